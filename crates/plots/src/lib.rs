@@ -1,0 +1,1 @@
+//! provost-plots
