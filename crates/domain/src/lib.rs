@@ -1,1 +1,27 @@
-//! provost-domain
+//! What the words of admissions modelling mean: data points, features, configurations, the job's state machine, versions,
+//! evaluations. No I/O, no async, no clock and no random source of its own: the caller passes times and seeds in.
+
+pub mod algorithm;
+pub mod check;
+pub mod config;
+pub mod evaluation;
+pub mod features;
+pub mod ids;
+pub mod job;
+pub mod model;
+pub mod quality;
+pub mod record;
+pub mod rng;
+pub mod sample;
+pub mod schedule;
+pub mod snapshot;
+pub mod status;
+
+pub use algorithm::{Algorithm, TargetMetric};
+pub use check::{Fault, Faults};
+pub use config::TrainingConfig;
+pub use ids::{JobId, ModelId};
+pub use job::{JobStatus, TrainingJob};
+pub use model::{ModelVersion, TrainingMetrics};
+pub use record::AdmissionDataPoint;
+pub use snapshot::Snapshot;

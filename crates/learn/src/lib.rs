@@ -1,1 +1,15 @@
-//! provost-learn
+//! The learners, their search, metrics and statistics. Synchronous; parallel over rayon's current pool; no store, no async.
+
+pub mod control;
+pub mod dataset;
+pub mod error;
+pub mod learner;
+pub mod matrix;
+pub mod predictor;
+
+pub use control::{Control, Progress, StopReason};
+pub use dataset::Dataset;
+pub use error::LearnError;
+pub use learner::{Fit, FitTask, Learner, Params};
+pub use matrix::Matrix;
+pub use predictor::Predictor;

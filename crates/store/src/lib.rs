@@ -1,1 +1,9 @@
-//! provost-store
+//! Where state lives: the `Store` trait in domain verbs, its backends, and the content-addressed artifacts on disk.
+
+pub mod artifacts;
+pub mod error;
+pub mod store;
+
+pub use artifacts::Artifacts;
+pub use error::StoreError;
+pub use store::*;

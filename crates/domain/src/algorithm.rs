@@ -1,0 +1,102 @@
+//! The algorithms and the metrics they are chosen by.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    RandomForest,
+    Xgboost,
+    GradientBoosting,
+    LogisticRegression,
+    NeuralNetwork,
+    Ensemble,
+}
+
+impl Algorithm {
+    pub const ALL: [Algorithm; 6] = [
+        Algorithm::RandomForest,
+        Algorithm::Xgboost,
+        Algorithm::GradientBoosting,
+        Algorithm::LogisticRegression,
+        Algorithm::NeuralNetwork,
+        Algorithm::Ensemble,
+    ];
+    /// The five that learn from rows; the ensemble combines them.
+    pub const BASE: [Algorithm; 5] = [
+        Algorithm::RandomForest,
+        Algorithm::Xgboost,
+        Algorithm::GradientBoosting,
+        Algorithm::LogisticRegression,
+        Algorithm::NeuralNetwork,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Algorithm::RandomForest => "random_forest",
+            Algorithm::Xgboost => "xgboost",
+            Algorithm::GradientBoosting => "gradient_boosting",
+            Algorithm::LogisticRegression => "logistic_regression",
+            Algorithm::NeuralNetwork => "neural_network",
+            Algorithm::Ensemble => "ensemble",
+        }
+    }
+
+    pub fn parse(s: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|a| a.as_str() == s)
+    }
+}
+
+impl std::fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a search maximises. The spellings `f1` and `roc_auc` are accepted too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetMetric {
+    Accuracy,
+    Precision,
+    Recall,
+    #[serde(alias = "f1")]
+    F1Score,
+    #[serde(alias = "roc_auc")]
+    AucRoc,
+}
+
+impl TargetMetric {
+    pub const ALL: [TargetMetric; 5] = [
+        TargetMetric::Accuracy,
+        TargetMetric::Precision,
+        TargetMetric::Recall,
+        TargetMetric::F1Score,
+        TargetMetric::AucRoc,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TargetMetric::Accuracy => "accuracy",
+            TargetMetric::Precision => "precision",
+            TargetMetric::Recall => "recall",
+            TargetMetric::F1Score => "f1_score",
+            TargetMetric::AucRoc => "auc_roc",
+        }
+    }
+
+    pub fn parse(s: &str) -> Option<Self> {
+        match s {
+            "f1" => Some(TargetMetric::F1Score),
+            "roc_auc" => Some(TargetMetric::AucRoc),
+            _ => Self::ALL.into_iter().find(|m| m.as_str() == s),
+        }
+    }
+}
+
+impl std::fmt::Display for TargetMetric {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,125 @@
+//! Evaluations and comparisons, as clients read them.
+
+use crate::model::{FeatureImportance, ModelVersion, TrainingMetrics};
+use crate::{ModelId, TargetMetric};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// The names of an evaluation's plots.
+pub const PLOTS: [&str; 4] = ["confusion_matrix", "roc_curve", "feature_importance", "calibration"];
+
+/// Rows whose predicted probability lies in one band: `reach` below 0.25, `target` to 0.75, `safety` above.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+pub struct TierMetrics {
+    pub accuracy: f64,
+    pub precision: f64,
+    pub recall: f64,
+    pub n: u64,
+    pub observed_rate: f64,
+    pub mean_prediction: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CalibrationBin {
+    pub mean_predicted: f64,
+    pub fraction_of_positives: f64,
+    pub count: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EvaluationResults {
+    pub model_id: ModelId,
+    pub evaluation_date: DateTime<Utc>,
+    pub metrics: TrainingMetrics,
+    /// Keys `reach`, `target`, `safety`.
+    pub performance_by_university_tier: BTreeMap<String, TierMetrics>,
+    /// The Brier score.
+    pub calibration_score: f64,
+    pub calibration_bins: Vec<CalibrationBin>,
+    pub feature_importance: Vec<FeatureImportance>,
+    /// Addresses below the base path; null when plots were not asked for.
+    pub confusion_matrix_plot: Option<String>,
+    pub roc_curve_plot: Option<String>,
+    pub feature_importance_plot: Option<String>,
+    pub calibration_plot: Option<String>,
+}
+
+/// What plots are drawn from: everything in plain numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlotData {
+    pub title: String,
+    pub confusion_matrix: [[u64; 2]; 2],
+    /// (false positive rate, true positive rate), from (0,0) to (1,1).
+    pub roc: Vec<(f64, f64)>,
+    pub auc: f64,
+    pub feature_importance: Vec<FeatureImportance>,
+    pub calibration: Vec<CalibrationBin>,
+    pub brier: f64,
+}
+
+/// `POST /compare`'s body, checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelComparisonRequest {
+    /// Two or more.
+    pub model_ids: Vec<String>,
+    #[serde(default = "all_metrics")]
+    pub metrics: Vec<TargetMetric>,
+    #[serde(default = "yes")]
+    pub include_visualizations: bool,
+}
+
+fn all_metrics() -> Vec<TargetMetric> {
+    TargetMetric::ALL.to_vec()
+}
+fn yes() -> bool {
+    true
+}
+
+/// A difference a − b with its 95 % interval and two-sided p-value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Difference {
+    pub difference: f64,
+    pub interval_95: [f64; 2],
+    pub p_value: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct McNemarTest {
+    /// Rows that only the first, or only the second model decides rightly.
+    pub only_a_right: u64,
+    pub only_b_right: u64,
+    pub p_value: f64,
+}
+
+/// The tests between one pair of models, over the rows that are in both test parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PairSignificance {
+    pub model_a: ModelId,
+    pub model_b: ModelId,
+    pub rows: u64,
+    /// Why there are no tests: fewer than 100 common rows, or one class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_comparable: Option<String>,
+    /// On the decisions at each model's own threshold.
+    pub mcnemar: Option<McNemarTest>,
+    /// On the AUCs.
+    pub delong: Option<Difference>,
+    /// Paired bootstrap of the target metric, clustered by university and program.
+    pub bootstrap: Option<Difference>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ModelComparisonResponse {
+    pub models: Vec<ModelVersion>,
+    /// Metric to model id to score, on the rows common to all test parts.
+    pub metric_comparison: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Keys `{model_a}_vs_{model_b}`.
+    pub statistical_significance: BTreeMap<String, PairSignificance>,
+    pub best_model_id: Option<ModelId>,
+    pub best_metric: String,
+    /// Plot name to its address below the base path.
+    pub comparison_plots: BTreeMap<String, String>,
+}

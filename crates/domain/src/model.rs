@@ -1,0 +1,88 @@
+//! Model versions and their metrics, as clients read them.
+
+use crate::{Algorithm, ModelId, TrainingConfig};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FeatureImportance {
+    pub feature_name: String,
+    pub importance_score: f64,
+    /// 1 is the most important.
+    pub rank: u32,
+}
+
+/// Metrics on the held-out test part; `cv_*` are cross-validated in the target metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TrainingMetrics {
+    pub accuracy: f64,
+    pub precision: f64,
+    pub recall: f64,
+    pub f1_score: f64,
+    pub auc_roc: f64,
+    /// [[tn, fp], [fn, tp]]
+    pub confusion_matrix: [[u64; 2]; 2],
+    /// As scikit-learn's `classification_report(output_dict=True)` has it: keys "0", "1", "accuracy", "macro avg",
+    /// "weighted avg".
+    #[schema(value_type = Object)]
+    pub classification_report: Map<String, Value>,
+    pub cv_scores: Vec<f64>,
+    pub cv_mean: f64,
+    /// Population standard deviation of `cv_scores`, as numpy's default.
+    pub cv_std: f64,
+    pub training_time_seconds: f64,
+    /// Trees, rounds, Newton steps or epochs of the final fit.
+    pub iterations_completed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ModelVersion {
+    pub model_id: ModelId,
+    /// `YYYYMMDD_{samples}`
+    pub version: String,
+    pub algorithm: Algorithm,
+    pub training_date: DateTime<Utc>,
+    pub training_samples: u64,
+    pub training_config: TrainingConfig,
+    /// SHA-256 of the artifact's bytes, hexadecimal.
+    pub model_sha256: String,
+    pub metrics: TrainingMetrics,
+    pub feature_importance: Vec<FeatureImportance>,
+    #[schema(value_type = Object)]
+    pub hyperparameters: Map<String, Value>,
+    /// A name inside the artifact store; not openable by a client.
+    pub model_path: String,
+    pub scaler_path: Option<String>,
+    pub is_active: bool,
+    pub is_deprecated: bool,
+    pub parent_model_id: Option<ModelId>,
+    pub created_by: Option<String>,
+    pub version_tag: Option<String>,
+    pub notes: Option<String>,
+}
+
+/// A model as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// `is_active` in here is not trusted: the activation pointer decides, and the store fills it in on reading.
+    pub version: ModelVersion,
+    /// The job that made it.
+    pub job_id: crate::JobId,
+    /// The snapshot (SHA-256) it was trained and tested on.
+    pub snapshot: String,
+    /// The model's own decision threshold.
+    pub threshold: f64,
+}
+
+/// Which model became active when, and why; `rev` counts activations from 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Activation {
+    pub rev: u64,
+    pub model_id: ModelId,
+    pub previous_model_id: Option<ModelId>,
+    pub activated_at: DateTime<Utc>,
+    pub activated_by: Option<String>,
+    pub reason: Option<String>,
+}

@@ -1,0 +1,54 @@
+//! A small seeded generator (SplitMix64; Steele, Lea and Flood 2014), keyed rather than shared, so that results do not
+//! depend on who draws first.
+
+#[derive(Debug, Clone)]
+pub struct SplitMix64(u64);
+
+/// Mixes 64 bits (the finaliser of SplitMix64).
+#[inline]
+pub fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+impl SplitMix64 {
+    pub fn new(seed: u64) -> Self {
+        Self(mix(seed ^ 0x9E37_79B9_7F4A_7C15))
+    }
+    /// A stream of its own for each (seed, key…).
+    pub fn keyed(seed: u64, keys: &[u64]) -> Self {
+        let mut s = mix(seed ^ 0x9E37_79B9_7F4A_7C15);
+        for k in keys {
+            s = mix(s.wrapping_add(0x9E37_79B9_7F4A_7C15) ^ mix(*k ^ 0xD1B5_4A32_D192_ED03));
+        }
+        Self(s)
+    }
+    #[inline]
+    pub fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        mix(self.0)
+    }
+    /// Uniform in [0, n); n > 0. Lemire's multiply-shift without rejection: bias below n / 2^32.
+    #[inline]
+    pub fn below(&mut self, n: u32) -> u32 {
+        (((self.next_u64() >> 32) * u64::from(n)) >> 32) as u32
+    }
+    /// Uniform in [0, 1).
+    #[inline]
+    pub fn unit(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+    /// Standard normal (Box–Muller).
+    pub fn normal(&mut self) -> f64 {
+        let u = 1.0 - self.unit();
+        let v = self.unit();
+        (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+    }
+    /// Fisher–Yates.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i as u32 + 1) as usize);
+        }
+    }
+}

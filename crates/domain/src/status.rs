@@ -1,0 +1,25 @@
+//! What every actor and dependency says of itself.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    Up,
+    Degraded,
+    Down,
+    Disabled,
+}
+
+/// One dependency's or actor's state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ComponentStatus {
+    pub health: Health,
+    /// How often it was rebuilt after a panic.
+    pub restarts: u64,
+    pub last_error: Option<String>,
+    /// The actor's own observable state.
+    #[schema(value_type = Object)]
+    pub state: serde_json::Value,
+}

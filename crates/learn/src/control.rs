@@ -1,0 +1,77 @@
+//! Cancelling and watching a fit from outside.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    Cancelled,
+    TimeLimit,
+    Shutdown,
+}
+
+impl std::fmt::Display for StopReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            StopReason::Cancelled => "cancelled",
+            StopReason::TimeLimit => "the time limit was reached",
+            StopReason::Shutdown => "the process is shutting down",
+        })
+    }
+}
+
+/// Set once by whoever wants the work to end; checked per tree, round and epoch.
+#[derive(Debug, Clone, Default)]
+pub struct Token(Arc<AtomicU8>);
+
+impl Token {
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// The first reason stays.
+    pub fn trip(&self, reason: StopReason) {
+        let v = match reason {
+            StopReason::Cancelled => 1,
+            StopReason::TimeLimit => 2,
+            StopReason::Shutdown => 3,
+        };
+        let _ = self.0.compare_exchange(0, v, Ordering::SeqCst, Ordering::SeqCst);
+    }
+    pub fn reason(&self) -> Option<StopReason> {
+        match self.0.load(Ordering::Relaxed) {
+            1 => Some(StopReason::Cancelled),
+            2 => Some(StopReason::TimeLimit),
+            3 => Some(StopReason::Shutdown),
+            _ => None,
+        }
+    }
+}
+
+/// How far one fit is: trees, rounds, Newton steps or epochs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub done: u64,
+    pub of: u64,
+}
+
+/// Passed into every fit.
+#[derive(Clone, Default)]
+pub struct Control {
+    pub token: Token,
+    pub on_progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+}
+
+impl Control {
+    /// To be called once per tree, round or epoch.
+    pub fn check(&self) -> Result<(), crate::LearnError> {
+        match self.token.reason() {
+            Some(r) => Err(crate::LearnError::Stopped(r)),
+            None => Ok(()),
+        }
+    }
+    pub fn progress(&self, done: u64, of: u64) {
+        if let Some(f) = &self.on_progress {
+            f(Progress { done, of });
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! What can go wrong in learning.
+
+use crate::control::StopReason;
+use provost_domain::Faults;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LearnError {
+    #[error("stopped: {0}")]
+    Stopped(StopReason),
+    /// Bad parameters, every fault at once.
+    #[error("{0}")]
+    Params(Faults),
+    /// Data that no model can be fitted on: names the cause.
+    #[error("{0}")]
+    Data(String),
+    /// An artifact that does not decode: truncated, altered, of a newer format.
+    #[error("model artifact: {0}")]
+    Artifact(String),
+    /// The foreign library's own words.
+    #[error("xgboost: {0}")]
+    Xgboost(String),
+}

@@ -1,0 +1,22 @@
+//! What a fit leaves behind: enough to predict, nothing else.
+
+use crate::Matrix;
+use serde::{Deserialize, Serialize};
+
+/// One variant per algorithm; each holds its own preprocessing, so that it predicts from the raw matrix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Predictor {
+    /// The same probability for every row.
+    Constant(f64),
+}
+
+impl Predictor {
+    /// Probability of class 1 for each of `rows`, in order. `columns` maps the predictor's own columns to the matrix's.
+    pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+        let _ = (x, columns);
+        match self {
+            Predictor::Constant(p) => vec![*p; rows.len()],
+        }
+    }
+}

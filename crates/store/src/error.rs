@@ -1,0 +1,34 @@
+//! One error type for all backends; it knows no transport.
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached or is busy; the same call may succeed later.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// A save with an old revision or an old epoch.
+    #[error("{what} {id} was changed by another writer")]
+    Conflict { what: &'static str, id: String },
+    #[error("no {what} {id}")]
+    NotFound { what: &'static str, id: String },
+    /// A document or an artifact that is not what it was when it was written.
+    #[error("{what} is corrupt: {why}")]
+    Corrupt { what: String, why: String },
+    #[error("the store's schema is version {found}; this binary knows up to {known}: use a newer binary")]
+    NewerSchema { found: u32, known: u32 },
+    /// Another process holds the data folder.
+    #[error("{folder} is in use by process {pid}")]
+    Locked { folder: String, pid: String },
+    #[error("{0}")]
+    Invalid(String),
+    #[error("no space left on the device: {0}")]
+    Full(String),
+}
+
+impl StoreError {
+    /// Whether a later try may succeed.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, StoreError::Unavailable(_) | StoreError::Full(_))
+    }
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
