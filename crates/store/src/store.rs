@@ -143,7 +143,8 @@ pub trait Store: Send + Sync + 'static {
     /// One transaction; an outcome per point, in order. Points of one batch may share an id.
     async fn record_points(&self, points: Vec<AdmissionDataPoint>) -> Result<Vec<PointOutcome>>;
     /// Batches of points in `data_point_id` order, until the channel closes.
-    async fn stream_points(&self, selection: PointSelection) -> Result<mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>>;
+    async fn stream_points(&self, selection: PointSelection)
+    -> Result<mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>>;
     async fn points_mark(&self) -> Result<PointsMark>;
 
     // ---- jobs
@@ -158,12 +159,18 @@ pub trait Store: Send + Sync + 'static {
         max_waiting: u64,
     ) -> Result<JobCreation>;
     async fn job(&self, id: &JobId) -> Result<Option<JobRecord>>;
-    async fn list_jobs(&self, status: Option<JobStatus>, cursor: Option<&str>, limit: u32) -> Result<Page<TrainingJob>>;
+    async fn list_jobs(&self, status: Option<JobStatus>, cursor: Option<&str>, limit: u32)
+    -> Result<Page<TrainingJob>>;
     /// All pending and running jobs, oldest first.
     async fn unfinished_jobs(&self) -> Result<Vec<JobRecord>>;
     /// Replaces the record if `rev` and `epoch` are still the stored ones, raises `rev`, and appends events and outbox with
     /// it. Returns the record as stored.
-    async fn save_job(&self, record: JobRecord, events: Vec<NewJobEvent>, outbox: Vec<OutboxMessage>) -> Result<JobRecord>;
+    async fn save_job(
+        &self,
+        record: JobRecord,
+        events: Vec<NewJobEvent>,
+        outbox: Vec<OutboxMessage>,
+    ) -> Result<JobRecord>;
     /// Raises the epoch: from now on older writers are refused. Returns the record as stored.
     async fn claim_job(&self, id: &JobId) -> Result<JobRecord>;
     async fn job_counts(&self) -> Result<BTreeMap<JobStatus, u64>>;
@@ -177,7 +184,12 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- models
     /// Registers a version together with its evaluation; idempotent by id.
-    async fn register_model(&self, model: ModelRecord, evaluation: EvaluationRecord, outbox: Vec<OutboxMessage>) -> Result<()>;
+    async fn register_model(
+        &self,
+        model: ModelRecord,
+        evaluation: EvaluationRecord,
+        outbox: Vec<OutboxMessage>,
+    ) -> Result<()>;
     async fn model(&self, id: &ModelId) -> Result<Option<ModelRecord>>;
     async fn list_models(&self, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>>;
     async fn model_count(&self) -> Result<u64>;
