@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Installs what a build needs and is not there yet: a C and C++ toolchain, libclang (for bindgen), and the shared
+# library of XGBoost out of its PyPI wheel, into third_party/xgboost. Run it as often as you like: what is there stays.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+XGBOOST_VERSION=3.2.0
+LIBRARY=third_party/xgboost
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { printf '\nsetup: %s\n' "$1" >&2; shift; for line in "$@"; do printf '       %s\n' "$line" >&2; done; exit 1; }
+
+# ---- what is missing, by trying what the build will do
+
+links() { # links LIBRARY…: does a program link with these?
+  local out; out=$(mktemp)
+  local ok=0; printf 'int main(void) { return 0; }\n' | cc -x c - -o "$out" "$@" 2>/dev/null || ok=1
+  rm -f "$out"; return "$ok"
+}
+
+has_libclang() { # the library, and the compiler's own headers that it reads
+  local lib header
+  for lib in "${LIBCLANG_PATH:-/nowhere}"/libclang*.so* /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* \
+    /usr/lib/libclang*.so* /usr/lib64/libclang*.so*; do
+    [ -e "$lib" ] || continue
+    for header in /usr/lib/llvm-*/lib/clang/*/include/stddef.h /usr/lib/clang/*/include/stddef.h \
+      /usr/lib64/clang/*/include/stddef.h "${LIBCLANG_PATH:-/nowhere}"/clang/*/include/stddef.h; do
+      [ -e "$header" ] && return 0
+    done
+  done
+  return 1
+}
+
+library_is_whole() {
+  [ -f "$LIBRARY/SHA256SUMS" ] && [ "$(cat "$LIBRARY/WHEEL" 2>/dev/null)" = "$1" ] &&
+    (cd "$LIBRARY" && sha256sum --check --quiet --strict SHA256SUMS >/dev/null 2>&1)
+}
+
+case "$(uname -s)-$(uname -m)" in
+  Linux-x86_64)
+    platform=manylinux_2_28_x86_64
+    checksum=9c10b1653e1a689bf4094a328144cf3633c9be0e5217a76fbdc2fde6abcb2950 ;;
+  Linux-aarch64)
+    platform=manylinux_2_28_aarch64
+    checksum=896b9e2bc52ec0921edf92ddd1cebedf47032e94992b7aca0293524d380ce6e9 ;;
+  *) die "$(uname -s) on $(uname -m) is not supported: Provost builds on Linux on x86_64 and aarch64." ;;
+esac
+
+packages=()
+if ! command -v cc >/dev/null 2>&1; then packages+=(gcc g++ libc6-dev)
+elif ! links -lstdc++ -lgomp; then packages+=(g++); fi
+has_libclang || packages+=(libclang-dev)
+if ! library_is_whole "$checksum"; then
+  if ! command -v python3 >/dev/null 2>&1; then packages+=(python3 python3-pip)
+  elif ! python3 -m pip --version >/dev/null 2>&1; then packages+=(python3-pip); fi
+fi
+
+# ---- packages of the distribution
+
+if [ "${#packages[@]}" -gt 0 ]; then
+  install="apt-get install -y --no-install-recommends ${packages[*]}"
+  if ! command -v apt-get >/dev/null 2>&1; then
+    die "missing: ${packages[*]} (names as in Debian 12), and there is no apt-get here." \
+      "Install the like of them with this system's package manager, then run the command again."
+  fi
+  if [ "$(id -u)" = 0 ]; then as_root=(env)
+  elif command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then as_root=(sudo env)
+  else
+    die "missing: ${packages[*]}, and neither root nor sudo is to be had here. Have an administrator run" \
+      "  apt-get update && $install" "then run the command again."
+  fi
+  say "installing ${packages[*]}"
+  log=$(mktemp)
+  # shellcheck disable=SC2086 # $install is a list of words
+  if ! { "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get update -q &&
+    "${as_root[@]}" DEBIAN_FRONTEND=noninteractive $install; } >"$log" 2>&1; then
+    tail -n 15 "$log" >&2; rm -f "$log"
+    die "apt-get failed (its last lines are above). By hand:" "  apt-get update && $install"
+  fi
+  rm -f "$log"
+fi
+
+# ---- Rust
+
+needed=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' Cargo.toml | head -n 1)
+command -v cargo >/dev/null 2>&1 ||
+  die "cargo is not found. Install Rust $needed or newer with rustup (https://rustup.rs), then open a new shell."
+found=$(rustc --version | sed 's/^rustc \([0-9]*\.[0-9]*\).*/\1/')
+[ "$(printf '%s\n%s\n' "$needed" "$found" | sort -V | head -n 1)" = "$needed" ] ||
+  die "Rust $needed or newer is needed, and this is $found." "  rustup update stable"
+if [ "${1:-}" = test ]; then
+  for component in clippy rustfmt; do
+    case $component in clippy) probe=clippy ;; *) probe=fmt ;; esac
+    cargo $probe --version >/dev/null 2>&1 && continue
+    command -v rustup >/dev/null 2>&1 && rustup component add $component >/dev/null 2>&1 ||
+      die "cargo $probe is missing." "  rustup component add $component"
+  done
+fi
+
+# ---- XGBoost
+
+if ! library_is_whole "$checksum"; then
+  say "fetching xgboost-cpu $XGBOOST_VERSION ($platform)"
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --platform "$platform" \
+    --dest "$work" "xgboost-cpu==$XGBOOST_VERSION" ||
+    die "pip could not fetch xgboost-cpu $XGBOOST_VERSION. Is the package index reachable? By hand:" \
+      "  python3 -m pip download --no-deps --only-binary=:all: --platform $platform xgboost-cpu==$XGBOOST_VERSION"
+  wheel=$(find "$work" -name 'xgboost_cpu-*.whl' | head -n 1)
+  [ -n "$wheel" ] || die "pip fetched no wheel of xgboost-cpu $XGBOOST_VERSION."
+  sum=$(sha256sum "$wheel" | cut -d ' ' -f 1)
+  [ "$sum" = "$checksum" ] ||
+    die "the wheel of xgboost-cpu $XGBOOST_VERSION is not the one expected, so it is not used." \
+      "  expected SHA-256 $checksum" "  found            $sum"
+  python3 - "$wheel" "$work/out" <<'PY'
+import os, re, sys, zipfile
+wheel, out = sys.argv[1:]
+os.makedirs(out)
+with zipfile.ZipFile(wheel) as z:
+    for name in z.namelist():
+        if name == "xgboost/lib/libxgboost.so" or re.fullmatch(r"xgboost_cpu\.libs/libgomp-\w+\.so\.1\.0\.0", name):
+            path = os.path.join(out, os.path.basename(name))
+            with open(path, "wb") as f:
+                f.write(z.read(name))
+            os.chmod(path, 0o755)
+PY
+  [ "$(find "$work/out" -type f | wc -l)" = 2 ] || die "the wheel of xgboost-cpu does not hold libxgboost.so and its libgomp."
+  (cd "$work/out" && sha256sum -- *.so* >SHA256SUMS && printf '%s\n' "$checksum" >WHEEL)
+  mkdir -p third_party
+  rm -rf "$LIBRARY"
+  mv "$work/out" "$LIBRARY"
+  say "XGBoost $XGBOOST_VERSION is in $LIBRARY"
+fi

@@ -1,0 +1,215 @@
+//! The layers of settings: flag over environment over file over default, each value with where it came from.
+
+use super::schema::{self, Kind};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// The defaults, compiled in.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// Sections that hold tables of numbers rather than single settings; their shape is checked by their own types.
+const TABLES: [&str; 2] = ["features", "grids"];
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Default,
+    File(PathBuf),
+    Environment(String),
+    Flag(String),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::Default => f.write_str("default"),
+            Source::File(path) => write!(f, "file {}", path.display()),
+            Source::Environment(name) => write!(f, "environment {name}"),
+            Source::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+/// Dotted key to value and source.
+pub type Values = BTreeMap<String, (Value, Source)>;
+
+/// Lays file, environment and flags over the defaults. All faults at once.
+pub fn merge(
+    file: Option<(&Path, &str)>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: &[(&str, &str, String)],
+) -> Result<Values, Vec<String>> {
+    let mut faults = Vec::new();
+    let mut values = Values::new();
+    match DEFAULTS.parse::<Table>() {
+        Ok(table) => flatten("", &table, &mut |key, value| {
+            values.insert(key, (value, Source::Default));
+        }),
+        Err(e) => return Err(vec![format!("config/default.toml: {e}")]),
+    }
+
+    if let Some((path, text)) = file {
+        match text.parse::<Table>() {
+            Ok(table) => {
+                let source = Source::File(path.to_owned());
+                let mut found = Vec::new();
+                flatten("", &table, &mut |key, value| found.push((key, value)));
+                for (key, value) in found {
+                    set(&mut values, &key, value, source.clone(), &mut faults);
+                }
+            }
+            Err(e) => faults.push(format!("{}: not TOML: {}", path.display(), e.to_string().trim_end())),
+        }
+    }
+
+    // Sorted, so that the order of the process's environment shows in no message.
+    let environment: BTreeMap<String, String> = environment.into_iter().collect();
+    for (name, text) in environment {
+        let Some(key) = setting_of(&name) else { continue };
+        let value = from_text(&values, &key, &text);
+        set(&mut values, &key, value, Source::Environment(name), &mut faults);
+    }
+
+    for (key, flag, text) in flags {
+        let value = from_text(&values, key, text);
+        set(&mut values, key, value, Source::Flag((*flag).to_owned()), &mut faults);
+    }
+    if faults.is_empty() { Ok(values) } else { Err(faults) }
+}
+
+/// `PROVOST_HTTP__LISTEN` is `http.listen`; names without `__` are no settings.
+fn setting_of(name: &str) -> Option<String> {
+    let rest = name.strip_prefix("PROVOST_")?;
+    rest.contains("__").then(|| rest.to_ascii_lowercase().replace("__", "."))
+}
+
+fn flatten(prefix: &str, table: &Table, out: &mut impl FnMut(String, Value)) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            Value::Table(inner) => flatten(&key, inner, out),
+            other => out(key, other.clone()),
+        }
+    }
+}
+
+fn from_text(values: &Values, key: &str, text: &str) -> Value {
+    if let Some(kind) = schema::kind(key) {
+        return kind.from_text(text);
+    }
+    // A table's entry: written as in the file.
+    let raw = Value::String(text.to_owned());
+    if values.contains_key(key) {
+        format!("v = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("v")).unwrap_or(raw)
+    } else {
+        raw
+    }
+}
+
+fn set(values: &mut Values, key: &str, value: Value, source: Source, faults: &mut Vec<String>) {
+    if !values.contains_key(key) {
+        faults.push(format!("{source}: unknown setting {key}{}", suggestion(values, key)));
+        return;
+    }
+    if let Some(kind) = schema::kind(key)
+        && !kind.accepts(&value)
+    {
+        faults.push(bad(key, &value, &source, kind));
+        return;
+    }
+    values.insert(key.to_owned(), (value, source));
+}
+
+fn bad(key: &str, value: &Value, source: &Source, kind: Kind) -> String {
+    format!("{key} = {value} ({source}): allowed is {}", kind.allowed())
+}
+
+fn suggestion(values: &Values, key: &str) -> String {
+    if !TABLES.contains(&key.split('.').next().unwrap_or_default())
+        && let Some(nested) = values.keys().find(|k| k.starts_with(key) && k[key.len()..].starts_with('.'))
+    {
+        return format!(": it is a section; a setting in it is {nested}");
+    }
+    let nearest = values
+        .keys()
+        .map(|known| {
+            // `listen` alone means `http.listen`.
+            let tail = known.rsplit('.').next().unwrap_or(known);
+            (strsim::damerau_levenshtein(known, key).min(1 + strsim::damerau_levenshtein(tail, key)), known)
+        })
+        .min();
+    nearest.map_or_else(String::new, |(_, known)| format!("; did you mean {known}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_schema_and_the_file_of_defaults_have_the_same_keys_and_every_default_is_allowed() {
+        let values = merge(None, [], &[]).unwrap();
+        for (key, kind) in schema::SETTINGS {
+            let (value, _) = values.get(*key).unwrap_or_else(|| panic!("config/default.toml has no {key}"));
+            assert!(kind.accepts(value), "{key} = {value}");
+        }
+        for key in values.keys() {
+            let table = TABLES.contains(&key.split('.').next().unwrap());
+            assert!(table || schema::kind(key).is_some(), "no rule for {key}");
+        }
+    }
+
+    #[test]
+    fn flag_beats_environment_beats_file_beats_default() {
+        let path = Path::new("my.toml");
+        let file = Some((path, "[http]\nlisten = \"127.0.0.1:1\"\nworkers = 3\n[jobs]\nmax_queued = 7\n"));
+        let env = env(&[("PROVOST_HTTP__LISTEN", "127.0.0.1:2"), ("PROVOST_JOBS__MAX_QUEUED", "8")]);
+        let values = merge(file, env, &[("http.listen", "--listen", "127.0.0.1:3".to_owned())]).unwrap();
+        let get = |key: &str| values[key].clone();
+        assert_eq!(get("http.listen"), (Value::String("127.0.0.1:3".to_owned()), Source::Flag("--listen".to_owned())));
+        assert_eq!(
+            get("jobs.max_queued"),
+            (Value::Integer(8), Source::Environment("PROVOST_JOBS__MAX_QUEUED".to_owned()))
+        );
+        assert_eq!(get("http.workers"), (Value::Integer(3), Source::File(path.to_owned())));
+        assert_eq!(get("jobs.deaths"), (Value::Integer(5), Source::Default));
+    }
+
+    #[test]
+    fn only_names_with_a_section_are_settings() {
+        assert!(merge(None, env(&[("PROVOST_TEST_AMQP", "x"), ("PROVOST", "y"), ("HOME", "z")]), &[]).is_ok());
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_source_and_what_is_allowed() {
+        let file = Some((Path::new("my.toml"), "[http]\nlisen = \"x\"\nworkers = 0\n[shutdown]\ndeadline = 30\n"));
+        let faults = merge(file, env(&[("PROVOST_JOBS__SOFT_LIMIT", "soon")]), &[]).unwrap_err();
+        assert_eq!(faults.len(), 4, "{faults:?}");
+        assert!(faults[0].contains("file my.toml") && faults[0].contains("did you mean http.listen?"), "{}", faults[0]);
+        assert!(faults[1].contains("http.workers = 0") && faults[1].contains("from 1 to 64"), "{}", faults[1]);
+        assert!(faults[2].contains("shutdown.deadline = 30"), "{}", faults[2]);
+        assert!(faults[3].contains("environment PROVOST_JOBS__SOFT_LIMIT"), "{}", faults[3]);
+    }
+
+    #[test]
+    fn a_bare_or_misspelt_key_finds_its_nearest() {
+        for (name, nearest) in [
+            ("PROVOST_HTPP__LISTEN", "http.listen"),
+            ("PROVOST_JOBS__MAX_RUNING", "jobs.max_running"),
+            ("PROVOST_STORE__URI", "store.url"),
+        ] {
+            let faults = merge(None, env(&[(name, "1")]), &[]).unwrap_err();
+            assert!(faults[0].ends_with(&format!("did you mean {nearest}?")), "{}", faults[0]);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_log_level_is_a_fault_and_not_silence() {
+        assert!(merge(None, env(&[("PROVOST_LOG__LEVEL", "verbos")]), &[]).is_err());
+        assert!(merge(None, env(&[("PROVOST_LOG__LEVEL", "info,provost_actors=debug")]), &[]).is_ok());
+    }
+}

@@ -1,0 +1,231 @@
+//! The settings, typed: flag over environment (`PROVOST_SECTION__KEY`) over file over the compiled-in default.
+
+mod duration;
+mod layers;
+mod schema;
+
+pub use layers::{Source, Values};
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::Value;
+
+/// Bad settings: every fault, one a line. The process exits 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct SettingsError(pub Vec<String>);
+
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// `host:port`
+    pub listen: String,
+    pub workers: usize,
+    pub max_body_bytes: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// Folder below which a configuration's `data_path` is looked up.
+    pub dir: PathBuf,
+    pub max_line_bytes: usize,
+    /// Points in one transaction.
+    pub batch: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Jobs {
+    pub max_running: usize,
+    pub max_queued: u64,
+    pub soft_limit: Duration,
+    pub hard_limit: Duration,
+    pub attempts: u32,
+    pub backoff: Duration,
+    pub deaths: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Actors {
+    pub restart_budget: u32,
+    pub restart_window: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// An `EnvFilter` expression.
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub http: Http,
+    /// Folder of store and artifacts.
+    pub data_dir: PathBuf,
+    pub import: Import,
+    pub schedule_enabled: bool,
+    pub jobs: Jobs,
+    pub actors: Actors,
+    /// Core budget of training; never 0.
+    pub threads: usize,
+    pub strict_quality: bool,
+    pub shutdown_deadline: Duration,
+    pub log: Log,
+    /// Each key's value and where it came from.
+    pub values: Values,
+}
+
+/// What a command line may override: (key, flag, value).
+pub type Flags = Vec<(&'static str, &'static str, String)>;
+
+impl Settings {
+    /// From the file (if named), this process's environment, and flags.
+    pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Self, SettingsError> {
+        let text = match file {
+            Some(path) => Some((
+                path,
+                std::fs::read_to_string(path)
+                    .map_err(|e| SettingsError(vec![format!("cannot read settings file {}: {e}", path.display())]))?,
+            )),
+            None => None,
+        };
+        // Names that are not UTF-8 cannot be settings; a setting's value that is not becomes a text that no rule accepts.
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+        Self::from_layers(text.as_ref().map(|(p, t)| (*p, t.as_str())), environment, flags)
+    }
+
+    pub fn from_layers(
+        file: Option<(&Path, &str)>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        flags: &Flags,
+    ) -> Result<Self, SettingsError> {
+        let values = layers::merge(file, environment, flags).map_err(SettingsError)?;
+        let read = Reader(&values);
+        let data_dir = PathBuf::from(read.text("data.dir")?);
+        let import_dir = read.text("import.dir")?;
+        let settings = Self {
+            http: Http {
+                listen: read.text("http.listen")?,
+                workers: read.whole("http.workers")?,
+                max_body_bytes: read.whole("http.max_body_bytes")?,
+            },
+            import: Import {
+                dir: if import_dir.is_empty() { data_dir.join("import") } else { PathBuf::from(import_dir) },
+                max_line_bytes: read.whole("import.max_line_bytes")?,
+                batch: read.whole("import.batch")?,
+            },
+            data_dir,
+            schedule_enabled: read.switch("schedule.enabled")?,
+            jobs: Jobs {
+                max_running: read.whole("jobs.max_running")?,
+                max_queued: read.whole("jobs.max_queued")?,
+                soft_limit: read.time("jobs.soft_limit")?,
+                hard_limit: read.time("jobs.hard_limit")?,
+                attempts: read.whole("jobs.attempts")?,
+                backoff: read.time("jobs.backoff")?,
+                deaths: read.whole("jobs.deaths")?,
+            },
+            actors: Actors {
+                restart_budget: read.whole("actors.restart_budget")?,
+                restart_window: read.time("actors.restart_window")?,
+            },
+            threads: match read.whole("learn.threads")? {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                n => n,
+            },
+            strict_quality: read.switch("quality.strict")?,
+            shutdown_deadline: read.time("shutdown.deadline")?,
+            log: Log {
+                level: read.text("log.level")?,
+                format: if read.text("log.format")? == "json" { LogFormat::Json } else { LogFormat::Text },
+            },
+            values: Values::new(),
+        };
+        if settings.jobs.hard_limit < settings.jobs.soft_limit {
+            return Err(SettingsError(vec![format!(
+                "jobs.hard_limit = {} ({}): allowed is a duration not below jobs.soft_limit = {} ({})",
+                values["jobs.hard_limit"].0,
+                values["jobs.hard_limit"].1,
+                values["jobs.soft_limit"].0,
+                values["jobs.soft_limit"].1
+            )]));
+        }
+        Ok(Self { values, ..settings })
+    }
+}
+
+/// Reads checked values; a miss means that schema and struct disagree.
+struct Reader<'a>(&'a Values);
+
+impl Reader<'_> {
+    fn get<T>(&self, key: &str, read: impl FnOnce(&Value) -> Option<T>) -> Result<T, SettingsError> {
+        self.0
+            .get(key)
+            .and_then(|(value, _)| read(value))
+            .ok_or_else(|| SettingsError(vec![format!("{key}: no such setting in config/default.toml")]))
+    }
+    fn text(&self, key: &str) -> Result<String, SettingsError> {
+        self.get(key, |v| v.as_str().map(str::to_owned))
+    }
+    fn whole<T: TryFrom<i64>>(&self, key: &str) -> Result<T, SettingsError> {
+        self.get(key, |v| v.as_integer().and_then(|n| T::try_from(n).ok()))
+    }
+    fn switch(&self, key: &str) -> Result<bool, SettingsError> {
+        self.get(key, Value::as_bool)
+    }
+    fn time(&self, key: &str) -> Result<Duration, SettingsError> {
+        self.get(key, |v| v.as_str().and_then(duration::parse))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_the_contracts() {
+        let s = Settings::from_layers(None, [], &Vec::new()).unwrap();
+        assert_eq!(s.http.listen, "127.0.0.1:8000");
+        assert_eq!(s.data_dir, Path::new("./data"));
+        assert_eq!(s.import.dir, Path::new("./data/import"));
+        assert_eq!((s.jobs.max_running, s.jobs.attempts, s.jobs.deaths), (1, 3, 5));
+        assert_eq!(s.jobs.soft_limit, Duration::from_secs(7200));
+        assert_eq!(s.shutdown_deadline, Duration::from_secs(30));
+        assert!(s.threads >= 1);
+    }
+
+    #[test]
+    fn the_import_folder_follows_the_data_folder_unless_it_is_set() {
+        let flags = vec![("data.dir", "--data-dir", "/srv/p".to_owned())];
+        assert_eq!(Settings::from_layers(None, [], &flags).unwrap().import.dir, Path::new("/srv/p/import"));
+        let env = [("PROVOST_IMPORT__DIR".to_owned(), "/in".to_owned())];
+        assert_eq!(Settings::from_layers(None, env, &flags).unwrap().import.dir, Path::new("/in"));
+    }
+
+    #[test]
+    fn a_hard_limit_below_the_soft_one_is_refused() {
+        let env = [("PROVOST_JOBS__HARD_LIMIT".to_owned(), "1h".to_owned())];
+        let error = Settings::from_layers(None, env, &Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("jobs.hard_limit") && error.contains("jobs.soft_limit"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_refused_and_says_so() {
+        for (name, value) in [
+            ("PROVOST_STORE__URL", "mongodb://localhost"),
+            ("PROVOST_BRIDGE__URL", "amqp://localhost"),
+            ("PROVOST_MAIL__URL", "smtp://localhost"),
+        ] {
+            let env = [(name.to_owned(), value.to_owned())];
+            let error = Settings::from_layers(None, env, &Vec::new()).unwrap_err().to_string();
+            assert!(error.contains("not there yet") && error.contains(value), "{error}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What each setting may be. `config/default.toml` has the same keys; a test holds the two together.
+
+use super::duration;
+use std::time::Duration;
+use toml::Value;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// `host:port`.
+    Address,
+    Whole(i64, i64),
+    /// Shortest and longest, in seconds.
+    Time(u64, u64),
+    Switch,
+    Word(&'static [&'static str]),
+    Text,
+    Path,
+    StoreUrl,
+    /// The address of a part that this version does not have.
+    Absent(&'static str),
+    LogFilter,
+}
+
+const DAY: u64 = 86_400;
+
+pub const SETTINGS: &[(&str, Kind)] = &[
+    ("http.listen", Kind::Address),
+    ("http.workers", Kind::Whole(1, 64)),
+    ("http.max_body_bytes", Kind::Whole(1024, 1 << 30)),
+    ("data.dir", Kind::Path),
+    ("store.url", Kind::StoreUrl),
+    ("bridge.url", Kind::Absent("the message bridge")),
+    ("bridge.max_message_bytes", Kind::Whole(1024, 128 << 20)),
+    ("mail.url", Kind::Absent("mail")),
+    ("import.dir", Kind::Text),
+    ("import.max_line_bytes", Kind::Whole(1024, 64 << 20)),
+    ("import.batch", Kind::Whole(1, 100_000)),
+    ("schedule.enabled", Kind::Switch),
+    ("jobs.max_running", Kind::Whole(1, 16)),
+    ("jobs.max_queued", Kind::Whole(1, 100_000)),
+    ("jobs.soft_limit", Kind::Time(1, 30 * DAY)),
+    ("jobs.hard_limit", Kind::Time(1, 30 * DAY)),
+    ("jobs.attempts", Kind::Whole(1, 20)),
+    ("jobs.backoff", Kind::Time(0, 3600)),
+    ("jobs.deaths", Kind::Whole(1, 100)),
+    ("actors.restart_budget", Kind::Whole(0, 1000)),
+    ("actors.restart_window", Kind::Time(1, DAY)),
+    ("learn.threads", Kind::Whole(0, 1024)),
+    ("quality.strict", Kind::Switch),
+    ("shutdown.deadline", Kind::Time(1, 600)),
+    ("log.level", Kind::LogFilter),
+    ("log.format", Kind::Word(&["text", "json"])),
+];
+
+pub fn kind(key: &str) -> Option<Kind> {
+    SETTINGS.iter().find(|(k, _)| *k == key).map(|(_, kind)| *kind)
+}
+
+impl Kind {
+    /// What is allowed, in words that end a sentence.
+    pub fn allowed(self) -> String {
+        match self {
+            Kind::Address => "an address with a port, such as \"127.0.0.1:8000\"".to_owned(),
+            Kind::Whole(min, max) => format!("a whole number from {min} to {max}"),
+            Kind::Time(min, max) => format!(
+                "a duration from {} to {}, such as \"500ms\", \"30s\", \"15m\", \"2h\" or \"1h30m\"",
+                duration::format(Duration::from_secs(min)),
+                duration::format(Duration::from_secs(max))
+            ),
+            Kind::Switch => "true or false".to_owned(),
+            Kind::Word(words) => words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(" or "),
+            Kind::Text => "a text".to_owned(),
+            Kind::Path => "a path that is not empty".to_owned(),
+            Kind::StoreUrl => "\"sqlite:\" (MongoDB is not there yet)".to_owned(),
+            Kind::Absent(part) => format!("nothing (\"\"): {part} is not there yet"),
+            Kind::LogFilter => {
+                "\"error\", \"warn\", \"info\", \"debug\", \"trace\" or a filter such as \"info,provost_actors=debug\""
+                    .to_owned()
+            }
+        }
+    }
+
+    pub fn accepts(self, value: &Value) -> bool {
+        match (self, value) {
+            (Kind::Address, Value::String(s)) => s
+                .rsplit_once(':')
+                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok() && !host.contains('/')),
+            (Kind::Whole(min, max), Value::Integer(n)) => (min..=max).contains(n),
+            (Kind::Time(min, max), Value::String(s)) => {
+                duration::parse(s).is_some_and(|d| (Duration::from_secs(min)..=Duration::from_secs(max)).contains(&d))
+            }
+            (Kind::Switch, Value::Boolean(_)) | (Kind::Text, Value::String(_)) => true,
+            (Kind::Word(words), Value::String(s)) => words.contains(&s.as_str()),
+            (Kind::Path, Value::String(s)) => !s.is_empty(),
+            (Kind::StoreUrl, Value::String(s)) => s == "sqlite:",
+            (Kind::Absent(_), Value::String(s)) => s.is_empty(),
+            (Kind::LogFilter, Value::String(s)) => {
+                !s.trim().is_empty() && s.parse::<tracing_subscriber::EnvFilter>().is_ok() && has_level(s)
+            }
+            _ => false,
+        }
+    }
+
+    /// The value of an environment variable or a flag, which arrive as text.
+    pub fn from_text(self, text: &str) -> Value {
+        let raw = Value::String(text.to_owned());
+        match self {
+            Kind::Whole(..) => text.trim().parse().map_or(raw, Value::Integer),
+            Kind::Switch => text.trim().parse().map_or(raw, Value::Boolean),
+            _ => raw,
+        }
+    }
+}
+
+/// `EnvFilter` takes any word for a module's name, so a misspelt level would switch the log off in silence.
+fn has_level(filter: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    filter.split(',').all(|part| {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim().to_ascii_lowercase();
+        LEVELS.contains(&level.as_str())
+    })
+}
