@@ -5,6 +5,7 @@ pub mod dataset;
 pub mod error;
 pub mod learner;
 pub mod matrix;
+pub mod params;
 pub mod predictor;
 
 pub use control::{Control, Progress, StopReason};
