@@ -1,5 +1,6 @@
 //! The algorithms and the metrics they are chosen by.
 
+use crate::fields::Word;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -98,5 +99,22 @@ impl TargetMetric {
 impl std::fmt::Display for TargetMetric {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl Word for Algorithm {
+    const WORDS: &'static [Self] = &Self::ALL;
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Word for TargetMetric {
+    const WORDS: &'static [Self] = &Self::ALL;
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+    fn from_word(s: &str) -> Option<Self> {
+        Self::parse(s)
     }
 }

@@ -1,8 +1,11 @@
 //! `TrainingConfig`: what a client may ask of a training job, with the contract's defaults and ranges.
 
-use crate::{Algorithm, Fault, Faults, TargetMetric};
+use crate::features::FEATURES;
+use crate::fields::{Fields, did_you_mean, escaped, shown};
+use crate::{Algorithm, Faults, TargetMetric};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -19,6 +22,10 @@ macro_rules! word_enum {
         }
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.as_str()) }
+        }
+        impl $crate::fields::Word for $name {
+            const WORDS: &'static [Self] = Self::ALL;
+            fn word(self) -> &'static str { self.as_str() }
         }
     };
 }
@@ -112,9 +119,150 @@ impl Default for TrainingConfig {
 }
 
 impl TrainingConfig {
-    /// Reads and checks a request body; every fault is named at once.
+    /// Reads and checks a request body; every fault is named at once. Parameter values of `grids` are left to the learners.
     pub fn from_json(body: &Value) -> Result<Self, Faults> {
-        let _ = (body, Map::<String, Value>::new(), Fault { pointer: String::new(), message: String::new() });
-        todo!()
+        let d = Self::default();
+        let mut f = Fields::new(body, "a training configuration")?;
+        let config = Self {
+            data_source: f.word("data_source", d.data_source),
+            data_path: f.optional_text("data_path"),
+            min_samples: f.whole("min_samples", d.min_samples, 100, u64::MAX.into()),
+            use_verified_only: f.flag("use_verified_only", d.use_verified_only),
+            algorithms: f.words("algorithms", d.algorithms),
+            test_size: f.real("test_size", d.test_size, 0.1, 0.3),
+            validation_size: f.real("validation_size", d.validation_size, 0.1, 0.3),
+            random_state: f.whole("random_state", d.random_state, 0, u64::MAX.into()),
+            feature_selection: f.word("feature_selection", d.feature_selection),
+            selected_features: f.optional_texts("selected_features"),
+            scale_features: f.flag("scale_features", d.scale_features),
+            hyperparameter_tuning: f.word("hyperparameter_tuning", d.hyperparameter_tuning),
+            tuning_iterations: f.whole("tuning_iterations", d.tuning_iterations, 10, 200),
+            cross_validation_folds: f.whole("cross_validation_folds", d.cross_validation_folds, 3, 10),
+            target_metric: f.word("target_metric", d.target_metric),
+            early_stopping_rounds: f.whole("early_stopping_rounds", d.early_stopping_rounds, 0, u32::MAX.into()),
+            max_training_time_minutes: f.whole(
+                "max_training_time_minutes",
+                d.max_training_time_minutes,
+                1,
+                u32::MAX.into(),
+            ),
+            n_jobs: f.whole("n_jobs", d.n_jobs, -1, i32::MAX.into()),
+            version_tag: f.optional_text("version_tag"),
+            notes: f.optional_text("notes"),
+            pruning: f.word("pruning", d.pruning),
+            split: f.word("split", d.split),
+            features: f.word("features", d.features),
+            grids: read_grids(&mut f),
+        };
+        if config.n_jobs == 0 {
+            f.fault("n_jobs", "`n_jobs` is 0; -1 (all cores) or an integer of at least 1 is allowed");
+        }
+        check_data_path(&config, &mut f);
+        check_selected_features(&config, &mut f);
+        f.finish(config)
+    }
+
+    /// SHA-256, hexadecimal, of the canonical JSON of what may change the result: labels for people (`notes`,
+    /// `version_tag`) and the number of threads are left out.
+    pub fn config_hash(&self) -> String {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Value::Object(map) = &mut value {
+            for label in ["notes", "version_tag", "n_jobs"] {
+                map.remove(label);
+            }
+        }
+        value.sort_all_objects();
+        let digest = Sha256::digest(value.to_string().as_bytes());
+        digest.iter().map(|b| format!("{b:02x}")).collect()
     }
 }
+
+fn check_data_path(config: &TrainingConfig, f: &mut Fields<'_>) {
+    match &config.data_path {
+        None if config.data_source != DataSource::Mongodb && !f.is_faulty("data_path") => f.fault(
+            "data_path",
+            format!(
+                "`data_path` is missing; `data_source` {} needs a file below the import folder",
+                config.data_source
+            ),
+        ),
+        Some(path) if !stays_below(path) => f.fault(
+            "data_path",
+            format!(
+                "`data_path` is {}; a relative path that stays below the import folder is allowed",
+                shown(&Value::from(path.as_str()))
+            ),
+        ),
+        _ => {}
+    }
+}
+
+/// Whether a client's path is relative and never climbs. Links are the opener's matter.
+pub fn stays_below(path: &str) -> bool {
+    !path.is_empty()
+        && !path.starts_with(['/', '\\'])
+        && !path.chars().any(char::is_control)
+        && path.split(['/', '\\']).all(|part| part != ".." && !part.contains(':'))
+}
+
+fn check_selected_features(config: &TrainingConfig, f: &mut Fields<'_>) {
+    let selected = config.selected_features.as_deref().unwrap_or_default();
+    if config.feature_selection == FeatureSelection::Manual && selected.is_empty() && !f.is_faulty("selected_features")
+    {
+        f.fault(
+            "selected_features",
+            "`selected_features` is empty; `feature_selection` manual needs the names of one or more features",
+        );
+    }
+    for (i, name) in selected.iter().enumerate() {
+        let at = format!("selected_features/{i}");
+        if !FEATURES.contains(&name.as_str()) {
+            let hint = did_you_mean(name, FEATURES);
+            f.fault(&at, format!("`{name}` is no feature{hint}; allowed are {}", FEATURES.join(", ")));
+        } else if selected[..i].contains(name) {
+            f.fault(&at, format!("`{name}` is named twice in `selected_features`"));
+        }
+    }
+}
+
+fn read_grids(f: &mut Fields<'_>) -> Option<BTreeMap<Algorithm, Grid>> {
+    let value = f.get("grids").filter(|v| !v.is_null())?;
+    let Value::Object(by_algorithm) = value else {
+        f.fault("grids", format!("`grids` is {}; an object from algorithm to its grid is allowed", shown(value)));
+        return None;
+    };
+    let mut grids = BTreeMap::new();
+    for (name, grid) in by_algorithm {
+        let at = format!("grids/{}", escaped(name));
+        let Some(algorithm) = Algorithm::BASE.into_iter().find(|a| a.as_str() == name) else {
+            let words = Algorithm::BASE.map(Algorithm::as_str);
+            let hint = did_you_mean(name, words);
+            f.fault(&at, format!("`{name}` is no algorithm with a grid{hint}; allowed are {}", words.join(", ")));
+            continue;
+        };
+        let Value::Object(parameters) = grid else {
+            f.fault(
+                &at,
+                format!("the grid of {name} is {}; an object from parameter to values is allowed", shown(grid)),
+            );
+            continue;
+        };
+        let mut read = Grid::new();
+        for (parameter, values) in parameters {
+            match values {
+                Value::Array(list) if !list.is_empty() => {
+                    read.insert(parameter.clone(), list.clone());
+                }
+                other => f.fault(
+                    &format!("{at}/{}", escaped(parameter)),
+                    format!("`{parameter}` of {name} is {}; a list of one or more values is allowed", shown(other)),
+                ),
+            }
+        }
+        grids.insert(algorithm, read);
+    }
+    Some(grids)
+}
+
+#[cfg(test)]
+mod tests;

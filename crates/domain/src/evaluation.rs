@@ -1,9 +1,11 @@
 //! Evaluations and comparisons, as clients read them.
 
+use crate::fields::{Fields, shown};
 use crate::model::{FeatureImportance, ModelVersion, TrainingMetrics};
-use crate::{ModelId, TargetMetric};
+use crate::{Faults, ModelId, TargetMetric};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -78,6 +80,29 @@ fn yes() -> bool {
     true
 }
 
+impl ModelComparisonRequest {
+    /// Reads and checks a request body; every fault is named at once. Whether the ids exist is the registry's matter.
+    pub fn from_json(body: &Value) -> Result<Self, Faults> {
+        let mut f = Fields::new(body, "a model comparison")?;
+        let request = Self {
+            model_ids: f.texts("model_ids", Vec::new()),
+            metrics: f.words("metrics", all_metrics()),
+            include_visualizations: f.flag("include_visualizations", true),
+        };
+        let ids = &request.model_ids;
+        if ids.len() < 2 && !f.is_faulty("model_ids") {
+            f.fault("model_ids", format!("`model_ids` names {} models; two or more are needed", ids.len()));
+        }
+        for (i, id) in ids.iter().enumerate().filter(|(i, id)| ids[..*i].contains(id)) {
+            f.fault(
+                &format!("model_ids/{i}"),
+                format!("{} is named twice in `model_ids`", shown(&Value::from(id.as_str()))),
+            );
+        }
+        f.finish(request)
+    }
+}
+
 /// A difference a − b with its 95 % interval and two-sided p-value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Difference {
@@ -122,4 +147,38 @@ pub struct ModelComparisonResponse {
     pub best_metric: String,
     /// Plot name to its address below the base path.
     pub comparison_plots: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn comparison_defaults_and_aliases() {
+        let r = ModelComparisonRequest::from_json(&json!({"model_ids": ["a", "b"]})).unwrap();
+        assert_eq!(r.metrics, TargetMetric::ALL);
+        assert!(r.include_visualizations);
+        let r =
+            ModelComparisonRequest::from_json(&json!({"model_ids": ["a", "b"], "metrics": ["f1", "roc_auc"]})).unwrap();
+        assert_eq!(r.metrics, [TargetMetric::F1Score, TargetMetric::AucRoc]);
+    }
+
+    #[test]
+    fn comparison_faults() {
+        let pointers = |body: Value| -> Vec<String> {
+            ModelComparisonRequest::from_json(&body).unwrap_err().0.into_iter().map(|f| f.pointer).collect()
+        };
+        assert_eq!(pointers(json!({})), ["/model_ids"]);
+        assert_eq!(pointers(json!({"model_ids": ["a"]})), ["/model_ids"]);
+        assert_eq!(pointers(json!({"model_ids": null})), ["/model_ids"]);
+        assert_eq!(pointers(json!({"model_ids": ["a", 3]})), ["/model_ids/1"]);
+        assert_eq!(
+            pointers(json!({"model_ids": ["a", "b", "a"], "metrics": ["f1", "gini", "f1_score"], "extra": 1})),
+            ["/metrics/1", "/metrics/2", "/model_ids/2", "/extra"]
+        );
+        assert_eq!(pointers(json!({"model_ids": ["a", "b"], "metrics": []})), ["/metrics"]);
+        assert_eq!(pointers(json!([1])), [""]);
+    }
 }

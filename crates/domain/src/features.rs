@@ -1,7 +1,15 @@
 //! The twelve features and their scale conversions. Tables and weights are configuration (`FeatureTables`).
 
+mod tables;
+#[cfg(test)]
+mod tests;
+
 use crate::AdmissionDataPoint;
-use serde::{Deserialize, Serialize};
+use crate::record::{Profile, Program, TestScore, TestType};
+pub use tables::{
+    Anchors, CompetitivenessWeights, ExtracurricularWeights, FeatureTables, Plausible, PrestigeSteps,
+    ProfessionalWeights, ResearchWeights, Scales,
+};
 
 /// The twelve features, in order.
 pub const FEATURES: [&str; 12] = [
@@ -19,28 +27,245 @@ pub const FEATURES: [&str; 12] = [
     "test_score_vs_avg",
 ];
 
-/// Percentile anchors and weights; the defaults are the contract's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FeatureTables {}
-
-impl Default for FeatureTables {
-    fn default() -> Self {
-        todo!()
-    }
-}
-
 /// The features of one data point: NaN is missing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureRow {
     pub values: [f32; 12],
+    /// Bit i: feature i comes from data, not from a default (the 0 of an unknown program average, say).
+    pub present: u16,
     /// Values that are impossible on every scale (read as missing, counted as outliers).
     pub outliers: u32,
 }
 
+impl FeatureRow {
+    pub fn is_present(&self, feature: usize) -> bool {
+        self.present >> feature & 1 == 1
+    }
+}
+
+/// What a value turned out to be.
+#[derive(Clone, Copy)]
+enum Reading {
+    Missing,
+    Impossible,
+    Value(f64),
+}
+
+/// Reads values one by one and counts the impossible ones.
+struct Reader<'a> {
+    tables: &'a FeatureTables,
+    outliers: u32,
+}
+
 impl FeatureTables {
     pub fn row(&self, point: &AdmissionDataPoint) -> FeatureRow {
-        let _ = point;
-        todo!()
+        let mut r = Reader { tables: self, outliers: 0 };
+        let (profile, program) = (&point.profile, &point.program);
+        let gpa = r.gpa(profile);
+        let tests = &profile.test_scores;
+        let verbal = r.test(tests, TestType::Gre, |t| t.verbal_score, |t, s| t.gre_section(s, &t.gre_old_verbal));
+        let quant = r.test(tests, TestType::Gre, |t| t.quantitative_score, |t, s| t.gre_section(s, &t.gre_old_quant));
+        let gmat = r.test(tests, TestType::Gmat, |t| t.total_score, FeatureTables::gmat_percentile);
+        let toefl = r.test(tests, TestType::Toefl, |t| t.total_score, FeatureTables::toefl_percentile);
+        let ielts = r.test(tests, TestType::Ielts, |t| t.total_score, FeatureTables::ielts_percentile);
+        let research = r.research(profile);
+        let professional = r.professional(profile);
+        let extracurricular = r.extracurricular(profile);
+        let undergraduate_rank = r.ranking(profile.undergraduate_university_ranking);
+        let prestige = undergraduate_rank.map(|rank| self.prestige.of(rank));
+        let competitiveness = r.competitiveness(program);
+        let gpa_gap = r.average_gpa(program, profile.gpa_scale).and_then(|average| Some(gpa? * 4.0 - average));
+        let quant_gap = r.quant_average(program).and_then(|average| Some((quant? - average) / 100.0));
+
+        let or_nan = |x: Option<f64>| x.unwrap_or(f64::NAN);
+        let cells = [
+            (or_nan(gpa), gpa.is_some()),
+            (or_nan(verbal), verbal.is_some()),
+            (or_nan(quant), quant.is_some()),
+            (or_nan(gmat), gmat.is_some()),
+            (or_nan(toefl.or(ielts)), toefl.or(ielts).is_some()),
+            research,
+            professional,
+            extracurricular,
+            (prestige.unwrap_or(self.prestige.unranked), prestige.is_some()),
+            competitiveness,
+            (gpa_gap.unwrap_or(0.0), gpa_gap.is_some()),
+            (quant_gap.unwrap_or(0.0), quant_gap.is_some()),
+        ];
+        let mut row = FeatureRow { values: [0.0; 12], present: 0, outliers: r.outliers };
+        for (i, (value, present)) in cells.into_iter().enumerate() {
+            row.values[i] = value as f32;
+            row.present |= u16::from(present) << i;
+        }
+        row
+    }
+
+    /// A GRE section score on the scale of today (130 to 170) or the old one (200 to 800).
+    fn gre_section(&self, score: f64, old: &Anchors) -> Option<f64> {
+        let s = &self.scales;
+        if s.gre_section.contains(score) {
+            Some(self.gre.at(2.0 * score))
+        } else if s.gre_old_section.contains(score) {
+            Some(old.at(score))
+        } else {
+            None
+        }
+    }
+
+    fn gmat_percentile(&self, total: f64) -> Option<f64> {
+        self.scales.gmat.contains(total).then(|| self.gmat.at(total))
+    }
+
+    /// The internet test to 120, above it to 300 the computer test, 310 to 677 the paper test.
+    fn toefl_percentile(&self, total: f64) -> Option<f64> {
+        let s = &self.scales;
+        let top = s.toefl_internet_max;
+        let internet = if total <= top {
+            total
+        } else if total <= s.toefl_computer_max {
+            total * (top / s.toefl_computer_max)
+        } else if s.toefl_paper.contains(total) {
+            (total - s.toefl_paper.low) / (s.toefl_paper.high - s.toefl_paper.low) * top
+        } else {
+            return None;
+        };
+        Some(self.toefl.at(internet))
+    }
+
+    fn ielts_percentile(&self, total: f64) -> Option<f64> {
+        self.scales.ielts.contains(total).then(|| self.ielts.at(total))
+    }
+}
+
+impl Reader<'_> {
+    fn count(&mut self, reading: Reading) -> Option<f64> {
+        match reading {
+            Reading::Missing => None,
+            Reading::Impossible => {
+                self.outliers += 1;
+                None
+            }
+            Reading::Value(x) => Some(x),
+        }
+    }
+
+    /// A value that is given must lie between the two.
+    fn within(&mut self, value: Option<f64>, low: f64, high: f64) -> Option<f64> {
+        self.count(match value {
+            None => Reading::Missing,
+            Some(x) if x >= low && x <= high => Reading::Value(x),
+            Some(_) => Reading::Impossible,
+        })
+    }
+
+    /// gpa / scale; 0 means missing.
+    fn gpa(&mut self, profile: &Profile) -> Option<f64> {
+        let scale = profile.gpa_scale;
+        self.count(match profile.gpa {
+            None | Some(0.0) => Reading::Missing,
+            Some(gpa) if scale > 0.0 && scale <= self.tables.scales.gpa_scale_max && gpa > 0.0 && gpa <= scale => {
+                Reading::Value(gpa / scale)
+            }
+            Some(_) => Reading::Impossible,
+        })
+    }
+
+    /// The percentile of the latest readable result; without dates (or on one day) the highest. Dated results come
+    /// before undated ones.
+    fn test(
+        &mut self,
+        tests: &[TestScore],
+        kind: TestType,
+        score: impl Fn(&TestScore) -> Option<f64>,
+        percentile: impl Fn(&FeatureTables, f64) -> Option<f64>,
+    ) -> Option<f64> {
+        let mut best = None;
+        for test in tests.iter().filter(|t| t.test_type == kind) {
+            let Some(score) = score(test) else { continue };
+            match percentile(self.tables, score) {
+                None => self.outliers += 1,
+                Some(p) => {
+                    let candidate = (test.date_taken, p);
+                    // `None` dates sort before all others.
+                    if best.is_none_or(|b| candidate > b) {
+                        best = Some(candidate);
+                    }
+                }
+            }
+        }
+        best.map(|(_, p)| p)
+    }
+
+    fn research(&mut self, p: &Profile) -> (f64, bool) {
+        let w = &self.tables.research;
+        let max = self.tables.plausible.count;
+        let publications = self.within(p.research_publications, 0.0, max);
+        let papers = self.within(p.conference_papers, 0.0, max);
+        let patents = self.within(p.patents, 0.0, max);
+        let score = (w.publication * publications.unwrap_or(0.0)).min(w.publications_max)
+            + (w.conference_paper * papers.unwrap_or(0.0)).min(w.conference_papers_max)
+            + (w.patent * patents.unwrap_or(0.0)).min(w.patents_max);
+        (score.min(1.0), publications.or(papers).or(patents).is_some())
+    }
+
+    fn professional(&mut self, p: &Profile) -> (f64, bool) {
+        let w = &self.tables.professional;
+        let Plausible { count, months, .. } = self.tables.plausible;
+        let work = self.within(p.work_experience_months, 0.0, months);
+        let relevant = self.within(p.relevant_work_experience_months, 0.0, months);
+        let internships = self.within(p.internships_count, 0.0, count);
+        let score = w.work * (work.unwrap_or(0.0) / w.work_full_months).min(1.0)
+            + w.relevant * (relevant.unwrap_or(0.0) / w.relevant_full_months).min(1.0)
+            + w.internships * (w.internship * internships.unwrap_or(0.0)).min(w.internships_max);
+        (score, work.or(relevant).or(internships).is_some())
+    }
+
+    fn extracurricular(&mut self, p: &Profile) -> (f64, bool) {
+        let w = &self.tables.extracurricular;
+        let Plausible { count, hours, .. } = self.tables.plausible;
+        let leadership = self.within(p.leadership_positions, 0.0, count);
+        let awards = self.within(p.academic_awards, 0.0, count);
+        let certifications = self.within(p.professional_certifications, 0.0, count);
+        let volunteer = self.within(p.volunteer_hours, 0.0, hours);
+        let score = (w.leadership * leadership.unwrap_or(0.0)).min(w.leadership_max)
+            + (w.award * awards.unwrap_or(0.0)).min(w.awards_max)
+            + (w.certification * certifications.unwrap_or(0.0)).min(w.certifications_max)
+            + (volunteer.unwrap_or(0.0) / w.volunteer_hours).min(w.volunteer_max);
+        (score.min(1.0), leadership.or(awards).or(certifications).or(volunteer).is_some())
+    }
+
+    fn ranking(&mut self, ranking: Option<f64>) -> Option<f64> {
+        self.within(ranking, 1.0, self.tables.plausible.ranking)
+    }
+
+    fn competitiveness(&mut self, program: &Program) -> (f64, bool) {
+        let w = &self.tables.competitiveness;
+        let rate = self.within(program.acceptance_rate, 0.0, 1.0);
+        let selective = rate.map_or(w.unknown, |r| 1.0 - r);
+        match self.ranking(program.university_ranking) {
+            None => (selective, rate.is_some()),
+            Some(rank) => ((1.0 - w.ranking_share) * selective + w.ranking_share * self.tables.prestige.of(rank), true),
+        }
+    }
+
+    /// The program's average on the 4.0 scale. One above 4 is read on the applicant's own scale if it fits there.
+    fn average_gpa(&mut self, program: &Program, scale: f64) -> Option<f64> {
+        self.count(match program.average_gpa {
+            None | Some(0.0) => Reading::Missing,
+            Some(average) if average <= 4.0 => Reading::Value(average),
+            Some(average) if average <= scale && scale <= self.tables.scales.gpa_scale_max => {
+                Reading::Value(average / scale * 4.0)
+            }
+            Some(_) => Reading::Impossible,
+        })
+    }
+
+    /// Percentile of the program's quantitative average.
+    fn quant_average(&mut self, program: &Program) -> Option<f64> {
+        let tables = self.tables;
+        self.count(match program.gre_quant_avg {
+            None => Reading::Missing,
+            Some(s) => tables.gre_section(s, &tables.gre_old_quant).map_or(Reading::Impossible, Reading::Value),
+        })
     }
 }

@@ -6,6 +6,8 @@ pub mod check;
 pub mod config;
 pub mod evaluation;
 pub mod features;
+pub mod fields;
+mod hash;
 pub mod ids;
 pub mod job;
 pub mod model;

@@ -1,7 +1,15 @@
-//! `AdmissionDataPoint`: one application as upstream services send it.
+//! `AdmissionDataPoint`: one application as upstream services send it. Reading is a single pass of serde straight into the
+//! struct; only a document that fails is looked at again, slowly, to name its faults.
+
+mod explain;
+mod read;
+mod shape;
+#[cfg(test)]
+mod tests;
 
 use crate::Faults;
 use crate::config::word_enum;
+use crate::hash::Content;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,43 +36,63 @@ impl Decision {
     }
 }
 
+/// Absent members are null, and null members are left out when written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TestScore {
     pub test_type: TestType,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_score: Option<f64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verbal_score: Option<f64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantitative_score: Option<f64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analytical_score: Option<f64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::date")]
     pub date_taken: Option<NaiveDate>,
 }
 
+/// Counts that were not given are `None`: they count as 0, but not as present.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Profile {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gpa: Option<f64>,
+    #[serde(deserialize_with = "read::gpa_scale")]
     pub gpa_scale: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub undergraduate_major: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub undergraduate_university: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub undergraduate_university_ranking: Option<f64>,
+    #[serde(deserialize_with = "read::or_default")]
     pub test_scores: Vec<TestScore>,
-    pub research_publications: f64,
-    pub conference_papers: f64,
-    pub patents: f64,
-    pub work_experience_months: f64,
-    pub relevant_work_experience_months: f64,
-    pub internships_count: f64,
-    pub academic_awards: f64,
-    pub professional_certifications: f64,
-    pub leadership_positions: f64,
-    pub volunteer_hours: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub research_publications: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conference_papers: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patents: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work_experience_months: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relevant_work_experience_months: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub internships_count: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub academic_awards: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub professional_certifications: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leadership_positions: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volunteer_hours: Option<f64>,
     /// Never a feature; kept for fairness audits.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nationality: Option<String>,
     /// Never a feature; kept for fairness audits.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gender: Option<String>,
 }
 
@@ -77,16 +105,16 @@ impl Default for Profile {
             undergraduate_university: None,
             undergraduate_university_ranking: None,
             test_scores: Vec::new(),
-            research_publications: 0.0,
-            conference_papers: 0.0,
-            patents: 0.0,
-            work_experience_months: 0.0,
-            relevant_work_experience_months: 0.0,
-            internships_count: 0.0,
-            academic_awards: 0.0,
-            professional_certifications: 0.0,
-            leadership_positions: 0.0,
-            volunteer_hours: 0.0,
+            research_publications: None,
+            conference_papers: None,
+            patents: None,
+            work_experience_months: None,
+            relevant_work_experience_months: None,
+            internships_count: None,
+            academic_awards: None,
+            professional_certifications: None,
+            leadership_positions: None,
+            volunteer_hours: None,
             nationality: None,
             gender: None,
         }
@@ -96,19 +124,33 @@ impl Default for Profile {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Program {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub university_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub university_ranking: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub program_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub degree_level: Option<DegreeLevel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub department: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub specialization: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub acceptance_rate: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub average_gpa: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gre_verbal_avg: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gre_quant_avg: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gmat_avg: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub is_stem: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub has_funding: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "read::date")]
     pub application_deadline: Option<NaiveDate>,
 }
 
@@ -118,29 +160,29 @@ pub struct AdmissionDataPoint {
     pub profile: Profile,
     pub program: Program,
     pub decision: Decision,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::date")]
     pub decision_date: Option<NaiveDate>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::year")]
     pub application_year: Option<i32>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_cycle: Option<Cycle>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scholarship_amount: Option<f64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assistantship_offered: Option<bool>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::or_default")]
     pub verified: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::time")]
     pub created_at: Option<DateTime<Utc>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::time")]
     pub updated_at: Option<DateTime<Utc>>,
     /// Without it, rows with equal profiles are one applicant.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applicant_id: Option<String>,
     /// The highest wins; the same `seq` with other content is rejected.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::seq")]
     pub seq: u64,
 }
 
@@ -149,12 +191,188 @@ impl AdmissionDataPoint {
     /// missing features); a missing id, decision, profile or program, an unknown enum value, a negative or a non-finite
     /// number is a fault.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Faults> {
-        let _ = bytes;
-        todo!()
+        match serde_json::from_slice::<Self>(bytes) {
+            Ok(point) if point.is_sound() => Ok(point),
+            Ok(_) => Err(explain::faults(bytes, "a value is not allowed")),
+            Err(error) => Err(explain::faults(bytes, &error.to_string())),
+        }
     }
 
-    /// Stable key of the applicant: `applicant_id`, else a hash of the profile.
+    /// Checks a document that is parsed already, as `from_json` does.
+    pub fn from_value(value: serde_json::Value) -> Result<Self, Faults> {
+        let faults = explain::value_faults(&value);
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
+        serde_json::from_value::<Self>(value).map_err(|e| explain::whole_document(&e.to_string()))
+    }
+
+    /// What the types do not say: no negative or non-finite number, bounded strings, a usable id.
+    fn is_sound(&self) -> bool {
+        let Profile {
+            gpa,
+            gpa_scale,
+            undergraduate_major,
+            undergraduate_university,
+            undergraduate_university_ranking,
+            test_scores,
+            research_publications,
+            conference_papers,
+            patents,
+            work_experience_months,
+            relevant_work_experience_months,
+            internships_count,
+            academic_awards,
+            professional_certifications,
+            leadership_positions,
+            volunteer_hours,
+            nationality,
+            gender,
+        } = &self.profile;
+        let Program {
+            university_name,
+            university_ranking,
+            program_name,
+            degree_level: _,
+            department,
+            specialization,
+            acceptance_rate,
+            average_gpa,
+            gre_verbal_avg,
+            gre_quant_avg,
+            gmat_avg,
+            is_stem: _,
+            has_funding: _,
+            application_deadline: _,
+        } = &self.program;
+        let numbers = [
+            gpa,
+            &Some(*gpa_scale),
+            undergraduate_university_ranking,
+            research_publications,
+            conference_papers,
+            patents,
+            work_experience_months,
+            relevant_work_experience_months,
+            internships_count,
+            academic_awards,
+            professional_certifications,
+            leadership_positions,
+            volunteer_hours,
+            university_ranking,
+            acceptance_rate,
+            average_gpa,
+            gre_verbal_avg,
+            gre_quant_avg,
+            gmat_avg,
+            &self.scholarship_amount,
+        ];
+        let texts = [
+            undergraduate_major,
+            undergraduate_university,
+            nationality,
+            gender,
+            university_name,
+            program_name,
+            department,
+            specialization,
+            &self.source,
+            &self.applicant_id,
+        ];
+        let scores = |t: &TestScore| {
+            [t.total_score, t.verbal_score, t.quantitative_score, t.analytical_score]
+                .iter()
+                .all(|n| n.is_none_or(shape::is_number))
+        };
+        shape::is_id(&self.data_point_id)
+            && numbers.iter().all(|n| n.is_none_or(shape::is_number))
+            && texts.iter().all(|t| t.as_deref().is_none_or(shape::is_text))
+            && self.application_year.is_none_or(|y| y >= 0)
+            && test_scores.len() <= shape::MAX_TESTS
+            && test_scores.iter().all(scores)
+    }
+
+    /// Stable key of the applicant: of `applicant_id`, else of the profile (an absent count equals 0).
     pub fn applicant_key(&self) -> u64 {
-        todo!()
+        let mut content = Content::new();
+        match &self.applicant_id {
+            Some(id) => content.text(Some("id")).text(Some(id)),
+            None => self.profile.hash_into(content.text(Some("profile"))),
+        };
+        content.u64()
+    }
+
+    /// Stable key of university and program, for clustered tests.
+    pub fn cluster_key(&self) -> u64 {
+        let p = &self.program;
+        Content::new().text(p.university_name.as_deref()).text(p.program_name.as_deref()).u64()
+    }
+
+    /// First 128 bits of SHA-256 of the id.
+    pub fn row_id(&self) -> u128 {
+        crate::hash::of_bytes(self.data_point_id.as_bytes())
+    }
+
+    /// Hash of profile, program and decision: points that agree in it under different ids are duplicates.
+    pub fn content_key(&self) -> u128 {
+        let mut content = Content::new();
+        self.profile.hash_into(&mut content);
+        self.program.hash_into(&mut content);
+        content.text(Some(self.decision.as_str())).u128()
+    }
+}
+
+impl Profile {
+    fn hash_into<'c>(&self, content: &'c mut Content) -> &'c mut Content {
+        let count = |n: Option<f64>| Some(n.unwrap_or(0.0));
+        content
+            .number(self.gpa)
+            .number(Some(self.gpa_scale))
+            .text(self.undergraduate_major.as_deref())
+            .text(self.undergraduate_university.as_deref())
+            .number(self.undergraduate_university_ranking)
+            .number(count(self.research_publications))
+            .number(count(self.conference_papers))
+            .number(count(self.patents))
+            .number(count(self.work_experience_months))
+            .number(count(self.relevant_work_experience_months))
+            .number(count(self.internships_count))
+            .number(count(self.academic_awards))
+            .number(count(self.professional_certifications))
+            .number(count(self.leadership_positions))
+            .number(count(self.volunteer_hours))
+            .text(self.nationality.as_deref())
+            .text(self.gender.as_deref());
+        for t in &self.test_scores {
+            content
+                .text(Some(t.test_type.as_str()))
+                .number(t.total_score)
+                .number(t.verbal_score)
+                .number(t.quantitative_score)
+                .number(t.analytical_score)
+                .day(t.date_taken);
+        }
+        content
+    }
+}
+
+impl Program {
+    fn hash_into<'c>(&self, content: &'c mut Content) -> &'c mut Content {
+        let flag = |b: Option<bool>| b.map(|b| f64::from(u8::from(b)));
+        content
+            .text(self.university_name.as_deref())
+            .number(self.university_ranking)
+            .text(self.program_name.as_deref())
+            .text(self.degree_level.map(DegreeLevel::as_str))
+            .text(self.department.as_deref())
+            .text(self.specialization.as_deref())
+            .number(self.acceptance_rate)
+            .number(self.average_gpa)
+            .number(self.gre_verbal_avg)
+            .number(self.gre_quant_avg)
+            .number(self.gmat_avg)
+            .number(flag(self.is_stem))
+            .number(flag(self.has_funding))
+            .day(self.application_deadline)
     }
 }

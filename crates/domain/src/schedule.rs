@@ -1,8 +1,11 @@
 //! The retraining schedule and the triggers that lead to jobs.
 
+use crate::Faults;
 use crate::config::word_enum;
+use crate::fields::{Fields, shown};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 word_enum!(TriggerType {
@@ -47,6 +50,104 @@ impl Default for ScheduledTrainingConfig {
             auto_activate_if_better: true,
             improvement_threshold: 0.02,
             notification_emails: Vec::new(),
+        }
+    }
+}
+
+impl ScheduledTrainingConfig {
+    /// Reads and checks a request body; every fault is named at once. Of the cron expression only the form is checked.
+    pub fn from_json(body: &Value) -> Result<Self, Faults> {
+        let d = Self::default();
+        let mut f = Fields::new(body, "a training schedule")?;
+        let schedule = Self {
+            enabled: f.flag("enabled", d.enabled),
+            schedule_cron: f.text("schedule_cron", d.schedule_cron),
+            min_new_samples: f.whole("min_new_samples", d.min_new_samples, 1, u64::MAX.into()),
+            max_model_age_days: f.whole("max_model_age_days", d.max_model_age_days, 1, 36_500),
+            auto_activate_if_better: f.flag("auto_activate_if_better", d.auto_activate_if_better),
+            improvement_threshold: f.real("improvement_threshold", d.improvement_threshold, 0.0, 1.0),
+            notification_emails: f.texts("notification_emails", d.notification_emails),
+        };
+        if !looks_like_cron(&schedule.schedule_cron) {
+            f.fault(
+                "schedule_cron",
+                format!(
+                    "`schedule_cron` is {}; five fields are allowed: minute, hour, day of month, month, day of week",
+                    shown(&Value::from(schedule.schedule_cron.as_str()))
+                ),
+            );
+        }
+        for (i, email) in schedule.notification_emails.iter().enumerate() {
+            let at = format!("notification_emails/{i}");
+            if !looks_like_email(email) {
+                f.fault(&at, format!("{} is no e-mail address", shown(&Value::from(email.as_str()))));
+            } else if schedule.notification_emails[..i].contains(email) {
+                f.fault(&at, format!("`{email}` is named twice in `notification_emails`"));
+            }
+        }
+        f.finish(schedule)
+    }
+}
+
+fn looks_like_cron(s: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '*' | '/' | ',' | '-' | '?' | '#');
+    s.split_whitespace().count() == 5 && s.chars().all(|c| c == ' ' || known(c))
+}
+
+fn looks_like_email(s: &str) -> bool {
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | ',' | ';' | '"' | '@');
+    let part = |p: &str| !p.is_empty() && p.chars().all(plain);
+    s.len() <= 254
+        && s.split_once('@').is_some_and(|(local, domain)| {
+            part(local) && part(domain) && !domain.starts_with(['.', '-']) && !domain.ends_with('.')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn defaults_are_the_contracts() {
+        let read = ScheduledTrainingConfig::from_json(&json!({})).unwrap();
+        assert_eq!(read, ScheduledTrainingConfig::default());
+        assert_eq!(
+            serde_json::to_value(read).unwrap(),
+            json!({"enabled": true, "schedule_cron": "0 1 * * 0", "min_new_samples": 1000, "max_model_age_days": 90,
+                "auto_activate_if_better": true, "improvement_threshold": 0.02, "notification_emails": []})
+        );
+    }
+
+    #[test]
+    fn names_every_fault() {
+        let body = json!({"enabled": "yes", "schedule_cron": "0 1 * *", "min_new_samples": 0, "improvement_threshold": 2,
+            "notification_emails": ["a@b.org", "nobody", "a@b.org", "x@y.org\r\nBcc: z@w.org"], "cron": 1});
+        let faults = ScheduledTrainingConfig::from_json(&body).unwrap_err();
+        let pointers: Vec<&str> = faults.0.iter().map(|f| f.pointer.as_str()).collect();
+        assert_eq!(
+            pointers,
+            [
+                "/enabled",
+                "/min_new_samples",
+                "/improvement_threshold",
+                "/schedule_cron",
+                "/notification_emails/1",
+                "/notification_emails/2",
+                "/notification_emails/3",
+                "/cron"
+            ]
+        );
+    }
+
+    #[test]
+    fn cron_forms() {
+        for good in ["0 1 * * 0", "*/15 0-6 1,15 * MON-FRI"] {
+            assert!(looks_like_cron(good), "{good}");
+        }
+        for bad in ["", "@daily", "0 1 * * 0 2026", "0 1 * * 0;", "0\n1 * * 0"] {
+            assert!(!looks_like_cron(bad), "{bad}");
         }
     }
 }

@@ -1,0 +1,237 @@
+//! Reads the fields of a JSON object one by one with defaults and ranges, and collects every fault instead of stopping
+//! at the first.
+
+use crate::{Fault, Faults};
+use serde_json::{Map, Value};
+
+/// A closed set of words.
+pub trait Word: Copy + PartialEq + 'static {
+    const WORDS: &'static [Self];
+    fn word(self) -> &'static str;
+    /// Also knows the accepted other spellings.
+    fn from_word(s: &str) -> Option<Self> {
+        Self::WORDS.iter().copied().find(|w| w.word() == s)
+    }
+}
+
+pub(crate) fn all_words<W: Word>() -> Vec<&'static str> {
+    W::WORDS.iter().map(|w| w.word()).collect()
+}
+
+/// A value as a message shows it: compact JSON of at most 60 characters.
+pub fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= 60 { text } else { text.chars().take(57).collect::<String>() + "..." }
+}
+
+/// One step of an RFC 6901 pointer.
+pub fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// The nearest of the allowed names, if any is near.
+pub fn nearest<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    allowed
+        .into_iter()
+        .map(|a| (strsim::normalized_damerau_levenshtein(name, a).max(strsim::jaro_winkler(name, a) - 0.25), a))
+        .filter(|(likeness, _)| *likeness >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, a)| a)
+}
+
+/// ` (did you mean `x`?)`, or nothing.
+pub(crate) fn did_you_mean<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, allowed).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default()
+}
+
+/// An integer, also when it is spelled as 50.0.
+pub(crate) fn as_whole(value: &Value) -> Option<i128> {
+    let Value::Number(n) = value else { return None };
+    let float = || n.as_f64().filter(|x| x.fract() == 0.0 && x.abs() < 9e15).map(|x| x as i128);
+    n.as_u64().map(i128::from).or_else(|| n.as_i64().map(i128::from)).or_else(float)
+}
+
+/// The reader. Fields come in the order in which they are asked for; what was never asked for is unknown.
+pub struct Fields<'a> {
+    map: &'a Map<String, Value>,
+    known: Vec<&'static str>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Fields<'a> {
+    /// `what` names the document in the message when it is no object.
+    pub fn new(body: &'a Value, what: &str) -> Result<Self, Faults> {
+        match body {
+            Value::Object(map) => Ok(Self { map, known: Vec::new(), faults: Vec::new() }),
+            other => Err(Faults(vec![Fault {
+                pointer: String::new(),
+                message: format!("the document is {}; {what} is an object", shown(other)),
+            }])),
+        }
+    }
+
+    /// `tail` is the pointer without its leading slash.
+    pub fn fault(&mut self, tail: &str, message: impl Into<String>) {
+        self.faults.push(Fault { pointer: format!("/{tail}"), message: message.into() });
+    }
+
+    /// Whether a fault was found at the field or inside it.
+    pub fn is_faulty(&self, name: &str) -> bool {
+        self.faults.iter().any(|f| f.pointer.split('/').nth(1) == Some(name))
+    }
+
+    pub fn get(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.known.push(name);
+        self.map.get(name)
+    }
+
+    fn wrong(&mut self, name: &str, value: &Value, allowed: &str) {
+        self.fault(name, format!("`{}` is {}; {allowed} is allowed", field_of(name), shown(value)));
+    }
+
+    pub fn flag(&mut self, name: &'static str, default: bool) -> bool {
+        match self.get(name) {
+            None => default,
+            Some(Value::Bool(b)) => *b,
+            Some(other) => {
+                self.wrong(name, other, "true or false");
+                default
+            }
+        }
+    }
+
+    /// An integer from `low` to `high`.
+    pub fn whole<T: TryFrom<i128>>(&mut self, name: &'static str, default: T, low: i128, high: i128) -> T {
+        let Some(value) = self.get(name) else { return default };
+        let read = as_whole(value).filter(|n| (low..=high).contains(n)).and_then(|n| T::try_from(n).ok());
+        read.unwrap_or_else(|| {
+            let open = high >= i128::from(i32::MAX);
+            let range = if open { format!("of at least {low}") } else { format!("from {low} to {high}") };
+            self.wrong(name, value, &format!("an integer {range}"));
+            default
+        })
+    }
+
+    /// A number from `low` to `high`.
+    pub fn real(&mut self, name: &'static str, default: f64, low: f64, high: f64) -> f64 {
+        let Some(value) = self.get(name) else { return default };
+        value.as_f64().filter(|x| (low..=high).contains(x)).unwrap_or_else(|| {
+            self.wrong(name, value, &format!("a number from {low} to {high}"));
+            default
+        })
+    }
+
+    pub fn text(&mut self, name: &'static str, default: String) -> String {
+        match self.get(name) {
+            None => default,
+            Some(Value::String(s)) => s.clone(),
+            Some(other) => {
+                self.wrong(name, other, "a string");
+                default
+            }
+        }
+    }
+
+    pub fn optional_text(&mut self, name: &'static str) -> Option<String> {
+        match self.get(name)? {
+            Value::Null => None,
+            Value::String(s) => Some(s.clone()),
+            other => {
+                self.wrong(name, other, "a string or null");
+                None
+            }
+        }
+    }
+
+    fn text_list(&mut self, name: &'static str, list: &'a [Value]) -> Vec<String> {
+        let mut texts = Vec::with_capacity(list.len());
+        for (i, item) in list.iter().enumerate() {
+            match item {
+                Value::String(s) => texts.push(s.clone()),
+                other => self.wrong(&format!("{name}/{i}"), other, "a string"),
+            }
+        }
+        texts
+    }
+
+    pub fn texts(&mut self, name: &'static str, default: Vec<String>) -> Vec<String> {
+        match self.get(name) {
+            None => default,
+            Some(Value::Array(list)) => self.text_list(name, list),
+            Some(other) => {
+                self.wrong(name, other, "a list of strings");
+                default
+            }
+        }
+    }
+
+    pub fn optional_texts(&mut self, name: &'static str) -> Option<Vec<String>> {
+        match self.get(name)? {
+            Value::Null => None,
+            Value::Array(list) => Some(self.text_list(name, list)),
+            other => {
+                self.wrong(name, other, "a list of strings or null");
+                None
+            }
+        }
+    }
+
+    fn word_at<W: Word>(&mut self, at: &str, value: &Value) -> Option<W> {
+        let read = value.as_str().and_then(W::from_word);
+        if read.is_none() {
+            let words = all_words::<W>();
+            let hint = did_you_mean(value.as_str().unwrap_or_default(), words.iter().copied());
+            let (field, found) = (field_of(at), shown(value));
+            self.fault(at, format!("`{field}` is {found}{hint}; one of {} is allowed", words.join(", ")));
+        }
+        read
+    }
+
+    pub fn word<W: Word>(&mut self, name: &'static str, default: W) -> W {
+        let Some(value) = self.get(name) else { return default };
+        self.word_at(name, value).unwrap_or(default)
+    }
+
+    /// A list of words, not empty and without repeats.
+    pub fn words<W: Word>(&mut self, name: &'static str, default: Vec<W>) -> Vec<W> {
+        let list = match self.get(name) {
+            None => return default,
+            Some(Value::Array(list)) if !list.is_empty() => list,
+            Some(other) => {
+                self.wrong(name, other, &format!("a list of one or more of {}", all_words::<W>().join(", ")));
+                return default;
+            }
+        };
+        let mut words = Vec::with_capacity(list.len());
+        for (i, item) in list.iter().enumerate() {
+            let at = format!("{name}/{i}");
+            match self.word_at::<W>(&at, item) {
+                Some(word) if words.contains(&word) => {
+                    self.fault(&at, format!("`{}` is named twice in `{name}`", word.word()));
+                }
+                Some(word) => words.push(word),
+                None => {}
+            }
+        }
+        words
+    }
+
+    /// The value, unless faults were found; unknown fields are faults.
+    pub fn finish<T>(mut self, value: T) -> Result<T, Faults> {
+        let unknown: Vec<&String> = self.map.keys().filter(|k| !self.known.contains(&k.as_str())).collect();
+        for name in unknown {
+            let hint = did_you_mean(name, self.known.iter().copied());
+            let message = format!("`{}` is no known field{hint}", name.chars().take(60).collect::<String>());
+            self.faults.push(Fault { pointer: format!("/{}", escaped(name)), message });
+        }
+        if self.faults.is_empty() { Ok(value) } else { Err(Faults(self.faults)) }
+    }
+}
+
+/// `algorithms/2` is shown as `algorithms[2]`.
+fn field_of(tail: &str) -> String {
+    match tail.split_once('/') {
+        Some((name, index)) => format!("{name}[{index}]"),
+        None => tail.to_owned(),
+    }
+}

@@ -1,0 +1,120 @@
+//! The shape of a data point as a table: the path of each field and what it may hold. Faults are named from it, and CSV
+//! columns are read by it.
+
+use super::{Cycle, Decision, DegreeLevel, TestType};
+use crate::fields::all_words;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+
+pub(crate) const MAX_ID: usize = 200;
+pub(crate) const MAX_TEXT: usize = 500;
+pub(crate) const MAX_TESTS: usize = 100;
+pub(super) const DATE: &str = "a date (YYYY-MM-DD)";
+pub(super) const TIME: &str = "an RFC 3339 time";
+
+pub(super) fn is_number(x: f64) -> bool {
+    x.is_finite() && x >= 0.0
+}
+
+/// Characters are at most 4 bytes, so short texts are settled without counting.
+pub(super) fn is_text(s: &str) -> bool {
+    s.len() <= MAX_TEXT || s.chars().count() <= MAX_TEXT
+}
+
+pub(super) fn is_id(s: &str) -> bool {
+    !s.is_empty() && s.chars().count() <= MAX_ID && !s.chars().any(char::is_control)
+}
+
+/// A day, or the day of a time.
+pub(super) fn date(s: &str) -> Option<NaiveDate> {
+    s.parse().ok().or_else(|| time(s).map(|t| t.date_naive()))
+}
+
+/// A time; without an offset it is in UTC, without a time of day midnight.
+pub(super) fn time(s: &str) -> Option<DateTime<Utc>> {
+    let zoned = DateTime::parse_from_rfc3339(s).map(|t| t.with_timezone(&Utc));
+    let plain = || s.parse::<NaiveDateTime>().or_else(|_| NaiveDateTime::parse_from_str(s, "%Y-%m-%d %H:%M:%S%.f"));
+    let day = || s.parse::<NaiveDate>().ok().and_then(|d| d.and_hms_opt(0, 0, 0)).map(|t| t.and_utc());
+    zoned.ok().or_else(|| plain().ok().map(|t| t.and_utc())).or_else(day)
+}
+
+/// What a field holds.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Id,
+    Text,
+    /// Finite and not negative.
+    Number,
+    /// A whole number from 0 to this.
+    Whole(u64),
+    Flag,
+    Date,
+    Time,
+    Word(fn() -> Vec<&'static str>),
+}
+
+pub(crate) struct Spec {
+    /// Dotted path.
+    pub path: &'static str,
+    pub kind: Kind,
+    pub required: bool,
+}
+
+const fn optional(path: &'static str, kind: Kind) -> Spec {
+    Spec { path, kind, required: false }
+}
+
+pub(crate) const SPECS: [Spec; 44] = [
+    Spec { path: "data_point_id", kind: Kind::Id, required: true },
+    Spec { path: "decision", kind: Kind::Word(all_words::<Decision>), required: true },
+    optional("decision_date", Kind::Date),
+    optional("application_year", Kind::Whole(i32::MAX as u64)),
+    optional("application_cycle", Kind::Word(all_words::<Cycle>)),
+    optional("scholarship_amount", Kind::Number),
+    optional("assistantship_offered", Kind::Flag),
+    optional("verified", Kind::Flag),
+    optional("source", Kind::Text),
+    optional("created_at", Kind::Time),
+    optional("updated_at", Kind::Time),
+    optional("applicant_id", Kind::Text),
+    optional("seq", Kind::Whole(u64::MAX)),
+    optional("profile.gpa", Kind::Number),
+    optional("profile.gpa_scale", Kind::Number),
+    optional("profile.undergraduate_major", Kind::Text),
+    optional("profile.undergraduate_university", Kind::Text),
+    optional("profile.undergraduate_university_ranking", Kind::Number),
+    optional("profile.research_publications", Kind::Number),
+    optional("profile.conference_papers", Kind::Number),
+    optional("profile.patents", Kind::Number),
+    optional("profile.work_experience_months", Kind::Number),
+    optional("profile.relevant_work_experience_months", Kind::Number),
+    optional("profile.internships_count", Kind::Number),
+    optional("profile.academic_awards", Kind::Number),
+    optional("profile.professional_certifications", Kind::Number),
+    optional("profile.leadership_positions", Kind::Number),
+    optional("profile.volunteer_hours", Kind::Number),
+    optional("profile.nationality", Kind::Text),
+    optional("profile.gender", Kind::Text),
+    optional("program.university_name", Kind::Text),
+    optional("program.university_ranking", Kind::Number),
+    optional("program.program_name", Kind::Text),
+    optional("program.degree_level", Kind::Word(all_words::<DegreeLevel>)),
+    optional("program.department", Kind::Text),
+    optional("program.specialization", Kind::Text),
+    optional("program.acceptance_rate", Kind::Number),
+    optional("program.average_gpa", Kind::Number),
+    optional("program.gre_verbal_avg", Kind::Number),
+    optional("program.gre_quant_avg", Kind::Number),
+    optional("program.gmat_avg", Kind::Number),
+    optional("program.is_stem", Kind::Flag),
+    optional("program.has_funding", Kind::Flag),
+    optional("program.application_deadline", Kind::Date),
+];
+
+pub(crate) const TEST_SPECS: [Spec; 6] = [
+    Spec { path: "test_type", kind: Kind::Word(all_words::<TestType>), required: true },
+    optional("total_score", Kind::Number),
+    optional("verbal_score", Kind::Number),
+    optional("quantitative_score", Kind::Number),
+    optional("analytical_score", Kind::Number),
+    optional("date_taken", Kind::Date),
+];
