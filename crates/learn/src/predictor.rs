@@ -19,4 +19,13 @@ impl Predictor {
             Predictor::Constant(p) => vec![*p; rows.len()],
         }
     }
+
+    /// Of a decoded artifact: everything that `predict` relies on, for a predictor of `width` columns.
+    pub(crate) fn check(&self, width: usize) -> Result<(), String> {
+        let _ = width;
+        match self {
+            Predictor::Constant(p) if (0.0..=1.0).contains(p) => Ok(()),
+            Predictor::Constant(p) => Err(format!("a constant probability of {p}")),
+        }
+    }
 }

@@ -1,0 +1,245 @@
+//! Calibration: from a learner's scores to probabilities, fitted on out-of-fold predictions.
+
+use linfa::composing::platt_scaling::{Platt, platt_newton_method};
+use linfa::{Float, ParamGuard};
+use ndarray::Array1;
+use serde::{Deserialize, Serialize};
+
+/// Below this many rows isotonic regression overfits.
+const ISOTONIC_MIN_ROWS: usize = 2_000;
+const CROSS_FITS: usize = 5;
+/// A slope below this would (nearly) reverse the ranking; scores that bad are flattened instead.
+const MIN_SLOPE: f64 = 1e-3;
+
+/// A strictly increasing map of probabilities, so that rankings and AUC stay.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub enum Calibration {
+    #[default]
+    None,
+    /// `sigmoid(a · logit(p) + b)` (Platt 1999, on log-odds); a > 0.
+    Platt { a: f64, b: f64 },
+    /// Linear between the points (x, y), both increasing from x = 0 to x = 1.
+    Isotonic { x: Vec<f64>, y: Vec<f64> },
+}
+
+impl Calibration {
+    /// Platt scaling below 2,000 rows, else the better of Platt and isotonic by cross-fitted log loss.
+    /// `oof`: out-of-fold probabilities, `y`: labels 0 or 1 of the same rows. `None` where nothing can be fitted:
+    /// fewer than two rows or a single class.
+    pub fn fit(oof: &[f64], y: &[u8]) -> Calibration {
+        let n = oof.len().min(y.len());
+        let (oof, y) = (&oof[..n], &y[..n]);
+        let positives = y.iter().filter(|l| **l == 1).count();
+        if positives == 0 || positives == n {
+            return Calibration::None;
+        }
+        if n < ISOTONIC_MIN_ROWS || cross_fitted(platt, oof, y) <= cross_fitted(isotonic, oof, y) {
+            platt(oof, y)
+        } else {
+            isotonic(oof, y)
+        }
+    }
+
+    /// The calibrated probability of `p`, within 0..=1.
+    pub fn apply(&self, p: f64) -> f64 {
+        match self {
+            Calibration::None => p.clamp(0.0, 1.0),
+            Calibration::Platt { a, b } => sigmoid(a * logit(p) + b),
+            Calibration::Isotonic { x, y } => interpolate(x, y, p),
+        }
+    }
+
+    /// Of a decoded artifact: what `apply` relies on.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match self {
+            Calibration::None => Ok(()),
+            Calibration::Platt { a, b } if a.is_finite() && b.is_finite() && *a > 0.0 => Ok(()),
+            Calibration::Platt { a, b } => Err(format!("Platt calibration with slope {a} and intercept {b}")),
+            Calibration::Isotonic { x, y } => {
+                let inside = |v: &[f64]| v.iter().all(|v| (0.0..=1.0).contains(v));
+                let rising = x.windows(2).all(|w| w[0] < w[1]) && y.windows(2).all(|w| w[0] <= w[1]);
+                if x.len() < 2 || x.len() != y.len() || !inside(x) || !inside(y) || !rising {
+                    return Err("isotonic calibration whose points do not rise within 0..=1".to_owned());
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn sigmoid(z: f64) -> f64 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+/// Bounded, so that a score of exactly 0 or 1 (a forest's) stays finite.
+fn logit(p: f64) -> f64 {
+    let p = p.clamp(1e-6, 1.0 - 1e-6);
+    (p / (1.0 - p)).ln()
+}
+
+/// Platt's fit with his smoothed targets, by linfa's Newton method (Lin, Lin and Weng 2007).
+fn platt(p: &[f64], y: &[u8]) -> Calibration {
+    let scores: Array1<f64> = p.iter().map(|p| logit(*p)).collect();
+    let labels: Array1<bool> = y.iter().map(|l| *l == 1).collect();
+    let Ok(params) = Platt::<f64, ()>::params().check() else { return Calibration::None };
+    // linfa's sigmoid is 1 / (1 + exp(a·f + b)).
+    let (a, b) = match platt_newton_method(scores.view(), labels.view(), &params) {
+        Ok((a, b)) => (-f64::cast(a), -f64::cast(b)),
+        Err(_) => return Calibration::None,
+    };
+    if a.is_finite() && b.is_finite() && a >= MIN_SLOPE {
+        return Calibration::Platt { a, b };
+    }
+    let mean = y.iter().map(|l| f64::from(*l)).sum::<f64>() / y.len() as f64;
+    let centre = scores.sum() / scores.len() as f64;
+    Calibration::Platt { a: MIN_SLOPE, b: logit(mean) - MIN_SLOPE * centre }
+}
+
+/// Centred isotonic regression (Oron and Flournoy 2017): pool adjacent violators, then linear between the blocks'
+/// centres, which keeps the ranking inside a block.
+fn isotonic(p: &[f64], y: &[u8]) -> Calibration {
+    struct Block {
+        rows: f64,
+        positives: f64,
+        scores: f64,
+    }
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|i, j| p[*i].total_cmp(&p[*j]).then(i.cmp(j)));
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut last = f64::NAN;
+    for i in order {
+        let label = f64::from(y[i]);
+        match blocks.last_mut() {
+            // Rows of one score are one point.
+            Some(b) if p[i] == last => {
+                b.rows += 1.0;
+                b.positives += label;
+                b.scores = b.rows * last;
+            }
+            _ => blocks.push(Block { rows: 1.0, positives: label, scores: p[i] }),
+        }
+        last = p[i];
+    }
+    let mut pooled: Vec<Block> = Vec::new();
+    for block in blocks {
+        pooled.push(block);
+        while let [.., a, b] = pooled.as_slice() {
+            if a.positives * b.rows < b.positives * a.rows {
+                break;
+            }
+            let (rows, positives, scores) = (a.rows + b.rows, a.positives + b.positives, a.scores + b.scores);
+            pooled.truncate(pooled.len() - 2);
+            pooled.push(Block { rows, positives, scores });
+        }
+    }
+    // Never quite 0 or 1: n rows cannot tell these from 1 / (n + 2).
+    let low = 1.0 / (p.len() as f64 + 2.0);
+    let (mut xs, mut ys) = (vec![0.0], vec![low]);
+    for block in &pooled {
+        let (x, y) = (block.scores / block.rows, (block.positives / block.rows).clamp(low, 1.0 - low));
+        if xs.last().is_some_and(|last| x > *last) && x < 1.0 {
+            xs.push(x);
+            ys.push(y);
+        }
+    }
+    xs.push(1.0);
+    ys.push(1.0 - low);
+    Calibration::Isotonic { x: xs, y: ys }
+}
+
+fn interpolate(x: &[f64], y: &[f64], p: f64) -> f64 {
+    let p = p.clamp(0.0, 1.0);
+    let above = x.partition_point(|v| *v <= p);
+    if above == 0 {
+        return y[0];
+    }
+    if above == x.len() {
+        return y[above - 1];
+    }
+    let share = (p - x[above - 1]) / (x[above] - x[above - 1]);
+    y[above - 1] + share * (y[above] - y[above - 1])
+}
+
+/// Mean log loss when each fifth of the rows (stratified, interleaved) is calibrated by the other four.
+fn cross_fitted(fit: fn(&[f64], &[u8]) -> Calibration, p: &[f64], y: &[u8]) -> f64 {
+    let mut seen = [0usize; 2];
+    let fold: Vec<usize> = y
+        .iter()
+        .map(|l| {
+            let class = usize::from(*l == 1);
+            seen[class] += 1;
+            seen[class] % CROSS_FITS
+        })
+        .collect();
+    let mut sum = 0.0;
+    for k in 0..CROSS_FITS {
+        let kept = || (0..p.len()).filter(|i| fold[*i] != k);
+        let (ps, ys): (Vec<f64>, Vec<u8>) = kept().map(|i| (p[i], y[i])).unzip();
+        let map = fit(&ps, &ys);
+        for i in (0..p.len()).filter(|i| fold[*i] == k) {
+            let q = map.apply(p[i]).clamp(1e-15, 1.0 - 1e-15);
+            sum -= if y[i] == 1 { q.ln() } else { (1.0 - q).ln() };
+        }
+    }
+    sum / p.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use proptest::prelude::*;
+    use provost_domain::rng::SplitMix64;
+
+    /// Scores distorted by `warp` from the true probabilities.
+    fn draw(n: usize, warp: fn(f64) -> f64) -> (Vec<f64>, Vec<u8>, Vec<f64>) {
+        let mut r = SplitMix64::new(7);
+        let truth: Vec<f64> = (0..n).map(|_| r.unit()).collect();
+        let y = truth.iter().map(|t| u8::from(r.unit() < *t)).collect();
+        (truth.iter().map(|t| warp(*t)).collect(), y, truth)
+    }
+
+    fn rms(c: &Calibration, p: &[f64], truth: &[f64]) -> f64 {
+        let sum: f64 = p.iter().zip(truth).map(|(p, t)| (c.apply(*p) - t).powi(2)).sum();
+        (sum / p.len() as f64).sqrt()
+    }
+
+    #[test]
+    fn platt_undoes_a_change_of_slope_and_offset() {
+        let (p, y, truth) = draw(1_500, |t| sigmoid(3.0 * logit(t) + 1.0));
+        let c = Calibration::fit(&p, &y);
+        let Calibration::Platt { a, b } = c else { panic!("{c:?}") };
+        assert!((a - 1.0 / 3.0).abs() < 0.05 && (b + 1.0 / 3.0).abs() < 0.15, "{a} {b}");
+        assert!(rms(&Calibration::Platt { a, b }, &p, &truth) < 0.03);
+    }
+
+    #[test]
+    fn isotonic_wins_where_no_sigmoid_fits() {
+        let (p, y, truth) = draw(8_000, |t| if t < 0.5 { 0.2 * t } else { 0.9 + 0.2 * (t - 0.5) });
+        let c = Calibration::fit(&p, &y);
+        assert!(matches!(c, Calibration::Isotonic { .. }), "{c:?}");
+        assert!(rms(&c, &p, &truth) < 0.04, "{}", rms(&c, &p, &truth));
+        c.check().unwrap();
+    }
+
+    #[test]
+    fn scores_that_rank_backwards_are_flattened_not_reversed() {
+        let (p, y, _) = draw(1_000, |t| 1.0 - t);
+        let c = Calibration::fit(&p, &y);
+        assert!(c.apply(0.9) > c.apply(0.1) && c.apply(0.9) - c.apply(0.1) < 0.01);
+        assert_eq!(Calibration::fit(&[0.2, 0.4], &[1, 1]), Calibration::None);
+    }
+
+    proptest! {
+        #[test]
+        fn rises_and_stays_inside(rows in prop::collection::vec((0u32..=20, 0u8..=1), 2..400)) {
+            let (p, y): (Vec<f64>, Vec<u8>) = rows.into_iter().map(|(p, y)| (f64::from(p) / 20.0, y)).unzip();
+            for map in [platt(&p, &y), isotonic(&p, &y), Calibration::fit(&p, &y)] {
+                if let Err(e) = map.check() { prop_assert!(false, "{e}") }
+                let out: Vec<f64> = (0..=100).map(|i| map.apply(f64::from(i) / 100.0)).collect();
+                prop_assert!(out.iter().all(|v| (0.0..=1.0).contains(v)));
+                prop_assert!(out.windows(2).all(|w| w[0] <= w[1]), "{:?}", out);
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The registry of learners.
+
+use crate::Learner;
+use provost_domain::Algorithm;
+
+/// The learner of an algorithm; None for the ensemble, which combines the others.
+pub fn learner(algorithm: Algorithm) -> Option<&'static dyn Learner> {
+    match algorithm {
+        Algorithm::LogisticRegression => None,
+        Algorithm::NeuralNetwork => None,
+        Algorithm::Xgboost => None,
+        Algorithm::RandomForest => None,
+        Algorithm::GradientBoosting => None,
+        Algorithm::Ensemble => None,
+    }
+}

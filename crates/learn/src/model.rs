@@ -1,0 +1,174 @@
+//! The content of a model artifact: all that is needed to predict.
+
+use crate::artifact::{self, Format};
+use crate::calibration::Calibration;
+use crate::{LearnError, Matrix, Predictor};
+use provost_domain::Algorithm;
+use serde::{Deserialize, Serialize};
+
+const FORMAT: Format = Format { magic: *b"PROVOSTM", version: 1 };
+
+/// A fitted, calibrated model with the schema of its input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    pub algorithm: Algorithm,
+    /// The input schema: all features of the snapshot, in order.
+    pub feature_names: Vec<String>,
+    /// The features that the predictor uses, in its order, as indices into `feature_names`.
+    pub columns: Vec<u32>,
+    pub predictor: Predictor,
+    pub calibration: Calibration,
+    /// A calibrated probability of at least this is an acceptance.
+    pub threshold: f64,
+}
+
+impl Model {
+    /// Calibrated probability of class 1 for each of `rows`, in order. Errors where the matrix's columns are not
+    /// `feature_names`, or a row is not in the matrix.
+    pub fn predict_proba(&self, x: &Matrix, rows: &[u32]) -> Result<Vec<f64>, LearnError> {
+        if x.names() != self.feature_names {
+            return Err(LearnError::Data(format!(
+                "the model was trained on the features {}; given: {}",
+                self.feature_names.join(", "),
+                x.names().join(", ")
+            )));
+        }
+        if let Some(row) = rows.iter().find(|r| **r as usize >= x.rows()) {
+            return Err(LearnError::Data(format!("row {row} of {} rows", x.rows())));
+        }
+        let columns: Vec<usize> = self.columns.iter().map(|c| *c as usize).collect();
+        let mut p = self.predictor.predict(x, &columns, rows);
+        p.iter_mut().for_each(|p| *p = self.calibration.apply(*p));
+        Ok(p)
+    }
+
+    /// The same model gives the same bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        #[allow(clippy::expect_used)]
+        // postcard fails only on a short buffer or a sequence of unknown length; neither is here
+        let payload = postcard::to_allocvec(self).expect("a model serialises");
+        artifact::seal(FORMAT, &payload)
+    }
+
+    /// Decodes and checks everything that predicting relies on: any bytes give a usable model or an error.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Model, LearnError> {
+        let (_, payload) = artifact::open(FORMAT, bytes)?;
+        let (model, rest): (Model, &[u8]) =
+            postcard::take_from_bytes(payload).map_err(|e| LearnError::Artifact(format!("does not decode: {e}")))?;
+        if !rest.is_empty() {
+            return Err(LearnError::Artifact(format!("{} bytes beyond the model", rest.len())));
+        }
+        model.check().map_err(LearnError::Artifact)?;
+        Ok(model)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let width = self.feature_names.len();
+        let mut used = vec![false; width];
+        for column in &self.columns {
+            match used.get_mut(*column as usize) {
+                Some(used) if !*used => *used = true,
+                Some(_) => return Err(format!("column {column} is used twice")),
+                None => return Err(format!("column {column} of {width} features")),
+            }
+        }
+        if !(0.0..=1.0).contains(&self.threshold) {
+            return Err(format!("threshold {} is not within 0..=1", self.threshold));
+        }
+        self.calibration.check()?;
+        self.predictor.check(self.columns.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn model() -> Model {
+        Model {
+            algorithm: Algorithm::RandomForest,
+            feature_names: vec!["a".into(), "b".into()],
+            columns: vec![1],
+            predictor: Predictor::Constant(0.25),
+            calibration: Calibration::Isotonic { x: vec![0.0, 0.5, 1.0], y: vec![0.1, 0.2, 0.9] },
+            threshold: 0.5,
+        }
+    }
+
+    fn refused(change: impl Fn(&mut Model)) -> String {
+        let mut m = model();
+        change(&mut m);
+        Model::from_bytes(&m.to_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn round_trip() {
+        let m = model();
+        assert_eq!(Model::from_bytes(&m.to_bytes()).unwrap(), m);
+        let x = Matrix::new(m.feature_names.clone(), vec![vec![1.0, f32::NAN], vec![0.0, 2.0]]).unwrap();
+        let p = m.predict_proba(&x, &[1, 0, 1]).unwrap();
+        assert!(p.len() == 3 && p.iter().all(|p| (p - 0.15).abs() < 1e-12), "{p:?}");
+        assert!(m.predict_proba(&x, &[2]).unwrap_err().to_string().contains("row 2 of 2"));
+        let other = Matrix::new(vec!["b".into(), "a".into()], vec![vec![1.0], vec![0.0]]).unwrap();
+        assert!(
+            m.predict_proba(&other, &[0])
+                .unwrap_err()
+                .to_string()
+                .contains("trained on the features a, b; given: b, a")
+        );
+    }
+
+    #[test]
+    fn names_what_is_wrong() {
+        assert!(refused(|m| m.columns = vec![2]).contains("column 2 of 2 features"));
+        assert!(refused(|m| m.columns = vec![1, 1]).contains("column 1 is used twice"));
+        assert!(refused(|m| m.threshold = f64::NAN).contains("threshold NaN"));
+        assert!(refused(|m| m.predictor = Predictor::Constant(1.5)).contains("1.5"));
+        assert!(refused(|m| m.calibration = Calibration::Platt { a: -1.0, b: 0.0 }).contains("Platt"));
+        assert!(
+            refused(|m| m.calibration = Calibration::Isotonic { x: vec![0.5, 0.5], y: vec![0.1, 0.2] })
+                .contains("isotonic")
+        );
+        let mut newer = model().to_bytes();
+        newer[8] = 2;
+        assert!(
+            Model::from_bytes(&newer).unwrap_err().to_string().contains("format version 2; this program reads 1 to 1")
+        );
+        let mut huge = model().to_bytes();
+        huge[19] = 0x7f;
+        assert!(Model::from_bytes(&huge).unwrap_err().to_string().contains("more than 1073741824"));
+        assert!(Model::from_bytes(b"PK\x03\x04 a zip archive of more than fifty-two bytes, surely so").is_err());
+    }
+
+    #[test]
+    fn truncation_at_every_place_is_an_error() {
+        let bytes = model().to_bytes();
+        for n in 0..bytes.len() {
+            assert!(matches!(Model::from_bytes(&bytes[..n]), Err(LearnError::Artifact(_))), "{n}");
+        }
+        let mut longer = bytes;
+        longer.push(0);
+        assert!(matches!(Model::from_bytes(&longer), Err(LearnError::Artifact(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn a_flipped_bit_is_an_error(at in 0usize..10_000, bit in 0u8..8) {
+            let mut bytes = model().to_bytes();
+            let at = at % bytes.len();
+            bytes[at] ^= 1 << bit;
+            prop_assert!(matches!(Model::from_bytes(&bytes), Err(LearnError::Artifact(_))));
+        }
+
+        /// A hostile writer computes the right checksum.
+        #[test]
+        fn any_sealed_bytes_give_a_model_or_an_error(payload in prop::collection::vec(any::<u8>(), 0..300)) {
+            match Model::from_bytes(&artifact::seal(FORMAT, &payload)) {
+                Ok(m) => prop_assert!(m.check().is_ok()),
+                Err(e) => prop_assert!(matches!(e, LearnError::Artifact(_))),
+            }
+        }
+    }
+}
