@@ -18,9 +18,14 @@ pub enum StoreError {
     /// Another process holds the data folder.
     #[error("{folder} is in use by process {pid}")]
     Locked { folder: String, pid: String },
+    /// What was asked for cannot be done as it stands: a bad cursor, name or document.
     #[error("{0}")]
     Invalid(String),
-    #[error("no space left on the device: {0}")]
+    /// A fault of the store itself (a panic in a command, a statement that should not fail): nothing of the call was kept.
+    #[error("fault in the store: {0}")]
+    Internal(String),
+    /// The device, a quota or the database's own limit is full; nothing of the call was kept.
+    #[error("no space left: {0}")]
     Full(String),
 }
 

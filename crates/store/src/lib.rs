@@ -2,8 +2,12 @@
 
 pub mod artifacts;
 pub mod error;
+pub mod lock;
+pub mod sqlite;
 pub mod store;
 
 pub use artifacts::Artifacts;
 pub use error::StoreError;
+pub use lock::DataFolderLock;
+pub use sqlite::SqliteStore;
 pub use store::*;

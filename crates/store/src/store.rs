@@ -45,6 +45,9 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// A stored response is repeated for this long; then its key may be used anew.
+pub const RESPONSE_LIFETIME_HOURS: i64 = 24;
+
 /// An `Idempotency-Key`, the hash of method, path and body it came with, and the response to repeat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredResponse {
@@ -222,8 +225,8 @@ pub trait Store: Send + Sync + 'static {
     async fn put_schedule(&self, schedule: ScheduledTrainingConfig) -> Result<()>;
 
     // ---- idempotency of requests other than job creation
-    /// The response stored under this key, if any.
-    async fn stored_response(&self, key: &str) -> Result<Option<StoredResponse>>;
+    /// The response stored under this key, if it is not older than [`RESPONSE_LIFETIME_HOURS`] at `now`.
+    async fn stored_response(&self, key: &str, now: DateTime<Utc>) -> Result<Option<StoredResponse>>;
     /// Stores a response; the first one under a key stays, and is returned.
     async fn store_response(&self, response: StoredResponse) -> Result<StoredResponse>;
 

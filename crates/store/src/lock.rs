@@ -1,0 +1,66 @@
+//! One process at a time serves a data folder.
+
+use crate::artifacts::io_error;
+use crate::error::{Result, StoreError};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Seek, Write};
+use std::path::Path;
+
+/// Name of the lock file in the data folder; it holds the owner's process id.
+const LOCK_FILE: &str = "provost.lock";
+
+/// Ownership of a data folder, by an advisory lock that the kernel releases when the process ends, however it ends. The
+/// file itself stays: removing it would let a third process lock another file of the same name.
+///
+/// Commands that work beside a server (`import`, `features`, `doctor`) open the store without it.
+#[derive(Debug)]
+pub struct DataFolderLock {
+    _file: File,
+}
+
+impl DataFolderLock {
+    /// Takes the folder (created if missing), or says which process has it ([`StoreError::Locked`]).
+    pub fn acquire(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder).map_err(|e| io_error(folder, e))?;
+        let path = folder.join(LOCK_FILE);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|e| io_error(&path, e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let pid = fs::read_to_string(&path).unwrap_or_default();
+                let pid = if pid.trim().is_empty() { "unknown" } else { pid.trim() }.to_owned();
+                return Err(StoreError::Locked { folder: folder.display().to_string(), pid });
+            }
+            Err(TryLockError::Error(e)) => return Err(io_error(&path, e)),
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(|e| io_error(&path, e))?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn the_second_owner_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("data");
+        let first = DataFolderLock::acquire(&folder).unwrap();
+        let error = DataFolderLock::acquire(&folder).unwrap_err();
+        let StoreError::Locked { pid, .. } = &error else { panic!("{error}") };
+        assert_eq!(*pid, std::process::id().to_string());
+        drop(first);
+        DataFolderLock::acquire(&folder).unwrap();
+    }
+}

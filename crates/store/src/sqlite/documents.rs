@@ -1,0 +1,143 @@
+//! JSON documents in and out of rows, and the cursors of pages.
+
+use crate::artifacts::hex;
+use crate::error::{Result, StoreError};
+use crate::store::Page;
+use rusqlite::{Connection, OptionalExtension, Params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The document's text. What could not be read back (a NaN where a number must be) is refused here, where its writer can
+/// still be told.
+pub fn encode<T: Serialize + DeserializeOwned>(what: &str, value: &T) -> Result<String> {
+    let bad = |e: serde_json::Error| StoreError::Invalid(format!("{what} cannot be stored: {e}"));
+    let text = serde_json::to_string(value).map_err(bad)?;
+    serde_json::from_str::<T>(&text).map_err(bad)?;
+    Ok(text)
+}
+
+pub fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| StoreError::Corrupt { what: what.to_owned(), why: e.to_string() })
+}
+
+/// The one document (first column) that a query finds, if any.
+pub fn one<T: DeserializeOwned>(c: &Connection, what: &str, sql: &str, params: impl Params) -> Result<Option<T>> {
+    let text: Option<String> = c.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?;
+    text.map(|text| decode(what, &text)).transpose()
+}
+
+/// All documents (first column) that a query finds.
+pub fn all<T: DeserializeOwned>(c: &Connection, what: &str, sql: &str, params: impl Params) -> Result<Vec<T>> {
+    let mut statement = c.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut documents = Vec::new();
+    while let Some(row) = rows.next()? {
+        documents.push(decode(what, row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+    }
+    Ok(documents)
+}
+
+/// Where a page ended: the time (microseconds) and id of its last element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    pub at: i64,
+    pub id: String,
+}
+
+impl Cursor {
+    /// Before the newest.
+    fn start() -> Self {
+        Self { at: i64::MAX, id: String::new() }
+    }
+
+    fn encode(&self, kind: char) -> String {
+        hex(format!("{kind}{}/{}", self.at, self.id).as_bytes())
+    }
+
+    /// `kind` keeps a cursor of one list from being taken for another's.
+    pub fn parse(kind: char, text: Option<&str>) -> Result<Self> {
+        let Some(text) = text else { return Ok(Self::start()) };
+        Self::read(kind, text).ok_or_else(|| {
+            let shown: String = text.chars().take(80).collect();
+            StoreError::Invalid(format!("cursor `{shown}` is not one that this list gave out"))
+        })
+    }
+
+    fn read(kind: char, text: &str) -> Option<Self> {
+        let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+        let (pairs, []) = digits.as_chunks::<2>() else { return None };
+        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+        let (at, id) = std::str::from_utf8(&bytes).ok()?.strip_prefix(kind)?.split_once('/')?;
+        Some(Self { at: at.parse().ok()?, id: id.to_owned() })
+    }
+}
+
+/// One page of a query whose columns are (document, created_at, id), newest first, asked for one row more than `limit`.
+pub fn page<T: DeserializeOwned>(
+    c: &Connection,
+    kind: char,
+    what: &str,
+    limit: u32,
+    sql: &str,
+    params: impl Params,
+) -> Result<Page<T>> {
+    let mut statement = c.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut items = Vec::new();
+    let mut last = Cursor::start();
+    while let Some(row) = rows.next()? {
+        if items.len() == limit as usize {
+            return Ok(Page { items, next: Some(last.encode(kind)) });
+        }
+        last = Cursor { at: row.get(1)?, id: row.get(2)? };
+        let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        items.push(decode(&format!("{what} {}", last.id), text)?);
+    }
+    Ok(Page { items, next: None })
+}
+
+/// Pages hold at least one element, so that every walk ends.
+pub fn page_size(limit: u32) -> u32 {
+    limit.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn cursors_survive_the_way_there_and_back(at: i64, id in ".{0,40}") {
+            let cursor = Cursor { at, id };
+            prop_assert_eq!(Cursor::parse('j', Some(&cursor.encode('j'))).unwrap(), cursor.clone());
+            prop_assert!(Cursor::parse('m', Some(&cursor.encode('j'))).is_err());
+        }
+
+        #[test]
+        fn no_text_makes_a_cursor_panic(text in ".{0,60}") {
+            let _ = Cursor::parse('j', Some(&text));
+        }
+
+        #[test]
+        fn numbers_come_back_bit_for_bit(bits: u64) {
+            let x = f64::from_bits(bits);
+            prop_assume!(x.is_finite());
+            let back: f64 = decode("number", &encode("number", &x).unwrap()).unwrap();
+            prop_assert_eq!(back.to_bits(), x.to_bits());
+        }
+    }
+
+    #[test]
+    fn a_bad_cursor_is_named() {
+        let error = Cursor::parse('j', Some("zz")).unwrap_err();
+        assert!(matches!(&error, StoreError::Invalid(text) if text.contains("`zz`")), "{error}");
+    }
+
+    #[test]
+    fn what_could_not_be_read_back_is_refused() {
+        let error = encode("model x", &vec![f64::NAN]).unwrap_err();
+        assert!(matches!(&error, StoreError::Invalid(text) if text.contains("model x")), "{error}");
+    }
+}

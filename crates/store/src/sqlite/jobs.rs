@@ -1,0 +1,195 @@
+//! Jobs with their event streams, and the trials of their searches.
+
+use super::documents::{self, Cursor, encode};
+use super::messages::{self, stored_response};
+use crate::error::{Result, StoreError};
+use crate::store::{JobCreation, NewJobEvent, OutboxMessage, Page, StoredResponse};
+use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
+use provost_domain::{Algorithm, JobId, TrainingJob};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use std::collections::BTreeMap;
+
+fn what(id: &JobId) -> String {
+    format!("job {id}")
+}
+
+fn conflict(id: &JobId) -> StoreError {
+    StoreError::Conflict { what: "job", id: id.to_string() }
+}
+
+pub fn create(
+    transaction: &Transaction<'_>,
+    mut record: JobRecord,
+    events: Vec<NewJobEvent>,
+    outbox: &[OutboxMessage],
+    response: Option<&StoredResponse>,
+    max_waiting: u64,
+) -> Result<JobCreation> {
+    if let Some(response) = response
+        && let Some(known) = stored_response(transaction, &response.key, response.at)?
+    {
+        return Ok(JobCreation::Known(known));
+    }
+    let waiting: i64 = transaction
+        .prepare_cached("SELECT count(*) FROM jobs WHERE status = 'pending'")?
+        .query_row([], |row| row.get(0))?;
+    if waiting.cast_unsigned() >= max_waiting {
+        return Ok(JobCreation::QueueFull);
+    }
+    let id = record.job.job_id.clone();
+    record.rev = 1;
+    record.next_event = 1;
+    let numbered = number(&mut record, events);
+    let inserted = transaction
+        .prepare_cached("INSERT INTO jobs (job_id, created_at, document) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+        .execute(params![id.as_str(), record.job.created_at.timestamp_micros(), encode(&what(&id), &record)?])?;
+    if inserted == 0 {
+        return Err(conflict(&id));
+    }
+    append(transaction, &id, &numbered)?;
+    messages::announce(transaction, outbox)?;
+    if let Some(response) = response {
+        messages::store_response(transaction, response)?;
+    }
+    Ok(JobCreation::Created(Box::new(record)))
+}
+
+pub fn get(c: &Connection, id: &JobId) -> Result<Option<JobRecord>> {
+    documents::one(c, &what(id), "SELECT document FROM jobs WHERE job_id = ?1", [id.as_str()])
+}
+
+fn existing(c: &Connection, id: &JobId) -> Result<JobRecord> {
+    get(c, id)?.ok_or_else(|| StoreError::NotFound { what: "job", id: id.to_string() })
+}
+
+pub fn list(c: &Connection, status: Option<JobStatus>, cursor: Option<&str>, limit: u32) -> Result<Page<TrainingJob>> {
+    let Cursor { at, id } = Cursor::parse('j', cursor)?;
+    let limit = documents::page_size(limit);
+    let page: Page<JobRecord> = match status {
+        None => documents::page(
+            c,
+            'j',
+            "job",
+            limit,
+            "SELECT document, created_at, job_id FROM jobs WHERE (created_at, job_id) < (?1, ?2)
+             ORDER BY created_at DESC, job_id DESC LIMIT ?3",
+            params![at, id, i64::from(limit) + 1],
+        )?,
+        Some(status) => documents::page(
+            c,
+            'j',
+            "job",
+            limit,
+            "SELECT document, created_at, job_id FROM jobs WHERE status = ?4 AND (created_at, job_id) < (?1, ?2)
+             ORDER BY created_at DESC, job_id DESC LIMIT ?3",
+            params![at, id, i64::from(limit) + 1, status.as_str()],
+        )?,
+    };
+    Ok(Page { items: page.items.into_iter().map(|record| record.job).collect(), next: page.next })
+}
+
+pub fn unfinished(c: &Connection) -> Result<Vec<JobRecord>> {
+    let sql = "SELECT document FROM jobs WHERE status IN ('pending', 'running') ORDER BY created_at, job_id";
+    documents::all(c, "an unfinished job", sql, [])
+}
+
+pub fn save(
+    transaction: &Transaction<'_>,
+    mut record: JobRecord,
+    events: Vec<NewJobEvent>,
+    outbox: &[OutboxMessage],
+) -> Result<JobRecord> {
+    let id = record.job.job_id.clone();
+    let stored = existing(transaction, &id)?;
+    if (record.rev, record.epoch) != (stored.rev, stored.epoch) {
+        return Err(conflict(&id));
+    }
+    record.rev += 1;
+    record.next_event = stored.next_event;
+    let numbered = number(&mut record, events);
+    replace(transaction, &record)?;
+    append(transaction, &id, &numbered)?;
+    messages::announce(transaction, outbox)?;
+    Ok(record)
+}
+
+pub fn claim(transaction: &Transaction<'_>, id: &JobId) -> Result<JobRecord> {
+    let mut record = existing(transaction, id)?;
+    if record.job.status.is_final() {
+        return Err(conflict(id));
+    }
+    record.epoch += 1;
+    record.rev += 1;
+    replace(transaction, &record)?;
+    Ok(record)
+}
+
+fn replace(transaction: &Transaction<'_>, record: &JobRecord) -> Result<()> {
+    let id = &record.job.job_id;
+    transaction
+        .prepare_cached("UPDATE jobs SET document = ?2 WHERE job_id = ?1")?
+        .execute(params![id.as_str(), encode(&what(id), record)?])?;
+    Ok(())
+}
+
+/// Gives the events their numbers in the job's stream.
+fn number(record: &mut JobRecord, events: Vec<NewJobEvent>) -> Vec<JobEvent> {
+    let mut numbered = Vec::with_capacity(events.len());
+    for NewJobEvent { at, kind, data } in events {
+        numbered.push(JobEvent { seq: record.next_event, at, kind, data });
+        record.next_event += 1;
+    }
+    numbered
+}
+
+fn append(transaction: &Transaction<'_>, id: &JobId, events: &[JobEvent]) -> Result<()> {
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO job_events (job_id, seq, document) VALUES (?1, ?2, ?3)")?;
+    for event in events {
+        insert.execute(params![id.as_str(), event.seq.cast_signed(), encode("an event", event)?])?;
+    }
+    Ok(())
+}
+
+pub fn counts(c: &Connection) -> Result<BTreeMap<JobStatus, u64>> {
+    let mut counts: BTreeMap<JobStatus, u64> = JobStatus::ALL.iter().map(|status| (*status, 0)).collect();
+    let mut statement = c.prepare_cached("SELECT status, count(*) FROM jobs GROUP BY status")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let status: String = row.get(0)?;
+        let status = JobStatus::parse(&status)
+            .ok_or_else(|| StoreError::Corrupt { what: "a job".to_owned(), why: format!("status `{status}`") })?;
+        counts.insert(status, row.get::<_, i64>(1)?.cast_unsigned());
+    }
+    Ok(counts)
+}
+
+pub fn events(c: &Connection, id: &JobId, after: u64, limit: u32) -> Result<Vec<JobEvent>> {
+    let sql = "SELECT document FROM job_events WHERE job_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    documents::all(c, &format!("an event of job {id}"), sql, params![id.as_str(), after, limit])
+}
+
+pub fn record_trial(transaction: &Transaction<'_>, epoch: u64, trial: &TrialRecord) -> Result<()> {
+    let id = &trial.job_id;
+    let current: Option<i64> = transaction
+        .prepare_cached("SELECT document ->> '$.epoch' FROM jobs WHERE job_id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?;
+    let current = current.ok_or_else(|| StoreError::NotFound { what: "job", id: id.to_string() })?;
+    if current.cast_unsigned() != epoch {
+        return Err(conflict(id));
+    }
+    let name = format!("trial {} of {} in job {id}", trial.index, trial.algorithm);
+    transaction
+        .prepare_cached(
+            "INSERT INTO trials (job_id, algorithm, number, document) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![id.as_str(), trial.algorithm.as_str(), trial.index, encode(&name, trial)?])?;
+    Ok(())
+}
+
+pub fn trials(c: &Connection, id: &JobId, algorithm: Algorithm) -> Result<Vec<TrialRecord>> {
+    let sql = "SELECT document FROM trials WHERE job_id = ?1 AND algorithm = ?2 ORDER BY number";
+    documents::all(c, &format!("a trial of job {id}"), sql, params![id.as_str(), algorithm.as_str()])
+}

@@ -1,0 +1,302 @@
+//! The SQLite backend: one file in the data folder, one writer thread, a few reader threads.
+
+mod connection;
+mod documents;
+mod evaluations;
+mod jobs;
+mod messages;
+mod models;
+mod points;
+mod schema;
+mod triggers;
+
+use crate::artifacts::io_error;
+use crate::error::{Result, StoreError};
+use crate::store::*;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use connection::{Workers, in_transaction};
+use points::Encoded;
+use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
+use provost_domain::model::{Activation, ModelRecord};
+use provost_domain::schedule::ScheduledTrainingConfig;
+use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
+use rusqlite::{Connection, Transaction};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tokio::sync::mpsc;
+
+/// Name of the database in the data folder.
+const DATABASE: &str = "provost.db";
+const READERS: usize = 3;
+
+/// A [`Store`] in a file. Several processes may have one data folder open; SQLite's locks order their writes.
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: Workers,
+    readers: Workers,
+}
+
+impl SqliteStore {
+    /// Opens the database in this folder, created if missing, and brings its schema up to date. `now` dates a new
+    /// installation. Blocks for some milliseconds, longer when a migration runs.
+    pub fn open(data_dir: &Path, now: DateTime<Utc>) -> Result<Self> {
+        connection::check_library(rusqlite::version_number(), rusqlite::version())?;
+        std::fs::create_dir_all(data_dir).map_err(|e| io_error(data_dir, e))?;
+        let path = data_dir.join(DATABASE);
+        let mut writer = connection::open_writer(&path)?;
+        schema::migrate(&mut writer, schema::STEPS)?;
+        install(&mut writer, now)?;
+        let readers = (0..READERS).map(|_| connection::open_reader(&path)).collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            path,
+            writer: Workers::start("store-writer", vec![writer])?,
+            readers: Workers::start("store-reader", readers)?,
+        })
+    }
+
+    /// Runs `f` in a transaction on the writer thread.
+    async fn write<T, F>(&self, f: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    {
+        self.writer.call(move |connection| in_transaction(connection, f)).await
+    }
+
+    async fn read<T, F>(&self, f: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.readers.call(move |connection| f(connection)).await
+    }
+}
+
+/// Writes the installation's salt once; SQLite's generator is seeded by the operating system.
+fn install(writer: &mut Connection, now: DateTime<Utc>) -> Result<()> {
+    in_transaction(writer, |transaction| {
+        let found: i64 = transaction.query_row("SELECT count(*) FROM installation", [], |row| row.get(0))?;
+        if found == 0 {
+            let salt: i64 = transaction.query_row("SELECT random()", [], |row| row.get(0))?;
+            let installation = Installation { salt: salt.cast_unsigned(), created_at: now };
+            let document = documents::encode("the installation", &installation)?;
+            transaction.execute("INSERT INTO installation (one, document) VALUES (1, ?1)", [document])?;
+        }
+        Ok(())
+    })
+}
+
+fn encode_points(points: Vec<AdmissionDataPoint>) -> Result<Vec<Encoded>> {
+    points.into_iter().map(Encoded::new).collect()
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn ping(&self) -> Result<()> {
+        self.writer.call(|_| Ok(())).await?;
+        self.points_mark().await.map(|_| ())
+    }
+
+    async fn installation(&self) -> Result<Installation> {
+        let missing = || StoreError::Corrupt { what: "the installation".to_owned(), why: "its row is gone".to_owned() };
+        self.read(move |c| {
+            documents::one(c, "the installation", "SELECT document FROM installation", [])?.ok_or_else(missing)
+        })
+        .await
+    }
+
+    async fn record_points(&self, points: Vec<AdmissionDataPoint>) -> Result<Vec<PointOutcome>> {
+        self.writer
+            .call(move |connection| {
+                let points = encode_points(points)?; // before the write lock is taken
+                in_transaction(connection, |t| points::record(t, &points))
+            })
+            .await
+    }
+
+    async fn stream_points(
+        &self,
+        selection: PointSelection,
+    ) -> Result<mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>> {
+        let (sender, receiver) = mpsc::channel(points::STREAM_AHEAD);
+        let path = self.path.clone();
+        // A thread of its own: a slow consumer holds no reader of the pool.
+        std::thread::Builder::new()
+            .name("store-stream".to_owned())
+            .spawn(move || points::stream(&path, &selection, &sender))
+            .map_err(|e| StoreError::Unavailable(format!("thread store-stream: {e}")))?;
+        Ok(receiver)
+    }
+
+    async fn points_mark(&self) -> Result<PointsMark> {
+        self.read(points::mark).await
+    }
+
+    async fn create_job(
+        &self,
+        record: JobRecord,
+        events: Vec<NewJobEvent>,
+        outbox: Vec<OutboxMessage>,
+        response: Option<StoredResponse>,
+        max_waiting: u64,
+    ) -> Result<JobCreation> {
+        self.write(move |t| jobs::create(t, record, events, &outbox, response.as_ref(), max_waiting)).await
+    }
+
+    async fn job(&self, id: &JobId) -> Result<Option<JobRecord>> {
+        let id = id.clone();
+        self.read(move |c| jobs::get(c, &id)).await
+    }
+
+    async fn list_jobs(
+        &self,
+        status: Option<JobStatus>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<TrainingJob>> {
+        let cursor = cursor.map(str::to_owned);
+        self.read(move |c| jobs::list(c, status, cursor.as_deref(), limit)).await
+    }
+
+    async fn unfinished_jobs(&self) -> Result<Vec<JobRecord>> {
+        self.read(jobs::unfinished).await
+    }
+
+    async fn save_job(
+        &self,
+        record: JobRecord,
+        events: Vec<NewJobEvent>,
+        outbox: Vec<OutboxMessage>,
+    ) -> Result<JobRecord> {
+        self.write(move |t| jobs::save(t, record, events, &outbox)).await
+    }
+
+    async fn claim_job(&self, id: &JobId) -> Result<JobRecord> {
+        let id = id.clone();
+        self.write(move |t| jobs::claim(t, &id)).await
+    }
+
+    async fn job_counts(&self) -> Result<BTreeMap<JobStatus, u64>> {
+        self.read(jobs::counts).await
+    }
+
+    async fn job_events(&self, id: &JobId, after: u64, limit: u32) -> Result<Vec<JobEvent>> {
+        let id = id.clone();
+        self.read(move |c| jobs::events(c, &id, after, limit)).await
+    }
+
+    async fn record_trial(&self, epoch: u64, trial: TrialRecord) -> Result<()> {
+        self.write(move |t| jobs::record_trial(t, epoch, &trial)).await
+    }
+
+    async fn trials(&self, job: &JobId, algorithm: Algorithm) -> Result<Vec<TrialRecord>> {
+        let job = job.clone();
+        self.read(move |c| jobs::trials(c, &job, algorithm)).await
+    }
+
+    async fn register_model(
+        &self,
+        model: ModelRecord,
+        evaluation: EvaluationRecord,
+        outbox: Vec<OutboxMessage>,
+    ) -> Result<()> {
+        self.write(move |t| models::register(t, model, &evaluation, &outbox)).await
+    }
+
+    async fn model(&self, id: &ModelId) -> Result<Option<ModelRecord>> {
+        let id = id.clone();
+        self.read(move |c| models::get(c, &id)).await
+    }
+
+    async fn list_models(&self, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>> {
+        let cursor = cursor.map(str::to_owned);
+        self.read(move |c| models::list(c, active_only, cursor.as_deref(), limit)).await
+    }
+
+    async fn model_count(&self) -> Result<u64> {
+        self.read(models::count).await
+    }
+
+    async fn activate_model(
+        &self,
+        id: &ModelId,
+        by: Option<String>,
+        reason: Option<String>,
+        at: DateTime<Utc>,
+        outbox: Vec<OutboxMessage>,
+    ) -> Result<ModelRecord> {
+        let id = id.clone();
+        self.write(move |t| models::activate(t, &id, by, reason, at, &outbox)).await
+    }
+
+    async fn active_model(&self) -> Result<Option<ModelId>> {
+        self.read(models::active).await
+    }
+
+    async fn activations(&self, limit: u32) -> Result<Vec<Activation>> {
+        self.read(move |c| models::activations(c, limit)).await
+    }
+
+    async fn start_evaluation(&self, record: EvaluationRecord) -> Result<()> {
+        self.write(move |t| evaluations::start(t, &record)).await
+    }
+
+    async fn finish_evaluation(&self, record: EvaluationRecord) -> Result<()> {
+        self.write(move |t| evaluations::finish(t, &record)).await
+    }
+
+    async fn evaluation(&self, model: &ModelId) -> Result<Option<EvaluationRecord>> {
+        let model = model.clone();
+        self.read(move |c| evaluations::last(c, &model)).await
+    }
+
+    async fn unfinished_evaluations(&self) -> Result<Vec<EvaluationRecord>> {
+        self.read(evaluations::unfinished).await
+    }
+
+    async fn record_trigger(&self, record: TriggerRecord) -> Result<()> {
+        self.write(move |t| triggers::record(t, &record)).await
+    }
+
+    async fn list_triggers(&self, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>> {
+        let cursor = cursor.map(str::to_owned);
+        self.read(move |c| triggers::list(c, cursor.as_deref(), limit)).await
+    }
+
+    async fn schedule(&self) -> Result<Option<ScheduledTrainingConfig>> {
+        self.read(triggers::schedule).await
+    }
+
+    async fn put_schedule(&self, schedule: ScheduledTrainingConfig) -> Result<()> {
+        self.write(move |t| triggers::put_schedule(t, &schedule)).await
+    }
+
+    async fn stored_response(&self, key: &str, now: DateTime<Utc>) -> Result<Option<StoredResponse>> {
+        let key = key.to_owned();
+        self.read(move |c| messages::stored_response(c, &key, now)).await
+    }
+
+    async fn store_response(&self, response: StoredResponse) -> Result<StoredResponse> {
+        self.write(move |t| messages::store_response(t, &response)).await
+    }
+
+    async fn record_inbox(&self, events: Vec<(InboxEntry, Vec<AdmissionDataPoint>)>) -> Result<Vec<InboxOutcome>> {
+        self.writer
+            .call(move |connection| {
+                let encoded = events.into_iter().map(|(entry, points)| Ok((entry, encode_points(points)?)));
+                let events = encoded.collect::<Result<Vec<_>>>()?;
+                in_transaction(connection, |t| messages::record_inbox(t, &events))
+            })
+            .await
+    }
+
+    async fn outbox_pending(&self, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>> {
+        let channel = channel.to_owned();
+        self.read(move |c| messages::pending(c, &channel, limit)).await
+    }
+
+    async fn outbox_sent(&self, ids: Vec<String>) -> Result<()> {
+        self.write(move |t| messages::sent(t, &ids)).await
+    }
+}

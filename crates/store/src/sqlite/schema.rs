@@ -1,0 +1,192 @@
+//! The schema and its forward migrations. `user_version` counts the steps taken; each runs in a transaction of its own
+//! with the raise of the version.
+//!
+//! What a step creates is never edited once released: a later step changes it.
+
+use super::connection::in_transaction;
+use crate::error::{Result, StoreError};
+use rusqlite::Connection;
+
+/// Step n leads from version n to n + 1.
+pub const STEPS: &[&str] = &[V1];
+
+/// Documents are JSON text. Points fill plain columns from the struct instead of generated ones: on the one hot table a
+/// generated index would parse each document once more per insert. Elsewhere indexed columns are generated, so that they
+/// cannot disagree with the document. Times to sort by are microseconds since 1970 (text of varying precision does not sort).
+const V1: &str = "
+CREATE TABLE installation (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    document TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE points (
+    position INTEGER PRIMARY KEY,
+    data_point_id TEXT NOT NULL UNIQUE,
+    seq INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    verified INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    decision TEXT GENERATED ALWAYS AS (document ->> '$.decision') VIRTUAL,
+    application_year INTEGER GENERATED ALWAYS AS (document ->> '$.application_year') VIRTUAL
+) STRICT;
+CREATE TABLE points_mark (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    version INTEGER NOT NULL,
+    total INTEGER NOT NULL
+) STRICT;
+INSERT INTO points_mark VALUES (1, 0, 0);
+
+CREATE TABLE jobs (
+    job_id TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    status TEXT NOT NULL GENERATED ALWAYS AS (document ->> '$.job.status') VIRTUAL
+) STRICT;
+CREATE INDEX jobs_by_age ON jobs (created_at, job_id);
+CREATE INDEX jobs_by_status ON jobs (status, created_at, job_id);
+CREATE TABLE job_events (
+    job_id TEXT NOT NULL REFERENCES jobs,
+    seq INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (job_id, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE trials (
+    job_id TEXT NOT NULL REFERENCES jobs,
+    algorithm TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (job_id, algorithm, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE models (
+    model_id TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    algorithm TEXT NOT NULL GENERATED ALWAYS AS (document ->> '$.version.algorithm') VIRTUAL
+) STRICT;
+CREATE INDEX models_by_age ON models (created_at, model_id);
+CREATE INDEX models_by_algorithm ON models (algorithm, created_at);
+CREATE TABLE active_model (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    model_id TEXT NOT NULL REFERENCES models,
+    rev INTEGER NOT NULL
+) STRICT;
+CREATE TABLE activations (
+    rev INTEGER PRIMARY KEY,
+    document TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE evaluations (
+    task_id TEXT PRIMARY KEY,
+    model_id TEXT NOT NULL REFERENCES models,
+    finished INTEGER,
+    scored INTEGER NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+CREATE INDEX evaluations_by_model ON evaluations (model_id, scored, finished);
+CREATE INDEX evaluations_unfinished ON evaluations (task_id) WHERE finished IS NULL;
+
+CREATE TABLE triggers (
+    trigger_id TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+CREATE INDEX triggers_by_age ON triggers (created_at, trigger_id);
+CREATE TABLE settings (
+    name TEXT PRIMARY KEY,
+    document TEXT NOT NULL
+) STRICT;
+CREATE TABLE responses (
+    key TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+CREATE INDEX responses_by_age ON responses (created_at);
+
+CREATE TABLE inbox (
+    source TEXT NOT NULL,
+    id TEXT NOT NULL,
+    payload_hash TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (source, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE outbox (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    message_id TEXT NOT NULL UNIQUE,
+    sent INTEGER NOT NULL DEFAULT 0,
+    document TEXT NOT NULL,
+    channel TEXT NOT NULL GENERATED ALWAYS AS (document ->> '$.channel') VIRTUAL
+) STRICT;
+CREATE INDEX outbox_pending ON outbox (channel, position) WHERE sent = 0;
+";
+
+/// The version of the schema in this file.
+pub fn version(connection: &Connection) -> Result<u32> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Takes the steps that the database has not taken yet; refuses one that knows more steps than there are here.
+pub fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<()> {
+    let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+    loop {
+        // Read again under the lock: another process may be migrating too.
+        let done = in_transaction(connection, |transaction| {
+            let found = version(transaction)?;
+            if found > known {
+                return Err(StoreError::NewerSchema { found, known });
+            }
+            let Some(step) = steps.get(found as usize) else { return Ok(true) };
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", found + 1)?;
+            Ok(false)
+        })?;
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    const GROWING: &[&str] = &[
+        "CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (1);",
+        "ALTER TABLE t ADD COLUMN y TEXT; UPDATE t SET y = 'one' WHERE x = 1;",
+        "CREATE TABLE u (z); INSERT INTO missing VALUES (1);",
+    ];
+
+    #[test]
+    fn steps_are_taken_once_and_in_order() {
+        let mut c = Connection::open_in_memory().unwrap();
+        migrate(&mut c, &GROWING[..1]).unwrap();
+        assert_eq!(version(&c).unwrap(), 1);
+        migrate(&mut c, &GROWING[..2]).unwrap();
+        migrate(&mut c, &GROWING[..2]).unwrap();
+        let rows: Vec<(i64, String)> = c
+            .prepare("SELECT x, y FROM t")
+            .unwrap()
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))
+            .unwrap()
+            .map(|r| r.unwrap())
+            .collect();
+        assert_eq!(rows, [(1, "one".to_owned())]);
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_version_before_it() {
+        let mut c = Connection::open_in_memory().unwrap();
+        migrate(&mut c, GROWING).unwrap_err();
+        assert_eq!(version(&c).unwrap(), 2);
+        assert!(c.prepare("SELECT * FROM u").is_err(), "half a step was kept");
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused() {
+        let mut c = Connection::open_in_memory().unwrap();
+        c.pragma_update(None, "user_version", 9).unwrap();
+        let error = migrate(&mut c, STEPS).unwrap_err();
+        assert!(matches!(error, StoreError::NewerSchema { found: 9, .. }), "{error}");
+    }
+}
