@@ -8,9 +8,11 @@ pub mod error;
 pub mod learner;
 pub mod learners;
 pub mod matrix;
+pub mod metrics;
 pub mod model;
 pub mod params;
 pub mod predictor;
+pub mod stats;
 
 pub use calibration::Calibration;
 pub use control::{Control, Progress, StopReason};

@@ -1,0 +1,429 @@
+//! Tests between two models scored on the same rows, and the distributions that they need.
+
+use crate::metrics::Counts;
+use provost_domain::TargetMetric;
+use provost_domain::evaluation::{Difference, McNemarTest};
+use provost_domain::rng::SplitMix64;
+use rayon::prelude::*;
+
+/// From this many discordant rows on McNemar's test takes the chi-squared approximation.
+const MCNEMAR_EXACT_BELOW: u64 = 25;
+
+/// McNemar's test (1947) on two models' decisions, each at its own threshold: exact binomial, two-sided, below 25
+/// discordant rows, else chi-squared with one degree of freedom and Edwards' continuity correction.
+pub fn mcnemar(y: &[u8], pa: &[f64], ta: f64, pb: &[f64], tb: f64) -> McNemarTest {
+    let (mut only_a_right, mut only_b_right) = (0u64, 0u64);
+    for ((y, a), b) in y.iter().zip(pa).zip(pb) {
+        match ((*a >= ta) == (*y == 1), (*b >= tb) == (*y == 1)) {
+            (true, false) => only_a_right += 1,
+            (false, true) => only_b_right += 1,
+            _ => {}
+        }
+    }
+    McNemarTest { only_a_right, only_b_right, p_value: mcnemar_p(only_a_right, only_b_right) }
+}
+
+fn mcnemar_p(a: u64, b: u64) -> f64 {
+    let n = a + b;
+    if n < MCNEMAR_EXACT_BELOW {
+        // P(X <= min) of Binomial(n, 1/2): the terms are exact, n being small.
+        let (mut term, mut sum) = (0.5f64.powi(n as i32), 0.0);
+        for k in 0..=a.min(b) {
+            sum += term;
+            term *= (n - k) as f64 / (k + 1) as f64;
+        }
+        return (2.0 * sum).min(1.0);
+    }
+    let gap = (a.abs_diff(b) as f64 - 1.0).max(0.0);
+    chi2_sf(gap * gap / n as f64)
+}
+
+/// The difference of two correlated AUCs, a − b (DeLong et al. 1988, by the O(n log n) algorithm of Sun and Xu 2014).
+/// With fewer than two rows of a class there is no variance to estimate: the interval is [-1, 1] and p is 1.
+pub fn delong(y: &[u8], pa: &[f64], pb: &[f64]) -> Difference {
+    let of_class =
+        |p: &[f64], class: u8| -> Vec<f64> { p.iter().zip(y).filter(|(_, l)| **l == class).map(|(p, _)| *p).collect() };
+    let a = Placements::of(&of_class(pa, 1), &of_class(pa, 0));
+    let b = Placements::of(&of_class(pb, 1), &of_class(pb, 0));
+    let difference = a.auc() - b.auc();
+    let (m, n) = (a.positive.len().min(b.positive.len()), a.negative.len().min(b.negative.len()));
+    if m < 2 || n < 2 {
+        return Difference { difference, ..no_evidence() };
+    }
+    let variance =
+        variance_of_gaps(&a.positive, &b.positive) / m as f64 + variance_of_gaps(&a.negative, &b.negative) / n as f64;
+    let error = variance.sqrt();
+    let reach = normal_quantile(0.975) * error;
+    // Without variance either the two rank alike, or they differ in the same way on every row.
+    let p_value = match (error > 0.0, difference == 0.0) {
+        (true, _) => erfc((difference / error).abs() / std::f64::consts::SQRT_2),
+        (false, true) => 1.0,
+        (false, false) => 0.0,
+    };
+    Difference { difference, interval_95: [difference - reach, difference + reach], p_value }
+}
+
+/// Of each positive the share of negatives below it, and of each negative the share of positives above it, ties half.
+struct Placements {
+    positive: Vec<f64>,
+    negative: Vec<f64>,
+}
+
+impl Placements {
+    fn of(positive: &[f64], negative: &[f64]) -> Self {
+        let (m, n) = (positive.len() as f64, negative.len() as f64);
+        let both: Vec<f64> = positive.iter().chain(negative).copied().collect();
+        let (all, own_pos, own_neg) = (midranks(&both), midranks(positive), midranks(negative));
+        let (all_pos, all_neg) = all.split_at(positive.len());
+        Self {
+            positive: all_pos.iter().zip(&own_pos).map(|(t, x)| (t - x) / n).collect(),
+            negative: all_neg.iter().zip(&own_neg).map(|(t, x)| 1.0 - (t - x) / m).collect(),
+        }
+    }
+    fn auc(&self) -> f64 {
+        let n = self.positive.len();
+        if n == 0 || self.negative.is_empty() { 0.5 } else { self.positive.iter().sum::<f64>() / n as f64 }
+    }
+}
+
+/// Ranks from 1, equal values sharing their mean rank.
+fn midranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut start = 0;
+    while start < order.len() {
+        let mut end = start + 1;
+        while end < order.len() && values[order[end]] == values[order[start]] {
+            end += 1;
+        }
+        for at in &order[start..end] {
+            ranks[*at] = (start + end + 1) as f64 / 2.0;
+        }
+        start = end;
+    }
+    ranks
+}
+
+/// Sample variance of a − b, which is var(a) + var(b) − 2 cov(a, b) without its cancellation.
+fn variance_of_gaps(a: &[f64], b: &[f64]) -> f64 {
+    let gaps = || a.iter().zip(b).map(|(a, b)| a - b);
+    let n = a.len() as f64;
+    let mean = gaps().sum::<f64>() / n;
+    gaps().map(|g| (g - mean) * (g - mean)).sum::<f64>() / (n - 1.0)
+}
+
+fn no_evidence() -> Difference {
+    Difference { difference: 0.0, interval_95: [-1.0, 1.0], p_value: 1.0 }
+}
+
+/// Paired bootstrap of a metric's difference a − b over whole clusters (Field and Welsh 2007): each of `draws` draws as
+/// many clusters as there are, with replacement, and scores both models on their rows. Percentile interval; the p-value
+/// is twice the smaller share of draws on either side of zero, the observed one counted in. The same seed gives the same
+/// answer at any thread count. Draws of one class say nothing about an AUC and are left out. With fewer than two clusters
+/// or no usable draw the interval is [-1, 1] and p is 1.
+#[allow(clippy::too_many_arguments)] // two models with a threshold each, on the same rows
+pub fn clustered_bootstrap(
+    metric: TargetMetric,
+    y: &[u8],
+    pa: &[f64],
+    ta: f64,
+    pb: &[f64],
+    tb: f64,
+    clusters: &[u64],
+    seed: u64,
+    draws: u32,
+) -> Difference {
+    let difference = crate::metrics::metric(metric, y, pa, ta) - crate::metrics::metric(metric, y, pb, tb);
+    let mut keys = clusters.to_vec();
+    keys.sort_unstable();
+    keys.dedup();
+    let of_row: Vec<usize> = clusters.iter().map(|c| keys.partition_point(|k| k < c)).collect();
+    let count = keys.len();
+    if count < 2 {
+        return Difference { difference, ..no_evidence() };
+    }
+    let rows = Resampled::new(metric, y, (pa, ta), (pb, tb), &of_row, count);
+    let drawn: Vec<Option<f64>> = (0..draws)
+        .into_par_iter()
+        .map(|draw| {
+            let mut random = SplitMix64::keyed(seed, &[u64::from(draw)]);
+            let mut weights = vec![0u64; count];
+            for _ in 0..count {
+                weights[random.below(count as u32) as usize] += 1;
+            }
+            rows.difference(&weights)
+        })
+        .collect();
+    let mut drawn: Vec<f64> = drawn.into_iter().flatten().collect();
+    drawn.sort_unstable_by(f64::total_cmp);
+    if drawn.is_empty() {
+        return Difference { difference, ..no_evidence() };
+    }
+    let at_most = drawn.iter().filter(|d| **d <= 0.0).count();
+    let at_least = drawn.iter().filter(|d| **d >= 0.0).count();
+    let p_value = (2.0 * (at_most.min(at_least) + 1) as f64 / (drawn.len() + 1) as f64).min(1.0);
+    Difference { difference, interval_95: [quantile(&drawn, 0.025), quantile(&drawn, 0.975)], p_value }
+}
+
+/// What a draw needs, made once: counts per cluster where a threshold decides, else the rows in order of probability.
+enum Resampled {
+    Decided { metric: TargetMetric, a: Vec<Counts>, b: Vec<Counts> },
+    Ranked { a: Vec<RankedRow>, b: Vec<RankedRow> },
+}
+
+struct RankedRow {
+    cluster: usize,
+    positive: bool,
+    /// Its probability is that of the row before.
+    tied: bool,
+}
+
+impl Resampled {
+    fn new(
+        metric: TargetMetric,
+        y: &[u8],
+        (pa, ta): (&[f64], f64),
+        (pb, tb): (&[f64], f64),
+        of_row: &[usize],
+        count: usize,
+    ) -> Self {
+        if metric == TargetMetric::AucRoc {
+            return Self::Ranked { a: ranked(y, pa, of_row), b: ranked(y, pb, of_row) };
+        }
+        let per_cluster = |p: &[f64], threshold: f64| {
+            let mut counts = vec![Counts::default(); count];
+            for ((y, p), cluster) in y.iter().zip(p).zip(of_row) {
+                counts[*cluster].add(*y, *p >= threshold, 1);
+            }
+            counts
+        };
+        Self::Decided { metric, a: per_cluster(pa, ta), b: per_cluster(pb, tb) }
+    }
+
+    fn difference(&self, weights: &[u64]) -> Option<f64> {
+        match self {
+            Self::Decided { metric, a, b } => Some(decided(*metric, a, weights)? - decided(*metric, b, weights)?),
+            Self::Ranked { a, b } => Some(weighted_auc(a, weights)? - weighted_auc(b, weights)?),
+        }
+    }
+}
+
+fn decided(metric: TargetMetric, clusters: &[Counts], weights: &[u64]) -> Option<f64> {
+    let mut sum = Counts::default();
+    for (c, w) in clusters.iter().zip(weights) {
+        sum.tn += w * c.tn;
+        sum.fp += w * c.fp;
+        sum.fn_ += w * c.fn_;
+        sum.tp += w * c.tp;
+    }
+    sum.metric(metric)
+}
+
+/// Rows by rising probability.
+fn ranked(y: &[u8], p: &[f64], of_row: &[usize]) -> Vec<RankedRow> {
+    let mut order: Vec<usize> = (0..y.len().min(p.len()).min(of_row.len())).collect();
+    order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
+    let rows = order.iter().enumerate().map(|(at, row)| RankedRow {
+        cluster: of_row[*row],
+        positive: y[*row] == 1,
+        tied: at > 0 && p[order[at - 1]] == p[*row],
+    });
+    rows.collect()
+}
+
+fn weighted_auc(rows: &[RankedRow], weights: &[u64]) -> Option<f64> {
+    // Integers throughout: `below` and `level` are the negatives below and at the present probability.
+    let (mut below, mut level, mut positives, mut twice_won) = (0u64, 0u64, 0u64, 0u128);
+    let mut level_positives = 0u64;
+    for row in rows {
+        if !row.tied {
+            twice_won += u128::from(level_positives) * u128::from(2 * below + level);
+            below += level;
+            (level, level_positives) = (0, 0);
+        }
+        let weight = weights[row.cluster];
+        if row.positive {
+            positives += weight;
+            level_positives += weight;
+        } else {
+            level += weight;
+        }
+    }
+    twice_won += u128::from(level_positives) * u128::from(2 * below + level);
+    let pairs = u128::from(positives) * u128::from(below + level);
+    (pairs > 0).then(|| twice_won as f64 / (2 * pairs) as f64)
+}
+
+/// Linear between the order statistics of a sorted, non-empty slice (numpy's default).
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let at = q * (sorted.len() - 1) as f64;
+    let low = at.floor() as usize;
+    let high = (low + 1).min(sorted.len() - 1);
+    sorted[low] + (sorted[high] - sorted[low]) * (at - low as f64)
+}
+
+/// The standard normal distribution function.
+pub fn normal_cdf(z: f64) -> f64 {
+    0.5 * erfc(-z / std::f64::consts::SQRT_2)
+}
+
+/// Its inverse on (0, 1); ±∞ at the ends, NaN beyond. Starts from Abramowitz and Stegun 26.2.23 and corrects it by
+/// Halley's method on the distribution function.
+pub fn normal_quantile(p: f64) -> f64 {
+    if p.is_nan() || !(0.0..=1.0).contains(&p) {
+        return f64::NAN;
+    }
+    if p == 0.0 || p == 1.0 {
+        return if p == 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
+    }
+    // The lower tail keeps its relative precision.
+    if p > 0.5 {
+        return -normal_quantile(1.0 - p);
+    }
+    let t = (-2.0 * p.ln()).sqrt();
+    let mut z =
+        -(t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308))));
+    for _ in 0..3 {
+        let step = (normal_cdf(z) - p) * (std::f64::consts::TAU).sqrt() * (z * z / 2.0).exp();
+        z -= step / (1.0 + z * step / 2.0);
+    }
+    z
+}
+
+/// P(X >= x) of the chi-squared distribution with one degree of freedom.
+pub fn chi2_sf(x: f64) -> f64 {
+    if x <= 0.0 { 1.0 } else { erfc((x / 2.0).sqrt()) }
+}
+
+/// The complementary error function: 1 minus the series of positive terms below 2 (Abramowitz and Stegun 7.1.6), the
+/// continued fraction above (7.1.14, by Lentz's method).
+fn erfc(x: f64) -> f64 {
+    if x.is_nan() {
+        return x;
+    }
+    if x < 0.0 {
+        return 2.0 - erfc(-x);
+    }
+    if x > 27.3 {
+        return 0.0; // Below the smallest number.
+    }
+    let scale = (-x * x).exp() / std::f64::consts::PI.sqrt();
+    if x < 2.0 {
+        let (mut term, mut sum, mut k) = (x, x, 1.0);
+        while term > sum * 1e-17 {
+            term *= 2.0 * x * x / (2.0 * k + 1.0);
+            sum += term;
+            k += 1.0;
+        }
+        return 1.0 - 2.0 * scale * sum;
+    }
+    // erfc(x) = scale / (x + (1/2)/(x + 1/(x + (3/2)/(x + …))))
+    let (mut f, mut c, mut d) = (x, x, 0.0);
+    for k in 1..200 {
+        let a = f64::from(k) / 2.0;
+        d = 1.0 / (x + a * d);
+        c = x + a / c;
+        f *= c * d;
+        if (c * d - 1.0).abs() < 1e-16 {
+            break;
+        }
+    }
+    scale / f
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn the_normal_distribution_agrees_with_the_tables() {
+        // Reference values with 16 digits: scipy.stats.norm and chi2.
+        for (z, p) in [
+            (0.0, 0.5),
+            (1.0, 0.841_344_746_068_542_9),
+            (-1.96, 0.024_997_895_148_220_435),
+            (-6.0, 9.865_876_450_376_946e-10),
+            (-20.0, 2.753_624_118_606_233_6e-89),
+        ] {
+            assert!((normal_cdf(z) / p - 1.0).abs() < 1e-12, "cdf({z}) = {:e}", normal_cdf(z));
+        }
+        assert!((normal_quantile(0.975) - 1.959_963_984_540_054).abs() < 1e-14);
+        assert!((normal_quantile(1e-10) + 6.361_340_902_404_056).abs() < 1e-11);
+        assert!((chi2_sf(3.841_458_820_694_124) - 0.05).abs() < 1e-14);
+        assert_eq!((chi2_sf(0.0), normal_quantile(0.0), normal_cdf(40.0)), (1.0, f64::NEG_INFINITY, 1.0));
+        for p in [1e-300, 1e-5, 0.2, 0.5, 0.8, 0.999] {
+            assert!((normal_cdf(normal_quantile(p)) / p - 1.0).abs() < 1e-11, "{p}");
+        }
+    }
+
+    #[test]
+    fn models_that_agree_do_not_differ() {
+        let (y, p) = ([0, 1, 0, 1, 1], [0.1, 0.9, 0.6, 0.4, 0.8]);
+        assert_eq!(mcnemar(&y, &p, 0.5, &p, 0.5).p_value, 1.0);
+        assert_eq!(delong(&y, &p, &p), Difference { difference: 0.0, interval_95: [0.0, 0.0], p_value: 1.0 });
+        for metric in TargetMetric::ALL {
+            let d = clustered_bootstrap(metric, &y, &p, 0.5, &p, 0.5, &[1, 1, 2, 2, 3], 7, 50);
+            assert_eq!(d, Difference { difference: 0.0, interval_95: [0.0, 0.0], p_value: 1.0 });
+        }
+    }
+
+    #[test]
+    fn too_few_rows_are_no_evidence() {
+        let one_class = delong(&[1, 1, 1], &[0.1, 0.2, 0.3], &[0.3, 0.2, 0.1]);
+        assert_eq!((one_class.interval_95, one_class.p_value), ([-1.0, 1.0], 1.0));
+        let one_cluster =
+            clustered_bootstrap(TargetMetric::Accuracy, &[1, 0], &[0.9, 0.1], 0.5, &[0.1, 0.9], 0.5, &[4, 4], 7, 50);
+        assert_eq!((one_cluster.difference, one_cluster.p_value), (1.0, 1.0));
+        assert_eq!(clustered_bootstrap(TargetMetric::AucRoc, &[], &[], 0.5, &[], 0.5, &[], 7, 50).p_value, 1.0);
+    }
+
+    /// Rows in clusters, one model better than the other by `gap`.
+    fn sample(n: usize, gap: f64) -> (Vec<u8>, Vec<f64>, Vec<f64>, Vec<u64>) {
+        let mut random = SplitMix64::new(5);
+        let y: Vec<u8> = (0..n).map(|_| u8::from(random.unit() < 0.4)).collect();
+        let mut noisy = |shift: f64| -> Vec<f64> {
+            y.iter().map(|l| 1.0 / (1.0 + (-(f64::from(*l) - 0.5) * shift - random.normal()).exp())).collect()
+        };
+        let (a, b) = (noisy(1.0 + gap), noisy(1.0));
+        let clusters = (0..n as u64).map(|i| i % 40).collect();
+        (y, a, b, clusters)
+    }
+
+    #[test]
+    fn the_bootstrap_agrees_with_delong_on_independent_rows() {
+        let (y, a, b, _) = sample(600, 0.5);
+        let rows: Vec<u64> = (0..600).collect();
+        let by_draws = clustered_bootstrap(TargetMetric::AucRoc, &y, &a, 0.5, &b, 0.5, &rows, 1, 2000);
+        let by_theory = delong(&y, &a, &b);
+        assert!((by_draws.difference - by_theory.difference).abs() < 1e-12);
+        let width = |d: &Difference| d.interval_95[1] - d.interval_95[0];
+        assert!((width(&by_draws) / width(&by_theory) - 1.0).abs() < 0.1, "{by_draws:?} {by_theory:?}");
+    }
+
+    #[test]
+    fn a_better_model_is_found_and_draws_are_repeatable() {
+        let (y, a, b, clusters) = sample(2000, 1.5);
+        for metric in TargetMetric::ALL {
+            let run = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| clustered_bootstrap(metric, &y, &a, 0.5, &b, 0.5, &clusters, 9, 200))
+            };
+            let d = run(1);
+            assert_eq!(d, run(2));
+            assert!(d.p_value < 0.02 && d.interval_95[0] > 0.0, "{metric}: {d:?}");
+            let swapped = clustered_bootstrap(metric, &y, &b, 0.5, &a, 0.5, &clusters, 9, 200);
+            assert_eq!((swapped.difference, swapped.p_value), (-d.difference, d.p_value));
+        }
+    }
+
+    #[test]
+    fn weights_of_one_reproduce_the_plain_auc() {
+        let (y, a, _, _) = sample(300, 0.5);
+        let rounded: Vec<f64> = a.iter().map(|p| (p * 8.0).round() / 8.0).collect();
+        let of_row: Vec<usize> = (0..300).collect();
+        let auc = weighted_auc(&ranked(&y, &rounded, &of_row), &[1; 300]).unwrap();
+        assert!((auc - crate::metrics::auc(&y, &rounded)).abs() < 1e-12);
+    }
+}
