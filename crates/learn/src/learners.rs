@@ -1,12 +1,13 @@
 //! The registry of learners.
 
 use crate::Learner;
+use crate::logistic::LogisticRegression;
 use provost_domain::Algorithm;
 
 /// The learner of an algorithm; None for the ensemble, which combines the others.
 pub fn learner(algorithm: Algorithm) -> Option<&'static dyn Learner> {
     match algorithm {
-        Algorithm::LogisticRegression => None,
+        Algorithm::LogisticRegression => Some(&LogisticRegression),
         Algorithm::NeuralNetwork => None,
         Algorithm::Xgboost => None,
         Algorithm::RandomForest => None,

@@ -7,12 +7,17 @@ pub mod dataset;
 pub mod error;
 pub mod learner;
 pub mod learners;
+pub mod logistic;
 pub mod matrix;
 pub mod metrics;
 pub mod model;
 pub mod params;
 pub mod predictor;
+pub mod preprocess;
 pub mod stats;
+pub mod weights;
+#[cfg(test)]
+mod testing;
 
 pub use calibration::Calibration;
 pub use control::{Control, Progress, StopReason};

@@ -1,6 +1,7 @@
 //! What a fit leaves behind: enough to predict, nothing else.
 
 use crate::Matrix;
+use crate::logistic::LogisticModel;
 use serde::{Deserialize, Serialize};
 
 /// One variant per algorithm; each holds its own preprocessing, so that it predicts from the raw matrix.
@@ -9,23 +10,24 @@ use serde::{Deserialize, Serialize};
 pub enum Predictor {
     /// The same probability for every row.
     Constant(f64),
+    Logistic(LogisticModel),
 }
 
 impl Predictor {
     /// Probability of class 1 for each of `rows`, in order. `columns` maps the predictor's own columns to the matrix's.
     pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
-        let _ = (x, columns);
         match self {
             Predictor::Constant(p) => vec![*p; rows.len()],
+            Predictor::Logistic(m) => m.predict(x, columns, rows),
         }
     }
 
     /// Of a decoded artifact: everything that `predict` relies on, for a predictor of `width` columns.
     pub(crate) fn check(&self, width: usize) -> Result<(), String> {
-        let _ = width;
         match self {
             Predictor::Constant(p) if (0.0..=1.0).contains(p) => Ok(()),
             Predictor::Constant(p) => Err(format!("a constant probability of {p}")),
+            Predictor::Logistic(m) => m.check(width),
         }
     }
 }

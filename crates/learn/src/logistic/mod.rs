@@ -1,0 +1,143 @@
+//! Logistic regression with L2 or L1 penalty, in scikit-learn's parametrisation.
+
+mod newton;
+mod rows;
+
+use crate::learner::{Fit, FitTask, Learner, Params};
+use crate::params::Reader;
+use crate::preprocess::{Preprocessor, Standardise};
+use crate::weights::class_weights;
+use crate::{Control, LearnError, Matrix, Predictor};
+use provost_domain::config::Grid;
+use provost_domain::{Algorithm, Faults};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::ops::Bound;
+
+/// Rows per task when predicting.
+const CHUNK: usize = 2_048;
+const BOUND: f64 = 1e100;
+
+/// Coefficients on the standardised scale and the way to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogisticModel {
+    preprocessor: Preprocessor,
+    /// Per output of the preprocessor.
+    coefficients: Vec<f64>,
+    intercept: f64,
+}
+
+impl LogisticModel {
+    pub(crate) fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+        let width = self.coefficients.len();
+        let mut out = vec![0.0; rows.len()];
+        out.par_chunks_mut(CHUNK).zip(rows.par_chunks(CHUNK)).for_each(|(out, rows)| {
+            let mut design = vec![0.0; rows.len() * width];
+            if width > 0 {
+                self.preprocessor.fill(x, columns, rows, width, &mut design);
+            }
+            for (i, out) in out.iter_mut().enumerate() {
+                let row = &design[i * width..(i + 1) * width];
+                let z = row.iter().zip(&self.coefficients).fold(self.intercept, |z, (v, c)| z + v * c);
+                *out = 1.0 / (1.0 + (-z).exp());
+            }
+        });
+        out
+    }
+
+    pub(crate) fn check(&self, width: usize) -> Result<(), String> {
+        self.preprocessor.check(width)?;
+        if self.coefficients.len() != self.preprocessor.width() {
+            return Err(format!("{} coefficients for {}", self.coefficients.len(), self.preprocessor.width()));
+        }
+        match self.coefficients.iter().chain([&self.intercept]).find(|c| c.is_nan() || c.abs() > BOUND) {
+            Some(c) => Err(format!("a coefficient of {c}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Minimises `C · Σ weight · loss + ½‖w‖²` (L2) or `+ ‖w‖₁` (L1); the intercept is not penalised.
+#[derive(Debug)]
+pub struct LogisticRegression;
+
+impl LogisticRegression {
+    fn read(params: &Params, defaults: &Params) -> Result<(Params, f64, String, Option<String>), Faults> {
+        let mut r = Reader::new(params, defaults);
+        let c = r.float("C", (Bound::Excluded(0.0), Bound::Included(1e12)));
+        let penalty = r.word("penalty", &["l1", "l2"]);
+        let class_weight = r.word_or_none("class_weight", &["balanced"]);
+        r.word("solver", &["lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"]);
+        r.int("max_iter", 1..=1_000_000);
+        Ok((r.finish()?, c, penalty, class_weight))
+    }
+}
+
+impl Learner for LogisticRegression {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::LogisticRegression
+    }
+
+    /// The solver and its iterations are recorded and change nothing.
+    fn defaults(&self) -> Params {
+        let mut p = Params::new();
+        p.insert("C".into(), json!(1.0));
+        p.insert("penalty".into(), json!("l2"));
+        p.insert("class_weight".into(), Value::Null);
+        p.insert("solver".into(), json!("lbfgs"));
+        p.insert("max_iter".into(), json!(1000));
+        p
+    }
+
+    fn grid(&self) -> Grid {
+        Grid::from([
+            ("C".into(), vec![json!(0.001), json!(0.01), json!(0.1), json!(1.0), json!(10.0), json!(100.0)]),
+            ("penalty".into(), vec![json!("l1"), json!("l2")]),
+            ("solver".into(), vec![json!("liblinear"), json!("saga")]),
+            ("class_weight".into(), vec![json!("balanced"), Value::Null]),
+            ("max_iter".into(), vec![json!(1000), json!(2000)]),
+        ])
+    }
+
+    fn check(&self, params: &Params) -> Result<Params, Faults> {
+        Ok(Self::read(params, &self.defaults())?.0)
+    }
+
+    fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
+        let (_, c, penalty, class_weight) = Self::read(task.params, &self.defaults()).map_err(LearnError::Params)?;
+        let weights = class_weights(task.data.y(), task.train, class_weight.is_some())?;
+        // Always solved on the standardised scale, where Newton is well conditioned; without `scale` the penalty is
+        // expressed in the features' own units, which gives the same solution as raw columns would.
+        let x = task.data.x();
+        let preprocessor = Preprocessor::fit(x, task.columns, task.train, true, Standardise::Everything);
+        let outputs = preprocessor.outputs();
+        let mut l1 = vec![0.0; outputs.len()];
+        let mut l2 = vec![0.0; outputs.len()];
+        for (at, output) in outputs.iter().enumerate() {
+            // Indicators keep their 0 and 1: standardising a rare one would all but free it from the penalty.
+            let unit = if task.scale && !output.indicator { 1.0 } else { output.unit };
+            if penalty == "l1" {
+                l1[at] = 1.0 / (c * unit);
+            } else {
+                l2[at] = 1.0 / (c * unit * unit);
+            }
+        }
+        let rows = rows::Rows::new(&preprocessor, task, weights);
+        let (solution, iterations) = newton::solve(&rows, &l1, &l2, control)?;
+        let (coefficients, intercept) = (solution[..outputs.len()].to_vec(), solution[outputs.len()]);
+        let mut importance = vec![0.0; task.columns.len()];
+        for (output, coefficient) in outputs.iter().zip(&coefficients) {
+            importance[output.column] += coefficient.abs();
+        }
+        let sum: f64 = importance.iter().sum();
+        if sum > 0.0 {
+            importance.iter_mut().for_each(|v| *v /= sum);
+        }
+        let predictor = Predictor::Logistic(LogisticModel { preprocessor, coefficients, intercept });
+        Ok(Fit { predictor, importance: Some(importance), iterations })
+    }
+}
+
+#[cfg(test)]
+mod tests;

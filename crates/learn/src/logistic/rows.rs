@@ -1,0 +1,110 @@
+//! Loss, gradient and Hessian summed over rows, in fixed chunks that are added in a fixed order.
+
+use crate::FitTask;
+use crate::preprocess::Preprocessor;
+use rayon::prelude::*;
+
+/// Rows whose sums are one thread's; a constant, so that the order of additions does not depend on threads.
+const CHUNK: usize = 1_024;
+/// The design's rows are padded to whole vectors of this many numbers.
+const LANES: usize = 4;
+
+/// The standardised training rows with a last column of ones for the intercept.
+pub struct Rows {
+    /// Row-major, `stride` numbers a row, zeros after the ones.
+    design: Vec<f64>,
+    stride: usize,
+    /// Per row: its label as +1 or −1, and its weight.
+    targets: Vec<(f64, f64)>,
+    /// Coefficients, the intercept included.
+    pub width: usize,
+}
+
+/// At some coefficients: the weighted loss and its derivatives. The Hessian is row-major, `width` × `width`.
+#[derive(Debug, Clone)]
+pub struct Sums {
+    pub loss: f64,
+    pub gradient: Vec<f64>,
+    pub hessian: Vec<f64>,
+}
+
+impl Rows {
+    /// `weights` by class.
+    pub fn new(preprocessor: &Preprocessor, task: &FitTask<'_>, weights: [f64; 2]) -> Self {
+        let ones = preprocessor.width();
+        let width = ones + 1;
+        let stride = width.next_multiple_of(LANES);
+        let mut design = preprocessor.design(task.data.x(), task.columns, task.train, stride);
+        design.chunks_exact_mut(stride).for_each(|row| row[ones] = 1.0);
+        let y = task.data.y();
+        let target = |row: &u32| {
+            let label = y[*row as usize];
+            (if label == 1 { 1.0 } else { -1.0 }, weights[usize::from(label)])
+        };
+        Self { design, stride, targets: task.train.iter().map(target).collect(), width }
+    }
+
+    pub fn sums(&self, coefficients: &[f64]) -> Sums {
+        let stride = self.stride;
+        let mut padded = coefficients.to_vec();
+        padded.resize(stride, 0.0);
+        let chunks: Vec<Sums> = self
+            .design
+            .par_chunks(CHUNK * stride)
+            .zip(self.targets.par_chunks(CHUNK))
+            .map(|(design, targets)| {
+                let mut sums = Sums { loss: 0.0, gradient: vec![0.0; stride], hessian: vec![0.0; stride * stride] };
+                add(design, targets, &padded, &mut sums.loss, &mut sums.gradient, &mut sums.hessian);
+                sums
+            })
+            .collect();
+        let (mut loss, mut gradient, mut hessian) = (0.0, vec![0.0; stride], vec![0.0; stride * stride]);
+        for chunk in chunks {
+            loss += chunk.loss;
+            gradient.iter_mut().zip(&chunk.gradient).for_each(|(a, b)| *a += b);
+            hessian.iter_mut().zip(&chunk.hessian).for_each(|(a, b)| *a += b);
+        }
+        let width = self.width;
+        gradient.truncate(width);
+        let hessian = (0..width).flat_map(|i| hessian[i * stride..i * stride + width].to_vec()).collect();
+        Sums { loss, gradient, hessian }
+    }
+}
+
+/// Adds the rows' shares to the sums; `design` has whole rows of `coefficients.len()` numbers, a multiple of `LANES`.
+#[multiversion::multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
+fn add(
+    design: &[f64],
+    targets: &[(f64, f64)],
+    coefficients: &[f64],
+    loss: &mut f64,
+    gradient: &mut [f64],
+    hessian: &mut [f64],
+) {
+    let stride = coefficients.len();
+    for (row, (sign, weight)) in design.chunks_exact(stride).zip(targets) {
+        let mut lanes = [0.0; LANES];
+        for (r, c) in row.chunks_exact(LANES).zip(coefficients.chunks_exact(LANES)) {
+            for k in 0..LANES {
+                lanes[k] += r[k] * c[k];
+            }
+        }
+        // With m = ±z: loss ln(1 + e^−m), slope ∓1/(1 + e^m).
+        let margin = sign * ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]));
+        let small = (-margin.abs()).exp();
+        *loss += weight * ((-margin).max(0.0) + small.ln_1p());
+        let likely = 1.0 / (1.0 + small);
+        let wrong = if margin >= 0.0 { small * likely } else { likely };
+        let slope = -sign * weight * wrong;
+        let curve = weight * small * likely * likely;
+        for (g, r) in gradient.iter_mut().zip(row) {
+            *g += slope * r;
+        }
+        for (h, r) in hessian.chunks_exact_mut(stride).zip(row) {
+            let scaled = curve * r;
+            for (h, r) in h.iter_mut().zip(row) {
+                *h += scaled * r;
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Imputation, presence indicators and standardisation for the learners that cannot see a missing value; fitted on
+//! training rows only.
+
+use crate::Matrix;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Rows per task when a design matrix is filled.
+const CHUNK: usize = 2_048;
+/// Of a decoded artifact's numbers: no product of three of them with an f32 overflows.
+const BOUND: f64 = 1e60;
+
+/// Which outputs get mean 0 and standard deviation 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standardise {
+    Nothing,
+    /// The features, not their indicators.
+    Features,
+    Everything,
+}
+
+/// `(value − shift) · factor`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Affine {
+    shift: f64,
+    factor: f64,
+}
+
+impl Affine {
+    fn apply(self, value: f64) -> f64 {
+        (value - self.shift) * self.factor
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Column {
+    /// The training median, in place of a missing value.
+    median: f64,
+    value: Affine,
+    /// For the output that is 1 where the value is present; only where some, but not all, are missing in training.
+    present: Option<Affine>,
+}
+
+/// Maps feature columns to a dense design: one output per column, then the indicators.
+///
+/// A column without any value in training is constantly 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessor {
+    columns: Vec<Column>,
+}
+
+/// What one output is made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Output {
+    /// Index into the columns fitted on.
+    pub column: usize,
+    pub indicator: bool,
+    /// One unit of the output in units of the feature.
+    pub unit: f64,
+}
+
+impl Preprocessor {
+    /// `rows` must not be empty; the sums of one column are one thread's, so the result does not depend on threads.
+    pub fn fit(x: &Matrix, columns: &[usize], rows: &[u32], indicators: bool, standardise: Standardise) -> Self {
+        let fit = |c: &usize| fit_column(x.column(*c), rows, indicators, standardise);
+        Self { columns: columns.par_iter().map(fit).collect() }
+    }
+
+    /// Number of outputs.
+    pub fn width(&self) -> usize {
+        self.columns.len() + self.columns.iter().filter(|c| c.present.is_some()).count()
+    }
+
+    pub fn outputs(&self) -> Vec<Output> {
+        let output = |column, affine: &Affine, indicator| Output {
+            column,
+            indicator,
+            unit: if affine.factor > 0.0 { affine.factor.recip() } else { 1.0 },
+        };
+        let values = self.columns.iter().enumerate().map(|(i, c)| output(i, &c.value, false));
+        let present =
+            self.columns.iter().enumerate().filter_map(|(i, c)| c.present.as_ref().map(|p| output(i, p, true)));
+        values.chain(present).collect()
+    }
+
+    /// The design of `rows`, row-major with `stride` (at least `width`) numbers a row; the rest of a row is 0.
+    pub fn design(&self, x: &Matrix, columns: &[usize], rows: &[u32], stride: usize) -> Vec<f64> {
+        let mut out = vec![0.0; rows.len() * stride];
+        if stride > 0 {
+            let chunks = out.par_chunks_mut(CHUNK * stride).zip(rows.par_chunks(CHUNK));
+            chunks.for_each(|(out, rows)| self.fill(x, columns, rows, stride, out));
+        }
+        out
+    }
+
+    /// As `design`, on this thread, into `out` (`rows.len() · stride` numbers).
+    pub fn fill(&self, x: &Matrix, columns: &[usize], rows: &[u32], stride: usize, out: &mut [f64]) {
+        let mut indicator = self.columns.len();
+        for (at, (fitted, column)) in self.columns.iter().zip(columns).enumerate() {
+            let values = x.column(*column);
+            for (row, out) in rows.iter().zip(out.chunks_exact_mut(stride)) {
+                let v = f64::from(values[*row as usize]);
+                out[at] = fitted.value.apply(if v.is_nan() { fitted.median } else { v });
+            }
+            let Some(present) = fitted.present else { continue };
+            for (row, out) in rows.iter().zip(out.chunks_exact_mut(stride)) {
+                out[indicator] = present.apply(f64::from(u8::from(!values[*row as usize].is_nan())));
+            }
+            indicator += 1;
+        }
+    }
+
+    /// Of a decoded artifact.
+    pub(crate) fn check(&self, width: usize) -> Result<(), String> {
+        if self.columns.len() != width {
+            return Err(format!("preprocessing of {} columns for a model of {width}", self.columns.len()));
+        }
+        let fits = |a: &Affine| a.shift.abs() <= BOUND && (0.0..=BOUND).contains(&a.factor);
+        let sound = |c: &Column| c.median.abs() <= BOUND && fits(&c.value) && c.present.as_ref().is_none_or(fits);
+        match self.columns.iter().position(|c| !sound(c)) {
+            Some(at) => Err(format!("preprocessing of column {at} is not finite")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn fit_column(values: &[f32], rows: &[u32], indicators: bool, standardise: Standardise) -> Column {
+    let mut present: Vec<f32> = rows.iter().map(|r| values[*r as usize]).filter(|v| !v.is_nan()).collect();
+    let (n, filled) = (rows.len() as f64, present.len() as f64);
+    if present.is_empty() {
+        return Column { median: 0.0, value: Affine { shift: 0.0, factor: 0.0 }, present: None };
+    }
+    let raw = Affine { shift: 0.0, factor: 1.0 };
+    let mut value = raw;
+    let sum: f64 = present.iter().map(|v| f64::from(*v)).sum();
+    let median = median(&mut present);
+    if standardise != Standardise::Nothing {
+        // Over the imputed column, as a pipeline of imputer and scaler does.
+        let missing = n - filled;
+        let mean = (sum + missing * median) / n;
+        let squares: f64 = present.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum();
+        let deviation = ((squares + missing * (median - mean).powi(2)) / n).sqrt();
+        value = affine(mean, deviation, present.iter().all(|v| *v == present[0]));
+    }
+    let indicator = (indicators && filled < n).then(|| {
+        let share = filled / n;
+        let spread = (share * (1.0 - share)).sqrt();
+        if standardise == Standardise::Everything { affine(share, spread, false) } else { raw }
+    });
+    Column { median, value, present: indicator }
+}
+
+/// A constant column has deviation 1 (its mean may be off by rounding, so its deviation need not be 0).
+fn affine(mean: f64, deviation: f64, constant: bool) -> Affine {
+    let factor = if constant || deviation <= 0.0 || !deviation.is_finite() { 1.0 } else { deviation.recip() };
+    Affine { shift: mean, factor }
+}
+
+/// Mean of the two middle values where their number is even. Reorders `values`, which are not empty.
+fn median(values: &mut [f32]) -> f64 {
+    let middle = values.len() / 2;
+    let odd = values.len() % 2 == 1;
+    let (below, at, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
+    let upper = f64::from(*at);
+    if odd {
+        return upper;
+    }
+    let lower = below.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    (upper + f64::from(lower)) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    const N: f32 = f32::NAN;
+
+    fn matrix(columns: Vec<Vec<f32>>) -> Matrix {
+        Matrix::new((0..columns.len()).map(|i| format!("c{i}")).collect(), columns).unwrap()
+    }
+
+    #[test]
+    fn imputes_the_median_and_standardises_as_scikit_learn() {
+        let x = matrix(vec![vec![1.0, N, 3.0, 8.0, 100.0], vec![N, N, N, N, 5.0], vec![0.1, 0.1, 0.1, 0.1, 7.0]]);
+        let p = Preprocessor::fit(&x, &[0, 1, 2], &[0, 1, 2, 3], true, Standardise::Features);
+        assert_eq!(p.width(), 4);
+        let d = p.design(&x, &[0, 1, 2], &[0, 1, 4], 5);
+        // Of 1, 3, 3, 8: mean 3.75, deviation 2.5860201081971503.
+        let z = |v: f64| (v - 3.75) / 2.586_020_108_197_150_3;
+        let expected = [z(1.0), 0.0, 0.0, 1.0, 0.0, z(3.0), 0.0, 0.0, 0.0, 0.0, z(100.0), 0.0, 6.9, 1.0, 0.0];
+        assert!(d.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{d:?}");
+        assert_eq!(p.outputs()[3], Output { column: 0, indicator: true, unit: 1.0 });
+    }
+
+    #[test]
+    fn raw_values_and_standardised_indicators() {
+        let x = matrix(vec![vec![1e30, N, -3e38, N]]);
+        let raw = Preprocessor::fit(&x, &[0], &[0, 1, 2, 3], false, Standardise::Nothing);
+        assert_eq!(raw.design(&x, &[0], &[0], 1), [f64::from(1e30f32)]);
+        let all = Preprocessor::fit(&x, &[0], &[0, 1, 2, 3], true, Standardise::Everything);
+        let d = all.design(&x, &[0], &[0, 1], 2);
+        assert_eq!((d[1], d[3]), (1.0, -1.0));
+        assert!(d.iter().all(|v| v.is_finite()) && all.check(1).is_ok() && all.check(2).is_err());
+    }
+}

@@ -1,0 +1,33 @@
+//! What the learners' tests share.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use crate::{Control, Dataset, Fit, FitTask, LearnError, Learner, Matrix, Params};
+
+/// Columns named c0, c1…
+pub fn dataset(columns: Vec<Vec<f32>>, y: Vec<u8>) -> Dataset {
+    let names = (0..columns.len()).map(|i| format!("c{i}")).collect();
+    Dataset::new(Matrix::new(names, columns).unwrap(), y).unwrap()
+}
+
+/// Fits all columns on all rows, unless `change` says otherwise.
+pub fn fit(
+    learner: &dyn Learner,
+    data: &Dataset,
+    params: &Params,
+    change: impl for<'a> FnOnce(&mut FitTask<'a>),
+) -> Result<Fit, LearnError> {
+    let columns: Vec<usize> = (0..data.x().width()).collect();
+    let train: Vec<u32> = (0..data.rows() as u32).collect();
+    let mut task = FitTask {
+        data,
+        columns: &columns,
+        train: &train,
+        validation: &[],
+        params,
+        seed: 42,
+        early_stopping_rounds: 0,
+        scale: true,
+    };
+    change(&mut task);
+    learner.fit(&task, &Control::default())
+}
