@@ -1,6 +1,12 @@
 //! A snapshot: the usable rows at one moment, as columns, with what splits and comparisons need. Immutable; named by the
 //! SHA-256 of its encoded bytes.
 
+mod alarm;
+#[cfg(test)]
+mod tests;
+
+use crate::AdmissionDataPoint;
+use crate::features::{FEATURES, FeatureRow};
 use serde::{Deserialize, Serialize};
 
 /// Rows are sorted by `row_ids`, so equal data gives an equal snapshot whatever order it arrived in.
@@ -25,5 +31,63 @@ pub struct Snapshot {
 impl Snapshot {
     pub fn rows(&self) -> usize {
         self.labels.len()
+    }
+}
+
+/// One usable row on its way into a snapshot.
+#[derive(Debug, Clone)]
+struct Row {
+    id: u128,
+    seq: u64,
+    applicant: u64,
+    cluster: u64,
+    year: i32,
+    label: u8,
+    values: [f32; FEATURES.len()],
+    program: alarm::Program,
+}
+
+/// Collects usable rows in any order.
+#[derive(Debug, Clone, Default)]
+pub struct SnapshotBuilder {
+    rows: Vec<Row>,
+}
+
+impl SnapshotBuilder {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a point and its features; says whether the point is usable (accepted or rejected).
+    pub fn add(&mut self, point: &AdmissionDataPoint, features: &FeatureRow) -> bool {
+        let Some(label) = point.decision.label() else { return false };
+        self.rows.push(Row {
+            id: point.row_id(),
+            seq: point.seq,
+            applicant: point.applicant_key(),
+            cluster: point.cluster_key(),
+            year: point.application_year.unwrap_or(i32::MIN),
+            label,
+            values: features.values,
+            program: alarm::Program::of(point),
+        });
+        true
+    }
+
+    /// Sorts by row id; of several rows with one id the highest `seq` stays, then the one added first.
+    pub fn finish(mut self) -> Snapshot {
+        self.rows.sort_by(|a, b| a.id.cmp(&b.id).then(b.seq.cmp(&a.seq)));
+        self.rows.dedup_by_key(|r| r.id);
+        let rows = &self.rows;
+        Snapshot {
+            feature_names: FEATURES.map(str::to_owned).to_vec(),
+            columns: (0..FEATURES.len()).map(|j| rows.iter().map(|r| r.values[j]).collect()).collect(),
+            labels: rows.iter().map(|r| r.label).collect(),
+            row_ids: rows.iter().map(|r| r.id).collect(),
+            applicants: rows.iter().map(|r| r.applicant).collect(),
+            clusters: rows.iter().map(|r| r.cluster).collect(),
+            years: rows.iter().map(|r| r.year).collect(),
+            warnings: alarm::warnings(rows),
+        }
     }
 }

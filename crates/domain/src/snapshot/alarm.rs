@@ -1,0 +1,102 @@
+//! The leak alarm. A program's acceptance rate and averages are promised to be those of earlier years, so within one
+//! (university, program, year) each has one value. Several values there mean that they may come from the very outcomes
+//! that a model is to predict (a leave-one-out rate, say), and an AUC within such cells far from 0.5 shows that they do.
+
+use super::Row;
+use crate::AdmissionDataPoint;
+use crate::hash::Content;
+
+pub(super) const FIELDS: [&str; 5] = ["acceptance_rate", "average_gpa", "gre_verbal_avg", "gre_quant_avg", "gmat_avg"];
+/// Values that differ by less than this part are one value, rounded twice.
+const SAME: f64 = 1e-6;
+/// An AUC within cells further than this from 0.5 is an alarm, if it rests on enough pairs.
+const FAR: f64 = 0.1;
+const ENOUGH_PAIRS: u64 = 100;
+
+/// What the alarm needs of a row: its cell, and the program's values that outcomes may have made.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    cell: u64,
+    values: [f64; FIELDS.len()],
+}
+
+impl Program {
+    pub fn of(point: &AdmissionDataPoint) -> Self {
+        let p = &point.program;
+        let cell = Content::new()
+            .text(p.university_name.as_deref())
+            .text(p.program_name.as_deref())
+            .text(p.degree_level.map(crate::record::DegreeLevel::as_str))
+            .number(point.application_year.map(f64::from))
+            .u64();
+        let values = [p.acceptance_rate, p.average_gpa, p.gre_verbal_avg, p.gre_quant_avg, p.gmat_avg]
+            .map(|v| v.unwrap_or(f64::NAN));
+        Self { cell, values }
+    }
+}
+
+/// What one field does within the cells.
+#[derive(Default)]
+struct Tally {
+    cells: u64,
+    varying: u64,
+    /// Pairs of an accepted and a rejected row of one cell, and twice those where the accepted one has more.
+    pairs: u64,
+    twice_above: u64,
+}
+
+impl Tally {
+    /// `values` of one cell, with labels, sorted by value.
+    fn add(&mut self, values: &[(f64, u8)]) {
+        let [(low, _), .., (high, _)] = values else { return };
+        self.cells += 1;
+        if high - low <= SAME * high.abs().max(1.0) {
+            return;
+        }
+        self.varying += 1;
+        let positives = values.iter().filter(|(_, y)| *y == 1).count() as u64;
+        self.pairs += positives * (values.len() as u64 - positives);
+        let mut negatives_below = 0;
+        for group in values.chunk_by(|a, b| a.0 == b.0) {
+            let positives = group.iter().filter(|(_, y)| *y == 1).count() as u64;
+            let negatives = group.len() as u64 - positives;
+            self.twice_above += positives * (2 * negatives_below + negatives);
+            negatives_below += negatives;
+        }
+    }
+
+    fn warning(&self, field: &str) -> Option<String> {
+        if self.varying == 0 {
+            return None;
+        }
+        let Tally { cells, varying, pairs, .. } = self;
+        let seen = format!(
+            "`program.{field}` has several values within {varying} of {cells} groups of one university, program and year"
+        );
+        let auc = if self.pairs == 0 { 0.5 } else { self.twice_above as f64 / (2 * pairs) as f64 };
+        Some(if *pairs >= ENOUGH_PAIRS && (auc - 0.5).abs() > FAR {
+            format!(
+                "leak: {seen}, and tells accepted from rejected there (AUC {auc:.3} over {pairs} pairs): it looks computed \
+                 from the outcomes themselves; scores of models trained on it are not to be trusted"
+            )
+        } else {
+            format!("{seen}: values derived from outcomes must be those of earlier years")
+        })
+    }
+}
+
+pub(super) fn warnings(rows: &[Row]) -> Vec<String> {
+    let mut by_cell: Vec<&Row> = rows.iter().collect();
+    by_cell.sort_by_key(|r| r.program.cell);
+    let mut tallies: [Tally; FIELDS.len()] = Default::default();
+    let mut values = Vec::new();
+    for cell in by_cell.chunk_by(|a, b| a.program.cell == b.program.cell) {
+        for (j, tally) in tallies.iter_mut().enumerate() {
+            values.clear();
+            values.extend(cell.iter().map(|r| (r.program.values[j], r.label)).filter(|(v, _)| !v.is_nan()));
+            values.sort_by(|a, b| a.0.total_cmp(&b.0));
+            tally.add(&values);
+        }
+    }
+    tallies.iter().zip(FIELDS).filter_map(|(t, field)| t.warning(field)).collect()
+}
