@@ -85,3 +85,74 @@ macro_rules! string_id {
 }
 string_id!(JobId);
 string_id!(ModelId);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(millis: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(millis).unwrap()
+    }
+
+    #[test]
+    fn ids_are_read_back() {
+        let job = JobId::new(at(1_700_000_000_000), 7);
+        assert_eq!(JobId::parse(job.as_str()).unwrap(), job);
+        for algorithm in Algorithm::ALL {
+            let model = ModelId::new(algorithm, at(1_700_000_000_000), u128::MAX);
+            assert!(model.as_str().starts_with(&format!("model_{algorithm}_")));
+            assert_eq!(ModelId::parse(model.as_str()).unwrap(), model);
+            let json = serde_json::to_string(&model).unwrap();
+            assert_eq!(serde_json::from_str::<ModelId>(&json).unwrap(), model);
+        }
+        serde_json::from_str::<JobId>("\"job_1\"").unwrap_err();
+    }
+
+    #[test]
+    fn nothing_else_is_an_id() {
+        let digits = "0190163d8694739b8b2c2a0b7a3f1e55";
+        for bad in [
+            "",
+            "job_",
+            "job_../../etc/passwd",
+            "../job_0190163d8694739b8b2c2a0b7a3f1e55",
+            "job_0190163d8694739b8b2c2a0b7a3f1e55/",
+            "job_0190163d8694739b8b2c2a0b7a3f1e5",
+            "job_0190163D8694739B8B2C2A0B7A3F1E55",
+            "job_0190163d8694739b8b2c2a0b7a3f1e5\0",
+            "job_0190163d-8694-739b-8b2c-2a0b7a3f1e55",
+            "job_..%2f0163d8694739b8b2c2a0b7a3f1e55",
+            "JOB_0190163d8694739b8b2c2a0b7a3f1e55",
+        ] {
+            JobId::parse(bad).unwrap_err();
+        }
+        for head in ["", "model_", "model_svm_", "model_../_", "model_xgboost", "model__", "job_xgboost_"] {
+            ModelId::parse(&format!("{head}{digits}")).unwrap_err();
+        }
+        ModelId::parse("model_xgboost_../../../../etc/passwd").unwrap_err();
+        assert!(JobId::parse(&"x".repeat(1_000_000)).unwrap_err().0.len() <= 80);
+    }
+
+    proptest! {
+        #[test]
+        fn ids_sort_by_time(a in 0i64..4_000_000_000_000, b in 0i64..4_000_000_000_000, x in any::<u128>(), y in any::<u128>()) {
+            prop_assume!(a < b);
+            prop_assert!(JobId::new(at(a), x) < JobId::new(at(b), y));
+        }
+
+        #[test]
+        fn equal_times_do_not_collide(t in 0i64..4_000_000_000_000, x in 0u128..1 << 62, y in 0u128..1 << 62) {
+            prop_assume!(x != y);
+            prop_assert_ne!(JobId::new(at(t), x), JobId::new(at(t), y));
+        }
+
+        #[test]
+        fn what_parses_is_plain(s in "\\PC{0,60}") {
+            if let Ok(id) = JobId::parse(&s) {
+                prop_assert!(id.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+            }
+        }
+    }
+}

@@ -150,3 +150,53 @@ pub struct TrialRecord {
     pub result: serde_json::Value,
     pub finished_at: DateTime<Utc>,
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    const TRANSITIONS: [Transition; 5] =
+        [Transition::Start, Transition::Interrupt, Transition::Complete, Transition::Fail, Transition::Cancel];
+
+    #[test]
+    fn the_whole_table() {
+        use JobStatus::*;
+        let rows: [(JobStatus, [Option<JobStatus>; 5]); 5] = [
+            (Pending, [Some(Running), None, None, Some(Failed), Some(Cancelled)]),
+            (Running, [None, Some(Pending), Some(Completed), Some(Failed), Some(Cancelled)]),
+            (Completed, [None; 5]),
+            (Failed, [None; 5]),
+            (Cancelled, [None; 5]),
+        ];
+        for (from, expected) in rows {
+            for (transition, to) in TRANSITIONS.into_iter().zip(expected) {
+                assert_eq!(from.after(transition).ok(), to, "{from} {transition:?}");
+            }
+        }
+        let refused = Completed.after(Transition::Cancel).unwrap_err();
+        assert_eq!(refused.to_string(), "a job that is completed cannot Cancel");
+    }
+
+    proptest! {
+        /// However the transitions come: a refused one changes nothing, a final state absorbs, and a job that completed
+        /// was running just before.
+        #[test]
+        fn no_illegal_path(steps in proptest::collection::vec(0usize..5, 0..40)) {
+            let mut status = JobStatus::Pending;
+            for step in steps {
+                let before = status;
+                match before.after(TRANSITIONS[step]) {
+                    Ok(next) => {
+                        prop_assert!(!before.is_final());
+                        prop_assert_ne!(next, before);
+                        prop_assert!(next != JobStatus::Completed || before == JobStatus::Running);
+                        status = next;
+                    }
+                    Err(e) => prop_assert_eq!(e, IllegalTransition { from: before, transition: TRANSITIONS[step] }),
+                }
+            }
+        }
+    }
+}

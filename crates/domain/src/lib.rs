@@ -10,6 +10,7 @@ pub mod fields;
 mod hash;
 pub mod ids;
 pub mod job;
+pub mod mapping;
 pub mod model;
 pub mod quality;
 pub mod record;

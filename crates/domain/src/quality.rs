@@ -192,7 +192,10 @@ fn blocking(r: &DataQualityReport, config: &TrainingConfig, findings: &mut Findi
         );
     } else if r.class_balance_ratio < 0.05 {
         findings.add(
-            format!("class balance {:.3} is below 0.05: {accepted} accepted, {rejected} rejected", r.class_balance_ratio),
+            format!(
+                "class balance {:.3} is below 0.05: {accepted} accepted, {rejected} rejected",
+                r.class_balance_ratio
+            ),
             "Import more points of the rarer decision",
         );
     }
@@ -236,7 +239,10 @@ fn advice(r: &DataQualityReport, year: i32, findings: &mut Findings) {
     }
     if r.duplicate_count > 0 {
         findings.add(
-            format!("{} samples repeat another one's profile, program and decision under another id", r.duplicate_count),
+            format!(
+                "{} samples repeat another one's profile, program and decision under another id",
+                r.duplicate_count
+            ),
             "Retract repeated points; until then `split: grouped` keeps repeats on one side of the split",
         );
     }

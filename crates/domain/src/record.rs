@@ -1,9 +1,9 @@
 //! `AdmissionDataPoint`: one application as upstream services send it. Reading is a single pass of serde straight into the
 //! struct; only a document that fails is looked at again, slowly, to name its faults.
 
-mod explain;
+pub(crate) mod explain;
 mod read;
-mod shape;
+pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
 

@@ -13,7 +13,7 @@
 //!   others the GRE. Better applicants apply to more selective programs, with noise. A program's values never change.
 //! * **Decision.** The twelve features x of the finished point, as `FeatureTables::default().row` computes them, give
 //!   P(accepted | x) = 1 / (1 + exp(−η(x))), with
-//!   η = −0.55 + 7·(gpa − 0.8) + 1.6·(verbal − 55)/50 + 2·(quant − 55)/50 + 2.2·(gmat − 55)/50 + 0.9·(english − 60)/50
+//!   η/0.72 = −0.55 + 7·(gpa − 0.8) + 1.6·(verbal − 55)/50 + 2·(quant − 55)/50 + 2.2·(gmat − 55)/50 + 0.9·(english − 60)/50
 //!   + 2·research·(0.6 + 0.8·competitiveness) + 1.2·professional + 0.8·extracurricular + 2·(prestige − 0.6)
 //!   − 5.5·(competitiveness − 0.55) + 1.2·gpa_vs_avg + 1.5·test_score_vs_avg, where a missing feature's term is 0 and the terms
 //!   of gpa and quant are bent: above 0.9 the gpa counts half, below a percentile of 30 the quantitative score no further.
@@ -120,7 +120,7 @@ fn score(features: &[f32; 12]) -> f64 {
     let term = |value: f64| if value.is_nan() { 0.0 } else { value };
     let gpa = x[0] - 0.8 - 0.5 * (x[0] - 0.9).max(0.0);
     let quant = if x[2].is_nan() { 0.0 } else { (x[2].max(30.0) - 55.0) / 50.0 };
-    -0.55
+    let sum = -0.55
         + 7.0 * term(gpa)
         + 1.6 * term((x[1] - 55.0) / 50.0)
         + 2.0 * quant
@@ -132,7 +132,8 @@ fn score(features: &[f32; 12]) -> f64 {
         + 2.0 * (x[8] - 0.6)
         - 5.5 * (x[9] - 0.55)
         + 1.2 * x[10]
-        + 1.5 * x[11]
+        + 1.5 * x[11];
+    0.72 * sum
 }
 
 /// Field of study, degree and whether it is STEM.
@@ -143,8 +144,10 @@ const FIELDS: [(&str, &str, DegreeLevel, bool); 5] = [
     ("Biology", "Natural Sciences", DegreeLevel::Phd, true),
     ("Public Policy", "Social Sciences", DegreeLevel::Masters, false),
 ];
-const PLACES: [&str; 8] = ["Ashford", "Brookhaven", "Carrington", "Dunmore", "Eastvale", "Fairmont", "Glenrock", "Harwick"];
-const KINDS: [&str; 5] = ["University of", "Institute of Technology at", "State University of", "College of", "Polytechnic of"];
+const PLACES: [&str; 8] =
+    ["Ashford", "Brookhaven", "Carrington", "Dunmore", "Eastvale", "Fairmont", "Glenrock", "Harwick"];
+const KINDS: [&str; 5] =
+    ["University of", "Institute of Technology at", "State University of", "College of", "Polytechnic of"];
 
 fn round(x: f64, digits: i32) -> f64 {
     let unit = 10f64.powi(digits);
@@ -213,7 +216,7 @@ fn profile(ability: f64, mba: bool, applicant: u64, seed: u64) -> Profile {
         gpa: has_gpa.then_some(gpa),
         gpa_scale,
         undergraduate_university_ranking: ranked.then_some(ranking),
-        test_scores: tests(ability, mba, international, &mut r),
+        test_scores: test_scores(ability, mba, international, &mut r),
         research_publications,
         conference_papers,
         patents,
@@ -229,7 +232,7 @@ fn profile(ability: f64, mba: bool, applicant: u64, seed: u64) -> Profile {
     }
 }
 
-fn tests(ability: f64, mba: bool, international: bool, r: &mut SplitMix64) -> Vec<TestScore> {
+fn test_scores(ability: f64, mba: bool, international: bool, r: &mut SplitMix64) -> Vec<TestScore> {
     let (gre, gmat) = (r.unit(), r.unit());
     let day = NaiveDate::from_ymd_opt(2019, 1 + r.below(12), 1 + r.below(28));
     let blank = |kind| TestScore {
@@ -278,5 +281,4 @@ fn poisson(r: &mut SplitMix64, rate: f64) -> f64 {
 }
 
 #[cfg(test)]
-#[path = "sample/tests.rs"]
-mod model_tests;
+mod tests;

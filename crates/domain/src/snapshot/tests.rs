@@ -50,7 +50,11 @@ fn a_rate_that_varies_within_a_year_is_warned_of() {
     points[7].program.acceptance_rate = Some(0.31);
     let s = snapshot(&points);
     assert_eq!(s.warnings.len(), 1);
-    assert!(s.warnings[0].starts_with("`program.acceptance_rate` has several values within 1 of 1"), "{}", s.warnings[0]);
+    assert!(
+        s.warnings[0].starts_with("`program.acceptance_rate` has several values within 1 of 1"),
+        "{}",
+        s.warnings[0]
+    );
 }
 
 #[test]
