@@ -1,6 +1,8 @@
 //! The registry of learners.
 
 use crate::Learner;
+use crate::boosting::GradientBoosting;
+use crate::forest::RandomForest;
 use crate::logistic::LogisticRegression;
 use provost_domain::Algorithm;
 
@@ -10,8 +12,8 @@ pub fn learner(algorithm: Algorithm) -> Option<&'static dyn Learner> {
         Algorithm::LogisticRegression => Some(&LogisticRegression),
         Algorithm::NeuralNetwork => None,
         Algorithm::Xgboost => None,
-        Algorithm::RandomForest => None,
-        Algorithm::GradientBoosting => None,
+        Algorithm::RandomForest => Some(&RandomForest),
+        Algorithm::GradientBoosting => Some(&GradientBoosting),
         Algorithm::Ensemble => None,
     }
 }

@@ -1,10 +1,13 @@
 //! The learners, their search, metrics and statistics. Synchronous; parallel over rayon's current pool; no store, no async.
 
 pub mod artifact;
+mod bins;
+pub mod boosting;
 pub mod calibration;
 pub mod control;
 pub mod dataset;
 pub mod error;
+pub mod forest;
 pub mod learner;
 pub mod learners;
 pub mod logistic;
@@ -14,10 +17,14 @@ pub mod model;
 pub mod params;
 pub mod predictor;
 pub mod preprocess;
+pub mod ranks;
 pub mod stats;
-pub mod weights;
+#[cfg(test)]
+mod testdata;
 #[cfg(test)]
 mod testing;
+mod trees;
+pub mod weights;
 
 pub use calibration::Calibration;
 pub use control::{Control, Progress, StopReason};

@@ -1,6 +1,8 @@
 //! What a fit leaves behind: enough to predict, nothing else.
 
 use crate::Matrix;
+use crate::boosting::Boosting;
+use crate::forest::Forest;
 use crate::logistic::LogisticModel;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,8 @@ pub enum Predictor {
     /// The same probability for every row.
     Constant(f64),
     Logistic(LogisticModel),
+    Forest(Forest),
+    Boosting(Boosting),
 }
 
 impl Predictor {
@@ -19,6 +23,8 @@ impl Predictor {
         match self {
             Predictor::Constant(p) => vec![*p; rows.len()],
             Predictor::Logistic(m) => m.predict(x, columns, rows),
+            Predictor::Forest(forest) => forest.predict(x, columns, rows),
+            Predictor::Boosting(boosting) => boosting.predict(x, columns, rows),
         }
     }
 
@@ -28,6 +34,8 @@ impl Predictor {
             Predictor::Constant(p) if (0.0..=1.0).contains(p) => Ok(()),
             Predictor::Constant(p) => Err(format!("a constant probability of {p}")),
             Predictor::Logistic(m) => m.check(width),
+            Predictor::Forest(forest) => forest.validate(width),
+            Predictor::Boosting(boosting) => boosting.validate(width),
         }
     }
 }

@@ -1,0 +1,175 @@
+//! Gradient boosting on log loss (Friedman 2001) over histograms, with scikit-learn's parameters, defaults and leaves: one
+//! Newton step per leaf, no penalty.
+
+mod grow;
+mod histogram;
+
+use crate::bins::NarrowTable;
+use crate::params::Reader;
+use crate::trees::{self, Tree};
+use crate::weights::class_weights;
+use crate::{Control, Fit, FitTask, LearnError, Learner, Matrix, Params, Predictor};
+use grow::{Grower, Settings};
+use provost_domain::config::Grid;
+use provost_domain::{Algorithm, Faults};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::ops::Bound;
+use std::sync::LazyLock;
+
+/// Fitted boosted trees: log-odds of the base rate plus the leaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Boosting {
+    base: f64,
+    trees: Vec<Tree>,
+}
+
+impl Boosting {
+    /// Probability of class 1 for each of `rows`. `columns` maps the model's own columns to the matrix's.
+    pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+        self.predict_at(x, columns, rows, &[self.trees.len()]).pop().unwrap_or_default()
+    }
+    /// What the first so many trees predict, for each of the ascending `ends`.
+    fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[usize]) -> Vec<Vec<f64>> {
+        let mut all = trees::sums(&self.trees, x, columns, rows, ends);
+        all.iter_mut().flatten().for_each(|s| *s = sigmoid(self.base + *s));
+        all
+    }
+    /// That predicting from `width` columns cannot panic or loop.
+    pub fn validate(&self, width: usize) -> Result<(), String> {
+        if !self.base.is_finite() {
+            return Err(format!("base {}", self.base));
+        }
+        trees::validate(&self.trees, width)
+    }
+}
+
+fn sigmoid(z: f64) -> f64 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+/// The learner `gradient_boosting`.
+pub struct GradientBoosting;
+
+fn read(params: &Params) -> (Settings, Reader<'_>) {
+    static DEFAULTS: LazyLock<Params> = LazyLock::new(|| GradientBoosting.defaults());
+    let share = (Bound::Excluded(0.0), Bound::Included(1.0));
+    let mut r = Reader::new(params, &DEFAULTS);
+    let settings = Settings {
+        seed: 0,
+        rounds: r.int("n_estimators", 1..=10_000) as usize,
+        rate: r.float("learning_rate", share),
+        max_depth: r.int_or_none("max_depth", 1..=64).map_or(u32::MAX, |d| d as u32),
+        min_split: r.int("min_samples_split", 2..=1_000_000) as usize,
+        min_leaf: r.int("min_samples_leaf", 1..=1_000_000) as usize,
+        subsample: r.float("subsample", share),
+    };
+    (settings, r)
+}
+
+/// Log loss of the validation rows, round by round; remembers the best.
+struct Validation {
+    values: Vec<f32>,
+    width: usize,
+    labels: Vec<u8>,
+    margins: Vec<f64>,
+    patience: usize,
+    best: f64,
+    best_rounds: usize,
+    best_gains: Vec<f64>,
+}
+
+impl Validation {
+    fn new(task: &FitTask<'_>, base: f64) -> Option<Self> {
+        let rows = task.validation;
+        (task.early_stopping_rounds > 0 && !rows.is_empty()).then(|| Self {
+            values: trees::gather(task.data.x(), task.columns, rows),
+            width: task.columns.len(),
+            labels: rows.iter().map(|row| task.data.y()[*row as usize]).collect(),
+            margins: vec![base; rows.len()],
+            patience: task.early_stopping_rounds as usize,
+            best: f64::INFINITY,
+            best_rounds: 0,
+            best_gains: Vec::new(),
+        })
+    }
+    /// True when so many rounds have brought nothing.
+    fn exhausted(&mut self, tree: &Tree, rounds: usize, gains: &[f64]) -> bool {
+        trees::add(tree, &self.values, self.width, &mut self.margins);
+        let loss = |(z, y): (&f64, &u8)| {
+            let z = if *y == 1 { -z } else { *z };
+            z.max(0.0) + (-z.abs()).exp().ln_1p()
+        };
+        let total: f64 = self.margins.iter().zip(&self.labels).map(loss).sum();
+        if total < self.best {
+            (self.best, self.best_rounds) = (total, rounds);
+            gains.clone_into(&mut self.best_gains);
+        }
+        rounds - self.best_rounds >= self.patience
+    }
+}
+
+/// Grows all rounds, or as many as help the validation rows; with them each column's gain.
+fn grow(task: &FitTask<'_>, control: &Control) -> Result<(Boosting, Vec<f64>), LearnError> {
+    // An error without both classes; boosting itself knows no class weights.
+    class_weights(task.data.y(), task.train, false)?;
+    let (mut settings, reader) = read(task.params);
+    reader.finish().map_err(LearnError::Params)?;
+    settings.seed = task.seed;
+    let table = NarrowTable::new(task.data, task.columns, task.train);
+    let labels: Vec<u8> = task.train.iter().map(|row| task.data.y()[*row as usize]).collect();
+    let ones = labels.iter().filter(|y| **y == 1).count();
+    let base = (ones as f64 / (labels.len() - ones) as f64).ln();
+    let mut validation = Validation::new(task, base);
+    let mut grower = Grower::new(&table, &labels, &settings, base);
+    let (mut grown, mut gains) = (Vec::with_capacity(settings.rounds), vec![0.0; task.columns.len()]);
+    for round in 1..=settings.rounds {
+        let tree = grower.round(round as u64, &mut gains, control)?;
+        let stop = validation.as_mut().is_some_and(|v| v.exhausted(&tree, round, &gains));
+        grown.push(tree);
+        control.progress(round as u64, settings.rounds as u64);
+        if stop {
+            break;
+        }
+    }
+    if let Some(v) = validation {
+        grown.truncate(v.best_rounds.max(1));
+        gains = v.best_gains;
+    }
+    Ok((Boosting { base, trees: grown }, trees::normalised(gains)))
+}
+
+impl Learner for GradientBoosting {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::GradientBoosting
+    }
+    fn defaults(&self) -> Params {
+        let all = json!({"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3, "min_samples_split": 2,
+            "min_samples_leaf": 1, "subsample": 1.0});
+        all.as_object().cloned().unwrap_or_default()
+    }
+    fn grid(&self) -> Grid {
+        let axes = [
+            ("learning_rate", json!([0.01, 0.05, 0.1])),
+            ("n_estimators", json!([100, 200, 300])),
+            ("max_depth", json!([3, 5, 7])),
+            ("min_samples_split", json!([2, 5, 10])),
+            ("min_samples_leaf", json!([1, 2, 4])),
+            ("subsample", json!([0.7, 0.8, 0.9, 1.0])),
+        ];
+        axes.into_iter()
+            .map(|(name, values)| (name.to_owned(), values.as_array().cloned().unwrap_or_default()))
+            .collect()
+    }
+    fn check(&self, params: &Params) -> Result<Params, Faults> {
+        read(params).1.finish()
+    }
+    fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
+        let (boosting, importance) = grow(task, control)?;
+        let iterations = boosting.trees.len() as u64;
+        Ok(Fit { predictor: Predictor::Boosting(boosting), importance: Some(importance), iterations })
+    }
+}
+
+#[cfg(test)]
+mod tests;

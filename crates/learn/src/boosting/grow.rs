@@ -1,0 +1,315 @@
+//! Growing the tree of one round.
+
+use super::histogram::{self, Cell, Histogram, Packing};
+use super::sigmoid;
+use crate::bins::NarrowTable;
+use crate::trees::{Node, Tree};
+use crate::{Control, LearnError};
+use provost_domain::rng::SplitMix64;
+use rayon::prelude::*;
+
+pub struct Settings {
+    pub seed: u64,
+    pub rounds: usize,
+    pub rate: f64,
+    pub max_depth: u32,
+    pub min_split: usize,
+    pub min_leaf: usize,
+    /// Share of the rows that each tree sees, without replacement.
+    pub subsample: f64,
+}
+
+/// A part to split: node, rows, depth, and its histogram.
+struct Part {
+    node: usize,
+    from: usize,
+    to: usize,
+    depth: u32,
+    histogram: Histogram,
+}
+
+#[derive(Clone, Copy)]
+struct Split {
+    /// Sum over both sides of squared sum of residuals by rows; more is better.
+    score: f64,
+    column: usize,
+    bin: usize,
+    /// The next bin in the node; that of the missing values when nothing else follows.
+    next: usize,
+    missing_left: bool,
+}
+
+/// A split in terms of bins, for rows outside the sample.
+#[derive(Clone, Copy)]
+struct Cut {
+    column: usize,
+    bin: u8,
+    missing: Option<u8>,
+    /// 0 marks a leaf.
+    child: usize,
+}
+
+impl Cut {
+    const LEAF: Cut = Cut { column: 0, bin: 0, missing: None, child: 0 };
+    #[inline]
+    fn left(&self, code: u8) -> bool {
+        code <= self.bin || Some(code) == self.missing
+    }
+}
+
+/// Fewer elements than this stay on one thread; elementwise work does not depend on it.
+const PARALLEL: usize = 16_384;
+
+/// All that lives from round to round.
+pub struct Grower<'a> {
+    table: &'a NarrowTable,
+    labels: &'a [u8],
+    settings: &'a Settings,
+    margins: Vec<f64>,
+    probabilities: Vec<f64>,
+    packed: Vec<Cell>,
+    rows: Vec<u32>,
+    spill: Vec<u32>,
+    spare: Vec<Histogram>,
+}
+
+impl<'a> Grower<'a> {
+    pub fn new(table: &'a NarrowTable, labels: &'a [u8], settings: &'a Settings, base: f64) -> Self {
+        let n = labels.len();
+        Self {
+            table,
+            labels,
+            settings,
+            margins: vec![base; n],
+            probabilities: vec![0.0; n],
+            packed: vec![0; n],
+            rows: Vec::with_capacity(n),
+            spill: Vec::with_capacity(n),
+            spare: Vec::new(),
+        }
+    }
+
+    #[cfg(test)]
+    pub fn margins(&self) -> &[f64] {
+        &self.margins
+    }
+
+    /// Residuals at the current margins.
+    fn residuals(&mut self) -> Packing {
+        let n = self.labels.len();
+        let (margins, labels) = (&self.margins, self.labels);
+        let residual = |p: &mut f64, z: &f64, y: &u8| {
+            *p = sigmoid(*z);
+            (f64::from(*y) - *p).abs()
+        };
+        let largest = if n < PARALLEL {
+            let each = self.probabilities.iter_mut().zip(margins).zip(labels);
+            each.map(|((p, z), y)| residual(p, z, y)).fold(0.0, f64::max)
+        } else {
+            let each = self.probabilities.par_iter_mut().with_min_len(4096).zip(margins).zip(labels);
+            each.map(|((p, z), y)| residual(p, z, y)).reduce(|| 0.0, f64::max)
+        };
+        let packing = Packing::new(n, largest);
+        for ((cell, p), y) in self.packed.iter_mut().zip(&self.probabilities).zip(labels) {
+            *cell = packing.pack(f64::from(*y) - p);
+        }
+        packing
+    }
+
+    /// The rows this round sees, ascending, and whether that is all of them.
+    fn sample(&mut self, round: u64) -> bool {
+        let n = self.labels.len();
+        let wanted = ((self.settings.subsample * n as f64) as usize).clamp(1, n);
+        self.rows.clear();
+        if wanted == n {
+            self.rows.extend(0..n as u32);
+            return true;
+        }
+        // Selection sampling (Knuth, algorithm S): exact number, already in order.
+        let mut rng = SplitMix64::keyed(self.settings.seed, &[round]);
+        let mut left = wanted;
+        for row in 0..n {
+            if rng.unit() * ((n - row) as f64) < left as f64 {
+                self.rows.push(row as u32);
+                left -= 1;
+            }
+        }
+        false
+    }
+
+    /// The next tree; its gain per column is added to `gains`.
+    pub fn round(&mut self, round: u64, gains: &mut [f64], control: &Control) -> Result<Tree, LearnError> {
+        control.check()?;
+        let packing = self.residuals();
+        let whole = self.sample(round);
+        let (mut nodes, mut cuts) = (vec![Node::leaf(0.0)], vec![Cut::LEAF]);
+        let (mut parts, mut leaves) = (Vec::new(), Vec::new());
+        let all = (0, 0, self.rows.len());
+        if self.splittable(all.2, 0) {
+            let mut histogram = self.histogram();
+            histogram::fill(self.table, &self.packed, &self.rows, &mut histogram);
+            parts.push(Part { node: 0, from: 0, to: all.2, depth: 0, histogram });
+        } else {
+            leaves.push(all);
+        }
+        while let Some(part) = parts.pop() {
+            let Some((split, gain)) = self.best_split(&part.histogram, packing) else {
+                leaves.push((part.node, part.from, part.to));
+                self.spare.push(part.histogram);
+                continue;
+            };
+            control.check()?;
+            gains[split.column] += packing.gain(gain);
+            let bins = &self.table.bins[split.column];
+            let (bin, threshold) = bins.between(split.bin, split.next);
+            let cut = Cut {
+                column: split.column,
+                bin: bin as u8,
+                missing: split.missing_left.then_some(bins.len() as u8),
+                child: nodes.len(),
+            };
+            let middle = self.partition(part.from, part.to, &cut);
+            nodes[part.node] = Node::split(split.column, threshold, split.missing_left, cut.child);
+            cuts[part.node] = cut;
+            nodes.extend([Node::leaf(0.0); 2]);
+            cuts.extend([Cut::LEAF; 2]);
+            self.children(part, middle, cut.child, &mut parts, &mut leaves);
+        }
+        self.leaves(&leaves, &mut nodes);
+        if !whole {
+            self.rest(&nodes, &cuts);
+        }
+        Ok(nodes)
+    }
+
+    fn histogram(&mut self) -> Histogram {
+        self.spare.pop().unwrap_or_else(|| vec![[0; 256]; self.table.width])
+    }
+
+    fn splittable(&self, rows: usize, depth: u32) -> bool {
+        depth < self.settings.max_depth && rows >= self.settings.min_split.max(2 * self.settings.min_leaf)
+    }
+
+    /// Queues both sides, the left one to be next: the smaller one is counted, the larger one is what remains.
+    fn children(
+        &mut self,
+        part: Part,
+        middle: usize,
+        node: usize,
+        parts: &mut Vec<Part>,
+        leaves: &mut Vec<(usize, usize, usize)>,
+    ) {
+        let depth = part.depth + 1;
+        let (left, right) = ((node, part.from, middle), (node + 1, middle, part.to));
+        let open = [left, right].map(|(_, from, to)| self.splittable(to - from, depth));
+        leaves.extend([left, right].iter().zip(open).filter(|(_, open)| !open).map(|(side, _)| *side));
+        let mut larger = part.histogram;
+        if open == [false, false] {
+            self.spare.push(larger);
+            return;
+        }
+        let left_smaller = middle - part.from < part.to - middle;
+        let (_, from, to) = if left_smaller { left } else { right };
+        let mut smaller = self.histogram();
+        histogram::fill(self.table, &self.packed, &self.rows[from..to], &mut smaller);
+        histogram::subtract(self.table, &mut larger, &mut smaller);
+        let (of_left, of_right) = if left_smaller { (smaller, larger) } else { (larger, smaller) };
+        for ((node, from, to), histogram, open) in
+            [(right.0, right.1, right.2, of_right, open[1]), (left.0, left.1, left.2, of_left, open[0])]
+                .map(|(n, f, t, h, o)| ((n, f, t), h, o))
+        {
+            if open {
+                parts.push(Part { node, from, to, depth, histogram });
+            } else {
+                self.spare.push(histogram);
+            }
+        }
+    }
+
+    /// The split with the highest gain, the first of equals, and its gain; None if none separates anything.
+    fn best_split(&self, histogram: &Histogram, packing: Packing) -> Option<(Split, f64)> {
+        let total: Cell = histogram.first()?[..=self.table.bins[0].len()].iter().sum();
+        let (sum, rows) = packing.open(total);
+        let before = sum * sum / f64::from(rows);
+        let mut best: Option<Split> = None;
+        for (column, (cells, bins)) in histogram.iter().zip(&self.table.bins).enumerate() {
+            let missing_bin = bins.len();
+            let missing = cells[missing_bin];
+            let (mut below, mut last) = (0, None);
+            let mut consider = |below: Cell, bin: usize, next: usize, missing_left: bool| {
+                let ((a, n), (b, m)) = (packing.open(below), packing.open(total - below));
+                if (n as usize) < self.settings.min_leaf || (m as usize) < self.settings.min_leaf {
+                    return;
+                }
+                let (u, v) = (f64::from(n), f64::from(m));
+                let score = (a * a * v + b * b * u) / (u * v);
+                if best.is_none_or(|best| score > best.score) {
+                    // Where no row tells the side of a missing value, it is the larger one.
+                    let missing_left = if missing == 0 { n > m } else { missing_left };
+                    best = Some(Split { score, column, bin, next, missing_left });
+                }
+            };
+            for (bin, cell) in cells[..missing_bin].iter().enumerate().filter(|(_, c)| **c != 0) {
+                if let Some(last) = last {
+                    consider(below, last, bin, false);
+                    if missing != 0 {
+                        consider(below + missing, last, bin, true);
+                    }
+                }
+                below += cell;
+                last = Some(bin);
+            }
+            if let (Some(last), true) = (last, missing != 0) {
+                consider(below, last, missing_bin, false);
+            }
+        }
+        // Equal residuals everywhere leave a gain of rounding errors.
+        best.map(|split| (split, split.score - before)).filter(|(split, gain)| *gain > 1e-12 * split.score)
+    }
+
+    fn partition(&mut self, from: usize, to: usize, cut: &Cut) -> usize {
+        let mut middle = from;
+        self.spill.clear();
+        for at in from..to {
+            let row = self.rows[at];
+            if cut.left(self.table.row(row as usize)[cut.column]) {
+                self.rows[middle] = row;
+                middle += 1;
+            } else {
+                self.spill.push(row);
+            }
+        }
+        self.rows[middle..to].copy_from_slice(&self.spill);
+        middle
+    }
+
+    /// One Newton step per leaf, shrunk; the rows of the sample move by it.
+    fn leaves(&mut self, leaves: &[(usize, usize, usize)], nodes: &mut [Node]) {
+        for (node, from, to) in leaves {
+            let rows = &self.rows[*from..*to];
+            let (mut up, mut down) = (0.0, 0.0);
+            for row in rows {
+                let (p, y) = (self.probabilities[*row as usize], self.labels[*row as usize]);
+                up += f64::from(y) - p;
+                down += p * (1.0 - p);
+            }
+            let step = if down < 1e-150 { 0.0 } else { self.settings.rate * up / down };
+            let value = step.clamp(-1e30, 1e30) as f32;
+            nodes[*node] = Node::leaf(value);
+            rows.iter().for_each(|row| self.margins[*row as usize] += f64::from(value));
+        }
+    }
+
+    /// Moves the rows outside the sample.
+    fn rest(&mut self, nodes: &[Node], cuts: &[Cut]) {
+        let mut sampled = vec![false; self.labels.len()];
+        self.rows.iter().for_each(|row| sampled[*row as usize] = true);
+        for (row, margin) in self.margins.iter_mut().enumerate().filter(|(row, _)| !sampled[*row]) {
+            let (codes, mut at) = (self.table.row(row), 0);
+            while cuts[at].child != 0 {
+                at = cuts[at].child + usize::from(!cuts[at].left(codes[cuts[at].column]));
+            }
+            *margin += f64::from(nodes[at].as_leaf().unwrap_or(0.0));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Histograms of quantised residuals. A cell packs the sum of residuals and the number of rows into one whole number, so
+//! that sums are exact in any order, however many threads share the rows, and a sibling is a subtraction. (Quantised
+//! training: Shi et al. 2022; here with as many bits as the number of rows leaves free, and rounding to nearest.)
+
+use crate::bins::NarrowTable;
+use rayon::prelude::*;
+
+/// Sum of residuals above `bits`, number of rows below.
+pub type Cell = i64;
+pub type Histogram = Vec<[Cell; 256]>;
+
+/// How residuals become whole numbers in one round.
+#[derive(Clone, Copy)]
+pub struct Packing {
+    bits: u32,
+    scale: f64,
+}
+
+impl Packing {
+    /// `rows` is the most that can meet in one cell, `largest` the greatest absolute residual.
+    pub fn new(rows: usize, largest: f64) -> Self {
+        let bits = usize::BITS - rows.leading_zeros();
+        let levels = (1u64 << (62 - 2 * bits).min(40)) as f64;
+        Self { bits, scale: levels / largest.max(f64::MIN_POSITIVE) }
+    }
+    #[inline]
+    pub fn pack(self, residual: f64) -> Cell {
+        ((residual * self.scale).round() as i64) << self.bits | 1
+    }
+    /// Sum, on the scale of the levels, and number of rows.
+    #[inline]
+    pub fn open(self, cell: Cell) -> (f64, u32) {
+        ((cell >> self.bits) as f64, (cell & ((1 << self.bits) - 1)) as u32)
+    }
+    /// A squared sum back on the scale of the residuals.
+    pub fn gain(self, squared: f64) -> f64 {
+        squared / self.scale / self.scale
+    }
+}
+
+fn count(table: &NarrowTable, packed: &[Cell], rows: &[u32], histogram: &mut Histogram) {
+    for row in rows {
+        let (value, codes) = (packed[*row as usize], table.row(*row as usize));
+        for (cells, code) in histogram.iter_mut().zip(codes) {
+            cells[usize::from(*code)] += value;
+        }
+    }
+}
+
+fn used<'h>(table: &NarrowTable, histogram: &'h mut Histogram) -> impl Iterator<Item = &'h mut [Cell]> {
+    histogram.iter_mut().zip(&table.bins).map(|(cells, bins)| &mut cells[..=bins.len()])
+}
+
+/// Rows from which threads share the work.
+const PARALLEL: usize = 32_768;
+
+/// Counts `rows` into a histogram, whatever it held before.
+pub fn fill(table: &NarrowTable, packed: &[Cell], rows: &[u32], histogram: &mut Histogram) {
+    used(table, histogram).for_each(|cells| cells.fill(0));
+    let threads = rayon::current_num_threads();
+    if rows.len() < PARALLEL || threads == 1 {
+        return count(table, packed, rows, histogram);
+    }
+    let part = |rows: &[u32]| {
+        let mut part = vec![[0; 256]; table.width];
+        count(table, packed, rows, &mut part);
+        part
+    };
+    let parts: Vec<Histogram> = rows.par_chunks(rows.len().div_ceil(threads)).map(part).collect();
+    for mut part in parts {
+        for (all, some) in used(table, histogram).zip(used(table, &mut part)) {
+            all.iter_mut().zip(some).for_each(|(a, b)| *a += *b);
+        }
+    }
+}
+
+/// The parent's histogram becomes the other child's.
+pub fn subtract(table: &NarrowTable, parent: &mut Histogram, child: &mut Histogram) {
+    for (all, some) in used(table, parent).zip(used(table, child)) {
+        all.iter_mut().zip(some).for_each(|(a, b)| *a -= *b);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn sums_and_counts_survive_packing(residuals in prop::collection::vec(-1f64..1.0, 1..400), room in 1usize..5_000_000) {
+            let largest = residuals.iter().fold(0f64, |a, b| a.max(b.abs()));
+            let packing = Packing::new(residuals.len().max(room), largest);
+            let cell: Cell = residuals.iter().map(|r| packing.pack(*r)).sum();
+            let (sum, rows) = packing.open(cell);
+            prop_assert_eq!(rows as usize, residuals.len());
+            let error = (sum / packing.scale - residuals.iter().sum::<f64>()).abs();
+            prop_assert!(error <= residuals.len() as f64 * largest / 65_536.0 / 2.0, "{}", error);
+        }
+    }
+
+    #[test]
+    fn a_full_table_of_extreme_residuals_does_not_overflow() {
+        for rows in [1usize, 2, 3, 1023, 1024, 5_000_000, (1 << 23) - 1] {
+            for sign in [1.0, -1.0] {
+                let packing = Packing::new(rows, 1.0);
+                let (sum, count) = packing.open(packing.pack(sign).checked_mul(rows as i64).unwrap_or(0));
+                assert_eq!((sum / packing.scale, count as usize), (sign * rows as f64, rows));
+            }
+        }
+    }
+}

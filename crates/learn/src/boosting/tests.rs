@@ -1,0 +1,213 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+use crate::testdata::{auc, columns, fit, noisy, on_threads, params, rows};
+use crate::testing::dataset;
+use crate::{Dataset, StopReason};
+use serde_json::Value;
+
+fn boosting(fit: &Fit) -> &Boosting {
+    match &fit.predictor {
+        Predictor::Boosting(boosting) => boosting,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn fitted(data: &Dataset, given: Value) -> Fit {
+    fit(&GradientBoosting, data, &rows(data), &[], given)
+}
+
+#[test]
+fn learns_what_is_there_and_nothing_else() {
+    let data = noisy(4000, 1);
+    let (train, test): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 4 > 0);
+    for given in [json!({}), json!({"subsample": 0.7, "max_depth": 4})] {
+        let fit = fit(&GradientBoosting, &data, &train, &[], given);
+        let p = fit.predictor.predict(data.x(), &columns(&data), &test);
+        let auc = auc(&data, &test, &p);
+        assert!(auc > 0.82, "{auc}");
+        let importance = fit.importance.as_ref().unwrap();
+        assert!((importance.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{importance:?}");
+        assert_eq!(importance[4], 0.0);
+        assert!(importance[0] > 5.0 * importance[3], "{importance:?}");
+        assert_eq!(boosting(&fit).validate(6), Ok(()));
+    }
+}
+
+#[test]
+fn a_stump_is_one_newton_step_from_the_base_rate() {
+    let data = dataset(vec![vec![0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]], vec![0, 0, 0, 1, 1, 1, 0, 1]);
+    let fit = fitted(&data, json!({"n_estimators": 1, "learning_rate": 0.5}));
+    let p = fit.predictor.predict(data.x(), &[0], &[0, 4]);
+    // Base rate 1/2: residuals of each side sum to ∓1, their variances to 1.
+    for (p, z) in p.iter().zip([-0.5f64, 0.5]) {
+        assert!((p - 1.0 / (1.0 + (-z).exp())).abs() < 1e-7, "{p}");
+    }
+}
+
+#[test]
+fn the_root_split_is_the_best_there_is() {
+    for (n, min_leaf) in [(12, 1), (60, 3), (250, 1)] {
+        for seed in 0..6 {
+            let data = noisy(n, seed);
+            let base = data.y().iter().map(|y| f64::from(*y)).sum::<f64>() / n as f64;
+            assert!(base > 0.0 && base < 1.0);
+            let score = |column: &[f32], cut: f32, missing_left: bool| {
+                let (mut sum, mut count) = ([0.0; 2], [0; 2]);
+                for (v, y) in column.iter().zip(data.y()) {
+                    let side = usize::from(!(*v <= cut || (v.is_nan() && missing_left)));
+                    sum[side] += f64::from(*y) - base;
+                    count[side] += 1;
+                }
+                let enough = count.iter().all(|c| *c >= min_leaf);
+                enough.then(|| (0..2).map(|s| sum[s] * sum[s] / f64::from(count[s])).sum::<f64>())
+            };
+            let mut best = 0f64;
+            for c in 0..6 {
+                let column = data.x().column(c);
+                for cut in column.iter().filter(|v| !v.is_nan()) {
+                    best = [false, true].iter().filter_map(|m| score(column, *cut, *m)).fold(best, f64::max);
+                }
+            }
+            let fit = fitted(&data, json!({"n_estimators": 1, "min_samples_leaf": min_leaf}));
+            let (column, threshold, missing_left, _) = boosting(&fit).trees[0][0].as_split().unwrap();
+            let got = score(data.x().column(column), threshold, missing_left).unwrap();
+            assert!((got - best).abs() < 1e-6 * best, "n {n} seed {seed}: {got} for {best}");
+        }
+    }
+}
+
+#[test]
+fn the_same_model_on_any_number_of_threads() {
+    let data = noisy(40_000, 2);
+    let given = json!({"n_estimators": 4, "subsample": 0.9, "max_depth": 6});
+    let on = |threads| on_threads(threads, || fitted(&data, given.clone()));
+    let one = on(1);
+    for threads in [2, 3] {
+        let other = on(threads);
+        assert_eq!(postcard::to_allocvec(&one.predictor).unwrap(), postcard::to_allocvec(&other.predictor).unwrap());
+        assert_eq!(one.importance, other.importance);
+    }
+}
+
+#[test]
+fn margins_of_training_agree_with_prediction_for_rows_inside_and_outside_the_sample() {
+    let data = noisy(900, 4);
+    let (columns, train) = (columns(&data), rows(&data));
+    let given = params(&GradientBoosting, json!({"subsample": 0.6, "max_depth": 5}));
+    let (mut settings, _) = read(&given);
+    settings.seed = 3;
+    let table = NarrowTable::new(&data, &columns, &train);
+    let mut grower = Grower::new(&table, data.y(), &settings, 0.25);
+    let mut gains = vec![0.0; 6];
+    let grown = (1..=20).map(|r| grower.round(r, &mut gains, &Control::default()).unwrap()).collect();
+    let model = Boosting { base: 0.25, trees: grown };
+    let predicted = model.predict(data.x(), &columns, &train);
+    for (margin, p) in grower.margins().iter().zip(predicted) {
+        assert!((sigmoid(*margin) - p).abs() < 1e-9, "{margin} {p}");
+    }
+}
+
+#[test]
+fn stops_early_at_the_best_round() {
+    let data = noisy(1500, 6);
+    let (train, validation): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 3 > 0);
+    let given = |rounds: u64| json!({"n_estimators": rounds, "learning_rate": 0.3, "max_depth": 5});
+    let stopped = fit(&GradientBoosting, &data, &train, &validation, given(200));
+    assert!(stopped.iterations < 60, "{}", stopped.iterations);
+    let plain = fit(&GradientBoosting, &data, &train, &[], given(stopped.iterations));
+    assert_eq!(boosting(&stopped), boosting(&plain));
+    assert_eq!(stopped.importance, plain.importance);
+    let loss = |rounds: u64| {
+        let fit = fit(&GradientBoosting, &data, &train, &[], given(rounds));
+        let p = fit.predictor.predict(data.x(), &columns(&data), &validation);
+        let each = p.iter().zip(&validation);
+        each.map(|(p, row)| if data.y()[*row as usize] == 1 { -p.ln() } else { -(1.0 - p).ln() }).sum::<f64>()
+    };
+    let best = loss(stopped.iterations);
+    assert!(best <= loss(stopped.iterations + 1) && best <= loss(stopped.iterations - 1));
+}
+
+#[test]
+fn fewer_rounds_are_a_truncation() {
+    let data = noisy(500, 7);
+    let long = fitted(&data, json!({"n_estimators": 12, "subsample": 0.8}));
+    let short = fitted(&data, json!({"n_estimators": 5, "subsample": 0.8}));
+    assert_eq!(boosting(&short).trees, boosting(&long).trees[..5]);
+}
+
+#[test]
+fn leaves_hold_enough_rows() {
+    let data = noisy(400, 9);
+    let fit = fitted(&data, json!({"n_estimators": 4, "max_depth": null, "min_samples_leaf": 25}));
+    let values = trees::gather(data.x(), &columns(&data), &rows(&data));
+    for tree in &boosting(&fit).trees {
+        let mut held = vec![0; tree.len()];
+        for row in values.chunks(6) {
+            let mut at = 0;
+            while let Some((column, threshold, missing_left, child)) = tree[at].as_split() {
+                let v = row[column];
+                at = child + usize::from(!(v <= threshold || (v.is_nan() && missing_left)));
+            }
+            held[at] += 1;
+        }
+        assert!(tree.len() > 3);
+        assert!(tree.iter().zip(&held).all(|(node, n)| node.as_split().is_some() || *n >= 25), "{held:?}");
+    }
+}
+
+#[test]
+fn odd_data_is_learnt_or_refused() {
+    let odd = vec![vec![1e30, -1e30, 0.0, 1e30, 3.4e38], vec![f32::NAN; 5], vec![4.0; 5]];
+    let data = dataset(odd.clone(), vec![1, 0, 0, 1, 1]);
+    let p = fitted(&data, json!({"max_depth": null})).predictor.predict(data.x(), &[0, 1, 2], &rows(&data));
+    assert!(p[0] > 0.9 && p[1] < 0.1 && p[4] > 0.9, "{p:?}");
+    let flat = dataset(odd[1..].to_vec(), vec![1, 0, 0, 1, 1]);
+    let fit = fitted(&flat, json!({}));
+    assert_eq!(fit.importance, Some(vec![0.0; 2]));
+    let p = fit.predictor.predict(flat.x(), &[0, 1], &[0]);
+    assert!((p[0] - 0.6).abs() < 1e-12);
+    let given = params(&GradientBoosting, json!({}));
+    let one_class = |task: &mut FitTask<'_>| task.train = &[0, 3];
+    let error = crate::testing::fit(&GradientBoosting, &flat, &given, one_class).unwrap_err().to_string();
+    assert!(error.contains("all 2 training rows are of class 1"), "{error}");
+}
+
+#[test]
+fn stops_when_told() {
+    let data = noisy(100, 8);
+    let (columns, train, given) = (columns(&data), rows(&data), params(&GradientBoosting, json!({})));
+    let task = FitTask {
+        data: &data,
+        columns: &columns,
+        train: &train,
+        validation: &[],
+        params: &given,
+        seed: 0,
+        early_stopping_rounds: 0,
+        scale: false,
+    };
+    let mut control = Control::default();
+    let token = control.token.clone();
+    control.on_progress = Some(std::sync::Arc::new(move |p| {
+        assert!(p.done <= 3 && p.of == 100);
+        if p.done == 3 {
+            token.trip(StopReason::Cancelled);
+        }
+    }));
+    assert!(matches!(GradientBoosting.fit(&task, &control), Err(LearnError::Stopped(StopReason::Cancelled))));
+}
+
+#[test]
+fn parameters_are_checked_together() {
+    let bad = json!({"n_estimators": 10001, "learning_rate": 0, "max_depth": 0, "subsample": 1.1, "eta": 1});
+    let faults = GradientBoosting.check(bad.as_object().unwrap()).unwrap_err().0;
+    let pointers: Vec<_> = faults.iter().map(|f| f.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/n_estimators", "/learning_rate", "/max_depth", "/subsample", "/eta"]);
+    assert_eq!(params(&GradientBoosting, json!({})), GradientBoosting.defaults());
+    for (name, values) in GradientBoosting.grid() {
+        for value in values {
+            params(&GradientBoosting, json!({name.clone(): value}));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Data sets for tests of the tree learners.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use crate::testing::dataset;
+use crate::{Control, Dataset, Fit, FitTask, Learner, Params};
+use provost_domain::rng::SplitMix64;
+use serde_json::Value;
+
+/// Six columns: two that count, one of few values that counts, one of noise, one constant, one with missing values.
+pub fn noisy(n: usize, seed: u64) -> Dataset {
+    let mut rng = SplitMix64::new(seed);
+    let (mut columns, mut y) = (vec![Vec::new(); 6], Vec::new());
+    for _ in 0..n {
+        let (a, b, c) = (rng.normal(), rng.normal(), f64::from(rng.below(5)));
+        let gone = rng.unit() < 0.2;
+        let z = 1.5 * a - b * b + 0.5 * c + if gone { 1.0 } else { 0.0 };
+        y.push(u8::from(rng.unit() < 1.0 / (1.0 + (-z).exp())));
+        let row = [a, b, c, rng.unit(), 7.0, if gone { f64::NAN } else { rng.normal() }];
+        columns.iter_mut().zip(row).for_each(|(column, v)| column.push(v as f32));
+    }
+    dataset(columns, y)
+}
+
+pub fn params(learner: &dyn Learner, given: Value) -> Params {
+    learner.check(given.as_object().unwrap()).unwrap()
+}
+
+/// A fit on all columns, with these rows and parameters.
+pub fn fit(learner: &dyn Learner, data: &Dataset, train: &[u32], validation: &[u32], given: Value) -> Fit {
+    let (params, columns) = (params(learner, given), columns(data));
+    let task = FitTask {
+        data,
+        columns: &columns,
+        train,
+        validation,
+        params: &params,
+        seed: 11,
+        early_stopping_rounds: 5,
+        scale: false,
+    };
+    learner.fit(&task, &Control::default()).unwrap()
+}
+
+pub fn columns(data: &Dataset) -> Vec<usize> {
+    (0..data.x().width()).collect()
+}
+
+pub fn rows(data: &Dataset) -> Vec<u32> {
+    (0..data.rows() as u32).collect()
+}
+
+/// Share of pairs of unlike labels that the scores order rightly; quadratic.
+pub fn auc(data: &Dataset, rows: &[u32], p: &[f64]) -> f64 {
+    let (mut right, mut pairs) = (0.0, 0.0);
+    for (i, _) in rows.iter().enumerate().filter(|(_, r)| data.y()[**r as usize] == 1) {
+        for (j, _) in rows.iter().enumerate().filter(|(_, r)| data.y()[**r as usize] == 0) {
+            pairs += 1.0;
+            right += if p[i] > p[j] {
+                1.0
+            } else if p[i] == p[j] {
+                0.5
+            } else {
+                0.0
+            };
+        }
+    }
+    right / pairs
+}
+
+pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+}

@@ -1,0 +1,187 @@
+//! Fitted binary trees over raw values: walking, sums over many trees, checks after decoding.
+
+use crate::Matrix;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// A node of a tree; node 0 is the root, a right child follows its left sibling.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Threshold of a split (what is at most this goes left), or the value of a leaf.
+    value: f32,
+    /// Index of the left child in the same tree; 0 marks a leaf.
+    child: u32,
+    /// The predictor's own column, twice, plus 1 where missing values go left.
+    test: u32,
+}
+
+impl Node {
+    pub fn leaf(value: f32) -> Self {
+        Self { value, child: 0, test: 0 }
+    }
+    pub fn split(column: usize, threshold: f32, missing_left: bool, child: usize) -> Self {
+        Self { value: threshold, child: child as u32, test: (column as u32) << 1 | u32::from(missing_left) }
+    }
+    pub fn as_leaf(&self) -> Option<f32> {
+        (self.child == 0).then_some(self.value)
+    }
+    /// Column, threshold, whether missing values go left, left child.
+    #[cfg(test)]
+    pub fn as_split(&self) -> Option<(usize, f32, bool, usize)> {
+        (self.child != 0).then_some(((self.test >> 1) as usize, self.value, self.test & 1 == 1, self.child as usize))
+    }
+}
+
+pub type Tree = Vec<Node>;
+
+#[inline]
+fn walk(tree: &[Node], row: &[f32]) -> f32 {
+    let mut node = tree[0];
+    while node.child != 0 {
+        let v = row[(node.test >> 1) as usize];
+        let left = (v <= node.value) | (v.is_nan() & (node.test & 1 == 1));
+        node = tree[node.child as usize + usize::from(!left)];
+    }
+    node.value
+}
+
+/// Adds the tree's value to each row's sum. `rows` holds `width` values per row, none infinite.
+pub fn add(tree: &[Node], rows: &[f32], width: usize, sums: &mut [f64]) {
+    if width == 0 {
+        sums.iter_mut().for_each(|s| *s += f64::from(tree[0].value));
+        return;
+    }
+    for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(width)) {
+        *sum += f64::from(walk(tree, row));
+    }
+}
+
+/// Rows of a matrix one after the other, in the predictor's own columns.
+pub fn gather(x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f32> {
+    let width = columns.len();
+    let mut out = vec![0f32; width * rows.len()];
+    for (at, column) in columns.iter().enumerate() {
+        let values = x.column(*column);
+        for (slot, row) in out[at..].iter_mut().step_by(width).zip(rows) {
+            *slot = values[*row as usize];
+        }
+    }
+    out
+}
+
+/// Rows that are walked together: their values and one tree stay in the cache.
+const CHUNK: usize = 512;
+
+/// For each of the ascending `ends`, each row's sum over the first so many trees, added in tree order.
+pub fn sums(trees: &[Tree], x: &Matrix, columns: &[usize], rows: &[u32], ends: &[usize]) -> Vec<Vec<f64>> {
+    let chunk = |rows: &[u32]| {
+        let values = gather(x, columns, rows);
+        let (mut done, mut total) = (0, vec![0f64; rows.len()]);
+        let mut at_ends = Vec::with_capacity(ends.len());
+        for end in ends {
+            let end = (*end).min(trees.len());
+            trees[done..end].iter().for_each(|tree| add(tree, &values, columns.len(), &mut total));
+            done = end;
+            at_ends.push(total.clone());
+        }
+        at_ends
+    };
+    let parts: Vec<Vec<Vec<f64>>> = match rows.len() {
+        0..=CHUNK => vec![chunk(rows)],
+        _ => rows.par_chunks(CHUNK).map(chunk).collect(),
+    };
+    let mut out = vec![Vec::with_capacity(rows.len()); ends.len()];
+    for part in parts {
+        out.iter_mut().zip(part).for_each(|(all, some)| all.extend(some));
+    }
+    out
+}
+
+/// That no walk over `width` columns can leave the tree, run in a circle or end in a value that is not finite.
+pub fn validate(trees: &[Tree], width: usize) -> Result<(), String> {
+    if trees.is_empty() {
+        return Err("no trees".into());
+    }
+    for (t, tree) in trees.iter().enumerate() {
+        if tree.is_empty() {
+            return Err(format!("tree {t} has no nodes"));
+        }
+        for (i, node) in tree.iter().enumerate() {
+            let (child, column) = (node.child as usize, (node.test >> 1) as usize);
+            if !node.value.is_finite() {
+                return Err(format!("tree {t}, node {i}: value {}", node.value));
+            }
+            if child != 0 && (child <= i || child + 1 >= tree.len()) {
+                return Err(format!("tree {t}, node {i}: child {child} of {} nodes", tree.len()));
+            }
+            if child != 0 && column >= width {
+                return Err(format!("tree {t}, node {i}: column {column} of {width}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Shares of a whole; all 0 where nothing was gained.
+pub fn normalised(mut gains: Vec<f64>) -> Vec<f64> {
+    let total: f64 = gains.iter().sum();
+    if total > 0.0 {
+        gains.iter_mut().for_each(|g| *g /= total);
+    } else {
+        gains.fill(0.0);
+    }
+    gains
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn stump() -> Tree {
+        vec![Node::split(1, 2.5, true, 1), Node::leaf(1.0), Node::leaf(-1.0)]
+    }
+
+    #[test]
+    fn walks_by_threshold_and_missing_side() {
+        for (v, want) in [(2.5, 1.0), (2.6, -1.0), (f32::NAN, 1.0), (-1e30, 1.0)] {
+            assert_eq!(walk(&stump(), &[9.0, v]), want);
+        }
+        let right = vec![Node::split(0, f32::MAX, false, 1), Node::leaf(1.0), Node::leaf(-1.0)];
+        assert_eq!((walk(&right, &[f32::MAX]), walk(&right, &[f32::NAN])), (1.0, -1.0));
+    }
+
+    #[test]
+    fn sums_at_ends_are_prefixes_in_any_batch() {
+        let n = 3 * CHUNK + 7;
+        let columns = vec![vec![0.0; n], (0..n).map(|i| i as f32 % 5.0).collect()];
+        let x = Matrix::new(vec!["a".into(), "b".into()], columns).unwrap();
+        let trees = vec![stump(), stump(), vec![Node::leaf(0.25)]];
+        let rows: Vec<u32> = (0..n as u32).rev().collect();
+        let got = sums(&trees, &x, &[0, 1], &rows, &[1, 3]);
+        for (at, row) in rows.iter().enumerate() {
+            let one = if row % 5 <= 2 { 1.0 } else { -1.0 };
+            assert_eq!((got[0][at], got[1][at]), (one, 2.0 * one + 0.25));
+        }
+    }
+
+    #[test]
+    fn validate_finds_what_would_loop_or_leave() {
+        assert_eq!(validate(&[stump()], 2), Ok(()));
+        let broken: [fn(&mut Tree); 6] = [
+            |t| t[0].child = 2,
+            |t| t[1].child = 1,
+            |t| t[2].child = 1,
+            |t| t[2].value = f32::NAN,
+            |t| t[0].value = f32::INFINITY,
+            |t| t.clear(),
+        ];
+        for (i, damage) in broken.iter().enumerate() {
+            let mut tree = stump();
+            damage(&mut tree);
+            assert!(validate(&[tree], 2).is_err(), "damage {i}");
+        }
+        assert!(validate(&[stump()], 1).is_err());
+        assert!(validate(&[], 1).is_err());
+    }
+}
