@@ -22,24 +22,33 @@ impl std::fmt::Display for StopReason {
 
 /// Set once by whoever wants the work to end; checked per tree, round and epoch.
 #[derive(Debug, Clone, Default)]
-pub struct Token(Arc<AtomicU8>);
+pub struct Token {
+    state: Arc<AtomicU8>,
+    past_time_limit: bool,
+}
 
 impl Token {
     pub fn new() -> Self {
         Self::default()
     }
-    /// The first reason stays.
+    /// The first reason stays, but a time limit, after which work may go on to keep the best so far, gives way.
     pub fn trip(&self, reason: StopReason) {
         let v = match reason {
             StopReason::Cancelled => 1,
             StopReason::TimeLimit => 2,
             StopReason::Shutdown => 3,
         };
-        let _ = self.0.compare_exchange(0, v, Ordering::SeqCst, Ordering::SeqCst);
+        let gives_way = |state| (state == 0 || (state == 2 && v != 2)).then_some(v);
+        let _ = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, gives_way);
+    }
+    /// The same token, blind to the time limit: for what is still to be done once it is reached.
+    pub fn past_time_limit(&self) -> Self {
+        Self { state: Arc::clone(&self.state), past_time_limit: true }
     }
     pub fn reason(&self) -> Option<StopReason> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.state.load(Ordering::Relaxed) {
             1 => Some(StopReason::Cancelled),
+            2 if self.past_time_limit => None,
             2 => Some(StopReason::TimeLimit),
             3 => Some(StopReason::Shutdown),
             _ => None,
@@ -73,5 +82,22 @@ impl Control {
         if let Some(f) = &self.on_progress {
             f(Progress { done, of });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_limit_gives_way_to_a_cancel_and_not_the_reverse() {
+        let token = Token::new();
+        let after = token.past_time_limit();
+        token.trip(StopReason::TimeLimit);
+        assert_eq!((token.reason(), after.reason()), (Some(StopReason::TimeLimit), None));
+        token.trip(StopReason::Cancelled);
+        token.trip(StopReason::TimeLimit);
+        token.trip(StopReason::Shutdown);
+        assert_eq!((token.reason(), after.reason()), (Some(StopReason::Cancelled), Some(StopReason::Cancelled)));
     }
 }

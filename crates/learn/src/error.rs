@@ -16,6 +16,9 @@ pub enum LearnError {
     /// An artifact that does not decode: truncated, altered, of a newer format.
     #[error("model artifact: {0}")]
     Artifact(String),
+    /// A finished trial could not be written down.
+    #[error("a trial could not be recorded: {0}")]
+    Journal(String),
     /// The foreign library's own words.
     #[error("xgboost: {0}")]
     Xgboost(String),

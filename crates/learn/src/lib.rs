@@ -6,23 +6,31 @@ pub mod boosting;
 pub mod calibration;
 pub mod control;
 pub mod dataset;
+pub mod ensemble;
 pub mod error;
 pub mod forest;
+pub mod importance;
 pub mod learner;
 pub mod learners;
 pub mod logistic;
 pub mod matrix;
+pub mod member;
 pub mod metrics;
 pub mod model;
 pub mod params;
 pub mod predictor;
 pub mod preprocess;
 pub mod ranks;
+pub mod search;
+pub mod select;
+pub mod split;
 pub mod stats;
 #[cfg(test)]
 mod testdata;
 #[cfg(test)]
 mod testing;
+pub mod train;
+pub mod trained;
 mod trees;
 pub mod weights;
 
@@ -34,3 +42,4 @@ pub use learner::{Fit, FitTask, Learner, Params};
 pub use matrix::Matrix;
 pub use model::Model;
 pub use predictor::Predictor;
+pub use trained::Trained;

@@ -4,6 +4,7 @@ use crate::Matrix;
 use crate::boosting::Boosting;
 use crate::forest::Forest;
 use crate::logistic::LogisticModel;
+use crate::member::{self, Member};
 use serde::{Deserialize, Serialize};
 
 /// One variant per algorithm; each holds its own preprocessing, so that it predicts from the raw matrix.
@@ -15,6 +16,8 @@ pub enum Predictor {
     Logistic(LogisticModel),
     Forest(Forest),
     Boosting(Boosting),
+    /// A weighted mean of calibrated models.
+    Ensemble(Vec<Member>),
 }
 
 impl Predictor {
@@ -25,6 +28,7 @@ impl Predictor {
             Predictor::Logistic(m) => m.predict(x, columns, rows),
             Predictor::Forest(forest) => forest.predict(x, columns, rows),
             Predictor::Boosting(boosting) => boosting.predict(x, columns, rows),
+            Predictor::Ensemble(members) => member::predict(members, x, columns, rows),
         }
     }
 
@@ -36,6 +40,7 @@ impl Predictor {
             Predictor::Logistic(m) => m.check(width),
             Predictor::Forest(forest) => forest.validate(width),
             Predictor::Boosting(boosting) => boosting.validate(width),
+            Predictor::Ensemble(members) => member::check(members, width),
         }
     }
 }

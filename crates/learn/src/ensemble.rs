@@ -1,0 +1,136 @@
+//! The ensemble: a weighted mean of trained models, weights chosen on their out-of-fold predictions.
+
+use crate::importance::ranked;
+use crate::member::Member;
+use crate::metrics::{best_threshold, log_loss};
+use crate::split::Parts;
+use crate::train::{TrainSpec, Trained, fold_scores, held_out};
+use crate::{Calibration, Control, Dataset, LearnError, Model, Params, Predictor};
+use provost_domain::Algorithm;
+use serde_json::{Value, json};
+use std::time::Instant;
+
+/// Members with repetition; weights are multiples of one over their number.
+const ROUNDS: usize = 50;
+/// A smaller fall of the log loss is not worth another round.
+const MIN_GAIN: f64 = 1e-6;
+
+/// Greedy ensemble selection with replacement (Caruana et al. 2004): from the best member on, whichever lowers the
+/// out-of-fold log loss of the mean most is added, until none does; so it is never above the best member's. Members must
+/// have been trained on the same `parts` and folds. Calibrated by its members; the threshold is chosen on the combined
+/// out-of-fold predictions.
+///
+/// Errors: `Data` without members, or with members of other rows or features.
+pub fn combine(
+    data: &Dataset,
+    parts: &Parts,
+    spec: &TrainSpec,
+    members: &[&Trained],
+    control: &Control,
+) -> Result<Trained, LearnError> {
+    let started = Instant::now();
+    let names = data.x().names();
+    for member in members {
+        let of = member.model.algorithm;
+        if member.model.feature_names != names {
+            return Err(LearnError::Data(format!("ensemble: {of} was trained on other features")));
+        }
+        if member.oof.len() != parts.train.len() {
+            return Err(LearnError::Data(format!(
+                "ensemble: {of} has {} out-of-fold predictions for {} training rows",
+                member.oof.len(),
+                parts.train.len()
+            )));
+        }
+    }
+    let y: Vec<u8> = parts.train.iter().map(|r| data.y()[*r as usize]).collect();
+    let predictions: Vec<&[f64]> = members.iter().map(|m| &m.oof[..]).collect();
+    let counts = select(&y, &predictions, control)?;
+    let total: usize = counts.iter().sum();
+    if total == 0 {
+        return Err(LearnError::Data("ensemble: no members to combine".to_owned()));
+    }
+    let chosen: Vec<(f64, &Trained)> = counts
+        .iter()
+        .zip(members)
+        .filter(|(count, _)| **count > 0)
+        .map(|(count, member)| (*count as f64 / total as f64, *member))
+        .collect();
+    let oof = mean(&chosen.iter().map(|(weight, m)| (*weight, &m.oof[..])).collect::<Vec<_>>());
+    let (threshold, _) = best_threshold(spec.metric, &y, &oof);
+    let held = held_out(data, parts, spec)?;
+    let cv_scores = fold_scores(spec.metric, &parts.train, &y, &oof, held.iter().map(|h| &h[..]), threshold);
+    let at = |name: &str| names.iter().position(|n| n == name);
+    let shares = chosen.iter().flat_map(|(weight, member)| {
+        member.importance.iter().filter_map(move |(name, share)| Some((at(name)?, weight * share)))
+    });
+    let importance = ranked(names, shares.collect::<Vec<_>>());
+    let used = chosen.iter().flat_map(|(_, m)| m.model.columns.iter().copied());
+    let columns: Vec<u32> = used.collect::<std::collections::BTreeSet<u32>>().into_iter().collect();
+    Ok(Trained {
+        params: described(&chosen),
+        model: Model {
+            algorithm: Algorithm::Ensemble,
+            feature_names: names.to_vec(),
+            predictor: Predictor::Ensemble(chosen.iter().map(|(weight, m)| part(*weight, m, &columns)).collect()),
+            columns,
+            calibration: Calibration::None,
+            threshold,
+        },
+        cv_scores,
+        oof,
+        importance,
+        iterations: chosen.iter().map(|(_, m)| m.iterations).sum(),
+        trials: total as u32,
+        warnings: Vec::new(),
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// How often each of `predictions` is in the mean. Ties go to the earlier member.
+fn select(y: &[u8], predictions: &[&[f64]], control: &Control) -> Result<Vec<usize>, LearnError> {
+    let mut counts = vec![0usize; predictions.len()];
+    let mut sum = vec![0.0; y.len()];
+    let mut best = f64::INFINITY;
+    for round in 0..ROUNDS {
+        control.check()?;
+        let with = |member: &&[f64]| -> f64 {
+            let p: Vec<f64> = sum.iter().zip(*member).map(|(s, p)| (s + p) / (round + 1) as f64).collect();
+            log_loss(y, &p)
+        };
+        let losses: Vec<f64> = predictions.iter().map(with).collect();
+        let Some(add) = (0..losses.len()).min_by(|a, b| losses[*a].total_cmp(&losses[*b]).then(a.cmp(b))) else {
+            break;
+        };
+        if losses[add] > best - MIN_GAIN {
+            break;
+        }
+        best = losses[add];
+        counts[add] += 1;
+        sum.iter_mut().zip(predictions[add]).for_each(|(s, p)| *s += p);
+    }
+    Ok(counts)
+}
+
+fn mean(members: &[(f64, &[f64])]) -> Vec<f64> {
+    let rows = members.first().map_or(0, |(_, p)| p.len());
+    (0..rows).map(|i| members.iter().map(|(weight, p)| weight * p[i]).sum::<f64>().clamp(0.0, 1.0)).collect()
+}
+
+fn part(weight: f64, member: &Trained, columns: &[u32]) -> Member {
+    let own = member.model.columns.iter();
+    Member {
+        weight,
+        columns: own.filter_map(|c| columns.binary_search(c).ok()).map(|at| at as u32).collect(),
+        predictor: Box::new(member.model.predictor.clone()),
+        calibration: member.model.calibration.clone(),
+    }
+}
+
+fn described(chosen: &[(f64, &Trained)]) -> Params {
+    let members: Vec<Value> = chosen
+        .iter()
+        .map(|(weight, m)| json!({ "algorithm": m.model.algorithm, "weight": weight, "params": m.params }))
+        .collect();
+    Params::from_iter([("members".to_owned(), Value::Array(members))])
+}

@@ -1,0 +1,132 @@
+//! Which parameters to try: the defaults, the whole grid, or distinct draws from it.
+
+use crate::{LearnError, Learner, Params};
+use provost_domain::config::{Grid, Tuning};
+use provost_domain::rng::SplitMix64;
+use provost_domain::{Algorithm, Fault, Faults};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashSet};
+
+const DRAW_STREAM: u64 = 0x6472_6177;
+/// Up to here the grid's points are shuffled; above, they are drawn until enough differ.
+const SHUFFLED: u64 = 1 << 20;
+
+/// The candidates of a search, checked and complete, in a fixed order. No two grow the same model.
+///
+/// `none`: the defaults. `grid_search`: the whole grid, the last parameter (by name) turning fastest. `random_search` and
+/// `bayesian` (which runs as the former): `iterations` draws by `seed`, at most the whole grid.
+///
+/// Errors: `Params` with every bad name and value of the grid.
+pub fn candidates(
+    learner: &dyn Learner,
+    tuning: Tuning,
+    iterations: u32,
+    grid: Option<&Grid>,
+    seed: u64,
+) -> Result<Vec<Params>, LearnError> {
+    if tuning == Tuning::None {
+        return Ok(vec![learner.check(&Params::new()).map_err(LearnError::Params)?]);
+    }
+    let own = learner.grid();
+    let grid = grid.unwrap_or(&own);
+    check_grid(learner, grid)?;
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    let wanted = if tuning == Tuning::GridSearch { usize::MAX } else { iterations as usize };
+    for point in points(grid, tuning, seed) {
+        let params = learner.check(&point).map_err(LearnError::Params)?;
+        if seen.insert(growth_key(learner.algorithm(), &params)) {
+            found.push(params);
+            if found.len() == wanted {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// As `random_search`, but grid points that grow the same model count as different, as scikit-learn's sampler has it.
+pub fn whole_grid_draws(learner: &dyn Learner, iterations: u32, seed: u64) -> Result<Vec<Params>, LearnError> {
+    let grid = learner.grid();
+    points(&grid, Tuning::RandomSearch, seed)
+        .take(iterations as usize)
+        .map(|point| learner.check(&point).map_err(LearnError::Params))
+        .collect()
+}
+
+/// Equal for parameters that give the same model: those that change nothing are left out.
+pub fn growth_key(algorithm: Algorithm, params: &Params) -> String {
+    let idle: &[&str] = match algorithm {
+        Algorithm::LogisticRegression => &["solver", "max_iter"],
+        Algorithm::NeuralNetwork => &["learning_rate"],
+        _ => &[],
+    };
+    let sorted: BTreeMap<&String, &Value> = params.iter().filter(|(name, _)| !idle.contains(&name.as_str())).collect();
+    sorted.into_iter().map(|(name, value)| format!("{name}={value};")).collect()
+}
+
+/// How long a fit takes, up to a factor that is the same for all candidates of an algorithm: for starting the longest
+/// first.
+pub fn cost(params: &Params) -> f64 {
+    let number = |name: &str| params.get(name).and_then(Value::as_f64);
+    let mut cost = number("n_estimators").unwrap_or(1.0);
+    if params.contains_key("max_depth") {
+        cost *= number("max_depth").unwrap_or(20.0).min(20.0);
+    }
+    if let Some(layers) = params.get("hidden_layer_sizes").and_then(Value::as_array) {
+        let sizes: Vec<f64> = layers.iter().filter_map(Value::as_f64).collect();
+        cost *= 12.0 * sizes.first().unwrap_or(&1.0) + sizes.windows(2).map(|w| w[0] * w[1]).sum::<f64>();
+    }
+    cost
+}
+
+fn check_grid(learner: &dyn Learner, grid: &Grid) -> Result<(), LearnError> {
+    let mut faults = Vec::new();
+    let base = format!("/grids/{}", learner.algorithm());
+    if grid.is_empty() {
+        faults.push(Fault { pointer: base.clone(), message: "an empty grid: nothing to try".to_owned() });
+    }
+    for (name, values) in grid {
+        if values.is_empty() {
+            let message = "no values: give at least one to try".to_owned();
+            faults.push(Fault { pointer: format!("{base}/{name}"), message });
+        }
+        for (at, value) in values.iter().enumerate() {
+            if let Err(Faults(found)) = learner.check(&Map::from_iter([(name.clone(), value.clone())])) {
+                let pointer = format!("{base}/{name}/{at}");
+                faults.extend(found.into_iter().map(|f| Fault { pointer: pointer.clone(), message: f.message }));
+            }
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(LearnError::Params(Faults(faults))) }
+}
+
+/// The grid's points in the order of the search, each once.
+fn points(grid: &Grid, tuning: Tuning, seed: u64) -> Box<dyn Iterator<Item = Params> + '_> {
+    let size = grid.values().fold(1u64, |n, values| n.saturating_mul(values.len() as u64));
+    let at = move |mut index: u64| {
+        let mut point = Vec::with_capacity(grid.len());
+        for (name, values) in grid.iter().rev() {
+            let n = values.len() as u64;
+            point.push((name.clone(), values[(index % n) as usize].clone()));
+            index /= n;
+        }
+        point.reverse();
+        Map::from_iter(point)
+    };
+    let mut random = SplitMix64::keyed(seed, &[DRAW_STREAM]);
+    match tuning {
+        Tuning::None | Tuning::GridSearch => Box::new((0..size).map(at)),
+        _ if size <= SHUFFLED => {
+            let mut order: Vec<u64> = (0..size).collect();
+            random.shuffle(&mut order);
+            Box::new(order.into_iter().map(at))
+        }
+        // Far larger than any number of iterations: repeats are rare and left out.
+        _ => {
+            let mut seen = HashSet::new();
+            let draws = std::iter::repeat_with(move || random.next_u64() % size).take(SHUFFLED as usize);
+            Box::new(draws.filter(move |index| seen.insert(*index)).map(at))
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Searching an algorithm's candidates by cross-validation: which to try, in what order, when to give one up, which wins.
+
+pub mod candidates;
+pub mod choice;
+pub mod pruner;
+pub mod study;
+pub mod trial;
+pub mod workers;
+
+pub use choice::Rule;
+pub use study::{Fold, Study, StudyEnd};
+pub use trial::{FoldResult, Journal, NoJournal, TrialResult, TrialStatus};

@@ -1,0 +1,290 @@
+//! The whole unit of work of one algorithm: candidates, cross-validation, choice, calibration, final fit.
+
+use crate::calibration::Calibration;
+use crate::importance::{permutation, ranked};
+use crate::learners::learner;
+use crate::metrics::{best_threshold, metric};
+use crate::search::candidates::candidates;
+use crate::search::choice::{Rule, choose};
+use crate::search::workers::{self, Meter};
+use crate::search::{Fold, Study, StudyEnd};
+use crate::select::Selection;
+use crate::split::{Parts, grouped_folds, stratified_folds, without};
+use crate::{Control, Dataset, Fit, FitTask, LearnError, Learner, Model, Params};
+use provost_domain::config::{FeatureSelection, Grid, Pruning, Tuning};
+use provost_domain::rng::SplitMix64;
+use provost_domain::{Algorithm, TargetMetric};
+use std::time::Instant;
+
+pub use crate::search::{FoldResult, Journal, NoJournal, TrialResult, TrialStatus};
+pub use crate::trained::Trained;
+
+const IMPORTANCE_STREAM: u64 = 0x696d_706f;
+/// For the permutation importance of learners without one of their own.
+const IMPORTANCE_ROWS: usize = 5_000;
+const IMPORTANCE_REPEATS: u32 = 3;
+
+/// What to train: the parts of a job's configuration that concern one algorithm.
+#[derive(Debug, Clone)]
+pub struct TrainSpec {
+    pub algorithm: Algorithm,
+    pub tuning: Tuning,
+    pub iterations: u32,
+    pub folds: u32,
+    pub metric: TargetMetric,
+    pub seed: u64,
+    pub feature_selection: FeatureSelection,
+    pub selected_features: Option<Vec<String>>,
+    pub scale: bool,
+    pub early_stopping_rounds: u32,
+    pub pruning: Pruning,
+    /// Replaces the learner's own grid.
+    pub grid: Option<Grid>,
+}
+
+/// Searches, chooses and fits one algorithm on `parts.train`. The validation part is used for early stopping of the final
+/// fit only, the test part not at all.
+///
+/// Trials that `journal` has are not fitted again; the model is the same, byte for byte, as without an interruption and at
+/// any number of threads. When the time limit trips during the search, the best finished trial is kept and a warning says
+/// so; without any finished trial, and for the other reasons to stop, the error is `Stopped`.
+pub fn train(
+    data: &Dataset,
+    parts: &Parts,
+    spec: &TrainSpec,
+    journal: &dyn Journal,
+    control: &Control,
+) -> Result<Trained, LearnError> {
+    Unit::new(base_learner(spec.algorithm)?, data, parts, spec)?.train(journal, control)
+}
+
+/// Fits the best complete trial of the journal without searching on. Errors: `Data` where there is none.
+pub fn finish(
+    data: &Dataset,
+    parts: &Parts,
+    spec: &TrainSpec,
+    journal: &dyn Journal,
+    control: &Control,
+) -> Result<Trained, LearnError> {
+    Unit::new(base_learner(spec.algorithm)?, data, parts, spec)?.finish(journal, control)
+}
+
+pub use crate::ensemble::combine;
+
+fn base_learner(algorithm: Algorithm) -> Result<&'static dyn Learner, LearnError> {
+    learner(algorithm)
+        .ok_or_else(|| LearnError::Data(format!("{algorithm} is not trained on rows: combine its members")))
+}
+
+/// The held-out rows of each fold of the training part: the same for all algorithms of one job.
+pub(crate) fn held_out(data: &Dataset, parts: &Parts, spec: &TrainSpec) -> Result<Vec<Vec<u32>>, LearnError> {
+    match &parts.groups {
+        Some(groups) => grouped_folds(data.y(), &parts.train, groups, spec.folds, spec.seed),
+        None => stratified_folds(data.y(), &parts.train, spec.folds, spec.seed),
+    }
+}
+
+pub(crate) struct Unit<'a> {
+    learner: &'a dyn Learner,
+    data: &'a Dataset,
+    parts: &'a Parts,
+    spec: &'a TrainSpec,
+    candidates: Vec<Params>,
+    held: Vec<Vec<u32>>,
+    started: Instant,
+}
+
+impl<'a> Unit<'a> {
+    /// Checks everything that can be checked before any fit.
+    pub(crate) fn new(
+        learner: &'a dyn Learner,
+        data: &'a Dataset,
+        parts: &'a Parts,
+        spec: &'a TrainSpec,
+    ) -> Result<Self, LearnError> {
+        let candidates = candidates(learner, spec.tuning, spec.iterations, spec.grid.as_ref(), spec.seed)?;
+        let beyond = |rows: &[u32]| rows.iter().any(|r| *r as usize >= data.rows());
+        if beyond(&parts.train) || beyond(&parts.validation) {
+            return Err(LearnError::Data(format!("a part names rows beyond the {} of the data", data.rows())));
+        }
+        let held = held_out(data, parts, spec)?;
+        Ok(Self { learner, data, parts, spec, candidates, held, started: Instant::now() })
+    }
+
+    pub(crate) fn train(&self, journal: &dyn Journal, control: &Control) -> Result<Trained, LearnError> {
+        let k = self.held.len() as u64;
+        let meter = Meter::new(control, self.candidates.len() as u64 * k + 1);
+        let folds = self.folds(control)?;
+        let study = self.study(&folds);
+        let end = study.run(&self.candidates, journal, &meter, control)?;
+        let after = Control { token: control.token.past_time_limit(), on_progress: control.on_progress.clone() };
+        let mut warnings = Vec::new();
+        if self.spec.tuning == Tuning::Bayesian {
+            warnings.push("bayesian tuning is not there yet: it ran as random_search".to_owned());
+        }
+        if end.cut {
+            let complete = end.trials.iter().filter(|t| t.status == TrialStatus::Complete).count();
+            if complete == 0 {
+                return Err(LearnError::Stopped(crate::StopReason::TimeLimit));
+            }
+            warnings.push(format!(
+                "{}: the time limit ended the search after {} of {} candidates; the best of {complete} complete ones was kept",
+                self.spec.algorithm,
+                end.trials.len(),
+                self.candidates.len()
+            ));
+        }
+        self.conclude(&study, end, warnings, &meter, &after)
+    }
+
+    pub(crate) fn finish(&self, journal: &dyn Journal, control: &Control) -> Result<Trained, LearnError> {
+        let meter = Meter::new(control, self.held.len() as u64 + 1);
+        let folds = self.folds(control)?;
+        let study = self.study(&folds);
+        let trials: Vec<TrialResult> = study.journaled(&self.candidates, journal).into_values().collect();
+        if !trials.iter().any(|t| t.status == TrialStatus::Complete) {
+            return Err(LearnError::Data(format!(
+                "{}: no trial has finished, so there is none to keep",
+                self.spec.algorithm
+            )));
+        }
+        let warning = format!(
+            "{}: the search was ended after {} of {} candidates; the best of these was kept",
+            self.spec.algorithm,
+            trials.len(),
+            self.candidates.len()
+        );
+        self.conclude(&study, StudyEnd { trials, ..StudyEnd::default() }, vec![warning], &meter, control)
+    }
+
+    fn selection(&self) -> Selection<'_> {
+        let features = self.spec.selected_features.as_deref();
+        Selection { kind: self.spec.feature_selection, features, seed: self.spec.seed }
+    }
+
+    fn folds(&self, control: &Control) -> Result<Vec<Fold>, LearnError> {
+        workers::run(self.held.len(), |i| {
+            let train = without(&self.parts.train, &self.held[i]);
+            let columns = self.selection().columns(self.data, &train, control)?;
+            Ok(Fold { train, held: self.held[i].clone(), columns })
+        })
+    }
+
+    fn study<'s>(&'s self, folds: &'s [Fold]) -> Study<'s> {
+        Study {
+            learner: self.learner,
+            data: self.data,
+            folds,
+            rule: Rule::Service(self.spec.metric),
+            pruning: if self.candidates.len() > 1 { self.spec.pruning } else { Pruning::None },
+            scale: self.spec.scale,
+            seed: self.spec.seed,
+        }
+    }
+
+    /// Chooses, calibrates on out-of-fold predictions, sets the threshold there, and fits on the whole training part.
+    fn conclude(
+        &self,
+        study: &Study<'_>,
+        mut end: StudyEnd,
+        mut warnings: Vec<String>,
+        meter: &std::sync::Arc<Meter>,
+        control: &Control,
+    ) -> Result<Trained, LearnError> {
+        let Some((winner, warning)) = choose(study.rule, &end.trials) else {
+            return Err(LearnError::Data("no trial is complete".to_owned()));
+        };
+        warnings.extend(warning.map(|w| format!("{}: {w}", self.spec.algorithm)));
+        let params = &self.candidates[winner.index as usize];
+        let by_fold = match end.predictions.remove(&winner.index) {
+            Some(kept) => kept,
+            None => study.predictions(params, meter, control)?,
+        };
+        let raw = aligned(&self.parts.train, study.folds.iter().map(|f| &f.held[..]), &by_fold);
+        let y: Vec<u8> = self.parts.train.iter().map(|r| self.data.y()[*r as usize]).collect();
+        let calibration = Calibration::fit(&raw, &y);
+        let oof: Vec<f64> = raw.iter().map(|p| calibration.apply(*p)).collect();
+        let (threshold, _) = best_threshold(self.spec.metric, &y, &oof);
+        let held = study.folds.iter().map(|f| &f.held[..]);
+        let cv_scores = fold_scores(self.spec.metric, &self.parts.train, &y, &oof, held, threshold);
+
+        let columns = self.selection().columns(self.data, &self.parts.train, control)?;
+        let (inner, unit) = meter.unit(control);
+        let stopping = self.spec.early_stopping_rounds > 0;
+        let fit = self.learner.fit(
+            &FitTask {
+                data: self.data,
+                columns: &columns,
+                train: &self.parts.train,
+                validation: if stopping { &self.parts.validation } else { &[] },
+                params,
+                seed: self.spec.seed,
+                early_stopping_rounds: self.spec.early_stopping_rounds,
+                scale: self.spec.scale,
+            },
+            &inner,
+        )?;
+        let importance = self.importance(&fit, &columns, control)?;
+        unit.done();
+        let model = Model {
+            algorithm: self.spec.algorithm,
+            feature_names: self.data.x().names().to_vec(),
+            columns: columns.iter().map(|c| *c as u32).collect(),
+            predictor: fit.predictor,
+            calibration,
+            threshold,
+        };
+        Ok(Trained {
+            model,
+            params: params.clone(),
+            cv_scores,
+            oof,
+            importance,
+            iterations: fit.iterations,
+            trials: end.trials.len() as u32,
+            warnings,
+            seconds: self.started.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// The learner's own, else by permuting training rows.
+    fn importance(&self, fit: &Fit, columns: &[usize], control: &Control) -> Result<Vec<(String, f64)>, LearnError> {
+        let shares = match &fit.importance {
+            Some(own) => own.clone(),
+            None => {
+                let mut rows = self.parts.train.clone();
+                SplitMix64::keyed(self.spec.seed, &[IMPORTANCE_STREAM]).shuffle(&mut rows);
+                rows.truncate(IMPORTANCE_ROWS);
+                let seed = self.spec.seed;
+                permutation(&fit.predictor, self.data, columns, &rows, seed, IMPORTANCE_REPEATS, control)?
+            }
+        };
+        Ok(ranked(self.data.x().names(), columns.iter().copied().zip(shares)))
+    }
+}
+
+/// Predictions of each fold's held rows, in the order of `train` (ascending, as are the held rows).
+fn aligned<'f>(train: &[u32], held: impl Iterator<Item = &'f [u32]>, by_fold: &[Vec<f64>]) -> Vec<f64> {
+    let mut all: Vec<(u32, f64)> =
+        held.zip(by_fold).flat_map(|(rows, p)| rows.iter().copied().zip(p.iter().copied())).collect();
+    all.sort_unstable_by_key(|(row, _)| *row);
+    debug_assert!(all.iter().map(|(row, _)| row).eq(train));
+    all.into_iter().map(|(_, p)| p).collect()
+}
+
+/// The metric on each fold, from predictions aligned with `train` (ascending).
+pub(crate) fn fold_scores<'f>(
+    target: TargetMetric,
+    train: &[u32],
+    y: &[u8],
+    oof: &[f64],
+    held: impl Iterator<Item = &'f [u32]>,
+    threshold: f64,
+) -> Vec<f64> {
+    held.map(|rows| {
+        let at = rows.iter().filter_map(|r| train.binary_search(r).ok());
+        let (y, p): (Vec<u8>, Vec<f64>) = at.map(|i| (y[i], oof[i])).unzip();
+        metric(target, &y, &p, threshold)
+    })
+    .collect()
+}
