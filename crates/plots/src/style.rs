@@ -1,0 +1,117 @@
+//! Colours, numbers and names, the same in every plot.
+
+pub type Color = (u8, u8, u8);
+
+pub const PAPER: Color = (255, 255, 255);
+pub const INK: Color = (31, 41, 51);
+pub const MUTED: Color = (97, 110, 124);
+pub const GRID: Color = (228, 231, 235);
+pub const AXIS: Color = (154, 165, 177);
+pub const BAND: Color = (246, 248, 250);
+pub const BLUE: Color = (0, 91, 150);
+pub const PALE_BLUE: Color = (220, 233, 243);
+pub const ORANGE: Color = (213, 94, 0);
+
+/// Told apart with any common colour blindness (after Okabe and Ito 2008; the yellow darkened for a white ground).
+pub const SERIES: [Color; 10] = [
+    (0, 91, 150),
+    (213, 94, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (86, 180, 233),
+    (199, 146, 0),
+    (97, 110, 124),
+    (128, 60, 20),
+    (0, 70, 55),
+    (110, 70, 160),
+];
+
+/// From almost white to deep blue, for a share in [0, 1].
+pub fn shade(share: f64) -> Color {
+    let (from, to) = ((240.0, 245.0, 250.0), (8.0, 69.0, 128.0));
+    let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+    let mix = |a: f64, b: f64| (a + (b - a) * share).round() as u8;
+    (mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
+}
+
+/// Ink or white, whichever reads better on `ground` (WCAG's relative luminance).
+pub fn text_on(ground: Color) -> Color {
+    let linear = |c: u8| {
+        let c = f64::from(c) / 255.0;
+        if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+    };
+    let light = 0.2126 * linear(ground.0) + 0.7152 * linear(ground.1) + 0.0722 * linear(ground.2);
+    // Where black and white text have the same contrast ratio.
+    if light > 0.179 { INK } else { PAPER }
+}
+
+/// 1234567 as 1,234,567.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Three decimals; a dash for what is not a number.
+pub fn score(value: f64) -> String {
+    if !value.is_finite() {
+        return "–".to_owned();
+    }
+    if value != 0.0 && !(0.0005..1e6).contains(&value.abs()) {
+        return format!("{value:.1e}").replace('-', "−");
+    }
+    format!("{value:.3}").replace('-', "−")
+}
+
+pub fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "–".to_owned() } else { format!("{:.1}%", 100.0 * part as f64 / whole as f64) }
+}
+
+/// A feature's or metric's name for people.
+pub fn human(name: &str) -> String {
+    let known = match name {
+        "gpa_normalized" => "GPA (normalised)",
+        "gre_verbal_percentile" => "GRE verbal percentile",
+        "gre_quant_percentile" => "GRE quantitative percentile",
+        "gmat_percentile" => "GMAT percentile",
+        "english_proficiency" => "English proficiency",
+        "undergrad_prestige" => "Undergraduate prestige",
+        "gpa_vs_avg" => "GPA against program average",
+        "test_score_vs_avg" => "Test score against average",
+        "f1_score" => "F1",
+        "auc_roc" => "AUC",
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.to_owned();
+    }
+    let mut words = name.replace('_', " ");
+    if let Some(first) = words.get(..1) {
+        let upper = first.to_ascii_uppercase();
+        words.replace_range(..1, &upper);
+    }
+    words
+}
+
+/// A round step (1, 2 or 5 times a power of ten) that cuts `span` into at most `most` pieces.
+pub fn step(span: f64, most: u32) -> f64 {
+    let rough = span / f64::from(most.max(1));
+    let unit = 10f64.powf(rough.log10().floor());
+    let factor = [1.0, 2.0, 5.0].into_iter().find(|f| f * unit >= rough * (1.0 - 1e-9)).unwrap_or(10.0);
+    factor * unit
+}
+
+/// The multiples of `step` in [low, high], with as many decimals as they need.
+pub fn ticks(low: f64, high: f64, step: f64) -> Vec<(f64, String)> {
+    let decimals = (-step.log10()).ceil().clamp(0.0, 12.0) as usize;
+    let first = (low / step - 1e-9).ceil();
+    let count = (((high / step) + 1e-9).floor() - first).clamp(-1.0, 50.0);
+    let at = |i: i32| (first + f64::from(i)) * step;
+    (0..=(count as i32)).map(|i| (at(i), format!("{:.decimals$}", at(i) + 0.0).replace('-', "−"))).collect()
+}
