@@ -1,1 +1,25 @@
-//! actors
+//! The actor system: supervised actors that train, evaluate and version models. The process talks to it through one
+//! [`Handle`], made by [`start`].
+
+pub mod clock;
+pub mod error;
+pub mod evaluator;
+pub mod handle;
+pub mod loader;
+pub mod options;
+pub mod registry;
+pub mod root;
+pub mod sampler;
+pub mod scheduler;
+pub mod supervise;
+pub mod testkit;
+
+mod jobs;
+
+pub use clock::{Clock, SystemClock, TestClock};
+pub use error::*;
+pub use handle::{Handle, start};
+pub use jobs::{ShutdownReport, Submission, Submitted};
+pub use options::Options;
+pub use scheduler::cron::Cron;
+pub use supervise::RestartBudget;

@@ -1,0 +1,150 @@
+//! What callers of the actor system can be told.
+
+use provost_domain::job::JobStatus;
+use provost_domain::quality::DataQualityReport;
+use provost_domain::{JobId, ModelId};
+use provost_learn::LearnError;
+use provost_store::StoreError;
+
+/// The actor that was asked is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreachable {
+    /// It died while it had the message; it is being rebuilt.
+    #[error("the {0} actor was restarted; try again")]
+    Restarted(String),
+    #[error("the {0} actor is down")]
+    Down(String),
+}
+
+/// The system could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ActorError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("setting {name}: {why}")]
+    Setting { name: &'static str, why: String },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The data does not pass its quality check.
+    #[error("the data fails its quality check")]
+    Quality(Box<DataQualityReport>),
+    #[error("as many jobs wait as may")]
+    QueueFull,
+    /// The idempotency key was used before with another request.
+    #[error("this idempotency key was used with another request")]
+    Mismatch,
+    /// The data cannot be read: names the cause.
+    #[error("{0}")]
+    Data(String),
+    #[error("the service is shutting down")]
+    ShuttingDown,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+impl From<LoadError> for SubmitError {
+    fn from(e: LoadError) -> Self {
+        match e {
+            LoadError::Data(why) => SubmitError::Data(why),
+            LoadError::Store(e) => SubmitError::Store(e),
+            LoadError::Unreachable(e) => SubmitError::Unreachable(e),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    #[error("no job {0}")]
+    NotFound(JobId),
+    #[error("the job is {0} already")]
+    AlreadyFinal(JobStatus),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The source cannot be read, or what it holds cannot be learned from.
+    #[error("{0}")]
+    Data(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+impl LoadError {
+    /// Whether a later try may succeed.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            LoadError::Data(_) => false,
+            LoadError::Store(e) => e.may_pass(),
+            LoadError::Unreachable(_) => true,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    #[error("no model {0}")]
+    NotFound(ModelId),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    #[error("plots: {0}")]
+    Plot(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+impl EvaluateError {
+    /// Whether a later try may succeed.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            EvaluateError::Store(e) => e.may_pass(),
+            EvaluateError::Load(e) => e.may_pass(),
+            EvaluateError::Unreachable(_) => true,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error("no model {0}")]
+    NotFound(ModelId),
+    /// There is no earlier activation to go back to.
+    #[error("there is no earlier model to roll back to")]
+    NothingBefore,
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+impl RegistryError {
+    /// Whether a later try may succeed.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            RegistryError::Store(e) => e.may_pass(),
+            RegistryError::Load(e) => e.may_pass(),
+            RegistryError::Unreachable(_) => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The one way from the process to the actors.
+
+use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
+use crate::evaluator::{Evaluate, Evaluator};
+use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submit, Submitted};
+use crate::loader::{Loader, Quality};
+use crate::options::Options;
+use crate::registry::{Activate, Compare, Registry, Rollback};
+use crate::root::{Components, Root, store_status};
+use crate::scheduler::Scheduler;
+use crate::supervise::{Child, Slot, supervise};
+use provost_domain::evaluation::ModelComparisonResponse;
+use provost_domain::job::JobStatus;
+use provost_domain::quality::DataQualityReport;
+use provost_domain::status::ComponentStatus;
+use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, TrainingJob};
+use provost_store::{Artifacts, Store};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+#[derive(Clone)]
+pub struct Handle {
+    options: Arc<Options>,
+    streams: Streams,
+    root: Slot<Root>,
+    jobs: Slot<Jobs>,
+    loader: Slot<Loader>,
+    evaluator: Slot<Evaluator>,
+    registry: Slot<Registry>,
+    children: Vec<Arc<dyn Child>>,
+}
+
+/// Starts all actors on the current arbiter; unfinished jobs go on at once.
+pub async fn start(options: Options) -> Result<Handle, ActorError> {
+    if options.max_running == 0 {
+        return Err(ActorError::Setting { name: "jobs.max_running", why: "0; at least 1 is needed".to_owned() });
+    }
+    if options.threads == 0 {
+        return Err(ActorError::Setting { name: "threads", why: "0; at least 1 is needed".to_owned() });
+    }
+    options.store.ping().await?;
+    let options = Arc::new(options);
+    let streams = Streams::default();
+    let budget = || options.restart_budget.clone();
+    let clock = || options.clock.clone();
+
+    let o = options.clone();
+    let loader = supervise("loader", budget(), clock(), move || Loader::new(o.clone()));
+    let (o, l) = (options.clone(), loader.clone());
+    let evaluator = supervise("evaluator", budget(), clock(), move || Evaluator::new(o.clone(), l.clone()));
+    let (o, l) = (options.clone(), loader.clone());
+    let registry = supervise("registry", budget(), clock(), move || Registry::new(o.clone(), l.clone()));
+    let o = options.clone();
+    let scheduler = supervise("scheduler", budget(), clock(), move || Scheduler::new(o.clone()));
+    let peers = Peers { loader: loader.clone(), evaluator: evaluator.clone(), registry: registry.clone() };
+    let (o, s) = (options.clone(), streams.clone());
+    let jobs = supervise("jobs", budget(), clock(), move || Jobs::new(o.clone(), peers.clone(), s.clone()));
+
+    let children: Vec<Arc<dyn Child>> = vec![
+        Arc::new(loader.clone()),
+        Arc::new(evaluator.clone()),
+        Arc::new(registry.clone()),
+        Arc::new(scheduler),
+        Arc::new(jobs.clone()),
+    ];
+    let (known, store) = (children.clone(), options.store.clone());
+    let root = supervise("root", budget(), clock(), move || Root::new(known.clone(), store.clone()));
+    Ok(Handle { options, streams, root, jobs, loader, evaluator, registry, children })
+}
+
+impl Handle {
+    /// Checks the data, persists the job and answers; the training goes on behind.
+    pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
+        // A known key is answered as it was then, whatever became of the data since.
+        if let Some((key, hash)) = &submission.idempotency {
+            if let Some(known) = self.options.store.stored_response(key).await? {
+                return if known.request_hash == *hash {
+                    Ok(Submitted::Repeated(known))
+                } else {
+                    Err(SubmitError::Mismatch)
+                };
+            }
+        }
+        let report = self.quality(submission.config.clone()).await?;
+        if !report.passes_quality_check {
+            return Err(SubmitError::Quality(Box::new((*report).clone())));
+        }
+        self.jobs.send(Submit { submission, usable_rows: report.usable_samples }).await?
+    }
+
+    /// Records the wish; the job is `cancelled` once its fit has stopped, or at a deadline. Answers the job as it is now.
+    pub async fn cancel(&self, id: &JobId, by: Option<String>, keep_best: bool) -> Result<TrainingJob, CancelError> {
+        self.jobs.send(Cancel { id: id.clone(), by, keep_best }).await?
+    }
+
+    pub async fn quality(&self, config: TrainingConfig) -> Result<Arc<DataQualityReport>, LoadError> {
+        self.loader.send(Quality(config)).await?
+    }
+
+    /// Evaluates a model again, behind; answers the task's id at once.
+    pub async fn evaluate(&self, model: &ModelId, plots: bool) -> Result<String, EvaluateError> {
+        self.evaluator.send(Evaluate { model: model.clone(), plots }).await?
+    }
+
+    pub async fn activate(
+        &self,
+        id: &ModelId,
+        by: Option<String>,
+        reason: Option<String>,
+    ) -> Result<ModelVersion, RegistryError> {
+        self.registry.send(Activate { id: id.clone(), by, reason }).await?
+    }
+
+    pub async fn rollback(&self, by: Option<String>) -> Result<ModelVersion, RegistryError> {
+        self.registry.send(Rollback { by }).await?
+    }
+
+    pub async fn compare(
+        &self,
+        ids: Vec<ModelId>,
+        metrics: Vec<TargetMetric>,
+        visualizations: bool,
+    ) -> Result<ModelComparisonResponse, RegistryError> {
+        self.registry.send(Compare { ids, metrics, visualizations }).await?
+    }
+
+    /// Every actor's and the store's state.
+    pub async fn components(&self) -> BTreeMap<String, ComponentStatus> {
+        let mut components = match self.root.send(Components).await {
+            Ok(components) => components,
+            // The Root itself is gone: ask on its behalf.
+            Err(_) => {
+                let asked = self.children.iter().map(|c| async { (c.name().to_owned(), c.status().await) });
+                let mut components: BTreeMap<_, _> = futures_util::future::join_all(asked).await.into_iter().collect();
+                components.insert("store".to_owned(), store_status(&*self.options.store).await);
+                components
+            }
+        };
+        components.insert(self.root.name().to_owned(), Child::status(&self.root).await);
+        components
+    }
+
+    /// Moves when the job's event stream has grown; the events themselves are read with `Store::job_events`.
+    pub fn watch(&self, id: &JobId) -> watch::Receiver<u64> {
+        self.streams.watch(id)
+    }
+
+    /// The job once it is final.
+    pub async fn finished(&self, id: &JobId) -> Result<Option<TrainingJob>, provost_store::StoreError> {
+        let mut grown = self.watch(id);
+        loop {
+            match self.options.store.job(id).await? {
+                Some(record) if record.job.status.is_final() => return Ok(Some(record.job)),
+                None => return Ok(None),
+                Some(_) => {}
+            }
+            if grown.changed().await.is_err() {
+                grown = self.watch(id);
+            }
+        }
+    }
+
+    /// Counts of jobs by status.
+    pub async fn job_counts(&self) -> Result<BTreeMap<JobStatus, u64>, provost_store::StoreError> {
+        self.options.store.job_counts().await
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.options.store
+    }
+
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.options.artifacts
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Admits no more jobs, stops the running fits, waits for them to the deadline, records their jobs as interrupted, and
+    /// ends the actors. The system itself is stopped by the caller.
+    pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        let report = self.jobs.send(Shutdown { deadline }).await.unwrap_or_default();
+        for child in &self.children {
+            child.stop();
+        }
+        Slot::stop(&self.root);
+        report
+    }
+}

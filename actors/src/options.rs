@@ -1,0 +1,81 @@
+//! What the actor system is started with.
+
+use crate::clock::{Clock, SystemClock};
+use crate::supervise::RestartBudget;
+use crate::testkit::Failpoints;
+use provost_domain::Algorithm;
+use provost_domain::config::Grid;
+use provost_domain::features::FeatureTables;
+use provost_store::{Artifacts, Store};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone)]
+pub struct Options {
+    pub clock: Arc<dyn Clock>,
+    pub store: Arc<dyn Store>,
+    pub artifacts: Artifacts,
+    pub tables: FeatureTables,
+    /// Configured search grids; an algorithm that is not in here has the contract's.
+    pub grids: BTreeMap<Algorithm, Grid>,
+    /// `data_path` names files below it.
+    pub import_dir: PathBuf,
+    pub strict_quality: bool,
+    /// Jobs that train at the same time.
+    pub max_running: usize,
+    /// Jobs that may wait.
+    pub max_queued: u64,
+    /// Running seconds after which a search ends with the best so far.
+    pub soft_limit: Duration,
+    /// Running seconds after which a job fails.
+    pub hard_limit: Duration,
+    /// How long a stopped fit may take to end before its job is settled without it.
+    pub cancel_deadline: Duration,
+    /// Tries of one unit of work whose failures may pass.
+    pub attempts: u32,
+    /// Wait before the second try; doubles with each further one.
+    pub backoff: Duration,
+    /// Deaths of the process in one unit of work without progress that fail the job.
+    pub deaths: u32,
+    pub restart_budget: RestartBudget,
+    /// Core budget: the width of the pool that fits run in.
+    pub threads: usize,
+    /// Fits give way to everything else on the machine.
+    pub idle_priority: bool,
+    /// How often a running job's progress, CPU and memory go to its record.
+    pub report_every: Duration,
+    pub schedule_enabled: bool,
+    /// Named places that tests make fail; empty in service.
+    pub failpoints: Failpoints,
+}
+
+impl Options {
+    /// The defaults around a store: one running job, all cores.
+    pub fn new(store: Arc<dyn Store>, artifacts: Artifacts, import_dir: PathBuf) -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            store,
+            artifacts,
+            tables: FeatureTables::default(),
+            grids: BTreeMap::new(),
+            import_dir,
+            strict_quality: false,
+            max_running: 1,
+            max_queued: 100,
+            soft_limit: Duration::from_secs(2 * 3600),
+            hard_limit: Duration::from_secs(3 * 3600),
+            cancel_deadline: Duration::from_secs(30),
+            attempts: 3,
+            backoff: Duration::from_secs(1),
+            deaths: 5,
+            restart_budget: RestartBudget::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            idle_priority: true,
+            report_every: Duration::from_millis(500),
+            schedule_enabled: true,
+            failpoints: Failpoints::default(),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! CPU and memory of this process, as a running job's record shows them.
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// Per cent of one core since the last sample; 200 is two cores. None for the first sample.
+    pub cpu_percent: Option<f64>,
+    /// Resident memory in MiB.
+    pub memory_mb: f64,
+}
+
+pub struct Sampler {
+    system: System,
+    pid: Option<Pid>,
+    primed: bool,
+}
+
+impl Sampler {
+    pub fn new() -> Self {
+        Self { system: System::new(), pid: sysinfo::get_current_pid().ok(), primed: false }
+    }
+
+    pub fn sample(&mut self) -> Option<Sample> {
+        let pid = self.pid?;
+        let what = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
+        self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
+        let process = self.system.process(pid)?;
+        // The first reading has no interval to be a share of.
+        let cpu_percent = self.primed.then(|| f64::from(process.cpu_usage()));
+        self.primed = true;
+        Some(Sample { cpu_percent, memory_mb: process.memory() as f64 / (1024.0 * 1024.0) })
+    }
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,301 @@
+//! Supervision: an actor's context runs as a task whose join handle is awaited, so that a panic is seen, its text kept, and
+//! the actor built anew from a factory. Restarts are budgeted and backed off; beyond the budget the actor is down.
+//!
+//! An address changes with every rebuild, so nobody keeps one: a `Slot` is asked for it each time.
+
+use crate::clock::Clock;
+use crate::error::Unreachable;
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message};
+use provost_domain::status::{ComponentStatus, Health};
+use serde_json::Value;
+use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often an actor may be rebuilt before it is given up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RestartBudget {
+    /// Restarts allowed within `within`.
+    pub restarts: u32,
+    pub within: Duration,
+    /// Wait before the first restart; doubles with each further one up to `max_backoff`.
+    pub backoff: Duration,
+    pub max_backoff: Duration,
+}
+
+impl Default for RestartBudget {
+    fn default() -> Self {
+        Self {
+            restarts: 5,
+            within: Duration::from_secs(60),
+            backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Asks any actor what it knows of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Status;
+
+impl Message for Status {
+    type Result = Value;
+}
+
+/// Where an actor stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Up,
+    /// Ended unexpectedly; a rebuild is due.
+    Rebuilding,
+    /// The restart budget is used up.
+    Down,
+    /// Ended on purpose.
+    Stopped,
+}
+
+#[derive(Debug, Clone)]
+struct Life<A: Actor> {
+    addr: Option<Addr<A>>,
+    phase: Phase,
+}
+
+#[derive(Debug, Default)]
+struct History {
+    restarts: u64,
+    last_error: Option<String>,
+}
+
+struct Inner<A: Actor> {
+    name: String,
+    life: watch::Sender<Life<A>>,
+    history: Mutex<History>,
+}
+
+/// The way to a supervised actor: knows its present address and its history.
+pub struct Slot<A: Actor>(Arc<Inner<A>>);
+
+impl<A: Actor> Clone for Slot<A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> Slot<A> {
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.0.life.borrow().phase
+    }
+
+    /// Rebuilds so far.
+    pub fn restarts(&self) -> u64 {
+        self.history().restarts
+    }
+
+    /// Text of the last panic.
+    pub fn last_error(&self) -> Option<String> {
+        self.history().last_error.clone()
+    }
+
+    /// Resolves once the actor reached `phase`.
+    pub async fn reached(&self, phase: Phase) {
+        let mut life = self.0.life.subscribe();
+        // The sender lives in `self`, so it cannot be gone.
+        let _ = life.wait_for(|l| l.phase == phase).await;
+    }
+
+    /// Delivers to the present instance, waiting for a rebuild that is due. If the actor dies before it answers, the
+    /// message may or may not have had its effect; the caller decides whether to ask again.
+    pub async fn send<M>(&self, message: M) -> Result<M::Result, Unreachable>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        let addr = self.address().await?;
+        match addr.send(message).await {
+            Ok(answer) => Ok(answer),
+            Err(MailboxError::Closed | MailboxError::Timeout) => Err(Unreachable::Restarted(self.0.name.clone())),
+        }
+    }
+
+    async fn address(&self) -> Result<Addr<A>, Unreachable> {
+        let mut life = self.0.life.subscribe();
+        let ready = life.wait_for(|l| {
+            l.addr.as_ref().is_some_and(Addr::connected) || matches!(l.phase, Phase::Down | Phase::Stopped)
+        });
+        let Ok(life) = ready.await else { return Err(Unreachable::Down(self.0.name.clone())) };
+        match (&life.addr, life.phase) {
+            (Some(addr), Phase::Up) => Ok(addr.clone()),
+            _ => Err(Unreachable::Down(self.0.name.clone())),
+        }
+    }
+
+    /// Ends supervision: the actor's mailbox closes once nobody holds its address, and it is not rebuilt.
+    pub fn stop(&self) {
+        self.0.life.send_modify(|l| {
+            l.addr = None;
+            l.phase = Phase::Stopped;
+        });
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.0.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the Root asks of every child, whatever its type.
+pub trait Child: Send + Sync {
+    fn name(&self) -> &str;
+    fn stop(&self);
+    fn status(&self) -> std::pin::Pin<Box<dyn Future<Output = ComponentStatus> + Send + '_>>;
+}
+
+impl<A> Child for Slot<A>
+where
+    A: Actor<Context = Context<A>> + Handler<Status>,
+{
+    fn name(&self) -> &str {
+        Slot::name(self)
+    }
+    fn stop(&self) {
+        Slot::stop(self);
+    }
+    fn status(&self) -> std::pin::Pin<Box<dyn Future<Output = ComponentStatus> + Send + '_>> {
+        Box::pin(async move {
+            let answer = match self.phase() {
+                // One that is being rebuilt is not waited for: its status is that it is being rebuilt.
+                Phase::Up => match self.address().await {
+                    Ok(addr) => addr.send(Status).await.ok(),
+                    Err(_) => None,
+                },
+                _ => None,
+            };
+            let health = match (self.phase(), &answer) {
+                (Phase::Up, Some(_)) => Health::Up,
+                (Phase::Up | Phase::Rebuilding, _) => Health::Degraded,
+                (Phase::Down | Phase::Stopped, _) => Health::Down,
+            };
+            let history = self.history();
+            ComponentStatus {
+                health,
+                restarts: history.restarts,
+                last_error: history.last_error.clone(),
+                state: answer.unwrap_or_else(|| serde_json::json!({})),
+            }
+        })
+    }
+}
+
+/// The text that a panic was raised with.
+pub fn panic_text(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned())
+}
+
+/// Starts an actor on the current arbiter and keeps it running. The factory makes fresh state each time; an actor that
+/// stops by itself is treated like one that panicked.
+pub fn supervise<A, F>(name: impl Into<String>, budget: RestartBudget, clock: Arc<dyn Clock>, mut factory: F) -> Slot<A>
+where
+    A: Actor<Context = Context<A>>,
+    F: FnMut() -> A + 'static,
+{
+    let slot = Slot(Arc::new(Inner {
+        name: name.into(),
+        life: watch::Sender::new(Life { addr: None, phase: Phase::Rebuilding }),
+        history: Mutex::new(History::default()),
+    }));
+    let first = spawn_instance(&slot, &mut factory);
+    let supervised = slot.clone();
+    actix_rt::spawn(async move { keep_running(supervised, budget, clock, factory, first).await });
+    slot
+}
+
+type Instance = Result<tokio::task::JoinHandle<()>, String>;
+
+fn spawn_instance<A, F>(slot: &Slot<A>, factory: &mut F) -> Instance
+where
+    A: Actor<Context = Context<A>>,
+    F: FnMut() -> A,
+{
+    let actor = std::panic::catch_unwind(AssertUnwindSafe(factory))
+        .map_err(|p| format!("its factory panicked: {}", panic_text(&*p)))?;
+    let context = Context::new();
+    let addr = context.address();
+    let task = actix_rt::spawn(context.into_future(actor));
+    slot.0.life.send_modify(|l| {
+        if l.phase != Phase::Stopped {
+            l.addr = Some(addr);
+            l.phase = Phase::Up;
+        }
+    });
+    Ok(task)
+}
+
+async fn keep_running<A, F>(
+    slot: Slot<A>,
+    budget: RestartBudget,
+    clock: Arc<dyn Clock>,
+    mut factory: F,
+    mut instance: Instance,
+) where
+    A: Actor<Context = Context<A>>,
+    F: FnMut() -> A,
+{
+    let mut recent: VecDeque<Duration> = VecDeque::new();
+    loop {
+        let why = match instance {
+            Ok(task) => match task.await {
+                Ok(()) => "it stopped by itself".to_owned(),
+                Err(e) if e.is_panic() => panic_text(&*e.into_panic()),
+                Err(_) => "its task was cancelled".to_owned(),
+            },
+            Err(why) => why,
+        };
+        if slot.phase() == Phase::Stopped {
+            return;
+        }
+        let now = clock.monotonic();
+        while recent.front().is_some_and(|t| now.saturating_sub(*t) > budget.within) {
+            recent.pop_front();
+        }
+        let exhausted = recent.len() as u64 >= u64::from(budget.restarts);
+        let phase = if exhausted { Phase::Down } else { Phase::Rebuilding };
+        slot.history().last_error = Some(why.clone());
+        slot.0.life.send_modify(|l| {
+            if l.phase != Phase::Stopped {
+                l.addr = None;
+                l.phase = phase;
+            }
+        });
+        if exhausted {
+            tracing::error!(actor = %slot.0.name, error = %why, "the restart budget is used up: the actor is down");
+            return;
+        }
+        let wait = backoff(budget.backoff, budget.max_backoff, recent.len() as u32);
+        tracing::error!(actor = %slot.0.name, error = %why, backoff_ms = wait.as_millis() as u64, "the actor died and is rebuilt");
+        recent.push_back(now);
+        clock.sleep(wait).await;
+        if slot.phase() == Phase::Stopped {
+            return;
+        }
+        slot.history().restarts += 1;
+        instance = spawn_instance(&slot, &mut factory);
+    }
+}
+
+/// `first` doubled `times` times, at most `most`.
+pub fn backoff(first: Duration, most: Duration, times: u32) -> Duration {
+    first.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX)).min(most)
+}
