@@ -75,7 +75,7 @@ impl Handle {
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
         // A known key is answered as it was then, whatever became of the data since.
         if let Some((key, hash)) = &submission.idempotency {
-            if let Some(known) = self.options.store.stored_response(key).await? {
+            if let Some(known) = self.options.store.stored_response(key, self.options.clock.now()).await? {
                 return if known.request_hash == *hash {
                     Ok(Submitted::Repeated(known))
                 } else {
