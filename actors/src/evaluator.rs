@@ -4,11 +4,11 @@ use crate::error::EvaluateError;
 use crate::loader::{LoadedSnapshot, Loader};
 use crate::options::Options;
 use crate::supervise::{Slot, Status};
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use provost_domain::ModelId;
 use provost_learn::{Model, Params};
 use provost_store::EvaluationRecord;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 /// What a unit of work hands on: the fitted model and how it came about.
@@ -65,9 +65,9 @@ impl Actor for Evaluator {
 }
 
 impl Handler<Status> for Evaluator {
-    type Result = Value;
-    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Value {
-        json!({})
+    type Result = MessageResult<Status>;
+    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(json!({}))
     }
 }
 

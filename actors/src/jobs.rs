@@ -10,11 +10,11 @@ use crate::loader::Loader;
 use crate::options::Options;
 use crate::registry::Registry;
 use crate::supervise::{Slot, Status};
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use provost_domain::schedule::TrainingTrigger;
 use provost_domain::{JobId, TrainingConfig, TrainingJob};
 use provost_store::StoredResponse;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,9 +100,9 @@ impl Actor for Jobs {
 }
 
 impl Handler<Status> for Jobs {
-    type Result = Value;
-    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Value {
-        json!({})
+    type Result = MessageResult<Status>;
+    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(json!({}))
     }
 }
 

@@ -3,11 +3,11 @@
 use crate::error::LoadError;
 use crate::options::Options;
 use crate::supervise::Status;
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use provost_domain::quality::DataQualityReport;
 use provost_domain::{Snapshot, TrainingConfig};
 use provost_learn::Dataset;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 /// A snapshot and the dataset made of it.
@@ -58,9 +58,9 @@ impl Actor for Loader {
 }
 
 impl Handler<Status> for Loader {
-    type Result = Value;
-    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Value {
-        json!({})
+    type Result = MessageResult<Status>;
+    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(json!({}))
     }
 }
 

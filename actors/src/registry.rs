@@ -5,11 +5,11 @@ use crate::evaluator::Fitted;
 use crate::loader::Loader;
 use crate::options::Options;
 use crate::supervise::{Slot, Status};
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
 use provost_store::EvaluationRecord;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 /// Stores a fitted model's artifact and registers its version together with its evaluation. Registering the same id again
@@ -75,9 +75,9 @@ impl Actor for Registry {
 }
 
 impl Handler<Status> for Registry {
-    type Result = Value;
-    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Value {
-        json!({})
+    type Result = MessageResult<Status>;
+    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(json!({}))
     }
 }
 

@@ -1,10 +1,10 @@
 //! The Root knows every child and tells their health.
 
 use crate::supervise::{Child, Status};
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use provost_domain::status::{ComponentStatus, Health};
 use provost_store::Store;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +28,9 @@ impl Actor for Root {
 }
 
 impl Handler<Status> for Root {
-    type Result = Value;
-    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Value {
-        json!({ "children": self.children.len() })
+    type Result = MessageResult<Status>;
+    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(json!({ "children": self.children.len() }))
     }
 }
 

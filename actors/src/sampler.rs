@@ -11,21 +11,22 @@ pub struct Sample {
 }
 
 pub struct Sampler {
-    system: System,
+    /// None where the system does not tell.
+    system: Option<System>,
     pid: Option<Pid>,
     primed: bool,
 }
 
 impl Sampler {
     pub fn new() -> Self {
-        Self { system: System::new(), pid: sysinfo::get_current_pid().ok(), primed: false }
+        Self { system: System::new().ok(), pid: sysinfo::get_current_pid().ok(), primed: false }
     }
 
     pub fn sample(&mut self) -> Option<Sample> {
-        let pid = self.pid?;
+        let (pid, system) = (self.pid?, self.system.as_mut()?);
         let what = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
-        self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
-        let process = self.system.process(pid)?;
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
+        let process = system.process(pid)?;
         // The first reading has no interval to be a share of.
         let cpu_percent = self.primed.then(|| f64::from(process.cpu_usage()));
         self.primed = true;
