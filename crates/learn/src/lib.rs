@@ -17,6 +17,7 @@ pub mod matrix;
 pub mod member;
 pub mod metrics;
 pub mod model;
+pub mod network;
 pub mod params;
 pub mod predictor;
 pub mod preprocess;
@@ -33,6 +34,7 @@ pub mod train;
 pub mod trained;
 mod trees;
 pub mod weights;
+pub mod xgb;
 
 pub use calibration::Calibration;
 pub use control::{Control, Progress, StopReason};

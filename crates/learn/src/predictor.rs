@@ -5,6 +5,8 @@ use crate::boosting::Boosting;
 use crate::forest::Forest;
 use crate::logistic::LogisticModel;
 use crate::member::{self, Member};
+use crate::network::NetworkModel;
+use crate::xgb::XgboostModel;
 use serde::{Deserialize, Serialize};
 
 /// One variant per algorithm; each holds its own preprocessing, so that it predicts from the raw matrix.
@@ -18,6 +20,8 @@ pub enum Predictor {
     Boosting(Boosting),
     /// A weighted mean of calibrated models.
     Ensemble(Vec<Member>),
+    Network(NetworkModel),
+    Xgboost(XgboostModel),
 }
 
 impl Predictor {
@@ -29,6 +33,8 @@ impl Predictor {
             Predictor::Forest(forest) => forest.predict(x, columns, rows),
             Predictor::Boosting(boosting) => boosting.predict(x, columns, rows),
             Predictor::Ensemble(members) => member::predict(members, x, columns, rows),
+            Predictor::Network(m) => m.predict(x, columns, rows),
+            Predictor::Xgboost(m) => m.predict(x, columns, rows),
         }
     }
 
@@ -41,6 +47,8 @@ impl Predictor {
             Predictor::Forest(forest) => forest.validate(width),
             Predictor::Boosting(boosting) => boosting.validate(width),
             Predictor::Ensemble(members) => member::check(members, width),
+            Predictor::Network(m) => m.check(width),
+            Predictor::Xgboost(m) => m.check(width),
         }
     }
 }

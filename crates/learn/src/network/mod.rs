@@ -1,0 +1,162 @@
+//! A multilayer perceptron with one output, trained as scikit-learn's `MLPClassifier` trains it: Adam, Glorot's
+//! initialisation, shuffled batches of 200, an L2 penalty divided by the batch.
+
+mod elementwise;
+mod layers;
+mod training;
+
+use crate::learner::{Fit, FitTask, Learner, Params};
+use crate::params::Reader;
+use crate::preprocess::{Preprocessor, Standardise};
+use crate::weights::class_weights;
+use crate::{Control, LearnError, Matrix, Predictor};
+use layers::{Activation, Buffers, Layers};
+use provost_domain::config::Grid;
+use provost_domain::{Algorithm, Faults};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Rows per task when predicting.
+const CHUNK: usize = 512;
+/// Inputs beyond this (raw columns without scaling) are cut: their products must stay within f32.
+const INPUT_BOUND: f64 = 1e6;
+const MAX_LAYERS: usize = 8;
+const MAX_UNITS: u64 = 2_000;
+/// Presence indicators among the inputs.
+const INDICATORS: bool = true;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkModel {
+    preprocessor: Preprocessor,
+    layers: Layers,
+}
+
+impl NetworkModel {
+    pub(crate) fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+        let mut out = vec![0.0; rows.len()];
+        out.par_chunks_mut(CHUNK).zip(rows.par_chunks(CHUNK)).for_each(|(out, rows)| {
+            let inputs = inputs(&self.preprocessor, x, columns, rows);
+            let mut buffers = Buffers::new(&self.layers, rows.len());
+            for (out, z) in out.iter_mut().zip(self.layers.forward(&inputs, rows.len(), &mut buffers)) {
+                // Only the weights of a doctored artifact reach infinities of both signs.
+                *out = if z.is_nan() { 0.5 } else { 1.0 / (1.0 + (-f64::from(*z)).exp()) };
+            }
+        });
+        out
+    }
+
+    pub(crate) fn check(&self, width: usize) -> Result<(), String> {
+        self.preprocessor.check(width)?;
+        self.layers.check(self.preprocessor.width())
+    }
+}
+
+/// The network's inputs, row-major.
+fn inputs(preprocessor: &Preprocessor, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f32> {
+    let width = preprocessor.width();
+    let mut design = vec![0.0; rows.len() * width];
+    if width > 0 {
+        preprocessor.fill(x, columns, rows, width, &mut design);
+    }
+    design.into_iter().map(|v| v.clamp(-INPUT_BOUND, INPUT_BOUND) as f32).collect()
+}
+
+#[derive(Debug)]
+pub struct NeuralNetwork;
+
+struct Checked {
+    params: Params,
+    hidden: Vec<usize>,
+    activation: Activation,
+    alpha: f32,
+    epochs: u64,
+}
+
+impl NeuralNetwork {
+    fn read(params: &Params, defaults: &Params) -> Result<Checked, Faults> {
+        let mut r = Reader::new(params, defaults);
+        let expected = format!("a list of 1 to {MAX_LAYERS} whole numbers from 1 to {MAX_UNITS}");
+        let hidden = r.take("hidden_layer_sizes", &expected, |value| {
+            let single = [value.clone()];
+            let items = value.as_array().map_or(&single[..], Vec::as_slice);
+            let size = |v: &Value| {
+                let n = v.as_f64().filter(|n| n.fract() == 0.0 && *n >= 1.0 && *n <= MAX_UNITS as f64)?;
+                Some(n as u64)
+            };
+            let sizes: Vec<u64> = items.iter().map(size).collect::<Option<_>>()?;
+            (1..=MAX_LAYERS).contains(&sizes.len()).then(|| json!(sizes))
+        });
+        let activation = r.word("activation", &["relu", "tanh"]);
+        let alpha = r.float("alpha", 0.0..=1e6);
+        r.word("learning_rate", &["constant", "adaptive"]);
+        let epochs = r.int("max_iter", 1..=100_000);
+        let params = r.finish()?;
+        let sizes = hidden.as_array().map_or(&[][..], Vec::as_slice);
+        Ok(Checked {
+            params,
+            hidden: sizes.iter().filter_map(Value::as_u64).map(|n| n as usize).collect(),
+            activation: if activation == "tanh" { Activation::Tanh } else { Activation::Relu },
+            alpha: alpha as f32,
+            epochs,
+        })
+    }
+}
+
+impl Learner for NeuralNetwork {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::NeuralNetwork
+    }
+
+    /// The learning rate's schedule is recorded and changes nothing under Adam.
+    fn defaults(&self) -> Params {
+        let defaults = [
+            ("hidden_layer_sizes", json!([100])),
+            ("activation", json!("relu")),
+            ("alpha", json!(0.0001)),
+            ("learning_rate", json!("constant")),
+            ("max_iter", json!(200)),
+        ];
+        defaults.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn grid(&self) -> Grid {
+        Grid::from([
+            ("hidden_layer_sizes".into(), vec![json!([50]), json!([100]), json!([50, 50]), json!([100, 50])]),
+            ("activation".into(), vec![json!("relu"), json!("tanh")]),
+            ("alpha".into(), vec![json!(0.0001), json!(0.001), json!(0.01)]),
+            ("learning_rate".into(), vec![json!("constant"), json!("adaptive")]),
+            ("max_iter".into(), vec![json!(500), json!(1000)]),
+        ])
+    }
+
+    fn check(&self, params: &Params) -> Result<Params, Faults> {
+        Ok(Self::read(params, &self.defaults())?.params)
+    }
+
+    fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
+        let checked = Self::read(task.params, &self.defaults()).map_err(LearnError::Params)?;
+        class_weights(task.data.y(), task.train, false)?;
+        let standardise = if task.scale { Standardise::Features } else { Standardise::Nothing };
+        let x = task.data.x();
+        let preprocessor = Preprocessor::fit(x, task.columns, task.train, INDICATORS, standardise);
+        let part = |rows: &[u32]| training::Part {
+            inputs: inputs(&preprocessor, x, task.columns, rows),
+            labels: rows.iter().map(|r| f32::from(task.data.y()[*r as usize])).collect(),
+        };
+        let layers = Layers::new(preprocessor.width(), &checked.hidden, checked.activation, task.seed);
+        let plan = training::Plan {
+            alpha: checked.alpha,
+            epochs: checked.epochs,
+            seed: task.seed,
+            patience: u64::from(task.early_stopping_rounds),
+        };
+        let validation = (plan.patience > 0 && !task.validation.is_empty()).then(|| part(task.validation));
+        let (layers, epochs) = training::train(layers, &part(task.train), validation.as_ref(), &plan, control)?;
+        let predictor = Predictor::Network(NetworkModel { preprocessor, layers });
+        Ok(Fit { predictor, importance: None, iterations: epochs })
+    }
+}
+
+#[cfg(test)]
+mod tests;

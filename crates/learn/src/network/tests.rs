@@ -1,0 +1,83 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+use crate::testing;
+use provost_domain::rng::SplitMix64;
+
+/// The analytical gradient against central differences, with both activations and two hidden layers.
+#[test]
+fn gradient_equals_differences() {
+    for activation in [Activation::Relu, Activation::Tanh] {
+        let mut layers = Layers::new(3, &[5, 4], activation, 9);
+        let mut r = SplitMix64::new(1);
+        let x: Vec<f32> = (0..30).map(|_| r.normal() as f32).collect();
+        let y: Vec<f32> = (0..10).map(|i| (i % 2) as f32).collect();
+        let mut buffers = Buffers::new(&layers, 10);
+        let mut gradient = vec![0.0; layers.parameters().len()];
+        layers.forward(&x, 10, &mut buffers);
+        layers.backward(&x, &y, 0.5, &mut buffers, &mut gradient);
+        let mut spare = gradient.clone();
+        let mut loss = |layers: &Layers, buffers: &mut Buffers| {
+            layers.forward(&x, 10, buffers);
+            layers.backward(&x, &y, 0.5, buffers, &mut spare)
+        };
+        for at in 0..gradient.len() {
+            let kept = layers.parameters()[at];
+            layers.parameters_mut()[at] = kept + 1e-2;
+            let above = loss(&layers, &mut buffers);
+            layers.parameters_mut()[at] = kept - 1e-2;
+            let below = loss(&layers, &mut buffers);
+            layers.parameters_mut()[at] = kept;
+            let difference = (above - below) / 2e-2;
+            assert!(
+                (difference - f64::from(gradient[at])).abs() < 5e-3,
+                "{activation:?} {at}: {difference} {}",
+                gradient[at]
+            );
+        }
+    }
+}
+
+#[test]
+fn learns_what_no_linear_model_can() {
+    let mut r = SplitMix64::new(3);
+    let columns: Vec<Vec<f32>> = (0..2).map(|_| (0..1_000).map(|_| r.normal() as f32).collect()).collect();
+    let y = (0..1_000).map(|i| u8::from(columns[0][i] * columns[1][i] > 0.0)).collect();
+    let data = testing::dataset(columns, y);
+    for activation in ["relu", "tanh"] {
+        let params =
+            NeuralNetwork.check(json!({"activation": activation, "max_iter": 300}).as_object().unwrap()).unwrap();
+        let fit = testing::fit(&NeuralNetwork, &data, &params, |_| ()).unwrap();
+        let rows: Vec<u32> = (0..1_000).collect();
+        let p = fit.predictor.predict(data.x(), &[0, 1], &rows);
+        let right = p.iter().zip(data.y()).filter(|(p, y)| (**p >= 0.5) == (**y == 1)).count();
+        assert!(right > 940, "{activation}: {right} of 1000");
+    }
+}
+
+#[test]
+fn raw_extremes_stay_finite() {
+    let huge: Vec<f32> = (0..300).map(|i| if i % 3 == 0 { 3e38 } else { -1e30 }).collect();
+    let data = testing::dataset(vec![huge], (0..300).map(|i| u8::from(i % 3 == 0)).collect());
+    let params = NeuralNetwork.check(json!({"max_iter": 20}).as_object().unwrap()).unwrap();
+    for scale in [true, false] {
+        let fit = testing::fit(&NeuralNetwork, &data, &params, |t| t.scale = scale).unwrap();
+        let p = fit.predictor.predict(data.x(), &[0], &[0, 1, 2]);
+        assert!(p.iter().all(|p| (0.0..=1.0).contains(p)) && p[0] > p[1], "{scale} {p:?}");
+        fit.predictor.check(1).unwrap();
+    }
+}
+
+#[test]
+fn doctored_layers_are_refused() {
+    let good = Layers::new(2, &[3], Activation::Relu, 0);
+    assert!(good.check(2).is_ok() && good.check(3).is_err());
+    let mut bytes = postcard::to_allocvec(&good).unwrap();
+    assert_eq!(bytes[..4], [3, 2, 3, 1]);
+    bytes[2] = 4;
+    let wrong: Layers = postcard::from_bytes(&bytes).unwrap();
+    assert!(wrong.check(2).unwrap_err().contains("13 parameters for layers of [2, 4, 1]"));
+    let mut wild = good;
+    wild.parameters_mut()[0] = f32::INFINITY;
+    assert!(wild.check(2).is_err());
+}

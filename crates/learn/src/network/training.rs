@@ -1,0 +1,112 @@
+//! Adam over shuffled batches until the loss, or the validation rows' loss, stops falling.
+
+use super::elementwise;
+use super::layers::{Buffers, Layers};
+use crate::{Control, LearnError};
+use provost_domain::rng::SplitMix64;
+
+const BATCH: usize = 200;
+const RATE: f64 = 1e-3;
+/// The training loss has to fall by this within so many epochs.
+const TOLERANCE: f64 = 1e-4;
+const IDLE_EPOCHS: u64 = 10;
+/// The key of the random stream that shuffles.
+const STREAM: u64 = 2;
+
+pub struct Part {
+    /// Row-major.
+    pub inputs: Vec<f32>,
+    pub labels: Vec<f32>,
+}
+
+pub struct Plan {
+    pub alpha: f32,
+    pub epochs: u64,
+    pub seed: u64,
+    /// Epochs that the validation loss may go without a new minimum.
+    pub patience: u64,
+}
+
+/// Returns the trained layers and the number of epochs they have seen: all, or with validation rows those up to the
+/// lowest validation loss. One thread's work, whatever the pool.
+pub fn train(
+    mut layers: Layers,
+    train: &Part,
+    validation: Option<&Part>,
+    plan: &Plan,
+    control: &Control,
+) -> Result<(Layers, u64), LearnError> {
+    let (rows, width, count) = (train.labels.len(), layers.inputs(), layers.parameters().len());
+    let batch = BATCH.min(rows);
+    let mut buffers = Buffers::new(&layers, batch);
+    let (mut first, mut second, mut gradient) = (vec![0.0; count], vec![0.0; count], vec![0.0; count]);
+    let (mut x, mut y) = (vec![0.0; batch * width], vec![0.0; batch]);
+    let mut order: Vec<u32> = (0..rows as u32).collect();
+    let mut random = SplitMix64::keyed(plan.seed, &[STREAM]);
+    let mut steps = 0i32;
+    let (mut lowest, mut idle) = (f64::INFINITY, 0);
+    let mut best = Best { layers: layers.clone(), loss: f64::INFINITY, epoch: 0 };
+    for epoch in 1..=plan.epochs {
+        random.shuffle(&mut order);
+        let mut sum = 0.0;
+        for rows in order.chunks(batch) {
+            control.check()?;
+            for (at, row) in rows.iter().enumerate() {
+                let row = *row as usize;
+                x[at * width..(at + 1) * width].copy_from_slice(&train.inputs[row * width..(row + 1) * width]);
+                y[at] = train.labels[row];
+            }
+            let n = rows.len();
+            layers.forward(&x[..n * width], n, &mut buffers);
+            sum += n as f64 * layers.backward(&x[..n * width], &y[..n], plan.alpha, &mut buffers, &mut gradient);
+            steps = steps.saturating_add(1);
+            let rate = RATE * (1.0 - 0.999f64.powi(steps)).sqrt() / (1.0 - 0.9f64.powi(steps));
+            elementwise::adam(layers.parameters_mut(), &gradient, &mut first, &mut second, rate as f32);
+        }
+        let loss = sum / rows as f64;
+        // Values near f32's end could still overflow a product: keep the last sound epoch.
+        if !loss.is_finite() || layers.parameters().iter().any(|p| !p.is_finite()) {
+            break;
+        }
+        idle = if loss > lowest - TOLERANCE { idle + 1 } else { 0 };
+        lowest = lowest.min(loss);
+        match validation {
+            Some(part) => {
+                let loss = log_loss(&layers, part);
+                if loss < best.loss {
+                    best = Best { layers: layers.clone(), loss, epoch };
+                } else if epoch - best.epoch >= plan.patience {
+                    break;
+                }
+            }
+            None => best = Best { layers: layers.clone(), loss, epoch },
+        }
+        control.progress(epoch, plan.epochs);
+        if idle > IDLE_EPOCHS {
+            break;
+        }
+    }
+    control.progress(plan.epochs, plan.epochs);
+    Ok((best.layers, best.epoch))
+}
+
+struct Best {
+    layers: Layers,
+    loss: f64,
+    epoch: u64,
+}
+
+fn log_loss(layers: &Layers, part: &Part) -> f64 {
+    let width = layers.inputs();
+    let mut buffers = Buffers::new(layers, BATCH.min(part.labels.len()));
+    let mut sum = 0.0;
+    for (at, labels) in part.labels.chunks(BATCH).enumerate() {
+        let from = at * BATCH * width;
+        let x = &part.inputs[from..from + labels.len() * width];
+        for (z, y) in layers.forward(x, labels.len(), &mut buffers).iter().zip(labels) {
+            let (z, y) = (f64::from(*z), f64::from(*y));
+            sum += z.max(0.0) - z * y + (-z.abs()).exp().ln_1p();
+        }
+    }
+    sum / part.labels.len() as f64
+}

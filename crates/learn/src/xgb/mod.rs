@@ -1,0 +1,193 @@
+//! XGBoost: the real library trains (`hist`), own flat trees read from its bytes predict.
+
+mod trees;
+mod ubj;
+
+pub use trees::XgboostModel;
+
+use crate::learner::{Fit, FitTask, Learner, Params};
+use crate::params::Reader;
+use crate::weights::class_weights;
+use crate::{Control, LearnError, Predictor};
+use provost_domain::config::Grid;
+use provost_domain::{Algorithm, Faults};
+use serde_json::{Value, json};
+use std::ops::Bound;
+use xgboost::{Booster, DMatrix, XGBError, parameters::BoosterParameters};
+
+/// Below this many rows a second thread costs more than it gives; the bytes are the same either way.
+const ROWS_PER_THREAD: usize = 4_096;
+
+#[derive(Debug)]
+pub struct Xgboost;
+
+/// The checked parameters; all but the number of rounds go to the library under their own names.
+struct Checked {
+    params: Params,
+    rounds: u64,
+}
+
+impl Xgboost {
+    fn read(params: &Params, defaults: &Params) -> Result<Checked, Faults> {
+        let share = (Bound::Excluded(0.0), Bound::Included(1.0));
+        let mut r = Reader::new(params, defaults);
+        let rounds = r.int("n_estimators", 1..=10_000);
+        r.int("max_depth", 1..=24);
+        r.float("learning_rate", share);
+        r.float("subsample", share);
+        r.float("colsample_bytree", share);
+        r.float("gamma", 0.0..=1e9);
+        r.float("min_child_weight", 0.0..=1e9);
+        r.float("reg_alpha", 0.0..=1e9);
+        r.float("reg_lambda", 0.0..=1e9);
+        r.float("scale_pos_weight", (Bound::Excluded(0.0), Bound::Included(1e9)));
+        Ok(Checked { params: r.finish()?, rounds })
+    }
+}
+
+impl Learner for Xgboost {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Xgboost
+    }
+
+    fn defaults(&self) -> Params {
+        let defaults: [(&str, Value); 10] = [
+            ("n_estimators", json!(100)),
+            ("max_depth", json!(6)),
+            ("learning_rate", json!(0.3)),
+            ("subsample", json!(1.0)),
+            ("colsample_bytree", json!(1.0)),
+            ("gamma", json!(0.0)),
+            ("min_child_weight", json!(1.0)),
+            ("reg_alpha", json!(0.0)),
+            ("reg_lambda", json!(1.0)),
+            ("scale_pos_weight", json!(1.0)),
+        ];
+        defaults.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn grid(&self) -> Grid {
+        let shares = vec![json!(0.7), json!(0.8), json!(0.9), json!(1.0)];
+        Grid::from([
+            ("learning_rate".into(), vec![json!(0.01), json!(0.05), json!(0.1), json!(0.3)]),
+            ("max_depth".into(), vec![json!(3), json!(5), json!(7), json!(9)]),
+            ("n_estimators".into(), vec![json!(100), json!(200), json!(300)]),
+            ("subsample".into(), shares.clone()),
+            ("colsample_bytree".into(), shares),
+            ("gamma".into(), vec![json!(0.0), json!(0.1), json!(0.2)]),
+            ("min_child_weight".into(), vec![json!(1.0), json!(3.0), json!(5.0)]),
+        ])
+    }
+
+    fn check(&self, params: &Params) -> Result<Params, Faults> {
+        Ok(Self::read(params, &self.defaults())?.params)
+    }
+
+    fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
+        let Checked { params, rounds } = Self::read(task.params, &self.defaults()).map_err(LearnError::Params)?;
+        class_weights(task.data.y(), task.train, false)?;
+        let labels =
+            |rows: &[u32]| -> Vec<f32> { rows.iter().map(|r| f32::from(task.data.y()[*r as usize])).collect() };
+        let y = labels(task.train);
+        let prior = y.iter().map(|y| f64::from(*y)).sum::<f64>() / y.len() as f64;
+        if task.columns.is_empty() {
+            control.progress(rounds, rounds);
+            return Ok(Fit { predictor: Predictor::Constant(prior), importance: Some(Vec::new()), iterations: 0 });
+        }
+        let train = matrix(task, task.train, &y)?;
+        let stopping = task.early_stopping_rounds > 0 && !task.validation.is_empty();
+        let validation = if stopping { Some(matrix(task, task.validation, &labels(task.validation))?) } else { None };
+        let cached: Vec<&DMatrix> = std::iter::once(&train).chain(&validation).collect();
+        let mut booster = Booster::new_with_cached_dmats(&BoosterParameters::default(), &cached).map_err(foreign)?;
+        configure(&mut booster, task, &params, prior)?;
+
+        // No rayon call from here to the last update: the library's random generator belongs to the thread, and a
+        // stolen task that fits another model on this thread would move it.
+        let mut best = (f64::INFINITY, 0u64);
+        let mut done = 0;
+        while done < rounds {
+            control.check()?;
+            booster.update(&train, done as i32).map_err(foreign)?;
+            done += 1;
+            if let Some(validation) = &validation {
+                let margins = booster.predict_margin(validation).map_err(foreign)?;
+                let loss = log_loss(&margins, task.data.y(), task.validation)?;
+                if loss < best.0 {
+                    best = (loss, done);
+                } else if done - best.1 >= u64::from(task.early_stopping_rounds) {
+                    break;
+                }
+            }
+            control.progress(done, rounds);
+        }
+        let kept = if stopping && best.1 > 0 { best.1 } else { done };
+        let booster = if kept < done { booster.slice(0, kept as i32).map_err(foreign)? } else { booster };
+        let bytes = booster.save_buffer(true).map_err(foreign)?;
+        let (model, gains) = XgboostModel::read(bytes).map_err(LearnError::Xgboost)?;
+        model.check(task.columns.len()).map_err(LearnError::Xgboost)?;
+        if model.rounds() as u64 != kept {
+            return Err(LearnError::Xgboost(format!("{} trees in the model after {kept} rounds", model.rounds())));
+        }
+        control.progress(rounds, rounds);
+        let sum: f64 = gains.iter().sum();
+        let importance = gains.iter().map(|g| if sum > 0.0 { g / sum } else { 0.0 }).collect();
+        Ok(Fit { predictor: Predictor::Xgboost(model), importance: Some(importance), iterations: kept })
+    }
+}
+
+fn foreign(error: XGBError) -> LearnError {
+    LearnError::Xgboost(error.to_string())
+}
+
+fn matrix(task: &FitTask<'_>, rows: &[u32], labels: &[f32]) -> Result<DMatrix, LearnError> {
+    let mut dense = vec![0f32; rows.len() * task.columns.len()];
+    trees::gather(task.data.x(), task.columns, rows, &mut dense);
+    let mut matrix = DMatrix::from_dense(&dense, rows.len()).map_err(foreign)?;
+    matrix.set_labels(labels).map_err(foreign)?;
+    if (matrix.num_rows(), matrix.num_cols()) != (rows.len(), task.columns.len()) {
+        return Err(LearnError::Xgboost(format!("took {:?} of {} rows", matrix.shape(), rows.len())));
+    }
+    Ok(matrix)
+}
+
+/// The library takes any key and ignores those it does not know, so only these are set.
+fn configure(booster: &mut Booster, task: &FitTask<'_>, params: &Params, prior: f64) -> Result<(), LearnError> {
+    let threads = rayon::current_num_threads().clamp(1, (task.train.len() / ROWS_PER_THREAD).max(1));
+    let seed = provost_domain::rng::mix(task.seed) & 0x7fff_ffff;
+    let own = [
+        ("verbosity", "0".to_owned()),
+        ("booster", "gbtree".to_owned()),
+        ("objective", "binary:logistic".to_owned()),
+        ("tree_method", "hist".to_owned()),
+        // As the library estimates it from the labels in Python; the wrapper's default is 0.5.
+        ("base_score", format!("{:?}", prior as f32)),
+        ("nthread", threads.to_string()),
+        ("seed", seed.to_string()),
+    ];
+    for (key, value) in own {
+        booster.set_param(key, &value).map_err(foreign)?;
+    }
+    for (key, value) in params.iter().filter(|(key, _)| key.as_str() != "n_estimators") {
+        booster.set_param(key, &value.to_string()).map_err(foreign)?;
+    }
+    let names: Vec<&str> = task.columns.iter().map(|c| task.data.x().names()[*c].as_str()).collect();
+    if let Some(name) = names.iter().find(|n| n.contains('\0')) {
+        return Err(LearnError::Data(format!("column name {name:?} contains a zero byte")));
+    }
+    booster.set_feature_names(&names).map_err(foreign)
+}
+
+/// Mean log loss of `rows` at their margins.
+fn log_loss(margins: &[f32], y: &[u8], rows: &[u32]) -> Result<f64, LearnError> {
+    if margins.len() != rows.len() {
+        return Err(LearnError::Xgboost(format!("{} predictions for {} rows", margins.len(), rows.len())));
+    }
+    let loss = |(margin, row): (&f32, &u32)| {
+        let z = if y[*row as usize] == 1 { -f64::from(*margin) } else { f64::from(*margin) };
+        z.max(0.0) + (-z.abs()).exp().ln_1p()
+    };
+    Ok(margins.iter().zip(rows).map(loss).sum::<f64>() / rows.len() as f64)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use super::*;
+use crate::{Dataset, testing};
+use provost_domain::rng::SplitMix64;
+
+fn noisy(rows: usize, seed: u64) -> Dataset {
+    let mut r = SplitMix64::new(seed);
+    let mut columns = vec![Vec::new(); 4];
+    let mut y = Vec::new();
+    for _ in 0..rows {
+        let v: Vec<f64> = (0..4).map(|_| r.normal()).collect();
+        y.push(u8::from(v[0] + 0.5 * v[1] * v[2] + r.normal() > 0.2));
+        for (column, v) in columns.iter_mut().zip(&v) {
+            column.push(if r.unit() < 0.1 { f32::NAN } else { *v as f32 });
+        }
+    }
+    testing::dataset(columns, y)
+}
+
+fn model(fit: &Fit) -> &XgboostModel {
+    let Predictor::Xgboost(model) = &fit.predictor else { panic!("not xgboost") };
+    model
+}
+
+fn params(given: Value) -> Params {
+    Xgboost.check(given.as_object().unwrap()).unwrap()
+}
+
+#[test]
+fn own_trees_predict_what_the_library_predicts() {
+    let data = noisy(3_000, 1);
+    let fit = testing::fit(&Xgboost, &data, &params(json!({"subsample": 0.8, "gamma": 0.1})), |_| ()).unwrap();
+    let rows: Vec<u32> = (0..3_000).collect();
+    let ours = fit.predictor.predict(data.x(), &[0, 1, 2, 3], &rows);
+    let booster = Booster::load_buffer(model(&fit).library_bytes()).unwrap();
+    let mut dense = vec![0f32; 12_000];
+    trees::gather(data.x(), &[0, 1, 2, 3], &rows, &mut dense);
+    let theirs = booster.predict(&DMatrix::from_dense(&dense, 3_000).unwrap()).unwrap();
+    let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - f64::from(*b)).abs()).fold(0.0, f64::max);
+    assert!(worst < 1e-6, "{worst}");
+    assert_eq!(booster.get_feature_names().unwrap(), ["c0", "c1", "c2", "c3"]);
+    let importance = fit.importance.unwrap();
+    assert!(
+        (importance.iter().sum::<f64>() - 1.0).abs() < 1e-9 && importance[0] > 0.3 && importance[3] < 0.2,
+        "{importance:?}"
+    );
+}
+
+#[test]
+fn equal_bytes_at_any_number_of_threads() {
+    for (rows, lr) in [(700, 0.3), (20_000, 0.3), (20_000, 0.05)] {
+        let data = noisy(rows, 3);
+        let p = params(json!({"subsample": 0.8, "colsample_bytree": 0.7, "learning_rate": lr, "n_estimators": 40}));
+        let fits: Vec<Fit> = [1, 2, 4]
+            .into_iter()
+            .map(|threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| testing::fit(&Xgboost, &data, &p, |_| ()).unwrap())
+            })
+            .collect();
+        assert_eq!(model(&fits[0]).library_bytes(), model(&fits[1]).library_bytes(), "{rows} rows, 2 threads");
+        assert_eq!(model(&fits[0]).library_bytes(), model(&fits[2]).library_bytes(), "{rows} rows, 4 threads");
+    }
+}
+
+#[test]
+fn early_stopping_keeps_the_best_rounds() {
+    let data = noisy(2_000, 5);
+    let (train, validation): (Vec<u32>, Vec<u32>) = ((0..1_500).collect(), (1_500..2_000).collect());
+    let p = params(json!({"n_estimators": 200}));
+    let columns = [0, 1, 2, 3];
+    let task = |rounds| FitTask {
+        data: &data,
+        columns: &columns,
+        train: &train,
+        validation: &validation,
+        params: &p,
+        seed: 1,
+        early_stopping_rounds: rounds,
+        scale: true,
+    };
+    let loss = |f: &Fit| {
+        let p = f.predictor.predict(data.x(), &columns, &validation);
+        let one = |(p, r): (&f64, &u32)| if data.y()[*r as usize] == 1 { -p.ln() } else { -(1.0 - p).ln() };
+        p.iter().zip(&validation).map(one).sum::<f64>()
+    };
+    let stopped = Xgboost.fit(&task(10), &Control::default()).unwrap();
+    let all = Xgboost.fit(&task(0), &Control::default()).unwrap();
+    assert_eq!(all.iterations, 200);
+    assert!(stopped.iterations < 60, "{}", stopped.iterations);
+    assert_eq!(model(&stopped).rounds() as u64, stopped.iterations);
+    assert!(loss(&stopped) < loss(&all));
+    let next = params(json!({"n_estimators": stopped.iterations + 1}));
+    let one_more = Xgboost.fit(&FitTask { params: &next, ..task(0) }, &Control::default()).unwrap();
+    assert!(loss(&stopped) <= loss(&one_more));
+}
+
+#[test]
+fn altered_library_bytes_are_refused_or_harmless() {
+    let data = noisy(200, 7);
+    let fit = testing::fit(&Xgboost, &data, &params(json!({"n_estimators": 2, "max_depth": 2})), |_| ()).unwrap();
+    let good = model(&fit).library_bytes().to_vec();
+    let rows: Vec<u32> = (0..200).collect();
+    for at in 0..good.len() {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut bytes = good.clone();
+            bytes[at] ^= flip;
+            // Either refused, or a model that ends its walks and gives probabilities.
+            if let Ok((m, _)) = XgboostModel::read(bytes) {
+                if m.check(4).is_ok() {
+                    assert!(m.predict(data.x(), &[0, 1, 2, 3], &rows).iter().all(|p| (0.0..=1.0).contains(p)));
+                }
+            }
+        }
+        assert!(XgboostModel::read(good[..at].to_vec()).is_err());
+    }
+}
+
+#[test]
+fn values_at_the_edge_of_f32() {
+    let column: Vec<f32> = (0..100).map(|i| if i % 2 == 0 { 3.3e38 } else { f32::NAN }).collect();
+    let data = testing::dataset(vec![column], (0..100).map(|i| u8::from(i % 2 == 0)).collect());
+    let fit = testing::fit(&Xgboost, &data, &params(json!({"n_estimators": 20})), |_| ()).unwrap();
+    let p = fit.predictor.predict(data.x(), &[0], &[0, 1]);
+    assert!(p[0] > 0.8 && p[1] < 0.2, "{p:?}");
+}
