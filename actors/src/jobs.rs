@@ -1,5 +1,8 @@
 //! Jobs owns every job's state: admission, the queue, attempts, limits, cancelling, resuming.
 
+mod cell;
+mod journal;
+mod plan;
 mod streams;
 
 pub use streams::Streams;

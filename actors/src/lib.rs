@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod error;
 pub mod evaluator;
+pub mod executor;
 pub mod handle;
 pub mod loader;
 pub mod options;
@@ -13,6 +14,7 @@ pub mod sampler;
 pub mod scheduler;
 pub mod supervise;
 pub mod testkit;
+pub mod trainer;
 
 mod jobs;
 

@@ -6,7 +6,8 @@ use crate::supervise::Status;
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use provost_domain::quality::DataQualityReport;
 use provost_domain::{Snapshot, TrainingConfig};
-use provost_learn::Dataset;
+use provost_learn::split::{Parts, SplitRows, split};
+use provost_learn::{Dataset, LearnError};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -17,6 +18,15 @@ pub struct LoadedSnapshot {
     pub sha: String,
     pub snapshot: Snapshot,
     pub dataset: Dataset,
+}
+
+impl LoadedSnapshot {
+    /// The three parts of these rows; `salt` is the installation's. The same for every algorithm of a configuration.
+    pub fn parts(&self, config: &TrainingConfig, salt: u64) -> Result<Parts, LearnError> {
+        let s = &self.snapshot;
+        let rows = SplitRows { labels: &s.labels, applicants: &s.applicants, row_ids: &s.row_ids, years: &s.years };
+        split(&rows, config.split, config.test_size, config.validation_size, salt, config.random_state)
+    }
 }
 
 /// The quality of the data that a configuration selects.

@@ -1,0 +1,81 @@
+//! Where an attempt at a unit of work runs: never on an arbiter.
+
+mod local;
+
+pub use local::LocalExecutor;
+
+use crate::loader::LoadedSnapshot;
+use provost_domain::{Algorithm, JobId};
+use provost_learn::split::Parts;
+use provost_learn::train::{self, Journal, TrainSpec, Trained};
+use provost_learn::{Control, LearnError};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What is to be done with the rows.
+#[derive(Clone)]
+pub enum Work {
+    /// Search, then fit the best.
+    Search,
+    /// Fit the best of the trials that are finished.
+    Finish,
+    /// Combine these into an ensemble.
+    Combine(Vec<Arc<Trained>>),
+}
+
+/// One try of one unit of work.
+#[derive(Clone)]
+pub struct Attempt {
+    pub job: JobId,
+    pub algorithm: Algorithm,
+    pub work: Work,
+    pub data: Arc<LoadedSnapshot>,
+    pub parts: Arc<Parts>,
+    pub spec: TrainSpec,
+    pub journal: Arc<dyn Journal>,
+    pub control: Control,
+    /// Threads it may use; 0 is the whole core budget.
+    pub threads: usize,
+}
+
+impl Attempt {
+    /// Names its thread and shows up where stragglers are told.
+    pub fn name(&self) -> String {
+        format!("fit-{}", self.algorithm)
+    }
+
+    /// Does the work on the calling thread's rayon pool.
+    pub fn run(&self) -> Result<Trained, LearnError> {
+        let (data, parts, journal) = (&self.data.dataset, &*self.parts, &*self.journal);
+        match &self.work {
+            Work::Search => train::train(data, parts, &self.spec, journal, &self.control),
+            Work::Finish => train::finish(data, parts, &self.spec, journal, &self.control),
+            Work::Combine(members) => {
+                let members: Vec<&Trained> = members.iter().map(|m| &**m).collect();
+                train::combine(data, parts, &self.spec, &members, &self.control)
+            }
+        }
+    }
+}
+
+/// Why an attempt has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    /// The fit panicked, with this text.
+    #[error("the fit panicked: {0}")]
+    Panic(String),
+    /// No thread or no memory to start with.
+    #[error("the fit could not start: {0}")]
+    NotStarted(String),
+}
+
+pub type Outcome = Result<Trained, AttemptError>;
+
+pub trait Executor: Send + Sync + 'static {
+    /// Starts at once; the receiver gets the outcome, or an error if the executor itself went away.
+    fn start(&self, attempt: Attempt) -> oneshot::Receiver<Outcome>;
+    /// Names of the attempts that have not ended.
+    fn running(&self) -> Vec<String>;
+}

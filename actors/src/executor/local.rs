@@ -1,0 +1,123 @@
+//! Attempts on threads of this process: one named thread per attempt, which installs into a bounded rayon pool and waits.
+
+use super::{Attempt, AttemptError, Executor, Outcome};
+use crate::supervise::panic_text;
+use crate::testkit::Failpoints;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+pub struct LocalExecutor {
+    budget: usize,
+    idle: bool,
+    failpoints: Failpoints,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// By width. Attempts of equal width share one, so that the core budget bounds them together.
+    pools: Mutex<BTreeMap<usize, Arc<ThreadPool>>>,
+    /// Attempts that have not ended, by a serial number.
+    running: Mutex<(u64, BTreeMap<u64, String>)>,
+}
+
+impl LocalExecutor {
+    /// `budget` threads at most; `idle` lets them give way to everything else on the machine.
+    pub fn new(budget: usize, idle: bool, failpoints: Failpoints) -> Self {
+        Self { budget: budget.max(1), idle, failpoints, shared: Arc::default() }
+    }
+
+    fn pool(&self, threads: usize) -> Result<Arc<ThreadPool>, String> {
+        let width = if threads == 0 { self.budget } else { threads.min(self.budget) };
+        let mut pools = lock(&self.shared.pools);
+        if let Some(pool) = pools.get(&width) {
+            return Ok(pool.clone());
+        }
+        let idle = self.idle;
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(width)
+            .thread_name(move |n| format!("pool-{width}-{n}"))
+            .start_handler(move |_| {
+                if idle {
+                    give_way();
+                }
+            })
+            .build()
+            .map_err(|e| e.to_string())?;
+        let pool = Arc::new(pool);
+        pools.insert(width, pool.clone());
+        Ok(pool)
+    }
+}
+
+impl Executor for LocalExecutor {
+    fn start(&self, attempt: Attempt) -> oneshot::Receiver<Outcome> {
+        let (tx, rx) = oneshot::channel();
+        let pool = match self.pool(attempt.threads) {
+            Ok(pool) => pool,
+            Err(why) => {
+                let _ = tx.send(Err(AttemptError::NotStarted(why)));
+                return rx;
+            }
+        };
+        let serial = {
+            let mut running = lock(&self.shared.running);
+            running.0 += 1;
+            let serial = running.0;
+            running.1.insert(serial, format!("{} of {}", attempt.name(), attempt.job));
+            serial
+        };
+        let (shared, failpoints) = (self.shared.clone(), self.failpoints.clone());
+        let work = move || {
+            let fit = || {
+                failpoints.hit("fit");
+                failpoints.hit(&format!("fit:{}", attempt.algorithm));
+                attempt.run()
+            };
+            // A panic on one of the pool's threads is carried here by `install`; rayon's own `spawn` would abort.
+            let outcome = match std::panic::catch_unwind(AssertUnwindSafe(|| pool.install(fit))) {
+                Ok(result) => result.map_err(AttemptError::Learn),
+                Err(payload) => Err(AttemptError::Panic(panic_text(&*payload))),
+            };
+            // What the attempt holds (rows, journal) is let go before anyone hears that it ended.
+            drop(attempt);
+            lock(&shared.running).1.remove(&serial);
+            // Nobody may be waiting any more: then nobody needs the outcome.
+            let _ = tx.send(outcome);
+        };
+        let name = lock(&self.shared.running).1.get(&serial).cloned().unwrap_or_default();
+        let thread = name.split(' ').next().unwrap_or("fit").to_owned();
+        if let Err(e) = std::thread::Builder::new().name(thread).spawn(work) {
+            // `work`, and `tx` with it, is gone: the receiver sees the channel closed.
+            lock(&self.shared.running).1.remove(&serial);
+            tracing::error!(error = %e, "no thread for {name}");
+        }
+        rx
+    }
+
+    fn running(&self) -> Vec<String> {
+        lock(&self.shared.running).1.values().cloned().collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Puts the calling thread, and threads that it starts, at idle scheduling priority.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    let param = libc::sched_param { sched_priority: 0 };
+    // SAFETY: 0 names the calling thread; `param` is valid for the call's duration.
+    let failed = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &param) } != 0;
+    if failed {
+        let error = std::io::Error::last_os_error();
+        tracing::info!(%error, "fits run at normal priority: idle scheduling is not available");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}

@@ -1,0 +1,223 @@
+//! The one writer of a running job's record: applies a change, saves it with its events, and answers a conflict by
+//! reading anew.
+
+use super::streams::Streams;
+use crate::options::Options;
+use crate::supervise::backoff;
+use chrono::{DateTime, SecondsFormat, Utc};
+use provost_domain::JobId;
+use provost_domain::job::{JobEventKind, JobRecord, JobStatus, Transition};
+use provost_store::{NewJobEvent, OutboxMessage, StoreError};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// Log lines that a record keeps.
+const LOG_LINES: usize = 200;
+/// Saves that lose against another writer before the job is given up.
+const CONFLICTS: u32 = 8;
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Why a change was not saved.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    /// Someone else has claimed or settled the job: this driver has no say in it any more.
+    #[error("the job is in other hands")]
+    Lost,
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// How long a save is tried while the store is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Once: what it says is not worth waiting for.
+    Once,
+    /// As often as a unit of work is.
+    Attempts,
+    /// Until it is saved.
+    Forever,
+}
+
+/// What is written along with a change.
+pub struct Notes {
+    pub at: DateTime<Utc>,
+    pub events: Vec<NewJobEvent>,
+    pub outbox: Vec<OutboxMessage>,
+}
+
+impl Notes {
+    pub fn new(at: DateTime<Utc>) -> Self {
+        Self { at, events: Vec::new(), outbox: Vec::new() }
+    }
+
+    pub fn event(&mut self, kind: JobEventKind, data: Value) {
+        self.events.push(NewJobEvent { at: self.at, kind, data });
+    }
+
+    pub fn log(&mut self, record: &mut JobRecord, text: &str) {
+        let line = format!("{} {text}", self.at.to_rfc3339_opts(SecondsFormat::Millis, true));
+        self.event(JobEventKind::Log, json!({ "message": text }));
+        let logs = &mut record.job.logs;
+        logs.push(line);
+        if logs.len() > LOG_LINES {
+            logs.drain(..logs.len() - LOG_LINES);
+        }
+    }
+
+    /// A line in the warnings, once, and in the log.
+    pub fn warn(&mut self, record: &mut JobRecord, text: &str) {
+        if !record.job.warnings.iter().any(|w| w == text) {
+            record.job.warnings.push(text.to_owned());
+            self.log(record, &format!("warning: {text}"));
+        }
+    }
+
+    /// Moves the job's state. An illegal move (another writer was faster) changes nothing and answers false.
+    pub fn transition(&mut self, record: &mut JobRecord, transition: Transition) -> bool {
+        let Ok(next) = record.job.status.after(transition) else { return false };
+        record.job.status = next;
+        if next.is_final() {
+            record.job.completed_at = Some(self.at);
+            record.job.estimated_time_remaining_seconds = None;
+        }
+        let job = &record.job;
+        self.event(
+            JobEventKind::State,
+            json!({
+                "status": job.status,
+                "current_step": job.current_step,
+                "progress_percentage": job.progress_percentage,
+                "trained_models": job.trained_models,
+                "best_model_id": job.best_model_id,
+                "best_score": job.best_score,
+                "error_message": job.error_message,
+            }),
+        );
+        true
+    }
+
+    /// Announces what became of the job on the event bus.
+    pub fn announce(&mut self, record: &JobRecord, what: &str) {
+        let job = &record.job;
+        self.outbox.push(OutboxMessage {
+            id: uuid::Uuid::new_v4().simple().to_string(),
+            channel: "event".to_owned(),
+            topic: format!("training.job.{what}"),
+            payload: json!({
+                "job_id": job.job_id,
+                "status": job.status,
+                "algorithms": job.config.algorithms,
+                "trained_models": job.trained_models,
+                "best_model_id": job.best_model_id,
+                "best_score": job.best_score,
+                "error_message": job.error_message,
+                "warnings": job.warnings,
+                "created_by": job.created_by,
+            }),
+            at: self.at,
+        });
+    }
+}
+
+struct Held {
+    record: JobRecord,
+    /// Running seconds up to `since`.
+    base_seconds: f64,
+    /// When this process's share of the running time began.
+    since: Option<Duration>,
+}
+
+pub struct Cell {
+    pub id: JobId,
+    epoch: u64,
+    options: Arc<Options>,
+    streams: Streams,
+    held: Mutex<Held>,
+}
+
+impl Cell {
+    /// `record` as it was claimed.
+    pub fn new(record: JobRecord, options: Arc<Options>, streams: Streams) -> Self {
+        let held = Held { base_seconds: record.running_seconds, since: None, record };
+        Self { id: held.record.job.job_id.clone(), epoch: held.record.epoch, options, streams, held: Mutex::new(held) }
+    }
+
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub async fn read(&self) -> JobRecord {
+        self.held.lock().await.record.clone()
+    }
+
+    /// Seconds in state `running`, over all processes.
+    pub async fn running_seconds(&self) -> f64 {
+        let held = self.held.lock().await;
+        self.seconds(&held)
+    }
+
+    fn seconds(&self, held: &Held) -> f64 {
+        let own = held.since.map_or(Duration::ZERO, |since| self.options.clock.monotonic().saturating_sub(since));
+        held.base_seconds + own.as_secs_f64()
+    }
+
+    /// Applies a change and saves it. The change may be applied again to a record that was read anew.
+    pub async fn update(
+        &self,
+        patience: Patience,
+        change: impl Fn(&mut JobRecord, &mut Notes),
+    ) -> Result<JobRecord, CellError> {
+        let mut held = self.held.lock().await;
+        let (mut conflicts, mut failures) = (0, 0);
+        loop {
+            let now = self.options.clock.now();
+            let (mut next, mut notes) = (held.record.clone(), Notes::new(now));
+            next.running_seconds = self.seconds(&held);
+            change(&mut next, &mut notes);
+            // Progress never goes back.
+            next.job.progress_percentage =
+                next.job.progress_percentage.max(held.record.job.progress_percentage).clamp(0.0, 100.0);
+            match self.options.store.save_job(next, notes.events, notes.outbox).await {
+                Ok(saved) => {
+                    let running = saved.job.status == JobStatus::Running;
+                    if running != held.since.is_some() {
+                        held.base_seconds = saved.running_seconds;
+                        held.since = running.then(|| self.options.clock.monotonic());
+                    }
+                    held.record = saved.clone();
+                    self.streams.moved(&self.id, saved.next_event);
+                    return Ok(saved);
+                }
+                Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS => {
+                    conflicts += 1;
+                    match self.options.store.job(&self.id).await {
+                        Ok(Some(found)) if found.epoch == self.epoch && !found.job.status.is_final() => {
+                            held.record = found;
+                        }
+                        Ok(_) => return Err(CellError::Lost),
+                        Err(e) => self.wait_out(e, patience, &mut failures).await?,
+                    }
+                }
+                Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => return Err(CellError::Lost),
+                Err(e) => self.wait_out(e, patience, &mut failures).await?,
+            }
+        }
+    }
+
+    async fn wait_out(&self, error: StoreError, patience: Patience, failures: &mut u32) -> Result<(), CellError> {
+        *failures += 1;
+        let again = match patience {
+            Patience::Once => false,
+            Patience::Attempts => error.may_pass() && *failures < self.options.attempts,
+            Patience::Forever => error.may_pass(),
+        };
+        if !again {
+            return Err(CellError::Store(error));
+        }
+        tracing::warn!(job = %self.id, %error, "the job could not be saved; trying again");
+        self.options.clock.sleep(backoff(self.options.backoff, LONGEST_WAIT, *failures - 1)).await;
+        Ok(())
+    }
+}

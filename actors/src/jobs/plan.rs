@@ -1,0 +1,89 @@
+//! What a configuration asks for: the units of work, in the order they are done.
+
+use crate::options::Options;
+use provost_domain::config::Tuning;
+use provost_domain::{Algorithm, TrainingConfig};
+use provost_learn::train::TrainSpec;
+
+/// One algorithm of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unit {
+    pub algorithm: Algorithm,
+    /// A member that is trained for the ensemble alone is not registered.
+    pub registered: bool,
+}
+
+/// As configured, the ensemble last; an ensemble alone has all five others as members.
+pub fn units(config: &TrainingConfig) -> Vec<Unit> {
+    let listed = |a: &Algorithm| *a != Algorithm::Ensemble;
+    let mut units: Vec<Unit> = config
+        .algorithms
+        .iter()
+        .copied()
+        .filter(listed)
+        .map(|algorithm| Unit { algorithm, registered: true })
+        .collect();
+    if config.algorithms.contains(&Algorithm::Ensemble) {
+        if units.is_empty() {
+            units.extend(Algorithm::BASE.map(|algorithm| Unit { algorithm, registered: false }));
+        }
+        units.push(Unit { algorithm: Algorithm::Ensemble, registered: true });
+    }
+    units
+}
+
+pub fn spec(config: &TrainingConfig, algorithm: Algorithm, options: &Options) -> TrainSpec {
+    let own = config.grids.as_ref().and_then(|g| g.get(&algorithm));
+    TrainSpec {
+        algorithm,
+        tuning: config.hyperparameter_tuning,
+        iterations: config.tuning_iterations,
+        folds: config.cross_validation_folds,
+        metric: config.target_metric,
+        seed: config.random_state,
+        feature_selection: config.feature_selection,
+        selected_features: config.selected_features.clone(),
+        scale: config.scale_features,
+        early_stopping_rounds: config.early_stopping_rounds,
+        pruning: config.pruning,
+        grid: own.or_else(|| options.grids.get(&algorithm)).cloned(),
+    }
+}
+
+/// Threads of one fit; 0 is the whole core budget.
+pub fn threads(config: &TrainingConfig) -> usize {
+    usize::try_from(config.n_jobs).unwrap_or(0)
+}
+
+/// Candidates that a search of this algorithm looks at, at most.
+pub fn candidates(config: &TrainingConfig, algorithm: Algorithm, options: &Options) -> u64 {
+    let own = config.grids.as_ref().and_then(|g| g.get(&algorithm));
+    let grid = own.or_else(|| options.grids.get(&algorithm)).cloned();
+    let grid = grid.or_else(|| provost_learn::learners::learner(algorithm).map(|l| l.grid())).unwrap_or_default();
+    let all = grid.values().fold(1u64, |n, values| n.saturating_mul(values.len().max(1) as u64));
+    match config.hyperparameter_tuning {
+        Tuning::None => 1,
+        Tuning::GridSearch => all,
+        Tuning::RandomSearch | Tuning::Bayesian => all.min(u64::from(config.tuning_iterations)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn the_ensemble_comes_last_and_alone_trains_the_others_unregistered() {
+        use Algorithm::*;
+        let of = |algorithms: &[Algorithm]| {
+            let config = TrainingConfig { algorithms: algorithms.to_vec(), ..TrainingConfig::default() };
+            units(&config).into_iter().map(|u| (u.algorithm, u.registered)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[Ensemble, Xgboost, RandomForest]), [(Xgboost, true), (RandomForest, true), (Ensemble, true)]);
+        let alone = of(&[Ensemble]);
+        assert_eq!(alone.len(), 6);
+        assert!(alone[..5].iter().all(|(a, registered)| *a != Ensemble && !registered));
+        assert_eq!(alone[5], (Ensemble, true));
+    }
+}
