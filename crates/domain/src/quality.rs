@@ -223,7 +223,7 @@ fn advice(r: &DataQualityReport, year: i32, findings: &mut Findings) {
         let some = r.universities_below_threshold.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
         let more = if small > 3 { ", …" } else { "" };
         findings.add(
-            format!("{small} universities have fewer than {UNIVERSITY_MINIMUM} samples ({some}{more})"),
+            format!("universities with fewer than {UNIVERSITY_MINIMUM} samples: {small} ({some}{more})"),
             "Predictions for these universities lean on the others; import more of their decisions",
         );
     }

@@ -11,13 +11,16 @@
 //! * **Program.** One of 40 universities with 5 programs each; a selectivity in (0, 1) gives the acceptance rate, the ranking
 //!   (missing for a tenth) and the averages. MBA programs take the GMAT (a quarter of the applicants have the GRE too), the
 //!   others the GRE. Better applicants apply to more selective programs, with noise. A program's values never change.
-//! * **Decision.** The twelve features x of the finished point, as `FeatureTables::default().row` computes them, give
-//!   P(accepted | x) = 1 / (1 + exp(−η(x))), with
-//!   η/0.72 = −0.55 + 7·(gpa − 0.8) + 1.6·(verbal − 55)/50 + 2·(quant − 55)/50 + 2.2·(gmat − 55)/50 + 0.9·(english − 60)/50
-//!   + 2·research·(0.6 + 0.8·competitiveness) + 1.2·professional + 0.8·extracurricular + 2·(prestige − 0.6)
-//!   − 5.5·(competitiveness − 0.55) + 1.2·gpa_vs_avg + 1.5·test_score_vs_avg, where a missing feature's term is 0 and the terms
-//!   of gpa and quant are bent: above 0.9 the gpa counts half, below a percentile of 30 the quantitative score no further.
-//!   4 % of the decisions are not outcomes yet (waitlisted, deferred, withdrawn), whatever x.
+//! * **Decision.** The twelve features of the finished point, as `FeatureTables::default().row` computes them, give
+//!   P(accepted) = 1 / (1 + exp(−η)) with the η below, where a missing feature's term is 0 and two terms are bent: above 0.9
+//!   the gpa counts half, below a percentile of 30 the quantitative score no further. 4 % of the decisions are not outcomes
+//!   yet (waitlisted, deferred, withdrawn), whatever the features.
+//!
+//! ```text
+//! η / 0.72 = −0.55 + 7·(gpa − 0.8) + 1.6·(verbal − 55)/50 + 2·(quant − 55)/50 + 2.2·(gmat − 55)/50
+//!          + 0.9·(english − 60)/50 + 2·research·(0.6 + 0.8·competitiveness) + 1.2·professional + 0.8·extracurricular
+//!          + 2·(prestige − 0.6) − 5.5·(competitiveness − 0.55) + 1.2·gpa_vs_avg + 1.5·test_score_vs_avg
+//! ```
 //!
 //! So the true probability is a function of the twelve features, mostly additive, with one interaction and two bends: no learner
 //! on these features can rank better than it, on average, and a good one comes near.

@@ -97,3 +97,35 @@ fn every_field_can_be_a_column() {
     }
     assert_eq!(Target::parse("gre_verbal_avg").and_then(Target::part), Some("program"));
 }
+
+/// The files as found; they are not part of the project.
+#[test]
+fn real_foreign_files() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let cases = [
+        (
+            "ucla_binary.csv",
+            json!({"columns": {"decision": "admit", "gre_total": "gre"}, "decisions": {"0": "rejected", "1": "accepted"},
+                "constants": {"university_name": "UCLA"}, "id_prefix": "ucla-"}),
+        ),
+        (
+            "ucla_graduate_admissions.csv",
+            json!({"columns": {"data_point_id": "Serial No.", "decision": "Chance of Admit", "gpa": "CGPA",
+                "gre_total": "GRE Score", "toefl_total": "TOEFL Score", "research_publications": "Research"},
+                "constants": {"gpa_scale": 10, "university_name": "UCLA"}, "threshold": 0.72, "id_prefix": "ug-"}),
+        ),
+    ];
+    for (file, rules) in cases {
+        let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
+            eprintln!("SKIPPED: {} is not there", folder.join(file).display());
+            continue;
+        };
+        let mut lines = text.lines();
+        let plan = mapping(rules).plan(lines.next().unwrap().split(',')).unwrap();
+        let points: Vec<_> = lines.zip(1..).map(|(l, row)| plan.point(row, l.split(',')).unwrap()).collect();
+        assert!(points.len() >= 400, "{file}: {}", points.len());
+        let accepted = points.iter().filter(|p| p.decision == Decision::Accepted).count();
+        assert!(accepted > 0 && accepted < points.len());
+        assert!(points.iter().all(|p| p.profile.gpa.is_some_and(|g| g > 0.0)));
+    }
+}

@@ -88,7 +88,7 @@ fn advice_blocks_only_when_strict() {
     let words = [
         "class balance 0.250 is below 0.3",
         "13.3 % of the samples are recent (application year 2025 or later)",
-        "1 universities have fewer than 50 samples (Small)",
+        "universities with fewer than 50 samples: 1 (Small)",
         "`test_score_vs_avg` is present in 0.0 %",
         "1 samples repeat",
         "1 values are impossible",
