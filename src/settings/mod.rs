@@ -3,9 +3,14 @@
 mod duration;
 mod layers;
 mod schema;
+mod tables;
 
 pub use layers::{Source, Values};
 
+use provost_domain::Algorithm;
+use provost_domain::config::Grid;
+use provost_domain::features::FeatureTables;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Value;
@@ -76,6 +81,8 @@ pub struct Settings {
     pub strict_quality: bool,
     pub shutdown_deadline: Duration,
     pub log: Log,
+    pub features: FeatureTables,
+    pub grids: BTreeMap<Algorithm, Grid>,
     /// Each key's value and where it came from.
     pub values: Values,
 }
@@ -145,6 +152,8 @@ impl Settings {
                 level: read.text("log.level")?,
                 format: if read.text("log.format")? == "json" { LogFormat::Json } else { LogFormat::Text },
             },
+            features: tables::features(&values)?,
+            grids: tables::grids(&values)?,
             values: Values::new(),
         };
         if settings.jobs.hard_limit < settings.jobs.soft_limit {

@@ -9,5 +9,5 @@ pub mod store;
 pub use artifacts::Artifacts;
 pub use error::StoreError;
 pub use lock::DataFolderLock;
-pub use sqlite::SqliteStore;
+pub use sqlite::{DATABASE, SqliteStore};
 pub use store::*;

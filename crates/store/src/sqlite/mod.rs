@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
 /// Name of the database in the data folder.
-const DATABASE: &str = "provost.db";
+pub const DATABASE: &str = "provost.db";
 const READERS: usize = 3;
 
 /// A [`Store`] in a file. Several processes may have one data folder open; SQLite's locks order their writes.

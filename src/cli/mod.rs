@@ -1,0 +1,150 @@
+//! The command line: one binary, one subcommand per task.
+
+mod data;
+pub mod show;
+
+use crate::client;
+use crate::error::Result;
+use crate::import::Format;
+use crate::settings::{Flags, Settings};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Parser)]
+#[command(name = "provost", version, about, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or bad settings.\n\
+    Every setting has a default (config/default.toml), an environment variable (PROVOST_SECTION__KEY) and, where common,\n\
+    a flag; the flag wins over the environment, that over the file, that over the default.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Debug, Clone)]
+pub struct Common {
+    /// Settings file (TOML); see config/default.toml for every key
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Output {
+    /// Folder of the store and the artifacts [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// One JSON object per line on standard output, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Common {
+    pub fn settings(&self) -> Result<Settings> {
+        self.settings_with(Vec::new())
+    }
+    pub fn settings_with(&self, flags: Flags) -> Result<Settings> {
+        self.output.settings(self.config.as_deref(), flags)
+    }
+}
+
+impl Output {
+    pub fn settings(&self, config: Option<&std::path::Path>, mut flags: Flags) -> Result<Settings> {
+        if let Some(dir) = &self.data_dir {
+            flags.push(("data.dir", "--data-dir", dir.to_string_lossy().into_owned()));
+        }
+        Ok(Settings::load(config, &flags)?)
+    }
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Put data points from files into the store
+    Import(ImportArgs),
+    /// Draw synthetic data points from a documented model with known truth
+    Sample(SampleArgs),
+    /// Write the feature matrix of a file or of the store as CSV
+    Features(FeaturesArgs),
+    /// Submit a training job to a running service
+    Train(client::train::TrainArgs),
+    /// List training jobs, or show or cancel one
+    Jobs(client::commands::JobsArgs),
+    /// List model versions, or show one
+    Models(client::commands::ModelsArgs),
+    /// Show the state of a running service
+    Status(client::commands::StatusArgs),
+    /// Make a model the active one
+    Activate(client::commands::ActivateArgs),
+    /// Compare two or more models on the rows they were all tested on
+    Compare(client::commands::CompareArgs),
+}
+
+#[derive(Args)]
+pub struct ImportArgs {
+    /// JSON lines or CSV, plain or gzip
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// By name and content unless given
+    #[arg(long, value_enum, default_value = "auto")]
+    pub format: Format,
+    /// Which column fills which field (TOML)
+    #[arg(long, value_name = "M.toml")]
+    pub mapping: Option<PathBuf>,
+    /// Mark every point as verified
+    #[arg(long)]
+    pub verified: bool,
+    /// Where rejected rows go, with line and reason [default: rejects-TIME.jsonl in the data folder]
+    #[arg(long, value_name = "R.jsonl")]
+    pub rejects: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct SampleArgs {
+    /// How many data points
+    #[arg(long, value_name = "N")]
+    pub rows: usize,
+    /// The same seed draws the same points
+    #[arg(long, value_name = "S")]
+    pub seed: u64,
+    /// JSON lines; compressed if the name ends in .gz
+    #[arg(long, value_name = "F.jsonl")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct FeaturesArgs {
+    /// Data points (JSON lines or CSV, plain or gzip); the store unless given
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Where the matrix goes
+    #[arg(long, value_name = "F.csv")]
+    pub out: PathBuf,
+    /// Add the column `split`: train, validation or test
+    #[arg(long)]
+    pub split: bool,
+    /// The twelve; `extended` is not there yet
+    #[arg(long, default_value = "base", value_parser = ["base", "extended"])]
+    pub features: String,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Import(args) => data::import(&args),
+        Command::Sample(args) => data::sample(&args),
+        Command::Features(args) => data::features(&args),
+        Command::Train(args) => client::train::run(&args),
+        Command::Jobs(args) => client::commands::jobs(&args),
+        Command::Models(args) => client::commands::models(&args),
+        Command::Status(args) => client::commands::status(&args),
+        Command::Activate(args) => client::commands::activate(&args),
+        Command::Compare(args) => client::commands::compare(&args),
+    }
+}

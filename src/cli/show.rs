@@ -1,0 +1,109 @@
+//! How things look on a terminal: tables within 80 columns, numbers, bars.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+
+/// Text, or one JSON object, on standard output. A closed pipe is no fault of ours.
+pub fn line(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Rows in columns: text to the left, numbers to the right.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |s: &str| s.chars().count();
+    let numeric =
+        |s: &str| s.is_empty() || s == "-" || s.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+    let columns: Vec<(usize, bool)> = head
+        .iter()
+        .enumerate()
+        .map(|(i, name)| {
+            let cells = || rows.iter().filter_map(move |r| r.get(i));
+            let widest = cells().map(|c| width(c)).max().unwrap_or(0).max(width(name));
+            (widest, !rows.is_empty() && cells().all(|c| numeric(c)))
+        })
+        .collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut out = String::new();
+        for (cell, (wide, right)) in cells.zip(&columns) {
+            let pad = " ".repeat(wide.saturating_sub(width(cell)));
+            out.push_str("  ");
+            if *right {
+                out.push_str(&pad);
+            }
+            out.push_str(cell);
+            if !*right {
+                out.push_str(&pad);
+            }
+        }
+        out.truncate(out.trim_end().len());
+        out
+    };
+    let mut out = line(&mut head.iter().copied());
+    let rule: Vec<String> = columns.iter().map(|(w, _)| "─".repeat(*w)).collect();
+    for row in std::iter::once(&rule).chain(rows) {
+        out.push('\n');
+        out.push_str(&line(&mut row.iter().map(String::as_str)));
+    }
+    out
+}
+
+/// `1,234,567`
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A share of 1 with three digits, or a dash.
+pub fn score(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
+}
+
+/// `4.2 s`, `3 min 20 s`, `2 h 5 min`
+pub fn seconds(s: f64) -> String {
+    match s {
+        s if s < 60.0 => format!("{s:.1} s"),
+        s if s < 3600.0 => format!("{} min {} s", s as u64 / 60, s as u64 % 60),
+        s => format!("{} h {} min", s as u64 / 3600, s as u64 % 3600 / 60),
+    }
+}
+
+/// A bar on standard error; hidden with `--json` and where nobody looks.
+pub fn bar(length: u64, template: &str, json: bool) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(length), target(json));
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("━╸─"));
+    }
+    bar
+}
+
+pub fn target(json: bool) -> ProgressDrawTarget {
+    if json || !std::io::stderr().is_terminal() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = vec![vec!["forest".to_owned(), "0.5".to_owned()], vec!["é".to_owned(), "12.25".to_owned()]];
+        assert_eq!(
+            table(&["model", "auc"], &rows),
+            "  model     auc\n  ──────  ─────\n  forest    0.5\n  é       12.25"
+        );
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([4.24, 200.0, 7500.0].map(seconds), ["4.2 s", "3 min 20 s", "2 h 5 min"]);
+    }
+}

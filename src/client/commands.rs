@@ -1,0 +1,322 @@
+//! `jobs`, `models`, `status`, `activate`, `compare`.
+
+use super::{Client, Remote, watch};
+use crate::cli::{Common, show};
+use crate::error::{Error, Result};
+use clap::Args;
+use serde_json::{Value, json};
+
+#[derive(Args)]
+pub struct JobsArgs {
+    /// Show this job alone
+    pub id: Option<String>,
+    /// Only jobs in this state
+    #[arg(long, value_parser = ["pending", "running", "completed", "failed", "cancelled"])]
+    pub status: Option<String>,
+    /// 1 to 200
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+    /// Follow the job to its end; the exit code is its outcome
+    #[arg(long, requires = "id")]
+    pub wait: bool,
+    /// Cancel the job
+    #[arg(long, requires = "id")]
+    pub cancel: bool,
+    /// With --cancel: fit and register the best finished trial first
+    #[arg(long, requires = "cancel")]
+    pub keep_best: bool,
+    #[command(flatten)]
+    pub remote: Remote,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct ModelsArgs {
+    /// Show this model alone
+    pub id: Option<String>,
+    /// Only the active one
+    #[arg(long)]
+    pub active: bool,
+    /// 1 to 200
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+    #[command(flatten)]
+    pub remote: Remote,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub remote: Remote,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct ActivateArgs {
+    pub model: String,
+    /// Recorded with the activation
+    #[arg(long)]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub remote: Remote,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct CompareArgs {
+    /// Two or more
+    #[arg(required = true, num_args = 2.., value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// accuracy, precision, recall, f1_score, auc_roc; all unless given
+    #[arg(long, value_delimiter = ',')]
+    pub metrics: Vec<String>,
+    #[command(flatten)]
+    pub remote: Remote,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or("-")
+}
+fn number(value: &Value, pointer: &str) -> Option<f64> {
+    value.pointer(pointer).and_then(Value::as_f64)
+}
+fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+/// `2026-03-01 12:00:05` out of an RFC 3339 time.
+fn time(value: &Value, key: &str) -> String {
+    text(value, key).chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
+}
+/// An id goes into a path: only what an id can hold.
+fn id(text: &str) -> Result<&str> {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        Ok(text)
+    } else {
+        Err(Error::Usage(format!("`{text}` is not an id")))
+    }
+}
+
+/// With `--json` the answer, a list one element a line; else `human`.
+fn print(common: &Common, answer: &Value, human: impl FnOnce() -> String) {
+    if !common.output.json {
+        show::line(&human());
+    } else if let Value::Array(items) = answer {
+        items.iter().for_each(|item| show::line(&item.to_string()));
+    } else {
+        show::line(&answer.to_string());
+    }
+}
+
+pub fn jobs(args: &JobsArgs) -> Result<()> {
+    let client = Client::new(&args.remote, &args.common)?;
+    if let Some(job) = &args.id {
+        let job = id(job)?;
+        if args.cancel {
+            let answer = client.delete(&format!("/jobs/{job}?keep_best={}", args.keep_best))?;
+            print(&args.common, &answer, || text(&answer, "message").to_owned());
+            return Ok(());
+        }
+        if args.wait {
+            return watch::to_its_end(&client, job, args.common.output.json);
+        }
+        let answer = client.get(&format!("/jobs/{job}"))?;
+        print(&args.common, &answer, || watch::describe(&answer));
+        return Ok(());
+    }
+    let status = args.status.as_ref().map_or_else(String::new, |s| format!("&status={s}"));
+    let answer = client.get(&format!("/jobs?limit={}{status}", args.limit))?;
+    print(&args.common, &answer, || {
+        let rows: Vec<Vec<String>> = items(&answer)
+            .iter()
+            .map(|job| {
+                let done = number(job, "/progress_percentage").map_or_else(String::new, |p| format!("{p:.0} %"));
+                vec![
+                    text(job, "job_id").to_owned(),
+                    text(job, "status").to_owned(),
+                    done,
+                    show::score(number(job, "/best_score")),
+                    time(job, "created_at"),
+                ]
+            })
+            .collect();
+        if rows.is_empty() {
+            "no jobs".to_owned()
+        } else {
+            show::table(&["job", "state", "done", "cv", "created"], &rows)
+        }
+    });
+    Ok(())
+}
+
+pub fn models(args: &ModelsArgs) -> Result<()> {
+    let client = Client::new(&args.remote, &args.common)?;
+    if let Some(model) = &args.id {
+        let answer = client.get(&format!("/models/{}", id(model)?))?;
+        print(&args.common, &answer, || model_text(&answer));
+        return Ok(());
+    }
+    let answer = client.get(&format!("/models?limit={}&active_only={}", args.limit, args.active))?;
+    print(&args.common, &answer, || {
+        let rows: Vec<Vec<String>> = items(&answer)
+            .iter()
+            .map(|model| {
+                let active = model.get("is_active") == Some(&Value::Bool(true));
+                let score = |name: &str| show::score(number(model, &format!("/metrics/{name}")));
+                vec![
+                    format!("{}{}", text(model, "model_id"), if active { " ●" } else { "" }),
+                    score("cv_mean"),
+                    score("f1_score"),
+                    score("auc_roc"),
+                ]
+            })
+            .collect();
+        if rows.is_empty() {
+            return "no models".to_owned();
+        }
+        format!(
+            "{}\n\n  ● is active; cv in the job's target metric, the others on its test part",
+            show::table(&["model", "cv", "f1", "auc"], &rows)
+        )
+    });
+    Ok(())
+}
+
+fn model_text(model: &Value) -> String {
+    let active = if model.get("is_active") == Some(&Value::Bool(true)) { ", active" } else { "" };
+    let mut out = format!(
+        "{}\n  version {}{active}, trained {} on {} rows",
+        text(model, "model_id"),
+        text(model, "version"),
+        time(model, "training_date"),
+        show::thousands(model.get("training_samples").and_then(Value::as_u64).unwrap_or(0))
+    );
+    let names = ["accuracy", "precision", "recall", "f1_score", "auc_roc", "cv_mean", "cv_std"];
+    let row = names.iter().map(|name| show::score(number(model, &format!("/metrics/{name}")))).collect();
+    out += &format!("\n\n{}\n", show::table(&names, &[row]));
+    let importance: Vec<Vec<String>> = model
+        .get("feature_importance")
+        .map_or(&[][..], items)
+        .iter()
+        .map(|f| vec![text(f, "feature_name").to_owned(), show::score(number(f, "/importance_score"))])
+        .collect();
+    out += &format!("\n{}\n", show::table(&["feature", "importance"], &importance));
+    let parameters: Vec<Vec<String>> = model
+        .get("hyperparameters")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| vec![name.clone(), value.to_string()])
+        .collect();
+    out + &format!("\n{}", show::table(&["parameter", "value"], &parameters))
+}
+
+pub fn status(args: &StatusArgs) -> Result<()> {
+    let client = Client::new(&args.remote, &args.common)?;
+    let answer = client.get("/status")?;
+    print(&args.common, &answer, || {
+        let count = |pointer: &str| answer.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+        let mut out = format!(
+            "{}: {} models, {} active; jobs: {} running, {} pending, {} completed, {} failed",
+            text(&answer, "status"),
+            count("/models/total"),
+            count("/models/active"),
+            count("/jobs/running"),
+            count("/jobs/pending"),
+            count("/jobs/completed"),
+            count("/jobs/failed")
+        );
+        if let Some(active) = answer.pointer("/models/active_model_id").and_then(Value::as_str) {
+            out += &format!("\nactive: {active}");
+        }
+        let rows: Vec<Vec<String>> = answer
+            .get("components")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(name, c)| {
+                vec![
+                    name.clone(),
+                    text(c, "health").to_owned(),
+                    c["restarts"].to_string(),
+                    c["last_error"].as_str().unwrap_or_default().chars().take(40).collect(),
+                ]
+            })
+            .collect();
+        format!("{out}\n\n{}", show::table(&["component", "health", "restarts", "last error"], &rows))
+    });
+    Ok(())
+}
+
+pub fn activate(args: &ActivateArgs) -> Result<()> {
+    let client = Client::new(&args.remote, &args.common)?;
+    let answer = client.post(&format!("/activate/{}", id(&args.model)?), &json!({ "reason": args.reason }))?;
+    print(&args.common, &answer, || format!("{} is active", text(&answer, "model_id")));
+    Ok(())
+}
+
+pub fn compare(args: &CompareArgs) -> Result<()> {
+    let client = Client::new(&args.remote, &args.common)?;
+    let mut body = json!({ "model_ids": args.models });
+    if !args.metrics.is_empty() {
+        body["metrics"] = json!(args.metrics);
+    }
+    let answer = client.post("/compare", &body)?;
+    print(&args.common, &answer, || comparison_text(&args.models, &answer));
+    Ok(())
+}
+
+/// Models by letter, since two ids do not fit one line.
+fn comparison_text(ids: &[String], answer: &Value) -> String {
+    let letter = |i: usize| char::from(b'A' + (i % 26) as u8).to_string();
+    let name = |id: &str| ids.iter().position(|known| known == id).map_or_else(|| id.to_owned(), letter);
+    let mut out: String = ids.iter().enumerate().map(|(i, id)| format!("  {}  {id}\n", letter(i))).collect();
+    let metrics = answer.get("metric_comparison").and_then(Value::as_object);
+    let mut head = vec!["metric".to_owned()];
+    head.extend((0..ids.len()).map(letter));
+    let rows: Vec<Vec<String>> = metrics
+        .into_iter()
+        .flatten()
+        .map(|(metric, by_model)| {
+            let scores = ids.iter().map(|id| show::score(by_model.get(id).and_then(Value::as_f64)));
+            std::iter::once(metric.clone()).chain(scores).collect()
+        })
+        .collect();
+    out += &format!("\n{}\n", show::table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
+    let mut pairs = Vec::new();
+    let mut not_comparable = String::new();
+    for pair in answer.get("statistical_significance").and_then(Value::as_object).into_iter().flatten().map(|(_, p)| p)
+    {
+        let label = format!("{} - {}", name(text(pair, "model_a")), name(text(pair, "model_b")));
+        if let Some(why) = pair.get("not_comparable").and_then(Value::as_str) {
+            not_comparable += &format!("\n  {label}: not comparable: {why}");
+            continue;
+        }
+        let signed = |pointer: &str| number(pair, pointer).map_or_else(|| "-".to_owned(), |v| format!("{v:+.3}"));
+        let p = |pointer: &str| number(pair, pointer).map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
+        pairs.push(vec![
+            label,
+            pair["rows"].to_string(),
+            p("/mcnemar/p_value"),
+            signed("/delong/difference"),
+            p("/delong/p_value"),
+            signed("/bootstrap/difference"),
+            format!("{} .. {}", signed("/bootstrap/interval_95/0"), signed("/bootstrap/interval_95/1")),
+        ]);
+    }
+    if !pairs.is_empty() {
+        let head = ["pair", "rows", "McNemar p", "AUC diff", "DeLong p", "metric diff", "95 %"];
+        out += &format!("\n{}", show::table(&head, &pairs));
+    }
+    out += &not_comparable;
+    if let Some(best) = answer.get("best_model_id").and_then(Value::as_str) {
+        out += &format!("\n\nbest by {}: {}  {best}", text(answer, "best_metric"), name(best));
+    }
+    out
+}

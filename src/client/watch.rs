@@ -1,0 +1,106 @@
+//! A job followed to its end.
+
+use super::Client;
+use crate::cli::show;
+use crate::error::{Error, Result};
+use indicatif::ProgressBar;
+use serde_json::Value;
+use std::time::Duration;
+
+const POLL: Duration = Duration::from_millis(500);
+const TEMPLATE: &str = "  {bar:30.green/dim} {pos:>3} %  {elapsed:>4}  {wide_msg}";
+
+fn text<'a>(job: &'a Value, key: &str) -> &'a str {
+    job.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Shows progress until the job is final; with `--json` each state once, one object a line. Fails unless the job completed.
+pub fn to_its_end(client: &Client, id: &str, json: bool) -> Result<()> {
+    let bar = show::bar(100, TEMPLATE, json);
+    let mut last = Value::Null;
+    loop {
+        let job = client.get(&format!("/jobs/{id}"))?;
+        let seen = (text(&job, "status"), text(&job, "current_step"), job["progress_percentage"].as_f64());
+        if seen != (text(&last, "status"), text(&last, "current_step"), last["progress_percentage"].as_f64()) {
+            report(&bar, &job, &last, json);
+        }
+        if matches!(text(&job, "status"), "completed" | "failed" | "cancelled") {
+            bar.finish_and_clear();
+            if !json {
+                show::line(&describe(&job));
+            }
+            return outcome(&job);
+        }
+        last = job;
+        std::thread::sleep(POLL);
+    }
+}
+
+fn report(bar: &ProgressBar, job: &Value, last: &Value, json: bool) {
+    if json {
+        show::line(&job.to_string());
+        return;
+    }
+    let done = job["progress_percentage"].as_f64().unwrap_or(0.0);
+    let step = text(job, "current_step");
+    bar.set_position(done as u64);
+    bar.set_message(step.to_owned());
+    if bar.is_hidden() && (text(job, "status"), step) != (text(last, "status"), text(last, "current_step")) {
+        show::line(&format!("{:>4.0} %  {}  {step}", done, text(job, "status")));
+    }
+}
+
+/// The job's end as exit code.
+pub fn outcome(job: &Value) -> Result<()> {
+    match text(job, "status") {
+        "completed" => Ok(()),
+        status => {
+            let why = text(job, "error_message");
+            let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+            Err(Error::failed(format!("job {} is {status}{why}", text(job, "job_id"))))
+        }
+    }
+}
+
+/// The job in a few lines.
+pub fn describe(job: &Value) -> String {
+    let mut out = format!("{}  {}", text(job, "job_id"), text(job, "status"));
+    if let Some(done) = job["progress_percentage"].as_f64().filter(|_| text(job, "status") == "running") {
+        out += &format!(", {done:.0} %: {}", text(job, "current_step"));
+    }
+    for model in job["trained_models"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let best = job["best_model_id"].as_str() == Some(model);
+        out += &format!("\n  {model}");
+        if best {
+            out += &format!("  best, cv {}", show::score(job["best_score"].as_f64()));
+        }
+    }
+    for warning in job["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        out += &format!("\n  ! {warning}");
+    }
+    if let Some(error) = job["error_message"].as_str() {
+        out += &format!("\n  ✗ {error}");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_a_completed_job_is_a_success() {
+        assert!(outcome(&json!({"job_id": "j", "status": "completed"})).is_ok());
+        let failed = outcome(&json!({"job_id": "j", "status": "failed", "error_message": "one class"})).unwrap_err();
+        assert_eq!((failed.to_string().as_str(), failed.exit_code()), ("job j is failed: one class", 1));
+    }
+
+    #[test]
+    fn a_job_is_described_with_its_best_model() {
+        let job = json!({"job_id": "j", "status": "completed", "trained_models": ["a", "b"], "best_model_id": "b",
+            "best_score": 0.75, "warnings": ["slow"], "error_message": null});
+        assert_eq!(describe(&job), "j  completed\n  a\n  b  best, cv 0.750\n  ! slow");
+    }
+}

@@ -1,0 +1,50 @@
+//! What a command can end with, and the exit code it means.
+
+use crate::settings::SettingsError;
+use provost_store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Bad usage or bad settings: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Exit code 1.
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
+}
+
+impl Error {
+    pub fn failed(message: impl Into<String>) -> Self {
+        Error::Failed(anyhow::Error::msg(message.into()))
+    }
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage(_) => 2,
+            Error::Failed(_) => 1,
+        }
+    }
+}
+
+impl From<SettingsError> for Error {
+    fn from(e: SettingsError) -> Self {
+        Error::Usage(e.to_string())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(e: StoreError) -> Self {
+        match e {
+            // A second server on one data folder is bad usage, not a fault.
+            StoreError::Locked { .. } => Error::Usage(e.to_string()),
+            e => Error::Failed(e.into()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(e: std::io::Error) -> Self {
+        Error::Failed(e.into())
+    }
+}
+
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,182 @@
+//! `provost features`: the feature matrix as CSV, from the store or from a file.
+
+use crate::error::{Error, Result};
+use crate::import::{self, Batch, ReadBytes};
+use crate::open;
+use crate::settings::Settings;
+use provost_domain::features::FEATURES;
+use provost_domain::{AdmissionDataPoint, TrainingConfig};
+use provost_learn::split::{SplitRows, split};
+use provost_store::PointSelection;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// Keys the split of a file where no store, and so no installation's salt, is at hand.
+pub const FILE_SALT: u64 = 0x70_726f_766f_7374;
+
+pub enum Source {
+    File(import::Options),
+    Store,
+}
+
+#[derive(Debug, Serialize)]
+pub struct PartSizes {
+    pub train: usize,
+    pub validation: usize,
+    pub test: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Written {
+    pub rows: u64,
+    /// Neither accepted nor rejected: left out.
+    pub undecided: u64,
+    /// Rows of the file that are no data points.
+    pub rejected: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<PartSizes>,
+    /// Why the file was not read to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+struct Row {
+    id: String,
+    seq: u64,
+    /// None: neither accepted nor rejected.
+    label: Option<u8>,
+    row_id: u128,
+    applicant: u64,
+    year: i32,
+    values: [f32; FEATURES.len()],
+}
+
+impl Row {
+    fn new(point: &AdmissionDataPoint, settings: &Settings) -> Self {
+        Self {
+            id: point.data_point_id.clone(),
+            seq: point.seq,
+            label: point.decision.label(),
+            row_id: point.row_id(),
+            applicant: point.applicant_key(),
+            year: point.application_year.unwrap_or(i32::MIN),
+            values: settings.features.row(point).values,
+        }
+    }
+}
+
+/// Writes the matrix; with `parts` a column `split` by the service's defaults (15 % test, 15 % validation, seed 42), keyed
+/// with the installation's salt, or with [`FILE_SALT`] where the data folder has no store.
+pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool) -> Result<Written> {
+    let runtime = open::runtime()?;
+    let mut salt = FILE_SALT;
+    if parts || matches!(source, Source::Store) {
+        let exists = settings.data_dir.join(provost_store::DATABASE).exists();
+        if exists {
+            salt = runtime.block_on(open::store(settings)?.installation())?.salt;
+        } else if matches!(source, Source::Store) {
+            return Err(Error::failed(format!("there is no store in {}", settings.data_dir.display())));
+        }
+    }
+    let (rows, rejected, error) = match source {
+        Source::File(options) => from_file(settings, &options)?,
+        Source::Store => (runtime.block_on(from_store(settings))?, 0, None),
+    };
+    let all = rows.len();
+    let rows: Vec<(Row, u8)> = rows.into_iter().filter_map(|row| row.label.map(|label| (row, label))).collect();
+    let names = if parts { Some(part_names(&rows, salt)?) } else { None };
+    write_csv(&rows, names.as_deref(), out)
+        .map_err(|e| Error::failed(format!("cannot write {}: {e}", out.display())))?;
+    let of = |part: &str| names.iter().flatten().filter(|n| **n == part).count();
+    Ok(Written {
+        rows: rows.len() as u64,
+        undecided: (all - rows.len()) as u64,
+        rejected,
+        split: names.is_some().then(|| PartSizes {
+            train: of("train"),
+            validation: of("validation"),
+            test: of("test"),
+        }),
+        error,
+    })
+}
+
+/// In the order of the file; of several rows with one id the highest `seq` counts, the first of equals.
+fn from_file(settings: &Settings, options: &import::Options) -> Result<(Vec<Row>, u64, Option<String>)> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut rejected = 0;
+    let reports = import::read_all(options, &settings.features, &ReadBytes::default(), |Batch { parsed, .. }| {
+        rejected += parsed.faults.len() as u64;
+        for point in &parsed.points {
+            let row = Row::new(point, settings);
+            match places.get(&row.id) {
+                Some(at) if rows[*at].seq < row.seq => rows[*at] = row,
+                Some(_) => {}
+                None => {
+                    places.insert(row.id.clone(), rows.len());
+                    rows.push(row);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    let error = reports.into_iter().find_map(|r| r.error.map(|e| format!("{}: {e}", r.file)));
+    Ok((rows, rejected, error))
+}
+
+async fn from_store(settings: &Settings) -> Result<Vec<Row>> {
+    let store = open::store(settings)?;
+    let mut batches = store.stream_points(PointSelection { verified_only: false }).await?;
+    let mut rows = Vec::new();
+    while let Some(batch) = batches.recv().await {
+        rows.extend(batch?.iter().map(|point| Row::new(point, settings)));
+    }
+    Ok(rows)
+}
+
+/// The part of each row. Rows are split in the order of their hashed ids, as a training job's snapshot has them, so that
+/// the same rows get the same parts wherever they come from.
+fn part_names(rows: &[(Row, u8)], salt: u64) -> Result<Vec<&'static str>> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_unstable_by_key(|i| rows[*i].0.row_id);
+    let sorted = || order.iter().map(|i| &rows[*i]);
+    let labels: Vec<u8> = sorted().map(|(_, label)| *label).collect();
+    let applicants: Vec<u64> = sorted().map(|(row, _)| row.applicant).collect();
+    let row_ids: Vec<u128> = sorted().map(|(row, _)| row.row_id).collect();
+    let years: Vec<i32> = sorted().map(|(row, _)| row.year).collect();
+    let rows_of = SplitRows { labels: &labels, applicants: &applicants, row_ids: &row_ids, years: &years };
+    let config = TrainingConfig::default();
+    let parts = split(&rows_of, config.split, config.test_size, config.validation_size, salt, config.random_state)
+        .map_err(anyhow::Error::from)?;
+    let mut names = vec!["train"; rows.len()];
+    for (part, name) in [(&parts.validation, "validation"), (&parts.test, "test")] {
+        for at in part {
+            names[order[*at as usize]] = name;
+        }
+    }
+    Ok(names)
+}
+
+fn write_csv(rows: &[(Row, u8)], parts: Option<&[&str]>, out: &Path) -> anyhow::Result<()> {
+    let mut csv = csv::Writer::from_writer(BufWriter::new(File::create(out)?));
+    let head = ["data_point_id"].into_iter().chain(FEATURES).chain(["label"]).chain(parts.map(|_| "split"));
+    csv.write_record(head)?;
+    for (i, (row, label)) in rows.iter().enumerate() {
+        csv.write_field(&row.id)?;
+        for value in row.values {
+            // The shortest text that reads back as the same f32; nothing where missing.
+            csv.write_field(if value.is_nan() { String::new() } else { value.to_string() })?;
+        }
+        csv.write_field(label.to_string())?;
+        if let Some(parts) = parts {
+            csv.write_field(parts[i])?;
+        }
+        csv.write_record(None::<&[u8]>)?;
+    }
+    csv.into_inner().map_err(|e| anyhow::anyhow!("{}", e.error()))?.flush()?;
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! What a command needs before it can begin: store, artifacts, a runtime, the log.
+
+use crate::error::{Error, Result};
+use crate::settings::{Log, LogFormat, Settings};
+use chrono::Utc;
+use provost_store::{Artifacts, SqliteStore, Store};
+use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
+
+/// Opens the store in the data folder, made if missing.
+pub fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(SqliteStore::open(&settings.data_dir, Utc::now())?))
+}
+
+pub fn artifacts(settings: &Settings) -> Result<Artifacts> {
+    Ok(Artifacts::open(settings.data_dir.join("artifacts"))?)
+}
+
+/// For commands that wait for one thing at a time.
+pub fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// Starts the log, on standard error.
+pub fn log(log: &Log) -> Result<()> {
+    let filter = EnvFilter::try_new(&log.level).map_err(|e| Error::Usage(format!("log.level: {e}")))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    started.map_err(|e| Error::failed(format!("log: {e}")))
+}

@@ -1,0 +1,55 @@
+//! `provost sample`: draws of the documented generating model, as JSON lines.
+
+use crate::error::{Error, Result};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use provost_domain::sample::{bayes_auc, draw};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+pub struct Written {
+    pub rows: u64,
+    /// Accepted or rejected.
+    pub labelled: u64,
+    pub accepted: u64,
+    /// None where only one class was drawn.
+    pub bayes_auc: Option<f64>,
+}
+
+/// Compressed if the name ends in `.gz`. `progress` hears of every thousandth row.
+pub fn write(rows: usize, seed: u64, path: &Path, progress: impl Fn(u64)) -> Result<Written> {
+    let file =
+        BufWriter::new(File::create(path).map_err(|e| Error::failed(format!("cannot write {}: {e}", path.display())))?);
+    if path.extension().is_some_and(|e| e == "gz") {
+        let mut out = GzEncoder::new(file, Compression::default());
+        let written = write_to(&mut out, rows, seed, progress)?;
+        out.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        Ok(written)
+    } else {
+        let mut out = file;
+        let written = write_to(&mut out, rows, seed, progress)?;
+        out.flush()?;
+        Ok(written)
+    }
+}
+
+fn write_to(out: &mut impl Write, rows: usize, seed: u64, progress: impl Fn(u64)) -> Result<Written> {
+    let mut truth = Vec::new();
+    let mut count = 0;
+    for drawn in draw(rows, seed) {
+        serde_json::to_writer(&mut *out, &drawn.point).map_err(anyhow::Error::from)?;
+        out.write_all(b"\n")?;
+        if let Some(label) = drawn.point.decision.label() {
+            truth.push((drawn.probability, label));
+        }
+        count += 1;
+        if count % 1000 == 0 {
+            progress(count);
+        }
+    }
+    let accepted = truth.iter().filter(|(_, label)| *label == 1).count() as u64;
+    let labelled = truth.len() as u64;
+    let auc = (accepted > 0 && accepted < labelled).then(|| bayes_auc(&truth));
+    Ok(Written { rows: count, labelled, accepted, bayes_auc: auc })
+}
