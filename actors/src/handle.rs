@@ -2,6 +2,7 @@
 
 use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
 use crate::evaluator::{Evaluate, Evaluator};
+use crate::executor::LocalExecutor;
 use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submit, Submitted};
 use crate::loader::{Loader, Quality};
 use crate::options::Options;
@@ -9,11 +10,12 @@ use crate::registry::{Activate, Compare, Registry, Rollback};
 use crate::root::{Components, Root, store_status};
 use crate::scheduler::Scheduler;
 use crate::supervise::{Child, Slot, supervise};
+use crate::trainer::Trainer;
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::job::JobStatus;
 use provost_domain::quality::DataQualityReport;
 use provost_domain::status::ComponentStatus;
-use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, TrainingJob};
+use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, TrainingJob};
 use provost_store::{Artifacts, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,17 +56,35 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let registry = supervise("registry", budget(), clock(), move || Registry::new(o.clone(), l.clone()));
     let o = options.clone();
     let scheduler = supervise("scheduler", budget(), clock(), move || Scheduler::new(o.clone()));
-    let peers = Peers { loader: loader.clone(), evaluator: evaluator.clone(), registry: registry.clone() };
+    let executor = options.executor.clone().unwrap_or_else(|| {
+        Arc::new(LocalExecutor::new(options.threads, options.idle_priority, options.failpoints.clone()))
+    });
+    let trainers: BTreeMap<Algorithm, Slot<Trainer>> = Algorithm::ALL
+        .into_iter()
+        .map(|algorithm| {
+            let (e, f) = (executor.clone(), options.failpoints.clone());
+            let make = move || Trainer::new(algorithm, e.clone(), f.clone());
+            (algorithm, supervise(format!("trainer_{algorithm}"), budget(), clock(), make))
+        })
+        .collect();
+    let peers = Peers {
+        loader: loader.clone(),
+        evaluator: evaluator.clone(),
+        registry: registry.clone(),
+        trainers: trainers.clone(),
+        executor,
+    };
     let (o, s) = (options.clone(), streams.clone());
     let jobs = supervise("jobs", budget(), clock(), move || Jobs::new(o.clone(), peers.clone(), s.clone()));
 
-    let children: Vec<Arc<dyn Child>> = vec![
+    let mut children: Vec<Arc<dyn Child>> = vec![
         Arc::new(loader.clone()),
         Arc::new(evaluator.clone()),
         Arc::new(registry.clone()),
         Arc::new(scheduler),
         Arc::new(jobs.clone()),
     ];
+    children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));
     let (known, store) = (children.clone(), options.store.clone());
     let root = supervise("root", budget(), clock(), move || Root::new(known.clone(), store.clone()));
     Ok(Handle { options, streams, root, jobs, loader, evaluator, registry, children })

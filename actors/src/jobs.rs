@@ -1,23 +1,32 @@
 //! Jobs owns every job's state: admission, the queue, attempts, limits, cancelling, resuming.
 
+mod attempt;
 mod cell;
+mod desk;
+mod driver;
+mod estimate;
 mod journal;
 mod plan;
 mod streams;
+mod unit;
 
 pub use streams::Streams;
 
 use crate::error::{CancelError, SubmitError};
 use crate::evaluator::Evaluator;
+use crate::executor::Executor;
 use crate::loader::Loader;
 use crate::options::Options;
 use crate::registry::Registry;
 use crate::supervise::{Slot, Status};
-use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
+use crate::trainer::Trainer;
+use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture, WrapFuture};
+use desk::Desk;
+use driver::Env;
 use provost_domain::schedule::TrainingTrigger;
-use provost_domain::{JobId, TrainingConfig, TrainingJob};
+use provost_domain::{Algorithm, JobId, TrainingConfig, TrainingJob};
 use provost_store::StoredResponse;
-use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,30 +91,40 @@ pub struct Peers {
     pub loader: Slot<Loader>,
     pub evaluator: Slot<Evaluator>,
     pub registry: Slot<Registry>,
+    pub trainers: BTreeMap<Algorithm, Slot<Trainer>>,
+    pub executor: Arc<dyn Executor>,
 }
 
 pub struct Jobs {
     options: Arc<Options>,
-    #[allow(dead_code)] // used by the driver
-    peers: Peers,
-    #[allow(dead_code)] // used by the driver
-    streams: Streams,
+    desk: Arc<Desk>,
 }
 
 impl Jobs {
     pub fn new(options: Arc<Options>, peers: Peers, streams: Streams) -> Self {
-        Self { options, peers, streams }
+        let env = Env { options: options.clone(), peers, streams };
+        Self { options, desk: Arc::new(Desk::new(Arc::new(env))) }
     }
 }
 
 impl Actor for Jobs {
     type Context = Context<Self>;
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.spawn(self.desk.clone().recover().into_actor(self));
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        // After a panic the next instance claims the jobs; these drivers must not go on beside it.
+        self.desk.abandon();
+    }
 }
 
 impl Handler<Status> for Jobs {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(json!({}))
+        MessageResult(self.desk.status())
     }
 }
 
@@ -113,23 +132,20 @@ impl Handler<Submit> for Jobs {
     type Result = ResponseFuture<Result<Submitted, SubmitError>>;
     fn handle(&mut self, message: Submit, _: &mut Context<Self>) -> Self::Result {
         self.options.failpoints.hit("jobs");
-        let _ = (message.submission, message.usable_rows);
-        Box::pin(async { Err(SubmitError::ShuttingDown) })
+        Box::pin(self.desk.clone().submit(message))
     }
 }
 
 impl Handler<Cancel> for Jobs {
     type Result = ResponseFuture<Result<TrainingJob, CancelError>>;
-    fn handle(&mut self, message: Cancel, _: &mut Context<Self>) -> Self::Result {
-        let _ = (message.by, message.keep_best);
-        Box::pin(async { Err(CancelError::NotFound(message.id)) })
+    fn handle(&mut self, Cancel { id, by, keep_best }: Cancel, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(self.desk.clone().cancel(id, by, keep_best))
     }
 }
 
 impl Handler<Shutdown> for Jobs {
     type Result = ResponseFuture<ShutdownReport>;
     fn handle(&mut self, message: Shutdown, _: &mut Context<Self>) -> Self::Result {
-        let _ = message.deadline;
-        Box::pin(async { ShutdownReport::default() })
+        Box::pin(self.desk.clone().shutdown(message.deadline))
     }
 }

@@ -1,6 +1,7 @@
 //! What the actor system is started with.
 
 use crate::clock::{Clock, SystemClock};
+use crate::executor::Executor;
 use crate::supervise::RestartBudget;
 use crate::testkit::Failpoints;
 use provost_domain::Algorithm;
@@ -46,6 +47,8 @@ pub struct Options {
     pub idle_priority: bool,
     /// How often a running job's progress, CPU and memory go to its record.
     pub report_every: Duration,
+    /// Where fits run; None is threads of this process.
+    pub executor: Option<Arc<dyn Executor>>,
     pub schedule_enabled: bool,
     /// Named places that tests make fail; empty in service.
     pub failpoints: Failpoints,
@@ -74,6 +77,7 @@ impl Options {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             idle_priority: true,
             report_every: Duration::from_millis(500),
+            executor: None,
             schedule_enabled: true,
             failpoints: Failpoints::default(),
         }

@@ -119,6 +119,15 @@ impl Default for TrainingConfig {
 }
 
 impl TrainingConfig {
+    /// Names a configuration by its content, for single flight and coalescing: 32 hexadecimal digits.
+    pub fn content_hash(&self) -> String {
+        // Every field serialises, so there is always a text.
+        let text = serde_json::to_string(self).unwrap_or_default();
+        let mut content = crate::hash::Content::new();
+        content.text(Some(&text));
+        format!("{:032x}", content.u128())
+    }
+
     /// Reads and checks a request body; every fault is named at once. Parameter values of `grids` are left to the learners.
     pub fn from_json(body: &Value) -> Result<Self, Faults> {
         let d = Self::default();

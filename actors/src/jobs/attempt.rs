@@ -1,0 +1,321 @@
+//! One attempt: starts it on its Trainer and stays with it. Records its trials, reports its progress, trips its token.
+
+use super::cell::{CellError, Patience};
+use super::driver::{Driver, Stop};
+use super::journal::{Finished, journal};
+use super::plan::{self, Unit};
+use crate::clock::Sleep;
+use crate::executor::{Attempt, AttemptError, Outcome, Work};
+use crate::trainer::Run;
+use provost_domain::job::{JobEventKind, TrialRecord};
+use provost_learn::control::Token;
+use provost_learn::train::{Trained, TrialResult};
+use provost_learn::{Control, LearnError, StopReason};
+use provost_store::StoreError;
+use serde_json::{Value, json};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Why a step of a unit of work has no result.
+#[derive(Debug)]
+pub enum StepError {
+    /// Worth another attempt.
+    MayPass(String),
+    /// Would fail again.
+    Final(String),
+    /// Somebody wished it to end: a cancel or a shutdown.
+    Stopped,
+    /// The time limit was reached before there was anything to keep.
+    OutOfTime,
+    /// The hard limit was reached.
+    HardLimit,
+    /// Another writer has the job.
+    Lost,
+}
+
+impl From<CellError> for StepError {
+    fn from(e: CellError) -> Self {
+        match e {
+            CellError::Lost => StepError::Lost,
+            CellError::Store(e) => store_failed(&e),
+        }
+    }
+}
+
+pub fn store_failed(e: &StoreError) -> StepError {
+    match e {
+        StoreError::Conflict { .. } | StoreError::NotFound { .. } => StepError::Lost,
+        e if e.may_pass() => StepError::MayPass(e.to_string()),
+        e => StepError::Final(e.to_string()),
+    }
+}
+
+/// Whoever waits no longer for a fit ends it.
+struct TripOnDrop(Token);
+impl Drop for TripOnDrop {
+    fn drop(&mut self) {
+        self.0.trip(StopReason::Shutdown);
+    }
+}
+
+/// How far the fit is, written from its threads: in millionths.
+#[derive(Default)]
+struct Meter(AtomicU64);
+impl Meter {
+    fn share(&self) -> f64 {
+        self.0.load(Ordering::Relaxed) as f64 / 1e6
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    Soft,
+    Hard,
+}
+
+impl Driver {
+    /// Runs one attempt to its end. What it finished is in the store when this returns, whatever it returns.
+    pub(super) async fn attempt(&mut self, unit: Unit, work: Work) -> Result<Trained, StepError> {
+        let options = self.env.options.clone();
+        let algorithm = unit.algorithm;
+        let finished = self.finished_trials(unit).await?;
+        let (journal, mut trials) = journal(finished);
+        let (token, meter) = (Token::new(), Arc::new(Meter::default()));
+        let seen = meter.clone();
+        let on_progress = move |p: provost_learn::Progress| {
+            let share = (p.done.min(p.of) as f64 / p.of.max(1) as f64 * 1e6) as u64;
+            seen.0.fetch_max(share, Ordering::Relaxed);
+        };
+        let searching = matches!(work, Work::Search);
+        // Beyond the search the time limit changes nothing: what there is is kept.
+        let for_fit = if searching { token.clone() } else { token.past_time_limit() };
+        let attempt = Attempt {
+            job: self.cell.id.clone(),
+            algorithm,
+            work: work.clone(),
+            data: self.data.clone(),
+            parts: self.parts.clone(),
+            spec: plan::spec(&self.config, algorithm, &options),
+            journal: Arc::new(journal),
+            control: Control { token: for_fit, on_progress: Some(Arc::new(on_progress)) },
+            threads: plan::threads(&self.config),
+        };
+        let Some(trainer) = self.env.peers.trainers.get(&algorithm).cloned() else {
+            return Err(StepError::Final(format!("there is no trainer for {algorithm}")));
+        };
+        let _end_it = TripOnDrop(token.clone());
+        let mut outcome = pin!(trainer.send(Run(attempt)));
+
+        let (mut tick, mut news) = (options.clock.sleep(options.report_every), Vec::new());
+        let mut deadline: Option<Sleep> = None;
+        let (mut hard, mut record_error) = (false, None);
+        let (mut next_limit, mut limit) = self.limit(None).await;
+        // A wish that came before the fit began.
+        let mut stop = *self.stop.borrow_and_update();
+        let outcome = loop {
+            if trips(stop, &work) && deadline.is_none() {
+                token.trip(if stop == Stop::Shutdown { StopReason::Shutdown } else { StopReason::Cancelled });
+                if stop != Stop::Shutdown {
+                    deadline = Some(options.clock.sleep(options.cancel_deadline));
+                }
+            }
+            tokio::select! {
+                biased;
+                Some(done) = trials.recv() => {
+                    if let Err(e) = self.keep_trial(unit, done, &mut news).await {
+                        record_error.get_or_insert(e);
+                    }
+                }
+                outcome = &mut outcome => break outcome,
+                changed = self.stop.changed() => {
+                    stop = if changed.is_ok() { *self.stop.borrow_and_update() } else { Stop::Shutdown };
+                }
+                () = &mut limit => {
+                    match next_limit {
+                        Limit::Soft => {
+                            token.trip(StopReason::TimeLimit);
+                            if searching {
+                                self.warn_of_limit().await?;
+                            }
+                        }
+                        Limit::Hard => {
+                            hard = true;
+                            token.trip(StopReason::Cancelled);
+                            deadline.get_or_insert_with(|| options.clock.sleep(options.cancel_deadline));
+                        }
+                    }
+                    (next_limit, limit) = self.limit(Some(next_limit)).await;
+                }
+                () = &mut tick => {
+                    self.report(unit, meter.share(), &mut news, Patience::Once).await?;
+                    tick = options.clock.sleep(options.report_every);
+                }
+                () = overdue(&mut deadline) => {
+                    let late = format!("{algorithm}: the fit had not ended {} s after it was stopped", options.cancel_deadline.as_secs());
+                    self.cell.update(Patience::Attempts, |r, n| n.warn(r, &late)).await?;
+                    return Err(if hard { StepError::HardLimit } else { StepError::Stopped });
+                }
+            }
+        };
+        self.report(unit, meter.share(), &mut news, Patience::Attempts).await?;
+        if hard {
+            return Err(StepError::HardLimit);
+        }
+        let outcome: Outcome = outcome.map_err(|e| StepError::MayPass(e.to_string()))?;
+        outcome.map_err(|e| match (e, record_error) {
+            (AttemptError::Learn(LearnError::Stopped(StopReason::TimeLimit)), _) => StepError::OutOfTime,
+            (AttemptError::Learn(LearnError::Stopped(_)), _) => StepError::Stopped,
+            (_, Some(e)) => store_failed(&e),
+            (e @ AttemptError::Learn(LearnError::Journal(_) | LearnError::Xgboost(_)), None) => {
+                StepError::MayPass(e.to_string())
+            }
+            (e @ AttemptError::Learn(_), None) => StepError::Final(e.to_string()),
+            (e, None) => StepError::MayPass(e.to_string()),
+        })
+    }
+
+    async fn finished_trials(&self, unit: Unit) -> Result<Vec<TrialResult>, StepError> {
+        let stored =
+            self.env.options.store.trials(&self.cell.id, unit.algorithm).await.map_err(|e| store_failed(&e))?;
+        let read = |t: TrialRecord| {
+            serde_json::from_value(t.result)
+                .map_err(|e| StepError::Final(format!("trial {} of {} is not readable: {e}", t.index, unit.algorithm)))
+        };
+        stored.into_iter().map(read).collect()
+    }
+
+    /// Records a trial and lets the fit go on.
+    async fn keep_trial(&mut self, unit: Unit, done: Finished, news: &mut Vec<Value>) -> Result<(), StoreError> {
+        let Finished { trial, answer } = done;
+        let kept = match serde_json::to_value(&trial) {
+            Ok(result) => {
+                let record = TrialRecord {
+                    job_id: self.cell.id.clone(),
+                    algorithm: unit.algorithm,
+                    index: trial.index,
+                    result,
+                    finished_at: self.env.options.clock.now(),
+                };
+                self.env.options.store.record_trial(self.cell.epoch(), record).await
+            }
+            Err(e) => Err(StoreError::Invalid(e.to_string())),
+        };
+        // The fit may have died meanwhile: then nobody waits for the answer.
+        let _ = answer.send(kept.as_ref().map(|_| ()).map_err(ToString::to_string));
+        if kept.is_ok() {
+            news.push(json!({
+                "algorithm": unit.algorithm,
+                "index": trial.index,
+                "params": trial.params,
+                "status": trial.status,
+                "score": trial.score,
+                "fold_scores": trial.fold_scores,
+                "seconds": trial.seconds,
+            }));
+        }
+        kept
+    }
+
+    /// Progress, CPU and memory into the record; `news` are the trials since the last report.
+    async fn report(
+        &mut self,
+        unit: Unit,
+        share: f64,
+        news: &mut Vec<Value>,
+        patience: Patience,
+    ) -> Result<(), StepError> {
+        let percent = self.percent(share);
+        let sample = self.sampler.sample();
+        let seconds = self.cell.running_seconds().await;
+        let saved = self
+            .cell
+            .update(patience, |r, n| {
+                let progressed = !news.is_empty();
+                for trial in news.iter() {
+                    n.event(JobEventKind::Trial, trial.clone());
+                }
+                if progressed {
+                    r.units.entry(unit.algorithm).or_default().deaths = 0;
+                }
+                if let Some(sample) = sample {
+                    r.job.cpu_usage_percent = sample.cpu_percent.or(r.job.cpu_usage_percent);
+                    r.job.memory_usage_mb = Some(sample.memory_mb);
+                }
+                let percent = percent.max(r.job.progress_percentage);
+                // Before that the past says too little about the rest.
+                if percent >= 5.0 {
+                    r.job.estimated_time_remaining_seconds = Some(seconds * (100.0 - percent) / percent);
+                }
+                if progressed || percent > r.job.progress_percentage {
+                    r.job.progress_percentage = percent;
+                    n.event(
+                        JobEventKind::Progress,
+                        json!({
+                            "progress_percentage": percent,
+                            "current_step": r.job.current_step,
+                            "estimated_time_remaining_seconds": r.job.estimated_time_remaining_seconds,
+                            "cpu_usage_percent": r.job.cpu_usage_percent,
+                            "memory_usage_mb": r.job.memory_usage_mb,
+                        }),
+                    );
+                }
+            })
+            .await;
+        match saved {
+            Ok(_) => {
+                news.clear();
+                Ok(())
+            }
+            Err(CellError::Lost) => Err(StepError::Lost),
+            // What could not be told now is told with the next report; the trials themselves are safe.
+            Err(CellError::Store(e)) => {
+                tracing::warn!(job = %self.cell.id, error = %e, "progress was not saved");
+                Ok(())
+            }
+        }
+    }
+
+    /// The limit after `last`, and a sleep until it is reached.
+    async fn limit(&self, last: Option<Limit>) -> (Limit, Sleep) {
+        let (options, seconds) = (&self.env.options, self.cell.running_seconds().await);
+        let until =
+            |limit: Duration| options.clock.sleep(limit.saturating_sub(Duration::from_secs_f64(seconds.max(0.0))));
+        match last {
+            None => (Limit::Soft, until(self.time_limit())),
+            Some(Limit::Soft) => (Limit::Hard, until(options.hard_limit)),
+            Some(Limit::Hard) => (Limit::Hard, Box::pin(std::future::pending())),
+        }
+    }
+
+    async fn warn_of_limit(&self) -> Result<(), StepError> {
+        let own = Duration::from_secs(60 * u64::from(self.config.max_training_time_minutes));
+        let text = if self.time_limit() == own {
+            format!(
+                "the time limit of {} min was reached: the best so far is kept",
+                self.config.max_training_time_minutes
+            )
+        } else {
+            format!("the service's limit of {} s was reached: the best so far is kept", self.time_limit().as_secs())
+        };
+        self.cell.update(Patience::Attempts, |r, n| n.warn(r, &text)).await?;
+        Ok(())
+    }
+}
+
+/// Whether a wish ends this work: one that keeps the best ends a search, and not the fit of the best.
+fn trips(stop: Stop, work: &Work) -> bool {
+    match stop {
+        Stop::No => false,
+        Stop::Cancel { keep_best: true } => !matches!(work, Work::Finish),
+        Stop::Cancel { keep_best: false } | Stop::Shutdown => true,
+    }
+}
+
+async fn overdue(deadline: &mut Option<Sleep>) {
+    match deadline {
+        Some(sleep) => sleep.await,
+        None => std::future::pending().await,
+    }
+}

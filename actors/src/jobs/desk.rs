@@ -1,0 +1,384 @@
+//! The desk: admission, the queue, and the drivers of the running jobs. All its state is read back from the store when it
+//! is opened.
+
+use super::cell::{Cell, CellError, Notes, Patience};
+use super::driver::{self, Env, Stop, cancelled, claim, count_attempt, drive, failed, interrupt, is_over};
+use super::{ShutdownReport, Submission, Submit, Submitted, estimate, plan};
+use crate::error::{CancelError, SubmitError};
+use crate::supervise::{backoff, panic_text};
+use futures_util::FutureExt;
+use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStatus};
+use provost_domain::{JobId, TrainingJob};
+use provost_store::{JobCreation, StoreError, StoredResponse};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+const BASE_PATH: &str = "/api/v1/model-training";
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<JobId>,
+    running: BTreeMap<JobId, Running>,
+    /// The unfinished jobs of the store are in the queue.
+    recovered: bool,
+    /// No more jobs are taken in or begun.
+    closed: bool,
+}
+
+struct Running {
+    stop: watch::Sender<Stop>,
+    /// Once it is claimed.
+    cell: Option<Arc<Cell>>,
+    task: Option<AbortHandle>,
+}
+
+pub struct Desk {
+    env: Arc<Env>,
+    state: Mutex<State>,
+    /// Moves with every change of `state`.
+    changes: watch::Sender<u64>,
+    /// Jobs are created one after the other, so that the count of waiting ones is right.
+    admission: tokio::sync::Mutex<()>,
+}
+
+impl Desk {
+    pub fn new(env: Arc<Env>) -> Self {
+        Self { env, state: Mutex::default(), changes: watch::Sender::new(0), admission: tokio::sync::Mutex::default() }
+    }
+
+    pub fn status(&self) -> Value {
+        let state = self.state();
+        json!({
+            "running": state.running.keys().collect::<Vec<_>>(),
+            "queued": state.queue.len(),
+            "max_running": self.env.options.max_running,
+            "max_queued": self.env.options.max_queued,
+            "recovered": state.recovered,
+            "closed": state.closed,
+            "fits": self.env.peers.executor.running(),
+        })
+    }
+
+    /// Queues every unfinished job, oldest first; keeps trying while the store is away.
+    pub async fn recover(self: Arc<Self>) {
+        let options = &self.env.options;
+        for failures in 0.. {
+            match options.store.unfinished_jobs().await {
+                Ok(records) => {
+                    self.change(|state| {
+                        state.queue.extend(records.into_iter().map(|r| r.job.job_id));
+                        state.recovered = true;
+                    });
+                    self.dispatch();
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "unfinished jobs could not be read; trying again");
+                    options.clock.sleep(backoff(options.backoff, LONGEST_WAIT, failures)).await;
+                }
+            }
+        }
+    }
+
+    pub async fn submit(self: Arc<Self>, message: Submit) -> Result<Submitted, SubmitError> {
+        self.until(|state| state.recovered || state.closed).await;
+        let _turn = self.admission.lock().await;
+        let options = &self.env.options;
+        let Submit { submission, usable_rows } = message;
+        let estimated_minutes = estimate::minutes(&submission.config, usable_rows, options).await?;
+        let max_waiting = {
+            let state = self.state();
+            if state.closed {
+                return Err(SubmitError::ShuttingDown);
+            }
+            // A job that begins at once, or is about to, does not wait.
+            let free = options.max_running.saturating_sub(state.running.len());
+            let beginning = state.running.values().filter(|r| r.cell.is_none()).count();
+            options.max_queued.saturating_add((free + beginning) as u64)
+        };
+        let idempotency = submission.idempotency.clone();
+        let record = new_record(submission, options.clock.now());
+        let id = record.job.job_id.clone();
+        let (key, request_hash) = idempotency.clone().unwrap_or_default();
+        let response = StoredResponse {
+            key,
+            request_hash: request_hash.clone(),
+            status: 202,
+            location: Some(format!("{BASE_PATH}/jobs/{id}")),
+            body: json!({
+                "success": true,
+                "message": "Training job queued",
+                "job_id": id,
+                "status": "queued",
+                "estimated_time_minutes": estimated_minutes,
+            }),
+            at: record.job.created_at,
+        };
+        let mut notes = Notes::new(record.job.created_at);
+        notes.event(JobEventKind::State, json!({ "status": JobStatus::Pending }));
+        notes.announce(&record, "queued");
+        let kept = idempotency.map(|_| response.clone());
+        match options.store.create_job(record, notes.events, notes.outbox, kept, max_waiting).await? {
+            JobCreation::Created(record) => {
+                self.change(|state| state.queue.push_back(id));
+                self.dispatch();
+                Ok(Submitted::New { job: Box::new(record.job), estimated_minutes, response })
+            }
+            JobCreation::Known(known) if known.request_hash == request_hash => Ok(Submitted::Repeated(known)),
+            JobCreation::Known(_) => Err(SubmitError::Mismatch),
+            JobCreation::QueueFull => Err(SubmitError::QueueFull),
+        }
+    }
+
+    pub async fn cancel(
+        self: Arc<Self>,
+        id: JobId,
+        by: Option<String>,
+        keep_best: bool,
+    ) -> Result<TrainingJob, CancelError> {
+        self.until(|state| state.recovered || state.closed).await;
+        let options = &self.env.options;
+        loop {
+            // A job that is being claimed is asked once it is.
+            self.until(|state| state.running.get(&id).is_none_or(|r| r.cell.is_some())).await;
+            let cell = self.state().running.get(&id).and_then(|r| r.cell.clone());
+            let (cell, running) = match cell {
+                Some(cell) => (cell, true),
+                None => {
+                    let found = options.store.job(&id).await?.ok_or_else(|| CancelError::NotFound(id.clone()))?;
+                    (Arc::new(Cell::new(found, options.clone(), self.env.streams.clone())), false)
+                }
+            };
+            let before = cell.read().await;
+            if before.job.status.is_final() {
+                return Err(CancelError::AlreadyFinal(before.job.status));
+            }
+            let saved = cell
+                .update(Patience::Attempts, |r, n| {
+                    if r.job.status.is_final() {
+                        return;
+                    }
+                    let wish = CancelWish { at: n.at, by: by.clone(), keep_best };
+                    r.cancel = Some(wish);
+                    // One that was interrupted may have a best trial: its driver sees to it.
+                    if !running && !(keep_best && r.job.started_at.is_some()) {
+                        cancelled(r, n);
+                    } else {
+                        n.log(r, "asked to cancel");
+                    }
+                })
+                .await;
+            match saved {
+                Ok(saved) => {
+                    if running {
+                        self.wish(&id, Stop::Cancel { keep_best });
+                    } else if saved.job.status.is_final() {
+                        self.change(|state| state.queue.retain(|queued| *queued != id));
+                    }
+                    return Ok(saved.job);
+                }
+                // It was claimed or settled in between: look again.
+                Err(CellError::Lost) => {}
+                Err(CellError::Store(e)) => return Err(CancelError::Store(e)),
+            }
+        }
+    }
+
+    pub async fn shutdown(self: Arc<Self>, deadline: Duration) -> ShutdownReport {
+        let ids: Vec<JobId> = self.change(|state| {
+            state.closed = true;
+            state.running.keys().cloned().collect()
+        });
+        for id in &ids {
+            self.wish(id, Stop::Shutdown);
+        }
+        tokio::select! {
+            () = self.until(|state| state.running.is_empty()) => {}
+            () = self.env.options.clock.sleep(deadline) => {}
+        }
+        let stragglers = self.env.peers.executor.running();
+        let late: Vec<Arc<Cell>> =
+            self.change(|state| std::mem::take(&mut state.running).into_values().filter_map(|r| r.end()).collect());
+        for cell in late {
+            if let Err(error) = interrupt(&cell, Patience::Once).await {
+                tracing::warn!(job = %cell.id, %error, "the job stays as it is and is resumed with the next start");
+            }
+        }
+        let mut interrupted = Vec::new();
+        for id in ids {
+            if let Ok(Some(record)) = self.env.options.store.job(&id).await
+                && !record.job.status.is_final()
+            {
+                interrupted.push(id);
+            }
+        }
+        ShutdownReport { interrupted, stragglers }
+    }
+
+    /// Ends the drivers without a word to the store: what a death of the actor leaves behind.
+    pub fn abandon(&self) {
+        let running = self.change(|state| {
+            state.closed = true;
+            std::mem::take(&mut state.running)
+        });
+        for job in running.into_values() {
+            job.end();
+        }
+    }
+
+    /// Begins queued jobs while there is room.
+    fn dispatch(self: &Arc<Self>) {
+        loop {
+            let begun = self.change(|state| {
+                if state.closed || state.running.len() >= self.env.options.max_running {
+                    return None;
+                }
+                let id = state.queue.pop_front()?;
+                let (stop, wishes) = watch::channel(Stop::No);
+                state.running.insert(id.clone(), Running { stop, cell: None, task: None });
+                Some((id, wishes))
+            });
+            let Some((id, wishes)) = begun else { return };
+            let task = actix_rt::spawn(self.clone().oversee(id.clone(), wishes));
+            if let Some(running) = self.state().running.get_mut(&id) {
+                running.task = Some(task.abort_handle());
+            }
+        }
+    }
+
+    /// Drives a job, and answers a panic of its driver like a crash of the process: by claiming it anew.
+    async fn oversee(self: Arc<Self>, id: JobId, stop: watch::Receiver<Stop>) {
+        while let Some(cell) = claim(&self.env, &id, &stop).await {
+            let wish = cell.read().await.cancel;
+            self.change(|state| {
+                if let Some(running) = state.running.get_mut(&id) {
+                    running.cell = Some(cell.clone());
+                }
+            });
+            if let Some(wish) = wish {
+                self.wish(&id, Stop::Cancel { keep_best: wish.keep_best });
+            }
+            let driven = AssertUnwindSafe(drive(self.env.clone(), cell.clone(), stop.clone())).catch_unwind().await;
+            match driven {
+                Ok(()) => break,
+                Err(payload) => {
+                    let text = format!("its driver panicked: {}", panic_text(&*payload));
+                    if !self.survives(&cell, &text).await {
+                        break;
+                    }
+                    driver::sleep_or_stop(&self.env, stop.clone(), self.env.options.backoff).await;
+                }
+            }
+        }
+        self.change(|state| state.running.remove(&id));
+        self.dispatch();
+    }
+
+    /// Counts a crash of the driver as an attempt; false once there were too many, and the job has failed.
+    async fn survives(&self, cell: &Cell, text: &str) -> bool {
+        let record = cell.read().await;
+        let units = plan::units(&record.job.config);
+        let unit = units.iter().map(|u| u.algorithm).find(|a| !is_over(&record, *a));
+        let attempts = match unit {
+            Some(unit) => count_attempt(cell, unit, text).await.ok(),
+            None => None,
+        };
+        if attempts.is_some_and(|n| n < self.env.options.attempts) {
+            return true;
+        }
+        if let Err(error) = cell.update(Patience::Attempts, |r, n| failed(r, n, text)).await {
+            tracing::error!(job = %cell.id, %error, "the job's failure could not be recorded");
+        }
+        false
+    }
+
+    /// Tells the driver; a shutdown outranks a cancel, and a cancel that keeps nothing one that keeps the best.
+    fn wish(&self, id: &JobId, wish: Stop) {
+        if let Some(running) = self.state().running.get(id) {
+            running.stop.send_if_modified(|stop| {
+                let stronger = match (*stop, wish) {
+                    (Stop::Shutdown, _) | (_, Stop::No) => false,
+                    (Stop::Cancel { keep_best: false }, Stop::Cancel { .. }) => false,
+                    (before, wish) => before != wish,
+                };
+                if stronger {
+                    *stop = wish;
+                }
+                stronger
+            });
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let changed = change(&mut self.state());
+        self.changes.send_modify(|n| *n += 1);
+        changed
+    }
+
+    async fn until(&self, condition: impl Fn(&State) -> bool) {
+        let mut changes = self.changes.subscribe();
+        while !condition(&self.state()) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Running {
+    fn end(self) -> Option<Arc<Cell>> {
+        if let Some(task) = self.task {
+            task.abort();
+        }
+        self.cell
+    }
+}
+
+fn new_record(submission: Submission, now: chrono::DateTime<chrono::Utc>) -> JobRecord {
+    let Submission { config, created_by, trigger, .. } = submission;
+    let config_hash = config.content_hash();
+    let units = plan::units(&config).into_iter().map(|u| (u.algorithm, Default::default())).collect();
+    let job = TrainingJob {
+        job_id: JobId::new(now, uuid::Uuid::new_v4().as_u128()),
+        status: JobStatus::Pending,
+        config,
+        progress_percentage: 0.0,
+        current_step: Some("queued".to_owned()),
+        algorithms_completed: Vec::new(),
+        trained_models: Vec::new(),
+        best_model_id: None,
+        best_score: None,
+        started_at: None,
+        completed_at: None,
+        estimated_time_remaining_seconds: None,
+        error_message: None,
+        warnings: Vec::new(),
+        cpu_usage_percent: None,
+        memory_usage_mb: None,
+        logs: Vec::new(),
+        created_at: now,
+        created_by,
+        triggers: vec![trigger],
+    };
+    JobRecord {
+        job,
+        rev: 0,
+        epoch: 0,
+        snapshot: None,
+        units,
+        cancel: None,
+        running_seconds: 0.0,
+        config_hash,
+        next_event: 1,
+    }
+}

@@ -1,0 +1,359 @@
+//! The driver takes one job from its claim to its end: snapshot, units of work, settling.
+
+use super::Peers;
+use super::attempt::StepError;
+use super::cell::{Cell, CellError, Notes, Patience};
+use super::plan::{self, Unit};
+use super::streams::Streams;
+use super::unit::UnitEnd;
+use crate::error::LoadError;
+use crate::loader::{LoadedSnapshot, Open, Take};
+use crate::options::Options;
+use crate::sampler::Sampler;
+use crate::supervise::backoff;
+use provost_domain::job::{JobRecord, JobStatus, Transition};
+use provost_domain::{Algorithm, JobId, TrainingConfig};
+use provost_learn::split::Parts;
+use provost_learn::train::Trained;
+use provost_store::StoreError;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Share of the progress that taking the snapshot is.
+const LOADED_PERCENT: f64 = 2.0;
+/// Share at which all units are done.
+const TRAINED_PERCENT: f64 = 98.0;
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What all drivers share.
+pub struct Env {
+    pub options: Arc<Options>,
+    pub peers: Peers,
+    pub streams: Streams,
+}
+
+/// What somebody wishes of a running job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    No,
+    Cancel { keep_best: bool },
+    Shutdown,
+}
+
+pub struct Driver {
+    pub(super) env: Arc<Env>,
+    pub(super) cell: Arc<Cell>,
+    pub(super) stop: watch::Receiver<Stop>,
+    pub(super) config: TrainingConfig,
+    pub(super) data: Arc<LoadedSnapshot>,
+    pub(super) parts: Arc<Parts>,
+    /// Results of the units that are done, for the ensemble.
+    pub(super) results: BTreeMap<Algorithm, Arc<Trained>>,
+    pub(super) sampler: Sampler,
+    /// (units before the present one, all units)
+    position: (usize, usize),
+}
+
+/// Claims a job: from now on only this driver may write to it. None: it is nobody's business any more.
+pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Option<Arc<Cell>> {
+    let options = &env.options;
+    for failures in 0.. {
+        if *stop.borrow() == Stop::Shutdown {
+            return None;
+        }
+        match options.store.claim_job(id).await {
+            Ok(record) => return Some(Arc::new(Cell::new(record, options.clone(), env.streams.clone()))),
+            Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => return None,
+            Err(error) => {
+                tracing::warn!(job = %id, %error, "the job could not be claimed; trying again");
+                sleep_or_stop(env, stop.clone(), backoff(options.backoff, LONGEST_WAIT, failures)).await;
+            }
+        }
+    }
+    None
+}
+
+/// Takes a claimed job to its end, or to where the next process can go on.
+pub async fn drive(env: Arc<Env>, cell: Arc<Cell>, stop: watch::Receiver<Stop>) {
+    let end = match begin(&env, &cell, &stop).await {
+        Ok(Some(mut driver)) => driver.units().await,
+        Ok(None) => return,
+        Err(e) => e.into(),
+    };
+    if let Err(error) = settle(&env, &cell, &stop, end).await {
+        tracing::warn!(job = %cell.id, %error, "the job was not settled by this driver");
+    }
+}
+
+/// How a job's work ended.
+pub(super) enum End {
+    AllDone,
+    Stopped,
+    Failed(String),
+    Lost,
+}
+
+impl From<StepError> for End {
+    fn from(e: StepError) -> Self {
+        match e {
+            StepError::MayPass(why) | StepError::Final(why) => End::Failed(why),
+            StepError::Stopped => End::Stopped,
+            StepError::OutOfTime => End::Failed("the time limit was reached before a trial had finished".to_owned()),
+            StepError::HardLimit => End::Failed("the hard time limit was reached".to_owned()),
+            StepError::Lost => End::Lost,
+        }
+    }
+}
+
+/// Marks the job as running and loads its rows. None: it is settled already.
+async fn begin(env: &Arc<Env>, cell: &Arc<Cell>, stop: &watch::Receiver<Stop>) -> Result<Option<Driver>, StepError> {
+    let record = cell.read().await;
+    let units = plan::units(&record.job.config);
+    let current = units.iter().map(|u| u.algorithm).find(|a| !is_over(&record, *a));
+    let died = record.job.status == JobStatus::Running;
+    let most = env.options.deaths;
+    let record = cell
+        .update(Patience::Forever, |r, n| {
+            let first = r.job.started_at.is_none();
+            r.job.started_at.get_or_insert(n.at);
+            if died {
+                let deaths = current.map(|unit| {
+                    let unit = r.units.entry(unit).or_default();
+                    unit.deaths += 1;
+                    unit.deaths
+                });
+                n.log(r, &format!("resumed after the process had died (death {} in this step)", deaths.unwrap_or(1)));
+                return;
+            }
+            r.job.current_step = Some("starting".to_owned());
+            n.transition(r, Transition::Start);
+            n.log(r, if first { "started" } else { "resumed" });
+            if first {
+                n.announce(r, "started");
+            }
+        })
+        .await?;
+    if let Some(unit) = current.filter(|u| record.units.get(u).is_some_and(|u| u.deaths >= most)) {
+        return Err(StepError::Final(format!("the process died {most} times in {unit} without progress")));
+    }
+    if let Some(wish) = &record.cancel
+        && !(wish.keep_best && current.is_some())
+    {
+        return Err(StepError::Stopped);
+    }
+    let (data, parts) = load(env, cell, stop, current).await?;
+    let config = record.job.config;
+    let (env, cell, stop, parts) = (env.clone(), cell.clone(), stop.clone(), Arc::new(parts));
+    let position = (0, units.len());
+    Ok(Some(Driver {
+        env,
+        cell,
+        stop,
+        config,
+        data,
+        parts,
+        results: BTreeMap::new(),
+        sampler: Sampler::new(),
+        position,
+    }))
+}
+
+pub(super) fn is_over(record: &JobRecord, algorithm: Algorithm) -> bool {
+    record.units.get(&algorithm).is_some_and(|u| u.done || u.error.is_some())
+}
+
+/// The job's snapshot: the one that it was begun on, else a new one. Failures that may pass count as attempts at the
+/// first unit.
+async fn load(
+    env: &Env,
+    cell: &Cell,
+    stop: &watch::Receiver<Stop>,
+    unit: Option<Algorithm>,
+) -> Result<(Arc<LoadedSnapshot>, Parts), StepError> {
+    let options = &env.options;
+    loop {
+        let record = cell.read().await;
+        let config = &record.job.config;
+        let loaded = async {
+            let data = match &record.snapshot {
+                Some(sha) => env.peers.loader.send(Open(sha.clone())).await.map_err(LoadError::from)??,
+                None => env.peers.loader.send(Take(config.clone())).await.map_err(LoadError::from)??.data,
+            };
+            let installation = options.store.installation().await?;
+            Ok::<_, LoadError>((data, installation.salt))
+        };
+        match loaded.await {
+            Ok((data, salt)) => {
+                let parts = data.parts(config, salt).map_err(|e| StepError::Final(e.to_string()))?;
+                let before = record.snapshot.is_none();
+                cell.update(Patience::Attempts, |r, n| {
+                    r.job.progress_percentage = LOADED_PERCENT;
+                    if before {
+                        r.snapshot = Some(data.sha.clone());
+                        for warning in &data.snapshot.warnings {
+                            n.warn(r, warning);
+                        }
+                        n.log(
+                            r,
+                            &format!(
+                                "{} rows: {} to train on, {} to validate, {} to test",
+                                data.snapshot.rows(),
+                                parts.train.len(),
+                                parts.validation.len(),
+                                parts.test.len()
+                            ),
+                        );
+                    }
+                })
+                .await?;
+                return Ok((data, parts));
+            }
+            Err(e) if e.may_pass() => {
+                let why = format!("the data could not be loaded: {e}");
+                let Some(unit) = unit else { return Err(StepError::Final(why)) };
+                let attempts = count_attempt(cell, unit, &why).await?;
+                if attempts >= options.attempts {
+                    return Err(StepError::Final(why));
+                }
+                sleep_or_stop(env, stop.clone(), backoff(options.backoff, LONGEST_WAIT, attempts - 1)).await;
+                if *stop.borrow() != Stop::No {
+                    return Err(StepError::Stopped);
+                }
+            }
+            Err(e) => return Err(StepError::Final(e.to_string())),
+        }
+    }
+}
+
+/// Counts a failed attempt at a unit; answers how many there were.
+pub async fn count_attempt(cell: &Cell, unit: Algorithm, why: &str) -> Result<u32, CellError> {
+    let saved = cell
+        .update(Patience::Forever, |r, n| {
+            let progress = r.units.entry(unit).or_default();
+            progress.attempts += 1;
+            let text = format!("{unit}: attempt {} failed: {why}", progress.attempts);
+            n.log(r, &text);
+        })
+        .await?;
+    Ok(saved.units.get(&unit).map_or(0, |u| u.attempts))
+}
+
+/// Sleeps, but wakes when somebody wishes something new of the job.
+pub async fn sleep_or_stop(env: &Env, mut stop: watch::Receiver<Stop>, wait: Duration) {
+    stop.borrow_and_update();
+    tokio::select! {
+        () = env.options.clock.sleep(wait) => {}
+        _ = stop.changed() => {}
+    }
+}
+
+impl Driver {
+    async fn units(&mut self) -> End {
+        let units = plan::units(&self.config);
+        for (index, unit) in units.iter().copied().enumerate() {
+            self.position = (index, units.len());
+            let record = self.cell.read().await;
+            if is_over(&record, unit.algorithm) {
+                if let Err(e) = self.reopen(unit, &record).await {
+                    return e.into();
+                }
+                continue;
+            }
+            match self.unit(unit).await {
+                UnitEnd::Done | UnitEnd::Failed => {}
+                UnitEnd::Ended(end) => return end,
+            }
+            if *self.stop.borrow() != Stop::No {
+                return End::Stopped;
+            }
+        }
+        End::AllDone
+    }
+
+    /// The result of a unit that was done by an earlier process, if the ensemble is still to come.
+    async fn reopen(&mut self, unit: Unit, record: &JobRecord) -> Result<(), StepError> {
+        let needed = self.config.algorithms.contains(&Algorithm::Ensemble) && !is_over(record, Algorithm::Ensemble);
+        let result = record.units.get(&unit.algorithm).filter(|u| u.done).and_then(|u| u.result.clone());
+        if let (true, Some(sha)) = (needed && unit.algorithm != Algorithm::Ensemble, result) {
+            let trained = self.open_result(&sha).await?;
+            self.results.insert(unit.algorithm, Arc::new(trained));
+        }
+        Ok(())
+    }
+
+    /// Running seconds after which the search ends with the best so far.
+    pub(super) fn time_limit(&self) -> Duration {
+        let own = Duration::from_secs(60 * u64::from(self.config.max_training_time_minutes));
+        own.min(self.env.options.soft_limit)
+    }
+
+    /// The job's progress when its present unit has come this far.
+    pub(super) fn percent(&self, share: f64) -> f64 {
+        let (done, all) = self.position;
+        LOADED_PERCENT + (TRAINED_PERCENT - LOADED_PERCENT) * (done as f64 + share.clamp(0.0, 1.0)) / all.max(1) as f64
+    }
+}
+
+/// Writes down how the job ended.
+async fn settle(env: &Env, cell: &Cell, stop: &watch::Receiver<Stop>, end: End) -> Result<(), CellError> {
+    let end = match end {
+        End::Lost => return Err(CellError::Lost),
+        End::Stopped if *stop.borrow() == Stop::Shutdown => {
+            return interrupt(cell, Patience::Attempts).await.map(|_| ());
+        }
+        end => end,
+    };
+    let saved = cell
+        .update(Patience::Forever, |r, n| match &end {
+            End::Stopped => cancelled(r, n),
+            End::Failed(why) => failed(r, n, why),
+            End::AllDone if r.job.trained_models.is_empty() => {
+                let errors = r.units.iter().filter_map(|(a, u)| u.error.as_ref().map(|e| format!("{a}: {e}")));
+                let why = errors.collect::<Vec<_>>().join("; ");
+                failed(r, n, if why.is_empty() { "no model was trained" } else { &why });
+            }
+            End::AllDone => {
+                r.job.progress_percentage = 100.0;
+                r.job.current_step = Some("completed".to_owned());
+                if n.transition(r, Transition::Complete) {
+                    n.log(r, "completed");
+                    n.announce(r, "completed");
+                }
+            }
+            End::Lost => {}
+        })
+        .await?;
+    tracing::info!(job = %cell.id, status = %saved.job.status, "the job has ended");
+    let _ = env;
+    Ok(())
+}
+
+pub fn cancelled(r: &mut JobRecord, n: &mut Notes) {
+    r.job.current_step = Some("cancelled".to_owned());
+    if n.transition(r, Transition::Cancel) {
+        n.log(r, "cancelled");
+        n.announce(r, "cancelled");
+    }
+}
+
+pub fn failed(r: &mut JobRecord, n: &mut Notes, why: &str) {
+    r.job.current_step = Some("failed".to_owned());
+    r.job.error_message = Some(why.to_owned());
+    if n.transition(r, Transition::Fail) {
+        n.log(r, &format!("failed: {why}"));
+        n.announce(r, "failed");
+    }
+}
+
+/// Back to waiting: the next process goes on with it.
+pub async fn interrupt(cell: &Cell, patience: Patience) -> Result<JobRecord, CellError> {
+    cell.update(patience, |r, n| {
+        r.job.current_step = Some("interrupted".to_owned());
+        if n.transition(r, Transition::Interrupt) {
+            n.log(r, "interrupted by a shutdown; it goes on with the next start");
+        }
+    })
+    .await
+}

@@ -1,0 +1,66 @@
+//! How long a job will take, from how long its like has taken.
+
+use super::plan;
+use crate::options::Options;
+use provost_domain::{Algorithm, ModelVersion, TrainingConfig};
+use provost_store::StoreError;
+use std::collections::BTreeMap;
+
+/// Registered models that are looked at.
+const LOOK_BACK: u32 = 100;
+
+/// Seconds of one fit per 1,000 rows and thread-independent, where nothing of the kind was ever trained: of the order that
+/// a small machine needs.
+fn prior(algorithm: Algorithm) -> f64 {
+    match algorithm {
+        Algorithm::RandomForest => 0.05,
+        Algorithm::Xgboost => 0.05,
+        Algorithm::GradientBoosting => 0.04,
+        Algorithm::LogisticRegression => 0.002,
+        Algorithm::NeuralNetwork => 0.2,
+        Algorithm::Ensemble => 0.001,
+    }
+}
+
+/// Fits times thousands of rows: what the time of a unit of work is taken to be proportional to.
+fn size(config: &TrainingConfig, algorithm: Algorithm, rows: f64, options: &Options) -> f64 {
+    let fits = match algorithm {
+        Algorithm::Ensemble => 1,
+        _ => plan::candidates(config, algorithm, options) * u64::from(config.cross_validation_folds) + 1,
+    };
+    fits as f64 * rows.max(1.0) / 1000.0
+}
+
+/// Minutes that a job on `usable_rows` rows will run, by the median rate of each algorithm in past jobs.
+pub async fn minutes(config: &TrainingConfig, usable_rows: u64, options: &Options) -> Result<f64, StoreError> {
+    let past = options.store.list_models(false, None, LOOK_BACK).await?.items;
+    let mut rates = rates(&past, options);
+    let train = usable_rows as f64 * (1.0 - config.test_size - config.validation_size);
+    let seconds: f64 = plan::units(config)
+        .iter()
+        .map(|unit| {
+            let rate = rates.get_mut(&unit.algorithm).and_then(median).unwrap_or_else(|| prior(unit.algorithm));
+            rate * size(config, unit.algorithm, train, options)
+        })
+        .sum();
+    let most = f64::from(config.max_training_time_minutes).min(options.soft_limit.as_secs_f64() / 60.0);
+    // A hundredth of a minute is as fine as it is any use.
+    Ok(((seconds / 60.0).min(most) * 100.0).round().max(1.0) / 100.0)
+}
+
+fn rates(past: &[ModelVersion], options: &Options) -> BTreeMap<Algorithm, Vec<f64>> {
+    let mut rates: BTreeMap<Algorithm, Vec<f64>> = BTreeMap::new();
+    for model in past {
+        let rows = model.training_samples as f64;
+        let rate = model.metrics.training_time_seconds / size(&model.training_config, model.algorithm, rows, options);
+        if rate.is_finite() && rate > 0.0 {
+            rates.entry(model.algorithm).or_default().push(rate);
+        }
+    }
+    rates
+}
+
+fn median(values: &mut Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
