@@ -3,7 +3,7 @@
 use crate::PlotError;
 use crate::font;
 use crate::frame::{Axes, LEFT, RIGHT, heading, no_data};
-use crate::style::{BAND, GRID, INK, MUTED, SERIES, count, human, score, step, ticks};
+use crate::style::{BAND, GRID, INK, MUTED, SERIES, count, drawable, human, score, step, ticks};
 use crate::surface::{Surface, Type};
 
 const BOTTOM: f64 = 536.0;
@@ -15,18 +15,14 @@ pub fn draw(s: &mut dyn Surface, models: &[Scored]) -> Result<(), PlotError> {
     let shown = &models[..models.len().min(SERIES.len())];
     let mut metrics: Vec<&str> = Vec::new();
     let mut values: Vec<f64> = Vec::new();
-    for (metric, value) in shown.iter().flat_map(|m| &m.1).filter(|(_, v)| v.is_finite()) {
+    for (metric, value) in shown.iter().flat_map(|m| &m.1).filter(|(_, v)| drawable(*v)) {
         if !metrics.contains(&metric.as_str()) {
             metrics.push(metric);
         }
         values.push(*value);
     }
-    let all = count(models.len() as u64);
-    let note = if shown.len() < models.len() {
-        format!("the first {} of {all} models", shown.len())
-    } else {
-        format!("{all} models")
-    };
+    let all = if models.len() == 1 { "1 model".to_owned() } else { format!("{} models", count(models.len() as u64)) };
+    let note = if shown.len() < models.len() { format!("the first {} of {all}", shown.len()) } else { all };
     heading(s, "Model comparison", "On the rows that every model holds out", "", &note)?;
     let (Some(low), Some(high)) =
         (values.iter().copied().min_by(f64::total_cmp), values.iter().copied().max_by(f64::total_cmp))
@@ -68,7 +64,7 @@ fn rows(
     metric: &str,
     (y, block): (f64, f64),
 ) -> Result<(), PlotError> {
-    let of = |m: &Scored| m.1.iter().find(|(name, v)| name == metric && v.is_finite()).map(|(_, v)| *v);
+    let of = |m: &Scored| m.1.iter().find(|(name, v)| name == metric && drawable(*v)).map(|(_, v)| *v);
     let best = models.iter().filter_map(of).max_by(f64::total_cmp);
     let line = (block * 0.84 / models.len() as f64).min(26.0);
     let first = y + (block - line * models.len() as f64) / 2.0 + line / 2.0;
@@ -78,7 +74,7 @@ fn rows(
         let middle = first + at as f64 * line;
         let x = axes.at(value, 0.0).0;
         s.line((axes.from.0, middle), (axes.to.0, middle), 1.0, GRID)?;
-        s.dot((x, middle), (line * 0.34).clamp(2.0, 5.5), SERIES[at % SERIES.len()])?;
+        s.dot((x, middle), (line * 0.34).clamp(3.2, 5.5), SERIES[at % SERIES.len()])?;
         // Below this nobody can read the figures; the dots and the axis remain.
         if em >= 7.5 {
             let style = Type::new(em, if Some(value) == best { INK } else { MUTED });

@@ -20,8 +20,8 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
         return no_data(s, "No rows were scored.");
     }
     let right = ORIGIN.0 + 2.0 * CELL.0;
-    s.text((ORIGIN.0 + CELL.0, ORIGIN.1 - 42.0), "Decision", Type::new(12.0, MUTED).center())?;
-    s.text((ORIGIN.0 - 16.0, ORIGIN.1 - 19.0), "Outcome", Type::new(12.0, MUTED).right())?;
+    s.text((ORIGIN.0 + CELL.0, ORIGIN.1 - 42.0), "Predicted", Type::new(12.0, MUTED).center())?;
+    s.text((ORIGIN.0 - 16.0, ORIGIN.1 - 19.0), "Actual", Type::new(12.0, MUTED).right())?;
     for (row, name) in NAMES.iter().enumerate() {
         let of_row = data.confusion_matrix[row];
         let in_row = of_row[0].saturating_add(of_row[1]);
@@ -48,12 +48,11 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
         }
     }
     legend(s, right + 26.0)?;
-    let f1 = percent(2 * tp, (2 * tp).saturating_add(fp).saturating_add(fn_));
     let figures = [
         ("Precision", percent(tp, tp.saturating_add(fp))),
         ("Recall", percent(tp, tp.saturating_add(fn_))),
         ("Specificity", percent(tn, tn.saturating_add(fp))),
-        ("F1", f1),
+        ("F1", f1(tp, fp, fn_)),
     ];
     for (at, (name, value)) in figures.iter().enumerate() {
         let x = ORIGIN.0 + (at as f64 + 0.5) * CELL.0 / 2.0;
@@ -63,13 +62,18 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
     Ok(())
 }
 
+fn f1(tp: u64, fp: u64, fn_: u64) -> String {
+    let twice = tp.saturating_mul(2);
+    percent(twice, twice.saturating_add(fp).saturating_add(fn_))
+}
+
 /// The scale of the shades.
 fn legend(s: &mut dyn Surface, x: f64) -> Result<(), PlotError> {
-    let (top, height, steps) = (ORIGIN.1 + 2.0, 2.0 * CELL.1 - 4.0, 41);
+    let (top, height, steps) = (ORIGIN.1 + 2.0, 2.0 * CELL.1 - 4.0, 81);
     for step in 0..steps {
         let share = 1.0 - f64::from(step) / f64::from(steps - 1);
-        let at = |step: i32| top + height * f64::from(step) / f64::from(steps);
-        s.rect((x, at(step)), (x + 12.0, at(step + 1)), shade(share))?;
+        // Down to the foot each time: neighbours that only touch would show a seam.
+        s.rect((x, top + height * f64::from(step) / f64::from(steps)), (x + 12.0, top + height), shade(share))?;
     }
     for (share, label) in [(0.0, "100%"), (0.5, "50%"), (1.0, "0%")] {
         s.text((x + 19.0, top + 6.0 + (height - 12.0) * share), label, Type::new(11.0, MUTED))?;

@@ -3,7 +3,7 @@
 use crate::PlotError;
 use crate::font;
 use crate::frame::{Axes, LEFT, RIGHT, heading, no_data};
-use crate::style::{AXIS, BLUE, INK, MUTED, human, score, step, ticks};
+use crate::style::{AXIS, BLUE, INK, MUTED, drawable, human, score, step, ticks};
 use crate::surface::{Surface, Type};
 use provost_domain::evaluation::PlotData;
 
@@ -15,13 +15,17 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
     let mut bars: Vec<(String, f64)> = data
         .feature_importance
         .iter()
-        .filter(|f| f.importance_score.is_finite())
+        .filter(|f| drawable(f.importance_score))
         .map(|f| (human(&f.feature_name), f.importance_score))
         .collect();
     bars.sort_by(|a, b| b.1.total_cmp(&a.1));
     let all = bars.len();
     bars.truncate(MOST);
-    let shown = if all > MOST { format!("top {MOST} of {all} features") } else { format!("{all} features") };
+    let shown = if all > MOST {
+        format!("strongest of {all} features, {MOST} shown")
+    } else {
+        format!("strongest of {all} features")
+    };
     let used = bars.iter().filter(|b| b.1 != 0.0).count();
     let key = match (bars.first(), used) {
         (Some((name, _)), 1..) => font::fit(name, 21.0, true, 420.0)?,
@@ -39,7 +43,8 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
         label_width = label_width.max(font::width(name, em, false)?.min(250.0));
     }
     let (low, high) = bars.iter().fold((0.0f64, 0.0f64), |(low, high), b| (low.min(b.1), high.max(b.1)));
-    let high = if strongest == 0.0 { 1.0 } else { high };
+    let unused = strongest < 1e-12;
+    let high = if unused { 1.0 } else { high };
     let axes = Axes {
         // Room for a value beyond either end.
         from: (LEFT + label_width + if low < 0.0 { 62.0 } else { 14.0 }, TOP),
@@ -47,7 +52,9 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
         x: (low, high),
         y: (0.0, 1.0),
     };
-    axes.grid_x(s, &ticks(low, high, step(high - low, 5)), true)?;
+    if !unused {
+        axes.grid_x(s, &ticks(low, high, step(high - low, 7)), true)?;
+    }
     let zero = axes.at(0.0, 0.0).0;
     for (at, (name, value)) in bars.iter().enumerate() {
         let middle = TOP + (at as f64 + 0.5) * row;
@@ -64,6 +71,6 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
         }
     }
     s.line((zero, TOP), (zero, axes.to.1), 1.0, AXIS)?;
-    let title = if strongest == 0.0 { "Importance (no feature is used)" } else { "Importance" };
+    let title = if unused { "Importance (no feature is used)" } else { "Importance" };
     s.text(((axes.from.0 + axes.to.0) / 2.0, axes.to.1 + 36.0), title, Type::new(12.0, INK).center())
 }

@@ -70,8 +70,8 @@ pub fn render(name: &str, format: Format, data: &PlotData) -> Result<Vec<u8>, Pl
     }
 }
 
-/// Several models' scores side by side: each a label and its (metric, score) pairs. Scores that are not finite are left
-/// out.
+/// Several models' scores side by side: each a label and its (metric, score) pairs. Scores that are not
+/// finite are left out, and models beyond the tenth.
 pub fn comparison(models: &[(String, Vec<(String, f64)>)], format: Format) -> Result<Vec<u8>, PlotError> {
     picture(format, "Model comparison", "", &|s| comparison::draw(s, models))
 }

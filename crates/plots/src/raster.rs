@@ -84,11 +84,10 @@ impl Raster<'_> {
 impl Surface for Raster<'_> {
     fn rect(&mut self, from: Point, to: Point, color: Color) -> Result<(), PlotError> {
         let (from, to) = (pixel(from), pixel(to));
-        // The far corner is drawn too.
         if to.0 <= from.0 || to.1 <= from.1 {
             return Ok(());
         }
-        self.backend.draw_rect(from, (to.0 - 1, to.1 - 1), &filled(color), true).map_err(failed)
+        self.backend.draw_rect(from, to, &filled(color), true).map_err(failed)
     }
 
     fn path(&mut self, points: &[Point], width: f64, color: Color) -> Result<(), PlotError> {

@@ -2,11 +2,11 @@
 
 use crate::PlotError;
 use crate::frame::{Axes, heading, no_data};
-use crate::style::{AXIS, BLUE, GRID, INK, MUTED, ORANGE, PALE_BLUE, count, percent, score, ticks};
+use crate::style::{AXIS, BLUE, GRID, INK, MUTED, ORANGE, PALER_BLUE, count, percent, score, ticks};
 use crate::surface::{Point, Surface, Type};
 use provost_domain::evaluation::PlotData;
 
-const AXES: Axes = Axes { from: (84.0, 114.0), to: (514.0, 544.0), x: (0.0, 1.0), y: (0.0, 1.0) };
+const AXES: Axes = Axes { from: (84.0, 114.0), to: (502.0, 532.0), x: (0.0, 1.0), y: (0.0, 1.0) };
 const PANEL: f64 = 560.0;
 
 pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
@@ -20,7 +20,7 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
     }
     heading(s, "ROC curve", &data.title, &format!("AUC {}", score(data.auc)), &n)?;
     let points = thinned(&curve);
-    s.under(&points, AXES.to.1, PALE_BLUE)?;
+    s.under(&points, AXES.to.1, PALER_BLUE)?;
     let fifths = ticks(0.0, 1.0, 0.2);
     AXES.grid_x(s, &fifths, true)?;
     AXES.grid_y(s, &fifths)?;

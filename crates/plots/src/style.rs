@@ -10,6 +10,7 @@ pub const AXIS: Color = (154, 165, 177);
 pub const BAND: Color = (246, 248, 250);
 pub const BLUE: Color = (0, 91, 150);
 pub const PALE_BLUE: Color = (220, 233, 243);
+pub const PALER_BLUE: Color = (237, 244, 250);
 pub const ORANGE: Color = (213, 94, 0);
 
 /// Told apart with any common colour blindness (after Okabe and Ito 2008; the yellow darkened for a white ground).
@@ -34,19 +35,27 @@ pub fn shade(share: f64) -> Color {
     (mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
 }
 
-/// Ink or white, whichever reads better on `ground` (WCAG's relative luminance).
+/// Near-black or white, whichever has the higher contrast on `ground` (WCAG's ratio): never below 4.3.
 pub fn text_on(ground: Color) -> Color {
     let linear = |c: u8| {
         let c = f64::from(c) / 255.0;
         if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
     };
-    let light = 0.2126 * linear(ground.0) + 0.7152 * linear(ground.1) + 0.0722 * linear(ground.2);
-    // Where black and white text have the same contrast ratio.
-    if light > 0.179 { INK } else { PAPER }
+    let light = |c: Color| 0.2126 * linear(c.0) + 0.7152 * linear(c.1) + 0.0722 * linear(c.2) + 0.05;
+    let dark = (8, 12, 18);
+    if light(ground) / light(dark) > light(PAPER) / light(ground) { dark } else { PAPER }
 }
 
-/// 1234567 as 1,234,567.
+/// What an axis can show: neither NaN nor so large that sums of it overflow.
+pub fn drawable(value: f64) -> bool {
+    value.abs() < 1e12
+}
+
+/// 1234567 as 1,234,567; with three digits where all would not fit.
 pub fn count(n: u64) -> String {
+    if n >= 10_000_000_000 {
+        return format!("{:.2e}", n as f64);
+    }
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -20,7 +20,7 @@ fn typical() -> PlotData {
     });
     PlotData {
         title: "random_forest · model_random_forest_0193f2a7".to_owned(),
-        confusion_matrix: [[1432, 391], [402, 1600]],
+        confusion_matrix: [[1432, 391], [741, 1261]],
         roc,
         auc: 0.769,
         feature_importance: importance.collect(),
@@ -164,7 +164,8 @@ fn extreme_data_are_drawn() {
             .collect(),
         ..extreme()
     };
-    for data in [extreme(), one_point, unused] {
+    let wrong = PlotData { confusion_matrix: [[1, u64::MAX], [u64::MAX, u64::MAX]], ..extreme() };
+    for data in [extreme(), one_point, unused, wrong] {
         for name in PLOTS {
             well_formed(&String::from_utf8(render(name, Format::Svg, &data).unwrap()).unwrap());
             render(name, Format::Png, &data).unwrap();
@@ -175,7 +176,16 @@ fn extreme_data_are_drawn() {
         comparison(&models, Format::Png).unwrap();
     }
     let huge = vec![("huge".to_owned(), vec![("a".to_owned(), 1e308), ("b".to_owned(), -1e308)])];
-    comparison(&huge, Format::Svg).unwrap();
+    well_formed(&String::from_utf8(comparison(&huge, Format::Svg).unwrap()).unwrap());
+    for score in [f64::MAX, f64::MIN, 5e-324, -5e-324, 1e11, -1e11] {
+        let importance = [score, 0.5, -score].map(|importance_score| FeatureImportance {
+            feature_name: "ä_feature".to_owned(),
+            importance_score,
+            rank: 1,
+        });
+        let data = PlotData { feature_importance: importance.to_vec(), ..extreme() };
+        well_formed(&String::from_utf8(render("feature_importance", Format::Svg, &data).unwrap()).unwrap());
+    }
 }
 
 #[test]
@@ -212,14 +222,23 @@ fn gallery() {
         calibration: typical().calibration.into_iter().take(1).collect(),
         ..typical()
     };
+    let mut harmful = typical();
+    for feature in &mut harmful.feature_importance {
+        feature.importance_score -= 0.05;
+    }
+    let kinds = [
+        ("typical", typical()),
+        ("extreme", extreme()),
+        ("nothing", nothing()),
+        ("unused", unused),
+        ("harmful", harmful),
+    ];
     for format in [Format::Png, Format::Svg] {
-        for (kind, data) in
-            [("typical", typical()), ("extreme", extreme()), ("nothing", nothing()), ("unused", unused.clone())]
-        {
+        for (kind, data) in &kinds {
             for name in PLOTS {
                 std::fs::write(
                     dir.join(format!("{kind}_{name}.{}", format.extension())),
-                    render(name, format, &data).unwrap(),
+                    render(name, format, data).unwrap(),
                 )
                 .unwrap();
             }
