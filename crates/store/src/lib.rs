@@ -1,6 +1,8 @@
 //! Where state lives: the `Store` trait in domain verbs, its backends, and the content-addressed artifacts on disk.
 
 pub mod artifacts;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod error;
 pub mod lock;
 pub mod sqlite;

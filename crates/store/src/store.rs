@@ -136,23 +136,32 @@ pub struct Installation {
     pub created_at: DateTime<Utc>,
 }
 
+/// A backend. Every method that changes something is one transaction: all of it is kept, durably, or nothing is. A call
+/// whose future is dropped may still take effect. Errors are told apart by [`StoreError::may_pass`](crate::StoreError::may_pass).
+///
+/// Lists are newest first; a `cursor` is the `next` of the page before, and one that this list did not give out is
+/// `Invalid`. A `limit` of 0 is taken as 1. `crate::conformance` checks what is promised here.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// A round trip, for readiness.
     async fn ping(&self) -> Result<()>;
+    /// The same for the life of the store.
     async fn installation(&self) -> Result<Installation>;
 
     // ---- data points
-    /// One transaction; an outcome per point, in order. Points of one batch may share an id.
+    /// An outcome per point, in order. Points of one batch may share an id. Two points are the same when all but
+    /// `created_at` and `updated_at` is equal.
     async fn record_points(&self, points: Vec<AdmissionDataPoint>) -> Result<Vec<PointOutcome>>;
-    /// Batches of points in `data_point_id` order, until the channel closes.
+    /// Batches of points in `data_point_id` order, as they all were at one moment; the channel closes after the last, or
+    /// after an error. Dropping the receiver ends the reading.
     async fn stream_points(&self, selection: PointSelection)
     -> Result<mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>>;
     async fn points_mark(&self) -> Result<PointsMark>;
 
     // ---- jobs
     /// Persists a new pending job, its first events, its outbox and (if any) the response to repeat for its idempotency
-    /// key, all or nothing, unless `max_waiting` jobs are pending already.
+    /// key, all or nothing, unless the key is known or `max_waiting` jobs are pending already. The store sets `rev` and
+    /// `next_event`; the response's `at` is the present. `Conflict` if there is a job of this id.
     async fn create_job(
         &self,
         record: JobRecord,
@@ -167,26 +176,30 @@ pub trait Store: Send + Sync + 'static {
     /// All pending and running jobs, oldest first.
     async fn unfinished_jobs(&self) -> Result<Vec<JobRecord>>;
     /// Replaces the record if `rev` and `epoch` are still the stored ones, raises `rev`, and appends events and outbox with
-    /// it. Returns the record as stored.
+    /// it; else `Conflict`. Returns the record as stored; `next_event` is the store's to set.
     async fn save_job(
         &self,
         record: JobRecord,
         events: Vec<NewJobEvent>,
         outbox: Vec<OutboxMessage>,
     ) -> Result<JobRecord>;
-    /// Raises the epoch: from now on older writers are refused. Returns the record as stored.
+    /// Raises epoch and revision: from now on older writers are refused, so that of several claims only the last can
+    /// write. `Conflict` for a job that is finished. Returns the record as stored.
     async fn claim_job(&self, id: &JobId) -> Result<JobRecord>;
+    /// Every status, those without jobs too.
     async fn job_counts(&self) -> Result<BTreeMap<JobStatus, u64>>;
     /// Events with `seq` above `after`, in order.
     async fn job_events(&self, id: &JobId, after: u64, limit: u32) -> Result<Vec<JobEvent>>;
 
     // ---- trials
-    /// Idempotent by (job, algorithm, index); refused for an old epoch.
+    /// Idempotent by (job, algorithm, index): the first stays; `Conflict` for another epoch than the job's. Numbers come
+    /// back bit for bit.
     async fn record_trial(&self, epoch: u64, trial: TrialRecord) -> Result<()>;
+    /// By index.
     async fn trials(&self, job: &JobId, algorithm: Algorithm) -> Result<Vec<TrialRecord>>;
 
     // ---- models
-    /// Registers a version together with its evaluation; idempotent by id.
+    /// Registers a version together with its evaluation; idempotent by id: the first stays.
     async fn register_model(
         &self,
         model: ModelRecord,
@@ -196,7 +209,8 @@ pub trait Store: Send + Sync + 'static {
     async fn model(&self, id: &ModelId) -> Result<Option<ModelRecord>>;
     async fn list_models(&self, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>>;
     async fn model_count(&self) -> Result<u64>;
-    /// Switches the pointer atomically; activating the active model again changes nothing and returns it.
+    /// Switches the pointer atomically and adds to the history; activating the active model again changes nothing and
+    /// returns it. `NotFound` leaves the pointer as it was.
     async fn activate_model(
         &self,
         id: &ModelId,
@@ -210,15 +224,17 @@ pub trait Store: Send + Sync + 'static {
     async fn activations(&self, limit: u32) -> Result<Vec<Activation>>;
 
     // ---- evaluations
-    /// Records that an evaluation was asked for; the last finished results stay readable.
+    /// Records that an evaluation was asked for; the last finished results stay readable. Idempotent by task.
     async fn start_evaluation(&self, record: EvaluationRecord) -> Result<()>;
+    /// Adds results or an error to a running evaluation; one that is finished stays as it is.
     async fn finish_evaluation(&self, record: EvaluationRecord) -> Result<()>;
-    /// The last finished one.
+    /// The last that finished with results; if none did, the last that failed.
     async fn evaluation(&self, model: &ModelId) -> Result<Option<EvaluationRecord>>;
     /// Those asked for and not finished.
     async fn unfinished_evaluations(&self) -> Result<Vec<EvaluationRecord>>;
 
     // ---- triggers and schedule
+    /// Records a trigger, or replaces the one of this id.
     async fn record_trigger(&self, record: TriggerRecord) -> Result<()>;
     async fn list_triggers(&self, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>>;
     async fn schedule(&self) -> Result<Option<ScheduledTrainingConfig>>;
@@ -227,13 +243,15 @@ pub trait Store: Send + Sync + 'static {
     // ---- idempotency of requests other than job creation
     /// The response stored under this key, if it is not older than [`RESPONSE_LIFETIME_HOURS`] at `now`.
     async fn stored_response(&self, key: &str, now: DateTime<Utc>) -> Result<Option<StoredResponse>>;
-    /// Stores a response; the first one under a key stays, and is returned.
+    /// Stores a response; the first one under a key stays for its lifetime, and is returned. The response's `at` is the
+    /// present.
     async fn store_response(&self, response: StoredResponse) -> Result<StoredResponse>;
 
     // ---- inbox and outbox
-    /// Records inbound events with the points they carry, one transaction; an outcome per event.
+    /// Records inbound events with the points they carry; an outcome per event. Only a new event's points are recorded.
     async fn record_inbox(&self, events: Vec<(InboxEntry, Vec<AdmissionDataPoint>)>) -> Result<Vec<InboxOutcome>>;
     /// Oldest first.
     async fn outbox_pending(&self, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>>;
+    /// Marks messages as sent; unknown ids are ignored.
     async fn outbox_sent(&self, ids: Vec<String>) -> Result<()>;
 }

@@ -58,7 +58,7 @@ impl Cursor {
     pub fn parse(kind: char, text: Option<&str>) -> Result<Self> {
         let Some(text) = text else { return Ok(Self::start()) };
         Self::read(kind, text).ok_or_else(|| {
-            let shown: String = text.chars().take(80).collect();
+            let shown: String = text.chars().take(200).collect();
             StoreError::Invalid(format!("cursor `{shown}` is not one that this list gave out"))
         })
     }

@@ -300,3 +300,6 @@ impl Store for SqliteStore {
         self.write(move |t| messages::sent(t, &ids)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

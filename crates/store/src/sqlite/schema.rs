@@ -10,8 +10,8 @@ use rusqlite::Connection;
 /// Step n leads from version n to n + 1.
 pub const STEPS: &[&str] = &[V1];
 
-/// Documents are JSON text. Points fill plain columns from the struct instead of generated ones: on the one hot table a
-/// generated index would parse each document once more per insert. Elsewhere indexed columns are generated, so that they
+/// Documents are JSON text. Points fill plain columns from the struct instead of generated ones: a strict table checks the
+/// types of generated columns too, so that each would parse the document once more per insert. Elsewhere indexed columns are generated, so that they
 /// cannot disagree with the document. Times to sort by are microseconds since 1970 (text of varying precision does not sort).
 const V1: &str = "
 CREATE TABLE installation (
@@ -25,9 +25,7 @@ CREATE TABLE points (
     seq INTEGER NOT NULL,
     content BLOB NOT NULL,
     verified INTEGER NOT NULL,
-    document TEXT NOT NULL,
-    decision TEXT GENERATED ALWAYS AS (document ->> '$.decision') VIRTUAL,
-    application_year INTEGER GENERATED ALWAYS AS (document ->> '$.application_year') VIRTUAL
+    document TEXT NOT NULL
 ) STRICT;
 CREATE TABLE points_mark (
     one INTEGER PRIMARY KEY CHECK (one = 1),

@@ -1,0 +1,86 @@
+//! What every backend of [`Store`] must do, one function per property. A backend's tests give [`run`] a [`Backend`];
+//! a property that does not hold panics.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a suite of assertions: a panic is its way to say no
+
+mod jobs;
+mod messages;
+mod models;
+mod points;
+pub mod samples;
+
+use crate::Store;
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Makes stores for the suite.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// A store of its own with nothing in it.
+    async fn empty(&self) -> Arc<dyn Store>;
+    /// Closes this store and opens the same data again.
+    async fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store>;
+}
+
+/// Runs every property, each on an empty store. Needs a tokio runtime; with several threads the races are real ones.
+pub async fn run(backend: &impl Backend) {
+    macro_rules! check {
+        ($($room:ident: $($property:ident),+;)+) => { $($(
+            eprintln!("conformance: {}::{}", stringify!($room), stringify!($property));
+            $room::$property(backend.empty().await).await;
+        )+)+ };
+    }
+    check! {
+        points: outcomes, duplicates_in_one_batch, content_is_kept, order_and_selection, a_stream_can_be_left,
+            mark_moves_with_changes, a_refused_batch_leaves_nothing;
+        jobs: life_cycle, saves_are_compared, claims_fence_older_writers, claims_race, saves_race, events_are_numbered,
+            events_race, queue_is_bounded, pages_lose_and_repeat_nothing, bad_cursors_are_named, keys_repeat_responses,
+            trials_are_idempotent, trials_of_an_older_epoch_are_refused, numbers_survive;
+        models: registration_is_idempotent, activation_moves_one_pointer, unknown_models_are_not_activated,
+            activations_race, pages, evaluations_stay_readable, failed_evaluations_hide_nothing;
+        messages: outbox_goes_with_its_change, outbox_is_in_order, inbox_is_deduplicated, inbox_and_points_are_one_step,
+            responses_expire, responses_race, triggers, schedule;
+    }
+    eprintln!("conformance: reopening");
+    reopening(backend).await;
+}
+
+/// Everything that was answered as stored is there after the store is opened again.
+async fn reopening(backend: &impl Backend) {
+    let store = backend.empty().await;
+    store.ping().await.unwrap();
+    let installation = store.installation().await.unwrap();
+    let point = samples::point("p-1", 1);
+    store.record_points(vec![point.clone()]).await.unwrap();
+    let mark = store.points_mark().await.unwrap();
+    let job = samples::create(&store, samples::job(1, 0)).await;
+    let job = store.save_job(job, vec![samples::event(1)], vec![samples::message("m-1")]).await.unwrap();
+    let id = job.job.job_id.clone();
+    let trial = samples::trial(&id, 0);
+    store.record_trial(job.epoch, trial.clone()).await.unwrap();
+    let model = samples::model(1, &id);
+    let evaluation = samples::evaluation("task-1", &model);
+    store.register_model(model.clone(), evaluation.clone(), vec![]).await.unwrap();
+    let model_id = model.version.model_id.clone();
+    let active = store.activate_model(&model_id, None, None, samples::at(5), vec![]).await.unwrap();
+    let response = samples::response("key", samples::at(0));
+    store.store_response(response.clone()).await.unwrap();
+
+    let store = backend.reopened(store).await;
+    assert_eq!(store.installation().await.unwrap(), installation);
+    assert_eq!(points::all(&store, false).await, [point]);
+    assert_eq!(store.points_mark().await.unwrap(), mark);
+    assert_eq!(store.job(&id).await.unwrap(), Some(job.clone()));
+    assert_eq!(store.unfinished_jobs().await.unwrap(), [job.clone()]);
+    assert_eq!(store.job_events(&id, 0, 10).await.unwrap().len(), 1);
+    assert_eq!(store.trials(&id, trial.algorithm).await.unwrap(), [trial]);
+    assert_eq!(store.model(&model_id).await.unwrap(), Some(active));
+    assert_eq!(store.active_model().await.unwrap(), Some(model_id.clone()));
+    assert_eq!(store.activations(10).await.unwrap().len(), 1);
+    assert_eq!(store.evaluation(&model_id).await.unwrap(), Some(evaluation));
+    assert_eq!(store.stored_response("key", samples::at(1)).await.unwrap(), Some(response));
+    assert_eq!(store.outbox_pending("event", 10).await.unwrap(), [samples::message("m-1")]);
+    // The number after the last is remembered too.
+    store.save_job(job, vec![samples::event(2)], vec![]).await.unwrap();
+    let numbers: Vec<u64> = store.job_events(&id, 0, 10).await.unwrap().iter().map(|e| e.seq).collect();
+    assert_eq!(numbers, [1, 2]);
+}

@@ -1,0 +1,176 @@
+//! Properties of models, activation and evaluations.
+
+use super::samples::{at, evaluation, job, message, model, register};
+use crate::store::EvaluationRecord;
+use crate::{Store, StoreError};
+use provost_domain::ModelId;
+use provost_domain::model::ModelRecord;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::task::JoinSet;
+
+fn id(record: &ModelRecord) -> &ModelId {
+    &record.version.model_id
+}
+
+fn running(task: &str, model: &ModelRecord) -> EvaluationRecord {
+    EvaluationRecord { results: None, plots: Default::default(), ..evaluation(task, model) }
+}
+
+async fn activate(store: &Arc<dyn Store>, model: &ModelRecord) -> ModelRecord {
+    store.activate_model(id(model), Some("me".to_owned()), None, at(0), vec![]).await.unwrap()
+}
+
+pub async fn registration_is_idempotent(store: Arc<dyn Store>) {
+    let mut m = model(1, &job(0, 0).job.job_id);
+    m.version.is_active = true; // not the caller's to say
+    let e = evaluation("task", &m);
+    store.register_model(m.clone(), e.clone(), vec![message("a")]).await.unwrap();
+    let mut again = m.clone();
+    again.version.notes = Some("again".to_owned());
+    store.register_model(again, evaluation("task-2", &m), vec![message("b")]).await.unwrap();
+    m.version.is_active = false;
+    assert_eq!(store.model(id(&m)).await.unwrap(), Some(m.clone()), "the first registration stays");
+    assert_eq!(store.evaluation(id(&m)).await.unwrap(), Some(e), "a registered model has its evaluation at once");
+    assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [message("a")]);
+    assert_eq!(store.model_count().await.unwrap(), 1);
+    let other = model(2, &job(0, 0).job.job_id);
+    let error = store.register_model(other.clone(), evaluation("x", &m), vec![]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Invalid(_)), "{error}");
+    assert_eq!(store.model(id(&other)).await.unwrap(), None);
+}
+
+pub async fn activation_moves_one_pointer(store: Arc<dyn Store>) {
+    assert_eq!(store.active_model().await.unwrap(), None);
+    assert_eq!(store.activations(9).await.unwrap(), []);
+    let (a, b) = (register(&store, 1).await, register(&store, 2).await);
+    assert_eq!(store.list_models(true, None, 9).await.unwrap().items, []);
+    let activated = activate(&store, &a).await;
+    assert!(activated.version.is_active);
+    assert_eq!(store.model(id(&a)).await.unwrap(), Some(activated.clone()));
+    let again = store.activate_model(id(&a), None, None, at(9), vec![message("again")]).await.unwrap();
+    assert_eq!(again, activated);
+    assert_eq!(store.activations(9).await.unwrap().len(), 1, "activating the active model is no activation");
+    assert_eq!(store.outbox_pending("event", 9).await.unwrap(), []);
+    let by = (Some("me".to_owned()), Some("better".to_owned()));
+    store.activate_model(id(&b), by.0.clone(), by.1.clone(), at(7), vec![message("b")]).await.unwrap();
+    let history = store.activations(9).await.unwrap();
+    assert_eq!(history.iter().map(|h| (h.rev, &h.model_id)).collect::<Vec<_>>(), [(2, id(&b)), (1, id(&a))]);
+    assert_eq!((history[0].previous_model_id.as_ref(), history[1].previous_model_id.as_ref()), (Some(id(&a)), None));
+    assert_eq!((history[0].activated_by.clone(), history[0].reason.clone()), by);
+    assert_eq!(history[0].activated_at, at(7));
+    assert_eq!(store.activations(1).await.unwrap(), history[..1]);
+    assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [message("b")]);
+    assert!(!store.model(id(&a)).await.unwrap().unwrap().version.is_active);
+    let active = store.list_models(true, None, 9).await.unwrap().items;
+    assert_eq!(active.iter().map(|v| (&v.model_id, v.is_active)).collect::<Vec<_>>(), [(id(&b), true)]);
+    let all = store.list_models(false, None, 9).await.unwrap().items;
+    assert_eq!(all.iter().map(|v| v.is_active).collect::<Vec<_>>(), [true, false]);
+}
+
+pub async fn unknown_models_are_not_activated(store: Arc<dyn Store>) {
+    let known = register(&store, 1).await;
+    activate(&store, &known).await;
+    let unknown = model(2, &job(0, 0).job.job_id);
+    let error = store.activate_model(id(&unknown), None, None, at(0), vec![message("m")]).await.unwrap_err();
+    assert!(matches!(&error, StoreError::NotFound { what: "model", id: named } if named == id(&unknown).as_str()));
+    assert_eq!(store.active_model().await.unwrap().as_ref(), Some(id(&known)));
+    assert_eq!(store.outbox_pending("event", 9).await.unwrap(), []);
+}
+
+/// At every read exactly one model is active, and the history tells every switch in order.
+pub async fn activations_race(store: Arc<dyn Store>) {
+    let mut models = Vec::new();
+    for number in 0..4 {
+        models.push(register(&store, number).await);
+    }
+    activate(&store, &models[0]).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let mut readers = JoinSet::new();
+    for _ in 0..2 {
+        let (store, over) = (Arc::clone(&store), Arc::clone(&over));
+        readers.spawn(async move {
+            let mut reads = 0;
+            while !over.load(Ordering::Relaxed) || reads == 0 {
+                assert!(store.active_model().await.unwrap().is_some());
+                assert_eq!(store.list_models(true, None, 9).await.unwrap().items.len(), 1);
+                let all = store.list_models(false, None, 9).await.unwrap().items;
+                assert_eq!(all.iter().filter(|v| v.is_active).count(), 1);
+                reads += 1;
+            }
+        });
+    }
+    let mut writers = JoinSet::new();
+    for m in models {
+        let store = Arc::clone(&store);
+        writers.spawn(async move {
+            for _ in 0..10 {
+                assert!(activate(&store, &m).await.version.is_active);
+            }
+        });
+    }
+    writers.join_all().await;
+    over.store(true, Ordering::Relaxed);
+    readers.join_all().await;
+    let history = store.activations(100).await.unwrap();
+    let revs: Vec<u64> = history.iter().map(|h| h.rev).rev().collect();
+    assert_eq!(revs, (1..=revs.len() as u64).collect::<Vec<_>>(), "a switch is missing from the history");
+    for pair in history.windows(2) {
+        assert_eq!(pair[0].previous_model_id.as_ref(), Some(&pair[1].model_id));
+    }
+    assert_eq!(store.active_model().await.unwrap().as_ref(), Some(&history[0].model_id));
+}
+
+pub async fn pages(store: Arc<dyn Store>) {
+    for number in [3, 1, 2, 5, 4] {
+        register(&store, number).await;
+    }
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = store.list_models(false, cursor.as_deref(), 2).await.unwrap();
+        seen.extend(page.items.into_iter().map(|v| v.version));
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, [5, 4, 3, 2, 1].map(|n| format!("20231114_{n}")));
+    assert_eq!(store.model_count().await.unwrap(), 5);
+}
+
+pub async fn evaluations_stay_readable(store: Arc<dyn Store>) {
+    let m = register(&store, 1).await;
+    let first = store.evaluation(id(&m)).await.unwrap().unwrap();
+    store.start_evaluation(running("later", &m)).await.unwrap();
+    store.start_evaluation(running("later", &m)).await.unwrap();
+    assert_eq!(store.evaluation(id(&m)).await.unwrap(), Some(first));
+    assert_eq!(store.unfinished_evaluations().await.unwrap(), [running("later", &m)]);
+    let mut second = evaluation("later", &m);
+    second.results.as_mut().unwrap().calibration_score = 0.125;
+    store.finish_evaluation(second.clone()).await.unwrap();
+    assert_eq!(store.evaluation(id(&m)).await.unwrap(), Some(second.clone()));
+    assert_eq!(store.unfinished_evaluations().await.unwrap(), []);
+    store.finish_evaluation(evaluation("later", &m)).await.unwrap();
+    store.start_evaluation(running("later", &m)).await.unwrap();
+    assert_eq!(store.evaluation(id(&m)).await.unwrap(), Some(second), "what is finished stays");
+    assert_eq!(store.unfinished_evaluations().await.unwrap(), []);
+}
+
+pub async fn failed_evaluations_hide_nothing(store: Arc<dyn Store>) {
+    let m = register(&store, 1).await;
+    let first = store.evaluation(id(&m)).await.unwrap();
+    store.start_evaluation(running("bad", &m)).await.unwrap();
+    let error = store.finish_evaluation(running("bad", &m)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Invalid(_)), "neither results nor an error is no end: {error}");
+    let failed = EvaluationRecord { error: Some("the artifact is corrupt".to_owned()), ..running("bad", &m) };
+    store.finish_evaluation(failed).await.unwrap();
+    assert_eq!(store.unfinished_evaluations().await.unwrap(), []);
+    assert_eq!(store.evaluation(id(&m)).await.unwrap(), first);
+    let unknown = model(9, &job(0, 0).job.job_id);
+    let error = store.start_evaluation(running("x", &unknown)).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotFound { what: "model", .. }), "{error}");
+    let error = store.finish_evaluation(evaluation("never asked for", &m)).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotFound { what: "evaluation", .. }), "{error}");
+    assert_eq!(store.evaluation(id(&unknown)).await.unwrap(), None);
+}

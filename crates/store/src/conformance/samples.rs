@@ -1,0 +1,229 @@
+//! Documents for the suite, each different from the others in what identifies it.
+
+use crate::store::*;
+use chrono::{DateTime, TimeDelta, Utc};
+use provost_domain::evaluation::EvaluationResults;
+use provost_domain::job::{JobEventKind, JobRecord, JobStatus, TrialRecord, UnitProgress};
+use provost_domain::model::{FeatureImportance, ModelRecord, TrainingMetrics};
+use provost_domain::record::{Decision, Profile, Program, TestScore, TestType};
+use provost_domain::schedule::{TrainingTrigger, TriggerType};
+use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingConfig, TrainingJob};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// So many seconds after a fixed moment.
+pub fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(1_700_000_000 + seconds)
+}
+
+pub fn point(id: &str, seq: u64) -> AdmissionDataPoint {
+    AdmissionDataPoint {
+        data_point_id: id.to_owned(),
+        profile: Profile {
+            gpa: Some(3.0 + 1.0 / 7.0),
+            undergraduate_major: Some("Physics \"with\" ünïcode\n".to_owned()),
+            test_scores: vec![TestScore {
+                test_type: TestType::Gre,
+                total_score: Some(325.0),
+                verbal_score: Some(160.0),
+                quantitative_score: Some(165.0),
+                analytical_score: None,
+                date_taken: None,
+            }],
+            ..Profile::default()
+        },
+        program: Program { university_name: Some("Somewhere".to_owned()), ..Program::default() },
+        decision: Decision::Accepted,
+        decision_date: None,
+        application_year: Some(2024),
+        application_cycle: None,
+        scholarship_amount: None,
+        assistantship_offered: None,
+        verified: true,
+        source: None,
+        created_at: None,
+        updated_at: None,
+        applicant_id: None,
+        seq,
+    }
+}
+
+/// A pending job, `seconds` after the fixed moment; `number` tells jobs of one moment apart.
+pub fn job(number: u128, seconds: i64) -> JobRecord {
+    let created_at = at(seconds);
+    JobRecord {
+        job: TrainingJob {
+            job_id: JobId::new(created_at, number),
+            status: JobStatus::Pending,
+            config: TrainingConfig::default(),
+            progress_percentage: 0.0,
+            current_step: None,
+            algorithms_completed: vec![],
+            trained_models: vec![],
+            best_model_id: None,
+            best_score: None,
+            started_at: None,
+            completed_at: None,
+            estimated_time_remaining_seconds: None,
+            error_message: None,
+            warnings: vec![],
+            cpu_usage_percent: None,
+            memory_usage_mb: None,
+            logs: vec![],
+            created_at,
+            created_by: None,
+            triggers: vec![],
+        },
+        rev: 0,
+        epoch: 0,
+        snapshot: None,
+        units: BTreeMap::from([(Algorithm::RandomForest, UnitProgress::default())]),
+        cancel: None,
+        running_seconds: 0.0,
+        config_hash: "c0ffee".to_owned(),
+        next_event: 0,
+    }
+}
+
+/// Creates the job without events, outbox, key or bound.
+pub async fn create(store: &Arc<dyn Store>, record: JobRecord) -> JobRecord {
+    match store.create_job(record, vec![], vec![], None, u64::MAX).await.unwrap() {
+        JobCreation::Created(record) => *record,
+        other => panic!("not created: {other:?}"),
+    }
+}
+
+pub fn event(number: u64) -> NewJobEvent {
+    NewJobEvent { at: at(0), kind: JobEventKind::Log, data: json!({ "number": number }) }
+}
+
+pub fn message(id: &str) -> OutboxMessage {
+    OutboxMessage {
+        id: id.to_owned(),
+        channel: "event".to_owned(),
+        topic: "training.job.queued".to_owned(),
+        payload: json!({ "about": id }),
+        at: at(0),
+    }
+}
+
+pub fn response(key: &str, at: DateTime<Utc>) -> StoredResponse {
+    StoredResponse {
+        key: key.to_owned(),
+        request_hash: "abc".to_owned(),
+        status: 202,
+        location: Some("/jobs/x".to_owned()),
+        body: json!({ "success": true }),
+        at,
+    }
+}
+
+pub fn trial(job: &JobId, index: u32) -> TrialRecord {
+    TrialRecord {
+        job_id: job.clone(),
+        algorithm: Algorithm::RandomForest,
+        index,
+        result: json!({ "score": 0.1 + 0.2, "index": index }),
+        finished_at: at(i64::from(index)),
+    }
+}
+
+fn metrics() -> TrainingMetrics {
+    TrainingMetrics {
+        accuracy: 0.7,
+        precision: 0.7,
+        recall: 0.7,
+        f1_score: 0.7,
+        auc_roc: 0.75,
+        confusion_matrix: [[5, 2], [1, 6]],
+        classification_report: serde_json::Map::from_iter([("accuracy".to_owned(), json!(0.7))]),
+        cv_scores: vec![0.1, 0.2, 1.0 / 3.0],
+        cv_mean: 0.2,
+        cv_std: 0.08,
+        training_time_seconds: 1.5,
+        iterations_completed: 100,
+    }
+}
+
+/// A version trained `number` seconds after the fixed moment.
+pub fn model(number: u32, job: &JobId) -> ModelRecord {
+    let date = at(i64::from(number));
+    ModelRecord {
+        version: ModelVersion {
+            model_id: ModelId::new(Algorithm::RandomForest, date, u128::from(number)),
+            version: format!("20231114_{number}"),
+            algorithm: Algorithm::RandomForest,
+            training_date: date,
+            training_samples: 1000,
+            training_config: TrainingConfig::default(),
+            model_sha256: "0".repeat(64),
+            metrics: metrics(),
+            feature_importance: vec![FeatureImportance {
+                feature_name: "gpa_normalized".to_owned(),
+                importance_score: 1.0,
+                rank: 1,
+            }],
+            hyperparameters: serde_json::Map::from_iter([("max_depth".to_owned(), json!(null))]),
+            model_path: "x".to_owned(),
+            scaler_path: None,
+            is_active: false,
+            is_deprecated: false,
+            parent_model_id: None,
+            created_by: None,
+            version_tag: None,
+            notes: None,
+        },
+        job_id: job.clone(),
+        snapshot: "1".repeat(64),
+        threshold: 0.5,
+    }
+}
+
+/// A finished evaluation.
+pub fn evaluation(task: &str, model: &ModelRecord) -> EvaluationRecord {
+    let id = model.version.model_id.clone();
+    EvaluationRecord {
+        task_id: task.to_owned(),
+        model_id: id.clone(),
+        requested_at: at(0),
+        results: Some(EvaluationResults {
+            model_id: id,
+            evaluation_date: at(1),
+            metrics: metrics(),
+            performance_by_university_tier: BTreeMap::new(),
+            calibration_score: 0.2,
+            calibration_bins: vec![],
+            feature_importance: vec![],
+            confusion_matrix_plot: None,
+            roc_curve_plot: None,
+            feature_importance_plot: None,
+            calibration_plot: None,
+        }),
+        error: None,
+        plots: BTreeMap::from([("roc_curve.png".to_owned(), "2".repeat(64))]),
+    }
+}
+
+/// Registers model `number` with an evaluation `task-{number}`.
+pub async fn register(store: &Arc<dyn Store>, number: u32) -> ModelRecord {
+    let model = model(number, &job(0, 0).job.job_id);
+    let evaluation = evaluation(&format!("task-{number}"), &model);
+    store.register_model(model.clone(), evaluation, vec![]).await.unwrap();
+    model
+}
+
+pub fn trigger(number: u32) -> TriggerRecord {
+    TriggerRecord {
+        id: format!("trigger-{number:03}"),
+        trigger: TrainingTrigger {
+            trigger_type: TriggerType::Scheduled,
+            triggered_at: at(i64::from(number / 2)),
+            triggered_by: None,
+            reason: Some("Sunday".to_owned()),
+            new_samples_count: Some(1200),
+        },
+        job_id: None,
+        outcome: None,
+    }
+}

@@ -1,0 +1,250 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use super::*;
+use crate::conformance::{self, Backend, samples};
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+
+/// Keeps each store's folder until the end.
+#[derive(Default)]
+struct Folders(Mutex<Vec<TempDir>>);
+
+fn open(folder: &TempDir) -> SqliteStore {
+    SqliteStore::open(folder.path(), samples::at(0)).unwrap()
+}
+
+#[async_trait]
+impl Backend for Folders {
+    async fn empty(&self) -> Arc<dyn Store> {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
+        self.0.lock().unwrap().push(folder);
+        Arc::new(store)
+    }
+    async fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        drop(store);
+        Arc::new(open(self.0.lock().unwrap().last().unwrap()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn conforms() {
+    conformance::run(&Folders::default()).await;
+}
+
+async fn points(store: &SqliteStore) -> Vec<AdmissionDataPoint> {
+    let mut stream = store.stream_points(PointSelection::default()).await.unwrap();
+    let mut points = Vec::new();
+    while let Some(batch) = stream.recv().await {
+        points.extend(batch.unwrap());
+    }
+    points
+}
+
+fn batch(prefix: &str, number: usize) -> Vec<AdmissionDataPoint> {
+    (0..number).map(|i| samples::point(&format!("{prefix}{i:06}"), 0)).collect()
+}
+
+#[tokio::test]
+async fn a_panic_in_a_command_leaves_no_half_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let first = encode_points(batch("a", 100)).unwrap();
+    let result: Result<()> = store
+        .write(move |t| {
+            points::record(t, &first)?;
+            panic!("in the middle of batch {}", 7)
+        })
+        .await;
+    let error = result.unwrap_err();
+    assert!(matches!(&error, StoreError::Internal(text) if text.contains("in the middle of batch 7")), "{error}");
+    assert_eq!(points(&store).await, []);
+    assert_eq!(store.points_mark().await.unwrap(), PointsMark { version: 0, total: 0 });
+    // The thread lives and its connection is usable.
+    store.record_points(batch("b", 10)).await.unwrap();
+    assert_eq!(points(&store).await.len(), 10);
+    let result: Result<()> = store.read(|_| panic!("a reader")).await;
+    assert!(matches!(result, Err(StoreError::Internal(_))));
+    store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_leaves_its_transaction_open_is_rolled_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let left = store.writer.call(|c| {
+        c.execute_batch("BEGIN IMMEDIATE; UPDATE points_mark SET version = 99;")?;
+        Ok(())
+    });
+    left.await.unwrap();
+    assert_eq!(store.points_mark().await.unwrap().version, 0);
+    store.record_points(batch("a", 1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_the_old_state_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.record_points(batch("a", 100)).await.unwrap();
+    let mark = store.points_mark().await.unwrap();
+    let limit = |pages: i64| store.writer.call(move |c| Ok(c.pragma_update(None, "max_page_count", pages)?));
+    limit(1).await.unwrap(); // SQLite rounds up to the present size
+    let error = store.record_points(batch("b", 2000)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Full(_)), "{error}");
+    assert!(error.may_pass());
+    assert_eq!(points(&store).await, batch("a", 100));
+    assert_eq!(store.points_mark().await.unwrap(), mark);
+    limit(1 << 30).await.unwrap();
+    let outcomes = store.record_points(batch("b", 2000)).await.unwrap();
+    assert!(outcomes.iter().all(|o| *o == PointOutcome::Inserted));
+    assert_eq!(points(&store).await.len(), 2100);
+}
+
+/// An import beside a server: two stores, as two processes would have them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_stores_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, import) = (open(&folder), open(&folder));
+    assert_eq!(server.installation().await.unwrap(), import.installation().await.unwrap());
+    let importing = async {
+        for chunk in batch("a", 1000).chunks(50) {
+            import.record_points(chunk.to_vec()).await.unwrap();
+        }
+    };
+    let serving = async {
+        let created = server.create_job(samples::job(1, 0), vec![], vec![], None, 1).await.unwrap();
+        let JobCreation::Created(record) = created else { panic!("{created:?}") };
+        let mut record = *record;
+        for i in 0..20 {
+            record = server.save_job(record, vec![samples::event(i)], vec![]).await.unwrap();
+            server.record_points(batch("a", 50)).await.unwrap();
+        }
+    };
+    tokio::join!(importing, serving);
+    assert_eq!(server.points_mark().await.unwrap(), import.points_mark().await.unwrap());
+    assert_eq!(server.points_mark().await.unwrap(), PointsMark { version: 1000, total: 1000 });
+    assert_eq!(points(&server).await.len(), 1000);
+}
+
+#[tokio::test]
+async fn a_stream_sees_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.record_points(batch("a", 20_000)).await.unwrap();
+    let mut stream = store.stream_points(PointSelection::default()).await.unwrap();
+    let mut seen = stream.recv().await.unwrap().unwrap().len();
+    store.record_points(batch("z", 10)).await.unwrap();
+    while let Some(batch) = stream.recv().await {
+        seen += batch.unwrap().len();
+    }
+    assert_eq!(seen, 20_000);
+    assert_eq!(points(&store).await.len(), 20_010);
+}
+
+#[tokio::test]
+async fn a_damaged_document_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.record_points(batch("a", 3)).await.unwrap();
+    let damage = "UPDATE points SET document = substr(document, 1, 40) WHERE data_point_id = 'a000001'";
+    store.writer.call(move |c| Ok(c.execute_batch(damage)?)).await.unwrap();
+    let mut stream = store.stream_points(PointSelection::default()).await.unwrap();
+    let error = stream.recv().await.unwrap().unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt { what, .. } if what.contains("a000001")), "{error}");
+    assert!(stream.recv().await.is_none());
+}
+
+/// A field that came after a point was stored must not make its repetition a conflict.
+#[tokio::test]
+async fn equal_content_in_other_words_is_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    store.record_points(batch("a", 1)).await.unwrap();
+    let reword = "UPDATE points SET content = x'00', document = json_remove(document, '$.profile.gpa_scale')";
+    store.writer.call(move |c| Ok(c.execute_batch(reword)?)).await.unwrap();
+    assert_eq!(store.record_points(batch("a", 1)).await.unwrap(), [PointOutcome::Unchanged]);
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(&folder));
+    let path = folder.path().join(DATABASE);
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let error = SqliteStore::open(folder.path(), samples::at(0)).err().unwrap();
+    assert!(matches!(error, StoreError::NewerSchema { found: 99, .. }), "{error}");
+    assert_eq!(schema::version(&Connection::open(&path).unwrap()).unwrap(), 99);
+}
+
+#[test]
+fn what_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(DATABASE), "hello ".repeat(1000)).unwrap();
+    let error = SqliteStore::open(folder.path(), samples::at(0)).err().unwrap();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+}
+
+/// The fixture is a database as schema version 1 had it, and stays as it is when steps are added.
+#[tokio::test]
+async fn version_1_is_migrated() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = Connection::open(folder.path().join(DATABASE)).unwrap();
+    old.execute_batch(include_str!("../../tests/fixtures/schema_v1.sql")).unwrap();
+    assert_eq!(schema::version(&old).unwrap(), 1);
+    drop(old);
+    let store = open(&folder);
+    let version = store.read(schema::version).await.unwrap();
+    assert_eq!(version as usize, schema::STEPS.len());
+    assert_eq!(store.installation().await.unwrap().created_at, samples::at(-100), "not a new installation");
+    assert_eq!(points(&store).await, [samples::point("p-1", 1), samples::point("p-2", 0)]);
+    assert_eq!(store.points_mark().await.unwrap(), PointsMark { version: 2, total: 2 });
+    let id = samples::job(1, 0).job.job_id;
+    let record = store.job(&id).await.unwrap().unwrap();
+    assert_eq!((record.rev, record.epoch, record.next_event), (3, 1, 3));
+    assert_eq!(store.job_events(&id, 0, 9).await.unwrap().len(), 2);
+    assert_eq!(store.trials(&id, Algorithm::RandomForest).await.unwrap(), [samples::trial(&id, 0)]);
+    let model = samples::model(1, &id);
+    assert_eq!(store.active_model().await.unwrap().as_ref(), Some(&model.version.model_id));
+    let evaluation = store.evaluation(&model.version.model_id).await.unwrap();
+    assert_eq!(evaluation, Some(samples::evaluation("task-1", &model)));
+    assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [samples::message("m-1")]);
+    store.save_job(record, vec![], vec![]).await.unwrap();
+}
+
+/// `cargo test --release -p provost-store -- --ignored --nocapture import_rate`, on one core for the stated rate.
+#[tokio::test]
+#[ignore = "a measurement, in release only"]
+async fn import_rate() {
+    use std::io::{BufRead, BufReader};
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/edulix_public.jsonl.gz");
+    let Ok(file) = std::fs::File::open(&data) else {
+        eprintln!("SKIPPED: {} is not here", data.display());
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    for round in ["inserted", "unchanged"] {
+        let start = std::time::Instant::now();
+        let mut lines = BufReader::with_capacity(1 << 16, flate2::read::MultiGzDecoder::new(file.try_clone().unwrap()));
+        std::io::Seek::rewind(&mut &file).unwrap();
+        let (mut number, mut line, mut batch) = (0, Vec::new(), Vec::new());
+        loop {
+            line.clear();
+            let end = lines.read_until(b'\n', &mut line).unwrap() == 0;
+            if !end && let Ok(point) = AdmissionDataPoint::from_json(&line) {
+                batch.push(point);
+            }
+            if batch.len() == 2000 || end && !batch.is_empty() {
+                number += store.record_points(std::mem::take(&mut batch)).await.unwrap().len();
+            }
+            if end {
+                break;
+            }
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        eprintln!("{number} points {round} in {seconds:.2} s: {:.0} points/s", number as f64 / seconds);
+    }
+    let start = std::time::Instant::now();
+    let number = points(&store).await.len();
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!("{number} points read in {seconds:.2} s: {:.0} points/s", number as f64 / seconds);
+}
