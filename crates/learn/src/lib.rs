@@ -4,6 +4,8 @@ pub mod artifact;
 mod bins;
 pub mod boosting;
 pub mod calibration;
+#[cfg(test)]
+mod conformance;
 pub mod control;
 pub mod dataset;
 pub mod ensemble;

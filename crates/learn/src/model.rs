@@ -80,6 +80,12 @@ impl Model {
     }
 }
 
+/// A payload of any content in a valid envelope, as a hostile writer would make it.
+#[cfg(test)]
+pub(crate) fn sealed(payload: &[u8]) -> Vec<u8> {
+    artifact::seal(FORMAT, payload)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -165,7 +171,7 @@ mod tests {
         /// A hostile writer computes the right checksum.
         #[test]
         fn any_sealed_bytes_give_a_model_or_an_error(payload in prop::collection::vec(any::<u8>(), 0..300)) {
-            match Model::from_bytes(&artifact::seal(FORMAT, &payload)) {
+            match Model::from_bytes(&sealed(&payload)) {
                 Ok(m) => prop_assert!(m.check().is_ok()),
                 Err(e) => prop_assert!(matches!(e, LearnError::Artifact(_))),
             }
