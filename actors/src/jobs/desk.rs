@@ -9,7 +9,7 @@ use crate::supervise::{backoff, panic_text};
 use futures_util::FutureExt;
 use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStatus};
 use provost_domain::{JobId, TrainingJob};
-use provost_store::{JobCreation, StoreError, StoredResponse};
+use provost_store::{JobCreation, StoredResponse};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;

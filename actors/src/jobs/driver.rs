@@ -82,7 +82,7 @@ pub async fn drive(env: Arc<Env>, cell: Arc<Cell>, stop: watch::Receiver<Stop>) 
         Ok(None) => return,
         Err(e) => e.into(),
     };
-    if let Err(error) = settle(&env, &cell, &stop, end).await {
+    if let Err(error) = settle(&cell, &stop, end).await {
         tracing::warn!(job = %cell.id, %error, "the job was not settled by this driver");
     }
 }
@@ -297,7 +297,7 @@ impl Driver {
 }
 
 /// Writes down how the job ended.
-async fn settle(env: &Env, cell: &Cell, stop: &watch::Receiver<Stop>, end: End) -> Result<(), CellError> {
+async fn settle(cell: &Cell, stop: &watch::Receiver<Stop>, end: End) -> Result<(), CellError> {
     let end = match end {
         End::Lost => return Err(CellError::Lost),
         End::Stopped if *stop.borrow() == Stop::Shutdown => {
@@ -326,7 +326,6 @@ async fn settle(env: &Env, cell: &Cell, stop: &watch::Receiver<Stop>, end: End) 
         })
         .await?;
     tracing::info!(job = %cell.id, status = %saved.job.status, "the job has ended");
-    let _ = env;
     Ok(())
 }
 
