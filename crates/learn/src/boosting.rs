@@ -5,6 +5,7 @@ mod grow;
 mod histogram;
 
 use crate::bins::NarrowTable;
+use crate::learner::{refit, with_estimators};
 use crate::params::Reader;
 use crate::trees::{self, Tree};
 use crate::weights::class_weights;
@@ -168,6 +169,22 @@ impl Learner for GradientBoosting {
         let (boosting, importance) = grow(task, control)?;
         let iterations = boosting.trees.len() as u64;
         Ok(Fit { predictor: Predictor::Boosting(boosting), importance: Some(importance), iterations })
+    }
+    fn fit_checkpoints(
+        &self,
+        task: &FitTask<'_>,
+        ends: &[u64],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<Vec<f64>>, LearnError> {
+        let Some(last) = ends.last() else { return Ok(Vec::new()) };
+        if task.early_stopping_rounds > 0 && !task.validation.is_empty() {
+            return refit(self, task, ends, rows, control);
+        }
+        let params = with_estimators(task.params, *last);
+        let (boosting, _) = grow(&FitTask { params: &params, ..*task }, control)?;
+        let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
+        Ok(boosting.predict_at(task.data.x(), task.columns, rows, &ends))
     }
 }
 

@@ -6,6 +6,7 @@
 mod grow;
 
 use crate::bins::WideTable;
+use crate::learner::with_estimators;
 use crate::params::Reader;
 use crate::trees::{self, Tree};
 use crate::weights::class_weights;
@@ -175,6 +176,19 @@ impl Learner for RandomForest {
         let (forest, importance) = grow(task, control)?;
         let iterations = forest.trees.len() as u64;
         Ok(Fit { predictor: Predictor::Forest(forest), importance: Some(importance), iterations })
+    }
+    fn fit_checkpoints(
+        &self,
+        task: &FitTask<'_>,
+        ends: &[u64],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<Vec<f64>>, LearnError> {
+        let Some(last) = ends.last() else { return Ok(Vec::new()) };
+        let params = with_estimators(task.params, *last);
+        let (forest, _) = grow(&FitTask { params: &params, ..*task }, control)?;
+        let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
+        Ok(forest.predict_at(task.data.x(), task.columns, rows, &ends))
     }
 }
 

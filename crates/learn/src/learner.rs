@@ -46,4 +46,37 @@ pub trait Learner: Send + Sync {
     fn check(&self, params: &Params) -> Result<Params, Faults>;
     /// Runs on rayon's current pool.
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError>;
+    /// Predictions for `rows` by the fits that differ from the task's in `n_estimators` alone, one per entry of the ascending
+    /// `ends`. Learners whose longer fit contains the shorter ones grow once.
+    fn fit_checkpoints(
+        &self,
+        task: &FitTask<'_>,
+        ends: &[u64],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<Vec<f64>>, LearnError> {
+        refit(self, task, ends, rows, control)
+    }
+}
+
+/// `fit_checkpoints` by one fit per end.
+pub(crate) fn refit<L: Learner + ?Sized>(
+    learner: &L,
+    task: &FitTask<'_>,
+    ends: &[u64],
+    rows: &[u32],
+    control: &Control,
+) -> Result<Vec<Vec<f64>>, LearnError> {
+    let one = |end: &u64| {
+        let params = with_estimators(task.params, *end);
+        let fit = learner.fit(&FitTask { params: &params, ..*task }, control)?;
+        Ok(fit.predictor.predict(task.data.x(), task.columns, rows))
+    };
+    ends.iter().map(one).collect()
+}
+
+pub(crate) fn with_estimators(params: &Params, count: u64) -> Params {
+    let mut params = params.clone();
+    params.insert("n_estimators".to_owned(), Value::from(count));
+    params
 }

@@ -70,3 +70,26 @@ pub fn auc(data: &Dataset, rows: &[u32], p: &[f64]) -> f64 {
 pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
+
+/// That one growth with checkpoints predicts what separate fits do, with early stopping and without.
+pub fn checkpoints_equal_refits(learner: &dyn Learner, given: Value) {
+    let data = noisy(600, 21);
+    let (columns, params) = (columns(&data), params(learner, given));
+    let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 3 > 0);
+    for validation in [&held[..0], &held[..]] {
+        let task = FitTask {
+            data: &data,
+            columns: &columns,
+            train: &train,
+            validation,
+            params: &params,
+            seed: 5,
+            early_stopping_rounds: 4,
+            scale: false,
+        };
+        let shared = learner.fit_checkpoints(&task, &[3, 10, 40], &held, &Control::default()).unwrap();
+        let apart = crate::learner::refit(learner, &task, &[3, 10, 40], &held, &Control::default()).unwrap();
+        assert_eq!(shared, apart);
+        assert_ne!(shared[0], shared[1]);
+    }
+}

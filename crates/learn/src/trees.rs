@@ -34,15 +34,17 @@ impl Node {
 
 pub type Tree = Vec<Node>;
 
+/// How many rows walk side by side, so that their waits for memory overlap.
+const ABREAST: usize = 8;
+
+/// One step down; a leaf stays where it is. Without a branch: which way a row goes is not predictable.
 #[inline]
-fn walk(tree: &[Node], row: &[f32]) -> f32 {
-    let mut node = tree[0];
-    while node.child != 0 {
-        let v = row[(node.test >> 1) as usize];
-        let left = (v <= node.value) | (v.is_nan() & (node.test & 1 == 1));
-        node = tree[node.child as usize + usize::from(!left)];
-    }
-    node.value
+fn step(tree: &[Node], at: u32, row: &[f32]) -> u32 {
+    let node = tree[at as usize];
+    let v = row[(node.test >> 1) as usize];
+    let left = (v <= node.value) | (v.is_nan() & (node.test & 1 == 1));
+    let next = node.child + u32::from(!left);
+    if node.child == 0 { at } else { next }
 }
 
 /// Adds the tree's value to each row's sum. `rows` holds `width` values per row, none infinite.
@@ -51,8 +53,18 @@ pub fn add(tree: &[Node], rows: &[f32], width: usize, sums: &mut [f64]) {
         sums.iter_mut().for_each(|s| *s += f64::from(tree[0].value));
         return;
     }
-    for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(width)) {
-        *sum += f64::from(walk(tree, row));
+    for (sums, rows) in sums.chunks_mut(ABREAST).zip(rows.chunks(ABREAST * width)) {
+        let mut at = [0u32; ABREAST];
+        loop {
+            let before = at;
+            for (at, row) in at.iter_mut().zip(rows.chunks_exact(width)) {
+                *at = step(tree, *at, row);
+            }
+            if at == before {
+                break;
+            }
+        }
+        sums.iter_mut().zip(at).for_each(|(sum, at)| *sum += f64::from(tree[at as usize].value));
     }
 }
 
@@ -114,7 +126,8 @@ pub fn validate(trees: &[Tree], width: usize) -> Result<(), String> {
             if child != 0 && (child <= i || child + 1 >= tree.len()) {
                 return Err(format!("tree {t}, node {i}: child {child} of {} nodes", tree.len()));
             }
-            if child != 0 && column >= width {
+            // A leaf's test is looked at too, when its neighbours walk on.
+            if (child != 0 && column >= width) || (child == 0 && node.test != 0) {
                 return Err(format!("tree {t}, node {i}: column {column} of {width}"));
             }
         }
@@ -137,6 +150,12 @@ pub fn normalised(mut gains: Vec<f64>) -> Vec<f64> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+
+    fn walk(tree: &Tree, row: &[f32]) -> f32 {
+        let mut sum = [0.0];
+        add(tree, row, row.len(), &mut sum);
+        sum[0] as f32
+    }
 
     fn stump() -> Tree {
         vec![Node::split(1, 2.5, true, 1), Node::leaf(1.0), Node::leaf(-1.0)]
@@ -168,12 +187,13 @@ mod tests {
     #[test]
     fn validate_finds_what_would_loop_or_leave() {
         assert_eq!(validate(&[stump()], 2), Ok(()));
-        let broken: [fn(&mut Tree); 6] = [
+        let broken: [fn(&mut Tree); 7] = [
             |t| t[0].child = 2,
             |t| t[1].child = 1,
             |t| t[2].child = 1,
             |t| t[2].value = f32::NAN,
             |t| t[0].value = f32::INFINITY,
+            |t| t[1].test = 4,
             |t| t.clear(),
         ];
         for (i, damage) in broken.iter().enumerate() {

@@ -19,11 +19,23 @@ pub struct Settings {
     pub subsample: f64,
 }
 
-/// A part to split: node, rows, depth, and its histogram.
-struct Part {
+/// A node and its rows, as a range of the row list.
+#[derive(Clone, Copy)]
+struct Side {
     node: usize,
     from: usize,
     to: usize,
+}
+
+impl Side {
+    fn rows(self) -> usize {
+        self.to - self.from
+    }
+}
+
+/// A side to split, and its histogram.
+struct Part {
+    side: Side,
     depth: u32,
     histogram: Histogram,
 }
@@ -144,17 +156,17 @@ impl<'a> Grower<'a> {
         let whole = self.sample(round);
         let (mut nodes, mut cuts) = (vec![Node::leaf(0.0)], vec![Cut::LEAF]);
         let (mut parts, mut leaves) = (Vec::new(), Vec::new());
-        let all = (0, 0, self.rows.len());
-        if self.splittable(all.2, 0) {
+        let all = Side { node: 0, from: 0, to: self.rows.len() };
+        if self.splittable(all.rows(), 0) {
             let mut histogram = self.histogram();
             histogram::fill(self.table, &self.packed, &self.rows, &mut histogram);
-            parts.push(Part { node: 0, from: 0, to: all.2, depth: 0, histogram });
+            parts.push(Part { side: all, depth: 0, histogram });
         } else {
             leaves.push(all);
         }
         while let Some(part) = parts.pop() {
             let Some((split, gain)) = self.best_split(&part.histogram, packing) else {
-                leaves.push((part.node, part.from, part.to));
+                leaves.push(part.side);
                 self.spare.push(part.histogram);
                 continue;
             };
@@ -168,9 +180,9 @@ impl<'a> Grower<'a> {
                 missing: split.missing_left.then_some(bins.len() as u8),
                 child: nodes.len(),
             };
-            let middle = self.partition(part.from, part.to, &cut);
-            nodes[part.node] = Node::split(split.column, threshold, split.missing_left, cut.child);
-            cuts[part.node] = cut;
+            let middle = self.partition(part.side.from, part.side.to, &cut);
+            nodes[part.side.node] = Node::split(split.column, threshold, split.missing_left, cut.child);
+            cuts[part.side.node] = cut;
             nodes.extend([Node::leaf(0.0); 2]);
             cuts.extend([Cut::LEAF; 2]);
             self.children(part, middle, cut.child, &mut parts, &mut leaves);
@@ -190,38 +202,31 @@ impl<'a> Grower<'a> {
         depth < self.settings.max_depth && rows >= self.settings.min_split.max(2 * self.settings.min_leaf)
     }
 
-    /// Queues both sides, the left one to be next: the smaller one is counted, the larger one is what remains.
-    fn children(
-        &mut self,
-        part: Part,
-        middle: usize,
-        node: usize,
-        parts: &mut Vec<Part>,
-        leaves: &mut Vec<(usize, usize, usize)>,
-    ) {
+    /// Queues both sides: the smaller one is counted, the larger one is what remains. The smaller one is next, so that never
+    /// more histograms wait than the number of rows has binary digits.
+    fn children(&mut self, part: Part, middle: usize, node: usize, parts: &mut Vec<Part>, leaves: &mut Vec<Side>) {
         let depth = part.depth + 1;
-        let (left, right) = ((node, part.from, middle), (node + 1, middle, part.to));
-        let open = [left, right].map(|(_, from, to)| self.splittable(to - from, depth));
-        leaves.extend([left, right].iter().zip(open).filter(|(_, open)| !open).map(|(side, _)| *side));
-        let mut larger = part.histogram;
-        if open == [false, false] {
-            self.spare.push(larger);
-            return;
+        let Side { from, to, .. } = part.side;
+        let left = Side { node, from, to: middle };
+        let right = Side { node: node + 1, from: middle, to };
+        let (small, large) = if left.rows() < right.rows() { (left, right) } else { (right, left) };
+        let open = |side: Side| self.splittable(side.rows(), depth);
+        let (open_small, open_large) = (open(small), open(large));
+        let mut rest = part.histogram;
+        let mut counted = None;
+        if open_large {
+            let mut histogram = self.histogram();
+            histogram::fill(self.table, &self.packed, &self.rows[small.from..small.to], &mut histogram);
+            histogram::subtract(self.table, &mut rest, &mut histogram);
+            counted = Some(histogram);
         }
-        let left_smaller = middle - part.from < part.to - middle;
-        let (_, from, to) = if left_smaller { left } else { right };
-        let mut smaller = self.histogram();
-        histogram::fill(self.table, &self.packed, &self.rows[from..to], &mut smaller);
-        histogram::subtract(self.table, &mut larger, &mut smaller);
-        let (of_left, of_right) = if left_smaller { (smaller, larger) } else { (larger, smaller) };
-        for ((node, from, to), histogram, open) in
-            [(right.0, right.1, right.2, of_right, open[1]), (left.0, left.1, left.2, of_left, open[0])]
-                .map(|(n, f, t, h, o)| ((n, f, t), h, o))
-        {
-            if open {
-                parts.push(Part { node, from, to, depth, histogram });
-            } else {
-                self.spare.push(histogram);
+        for (side, histogram, open) in [(large, Some(rest), open_large), (small, counted, open_small)] {
+            match histogram {
+                Some(histogram) if open => parts.push(Part { side, depth, histogram }),
+                histogram => {
+                    leaves.push(side);
+                    self.spare.extend(histogram);
+                }
             }
         }
     }
@@ -284,9 +289,9 @@ impl<'a> Grower<'a> {
     }
 
     /// One Newton step per leaf, shrunk; the rows of the sample move by it.
-    fn leaves(&mut self, leaves: &[(usize, usize, usize)], nodes: &mut [Node]) {
-        for (node, from, to) in leaves {
-            let rows = &self.rows[*from..*to];
+    fn leaves(&mut self, leaves: &[Side], nodes: &mut [Node]) {
+        for side in leaves {
+            let rows = &self.rows[side.from..side.to];
             let (mut up, mut down) = (0.0, 0.0);
             for row in rows {
                 let (p, y) = (self.probabilities[*row as usize], self.labels[*row as usize]);
@@ -295,7 +300,7 @@ impl<'a> Grower<'a> {
             }
             let step = if down < 1e-150 { 0.0 } else { self.settings.rate * up / down };
             let value = step.clamp(-1e30, 1e30) as f32;
-            nodes[*node] = Node::leaf(value);
+            nodes[side.node] = Node::leaf(value);
             rows.iter().for_each(|row| self.margins[*row as usize] += f64::from(value));
         }
     }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use crate::testdata::{auc, columns, fit, noisy, on_threads, params, rows};
+use crate::testdata::{auc, checkpoints_equal_refits, columns, fit, noisy, on_threads, params, rows};
 use crate::testing::dataset;
 use crate::{Dataset, StopReason};
 use serde_json::json;
@@ -238,4 +238,9 @@ fn parameters_are_checked_together() {
             params(&RandomForest, json!({name.clone(): value}));
         }
     }
+}
+
+#[test]
+fn checkpoints_of_one_growth_equal_separate_fits() {
+    checkpoints_equal_refits(&RandomForest, json!({"max_depth": 6}));
 }
