@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::registry::{Activate, Compare, Registry, Rollback};
 use crate::root::{Components, Root, store_status};
 use crate::scheduler::Scheduler;
-use crate::supervise::{Child, Slot, supervise};
+use crate::supervise::{Child, Phase, Slot, supervise};
 use crate::trainer::Trainer;
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::job::JobStatus;
@@ -93,6 +93,9 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
 impl Handle {
     /// Checks the data, persists the job and answers; the training goes on behind.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
+        if self.jobs.phase() == Phase::Stopped {
+            return Err(SubmitError::ShuttingDown);
+        }
         // A known key is answered as it was then, whatever became of the data since.
         if let Some((key, hash)) = &submission.idempotency {
             if let Some(known) = self.options.store.stored_response(key, self.options.clock.now()).await? {

@@ -155,8 +155,10 @@ async fn a_job_trains_evaluates_and_registers() {
     let states: Vec<_> = events.iter().filter(|e| e.kind == JobEventKind::State).map(|e| &e.data["status"]).collect();
     assert_eq!(states, ["pending", "running", "completed"]);
     assert_eq!(events.iter().filter(|e| e.kind == JobEventKind::Trial).count(), 4);
-    let progress: Vec<f64> =
-        events.iter().filter_map(|e| e.data["progress_percentage"].as_f64().filter(|_| e.kind == JobEventKind::Progress)).collect();
+    let progress: Vec<f64> = events
+        .iter()
+        .filter_map(|e| e.data["progress_percentage"].as_f64().filter(|_| e.kind == JobEventKind::Progress))
+        .collect();
     assert!(progress.is_sorted() && !progress.is_empty(), "{progress:?}");
     let outbox = handle.store().outbox_pending("event", 100).await.unwrap();
     let jobs: Vec<&str> = outbox.iter().map(|m| m.topic.as_str()).filter(|t| t.starts_with("training.job.")).collect();
@@ -216,7 +218,11 @@ async fn a_panic_in_a_fit_fails_its_attempt_and_nothing_else() {
     let id = submit(&handle, config(&[Algorithm::LogisticRegression])).await;
     let job = finished(&handle, &id).await;
     assert_eq!(job.status, JobStatus::Completed, "{:?}", job.error_message);
-    assert!(job.logs.iter().any(|l| l.contains("attempt 1 failed") && l.contains("failpoint fit:logistic")), "{:?}", job.logs);
+    assert!(
+        job.logs.iter().any(|l| l.contains("attempt 1 failed") && l.contains("failpoint fit:logistic")),
+        "{:?}",
+        job.logs
+    );
 
     failpoints.arm("fit:logistic_regression", 3);
     let id = submit(&handle, config(&[Algorithm::LogisticRegression])).await;
@@ -369,7 +375,11 @@ async fn a_job_that_died_twice_ends_with_the_same_model_as_an_undisturbed_one() 
     let handle = system(folder.path()).await;
     let job = finished(&handle, &id).await;
     assert_eq!(job.status, JobStatus::Completed, "{:?}\n{:?}", job.error_message, job.logs);
-    assert!(job.logs.iter().filter(|l| l.contains("resumed after the process had died")).count() == 2, "{:?}", job.logs);
+    assert!(
+        job.logs.iter().filter(|l| l.contains("resumed after the process had died")).count() == 2,
+        "{:?}",
+        job.logs
+    );
     assert_eq!(sha_of(&handle, &job).await, expected);
     assert_eq!(handle.store().model_count().await.unwrap(), 2);
 }

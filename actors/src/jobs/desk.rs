@@ -9,7 +9,7 @@ use crate::supervise::{backoff, panic_text};
 use futures_util::FutureExt;
 use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStatus};
 use provost_domain::{JobId, TrainingJob};
-use provost_store::{JobCreation, StoredResponse};
+use provost_store::{JobCreation, StoredResponse, TriggerRecord};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -103,6 +103,7 @@ impl Desk {
             options.max_queued.saturating_add((free + beginning) as u64)
         };
         let idempotency = submission.idempotency.clone();
+        let trigger = submission.trigger.clone();
         let record = new_record(submission, options.clock.now());
         let id = record.job.job_id.clone();
         let (key, request_hash) = idempotency.clone().unwrap_or_default();
@@ -126,6 +127,16 @@ impl Desk {
         let kept = idempotency.map(|_| response.clone());
         match options.store.create_job(record, notes.events, notes.outbox, kept, max_waiting).await? {
             JobCreation::Created(record) => {
+                let trigger = TriggerRecord {
+                    id: format!("trigger_{}", uuid::Uuid::now_v7().simple()),
+                    trigger,
+                    job_id: Some(id.clone()),
+                    outcome: None,
+                };
+                if let Err(error) = options.store.record_trigger(trigger).await {
+                    // The job's own record names its trigger too.
+                    tracing::warn!(job = %id, %error, "the trigger was not recorded in the list of triggers");
+                }
                 self.change(|state| state.queue.push_back(id));
                 self.dispatch();
                 Ok(Submitted::New { job: Box::new(record.job), estimated_minutes, response })

@@ -176,7 +176,8 @@ async fn load(
     loop {
         let record = cell.read().await;
         let config = &record.job.config;
-        let loaded = async {
+        // A wish is heard while the rows are on their way; the Loader may finish for its cache.
+        let loading = async {
             let data = match &record.snapshot {
                 Some(sha) => env.peers.loader.send(Open(sha.clone())).await.map_err(LoadError::from)??,
                 None => env.peers.loader.send(Take(config.clone())).await.map_err(LoadError::from)??.data,
@@ -184,7 +185,11 @@ async fn load(
             let installation = options.store.installation().await?;
             Ok::<_, LoadError>((data, installation.salt))
         };
-        match loaded.await {
+        let loaded = tokio::select! {
+            loaded = loading => loaded,
+            () = told_to_end(stop.clone()) => return Err(StepError::Stopped),
+        };
+        match loaded {
             Ok((data, salt)) => {
                 let parts = data.parts(config, salt).map_err(|e| StepError::Final(e.to_string()))?;
                 let before = record.snapshot.is_none();
@@ -238,6 +243,14 @@ pub async fn count_attempt(cell: &Cell, unit: Algorithm, why: &str) -> Result<u3
         })
         .await?;
     Ok(saved.units.get(&unit).map_or(0, |u| u.attempts))
+}
+
+/// Resolves when the job's work is to end; one that is to keep its best needs its rows for that.
+async fn told_to_end(mut stop: watch::Receiver<Stop>) {
+    let ends = |stop: &Stop| matches!(stop, Stop::Cancel { keep_best: false } | Stop::Shutdown);
+    if stop.wait_for(ends).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Sleeps, but wakes when somebody wishes something new of the job.
