@@ -30,7 +30,7 @@ pub async fn life_cycle(store: Arc<dyn Store>) {
     let mut done = saved;
     done.job.status = JobStatus::Completed;
     store.save_job(done, vec![], vec![]).await.unwrap();
-    assert_eq!(store.unfinished_jobs().await.unwrap(), [second.clone()]);
+    assert_eq!(store.unfinished_jobs().await.unwrap(), std::slice::from_ref(&second));
     let completed = store.list_jobs(Some(JobStatus::Completed), None, 10).await.unwrap();
     assert_eq!(completed.items.iter().map(|j| &j.job_id).collect::<Vec<_>>(), [&first.job.job_id]);
     let ids: Vec<_> = store.list_jobs(None, None, 10).await.unwrap().items.into_iter().map(|j| j.job_id).collect();
