@@ -28,11 +28,13 @@ fn model(data: &Dataset, params: Value, scale: bool) -> LogisticModel {
     model
 }
 
+type Peer = (bool, &'static str, f64, bool, [f64; 4], f64);
+
 /// scikit-learn 1.9.1, LogisticRegression(tol=1e-10) with newton-cholesky (l2) and saga (l1), with and without
 /// StandardScaler: (scaled, penalty, C, balanced, coefficients, intercept). Where all coefficients are 0 the intercept
 /// is the log-odds of the (weighted) prior, which saga misses.
 #[rustfmt::skip]
-const PEER: &[(bool, &str, f64, bool, [f64; 4], f64)] = &[
+const PEER: &[Peer] = &[
     (true, "l2", 0.01, false, [0.193866, -0.184182, 0.096117, 0.006015], -0.308242),
     (true, "l2", 0.01, true, [0.196209, -0.186626, 0.097245, 0.005963], -0.012360),
     (true, "l2", 1.0, false, [0.411515, -0.390496, 0.208584, 0.003924], -0.328252),

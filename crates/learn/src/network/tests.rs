@@ -21,7 +21,7 @@ fn gradient_equals_differences() {
             layers.forward(&x, 10, buffers);
             layers.backward(&x, &y, 0.5, buffers, &mut spare)
         };
-        for at in 0..gradient.len() {
+        for (at, analytical) in gradient.iter().enumerate() {
             let kept = layers.parameters()[at];
             layers.parameters_mut()[at] = kept + 1e-2;
             let above = loss(&layers, &mut buffers);
@@ -30,9 +30,8 @@ fn gradient_equals_differences() {
             layers.parameters_mut()[at] = kept;
             let difference = (above - below) / 2e-2;
             assert!(
-                (difference - f64::from(gradient[at])).abs() < 5e-3,
-                "{activation:?} {at}: {difference} {}",
-                gradient[at]
+                (difference - f64::from(*analytical)).abs() < 5e-3,
+                "{activation:?} {at}: {difference} {analytical}"
             );
         }
     }

@@ -135,8 +135,11 @@ impl Learner for Xgboost {
     }
 }
 
+/// The library's message without its C++ stack trace.
 fn foreign(error: XGBError) -> LearnError {
-    LearnError::Xgboost(error.to_string())
+    let text = error.to_string();
+    let message = text.split("Stack trace").next().unwrap_or_default();
+    LearnError::Xgboost(message.trim().to_owned())
 }
 
 fn matrix(task: &FitTask<'_>, rows: &[u32], labels: &[f32]) -> Result<DMatrix, LearnError> {
@@ -160,7 +163,7 @@ fn configure(booster: &mut Booster, task: &FitTask<'_>, params: &Params, prior: 
         ("objective", "binary:logistic".to_owned()),
         ("tree_method", "hist".to_owned()),
         // As the library estimates it from the labels in Python; the wrapper's default is 0.5.
-        ("base_score", format!("{:?}", prior as f32)),
+        ("base_score", format!("{:?}", prior.clamp(1e-6, 1.0 - 1e-6) as f32)),
         ("nthread", threads.to_string()),
         ("seed", seed.to_string()),
     ];

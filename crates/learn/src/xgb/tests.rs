@@ -107,10 +107,10 @@ fn altered_library_bytes_are_refused_or_harmless() {
             let mut bytes = good.clone();
             bytes[at] ^= flip;
             // Either refused, or a model that ends its walks and gives probabilities.
-            if let Ok((m, _)) = XgboostModel::read(bytes) {
-                if m.check(4).is_ok() {
-                    assert!(m.predict(data.x(), &[0, 1, 2, 3], &rows).iter().all(|p| (0.0..=1.0).contains(p)));
-                }
+            if let Ok((m, _)) = XgboostModel::read(bytes)
+                && m.check(4).is_ok()
+            {
+                assert!(m.predict(data.x(), &[0, 1, 2, 3], &rows).iter().all(|p| (0.0..=1.0).contains(p)));
             }
         }
         assert!(XgboostModel::read(good[..at].to_vec()).is_err());
