@@ -244,15 +244,18 @@ const SELECTIONS: [FeatureSelection; 3] = [FeatureSelection::Rfe, FeatureSelecti
 
 #[test]
 fn selection_sees_nothing_of_the_held_out_rows() {
-    // Selecting on all rows first would lift this to about 0.65.
-    let data = wide(300, 0, 11);
-    let parts = parts_of(&data);
-    let y: Vec<u8> = parts.train.iter().map(|r| data.y()[*r as usize]).collect();
     for feature_selection in SELECTIONS {
         let spec = TrainSpec { feature_selection, tuning: Tuning::None, ..spec(Algorithm::LogisticRegression) };
-        let t = train(&data, &parts, &spec, &NoJournal, &Control::default()).unwrap();
-        let out_of_fold = auc(&y, &t.oof);
-        assert!((out_of_fold - 0.5).abs() < 0.1, "{feature_selection}: {out_of_fold}");
+        let out_of_fold = |seed| {
+            let data = wide(400, 0, seed);
+            let parts = parts_of(&data);
+            let t = train(&data, &parts, &spec, &NoJournal, &Control::default()).unwrap();
+            let y: Vec<u8> = parts.train.iter().map(|r| data.y()[*r as usize]).collect();
+            auc(&y, &t.oof)
+        };
+        // Each has a standard deviation of 0.035; selecting on all rows first would lift the mean to about 0.65.
+        let mean = (11..17).map(out_of_fold).sum::<f64>() / 6.0;
+        assert!((mean - 0.5).abs() < 0.05, "{feature_selection}: {mean}");
     }
 }
 
