@@ -4,7 +4,7 @@ pub mod cli;
 pub mod client;
 pub mod error;
 pub mod features;
-pub mod fit;
+pub mod http;
 pub mod import;
 pub mod open;
 pub mod sample;

@@ -127,6 +127,8 @@ pub enum RegistryError {
     NothingBefore,
     #[error("{0}")]
     Invalid(String),
+    #[error("plots: {0}")]
+    Plot(String),
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error(transparent)]

@@ -1,14 +1,22 @@
 //! The Evaluator scores models on their test part, draws their plots and keeps their evaluations.
 
 use crate::error::EvaluateError;
-use crate::loader::{LoadedSnapshot, Loader};
+use crate::loader::{LoadedSnapshot, Loader, blocking};
 use crate::options::Options;
+use crate::scoring::{labels, open};
 use crate::supervise::{Slot, Status};
-use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
-use provost_domain::ModelId;
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture, WrapFuture,
+};
+use provost_domain::evaluation::{EvaluationResults, PLOTS, PlotData};
+use provost_domain::model::{FeatureImportance, TrainingMetrics};
+use provost_domain::{Algorithm, ModelId};
+use provost_learn::metrics::{calibration_bins, roc_curve, scores, tiers, training_metrics};
 use provost_learn::{Model, Params};
-use provost_store::EvaluationRecord;
+use provost_plots::Format;
+use provost_store::{Artifacts, EvaluationRecord};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a unit of work hands on: the fitted model and how it came about.
@@ -48,40 +56,270 @@ impl Message for Evaluate {
     type Result = Result<String, EvaluateError>;
 }
 
+/// Does the work of an evaluation that the store knows of.
+struct Perform {
+    record: EvaluationRecord,
+    plots: bool,
+}
+impl Message for Perform {
+    type Result = ();
+}
+
+/// Starts again what an earlier instance or process left unfinished.
+struct Resume;
+impl Message for Resume {
+    type Result = ();
+}
+
 pub struct Evaluator {
     options: Arc<Options>,
-    #[allow(dead_code)] // read once evaluations open snapshots
     loader: Slot<Loader>,
+    running: u32,
+    finished: u64,
+    failed: u64,
+    last_error: Option<String>,
 }
 
 impl Evaluator {
     pub fn new(options: Arc<Options>, loader: Slot<Loader>) -> Self {
-        Self { options, loader }
+        Self { options, loader, running: 0, finished: 0, failed: 0, last_error: None }
     }
 }
 
 impl Actor for Evaluator {
     type Context = Context<Self>;
-}
 
-impl Handler<Status> for Evaluator {
-    type Result = MessageResult<Status>;
-    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(json!({}))
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.notify(Resume);
     }
 }
 
-impl Handler<Evaluate> for Evaluator {
-    type Result = ResponseFuture<Result<String, EvaluateError>>;
-    fn handle(&mut self, message: Evaluate, _: &mut Context<Self>) -> Self::Result {
-        self.options.failpoints.hit("evaluator");
-        Box::pin(async move { Err(EvaluateError::NotFound(message.model)) })
+/// Address of a plot, below the facade's base path.
+fn address(model: &ModelId, plot: &str) -> String {
+    format!("/evaluate/{model}/plots/{plot}.png")
+}
+
+pub(crate) fn ranked(importance: &[(String, f64)]) -> Vec<FeatureImportance> {
+    (1..)
+        .zip(importance)
+        .map(|(rank, (name, score))| FeatureImportance { feature_name: name.clone(), importance_score: *score, rank })
+        .collect()
+}
+
+/// An algorithm's name in a plot's title.
+pub(crate) fn title(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::RandomForest => "Random forest",
+        Algorithm::Xgboost => "XGBoost",
+        Algorithm::GradientBoosting => "Gradient boosting",
+        Algorithm::LogisticRegression => "Logistic regression",
+        Algorithm::NeuralNetwork => "Neural network",
+        Algorithm::Ensemble => "Ensemble",
+    }
+}
+
+/// A model's predictions, and what is known of it beside them.
+struct Subject<'a> {
+    id: &'a ModelId,
+    model: &'a Model,
+    data: &'a LoadedSnapshot,
+    test: &'a [u32],
+    importance: Vec<FeatureImportance>,
+}
+
+impl Subject<'_> {
+    /// Everything of an evaluation but its times. `metrics` gets labels and probabilities of the test part.
+    fn score(
+        self,
+        metrics: impl FnOnce(&[u8], &[f64]) -> TrainingMetrics,
+        artifacts: Option<&Artifacts>,
+        at: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(EvaluationResults, BTreeMap<String, String>), EvaluateError> {
+        let y = labels(self.data, self.test);
+        let p = self.model.predict_proba(self.data.dataset.x(), self.test)?;
+        let metrics = metrics(&y, &p);
+        let brier = scores(&y, &p, self.model.threshold).brier;
+        let bins = calibration_bins(&y, &p);
+        let mut plots = BTreeMap::new();
+        if let Some(artifacts) = artifacts {
+            let data = PlotData {
+                title: format!("{}, {} held-out rows", title(self.model.algorithm), y.len()),
+                confusion_matrix: metrics.confusion_matrix,
+                roc: roc_curve(&y, &p),
+                auc: metrics.auc_roc,
+                feature_importance: self.importance.clone(),
+                calibration: bins.clone(),
+                brier,
+            };
+            for name in PLOTS {
+                for format in [Format::Png, Format::Svg] {
+                    let bytes = provost_plots::render(name, format, &data)
+                        .map_err(|e| EvaluateError::Plot(format!("{name}: {e}")))?;
+                    plots.insert(format!("{name}.{}", format.extension()), artifacts.put(&bytes)?);
+                }
+            }
+        }
+        let plot = |name: &str| plots.contains_key(&format!("{name}.png")).then(|| address(self.id, name));
+        let results = EvaluationResults {
+            model_id: self.id.clone(),
+            evaluation_date: at,
+            performance_by_university_tier: tiers(&y, &p, self.model.threshold),
+            calibration_score: brier,
+            calibration_bins: bins,
+            feature_importance: self.importance,
+            confusion_matrix_plot: plot("confusion_matrix"),
+            roc_curve_plot: plot("roc_curve"),
+            feature_importance_plot: plot("feature_importance"),
+            calibration_plot: plot("calibration"),
+            metrics,
+        };
+        Ok((results, plots))
     }
 }
 
 impl Handler<Score> for Evaluator {
     type Result = ResponseFuture<Result<EvaluationRecord, EvaluateError>>;
-    fn handle(&mut self, _: Score, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(async { Err(EvaluateError::Plot("the evaluator cannot score yet".to_owned())) })
+    fn handle(&mut self, m: Score, _: &mut Context<Self>) -> Self::Result {
+        let (artifacts, at) = (self.options.artifacts.clone(), self.options.clock.now());
+        Box::pin(blocking(move || {
+            let f = &m.fitted;
+            let subject = Subject {
+                id: &m.model_id,
+                model: &f.model,
+                data: &m.data,
+                test: &m.test,
+                importance: ranked(&f.importance),
+            };
+            let metrics =
+                |y: &[u8], p: &[f64]| training_metrics(y, p, f.model.threshold, &f.cv_scores, f.seconds, f.iterations);
+            let (results, plots) = subject.score(metrics, m.plots.then_some(&artifacts), at)?;
+            Ok(EvaluationRecord {
+                task_id: task_id(),
+                model_id: m.model_id.clone(),
+                requested_at: at,
+                results: Some(results),
+                error: None,
+                plots,
+            })
+        }))
+    }
+}
+
+fn task_id() -> String {
+    format!("task_{}", uuid::Uuid::now_v7().simple())
+}
+
+impl Handler<Evaluate> for Evaluator {
+    type Result = ResponseFuture<Result<String, EvaluateError>>;
+    fn handle(&mut self, message: Evaluate, context: &mut Context<Self>) -> Self::Result {
+        self.options.failpoints.hit("evaluator");
+        let (options, me) = (self.options.clone(), context.address());
+        Box::pin(async move {
+            if options.store.model(&message.model).await?.is_none() {
+                return Err(EvaluateError::NotFound(message.model));
+            }
+            let task_id = task_id();
+            let record = EvaluationRecord {
+                task_id: task_id.clone(),
+                model_id: message.model,
+                requested_at: options.clock.now(),
+                results: None,
+                error: None,
+                plots: BTreeMap::new(),
+            };
+            options.store.start_evaluation(record.clone()).await?;
+            // Should the actor die first, its successor finds the record.
+            me.do_send(Perform { record, plots: message.plots });
+            Ok(task_id)
+        })
+    }
+}
+
+/// The whole of one evaluation; the record comes back finished, with results or with the error.
+async fn perform(
+    options: Arc<Options>,
+    loader: Slot<Loader>,
+    mut record: EvaluationRecord,
+    plots: bool,
+) -> EvaluationRecord {
+    let evaluated = async {
+        let known = options.store.model(&record.model_id).await?;
+        let known = known.ok_or_else(|| EvaluateError::NotFound(record.model_id.clone()))?;
+        let opened = open::<EvaluateError>(&options, &loader, known).await?;
+        let (artifacts, at) = (options.artifacts.clone(), options.clock.now());
+        blocking(move || {
+            let version = &opened.record.version;
+            let subject = Subject {
+                id: &version.model_id,
+                model: &opened.model,
+                data: &opened.data,
+                test: &opened.test,
+                importance: version.feature_importance.clone(),
+            };
+            let trained = &version.metrics;
+            let metrics = |y: &[u8], p: &[f64]| {
+                let (seconds, iterations) = (trained.training_time_seconds, trained.iterations_completed);
+                training_metrics(y, p, opened.model.threshold, &trained.cv_scores, seconds, iterations)
+            };
+            subject.score(metrics, plots.then_some(&artifacts), at)
+        })
+        .await
+    };
+    match evaluated.await {
+        Ok((results, plots)) => {
+            record.results = Some(results);
+            record.plots = plots;
+        }
+        Err(error) => record.error = Some(error.to_string()),
+    }
+    record
+}
+
+impl Handler<Perform> for Evaluator {
+    type Result = ();
+    fn handle(&mut self, Perform { record, plots }: Perform, context: &mut Context<Self>) {
+        self.running += 1;
+        let (options, loader) = (self.options.clone(), self.loader.clone());
+        let work = async move {
+            let record = perform(options.clone(), loader, record, plots).await;
+            let error = record.error.clone();
+            let kept = options.store.finish_evaluation(record).await;
+            error.or_else(|| kept.err().map(|e| e.to_string()))
+        };
+        context.spawn(work.into_actor(self).map(|error, actor, _| {
+            actor.running -= 1;
+            match error {
+                None => actor.finished += 1,
+                Some(error) => {
+                    tracing::warn!(%error, "an evaluation failed");
+                    actor.failed += 1;
+                    actor.last_error = Some(error);
+                }
+            }
+        }));
+    }
+}
+
+impl Handler<Resume> for Evaluator {
+    type Result = ();
+    fn handle(&mut self, _: Resume, context: &mut Context<Self>) {
+        let store = self.options.store.clone();
+        let unfinished = async move { store.unfinished_evaluations().await };
+        context.spawn(unfinished.into_actor(self).map(|unfinished, _, context| match unfinished {
+            Ok(records) => records.into_iter().for_each(|record| context.notify(Perform { record, plots: true })),
+            Err(error) => tracing::warn!(%error, "unfinished evaluations cannot be read"),
+        }));
+    }
+}
+
+impl Handler<Status> for Evaluator {
+    type Result = MessageResult<Status>;
+    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(json!({
+            "running": self.running,
+            "finished": self.finished,
+            "failed": self.failed,
+            "last_evaluation_error": self.last_error,
+        }))
     }
 }

@@ -12,6 +12,7 @@ pub mod registry;
 pub mod root;
 pub mod sampler;
 pub mod scheduler;
+mod scoring;
 pub mod supervise;
 pub mod testkit;
 pub mod trainer;

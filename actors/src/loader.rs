@@ -1,32 +1,71 @@
 //! The Loader owns the snapshots: immutable rows to learn from, named by content hash.
 
+mod scan;
+mod source;
+
 use crate::error::LoadError;
 use crate::options::Options;
 use crate::supervise::Status;
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use provost_domain::quality::DataQualityReport;
 use provost_domain::{Snapshot, TrainingConfig};
+use provost_learn::artifact::{self, Format};
 use provost_learn::split::{Parts, SplitRows, split};
-use provost_learn::{Dataset, LearnError};
+use provost_learn::{Dataset, LearnError, Matrix};
+use scan::Scan;
 use serde_json::json;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const FORMAT: Format = Format { magic: *b"PROVOSTS", version: 1 };
+/// Scans and snapshots that are kept in memory: the one in use and the one before.
+const KEPT: usize = 2;
 
 /// A snapshot and the dataset made of it.
 #[derive(Debug)]
 pub struct LoadedSnapshot {
     /// SHA-256 of the artifact.
     pub sha: String,
+    /// Its columns and labels have moved into `dataset`.
     pub snapshot: Snapshot,
     pub dataset: Dataset,
 }
 
 impl LoadedSnapshot {
-    /// The three parts of these rows; `salt` is the installation's. The same for every algorithm of a configuration.
+    fn new(sha: String, mut snapshot: Snapshot) -> Result<Self, LearnError> {
+        let columns = std::mem::take(&mut snapshot.columns);
+        let labels = std::mem::take(&mut snapshot.labels);
+        let dataset = Dataset::new(Matrix::new(snapshot.feature_names.clone(), columns)?, labels)?;
+        let rows = dataset.rows();
+        let s = &snapshot;
+        if [s.row_ids.len(), s.applicants.len(), s.clusters.len(), s.years.len()].iter().any(|n| *n != rows) {
+            return Err(LearnError::Artifact(format!("snapshot {sha}: its columns differ in length")));
+        }
+        Ok(Self { sha, snapshot, dataset })
+    }
+
+    /// Training, validation and test part as the configuration splits them; `salt` is the installation's.
     pub fn parts(&self, config: &TrainingConfig, salt: u64) -> Result<Parts, LearnError> {
-        let s = &self.snapshot;
-        let rows = SplitRows { labels: &s.labels, applicants: &s.applicants, row_ids: &s.row_ids, years: &s.years };
+        let rows = SplitRows {
+            labels: self.dataset.y(),
+            applicants: &self.snapshot.applicants,
+            row_ids: &self.snapshot.row_ids,
+            years: &self.snapshot.years,
+        };
         split(&rows, config.split, config.test_size, config.validation_size, salt, config.random_state)
     }
+}
+
+fn encode(snapshot: &Snapshot) -> Vec<u8> {
+    #[allow(clippy::expect_used)]
+    // postcard fails only on a short buffer or a sequence of unknown length; neither is here
+    let payload = postcard::to_allocvec(snapshot).expect("a snapshot serialises");
+    artifact::seal(FORMAT, &payload)
+}
+
+fn decode(bytes: &[u8]) -> Result<Snapshot, LearnError> {
+    let (_, payload) = artifact::open(FORMAT, bytes)?;
+    postcard::from_bytes(payload).map_err(|e| LearnError::Artifact(format!("the snapshot does not decode: {e}")))
 }
 
 /// The quality of the data that a configuration selects.
@@ -53,13 +92,110 @@ impl Message for Open {
     type Result = Result<Arc<LoadedSnapshot>, LoadError>;
 }
 
-pub struct Loader {
+/// What stays in memory between messages.
+#[derive(Default)]
+struct Cache {
+    scans: Mutex<VecDeque<Arc<Scan>>>,
+    snapshots: Mutex<VecDeque<Arc<LoadedSnapshot>>>,
+    /// One scan at a time: whoever waits finds the result in the cache.
+    scanning: tokio::sync::Mutex<()>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keep<T>(queue: &mut VecDeque<Arc<T>>, item: Arc<T>) {
+    queue.push_front(item);
+    queue.truncate(KEPT);
+}
+
+/// What each message works with, apart from the actor: handlers only start futures.
+#[derive(Clone)]
+struct Desk {
     options: Arc<Options>,
+    cache: Arc<Cache>,
+}
+
+impl Desk {
+    /// The data as it is now: read again only when its source has changed.
+    async fn scan(&self, config: &TrainingConfig) -> Result<Arc<Scan>, LoadError> {
+        let _one = self.cache.scanning.lock().await;
+        let key = source::key(config, &self.options).await?;
+        if let Some(known) = lock(&self.cache.scans).iter().find(|s| s.key == key) {
+            return Ok(known.clone());
+        }
+        let scanned = Arc::new(source::scan(key, config, &self.options).await?);
+        keep(&mut lock(&self.cache.scans), scanned.clone());
+        Ok(scanned)
+    }
+
+    async fn quality(&self, config: &TrainingConfig) -> Result<Arc<DataQualityReport>, LoadError> {
+        let scan = self.scan(config).await?;
+        let mut report = scan.quality.clone().finish(config, self.options.strict_quality, self.options.clock.now());
+        report.recommendations.extend(scan.rejects());
+        Ok(Arc::new(report))
+    }
+
+    async fn take(&self, config: &TrainingConfig) -> Result<Taken, LoadError> {
+        let scan = self.scan(config).await?;
+        let artifacts = self.options.artifacts.clone();
+        let loaded = blocking(move || {
+            let mut snapshot = scan.snapshot.clone();
+            snapshot.warnings.extend(scan.rejects());
+            let sha = artifacts.put(&encode(&snapshot))?;
+            LoadedSnapshot::new(sha, snapshot).map_err(|e| LoadError::Data(e.to_string()))
+        })
+        .await?;
+        let data = self.remember(loaded);
+        Ok(Taken { sha: data.sha.clone(), data })
+    }
+
+    async fn open(&self, sha: String) -> Result<Arc<LoadedSnapshot>, LoadError> {
+        if let Some(known) = lock(&self.cache.snapshots).iter().find(|s| s.sha == sha) {
+            return Ok(known.clone());
+        }
+        let artifacts = self.options.artifacts.clone();
+        let loaded = blocking(move || {
+            let bytes = artifacts.get(&sha)?;
+            let snapshot = decode(&bytes).map_err(|e| LoadError::Data(format!("snapshot {sha}: {e}")))?;
+            LoadedSnapshot::new(sha, snapshot).map_err(|e| LoadError::Data(e.to_string()))
+        })
+        .await?;
+        Ok(self.remember(loaded))
+    }
+
+    fn remember(&self, loaded: LoadedSnapshot) -> Arc<LoadedSnapshot> {
+        let mut snapshots = lock(&self.cache.snapshots);
+        if let Some(known) = snapshots.iter().find(|s| s.sha == loaded.sha) {
+            return known.clone();
+        }
+        let loaded = Arc::new(loaded);
+        keep(&mut snapshots, loaded.clone());
+        loaded
+    }
+}
+
+/// Runs what takes longer than a handler may on the runtime's blocking threads.
+pub(crate) async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<crate::error::Unreachable> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        // The work panicked, or the runtime is going down: the caller may ask again.
+        Err(e) => Err(crate::error::Unreachable::Restarted(format!("work ({e}) of an")).into()),
+    }
+}
+
+pub struct Loader {
+    desk: Desk,
 }
 
 impl Loader {
     pub fn new(options: Arc<Options>) -> Self {
-        Self { options }
+        Self { desk: Desk { options, cache: Arc::default() } }
     }
 }
 
@@ -70,32 +206,39 @@ impl Actor for Loader {
 impl Handler<Status> for Loader {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(json!({}))
+        let scans: Vec<_> = lock(&self.desk.cache.scans)
+            .iter()
+            .map(|s| json!({"source": s.key.to_string(), "usable_rows": s.snapshot.rows()}))
+            .collect();
+        let snapshots: Vec<_> = lock(&self.desk.cache.snapshots)
+            .iter()
+            .map(|s| json!({"sha256": s.sha, "rows": s.dataset.rows()}))
+            .collect();
+        MessageResult(json!({"scans": scans, "snapshots": snapshots}))
     }
-}
-
-fn missing() -> LoadError {
-    LoadError::Data("the loader cannot read data yet".to_owned())
 }
 
 impl Handler<Quality> for Loader {
     type Result = ResponseFuture<Result<Arc<DataQualityReport>, LoadError>>;
-    fn handle(&mut self, _: Quality, _: &mut Context<Self>) -> Self::Result {
-        self.options.failpoints.hit("loader");
-        Box::pin(async { Err(missing()) })
+    fn handle(&mut self, Quality(config): Quality, _: &mut Context<Self>) -> Self::Result {
+        self.desk.options.failpoints.hit("loader");
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.quality(&config).await })
     }
 }
 
 impl Handler<Take> for Loader {
     type Result = ResponseFuture<Result<Taken, LoadError>>;
-    fn handle(&mut self, _: Take, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(async { Err(missing()) })
+    fn handle(&mut self, Take(config): Take, _: &mut Context<Self>) -> Self::Result {
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.take(&config).await })
     }
 }
 
 impl Handler<Open> for Loader {
     type Result = ResponseFuture<Result<Arc<LoadedSnapshot>, LoadError>>;
-    fn handle(&mut self, _: Open, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(async { Err(missing()) })
+    fn handle(&mut self, Open(sha): Open, _: &mut Context<Self>) -> Self::Result {
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.open(sha).await })
     }
 }

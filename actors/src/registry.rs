@@ -1,14 +1,18 @@
 //! The Registry owns the versions: registering, the active one, comparing.
 
+mod comparison;
+
 use crate::error::RegistryError;
-use crate::evaluator::Fitted;
-use crate::loader::Loader;
+use crate::evaluator::{Fitted, ranked};
+use crate::loader::{Loader, blocking};
 use crate::options::Options;
+use crate::scoring::{load_model, open};
 use crate::supervise::{Slot, Status};
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use provost_domain::evaluation::ModelComparisonResponse;
+use provost_domain::model::ModelRecord;
 use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
-use provost_store::EvaluationRecord;
+use provost_store::{EvaluationRecord, OutboxMessage, StoreError};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -58,15 +62,112 @@ impl Message for Compare {
     type Result = Result<ModelComparisonResponse, RegistryError>;
 }
 
-pub struct Registry {
+/// What each message works with, apart from the actor: handlers only start futures.
+#[derive(Clone)]
+struct Desk {
     options: Arc<Options>,
-    #[allow(dead_code)] // read once comparisons open snapshots
     loader: Slot<Loader>,
+}
+
+fn announcement(options: &Options, id: String, topic: &str, payload: serde_json::Value) -> OutboxMessage {
+    OutboxMessage { id, channel: "event".to_owned(), topic: topic.to_owned(), payload, at: options.clock.now() }
+}
+
+impl Desk {
+    async fn record(&self, id: &ModelId) -> Result<ModelRecord, RegistryError> {
+        self.options.store.model(id).await?.ok_or_else(|| RegistryError::NotFound(id.clone()))
+    }
+
+    async fn register(&self, m: Register) -> Result<ModelVersion, RegistryError> {
+        let store = &self.options.store;
+        if let Some(known) = store.model(&m.model_id).await? {
+            return Ok(known.version);
+        }
+        let Some(results) = m.evaluation.results.as_ref() else {
+            return Err(RegistryError::Invalid(format!("{} has no evaluation", m.model_id)));
+        };
+        let (artifacts, fitted) = (self.options.artifacts.clone(), m.fitted.clone());
+        // Written and synced before anything names it.
+        let sha256 = blocking(move || artifacts.put(&fitted.model.to_bytes()).map_err(RegistryError::from)).await?;
+        let now = self.options.clock.now();
+        let version = ModelVersion {
+            model_id: m.model_id.clone(),
+            version: format!("{}_{}", now.format("%Y%m%d"), m.training_samples),
+            algorithm: m.fitted.model.algorithm,
+            training_date: now,
+            training_samples: m.training_samples,
+            model_sha256: sha256.clone(),
+            metrics: results.metrics.clone(),
+            feature_importance: ranked(&m.fitted.importance),
+            hyperparameters: m.fitted.params.clone(),
+            model_path: sha256.clone(),
+            scaler_path: Some(sha256),
+            is_active: false,
+            is_deprecated: false,
+            parent_model_id: store.active_model().await?,
+            created_by: m.created_by,
+            version_tag: m.config.version_tag.clone(),
+            notes: m.config.notes.clone(),
+            training_config: m.config,
+        };
+        let event = json!({
+            "model_id": version.model_id, "job_id": m.job_id, "algorithm": version.algorithm,
+            "version": version.version, "cv_mean": version.metrics.cv_mean, "auc_roc": version.metrics.auc_roc,
+        });
+        let id = format!("model.version.registered:{}", m.model_id);
+        let outbox = vec![announcement(&self.options, id, "model.version.registered", event)];
+        let record =
+            ModelRecord { version, job_id: m.job_id, snapshot: m.snapshot, threshold: m.fitted.model.threshold };
+        store.register_model(record, m.evaluation, outbox).await?;
+        Ok(self.record(&m.model_id).await?.version)
+    }
+
+    async fn activate(&self, m: Activate) -> Result<ModelVersion, RegistryError> {
+        let record = self.record(&m.id).await?;
+        // A model that does not load never becomes the active one.
+        load_model::<RegistryError>(&self.options, &record.version.model_sha256).await?;
+        let now = self.options.clock.now();
+        let event = json!({"model_id": m.id, "activated_by": m.by, "reason": m.reason});
+        let id = format!("model.version.activated:{}", uuid::Uuid::now_v7().simple());
+        let outbox = vec![announcement(&self.options, id, "model.version.activated", event)];
+        match self.options.store.activate_model(&m.id, m.by, m.reason, now, outbox).await {
+            Ok(record) => Ok(record.version),
+            Err(StoreError::NotFound { .. }) => Err(RegistryError::NotFound(m.id)),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    async fn rollback(&self, m: Rollback) -> Result<ModelVersion, RegistryError> {
+        let latest = self.options.store.activations(1).await?.into_iter().next();
+        let Some((now, before)) = latest.and_then(|a| Some((a.model_id, a.previous_model_id?))) else {
+            return Err(RegistryError::NothingBefore);
+        };
+        self.activate(Activate { id: before, by: m.by, reason: Some(format!("rolled back from {now}")) }).await
+    }
+
+    async fn compare(&self, m: Compare) -> Result<ModelComparisonResponse, RegistryError> {
+        let mut records = Vec::with_capacity(m.ids.len());
+        for id in &m.ids {
+            records.push(self.record(id).await?);
+        }
+        let mut models = Vec::with_capacity(records.len());
+        for record in records {
+            models.push(open::<RegistryError>(&self.options, &self.loader, record).await?);
+        }
+        let artifacts = self.options.artifacts.clone();
+        blocking(move || comparison::compare(&models, &m.metrics, m.visualizations.then_some(&artifacts))).await
+    }
+}
+
+pub struct Registry {
+    desk: Desk,
+    activated: u64,
+    registered: u64,
 }
 
 impl Registry {
     pub fn new(options: Arc<Options>, loader: Slot<Loader>) -> Self {
-        Self { options, loader }
+        Self { desk: Desk { options, loader }, activated: 0, registered: 0 }
     }
 }
 
@@ -77,41 +178,42 @@ impl Actor for Registry {
 impl Handler<Status> for Registry {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(json!({}))
-    }
-}
-
-impl Handler<Activate> for Registry {
-    type Result = ResponseFuture<Result<ModelVersion, RegistryError>>;
-    fn handle(&mut self, message: Activate, _: &mut Context<Self>) -> Self::Result {
-        self.options.failpoints.hit("registry");
-        Box::pin(async move { Err(RegistryError::NotFound(message.id)) })
-    }
-}
-
-impl Handler<Rollback> for Registry {
-    type Result = ResponseFuture<Result<ModelVersion, RegistryError>>;
-    fn handle(&mut self, _: Rollback, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(async { Err(RegistryError::NothingBefore) })
-    }
-}
-
-impl Handler<Compare> for Registry {
-    type Result = ResponseFuture<Result<ModelComparisonResponse, RegistryError>>;
-    fn handle(&mut self, message: Compare, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(async move {
-            let why = format!("comparing {} models is not possible yet", message.ids.len());
-            Err(RegistryError::Invalid(why))
-        })
+        MessageResult(json!({"registrations_asked": self.registered, "activations_asked": self.activated}))
     }
 }
 
 impl Handler<Register> for Registry {
     type Result = ResponseFuture<Result<ModelVersion, RegistryError>>;
     fn handle(&mut self, message: Register, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(async move {
-            let why = format!("{} cannot be registered yet", message.model_id);
-            Err(RegistryError::Invalid(why))
-        })
+        self.registered += 1;
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.register(message).await })
+    }
+}
+
+impl Handler<Activate> for Registry {
+    type Result = ResponseFuture<Result<ModelVersion, RegistryError>>;
+    fn handle(&mut self, message: Activate, _: &mut Context<Self>) -> Self::Result {
+        self.desk.options.failpoints.hit("registry");
+        self.activated += 1;
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.activate(message).await })
+    }
+}
+
+impl Handler<Rollback> for Registry {
+    type Result = ResponseFuture<Result<ModelVersion, RegistryError>>;
+    fn handle(&mut self, message: Rollback, _: &mut Context<Self>) -> Self::Result {
+        self.activated += 1;
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.rollback(message).await })
+    }
+}
+
+impl Handler<Compare> for Registry {
+    type Result = ResponseFuture<Result<ModelComparisonResponse, RegistryError>>;
+    fn handle(&mut self, message: Compare, _: &mut Context<Self>) -> Self::Result {
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.compare(message).await })
     }
 }

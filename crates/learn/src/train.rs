@@ -288,6 +288,3 @@ pub(crate) fn fold_scores<'f>(
     })
     .collect()
 }
-
-#[cfg(test)]
-mod tests;

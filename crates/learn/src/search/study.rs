@@ -163,8 +163,7 @@ impl Study<'_> {
             if rung.end == k {
                 break;
             }
-            let losers = self.losers(&lock(lanes), &alive, earlier, rung.end);
-            for index in losers {
+            for index in self.losers(&lock(lanes), &alive, earlier, rung.end) {
                 let lane = &mut lock(lanes)[index];
                 alive.retain(|i| *i != index);
                 meter.skip((k - rung.end) as u64);

@@ -1,0 +1,50 @@
+//! What the Evaluator and the Registry both do with a stored model: open it, and score it on rows.
+
+use crate::loader::{LoadedSnapshot, Loader, Open, blocking};
+use crate::options::Options;
+use crate::supervise::Slot;
+use provost_domain::model::ModelRecord;
+use provost_learn::{LearnError, Model};
+use provost_store::StoreError;
+use std::sync::Arc;
+
+/// A registered model with the rows that it was trained and tested on.
+pub(crate) struct Opened {
+    pub record: ModelRecord,
+    pub model: Arc<Model>,
+    pub data: Arc<LoadedSnapshot>,
+    /// Rows of its test part.
+    pub test: Arc<Vec<u32>>,
+}
+
+/// Reads and verifies a model's artifact.
+pub(crate) async fn load_model<E>(options: &Options, sha256: &str) -> Result<Arc<Model>, E>
+where
+    E: From<StoreError> + From<LearnError> + From<crate::error::Unreachable> + Send + 'static,
+{
+    let (artifacts, sha256) = (options.artifacts.clone(), sha256.to_owned());
+    blocking(move || Ok(Arc::new(Model::from_bytes(&artifacts.get(&sha256)?)?))).await
+}
+
+/// Opens a model, its snapshot and its test part.
+pub(crate) async fn open<E>(options: &Options, loader: &Slot<Loader>, record: ModelRecord) -> Result<Opened, E>
+where
+    E: From<StoreError>
+        + From<LearnError>
+        + From<crate::error::LoadError>
+        + From<crate::error::Unreachable>
+        + Send
+        + 'static,
+{
+    let model = load_model::<E>(options, &record.version.model_sha256).await?;
+    let data = loader.send(Open(record.snapshot.clone())).await??;
+    let salt = options.store.installation().await?.salt;
+    let (rows, config) = (data.clone(), record.version.training_config.clone());
+    let parts = blocking(move || rows.parts(&config, salt).map_err(E::from)).await?;
+    Ok(Opened { record, model, data, test: Arc::new(parts.test) })
+}
+
+/// Labels of rows.
+pub(crate) fn labels(data: &LoadedSnapshot, rows: &[u32]) -> Vec<u8> {
+    rows.iter().map(|r| data.dataset.y()[*r as usize]).collect()
+}

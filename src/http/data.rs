@@ -1,0 +1,33 @@
+//! The quality of the data that a configuration selects.
+
+use super::problem::{Problem, only};
+use super::{State, body, idempotency};
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use provost_domain::TrainingConfig;
+use provost_domain::quality::DataQualityReport;
+use serde_json::json;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.service(web::resource("/data-quality").route(web::post().to(report)).default_service(only("POST")));
+}
+
+/// The quality report of the data that a training configuration selects.
+#[utoipa::path(post, path = "/data-quality", tag = "data", request_body = TrainingConfig,
+    params(("Idempotency-Key" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "The report", body = DataQualityReport),
+        (status = 422, description = "Every bad field is named", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn report(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
+    let config = TrainingConfig::from_json(&body::json(&bytes)?)?;
+    idempotency::once(&state, &request, &bytes, async {
+        Ok((StatusCode::OK, json!(*state.handle.quality(config).await?)))
+    })
+    .await
+}

@@ -1,0 +1,88 @@
+//! `/openapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`: all from the binary, nothing from another host.
+
+use super::openapi::document;
+use actix_web::http::header;
+use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse};
+use std::io::Read;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+/// ReDoc 2.5.4 (MIT; see assets/redoc.LICENSE), gzip; its logo, which it would load from another host, is blanked.
+const REDOC: &[u8] = include_bytes!("assets/redoc.standalone.js.gz");
+
+const REDOC_PAGE: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Provost: API reference</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>body { margin: 0; }</style>
+</head>
+<body>
+<redoc spec-url="/openapi.json" disable-google-font="true" hide-download-button="false"></redoc>
+<script src="/redoc/redoc.standalone.js"></script>
+</body>
+</html>
+"#;
+
+const INDEX_PAGE: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Provost</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body { font: 16px/1.6 system-ui, sans-serif; max-width: 42rem; margin: 4rem auto; padding: 0 1.5rem; color: #1d2733; }
+h1 { margin-bottom: .2rem; } a { color: #0b62a8; } li { margin: .3rem 0; } code { background: #eef2f6; padding: .1rem .3rem; }
+</style>
+</head>
+<body>
+<h1>Provost</h1>
+<p>Trains, tunes, evaluates and versions the models that predict university admissions.</p>
+<ul>
+<li><a href="/docs/">/docs</a>: try the routes (Swagger UI)</li>
+<li><a href="/redoc">/redoc</a>: read the routes (ReDoc)</li>
+<li><a href="/openapi.json">/openapi.json</a>: the OpenAPI document</li>
+<li><a href="/api/v1/model-training/status">/api/v1/model-training/status</a>: models, jobs and the state of each part</li>
+<li><a href="/api/v1/model-training/models">/api/v1/model-training/models</a>,
+<a href="/api/v1/model-training/jobs">/api/v1/model-training/jobs</a>: the newest models and jobs</li>
+</ul>
+</body>
+</html>
+"#;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/", web::get().to(|| page(INDEX_PAGE)))
+        .route("/docs", web::get().to(to_docs))
+        .service(
+            SwaggerUi::new("/docs/{_:.*}")
+                .url("/openapi.json", document())
+                // Its default would ask a validator on another host.
+                .config(Config::new(["/openapi.json"]).validator_url("none").try_it_out_enabled(true)),
+        )
+        .route("/redoc", web::get().to(|| page(REDOC_PAGE)))
+        .route("/redoc/redoc.standalone.js", web::get().to(redoc));
+}
+
+async fn page(html: &'static str) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html)
+}
+
+async fn to_docs() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
+}
+
+async fn redoc(request: HttpRequest) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/javascript; charset=utf-8").insert_header((header::CACHE_CONTROL, "max-age=86400"));
+    let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if accepted.contains("gzip") {
+        return response.insert_header((header::CONTENT_ENCODING, "gzip")).body(REDOC);
+    }
+    let mut script = Vec::new();
+    match flate2::read::GzDecoder::new(REDOC).read_to_end(&mut script) {
+        Ok(_) => response.body(script),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    }
+}

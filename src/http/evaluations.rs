@@ -1,0 +1,156 @@
+//! Evaluations and plots.
+
+use super::models::{model_id, record};
+use super::page::Query;
+use super::problem::{Problem, only};
+use super::{BASE, State, body, idempotency};
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use provost_domain::ModelId;
+use provost_domain::evaluation::{EvaluationResults, PLOTS};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/evaluate/{model_id}").route(web::post().to(evaluate)).default_service(only("POST")))
+        .service(
+            web::resource("/evaluate/{model_id}/results").route(web::get().to(results)).default_service(only("GET")),
+        )
+        .service(
+            web::resource("/evaluate/{model_id}/plots/{file}").route(web::get().to(plot)).default_service(only("GET")),
+        )
+        .service(
+            web::resource("/compare/plots/{file}").route(web::get().to(comparison_plot)).default_service(only("GET")),
+        );
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct EvaluationAccepted {
+    pub success: bool,
+    pub message: String,
+    pub task_id: String,
+    pub model_id: ModelId,
+}
+
+/// Evaluates a model again on its test part, in the background.
+#[utoipa::path(post, path = "/evaluate/{model_id}", tag = "evaluations",
+    params(
+        ("model_id" = String, Path),
+        ("generate_plots" = Option<bool>, Query, description = "Default true"),
+        ("Idempotency-Key" = Option<String>, Header)),
+    responses(
+        (status = 202, description = "It runs", body = EvaluationAccepted),
+        (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn evaluate(
+    state: Data<State>,
+    request: HttpRequest,
+    path: Path<String>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
+    let id = model_id(&path)?;
+    let mut query = Query::of(&request);
+    let plots = query.flag("generate_plots", true);
+    query.check()?;
+    idempotency::once(&state, &request, &bytes, async {
+        let task_id = state.handle.evaluate(&id, plots).await?;
+        let message = format!("Evaluation of {id} has started");
+        Ok((StatusCode::ACCEPTED, json!(EvaluationAccepted { success: true, message, task_id, model_id: id.clone() })))
+    })
+    .await
+}
+
+/// The stored result of the last evaluation; nothing is computed here.
+#[utoipa::path(get, path = "/evaluate/{model_id}/results", tag = "evaluations", params(("model_id" = String, Path)),
+    responses(
+        (status = 200, description = "The results", body = EvaluationResults),
+        (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The first evaluation still runs", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn results(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
+    let id = record(&state, &path).await?.version.model_id;
+    match state.handle.store().evaluation(&id).await?.and_then(|e| e.results) {
+        Some(mut results) => {
+            for plot in [
+                &mut results.confusion_matrix_plot,
+                &mut results.roc_curve_plot,
+                &mut results.feature_importance_plot,
+                &mut results.calibration_plot,
+            ] {
+                *plot = plot.take().map(|below| format!("{BASE}{below}"));
+            }
+            Ok(HttpResponse::Ok().json(results))
+        }
+        None => Err(Problem::new(StatusCode::CONFLICT, format!("the first evaluation of {id} is still running"))),
+    }
+}
+
+/// One plot of the last evaluation, `{name}.png` or `{name}.svg`.
+#[utoipa::path(get, path = "/evaluate/{model_id}/plots/{file}", tag = "evaluations",
+    params(("model_id" = String, Path), ("file" = String, Path, description = "confusion_matrix, roc_curve, feature_importance or calibration, .png or .svg")),
+    responses(
+        (status = 200, description = "The plot", content((Vec<u8> = "image/png"), (String = "image/svg+xml"))),
+        (status = 404, description = "No such model or plot", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn plot(state: Data<State>, path: Path<(String, String)>) -> Result<HttpResponse, Problem> {
+    let (id, file) = path.into_inner();
+    let id = record(&state, &id).await?.version.model_id;
+    let known = |file: &str| {
+        file.rsplit_once('.').is_some_and(|(name, kind)| PLOTS.contains(&name) && content_type(kind).is_some())
+    };
+    if !known(&file) {
+        return Err(Problem::not_found("plot", &file.chars().take(80).collect::<String>()));
+    }
+    let sha256 = state.handle.store().evaluation(&id).await?.and_then(|e| e.plots.get(&file).cloned());
+    match sha256 {
+        Some(sha256) => picture(&state, sha256, &file).await,
+        None => Err(Problem::not_found("plot", &format!("{file} of {id}: its last evaluation drew none"))),
+    }
+}
+
+/// A plot of a comparison, at the address that the comparison named.
+#[utoipa::path(get, path = "/compare/plots/{file}", tag = "models", params(("file" = String, Path)),
+    responses(
+        (status = 200, description = "The plot", content((Vec<u8> = "image/png"), (String = "image/svg+xml"))),
+        (status = 404, description = "No such plot", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn comparison_plot(state: Data<State>, file: Path<String>) -> Result<HttpResponse, Problem> {
+    let missing = || Problem::not_found("plot", &file.chars().take(80).collect::<String>());
+    let (sha256, _) = file.rsplit_once('.').filter(|(_, kind)| content_type(kind).is_some()).ok_or_else(missing)?;
+    if !is_sha256(sha256) || !state.handle.artifacts().contains(sha256) {
+        return Err(missing());
+    }
+    picture(&state, sha256.to_owned(), &file).await
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+fn content_type(kind: &str) -> Option<&'static str> {
+    match kind {
+        "png" => Some("image/png"),
+        "svg" => Some("image/svg+xml"),
+        _ => None,
+    }
+}
+
+/// Only pictures leave the artifact store this way: what is inside is looked at.
+async fn picture(state: &State, sha256: String, file: &str) -> Result<HttpResponse, Problem> {
+    let artifacts = state.handle.artifacts().clone();
+    let bytes = web::block(move || artifacts.get(&sha256))
+        .await
+        .map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))??;
+    let kind = match file.rsplit_once('.') {
+        Some((_, "png")) if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => "image/png",
+        Some((_, "svg")) if bytes.starts_with(b"<svg") || bytes.starts_with(b"<?xml") => "image/svg+xml",
+        _ => return Err(Problem::not_found("plot", &file.chars().take(80).collect::<String>())),
+    };
+    Ok(HttpResponse::Ok()
+        .content_type(kind)
+        .insert_header(("cache-control", "no-cache"))
+        .insert_header(("x-content-type-options", "nosniff"))
+        .insert_header(("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"))
+        .body(bytes))
+}

@@ -1,0 +1,157 @@
+//! Training jobs: submit, read, list, cancel.
+
+use super::page::{Query, respond};
+use super::problem::{Problem, only};
+use super::{BASE, State, body, events, idempotency};
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use provost_actors::{Submission, Submitted};
+use provost_domain::job::JobStatus;
+use provost_domain::schedule::{TrainingTrigger, TriggerType};
+use provost_domain::{JobId, TrainingConfig, TrainingJob};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/train").route(web::post().to(train)).default_service(only("POST")))
+        .service(web::resource("/jobs").route(web::get().to(list)).default_service(only("GET")))
+        .service(
+            web::resource("/jobs/{job_id}")
+                .route(web::get().to(read))
+                .route(web::delete().to(cancel))
+                .default_service(only("GET, DELETE")),
+        )
+        .service(
+            web::resource("/jobs/{job_id}/events").route(web::get().to(events::stream)).default_service(only("GET")),
+        );
+}
+
+/// Answer to an accepted training request.
+#[derive(Serialize, ToSchema)]
+pub struct TrainAccepted {
+    pub success: bool,
+    pub message: String,
+    pub job_id: JobId,
+    /// `queued`
+    pub status: String,
+    /// From the times of past jobs.
+    pub estimated_time_minutes: f64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct CancelAccepted {
+    pub success: bool,
+    pub message: String,
+    pub job_id: JobId,
+}
+
+/// Starts a training job.
+#[utoipa::path(post, path = "/train", tag = "jobs", request_body = TrainingConfig,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the stored response")),
+    responses(
+        (status = 202, description = "Queued", body = TrainAccepted, headers(("Location" = String, description = "The job"))),
+        (status = 400, description = "The data fails its quality check: `error`, `issues`, `recommendations`, `report`",
+            body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Body over the limit", body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Every bad field is named in `errors`",
+            body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The queue is full; `Retry-After` says when to try again",
+            body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
+    let config = TrainingConfig::from_json(&body::json(&bytes)?)?;
+    let submission = Submission {
+        config,
+        created_by: None,
+        trigger: TrainingTrigger {
+            trigger_type: TriggerType::Manual,
+            triggered_at: state.handle.options().clock.now(),
+            triggered_by: None,
+            reason: Some("asked for over HTTP".to_owned()),
+            new_samples_count: None,
+        },
+        idempotency: idempotency::key_of(&request, &bytes)?,
+    };
+    match state.handle.submit(submission).await? {
+        Submitted::Repeated(stored) => Ok(idempotency::repeat(&stored)),
+        Submitted::New { job, estimated_minutes, .. } => {
+            let accepted = TrainAccepted {
+                success: true,
+                message: format!("Training job {} is queued", job.job_id),
+                job_id: job.job_id.clone(),
+                status: "queued".to_owned(),
+                estimated_time_minutes: estimated_minutes,
+            };
+            Ok(HttpResponse::Accepted()
+                .insert_header(("location", format!("{BASE}/jobs/{}", job.job_id)))
+                .json(accepted))
+        }
+    }
+}
+
+pub(super) fn job_id(path: &str) -> Result<JobId, Problem> {
+    JobId::parse(path).map_err(|_| Problem::not_found("job", &path.chars().take(80).collect::<String>()))
+}
+
+/// One training job.
+#[utoipa::path(get, path = "/jobs/{job_id}", tag = "jobs", params(("job_id" = String, Path)),
+    responses(
+        (status = 200, description = "The job", body = TrainingJob),
+        (status = 404, description = "No such job", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
+    let id = job_id(&path)?;
+    match state.handle.store().job(&id).await? {
+        Some(record) => Ok(HttpResponse::Ok().json(record.job)),
+        None => Err(Problem::not_found("job", id.as_str())),
+    }
+}
+
+/// Training jobs, newest first.
+#[utoipa::path(get, path = "/jobs", tag = "jobs",
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("status" = Option<JobStatus>, Query, description = "Only jobs in this status"),
+        ("cursor" = Option<String>, Query, description = "From the `Link` header of the page before")),
+    responses(
+        (status = 200, description = "A page", body = Vec<TrainingJob>,
+            headers(("Link" = Option<String>, description = "The next page, rel=\"next\""))),
+        (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request);
+    let limit = query.limit();
+    let status = query.read("status", None, |s| {
+        let words = || JobStatus::ALL.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ");
+        JobStatus::parse(s).map(Some).ok_or_else(|| format!("allowed: {}", words()))
+    });
+    query.check()?;
+    let page = state.handle.store().list_jobs(status, query.cursor(), limit).await?;
+    Ok(respond(&request, &page))
+}
+
+/// Cancels a job; with `keep_best` its best finished trial is fitted and registered first.
+#[utoipa::path(delete, path = "/jobs/{job_id}", tag = "jobs",
+    params(("job_id" = String, Path), ("keep_best" = Option<bool>, Query, description = "Register the best finished trial")),
+    responses(
+        (status = 200, description = "The wish is recorded; the job is `cancelled` once its fit has stopped", body = CancelAccepted),
+        (status = 400, description = "The job has ended already", body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such job", body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn cancel(
+    state: Data<State>,
+    request: HttpRequest,
+    path: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let id = job_id(&path)?;
+    let mut query = Query::of(&request);
+    let keep_best = query.flag("keep_best", false);
+    query.check()?;
+    let job = state.handle.cancel(&id, None, keep_best).await?;
+    let message = match (job.status, keep_best) {
+        (JobStatus::Cancelled, _) => format!("Training job {id} is cancelled"),
+        (_, false) => format!("Training job {id} is being cancelled"),
+        (_, true) => format!("Training job {id} is being cancelled; its best finished trial is kept"),
+    };
+    Ok(HttpResponse::build(StatusCode::OK).json(CancelAccepted { success: true, message, job_id: id }))
+}

@@ -1,0 +1,62 @@
+//! The HTTP facade: fourteen routes that clients rely on, a few beside them, and the pages. It only translates; what is
+//! decided is decided behind `Handle`.
+
+mod body;
+mod data;
+mod docs;
+mod evaluations;
+mod events;
+mod idempotency;
+mod jobs;
+mod models;
+mod openapi;
+mod page;
+mod problem;
+mod schedule;
+mod server;
+mod status;
+
+pub use openapi::document;
+pub use server::{Server, serve};
+
+use actix_web::web;
+use provost_actors::handle::Handle;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Below this path lie all routes of the contract.
+pub const BASE: &str = "/api/v1/model-training";
+
+/// What every route sees.
+#[derive(Clone)]
+pub struct State {
+    pub handle: Handle,
+    pub max_body_bytes: usize,
+    /// Turns true when the process begins to stop: readiness goes off, event streams end.
+    pub closing: watch::Receiver<bool>,
+    keys: Arc<idempotency::InFlight>,
+}
+
+impl State {
+    pub fn new(handle: Handle, max_body_bytes: usize, closing: watch::Receiver<bool>) -> Self {
+        Self { handle, max_body_bytes, closing, keys: Arc::default() }
+    }
+}
+
+/// All routes; each resource answers 405 with `Allow` to other methods.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::scope(BASE)
+                .configure(jobs::routes)
+                .configure(models::routes)
+                .configure(evaluations::routes)
+                .configure(data::routes)
+                .configure(schedule::routes)
+                .configure(status::routes)
+                .default_service(web::to(problem::no_such_route)),
+        )
+        .configure(status::root_routes)
+        .configure(docs::routes)
+        .default_service(web::to(problem::no_such_route));
+}

@@ -1,0 +1,267 @@
+//! Model versions: read, list, activate, compare.
+
+use super::page::{Query, respond};
+use super::problem::{Problem, only};
+use super::{BASE, State, body, idempotency};
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
+use provost_domain::evaluation::{ModelComparisonRequest, ModelComparisonResponse};
+use provost_domain::model::{Activation, ModelRecord};
+use provost_domain::{Algorithm, Fault, Faults, ModelId, ModelVersion};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/models").route(web::get().to(list)).default_service(only("GET")))
+        .service(web::resource("/models/{model_id}").route(web::get().to(read)).default_service(only("GET")))
+        .service(web::resource("/activate/{model_id}").route(web::post().to(activate)).default_service(only("POST")))
+        .service(web::resource("/rollback").route(web::post().to(rollback)).default_service(only("POST")))
+        .service(web::resource("/activations").route(web::get().to(activations)).default_service(only("GET")))
+        .service(web::resource("/compare").route(web::post().to(compare)).default_service(only("POST")))
+        .service(web::resource("/metrics/{model_id}").route(web::get().to(metrics)).default_service(only("GET")))
+        .service(
+            web::resource("/feature-importance/{model_id}")
+                .route(web::get().to(importance))
+                .default_service(only("GET")),
+        );
+}
+
+/// The seven numbers that clients of `/metrics` read.
+#[derive(Serialize, ToSchema)]
+pub struct MetricValues {
+    pub accuracy: f64,
+    pub precision: f64,
+    pub recall: f64,
+    pub f1_score: f64,
+    pub auc_roc: f64,
+    pub cv_mean: f64,
+    pub cv_std: f64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ModelMetrics {
+    pub model_id: ModelId,
+    pub algorithm: Algorithm,
+    pub training_date: DateTime<Utc>,
+    pub metrics: MetricValues,
+    pub confusion_matrix: [[u64; 2]; 2],
+    pub training_time_seconds: f64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct RankedFeature {
+    pub feature: String,
+    pub importance: f64,
+    pub rank: u32,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ModelFeatureImportance {
+    pub model_id: ModelId,
+    pub algorithm: Algorithm,
+    pub feature_importance: Vec<RankedFeature>,
+}
+
+/// `POST /activate`'s optional body.
+#[derive(ToSchema)]
+#[allow(dead_code)] // read field by field, so that every fault is named; here for the OpenAPI document
+pub struct ActivateRequest {
+    /// The same as in the path, if given.
+    pub model_id: Option<String>,
+    pub reason: Option<String>,
+}
+
+pub(super) fn model_id(path: &str) -> Result<ModelId, Problem> {
+    ModelId::parse(path).map_err(|_| Problem::not_found("model", &path.chars().take(80).collect::<String>()))
+}
+
+pub(super) async fn record(state: &State, path: &str) -> Result<ModelRecord, Problem> {
+    let id = model_id(path)?;
+    state.handle.store().model(&id).await?.ok_or_else(|| Problem::not_found("model", id.as_str()))
+}
+
+/// Model versions, newest first.
+#[utoipa::path(get, path = "/models", tag = "models",
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("active_only" = Option<bool>, Query, description = "Only the active model"),
+        ("cursor" = Option<String>, Query, description = "From the `Link` header of the page before")),
+    responses(
+        (status = 200, description = "A page", body = Vec<ModelVersion>,
+            headers(("Link" = Option<String>, description = "The next page, rel=\"next\""))),
+        (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request);
+    let (limit, active_only) = (query.limit(), query.flag("active_only", false));
+    query.check()?;
+    let page = state.handle.store().list_models(active_only, query.cursor(), limit).await?;
+    Ok(respond(&request, &page))
+}
+
+/// One model version.
+#[utoipa::path(get, path = "/models/{model_id}", tag = "models", params(("model_id" = String, Path)),
+    responses(
+        (status = 200, description = "The version", body = ModelVersion),
+        (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(record(&state, &path).await?.version))
+}
+
+/// Reads `{model_id?, reason?}`; an empty body is none.
+fn activation_reason(bytes: &[u8], id: &ModelId) -> Result<Option<String>, Problem> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    let document = body::json(bytes)?;
+    let Some(fields) = document.as_object() else {
+        return Err(Problem::invalid("", "the body is not a JSON object"));
+    };
+    let mut faults = Vec::new();
+    let mut reason = None;
+    for (name, value) in fields {
+        let mut fault = |message: String| faults.push(Fault { pointer: format!("/{name}"), message });
+        match (name.as_str(), value) {
+            ("model_id" | "reason", Value::Null) => {}
+            ("model_id", Value::String(given)) if given == id.as_str() => {}
+            ("model_id", other) => {
+                fault(format!("model_id = {other}: the path names {id}; allowed is the same id, or none"))
+            }
+            ("reason", Value::String(text)) if text.chars().count() <= 2000 => reason = Some(text.clone()),
+            ("reason", _) => fault("reason: a text of at most 2000 characters is allowed".to_owned()),
+            _ => fault(format!("unknown field `{name}`; allowed: model_id, reason")),
+        }
+    }
+    if faults.is_empty() { Ok(reason) } else { Err(Faults(faults).into()) }
+}
+
+fn value(document: &impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(document)
+        .map_err(|e| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the answer cannot be written: {e}")))
+}
+
+/// Makes a model the active one; at every instant exactly one is.
+#[utoipa::path(post, path = "/activate/{model_id}", tag = "models",
+    params(("model_id" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = Option<ActivateRequest>,
+    responses(
+        (status = 200, description = "The activated version", body = ModelVersion),
+        (status = 404, description = "No such model; the active one stays", body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Bad body", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn activate(
+    state: Data<State>,
+    request: HttpRequest,
+    path: Path<String>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
+    let id = model_id(&path)?;
+    let reason = activation_reason(&bytes, &id)?;
+    idempotency::once(&state, &request, &bytes, async {
+        let version = state.handle.activate(&id, None, reason).await?;
+        Ok((StatusCode::OK, value(&version)?))
+    })
+    .await
+}
+
+/// Makes the model that was active before the active one again.
+#[utoipa::path(post, path = "/rollback", tag = "models", params(("Idempotency-Key" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "The version that is active now", body = ModelVersion),
+        (status = 409, description = "There is none to go back to", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn rollback(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
+    idempotency::once(&state, &request, &bytes, async {
+        let version = state.handle.rollback(None).await?;
+        Ok((StatusCode::OK, value(&version)?))
+    })
+    .await
+}
+
+/// Which model was active from when on, newest first.
+#[utoipa::path(get, path = "/activations", tag = "models",
+    params(("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200)),
+    responses(
+        (status = 200, description = "The history", body = Vec<Activation>),
+        (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn activations(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request);
+    let limit = query.limit();
+    query.check()?;
+    Ok(HttpResponse::Ok().json(state.handle.store().activations(limit).await?))
+}
+
+/// Compares two or more models on the rows that are in all of their test parts.
+#[utoipa::path(post, path = "/compare", tag = "models", request_body = ModelComparisonRequest,
+    params(("Idempotency-Key" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "Scores, tests and plots", body = ModelComparisonResponse),
+        (status = 404, description = "An unknown id, named", body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Fewer than two ids, or a bad field", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn compare(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
+    let asked = ModelComparisonRequest::from_json(&body::json(&bytes)?)?;
+    let ids = asked.model_ids.iter().map(|id| model_id(id)).collect::<Result<Vec<_>, _>>()?;
+    idempotency::once(&state, &request, &bytes, async {
+        let mut compared = state.handle.compare(ids, asked.metrics, asked.include_visualizations).await?;
+        compared.comparison_plots.values_mut().for_each(|below| *below = format!("{BASE}{below}"));
+        Ok((StatusCode::OK, value(&compared)?))
+    })
+    .await
+}
+
+/// A model's metrics on its test part.
+#[utoipa::path(get, path = "/metrics/{model_id}", tag = "models", params(("model_id" = String, Path)),
+    responses(
+        (status = 200, description = "Metrics", body = ModelMetrics),
+        (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn metrics(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
+    let version = record(&state, &path).await?.version;
+    let m = version.metrics;
+    Ok(HttpResponse::Ok().json(ModelMetrics {
+        model_id: version.model_id,
+        algorithm: version.algorithm,
+        training_date: version.training_date,
+        metrics: MetricValues {
+            accuracy: m.accuracy,
+            precision: m.precision,
+            recall: m.recall,
+            f1_score: m.f1_score,
+            auc_roc: m.auc_roc,
+            cv_mean: m.cv_mean,
+            cv_std: m.cv_std,
+        },
+        confusion_matrix: m.confusion_matrix,
+        training_time_seconds: m.training_time_seconds,
+    }))
+}
+
+/// All features of a model, the most important first.
+#[utoipa::path(get, path = "/feature-importance/{model_id}", tag = "models", params(("model_id" = String, Path)),
+    responses(
+        (status = 200, description = "Ranked features", body = ModelFeatureImportance),
+        (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn importance(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
+    let version = record(&state, &path).await?.version;
+    let mut features: Vec<_> = version
+        .feature_importance
+        .into_iter()
+        .map(|f| RankedFeature { feature: f.feature_name, importance: f.importance_score, rank: f.rank })
+        .collect();
+    features.sort_by_key(|f| f.rank);
+    Ok(HttpResponse::Ok().json(json!(ModelFeatureImportance {
+        model_id: version.model_id,
+        algorithm: version.algorithm,
+        feature_importance: features,
+    })))
+}

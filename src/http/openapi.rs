@@ -1,0 +1,75 @@
+//! The OpenAPI 3.1 document, generated from the types and routes.
+
+use super::{BASE, data, evaluations, events, jobs, models, schedule, status};
+use utoipa::OpenApi;
+use utoipa::openapi::path::PathItem;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Provost",
+        description = "Trains, tunes, evaluates and versions the models that predict university admissions.",
+    ),
+    paths(
+        jobs::train, jobs::read, jobs::list, jobs::cancel, events::stream,
+        evaluations::evaluate, evaluations::results, evaluations::plot, evaluations::comparison_plot,
+        models::list, models::read, models::activate, models::rollback, models::activations, models::compare,
+        models::metrics, models::importance,
+        data::report, schedule::triggers, schedule::read, schedule::replace, status::status,
+    ),
+    tags(
+        (name = "jobs", description = "Training jobs"),
+        (name = "models", description = "Model versions and which one is active"),
+        (name = "evaluations", description = "Metrics and plots on held-out rows"),
+        (name = "data", description = "What the training data is worth"),
+        (name = "schedule", description = "Retraining by itself"),
+        (name = "service", description = "State of the service"),
+    )
+)]
+struct Contract;
+
+#[derive(OpenApi)]
+#[openapi(paths(status::live, status::ready))]
+struct Root;
+
+/// The document: contract routes with the base path, the others as they are.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Contract::openapi();
+    let routes: Vec<(String, PathItem)> = std::mem::take(&mut document.paths.paths).into_iter().collect();
+    for (path, item) in routes {
+        document.paths.paths.insert(format!("{BASE}{path}"), item);
+    }
+    document.merge(Root::openapi());
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_the_contracts_routes() {
+        let document = serde_json::to_value(document()).expect("serialises");
+        assert!(document["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")));
+        for (method, path) in [
+            ("post", "/train"),
+            ("get", "/jobs/{job_id}"),
+            ("get", "/jobs"),
+            ("delete", "/jobs/{job_id}"),
+            ("post", "/evaluate/{model_id}"),
+            ("get", "/evaluate/{model_id}/results"),
+            ("get", "/models"),
+            ("get", "/models/{model_id}"),
+            ("post", "/activate/{model_id}"),
+            ("post", "/compare"),
+            ("get", "/metrics/{model_id}"),
+            ("get", "/feature-importance/{model_id}"),
+            ("post", "/data-quality"),
+            ("get", "/status"),
+        ] {
+            assert!(document["paths"][format!("{BASE}{path}")][method].is_object(), "{method} {path}");
+        }
+        assert!(document["paths"]["/livez"]["get"].is_object());
+        assert!(document["components"]["schemas"]["TrainingConfig"]["properties"]["test_size"].is_object());
+    }
+}

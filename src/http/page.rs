@@ -1,0 +1,113 @@
+//! Pages: `limit`, `cursor` and the `Link` header.
+
+use super::problem::Problem;
+use actix_web::http::header::LINK;
+use actix_web::{HttpRequest, HttpResponse};
+use provost_domain::{Fault, Faults};
+use provost_store::Page;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A request's query parameters, read one by one so that every fault is named.
+pub struct Query {
+    given: BTreeMap<String, String>,
+    faults: Vec<Fault>,
+}
+
+impl Query {
+    pub fn of(request: &HttpRequest) -> Self {
+        let given = actix_web::web::Query::<BTreeMap<String, String>>::from_query(request.query_string())
+            .map(actix_web::web::Query::into_inner)
+            .unwrap_or_default();
+        Self { given, faults: Vec::new() }
+    }
+
+    /// `parse` answers the value, or what would be allowed.
+    pub fn read<T>(&mut self, name: &str, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
+        match self.given.get(name).filter(|v| !v.is_empty()).map(|v| (v, parse(v))) {
+            None => default,
+            Some((_, Ok(value))) => value,
+            Some((found, Err(allowed))) => {
+                let found: String = found.chars().take(80).collect();
+                let message = format!("query parameter {name} = `{found}`: {allowed}");
+                self.faults.push(Fault { pointer: format!("/{name}"), message });
+                default
+            }
+        }
+    }
+
+    pub fn flag(&mut self, name: &str, default: bool) -> bool {
+        self.read(name, default, |v| match v.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err("true or false is allowed".to_owned()),
+        })
+    }
+
+    pub fn limit(&mut self) -> u32 {
+        self.read("limit", 50, |v| match v.parse() {
+            Ok(n @ 1..=200) => Ok(n),
+            _ => Err("a whole number from 1 to 200 is allowed".to_owned()),
+        })
+    }
+
+    pub fn cursor(&self) -> Option<&str> {
+        self.given.get("cursor").map(String::as_str).filter(|c| !c.is_empty())
+    }
+
+    pub fn check(&mut self) -> Result<(), Problem> {
+        if self.faults.is_empty() { Ok(()) } else { Err(Faults(std::mem::take(&mut self.faults)).into()) }
+    }
+}
+
+/// The page's items as an array, the next page as a `Link`.
+pub fn respond<T: Serialize>(request: &HttpRequest, page: &Page<T>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    if let Some(next) = &page.next {
+        let kept = request
+            .query_string()
+            .split('&')
+            .filter(|p| !p.is_empty() && !p.starts_with("cursor=") && *p != "cursor")
+            .map(|p| format!("{p}&"))
+            .collect::<String>();
+        response.insert_header((LINK, format!("<{}?{kept}cursor={}>; rel=\"next\"", request.path(), encode(next))));
+    }
+    response.json(&page.items)
+}
+
+/// Percent-encodes all but unreserved characters (RFC 3986).
+fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|b| match b {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => (b as char).to_string(),
+            _ => format!("%{b:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn a_next_page_keeps_the_other_parameters() {
+        let request = TestRequest::with_uri("/jobs?limit=2&cursor=old&status=failed").to_http_request();
+        let response = respond(&request, &Page { items: vec![1], next: Some("a b/c".to_owned()) });
+        let link = response.headers().get(LINK).and_then(|l| l.to_str().ok());
+        assert_eq!(link, Some("</jobs?limit=2&status=failed&cursor=a%20b%2Fc>; rel=\"next\""));
+        let last = respond(&request, &Page::<u8> { items: vec![], next: None });
+        assert!(last.headers().get(LINK).is_none());
+    }
+
+    #[test]
+    fn every_bad_parameter_is_named() {
+        let request = TestRequest::with_uri("/x?limit=0&flag=perhaps").to_http_request();
+        let mut query = Query::of(&request);
+        assert_eq!((query.limit(), query.flag("flag", true)), (50, true));
+        let problem = query.check().expect_err("two faults");
+        assert_eq!(problem.status, 422);
+        let pointers: Vec<_> = problem.errors.iter().map(|e| e.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/limit", "/flag"]);
+    }
+}

@@ -1,0 +1,79 @@
+//! The retraining schedule and the triggers so far.
+
+use super::page::{Query, respond};
+use super::problem::{Problem, only};
+use super::{State, body};
+use actix_web::web::{self, Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use provost_domain::JobId;
+use provost_domain::schedule::{ScheduledTrainingConfig, TrainingTrigger};
+use provost_store::{Page, TriggerRecord};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.service(web::resource("/triggers").route(web::get().to(triggers)).default_service(only("GET"))).service(
+        web::resource("/schedule")
+            .route(web::get().to(read))
+            .route(web::put().to(replace))
+            .default_service(only("GET, PUT")),
+    );
+}
+
+/// A trigger and what became of it.
+#[derive(Serialize, ToSchema)]
+pub struct Trigger {
+    pub id: String,
+    #[serde(flatten)]
+    pub trigger: TrainingTrigger,
+    /// The job that it led to or joined.
+    pub job_id: Option<JobId>,
+    /// Why it led to none.
+    pub outcome: Option<String>,
+}
+
+impl From<TriggerRecord> for Trigger {
+    fn from(record: TriggerRecord) -> Self {
+        Self { id: record.id, trigger: record.trigger, job_id: record.job_id, outcome: record.outcome }
+    }
+}
+
+/// Triggers, newest first.
+#[utoipa::path(get, path = "/triggers", tag = "schedule",
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "From the `Link` header of the page before")),
+    responses(
+        (status = 200, description = "A page", body = Vec<Trigger>),
+        (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn triggers(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request);
+    let limit = query.limit();
+    query.check()?;
+    let page = state.handle.store().list_triggers(query.cursor(), limit).await?;
+    let items = page.items.into_iter().map(Trigger::from).collect();
+    Ok(respond(&request, &Page { items, next: page.next }))
+}
+
+/// The schedule in force: the stored one, else the defaults.
+#[utoipa::path(get, path = "/schedule", tag = "schedule",
+    responses((status = 200, description = "The schedule", body = ScheduledTrainingConfig)))]
+pub(super) async fn read(state: Data<State>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(state.handle.store().schedule().await?.unwrap_or_default()))
+}
+
+/// Replaces the schedule.
+#[utoipa::path(put, path = "/schedule", tag = "schedule", request_body = ScheduledTrainingConfig,
+    responses(
+        (status = 200, description = "The schedule in force", body = ScheduledTrainingConfig),
+        (status = 422, description = "Every bad field is named", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn replace(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
+    let schedule = ScheduledTrainingConfig::from_json(&body::json(&bytes)?)?;
+    state.handle.store().put_schedule(schedule.clone()).await?;
+    Ok(HttpResponse::Ok().json(schedule))
+}

@@ -1,0 +1,126 @@
+//! The state of the service: `/status` for operators, `/livez` and `/readyz` for machines.
+
+use super::State;
+use super::problem::{Problem, only};
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data};
+use chrono::{DateTime, Utc};
+use provost_domain::job::JobStatus;
+use provost_domain::status::{ComponentStatus, Health};
+use provost_domain::{Algorithm, ModelId};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.service(web::resource("/status").route(web::get().to(status)).default_service(only("GET")));
+}
+
+pub fn root_routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/livez").route(web::get().to(live)).default_service(only("GET")))
+        .service(web::resource("/readyz").route(web::get().to(ready)).default_service(only("GET")));
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ModelCounts {
+    pub total: u64,
+    /// 1 once a model was activated.
+    pub active: u64,
+    pub active_model_id: Option<ModelId>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct JobCounts {
+    pub running: u64,
+    pub pending: u64,
+    pub completed: u64,
+    pub failed: u64,
+    pub cancelled: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct LatestModel {
+    pub model_id: ModelId,
+    pub algorithm: Algorithm,
+    pub training_date: DateTime<Utc>,
+    pub f1_score: f64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ServiceStatus {
+    /// `operational` or `degraded`
+    pub status: String,
+    pub models: ModelCounts,
+    pub jobs: JobCounts,
+    pub latest_model: Option<LatestModel>,
+    /// Each dependency's and actor's state.
+    pub components: BTreeMap<String, ComponentStatus>,
+}
+
+fn healthy(components: &BTreeMap<String, ComponentStatus>) -> bool {
+    components.values().all(|c| matches!(c.health, Health::Up | Health::Disabled))
+}
+
+/// Models, jobs, and the state of each dependency and actor.
+#[utoipa::path(get, path = "/status", tag = "service",
+    responses((status = 200, description = "The status", body = ServiceStatus)))]
+pub(super) async fn status(state: Data<State>) -> Result<HttpResponse, Problem> {
+    let store = state.handle.store();
+    let components = state.handle.components().await;
+    let counts = store.job_counts().await?;
+    let count = |status| counts.get(&status).copied().unwrap_or(0);
+    let active = store.active_model().await?;
+    let latest = store.list_models(false, None, 1).await?.items.into_iter().next();
+    Ok(HttpResponse::Ok().json(ServiceStatus {
+        status: if healthy(&components) { "operational" } else { "degraded" }.to_owned(),
+        models: ModelCounts {
+            total: store.model_count().await?,
+            active: u64::from(active.is_some()),
+            active_model_id: active,
+        },
+        jobs: JobCounts {
+            running: count(JobStatus::Running),
+            pending: count(JobStatus::Pending),
+            completed: count(JobStatus::Completed),
+            failed: count(JobStatus::Failed),
+            cancelled: count(JobStatus::Cancelled),
+        },
+        latest_model: latest.map(|m| LatestModel {
+            model_id: m.model_id,
+            algorithm: m.algorithm,
+            training_date: m.training_date,
+            f1_score: m.metrics.f1_score,
+        }),
+        components,
+    }))
+}
+
+/// The process answers.
+#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "Alive")))]
+pub(super) async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "alive"}))
+}
+
+/// Whether requests should come here: the store answers and the job queue takes jobs.
+#[utoipa::path(get, path = "/readyz", tag = "service",
+    responses((status = 200, description = "Ready, perhaps degraded"), (status = 503, description = "Not ready")))]
+pub(super) async fn ready(state: Data<State>) -> HttpResponse {
+    let components = state.handle.components().await;
+    let up = |name: &str| components.get(name).is_some_and(|c| c.health == Health::Up);
+    let stopping = *state.closing.borrow();
+    let word = match (stopping, up("store") && up("jobs"), healthy(&components)) {
+        (true, _, _) => "stopping",
+        (_, false, _) => "unavailable",
+        (_, _, false) => "degraded",
+        _ => "ready",
+    };
+    let store = components.get("store").map(|c| c.health);
+    let answer = json!({"status": word, "store": store, "bus": "disabled"});
+    if matches!(word, "ready" | "degraded") {
+        HttpResponse::Ok().json(answer)
+    } else {
+        HttpResponse::ServiceUnavailable().insert_header(("retry-after", "5")).json(answer)
+    }
+}
