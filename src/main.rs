@@ -1,9 +1,40 @@
 use clap::Parser;
 use provost::cli::{self, Cli};
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+/// Set in a process that was started again by `with_quiet_openmp`. No setting: it has no `__`.
+const STARTED_AGAIN: &str = "PROVOST_STARTED_AGAIN";
+
+/// OpenMP's threads spin while they wait, which makes a fit of 0.1 s take seconds on a busy machine. libgomp reads its
+/// environment when it is loaded, before `main`, so the process starts itself once more with that switched off. What the
+/// user has set stays.
+fn with_quiet_openmp() {
+    if std::env::var_os(STARTED_AGAIN).is_some() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut arguments = std::env::args_os();
+    let mut command = Command::new(program);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    command.args(arguments).env(STARTED_AGAIN, "1");
+    for (name, value) in [("GOMP_SPINCOUNT", "0"), ("OMP_WAIT_POLICY", "passive")] {
+        if std::env::var_os(name).is_none() {
+            command.env(name, value);
+        }
+    }
+    // Only comes back if it failed; then the fits are slower under load, and right all the same.
+    let _ = command.exec();
+}
 
 fn main() -> ExitCode {
-    match cli::run(Cli::parse()) {
+    let cli = Cli::parse();
+    if cli.command.learns() {
+        with_quiet_openmp();
+    }
+    match cli::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("provost: {error}");

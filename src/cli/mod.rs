@@ -1,12 +1,13 @@
 //! The command line: one binary, one subcommand per task.
 
 mod data;
+mod fit;
 pub mod show;
 
-use crate::client;
 use crate::error::Result;
 use crate::import::Format;
 use crate::settings::{Flags, Settings};
+use crate::{client, demo, doctor, serve};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -60,12 +61,18 @@ impl Output {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Run the service: HTTP facade, actors, scheduler
+    Serve(ServeArgs),
+    /// Show the whole story: sample data, training, evaluation, activation
+    Demo(demo::DemoArgs),
     /// Put data points from files into the store
     Import(ImportArgs),
     /// Draw synthetic data points from a documented model with known truth
     Sample(SampleArgs),
     /// Write the feature matrix of a file or of the store as CSV
     Features(FeaturesArgs),
+    /// Run the learners alone, on a feature CSV
+    Fit(fit::FitArgs),
     /// Submit a training job to a running service
     Train(client::train::TrainArgs),
     /// List training jobs, or show or cancel one
@@ -78,6 +85,29 @@ pub enum Command {
     Activate(client::commands::ActivateArgs),
     /// Compare two or more models on the rows they were all tested on
     Compare(client::commands::CompareArgs),
+    /// Check settings, store, disk, libraries and clock, and say what to do
+    Doctor(doctor::DoctorArgs),
+}
+
+impl Command {
+    /// Whether this process fits models itself.
+    pub fn learns(&self) -> bool {
+        match self {
+            Command::Serve(_) | Command::Demo(_) | Command::Fit(_) | Command::Doctor(_) => true,
+            Command::Fit(args) => fit::run(&args),
+        Command::Train(args) => args.local,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Args)]
+pub struct ServeArgs {
+    /// Address and port [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 #[derive(Args)]
@@ -137,14 +167,21 @@ pub struct FeaturesArgs {
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
+        Command::Serve(args) => {
+            let flags = args.listen.iter().map(|l| ("http.listen", "--listen", l.clone())).collect();
+            serve::run(&args.common.settings_with(flags)?, args.common.output.json)
+        }
+        Command::Demo(args) => demo::run(&args),
         Command::Import(args) => data::import(&args),
         Command::Sample(args) => data::sample(&args),
         Command::Features(args) => data::features(&args),
+        Command::Fit(args) => fit::run(&args),
         Command::Train(args) => client::train::run(&args),
         Command::Jobs(args) => client::commands::jobs(&args),
         Command::Models(args) => client::commands::models(&args),
         Command::Status(args) => client::commands::status(&args),
         Command::Activate(args) => client::commands::activate(&args),
         Command::Compare(args) => client::commands::compare(&args),
+        Command::Doctor(args) => doctor::run(&args),
     }
 }

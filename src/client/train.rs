@@ -3,6 +3,7 @@
 use super::{Client, Remote, watch};
 use crate::cli::{Output, show};
 use crate::error::{Error, Result};
+use crate::local;
 use clap::Args;
 use provost_domain::TrainingConfig;
 use serde_json::Value;
@@ -16,6 +17,9 @@ pub struct TrainArgs {
     /// Follow the job to its end; the exit code is its outcome
     #[arg(long)]
     pub wait: bool,
+    /// Train in this process, on the data folder, without a service
+    #[arg(long, conflicts_with_all = ["url", "key"])]
+    pub local: bool,
     #[command(flatten)]
     pub remote: Remote,
     #[command(flatten)]
@@ -51,6 +55,9 @@ impl TrainArgs {
 pub fn run(args: &TrainArgs) -> Result<()> {
     let body = args.training()?;
     let settings = args.output.settings(args.settings_file(), Vec::new())?;
+    if args.local {
+        return local::train(&settings, &body, args.output.json);
+    }
     let client = Client::at(&args.remote, &settings.http.listen);
     let answer = client.post("/train", &body)?;
     let job = answer["job_id"].as_str().ok_or_else(|| Error::failed(format!("no job_id in the answer: {answer}")))?;

@@ -14,39 +14,69 @@ fn text<'a>(job: &'a Value, key: &str) -> &'a str {
     job.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Shows progress until the job is final; with `--json` each state once, one object a line. Fails unless the job completed.
-pub fn to_its_end(client: &Client, id: &str, json: bool) -> Result<()> {
-    let bar = show::bar(100, TEMPLATE, json);
-    let mut last = Value::Null;
-    loop {
-        let job = client.get(&format!("/jobs/{id}"))?;
-        let seen = (text(&job, "status"), text(&job, "current_step"), job["progress_percentage"].as_f64());
-        if seen != (text(&last, "status"), text(&last, "current_step"), last["progress_percentage"].as_f64()) {
-            report(&bar, &job, &last, json);
+/// Shows how a job moves on: a bar on a terminal, lines elsewhere, objects with `--json`.
+pub struct Follower {
+    bar: ProgressBar,
+    last: Value,
+    json: bool,
+}
+
+impl Follower {
+    pub fn new(json: bool) -> Self {
+        Self { bar: show::bar(100, TEMPLATE, json), last: Value::Null, json }
+    }
+
+    pub fn bar(&self) -> &ProgressBar {
+        &self.bar
+    }
+
+    /// Takes the job as it is now. Once it is final, says so and gives its outcome: a failure unless it completed.
+    pub fn see(&mut self, job: Value) -> Option<Result<()>> {
+        let seen = |job: &Value| {
+            (text(job, "status").to_owned(), text(job, "current_step").to_owned(), job["progress_percentage"].as_f64())
+        };
+        if seen(&job) != seen(&self.last) {
+            self.show(&job);
         }
-        if matches!(text(&job, "status"), "completed" | "failed" | "cancelled") {
-            bar.finish_and_clear();
-            if !json {
-                show::line(&describe(&job));
-            }
-            return outcome(&job);
+        let end = matches!(text(&job, "status"), "completed" | "failed" | "cancelled").then(|| {
+            self.bar.finish_and_clear();
+            outcome(&job)
+        });
+        self.last = job;
+        end
+    }
+
+    fn show(&self, job: &Value) {
+        if self.json {
+            show::line(&job.to_string());
+            return;
         }
-        last = job;
-        std::thread::sleep(POLL);
+        let done = job["progress_percentage"].as_f64().unwrap_or(0.0);
+        let step = text(job, "current_step");
+        self.bar.set_position(done as u64);
+        self.bar.set_message(step.to_owned());
+        let moved = (text(job, "status"), step) != (text(&self.last, "status"), text(&self.last, "current_step"));
+        if self.bar.is_hidden() && moved {
+            show::line(&format!("{done:>4.0} %  {}  {step}", text(job, "status")));
+        }
+    }
+
+    pub fn last(&self) -> &Value {
+        &self.last
     }
 }
 
-fn report(bar: &ProgressBar, job: &Value, last: &Value, json: bool) {
-    if json {
-        show::line(&job.to_string());
-        return;
-    }
-    let done = job["progress_percentage"].as_f64().unwrap_or(0.0);
-    let step = text(job, "current_step");
-    bar.set_position(done as u64);
-    bar.set_message(step.to_owned());
-    if bar.is_hidden() && (text(job, "status"), step) != (text(last, "status"), text(last, "current_step")) {
-        show::line(&format!("{:>4.0} %  {}  {step}", done, text(job, "status")));
+/// Follows a job of a running service until it is final.
+pub fn to_its_end(client: &Client, id: &str, json: bool) -> Result<()> {
+    let mut follower = Follower::new(json);
+    loop {
+        if let Some(outcome) = follower.see(client.get(&format!("/jobs/{id}"))?) {
+            if !json {
+                show::line(&describe(follower.last()));
+            }
+            return outcome;
+        }
+        std::thread::sleep(POLL);
     }
 }
 

@@ -91,6 +91,11 @@ pub struct Settings {
 pub type Flags = Vec<(&'static str, &'static str, String)>;
 
 impl Settings {
+    /// Where a setting's value came from.
+    pub fn source(&self, key: &str) -> Option<&Source> {
+        self.values.get(key).map(|(_, source)| source)
+    }
+
     /// From the file (if named), this process's environment, and flags.
     pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Self, SettingsError> {
         let text = match file {

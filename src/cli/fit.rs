@@ -1,0 +1,91 @@
+//! `provost fit`: the options of the Python peer, spelt the same way.
+
+use super::Output;
+use crate::error::{Error, Result};
+use crate::fit::{self, FitError, FitOptions, GridDraw, Mode};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use provost_domain::Algorithm;
+use provost_domain::config::Pruning;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub struct FitArgs {
+    /// Feature CSV: columns of numbers (empty where missing), `label`, optionally `split` and `fold`
+    #[arg(value_name = "F.csv")]
+    pub features: PathBuf,
+    /// One fit with the defaults, or a search
+    #[arg(long, default_value = "defaults", value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::as_str)))]
+    pub mode: String,
+    /// The five that learn from rows unless given
+    #[arg(long, value_delimiter = ',', value_name = "A,B",
+        value_parser = PossibleValuesParser::new(Algorithm::BASE.map(Algorithm::as_str)))]
+    pub algorithms: Vec<String>,
+    /// Learn from a stratified sample of this many rows
+    #[arg(long, value_name = "N")]
+    pub rows: Option<usize>,
+    /// All cores unless given
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// A second feature CSV to score on
+    #[arg(long, value_name = "H.csv")]
+    pub test: Option<PathBuf>,
+    /// Candidates of a search
+    #[arg(long, default_value_t = 50)]
+    pub iterations: u32,
+    #[arg(long, default_value_t = 5)]
+    pub folds: u32,
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Parameters in place of the defaults (JSON: algorithm to object)
+    #[arg(long, value_name = "P.json")]
+    pub params: Option<PathBuf>,
+    /// Score exactly these (JSON: algorithm to a list of objects)
+    #[arg(long, value_name = "C.json")]
+    pub candidates: Option<PathBuf>,
+    /// `full` draws from the whole grid, as scikit-learn's sampler does
+    #[arg(long, default_value = "distinct", value_parser = PossibleValuesParser::new(GridDraw::ALL.map(GridDraw::as_str)))]
+    pub grid: String,
+    /// `racing` stops hopeless trials early
+    #[arg(long, default_value = "none", value_parser = ["none", "racing"])]
+    pub pruning: String,
+    /// Write each model's artifact as DIR/{algorithm}.model
+    #[arg(long, value_name = "DIR")]
+    pub save: Option<PathBuf>,
+    /// Settings file (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+pub fn run(args: &FitArgs) -> Result<()> {
+    let settings = args.output.settings(args.config.as_deref(), Vec::new())?;
+    let mut options = FitOptions::new(&args.features);
+    if let Some(mode) = Mode::parse(&args.mode) {
+        options.mode = mode;
+    }
+    if !args.algorithms.is_empty() {
+        options.algorithms = args.algorithms.iter().filter_map(|a| Algorithm::parse(a)).collect();
+    }
+    options.rows = args.rows;
+    options.threads = args.threads.map_or(settings.threads, usize::from);
+    options.test.clone_from(&args.test);
+    options.iterations = args.iterations;
+    options.folds = args.folds;
+    options.seed = args.seed;
+    options.params.clone_from(&args.params);
+    options.candidates.clone_from(&args.candidates);
+    if let Some(grid) = GridDraw::parse(&args.grid) {
+        options.grid = grid;
+    }
+    if let Some(pruning) = Pruning::parse(&args.pruning) {
+        options.pruning = pruning;
+    }
+    options.save.clone_from(&args.save);
+    options.json = args.output.json;
+    fit::run(&options, &mut std::io::stdout()).map_err(|e| match e {
+        FitError::Usage(why) => Error::Usage(why),
+        e => Error::Failed(e.into()),
+    })
+}

@@ -1,0 +1,145 @@
+//! What the demo shows: lines within 80 columns on a terminal or in a file, objects with `--json`.
+
+use crate::cli::show;
+use indicatif::ProgressBar;
+use provost_domain::evaluation::Difference;
+use provost_domain::{JobId, ModelId, ModelVersion};
+use serde_json::{Value, json};
+use std::io::IsTerminal;
+
+pub struct Screen {
+    pub json: bool,
+    colour: bool,
+}
+
+impl Screen {
+    pub fn new(json: bool) -> Self {
+        let colour = !json && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { json, colour }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+    fn bold(&self, text: &str) -> String {
+        self.paint("1", text)
+    }
+    fn green(&self, text: &str) -> String {
+        self.paint("32", text)
+    }
+    fn dim(&self, text: &str) -> String {
+        self.paint("2", text)
+    }
+    fn say(&self, text: &str, object: impl FnOnce() -> Value) {
+        show::line(&if self.json { object().to_string() } else { text.to_owned() });
+    }
+    fn human(&self, text: &str) {
+        if !self.json {
+            show::line(text);
+        }
+    }
+
+    pub fn title(&self) {
+        self.human(&format!(
+            "\n  {}  from applications to a model in service\n",
+            self.bold("Provost")
+        ));
+    }
+
+    fn done(&self, name: &str, what: &str, seconds: f64) -> String {
+        let pad = 54usize.saturating_sub(what.chars().count());
+        let time = self.dim(&format!("{:>8}", show::seconds(seconds)));
+        format!("  {} {} {what}{} {time}", self.green("✓"), self.bold(&format!("{name:<8}")), " ".repeat(pad))
+    }
+
+    pub fn step(&self, name: &str, what: &str, seconds: f64, object: Value) {
+        self.say(&self.done(name, what, seconds), || json!({ "step": name, "seconds": seconds, "result": object }));
+    }
+
+    pub fn note(&self, text: &str) {
+        self.say(&format!("    {}", self.dim(text)), || json!({ "note": text }));
+    }
+
+    pub fn training(&self, job: &JobId) {
+        self.human(&format!("\n  {}  six algorithms, tuned by cross-validation\n  {}", self.bold("Training"),
+            self.dim(job.as_str())));
+    }
+
+    /// One algorithm is through; the bar stays below.
+    pub fn trained(&self, algorithm: &str, seconds: f64, bar: &ProgressBar) {
+        if self.json {
+            return;
+        }
+        let time = self.dim(&format!("{:>8}", show::seconds(seconds)));
+        bar.suspend(|| show::line(&format!("  {} {algorithm:<63} {time}", self.green("✓"))));
+    }
+
+    pub fn activated(&self, best: &ModelId, plots: usize) {
+        self.say(&format!("\n  {} {} {}, with {plots} plots of its test rows", self.green("✓"), self.bold("active  "),
+            algorithm_of(best)), || json!({ "step": "activate", "model_id": best, "plots": plots }));
+    }
+
+    pub fn leaderboard(&self, models: &[ModelVersion], best: &ModelId, bayes: Option<f64>) {
+        let rows: Vec<Vec<String>> = models.iter().enumerate().map(|(i, m)| {
+            vec![
+                format!("{}", i + 1),
+                format!("{}{}", m.algorithm, if m.model_id == *best { " ●" } else { "" }),
+                format!("{:.3} ± {:.3}", m.metrics.cv_mean, m.metrics.cv_std),
+                format!("{:.3}", m.metrics.f1_score),
+                format!("{:.3}", m.metrics.auc_roc),
+                format!("{:.3}", m.metrics.accuracy),
+                show::seconds(m.metrics.training_time_seconds),
+            ]
+        }).collect();
+        let head = ["#", "algorithm", "cv f1", "f1", "auc", "accuracy", "trained in"];
+        let ceiling = bayes.map_or_else(String::new, |auc| {
+            format!("; the true probabilities reach an auc of {auc:.3}")
+        });
+        self.say(
+            &format!("\n{}\n\n  {}", show::table(&head, &rows),
+                self.dim(&format!("● is active; f1, auc, accuracy on held-out rows{ceiling}"))),
+            || json!({ "step": "leaderboard", "bayes_auc": bayes, "active_model_id": best, "models": models.iter().map(|m| {
+                json!({ "model_id": m.model_id, "algorithm": m.algorithm, "cv_mean": m.metrics.cv_mean,
+                    "f1_score": m.metrics.f1_score, "auc_roc": m.metrics.auc_roc, "accuracy": m.metrics.accuracy })
+            }).collect::<Vec<_>>() }),
+        );
+    }
+
+    /// Whether the first two differ beyond chance.
+    pub fn verdict(&self, first: &ModelVersion, second: &ModelVersion, auc: &Difference) {
+        let apart = auc.p_value < 0.05;
+        let text = format!(
+            "{} and {} {}: auc {:+.3}, 95 % {:+.3} to {:+.3}",
+            first.algorithm, second.algorithm,
+            if apart { "differ" } else { "cannot be told apart" },
+            auc.difference, auc.interval_95[0], auc.interval_95[1]
+        );
+        self.say(&format!("  {}", self.dim(&text)), || json!({ "step": "compare", "models": [first.model_id, second.model_id], "delong": auc }));
+    }
+
+    pub fn addresses(&self, address: &str, base: &str, job: &JobId, best: &ModelId, seconds: f64) {
+        let (docs, status) = (format!("{address}/docs"), format!("{address}{base}/status"));
+        let (jobs, models) = (format!("{base}/jobs/{job}"), format!("{base}/models/{best}"));
+        let plot = format!("{base}/evaluate/{best}/plots/roc_curve.png");
+        self.say(
+            &format!(
+                "\n  {}  {docs}\n  {}  {status}\n\n  {} {address} {}\n  {jobs}\n  {models}\n  {plot}\n\n  {}",
+                self.bold("Documentation"), self.bold("Status       "), self.bold("Below"),
+                self.bold("lie the job, the active model and its ROC curve:"),
+                self.dim(&format!("all of it in {}", show::seconds(seconds)))
+            ),
+            || json!({ "step": "done", "seconds": seconds, "docs": docs, "status": status, "job": format!("{address}{jobs}"),
+                "model": format!("{address}{models}"), "plot": format!("{address}{plot}") }),
+        );
+    }
+
+    pub fn serving(&self, address: &str) {
+        self.say(&format!("\n  Serving at {}. Ctrl-C stops it.", self.bold(address)), || json!({ "step": "serving", "url": address }));
+    }
+}
+
+/// `model_{algorithm}_{id}`
+fn algorithm_of(id: &ModelId) -> &str {
+    let text = id.as_str();
+    text.strip_prefix("model_").and_then(|t| t.rsplit_once('_')).map_or(text, |(algorithm, _)| algorithm)
+}

@@ -1,0 +1,74 @@
+//! `provost train --local`: a training job in this process, without a facade.
+
+use crate::cli::show;
+use crate::client::watch::{Follower, describe};
+use crate::error::{Error, Result};
+use crate::open;
+use crate::serve::{Folder, Signals, actors, stop_actors};
+use crate::settings::Settings;
+use chrono::Utc;
+use provost_actors::{Handle, Submission, SubmitError, Submitted};
+use provost_domain::schedule::{TrainingTrigger, TriggerType};
+use provost_domain::{JobId, TrainingConfig};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Submits a job as a person at this machine.
+pub async fn submit(handle: &Handle, config: TrainingConfig, by: &str) -> Result<JobId> {
+    let trigger = TrainingTrigger {
+        trigger_type: TriggerType::Manual,
+        triggered_at: Utc::now(),
+        triggered_by: Some(by.to_owned()),
+        reason: None,
+        new_samples_count: None,
+    };
+    let submission = Submission { config, created_by: Some(by.to_owned()), trigger, idempotency: None };
+    match handle.submit(submission).await {
+        Ok(Submitted::New { job, .. }) => Ok(job.job_id),
+        Ok(Submitted::Repeated(known)) => Err(Error::failed(format!("the job was submitted before, at {}", known.at))),
+        Err(SubmitError::Quality(report)) => {
+            let issues: Vec<String> = report.quality_issues.iter().map(|i| format!("\n  ✗ {i}")).collect();
+            let advice: Vec<String> = report.recommendations.iter().map(|r| format!("\n  → {r}")).collect();
+            Err(Error::failed(format!("the data fails its quality check{}{}", issues.concat(), advice.concat())))
+        }
+        Err(e) => Err(Error::Failed(e.into())),
+    }
+}
+
+/// Follows a job of this process to its end; `each` sees every state of it.
+pub async fn follow(handle: &Handle, id: &JobId, follower: &mut Follower, mut each: impl FnMut(&Value, &Follower)) -> Result<()> {
+    let mut grown = handle.watch(id);
+    loop {
+        let record = handle.store().job(id).await?.ok_or_else(|| Error::failed(format!("no job {id}")))?;
+        let job = serde_json::to_value(&record.job).map_err(anyhow::Error::from)?;
+        each(&job, follower);
+        if let Some(outcome) = follower.see(job) {
+            return outcome;
+        }
+        // The stream tells at once; the clock sees to a stream that was restarted.
+        let _ = tokio::time::timeout(Duration::from_millis(500), grown.changed()).await;
+    }
+}
+
+pub fn train(settings: &Settings, body: &Value, json: bool) -> Result<()> {
+    open::log(&settings.log)?;
+    let config = TrainingConfig::from_json(body).map_err(|faults| Error::Usage(faults.to_string()))?;
+    let folder = Folder::take(settings)?;
+    actix_rt::System::new().block_on(async {
+        let signals = Signals::catch()?;
+        let handle = actors(settings, &folder).await?;
+        let mut follower = Follower::new(json);
+        let outcome = tokio::select! {
+            outcome = async {
+                let id = submit(&handle, config, "command line").await?;
+                follow(&handle, &id, &mut follower, |_, _| {}).await
+            } => outcome,
+            () = signals.first() => Err(Error::failed("interrupted; `provost serve` or the next --local goes on with the job")),
+        };
+        if !json && !follower.last().is_null() {
+            show::line(&describe(follower.last()));
+        }
+        stop_actors(&handle, settings.shutdown_deadline).await;
+        outcome
+    })
+}

@@ -1,0 +1,153 @@
+//! Wiring: settings to store to actors to facade, and the way back down.
+
+use crate::cli::show;
+use crate::error::{Error, Result};
+use crate::http::{self, Server};
+use crate::open;
+use crate::settings::Settings;
+use provost_actors::{Handle, Options, RestartBudget};
+use provost_store::{Artifacts, DataFolderLock, Store};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Exit code of a process that a second signal ended, as shells have it for an interrupt.
+const STOPPED_AT_ONCE: i32 = 130;
+
+/// The data folder, held by this process alone.
+pub struct Folder {
+    pub store: Arc<dyn Store>,
+    pub artifacts: Artifacts,
+    _lock: DataFolderLock,
+}
+
+impl Folder {
+    /// Fails with the process that holds the folder, if one does.
+    pub fn take(settings: &Settings) -> Result<Self> {
+        let lock = DataFolderLock::acquire(&settings.data_dir)?;
+        std::fs::create_dir_all(&settings.import.dir).map_err(|e| {
+            Error::failed(format!("cannot make the import folder {}: {e}", settings.import.dir.display()))
+        })?;
+        Ok(Self { store: open::store(settings)?, artifacts: open::artifacts(settings)?, _lock: lock })
+    }
+}
+
+/// Starts the actors on the current actix system; unfinished jobs go on.
+pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
+    let options = Options {
+        tables: settings.features.clone(),
+        grids: settings.grids.clone(),
+        strict_quality: settings.strict_quality,
+        max_running: settings.jobs.max_running,
+        max_queued: settings.jobs.max_queued,
+        soft_limit: settings.jobs.soft_limit,
+        hard_limit: settings.jobs.hard_limit,
+        attempts: settings.jobs.attempts,
+        backoff: settings.jobs.backoff,
+        deaths: settings.jobs.deaths,
+        restart_budget: RestartBudget {
+            restarts: settings.actors.restart_budget,
+            within: settings.actors.restart_window,
+            ..RestartBudget::default()
+        },
+        threads: settings.threads,
+        schedule_enabled: settings.schedule_enabled,
+        ..Options::new(folder.store.clone(), folder.artifacts.clone(), settings.import.dir.clone())
+    };
+    provost_actors::start(options).await.map_err(|e| Error::Failed(e.into()))
+}
+
+pub fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).map_err(|e| Error::failed(format!("cannot listen on {address}: {e} (http.listen)")))
+}
+
+/// A running service.
+pub struct Service {
+    pub handle: Handle,
+    server: Server,
+    deadline: Duration,
+}
+
+impl Service {
+    pub async fn start(settings: &Settings, folder: &Folder, listener: TcpListener) -> Result<Self> {
+        let handle = actors(settings, folder).await?;
+        let server = http::serve(listener, handle.clone(), settings.http.workers, settings.http.max_body_bytes)?;
+        Ok(Self { handle, server, deadline: settings.shutdown_deadline })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Readiness off, requests drained, actors stopped, all within the deadline; names what did not make it.
+    pub async fn stop(self) {
+        let began = Instant::now();
+        self.server.close();
+        if tokio::time::timeout(self.deadline / 3, self.server.stop()).await.is_err() {
+            tracing::warn!("requests were still in flight when the facade was stopped");
+        }
+        stop_actors(&self.handle, self.deadline.saturating_sub(began.elapsed())).await;
+        tracing::info!(seconds = began.elapsed().as_secs_f64(), "stopped");
+    }
+}
+
+pub async fn stop_actors(handle: &Handle, deadline: Duration) {
+    let report = handle.shutdown(deadline).await;
+    for job in &report.interrupted {
+        tracing::info!(%job, "interrupted; it goes on at the next start");
+    }
+    for straggler in &report.stragglers {
+        tracing::warn!(straggler, "had not ended by the deadline");
+    }
+}
+
+/// SIGTERM and Ctrl-C: the first asks for an orderly stop, a second one ends the process at once.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub fn catch() -> Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Completes with the first signal; from then on the next one exits.
+    pub async fn first(mut self) {
+        self.next().await;
+        actix_rt::spawn(async move {
+            self.next().await;
+            std::process::exit(STOPPED_AT_ONCE);
+        });
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// `provost serve`, until a signal.
+pub fn run(settings: &Settings, json: bool) -> Result<()> {
+    open::log(&settings.log)?;
+    let folder = Folder::take(settings)?;
+    let listener = listen(&settings.http.listen)?;
+    actix_rt::System::new().block_on(async {
+        let signals = Signals::catch()?;
+        let service = Service::start(settings, &folder, listener).await?;
+        let address = service.address();
+        tracing::info!(%address, data = %settings.data_dir.display(), process = std::process::id(), "serving");
+        show::line(&if json {
+            serde_json::json!({ "event": "serving", "url": format!("http://{address}") }).to_string()
+        } else {
+            format!("Provost is at http://{address} (documentation: http://{address}/docs). Ctrl-C stops it.")
+        });
+        signals.first().await;
+        tracing::info!("stopping");
+        service.stop().await;
+        Ok(())
+    })
+}
