@@ -50,7 +50,8 @@ fn trouble(check: &'static str, verdict: Verdict, found: impl Into<String>, advi
 pub fn run(args: &DoctorArgs) -> Result<()> {
     let settings = args.common.settings()?;
     let json = args.common.output.json;
-    let checks: [fn(&Settings) -> Finding; 8] = [of_settings, of_data, of_disk, of_store, of_address, of_xgboost, of_threads, of_clock];
+    let checks: [fn(&Settings) -> Finding; 8] =
+        [of_settings, of_data, of_disk, of_store, of_address, of_xgboost, of_threads, of_clock];
     let off = ["bus", "mail"].map(|check| Finding {
         check,
         verdict: Verdict::Off,
@@ -60,11 +61,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     let mut faults = 0;
     for finding in checks.iter().map(|check| check(&settings)).chain(off) {
         faults += usize::from(finding.verdict == Verdict::Fault);
-        show::line(&if json {
-            serde_json::to_string(&finding).map_err(anyhow::Error::from)?
-        } else {
-            text(&finding)
-        });
+        show::line(&if json { serde_json::to_string(&finding).map_err(anyhow::Error::from)? } else { text(&finding) });
     }
     match faults {
         0 => Ok(()),
@@ -102,7 +99,12 @@ fn of_data(settings: &Settings) -> Finding {
         return ok("data", format!("{name} is not there yet; `provost serve` makes it"));
     }
     if let Err(e) = tempfile_in(dir) {
-        return trouble("data", Verdict::Fault, format!("cannot write in {name}: {e}"), "chown it, or choose another with --data-dir");
+        return trouble(
+            "data",
+            Verdict::Fault,
+            format!("cannot write in {name}: {e}"),
+            "chown it, or choose another with --data-dir",
+        );
     }
     match DataFolderLock::acquire(dir) {
         Ok(_) => ok("data", format!("{name} is writable and no server has it")),
@@ -130,7 +132,9 @@ fn of_disk(settings: &Settings) -> Finding {
     let advice = "models and their plots take about 1 MB each, data points about 2 KB";
     match free.map(|kb| kb / 1024) {
         None => trouble("disk", Verdict::Warning, "df does not say how much is free", advice),
-        Some(mb) if mb < 100 => trouble("disk", Verdict::Fault, format!("{mb} MB free"), format!("free some space: {advice}")),
+        Some(mb) if mb < 100 => {
+            trouble("disk", Verdict::Fault, format!("{mb} MB free"), format!("free some space: {advice}"))
+        }
         Some(mb) if mb < 1024 => trouble("disk", Verdict::Warning, format!("{mb} MB free"), advice),
         Some(mb) => ok("disk", format!("{} GB free", mb / 1024)),
     }
@@ -159,7 +163,12 @@ fn of_store(settings: &Settings) -> Finding {
                 began.elapsed().as_millis()
             ),
         ),
-        Err(e) => trouble("store", Verdict::Fault, e.to_string(), "restore the data folder from a copy, or start with an empty one"),
+        Err(e) => trouble(
+            "store",
+            Verdict::Fault,
+            e.to_string(),
+            "restore the data folder from a copy, or start with an empty one",
+        ),
     }
 }
 
@@ -168,13 +177,20 @@ fn of_address(settings: &Settings) -> Finding {
     if TcpListener::bind(listen).is_ok() {
         return ok("address", format!("{listen} is free"));
     }
-    let reached = listen.to_socket_addrs().ok().and_then(|mut a| a.next()).is_some_and(|address| {
-        TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok()
-    });
+    let reached = listen
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut a| a.next())
+        .is_some_and(|address| TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok());
     if reached {
         ok("address", format!("{listen} is taken: something answers there"))
     } else {
-        trouble("address", Verdict::Fault, format!("cannot listen on {listen}"), "choose another with --listen or http.listen")
+        trouble(
+            "address",
+            Verdict::Fault,
+            format!("cannot listen on {listen}"),
+            "choose another with --listen or http.listen",
+        )
     }
 }
 
@@ -207,10 +223,15 @@ fn of_xgboost(_: &Settings) -> Finding {
     let ms = began.elapsed().as_millis();
     let rebuild = "run `make build` again: it puts libxgboost.so and its libgomp beside the binary";
     match fitted.as_deref() {
-        Ok([low, high]) if low < &0.2 && high > &0.8 && ms < 2000 => ok("xgboost", format!("a fit of {rows} rows took {ms} ms")),
-        Ok([low, high]) if low < &0.2 && high > &0.8 => {
-            trouble("xgboost", Verdict::Warning, format!("a fit of {rows} rows took {ms} ms"), "is the machine overloaded?")
+        Ok([low, high]) if low < &0.2 && high > &0.8 && ms < 2000 => {
+            ok("xgboost", format!("a fit of {rows} rows took {ms} ms"))
         }
+        Ok([low, high]) if low < &0.2 && high > &0.8 => trouble(
+            "xgboost",
+            Verdict::Warning,
+            format!("a fit of {rows} rows took {ms} ms"),
+            "is the machine overloaded?",
+        ),
         Ok(p) => trouble("xgboost", Verdict::Fault, format!("it predicts {p:?} where 0 and 1 are plain"), rebuild),
         Err(e) => trouble("xgboost", Verdict::Fault, e.to_string(), rebuild),
     }
@@ -237,7 +258,12 @@ fn of_clock(settings: &Settings) -> Finding {
     let newest = settings.data_dir.join(DATABASE).metadata().and_then(|m| m.modified()).ok();
     let ahead = newest.and_then(|t| t.duration_since(now.into()).ok()).filter(|d| *d > Duration::from_secs(60));
     match ahead {
-        Some(d) => trouble("clock", Verdict::Fault, format!("{found}, {} behind the store", show::seconds(d.as_secs_f64())), advice),
+        Some(d) => trouble(
+            "clock",
+            Verdict::Fault,
+            format!("{found}, {} behind the store", show::seconds(d.as_secs_f64())),
+            advice,
+        ),
         None => ok("clock", found),
     }
 }

@@ -36,7 +36,12 @@ pub async fn submit(handle: &Handle, config: TrainingConfig, by: &str) -> Result
 }
 
 /// Follows a job of this process to its end; `each` sees every state of it.
-pub async fn follow(handle: &Handle, id: &JobId, follower: &mut Follower, mut each: impl FnMut(&Value, &Follower)) -> Result<()> {
+pub async fn follow(
+    handle: &Handle,
+    id: &JobId,
+    follower: &mut Follower,
+    mut each: impl FnMut(&Value, &Follower),
+) -> Result<()> {
     let mut grown = handle.watch(id);
     loop {
         let record = handle.store().job(id).await?.ok_or_else(|| Error::failed(format!("no job {id}")))?;

@@ -94,8 +94,7 @@ impl Command {
     pub fn learns(&self) -> bool {
         match self {
             Command::Serve(_) | Command::Demo(_) | Command::Fit(_) | Command::Doctor(_) => true,
-            Command::Fit(args) => fit::run(&args),
-        Command::Train(args) => args.local,
+            Command::Train(args) => args.local,
             _ => false,
         }
     }

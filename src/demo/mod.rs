@@ -103,7 +103,11 @@ fn data(settings: &Settings, folder: &Folder, rows: u32, screen: &Screen) -> Res
     let drawn = sample::write(rows as usize, SEED, &path, |_| {})?;
     screen.step(
         "data",
-        &format!("{} synthetic applications, {} accepted", show::thousands(drawn.rows), show::thousands(drawn.accepted)),
+        &format!(
+            "{} synthetic applications, {} accepted",
+            show::thousands(drawn.rows),
+            show::thousands(drawn.accepted)
+        ),
         began.elapsed().as_secs_f64(),
         json!({ "rows": drawn.rows, "accepted": drawn.accepted, "bayes_auc": drawn.bayes_auc, "file": path }),
     );
@@ -116,7 +120,11 @@ fn data(settings: &Settings, folder: &Folder, rows: u32, screen: &Screen) -> Res
     };
     screen.step(
         "import",
-        &format!("{} into SQLite{known}, {} rows/s", show::thousands(counts.inserted), show::thousands(report.rows_per_second as u64)),
+        &format!(
+            "{} into SQLite{known}, {} rows/s",
+            show::thousands(counts.inserted),
+            show::thousands(report.rows_per_second as u64)
+        ),
         report.seconds,
         json!(report),
     );

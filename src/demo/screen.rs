@@ -40,10 +40,7 @@ impl Screen {
     }
 
     pub fn title(&self) {
-        self.human(&format!(
-            "\n  {}  from applications to a model in service\n",
-            self.bold("Provost")
-        ));
+        self.human(&format!("\n  {}  from applications to a model in service\n", self.bold("Provost")));
     }
 
     fn done(&self, name: &str, what: &str, seconds: f64) -> String {
@@ -61,8 +58,11 @@ impl Screen {
     }
 
     pub fn training(&self, job: &JobId) {
-        self.human(&format!("\n  {}  six algorithms, tuned by cross-validation\n  {}", self.bold("Training"),
-            self.dim(job.as_str())));
+        self.human(&format!(
+            "\n  {}  six algorithms, tuned by cross-validation\n  {}",
+            self.bold("Training"),
+            self.dim(job.as_str())
+        ));
     }
 
     /// One algorithm is through; the bar stays below.
@@ -75,26 +75,36 @@ impl Screen {
     }
 
     pub fn activated(&self, best: &ModelId, plots: usize) {
-        self.say(&format!("\n  {} {} {}, with {plots} plots of its test rows", self.green("✓"), self.bold("active  "),
-            algorithm_of(best)), || json!({ "step": "activate", "model_id": best, "plots": plots }));
+        self.say(
+            &format!(
+                "\n  {} {} {}, with {plots} plots of its test rows",
+                self.green("✓"),
+                self.bold("active  "),
+                algorithm_of(best)
+            ),
+            || json!({ "step": "activate", "model_id": best, "plots": plots }),
+        );
     }
 
     pub fn leaderboard(&self, models: &[ModelVersion], best: &ModelId, bayes: Option<f64>) {
-        let rows: Vec<Vec<String>> = models.iter().enumerate().map(|(i, m)| {
-            vec![
-                format!("{}", i + 1),
-                format!("{}{}", m.algorithm, if m.model_id == *best { " ●" } else { "" }),
-                format!("{:.3} ± {:.3}", m.metrics.cv_mean, m.metrics.cv_std),
-                format!("{:.3}", m.metrics.f1_score),
-                format!("{:.3}", m.metrics.auc_roc),
-                format!("{:.3}", m.metrics.accuracy),
-                show::seconds(m.metrics.training_time_seconds),
-            ]
-        }).collect();
+        let rows: Vec<Vec<String>> = models
+            .iter()
+            .enumerate()
+            .map(|(i, m)| {
+                vec![
+                    format!("{}", i + 1),
+                    format!("{}{}", m.algorithm, if m.model_id == *best { " ●" } else { "" }),
+                    format!("{:.3} ± {:.3}", m.metrics.cv_mean, m.metrics.cv_std),
+                    format!("{:.3}", m.metrics.f1_score),
+                    format!("{:.3}", m.metrics.auc_roc),
+                    format!("{:.3}", m.metrics.accuracy),
+                    show::seconds(m.metrics.training_time_seconds),
+                ]
+            })
+            .collect();
         let head = ["#", "algorithm", "cv f1", "f1", "auc", "accuracy", "trained in"];
-        let ceiling = bayes.map_or_else(String::new, |auc| {
-            format!("; the true probabilities reach an auc of {auc:.3}")
-        });
+        let ceiling =
+            bayes.map_or_else(String::new, |auc| format!("; the true probabilities reach an auc of {auc:.3}"));
         self.say(
             &format!("\n{}\n\n  {}", show::table(&head, &rows),
                 self.dim(&format!("● is active; f1, auc, accuracy on held-out rows{ceiling}"))),
@@ -110,11 +120,17 @@ impl Screen {
         let apart = auc.p_value < 0.05;
         let text = format!(
             "{} and {} {}: auc {:+.3}, 95 % {:+.3} to {:+.3}",
-            first.algorithm, second.algorithm,
+            first.algorithm,
+            second.algorithm,
             if apart { "differ" } else { "cannot be told apart" },
-            auc.difference, auc.interval_95[0], auc.interval_95[1]
+            auc.difference,
+            auc.interval_95[0],
+            auc.interval_95[1]
         );
-        self.say(&format!("  {}", self.dim(&text)), || json!({ "step": "compare", "models": [first.model_id, second.model_id], "delong": auc }));
+        self.say(
+            &format!("  {}", self.dim(&text)),
+            || json!({ "step": "compare", "models": [first.model_id, second.model_id], "delong": auc }),
+        );
     }
 
     pub fn addresses(&self, address: &str, base: &str, job: &JobId, best: &ModelId, seconds: f64) {
@@ -134,7 +150,10 @@ impl Screen {
     }
 
     pub fn serving(&self, address: &str) {
-        self.say(&format!("\n  Serving at {}. Ctrl-C stops it.", self.bold(address)), || json!({ "step": "serving", "url": address }));
+        self.say(
+            &format!("\n  Serving at {}. Ctrl-C stops it.", self.bold(address)),
+            || json!({ "step": "serving", "url": address }),
+        );
     }
 }
 

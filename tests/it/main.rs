@@ -1,1 +1,7 @@
-//! integration
+//! One integration binary over the public surface.
+
+mod command;
+mod fitting;
+mod importing;
+mod serving;
+mod settings;

@@ -1,0 +1,65 @@
+//! `serve`: one process per data folder, an orderly stop, the client commands.
+#![allow(clippy::unwrap_used)]
+
+use crate::command::Place;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+/// A running server; killed if a test fails before it stops it.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(place: &Place) -> Self {
+        let mut process = place
+            .command(&["serve", "--listen", "127.0.0.1:0", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+        Self { process, url: ready["url"].as_str().unwrap().to_owned() }
+    }
+
+    fn terminate(&mut self) -> Option<i32> {
+        let pid = self.process.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_second_server_on_the_folder_exits_2_and_names_the_first() {
+    let place = Place::new();
+    let mut server = Server::start(&place);
+    let second = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(second.code, Some(2), "{second:?}");
+    assert!(second.err.contains(&format!("process {}", server.process.id())), "{}", second.err);
+
+    // Import and doctor work beside it.
+    place.file("a.jsonl", crate::command::points(0..20));
+    assert_eq!(place.run(&["import", "a.jsonl"]).code, Some(0));
+    let doctor = place.run(&["doctor"]);
+    assert!(doctor.out.contains("20 points"), "{doctor:?}");
+
+    let status = place.run(&["status", "--url", &server.url, "--json"]);
+    assert_eq!((status.code, status.json()["status"].as_str()), (Some(0), Some("operational")), "{status:?}");
+    let missing = place.run(&["models", "model_xgboost_0", "--url", &server.url]);
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert!(missing.err.contains("404"), "{}", missing.err);
+
+    assert_eq!(server.terminate(), Some(0), "an orderly stop exits 0");
+    let mut again = Server::start(&place);
+    assert_eq!(again.terminate(), Some(0));
+}

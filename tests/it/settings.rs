@@ -1,0 +1,79 @@
+//! Bad usage and bad settings exit 2 and name what is wrong.
+#![allow(clippy::unwrap_used)]
+
+use crate::command::Place;
+
+#[test]
+fn an_unknown_setting_exits_2_and_suggests_the_nearest() {
+    let place = Place::new();
+    place.file("my.toml", "[http]\nlisen = \"127.0.0.1:1\"\n");
+    let ran = place.run(&["doctor", "--config", "my.toml"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("my.toml") && ran.err.contains("did you mean http.listen?"), "{}", ran.err);
+    assert_eq!(ran.out, "");
+
+    let output = place.command(&["serve"]).env("PROVOST_SHUTDOWN__DEADLIN", "5s").output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(error.contains("PROVOST_SHUTDOWN__DEADLIN") && error.contains("shutdown.deadline"), "{error}");
+}
+
+#[test]
+fn a_bad_value_names_setting_source_and_what_is_allowed() {
+    let place = Place::new();
+    for (name, value, wanted) in [
+        ("PROVOST_HTTP__WORKERS", "many", "from 1 to 64"),
+        ("PROVOST_SHUTDOWN__DEADLINE", "30", "\"30s\""),
+        ("PROVOST_STORE__URL", "mongodb://localhost", "not there yet"),
+        ("PROVOST_BRIDGE__URL", "amqp://localhost", "not there yet"),
+        ("PROVOST_FEATURES__GMAT", "[[700, 1], [600, 2]]", "rising order"),
+    ] {
+        let output = place.command(&["serve"]).env(name, value).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {error}");
+        assert!(error.contains(name) && error.contains(wanted), "{name}: {error}");
+    }
+}
+
+#[test]
+fn names_without_a_section_are_no_settings() {
+    let place = Place::new();
+    place.file("a.jsonl", crate::command::points(0..2));
+    let output = place.command(&["import", "a.jsonl"]).env("PROVOST_TEST_AMQP", "amqp://x").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn bad_usage_exits_2() {
+    let place = Place::new();
+    for arguments in [
+        &["import"][..],
+        &["sample", "--rows", "-1", "--seed", "1", "--out", "x"],
+        &["features", "--out", "x.csv", "--features", "all"],
+        &["fly"],
+        &["import", "x.jsonl", "--config", "missing.toml"],
+        &["train", "--config", "missing.json"],
+    ] {
+        let ran = place.run(arguments);
+        assert_eq!(ran.code, Some(2), "{arguments:?}: {ran:?}");
+        assert!(!ran.err.is_empty());
+    }
+}
+
+#[test]
+fn a_training_configuration_is_checked_before_it_is_sent() {
+    let place = Place::new();
+    place.file("t.json", r#"{"test_size": 0.9, "algorithms": [], "colour": 1}"#);
+    let ran = place.run(&["train", "--config", "t.json", "--url", "http://127.0.0.1:9"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    for pointer in ["/test_size", "/algorithms", "/colour"] {
+        assert!(ran.err.contains(pointer), "{}", ran.err);
+    }
+}
+
+#[test]
+fn an_unreachable_service_is_said_so() {
+    let ran = Place::new().run(&["status", "--url", "http://127.0.0.1:9"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("http://127.0.0.1:9") && ran.err.contains("provost serve"), "{}", ran.err);
+}
