@@ -288,3 +288,6 @@ pub(crate) fn fold_scores<'f>(
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests;

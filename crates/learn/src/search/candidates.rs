@@ -130,3 +130,57 @@ fn points(grid: &Grid, tuning: Tuning, seed: u64) -> Box<dyn Iterator<Item = Par
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::learners::learner;
+
+    fn keys(algorithm: Algorithm, found: &[Params]) -> HashSet<String> {
+        found.iter().map(|p| growth_key(algorithm, p)).collect()
+    }
+
+    #[test]
+    fn draws_are_distinct_seeded_and_at_most_the_grid() {
+        // 96 points of the logistic grid are 24 models, 96 of the network's are 48.
+        let expected = [
+            (Algorithm::LogisticRegression, 24),
+            (Algorithm::NeuralNetwork, 48),
+            (Algorithm::RandomForest, 50),
+            (Algorithm::GradientBoosting, 50),
+            (Algorithm::Xgboost, 50),
+        ];
+        for (algorithm, count) in expected {
+            let learner = learner(algorithm).unwrap();
+            let drawn = candidates(learner, Tuning::RandomSearch, 50, None, 42).unwrap();
+            assert_eq!((drawn.len(), keys(algorithm, &drawn).len()), (count, count), "{algorithm}");
+            assert_eq!(candidates(learner, Tuning::Bayesian, 50, None, 42).unwrap(), drawn);
+            assert_ne!(candidates(learner, Tuning::RandomSearch, 50, None, 43).unwrap(), drawn);
+            assert_eq!(candidates(learner, Tuning::None, 50, None, 42).unwrap().len(), 1);
+            assert_eq!(whole_grid_draws(learner, 50, 42).unwrap().len(), 50);
+        }
+    }
+
+    #[test]
+    fn the_whole_grid_is_visited_once_whatever_the_iterations() {
+        let forest = learner(Algorithm::RandomForest).unwrap();
+        let all = candidates(forest, Tuning::GridSearch, 10, None, 42).unwrap();
+        assert_eq!(keys(Algorithm::RandomForest, &all).len(), 432);
+        assert_eq!(candidates(forest, Tuning::GridSearch, 99, None, 7).unwrap(), all);
+        let few: Grid = [("max_depth".to_owned(), vec![3.into(), Value::Null])].into_iter().collect();
+        assert_eq!(candidates(forest, Tuning::RandomSearch, 50, Some(&few), 1).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_grid_too_large_to_list_is_drawn_from() {
+        let many = |n: i64| (1..=n).map(Value::from).collect::<Vec<_>>();
+        let grid: Grid = [("n_estimators", 3000), ("min_samples_split", 900), ("min_samples_leaf", 900)]
+            .into_iter()
+            .map(|(name, n)| (name.to_owned(), many(n).into_iter().skip(1).collect()))
+            .collect();
+        let forest = learner(Algorithm::RandomForest).unwrap();
+        let drawn = candidates(forest, Tuning::RandomSearch, 200, Some(&grid), 1).unwrap();
+        assert_eq!(keys(Algorithm::RandomForest, &drawn).len(), 200);
+    }
+}

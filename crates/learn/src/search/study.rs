@@ -163,7 +163,8 @@ impl Study<'_> {
             if rung.end == k {
                 break;
             }
-            for index in self.losers(&lock(lanes), &alive, earlier, rung.end) {
+            let losers = self.losers(&lock(lanes), &alive, earlier, rung.end);
+            for index in losers {
                 let lane = &mut lock(lanes)[index];
                 alive.retain(|i| *i != index);
                 meter.skip((k - rung.end) as u64);

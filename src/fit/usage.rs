@@ -1,0 +1,23 @@
+//! What this process has used so far.
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// User and system, of all threads.
+    pub cpu_seconds: f64,
+    pub peak_rss_mb: u64,
+}
+
+/// Zeros where the operating system does not tell.
+pub fn now() -> Usage {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: getrusage writes a whole rusage to the pointer, which is valid for that, and returns 0, or leaves the zeros.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
+    Usage {
+        cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+        peak_rss_mb: u64::try_from(usage.ru_maxrss).unwrap_or(0) / 1024,
+    }
+}
