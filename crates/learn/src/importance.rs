@@ -63,3 +63,42 @@ pub(crate) fn ranked(names: &[String], shares: impl IntoIterator<Item = (usize, 
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     ranked
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::learners::learner;
+    use crate::testdata::{columns, fit, noisy, on_threads, rows};
+    use provost_domain::Algorithm;
+    use serde_json::json;
+
+    #[test]
+    fn what_the_label_hangs_on_falls_most_and_noise_hardly() {
+        let data = noisy(800, 2);
+        let boosting = learner(Algorithm::GradientBoosting).unwrap();
+        let (columns, rows) = (columns(&data), rows(&data));
+        let model = fit(boosting, &data, &rows, &[], json!({"n_estimators": 60, "max_depth": 2}));
+        let on = |threads| {
+            on_threads(threads, || {
+                permutation(&model.predictor, &data, &columns, &rows, 5, 3, &Control::default()).unwrap()
+            })
+        };
+        let shares = on(1);
+        assert_eq!(shares, on(3));
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        // c0 and c1 count, c3 is noise, c4 constant.
+        assert!(shares[0] > 0.3 && shares[1] > 0.1 && shares[3] < 0.05 && shares[4] == 0.0, "{shares:?}");
+        let stopped = Control::default();
+        stopped.token.trip(crate::StopReason::Cancelled);
+        assert!(permutation(&model.predictor, &data, &columns, &rows, 5, 3, &stopped).is_err());
+    }
+
+    #[test]
+    fn ranking_names_every_feature_once() {
+        let names: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
+        let expected = [("c", 0.75), ("a", 0.25), ("b", 0.0)].map(|(n, s)| (n.to_owned(), s));
+        assert_eq!(ranked(&names, [(2, 0.5), (0, 0.25), (2, 0.25)]), expected);
+        assert_eq!(normalised(vec![0.0, 0.0]), vec![0.0, 0.0]);
+    }
+}

@@ -45,7 +45,7 @@ pub(crate) fn predict(members: &[Member], x: &Matrix, columns: &[usize], rows: &
 /// Of decoded members: all that `predict` relies on, for an ensemble of `width` columns.
 pub(crate) fn check(members: &[Member], width: usize) -> Result<(), String> {
     let total: f64 = members.iter().map(|m| m.weight).sum();
-    if members.iter().any(|m| !(m.weight > 0.0)) || (total - 1.0).abs() > 1e-6 {
+    if members.iter().any(|m| m.weight.is_nan() || m.weight <= 0.0) || (total - 1.0).abs() > 1e-6 {
         return Err(format!("an ensemble whose weights are not positive or sum to {total}"));
     }
     for member in members {

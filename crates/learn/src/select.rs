@@ -131,7 +131,8 @@ impl Selection<'_> {
         self.eliminate(data, rows, varying, target, control, |_, _| ())
     }
 
-    /// Drops the least important columns until `target` are left; shows each step's model to `watch`.
+    /// Drops the least important columns, size by size, until `target` are left; shows each larger size's model, and
+    /// with a target of 1 that of the last one too, to `watch`.
     fn eliminate(
         &self,
         data: &Dataset,
@@ -142,24 +143,18 @@ impl Selection<'_> {
         mut watch: impl FnMut(&Boosted, &[usize]),
     ) -> Result<Vec<usize>, LearnError> {
         for size in sizes(columns.len()) {
-            if size < columns.len() {
-                // The model of the size before ranks them; see below.
-                columns.truncate(size);
-                columns.sort_unstable();
-            }
-            if columns.len() == target && target > 1 {
+            // From the second size on, the model before has ranked them.
+            columns.truncate(size);
+            columns.sort_unstable();
+            if size == target && target > 1 {
                 break;
             }
             let model = Boosted::fit(data, rows, &columns, self.seed, control)?;
             watch(&model, &columns);
-            if columns.len() == target {
-                break;
-            }
             let mut ranked: Vec<(usize, f64)> = columns.iter().copied().zip(model.gain).collect();
             ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             columns = ranked.into_iter().map(|(c, _)| c).collect();
         }
-        columns.sort_unstable();
         Ok(columns)
     }
 

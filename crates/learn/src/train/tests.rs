@@ -24,10 +24,10 @@ impl Journal for Memory {
     fn record(&self, trial: &TrialResult) -> Result<(), String> {
         let mut texts = self.texts.lock().unwrap();
         texts.push(serde_json::to_string(trial).unwrap());
-        if let Some((after, reason, token)) = &self.trip {
-            if texts.len() == *after {
-                token.trip(*reason);
-            }
+        if let Some((after, reason, token)) = &self.trip
+            && texts.len() == *after
+        {
+            token.trip(*reason);
         }
         Ok(())
     }
