@@ -213,7 +213,11 @@ async fn activate(handle: &Handle, job: &JobId, models: &[ModelVersion], screen:
         .ok_or_else(|| Error::failed("the job trained no model"))?;
     let reason = Some("best of the demo's job by cross-validation".to_owned());
     handle.activate(&best, Some("demo".to_owned()), reason).await.map_err(anyhow::Error::from)?;
-    let plots = handle.store().evaluation(&best).await?.map_or(0, |e| e.plots.len());
+    let plots = handle
+        .store()
+        .evaluation(&best)
+        .await?
+        .map_or(0, |e| e.plots.keys().filter(|name| name.ends_with(".png")).count());
     screen.activated(&best, plots);
     Ok(best)
 }

@@ -77,7 +77,7 @@ impl Screen {
     pub fn activated(&self, best: &ModelId, plots: usize) {
         self.say(
             &format!(
-                "\n  {} {} {}, with {plots} plots of its test rows",
+                "\n  {} {} {}, with {plots} plots of its test rows, as PNG and SVG",
                 self.green("✓"),
                 self.bold("active  "),
                 algorithm_of(best)
@@ -103,11 +103,13 @@ impl Screen {
             })
             .collect();
         let head = ["#", "algorithm", "cv f1", "f1", "auc", "accuracy", "trained in"];
-        let ceiling =
-            bayes.map_or_else(String::new, |auc| format!("; the true probabilities reach an auc of {auc:.3}"));
+        let mut legend = self.dim("● is active; cv f1 on training rows, the others on rows held out");
+        if let Some(auc) = bayes {
+            let line = format!("the true probabilities behind the sample reach an auc of {auc:.3} on all rows");
+            legend.push_str(&format!("\n  {}", self.dim(&line)));
+        }
         self.say(
-            &format!("\n{}\n\n  {}", show::table(&head, &rows),
-                self.dim(&format!("● is active; f1, auc, accuracy on held-out rows{ceiling}"))),
+            &format!("\n{}\n\n  {legend}", show::table(&head, &rows)),
             || json!({ "step": "leaderboard", "bayes_auc": bayes, "active_model_id": best, "models": models.iter().map(|m| {
                 json!({ "model_id": m.model_id, "algorithm": m.algorithm, "cv_mean": m.metrics.cv_mean,
                     "f1_score": m.metrics.f1_score, "auc_roc": m.metrics.auc_roc, "accuracy": m.metrics.accuracy })

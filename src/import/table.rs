@@ -52,8 +52,9 @@ impl<R: BufRead> Rows<R> {
                 text.push(b'\n');
                 text.extend_from_slice(&self.ahead[extra].1);
                 quotes += quotes_in(&self.ahead[extra].1);
-                if quotes % 2 == 0 {
-                    if fields(&text, self.delimiter).is_some_and(|f| f.len() == self.width) {
+                if quotes.is_multiple_of(2) {
+                    let whole = fields(&text, self.delimiter).is_some_and(|f| f.len() == self.width);
+                    if whole && well_quoted(&text, self.delimiter) {
                         span = extra + 1;
                     }
                     break;
@@ -84,6 +85,37 @@ impl<R: BufRead> Rows<R> {
 
 fn quotes_in(bytes: &[u8]) -> usize {
     bytes.iter().filter(|b| **b == b'"').count()
+}
+
+/// Every quote opens a field, closes one, or is doubled inside one. Two stray quotes in different lines are not.
+fn well_quoted(row: &[u8], delimiter: u8) -> bool {
+    let mut at = 0;
+    loop {
+        if row.get(at) == Some(&b'"') {
+            at += 1;
+            loop {
+                match (row.get(at), row.get(at + 1)) {
+                    (None, _) => return false,
+                    (Some(b'"'), Some(b'"')) => at += 2,
+                    (Some(b'"'), _) => break,
+                    _ => at += 1,
+                }
+            }
+            at += 1;
+        } else {
+            while row.get(at).is_some_and(|b| *b != delimiter) {
+                if row[at] == b'"' {
+                    return false;
+                }
+                at += 1;
+            }
+        }
+        match row.get(at) {
+            None => return true,
+            Some(b) if *b == delimiter => at += 1,
+            Some(_) => return false,
+        }
+    }
 }
 
 /// The fields of one row; `None` unless it is exactly one row.

@@ -95,7 +95,7 @@ fn flatten(prefix: &str, table: &Table, out: &mut impl FnMut(String, Value)) {
 
 fn from_text(values: &Values, key: &str, text: &str) -> Value {
     if let Some(kind) = schema::kind(key) {
-        return kind.from_text(text);
+        return kind.read(text);
     }
     // A table's entry: written as in the file.
     let raw = Value::String(text.to_owned());

@@ -102,7 +102,7 @@ impl Kind {
     }
 
     /// The value of an environment variable or a flag, which arrive as text.
-    pub fn from_text(self, text: &str) -> Value {
+    pub fn read(self, text: &str) -> Value {
         let raw = Value::String(text.to_owned());
         match self {
             Kind::Whole(..) => text.trim().parse().map_or(raw, Value::Integer),

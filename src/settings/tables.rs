@@ -85,6 +85,21 @@ mod tests {
     }
 
     #[test]
+    fn the_grids_of_the_file_are_the_learners_own() {
+        let grids = grids(&layers::merge(None, [], &[]).unwrap()).unwrap();
+        assert_eq!(grids.len(), Algorithm::BASE.len());
+        for (algorithm, grid) in grids {
+            let own = provost_learn::learners::learner(algorithm).unwrap().grid();
+            // 1 and 1.0 are one value.
+            let numbers = |grid: &Grid| {
+                let text = serde_json::to_string(grid).unwrap();
+                text.replace(".0,", ",").replace(".0]", "]")
+            };
+            assert_eq!(numbers(&grid), numbers(&own), "{algorithm}");
+        }
+    }
+
+    #[test]
     fn a_table_that_cannot_be_used_is_refused_with_its_source() {
         for (name, value) in [
             ("PROVOST_FEATURES__GMAT", "[[700, 50], [600, 40]]"),
