@@ -20,7 +20,7 @@ use crate::options::Options;
 use crate::registry::Registry;
 use crate::supervise::{Slot, Status};
 use crate::trainer::Trainer;
-use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use desk::Desk;
 use driver::Env;
 use provost_domain::schedule::TrainingTrigger;
@@ -129,23 +129,23 @@ impl Handler<Status> for Jobs {
 }
 
 impl Handler<Submit> for Jobs {
-    type Result = ResponseFuture<Result<Submitted, SubmitError>>;
+    type Result = ResponseActFuture<Self, Result<Submitted, SubmitError>>;
     fn handle(&mut self, message: Submit, _: &mut Context<Self>) -> Self::Result {
         self.options.failpoints.hit("jobs");
-        Box::pin(self.desk.clone().submit(message))
+        Box::pin(self.desk.clone().submit(message).into_actor(self))
     }
 }
 
 impl Handler<Cancel> for Jobs {
-    type Result = ResponseFuture<Result<TrainingJob, CancelError>>;
+    type Result = ResponseActFuture<Self, Result<TrainingJob, CancelError>>;
     fn handle(&mut self, Cancel { id, by, keep_best }: Cancel, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(self.desk.clone().cancel(id, by, keep_best))
+        Box::pin(self.desk.clone().cancel(id, by, keep_best).into_actor(self))
     }
 }
 
 impl Handler<Shutdown> for Jobs {
-    type Result = ResponseFuture<ShutdownReport>;
+    type Result = ResponseActFuture<Self, ShutdownReport>;
     fn handle(&mut self, message: Shutdown, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(self.desk.clone().shutdown(message.deadline))
+        Box::pin(self.desk.clone().shutdown(message.deadline).into_actor(self))
     }
 }

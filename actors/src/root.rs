@@ -1,7 +1,7 @@
 //! The Root knows every child and tells their health.
 
 use crate::supervise::{Child, Status};
-use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use provost_domain::status::{ComponentStatus, Health};
 use provost_store::Store;
 use serde_json::json;
@@ -42,10 +42,10 @@ impl Message for Components {
 }
 
 impl Handler<Components> for Root {
-    type Result = ResponseFuture<BTreeMap<String, ComponentStatus>>;
+    type Result = ResponseActFuture<Self, BTreeMap<String, ComponentStatus>>;
     fn handle(&mut self, _: Components, _: &mut Context<Self>) -> Self::Result {
         let (children, store) = (self.children.clone(), self.store.clone());
-        Box::pin(async move {
+        let all = async move {
             let asked = children.iter().map(|child| async {
                 let status = tokio::time::timeout(ANSWER_WITHIN, child.status()).await.unwrap_or_else(|_| silent());
                 (child.name().to_owned(), status)
@@ -53,7 +53,8 @@ impl Handler<Components> for Root {
             let mut components: BTreeMap<_, _> = futures_util::future::join_all(asked).await.into_iter().collect();
             components.insert("store".to_owned(), store_status(&*store).await);
             components
-        })
+        };
+        Box::pin(all.into_actor(self))
     }
 }
 

@@ -4,7 +4,7 @@ pub mod cron;
 
 use crate::options::Options;
 use crate::supervise::Status;
-use actix::{Actor, Context, Handler, ResponseFuture};
+use actix::{Actor, Context, Handler, ResponseActFuture, WrapFuture};
 use cron::Cron;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -24,10 +24,10 @@ impl Actor for Scheduler {
 }
 
 impl Handler<Status> for Scheduler {
-    type Result = ResponseFuture<Value>;
+    type Result = ResponseActFuture<Self, Value>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
         let options = self.options.clone();
-        Box::pin(async move {
+        let status = async move {
             let schedule = match options.store.schedule().await {
                 Ok(schedule) => schedule.unwrap_or_default(),
                 Err(e) => return json!({ "error": e.to_string() }),
@@ -42,6 +42,7 @@ impl Handler<Status> for Scheduler {
                     json!({ "enabled": enabled, "schedule_cron": schedule.schedule_cron, "error": e.to_string() })
                 }
             }
-        })
+        };
+        Box::pin(status.into_actor(self))
     }
 }

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use actix::{
-    Actor, Addr, AsyncContext, AtomicResponse, Context, Handler, MailboxError, Message, ResponseFuture, WrapFuture,
+    Actor, Addr, AsyncContext, AtomicResponse, Context, Handler, MailboxError, Message, ResponseActFuture,
+    ResponseFuture, WrapFuture,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -97,6 +98,45 @@ impl Handler<Alone> for Probe {
     }
 }
 
+/// As `Later`, in a future of the actor.
+struct Within(u32, oneshot::Receiver<()>);
+impl Message for Within {
+    type Result = ();
+}
+impl Handler<Within> for Probe {
+    type Result = ResponseActFuture<Self, ()>;
+    fn handle(&mut self, Within(n, when): Within, _: &mut Context<Self>) -> Self::Result {
+        let log = self.log.clone();
+        let later = async move {
+            let _ = when.await;
+            log.push(n);
+        };
+        Box::pin(later.into_actor(self))
+    }
+}
+
+struct PanicWithin;
+impl Message for PanicWithin {
+    type Result = ();
+}
+impl Handler<PanicWithin> for Probe {
+    type Result = ResponseActFuture<Self, ()>;
+    fn handle(&mut self, _: PanicWithin, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async { panic!("on purpose") }.into_actor(self))
+    }
+}
+
+struct PanicBeside;
+impl Message for PanicBeside {
+    type Result = ();
+}
+impl Handler<PanicBeside> for Probe {
+    type Result = ResponseFuture<()>;
+    fn handle(&mut self, _: PanicBeside, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async { panic!("on purpose") })
+    }
+}
+
 fn probe() -> (Addr<Probe>, Log) {
     let log = Log::default();
     (Probe { log: log.clone() }.start(), log)
@@ -126,13 +166,30 @@ async fn a_context_can_be_awaited_as_a_task_whose_panic_is_seen() {
 }
 
 #[actix_rt::test]
-async fn messages_in_flight_are_lost_with_the_actor() {
+async fn a_response_future_outlives_its_actor_and_an_actor_future_does_not() {
+    let (addr, log) = probe();
+    let (go_on, when) = oneshot::channel();
+    let waiting = addr.send(Later(1, when));
+    addr.do_send(Panic);
+    go_on.send(()).unwrap();
+    assert_eq!(waiting.await, Ok(()));
+    assert_eq!(log.all(), [1]);
+
     let (addr, log) = probe();
     let (_keep, when) = oneshot::channel();
-    let waiting = addr.send(Later(1, when));
+    let waiting = addr.send(Within(1, when));
     addr.do_send(Panic);
     assert_eq!(waiting.await, Err(MailboxError::Closed));
     assert!(log.all().is_empty());
+}
+
+#[actix_rt::test]
+async fn a_panic_in_an_actor_future_closes_the_mailbox_and_one_in_a_response_future_goes_unseen() {
+    let (addr, _) = probe();
+    assert_eq!(addr.send(PanicBeside).await, Err(MailboxError::Closed));
+    assert_eq!(addr.send(Note(1)).await, Ok(1));
+    assert_eq!(addr.send(PanicWithin).await, Err(MailboxError::Closed));
+    assert_eq!(addr.send(Note(2)).await, Err(MailboxError::Closed));
 }
 
 #[actix_rt::test]
