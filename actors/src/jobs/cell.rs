@@ -221,3 +221,75 @@ impl Cell {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::jobs::desk::new_record;
+    use crate::jobs::{Streams, Submission};
+    use provost_domain::TrainingConfig;
+    use provost_domain::schedule::{TrainingTrigger, TriggerType};
+    use provost_store::sqlite::SqliteStore;
+    use provost_store::{Artifacts, Store};
+
+    async fn cell(folder: &std::path::Path) -> (Cell, Arc<dyn Store>) {
+        let now = DateTime::UNIX_EPOCH;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder, now).unwrap());
+        let artifacts = Artifacts::open(folder.join("artifacts")).unwrap();
+        let trigger = TrainingTrigger {
+            trigger_type: TriggerType::Manual,
+            triggered_at: now,
+            triggered_by: None,
+            reason: None,
+            new_samples_count: None,
+        };
+        let submission = Submission { config: TrainingConfig::default(), created_by: None, trigger, idempotency: None };
+        let record = new_record(submission, now);
+        let id = record.job.job_id.clone();
+        store.create_job(record, vec![], vec![], None, 9).await.unwrap();
+        let claimed = store.claim_job(&id).await.unwrap();
+        let options = Arc::new(Options::new(store.clone(), artifacts, folder.join("import")));
+        (Cell::new(claimed, options, Streams::default()), store)
+    }
+
+    #[tokio::test]
+    async fn a_change_is_applied_again_to_what_another_writer_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cell, store) = cell(folder.path()).await;
+        let mut other = store.job(&cell.id).await.unwrap().unwrap();
+        other.job.warnings.push("theirs".to_owned());
+        store.save_job(other, vec![], vec![]).await.unwrap();
+        let saved = cell.update(Patience::Once, |r, n| n.warn(r, "ours")).await.unwrap();
+        assert_eq!(saved.job.warnings, ["theirs", "ours"]);
+        assert_eq!(store.job(&cell.id).await.unwrap().unwrap().job.warnings, ["theirs", "ours"]);
+    }
+
+    #[tokio::test]
+    async fn whoever_claims_the_job_takes_it_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cell, store) = cell(folder.path()).await;
+        store.claim_job(&cell.id).await.unwrap();
+        let refused = cell.update(Patience::Forever, |r, n| n.warn(r, "late")).await;
+        assert!(matches!(refused, Err(CellError::Lost)), "{refused:?}");
+        assert!(store.job(&cell.id).await.unwrap().unwrap().job.warnings.is_empty());
+    }
+
+    #[tokio::test]
+    async fn logs_are_bounded_and_progress_never_goes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cell, store) = cell(folder.path()).await;
+        for percent in [10.0, 50.0, 20.0, f64::NAN] {
+            cell.update(Patience::Once, |r, _| r.job.progress_percentage = percent).await.unwrap();
+        }
+        let saved = cell
+            .update(Patience::Once, |r, n| (0..250).for_each(|line| n.log(r, &format!("line {line}"))))
+            .await
+            .unwrap();
+        assert_eq!(saved.job.progress_percentage, 50.0);
+        assert_eq!(saved.job.logs.len(), LOG_LINES);
+        assert!(saved.job.logs[0].ends_with(" line 50"), "{}", saved.job.logs[0]);
+        let events = store.job_events(&cell.id, 0, 1000).await.unwrap();
+        assert_eq!(events.len(), 250);
+    }
+}

@@ -355,7 +355,7 @@ impl Running {
     }
 }
 
-fn new_record(submission: Submission, now: chrono::DateTime<chrono::Utc>) -> JobRecord {
+pub(super) fn new_record(submission: Submission, now: chrono::DateTime<chrono::Utc>) -> JobRecord {
     let Submission { config, created_by, trigger, .. } = submission;
     let config_hash = config.content_hash();
     let units = plan::units(&config).into_iter().map(|u| (u.algorithm, Default::default())).collect();

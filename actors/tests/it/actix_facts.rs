@@ -1,5 +1,4 @@
 //! What the design leans on in actix 0.13: an upgrade that changes one of these facts shall not go unseen.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use actix::{
     Actor, Addr, AsyncContext, AtomicResponse, Context, Handler, MailboxError, Message, ResponseActFuture,

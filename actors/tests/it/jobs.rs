@@ -1,119 +1,15 @@
-//! Whole jobs over the real SQLite store: training, cancelling, panics, queueing, resuming.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! Whole jobs: training, cancelling, panics, queueing, resuming.
 
+use crate::support::*;
 use provost_actors::testkit::Failpoints;
-use provost_actors::{CancelError, Handle, Options, RestartBudget, Submission, SubmitError, Submitted, start};
+use provost_actors::{CancelError, Handle, Submission, SubmitError, Submitted, start};
 use provost_domain::config::Tuning;
-use provost_domain::job::{JobEvent, JobEventKind, JobStatus};
-use provost_domain::schedule::{TrainingTrigger, TriggerType};
+use provost_domain::job::{JobEventKind, JobStatus};
 use provost_domain::status::Health;
-use provost_domain::{Algorithm, JobId, TrainingConfig, TrainingJob, sample};
-use provost_store::Artifacts;
-use provost_store::sqlite::SqliteStore;
+use provost_domain::{Algorithm, JobId, TrainingConfig, TrainingJob};
 use serde_json::json;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
-
-const ROWS: usize = 1200;
-
-/// What a process has: a data folder that outlives it.
-async fn options(folder: &Path) -> Options {
-    let store = SqliteStore::open(folder, chrono::Utc::now()).unwrap();
-    let artifacts = Artifacts::open(folder.join("artifacts")).unwrap();
-    let mut options = Options::new(Arc::new(store), artifacts, folder.join("import"));
-    options.backoff = Duration::ZERO;
-    options.report_every = Duration::from_millis(20);
-    options.threads = 2;
-    options.idle_priority = false;
-    options.restart_budget = RestartBudget { backoff: Duration::ZERO, ..RestartBudget::default() };
-    if options.store.points_mark().await.unwrap().total == 0 {
-        let points = sample::draw(ROWS, 7).map(|d| d.point).collect();
-        options.store.record_points(points).await.unwrap();
-    }
-    options
-}
-
-async fn system(folder: &Path) -> Handle {
-    start(options(folder).await).await.unwrap()
-}
-
-fn config(algorithms: &[Algorithm]) -> TrainingConfig {
-    let grids = json!({
-        "logistic_regression": { "C": [0.1, 1.0], "penalty": ["l2"] },
-        "gradient_boosting": { "n_estimators": [20, 40], "max_depth": [2] },
-    });
-    TrainingConfig {
-        algorithms: algorithms.to_vec(),
-        min_samples: 500,
-        use_verified_only: false,
-        hyperparameter_tuning: Tuning::GridSearch,
-        cross_validation_folds: 3,
-        grids: Some(serde_json::from_value(grids).unwrap()),
-        ..TrainingConfig::default()
-    }
-}
-
-/// A search that is still at work long after its first trial.
-fn long_search() -> TrainingConfig {
-    let grids = json!({ "gradient_boosting": {
-        "n_estimators": [300], "max_depth": [3, 4, 5, 6, 7], "learning_rate": [0.01, 0.02, 0.03, 0.05, 0.1],
-        "min_samples_leaf": [1, 2, 3, 4, 5],
-    }});
-    TrainingConfig {
-        grids: Some(serde_json::from_value(grids).unwrap()),
-        pruning: provost_domain::config::Pruning::None,
-        ..config(&[Algorithm::GradientBoosting])
-    }
-}
-
-fn submission(config: TrainingConfig) -> Submission {
-    let trigger = TrainingTrigger {
-        trigger_type: TriggerType::Manual,
-        triggered_at: chrono::Utc::now(),
-        triggered_by: Some("a test".to_owned()),
-        reason: None,
-        new_samples_count: None,
-    };
-    Submission { config, created_by: Some("a test".to_owned()), trigger, idempotency: None }
-}
-
-async fn submit(handle: &Handle, config: TrainingConfig) -> JobId {
-    match handle.submit(submission(config)).await.unwrap() {
-        Submitted::New { job, .. } => job.job_id,
-        Submitted::Repeated(_) => panic!("nothing to repeat"),
-    }
-}
-
-async fn finished(handle: &Handle, id: &JobId) -> TrainingJob {
-    handle.finished(id).await.unwrap().unwrap()
-}
-
-/// Follows the job's events until one satisfies `condition`.
-async fn event(handle: &Handle, id: &JobId, condition: impl Fn(&JobEvent) -> bool) -> JobEvent {
-    let (mut grown, mut after) = (handle.watch(id), 0);
-    loop {
-        for event in handle.store().job_events(id, after, 1000).await.unwrap() {
-            after = event.seq;
-            if condition(&event) {
-                return event;
-            }
-            if event.kind == JobEventKind::State && event.data["status"] == "failed" {
-                panic!("the job failed: {}", event.data);
-            }
-        }
-        grown.changed().await.unwrap();
-    }
-}
-
-async fn trials_recorded(handle: &Handle, id: &JobId, at_least: usize) {
-    let seen = std::cell::Cell::new(0);
-    event(handle, id, |e| {
-        seen.set(seen.get() + usize::from(e.kind == JobEventKind::Trial));
-        seen.get() >= at_least
-    })
-    .await;
-}
 
 async fn sha_of(handle: &Handle, job: &TrainingJob) -> Vec<String> {
     let mut shas = Vec::new();

@@ -1,5 +1,4 @@
 //! Supervision: a panic is seen, counted and answered by a rebuild from the factory, within a budget.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use actix::{Actor, ActorContext, Context, Handler, Message, MessageResult};
 use chrono::DateTime;

@@ -1,0 +1,8 @@
+//! The actor system from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod actix_facts;
+mod jobs;
+mod limits;
+mod supervision;
+mod support;
