@@ -97,14 +97,14 @@ impl Handle {
             return Err(SubmitError::ShuttingDown);
         }
         // A known key is answered as it was then, whatever became of the data since.
-        if let Some((key, hash)) = &submission.idempotency {
-            if let Some(known) = self.options.store.stored_response(key, self.options.clock.now()).await? {
-                return if known.request_hash == *hash {
-                    Ok(Submitted::Repeated(known))
-                } else {
-                    Err(SubmitError::Mismatch)
-                };
-            }
+        if let Some((key, hash)) = &submission.idempotency
+            && let Some(known) = self.options.store.stored_response(key, self.options.clock.now()).await?
+        {
+            return if known.request_hash == *hash {
+                Ok(Submitted::Repeated(known))
+            } else {
+                Err(SubmitError::Mismatch)
+            };
         }
         let report = self.quality(submission.config.clone()).await?;
         if !report.passes_quality_check {

@@ -178,10 +178,11 @@ impl Desk {
                     let wish = CancelWish { at: n.at, by: by.clone(), keep_best };
                     r.cancel = Some(wish);
                     // One that was interrupted may have a best trial: its driver sees to it.
-                    if !running && !(keep_best && r.job.started_at.is_some()) {
-                        cancelled(r, n);
-                    } else {
+                    let has_a_driver = running || (keep_best && r.job.started_at.is_some());
+                    if has_a_driver {
                         n.log(r, "asked to cancel");
+                    } else {
+                        cancelled(r, n);
                     }
                 })
                 .await;

@@ -39,7 +39,8 @@ pub async fn minutes(config: &TrainingConfig, usable_rows: u64, options: &Option
     let seconds: f64 = plan::units(config)
         .iter()
         .map(|unit| {
-            let rate = rates.get_mut(&unit.algorithm).and_then(median).unwrap_or_else(|| prior(unit.algorithm));
+            let rate =
+                rates.get_mut(&unit.algorithm).and_then(|rates| median(rates)).unwrap_or_else(|| prior(unit.algorithm));
             rate * size(config, unit.algorithm, train, options)
         })
         .sum();
@@ -60,7 +61,7 @@ fn rates(past: &[ModelVersion], options: &Options) -> BTreeMap<Algorithm, Vec<f6
     rates
 }
 
-fn median(values: &mut Vec<f64>) -> Option<f64> {
+fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
