@@ -6,7 +6,7 @@ use crate::options::Options;
 use crate::scoring::{labels, open};
 use crate::supervise::{Slot, Status};
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseFuture, WrapFuture,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture,
 };
 use provost_domain::evaluation::{EvaluationResults, PLOTS, PlotData};
 use provost_domain::model::{FeatureImportance, TrainingMetrics};
@@ -178,10 +178,10 @@ impl Subject<'_> {
 }
 
 impl Handler<Score> for Evaluator {
-    type Result = ResponseFuture<Result<EvaluationRecord, EvaluateError>>;
+    type Result = ResponseActFuture<Self, Result<EvaluationRecord, EvaluateError>>;
     fn handle(&mut self, m: Score, _: &mut Context<Self>) -> Self::Result {
         let (artifacts, at) = (self.options.artifacts.clone(), self.options.clock.now());
-        Box::pin(blocking(move || {
+        let scored = blocking(move || {
             let f = &m.fitted;
             let subject = Subject {
                 id: &m.model_id,
@@ -201,7 +201,8 @@ impl Handler<Score> for Evaluator {
                 error: None,
                 plots,
             })
-        }))
+        });
+        Box::pin(scored.into_actor(self))
     }
 }
 
@@ -210,11 +211,11 @@ fn task_id() -> String {
 }
 
 impl Handler<Evaluate> for Evaluator {
-    type Result = ResponseFuture<Result<String, EvaluateError>>;
+    type Result = ResponseActFuture<Self, Result<String, EvaluateError>>;
     fn handle(&mut self, message: Evaluate, context: &mut Context<Self>) -> Self::Result {
         self.options.failpoints.hit("evaluator");
         let (options, me) = (self.options.clone(), context.address());
-        Box::pin(async move {
+        let begun = async move {
             if options.store.model(&message.model).await?.is_none() {
                 return Err(EvaluateError::NotFound(message.model));
             }
@@ -231,7 +232,8 @@ impl Handler<Evaluate> for Evaluator {
             // Should the actor die first, its successor finds the record.
             me.do_send(Perform { record, plots: message.plots });
             Ok(task_id)
-        })
+        };
+        Box::pin(begun.into_actor(self))
     }
 }
 

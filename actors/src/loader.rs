@@ -6,7 +6,7 @@ mod source;
 use crate::error::LoadError;
 use crate::options::Options;
 use crate::supervise::Status;
-use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use provost_domain::quality::DataQualityReport;
 use provost_domain::{Snapshot, TrainingConfig};
 use provost_learn::artifact::{self, Format};
@@ -219,26 +219,26 @@ impl Handler<Status> for Loader {
 }
 
 impl Handler<Quality> for Loader {
-    type Result = ResponseFuture<Result<Arc<DataQualityReport>, LoadError>>;
+    type Result = ResponseActFuture<Self, Result<Arc<DataQualityReport>, LoadError>>;
     fn handle(&mut self, Quality(config): Quality, _: &mut Context<Self>) -> Self::Result {
         self.desk.options.failpoints.hit("loader");
         let desk = self.desk.clone();
-        Box::pin(async move { desk.quality(&config).await })
+        Box::pin(async move { desk.quality(&config).await }.into_actor(self))
     }
 }
 
 impl Handler<Take> for Loader {
-    type Result = ResponseFuture<Result<Taken, LoadError>>;
+    type Result = ResponseActFuture<Self, Result<Taken, LoadError>>;
     fn handle(&mut self, Take(config): Take, _: &mut Context<Self>) -> Self::Result {
         let desk = self.desk.clone();
-        Box::pin(async move { desk.take(&config).await })
+        Box::pin(async move { desk.take(&config).await }.into_actor(self))
     }
 }
 
 impl Handler<Open> for Loader {
-    type Result = ResponseFuture<Result<Arc<LoadedSnapshot>, LoadError>>;
+    type Result = ResponseActFuture<Self, Result<Arc<LoadedSnapshot>, LoadError>>;
     fn handle(&mut self, Open(sha): Open, _: &mut Context<Self>) -> Self::Result {
         let desk = self.desk.clone();
-        Box::pin(async move { desk.open(sha).await })
+        Box::pin(async move { desk.open(sha).await }.into_actor(self))
     }
 }

@@ -8,7 +8,7 @@ use crate::loader::{Loader, blocking};
 use crate::options::Options;
 use crate::scoring::{load_model, open};
 use crate::supervise::{Slot, Status};
-use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::model::ModelRecord;
 use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
@@ -183,37 +183,37 @@ impl Handler<Status> for Registry {
 }
 
 impl Handler<Register> for Registry {
-    type Result = ResponseFuture<Result<ModelVersion, RegistryError>>;
+    type Result = ResponseActFuture<Self, Result<ModelVersion, RegistryError>>;
     fn handle(&mut self, message: Register, _: &mut Context<Self>) -> Self::Result {
         self.registered += 1;
         let desk = self.desk.clone();
-        Box::pin(async move { desk.register(message).await })
+        Box::pin(async move { desk.register(message).await }.into_actor(self))
     }
 }
 
 impl Handler<Activate> for Registry {
-    type Result = ResponseFuture<Result<ModelVersion, RegistryError>>;
+    type Result = ResponseActFuture<Self, Result<ModelVersion, RegistryError>>;
     fn handle(&mut self, message: Activate, _: &mut Context<Self>) -> Self::Result {
         self.desk.options.failpoints.hit("registry");
         self.activated += 1;
         let desk = self.desk.clone();
-        Box::pin(async move { desk.activate(message).await })
+        Box::pin(async move { desk.activate(message).await }.into_actor(self))
     }
 }
 
 impl Handler<Rollback> for Registry {
-    type Result = ResponseFuture<Result<ModelVersion, RegistryError>>;
+    type Result = ResponseActFuture<Self, Result<ModelVersion, RegistryError>>;
     fn handle(&mut self, message: Rollback, _: &mut Context<Self>) -> Self::Result {
         self.activated += 1;
         let desk = self.desk.clone();
-        Box::pin(async move { desk.rollback(message).await })
+        Box::pin(async move { desk.rollback(message).await }.into_actor(self))
     }
 }
 
 impl Handler<Compare> for Registry {
-    type Result = ResponseFuture<Result<ModelComparisonResponse, RegistryError>>;
+    type Result = ResponseActFuture<Self, Result<ModelComparisonResponse, RegistryError>>;
     fn handle(&mut self, message: Compare, _: &mut Context<Self>) -> Self::Result {
         let desk = self.desk.clone();
-        Box::pin(async move { desk.compare(message).await })
+        Box::pin(async move { desk.compare(message).await }.into_actor(self))
     }
 }
