@@ -1,10 +1,12 @@
 //! Limits in running seconds, deadlines and deaths, on a clock that the tests move.
 
 use crate::support::*;
-use provost_actors::executor::{Attempt, Executor, Outcome};
+use provost_actors::executor::{Attempt, Executor, LocalExecutor, Outcome};
+use provost_actors::testkit::Failpoints;
 use provost_actors::{Handle, Options, TestClock, start};
-use provost_domain::job::{JobEventKind, JobStatus};
+use provost_domain::job::JobStatus;
 use provost_domain::{Algorithm, JobId, TrainingConfig};
+use provost_learn::train::{Journal, TrialResult};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,6 +37,36 @@ impl Executor for Stuck {
     }
 }
 
+/// Runs attempts as usual, and counts the trials that are recorded.
+struct Counting {
+    inner: LocalExecutor,
+    trials: Arc<watch::Sender<usize>>,
+}
+impl Executor for Counting {
+    fn start(&self, attempt: Attempt) -> oneshot::Receiver<Outcome> {
+        let journal = Arc::new(CountingJournal { inner: attempt.journal.clone(), trials: self.trials.clone() });
+        self.inner.start(Attempt { journal, ..attempt })
+    }
+    fn running(&self) -> Vec<String> {
+        self.inner.running()
+    }
+}
+
+struct CountingJournal {
+    inner: Arc<dyn Journal>,
+    trials: Arc<watch::Sender<usize>>,
+}
+impl Journal for CountingJournal {
+    fn finished(&self) -> Vec<TrialResult> {
+        self.inner.finished()
+    }
+    fn record(&self, trial: &TrialResult) -> Result<(), String> {
+        self.inner.record(trial)?;
+        self.trials.send_modify(|n| *n += 1);
+        Ok(())
+    }
+}
+
 async fn on_a_test_clock(folder: &Path) -> (Options, TestClock) {
     let clock = TestClock::new(chrono::Utc::now());
     let mut options = options(folder).await;
@@ -59,7 +91,12 @@ async fn the_soft_limit_keeps_the_best_so_far_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let (mut options, clock) = on_a_test_clock(folder.path()).await;
     options.soft_limit = Duration::from_secs(7200);
-    let tick = options.report_every;
+    let counting = Counting {
+        inner: LocalExecutor::new(2, false, Failpoints::default()),
+        trials: Arc::new(watch::Sender::new(0)),
+    };
+    let mut trials = counting.trials.subscribe();
+    options.executor = Some(Arc::new(counting));
     let handle = start(options).await.unwrap();
     let both = TrainingConfig {
         algorithms: vec![Algorithm::GradientBoosting, Algorithm::LogisticRegression],
@@ -67,13 +104,7 @@ async fn the_soft_limit_keeps_the_best_so_far_and_says_so() {
         ..long_search()
     };
     let id = submit(&handle, both).await;
-    // Each report tells the trials since the last; time moves by ticks until one is told.
-    let mut grown = handle.watch(&id);
-    while !handle.store().job_events(&id, 0, 1000).await.unwrap().iter().any(|e| e.kind == JobEventKind::Trial) {
-        clock.advance(tick);
-        grown.changed().await.unwrap();
-    }
-    assert!(handle.store().job(&id).await.unwrap().unwrap().running_seconds < 600.0);
+    trials.wait_for(|n| *n >= 1).await.unwrap();
     clock.advance(Duration::from_secs(600));
     let job = finished(&handle, &id).await;
     assert_eq!(job.status, JobStatus::Completed, "{:?} {:?}", job.error_message, job.warnings);
