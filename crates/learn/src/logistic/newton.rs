@@ -9,6 +9,8 @@ const MAX_HALVINGS: u32 = 40;
 const MAX_SWEEPS: usize = 5_000;
 /// Of the objective's decrease that the step promises; of a step's largest change.
 const TOLERANCE: f64 = 1e-10;
+/// Of the objective: a promised decrease below it ends the search.
+const ROUNDING: f64 = 1e-10;
 
 /// Minimises `loss + Σ l1·|w| + ½ Σ l2·w²` over the rows' coefficients; the last one, the intercept, is free.
 /// Returns them and the number of steps. Every step lowers the objective, so that it cannot diverge.
@@ -31,14 +33,22 @@ pub fn solve(rows: &Rows, l1: &[f64], l2: &[f64], control: &Control) -> Result<(
             control.progress(MAX_STEPS, MAX_STEPS);
             return Ok((w, step - 1));
         }
+        if -promised <= ROUNDING * (1.0 + value.abs()) {
+            // What is left to gain drowns in the rounding of a sum over all rows, where no line search can tell better from
+            // worse. Newton's error is squared by the step, so this one is the last.
+            let at = rows.sums(&target);
+            let better = at.loss + penalty(&target, &penalties) <= value + 1e-12 * (1.0 + value.abs());
+            control.progress(MAX_STEPS, MAX_STEPS);
+            return Ok((if better { target } else { w }, step));
+        }
         let mut size = 1.0;
         let mut moved = false;
         for _ in 0..MAX_HALVINGS {
             let trial: Vec<f64> = w.iter().zip(&direction).map(|(w, d)| w + size * d).collect();
             let at = rows.sums(&trial);
             let new = at.loss + penalty(&trial, &penalties);
-            // Armijo's condition; near the minimum rounding hides the decrease, so that equality has to do.
-            if new <= value + 1e-4 * size * promised || (new <= value && size == 1.0 && -promised < 1e-9 * value) {
+            // Armijo's condition.
+            if new <= value + 1e-4 * size * promised {
                 (w, sums, value, moved) = (trial, at, new, true);
                 break;
             }

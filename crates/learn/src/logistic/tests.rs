@@ -140,3 +140,19 @@ fn a_missing_value_tells_through_its_indicator() {
     let p = m.predict(data.x(), &[0], &[0, 1]);
     assert!(p[0] > 0.9 && p[1] < 0.1, "{p:?}");
 }
+
+/// Near the minimum of many rows the rounding of their sum hides any decrease: no step may be spent on it.
+#[test]
+fn ends_where_rounding_begins() {
+    let n = 30_000u32;
+    let value = |i: u32, step: f64| if i % 3 == 0 { f32::NAN } else { (f64::from(i) * step).sin() as f32 };
+    let x = vec![(0..n).map(|i| value(i, 0.7)).collect(), (0..n).map(|i| value(i, 1.3)).collect()];
+    let label = |i: u32| u8::from((f64::from(i) * 0.7).sin() + 2.0 * (f64::from(i) * 12.9898).sin() > 0.0);
+    let data = testing::dataset(x, (0..n).map(label).collect());
+    for penalty in ["l1", "l2"] {
+        let params = json!({"penalty": penalty});
+        let params = LogisticRegression.check(params.as_object().unwrap()).unwrap();
+        let fit = testing::fit(&LogisticRegression, &data, &params, |task| task.scale = true).unwrap();
+        assert!((2..=15).contains(&fit.iterations), "{penalty}: {} steps", fit.iterations);
+    }
+}
