@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::testdata::{auc, checkpoints_equal_refits, columns, fit, noisy, on_threads, params, rows};
-use crate::testing::dataset;
+use crate::testing::{self, dataset};
 use crate::{Dataset, StopReason};
+use provost_domain::rng::SplitMix64;
 use serde_json::json;
 
 fn forest(fit: &Fit) -> &Forest {
@@ -243,4 +244,39 @@ fn parameters_are_checked_together() {
 #[test]
 fn checkpoints_of_one_growth_equal_separate_fits() {
     checkpoints_equal_refits(&RandomForest, json!({"max_depth": 6}));
+}
+
+/// One tree on all rows and columns is a plain decision tree: smartcore, which shares no code with ours, decides alike.
+#[test]
+fn one_plain_tree_decides_as_smartcores() {
+    use smartcore::linalg::basic::matrix::DenseMatrix;
+    use smartcore::tree::decision_tree_classifier::{DecisionTreeClassifier, DecisionTreeClassifierParameters};
+    let mut random = SplitMix64::new(7);
+    let rows: Vec<[f32; 3]> = (0..600).map(|_| std::array::from_fn(|_| random.unit() as f32)).collect();
+    let y: Vec<u8> =
+        rows.iter().map(|r| u8::from(f64::from(r[0] * 2.0 + r[1] * r[1] - r[2]) + 0.6 * random.unit() > 1.3)).collect();
+    let (train, held) = rows.split_at(400);
+    let ours = |rows: &[[f32; 3]], y: &[u8]| {
+        dataset((0..3).map(|c| rows.iter().map(|r| r[c]).collect()).collect(), y.to_vec())
+    };
+    let theirs = |rows: &[[f32; 3]]| -> DenseMatrix<f64> {
+        DenseMatrix::from_2d_vec(&rows.iter().map(|r| r.map(f64::from).to_vec()).collect::<Vec<_>>()).unwrap()
+    };
+    for depth in [1u16, 2, 4] {
+        let params = json!({"n_estimators": 1, "bootstrap": false, "max_features": 3, "max_depth": depth});
+        let params = RandomForest.check(params.as_object().unwrap()).unwrap();
+        let fit = testing::fit(&RandomForest, &ours(train, &y[..400]), &params, |_| {}).unwrap();
+        let held_rows: Vec<u32> = (0..200).collect();
+        let p = fit.predictor.predict(ours(held, &y[400..]).x(), &[0, 1, 2], &held_rows);
+
+        // smartcore counts the root as a level.
+        let settings = DecisionTreeClassifierParameters::default().with_max_depth(depth + 1);
+        let labels: Vec<u32> = y[..400].iter().map(|l| u32::from(*l)).collect();
+        let other = DecisionTreeClassifier::fit(&theirs(train), &labels, settings).unwrap();
+        let classes: Vec<u32> = other.predict(&theirs(held)).unwrap();
+        let same = p.iter().zip(&classes).filter(|(p, class)| (**p > 0.5) == (**class == 1)).count();
+        assert!(same >= 198, "depth {depth}: {same} of 200 rows are decided alike");
+        let positive = classes.iter().filter(|c| **c == 1).count();
+        assert!((40..160).contains(&positive), "{positive} positives of 200 say nothing");
+    }
 }
