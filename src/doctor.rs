@@ -103,7 +103,10 @@ fn of_data(settings: &Settings) -> Finding {
             "data",
             Verdict::Fault,
             format!("cannot write in {name}: {e}"),
-            "chown it, or choose another with --data-dir",
+            match e.kind() {
+                std::io::ErrorKind::StorageFull => "free some space, or choose another with --data-dir",
+                _ => "chown it, or choose another with --data-dir",
+            },
         );
     }
     match DataFolderLock::acquire(dir) {
@@ -163,12 +166,18 @@ fn of_store(settings: &Settings) -> Finding {
                 began.elapsed().as_millis()
             ),
         ),
-        Err(e) => trouble(
-            "store",
-            Verdict::Fault,
-            e.to_string(),
-            "restore the data folder from a copy, or start with an empty one",
-        ),
+        Err(e) => {
+            let advice = match &e {
+                Error::Failed(cause) => match cause.downcast_ref::<StoreError>() {
+                    Some(StoreError::NewerSchema { .. }) => "run the newest provost that this folder was used with",
+                    Some(StoreError::Unavailable(_)) => "see to the folder's rights and its file system",
+                    Some(StoreError::Full(_)) => "free some space; nothing that was stored is lost",
+                    _ => "restore the data folder from a copy, or start with an empty one",
+                },
+                Error::Usage(_) => "correct the setting",
+            };
+            trouble("store", Verdict::Fault, e.to_string(), advice)
+        }
     }
 }
 

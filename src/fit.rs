@@ -120,7 +120,7 @@ pub enum FitError {
     /// Bad options: exit code 2.
     #[error("{0}")]
     Usage(String),
-    #[error("{path}: {source}")]
+    #[error("cannot read {path}")]
     File { path: PathBuf, source: std::io::Error },
     /// A feature CSV that cannot be read: names the line, the column and the value.
     #[error("{path}: {message}")]

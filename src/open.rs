@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::settings::{Log, LogFormat, Settings};
 use chrono::Utc;
 use provost_store::{Artifacts, SqliteStore, Store};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 
@@ -24,7 +25,10 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
 /// Starts the log, on standard error.
 pub fn log(log: &Log) -> Result<()> {
     let filter = EnvFilter::try_new(&log.level).map_err(|e| Error::Usage(format!("log.level: {e}")))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let started = match log.format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),

@@ -3,7 +3,7 @@
 use crate::error::EvaluateError;
 use crate::loader::{LoadedSnapshot, Loader, blocking};
 use crate::options::Options;
-use crate::scoring::{labels, open};
+use crate::scoring::{labels, load_model, open};
 use crate::supervise::{Slot, Status};
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture,
@@ -216,9 +216,11 @@ impl Handler<Evaluate> for Evaluator {
         self.options.failpoints.hit("evaluator");
         let (options, me) = (self.options.clone(), context.address());
         let begun = async move {
-            if options.store.model(&message.model).await?.is_none() {
+            let Some(known) = options.store.model(&message.model).await? else {
                 return Err(EvaluateError::NotFound(message.model));
-            }
+            };
+            // A damaged artifact is told to whoever asks, not only to the log.
+            load_model::<EvaluateError>(&options, &known.version.model_sha256).await?;
             let task_id = task_id();
             let record = EvaluationRecord {
                 task_id: task_id.clone(),

@@ -23,7 +23,17 @@ where
     E: From<StoreError> + From<LearnError> + From<crate::error::Unreachable> + Send + 'static,
 {
     let (artifacts, sha256) = (options.artifacts.clone(), sha256.to_owned());
-    blocking(move || Ok(Arc::new(Model::from_bytes(&artifacts.get(&sha256)?)?))).await
+    blocking(move || {
+        let bytes = artifacts.get(&sha256).map_err(|e| match e {
+            // The model is known: that its file is gone is damage, not an unknown name.
+            StoreError::NotFound { what, id } => {
+                StoreError::Corrupt { what: format!("{what} {id}"), why: "its file is missing".to_owned() }
+            }
+            e => e,
+        })?;
+        Ok(Arc::new(Model::from_bytes(&bytes)?))
+    })
+    .await
 }
 
 /// Opens a model, its snapshot and its test part.

@@ -33,10 +33,19 @@ fn mapping(path: &Path) -> Result<CsvMapping> {
     toml::from_str(&text).map_err(|e| Error::Usage(format!("mapping {name}: {}", e.to_string().trim_end())))
 }
 
+fn same_file(a: &Path, b: &Path) -> bool {
+    a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+}
+
 pub fn import(args: &ImportArgs) -> Result<()> {
     let settings = args.common.settings()?;
     let json = args.common.output.json;
     let mapping = args.mapping.as_deref().map(mapping).transpose()?;
+    if let Some(rejects) = &args.rejects
+        && args.files.iter().any(|f| same_file(f, rejects))
+    {
+        return Err(Error::Usage(format!("--rejects {} would overwrite a file that is imported", rejects.display())));
+    }
     let runtime = open::runtime()?;
     let store = open::store(&settings)?;
     let rejects = match &args.rejects {
@@ -70,7 +79,8 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     if broken.is_empty() {
         return Ok(());
     }
-    Err(Error::failed(format!("{} (what was read before that is stored)", broken.join("; "))))
+    let stored = if report.counts.rows > 0 { " (what was read before that is stored)" } else { "" };
+    Err(Error::failed(format!("{}{stored}", broken.join("; "))))
 }
 
 fn summary(report: &Report) -> String {

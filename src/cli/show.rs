@@ -3,6 +3,9 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 
+/// Columns of a terminal that nothing but a long value goes beyond.
+const WIDTH: usize = 80;
+
 /// Text, or one JSON object, on standard output. A closed pipe is no fault of ours.
 pub fn line(text: &str) {
     use std::io::Write;
@@ -40,7 +43,11 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         out
     };
     let mut out = line(&mut head.iter().copied());
-    let rule: Vec<String> = columns.iter().map(|(w, _)| "─".repeat(*w)).collect();
+    // A long text in the last column runs over the edge; its rule does not.
+    let before: usize = columns.iter().rev().skip(1).map(|(w, _)| w + 2).sum();
+    let last = columns.len().saturating_sub(1);
+    let rule_width = |i: usize, w: usize| if i == last { w.min(WIDTH.saturating_sub(before + 2)) } else { w };
+    let rule: Vec<String> = columns.iter().enumerate().map(|(i, (w, _))| "─".repeat(rule_width(i, *w))).collect();
     for row in std::iter::once(&rule).chain(rows) {
         out.push('\n');
         out.push_str(&line(&mut row.iter().map(String::as_str)));
@@ -99,6 +106,13 @@ mod tests {
             table(&["model", "auc"], &rows),
             "  model     auc\n  ──────  ─────\n  forest    0.5\n  é       12.25"
         );
+    }
+
+    #[test]
+    fn a_long_value_does_not_stretch_the_rule() {
+        let rows = vec![vec!["members".to_owned(), "x".repeat(200)]];
+        let shown = table(&["parameter", "value"], &rows);
+        assert_eq!(shown.lines().nth(1).map(|rule| rule.chars().count()), Some(WIDTH));
     }
 
     #[test]

@@ -152,16 +152,17 @@ pub(crate) fn read_all(
     let threads = options.threads.clamp(1, 8);
     let (to_parsers, chunks) = sync_channel::<(Arc<Parser>, Chunk)>(2 * threads);
     let (to_store, parsed) = sync_channel::<(u64, usize, Parsed)>(2 * threads);
-    let chunks = Mutex::new(chunks);
+    let chunks = Arc::new(Mutex::new(chunks));
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| read_files(options, tables, read, to_parsers));
         for _ in 0..threads {
-            let (chunks, to_store) = (&chunks, to_store.clone());
-            scope.spawn(move || parse_chunks(chunks, &to_store));
+            let (chunks, to_store) = (chunks.clone(), to_store.clone());
+            scope.spawn(move || parse_chunks(&chunks, &to_store));
         }
-        drop(to_store);
+        // The parsers alone hold the channels now: once they have ended, a reader that still sends is not left waiting.
+        drop((chunks, to_store));
         let outcome = in_order(&parsed, &mut each);
-        // Dropping the receiver lets the parsers end, and the reader after them, whatever the outcome.
+        // This lets the parsers end, and the reader after them, whatever the outcome.
         drop(parsed);
         let reports = reader.join().map_err(|_| Error::failed("the reading thread panicked"))?;
         outcome.map(|()| reports)
@@ -308,4 +309,31 @@ pub fn run(
     let seconds = began.elapsed().as_secs_f64();
     let rows_per_second = if seconds > 0.0 { counts.rows as f64 / seconds } else { 0.0 };
     Ok(Report { counts, seconds, rows_per_second, files, rejects: rejects.finish()? })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_store_that_fails_ends_the_reading_of_a_long_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("long.jsonl");
+        std::fs::write(&file, "{}\n".repeat(2000)).unwrap();
+        let options = Options {
+            files: vec![file],
+            format: Format::Jsonl,
+            mapping: None,
+            verified: false,
+            max_line_bytes: 100,
+            batch: 1,
+            threads: 2,
+        };
+        // The reader is far from the file's end, its channel full, when the first chunk fails to be stored.
+        let ended = read_all(&options, &FeatureTables::default(), &ReadBytes::default(), |_| {
+            Err(Error::failed("no space left"))
+        });
+        assert!(ended.unwrap_err().to_string().contains("no space left"));
+    }
 }

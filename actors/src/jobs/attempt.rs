@@ -13,10 +13,14 @@ use provost_learn::train::{Trained, TrialResult};
 use provost_learn::{Control, LearnError, StopReason};
 use provost_store::StoreError;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// Events read in one call.
+const EVENTS_READ: u32 = 500;
 
 /// Why a step of a unit of work has no result.
 #[derive(Debug)]
@@ -81,6 +85,7 @@ impl Driver {
         let options = self.env.options.clone();
         let algorithm = unit.algorithm;
         let finished = self.finished_trials(unit).await?;
+        let mut news = self.untold(unit, &finished).await?;
         let (journal, mut trials) = journal(finished);
         let (token, meter) = (Token::new(), Arc::new(Meter::default()));
         let seen = meter.clone();
@@ -108,7 +113,7 @@ impl Driver {
         let _end_it = TripOnDrop(token.clone());
         let mut outcome = pin!(trainer.send(Run(attempt)));
 
-        let (mut tick, mut news) = (options.clock.sleep(options.report_every), Vec::new());
+        let mut tick = options.clock.sleep(options.report_every);
         let mut deadline: Option<Sleep> = None;
         let (mut hard, mut record_error) = (false, None);
         let (mut next_limit, mut limit) = self.limit(None).await;
@@ -124,8 +129,12 @@ impl Driver {
             tokio::select! {
                 biased;
                 Some(done) = trials.recv() => {
-                    if let Err(e) = self.keep_trial(unit, done, &mut news).await {
-                        record_error.get_or_insert(e);
+                    match self.keep_trial(unit, done, &mut news).await {
+                        // At once: it is progress, which a death in the next moment must find written down.
+                        Ok(()) => self.report(unit, meter.share(), &mut news, Patience::Once).await?,
+                        Err(e) => {
+                            record_error.get_or_insert(e);
+                        }
                     }
                 }
                 outcome = &mut outcome => break outcome,
@@ -186,6 +195,22 @@ impl Driver {
         stored.into_iter().map(read).collect()
     }
 
+    /// What the event stream does not say yet of trials that an earlier process finished: it may have died between the
+    /// two writes.
+    async fn untold(&self, unit: Unit, finished: &[TrialResult]) -> Result<Vec<Value>, StepError> {
+        let (store, id) = (&self.env.options.store, &self.cell.id);
+        let (mut said, mut after) = (BTreeSet::new(), 0);
+        while !finished.is_empty() {
+            let events = store.job_events(id, after, EVENTS_READ).await.map_err(|e| store_failed(&e))?;
+            let Some(last) = events.last() else { break };
+            after = last.seq;
+            let of_unit = |data: &Value| data["algorithm"] == json!(unit.algorithm);
+            let trials = events.iter().filter(|e| e.kind == JobEventKind::Trial && of_unit(&e.data));
+            said.extend(trials.filter_map(|e| e.data["index"].as_u64()));
+        }
+        Ok(finished.iter().filter(|t| !said.contains(&u64::from(t.index))).map(|t| told(unit, t)).collect())
+    }
+
     /// Records a trial and lets the fit go on.
     async fn keep_trial(&mut self, unit: Unit, done: Finished, news: &mut Vec<Value>) -> Result<(), StoreError> {
         let Finished { trial, answer } = done;
@@ -205,15 +230,7 @@ impl Driver {
         // The fit may have died meanwhile: then nobody waits for the answer.
         let _ = answer.send(kept.as_ref().map(|_| ()).map_err(ToString::to_string));
         if kept.is_ok() {
-            news.push(json!({
-                "algorithm": unit.algorithm,
-                "index": trial.index,
-                "params": trial.params,
-                "status": trial.status,
-                "score": trial.score,
-                "fold_scores": trial.fold_scores,
-                "seconds": trial.seconds,
-            }));
+            news.push(told(unit, &trial));
         }
         kept
     }
@@ -302,6 +319,19 @@ impl Driver {
         self.cell.update(Patience::Attempts, |r, n| n.warn(r, &text)).await?;
         Ok(())
     }
+}
+
+/// A trial as its event has it.
+fn told(unit: Unit, trial: &TrialResult) -> Value {
+    json!({
+        "algorithm": unit.algorithm,
+        "index": trial.index,
+        "params": trial.params,
+        "status": trial.status,
+        "score": trial.score,
+        "fold_scores": trial.fold_scores,
+        "seconds": trial.seconds,
+    })
 }
 
 /// Whether a wish ends this work: one that keeps the best ends a search, and not the fit of the best.

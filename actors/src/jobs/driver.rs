@@ -204,7 +204,7 @@ async fn load(
                             r,
                             &format!(
                                 "{} rows: {} to train on, {} to validate, {} to test",
-                                data.snapshot.rows(),
+                                data.dataset.rows(),
                                 parts.train.len(),
                                 parts.validation.len(),
                                 parts.test.len()
