@@ -79,9 +79,13 @@ pub fn run(args: &DemoArgs) -> Result<()> {
             told = story => Some(told),
             () = &mut signals => None,
         };
-        if matches!(told, Some(Ok(()))) && !args.exit {
-            screen.serving(&address);
-            signals.await;
+        match told {
+            Some(Ok(())) if args.exit => screen.over(&settings.data_dir, &service.address().to_string()),
+            Some(Ok(())) => {
+                screen.serving(&address);
+                signals.await;
+            }
+            _ => {}
         }
         service.stop().await;
         told.unwrap_or(Ok(()))

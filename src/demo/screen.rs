@@ -151,6 +151,15 @@ impl Screen {
         );
     }
 
+    /// With `--exit` nobody answers at the addresses any more.
+    pub fn over(&self, data: &std::path::Path, address: &str) {
+        let data = data.display();
+        self.say(
+            &format!("\n  They answer again with\n  provost serve --data-dir {data} --listen {address}"),
+            || json!({ "step": "over", "data_dir": data.to_string() }),
+        );
+    }
+
     pub fn serving(&self, address: &str) {
         self.say(
             &format!("\n  Serving at {}. Ctrl-C stops it.", self.bold(address)),
