@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use std::ops::Bound;
 use xgboost::{Booster, DMatrix, XGBError, parameters::BoosterParameters};
 
-/// Below this many rows a second thread costs more than it gives; the bytes are the same either way.
-const ROWS_PER_THREAD: usize = 4_096;
+/// Below this many rows a second thread costs more than it gives, since waiting threads must sleep, not spin (25,000 rows,
+/// 100 trees of depth 6, 2 cores: 0.21 s on one thread, 0.35 s on two). The bytes are the same either way.
+const ROWS_PER_THREAD: usize = 32_768;
 
 #[derive(Debug)]
 pub struct Xgboost;

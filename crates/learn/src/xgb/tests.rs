@@ -49,9 +49,10 @@ fn own_trees_predict_what_the_library_predicts() {
 
 #[test]
 fn equal_bytes_at_any_number_of_threads() {
-    for (rows, lr) in [(700, 0.3), (20_000, 0.3), (20_000, 0.05)] {
+    // The larger data is enough for four of the library's threads.
+    for (rows, lr, trees) in [(700, 0.3, 40), (140_000, 0.3, 8), (140_000, 0.05, 8)] {
         let data = noisy(rows, 3);
-        let p = params(json!({"subsample": 0.8, "colsample_bytree": 0.7, "learning_rate": lr, "n_estimators": 40}));
+        let p = params(json!({"subsample": 0.8, "colsample_bytree": 0.7, "learning_rate": lr, "n_estimators": trees}));
         let fits: Vec<Fit> = [1, 2, 4]
             .into_iter()
             .map(|threads| {
