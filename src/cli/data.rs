@@ -64,12 +64,16 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let total = args.files.iter().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum();
     let bar = show::bar(total, IMPORT_BAR, json);
     let read = ReadBytes::default();
+    let mut kept = 0;
     let report = import::run(&options, &settings.features, &store, &runtime, rejects, &read, |counts| {
+        kept = counts.inserted + counts.superseded;
         bar.set_position(read.load(Ordering::Relaxed));
         bar.set_message(format!("{} points", show::thousands(counts.rows)));
     });
     bar.finish_and_clear();
-    let report = report?;
+    let kept = show::thousands(kept);
+    let report =
+        report.map_err(|e| Error::failed(format!("{e} ({kept} points are stored; the same import again goes on)")))?;
     if json {
         show::line(&serde_json::to_string(&report).map_err(anyhow::Error::from)?);
     } else {

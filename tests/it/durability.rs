@@ -73,6 +73,9 @@ fn events(server: &Server, id: &str, enough: impl Fn(&str, &Value) -> bool) -> V
     panic!("the stream ended before what was waited for: {seen:?}");
 }
 
+/// Whether this event is the one to wait for.
+type Point = dyn Fn(&str, &Value) -> bool;
+
 fn final_state(name: &str, data: &Value) -> bool {
     name == "state" && ["completed", "failed", "cancelled"].iter().any(|s| data["status"] == **s)
 }
@@ -91,7 +94,11 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() { copy(&from, &to) } else { drop(std::fs::copy(&from, &to).unwrap()) }
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).unwrap();
+        }
     }
 }
 
@@ -137,7 +144,7 @@ fn killed_anywhere_it_goes_on_to_the_same_bytes() {
         move |name: &str, data: &Value| name == "trial" && data["algorithm"] == algorithm && data["index"] == index
     };
     let registered = |name: &str, data: &Value| name == "log" && data.to_string().contains("registered as");
-    let points: [Box<dyn Fn(&str, &Value) -> bool>; 5] = [
+    let points: [Box<Point>; 5] = [
         Box::new(trial("logistic_regression", 0)),
         Box::new(registered),
         Box::new(trial("random_forest", 4)),
