@@ -14,7 +14,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// The quality report of the data that a training configuration selects.
-#[utoipa::path(post, path = "/data-quality", tag = "data", request_body = TrainingConfig,
+#[utoipa::path(post, path = "/data-quality", operation_id = "check_data_quality", tag = "data", request_body = TrainingConfig,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses(
         (status = 200, description = "The report", body = DataQualityReport),

@@ -1,6 +1,7 @@
 //! `/openapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`: all from the binary, nothing from another host.
 
 use super::openapi::document;
+use super::problem::{only, readable};
 use actix_web::http::header;
 use actix_web::web;
 use actix_web::{HttpRequest, HttpResponse};
@@ -53,16 +54,20 @@ h1 { margin-bottom: .2rem; } a { color: #0b62a8; } li { margin: .3rem 0; } code 
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/", web::get().to(|| page(INDEX_PAGE)))
-        .route("/docs", web::get().to(to_docs))
+        .service(web::resource("/").route(readable().to(|| page(INDEX_PAGE))).default_service(only("GET, HEAD")))
+        .service(web::resource("/docs").route(readable().to(to_docs)).default_service(only("GET, HEAD")))
         .service(
             SwaggerUi::new("/docs/{_:.*}")
                 .url("/openapi.json", document())
                 // Its default would ask a validator on another host.
                 .config(Config::new(["/openapi.json"]).validator_url("none").try_it_out_enabled(true)),
         )
-        .route("/redoc", web::get().to(|| page(REDOC_PAGE)))
-        .route("/redoc/redoc.standalone.js", web::get().to(redoc));
+        // Swagger UI answers GET only; its resources let other methods pass.
+        .service(web::resource(["/openapi.json", "/docs/{file:.*}"]).default_service(only("GET")))
+        .service(web::resource("/redoc").route(readable().to(|| page(REDOC_PAGE))).default_service(only("GET, HEAD")))
+        .service(
+            web::resource("/redoc/redoc.standalone.js").route(readable().to(redoc)).default_service(only("GET, HEAD")),
+        );
 }
 
 async fn page(html: &'static str) -> HttpResponse {

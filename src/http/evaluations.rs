@@ -2,7 +2,7 @@
 
 use super::models::{model_id, record};
 use super::page::Query;
-use super::problem::{Problem, only};
+use super::problem::{Problem, only, readable};
 use super::{BASE, State, body, idempotency};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
@@ -17,13 +17,19 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/evaluate/{model_id}").route(web::post().to(evaluate)).default_service(only("POST")))
         .service(
-            web::resource("/evaluate/{model_id}/results").route(web::get().to(results)).default_service(only("GET")),
+            web::resource("/evaluate/{model_id}/results")
+                .route(readable().to(results))
+                .default_service(only("GET, HEAD")),
         )
         .service(
-            web::resource("/evaluate/{model_id}/plots/{file}").route(web::get().to(plot)).default_service(only("GET")),
+            web::resource("/evaluate/{model_id}/plots/{file}")
+                .route(readable().to(plot))
+                .default_service(only("GET, HEAD")),
         )
         .service(
-            web::resource("/compare/plots/{file}").route(web::get().to(comparison_plot)).default_service(only("GET")),
+            web::resource("/compare/plots/{file}")
+                .route(readable().to(comparison_plot))
+                .default_service(only("GET, HEAD")),
         );
 }
 
@@ -36,7 +42,7 @@ pub struct EvaluationAccepted {
 }
 
 /// Evaluates a model again on its test part, in the background.
-#[utoipa::path(post, path = "/evaluate/{model_id}", tag = "evaluations",
+#[utoipa::path(post, path = "/evaluate/{model_id}", operation_id = "evaluate_model", tag = "evaluations",
     params(
         ("model_id" = String, Path),
         ("generate_plots" = Option<bool>, Query, description = "Default true"),
@@ -65,7 +71,7 @@ pub(super) async fn evaluate(
 }
 
 /// The stored result of the last evaluation; nothing is computed here.
-#[utoipa::path(get, path = "/evaluate/{model_id}/results", tag = "evaluations", params(("model_id" = String, Path)),
+#[utoipa::path(get, path = "/evaluate/{model_id}/results", operation_id = "get_evaluation_results", tag = "evaluations", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "The results", body = EvaluationResults),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
@@ -89,7 +95,7 @@ pub(super) async fn results(state: Data<State>, path: Path<String>) -> Result<Ht
 }
 
 /// One plot of the last evaluation, `{name}.png` or `{name}.svg`.
-#[utoipa::path(get, path = "/evaluate/{model_id}/plots/{file}", tag = "evaluations",
+#[utoipa::path(get, path = "/evaluate/{model_id}/plots/{file}", operation_id = "get_plot", tag = "evaluations",
     params(("model_id" = String, Path), ("file" = String, Path, description = "confusion_matrix, roc_curve, feature_importance or calibration, .png or .svg")),
     responses(
         (status = 200, description = "The plot", content((Vec<u8> = "image/png"), (String = "image/svg+xml"))),
@@ -111,7 +117,7 @@ pub(super) async fn plot(state: Data<State>, path: Path<(String, String)>) -> Re
 }
 
 /// A plot of a comparison, at the address that the comparison named.
-#[utoipa::path(get, path = "/compare/plots/{file}", tag = "models", params(("file" = String, Path)),
+#[utoipa::path(get, path = "/compare/plots/{file}", operation_id = "get_comparison_plot", tag = "models", params(("file" = String, Path)),
     responses(
         (status = 200, description = "The plot", content((Vec<u8> = "image/png"), (String = "image/svg+xml"))),
         (status = 404, description = "No such plot", body = super::problem::Problem, content_type = "application/problem+json")))]

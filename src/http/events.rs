@@ -26,9 +26,11 @@ struct Reader {
     done: bool,
 }
 
-/// A job's events: `id` counts within the job, `event` is `state`, `progress`, `trial` or `log`, `data` is JSON. The stream
+/// A job's events as they happen.
+///
+/// Server-sent events: `id` counts within the job, `event` is `state`, `progress`, `trial` or `log`, `data` is JSON. The stream
 /// ends after the job's last event.
-#[utoipa::path(get, path = "/jobs/{job_id}/events", tag = "jobs",
+#[utoipa::path(get, path = "/jobs/{job_id}/events", operation_id = "stream_job_events", tag = "jobs",
     params(("job_id" = String, Path), ("Last-Event-ID" = Option<u64>, Header, description = "Goes on after this event")),
     responses(
         (status = 200, description = "Server-sent events", body = String, content_type = "text/event-stream"),

@@ -49,9 +49,16 @@ pub fn key_of(request: &HttpRequest, body: &[u8]) -> Result<Option<(String, Stri
 
 /// The response as it was given the first time.
 pub fn repeat(stored: &StoredResponse) -> HttpResponse {
+    answer(stored, true)
+}
+
+/// A response as it is stored, so that the first answer and its repetitions are the same.
+pub fn answer(stored: &StoredResponse, repeated: bool) -> HttpResponse {
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     let mut response = HttpResponse::build(status);
-    response.insert_header(("idempotent-replay", "true"));
+    if repeated {
+        response.insert_header(("idempotent-replay", "true"));
+    }
     if let Some(Ok(location)) = stored.location.as_deref().map(HeaderValue::from_str) {
         response.insert_header((LOCATION, location));
     }

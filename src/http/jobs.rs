@@ -1,8 +1,8 @@
 //! Training jobs: submit, read, list, cancel.
 
-use super::page::{Query, respond};
-use super::problem::{Problem, only};
-use super::{BASE, State, body, events, idempotency};
+use super::page::{Query, cursor_fault, respond};
+use super::problem::{Problem, only, readable};
+use super::{State, body, events, idempotency};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,12 +16,12 @@ use utoipa::ToSchema;
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/train").route(web::post().to(train)).default_service(only("POST")))
-        .service(web::resource("/jobs").route(web::get().to(list)).default_service(only("GET")))
+        .service(web::resource("/jobs").route(readable().to(list)).default_service(only("GET, HEAD")))
         .service(
             web::resource("/jobs/{job_id}")
-                .route(web::get().to(read))
+                .route(readable().to(read))
                 .route(web::delete().to(cancel))
-                .default_service(only("GET, DELETE")),
+                .default_service(only("GET, HEAD, DELETE")),
         )
         .service(
             web::resource("/jobs/{job_id}/events").route(web::get().to(events::stream)).default_service(only("GET")),
@@ -29,7 +29,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// Answer to an accepted training request.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[allow(dead_code)] // the Jobs actor writes it, since it is stored with the job; here for the OpenAPI document
 pub struct TrainAccepted {
     pub success: bool,
     pub message: String,
@@ -48,7 +49,7 @@ pub struct CancelAccepted {
 }
 
 /// Starts a training job.
-#[utoipa::path(post, path = "/train", tag = "jobs", request_body = TrainingConfig,
+#[utoipa::path(post, path = "/train", operation_id = "train", tag = "jobs", request_body = TrainingConfig,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the stored response")),
     responses(
         (status = 202, description = "Queued", body = TrainAccepted, headers(("Location" = String, description = "The job"))),
@@ -76,18 +77,7 @@ pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Pay
     };
     match state.handle.submit(submission).await? {
         Submitted::Repeated(stored) => Ok(idempotency::repeat(&stored)),
-        Submitted::New { job, estimated_minutes, .. } => {
-            let accepted = TrainAccepted {
-                success: true,
-                message: format!("Training job {} is queued", job.job_id),
-                job_id: job.job_id.clone(),
-                status: "queued".to_owned(),
-                estimated_time_minutes: estimated_minutes,
-            };
-            Ok(HttpResponse::Accepted()
-                .insert_header(("location", format!("{BASE}/jobs/{}", job.job_id)))
-                .json(accepted))
-        }
+        Submitted::New { response, .. } => Ok(idempotency::answer(&response, false)),
     }
 }
 
@@ -96,7 +86,7 @@ pub(super) fn job_id(path: &str) -> Result<JobId, Problem> {
 }
 
 /// One training job.
-#[utoipa::path(get, path = "/jobs/{job_id}", tag = "jobs", params(("job_id" = String, Path)),
+#[utoipa::path(get, path = "/jobs/{job_id}", operation_id = "get_job", tag = "jobs", params(("job_id" = String, Path)),
     responses(
         (status = 200, description = "The job", body = TrainingJob),
         (status = 404, description = "No such job", body = super::problem::Problem, content_type = "application/problem+json")))]
@@ -109,7 +99,7 @@ pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpR
 }
 
 /// Training jobs, newest first.
-#[utoipa::path(get, path = "/jobs", tag = "jobs",
+#[utoipa::path(get, path = "/jobs", operation_id = "list_jobs", tag = "jobs",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
         ("status" = Option<JobStatus>, Query, description = "Only jobs in this status"),
@@ -126,12 +116,14 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
         JobStatus::parse(s).map(Some).ok_or_else(|| format!("allowed: {}", words()))
     });
     query.check()?;
-    let page = state.handle.store().list_jobs(status, query.cursor(), limit).await?;
+    let page = state.handle.store().list_jobs(status, query.cursor(), limit).await.map_err(cursor_fault)?;
     Ok(respond(&request, &page))
 }
 
-/// Cancels a job; with `keep_best` its best finished trial is fitted and registered first.
-#[utoipa::path(delete, path = "/jobs/{job_id}", tag = "jobs",
+/// Cancels a job.
+///
+/// With `keep_best` its best finished trial is fitted and registered first.
+#[utoipa::path(delete, path = "/jobs/{job_id}", operation_id = "cancel_job", tag = "jobs",
     params(("job_id" = String, Path), ("keep_best" = Option<bool>, Query, description = "Register the best finished trial")),
     responses(
         (status = 200, description = "The wish is recorded; the job is `cancelled` once its fit has stopped", body = CancelAccepted),

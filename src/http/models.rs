@@ -1,7 +1,7 @@
 //! Model versions: read, list, activate, compare.
 
-use super::page::{Query, respond};
-use super::problem::{Problem, only};
+use super::page::{Query, cursor_fault, respond};
+use super::problem::{Problem, only, readable};
 use super::{BASE, State, body, idempotency};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
@@ -16,17 +16,17 @@ use utoipa::ToSchema;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/models").route(web::get().to(list)).default_service(only("GET")))
-        .service(web::resource("/models/{model_id}").route(web::get().to(read)).default_service(only("GET")))
+        .service(web::resource("/models").route(readable().to(list)).default_service(only("GET, HEAD")))
+        .service(web::resource("/models/{model_id}").route(readable().to(read)).default_service(only("GET, HEAD")))
         .service(web::resource("/activate/{model_id}").route(web::post().to(activate)).default_service(only("POST")))
         .service(web::resource("/rollback").route(web::post().to(rollback)).default_service(only("POST")))
-        .service(web::resource("/activations").route(web::get().to(activations)).default_service(only("GET")))
+        .service(web::resource("/activations").route(readable().to(activations)).default_service(only("GET, HEAD")))
         .service(web::resource("/compare").route(web::post().to(compare)).default_service(only("POST")))
-        .service(web::resource("/metrics/{model_id}").route(web::get().to(metrics)).default_service(only("GET")))
+        .service(web::resource("/metrics/{model_id}").route(readable().to(metrics)).default_service(only("GET, HEAD")))
         .service(
             web::resource("/feature-importance/{model_id}")
-                .route(web::get().to(importance))
-                .default_service(only("GET")),
+                .route(readable().to(importance))
+                .default_service(only("GET, HEAD")),
         );
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn record(state: &State, path: &str) -> Result<ModelRecord, Pro
 }
 
 /// Model versions, newest first.
-#[utoipa::path(get, path = "/models", tag = "models",
+#[utoipa::path(get, path = "/models", operation_id = "list_models", tag = "models",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
         ("active_only" = Option<bool>, Query, description = "Only the active model"),
@@ -98,12 +98,12 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     let mut query = Query::of(&request);
     let (limit, active_only) = (query.limit(), query.flag("active_only", false));
     query.check()?;
-    let page = state.handle.store().list_models(active_only, query.cursor(), limit).await?;
+    let page = state.handle.store().list_models(active_only, query.cursor(), limit).await.map_err(cursor_fault)?;
     Ok(respond(&request, &page))
 }
 
 /// One model version.
-#[utoipa::path(get, path = "/models/{model_id}", tag = "models", params(("model_id" = String, Path)),
+#[utoipa::path(get, path = "/models/{model_id}", operation_id = "get_model", tag = "models", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "The version", body = ModelVersion),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json")))]
@@ -111,12 +111,15 @@ pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpR
     Ok(HttpResponse::Ok().json(record(&state, &path).await?.version))
 }
 
-/// Reads `{model_id?, reason?}`; an empty body is none.
+/// Reads `{model_id?, reason?}`; an empty body and `null` are none.
 fn activation_reason(bytes: &[u8], id: &ModelId) -> Result<Option<String>, Problem> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
     let document = body::json(bytes)?;
+    if document.is_null() {
+        return Ok(None);
+    }
     let Some(fields) = document.as_object() else {
         return Err(Problem::invalid("", "the body is not a JSON object"));
     };
@@ -144,7 +147,7 @@ fn value(document: &impl Serialize) -> Result<Value, Problem> {
 }
 
 /// Makes a model the active one; at every instant exactly one is.
-#[utoipa::path(post, path = "/activate/{model_id}", tag = "models",
+#[utoipa::path(post, path = "/activate/{model_id}", operation_id = "activate_model", tag = "models",
     params(("model_id" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = Option<ActivateRequest>,
     responses(
         (status = 200, description = "The activated version", body = ModelVersion),
@@ -167,7 +170,7 @@ pub(super) async fn activate(
 }
 
 /// Makes the model that was active before the active one again.
-#[utoipa::path(post, path = "/rollback", tag = "models", params(("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(post, path = "/rollback", operation_id = "rollback", tag = "models", params(("Idempotency-Key" = Option<String>, Header)),
     responses(
         (status = 200, description = "The version that is active now", body = ModelVersion),
         (status = 409, description = "There is none to go back to", body = super::problem::Problem, content_type = "application/problem+json")))]
@@ -185,7 +188,7 @@ pub(super) async fn rollback(
 }
 
 /// Which model was active from when on, newest first.
-#[utoipa::path(get, path = "/activations", tag = "models",
+#[utoipa::path(get, path = "/activations", operation_id = "list_activations", tag = "models",
     params(("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200)),
     responses(
         (status = 200, description = "The history", body = Vec<Activation>),
@@ -198,7 +201,7 @@ pub(super) async fn activations(state: Data<State>, request: HttpRequest) -> Res
 }
 
 /// Compares two or more models on the rows that are in all of their test parts.
-#[utoipa::path(post, path = "/compare", tag = "models", request_body = ModelComparisonRequest,
+#[utoipa::path(post, path = "/compare", operation_id = "compare_models", tag = "models", request_body = ModelComparisonRequest,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses(
         (status = 200, description = "Scores, tests and plots", body = ModelComparisonResponse),
@@ -221,7 +224,7 @@ pub(super) async fn compare(
 }
 
 /// A model's metrics on its test part.
-#[utoipa::path(get, path = "/metrics/{model_id}", tag = "models", params(("model_id" = String, Path)),
+#[utoipa::path(get, path = "/metrics/{model_id}", operation_id = "get_metrics", tag = "models", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "Metrics", body = ModelMetrics),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json")))]
@@ -247,7 +250,7 @@ pub(super) async fn metrics(state: Data<State>, path: Path<String>) -> Result<Ht
 }
 
 /// All features of a model, the most important first.
-#[utoipa::path(get, path = "/feature-importance/{model_id}", tag = "models", params(("model_id" = String, Path)),
+#[utoipa::path(get, path = "/feature-importance/{model_id}", operation_id = "get_feature_importance", tag = "models", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "Ranked features", body = ModelFeatureImportance),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json")))]

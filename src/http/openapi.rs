@@ -46,6 +46,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn the_document_has_the_contracts_routes() {
@@ -70,6 +71,10 @@ mod tests {
             assert!(document["paths"][format!("{BASE}{path}")][method].is_object(), "{method} {path}");
         }
         assert!(document["paths"]["/livez"]["get"].is_object());
+        let paths = document["paths"].as_object().expect("paths");
+        let operations = paths.values().flat_map(|p| p.as_object().expect("a path item").values());
+        let ids: Vec<_> = operations.map(|o| o["operationId"].as_str().expect("an id")).collect();
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "operation ids are unique: {ids:?}");
         assert!(document["components"]["schemas"]["TrainingConfig"]["properties"]["test_size"].is_object());
     }
 }

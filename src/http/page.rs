@@ -4,7 +4,7 @@ use super::problem::Problem;
 use actix_web::http::header::LINK;
 use actix_web::{HttpRequest, HttpResponse};
 use provost_domain::{Fault, Faults};
-use provost_store::Page;
+use provost_store::{Page, StoreError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -57,6 +57,14 @@ impl Query {
 
     pub fn check(&mut self) -> Result<(), Problem> {
         if self.faults.is_empty() { Ok(()) } else { Err(Faults(std::mem::take(&mut self.faults)).into()) }
+    }
+}
+
+/// What a list answers to a cursor that it did not give out.
+pub fn cursor_fault(error: StoreError) -> Problem {
+    match error {
+        StoreError::Invalid(why) => Problem::invalid("/cursor", why),
+        other => other.into(),
     }
 }
 

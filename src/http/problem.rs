@@ -1,7 +1,7 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457), and the one table from error to status.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, guard};
 use provost_actors::error::{CancelError, EvaluateError, LoadError, RegistryError, SubmitError, Unreachable};
 use provost_domain::quality::DataQualityReport;
 use provost_domain::{Fault, Faults};
@@ -194,6 +194,11 @@ pub fn key_reused() -> Problem {
 
 pub async fn no_such_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
     Err(Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}; /docs lists the routes", request.path())))
+}
+
+/// Answers GET, and HEAD with the same headers and no body (RFC 9110, 9.3.2).
+pub fn readable() -> actix_web::Route {
+    actix_web::web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// The answer of a resource to a method that it does not have.

@@ -1,23 +1,27 @@
 //! The retraining schedule and the triggers so far.
 
-use super::page::{Query, respond};
-use super::problem::{Problem, only};
+use super::page::{Query, cursor_fault, respond};
+use super::problem::{Problem, only, readable};
 use super::{State, body};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use provost_domain::JobId;
+use provost_actors::Cron;
 use provost_domain::schedule::{ScheduledTrainingConfig, TrainingTrigger};
+use provost_domain::{Fault, Faults, JobId};
 use provost_store::{Page, TriggerRecord};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/triggers").route(web::get().to(triggers)).default_service(only("GET"))).service(
-        web::resource("/schedule")
-            .route(web::get().to(read))
-            .route(web::put().to(replace))
-            .default_service(only("GET, PUT")),
-    );
+    config
+        .service(web::resource("/triggers").route(readable().to(triggers)).default_service(only("GET, HEAD")))
+        .service(
+            web::resource("/schedule")
+                .route(readable().to(read))
+                .route(web::put().to(replace))
+                .default_service(only("GET, HEAD, PUT")),
+        );
 }
 
 /// A trigger and what became of it.
@@ -39,7 +43,7 @@ impl From<TriggerRecord> for Trigger {
 }
 
 /// Triggers, newest first.
-#[utoipa::path(get, path = "/triggers", tag = "schedule",
+#[utoipa::path(get, path = "/triggers", operation_id = "list_triggers", tag = "schedule",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
         ("cursor" = Option<String>, Query, description = "From the `Link` header of the page before")),
@@ -50,20 +54,33 @@ pub(super) async fn triggers(state: Data<State>, request: HttpRequest) -> Result
     let mut query = Query::of(&request);
     let limit = query.limit();
     query.check()?;
-    let page = state.handle.store().list_triggers(query.cursor(), limit).await?;
+    let page = state.handle.store().list_triggers(query.cursor(), limit).await.map_err(cursor_fault)?;
     let items = page.items.into_iter().map(Trigger::from).collect();
     Ok(respond(&request, &Page { items, next: page.next }))
 }
 
 /// The schedule in force: the stored one, else the defaults.
-#[utoipa::path(get, path = "/schedule", tag = "schedule",
+#[utoipa::path(get, path = "/schedule", operation_id = "get_schedule", tag = "schedule",
     responses((status = 200, description = "The schedule", body = ScheduledTrainingConfig)))]
 pub(super) async fn read(state: Data<State>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(state.handle.store().schedule().await?.unwrap_or_default()))
 }
 
+/// The domain checks the form; whether the cron expression names times at all is the scheduler's to say.
+fn checked(document: &Value) -> Result<ScheduledTrainingConfig, Faults> {
+    let read = ScheduledTrainingConfig::from_json(document);
+    let mut faults = read.as_ref().err().map(|f| f.0.clone()).unwrap_or_default();
+    if !faults.iter().any(|f| f.pointer == "/schedule_cron")
+        && let Some(Err(bad)) = document.get("schedule_cron").and_then(Value::as_str).map(Cron::parse)
+    {
+        faults.push(Fault { pointer: "/schedule_cron".to_owned(), message: bad.to_string() });
+        return Err(Faults(faults));
+    }
+    read
+}
+
 /// Replaces the schedule.
-#[utoipa::path(put, path = "/schedule", tag = "schedule", request_body = ScheduledTrainingConfig,
+#[utoipa::path(put, path = "/schedule", operation_id = "replace_schedule", tag = "schedule", request_body = ScheduledTrainingConfig,
     responses(
         (status = 200, description = "The schedule in force", body = ScheduledTrainingConfig),
         (status = 422, description = "Every bad field is named", body = super::problem::Problem, content_type = "application/problem+json")))]
@@ -73,7 +90,8 @@ pub(super) async fn replace(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let bytes = body::read(&request, payload, state.max_body_bytes).await?;
-    let schedule = ScheduledTrainingConfig::from_json(&body::json(&bytes)?)?;
+    let document = body::json(&bytes)?;
+    let schedule = checked(&document)?;
     state.handle.store().put_schedule(schedule.clone()).await?;
     Ok(HttpResponse::Ok().json(schedule))
 }

@@ -1,7 +1,7 @@
 //! The state of the service: `/status` for operators, `/livez` and `/readyz` for machines.
 
 use super::State;
-use super::problem::{Problem, only};
+use super::problem::{Problem, only, readable};
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data};
 use chrono::{DateTime, Utc};
@@ -14,13 +14,13 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/status").route(web::get().to(status)).default_service(only("GET")));
+    config.service(web::resource("/status").route(readable().to(status)).default_service(only("GET, HEAD")));
 }
 
 pub fn root_routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/livez").route(web::get().to(live)).default_service(only("GET")))
-        .service(web::resource("/readyz").route(web::get().to(ready)).default_service(only("GET")));
+        .service(web::resource("/livez").route(readable().to(live)).default_service(only("GET, HEAD")))
+        .service(web::resource("/readyz").route(readable().to(ready)).default_service(only("GET, HEAD")));
 }
 
 #[derive(Serialize, ToSchema)]
@@ -64,7 +64,7 @@ fn healthy(components: &BTreeMap<String, ComponentStatus>) -> bool {
 }
 
 /// Models, jobs, and the state of each dependency and actor.
-#[utoipa::path(get, path = "/status", tag = "service",
+#[utoipa::path(get, path = "/status", operation_id = "get_status", tag = "service",
     responses((status = 200, description = "The status", body = ServiceStatus)))]
 pub(super) async fn status(state: Data<State>) -> Result<HttpResponse, Problem> {
     let store = state.handle.store();
@@ -98,13 +98,13 @@ pub(super) async fn status(state: Data<State>) -> Result<HttpResponse, Problem> 
 }
 
 /// The process answers.
-#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, description = "Alive")))]
+#[utoipa::path(get, path = "/livez", operation_id = "live", tag = "service", responses((status = 200, description = "Alive")))]
 pub(super) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "alive"}))
 }
 
 /// Whether requests should come here: the store answers and the job queue takes jobs.
-#[utoipa::path(get, path = "/readyz", tag = "service",
+#[utoipa::path(get, path = "/readyz", operation_id = "ready", tag = "service",
     responses((status = 200, description = "Ready, perhaps degraded"), (status = 503, description = "Not ready")))]
 pub(super) async fn ready(state: Data<State>) -> HttpResponse {
     let components = state.handle.components().await;

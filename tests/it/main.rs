@@ -3,6 +3,9 @@
 mod command;
 mod durability;
 mod fitting;
+mod http;
+mod http_jobs;
+mod http_models;
 mod importing;
 mod serving;
 mod settings;

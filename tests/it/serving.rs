@@ -13,8 +13,14 @@ pub struct Server {
 
 impl Server {
     pub fn start(place: &Place) -> Self {
+        Self::start_with(place, &[])
+    }
+
+    /// With these variables in its environment.
+    pub fn start_with(place: &Place, environment: &[(&str, &str)]) -> Self {
         let mut process = place
             .command(&["serve", "--listen", "127.0.0.1:0", "--json"])
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -114,7 +114,7 @@ impl Desk {
             location: Some(format!("{BASE_PATH}/jobs/{id}")),
             body: json!({
                 "success": true,
-                "message": "Training job queued",
+                "message": format!("Training job {id} is queued"),
                 "job_id": id,
                 "status": "queued",
                 "estimated_time_minutes": estimated_minutes,

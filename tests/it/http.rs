@@ -1,0 +1,350 @@
+//! The facade as a client meets it: a small client, and what is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use crate::command::Place;
+use crate::serving::Server;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::time::Duration;
+use ureq::http::{HeaderMap, Request};
+
+pub const BASE: &str = "/api/v1/model-training";
+
+/// A client of one server. Paths that do not begin with `/` are below the base path.
+pub struct Client {
+    agent: ureq::Agent,
+    url: String,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|v| v.to_str().unwrap())
+    }
+    /// The body of an answer with this status.
+    pub fn ok(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
+        self.json()
+    }
+    /// The pointers of a problem with this status; what every problem must have is checked.
+    pub fn problem(&self, status: u16) -> Vec<String> {
+        let body = self.ok(status);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(body["status"], status);
+        for member in ["type", "title", "detail"] {
+            assert!(body[member].as_str().is_some_and(|s| !s.is_empty()), "{member}: {body}");
+        }
+        let errors = body["errors"].as_array().cloned().unwrap_or_default();
+        assert_eq!(errors.is_empty(), status != 422, "{body}");
+        errors.iter().map(|e| e["pointer"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// One server-sent event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub id: u64,
+    pub kind: String,
+    pub data: Value,
+}
+
+impl Client {
+    pub fn of(server: &Server) -> Self {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(120)))
+            .build();
+        Self { agent: agent.into(), url: server.url.clone() }
+    }
+
+    fn address(&self, path: &str) -> String {
+        if path.starts_with('/') { format!("{}{path}", self.url) } else { format!("{}{BASE}/{path}", self.url) }
+    }
+
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
+        let mut request = Request::builder().method(method).uri(self.address(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = match body {
+            Some(body) => self.agent.run(request.body(body).unwrap()),
+            None => self.agent.run(request.body(()).unwrap()),
+        }
+        .unwrap_or_else(|e| panic!("{method} {path}: {e}"));
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            bytes: response.body_mut().read_to_vec().unwrap(),
+        }
+    }
+    pub fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], None)
+    }
+    pub fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, &[], None)
+    }
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send("POST", path, &[], Some(body.to_string().as_bytes()))
+    }
+    pub fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.send("POST", path, &[("idempotency-key", key)], Some(body.to_string().as_bytes()))
+    }
+
+    /// A job's events after `after`, as they come, until `enough` or the end of the stream.
+    pub fn events(&self, job: &str, after: u64, mut enough: impl FnMut(&Event) -> bool) -> Vec<Event> {
+        let request = Request::builder()
+            .uri(self.address(&format!("jobs/{job}/events")))
+            .header("last-event-id", after.to_string())
+            .body(())
+            .unwrap();
+        let response = self.agent.run(request).unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let mut events: Vec<Event> = Vec::new();
+        let (mut id, mut kind) = (0, String::new());
+        for line in BufReader::new(response.into_body().into_reader()).lines() {
+            let line = line.unwrap();
+            match line.split_once(": ") {
+                Some(("id", text)) => id = text.parse().unwrap(),
+                Some(("event", text)) => kind = text.to_owned(),
+                Some(("data", text)) => {
+                    events.push(Event { id, kind: kind.clone(), data: serde_json::from_str(text).unwrap() });
+                    if enough(events.last().unwrap()) {
+                        break;
+                    }
+                }
+                _ => assert!(line.is_empty() || line.starts_with(':'), "{line}"),
+            }
+        }
+        events
+    }
+
+    /// Waits for a job's end and answers its record.
+    pub fn ended(&self, job: &str) -> Value {
+        self.events(job, 0, |_| false);
+        self.get(&format!("jobs/{job}")).ok(200)
+    }
+
+    pub fn train(&self, config: &Value) -> String {
+        let accepted = self.post("train", config).ok(202);
+        accepted["job_id"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A place whose store has drawn points, of which almost all are accepted or rejected.
+pub fn place_with_points(rows: u32) -> Place {
+    let place = Place::new();
+    let drawn = place.run(&["sample", "--rows", &rows.to_string(), "--seed", "5", "--out", "points.jsonl"]);
+    assert_eq!(drawn.code, Some(0), "{drawn:?}");
+    let imported = place.run(&["import", "points.jsonl"]);
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    place
+}
+
+/// The smallest job: one learner at its defaults.
+pub fn small_job() -> Value {
+    json!({"algorithms": ["logistic_regression"], "hyperparameter_tuning": "none", "min_samples": 100,
+        "cross_validation_folds": 3, "test_size": 0.3, "use_verified_only": false})
+}
+
+#[test]
+fn bad_bodies_name_every_fault_at_once() {
+    let place = Place::new();
+    let server = Server::start(&place);
+    let client = Client::of(&server);
+    let pointers = |path: &str, body: &str| client.send("POST", path, &[], Some(body.as_bytes())).problem(422);
+
+    for path in ["train", "data-quality", "compare"] {
+        for body in ["", " \n", "{", "[]", "null", "\"x\"", "{\"min_samples\": 1e999}", "{\"test_size\": NaN}"] {
+            assert_eq!(pointers(path, body), [""], "{path} {body}");
+        }
+        assert!(pointers(path, "{\"surprise\": 1}").contains(&"/surprise".to_owned()), "{path}");
+    }
+    let many = json!({"test_size": 0.9, "algorithms": [], "min_samples": "many", "tuning_iterations": 9, "n_jobs": 0,
+        "selected_features": "gpa", "surprise": 1});
+    let mut named = pointers("train", &many.to_string());
+    named.sort();
+    let all = [
+        "/algorithms",
+        "/min_samples",
+        "/n_jobs",
+        "/selected_features",
+        "/surprise",
+        "/test_size",
+        "/tuning_iterations",
+    ];
+    assert_eq!(named, all);
+    for (body, pointer) in [
+        (json!({"algorithms": ["xgboost", "xgboost"]}), "/algorithms/1"),
+        (json!({"algorithms": ["xgboost", "oracle"]}), "/algorithms/1"),
+        (json!({"feature_selection": "manual", "selected_features": ["shoe_size"]}), "/selected_features/0"),
+        (json!({"data_source": "csv"}), "/data_path"),
+        (json!({"data_source": "csv", "data_path": "../secret.csv"}), "/data_path"),
+        (json!({"data_source": "csv", "data_path": "/etc/passwd"}), "/data_path"),
+        (json!({"data_source": "csv", "data_path": "absent.csv"}), "/data_path"),
+    ] {
+        assert_eq!(pointers("train", &body.to_string()), [pointer], "{body}");
+    }
+    assert_eq!(pointers("compare", r#"{"model_ids": ["a"]}"#), ["/model_ids"]);
+    assert_eq!(pointers("compare", r#"{"model_ids": ["a", 1], "metrics": ["x"]}"#), ["/model_ids/1", "/metrics/0"]);
+
+    // No data: the quality check says so, with all that a client needs to mend it.
+    let refused = client.post("train", &json!({}));
+    refused.problem(400);
+    let body = refused.json();
+    assert!(body["error"].is_string() && body["report"]["total_samples"] == 0, "{body}");
+    assert!(!body["issues"].as_array().unwrap().is_empty() && !body["recommendations"].as_array().unwrap().is_empty());
+    let report = client.post("data-quality", &json!({})).ok(200);
+    assert_eq!((&report["passes_quality_check"], &report["usable_samples"]), (&json!(false), &json!(0)));
+    assert_eq!(client.get("jobs").ok(200), json!([]));
+}
+
+#[test]
+fn ids_methods_and_parameters_that_do_not_exist() {
+    let place = Place::new();
+    let server = Server::start(&place);
+    let client = Client::of(&server);
+    let unknown = "01a208aa82827cecbe32d12f08c4c57b";
+    for id in
+        ["x", "%2e%2e%2f", "%00", "%ff", "%F0%9F%98%80", &format!("job_{unknown}"), &format!("model_xgboost_{unknown}")]
+    {
+        for (method, path) in [
+            ("GET", "jobs/ID"),
+            ("DELETE", "jobs/ID"),
+            ("GET", "jobs/ID/events"),
+            ("GET", "models/ID"),
+            ("GET", "metrics/ID"),
+            ("GET", "feature-importance/ID"),
+            ("POST", "evaluate/ID"),
+            ("GET", "evaluate/ID/results"),
+            ("GET", "evaluate/ID/plots/roc_curve.png"),
+            ("POST", "activate/ID"),
+        ] {
+            let body = (method == "POST").then_some(&b""[..]);
+            client.send(method, &path.replace("ID", id), &[], body).problem(404);
+        }
+    }
+    let ids = json!({"model_ids": [format!("model_xgboost_{unknown}"), "other"]});
+    let missing = client.post("compare", &ids);
+    missing.problem(404);
+    assert!(missing.json()["detail"].as_str().unwrap().contains("other"), "names the id: {}", missing.json());
+    client.get("nothing").problem(404);
+    client.get("/nothing").problem(404);
+
+    for (method, path, allow) in [
+        ("PUT", "train", "POST"),
+        ("GET", "train", "POST"),
+        ("POST", "jobs", "GET, HEAD"),
+        ("PUT", "jobs/x", "GET, HEAD, DELETE"),
+        ("GET", "evaluate/x", "POST"),
+        ("DELETE", "schedule", "GET, HEAD, PUT"),
+        ("POST", "status", "GET, HEAD"),
+        ("POST", "/livez", "GET, HEAD"),
+        ("POST", "/redoc", "GET, HEAD"),
+        ("POST", "/docs/", "GET"),
+        ("POST", "/openapi.json", "GET"),
+    ] {
+        let body = (method == "PUT" || method == "POST").then_some(&b"{}"[..]);
+        let answer = client.send(method, path, &[], body);
+        answer.problem(405);
+        assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+    }
+    for path in ["/livez", "status", "jobs"] {
+        let head = client.send("HEAD", path, &[], None);
+        assert_eq!((head.status, head.bytes.len()), (200, 0), "{path}");
+    }
+
+    for (path, pointer) in [
+        ("jobs?limit=0", "/limit"),
+        ("jobs?limit=201", "/limit"),
+        ("jobs?status=lost", "/status"),
+        ("jobs?cursor=elsewhere", "/cursor"),
+        ("models?limit=ten", "/limit"),
+        ("models?active_only=perhaps", "/active_only"),
+        ("models?cursor=elsewhere", "/cursor"),
+        ("triggers?cursor=elsewhere", "/cursor"),
+    ] {
+        assert_eq!(client.get(path).problem(422), [pointer], "{path}");
+    }
+    client.post("rollback", &json!({})).problem(409);
+}
+
+#[test]
+fn a_body_over_the_limit_is_413_announced_or_not() {
+    let place = Place::new();
+    let server = Server::start(&place);
+    let host = server.url.strip_prefix("http://").unwrap();
+    let answer = |headers: &str, body: &[u8]| {
+        let mut stream = std::net::TcpStream::connect(host).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        write!(stream, "POST {BASE}/train HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n\r\n").unwrap();
+        stream.write_all(body).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    // Announced, nobody waits for the 100 MB.
+    let announced = answer("content-length: 100000000", b"");
+    let size = (1 << 20) + 1;
+    let mut chunk = format!("{size:x}\r\n").into_bytes();
+    chunk.resize(chunk.len() + size, b' ');
+    chunk.extend_from_slice(b"\r\n0\r\n\r\n");
+    let chunked = answer("transfer-encoding: chunked", &chunk);
+    for text in [announced, chunked] {
+        assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
+        assert!(text.contains("application/problem+json") && text.contains("\"detail\""), "{text}");
+    }
+    let client = Client::of(&server);
+    let most = vec![b' '; 1 << 20];
+    assert_eq!(client.send("POST", "train", &[], Some(&most)).problem(422), [""]);
+    assert_eq!(client.get("/livez").ok(200)["status"], "alive");
+}
+
+#[test]
+fn the_schedule_and_the_documents() {
+    let place = Place::new();
+    let server = Server::start(&place);
+    let client = Client::of(&server);
+    let put = |body: Value| client.send("PUT", "schedule", &[], Some(body.to_string().as_bytes()));
+    let defaults = client.get("schedule").ok(200);
+    assert_eq!((&defaults["schedule_cron"], &defaults["min_new_samples"]), (&json!("0 1 * * 0"), &json!(1000)));
+    for bad in ["99 1 * * 0", "*/0 * * * *", "0 1 30 2 *", "a b c d e", "0 1 * *"] {
+        assert_eq!(
+            put(json!({"enabled": "x", "schedule_cron": bad})).problem(422),
+            ["/enabled", "/schedule_cron"],
+            "{bad}"
+        );
+    }
+    assert_eq!(client.get("schedule").ok(200), defaults, "a refused one changes nothing");
+    let wished = put(json!({"schedule_cron": "30 2 * * MON", "min_new_samples": 5})).ok(200);
+    assert_eq!(client.get("schedule").ok(200), wished);
+    assert_eq!(wished["schedule_cron"], "30 2 * * MON");
+
+    assert_eq!(client.get("/readyz").ok(200), json!({"status": "ready", "store": "up", "bus": "disabled"}));
+    let status = client.get("status").ok(200);
+    assert_eq!(status["status"], "operational");
+    assert_eq!(status["models"], json!({"total": 0, "active": 0, "active_model_id": null}));
+    assert_eq!(status["latest_model"], json!(null));
+    for part in ["store", "jobs", "scheduler", "trainer_ensemble"] {
+        assert_eq!(status["components"][part]["health"], "up", "{part}");
+    }
+    let document = client.get("/openapi.json").ok(200);
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert!(document["paths"][format!("{BASE}/train")]["post"].is_object());
+    for page in ["/", "/docs/", "/redoc"] {
+        let answer = client.get(page);
+        let text = String::from_utf8(answer.bytes).unwrap();
+        assert_eq!(answer.status, 200, "{page}");
+        assert!(!text.contains("https://") && !text.contains("src=\"//"), "{page} loads from another host: {text}");
+    }
+}

@@ -1,0 +1,139 @@
+//! Models over HTTP: read, evaluated, compared, activated, rolled back.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use crate::http::{BASE, Client, place_with_points, small_job};
+use crate::serving::Server;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const PLOTS: [&str; 4] = ["confusion_matrix", "roc_curve", "feature_importance", "calibration"];
+
+fn is_picture(client: &Client, address: &str) {
+    let picture = client.get(address);
+    let (kind, start) =
+        if address.ends_with(".png") { ("image/png", &b"\x89PNG"[..]) } else { ("image/svg+xml", &b"<"[..]) };
+    assert_eq!((picture.status, picture.header("content-type")), (200, Some(kind)), "{address}");
+    assert!(picture.bytes.starts_with(start) && picture.bytes.len() > 1000, "{address}");
+}
+
+fn active(client: &Client) -> Vec<String> {
+    let models = client.get("models").ok(200);
+    let active = models.as_array().unwrap().iter().filter(|m| m["is_active"] == true);
+    active.map(|m| m["model_id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn is_well_formed(client: &Client, id: &str) {
+    let model = client.get(&format!("models/{id}")).ok(200);
+    let m = &model["metrics"];
+    assert_eq!(m["cv_scores"].as_array().unwrap().len(), 3, "filled without tuning too");
+    assert!(model["hyperparameters"].is_object() && model["model_sha256"].as_str().unwrap().len() == 64);
+    let features = model["feature_importance"].as_array().unwrap();
+    assert!(features.iter().map(|f| f["rank"].as_u64().unwrap()).eq(1..=12), "{features:?}");
+
+    let metrics = client.get(&format!("metrics/{id}")).ok(200);
+    for name in ["accuracy", "precision", "recall", "f1_score", "auc_roc", "cv_mean", "cv_std"] {
+        assert!(metrics["metrics"][name].is_f64() && metrics["metrics"][name] == m[name], "{name}");
+    }
+    assert_eq!(metrics["confusion_matrix"], m["confusion_matrix"]);
+    let importance = client.get(&format!("feature-importance/{id}")).ok(200);
+    assert_eq!(importance["feature_importance"].as_array().unwrap().len(), 12);
+    assert_eq!(importance["feature_importance"][0]["feature"], features[0]["feature_name"]);
+
+    let results = client.get(&format!("evaluate/{id}/results")).ok(200);
+    assert_eq!(results["metrics"], *m);
+    let tiers = results["performance_by_university_tier"].as_object().unwrap();
+    let n: u64 = ["reach", "target", "safety"].iter().map(|t| tiers[*t]["n"].as_u64().unwrap()).sum();
+    let cells = m["confusion_matrix"].as_array().unwrap().iter().flat_map(|r| r.as_array().unwrap());
+    assert_eq!(n, cells.map(|c| c.as_u64().unwrap()).sum::<u64>());
+    assert!(tiers.values().all(|t| t.as_object().unwrap().values().all(Value::is_number)), "{tiers:?}");
+    assert!((1..=10).contains(&results["calibration_bins"].as_array().unwrap().len()));
+    assert!(results["calibration_score"].is_f64());
+    for plot in PLOTS {
+        let png = format!("{BASE}/evaluate/{id}/plots/{plot}.png");
+        assert_eq!(results[format!("{plot}_plot")], png);
+        is_picture(client, &png);
+        is_picture(client, &png.replace(".png", ".svg"));
+    }
+    client.get(&format!("evaluate/{id}/plots/shoe_size.png")).problem(404);
+    client.get(&format!("evaluate/{id}/plots/roc_curve.gif")).problem(404);
+}
+
+#[test]
+fn models_are_evaluated_compared_and_activated() {
+    let place = place_with_points(800);
+    let server = Server::start(&place);
+    let client = Client::of(&server);
+    let mut other = small_job();
+    other["feature_selection"] = json!("manual");
+    other["selected_features"] = json!(["gpa_normalized", "research_score"]);
+    let jobs = [client.train(&small_job()), client.train(&other)];
+    let models = jobs.map(|job| client.ended(&job)["best_model_id"].as_str().unwrap().to_owned());
+    let [a, b] = &models;
+    models.iter().for_each(|id| is_well_formed(&client, id));
+
+    // Pages of models, newest first.
+    let first = client.get("models?limit=1");
+    assert_eq!(first.ok(200)[0]["model_id"], *b);
+    let link = first.header("link").unwrap();
+    let second = client.get(link[1..].split_once('>').unwrap().0);
+    assert_eq!((second.ok(200)[0]["model_id"].as_str(), second.header("link")), (Some(a.as_str()), None));
+
+    let asked = json!({"model_ids": models});
+    let compared = client.post_with_key("compare", "compare", &asked).ok(200);
+    assert_eq!(compared["models"].as_array().unwrap().len(), 2);
+    assert_eq!(compared["metric_comparison"].as_object().unwrap().len(), 5);
+    let pair = compared["statistical_significance"].as_object().unwrap().values().next().unwrap();
+    for test in ["mcnemar", "delong", "bootstrap"] {
+        assert!((0.0..=1.0).contains(&pair[test]["p_value"].as_f64().unwrap()), "{test}: {pair}");
+    }
+    let drawn = compared["comparison_plots"].as_object().unwrap();
+    assert!(!drawn.is_empty());
+    drawn.values().for_each(|address| is_picture(&client, address.as_str().unwrap()));
+    assert_eq!(client.post_with_key("compare", "compare", &asked).ok(200), compared);
+    let plain = json!({"model_ids": models, "metrics": ["f1", "roc_auc"], "include_visualizations": false});
+    let compared = client.post("compare", &plain).ok(200);
+    assert_eq!(compared["metric_comparison"].as_object().unwrap().keys().collect::<Vec<_>>(), ["auc_roc", "f1_score"]);
+    assert_eq!(compared["comparison_plots"], json!({}));
+
+    // Nothing but a picture leaves the artifact store through a plot's address.
+    let sha256 = client.get(&format!("models/{a}")).ok(200)["model_sha256"].as_str().unwrap().to_owned();
+    client.get(&format!("compare/plots/{sha256}.png")).problem(404);
+
+    assert_eq!(active(&client), Vec::<String>::new());
+    let activated = client.send("POST", &format!("activate/{a}"), &[], Some(b"")).ok(200);
+    assert_eq!((&activated["model_id"], &activated["is_active"]), (&json!(a), &json!(true)));
+    client.post(&format!("activate/{b}"), &json!({"model_id": a})).problem(422);
+    client.post(&format!("activate/{b}"), &json!({"because": 1})).problem(422);
+    client.post("activate/model_xgboost_01a208aa82827cecbe32d12f08c4c57b", &json!(null)).problem(404);
+    assert_eq!(active(&client), [a.as_str()]);
+    client.post(&format!("activate/{b}"), &json!({"model_id": b, "reason": "a trial"})).ok(200);
+    assert_eq!(active(&client), [b.as_str()]);
+    assert_eq!(client.get("models?active_only=true").ok(200)[0]["model_id"], *b);
+    assert_eq!(client.get("activations").ok(200)[0]["reason"], "a trial");
+    for _ in 0..2 {
+        assert_eq!(client.post_with_key("rollback", "back", &json!({})).ok(200)["model_id"], *a, "once per key");
+    }
+    assert_eq!(active(&client), [a.as_str()]);
+    let counts = client.get("status").ok(200)["models"].clone();
+    assert_eq!(counts, json!({"total": 2, "active": 1, "active_model_id": a}));
+
+    // Evaluated again, without plots: the same numbers at a later time.
+    let before = client.get(&format!("evaluate/{a}/results")).ok(200);
+    assert_eq!(
+        client.post(&format!("evaluate/{a}?generate_plots=perhaps"), &json!({})).problem(422),
+        ["/generate_plots"]
+    );
+    let accepted = client.post(&format!("evaluate/{a}?generate_plots=false"), &json!({})).ok(202);
+    assert!(accepted["task_id"].is_string() && accepted["model_id"] == *a && accepted["success"] == true);
+    let begun = Instant::now();
+    let after = loop {
+        let results = client.get(&format!("evaluate/{a}/results")).ok(200);
+        if results["evaluation_date"] != before["evaluation_date"] {
+            break results;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "no new evaluation");
+    };
+    assert_eq!((&after["metrics"], &after["calibration_bins"]), (&before["metrics"], &before["calibration_bins"]));
+    assert_eq!(after["roc_curve_plot"], json!(null));
+    client.get(&format!("evaluate/{a}/plots/roc_curve.png")).problem(404);
+}
