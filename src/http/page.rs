@@ -95,6 +95,7 @@ fn encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use actix_web::test::TestRequest;
 

@@ -16,15 +16,15 @@ use utoipa::ToSchema;
 pub struct Problem {
     /// `about:blank`: the status says it all.
     #[serde(rename = "type")]
-    pub kind: String,
-    pub title: String,
+    pub kind: &'static str,
+    pub title: &'static str,
     pub status: u16,
     pub detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
     #[serde(flatten)]
     #[schema(ignore)]
-    pub more: Map<String, Value>,
+    pub more: Box<Map<String, Value>>,
     #[serde(skip)]
     #[schema(ignore)]
     pub headers: Vec<(&'static str, String)>,
@@ -33,12 +33,12 @@ pub struct Problem {
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
-            kind: "about:blank".to_owned(),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
-            more: Map::new(),
+            more: Box::default(),
             headers: Vec::new(),
         }
     }
