@@ -145,7 +145,7 @@ fn a_missing_value_tells_through_its_indicator() {
 #[test]
 fn ends_where_rounding_begins() {
     let n = 30_000u32;
-    let value = |i: u32, step: f64| if i % 3 == 0 { f32::NAN } else { (f64::from(i) * step).sin() as f32 };
+    let value = |i: u32, step: f64| if i.is_multiple_of(3) { f32::NAN } else { (f64::from(i) * step).sin() as f32 };
     let x = vec![(0..n).map(|i| value(i, 0.7)).collect(), (0..n).map(|i| value(i, 1.3)).collect()];
     let label = |i: u32| u8::from((f64::from(i) * 0.7).sin() + 2.0 * (f64::from(i) * 12.9898).sin() > 0.0);
     let data = testing::dataset(x, (0..n).map(label).collect());
