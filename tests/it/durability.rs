@@ -181,7 +181,11 @@ fn killed_anywhere_it_goes_on_to_the_same_bytes() {
 #[test]
 fn sigterm_interrupts_a_job_that_the_next_start_ends() {
     let [place] = places();
-    let config = json!({"algorithms": ["random_forest"], "tuning_iterations": 20, "cross_validation_folds": 3, "min_samples": 100});
+    // Seconds of work after the first trial, so that the signal finds the job running.
+    let config = json!({
+        "algorithms": ["random_forest"], "tuning_iterations": 100, "cross_validation_folds": 5, "pruning": "none",
+        "min_samples": 100,
+    });
     let mut server = Server::start(&place);
     let id = submit(&server, &config);
     events(&server, &id, |name, _| name == "trial");
