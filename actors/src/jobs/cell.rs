@@ -247,7 +247,7 @@ mod tests {
         let submission = Submission { config: TrainingConfig::default(), created_by: None, trigger, idempotency: None };
         let record = new_record(submission, now);
         let id = record.job.job_id.clone();
-        store.create_job(record, vec![], vec![], None, 9).await.unwrap();
+        store.create_job(record, vec![], vec![], vec![], None, 9).await.unwrap();
         let claimed = store.claim_job(&id).await.unwrap();
         let options = Arc::new(Options::new(store.clone(), artifacts, folder.join("import")));
         (Cell::new(claimed, options, Streams::default()), store)

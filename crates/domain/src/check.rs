@@ -26,3 +26,10 @@ impl std::fmt::Display for Fault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct Faults(pub Vec<Fault>);
+
+impl Faults {
+    /// The faults of a document that is the member `name` of another.
+    pub fn below(self, name: &str) -> Self {
+        Self(self.0.into_iter().map(|f| Fault { pointer: format!("/{name}{}", f.pointer), ..f }).collect())
+    }
+}

@@ -192,6 +192,15 @@ impl<'a> Fields<'a> {
         self.word_at(name, value).unwrap_or(default)
     }
 
+    /// A member that is a document of its own; its faults are named below it.
+    pub fn document<T>(&mut self, name: &'static str, default: T, read: impl FnOnce(&Value) -> Result<T, Faults>) -> T {
+        let Some(value) = self.get(name) else { return default };
+        read(value).unwrap_or_else(|faults| {
+            self.faults.extend(faults.below(name).0);
+            default
+        })
+    }
+
     /// A list of words, not empty and without repeats.
     pub fn words<W: Word>(&mut self, name: &'static str, default: Vec<W>) -> Vec<W> {
         let list = match self.get(name) {

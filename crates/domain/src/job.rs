@@ -1,7 +1,8 @@
 //! The training job: its document (what a client reads), its durable record, and its state machine.
 
 use crate::config::word_enum;
-use crate::schedule::TrainingTrigger;
+use crate::gate::ActivationWish;
+use crate::schedule::{Arrivals, TrainingTrigger};
 use crate::{Algorithm, JobId, ModelId, TrainingConfig};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -115,6 +116,12 @@ pub struct JobRecord {
     pub config_hash: String,
     /// Next sequence number of the job's event stream.
     pub next_event: u64,
+    /// What had come in when the snapshot was taken: what came later is new to the job's models.
+    #[serde(default)]
+    pub arrivals: Option<Arrivals>,
+    /// What becomes of the best model.
+    #[serde(default)]
+    pub activation: ActivationWish,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -63,6 +63,20 @@ pub struct ModelVersion {
     pub notes: Option<String>,
 }
 
+/// How well the model's algorithm and parameters, fitted on the earlier years only, foretell the last year of its data:
+/// what new years are measured against. A random split would flatter.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TemporalFigures {
+    /// The year that was foretold.
+    pub year: i32,
+    pub rows: u64,
+    pub positives: u64,
+    pub auc: f64,
+    pub auc_error: f64,
+    pub log_loss: f64,
+    pub log_loss_error: f64,
+}
+
 /// A model as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecord {
@@ -74,6 +88,9 @@ pub struct ModelRecord {
     pub snapshot: String,
     /// The model's own decision threshold.
     pub threshold: f64,
+    /// None where its data has too little of a last year.
+    #[serde(default)]
+    pub temporal: Option<TemporalFigures>,
 }
 
 /// Which model became active when, and why; `rev` counts activations from 1.

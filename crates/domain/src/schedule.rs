@@ -1,8 +1,8 @@
 //! The retraining schedule and the triggers that lead to jobs.
 
-use crate::Faults;
 use crate::config::word_enum;
 use crate::fields::{Fields, shown};
+use crate::{Faults, TrainingConfig};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,19 +25,55 @@ pub struct TrainingTrigger {
     pub triggered_by: Option<String>,
     pub reason: Option<String>,
     pub new_samples_count: Option<u64>,
+    /// The figures that the rule decided on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub evidence: Option<Value>,
+}
+
+impl TrainingTrigger {
+    pub fn new(trigger_type: TriggerType, at: DateTime<Utc>, by: Option<String>, reason: Option<String>) -> Self {
+        Self { trigger_type, triggered_at: at, triggered_by: by, reason, new_samples_count: None, evidence: None }
+    }
+}
+
+/// Usable points (accepted or rejected) that ever came in, each counted when it came or became usable: all, and those
+/// that were verified then. Never goes back, so that differences count what is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Arrivals {
+    pub usable: u64,
+    pub verified: u64,
+}
+
+impl Arrivals {
+    pub fn of(self, verified_only: bool) -> u64 {
+        if verified_only { self.verified } else { self.usable }
+    }
+}
+
+/// How far the scheduler has come with a cron expression: slots up to here are dealt with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotProgress {
+    /// Expression and time zone that this is about.
+    pub schedule: String,
+    pub until: DateTime<Utc>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScheduledTrainingConfig {
     pub enabled: bool,
-    /// Five-field cron expression, UTC unless a time zone is configured.
+    /// Five-field cron expression, in `time_zone`.
     pub schedule_cron: String,
     pub min_new_samples: u64,
     pub max_model_age_days: u32,
     pub auto_activate_if_better: bool,
     pub improvement_threshold: f64,
     pub notification_emails: Vec<String>,
+    /// IANA name of the zone that the expression is read in.
+    pub time_zone: String,
+    /// What automatic jobs train; a trigger event may name its own.
+    pub training_config: TrainingConfig,
 }
 
 impl Default for ScheduledTrainingConfig {
@@ -50,6 +86,8 @@ impl Default for ScheduledTrainingConfig {
             auto_activate_if_better: true,
             improvement_threshold: 0.02,
             notification_emails: Vec::new(),
+            time_zone: "UTC".to_owned(),
+            training_config: TrainingConfig::default(),
         }
     }
 }
@@ -59,6 +97,7 @@ impl ScheduledTrainingConfig {
     pub fn from_json(body: &Value) -> Result<Self, Faults> {
         let d = Self::default();
         let mut f = Fields::new(body, "a training schedule")?;
+        let training_config = f.document("training_config", d.training_config, TrainingConfig::from_json);
         let schedule = Self {
             enabled: f.flag("enabled", d.enabled),
             schedule_cron: f.text("schedule_cron", d.schedule_cron),
@@ -67,6 +106,8 @@ impl ScheduledTrainingConfig {
             auto_activate_if_better: f.flag("auto_activate_if_better", d.auto_activate_if_better),
             improvement_threshold: f.real("improvement_threshold", d.improvement_threshold, 0.0, 1.0),
             notification_emails: f.texts("notification_emails", d.notification_emails),
+            time_zone: f.text("time_zone", d.time_zone),
+            training_config,
         };
         if !looks_like_cron(&schedule.schedule_cron) {
             f.fault(
@@ -116,19 +157,21 @@ mod tests {
         assert_eq!(
             serde_json::to_value(read).unwrap(),
             json!({"enabled": true, "schedule_cron": "0 1 * * 0", "min_new_samples": 1000, "max_model_age_days": 90,
-                "auto_activate_if_better": true, "improvement_threshold": 0.02, "notification_emails": []})
+                "auto_activate_if_better": true, "improvement_threshold": 0.02, "notification_emails": [],
+                "time_zone": "UTC", "training_config": TrainingConfig::default()})
         );
     }
 
     #[test]
     fn names_every_fault() {
         let body = json!({"enabled": "yes", "schedule_cron": "0 1 * *", "min_new_samples": 0, "improvement_threshold": 2,
-            "notification_emails": ["a@b.org", "nobody", "a@b.org", "x@y.org\r\nBcc: z@w.org"], "cron": 1});
+            "notification_emails": ["a@b.org", "nobody", "a@b.org", "x@y.org\r\nBcc: z@w.org"], "cron": 1, "training_config": {"test_size": 0.9}});
         let faults = ScheduledTrainingConfig::from_json(&body).unwrap_err();
         let pointers: Vec<&str> = faults.0.iter().map(|f| f.pointer.as_str()).collect();
         assert_eq!(
             pointers,
             [
+                "/training_config/test_size",
                 "/enabled",
                 "/min_new_samples",
                 "/improvement_threshold",

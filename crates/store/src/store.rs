@@ -4,10 +4,12 @@ use crate::error::Result;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use provost_domain::evaluation::EvaluationResults;
+use provost_domain::event::Retraction;
+use provost_domain::gate::{ActivationWish, GateDecision};
 use provost_domain::job::{JobEvent, JobEventKind, JobRecord, JobStatus, TrialRecord};
 use provost_domain::model::{Activation, ModelRecord, ModelVersion};
-use provost_domain::schedule::{ScheduledTrainingConfig, TrainingTrigger};
-use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, TrainingJob};
+use provost_domain::schedule::{Arrivals, ScheduledTrainingConfig, SlotProgress, TrainingTrigger};
+use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, TrainingConfig, TrainingJob};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
@@ -36,6 +38,7 @@ pub struct PointSelection {
 pub struct PointsMark {
     pub version: u64,
     pub total: u64,
+    pub arrivals: Arrivals,
 }
 
 /// One page, newest first; `next` continues after its last element.
@@ -67,6 +70,8 @@ pub enum JobCreation {
     Known(StoredResponse),
     /// As many jobs wait as may.
     QueueFull,
+    /// One of its triggers led to something already.
+    Settled,
 }
 
 /// An event to append to a job's stream; the store numbers it.
@@ -98,9 +103,22 @@ pub struct InboxEntry {
     pub at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an inbound event does to the store.
+#[derive(Debug, Clone, PartialEq)]
+pub enum InboxEffect {
+    /// Nothing beyond being remembered.
+    None,
+    Points(Vec<AdmissionDataPoint>),
+    Retraction(Retraction),
+    /// A pending trigger; the scheduler decides what becomes of it.
+    Trigger(Box<TriggerRecord>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InboxOutcome {
-    New,
+    /// With an outcome per point that it carried, in order; of a retraction, whether it took effect (`Superseded`, else
+    /// `Stale`).
+    New(Vec<PointOutcome>),
     Duplicate,
     /// The same key with another payload.
     Mismatch,
@@ -120,12 +138,25 @@ pub struct EvaluationRecord {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TriggerRecord {
+    /// Names its occasion, so that one occasion is one trigger.
     pub id: String,
     pub trigger: TrainingTrigger,
+    /// What is to be trained; None is the schedule's own.
+    #[serde(default)]
+    pub config: Option<TrainingConfig>,
+    #[serde(default)]
+    pub activation: ActivationWish,
     /// The job it led to or joined.
     pub job_id: Option<JobId>,
     /// Why it led to none.
     pub outcome: Option<String>,
+}
+
+impl TriggerRecord {
+    /// Whether nothing has become of it yet.
+    pub fn is_pending(&self) -> bool {
+        self.job_id.is_none() && self.outcome.is_none()
+    }
 }
 
 /// Made once when the store is created.
@@ -150,7 +181,7 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- data points
     /// An outcome per point, in order. Points of one batch may share an id. Two points are the same when all but
-    /// `created_at` and `updated_at` is equal.
+    /// `created_at` and `updated_at` is equal. A point that was retracted at this `seq` or a higher one is `Stale`.
     async fn record_points(&self, points: Vec<AdmissionDataPoint>) -> Result<Vec<PointOutcome>>;
     /// Batches of points in `data_point_id` order, as they all were at one moment; the channel closes after the last, or
     /// after an error. Dropping the receiver ends the reading.
@@ -160,13 +191,15 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- jobs
     /// Persists a new pending job, its first events, its outbox and (if any) the response to repeat for its idempotency
-    /// key, all or nothing, unless the key is known or `max_waiting` jobs are pending already. The store sets `rev` and
-    /// `next_event`; the response's `at` is the present. `Conflict` if there is a job of this id.
+    /// key, all or nothing, unless the key is known, `max_waiting` jobs are pending already, or one of the triggers is
+    /// settled. Triggers are recorded as having led to the job. The store sets `rev` and `next_event`; the response's `at`
+    /// is the present. `Conflict` if there is a job of this id.
     async fn create_job(
         &self,
         record: JobRecord,
         events: Vec<NewJobEvent>,
         outbox: Vec<OutboxMessage>,
+        triggers: Vec<TriggerRecord>,
         response: Option<StoredResponse>,
         max_waiting: u64,
     ) -> Result<JobCreation>;
@@ -182,6 +215,13 @@ pub trait Store: Send + Sync + 'static {
         record: JobRecord,
         events: Vec<NewJobEvent>,
         outbox: Vec<OutboxMessage>,
+    ) -> Result<JobRecord>;
+    /// As `save_job`, and records the triggers as having led to this job; `Conflict` also if one of them is settled.
+    async fn join_job(
+        &self,
+        record: JobRecord,
+        events: Vec<NewJobEvent>,
+        triggers: Vec<TriggerRecord>,
     ) -> Result<JobRecord>;
     /// Raises epoch and revision: from now on older writers are refused, so that of several claims only the last can
     /// write. `Conflict` for a job that is finished. Returns the record as stored.
@@ -220,8 +260,19 @@ pub trait Store: Send + Sync + 'static {
         outbox: Vec<OutboxMessage>,
     ) -> Result<ModelRecord>;
     async fn active_model(&self) -> Result<Option<ModelId>>;
-    /// Newest first.
-    async fn activations(&self, limit: u32) -> Result<Vec<Activation>>;
+    /// Newest first; `before` leaves out those from this `rev` on.
+    async fn activations(&self, before: Option<u64>, limit: u32) -> Result<Vec<Activation>>;
+    /// The activation that was in force at this time.
+    async fn activation_at(&self, at: DateTime<Utc>) -> Result<Option<Activation>>;
+
+    // ---- decisions of the gate
+    /// Records a decision with its announcements and, where its outcome is `Activated`, makes the challenger the active
+    /// model, all in one step. The first decision on a job stays, and is returned. `Conflict` if the active model is not
+    /// the decision's champion any more.
+    async fn decide(&self, decision: GateDecision, outbox: Vec<OutboxMessage>) -> Result<GateDecision>;
+    async fn decision(&self, job: &JobId) -> Result<Option<GateDecision>>;
+    /// Decisions made at `since` or later, newest first.
+    async fn decisions(&self, since: Option<DateTime<Utc>>, limit: u32) -> Result<Vec<GateDecision>>;
 
     // ---- evaluations
     /// Records that an evaluation was asked for; the last finished results stay readable. Idempotent by task.
@@ -234,11 +285,17 @@ pub trait Store: Send + Sync + 'static {
     async fn unfinished_evaluations(&self) -> Result<Vec<EvaluationRecord>>;
 
     // ---- triggers and schedule
-    /// Records a trigger, or replaces the one of this id.
-    async fn record_trigger(&self, record: TriggerRecord) -> Result<()>;
+    /// Records a trigger unless there is one of this id; answers whether it is new.
+    async fn add_trigger(&self, record: TriggerRecord) -> Result<bool>;
+    /// Triggers that have led to nothing yet, oldest first.
+    async fn pending_triggers(&self) -> Result<Vec<TriggerRecord>>;
+    /// Says why a pending trigger leads to no job; answers whether it was pending.
+    async fn settle_trigger(&self, id: &str, outcome: String) -> Result<bool>;
     async fn list_triggers(&self, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>>;
     async fn schedule(&self) -> Result<Option<ScheduledTrainingConfig>>;
     async fn put_schedule(&self, schedule: ScheduledTrainingConfig) -> Result<()>;
+    async fn slot_progress(&self) -> Result<Option<SlotProgress>>;
+    async fn put_slot_progress(&self, progress: SlotProgress) -> Result<()>;
 
     // ---- idempotency of requests other than job creation
     /// The response stored under this key, if it is not older than [`RESPONSE_LIFETIME_HOURS`] at `now`.
@@ -248,10 +305,14 @@ pub trait Store: Send + Sync + 'static {
     async fn store_response(&self, response: StoredResponse) -> Result<StoredResponse>;
 
     // ---- inbox and outbox
-    /// Records inbound events with the points they carry; an outcome per event. Only a new event's points are recorded.
-    async fn record_inbox(&self, events: Vec<(InboxEntry, Vec<AdmissionDataPoint>)>) -> Result<Vec<InboxOutcome>>;
+    /// Records inbound events with their effects; an outcome per event. Only a new event has an effect.
+    async fn record_inbox(&self, events: Vec<(InboxEntry, InboxEffect)>) -> Result<Vec<InboxOutcome>>;
     /// Oldest first.
     async fn outbox_pending(&self, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>>;
+    /// How many are pending.
+    async fn outbox_count(&self, channel: &str) -> Result<u64>;
     /// Marks messages as sent; unknown ids are ignored.
     async fn outbox_sent(&self, ids: Vec<String>) -> Result<()>;
+    /// Gives up all but the newest `keep` pending messages; answers how many.
+    async fn outbox_trim(&self, channel: &str, keep: u64) -> Result<u64>;
 }

@@ -36,7 +36,7 @@ pub async fn life_cycle(store: Arc<dyn Store>) {
     let ids: Vec<_> = store.list_jobs(None, None, 10).await.unwrap().items.into_iter().map(|j| j.job_id).collect();
     assert_eq!(ids, [second.job.job_id, first.job.job_id.clone()], "newest first");
     assert!(is_conflict(store.claim_job(&first.job.job_id).await), "a finished job cannot be claimed");
-    assert!(is_conflict(store.create_job(job(1, 0), vec![], vec![], None, 9).await), "an id names one job");
+    assert!(is_conflict(store.create_job(job(1, 0), vec![], vec![], vec![], None, 9).await), "an id names one job");
 }
 
 pub async fn saves_are_compared(store: Arc<dyn Store>) {
@@ -108,7 +108,7 @@ pub async fn saves_race(store: Arc<dyn Store>) {
 }
 
 pub async fn events_are_numbered(store: Arc<dyn Store>) {
-    let creation = store.create_job(job(1, 0), vec![event(1), event(2)], vec![], None, 1).await.unwrap();
+    let creation = store.create_job(job(1, 0), vec![event(1), event(2)], vec![], vec![], None, 1).await.unwrap();
     let JobCreation::Created(record) = creation else { panic!("{creation:?}") };
     assert_eq!(record.next_event, 3);
     let id = record.job.job_id.clone();
@@ -158,12 +158,14 @@ pub async fn queue_is_bounded(store: Arc<dyn Store>) {
     // One waits; what runs does not count.
     let attempt = |number| {
         let response = response("key", at(0));
-        store.create_job(job(number, 0), vec![event(1)], vec![message("m")], Some(response), 2)
+        store.create_job(job(number, 0), vec![event(1)], vec![message("m")], vec![], Some(response), 2)
     };
     assert!(matches!(attempt(3).await.unwrap(), JobCreation::Created(_)));
     store.outbox_sent(vec!["m".to_owned()]).await.unwrap();
-    let full =
-        store.create_job(job(4, 0), vec![], vec![message("n")], Some(response("other", at(0))), 2).await.unwrap();
+    let full = store
+        .create_job(job(4, 0), vec![], vec![message("n")], vec![], Some(response("other", at(0))), 2)
+        .await
+        .unwrap();
     assert_eq!(full, JobCreation::QueueFull);
     assert_eq!(store.job(&job(4, 0).job.job_id).await.unwrap(), None);
     assert_eq!(store.outbox_pending("event", 10).await.unwrap(), []);
@@ -225,7 +227,7 @@ pub async fn bad_cursors_are_named(store: Arc<dyn Store>) {
 
 pub async fn keys_repeat_responses(store: Arc<dyn Store>) {
     let first = response("key", at(0));
-    let attempt = |number, response| store.create_job(job(number, 0), vec![], vec![], Some(response), 9);
+    let attempt = |number, response| store.create_job(job(number, 0), vec![], vec![], vec![], Some(response), 9);
     assert!(matches!(attempt(1, first.clone()).await.unwrap(), JobCreation::Created(_)));
     let mut again = response("key", at(60));
     again.request_hash = "other".to_owned();
@@ -235,7 +237,7 @@ pub async fn keys_repeat_responses(store: Arc<dyn Store>) {
     for number in 10..18 {
         let store = Arc::clone(&store);
         racing.spawn(async move {
-            store.create_job(job(number, 0), vec![], vec![], Some(response("race", at(0))), 99).await.unwrap()
+            store.create_job(job(number, 0), vec![], vec![], vec![], Some(response("race", at(0))), 99).await.unwrap()
         });
     }
     let created = racing.join_all().await.into_iter().filter(|c| matches!(c, JobCreation::Created(_))).count();

@@ -2,10 +2,12 @@
 
 use super::points::all;
 use super::samples::{at, create, event, job, message, point, response, trigger};
-use crate::store::{InboxEntry, InboxOutcome, JobCreation, OutboxMessage, RESPONSE_LIFETIME_HOURS};
+use crate::store::{
+    InboxEffect, InboxEntry, InboxOutcome, JobCreation, OutboxMessage, PointOutcome, RESPONSE_LIFETIME_HOURS,
+};
 use crate::{Store, StoreError};
 use chrono::TimeDelta;
-use provost_domain::schedule::ScheduledTrainingConfig;
+use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -13,11 +15,16 @@ fn entry(id: &str, payload: &str) -> InboxEntry {
     InboxEntry { source: "/upstream".to_owned(), id: id.to_owned(), payload_hash: payload.to_owned(), at: at(0) }
 }
 
+fn carries(id: &str, seq: u64) -> InboxEffect {
+    InboxEffect::Points(vec![point(id, seq)])
+}
+
 pub async fn outbox_goes_with_its_change(store: Arc<dyn Store>) {
     let key = response("key", at(0));
-    let creation = store.create_job(job(1, 0), vec![], vec![message("created")], Some(key.clone()), 9).await.unwrap();
+    let creation =
+        store.create_job(job(1, 0), vec![], vec![message("created")], vec![], Some(key.clone()), 9).await.unwrap();
     let JobCreation::Created(record) = creation else { panic!("{creation:?}") };
-    store.create_job(job(2, 0), vec![], vec![message("repeated")], Some(key), 9).await.unwrap();
+    store.create_job(job(2, 0), vec![], vec![message("repeated")], vec![], Some(key), 9).await.unwrap();
     store.save_job(*record.clone(), vec![event(1)], vec![message("saved")]).await.unwrap();
     store.save_job(*record, vec![event(2)], vec![message("refused")]).await.unwrap_err();
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [message("created"), message("saved")]);
@@ -43,32 +50,37 @@ pub async fn inbox_is_deduplicated(store: Arc<dyn Store>) {
     use InboxOutcome::*;
     let other_source = InboxEntry { source: "/other".to_owned(), ..entry("1", "y") };
     let batch = vec![
-        (entry("1", "x"), vec![point("a", 0)]),
-        (entry("1", "x"), vec![point("b", 0)]),
-        (entry("1", "y"), vec![point("c", 0)]),
-        (other_source, vec![]),
+        (entry("1", "x"), carries("a", 0)),
+        (entry("1", "x"), carries("b", 0)),
+        (entry("1", "y"), carries("c", 0)),
+        (other_source, InboxEffect::None),
     ];
-    assert_eq!(store.record_inbox(batch).await.unwrap(), [New, Duplicate, Mismatch, New]);
-    assert_eq!(store.record_inbox(vec![(entry("1", "x"), vec![point("d", 0)])]).await.unwrap(), [Duplicate]);
+    let inserted = New(vec![PointOutcome::Inserted]);
+    assert_eq!(store.record_inbox(batch).await.unwrap(), [inserted, Duplicate, Mismatch, New(vec![])]);
+    assert_eq!(store.record_inbox(vec![(entry("1", "x"), carries("d", 0))]).await.unwrap(), [Duplicate]);
     assert_eq!(all(&store, false).await, [point("a", 0)], "only a new event has an effect");
     let mut racing = JoinSet::new();
     for i in 0..8 {
         let store = Arc::clone(&store);
-        let delivery = (entry("2", "x"), vec![point(&format!("r{i}"), 0)]);
-        racing.spawn(async move { store.record_inbox(vec![delivery]).await.unwrap()[0] });
+        let delivery = (entry("2", "x"), carries(&format!("r{i}"), 0));
+        racing.spawn(async move { store.record_inbox(vec![delivery]).await.unwrap().remove(0) });
     }
-    assert_eq!(racing.join_all().await.into_iter().filter(|o| *o == New).count(), 1);
+    assert_eq!(racing.join_all().await.into_iter().filter(|o| matches!(o, New(_))).count(), 1);
     assert_eq!(all(&store, false).await.len(), 2);
 }
 
 pub async fn inbox_and_points_are_one_step(store: Arc<dyn Store>) {
     let mut bad = point("bad", 0);
     bad.profile.gpa_scale = f64::INFINITY;
-    let batch = vec![(entry("1", "x"), vec![point("a", 0)]), (entry("2", "x"), vec![bad])];
+    let batch = vec![(entry("1", "x"), carries("a", 0)), (entry("2", "x"), InboxEffect::Points(vec![bad]))];
     assert!(matches!(store.record_inbox(batch).await, Err(StoreError::Invalid(_))));
     assert_eq!(all(&store, false).await, []);
-    let again = store.record_inbox(vec![(entry("1", "x"), vec![point("a", 0)])]).await.unwrap();
-    assert_eq!(again, [InboxOutcome::New], "an event whose points were refused counts as taken in");
+    let again = store.record_inbox(vec![(entry("1", "x"), carries("a", 0))]).await.unwrap();
+    assert_eq!(
+        again,
+        [InboxOutcome::New(vec![PointOutcome::Inserted])],
+        "an event whose points were refused counts as taken in"
+    );
     assert_eq!(store.points_mark().await.unwrap().total, 1);
 }
 
@@ -97,20 +109,126 @@ pub async fn responses_race(store: Arc<dyn Store>) {
     assert!(answers.iter().all(|a| *a == answers[0]), "two answers under one key");
 }
 
+pub async fn triggers_arrive_with_their_event(store: Arc<dyn Store>) {
+    let effect = || InboxEffect::Trigger(Box::new(trigger(1)));
+    let batch = vec![(entry("1", "x"), effect()), (entry("1", "x"), effect())];
+    assert_eq!(store.record_inbox(batch).await.unwrap(), [InboxOutcome::New(vec![]), InboxOutcome::Duplicate]);
+    assert_eq!(store.pending_triggers().await.unwrap(), [trigger(1)]);
+}
+
+pub async fn retractions(store: Arc<dyn Store>) {
+    let send = |id: &str, effect: InboxEffect| {
+        let (store, event) = (Arc::clone(&store), (entry(id, "x"), effect));
+        async move {
+            match store.record_inbox(vec![event]).await.unwrap().remove(0) {
+                InboxOutcome::New(outcomes) => outcomes[0].clone(),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let retract = |id: &str, seq| {
+        InboxEffect::Retraction(provost_domain::event::Retraction { data_point_id: id.to_owned(), seq })
+    };
+    use PointOutcome::*;
+    assert_eq!(send("1", carries("a", 3)).await, Inserted);
+    assert_eq!(send("2", retract("a", 2)).await, Stale, "an older retraction takes nothing");
+    assert_eq!(send("3", retract("a", 3)).await, Superseded);
+    assert_eq!(all(&store, false).await, []);
+    let mark = store.points_mark().await.unwrap();
+    assert_eq!((mark.total, mark.arrivals.usable), (0, 1));
+    assert_eq!(send("4", retract("a", 3)).await, Stale, "it is retracted already");
+    assert_eq!(send("5", carries("a", 3)).await, Stale, "what was retracted stays so");
+    assert_eq!(send("6", carries("a", 4)).await, Superseded, "a later record brings it back");
+    assert_eq!(all(&store, false).await, [point("a", 4)]);
+    assert_eq!(store.points_mark().await.unwrap().total, 1);
+    // A retraction that overtook its record.
+    assert_eq!(send("7", retract("b", 5)).await, Superseded);
+    assert_eq!(send("8", carries("b", 5)).await, Stale);
+    assert_eq!(all(&store, false).await, [point("a", 4)]);
+    assert_eq!(all(&store, true).await, [point("a", 4)]);
+}
+
+pub async fn outbox_is_bounded(store: Arc<dyn Store>) {
+    let messages = ["a", "b", "c", "d"].map(message);
+    let mail = OutboxMessage { channel: "mail".to_owned(), ..message("m") };
+    let mut all = messages.to_vec();
+    all.push(mail.clone());
+    let record = create(&store, job(1, 0)).await;
+    store.save_job(record, vec![], all).await.unwrap();
+    store.outbox_sent(vec!["a".to_owned()]).await.unwrap();
+    assert_eq!(store.outbox_count("event").await.unwrap(), 3);
+    assert_eq!(store.outbox_trim("event", 3).await.unwrap(), 0);
+    assert_eq!(store.outbox_trim("event", 1).await.unwrap(), 2);
+    assert_eq!(store.outbox_pending("event", 9).await.unwrap(), messages[3..]);
+    assert_eq!(store.outbox_pending("mail", 9).await.unwrap(), [mail]);
+}
+
 pub async fn triggers(store: Arc<dyn Store>) {
     for number in 0..7 {
-        store.record_trigger(trigger(number)).await.unwrap();
+        assert!(store.add_trigger(trigger(number)).await.unwrap());
     }
-    let mut joined = trigger(3);
-    joined.outcome = Some("a job for this configuration waits".to_owned());
-    store.record_trigger(joined.clone()).await.unwrap();
+    let mut again = trigger(2);
+    again.trigger.reason = Some("again".to_owned());
+    assert!(!store.add_trigger(again).await.unwrap(), "one occasion is one trigger");
+    assert_eq!(store.pending_triggers().await.unwrap(), (0..7).map(trigger).collect::<Vec<_>>());
+    let why = "the data fails its quality check";
+    assert!(store.settle_trigger("trigger-003", why.to_owned()).await.unwrap());
+    assert!(!store.settle_trigger("trigger-003", "other".to_owned()).await.unwrap());
+    assert!(!store.settle_trigger("unknown", "other".to_owned()).await.unwrap());
     let first = store.list_triggers(None, 4).await.unwrap();
     let second = store.list_triggers(first.next.as_deref(), 4).await.unwrap();
     assert_eq!(second.next, None);
     let seen: Vec<_> = first.items.into_iter().chain(second.items).collect();
     let mut expected: Vec<_> = (0..7).rev().map(trigger).collect();
-    expected[3] = joined;
+    expected[3].outcome = Some(why.to_owned());
     assert_eq!(seen, expected);
+    assert_eq!(store.pending_triggers().await.unwrap().len(), 6);
+}
+
+pub async fn triggers_lead_to_one_job(store: Arc<dyn Store>) {
+    store.add_trigger(trigger(1)).await.unwrap();
+    let new = trigger(2); // recorded with its job
+    let creation = store.create_job(job(1, 0), vec![], vec![], vec![trigger(1), new.clone()], None, 9).await.unwrap();
+    let JobCreation::Created(record) = creation else { panic!("{creation:?}") };
+    let id = record.job.job_id.clone();
+    assert_eq!(store.pending_triggers().await.unwrap(), []);
+    let listed = store.list_triggers(None, 9).await.unwrap().items;
+    assert_eq!(listed.iter().map(|t| t.job_id.as_ref()).collect::<Vec<_>>(), [Some(&id), Some(&id)]);
+    // Another scheduler had the same trigger in hand.
+    let second = store.create_job(job(2, 0), vec![], vec![message("m")], vec![new.clone()], None, 9).await.unwrap();
+    assert_eq!(second, JobCreation::Settled);
+    assert_eq!(store.unfinished_jobs().await.unwrap().len(), 1);
+    assert_eq!(store.outbox_pending("event", 9).await.unwrap(), []);
+    // A third trigger joins.
+    store.add_trigger(trigger(3)).await.unwrap();
+    let mut joined = *record;
+    joined.job.triggers.push(trigger(3).trigger);
+    let joined = store.join_job(joined, vec![event(1)], vec![trigger(3)]).await.unwrap();
+    assert_eq!(store.job(&id).await.unwrap(), Some(joined.clone()));
+    assert_eq!(store.job_events(&id, 0, 9).await.unwrap().len(), 1);
+    assert_eq!(store.pending_triggers().await.unwrap(), []);
+    let twice = store.join_job(joined.clone(), vec![], vec![trigger(3)]).await;
+    assert!(matches!(twice, Err(StoreError::Conflict { .. })), "{twice:?}");
+    // A job that was changed meanwhile is not joined, and the trigger stays pending.
+    store.add_trigger(trigger(4)).await.unwrap();
+    store.save_job(joined.clone(), vec![], vec![]).await.unwrap();
+    let late = store.join_job(joined, vec![], vec![trigger(4)]).await;
+    assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
+    assert_eq!(store.pending_triggers().await.unwrap(), [trigger(4)]);
+}
+
+pub async fn schedulers_race(store: Arc<dyn Store>) {
+    store.add_trigger(trigger(1)).await.unwrap();
+    let mut racing = JoinSet::new();
+    for number in 0..8 {
+        let store = Arc::clone(&store);
+        let triggers = vec![trigger(1)];
+        racing
+            .spawn(async move { store.create_job(job(number, 0), vec![], vec![], triggers, None, 99).await.unwrap() });
+    }
+    let created = racing.join_all().await.into_iter().filter(|c| matches!(c, JobCreation::Created(_))).count();
+    assert_eq!(created, 1);
+    assert_eq!(store.unfinished_jobs().await.unwrap().len(), 1);
 }
 
 pub async fn schedule(store: Arc<dyn Store>) {
@@ -119,5 +237,14 @@ pub async fn schedule(store: Arc<dyn Store>) {
         let schedule = ScheduledTrainingConfig { enabled, improvement_threshold: 0.1 + 0.2, ..Default::default() };
         store.put_schedule(schedule.clone()).await.unwrap();
         assert_eq!(store.schedule().await.unwrap(), Some(schedule));
+    }
+}
+
+pub async fn slots(store: Arc<dyn Store>) {
+    assert_eq!(store.slot_progress().await.unwrap(), None);
+    for seconds in [1, 5] {
+        let progress = SlotProgress { schedule: "0 1 * * 0 UTC".to_owned(), until: at(seconds) };
+        store.put_slot_progress(progress.clone()).await.unwrap();
+        assert_eq!(store.slot_progress().await.unwrap(), Some(progress));
     }
 }

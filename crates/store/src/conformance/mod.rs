@@ -31,14 +31,15 @@ pub async fn run(backend: &impl Backend) {
     }
     check! {
         points: outcomes, duplicates_in_one_batch, content_is_kept, order_and_selection, a_stream_can_be_left,
-            mark_moves_with_changes, a_refused_batch_leaves_nothing;
+            mark_moves_with_changes, arrivals_count_what_is_new, a_refused_batch_leaves_nothing;
         jobs: life_cycle, saves_are_compared, claims_fence_older_writers, claims_race, saves_race, events_are_numbered,
             events_race, queue_is_bounded, pages_lose_and_repeat_nothing, bad_cursors_are_named, keys_repeat_responses,
             trials_are_idempotent, trials_of_an_older_epoch_are_refused, numbers_survive;
         models: registration_is_idempotent, activation_moves_one_pointer, unknown_models_are_not_activated,
-            activations_race, pages, evaluations_stay_readable, failed_evaluations_hide_nothing;
+            activations_race, activations_of_a_time, decisions, decisions_on_another_champion, pages, evaluations_stay_readable, failed_evaluations_hide_nothing;
         messages: outbox_goes_with_its_change, outbox_is_in_order, inbox_is_deduplicated, inbox_and_points_are_one_step,
-            responses_expire, responses_race, triggers, schedule;
+            responses_expire, responses_race, retractions, outbox_is_bounded, triggers, triggers_arrive_with_their_event,
+            triggers_lead_to_one_job, schedulers_race, schedule, slots;
     }
     eprintln!("conformance: reopening");
     reopening(backend).await;
@@ -75,7 +76,7 @@ async fn reopening(backend: &impl Backend) {
     assert_eq!(store.trials(&id, trial.algorithm).await.unwrap(), [trial]);
     assert_eq!(store.model(&model_id).await.unwrap(), Some(active));
     assert_eq!(store.active_model().await.unwrap(), Some(model_id.clone()));
-    assert_eq!(store.activations(10).await.unwrap().len(), 1);
+    assert_eq!(store.activations(None, 10).await.unwrap().len(), 1);
     assert_eq!(store.evaluation(&model_id).await.unwrap(), Some(evaluation));
     assert_eq!(store.stored_response("key", samples::at(1)).await.unwrap(), Some(response));
     assert_eq!(store.outbox_pending("event", 10).await.unwrap(), [samples::message("m-1")]);

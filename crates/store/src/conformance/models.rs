@@ -4,6 +4,7 @@ use super::samples::{at, evaluation, job, message, model, register};
 use crate::store::EvaluationRecord;
 use crate::{Store, StoreError};
 use provost_domain::ModelId;
+use provost_domain::gate::{GateDecision, GateOutcome};
 use provost_domain::model::ModelRecord;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +43,7 @@ pub async fn registration_is_idempotent(store: Arc<dyn Store>) {
 
 pub async fn activation_moves_one_pointer(store: Arc<dyn Store>) {
     assert_eq!(store.active_model().await.unwrap(), None);
-    assert_eq!(store.activations(9).await.unwrap(), []);
+    assert_eq!(store.activations(None, 9).await.unwrap(), []);
     let (a, b) = (register(&store, 1).await, register(&store, 2).await);
     assert_eq!(store.list_models(true, None, 9).await.unwrap().items, []);
     let activated = activate(&store, &a).await;
@@ -50,16 +51,16 @@ pub async fn activation_moves_one_pointer(store: Arc<dyn Store>) {
     assert_eq!(store.model(id(&a)).await.unwrap(), Some(activated.clone()));
     let again = store.activate_model(id(&a), None, None, at(9), vec![message("again")]).await.unwrap();
     assert_eq!(again, activated);
-    assert_eq!(store.activations(9).await.unwrap().len(), 1, "activating the active model is no activation");
+    assert_eq!(store.activations(None, 9).await.unwrap().len(), 1, "activating the active model is no activation");
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), []);
     let by = (Some("me".to_owned()), Some("better".to_owned()));
     store.activate_model(id(&b), by.0.clone(), by.1.clone(), at(7), vec![message("b")]).await.unwrap();
-    let history = store.activations(9).await.unwrap();
+    let history = store.activations(None, 9).await.unwrap();
     assert_eq!(history.iter().map(|h| (h.rev, &h.model_id)).collect::<Vec<_>>(), [(2, id(&b)), (1, id(&a))]);
     assert_eq!((history[0].previous_model_id.as_ref(), history[1].previous_model_id.as_ref()), (Some(id(&a)), None));
     assert_eq!((history[0].activated_by.clone(), history[0].reason.clone()), by);
     assert_eq!(history[0].activated_at, at(7));
-    assert_eq!(store.activations(1).await.unwrap(), history[..1]);
+    assert_eq!(store.activations(None, 1).await.unwrap(), history[..1]);
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [message("b")]);
     assert!(!store.model(id(&a)).await.unwrap().unwrap().version.is_active);
     let active = store.list_models(true, None, 9).await.unwrap().items;
@@ -112,7 +113,7 @@ pub async fn activations_race(store: Arc<dyn Store>) {
     writers.join_all().await;
     over.store(true, Ordering::Relaxed);
     readers.join_all().await;
-    let history = store.activations(100).await.unwrap();
+    let history = store.activations(None, 100).await.unwrap();
     let revs: Vec<u64> = history.iter().map(|h| h.rev).rev().collect();
     assert_eq!(revs, (1..=revs.len() as u64).collect::<Vec<_>>(), "a switch is missing from the history");
     for pair in history.windows(2) {
@@ -173,4 +174,66 @@ pub async fn failed_evaluations_hide_nothing(store: Arc<dyn Store>) {
     let error = store.finish_evaluation(evaluation("never asked for", &m)).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound { what: "evaluation", .. }), "{error}");
     assert_eq!(store.evaluation(id(&unknown)).await.unwrap(), None);
+}
+
+pub async fn activations_of_a_time(store: Arc<dyn Store>) {
+    let (a, b) = (register(&store, 1).await, register(&store, 2).await);
+    for (model, seconds) in [(&a, 10), (&b, 20), (&a, 30)] {
+        store.activate_model(id(model), None, None, at(seconds), vec![]).await.unwrap();
+    }
+    for (seconds, expected) in [(9, None), (10, Some(1)), (19, Some(1)), (25, Some(2)), (99, Some(3))] {
+        let found = store.activation_at(at(seconds)).await.unwrap();
+        assert_eq!(found.map(|f| f.rev), expected, "at {seconds}");
+    }
+    let older = store.activations(Some(3), 9).await.unwrap();
+    assert_eq!(older.iter().map(|h| h.rev).collect::<Vec<_>>(), [2, 1]);
+}
+
+fn decision(
+    number: u32,
+    challenger: &ModelRecord,
+    champion: Option<&ModelRecord>,
+    outcome: GateOutcome,
+) -> GateDecision {
+    GateDecision {
+        job_id: job(u128::from(number), i64::from(number)).job.job_id,
+        challenger_id: id(challenger).clone(),
+        champion_id: champion.map(|c| id(c).clone()),
+        decided_at: at(i64::from(number)),
+        outcome,
+        reason: format!("reason {number}"),
+        improvement_threshold: 0.02,
+        evidence: None,
+    }
+}
+
+pub async fn decisions(store: Arc<dyn Store>) {
+    let (a, b) = (register(&store, 1).await, register(&store, 2).await);
+    let first = decision(1, &a, None, GateOutcome::Activated);
+    assert_eq!(store.decide(first.clone(), vec![message("1")]).await.unwrap(), first);
+    assert_eq!(store.active_model().await.unwrap().as_ref(), Some(id(&a)));
+    let history = store.activations(None, 9).await.unwrap();
+    assert_eq!((history.len(), history[0].reason.as_deref()), (1, Some("reason 1")));
+    let kept = decision(2, &b, Some(&a), GateOutcome::Kept);
+    assert_eq!(store.decide(kept.clone(), vec![message("2")]).await.unwrap(), kept);
+    assert_eq!(store.active_model().await.unwrap().as_ref(), Some(id(&a)));
+    // Deciding again changes nothing.
+    let again = GateDecision { outcome: GateOutcome::Activated, ..kept.clone() };
+    assert_eq!(store.decide(again, vec![message("3")]).await.unwrap(), kept);
+    assert_eq!(store.active_model().await.unwrap().as_ref(), Some(id(&a)));
+    assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [message("1"), message("2")]);
+    assert_eq!(store.decision(&kept.job_id).await.unwrap(), Some(kept.clone()));
+    assert_eq!(store.decisions(None, 9).await.unwrap(), [kept.clone(), first]);
+    assert_eq!(store.decisions(Some(at(2)), 9).await.unwrap(), [kept]);
+}
+
+pub async fn decisions_on_another_champion(store: Arc<dyn Store>) {
+    let (a, b) = (register(&store, 1).await, register(&store, 2).await);
+    activate(&store, &a).await;
+    let stale = decision(1, &b, None, GateOutcome::Activated);
+    let refused = store.decide(stale.clone(), vec![message("m")]).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    assert_eq!(store.active_model().await.unwrap().as_ref(), Some(id(&a)));
+    assert_eq!(store.decision(&stale.job_id).await.unwrap(), None);
+    assert_eq!(store.outbox_pending("event", 9).await.unwrap(), []);
 }

@@ -121,6 +121,30 @@ pub async fn mark_moves_with_changes(store: Arc<dyn Store>) {
     assert_eq!(superseded.total, 1);
 }
 
+pub async fn arrivals_count_what_is_new(store: Arc<dyn Store>) {
+    let with = |id: &str, seq, decision, verified| {
+        let mut p = point(id, seq);
+        (p.decision, p.verified) = (decision, verified);
+        p
+    };
+    let steps = [
+        (with("a", 0, Decision::Accepted, true), (1, 1)),
+        (with("b", 0, Decision::Waitlisted, true), (1, 1)),
+        (with("c", 0, Decision::Rejected, false), (2, 1)),
+        // Its outcome is known now.
+        (with("b", 1, Decision::Accepted, true), (3, 2)),
+        // It was counted before.
+        (with("b", 2, Decision::Rejected, true), (3, 2)),
+        (with("c", 1, Decision::Rejected, true), (3, 3)),
+        (with("a", 1, Decision::Deferred, true), (3, 3)),
+    ];
+    for (p, expected) in steps {
+        record(&store, p.clone()).await;
+        let arrivals = store.points_mark().await.unwrap().arrivals;
+        assert_eq!((arrivals.usable, arrivals.verified), expected, "after {p:?}");
+    }
+}
+
 pub async fn a_refused_batch_leaves_nothing(store: Arc<dyn Store>) {
     let mark = store.points_mark().await.unwrap();
     let mut bad = point("bad", 0);

@@ -83,12 +83,14 @@ pub fn job(number: u128, seconds: i64) -> JobRecord {
         running_seconds: 0.0,
         config_hash: "c0ffee".to_owned(),
         next_event: 0,
+        arrivals: None,
+        activation: Default::default(),
     }
 }
 
 /// Creates the job without events, outbox, key or bound.
 pub async fn create(store: &Arc<dyn Store>, record: JobRecord) -> JobRecord {
-    match store.create_job(record, vec![], vec![], None, u64::MAX).await.unwrap() {
+    match store.create_job(record, vec![], vec![], vec![], None, u64::MAX).await.unwrap() {
         JobCreation::Created(record) => *record,
         other => panic!("not created: {other:?}"),
     }
@@ -177,6 +179,7 @@ pub fn model(number: u32, job: &JobId) -> ModelRecord {
         job_id: job.clone(),
         snapshot: "1".repeat(64),
         threshold: 0.5,
+        temporal: None,
     }
 }
 
@@ -222,7 +225,10 @@ pub fn trigger(number: u32) -> TriggerRecord {
             triggered_by: None,
             reason: Some("Sunday".to_owned()),
             new_samples_count: Some(1200),
+            evidence: None,
         },
+        config: None,
+        activation: Default::default(),
         job_id: None,
         outcome: None,
     }

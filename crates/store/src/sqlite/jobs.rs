@@ -2,8 +2,9 @@
 
 use super::documents::{self, Cursor, encode};
 use super::messages::{self, stored_response};
+use super::triggers;
 use crate::error::{Result, StoreError};
-use crate::store::{JobCreation, NewJobEvent, OutboxMessage, Page, StoredResponse};
+use crate::store::{JobCreation, NewJobEvent, OutboxMessage, Page, StoredResponse, TriggerRecord};
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
 use provost_domain::{Algorithm, JobId, TrainingJob};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -22,6 +23,7 @@ pub fn create(
     mut record: JobRecord,
     events: Vec<NewJobEvent>,
     outbox: &[OutboxMessage],
+    triggers: Vec<TriggerRecord>,
     response: Option<&StoredResponse>,
     max_waiting: u64,
 ) -> Result<JobCreation> {
@@ -36,6 +38,9 @@ pub fn create(
     if waiting.cast_unsigned() >= max_waiting {
         return Ok(JobCreation::QueueFull);
     }
+    if triggers::any_settled(transaction, &triggers)? {
+        return Ok(JobCreation::Settled);
+    }
     let id = record.job.job_id.clone();
     record.rev = 1;
     record.next_event = 1;
@@ -48,6 +53,7 @@ pub fn create(
     }
     append(transaction, &id, &numbered)?;
     messages::announce(transaction, outbox)?;
+    triggers::lead_to(transaction, triggers, &id)?;
     if let Some(response) = response {
         messages::store_response(transaction, response)?;
     }
@@ -111,6 +117,20 @@ pub fn save(
     append(transaction, &id, &numbered)?;
     messages::announce(transaction, outbox)?;
     Ok(record)
+}
+
+pub fn join(
+    transaction: &Transaction<'_>,
+    record: JobRecord,
+    events: Vec<NewJobEvent>,
+    triggers: Vec<TriggerRecord>,
+) -> Result<JobRecord> {
+    let id = record.job.job_id.clone();
+    if triggers::any_settled(transaction, &triggers)? {
+        return Err(conflict(&id));
+    }
+    triggers::lead_to(transaction, triggers, &id)?;
+    save(transaction, record, events, &[])
 }
 
 pub fn claim(transaction: &Transaction<'_>, id: &JobId) -> Result<JobRecord> {

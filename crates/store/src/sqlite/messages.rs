@@ -2,9 +2,13 @@
 
 use super::documents::{self, encode};
 use super::points::{self, Encoded};
+use super::triggers;
 use crate::error::Result;
-use crate::store::{InboxEntry, InboxOutcome, OutboxMessage, RESPONSE_LIFETIME_HOURS, StoredResponse};
+use crate::store::{
+    InboxEffect, InboxEntry, InboxOutcome, OutboxMessage, RESPONSE_LIFETIME_HOURS, StoredResponse, TriggerRecord,
+};
 use chrono::{DateTime, TimeDelta, Utc};
+use provost_domain::event::Retraction;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// Responses that were stored at this time or before (microseconds) have expired.
@@ -29,17 +33,57 @@ pub fn store_response(transaction: &Transaction<'_>, response: &StoredResponse) 
     Ok(response.clone())
 }
 
-pub fn record_inbox(transaction: &Transaction<'_>, events: &[(InboxEntry, Vec<Encoded>)]) -> Result<Vec<InboxOutcome>> {
+/// An effect as the transaction writes it, made before the write lock is taken.
+pub enum EncodedEffect {
+    None,
+    Points(Vec<Encoded>),
+    Retraction(Retraction),
+    Trigger(Box<TriggerRecord>),
+}
+
+impl EncodedEffect {
+    pub fn new(effect: InboxEffect) -> Result<Self> {
+        Ok(match effect {
+            InboxEffect::None => Self::None,
+            InboxEffect::Points(points) => Self::Points(points.into_iter().map(Encoded::new).collect::<Result<_>>()?),
+            InboxEffect::Retraction(retraction) => Self::Retraction(retraction),
+            InboxEffect::Trigger(trigger) => Self::Trigger(trigger),
+        })
+    }
+
+    /// What it led to, for the inbox: of a batch its first point.
+    fn led_to(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::Points(points) => points.first().map(Encoded::id),
+            Self::Retraction(retraction) => Some(&retraction.data_point_id),
+            Self::Trigger(trigger) => Some(&trigger.id),
+        }
+    }
+}
+
+pub fn record_inbox(
+    transaction: &Transaction<'_>,
+    events: &[(InboxEntry, EncodedEffect)],
+) -> Result<Vec<InboxOutcome>> {
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO inbox (source, id, payload_hash, created_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        "INSERT INTO inbox (source, id, payload_hash, created_at, led_to) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO NOTHING",
     )?;
     let mut stored = transaction.prepare_cached("SELECT payload_hash FROM inbox WHERE source = ?1 AND id = ?2")?;
     let mut outcomes = Vec::with_capacity(events.len());
-    for (entry, points) in events {
-        let row = params![entry.source, entry.id, entry.payload_hash, entry.at.timestamp_micros()];
+    for (entry, effect) in events {
+        let row = params![entry.source, entry.id, entry.payload_hash, entry.at.timestamp_micros(), effect.led_to()];
         outcomes.push(if insert.execute(row)? == 1 {
-            points::record(transaction, points)?;
-            InboxOutcome::New
+            InboxOutcome::New(match effect {
+                EncodedEffect::None => Vec::new(),
+                EncodedEffect::Points(points) => points::record(transaction, points)?,
+                EncodedEffect::Retraction(retraction) => vec![points::retract(transaction, retraction)?],
+                EncodedEffect::Trigger(trigger) => {
+                    triggers::add(transaction, trigger)?;
+                    Vec::new()
+                }
+            })
         } else {
             let hash: Option<String> = stored.query_row([&entry.source, &entry.id], |row| row.get(0)).optional()?;
             if hash.as_ref() == Some(&entry.payload_hash) { InboxOutcome::Duplicate } else { InboxOutcome::Mismatch }
@@ -70,4 +114,23 @@ pub fn sent(transaction: &Transaction<'_>, ids: &[String]) -> Result<()> {
         update.execute([id])?;
     }
     Ok(())
+}
+
+pub fn count(c: &Connection, channel: &str) -> Result<u64> {
+    let sql = "SELECT count(*) FROM outbox WHERE sent = 0 AND channel = ?1";
+    let count: i64 = c.prepare_cached(sql)?.query_row([channel], |row| row.get(0))?;
+    Ok(count.cast_unsigned())
+}
+
+/// `sent` is 2 for a message that was given up.
+pub fn trim(transaction: &Transaction<'_>, channel: &str, keep: u64) -> Result<u64> {
+    let pending = count(transaction, channel)?;
+    let surplus = pending.saturating_sub(keep);
+    if surplus == 0 {
+        return Ok(0);
+    }
+    let sql = "UPDATE outbox SET sent = 2 WHERE position IN
+               (SELECT position FROM outbox WHERE sent = 0 AND channel = ?1 ORDER BY position LIMIT ?2)";
+    let given_up = transaction.prepare_cached(sql)?.execute(params![channel, surplus.cast_signed()])?;
+    Ok(given_up as u64)
 }

@@ -1,6 +1,7 @@
 //! The SQLite backend: one file in the data folder, one writer thread, a few reader threads.
 
 mod connection;
+mod decisions;
 mod documents;
 mod evaluations;
 mod jobs;
@@ -16,10 +17,13 @@ use crate::store::*;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use connection::{Workers, in_transaction};
+use messages::EncodedEffect;
+use models::Switch;
 use points::Encoded;
+use provost_domain::gate::GateDecision;
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
 use provost_domain::model::{Activation, ModelRecord};
-use provost_domain::schedule::ScheduledTrainingConfig;
+use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
 use rusqlite::{Connection, Transaction};
 use std::collections::BTreeMap;
@@ -138,10 +142,11 @@ impl Store for SqliteStore {
         record: JobRecord,
         events: Vec<NewJobEvent>,
         outbox: Vec<OutboxMessage>,
+        triggers: Vec<TriggerRecord>,
         response: Option<StoredResponse>,
         max_waiting: u64,
     ) -> Result<JobCreation> {
-        self.write(move |t| jobs::create(t, record, events, &outbox, response.as_ref(), max_waiting)).await
+        self.write(move |t| jobs::create(t, record, events, &outbox, triggers, response.as_ref(), max_waiting)).await
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<JobRecord>> {
@@ -170,6 +175,15 @@ impl Store for SqliteStore {
         outbox: Vec<OutboxMessage>,
     ) -> Result<JobRecord> {
         self.write(move |t| jobs::save(t, record, events, &outbox)).await
+    }
+
+    async fn join_job(
+        &self,
+        record: JobRecord,
+        events: Vec<NewJobEvent>,
+        triggers: Vec<TriggerRecord>,
+    ) -> Result<JobRecord> {
+        self.write(move |t| jobs::join(t, record, events, triggers)).await
     }
 
     async fn claim_job(&self, id: &JobId) -> Result<JobRecord> {
@@ -227,15 +241,32 @@ impl Store for SqliteStore {
         outbox: Vec<OutboxMessage>,
     ) -> Result<ModelRecord> {
         let id = id.clone();
-        self.write(move |t| models::activate(t, &id, by, reason, at, &outbox)).await
+        self.write(move |t| models::activate(t, &id, Switch { by, reason, at }, &outbox)).await
     }
 
     async fn active_model(&self) -> Result<Option<ModelId>> {
         self.read(models::active).await
     }
 
-    async fn activations(&self, limit: u32) -> Result<Vec<Activation>> {
-        self.read(move |c| models::activations(c, limit)).await
+    async fn activations(&self, before: Option<u64>, limit: u32) -> Result<Vec<Activation>> {
+        self.read(move |c| models::activations(c, before, limit)).await
+    }
+
+    async fn activation_at(&self, at: DateTime<Utc>) -> Result<Option<Activation>> {
+        self.read(move |c| models::activation_at(c, at)).await
+    }
+
+    async fn decide(&self, decision: GateDecision, outbox: Vec<OutboxMessage>) -> Result<GateDecision> {
+        self.write(move |t| decisions::decide(t, decision, &outbox)).await
+    }
+
+    async fn decision(&self, job: &JobId) -> Result<Option<GateDecision>> {
+        let job = job.clone();
+        self.read(move |c| decisions::get(c, &job)).await
+    }
+
+    async fn decisions(&self, since: Option<DateTime<Utc>>, limit: u32) -> Result<Vec<GateDecision>> {
+        self.read(move |c| decisions::since(c, since, limit)).await
     }
 
     async fn start_evaluation(&self, record: EvaluationRecord) -> Result<()> {
@@ -255,8 +286,17 @@ impl Store for SqliteStore {
         self.read(evaluations::unfinished).await
     }
 
-    async fn record_trigger(&self, record: TriggerRecord) -> Result<()> {
-        self.write(move |t| triggers::record(t, &record)).await
+    async fn add_trigger(&self, record: TriggerRecord) -> Result<bool> {
+        self.write(move |t| triggers::add(t, &record)).await
+    }
+
+    async fn pending_triggers(&self) -> Result<Vec<TriggerRecord>> {
+        self.read(triggers::pending).await
+    }
+
+    async fn settle_trigger(&self, id: &str, outcome: String) -> Result<bool> {
+        let id = id.to_owned();
+        self.write(move |t| triggers::settle(t, &id, outcome)).await
     }
 
     async fn list_triggers(&self, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>> {
@@ -272,6 +312,14 @@ impl Store for SqliteStore {
         self.write(move |t| triggers::put_schedule(t, &schedule)).await
     }
 
+    async fn slot_progress(&self) -> Result<Option<SlotProgress>> {
+        self.read(triggers::slot_progress).await
+    }
+
+    async fn put_slot_progress(&self, progress: SlotProgress) -> Result<()> {
+        self.write(move |t| triggers::put_slot_progress(t, &progress)).await
+    }
+
     async fn stored_response(&self, key: &str, now: DateTime<Utc>) -> Result<Option<StoredResponse>> {
         let key = key.to_owned();
         self.read(move |c| messages::stored_response(c, &key, now)).await
@@ -281,10 +329,10 @@ impl Store for SqliteStore {
         self.write(move |t| messages::store_response(t, &response)).await
     }
 
-    async fn record_inbox(&self, events: Vec<(InboxEntry, Vec<AdmissionDataPoint>)>) -> Result<Vec<InboxOutcome>> {
+    async fn record_inbox(&self, events: Vec<(InboxEntry, InboxEffect)>) -> Result<Vec<InboxOutcome>> {
         self.writer
             .call(move |connection| {
-                let encoded = events.into_iter().map(|(entry, points)| Ok((entry, encode_points(points)?)));
+                let encoded = events.into_iter().map(|(entry, effect)| Ok((entry, EncodedEffect::new(effect)?)));
                 let events = encoded.collect::<Result<Vec<_>>>()?;
                 in_transaction(connection, |t| messages::record_inbox(t, &events))
             })
@@ -294,6 +342,16 @@ impl Store for SqliteStore {
     async fn outbox_pending(&self, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>> {
         let channel = channel.to_owned();
         self.read(move |c| messages::pending(c, &channel, limit)).await
+    }
+
+    async fn outbox_count(&self, channel: &str) -> Result<u64> {
+        let channel = channel.to_owned();
+        self.read(move |c| messages::count(c, &channel)).await
+    }
+
+    async fn outbox_trim(&self, channel: &str, keep: u64) -> Result<u64> {
+        let channel = channel.to_owned();
+        self.write(move |t| messages::trim(t, &channel, keep)).await
     }
 
     async fn outbox_sent(&self, ids: Vec<String>) -> Result<()> {

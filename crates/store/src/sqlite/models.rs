@@ -102,12 +102,17 @@ pub fn active(c: &Connection) -> Result<Option<ModelId>> {
     Ok(pointer(c)?.map(|(id, _)| id))
 }
 
+/// Who makes a model the active one, why and when.
+pub struct Switch {
+    pub by: Option<String>,
+    pub reason: Option<String>,
+    pub at: DateTime<Utc>,
+}
+
 pub fn activate(
     transaction: &Transaction<'_>,
     id: &ModelId,
-    by: Option<String>,
-    reason: Option<String>,
-    at: DateTime<Utc>,
+    switch: Switch,
     outbox: &[OutboxMessage],
 ) -> Result<ModelRecord> {
     let mut record = get(transaction, id)?.ok_or_else(|| StoreError::NotFound { what: "model", id: id.to_string() })?;
@@ -119,9 +124,9 @@ pub fn activate(
         rev: rev + 1,
         model_id: id.clone(),
         previous_model_id: previous,
-        activated_at: at,
-        activated_by: by,
-        reason,
+        activated_at: switch.at,
+        activated_by: switch.by,
+        reason: switch.reason,
     };
     let rev = activation.rev.cast_signed();
     transaction
@@ -138,6 +143,14 @@ pub fn activate(
     Ok(record)
 }
 
-pub fn activations(c: &Connection, limit: u32) -> Result<Vec<Activation>> {
-    documents::all(c, "an activation", "SELECT document FROM activations ORDER BY rev DESC LIMIT ?1", [limit])
+pub fn activations(c: &Connection, before: Option<u64>, limit: u32) -> Result<Vec<Activation>> {
+    let before = before.map_or(i64::MAX, |rev| i64::try_from(rev).unwrap_or(i64::MAX));
+    let sql = "SELECT document FROM activations WHERE rev < ?1 ORDER BY rev DESC LIMIT ?2";
+    documents::all(c, "an activation", sql, params![before, limit])
+}
+
+/// Few enough to look through: the newest that is not later.
+pub fn activation_at(c: &Connection, at: DateTime<Utc>) -> Result<Option<Activation>> {
+    let all = activations(c, None, u32::MAX)?;
+    Ok(all.into_iter().find(|a| a.activated_at <= at))
 }

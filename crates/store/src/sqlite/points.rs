@@ -5,6 +5,8 @@ use super::documents::decode;
 use crate::error::{Result, StoreError};
 use crate::store::{PointOutcome, PointSelection, PointsMark};
 use provost_domain::AdmissionDataPoint;
+use provost_domain::event::Retraction;
+use provost_domain::schedule::Arrivals;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -28,6 +30,10 @@ impl Encoded {
             StoreError::Invalid(format!("data point `{}` cannot be stored: {why}", point.data_point_id))
         })?;
         Ok(Self { point, document, content })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.point.data_point_id
     }
 }
 
@@ -53,35 +59,120 @@ fn encode(point: &mut AdmissionDataPoint) -> std::result::Result<(String, [u8; 1
 /// Records points in order within the caller's transaction and moves the mark if any changed something.
 pub fn record(transaction: &Transaction<'_>, points: &[Encoded]) -> Result<Vec<PointOutcome>> {
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO points (data_point_id, seq, content, verified, document) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO points (data_point_id, seq, content, verified, usable, document) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (data_point_id) DO NOTHING",
     )?;
     let mut outcomes = Vec::with_capacity(points.len());
+    let mut moved = Moved::default();
     for encoded in points {
         let Encoded { point, document, content } = encoded;
         // `seq` has 64 bits without a sign, SQLite's integers one with: stored as these bits, compared here.
-        let row = params![point.data_point_id, point.seq.cast_signed(), content, point.verified, document];
-        outcomes.push(if insert.execute(row)? == 1 { PointOutcome::Inserted } else { update(transaction, encoded)? });
+        let (seq, usable) = (point.seq.cast_signed(), usable(point));
+        let row = params![point.data_point_id, seq, content, point.verified, usable, document];
+        outcomes.push(if insert.execute(row)? == 1 {
+            moved.version += 1;
+            moved.total += 1;
+            moved.arrived(point, Before::default());
+            PointOutcome::Inserted
+        } else {
+            update(transaction, encoded, &mut moved)?
+        });
     }
-    let count = |outcome| outcomes.iter().filter(|o| **o == outcome).count() as i64;
-    let inserted = count(PointOutcome::Inserted);
-    let changed = inserted + count(PointOutcome::Superseded);
-    if changed > 0 {
-        transaction
-            .prepare_cached("UPDATE points_mark SET version = version + ?1, total = total + ?2")?
-            .execute([changed, inserted])?;
-    }
+    moved.save(transaction)?;
     Ok(outcomes)
 }
 
+/// Whether a point is one to learn from.
+fn usable(point: &AdmissionDataPoint) -> bool {
+    point.decision.label().is_some()
+}
+
+/// What a batch adds to the mark.
+#[derive(Default)]
+struct Moved {
+    version: i64,
+    total: i64,
+    usable: i64,
+    verified: i64,
+}
+
+/// What a stored point counted as.
+#[derive(Default)]
+struct Before {
+    usable: bool,
+    verified: bool,
+}
+
+impl Moved {
+    /// Counts a point that is usable now and was not before.
+    fn arrived(&mut self, point: &AdmissionDataPoint, before: Before) {
+        if usable(point) {
+            self.usable += i64::from(!before.usable);
+            self.verified += i64::from(point.verified && !(before.usable && before.verified));
+        }
+    }
+
+    fn save(&self, transaction: &Transaction<'_>) -> Result<()> {
+        if self.version > 0 {
+            transaction
+                .prepare_cached(
+                    "UPDATE points_mark SET version = version + ?1, total = total + ?2, usable = usable + ?3,
+                     verified = verified + ?4",
+                )?
+                .execute([self.version, self.total, self.usable, self.verified])?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes a point out of the data from `seq` on. What was never there is remembered too: its record may still be on its
+/// way.
+pub fn retract(transaction: &Transaction<'_>, retraction: &Retraction) -> Result<PointOutcome> {
+    let (id, seq) = (&retraction.data_point_id, retraction.seq.cast_signed());
+    let stored: Option<(i64, bool)> = transaction
+        .prepare_cached("SELECT seq, retracted FROM points WHERE data_point_id = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let mut moved = Moved::default();
+    match stored {
+        None => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO points (data_point_id, seq, content, verified, retracted, document)
+                     VALUES (?1, ?2, x'', 0, 1, '')",
+                )?
+                .execute(params![id, seq])?;
+        }
+        Some((stored, gone)) => {
+            if stored.cast_unsigned() > retraction.seq || (gone && stored == seq) {
+                return Ok(PointOutcome::Stale);
+            }
+            transaction
+                .prepare_cached(
+                    "UPDATE points SET seq = ?2, content = x'', verified = 0, usable = 0, retracted = 1, document = ''
+                     WHERE data_point_id = ?1",
+                )?
+                .execute(params![id, seq])?;
+            if !gone {
+                moved = Moved { version: 1, total: -1, ..Moved::default() };
+            }
+        }
+    }
+    moved.save(transaction)?;
+    Ok(PointOutcome::Superseded)
+}
+
 /// What becomes of a point whose id is there already.
-fn update(transaction: &Transaction<'_>, encoded: &Encoded) -> Result<PointOutcome> {
+fn update(transaction: &Transaction<'_>, encoded: &Encoded, moved: &mut Moved) -> Result<PointOutcome> {
     let Encoded { point, document, content } = encoded;
-    let (seq, same): (i64, bool) = transaction
-        .prepare_cached("SELECT seq, content = ?2 FROM points WHERE data_point_id = ?1")?
-        .query_row(params![point.data_point_id, content], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (seq, same, gone, before): (i64, bool, bool, Before) = transaction
+        .prepare_cached("SELECT seq, content = ?2, retracted, usable, verified FROM points WHERE data_point_id = ?1")?
+        .query_row(params![point.data_point_id, content], |row| {
+            let before = Before { usable: row.get(3)?, verified: row.get(4)? };
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, before))
+        })?;
     let seq = seq.cast_unsigned();
-    if point.seq < seq {
+    if point.seq < seq || (gone && point.seq == seq) {
         return Ok(PointOutcome::Stale);
     }
     if point.seq == seq {
@@ -90,9 +181,20 @@ fn update(transaction: &Transaction<'_>, encoded: &Encoded) -> Result<PointOutco
     }
     transaction
         .prepare_cached(
-            "UPDATE points SET seq = ?2, content = ?3, verified = ?4, document = ?5 WHERE data_point_id = ?1",
+            "UPDATE points SET seq = ?2, content = ?3, verified = ?4, usable = ?5, retracted = 0, document = ?6
+             WHERE data_point_id = ?1",
         )?
-        .execute(params![point.data_point_id, point.seq.cast_signed(), content, point.verified, document])?;
+        .execute(params![
+            point.data_point_id,
+            point.seq.cast_signed(),
+            content,
+            point.verified,
+            usable(point),
+            document
+        ])?;
+    moved.version += 1;
+    moved.total += i64::from(gone);
+    moved.arrived(point, before);
     Ok(PointOutcome::Superseded)
 }
 
@@ -110,8 +212,10 @@ fn same_content(transaction: &Transaction<'_>, point: &AdmissionDataPoint) -> Re
 }
 
 pub fn mark(c: &Connection) -> Result<PointsMark> {
-    let mark = c.prepare_cached("SELECT version, total FROM points_mark")?.query_row([], |row| {
-        Ok(PointsMark { version: row.get::<_, i64>(0)?.cast_unsigned(), total: row.get::<_, i64>(1)?.cast_unsigned() })
+    let mark = c.prepare_cached("SELECT version, total, usable, verified FROM points_mark")?.query_row([], |row| {
+        let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+        let arrivals = Arrivals { usable: number(2)?, verified: number(3)? };
+        Ok(PointsMark { version: number(0)?, total: number(1)?, arrivals })
     })?;
     Ok(mark)
 }
@@ -131,9 +235,9 @@ fn try_stream(
     let connection = open_reader(path)?;
     // One statement is one read transaction: what others write meanwhile is not seen.
     let mut statement = connection.prepare(if selection.verified_only {
-        "SELECT data_point_id, document FROM points WHERE verified ORDER BY data_point_id"
+        "SELECT data_point_id, document FROM points WHERE verified AND NOT retracted ORDER BY data_point_id"
     } else {
-        "SELECT data_point_id, document FROM points ORDER BY data_point_id"
+        "SELECT data_point_id, document FROM points WHERE NOT retracted ORDER BY data_point_id"
     })?;
     let mut rows = statement.query([])?;
     let mut batch = Vec::with_capacity(STREAM_BATCH);

@@ -8,7 +8,7 @@ use crate::error::{Result, StoreError};
 use rusqlite::Connection;
 
 /// Step n leads from version n to n + 1.
-pub const STEPS: &[&str] = &[V1];
+pub const STEPS: &[&str] = &[V1, V2];
 
 /// Documents are JSON text. Points fill plain columns from the struct instead of generated ones: SQLite computes these at
 /// each insert to check their types, and on this one hot table two of them doubled the insert's time (2 to 4 µs at 560
@@ -117,6 +117,31 @@ CREATE TABLE outbox (
     channel TEXT NOT NULL GENERATED ALWAYS AS (document ->> '$.channel') VIRTUAL
 ) STRICT;
 CREATE INDEX outbox_pending ON outbox (channel, position) WHERE sent = 0;
+";
+
+/// Events and automation: what makes a point count as new, retractions (a row without a document keeps their `seq`),
+/// pending triggers, decisions of the gate.
+const V2: &str = "
+ALTER TABLE points ADD COLUMN usable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE points ADD COLUMN retracted INTEGER NOT NULL DEFAULT 0;
+UPDATE points SET usable = 1 WHERE document ->> '$.decision' IN ('accepted', 'rejected');
+ALTER TABLE points_mark ADD COLUMN usable INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE points_mark ADD COLUMN verified INTEGER NOT NULL DEFAULT 0;
+UPDATE points_mark SET usable = (SELECT count(*) FROM points WHERE usable),
+    verified = (SELECT count(*) FROM points WHERE usable AND verified);
+
+ALTER TABLE inbox ADD COLUMN led_to TEXT;
+
+ALTER TABLE triggers ADD COLUMN pending INTEGER NOT NULL GENERATED ALWAYS AS
+    (document ->> '$.job_id' IS NULL AND document ->> '$.outcome' IS NULL) VIRTUAL;
+CREATE INDEX triggers_pending ON triggers (created_at, trigger_id) WHERE pending;
+
+CREATE TABLE decisions (
+    job_id TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+CREATE INDEX decisions_by_age ON decisions (created_at);
 ";
 
 /// The version of the schema in this file.

@@ -40,6 +40,10 @@ async fn points(store: &SqliteStore) -> Vec<AdmissionDataPoint> {
     points
 }
 
+fn arrivals(number: u64) -> provost_domain::schedule::Arrivals {
+    provost_domain::schedule::Arrivals { usable: number, verified: number }
+}
+
 fn batch(prefix: &str, number: usize) -> Vec<AdmissionDataPoint> {
     (0..number).map(|i| samples::point(&format!("{prefix}{i:06}"), 0)).collect()
 }
@@ -58,7 +62,7 @@ async fn a_panic_in_a_command_leaves_no_half_batch() {
     let error = result.unwrap_err();
     assert!(matches!(&error, StoreError::Internal(text) if text.contains("in the middle of batch 7")), "{error}");
     assert_eq!(points(&store).await, []);
-    assert_eq!(store.points_mark().await.unwrap(), PointsMark { version: 0, total: 0 });
+    assert_eq!(store.points_mark().await.unwrap(), PointsMark { version: 0, total: 0, arrivals: arrivals(0) });
     // The thread lives and its connection is usable.
     store.record_points(batch("b", 10)).await.unwrap();
     assert_eq!(points(&store).await.len(), 10);
@@ -111,7 +115,7 @@ async fn two_stores_share_a_folder() {
         }
     };
     let serving = async {
-        let created = server.create_job(samples::job(1, 0), vec![], vec![], None, 1).await.unwrap();
+        let created = server.create_job(samples::job(1, 0), vec![], vec![], vec![], None, 1).await.unwrap();
         let JobCreation::Created(record) = created else { panic!("{created:?}") };
         let mut record = *record;
         for i in 0..20 {
@@ -121,7 +125,10 @@ async fn two_stores_share_a_folder() {
     };
     tokio::join!(importing, serving);
     assert_eq!(server.points_mark().await.unwrap(), import.points_mark().await.unwrap());
-    assert_eq!(server.points_mark().await.unwrap(), PointsMark { version: 1000, total: 1000 });
+    assert_eq!(
+        server.points_mark().await.unwrap(),
+        PointsMark { version: 1000, total: 1000, arrivals: arrivals(1000) }
+    );
     assert_eq!(points(&server).await.len(), 1000);
 }
 
@@ -196,7 +203,7 @@ async fn version_1_is_migrated() {
     assert_eq!(version as usize, schema::STEPS.len());
     assert_eq!(store.installation().await.unwrap().created_at, samples::at(-100), "not a new installation");
     assert_eq!(points(&store).await, [samples::point("p-1", 1), samples::point("p-2", 0)]);
-    assert_eq!(store.points_mark().await.unwrap(), PointsMark { version: 2, total: 2 });
+    assert_eq!(store.points_mark().await.unwrap(), PointsMark { version: 2, total: 2, arrivals: arrivals(2) });
     let id = samples::job(1, 0).job.job_id;
     let record = store.job(&id).await.unwrap().unwrap();
     assert_eq!((record.rev, record.epoch, record.next_event), (3, 1, 3));

@@ -3,20 +3,72 @@
 use super::documents::{self, Cursor, encode};
 use crate::error::Result;
 use crate::store::{Page, TriggerRecord};
-use provost_domain::schedule::ScheduledTrainingConfig;
+use provost_domain::JobId;
+use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use rusqlite::{Connection, Transaction, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-pub fn record(transaction: &Transaction<'_>, record: &TriggerRecord) -> Result<()> {
-    transaction
+/// Records a trigger unless there is one of this id; answers whether it is new.
+pub fn add(transaction: &Transaction<'_>, record: &TriggerRecord) -> Result<bool> {
+    let inserted = transaction
         .prepare_cached(
             "INSERT INTO triggers (trigger_id, created_at, document) VALUES (?1, ?2, ?3)
-             ON CONFLICT (trigger_id) DO UPDATE SET document = ?3",
+             ON CONFLICT (trigger_id) DO NOTHING",
         )?
         .execute(params![
             record.id,
             record.trigger.triggered_at.timestamp_micros(),
             encode(&format!("trigger {}", record.id), record)?
         ])?;
+    Ok(inserted == 1)
+}
+
+pub fn pending(c: &Connection) -> Result<Vec<TriggerRecord>> {
+    let sql = "SELECT document FROM triggers WHERE pending ORDER BY created_at, trigger_id";
+    documents::all(c, "a trigger", sql, [])
+}
+
+fn get(c: &Connection, id: &str) -> Result<Option<TriggerRecord>> {
+    documents::one(c, &format!("trigger {id}"), "SELECT document FROM triggers WHERE trigger_id = ?1", [id])
+}
+
+fn replace(transaction: &Transaction<'_>, record: &TriggerRecord) -> Result<()> {
+    transaction
+        .prepare_cached("UPDATE triggers SET document = ?2 WHERE trigger_id = ?1")?
+        .execute(params![record.id, encode(&format!("trigger {}", record.id), record)?])?;
+    Ok(())
+}
+
+pub fn settle(transaction: &Transaction<'_>, id: &str, outcome: String) -> Result<bool> {
+    match get(transaction, id)? {
+        Some(mut record) if record.is_pending() => {
+            record.outcome = Some(outcome);
+            replace(transaction, &record)?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Whether one of these has led to something already.
+pub fn any_settled(transaction: &Transaction<'_>, triggers: &[TriggerRecord]) -> Result<bool> {
+    for trigger in triggers {
+        if get(transaction, &trigger.id)?.is_some_and(|stored| !stored.is_pending()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Records triggers as having led to a job.
+pub fn lead_to(transaction: &Transaction<'_>, triggers: Vec<TriggerRecord>, job: &JobId) -> Result<()> {
+    for trigger in triggers {
+        let trigger = TriggerRecord { job_id: Some(job.clone()), ..trigger };
+        if !add(transaction, &trigger)? {
+            replace(transaction, &trigger)?;
+        }
+    }
     Ok(())
 }
 
@@ -34,15 +86,31 @@ pub fn list(c: &Connection, cursor: Option<&str>, limit: u32) -> Result<Page<Tri
     )
 }
 
+fn setting<T: DeserializeOwned>(c: &Connection, name: &str) -> Result<Option<T>> {
+    documents::one(c, &format!("the {name}"), "SELECT document FROM settings WHERE name = ?1", [name])
+}
+
+fn put_setting<T: Serialize + DeserializeOwned>(transaction: &Transaction<'_>, name: &str, value: &T) -> Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO settings (name, document) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET document = ?2",
+        )?
+        .execute([name, &encode(&format!("the {name}"), value)?])?;
+    Ok(())
+}
+
 pub fn schedule(c: &Connection) -> Result<Option<ScheduledTrainingConfig>> {
-    documents::one(c, "the schedule", "SELECT document FROM settings WHERE name = 'schedule'", [])
+    setting(c, "schedule")
 }
 
 pub fn put_schedule(transaction: &Transaction<'_>, schedule: &ScheduledTrainingConfig) -> Result<()> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO settings (name, document) VALUES ('schedule', ?1) ON CONFLICT (name) DO UPDATE SET document = ?1",
-        )?
-        .execute([encode("the schedule", schedule)?])?;
-    Ok(())
+    put_setting(transaction, "schedule", schedule)
+}
+
+pub fn slot_progress(c: &Connection) -> Result<Option<SlotProgress>> {
+    setting(c, "slot progress")
+}
+
+pub fn put_slot_progress(transaction: &Transaction<'_>, progress: &SlotProgress) -> Result<()> {
+    put_setting(transaction, "slot progress", progress)
 }

@@ -1,0 +1,305 @@
+//! What upstream services send: envelope and data, read and checked with every fault named.
+
+use super::SPEC_VERSION;
+use crate::config::word_enum;
+use crate::{AdmissionDataPoint, Faults, JobId, TrainingConfig};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Points that one batch may carry.
+pub const MAX_BATCH: usize = 1000;
+/// Source and id are keys of the inbox; longer ones are refused.
+const MAX_KEY: usize = 512;
+/// Faulty points of one batch that the reason names; the others are counted.
+const TOLD: usize = 5;
+
+word_enum!(
+    /// Why an event is parked.
+    RefusalCode {
+        Malformed = "malformed",
+        Oversized = "oversized",
+        UnknownType = "unknown_type",
+        UnsupportedVersion = "unsupported_version",
+        InvalidData = "invalid_data",
+        Mismatch = "mismatch",
+        Conflict = "conflict",
+        Exhausted = "exhausted",
+    }
+);
+
+/// An event that cannot be taken in, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {detail}")]
+pub struct Refusal {
+    pub code: RefusalCode,
+    /// Names the attribute or field, the value and what is allowed.
+    pub detail: String,
+}
+
+impl Refusal {
+    pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+/// A point that is superseded by nothing: `data_point_id` is out of the data from `seq` on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Retraction {
+    pub data_point_id: String,
+    #[schema(minimum = 0)]
+    pub seq: u64,
+}
+
+/// A wish for a training job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TriggerRequest {
+    pub reason: String,
+    /// None: the schedule's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<TrainingConfig>,
+    /// None: as the schedule says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_activate: Option<bool>,
+}
+
+/// A point of a batch that is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchFault {
+    pub index: usize,
+    pub faults: Faults,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Inbound {
+    /// Recorded or corrected points; of a batch also those that cannot be used, which take nothing from the others.
+    Points {
+        points: Vec<AdmissionDataPoint>,
+        refused: Vec<BatchFault>,
+    },
+    Retraction(Retraction),
+    Trigger(Box<TriggerRequest>),
+    Cancel(JobId),
+}
+
+impl Inbound {
+    /// The points of a batch that were refused, in words.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let Inbound::Points { refused, points } = self else { return None };
+        if refused.is_empty() {
+            return None;
+        }
+        let told: Vec<String> =
+            refused.iter().take(TOLD).map(|f| format!("/points/{}: {}", f.index, f.faults)).collect();
+        let more = if refused.len() > TOLD { "; …" } else { "" };
+        let all = refused.len() + points.len();
+        let detail = format!(
+            "{} of {all} points cannot be used, the others were recorded: {}{more}",
+            refused.len(),
+            told.join("; ")
+        );
+        Some(Refusal::new(RefusalCode::InvalidData, detail))
+    }
+}
+
+/// An event that was read and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InboundEvent {
+    pub source: String,
+    pub id: String,
+    /// The type with its version, `admission.data.recorded.v1`.
+    pub kind: String,
+    pub time: DateTime<Utc>,
+    /// SHA-256 of type and data, hexadecimal: equal events have equal ones.
+    pub payload_hash: String,
+    pub data: Inbound,
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow, default)]
+    specversion: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    source: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    time: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+impl InboundEvent {
+    /// Reads an event in structured mode: one JSON object with attributes and data. Unknown attributes are ignored.
+    pub fn structured(body: &[u8]) -> Result<Self, Refusal> {
+        let wire: Wire<'_> = serde_json::from_slice(body)
+            .map_err(|e| Refusal::new(RefusalCode::Malformed, format!("the body is no CloudEvent in JSON: {e}")))?;
+        let data = wire.data.ok_or_else(|| missing("data"))?;
+        Self::read(
+            [wire.specversion, wire.id, wire.source, wire.kind, wire.time].map(|a| a.map(Cow::into_owned)),
+            data.get().as_bytes(),
+        )
+    }
+
+    /// Reads an event in binary mode: attributes (without the prefix of their headers), and the data as the body.
+    pub fn binary(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Self, Refusal> {
+        let read = ["specversion", "id", "source", "type", "time"].map(|name| attributes.get(name).cloned());
+        Self::read(read, body)
+    }
+
+    fn read(attributes: [Option<String>; 5], data: &[u8]) -> Result<Self, Refusal> {
+        let [specversion, id, source, kind, time] = attributes;
+        let required = |name: &str, value: Option<String>| value.ok_or_else(|| missing(name));
+        let specversion = required("specversion", specversion)?;
+        if specversion != SPEC_VERSION {
+            let detail = format!("`specversion` is `{}`; {SPEC_VERSION} is allowed", cut(&specversion));
+            return Err(Refusal::new(RefusalCode::Malformed, detail));
+        }
+        let key = |name: &str, value: Option<String>| {
+            let value = required(name, value)?;
+            if value.is_empty() || value.len() > MAX_KEY {
+                let detail = format!("`{name}` has {} bytes; 1 to {MAX_KEY} are allowed", value.len());
+                return Err(Refusal::new(RefusalCode::Malformed, detail));
+            }
+            Ok(value)
+        };
+        let (id, source, kind) = (key("id", id)?, key("source", source)?, key("type", kind)?);
+        let time = required("time", time)?;
+        let time = DateTime::parse_from_rfc3339(&time).map_err(|_| {
+            let detail = format!("`time` is `{}`; a time as in RFC 3339 is allowed", cut(&time));
+            Refusal::new(RefusalCode::Malformed, detail)
+        })?;
+        let read = reader(&kind)?;
+        let mut hash = Sha256::new();
+        hash.update(kind.as_bytes());
+        hash.update([0]);
+        hash.update(data);
+        Ok(Self { source, id, time: time.to_utc(), payload_hash: hex(&hash.finalize()), data: read(data)?, kind })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a string does not fail
+        text
+    })
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+fn missing(name: &str) -> Refusal {
+    Refusal::new(RefusalCode::Malformed, format!("`{name}` is missing; it is required"))
+}
+
+fn invalid(faults: &Faults) -> Refusal {
+    Refusal::new(RefusalCode::InvalidData, faults.to_string())
+}
+
+type Reader = fn(&[u8]) -> Result<Inbound, Refusal>;
+
+const TYPES: [(&str, Reader); 6] = [
+    ("admission.data.recorded", point),
+    ("admission.data.batch", batch),
+    ("admission.data.corrected", point),
+    ("admission.data.retracted", retraction),
+    ("training.trigger", trigger),
+    ("training.cancel", cancel),
+];
+
+/// How the data of this type is read.
+fn reader(kind: &str) -> Result<Reader, Refusal> {
+    let version = kind.rsplit_once(".v").filter(|(_, v)| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()));
+    let known = |name: &str| TYPES.iter().find(|(n, _)| *n == name).map(|(_, read)| *read);
+    match version.map(|(name, version)| (known(name), version)) {
+        Some((Some(read), "1")) => Ok(read),
+        Some((Some(_), version)) => Err(Refusal::new(
+            RefusalCode::UnsupportedVersion,
+            format!("`type` is `{}`: major version {} is not known; 1 is", cut(kind), cut(version)),
+        )),
+        _ => {
+            let names: Vec<String> = TYPES.iter().map(|(name, _)| format!("{name}.v1")).collect();
+            let detail = format!("`type` is `{}`; allowed are {}", cut(kind), names.join(", "));
+            Err(Refusal::new(RefusalCode::UnknownType, detail))
+        }
+    }
+}
+
+fn point(data: &[u8]) -> Result<Inbound, Refusal> {
+    let point = AdmissionDataPoint::from_json(data).map_err(|f| invalid(&f))?;
+    Ok(Inbound::Points { points: vec![point], refused: Vec::new() })
+}
+
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    points: Vec<&'a RawValue>,
+}
+
+fn batch(data: &[u8]) -> Result<Inbound, Refusal> {
+    let batch: Batch<'_> = parse(data)?;
+    if batch.points.is_empty() || batch.points.len() > MAX_BATCH {
+        let detail = format!("`points` has {} points; 1 to {MAX_BATCH} are allowed", batch.points.len());
+        return Err(Refusal::new(RefusalCode::InvalidData, detail));
+    }
+    let (mut points, mut refused) = (Vec::with_capacity(batch.points.len()), Vec::new());
+    for (index, text) in batch.points.iter().enumerate() {
+        match AdmissionDataPoint::from_json(text.get().as_bytes()) {
+            Ok(point) => points.push(point),
+            Err(faults) => refused.push(BatchFault { index, faults }),
+        }
+    }
+    Ok(Inbound::Points { points, refused })
+}
+
+fn parse<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(data).map_err(|e| Refusal::new(RefusalCode::InvalidData, format!("data: {e}")))
+}
+
+fn retraction(data: &[u8]) -> Result<Inbound, Refusal> {
+    let retraction: Retraction = parse(data)?;
+    if retraction.data_point_id.is_empty() {
+        return Err(Refusal::new(RefusalCode::InvalidData, "`data_point_id` is empty; an id is allowed"));
+    }
+    Ok(Inbound::Retraction(retraction))
+}
+
+#[derive(Deserialize)]
+struct WireTrigger {
+    reason: String,
+    config: Option<Value>,
+    auto_activate: Option<bool>,
+}
+
+fn trigger(data: &[u8]) -> Result<Inbound, Refusal> {
+    let wire: WireTrigger = parse(data)?;
+    // A configuration is checked as one of the facade is, unknown fields included: a misspelt one would train another model.
+    let config = wire.config.filter(|c| !c.is_null());
+    let config = config.map(|c| TrainingConfig::from_json(&c).map_err(|f| invalid(&f.below("config")))).transpose()?;
+    Ok(Inbound::Trigger(Box::new(TriggerRequest { reason: wire.reason, config, auto_activate: wire.auto_activate })))
+}
+
+#[derive(Deserialize)]
+struct WireCancel {
+    job_id: String,
+}
+
+fn cancel(data: &[u8]) -> Result<Inbound, Refusal> {
+    let wire: WireCancel = parse(data)?;
+    let id = JobId::parse(&wire.job_id)
+        .map_err(|e| Refusal::new(RefusalCode::InvalidData, format!("`job_id`: {e}; the id of a job is allowed")))?;
+    Ok(Inbound::Cancel(id))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! The gate between a trained challenger and the active model: what was decided, and on what evidence.
+
+use crate::config::word_enum;
+use crate::evaluation::{Difference, McNemarTest};
+use crate::{JobId, ModelId, TargetMetric};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What a job's best model may become by itself. The greatest wish of a job's triggers counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivationWish {
+    /// Nothing: a person decides.
+    #[default]
+    None,
+    /// It is compared, and waits for an approval.
+    Approval,
+    /// It is activated if it is better.
+    IfBetter,
+    /// It is activated if it is better, or not worse: the active model is old.
+    IfNotWorse,
+}
+
+word_enum!(
+    GateOutcome {
+        Activated = "activated",
+        Kept = "kept",
+        AwaitsApproval = "awaits_approval",
+        NotComparable = "not_comparable",
+    }
+);
+
+/// What the gate measured: the challenger against the champion, or against chance where there is no champion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GateEvidence {
+    pub metric: TargetMetric,
+    /// Held-out rows that neither model was trained, tuned or calibrated on.
+    pub rows: u64,
+    /// Universities and programs among them.
+    pub clusters: u64,
+    pub challenger_score: f64,
+    pub champion_score: Option<f64>,
+    /// Challenger minus champion; without a champion, the challenger's AUC minus .5.
+    pub improvement: f64,
+    /// One-sided lower bound of it at `alpha`.
+    pub lower_bound: f64,
+    /// Spent on this decision out of the quarter's .05.
+    pub alpha: f64,
+    /// How many decisions of the quarter this one is.
+    pub look: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delong: Option<Difference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcnemar: Option<McNemarTest>,
+}
+
+/// A decision of the gate; one per job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GateDecision {
+    pub job_id: JobId,
+    pub challenger_id: ModelId,
+    pub champion_id: Option<ModelId>,
+    pub decided_at: DateTime<Utc>,
+    pub outcome: GateOutcome,
+    /// "kept the champion, because …"
+    pub reason: String,
+    pub improvement_threshold: f64,
+    pub evidence: Option<GateEvidence>,
+}

@@ -1,0 +1,43 @@
+//! Decisions of the gate, one per job.
+
+use super::documents::{self, encode};
+use super::messages;
+use super::models::{self, Switch};
+use crate::error::{Result, StoreError};
+use crate::store::OutboxMessage;
+use chrono::{DateTime, Utc};
+use provost_domain::JobId;
+use provost_domain::gate::{GateDecision, GateOutcome};
+use rusqlite::{Connection, Transaction, params};
+
+/// Who the history says has activated what the gate let through.
+const GATE: &str = "gate";
+
+pub fn decide(transaction: &Transaction<'_>, decision: GateDecision, outbox: &[OutboxMessage]) -> Result<GateDecision> {
+    if let Some(known) = get(transaction, &decision.job_id)? {
+        return Ok(known);
+    }
+    if models::active(transaction)? != decision.champion_id {
+        return Err(StoreError::Conflict { what: "the active model, on which", id: decision.job_id.to_string() });
+    }
+    if decision.outcome == GateOutcome::Activated {
+        let switch =
+            Switch { by: Some(GATE.to_owned()), reason: Some(decision.reason.clone()), at: decision.decided_at };
+        models::activate(transaction, &decision.challenger_id, switch, &[])?;
+    }
+    transaction.prepare_cached("INSERT INTO decisions (job_id, created_at, document) VALUES (?1, ?2, ?3)")?.execute(
+        params![decision.job_id.as_str(), decision.decided_at.timestamp_micros(), encode("a decision", &decision)?],
+    )?;
+    messages::announce(transaction, outbox)?;
+    Ok(decision)
+}
+
+pub fn get(c: &Connection, job: &JobId) -> Result<Option<GateDecision>> {
+    documents::one(c, "a decision", "SELECT document FROM decisions WHERE job_id = ?1", [job.as_str()])
+}
+
+pub fn since(c: &Connection, since: Option<DateTime<Utc>>, limit: u32) -> Result<Vec<GateDecision>> {
+    let since = since.map_or(i64::MIN, |at| at.timestamp_micros());
+    let sql = "SELECT document FROM decisions WHERE created_at >= ?1 ORDER BY created_at DESC, job_id DESC LIMIT ?2";
+    documents::all(c, "a decision", sql, params![since, limit])
+}
