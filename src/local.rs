@@ -8,21 +8,13 @@ use crate::serve::{Folder, Signals, actors, stop_actors};
 use crate::settings::Settings;
 use chrono::Utc;
 use provost_actors::{Handle, Submission, SubmitError, Submitted};
-use provost_domain::schedule::{TrainingTrigger, TriggerType};
 use provost_domain::{JobId, TrainingConfig};
 use serde_json::Value;
 use std::time::Duration;
 
 /// Submits a job as a person at this machine.
 pub async fn submit(handle: &Handle, config: TrainingConfig, by: &str) -> Result<JobId> {
-    let trigger = TrainingTrigger {
-        trigger_type: TriggerType::Manual,
-        triggered_at: Utc::now(),
-        triggered_by: Some(by.to_owned()),
-        reason: None,
-        new_samples_count: None,
-    };
-    let submission = Submission { config, created_by: Some(by.to_owned()), trigger, idempotency: None };
+    let submission = Submission::manual(config, Some(by.to_owned()), "asked for on the command line", Utc::now());
     match handle.submit(submission).await {
         Ok(Submitted::New { job, .. }) => Ok(job.job_id),
         Ok(Submitted::Repeated(known)) => Err(Error::failed(format!("the job was submitted before, at {}", known.at))),

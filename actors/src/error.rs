@@ -35,6 +35,9 @@ pub enum SubmitError {
     /// The idempotency key was used before with another request.
     #[error("this idempotency key was used with another request")]
     Mismatch,
+    /// One of its triggers has led to something already: another scheduler was faster.
+    #[error("the trigger has led to a job already")]
+    Settled,
     /// The data cannot be read: names the cause.
     #[error("{0}")]
     Data(String),

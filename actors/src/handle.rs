@@ -1,10 +1,12 @@
 //! The one way from the process to the actors.
 
+use crate::bridge::Bridge;
 use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
 use crate::evaluator::{Evaluate, Evaluator};
 use crate::executor::LocalExecutor;
 use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submit, Submitted};
 use crate::loader::{Loader, Quality};
+use crate::notifier::Notifier;
 use crate::options::Options;
 use crate::registry::{Activate, Compare, Registry, Rollback};
 use crate::root::{Components, Root, store_status};
@@ -77,11 +79,18 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let (o, s) = (options.clone(), streams.clone());
     let jobs = supervise("jobs", budget(), clock(), move || Jobs::new(o.clone(), peers.clone(), s.clone()));
 
+    let o = options.clone();
+    let bridge = supervise("bridge", budget(), clock(), move || Bridge::new(o.clone()));
+    let o = options.clone();
+    let notifier = supervise("notifier", budget(), clock(), move || Notifier::new(o.clone()));
+
     let mut children: Vec<Arc<dyn Child>> = vec![
         Arc::new(loader.clone()),
         Arc::new(evaluator.clone()),
         Arc::new(registry.clone()),
         Arc::new(scheduler),
+        Arc::new(bridge),
+        Arc::new(notifier),
         Arc::new(jobs.clone()),
     ];
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));

@@ -21,11 +21,13 @@ use crate::registry::Registry;
 use crate::supervise::{Slot, Status};
 use crate::trainer::Trainer;
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
+use chrono::{DateTime, Utc};
 use desk::Desk;
 use driver::Env;
-use provost_domain::schedule::TrainingTrigger;
+use provost_domain::gate::ActivationWish;
+use provost_domain::schedule::{TrainingTrigger, TriggerType};
 use provost_domain::{Algorithm, JobId, TrainingConfig, TrainingJob};
-use provost_store::StoredResponse;
+use provost_store::{StoredResponse, TriggerRecord};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,9 +37,26 @@ use std::time::Duration;
 pub struct Submission {
     pub config: TrainingConfig,
     pub created_by: Option<String>,
-    pub trigger: TrainingTrigger,
+    /// What led to it; never empty.
+    pub triggers: Vec<TriggerRecord>,
     /// The `Idempotency-Key`, and the hash of the request it came with.
     pub idempotency: Option<(String, String)>,
+}
+
+impl Submission {
+    /// A person's wish: nothing is activated by itself.
+    pub fn manual(config: TrainingConfig, by: Option<String>, reason: &str, at: DateTime<Utc>) -> Self {
+        let trigger = TrainingTrigger::new(TriggerType::Manual, at, by.clone(), Some(reason.to_owned()));
+        let trigger = TriggerRecord {
+            id: format!("trigger_{}", uuid::Uuid::now_v7().simple()),
+            trigger,
+            config: Some(config.clone()),
+            activation: ActivationWish::None,
+            job_id: None,
+            outcome: None,
+        };
+        Self { config, created_by: by, triggers: vec![trigger], idempotency: None }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

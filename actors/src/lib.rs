@@ -1,13 +1,16 @@
 //! The actor system: supervised actors that train, evaluate and version models. The process talks to it through one
 //! [`Handle`], made by [`start`].
 
+pub mod bridge;
 pub mod clock;
 pub mod error;
 pub mod evaluator;
 pub mod executor;
 pub mod handle;
 pub mod loader;
+pub mod notifier;
 pub mod options;
+pub mod outbox;
 pub mod registry;
 pub mod root;
 pub mod sampler;
@@ -19,10 +22,12 @@ pub mod trainer;
 
 mod jobs;
 
+pub use bridge::BridgeOptions;
 pub use clock::{Clock, SystemClock, TestClock};
 pub use error::*;
 pub use handle::{Handle, start};
 pub use jobs::{ShutdownReport, Submission, Submitted};
+pub use notifier::MailOptions;
 pub use options::Options;
 pub use scheduler::cron::Cron;
 pub use supervise::RestartBudget;

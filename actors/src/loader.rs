@@ -8,6 +8,7 @@ use crate::options::Options;
 use crate::supervise::Status;
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use provost_domain::quality::DataQualityReport;
+use provost_domain::schedule::Arrivals;
 use provost_domain::{Snapshot, TrainingConfig};
 use provost_learn::artifact::{self, Format};
 use provost_learn::split::{Parts, SplitRows, split};
@@ -84,6 +85,8 @@ impl Message for Take {
 pub struct Taken {
     pub sha: String,
     pub data: Arc<LoadedSnapshot>,
+    /// What had come into the store by then, whatever the source.
+    pub arrivals: Arrivals,
 }
 
 /// Opens a snapshot that was taken before.
@@ -138,6 +141,8 @@ impl Desk {
     }
 
     async fn take(&self, config: &TrainingConfig) -> Result<Taken, LoadError> {
+        // Before the rows are read: what comes meanwhile counts as new.
+        let arrivals = self.options.store.points_mark().await?.arrivals;
         let scan = self.scan(config).await?;
         let artifacts = self.options.artifacts.clone();
         let loaded = blocking(move || {
@@ -148,7 +153,7 @@ impl Desk {
         })
         .await?;
         let data = self.remember(loaded);
-        Ok(Taken { sha: data.sha.clone(), data })
+        Ok(Taken { sha: data.sha.clone(), data, arrivals })
     }
 
     async fn open(&self, sha: String) -> Result<Arc<LoadedSnapshot>, LoadError> {

@@ -1,7 +1,9 @@
 //! What the actor system is started with.
 
+use crate::bridge::BridgeOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::executor::Executor;
+use crate::notifier::MailOptions;
 use crate::supervise::RestartBudget;
 use crate::testkit::Failpoints;
 use provost_domain::Algorithm;
@@ -50,6 +52,12 @@ pub struct Options {
     /// Where fits run; None is threads of this process.
     pub executor: Option<Arc<dyn Executor>>,
     pub schedule_enabled: bool,
+    /// Between two jobs that nobody asked for by hand.
+    pub cooldown: Duration,
+    /// None: there is no bus.
+    pub bridge: Option<BridgeOptions>,
+    /// None: no mail is sent.
+    pub mail: Option<MailOptions>,
     /// Named places that tests make fail; empty in service.
     pub failpoints: Failpoints,
 }
@@ -79,6 +87,9 @@ impl Options {
             report_every: Duration::from_millis(500),
             executor: None,
             schedule_enabled: true,
+            cooldown: Duration::from_secs(600),
+            bridge: None,
+            mail: None,
             failpoints: Failpoints::default(),
         }
     }

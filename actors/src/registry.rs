@@ -6,13 +6,15 @@ use crate::error::RegistryError;
 use crate::evaluator::{Fitted, ranked};
 use crate::loader::{Loader, blocking};
 use crate::options::Options;
+use crate::outbox::announcement_of;
 use crate::scoring::{load_model, open};
 use crate::supervise::{Slot, Status};
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use provost_domain::evaluation::ModelComparisonResponse;
+use provost_domain::event::outbound::{ActivatedAnnouncement, RegisteredAnnouncement, Topic};
 use provost_domain::model::ModelRecord;
 use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
-use provost_store::{EvaluationRecord, OutboxMessage, StoreError};
+use provost_store::{EvaluationRecord, StoreError};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -69,10 +71,6 @@ struct Desk {
     loader: Slot<Loader>,
 }
 
-fn announcement(options: &Options, id: String, topic: &str, payload: serde_json::Value) -> OutboxMessage {
-    OutboxMessage { id, channel: "event".to_owned(), topic: topic.to_owned(), payload, at: options.clock.now() }
-}
-
 impl Desk {
     async fn record(&self, id: &ModelId) -> Result<ModelRecord, RegistryError> {
         self.options.store.model(id).await?.ok_or_else(|| RegistryError::NotFound(id.clone()))
@@ -110,14 +108,23 @@ impl Desk {
             notes: m.config.notes.clone(),
             training_config: m.config,
         };
-        let event = json!({
-            "model_id": version.model_id, "job_id": m.job_id, "algorithm": version.algorithm,
-            "version": version.version, "cv_mean": version.metrics.cv_mean, "auc_roc": version.metrics.auc_roc,
-        });
-        let id = format!("model.version.registered:{}", m.model_id);
-        let outbox = vec![announcement(&self.options, id, "model.version.registered", event)];
-        let record =
-            ModelRecord { version, job_id: m.job_id, snapshot: m.snapshot, threshold: m.fitted.model.threshold };
+        let event = RegisteredAnnouncement {
+            model_id: version.model_id.clone(),
+            job_id: m.job_id.clone(),
+            algorithm: version.algorithm,
+            version: version.version.clone(),
+            cv_mean: version.metrics.cv_mean,
+            auc_roc: version.metrics.auc_roc,
+        };
+        let id = format!("{}:{}", Topic::ModelRegistered, m.model_id);
+        let outbox = vec![announcement_of(id, Topic::ModelRegistered, &event, now)];
+        let record = ModelRecord {
+            version,
+            job_id: m.job_id,
+            snapshot: m.snapshot,
+            threshold: m.fitted.model.threshold,
+            temporal: None,
+        };
         store.register_model(record, m.evaluation, outbox).await?;
         Ok(self.record(&m.model_id).await?.version)
     }
@@ -127,9 +134,14 @@ impl Desk {
         // A model that does not load never becomes the active one.
         load_model::<RegistryError>(&self.options, &record.version.model_sha256).await?;
         let now = self.options.clock.now();
-        let event = json!({"model_id": m.id, "activated_by": m.by, "reason": m.reason});
-        let id = format!("model.version.activated:{}", uuid::Uuid::now_v7().simple());
-        let outbox = vec![announcement(&self.options, id, "model.version.activated", event)];
+        let event = ActivatedAnnouncement {
+            model_id: m.id.clone(),
+            previous_model_id: self.options.store.active_model().await?,
+            activated_by: m.by.clone(),
+            reason: m.reason.clone(),
+        };
+        let id = format!("{}:{}", Topic::ModelActivated, uuid::Uuid::now_v7().simple());
+        let outbox = vec![announcement_of(id, Topic::ModelActivated, &event, now)];
         match self.options.store.activate_model(&m.id, m.by, m.reason, now, outbox).await {
             Ok(record) => Ok(record.version),
             Err(StoreError::NotFound { .. }) => Err(RegistryError::NotFound(m.id)),

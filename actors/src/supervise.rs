@@ -179,8 +179,10 @@ where
                 },
                 _ => None,
             };
+            // An actor may know better than that it runs: what it depends on may be away, or switched off.
+            let own = answer.as_ref().and_then(|state| serde_json::from_value(state.get("health")?.clone()).ok());
             let health = match (self.phase(), &answer) {
-                (Phase::Up, Some(_)) => Health::Up,
+                (Phase::Up, Some(_)) => own.unwrap_or(Health::Up),
                 (Phase::Up | Phase::Rebuilding, _) => Health::Degraded,
                 (Phase::Down | Phase::Stopped, _) => Health::Down,
             };

@@ -8,7 +8,6 @@ use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_actors::{Submission, Submitted};
 use provost_domain::job::JobStatus;
-use provost_domain::schedule::{TrainingTrigger, TriggerType};
 use provost_domain::{JobId, TrainingConfig, TrainingJob};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -63,18 +62,9 @@ pub struct CancelAccepted {
 pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
     let bytes = body::read(&request, payload, state.max_body_bytes).await?;
     let config = TrainingConfig::from_json(&body::json(&bytes)?)?;
-    let submission = Submission {
-        config,
-        created_by: None,
-        trigger: TrainingTrigger {
-            trigger_type: TriggerType::Manual,
-            triggered_at: state.handle.options().clock.now(),
-            triggered_by: None,
-            reason: Some("asked for over HTTP".to_owned()),
-            new_samples_count: None,
-        },
-        idempotency: idempotency::key_of(&request, &bytes)?,
-    };
+    let now = state.handle.options().clock.now();
+    let idempotency = idempotency::key_of(&request, &bytes)?;
+    let submission = Submission { idempotency, ..Submission::manual(config, None, "asked for over HTTP", now) };
     match state.handle.submit(submission).await? {
         Submitted::Repeated(stored) => Ok(idempotency::repeat(&stored)),
         Submitted::New { response, .. } => Ok(idempotency::answer(&response, false)),

@@ -197,7 +197,7 @@ pub(super) async fn activations(state: Data<State>, request: HttpRequest) -> Res
     let mut query = Query::of(&request);
     let limit = query.limit();
     query.check()?;
-    Ok(HttpResponse::Ok().json(state.handle.store().activations(limit).await?))
+    Ok(HttpResponse::Ok().json(state.handle.store().activations(None, limit).await?))
 }
 
 /// Compares two or more models on the rows that are in all of their test parts.

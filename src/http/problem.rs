@@ -143,6 +143,7 @@ impl From<SubmitError> for Problem {
             SubmitError::Quality(report) => Self::quality(*report),
             SubmitError::QueueFull => Self::unavailable("the queue of training jobs is full; try again later", 60),
             SubmitError::Mismatch => key_reused(),
+            SubmitError::Settled => Self::new(StatusCode::CONFLICT, error.to_string()),
             SubmitError::Data(why) => Self::invalid("/data_path", why),
             SubmitError::ShuttingDown => Self::unavailable(error.to_string(), 10),
             SubmitError::Store(e) => e.into(),

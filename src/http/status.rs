@@ -117,7 +117,8 @@ pub(super) async fn ready(state: Data<State>) -> HttpResponse {
         _ => "ready",
     };
     let store = components.get("store").map(|c| c.health);
-    let answer = json!({"status": word, "store": store, "bus": "disabled"});
+    let bus = components.get("bridge").map(|c| c.health);
+    let answer = json!({"status": word, "store": store, "bus": bus});
     if matches!(word, "ready" | "degraded") {
         HttpResponse::Ok().json(answer)
     } else {

@@ -3,9 +3,11 @@
 
 use super::streams::Streams;
 use crate::options::Options;
+use crate::outbox::announcement_of;
 use crate::supervise::backoff;
 use chrono::{DateTime, SecondsFormat, Utc};
 use provost_domain::JobId;
+use provost_domain::event::outbound::{JobAnnouncement, Topic};
 use provost_domain::job::{JobEventKind, JobRecord, JobStatus, Transition};
 use provost_store::{NewJobEvent, OutboxMessage, StoreError};
 use serde_json::{Value, json};
@@ -99,25 +101,24 @@ impl Notes {
     }
 
     /// Announces what became of the job on the event bus.
-    pub fn announce(&mut self, record: &JobRecord, what: &str) {
+    pub fn announce(&mut self, record: &JobRecord, topic: Topic) {
         let job = &record.job;
-        self.outbox.push(OutboxMessage {
-            id: uuid::Uuid::new_v4().simple().to_string(),
-            channel: "event".to_owned(),
-            topic: format!("training.job.{what}"),
-            payload: json!({
-                "job_id": job.job_id,
-                "status": job.status,
-                "algorithms": job.config.algorithms,
-                "trained_models": job.trained_models,
-                "best_model_id": job.best_model_id,
-                "best_score": job.best_score,
-                "error_message": job.error_message,
-                "warnings": job.warnings,
-                "created_by": job.created_by,
-            }),
-            at: self.at,
-        });
+        let announcement = JobAnnouncement {
+            job_id: job.job_id.clone(),
+            status: job.status,
+            progress_percentage: job.progress_percentage,
+            current_step: job.current_step.clone(),
+            algorithms: job.config.algorithms.clone(),
+            trained_models: job.trained_models.clone(),
+            best_model_id: job.best_model_id.clone(),
+            best_score: job.best_score,
+            error_message: job.error_message.clone(),
+            warnings: job.warnings.clone(),
+            created_by: job.created_by.clone(),
+            triggers: job.triggers.clone(),
+        };
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        self.outbox.push(announcement_of(id, topic, &announcement, self.at));
     }
 }
 
@@ -229,7 +230,6 @@ mod tests {
     use crate::jobs::desk::new_record;
     use crate::jobs::{Streams, Submission};
     use provost_domain::TrainingConfig;
-    use provost_domain::schedule::{TrainingTrigger, TriggerType};
     use provost_store::sqlite::SqliteStore;
     use provost_store::{Artifacts, Store};
 
@@ -237,14 +237,7 @@ mod tests {
         let now = DateTime::UNIX_EPOCH;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder, now).unwrap());
         let artifacts = Artifacts::open(folder.join("artifacts")).unwrap();
-        let trigger = TrainingTrigger {
-            trigger_type: TriggerType::Manual,
-            triggered_at: now,
-            triggered_by: None,
-            reason: None,
-            new_samples_count: None,
-        };
-        let submission = Submission { config: TrainingConfig::default(), created_by: None, trigger, idempotency: None };
+        let submission = Submission::manual(TrainingConfig::default(), None, "a test", now);
         let record = new_record(submission, now);
         let id = record.job.job_id.clone();
         store.create_job(record, vec![], vec![], vec![], None, 9).await.unwrap();

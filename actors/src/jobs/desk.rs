@@ -7,9 +7,10 @@ use super::{ShutdownReport, Submission, Submit, Submitted, estimate, plan};
 use crate::error::{CancelError, SubmitError};
 use crate::supervise::{backoff, panic_text};
 use futures_util::FutureExt;
+use provost_domain::event::outbound::Topic;
 use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStatus};
 use provost_domain::{JobId, TrainingJob};
-use provost_store::{JobCreation, StoredResponse, TriggerRecord};
+use provost_store::{JobCreation, StoredResponse};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -103,7 +104,7 @@ impl Desk {
             options.max_queued.saturating_add((free + beginning) as u64)
         };
         let idempotency = submission.idempotency.clone();
-        let trigger = submission.trigger.clone();
+        let triggers = submission.triggers.clone();
         let record = new_record(submission, options.clock.now());
         let id = record.job.job_id.clone();
         let (key, request_hash) = idempotency.clone().unwrap_or_default();
@@ -123,20 +124,10 @@ impl Desk {
         };
         let mut notes = Notes::new(record.job.created_at);
         notes.event(JobEventKind::State, json!({ "status": JobStatus::Pending }));
-        notes.announce(&record, "queued");
+        notes.announce(&record, Topic::JobQueued);
         let kept = idempotency.map(|_| response.clone());
-        match options.store.create_job(record, notes.events, notes.outbox, kept, max_waiting).await? {
+        match options.store.create_job(record, notes.events, notes.outbox, triggers, kept, max_waiting).await? {
             JobCreation::Created(record) => {
-                let trigger = TriggerRecord {
-                    id: format!("trigger_{}", uuid::Uuid::now_v7().simple()),
-                    trigger,
-                    job_id: Some(id.clone()),
-                    outcome: None,
-                };
-                if let Err(error) = options.store.record_trigger(trigger).await {
-                    // The job's own record names its trigger too.
-                    tracing::warn!(job = %id, %error, "the trigger was not recorded in the list of triggers");
-                }
                 self.change(|state| state.queue.push_back(id));
                 self.dispatch();
                 Ok(Submitted::New { job: Box::new(record.job), estimated_minutes, response })
@@ -144,6 +135,7 @@ impl Desk {
             JobCreation::Known(known) if known.request_hash == request_hash => Ok(Submitted::Repeated(known)),
             JobCreation::Known(_) => Err(SubmitError::Mismatch),
             JobCreation::QueueFull => Err(SubmitError::QueueFull),
+            JobCreation::Settled => Err(SubmitError::Settled),
         }
     }
 
@@ -357,7 +349,8 @@ impl Running {
 }
 
 pub(super) fn new_record(submission: Submission, now: chrono::DateTime<chrono::Utc>) -> JobRecord {
-    let Submission { config, created_by, trigger, .. } = submission;
+    let Submission { config, created_by, triggers, .. } = submission;
+    let activation = triggers.iter().map(|t| t.activation).max().unwrap_or_default();
     let config_hash = config.content_hash();
     let units = plan::units(&config).into_iter().map(|u| (u.algorithm, Default::default())).collect();
     let job = TrainingJob {
@@ -380,7 +373,7 @@ pub(super) fn new_record(submission: Submission, now: chrono::DateTime<chrono::U
         logs: Vec::new(),
         created_at: now,
         created_by,
-        triggers: vec![trigger],
+        triggers: triggers.into_iter().map(|t| t.trigger).collect(),
     };
     JobRecord {
         job,
@@ -392,5 +385,7 @@ pub(super) fn new_record(submission: Submission, now: chrono::DateTime<chrono::U
         running_seconds: 0.0,
         config_hash,
         next_event: 1,
+        arrivals: None,
+        activation,
     }
 }

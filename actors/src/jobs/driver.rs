@@ -11,6 +11,7 @@ use crate::loader::{LoadedSnapshot, Open, Take};
 use crate::options::Options;
 use crate::sampler::Sampler;
 use crate::supervise::backoff;
+use provost_domain::event::outbound::Topic;
 use provost_domain::job::{JobRecord, JobStatus, Transition};
 use provost_domain::{Algorithm, JobId, TrainingConfig};
 use provost_learn::split::Parts;
@@ -131,7 +132,7 @@ async fn begin(env: &Arc<Env>, cell: &Arc<Cell>, stop: &watch::Receiver<Stop>) -
             n.transition(r, Transition::Start);
             n.log(r, if first { "started" } else { "resumed" });
             if first {
-                n.announce(r, "started");
+                n.announce(r, Topic::JobStarted);
             }
         })
         .await?;
@@ -178,25 +179,31 @@ async fn load(
         let config = &record.job.config;
         // A wish is heard while the rows are on their way; the Loader may finish for its cache.
         let loading = async {
-            let data = match &record.snapshot {
-                Some(sha) => env.peers.loader.send(Open(sha.clone())).await.map_err(LoadError::from)??,
-                None => env.peers.loader.send(Take(config.clone())).await.map_err(LoadError::from)??.data,
+            let (data, arrivals) = match &record.snapshot {
+                Some(sha) => {
+                    (env.peers.loader.send(Open(sha.clone())).await.map_err(LoadError::from)??, record.arrivals)
+                }
+                None => {
+                    let taken = env.peers.loader.send(Take(config.clone())).await.map_err(LoadError::from)??;
+                    (taken.data, Some(taken.arrivals))
+                }
             };
             let installation = options.store.installation().await?;
-            Ok::<_, LoadError>((data, installation.salt))
+            Ok::<_, LoadError>((data, arrivals, installation.salt))
         };
         let loaded = tokio::select! {
             loaded = loading => loaded,
             () = told_to_end(stop.clone()) => return Err(StepError::Stopped),
         };
         match loaded {
-            Ok((data, salt)) => {
+            Ok((data, arrivals, salt)) => {
                 let parts = data.parts(config, salt).map_err(|e| StepError::Final(e.to_string()))?;
                 let before = record.snapshot.is_none();
                 cell.update(Patience::Attempts, |r, n| {
                     r.job.progress_percentage = LOADED_PERCENT;
                     if before {
                         r.snapshot = Some(data.sha.clone());
+                        r.arrivals = arrivals;
                         for warning in &data.snapshot.warnings {
                             n.warn(r, warning);
                         }
@@ -332,7 +339,7 @@ async fn settle(cell: &Cell, stop: &watch::Receiver<Stop>, end: End) -> Result<(
                 r.job.current_step = Some("completed".to_owned());
                 if n.transition(r, Transition::Complete) {
                     n.log(r, "completed");
-                    n.announce(r, "completed");
+                    n.announce(r, Topic::JobCompleted);
                 }
             }
             End::Lost => {}
@@ -346,7 +353,7 @@ pub fn cancelled(r: &mut JobRecord, n: &mut Notes) {
     r.job.current_step = Some("cancelled".to_owned());
     if n.transition(r, Transition::Cancel) {
         n.log(r, "cancelled");
-        n.announce(r, "cancelled");
+        n.announce(r, Topic::JobCancelled);
     }
 }
 
@@ -355,7 +362,7 @@ pub fn failed(r: &mut JobRecord, n: &mut Notes, why: &str) {
     r.job.error_message = Some(why.to_owned());
     if n.transition(r, Transition::Fail) {
         n.log(r, &format!("failed: {why}"));
-        n.announce(r, "failed");
+        n.announce(r, Topic::JobFailed);
     }
 }
 

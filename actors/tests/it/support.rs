@@ -3,7 +3,6 @@
 use provost_actors::{Handle, Options, RestartBudget, Submission, Submitted, start};
 use provost_domain::config::{Pruning, Tuning};
 use provost_domain::job::{JobEvent, JobEventKind};
-use provost_domain::schedule::{TrainingTrigger, TriggerType};
 use provost_domain::{Algorithm, JobId, TrainingConfig, TrainingJob, sample};
 use provost_store::Artifacts;
 use provost_store::sqlite::SqliteStore;
@@ -65,14 +64,7 @@ pub fn long_search() -> TrainingConfig {
 }
 
 pub fn submission(config: TrainingConfig) -> Submission {
-    let trigger = TrainingTrigger {
-        trigger_type: TriggerType::Manual,
-        triggered_at: chrono::Utc::now(),
-        triggered_by: Some("a test".to_owned()),
-        reason: None,
-        new_samples_count: None,
-    };
-    Submission { config, created_by: Some("a test".to_owned()), trigger, idempotency: None }
+    Submission::manual(config, Some("a test".to_owned()), "a test", chrono::Utc::now())
 }
 
 pub async fn submit(handle: &Handle, config: TrainingConfig) -> JobId {
