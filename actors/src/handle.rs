@@ -1,17 +1,18 @@
 //! The one way from the process to the actors.
 
 use crate::bridge::Bridge;
+use crate::door::Door;
 use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
 use crate::evaluator::{Evaluate, Evaluator};
 use crate::executor::LocalExecutor;
-use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submit, Submitted};
-use crate::loader::{Loader, Quality};
+use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submitted};
+use crate::loader::Loader;
 use crate::notifier::Notifier;
 use crate::options::Options;
 use crate::registry::{Activate, Compare, Registry, Rollback};
 use crate::root::{Components, Root, store_status};
 use crate::scheduler::Scheduler;
-use crate::supervise::{Child, Phase, Slot, supervise};
+use crate::supervise::{Child, Slot, supervise};
 use crate::trainer::Trainer;
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::job::JobStatus;
@@ -30,7 +31,7 @@ pub struct Handle {
     streams: Streams,
     root: Slot<Root>,
     jobs: Slot<Jobs>,
-    loader: Slot<Loader>,
+    door: Door,
     evaluator: Slot<Evaluator>,
     registry: Slot<Registry>,
     children: Vec<Arc<dyn Child>>,
@@ -56,8 +57,6 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let evaluator = supervise("evaluator", budget(), clock(), move || Evaluator::new(o.clone(), l.clone()));
     let (o, l) = (options.clone(), loader.clone());
     let registry = supervise("registry", budget(), clock(), move || Registry::new(o.clone(), l.clone()));
-    let o = options.clone();
-    let scheduler = supervise("scheduler", budget(), clock(), move || Scheduler::new(o.clone()));
     let executor = options.executor.clone().unwrap_or_else(|| {
         Arc::new(LocalExecutor::new(options.threads, options.idle_priority, options.failpoints.clone()))
     });
@@ -79,6 +78,9 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let (o, s) = (options.clone(), streams.clone());
     let jobs = supervise("jobs", budget(), clock(), move || Jobs::new(o.clone(), peers.clone(), s.clone()));
 
+    let door = Door { options: options.clone(), loader: loader.clone(), jobs: jobs.clone() };
+    let d = door.clone();
+    let scheduler = supervise("scheduler", budget(), clock(), move || Scheduler::new(d.clone()));
     let o = options.clone();
     let bridge = supervise("bridge", budget(), clock(), move || Bridge::new(o.clone()));
     let o = options.clone();
@@ -96,30 +98,13 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));
     let (known, store) = (children.clone(), options.store.clone());
     let root = supervise("root", budget(), clock(), move || Root::new(known.clone(), store.clone()));
-    Ok(Handle { options, streams, root, jobs, loader, evaluator, registry, children })
+    Ok(Handle { options, streams, root, jobs, door, evaluator, registry, children })
 }
 
 impl Handle {
     /// Checks the data, persists the job and answers; the training goes on behind.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
-        if self.jobs.phase() == Phase::Stopped {
-            return Err(SubmitError::ShuttingDown);
-        }
-        // A known key is answered as it was then, whatever became of the data since.
-        if let Some((key, hash)) = &submission.idempotency
-            && let Some(known) = self.options.store.stored_response(key, self.options.clock.now()).await?
-        {
-            return if known.request_hash == *hash {
-                Ok(Submitted::Repeated(known))
-            } else {
-                Err(SubmitError::Mismatch)
-            };
-        }
-        let report = self.quality(submission.config.clone()).await?;
-        if !report.passes_quality_check {
-            return Err(SubmitError::Quality(Box::new((*report).clone())));
-        }
-        self.jobs.send(Submit { submission, usable_rows: report.usable_samples }).await?
+        self.door.submit(submission).await
     }
 
     /// Records the wish; the job is `cancelled` once its fit has stopped, or at a deadline. Answers the job as it is now.
@@ -128,7 +113,7 @@ impl Handle {
     }
 
     pub async fn quality(&self, config: TrainingConfig) -> Result<Arc<DataQualityReport>, LoadError> {
-        self.loader.send(Quality(config)).await?
+        self.door.quality(config).await
     }
 
     /// Evaluates a model again, behind; answers the task's id at once.

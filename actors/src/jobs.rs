@@ -79,6 +79,15 @@ impl Message for Submit {
     type Result = Result<Submitted, SubmitError>;
 }
 
+/// Adds triggers to the job that waits with this configuration.
+pub(crate) struct Join {
+    pub config_hash: String,
+    pub triggers: Vec<TriggerRecord>,
+}
+impl Message for Join {
+    type Result = Result<Option<JobId>, SubmitError>;
+}
+
 pub(crate) struct Cancel {
     pub id: JobId,
     pub by: Option<String>,
@@ -152,6 +161,13 @@ impl Handler<Submit> for Jobs {
     fn handle(&mut self, message: Submit, _: &mut Context<Self>) -> Self::Result {
         self.options.failpoints.hit("jobs");
         Box::pin(self.desk.clone().submit(message).into_actor(self))
+    }
+}
+
+impl Handler<Join> for Jobs {
+    type Result = ResponseActFuture<Self, Result<Option<JobId>, SubmitError>>;
+    fn handle(&mut self, message: Join, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(self.desk.clone().join(message).into_actor(self))
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod bridge;
 pub mod clock;
+mod door;
 pub mod error;
 pub mod evaluator;
 pub mod executor;
@@ -29,5 +30,5 @@ pub use handle::{Handle, start};
 pub use jobs::{ShutdownReport, Submission, Submitted};
 pub use notifier::MailOptions;
 pub use options::Options;
-pub use scheduler::cron::Cron;
+pub use scheduler::cron::{BadCron, Cron};
 pub use supervise::RestartBudget;

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 #[derive(Clone)]
 pub struct Options {
@@ -54,6 +55,8 @@ pub struct Options {
     pub schedule_enabled: bool,
     /// Between two jobs that nobody asked for by hand.
     pub cooldown: Duration,
+    /// Wakes the scheduler when points or triggers came in, or a job ended; it looks now and then by itself, too.
+    pub nudge: Arc<Notify>,
     /// None: there is no bus.
     pub bridge: Option<BridgeOptions>,
     /// None: no mail is sent.
@@ -88,6 +91,7 @@ impl Options {
             executor: None,
             schedule_enabled: true,
             cooldown: Duration::from_secs(600),
+            nudge: Arc::default(),
             bridge: None,
             mail: None,
             failpoints: Failpoints::default(),

@@ -1,48 +1,171 @@
-//! The Scheduler knows the retraining schedule and its next slot. Its rules do not act yet: it only tells.
+//! The Scheduler owns the triggers: its rules raise them, its arbiter decides which job each leads to.
+//!
+//! It reconciles: woken by a nudge and by a period, it reads the store and acts on what is there, so that a lost nudge or
+//! a crash between two steps costs time and nothing else.
 
+mod arbiter;
 pub mod cron;
+mod rules;
 
-use crate::options::Options;
+use crate::door::Door;
+use crate::error::SubmitError;
 use crate::supervise::Status;
-use actix::{Actor, Context, Handler, ResponseActFuture, WrapFuture};
-use cron::Cron;
+use actix::{Actor, AsyncContext, Context, Handler, MessageResult, WrapFuture};
+use chrono::{DateTime, Utc};
+use provost_domain::TrainingConfig;
+use provost_domain::job::{JobRecord, JobStatus};
+use provost_domain::schedule::{ScheduledTrainingConfig, TriggerType};
+use provost_store::{StoreError, TriggerRecord};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A look without a nudge: what an import beside the service brought, a slot, the end of a cooldown.
+const PERIOD: Duration = Duration::from_secs(5);
+/// Newest triggers that are looked through for the last job of some kind.
+const LOOKED_AT: u32 = 200;
+
+/// What the last look found, for `Status`.
+#[derive(Default)]
+struct Seen {
+    looks: u64,
+    schedule: ScheduledTrainingConfig,
+    next_slot: Option<DateTime<Utc>>,
+    new_points: Option<u64>,
+    pending: usize,
+    cooldown_until: Option<DateTime<Utc>>,
+    error: Option<String>,
+}
+
+/// What the scheduler works with, apart from the actor: handlers only start futures.
+struct Desk {
+    door: Door,
+    seen: Mutex<Seen>,
+}
+
+/// What a rule and the arbiter look at: the state of one moment.
+struct Look {
+    now: DateTime<Utc>,
+    schedule: ScheduledTrainingConfig,
+    unfinished: Vec<JobRecord>,
+    /// Newest first.
+    triggers: Vec<TriggerRecord>,
+}
+
+impl Look {
+    /// The newest job that a trigger of this kind led to.
+    fn last_job(&self, of: impl Fn(TriggerType) -> bool) -> Option<&TriggerRecord> {
+        self.triggers.iter().find(|t| t.job_id.is_some() && of(t.trigger.trigger_type))
+    }
+
+    fn at_work(&self, config_hash: &str) -> bool {
+        self.unfinished.iter().any(|r| r.config_hash == config_hash)
+    }
+
+    fn running(&self, config_hash: &str) -> bool {
+        self.unfinished.iter().any(|r| r.config_hash == config_hash && r.job.status == JobStatus::Running)
+    }
+}
+
+fn is_automatic(kind: TriggerType) -> bool {
+    kind != TriggerType::Manual
+}
+
+impl Desk {
+    async fn run(self: Arc<Self>) {
+        let options = self.door.options.clone();
+        loop {
+            let looked = self.look().await;
+            if let Err(error) = &looked {
+                tracing::warn!(%error, "the scheduler could not look at the store; trying again");
+            }
+            self.seen().error = looked.err().map(|e| e.to_string());
+            tokio::select! {
+                () = options.clock.sleep(PERIOD) => {}
+                () = options.nudge.notified() => {}
+            }
+        }
+    }
+
+    /// One look: rules raise triggers, the arbiter settles those that wait.
+    async fn look(&self) -> Result<(), StoreError> {
+        let look = self.read().await?;
+        {
+            let mut seen = self.seen();
+            seen.looks += 1;
+            seen.schedule = look.schedule.clone();
+        }
+        self.raise(&look).await?;
+        self.arbitrate(look).await
+    }
+
+    async fn read(&self) -> Result<Look, StoreError> {
+        let options = &self.door.options;
+        Ok(Look {
+            now: options.clock.now(),
+            schedule: options.store.schedule().await?.unwrap_or_default(),
+            unfinished: options.store.unfinished_jobs().await?,
+            triggers: options.store.list_triggers(None, LOOKED_AT).await?.items,
+        })
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn status(&self) -> Value {
+        let enabled = self.door.options.schedule_enabled;
+        let seen = self.seen();
+        json!({
+            "enabled": enabled && seen.schedule.enabled,
+            "schedule_cron": seen.schedule.schedule_cron,
+            "time_zone": seen.schedule.time_zone,
+            "next_slot": seen.next_slot,
+            "new_points": seen.new_points,
+            "min_new_samples": seen.schedule.min_new_samples,
+            "pending_triggers": seen.pending,
+            "cooldown_until": seen.cooldown_until,
+            "looks": seen.looks,
+            "error": seen.error,
+            "health": if seen.error.is_some() { "degraded" } else { "up" },
+        })
+    }
+}
+
+/// What a trigger asks for: its own configuration, else the schedule's.
+fn config_of(trigger: &TriggerRecord, schedule: &ScheduledTrainingConfig) -> TrainingConfig {
+    trigger.config.clone().unwrap_or_else(|| schedule.training_config.clone())
+}
+
+/// Whether the same call may succeed at the next look.
+fn may_pass(error: &SubmitError) -> bool {
+    match error {
+        SubmitError::Quality(_) | SubmitError::Data(_) | SubmitError::Mismatch => false,
+        SubmitError::Store(e) => e.may_pass(),
+        SubmitError::QueueFull | SubmitError::Settled | SubmitError::ShuttingDown | SubmitError::Unreachable(_) => true,
+    }
+}
 
 pub struct Scheduler {
-    options: Arc<Options>,
+    desk: Arc<Desk>,
 }
 
 impl Scheduler {
-    pub fn new(options: Arc<Options>) -> Self {
-        Self { options }
+    pub(crate) fn new(door: Door) -> Self {
+        Self { desk: Arc::new(Desk { door, seen: Mutex::default() }) }
     }
 }
 
 impl Actor for Scheduler {
     type Context = Context<Self>;
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.spawn(self.desk.clone().run().into_actor(self));
+    }
 }
 
 impl Handler<Status> for Scheduler {
-    type Result = ResponseActFuture<Self, Value>;
+    type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
-        let options = self.options.clone();
-        let status = async move {
-            let schedule = match options.store.schedule().await {
-                Ok(schedule) => schedule.unwrap_or_default(),
-                Err(e) => return json!({ "error": e.to_string() }),
-            };
-            let enabled = options.schedule_enabled && schedule.enabled;
-            match Cron::parse(&schedule.schedule_cron) {
-                Ok(cron) => {
-                    let next = if enabled { cron.next_after(options.clock.now()) } else { None };
-                    json!({ "enabled": enabled, "schedule_cron": schedule.schedule_cron, "next_slot": next })
-                }
-                Err(e) => {
-                    json!({ "enabled": enabled, "schedule_cron": schedule.schedule_cron, "error": e.to_string() })
-                }
-            }
-        };
-        Box::pin(status.into_actor(self))
+        MessageResult(self.desk.status())
     }
 }

@@ -5,7 +5,7 @@ use super::problem::{Problem, only, readable};
 use super::{State, body};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use provost_actors::Cron;
+use provost_actors::{BadCron, Cron};
 use provost_domain::schedule::{ScheduledTrainingConfig, TrainingTrigger};
 use provost_domain::{Fault, Faults, JobId};
 use provost_store::{Page, TriggerRecord};
@@ -66,17 +66,22 @@ pub(super) async fn read(state: Data<State>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(state.handle.store().schedule().await?.unwrap_or_default()))
 }
 
-/// The domain checks the form; whether the cron expression names times at all is the scheduler's to say.
+/// The domain checks the form; whether the expression names times at all, and the zone is one, is the scheduler's to say.
 fn checked(document: &Value) -> Result<ScheduledTrainingConfig, Faults> {
     let read = ScheduledTrainingConfig::from_json(document);
-    let mut faults = read.as_ref().err().map(|f| f.0.clone()).unwrap_or_default();
-    if !faults.iter().any(|f| f.pointer == "/schedule_cron")
-        && let Some(Err(bad)) = document.get("schedule_cron").and_then(Value::as_str).map(Cron::parse)
-    {
-        faults.push(Fault { pointer: "/schedule_cron".to_owned(), message: bad.to_string() });
-        return Err(Faults(faults));
+    let defaults = ScheduledTrainingConfig::default();
+    let text = |name: &str, default: String| document.get(name).and_then(Value::as_str).map_or(default, str::to_owned);
+    let expression = text("schedule_cron", defaults.schedule_cron);
+    let Err(bad) = Cron::parse(&expression, &text("time_zone", defaults.time_zone)) else { return read };
+    let pointer = match bad {
+        BadCron::Expression { .. } => "/schedule_cron",
+        BadCron::Zone(_) => "/time_zone",
+    };
+    let mut faults = read.err().map(|f| f.0).unwrap_or_default();
+    if !faults.iter().any(|f| f.pointer == pointer) {
+        faults.push(Fault { pointer: pointer.to_owned(), message: bad.to_string() });
     }
-    read
+    Err(Faults(faults))
 }
 
 /// Replaces the schedule.
@@ -93,5 +98,6 @@ pub(super) async fn replace(
     let document = body::json(&bytes)?;
     let schedule = checked(&document)?;
     state.handle.store().put_schedule(schedule.clone()).await?;
+    state.handle.options().nudge.notify_one();
     Ok(HttpResponse::Ok().json(schedule))
 }

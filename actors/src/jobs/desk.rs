@@ -3,14 +3,14 @@
 
 use super::cell::{Cell, CellError, Notes, Patience};
 use super::driver::{self, Env, Stop, cancelled, claim, count_attempt, drive, failed, interrupt, is_over};
-use super::{ShutdownReport, Submission, Submit, Submitted, estimate, plan};
+use super::{Join, ShutdownReport, Submission, Submit, Submitted, estimate, plan};
 use crate::error::{CancelError, SubmitError};
 use crate::supervise::{backoff, panic_text};
 use futures_util::FutureExt;
 use provost_domain::event::outbound::Topic;
 use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStatus};
 use provost_domain::{JobId, TrainingJob};
-use provost_store::{JobCreation, StoredResponse};
+use provost_store::{JobCreation, StoreError, StoredResponse};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -21,6 +21,8 @@ use tokio::task::AbortHandle;
 
 const BASE_PATH: &str = "/api/v1/model-training";
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Tries of joining a job that changes meanwhile.
+const JOINS: u32 = 4;
 
 #[derive(Default)]
 struct State {
@@ -137,6 +139,38 @@ impl Desk {
             JobCreation::QueueFull => Err(SubmitError::QueueFull),
             JobCreation::Settled => Err(SubmitError::Settled),
         }
+    }
+
+    /// A job that has begun is not joined: its rows are chosen. A conflict means that it has just begun, was changed, or
+    /// that another scheduler has the triggers; what is the case the next look says.
+    pub async fn join(self: Arc<Self>, message: Join) -> Result<Option<JobId>, SubmitError> {
+        let _turn = self.admission.lock().await;
+        let Join { config_hash, triggers } = message;
+        let store = &self.env.options.store;
+        for _ in 0..JOINS {
+            let waits = |r: &JobRecord| r.job.status == JobStatus::Pending && r.config_hash == config_hash;
+            let Some(mut record) = store.unfinished_jobs().await?.into_iter().find(|r| waits(r) && r.cancel.is_none())
+            else {
+                return Ok(None);
+            };
+            let id = record.job.job_id.clone();
+            let mut notes = Notes::new(self.env.options.clock.now());
+            for t in &triggers {
+                let why = t.trigger.reason.as_deref().unwrap_or("no reason given");
+                notes.log(&mut record, &format!("joined by a trigger ({}): {why}", t.trigger.trigger_type));
+                record.job.triggers.push(t.trigger.clone());
+                record.activation = record.activation.max(t.activation);
+            }
+            match store.join_job(record, notes.events, triggers.clone()).await {
+                Ok(saved) => {
+                    self.env.streams.moved(&id, saved.next_event);
+                    return Ok(Some(id));
+                }
+                Err(StoreError::Conflict { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(None)
     }
 
     pub async fn cancel(
@@ -281,6 +315,7 @@ impl Desk {
             }
         }
         self.change(|state| state.running.remove(&id));
+        self.env.options.nudge.notify_one();
         self.dispatch();
     }
 

@@ -4,5 +4,6 @@
 mod actix_facts;
 mod jobs;
 mod limits;
+mod schedule;
 mod supervision;
 mod support;

@@ -1,0 +1,163 @@
+//! The rules: each looks at the store and raises a trigger when its occasion is there. An occasion has an id, so that
+//! however often and by however many schedulers it is seen, it is one trigger.
+
+use super::cron::Cron;
+use super::{Desk, Look, is_automatic};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use provost_domain::gate::ActivationWish;
+use provost_domain::job::JobRecord;
+use provost_domain::model::ModelRecord;
+use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress, TrainingTrigger, TriggerType};
+use provost_store::{StoreError, TriggerRecord};
+use serde_json::json;
+
+/// Stands for the schedule while it is off: slots of that time are not missed.
+const OFF: &str = "off";
+
+/// What the rules know of the active model.
+struct Champion {
+    model: ModelRecord,
+    job: Option<JobRecord>,
+}
+
+impl Desk {
+    pub(super) async fn raise(&self, look: &Look) -> Result<(), StoreError> {
+        let enabled = self.door.options.schedule_enabled && look.schedule.enabled;
+        self.slot(look, enabled).await?;
+        if !enabled {
+            self.seen().new_points = None;
+            return Ok(());
+        }
+        let champion = self.champion().await?;
+        self.threshold(look, champion.as_ref()).await?;
+        self.age(look, champion.as_ref()).await
+    }
+
+    async fn champion(&self) -> Result<Option<Champion>, StoreError> {
+        let store = &self.door.options.store;
+        let Some(id) = store.active_model().await? else { return Ok(None) };
+        let Some(model) = store.model(&id).await? else { return Ok(None) };
+        let job = store.job(&model.job_id).await?;
+        Ok(Some(Champion { model, job }))
+    }
+
+    /// Records an occasion that is not recorded yet.
+    async fn occasion(
+        &self,
+        id: String,
+        trigger: TrainingTrigger,
+        activation: ActivationWish,
+    ) -> Result<(), StoreError> {
+        let (kind, reason) = (trigger.trigger_type, trigger.reason.clone());
+        let record = TriggerRecord { id, trigger, config: None, activation, job_id: None, outcome: None };
+        if self.door.options.store.add_trigger(record).await? {
+            tracing::info!(%kind, reason, "a trigger");
+        }
+        Ok(())
+    }
+
+    /// The last slot that has passed, once, however many were missed. A schedule that is new, was changed, or was off has
+    /// missed none.
+    async fn slot(&self, look: &Look, enabled: bool) -> Result<(), StoreError> {
+        let store = &self.door.options.store;
+        let schedule = &look.schedule;
+        let name = if enabled { format!("{} {}", schedule.schedule_cron, schedule.time_zone) } else { OFF.to_owned() };
+        let progress = store.slot_progress().await?.filter(|p| p.schedule == name);
+        let Some(progress) = progress else {
+            self.seen().next_slot = None;
+            return store.put_slot_progress(SlotProgress { schedule: name, until: look.now }).await;
+        };
+        if !enabled {
+            return Ok(());
+        }
+        let cron = match Cron::parse(&schedule.schedule_cron, &schedule.time_zone) {
+            Ok(cron) => cron,
+            // It was checked when it was put; an older version may have allowed it.
+            Err(e) => return Err(StoreError::Invalid(format!("the stored schedule: {e}"))),
+        };
+        self.seen().next_slot = cron.next_after(look.now.max(progress.until));
+        let Some(slot) = cron.last_until(look.now).filter(|slot| *slot > progress.until) else { return Ok(()) };
+        let shown = slot.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let reason = format!("the slot {shown} of `{}` ({})", schedule.schedule_cron, schedule.time_zone);
+        let mut trigger = raised(TriggerType::Scheduled, look.now, reason);
+        trigger.evidence = Some(json!({"slot": shown, "rule": "cron"}));
+        self.occasion(format!("slot:{name}:{shown}"), trigger, wish(schedule)).await?;
+        // After the trigger: a crash in between raises the same occasion again, which is the same trigger.
+        store.put_slot_progress(SlotProgress { schedule: name, until: slot }).await
+    }
+
+    /// New usable points since the rows of the active model were read, or since the last job that their number led to; with
+    /// no active model since the last job; with neither since ever.
+    async fn threshold(&self, look: &Look, champion: Option<&Champion>) -> Result<(), StoreError> {
+        let store = &self.door.options.store;
+        let config = &look.schedule.training_config;
+        let arrived = store.points_mark().await?.arrivals.of(config.use_verified_only);
+        let known =
+            |job: Option<&JobRecord>| job.and_then(|j| j.arrivals).map_or(0, |a| a.of(config.use_verified_only));
+        let last = match champion {
+            // What led to a challenger that was not better is not new any more.
+            Some(_) => look.last_job(|kind| kind == TriggerType::DataThreshold),
+            None => look.last_job(|_| true),
+        };
+        let last = match last.and_then(|t| t.job_id.clone()) {
+            Some(id) => store.job(&id).await?,
+            None => None,
+        };
+        let origin = known(champion.and_then(|c| c.job.as_ref())).max(known(last.as_ref()));
+        let new = arrived.saturating_sub(origin);
+        self.seen().new_points = Some(new);
+        let needed = look.schedule.min_new_samples;
+        // Single flight: a job that is at work may be reading these points just now.
+        if new < needed || look.at_work(&config.content_hash()) {
+            return Ok(());
+        }
+        let reason = format!("{new} new usable points; {needed} are enough");
+        let mut trigger = raised(TriggerType::DataThreshold, look.now, reason);
+        trigger.new_samples_count = Some(new);
+        trigger.evidence = Some(json!({
+            "new_points": new, "min_new_samples": needed, "since": origin,
+            "use_verified_only": config.use_verified_only,
+            "active_model_id": champion.map(|c| &c.model.version.model_id),
+        }));
+        // A crossing whose job failed before it had read the data is raised again with as many points more.
+        self.occasion(format!("data_threshold:{origin}:{}", new / needed.max(1)), trigger, wish(&look.schedule)).await
+    }
+
+    async fn age(&self, look: &Look, champion: Option<&Champion>) -> Result<(), StoreError> {
+        let Some(champion) = champion else { return Ok(()) };
+        let version = &champion.model.version;
+        let limit = TimeDelta::days(i64::from(look.schedule.max_model_age_days));
+        let age = look.now - version.training_date;
+        if age < limit || look.at_work(&look.schedule.training_config.content_hash()) {
+            return Ok(());
+        }
+        let reason = format!("the active model is {} days old; {} are allowed", age.num_days(), limit.num_days());
+        let mut trigger = raised(TriggerType::Scheduled, look.now, reason);
+        trigger.evidence = Some(json!({
+            "rule": "age", "age_days": age.num_days(), "max_model_age_days": limit.num_days(),
+            "active_model_id": version.model_id,
+        }));
+        let activation = match wish(&look.schedule) {
+            ActivationWish::IfBetter => ActivationWish::IfNotWorse,
+            other => other,
+        };
+        // Where the challenger was worse, the model is asked about again when it has aged as much once more.
+        let times = age.num_seconds() / limit.num_seconds().max(1);
+        self.occasion(format!("age:{}:{times}", version.model_id), trigger, activation).await
+    }
+
+    /// When the last job that nobody asked for by hand was created.
+    pub(super) async fn last_automatic(&self, look: &Look) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let Some(id) = look.last_job(is_automatic).and_then(|t| t.job_id.clone()) else { return Ok(None) };
+        Ok(self.door.options.store.job(&id).await?.map(|r| r.job.created_at))
+    }
+}
+
+fn raised(kind: TriggerType, at: DateTime<Utc>, reason: String) -> TrainingTrigger {
+    TrainingTrigger::new(kind, at, Some("scheduler".to_owned()), Some(reason))
+}
+
+/// What becomes of a job's best model when the schedule led to it.
+pub(super) fn wish(schedule: &ScheduledTrainingConfig) -> ActivationWish {
+    if schedule.auto_activate_if_better { ActivationWish::IfBetter } else { ActivationWish::Approval }
+}

@@ -1,0 +1,343 @@
+//! The scheduler's rules and its arbiter, with a clock that the test moves.
+
+use crate::support::*;
+use chrono::{DateTime, TimeDelta, Utc};
+use provost_actors::{Handle, Options, TestClock, start};
+use provost_domain::gate::ActivationWish;
+use provost_domain::job::JobStatus;
+use provost_domain::schedule::{ScheduledTrainingConfig, TrainingTrigger, TriggerType};
+use provost_domain::{Algorithm, TrainingConfig, TrainingJob, sample};
+use provost_store::TriggerRecord;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn schedule() -> ScheduledTrainingConfig {
+    ScheduledTrainingConfig {
+        min_new_samples: 1_000_000,
+        auto_activate_if_better: false,
+        training_config: config(&[Algorithm::LogisticRegression]),
+        ..ScheduledTrainingConfig::default()
+    }
+}
+
+async fn options_at(folder: &Path, now: &str) -> (Options, TestClock) {
+    let clock = TestClock::new(at(now));
+    let options = Options { clock: Arc::new(clock.clone()), ..options(folder).await };
+    (options, clock)
+}
+
+async fn scheduled(folder: &Path, now: &str, schedule: ScheduledTrainingConfig) -> (Handle, TestClock) {
+    let (options, clock) = options_at(folder, now).await;
+    options.store.put_schedule(schedule).await.unwrap();
+    let handle = start(options).await.unwrap();
+    looked(&handle).await;
+    (handle, clock)
+}
+
+/// Waits for a whole look of the scheduler that began after now.
+async fn looked(handle: &Handle) {
+    let looks = async || handle.components().await["scheduler"].state["looks"].as_u64().unwrap_or(0);
+    let before = looks().await;
+    while looks().await < before + 3 {
+        handle.options().nudge.notify_one();
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn jobs(handle: &Handle) -> Vec<TrainingJob> {
+    handle.store().list_jobs(None, None, 100).await.unwrap().items
+}
+
+/// All jobs, those that the next look brings included, once they have ended.
+async fn ended(handle: &Handle) -> Vec<TrainingJob> {
+    looked(handle).await;
+    for job in jobs(handle).await {
+        finished(handle, &job.job_id).await;
+    }
+    looked(handle).await;
+    jobs(handle).await
+}
+
+async fn add_points(handle: &Handle, number: usize, seed: u64, verified: bool) {
+    let points = sample::draw(number, seed).map(|d| {
+        let mut point = d.point;
+        point.data_point_id = format!("{seed}-{}", point.data_point_id);
+        point.verified = verified;
+        point
+    });
+    handle.store().record_points(points.collect()).await.unwrap();
+}
+
+fn event_trigger(id: &str, now: DateTime<Utc>, config: Option<TrainingConfig>) -> TriggerRecord {
+    TriggerRecord {
+        id: id.to_owned(),
+        trigger: TrainingTrigger::new(TriggerType::Event, now, Some("/upstream".to_owned()), Some(id.to_owned())),
+        config,
+        activation: ActivationWish::None,
+        job_id: None,
+        outcome: None,
+    }
+}
+
+async fn outcome_of(handle: &Handle, id: &str) -> TriggerRecord {
+    let all = handle.store().list_triggers(None, 100).await.unwrap().items;
+    all.into_iter().find(|t| t.id == id).unwrap()
+}
+
+#[actix_rt::test]
+async fn a_first_start_has_missed_nothing_and_each_slot_is_one_job() {
+    let folder = tempfile::tempdir().unwrap();
+    // A Sunday, an hour after the slot.
+    let (handle, clock) = scheduled(folder.path(), "2026-11-22T02:00:00Z", schedule()).await;
+    assert!(jobs(&handle).await.is_empty(), "a first start has missed no slot");
+    let state = handle.components().await["scheduler"].state.clone();
+    assert_eq!(state["next_slot"], "2026-11-29T01:00:00Z");
+    clock.advance(6 * DAY + Duration::from_secs(22 * 3600 + 3599));
+    looked(&handle).await;
+    assert!(jobs(&handle).await.is_empty(), "a second too early");
+    clock.advance(Duration::from_secs(1));
+    let first = ended(&handle).await;
+    assert_eq!(first.len(), 1);
+    assert_eq!(first[0].status, JobStatus::Completed, "{:?}", first[0].logs);
+    assert_eq!(first[0].triggers[0].trigger_type, TriggerType::Scheduled);
+    assert_eq!(first[0].triggers[0].evidence.as_ref().unwrap()["slot"], "2026-11-29T01:00:00Z");
+    // Four Sundays pass at once: one job.
+    clock.advance(28 * DAY);
+    assert_eq!(ended(&handle).await.len(), 2);
+    let triggers = handle.store().list_triggers(None, 10).await.unwrap().items;
+    assert_eq!(triggers.len(), 2);
+    assert_eq!(triggers[0].trigger.evidence.as_ref().unwrap()["slot"], "2026-12-27T01:00:00Z");
+}
+
+#[actix_rt::test]
+async fn slots_missed_while_the_process_was_down_are_one_job_and_the_clock_may_jump() {
+    let folder = tempfile::tempdir().unwrap();
+    let (handle, _) = scheduled(folder.path(), "2026-11-22T02:00:00Z", schedule()).await;
+    handle.shutdown(Duration::ZERO).await;
+    drop(handle);
+    // Down for three weeks.
+    let (options, clock) = options_at(folder.path(), "2026-12-14T12:00:00Z").await;
+    let handle = start(options).await.unwrap();
+    looked(&handle).await;
+    assert_eq!(ended(&handle).await.len(), 1);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(ended(&handle).await.len(), 1);
+    handle.shutdown(Duration::ZERO).await;
+    drop(handle);
+    // The clock was wrong and goes back by two weeks: slots that had fired do not fire again.
+    let (options, clock) = options_at(folder.path(), "2026-11-30T12:00:00Z").await;
+    let handle = start(options).await.unwrap();
+    looked(&handle).await;
+    clock.advance(7 * DAY);
+    assert_eq!(ended(&handle).await.len(), 1);
+    clock.advance(14 * DAY);
+    assert_eq!(ended(&handle).await.len(), 2);
+}
+
+#[actix_rt::test]
+async fn a_day_with_a_repeated_hour_has_its_slot_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let berlin = ScheduledTrainingConfig {
+        schedule_cron: "30 2 * * *".to_owned(),
+        time_zone: "Europe/Berlin".to_owned(),
+        ..schedule()
+    };
+    let (handle, clock) = scheduled(folder.path(), "2026-10-24T22:00:00Z", berlin).await;
+    for _ in 0..24 {
+        clock.advance(Duration::from_secs(3600));
+        ended(&handle).await;
+    }
+    let slots: Vec<_> = jobs(&handle).await.iter().map(|j| j.triggers[0].evidence.clone().unwrap()).collect();
+    assert_eq!(slots.len(), 1, "{slots:?}");
+    assert_eq!(slots[0]["slot"], "2026-10-25T00:30:00Z");
+}
+
+#[actix_rt::test]
+async fn a_schedule_that_was_off_has_missed_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let off = ScheduledTrainingConfig { enabled: false, ..schedule() };
+    let (handle, clock) = scheduled(folder.path(), "2026-11-22T02:00:00Z", off).await;
+    clock.advance(10 * DAY);
+    looked(&handle).await;
+    handle.store().put_schedule(schedule()).await.unwrap();
+    looked(&handle).await;
+    assert!(jobs(&handle).await.is_empty());
+    clock.advance(7 * DAY);
+    assert_eq!(ended(&handle).await.len(), 1);
+}
+
+#[actix_rt::test]
+async fn enough_new_usable_points_are_one_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut by_number = ScheduledTrainingConfig { min_new_samples: 300, ..schedule() };
+    by_number.training_config.use_verified_only = true;
+    let (options, clock) = options_at(folder.path(), "2026-11-23T12:00:00Z").await;
+    let store = options.store.clone();
+    // With no job yet all that ever came is new.
+    let there = store.points_mark().await.unwrap().arrivals.verified;
+    store.put_schedule(ScheduledTrainingConfig { min_new_samples: there + 300, ..by_number.clone() }).await.unwrap();
+    let handle = start(options).await.unwrap();
+    add_points(&handle, 299, 100, true).await;
+    add_points(&handle, 900, 101, false).await;
+    looked(&handle).await;
+    assert!(jobs(&handle).await.is_empty());
+    let state = handle.components().await["scheduler"].state.clone();
+    assert_eq!(state["new_points"], there + 299);
+    add_points(&handle, 600, 102, true).await;
+    let first = ended(&handle).await;
+    assert_eq!(first.len(), 1);
+    assert_eq!(first[0].status, JobStatus::Completed, "{:?}", first[0].error_message);
+    assert_eq!(first[0].triggers[0].trigger_type, TriggerType::DataThreshold);
+    assert_eq!(first[0].triggers[0].new_samples_count, Some(there + 899));
+    // Counted from the rows of that job now.
+    handle.store().put_schedule(by_number).await.unwrap();
+    add_points(&handle, 299, 103, true).await;
+    clock.advance(DAY);
+    assert_eq!(ended(&handle).await.len(), 1);
+    add_points(&handle, 1, 104, true).await;
+    assert_eq!(ended(&handle).await.len(), 2);
+}
+
+#[actix_rt::test]
+async fn new_points_count_from_the_active_models_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let by_number = ScheduledTrainingConfig { min_new_samples: 400, ..schedule() };
+    let off = ScheduledTrainingConfig { enabled: false, ..by_number.clone() };
+    let (handle, clock) = scheduled(folder.path(), "2026-11-23T12:00:00Z", off).await;
+    let champion = finished(&handle, &submit(&handle, config(&[Algorithm::LogisticRegression])).await).await;
+    handle.activate(&champion.trained_models[0], None, None).await.unwrap();
+    add_points(&handle, 250, 100, false).await;
+    // A person's later experiment does not move the count.
+    let tried = TrainingConfig { random_state: 7, ..config(&[Algorithm::LogisticRegression]) };
+    finished(&handle, &submit(&handle, tried).await).await;
+    handle.store().put_schedule(by_number).await.unwrap();
+    add_points(&handle, 149, 101, false).await;
+    looked(&handle).await;
+    assert_eq!(jobs(&handle).await.len(), 2);
+    add_points(&handle, 1, 102, false).await;
+    let all = ended(&handle).await;
+    assert_eq!(all.len(), 3);
+    assert_eq!(all[0].triggers[0].new_samples_count, Some(400));
+    // The challenger was not activated; the same points do not lead to another job.
+    clock.advance(DAY);
+    assert_eq!(ended(&handle).await.len(), 3);
+}
+
+#[actix_rt::test]
+async fn an_old_model_is_one_job_and_may_be_replaced_by_one_that_is_not_worse() {
+    let folder = tempfile::tempdir().unwrap();
+    let aging =
+        ScheduledTrainingConfig { schedule_cron: "0 0 29 2 *".to_owned(), auto_activate_if_better: true, ..schedule() };
+    let (handle, clock) = scheduled(folder.path(), "2026-05-01T12:00:00Z", aging).await;
+    let champion = finished(&handle, &submit(&handle, config(&[Algorithm::LogisticRegression])).await).await;
+    handle.activate(&champion.trained_models[0], None, None).await.unwrap();
+    clock.advance(89 * DAY);
+    assert_eq!(ended(&handle).await.len(), 1);
+    clock.advance(2 * DAY);
+    let all = ended(&handle).await;
+    assert_eq!(all.len(), 2);
+    assert_eq!(all[0].triggers[0].evidence.as_ref().unwrap()["rule"], "age");
+    assert!(all[0].triggers[0].reason.as_ref().unwrap().contains("old"));
+    let record = handle.store().job(&all[0].job_id).await.unwrap().unwrap();
+    assert_eq!(record.activation, ActivationWish::IfNotWorse);
+}
+
+#[actix_rt::test]
+async fn events_join_the_job_that_waits_and_the_cooldown_holds_the_next_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (handle, clock) = scheduled(folder.path(), "2026-11-23T12:00:00Z", schedule()).await;
+    let busy = submit(&handle, long_search()).await;
+    trials_recorded(&handle, &busy, 1).await;
+    let now = at("2026-11-23T12:00:00Z");
+    let wanted = config(&[Algorithm::LogisticRegression]);
+    for id in ["a", "b"] {
+        handle.store().add_trigger(event_trigger(id, now, None)).await.unwrap();
+        looked(&handle).await;
+    }
+    // The same configuration, named instead of the schedule's own.
+    handle.store().add_trigger(event_trigger("c", now, Some(wanted))).await.unwrap();
+    looked(&handle).await;
+    let waiting = handle.store().list_jobs(Some(JobStatus::Pending), None, 10).await.unwrap().items;
+    assert_eq!(waiting.len(), 1, "one job answers them all");
+    let reasons: Vec<_> = waiting[0].triggers.iter().map(|t| t.reason.clone().unwrap()).collect();
+    assert_eq!(reasons, ["a", "b", "c"]);
+    for id in ["a", "b", "c"] {
+        assert_eq!(outcome_of(&handle, id).await.job_id.as_ref(), Some(&waiting[0].job_id));
+    }
+    handle.cancel(&busy, None, false).await.unwrap();
+    assert_eq!(ended(&handle).await.len(), 2);
+    // The cooldown is not over: the next one waits, and a person's does not.
+    handle.store().add_trigger(event_trigger("d", now, None)).await.unwrap();
+    looked(&handle).await;
+    assert!(outcome_of(&handle, "d").await.is_pending());
+    let by_hand = submit(&handle, config(&[Algorithm::LogisticRegression])).await;
+    finished(&handle, &by_hand).await;
+    clock.advance(Duration::from_secs(599));
+    looked(&handle).await;
+    assert!(outcome_of(&handle, "d").await.is_pending());
+    clock.advance(Duration::from_secs(1));
+    let all = ended(&handle).await;
+    assert_eq!(all.len(), 4);
+    assert_eq!(outcome_of(&handle, "d").await.job_id.as_ref(), Some(&all[0].job_id));
+    let record = handle.store().job(&all[0].job_id).await.unwrap().unwrap();
+    assert_eq!(record.activation, ActivationWish::Approval, "as the schedule says");
+}
+
+#[actix_rt::test]
+async fn a_trigger_that_can_lead_to_no_job_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let (handle, _) = scheduled(folder.path(), "2026-11-23T12:00:00Z", schedule()).await;
+    let too_much = TrainingConfig { min_samples: 1_000_000, ..config(&[Algorithm::LogisticRegression]) };
+    let trigger = event_trigger("a", at("2026-11-23T12:00:00Z"), Some(too_much));
+    handle.store().add_trigger(trigger).await.unwrap();
+    looked(&handle).await;
+    let why = outcome_of(&handle, "a").await.outcome.unwrap();
+    assert!(why.contains("quality check") && why.contains("1000000"), "{why}");
+    assert!(jobs(&handle).await.is_empty());
+}
+
+#[actix_rt::test]
+async fn two_schedulers_make_one_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, clock) = options_at(folder.path(), "2026-11-22T02:00:00Z").await;
+    first.store.put_schedule(schedule()).await.unwrap();
+    let second = Options { nudge: Arc::default(), ..first.clone() };
+    let (first, second) = (start(first).await.unwrap(), start(second).await.unwrap());
+    tokio::join!(looked(&first), looked(&second));
+    for weeks in 1..=3 {
+        clock.advance(7 * DAY);
+        tokio::join!(looked(&first), looked(&second));
+        assert_eq!(jobs(&first).await.len(), weeks);
+        for job in jobs(&first).await {
+            // Whichever took it in drives it.
+            while !first.store().job(&job.job_id).await.unwrap().unwrap().job.status.is_final() {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    let triggers = first.store().list_triggers(None, 10).await.unwrap().items;
+    assert_eq!(triggers.len(), 3);
+    assert!(triggers.iter().all(|t| t.job_id.is_some()));
+}
+
+#[actix_rt::test]
+async fn triggers_outlive_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let (options, _) = options_at(folder.path(), "2026-11-23T12:00:00Z").await;
+    options.store.put_schedule(schedule()).await.unwrap();
+    options.store.add_trigger(event_trigger("a", at("2026-11-23T11:59:00Z"), None)).await.unwrap();
+    drop(options); // the process died before it looked
+    let (options, _) = options_at(folder.path(), "2026-11-23T12:00:00Z").await;
+    let handle = start(options).await.unwrap();
+    looked(&handle).await;
+    let all = ended(&handle).await;
+    assert_eq!(all.len(), 1);
+    assert!(all[0].created_at - at("2026-11-23T12:00:00Z") < TimeDelta::minutes(1));
+}
