@@ -53,7 +53,9 @@ pub fn train(settings: &Settings, body: &Value, json: bool) -> Result<()> {
     let folder = Folder::take(settings)?;
     actix_rt::System::new().block_on(async {
         let signals = Signals::catch()?;
-        let handle = actors(settings, &folder).await?;
+        // The one job that was asked for is all that this process is for.
+        let alone = Settings { schedule_enabled: false, ..settings.clone() };
+        let handle = actors(&alone, &folder).await?;
         let mut follower = Follower::new(json);
         let outcome = tokio::select! {
             outcome = async {

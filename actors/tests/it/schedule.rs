@@ -29,7 +29,7 @@ fn schedule() -> ScheduledTrainingConfig {
 
 async fn options_at(folder: &Path, now: &str) -> (Options, TestClock) {
     let clock = TestClock::new(at(now));
-    let options = Options { clock: Arc::new(clock.clone()), ..options(folder).await };
+    let options = Options { clock: Arc::new(clock.clone()), schedule_enabled: true, ..options(folder).await };
     (options, clock)
 }
 
@@ -65,8 +65,10 @@ async fn ended(handle: &Handle) -> Vec<TrainingJob> {
     jobs(handle).await
 }
 
+/// So many usable points.
 async fn add_points(handle: &Handle, number: usize, seed: u64, verified: bool) {
-    let points = sample::draw(number, seed).map(|d| {
+    let usable = sample::draw(2 * number + 100, seed).filter(|d| d.point.decision.label().is_some()).take(number);
+    let points = usable.map(|d| {
         let mut point = d.point;
         point.data_point_id = format!("{seed}-{}", point.data_point_id);
         point.verified = verified;
@@ -221,6 +223,7 @@ async fn new_points_count_from_the_active_models_rows() {
     add_points(&handle, 149, 101, false).await;
     looked(&handle).await;
     assert_eq!(jobs(&handle).await.len(), 2);
+    clock.advance(Duration::from_secs(1));
     add_points(&handle, 1, 102, false).await;
     let all = ended(&handle).await;
     assert_eq!(all.len(), 3);

@@ -22,6 +22,8 @@ pub async fn options(folder: &Path) -> Options {
     options.report_every = Duration::from_millis(20);
     options.threads = 2;
     options.idle_priority = false;
+    // The sample is enough for a job of the scheduler's own; its tests switch it on.
+    options.schedule_enabled = false;
     options.restart_budget = RestartBudget { backoff: Duration::ZERO, ..RestartBudget::default() };
     if options.store.points_mark().await.unwrap().total == 0 {
         let points = sample::draw(ROWS, 7).map(|d| d.point).collect();
