@@ -3,6 +3,7 @@
 pub mod artifact;
 mod bins;
 pub mod boosting;
+mod bootstrap;
 pub mod calibration;
 #[cfg(test)]
 mod conformance;
@@ -11,6 +12,7 @@ pub mod dataset;
 pub mod ensemble;
 pub mod error;
 pub mod forest;
+pub mod gate;
 pub mod importance;
 pub mod learner;
 pub mod learners;
