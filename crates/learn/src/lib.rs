@@ -9,6 +9,7 @@ pub mod calibration;
 mod conformance;
 pub mod control;
 pub mod dataset;
+pub mod drift;
 pub mod ensemble;
 pub mod error;
 pub mod forest;

@@ -1,6 +1,7 @@
 //! Tests between two models scored on the same rows, and the distributions that they need.
 
 use provost_domain::evaluation::{Difference, McNemarTest};
+use serde::Serialize;
 
 pub use crate::bootstrap::clustered_bootstrap;
 
@@ -39,10 +40,8 @@ fn mcnemar_p(a: u64, b: u64) -> f64 {
 /// The difference of two correlated AUCs, a − b (DeLong et al. 1988, by the O(n log n) algorithm of Sun and Xu 2014).
 /// With fewer than two rows of a class there is no variance to estimate: the interval is [-1, 1] and p is 1.
 pub fn delong(y: &[u8], pa: &[f64], pb: &[f64]) -> Difference {
-    let of_class =
-        |p: &[f64], class: u8| -> Vec<f64> { p.iter().zip(y).filter(|(_, l)| **l == class).map(|(p, _)| *p).collect() };
-    let a = Placements::of(&of_class(pa, 1), &of_class(pa, 0));
-    let b = Placements::of(&of_class(pb, 1), &of_class(pb, 0));
+    let a = Placements::of(&of_class(y, pa, 1), &of_class(y, pa, 0));
+    let b = Placements::of(&of_class(y, pb, 1), &of_class(y, pb, 0));
     let difference = a.auc() - b.auc();
     let (m, n) = (a.positive.len().min(b.positive.len()), a.negative.len().min(b.negative.len()));
     if m < 2 || n < 2 {
@@ -59,6 +58,34 @@ pub fn delong(y: &[u8], pa: &[f64], pb: &[f64]) -> Difference {
         (false, false) => 0.0,
     };
     Difference { difference, interval_95: [difference - reach, difference + reach], p_value }
+}
+
+/// The AUC with its standard error (DeLong et al. 1988: the variances of the placements of either class, each over its
+/// rows). `None` with fewer than two rows of a class.
+pub fn auc_with_error(y: &[u8], p: &[f64]) -> Option<Estimate> {
+    let placements = Placements::of(&of_class(y, p, 1), &of_class(y, p, 0));
+    let (m, n) = (placements.positive.len(), placements.negative.len());
+    if m < 2 || n < 2 {
+        return None;
+    }
+    let variance = variance(&placements.positive) / m as f64 + variance(&placements.negative) / n as f64;
+    Some(Estimate { value: placements.auc(), error: variance.sqrt() })
+}
+
+/// The mean log loss (natural logarithm) with its standard error, the sample deviation of the rows' losses over √n.
+/// `None` with fewer than two rows.
+pub fn log_loss_with_error(y: &[u8], p: &[f64]) -> Option<Estimate> {
+    let losses: Vec<f64> = crate::metrics::log_losses(y, p).collect();
+    let n = losses.len() as f64;
+    (losses.len() > 1)
+        .then(|| Estimate { value: losses.iter().sum::<f64>() / n, error: (variance(&losses) / n).sqrt() })
+}
+
+/// An estimated figure and its standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    pub value: f64,
+    pub error: f64,
 }
 
 /// Of each positive the share of negatives below it, and of each negative the share of positives above it, ties half.
@@ -105,10 +132,17 @@ fn midranks(values: &[f64]) -> Vec<f64> {
 
 /// Sample variance of a − b, which is var(a) + var(b) − 2 cov(a, b) without its cancellation.
 fn variance_of_gaps(a: &[f64], b: &[f64]) -> f64 {
-    let gaps = || a.iter().zip(b).map(|(a, b)| a - b);
-    let n = a.len() as f64;
-    let mean = gaps().sum::<f64>() / n;
-    gaps().map(|g| (g - mean) * (g - mean)).sum::<f64>() / (n - 1.0)
+    variance(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>())
+}
+
+fn variance(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0)
+}
+
+fn of_class(y: &[u8], p: &[f64], class: u8) -> Vec<f64> {
+    p.iter().zip(y).filter(|(_, l)| **l == class).map(|(p, _)| *p).collect()
 }
 
 pub(crate) fn no_evidence() -> Difference {
