@@ -1,6 +1,7 @@
 //! The actor system: supervised actors that train, evaluate and version models. The process talks to it through one
 //! [`Handle`], made by [`start`].
 
+mod background;
 pub mod bridge;
 pub mod clock;
 pub mod error;
@@ -27,7 +28,7 @@ pub use clock::{Clock, SystemClock, TestClock};
 pub use error::*;
 pub use handle::{Handle, start};
 pub use jobs::{ShutdownReport, Submission, Submitted};
-pub use notifier::MailOptions;
+pub use notifier::{MailOptions, MailUrl, Sender};
 pub use options::Options;
 pub use scheduler::cron::Cron;
 pub use supervise::RestartBudget;
