@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # Installs what a build needs and is not there yet: a C and C++ toolchain, libclang (for bindgen), and the shared
-# library of XGBoost out of its PyPI wheel, into third_party/xgboost. Run it as often as you like: what is there stays.
+# library of XGBoost out of its PyPI wheel, into third_party/xgboost. With `test` also what tests use: clippy, rustfmt, and a
+# mail server and a client of the message bus, written in Python, in third_party/python. Run it as often as you like: what is
+# there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 XGBOOST_VERSION=3.2.0
 LIBRARY=third_party/xgboost
+PYTHON=third_party/python
+PYTHON_PACKAGES=(aiosmtpd==1.4.6 pika==1.4.4)
+mode=${1:-}
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { printf '\nsetup: %s\n' "$1" >&2; shift; for line in "$@"; do printf '       %s\n' "$line" >&2; done; exit 1; }
@@ -36,6 +41,10 @@ library_is_whole() {
     (cd "$LIBRARY" && sha256sum --check --quiet --strict SHA256SUMS >/dev/null 2>&1)
 }
 
+python_is_whole() { # or not asked for
+  [ "$mode" != test ] || [ "$(cat "$PYTHON/PACKAGES" 2>/dev/null)" = "${PYTHON_PACKAGES[*]}" ]
+}
+
 case "$(uname -s)-$(uname -m)" in
   Linux-x86_64)
     platform=manylinux_2_28_x86_64
@@ -50,7 +59,7 @@ packages=()
 if ! command -v cc >/dev/null 2>&1; then packages+=(gcc g++ libc6-dev)
 elif ! links -lstdc++ -lgomp; then packages+=(g++); fi
 has_libclang || packages+=(libclang-dev)
-if ! library_is_whole "$checksum"; then
+if ! library_is_whole "$checksum" || ! python_is_whole; then
   if ! command -v python3 >/dev/null 2>&1; then packages+=(python3 python3-pip)
   elif ! python3 -m pip --version >/dev/null 2>&1; then packages+=(python3-pip); fi
 fi
@@ -88,7 +97,7 @@ command -v cargo >/dev/null 2>&1 ||
 found=$(rustc --version | sed 's/^rustc \([0-9]*\.[0-9]*\).*/\1/')
 [ "$(printf '%s\n%s\n' "$needed" "$found" | sort -V | head -n 1)" = "$needed" ] ||
   die "Rust $needed or newer is needed, and this is $found." "  rustup update stable"
-if [ "${1:-}" = test ]; then
+if [ "$mode" = test ]; then
   for component in clippy rustfmt; do
     case $component in clippy) probe=clippy ;; *) probe=fmt ;; esac
     cargo $probe --version >/dev/null 2>&1 && continue
@@ -131,4 +140,23 @@ PY
   rm -rf "$LIBRARY"
   mv "$work/out" "$LIBRARY"
   say "XGBoost $XGBOOST_VERSION is in $LIBRARY"
+fi
+
+# ---- Python packages of the tests
+
+if ! python_is_whole; then
+  say "fetching ${PYTHON_PACKAGES[*]}"
+  fresh=$(mktemp -d)
+  trap 'rm -rf "${work:-}" "$fresh"' EXIT
+  if PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --only-binary=:all: --target "$fresh/python" \
+    "${PYTHON_PACKAGES[@]}"; then
+    printf '%s\n' "${PYTHON_PACKAGES[*]}" >"$fresh/python/PACKAGES"
+    mkdir -p third_party
+    rm -rf "$PYTHON"
+    mv "$fresh/python" "$PYTHON"
+    say "${PYTHON_PACKAGES[*]} are in $PYTHON"
+  else
+    say "pip could not fetch ${PYTHON_PACKAGES[*]}: the tests that need them are skipped, and say so. By hand:"
+    say "  python3 -m pip install --only-binary=:all: --target $PYTHON ${PYTHON_PACKAGES[*]}"
+  fi
 fi

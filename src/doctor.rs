@@ -6,6 +6,7 @@ use crate::open;
 use crate::settings::{Settings, Source};
 use chrono::{Datelike, Utc};
 use clap::Args;
+use provost_actors::notifier::{self, ConnectError};
 use provost_domain::Algorithm;
 use provost_learn::learners::learner;
 use provost_learn::{Control, Dataset, FitTask, Matrix};
@@ -50,14 +51,10 @@ fn trouble(check: &'static str, verdict: Verdict, found: impl Into<String>, advi
 pub fn run(args: &DoctorArgs) -> Result<()> {
     let settings = args.common.settings()?;
     let json = args.common.output.json;
-    let checks: [fn(&Settings) -> Finding; 8] =
-        [of_settings, of_data, of_disk, of_store, of_address, of_xgboost, of_threads, of_clock];
-    let off = ["bus", "mail"].map(|check| Finding {
-        check,
-        verdict: Verdict::Off,
-        found: "not there yet".to_owned(),
-        advice: None,
-    });
+    let checks: [fn(&Settings) -> Finding; 9] =
+        [of_settings, of_data, of_disk, of_store, of_address, of_mail, of_xgboost, of_threads, of_clock];
+    let off =
+        ["bus"].map(|check| Finding { check, verdict: Verdict::Off, found: "not there yet".to_owned(), advice: None });
     let mut faults = 0;
     for finding in checks.iter().map(|check| check(&settings)).chain(off) {
         faults += usize::from(finding.verdict == Verdict::Fault);
@@ -200,6 +197,44 @@ fn of_address(settings: &Settings) -> Finding {
             format!("cannot listen on {listen}"),
             "choose another with --listen or http.listen",
         )
+    }
+}
+
+/// Connects as the notifier does, but sends nothing.
+fn of_mail(settings: &Settings) -> Finding {
+    let mail = match settings.mail.options() {
+        Ok(Some(mail)) => mail,
+        Ok(None) => {
+            let found = "no mail server is set (mail.url)".to_owned();
+            return Finding { check: "mail", verdict: Verdict::Off, found, advice: None };
+        }
+        Err(e) => return trouble("mail", Verdict::Fault, e.to_string(), "put the mail server's address into the file"),
+    };
+    let (server, began) = (format!("{} ({})", mail.url, mail.security()), Instant::now());
+    let checked = match open::runtime() {
+        Ok(runtime) => runtime.block_on(notifier::check(&mail)),
+        Err(e) => return trouble("mail", Verdict::Fault, e.to_string(), "see to the process's limits"),
+    };
+    match checked {
+        Ok(()) if mail.from.domain() == "localhost" && !mail.url.is_loopback() => trouble(
+            "mail",
+            Verdict::Warning,
+            format!("{server} answers, but mail would come from {}", mail.from),
+            "set mail.from to an address that the server lets you write from",
+        ),
+        Ok(()) => ok("mail", format!("{server} answers ({} ms)", began.elapsed().as_millis())),
+        Err(e) => {
+            let advice = match &e {
+                ConnectError::CaFile { .. } => "mail.ca_file names certificates in PEM form",
+                ConnectError::NoTls => "use smtps:// if the server has a port for it (465), or another server",
+                ConnectError::Login(_) => "correct user and password in mail.url (percent-encoded)",
+                ConnectError::Connect(why) if why.contains("certificate") => {
+                    "name its certificate's issuer in mail.ca_file, and the host as the certificate has it"
+                }
+                ConnectError::Connect(_) | ConnectError::Silent(_) => "is it running, and is mail.url its address?",
+            };
+            trouble("mail", Verdict::Fault, format!("{server}: {e}"), advice)
+        }
     }
 }
 

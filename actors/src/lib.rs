@@ -1,6 +1,7 @@
 //! The actor system: supervised actors that train, evaluate and version models. The process talks to it through one
 //! [`Handle`], made by [`start`].
 
+mod background;
 pub mod bridge;
 pub mod clock;
 mod door;
@@ -28,7 +29,7 @@ pub use clock::{Clock, SystemClock, TestClock};
 pub use error::*;
 pub use handle::{Handle, start};
 pub use jobs::{ShutdownReport, Submission, Submitted};
-pub use notifier::MailOptions;
+pub use notifier::{MailOptions, MailUrl, Sender};
 pub use options::Options;
 pub use scheduler::cron::{BadCron, Cron};
 pub use supervise::RestartBudget;

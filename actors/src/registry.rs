@@ -5,6 +5,7 @@ mod comparison;
 use crate::error::RegistryError;
 use crate::evaluator::{Fitted, ranked};
 use crate::loader::{Loader, blocking};
+use crate::notifier::letters::{Switch, about_activation};
 use crate::options::Options;
 use crate::outbox::announcement_of;
 use crate::scoring::{load_model, open};
@@ -141,7 +142,16 @@ impl Desk {
             reason: m.reason.clone(),
         };
         let id = format!("{}:{}", Topic::ModelActivated, uuid::Uuid::now_v7().simple());
-        let outbox = vec![announcement_of(id, Topic::ModelActivated, &event, now)];
+        let switch = Switch {
+            occasion: &id,
+            model: &record.version,
+            previous: event.previous_model_id.as_ref(),
+            by: m.by.as_deref(),
+            reason: m.reason.as_deref(),
+            at: now,
+        };
+        let mut outbox = about_activation(&self.options, switch).await;
+        outbox.push(announcement_of(id, Topic::ModelActivated, &event, now));
         match self.options.store.activate_model(&m.id, m.by, m.reason, now, outbox).await {
             Ok(record) => Ok(record.version),
             Err(StoreError::NotFound { .. }) => Err(RegistryError::NotFound(m.id)),

@@ -1,6 +1,7 @@
 //! The layers of settings: flag over environment over file over default, each value with where it came from.
 
 use super::schema::{self, Kind};
+use super::secret;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -121,7 +122,8 @@ fn set(values: &mut Values, key: &str, value: Value, source: Source, faults: &mu
 }
 
 fn bad(key: &str, value: &Value, source: &Source, kind: Kind) -> String {
-    format!("{key} = {value} ({source}): allowed is {}", kind.allowed())
+    let shown = secret::shown(key, value);
+    format!("{key} = {shown} ({source}): allowed is {}", kind.allowed())
 }
 
 fn suggestion(values: &Values, key: &str) -> String {

@@ -2,10 +2,13 @@
 
 mod duration;
 mod layers;
+mod mail;
 mod schema;
+mod secret;
 mod tables;
 
 pub use layers::{Source, Values};
+pub use mail::Mail;
 
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
@@ -73,6 +76,7 @@ pub struct Settings {
     /// Folder of store and artifacts.
     pub data_dir: PathBuf,
     pub import: Import,
+    pub mail: Mail,
     pub schedule_enabled: bool,
     pub jobs: Jobs,
     pub actors: Actors,
@@ -83,7 +87,7 @@ pub struct Settings {
     pub log: Log,
     pub features: FeatureTables,
     pub grids: BTreeMap<Algorithm, Grid>,
-    /// Each key's value and where it came from.
+    /// Each key's value, without what is secret in it, and where it came from.
     pub values: Values,
 }
 
@@ -117,7 +121,7 @@ impl Settings {
         environment: impl IntoIterator<Item = (String, String)>,
         flags: &Flags,
     ) -> Result<Self, SettingsError> {
-        let values = layers::merge(file, environment, flags).map_err(SettingsError)?;
+        let mut values = layers::merge(file, environment, flags).map_err(SettingsError)?;
         let read = Reader(&values);
         let data_dir = PathBuf::from(read.text("data.dir")?);
         let import_dir = read.text("import.dir")?;
@@ -133,6 +137,7 @@ impl Settings {
                 batch: read.whole("import.batch")?,
             },
             data_dir,
+            mail: Mail::read(&read)?,
             schedule_enabled: read.switch("schedule.enabled")?,
             jobs: Jobs {
                 max_running: read.whole("jobs.max_running")?,
@@ -170,6 +175,7 @@ impl Settings {
                 values["jobs.soft_limit"].1
             )]));
         }
+        secret::forget(&mut values);
         Ok(Self { values, ..settings })
     }
 }
@@ -232,14 +238,47 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_refused_and_says_so() {
-        for (name, value) in [
-            ("PROVOST_STORE__URL", "mongodb://localhost"),
-            ("PROVOST_BRIDGE__URL", "amqp://localhost"),
-            ("PROVOST_MAIL__URL", "smtp://localhost"),
-        ] {
+        for (name, value) in
+            [("PROVOST_STORE__URL", "mongodb://localhost"), ("PROVOST_BRIDGE__URL", "amqp://localhost")]
+        {
             let env = [(name.to_owned(), value.to_owned())];
             let error = Settings::from_layers(None, env, &Vec::new()).unwrap_err().to_string();
             assert!(error.contains("not there yet") && error.contains(value), "{error}");
         }
+    }
+
+    fn mail(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let env = pairs.iter().map(|(k, v)| (format!("PROVOST_MAIL__{k}"), (*v).to_owned()));
+        Settings::from_layers(None, env, &Vec::new())
+    }
+
+    #[test]
+    fn the_mail_servers_password_is_in_no_setting_that_is_shown() {
+        let s = mail(&[("URL", "smtps://user:geheim@mail.example.org"), ("FROM", "P <p@example.org>")]).unwrap();
+        let options = s.mail.options().unwrap().unwrap();
+        assert_eq!(options.url.to_string(), "smtps://***@mail.example.org:465");
+        let debug = format!("{s:?} {options:?} {:?}", s.values);
+        assert!(!debug.contains("geheim") && debug.contains("smtps://***@mail.example.org"), "{debug}");
+        for url in
+            ["smtp://user:geheim@mail.example.org/path", "mailto:user:geheim@mail.example.org", "smtp://geheim@x"]
+        {
+            let error = mail(&[("URL", url)]).unwrap_err().to_string();
+            assert!(error.contains("mail.url") && !error.contains("geheim"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_mail_servers_address_can_come_from_a_file() {
+        assert!(mail(&[]).unwrap().mail.options().unwrap().is_none());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().display().to_string();
+        std::fs::write(file.path(), "smtp://user:geheim@mail.example.org\n").unwrap();
+        let settings = mail(&[("URL_FILE", &path)]).unwrap();
+        assert_eq!(settings.mail.options().unwrap().unwrap().url.host(), "mail.example.org");
+        std::fs::write(file.path(), "geheim").unwrap();
+        let error = settings.mail.options().unwrap_err().to_string();
+        assert!(error.contains(&path) && !error.contains("geheim"), "{error}");
+        assert!(mail(&[("URL_FILE", &path), ("URL", "smtp://localhost")]).is_err());
+        assert!(mail(&[("FROM", "nobody")]).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! What each setting may be. `config/default.toml` has the same keys; a test holds the two together.
 
 use super::duration;
+use provost_actors::{MailUrl, Sender};
 use std::time::Duration;
 use toml::Value;
 
@@ -19,6 +20,8 @@ pub enum Kind {
     /// The address of a part that this version does not have.
     Absent(&'static str),
     LogFilter,
+    MailUrl,
+    Sender,
 }
 
 const DAY: u64 = 86_400;
@@ -31,7 +34,12 @@ pub const SETTINGS: &[(&str, Kind)] = &[
     ("store.url", Kind::StoreUrl),
     ("bridge.url", Kind::Absent("the message bridge")),
     ("bridge.max_message_bytes", Kind::Whole(1024, 128 << 20)),
-    ("mail.url", Kind::Absent("mail")),
+    ("mail.url", Kind::MailUrl),
+    ("mail.url_file", Kind::Text),
+    ("mail.from", Kind::Sender),
+    ("mail.timeout", Kind::Time(1, 600)),
+    ("mail.ca_file", Kind::Text),
+    ("mail.give_up_after", Kind::Time(60, 30 * DAY)),
     ("import.dir", Kind::Text),
     ("import.max_line_bytes", Kind::Whole(1024, 64 << 20)),
     ("import.batch", Kind::Whole(1, 100_000)),
@@ -73,6 +81,12 @@ impl Kind {
             Kind::Path => "a path that is not empty".to_owned(),
             Kind::StoreUrl => "\"sqlite:\" (MongoDB is not there yet)".to_owned(),
             Kind::Absent(part) => format!("nothing (\"\"): {part} is not there yet"),
+            Kind::MailUrl => {
+                "\"\", or an address such as \"smtps://user:password@mail.example.org\" or \"smtp://localhost\" \
+                 (user and password percent-encoded)"
+                    .to_owned()
+            }
+            Kind::Sender => "a name and an e-mail address, such as \"Provost <provost@example.org>\"".to_owned(),
             Kind::LogFilter => {
                 "\"error\", \"warn\", \"info\", \"debug\", \"trace\" or a filter such as \"info,provost_actors=debug\""
                     .to_owned()
@@ -94,6 +108,8 @@ impl Kind {
             (Kind::Path, Value::String(s)) => !s.is_empty(),
             (Kind::StoreUrl, Value::String(s)) => s == "sqlite:",
             (Kind::Absent(_), Value::String(s)) => s.is_empty(),
+            (Kind::MailUrl, Value::String(s)) => s.is_empty() || MailUrl::parse(s).is_ok(),
+            (Kind::Sender, Value::String(s)) => Sender::parse(s).is_some(),
             (Kind::LogFilter, Value::String(s)) => {
                 !s.trim().is_empty() && s.parse::<tracing_subscriber::EnvFilter>().is_ok() && has_level(s)
             }

@@ -2,6 +2,7 @@
 //! reading anew.
 
 use super::streams::Streams;
+use crate::notifier::letters::JobMail;
 use crate::options::Options;
 use crate::outbox::announcement_of;
 use crate::supervise::backoff;
@@ -98,6 +99,11 @@ impl Notes {
             }),
         );
         true
+    }
+
+    /// Writes to people about the end that the record tells of, if it does.
+    pub fn write(&mut self, mail: &JobMail, record: &JobRecord) {
+        self.outbox.extend(mail.about(record, self.at));
     }
 
     /// Announces what became of the job on the event bus.
@@ -207,6 +213,24 @@ impl Cell {
         }
     }
 
+    /// What mails about the job's end need, to be read before the end is saved, and as patiently: while the store is away
+    /// the end cannot be saved either. What fails for good leads to no mail; the job goes on.
+    pub async fn mail(&self, patience: Patience) -> JobMail {
+        let (record, mut failures) = (self.read().await, 0);
+        loop {
+            let error = match JobMail::read(&self.options, &record).await {
+                Ok(mail) => return mail,
+                Err(e) if e.may_pass() => match self.wait_out(e, patience, &mut failures).await {
+                    Ok(()) => continue,
+                    Err(e) => e.to_string(),
+                },
+                Err(e) => e.to_string(),
+            };
+            tracing::error!(job = %self.id, error, "no mail about the job's end: it could not be prepared");
+            return JobMail::default();
+        }
+    }
+
     async fn wait_out(&self, error: StoreError, patience: Patience, failures: &mut u32) -> Result<(), CellError> {
         *failures += 1;
         let again = match patience {
@@ -217,7 +241,7 @@ impl Cell {
         if !again {
             return Err(CellError::Store(error));
         }
-        tracing::warn!(job = %self.id, %error, "the job could not be saved; trying again");
+        tracing::warn!(job = %self.id, %error, "the store is away; trying again");
         self.options.clock.sleep(backoff(self.options.backoff, LONGEST_WAIT, *failures - 1)).await;
         Ok(())
     }

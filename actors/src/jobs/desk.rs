@@ -331,7 +331,12 @@ impl Desk {
         if attempts.is_some_and(|n| n < self.env.options.attempts) {
             return true;
         }
-        if let Err(error) = cell.update(Patience::Attempts, |r, n| failed(r, n, text)).await {
+        let mail = cell.mail(Patience::Attempts).await;
+        let fail = |r: &mut JobRecord, n: &mut Notes| {
+            failed(r, n, text);
+            n.write(&mail, r);
+        };
+        if let Err(error) = cell.update(Patience::Attempts, fail).await {
             tracing::error!(job = %cell.id, %error, "the job's failure could not be recorded");
         }
         false

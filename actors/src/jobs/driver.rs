@@ -325,24 +325,28 @@ async fn settle(cell: &Cell, stop: &watch::Receiver<Stop>, end: End) -> Result<(
         }
         end => end,
     };
+    let mail = cell.mail(Patience::Forever).await;
     let saved = cell
-        .update(Patience::Forever, |r, n| match &end {
-            End::Stopped => cancelled(r, n),
-            End::Failed(why) => failed(r, n, why),
-            End::AllDone if r.job.trained_models.is_empty() => {
-                let errors = r.units.iter().filter_map(|(a, u)| u.error.as_ref().map(|e| format!("{a}: {e}")));
-                let why = errors.collect::<Vec<_>>().join("; ");
-                failed(r, n, if why.is_empty() { "no model was trained" } else { &why });
-            }
-            End::AllDone => {
-                r.job.progress_percentage = 100.0;
-                r.job.current_step = Some("completed".to_owned());
-                if n.transition(r, Transition::Complete) {
-                    n.log(r, "completed");
-                    n.announce(r, Topic::JobCompleted);
+        .update(Patience::Forever, |r, n| {
+            match &end {
+                End::Stopped => cancelled(r, n),
+                End::Failed(why) => failed(r, n, why),
+                End::AllDone if r.job.trained_models.is_empty() => {
+                    let errors = r.units.iter().filter_map(|(a, u)| u.error.as_ref().map(|e| format!("{a}: {e}")));
+                    let why = errors.collect::<Vec<_>>().join("; ");
+                    failed(r, n, if why.is_empty() { "no model was trained" } else { &why });
                 }
+                End::AllDone => {
+                    r.job.progress_percentage = 100.0;
+                    r.job.current_step = Some("completed".to_owned());
+                    if n.transition(r, Transition::Complete) {
+                        n.log(r, "completed");
+                        n.announce(r, Topic::JobCompleted);
+                    }
+                }
+                End::Lost => {}
             }
-            End::Lost => {}
+            n.write(&mail, r);
         })
         .await?;
     tracing::info!(job = %cell.id, status = %saved.job.status, "the job has ended");

@@ -12,6 +12,7 @@ pub mod gate;
 mod hash;
 pub mod ids;
 pub mod job;
+pub mod mail;
 pub mod mapping;
 pub mod model;
 pub mod quality;

@@ -3,14 +3,17 @@
 pub mod artifact;
 mod bins;
 pub mod boosting;
+mod bootstrap;
 pub mod calibration;
 #[cfg(test)]
 mod conformance;
 pub mod control;
 pub mod dataset;
+pub mod drift;
 pub mod ensemble;
 pub mod error;
 pub mod forest;
+pub mod gate;
 pub mod importance;
 pub mod learner;
 pub mod learners;

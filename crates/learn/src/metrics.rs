@@ -156,11 +156,15 @@ pub fn brier(y: &[u8], p: &[f64]) -> f64 {
 }
 
 pub fn log_loss(y: &[u8], p: &[f64]) -> f64 {
-    let losses = y.iter().zip(p).map(|(y, p)| {
+    mean(log_losses(y, p), y.len())
+}
+
+/// Each row's.
+pub(crate) fn log_losses(y: &[u8], p: &[f64]) -> impl Iterator<Item = f64> {
+    y.iter().zip(p).map(|(y, p)| {
         let p = p.clamp(LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP);
         if *y == 1 { -p.ln() } else { -(1.0 - p).ln() }
-    });
-    mean(losses, y.len())
+    })
 }
 
 fn mean(values: impl Iterator<Item = f64>, n: usize) -> f64 {

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use provost_domain::TargetMetric;
-use provost_learn::{metrics, stats};
+use provost_domain::model::TemporalFigures;
+use provost_learn::{drift, metrics, stats};
 use serde_json::Value;
 
 fn fixture() -> Value {
@@ -114,5 +115,30 @@ fn tests_between_models_are_scipys() {
         assert_eq!(pair["mcnemar"]["only_a_right"], m.only_a_right);
         assert_eq!(pair["mcnemar"]["only_b_right"], m.only_b_right);
         close(pair, "McNemar's p", m.p_value, &pair["mcnemar"]["p_value"]);
+    }
+}
+
+#[test]
+fn errors_and_shifts_are_scipys() {
+    for case in fixture()["shifts"].as_array().unwrap() {
+        let (y, p, of) = (labels(&case["y"]), floats(&case["p"]), |v: &Value| v.as_f64().unwrap());
+        let (auc, loss) = (stats::auc_with_error(&y, &p).unwrap(), stats::log_loss_with_error(&y, &p).unwrap());
+        close(case, "the AUC", auc.value, &case["new"]["auc"]);
+        close(case, "the AUC's error", auc.error, &case["new"]["auc_error"]);
+        close(case, "the log loss", loss.value, &case["new"]["log_loss"]);
+        close(case, "the log loss's error", loss.error, &case["new"]["log_loss_error"]);
+        let reference = TemporalFigures {
+            year: 2016,
+            rows: 400,
+            positives: 180,
+            auc: of(&case["reference"]["auc"]),
+            auc_error: of(&case["reference"]["auc_error"]),
+            log_loss: of(&case["reference"]["log_loss"]),
+            log_loss_error: of(&case["reference"]["log_loss_error"]),
+        };
+        let shifts = drift::shifts(&reference, &y, &p).unwrap();
+        close(case, "p of the AUC", shifts.auc.p_value, &case["auc_p"]);
+        close(case, "p of the log loss", shifts.log_loss.p_value, &case["log_loss_p"]);
+        assert_eq!(shifts.auc.dropped, of(&case["auc_p"]) < 0.025);
     }
 }

@@ -1,0 +1,217 @@
+//! The carrier takes what waits in the outbox to the mail server, round after round.
+
+use super::MailOptions;
+use super::parcel::Parcel;
+use super::session::{SendError, Session};
+use crate::options::Options;
+use crate::outbox::MAIL;
+use crate::supervise::backoff;
+use chrono::{DateTime, TimeDelta, Utc};
+use provost_store::{OutboxMessage, StoreError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Between two looks into an outbox where nothing waits.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// Mails taken up in one round.
+const BATCH: u32 = 50;
+/// Mails that may wait; of more the oldest are given up.
+const MOST_WAITING: u64 = 10_000;
+
+/// What the Notifier tells of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    pub failing: bool,
+    pub pending: u64,
+    /// Since the actor was built; so is `dropped`.
+    pub sent: u64,
+    pub dropped: u64,
+    pub last_error: Option<String>,
+    pub next_try: Option<DateTime<Utc>>,
+}
+
+/// A mail that was not accepted for now.
+struct Deferred {
+    failures: u32,
+    /// On the clock's monotonic reading.
+    until: Duration,
+}
+
+pub struct Carrier {
+    options: Arc<Options>,
+    mail: MailOptions,
+    report: Arc<Mutex<Report>>,
+    /// By the message's id: one that waits holds up no other.
+    deferred: BTreeMap<String, Deferred>,
+    /// Accepted by the server, and still to be marked as sent.
+    accepted: Vec<String>,
+    /// Failed attempts in a row to reach the server.
+    outage: u32,
+    /// Failed attempts in a row to read or mark messages.
+    store_away: u32,
+}
+
+impl Carrier {
+    pub fn new(options: Arc<Options>, mail: MailOptions, report: Arc<Mutex<Report>>) -> Self {
+        Self { options, mail, report, deferred: BTreeMap::new(), accepted: Vec::new(), outage: 0, store_away: 0 }
+    }
+
+    pub async fn run(mut self) {
+        loop {
+            let wait = match self.round().await {
+                Ok(wait) => {
+                    self.store_away = 0;
+                    wait
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the outbox is not to be had; mail waits");
+                    self.note(|r| r.last_error = Some(error.to_string()));
+                    self.store_away += 1;
+                    backoff(FIRST_WAIT, LONGEST_WAIT, self.store_away - 1)
+                }
+            };
+            let failing = self.outage > 0 || self.store_away > 0 || !self.deferred.is_empty();
+            let next_try = failing.then(|| self.options.clock.now() + TimeDelta::from_std(wait).unwrap_or_default());
+            self.note(|r| (r.failing, r.next_try) = (failing, next_try));
+            self.options.clock.sleep(wait).await;
+        }
+    }
+
+    /// Sends what is due; answers how long to wait before the next round.
+    async fn round(&mut self) -> Result<Duration, StoreError> {
+        self.mark().await?;
+        let store = self.options.store.clone();
+        let mut pending = store.outbox_count(MAIL).await?;
+        if pending > MOST_WAITING {
+            let dropped = store.outbox_trim(MAIL, MOST_WAITING).await?;
+            tracing::warn!(dropped, "too many mails wait: the oldest are given up");
+            self.note(|r| r.dropped += dropped);
+            pending = MOST_WAITING;
+        }
+        self.note(|r| r.pending = pending);
+        let deferred = u32::try_from(self.deferred.len()).unwrap_or(u32::MAX);
+        let limit = BATCH.saturating_add(deferred);
+        let waiting = store.outbox_pending(MAIL, limit).await?;
+        let more = waiting.len() as u64 == u64::from(limit);
+        self.deferred.retain(|id, _| waiting.iter().any(|m| m.id == *id));
+        let now = self.options.clock.monotonic();
+        let due = waiting.into_iter().filter(|m| self.deferred.get(&m.id).is_none_or(|d| d.until <= now)).collect();
+        self.deliver(due).await?;
+        if self.outage > 0 {
+            return Ok(backoff(FIRST_WAIT, LONGEST_WAIT, self.outage - 1));
+        }
+        let next = self.deferred.values().map(|d| d.until.saturating_sub(now)).min();
+        // What is due again at once was deferred in this round at a time-out; a moment is waited all the same.
+        let next = next.map_or(LOOK_EVERY, |next| next.clamp(FIRST_WAIT, LOOK_EVERY));
+        Ok(if more { Duration::ZERO } else { next })
+    }
+
+    async fn deliver(&mut self, due: Vec<OutboxMessage>) -> Result<(), StoreError> {
+        // A copy, since the session holds on to it while the rest of the carrier changes.
+        let mail = self.mail.clone();
+        let mut session: Option<Session<'_>> = None;
+        for (at, message) in due.iter().enumerate() {
+            let parcel = match Parcel::new(&mail.from, message) {
+                Ok(parcel) => parcel,
+                Err(e) => {
+                    self.give_up(message, &e.to_string()).await?;
+                    continue;
+                }
+            };
+            if session.is_none() {
+                match Session::open(&mail).await {
+                    Ok(opened) => {
+                        if self.outage > 0 {
+                            tracing::info!(server = %mail.url, "the mail server is back");
+                        }
+                        self.outage = 0;
+                        session = Some(opened);
+                    }
+                    Err(error) => {
+                        self.outage += 1;
+                        tracing::warn!(server = %mail.url, %error, failures = self.outage, "no mail can be sent; it waits");
+                        self.note(|r| r.last_error = Some(error.to_string()));
+                        for message in &due[at..] {
+                            if self.is_too_old(message) {
+                                self.give_up(message, &error.to_string()).await?;
+                            }
+                        }
+                        return Ok(());
+                    }
+                }
+            }
+            let Some(open) = session.as_mut() else { return Ok(()) };
+            match open.send(&parcel).await {
+                Ok(()) => {
+                    self.options.failpoints.hit("mail_accepted");
+                    self.deferred.remove(&message.id);
+                    tracing::info!(mail = %message.id, topic = %message.topic, "mail sent");
+                    self.note(|r| {
+                        r.sent += 1;
+                        r.pending = r.pending.saturating_sub(1);
+                    });
+                    self.accepted.push(message.id.clone());
+                    self.mark().await?;
+                }
+                Err(e @ SendError::Refused(_)) => self.give_up(message, &e.to_string()).await?,
+                Err(e @ SendError::Later(_)) => self.defer(message, &e).await?,
+                Err(e @ SendError::Broken(_)) => {
+                    session = None;
+                    self.defer(message, &e).await?;
+                }
+            }
+        }
+        if let Some(session) = session {
+            session.close().await;
+        }
+        Ok(())
+    }
+
+    /// Marks what the server has accepted. Until that is done nothing else is sent, so that nothing is sent twice by this
+    /// process.
+    async fn mark(&mut self) -> Result<(), StoreError> {
+        if !self.accepted.is_empty() {
+            self.options.store.outbox_sent(self.accepted.clone()).await?;
+            self.accepted.clear();
+        }
+        Ok(())
+    }
+
+    async fn defer(&mut self, message: &OutboxMessage, why: &SendError) -> Result<(), StoreError> {
+        if self.is_too_old(message) {
+            return self.give_up(message, &why.to_string()).await;
+        }
+        let failures = self.deferred.get(&message.id).map_or(0, |d| d.failures);
+        let wait = backoff(FIRST_WAIT, LONGEST_WAIT, failures);
+        tracing::warn!(mail = %message.id, error = %why, wait_s = wait.as_secs(), "the mail was not accepted yet");
+        let until = self.options.clock.monotonic() + wait;
+        self.deferred.insert(message.id.clone(), Deferred { failures: failures + 1, until });
+        self.note(|r| r.last_error = Some(why.to_string()));
+        Ok(())
+    }
+
+    async fn give_up(&mut self, message: &OutboxMessage, why: &str) -> Result<(), StoreError> {
+        self.options.store.outbox_sent(vec![message.id.clone()]).await?;
+        self.deferred.remove(&message.id);
+        tracing::warn!(mail = %message.id, topic = %message.topic, to = %message.payload["to"], error = why, "mail given up");
+        self.note(|r| {
+            r.dropped += 1;
+            r.pending = r.pending.saturating_sub(1);
+            r.last_error = Some(why.to_owned());
+        });
+        Ok(())
+    }
+
+    /// Each mail is tried at least once: this is only asked of one that has just failed.
+    fn is_too_old(&self, message: &OutboxMessage) -> bool {
+        let age = self.options.clock.now() - message.at;
+        age.to_std().is_ok_and(|age| age >= self.mail.give_up_after)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Report)) {
+        change(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

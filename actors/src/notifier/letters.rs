@@ -1,0 +1,98 @@
+//! Letters into the outbox: who is written to, and with what. Written with the change that they are about.
+
+use crate::options::Options;
+use crate::outbox::MAIL;
+use chrono::{DateTime, Utc};
+use provost_domain::job::{JobRecord, JobStatus};
+use provost_domain::mail::{ActivatedLetter, JobLetter, Letter, Mail, mail_id};
+use provost_domain::model::ModelVersion;
+use provost_store::{OutboxMessage, StoreError};
+
+/// One message per recipient. `occasion` names what happened: the same occasion is written about once.
+pub fn letters(occasion: &str, recipients: &[String], letter: &Letter, at: DateTime<Utc>) -> Vec<OutboxMessage> {
+    let message = |to: &String| {
+        let mail = Mail { to: to.clone(), letter: letter.clone() };
+        OutboxMessage {
+            id: mail_id(occasion, to),
+            channel: MAIL.to_owned(),
+            topic: letter.topic().as_str().to_owned(),
+            // Letters are plain structs of texts, numbers and lists: they always serialise.
+            payload: serde_json::to_value(mail).unwrap_or_default(),
+            at,
+        }
+    };
+    recipients.iter().map(message).collect()
+}
+
+/// Nobody, while there is no mail server.
+async fn recipients(options: &Options) -> Result<Vec<String>, StoreError> {
+    if options.mail.is_none() {
+        return Ok(Vec::new());
+    }
+    Ok(options.store.schedule().await?.map(|s| s.notification_emails).unwrap_or_default())
+}
+
+/// What mails about a job's end need beside its record; read before the end is written.
+#[derive(Debug, Default)]
+pub struct JobMail {
+    recipients: Vec<String>,
+    models: Vec<ModelVersion>,
+    gate: Option<String>,
+}
+
+impl JobMail {
+    pub async fn read(options: &Options, record: &JobRecord) -> Result<Self, StoreError> {
+        let recipients = recipients(options).await?;
+        if recipients.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut models = Vec::with_capacity(record.job.trained_models.len());
+        for id in &record.job.trained_models {
+            models.extend(options.store.model(id).await?.map(|m| m.version));
+        }
+        let gate = options.store.decision(&record.job.job_id).await?.map(|d| d.reason);
+        Ok(Self { recipients, models, gate })
+    }
+
+    /// The mails about a job that has completed or failed; none about another.
+    pub fn about(&self, record: &JobRecord, at: DateTime<Utc>) -> Vec<OutboxMessage> {
+        let letter = || JobLetter::new(record, &self.models, self.gate.clone());
+        let letter = match record.job.status {
+            _ if self.recipients.is_empty() => return Vec::new(),
+            JobStatus::Completed => Letter::Completed(letter()),
+            JobStatus::Failed => Letter::Failed(letter()),
+            JobStatus::Pending | JobStatus::Running | JobStatus::Cancelled => return Vec::new(),
+        };
+        letters(&format!("{}:{}", record.job.job_id, record.job.status), &self.recipients, &letter, at)
+    }
+}
+
+/// The switch to another model, as it is about to be made.
+pub struct Switch<'a> {
+    /// Names this activation: the id of its announcement.
+    pub occasion: &'a str,
+    pub model: &'a ModelVersion,
+    pub previous: Option<&'a provost_domain::ModelId>,
+    pub by: Option<&'a str>,
+    pub reason: Option<&'a str>,
+    pub at: DateTime<Utc>,
+}
+
+/// The mails about an activation. It is not held up or refused for them: what cannot be read leads to no mail and a line in
+/// the log.
+pub async fn about_activation(options: &Options, switch: Switch<'_>) -> Vec<OutboxMessage> {
+    let written = async {
+        let recipients = recipients(options).await?;
+        let (by, reason) = (switch.by.map(str::to_owned), switch.reason.map(str::to_owned));
+        let mut letter = ActivatedLetter::new(switch.model, switch.at, by, reason);
+        letter.previous_model_id = switch.previous.cloned();
+        if let Some(id) = switch.previous.filter(|_| !recipients.is_empty()) {
+            letter.previous = options.store.model(id).await?.map(|m| (&m.version).into());
+        }
+        Ok::<_, StoreError>(letters(switch.occasion, &recipients, &Letter::Activated(Box::new(letter)), switch.at))
+    };
+    written.await.unwrap_or_else(|error| {
+        tracing::error!(model = %switch.model.model_id, %error, "no mail about the activation: it could not be prepared");
+        Vec::new()
+    })
+}

@@ -1,0 +1,173 @@
+//! One connection to the mail server: secured, logged in, and used for mail after mail.
+
+use super::address::Security;
+use super::{MailOptions, Parcel};
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// How long a parting word may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// "Service not available, closing transmission channel."
+const CLOSING: u16 = 421;
+
+/// Why there is no connection to send mail over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    #[error("the certificates in {path} cannot be used: {why}")]
+    CaFile { path: String, why: String },
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    #[error("the server offers no STARTTLS, and without it nothing is sent")]
+    NoTls,
+    #[error("the server does not accept the login: {0}")]
+    Login(String),
+    #[error("no answer within {} s", .0.as_secs_f64())]
+    Silent(Duration),
+}
+
+/// Why a mail was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The server will never take this mail.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// It may take it later.
+    #[error("{0}")]
+    Later(String),
+    /// Nothing more can be sent over this connection; whether the mail was taken is not known.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+}
+
+pub struct Session<'a> {
+    connection: AsyncSmtpConnection,
+    mail: &'a MailOptions,
+}
+
+impl<'a> Session<'a> {
+    pub async fn open(mail: &'a MailOptions) -> Result<Self, ConnectError> {
+        // lettre's own time-out ends with the TCP handshake.
+        match tokio::time::timeout(mail.timeout, connect(mail)).await {
+            Ok(Ok(connection)) => Ok(Self { connection, mail }),
+            Ok(Err(e)) => Err(e),
+            Err(_) => Err(ConnectError::Silent(mail.timeout)),
+        }
+    }
+
+    /// Ok once the server has taken the responsibility: after its 250 to the whole mail. After `Refused` and `Later` the
+    /// session can be used on.
+    pub async fn send(&mut self, parcel: &Parcel) -> Result<(), SendError> {
+        let Ok(sent) = tokio::time::timeout(self.mail.timeout, self.transaction(parcel)).await else {
+            return Err(SendError::Broken(format!("no answer within {} s", self.mail.timeout.as_secs_f64())));
+        };
+        match sent {
+            Ok(()) => Ok(()),
+            Err(e @ SendError::Broken(_)) => Err(e),
+            Err(verdict) => {
+                // If it fails, the verdict stands all the same, and the next mail finds the connection broken.
+                let _ = tokio::time::timeout(self.mail.timeout, self.connection.command(Rset)).await;
+                Err(verdict)
+            }
+        }
+    }
+
+    async fn transaction(&mut self, parcel: &Parcel) -> Result<(), SendError> {
+        let mut parameters = Vec::new();
+        if parcel.is_international() {
+            if !self.connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+                return Err(SendError::Refused("the server takes no international addresses".to_owned()));
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        let begun = self.connection.command(Mail::new(Some(parcel.from.clone()), parameters)).await;
+        // What it has against the sender is about the set-up, not about this mail: nothing is given up for it.
+        begun.map_err(|e| match self.verdict(e) {
+            SendError::Refused(why) => SendError::Later(format!("the sender is refused: {why}")),
+            e => e,
+        })?;
+        let named = self.connection.command(Rcpt::new(parcel.to.clone(), Vec::new())).await;
+        named.map_err(|e| self.verdict(e))?;
+        let opened = self.connection.command(Data).await;
+        opened.map_err(|e| self.verdict(e))?;
+        let taken = self.connection.message(&parcel.bytes).await;
+        taken.map(|_| ()).map_err(|e| self.verdict(e))
+    }
+
+    fn verdict(&self, error: SmtpError) -> SendError {
+        let text = self.mail.url.without_secrets(&error.to_string());
+        match error.status().map(u16::from) {
+            Some(CLOSING) | None => SendError::Broken(text),
+            Some(_) if error.is_permanent() => SendError::Refused(text),
+            Some(_) => SendError::Later(text),
+        }
+    }
+
+    pub async fn close(mut self) {
+        // All that matters is said; a server that does not answer is left.
+        let _ = tokio::time::timeout(GOODBYE, self.connection.abort()).await;
+    }
+}
+
+async fn connect(mail: &MailOptions) -> Result<AsyncSmtpConnection, ConnectError> {
+    let (url, hello) = (&mail.url, hello());
+    let failed = |e: SmtpError| ConnectError::Connect(url.without_secrets(&e.to_string()));
+    let security = url.security(mail.ca_file.is_some());
+    let tls = if security == Security::Plain { None } else { Some(tls(mail).await?) };
+    let (implicit, upgrade) = if security == Security::Tls { (tls, None) } else { (None, tls) };
+    let timeout = Some(mail.timeout);
+    let mut connection = if url.host() == "localhost" {
+        // Not asked of a resolver, which might know another one.
+        let here = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].map(|ip| SocketAddr::new(ip, url.port()));
+        AsyncSmtpConnection::connect_tokio1(&here[..], timeout, &hello, implicit, None).await
+    } else {
+        AsyncSmtpConnection::connect_tokio1((url.host(), url.port()), timeout, &hello, implicit, None).await
+    }
+    .map_err(failed)?;
+    if let Some(tls) = upgrade {
+        if !connection.can_starttls() {
+            connection.abort().await;
+            return Err(ConnectError::NoTls);
+        }
+        connection.starttls(tls, &hello).await.map_err(failed)?;
+    }
+    if let Some((user, password)) = url.credentials() {
+        let credentials = Credentials::new(user.to_owned(), password.to_owned());
+        if let Err(e) = connection.auth(DEFAULT_MECHANISMS, &credentials).await {
+            connection.abort().await;
+            return Err(ConnectError::Login(url.without_secrets(&e.to_string())));
+        }
+    }
+    Ok(connection)
+}
+
+/// Reads certificates: this machine's own, and those of the file. Anew for each connection, so that new ones are seen.
+async fn tls(mail: &MailOptions) -> Result<TlsParameters, ConnectError> {
+    let (host, file) = (mail.url.host().to_owned(), mail.ca_file.clone());
+    let read = move || {
+        let mut builder = TlsParameters::builder(host);
+        if let Some(path) = file {
+            let unusable = |why: String| ConnectError::CaFile { path: path.display().to_string(), why };
+            let pem = std::fs::read(&path).map_err(|e| unusable(e.to_string()))?;
+            if !String::from_utf8_lossy(&pem).contains("BEGIN CERTIFICATE") {
+                return Err(unusable("there are none in PEM form".to_owned()));
+            }
+            let certificate = Certificate::from_pem(&pem).map_err(|e| unusable(e.to_string()))?;
+            builder = builder.add_root_certificate(certificate);
+        }
+        builder.build_rustls().map_err(|e| ConnectError::Connect(e.to_string()))
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    read.unwrap_or_else(|e| Err(ConnectError::Connect(format!("the certificates were not read: {e}"))))
+}
+
+/// The name of this machine, if it is one that a server would take.
+fn hello() -> ClientId {
+    let plain =
+        |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
+    sysinfo::System::host_name().ok().filter(plain).map_or_else(ClientId::default, ClientId::Domain)
+}

@@ -1,0 +1,222 @@
+//! Mails about jobs and models: what they say. How they look and travel is the notifier's.
+
+use crate::config::word_enum;
+use crate::hash::Content;
+use crate::job::{JobRecord, JobStatus};
+use crate::model::{FeatureImportance, ModelVersion};
+use crate::schedule::TrainingTrigger;
+use crate::{Algorithm, JobId, ModelId, TargetMetric};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Features that a mail names.
+const FEATURES: usize = 5;
+/// Warnings that a mail repeats; of more it gives the number.
+const WARNINGS: usize = 20;
+/// Characters of an error or a warning that a mail repeats.
+const TEXT: usize = 2000;
+
+word_enum!(
+    /// Kinds of mails; each has its templates.
+    MailTopic { Completed = "completed", Failed = "failed", Activated = "activated" }
+);
+
+/// One model's figures: on the test part, and cross-validated in the target metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelFigures {
+    pub model_id: ModelId,
+    pub algorithm: Algorithm,
+    pub version: String,
+    pub training_samples: u64,
+    pub target_metric: TargetMetric,
+    pub accuracy: f64,
+    pub precision: f64,
+    pub recall: f64,
+    pub f1_score: f64,
+    pub auc_roc: f64,
+    pub cv_mean: f64,
+    pub cv_std: f64,
+    pub training_time_seconds: f64,
+}
+
+impl From<&ModelVersion> for ModelFigures {
+    fn from(v: &ModelVersion) -> Self {
+        let m = &v.metrics;
+        Self {
+            model_id: v.model_id.clone(),
+            algorithm: v.algorithm,
+            version: v.version.clone(),
+            training_samples: v.training_samples,
+            target_metric: v.training_config.target_metric,
+            accuracy: m.accuracy,
+            precision: m.precision,
+            recall: m.recall,
+            f1_score: m.f1_score,
+            auc_roc: m.auc_roc,
+            cv_mean: m.cv_mean,
+            cv_std: m.cv_std,
+            training_time_seconds: m.training_time_seconds,
+        }
+    }
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobLetter {
+    pub job_id: JobId,
+    pub status: JobStatus,
+    pub algorithms: Vec<Algorithm>,
+    pub target_metric: TargetMetric,
+    pub triggers: Vec<TrainingTrigger>,
+    pub created_by: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub completed_at: Option<DateTime<Utc>>,
+    pub running_seconds: f64,
+    pub error_message: Option<String>,
+    pub warnings: Vec<String>,
+    /// Warnings beyond those.
+    pub more_warnings: usize,
+    /// Best first.
+    pub models: Vec<ModelFigures>,
+    pub best_model_id: Option<ModelId>,
+    /// The best model's most important ones.
+    pub top_features: Vec<FeatureImportance>,
+    /// What the gate decided about the best model, and why, if it has by now.
+    pub gate: Option<String>,
+    pub version_tag: Option<String>,
+    pub notes: Option<String>,
+}
+
+impl JobLetter {
+    pub fn new(record: &JobRecord, models: &[ModelVersion], gate: Option<String>) -> Self {
+        let job = &record.job;
+        let mut models: Vec<&ModelVersion> =
+            models.iter().filter(|m| job.trained_models.contains(&m.model_id)).collect();
+        models.sort_by(|a, b| {
+            let best = |m: &ModelVersion| Some(&m.model_id) != job.best_model_id.as_ref();
+            best(a).cmp(&best(b)).then(b.metrics.cv_mean.total_cmp(&a.metrics.cv_mean))
+        });
+        let best = models.first().filter(|m| Some(&m.model_id) == job.best_model_id.as_ref());
+        Self {
+            job_id: job.job_id.clone(),
+            status: job.status,
+            algorithms: job.config.algorithms.clone(),
+            target_metric: job.config.target_metric,
+            triggers: job.triggers.clone(),
+            created_by: job.created_by.clone(),
+            created_at: job.created_at,
+            started_at: job.started_at,
+            completed_at: job.completed_at,
+            running_seconds: record.running_seconds,
+            error_message: job.error_message.as_deref().map(shortened),
+            warnings: job.warnings.iter().take(WARNINGS).map(|w| shortened(w)).collect(),
+            more_warnings: job.warnings.len().saturating_sub(WARNINGS),
+            top_features: best.map(|m| top(m)).unwrap_or_default(),
+            models: models.into_iter().map(ModelFigures::from).collect(),
+            best_model_id: job.best_model_id.clone(),
+            gate: gate.as_deref().map(shortened),
+            version_tag: job.config.version_tag.clone(),
+            notes: job.config.notes.as_deref().map(shortened),
+        }
+    }
+}
+
+/// Another model serves now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActivatedLetter {
+    pub model: ModelFigures,
+    pub top_features: Vec<FeatureImportance>,
+    pub previous_model_id: Option<ModelId>,
+    /// None also when it could not be read.
+    pub previous: Option<ModelFigures>,
+    pub activated_at: DateTime<Utc>,
+    pub activated_by: Option<String>,
+    pub reason: Option<String>,
+    pub version_tag: Option<String>,
+    pub notes: Option<String>,
+}
+
+impl ActivatedLetter {
+    pub fn new(model: &ModelVersion, at: DateTime<Utc>, by: Option<String>, reason: Option<String>) -> Self {
+        Self {
+            model: model.into(),
+            top_features: top(model),
+            previous_model_id: None,
+            previous: None,
+            activated_at: at,
+            activated_by: by,
+            reason: reason.as_deref().map(shortened),
+            version_tag: model.version_tag.clone(),
+            notes: model.notes.as_deref().map(shortened),
+        }
+    }
+}
+
+/// What a mail says, whoever reads it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "topic", rename_all = "snake_case")]
+pub enum Letter {
+    Completed(JobLetter),
+    Failed(JobLetter),
+    Activated(Box<ActivatedLetter>),
+}
+
+impl Letter {
+    pub fn topic(&self) -> MailTopic {
+        match self {
+            Letter::Completed(_) => MailTopic::Completed,
+            Letter::Failed(_) => MailTopic::Failed,
+            Letter::Activated(_) => MailTopic::Activated,
+        }
+    }
+}
+
+/// One mail as it waits in the outbox: one recipient each, so that none waits for another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mail {
+    pub to: String,
+    pub letter: Letter,
+}
+
+/// The mail's id: the same occasion and recipient always give the same, so that writing a mail again changes nothing
+/// and sending it again repeats its Message-ID.
+pub fn mail_id(occasion: &str, recipient: &str) -> String {
+    let mut content = Content::new();
+    content.text(Some(occasion)).text(Some(recipient));
+    format!("mail_{:032x}", content.u128())
+}
+
+fn top(model: &ModelVersion) -> Vec<FeatureImportance> {
+    model.feature_importance.iter().take(FEATURES).cloned().collect()
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_hangs_on_occasion_and_recipient_alone() {
+        let id = mail_id("job_1:completed", "a@b.org");
+        assert_eq!(id, mail_id("job_1:completed", "a@b.org"));
+        assert_ne!(id, mail_id("job_1:failed", "a@b.org"));
+        assert_ne!(id, mail_id("job_1:completed", "b@b.org"));
+        assert_ne!(mail_id("ab", "c"), mail_id("a", "bc"));
+        assert!(id.len() == 37 && id.starts_with("mail_"), "{id}");
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(shortened("é"), "é");
+        let cut = shortened(&"é".repeat(TEXT + 1));
+        assert!(cut.chars().count() == TEXT + 1 && cut.ends_with('…'));
+    }
+}

@@ -1,0 +1,63 @@
+//! The section `[mail]`.
+
+use super::{Reader, SettingsError};
+use crate::error::{Error, Result};
+use provost_actors::{MailOptions, MailUrl, Sender};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Mail {
+    url: Option<MailUrl>,
+    /// Holds the address instead.
+    url_file: Option<PathBuf>,
+    from: Sender,
+    timeout: Duration,
+    ca_file: Option<PathBuf>,
+    give_up_after: Duration,
+}
+
+impl Mail {
+    pub(super) fn read(read: &Reader<'_>) -> std::result::Result<Self, SettingsError> {
+        let (url, url_file, ca_file) =
+            (read.text("mail.url")?, read.text("mail.url_file")?, read.text("mail.ca_file")?);
+        let path = |text: String| (!text.is_empty()).then(|| PathBuf::from(text));
+        if !url.is_empty() && !url_file.is_empty() {
+            return Err(SettingsError(vec![
+                "mail.url and mail.url_file: allowed is one of the two, not both".to_owned(),
+            ]));
+        }
+        // The schema has accepted both: a miss would be its disagreement with this.
+        let wrong = |key: &str, why: String| SettingsError(vec![format!("{key}: {why}")]);
+        let url = match url.as_str() {
+            "" => None,
+            url => Some(MailUrl::parse(url).map_err(|e| wrong("mail.url", e.to_string()))?),
+        };
+        let from =
+            Sender::parse(&read.text("mail.from")?).ok_or_else(|| wrong("mail.from", "no address".to_owned()))?;
+        Ok(Self {
+            url,
+            url_file: path(url_file),
+            from,
+            timeout: read.time("mail.timeout")?,
+            ca_file: path(ca_file),
+            give_up_after: read.time("mail.give_up_after")?,
+        })
+    }
+
+    /// None: mail is off. Reads the file with the address, if there is one.
+    pub fn options(&self) -> Result<Option<MailOptions>> {
+        let url = match (&self.url, &self.url_file) {
+            (Some(url), _) => url.clone(),
+            (None, None) => return Ok(None),
+            (None, Some(path)) => {
+                let wrong = |why: String| Error::Usage(format!("mail.url_file = {}: {why}", path.display()));
+                let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+                MailUrl::parse(&text).map_err(|e| wrong(e.to_string()))?
+            }
+        };
+        let mail = MailOptions::new(url, self.from.clone());
+        let (timeout, ca_file, give_up_after) = (self.timeout, self.ca_file.clone(), self.give_up_after);
+        Ok(Some(MailOptions { timeout, ca_file, give_up_after, ..mail }))
+    }
+}
