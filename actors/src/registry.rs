@@ -1,6 +1,9 @@
 //! The Registry owns the versions: registering, the active one, comparing.
 
 mod comparison;
+mod gate;
+
+pub use gate::Decide;
 
 use crate::error::RegistryError;
 use crate::evaluator::{Fitted, ranked};
@@ -11,11 +14,13 @@ use crate::outbox::announcement_of;
 use crate::scoring::{load_model, open};
 use crate::supervise::{Slot, Status};
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
+use chrono::{DateTime, Utc};
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::event::outbound::{ActivatedAnnouncement, RegisteredAnnouncement, Topic};
+use provost_domain::gate::GateDecision;
 use provost_domain::model::ModelRecord;
 use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
-use provost_store::{EvaluationRecord, StoreError};
+use provost_store::{EvaluationRecord, OutboxMessage, StoreError};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -135,28 +140,40 @@ impl Desk {
         // A model that does not load never becomes the active one.
         load_model::<RegistryError>(&self.options, &record.version.model_sha256).await?;
         let now = self.options.clock.now();
-        let event = ActivatedAnnouncement {
-            model_id: m.id.clone(),
-            previous_model_id: self.options.store.active_model().await?,
-            activated_by: m.by.clone(),
-            reason: m.reason.clone(),
-        };
-        let id = format!("{}:{}", Topic::ModelActivated, uuid::Uuid::now_v7().simple());
-        let switch = Switch {
-            occasion: &id,
-            model: &record.version,
-            previous: event.previous_model_id.as_ref(),
-            by: m.by.as_deref(),
-            reason: m.reason.as_deref(),
-            at: now,
-        };
-        let mut outbox = about_activation(&self.options, switch).await;
-        outbox.push(announcement_of(id, Topic::ModelActivated, &event, now));
+        let outbox = self.activation_notes(&record.version, m.by.clone(), m.reason.clone(), now).await?;
         match self.options.store.activate_model(&m.id, m.by, m.reason, now, outbox).await {
             Ok(record) => Ok(record.version),
             Err(StoreError::NotFound { .. }) => Err(RegistryError::NotFound(m.id)),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// The announcement of an activation, and the mails about it.
+    async fn activation_notes(
+        &self,
+        model: &ModelVersion,
+        by: Option<String>,
+        reason: Option<String>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<OutboxMessage>, RegistryError> {
+        let event = ActivatedAnnouncement {
+            model_id: model.model_id.clone(),
+            previous_model_id: self.options.store.active_model().await?,
+            activated_by: by,
+            reason,
+        };
+        let id = format!("{}:{}", Topic::ModelActivated, uuid::Uuid::now_v7().simple());
+        let switch = Switch {
+            occasion: &id,
+            model,
+            previous: event.previous_model_id.as_ref(),
+            by: event.activated_by.as_deref(),
+            reason: event.reason.as_deref(),
+            at: now,
+        };
+        let mut outbox = about_activation(&self.options, switch).await;
+        outbox.push(announcement_of(id, Topic::ModelActivated, &event, now));
+        Ok(outbox)
     }
 
     async fn rollback(&self, m: Rollback) -> Result<ModelVersion, RegistryError> {
@@ -181,15 +198,26 @@ impl Desk {
     }
 }
 
+impl Handler<Decide> for Registry {
+    type Result = ResponseActFuture<Self, Result<GateDecision, RegistryError>>;
+    fn handle(&mut self, message: Decide, _: &mut Context<Self>) -> Self::Result {
+        self.desk.options.failpoints.hit("gate");
+        self.decisions += 1;
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.decide(message).await }.into_actor(self))
+    }
+}
+
 pub struct Registry {
     desk: Desk,
     activated: u64,
     registered: u64,
+    decisions: u64,
 }
 
 impl Registry {
     pub fn new(options: Arc<Options>, loader: Slot<Loader>) -> Self {
-        Self { desk: Desk { options, loader }, activated: 0, registered: 0 }
+        Self { desk: Desk { options, loader }, activated: 0, registered: 0, decisions: 0 }
     }
 }
 
@@ -200,7 +228,9 @@ impl Actor for Registry {
 impl Handler<Status> for Registry {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(json!({"registrations_asked": self.registered, "activations_asked": self.activated}))
+        MessageResult(
+            json!({"registrations_asked": self.registered, "activations_asked": self.activated, "decisions_asked": self.decisions}),
+        )
     }
 }
 

@@ -6,12 +6,14 @@ use super::cell::{Cell, CellError, Notes, Patience};
 use super::plan::{self, Unit};
 use super::streams::Streams;
 use super::unit::UnitEnd;
-use crate::error::LoadError;
+use crate::error::{LoadError, RegistryError};
 use crate::loader::{LoadedSnapshot, Open, Take};
 use crate::options::Options;
+use crate::registry::Decide;
 use crate::sampler::Sampler;
 use crate::supervise::backoff;
 use provost_domain::event::outbound::Topic;
+use provost_domain::gate::ActivationWish;
 use provost_domain::job::{JobRecord, JobStatus, Transition};
 use provost_domain::{Algorithm, JobId, TrainingConfig};
 use provost_learn::split::Parts;
@@ -79,7 +81,10 @@ pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Optio
 /// Takes a claimed job to its end, or to where the next process can go on.
 pub async fn drive(env: Arc<Env>, cell: Arc<Cell>, stop: watch::Receiver<Stop>) {
     let end = match begin(&env, &cell, &stop).await {
-        Ok(Some(mut driver)) => driver.units().await,
+        Ok(Some(mut driver)) => match driver.units().await {
+            End::AllDone => driver.gate().await,
+            end => end,
+        },
         Ok(None) => return,
         Err(e) => e.into(),
     };
@@ -301,6 +306,40 @@ impl Driver {
             self.results.insert(unit.algorithm, Arc::new(trained));
         }
         Ok(())
+    }
+
+    /// What becomes of the best model, where the job's triggers wish for more than its registration. A decision that cannot
+    /// be made costs the job nothing: its models are there, and the active one stays.
+    async fn gate(&self) -> End {
+        let record = self.cell.read().await;
+        let Some(challenger) = record.job.best_model_id.filter(|_| record.activation != ActivationWish::None) else {
+            return End::AllDone;
+        };
+        let options = &self.env.options;
+        for attempt in 0.. {
+            let decide =
+                Decide { job_id: self.cell.id.clone(), challenger: challenger.clone(), wish: record.activation };
+            let decided = self.env.peers.registry.send(decide).await.map_err(RegistryError::from).and_then(|d| d);
+            let (text, warning) = match decided {
+                Ok(decision) => (format!("gate: {}", decision.reason), false),
+                Err(e) if e.may_pass() && attempt + 1 < options.attempts => {
+                    let wait = backoff(options.backoff, LONGEST_WAIT, attempt);
+                    sleep_or_stop(&self.env, self.stop.clone(), wait).await;
+                    if *self.stop.borrow() == Stop::No {
+                        continue;
+                    }
+                    return End::Stopped;
+                }
+                Err(e) => (format!("the gate could not decide, so the active model stays: {e}"), true),
+            };
+            let told =
+                self.cell.update(Patience::Attempts, |r, n| if warning { n.warn(r, &text) } else { n.log(r, &text) });
+            if let Err(e) = told.await {
+                return StepError::from(e).into();
+            }
+            break;
+        }
+        End::AllDone
     }
 
     /// Running seconds after which the search ends with the best so far.

@@ -104,6 +104,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Of models that cannot be compared; `because` says why.
+    pub fn not_comparable(because: String, champion: bool) -> Self {
+        Self { passed: false, because, champion }
+    }
+
     /// As a sentence about what came of it: "kept the champion, because f1_score rose by 0.004, and 0.02 is needed".
     pub fn reason(&self, outcome: GateOutcome) -> String {
         let what = match (outcome, self.champion) {
