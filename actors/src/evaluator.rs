@@ -1,5 +1,9 @@
 //! The Evaluator scores models on their test part, draws their plots and keeps their evaluations.
 
+mod watch;
+
+pub use watch::Watch;
+
 use crate::error::EvaluateError;
 use crate::loader::{LoadedSnapshot, Loader, blocking};
 use crate::options::Options;

@@ -79,8 +79,8 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let jobs = supervise("jobs", budget(), clock(), move || Jobs::new(o.clone(), peers.clone(), s.clone()));
 
     let door = Door { options: options.clone(), loader: loader.clone(), jobs: jobs.clone() };
-    let d = door.clone();
-    let scheduler = supervise("scheduler", budget(), clock(), move || Scheduler::new(d.clone()));
+    let (d, e) = (door.clone(), evaluator.clone());
+    let scheduler = supervise("scheduler", budget(), clock(), move || Scheduler::new(d.clone(), e.clone()));
     let o = options.clone();
     let bridge = supervise("bridge", budget(), clock(), move || Bridge::new(o.clone()));
     let o = options.clone();

@@ -89,6 +89,12 @@ pub struct Taken {
     pub arrivals: Arrivals,
 }
 
+/// The rows that a configuration selects as they are now, to be looked at and not trained on: no artifact is kept.
+pub struct Fresh(pub TrainingConfig);
+impl Message for Fresh {
+    type Result = Result<Arc<LoadedSnapshot>, LoadError>;
+}
+
 /// Opens a snapshot that was taken before.
 pub struct Open(pub String);
 impl Message for Open {
@@ -154,6 +160,15 @@ impl Desk {
         .await?;
         let data = self.remember(loaded);
         Ok(Taken { sha: data.sha.clone(), data, arrivals })
+    }
+
+    async fn fresh(&self, config: &TrainingConfig) -> Result<Arc<LoadedSnapshot>, LoadError> {
+        let scan = self.scan(config).await?;
+        blocking(move || {
+            let loaded = LoadedSnapshot::new(String::new(), scan.snapshot.clone());
+            loaded.map(Arc::new).map_err(|e| LoadError::Data(e.to_string()))
+        })
+        .await
     }
 
     async fn open(&self, sha: String) -> Result<Arc<LoadedSnapshot>, LoadError> {
@@ -237,6 +252,14 @@ impl Handler<Take> for Loader {
     fn handle(&mut self, Take(config): Take, _: &mut Context<Self>) -> Self::Result {
         let desk = self.desk.clone();
         Box::pin(async move { desk.take(&config).await }.into_actor(self))
+    }
+}
+
+impl Handler<Fresh> for Loader {
+    type Result = ResponseActFuture<Self, Result<Arc<LoadedSnapshot>, LoadError>>;
+    fn handle(&mut self, Fresh(config): Fresh, _: &mut Context<Self>) -> Self::Result {
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.fresh(&config).await }.into_actor(self))
     }
 }
 

@@ -9,12 +9,13 @@ mod rules;
 
 use crate::door::Door;
 use crate::error::SubmitError;
-use crate::supervise::Status;
+use crate::evaluator::Evaluator;
+use crate::supervise::{Slot, Status};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, WrapFuture};
-use chrono::{DateTime, Utc};
-use provost_domain::TrainingConfig;
+use chrono::{DateTime, NaiveDate, Utc};
 use provost_domain::job::{JobRecord, JobStatus};
 use provost_domain::schedule::{ScheduledTrainingConfig, TriggerType};
+use provost_domain::{ModelId, TrainingConfig};
 use provost_store::{StoreError, TriggerRecord};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,7 @@ struct Seen {
     next_slot: Option<DateTime<Utc>>,
     new_points: Option<u64>,
     pending: usize,
+    performance: Option<String>,
     cooldown_until: Option<DateTime<Utc>>,
     error: Option<String>,
 }
@@ -40,7 +42,17 @@ struct Seen {
 /// What the scheduler works with, apart from the actor: handlers only start futures.
 struct Desk {
     door: Door,
+    evaluator: Slot<Evaluator>,
     seen: Mutex<Seen>,
+    /// What the active model's performance was last tested on.
+    watched: Mutex<Option<Watched>>,
+}
+
+#[derive(PartialEq)]
+struct Watched {
+    model: ModelId,
+    arrived: u64,
+    on: NaiveDate,
 }
 
 /// What a rule and the arbiter look at: the state of one moment.
@@ -123,6 +135,7 @@ impl Desk {
             "next_slot": seen.next_slot,
             "new_points": seen.new_points,
             "min_new_samples": seen.schedule.min_new_samples,
+            "performance": seen.performance,
             "pending_triggers": seen.pending,
             "cooldown_until": seen.cooldown_until,
             "looks": seen.looks,
@@ -151,8 +164,9 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    pub(crate) fn new(door: Door) -> Self {
-        Self { desk: Arc::new(Desk { door, seen: Mutex::default() }) }
+    pub(crate) fn new(door: Door, evaluator: Slot<Evaluator>) -> Self {
+        let (seen, watched) = Default::default();
+        Self { desk: Arc::new(Desk { door, evaluator, seen, watched }) }
     }
 }
 

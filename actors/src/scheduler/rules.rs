@@ -2,17 +2,25 @@
 //! however often and by however many schedulers it is seen, it is one trigger.
 
 use super::cron::Cron;
-use super::{Desk, Look, is_automatic};
+use super::{Desk, Look, Watched, is_automatic};
+use crate::error::EvaluateError;
+use crate::evaluator::Watch;
+use crate::outbox::announcement_of;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use provost_domain::event::outbound::{DriftAnnouncement, Topic};
 use provost_domain::gate::ActivationWish;
 use provost_domain::job::JobRecord;
 use provost_domain::model::ModelRecord;
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress, TrainingTrigger, TriggerType};
-use provost_store::{StoreError, TriggerRecord};
+use provost_store::{OutboxMessage, StoreError, TriggerRecord};
 use serde_json::json;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Stands for the schedule while it is off: slots of that time are not missed.
 const OFF: &str = "off";
+
+/// Points that come in before the active model's performance is tested again.
+const WATCHED_POINTS: u64 = 100;
 
 /// What the rules know of the active model.
 struct Champion {
@@ -30,7 +38,11 @@ impl Desk {
         }
         let champion = self.champion().await?;
         self.threshold(look, champion.as_ref()).await?;
-        self.age(look, champion.as_ref()).await
+        self.age(look, champion.as_ref()).await?;
+        match &champion {
+            Some(champion) => self.performance(look, champion).await,
+            None => Ok(()),
+        }
     }
 
     async fn champion(&self) -> Result<Option<Champion>, StoreError> {
@@ -48,9 +60,19 @@ impl Desk {
         trigger: TrainingTrigger,
         activation: ActivationWish,
     ) -> Result<(), StoreError> {
+        self.announced(id, trigger, activation, Vec::new()).await
+    }
+
+    async fn announced(
+        &self,
+        id: String,
+        trigger: TrainingTrigger,
+        activation: ActivationWish,
+        outbox: Vec<OutboxMessage>,
+    ) -> Result<(), StoreError> {
         let (kind, reason) = (trigger.trigger_type, trigger.reason.clone());
         let record = TriggerRecord { id, trigger, config: None, activation, job_id: None, outcome: None };
-        if self.door.options.store.add_trigger(record).await? {
+        if self.door.options.store.add_trigger(record, outbox).await? {
             tracing::info!(%kind, reason, "a trigger");
         }
         Ok(())
@@ -146,11 +168,60 @@ impl Desk {
         self.occasion(format!("age:{}:{times}", version.model_id), trigger, activation).await
     }
 
+    /// Whether the active model foretells what has come in since as well as it did foretell its last year. Tested again
+    /// when enough has come in to move the answer, and every day, since cohorts mature.
+    async fn performance(&self, look: &Look, champion: &Champion) -> Result<(), StoreError> {
+        let store = &self.door.options.store;
+        let config = &look.schedule.training_config;
+        let version = &champion.model.version;
+        let now = Watched {
+            model: version.model_id.clone(),
+            arrived: store.points_mark().await?.arrivals.of(config.use_verified_only) / WATCHED_POINTS,
+            on: look.now.date_naive(),
+        };
+        if lock(&self.watched).as_ref() == Some(&now) || look.at_work(&config.content_hash()) {
+            return Ok(());
+        }
+        let watch = Watch { model: champion.model.clone(), config: config.clone() };
+        let found = match self.evaluator.send(watch).await.map_err(EvaluateError::from).and_then(|found| found) {
+            Ok(found) => found,
+            Err(error) if error.may_pass() => return Ok(()),
+            Err(error) => {
+                tracing::warn!(model = %version.model_id, %error, "the active model's performance cannot be tested");
+                *lock(&self.watched) = Some(now);
+                return Ok(());
+            }
+        };
+        let none = "the active model has no figures of a last year in time to compare with";
+        self.seen().performance = Some(found.as_ref().map_or(none.to_owned(), |f| f.reason.clone()));
+        if let Some(drop) = found.filter(|f| f.dropped) {
+            let mut trigger = raised(TriggerType::PerformanceDrop, look.now, drop.reason.clone());
+            let evidence = serde_json::to_value(&drop).unwrap_or_default(); // numbers and texts: it serialises
+            trigger.evidence = Some(evidence.clone());
+            let announcement =
+                DriftAnnouncement { model_id: version.model_id.clone(), reason: drop.reason.clone(), evidence };
+            let id = format!("performance_drop:{}:{}", version.model_id, drop.windows);
+            let told = announcement_of(
+                format!("{}:{id}", Topic::DriftDetected),
+                Topic::DriftDetected,
+                &announcement,
+                look.now,
+            );
+            self.announced(id, trigger, wish(&look.schedule), vec![told]).await?;
+        }
+        *lock(&self.watched) = Some(now);
+        Ok(())
+    }
+
     /// When the last job that nobody asked for by hand was created.
     pub(super) async fn last_automatic(&self, look: &Look) -> Result<Option<DateTime<Utc>>, StoreError> {
         let Some(id) = look.last_job(is_automatic).and_then(|t| t.job_id.clone()) else { return Ok(None) };
         Ok(self.door.options.store.job(&id).await?.map(|r| r.job.created_at))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn raised(kind: TriggerType, at: DateTime<Utc>, reason: String) -> TrainingTrigger {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod actix_facts;
+mod gate;
 mod jobs;
 mod limits;
 mod schedule;

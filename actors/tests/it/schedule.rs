@@ -261,11 +261,11 @@ async fn events_join_the_job_that_waits_and_the_cooldown_holds_the_next_back() {
     let now = at("2026-11-23T12:00:00Z");
     let wanted = config(&[Algorithm::LogisticRegression]);
     for id in ["a", "b"] {
-        handle.store().add_trigger(event_trigger(id, now, None)).await.unwrap();
+        handle.store().add_trigger(event_trigger(id, now, None), vec![]).await.unwrap();
         looked(&handle).await;
     }
     // The same configuration, named instead of the schedule's own.
-    handle.store().add_trigger(event_trigger("c", now, Some(wanted))).await.unwrap();
+    handle.store().add_trigger(event_trigger("c", now, Some(wanted)), vec![]).await.unwrap();
     looked(&handle).await;
     let waiting = handle.store().list_jobs(Some(JobStatus::Pending), None, 10).await.unwrap().items;
     assert_eq!(waiting.len(), 1, "one job answers them all");
@@ -277,7 +277,7 @@ async fn events_join_the_job_that_waits_and_the_cooldown_holds_the_next_back() {
     handle.cancel(&busy, None, false).await.unwrap();
     assert_eq!(ended(&handle).await.len(), 2);
     // The cooldown is not over: the next one waits, and a person's does not.
-    handle.store().add_trigger(event_trigger("d", now, None)).await.unwrap();
+    handle.store().add_trigger(event_trigger("d", now, None), vec![]).await.unwrap();
     looked(&handle).await;
     assert!(outcome_of(&handle, "d").await.is_pending());
     let by_hand = submit(&handle, config(&[Algorithm::LogisticRegression])).await;
@@ -299,7 +299,7 @@ async fn a_trigger_that_can_lead_to_no_job_says_why() {
     let (handle, _) = scheduled(folder.path(), "2026-11-23T12:00:00Z", schedule()).await;
     let too_much = TrainingConfig { min_samples: 1_000_000, ..config(&[Algorithm::LogisticRegression]) };
     let trigger = event_trigger("a", at("2026-11-23T12:00:00Z"), Some(too_much));
-    handle.store().add_trigger(trigger).await.unwrap();
+    handle.store().add_trigger(trigger, vec![]).await.unwrap();
     looked(&handle).await;
     let why = outcome_of(&handle, "a").await.outcome.unwrap();
     assert!(why.contains("quality check") && why.contains("1000000"), "{why}");
@@ -335,7 +335,7 @@ async fn triggers_outlive_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let (options, _) = options_at(folder.path(), "2026-11-23T12:00:00Z").await;
     options.store.put_schedule(schedule()).await.unwrap();
-    options.store.add_trigger(event_trigger("a", at("2026-11-23T11:59:00Z"), None)).await.unwrap();
+    options.store.add_trigger(event_trigger("a", at("2026-11-23T11:59:00Z"), None), vec![]).await.unwrap();
     drop(options); // the process died before it looked
     let (options, _) = options_at(folder.path(), "2026-11-23T12:00:00Z").await;
     let handle = start(options).await.unwrap();

@@ -308,6 +308,19 @@ impl AdmissionDataPoint {
         Content::new().text(p.university_name.as_deref()).text(p.program_name.as_deref()).u64()
     }
 
+    /// When the outcomes of its cohort (year and cycle) are settled: with the start of the term nobody is admitted any
+    /// more. Before that the early decisions are a biased sample of all. None without a year.
+    pub fn settled_on(&self) -> Option<NaiveDate> {
+        let year = self.application_year?;
+        let (year, month) = match self.application_cycle {
+            Some(Cycle::Spring) => (year, 2),
+            Some(Cycle::Summer) => (year, 6),
+            Some(Cycle::Fall) => (year, 9),
+            None => (year.checked_add(1)?, 1),
+        };
+        NaiveDate::from_ymd_opt(year, month, 1)
+    }
+
     /// First 128 bits of SHA-256 of the id.
     pub fn row_id(&self) -> u128 {
         crate::hash::of_bytes(self.data_point_id.as_bytes())

@@ -7,6 +7,7 @@ mod tests;
 
 use crate::AdmissionDataPoint;
 use crate::features::{FEATURES, FeatureRow};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 /// Rows are sorted by `row_ids`, so equal data gives an equal snapshot whatever order it arrived in.
@@ -26,6 +27,9 @@ pub struct Snapshot {
     /// Application year; `i32::MIN` where unknown.
     pub years: Vec<i32>,
     pub warnings: Vec<String>,
+    /// When the outcomes of the row's cohort are settled. Empty in a snapshot that was read back.
+    #[serde(skip)]
+    pub settled_on: Vec<Option<NaiveDate>>,
 }
 
 impl Snapshot {
@@ -43,6 +47,7 @@ struct Row {
     cluster: u64,
     year: i32,
     label: u8,
+    settled_on: Option<NaiveDate>,
     values: [f32; FEATURES.len()],
     program: alarm::Program,
 }
@@ -68,6 +73,7 @@ impl SnapshotBuilder {
             cluster: point.cluster_key(),
             year: point.application_year.unwrap_or(i32::MIN),
             label,
+            settled_on: point.settled_on(),
             values: features.values,
             program: alarm::Program::of(point),
         });
@@ -88,6 +94,7 @@ impl SnapshotBuilder {
             clusters: rows.iter().map(|r| r.cluster).collect(),
             years: rows.iter().map(|r| r.year).collect(),
             warnings: alarm::warnings(rows),
+            settled_on: rows.iter().map(|r| r.settled_on).collect(),
         }
     }
 }

@@ -285,8 +285,8 @@ pub trait Store: Send + Sync + 'static {
     async fn unfinished_evaluations(&self) -> Result<Vec<EvaluationRecord>>;
 
     // ---- triggers and schedule
-    /// Records a trigger unless there is one of this id; answers whether it is new.
-    async fn add_trigger(&self, record: TriggerRecord) -> Result<bool>;
+    /// Records a trigger, with what is announced of it, unless there is one of this id; answers whether it is new.
+    async fn add_trigger(&self, record: TriggerRecord, outbox: Vec<OutboxMessage>) -> Result<bool>;
     /// Triggers that have led to nothing yet, oldest first.
     async fn pending_triggers(&self) -> Result<Vec<TriggerRecord>>;
     /// Says why a pending trigger leads to no job; answers whether it was pending.

@@ -165,11 +165,12 @@ pub async fn outbox_is_bounded(store: Arc<dyn Store>) {
 
 pub async fn triggers(store: Arc<dyn Store>) {
     for number in 0..7 {
-        assert!(store.add_trigger(trigger(number)).await.unwrap());
+        assert!(store.add_trigger(trigger(number), vec![message(&number.to_string())]).await.unwrap());
     }
     let mut again = trigger(2);
     again.trigger.reason = Some("again".to_owned());
-    assert!(!store.add_trigger(again).await.unwrap(), "one occasion is one trigger");
+    assert!(!store.add_trigger(again, vec![message("again")]).await.unwrap(), "one occasion is one trigger");
+    assert_eq!(store.outbox_count("event").await.unwrap(), 7, "and is announced once");
     assert_eq!(store.pending_triggers().await.unwrap(), (0..7).map(trigger).collect::<Vec<_>>());
     let why = "the data fails its quality check";
     assert!(store.settle_trigger("trigger-003", why.to_owned()).await.unwrap());
@@ -186,7 +187,7 @@ pub async fn triggers(store: Arc<dyn Store>) {
 }
 
 pub async fn triggers_lead_to_one_job(store: Arc<dyn Store>) {
-    store.add_trigger(trigger(1)).await.unwrap();
+    store.add_trigger(trigger(1), vec![]).await.unwrap();
     let new = trigger(2); // recorded with its job
     let creation = store.create_job(job(1, 0), vec![], vec![], vec![trigger(1), new.clone()], None, 9).await.unwrap();
     let JobCreation::Created(record) = creation else { panic!("{creation:?}") };
@@ -200,7 +201,7 @@ pub async fn triggers_lead_to_one_job(store: Arc<dyn Store>) {
     assert_eq!(store.unfinished_jobs().await.unwrap().len(), 1);
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), []);
     // A third trigger joins.
-    store.add_trigger(trigger(3)).await.unwrap();
+    store.add_trigger(trigger(3), vec![]).await.unwrap();
     let mut joined = *record;
     joined.job.triggers.push(trigger(3).trigger);
     let joined = store.join_job(joined, vec![event(1)], vec![trigger(3)]).await.unwrap();
@@ -210,7 +211,7 @@ pub async fn triggers_lead_to_one_job(store: Arc<dyn Store>) {
     let twice = store.join_job(joined.clone(), vec![], vec![trigger(3)]).await;
     assert!(matches!(twice, Err(StoreError::Conflict { .. })), "{twice:?}");
     // A job that was changed meanwhile is not joined, and the trigger stays pending.
-    store.add_trigger(trigger(4)).await.unwrap();
+    store.add_trigger(trigger(4), vec![]).await.unwrap();
     store.save_job(joined.clone(), vec![], vec![]).await.unwrap();
     let late = store.join_job(joined, vec![], vec![trigger(4)]).await;
     assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
@@ -218,7 +219,7 @@ pub async fn triggers_lead_to_one_job(store: Arc<dyn Store>) {
 }
 
 pub async fn schedulers_race(store: Arc<dyn Store>) {
-    store.add_trigger(trigger(1)).await.unwrap();
+    store.add_trigger(trigger(1), vec![]).await.unwrap();
     let mut racing = JoinSet::new();
     for number in 0..8 {
         let store = Arc::clone(&store);

@@ -286,8 +286,15 @@ impl Store for SqliteStore {
         self.read(evaluations::unfinished).await
     }
 
-    async fn add_trigger(&self, record: TriggerRecord) -> Result<bool> {
-        self.write(move |t| triggers::add(t, &record)).await
+    async fn add_trigger(&self, record: TriggerRecord, outbox: Vec<OutboxMessage>) -> Result<bool> {
+        self.write(move |t| {
+            let new = triggers::add(t, &record)?;
+            if new {
+                messages::announce(t, &outbox)?;
+            }
+            Ok(new)
+        })
+        .await
     }
 
     async fn pending_triggers(&self) -> Result<Vec<TriggerRecord>> {

@@ -1,0 +1,67 @@
+//! Watches over the active model: how well does it foretell what has come in since it was trained?
+
+use super::Evaluator;
+use crate::error::EvaluateError;
+use crate::loader::{Fresh, LoadedSnapshot, Loader, Open, blocking};
+use crate::options::Options;
+use crate::scoring::{labels, load_model};
+use crate::supervise::Slot;
+use actix::{Context, Handler, Message, ResponseActFuture, WrapFuture};
+use chrono::NaiveDate;
+use provost_domain::TrainingConfig;
+use provost_domain::model::{ModelRecord, TemporalFigures};
+use provost_learn::drift::{PerformanceDrop, performance_drop};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Tests a model's performance on new rows of matured cohorts against its figures on its last year. None: it has no such
+/// figures. `config` selects the rows.
+pub struct Watch {
+    pub model: ModelRecord,
+    pub config: TrainingConfig,
+}
+impl Message for Watch {
+    type Result = Result<Option<PerformanceDrop>, EvaluateError>;
+}
+
+impl Handler<Watch> for Evaluator {
+    type Result = ResponseActFuture<Self, Result<Option<PerformanceDrop>, EvaluateError>>;
+    fn handle(&mut self, message: Watch, _: &mut Context<Self>) -> Self::Result {
+        let (options, loader) = (self.options.clone(), self.loader.clone());
+        Box::pin(async move { watch(&options, &loader, message).await }.into_actor(self))
+    }
+}
+
+async fn watch(
+    options: &Arc<Options>,
+    loader: &Slot<Loader>,
+    Watch { model: record, config }: Watch,
+) -> Result<Option<PerformanceDrop>, EvaluateError> {
+    let Some(reference) = record.temporal else { return Ok(None) };
+    let fresh = loader.send(Fresh(config)).await??;
+    let known = loader.send(Open(record.snapshot.clone())).await??;
+    let model = load_model::<EvaluateError>(options, &record.version.model_sha256).await?;
+    let today = options.clock.now().date_naive();
+    blocking(move || {
+        let rows = new_rows(&fresh, &known, &reference, today);
+        let p = model.predict_proba(fresh.dataset.x(), &rows)?;
+        Ok(Some(performance_drop(&reference, &labels(&fresh, &rows), &p)))
+    })
+    .await
+}
+
+/// Rows that the model's snapshot does not have, of its last year or later, whose cohort's outcomes are settled by `today`;
+/// in order of the time they settled.
+fn new_rows(fresh: &LoadedSnapshot, known: &LoadedSnapshot, reference: &TemporalFigures, today: NaiveDate) -> Vec<u32> {
+    let seen: BTreeSet<u128> = known.snapshot.row_ids.iter().copied().collect();
+    let settled = |row: usize| {
+        let day = fresh.snapshot.settled_on.get(row).copied().flatten();
+        day.filter(|day| *day <= today && fresh.snapshot.years[row] >= reference.year)
+    };
+    let mut rows: Vec<(NaiveDate, u128, u32)> = (0..fresh.dataset.rows())
+        .filter(|row| !seen.contains(&fresh.snapshot.row_ids[*row]))
+        .filter_map(|row| Some((settled(row)?, fresh.snapshot.row_ids[row], row as u32)))
+        .collect();
+    rows.sort_unstable();
+    rows.into_iter().map(|(_, _, row)| row).collect()
+}
