@@ -4,5 +4,8 @@
 mod actix_facts;
 mod jobs;
 mod limits;
+mod mail;
+mod mail_samples;
+mod mail_server;
 mod supervision;
 mod support;
