@@ -13,7 +13,7 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture,
 };
 use provost_domain::evaluation::{EvaluationResults, PLOTS, PlotData};
-use provost_domain::model::{FeatureImportance, TrainingMetrics};
+use provost_domain::model::{FeatureImportance, TemporalFigures, TrainingMetrics};
 use provost_domain::{Algorithm, ModelId};
 use provost_learn::metrics::{calibration_bins, roc_curve, scores, tiers, training_metrics};
 use provost_learn::{Model, Params};
@@ -35,6 +35,8 @@ pub struct Fitted {
     pub importance: Vec<(String, f64)>,
     pub iterations: u64,
     pub seconds: f64,
+    /// On the last years of its data, by a fit on those before.
+    pub temporal: Option<TemporalFigures>,
 }
 
 /// Scores a fitted model on its test part and draws its plots; nothing is recorded before it is registered. Answers a

@@ -129,7 +129,7 @@ impl Desk {
             job_id: m.job_id,
             snapshot: m.snapshot,
             threshold: m.fitted.model.threshold,
-            temporal: None,
+            temporal: m.fitted.temporal,
         };
         store.register_model(record, m.evaluation, outbox).await?;
         Ok(self.record(&m.model_id).await?.version)

@@ -187,6 +187,7 @@ impl Driver {
             importance: trained.importance.clone(),
             iterations: trained.iterations,
             seconds: trained.seconds,
+            temporal: trained.temporal.as_ref().map(|t| t.figures),
         });
         let score = Score {
             model_id: model_id.clone(),

@@ -63,11 +63,11 @@ pub struct ModelVersion {
     pub notes: Option<String>,
 }
 
-/// How well the model's algorithm and parameters, fitted on the earlier years only, foretell the last year of its data:
-/// what new years are measured against. A random split would flatter.
+/// How well the model's algorithm and parameters, fitted on the earlier years only, foretell the last year of its data (with
+/// the years before it, where it has hardly begun): what new years are measured against. A random split would flatter.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TemporalFigures {
-    /// The year that was foretold.
+    /// The year that was foretold; with later ones, where these have too few rows by themselves.
     pub year: i32,
     pub rows: u64,
     pub positives: u64,

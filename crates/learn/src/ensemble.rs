@@ -5,7 +5,7 @@ use crate::member::Member;
 use crate::metrics::{best_threshold, log_loss};
 use crate::split::Parts;
 use crate::train::{TrainSpec, Trained, fold_scores, held_out};
-use crate::{Calibration, Control, Dataset, LearnError, Model, Params, Predictor};
+use crate::{Calibration, Control, Dataset, LearnError, Model, Params, Predictor, Temporal};
 use provost_domain::Algorithm;
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -18,7 +18,8 @@ const MIN_GAIN: f64 = 1e-6;
 /// Greedy ensemble selection with replacement (Caruana et al. 2004): from the best member on, whichever lowers the
 /// out-of-fold log loss of the mean most is added, until none does; so it is never above the best member's. Members must
 /// have been trained on the same `parts` and folds. Calibrated by its members; the threshold is chosen on the combined
-/// out-of-fold predictions.
+/// out-of-fold predictions. The temporal reference is the weighted mean of the chosen members'; with one that has none there
+/// is none.
 ///
 /// Errors: `Data` without members, or with members of other rows or features.
 pub fn combine(
@@ -68,6 +69,7 @@ pub fn combine(
     let used = chosen.iter().flat_map(|(_, m)| m.model.columns.iter().copied());
     let columns: Vec<u32> = used.collect::<std::collections::BTreeSet<u32>>().into_iter().collect();
     Ok(Trained {
+        temporal: temporal(data, &chosen),
         params: described(&chosen),
         model: Model {
             algorithm: Algorithm::Ensemble,
@@ -115,6 +117,18 @@ fn select(y: &[u8], predictions: &[&[f64]], control: &Control) -> Result<Vec<usi
 fn mean(members: &[(f64, &[f64])]) -> Vec<f64> {
     let rows = members.first().map_or(0, |(_, p)| p.len());
     (0..rows).map(|i| members.iter().map(|(weight, p)| weight * p[i]).sum::<f64>().clamp(0.0, 1.0)).collect()
+}
+
+fn temporal(data: &Dataset, chosen: &[(f64, &Trained)]) -> Option<Temporal> {
+    let members: Vec<&Temporal> = chosen.iter().map(|(_, m)| m.temporal.as_ref()).collect::<Option<_>>()?;
+    let first = *members.first()?;
+    if members.iter().any(|m| m.rows != first.rows) {
+        return None;
+    }
+    let weighted: Vec<(f64, &[f64])> =
+        chosen.iter().zip(&members).map(|((weight, _), m)| (*weight, &m.p[..])).collect();
+    let y: Option<Vec<u8>> = first.rows.iter().map(|r| data.y().get(*r as usize).copied()).collect();
+    Temporal::new(first.figures.year, first.rows.clone(), &y?, mean(&weighted))
 }
 
 fn part(weight: f64, member: &Trained, columns: &[u32]) -> Member {

@@ -31,6 +31,7 @@ pub mod search;
 pub mod select;
 pub mod split;
 pub mod stats;
+pub mod temporal;
 #[cfg(test)]
 mod testdata;
 #[cfg(test)]
@@ -49,4 +50,5 @@ pub use learner::{Fit, FitTask, Learner, Params};
 pub use matrix::Matrix;
 pub use model::Model;
 pub use predictor::Predictor;
+pub use temporal::Temporal;
 pub use trained::Trained;

@@ -2,6 +2,7 @@
 //! shuffles of row numbers, never by the order of arrival alone.
 
 use crate::LearnError;
+use crate::temporal::LastYears;
 use provost_domain::config::SplitKind;
 use provost_domain::rng::{SplitMix64, mix};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ pub struct Parts {
     pub test: Vec<u32>,
     /// For a grouped split: the applicant of each row of `train`, so that folds keep applicants whole too.
     pub groups: Option<Vec<u64>>,
+    /// Where the training part can be cut in time.
+    pub latest: Option<LastYears>,
 }
 
 /// What a split looks at, one entry per row.
@@ -83,7 +86,9 @@ pub fn split(
     };
     let train: Vec<u32> = rest.into_iter().filter(|row| !validation.contains(row)).collect();
     let groups = (kind == SplitKind::Grouped).then(|| train.iter().map(|r| rows.applicants[*r as usize]).collect());
-    let parts = Parts { train, validation: ascending(validation), test: ascending(test), groups };
+    let validation = ascending(validation);
+    let latest = LastYears::of(rows, &train, &validation);
+    let parts = Parts { train, validation, test: ascending(test), groups, latest };
     for (name, part) in [("training", &parts.train), ("validation", &parts.validation), ("test", &parts.test)] {
         let positives = part.iter().filter(|r| rows.labels[**r as usize] == 1).count();
         if positives == 0 || positives == part.len() {

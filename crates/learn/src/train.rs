@@ -1,5 +1,7 @@
 //! The whole unit of work of one algorithm: candidates, cross-validation, choice, calibration, final fit.
 
+mod reference;
+
 use crate::calibration::Calibration;
 use crate::importance::{permutation, ranked};
 use crate::learners::learner;
@@ -43,7 +45,8 @@ pub struct TrainSpec {
 }
 
 /// Searches, chooses and fits one algorithm on `parts.train`. The validation part is used for early stopping of the final
-/// fit only, the test part not at all.
+/// fit only, the test part not at all. Where `parts.latest` cuts the training part in time, the chosen parameters are fitted
+/// once more, on the earlier years, for the temporal reference; the model is the same without it.
 ///
 /// Trials that `journal` has are not fitted again; the model is the same, byte for byte, as without an interruption and at
 /// any number of threads. When the time limit trips during the search, the best finished trial is kept and a warning says
@@ -113,7 +116,7 @@ impl<'a> Unit<'a> {
 
     pub(crate) fn train(&self, journal: &dyn Journal, control: &Control) -> Result<Trained, LearnError> {
         let k = self.held.len() as u64;
-        let meter = Meter::new(control, self.candidates.len() as u64 * k + 1);
+        let meter = Meter::new(control, self.candidates.len() as u64 * k + self.last_fits());
         let folds = self.folds(control)?;
         let study = self.study(&folds);
         let end = study.run(&self.candidates, journal, &meter, control)?;
@@ -138,7 +141,7 @@ impl<'a> Unit<'a> {
     }
 
     pub(crate) fn finish(&self, journal: &dyn Journal, control: &Control) -> Result<Trained, LearnError> {
-        let meter = Meter::new(control, self.held.len() as u64 + 1);
+        let meter = Meter::new(control, self.held.len() as u64 + self.last_fits());
         let folds = self.folds(control)?;
         let study = self.study(&folds);
         let trials: Vec<TrialResult> = study.journaled(&self.candidates, journal).into_values().collect();
@@ -208,22 +211,8 @@ impl<'a> Unit<'a> {
         let held = study.folds.iter().map(|f| &f.held[..]);
         let cv_scores = fold_scores(self.spec.metric, &self.parts.train, &y, &oof, held, threshold);
 
-        let columns = self.selection().columns(self.data, &self.parts.train, control)?;
         let (inner, unit) = meter.unit(control);
-        let stopping = self.spec.early_stopping_rounds > 0;
-        let fit = self.learner.fit(
-            &FitTask {
-                data: self.data,
-                columns: &columns,
-                train: &self.parts.train,
-                validation: if stopping { &self.parts.validation } else { &[] },
-                params,
-                seed: self.spec.seed,
-                early_stopping_rounds: self.spec.early_stopping_rounds,
-                scale: self.spec.scale,
-            },
-            &inner,
-        )?;
+        let (fit, columns) = self.fit(&self.parts.train, &self.parts.validation, params, &inner)?;
         let importance = self.importance(&fit, &columns, control)?;
         unit.done();
         let model = Model {
@@ -234,6 +223,16 @@ impl<'a> Unit<'a> {
             calibration,
             threshold,
         };
+        let seconds = self.started.elapsed().as_secs_f64();
+        let temporal = match self.temporal(params, &raw, &y, meter, control) {
+            Err(LearnError::Stopped(reason)) => return Err(LearnError::Stopped(reason)),
+            // The model is good without it.
+            Err(e) => {
+                warnings.push(format!("{}: no figures on its last year: {e}", self.spec.algorithm));
+                None
+            }
+            Ok(temporal) => temporal,
+        };
         Ok(Trained {
             model,
             params: params.clone(),
@@ -243,8 +242,36 @@ impl<'a> Unit<'a> {
             iterations: fit.iterations,
             trials: end.trials.len() as u32,
             warnings,
-            seconds: self.started.elapsed().as_secs_f64(),
+            seconds,
+            temporal,
         })
+    }
+
+    /// Fits after the search: the model's, and the temporal reference's.
+    fn last_fits(&self) -> u64 {
+        1 + u64::from(self.parts.latest.is_some())
+    }
+
+    fn fit(
+        &self,
+        train: &[u32],
+        validation: &[u32],
+        params: &Params,
+        control: &Control,
+    ) -> Result<(Fit, Vec<usize>), LearnError> {
+        let columns = self.selection().columns(self.data, train, control)?;
+        let stopping = self.spec.early_stopping_rounds > 0;
+        let task = FitTask {
+            data: self.data,
+            columns: &columns,
+            train,
+            validation: if stopping { validation } else { &[] },
+            params,
+            seed: self.spec.seed,
+            early_stopping_rounds: self.spec.early_stopping_rounds,
+            scale: self.spec.scale,
+        };
+        Ok((self.learner.fit(&task, control)?, columns))
     }
 
     /// The learner's own, else by permuting training rows.

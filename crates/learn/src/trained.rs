@@ -1,10 +1,12 @@
 //! What training leaves behind, and its bytes between processes.
 
 use crate::artifact::{self, Format};
-use crate::{LearnError, Model, Params};
+use crate::{LearnError, Model, Params, Temporal};
+use provost_domain::model::TemporalFigures;
 use serde::{Deserialize, Serialize};
 
-const FORMAT: Format = Format { magic: *b"PROVOSTT", version: 1 };
+/// Version 1 ends before `temporal`.
+const FORMAT: Format = Format { magic: *b"PROVOSTT", version: 2 };
 
 /// A trained model with all that registering it, and combining it with others, needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,8 +25,10 @@ pub struct Trained {
     /// Finished trials, pruned ones included.
     pub trials: u32,
     pub warnings: Vec<String>,
-    /// Wall-clock time of this process's share of the work.
+    /// Wall-clock time of this process's share of the work, the fit of `temporal` left out.
     pub seconds: f64,
+    /// `None` where the data has too little of a last year or of years before, and of results of format version 1.
+    pub temporal: Option<Temporal>,
 }
 
 /// The bytes' layout: the model in its own checked format, parameters as JSON text.
@@ -39,6 +43,35 @@ struct Wire {
     trials: u32,
     warnings: Vec<String>,
     seconds: f64,
+}
+
+/// Follows `Wire` from version 2 on.
+#[derive(Serialize, Deserialize)]
+struct WireTemporal {
+    rows: Vec<u32>,
+    p: Vec<f64>,
+    year: i32,
+    positives: u64,
+    auc: f64,
+    auc_error: f64,
+    log_loss: f64,
+    log_loss_error: f64,
+}
+
+impl From<&Temporal> for WireTemporal {
+    fn from(t: &Temporal) -> Self {
+        let TemporalFigures { year, positives, auc, auc_error, log_loss, log_loss_error, .. } = t.figures;
+        Self { rows: t.rows.clone(), p: t.p.clone(), year, positives, auc, auc_error, log_loss, log_loss_error }
+    }
+}
+
+impl From<WireTemporal> for Temporal {
+    fn from(w: WireTemporal) -> Self {
+        let WireTemporal { rows, p, year, positives, auc, auc_error, log_loss, log_loss_error } = w;
+        let of = rows.len() as u64;
+        let figures = TemporalFigures { year, rows: of, positives, auc, auc_error, log_loss, log_loss_error };
+        Self { rows, p, figures }
+    }
 }
 
 impl Trained {
@@ -56,15 +89,24 @@ impl Trained {
         };
         #[allow(clippy::expect_used)]
         // postcard fails only on a short buffer or a sequence of unknown length; neither is here
-        let payload = postcard::to_allocvec(&wire).expect("a training result serialises");
+        let payload = postcard::to_allocvec(&(wire, self.temporal.as_ref().map(WireTemporal::from)))
+            .expect("a training result serialises");
         artifact::seal(FORMAT, &payload)
     }
 
-    /// Errors: `Artifact` for bytes that are truncated, altered, or of a newer format.
+    /// Reads version 1 too, so that a job begun before an upgrade keeps its results. Errors: `Artifact` for bytes that are
+    /// truncated, altered, or of a newer format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LearnError> {
-        let (_, payload) = artifact::open(FORMAT, bytes)?;
+        let (version, payload) = artifact::open(FORMAT, bytes)?;
         let fault = |what: String| LearnError::Artifact(format!("training result: {what}"));
-        let wire: Wire = postcard::from_bytes(payload).map_err(|e| fault(e.to_string()))?;
+        let (wire, rest): (Wire, &[u8]) = postcard::take_from_bytes(payload).map_err(|e| fault(e.to_string()))?;
+        let temporal: Option<WireTemporal> = match version {
+            1 => None,
+            _ => postcard::from_bytes(rest).map_err(|e| fault(e.to_string()))?,
+        };
+        if temporal.as_ref().is_some_and(|t| t.rows.len() != t.p.len()) {
+            return Err(fault("temporal rows and probabilities differ in number".to_owned()));
+        }
         Ok(Self {
             model: Model::from_bytes(&wire.model)?,
             params: serde_json::from_str(&wire.params).map_err(|e| fault(e.to_string()))?,
@@ -75,6 +117,16 @@ impl Trained {
             trials: wire.trials,
             warnings: wire.warnings,
             seconds: wire.seconds,
+            temporal: temporal.map(Temporal::from),
         })
     }
+}
+
+/// As a program of format version 1 wrote it.
+#[cfg(test)]
+pub(crate) fn as_version_1(bytes: &[u8]) -> Vec<u8> {
+    #![allow(clippy::unwrap_used)]
+    let (_, payload) = artifact::open(FORMAT, bytes).unwrap();
+    let (wire, _): (Wire, &[u8]) = postcard::take_from_bytes(payload).unwrap();
+    artifact::seal(Format { version: 1, ..FORMAT }, &postcard::to_allocvec(&wire).unwrap())
 }

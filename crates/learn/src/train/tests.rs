@@ -325,3 +325,142 @@ fn a_grouped_split_gives_grouped_folds() {
     }
     train(&data, &parts, &spec, &NoJournal, &Control::default()).unwrap();
 }
+
+/// `noisy` rows over four years; in the last one the labels follow the features less.
+fn over_years(n: usize, seed: u64) -> (Dataset, Parts) {
+    let (data, mut r) = (noisy(n, seed), SplitMix64::new(seed));
+    let years: Vec<i32> = (0..n).map(|i| if i % 9 == 0 { i32::MIN } else { 2013 + (i % 4) as i32 }).collect();
+    let y = data.y().iter().zip(&years).map(|(y, year)| if *year == 2016 && r.unit() < 0.3 { 1 - y } else { *y });
+    let data = Dataset::new(data.x().clone(), y.collect()).unwrap();
+    let ids: Vec<u128> = (0..n as u128).map(|i| i * 0x9E37_79B9_7F4A_7C15).collect();
+    let applicants: Vec<u64> = (0..n as u64).map(mix).collect();
+    let rows = SplitRows { labels: data.y(), applicants: &applicants, row_ids: &ids, years: &years };
+    let parts = split(&rows, SplitKind::Random, 0.15, 0.15, 1, 42).unwrap();
+    let latest = parts.latest.clone().unwrap();
+    assert_eq!((latest.from, latest.last.iter().all(|r| years[*r as usize] == 2016)), (2016, true));
+    (data, parts)
+}
+
+const BASE: [Algorithm; 5] = [
+    Algorithm::RandomForest,
+    Algorithm::Xgboost,
+    Algorithm::GradientBoosting,
+    Algorithm::LogisticRegression,
+    Algorithm::NeuralNetwork,
+];
+
+#[test]
+fn the_last_year_is_foretold_without_a_trace_in_the_model() {
+    let (data, parts) = over_years(2_600, 14);
+    let without = Parts { latest: None, ..parts.clone() };
+    let latest = parts.latest.as_ref().unwrap();
+    for algorithm in BASE {
+        let spec = TrainSpec { tuning: Tuning::None, ..spec(algorithm) };
+        let run = |parts: &Parts| train(&data, parts, &spec, &NoJournal, &Control::default()).unwrap();
+        let (with, plain) = (run(&parts), run(&without));
+        assert_eq!(plain.temporal, None);
+        assert_eq!(bytes(&Trained { temporal: None, ..with.clone() }), bytes(&plain), "{algorithm}");
+        let t = with.temporal.clone().unwrap();
+        assert_eq!((&t.rows, t.p.len(), t.figures.year), (&latest.last, latest.last.len(), 2016));
+        let y: Vec<u8> = t.rows.iter().map(|r| data.y()[*r as usize]).collect();
+        assert!(
+            (t.figures.auc - auc(&y, &t.p)).abs() < 1e-12 && (t.figures.log_loss - log_loss(&y, &t.p)).abs() < 1e-12
+        );
+        // Noise that the fit has seen, it would have learnt in part.
+        let oof: Vec<u8> = parts.train.iter().map(|r| data.y()[*r as usize]).collect();
+        assert!(t.figures.auc < auc(&oof, &with.oof) - 0.03, "{algorithm}: {:?}", t.figures);
+        assert_eq!(Trained::from_bytes(&with.to_bytes()).unwrap(), with);
+        assert_eq!(bytes(&on_threads(3, || run(&parts))), bytes(&with), "{algorithm}");
+    }
+}
+
+#[test]
+fn the_reference_knows_nothing_of_the_last_year() {
+    let (data, parts) = over_years(2_600, 15);
+    let latest = parts.latest.as_ref().unwrap();
+    // Labels of the last year turned round, validation and test rows included: its probabilities stay.
+    let seen = |r: &u32| latest.earlier.binary_search(r).is_ok() || latest.earlier_validation.binary_search(r).is_ok();
+    let y = (0..2_600u32).map(|r| data.y()[r as usize] ^ u8::from(!seen(&r)));
+    let turned = Dataset::new(data.x().clone(), y.collect()).unwrap();
+    let params = Params::from_iter([("n_estimators".to_owned(), json!(30))]);
+    for algorithm in [Algorithm::GradientBoosting, Algorithm::Xgboost] {
+        let predict = |data: &Dataset| {
+            let spec = TrainSpec { tuning: Tuning::None, ..spec(algorithm) };
+            let unit = Unit::new(learner(algorithm).unwrap(), data, &parts, &spec).unwrap();
+            let control = Control::default();
+            let params = unit.learner.check(&params).unwrap();
+            // Out-of-fold predictions enter through the calibration; here they are the same.
+            let raw: Vec<f64> = (0..parts.train.len()).map(|i| (i % 97) as f64 / 97.0).collect();
+            let y: Vec<u8> = parts.train.iter().map(|r| data.y()[*r as usize]).collect();
+            unit.temporal(&params, &raw, &y, &Meter::new(&control, 1), &control).unwrap().unwrap()
+        };
+        let (one, other) = (predict(&data), predict(&turned));
+        assert_eq!(one.p, other.p, "{algorithm}");
+        assert!((one.figures.auc + other.figures.auc - 1.0).abs() < 1e-9, "{algorithm}");
+    }
+}
+
+#[test]
+fn the_ensembles_reference_is_its_members_weighted_mean() {
+    let (data, parts) = over_years(2_600, 16);
+    let none = |algorithm| TrainSpec { tuning: Tuning::None, ..spec(algorithm) };
+    let mut members: Vec<Trained> = [Algorithm::Xgboost, Algorithm::LogisticRegression]
+        .iter()
+        .map(|a| train(&data, &parts, &none(*a), &NoJournal, &Control::default()).unwrap())
+        .collect();
+    let combined = |members: &[Trained]| {
+        let members: Vec<&Trained> = members.iter().collect();
+        combine(&data, &parts, &spec(Algorithm::Ensemble), &members, &Control::default()).unwrap()
+    };
+    let e = combined(&members);
+    let t = e.temporal.as_ref().unwrap();
+    let listed = e.params["members"].as_array().unwrap();
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    for (at, p) in t.p.iter().enumerate() {
+        let mean: f64 = members
+            .iter()
+            .zip(listed)
+            .map(|(m, l)| m.temporal.as_ref().unwrap().p[at] * l["weight"].as_f64().unwrap())
+            .sum();
+        assert!((p - mean).abs() < 1e-12);
+    }
+    let y: Vec<u8> = t.rows.iter().map(|r| data.y()[*r as usize]).collect();
+    assert!((t.figures.auc - auc(&y, &t.p)).abs() < 1e-12);
+    // Members kept before the upgrade have no reference, and then the ensemble has none.
+    let old = Trained::from_bytes(&crate::trained::as_version_1(&members[0].to_bytes())).unwrap();
+    assert_eq!(old, Trained { temporal: None, ..members[0].clone() });
+    members[0] = old;
+    let e = combined(&members);
+    assert_eq!(e.temporal, None);
+    assert_eq!(Trained::from_bytes(&e.to_bytes()).unwrap(), e);
+}
+
+#[test]
+fn a_cancelled_reference_stops_and_a_time_limit_does_not() {
+    let (data, parts) = over_years(2_600, 17);
+    let spec = TrainSpec { tuning: Tuning::None, ..spec(Algorithm::GradientBoosting) };
+    let fits = u64::from(spec.folds) + 2;
+    for (reason, stops) in [(StopReason::Cancelled, true), (StopReason::Shutdown, true), (StopReason::TimeLimit, false)]
+    {
+        let token = crate::control::Token::default();
+        let (tripped, seen) = (token.clone(), std::sync::Arc::new(Mutex::new(Vec::new())));
+        let sink = seen.clone();
+        // All but the reference is done.
+        let on_progress = move |p: crate::Progress| {
+            sink.lock().unwrap().push(p);
+            if p.done * fits > p.of * (fits - 1) {
+                tripped.trip(reason);
+            }
+        };
+        let control = Control { token, on_progress: Some(std::sync::Arc::new(on_progress)) };
+        let end = train(&data, &parts, &spec, &NoJournal, &control);
+        let last = *seen.lock().unwrap().last().unwrap();
+        if stops {
+            assert!(matches!(end, Err(LearnError::Stopped(r)) if r == reason), "{end:?}");
+            assert!(last.done < last.of, "{last:?}");
+        } else {
+            assert!(end.unwrap().temporal.is_some());
+            assert_eq!(last.done, last.of);
+        }
+    }
+}
