@@ -1,6 +1,6 @@
 //! The one way from the process to the actors.
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, Stop};
 use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
 use crate::evaluator::{Evaluate, Evaluator};
 use crate::executor::LocalExecutor;
@@ -30,6 +30,7 @@ pub struct Handle {
     streams: Streams,
     root: Slot<Root>,
     jobs: Slot<Jobs>,
+    bridge: Slot<Bridge>,
     loader: Slot<Loader>,
     evaluator: Slot<Evaluator>,
     registry: Slot<Registry>,
@@ -79,8 +80,8 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let (o, s) = (options.clone(), streams.clone());
     let jobs = supervise("jobs", budget(), clock(), move || Jobs::new(o.clone(), peers.clone(), s.clone()));
 
-    let o = options.clone();
-    let bridge = supervise("bridge", budget(), clock(), move || Bridge::new(o.clone()));
+    let (o, j) = (options.clone(), jobs.clone());
+    let bridge = supervise("bridge", budget(), clock(), move || Bridge::new(o.clone(), j.clone()));
     let o = options.clone();
     let notifier = supervise("notifier", budget(), clock(), move || Notifier::new(o.clone()));
 
@@ -89,14 +90,14 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         Arc::new(evaluator.clone()),
         Arc::new(registry.clone()),
         Arc::new(scheduler),
-        Arc::new(bridge),
+        Arc::new(bridge.clone()),
         Arc::new(notifier),
         Arc::new(jobs.clone()),
     ];
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));
     let (known, store) = (children.clone(), options.store.clone());
     let root = supervise("root", budget(), clock(), move || Root::new(known.clone(), store.clone()));
-    Ok(Handle { options, streams, root, jobs, loader, evaluator, registry, children })
+    Ok(Handle { options, streams, root, jobs, bridge, loader, evaluator, registry, children })
 }
 
 impl Handle {
@@ -214,7 +215,13 @@ impl Handle {
     /// Admits no more jobs, stops the running fits, waits for them to the deadline, records their jobs as interrupted, and
     /// ends the actors. The system itself is stopped by the caller.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
-        let report = self.jobs.send(Shutdown { deadline }).await.unwrap_or_default();
+        let began = std::time::Instant::now();
+        // A bridge that is down consumes nothing.
+        let _ = tokio::time::timeout(deadline / 3, self.bridge.send(Stop::Consuming)).await;
+        let report =
+            self.jobs.send(Shutdown { deadline: deadline.saturating_sub(began.elapsed()) }).await.unwrap_or_default();
+        let left = deadline.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
+        let _ = tokio::time::timeout(left, self.bridge.send(Stop::All)).await;
         for child in &self.children {
             child.stop();
         }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 #[derive(Clone)]
 pub struct Options {
@@ -54,6 +55,10 @@ pub struct Options {
     pub schedule_enabled: bool,
     /// Between two jobs that nobody asked for by hand.
     pub cooldown: Duration,
+    /// Announcements that may wait for the bus; the oldest beyond are given up.
+    pub outbox_max: u64,
+    /// Told when points or triggers came in by themselves, so that the rules look at once.
+    pub nudge: Arc<Notify>,
     /// None: there is no bus.
     pub bridge: Option<BridgeOptions>,
     /// None: no mail is sent.
@@ -88,6 +93,8 @@ impl Options {
             executor: None,
             schedule_enabled: true,
             cooldown: Duration::from_secs(600),
+            outbox_max: 100_000,
+            nudge: Arc::new(Notify::new()),
             bridge: None,
             mail: None,
             failpoints: Failpoints::default(),

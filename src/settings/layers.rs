@@ -121,7 +121,7 @@ fn set(values: &mut Values, key: &str, value: Value, source: Source, faults: &mu
 }
 
 fn bad(key: &str, value: &Value, source: &Source, kind: Kind) -> String {
-    format!("{key} = {value} ({source}): allowed is {}", kind.allowed())
+    format!("{key} = {} ({source}): allowed is {}", kind.shown(value), kind.allowed())
 }
 
 fn suggestion(values: &Values, key: &str) -> String {

@@ -1,6 +1,7 @@
 //! What each setting may be. `config/default.toml` has the same keys; a test holds the two together.
 
 use super::duration;
+use provost_actors::bridge::Address;
 use std::time::Duration;
 use toml::Value;
 
@@ -16,6 +17,8 @@ pub enum Kind {
     Text,
     Path,
     StoreUrl,
+    /// Empty, or an AMQP address, which may hold a password.
+    AmqpUrl,
     /// The address of a part that this version does not have.
     Absent(&'static str),
     LogFilter,
@@ -29,8 +32,16 @@ pub const SETTINGS: &[(&str, Kind)] = &[
     ("http.max_body_bytes", Kind::Whole(1024, 1 << 30)),
     ("data.dir", Kind::Path),
     ("store.url", Kind::StoreUrl),
-    ("bridge.url", Kind::Absent("the message bridge")),
+    ("bridge.url", Kind::AmqpUrl),
+    ("bridge.url_file", Kind::Text),
+    ("bridge.ca_file", Kind::Text),
     ("bridge.max_message_bytes", Kind::Whole(1024, 128 << 20)),
+    ("bridge.batch", Kind::Whole(1, 5000)),
+    ("bridge.batch_wait", Kind::Time(0, 10)),
+    ("bridge.prefetch_batches", Kind::Whole(2, 4)),
+    ("bridge.timeout", Kind::Time(1, 60)),
+    ("bridge.check_every", Kind::Time(1, 10)),
+    ("bridge.outbox_max", Kind::Whole(100, 10_000_000)),
     ("mail.url", Kind::Absent("mail")),
     ("import.dir", Kind::Text),
     ("import.max_line_bytes", Kind::Whole(1024, 64 << 20)),
@@ -72,6 +83,7 @@ impl Kind {
             Kind::Text => "a text".to_owned(),
             Kind::Path => "a path that is not empty".to_owned(),
             Kind::StoreUrl => "\"sqlite:\" (MongoDB is not there yet)".to_owned(),
+            Kind::AmqpUrl => "nothing (\"\") or an address such as \"amqp://user:password@host:5672/vhost\"".to_owned(),
             Kind::Absent(part) => format!("nothing (\"\"): {part} is not there yet"),
             Kind::LogFilter => {
                 "\"error\", \"warn\", \"info\", \"debug\", \"trace\" or a filter such as \"info,provost_actors=debug\""
@@ -93,11 +105,22 @@ impl Kind {
             (Kind::Word(words), Value::String(s)) => words.contains(&s.as_str()),
             (Kind::Path, Value::String(s)) => !s.is_empty(),
             (Kind::StoreUrl, Value::String(s)) => s == "sqlite:",
+            (Kind::AmqpUrl, Value::String(s)) => s.is_empty() || Address::parse(s).is_some(),
             (Kind::Absent(_), Value::String(s)) => s.is_empty(),
             (Kind::LogFilter, Value::String(s)) => {
                 !s.trim().is_empty() && s.parse::<tracing_subscriber::EnvFilter>().is_ok() && has_level(s)
             }
             _ => false,
+        }
+    }
+
+    /// A value as it may be shown: credentials are not.
+    pub fn shown(self, value: &Value) -> String {
+        match (self, value) {
+            (Kind::AmqpUrl, Value::String(s)) if !s.is_empty() => {
+                Address::parse(s).map_or_else(|| "(not shown)".to_owned(), |address| address.to_string())
+            }
+            _ => value.to_string(),
         }
     }
 

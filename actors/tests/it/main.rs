@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod actix_facts;
+mod bridge;
+#[path = "../../../tests/it/broker.rs"]
+mod broker;
 mod jobs;
 mod limits;
+mod peer;
 mod supervision;
 mod support;
