@@ -54,6 +54,8 @@ pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
         threads: settings.threads,
         schedule_enabled: settings.schedule_enabled,
         mail: settings.mail.options()?,
+        outbox_max: settings.bridge.outbox_max,
+        bridge: settings.bridge.options.clone(),
         ..Options::new(folder.store.clone(), folder.artifacts.clone(), settings.import.dir.clone())
     };
     provost_actors::start(options).await.map_err(|e| Error::Failed(e.into()))

@@ -1,33 +1,240 @@
 //! The Bridge stands between RabbitMQ and the system: inbound events into the inbox, the outbox onto the bus.
+//!
+//! The work runs on two threads, one per connection, with runtimes of their own: thousands of deliveries a second are no
+//! business of the actors' thread. The actor starts them, hears of their panics, and ends them when it ends.
 
+pub mod amqp;
+mod detour;
+mod env;
+mod inbox;
+mod lane;
+pub mod parked;
+mod press;
+mod relay;
+mod session;
+mod state;
+pub mod topology;
+mod unrouted;
+
+pub use amqp::{Address, AmqpError};
+
+use crate::jobs::Jobs;
 use crate::options::Options;
-use crate::supervise::Status;
-use actix::{Actor, Context, Handler, MessageResult};
-use serde_json::json;
+use crate::outbox::EVENTS;
+use crate::supervise::{Slot, Status, backoff};
+use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
+use env::Env;
+use inbox::Inbox;
+use state::{Side, State};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
 
 /// How to reach the broker, and what may come from it.
 #[derive(Debug, Clone)]
-pub struct BridgeOptions {}
+pub struct BridgeOptions {
+    pub url: Address,
+    /// Certificates to trust beside the system's (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// A longer body is parked unread.
+    pub max_message_bytes: usize,
+    /// Events recorded in one step, at most.
+    pub batch: u16,
+    /// How long the first of a batch waits for more.
+    pub batch_wait: Duration,
+    /// Deliveries held at a time, in batches.
+    pub prefetch_batches: u16,
+    /// Longest wait for any answer of the broker.
+    pub wait: Duration,
+    /// How often connection and topology are checked. A broker that is silent is given up after this and `wait`.
+    pub check_every: Duration,
+}
+
+impl BridgeOptions {
+    /// The defaults for a broker.
+    pub fn new(url: Address) -> Self {
+        Self {
+            url,
+            ca_file: None,
+            max_message_bytes: 1 << 20,
+            batch: 500,
+            batch_wait: Duration::from_millis(20),
+            prefetch_batches: 2,
+            wait: Duration::from_secs(5),
+            check_every: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How often the outbox is cut to its bound. Real time: it guards the disk.
+const TRIM_EVERY: Duration = Duration::from_secs(10);
+/// Longest wait for a side to end.
+const END_WITHIN: Duration = Duration::from_secs(8);
 
 pub struct Bridge {
     options: Arc<Options>,
+    jobs: Slot<Jobs>,
+    state: State,
+    /// Dropped with the actor, which ends the threads too.
+    stop_consumer: watch::Sender<bool>,
+    stop_publisher: watch::Sender<bool>,
+    stop_trimming: watch::Sender<bool>,
+    ended: watch::Sender<[bool; 2]>,
 }
 
 impl Bridge {
-    pub fn new(options: Arc<Options>) -> Self {
-        Self { options }
+    pub fn new(options: Arc<Options>, jobs: Slot<Jobs>) -> Self {
+        Self {
+            options,
+            jobs,
+            state: State::default(),
+            stop_consumer: watch::Sender::new(false),
+            stop_publisher: watch::Sender::new(false),
+            stop_trimming: watch::Sender::new(false),
+            ended: watch::Sender::new([false; 2]),
+        }
     }
 }
 
 impl Actor for Bridge {
     type Context = Context<Self>;
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let trimming = trim(self.options.clone(), self.state.clone(), self.stop_trimming.subscribe());
+        ctx.spawn(trimming.into_actor(self));
+        let Some(bridge) = self.options.bridge.clone() else { return };
+        let (press, orders) = press::press();
+        let (options, state, jobs, ended) =
+            (self.options.clone(), self.state.clone(), self.jobs.clone(), self.ended.clone());
+        let stops = (self.stop_consumer.subscribe(), self.stop_publisher.subscribe());
+        let work = async move {
+            let env = Env {
+                inbox: Inbox { store: options.store.clone(), jobs, max_bytes: bridge.max_message_bytes },
+                bridge,
+                clock: options.clock.clone(),
+                press,
+                state,
+                nudge: options.nudge.clone(),
+                source: source(&options).await,
+            };
+            let consumer = side(Side::Consumer, env.clone(), None, stops.0, ended.clone());
+            let publisher = side(Side::Publisher, env, Some(orders), stops.1, ended);
+            futures_util::future::join(consumer, publisher).await;
+        };
+        ctx.spawn(work.into_actor(self));
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        for stop in [&self.stop_consumer, &self.stop_publisher, &self.stop_trimming] {
+            stop.send_replace(true);
+        }
+    }
+}
+
+/// The `source` of what this installation announces.
+async fn source(options: &Options) -> String {
+    for failures in 0.. {
+        match options.store.installation().await {
+            Ok(installation) => return format!("/provost/{:x}", installation.created_at.timestamp_micros()),
+            Err(e) => tracing::warn!(error = %e, "the bridge waits for the store"),
+        }
+        options.clock.sleep(backoff(Duration::from_millis(200), Duration::from_secs(5), failures)).await;
+    }
+    String::new()
+}
+
+/// Runs a side on a thread of its own and waits for its end; a panic there is one here.
+async fn side(
+    side: Side,
+    env: Env,
+    orders: Option<press::Orders>,
+    stop: watch::Receiver<bool>,
+    ended: watch::Sender<[bool; 2]>,
+) {
+    let (done, end) = oneshot::channel();
+    let body = move || {
+        let outcome =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| session::run(side, &env, orders, &stop)));
+        // Nobody listens when the actor is gone.
+        let _ = done.send(outcome);
+    };
+    let name = if side == Side::Consumer { "bridge-consumer" } else { "bridge-publisher" };
+    if let Err(e) = std::thread::Builder::new().name(name.to_owned()).spawn(body) {
+        panic!("no thread for the bridge: {e}");
+    }
+    match end.await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(e))) => panic!("no runtime for the bridge: {e}"),
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(_) => {}
+    }
+    ended.send_modify(|ended| ended[side as usize] = true);
+}
+
+/// Keeps the outbox within its bound, whether there is a bus or not.
+async fn trim(options: Arc<Options>, state: State, mut stop: watch::Receiver<bool>) {
+    while tokio::time::timeout(TRIM_EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
+        match options.store.outbox_trim(EVENTS, options.outbox_max).await {
+            Ok(0) => {}
+            Ok(given_up) => {
+                state.count(|c| c.given_up += given_up);
+                // Without a bus nobody waits for them.
+                if options.bridge.is_some() {
+                    tracing::warn!(
+                        given_up,
+                        keep = options.outbox_max,
+                        "the outbox is full: the oldest announcements are given up"
+                    );
+                }
+            }
+            Err(e) => tracing::debug!(error = %e, "the outbox could not be trimmed"),
+        }
+    }
 }
 
 impl Handler<Status> for Bridge {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
-        let health = if self.options.bridge.is_none() { "disabled" } else { "up" };
-        MessageResult(json!({ "health": health }))
+        MessageResult(self.state.tell(self.options.bridge.is_none()))
+    }
+}
+
+/// The order of the way down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Takes no more events; what was taken is acknowledged, the rest is left to the broker.
+    Consuming,
+    /// Announces what is left, as far as the broker is there, and ends.
+    All,
+}
+
+impl Message for Stop {
+    type Result = ();
+}
+
+impl Handler<Stop> for Bridge {
+    type Result = ResponseActFuture<Self, ()>;
+    fn handle(&mut self, stop: Stop, _: &mut Context<Self>) -> Self::Result {
+        self.stop_consumer.send_replace(true);
+        if stop == Stop::All {
+            self.stop_publisher.send_replace(true);
+            self.stop_trimming.send_replace(true);
+        }
+        let mut ended = self.ended.subscribe();
+        let disabled = self.options.bridge.is_none();
+        let waiting = async move {
+            if disabled {
+                return;
+            }
+            let over = |ended: &[bool; 2]| {
+                ended[Side::Consumer as usize] && (stop == Stop::Consuming || ended[Side::Publisher as usize])
+            };
+            if tokio::time::timeout(END_WITHIN, ended.wait_for(over)).await.is_err() {
+                tracing::warn!("the bridge had not ended in time");
+            }
+        };
+        Box::pin(waiting.into_actor(self))
     }
 }

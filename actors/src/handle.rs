@@ -1,6 +1,6 @@
 //! The one way from the process to the actors.
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, Stop};
 use crate::door::Door;
 use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
 use crate::evaluator::{Evaluate, Evaluator};
@@ -32,6 +32,7 @@ pub struct Handle {
     root: Slot<Root>,
     jobs: Slot<Jobs>,
     door: Door,
+    bridge: Slot<Bridge>,
     evaluator: Slot<Evaluator>,
     registry: Slot<Registry>,
     children: Vec<Arc<dyn Child>>,
@@ -81,8 +82,8 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let door = Door { options: options.clone(), loader: loader.clone(), jobs: jobs.clone() };
     let (d, e) = (door.clone(), evaluator.clone());
     let scheduler = supervise("scheduler", budget(), clock(), move || Scheduler::new(d.clone(), e.clone()));
-    let o = options.clone();
-    let bridge = supervise("bridge", budget(), clock(), move || Bridge::new(o.clone()));
+    let (o, j) = (options.clone(), jobs.clone());
+    let bridge = supervise("bridge", budget(), clock(), move || Bridge::new(o.clone(), j.clone()));
     let o = options.clone();
     let notifier = supervise("notifier", budget(), clock(), move || Notifier::new(o.clone()));
 
@@ -91,14 +92,14 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         Arc::new(evaluator.clone()),
         Arc::new(registry.clone()),
         Arc::new(scheduler),
-        Arc::new(bridge),
+        Arc::new(bridge.clone()),
         Arc::new(notifier),
         Arc::new(jobs.clone()),
     ];
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));
     let (known, store) = (children.clone(), options.store.clone());
     let root = supervise("root", budget(), clock(), move || Root::new(known.clone(), store.clone()));
-    Ok(Handle { options, streams, root, jobs, door, evaluator, registry, children })
+    Ok(Handle { options, streams, root, jobs, door, bridge, evaluator, registry, children })
 }
 
 impl Handle {
@@ -199,7 +200,13 @@ impl Handle {
     /// Admits no more jobs, stops the running fits, waits for them to the deadline, records their jobs as interrupted, and
     /// ends the actors. The system itself is stopped by the caller.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
-        let report = self.jobs.send(Shutdown { deadline }).await.unwrap_or_default();
+        let began = std::time::Instant::now();
+        // A bridge that is down consumes nothing.
+        let _ = tokio::time::timeout(deadline / 3, self.bridge.send(Stop::Consuming)).await;
+        let report =
+            self.jobs.send(Shutdown { deadline: deadline.saturating_sub(began.elapsed()) }).await.unwrap_or_default();
+        let left = deadline.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
+        let _ = tokio::time::timeout(left, self.bridge.send(Stop::All)).await;
         for child in &self.children {
             child.stop();
         }

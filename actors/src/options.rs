@@ -55,6 +55,8 @@ pub struct Options {
     pub schedule_enabled: bool,
     /// Between two jobs that nobody asked for by hand.
     pub cooldown: Duration,
+    /// Announcements that may wait for the bus; the oldest beyond are given up.
+    pub outbox_max: u64,
     /// Wakes the scheduler when points or triggers came in, or a job ended; it looks now and then by itself, too.
     pub nudge: Arc<Notify>,
     /// None: there is no bus.
@@ -91,6 +93,7 @@ impl Options {
             executor: None,
             schedule_enabled: true,
             cooldown: Duration::from_secs(600),
+            outbox_max: 100_000,
             nudge: Arc::default(),
             bridge: None,
             mail: None,

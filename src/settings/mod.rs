@@ -10,6 +10,8 @@ mod tables;
 pub use layers::{Source, Values};
 pub use mail::Mail;
 
+use provost_actors::BridgeOptions;
+use provost_actors::bridge::Address;
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::features::FeatureTables;
@@ -70,12 +72,22 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+/// Where the broker is, and what may come from it.
+#[derive(Debug, Clone)]
+pub struct Bridge {
+    /// None: there is no bus.
+    pub options: Option<BridgeOptions>,
+    /// Announcements kept for a bus that is away.
+    pub outbox_max: u64,
+}
+
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub http: Http,
     /// Folder of store and artifacts.
     pub data_dir: PathBuf,
     pub import: Import,
+    pub bridge: Bridge,
     pub mail: Mail,
     pub schedule_enabled: bool,
     pub jobs: Jobs,
@@ -136,6 +148,7 @@ impl Settings {
                 max_line_bytes: read.whole("import.max_line_bytes")?,
                 batch: read.whole("import.batch")?,
             },
+            bridge: bridge(&read)?,
             data_dir,
             mail: Mail::read(&read)?,
             schedule_enabled: read.switch("schedule.enabled")?,
@@ -178,6 +191,38 @@ impl Settings {
         secret::forget(&mut values);
         Ok(Self { values, ..settings })
     }
+}
+
+fn bridge(read: &Reader<'_>) -> Result<Bridge, SettingsError> {
+    let (mut url, file) = (read.text("bridge.url")?, read.text("bridge.url_file")?);
+    let refused = |key: &str, why: String| SettingsError(vec![format!("{key}: {why}")]);
+    if !file.is_empty() {
+        if !url.is_empty() {
+            return Err(refused("bridge.url_file", "bridge.url is set too; one of the two is allowed".to_owned()));
+        }
+        url = std::fs::read_to_string(&file)
+            .map_err(|e| refused("bridge.url_file", format!("cannot read {file}: {e}")))?;
+    }
+    let ca_file = read.text("bridge.ca_file")?;
+    let options = if url.trim().is_empty() {
+        None
+    } else {
+        // The text may hold a password, so no message quotes it.
+        let address = Address::parse(&url).ok_or_else(|| {
+            refused("bridge.url_file", format!("{file} holds no address such as amqp://user:password@host:5672/vhost"))
+        })?;
+        Some(BridgeOptions {
+            url: address,
+            ca_file: (!ca_file.is_empty()).then(|| PathBuf::from(ca_file)),
+            max_message_bytes: read.whole("bridge.max_message_bytes")?,
+            batch: read.whole("bridge.batch")?,
+            batch_wait: read.time("bridge.batch_wait")?,
+            prefetch_batches: read.whole("bridge.prefetch_batches")?,
+            wait: read.time("bridge.timeout")?,
+            check_every: read.time("bridge.check_every")?,
+        })
+    };
+    Ok(Bridge { options, outbox_max: read.whole("bridge.outbox_max")? })
 }
 
 /// Reads checked values; a miss means that schema and struct disagree.
@@ -237,10 +282,37 @@ mod tests {
     }
 
     #[test]
+    fn the_address_of_the_bus_comes_from_environment_or_file_and_its_password_is_not_shown() {
+        let read = |pairs: &[(&str, &str)]| {
+            let env: Vec<_> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            Settings::from_layers(None, env, &Vec::new())
+        };
+        assert!(read(&[]).unwrap().bridge.options.is_none());
+        let url = "amqp://someone:s3cret@bus.example.org/prod";
+        let shown = "amqp://bus.example.org:5672 (virtual host prod)";
+        let settings = read(&[("PROVOST_BRIDGE__URL", url)]).unwrap();
+        let options = settings.bridge.options.as_ref().unwrap();
+        assert_eq!((options.url.to_string().as_str(), options.batch, options.prefetch_batches), (shown, 500, 2));
+        assert!(!format!("{settings:?}").contains("s3cret"));
+
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{url}\n")).unwrap();
+        let path = file.path().to_str().unwrap();
+        let settings = read(&[("PROVOST_BRIDGE__URL_FILE", path)]).unwrap();
+        assert_eq!(settings.bridge.options.unwrap().url.to_string(), shown);
+        for (bad, wanted) in [
+            (vec![("PROVOST_BRIDGE__URL_FILE", path), ("PROVOST_BRIDGE__URL", url)], "one of the two"),
+            (vec![("PROVOST_BRIDGE__URL_FILE", "/nowhere")], "cannot read /nowhere"),
+            (vec![("PROVOST_BRIDGE__URL", "http://someone:s3cret@host")], "allowed is nothing"),
+        ] {
+            let error = read(&bad).unwrap_err().to_string();
+            assert!(error.contains(wanted) && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_not_there_yet_is_refused_and_says_so() {
-        for (name, value) in
-            [("PROVOST_STORE__URL", "mongodb://localhost"), ("PROVOST_BRIDGE__URL", "amqp://localhost")]
-        {
+        for (name, value) in [("PROVOST_STORE__URL", "mongodb://localhost")] {
             let env = [(name.to_owned(), value.to_owned())];
             let error = Settings::from_layers(None, env, &Vec::new()).unwrap_err().to_string();
             assert!(error.contains("not there yet") && error.contains(value), "{error}");

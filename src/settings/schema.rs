@@ -1,6 +1,7 @@
 //! What each setting may be. `config/default.toml` has the same keys; a test holds the two together.
 
 use super::duration;
+use provost_actors::bridge::Address;
 use provost_actors::{MailUrl, Sender};
 use std::time::Duration;
 use toml::Value;
@@ -17,8 +18,8 @@ pub enum Kind {
     Text,
     Path,
     StoreUrl,
-    /// The address of a part that this version does not have.
-    Absent(&'static str),
+    /// Empty, or an AMQP address, which may hold a password.
+    AmqpUrl,
     LogFilter,
     MailUrl,
     Sender,
@@ -32,8 +33,16 @@ pub const SETTINGS: &[(&str, Kind)] = &[
     ("http.max_body_bytes", Kind::Whole(1024, 1 << 30)),
     ("data.dir", Kind::Path),
     ("store.url", Kind::StoreUrl),
-    ("bridge.url", Kind::Absent("the message bridge")),
+    ("bridge.url", Kind::AmqpUrl),
+    ("bridge.url_file", Kind::Text),
+    ("bridge.ca_file", Kind::Text),
     ("bridge.max_message_bytes", Kind::Whole(1024, 128 << 20)),
+    ("bridge.batch", Kind::Whole(1, 5000)),
+    ("bridge.batch_wait", Kind::Time(0, 10)),
+    ("bridge.prefetch_batches", Kind::Whole(2, 4)),
+    ("bridge.timeout", Kind::Time(1, 60)),
+    ("bridge.check_every", Kind::Time(1, 10)),
+    ("bridge.outbox_max", Kind::Whole(100, 10_000_000)),
     ("mail.url", Kind::MailUrl),
     ("mail.url_file", Kind::Text),
     ("mail.from", Kind::Sender),
@@ -80,7 +89,7 @@ impl Kind {
             Kind::Text => "a text".to_owned(),
             Kind::Path => "a path that is not empty".to_owned(),
             Kind::StoreUrl => "\"sqlite:\" (MongoDB is not there yet)".to_owned(),
-            Kind::Absent(part) => format!("nothing (\"\"): {part} is not there yet"),
+            Kind::AmqpUrl => "nothing (\"\") or an address such as \"amqp://user:password@host:5672/vhost\"".to_owned(),
             Kind::MailUrl => {
                 "\"\", or an address such as \"smtps://user:password@mail.example.org\" or \"smtp://localhost\" \
                  (user and password percent-encoded)"
@@ -107,7 +116,7 @@ impl Kind {
             (Kind::Word(words), Value::String(s)) => words.contains(&s.as_str()),
             (Kind::Path, Value::String(s)) => !s.is_empty(),
             (Kind::StoreUrl, Value::String(s)) => s == "sqlite:",
-            (Kind::Absent(_), Value::String(s)) => s.is_empty(),
+            (Kind::AmqpUrl, Value::String(s)) => s.is_empty() || Address::parse(s).is_some(),
             (Kind::MailUrl, Value::String(s)) => s.is_empty() || MailUrl::parse(s).is_ok(),
             (Kind::Sender, Value::String(s)) => Sender::parse(s).is_some(),
             (Kind::LogFilter, Value::String(s)) => {

@@ -25,7 +25,7 @@ fn a_bad_value_names_setting_source_and_what_is_allowed() {
         ("PROVOST_HTTP__WORKERS", "many", "from 1 to 64"),
         ("PROVOST_SHUTDOWN__DEADLINE", "30", "\"30s\""),
         ("PROVOST_STORE__URL", "mongodb://localhost", "not there yet"),
-        ("PROVOST_BRIDGE__URL", "amqp://localhost", "not there yet"),
+        ("PROVOST_BRIDGE__URL", "localhost:5672", "amqp://"),
         ("PROVOST_FEATURES__GMAT", "[[700, 1], [600, 2]]", "rising order"),
     ] {
         let output = place.command(&["serve"]).env(name, value).output().unwrap();

@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod actix_facts;
+mod bridge;
+#[path = "../../../tests/it/broker.rs"]
+mod broker;
 mod gate;
 mod jobs;
 mod limits;
 mod mail;
 mod mail_samples;
 mod mail_server;
+mod peer;
 mod schedule;
 mod supervision;
 mod support;

@@ -1,0 +1,196 @@
+//! A connection with a channel to ask questions on.
+
+use super::address::Address;
+use super::intake::{Intake, Received};
+use super::message::short;
+use super::outlet::Outlet;
+use super::{AmqpError, Result, within};
+use crate::bridge::topology::{Argument, Topology};
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions, ConfirmSelectOptions,
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::tcp::OwnedTLSConfig;
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Connection, ConnectionBuilder, ConnectionProperties, ExchangeKind};
+use std::path::Path;
+use std::time::Duration;
+
+/// Messages of a queue that wait, and its consumers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    pub messages: u32,
+    pub consumers: u32,
+}
+
+pub struct Link {
+    connection: Connection,
+    control: Channel,
+    wait: Duration,
+}
+
+impl Link {
+    /// Connects on the current runtime. A connection that is given up on ends with that runtime at the latest.
+    pub async fn open(address: &Address, ca_file: Option<&Path>, name: &str, wait: Duration) -> Result<Self> {
+        let cert_chain = match ca_file {
+            Some(path) => {
+                Some(std::fs::read_to_string(path).map_err(|e| AmqpError::File(format!("{}: {e}", path.display())))?)
+            }
+            None => None,
+        };
+        let connecting = async {
+            ConnectionBuilder::new()?
+                .with_uri(address.uri().clone())
+                .with_properties(ConnectionProperties::default().with_connection_name(name.into()))
+                .with_tls_config(OwnedTLSConfig { identity: None, cert_chain })
+                .connect()
+                .await
+        };
+        let connection = within(wait, "connect", connecting).await?;
+        let control = within(wait, "channel.open", connection.create_channel()).await?;
+        Ok(Self { connection, control, wait })
+    }
+
+    pub fn connected(&self) -> bool {
+        self.connection.status().connected() && self.control.status().connected()
+    }
+
+    /// Whether the broker has told us to hold back: a memory or disk alarm.
+    pub fn blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+
+    /// Declares everything that is in there; what exists already, with the same arguments, stays as it is.
+    pub async fn declare(&self, topology: &Topology) -> Result<()> {
+        for exchange in topology.exchanges {
+            let kind = if exchange.fanout { ExchangeKind::Fanout } else { ExchangeKind::Topic };
+            let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+            let declared =
+                self.control.exchange_declare(exchange.name.into(), kind, options, table(exchange.arguments));
+            within(self.wait, "exchange.declare", declared).await?;
+        }
+        for queue in topology.queues {
+            let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+            let declared = self.control.queue_declare(queue.name.into(), options, table(queue.arguments));
+            within(self.wait, "queue.declare", declared).await?;
+        }
+        for (queue, exchange, key) in topology.bindings {
+            let bound = self.control.queue_bind(
+                (*queue).into(),
+                (*exchange).into(),
+                (*key).into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            );
+            within(self.wait, "queue.bind", bound).await?;
+        }
+        Ok(())
+    }
+
+    /// What a queue holds; None if there is no such queue. A round trip.
+    pub async fn depth(&self, queue: &str) -> Result<Option<Depth>> {
+        // A channel of its own, since the broker closes the one that asks for a queue that is not there.
+        let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let asked = channel.queue_declare(short(queue), options, FieldTable::default());
+        match tokio::time::timeout(self.wait, asked).await {
+            Ok(Ok(found)) => {
+                within(self.wait, "channel.close", channel.close(200, "OK".into())).await?;
+                Ok(Some(Depth { messages: found.message_count(), consumers: found.consumer_count() }))
+            }
+            Ok(Err(e)) if is_not_found(&e) => Ok(None),
+            Ok(Err(e)) => Err(e.into()),
+            Err(_) => Err(AmqpError::Mute(self.wait, "queue.declare")),
+        }
+    }
+
+    /// Whether such an exchange is there.
+    pub async fn has_exchange(&self, exchange: &str) -> Result<bool> {
+        let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
+        let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+        let asked = channel.exchange_declare(short(exchange), ExchangeKind::Topic, options, FieldTable::default());
+        match tokio::time::timeout(self.wait, asked).await {
+            Ok(Ok(())) => {
+                within(self.wait, "channel.close", channel.close(200, "OK".into())).await?;
+                Ok(true)
+            }
+            Ok(Err(e)) if is_not_found(&e) => Ok(false),
+            Ok(Err(e)) => Err(e.into()),
+            Err(_) => Err(AmqpError::Mute(self.wait, "exchange.declare")),
+        }
+    }
+
+    /// Begins to consume; no more than `prefetch` deliveries are unacknowledged at a time.
+    pub async fn intake(&self, queue: &'static str, prefetch: u16) -> Result<Intake> {
+        let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
+        within(self.wait, "basic.qos", channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+        let consuming =
+            channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = within(self.wait, "basic.consume", consuming).await?;
+        Ok(Intake::new(queue, channel, consumer, self.wait))
+    }
+
+    /// Begins to publish with confirms.
+    pub async fn outlet(&self) -> Result<Outlet> {
+        let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
+        within(self.wait, "confirm.select", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        Ok(Outlet::new(channel, self.wait))
+    }
+
+    /// Begins to read single messages.
+    pub async fn reader(&self, queue: &'static str) -> Result<Reader> {
+        let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
+        Ok(Reader { channel, queue, wait: self.wait })
+    }
+
+    /// Takes leave. The broker returns what was not acknowledged.
+    pub async fn close(self) {
+        // It ends either way; this way the broker logs no fault.
+        let _ = within(self.wait, "connection.close", self.connection.close(200, "OK".into())).await;
+    }
+}
+
+/// Reads a queue message by message; what is not acknowledged goes back to where it was.
+pub struct Reader {
+    channel: Channel,
+    queue: &'static str,
+    wait: Duration,
+}
+
+impl Reader {
+    pub async fn next(&self) -> Result<Option<Received>> {
+        let got = self.channel.basic_get(self.queue.into(), BasicGetOptions::default());
+        let got = within(self.wait, "basic.get", got).await?;
+        Ok(got.map(|got| Received::from(got.delivery)))
+    }
+
+    pub async fn ack(&self, tag: u64) -> Result<()> {
+        within(self.wait, "basic.ack", self.channel.basic_ack(tag, BasicAckOptions::default())).await
+    }
+
+    /// Puts back all that was read and not acknowledged.
+    pub async fn put_back(self) -> Result<()> {
+        // Tag 0 with `multiple` is everything. A channel that has nothing outstanding may answer with an error in some
+        // versions, so it is closed instead, which does the same.
+        let options = BasicNackOptions { multiple: true, requeue: true };
+        within(self.wait, "basic.nack", self.channel.basic_nack(0, options)).await?;
+        within(self.wait, "channel.close", self.channel.close(200, "OK".into())).await
+    }
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    const NOT_FOUND: u16 = 404;
+    matches!(error.kind(), lapin::ErrorKind::ProtocolError(e) if e.get_id() == NOT_FOUND)
+}
+
+fn table(arguments: &[(&str, Argument)]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in arguments {
+        let value = match value {
+            Argument::Text(text) => AMQPValue::LongString((*text).into()),
+            Argument::Number(number) => AMQPValue::LongLongInt(*number),
+        };
+        table.insert((*name).into(), value);
+    }
+    table
+}

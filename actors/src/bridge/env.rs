@@ -1,0 +1,22 @@
+//! What every part of a running bridge has at hand.
+
+use super::BridgeOptions;
+use super::inbox::Inbox;
+use super::press::Press;
+use super::state::State;
+use crate::clock::Clock;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+#[derive(Clone)]
+pub struct Env {
+    pub bridge: BridgeOptions,
+    pub clock: Arc<dyn Clock>,
+    pub inbox: Inbox,
+    pub press: Press,
+    pub state: State,
+    /// Told when points or triggers came in.
+    pub nudge: Arc<Notify>,
+    /// The `source` of announcements.
+    pub source: String,
+}

@@ -1,0 +1,302 @@
+//! From messages to the inbox: a batch is read, recorded in one step of the store, and each message gets its verdict.
+
+use super::amqp::{Message, Received};
+use crate::error::CancelError;
+use crate::jobs::{Cancel, Jobs};
+use crate::supervise::Slot;
+use chrono::{DateTime, Utc};
+use provost_domain::JobId;
+use provost_domain::event::{Inbound, InboundEvent, Refusal, RefusalCode, TriggerRequest};
+use provost_domain::gate::ActivationWish;
+use provost_domain::schedule::{TrainingTrigger, TriggerType};
+use provost_store::{InboxEffect, InboxEntry, InboxOutcome, PointOutcome, Store, StoreError, TriggerRecord};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Content type of events in structured mode.
+pub const STRUCTURED: &str = "application/cloudevents+json";
+/// Prefixes of attributes in headers.
+const ATTRIBUTES: [&str; 2] = ["cloudEvents:", "cloudEvents_"];
+/// Ids that a reason names; the others are counted.
+const TOLD: usize = 5;
+
+/// What is to become of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// It had its effect, now or before.
+    Done,
+    Park(Refusal),
+    /// A failure that may pass.
+    Later(String),
+}
+
+/// An event as the inbox takes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    entry: InboxEntry,
+    effect: InboxEffect,
+    /// The job, and who wants it cancelled.
+    cancel: Option<(JobId, String)>,
+    /// Of a batch: the points that it must do without.
+    refused: Option<Refusal>,
+}
+
+/// What a batch changed, for who waits for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub taken: u64,
+    pub duplicates: u64,
+    /// Points or triggers are new.
+    pub news: bool,
+}
+
+/// Reads an event out of a message. Pure work: it belongs off the actors' thread.
+pub fn read(message: &Message, max_bytes: usize, now: DateTime<Utc>) -> Result<Event, Refusal> {
+    if message.body.len() > max_bytes {
+        let detail =
+            format!("the body has {} bytes; {max_bytes} are allowed (bridge.max_message_bytes)", message.body.len());
+        return Err(Refusal::new(RefusalCode::Oversized, detail));
+    }
+    let structured = message
+        .content_type()
+        .is_some_and(|t| t.get(..STRUCTURED.len()).is_some_and(|t| t.eq_ignore_ascii_case(STRUCTURED)));
+    let attributes = if structured { Default::default() } else { message.headers_below(&ATTRIBUTES) };
+    // Without attributes in headers they can only be in the body, whatever the content type says.
+    let event = if attributes.is_empty() {
+        InboundEvent::structured(&message.body)
+    } else {
+        InboundEvent::binary(&attributes, &message.body)
+    }?;
+    let refused = event.data.refusal();
+    let InboundEvent { source, id, payload_hash, data, .. } = event;
+    let (effect, cancel) = match data {
+        Inbound::Points { points, .. } => (InboxEffect::Points(points), None),
+        Inbound::Retraction(retraction) => (InboxEffect::Retraction(retraction), None),
+        Inbound::Trigger(request) => (InboxEffect::Trigger(Box::new(trigger(&source, &id, *request, now))), None),
+        Inbound::Cancel(job) => (InboxEffect::None, Some((job, source.clone()))),
+    };
+    Ok(Event { entry: InboxEntry { source, id, payload_hash, at: now }, effect, cancel, refused })
+}
+
+fn trigger(source: &str, id: &str, request: TriggerRequest, now: DateTime<Utc>) -> TriggerRecord {
+    let hash = Sha256::new().chain_update(source).chain_update([0]).chain_update(id).finalize();
+    let name: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    TriggerRecord {
+        id: format!("event_{name}"),
+        trigger: TrainingTrigger::new(TriggerType::Event, now, Some(source.to_owned()), Some(request.reason)),
+        config: request.config,
+        activation: match request.auto_activate {
+            Some(true) => ActivationWish::IfBetter,
+            Some(false) => ActivationWish::Approval,
+            // The schedule decides, and the scheduler knows it.
+            None => ActivationWish::None,
+        },
+        job_id: None,
+        outcome: None,
+    }
+}
+
+/// The store takes nothing now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreAway(pub String);
+
+/// Records events; who asks keeps the messages.
+#[derive(Clone)]
+pub struct Inbox {
+    pub store: Arc<dyn Store>,
+    pub jobs: Slot<Jobs>,
+    pub max_bytes: usize,
+}
+
+/// Tries of a batch before the store counts as away.
+const TRIES: u32 = 3;
+
+impl Inbox {
+    /// Reads and records a batch; a verdict per message, in order. `again` reads the messages anew where the batch has to
+    /// be taken apart.
+    pub async fn record(
+        &self,
+        events: Vec<Result<Event, Refusal>>,
+        received: &[Received],
+        now: DateTime<Utc>,
+    ) -> Result<(Vec<Verdict>, Tally), StoreAway> {
+        let mut tally = Tally::default();
+        let mut verdicts: Vec<Option<Verdict>> = Vec::with_capacity(events.len());
+        let mut notes = Vec::new();
+        let mut batch = Vec::with_capacity(events.len());
+        for (index, event) in events.into_iter().enumerate() {
+            match event {
+                Err(refusal) => verdicts.push(Some(Verdict::Park(refusal))),
+                Ok(Event { entry, effect, cancel, refused }) => {
+                    verdicts.push(None);
+                    notes.push(Note { index, news: news(&effect), cancel, refused });
+                    batch.push((entry, effect));
+                }
+            }
+        }
+        if !batch.is_empty() {
+            match self.store(batch, received, &notes, now).await? {
+                Some(outcomes) => {
+                    for (note, outcome) in notes.into_iter().zip(outcomes) {
+                        let again = received[note.index].redelivered;
+                        let index = note.index;
+                        verdicts[index] =
+                            Some(self.judge(note, outcome, again, &received[index], now, &mut tally).await?);
+                    }
+                }
+                None => {
+                    for note in notes {
+                        let index = note.index;
+                        verdicts[index] = Some(self.alone(&received[index], now, &mut tally).await?);
+                    }
+                }
+            }
+        }
+        Ok((verdicts.into_iter().map(|v| v.unwrap_or(Verdict::Done)).collect(), tally))
+    }
+
+    /// The outcomes; None if the batch cannot be recorded as one.
+    async fn store(
+        &self,
+        batch: Vec<(InboxEntry, InboxEffect)>,
+        received: &[Received],
+        notes: &[Note],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Vec<InboxOutcome>>, StoreAway> {
+        let mut batch = Some(batch);
+        for attempt in 1.. {
+            let events = batch.take().unwrap_or_else(|| {
+                let read = |note: &Note| read(&received[note.index].message, self.max_bytes, now).ok();
+                notes.iter().filter_map(read).map(|e| (e.entry, e.effect)).collect()
+            });
+            match self.store.record_inbox(events).await {
+                Ok(outcomes) => return Ok(Some(outcomes)),
+                Err(e) if e.may_pass() && attempt < TRIES => {
+                    // Real time: a busy store is a matter of other processes.
+                    tokio::time::sleep(Duration::from_millis(100) * attempt).await;
+                }
+                Err(e) if e.may_pass() => return Err(StoreAway(e.to_string())),
+                Err(e) => {
+                    tracing::warn!(error = %e, events = notes.len(), "a batch of events is taken apart");
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// One event by itself, so that it harms no other.
+    async fn alone(&self, received: &Received, now: DateTime<Utc>, tally: &mut Tally) -> Result<Verdict, StoreAway> {
+        let event = match read(&received.message, self.max_bytes, now) {
+            Ok(event) => event,
+            Err(refusal) => return Ok(Verdict::Park(refusal)),
+        };
+        let Event { entry, effect, cancel, refused } = event;
+        let note = Note { index: 0, news: news(&effect), cancel, refused };
+        match self.store.record_inbox(vec![(entry, effect)]).await {
+            Ok(outcomes) => match outcomes.into_iter().next() {
+                Some(outcome) => self.judge(note, outcome, received.redelivered, received, now, tally).await,
+                None => Ok(Verdict::Later("the store gave no outcome".to_owned())),
+            },
+            Err(e) if e.may_pass() => Err(StoreAway(e.to_string())),
+            Err(StoreError::Invalid(why)) => Ok(Verdict::Park(Refusal::new(RefusalCode::InvalidData, why))),
+            Err(e) => Ok(Verdict::Later(e.to_string())),
+        }
+    }
+
+    async fn judge(
+        &self,
+        note: Note,
+        outcome: InboxOutcome,
+        redelivered: bool,
+        received: &Received,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<Verdict, StoreAway> {
+        let outcomes = match outcome {
+            InboxOutcome::Mismatch => {
+                let detail = "an event of this source and id was taken in before, with another type or other data";
+                return Ok(Verdict::Park(Refusal::new(RefusalCode::Mismatch, detail)));
+            }
+            InboxOutcome::New(outcomes) => {
+                tally.taken += 1;
+                tally.news |= note.news;
+                outcomes
+            }
+            InboxOutcome::Duplicate => {
+                tally.duplicates += 1;
+                // Its first delivery may have ended between the record and the parking: what there was to say of it is
+                // found out again. Points that are recorded a second time stay as they are.
+                if !redelivered {
+                    return self.cancelled(note.cancel).await;
+                }
+                match read(&received.message, self.max_bytes, now) {
+                    Ok(Event { effect: InboxEffect::Points(points), .. }) => {
+                        match self.store.record_points(points).await {
+                            Ok(outcomes) => outcomes,
+                            Err(e) if e.may_pass() => return Err(StoreAway(e.to_string())),
+                            Err(e) => return Ok(Verdict::Later(e.to_string())),
+                        }
+                    }
+                    _ => Vec::new(),
+                }
+            }
+        };
+        if outcomes.contains(&PointOutcome::Conflict) {
+            let mut detail = conflicts(&outcomes, read(&received.message, self.max_bytes, now).ok());
+            if let Some(refused) = note.refused {
+                detail = format!("{detail}; {}", refused.detail);
+            }
+            return Ok(Verdict::Park(Refusal::new(RefusalCode::Conflict, detail)));
+        }
+        if let Some(refused) = note.refused {
+            return Ok(Verdict::Park(refused));
+        }
+        self.cancelled(note.cancel).await
+    }
+
+    /// Cancels after the event is on record: one that turns out to be another's must not take effect, and one whose
+    /// delivery ends in between comes again as a duplicate, which cancels too.
+    async fn cancelled(&self, wish: Option<(JobId, String)>) -> Result<Verdict, StoreAway> {
+        let Some((id, by)) = wish else { return Ok(Verdict::Done) };
+        match self.jobs.send(Cancel { id, by: Some(by), keep_best: false }).await.unwrap_or_else(|e| Err(e.into())) {
+            Ok(_) | Err(CancelError::AlreadyFinal(_)) => Ok(Verdict::Done),
+            Err(e @ CancelError::NotFound(_)) => {
+                Ok(Verdict::Park(Refusal::new(RefusalCode::InvalidData, format!("`job_id`: {e}"))))
+            }
+            Err(CancelError::Store(e)) if e.may_pass() => Err(StoreAway(e.to_string())),
+            Err(e) => Ok(Verdict::Later(e.to_string())),
+        }
+    }
+}
+
+/// What is remembered of an event while the store has its effect.
+struct Note {
+    index: usize,
+    news: bool,
+    cancel: Option<(JobId, String)>,
+    refused: Option<Refusal>,
+}
+
+/// Names the points that were refused for their content.
+fn conflicts(outcomes: &[PointOutcome], event: Option<Event>) -> String {
+    let points = match event.map(|e| e.effect) {
+        Some(InboxEffect::Points(points)) => points,
+        _ => Vec::new(),
+    };
+    let refused = points.iter().zip(outcomes).filter(|(_, outcome)| **outcome == PointOutcome::Conflict);
+    let ids: Vec<String> = refused.map(|(point, _)| format!("`{}`", point.data_point_id)).collect();
+    format!(
+        "{} of {} points are stored with the same `seq` and other content, and stayed as they are: {}{}",
+        ids.len(),
+        outcomes.len(),
+        ids[..ids.len().min(TOLD)].join(", "),
+        if ids.len() > TOLD { ", …" } else { "" }
+    )
+}
+
+fn news(effect: &InboxEffect) -> bool {
+    !matches!(effect, InboxEffect::None)
+}

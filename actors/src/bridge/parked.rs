@@ -1,0 +1,1 @@
+//! The parking queue, looked at and dealt with from outside the service.

@@ -1,0 +1,120 @@
+//! The outbox relay: what the store has to announce goes to the bus, and is marked as sent once the broker has it.
+
+use super::amqp::{Link, Message, Outlet, Published, Result};
+use super::env::Env;
+use super::inbox::STRUCTURED;
+use super::topology::EVENTS;
+use crate::outbox::EVENTS as CHANNEL;
+use provost_domain::event::outbound::envelope;
+use provost_store::OutboxMessage;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Announcements published at a time.
+const BATCH: u32 = 200;
+/// Passes over the outbox that follow one another at once, before others get their turn.
+const PASSES: u32 = 5;
+/// Longest pause after announcements that did not arrive.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// Lives through connections, so that a pause outlasts them.
+#[derive(Debug, Default)]
+pub struct Relay {
+    failures: u32,
+    resume: Option<Instant>,
+}
+
+impl Relay {
+    /// Publishes what is pending. An error is the broker's; the store's are waited out.
+    pub async fn pass(&mut self, env: &Env, link: &Link, outlet: &Outlet) -> Result<()> {
+        if self.resume.is_some_and(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        for _ in 0..PASSES {
+            let pending = match env.inbox.store.outbox_pending(CHANNEL, BATCH).await {
+                Ok(pending) => pending,
+                Err(e) => {
+                    tracing::warn!(error = %e, "the outbox cannot be read");
+                    self.pause();
+                    return Ok(());
+                }
+            };
+            if pending.is_empty() {
+                break;
+            }
+            let messages: Vec<Message> = pending.iter().map(|m| announcement(m, &env.source)).collect();
+            let outcomes = outlet.publish(link, &messages).await?;
+            let (mut sent, mut unroutable, mut refused) = (Vec::new(), 0, 0);
+            for (message, outcome) in pending.iter().zip(&outcomes) {
+                match outcome {
+                    Published::Confirmed => sent.push(message.id.clone()),
+                    Published::Unroutable(why) => {
+                        unroutable += 1;
+                        tracing::warn!(id = %message.id, topic = %message.topic, %why, "an announcement came back");
+                    }
+                    Published::Refused => refused += 1,
+                }
+            }
+            let relayed = sent.len();
+            env.state.count(|c| {
+                c.relayed += relayed as u64;
+                c.unroutable += unroutable;
+                c.refused += refused;
+            });
+            if let Err(e) = env.inbox.store.outbox_sent(sent).await {
+                // They are sent again: a subscriber knows them by their id.
+                tracing::warn!(error = %e, "announcements were sent, but cannot be marked so");
+                self.pause();
+                return Ok(());
+            }
+            if relayed < pending.len() {
+                self.pause();
+                return Ok(());
+            }
+            self.failures = 0;
+            if pending.len() < BATCH as usize {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self) {
+        let pause = crate::supervise::backoff(Duration::from_millis(200), MAX_PAUSE, self.failures);
+        self.failures = self.failures.saturating_add(1);
+        self.resume = Some(Instant::now() + pause);
+    }
+}
+
+fn announcement(message: &OutboxMessage, source: &str) -> Message {
+    let event = envelope(&message.id, source, &message.topic, message.at, &message.payload);
+    Message::new(EVENTS, &message.topic, STRUCTURED, &message.id, event.to_string().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use chrono::DateTime;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn an_announcement_is_a_cloud_event_under_its_topic() {
+        let message = announcement(
+            &OutboxMessage {
+                id: "job_1:2".to_owned(),
+                channel: CHANNEL.to_owned(),
+                topic: "training.job.queued".to_owned(),
+                payload: json!({"job_id": "job_1"}),
+                at: DateTime::UNIX_EPOCH,
+            },
+            "/provost/1",
+        );
+        assert_eq!((message.exchange(), message.routing_key()), ("ml.events", "training.job.queued"));
+        assert_eq!((message.content_type(), message.message_id()), (Some(STRUCTURED), Some("job_1:2")));
+        let body: Value = serde_json::from_slice(&message.body).unwrap();
+        assert_eq!(body["type"], "training.job.queued.v1");
+        assert_eq!((body["id"].as_str(), body["source"].as_str()), (Some("job_1:2"), Some("/provost/1")));
+        assert_eq!(body["data"], json!({"job_id": "job_1"}));
+    }
+}

@@ -1,0 +1,122 @@
+//! What the bridge knows of itself: seen from all its threads, told in its status.
+
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One of the two connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Consumer,
+    Publisher,
+}
+
+#[derive(Debug, Default, Clone)]
+struct SideState {
+    connected: bool,
+    connections: u64,
+    last_error: Option<String>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Inner {
+    consumer: SideState,
+    publisher: SideState,
+    /// Why the store takes nothing, per queue.
+    store_away: Option<String>,
+    /// The broker holds publishers back.
+    blocked: bool,
+    counts: Counts,
+}
+
+/// Since the start of this instance.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub taken: u64,
+    pub duplicates: u64,
+    pub parked: u64,
+    pub retried: u64,
+    pub replayed: u64,
+    /// Acknowledgements that reached no broker: these deliveries come again.
+    pub unacknowledged: u64,
+    pub relayed: u64,
+    pub unroutable: u64,
+    pub refused: u64,
+    pub given_up: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct State(Arc<Mutex<Inner>>);
+
+impl State {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn connected(&self, side: Side) {
+        let mut inner = self.lock();
+        let side = inner.side(side);
+        side.connected = true;
+        side.connections += 1;
+    }
+
+    pub fn lost(&self, side: Side, error: Option<String>) {
+        let mut inner = self.lock();
+        if side == Side::Publisher {
+            inner.blocked = false;
+        }
+        let side = inner.side(side);
+        side.connected = false;
+        if error.is_some() {
+            side.last_error = error;
+        }
+    }
+
+    pub fn store(&self, away: Option<String>) {
+        self.lock().store_away = away;
+    }
+
+    pub fn blocked(&self, blocked: bool) {
+        self.lock().blocked = blocked;
+    }
+
+    pub fn count(&self, add: impl FnOnce(&mut Counts)) {
+        add(&mut self.lock().counts);
+    }
+
+    pub fn tell(&self, disabled: bool) -> Value {
+        let inner = self.lock().clone();
+        let healthy =
+            inner.consumer.connected && inner.publisher.connected && inner.store_away.is_none() && !inner.blocked;
+        let c = inner.counts;
+        let side = |s: &SideState| json!({ "connected": s.connected, "connections": s.connections, "last_error": s.last_error });
+        let mut told = json!({
+            "health": if disabled { "disabled" } else if healthy { "up" } else { "degraded" },
+            "outbox_given_up": c.given_up,
+        });
+        if let (false, Some(told)) = (disabled, told.as_object_mut()) {
+            told.insert("consumer".to_owned(), side(&inner.consumer));
+            told.insert("publisher".to_owned(), side(&inner.publisher));
+            told.insert("store_error".to_owned(), json!(inner.store_away));
+            told.insert("blocked_by_broker".to_owned(), json!(inner.blocked));
+            told.insert(
+                "events".to_owned(),
+                json!({ "taken": c.taken, "duplicates": c.duplicates, "parked": c.parked, "retried": c.retried,
+                    "replayed": c.replayed, "unacknowledged": c.unacknowledged }),
+            );
+            told.insert(
+                "announcements".to_owned(),
+                json!({ "relayed": c.relayed, "unroutable": c.unroutable, "refused": c.refused }),
+            );
+        }
+        told
+    }
+}
+
+impl Inner {
+    fn side(&mut self, side: Side) -> &mut SideState {
+        match side {
+            Side::Consumer => &mut self.consumer,
+            Side::Publisher => &mut self.publisher,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What no queue wanted: events that came while our queues were missing are published again. Announcements that nobody
+//! listens to stay where they are, until newer ones push them out.
+
+use super::amqp::{Link, Message, Published, Result};
+use super::env::Env;
+use super::topology::{EVENTS, UNROUTED, is_inbound};
+use std::sync::Arc;
+
+/// Messages published again at a time.
+const BATCH: usize = 100;
+
+/// Goes through the queue once; answers how many messages stayed.
+pub async fn replay(env: &Env, link: &Link) -> Result<u32> {
+    let Some(depth) = link.depth(UNROUTED).await?.filter(|d| d.messages > 0) else { return Ok(0) };
+    let mut intake = link.intake(UNROUTED, 0).await?;
+    let (mut left, mut replayed, mut stayed) = (depth.messages, 0u64, 0u32);
+    while left > 0 {
+        let (mut ackers, mut messages) = (Vec::new(), Vec::<Arc<Message>>::new());
+        while left > 0 && messages.len() < BATCH {
+            // Someone else may read there too, or the bound may have pushed messages out: then fewer come than were counted.
+            let Ok(received) = tokio::time::timeout(env.bridge.wait, intake.next()).await else {
+                left = 0;
+                break;
+            };
+            let received = received?;
+            left -= 1;
+            let key = received.message.routing_key().to_owned();
+            if is_inbound(&key) {
+                messages.push(Arc::new(received.message.moved_to(EVENTS, &key)));
+                ackers.push(received.acker);
+            } else {
+                stayed += 1;
+            }
+        }
+        if messages.is_empty() {
+            continue;
+        }
+        let Some(outcomes) = env.press.publish(messages, env.bridge.wait).await else {
+            // Another round will do it.
+            stayed += ackers.len() as u32;
+            break;
+        };
+        for (acker, outcome) in ackers.iter().zip(outcomes) {
+            // Without a queue it is in here once more by now, at the end; this one may go all the same.
+            if outcome == Published::Confirmed {
+                acker.ack(env.bridge.wait).await?;
+                replayed += 1;
+            }
+        }
+    }
+    intake.release().await?;
+    if replayed > 0 {
+        tracing::info!(replayed, stayed, "events that had found no queue were published again");
+        env.state.count(|c| c.replayed += replayed);
+    }
+    Ok(stayed)
+}

@@ -1,0 +1,266 @@
+//! A real RabbitMQ for tests: a node of its own on loopback, with ports, name, cookie and folders of its own, gone when the
+//! test process is, however that ends. Needs the programs of the Debian package, not its service.
+#![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The wrapper in /usr/sbin would switch the user.
+const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
+/// Virtual hosts that a node has; each test takes one.
+const VHOSTS: usize = 48;
+const BOOT: Duration = Duration::from_secs(90);
+
+/// A place on a broker that one test has for itself.
+pub struct Bus {
+    pub url: String,
+    /// Its virtual host, on a broker of ours.
+    pub vhost: Option<String>,
+    _alone: Option<MutexGuard<'static, ()>>,
+}
+
+/// A fresh virtual host on the node that this test binary shares, or the broker that `PROVOST_TEST_AMQP` names, one test at a
+/// time. None where there is no RabbitMQ; that is said.
+pub fn bus() -> Option<Bus> {
+    static SHARED: OnceLock<Option<Node>> = OnceLock::new();
+    static ALONE: Mutex<()> = Mutex::new(());
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    if let Ok(url) = std::env::var("PROVOST_TEST_AMQP") {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        return Some(Bus { url, vhost: None, _alone: Some(alone) });
+    }
+    let node = SHARED.get_or_init(Node::start).as_ref()?;
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    assert!(number < VHOSTS, "more tests than virtual hosts");
+    Some(Bus { url: node.url(number), vhost: Some(format!("v{number}")), _alone: None })
+}
+
+/// A node for one test, which may do to it what it likes. None where that cannot be, and then it is said.
+pub fn node() -> Option<Node> {
+    if std::env::var_os("PROVOST_TEST_AMQP").is_some() {
+        eprintln!(
+            "SKIPPED: a test of faults needs a broker of its own, and PROVOST_TEST_AMQP names one to leave alone"
+        );
+        return None;
+    }
+    Node::start()
+}
+
+pub struct Node {
+    dir: TempDir,
+    name: String,
+    port: u16,
+    epmd_port: u16,
+    dist_port: u16,
+    epmd: Guarded,
+    server: Option<Guarded>,
+}
+
+impl Node {
+    pub fn start() -> Option<Self> {
+        if !Path::new(PROGRAMS).join("rabbitmq-server").exists() {
+            eprintln!("SKIPPED: no RabbitMQ in {PROGRAMS}; `scripts/setup.sh test` installs it");
+            return None;
+        }
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let dir = tempfile::Builder::new().prefix("provost-bus-").tempdir().unwrap();
+        let [port, epmd_port, dist_port] = free_ports();
+        let name = format!("t{}n{}@localhost", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        write_files(dir.path(), port);
+        let mut epmd = Command::new("epmd");
+        epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
+        let epmd = Guarded::spawn(&mut epmd);
+        wait_for("epmd", Duration::from_secs(10), || TcpStream::connect(("127.0.0.1", epmd_port)).is_ok());
+        let mut node = Self { dir, name, port, epmd_port, dist_port, epmd, server: None };
+        node.boot();
+        Some(node)
+    }
+
+    /// The address of one of its virtual hosts.
+    pub fn url(&self, vhost: usize) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/v{vhost}", self.port)
+    }
+
+    pub fn process(&self) -> u32 {
+        self.server.as_ref().unwrap().child.id()
+    }
+
+    /// Starts the server and waits until it takes connections.
+    pub fn boot(&mut self) {
+        self.launch();
+        self.booted();
+    }
+
+    /// Starts the server and does not wait.
+    pub fn launch(&mut self) {
+        assert!(self.server.is_none(), "it runs already");
+        let log = std::fs::File::create(self.dir.path().join("output")).unwrap();
+        let mut command = self.command("rabbitmq-server");
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        self.server = Some(Guarded::spawn(&mut command));
+    }
+
+    pub fn booted(&mut self) {
+        let began = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let server = &mut self.server.as_mut().unwrap().child;
+            if let Some(status) = server.try_wait().unwrap() {
+                panic!("RabbitMQ ended: {status}\n{}", self.output());
+            }
+            assert!(began.elapsed() < BOOT, "RabbitMQ did not start\n{}", self.output());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn output(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("output")).unwrap_or_default()
+    }
+
+    /// An orderly stop.
+    pub fn stop(&mut self) {
+        self.ctl(&["stop"]);
+        self.server.take().unwrap().child.wait().unwrap();
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        drop(self.server.take());
+    }
+
+    /// SIGSTOP.
+    pub fn freeze(&self) {
+        self.server.as_ref().unwrap().signal("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.server.as_ref().unwrap().signal("CONT");
+    }
+
+    /// Runs rabbitmqctl; what it prints.
+    pub fn ctl(&self, arguments: &[&str]) -> String {
+        let output = self.command("rabbitmqctl").arg("--quiet").args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "rabbitmqctl {arguments:?}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        text
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let dir = self.dir.path();
+        let mut command = Command::new(Path::new(PROGRAMS).join(program));
+        command
+            .env("HOME", dir)
+            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_NODENAME", &self.name)
+            .env("RABBITMQ_DIST_PORT", self.dist_port.to_string())
+            .env("RABBITMQ_CONFIG_FILE", dir.join("rabbitmq.conf"))
+            .env("RABBITMQ_CONF_ENV_FILE", dir.join("none.conf"))
+            .env("RABBITMQ_ADVANCED_CONFIG_FILE", dir.join("advanced.config"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", dir.join("plugins"))
+            .env("RABBITMQ_MNESIA_BASE", dir.join("data"))
+            .env("RABBITMQ_LOG_BASE", dir.join("log"))
+            .env(
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+                "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
+            )
+            .env("RABBITMQ_CTL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none")
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+fn write_files(dir: &Path, port: u16) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut cookie =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(dir.join(".erlang.cookie")).unwrap();
+    cookie.write_all(b"TESTSONLY").unwrap();
+    std::fs::write(dir.join("plugins"), "[].\n").unwrap();
+    std::fs::write(dir.join("advanced.config"), "[].\n").unwrap();
+    let vhosts: Vec<String> = (0..VHOSTS).map(|n| format!(r#"{{"name":"v{n}"}}"#)).collect();
+    let rights: Vec<String> = (0..VHOSTS)
+        .map(|n| format!(r#"{{"user":"guest","vhost":"v{n}","configure":".*","write":".*","read":".*"}}"#))
+        .collect();
+    // The password is `guest`, salted and hashed as the broker keeps it.
+    let definitions = format!(
+        r#"{{"users":[{{"name":"guest","password_hash":"{GUEST}","hashing_algorithm":"rabbit_password_hashing_sha256","tags":["administrator"]}}],
+            "vhosts":[{}],"permissions":[{}]}}"#,
+        vhosts.join(","),
+        rights.join(",")
+    );
+    std::fs::write(dir.join("definitions.json"), definitions).unwrap();
+    let settings = format!(
+        "listeners.tcp.1 = 127.0.0.1:{port}\nload_definitions = {}\ndisk_free_limit.absolute = 50MB\nlog.file.level = warning\n\
+         log.console = false\n",
+        dir.join("definitions.json").display()
+    );
+    std::fs::write(dir.join("rabbitmq.conf"), settings).unwrap();
+}
+
+const GUEST: &str = "AQIDBEMMOXwY6PKx/JKP9PAqfsb4ozuD0Ta3pxxa9gEYBMmD";
+
+fn free_ports() -> [u16; 3] {
+    // All are held at once, so that they differ.
+    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|listener| listener.local_addr().unwrap().port())
+}
+
+pub fn wait_for(what: &str, wait: Duration, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < wait, "no {what} within {wait:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A process group that ends with this value, and with this process if that is killed: a keeper waits for the end of a pipe
+/// that only we hold.
+struct Guarded {
+    child: Child,
+    keeper: Child,
+}
+
+impl Guarded {
+    fn spawn(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).process_group(0).spawn().unwrap();
+        let keeper = Command::new("sh")
+            .args(["-c", "cat >/dev/null; kill -9 -\"$0\" 2>/dev/null", &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        Self { child, keeper }
+    }
+
+    fn signal(&self, name: &str) {
+        let group = format!("-{}", self.child.id());
+        assert!(Command::new("kill").args(["-s", name, "--", &group]).status().unwrap().success());
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where a node keeps its data, to look at after a failure.
+impl Node {
+    pub fn folder(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+}
