@@ -59,7 +59,11 @@ pub fn merge(
                     set(&mut values, &key, value, source.clone(), &mut faults);
                 }
             }
-            Err(e) => faults.push(format!("{}: not TOML: {}", path.display(), e.to_string().trim_end())),
+            // Without the line itself: there may be a password in it.
+            Err(e) => {
+                let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+                faults.push(format!("{}: not TOML: line {line}: {}", path.display(), e.message()));
+            }
         }
     }
 

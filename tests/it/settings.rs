@@ -77,3 +77,21 @@ fn an_unreachable_service_is_said_so() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("http://127.0.0.1:9") && ran.err.contains("provost serve"), "{}", ran.err);
 }
+
+#[test]
+fn a_mail_server_that_does_not_answer_is_a_fault_and_its_password_is_not_shown() {
+    let place = Place::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("smtp://olga:geheim@{free}");
+    let output = place.command(&["doctor"]).env("PROVOST_MAIL__URL", &url).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("✗ mail") && said.contains(&format!("smtp://***@{free}")), "{said}");
+    assert!(!said.contains("geheim") && !said.contains("olga"), "{said}");
+
+    // One that cannot be read does not show the line that holds it either.
+    place.file("my.toml", "[mail]\nurl = \"smtp://olga:geheim@mail.example.org\n");
+    let ran = place.run(&["doctor", "--config", "my.toml"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("my.toml: not TOML: line 2") && !ran.err.contains("geheim"), "{}", ran.err);
+}

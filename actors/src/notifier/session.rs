@@ -115,7 +115,10 @@ impl<'a> Session<'a> {
 
 async fn connect(mail: &MailOptions) -> Result<AsyncSmtpConnection, ConnectError> {
     let (url, hello) = (&mail.url, hello());
-    let failed = |e: SmtpError| ConnectError::Connect(url.without_secrets(&e.to_string()));
+    let failed = |e: SmtpError| {
+        let text = url.without_secrets(&e.to_string());
+        ConnectError::Connect(text.trim_start_matches("Connection error: ").to_owned())
+    };
     let security = url.security(mail.ca_file.is_some());
     let tls = if security == Security::Plain { None } else { Some(tls(mail).await?) };
     let (implicit, upgrade) = if security == Security::Tls { (tls, None) } else { (None, tls) };

@@ -24,10 +24,6 @@ pub fn mail_server(arguments: &[&str]) -> Option<MailServer> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn();
-    let skipped = |why: &str| {
-        let test = std::thread::current().name().unwrap_or_default().to_owned();
-        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}; `scripts/setup.sh test` installs it");
-    };
     let Ok(mut process) = spawned else {
         skipped("there is no python3");
         return None;
@@ -35,7 +31,7 @@ pub fn mail_server(arguments: &[&str]) -> Option<MailServer> {
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let Some(Ok(first)) = lines.next() else {
         process.wait().unwrap();
-        skipped("there is no aiosmtpd");
+        skipped("there is no aiosmtpd; `scripts/setup.sh test` installs it");
         return None;
     };
     let port = serde_json::from_str::<Value>(&first).unwrap()["port"].as_u64().unwrap();
@@ -46,6 +42,11 @@ pub fn mail_server(arguments: &[&str]) -> Option<MailServer> {
         }
     });
     Some(MailServer { port: u16::try_from(port).unwrap(), said, process })
+}
+
+fn skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }
 
 impl MailServer {
@@ -72,8 +73,8 @@ impl Drop for MailServer {
     }
 }
 
-/// A certificate for 127.0.0.1 and localhost: (issuer, certificate, key).
-pub fn certificate(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
+/// A certificate for 127.0.0.1 and localhost: (issuer, certificate, key). None where there is no openssl.
+pub fn certificate(folder: &Path) -> Option<(PathBuf, PathBuf, PathBuf)> {
     let at = |name: &str| folder.join(name);
     std::fs::write(at("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
     for command in [
@@ -81,8 +82,11 @@ pub fn certificate(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
         "req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=mail.test",
         "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem",
     ] {
-        let output = Command::new("openssl").args(command.split(' ')).current_dir(folder).output().unwrap();
+        let Ok(output) = Command::new("openssl").args(command.split(' ')).current_dir(folder).output() else {
+            skipped("there is no openssl");
+            return None;
+        };
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    (at("ca.pem"), at("cert.pem"), at("key.pem"))
+    Some((at("ca.pem"), at("cert.pem"), at("key.pem")))
 }
