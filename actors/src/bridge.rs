@@ -17,6 +17,7 @@ pub mod topology;
 mod unrouted;
 
 pub use amqp::{Address, AmqpError};
+pub use detour::HEADERS as PARKED_HEADERS;
 
 use crate::jobs::Jobs;
 use crate::options::Options;

@@ -1,5 +1,6 @@
-//! `/openapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`: all from the binary, nothing from another host.
+//! `/openapi.json`, `/asyncapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`: all from the binary, nothing from another host.
 
+use super::asyncapi;
 use super::openapi::document;
 use super::problem::{only, readable};
 use actix_web::http::header;
@@ -44,6 +45,7 @@ h1 { margin-bottom: .2rem; } a { color: #0b62a8; } li { margin: .3rem 0; } code 
 <li><a href="/docs/">/docs</a>: try the routes (Swagger UI)</li>
 <li><a href="/redoc">/redoc</a>: read the routes (ReDoc)</li>
 <li><a href="/openapi.json">/openapi.json</a>: the OpenAPI document</li>
+<li><a href="/asyncapi.json">/asyncapi.json</a>: the AsyncAPI document, of the events on RabbitMQ</li>
 <li><a href="/api/v1/model-training/status">/api/v1/model-training/status</a>: models, jobs and the state of each part</li>
 <li><a href="/api/v1/model-training/models">/api/v1/model-training/models</a>,
 <a href="/api/v1/model-training/jobs">/api/v1/model-training/jobs</a>: the newest models and jobs</li>
@@ -64,6 +66,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         )
         // Swagger UI answers GET only; its resources let other methods pass.
         .service(web::resource(["/openapi.json", "/docs/{file:.*}"]).default_service(only("GET")))
+        .service(
+            web::resource("/asyncapi.json").route(readable().to(asyncapi_document)).default_service(only("GET, HEAD")),
+        )
         .service(web::resource("/redoc").route(readable().to(|| page(REDOC_PAGE))).default_service(only("GET, HEAD")))
         .service(
             web::resource("/redoc/redoc.standalone.js").route(readable().to(redoc)).default_service(only("GET, HEAD")),
@@ -72,6 +77,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 async fn page(html: &'static str) -> HttpResponse {
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html)
+}
+
+async fn asyncapi_document() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(asyncapi::text())
 }
 
 async fn to_docs() -> HttpResponse {

@@ -1,6 +1,7 @@
 //! The HTTP facade: fourteen routes that clients rely on, a few beside them, and the pages. It only translates; what is
 //! decided is decided behind `Handle`.
 
+mod asyncapi;
 mod body;
 mod data;
 mod docs;

@@ -8,7 +8,8 @@ use utoipa::openapi::path::PathItem;
 #[openapi(
     info(
         title = "Provost",
-        description = "Trains, tunes, evaluates and versions the models that predict university admissions.",
+        description = "Trains, tunes, evaluates and versions the models that predict university admissions. \
+            What arrives and is announced on RabbitMQ is in `/asyncapi.json`.",
     ),
     paths(
         jobs::train, jobs::read, jobs::list, jobs::cancel, events::stream,

@@ -253,6 +253,7 @@ fn ids_methods_and_parameters_that_do_not_exist() {
         ("POST", "/redoc", "GET, HEAD"),
         ("POST", "/docs/", "GET"),
         ("POST", "/openapi.json", "GET"),
+        ("POST", "/asyncapi.json", "GET, HEAD"),
     ] {
         let body = (method == "PUT" || method == "POST").then_some(&b"{}"[..]);
         let answer = client.send(method, path, &[], body);
@@ -341,6 +342,12 @@ fn the_schedule_and_the_documents() {
     let document = client.get("/openapi.json").ok(200);
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     assert!(document["paths"][format!("{BASE}/train")]["post"].is_object());
+    let events = client.get("/asyncapi.json");
+    assert_eq!(events.header("content-type"), Some("application/json"));
+    assert_eq!(events.ok(200)["asyncapi"], "3.0.0");
+    assert!(events.json()["channels"]["training.trigger.requested"].is_object());
+    let head = client.send("HEAD", "/asyncapi.json", &[], None);
+    assert_eq!((head.status, head.bytes.len()), (200, 0));
     for page in ["/", "/docs/", "/redoc"] {
         let answer = client.get(page);
         let text = String::from_utf8(answer.bytes).unwrap();

@@ -1,7 +1,9 @@
 //! One integration binary over the public surface.
 
+mod broker;
 mod command;
 mod durability;
+mod events;
 mod fitting;
 mod http;
 mod http_jobs;

@@ -13,6 +13,17 @@ pub const ROUTING_KEY: &str = "x-provost-routing-key";
 pub const AT: &str = "x-provost-at";
 pub const ATTEMPTS: &str = "x-provost-attempts";
 
+/// The headers of a parked message, and what each says.
+pub const HEADERS: [(&str, &str); 7] = [
+    (REASON, "Why: one of the codes of refusals"),
+    (DETAIL, "What is wrong, and what would be allowed"),
+    (QUEUE, "The queue that it was taken from"),
+    (EXCHANGE, "The exchange that it was first published to"),
+    (ROUTING_KEY, "The routing key that it was first published with"),
+    (AT, "When it was parked"),
+    (ATTEMPTS, "How often it was tried in vain before"),
+];
+
 /// Longest detail that is written into a header, in bytes; a frame must hold all headers.
 const DETAIL_BYTES: usize = 4096;
 

@@ -3,7 +3,10 @@
 pub mod inbound;
 pub mod outbound;
 
-pub use inbound::{BatchFault, Inbound, InboundEvent, MAX_BATCH, Refusal, RefusalCode, Retraction, TriggerRequest};
+pub use inbound::{
+    BatchFault, Cancellation, Inbound, InboundEvent, InboundType, MAX_BATCH, MAX_KEY, PointBatch, Refusal, RefusalCode,
+    Retraction, TriggerRequest,
+};
 
 /// Content type of an event in structured mode.
 pub const STRUCTURED: &str = "application/cloudevents+json";

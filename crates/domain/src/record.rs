@@ -7,6 +7,8 @@ pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
 
+pub use shape::keywords;
+
 use crate::Faults;
 use crate::config::word_enum;
 use crate::hash::Content;

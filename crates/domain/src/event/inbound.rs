@@ -1,5 +1,9 @@
 //! What upstream services send: envelope and data, read and checked with every fault named.
 
+mod kind;
+
+pub use kind::InboundType;
+
 use super::SPEC_VERSION;
 use crate::config::word_enum;
 use crate::{AdmissionDataPoint, Faults, JobId, TrainingConfig};
@@ -14,8 +18,8 @@ use utoipa::ToSchema;
 
 /// Points that one batch may carry.
 pub const MAX_BATCH: usize = 1000;
-/// Source and id are keys of the inbox; longer ones are refused.
-const MAX_KEY: usize = 512;
+/// Bytes of source, id and type: keys of the inbox. Longer ones are refused.
+pub const MAX_KEY: usize = 512;
 /// Faulty points of one batch that the reason names; the others are counted.
 const TOLD: usize = 5;
 
@@ -33,6 +37,18 @@ word_enum!(
     }
 );
 
+impl InboundType {
+    fn read(self, data: &[u8]) -> Result<Inbound, Refusal> {
+        match self {
+            InboundType::Recorded | InboundType::Corrected => point(data),
+            InboundType::Batch => batch(data),
+            InboundType::Retracted => retraction(data),
+            InboundType::Trigger => trigger(data),
+            InboundType::Cancel => cancel(data),
+        }
+    }
+}
+
 /// An event that cannot be taken in, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {detail}")]
@@ -48,12 +64,25 @@ impl Refusal {
     }
 }
 
-/// A point that is superseded by nothing: `data_point_id` is out of the data from `seq` on.
+/// A point that is superseded by nothing: it is out of the data in every version up to `seq`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Retraction {
     pub data_point_id: String,
     #[schema(minimum = 0)]
     pub seq: u64,
+}
+
+/// Points in one event.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct PointBatch {
+    #[schema(min_items = 1, max_items = 1000)]
+    pub points: Vec<AdmissionDataPoint>,
+}
+
+/// A job that is not wanted any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Cancellation {
+    pub job_id: JobId,
 }
 
 /// A wish for a training job.
@@ -177,12 +206,12 @@ impl InboundEvent {
             let detail = format!("`time` is `{}`; a time as in RFC 3339 is allowed", cut(&time));
             Refusal::new(RefusalCode::Malformed, detail)
         })?;
-        let read = reader(&kind)?;
+        let known = InboundType::named(&kind)?;
         let mut hash = Sha256::new();
         hash.update(kind.as_bytes());
         hash.update([0]);
         hash.update(data);
-        Ok(Self { source, id, time: time.to_utc(), payload_hash: hex(&hash.finalize()), data: read(data)?, kind })
+        Ok(Self { source, id, time: time.to_utc(), payload_hash: hex(&hash.finalize()), data: known.read(data)?, kind })
     }
 }
 
@@ -204,35 +233,6 @@ fn missing(name: &str) -> Refusal {
 
 fn invalid(faults: &Faults) -> Refusal {
     Refusal::new(RefusalCode::InvalidData, faults.to_string())
-}
-
-type Reader = fn(&[u8]) -> Result<Inbound, Refusal>;
-
-const TYPES: [(&str, Reader); 6] = [
-    ("admission.data.recorded", point),
-    ("admission.data.batch", batch),
-    ("admission.data.corrected", point),
-    ("admission.data.retracted", retraction),
-    ("training.trigger", trigger),
-    ("training.cancel", cancel),
-];
-
-/// How the data of this type is read.
-fn reader(kind: &str) -> Result<Reader, Refusal> {
-    let version = kind.rsplit_once(".v").filter(|(_, v)| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()));
-    let known = |name: &str| TYPES.iter().find(|(n, _)| *n == name).map(|(_, read)| *read);
-    match version.map(|(name, version)| (known(name), version)) {
-        Some((Some(read), "1")) => Ok(read),
-        Some((Some(_), version)) => Err(Refusal::new(
-            RefusalCode::UnsupportedVersion,
-            format!("`type` is `{}`: major version {} is not known; 1 is", cut(kind), cut(version)),
-        )),
-        _ => {
-            let names: Vec<String> = TYPES.iter().map(|(name, _)| format!("{name}.v1")).collect();
-            let detail = format!("`type` is `{}`; allowed are {}", cut(kind), names.join(", "));
-            Err(Refusal::new(RefusalCode::UnknownType, detail))
-        }
-    }
 }
 
 fn point(data: &[u8]) -> Result<Inbound, Refusal> {

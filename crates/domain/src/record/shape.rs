@@ -4,6 +4,7 @@
 use super::{Cycle, Decision, DegreeLevel, TestType};
 use crate::fields::all_words;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use serde_json::{Value, json};
 
 pub(crate) const MAX_ID: usize = 200;
 pub(crate) const MAX_TEXT: usize = 500;
@@ -118,3 +119,18 @@ pub(crate) const TEST_SPECS: [Spec; 6] = [
     optional("analytical_score", Kind::Number),
     optional("date_taken", Kind::Date),
 ];
+
+/// What fields may hold beyond their types, as JSON Schema has it: the dotted path of each with its keywords. Members of
+/// test scores are below `profile.test_scores`.
+pub fn keywords() -> Vec<(String, Value)> {
+    let tests = TEST_SPECS.iter().map(|spec| (format!("profile.test_scores.{}", spec.path), spec.kind));
+    let fields = SPECS.iter().map(|spec| (spec.path.to_owned(), spec.kind)).chain(tests);
+    let keywords = |kind| match kind {
+        Kind::Id => json!({"minLength": 1, "maxLength": MAX_ID}),
+        Kind::Text => json!({"maxLength": MAX_TEXT}),
+        Kind::Number | Kind::Whole(_) => json!({"minimum": 0}),
+        Kind::Flag | Kind::Date | Kind::Time | Kind::Word(_) => json!({}),
+    };
+    let all = fields.map(|(path, kind)| (path, keywords(kind)));
+    all.chain([("profile.test_scores".to_owned(), json!({"maxItems": MAX_TESTS}))]).collect()
+}

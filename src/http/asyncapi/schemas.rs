@@ -1,0 +1,118 @@
+//! The schemas of the document: of the types that are read and sent, and of the envelope.
+
+use super::examples::PREFIX;
+use provost_domain::event::outbound::{
+    ActivatedAnnouncement, DeprecatedAnnouncement, DriftAnnouncement, JobAnnouncement, RegisteredAnnouncement,
+    RejectedAnnouncement, Topic,
+};
+use provost_domain::event::{Cancellation, InboundType, MAX_KEY, PointBatch, Retraction, SPEC_VERSION, TriggerRequest};
+use provost_domain::{AdmissionDataPoint, record};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+/// Name of the envelope's schema.
+pub const ENVELOPE: &str = "CloudEvent";
+
+pub fn reference(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+/// Schemas by name, each with all that it refers to.
+#[derive(Default)]
+pub struct Schemas(Map<String, Value>);
+
+impl Schemas {
+    /// What an event of this type carries; answers the schema's name.
+    pub fn inbound(&mut self, kind: InboundType) -> String {
+        match kind {
+            InboundType::Recorded | InboundType::Corrected => self.named::<AdmissionDataPoint>(),
+            InboundType::Batch => self.named::<PointBatch>(),
+            InboundType::Retracted => self.named::<Retraction>(),
+            InboundType::Trigger => self.named::<TriggerRequest>(),
+            InboundType::Cancel => self.named::<Cancellation>(),
+        }
+    }
+
+    /// What an announcement carries.
+    pub fn outbound(&mut self, topic: Topic) -> String {
+        match topic {
+            Topic::JobQueued
+            | Topic::JobStarted
+            | Topic::JobProgress
+            | Topic::JobCompleted
+            | Topic::JobFailed
+            | Topic::JobCancelled => self.named::<JobAnnouncement>(),
+            Topic::ModelRegistered => self.named::<RegisteredAnnouncement>(),
+            Topic::ModelActivated => self.named::<ActivatedAnnouncement>(),
+            Topic::ModelRejected => self.named::<RejectedAnnouncement>(),
+            Topic::ModelDeprecated => self.named::<DeprecatedAnnouncement>(),
+            Topic::DriftDetected => self.named::<DriftAnnouncement>(),
+        }
+    }
+
+    /// Adds a type; answers its name.
+    pub fn named<T: ToSchema>(&mut self) -> String {
+        let mut found = vec![(T::name().into_owned(), T::schema())];
+        T::schemas(&mut found);
+        for (name, schema) in found {
+            // Schemas are plain structs: they always serialise.
+            self.0.insert(name, serde_json::to_value(schema).unwrap_or_default());
+        }
+        T::name().into_owned()
+    }
+
+    pub fn finish(mut self) -> Map<String, Value> {
+        for (path, keywords) in record::keywords() {
+            if let (Some(Value::Object(schema)), Value::Object(keywords)) = (self.field(&path), keywords) {
+                schema.extend(keywords);
+            }
+        }
+        self.0.insert(ENVELOPE.to_owned(), envelope());
+        self.0
+    }
+
+    /// The schema of a data point's field, by its dotted path.
+    pub(super) fn field(&mut self, path: &str) -> Option<&mut Value> {
+        let mut owner = AdmissionDataPoint::name().into_owned();
+        let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
+        for parent in parents.split('.').filter(|p| !p.is_empty()) {
+            let schema = self.0.get(&owner)?.get("properties")?.get(parent)?;
+            let refer = schema.get("$ref").or_else(|| schema.get("items")?.get("$ref"))?.as_str()?;
+            owner = refer.strip_prefix("#/components/schemas/")?.to_owned();
+        }
+        self.0.get_mut(&owner)?.get_mut("properties")?.get_mut(name)
+    }
+}
+
+/// Attributes that every event has.
+fn attributes() -> Vec<(&'static str, Value)> {
+    let key = |what: &str| json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY, "description": what});
+    vec![
+        ("specversion", json!({"type": "string", "const": SPEC_VERSION})),
+        ("id", key("Unique within the source. The same id again is the same event again")),
+        ("source", key("Who says it, a URI reference")),
+        ("type", key("What it says, with the major version of its data")),
+        ("time", json!({"type": "string", "format": "date-time", "description": "When it happened (RFC 3339)"})),
+    ]
+}
+
+fn envelope() -> Value {
+    let mut properties: Map<String, Value> = attributes().into_iter().map(|(n, s)| (n.to_owned(), s)).collect();
+    let mut required: Vec<String> = properties.keys().cloned().collect();
+    required.push("data".to_owned());
+    properties.insert("datacontenttype".to_owned(), json!({"type": "string", "const": "application/json"}));
+    properties.insert("data".to_owned(), json!({"description": "By `type`"}));
+    json!({
+        "type": "object", "description": "CloudEvents 1.0 in structured mode. Further attributes are ignored.",
+        "required": required, "properties": properties,
+    })
+}
+
+/// The headers of an event whose attributes are there.
+pub fn headers(name: &str) -> Value {
+    let mut properties: Map<String, Value> =
+        attributes().into_iter().map(|(n, s)| (format!("{PREFIX}{n}"), s)).collect();
+    properties.insert(format!("{PREFIX}type"), json!({"type": "string", "const": name}));
+    let required: Vec<String> = properties.keys().cloned().collect();
+    json!({"type": "object", "required": required, "properties": properties})
+}
