@@ -36,7 +36,9 @@ async fn a_job_trains_evaluates_and_registers() {
 
     let mut best = (f64::MIN, None);
     for id in &job.trained_models {
-        let version = handle.store().model(id).await.unwrap().unwrap().version;
+        let record = handle.store().model(id).await.unwrap().unwrap();
+        assert!(record.temporal.is_some_and(|t| t.rows >= 300 && t.auc > 0.6), "{id}: {:?}", record.temporal);
+        let version = record.version;
         assert!(version.metrics.auc_roc > 0.6, "{id}: {}", version.metrics.auc_roc);
         assert!(handle.artifacts().contains(&version.model_sha256));
         assert!(handle.store().evaluation(id).await.unwrap().unwrap().results.is_some());
