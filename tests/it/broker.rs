@@ -75,7 +75,9 @@ impl Node {
         let name = format!("t{}n{}@localhost", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         write_files(dir.path(), port);
         let mut epmd = Command::new("epmd");
-        epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
+        epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let epmd = Guarded::spawn(&mut epmd);
         wait_for("epmd", Duration::from_secs(10), || TcpStream::connect(("127.0.0.1", epmd_port)).is_ok());
         let mut node = Self { dir, name, port, epmd_port, dist_port, epmd, server: None };

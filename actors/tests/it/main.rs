@@ -3,6 +3,7 @@
 
 mod actix_facts;
 mod bridge;
+mod bridge_faults;
 #[path = "../../../tests/it/broker.rs"]
 mod broker;
 mod jobs;
