@@ -251,3 +251,30 @@ async fn a_store_that_takes_nothing_stops_consuming_without_wearing_messages_out
     assert_eq!(peer.depth("ml.parked").await, 0);
     up(&handle).await;
 }
+
+#[actix_rt::test]
+async fn an_encrypted_connection_wants_a_certificate_that_it_trusts() {
+    if std::env::var_os("PROVOST_TEST_AMQP").is_some() {
+        eprintln!("SKIPPED: TLS is tested on a broker of our own");
+        return;
+    }
+    let Some(node) = Node::start_with_tls() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path(), &node.tls_url(0));
+    let ca_file = options.bridge.as_mut().map(|bridge| &mut bridge.ca_file).unwrap();
+    *ca_file = Some(node.folder().join("ca.pem"));
+    let handle = start(options.clone()).await.unwrap();
+    up(&handle).await;
+    Peer::connect(&node.url(0)).await.send(DATA, &recorded("a")).await;
+    until("the event is taken", SOON, || async { total(&handle).await == 1 }).await;
+    handle.shutdown(Duration::from_secs(10)).await;
+
+    // Nobody vouches for it now.
+    options.bridge.as_mut().unwrap().ca_file = None;
+    let handle = start(options).await.unwrap();
+    until("it is refused", SOON, || async {
+        let error = bridge_status(&handle).await.state["consumer"]["last_error"].to_string();
+        error.to_lowercase().contains("certificate")
+    })
+    .await;
+}
