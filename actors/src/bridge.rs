@@ -15,6 +15,7 @@ mod session;
 mod state;
 pub mod topology;
 mod unrouted;
+pub mod upstream;
 
 pub use amqp::{Address, AmqpError};
 

@@ -60,7 +60,9 @@ async fn a_job_trains_evaluates_and_registers() {
     assert!(progress.is_sorted() && !progress.is_empty(), "{progress:?}");
     let outbox = handle.store().outbox_pending("event", 100).await.unwrap();
     let jobs: Vec<&str> = outbox.iter().map(|m| m.topic.as_str()).filter(|t| t.starts_with("training.job.")).collect();
-    assert_eq!(jobs, ["training.job.queued", "training.job.started", "training.job.completed"]);
+    let (progress, states): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|t| *t == "training.job.progress");
+    assert_eq!(states, ["training.job.queued", "training.job.started", "training.job.completed"]);
+    assert!((1..=10).contains(&progress.len()), "in steps of ten per cent: {}", progress.len());
 }
 
 #[actix_rt::test]

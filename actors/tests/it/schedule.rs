@@ -280,8 +280,8 @@ async fn events_join_the_job_that_waits_and_the_cooldown_holds_the_next_back() {
     handle.store().add_trigger(event_trigger("d", now, None), vec![]).await.unwrap();
     looked(&handle).await;
     assert!(outcome_of(&handle, "d").await.is_pending());
-    let by_hand = submit(&handle, config(&[Algorithm::LogisticRegression])).await;
-    finished(&handle, &by_hand).await;
+    let other = TrainingConfig { random_state: 9, ..config(&[Algorithm::LogisticRegression]) };
+    finished(&handle, &submit(&handle, other).await).await;
     clock.advance(Duration::from_secs(599));
     looked(&handle).await;
     assert!(outcome_of(&handle, "d").await.is_pending());
