@@ -122,8 +122,13 @@ async fn a_first_start_has_missed_nothing_and_each_slot_is_one_job() {
 #[actix_rt::test]
 async fn slots_missed_while_the_process_was_down_are_one_job_and_the_clock_may_jump() {
     let folder = tempfile::tempdir().unwrap();
-    let (handle, _) = scheduled(folder.path(), "2026-11-22T02:00:00Z", schedule()).await;
+    let (handle, clock) = scheduled(folder.path(), "2026-11-22T02:00:00Z", schedule()).await;
     handle.shutdown(Duration::ZERO).await;
+    clock.advance(21 * DAY);
+    for _ in 0..50 {
+        handle.store().ping().await.unwrap(); // more turns than a look takes
+    }
+    assert!(jobs(&handle).await.is_empty(), "a scheduler that was stopped does nothing more");
     drop(handle);
     // Down for three weeks.
     let (options, clock) = options_at(folder.path(), "2026-12-14T12:00:00Z").await;
