@@ -54,13 +54,14 @@ def point(run, number):
     chance = random.Random(f"{run}-{number}")
     gpa = round(chance.uniform(2.0, 4.0), 2)
     quant = chance.randint(140, 170)
-    rate = round(chance.uniform(0.05, 0.6), 2)
+    university = number % 12
+    rate = 0.05 + 0.05 * university  # that of earlier years: it must not be derived from the outcomes
     merit = (gpa - 3.0) + (quant - 155) / 15 + (rate - 0.3) + chance.gauss(0, 0.5)
     return {
         "data_point_id": f"{run}-{number}",
         "profile": {"gpa": gpa, "test_scores": [{"test_type": "gre", "quantitative_score": quant}]},
         "program": {
-            "university_name": f"University {number % 12}",
+            "university_name": f"University {university}",
             "program_name": "Computer Science",
             "acceptance_rate": rate,
         },

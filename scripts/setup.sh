@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a build needs and is not there yet: a C and C++ toolchain, libclang (for bindgen), and the shared
-# library of XGBoost out of its PyPI wheel, into third_party/xgboost. With `test` also what tests use: clippy, rustfmt, and a
-# mail server and a client of the message bus, written in Python, in third_party/python. Run it as often as you like: what is
-# there stays.
+# library of XGBoost out of its PyPI wheel, into third_party/xgboost. With `test` also what tests use: clippy, rustfmt,
+# RabbitMQ, whose nodes the tests start themselves, and a mail server and a client of the message bus, written in Python, in
+# third_party/python. Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -63,6 +63,12 @@ if ! library_is_whole "$checksum" || ! python_is_whole; then
   if ! command -v python3 >/dev/null 2>&1; then packages+=(python3 python3-pip)
   elif ! python3 -m pip --version >/dev/null 2>&1; then packages+=(python3-pip); fi
 fi
+# Tests of the message bridge start brokers of their own, unless they are given one.
+broker=
+if [ "${1:-}" = test ] && [ -z "${PROVOST_TEST_AMQP:-}" ] && [ ! -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; then
+  broker=rabbitmq-server
+  packages+=("$broker")
+fi
 
 # ---- packages of the distribution
 
@@ -80,6 +86,13 @@ if [ "${#packages[@]}" -gt 0 ]; then
   fi
   say "installing ${packages[*]}"
   log=$(mktemp)
+  policy=
+  if [ -n "$broker" ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    # The package would start a service; the tests need its programs only.
+    "${as_root[@]}" sh -c "printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy"
+    trap '"${as_root[@]}" rm -f "$policy"' EXIT
+  fi
   # shellcheck disable=SC2086 # $install is a list of words
   if ! { "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get update -q &&
     "${as_root[@]}" DEBIAN_FRONTEND=noninteractive $install; } >"$log" 2>&1; then
@@ -87,6 +100,11 @@ if [ "${#packages[@]}" -gt 0 ]; then
     die "apt-get failed (its last lines are above). By hand:" "  apt-get update && $install"
   fi
   rm -f "$log"
+  if [ -n "$broker" ]; then
+    if [ -n "$policy" ]; then "${as_root[@]}" rm -f "$policy"; trap - EXIT; fi
+    # Nor at the next boot.
+    if [ -d /run/systemd/system ]; then "${as_root[@]}" systemctl disable --quiet rabbitmq-server || true; fi
+  fi
 fi
 
 # ---- Rust

@@ -6,6 +6,7 @@ use crate::open;
 use crate::settings::{Settings, Source};
 use chrono::{Datelike, Utc};
 use clap::Args;
+use provost_actors::bridge;
 use provost_actors::notifier::{self, ConnectError};
 use provost_domain::Algorithm;
 use provost_learn::learners::learner;
@@ -51,12 +52,10 @@ fn trouble(check: &'static str, verdict: Verdict, found: impl Into<String>, advi
 pub fn run(args: &DoctorArgs) -> Result<()> {
     let settings = args.common.settings()?;
     let json = args.common.output.json;
-    let checks: [fn(&Settings) -> Finding; 9] =
-        [of_settings, of_data, of_disk, of_store, of_address, of_mail, of_xgboost, of_threads, of_clock];
-    let off =
-        ["bus"].map(|check| Finding { check, verdict: Verdict::Off, found: "not there yet".to_owned(), advice: None });
+    let checks: [fn(&Settings) -> Finding; 10] =
+        [of_settings, of_data, of_disk, of_store, of_address, of_bus, of_mail, of_xgboost, of_threads, of_clock];
     let mut faults = 0;
-    for finding in checks.iter().map(|check| check(&settings)).chain(off) {
+    for finding in checks.iter().map(|check| check(&settings)) {
         faults += usize::from(finding.verdict == Verdict::Fault);
         show::line(&if json { serde_json::to_string(&finding).map_err(anyhow::Error::from)? } else { text(&finding) });
     }
@@ -291,6 +290,42 @@ fn of_threads(settings: &Settings) -> Finding {
         trouble("threads", Verdict::Warning, found, "learn.threads above the cores makes training slower")
     } else {
         ok("threads", found)
+    }
+}
+
+fn of_bus(settings: &Settings) -> Finding {
+    let Some(bridge) = &settings.bridge.options else {
+        return Finding { check: "bus", verdict: Verdict::Off, found: "no bridge.url is set".to_owned(), advice: None };
+    };
+    let began = Instant::now();
+    let asked = open::runtime()
+        .and_then(|runtime| runtime.block_on(bridge::check(bridge)).map_err(|e| Error::Failed(e.into())));
+    let url = &bridge.url;
+    match asked {
+        Ok(Some(check)) => {
+            let found = format!(
+                "{url}: {} waiting, {} parked ({} ms)",
+                show::thousands(check.waiting),
+                show::thousands(check.parked),
+                began.elapsed().as_millis()
+            );
+            match check.parked {
+                0 => ok("bus", found),
+                _ => trouble("bus", Verdict::Warning, found, "see `provost parked list`"),
+            }
+        }
+        Ok(None) => ok("bus", format!("{url} answers; `provost serve` declares the queues")),
+        Err(e) => trouble("bus", Verdict::Fault, format!("{url}: {e}"), advice_on_bus(&e.to_string())),
+    }
+}
+
+fn advice_on_bus(error: &str) -> &'static str {
+    let is = |part: &str| error.to_ascii_uppercase().contains(part);
+    match () {
+        () if is("ACCESS_REFUSED") => "correct user, password or rights in bridge.url",
+        () if is("NOT_ALLOWED") || is("VHOST") => "make the virtual host, or give the user rights in it",
+        () if is("CERTIFICATE") => "set bridge.ca_file to the certificate that signed the broker's",
+        () => "is RabbitMQ running, and is bridge.url right? The service itself goes on without it",
     }
 }
 

@@ -7,6 +7,7 @@ use provost_store::{Artifacts, SqliteStore, Store};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 /// Opens the store in the data folder, made if missing.
 pub fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
@@ -24,7 +25,12 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
 
 /// Starts the log, on standard error.
 pub fn log(log: &Log) -> Result<()> {
-    let filter = EnvFilter::try_new(&log.level).map_err(|e| Error::Usage(format!("log.level: {e}")))?;
+    let mut filter = EnvFilter::try_new(&log.level).map_err(|e| Error::Usage(format!("log.level: {e}")))?;
+    // At its finest level the AMQP client tells frames, and one of them holds the password.
+    if filter.max_level_hint().is_none_or(|level| level > LevelFilter::DEBUG) {
+        filter =
+            filter.add_directive("lapin=debug".parse().map_err(|e: ParseError| Error::failed(format!("log: {e}")))?);
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -53,6 +53,7 @@ pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
         },
         threads: settings.threads,
         schedule_enabled: settings.schedule_enabled,
+        cooldown: settings.cooldown,
         mail: settings.mail.options()?,
         outbox_max: settings.bridge.outbox_max,
         bridge: settings.bridge.options.clone(),

@@ -15,6 +15,7 @@ mod session;
 mod state;
 pub mod topology;
 mod unrouted;
+pub mod upstream;
 
 pub use amqp::{Address, AmqpError};
 pub use detour::HEADERS as PARKED_HEADERS;
@@ -66,6 +67,27 @@ impl BridgeOptions {
             check_every: Duration::from_secs(5),
         }
     }
+}
+
+/// What a broker's queues hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Check {
+    pub waiting: u64,
+    pub parked: u64,
+}
+
+/// Connects once, looks, and takes leave; None if the queues are not there yet.
+pub async fn check(options: &BridgeOptions) -> Result<Option<Check>, AmqpError> {
+    let link = amqp::Link::open(&options.url, options.ca_file.as_deref(), "provost doctor", options.wait).await?;
+    let mut depths = Vec::new();
+    for queue in [topology::DATA, topology::TRAIN, topology::PARKED] {
+        depths.push(link.depth(queue).await?.map(|depth| u64::from(depth.messages)));
+    }
+    link.close().await;
+    Ok(match depths[..] {
+        [Some(data), Some(train), Some(parked)] => Some(Check { waiting: data + train, parked }),
+        _ => None,
+    })
 }
 
 /// How often the outbox is cut to its bound. Real time: it guards the disk.

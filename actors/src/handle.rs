@@ -33,6 +33,7 @@ pub struct Handle {
     jobs: Slot<Jobs>,
     door: Door,
     bridge: Slot<Bridge>,
+    scheduler: Slot<Scheduler>,
     evaluator: Slot<Evaluator>,
     registry: Slot<Registry>,
     children: Vec<Arc<dyn Child>>,
@@ -91,7 +92,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         Arc::new(loader.clone()),
         Arc::new(evaluator.clone()),
         Arc::new(registry.clone()),
-        Arc::new(scheduler),
+        Arc::new(scheduler.clone()),
         Arc::new(bridge.clone()),
         Arc::new(notifier),
         Arc::new(jobs.clone()),
@@ -99,7 +100,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));
     let (known, store) = (children.clone(), options.store.clone());
     let root = supervise("root", budget(), clock(), move || Root::new(known.clone(), store.clone()));
-    Ok(Handle { options, streams, root, jobs, door, bridge, evaluator, registry, children })
+    Ok(Handle { options, streams, root, jobs, door, bridge, scheduler, evaluator, registry, children })
 }
 
 impl Handle {
@@ -203,6 +204,7 @@ impl Handle {
         let began = std::time::Instant::now();
         // A bridge that is down consumes nothing.
         let _ = tokio::time::timeout(deadline / 3, self.bridge.send(Stop::Consuming)).await;
+        Slot::stop(&self.scheduler);
         let report =
             self.jobs.send(Shutdown { deadline: deadline.saturating_sub(began.elapsed()) }).await.unwrap_or_default();
         let left = deadline.saturating_sub(began.elapsed()).max(Duration::from_secs(1));

@@ -7,11 +7,12 @@ mod arbiter;
 pub mod cron;
 mod rules;
 
+use crate::background::WhileReachable;
 use crate::door::Door;
 use crate::error::SubmitError;
 use crate::evaluator::Evaluator;
 use crate::supervise::{Slot, Status};
-use actix::{Actor, AsyncContext, Context, Handler, MessageResult, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use chrono::{DateTime, NaiveDate, Utc};
 use provost_domain::job::{JobRecord, JobStatus};
 use provost_domain::schedule::{ScheduledTrainingConfig, TriggerType};
@@ -173,7 +174,7 @@ impl Scheduler {
 impl Actor for Scheduler {
     type Context = Context<Self>;
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.spawn(self.desk.clone().run().into_actor(self));
+        ctx.spawn(WhileReachable::new(self.desk.clone().run()));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod data;
 mod fit;
+mod parked;
 pub mod show;
 
 use crate::error::Result;
@@ -85,7 +86,9 @@ pub enum Command {
     Activate(client::commands::ActivateArgs),
     /// Compare two or more models on the rows they were all tested on
     Compare(client::commands::CompareArgs),
-    /// Check settings, store, disk, libraries and clock, and say what to do
+    /// Look at the messages that could not be taken in, send them again or drop them
+    Parked(parked::ParkedArgs),
+    /// Check settings, store, bus, disk, libraries and clock, and say what to do
     Doctor(doctor::DoctorArgs),
 }
 
@@ -181,6 +184,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Status(args) => client::commands::status(&args),
         Command::Activate(args) => client::commands::activate(&args),
         Command::Compare(args) => client::commands::compare(&args),
+        Command::Parked(args) => parked::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -1,6 +1,7 @@
 //! `provost demo`: the whole story on one screen. Sample data, import, training of all six algorithms with tuning,
 //! evaluation with plots, activation of the best, and the addresses where all of it can be seen.
 
+mod events;
 mod screen;
 
 use crate::cli::{Common, show};
@@ -31,6 +32,9 @@ pub struct DemoArgs {
     /// Stop when the story is told, instead of serving on
     #[arg(long)]
     pub exit: bool,
+    /// Then let a thousand new points arrive over the bus (bridge.url) and watch the retraining that follows
+    #[arg(long)]
+    pub events: bool,
     #[command(flatten)]
     pub common: Common,
 }
@@ -53,6 +57,11 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         // The screen belongs to the story.
         settings.log.level = "error".to_owned();
     }
+    // The story has one job at a time: the rules run when it comes to them.
+    settings.schedule_enabled = args.events;
+    if args.events && settings.bridge.options.is_none() {
+        return Err(Error::Usage("--events needs a broker: set bridge.url (PROVOST_BRIDGE__URL=amqp://…)".to_owned()));
+    }
     open::log(&settings.log)?;
     let began = Instant::now();
     let screen = Screen::new(args.common.output.json);
@@ -62,6 +71,9 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let bayes = data(&settings, &folder, args.rows, &screen)?;
 
     actix_rt::System::new().block_on(async {
+        if args.events {
+            events::rest(&folder).await?;
+        }
         let signals = Signals::catch()?;
         let service = Service::start(&settings, &folder, listener).await?;
         let address = format!("http://{}", service.address());
@@ -72,6 +84,9 @@ pub fn run(args: &DemoArgs) -> Result<()> {
             let best = activate(&service.handle, &job, &models, &screen).await?;
             screen.leaderboard(&models, &best, bayes);
             verdict(&service.handle, &models, &screen).await;
+            if let (true, Some(bus)) = (args.events, &settings.bridge.options) {
+                events::story(&service.handle, bus, config(args.rows), &screen).await?;
+            }
             screen.addresses(&address, BASE, &job, &best, began.elapsed().as_secs_f64());
             Ok(())
         };
@@ -150,10 +165,8 @@ fn import_file(settings: &Settings, folder: &Folder, path: &Path) -> Result<impo
     import::run(&options, &settings.features, &folder.store, &runtime, rejects, &ReadBytes::default(), |_| {})
 }
 
-/// All six algorithms with tuning. A job that an earlier run left unfinished goes on instead.
-async fn train(handle: &Handle, rows: u32, screen: &Screen) -> Result<JobId> {
-    let began = Instant::now();
-    let config = TrainingConfig {
+fn config(rows: u32) -> TrainingConfig {
+    TrainingConfig {
         algorithms: Algorithm::ALL.to_vec(),
         use_verified_only: false,
         min_samples: u64::from(rows / 4).clamp(100, 1000),
@@ -161,7 +174,13 @@ async fn train(handle: &Handle, rows: u32, screen: &Screen) -> Result<JobId> {
         cross_validation_folds: 3,
         notes: Some("provost demo".to_owned()),
         ..TrainingConfig::default()
-    };
+    }
+}
+
+/// All six algorithms with tuning. A job that an earlier run left unfinished goes on instead.
+async fn train(handle: &Handle, rows: u32, screen: &Screen) -> Result<JobId> {
+    let began = Instant::now();
+    let config = config(rows);
     let quality = handle.quality(config.clone()).await.map_err(anyhow::Error::from)?;
     screen.step(
         "quality",

@@ -57,6 +57,16 @@ impl Screen {
         self.say(&format!("    {}", self.dim(text)), || json!({ "note": text }));
     }
 
+    pub fn heading(&self, name: &str, what: &str) {
+        self.human(&format!("\n  {}  {what}", self.bold(name)));
+    }
+
+    /// An event as it was heard on the bus.
+    pub fn event(&self, at: &str, topic: &str, text: &str, event: &Value) {
+        let line = format!("  {} {} {text}", self.dim(at), self.bold(&format!("{topic:<24}")));
+        self.say(&line, || json!({ "step": "event", "event": event }));
+    }
+
     pub fn training(&self, job: &JobId) {
         self.human(&format!(
             "\n  {}  six algorithms, tuned by cross-validation\n  {}",

@@ -8,8 +8,10 @@ use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use provost_domain::evaluation::{ModelComparisonRequest, ModelComparisonResponse};
+use provost_domain::gate::GateDecision;
 use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::{Algorithm, Fault, Faults, ModelId, ModelVersion};
+use provost_store::Page;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -21,6 +23,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/activate/{model_id}").route(web::post().to(activate)).default_service(only("POST")))
         .service(web::resource("/rollback").route(web::post().to(rollback)).default_service(only("POST")))
         .service(web::resource("/activations").route(readable().to(activations)).default_service(only("GET, HEAD")))
+        .service(web::resource("/decisions").route(readable().to(decisions)).default_service(only("GET, HEAD")))
         .service(web::resource("/compare").route(web::post().to(compare)).default_service(only("POST")))
         .service(web::resource("/metrics/{model_id}").route(readable().to(metrics)).default_service(only("GET, HEAD")))
         .service(
@@ -187,17 +190,46 @@ pub(super) async fn rollback(
     .await
 }
 
-/// Which model was active from when on, newest first.
+/// Which model was active from when on, newest first; with `at` the one activation that was in force then.
 #[utoipa::path(get, path = "/activations", operation_id = "list_activations", tag = "models",
-    params(("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200)),
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("at" = Option<DateTime<Utc>>, Query, description = "A time as in RFC 3339; none or one activation is answered"),
+        ("cursor" = Option<String>, Query, description = "From the `Link` header of the page before")),
     responses(
-        (status = 200, description = "The history", body = Vec<Activation>),
+        (status = 200, description = "The history", body = Vec<Activation>,
+            headers(("Link" = Option<String>, description = "The next page, rel=\"next\""))),
         (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn activations(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request);
     let limit = query.limit();
+    let at = query.read("at", None, |v| {
+        let time = DateTime::parse_from_rfc3339(v).map(|t| Some(t.to_utc()));
+        time.map_err(|_| "a time as in RFC 3339 is allowed, such as 2026-11-24T08:00:00Z".to_owned())
+    });
+    // A cursor is the number of the activation that the page before ended with.
+    let before = query.read("cursor", None, |v| v.parse().map(Some).map_err(|_| "not one of this list".to_owned()));
     query.check()?;
-    Ok(HttpResponse::Ok().json(state.handle.store().activations(None, limit).await?))
+    let store = state.handle.store();
+    if let Some(at) = at {
+        return Ok(HttpResponse::Ok().json(Vec::from_iter(store.activation_at(at).await?)));
+    }
+    let items = store.activations(before, limit).await?;
+    let next = items.last().filter(|last| items.len() == limit as usize && last.rev > 1).map(|a| a.rev.to_string());
+    Ok(respond(&request, &Page { items, next }))
+}
+
+/// What the gate decided on the models of automatic jobs, and why, newest first.
+#[utoipa::path(get, path = "/decisions", operation_id = "list_decisions", tag = "models",
+    params(("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200)),
+    responses(
+        (status = 200, description = "The decisions", body = Vec<GateDecision>),
+        (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn decisions(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request);
+    let limit = query.limit();
+    query.check()?;
+    Ok(HttpResponse::Ok().json(state.handle.store().decisions(None, limit).await?))
 }
 
 /// Compares two or more models on the rows that are in all of their test parts.

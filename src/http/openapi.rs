@@ -14,7 +14,7 @@ use utoipa::openapi::path::PathItem;
     paths(
         jobs::train, jobs::read, jobs::list, jobs::cancel, events::stream,
         evaluations::evaluate, evaluations::results, evaluations::plot, evaluations::comparison_plot,
-        models::list, models::read, models::activate, models::rollback, models::activations, models::compare,
+        models::list, models::read, models::activate, models::rollback, models::activations, models::decisions, models::compare,
         models::metrics, models::importance,
         data::report, schedule::triggers, schedule::read, schedule::replace, status::status,
     ),

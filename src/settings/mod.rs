@@ -90,6 +90,7 @@ pub struct Settings {
     pub bridge: Bridge,
     pub mail: Mail,
     pub schedule_enabled: bool,
+    pub cooldown: Duration,
     pub jobs: Jobs,
     pub actors: Actors,
     /// Core budget of training; never 0.
@@ -152,6 +153,7 @@ impl Settings {
             data_dir,
             mail: Mail::read(&read)?,
             schedule_enabled: read.switch("schedule.enabled")?,
+            cooldown: read.time("schedule.cooldown")?,
             jobs: Jobs {
                 max_running: read.whole("jobs.max_running")?,
                 max_queued: read.whole("jobs.max_queued")?,

@@ -53,6 +53,7 @@ pub const SETTINGS: &[(&str, Kind)] = &[
     ("import.max_line_bytes", Kind::Whole(1024, 64 << 20)),
     ("import.batch", Kind::Whole(1, 100_000)),
     ("schedule.enabled", Kind::Switch),
+    ("schedule.cooldown", Kind::Time(0, 7 * DAY)),
     ("jobs.max_running", Kind::Whole(1, 16)),
     ("jobs.max_queued", Kind::Whole(1, 100_000)),
     ("jobs.soft_limit", Kind::Time(1, 30 * DAY)),

@@ -57,6 +57,7 @@ pub struct Node {
     dir: TempDir,
     name: String,
     port: u16,
+    tls_port: u16,
     epmd_port: u16,
     dist_port: u16,
     epmd: Guarded,
@@ -65,20 +66,39 @@ pub struct Node {
 
 impl Node {
     pub fn start() -> Option<Self> {
+        Self::start_with(false)
+    }
+
+    /// One that speaks TLS too, with a certificate that `ca.pem` in its folder vouches for. None without openssl, and then it
+    /// is said.
+    pub fn start_with_tls() -> Option<Self> {
+        if !Command::new("openssl").arg("version").output().is_ok_and(|o| o.status.success()) {
+            eprintln!("SKIPPED: no openssl to make a certificate with");
+            return None;
+        }
+        Self::start_with(true)
+    }
+
+    fn start_with(tls: bool) -> Option<Self> {
         if !Path::new(PROGRAMS).join("rabbitmq-server").exists() {
             eprintln!("SKIPPED: no RabbitMQ in {PROGRAMS}; `scripts/setup.sh test` installs it");
             return None;
         }
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let dir = tempfile::Builder::new().prefix("provost-bus-").tempdir().unwrap();
-        let [port, epmd_port, dist_port] = free_ports();
+        let [port, epmd_port, dist_port, tls_port] = free_ports();
         let name = format!("t{}n{}@localhost", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         write_files(dir.path(), port);
+        if tls {
+            write_certificates(dir.path(), tls_port);
+        }
         let mut epmd = Command::new("epmd");
-        epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
+        epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let epmd = Guarded::spawn(&mut epmd);
         wait_for("epmd", Duration::from_secs(10), || TcpStream::connect(("127.0.0.1", epmd_port)).is_ok());
-        let mut node = Self { dir, name, port, epmd_port, dist_port, epmd, server: None };
+        let mut node = Self { dir, name, port, tls_port, epmd_port, dist_port, epmd, server: None };
         node.boot();
         Some(node)
     }
@@ -86,6 +106,10 @@ impl Node {
     /// The address of one of its virtual hosts.
     pub fn url(&self, vhost: usize) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}/v{vhost}", self.port)
+    }
+
+    pub fn tls_url(&self, vhost: usize) -> String {
+        format!("amqps://guest:guest@localhost:{}/v{vhost}", self.tls_port)
     }
 
     pub fn process(&self) -> u32 {
@@ -207,11 +231,31 @@ fn write_files(dir: &Path, port: u16) {
     std::fs::write(dir.join("rabbitmq.conf"), settings).unwrap();
 }
 
+fn write_certificates(dir: &Path, port: u16) {
+    let script = "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=tests -days 2 &&
+        openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost &&
+        printf subjectAltName=DNS:localhost > names &&
+        openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 -extfile names";
+    let output = Command::new("sh").args(["-c", script]).current_dir(dir).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let path = |name: &str| dir.join(name).display().to_string();
+    let mut file = std::fs::OpenOptions::new().append(true).open(dir.join("rabbitmq.conf")).unwrap();
+    write!(
+        file,
+        "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+         ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
+        path("ca.pem"),
+        path("cert.pem"),
+        path("key.pem")
+    )
+    .unwrap();
+}
+
 const GUEST: &str = "AQIDBEMMOXwY6PKx/JKP9PAqfsb4ozuD0Ta3pxxa9gEYBMmD";
 
-fn free_ports() -> [u16; 3] {
+fn free_ports() -> [u16; 4] {
     // All are held at once, so that they differ.
-    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let held = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     held.map(|listener| listener.local_addr().unwrap().port())
 }
 

@@ -34,7 +34,8 @@ fn the_example_publishes_points_and_a_trigger_and_reads_what_became_of_it() {
     let told = String::from_utf8(ran.stdout).unwrap();
     assert!(ran.status.success(), "{told}{}", String::from_utf8_lossy(&ran.stderr));
     let said: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let types: Vec<&str> = said.iter().map(|e| e["type"].as_str().unwrap()).collect();
+    let mut types: Vec<&str> = said.iter().map(|e| e["type"].as_str().unwrap()).collect();
+    types.retain(|t| *t != "training.job.progress.v1");
     let expected = [
         "training.job.queued.v1",
         "training.job.started.v1",

@@ -114,6 +114,18 @@ fn models_are_evaluated_compared_and_activated() {
         assert_eq!(client.post_with_key("rollback", "back", &json!({})).ok(200)["model_id"], *a, "once per key");
     }
     assert_eq!(active(&client), [a.as_str()]);
+    // The history in pages, and at any time.
+    let page = client.get("activations?limit=2");
+    let history = page.ok(200);
+    assert_eq!((history[0]["model_id"].as_str(), history[0]["rev"].as_u64()), (Some(a.as_str()), Some(3)));
+    let link = page.header("link").unwrap();
+    let older = client.get(link[1..].split_once('>').unwrap().0);
+    assert_eq!((older.ok(200)[0]["rev"].as_u64(), older.header("link")), (Some(1), None));
+    let time = history[1]["activated_at"].as_str().unwrap();
+    assert_eq!(client.get(&format!("activations?at={time}")).ok(200), json!([history[1]]));
+    assert_eq!(client.get("activations?at=2001-01-01T00:00:00Z").ok(200), json!([]));
+    assert_eq!(client.get("activations?at=yesterday&cursor=x").problem(422), ["/at", "/cursor"]);
+    assert_eq!(client.get("decisions").ok(200), json!([]), "jobs by hand pass no gate");
     let counts = client.get("status").ok(200)["models"].clone();
     assert_eq!(counts, json!({"total": 2, "active": 1, "active_model_id": a}));
 

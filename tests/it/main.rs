@@ -1,6 +1,7 @@
 //! One integration binary over the public surface.
 
 mod broker;
+mod bus;
 mod command;
 mod durability;
 mod events;

@@ -2,7 +2,7 @@
 //! each holds one batch, and the prefetch bounds them all.
 
 use super::amqp::{Acker, Intake, Link, Message, Published, Received, Result};
-use super::detour::{self, Next};
+use super::detour::{self, DETAIL, Next, REASON};
 use super::env::Env;
 use super::inbox::{Event, StoreAway, Verdict, read};
 use crate::supervise::backoff;
@@ -45,11 +45,11 @@ pub async fn run(env: &Env, link: &Link, queue: &'static str, stop: watch::Recei
             End::Stopped => return Ok(()),
             End::StoreAway(why, received) => {
                 tracing::warn!(queue, error = %why, "the store is away: consuming stops");
-                env.state.store(Some(why.0));
-                if !store_is_back(env, &received, stop.clone()).await {
+                env.state.store(queue, Some(why.0));
+                if !store_is_back(env, queue, &received, stop.clone()).await {
                     return Ok(());
                 }
-                env.state.store(None);
+                env.state.store(queue, None);
                 tracing::info!(queue, "the store is back: consuming goes on");
             }
         }
@@ -59,7 +59,7 @@ pub async fn run(env: &Env, link: &Link, queue: &'static str, stop: watch::Recei
 /// Waits until the store takes what it did not take before. These deliveries went back to the broker already: they come
 /// again as duplicates. Asking only for a sign of life would not do: a store that is full gives one, and every round of
 /// deliveries counts against a message. False: stopped.
-async fn store_is_back(env: &Env, received: &[Received], mut stop: watch::Receiver<bool>) -> bool {
+async fn store_is_back(env: &Env, queue: &'static str, received: &[Received], mut stop: watch::Receiver<bool>) -> bool {
     for failures in 0.. {
         let pause = backoff(Duration::from_millis(200), MAX_PAUSE, failures);
         // Real time: it is the store's own.
@@ -85,7 +85,7 @@ async fn store_is_back(env: &Env, received: &[Received], mut stop: watch::Receiv
                 }
             }
         };
-        env.state.store(Some(error));
+        env.state.store(queue, Some(error));
     }
     true
 }
@@ -248,7 +248,7 @@ fn movement(env: &Env, queue: &str, received: Received, verdict: Verdict) -> Mov
             if refusal.code == RefusalCode::Mismatch {
                 tracing::warn!(target: "audit", queue, id, detail = %refusal.detail, "an event was parked: mismatch");
             } else {
-                tracing::info!(queue, id, code = %refusal.code, detail = %refusal.detail, "an event is parked");
+                tracing::debug!(queue, id, code = %refusal.code, detail = %refusal.detail, "an event is parked");
             }
             (detour::parked(message, queue, &refusal, now), Next::Parked)
         }
@@ -266,6 +266,17 @@ async fn publish(env: &Env, moves: Vec<Move>, held: &mut Vec<Move>) -> Vec<Acker
         held.extend(moves);
         return Vec::new();
     };
+    // One line for all: broken events may come by the thousand.
+    let parked = || moves.iter().filter(|m| m.next == Next::Parked);
+    if let Some(first) = parked().next() {
+        let header = |name: &str| first.message.header(name).unwrap_or_default();
+        tracing::info!(
+            events = parked().count(),
+            reason = header(REASON),
+            detail = header(DETAIL),
+            "events were parked"
+        );
+    }
     let mut gone = Vec::with_capacity(moves.len());
     for (moved, outcome) in moves.into_iter().zip(outcomes) {
         if outcome == Published::Confirmed {

@@ -1,10 +1,11 @@
 //! The publishing side: one connection that publishes what lanes want moved and what the outbox wants announced.
 
-use super::amqp::{Link, Message, Outlet, Published, Result};
+use super::amqp::{AmqpError, Link, Message, Outlet, Published, Result};
 use super::env::Env;
 use super::relay::Relay;
 use super::session::connect;
 use super::state::Side;
+use super::topology::PARKED;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -50,36 +51,49 @@ pub async fn session(env: &Env, orders: &mut Orders, relay: &mut Relay, mut stop
     let outlet = link.outlet().await?;
     env.state.connected(Side::Publisher);
     tracing::info!(broker = %env.bridge.url, "publishing to the bus");
-    let mut look = tokio::time::interval(LOOK);
-    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut checked = tokio::time::Instant::now();
-    loop {
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => break,
-            order = orders.0.recv() => match order {
-                Some(order) => obey(&link, &outlet, order).await?,
-                None => break,
-            },
-            _ = look.tick() => {
-                if !link.connected() {
-                    return Err(super::amqp::AmqpError::Lost);
+    let work = async {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut checked = tokio::time::Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                order = orders.0.recv() => match order {
+                    Some(order) => obey(&link, &outlet, order).await?,
+                    None => return Ok::<_, AmqpError>(()),
+                },
+                _ = look.tick(), if !link.blocked() => {
+                    relay.pass(env, &link, &outlet).await?;
+                    // A round trip, also when there is nothing to say.
+                    if checked.elapsed() >= env.bridge.check_every {
+                        link.depth(PARKED).await?;
+                        checked = tokio::time::Instant::now();
+                    }
                 }
-                env.state.blocked(link.blocked());
-                if link.blocked() {
-                    continue;
-                }
-                relay.pass(env, &link, &outlet).await?;
-                // A round trip, also when there is nothing to say.
-                if checked.elapsed() >= env.bridge.check_every {
-                    link.depth(super::topology::PARKED).await?;
-                    checked = tokio::time::Instant::now();
-                }
+                // Blocked: nothing is sent, and nothing can be asked.
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
+    };
+    // Beside the work, which waits as long as the broker holds it back.
+    let watch = async {
+        loop {
+            if !link.connected() {
+                return Err(AmqpError::Lost);
+            }
+            env.state.blocked(link.blocked());
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => {}
+        ended = work => ended?,
+        lost = watch => return lost,
     }
     // The last announcements of a shutdown.
-    let _ = tokio::time::timeout(env.bridge.wait, relay.pass(env, &link, &outlet)).await;
+    if !link.blocked() {
+        let _ = tokio::time::timeout(env.bridge.wait, relay.pass(env, &link, &outlet)).await;
+    }
     link.close().await;
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::{lane, unrouted};
 use crate::supervise::backoff;
 use provost_domain::rng::SplitMix64;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 /// Wait before the first reconnection; doubles to the cap.
@@ -77,30 +77,43 @@ async fn consume(env: &Env, mut stop: watch::Receiver<bool>) -> Result<()> {
     let lanes = async {
         tokio::try_join!(lane::run(env, &link, DATA, stop.clone()), lane::run(env, &link, TRAIN, stop.clone()))
     };
+    let missing = Notify::new();
     tokio::select! {
         stopped = lanes => { stopped?; }
-        fault = upkeep(env, &link) => return fault,
+        fault = upkeep(env, &link, &missing) => return fault,
+        fault = rounds(env, &link, &missing) => return fault,
     }
     link.close().await;
     Ok(())
 }
 
 /// Sees to it that broker and topology are there. Ends only with a fault.
-async fn upkeep(env: &Env, link: &Link) -> Result<()> {
-    let mut stayed = unrouted::replay(env, link).await?;
-    let mut rounded = Instant::now();
+async fn upkeep(env: &Env, link: &Link, missing: &Notify) -> Result<()> {
     loop {
         tokio::time::sleep(env.bridge.check_every).await;
         if !link.connected() {
             return Err(AmqpError::Lost);
         }
         // Round trips, all of them: a broker that is frozen shows here.
-        let missing = link.depth(DATA).await?.is_none() || link.depth(TRAIN).await?.is_none();
+        let gone = link.depth(DATA).await?.is_none() || link.depth(TRAIN).await?.is_none();
         link.declare(&TOPOLOGY).await?;
-        let due = rounded.elapsed() > ROUND && link.depth(UNROUTED).await?.is_some_and(|d| d.messages != stayed);
-        if missing || due {
-            stayed = unrouted::replay(env, link).await?;
-            rounded = Instant::now();
+        if gone {
+            missing.notify_one();
+        }
+    }
+}
+
+/// Goes through what found no queue: at first, after a queue was missing, and, since a binding may have been, every minute
+/// in which more came. Ends only with a fault.
+async fn rounds(env: &Env, link: &Link, missing: &Notify) -> Result<()> {
+    let mut stayed = None;
+    loop {
+        let depth = link.depth(UNROUTED).await?.map_or(0, |depth| depth.messages);
+        if stayed != Some(depth) {
+            stayed = Some(unrouted::replay(env, link).await?);
+        }
+        if tokio::time::timeout(ROUND, missing.notified()).await.is_ok() {
+            stayed = None;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the bridge knows of itself: seen from all its threads, told in its status.
 
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One of the two connections.
@@ -22,7 +23,7 @@ struct Inner {
     consumer: SideState,
     publisher: SideState,
     /// Why the store takes nothing, per queue.
-    store_away: Option<String>,
+    store_away: BTreeMap<&'static str, String>,
     /// The broker holds publishers back.
     blocked: bool,
     counts: Counts,
@@ -71,8 +72,13 @@ impl State {
         }
     }
 
-    pub fn store(&self, away: Option<String>) {
-        self.lock().store_away = away;
+    /// Whether the store takes what comes from a queue; if not, why.
+    pub fn store(&self, queue: &'static str, away: Option<String>) {
+        let mut inner = self.lock();
+        match away {
+            Some(why) => inner.store_away.insert(queue, why),
+            None => inner.store_away.remove(queue),
+        };
     }
 
     pub fn blocked(&self, blocked: bool) {
@@ -86,7 +92,7 @@ impl State {
     pub fn tell(&self, disabled: bool) -> Value {
         let inner = self.lock().clone();
         let healthy =
-            inner.consumer.connected && inner.publisher.connected && inner.store_away.is_none() && !inner.blocked;
+            inner.consumer.connected && inner.publisher.connected && inner.store_away.is_empty() && !inner.blocked;
         let c = inner.counts;
         let side = |s: &SideState| json!({ "connected": s.connected, "connections": s.connections, "last_error": s.last_error });
         let mut told = json!({
@@ -96,7 +102,7 @@ impl State {
         if let (false, Some(told)) = (disabled, told.as_object_mut()) {
             told.insert("consumer".to_owned(), side(&inner.consumer));
             told.insert("publisher".to_owned(), side(&inner.publisher));
-            told.insert("store_error".to_owned(), json!(inner.store_away));
+            told.insert("store_error".to_owned(), json!(inner.store_away.values().next()));
             told.insert("blocked_by_broker".to_owned(), json!(inner.blocked));
             told.insert(
                 "events".to_owned(),

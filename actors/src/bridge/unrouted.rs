@@ -9,20 +9,20 @@ use std::sync::Arc;
 /// Messages published again at a time.
 const BATCH: usize = 100;
 
-/// Goes through the queue once; answers how many messages stayed.
+/// Goes through the queue once; answers how many messages stayed. Message by message, so that no more than a batch is in
+/// memory; those that stay are only held back until the end.
 pub async fn replay(env: &Env, link: &Link) -> Result<u32> {
     let Some(depth) = link.depth(UNROUTED).await?.filter(|d| d.messages > 0) else { return Ok(0) };
-    let mut intake = link.intake(UNROUTED, 0).await?;
+    let reader = link.reader(UNROUTED).await?;
     let (mut left, mut replayed, mut stayed) = (depth.messages, 0u64, 0u32);
     while left > 0 {
         let (mut ackers, mut messages) = (Vec::new(), Vec::<Arc<Message>>::new());
         while left > 0 && messages.len() < BATCH {
-            // Someone else may read there too, or the bound may have pushed messages out: then fewer come than were counted.
-            let Ok(received) = tokio::time::timeout(env.bridge.wait, intake.next()).await else {
+            // Another reader, or the queue's bound, may have taken some of those that were counted.
+            let Some(received) = reader.next().await? else {
                 left = 0;
                 break;
             };
-            let received = received?;
             left -= 1;
             let key = received.message.routing_key().to_owned();
             if is_inbound(&key) {
@@ -36,7 +36,7 @@ pub async fn replay(env: &Env, link: &Link) -> Result<u32> {
             continue;
         }
         let Some(outcomes) = env.press.publish(messages, env.bridge.wait).await else {
-            // Another round will do it.
+            // They go back; another round will do it.
             stayed += ackers.len() as u32;
             break;
         };
@@ -45,10 +45,12 @@ pub async fn replay(env: &Env, link: &Link) -> Result<u32> {
             if outcome == Published::Confirmed {
                 acker.ack(env.bridge.wait).await?;
                 replayed += 1;
+            } else {
+                stayed += 1;
             }
         }
     }
-    intake.release().await?;
+    reader.put_back().await?;
     if replayed > 0 {
         tracing::info!(replayed, stayed, "events that had found no queue were published again");
         env.state.count(|c| c.replayed += replayed);

@@ -7,6 +7,7 @@ use super::plan::{self, Unit};
 use crate::clock::Sleep;
 use crate::executor::{Attempt, AttemptError, Outcome, Work};
 use crate::trainer::Run;
+use provost_domain::event::outbound::Topic;
 use provost_domain::job::{JobEventKind, TrialRecord};
 use provost_learn::control::Token;
 use provost_learn::train::{Trained, TrialResult};
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// Progress is announced on the bus in steps of so many per cent; the job's own event stream has all of it.
+const ANNOUNCED_PERCENT: f64 = 10.0;
 /// Events read in one call.
 const EVENTS_READ: u32 = 500;
 
@@ -266,7 +269,11 @@ impl Driver {
                     r.job.estimated_time_remaining_seconds = Some(seconds * (100.0 - percent) / percent);
                 }
                 if progressed || percent > r.job.progress_percentage {
+                    let told = (r.job.progress_percentage / ANNOUNCED_PERCENT).floor();
                     r.job.progress_percentage = percent;
+                    if (percent / ANNOUNCED_PERCENT).floor() > told {
+                        n.announce(r, Topic::JobProgress);
+                    }
                     n.event(
                         JobEventKind::Progress,
                         json!({

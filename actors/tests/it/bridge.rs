@@ -5,9 +5,11 @@ use super::peer::{Peer, Read, SOON, SOURCE, count, event, point, points, recorde
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use provost_actors::Handle;
+use provost_actors::bridge::parked::{ParkingQueue, Which};
 use provost_store::OutboxMessage;
 use provost_store::conformance::samples;
 use serde_json::{Value, json};
+use std::time::Duration;
 use tempfile::TempDir;
 
 struct Stage {
@@ -194,18 +196,19 @@ async fn attributes_may_be_in_headers() {
 }
 
 #[actix_rt::test]
-async fn a_trigger_waits_for_the_scheduler_which_is_told() {
+async fn a_trigger_reaches_the_scheduler_at_once() {
     let Some(s) = stage().await else { return };
-    let told = s.handle.options().nudge.clone();
     let body = json!({"reason": "new campus", "config": {"min_samples": 700}, "auto_activate": true});
     let wish = event("training.trigger", "t1", &body);
     s.peer.send("training.trigger.requested", &wish).await;
     s.peer.send("training.trigger.requested", &wish).await;
     s.counted("duplicates", 1).await;
-    told.notified().await;
-    let triggers = s.handle.store().list_triggers(None, 10).await.unwrap().items;
-    assert_eq!(triggers.len(), 1);
-    let trigger = &triggers[0];
+    let triggers = async || s.handle.store().list_triggers(None, 10).await.unwrap().items;
+    until("settled", SOON, || async { triggers().await.first().is_some_and(|t| !t.is_pending()) }).await;
+    assert_eq!(triggers().await.len(), 1);
+    let trigger = triggers().await.remove(0);
+    // There are no points: the trigger is told so.
+    assert!(trigger.outcome.as_ref().is_some_and(|why| why.contains("quality check")), "{trigger:?}");
     assert!(trigger.id.starts_with("event_"), "{}", trigger.id);
     assert_eq!(trigger.trigger.reason.as_deref(), Some("new campus"));
     assert_eq!(trigger.trigger.triggered_by.as_deref(), Some(SOURCE));
@@ -251,10 +254,8 @@ async fn a_deleted_queue_is_back_and_what_found_none_is_replayed() {
         let events: Vec<Vec<u8>> =
             (0..50).map(|n| recorded(&format!("{round}-{n}")).to_string().into_bytes()).collect();
         s.peer.send_all(DATA, &events).await;
-        until("all of them", std::time::Duration::from_secs(10), || async {
-            total(&s.handle).await == 1 + 50 * (round + 1)
-        })
-        .await;
+        until("all of them", Duration::from_secs(10), || async { total(&s.handle).await == 1 + 50 * (round + 1) })
+            .await;
     }
     s.settled().await;
     assert_eq!(s.peer.depth("ml.unrouted").await, 0);
@@ -265,7 +266,7 @@ async fn a_stopped_bridge_leaves_the_rest_to_the_broker() {
     let Some(s) = stage().await else { return };
     s.peer.send(DATA, &recorded("a")).await;
     s.counted("taken", 1).await;
-    s.handle.shutdown(std::time::Duration::from_secs(20)).await;
+    s.handle.shutdown(Duration::from_secs(20)).await;
     s.peer.send(DATA, &recorded("b")).await;
     assert_eq!(s.peer.depth("ml.data").await, 1);
     assert_eq!(total(&s.handle).await, 1);
@@ -276,4 +277,63 @@ pub async fn announce(handle: &Handle, number: u32, outbox: Vec<OutboxMessage>) 
     let model = samples::model(number, &samples::job(0, 0).job.job_id);
     let evaluation = samples::evaluation(&format!("task-{number}"), &model);
     handle.store().register_model(model, evaluation, outbox).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_message_in_a_retry_queue_comes_back_to_its_own() {
+    let Some(s) = stage().await else { return };
+    let body = recorded("late").to_string().into_bytes();
+    s.peer.publish_to("ml.retry.5s", "ml.data", &body).await;
+    assert_eq!(s.peer.depth("ml.retry.5s").await, 1);
+    s.counted("taken", 1).await;
+    assert_eq!(s.peer.depth("ml.retry.5s").await, 0);
+    s.settled().await;
+}
+
+#[actix_rt::test]
+async fn what_was_handed_out_too_often_is_parked_by_the_broker_and_can_be_replayed() {
+    let Some(s) = stage().await else { return };
+    let parking = ParkingQueue::open(s.handle.options().bridge.as_ref().unwrap()).await.unwrap();
+    s.handle.shutdown(Duration::from_secs(20)).await;
+    s.peer.send(DATA, &recorded("worn")).await;
+    until("it is parked", SOON, || async {
+        s.peer.reject("ml.data").await;
+        s.peer.depth("ml.parked").await == 1
+    })
+    .await;
+    let (listed, all) = parking.list(10).await.unwrap();
+    assert_eq!((listed.len(), all), (1, 1));
+    assert_eq!((listed[0].reason.as_str(), listed[0].queue.as_str()), ("delivery_limit", "ml.data"));
+    assert_eq!(listed[0].routing_key.as_deref(), Some(DATA));
+    let outcome = parking.replay(&Which::All).await.unwrap();
+    assert_eq!(outcome.done, [listed[0].id.clone()]);
+    let back = s.peer.take("ml.data").await;
+    assert_eq!(back.json(), recorded("worn"));
+    assert!(!back.headers.contains_key("x-death"), "{back:?}");
+    assert_eq!(parking.list(10).await.unwrap().1, 0);
+}
+
+#[actix_rt::test]
+async fn an_event_that_fails_for_a_reason_that_may_pass_is_tried_again_later() {
+    let Some(bus) = bus() else { return };
+    let peer = Peer::connect(&bus.url).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = super::support::options(folder.path()).await;
+    options.bridge = super::peer::options(&folder.path().join("other"), &bus.url).bridge;
+    options.restart_budget.restarts = 0;
+    let failpoints = options.failpoints.clone();
+    let handle = provost_actors::start(options).await.unwrap();
+    up(&handle).await;
+    // Nobody can cancel a job while the Jobs actor is down.
+    failpoints.arm("jobs", 1);
+    let config = super::support::config(&[provost_domain::Algorithm::LogisticRegression]);
+    assert!(handle.submit(super::support::submission(config)).await.is_err());
+    let wish = event("training.cancel", "c", &json!({"job_id": samples::job(9, 0).job.job_id}));
+    peer.send("training.trigger.cancel", &wish).await;
+    until("it is in the first retry queue", SOON, || async { peer.depth("ml.retry.5s").await == 1 }).await;
+    until("it is in the second", SOON, || async { peer.depth("ml.retry.1m").await == 1 }).await;
+    let waiting = peer.take("ml.retry.1m").await;
+    assert_eq!((waiting.headers["x-provost-attempts"].as_str(), waiting.routing_key.as_str()), ("2", "ml.train"));
+    assert!(waiting.headers["x-provost-detail"].contains("jobs"), "{waiting:?}");
+    assert_eq!(count(&handle, "retried").await, 2);
 }

@@ -36,7 +36,9 @@ async fn a_job_trains_evaluates_and_registers() {
 
     let mut best = (f64::MIN, None);
     for id in &job.trained_models {
-        let version = handle.store().model(id).await.unwrap().unwrap().version;
+        let record = handle.store().model(id).await.unwrap().unwrap();
+        assert!(record.temporal.is_some_and(|t| t.rows >= 300 && t.auc > 0.6), "{id}: {:?}", record.temporal);
+        let version = record.version;
         assert!(version.metrics.auc_roc > 0.6, "{id}: {}", version.metrics.auc_roc);
         assert!(handle.artifacts().contains(&version.model_sha256));
         assert!(handle.store().evaluation(id).await.unwrap().unwrap().results.is_some());
@@ -58,7 +60,9 @@ async fn a_job_trains_evaluates_and_registers() {
     assert!(progress.is_sorted() && !progress.is_empty(), "{progress:?}");
     let outbox = handle.store().outbox_pending("event", 100).await.unwrap();
     let jobs: Vec<&str> = outbox.iter().map(|m| m.topic.as_str()).filter(|t| t.starts_with("training.job.")).collect();
-    assert_eq!(jobs, ["training.job.queued", "training.job.started", "training.job.completed"]);
+    let (progress, states): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|t| *t == "training.job.progress");
+    assert_eq!(states, ["training.job.queued", "training.job.started", "training.job.completed"]);
+    assert!((1..=10).contains(&progress.len()), "in steps of ten per cent: {}", progress.len());
 }
 
 #[actix_rt::test]

@@ -3,6 +3,8 @@
 
 mod actix_facts;
 mod bridge;
+mod bridge_faults;
+mod bridge_load;
 #[path = "../../../tests/it/broker.rs"]
 mod broker;
 mod gate;

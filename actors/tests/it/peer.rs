@@ -3,8 +3,8 @@
 use super::broker::Bus;
 use futures_util::future::join_all;
 use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
-    QueueDeleteOptions,
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, BasicRejectOptions, ConfirmSelectOptions, QueueBindOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
@@ -158,6 +158,22 @@ impl Peer {
         Ok(matches!(publishing.await?.await?, Confirmation::Ack(None)))
     }
 
+    /// To another exchange than that of events.
+    pub async fn publish_to(&self, exchange: &str, key: &str, body: &[u8]) {
+        let properties = BasicProperties::default().with_delivery_mode(2);
+        let options = BasicPublishOptions::default();
+        let publishing =
+            self.channel.basic_publish(exchange.into(), key.into(), options, body, properties).await.unwrap();
+        assert_eq!(publishing.await.unwrap(), Confirmation::Ack(None));
+    }
+
+    /// Takes a message and gives it back as failed, if there is one.
+    pub async fn reject(&self, queue: &str) {
+        if let Some(got) = self.channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap() {
+            got.acker.reject(BasicRejectOptions { requeue: true }).await.unwrap();
+        }
+    }
+
     pub async fn send(&self, routing_key: &str, event: &Value) {
         self.publish(routing_key, event.to_string().as_bytes()).await;
     }
@@ -214,6 +230,11 @@ impl Peer {
     pub async fn depth(&self, queue: &str) -> u32 {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap().message_count()
+    }
+
+    pub async fn exists(&self, queue: &str) -> bool {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.is_ok()
     }
 
     pub async fn delete(&self, queue: &str) {

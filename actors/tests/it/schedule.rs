@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use provost_actors::{Handle, Options, TestClock, start};
 use provost_domain::gate::ActivationWish;
 use provost_domain::job::JobStatus;
+use provost_domain::record::Decision;
 use provost_domain::schedule::{ScheduledTrainingConfig, TrainingTrigger, TriggerType};
 use provost_domain::{Algorithm, TrainingConfig, TrainingJob, sample};
 use provost_store::TriggerRecord;
@@ -121,8 +122,13 @@ async fn a_first_start_has_missed_nothing_and_each_slot_is_one_job() {
 #[actix_rt::test]
 async fn slots_missed_while_the_process_was_down_are_one_job_and_the_clock_may_jump() {
     let folder = tempfile::tempdir().unwrap();
-    let (handle, _) = scheduled(folder.path(), "2026-11-22T02:00:00Z", schedule()).await;
+    let (handle, clock) = scheduled(folder.path(), "2026-11-22T02:00:00Z", schedule()).await;
     handle.shutdown(Duration::ZERO).await;
+    clock.advance(21 * DAY);
+    for _ in 0..50 {
+        handle.store().ping().await.unwrap(); // more turns than a look takes
+    }
+    assert!(jobs(&handle).await.is_empty(), "a scheduler that was stopped does nothing more");
     drop(handle);
     // Down for three weeks.
     let (options, clock) = options_at(folder.path(), "2026-12-14T12:00:00Z").await;
@@ -280,8 +286,8 @@ async fn events_join_the_job_that_waits_and_the_cooldown_holds_the_next_back() {
     handle.store().add_trigger(event_trigger("d", now, None), vec![]).await.unwrap();
     looked(&handle).await;
     assert!(outcome_of(&handle, "d").await.is_pending());
-    let by_hand = submit(&handle, config(&[Algorithm::LogisticRegression])).await;
-    finished(&handle, &by_hand).await;
+    let other = TrainingConfig { random_state: 9, ..config(&[Algorithm::LogisticRegression]) };
+    finished(&handle, &submit(&handle, other).await).await;
     clock.advance(Duration::from_secs(599));
     looked(&handle).await;
     assert!(outcome_of(&handle, "d").await.is_pending());
@@ -343,4 +349,60 @@ async fn triggers_outlive_the_process() {
     let all = ended(&handle).await;
     assert_eq!(all.len(), 1);
     assert!(all[0].created_at - at("2026-11-23T12:00:00Z") < TimeDelta::minutes(1));
+}
+
+/// New points of the years after the sample's, settled by now; `turned` decides against what the profiles say.
+async fn add_cohorts(handle: &Handle, number: usize, seed: u64, turned: bool) {
+    let usable = sample::draw(2 * number, seed).filter(|d| d.point.decision.label().is_some()).take(number);
+    let points = usable.enumerate().map(|(i, drawn)| {
+        let mut point = drawn.point;
+        point.data_point_id = format!("{seed}-{}", point.data_point_id);
+        point.application_year = Some(2027 + (2 * i / number) as i32);
+        if turned {
+            point.decision = match point.decision {
+                Decision::Accepted => Decision::Rejected,
+                _ => Decision::Accepted,
+            };
+        }
+        point
+    });
+    handle.store().record_points(points.collect()).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_model_that_foretells_new_cohorts_worse_is_one_job_and_drift_is_announced() {
+    let folder = tempfile::tempdir().unwrap();
+    let rare =
+        ScheduledTrainingConfig { schedule_cron: "0 0 29 2 *".to_owned(), max_model_age_days: 10_000, ..schedule() };
+    let (handle, clock) = scheduled(folder.path(), "2028-06-01T12:00:00Z", rare).await;
+    let champion = finished(&handle, &submit(&handle, config(&[Algorithm::LogisticRegression])).await).await;
+    let model = handle.store().model(&champion.trained_models[0]).await.unwrap().unwrap();
+    let reference = model.temporal.expect("the sample has enough of a last year");
+    handle.activate(&model.version.model_id, None, None).await.unwrap();
+    let performance = async || handle.components().await["scheduler"].state["performance"].clone();
+
+    add_cohorts(&handle, 800, 100, false).await;
+    looked(&handle).await;
+    assert!(performance().await.as_str().unwrap().contains("two are needed"), "2028's fall is not settled yet");
+    clock.advance(300 * DAY);
+    looked(&handle).await;
+    assert!(performance().await.as_str().unwrap().contains("no measure is worse"), "{}", performance().await);
+    assert_eq!(jobs(&handle).await.len(), 1);
+
+    add_cohorts(&handle, 800, 101, true).await;
+    let all = ended(&handle).await;
+    assert_eq!(all.len(), 2, "{}", performance().await);
+    let trigger = &all[0].triggers[0];
+    assert_eq!(trigger.trigger_type, TriggerType::PerformanceDrop);
+    assert!(trigger.reason.as_ref().unwrap().contains("two consecutive windows"), "{trigger:?}");
+    let evidence = trigger.evidence.as_ref().unwrap();
+    assert_eq!(evidence["latest"].as_array().unwrap().len(), 2);
+    assert_eq!(evidence["latest"][0]["auc"]["reference"]["value"], reference.auc);
+    let outbox = handle.store().outbox_pending("event", 1000).await.unwrap();
+    let drift: Vec<_> = outbox.iter().filter(|m| m.topic == "data.drift.detected").collect();
+    assert_eq!(drift.len(), 1);
+    assert_eq!(drift[0].payload["model_id"], model.version.model_id.as_str());
+    // Seen again, it is the same occasion.
+    clock.advance(DAY);
+    assert_eq!(ended(&handle).await.len(), 2);
 }

@@ -114,7 +114,7 @@ pub fn outbound(topic: Topic) -> Example {
             ("A job has begun; once, though it may be resumed", of(&job(JobStatus::Running, "starting")))
         }
         Topic::JobProgress => {
-            ("A job has come further (reserved: not sent yet)", of(&job(JobStatus::Running, "searching xgboost")))
+            ("A job has passed another ten per cent", of(&job(JobStatus::Running, "searching xgboost")))
         }
         Topic::JobCompleted => ("A job has ended with a model", of(&job(JobStatus::Completed, "completed"))),
         Topic::JobFailed => ("A job has ended without a model", of(&job(JobStatus::Failed, "failed"))),

@@ -14,10 +14,13 @@ impl Address {
     /// Reads `amqp://user:password@host:port/vhost`, or `amqps://`; None if it is no such thing. Who asks must not quote
     /// the text: it may hold a password.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut uri: AMQPUri = text.trim().parse().ok()?;
-        if uri.authority.host.is_empty() {
+        let text = text.trim();
+        let authority = text.split_once("://")?.1.split(['/', '?']).next()?;
+        // The parser would take a missing host for this one.
+        if matches!(authority.rsplit('@').next()?.split(':').next()?, "") {
             return None;
         }
+        let mut uri: AMQPUri = text.parse().ok()?;
         // Most clients take an address that ends in `/` for one of the default virtual host.
         if uri.vhost.is_empty() {
             uri.vhost = "/".to_owned();
@@ -71,7 +74,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address() {
-        for text in ["", "localhost:5672", "http://localhost", "amqp://", "amqp://h:port"] {
+        for text in ["", "localhost:5672", "http://localhost", "amqp://", "amqp://u:p@", "amqp://h:port"] {
             assert_eq!(Address::parse(text), None, "{text}");
         }
     }

@@ -130,6 +130,21 @@ impl Link {
         Ok(Intake::new(queue, channel, consumer, self.wait))
     }
 
+    /// Hears what an exchange passes on, from now on, in a queue that ends with this connection.
+    pub async fn subscribe(&self, exchange: &str, key: &str) -> Result<Intake> {
+        let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        let declared = channel.queue_declare("".into(), options, FieldTable::default());
+        let queue = within(self.wait, "queue.declare", declared).await?.name().clone();
+        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        let bound = channel.queue_bind(queue.clone(), short(exchange), short(key), options, none);
+        within(self.wait, "queue.bind", bound).await?;
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let consuming = channel.basic_consume(queue, "".into(), options, FieldTable::default());
+        let consumer = within(self.wait, "basic.consume", consuming).await?;
+        Ok(Intake::new("(a listener's own)", channel, consumer, self.wait))
+    }
+
     /// Begins to publish with confirms.
     pub async fn outlet(&self) -> Result<Outlet> {
         let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;

@@ -1,0 +1,56 @@
+//! An upstream service of one's own, on a connection of its own: it publishes events and hears what is announced. It knows
+//! the contract and nothing of the Bridge.
+
+use super::BridgeOptions;
+use super::amqp::{Intake, Link, Message, Outlet, Published, Result};
+use super::topology::EVENTS;
+use provost_domain::event::STRUCTURED;
+use serde_json::Value;
+
+/// Events that are published before their confirms are waited for.
+const AT_A_TIME: usize = 500;
+
+pub struct Upstream {
+    link: Link,
+    outlet: Outlet,
+    heard: Intake,
+}
+
+impl Upstream {
+    /// Hears everything that is published from now on.
+    pub async fn open(options: &BridgeOptions) -> Result<Self> {
+        let link = Link::open(&options.url, options.ca_file.as_deref(), "provost demo", options.wait).await?;
+        let heard = link.subscribe(EVENTS, "#").await?;
+        let outlet = link.outlet().await?;
+        Ok(Self { link, outlet, heard })
+    }
+
+    /// Publishes events in structured mode, each with its routing key; answers how many the broker has confirmed.
+    pub async fn publish(&self, events: &[(&str, Value)]) -> Result<usize> {
+        let mut confirmed = 0;
+        for some in events.chunks(AT_A_TIME) {
+            let message = |(key, event): &(&str, Value)| {
+                let id = event["id"].as_str().unwrap_or_default();
+                Message::new(EVENTS, key, STRUCTURED, id, event.to_string().into_bytes())
+            };
+            let messages: Vec<Message> = some.iter().map(message).collect();
+            let outcomes = self.outlet.publish(&self.link, &messages).await?;
+            confirmed += outcomes.iter().filter(|o| **o == Published::Confirmed).count();
+        }
+        Ok(confirmed)
+    }
+
+    /// The next event: its routing key, and the event as it came.
+    pub async fn hear(&mut self) -> Result<(String, Value)> {
+        loop {
+            let message = self.heard.next().await?.message;
+            if let Ok(event) = serde_json::from_slice(&message.body) {
+                return Ok((message.routing_key().to_owned(), event));
+            }
+        }
+    }
+
+    pub async fn close(self) {
+        self.link.close().await;
+    }
+}

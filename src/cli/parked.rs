@@ -1,0 +1,170 @@
+//! `provost parked`: the messages that could not be taken in.
+
+use super::{Common, show};
+use crate::error::{Error, Result};
+use crate::open;
+use clap::{Args, Subcommand};
+use provost_actors::bridge::AmqpError;
+use provost_actors::bridge::parked::{Outcome, Parked, ParkingQueue, Which, Whole};
+use serde_json::{Value, json};
+
+#[derive(Args)]
+pub struct ParkedArgs {
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+#[derive(Subcommand)]
+pub enum Action {
+    /// List parked messages, the oldest first; they stay where they are
+    List {
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Show one with its headers and body; it stays where it is
+    Show {
+        id: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Send messages to their queue once more, and take them out of the parking queue
+    Replay(Chosen),
+    /// Take messages out of the parking queue for good
+    Discard(Chosen),
+}
+
+#[derive(Args)]
+pub struct Chosen {
+    #[arg(required_unless_present = "all", value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Every message that is parked now
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+impl Chosen {
+    fn which(&self) -> Which {
+        if self.all { Which::All } else { Which::Ids(self.ids.iter().cloned().collect()) }
+    }
+}
+
+pub fn run(args: &ParkedArgs) -> Result<()> {
+    match &args.action {
+        Action::List { limit, common } => {
+            let (messages, all) = on_queue(common, async |queue| queue.list(*limit).await)?;
+            list(&messages, all, common.output.json)
+        }
+        Action::Show { id, common } => match on_queue(common, async |queue| queue.show(id).await)? {
+            Some(whole) => {
+                show::line(&if common.output.json { told(&whole).to_string() } else { text(&whole) });
+                Ok(())
+            }
+            None => Err(Error::failed(format!("no parked message {id}"))),
+        },
+        Action::Replay(chosen) => {
+            let which = chosen.which();
+            let outcome = on_queue(&chosen.common, async |queue| queue.replay(&which).await)?;
+            report("replayed", &outcome, chosen.common.output.json)
+        }
+        Action::Discard(chosen) => {
+            let which = chosen.which();
+            let outcome = on_queue(&chosen.common, async |queue| queue.discard(&which).await)?;
+            report("discarded", &outcome, chosen.common.output.json)
+        }
+    }
+}
+
+/// Works on the queue of the broker that the settings name.
+fn on_queue<T>(common: &Common, work: impl AsyncFn(&ParkingQueue) -> std::result::Result<T, AmqpError>) -> Result<T> {
+    let settings = common.settings()?;
+    let Some(bridge) = &settings.bridge.options else {
+        return Err(Error::Usage("there is no bus: set bridge.url (PROVOST_BRIDGE__URL)".to_owned()));
+    };
+    open::runtime()?
+        .block_on(async {
+            let queue = ParkingQueue::open(bridge).await?;
+            let outcome = work(&queue).await?;
+            queue.close().await;
+            Ok(outcome)
+        })
+        .map_err(|e: AmqpError| Error::failed(format!("{}: {e}", bridge.url)))
+}
+
+fn list(messages: &[Parked], all: u32, json: bool) -> Result<()> {
+    if json {
+        for message in messages {
+            show::line(&serde_json::to_string(message).map_err(anyhow::Error::from)?);
+        }
+        return Ok(());
+    }
+    if messages.is_empty() {
+        show::line("Nothing is parked.");
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = messages
+        .iter()
+        .map(|m| {
+            vec![
+                m.id.clone(),
+                m.at.clone().unwrap_or_else(|| "-".to_owned()),
+                m.queue.clone(),
+                m.bytes.to_string(),
+                m.reason.clone(),
+                m.detail.chars().take(100).collect(),
+            ]
+        })
+        .collect();
+    show::line(&show::table(&["id", "parked at", "queue", "bytes", "reason", "detail"], &rows));
+    if (messages.len() as u64) < u64::from(all) {
+        show::line(&format!("  {} of {all}; --limit shows more", messages.len()));
+    }
+    Ok(())
+}
+
+fn body(whole: &Whole) -> Value {
+    serde_json::from_slice(&whole.body).unwrap_or_else(|_| String::from_utf8_lossy(&whole.body).into_owned().into())
+}
+
+fn told(whole: &Whole) -> Value {
+    let mut told = json!(whole.summary);
+    if let Some(told) = told.as_object_mut() {
+        told.insert("content_type".to_owned(), json!(whole.content_type));
+        told.insert("headers".to_owned(), json!(whole.headers));
+        told.insert("body".to_owned(), body(whole));
+    }
+    told
+}
+
+fn text(whole: &Whole) -> String {
+    let Parked { id, reason, detail, queue, bytes, .. } = &whole.summary;
+    let mut rows = vec![
+        vec!["id".to_owned(), id.clone()],
+        vec!["reason".to_owned(), reason.clone()],
+        vec!["detail".to_owned(), detail.clone()],
+        vec!["queue".to_owned(), queue.clone()],
+        vec!["bytes".to_owned(), bytes.to_string()],
+        vec!["content type".to_owned(), whole.content_type.clone().unwrap_or_else(|| "-".to_owned())],
+    ];
+    rows.extend(whole.headers.iter().map(|(name, value)| vec![name.clone(), value.clone()]));
+    let body = match body(whole) {
+        Value::String(text) => text,
+        json => serde_json::to_string_pretty(&json).unwrap_or_default(),
+    };
+    format!("{}\n\n{body}", show::table(&["", "value"], &rows))
+}
+
+fn report(done: &str, outcome: &Outcome, json: bool) -> Result<()> {
+    if json {
+        show::line(&json!({ done: outcome.done, "stayed": outcome.stayed, "missing": outcome.missing }).to_string());
+    } else {
+        show::line(&format!("{} {done}", outcome.done.len()));
+    }
+    let stayed = outcome.stayed.iter().map(|(id, why)| format!("{id}: {why}"));
+    let missing = outcome.missing.iter().map(|id| format!("{id}: no such parked message"));
+    let faults: Vec<String> = stayed.chain(missing).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::failed(faults.join("\n"))) }
+}
