@@ -23,6 +23,8 @@ pub struct Bus {
     pub url: String,
     /// Its virtual host, on a broker of ours.
     pub vhost: Option<String>,
+    /// The process group of a broker of ours.
+    pub group: Option<u32>,
     _alone: Option<MutexGuard<'static, ()>>,
 }
 
@@ -34,12 +36,12 @@ pub fn bus() -> Option<Bus> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     if let Ok(url) = std::env::var("PROVOST_TEST_AMQP") {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        return Some(Bus { url, vhost: None, _alone: Some(alone) });
+        return Some(Bus { url, vhost: None, group: None, _alone: Some(alone) });
     }
     let node = SHARED.get_or_init(Node::start).as_ref()?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     assert!(number < VHOSTS, "more tests than virtual hosts");
-    Some(Bus { url: node.url(number), vhost: Some(format!("v{number}")), _alone: None })
+    Some(Bus { url: node.url(number), vhost: Some(format!("v{number}")), group: Some(node.group()), _alone: None })
 }
 
 /// A node for one test, which may do to it what it likes. None where that cannot be, and then it is said.
@@ -112,7 +114,7 @@ impl Node {
         format!("amqps://guest:guest@localhost:{}/v{vhost}", self.tls_port)
     }
 
-    pub fn process(&self) -> u32 {
+    pub fn group(&self) -> u32 {
         self.server.as_ref().unwrap().child.id()
     }
 
