@@ -23,6 +23,8 @@ pub struct Bus {
     pub url: String,
     /// Its virtual host, on a broker of ours.
     pub vhost: Option<String>,
+    /// The process group of a broker of ours.
+    pub group: Option<u32>,
     _alone: Option<MutexGuard<'static, ()>>,
 }
 
@@ -34,12 +36,12 @@ pub fn bus() -> Option<Bus> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     if let Ok(url) = std::env::var("PROVOST_TEST_AMQP") {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        return Some(Bus { url, vhost: None, _alone: Some(alone) });
+        return Some(Bus { url, vhost: None, group: None, _alone: Some(alone) });
     }
     let node = SHARED.get_or_init(Node::start).as_ref()?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     assert!(number < VHOSTS, "more tests than virtual hosts");
-    Some(Bus { url: node.url(number), vhost: Some(format!("v{number}")), _alone: None })
+    Some(Bus { url: node.url(number), vhost: Some(format!("v{number}")), group: Some(node.group()), _alone: None })
 }
 
 /// A node for one test, which may do to it what it likes. None where that cannot be, and then it is said.
@@ -96,7 +98,8 @@ impl Node {
         epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let epmd = Guarded::spawn(&mut epmd);
+        // It lives as long as the node; after both, nobody needs the folder.
+        let epmd = Guarded::spawn_in(&mut epmd, Some(dir.path()));
         wait_for("epmd", Duration::from_secs(10), || TcpStream::connect(("127.0.0.1", epmd_port)).is_ok());
         let mut node = Self { dir, name, port, tls_port, epmd_port, dist_port, epmd, server: None };
         node.boot();
@@ -112,7 +115,7 @@ impl Node {
         format!("amqps://guest:guest@localhost:{}/v{vhost}", self.tls_port)
     }
 
-    pub fn process(&self) -> u32 {
+    pub fn group(&self) -> u32 {
         self.server.as_ref().unwrap().child.id()
     }
 
@@ -267,6 +270,8 @@ pub fn wait_for(what: &str, wait: Duration, mut condition: impl FnMut() -> bool)
     }
 }
 
+const KEEPER: &str = "cat >/dev/null; kill -9 -\"$0\" 2>/dev/null; [ -z \"$1\" ] || { sleep 2; rm -rf \"$1\"; } &";
+
 /// A process group that ends with this value, and with this process if that is killed: a keeper waits for the end of a pipe
 /// that only we hold.
 struct Guarded {
@@ -276,9 +281,15 @@ struct Guarded {
 
 impl Guarded {
     fn spawn(command: &mut Command) -> Self {
+        Self::spawn_in(command, None)
+    }
+
+    /// Also removes this folder, which no destructor does for a node that tests share.
+    fn spawn_in(command: &mut Command, folder: Option<&Path>) -> Self {
         let child = command.stdin(Stdio::null()).process_group(0).spawn().unwrap();
         let keeper = Command::new("sh")
-            .args(["-c", "cat >/dev/null; kill -9 -\"$0\" 2>/dev/null", &child.id().to_string()])
+            .args(["-c", KEEPER, &child.id().to_string()])
+            .args(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -110,8 +110,8 @@ pub struct Inbox {
     pub max_bytes: usize,
 }
 
-/// Tries of a batch before the store counts as away.
-const TRIES: u32 = 3;
+/// How long a batch is tried before the store counts as away. A store may wait by itself much longer than this; then once.
+const TRY_FOR: Duration = Duration::from_secs(1);
 
 impl Inbox {
     /// Reads and records a batch; a verdict per message, in order. `again` reads the messages anew where the batch has to
@@ -166,16 +166,17 @@ impl Inbox {
         now: DateTime<Utc>,
     ) -> Result<Option<Vec<InboxOutcome>>, StoreAway> {
         let mut batch = Some(batch);
-        for attempt in 1.. {
+        // Real time: a busy store is a matter of other processes.
+        let began = std::time::Instant::now();
+        loop {
             let events = batch.take().unwrap_or_else(|| {
                 let read = |note: &Note| read(&received[note.index].message, self.max_bytes, now).ok();
                 notes.iter().filter_map(read).map(|e| (e.entry, e.effect)).collect()
             });
             match self.store.record_inbox(events).await {
                 Ok(outcomes) => return Ok(Some(outcomes)),
-                Err(e) if e.may_pass() && attempt < TRIES => {
-                    // Real time: a busy store is a matter of other processes.
-                    tokio::time::sleep(Duration::from_millis(100) * attempt).await;
+                Err(e) if e.may_pass() && began.elapsed() < TRY_FOR => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Err(e) if e.may_pass() => return Err(StoreAway(e.to_string())),
                 Err(e) => {
@@ -184,7 +185,6 @@ impl Inbox {
                 }
             }
         }
-        Ok(None)
     }
 
     /// One event by itself, so that it harms no other.

@@ -21,10 +21,7 @@ struct Stage {
 
 async fn stage() -> Option<Stage> {
     let bus = bus()?;
-    let peer = Peer::connect(&bus.url).await;
-    if bus.vhost.is_none() {
-        peer.clear().await;
-    }
+    let peer = Peer::fresh(&bus).await;
     let folder = tempfile::tempdir().unwrap();
     let handle = system(folder.path(), &bus).await;
     up(&handle).await;
@@ -316,7 +313,7 @@ async fn what_was_handed_out_too_often_is_parked_by_the_broker_and_can_be_replay
 #[actix_rt::test]
 async fn an_event_that_fails_for_a_reason_that_may_pass_is_tried_again_later() {
     let Some(bus) = bus() else { return };
-    let peer = Peer::connect(&bus.url).await;
+    let peer = Peer::fresh(&bus).await;
     let folder = tempfile::tempdir().unwrap();
     let mut options = super::support::options(folder.path()).await;
     options.bridge = super::peer::options(&folder.path().join("other"), &bus.url).bridge;

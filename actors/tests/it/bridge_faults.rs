@@ -2,7 +2,7 @@
 //! goes on within ten seconds of the return.
 
 use super::bridge::announce;
-use super::broker::{Node, bus, node};
+use super::broker::{Node, node};
 use super::peer::{Peer, SOON, bridge_status, count, options, points, recorded, total, until, up};
 use futures_util::future::join_all;
 use lapin::BasicProperties;
@@ -213,14 +213,14 @@ async fn handle_outbox(handle: &Handle) -> u64 {
 
 #[actix_rt::test]
 async fn an_announcement_that_comes_back_is_not_sent() {
-    let Some(bus) = bus().filter(|b| b.vhost.is_some()) else { return };
+    let Some(node) = node() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let mut options = options(folder.path(), &bus.url);
+    let mut options = options(folder.path(), &node.url(0));
     // So rarely that the exchange stays away until it is asked for again.
     options.bridge.as_mut().unwrap().check_every = Duration::from_secs(5);
     let handle = start(options).await.unwrap();
     up(&handle).await;
-    let peer = Peer::connect(&bus.url).await;
+    let peer = Peer::connect(&node.url(0)).await;
     peer.channel.exchange_delete("ml.unrouted".into(), ExchangeDeleteOptions::default()).await.unwrap();
     announce(&handle, 1, vec![samples::message("a:1")]).await;
     until("it comes back", SOON, || async { count(&handle, "unroutable").await > 0 }).await;
@@ -231,11 +231,11 @@ async fn an_announcement_that_comes_back_is_not_sent() {
 
 #[actix_rt::test]
 async fn a_store_that_takes_nothing_stops_consuming_without_wearing_messages_out() {
-    let Some(bus) = bus().filter(|b| b.vhost.is_some()) else { return };
+    let Some(node) = node() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let handle = start(options(folder.path(), &bus.url)).await.unwrap();
+    let handle = start(options(folder.path(), &node.url(0))).await.unwrap();
     up(&handle).await;
-    let peer = Peer::connect(&bus.url).await;
+    let peer = Peer::connect(&node.url(0)).await;
     let other = rusqlite::Connection::open(folder.path().join("provost.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let events: Vec<Vec<u8>> = (0..100).map(|n| recorded(&format!("p{n}")).to_string().into_bytes()).collect();

@@ -49,6 +49,19 @@ fn resident_mb() -> f64 {
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
+/// Seconds of processor time of this process and of the broker's group.
+fn processor(broker: Option<u32>) -> (f64, f64) {
+    let of = |process: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let fields: Vec<String> = stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect();
+        // Group; user and system time in hundredths of a second.
+        let time = fields[11].parse::<f64>().ok()? + fields[12].parse::<f64>().ok()?;
+        Some((fields[2].parse::<u32>().ok()?, time / 100.0))
+    };
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| of(entry.ok()?.file_name().to_str()?));
+    (of("self").unwrap().1, all.filter(|(group, _)| Some(*group) == broker).map(|(_, time)| time).sum())
+}
+
 /// Publishes with confirms from a thread of its own, a window of them at a time.
 fn publish(url: &str, bodies: Vec<Vec<u8>>) -> std::thread::JoinHandle<f64> {
     let url = url.to_owned();
@@ -103,6 +116,7 @@ async fn load_measured() {
 
 async fn run(events: usize) {
     let Some(bus) = bus() else { return };
+    let peer = Peer::fresh(&bus).await;
     let load = load(events);
     let bytes: usize = load.bodies.iter().map(Vec::len).sum();
     let all = load.bodies.len() as u64;
@@ -111,17 +125,9 @@ async fn run(events: usize) {
     options.bridge.as_mut().unwrap().check_every = Duration::from_secs(5);
     let handle = start(options).await.unwrap();
     up(&handle).await;
-    let peer = Peer::connect(&bus.url).await;
-    if bus.vhost.is_none() {
-        peer.clear().await;
-        until("the queues are back", Duration::from_secs(20), || async {
-            Peer::connect(&bus.url).await.exists("ml.data").await
-        })
-        .await;
-    }
 
     let memory = std::cell::Cell::new((f64::MAX, 0f64));
-    let began = Instant::now();
+    let (before, began) = (processor(bus.group), Instant::now());
     let publishing = publish(&bus.url, load.bodies.clone());
     until("all events", Duration::from_secs(600), || async {
         let (taken, duplicates, parked) = counts(&handle).await;
@@ -136,13 +142,16 @@ async fn run(events: usize) {
     let seconds = began.elapsed().as_secs_f64();
     let published = publishing.join().unwrap();
     let (lowest, highest) = memory.get();
+    let after = processor(bus.group);
     until("all are acknowledged", Duration::from_secs(20), || async { peer.depth("ml.data").await == 0 }).await;
     eprintln!(
         "published and taken at once: {all} events of {} bytes in {seconds:.2} s = {:.0}/s (published in {published:.2} s = {:.0}/s); \
-         memory {lowest:.0} to {highest:.0} MB",
+         memory {lowest:.0} to {highest:.0} MB; processor {:.1} s here (publisher included) and {:.1} s in the broker",
         bytes as u64 / all,
         all as f64 / seconds,
-        all as f64 / published
+        all as f64 / published,
+        after.0 - before.0,
+        after.1 - before.1
     );
     let (taken, duplicates, parked) = counts(&handle).await;
     assert_eq!((taken, parked), (load.expected.len() as u64, load.malformed as u64));
@@ -159,18 +168,22 @@ async fn run(events: usize) {
     let folder = tempfile::tempdir().unwrap();
     let handle = start(super::peer::options(folder.path(), &bus.url)).await.unwrap();
     until("the first", Duration::from_secs(20), || async { counts(&handle).await.0 > 0 }).await;
-    let (before, began) = (counts(&handle).await, Instant::now());
+    let (before, began, used) = (counts(&handle).await, Instant::now(), processor(bus.group));
     until("all events", Duration::from_secs(600), || async {
         let (taken, duplicates, parked) = counts(&handle).await;
         taken + duplicates + parked >= all
     })
     .await;
     let seconds = began.elapsed().as_secs_f64();
+    let after = processor(bus.group);
     let drained = all - before.0 - before.1 - before.2;
     eprintln!(
-        "published alone: {:.0}/s; then drained: {drained} events in {seconds:.2} s = {:.0}/s",
+        "published alone: {:.0}/s; then drained: {drained} events in {seconds:.2} s = {:.0}/s; processor {:.1} s here and {:.1} s in \
+         the broker",
         all as f64 / published,
-        drained as f64 / seconds
+        drained as f64 / seconds,
+        after.0 - used.0,
+        after.1 - used.1
     );
     exactly(&handle, &load).await;
     handle.shutdown(Duration::from_secs(20)).await;

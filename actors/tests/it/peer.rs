@@ -232,17 +232,28 @@ impl Peer {
         self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap().message_count()
     }
 
-    pub async fn exists(&self, queue: &str) -> bool {
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.is_ok()
-    }
-
     pub async fn delete(&self, queue: &str) {
         self.channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
     }
 
-    /// Empties the bridge's queues: on a broker that other tests used too.
-    pub async fn clear(&self) {
+    /// For a test that begins. On a broker that others used too the bridge's queues are removed, once nobody is left who
+    /// might consume from the new ones.
+    pub async fn fresh(bus: &Bus) -> Self {
+        let peer = Self::connect(&bus.url).await;
+        if bus.vhost.is_none() {
+            until("the test before is gone", SOON, || async {
+                let asker = Self::connect(&bus.url).await;
+                let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+                let asked = asker.channel.queue_declare("ml.data".into(), options, FieldTable::default()).await;
+                asked.is_ok_and(|queue| queue.consumer_count() == 0) || !asker.channel.status().connected()
+            })
+            .await;
+            peer.clear().await;
+        }
+        peer
+    }
+
+    async fn clear(&self) {
         for queue in ["ml.data", "ml.train", "ml.parked", "ml.unrouted", "ml.retry.5s", "ml.retry.1m", "ml.retry.10m"] {
             self.delete(queue).await;
         }
