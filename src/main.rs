@@ -6,9 +6,10 @@ use std::process::{Command, ExitCode};
 /// Set in a process that was started again by `with_quiet_openmp`. No setting: it has no `__`.
 const STARTED_AGAIN: &str = "PROVOST_STARTED_AGAIN";
 
-/// OpenMP's threads spin while they wait, which makes a fit of 0.1 s take seconds on a busy machine. libgomp reads its
-/// environment when it is loaded, before `main`, so the process starts itself once more with that switched off. What the
-/// user has set stays.
+/// OpenMP's threads spin while they wait, which makes a fit of 0.1 s take seconds on a busy machine; if they sleep at
+/// once, two threads are slower than one on a quiet machine too. So they spin for a short while. libgomp reads its
+/// environment when it is loaded, before `main`, so the process starts itself once more with that set. What the user has
+/// set stays.
 fn with_quiet_openmp() {
     if std::env::var_os(STARTED_AGAIN).is_some() {
         return;
@@ -20,7 +21,7 @@ fn with_quiet_openmp() {
         command.arg0(name);
     }
     command.args(arguments).env(STARTED_AGAIN, "1");
-    for (name, value) in [("GOMP_SPINCOUNT", "0"), ("OMP_WAIT_POLICY", "passive")] {
+    for (name, value) in [("GOMP_SPINCOUNT", "1000"), ("OMP_WAIT_POLICY", "passive")] {
         if std::env::var_os(name).is_none() {
             command.env(name, value);
         }

@@ -49,7 +49,7 @@ fn own_trees_predict_what_the_library_predicts() {
 
 #[test]
 fn equal_bytes_at_any_number_of_threads() {
-    // The larger data is enough for four of the library's threads.
+    // The larger data is enough for four of the library's threads, which the fits take or leave by the clock.
     for (rows, lr, trees) in [(700, 0.3, 40), (140_000, 0.3, 8), (140_000, 0.05, 8)] {
         let data = noisy(rows, 3);
         let p = params(json!({"subsample": 0.8, "colsample_bytree": 0.7, "learning_rate": lr, "n_estimators": trees}));
@@ -63,6 +63,57 @@ fn equal_bytes_at_any_number_of_threads() {
         assert_eq!(model(&fits[0]).library_bytes(), model(&fits[1]).library_bytes(), "{rows} rows, 2 threads");
         assert_eq!(model(&fits[0]).library_bytes(), model(&fits[2]).library_bytes(), "{rows} rows, 4 threads");
     }
+}
+
+#[test]
+fn neither_cleared_columns_nor_the_rounds_on_several_threads_change_the_bytes() {
+    let noise = noisy(9_000, 11);
+    let (c, rows) = (|i: usize| noise.x().column(i).to_vec(), 9_000);
+    let columns = vec![vec![3.5; rows], c(0), c(1), vec![f32::NAN; rows], vec![-0.0; rows], c(2)];
+    let data = testing::dataset(columns, noise.y().to_vec());
+    for given in [
+        json!({"n_estimators": 30}),
+        json!({"n_estimators": 30, "colsample_bytree": 0.5, "subsample": 0.8, "min_child_weight": 0.0}),
+    ] {
+        let p = params(given);
+        let (columns, train): (Vec<usize>, Vec<u32>) = ((0..6).collect(), (0..9_000).collect());
+        let task = FitTask {
+            data: &data,
+            columns: &columns,
+            train: &train,
+            validation: &[],
+            params: &p,
+            seed: 1,
+            early_stopping_rounds: 0,
+            scale: true,
+        };
+        let fit = Xgboost.fit(&task, &Control::default()).unwrap();
+        let y: Vec<f32> = data.y().iter().map(|y| f32::from(*y)).collect();
+        let all = matrix(&values(&task, &train), 6, &y).unwrap();
+        let mut booster = Booster::new_with_cached_dmats(&BoosterParameters::default(), &[&all]).unwrap();
+        configure(&mut booster, &task, &p, f64::from(y.iter().sum::<f32>()) / 9_000.0).unwrap();
+        for round in 0..30 {
+            booster.set_param("nthread", ["1", "2", "4", "1", "1"][round as usize % 5]).unwrap();
+            booster.update(&all, round).unwrap();
+        }
+        assert!(booster.save_buffer(true).unwrap() == model(&fit).library_bytes());
+        let importance = fit.importance.unwrap();
+        assert_eq!([0, 3, 4].map(|i| importance[i]), [0.0; 3]);
+        assert!(importance[1] > importance[2] && importance[5] > 0.05, "{importance:?}");
+    }
+}
+
+#[test]
+fn constants_are_cleared_where_other_values_are_missing() {
+    let n = f32::NAN;
+    let cleared = |mut dense: Vec<f32>| {
+        clear_constants(&mut dense, 3);
+        dense
+    };
+    assert_eq!(cleared(vec![1.0, 2.0, 3.0, 1.0, 4.0, 5.0]), [1.0, 2.0, 3.0, 1.0, 4.0, 5.0]);
+    let some = cleared(vec![1.0, 2.0, 7.0, 1.0, 4.0, n, 1.0, 2.0, 7.0]);
+    let expected = [n, 2.0, 7.0, n, 4.0, n, n, 2.0, 7.0];
+    assert!(some.iter().zip(&expected).all(|(a, b)| a == b || a.is_nan() && b.is_nan()), "{some:?}");
 }
 
 #[test]
