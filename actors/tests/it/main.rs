@@ -4,6 +4,7 @@
 mod actix_facts;
 mod bridge;
 mod bridge_faults;
+mod bridge_jobs;
 mod bridge_load;
 #[path = "../../../tests/it/broker.rs"]
 mod broker;
