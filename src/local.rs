@@ -53,7 +53,7 @@ pub fn train(settings: &Settings, body: &Value, json: bool) -> Result<()> {
     let folder = Folder::take(settings)?;
     actix_rt::System::new().block_on(async {
         let signals = Signals::catch()?;
-        // The one job that was asked for is all that this process is for.
+        // No rule adds a job to the one that was asked for.
         let alone = Settings { schedule_enabled: false, ..settings.clone() };
         let handle = actors(&alone, &folder).await?;
         let mut follower = Follower::new(json);

@@ -1,12 +1,12 @@
 //! The door that every job comes through, whoever asks for it: the data is checked, then Jobs takes it in.
 
 use crate::error::{LoadError, SubmitError};
-use crate::jobs::{Jobs, Join, Submission, Submit, Submitted};
+use crate::jobs::{Jobs, Join, Joined, Submission, Submit, Submitted};
 use crate::loader::{Loader, Quality};
 use crate::options::Options;
 use crate::supervise::{Phase, Slot};
+use provost_domain::TrainingConfig;
 use provost_domain::quality::DataQualityReport;
-use provost_domain::{JobId, TrainingConfig};
 use provost_store::TriggerRecord;
 use std::sync::Arc;
 
@@ -40,8 +40,8 @@ impl Door {
         self.jobs.send(Submit { submission, usable_rows: report.usable_samples }).await?
     }
 
-    /// Adds triggers to the job that waits with this configuration; None if none does.
-    pub async fn join(&self, config_hash: String, triggers: Vec<TriggerRecord>) -> Result<Option<JobId>, SubmitError> {
+    /// Adds triggers to the job that waits with this configuration, if one does.
+    pub async fn join(&self, config_hash: String, triggers: Vec<TriggerRecord>) -> Result<Joined, SubmitError> {
         self.jobs.send(Join { config_hash, triggers }).await?
     }
 

@@ -85,7 +85,20 @@ pub(crate) struct Join {
     pub triggers: Vec<TriggerRecord>,
 }
 impl Message for Join {
-    type Result = Result<Option<JobId>, SubmitError>;
+    type Result = Result<Joined, SubmitError>;
+}
+
+/// What is the case with the jobs of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Joined {
+    /// The triggers are this job's now.
+    Job(JobId),
+    /// One has begun: its rows are chosen.
+    Begun,
+    /// There is none.
+    None,
+    /// They change just now; look again.
+    Busy,
 }
 
 pub(crate) struct Cancel {
@@ -165,7 +178,7 @@ impl Handler<Submit> for Jobs {
 }
 
 impl Handler<Join> for Jobs {
-    type Result = ResponseActFuture<Self, Result<Option<JobId>, SubmitError>>;
+    type Result = ResponseActFuture<Self, Result<Joined, SubmitError>>;
     fn handle(&mut self, message: Join, _: &mut Context<Self>) -> Self::Result {
         Box::pin(self.desk.clone().join(message).into_actor(self))
     }

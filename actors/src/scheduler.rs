@@ -14,7 +14,7 @@ use crate::evaluator::Evaluator;
 use crate::supervise::{Slot, Status};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use chrono::{DateTime, NaiveDate, Utc};
-use provost_domain::job::{JobRecord, JobStatus};
+use provost_domain::job::JobRecord;
 use provost_domain::schedule::{ScheduledTrainingConfig, TriggerType};
 use provost_domain::{ModelId, TrainingConfig};
 use provost_store::{StoreError, TriggerRecord};
@@ -49,11 +49,21 @@ struct Desk {
     watched: Mutex<Option<Watched>>,
 }
 
-#[derive(PartialEq)]
 struct Watched {
     model: ModelId,
     arrived: u64,
     on: NaiveDate,
+    /// By the monotonic clock.
+    at: Duration,
+}
+
+impl Watched {
+    /// Whether enough has changed since the last test.
+    fn is_due(&self, last: &Watched) -> bool {
+        self.model != last.model
+            || self.on != last.on
+            || (self.arrived >= last.arrived + rules::WATCHED_POINTS && self.at >= last.at + rules::WATCHED_EVERY)
+    }
 }
 
 /// What a rule and the arbiter look at: the state of one moment.
@@ -73,10 +83,6 @@ impl Look {
 
     fn at_work(&self, config_hash: &str) -> bool {
         self.unfinished.iter().any(|r| r.config_hash == config_hash)
-    }
-
-    fn running(&self, config_hash: &str) -> bool {
-        self.unfinished.iter().any(|r| r.config_hash == config_hash && r.job.status == JobStatus::Running)
     }
 }
 
@@ -108,8 +114,10 @@ impl Desk {
             seen.looks += 1;
             seen.schedule = look.schedule.clone();
         }
-        self.raise(&look).await?;
-        self.arbitrate(look).await
+        // A rule that cannot be looked at keeps no trigger from its job.
+        let raised = self.raise(&look).await;
+        self.arbitrate(look).await?;
+        raised
     }
 
     async fn read(&self) -> Result<Look, StoreError> {

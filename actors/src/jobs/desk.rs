@@ -3,7 +3,7 @@
 
 use super::cell::{Cell, CellError, Notes, Patience};
 use super::driver::{self, Env, Stop, cancelled, claim, count_attempt, drive, failed, interrupt, is_over};
-use super::{Join, ShutdownReport, Submission, Submit, Submitted, estimate, plan};
+use super::{Join, Joined, ShutdownReport, Submission, Submit, Submitted, estimate, plan};
 use crate::error::{CancelError, SubmitError};
 use crate::supervise::{backoff, panic_text};
 use futures_util::FutureExt;
@@ -141,18 +141,19 @@ impl Desk {
         }
     }
 
-    /// A job that has begun is not joined: its rows are chosen. A conflict means that it has just begun, was changed, or
-    /// that another scheduler has the triggers; what is the case the next look says.
-    pub async fn join(self: Arc<Self>, message: Join) -> Result<Option<JobId>, SubmitError> {
+    /// A job that has begun is not joined: its rows are chosen, also where it was interrupted and waits again.
+    pub async fn join(self: Arc<Self>, message: Join) -> Result<Joined, SubmitError> {
         let _turn = self.admission.lock().await;
         let Join { config_hash, triggers } = message;
         let store = &self.env.options.store;
         for _ in 0..JOINS {
-            let waits = |r: &JobRecord| r.job.status == JobStatus::Pending && r.config_hash == config_hash;
-            let Some(mut record) = store.unfinished_jobs().await?.into_iter().find(|r| waits(r) && r.cancel.is_none())
-            else {
-                return Ok(None);
+            let mut unfinished = store.unfinished_jobs().await?;
+            unfinished.retain(|r| r.config_hash == config_hash && r.cancel.is_none());
+            let waits = |r: &JobRecord| r.job.status == JobStatus::Pending && r.snapshot.is_none();
+            let Some(at) = unfinished.iter().position(waits) else {
+                return Ok(if unfinished.is_empty() { Joined::None } else { Joined::Begun });
             };
+            let mut record = unfinished.swap_remove(at);
             let id = record.job.job_id.clone();
             let mut notes = Notes::new(self.env.options.clock.now());
             for t in &triggers {
@@ -164,13 +165,14 @@ impl Desk {
             match store.join_job(record, notes.events, triggers.clone()).await {
                 Ok(saved) => {
                     self.env.streams.moved(&id, saved.next_event);
-                    return Ok(Some(id));
+                    return Ok(Joined::Job(id));
                 }
+                // It has just begun, was changed, or another scheduler has the triggers.
                 Err(StoreError::Conflict { .. }) => {}
                 Err(e) => return Err(e.into()),
             }
         }
-        Ok(None)
+        Ok(Joined::Busy)
     }
 
     pub async fn cancel(

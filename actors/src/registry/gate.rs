@@ -47,7 +47,9 @@ impl Desk {
             if let Some(known) = store.decision(&m.job_id).await? {
                 return Ok(known);
             }
-            let decision = self.weigh(&m).await?;
+            let mut decision = self.weigh(&m).await?;
+            // The active one is active until now, not until the weighing began.
+            decision.decided_at = self.options.clock.now();
             let outbox = self.tell(&decision).await?;
             match store.decide(decision, outbox).await {
                 // Somebody activated a model meanwhile: that one is the champion now.

@@ -2,11 +2,10 @@
 
 use super::{Desk, Look, config_of, is_automatic, may_pass, rules};
 use crate::error::SubmitError;
-use crate::jobs::{Submission, Submitted};
+use crate::jobs::{Joined, Submission, Submitted};
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::TrainingConfig;
 use provost_domain::gate::ActivationWish;
-use provost_domain::schedule::TriggerType;
 use provost_store::{StoreError, TriggerRecord};
 
 /// Triggers that wait for one configuration.
@@ -47,7 +46,9 @@ impl Desk {
     /// When the cooldown after the last automatic job is over.
     async fn ready_at(&self, look: &Look) -> Result<Option<DateTime<Utc>>, StoreError> {
         let cooldown = TimeDelta::from_std(self.door.options.cooldown).unwrap_or(TimeDelta::MAX);
-        Ok(self.last_automatic(look).await?.and_then(|at| at.checked_add_signed(cooldown)))
+        // A job from the future is one of a clock that has been set back since.
+        let last = self.last_automatic(look).await?.filter(|at| *at <= look.now);
+        Ok(last.and_then(|at| at.checked_add_signed(cooldown)))
     }
 
     /// Whether something has become of the triggers; those that wait are looked at again.
@@ -58,25 +59,25 @@ impl Desk {
         ready_at: &mut Option<DateTime<Utc>>,
     ) -> Result<bool, StoreError> {
         match self.door.join(group.hash.clone(), group.triggers.clone()).await {
-            Ok(Some(job)) => {
+            Ok(Joined::Job(job)) => {
                 tracing::info!(%job, triggers = group.triggers.len(), "triggers joined a job that waits");
                 return Ok(true);
             }
-            Ok(None) => {}
+            Ok(Joined::None) => {}
+            Ok(Joined::Busy) => return Ok(false),
+            Ok(Joined::Begun) => {
+                // A request waits for a job of its own; the schedule's own slot is served by the one that has begun.
+                let (slots, others): (Vec<_>, Vec<_>) = group.triggers.into_iter().partition(rules::is_slot);
+                for slot in slots {
+                    let why = "a job for the same configuration was running".to_owned();
+                    self.door.options.store.settle_trigger(&slot.id, why).await?;
+                }
+                return Ok(others.is_empty());
+            }
             Err(error) => {
                 tracing::warn!(%error, "triggers wait: they could not be joined to a job");
                 return Ok(false);
             }
-        }
-        if look.running(&group.hash) {
-            // A request waits for a job of its own; the schedule's own slot is served by the one that runs.
-            let (slots, others): (Vec<_>, Vec<_>) =
-                group.triggers.into_iter().partition(|t| t.trigger.trigger_type == TriggerType::Scheduled);
-            for slot in slots {
-                let why = "a job for the same configuration was running".to_owned();
-                self.door.options.store.settle_trigger(&slot.id, why).await?;
-            }
-            return Ok(others.is_empty());
         }
         if ready_at.is_some_and(|at| at > look.now) {
             return Ok(false);

@@ -1,8 +1,8 @@
 //! When the schedule is due: a five-field cron expression (crontab(5), read by `croner`) in a time zone.
 //!
-//! On the days when clocks change, an expression with fixed hours and minutes is due once: at the first minute after a gap
-//! that swallows it, and in the first pass of an hour that comes twice. One with `*` or steps in them follows the clock: what
-//! falls into a gap is left out, what comes twice is due twice.
+//! On the days when clocks change, an expression with fixed hours and minutes is due once at each: at the first minute after
+//! a gap that swallows it, and in the first pass of an hour that comes twice. One with `*` or steps in them follows the clock:
+//! what falls into a gap is left out, what comes twice is due twice.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -19,7 +19,8 @@ pub enum BadCron {
 
 #[derive(Debug, Clone)]
 pub struct Cron {
-    cron: croner::Cron,
+    /// One for each fixed time of day, since croner takes only a single one for fixed; else one in all.
+    parts: Vec<croner::Cron>,
     zone: Tz,
 }
 
@@ -35,8 +36,13 @@ impl Cron {
         }
         let zone: Tz = zone.parse().map_err(|_| BadCron::Zone(cut(zone)))?;
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser.parse(expression).map_err(|e| bad(e.to_string()))?;
-        let cron = Self { cron, zone };
+        let read = |text: &str| parser.parse(text).map_err(|e| bad(e.to_string()));
+        let whole = read(expression)?;
+        let parts = match times_of_day(expression) {
+            Some(each) => each.iter().map(|text| read(text)).collect::<Result<_, _>>()?,
+            None => vec![whole],
+        };
+        let cron = Self { parts, zone };
         if cron.next_after(DateTime::UNIX_EPOCH).is_none() {
             return Err(bad("no date ever matches it".to_owned()));
         }
@@ -45,13 +51,24 @@ impl Cron {
 
     /// The first slot after `at`.
     pub fn next_after(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.cron.find_next_occurrence(&at.with_timezone(&self.zone), false).ok().map(|t| t.to_utc())
+        let at = at.with_timezone(&self.zone);
+        self.parts.iter().filter_map(|cron| cron.find_next_occurrence(&at, false).ok()).min().map(|t| t.to_utc())
     }
 
     /// The last slot that is not after `at`.
     pub fn last_until(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.cron.find_previous_occurrence(&at.with_timezone(&self.zone), true).ok().map(|t| t.to_utc())
+        let at = at.with_timezone(&self.zone);
+        self.parts.iter().filter_map(|cron| cron.find_previous_occurrence(&at, true).ok()).max().map(|t| t.to_utc())
     }
+}
+
+/// An expression whose minutes and hours are lists of numbers, as one expression for each time of day.
+fn times_of_day(expression: &str) -> Option<Vec<String>> {
+    let fields: Vec<&str> = expression.split_whitespace().collect();
+    let numbers = |field: &str| field.split(',').map(|n| n.parse::<u8>().ok()).collect::<Option<Vec<_>>>();
+    let (minutes, hours, days) = (numbers(fields[0])?, numbers(fields[1])?, fields[2..].join(" "));
+    let each = hours.iter().flat_map(|h| minutes.iter().map(move |m| (h, m)));
+    Some(each.map(|(h, m)| format!("{m} {h} {days}")).collect())
 }
 
 #[cfg(test)]
@@ -105,6 +122,8 @@ mod tests {
         let day = ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z");
         assert_eq!(slots("30 2 * * *", "Europe/Berlin", day.0, day.1), ["2026-03-29T01:00:00Z"]);
         assert_eq!(slots("0 1 * * 0", "Europe/Berlin", day.0, day.1), ["2026-03-29T00:00:00Z"]);
+        let twice = ["2026-03-29T01:00:00Z", "2026-03-29T12:30:00Z"];
+        assert_eq!(slots("30 2,14 * * *", "Europe/Berlin", day.0, day.1), twice);
         let each_half_hour = slots("*/30 * * * *", "Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T02:00:00Z");
         let expected = ["2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z", "2026-03-29T02:00:00Z"];
         assert_eq!(each_half_hour, expected);
@@ -115,6 +134,8 @@ mod tests {
         // In Berlin 02:00 to 03:00 came twice on 2026-10-25.
         let day = ("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z");
         assert_eq!(slots("30 2 * * *", "Europe/Berlin", day.0, day.1), ["2026-10-25T00:30:00Z"]);
+        let twice = ["2026-10-25T00:30:00Z", "2026-10-25T13:30:00Z"];
+        assert_eq!(slots("30 2,14 * * *", "Europe/Berlin", day.0, day.1), twice);
         let each_half_hour = slots("*/30 * * * *", "Europe/Berlin", "2026-10-24T23:59:00Z", "2026-10-25T02:00:00Z");
         assert_eq!(each_half_hour.len(), 5, "real time has no gap: {each_half_hour:?}");
     }

@@ -15,12 +15,15 @@ use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress, TrainingTr
 use provost_store::{OutboxMessage, StoreError, TriggerRecord};
 use serde_json::json;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Stands for the schedule while it is off: slots of that time are not missed.
 const OFF: &str = "off";
 
 /// Points that come in before the active model's performance is tested again.
-const WATCHED_POINTS: u64 = 100;
+pub(super) const WATCHED_POINTS: u64 = 100;
+/// Between two tests of it: each reads all points.
+pub(super) const WATCHED_EVERY: Duration = Duration::from_secs(60);
 
 /// What the rules know of the active model.
 struct Champion {
@@ -30,19 +33,24 @@ struct Champion {
 
 impl Desk {
     pub(super) async fn raise(&self, look: &Look) -> Result<(), StoreError> {
-        let enabled = self.door.options.schedule_enabled && look.schedule.enabled;
-        self.slot(look, enabled).await?;
-        if !enabled {
-            self.seen().new_points = None;
+        // A process that has no rules leaves the slots to one that has.
+        if !self.door.options.schedule_enabled {
             return Ok(());
         }
+        let enabled = look.schedule.enabled;
+        let slot = self.slot(look, enabled).await;
+        if !enabled {
+            self.seen().new_points = None;
+            return slot;
+        }
         let champion = self.champion().await?;
-        self.threshold(look, champion.as_ref()).await?;
-        self.age(look, champion.as_ref()).await?;
-        match &champion {
+        let threshold = self.threshold(look, champion.as_ref()).await;
+        let age = self.age(look, champion.as_ref()).await;
+        let performance = match &champion {
             Some(champion) => self.performance(look, champion).await,
             None => Ok(()),
-        }
+        };
+        slot.and(threshold).and(age).and(performance)
     }
 
     async fn champion(&self) -> Result<Option<Champion>, StoreError> {
@@ -92,12 +100,16 @@ impl Desk {
         if !enabled {
             return Ok(());
         }
+        if progress.until > look.now {
+            // The clock was set back. Slots that have fired have their triggers, so none fires again.
+            return store.put_slot_progress(SlotProgress { schedule: name, until: look.now }).await;
+        }
         let cron = match Cron::parse(&schedule.schedule_cron, &schedule.time_zone) {
             Ok(cron) => cron,
             // It was checked when it was put; an older version may have allowed it.
             Err(e) => return Err(StoreError::Invalid(format!("the stored schedule: {e}"))),
         };
-        self.seen().next_slot = cron.next_after(look.now.max(progress.until));
+        self.seen().next_slot = cron.next_after(look.now);
         let Some(slot) = cron.last_until(look.now).filter(|slot| *slot > progress.until) else { return Ok(()) };
         let shown = slot.to_rfc3339_opts(SecondsFormat::Secs, true);
         let reason = format!("the slot {shown} of `{}` ({})", schedule.schedule_cron, schedule.time_zone);
@@ -116,21 +128,16 @@ impl Desk {
         let arrived = store.points_mark().await?.arrivals.of(config.use_verified_only);
         let known =
             |job: Option<&JobRecord>| job.and_then(|j| j.arrivals).map_or(0, |a| a.of(config.use_verified_only));
-        let last = match champion {
-            // What led to a challenger that was not better is not new any more.
-            Some(_) => look.last_job(|kind| kind == TriggerType::DataThreshold),
-            None => look.last_job(|_| true),
-        };
-        let last = match last.and_then(|t| t.job_id.clone()) {
-            Some(id) => store.job(&id).await?,
-            None => None,
-        };
+        // What led to a challenger that was not better is not new any more.
+        let counts = |kind: TriggerType| champion.is_none() || kind == TriggerType::DataThreshold;
+        let last = self.last_that_read(look, counts).await?;
         let origin = known(champion.and_then(|c| c.job.as_ref())).max(known(last.as_ref()));
         let new = arrived.saturating_sub(origin);
         self.seen().new_points = Some(new);
         let needed = look.schedule.min_new_samples;
-        // Single flight: a job that is at work may be reading these points just now.
-        if new < needed || look.at_work(&config.content_hash()) {
+        // Single flight: a job that is at work may be reading these points just now, and one occasion is enough.
+        let waits = |t: &TriggerRecord| t.is_pending() && t.trigger.trigger_type == TriggerType::DataThreshold;
+        if new < needed || look.at_work(&config.content_hash()) || look.triggers.iter().any(waits) {
             return Ok(());
         }
         let reason = format!("{new} new usable points; {needed} are enough");
@@ -143,6 +150,25 @@ impl Desk {
         }));
         // A crossing whose job failed before it had read the data is raised again with as many points more.
         self.occasion(format!("data_threshold:{origin}:{}", new / needed.max(1)), trigger, wish(&look.schedule)).await
+    }
+
+    /// The newest job that such a trigger led to and that has read its rows: one that ended before says nothing.
+    async fn last_that_read(
+        &self,
+        look: &Look,
+        counts: impl Fn(TriggerType) -> bool,
+    ) -> Result<Option<JobRecord>, StoreError> {
+        let mut last = None;
+        for id in look.triggers.iter().filter(|t| counts(t.trigger.trigger_type)).filter_map(|t| t.job_id.as_ref()) {
+            if last == Some(id) {
+                continue;
+            }
+            last = Some(id);
+            if let Some(job) = self.door.options.store.job(id).await?.filter(|j| j.arrivals.is_some()) {
+                return Ok(Some(job));
+            }
+        }
+        Ok(None)
     }
 
     async fn age(&self, look: &Look, champion: Option<&Champion>) -> Result<(), StoreError> {
@@ -163,9 +189,9 @@ impl Desk {
             ActivationWish::IfBetter => ActivationWish::IfNotWorse,
             other => other,
         };
-        // Where the challenger was worse, the model is asked about again when it has aged as much once more.
-        let times = age.num_seconds() / limit.num_seconds().max(1);
-        self.occasion(format!("age:{}:{times}", version.model_id), trigger, activation).await
+        // Where nothing came of it, the model is asked about again when it has aged a week more.
+        let weeks = (age - limit).num_weeks();
+        self.occasion(format!("age:{}:{weeks}", version.model_id), trigger, activation).await
     }
 
     /// Whether the active model foretells what has come in since as well as it did foretell its last year. Tested again
@@ -176,10 +202,11 @@ impl Desk {
         let version = &champion.model.version;
         let now = Watched {
             model: version.model_id.clone(),
-            arrived: store.points_mark().await?.arrivals.of(config.use_verified_only) / WATCHED_POINTS,
+            arrived: store.points_mark().await?.arrivals.of(config.use_verified_only),
             on: look.now.date_naive(),
+            at: self.door.options.clock.monotonic(),
         };
-        if lock(&self.watched).as_ref() == Some(&now) || look.at_work(&config.content_hash()) {
+        if lock(&self.watched).as_ref().is_some_and(|last| !now.is_due(last)) || look.at_work(&config.content_hash()) {
             return Ok(());
         }
         let watch = Watch { model: champion.model.clone(), config: config.clone() };
@@ -226,6 +253,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn raised(kind: TriggerType, at: DateTime<Utc>, reason: String) -> TrainingTrigger {
     TrainingTrigger::new(kind, at, Some("scheduler".to_owned()), Some(reason))
+}
+
+/// Whether a trigger is a slot of the schedule.
+pub(super) fn is_slot(trigger: &TriggerRecord) -> bool {
+    trigger.trigger.trigger_type == TriggerType::Scheduled
+        && trigger.trigger.evidence.as_ref().is_some_and(|e| e["rule"] == "cron")
 }
 
 /// What becomes of a job's best model when the schedule led to it.

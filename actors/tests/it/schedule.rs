@@ -139,14 +139,16 @@ async fn slots_missed_while_the_process_was_down_are_one_job_and_the_clock_may_j
     assert_eq!(ended(&handle).await.len(), 1);
     handle.shutdown(Duration::ZERO).await;
     drop(handle);
-    // The clock was wrong and goes back by two weeks: slots that had fired do not fire again.
+    // The clock was wrong and goes back by two weeks: the schedule goes on, and a slot that had fired does not fire again.
     let (options, clock) = options_at(folder.path(), "2026-11-30T12:00:00Z").await;
     let handle = start(options).await.unwrap();
     looked(&handle).await;
     clock.advance(7 * DAY);
-    assert_eq!(ended(&handle).await.len(), 1);
-    clock.advance(14 * DAY);
-    assert_eq!(ended(&handle).await.len(), 2);
+    assert_eq!(ended(&handle).await.len(), 2, "the slot of 6 December, which had not fired");
+    clock.advance(7 * DAY);
+    assert_eq!(ended(&handle).await.len(), 2, "the slot of 13 December, which had");
+    clock.advance(7 * DAY);
+    assert_eq!(ended(&handle).await.len(), 3);
 }
 
 #[actix_rt::test]
@@ -390,6 +392,7 @@ async fn a_model_that_foretells_new_cohorts_worse_is_one_job_and_drift_is_announ
     assert_eq!(jobs(&handle).await.len(), 1);
 
     add_cohorts(&handle, 800, 101, true).await;
+    clock.advance(Duration::from_secs(60));
     let all = ended(&handle).await;
     assert_eq!(all.len(), 2, "{}", performance().await);
     let trigger = &all[0].triggers[0];
@@ -405,4 +408,30 @@ async fn a_model_that_foretells_new_cohorts_worse_is_one_job_and_drift_is_announ
     // Seen again, it is the same occasion.
     clock.advance(DAY);
     assert_eq!(ended(&handle).await.len(), 2);
+}
+
+#[actix_rt::test]
+async fn a_job_that_has_chosen_its_rows_is_not_joined_though_it_waits_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (options, _) = options_at(folder.path(), "2026-11-23T12:00:00Z").await;
+    options.store.put_schedule(schedule()).await.unwrap();
+    let handle = start(options).await.unwrap();
+    let id = submit(&handle, long_search()).await;
+    trials_recorded(&handle, &id, 1).await;
+    handle.shutdown(Duration::from_secs(60)).await;
+    assert_eq!(handle.store().job(&id).await.unwrap().unwrap().job.status, JobStatus::Pending, "interrupted");
+    drop(handle);
+    let (options, _) = options_at(folder.path(), "2026-11-23T12:00:00Z").await;
+    let trigger = event_trigger("a", at("2026-11-23T12:00:00Z"), Some(long_search()));
+    options.store.add_trigger(trigger, vec![]).await.unwrap();
+    let handle = start(options).await.unwrap();
+    looked(&handle).await;
+    assert!(outcome_of(&handle, "a").await.is_pending(), "its points may be newer than the rows");
+    handle.cancel(&id, None, false).await.unwrap();
+    finished(&handle, &id).await;
+    looked(&handle).await;
+    let settled = outcome_of(&handle, "a").await;
+    let led_to = settled.job_id.clone().unwrap_or_else(|| panic!("{settled:?}"));
+    assert_ne!(led_to, id);
+    handle.cancel(&led_to, None, false).await.unwrap();
 }

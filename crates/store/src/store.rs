@@ -313,6 +313,7 @@ pub trait Store: Send + Sync + 'static {
     async fn outbox_count(&self, channel: &str) -> Result<u64>;
     /// Marks messages as sent; unknown ids are ignored.
     async fn outbox_sent(&self, ids: Vec<String>) -> Result<()>;
-    /// Gives up all but the newest `keep` pending messages; answers how many.
+    /// Gives up all but the newest `keep` pending messages; answers how many. May forget messages that were settled before
+    /// the newest `keep` came.
     async fn outbox_trim(&self, channel: &str, keep: u64) -> Result<u64>;
 }

@@ -20,6 +20,8 @@ use utoipa::ToSchema;
 pub const MAX_BATCH: usize = 1000;
 /// Bytes of source, id and type: keys of the inbox. Longer ones are refused.
 pub const MAX_KEY: usize = 512;
+/// A reason goes into the job's record and all that is announced of it.
+const MAX_REASON: usize = 2000;
 /// Faulty points of one batch that the reason names; the others are counted.
 const TOLD: usize = 5;
 
@@ -88,6 +90,7 @@ pub struct Cancellation {
 /// A wish for a training job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TriggerRequest {
+    #[schema(max_length = 2000)]
     pub reason: String,
     /// None: the schedule's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -283,6 +286,10 @@ struct WireTrigger {
 
 fn trigger(data: &[u8]) -> Result<Inbound, Refusal> {
     let wire: WireTrigger = parse(data)?;
+    if wire.reason.chars().count() > MAX_REASON {
+        let detail = format!("`reason` has {} characters; up to {MAX_REASON} are allowed", wire.reason.chars().count());
+        return Err(Refusal::new(RefusalCode::InvalidData, detail));
+    }
     // A configuration is checked as one of the facade is, unknown fields included: a misspelt one would train another model.
     let config = wire.config.filter(|c| !c.is_null());
     let config = config.map(|c| TrainingConfig::from_json(&c).map_err(|f| invalid(&f.below("config")))).transpose()?;

@@ -1,7 +1,7 @@
 //! What crosses the system's border exactly once in effect: stored responses, the inbox, the outbox.
 
 use super::documents::{self, encode};
-use super::points::{self, Encoded};
+use super::points::{self, Encoded, Moved};
 use super::triggers;
 use crate::error::Result;
 use crate::store::{
@@ -72,13 +72,14 @@ pub fn record_inbox(
     )?;
     let mut stored = transaction.prepare_cached("SELECT payload_hash FROM inbox WHERE source = ?1 AND id = ?2")?;
     let mut outcomes = Vec::with_capacity(events.len());
+    let mut moved = Moved::default();
     for (entry, effect) in events {
         let row = params![entry.source, entry.id, entry.payload_hash, entry.at.timestamp_micros(), effect.led_to()];
         outcomes.push(if insert.execute(row)? == 1 {
             InboxOutcome::New(match effect {
                 EncodedEffect::None => Vec::new(),
-                EncodedEffect::Points(points) => points::record(transaction, points)?,
-                EncodedEffect::Retraction(retraction) => vec![points::retract(transaction, retraction)?],
+                EncodedEffect::Points(points) => points::add(transaction, points, &mut moved)?,
+                EncodedEffect::Retraction(retraction) => vec![points::retract(transaction, retraction, &mut moved)?],
                 EncodedEffect::Trigger(trigger) => {
                     triggers::add(transaction, trigger)?;
                     Vec::new()
@@ -89,6 +90,7 @@ pub fn record_inbox(
             if hash.as_ref() == Some(&entry.payload_hash) { InboxOutcome::Duplicate } else { InboxOutcome::Mismatch }
         });
     }
+    moved.save(transaction)?;
     Ok(outcomes)
 }
 
@@ -124,6 +126,10 @@ pub fn count(c: &Connection, channel: &str) -> Result<u64> {
 
 /// `sent` is 2 for a message that was given up.
 pub fn trim(transaction: &Transaction<'_>, channel: &str, keep: u64) -> Result<u64> {
+    // What is settled is kept for a while, so that its id is announced once. A range of the key: cheap when little is old.
+    transaction
+        .prepare_cached("DELETE FROM outbox WHERE position <= (SELECT max(position) FROM outbox) - ?1 AND sent <> 0")?
+        .execute([i64::try_from(keep).unwrap_or(i64::MAX)])?;
     let pending = count(transaction, channel)?;
     let surplus = pending.saturating_sub(keep);
     if surplus == 0 {

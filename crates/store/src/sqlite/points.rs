@@ -58,12 +58,19 @@ fn encode(point: &mut AdmissionDataPoint) -> std::result::Result<(String, [u8; 1
 
 /// Records points in order within the caller's transaction and moves the mark if any changed something.
 pub fn record(transaction: &Transaction<'_>, points: &[Encoded]) -> Result<Vec<PointOutcome>> {
+    let mut moved = Moved::default();
+    let outcomes = add(transaction, points, &mut moved)?;
+    moved.save(transaction)?;
+    Ok(outcomes)
+}
+
+/// Records points; the mark is the caller's to move, once for all that its transaction records.
+pub fn add(transaction: &Transaction<'_>, points: &[Encoded], moved: &mut Moved) -> Result<Vec<PointOutcome>> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO points (data_point_id, seq, content, verified, usable, document) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (data_point_id) DO NOTHING",
     )?;
     let mut outcomes = Vec::with_capacity(points.len());
-    let mut moved = Moved::default();
     for encoded in points {
         let Encoded { point, document, content } = encoded;
         // `seq` has 64 bits without a sign, SQLite's integers one with: stored as these bits, compared here.
@@ -75,10 +82,9 @@ pub fn record(transaction: &Transaction<'_>, points: &[Encoded]) -> Result<Vec<P
             moved.arrived(point, Before::default());
             PointOutcome::Inserted
         } else {
-            update(transaction, encoded, &mut moved)?
+            update(transaction, encoded, moved)?
         });
     }
-    moved.save(transaction)?;
     Ok(outcomes)
 }
 
@@ -87,9 +93,9 @@ fn usable(point: &AdmissionDataPoint) -> bool {
     point.decision.label().is_some()
 }
 
-/// What a batch adds to the mark.
+/// What a transaction adds to the mark.
 #[derive(Default)]
-struct Moved {
+pub struct Moved {
     version: i64,
     total: i64,
     usable: i64,
@@ -112,7 +118,7 @@ impl Moved {
         }
     }
 
-    fn save(&self, transaction: &Transaction<'_>) -> Result<()> {
+    pub fn save(&self, transaction: &Transaction<'_>) -> Result<()> {
         if self.version > 0 {
             transaction
                 .prepare_cached(
@@ -127,13 +133,12 @@ impl Moved {
 
 /// Takes a point out of the data from `seq` on. What was never there is remembered too: its record may still be on its
 /// way.
-pub fn retract(transaction: &Transaction<'_>, retraction: &Retraction) -> Result<PointOutcome> {
+pub fn retract(transaction: &Transaction<'_>, retraction: &Retraction, moved: &mut Moved) -> Result<PointOutcome> {
     let (id, seq) = (&retraction.data_point_id, retraction.seq.cast_signed());
     let stored: Option<(i64, bool)> = transaction
         .prepare_cached("SELECT seq, retracted FROM points WHERE data_point_id = ?1")?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let mut moved = Moved::default();
     match stored {
         None => {
             transaction
@@ -154,11 +159,11 @@ pub fn retract(transaction: &Transaction<'_>, retraction: &Retraction) -> Result
                 )?
                 .execute(params![id, seq])?;
             if !gone {
-                moved = Moved { version: 1, total: -1, ..Moved::default() };
+                moved.version += 1;
+                moved.total -= 1;
             }
         }
     }
-    moved.save(transaction)?;
     Ok(PointOutcome::Superseded)
 }
 

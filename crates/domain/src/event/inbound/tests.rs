@@ -81,6 +81,7 @@ fn refusals_name_what_is_wrong() {
         (with("type", json!("weather.v1")), UnknownType, "`weather.v1`"),
         (with("data", json!({"data_point_id": "p"})), InvalidData, "decision"),
         (envelope("training.trigger.v1", json!({})), InvalidData, "reason"),
+        (envelope("training.trigger.v1", json!({"reason": "x".repeat(2001)})), InvalidData, "2001 characters"),
         (
             envelope("training.trigger.v1", json!({"reason": "r", "config": {"test_size": 0.9, "cv": 1}})),
             InvalidData,
