@@ -47,7 +47,11 @@ impl Desk {
             if let Some(known) = store.decision(&m.job_id).await? {
                 return Ok(known);
             }
-            let mut decision = self.weigh(&m).await?;
+            let mut decision = match self.weigh(&m).await {
+                // A champion that is damaged will be so for the next challenger too: that is an outcome, not a fault of the job.
+                Err(e) if !e.may_pass() => self.undecided(&m, &e).await?,
+                weighed => weighed?,
+            };
             // The active one is active until now, not until the weighing began.
             decision.decided_at = self.options.clock.now();
             let outbox = self.tell(&decision).await?;
@@ -58,6 +62,23 @@ impl Desk {
             }
         }
         Err(StoreError::Unavailable("the active model changes too often to decide on another".to_owned()).into())
+    }
+
+    /// Nothing is activated on models that cannot be compared.
+    async fn undecided(&self, m: &Decide, why: &RegistryError) -> Result<GateDecision, RegistryError> {
+        let store = &self.options.store;
+        let champion_id = store.active_model().await?;
+        let verdict = Verdict::not_comparable(why.to_string(), champion_id.is_some());
+        Ok(GateDecision {
+            job_id: m.job_id.clone(),
+            challenger_id: m.challenger.clone(),
+            champion_id,
+            decided_at: self.options.clock.now(),
+            outcome: GateOutcome::NotComparable,
+            reason: verdict.reason(GateOutcome::NotComparable),
+            improvement_threshold: store.schedule().await?.unwrap_or_default().improvement_threshold,
+            evidence: None,
+        })
     }
 
     async fn weigh(&self, m: &Decide) -> Result<GateDecision, RegistryError> {

@@ -137,9 +137,11 @@ async fn a_champion_that_cannot_be_opened_stays_and_the_job_completes() {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let job = trained(&handle, logistic(), ActivationWish::IfBetter).await;
-    assert!(job.warnings.iter().any(|w| w.contains("the gate could not decide")), "{:?}", job.warnings);
+    let decided = decision(&handle, &job).await;
+    assert_eq!((decided.outcome, decided.champion_id.as_ref()), (GateOutcome::NotComparable, Some(&champion)));
+    assert!(decided.reason.starts_with("kept the champion, not comparable, because"), "{}", decided.reason);
     assert_eq!(active(&handle).await, Some(champion));
-    assert_eq!(handle.store().decision(&job.job_id).await.unwrap(), None);
+    assert_eq!(topics(&handle).await.last().unwrap(), "model.version.rejected");
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
