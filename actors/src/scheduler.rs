@@ -76,11 +76,6 @@ struct Look {
 }
 
 impl Look {
-    /// The newest job that a trigger of this kind led to.
-    fn last_job(&self, of: impl Fn(TriggerType) -> bool) -> Option<&TriggerRecord> {
-        self.triggers.iter().find(|t| t.job_id.is_some() && of(t.trigger.trigger_type))
-    }
-
     fn at_work(&self, config_hash: &str) -> bool {
         self.unfinished.iter().any(|r| r.config_hash == config_hash)
     }

@@ -31,7 +31,7 @@ impl Desk {
             }
         }
         let mut waiting = 0;
-        let mut ready_at = self.ready_at(&look).await?;
+        let mut ready_at = if groups.is_empty() { None } else { self.ready_at(&look).await? };
         self.seen().cooldown_until = ready_at.filter(|at| *at > look.now);
         for group in groups {
             let count = group.triggers.len();
@@ -46,9 +46,7 @@ impl Desk {
     /// When the cooldown after the last automatic job is over.
     async fn ready_at(&self, look: &Look) -> Result<Option<DateTime<Utc>>, StoreError> {
         let cooldown = TimeDelta::from_std(self.door.options.cooldown).unwrap_or(TimeDelta::MAX);
-        // A job from the future is one of a clock that has been set back since.
-        let last = self.last_automatic(look).await?.filter(|at| *at <= look.now);
-        Ok(last.and_then(|at| at.checked_add_signed(cooldown)))
+        Ok(self.last_automatic(look.now).await?.and_then(|at| at.checked_add_signed(cooldown)))
     }
 
     /// Whether something has become of the triggers; those that wait are looked at again.

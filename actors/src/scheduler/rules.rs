@@ -7,6 +7,7 @@ use crate::error::EvaluateError;
 use crate::evaluator::Watch;
 use crate::outbox::announcement_of;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use provost_domain::TrainingJob;
 use provost_domain::event::outbound::{DriftAnnouncement, Topic};
 use provost_domain::gate::ActivationWish;
 use provost_domain::job::JobRecord;
@@ -20,6 +21,8 @@ use std::time::Duration;
 /// Stands for the schedule while it is off: slots of that time are not missed.
 const OFF: &str = "off";
 
+/// Newest jobs that are looked through for the last automatic one.
+const JOBS_LOOKED_AT: u32 = 50;
 /// Points that come in before the active model's performance is tested again.
 pub(super) const WATCHED_POINTS: u64 = 100;
 /// Between two tests of it: each reads all points.
@@ -240,10 +243,12 @@ impl Desk {
         Ok(())
     }
 
-    /// When the last job that nobody asked for by hand was created.
-    pub(super) async fn last_automatic(&self, look: &Look) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let Some(id) = look.last_job(is_automatic).and_then(|t| t.job_id.clone()) else { return Ok(None) };
-        Ok(self.door.options.store.job(&id).await?.map(|r| r.job.created_at))
+    /// When the last job that nobody asked for by hand was created, looking through the newest jobs. One from the future is
+    /// one of a clock that has been set back since.
+    pub(super) async fn last_automatic(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let jobs = self.door.options.store.list_jobs(None, None, JOBS_LOOKED_AT).await?.items;
+        let automatic = |job: &TrainingJob| job.triggers.iter().any(|t| is_automatic(t.trigger_type));
+        Ok(jobs.iter().find(|job| job.created_at <= now && automatic(job)).map(|job| job.created_at))
     }
 }
 
