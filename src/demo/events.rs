@@ -3,13 +3,13 @@
 use super::screen::Screen;
 use crate::cli::show;
 use crate::error::{Error, Result};
-use crate::serve::Folder;
 use chrono::{SecondsFormat, Utc};
 use provost_actors::bridge::upstream::Upstream;
 use provost_actors::{BridgeOptions, Handle};
 use provost_domain::event::outbound::Topic;
 use provost_domain::schedule::ScheduledTrainingConfig;
 use provost_domain::{Algorithm, TrainingConfig, sample};
+use provost_store::Store;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,10 @@ const SOURCE: &str = "/demo/upstream";
 /// The story is over by then, or something is wrong.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Nothing retrains by itself before it is its turn.
-pub async fn rest(folder: &Folder) -> Result<()> {
-    let schedule = folder.store.schedule().await?.unwrap_or_default();
-    Ok(folder.store.put_schedule(ScheduledTrainingConfig { enabled: false, ..schedule }).await?)
+/// Nothing retrains by itself before it is its turn, nor on Sundays after it.
+pub async fn rest(store: &dyn Store) -> Result<()> {
+    let schedule = store.schedule().await?.unwrap_or_default();
+    Ok(store.put_schedule(ScheduledTrainingConfig { enabled: false, ..schedule }).await?)
 }
 
 pub async fn story(handle: &Handle, bus: &BridgeOptions, config: TrainingConfig, screen: &Screen) -> Result<()> {
@@ -72,13 +72,7 @@ pub async fn story(handle: &Handle, bus: &BridgeOptions, config: TrainingConfig,
     let told = tokio::time::timeout(PATIENCE, heard).await;
     upstream.close().await;
     told.map_err(|_| Error::failed("nothing was retrained; `provost status` says what the scheduler waits for"))??;
-    rest_again(handle).await
-}
-
-/// The demo goes on serving, but its folder need not retrain on every Sunday.
-async fn rest_again(handle: &Handle) -> Result<()> {
-    let schedule = handle.store().schedule().await?.unwrap_or_default();
-    Ok(handle.store().put_schedule(ScheduledTrainingConfig { enabled: false, ..schedule }).await?)
+    rest(&**handle.store()).await
 }
 
 /// Enough points that `NEW` of them are usable, with ids that no earlier run has used.

@@ -72,7 +72,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
 
     actix_rt::System::new().block_on(async {
         if args.events {
-            events::rest(&folder).await?;
+            events::rest(&*folder.store).await?;
         }
         let signals = Signals::catch()?;
         let service = Service::start(&settings, &folder, listener).await?;
