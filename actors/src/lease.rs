@@ -108,6 +108,13 @@ impl Leases {
     }
 }
 
+/// A name for this process, which no other one has: machine, process id, and a part drawn at random.
+pub fn holder() -> String {
+    let machine = sysinfo::System::host_name().unwrap_or_else(|_| "unknown".to_owned());
+    let drawn = uuid::Uuid::new_v4().simple().to_string();
+    format!("{machine}-{}-{}", std::process::id(), &drawn[..8])
+}
+
 /// A task that one process at a time has, of all that share the store.
 pub struct Role {
     leases: Option<Leases>,

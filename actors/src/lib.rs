@@ -8,6 +8,7 @@ mod door;
 pub mod error;
 pub mod evaluator;
 pub mod executor;
+pub mod fleet;
 pub mod handle;
 pub mod lease;
 pub mod loader;

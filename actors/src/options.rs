@@ -66,6 +66,9 @@ pub struct Options {
     pub mail: Option<MailOptions>,
     /// None: the store is this process's alone.
     pub leases: Option<Leases>,
+    /// Fits are offered to the fleet's workers; one that none has taken for so long is done in this process. It needs
+    /// leases.
+    pub fleet: Option<Duration>,
     /// Named places that tests make fail; empty in service.
     pub failpoints: Failpoints,
 }
@@ -101,6 +104,7 @@ impl Options {
             bridge: None,
             mail: None,
             leases: None,
+            fleet: None,
             failpoints: Failpoints::default(),
         }
     }

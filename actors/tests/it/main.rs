@@ -8,6 +8,7 @@ mod bridge_jobs;
 mod bridge_load;
 #[path = "../../../tests/it/broker.rs"]
 mod broker;
+mod fleet;
 mod gate;
 mod jobs;
 mod leases;
