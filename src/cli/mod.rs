@@ -1,7 +1,9 @@
 //! The command line: one binary, one subcommand per task.
 
+pub mod audit;
 mod data;
 mod fit;
+mod keys;
 mod parked;
 pub mod show;
 
@@ -88,6 +90,10 @@ pub enum Command {
     Compare(client::commands::CompareArgs),
     /// Look at the messages that could not be taken in, send them again or drop them
     Parked(parked::ParkedArgs),
+    /// Make, list, end and rotate API keys
+    Keys(keys::KeysArgs),
+    /// Read the log of who did what, and check that it is whole
+    Audit(audit::AuditArgs),
     /// Check settings, store, bus, disk, libraries and clock, and say what to do
     Doctor(doctor::DoctorArgs),
 }
@@ -185,6 +191,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Activate(args) => client::commands::activate(&args),
         Command::Compare(args) => client::commands::compare(&args),
         Command::Parked(args) => parked::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }
