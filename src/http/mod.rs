@@ -74,3 +74,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .configure(locks::routes)
         .default_service(web::to(problem::no_such_route));
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,9 @@ fn problem(description: String, wait: bool) -> Response {
         return response.build();
     }
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
-    response.header("Retry-After", HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds")).build()).build()
+    response
+        .header("Retry-After", HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds")).build())
+        .build()
 }
 
 #[cfg(test)]
