@@ -21,9 +21,9 @@ pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Resu
     }
     let whole = collect(payload, limit, too_large);
     let Some(state) = request.app_data::<Data<State>>() else { return whole.await };
-    match tokio::time::timeout(state.body_timeout, whole).await {
-        Ok(body) => body,
-        Err(_) => {
+    tokio::select! {
+        body = whole => body,
+        () = state.handle.options().clock.sleep(state.body_timeout) => {
             let detail = format!("the body did not arrive within {:?}", state.body_timeout);
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with_header("connection", "close".to_owned()))
         }

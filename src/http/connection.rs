@@ -4,14 +4,15 @@
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_rt::net::{ActixStream, Ready};
 use actix_web::web::Bytes;
+use provost_actors::clock::{Clock, Sleep};
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
 
 /// How many of a connection's requests are being answered.
 #[derive(Clone, Default)]
@@ -65,20 +66,22 @@ impl MessageBody for Held {
 /// Ends the connection when the client takes too long.
 pub struct Guarded<Io> {
     io: Io,
+    clock: Arc<dyn Clock>,
     activity: Activity,
     /// How long nothing may be answered while nothing is being answered.
     patience: Duration,
     /// How long a write may make no progress.
     write_timeout: Duration,
-    written: Instant,
-    quiet: Pin<Box<Sleep>>,
-    stalled: Option<Pin<Box<Sleep>>>,
+    /// When anything was last written, of the clock's monotonic reading.
+    written: Duration,
+    quiet: Sleep,
+    stalled: Option<Sleep>,
 }
 
 impl<Io> Guarded<Io> {
-    pub fn new(io: Io, patience: Duration, write_timeout: Duration) -> Self {
-        let (written, quiet) = (Instant::now(), Box::pin(sleep(patience)));
-        Self { io, activity: Activity::default(), patience, write_timeout, written, quiet, stalled: None }
+    pub fn new(io: Io, clock: Arc<dyn Clock>, patience: Duration, write_timeout: Duration) -> Self {
+        let (written, quiet) = (clock.monotonic(), clock.sleep(patience));
+        Self { io, clock, activity: Activity::default(), patience, write_timeout, written, quiet, stalled: None }
     }
 
     pub fn io(&self) -> &Io {
@@ -92,12 +95,12 @@ impl<Io> Guarded<Io> {
     /// Ready when the client's time is over.
     fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.quiet.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
+            let now = self.clock.monotonic();
             let until = if self.activity.is_busy() { now } else { self.written } + self.patience;
             if until <= now {
                 return Poll::Ready(());
             }
-            self.quiet.as_mut().reset(until);
+            self.quiet = self.clock.sleep(until - now);
         }
         Poll::Pending
     }
@@ -105,11 +108,10 @@ impl<Io> Guarded<Io> {
     fn wrote<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.stalled = None;
-            self.written = Instant::now();
+            self.written = self.clock.monotonic();
             return result;
         }
-        let wait = self.write_timeout;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(wait)));
+        let stalled = self.stalled.get_or_insert_with(|| self.clock.sleep(self.write_timeout));
         stalled.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
     }
 }
@@ -161,57 +163,83 @@ impl<Io: ActixStream> ActixStream for Guarded<Io> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use chrono::DateTime;
+    use futures_util::FutureExt;
+    use provost_actors::clock::TestClock;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     const PATIENCE: Duration = Duration::from_secs(10);
     const WRITE: Duration = Duration::from_secs(5);
+    const SECOND: Duration = Duration::from_secs(1);
 
-    #[tokio::test(start_paused = true)]
+    fn connection() -> (DuplexStream, Guarded<DuplexStream>, TestClock) {
+        let clock = TestClock::new(DateTime::UNIX_EPOCH);
+        let (client, server) = duplex(64);
+        (client, Guarded::new(server, Arc::new(clock.clone()), PATIENCE, WRITE), clock)
+    }
+
+    /// What reading gives now, if anything.
+    fn read(server: &mut Guarded<DuplexStream>) -> Option<io::Result<usize>> {
+        server.read(&mut [0; 64]).now_or_never()
+    }
+
+    fn timed_out<T>(result: Option<io::Result<T>>) -> bool {
+        result.is_some_and(|r| r.is_err_and(|e| e.kind() == io::ErrorKind::TimedOut))
+    }
+
+    #[tokio::test]
     async fn drops_do_not_keep_a_quiet_connection() {
-        let (mut client, server) = duplex(64);
-        let mut server = Guarded::new(server, PATIENCE, WRITE);
-        let began = Instant::now();
-        let dripping = tokio::spawn(async move {
-            while client.write_all(b"x").await.is_ok() {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        });
-        let mut buffer = [0; 64];
-        let error = loop {
-            if let Err(error) = server.read(&mut buffer).await {
-                break error;
-            }
-        };
-        assert_eq!((error.kind(), began.elapsed()), (io::ErrorKind::TimedOut, PATIENCE));
-        drop(server);
-        dripping.await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_may_take_its_time_and_begins_the_wait_anew() {
-        let (mut client, server) = duplex(64);
-        let mut server = Guarded::new(server, PATIENCE, WRITE);
-        let (busy, began) = (server.activity().busy(), Instant::now());
-        let answered = 5 * PATIENCE;
-        let answering = async {
-            tokio::time::sleep(answered).await;
-            drop(busy);
+        let (mut client, mut server, clock) = connection();
+        for _ in 0..10 {
             client.write_all(b"x").await.unwrap();
-        };
-        let mut buffer = [0; 64];
-        let (read, ()) = tokio::join!(server.read(&mut buffer), answering);
-        assert_eq!((read.unwrap(), began.elapsed()), (1, answered));
-        server.write_all(b"answer").await.unwrap();
-        assert_eq!(server.read(&mut buffer).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_eq!(began.elapsed(), answered + PATIENCE);
+            assert_eq!(read(&mut server).unwrap().unwrap(), 1);
+            clock.advance(SECOND);
+        }
+        client.write_all(b"x").await.unwrap();
+        assert!(timed_out(read(&mut server)));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
+    async fn an_answer_may_take_its_time_and_begins_the_wait_anew() {
+        let (_client, mut server, clock) = connection();
+        let busy = server.activity().busy();
+        clock.advance(5 * PATIENCE);
+        assert!(read(&mut server).is_none(), "it is being answered");
+        drop(busy);
+        server.write_all(b"answer").await.unwrap();
+        clock.advance(PATIENCE - SECOND);
+        assert!(read(&mut server).is_none());
+        clock.advance(SECOND);
+        assert!(timed_out(read(&mut server)));
+    }
+
+    #[tokio::test]
     async fn a_client_that_does_not_read_is_left() {
-        let (_client, server) = duplex(64);
-        let mut server = Guarded::new(server, PATIENCE, WRITE);
-        let (_busy, began) = (server.activity().busy(), Instant::now());
-        let error = server.write_all(&[0; 1000]).await.unwrap_err();
-        assert_eq!((error.kind(), began.elapsed()), (io::ErrorKind::TimedOut, WRITE));
+        let (mut client, mut server, clock) = connection();
+        let _busy = server.activity().busy();
+        assert!(server.write_all(&[0; 64]).now_or_never().unwrap().is_ok());
+        assert!(server.write(&[0; 64]).now_or_never().is_none());
+        clock.advance(WRITE - SECOND);
+        client.read_exact(&mut [0; 1]).await.unwrap();
+        assert!(server.write(&[0; 1]).now_or_never().unwrap().is_ok(), "progress begins the wait anew");
+        assert!(server.write(&[0; 64]).now_or_never().is_none());
+        clock.advance(WRITE);
+        assert!(timed_out(server.write(&[0; 64]).now_or_never()));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_streams_keeps_its_connection_busy_to_its_end() {
+        let activity = Activity::default();
+        let sized = Held::while_it_streams(BoxBody::new("sized"), Some(activity.busy()));
+        assert!(!activity.is_busy(), "reading it is up to the client");
+        drop(sized);
+        let stream = futures_util::stream::iter([Ok::<_, io::Error>(Bytes::from_static(b"x"))]);
+        let mut body =
+            Held::while_it_streams(BoxBody::new(actix_web::body::BodyStream::new(stream)), Some(activity.busy()));
+        assert!(activity.is_busy());
+        let next = std::future::poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await;
+        assert_eq!(next.unwrap().unwrap(), "x");
+        drop(body);
+        assert!(!activity.is_busy());
     }
 }

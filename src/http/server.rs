@@ -16,8 +16,10 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{AppConfig, Extensions, Service, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
+use provost_actors::clock::Clock;
 use provost_actors::handle::Handle;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -39,6 +41,7 @@ pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result
     let (closing, closed) = watch::channel(false);
     let locks = Data::new(Locks::new(&handle, http, address).await?);
     actix_rt::spawn(locks.keyring.clone().stay_fresh(closed.clone()));
+    let clock = handle.options().clock.clone();
     let state = Data::new(State::new(handle, http, closed));
     let tls = http.tls.as_ref().map(tls::load).transpose().map_err(|e| Error::Usage(e.to_string()))?;
 
@@ -50,25 +53,27 @@ pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let deadlines = http.deadlines;
-    let guard = move |io: TcpStream| {
+    let guard = move |io: TcpStream, clock: &Arc<dyn Clock>| {
         // Answers are small and complete: nothing is gained by waiting for more.
         let _ = io.set_nodelay(true);
-        Guarded::new(io, deadlines.head + deadlines.keep_alive, deadlines.write)
+        Guarded::new(io, clock.clone(), deadlines.head + deadlines.keep_alive, deadlines.write)
     };
     let wiring = Wiring { state, locks, stopping, deadlines };
     let secured = tls.is_some();
     let builder = match tls {
         None => builder.listen("facade", listener, move || {
+            let clock = clock.clone();
             fn_service(move |io: TcpStream| {
                 let peer = io.peer_addr().ok();
-                std::future::ready(Ok((guard(io), peer)))
+                std::future::ready(Ok((guard(io, &clock), peer)))
             })
             .and_then(wiring.clone().protocol(Guarded::activity))
         })?,
         Some(config) => builder.listen("facade", listener, move || {
             let mut acceptor = Acceptor::new(config.clone());
             acceptor.set_handshake_timeout(deadlines.head);
-            fn_service(move |io: TcpStream| std::future::ready(Ok(guard(io))))
+            let clock = clock.clone();
+            fn_service(move |io: TcpStream| std::future::ready(Ok(guard(io, &clock))))
                 .and_then(acceptor.map_err(|error| tracing::debug!(?error, "no TLS handshake")))
                 .map(|io: TlsStream<Guarded<TcpStream>>| {
                     let peer = io.get_ref().0.io().peer_addr().ok();
