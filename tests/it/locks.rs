@@ -78,7 +78,7 @@ fn lowest(method: &str, path: &str) -> usize {
 #[test]
 fn every_route_needs_a_key_of_its_role() {
     let place = Place::new();
-    let (_server, client, keys) = locked(&place, &[]);
+    let (_server, client, keys) = locked(&place, &[("PROVOST_HTTP__FAILED_AUTH_PER_MINUTE", "1000000")]);
     for path in PUBLIC {
         let status = client.get(path).status;
         assert!((200..400).contains(&status), "{path}: {status}");
@@ -229,7 +229,7 @@ fn what_changes_something_is_recorded_with_who_did_it() {
     let model = model.as_str().unwrap();
     client.with(Some(&operator.text), "POST", &format!("activate/{model}"), None).ok(200);
     let history = client.with(Some(&operator.text), "GET", "activations", None).ok(200);
-    assert_eq!(history[0]["by"], json!(label));
+    assert_eq!(history[0]["activated_by"], json!(label));
     client.with(Some(&operator.text), "PUT", "schedule", Some(b"{}")).problem(403);
     client.with(Some(&admin.text), "PUT", "schedule", Some(b"{\"enabled\": 1}")).problem(422);
 

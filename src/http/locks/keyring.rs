@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 /// How often the keys are read.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How often unknown ids may make it look between.
+/// How often unknown ids may make it look between; they wait for it.
 const LOOK: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
@@ -25,8 +25,8 @@ pub struct Keyring {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     known: RwLock<Arc<Known>>,
-    /// One looks at a time.
-    looking: tokio::sync::Mutex<()>,
+    /// One looks at a time; when the last one began to, also if it failed.
+    looking: tokio::sync::Mutex<Duration>,
 }
 
 /// Whom a key lets in.
@@ -74,13 +74,8 @@ impl Keyring {
         let text = KeyText::parse(text)?;
         let id = text.id();
         let mut known = self.known();
-        if !known.keys.contains_key(&id) && self.may_look(&known) {
-            let _one = self.looking.lock().await;
-            if self.may_look(&self.known())
-                && let Err(error) = self.read().await
-            {
-                tracing::warn!(%error, "the keys could not be read; those known so far count");
-            }
+        if !known.keys.contains_key(&id) {
+            self.look().await;
             known = self.known();
         }
         // An unknown id costs as much time as a known one.
@@ -93,8 +88,22 @@ impl Keyring {
         Some(Holder { id, label: key.label(), role: key.role })
     }
 
-    fn may_look(&self, known: &Known) -> bool {
-        self.clock.monotonic().saturating_sub(known.read_at) >= LOOK
+    /// Reads the keys once for all who ask meanwhile, and not too often, however many ask.
+    async fn look(&self) {
+        let asked = self.clock.monotonic();
+        let mut last = self.looking.lock().await;
+        let before = self.known().read_at.max(*last);
+        if before >= asked {
+            return;
+        }
+        let wait = LOOK.saturating_sub(self.clock.monotonic().saturating_sub(before));
+        if !wait.is_zero() {
+            self.clock.sleep(wait).await;
+        }
+        *last = self.clock.monotonic();
+        if let Err(error) = self.read().await {
+            tracing::warn!(%error, "the keys could not be read; those known so far count");
+        }
     }
 
     /// Reads the keys again and again, until the facade closes. While the store is away the last ones count.
@@ -165,9 +174,14 @@ mod tests {
         let place = place().await;
         assert!(place.ring.is_empty());
         let text = place.add(1, Role::Operator, None).await;
-        assert_eq!(place.role(&text).await, None, "looked a moment ago");
-        place.clock.advance(LOOK);
-        assert_eq!(place.role(&text).await, Some(Role::Operator));
+        place.clock.advance(LOOK / 2);
+        let mut sleeps = place.clock.sleeps();
+        let looked = async {
+            sleeps.wait_for(|n| *n == 1).await.unwrap();
+            place.clock.advance(LOOK / 2);
+        };
+        let (role, ()) = tokio::join!(place.role(&text), looked);
+        assert_eq!(role, Some(Role::Operator), "it waits for the next look");
         assert!(!place.ring.is_empty());
         let other = KeyText::new([1; 8], [2; 32]);
         assert_eq!(place.role(&other).await, None);
