@@ -189,7 +189,7 @@ fn keys_come_and_go_beside_a_running_service() {
 
     // The text of a key is nowhere.
     for key in [&first, &second, &third] {
-        let secret = key.text[21..].as_bytes();
+        let secret = &key.text.as_bytes()[21..];
         for file in files(place.dir()) {
             let bytes = std::fs::read(&file).unwrap();
             assert!(!bytes.windows(secret.len()).any(|w| w == secret), "{}", file.display());
