@@ -40,6 +40,7 @@ pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result
     let address = listener.local_addr()?;
     let (closing, closed) = watch::channel(false);
     let locks = Data::new(Locks::new(&handle, http, address).await?);
+    locks.warn();
     actix_rt::spawn(locks.keyring.clone().stay_fresh(closed.clone()));
     let clock = handle.options().clock.clone();
     let state = Data::new(State::new(handle, http, closed));

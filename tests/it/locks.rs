@@ -114,6 +114,10 @@ fn every_route_needs_a_key_of_its_role() {
         }
     }
 
+    let public = client.with(None, "POST", "/livez", Some(b"{}"));
+    public.problem(405);
+    assert_eq!(public.header("allow"), Some("GET, HEAD"));
+
     // What is no route is none for anybody, and a wrong method is told only to who has a key.
     for path in ["nothing", "/nothing", "/keys", "/docs2", "jobs/a/b"] {
         client.get(path).problem(401);

@@ -69,6 +69,11 @@ impl Keyring {
         self.known().keys.is_empty()
     }
 
+    pub fn has_valid(&self) -> bool {
+        let now = self.clock.now();
+        self.known().keys.values().any(|(key, _)| key.is_valid(now))
+    }
+
     /// Whose text this is, if it is a valid key's.
     pub async fn holder(&self, text: &str) -> Option<Holder> {
         let text = KeyText::parse(text)?;
@@ -188,6 +193,26 @@ mod tests {
         for text in ["", "x", "pvk_", &text.reveal()[..80]] {
             assert_eq!(place.ring.holder(text).await, None, "{text}");
         }
+    }
+
+    #[actix_web::test]
+    #[ignore = "a measurement, in release only"]
+    async fn what_a_key_costs() {
+        let place = place().await;
+        let text = place.add(1, Role::Viewer, None).await;
+        place.clock.advance(LOOK);
+        let limits = super::super::rates::Buckets::per_second(u32::MAX);
+        let began = std::time::Instant::now();
+        let rounds = 200_000;
+        for n in 0..rounds {
+            let holder = place.ring.holder(text.reveal()).await.unwrap();
+            limits.take(holder.id, Duration::from_nanos(n)).unwrap();
+            assert!(
+                super::super::table::find("GET", "/api/v1/model-training/evaluate/x/results")
+                    != super::super::table::Found::Nothing
+            );
+        }
+        eprintln!("key, rate and role: {:?} a request", began.elapsed() / rounds as u32);
     }
 
     #[actix_web::test]

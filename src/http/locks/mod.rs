@@ -86,6 +86,15 @@ impl Locks {
         })
     }
 
+    /// Says what whoever starts the service may not have meant.
+    pub fn warn(&self) {
+        if !self.is_open() && !self.keyring.has_valid() {
+            tracing::warn!(
+                "no API key is valid: nobody is let in until there is one (`provost keys create --role admin`)"
+            );
+        }
+    }
+
     pub fn tls(&self) -> bool {
         self.tls
     }
@@ -124,13 +133,13 @@ impl Locks {
             let taken = self.by_address.take(address::network_of(address), self.clock.monotonic());
             taken.map_err(|wait| too_many("too many requests from this address", wait))?;
         }
-        if let Found::Row(row) = &found
-            && row.access == Access::Public
-        {
-            if row.methods == ["POST"] {
+        match &found {
+            Found::Row(row) if row.access == Access::Public => {
                 same_site(request, false)?;
+                return Ok((caller, Some(row)));
             }
-            return Ok((caller, Some(row)));
+            Found::Methods { allow, public: true } => return Err(not_allowed(request, allow)),
+            _ => {}
         }
         let (given, by_cookie) = credentials(request.headers());
         let Some(given) = given else { return Err(unauthorized("an API key is needed: Authorization: Bearer KEY")) };
@@ -145,10 +154,7 @@ impl Locks {
         }
         let row = match found {
             Found::Row(row) => row,
-            Found::Methods(allow) => {
-                let detail = format!("{} is not allowed at {}; allowed: {allow}", request.method(), request.path());
-                return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with_header("allow", allow));
-            }
+            Found::Methods { allow, .. } => return Err(not_allowed(request, &allow)),
             Found::Nothing => {
                 let detail = format!("there is nothing at {}; /docs lists the routes", request.path());
                 return Err(Problem::new(StatusCode::NOT_FOUND, detail));
@@ -179,6 +185,11 @@ fn credentials(headers: &HeaderMap) -> (Option<&str>, bool) {
 
 fn unauthorized(detail: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, detail).with_header("www-authenticate", "Bearer".to_owned())
+}
+
+fn not_allowed(request: &ServiceRequest, allow: &str) -> Problem {
+    let detail = format!("{} is not allowed at {}; allowed: {allow}", request.method(), request.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with_header("allow", allow.to_owned())
 }
 
 fn forbidden(holder: &Holder, needed: Role) -> Problem {

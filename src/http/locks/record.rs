@@ -110,3 +110,42 @@ impl Drop for Recorded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use chrono::DateTime;
+    use provost_actors::clock::TestClock;
+    use provost_store::SqliteStore;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    async fn begun(store: &Arc<dyn Store>) -> Result<Recorded, Problem> {
+        let caller = Caller { holder: None, address: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+        let clock = Arc::new(TestClock::new(DateTime::UNIX_EPOCH));
+        Recorded::begin(store.clone(), clock, &caller, "POST", "/train").await
+    }
+
+    #[actix_web::test]
+    async fn a_request_is_recorded_before_and_after_also_if_it_breaks_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), DateTime::UNIX_EPOCH).unwrap());
+        let recorded = begun(&store).await.unwrap();
+        assert_eq!(store.audit_head().await.unwrap().number, 1, "before it has any effect");
+        let mut response = HttpResponse::Accepted().finish();
+        note(&mut response, "task", "task_1");
+        recorded.end(&response).await;
+
+        drop(begun(&store).await.unwrap());
+        // The entry is written behind; the store's own thread does it.
+        while store.audit_head().await.unwrap().number < 4 {
+            tokio::task::yield_now().await;
+        }
+        let log = store.audit_after(0, 9).await.unwrap();
+        let told: Vec<_> = log.iter().map(|e| (e.deed.act, e.deed.outcome.as_deref())).collect();
+        let (asked, answered) = (Act::HttpRequest, Act::HttpAnswer);
+        assert_eq!(told, [(asked, None), (answered, Some("202")), (asked, None), (answered, Some("broken off"))]);
+        assert_eq!((&log[1].deed.details["task"][..], &log[1].deed.details["request"][..]), ("task_1", "1"));
+        assert_eq!(log[3].deed.details["request"], "3");
+    }
+}

@@ -83,8 +83,11 @@ pub const ROOT: &[Row] = &[
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
     Row(&'static Row),
-    /// The path is there, the method is not; these are.
-    Methods(String),
+    /// The path is there, the method is not; these are. `public`: for everybody.
+    Methods {
+        allow: String,
+        public: bool,
+    },
     Nothing,
 }
 
@@ -94,13 +97,15 @@ pub fn find(method: &str, path: &str) -> Found {
         None => (ROOT, path),
     };
     let mut methods: Vec<&str> = Vec::new();
+    let mut public = true;
     for row in rows.iter().filter(|row| matches(row.path, path)) {
         if row.methods.contains(&method) {
             return Found::Row(row);
         }
         methods.extend(row.methods);
+        public &= row.access == Access::Public;
     }
-    if methods.is_empty() { Found::Nothing } else { Found::Methods(methods.join(", ")) }
+    if methods.is_empty() { Found::Nothing } else { Found::Methods { allow: methods.join(", "), public } }
 }
 
 /// The router decodes a path before it looks at it, so names are compared decoded here, too.
@@ -158,7 +163,12 @@ mod tests {
         ] {
             assert_eq!(access(method, &path), expected, "{method} {path}");
         }
-        assert_eq!(find("PATCH", &below("/jobs/x")), Found::Methods("GET, HEAD, DELETE".to_owned()));
+        let methods = |path: &str| match find("PATCH", path) {
+            Found::Methods { allow, public } => (allow, public),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(methods(&below("/jobs/x")), ("GET, HEAD, DELETE".to_owned(), false));
+        assert_eq!(methods("/livez"), ("GET, HEAD".to_owned(), true));
     }
 
     /// A segment that is a name for one row and any text for another would make their order matter.
