@@ -1,7 +1,9 @@
 //! The command line: one binary, one subcommand per task.
 
+pub mod audit;
 mod data;
 mod fit;
+mod keys;
 mod parked;
 pub mod show;
 
@@ -90,6 +92,10 @@ pub enum Command {
     Parked(parked::ParkedArgs),
     /// Do fits for servers that share the store, on this machine
     Worker(worker::WorkerArgs),
+    /// Make, list, end and rotate API keys
+    Keys(keys::KeysArgs),
+    /// Read the log of who did what, and check that it is whole
+    Audit(audit::AuditArgs),
     /// Check settings, store, bus, disk, libraries and clock, and say what to do
     Doctor(doctor::DoctorArgs),
 }
@@ -188,6 +194,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Compare(args) => client::commands::compare(&args),
         Command::Parked(args) => parked::run(&args),
         Command::Worker(args) => worker::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

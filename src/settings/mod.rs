@@ -1,14 +1,19 @@
 //! The settings, typed: flag over environment (`PROVOST_SECTION__KEY`) over file over the compiled-in default.
 
 mod duration;
+mod http;
 mod layers;
 mod mail;
+mod network;
 mod schema;
 mod secret;
 mod tables;
 
+pub use duration::parse as parse_duration;
+pub use http::{Deadlines, Http, Rates, Tls};
 pub use layers::{Source, Values};
 pub use mail::Mail;
+pub use network::Network;
 
 use provost_actors::BridgeOptions;
 use provost_actors::bridge::Address;
@@ -24,14 +29,6 @@ use toml::Value;
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct SettingsError(pub Vec<String>);
-
-#[derive(Debug, Clone)]
-pub struct Http {
-    /// `host:port`
-    pub listen: String,
-    pub workers: usize,
-    pub max_body_bytes: usize,
-}
 
 #[derive(Debug, Clone)]
 pub struct Import {
@@ -150,11 +147,7 @@ impl Settings {
         let data_dir = PathBuf::from(read.text("data.dir")?);
         let import_dir = read.text("import.dir")?;
         let settings = Self {
-            http: Http {
-                listen: read.text("http.listen")?,
-                workers: read.whole("http.workers")?,
-                max_body_bytes: read.whole("http.max_body_bytes")?,
-            },
+            http: Http::read(&read)?,
             import: Import {
                 dir: if import_dir.is_empty() { data_dir.join("import") } else { PathBuf::from(import_dir) },
                 max_line_bytes: read.whole("import.max_line_bytes")?,

@@ -10,5 +10,8 @@ mod http;
 mod http_jobs;
 mod http_models;
 mod importing;
+mod locks;
+mod locks_patience;
+mod locks_tls;
 mod serving;
 mod settings;
