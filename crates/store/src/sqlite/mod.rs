@@ -1,9 +1,11 @@
 //! The SQLite backend: one file in the data folder, one writer thread, a few reader threads.
 
+pub(crate) mod backup;
 mod connection;
 mod decisions;
 mod documents;
 mod evaluations;
+mod forget;
 mod jobs;
 mod messages;
 mod models;
@@ -26,7 +28,7 @@ use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
 use rusqlite::{Connection, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
@@ -363,6 +365,21 @@ impl Store for SqliteStore {
 
     async fn outbox_sent(&self, ids: Vec<String>) -> Result<()> {
         self.write(move |t| messages::sent(t, &ids)).await
+    }
+
+    async fn forget(&self, before: Cutoffs, limit: u32) -> Result<Forgotten> {
+        // Looked for on a reader: what has ended stays so, and the writer is held for the removal only.
+        let (cutoffs, jobs) = self
+            .read(move |c| {
+                let jobs = forget::ended_jobs(c, &before, limit)?;
+                Ok((before, jobs))
+            })
+            .await?;
+        self.write(move |t| forget::forget(t, &cutoffs, &jobs, limit)).await
+    }
+
+    async fn artifacts_in_use(&self) -> Result<BTreeSet<String>> {
+        self.read(forget::artifacts_in_use).await
     }
 }
 
