@@ -55,6 +55,7 @@ pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
         schedule_enabled: settings.schedule_enabled,
         cooldown: settings.cooldown,
         mail: settings.mail.options()?,
+        retention: settings.retention.clone(),
         outbox_max: settings.bridge.outbox_max,
         bridge: settings.bridge.options.clone(),
         ..Options::new(folder.store.clone(), folder.artifacts.clone(), settings.import.dir.clone())

@@ -1,5 +1,6 @@
 //! The command line: one binary, one subcommand per task.
 
+mod backup;
 mod data;
 mod fit;
 mod parked;
@@ -88,6 +89,10 @@ pub enum Command {
     Compare(client::commands::CompareArgs),
     /// Look at the messages that could not be taken in, send them again or drop them
     Parked(parked::ParkedArgs),
+    /// Copy store and artifacts into a folder, also beside a running service
+    Backup(backup::BackupArgs),
+    /// Check a backup and put it into an empty data folder
+    Restore(backup::RestoreArgs),
     /// Check settings, store, bus, disk, libraries and clock, and say what to do
     Doctor(doctor::DoctorArgs),
 }
@@ -185,6 +190,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Activate(args) => client::commands::activate(&args),
         Command::Compare(args) => client::commands::compare(&args),
         Command::Parked(args) => parked::run(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -1,5 +1,6 @@
 //! One integration binary over the public surface.
 
+mod backup;
 mod broker;
 mod bus;
 mod command;
