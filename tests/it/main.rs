@@ -3,6 +3,7 @@
 mod backup;
 mod broker;
 mod bus;
+mod chaos;
 mod command;
 mod durability;
 mod events;
