@@ -31,6 +31,10 @@ pub fn events(data: &Path, job: &str) -> u64 {
     open(data).query_row(count, [job], |row| row.get::<_, i64>(0)).unwrap().cast_unsigned()
 }
 
+pub fn rows(data: &Path, table: &str) -> i64 {
+    open(data).query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
 /// Where each running job was when its process died.
 pub fn places(data: &Path) -> Vec<&'static str> {
     let c = open(data);

@@ -128,6 +128,7 @@ fn campaign() {
         }
         report.end = finish(&mut world);
         report.starts = world.starts;
+        report.sigkills = world.kills;
         report.slowest_start = world.slowest_start;
     });
     report.write();

@@ -1,12 +1,12 @@
 //! Panics at named places of a running system, in this process: the places are armed by the test and unknown to the service.
 
 use provost_actors::testkit::Failpoints;
-use provost_actors::{Handle, Options, RestartBudget, Submission, Submitted, start};
+use provost_actors::{Handle, Options, RestartBudget, RetentionOptions, Submission, Submitted, start};
 use provost_domain::config::Tuning;
 use provost_domain::gate::ActivationWish;
 use provost_domain::job::JobStatus;
 use provost_domain::rng::SplitMix64;
-use provost_domain::{Algorithm, ModelId, TrainingConfig, TrainingJob, sample};
+use provost_domain::{Algorithm, TrainingConfig, TrainingJob, sample};
 use provost_store::{Artifacts, SqliteStore};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -15,7 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a panic is made: an actor's handler, or the thread of a fit.
-const PLACES: [&str; 8] = ["fit", "fit:random_forest", "jobs", "loader", "trainer", "evaluator", "gate", "registry"];
+const PLACES: [&str; 9] =
+    ["fit", "fit:random_forest", "jobs", "loader", "trainer", "evaluator", "gate", "registry", "retention"];
+/// These are met after the job, by an evaluation and an activation by hand.
+const AFTER: [&str; 2] = ["evaluator", "registry"];
 
 fn config() -> TrainingConfig {
     let grids = json!({"logistic_regression": {"C": [0.1, 1.0], "penalty": ["l2"]},
@@ -44,6 +47,7 @@ async fn options(folder: &Path, failpoints: Failpoints) -> Options {
         deaths: 100,
         report_every: Duration::from_millis(20),
         schedule_enabled: false,
+        retention: Some(RetentionOptions { every: Duration::from_millis(50), ..RetentionOptions::default() }),
         restart_budget: RestartBudget { restarts: 1000, backoff: Duration::ZERO, ..RestartBudget::default() },
         failpoints,
         ..options
@@ -76,16 +80,12 @@ async fn models(handle: &Handle, job: &TrainingJob) -> BTreeMap<Algorithm, Strin
     models
 }
 
-async fn activate(handle: &Handle, model: &ModelId) {
-    // The first of two may meet the panic; asking again is right.
-    let mut last = None;
-    for _ in 0..3 {
-        match handle.activate(model, None, None).await {
-            Ok(version) => return assert_eq!(version.model_id, *model),
-            Err(e) => last = Some(e),
-        }
+/// The first of two may meet the panic; asking again is right.
+async fn ask<T, E: std::fmt::Debug>(asked: impl AsyncFn() -> Result<T, E>) -> T {
+    match asked().await {
+        Ok(answer) => answer,
+        Err(e) => asked().await.unwrap_or_else(|again| panic!("{e:?}, and then {again:?}")),
     }
-    panic!("not activated: {last:?}");
 }
 
 /// `rounds` jobs, each with a panic at a place and a moment of its own; how many there were at each place.
@@ -101,20 +101,33 @@ pub fn panics(seed: u64, rounds: u64) -> BTreeMap<&'static str, u64> {
         assert_eq!(expected.len(), 2);
         for round in 1..=rounds {
             let place = PLACES[(round as usize - 1) % PLACES.len()];
-            let before_submission = rng.below(2) == 0 && place != "registry";
+            let after = AFTER.contains(&place);
+            let before_submission = rng.below(2) == 0 && !after;
             if before_submission {
                 failpoints.arm(place, 1);
             }
             let id = submit(&handle, round).await;
-            if !before_submission {
+            if !before_submission && !after {
                 tokio::time::sleep(Duration::from_millis(u64::from(rng.below(150)))).await;
                 failpoints.arm(place, 1);
             }
             let job = handle.finished(&id).await.unwrap().unwrap();
             assert_eq!(models(&handle, &job).await, expected, "{place}: other bytes");
             assert_eq!(job.trained_models.len(), 2, "{place}");
-            activate(&handle, &job.trained_models[rng.below(2) as usize]).await;
-            assert!(handle.store().active_model().await.unwrap().is_some());
+            if after {
+                failpoints.arm(place, 1);
+            }
+            let model = &job.trained_models[rng.below(2) as usize];
+            ask(async || handle.evaluate(model, false).await).await;
+            assert_eq!(ask(async || handle.activate(model, None, None).await).await.model_id, *model);
+            assert_eq!(handle.store().active_model().await.unwrap().as_ref(), Some(model));
+            if place == "retention" {
+                let began = std::time::Instant::now();
+                while failpoints.left(place) > 0 {
+                    assert!(began.elapsed() < Duration::from_secs(60), "retention has stopped looking");
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
             // Not met: the job was past that place. Then it is not counted, and does not wait for the next one.
             if failpoints.left(place) == 0 {
                 *made.entry(place).or_default() += 1;

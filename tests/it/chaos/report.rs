@@ -20,6 +20,7 @@ pub struct Report {
     pub disk: Option<String>,
     pub end: End,
     pub starts: u64,
+    pub sigkills: u64,
     pub slowest_start: Duration,
     pub slowest_stop: Duration,
     pub failures: Vec<String>,
@@ -41,6 +42,7 @@ impl Report {
             disk: None,
             end: End::default(),
             starts: 0,
+            sigkills: 0,
             slowest_start: Duration::ZERO,
             slowest_stop: Duration::ZERO,
             failures: Vec::new(),
@@ -138,8 +140,10 @@ impl Report {
             t,
             "\n`jobs.deaths` is 100 for this run: as delivered, a job that loses its process five times without progress fails, \
              which is meant, and which kills this dense would meet.\n\n## SIGKILL\n\nThe service, or the importer beside it, was \
-             killed at a random moment of a phase and started again at once, with up to three jobs in flight.\n\n\
-             | aimed at | kills | came at another moment |\n| --- | ---: | ---: |"
+             killed at a random moment of a phase and started again at once, with three jobs or more in flight. Some moments \
+             take a second kill to reach: {} SIGKILLs went to the service in all.\n\n\
+             | aimed at | kills | came at another moment |\n| --- | ---: | ---: |",
+            self.sigkills
         );
         for aim in Aim::ALL {
             let of = |counts: &BTreeMap<Aim, u64>| counts.get(&aim).copied().unwrap_or(0);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Aim {
@@ -18,6 +18,7 @@ pub enum Aim {
     Search,
     FinalFit,
     Evaluation,
+    Registration,
     Gate,
     Activation,
     Import,
@@ -25,12 +26,13 @@ pub enum Aim {
 }
 
 impl Aim {
-    pub const ALL: [Aim; 9] = [
+    pub const ALL: [Aim; 10] = [
         Aim::Admission,
         Aim::Load,
         Aim::Search,
         Aim::FinalFit,
         Aim::Evaluation,
+        Aim::Registration,
         Aim::Gate,
         Aim::Activation,
         Aim::Import,
@@ -43,7 +45,8 @@ impl Aim {
             Aim::Load => "loading the rows",
             Aim::Search => "search",
             Aim::FinalFit => "end of the search, final fit",
-            Aim::Evaluation => "evaluation, registration",
+            Aim::Evaluation => "evaluation of a fitted model",
+            Aim::Registration => "registration of a model",
             Aim::Gate => "gate, end of the job",
             Aim::Activation => "activation by hand",
             Aim::Import => "import beside the service",
@@ -56,6 +59,8 @@ impl Aim {
 const BACKLOG: usize = 3;
 /// Points of one import and of one burst of events.
 const BURST: u64 = 60;
+/// How long a row is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often the moment that is aimed at is looked for before the kill comes anyway.
 const LOOKS: usize = 3;
 
@@ -106,7 +111,7 @@ impl World {
             Aim::Activation => self.at_activation(),
             Aim::Import => self.at_import(),
             Aim::EventIntake => self.at_intake(),
-            Aim::Load => self.at_event(6, |e| e.logs("started") || e.logs("resumed")),
+            Aim::Load => self.at_load(),
             Aim::Search => self.at_event(10, |e| e.kind == "trial"),
             Aim::FinalFit => {
                 let trials = Cell::new(0);
@@ -116,6 +121,7 @@ impl World {
                 })
             }
             Aim::Evaluation => self.at_event(60, |e| e.logs("fitted in")),
+            Aim::Registration => self.at_row("models"),
             Aim::Gate => self.at_gate(),
         };
         if !reached {
@@ -171,8 +177,48 @@ impl World {
         false
     }
 
+    /// The rows are read when a waiting job begins, and when a job goes on after a start.
+    fn at_load(&mut self) -> bool {
+        if self.rng.below(2) == 0 {
+            let waiting = self.unfinished().into_iter().last();
+            let wait = self.milliseconds(8);
+            let Some((job, _)) = waiting else { return false };
+            if !wire::follow(&self.host(), &job, |e| e.logs("started")) {
+                return false;
+            }
+            std::thread::sleep(wait);
+        } else {
+            self.kill();
+            self.start();
+            let wait = self.milliseconds(60);
+            std::thread::sleep(wait);
+        }
+        self.kill();
+        true
+    }
+
+    /// Kills as soon as a row is added to this table; what is written after it is not.
+    fn at_row(&mut self, table: &str) -> bool {
+        let data = self.place.path("data");
+        let before = evidence::rows(&data, table);
+        let began = Instant::now();
+        let after = self.rng.below(2) == 0;
+        while evidence::rows(&data, table) == before {
+            if began.elapsed() > PATIENCE {
+                return false;
+            }
+        }
+        if after {
+            let wait = self.milliseconds(4);
+            std::thread::sleep(wait);
+        }
+        self.kill();
+        true
+    }
+
     fn at_gate(&mut self) -> bool {
-        let wait = self.milliseconds(40);
+        let wait = self.milliseconds(15);
+        let at_its_row = self.rng.below(2) == 0;
         for _ in 0..LOOKS {
             let automatic = self.unfinished().into_iter().find(|(_, by_hand)| !by_hand);
             if let Some((job, _)) = automatic {
@@ -182,6 +228,9 @@ impl World {
                     told.get() == 0 && e.logs("registered as")
                 };
                 if wire::follow(&self.host(), &job, registered) {
+                    if at_its_row {
+                        return self.at_row("decisions");
+                    }
                     std::thread::sleep(wait);
                     self.kill();
                     return true;

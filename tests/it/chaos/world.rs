@@ -72,6 +72,7 @@ pub struct World {
     /// A broker of our own, to which faults may be done.
     pub node: Option<Node>,
     pub starts: u64,
+    pub kills: u64,
     pub slowest_start: Duration,
     pub number: u64,
 }
@@ -98,6 +99,7 @@ impl World {
             bus: None,
             node: None,
             starts: 0,
+            kills: 0,
             slowest_start: Duration::ZERO,
             number: 0,
         };
@@ -175,6 +177,7 @@ impl World {
         process.kill().unwrap();
         process.wait().unwrap();
         self.whereabouts.set(None);
+        self.kills += 1;
     }
 
     pub fn signal(&self, name: &str) {
