@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-fn open(data: &Path) -> Connection {
+pub fn open(data: &Path) -> Connection {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(data.join(provost_store::DATABASE), flags).unwrap();
     connection.busy_timeout(std::time::Duration::from_secs(60)).unwrap();

@@ -8,6 +8,7 @@
 mod evidence;
 mod faults;
 mod panics;
+mod proof;
 mod report;
 mod strikes;
 mod watcher;
@@ -21,6 +22,7 @@ use report::Report;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use strikes::{Aim, Tally};
+use watcher::Seen;
 use world::World;
 
 /// The aims of a campaign: each equally often, in an order of the seed's.
@@ -50,7 +52,7 @@ fn prepare(world: &mut World) {
 }
 
 /// Lets everything that is accepted come to its end, stops the service and counts.
-fn finish(world: &mut World) -> End {
+fn finish(world: &mut World) -> (End, Seen) {
     let pending = |world: &World| world.unfinished().into_iter().next();
     loop {
         while let Some((job, _)) = pending(world) {
@@ -65,7 +67,7 @@ fn finish(world: &mut World) -> End {
     }
     assert_eq!(world.terminate(), Some(0), "an orderly stop");
     let seen = world.seen();
-    evidence::examine(world, &seen)
+    (evidence::examine(world, &seen), seen)
 }
 
 #[test]
@@ -73,15 +75,17 @@ fn twenty_kills_lose_nothing() {
     let began = Instant::now();
     let bus = broker::bus();
     let with_bus = bus.is_some();
-    let mut world = World::new(1, bus, None);
+    let (seed, kills) = (number("PROVOST_CHAOS_SEED", 1), number("PROVOST_CHAOS_KILLS", 20));
+    let mut world = World::new(seed, bus, None);
     prepare(&mut world);
-    let (mut tally, kills) = (Tally::default(), number("PROVOST_CHAOS_KILLS", 20));
-    for aim in aims(1, kills, with_bus) {
+    let mut tally = Tally::default();
+    for aim in aims(seed, kills, with_bus) {
         world.strike(aim, &mut tally);
     }
-    let end = finish(&mut world);
+    let (end, seen) = finish(&mut world);
     assert!(end.models_compared > 0 && end.reads > 0, "{end:?}");
     eprintln!("{kills} kills in {:.1} s: {:?}\n{end:?}", began.elapsed().as_secs_f64(), tally.found);
+    proof::every_loss_is_noticed(&world, &seen);
 }
 
 #[test]
@@ -126,7 +130,7 @@ fn campaign() {
                 eprintln!("{} kills, {:.0} s", done + 1, report.began.elapsed().as_secs_f64());
             }
         }
-        report.end = finish(&mut world);
+        report.end = finish(&mut world).0;
         report.starts = world.starts;
         report.sigkills = world.kills;
         report.slowest_start = world.slowest_start;

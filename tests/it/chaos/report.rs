@@ -139,7 +139,8 @@ impl Report {
         let _ = writeln!(
             t,
             "\n`jobs.deaths` is 100 for this run: as delivered, a job that loses its process five times without progress fails, \
-             which is meant, and which kills this dense would meet.\n\n## SIGKILL\n\nThe service, or the importer beside it, was \
+             which is meant, and which kills this dense would meet. A killed process leaves what it wrote to the kernel: power \
+             cuts are not in here.\n\n## SIGKILL\n\nThe service, or the importer beside it, was \
              killed at a random moment of a phase and started again at once, with three jobs or more in flight. Some moments \
              take a second kill to reach: {} SIGKILLs went to the service in all.\n\n\
              | aimed at | kills | came at another moment |\n| --- | ---: | ---: |",
