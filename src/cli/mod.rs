@@ -1,6 +1,7 @@
 //! The command line: one binary, one subcommand per task.
 
 pub mod audit;
+mod backup;
 mod data;
 mod fit;
 mod keys;
@@ -96,6 +97,10 @@ pub enum Command {
     Keys(keys::KeysArgs),
     /// Read the log of who did what, and check that it is whole
     Audit(audit::AuditArgs),
+    /// Copy store and artifacts into a folder, also beside a running service
+    Backup(backup::BackupArgs),
+    /// Check a backup and put it into an empty data folder
+    Restore(backup::RestoreArgs),
     /// Check settings, store, bus, disk, libraries and clock, and say what to do
     Doctor(doctor::DoctorArgs),
 }
@@ -196,6 +201,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Worker(args) => worker::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }
