@@ -171,7 +171,7 @@ pub struct Cutoffs {
     pub outbox: DateTime<Utc>,
     /// Event streams and log lines of jobs that ended before.
     pub job_events: DateTime<Utc>,
-    /// Trials of jobs that ended before, and the intermediate results that their units name.
+    /// Trials and units of work of jobs that ended before, and the intermediate results that their units name.
     pub trials: DateTime<Utc>,
     /// The present, by which stored responses have outlived [`RESPONSE_LIFETIME_HOURS`].
     pub now: DateTime<Utc>,
@@ -185,13 +185,14 @@ pub struct Forgotten {
     pub responses: u64,
     pub job_events: u64,
     pub trials: u64,
+    pub units: u64,
     /// Jobs whose log lines or intermediate results went.
     pub jobs: u64,
 }
 
 impl Forgotten {
     pub fn total(&self) -> u64 {
-        self.inbox + self.outbox + self.responses + self.job_events + self.trials + self.jobs
+        self.inbox + self.outbox + self.responses + self.job_events + self.trials + self.units + self.jobs
     }
 }
 
@@ -202,6 +203,7 @@ impl std::ops::AddAssign for Forgotten {
         self.responses += other.responses;
         self.job_events += other.job_events;
         self.trials += other.trials;
+        self.units += other.units;
         self.jobs += other.jobs;
     }
 }

@@ -1,6 +1,6 @@
 //! Properties of forgetting: what goes, what stays, and that it goes in small steps.
 
-use super::samples::{at, create, evaluation, event, job, message, model, point, register, response, trial};
+use super::samples::{at, create, evaluation, event, job, message, model, point, register, response, trial, unit};
 use crate::Store;
 use crate::store::{Cutoffs, Forgotten, InboxEffect, InboxEntry, InboxOutcome, OutboxMessage};
 use chrono::{DateTime, Utc};
@@ -38,6 +38,7 @@ async fn worked(store: &Arc<dyn Store>, number: u128, end: Option<(JobStatus, i6
     let mut made = trial(&record.job.job_id, 0);
     made.algorithm = Algorithm::RandomForest;
     store.record_trial(record.epoch, made).await.unwrap();
+    store.offer_unit(unit(&format!("unit-{number}"), &record, 0), vec![]).await.unwrap();
     record.job.logs = vec!["a line".to_owned()];
     record.job.status = end.map_or(JobStatus::Running, |(status, _)| status);
     record.job.completed_at = end.map(|(_, seconds)| at(seconds));
@@ -71,7 +72,8 @@ pub async fn ended_jobs_keep_their_record(store: Arc<dyn Store>) {
     let recent = worked(&store, 3, Some((JobStatus::Completed, 100))).await;
     let running = worked(&store, 4, None).await;
     let forgotten = forget(&store, at(50), 100).await;
-    assert_eq!((forgotten.job_events, forgotten.trials), (4, 2), "{forgotten:?}");
+    assert_eq!((forgotten.job_events, forgotten.trials, forgotten.units), (4, 2, 2), "{forgotten:?}");
+    assert!(store.unit("unit-1").await.unwrap().is_none() && store.unit("unit-3").await.unwrap().is_some());
     for record in [old, failed] {
         let id = record.job.job_id.clone();
         assert_eq!(store.job_events(&id, 0, 9).await.unwrap(), []);

@@ -17,6 +17,7 @@ pub struct EndedJobs {
 
 const WITH_EVENTS: &str = "EXISTS (SELECT 1 FROM job_events e WHERE e.job_id = jobs.job_id)";
 const WITH_TRIALS: &str = "(EXISTS (SELECT 1 FROM trials t WHERE t.job_id = jobs.job_id)
+     OR EXISTS (SELECT 1 FROM work_units w WHERE w.job_id = jobs.job_id)
      OR EXISTS (SELECT 1 FROM json_each(document, '$.units') u WHERE u.value ->> '$.result' IS NOT NULL))";
 
 pub fn ended_jobs(c: &Connection, before: &Cutoffs, limit: u32) -> Result<EndedJobs> {
@@ -85,6 +86,9 @@ pub fn forget(t: &Transaction<'_>, before: &Cutoffs, ended: &EndedJobs, limit: u
             return Ok(forgotten);
         }
         forgotten.trials += of_job(t, TRIALS, id, &mut left)?;
+        forgotten.units += of_job(t, UNITS, id, &mut left)?;
+        // Nobody is at work on what has ended.
+        t.prepare_cached("DELETE FROM leases WHERE name = ?1")?.execute([provost_domain::lease::of_job(id)])?;
         if is_empty(t, "SELECT 1 FROM trials WHERE job_id = ?1 LIMIT 1", id)? {
             forgotten.jobs += edit(t, id, |record| record.units.values_mut().for_each(|unit| unit.result = None))?;
             left -= 1;
@@ -97,6 +101,9 @@ const JOB_EVENTS: &str = "DELETE FROM job_events WHERE (job_id, seq) IN
     (SELECT job_id, seq FROM job_events WHERE job_id = ?1 ORDER BY seq LIMIT ?2)";
 const TRIALS: &str = "DELETE FROM trials WHERE (job_id, algorithm, number) IN
     (SELECT job_id, algorithm, number FROM trials WHERE job_id = ?1 LIMIT ?2)";
+
+const UNITS: &str = "DELETE FROM work_units WHERE unit_id IN
+    (SELECT unit_id FROM work_units WHERE job_id = ?1 LIMIT ?2)";
 
 fn of_job(t: &Transaction<'_>, sql: &str, id: &JobId, left: &mut i64) -> Result<u64> {
     let removed = t.prepare_cached(sql)?.execute(params![id.as_str(), *left])?;
