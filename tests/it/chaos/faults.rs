@@ -20,17 +20,14 @@ impl World {
         for recipe in 0..2 {
             self.submit(recipe);
         }
-        std::thread::sleep(self.rng_wait(300));
+        let wait = self.milliseconds(300);
+        std::thread::sleep(wait);
         let began = Instant::now();
         assert_eq!(self.terminate(), Some(0), "an orderly stop");
         let took = began.elapsed();
         assert!(took < DEADLINE, "it took {took:?}");
         self.start();
         took
-    }
-
-    fn rng_wait(&mut self, below: u32) -> Duration {
-        self.milliseconds(below)
     }
 
     /// SIGSTOP with jobs at work and a request on its way, SIGCONT after `frozen`: the request is answered then.
@@ -75,8 +72,9 @@ impl World {
         self.get("status");
     }
 
-    /// One bit of a model's artifact turns over: the model is refused by name, the active one stays, and what was mended works.
-    pub fn flip_a_bit(&mut self) {
+    /// One bit of a model's artifact turns over: the model is refused by name, and the active one stays. False where there is
+    /// no model to damage but the active one, with which others may share their bytes.
+    pub fn flip_a_bit(&mut self) -> bool {
         let models = self.get("models?limit=200");
         let models: Vec<&Value> =
             models.as_array().unwrap().iter().filter(|m| m["is_active"] == json!(false)).collect();
@@ -84,7 +82,7 @@ impl World {
         let sha = model["model_sha256"].as_str().unwrap().to_owned();
         let active = self.get("models?active_only=true")[0]["model_sha256"].clone();
         if active == sha.as_str() {
-            return; // models of two jobs may share their bytes
+            return false;
         }
         let path = self.place.path(&format!("data/artifacts/{}/{}/{sha}", &sha[..2], &sha[2..4]));
         let bytes = std::fs::read(&path).unwrap();
@@ -94,7 +92,9 @@ impl World {
         let request = format!("activate/{}", model["model_id"].as_str().unwrap());
         let (status, problem) = wire::ask(&self.host(), "POST", &request, None).unwrap();
         assert!(status == 500 && problem["detail"].as_str().unwrap().contains(&sha), "{status}: {problem}");
+        assert_eq!(self.get("models?active_only=true").as_array().unwrap().len(), 1);
         std::fs::write(&path, bytes).unwrap();
+        true
     }
 
     /// A backup beside everything else that goes on; it restores, and what was restored serves.

@@ -7,6 +7,7 @@
 
 mod evidence;
 mod faults;
+mod intake;
 mod panics;
 mod proof;
 mod report;
@@ -165,8 +166,9 @@ fn others(world: &mut World, report: &mut Report, turn: usize) {
         3 => {
             world.second_service();
             count("second service on the data folder: refused with exit 2");
-            world.flip_a_bit();
-            count("one bit of a model's artifact turned over: refused by name, the active model stayed");
+            if world.flip_a_bit() {
+                count("one bit of a model's artifact turned over: refused by name, the active model stayed");
+            }
         }
         _ => {
             world.back_up();
