@@ -34,9 +34,9 @@ impl Folder {
     }
 }
 
-/// Starts the actors on the current actix system; unfinished jobs go on.
-pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
-    let options = Options {
+/// What the actors are started with.
+pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
+    Ok(Options {
         tables: settings.features.clone(),
         grids: settings.grids.clone(),
         strict_quality: settings.strict_quality,
@@ -58,9 +58,15 @@ pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
         mail: settings.mail.options()?,
         outbox_max: settings.bridge.outbox_max,
         bridge: settings.bridge.options.clone(),
+        leases: open::leases(settings, &folder.store),
+        fleet: settings.sharing.fleet,
         ..Options::new(folder.store.clone(), folder.artifacts.clone(), settings.import.dir.clone())
-    };
-    provost_actors::start(options).await.map_err(|e| Error::Failed(e.into()))
+    })
+}
+
+/// Starts the actors on the current actix system; unfinished jobs go on.
+pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
+    provost_actors::start(options(settings, folder)?).await.map_err(|e| Error::Failed(e.into()))
 }
 
 /// Binds the facade's address, unless others could reach it and nothing is locked.

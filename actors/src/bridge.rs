@@ -8,6 +8,7 @@ mod detour;
 mod env;
 mod inbox;
 mod lane;
+pub(crate) mod listener;
 pub mod parked;
 mod press;
 mod relay;
@@ -138,6 +139,7 @@ impl Actor for Bridge {
                 press,
                 state,
                 nudge: options.nudge.clone(),
+                leases: options.leases.clone(),
                 source: source(&options).await,
             };
             let consumer = side(Side::Consumer, env.clone(), None, stops.0, ended.clone());

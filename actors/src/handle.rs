@@ -4,7 +4,7 @@ use crate::bridge::{Bridge, Stop};
 use crate::door::Door;
 use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
 use crate::evaluator::{Evaluate, Evaluator};
-use crate::executor::LocalExecutor;
+use crate::executor::{Executor, FleetExecutor, LocalExecutor};
 use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submitted};
 use crate::loader::Loader;
 use crate::notifier::Notifier;
@@ -60,7 +60,13 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let (o, l) = (options.clone(), loader.clone());
     let registry = supervise("registry", budget(), clock(), move || Registry::new(o.clone(), l.clone()));
     let executor = options.executor.clone().unwrap_or_else(|| {
-        Arc::new(LocalExecutor::new(options.threads, options.idle_priority, options.failpoints.clone()))
+        let local = LocalExecutor::new(options.threads, options.idle_priority, options.failpoints.clone());
+        match (&options.leases, options.fleet) {
+            (Some(leases), Some(patience)) => {
+                Arc::new(FleetExecutor::new(options.clone(), leases.clone(), patience, local)) as Arc<dyn Executor>
+            }
+            _ => Arc::new(local),
+        }
     });
     let trainers: BTreeMap<Algorithm, Slot<Trainer>> = Algorithm::ALL
         .into_iter()

@@ -5,8 +5,9 @@ mod cell;
 mod desk;
 mod driver;
 mod estimate;
-mod journal;
-mod plan;
+pub(crate) mod journal;
+mod neighbours;
+pub(crate) mod plan;
 mod streams;
 mod unit;
 

@@ -10,7 +10,7 @@ pub mod show;
 use crate::error::Result;
 use crate::import::Format;
 use crate::settings::{Flags, Settings};
-use crate::{client, demo, doctor, serve};
+use crate::{client, demo, doctor, serve, worker};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -94,6 +94,8 @@ pub enum Command {
     Keys(keys::KeysArgs),
     /// Read the log of who did what, and check that it is whole
     Audit(audit::AuditArgs),
+    /// Do fits for servers that share the store, on this machine
+    Worker(worker::WorkerArgs),
     /// Check settings, store, bus, disk, libraries and clock, and say what to do
     Doctor(doctor::DoctorArgs),
 }
@@ -102,7 +104,7 @@ impl Command {
     /// Whether this process fits models itself.
     pub fn learns(&self) -> bool {
         match self {
-            Command::Serve(_) | Command::Demo(_) | Command::Fit(_) | Command::Doctor(_) => true,
+            Command::Serve(_) | Command::Demo(_) | Command::Fit(_) | Command::Worker(_) | Command::Doctor(_) => true,
             Command::Train(args) => args.local,
             _ => false,
         }
@@ -193,6 +195,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Parked(args) => parked::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Worker(args) => worker::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -78,12 +78,23 @@ pub struct Bridge {
     pub outbox_max: u64,
 }
 
+/// How work is shared with other processes.
+#[derive(Debug, Clone)]
+pub struct Sharing {
+    /// Other processes may be at work on the same store.
+    pub store: bool,
+    pub lease: Duration,
+    /// Fits are offered to workers, and wait so long for one.
+    pub fleet: Option<Duration>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub http: Http,
     /// Folder of store and artifacts.
     pub data_dir: PathBuf,
     pub import: Import,
+    pub sharing: Sharing,
     pub bridge: Bridge,
     pub mail: Mail,
     pub schedule_enabled: bool,
@@ -142,6 +153,7 @@ impl Settings {
                 max_line_bytes: read.whole("import.max_line_bytes")?,
                 batch: read.whole("import.batch")?,
             },
+            sharing: sharing(&read)?,
             bridge: bridge(&read)?,
             data_dir,
             mail: Mail::read(&read)?,
@@ -186,6 +198,19 @@ impl Settings {
         secret::forget(&mut values);
         Ok(Self { values, ..settings })
     }
+}
+
+fn sharing(read: &Reader<'_>) -> Result<Sharing, SettingsError> {
+    let store = !read.text("store.url")?.starts_with("sqlite:");
+    let fleet = read.switch("fleet.enabled")?;
+    if fleet && !store {
+        return Err(SettingsError(vec![
+            "fleet.enabled = true: allowed with a store that workers can share (store.url = \"mongodb://...\")"
+                .to_owned(),
+        ]));
+    }
+    let patience = read.time("fleet.patience")?;
+    Ok(Sharing { store, lease: read.time("store.lease")?, fleet: fleet.then_some(patience) })
 }
 
 fn bridge(read: &Reader<'_>) -> Result<Bridge, SettingsError> {

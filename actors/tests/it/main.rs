@@ -8,8 +8,10 @@ mod bridge_jobs;
 mod bridge_load;
 #[path = "../../../tests/it/broker.rs"]
 mod broker;
+mod fleet;
 mod gate;
 mod jobs;
+mod leases;
 mod limits;
 mod mail;
 mod mail_samples;

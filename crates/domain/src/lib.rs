@@ -14,6 +14,7 @@ mod hash;
 pub mod ids;
 pub mod job;
 pub mod key;
+pub mod lease;
 pub mod mail;
 pub mod mapping;
 pub mod model;
