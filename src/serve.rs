@@ -56,6 +56,7 @@ pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
         schedule_enabled: settings.schedule_enabled,
         cooldown: settings.cooldown,
         mail: settings.mail.options()?,
+        retention: settings.retention.clone(),
         outbox_max: settings.bridge.outbox_max,
         bridge: settings.bridge.options.clone(),
         leases: open::leases(settings, &folder.store),

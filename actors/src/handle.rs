@@ -10,6 +10,7 @@ use crate::loader::Loader;
 use crate::notifier::Notifier;
 use crate::options::Options;
 use crate::registry::{Activate, Compare, Registry, Rollback};
+use crate::retention::Retention;
 use crate::root::{Components, Root, store_status};
 use crate::scheduler::Scheduler;
 use crate::supervise::{Child, Slot, supervise};
@@ -93,6 +94,8 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let bridge = supervise("bridge", budget(), clock(), move || Bridge::new(o.clone(), j.clone()));
     let o = options.clone();
     let notifier = supervise("notifier", budget(), clock(), move || Notifier::new(o.clone()));
+    let o = options.clone();
+    let retention = supervise("retention", budget(), clock(), move || Retention::new(o.clone()));
 
     let mut children: Vec<Arc<dyn Child>> = vec![
         Arc::new(loader.clone()),
@@ -101,6 +104,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         Arc::new(scheduler.clone()),
         Arc::new(bridge.clone()),
         Arc::new(notifier),
+        Arc::new(retention),
         Arc::new(jobs.clone()),
     ];
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));

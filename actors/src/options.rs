@@ -5,6 +5,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::executor::Executor;
 use crate::lease::Leases;
 use crate::notifier::MailOptions;
+use crate::retention::RetentionOptions;
 use crate::supervise::RestartBudget;
 use crate::testkit::Failpoints;
 use provost_domain::Algorithm;
@@ -58,6 +59,8 @@ pub struct Options {
     pub cooldown: Duration,
     /// Announcements that may wait for the bus; the oldest beyond are given up.
     pub outbox_max: u64,
+    /// None: nothing is forgotten.
+    pub retention: Option<RetentionOptions>,
     /// Wakes the scheduler when points or triggers came in, or a job ended; it looks now and then by itself, too.
     pub nudge: Arc<Notify>,
     /// None: there is no bus.
@@ -100,6 +103,7 @@ impl Options {
             schedule_enabled: true,
             cooldown: Duration::from_secs(600),
             outbox_max: 100_000,
+            retention: Some(RetentionOptions::default()),
             nudge: Arc::default(),
             bridge: None,
             mail: None,

@@ -1,6 +1,7 @@
 //! The command line: one binary, one subcommand per task.
 
 pub mod audit;
+mod backup;
 mod data;
 mod fit;
 mod keys;
@@ -90,12 +91,16 @@ pub enum Command {
     Compare(client::commands::CompareArgs),
     /// Look at the messages that could not be taken in, send them again or drop them
     Parked(parked::ParkedArgs),
+    /// Do fits for servers that share the store, on this machine
+    Worker(worker::WorkerArgs),
     /// Make, list, end and rotate API keys
     Keys(keys::KeysArgs),
     /// Read the log of who did what, and check that it is whole
     Audit(audit::AuditArgs),
-    /// Do fits for servers that share the store, on this machine
-    Worker(worker::WorkerArgs),
+    /// Copy store and artifacts into a folder, also beside a running service
+    Backup(backup::BackupArgs),
+    /// Check a backup and put it into an empty data folder
+    Restore(backup::RestoreArgs),
     /// Check settings, store, bus, disk, libraries and clock, and say what to do
     Doctor(doctor::DoctorArgs),
 }
@@ -193,9 +198,11 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Activate(args) => client::commands::activate(&args),
         Command::Compare(args) => client::commands::compare(&args),
         Command::Parked(args) => parked::run(&args),
+        Command::Worker(args) => worker::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Audit(args) => audit::run(&args),
-        Command::Worker(args) => worker::run(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -15,8 +15,8 @@ pub use layers::{Source, Values};
 pub use mail::Mail;
 pub use network::Network;
 
-use provost_actors::BridgeOptions;
 use provost_actors::bridge::Address;
+use provost_actors::{BridgeOptions, RetentionOptions};
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::features::FeatureTables;
@@ -100,6 +100,8 @@ pub struct Settings {
     pub schedule_enabled: bool,
     pub cooldown: Duration,
     pub jobs: Jobs,
+    /// None: nothing is forgotten.
+    pub retention: Option<RetentionOptions>,
     pub actors: Actors,
     /// Core budget of training; never 0.
     pub threads: usize,
@@ -168,6 +170,7 @@ impl Settings {
                 backoff: read.time("jobs.backoff")?,
                 deaths: read.whole("jobs.deaths")?,
             },
+            retention: retention(&read)?,
             actors: Actors {
                 restart_budget: read.whole("actors.restart_budget")?,
                 restart_window: read.time("actors.restart_window")?,
@@ -211,6 +214,18 @@ fn sharing(read: &Reader<'_>) -> Result<Sharing, SettingsError> {
     }
     let patience = read.time("fleet.patience")?;
     Ok(Sharing { store, lease: read.time("store.lease")?, fleet: fleet.then_some(patience) })
+}
+
+fn retention(read: &Reader<'_>) -> Result<Option<RetentionOptions>, SettingsError> {
+    let options = RetentionOptions {
+        every: read.time("retention.every")?,
+        inbox: read.time("retention.inbox")?,
+        outbox: read.time("retention.outbox")?,
+        job_events: read.time("retention.job_events")?,
+        trials: read.time("retention.trials")?,
+        artifacts: read.time("retention.artifacts")?,
+    };
+    Ok(read.switch("retention.enabled")?.then_some(options))
 }
 
 fn bridge(read: &Reader<'_>) -> Result<Bridge, SettingsError> {
@@ -284,6 +299,17 @@ mod tests {
         assert_eq!(s.jobs.soft_limit, Duration::from_secs(7200));
         assert_eq!(s.shutdown_deadline, Duration::from_secs(30));
         assert!(s.threads >= 1);
+    }
+
+    #[test]
+    fn what_is_forgotten_when_is_set_in_one_place() {
+        let s = Settings::from_layers(None, [], &Vec::new()).unwrap();
+        assert_eq!(s.retention, Some(RetentionOptions::default()));
+        let env = |key: &str, value: &str| [(format!("PROVOST_RETENTION__{key}"), value.to_owned())];
+        let off = Settings::from_layers(None, env("ENABLED", "false"), &Vec::new()).unwrap();
+        assert_eq!(off.retention, None);
+        let error = Settings::from_layers(None, env("ARTIFACTS", "1h"), &Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("retention.artifacts") && error.contains("1h") && error.contains("2d"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! One integration binary over the public surface.
 
+mod backup;
 mod broker;
 mod bus;
+mod chaos;
 mod command;
 mod durability;
 mod events;

@@ -17,6 +17,7 @@ mod mail;
 mod mail_samples;
 mod mail_server;
 mod peer;
+mod retention;
 mod schedule;
 mod supervision;
 mod support;

@@ -14,7 +14,7 @@ use provost_domain::model::{Activation, ModelRecord, ModelVersion};
 use provost_domain::schedule::{Arrivals, ScheduledTrainingConfig, SlotProgress, TrainingTrigger};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, TrainingConfig, TrainingJob};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 
 /// What became of one data point.
@@ -159,6 +159,52 @@ impl TriggerRecord {
     /// Whether nothing has become of it yet.
     pub fn is_pending(&self) -> bool {
         self.job_id.is_none() && self.outcome.is_none()
+    }
+}
+
+/// What may be forgotten: what was over before these times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cutoffs {
+    /// Inbound events that were taken in before; one of them that comes again is taken in anew.
+    pub inbox: DateTime<Utc>,
+    /// Announcements and mails that were made before, and sent or given up.
+    pub outbox: DateTime<Utc>,
+    /// Event streams and log lines of jobs that ended before.
+    pub job_events: DateTime<Utc>,
+    /// Trials and units of work of jobs that ended before, and the intermediate results that their units name.
+    pub trials: DateTime<Utc>,
+    /// The present, by which stored responses have outlived [`RESPONSE_LIFETIME_HOURS`].
+    pub now: DateTime<Utc>,
+}
+
+/// How many rows of each kind were forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    pub inbox: u64,
+    pub outbox: u64,
+    pub responses: u64,
+    pub job_events: u64,
+    pub trials: u64,
+    pub units: u64,
+    /// Jobs whose log lines or intermediate results went.
+    pub jobs: u64,
+}
+
+impl Forgotten {
+    pub fn total(&self) -> u64 {
+        self.inbox + self.outbox + self.responses + self.job_events + self.trials + self.units + self.jobs
+    }
+}
+
+impl std::ops::AddAssign for Forgotten {
+    fn add_assign(&mut self, other: Self) {
+        self.inbox += other.inbox;
+        self.outbox += other.outbox;
+        self.responses += other.responses;
+        self.job_events += other.job_events;
+        self.trials += other.trials;
+        self.units += other.units;
+        self.jobs += other.jobs;
     }
 }
 
@@ -359,4 +405,13 @@ pub trait Store: Send + Sync + 'static {
     async fn audit_after(&self, number: u64, limit: u32) -> Result<Vec<AuditEntry>>;
     /// The end of the chain, kept beside the entries: if the last ones are gone, it still names them.
     async fn audit_head(&self) -> Result<Head>;
+
+    // ---- retention
+    /// Removes about `limit` rows at most of what is older than the cutoffs, oldest first: small steps, so that no other
+    /// writer waits long. There is nothing left when nothing was forgotten. Jobs, models, evaluations, activations,
+    /// decisions, triggers and points are never forgotten, nor is anything of a job that has not ended.
+    async fn forget(&self, before: Cutoffs, limit: u32) -> Result<Forgotten>;
+    /// SHA-256 of every artifact that a record names: models and their snapshots, snapshots and intermediate results of
+    /// jobs, plots.
+    async fn artifacts_in_use(&self) -> Result<BTreeSet<String>>;
 }

@@ -1,10 +1,12 @@
 //! The SQLite backend: one file in the data folder, one writer thread, a few reader threads.
 
 mod audit;
+pub(crate) mod backup;
 mod connection;
 mod decisions;
 mod documents;
 mod evaluations;
+mod forget;
 mod jobs;
 mod keys;
 mod leases;
@@ -32,7 +34,7 @@ use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
 use rusqlite::{Connection, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
@@ -436,6 +438,21 @@ impl Store for SqliteStore {
 
     async fn audit_head(&self) -> Result<Head> {
         self.read(audit::head).await
+    }
+
+    async fn forget(&self, before: Cutoffs, limit: u32) -> Result<Forgotten> {
+        // Looked for on a reader: what has ended stays so, and the writer is held for the removal only.
+        let (cutoffs, jobs) = self
+            .read(move |c| {
+                let jobs = forget::ended_jobs(c, &before, limit)?;
+                Ok((before, jobs))
+            })
+            .await?;
+        self.write(move |t| forget::forget(t, &cutoffs, &jobs, limit)).await
+    }
+
+    async fn artifacts_in_use(&self) -> Result<BTreeSet<String>> {
+        self.read(forget::artifacts_in_use).await
     }
 }
 
