@@ -1,6 +1,7 @@
 //! A connection that does not wait for ever. The HTTP layer bounds the first request's head and idle connections; it does
 //! not bound a head that is sent in drops later on, a body that nobody reads, or a client that does not read its answer.
 
+use super::seats::Seat;
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_rt::net::{ActixStream, Ready};
 use actix_web::web::Bytes;
@@ -76,12 +77,28 @@ pub struct Guarded<Io> {
     written: Duration,
     quiet: Sleep,
     stalled: Option<Sleep>,
+    _seat: Option<Seat>,
 }
 
 impl<Io> Guarded<Io> {
     pub fn new(io: Io, clock: Arc<dyn Clock>, patience: Duration, write_timeout: Duration) -> Self {
         let (written, quiet) = (clock.monotonic(), clock.sleep(patience));
-        Self { io, clock, activity: Activity::default(), patience, write_timeout, written, quiet, stalled: None }
+        Self {
+            io,
+            clock,
+            activity: Activity::default(),
+            patience,
+            write_timeout,
+            written,
+            quiet,
+            stalled: None,
+            _seat: None,
+        }
+    }
+
+    /// With the place that it takes until its end.
+    pub fn on(self, seat: Seat) -> Self {
+        Self { _seat: Some(seat), ..self }
     }
 
     pub fn io(&self) -> &Io {

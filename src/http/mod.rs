@@ -17,6 +17,7 @@ mod openapi;
 mod page;
 mod problem;
 mod schedule;
+mod seats;
 mod server;
 mod status;
 mod tls;

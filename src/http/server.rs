@@ -3,6 +3,7 @@
 
 use super::connection::{Activity, Guarded, Held};
 use super::locks::{self, Locks};
+use super::seats::Seats;
 use super::{State, routes, tls};
 use crate::error::{Error, Result};
 use crate::settings::{Deadlines, Http};
@@ -54,27 +55,24 @@ pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let deadlines = http.deadlines;
-    let guard = move |io: TcpStream, clock: &Arc<dyn Clock>| {
-        // Answers are small and complete: nothing is gained by waiting for more.
-        let _ = io.set_nodelay(true);
-        Guarded::new(io, clock.clone(), deadlines.head + deadlines.keep_alive, deadlines.write)
-    };
+    let entrance =
+        Entrance { clock, locks: locks.clone(), seats: Seats::new(http.max_connections_per_address), deadlines };
     let wiring = Wiring { state, locks, stopping, deadlines };
     let secured = tls.is_some();
     let builder = match tls {
         None => builder.listen("facade", listener, move || {
-            let clock = clock.clone();
+            let entrance = entrance.clone();
             fn_service(move |io: TcpStream| {
                 let peer = io.peer_addr().ok();
-                std::future::ready(Ok((guard(io, &clock), peer)))
+                std::future::ready(entrance.guard(io).map(|io| (io, peer)))
             })
             .and_then(wiring.clone().protocol(Guarded::activity))
         })?,
         Some(config) => builder.listen("facade", listener, move || {
             let mut acceptor = Acceptor::new(config.clone());
             acceptor.set_handshake_timeout(deadlines.head);
-            let clock = clock.clone();
-            fn_service(move |io: TcpStream| std::future::ready(Ok(guard(io, &clock))))
+            let entrance = entrance.clone();
+            fn_service(move |io: TcpStream| std::future::ready(entrance.guard(io)))
                 .and_then(acceptor.map_err(|error| tracing::debug!(?error, "no TLS handshake")))
                 .map(|io: TlsStream<Guarded<TcpStream>>| {
                     let peer = io.get_ref().0.io().peer_addr().ok();
@@ -91,6 +89,30 @@ pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result
         }
     });
     Ok(Server { address, tls: secured, handle, closing })
+}
+
+/// Where connections come in.
+#[derive(Clone)]
+struct Entrance {
+    clock: Arc<dyn Clock>,
+    locks: Data<Locks>,
+    seats: Arc<Seats>,
+    deadlines: Deadlines,
+}
+
+impl Entrance {
+    /// Fails, and so closes the connection, for an address that has as many as it may.
+    fn guard(&self, io: TcpStream) -> std::result::Result<Guarded<TcpStream>, ()> {
+        let address = io.peer_addr().ok().map(|peer| peer.ip());
+        let Some(seat) = self.seats.take(&self.locks, address) else {
+            tracing::debug!(?address, "too many connections from this address");
+            return Err(());
+        };
+        // Answers are small and complete: nothing is gained by waiting for more.
+        let _ = io.set_nodelay(true);
+        let Deadlines { head, keep_alive, write, .. } = self.deadlines;
+        Ok(Guarded::new(io, self.clock.clone(), head + keep_alive, write).on(seat))
+    }
 }
 
 /// What each of the server's threads makes its services from.

@@ -11,6 +11,7 @@ pub struct Http {
     pub workers: usize,
     pub max_body_bytes: usize,
     pub max_connections: usize,
+    pub max_connections_per_address: usize,
     /// None: no TLS.
     pub tls: Option<Tls>,
     /// None: there is no proxy in front. Else whose word is taken for where a request came from.
@@ -69,6 +70,7 @@ impl Http {
             workers: read.whole("http.workers")?,
             max_body_bytes: read.whole("http.max_body_bytes")?,
             max_connections: read.whole("http.max_connections")?,
+            max_connections_per_address: read.whole("http.max_connections_per_address")?,
             tls,
             proxies,
             deadlines: Deadlines {

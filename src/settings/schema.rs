@@ -34,6 +34,7 @@ pub const SETTINGS: &[(&str, Kind)] = &[
     ("http.workers", Kind::Whole(1, 64)),
     ("http.max_body_bytes", Kind::Whole(1024, 1 << 30)),
     ("http.max_connections", Kind::Whole(1, 100_000)),
+    ("http.max_connections_per_address", Kind::Whole(1, 100_000)),
     ("http.tls_cert", Kind::Text),
     ("http.tls_key", Kind::Text),
     ("http.behind_proxy", Kind::Switch),

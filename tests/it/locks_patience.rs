@@ -170,3 +170,25 @@ fn more_connections_than_allowed_wait_for_their_turn() {
     second.set_read_timeout(Some(SLACK)).unwrap();
     assert!(one_answer(&mut second).starts_with("HTTP/1.1 200"));
 }
+
+#[test]
+fn one_address_does_not_take_all_connections() {
+    let place = Place::new();
+    let limit = [("PROVOST_HTTP__MAX_CONNECTIONS_PER_ADDRESS", "2"), ("PROVOST_HTTP__KEEP_ALIVE", "10m")];
+    crate::locks::key(&place, &["--role", "viewer"]);
+    let server = hurried(&place, &limit);
+    let answered = |stream: &mut TcpStream| {
+        let asked = stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n");
+        let mut first = [0; 12];
+        asked.is_ok() && stream.read_exact(&mut first).is_ok() && &first == b"HTTP/1.1 200"
+    };
+    let [mut one, mut two, mut three] = [(); 3].map(|()| connect(&server));
+    assert!(answered(&mut one) && answered(&mut two));
+    assert!(!answered(&mut three), "closed at once");
+    drop(one);
+    // Its end is heard of soon.
+    let began = Instant::now();
+    while !answered(&mut connect(&server)) {
+        assert!(began.elapsed() < SLACK);
+    }
+}

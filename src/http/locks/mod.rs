@@ -9,6 +9,7 @@ mod record;
 mod session;
 pub mod table;
 
+pub use address::network_of;
 pub use headers::add as add_headers;
 pub use keyring::Keyring;
 pub use record::note;
@@ -102,6 +103,11 @@ impl Locks {
     /// Nobody needs a key: none was ever made, and only this machine can ask.
     pub fn is_open(&self) -> bool {
         self.loopback && self.proxies.is_none() && self.keyring.is_empty()
+    }
+
+    /// Whether this is a proxy's address.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.proxies.as_ref().is_some_and(|proxies| proxies.iter().any(|p| p.contains(address)))
     }
 
     /// Whether the client sees https.
