@@ -1,5 +1,5 @@
 # make demo | test | build: each does all the set-up it needs.
-.PHONY: help setup build demo test
+.PHONY: help setup build demo test deny
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -10,6 +10,7 @@ help:
 	@echo 'make demo    set up, build, and run the whole story (ARGS="--rows 5000 --exit")'
 	@echo 'make test    set up, then formatting, all tests, lints'
 	@echo 'make build   set up, and leave target/release/provost'
+	@echo 'make deny    licences, sources and known vulnerabilities of the dependencies'
 
 setup:
 	@scripts/setup.sh
@@ -25,5 +26,9 @@ demo: build
 test:
 	@scripts/setup.sh test
 	$(CARGO) fmt --all --check
+	@scripts/deny.sh --if-installed
 	$(CARGO) test --workspace --locked
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+deny:
+	@scripts/deny.sh
