@@ -6,6 +6,8 @@ mod desk;
 mod driver;
 mod estimate;
 mod journal;
+#[cfg(test)]
+mod lives;
 mod plan;
 mod streams;
 mod unit;
