@@ -74,8 +74,9 @@ pub struct TrainingConfig {
     pub cross_validation_folds: u32,
     pub target_metric: TargetMetric,
     /// 0 is off.
+    #[schema(format = "uint32")]
     pub early_stopping_rounds: u32,
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, format = "uint32")]
     pub max_training_time_minutes: u32,
     /// -1 is all cores; 0 is none, and refused.
     #[schema(minimum = -1)]
