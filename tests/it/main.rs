@@ -10,5 +10,6 @@ mod http;
 mod http_jobs;
 mod http_models;
 mod importing;
+mod openapi;
 mod serving;
 mod settings;
