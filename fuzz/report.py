@@ -38,6 +38,10 @@ head = ["target", "executions", "CPU s", "edges", "features", "corpus", "peak MB
 lines = ["| " + " | ".join(head) + " |", "| --- | " + "---: | " * 7 + "--- | --- |"]
 lines += ["| " + " | ".join(row(log)) + " |" for log in logs]
 rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+targets = {path.stem for path in pathlib.Path("targets").glob("*.rs")}
+missing = sorted(targets - {log.stem for log in logs})
+if missing:
+    lines += ["", f"Not run yet: {', '.join(missing)}."]
 table = "\n".join([BEGIN, "", f"{rustc}, AddressSanitizer, debug assertions and overflow checks on.", "", *lines, "", END])
 text = document.read_text()
 if BEGIN not in text or END not in text:
