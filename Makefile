@@ -1,5 +1,5 @@
 # make demo | test | build: each does all the set-up it needs.
-.PHONY: help setup build demo test deny
+.PHONY: help setup build demo test deny latency fuzz
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -10,6 +10,8 @@ help:
 	@echo 'make demo    set up, build, and run the whole story (ARGS="--rows 5000 --exit")'
 	@echo 'make test    set up, then formatting, all tests, lints'
 	@echo 'make build   set up, and leave target/release/provost'
+	@echo 'make latency the facade at 1,000 requests/s while it trains, into docs/LATENCY.md'
+	@echo 'make fuzz    the fuzz targets, into docs/FUZZING.md (ARGS="-s 60 event csv")'
 	@echo 'make deny    licences, sources and known vulnerabilities of the dependencies'
 
 setup:
@@ -32,3 +34,9 @@ test:
 
 deny:
 	@scripts/deny.sh
+
+latency: setup
+	$(CARGO) bench --locked --bench latency
+
+fuzz:
+	@fuzz/run.sh $(ARGS)
