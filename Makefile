@@ -1,5 +1,5 @@
 # make demo | test | build: each does all the set-up it needs.
-.PHONY: help setup build demo test chaos
+.PHONY: help setup build demo test chaos deny latency fuzz
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -11,6 +11,9 @@ help:
 	@echo 'make test    set up, then formatting, all tests, lints'
 	@echo 'make chaos   set up, then the fault campaign, which writes docs/RELIABILITY.md (KILLS=1000 SEED=1)'
 	@echo 'make build   set up, and leave target/release/provost'
+	@echo 'make latency the facade at 1,000 requests/s while it trains, into docs/LATENCY.md'
+	@echo 'make fuzz    the fuzz targets, into docs/FUZZING.md (ARGS="-s 60 event csv")'
+	@echo 'make deny    licences, sources and known vulnerabilities of the dependencies'
 
 setup:
 	@scripts/setup.sh
@@ -26,6 +29,7 @@ demo: build
 test:
 	@scripts/setup.sh test
 	$(CARGO) fmt --all --check
+	@scripts/deny.sh --if-installed
 	$(CARGO) test --workspace --locked
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
@@ -35,3 +39,12 @@ chaos:
 	@scripts/setup.sh test
 	PROVOST_CHAOS_KILLS=$(KILLS) PROVOST_CHAOS_SEED=$(SEED) PROVOST_CHAOS_REPORT=$(CURDIR)/docs/RELIABILITY.md \
 		$(CARGO) test --release --locked --test it -- --ignored --exact --nocapture chaos::campaign
+
+deny:
+	@scripts/deny.sh
+
+latency: setup
+	$(CARGO) bench --locked --bench latency
+
+fuzz:
+	@fuzz/run.sh $(ARGS)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a build needs and is not there yet: a C and C++ toolchain, libclang (for bindgen), and the shared
 # library of XGBoost out of its PyPI wheel, into third_party/xgboost. With `test` also what tests use: clippy, rustfmt,
-# RabbitMQ, whose nodes the tests start themselves, and a mail server and a client of the message bus, written in Python, in
+# RabbitMQ, whose nodes the tests start themselves, and a mail server, a client of the message bus and Schemathesis, in Python, in
 # third_party/python. Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 XGBOOST_VERSION=3.2.0
 LIBRARY=third_party/xgboost
 PYTHON=third_party/python
-PYTHON_PACKAGES=(aiosmtpd==1.4.6 pika==1.4.4)
+PYTHON_PACKAGES=(aiosmtpd==1.4.6 pika==1.4.4 schemathesis==4.32.5)
 mode=${1:-}
 
 say() { printf 'setup: %s\n' "$*" >&2; }

@@ -4,7 +4,8 @@
 mod parts;
 mod report;
 mod search;
-mod table;
+#[doc(hidden)]
+pub mod table;
 mod usage;
 
 use provost_domain::config::Pruning;

@@ -6,6 +6,8 @@ mod desk;
 mod driver;
 mod estimate;
 pub(crate) mod journal;
+#[cfg(test)]
+mod lives;
 mod neighbours;
 pub(crate) mod plan;
 mod streams;

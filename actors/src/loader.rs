@@ -34,7 +34,8 @@ pub struct LoadedSnapshot {
 }
 
 impl LoadedSnapshot {
-    fn new(sha: String, mut snapshot: Snapshot) -> Result<Self, LearnError> {
+    #[doc(hidden)]
+    pub fn new(sha: String, mut snapshot: Snapshot) -> Result<Self, LearnError> {
         let columns = std::mem::take(&mut snapshot.columns);
         let labels = std::mem::take(&mut snapshot.labels);
         let dataset = Dataset::new(Matrix::new(snapshot.feature_names.clone(), columns)?, labels)?;
@@ -58,14 +59,18 @@ impl LoadedSnapshot {
     }
 }
 
-fn encode(snapshot: &Snapshot) -> Vec<u8> {
+/// The artifact's bytes. Public for the fuzz targets.
+#[doc(hidden)]
+pub fn encode(snapshot: &Snapshot) -> Vec<u8> {
     #[allow(clippy::expect_used)]
     // postcard fails only on a short buffer or a sequence of unknown length; neither is here
     let payload = postcard::to_allocvec(snapshot).expect("a snapshot serialises");
     artifact::seal(FORMAT, &payload)
 }
 
-fn decode(bytes: &[u8]) -> Result<Snapshot, LearnError> {
+/// The rows out of an artifact's bytes; their columns are checked by `LoadedSnapshot`. Public for the fuzz targets.
+#[doc(hidden)]
+pub fn decode(bytes: &[u8]) -> Result<Snapshot, LearnError> {
     let (_, payload) = artifact::open(FORMAT, bytes)?;
     postcard::from_bytes(payload).map_err(|e| LearnError::Artifact(format!("the snapshot does not decode: {e}")))
 }

@@ -2,6 +2,7 @@
 
 use super::{FitError, in_table};
 use csv::{ReaderBuilder, StringRecord};
+use provost_domain::check::brief;
 use std::path::Path;
 
 /// Columns that are not features.
@@ -30,7 +31,7 @@ impl Table {
         let head = reader.headers().map_err(|e| e.to_string())?.clone();
         for (at, name) in head.iter().enumerate() {
             if head.iter().take(at).any(|n| n == name) {
-                return Err(format!("the header names column \"{name}\" twice"));
+                return Err(format!("the header names column \"{}\" twice", brief(name, 60)));
             }
         }
         let position = |name: &str| head.iter().position(|h| h == name);
@@ -54,7 +55,8 @@ impl Table {
             let cell = |i: usize| record[i].trim();
             let wrong = |i: usize, expected: &str| {
                 let line = record.position().map_or(0, csv::Position::line);
-                Err(format!("line {line}, column \"{}\": \"{}\" is not {expected}", &head[i], &record[i]))
+                let (name, found) = (brief(&head[i], 60), brief(&record[i], 60));
+                Err(format!("line {line}, column \"{name}\": \"{found}\" is not {expected}"))
             };
             for (column, i) in table.columns.iter_mut().zip(&kept) {
                 match number(cell(*i)) {

@@ -6,7 +6,9 @@ use utoipa::OpenApi;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, Response, ResponseBuilder, Type};
+use utoipa::openapi::{
+    Components, ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Type,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,7 +43,10 @@ struct Root;
 pub fn document() -> utoipa::openapi::OpenApi {
     let mut document = Contract::openapi();
     let routes: Vec<(String, PathItem)> = std::mem::take(&mut document.paths.paths).into_iter().collect();
-    for (path, item) in routes {
+    for (path, mut item) in routes {
+        for operation in [&mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
+            add_common(operation);
+        }
         document.paths.paths.insert(format!("{BASE}{path}"), item);
     }
     document.merge(Root::openapi());
@@ -99,6 +104,24 @@ fn problem(description: String, wait: bool) -> Response {
         .build()
 }
 
+/// What every route that reads a body or an `Idempotency-Key` may answer, unless the route says it itself.
+fn add_common(operation: &mut Operation) {
+    let keyed = operation
+        .parameters
+        .iter()
+        .flatten()
+        .any(|p| matches!(p, RefOr::T(parameter) if parameter.name == "Idempotency-Key"));
+    if operation.request_body.is_none() && !keyed {
+        return;
+    }
+    for (status, description) in [("413", "Body over the limit"), ("422", "A bad body or `Idempotency-Key`")] {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let response =
+            ResponseBuilder::new().description(description).content("application/problem+json", content).build();
+        operation.responses.responses.entry(status.to_owned()).or_insert(response.into());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -132,6 +155,11 @@ mod tests {
         let operations = paths.values().flat_map(|p| p.as_object().expect("a path item").values());
         let ids: Vec<_> = operations.map(|o| o["operationId"].as_str().expect("an id")).collect();
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "operation ids are unique: {ids:?}");
-        assert!(document["components"]["schemas"]["TrainingConfig"]["properties"]["test_size"].is_object());
+        let config = &document["components"]["schemas"]["TrainingConfig"]["properties"];
+        assert!(config["test_size"].is_object());
+        // The whole range of the type is taken in, so the document must not say that it ends at 2^63.
+        assert_eq!(config["random_state"]["format"], "uint64");
+        let rollback = &document["paths"][format!("{BASE}/rollback")]["post"]["responses"];
+        assert!(rollback["422"].is_object() && rollback["413"].is_object(), "{rollback}");
     }
 }

@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use actix_web::http::header::LINK;
 use actix_web::{HttpRequest, HttpResponse};
+use provost_domain::check::brief;
 use provost_domain::{Fault, Faults};
 use provost_store::{Page, StoreError};
 use serde::Serialize;
@@ -10,30 +11,35 @@ use std::collections::BTreeMap;
 
 /// A request's query parameters, read one by one so that every fault is named.
 pub struct Query {
-    given: BTreeMap<String, String>,
+    given: BTreeMap<String, Vec<String>>,
     faults: Vec<Fault>,
 }
 
 impl Query {
     pub fn of(request: &HttpRequest) -> Self {
-        let given = actix_web::web::Query::<BTreeMap<String, String>>::from_query(request.query_string())
+        let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map(actix_web::web::Query::into_inner)
             .unwrap_or_default();
+        let mut given = BTreeMap::<String, Vec<String>>::new();
+        for (name, value) in pairs {
+            given.entry(name).or_default().push(value);
+        }
         Self { given, faults: Vec::new() }
     }
 
-    /// `parse` answers the value, or what would be allowed.
+    /// `parse` answers the value, or what would be allowed. A parameter without a value is a fault too: `?keep_best` could
+    /// mean either.
     pub fn read<T>(&mut self, name: &str, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
-        match self.given.get(name).filter(|v| !v.is_empty()).map(|v| (v, parse(v))) {
-            None => default,
-            Some((_, Ok(value))) => value,
-            Some((found, Err(allowed))) => {
-                let found: String = found.chars().take(80).collect();
-                let message = format!("query parameter {name} = `{found}`: {allowed}");
-                self.faults.push(Fault { pointer: format!("/{name}"), message });
-                default
-            }
-        }
+        let message = match self.given.get(name).map(Vec::as_slice) {
+            None | Some([]) => return default,
+            Some([found]) => match parse(found) {
+                Ok(value) => return value,
+                Err(allowed) => format!("query parameter {name} = `{}`: {allowed}", brief(found, 80)),
+            },
+            Some(several) => format!("query parameter {name} is given {} times: once is allowed", several.len()),
+        };
+        self.faults.push(Fault { pointer: format!("/{name}"), message });
+        default
     }
 
     pub fn flag(&mut self, name: &str, default: bool) -> bool {
@@ -52,7 +58,7 @@ impl Query {
     }
 
     pub fn cursor(&self) -> Option<&str> {
-        self.given.get("cursor").map(String::as_str).filter(|c| !c.is_empty())
+        self.given.get("cursor").and_then(|c| c.last()).map(String::as_str).filter(|c| !c.is_empty())
     }
 
     pub fn check(&mut self) -> Result<(), Problem> {
@@ -111,12 +117,14 @@ mod tests {
 
     #[test]
     fn every_bad_parameter_is_named() {
-        let request = TestRequest::with_uri("/x?limit=0&flag=perhaps").to_http_request();
-        let mut query = Query::of(&request);
-        assert_eq!((query.limit(), query.flag("flag", true)), (50, true));
-        let problem = query.check().expect_err("two faults");
-        assert_eq!(problem.status, 422);
-        let pointers: Vec<_> = problem.errors.iter().map(|e| e.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/limit", "/flag"]);
+        for uri in ["/x?limit=0&flag=perhaps", "/x?limit=&flag", "/x?limit=1&flag=on&limit=1&flag=on"] {
+            let request = TestRequest::with_uri(uri).to_http_request();
+            let mut query = Query::of(&request);
+            assert_eq!((query.limit(), query.flag("flag", true)), (50, true));
+            let problem = query.check().expect_err("two faults");
+            assert_eq!(problem.status, 422);
+            let pointers: Vec<_> = problem.errors.iter().map(|e| e.pointer.as_str()).collect();
+            assert_eq!(pointers, ["/limit", "/flag"]);
+        }
     }
 }

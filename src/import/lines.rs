@@ -58,7 +58,12 @@ impl Read for Counted {
 
 /// The file's text: gzip by its first two bytes, with or without further members.
 pub fn open(path: &Path, count: Arc<AtomicU64>) -> std::io::Result<Box<dyn BufRead + Send>> {
-    let mut reader = BufReader::with_capacity(1 << 18, Counted { file: File::open(path)?, count });
+    unpacked(BufReader::with_capacity(1 << 18, Counted { file: File::open(path)?, count }))
+}
+
+/// Public for the fuzz targets.
+#[doc(hidden)]
+pub fn unpacked(mut reader: impl BufRead + Send + 'static) -> std::io::Result<Box<dyn BufRead + Send>> {
     Ok(if reader.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
         Box::new(BufReader::with_capacity(1 << 18, MultiGzDecoder::new(reader)))
     } else {

@@ -2,7 +2,8 @@
 //! chunk after chunk in the files' order, so that of two rows with one id the later one meets the earlier.
 
 pub mod lines;
-mod parse;
+#[doc(hidden)]
+pub mod parse;
 pub mod table;
 
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use provost_store::{PointOutcome, Store};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -224,7 +225,19 @@ fn read_file(
     tables: &FeatureTables,
     send: &mut dyn FnMut(&Arc<Parser>, Chunk) -> bool,
 ) -> std::result::Result<ReadReport, String> {
-    let mut reader = lines::open(path, read.clone()).map_err(|e| e.to_string())?;
+    let reader = lines::open(path, read.clone()).map_err(|e| e.to_string())?;
+    read_text(options, path, reader, tables, send)
+}
+
+/// Reads what the file at `path` holds, after unpacking. Public for the fuzz targets. Errors: why nothing could be read.
+#[doc(hidden)]
+pub fn read_text(
+    options: &Options,
+    path: &Path,
+    mut reader: impl BufRead,
+    tables: &FeatureTables,
+    send: &mut dyn FnMut(&Arc<Parser>, Chunk) -> bool,
+) -> std::result::Result<ReadReport, String> {
     let format = match options.format {
         Format::Auto => lines::format_of(path, &mut reader).map_err(|e| e.to_string())?,
         format => format,

@@ -2,6 +2,7 @@
 
 use super::schema::{self, Kind};
 use super::secret;
+use provost_domain::check::brief;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -113,7 +114,7 @@ fn from_text(values: &Values, key: &str, text: &str) -> Value {
 
 fn set(values: &mut Values, key: &str, value: Value, source: Source, faults: &mut Vec<String>) {
     if !values.contains_key(key) {
-        faults.push(format!("{source}: unknown setting {key}{}", suggestion(values, key)));
+        faults.push(format!("{source}: unknown setting {}{}", brief(key, 100), suggestion(values, key)));
         return;
     }
     if let Some(kind) = schema::kind(key)
@@ -126,7 +127,8 @@ fn set(values: &mut Values, key: &str, value: Value, source: Source, faults: &mu
 }
 
 fn bad(key: &str, value: &Value, source: &Source, kind: Kind) -> String {
-    let shown = secret::shown(key, value);
+    let shown = secret::shown(key, value).to_string();
+    let shown = brief(&shown, 200);
     format!("{key} = {shown} ({source}): allowed is {}", kind.allowed())
 }
 
@@ -135,6 +137,10 @@ fn suggestion(values: &Values, key: &str) -> String {
         && let Some(nested) = values.keys().find(|k| k.starts_with(key) && k[key.len()..].starts_with('.'))
     {
         return format!(": it is a section; a setting in it is {nested}");
+    }
+    // Comparing takes time and memory by the product of the lengths.
+    if key.len() > 100 {
+        return String::new();
     }
     let nearest = values
         .keys()

@@ -15,5 +15,6 @@ mod importing;
 mod locks;
 mod locks_patience;
 mod locks_tls;
+mod openapi;
 mod serving;
 mod settings;

@@ -170,7 +170,8 @@ impl Cell {
         held.base_seconds + own.as_secs_f64()
     }
 
-    /// Applies a change and saves it. The change may be applied again to a record that was read anew.
+    /// Applies a change and saves it. The change may be applied again to a record that was read anew. `Lost` also where
+    /// the job has ended.
     pub async fn update(
         &self,
         patience: Patience,
@@ -179,6 +180,10 @@ impl Cell {
         let mut held = self.held.lock().await;
         let (mut conflicts, mut failures) = (0, 0);
         loop {
+            // An end is an end, for the one who wrote it too.
+            if held.record.job.status.is_final() {
+                return Err(CellError::Lost);
+            }
             let now = self.options.clock.now();
             let (mut next, mut notes) = (held.record.clone(), Notes::new(now));
             next.running_seconds = self.seconds(&held);
@@ -200,7 +205,7 @@ impl Cell {
                 Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS => {
                     conflicts += 1;
                     match self.options.store.job(&self.id).await {
-                        Ok(Some(found)) if found.epoch == self.epoch && !found.job.status.is_final() => {
+                        Ok(Some(found)) if found.epoch == self.epoch => {
                             held.record = found;
                         }
                         Ok(_) => return Err(CellError::Lost),

@@ -1,5 +1,6 @@
 //! `TrainingConfig`: what a client may ask of a training job, with the contract's defaults and ranges.
 
+use crate::check::brief;
 use crate::features::FEATURES;
 use crate::fields::{Fields, did_you_mean, escaped, shown};
 use crate::{Algorithm, Faults, TargetMetric};
@@ -51,15 +52,17 @@ pub struct TrainingConfig {
     /// For `csv` and `json`: a file below the configured import folder.
     pub data_path: Option<String>,
     /// At least 100.
-    #[schema(minimum = 100)]
+    #[schema(minimum = 100, format = "uint64")]
     pub min_samples: u64,
     pub use_verified_only: bool,
     /// Not empty, no repeats.
+    #[schema(min_items = 1)]
     pub algorithms: Vec<Algorithm>,
     #[schema(minimum = 0.1, maximum = 0.3)]
     pub test_size: f64,
     #[schema(minimum = 0.1, maximum = 0.3)]
     pub validation_size: f64,
+    #[schema(format = "uint64")]
     pub random_state: u64,
     pub feature_selection: FeatureSelection,
     pub selected_features: Option<Vec<String>>,
@@ -71,10 +74,12 @@ pub struct TrainingConfig {
     pub cross_validation_folds: u32,
     pub target_metric: TargetMetric,
     /// 0 is off.
+    #[schema(format = "uint32")]
     pub early_stopping_rounds: u32,
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, format = "uint32")]
     pub max_training_time_minutes: u32,
-    /// -1 is all cores.
+    /// -1 is all cores; 0 is none, and refused.
+    #[schema(minimum = -1)]
     pub n_jobs: i32,
     pub version_tag: Option<String>,
     pub notes: Option<String>,
@@ -226,8 +231,10 @@ fn check_selected_features(config: &TrainingConfig, f: &mut Fields<'_>) {
     for (i, name) in selected.iter().enumerate() {
         let at = format!("selected_features/{i}");
         if !FEATURES.contains(&name.as_str()) {
-            let hint = did_you_mean(name, FEATURES);
-            f.fault(&at, format!("`{name}` is no feature{hint}; allowed are {}", FEATURES.join(", ")));
+            f.fault_with(&at, || {
+                let hint = did_you_mean(name, FEATURES);
+                format!("`{}` is no feature{hint}; allowed are {}", brief(name, 60), FEATURES.join(", "))
+            });
         } else if selected[..i].contains(name) {
             f.fault(&at, format!("`{name}` is named twice in `selected_features`"));
         }
@@ -244,9 +251,11 @@ fn read_grids(f: &mut Fields<'_>) -> Option<BTreeMap<Algorithm, Grid>> {
     for (name, grid) in by_algorithm {
         let at = format!("grids/{}", escaped(name));
         let Some(algorithm) = Algorithm::BASE.into_iter().find(|a| a.as_str() == name) else {
-            let words = Algorithm::BASE.map(Algorithm::as_str);
-            let hint = did_you_mean(name, words);
-            f.fault(&at, format!("`{name}` is no algorithm with a grid{hint}; allowed are {}", words.join(", ")));
+            f.fault_with(&at, || {
+                let words = Algorithm::BASE.map(Algorithm::as_str);
+                let hint = did_you_mean(name, words);
+                format!("`{}` is no algorithm with a grid{hint}; allowed are {}", brief(name, 60), words.join(", "))
+            });
             continue;
         };
         let Value::Object(parameters) = grid else {
@@ -264,7 +273,11 @@ fn read_grids(f: &mut Fields<'_>) -> Option<BTreeMap<Algorithm, Grid>> {
                 }
                 other => f.fault(
                     &format!("{at}/{}", escaped(parameter)),
-                    format!("`{parameter}` of {name} is {}; a list of one or more values is allowed", shown(other)),
+                    format!(
+                        "`{}` of {name} is {}; a list of one or more values is allowed",
+                        brief(parameter, 60),
+                        shown(other)
+                    ),
                 ),
             }
         }

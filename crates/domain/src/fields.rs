@@ -1,6 +1,7 @@
 //! Reads the fields of a JSON object one by one with defaults and ranges, and collects every fault instead of stopping
 //! at the first.
 
+use crate::check::brief;
 use crate::{Fault, Faults};
 use serde_json::{Map, Value};
 
@@ -29,10 +30,20 @@ pub fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
+/// Longer names are near nothing. Comparing takes time and memory by the product of the lengths, and a client may send a
+/// megabyte where a word is meant.
+const LONGEST_NAME: usize = 100;
+/// Faults of one document that are told; the others are counted. A document may be wrong in every one of its members.
+const MOST_FAULTS: usize = 100;
+
 /// The nearest of the allowed names, if any is near.
 pub fn nearest<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
     allowed
         .into_iter()
+        .filter(|a| a.len() <= LONGEST_NAME)
         .map(|a| (strsim::normalized_damerau_levenshtein(name, a).max(strsim::jaro_winkler(name, a) - 0.25), a))
         .filter(|(likeness, _)| *likeness >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
@@ -56,13 +67,15 @@ pub struct Fields<'a> {
     map: &'a Map<String, Value>,
     known: Vec<&'static str>,
     faults: Vec<Fault>,
+    /// Faults beyond `MOST_FAULTS`.
+    untold: usize,
 }
 
 impl<'a> Fields<'a> {
     /// `what` names the document in the message when it is no object.
     pub fn new(body: &'a Value, what: &str) -> Result<Self, Faults> {
         match body {
-            Value::Object(map) => Ok(Self { map, known: Vec::new(), faults: Vec::new() }),
+            Value::Object(map) => Ok(Self { map, known: Vec::new(), faults: Vec::new(), untold: 0 }),
             other => Err(Faults(vec![Fault {
                 pointer: String::new(),
                 message: format!("the document is {}; {what} is an object", shown(other)),
@@ -72,7 +85,16 @@ impl<'a> Fields<'a> {
 
     /// `tail` is the pointer without its leading slash.
     pub fn fault(&mut self, tail: &str, message: impl Into<String>) {
-        self.faults.push(Fault { pointer: format!("/{tail}"), message: message.into() });
+        self.fault_with(tail, || message.into());
+    }
+
+    /// The message is made only if it is told.
+    pub(crate) fn fault_with(&mut self, tail: &str, message: impl FnOnce() -> String) {
+        if self.faults.len() < MOST_FAULTS {
+            self.faults.push(Fault { pointer: format!("/{tail}"), message: message() });
+        } else {
+            self.untold += 1;
+        }
     }
 
     /// Whether a fault was found at the field or inside it.
@@ -86,7 +108,7 @@ impl<'a> Fields<'a> {
     }
 
     fn wrong(&mut self, name: &str, value: &Value, allowed: &str) {
-        self.fault(name, format!("`{}` is {}; {allowed} is allowed", field_of(name), shown(value)));
+        self.fault_with(name, || format!("`{}` is {}; {allowed} is allowed", field_of(name), shown(value)));
     }
 
     pub fn flag(&mut self, name: &'static str, default: bool) -> bool {
@@ -179,10 +201,12 @@ impl<'a> Fields<'a> {
     fn word_at<W: Word>(&mut self, at: &str, value: &Value) -> Option<W> {
         let read = value.as_str().and_then(W::from_word);
         if read.is_none() {
-            let words = all_words::<W>();
-            let hint = did_you_mean(value.as_str().unwrap_or_default(), words.iter().copied());
-            let (field, found) = (field_of(at), shown(value));
-            self.fault(at, format!("`{field}` is {found}{hint}; one of {} is allowed", words.join(", ")));
+            self.fault_with(at, || {
+                let words = all_words::<W>();
+                let hint = did_you_mean(value.as_str().unwrap_or_default(), words.iter().copied());
+                let (field, found) = (field_of(at), shown(value));
+                format!("`{field}` is {found}{hint}; one of {} is allowed", words.join(", "))
+            });
         }
         read
     }
@@ -196,7 +220,9 @@ impl<'a> Fields<'a> {
     pub fn document<T>(&mut self, name: &'static str, default: T, read: impl FnOnce(&Value) -> Result<T, Faults>) -> T {
         let Some(value) = self.get(name) else { return default };
         read(value).unwrap_or_else(|faults| {
-            self.faults.extend(faults.below(name).0);
+            for fault in faults.below(name).0 {
+                self.fault(fault.pointer.trim_start_matches('/'), fault.message);
+            }
             default
         })
     }
@@ -227,11 +253,16 @@ impl<'a> Fields<'a> {
 
     /// The value, unless faults were found; unknown fields are faults.
     pub fn finish<T>(mut self, value: T) -> Result<T, Faults> {
-        let unknown: Vec<&String> = self.map.keys().filter(|k| !self.known.contains(&k.as_str())).collect();
-        for name in unknown {
-            let hint = did_you_mean(name, self.known.iter().copied());
-            let message = format!("`{}` is no known field{hint}", name.chars().take(60).collect::<String>());
-            self.faults.push(Fault { pointer: format!("/{}", escaped(name)), message });
+        let known = std::mem::take(&mut self.known);
+        for name in self.map.keys().filter(|k| !known.contains(&k.as_str())) {
+            self.fault_with(&escaped(name), || {
+                let hint = did_you_mean(name, known.iter().copied());
+                format!("`{}` is no known field{hint}", brief(name, 60))
+            });
+        }
+        if self.untold > 0 {
+            let message = format!("and {} more faults", self.untold);
+            self.faults.push(Fault { pointer: String::new(), message });
         }
         if self.faults.is_empty() { Ok(value) } else { Err(Faults(self.faults)) }
     }

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::check::brief;
 use crate::fields::{did_you_mean, shown};
 use crate::record::shape::{Kind, SPECS, TEST_SPECS};
 use crate::record::{Decision, TestType};
@@ -96,6 +97,8 @@ impl CsvMapping {
     /// nothing are ignored.
     pub fn plan<'h>(&self, header: impl IntoIterator<Item = &'h str>) -> Result<CsvPlan, Faults> {
         let header: Vec<&str> = header.into_iter().map(tidy).collect();
+        let all = header.join(", ");
+        let all = brief(&all, 200);
         let mut faults = Vec::new();
         let mut fault = |pointer: String, message: String| faults.push(Fault { pointer, message });
         let mut columns: Vec<Option<(Target, String)>> = vec![None; header.len()];
@@ -117,7 +120,7 @@ impl CsvMapping {
                 Some(_) => fault(format!("/columns/{name}"), format!("column `{source}` is mapped twice")),
                 None => {
                     let hint = did_you_mean(source, header.iter().copied());
-                    let message = format!("the file has no column `{source}`{hint}; it has {}", header.join(", "));
+                    let message = format!("the file has no column `{source}`{hint}; it has {all}");
                     fault(format!("/columns/{name}"), message);
                 }
             }
@@ -150,15 +153,12 @@ impl CsvMapping {
         let targets = || columns.iter().flatten().map(|(t, _)| *t).chain(constants.iter().map(|(t, _)| *t));
         for part in ["profile", "program"] {
             if !targets().any(|t| t.part() == Some(part)) {
-                fault(
-                    String::new(),
-                    format!("no column and no constant belongs to `{part}`; the file has {}", header.join(", ")),
-                );
+                fault(String::new(), format!("no column and no constant belongs to `{part}`; the file has {all}"));
             }
         }
         for (path, given) in [("decision", false), ("data_point_id", self.id_prefix.is_some())] {
             if !given && !targets().any(|t| t.is(path)) {
-                fault(String::new(), format!("no column is the `{path}`; the file has {}", header.join(", ")));
+                fault(String::new(), format!("no column is the `{path}`; the file has {all}"));
             }
         }
         if !faults.is_empty() {

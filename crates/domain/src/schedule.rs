@@ -6,6 +6,7 @@ use crate::{Faults, TrainingConfig};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::HashSet;
 use utoipa::ToSchema;
 
 word_enum!(TriggerType {
@@ -65,9 +66,12 @@ pub struct ScheduledTrainingConfig {
     pub enabled: bool,
     /// Five-field cron expression, in `time_zone`.
     pub schedule_cron: String,
+    #[schema(minimum = 1, format = "uint64")]
     pub min_new_samples: u64,
+    #[schema(minimum = 1, maximum = 36500)]
     pub max_model_age_days: u32,
     pub auto_activate_if_better: bool,
+    #[schema(minimum = 0, maximum = 1)]
     pub improvement_threshold: f64,
     pub notification_emails: Vec<String>,
     /// IANA name of the zone that the expression is read in.
@@ -118,11 +122,12 @@ impl ScheduledTrainingConfig {
                 ),
             );
         }
+        let mut seen = HashSet::new();
         for (i, email) in schedule.notification_emails.iter().enumerate() {
             let at = format!("notification_emails/{i}");
             if !looks_like_email(email) {
                 f.fault(&at, format!("{} is no e-mail address", shown(&Value::from(email.as_str()))));
-            } else if schedule.notification_emails[..i].contains(email) {
+            } else if !seen.insert(email) {
                 f.fault(&at, format!("`{email}` is named twice in `notification_emails`"));
             }
         }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Map, json};
 
 fn faults(body: Value) -> Vec<(String, String)> {
     TrainingConfig::from_json(&body).unwrap_err().0.into_iter().map(|f| (f.pointer, f.message)).collect()
@@ -181,4 +181,19 @@ proptest! {
             Err(f) => prop_assert!(!f.0.is_empty() && f.0.iter().all(|f| !f.message.is_empty())),
         }
     }
+}
+
+#[test]
+fn a_body_that_is_wrong_everywhere_is_answered_briefly() {
+    let many: Map<String, Value> = (0..50_000).map(|i| (format!("min_sample{i}"), json!(1))).collect();
+    let faults = TrainingConfig::from_json(&Value::Object(many)).unwrap_err();
+    assert_eq!(faults.0.len(), 101);
+    assert_eq!(faults.0[100].message, "and 49900 more faults");
+    let words = json!({ "algorithms": vec!["xgbost"; 50_000], "selected_features": vec!["gpa"; 50_000] });
+    assert_eq!(TrainingConfig::from_json(&words).unwrap_err().0.len(), 101);
+    // A megabyte where a word is meant has no nearest word: looking for it takes time and memory by its length.
+    let long = "a".repeat(1 << 20);
+    let faults = TrainingConfig::from_json(&json!({ "split": long, long.as_str(): 1 })).unwrap_err();
+    assert!(faults.0.iter().all(|f| f.message.len() < 200 && !f.message.contains("did you mean")), "{faults}");
+    assert!(faults.to_string().len() < 1000);
 }

@@ -5,6 +5,7 @@ mod kind;
 pub use kind::InboundType;
 
 use super::SPEC_VERSION;
+use crate::check::brief;
 use crate::config::word_enum;
 use crate::hash::hex;
 use crate::{AdmissionDataPoint, Faults, JobId, TrainingConfig};
@@ -23,6 +24,8 @@ pub const MAX_BATCH: usize = 1000;
 pub const MAX_KEY: usize = 512;
 /// A reason goes into the job's record and all that is announced of it.
 const MAX_REASON: usize = 2000;
+/// Characters of a refusal's detail.
+const MAX_DETAIL: usize = 4000;
 /// Faulty points of one batch that the reason names; the others are counted.
 const TOLD: usize = 5;
 
@@ -63,7 +66,9 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        // A reader's own error may quote all of a long value.
+        let detail = detail.into();
+        Self { code, detail: brief(&detail, MAX_DETAIL).into_owned() }
     }
 }
 

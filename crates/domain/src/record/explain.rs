@@ -1,13 +1,14 @@
 //! Names the faults of a data point that could not be read.
 
 use super::shape::{self, Kind, SPECS, Spec, TEST_SPECS};
+use crate::check::brief;
 use crate::fields::{as_whole, did_you_mean, shown};
 use crate::{Fault, Faults};
 use serde_json::Value;
 
-/// One fault of the document itself.
+/// One fault of the document itself. A reader's own message may quote all of a long value.
 pub(super) fn whole_document(message: &str) -> Faults {
-    Faults(vec![Fault { pointer: String::new(), message: message.to_owned() }])
+    Faults(vec![Fault { pointer: String::new(), message: brief(message, 300).into_owned() }])
 }
 
 /// All faults of a document; `error` is the fast reader's reason, used when nothing better is found.

@@ -136,3 +136,23 @@ proptest! {
         prop_assert!(InboundEvent::structured(&text.as_bytes()[..at]).is_err());
     }
 }
+
+#[test]
+fn what_is_said_of_a_long_event_is_short() {
+    let long = "x".repeat(1 << 20);
+    let mut point = a_point("p");
+    point["decision"] = json!(long);
+    let points = vec![point.clone(); 30];
+    for (kind, data) in [
+        ("admission.data.recorded.v1", point),
+        ("admission.data.retracted.v1", json!({ "data_point_id": "p", "seq": long })),
+        ("training.trigger.v1", json!({ "reason": "r", "config": { long.as_str(): long } })),
+        ("training.cancel.v1", json!({ "job_id": long })),
+        (long.as_str(), json!({})),
+    ] {
+        let refusal = read(&envelope(kind, data)).unwrap_err();
+        assert!(refusal.detail.len() <= 4100, "{kind:.40}: {} bytes", refusal.detail.len());
+    }
+    let batch = read(&envelope("admission.data.batch.v1", json!({ "points": points }))).unwrap();
+    assert!(batch.data.refusal().unwrap().detail.len() <= 4100);
+}

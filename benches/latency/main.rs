@@ -1,0 +1,150 @@
+//! Whether the facade stays quick while it trains: `make latency`, on a machine that does nothing else. Writes the table of
+//! docs/LATENCY.md, and exits 1 if a bar is missed.
+
+mod load;
+mod service;
+
+use anyhow::{Context, Result};
+use load::{Latencies, Load};
+use serde_json::{Value, json};
+use service::Service;
+use std::fmt::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Requests per second.
+const RATE: u64 = 1000;
+const CONNECTIONS: usize = 32;
+const ROWS: u32 = 20_000;
+/// Milliseconds while both cores train.
+const P99: f64 = 10.0;
+const P999: f64 = 25.0;
+
+const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/LATENCY.md");
+const BEGIN: &str = "<!-- table: written by make latency -->";
+const END: &str = "<!-- end of table -->";
+
+struct Phase {
+    name: String,
+    latencies: Latencies,
+    /// Processors that the service kept busy.
+    cores: f64,
+}
+
+fn seconds() -> u64 {
+    std::env::var("LATENCY_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(30)
+}
+
+/// A search that is at work for longer than it is watched.
+fn long(algorithm: &str) -> Value {
+    json!({
+        "algorithms": [algorithm], "use_verified_only": false, "hyperparameter_tuning": "random_search",
+        "tuning_iterations": 200, "cross_validation_folds": 10, "pruning": "none",
+    })
+}
+
+/// Two small models, so that there is something to ask for; answers the paths to ask.
+fn furnish(service: &Service) -> Result<Vec<String>> {
+    let job = service.train(&json!({
+        "algorithms": ["logistic_regression", "random_forest"], "use_verified_only": false,
+        "hyperparameter_tuning": "none", "cross_validation_folds": 3,
+    }))?;
+    let done = service.wait(&job, |j| j["status"] == "completed")?;
+    let model = done["best_model_id"].as_str().context("no best model")?;
+    service.activate(model)?;
+    let paths = [
+        "/status".to_owned(),
+        "/jobs?limit=20".to_owned(),
+        format!("/jobs/{job}"),
+        "/models".to_owned(),
+        format!("/models/{model}"),
+        format!("/metrics/{model}"),
+        format!("/feature-importance/{model}"),
+        "/schedule".to_owned(),
+    ];
+    let mut all: Vec<String> = paths.iter().map(|p| format!("/api/v1/model-training{p}")).collect();
+    all.extend(["/livez".to_owned(), "/readyz".to_owned()]);
+    Ok(all)
+}
+
+fn measure(name: &str, service: &Service, paths: &[String], during: u64) -> Result<Phase> {
+    let load = Load { address: service.address, paths, rate: RATE, connections: CONNECTIONS };
+    load.run(Duration::from_secs(2))?;
+    let (began, before) = (Instant::now(), service.cpu_seconds()?);
+    let latencies = load.run(Duration::from_secs(during))?;
+    let cores = (service.cpu_seconds()? - before) / began.elapsed().as_secs_f64();
+    eprintln!(
+        "{name}: p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, highest {:.2} ms, {cores:.2} cores busy",
+        latencies.quantile(0.5),
+        latencies.quantile(0.99),
+        latencies.quantile(0.999),
+        latencies.quantile(1.0),
+    );
+    Ok(Phase { name: name.to_owned(), latencies, cores })
+}
+
+fn run() -> Result<bool> {
+    let quiet = std::fs::read_to_string("/proc/loadavg")?;
+    let cpus = std::thread::available_parallelism()?;
+    let folder = tempfile::tempdir()?;
+    let service = Service::start(folder.path(), ROWS)?;
+    let paths = furnish(&service)?;
+    let mut phases = vec![measure("idle", &service, &paths, seconds())?];
+    for algorithm in ["gradient_boosting", "random_forest", "xgboost", "neural_network", "logistic_regression"] {
+        let job = service.train(&long(algorithm))?;
+        // The rows are loaded and the first fits are at work.
+        service.wait(&job, |j| j["progress_percentage"].as_f64().is_some_and(|p| p > 2.0))?;
+        let phase = measure(algorithm, &service, &paths, seconds())?;
+        let still = service.get(&format!("/jobs/{job}"))?["status"] == "running";
+        service.cancel(&job)?;
+        let name = if still { algorithm.to_owned() } else { format!("{algorithm} (ended before the measurement did)") };
+        phases.push(Phase { name, ..phase });
+    }
+    let met = phases[1..]
+        .iter()
+        .all(|p| p.latencies.failures == 0 && p.latencies.quantile(0.99) <= P99 && p.latencies.quantile(0.999) <= P999);
+    write(&phases, met, &quiet, cpus.get())?;
+    Ok(met)
+}
+
+fn write(phases: &[Phase], met: bool, quiet: &str, cpus: usize) -> Result<()> {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let load = quiet.split(' ').next().unwrap_or("?");
+    let mut table = format!(
+        "{BEGIN}\n\n{} UTC, Linux {}, {cpus} cores, load average before the run {load}. {RATE} requests/s over \
+         {CONNECTIONS} connections, {} s per line, {ROWS} points in the store. Bars while training: p99 {P99} ms, p99.9 \
+         {P999} ms: {}.\n\n",
+        chrono::Utc::now().format("%Y-%m-%d %H:%M"),
+        kernel.trim(),
+        seconds(),
+        if met { "met" } else { "MISSED" }
+    );
+    table += "| meanwhile | requests | failed | p50 ms | p99 ms | p99.9 ms | highest ms | p99 to idle | cores busy |\n";
+    table += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+    let idle = phases[0].latencies.quantile(0.99);
+    for Phase { name, latencies: l, cores } in phases {
+        let p99 = l.quantile(0.99);
+        writeln!(
+            table,
+            "| {name} | {} | {} | {:.2} | {p99:.2} | {:.2} | {:.2} | {:.1} | {cores:.2} |",
+            l.count(),
+            l.failures,
+            l.quantile(0.5),
+            l.quantile(0.999),
+            l.quantile(1.0),
+            p99 / idle,
+        )?;
+    }
+    table += "\n";
+    let path = Path::new(DOCUMENT);
+    let text = std::fs::read_to_string(path)?;
+    let before = text.split(BEGIN).next().unwrap_or_default();
+    let after = text.split_once(END).context("docs/LATENCY.md has lost the marks of its table")?.1;
+    std::fs::write(path, format!("{before}{table}{END}{after}"))?;
+    Ok(())
+}
+
+fn main() -> Result<ExitCode> {
+    Ok(if run()? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
