@@ -138,6 +138,7 @@ impl Actor for Bridge {
                 press,
                 state,
                 nudge: options.nudge.clone(),
+                leases: options.leases.clone(),
                 source: source(&options).await,
             };
             let consumer = side(Side::Consumer, env.clone(), None, stops.0, ended.clone());

@@ -20,8 +20,9 @@ use provost_learn::{Model, Params};
 use provost_plots::Format;
 use provost_store::{Artifacts, EvaluationRecord};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a unit of work hands on: the fitted model and how it came about.
 #[derive(Debug, Clone)]
@@ -77,10 +78,14 @@ impl Message for Resume {
     type Result = ();
 }
 
+/// Between two looks for evaluations that other processes left.
+const RESUME_EVERY: Duration = Duration::from_secs(5);
+
 pub struct Evaluator {
     options: Arc<Options>,
     loader: Slot<Loader>,
-    running: u32,
+    /// By task.
+    running: BTreeSet<String>,
     finished: u64,
     failed: u64,
     last_error: Option<String>,
@@ -88,7 +93,7 @@ pub struct Evaluator {
 
 impl Evaluator {
     pub fn new(options: Arc<Options>, loader: Slot<Loader>) -> Self {
-        Self { options, loader, running: 0, finished: 0, failed: 0, last_error: None }
+        Self { options, loader, running: BTreeSet::new(), finished: 0, failed: 0, last_error: None }
     }
 }
 
@@ -285,22 +290,53 @@ async fn perform(
     record
 }
 
+/// Performs what no other process is at work on, and keeps the outcome; false if one is.
+async fn perform_once(
+    options: Arc<Options>,
+    loader: Slot<Loader>,
+    record: EvaluationRecord,
+    plots: bool,
+) -> Result<bool, String> {
+    let text = |e: provost_store::StoreError| e.to_string();
+    let lease = match &options.leases {
+        None => None,
+        Some(leases) => match leases.take(&format!("evaluation:{}", record.task_id)).await.map_err(text)? {
+            None => return Ok(false),
+            Some(lease) => Some((leases, lease)),
+        },
+    };
+    let performing = perform(options.clone(), loader, record, plots);
+    let record = match &lease {
+        None => performing.await,
+        Some((leases, lease)) => tokio::select! {
+            record = performing => record,
+            () = leases.keep(lease.clone()) => return Ok(false),
+        },
+    };
+    let error = record.error.clone();
+    let kept = options.store.finish_evaluation(record).await.map_err(text);
+    if let Some((leases, lease)) = &lease {
+        leases.release(lease).await;
+    }
+    match error {
+        Some(error) => Err(error),
+        None => kept.map(|()| true),
+    }
+}
+
 impl Handler<Perform> for Evaluator {
     type Result = ();
     fn handle(&mut self, Perform { record, plots }: Perform, context: &mut Context<Self>) {
-        self.running += 1;
-        let (options, loader) = (self.options.clone(), self.loader.clone());
-        let work = async move {
-            let record = perform(options.clone(), loader, record, plots).await;
-            let error = record.error.clone();
-            let kept = options.store.finish_evaluation(record).await;
-            error.or_else(|| kept.err().map(|e| e.to_string()))
-        };
-        context.spawn(work.into_actor(self).map(|error, actor, _| {
-            actor.running -= 1;
-            match error {
-                None => actor.finished += 1,
-                Some(error) => {
+        let task = record.task_id.clone();
+        if !self.running.insert(task.clone()) {
+            return;
+        }
+        let work = perform_once(self.options.clone(), self.loader.clone(), record, plots);
+        context.spawn(work.into_actor(self).map(move |performed, actor, _| {
+            actor.running.remove(&task);
+            match performed {
+                Ok(performed) => actor.finished += u64::from(performed),
+                Err(error) => {
                     tracing::warn!(%error, "an evaluation failed");
                     actor.failed += 1;
                     actor.last_error = Some(error);
@@ -313,6 +349,10 @@ impl Handler<Perform> for Evaluator {
 impl Handler<Resume> for Evaluator {
     type Result = ();
     fn handle(&mut self, _: Resume, context: &mut Context<Self>) {
+        if let Some(leases) = &self.options.leases {
+            // What other processes leave unfinished; what they are at work on is not taken.
+            context.notify_later(Resume, leases.look_every().max(RESUME_EVERY));
+        }
         let store = self.options.store.clone();
         let unfinished = async move { store.unfinished_evaluations().await };
         context.spawn(unfinished.into_actor(self).map(|unfinished, _, context| match unfinished {
@@ -326,7 +366,7 @@ impl Handler<Status> for Evaluator {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
         MessageResult(json!({
-            "running": self.running,
+            "running": self.running.len(),
             "finished": self.finished,
             "failed": self.failed,
             "last_evaluation_error": self.last_error,

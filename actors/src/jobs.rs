@@ -6,6 +6,7 @@ mod desk;
 mod driver;
 mod estimate;
 mod journal;
+mod neighbours;
 mod plan;
 mod streams;
 mod unit;

@@ -3,6 +3,7 @@
 use crate::bridge::BridgeOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::executor::Executor;
+use crate::lease::Leases;
 use crate::notifier::MailOptions;
 use crate::supervise::RestartBudget;
 use crate::testkit::Failpoints;
@@ -63,6 +64,8 @@ pub struct Options {
     pub bridge: Option<BridgeOptions>,
     /// None: no mail is sent.
     pub mail: Option<MailOptions>,
+    /// None: the store is this process's alone.
+    pub leases: Option<Leases>,
     /// Named places that tests make fail; empty in service.
     pub failpoints: Failpoints,
 }
@@ -97,6 +100,7 @@ impl Options {
             nudge: Arc::default(),
             bridge: None,
             mail: None,
+            leases: None,
             failpoints: Failpoints::default(),
         }
     }

@@ -5,6 +5,7 @@ use super::inbox::Inbox;
 use super::press::Press;
 use super::state::State;
 use crate::clock::Clock;
+use crate::lease::Leases;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -17,6 +18,8 @@ pub struct Env {
     pub state: State,
     /// Told when points or triggers came in.
     pub nudge: Arc<Notify>,
+    /// Where the store is shared.
+    pub leases: Option<Leases>,
     /// The `source` of announcements.
     pub source: String,
 }

@@ -4,9 +4,10 @@ use super::amqp::{Link, Message, Outlet, Published, Result};
 use super::env::Env;
 use super::inbox::STRUCTURED;
 use super::topology::EVENTS;
+use crate::lease::{Leases, Role};
 use crate::outbox::EVENTS as CHANNEL;
 use provost_domain::event::outbound::envelope;
-use provost_store::OutboxMessage;
+use provost_store::{OutboxMessage, StoreError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -18,20 +19,25 @@ const PASSES: u32 = 5;
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Lives through connections, so that a pause outlasts them.
-#[derive(Debug, Default)]
 pub struct Relay {
+    /// One process relays at a time: two would announce everything twice.
+    role: Role,
     failures: u32,
     resume: Option<Instant>,
 }
 
 impl Relay {
+    pub fn new(leases: Option<Leases>) -> Self {
+        Self { role: Role::new(leases, "relay"), failures: 0, resume: None }
+    }
+
     /// Publishes what is pending. An error is the broker's; the store's are waited out.
     pub async fn pass(&mut self, env: &Env, link: &Link, outlet: &Outlet) -> Result<()> {
         if self.resume.is_some_and(|at| Instant::now() < at) {
             return Ok(());
         }
         for _ in 0..PASSES {
-            let pending = match env.inbox.store.outbox_pending(CHANNEL, BATCH).await {
+            let pending = match self.pending(env).await {
                 Ok(pending) => pending,
                 Err(e) => {
                     tracing::warn!(error = %e, "the outbox cannot be read");
@@ -77,6 +83,13 @@ impl Relay {
             }
         }
         Ok(())
+    }
+
+    async fn pending(&mut self, env: &Env) -> std::result::Result<Vec<OutboxMessage>, StoreError> {
+        if !self.role.is_mine().await? {
+            return Ok(Vec::new());
+        }
+        env.inbox.store.outbox_pending(CHANNEL, BATCH).await
     }
 
     fn pause(&mut self) {

@@ -26,7 +26,7 @@ const ROUND: Duration = Duration::from_secs(60);
 /// what ends lapin's threads when a broker is mute, which its own time-outs do not.
 pub fn run(side: Side, env: &Env, mut orders: Option<Orders>, stop: &watch::Receiver<bool>) -> std::io::Result<()> {
     let mut random = SplitMix64::keyed(u64::from(std::process::id()), &[side as u64]);
-    let mut relay = Relay::default();
+    let mut relay = Relay::new(env.leases.clone());
     let mut failures = 0;
     while !*stop.borrow() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -265,7 +265,7 @@ mod tests {
         let record = new_record(submission, now);
         let id = record.job.job_id.clone();
         store.create_job(record, vec![], vec![], vec![], None, 9).await.unwrap();
-        let claimed = store.claim_job(&id).await.unwrap();
+        let claimed = store.claim_job(&id, 0).await.unwrap();
         let options = Arc::new(Options::new(store.clone(), artifacts, folder.join("import")));
         (Cell::new(claimed, options, Streams::default()), store)
     }
@@ -286,7 +286,7 @@ mod tests {
     async fn whoever_claims_the_job_takes_it_over() {
         let folder = tempfile::tempdir().unwrap();
         let (cell, store) = cell(folder.path()).await;
-        store.claim_job(&cell.id).await.unwrap();
+        store.claim_job(&cell.id, cell.epoch()).await.unwrap();
         let refused = cell.update(Patience::Forever, |r, n| n.warn(r, "late")).await;
         assert!(matches!(refused, Err(CellError::Lost)), "{refused:?}");
         assert!(store.job(&cell.id).await.unwrap().unwrap().job.warnings.is_empty());

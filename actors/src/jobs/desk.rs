@@ -3,12 +3,15 @@
 
 use super::cell::{Cell, CellError, Notes, Patience};
 use super::driver::{self, Env, Stop, cancelled, claim, count_attempt, drive, failed, interrupt, is_over};
+use super::neighbours::Neighbours;
 use super::{Join, Joined, ShutdownReport, Submission, Submit, Submitted, estimate, plan};
 use crate::error::{CancelError, SubmitError};
+use crate::lease::Leases;
 use crate::supervise::{backoff, panic_text};
 use futures_util::FutureExt;
 use provost_domain::event::outbound::Topic;
 use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStatus};
+use provost_domain::lease::Lease;
 use provost_domain::{JobId, TrainingJob};
 use provost_store::{JobCreation, StoreError, StoredResponse};
 use serde_json::{Value, json};
@@ -21,6 +24,8 @@ use tokio::task::AbortHandle;
 
 const BASE_PATH: &str = "/api/v1/model-training";
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Between two looks for what other processes wish of a job that is driven here.
+const WISHES_EVERY: Duration = Duration::from_secs(1);
 /// Tries of joining a job that changes meanwhile.
 const JOINS: u32 = 4;
 
@@ -68,8 +73,16 @@ impl Desk {
         })
     }
 
-    /// Queues every unfinished job, oldest first; keeps trying while the store is away.
+    /// Queues every unfinished job, oldest first; keeps trying while the store is away. Where the store is shared, goes on
+    /// looking for what others leave.
     pub async fn recover(self: Arc<Self>) {
+        self.queue_unfinished().await;
+        if let Some(leases) = self.env.options.leases.clone() {
+            Neighbours::new(self, leases).watch().await;
+        }
+    }
+
+    async fn queue_unfinished(self: &Arc<Self>) {
         let options = &self.env.options;
         for failures in 0.. {
             match options.store.unfinished_jobs().await {
@@ -205,8 +218,10 @@ impl Desk {
                     }
                     let wish = CancelWish { at: n.at, by: by.clone(), keep_best };
                     r.cancel = Some(wish);
-                    // One that was interrupted may have a best trial: its driver sees to it.
-                    let has_a_driver = running || (keep_best && r.job.started_at.is_some());
+                    // One that was interrupted may have a best trial: its driver sees to it. Where the store is shared
+                    // the driver may be another process's, which looks for wishes with every beat.
+                    let elsewhere = options.leases.is_some() && r.job.status == JobStatus::Running;
+                    let has_a_driver = running || elsewhere || (keep_best && r.job.started_at.is_some());
                     if has_a_driver {
                         n.log(r, "asked to cancel");
                     } else {
@@ -272,6 +287,25 @@ impl Desk {
         }
     }
 
+    /// Whether a job is driven or waits here.
+    pub(super) fn has(&self, id: &JobId) -> bool {
+        let state = self.state();
+        state.running.contains_key(id) || state.queue.contains(id)
+    }
+
+    /// Queues jobs that were found in the store.
+    pub(super) fn take_in(self: &Arc<Self>, ids: Vec<JobId>) {
+        if ids.is_empty() {
+            return;
+        }
+        self.change(|state| state.queue.extend(ids));
+        self.dispatch();
+    }
+
+    pub(super) fn env(&self) -> &Env {
+        &self.env
+    }
+
     /// Begins queued jobs while there is room.
     fn dispatch(self: &Arc<Self>) {
         loop {
@@ -294,7 +328,7 @@ impl Desk {
 
     /// Drives a job, and answers a panic of its driver like a crash of the process: by claiming it anew.
     async fn oversee(self: Arc<Self>, id: JobId, stop: watch::Receiver<Stop>) {
-        while let Some(cell) = claim(&self.env, &id, &stop).await {
+        while let Some((cell, lease)) = claim(&self.env, &id, &stop).await {
             let wish = cell.read().await.cancel;
             self.change(|state| {
                 if let Some(running) = state.running.get_mut(&id) {
@@ -304,10 +338,22 @@ impl Desk {
             if let Some(wish) = wish {
                 self.wish(&id, Stop::Cancel { keep_best: wish.keep_best });
             }
-            let driven = AssertUnwindSafe(drive(self.env.clone(), cell.clone(), stop.clone())).catch_unwind().await;
+            let driving = AssertUnwindSafe(drive(self.env.clone(), cell.clone(), stop.clone())).catch_unwind();
+            let driven = match (&self.env.options.leases, lease) {
+                (Some(leases), Some(lease)) => {
+                    let driven = tokio::select! {
+                        driven = driving => Some(driven),
+                        // Dropping the driver ends its fit.
+                        () = self.guard(leases, &id, lease.clone()) => None,
+                    };
+                    leases.release(&lease).await;
+                    driven
+                }
+                _ => Some(driving.await),
+            };
             match driven {
-                Ok(()) => break,
-                Err(payload) => {
+                None | Some(Ok(())) => break,
+                Some(Err(payload)) => {
                     let text = format!("its driver panicked: {}", panic_text(&*payload));
                     if !self.survives(&cell, &text).await {
                         break;
@@ -319,6 +365,24 @@ impl Desk {
         self.change(|state| state.running.remove(&id));
         self.env.options.nudge.notify_one();
         self.dispatch();
+    }
+
+    /// Holds a job's lease, and hears what other processes wish of the job. Returns once the lease is lost.
+    async fn guard(&self, leases: &Leases, id: &JobId, lease: Lease) {
+        let wishes = async {
+            loop {
+                self.env.options.clock.sleep(leases.beat_every().min(WISHES_EVERY)).await;
+                // A store that is away says nothing, and is heard of elsewhere.
+                let Ok(Some(record)) = self.env.options.store.job(id).await else { continue };
+                if let Some(wish) = record.cancel {
+                    self.wish(id, Stop::Cancel { keep_best: wish.keep_best });
+                }
+            }
+        };
+        tokio::select! {
+            () = leases.keep(lease) => {}
+            () = wishes => {}
+        }
     }
 
     /// Counts a crash of the driver as an attempt; false once there were too many, and the job has failed.

@@ -15,6 +15,7 @@ use crate::supervise::backoff;
 use provost_domain::event::outbound::Topic;
 use provost_domain::gate::ActivationWish;
 use provost_domain::job::{JobRecord, JobStatus, Transition};
+use provost_domain::lease::Lease;
 use provost_domain::{Algorithm, JobId, TrainingConfig};
 use provost_learn::split::Parts;
 use provost_learn::train::Trained;
@@ -59,16 +60,21 @@ pub struct Driver {
     position: (usize, usize),
 }
 
-/// Claims a job: from now on only this driver may write to it. None: it is nobody's business any more.
-pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Option<Arc<Cell>> {
+/// Claims a job: from now on only this driver may write to it, and with a lease no other process will try to. None: it is
+/// nobody's business any more, or another process is at work on it.
+pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Option<(Arc<Cell>, Option<Lease>)> {
     let options = &env.options;
     for failures in 0.. {
         if *stop.borrow() == Stop::Shutdown {
             return None;
         }
-        match options.store.claim_job(id).await {
-            Ok(record) => return Some(Arc::new(Cell::new(record, options.clone(), env.streams.clone()))),
-            Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => return None,
+        match try_claim(env, id).await {
+            Ok(None) => return None,
+            Ok(Some((record, lease))) => {
+                return Some((Arc::new(Cell::new(record, options.clone(), env.streams.clone())), lease));
+            }
+            // Somebody changed it in between.
+            Err(StoreError::Conflict { .. }) => {}
             Err(error) => {
                 tracing::warn!(job = %id, %error, "the job could not be claimed; trying again");
                 sleep_or_stop(env, stop.clone(), backoff(options.backoff, LONGEST_WAIT, failures)).await;
@@ -76,6 +82,31 @@ pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Optio
         }
     }
     None
+}
+
+async fn try_claim(env: &Env, id: &JobId) -> Result<Option<(JobRecord, Option<Lease>)>, StoreError> {
+    let options = &env.options;
+    // Read before the lease is taken: whoever freezes in between claims nothing afterwards.
+    let Some(record) = options.store.job(id).await?.filter(|record| !record.job.status.is_final()) else {
+        return Ok(None);
+    };
+    let lease = match &options.leases {
+        None => None,
+        Some(leases) => match leases.take(&lease_name(id)).await? {
+            None => return Ok(None),
+            taken => taken,
+        },
+    };
+    let claimed = options.store.claim_job(id, record.epoch).await;
+    if let (Err(_), Some(leases), Some(lease)) = (&claimed, &options.leases, &lease) {
+        leases.release(lease).await;
+    }
+    Ok(Some((claimed?, lease)))
+}
+
+/// What a job's lease is called.
+pub fn lease_name(id: &JobId) -> String {
+    format!("job:{id}")
 }
 
 /// Takes a claimed job to its end, or to where the next process can go on.
@@ -120,6 +151,7 @@ async fn begin(env: &Arc<Env>, cell: &Arc<Cell>, stop: &watch::Receiver<Stop>) -
     let current = units.iter().map(|u| u.algorithm).find(|a| !is_over(&record, *a));
     let died = record.job.status == JobStatus::Running;
     let most = env.options.deaths;
+    let holder = env.options.leases.as_ref().map(|leases| leases.holder());
     let record = cell
         .update(Patience::Forever, |r, n| {
             let first = r.job.started_at.is_none();
@@ -130,12 +162,15 @@ async fn begin(env: &Arc<Env>, cell: &Arc<Cell>, stop: &watch::Receiver<Stop>) -
                     unit.deaths += 1;
                     unit.deaths
                 });
-                n.log(r, &format!("resumed after the process had died (death {} in this step)", deaths.unwrap_or(1)));
+                let by = holder.map(|holder| format!(" by {holder}")).unwrap_or_default();
+                let died = deaths.unwrap_or(1);
+                n.log(r, &format!("resumed{by} after the process had died (death {died} in this step)"));
                 return;
             }
             r.job.current_step = Some("starting".to_owned());
             n.transition(r, Transition::Start);
-            n.log(r, if first { "started" } else { "resumed" });
+            let by = holder.map(|holder| format!(" by {holder}")).unwrap_or_default();
+            n.log(r, &format!("{}{by}", if first { "started" } else { "resumed" }));
             if first {
                 n.announce(r, Topic::JobStarted);
             }

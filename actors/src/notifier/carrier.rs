@@ -3,6 +3,7 @@
 use super::MailOptions;
 use super::parcel::Parcel;
 use super::session::{SendError, Session};
+use crate::lease::Role;
 use crate::options::Options;
 use crate::outbox::MAIL;
 use crate::supervise::backoff;
@@ -44,6 +45,8 @@ pub struct Carrier {
     options: Arc<Options>,
     mail: MailOptions,
     report: Arc<Mutex<Report>>,
+    /// One process carries at a time: two would send everything twice.
+    role: Role,
     /// By the message's id: one that waits holds up no other.
     deferred: BTreeMap<String, Deferred>,
     /// Accepted by the server, and still to be marked as sent.
@@ -56,7 +59,8 @@ pub struct Carrier {
 
 impl Carrier {
     pub fn new(options: Arc<Options>, mail: MailOptions, report: Arc<Mutex<Report>>) -> Self {
-        Self { options, mail, report, deferred: BTreeMap::new(), accepted: Vec::new(), outage: 0, store_away: 0 }
+        let role = Role::new(options.leases.clone(), "mail");
+        Self { options, mail, report, role, deferred: BTreeMap::new(), accepted: Vec::new(), outage: 0, store_away: 0 }
     }
 
     pub async fn run(mut self) {
@@ -83,6 +87,9 @@ impl Carrier {
     /// Sends what is due; answers how long to wait before the next round.
     async fn round(&mut self) -> Result<Duration, StoreError> {
         self.mark().await?;
+        if !self.role.is_mine().await? {
+            return Ok(LOOK_EVERY);
+        }
         let store = self.options.store.clone();
         let mut pending = store.outbox_count(MAIL).await?;
         if pending > MOST_WAITING {
@@ -114,6 +121,10 @@ impl Carrier {
         let mail = self.mail.clone();
         let mut session: Option<Session<'_>> = None;
         for (at, message) in due.iter().enumerate() {
+            // A round may take longer than others wait.
+            if !self.role.is_mine().await? {
+                break;
+            }
             let parcel = match Parcel::new(&mail.from, message) {
                 Ok(parcel) => parcel,
                 Err(e) => {

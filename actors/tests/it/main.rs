@@ -10,6 +10,7 @@ mod bridge_load;
 mod broker;
 mod gate;
 mod jobs;
+mod leases;
 mod limits;
 mod mail;
 mod mail_samples;

@@ -12,6 +12,7 @@ pub mod gate;
 mod hash;
 pub mod ids;
 pub mod job;
+pub mod lease;
 pub mod mail;
 pub mod mapping;
 pub mod model;

@@ -7,6 +7,7 @@ use provost_domain::evaluation::EvaluationResults;
 use provost_domain::event::Retraction;
 use provost_domain::gate::{ActivationWish, GateDecision};
 use provost_domain::job::{JobEvent, JobEventKind, JobRecord, JobStatus, TrialRecord};
+use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord, ModelVersion};
 use provost_domain::schedule::{Arrivals, ScheduledTrainingConfig, SlotProgress, TrainingTrigger};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, TrainingConfig, TrainingJob};
@@ -223,13 +224,31 @@ pub trait Store: Send + Sync + 'static {
         events: Vec<NewJobEvent>,
         triggers: Vec<TriggerRecord>,
     ) -> Result<JobRecord>;
-    /// Raises epoch and revision: from now on older writers are refused, so that of several claims only the last can
-    /// write. `Conflict` for a job that is finished. Returns the record as stored.
-    async fn claim_job(&self, id: &JobId) -> Result<JobRecord>;
+    /// Raises epoch and revision if the epoch is still the one that the caller has seen: from now on older writers are
+    /// refused. `Conflict` if it is not, and for a job that is finished. Returns the record as stored.
+    async fn claim_job(&self, id: &JobId, epoch: u64) -> Result<JobRecord>;
     /// Every status, those without jobs too.
     async fn job_counts(&self) -> Result<BTreeMap<JobStatus, u64>>;
     /// Events with `seq` above `after`, in order.
     async fn job_events(&self, id: &JobId, after: u64, limit: u32) -> Result<Vec<JobEvent>>;
+
+    // ---- leases and units of work
+    /// Takes a lease that nobody holds, that `holder` holds already, or that still is as the caller has `seen` it (who says
+    /// thereby that its holder is gone); raises its epoch. None: somebody else has it.
+    async fn take_lease(&self, name: &str, holder: &str, seen: Option<Lease>) -> Result<Option<Lease>>;
+    /// Raises the beat of a lease that is still held under this epoch; answers it as stored. None: it is lost.
+    async fn renew_lease(&self, lease: &Lease) -> Result<Option<Lease>>;
+    /// Gives a lease up, if it is still held under this epoch.
+    async fn release_lease(&self, lease: &Lease) -> Result<()>;
+    async fn lease(&self, name: &str) -> Result<Option<Lease>>;
+    /// Persists a new unit with its announcement. The store sets `rev`. `Conflict` if there is one of this id, and for
+    /// another epoch than the job's.
+    async fn offer_unit(&self, unit: WorkUnit, outbox: Vec<OutboxMessage>) -> Result<WorkUnit>;
+    async fn unit(&self, id: &str) -> Result<Option<WorkUnit>>;
+    /// All that are open, oldest first.
+    async fn open_units(&self) -> Result<Vec<WorkUnit>>;
+    /// Replaces a unit if `rev` is still the stored one, and raises it; else `Conflict`. Returns it as stored.
+    async fn save_unit(&self, unit: WorkUnit) -> Result<WorkUnit>;
 
     // ---- trials
     /// Idempotent by (job, algorithm, index): the first stays; `Conflict` for another epoch than the job's. Numbers come

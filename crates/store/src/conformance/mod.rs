@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a suite of assertions: a panic is its way to say no
 
 mod jobs;
+mod leases;
 mod messages;
 mod models;
 mod points;
@@ -35,6 +36,8 @@ pub async fn run(backend: &impl Backend) {
         jobs: life_cycle, saves_are_compared, claims_fence_older_writers, claims_race, saves_race, events_are_numbered,
             events_race, queue_is_bounded, pages_lose_and_repeat_nothing, bad_cursors_are_named, keys_repeat_responses,
             trials_are_idempotent, trials_of_an_older_epoch_are_refused, numbers_survive;
+        leases: held_until_given_up_or_silent, takings_race, beats_race_with_a_taking, units_are_compared,
+            units_of_an_older_epoch_are_refused, open_units_are_listed;
         models: registration_is_idempotent, activation_moves_one_pointer, unknown_models_are_not_activated,
             activations_race, activations_of_a_time, decisions, decisions_on_another_champion, pages, evaluations_stay_readable, failed_evaluations_hide_nothing;
         messages: outbox_goes_with_its_change, outbox_is_in_order, inbox_is_deduplicated, inbox_and_points_are_one_step,

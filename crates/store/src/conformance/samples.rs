@@ -4,6 +4,7 @@ use crate::store::*;
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::evaluation::EvaluationResults;
 use provost_domain::job::{JobEventKind, JobRecord, JobStatus, TrialRecord, UnitProgress};
+use provost_domain::lease::{Lease, UnitState, WorkUnit};
 use provost_domain::model::{FeatureImportance, ModelRecord, TrainingMetrics};
 use provost_domain::record::{Decision, Profile, Program, TestScore, TestType};
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
@@ -231,5 +232,24 @@ pub fn trigger(number: u32) -> TriggerRecord {
         activation: Default::default(),
         job_id: None,
         outcome: None,
+    }
+}
+
+/// Offered for this job, `seconds` after the fixed moment.
+pub fn unit(id: &str, job: &JobRecord, seconds: i64) -> WorkUnit {
+    WorkUnit {
+        id: id.to_owned(),
+        job_id: job.job.job_id.clone(),
+        algorithm: Algorithm::RandomForest,
+        job_epoch: job.epoch,
+        rev: 0,
+        state: UnitState::Open,
+        lease: Lease { name: id.to_owned(), holder: String::new(), epoch: 0, beat: 0 },
+        order: json!({"threads": 2, "seed": u64::MAX, "share": 1.0 / 3.0}),
+        stop: None,
+        progress: 0.0,
+        result: None,
+        failure: None,
+        created_at: at(seconds),
     }
 }

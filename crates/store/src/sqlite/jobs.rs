@@ -133,9 +133,9 @@ pub fn join(
     save(transaction, record, events, &[])
 }
 
-pub fn claim(transaction: &Transaction<'_>, id: &JobId) -> Result<JobRecord> {
+pub fn claim(transaction: &Transaction<'_>, id: &JobId, epoch: u64) -> Result<JobRecord> {
     let mut record = existing(transaction, id)?;
-    if record.job.status.is_final() {
+    if record.job.status.is_final() || record.epoch != epoch {
         return Err(conflict(id));
     }
     record.epoch += 1;
@@ -190,16 +190,19 @@ pub fn events(c: &Connection, id: &JobId, after: u64, limit: u32) -> Result<Vec<
     documents::all(c, &format!("an event of job {id}"), sql, params![id.as_str(), after, limit])
 }
 
-pub fn record_trial(transaction: &Transaction<'_>, epoch: u64, trial: &TrialRecord) -> Result<()> {
-    let id = &trial.job_id;
+/// Refuses what is done for a job under another epoch than its present one.
+pub fn hold_epoch(transaction: &Transaction<'_>, id: &JobId, epoch: u64) -> Result<()> {
     let current: Option<i64> = transaction
         .prepare_cached("SELECT document ->> '$.epoch' FROM jobs WHERE job_id = ?1")?
         .query_row([id.as_str()], |row| row.get(0))
         .optional()?;
     let current = current.ok_or_else(|| StoreError::NotFound { what: "job", id: id.to_string() })?;
-    if current.cast_unsigned() != epoch {
-        return Err(conflict(id));
-    }
+    if current.cast_unsigned() == epoch { Ok(()) } else { Err(conflict(id)) }
+}
+
+pub fn record_trial(transaction: &Transaction<'_>, epoch: u64, trial: &TrialRecord) -> Result<()> {
+    let id = &trial.job_id;
+    hold_epoch(transaction, id, epoch)?;
     let name = format!("trial {} of {} in job {id}", trial.index, trial.algorithm);
     transaction
         .prepare_cached(

@@ -5,6 +5,7 @@ mod decisions;
 mod documents;
 mod evaluations;
 mod jobs;
+mod leases;
 mod messages;
 mod models;
 mod points;
@@ -22,6 +23,7 @@ use models::Switch;
 use points::Encoded;
 use provost_domain::gate::GateDecision;
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
+use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
@@ -186,9 +188,46 @@ impl Store for SqliteStore {
         self.write(move |t| jobs::join(t, record, events, triggers)).await
     }
 
-    async fn claim_job(&self, id: &JobId) -> Result<JobRecord> {
+    async fn claim_job(&self, id: &JobId, epoch: u64) -> Result<JobRecord> {
         let id = id.clone();
-        self.write(move |t| jobs::claim(t, &id)).await
+        self.write(move |t| jobs::claim(t, &id, epoch)).await
+    }
+
+    async fn take_lease(&self, name: &str, holder: &str, seen: Option<Lease>) -> Result<Option<Lease>> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.write(move |t| leases::take(t, name, holder, seen.as_ref())).await
+    }
+
+    async fn renew_lease(&self, lease: &Lease) -> Result<Option<Lease>> {
+        let lease = lease.clone();
+        self.write(move |t| leases::renew(t, &lease)).await
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        let lease = lease.clone();
+        self.write(move |t| leases::release(t, &lease)).await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<Lease>> {
+        let name = name.to_owned();
+        self.read(move |c| leases::get(c, &name)).await
+    }
+
+    async fn offer_unit(&self, unit: WorkUnit, outbox: Vec<OutboxMessage>) -> Result<WorkUnit> {
+        self.write(move |t| leases::offer(t, unit, &outbox)).await
+    }
+
+    async fn unit(&self, id: &str) -> Result<Option<WorkUnit>> {
+        let id = id.to_owned();
+        self.read(move |c| leases::unit(c, &id)).await
+    }
+
+    async fn open_units(&self) -> Result<Vec<WorkUnit>> {
+        self.read(leases::open).await
+    }
+
+    async fn save_unit(&self, unit: WorkUnit) -> Result<WorkUnit> {
+        self.write(move |t| leases::save(t, unit)).await
     }
 
     async fn job_counts(&self) -> Result<BTreeMap<JobStatus, u64>> {

@@ -8,7 +8,7 @@ use crate::error::{Result, StoreError};
 use rusqlite::Connection;
 
 /// Step n leads from version n to n + 1.
-pub const STEPS: &[&str] = &[V1, V2];
+pub const STEPS: &[&str] = &[V1, V2, V3];
 
 /// Documents are JSON text. Points fill plain columns from the struct instead of generated ones: SQLite computes these at
 /// each insert to check their types, and on this one hot table two of them doubled the insert's time (2 to 4 µs at 560
@@ -142,6 +142,25 @@ CREATE TABLE decisions (
     document TEXT NOT NULL
 ) STRICT;
 CREATE INDEX decisions_by_age ON decisions (created_at);
+";
+
+/// Leases, and units of work for a fleet.
+const V3: &str = "
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    beat INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE work_units (
+    unit_id TEXT PRIMARY KEY,
+    job_id TEXT NOT NULL REFERENCES jobs,
+    created_at INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    state TEXT NOT NULL GENERATED ALWAYS AS (document ->> '$.state') VIRTUAL
+) STRICT;
+CREATE INDEX work_units_open ON work_units (created_at, unit_id) WHERE state = 'open';
+CREATE INDEX work_units_by_job ON work_units (job_id);
 ";
 
 /// The version of the schema in this file.

@@ -1,0 +1,202 @@
+//! How processes that share one store keep out of each other's way: whoever works on something holds its lease and beats;
+//! whoever finds a lease silent for a term, by its own clock, takes it over. What a process does after it lost a lease
+//! without noticing is refused by the store, since every claim raises an epoch.
+
+use crate::clock::Clock;
+use provost_domain::lease::Lease;
+use provost_store::{Store, StoreError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Beats in one term: some may fail or be late before anybody takes over.
+const BEATS: u32 = 5;
+/// Longest time between two looks at what others hold: it bounds how long beyond a term a takeover takes.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// This process's part in the leases of a shared store.
+#[derive(Clone)]
+pub struct Leases {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    holder: Arc<str>,
+    term: Duration,
+    /// Leases of others, each with when (monotonic) it was first seen as it is.
+    seen: Arc<Mutex<BTreeMap<String, (Lease, Duration)>>>,
+}
+
+impl Leases {
+    /// `holder` names this process and no other one, nor itself in an earlier life.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, holder: &str, term: Duration) -> Self {
+        Self { store, clock, holder: holder.into(), term, seen: Arc::default() }
+    }
+
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    pub fn look_every(&self) -> Duration {
+        LOOK_EVERY.min(self.term / BEATS)
+    }
+
+    pub fn beat_every(&self) -> Duration {
+        self.term / BEATS
+    }
+
+    /// Whether this lease has been seen to stand still for a term. The first look at it starts the term.
+    pub fn is_silent(&self, lease: &Lease) -> bool {
+        let now = self.clock.monotonic();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, since) = seen.entry(lease.name.clone()).or_insert_with(|| (lease.clone(), now));
+        if known != lease {
+            (*known, *since) = (lease.clone(), now);
+        }
+        now.saturating_sub(*since) >= self.term
+    }
+
+    /// Whether nobody else is at work on it.
+    pub fn is_free(&self, lease: &Lease) -> bool {
+        !lease.is_held() || lease.holder == *self.holder || self.is_silent(lease)
+    }
+
+    /// Whether nobody else holds what has this name.
+    pub async fn is_left(&self, name: &str) -> Result<bool, StoreError> {
+        Ok(self.store.lease(name).await?.is_none_or(|lease| self.is_free(&lease)))
+    }
+
+    /// Takes what nobody else is at work on.
+    pub async fn take(&self, name: &str) -> Result<Option<Lease>, StoreError> {
+        let seen = self.store.lease(name).await?;
+        if seen.as_ref().is_some_and(|lease| !self.is_free(lease)) {
+            return Ok(None);
+        }
+        let taken = self.store.take_lease(name, &self.holder, seen.clone()).await?;
+        if let (Some(taken), Some(seen)) = (&taken, seen.filter(|l| l.is_held() && l.holder != *self.holder)) {
+            tracing::warn!(name, from = %seen.holder, epoch = taken.epoch, "taken over: its holder has fallen silent");
+        }
+        if taken.is_some() {
+            self.forget(name);
+        }
+        Ok(taken)
+    }
+
+    /// Beats until the lease is lost, which is when this returns. While the store is away it goes on: nobody else can take
+    /// over either.
+    pub async fn keep(&self, mut lease: Lease) {
+        loop {
+            self.clock.sleep(self.beat_every()).await;
+            match self.store.renew_lease(&lease).await {
+                Ok(Some(renewed)) => lease = renewed,
+                Ok(None) => {
+                    tracing::warn!(name = %lease.name, epoch = lease.epoch, "the lease is lost");
+                    return;
+                }
+                Err(error) => tracing::warn!(name = %lease.name, %error, "a lease could not be renewed"),
+            }
+        }
+    }
+
+    /// Best effort: a lease that stays is taken over after its term.
+    pub async fn release(&self, lease: &Lease) {
+        if let Err(error) = self.store.release_lease(lease).await {
+            tracing::debug!(name = %lease.name, %error, "a lease could not be given up");
+        }
+    }
+
+    fn forget(&self, name: &str) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+}
+
+/// A task that one process at a time has, of all that share the store.
+pub struct Role {
+    leases: Option<Leases>,
+    name: &'static str,
+    held: Option<(Lease, Duration)>,
+}
+
+impl Role {
+    /// Without leases the task is this process's own.
+    pub fn new(leases: Option<Leases>, name: &'static str) -> Self {
+        Self { leases, name, held: None }
+    }
+
+    /// Whether the task is this process's for now; to be asked again before each step.
+    pub async fn is_mine(&mut self) -> Result<bool, StoreError> {
+        let Some(leases) = &self.leases else { return Ok(true) };
+        if let Some((_, at)) = &self.held
+            && leases.clock.monotonic().saturating_sub(*at) < leases.beat_every()
+        {
+            return Ok(true);
+        }
+        let lease = match self.held.take() {
+            Some((lease, _)) => leases.store.renew_lease(&lease).await?,
+            None => leases.take(self.name).await?,
+        };
+        self.held = lease.map(|lease| (lease, leases.clock.monotonic()));
+        Ok(self.held.is_some())
+    }
+
+    /// Leaves the task to others.
+    pub async fn leave(&mut self) {
+        if let (Some(leases), Some((lease, _))) = (&self.leases, self.held.take()) {
+            leases.release(&lease).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::clock::TestClock;
+    use provost_store::SqliteStore;
+
+    const TERM: Duration = Duration::from_secs(10);
+
+    fn two() -> (tempfile::TempDir, Arc<TestClock>, Leases, Leases) {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), Default::default()).unwrap());
+        let clock = Arc::new(TestClock::new(Default::default()));
+        let leases = |holder| Leases::new(store.clone(), clock.clone(), holder, TERM);
+        let (a, b) = (leases("a"), leases("b"));
+        (folder, clock, a, b)
+    }
+
+    #[tokio::test]
+    async fn a_silent_lease_is_taken_over_after_a_term_and_a_beating_one_is_not() {
+        let (_folder, clock, a, b) = two();
+        let held = a.take("job").await.unwrap().unwrap();
+        assert_eq!(b.take("job").await.unwrap(), None, "the first look starts the term");
+        clock.advance(TERM - Duration::from_millis(1));
+        assert_eq!(b.take("job").await.unwrap(), None);
+        let beaten = a.store.renew_lease(&held).await.unwrap().unwrap();
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(b.take("job").await.unwrap(), None, "it has beaten meanwhile");
+        clock.advance(TERM);
+        let taken = b.take("job").await.unwrap().unwrap();
+        assert_eq!(taken.epoch, beaten.epoch + 1);
+        // The late one learns of it with its next beat.
+        let keeping = tokio::spawn({
+            let a = a.clone();
+            async move { a.keep(beaten).await }
+        });
+        while !keeping.is_finished() {
+            clock.advance(a.beat_every());
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_role_passes_on_when_it_is_left_or_its_holder_falls_silent() {
+        let (_folder, clock, a, b) = two();
+        let (mut one, mut two) = (Role::new(Some(a), "mail"), Role::new(Some(b), "mail"));
+        assert!(one.is_mine().await.unwrap() && !two.is_mine().await.unwrap());
+        one.leave().await;
+        assert!(two.is_mine().await.unwrap() && !one.is_mine().await.unwrap());
+        clock.advance(TERM);
+        assert!(one.is_mine().await.unwrap());
+        assert!(!two.is_mine().await.unwrap(), "it was taken over");
+        assert!(Role::new(None, "mail").is_mine().await.unwrap());
+    }
+}

@@ -1,0 +1,73 @@
+//! Who is at work on what: leases, and units of work that a fleet's workers take.
+
+use crate::config::word_enum;
+use crate::{Algorithm, JobId};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A claim that is kept alive by counting on. Nobody compares clocks: whoever has watched `epoch` and `beat` stand still
+/// for long enough, by a clock of their own, may take it over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// What is held.
+    pub name: String,
+    /// Who holds it; empty once it was given up.
+    pub holder: String,
+    /// Raised whenever it is taken.
+    pub epoch: u64,
+    /// Raised by its holder while at work.
+    pub beat: u64,
+}
+
+impl Lease {
+    pub fn is_held(&self) -> bool {
+        !self.holder.is_empty()
+    }
+}
+
+word_enum!(
+    /// How far a unit of work is.
+    UnitState {
+        Open = "open",
+        Done = "done",
+        Failed = "failed",
+        Withdrawn = "withdrawn",
+    }
+);
+
+/// One attempt at one algorithm of a job, offered to the fleet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkUnit {
+    pub id: String,
+    pub job_id: JobId,
+    pub algorithm: Algorithm,
+    /// The job's epoch when it was offered: under a later one nobody may record trials for it.
+    pub job_epoch: u64,
+    /// Raised by every save; a save with an old revision is refused.
+    pub rev: u64,
+    pub state: UnitState,
+    /// The worker's; it moves with the worker's every save.
+    pub lease: Lease,
+    /// What is to be done, opaque to the store.
+    pub order: Value,
+    /// Whoever offered it wishes it to end, for this reason.
+    pub stop: Option<Value>,
+    /// From 0 to 1.
+    pub progress: f64,
+    /// Artifact (SHA-256) of the result, once it is done.
+    pub result: Option<String>,
+    /// Why it failed.
+    pub failure: Option<UnitFailure>,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitFailure {
+    pub text: String,
+    /// Whether another attempt may succeed.
+    pub may_pass: bool,
+    /// It was told to end, and has.
+    pub stopped: bool,
+}
