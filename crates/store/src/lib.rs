@@ -5,11 +5,13 @@ pub mod artifacts;
 pub mod conformance;
 pub mod error;
 pub mod lock;
+pub mod mongo;
 pub mod sqlite;
 pub mod store;
 
 pub use artifacts::Artifacts;
 pub use error::StoreError;
 pub use lock::DataFolderLock;
+pub use mongo::MongoStore;
 pub use sqlite::{DATABASE, SqliteStore};
 pub use store::*;

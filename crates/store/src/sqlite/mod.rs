@@ -2,7 +2,7 @@
 
 mod connection;
 mod decisions;
-mod documents;
+pub(crate) mod documents;
 mod evaluations;
 mod jobs;
 mod leases;
