@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"flag"
@@ -29,6 +30,7 @@ import (
 
 const (
 	headerSize      = 16
+	opQuery         = 2004
 	opMsg           = 2013
 	moreToCome      = 1 << 1
 	exhaustAllowed  = 1 << 16
@@ -148,7 +150,11 @@ func serve(client net.Conn, socket string, turn *sync.Mutex) {
 			// A reply is one message: a stream of them would hold the turn.
 			binary.LittleEndian.PutUint32(request[headerSize:], flags&^exhaustAllowed)
 		}
-		reply, err := exchange(server, request, expectsReply, turn)
+		wait := turn
+		if concernsNoData(request) {
+			wait = nil
+		}
+		reply, err := exchange(server, request, expectsReply, wait)
 		if err != nil {
 			return
 		}
@@ -158,9 +164,33 @@ func serve(client net.Conn, socket string, turn *sync.Mutex) {
 	}
 }
 
+// concernsNoData tells handshakes and heartbeats, which need not wait: a driver gives a server up that does not answer them.
+func concernsNoData(request []byte) bool {
+	const name = headerSize + 4 + 1 + 4 + 1 // flags, kind of section, length of document, type of its first element
+	switch binary.LittleEndian.Uint32(request[12:]) {
+	case opQuery:
+		return true // nothing but the first handshake is still sent so
+	case opMsg:
+		if len(request) <= name || request[headerSize+4] != 0 {
+			return false
+		}
+		end := bytes.IndexByte(request[name:], 0)
+		if end < 0 {
+			return false
+		}
+		switch string(request[name : name+end]) {
+		case "hello", "isMaster", "ismaster", "ping", "buildInfo":
+			return true
+		}
+	}
+	return false
+}
+
 func exchange(server net.Conn, request []byte, expectsReply bool, turn *sync.Mutex) ([]byte, error) {
-	turn.Lock()
-	defer turn.Unlock()
+	if turn != nil {
+		turn.Lock()
+		defer turn.Unlock()
+	}
 	if _, err := server.Write(request); err != nil || !expectsReply {
 		return nil, err
 	}

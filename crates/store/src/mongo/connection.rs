@@ -26,6 +26,8 @@ const NO_SPACE: [i32; 1] = [14_031];
 #[derive(Clone)]
 pub struct Db {
     database: Database,
+    /// Whether arrays may hold arrays: FerretDB 1, which speaks the protocol too, refuses them.
+    nests: bool,
 }
 
 impl Db {
@@ -45,7 +47,14 @@ impl Db {
         options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
         options.read_concern = Some(ReadConcern::majority());
         let client = Client::with_options(options).map_err(bad)?;
-        Ok(Self { database: client.database(&database) })
+        Ok(Self { database: client.database(&database), nests: true })
+    }
+
+    /// The first contact: learns what the server is not able to.
+    pub async fn meet(&mut self) -> Result<()> {
+        let server = self.command(doc! {"buildInfo": 1}).await?;
+        self.nests = !server.contains_key("ferretdbVersion");
+        Ok(())
     }
 
     pub fn collection(&self, name: &str) -> Collection<Document> {
@@ -164,6 +173,9 @@ impl Db {
         let first = i64::from(uuid::Uuid::new_v4().as_fields().0);
         documents::set_meta(&mut document, "w", w.unwrap_or(first) + 1);
         documents::set_meta(&mut document, "by", by.as_str());
+        if !self.nests {
+            documents::unnest(&mut document);
+        }
         let (Some(w), Some(was)) = (w, was) else { return self.insert(collection, document).await };
         let id = was.get("_id").cloned().unwrap_or(Bson::Null);
         document.insert("_id", id.clone());

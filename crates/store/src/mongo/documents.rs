@@ -109,6 +109,20 @@ pub fn to_bson(name: &str, value: &Value) -> Bson {
     }
 }
 
+/// Writes arrays in arrays as their JSON, for a server that has none. They are for other readers only.
+pub fn unnest(document: &mut Document) {
+    for (_, value) in document.iter_mut() {
+        match value {
+            Bson::Array(all) if all.iter().any(|inner| matches!(inner, Bson::Array(_))) => {
+                *value = Bson::String(to_json(value).to_string());
+            }
+            Bson::Array(all) => all.iter_mut().filter_map(Bson::as_document_mut).for_each(unnest),
+            Bson::Document(inner) => unnest(inner),
+            _ => {}
+        }
+    }
+}
+
 /// The moment that a text names; of a day its midnight.
 fn moment(text: &str) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_rfc3339(text).ok().map(|t| t.with_timezone(&Utc));

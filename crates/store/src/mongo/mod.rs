@@ -99,7 +99,8 @@ impl MongoStore {
         // Not waited for on the runtime: the caller's thread may be one of another runtime.
         runtime.spawn(async move {
             let opened = async {
-                let db = Db::new(&url).await?;
+                let mut db = Db::new(&url).await?;
+                db.meet().await?;
                 schema::prepare(&db, now).await?;
                 Ok(db)
             };

@@ -51,7 +51,6 @@ fn indexes() -> Vec<(&'static str, Vec<Document>)> {
 }
 
 pub async fn prepare(db: &Db, now: DateTime<Utc>) -> Result<()> {
-    db.command(doc! {"ping": 1}).await?;
     check_version(db).await?;
     for (collection, mut keys) in indexes() {
         if ANNOUNCERS.contains(&collection) {
