@@ -52,8 +52,19 @@ fn trouble(check: &'static str, verdict: Verdict, found: impl Into<String>, advi
 pub fn run(args: &DoctorArgs) -> Result<()> {
     let settings = args.common.settings()?;
     let json = args.common.output.json;
-    let checks: [fn(&Settings) -> Finding; 10] =
-        [of_settings, of_data, of_disk, of_store, of_address, of_bus, of_mail, of_xgboost, of_threads, of_clock];
+    let checks: [fn(&Settings) -> Finding; 11] = [
+        of_settings,
+        of_data,
+        of_disk,
+        of_store,
+        of_address,
+        of_locks,
+        of_bus,
+        of_mail,
+        of_xgboost,
+        of_threads,
+        of_clock,
+    ];
     let mut faults = 0;
     for finding in checks.iter().map(|check| check(&settings)) {
         faults += usize::from(finding.verdict == Verdict::Fault);
@@ -196,6 +207,43 @@ fn of_address(settings: &Settings) -> Finding {
             format!("cannot listen on {listen}"),
             "choose another with --listen or http.listen",
         )
+    }
+}
+
+/// Whether the service may listen where it shall, and for whom.
+fn of_locks(settings: &Settings) -> Finding {
+    if let Some(Err(e)) = settings.http.tls.as_ref().map(crate::http::check_tls) {
+        return trouble(
+            "locks",
+            Verdict::Fault,
+            e.to_string(),
+            "name PEM files: the certificate with its chain, and its key",
+        );
+    }
+    if !settings.data_dir.join(DATABASE).exists() {
+        return ok("locks", "no key yet: open on loopback, and only there");
+    }
+    let now = Utc::now();
+    let looked = open::runtime().and_then(|runtime| {
+        let store = open::store(settings)?;
+        runtime.block_on(async {
+            crate::http::check_address(&settings.http, &*store, now).await?;
+            Ok(store.keys().await?)
+        })
+    });
+    let tls = if settings.http.tls.is_some() { ", TLS" } else { "" };
+    match looked {
+        Ok(keys) if keys.is_empty() => ok("locks", format!("no key yet: open on loopback, and only there{tls}")),
+        Ok(keys) => match keys.iter().filter(|key| key.is_valid(now)).count() {
+            0 => trouble(
+                "locks",
+                Verdict::Warning,
+                "no key is valid any more",
+                "make one: `provost keys create --role admin`",
+            ),
+            valid => ok("locks", format!("{valid} valid keys of {}{tls}", keys.len())),
+        },
+        Err(e) => trouble("locks", Verdict::Fault, e.to_string(), "lock it, or listen on 127.0.0.1"),
     }
 }
 

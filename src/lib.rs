@@ -14,3 +14,4 @@ pub mod open;
 pub mod sample;
 pub mod serve;
 pub mod settings;
+pub mod worker;

@@ -3,6 +3,8 @@
 use crate::error::{Error, Result};
 use crate::settings::{Log, LogFormat, Settings};
 use chrono::Utc;
+use provost_actors::lease::holder;
+use provost_actors::{Leases, SystemClock};
 use provost_store::{Artifacts, SqliteStore, Store};
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -16,6 +18,12 @@ pub fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
 
 pub fn artifacts(settings: &Settings) -> Result<Artifacts> {
     Ok(Artifacts::open(settings.data_dir.join("artifacts"))?)
+}
+
+/// This process's part in a store that others may share.
+pub fn leases(settings: &Settings, store: &Arc<dyn Store>) -> Option<Leases> {
+    let new = || Leases::new(store.clone(), Arc::new(SystemClock::new()), &holder(), settings.sharing.lease);
+    settings.sharing.store.then(new)
 }
 
 /// For commands that wait for one thing at a time.

@@ -4,7 +4,8 @@ use crate::cli::show;
 use crate::error::{Error, Result};
 use crate::http::{self, Server};
 use crate::open;
-use crate::settings::Settings;
+use crate::settings::{Http, Settings};
+use chrono::Utc;
 use provost_actors::{Handle, Options, RestartBudget};
 use provost_store::{Artifacts, DataFolderLock, Store};
 use std::net::{SocketAddr, TcpListener};
@@ -33,9 +34,9 @@ impl Folder {
     }
 }
 
-/// Starts the actors on the current actix system; unfinished jobs go on.
-pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
-    let options = Options {
+/// What the actors are started with.
+pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
+    Ok(Options {
         tables: settings.features.clone(),
         grids: settings.grids.clone(),
         strict_quality: settings.strict_quality,
@@ -55,14 +56,27 @@ pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
         schedule_enabled: settings.schedule_enabled,
         cooldown: settings.cooldown,
         mail: settings.mail.options()?,
+        retention: settings.retention.clone(),
         outbox_max: settings.bridge.outbox_max,
         bridge: settings.bridge.options.clone(),
+        leases: open::leases(settings, &folder.store),
+        fleet: settings.sharing.fleet,
         ..Options::new(folder.store.clone(), folder.artifacts.clone(), settings.import.dir.clone())
-    };
-    provost_actors::start(options).await.map_err(|e| Error::Failed(e.into()))
+    })
 }
 
-pub fn listen(address: &str) -> Result<TcpListener> {
+/// Starts the actors on the current actix system; unfinished jobs go on.
+pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
+    provost_actors::start(options(settings, folder)?).await.map_err(|e| Error::Failed(e.into()))
+}
+
+/// Binds the facade's address, unless others could reach it and nothing is locked.
+pub fn listen(http: &Http, store: &dyn Store) -> Result<TcpListener> {
+    open::runtime()?.block_on(http::check_address(http, store, Utc::now()))?;
+    bind(&http.listen)
+}
+
+pub fn bind(address: &str) -> Result<TcpListener> {
     TcpListener::bind(address).map_err(|e| Error::failed(format!("cannot listen on {address}: {e} (http.listen)")))
 }
 
@@ -76,12 +90,16 @@ pub struct Service {
 impl Service {
     pub async fn start(settings: &Settings, folder: &Folder, listener: TcpListener) -> Result<Self> {
         let handle = actors(settings, folder).await?;
-        let server = http::serve(listener, handle.clone(), settings.http.workers, settings.http.max_body_bytes)?;
+        let server = http::serve(listener, handle.clone(), &settings.http).await?;
         Ok(Self { handle, server, deadline: settings.shutdown_deadline })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.server.address()
+    }
+
+    pub fn url(&self) -> String {
+        self.server.url()
     }
 
     /// Readiness off, requests drained, actors stopped, all within the deadline; names what did not make it.
@@ -138,16 +156,16 @@ impl Signals {
 pub fn run(settings: &Settings, json: bool) -> Result<()> {
     open::log(&settings.log)?;
     let folder = Folder::take(settings)?;
-    let listener = listen(&settings.http.listen)?;
+    let listener = listen(&settings.http, &*folder.store)?;
     actix_rt::System::new().block_on(async {
         let signals = Signals::catch()?;
         let service = Service::start(settings, &folder, listener).await?;
-        let address = service.address();
-        tracing::info!(%address, data = %settings.data_dir.display(), process = std::process::id(), "serving");
+        let url = service.url();
+        tracing::info!(url, data = %settings.data_dir.display(), process = std::process::id(), "serving");
         show::line(&if json {
-            serde_json::json!({ "event": "serving", "url": format!("http://{address}") }).to_string()
+            serde_json::json!({ "event": "serving", "url": url }).to_string()
         } else {
-            format!("Provost is at http://{address} (documentation: http://{address}/docs). Ctrl-C stops it.")
+            format!("Provost is at {url} (documentation: {url}/docs). Ctrl-C stops it.")
         });
         signals.first().await;
         tracing::info!("stopping");

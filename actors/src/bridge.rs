@@ -8,6 +8,7 @@ mod detour;
 mod env;
 mod inbox;
 mod lane;
+pub(crate) mod listener;
 pub mod parked;
 mod press;
 mod relay;

@@ -1,11 +1,14 @@
 //! Where an attempt at a unit of work runs: never on an arbiter.
 
+mod fleet;
 mod local;
 
+pub use fleet::FleetExecutor;
 pub use local::LocalExecutor;
 
 use crate::loader::LoadedSnapshot;
-use provost_domain::{Algorithm, JobId};
+use provost_domain::lease::UnitFailure;
+use provost_domain::{Algorithm, JobId, TrainingConfig};
 use provost_learn::split::Parts;
 use provost_learn::train::{self, Journal, TrainSpec, Trained};
 use provost_learn::{Control, LearnError};
@@ -27,10 +30,14 @@ pub enum Work {
 #[derive(Clone)]
 pub struct Attempt {
     pub job: JobId,
+    /// The job's, when the attempt began.
+    pub epoch: u64,
     pub algorithm: Algorithm,
     pub work: Work,
     pub data: Arc<LoadedSnapshot>,
     pub parts: Arc<Parts>,
+    /// The whole job's, of which `spec` is the algorithm's part.
+    pub config: TrainingConfig,
     pub spec: TrainSpec,
     pub journal: Arc<dyn Journal>,
     pub control: Control,
@@ -69,6 +76,9 @@ pub enum AttemptError {
     /// No thread or no memory to start with.
     #[error("the fit could not start: {0}")]
     NotStarted(String),
+    /// On another machine.
+    #[error("{}", .0.text)]
+    Elsewhere(UnitFailure),
 }
 
 pub type Outcome = Result<Trained, AttemptError>;

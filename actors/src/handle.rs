@@ -4,12 +4,13 @@ use crate::bridge::{Bridge, Stop};
 use crate::door::Door;
 use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
 use crate::evaluator::{Evaluate, Evaluator};
-use crate::executor::LocalExecutor;
+use crate::executor::{Executor, FleetExecutor, LocalExecutor};
 use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submitted};
 use crate::loader::Loader;
 use crate::notifier::Notifier;
 use crate::options::Options;
 use crate::registry::{Activate, Compare, Registry, Rollback};
+use crate::retention::Retention;
 use crate::root::{Components, Root, store_status};
 use crate::scheduler::Scheduler;
 use crate::supervise::{Child, Slot, supervise};
@@ -60,7 +61,13 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let (o, l) = (options.clone(), loader.clone());
     let registry = supervise("registry", budget(), clock(), move || Registry::new(o.clone(), l.clone()));
     let executor = options.executor.clone().unwrap_or_else(|| {
-        Arc::new(LocalExecutor::new(options.threads, options.idle_priority, options.failpoints.clone()))
+        let local = LocalExecutor::new(options.threads, options.idle_priority, options.failpoints.clone());
+        match (&options.leases, options.fleet) {
+            (Some(leases), Some(patience)) => {
+                Arc::new(FleetExecutor::new(options.clone(), leases.clone(), patience, local)) as Arc<dyn Executor>
+            }
+            _ => Arc::new(local),
+        }
     });
     let trainers: BTreeMap<Algorithm, Slot<Trainer>> = Algorithm::ALL
         .into_iter()
@@ -87,6 +94,8 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let bridge = supervise("bridge", budget(), clock(), move || Bridge::new(o.clone(), j.clone()));
     let o = options.clone();
     let notifier = supervise("notifier", budget(), clock(), move || Notifier::new(o.clone()));
+    let o = options.clone();
+    let retention = supervise("retention", budget(), clock(), move || Retention::new(o.clone()));
 
     let mut children: Vec<Arc<dyn Child>> = vec![
         Arc::new(loader.clone()),
@@ -95,6 +104,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         Arc::new(scheduler.clone()),
         Arc::new(bridge.clone()),
         Arc::new(notifier),
+        Arc::new(retention),
         Arc::new(jobs.clone()),
     ];
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));

@@ -5,9 +5,9 @@ mod cell;
 mod desk;
 mod driver;
 mod estimate;
-mod journal;
+pub(crate) mod journal;
 mod neighbours;
-mod plan;
+pub(crate) mod plan;
 mod streams;
 mod unit;
 

@@ -14,6 +14,9 @@ const BEATS: u32 = 5;
 /// Longest time between two looks at what others hold: it bounds how long beyond a term a takeover takes.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Leases of others that are kept in mind before old ones are forgotten.
+const REMEMBERED: usize = 1000;
+
 /// This process's part in the leases of a shared store.
 #[derive(Clone)]
 pub struct Leases {
@@ -47,6 +50,10 @@ impl Leases {
     pub fn is_silent(&self, lease: &Lease) -> bool {
         let now = self.clock.monotonic();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() > REMEMBERED {
+            // What has long been silent is nobody's concern any more; if it is, its term starts anew.
+            seen.retain(|_, (_, since)| now.saturating_sub(*since) < self.term * BEATS);
+        }
         let (known, since) = seen.entry(lease.name.clone()).or_insert_with(|| (lease.clone(), now));
         if known != lease {
             (*known, *since) = (lease.clone(), now);
@@ -106,6 +113,13 @@ impl Leases {
     fn forget(&self, name: &str) {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
+}
+
+/// A name for this process, which no other one has: machine, process id, and a part drawn at random.
+pub fn holder() -> String {
+    let machine = sysinfo::System::host_name().unwrap_or_else(|_| "unknown".to_owned());
+    let drawn = uuid::Uuid::new_v4().simple().to_string();
+    format!("{machine}-{}-{}", std::process::id(), &drawn[..8])
 }
 
 /// A task that one process at a time has, of all that share the store.

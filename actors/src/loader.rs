@@ -13,6 +13,7 @@ use provost_domain::{Snapshot, TrainingConfig};
 use provost_learn::artifact::{self, Format};
 use provost_learn::split::{Parts, SplitRows, split};
 use provost_learn::{Dataset, LearnError, Matrix};
+use provost_store::Artifacts;
 use scan::Scan;
 use serde_json::json;
 use std::collections::VecDeque;
@@ -67,6 +68,13 @@ fn encode(snapshot: &Snapshot) -> Vec<u8> {
 fn decode(bytes: &[u8]) -> Result<Snapshot, LearnError> {
     let (_, payload) = artifact::open(FORMAT, bytes)?;
     postcard::from_bytes(payload).map_err(|e| LearnError::Artifact(format!("the snapshot does not decode: {e}")))
+}
+
+/// Opens an artifact. Blocks.
+pub(crate) fn read_snapshot(artifacts: &Artifacts, sha: String) -> Result<LoadedSnapshot, LoadError> {
+    let bytes = artifacts.get(&sha)?;
+    let snapshot = decode(&bytes).map_err(|e| LoadError::Data(format!("snapshot {sha}: {e}")))?;
+    LoadedSnapshot::new(sha, snapshot).map_err(|e| LoadError::Data(e.to_string()))
 }
 
 /// The quality of the data that a configuration selects.
@@ -176,12 +184,7 @@ impl Desk {
             return Ok(known.clone());
         }
         let artifacts = self.options.artifacts.clone();
-        let loaded = blocking(move || {
-            let bytes = artifacts.get(&sha)?;
-            let snapshot = decode(&bytes).map_err(|e| LoadError::Data(format!("snapshot {sha}: {e}")))?;
-            LoadedSnapshot::new(sha, snapshot).map_err(|e| LoadError::Data(e.to_string()))
-        })
-        .await?;
+        let loaded = blocking(move || read_snapshot(&artifacts, sha)).await?;
         Ok(self.remember(loaded))
     }
 

@@ -5,6 +5,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::executor::Executor;
 use crate::lease::Leases;
 use crate::notifier::MailOptions;
+use crate::retention::RetentionOptions;
 use crate::supervise::RestartBudget;
 use crate::testkit::Failpoints;
 use provost_domain::Algorithm;
@@ -58,6 +59,8 @@ pub struct Options {
     pub cooldown: Duration,
     /// Announcements that may wait for the bus; the oldest beyond are given up.
     pub outbox_max: u64,
+    /// None: nothing is forgotten.
+    pub retention: Option<RetentionOptions>,
     /// Wakes the scheduler when points or triggers came in, or a job ended; it looks now and then by itself, too.
     pub nudge: Arc<Notify>,
     /// None: there is no bus.
@@ -66,6 +69,9 @@ pub struct Options {
     pub mail: Option<MailOptions>,
     /// None: the store is this process's alone.
     pub leases: Option<Leases>,
+    /// Fits are offered to the fleet's workers; one that none has taken for so long is done in this process. It needs
+    /// leases.
+    pub fleet: Option<Duration>,
     /// Named places that tests make fail; empty in service.
     pub failpoints: Failpoints,
 }
@@ -97,10 +103,12 @@ impl Options {
             schedule_enabled: true,
             cooldown: Duration::from_secs(600),
             outbox_max: 100_000,
+            retention: Some(RetentionOptions::default()),
             nudge: Arc::default(),
             bridge: None,
             mail: None,
             leases: None,
+            fleet: None,
             failpoints: Failpoints::default(),
         }
     }

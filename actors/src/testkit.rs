@@ -13,6 +13,11 @@ impl Failpoints {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place.to_owned(), times);
     }
 
+    /// Hits of `place` that are still to panic.
+    pub fn left(&self, place: &str) -> u32 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(place).copied().unwrap_or(0)
+    }
+
     /// Panics if the place is armed.
     pub fn hit(&self, place: &str) {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,14 +1,17 @@
 //! The command line: one binary, one subcommand per task.
 
+pub mod audit;
+mod backup;
 mod data;
 mod fit;
+mod keys;
 mod parked;
 pub mod show;
 
 use crate::error::Result;
 use crate::import::Format;
 use crate::settings::{Flags, Settings};
-use crate::{client, demo, doctor, serve};
+use crate::{client, demo, doctor, serve, worker};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -88,6 +91,16 @@ pub enum Command {
     Compare(client::commands::CompareArgs),
     /// Look at the messages that could not be taken in, send them again or drop them
     Parked(parked::ParkedArgs),
+    /// Do fits for servers that share the store, on this machine
+    Worker(worker::WorkerArgs),
+    /// Make, list, end and rotate API keys
+    Keys(keys::KeysArgs),
+    /// Read the log of who did what, and check that it is whole
+    Audit(audit::AuditArgs),
+    /// Copy store and artifacts into a folder, also beside a running service
+    Backup(backup::BackupArgs),
+    /// Check a backup and put it into an empty data folder
+    Restore(backup::RestoreArgs),
     /// Check settings, store, bus, disk, libraries and clock, and say what to do
     Doctor(doctor::DoctorArgs),
 }
@@ -96,7 +109,7 @@ impl Command {
     /// Whether this process fits models itself.
     pub fn learns(&self) -> bool {
         match self {
-            Command::Serve(_) | Command::Demo(_) | Command::Fit(_) | Command::Doctor(_) => true,
+            Command::Serve(_) | Command::Demo(_) | Command::Fit(_) | Command::Worker(_) | Command::Doctor(_) => true,
             Command::Train(args) => args.local,
             _ => false,
         }
@@ -185,6 +198,11 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Activate(args) => client::commands::activate(&args),
         Command::Compare(args) => client::commands::compare(&args),
         Command::Parked(args) => parked::run(&args),
+        Command::Worker(args) => worker::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Doctor(args) => doctor::run(&args),
     }
 }

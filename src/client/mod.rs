@@ -6,50 +6,95 @@ pub mod watch;
 
 use crate::cli::Common;
 use crate::error::{Error, Result};
+use crate::settings::Http;
 use clap::Args;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 pub const BASE: &str = "/api/v1/model-training";
 
 /// Where the service is and who asks.
 #[derive(Args, Debug, Clone)]
 pub struct Remote {
-    /// Address of the service [default: http:// and the setting http.listen]
+    /// Address of the service [default: http:// (https:// with http.tls_cert) and the setting http.listen]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// API key [default: the environment variable PROVOST_KEY]
+    /// API key [default: the environment variable PROVOST_KEY, or what is in the file that PROVOST_KEY_FILE names].
+    /// Other users of this machine can see arguments, so the environment is better
     #[arg(long, value_name = "KEY")]
-    pub key: Option<String>,
+    pub key: Option<Secret>,
+    /// Certificates (PEM) to trust beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// A text that is printed by no `Debug`.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Remote {
+    /// Flag, variable, file.
+    fn key(&self) -> Result<Option<Secret>> {
+        if self.key.is_some() {
+            return Ok(self.key.clone());
+        }
+        let variable = |name| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+        let key = match (variable("PROVOST_KEY"), variable("PROVOST_KEY_FILE")) {
+            (Some(key), _) => key,
+            (None, None) => return Ok(None),
+            (None, Some(file)) => std::fs::read_to_string(&file)
+                .map_err(|e| Error::Usage(format!("PROVOST_KEY_FILE: cannot read {file}: {e}")))?,
+        };
+        Ok(Some(Secret(key.trim().to_owned())))
+    }
 }
 
 pub struct Client {
     address: String,
-    key: Option<String>,
+    key: Option<Secret>,
     agent: ureq::Agent,
 }
 
 impl Client {
     pub fn new(remote: &Remote, common: &Common) -> Result<Self> {
-        let listen = common.settings()?.http.listen;
-        Ok(Self::at(remote, &listen))
+        Self::at(remote, &common.settings()?.http)
     }
 
-    pub fn at(remote: &Remote, listen: &str) -> Self {
-        let address = remote.url.clone().unwrap_or_else(|| format!("http://{}", reachable(listen)));
-        let key = remote.key.clone().or_else(|| std::env::var("PROVOST_KEY").ok()).filter(|k| !k.is_empty());
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
-            .build()
-            .into();
-        Self { address: address.trim_end_matches('/').to_owned(), key, agent }
+    pub fn at(remote: &Remote, http: &Http) -> Result<Self> {
+        let address = remote.url.clone().unwrap_or_else(|| {
+            let scheme = if http.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{}", reachable(&http.listen))
+        });
+        let mut config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
+        if address.starts_with("https://") {
+            config = config.tls_config(tls(remote.ca.as_deref())?);
+        }
+        let address = address.trim_end_matches('/').to_owned();
+        Ok(Self { address, key: remote.key()?, agent: config.build().into() })
     }
 
     pub fn get(&self, path: &str) -> Result<Value> {
         let mut request = self.agent.get(self.url(path));
         if let Some(key) = &self.key {
-            request = request.header("Authorization", format!("Bearer {key}"));
+            request = request.header("Authorization", format!("Bearer {}", key.0));
         }
         self.answer(request.call())
     }
@@ -57,7 +102,7 @@ impl Client {
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let mut request = self.agent.post(self.url(path));
         if let Some(key) = &self.key {
-            request = request.header("Authorization", format!("Bearer {key}"));
+            request = request.header("Authorization", format!("Bearer {}", key.0));
         }
         self.answer(request.send_json(body))
     }
@@ -65,7 +110,7 @@ impl Client {
     pub fn delete(&self, path: &str) -> Result<Value> {
         let mut request = self.agent.delete(self.url(path));
         if let Some(key) = &self.key {
-            request = request.header("Authorization", format!("Bearer {key}"));
+            request = request.header("Authorization", format!("Bearer {}", key.0));
         }
         self.answer(request.call())
     }
@@ -83,6 +128,29 @@ impl Client {
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
         if status.is_success() { Ok(body) } else { Err(Error::failed(problem(status.as_u16(), &body))) }
     }
+}
+
+/// Trusts what the system trusts, and the certificates in this file.
+fn tls(ca: Option<&Path>) -> Result<TlsConfig> {
+    let mut roots: Vec<Certificate<'static>> = Vec::new();
+    for certificate in rustls_native_certs::load_native_certs().certs {
+        roots.push(Certificate::from_der(&certificate).to_owned());
+    }
+    if let Some(file) = ca {
+        let wrong = |why: String| Error::Usage(format!("--ca {}: {why}", file.display()));
+        let certificates =
+            CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
+        let certificates = certificates.map_err(|e| wrong(format!("no certificates in PEM form: {e}")))?;
+        if certificates.is_empty() {
+            return Err(wrong("there is no certificate in it".to_owned()));
+        }
+        roots.extend(certificates.iter().map(|c| Certificate::from_der(c).to_owned()));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(&roots))
+        .unversioned_rustls_crypto_provider(provider)
+        .build())
 }
 
 /// A server that listens on all addresses is reached on loopback.
@@ -127,6 +195,12 @@ mod tests {
             "2 fields are wrong (422)\n  /test_size: 0.9; allowed is 0.1 to 0.3\n  /x: unknown"
         );
         assert_eq!(problem(502, &Value::String("bad gateway\n".to_owned())), "the service answered 502: bad gateway");
+    }
+
+    #[test]
+    fn a_key_is_not_shown() {
+        let remote = Remote { url: None, key: Some(Secret("pvk_secret".to_owned())), ca: None };
+        assert!(!format!("{remote:?}").contains("secret"));
     }
 
     #[test]

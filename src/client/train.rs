@@ -58,7 +58,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     if args.local {
         return local::train(&settings, &body, args.output.json);
     }
-    let client = Client::at(&args.remote, &settings.http.listen);
+    let client = Client::at(&args.remote, &settings.http)?;
     let answer = client.post("/train", &body)?;
     let job = answer["job_id"].as_str().ok_or_else(|| Error::failed(format!("no job_id in the answer: {answer}")))?;
     if args.output.json {

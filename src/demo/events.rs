@@ -111,6 +111,6 @@ fn told(topic: Topic, data: &Value) -> Option<String> {
             format!("{}: cv {:.3}, auc {:.3}", text("algorithm"), number("cv_mean"), number("auc_roc"))
         }
         Topic::ModelActivated | Topic::ModelRejected | Topic::DriftDetected => text("reason"),
-        Topic::JobCancelled | Topic::ModelDeprecated => String::new(),
+        Topic::JobCancelled | Topic::ModelDeprecated | Topic::UnitOffered => String::new(),
     })
 }

@@ -67,7 +67,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     let screen = Screen::new(args.common.output.json);
     screen.title();
     let folder = Folder::take(&settings)?;
-    let listener = listener(&settings)?;
+    let listener = listener(&settings, &folder)?;
     let bayes = data(&settings, &folder, args.rows, &screen)?;
 
     actix_rt::System::new().block_on(async {
@@ -76,7 +76,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         }
         let signals = Signals::catch()?;
         let service = Service::start(&settings, &folder, listener).await?;
-        let address = format!("http://{}", service.address());
+        let address = service.url();
         let mut signals = std::pin::pin!(signals.first());
         let story = async {
             let job = train(&service.handle, args.rows, &screen).await?;
@@ -108,9 +108,9 @@ pub fn run(args: &DemoArgs) -> Result<()> {
 }
 
 /// The configured port; where that is the default and taken, a free one.
-fn listener(settings: &Settings) -> Result<TcpListener> {
-    match serve::listen(&settings.http.listen) {
-        Err(_) if settings.source("http.listen") == Some(&Source::Default) => serve::listen("127.0.0.1:0"),
+fn listener(settings: &Settings, folder: &Folder) -> Result<TcpListener> {
+    match serve::listen(&settings.http, &*folder.store) {
+        Err(Error::Failed(_)) if settings.source("http.listen") == Some(&Source::Default) => serve::bind("127.0.0.1:0"),
         other => other,
     }
 }

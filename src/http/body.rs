@@ -1,15 +1,16 @@
 //! Request bodies: bounded while they arrive, then one JSON document.
 
+use super::State;
 use super::problem::Problem;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_LENGTH;
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use futures_util::StreamExt;
 use serde_json::Value;
 
-/// The whole body, or 413 as soon as it is known to be too large.
-pub async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+/// The whole body, or 413 as soon as it is known to be too large, or 408 when it takes too long.
+pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than the {limit} bytes allowed"))
             .with_header("connection", "close".to_owned())
@@ -18,6 +19,18 @@ pub async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> 
     if announced.is_some_and(|n| n > limit as u64) {
         return Err(too_large());
     }
+    let whole = collect(payload, limit, too_large);
+    let Some(state) = request.app_data::<Data<State>>() else { return whole.await };
+    tokio::select! {
+        body = whole => body,
+        () = state.handle.options().clock.sleep(state.body_timeout) => {
+            let detail = format!("the body did not arrive within {:?}", state.body_timeout);
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with_header("connection", "close".to_owned()))
+        }
+    }
+}
+
+async fn collect(mut payload: Payload, limit: usize, too_large: impl Fn() -> Problem) -> Result<Bytes, Problem> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {e}")))?;

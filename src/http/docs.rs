@@ -1,6 +1,7 @@
 //! `/openapi.json`, `/asyncapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`: all from the binary, nothing from another host.
 
 use super::asyncapi;
+use super::locks;
 use super::openapi::document;
 use super::problem::{only, readable};
 use actix_web::http::header;
@@ -50,13 +51,14 @@ h1 { margin-bottom: .2rem; } a { color: #0b62a8; } li { margin: .3rem 0; } code 
 <li><a href="/api/v1/model-training/models">/api/v1/model-training/models</a>,
 <a href="/api/v1/model-training/jobs">/api/v1/model-training/jobs</a>: the newest models and jobs</li>
 </ul>
+<!-- session -->
 </body>
 </html>
 "#;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/").route(readable().to(|| page(INDEX_PAGE))).default_service(only("GET, HEAD")))
+        .service(web::resource("/").route(readable().to(index)).default_service(only("GET, HEAD")))
         .service(web::resource("/docs").route(readable().to(to_docs)).default_service(only("GET, HEAD")))
         .service(
             SwaggerUi::new("/docs/{_:.*}")
@@ -73,6 +75,15 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/redoc/redoc.standalone.js").route(readable().to(redoc)).default_service(only("GET, HEAD")),
         );
+}
+
+/// Who signed in can sign out.
+async fn index(request: HttpRequest) -> HttpResponse {
+    let session = match locks::key_of(request.headers()) {
+        Some(_) => r#"<form method="post" action="/sign-out"><button>Sign out</button></form>"#,
+        None => "",
+    };
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(INDEX_PAGE.replace("<!-- session -->", session))
 }
 
 async fn page(html: &'static str) -> HttpResponse {

@@ -3,7 +3,7 @@
 use super::models::{model_id, record};
 use super::page::Query;
 use super::problem::{Problem, only, readable};
-use super::{BASE, State, body, idempotency};
+use super::{BASE, State, body, idempotency, locks};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -62,12 +62,18 @@ pub(super) async fn evaluate(
     let mut query = Query::of(&request);
     let plots = query.flag("generate_plots", true);
     query.check()?;
-    idempotency::once(&state, &request, &bytes, async {
+    let mut task = None;
+    let mut response = idempotency::once(&state, &request, &bytes, async {
         let task_id = state.handle.evaluate(&id, plots).await?;
         let message = format!("Evaluation of {id} has started");
+        task = Some(task_id.clone());
         Ok((StatusCode::ACCEPTED, json!(EvaluationAccepted { success: true, message, task_id, model_id: id.clone() })))
     })
-    .await
+    .await?;
+    if let Some(task) = task {
+        locks::note(&mut response, "task", &task);
+    }
+    Ok(response)
 }
 
 /// The stored result of the last evaluation; nothing is computed here.

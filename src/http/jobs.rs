@@ -2,7 +2,7 @@
 
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{Problem, only, readable};
-use super::{State, body, events, idempotency};
+use super::{State, body, events, idempotency, locks};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -64,7 +64,8 @@ pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Pay
     let config = TrainingConfig::from_json(&body::json(&bytes)?)?;
     let now = state.handle.options().clock.now();
     let idempotency = idempotency::key_of(&request, &bytes)?;
-    let submission = Submission { idempotency, ..Submission::manual(config, None, "asked for over HTTP", now) };
+    let submission =
+        Submission { idempotency, ..Submission::manual(config, locks::by(&request), "asked for over HTTP", now) };
     match state.handle.submit(submission).await? {
         Submitted::Repeated(stored) => Ok(idempotency::repeat(&stored)),
         Submitted::New { response, .. } => Ok(idempotency::answer(&response, false)),
@@ -129,7 +130,7 @@ pub(super) async fn cancel(
     let mut query = Query::of(&request);
     let keep_best = query.flag("keep_best", false);
     query.check()?;
-    let job = state.handle.cancel(&id, None, keep_best).await?;
+    let job = state.handle.cancel(&id, locks::by(&request), keep_best).await?;
     let message = match (job.status, keep_best) {
         (JobStatus::Cancelled, _) => format!("Training job {id} is cancelled"),
         (_, false) => format!("Training job {id} is being cancelled"),

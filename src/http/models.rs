@@ -2,7 +2,7 @@
 
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{Problem, only, readable};
-use super::{BASE, State, body, idempotency};
+use super::{BASE, State, body, idempotency, locks};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -166,7 +166,7 @@ pub(super) async fn activate(
     let id = model_id(&path)?;
     let reason = activation_reason(&bytes, &id)?;
     idempotency::once(&state, &request, &bytes, async {
-        let version = state.handle.activate(&id, None, reason).await?;
+        let version = state.handle.activate(&id, locks::by(&request), reason).await?;
         Ok((StatusCode::OK, value(&version)?))
     })
     .await
@@ -184,7 +184,7 @@ pub(super) async fn rollback(
 ) -> Result<HttpResponse, Problem> {
     let bytes = body::read(&request, payload, state.max_body_bytes).await?;
     idempotency::once(&state, &request, &bytes, async {
-        let version = state.handle.rollback(None).await?;
+        let version = state.handle.rollback(locks::by(&request)).await?;
         Ok((StatusCode::OK, value(&version)?))
     })
     .await

@@ -1,8 +1,12 @@
 //! The OpenAPI 3.1 document, generated from the types and routes.
 
-use super::{BASE, data, evaluations, events, jobs, models, schedule, status};
+use super::locks::table::{Access, Found, find};
+use super::{BASE, audit, data, evaluations, events, jobs, models, schedule, status};
 use utoipa::OpenApi;
-use utoipa::openapi::path::PathItem;
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, Response, ResponseBuilder, Type};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,7 +20,7 @@ use utoipa::openapi::path::PathItem;
         evaluations::evaluate, evaluations::results, evaluations::plot, evaluations::comparison_plot,
         models::list, models::read, models::activate, models::rollback, models::activations, models::decisions, models::compare,
         models::metrics, models::importance,
-        data::report, schedule::triggers, schedule::read, schedule::replace, status::status,
+        data::report, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list,
     ),
     tags(
         (name = "jobs", description = "Training jobs"),
@@ -41,7 +45,58 @@ pub fn document() -> utoipa::openapi::OpenApi {
         document.paths.paths.insert(format!("{BASE}{path}"), item);
     }
     document.merge(Root::openapi());
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(KEY)).build();
+    document.components.get_or_insert_with(Components::new).add_security_scheme("key", SecurityScheme::Http(scheme));
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            lock(operation, method, path);
+        }
+    }
     document
+}
+
+const KEY: &str =
+    "An API key (`provost keys create`). While there is none, and the service listens on loopback, all is open.";
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let all = [
+        ("GET", &mut item.get),
+        ("PUT", &mut item.put),
+        ("POST", &mut item.post),
+        ("DELETE", &mut item.delete),
+        ("PATCH", &mut item.patch),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// What every route has in common that needs a key, and its role.
+fn lock(operation: &mut Operation, method: &str, path: &str) {
+    let Found::Row(row) = find(method, path) else { return };
+    let Access::Role(role) = row.access else {
+        operation.security = Some(Vec::new());
+        return;
+    };
+    operation.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
+    operation.extensions = Some(ExtensionsBuilder::new().add("x-role", role.as_str()).build());
+    for (status, description) in [
+        ("401", "No key, or none that is valid".to_owned()),
+        ("403", format!("The key's role is below `{role}`, or a page of another site asks")),
+        ("429", "Too many requests; `Retry-After` says when to try again".to_owned()),
+    ] {
+        operation.responses.responses.insert(status.to_owned(), problem(description, status == "429").into());
+    }
+}
+
+fn problem(description: String, wait: bool) -> Response {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let response = ResponseBuilder::new().description(description).content("application/problem+json", content);
+    if !wait {
+        return response.build();
+    }
+    let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();
+    response
+        .header("Retry-After", HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds")).build())
+        .build()
 }
 
 #[cfg(test)]

@@ -1,64 +1,170 @@
-//! The server: takes a listener, gives back a handle to stop it.
+//! The server: takes a listener, gives back a handle to stop it. Connections are wired here and not by `HttpServer`, whose
+//! own cannot be guarded.
 
-use super::{State, routes};
-use actix_web::dev::{ServerHandle, Service};
+use super::connection::{Activity, Guarded, Held};
+use super::locks::{self, Locks};
+use super::{State, routes, tls};
+use crate::error::{Error, Result};
+use crate::settings::{Deadlines, Http};
+use actix_http::HttpService;
+use actix_rt::net::TcpStream;
+use actix_server::{GracefulShutdownSignal, Server as Listening, ServerHandle};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
+use actix_web::App;
+use actix_web::body::BoxBody;
+use actix_web::dev::{AppConfig, Extensions, Service, ServiceRequest, ServiceResponse};
+use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
+use provost_actors::clock::Clock;
 use provost_actors::handle::Handle;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+
+/// How long the rest of an unread request is awaited so that its answer is not lost.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// A running facade.
 pub struct Server {
     address: SocketAddr,
+    tls: bool,
     handle: ServerHandle,
     closing: watch::Sender<bool>,
 }
 
 /// Starts to answer on `listener`, on threads of its own.
-pub fn serve(listener: TcpListener, handle: Handle, workers: usize, max_body_bytes: usize) -> std::io::Result<Server> {
+pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result<Server> {
     let address = listener.local_addr()?;
     let (closing, closed) = watch::channel(false);
-    let state = Data::new(State::new(handle, max_body_bytes, closed));
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(state.clone())
-            .wrap_fn(|request, service| {
-                let (started, method, path) = (Instant::now(), request.method().clone(), request.path().to_owned());
-                let answered = service.call(request);
-                async move {
-                    let mut response = answered.await?;
-                    let headers = response.headers_mut();
-                    headers.insert(
-                        actix_web::http::header::X_CONTENT_TYPE_OPTIONS,
-                        actix_web::http::header::HeaderValue::from_static("nosniff"),
-                    );
-                    tracing::debug!(%method, path, status = response.status().as_u16(), ms = started.elapsed().as_millis() as u64, "answered");
-                    Ok(response)
-                }
+    let locks = Data::new(Locks::new(&handle, http, address).await?);
+    locks.warn();
+    actix_rt::spawn(locks.keyring.clone().stay_fresh(closed.clone()));
+    let clock = handle.options().clock.clone();
+    let state = Data::new(State::new(handle, http, closed));
+    let tls = http.tls.as_ref().map(tls::load).transpose().map_err(|e| Error::Usage(e.to_string()))?;
+
+    let builder = Listening::build()
+        .workers(http.workers)
+        .max_concurrent_connections(http.max_connections.div_ceil(http.workers))
+        .shutdown_timeout(5)
+        // Signals are the process's: it stops in order, the facade first.
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let deadlines = http.deadlines;
+    let guard = move |io: TcpStream, clock: &Arc<dyn Clock>| {
+        // Answers are small and complete: nothing is gained by waiting for more.
+        let _ = io.set_nodelay(true);
+        Guarded::new(io, clock.clone(), deadlines.head + deadlines.keep_alive, deadlines.write)
+    };
+    let wiring = Wiring { state, locks, stopping, deadlines };
+    let secured = tls.is_some();
+    let builder = match tls {
+        None => builder.listen("facade", listener, move || {
+            let clock = clock.clone();
+            fn_service(move |io: TcpStream| {
+                let peer = io.peer_addr().ok();
+                std::future::ready(Ok((guard(io, &clock), peer)))
             })
-            .configure(routes)
-    })
-    .workers(workers)
-    .client_request_timeout(Duration::from_secs(10))
-    .shutdown_timeout(5)
-    // Signals are the process's: it stops in order, the facade first.
-    .disable_signals()
-    .listen(listener)?
-    .run();
+            .and_then(wiring.clone().protocol(Guarded::activity))
+        })?,
+        Some(config) => builder.listen("facade", listener, move || {
+            let mut acceptor = Acceptor::new(config.clone());
+            acceptor.set_handshake_timeout(deadlines.head);
+            let clock = clock.clone();
+            fn_service(move |io: TcpStream| std::future::ready(Ok(guard(io, &clock))))
+                .and_then(acceptor.map_err(|error| tracing::debug!(?error, "no TLS handshake")))
+                .map(|io: TlsStream<Guarded<TcpStream>>| {
+                    let peer = io.get_ref().0.io().peer_addr().ok();
+                    (io, peer)
+                })
+                .and_then(wiring.clone().protocol(|io: &TlsStream<Guarded<TcpStream>>| io.get_ref().0.activity()))
+        })?,
+    };
+    let server = builder.run();
     let handle = server.handle();
     actix_rt::spawn(async move {
         if let Err(error) = server.await {
             tracing::error!(%error, "the HTTP server ended");
         }
     });
-    Ok(Server { address, handle, closing })
+    Ok(Server { address, tls: secured, handle, closing })
+}
+
+/// What each of the server's threads makes its services from.
+#[derive(Clone)]
+struct Wiring {
+    state: Data<State>,
+    locks: Data<Locks>,
+    stopping: GracefulShutdownSignal,
+    deadlines: Deadlines,
+}
+
+impl Wiring {
+    /// HTTP/1.1 over whatever `Io` is.
+    fn protocol<Io>(
+        self,
+        activity: fn(&Io) -> Activity,
+    ) -> impl ServiceFactory<(Io, Option<SocketAddr>), Config = (), Response = (), Error = (), InitError = ()>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let Self { state, locks, stopping, deadlines } = self;
+        let app = app(state, locks).into_factory().map_err(|error: actix_web::Error| error.error_response());
+        HttpService::build()
+            .keep_alive(deadlines.keep_alive)
+            .client_request_timeout(deadlines.head)
+            .client_disconnect_timeout(LINGER)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .on_connect_ext(move |io: &Io, data: &mut Extensions| {
+                data.insert(activity(io));
+            })
+            .h1(map_config(app, |()| AppConfig::default()))
+            .map_err(|error| tracing::debug!(%error, "a connection ended"))
+    }
+}
+
+/// Whatever comes in passes the locks, and whatever goes out has the headers.
+fn app(
+    state: Data<State>,
+    locks: Data<Locks>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    let tls = locks.tls();
+    App::new().app_data(state).app_data(locks).configure(routes).wrap(from_fn(locks::gate)).wrap_fn(
+        move |request, service| {
+            let busy = request.request().conn_data::<Activity>().map(Activity::busy);
+            let (started, method, path) = (Instant::now(), request.method().clone(), request.path().to_owned());
+            let answered = service.call(request);
+            async move {
+                let mut response = answered.await?;
+                locks::add_headers(response.headers_mut(), tls);
+                tracing::debug!(%method, path, status = response.status().as_u16(), ms = started.elapsed().as_millis() as u64, "answered");
+                Ok(response.map_body(|_, body| Held::while_it_streams(body, busy)))
+            }
+        },
+    )
 }
 
 impl Server {
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
     }
 
     /// Readiness goes off and event streams end at once; requests go on until `stop`.

@@ -1,17 +1,22 @@
 //! The settings, typed: flag over environment (`PROVOST_SECTION__KEY`) over file over the compiled-in default.
 
 mod duration;
+mod http;
 mod layers;
 mod mail;
+mod network;
 mod schema;
 mod secret;
 mod tables;
 
+pub use duration::parse as parse_duration;
+pub use http::{Deadlines, Http, Rates, Tls};
 pub use layers::{Source, Values};
 pub use mail::Mail;
+pub use network::Network;
 
-use provost_actors::BridgeOptions;
 use provost_actors::bridge::Address;
+use provost_actors::{BridgeOptions, RetentionOptions};
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::features::FeatureTables;
@@ -24,14 +29,6 @@ use toml::Value;
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct SettingsError(pub Vec<String>);
-
-#[derive(Debug, Clone)]
-pub struct Http {
-    /// `host:port`
-    pub listen: String,
-    pub workers: usize,
-    pub max_body_bytes: usize,
-}
 
 #[derive(Debug, Clone)]
 pub struct Import {
@@ -81,17 +78,30 @@ pub struct Bridge {
     pub outbox_max: u64,
 }
 
+/// How work is shared with other processes.
+#[derive(Debug, Clone)]
+pub struct Sharing {
+    /// Other processes may be at work on the same store.
+    pub store: bool,
+    pub lease: Duration,
+    /// Fits are offered to workers, and wait so long for one.
+    pub fleet: Option<Duration>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub http: Http,
     /// Folder of store and artifacts.
     pub data_dir: PathBuf,
     pub import: Import,
+    pub sharing: Sharing,
     pub bridge: Bridge,
     pub mail: Mail,
     pub schedule_enabled: bool,
     pub cooldown: Duration,
     pub jobs: Jobs,
+    /// None: nothing is forgotten.
+    pub retention: Option<RetentionOptions>,
     pub actors: Actors,
     /// Core budget of training; never 0.
     pub threads: usize,
@@ -139,16 +149,13 @@ impl Settings {
         let data_dir = PathBuf::from(read.text("data.dir")?);
         let import_dir = read.text("import.dir")?;
         let settings = Self {
-            http: Http {
-                listen: read.text("http.listen")?,
-                workers: read.whole("http.workers")?,
-                max_body_bytes: read.whole("http.max_body_bytes")?,
-            },
+            http: Http::read(&read)?,
             import: Import {
                 dir: if import_dir.is_empty() { data_dir.join("import") } else { PathBuf::from(import_dir) },
                 max_line_bytes: read.whole("import.max_line_bytes")?,
                 batch: read.whole("import.batch")?,
             },
+            sharing: sharing(&read)?,
             bridge: bridge(&read)?,
             data_dir,
             mail: Mail::read(&read)?,
@@ -163,6 +170,7 @@ impl Settings {
                 backoff: read.time("jobs.backoff")?,
                 deaths: read.whole("jobs.deaths")?,
             },
+            retention: retention(&read)?,
             actors: Actors {
                 restart_budget: read.whole("actors.restart_budget")?,
                 restart_window: read.time("actors.restart_window")?,
@@ -193,6 +201,31 @@ impl Settings {
         secret::forget(&mut values);
         Ok(Self { values, ..settings })
     }
+}
+
+fn sharing(read: &Reader<'_>) -> Result<Sharing, SettingsError> {
+    let store = !read.text("store.url")?.starts_with("sqlite:");
+    let fleet = read.switch("fleet.enabled")?;
+    if fleet && !store {
+        return Err(SettingsError(vec![
+            "fleet.enabled = true: allowed with a store that workers can share (store.url = \"mongodb://...\")"
+                .to_owned(),
+        ]));
+    }
+    let patience = read.time("fleet.patience")?;
+    Ok(Sharing { store, lease: read.time("store.lease")?, fleet: fleet.then_some(patience) })
+}
+
+fn retention(read: &Reader<'_>) -> Result<Option<RetentionOptions>, SettingsError> {
+    let options = RetentionOptions {
+        every: read.time("retention.every")?,
+        inbox: read.time("retention.inbox")?,
+        outbox: read.time("retention.outbox")?,
+        job_events: read.time("retention.job_events")?,
+        trials: read.time("retention.trials")?,
+        artifacts: read.time("retention.artifacts")?,
+    };
+    Ok(read.switch("retention.enabled")?.then_some(options))
 }
 
 fn bridge(read: &Reader<'_>) -> Result<Bridge, SettingsError> {
@@ -266,6 +299,17 @@ mod tests {
         assert_eq!(s.jobs.soft_limit, Duration::from_secs(7200));
         assert_eq!(s.shutdown_deadline, Duration::from_secs(30));
         assert!(s.threads >= 1);
+    }
+
+    #[test]
+    fn what_is_forgotten_when_is_set_in_one_place() {
+        let s = Settings::from_layers(None, [], &Vec::new()).unwrap();
+        assert_eq!(s.retention, Some(RetentionOptions::default()));
+        let env = |key: &str, value: &str| [(format!("PROVOST_RETENTION__{key}"), value.to_owned())];
+        let off = Settings::from_layers(None, env("ENABLED", "false"), &Vec::new()).unwrap();
+        assert_eq!(off.retention, None);
+        let error = Settings::from_layers(None, env("ARTIFACTS", "1h"), &Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("retention.artifacts") && error.contains("1h") && error.contains("2d"), "{error}");
     }
 
     #[test]

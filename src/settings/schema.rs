@@ -1,6 +1,6 @@
 //! What each setting may be. `config/default.toml` has the same keys; a test holds the two together.
 
-use super::duration;
+use super::{Network, duration};
 use provost_actors::bridge::Address;
 use provost_actors::{MailUrl, Sender};
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub enum Kind {
     LogFilter,
     MailUrl,
     Sender,
+    /// Addresses and networks with commas between.
+    Networks,
 }
 
 const DAY: u64 = 86_400;
@@ -31,8 +33,21 @@ pub const SETTINGS: &[(&str, Kind)] = &[
     ("http.listen", Kind::Address),
     ("http.workers", Kind::Whole(1, 64)),
     ("http.max_body_bytes", Kind::Whole(1024, 1 << 30)),
+    ("http.max_connections", Kind::Whole(1, 100_000)),
+    ("http.tls_cert", Kind::Text),
+    ("http.tls_key", Kind::Text),
+    ("http.behind_proxy", Kind::Switch),
+    ("http.trusted_proxies", Kind::Networks),
+    ("http.head_timeout", Kind::Time(1, 600)),
+    ("http.body_timeout", Kind::Time(1, 3600)),
+    ("http.keep_alive", Kind::Time(1, 600)),
+    ("http.write_timeout", Kind::Time(1, 600)),
+    ("http.rate_per_key", Kind::Whole(0, 1_000_000)),
+    ("http.rate_per_address", Kind::Whole(0, 1_000_000)),
+    ("http.failed_auth_per_minute", Kind::Whole(1, 1_000_000)),
     ("data.dir", Kind::Path),
     ("store.url", Kind::StoreUrl),
+    ("store.lease", Kind::Time(2, 600)),
     ("bridge.url", Kind::AmqpUrl),
     ("bridge.url_file", Kind::Text),
     ("bridge.ca_file", Kind::Text),
@@ -61,6 +76,15 @@ pub const SETTINGS: &[(&str, Kind)] = &[
     ("jobs.attempts", Kind::Whole(1, 20)),
     ("jobs.backoff", Kind::Time(0, 3600)),
     ("jobs.deaths", Kind::Whole(1, 100)),
+    ("fleet.enabled", Kind::Switch),
+    ("fleet.patience", Kind::Time(0, DAY)),
+    ("retention.enabled", Kind::Switch),
+    ("retention.every", Kind::Time(60, 7 * DAY)),
+    ("retention.inbox", Kind::Time(DAY, 3650 * DAY)),
+    ("retention.outbox", Kind::Time(3600, 3650 * DAY)),
+    ("retention.job_events", Kind::Time(3600, 3650 * DAY)),
+    ("retention.trials", Kind::Time(3600, 3650 * DAY)),
+    ("retention.artifacts", Kind::Time(2 * DAY, 3650 * DAY)),
     ("actors.restart_budget", Kind::Whole(0, 1000)),
     ("actors.restart_window", Kind::Time(1, DAY)),
     ("learn.threads", Kind::Whole(0, 1024)),
@@ -97,6 +121,9 @@ impl Kind {
                     .to_owned()
             }
             Kind::Sender => "a name and an e-mail address, such as \"Provost <provost@example.org>\"".to_owned(),
+            Kind::Networks => {
+                "addresses and networks with commas between, such as \"127.0.0.1, 10.0.0.0/8\"".to_owned()
+            }
             Kind::LogFilter => {
                 "\"error\", \"warn\", \"info\", \"debug\", \"trace\" or a filter such as \"info,provost_actors=debug\""
                     .to_owned()
@@ -119,6 +146,7 @@ impl Kind {
             (Kind::StoreUrl, Value::String(s)) => s == "sqlite:",
             (Kind::AmqpUrl, Value::String(s)) => s.is_empty() || Address::parse(s).is_some(),
             (Kind::MailUrl, Value::String(s)) => s.is_empty() || MailUrl::parse(s).is_ok(),
+            (Kind::Networks, Value::String(s)) => Network::list(s).is_some(),
             (Kind::Sender, Value::String(s)) => Sender::parse(s).is_some(),
             (Kind::LogFilter, Value::String(s)) => {
                 !s.trim().is_empty() && s.parse::<tracing_subscriber::EnvFilter>().is_ok() && has_level(s)

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::time::Duration;
 use ureq::http::{HeaderMap, Request};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 pub const BASE: &str = "/api/v1/model-training";
 
@@ -59,12 +60,25 @@ pub struct Event {
 
 impl Client {
     pub fn of(server: &Server) -> Self {
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_global(Some(Duration::from_secs(120)))
-            .build();
-        Self { agent: agent.into(), url: server.url.clone() }
+        Self::at(&server.url)
+    }
+
+    pub fn at(url: &str) -> Self {
+        Self { agent: Self::agent(TlsConfig::default()), url: url.to_owned() }
+    }
+
+    /// Over TLS, trusting this certificate (PEM).
+    pub fn trusting(server: &Server, pem: &[u8]) -> Self {
+        let root = Certificate::from_pem(pem).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root]));
+        let agent = Self::agent(tls.unversioned_rustls_crypto_provider(provider).build());
+        Self { agent, url: server.url.clone() }
+    }
+
+    fn agent(tls: TlsConfig) -> ureq::Agent {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).tls_config(tls);
+        config.timeout_global(Some(Duration::from_secs(120))).build().into()
     }
 
     fn address(&self, path: &str) -> String {
@@ -86,6 +100,12 @@ impl Client {
             headers: response.headers().clone(),
             bytes: response.body_mut().read_to_vec().unwrap(),
         }
+    }
+    /// With a key, or without one.
+    pub fn with(&self, key: Option<&str>, method: &str, path: &str, body: Option<&[u8]>) -> Answer {
+        let bearer = key.map(|key| format!("Bearer {key}"));
+        let headers: Vec<(&str, &str)> = bearer.iter().map(|b| ("authorization", b.as_str())).collect();
+        self.send(method, path, &headers, body)
     }
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], None)

@@ -1,7 +1,9 @@
 //! One integration binary over the public surface.
 
+mod backup;
 mod broker;
 mod bus;
+mod chaos;
 mod command;
 mod durability;
 mod events;
@@ -10,5 +12,8 @@ mod http;
 mod http_jobs;
 mod http_models;
 mod importing;
+mod locks;
+mod locks_patience;
+mod locks_tls;
 mod serving;
 mod settings;

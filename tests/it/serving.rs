@@ -18,8 +18,13 @@ impl Server {
 
     /// With these variables in its environment.
     pub fn start_with(place: &Place, environment: &[(&str, &str)]) -> Self {
+        Self::start_at(place, "127.0.0.1:0", environment)
+    }
+
+    /// At this address.
+    pub fn start_at(place: &Place, listen: &str, environment: &[(&str, &str)]) -> Self {
         let mut process = place
-            .command(&["serve", "--listen", "127.0.0.1:0", "--json"])
+            .command(&["serve", "--listen", listen, "--json"])
             // Enough points would be a job of the scheduler's own.
             .env("PROVOST_SCHEDULE__ENABLED", "false")
             .envs(environment.iter().copied())

@@ -101,10 +101,12 @@ impl Driver {
         let for_fit = if searching { token.clone() } else { token.past_time_limit() };
         let attempt = Attempt {
             job: self.cell.id.clone(),
+            epoch: self.cell.epoch(),
             algorithm,
             work: work.clone(),
             data: self.data.clone(),
             parts: self.parts.clone(),
+            config: self.config.clone(),
             spec: plan::spec(&self.config, algorithm, &options),
             journal: Arc::new(journal),
             control: Control { token: for_fit, on_progress: Some(Arc::new(on_progress)) },
@@ -183,6 +185,7 @@ impl Driver {
             (e @ AttemptError::Learn(LearnError::Journal(_) | LearnError::Xgboost(_)), None) => {
                 StepError::MayPass(e.to_string())
             }
+            (AttemptError::Elsewhere(e), None) if !e.may_pass => StepError::Final(e.text),
             (e @ AttemptError::Learn(_), None) => StepError::Final(e.to_string()),
             (e, None) => StepError::MayPass(e.to_string()),
         })

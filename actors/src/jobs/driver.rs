@@ -15,7 +15,7 @@ use crate::supervise::backoff;
 use provost_domain::event::outbound::Topic;
 use provost_domain::gate::ActivationWish;
 use provost_domain::job::{JobRecord, JobStatus, Transition};
-use provost_domain::lease::Lease;
+use provost_domain::lease::{self, Lease};
 use provost_domain::{Algorithm, JobId, TrainingConfig};
 use provost_learn::split::Parts;
 use provost_learn::train::Trained;
@@ -92,7 +92,7 @@ async fn try_claim(env: &Env, id: &JobId) -> Result<Option<(JobRecord, Option<Le
     };
     let lease = match &options.leases {
         None => None,
-        Some(leases) => match leases.take(&lease_name(id)).await? {
+        Some(leases) => match leases.take(&lease::of_job(id)).await? {
             None => return Ok(None),
             taken => taken,
         },
@@ -102,11 +102,6 @@ async fn try_claim(env: &Env, id: &JobId) -> Result<Option<(JobRecord, Option<Le
         leases.release(lease).await;
     }
     Ok(Some((claimed?, lease)))
-}
-
-/// What a job's lease is called.
-pub fn lease_name(id: &JobId) -> String {
-    format!("job:{id}")
 }
 
 /// Takes a claimed job to its end, or to where the next process can go on.

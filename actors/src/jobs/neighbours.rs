@@ -1,10 +1,10 @@
 //! What other processes on the same store do: jobs that they make and leave, and those that they drive.
 
 use super::desk::Desk;
-use super::driver::lease_name;
 use crate::lease::Leases;
 use provost_domain::JobId;
 use provost_domain::job::JobStatus;
+use provost_domain::lease::of_job;
 use provost_store::StoreError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Neighbours {
                 continue;
             }
             // One that waits is claimed by whoever has room first.
-            if record.job.status == JobStatus::Pending || self.leases.is_left(&lease_name(&id)).await? {
+            if record.job.status == JobStatus::Pending || self.leases.is_left(&of_job(&id)).await? {
                 left.push(id);
             } else {
                 elsewhere.insert(id);

@@ -8,6 +8,7 @@ mod bridge_jobs;
 mod bridge_load;
 #[path = "../../../tests/it/broker.rs"]
 mod broker;
+mod fleet;
 mod gate;
 mod jobs;
 mod leases;
@@ -16,6 +17,7 @@ mod mail;
 mod mail_samples;
 mod mail_server;
 mod peer;
+mod retention;
 mod schedule;
 mod supervision;
 mod support;

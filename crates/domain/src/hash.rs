@@ -3,6 +3,15 @@
 use chrono::{Datelike, NaiveDate};
 use sha2::{Digest, Sha256};
 
+/// Hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a string does not fail
+        text
+    })
+}
+
 /// First 128 bits of SHA-256.
 pub(crate) fn of_bytes(bytes: &[u8]) -> u128 {
     leading(&Sha256::digest(bytes))

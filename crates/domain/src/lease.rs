@@ -27,6 +27,11 @@ impl Lease {
     }
 }
 
+/// What the lease of a job is called.
+pub fn of_job(id: &JobId) -> String {
+    format!("job:{id}")
+}
+
 word_enum!(
     /// How far a unit of work is.
     UnitState {

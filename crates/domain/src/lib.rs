@@ -2,6 +2,7 @@
 //! evaluations. No I/O, no async, no clock and no random source of its own: the caller passes times and seeds in.
 
 pub mod algorithm;
+pub mod audit;
 pub mod check;
 pub mod config;
 pub mod evaluation;
@@ -12,6 +13,7 @@ pub mod gate;
 mod hash;
 pub mod ids;
 pub mod job;
+pub mod key;
 pub mod lease;
 pub mod mail;
 pub mod mapping;

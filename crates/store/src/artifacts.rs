@@ -3,6 +3,9 @@
 //! An artifact lies at `{root}/{first two digits}/{next two digits}/{SHA-256}`. It is written to a file below
 //! `{root}/incoming`, synced, renamed, and its folder synced, so that a name never points at half a content. The writer
 //! holds an advisory lock on its temporary file; whoever opens the folder removes those that nobody holds.
+//!
+//! What no record names is removed once it is old ([`Artifacts::sweep`]). An artifact is stored before a record names it, by
+//! whatever process, so its age counts from when it was last stored.
 
 use crate::error::{Result, StoreError};
 use sha2::{Digest, Sha256};
@@ -11,9 +14,12 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 /// Folder of the files that are being written.
 const INCOMING: &str = "incoming";
+/// Held shared by whoever stores or copies, exclusively by whoever removes.
+const HOLD: &str = "hold.lock";
 /// How often a write starts anew after a cleaner took its temporary file in the moment before it was locked.
 const ATTEMPTS: u32 = 5;
 
@@ -24,6 +30,18 @@ pub trait Remote: std::fmt::Debug + Send + Sync {
     /// What is kept under this name; the caller verifies it.
     fn get(&self, sha256: &str) -> Result<Option<Vec<u8>>>;
     fn contains(&self, sha256: &str) -> Result<bool>;
+}
+
+/// While this is held nothing is removed. Ends with the process at the latest.
+#[derive(Debug)]
+pub struct Hold(#[allow(dead_code)] File); // the lock goes with the file
+
+/// What a sweep removed; `held` says that it stopped because somebody holds the folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub removed: u64,
+    pub bytes: u64,
+    pub held: bool,
 }
 
 /// A folder of artifacts. Cheap to clone; processes may share the folder.
@@ -43,14 +61,20 @@ impl Artifacts {
         Ok(Self { root, remote: None })
     }
 
+    /// A folder that is only read: nothing is created or cleaned in it.
+    pub fn to_read(root: PathBuf) -> Self {
+        Self { root, remote: None }
+    }
+
     /// The folder becomes a copy of what is needed here: what is put goes to the remote place too, and what is missing here
-    /// or damaged is fetched from there.
+    /// or damaged is fetched from there. A sweep cleans the folder only.
     pub fn with_remote(self, remote: Arc<dyn Remote>) -> Self {
         Self { remote: Some(remote), ..self }
     }
 
     /// Stores the bytes and returns their SHA-256 in hexadecimal; they are on the disk (and in the remote place, if there is
-    /// one) when this returns. Storing content that is there already verifies it; a damaged copy is replaced.
+    /// one) when this returns. Storing content that is there already verifies it and makes it young again; a damaged copy is
+    /// replaced.
     pub fn put(&self, bytes: &[u8]) -> Result<String> {
         let sha256 = self.put_here(bytes)?;
         if let Some(remote) = &self.remote {
@@ -63,8 +87,11 @@ impl Artifacts {
         let sha256 = hex(&Sha256::digest(bytes));
         let path = self.path(&sha256)?;
         let folder = path.parent().unwrap_or(&self.root);
+        let _hold = self.hold()?;
         match fs::read(&path) {
             Ok(present) if present == bytes => {
+                let refreshed = File::open(&path).and_then(|f| f.set_modified(SystemTime::now()));
+                refreshed.map_err(|e| io_error(&path, e))?;
                 sync_folder(folder)?; // another process may have renamed it and not yet synced
                 return Ok(sha256);
             }
@@ -107,6 +134,63 @@ impl Artifacts {
     /// Whether an artifact of this name is there; its content is not looked at. A remote place that cannot be asked has none.
     pub fn contains(&self, sha256: &str) -> bool {
         self.path(sha256).is_ok_and(|path| path.is_file() || self.remote.as_ref().is_some_and(|r| r.contains(sha256).unwrap_or(false)))
+    }
+
+    /// Keeps everything that is here from being removed; several may hold at once. Waits out a removal of one file.
+    pub fn hold(&self) -> Result<Hold> {
+        let file = self.hold_file()?;
+        file.lock_shared().map_err(|e| io_error(&self.root.join(HOLD), e))?;
+        Ok(Hold(file))
+    }
+
+    fn hold_file(&self) -> Result<File> {
+        let path = self.root.join(HOLD);
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        opened.map_err(|e| io_error(&path, e))
+    }
+
+    /// Names of the artifacts that were last stored before this time.
+    pub fn older_than(&self, before: SystemTime) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for first in folders(&self.root)? {
+            for second in folders(&first)? {
+                for entry in read_folder(&second)? {
+                    let name = entry.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+                    if self.path(&name).is_ok_and(|path| path == entry) && is_older(&entry, before)? {
+                        names.push(name);
+                    }
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// Removes these, less what was stored again since `before`. Each removal is a step of its own, during which nobody
+    /// stores; where somebody holds the folder, the rest waits for another sweep.
+    pub fn sweep(&self, names: &[String], before: SystemTime) -> Result<Swept> {
+        let lock = self.hold_file()?;
+        let mut swept = Swept::default();
+        for name in names {
+            let path = self.path(name)?;
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(Swept { held: true, ..swept }),
+                Err(TryLockError::Error(e)) => return Err(io_error(&self.root.join(HOLD), e)),
+            }
+            let bytes = path.metadata().map_or(0, |m| m.len());
+            if is_older(&path, before)? {
+                match fs::remove_file(&path) {
+                    Ok(()) => {
+                        swept.removed += 1;
+                        swept.bytes += bytes;
+                    }
+                    Err(e) if e.kind() == ErrorKind::NotFound => {} // another process sweeps too
+                    Err(e) => return Err(io_error(&path, e)),
+                }
+            }
+            lock.unlock().map_err(|e| io_error(&self.root.join(HOLD), e))?;
+        }
+        Ok(swept)
     }
 
     /// Only 64 lower-case hexadecimal digits become a path, so no name leaves the folder.
@@ -183,7 +267,27 @@ fn remove_abandoned(incoming: &Path) -> Result<()> {
     Ok(())
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
+fn read_folder(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|e| io_error(folder, e))?;
+    entries.map(|entry| entry.map(|e| e.path()).map_err(|e| io_error(folder, e))).collect()
+}
+
+/// The folders in here whose names are two hexadecimal digits.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let is_level = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() == 2) && path.is_dir();
+    Ok(read_folder(folder)?.into_iter().filter(is_level).collect())
+}
+
+/// False for one that is gone.
+fn is_older(path: &Path, before: SystemTime) -> Result<bool> {
+    match path.metadata().and_then(|m| m.modified()) {
+        Ok(modified) => Ok(modified < before),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(io_error(path, e)),
+    }
+}
+
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(|e| io_error(folder, e))
 }
 
@@ -281,6 +385,65 @@ mod tests {
             }
         });
         assert_eq!(fs::read_dir(a.root.join(INCOMING)).unwrap().count(), 0);
+    }
+
+    fn backdate(a: &Artifacts, name: &str, days: u64) -> SystemTime {
+        let then = SystemTime::now() - std::time::Duration::from_secs(days * 86_400);
+        File::open(a.path(name).unwrap()).unwrap().set_modified(then).unwrap();
+        then
+    }
+
+    #[test]
+    fn a_sweep_takes_what_is_old_and_spares_what_was_stored_again() {
+        let (_dir, a) = artifacts();
+        let [old, again, young] = [b"old", b"two", b"new"].map(|content| a.put(content).unwrap());
+        let day_ago = SystemTime::now() - std::time::Duration::from_secs(86_400);
+        backdate(&a, &old, 3);
+        backdate(&a, &again, 3);
+        let mut found = a.older_than(day_ago).unwrap();
+        found.sort();
+        let mut expected = [old.clone(), again.clone()];
+        expected.sort();
+        assert_eq!(found, expected);
+        a.put(b"two").unwrap(); // between the look and the sweep
+        found.push(young.clone());
+        let swept = a.sweep(&found, day_ago).unwrap();
+        assert_eq!(swept, Swept { removed: 1, bytes: 3, held: false });
+        assert_eq!([a.contains(&old), a.contains(&again), a.contains(&young)], [false, true, true]);
+        assert_eq!(a.put(b"old").unwrap(), old, "what went can come again");
+    }
+
+    #[test]
+    fn nothing_goes_while_somebody_holds_the_folder() {
+        let (_dir, a) = artifacts();
+        let name = a.put(b"x").unwrap();
+        let now = SystemTime::now();
+        backdate(&a, &name, 3);
+        let holds = [a.hold().unwrap(), a.hold().unwrap()];
+        a.put(b"y").unwrap();
+        assert_eq!(a.sweep(std::slice::from_ref(&name), now).unwrap(), Swept { held: true, ..Swept::default() });
+        assert!(a.contains(&name));
+        drop(holds);
+        assert_eq!(a.sweep(std::slice::from_ref(&name), now).unwrap().removed, 1);
+        assert!(!a.contains(&name));
+    }
+
+    #[test]
+    fn writers_and_a_sweeper_race_and_nothing_that_was_just_stored_is_lost() {
+        let (_dir, a) = artifacts();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for i in 0..200u8 {
+                    let name = a.put(&[i % 4; 64]).unwrap();
+                    assert!(a.contains(&name), "swept right after it was stored");
+                    let _ = File::open(a.path(&name).unwrap()).map(|f| f.set_modified(SystemTime::UNIX_EPOCH));
+                }
+            });
+            let before = SystemTime::now() - std::time::Duration::from_secs(3600);
+            while !writer.is_finished() {
+                a.sweep(&a.older_than(before).unwrap(), before).unwrap();
+            }
+        });
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where state lives: the `Store` trait in domain verbs, its backends, and the content-addressed artifacts on disk.
 
 pub mod artifacts;
+pub mod backup;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod error;

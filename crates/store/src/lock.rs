@@ -7,7 +7,7 @@ use std::io::{Seek, Write};
 use std::path::Path;
 
 /// Name of the lock file in the data folder; it holds the owner's process id.
-const LOCK_FILE: &str = "provost.lock";
+pub(crate) const LOCK_FILE: &str = "provost.lock";
 
 /// Ownership of a data folder, by an advisory lock that the kernel releases when the process ends, however it ends. The
 /// file itself stays: removing it would let a third process lock another file of the same name.

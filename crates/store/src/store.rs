@@ -3,16 +3,18 @@
 use crate::error::Result;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use provost_domain::audit::{AuditEntry, Deed, Head};
 use provost_domain::evaluation::EvaluationResults;
 use provost_domain::event::Retraction;
 use provost_domain::gate::{ActivationWish, GateDecision};
 use provost_domain::job::{JobEvent, JobEventKind, JobRecord, JobStatus, TrialRecord};
+use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord, ModelVersion};
 use provost_domain::schedule::{Arrivals, ScheduledTrainingConfig, SlotProgress, TrainingTrigger};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, TrainingConfig, TrainingJob};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 
 /// What became of one data point.
@@ -160,6 +162,52 @@ impl TriggerRecord {
     }
 }
 
+/// What may be forgotten: what was over before these times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cutoffs {
+    /// Inbound events that were taken in before; one of them that comes again is taken in anew.
+    pub inbox: DateTime<Utc>,
+    /// Announcements and mails that were made before, and sent or given up.
+    pub outbox: DateTime<Utc>,
+    /// Event streams and log lines of jobs that ended before.
+    pub job_events: DateTime<Utc>,
+    /// Trials and units of work of jobs that ended before, and the intermediate results that their units name.
+    pub trials: DateTime<Utc>,
+    /// The present, by which stored responses have outlived [`RESPONSE_LIFETIME_HOURS`].
+    pub now: DateTime<Utc>,
+}
+
+/// How many rows of each kind were forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    pub inbox: u64,
+    pub outbox: u64,
+    pub responses: u64,
+    pub job_events: u64,
+    pub trials: u64,
+    pub units: u64,
+    /// Jobs whose log lines or intermediate results went.
+    pub jobs: u64,
+}
+
+impl Forgotten {
+    pub fn total(&self) -> u64 {
+        self.inbox + self.outbox + self.responses + self.job_events + self.trials + self.units + self.jobs
+    }
+}
+
+impl std::ops::AddAssign for Forgotten {
+    fn add_assign(&mut self, other: Self) {
+        self.inbox += other.inbox;
+        self.outbox += other.outbox;
+        self.responses += other.responses;
+        self.job_events += other.job_events;
+        self.trials += other.trials;
+        self.units += other.units;
+        self.jobs += other.jobs;
+    }
+}
+
 /// Made once when the store is created.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Installation {
@@ -286,8 +334,8 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- decisions of the gate
     /// Records a decision with its announcements and, where its outcome is `Activated`, makes the challenger the active
-    /// model, all in one step. The first decision on a job stays, and is returned. `Conflict` if the active model is not
-    /// the decision's champion any more.
+    /// model, all in one step; such an activation is in the audit log ([`Deed::activated_by_gate`]) with that step. The first
+    /// decision on a job stays, and is returned. `Conflict` if the active model is not the decision's champion any more.
     async fn decide(&self, decision: GateDecision, outbox: Vec<OutboxMessage>) -> Result<GateDecision>;
     async fn decision(&self, job: &JobId) -> Result<Option<GateDecision>>;
     /// Decisions made at `since` or later, newest first.
@@ -324,7 +372,8 @@ pub trait Store: Send + Sync + 'static {
     async fn store_response(&self, response: StoredResponse) -> Result<StoredResponse>;
 
     // ---- inbox and outbox
-    /// Records inbound events with their effects; an outcome per event. Only a new event has an effect.
+    /// Records inbound events with their effects; an outcome per event. Only a new event has an effect. A mismatch is in the
+    /// audit log ([`Deed::event_mismatch`]) with the same step.
     async fn record_inbox(&self, events: Vec<(InboxEntry, InboxEffect)>) -> Result<Vec<InboxOutcome>>;
     /// Oldest first.
     async fn outbox_pending(&self, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>>;
@@ -335,4 +384,34 @@ pub trait Store: Send + Sync + 'static {
     /// Gives up all but the newest `keep` pending messages; answers how many. May forget messages that were settled before
     /// the newest `keep` came.
     async fn outbox_trim(&self, channel: &str, keep: u64) -> Result<u64>;
+
+    // ---- API keys
+    /// Keeps a new key, and the deed in the audit log with it: there is never a key without its deed. `Conflict` if there
+    /// is a key of this id.
+    async fn add_key(&self, key: ApiKey, deed: Deed) -> Result<()>;
+    /// All there ever were, oldest first.
+    async fn keys(&self) -> Result<Vec<ApiKey>>;
+    /// From this time on the key opens nothing; of several revocations the earliest counts. With the deed, as `add_key`.
+    /// Returns the key as stored.
+    async fn revoke_key(&self, id: &str, from: DateTime<Utc>, deed: Deed) -> Result<ApiKey>;
+
+    // ---- audit log
+    /// Appends deeds in order. Each entry holds the hash of the one before, whoever wrote that: writers that append at the
+    /// same time, in several processes too, make one chain.
+    async fn append_audit(&self, deeds: Vec<Deed>) -> Result<Vec<AuditEntry>>;
+    /// Newest first.
+    async fn audit(&self, cursor: Option<&str>, limit: u32) -> Result<Page<AuditEntry>>;
+    /// Entries with a number above `number`, in order.
+    async fn audit_after(&self, number: u64, limit: u32) -> Result<Vec<AuditEntry>>;
+    /// The end of the chain, kept beside the entries: if the last ones are gone, it still names them.
+    async fn audit_head(&self) -> Result<Head>;
+
+    // ---- retention
+    /// Removes about `limit` rows at most of what is older than the cutoffs, oldest first: small steps, so that no other
+    /// writer waits long. There is nothing left when nothing was forgotten. Jobs, models, evaluations, activations,
+    /// decisions, triggers and points are never forgotten, nor is anything of a job that has not ended.
+    async fn forget(&self, before: Cutoffs, limit: u32) -> Result<Forgotten>;
+    /// SHA-256 of every artifact that a record names: models and their snapshots, snapshots and intermediate results of
+    /// jobs, plots.
+    async fn artifacts_in_use(&self) -> Result<BTreeSet<String>>;
 }

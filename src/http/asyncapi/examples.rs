@@ -6,7 +6,7 @@ use provost_actors::bridge::PARKED_HEADERS;
 use provost_actors::bridge::topology::{DATA, EVENTS};
 use provost_domain::event::outbound::{
     ActivatedAnnouncement, DeprecatedAnnouncement, DriftAnnouncement, JobAnnouncement, RegisteredAnnouncement,
-    RejectedAnnouncement, Topic, envelope,
+    RejectedAnnouncement, Topic, UnitAnnouncement, envelope,
 };
 use provost_domain::event::{InboundEvent, InboundType, SPEC_VERSION};
 use provost_domain::job::JobStatus;
@@ -160,6 +160,14 @@ pub fn outbound(topic: Topic) -> Example {
                 model_id: champion(),
                 reason: "auc fell from 0.741 to 0.688 and 0.675 in two consecutive windows".to_owned(),
                 evidence: json!({"dropped": true, "windows": 2}),
+            }),
+        ),
+        Topic::UnitOffered => (
+            "A fit waits for a worker",
+            of(&UnitAnnouncement {
+                unit_id: "unit_0199c7a2b4d87c3e9f10a1b2c3d4e5f6".to_owned(),
+                job_id: job_id(),
+                algorithm: Algorithm::Xgboost,
             }),
         ),
     };

@@ -3,7 +3,7 @@
 use super::examples::PREFIX;
 use provost_domain::event::outbound::{
     ActivatedAnnouncement, DeprecatedAnnouncement, DriftAnnouncement, JobAnnouncement, RegisteredAnnouncement,
-    RejectedAnnouncement, Topic,
+    RejectedAnnouncement, Topic, UnitAnnouncement,
 };
 use provost_domain::event::{Cancellation, InboundType, MAX_KEY, PointBatch, Retraction, SPEC_VERSION, TriggerRequest};
 use provost_domain::{AdmissionDataPoint, record};
@@ -47,6 +47,7 @@ impl Schemas {
             Topic::ModelRejected => self.named::<RejectedAnnouncement>(),
             Topic::ModelDeprecated => self.named::<DeprecatedAnnouncement>(),
             Topic::DriftDetected => self.named::<DriftAnnouncement>(),
+            Topic::UnitOffered => self.named::<UnitAnnouncement>(),
         }
     }
 

@@ -2,7 +2,7 @@
 use super::*;
 use provost_domain::event::outbound::{
     ActivatedAnnouncement, DeprecatedAnnouncement, DriftAnnouncement, JobAnnouncement, RegisteredAnnouncement,
-    RejectedAnnouncement,
+    RejectedAnnouncement, UnitAnnouncement,
 };
 use provost_domain::event::{InboundEvent, MAX_BATCH, RefusalCode, SPEC_VERSION};
 use provost_domain::record;
@@ -74,6 +74,7 @@ fn what_is_announced_is_documented_with_examples_of_what_is_sent() {
                 Topic::ModelActivated => same::<ActivatedAnnouncement>(data),
                 Topic::ModelRejected => same::<RejectedAnnouncement>(data),
                 Topic::ModelDeprecated => same::<DeprecatedAnnouncement>(data),
+                Topic::UnitOffered => same::<UnitAnnouncement>(data),
                 Topic::DriftDetected => same::<DriftAnnouncement>(data),
                 _ => same::<JobAnnouncement>(data),
             },

@@ -6,6 +6,7 @@ pub use kind::InboundType;
 
 use super::SPEC_VERSION;
 use crate::config::word_enum;
+use crate::hash::hex;
 use crate::{AdmissionDataPoint, Faults, JobId, TrainingConfig};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -216,14 +217,6 @@ impl InboundEvent {
         hash.update(data);
         Ok(Self { source, id, time: time.to_utc(), payload_hash: hex(&hash.finalize()), data: known.read(data)?, kind })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a string does not fail
-        text
-    })
 }
 
 fn cut(text: &str) -> String {

@@ -24,6 +24,7 @@ word_enum!(
         ModelRejected = "model.version.rejected",
         ModelDeprecated = "model.version.deprecated",
         DriftDetected = "data.drift.detected",
+        UnitOffered = "training.unit.offered",
     }
 );
 
@@ -88,6 +89,14 @@ pub struct DriftAnnouncement {
     pub reason: String,
     #[schema(value_type = Object)]
     pub evidence: Value,
+}
+
+/// A unit of work that a worker may take; the store says whether it is still to be had.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UnitAnnouncement {
+    pub unit_id: String,
+    pub job_id: JobId,
+    pub algorithm: Algorithm,
 }
 
 /// The CloudEvents envelope of an announcement, in structured mode.

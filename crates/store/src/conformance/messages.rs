@@ -67,6 +67,9 @@ pub async fn inbox_is_deduplicated(store: Arc<dyn Store>) {
     }
     assert_eq!(racing.join_all().await.into_iter().filter(|o| matches!(o, New(_))).count(), 1);
     assert_eq!(all(&store, false).await.len(), 2);
+    let audited = super::locks::checked_log(&store).await;
+    assert_eq!(audited.len(), 1, "the mismatch is audited");
+    assert_eq!((audited[0].deed.subject.as_str(), &audited[0].deed.details["payload_hash"][..]), ("/upstream 1", "y"));
 }
 
 pub async fn inbox_and_points_are_one_step(store: Arc<dyn Store>) {

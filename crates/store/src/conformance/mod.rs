@@ -4,9 +4,11 @@
 
 mod jobs;
 mod leases;
+mod locks;
 mod messages;
 mod models;
 mod points;
+mod retention;
 pub mod samples;
 
 use crate::Store;
@@ -43,6 +45,8 @@ pub async fn run(backend: &impl Backend) {
         messages: outbox_goes_with_its_change, outbox_is_in_order, inbox_is_deduplicated, inbox_and_points_are_one_step,
             responses_expire, responses_race, retractions, outbox_is_bounded, triggers, triggers_arrive_with_their_event,
             triggers_lead_to_one_job, schedulers_race, schedule, slots;
+        locks: keys_are_kept_with_their_deeds, the_earliest_revocation_counts, deeds_make_a_chain, appends_race;
+        retention: old_messages_are_forgotten, ended_jobs_keep_their_record, steps_are_bounded, artifacts_in_use;
     }
     eprintln!("conformance: reopening");
     reopening(backend).await;

@@ -225,6 +225,9 @@ pub async fn decisions(store: Arc<dyn Store>) {
     assert_eq!(store.decision(&kept.job_id).await.unwrap(), Some(kept.clone()));
     assert_eq!(store.decisions(None, 9).await.unwrap(), [kept.clone(), first]);
     assert_eq!(store.decisions(Some(at(2)), 9).await.unwrap(), [kept]);
+    let audited = super::locks::checked_log(&store).await;
+    assert_eq!(audited.len(), 1, "an activation by the gate is audited, and nothing else of it");
+    assert_eq!(audited[0].deed.subject, id(&a).to_string());
 }
 
 pub async fn decisions_on_another_champion(store: Arc<dyn Store>) {

@@ -5,11 +5,12 @@
 use super::connection::Db;
 use super::documents::{self, flag, text};
 use super::points::{self, Change};
-use super::triggers;
+use super::{audit, triggers};
 use crate::error::{Result, StoreError};
 use crate::store::{InboxEffect, InboxEntry, InboxOutcome, PointOutcome, TriggerRecord};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::AdmissionDataPoint;
+use provost_domain::audit::Deed;
 use provost_domain::event::Retraction;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ enum Effect {
 }
 
 /// Checked, and ready to be done.
-enum Deed {
+enum Work {
     Nothing,
     Changes(Vec<Change>),
     Trigger(Box<TriggerRecord>),
@@ -52,14 +53,14 @@ impl Effect {
         }
     }
 
-    fn deed(self) -> Result<Deed> {
+    fn work(self) -> Result<Work> {
         Ok(match self {
-            Self::Nothing => Deed::Nothing,
-            Self::Points(points) => Deed::Changes(points::encode(points)?),
+            Self::Nothing => Work::Nothing,
+            Self::Points(points) => Work::Changes(points::encode(points)?),
             Self::Retraction(data_point_id, seq) => {
-                Deed::Changes(vec![Change::Retract(Retraction { data_point_id, seq })])
+                Work::Changes(vec![Change::Retract(Retraction { data_point_id, seq })])
             }
-            Self::Trigger(trigger) => Deed::Trigger(trigger),
+            Self::Trigger(trigger) => Work::Trigger(trigger),
         })
     }
 }
@@ -69,11 +70,11 @@ fn key(entry: &InboxEntry) -> String {
 }
 
 pub async fn record(db: &Db, events: Vec<(InboxEntry, InboxEffect)>) -> Result<Vec<InboxOutcome>> {
-    let entries: Vec<(String, String)> = events.iter().map(|(entry, _)| (key(entry), entry.payload_hash.clone())).collect();
+    let entries: Vec<(String, InboxEntry)> = events.iter().map(|(entry, _)| (key(entry), entry.clone())).collect();
     let mut hashes: BTreeMap<String, String> = BTreeMap::new();
-    let (mut rows, mut deeds) = (Vec::new(), Vec::new());
+    let (mut rows, mut works) = (Vec::new(), Vec::new());
     for (i, (entry, effect)) in events.into_iter().enumerate() {
-        let (key, hash) = &entries[i];
+        let (key, hash) = (&entries[i].0, &entry.payload_hash);
         if hashes.contains_key(key) {
             continue;
         }
@@ -81,8 +82,8 @@ pub async fn record(db: &Db, events: Vec<(InboxEntry, InboxEffect)>) -> Result<V
         let effect = Effect::new(effect);
         let mut row = doc! {
             "_id": key.as_str(),
-            "source": entry.source,
-            "id": entry.id,
+            "source": entry.source.as_str(),
+            "id": entry.id.as_str(),
             "payload_hash": hash.as_str(),
             "at": entry.at.timestamp_micros(),
             "led_to": effect.led_to(),
@@ -90,7 +91,7 @@ pub async fn record(db: &Db, events: Vec<(InboxEntry, InboxEffect)>) -> Result<V
         };
         let text = serde_json::to_string(&effect);
         // Checked before anything is written: nobody could finish a row that cannot be done.
-        deeds.push((i, effect.deed()?));
+        works.push((i, effect.work()?));
         row.insert("effect", text.map_err(|e| StoreError::Invalid(format!("an event cannot be stored: {e}")))?);
         rows.push(row);
     }
@@ -107,25 +108,28 @@ pub async fn record(db: &Db, events: Vec<(InboxEntry, InboxEffect)>) -> Result<V
         finish(db, known.into_iter().filter(|row| flag(row, "pending")).collect()).await?;
     }
 
-    let mut outcomes: Vec<InboxOutcome> = entries
-        .iter()
-        .map(|(key, hash)| if hashes.get(key) == Some(hash) { InboxOutcome::Duplicate } else { InboxOutcome::Mismatch })
-        .collect();
+    let same = |(key, entry): &(String, InboxEntry)| hashes.get(key) == Some(&entry.payload_hash);
+    let outcome = |known| if known { InboxOutcome::Duplicate } else { InboxOutcome::Mismatch };
+    let mut outcomes: Vec<InboxOutcome> = entries.iter().map(|event| outcome(same(event))).collect();
+    let mismatches = entries.iter().filter(|event| !same(event)).map(|(_, entry)| {
+        Deed::event_mismatch(&entry.source, &entry.id, &entry.payload_hash, entry.at)
+    });
+    audit::append(db, mismatches.collect()).await?;
     let new: Vec<usize> = (0..keys.len()).filter(|row| !there.contains(row)).collect();
     let mut changes = Vec::new();
     let mut shares = Vec::new();
-    for (row, (i, deed)) in deeds.into_iter().enumerate() {
+    for (row, (i, work)) in works.into_iter().enumerate() {
         if new.binary_search(&row).is_err() {
             continue;
         }
         outcomes[i] = InboxOutcome::New(Vec::new());
-        match deed {
-            Deed::Nothing => {}
-            Deed::Changes(all) => {
+        match work {
+            Work::Nothing => {}
+            Work::Changes(all) => {
                 shares.push((i, all.len()));
                 changes.extend(all);
             }
-            Deed::Trigger(trigger) => {
+            Work::Trigger(trigger) => {
                 triggers::add(db, &trigger, &[]).await?;
             }
         }
@@ -142,12 +146,12 @@ pub async fn record(db: &Db, events: Vec<(InboxEntry, InboxEffect)>) -> Result<V
 async fn finish(db: &Db, rows: Vec<Document>) -> Result<()> {
     for row in &rows {
         let effect: Effect = documents::read(row, "effect", "an event in the inbox")?;
-        match effect.deed()? {
-            Deed::Nothing => {}
-            Deed::Changes(changes) => {
+        match effect.work()? {
+            Work::Nothing => {}
+            Work::Changes(changes) => {
                 points::apply(db, &changes).await?;
             }
-            Deed::Trigger(trigger) => {
+            Work::Trigger(trigger) => {
                 triggers::add(db, &trigger, &[]).await?;
             }
         }

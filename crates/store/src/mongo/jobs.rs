@@ -55,7 +55,7 @@ pub fn id_of(document: &Document) -> Result<JobId> {
     JobId::parse(id).map_err(|e| StoreError::Corrupt { what: what(id), why: e.to_string() })
 }
 
-fn read(document: &Document) -> Result<JobRecord> {
+pub fn read(document: &Document) -> Result<JobRecord> {
     documents::read(document, "provost.document", &what(text(document, "provost.id").unwrap_or_default()))
 }
 
@@ -66,7 +66,7 @@ pub fn is_present(document: &Document, record: &JobRecord) -> bool {
 }
 
 /// The document of a record; what the earlier one has besides stays.
-fn document(record: &JobRecord, was: Option<&Document>) -> Result<Document> {
+pub fn document(record: &JobRecord, was: Option<&Document>) -> Result<Document> {
     let id = record.job.job_id.as_str();
     let mut document = documents::readable(&record.job)?;
     let mut meta = was.and_then(|was| was.get_document(documents::META).ok().cloned()).unwrap_or_default();

@@ -12,6 +12,8 @@
 //! | `record_trial`, `offer_unit` | epoch looked at; trial or unit; (trial) epoch again | nothing | |
 //! | `register_model` | model with evaluation and announcements; evaluation; announcements moved | no row of the evaluation | readers take it from the model; the relay |
 //! | `activate_model`, `decide` | pointer with activation, decision, announcements; their collections; flags in `ml_models` | rows in the pointer only, old flags | readers look there first; the next change, or start |
+//! | `append_audit` | head with the entries; entries | entries in the head only | readers look there first; the next append |
+//! | `add_key`, `revoke_key` | key with the deeds that it owes; audit log; key without | a deed that is owed | whoever reads the keys |
 //! | `add_trigger` | trigger with announcements; announcements moved | announcements in the trigger | the relay |
 //! | leases, evaluations, responses, settings | one document | nothing | |
 //!
@@ -24,12 +26,15 @@
 //! part is all there is. The store's own members are below `provost`.
 
 mod artifacts;
+mod audit;
 mod connection;
 mod creation;
 mod documents;
 mod evaluations;
+mod forget;
 mod inbox;
 mod jobs;
+mod keys;
 mod leases;
 mod legacy;
 mod mark;
@@ -52,13 +57,15 @@ use chrono::{DateTime, Utc};
 use connection::Db;
 use mongodb::bson::doc;
 use pointer::Switch;
+use provost_domain::audit::{AuditEntry, Deed, Head};
 use provost_domain::gate::GateDecision;
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
+use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
@@ -430,6 +437,44 @@ impl Store for MongoStore {
     async fn outbox_trim(&self, channel: &str, keep: u64) -> Result<u64> {
         let channel = channel.to_owned();
         self.run(|db| async move { outbox::trim(&db, &channel, keep).await }).await
+    }
+
+    async fn add_key(&self, key: ApiKey, deed: Deed) -> Result<()> {
+        self.run(|db| async move { keys::add(&db, &key, &deed).await }).await
+    }
+
+    async fn keys(&self) -> Result<Vec<ApiKey>> {
+        self.run(|db| async move { keys::all(&db).await }).await
+    }
+
+    async fn revoke_key(&self, id: &str, from: DateTime<Utc>, deed: Deed) -> Result<ApiKey> {
+        let id = id.to_owned();
+        self.run(|db| async move { keys::revoke(&db, &id, from, &deed).await }).await
+    }
+
+    async fn append_audit(&self, deeds: Vec<Deed>) -> Result<Vec<AuditEntry>> {
+        self.run(|db| async move { audit::append(&db, deeds).await }).await
+    }
+
+    async fn audit(&self, cursor: Option<&str>, limit: u32) -> Result<Page<AuditEntry>> {
+        let cursor = cursor.map(str::to_owned);
+        self.run(|db| async move { audit::page(&db, cursor.as_deref(), limit).await }).await
+    }
+
+    async fn audit_after(&self, number: u64, limit: u32) -> Result<Vec<AuditEntry>> {
+        self.run(|db| async move { audit::after(&db, number, limit).await }).await
+    }
+
+    async fn audit_head(&self) -> Result<Head> {
+        self.run(|db| async move { audit::head(&db).await }).await
+    }
+
+    async fn forget(&self, before: Cutoffs, limit: u32) -> Result<Forgotten> {
+        self.run(|db| async move { forget::forget(&db, &before, limit).await }).await
+    }
+
+    async fn artifacts_in_use(&self) -> Result<BTreeSet<String>> {
+        self.run(|db| async move { forget::artifacts_in_use(&db).await }).await
     }
 }
 

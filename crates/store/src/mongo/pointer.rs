@@ -7,12 +7,13 @@
 
 use super::connection::{Db, Tries};
 use super::documents::{self, number, text};
-use super::{STATE, models, outbox};
+use super::{STATE, audit, models, outbox};
 use crate::error::{Result, StoreError};
 use crate::sqlite::documents::encode;
 use crate::store::OutboxMessage;
 use chrono::{DateTime, Utc};
 use mongodb::bson::{Bson, Document, doc};
+use provost_domain::audit::Deed;
 use provost_domain::gate::{GateDecision, GateOutcome};
 use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::{JobId, ModelId};
@@ -79,7 +80,20 @@ async fn settle(db: &Db, pointer: Option<&Document>) -> Result<()> {
         let carried = pointer.and_then(|p| documents::at(p, &format!("provost.{member}")));
         if let Some(row) = carried.and_then(Bson::as_document) {
             db.insert(collection, row.clone()).await?;
+            if member == "decision" {
+                audited(db, row).await?;
+            }
         }
+    }
+    Ok(())
+}
+
+/// An activation by the gate is in the audit log, once.
+async fn audited(db: &Db, row: &Document) -> Result<()> {
+    let decision: GateDecision = documents::read(row, "document", "a decision")?;
+    if decision.outcome == GateOutcome::Activated {
+        let name = format!("decision/{}", decision.job_id);
+        audit::append_once(db, &name, Deed::activated_by_gate(&decision)).await?;
     }
     Ok(())
 }

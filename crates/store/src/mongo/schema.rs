@@ -1,5 +1,6 @@
 //! What a database needs before it is used: its version, indexes, the installation, and what earlier users left in it.
 
+use super::audit::AUDIT;
 use super::connection::{Db, within};
 use super::documents::{self, number};
 use super::evaluations::EVALUATIONS;
@@ -45,8 +46,9 @@ fn indexes() -> Vec<(&'static str, Vec<Document>)> {
         (EVALUATIONS, vec![doc! {"model_id": 1, "scored": -1, "finished": -1}, doc! {"finished": 1}]),
         (DECISIONS, vec![doc! {"at": -1, "_id": -1}]),
         (OUTBOX, vec![doc! {"channel": 1, "sent": 1, "position": 1}, doc! {"position": 1}]),
-        (INBOX, vec![doc! {"pending": 1}]),
+        (INBOX, vec![doc! {"pending": 1}, doc! {"at": 1}]),
         (RESPONSES, vec![doc! {"at": 1}]),
+        (AUDIT, vec![doc! {"name": 1}]),
     ]
 }
 

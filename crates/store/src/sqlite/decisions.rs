@@ -1,5 +1,6 @@
 //! Decisions of the gate, one per job.
 
+use super::audit;
 use super::documents::{self, encode};
 use super::messages;
 use super::models::{self, Switch};
@@ -7,6 +8,7 @@ use crate::error::{Result, StoreError};
 use crate::store::OutboxMessage;
 use chrono::{DateTime, Utc};
 use provost_domain::JobId;
+use provost_domain::audit::Deed;
 use provost_domain::gate::{GateDecision, GateOutcome};
 use rusqlite::{Connection, Transaction, params};
 
@@ -24,6 +26,7 @@ pub fn decide(transaction: &Transaction<'_>, decision: GateDecision, outbox: &[O
         let switch =
             Switch { by: Some(GATE.to_owned()), reason: Some(decision.reason.clone()), at: decision.decided_at };
         models::activate(transaction, &decision.challenger_id, switch, &[])?;
+        audit::append(transaction, vec![Deed::activated_by_gate(&decision)])?;
     }
     transaction.prepare_cached("INSERT INTO decisions (job_id, created_at, document) VALUES (?1, ?2, ?3)")?.execute(
         params![decision.job_id.as_str(), decision.decided_at.timestamp_micros(), encode("a decision", &decision)?],

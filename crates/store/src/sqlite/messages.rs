@@ -1,5 +1,6 @@
 //! What crosses the system's border exactly once in effect: stored responses, the inbox, the outbox.
 
+use super::audit;
 use super::documents::{self, encode};
 use super::points::{self, Encoded, Moved};
 use super::triggers;
@@ -8,6 +9,7 @@ use crate::store::{
     InboxEffect, InboxEntry, InboxOutcome, OutboxMessage, RESPONSE_LIFETIME_HOURS, StoredResponse, TriggerRecord,
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use provost_domain::audit::Deed;
 use provost_domain::event::Retraction;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -73,6 +75,7 @@ pub fn record_inbox(
     let mut stored = transaction.prepare_cached("SELECT payload_hash FROM inbox WHERE source = ?1 AND id = ?2")?;
     let mut outcomes = Vec::with_capacity(events.len());
     let mut moved = Moved::default();
+    let mut mismatches = Vec::new();
     for (entry, effect) in events {
         let row = params![entry.source, entry.id, entry.payload_hash, entry.at.timestamp_micros(), effect.led_to()];
         outcomes.push(if insert.execute(row)? == 1 {
@@ -87,10 +90,18 @@ pub fn record_inbox(
             })
         } else {
             let hash: Option<String> = stored.query_row([&entry.source, &entry.id], |row| row.get(0)).optional()?;
-            if hash.as_ref() == Some(&entry.payload_hash) { InboxOutcome::Duplicate } else { InboxOutcome::Mismatch }
+            if hash.as_ref() == Some(&entry.payload_hash) {
+                InboxOutcome::Duplicate
+            } else {
+                mismatches.push(Deed::event_mismatch(&entry.source, &entry.id, &entry.payload_hash, entry.at));
+                InboxOutcome::Mismatch
+            }
         });
     }
     moved.save(transaction)?;
+    if !mismatches.is_empty() {
+        audit::append(transaction, mismatches)?;
+    }
     Ok(outcomes)
 }
 

@@ -1,10 +1,14 @@
 //! The SQLite backend: one file in the data folder, one writer thread, a few reader threads.
 
+mod audit;
+pub(crate) mod backup;
 mod connection;
 mod decisions;
 pub(crate) mod documents;
 mod evaluations;
+mod forget;
 mod jobs;
+mod keys;
 mod leases;
 mod messages;
 mod models;
@@ -21,14 +25,16 @@ use connection::{Workers, in_transaction};
 use messages::EncodedEffect;
 use models::Switch;
 use points::Encoded;
+use provost_domain::audit::{AuditEntry, Deed, Head};
 use provost_domain::gate::GateDecision;
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
+use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
 use rusqlite::{Connection, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
@@ -402,6 +408,51 @@ impl Store for SqliteStore {
 
     async fn outbox_sent(&self, ids: Vec<String>) -> Result<()> {
         self.write(move |t| messages::sent(t, &ids)).await
+    }
+
+    async fn add_key(&self, key: ApiKey, deed: Deed) -> Result<()> {
+        self.write(move |t| keys::add(t, &key, deed)).await
+    }
+
+    async fn keys(&self) -> Result<Vec<ApiKey>> {
+        self.read(keys::all).await
+    }
+
+    async fn revoke_key(&self, id: &str, from: DateTime<Utc>, deed: Deed) -> Result<ApiKey> {
+        let id = id.to_owned();
+        self.write(move |t| keys::revoke(t, &id, from, deed)).await
+    }
+
+    async fn append_audit(&self, deeds: Vec<Deed>) -> Result<Vec<AuditEntry>> {
+        self.write(move |t| audit::append(t, deeds)).await
+    }
+
+    async fn audit(&self, cursor: Option<&str>, limit: u32) -> Result<Page<AuditEntry>> {
+        let cursor = cursor.map(str::to_owned);
+        self.read(move |c| audit::page(c, cursor.as_deref(), limit)).await
+    }
+
+    async fn audit_after(&self, number: u64, limit: u32) -> Result<Vec<AuditEntry>> {
+        self.read(move |c| audit::after(c, number, limit)).await
+    }
+
+    async fn audit_head(&self) -> Result<Head> {
+        self.read(audit::head).await
+    }
+
+    async fn forget(&self, before: Cutoffs, limit: u32) -> Result<Forgotten> {
+        // Looked for on a reader: what has ended stays so, and the writer is held for the removal only.
+        let (cutoffs, jobs) = self
+            .read(move |c| {
+                let jobs = forget::ended_jobs(c, &before, limit)?;
+                Ok((before, jobs))
+            })
+            .await?;
+        self.write(move |t| forget::forget(t, &cutoffs, &jobs, limit)).await
+    }
+
+    async fn artifacts_in_use(&self) -> Result<BTreeSet<String>> {
+        self.read(forget::artifacts_in_use).await
     }
 }
 

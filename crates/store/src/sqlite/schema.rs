@@ -8,7 +8,7 @@ use crate::error::{Result, StoreError};
 use rusqlite::Connection;
 
 /// Step n leads from version n to n + 1.
-pub const STEPS: &[&str] = &[V1, V2, V3];
+pub const STEPS: &[&str] = &[V1, V2, V3, LOCKS, RETENTION];
 
 /// Documents are JSON text. Points fill plain columns from the struct instead of generated ones: SQLite computes these at
 /// each insert to check their types, and on this one hot table two of them doubled the insert's time (2 to 4 µs at 560
@@ -161,6 +161,36 @@ CREATE TABLE work_units (
 ) STRICT;
 CREATE INDEX work_units_open ON work_units (created_at, unit_id) WHERE state = 'open';
 CREATE INDEX work_units_by_job ON work_units (job_id);
+";
+
+/// API keys and the audit log. What the triggers refuse is what nobody should do by mistake; who means it can drop them, and
+/// the chain of hashes tells.
+const LOCKS: &str = "
+CREATE TABLE keys (
+    key_id TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY,
+    document TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log is only appended to'); END;
+CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log is only appended to'); END;
+CREATE TABLE audit_head (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    number INTEGER NOT NULL,
+    hash TEXT NOT NULL
+) STRICT;
+INSERT INTO audit_head VALUES (1, 0, '0000000000000000000000000000000000000000000000000000000000000000');
+";
+
+/// What retention looks for, oldest first.
+const RETENTION: &str = "
+CREATE INDEX inbox_by_age ON inbox (created_at);
+CREATE INDEX outbox_settled ON outbox (position) WHERE sent <> 0;
 ";
 
 /// The version of the schema in this file.

@@ -270,3 +270,45 @@ async fn import_rate() {
     let number = points(&store).await.len();
     report("read", number);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_make_one_audit_log() {
+    use provost_domain::audit::{Act, Deed, Head};
+    let folder = tempfile::tempdir().unwrap();
+    let stores = [Arc::new(open(&folder)), Arc::new(open(&folder))];
+    let mut writers = tokio::task::JoinSet::new();
+    for store in &stores {
+        let store = Arc::clone(store);
+        writers.spawn(async move {
+            for n in 0..10 {
+                let deed = Deed::new(samples::at(n), "someone", Act::HttpRequest, n.to_string());
+                store.append_audit(vec![deed]).await.unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+    let mut head = Head::origin();
+    for entry in stores[0].audit_after(0, 100).await.unwrap() {
+        entry.check(&head).unwrap();
+        head = entry.head();
+    }
+    assert_eq!((head.number, stores[1].audit_head().await.unwrap()), (20, head));
+}
+
+#[tokio::test]
+async fn the_audit_log_is_only_appended_to_and_what_was_changed_behind_it_shows() {
+    use provost_domain::audit::{Act, Deed};
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    for n in 0..3 {
+        store.append_audit(vec![Deed::new(samples::at(n), "someone", Act::HttpRequest, "x")]).await.unwrap();
+    }
+    let forge = "UPDATE audit SET document = replace(document, 'someone', 'nobody') WHERE number = 2";
+    for sql in [forge, "DELETE FROM audit WHERE number = 3"] {
+        let refused = store.write(move |t| Ok(t.execute(sql, [])?)).await.unwrap_err();
+        assert!(refused.to_string().contains("only appended to"), "{refused}");
+    }
+    store.write(move |t| Ok(t.execute_batch(&format!("DROP TRIGGER audit_is_not_changed; {forge}"))?)).await.unwrap();
+    let entries = store.audit_after(0, 9).await.unwrap();
+    assert_eq!(entries[1].check(&entries[0].head()).unwrap_err().number, 2);
+}

@@ -1,0 +1,57 @@
+//! Hears that something was announced, on a connection of its own. What is heard says only that it is time to look: whoever
+//! hears nothing looks now and then all the same.
+
+use super::BridgeOptions;
+use super::amqp::{Link, Result};
+use super::topology::{EVENTS, TOPOLOGY};
+use crate::supervise::backoff;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+/// Until `stop`, on the calling thread; connects anew whatever happens.
+pub fn run(bridge: &BridgeOptions, key: &str, news: &Notify, mut stop: watch::Receiver<bool>) {
+    let mut failures = 0;
+    while !*stop.borrow() {
+        // Dropped with the connection, as the Bridge's are.
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "no runtime to listen with: units of work are looked for without the bus");
+                return;
+            }
+        };
+        let heard = runtime.block_on(async {
+            let mut stopped = stop.clone();
+            tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => Ok(()),
+                heard = hear(bridge, key, news, &mut failures) => heard,
+            }
+        });
+        if let Err(error) = heard {
+            tracing::warn!(%error, broker = %bridge.url, "the bus is away: units of work are looked for without it");
+            let pause = backoff(FIRST_PAUSE, MAX_PAUSE, failures);
+            failures += 1;
+            // Real time: it is the broker's that is waited for.
+            let _ =
+                runtime.block_on(async { tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.map(|_| ()) });
+        }
+        runtime.shutdown_background();
+    }
+}
+
+/// Ends only with a fault.
+async fn hear(bridge: &BridgeOptions, key: &str, news: &Notify, failures: &mut u32) -> Result<()> {
+    let link = Link::open(&bridge.url, bridge.ca_file.as_deref(), "provost worker", bridge.wait).await?;
+    link.declare(&TOPOLOGY).await?;
+    let mut heard = link.subscribe(EVENTS, key).await?;
+    tracing::info!(broker = %bridge.url, "listening for units of work");
+    *failures = 0;
+    loop {
+        heard.next().await?;
+        news.notify_waiters();
+        news.notify_one();
+    }
+}

@@ -1,0 +1,229 @@
+//! Attempts on other machines: offered as units of work in the store, done by whichever worker takes them.
+
+use super::{Attempt, AttemptError, Executor, LocalExecutor, Outcome};
+use crate::fleet::{Order, reason, unit, wish};
+use crate::lease::Leases;
+use crate::options::Options;
+use crate::outbox::announcement_of;
+use crate::supervise::backoff;
+use provost_domain::event::outbound::{Topic, UnitAnnouncement};
+use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
+use provost_learn::train::{Trained, TrialResult};
+use provost_learn::{LearnError, StopReason};
+use provost_store::StoreError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+pub struct FleetExecutor {
+    options: Arc<Options>,
+    leases: Leases,
+    /// How long a unit waits for a worker before it is done in this process.
+    patience: Duration,
+    local: Arc<LocalExecutor>,
+    /// Units that have not ended, by attempt.
+    running: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl FleetExecutor {
+    pub fn new(options: Arc<Options>, leases: Leases, patience: Duration, local: LocalExecutor) -> Self {
+        Self { options, leases, patience, local: Arc::new(local), running: Arc::default() }
+    }
+}
+
+impl Executor for FleetExecutor {
+    fn start(&self, attempt: Attempt) -> oneshot::Receiver<Outcome> {
+        let Some(order) = Order::of(&attempt) else { return self.local.start(attempt) };
+        let (tx, rx) = oneshot::channel();
+        let offered = unit(&attempt, &order, self.options.clock.now());
+        let (id, running) = (offered.id.clone(), self.running.clone());
+        lock(&running).insert(id.clone(), format!("{} of {} (fleet)", attempt.name(), attempt.job));
+        let mut watcher = Watcher {
+            options: self.options.clone(),
+            leases: self.leases.clone(),
+            patience: self.patience,
+            local: self.local.clone(),
+            forwarded: attempt.journal.finished().iter().map(|t| t.index).collect(),
+            attempt,
+        };
+        tokio::spawn(async move {
+            let outcome = watcher.watch(offered).await;
+            drop(watcher);
+            lock(&running).remove(&id);
+            // Nobody may be waiting any more: then nobody needs the outcome.
+            let _ = tx.send(outcome);
+        });
+        rx
+    }
+
+    fn running(&self) -> Vec<String> {
+        let mut all: Vec<String> = lock(&self.running).values().cloned().collect();
+        all.extend(self.local.running());
+        all
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Stays with one unit until it has an outcome.
+struct Watcher {
+    options: Arc<Options>,
+    leases: Leases,
+    patience: Duration,
+    local: Arc<LocalExecutor>,
+    attempt: Attempt,
+    /// Trials that the driver knows of.
+    forwarded: BTreeSet<u32>,
+}
+
+fn failed(text: String, may_pass: bool) -> AttemptError {
+    AttemptError::Elsewhere(UnitFailure { text, may_pass, stopped: false })
+}
+
+impl From<StoreError> for AttemptError {
+    fn from(e: StoreError) -> Self {
+        failed(format!("the unit of work: {e}"), e.may_pass())
+    }
+}
+
+impl Watcher {
+    async fn watch(&mut self, offered: WorkUnit) -> Outcome {
+        let clock = self.options.clock.clone();
+        let id = offered.id.clone();
+        self.offer(offered).await?;
+        // Since when nobody is at it, by the monotonic clock.
+        let mut alone = Some(clock.monotonic());
+        let mut failures = 0;
+        loop {
+            let wait = if failures == 0 { self.leases.look_every() } else { LONGEST_WAIT.min(self.patience) };
+            clock.sleep(wait).await;
+            let found = match self.options.store.unit(&id).await {
+                Ok(found) => found,
+                // A store that is away is waited for: the worker does the same.
+                Err(e) if e.may_pass() => {
+                    tracing::warn!(unit = %id, error = %e, "the unit of work cannot be looked at");
+                    failures += 1;
+                    continue;
+                }
+                Err(e) => return Err(e.into()),
+            };
+            failures = 0;
+            let unit = found.ok_or_else(|| failed("the unit of work is gone".to_owned(), true))?;
+            self.forward().await?;
+            let units = (unit.progress.clamp(0.0, 1.0) * 1e6) as u64;
+            self.attempt.control.progress(units, 1_000_000);
+            match unit.state {
+                UnitState::Done => return self.result(&unit).await,
+                UnitState::Failed => return Err(self.failure(unit)),
+                UnitState::Withdrawn => return Err(failed("the unit of work was withdrawn".to_owned(), true)),
+                UnitState::Open => {}
+            }
+            let manned = unit.lease.is_held() && !self.leases.is_silent(&unit.lease);
+            alone = if manned { None } else { alone.or(Some(clock.monotonic())) };
+            if unit.lease.epoch > u64::from(self.options.deaths) {
+                let text = format!("{} workers took it and did not end it", unit.lease.epoch);
+                if self.withdraw(unit).await? {
+                    return Err(failed(text, true));
+                }
+                continue;
+            }
+            let tired = alone.is_some_and(|since| clock.monotonic().saturating_sub(since) >= self.patience);
+            if let Some(why) = self.attempt.control.token.reason() {
+                // A worker hears it with its next beat; nobody else would.
+                if manned && unit.stop.as_ref().map(reason) != Some(why) {
+                    self.save(WorkUnit { stop: Some(wish(why)), ..unit }).await?;
+                } else if !manned && self.withdraw(unit).await? {
+                    return Err(AttemptError::Learn(LearnError::Stopped(why)));
+                }
+            } else if tired && self.withdraw(unit).await? {
+                tracing::warn!(unit = %id, "no worker has taken the unit: it is done in this process");
+                let outcome = self.local.start(self.attempt.clone()).await;
+                return outcome
+                    .unwrap_or_else(|_| Err(AttemptError::NotStarted("its thread could not be made".to_owned())));
+            }
+        }
+    }
+
+    /// With what earlier drivers of the job had offered withdrawn.
+    async fn offer(&self, unit: WorkUnit) -> Result<(), AttemptError> {
+        let announcement =
+            UnitAnnouncement { unit_id: unit.id.clone(), job_id: unit.job_id.clone(), algorithm: unit.algorithm };
+        let store = &self.options.store;
+        for failures in 0.. {
+            let message = announcement_of(unit.id.clone(), Topic::UnitOffered, &announcement, unit.created_at);
+            let offered = async {
+                for old in store.open_units().await?.into_iter().filter(|u| u.job_id == unit.job_id && u.id != unit.id)
+                {
+                    self.withdraw(old).await?;
+                }
+                match store.offer_unit(unit.clone(), vec![message]).await {
+                    // An answer was lost on the way.
+                    Err(StoreError::Conflict { .. }) if store.unit(&unit.id).await?.is_some() => Ok(()),
+                    offered => offered.map(|_| ()),
+                }
+            };
+            match offered.await {
+                Err(e) if e.may_pass() && failures + 1 < self.options.attempts => {
+                    self.options.clock.sleep(backoff(self.options.backoff, LONGEST_WAIT, failures)).await;
+                }
+                offered => return Ok(offered?),
+            }
+        }
+        Ok(())
+    }
+
+    /// False if it was changed meanwhile: then it is to be looked at again.
+    async fn save(&self, unit: WorkUnit) -> Result<bool, StoreError> {
+        match self.options.store.save_unit(unit).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict { .. }) => Ok(false),
+            Err(e) if e.may_pass() => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn withdraw(&self, unit: WorkUnit) -> Result<bool, StoreError> {
+        self.save(WorkUnit { state: UnitState::Withdrawn, ..unit }).await
+    }
+
+    /// Tells the driver of the trials that the worker has recorded.
+    async fn forward(&mut self) -> Result<(), AttemptError> {
+        let trials = match self.options.store.trials(&self.attempt.job, self.attempt.algorithm).await {
+            Ok(trials) => trials,
+            Err(e) if e.may_pass() => return Ok(()),
+            Err(e) => return Err(e.into()),
+        };
+        for trial in trials.into_iter().filter(|t| !self.forwarded.contains(&t.index)).collect::<Vec<_>>() {
+            let result: TrialResult = serde_json::from_value(trial.result)
+                .map_err(|e| failed(format!("trial {} is not readable: {e}", trial.index), false))?;
+            let journal = self.attempt.journal.clone();
+            let told = tokio::task::spawn_blocking(move || journal.record(&result)).await;
+            told.map_err(|e| failed(e.to_string(), true))?.map_err(|e| AttemptError::Learn(LearnError::Journal(e)))?;
+            self.forwarded.insert(trial.index);
+        }
+        Ok(())
+    }
+
+    async fn result(&self, unit: &WorkUnit) -> Outcome {
+        let sha = unit.result.clone().ok_or_else(|| failed("the unit of work has no result".to_owned(), true))?;
+        let artifacts = self.options.artifacts.clone();
+        let bytes = tokio::task::spawn_blocking(move || artifacts.get(&sha)).await;
+        let bytes = bytes.map_err(|e| failed(e.to_string(), true))??;
+        Ok(Trained::from_bytes(&bytes)?)
+    }
+
+    fn failure(&self, unit: WorkUnit) -> AttemptError {
+        let failure =
+            unit.failure.unwrap_or(UnitFailure { text: "no reason given".to_owned(), may_pass: true, stopped: false });
+        if failure.stopped {
+            let why = self.attempt.control.token.reason().or_else(|| unit.stop.as_ref().map(reason));
+            return AttemptError::Learn(LearnError::Stopped(why.unwrap_or(StopReason::Shutdown)));
+        }
+        AttemptError::Elsewhere(failure)
+    }
+}

@@ -1,0 +1,227 @@
+//! One unit of work on one worker: its rows, its fit, its trials into the store, its beats.
+
+use super::{Errand, Order, reason};
+use crate::executor::{Attempt, AttemptError, Executor, Work};
+use crate::jobs::journal::{Finished, journal};
+use crate::jobs::plan;
+use crate::lease::Leases;
+use crate::loader::{LoadedSnapshot, blocking, read_snapshot};
+use crate::options::Options;
+use crate::supervise::backoff;
+use provost_domain::job::TrialRecord;
+use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
+use provost_learn::control::Token;
+use provost_learn::train::TrialResult;
+use provost_learn::{Control, LearnError, StopReason};
+use provost_store::StoreError;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Why a unit has no result.
+enum Failure {
+    /// It is another's by now, or nobody wants it any more.
+    Lost,
+    Told(UnitFailure),
+}
+
+impl Failure {
+    fn told(may_pass: bool, text: impl ToString) -> Self {
+        Failure::Told(UnitFailure { text: text.to_string(), may_pass, stopped: false })
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::Conflict { .. } => Failure::Lost,
+            e => Failure::told(e.may_pass(), e),
+        }
+    }
+}
+
+impl From<AttemptError> for Failure {
+    fn from(e: AttemptError) -> Self {
+        let stopped = matches!(e, AttemptError::Learn(LearnError::Stopped(_)));
+        let may_pass = match &e {
+            AttemptError::Learn(LearnError::Journal(_) | LearnError::Xgboost(_)) => true,
+            AttemptError::Learn(_) => false,
+            _ => true,
+        };
+        Failure::Told(UnitFailure { text: e.to_string(), may_pass, stopped })
+    }
+}
+
+#[derive(Clone)]
+pub struct Shift {
+    pub options: Arc<Options>,
+    pub leases: Leases,
+    pub executor: Arc<dyn Executor>,
+}
+
+impl Shift {
+    /// Takes a claimed unit to its end, unless it is lost or `stop` says to leave it to others.
+    pub async fn work(&self, mut unit: WorkUnit, mut stop: watch::Receiver<bool>) {
+        let (token, meter) = (Token::new(), Arc::new(AtomicU64::new(0)));
+        let performed = {
+            let offered = unit.clone();
+            let mut performing = pin!(self.perform(&offered, token.clone(), meter.clone()));
+            let mut leaving = false;
+            loop {
+                tokio::select! {
+                    biased;
+                    performed = &mut performing => break performed,
+                    () = self.options.clock.sleep(self.leases.beat_every()) => {
+                        unit.progress = meter.load(Ordering::Relaxed) as f64 / 1e6;
+                        match self.beat(unit.clone()).await {
+                            Ok(saved) => unit = saved,
+                            Err(Failure::Lost) => {
+                                token.trip(StopReason::Shutdown);
+                                tracing::warn!(unit = %unit.id, "the unit of work is lost to another worker, or withdrawn");
+                                return;
+                            }
+                            Err(Failure::Told(why)) => tracing::warn!(unit = %unit.id, error = why.text, "a beat was not recorded"),
+                        }
+                        if let Some(wish) = &unit.stop {
+                            token.trip(reason(wish));
+                        }
+                    }
+                    _ = stop.wait_for(|stop| *stop), if !leaving => {
+                        leaving = true;
+                        token.trip(StopReason::Shutdown);
+                    }
+                }
+            }
+        };
+        let left = *stop.borrow() && unit.stop.is_none();
+        match performed {
+            Err(Failure::Lost) => return,
+            Ok(sha) => {
+                tracing::info!(unit = %unit.id, algorithm = %unit.algorithm, "done");
+                (unit.state, unit.result, unit.progress) = (UnitState::Done, Some(sha), 1.0);
+            }
+            // Others may go on with it at once.
+            Err(Failure::Told(why)) if left && why.stopped => unit.lease.holder.clear(),
+            Err(Failure::Told(why)) => {
+                tracing::warn!(unit = %unit.id, algorithm = %unit.algorithm, error = why.text, "failed");
+                (unit.state, unit.failure) = (UnitState::Failed, Some(why));
+            }
+        }
+        for failures in 0.. {
+            match self.beat(unit.clone()).await {
+                Ok(_) | Err(Failure::Lost) => return,
+                Err(Failure::Told(why)) => {
+                    tracing::warn!(unit = %unit.id, error = why.text, "the outcome could not be recorded; trying again");
+                    self.options.clock.sleep(backoff(Duration::from_millis(200), LONGEST_WAIT, failures)).await;
+                }
+            }
+        }
+    }
+
+    /// Saves the unit as this worker has it, with a beat; takes over what its owner wishes meanwhile.
+    async fn beat(&self, mut unit: WorkUnit) -> Result<WorkUnit, Failure> {
+        unit.lease.beat += 1;
+        loop {
+            match self.options.store.save_unit(unit.clone()).await {
+                Err(StoreError::Conflict { .. }) => {
+                    let stored = self.options.store.unit(&unit.id).await?.ok_or(Failure::Lost)?;
+                    let held = (&stored.lease.holder, stored.lease.epoch) == (&unit.lease.holder, unit.lease.epoch);
+                    // One that is given up has no holder any more.
+                    if stored.state != UnitState::Open || !(held || unit.lease.holder.is_empty()) {
+                        return Err(Failure::Lost);
+                    }
+                    (unit.rev, unit.stop) = (stored.rev, stored.stop);
+                }
+                saved => return Ok(saved?),
+            }
+        }
+    }
+
+    /// Does what is ordered; answers the artifact of the result.
+    async fn perform(&self, unit: &WorkUnit, token: Token, meter: Arc<AtomicU64>) -> Result<String, Failure> {
+        let options = &self.options;
+        let order: Order = serde_json::from_value(unit.order.clone())
+            .map_err(|e| Failure::told(false, format!("the order is not readable by this worker: {e}")))?;
+        let (artifacts, sha) = (options.artifacts.clone(), order.snapshot);
+        let loading = blocking(move || read_snapshot(&artifacts, sha));
+        let data: Arc<LoadedSnapshot> =
+            Arc::new(loading.await.map_err(|e| Failure::told(e.may_pass(), format!("the rows: {e}")))?);
+        let salt = options.store.installation().await?.salt;
+        let parts = data.parts(&order.config, salt).map_err(|e| Failure::told(false, e))?;
+        let finished = options.store.trials(&unit.job_id, unit.algorithm).await?;
+        let finished: Vec<TrialResult> = finished
+            .into_iter()
+            .map(|t| serde_json::from_value(t.result))
+            .collect::<Result<_, _>>()
+            .map_err(|e| Failure::told(false, format!("a trial is not readable: {e}")))?;
+        let (journal, mut trials) = journal(finished);
+        let on_progress = move |p: provost_learn::Progress| {
+            meter.fetch_max((p.done.min(p.of) as f64 / p.of.max(1) as f64 * 1e6) as u64, Ordering::Relaxed);
+        };
+        let work = match order.errand {
+            Errand::Search => Work::Search,
+            Errand::Finish => Work::Finish,
+        };
+        let attempt = Attempt {
+            job: unit.job_id.clone(),
+            epoch: unit.job_epoch,
+            algorithm: unit.algorithm,
+            work,
+            spec: plan::spec(&order.config, unit.algorithm, options),
+            threads: plan::threads(&order.config),
+            config: order.config,
+            data,
+            parts: Arc::new(parts),
+            journal: Arc::new(journal),
+            control: Control { token, on_progress: Some(Arc::new(on_progress)) },
+        };
+        let mut outcome = self.executor.start(attempt);
+        let mut refused = None;
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                Some(done) = trials.recv() => {
+                    if let Err(e) = self.keep(unit, done).await {
+                        refused.get_or_insert(e);
+                    }
+                }
+                outcome = &mut outcome => break outcome,
+            }
+        };
+        let trained = match (outcome, refused) {
+            (Ok(Ok(trained)), _) => trained,
+            // The journal's refusal ended the fit.
+            (_, Some(e)) => return Err(e.into()),
+            (Ok(Err(e)), None) => return Err(e.into()),
+            (Err(_), None) => return Err(Failure::told(true, "the executor went away")),
+        };
+        let artifacts = options.artifacts.clone();
+        let kept = tokio::task::spawn_blocking(move || artifacts.put(&trained.to_bytes()));
+        Ok(kept.await.map_err(|e| Failure::told(true, e))??)
+    }
+
+    /// Records a trial under the epoch that the unit was offered in, and lets the fit go on.
+    async fn keep(&self, unit: &WorkUnit, done: Finished) -> Result<(), StoreError> {
+        let Finished { trial, answer } = done;
+        let kept = match serde_json::to_value(&trial) {
+            Ok(result) => {
+                let record = TrialRecord {
+                    job_id: unit.job_id.clone(),
+                    algorithm: unit.algorithm,
+                    index: trial.index,
+                    result,
+                    finished_at: self.options.clock.now(),
+                };
+                self.options.store.record_trial(unit.job_epoch, record).await
+            }
+            Err(e) => Err(StoreError::Invalid(e.to_string())),
+        };
+        // The fit may have died meanwhile: then nobody waits for the answer.
+        let _ = answer.send(kept.as_ref().map(|_| ()).map_err(ToString::to_string));
+        kept
+    }
+}

@@ -1,0 +1,189 @@
+//! The Worker actor: looks for units of work that nobody is at, takes one at a time, and does it.
+
+use super::shift::Shift;
+use crate::background::WhileReachable;
+use crate::bridge::listener;
+use crate::error::ActorError;
+use crate::executor::LocalExecutor;
+use crate::options::Options;
+use crate::supervise::{Child, Slot, Status, supervise};
+use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
+use provost_domain::Algorithm;
+use provost_domain::event::outbound::Topic;
+use provost_domain::lease::{UnitState, WorkUnit};
+use provost_domain::status::ComponentStatus;
+use provost_store::StoreError;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// What the workers of one process share.
+#[derive(Clone)]
+struct Desk {
+    shift: Shift,
+    algorithms: Arc<BTreeSet<Algorithm>>,
+    /// Told when a unit was announced.
+    news: Arc<Notify>,
+    stop: watch::Receiver<bool>,
+}
+
+/// Of one worker: the unit at hand, and how many it took up.
+#[derive(Default)]
+struct Report {
+    unit: Option<String>,
+    taken: u64,
+}
+
+struct Worker {
+    desk: Desk,
+    /// Who it is to the store.
+    name: String,
+    report: Arc<Mutex<Report>>,
+    ended: watch::Sender<usize>,
+}
+
+impl Actor for Worker {
+    type Context = Context<Self>;
+    fn started(&mut self, context: &mut Context<Self>) {
+        let (desk, name, report, ended) =
+            (self.desk.clone(), self.name.clone(), self.report.clone(), self.ended.clone());
+        context.spawn(WhileReachable::new(async move {
+            desk.work(&name, &report).await;
+            ended.send_modify(|ended| *ended += 1);
+        }));
+    }
+}
+
+impl Handler<Status> for Worker {
+    type Result = MessageResult<Status>;
+    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
+        let report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        MessageResult(json!({ "unit": report.unit, "taken": report.taken }))
+    }
+}
+
+impl Desk {
+    /// Until it is told to stop.
+    async fn work(&self, name: &str, report: &Mutex<Report>) {
+        let mut stop = self.stop.clone();
+        while !*stop.borrow() {
+            match self.claim(name).await {
+                Ok(Some(unit)) => {
+                    let note = |unit: Option<&WorkUnit>| {
+                        let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
+                        report.taken += u64::from(unit.is_some());
+                        report.unit = unit.map(|u| u.id.clone());
+                    };
+                    tracing::info!(unit = %unit.id, job = %unit.job_id, algorithm = %unit.algorithm, "taken");
+                    note(Some(&unit));
+                    self.shift.work(unit, stop.clone()).await;
+                    note(None);
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "no unit of work can be looked for"),
+            }
+            tokio::select! {
+                () = self.shift.options.clock.sleep(self.shift.leases.look_every()) => {}
+                () = self.news.notified() => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        }
+    }
+
+    /// The oldest unit that nobody is at, as this worker's.
+    async fn claim(&self, name: &str) -> Result<Option<WorkUnit>, StoreError> {
+        let store = &self.shift.options.store;
+        for mut unit in store.open_units().await? {
+            let lease = &unit.lease;
+            let free = !lease.is_held() || self.shift.leases.is_silent(lease);
+            if !free || !self.algorithms.contains(&unit.algorithm) || unit.state != UnitState::Open {
+                continue;
+            }
+            if lease.is_held() {
+                tracing::warn!(unit = %unit.id, from = %lease.holder, "taken over: its worker has fallen silent");
+            }
+            (unit.lease.holder, unit.lease.epoch, unit.lease.beat) = (name.to_owned(), lease.epoch + 1, 0);
+            match store.save_unit(unit).await {
+                Ok(taken) => return Ok(Some(taken)),
+                // Somebody was faster.
+                Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The workers of a process.
+pub struct Fleet {
+    stop: watch::Sender<bool>,
+    ended: watch::Receiver<usize>,
+    workers: Vec<Slot<Worker>>,
+    listener: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Starts `options.max_running` workers on the current arbiter. They need leases, and hear of units sooner with a bus.
+pub async fn start(options: Options, algorithms: BTreeSet<Algorithm>) -> Result<Fleet, ActorError> {
+    let Some(leases) = options.leases.clone() else {
+        return Err(ActorError::Setting {
+            name: "store.url",
+            why: "one process's own; workers need a store that is shared".to_owned(),
+        });
+    };
+    options.store.ping().await?;
+    let executor = LocalExecutor::new(options.threads, options.idle_priority, options.failpoints.clone());
+    let options = Arc::new(options);
+    let (stop, stopped) = watch::channel(false);
+    let news = Arc::new(Notify::new());
+    let listener = match options.bridge.clone() {
+        None => None,
+        Some(bridge) => {
+            let (news, stop) = (news.clone(), stopped.clone());
+            let listen = move || listener::run(&bridge, Topic::UnitOffered.as_str(), &news, stop);
+            let thread = std::thread::Builder::new().name("listener".to_owned()).spawn(listen);
+            Some(
+                thread
+                    .map_err(|e| ActorError::Setting { name: "bridge.url", why: format!("no thread for it: {e}") })?,
+            )
+        }
+    };
+    let shift = Shift { options: options.clone(), leases: leases.clone(), executor: Arc::new(executor) };
+    let desk = Desk { shift, algorithms: Arc::new(algorithms), news, stop: stopped };
+    let (finished, ended) = watch::channel(0);
+    let workers = (0..options.max_running)
+        .map(|n| {
+            let (desk, ended) = (desk.clone(), finished.clone());
+            let (name, label) = (format!("{}/{n}", leases.holder()), format!("worker_{n}"));
+            supervise(label, options.restart_budget.clone(), options.clock.clone(), move || Worker {
+                desk: desk.clone(),
+                name: name.clone(),
+                report: Arc::default(),
+                ended: ended.clone(),
+            })
+        })
+        .collect();
+    Ok(Fleet { stop, ended, workers, listener })
+}
+
+impl Fleet {
+    /// Each worker's state.
+    pub async fn status(&self) -> Vec<ComponentStatus> {
+        futures_util::future::join_all(self.workers.iter().map(Child::status)).await
+    }
+
+    /// Leaves what is at hand to others, and ends; false if something had not ended by the deadline.
+    pub async fn shutdown(mut self, deadline: Duration) -> bool {
+        self.stop.send_replace(true);
+        let all = self.workers.len();
+        let ended = tokio::time::timeout(deadline, self.ended.wait_for(|ended| *ended >= all)).await.is_ok();
+        for worker in &self.workers {
+            Slot::stop(worker);
+        }
+        // It ends with its runtime; nobody waits for a broker here.
+        drop(self.listener.take());
+        ended
+    }
+}

@@ -1,0 +1,198 @@
+//! Retention forgets what has been over for long enough, and sweeps artifacts that no record names.
+//!
+//! Artifacts are looked through first and the records second: what is old then and named by none has no way back but being
+//! stored again, which makes it young.
+
+use crate::background::WhileReachable;
+use crate::error::Unreachable;
+use crate::loader::blocking;
+use crate::options::Options;
+use crate::supervise::Status;
+use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
+use chrono::{DateTime, TimeDelta, Utc};
+use provost_store::artifacts::Swept;
+use provost_store::{Cutoffs, Forgotten, StoreError};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// Rows forgotten in one transaction: milliseconds of the writer's time.
+const STEP: u32 = 500;
+/// Between two steps others have the writer.
+const PAUSE: Duration = Duration::from_millis(20);
+/// After the start, so that it does not compete with the resumption of jobs.
+const FIRST: Duration = Duration::from_secs(60);
+
+/// How long what is over is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionOptions {
+    /// From one look to the next.
+    pub every: Duration,
+    /// Ids of inbound events.
+    pub inbox: Duration,
+    /// Announcements and mails that were sent or given up.
+    pub outbox: Duration,
+    /// Event streams and log lines of jobs, after their end.
+    pub job_events: Duration,
+    /// Trials and intermediate results of jobs, after their end.
+    pub trials: Duration,
+    /// Artifacts that no record names, since they were last stored. Longer than any pause between an artifact's being stored
+    /// and its being named.
+    pub artifacts: Duration,
+}
+
+impl Default for RetentionOptions {
+    fn default() -> Self {
+        let days = |n: u64| Duration::from_secs(n * 86_400);
+        Self {
+            every: Duration::from_secs(3600),
+            inbox: days(30),
+            outbox: days(7),
+            job_events: days(90),
+            trials: days(30),
+            artifacts: days(7),
+        }
+    }
+}
+
+/// What was done since the actor was built, for `Status`.
+#[derive(Debug, Default)]
+struct Report {
+    last: Option<DateTime<Utc>>,
+    forgotten: Forgotten,
+    artifacts: u64,
+    bytes: u64,
+    error: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RetentionError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+struct Desk {
+    options: Arc<Options>,
+    keep: RetentionOptions,
+    report: Arc<Mutex<Report>>,
+}
+
+fn lock(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
+    report.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn before(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
+    let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+    now.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC)
+}
+
+impl Desk {
+    async fn run(self) {
+        let clock = self.options.clock.clone();
+        clock.sleep(FIRST.min(self.keep.every)).await;
+        loop {
+            let outcome = self.round().await;
+            if let Err(error) = &outcome {
+                tracing::warn!(%error, "retention did not get through; the next round goes on");
+            }
+            {
+                let mut report = lock(&self.report);
+                report.last = Some(clock.now());
+                report.error = outcome.err().map(|e| e.to_string());
+            }
+            clock.sleep(self.keep.every).await;
+        }
+    }
+
+    async fn round(&self) -> Result<(), RetentionError> {
+        self.options.failpoints.hit("retention");
+        let now = self.options.clock.now();
+        let cutoffs = Cutoffs {
+            inbox: before(now, self.keep.inbox),
+            outbox: before(now, self.keep.outbox),
+            job_events: before(now, self.keep.job_events),
+            trials: before(now, self.keep.trials),
+            now,
+        };
+        let mut forgotten = Forgotten::default();
+        loop {
+            let step = self.options.store.forget(cutoffs.clone(), STEP).await?;
+            if step.total() == 0 {
+                break;
+            }
+            forgotten += step;
+            lock(&self.report).forgotten += step;
+            self.options.clock.sleep(PAUSE).await;
+        }
+        let swept = self.sweep().await?;
+        {
+            let mut report = lock(&self.report);
+            report.artifacts += swept.removed;
+            report.bytes += swept.bytes;
+        }
+        if forgotten.total() + swept.removed > 0 {
+            tracing::info!(?forgotten, artifacts = swept.removed, bytes = swept.bytes, "forgot what was over");
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<Swept, RetentionError> {
+        // Files are dated by the machine, not by the clock of the actors.
+        let cutoff = SystemTime::now().checked_sub(self.keep.artifacts).unwrap_or(SystemTime::UNIX_EPOCH);
+        let artifacts = self.options.artifacts.clone();
+        let mut old = blocking(move || artifacts.older_than(cutoff).map_err(RetentionError::from)).await?;
+        if old.is_empty() {
+            return Ok(Swept::default());
+        }
+        let named = self.options.store.artifacts_in_use().await?;
+        old.retain(|name| !named.contains(name));
+        let artifacts = self.options.artifacts.clone();
+        blocking(move || artifacts.sweep(&old, cutoff).map_err(RetentionError::from)).await
+    }
+}
+
+pub struct Retention {
+    options: Arc<Options>,
+    report: Arc<Mutex<Report>>,
+}
+
+impl Retention {
+    pub fn new(options: Arc<Options>) -> Self {
+        Self { options, report: Arc::default() }
+    }
+
+    fn status(&self) -> Value {
+        if self.options.retention.is_none() {
+            return json!({ "health": "disabled" });
+        }
+        let report = lock(&self.report);
+        json!({
+            "health": if report.error.is_some() { "degraded" } else { "up" },
+            "last_round": report.last,
+            "forgotten": report.forgotten,
+            "artifacts_removed": report.artifacts,
+            "bytes_removed": report.bytes,
+            "last_error": report.error,
+        })
+    }
+}
+
+impl Actor for Retention {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        if let Some(keep) = self.options.retention.clone() {
+            let desk = Desk { options: self.options.clone(), keep, report: self.report.clone() };
+            context.spawn(WhileReachable::new(desk.run()));
+        }
+    }
+}
+
+impl Handler<Status> for Retention {
+    type Result = MessageResult<Status>;
+    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.status())
+    }
+}

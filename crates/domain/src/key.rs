@@ -1,0 +1,162 @@
+//! API keys: who may call the facade, and what for. Of a key's text only its SHA-256 is kept.
+
+use crate::config::word_enum;
+use crate::hash::hex;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+word_enum!(
+    /// What a key may do. A viewer reads; an operator trains, evaluates, activates and cancels, too; an admin also replaces
+    /// the schedule and reads the audit log.
+    Role { Viewer = "viewer", Operator = "operator", Admin = "admin" }
+);
+
+/// What every key's text begins with, so that one that was left somewhere is recognised.
+const PREFIX: &str = "pvk_";
+const ID_DIGITS: usize = 16;
+const SECRET_DIGITS: usize = 64;
+
+/// The text of a key: `pvk_`, 16 hexadecimal digits that name it, `_`, 64 that are its secret (256 bits). It is shown once,
+/// to whom it is for, and printed by no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyText(String);
+
+impl KeyText {
+    /// `id` and `secret` come from a random source that cannot be predicted.
+    pub fn new(id: [u8; 8], secret: [u8; 32]) -> Self {
+        Self(format!("{PREFIX}{}_{}", hex(&id), hex(&secret)))
+    }
+
+    /// None for a text that no key can have.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits =
+            |part: &str, n| part.len() == n && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
+        (digits(id, ID_DIGITS) && digits(secret, SECRET_DIGITS)).then(|| Self(text.to_owned()))
+    }
+
+    /// The part that names the key: `key_` and its 16 digits. No secret.
+    pub fn id(&self) -> String {
+        format!("key_{}", &self.0[PREFIX.len()..PREFIX.len() + ID_DIGITS])
+    }
+
+    /// SHA-256 of the text. A slow hash would add nothing: 256 random bits cannot be guessed at any speed.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+
+    /// The text itself, to be shown once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyText({})", self.id())
+    }
+}
+
+/// A key as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// `key_` and 16 hexadecimal digits.
+    pub id: String,
+    pub name: Option<String>,
+    pub role: Role,
+    /// Of its text, in hexadecimal digits.
+    pub sha256: String,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: Option<DateTime<Utc>>,
+    /// From then on it opens nothing; may lie ahead.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl ApiKey {
+    pub fn new(
+        text: &KeyText,
+        name: Option<String>,
+        role: Role,
+        created_at: DateTime<Utc>,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Self {
+        Self { id: text.id(), name, role, sha256: hex(&text.digest()), created_at, expires_at, revoked_at: None }
+    }
+
+    /// When it stops to open anything, whichever comes first.
+    pub fn ends_at(&self) -> Option<DateTime<Utc>> {
+        self.expires_at.into_iter().chain(self.revoked_at).min()
+    }
+
+    pub fn is_valid(&self, now: DateTime<Utc>) -> bool {
+        self.ends_at().is_none_or(|end| now < end)
+    }
+
+    /// As the records name it: its id, and its name where it has one.
+    pub fn label(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{} ({name})", self.id),
+            None => self.id.clone(),
+        }
+    }
+}
+
+/// Why a name cannot be a key's; None: it can.
+pub fn name_fault(name: &str) -> Option<&'static str> {
+    let fits = (1..=80).contains(&name.chars().count()) && name.trim() == name && !name.chars().any(char::is_control);
+    (!fits).then_some("1 to 80 characters without control characters are allowed, and no blanks around them")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use chrono::TimeDelta;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn a_text_is_read_back_and_shown_by_no_debug() {
+        let text = KeyText::new([0xab; 8], [0xcd; 32]);
+        assert_eq!(text.reveal().len(), 4 + 16 + 1 + 64);
+        assert_eq!(KeyText::parse(text.reveal()), Some(text.clone()));
+        assert_eq!(text.id(), "key_abababababababab");
+        let key = ApiKey::new(&text, Some("ci".to_owned()), Role::Viewer, at(0), None);
+        assert!(!format!("{text:?} {key:?}").contains("cdcdcd"));
+        assert_eq!(key.label(), "key_abababababababab (ci)");
+        for bad in
+            ["", "pvk_", &text.reveal()[1..], &text.reveal().to_uppercase(), &format!("{}0", text.reveal()), "pvk_é_é"]
+        {
+            assert_eq!(KeyText::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_key_ends_at_the_first_of_expiry_and_revocation() {
+        let text = KeyText::new([1; 8], [2; 32]);
+        let mut key = ApiKey::new(&text, None, Role::Admin, at(0), Some(at(100)));
+        assert!(key.is_valid(at(99)) && !key.is_valid(at(100)));
+        key.revoked_at = Some(at(50));
+        assert!(key.is_valid(at(49)) && !key.is_valid(at(50)));
+        key.revoked_at = Some(at(200));
+        assert!(!key.is_valid(at(100)));
+    }
+
+    #[test]
+    fn roles_are_ordered() {
+        assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
+        assert_eq!(Role::parse("admin"), Some(Role::Admin));
+    }
+
+    #[test]
+    fn names_are_short_and_visible() {
+        assert_eq!(name_fault("nightly import"), None);
+        for bad in ["", " a", "a\n", &"x".repeat(81)] {
+            assert!(name_fault(bad).is_some(), "{bad:?}");
+        }
+    }
+}

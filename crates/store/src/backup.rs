@@ -1,0 +1,251 @@
+//! Backups of a data folder: a folder with a copy of the database, the artifacts that it names, and a manifest with the
+//! SHA-256 of all, written last.
+//!
+//! A backup is taken beside a running service. The database is copied first, in one read transaction; artifacts never change
+//! under their names, so those that the copy names can be copied after it, while a [`Hold`](crate::artifacts::Hold) keeps
+//! them from being swept.
+
+use crate::artifacts::{Artifacts, hex, io_error, sync_folder};
+use crate::error::{Result, StoreError};
+use crate::lock::{DataFolderLock, LOCK_FILE};
+use crate::sqlite::DATABASE;
+use crate::sqlite::backup::{copy, look};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
+
+pub const MANIFEST: &str = "manifest.json";
+const FORMAT: u32 = 1;
+/// Folder of the artifacts, in a data folder and in a backup.
+pub const ARTIFACTS: &str = "artifacts";
+/// Where a restoration writes until all of it is there.
+const RESTORING: &str = "restoring";
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub format: u32,
+    pub created_at: DateTime<Utc>,
+    /// Version of the program that took it.
+    pub provost: String,
+    /// Version of the database's schema.
+    pub schema: u32,
+    pub database: Content,
+    /// SHA-256 to bytes.
+    pub artifacts: BTreeMap<String, u64>,
+    /// Artifacts that were missing or damaged where the backup was taken, and so are not in it.
+    pub damaged: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// All that is in the backup, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.database.bytes + self.artifacts.values().sum::<u64>()
+    }
+}
+
+fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|e| io_error(folder, e))
+}
+
+fn names_in(folder: &Path) -> Result<BTreeSet<String>> {
+    let entries = fs::read_dir(folder).map_err(|e| io_error(folder, e))?;
+    let name = |e: std::io::Result<fs::DirEntry>| e.map(|e| e.file_name().to_string_lossy().into_owned());
+    entries.map(|e| name(e).map_err(|e| io_error(folder, e))).collect()
+}
+
+fn content(path: &Path) -> Result<Content> {
+    let mut file = File::open(path).map_err(|e| io_error(path, e))?;
+    let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer).map_err(|e| io_error(path, e))? {
+            0 => return Ok(Content { bytes, sha256: hex(&hash.finalize()) }),
+            n => {
+                hash.update(&buffer[..n]);
+                bytes += n as u64;
+            }
+        }
+    }
+}
+
+fn sync_file(path: &Path) -> Result<()> {
+    File::open(path).and_then(|f| f.sync_all()).map_err(|e| io_error(path, e))
+}
+
+/// Takes a backup of the data folder into `target`, which must be missing or empty; `Invalid` if it is not, or if there is no
+/// database. `each` hears how many artifacts of how many are copied. A backup without a manifest was broken off.
+pub fn take(data_dir: &Path, target: &Path, now: DateTime<Utc>, mut each: impl FnMut(u64, u64)) -> Result<Manifest> {
+    let database = data_dir.join(DATABASE);
+    if !database.is_file() {
+        return Err(StoreError::Invalid(format!(
+            "{} holds no {DATABASE}: there is nothing to back up",
+            data_dir.display()
+        )));
+    }
+    make_folder(target)?;
+    if let Some(found) = names_in(target)?.into_iter().next() {
+        let target = target.display();
+        return Err(StoreError::Invalid(format!(
+            "{target} is not empty (it holds `{found}`); an empty folder is needed"
+        )));
+    }
+    restrict(target)?;
+    let from = Artifacts::open(data_dir.join(ARTIFACTS))?;
+    // Before the database is copied: nothing that the copy names may go until it is copied too.
+    let _hold = from.hold()?;
+    let copied = target.join(DATABASE);
+    copy(&database, &copied)?;
+    sync_file(&copied)?;
+    let looked = look(&copied)?;
+    let into = Artifacts::open(target.join(ARTIFACTS))?;
+    let (mut artifacts, mut damaged) = (BTreeMap::new(), BTreeSet::new());
+    let all = looked.artifacts.len() as u64;
+    for (number, name) in looked.artifacts.into_iter().enumerate() {
+        match from.get(&name) {
+            Ok(bytes) => {
+                into.put(&bytes)?;
+                artifacts.insert(name, bytes.len() as u64);
+            }
+            Err(StoreError::Corrupt { .. } | StoreError::NotFound { .. } | StoreError::Invalid(_)) => {
+                damaged.insert(name);
+            }
+            Err(e) => return Err(e),
+        }
+        each(number as u64 + 1, all);
+    }
+    let manifest = Manifest {
+        format: FORMAT,
+        created_at: now,
+        provost: env!("CARGO_PKG_VERSION").to_owned(),
+        schema: looked.schema,
+        database: content(&copied)?,
+        artifacts,
+        damaged,
+    };
+    write_manifest(target, &manifest)?;
+    Ok(manifest)
+}
+
+/// Applications are nobody else's business.
+fn restrict(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(|e| io_error(folder, e))
+}
+
+fn write_manifest(target: &Path, manifest: &Manifest) -> Result<()> {
+    let path = target.join(MANIFEST);
+    let text = serde_json::to_string_pretty(manifest).map_err(|e| StoreError::Internal(e.to_string()))?;
+    let temporary = target.join("manifest.part");
+    let written = File::create(&temporary)
+        .and_then(|mut file| writeln!(file, "{text}").and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&temporary, &path));
+    written.map_err(|e| io_error(&path, e))?;
+    sync_folder(target)
+}
+
+/// Checks all of a backup and writes nothing. `Invalid` where there is none, `Corrupt` names the first thing that is not as
+/// the manifest says.
+pub fn verify(source: &Path, mut each: impl FnMut(u64, u64)) -> Result<Manifest> {
+    let path = source.join(MANIFEST);
+    let text = fs::read_to_string(&path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => StoreError::Invalid(format!(
+            "{} is no backup, or one that was broken off: it has no {MANIFEST}",
+            source.display()
+        )),
+        _ => io_error(&path, e),
+    })?;
+    let corrupt = |what: &Path, why: String| StoreError::Corrupt { what: what.display().to_string(), why };
+    let manifest: Manifest = serde_json::from_str(&text).map_err(|e| corrupt(&path, e.to_string()))?;
+    if manifest.format != FORMAT {
+        let found = manifest.format;
+        return Err(StoreError::Invalid(format!("{}: format {found}; this binary knows {FORMAT}", path.display())));
+    }
+    let database = source.join(DATABASE);
+    let found = content(&database)?;
+    if found != manifest.database {
+        return Err(corrupt(&database, format!("its {} bytes have the SHA-256 {}", found.bytes, found.sha256)));
+    }
+    let looked = look(&database)?;
+    let lacking =
+        looked.artifacts.iter().find(|n| !manifest.artifacts.contains_key(*n) && !manifest.damaged.contains(*n));
+    if let Some(name) = lacking {
+        return Err(corrupt(&path, format!("the database names artifact {name}, which is not listed")));
+    }
+    let artifacts = Artifacts::to_read(source.join(ARTIFACTS));
+    for (number, name) in manifest.artifacts.keys().enumerate() {
+        artifacts.get(name).map_err(|e| match e {
+            StoreError::NotFound { what, id } => corrupt(source, format!("{what} {id} is missing")),
+            e => e,
+        })?;
+        each(number as u64 + 1, manifest.artifacts.len() as u64);
+    }
+    Ok(manifest)
+}
+
+/// Takes the data folder for a restoration; `Locked` if a process has it, `Invalid` if there is anything in it but what an
+/// earlier restoration left unfinished, which goes.
+fn claim(data_dir: &Path) -> Result<DataFolderLock> {
+    let lock = DataFolderLock::acquire(data_dir)?;
+    let mut found = names_in(data_dir)?;
+    found.remove(LOCK_FILE);
+    if found.remove(RESTORING) && !found.contains(DATABASE) {
+        found.remove(ARTIFACTS);
+        for left in [RESTORING, ARTIFACTS].map(|name| data_dir.join(name)) {
+            if left.exists() {
+                fs::remove_dir_all(&left).map_err(|e| io_error(&left, e))?;
+            }
+        }
+    }
+    match found.into_iter().next() {
+        None => Ok(lock),
+        Some(name) => Err(StoreError::Invalid(format!(
+            "{} is not empty (it holds `{name}`); a backup is restored into an empty folder",
+            data_dir.display()
+        ))),
+    }
+}
+
+/// Restores a backup, after all of it was checked, into a data folder that is missing or empty. The database is named last: a
+/// folder that has one has everything.
+pub fn restore(source: &Path, data_dir: &Path, mut each: impl FnMut(u64, u64)) -> Result<Manifest> {
+    let claimed = data_dir.exists().then(|| claim(data_dir)).transpose()?;
+    let manifest = verify(source, &mut each)?;
+    let _claimed = match claimed {
+        Some(lock) => lock,
+        None => claim(data_dir)?,
+    };
+    let restoring = data_dir.join(RESTORING);
+    let (from, into) = (Artifacts::to_read(source.join(ARTIFACTS)), Artifacts::open(restoring.join(ARTIFACTS))?);
+    for name in manifest.artifacts.keys() {
+        into.put(&from.get(name)?)?;
+    }
+    let database = restoring.join(DATABASE);
+    fs::copy(source.join(DATABASE), &database).map_err(|e| io_error(&database, e))?;
+    sync_file(&database)?;
+    if content(&database)? != manifest.database {
+        return Err(StoreError::Corrupt {
+            what: database.display().to_string(),
+            why: "it was not copied whole".to_owned(),
+        });
+    }
+    for name in [ARTIFACTS, DATABASE] {
+        let to = data_dir.join(name);
+        fs::rename(restoring.join(name), &to).map_err(|e| io_error(&to, e))?;
+        sync_folder(data_dir)?;
+    }
+    fs::remove_dir(&restoring).map_err(|e| io_error(&restoring, e))?;
+    Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests;

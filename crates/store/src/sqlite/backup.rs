@@ -1,0 +1,39 @@
+//! A copy of the database as it is at one moment, taken beside its writers, and the look at such a copy.
+
+use super::connection::open_reader;
+use super::{forget, schema};
+use crate::error::{Result, StoreError};
+use rusqlite::{Connection, OpenFlags};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Writes a copy of the database at `from` to `to`, which must not exist. Other processes read and write meanwhile; the
+/// copy has none of what they commit after it began. (SQLite's step-wise backup starts anew with each commit of another
+/// process; `VACUUM INTO` is one read transaction.)
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    let name = to.to_str().ok_or_else(|| StoreError::Invalid(format!("{} is not UTF-8", to.display())))?;
+    open_reader(from)?.execute("VACUUM INTO ?1", [name])?;
+    Ok(())
+}
+
+/// What a copy says of itself.
+pub struct Looked {
+    pub schema: u32,
+    pub artifacts: BTreeSet<String>,
+}
+
+/// Checks a copy's structure and reads what it refers to; writes nothing, also not beside it.
+pub fn look(copy: &Path) -> Result<Looked> {
+    let corrupt = |why: String| StoreError::Corrupt { what: copy.display().to_string(), why };
+    let connection = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let schema = schema::version(&connection)?;
+    let known = u32::try_from(schema::STEPS.len()).unwrap_or(u32::MAX);
+    if schema > known {
+        return Err(StoreError::NewerSchema { found: schema, known });
+    }
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(corrupt(verdict));
+    }
+    Ok(Looked { schema, artifacts: forget::artifacts_in_use(&connection)? })
+}

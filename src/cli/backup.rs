@@ -1,0 +1,104 @@
+//! `provost backup` and `provost restore`.
+
+use super::{Common, show};
+use crate::error::{Error, Result};
+use crate::settings::Settings;
+use chrono::Utc;
+use clap::Args;
+use provost_store::StoreError;
+use provost_store::backup::{self, Manifest};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+const BAR: &str = "  {bar:30.green/dim} {human_pos} of {human_len} artifacts";
+
+#[derive(Args)]
+pub struct BackupArgs {
+    /// Where the backup goes: a folder that is missing or empty
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// A database elsewhere is its own tools' to save; the artifacts in the data folder are files that never change.
+fn refuse_mongodb(settings: &Settings, tool: &str) -> Result<()> {
+    match settings.values.get("store.url").and_then(|(url, _)| url.as_str()) {
+        Some(url) if url.starts_with("mongodb") => Err(Error::Usage(format!(
+            "store.url is MongoDB, which has tools of its own: use `{tool}` for the database, and copy {} after it when you \
+             save, before it when you restore",
+            settings.data_dir.join(backup::ARTIFACTS).display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What cannot be done as it was asked for is bad usage.
+fn told(e: StoreError) -> Error {
+    match e {
+        StoreError::Invalid(why) => Error::Usage(why),
+        e => e.into(),
+    }
+}
+
+pub fn backup(args: &BackupArgs) -> Result<()> {
+    let (settings, json) = (args.common.settings()?, args.common.output.json);
+    refuse_mongodb(&settings, "mongodump --oplog")?;
+    let manifest = with_bar(json, |each| backup::take(&settings.data_dir, &args.folder, Utc::now(), each))?;
+    report("backup", &args.folder, &manifest, json);
+    if manifest.damaged.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<&str> = manifest.damaged.iter().map(String::as_str).collect();
+    Err(Error::failed(format!(
+        "the backup has all but these artifacts, which are missing or damaged in {}: {}",
+        settings.data_dir.display(),
+        named.join(", ")
+    )))
+}
+
+pub fn restore(args: &RestoreArgs) -> Result<()> {
+    let (settings, json) = (args.common.settings()?, args.common.output.json);
+    refuse_mongodb(&settings, "mongorestore")?;
+    let manifest = with_bar(json, |each| backup::restore(&args.folder, &settings.data_dir, each))?;
+    report("restored", &settings.data_dir, &manifest, json);
+    Ok(())
+}
+
+fn with_bar<T>(
+    json: bool,
+    work: impl FnOnce(&mut dyn FnMut(u64, u64)) -> std::result::Result<T, StoreError>,
+) -> Result<T> {
+    let bar = show::bar(0, BAR, json);
+    let outcome = work(&mut |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    outcome.map_err(told)
+}
+
+fn report(what: &str, folder: &Path, manifest: &Manifest, json: bool) {
+    let Manifest { created_at, artifacts, damaged, .. } = manifest;
+    show::line(&if json {
+        json!({ what: folder, "created_at": created_at, "bytes": manifest.bytes(), "artifacts": artifacts.len(),
+            "damaged": damaged })
+        .to_string()
+    } else {
+        let (n, size) = (artifacts.len(), show::thousands(manifest.bytes()));
+        format!(
+            "{}: the store as of {} and {n} artifacts, {size} bytes, all verified",
+            folder.display(),
+            created_at.to_rfc3339()
+        )
+    });
+}

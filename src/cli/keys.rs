@@ -1,0 +1,260 @@
+//! `provost keys`: API keys. Works on the store, beside a running service, which hears of a change within two seconds.
+
+use super::{Common, show};
+use crate::error::{Error, Result};
+use crate::open;
+use crate::settings::parse_duration;
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::{Args, Subcommand};
+use provost_domain::audit::Deed;
+use provost_domain::key::{ApiKey, KeyText, Role, name_fault};
+use provost_store::{Store, StoreError};
+use serde_json::json;
+use std::sync::Arc;
+
+#[derive(Args)]
+pub struct KeysArgs {
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+#[derive(Subcommand)]
+pub enum Action {
+    /// Make a key and show it, this once
+    Create {
+        /// viewer reads; operator also trains, evaluates, activates, cancels; admin also the schedule and the audit log
+        #[arg(long, value_parser = role)]
+        role: Role,
+        /// Whose or what for; stands in the records of what is done with it
+        #[arg(long, value_parser = name)]
+        name: Option<String>,
+        /// When it ends: a duration ("90d", "12h") or a time ("2027-01-31T00:00:00Z") [default: never]
+        #[arg(long, value_name = "WHEN", value_parser = When::parse)]
+        expires: Option<When>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// List all keys there ever were; none of their texts is kept
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// End a key now
+    Revoke {
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Make a key like this one, and end this one later
+    Rotate {
+        #[arg(value_name = "ID")]
+        id: String,
+        /// How long the old one goes on, or until when
+        #[arg(long, value_name = "WHEN", value_parser = When::parse, default_value = "7d")]
+        overlap: When,
+        /// When the new one ends [default: after as long as the old one was made for]
+        #[arg(long, value_name = "WHEN", value_parser = When::parse)]
+        expires: Option<When>,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+fn role(text: &str) -> std::result::Result<Role, String> {
+    Role::parse(text).ok_or_else(|| "allowed: viewer, operator, admin".to_owned())
+}
+
+fn name(text: &str) -> std::result::Result<String, String> {
+    name_fault(text).map_or_else(|| Ok(text.to_owned()), |fault| Err(fault.to_owned()))
+}
+
+/// A time, as people say it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum When {
+    After(TimeDelta),
+    At(DateTime<Utc>),
+}
+
+impl When {
+    fn parse(text: &str) -> std::result::Result<Self, String> {
+        if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+            return Ok(Self::At(at.to_utc()));
+        }
+        let after = parse_duration(text).and_then(|d| TimeDelta::from_std(d).ok());
+        // A hundred years: what is further off is a slip, and times have an end.
+        let after = after.filter(|d| *d <= TimeDelta::days(36_525));
+        after.map(Self::After).ok_or_else(|| {
+            "allowed: a duration such as \"90d\" or \"12h\", or a time such as \"2027-01-31T00:00:00Z\"".to_owned()
+        })
+    }
+
+    fn from(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Self::After(duration) => now + duration,
+            Self::At(at) => at,
+        }
+    }
+}
+
+pub fn run(args: &KeysArgs) -> Result<()> {
+    let now = Utc::now();
+    match &args.action {
+        Action::Create { role, name, expires, common } => {
+            let expires_at = expires.map(|when| when.from(now));
+            if let Some(at) = expires_at.filter(|at| *at <= now) {
+                return Err(Error::Usage(format!("--expires {}: a time to come is allowed", at.to_rfc3339())));
+            }
+            let made = on_store(common, async |store| make(&store, *role, name.clone(), expires_at, now).await)?;
+            tell(&made, None, common.output.json);
+        }
+        Action::List { common } => list(&on_store(common, async |store| store.keys().await)?, now, common.output.json),
+        Action::Revoke { id, common } => {
+            let revoked = on_store(common, async |store| {
+                store.revoke_key(id, now, Deed::key_revoked(id, now, &who(), now)).await
+            })?;
+            if common.output.json {
+                show::line(&shown(&revoked, now).to_string());
+            } else {
+                show::line(&format!(
+                    "{} is revoked; a running service hears of it within two seconds",
+                    revoked.label()
+                ));
+            }
+        }
+        Action::Rotate { id, overlap, expires, common } => {
+            let until = overlap.from(now);
+            let (made, old) = on_store(common, async |store| rotate(&store, id, *expires, until, now).await)?;
+            tell(&made, Some(&old), common.output.json);
+        }
+    }
+    Ok(())
+}
+
+/// Who is at the command line, as far as the system knows.
+fn who() -> String {
+    use std::os::unix::fs::MetadataExt;
+    match std::fs::metadata("/proc/self") {
+        Ok(own) => format!("command line (uid {})", own.uid()),
+        Err(_) => "command line".to_owned(),
+    }
+}
+
+fn on_store<T>(
+    common: &Common,
+    work: impl AsyncFnOnce(Arc<dyn Store>) -> std::result::Result<T, StoreError>,
+) -> Result<T> {
+    let settings = common.settings()?;
+    let runtime = open::runtime()?;
+    let store = open::store(&settings)?;
+    Ok(runtime.block_on(work(store))?)
+}
+
+struct Made {
+    text: KeyText,
+    key: ApiKey,
+}
+
+async fn make(
+    store: &Arc<dyn Store>,
+    role: Role,
+    name: Option<String>,
+    expires_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> std::result::Result<Made, StoreError> {
+    let (mut id, mut secret) = ([0; 8], [0; 32]);
+    for part in [&mut id[..], &mut secret[..]] {
+        getrandom::fill(part).map_err(|e| StoreError::Internal(format!("the system gives no random bytes: {e}")))?;
+    }
+    let text = KeyText::new(id, secret);
+    let key = ApiKey::new(&text, name, role, now, expires_at);
+    store.add_key(key.clone(), Deed::key_created(&key, &who())).await?;
+    Ok(Made { text, key })
+}
+
+/// The new one first: a death in between leaves both.
+async fn rotate(
+    store: &Arc<dyn Store>,
+    id: &str,
+    expires: Option<When>,
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> std::result::Result<(Made, ApiKey), StoreError> {
+    let keys = store.keys().await?;
+    let old = keys.into_iter().find(|key| key.id == id);
+    let old = old.ok_or_else(|| StoreError::NotFound { what: "key", id: id.to_owned() })?;
+    let expires_at = match expires {
+        Some(when) => Some(when.from(now)),
+        None => old.expires_at.map(|end| now + (end - old.created_at)),
+    };
+    let made = make(store, old.role, old.name.clone(), expires_at, now).await?;
+    let old = store.revoke_key(id, until, Deed::key_revoked(id, until, &who(), now)).await?;
+    Ok((made, old))
+}
+
+fn tell(made: &Made, old: Option<&ApiKey>, json: bool) {
+    let Made { text, key } = made;
+    if json {
+        let told = json!({ "id": key.id, "key": text.reveal(), "role": key.role, "expires_at": key.expires_at });
+        show::line(&told.to_string());
+        return;
+    }
+    show::line(text.reveal());
+    let end = key.expires_at.map_or_else(|| "does not expire".to_owned(), |at| format!("expires at {}", time(at)));
+    show::line(&format!("\n{} is a key with the role {} and {end}.", key.label(), key.role));
+    show::line("It is shown this once: put it where who needs it can read it (PROVOST_KEY for the client commands).");
+    if let Some(end) = old.and_then(ApiKey::ends_at) {
+        show::line(&format!("{} goes on until {}.", old.map(ApiKey::label).unwrap_or_default(), time(end)));
+    }
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn shown(key: &ApiKey, now: DateTime<Utc>) -> serde_json::Value {
+    json!({
+        "id": key.id, "name": key.name, "role": key.role, "created_at": key.created_at, "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at, "valid": key.is_valid(now),
+    })
+}
+
+fn list(keys: &[ApiKey], now: DateTime<Utc>, json: bool) {
+    if json {
+        keys.iter().for_each(|key| show::line(&shown(key, now).to_string()));
+        return;
+    }
+    if keys.is_empty() {
+        show::line("There is no key: on loopback all is open. `provost keys create --role admin` makes the first.");
+        return;
+    }
+    let rows: Vec<Vec<String>> = keys
+        .iter()
+        .map(|key| {
+            let state = match (key.is_valid(now), key.ends_at()) {
+                (true, None) => "valid".to_owned(),
+                (true, Some(end)) => format!("until {}", time(end)),
+                (false, end) => format!("ended {}", end.map(time).unwrap_or_default()),
+            };
+            let name = key.name.clone().unwrap_or_else(|| "-".to_owned());
+            vec![key.id.clone(), key.role.to_string(), name, time(key.created_at), state]
+        })
+        .collect();
+    show::line(&show::table(&["id", "role", "name", "made", "state"], &rows));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_duration_or_a_time() {
+        let now = DateTime::UNIX_EPOCH;
+        let read = |text: &str| When::parse(text).map(|when| when.from(now).to_rfc3339());
+        assert_eq!(read("90d").as_deref(), Ok("1970-04-01T00:00:00+00:00"));
+        assert_eq!(read("2027-01-31T01:00:00+01:00").as_deref(), Ok("2027-01-31T00:00:00+00:00"));
+        for bad in ["", "tomorrow", "90", "200000d", "2027-01-31"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The one table that says which role each route needs. What is not in it is opened to nobody once there is a key.
+
+use super::super::BASE;
+use percent_encoding::percent_decode_str;
+use provost_domain::key::Role;
+use std::borrow::Cow;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Without a key, too.
+    Public,
+    /// With a key of this role or a higher one.
+    Role(Role),
+}
+
+const PUBLIC: Access = Access::Public;
+const VIEWER: Access = Access::Role(Role::Viewer);
+const OPERATOR: Access = Access::Role(Role::Operator);
+const ADMIN: Access = Access::Role(Role::Admin);
+
+/// Methods of a route, and what they need.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Row {
+    pub methods: &'static [&'static str],
+    /// A segment in braces is any text that is not empty; as the last one with `:.*` it is any rest.
+    pub path: &'static str,
+    pub access: Access,
+    /// Whether it changes something that is worth a line in the audit log.
+    pub audited: bool,
+}
+
+const fn row(methods: &'static [&'static str], path: &'static str, access: Access, audited: bool) -> Row {
+    Row { methods, path, access, audited }
+}
+
+const READ: &[&str] = &["GET", "HEAD"];
+const GET: &[&str] = &["GET"];
+const POST: &[&str] = &["POST"];
+
+/// Below the base path. A comparison and a quality report are questions, though they are POSTs.
+pub const CONTRACT: &[Row] = &[
+    row(POST, "/train", OPERATOR, true),
+    row(READ, "/jobs", VIEWER, false),
+    row(READ, "/jobs/{job_id}", VIEWER, false),
+    row(&["DELETE"], "/jobs/{job_id}", OPERATOR, true),
+    row(GET, "/jobs/{job_id}/events", VIEWER, false),
+    row(READ, "/models", VIEWER, false),
+    row(READ, "/models/{model_id}", VIEWER, false),
+    row(POST, "/activate/{model_id}", OPERATOR, true),
+    row(POST, "/rollback", OPERATOR, true),
+    row(READ, "/activations", VIEWER, false),
+    row(READ, "/decisions", VIEWER, false),
+    row(POST, "/compare", VIEWER, false),
+    row(READ, "/compare/plots/{file}", VIEWER, false),
+    row(READ, "/metrics/{model_id}", VIEWER, false),
+    row(READ, "/feature-importance/{model_id}", VIEWER, false),
+    row(POST, "/evaluate/{model_id}", OPERATOR, true),
+    row(READ, "/evaluate/{model_id}/results", VIEWER, false),
+    row(READ, "/evaluate/{model_id}/plots/{file}", VIEWER, false),
+    row(POST, "/data-quality", VIEWER, false),
+    row(READ, "/triggers", VIEWER, false),
+    row(READ, "/schedule", VIEWER, false),
+    row(&["PUT"], "/schedule", ADMIN, true),
+    row(READ, "/audit", ADMIN, false),
+    row(READ, "/status", VIEWER, false),
+];
+
+pub const ROOT: &[Row] = &[
+    row(READ, "/", VIEWER, false),
+    row(READ, "/livez", PUBLIC, false),
+    row(READ, "/readyz", PUBLIC, false),
+    row(GET, "/openapi.json", PUBLIC, false),
+    row(READ, "/asyncapi.json", PUBLIC, false),
+    row(READ, "/docs", PUBLIC, false),
+    row(GET, "/docs/{file:.*}", PUBLIC, false),
+    row(READ, "/redoc", PUBLIC, false),
+    row(READ, "/redoc/redoc.standalone.js", PUBLIC, false),
+    // They look at the key themselves.
+    row(POST, "/sign-in", PUBLIC, false),
+    row(POST, "/sign-out", PUBLIC, false),
+];
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    Row(&'static Row),
+    /// The path is there, the method is not; these are. `public`: for everybody.
+    Methods {
+        allow: String,
+        public: bool,
+    },
+    Nothing,
+}
+
+pub fn find(method: &str, path: &str) -> Found {
+    let (rows, path) = match path.strip_prefix(BASE) {
+        Some(below) => (CONTRACT, below),
+        None => (ROOT, path),
+    };
+    let mut methods: Vec<&str> = Vec::new();
+    let mut public = true;
+    for row in rows.iter().filter(|row| matches(row.path, path)) {
+        if row.methods.contains(&method) {
+            return Found::Row(row);
+        }
+        methods.extend(row.methods);
+        public &= row.access == Access::Public;
+    }
+    if methods.is_empty() { Found::Nothing } else { Found::Methods { allow: methods.join(", "), public } }
+}
+
+/// The router decodes a path before it looks at it, so names are compared decoded here, too.
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut given = path.split('/');
+    for wanted in pattern.split('/') {
+        if wanted.ends_with(":.*}") {
+            return given.next().is_some();
+        }
+        let Some(segment) = given.next() else { return false };
+        let fits = if wanted.starts_with('{') { !segment.is_empty() } else { decoded(segment) == wanted };
+        if !fits {
+            return false;
+        }
+    }
+    given.next().is_none()
+}
+
+fn decoded(segment: &str) -> Cow<'_, str> {
+    if segment.contains('%') { percent_decode_str(segment).decode_utf8_lossy() } else { Cow::Borrowed(segment) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(method: &str, path: &str) -> Option<Access> {
+        match find(method, path) {
+            Found::Row(row) => Some(row.access),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_route_is_found_by_method_and_path() {
+        let below = |path: &str| format!("{BASE}{path}");
+        for (method, path, expected) in [
+            ("POST", below("/train"), Some(OPERATOR)),
+            ("POST", below("/%74rain"), Some(OPERATOR)),
+            ("GET", below("/jobs/job_1"), Some(VIEWER)),
+            ("DELETE", below("/jobs/job_1"), Some(OPERATOR)),
+            ("GET", below("/jobs/"), None),
+            ("GET", below("/jobs/a/b"), None),
+            ("GET", below("/jobs/a%2Fb"), Some(VIEWER)),
+            ("GET", below("/evaluate/m/plots/roc_curve.png"), Some(VIEWER)),
+            ("PUT", below("/schedule"), Some(ADMIN)),
+            ("GET", below("/audit"), Some(ADMIN)),
+            ("GET", "/docs/swagger-ui.css".to_owned(), Some(PUBLIC)),
+            ("GET", "/docs/".to_owned(), Some(PUBLIC)),
+            ("GET", "/".to_owned(), Some(VIEWER)),
+            ("GET", String::new(), None),
+            ("GET", "//".to_owned(), None),
+            ("GET", "/keys".to_owned(), None),
+            ("GET", "/api/v1/model-trainingx".to_owned(), None),
+        ] {
+            assert_eq!(access(method, &path), expected, "{method} {path}");
+        }
+        let methods = |path: &str| match find("PATCH", path) {
+            Found::Methods { allow, public } => (allow, public),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(methods(&below("/jobs/x")), ("GET, HEAD, DELETE".to_owned(), false));
+        assert_eq!(methods("/livez"), ("GET, HEAD".to_owned(), true));
+    }
+
+    /// A segment that is a name for one row and any text for another would make their order matter.
+    #[test]
+    fn no_path_is_of_two_rows_with_different_names() {
+        for rows in [CONTRACT, ROOT] {
+            for a in rows {
+                for b in rows.iter().filter(|b| b.path != a.path) {
+                    let sample = b.path.replace("{file:.*}", "x").replace(['{', '}'], "");
+                    assert!(!matches(a.path, &sample) || a.path.contains(":.*"), "{} and {}", a.path, b.path);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_changes_something_is_audited() {
+        for row in CONTRACT.iter().filter(|row| row.access != VIEWER && row.path != "/audit") {
+            assert!(row.audited, "{}", row.path);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The table of the locks and the routes that are there are the same.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use super::locks::table::{CONTRACT, Found, ROOT, find};
+use super::*;
+use actix_web::http::{Method, header};
+use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::{App, dev::ServiceResponse};
+use std::collections::BTreeSet;
+
+/// Every pattern that is registered, as the router's own map shows it.
+fn registered(response: &ServiceResponse) -> BTreeSet<String> {
+    let map = format!("{:?}", response.request().resource_map());
+    let mut patterns = BTreeSet::new();
+    for (kind, open, close) in [("patterns: Single(", '"', ")"), ("patterns: List([", '[', "])")] {
+        for part in map.split(kind).skip(1) {
+            let inside = &part[..part.find(close).unwrap()];
+            patterns.extend(inside.split(", ").map(|p| p.trim_matches(['"', open]).to_owned()));
+        }
+    }
+    patterns
+}
+
+#[actix_web::test]
+async fn every_route_is_in_the_table_with_all_its_methods() {
+    let app = init_service(App::new().configure(routes)).await;
+    let rows = ROOT.iter().map(|row| (row, String::new())).chain(CONTRACT.iter().map(|row| (row, BASE.to_owned())));
+    let mut known = BTreeSet::from([BASE.to_owned(), String::new()]);
+    for (row, base) in rows {
+        known.insert(row.path.to_owned());
+        let path = format!("{base}{}", row.path.replace("{file:.*}", "x").replace(['{', '}'], ""));
+        let request = TestRequest::with_uri(&path).method(Method::PATCH).to_request();
+        let answered = call_service(&app, request).await;
+        assert_eq!(answered.status(), 405, "{path}");
+        let allow = answered.headers().get(header::ALLOW).unwrap().to_str().unwrap();
+        let Found::Methods { allow: told, .. } = find("PATCH", &path) else { panic!("{path}") };
+        assert_eq!(told, allow, "{path}");
+    }
+    let any = call_service(&app, TestRequest::with_uri("/livez").to_request()).await;
+    // Swagger UI's own patterns are those of its two rows.
+    let registered: BTreeSet<String> = registered(&any)
+        .into_iter()
+        .map(|pattern| if pattern == "/docs/{_:.*}" { "/docs/{file:.*}".to_owned() } else { pattern })
+        .collect();
+    assert!(registered.len() >= 30, "the router's map is not what it was: {registered:?}");
+    let unknown: Vec<&String> = registered.difference(&known).collect();
+    assert!(unknown.is_empty(), "in no row of the table: {unknown:?}");
+}
+
+#[test]
+fn the_document_says_what_each_route_needs() {
+    let document = serde_json::to_value(document()).unwrap();
+    assert_eq!(document["components"]["securitySchemes"]["key"]["scheme"], "bearer");
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let Found::Row(row) = find(&method.to_uppercase(), path) else { panic!("{method} {path} is in no row") };
+            let locked = row.access != locks::table::Access::Public;
+            assert_eq!(operation["security"].as_array().unwrap().len(), usize::from(locked), "{method} {path}");
+            for status in ["401", "403", "429"] {
+                assert_eq!(operation["responses"][status].is_object(), locked, "{method} {path} {status}");
+            }
+            assert_eq!(operation["x-role"].is_string(), locked, "{method} {path}");
+        }
+    }
+}

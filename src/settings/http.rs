@@ -1,0 +1,114 @@
+//! The settings below `http`: the facade's address, and what it is locked with.
+
+use super::{Network, Reader, SettingsError};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// `host:port`
+    pub listen: String,
+    pub workers: usize,
+    pub max_body_bytes: usize,
+    pub max_connections: usize,
+    /// None: no TLS.
+    pub tls: Option<Tls>,
+    /// None: there is no proxy in front. Else whose word is taken for where a request came from.
+    pub proxies: Option<Vec<Network>>,
+    pub deadlines: Deadlines,
+    pub rates: Rates,
+}
+
+/// PEM files.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// How long a client may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    pub head: Duration,
+    pub body: Duration,
+    pub keep_alive: Duration,
+    pub write: Duration,
+}
+
+/// Requests that one key and one address may send; 0 is as many as they like.
+#[derive(Debug, Clone, Copy)]
+pub struct Rates {
+    /// Per second.
+    pub per_key: u32,
+    /// Per second.
+    pub per_address: u32,
+    /// Per minute.
+    pub failures: u32,
+}
+
+impl Http {
+    pub(super) fn read(read: &Reader<'_>) -> Result<Self, SettingsError> {
+        let path = |key| read.text(key).map(|text| (!text.is_empty()).then(|| PathBuf::from(text)));
+        let tls = match (path("http.tls_cert")?, path("http.tls_key")?) {
+            (Some(cert), Some(key)) => Some(Tls { cert, key }),
+            (None, None) => None,
+            (cert, _) => {
+                let (set, missing) = if cert.is_some() { ("cert", "key") } else { ("key", "cert") };
+                let why = format!("http.tls_{set} is set and http.tls_{missing} is not; allowed is both or none");
+                return Err(SettingsError(vec![why]));
+            }
+        };
+        let proxies = if read.switch("http.behind_proxy")? {
+            // The schema has accepted the list.
+            Some(Network::list(&read.text("http.trusted_proxies")?).unwrap_or_default())
+        } else {
+            None
+        };
+        Ok(Self {
+            listen: read.text("http.listen")?,
+            workers: read.whole("http.workers")?,
+            max_body_bytes: read.whole("http.max_body_bytes")?,
+            max_connections: read.whole("http.max_connections")?,
+            tls,
+            proxies,
+            deadlines: Deadlines {
+                head: read.time("http.head_timeout")?,
+                body: read.time("http.body_timeout")?,
+                keep_alive: read.time("http.keep_alive")?,
+                write: read.time("http.write_timeout")?,
+            },
+            rates: Rates {
+                per_key: read.whole("http.rate_per_key")?,
+                per_address: read.whole("http.rate_per_address")?,
+                failures: read.whole("http.failed_auth_per_minute")?,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::settings::{Settings, SettingsError};
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let env = pairs.iter().map(|(k, v)| (format!("PROVOST_HTTP__{k}"), (*v).to_owned()));
+        Settings::from_layers(None, env, &Vec::new())
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key() {
+        assert!(read(&[]).unwrap().http.tls.is_none());
+        assert!(read(&[("TLS_CERT", "c.pem"), ("TLS_KEY", "k.pem")]).unwrap().http.tls.is_some());
+        let error = read(&[("TLS_CERT", "c.pem")]).unwrap_err().to_string();
+        assert!(error.contains("http.tls_key is not"), "{error}");
+    }
+
+    #[test]
+    fn proxies_are_trusted_only_where_there_is_one() {
+        assert!(read(&[("TRUSTED_PROXIES", "10.0.0.0/8")]).unwrap().http.proxies.is_none());
+        assert_eq!(read(&[("BEHIND_PROXY", "true")]).unwrap().http.proxies.unwrap().len(), 2);
+        let error = read(&[("TRUSTED_PROXIES", "nginx")]).unwrap_err().to_string();
+        assert!(error.contains("http.trusted_proxies") && error.contains("nginx"), "{error}");
+    }
+}

@@ -1,0 +1,56 @@
+//! `provost worker`: fits for servers that share the store, until a signal.
+
+use crate::cli::{Common, show};
+use crate::error::{Error, Result};
+use crate::open;
+use crate::serve::{Folder, Signals, options};
+use clap::Args;
+use provost_actors::{ActorError, fleet};
+use provost_domain::Algorithm;
+use std::collections::BTreeSet;
+
+#[derive(Args)]
+pub struct WorkerArgs {
+    /// Which to take, separated by commas [default: all that are fitted]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = algorithm)]
+    pub algorithms: Vec<Algorithm>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+fn algorithm(text: &str) -> std::result::Result<Algorithm, String> {
+    let known = || fleet::algorithms().map(|a| a.to_string()).collect::<Vec<_>>().join(", ");
+    fleet::algorithms().find(|a| a.as_str() == text).ok_or_else(|| format!("allowed are {}", known()))
+}
+
+pub fn run(args: &WorkerArgs) -> Result<()> {
+    let settings = args.common.settings()?;
+    open::log(&settings.log)?;
+    let folder = Folder::take(&settings)?;
+    let algorithms: BTreeSet<Algorithm> = if args.algorithms.is_empty() {
+        fleet::algorithms().collect()
+    } else {
+        args.algorithms.iter().copied().collect()
+    };
+    actix_rt::System::new().block_on(async {
+        let signals = Signals::catch()?;
+        let options = options(&settings, &folder)?;
+        let holder = options.leases.as_ref().map(|leases| leases.holder().to_owned()).unwrap_or_default();
+        let names: Vec<&str> = algorithms.iter().map(|a| a.as_str()).collect();
+        let line = if args.common.output.json {
+            serde_json::json!({ "event": "working", "worker": holder, "algorithms": names }).to_string()
+        } else {
+            format!("Worker {holder} takes {}. Ctrl-C stops it.", names.join(", "))
+        };
+        let fleet = fleet::start(options, algorithms.clone()).await.map_err(|e| match e {
+            ActorError::Setting { .. } => Error::Usage(e.to_string()),
+            e => Error::Failed(e.into()),
+        })?;
+        show::line(&line);
+        signals.first().await;
+        if !fleet.shutdown(settings.shutdown_deadline).await {
+            tracing::warn!("a fit had not ended by the deadline; others take it over once its lease has run out");
+        }
+        Ok(())
+    })
+}
