@@ -15,5 +15,6 @@ mod importing;
 mod locks;
 mod locks_patience;
 mod locks_tls;
+mod mongo;
 mod serving;
 mod settings;

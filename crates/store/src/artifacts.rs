@@ -112,7 +112,8 @@ impl Artifacts {
     /// Reads and verifies.
     pub fn get(&self, sha256: &str) -> Result<Vec<u8>> {
         let here = self.get_here(sha256);
-        let (Some(remote), Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. })) = (&self.remote, &here) else {
+        let (Some(remote), Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. })) = (&self.remote, &here)
+        else {
             return here;
         };
         let Some(bytes) = remote.get(sha256)? else { return here };
@@ -133,7 +134,9 @@ impl Artifacts {
 
     /// Whether an artifact of this name is there; its content is not looked at. A remote place that cannot be asked has none.
     pub fn contains(&self, sha256: &str) -> bool {
-        self.path(sha256).is_ok_and(|path| path.is_file() || self.remote.as_ref().is_some_and(|r| r.contains(sha256).unwrap_or(false)))
+        self.path(sha256).is_ok_and(|path| {
+            path.is_file() || self.remote.as_ref().is_some_and(|r| r.contains(sha256).unwrap_or(false))
+        })
     }
 
     /// Keeps everything that is here from being removed; several may hold at once. Waits out a removal of one file.

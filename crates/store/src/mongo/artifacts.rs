@@ -54,8 +54,11 @@ impl Remote for MongoArtifacts {
             for (n, bytes) in (0_i64..).zip(parts) {
                 let data = Binary { subtype: BinarySubtype::Generic, bytes };
                 // One that is there is of a writer that was cut off, or writes at this moment: it has this content.
-                db.insert(CHUNKS, doc! {"_id": format!("{sha256}/{n}"), "artifact": sha256.as_str(), "n": n, "data": data})
-                    .await?;
+                db.insert(
+                    CHUNKS,
+                    doc! {"_id": format!("{sha256}/{n}"), "artifact": sha256.as_str(), "n": n, "data": data},
+                )
+                .await?;
             }
             db.insert(ARTIFACTS, doc! {"_id": sha256.as_str(), "size": size, "chunks": chunks}).await?;
             Ok(())

@@ -34,7 +34,8 @@ impl Db {
     /// Nothing is sent yet. An address that cannot be read is `Invalid`; the message does not quote it, since there may be a
     /// password in it.
     pub async fn new(url: &str) -> Result<Self> {
-        let bad = |e: Error| StoreError::Invalid(format!("the address of MongoDB cannot be used: {}", without(url, &e)));
+        let bad =
+            |e: Error| StoreError::Invalid(format!("the address of MongoDB cannot be used: {}", without(url, &e)));
         let mut options = ClientOptions::parse(url).await.map_err(|e| match &*e.kind {
             ErrorKind::DnsResolve { .. } | ErrorKind::Io(_) => StoreError::Unavailable(without(url, &e)),
             _ => bad(e),
@@ -114,9 +115,7 @@ impl Db {
         if documents.is_empty() {
             return Ok(Vec::new());
         }
-        let inserted = within(async {
-            Ok(self.collection(collection).insert_many(documents).ordered(false).await)
-        });
+        let inserted = within(async { Ok(self.collection(collection).insert_many(documents).ordered(false).await) });
         let error = match inserted.await? {
             Ok(_) => return Ok(Vec::new()),
             Err(e) => e,
@@ -263,7 +262,9 @@ impl From<Error> for StoreError {
             | ErrorKind::Write(WriteFailure::WriteConcernError(_))
             | ErrorKind::Shutdown => Self::Unavailable(text),
             // Not the primary any more, going down, out of time, refused for now.
-            ErrorKind::Command(e) if [6, 7, 43, 50, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436].contains(&e.code) => {
+            ErrorKind::Command(e)
+                if [6, 7, 43, 50, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436].contains(&e.code) =>
+            {
                 Self::Unavailable(text)
             }
             ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) => {

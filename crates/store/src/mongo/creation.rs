@@ -122,7 +122,8 @@ fn advance<'a>(db: &'a Db, id: &'a str) -> BoxFuture<'a, Result<Fate>> {
         loop {
             tries.spend("a new job").await?;
             let Some(was) = db.one(JOBS, doc! {"_id": id}).await? else { return Ok(Fate::Gone) };
-            let takes = text(&was, "provost.takes").map(|text| decode::<Takes>("what a job takes", text)).transpose()?;
+            let takes =
+                text(&was, "provost.takes").map(|text| decode::<Takes>("what a job takes", text)).transpose()?;
             match (text(&was, "provost.state"), takes) {
                 (Some(jobs::PREPARING), Some(takes)) => {
                     let mut next = was.clone();

@@ -142,9 +142,7 @@ pub fn to_json(value: &Bson) -> Value {
         Bson::DateTime(time) => DateTime::from_timestamp_millis(time.timestamp_millis())
             .map_or(Value::Null, |t| Value::from(t.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))),
         Bson::ObjectId(id) => Value::from(id.to_hex()),
-        Bson::Decimal128(n) => {
-            n.to_string().parse().ok().and_then(Number::from_f64).map_or(Value::Null, Value::Number)
-        }
+        Bson::Decimal128(n) => n.to_string().parse().ok().and_then(Number::from_f64).map_or(Value::Null, Value::Number),
         _ => Value::Null,
     }
 }
@@ -157,7 +155,12 @@ pub fn object(document: &Document) -> Map<String, Value> {
 
 /// The store's own part of a document that lists: its id, its place in the list, and the record itself, which comes back as it
 /// was written, numbers bit for bit and members in order.
-pub fn listed<T: Serialize + DeserializeOwned>(id: &str, time: DateTime<Utc>, what: &str, record: &T) -> Result<Document> {
+pub fn listed<T: Serialize + DeserializeOwned>(
+    id: &str,
+    time: DateTime<Utc>,
+    what: &str,
+    record: &T,
+) -> Result<Document> {
     Ok(doc! {"id": id, "at": time.timestamp_micros(), "document": encode(what, record)?})
 }
 

@@ -111,9 +111,10 @@ pub async fn record(db: &Db, events: Vec<(InboxEntry, InboxEffect)>) -> Result<V
     let same = |(key, entry): &(String, InboxEntry)| hashes.get(key) == Some(&entry.payload_hash);
     let outcome = |known| if known { InboxOutcome::Duplicate } else { InboxOutcome::Mismatch };
     let mut outcomes: Vec<InboxOutcome> = entries.iter().map(|event| outcome(same(event))).collect();
-    let mismatches = entries.iter().filter(|event| !same(event)).map(|(_, entry)| {
-        Deed::event_mismatch(&entry.source, &entry.id, &entry.payload_hash, entry.at)
-    });
+    let mismatches = entries
+        .iter()
+        .filter(|event| !same(event))
+        .map(|(_, entry)| Deed::event_mismatch(&entry.source, &entry.id, &entry.payload_hash, entry.at));
     audit::append(db, mismatches.collect()).await?;
     let new: Vec<usize> = (0..keys.len()).filter(|row| !there.contains(row)).collect();
     let mut changes = Vec::new();

@@ -1,9 +1,9 @@
 //! API keys, each with the deeds that it came and went by. A key's document owes its deeds to the audit log until they are there;
 //! whoever reads the keys pays what is owed first.
 
+use super::audit;
 use super::connection::{Db, Tries};
 use super::documents::{self, list, text};
-use super::audit;
 use crate::error::{Result, StoreError};
 use crate::sqlite::documents::{decode, encode};
 use chrono::{DateTime, Utc};

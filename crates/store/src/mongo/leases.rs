@@ -74,7 +74,9 @@ fn conflict(id: &str) -> StoreError {
 fn document(unit: &WorkUnit, was: Option<&Document>) -> Result<Document> {
     let mut meta = was.and_then(|was| was.get_document(documents::META).ok().cloned()).unwrap_or_default();
     meta.extend(documents::listed(&unit.id, unit.created_at, &what(&unit.id), unit)?);
-    Ok(doc! {"_id": unit.id.as_str(), "job_id": unit.job_id.as_str(), "unit_state": unit.state.as_str(), "provost": meta})
+    Ok(
+        doc! {"_id": unit.id.as_str(), "job_id": unit.job_id.as_str(), "unit_state": unit.state.as_str(), "provost": meta},
+    )
 }
 
 fn read_unit(document: &Document) -> Result<WorkUnit> {

@@ -93,9 +93,7 @@ async fn adopt_points(db: &Db, batch: &[Document]) -> Result<u64> {
         let point = AdmissionDataPoint::from_value(points::as_json(document));
         let meta = match point.map_err(|faults| faults.to_string()) {
             Err(why) => refused(&why),
-            Ok(point) if taken.contains(&point.data_point_id) => {
-                refused("a newer document has this data_point_id")
-            }
+            Ok(point) if taken.contains(&point.data_point_id) => refused("a newer document has this data_point_id"),
             Ok(point) => {
                 let usable = point.decision.label().is_some();
                 let (seq, verified) = (point.seq.cast_signed(), point.verified);
@@ -182,7 +180,8 @@ async fn models(db: &Db) -> Result<(u64, BTreeMap<String, ModelId>)> {
 fn model(document: &Document) -> Option<ModelRecord> {
     let algorithm = Algorithm::parse(text(document, "algorithm")?)?;
     let date = time(document, "training_date");
-    let old = text(document, "model_id").map_or_else(|| document.get("_id").map_or_else(String::new, Bson::to_string), str::to_owned);
+    let old = text(document, "model_id")
+        .map_or_else(|| document.get("_id").map_or_else(String::new, Bson::to_string), str::to_owned);
     let id = ModelId::parse(&old).unwrap_or_else(|_| ModelId::new(algorithm, date, hash(&old)));
     let mut members = object(document);
     let metrics = json!({"accuracy": 0.0, "precision": 0.0, "recall": 0.0, "f1_score": 0.0, "auc_roc": 0.0,
@@ -233,7 +232,8 @@ async fn jobs(db: &Db, models: &BTreeMap<String, ModelId>) -> Result<u64> {
 
 fn job(document: &Document, models: &BTreeMap<String, ModelId>) -> Option<JobRecord> {
     let created = time(document, "created_at");
-    let old = text(document, "job_id").map_or_else(|| document.get("_id").map_or_else(String::new, Bson::to_string), str::to_owned);
+    let old = text(document, "job_id")
+        .map_or_else(|| document.get("_id").map_or_else(String::new, Bson::to_string), str::to_owned);
     let id = JobId::parse(&old).unwrap_or_else(|_| JobId::new(created, hash(&old)));
     let mut members = object(document);
     let ours = |value: &Value| value.as_str().and_then(|old| models.get(old));
@@ -280,7 +280,8 @@ async fn triggers(db: &Db) -> Result<u64> {
     let mut adopted = 0;
     for document in new(db, TRIGGERS).await? {
         let record = trigger(&document);
-        let mut meta = documents::listed(&record.id, record.trigger.triggered_at, "a trigger of the replaced service", &record)?;
+        let mut meta =
+            documents::listed(&record.id, record.trigger.triggered_at, "a trigger of the replaced service", &record)?;
         meta.extend(doc! {"w": 1_i64, "legacy": true, "pending": false});
         adopted += u64::from(add(db, TRIGGERS, &document, meta).await?);
     }

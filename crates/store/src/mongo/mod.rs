@@ -113,7 +113,8 @@ impl MongoStore {
             };
             let _ = reply.send(opened.await); // nobody waits any more
         });
-        let opened = answer.recv().unwrap_or_else(|_| Err(StoreError::Internal("opening the store panicked".to_owned())));
+        let opened =
+            answer.recv().unwrap_or_else(|_| Err(StoreError::Internal("opening the store panicked".to_owned())));
         let runtime = Some(runtime);
         match opened {
             Ok(db) => Ok(Self { db, runtime }),
@@ -122,6 +123,11 @@ impl MongoStore {
                 Err(e)
             }
         }
+    }
+
+    /// Whether this can be read as an address of MongoDB. Nothing is asked of any server.
+    pub fn is_address(url: &str) -> bool {
+        mongodb::options::ConnectionString::parse(url).is_ok()
     }
 
     /// Where artifacts go, so that other hosts have them too.
@@ -193,9 +199,9 @@ impl Store for MongoStore {
         response: Option<StoredResponse>,
         max_waiting: u64,
     ) -> Result<JobCreation> {
-        self.run(|db| async move {
-            creation::create(&db, record, events, &outbox, triggers, response, max_waiting).await
-        })
+        self.run(
+            |db| async move { creation::create(&db, record, events, &outbox, triggers, response, max_waiting).await },
+        )
         .await
     }
 

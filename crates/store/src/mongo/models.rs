@@ -111,9 +111,20 @@ pub async fn count(db: &Db) -> Result<u64> {
 
 /// Lets the flag in the documents say what the pointer says, for those who read it there.
 pub async fn show_active(db: &Db, active: &ModelId) -> Result<()> {
-    let of = |other: bool| if other { doc! {"$ne": active.as_str()} } else { doc! {"$eq": active.as_str()} };
-    db.update_all(MODELS, doc! {"provost.id": of(false), "is_active": {"$ne": true}}, doc! {"$set": {"is_active": true}})
+    let of = |other: bool| {
+        if other {
+            doc! {"$ne": active.as_str()}
+        } else {
+            doc! {"$eq": active.as_str()}
+        }
+    };
+    db.update_all(
+        MODELS,
+        doc! {"provost.id": of(false), "is_active": {"$ne": true}},
+        doc! {"$set": {"is_active": true}},
+    )
+    .await?;
+    db.update_all(MODELS, doc! {"provost.id": of(true), "is_active": true}, doc! {"$set": {"is_active": false}})
         .await?;
-    db.update_all(MODELS, doc! {"provost.id": of(true), "is_active": true}, doc! {"$set": {"is_active": false}}).await?;
     Ok(())
 }

@@ -31,8 +31,10 @@ async fn read(db: &Db) -> Result<Option<Document>> {
 
 fn active_in(pointer: Option<&Document>) -> Result<Option<ModelId>> {
     let Some(id) = pointer.and_then(|p| text(p, "active_version")) else { return Ok(None) };
-    let corrupt =
-        |e: provost_domain::ids::BadId| StoreError::Corrupt { what: "the active model's pointer".to_owned(), why: e.to_string() };
+    let corrupt = |e: provost_domain::ids::BadId| StoreError::Corrupt {
+        what: "the active model's pointer".to_owned(),
+        why: e.to_string(),
+    };
     ModelId::parse(id).map(Some).map_err(corrupt)
 }
 

@@ -1,10 +1,10 @@
 //! Data points. Each is one document, readable, its id `data_point_id` (that of a document of the replaced service stays); what
 //! was retracted keeps its `seq` in a document without content.
 
+use super::POINTS;
 use super::connection::{Db, Tries, within};
 use super::documents::{self, at, flag, number, text};
 use super::mark::{Sums, Writing};
-use super::POINTS;
 use crate::artifacts::hex;
 use crate::error::{Result, StoreError};
 use crate::store::{PointOutcome, PointSelection};
@@ -33,9 +33,8 @@ pub struct Encoded {
 
 impl Encoded {
     pub fn new(mut point: AdmissionDataPoint) -> Result<Self> {
-        let refused = |why: String| {
-            StoreError::Invalid(format!("data point `{}` cannot be stored: {why}", point.data_point_id))
-        };
+        let refused =
+            |why: String| StoreError::Invalid(format!("data point `{}` cannot be stored: {why}", point.data_point_id));
         if !point.profile.gpa_scale.is_finite() {
             return Err(refused(format!(
                 "profile.gpa_scale is {}; a finite number is needed",

@@ -92,9 +92,8 @@ pub async fn claim(db: &Db, response: &StoredResponse, claim: &Claim) -> Result<
                 None => {}
             }
         }
-        let mut claimed = was
-            .clone()
-            .unwrap_or_else(|| doc! {"_id": response.key.as_str(), "at": response.at.timestamp_micros()});
+        let mut claimed =
+            was.clone().unwrap_or_else(|| doc! {"_id": response.key.as_str(), "at": response.at.timestamp_micros()});
         claim.put_on(&mut claimed);
         if db.put(RESPONSES, was.as_ref(), claimed).await? {
             return Ok(true);

@@ -48,7 +48,9 @@ impl Server {
         match program() {
             Ok(program) => Some(Self::spawn(&program)),
             Err(why) => {
-                eprintln!("SKIPPED: no MongoDB to test with: {why}; set PROVOST_TEST_MONGODB=mongodb://… or install Go");
+                eprintln!(
+                    "SKIPPED: no MongoDB to test with: {why}; set PROVOST_TEST_MONGODB=mongodb://… or install Go"
+                );
                 None
             }
         }
