@@ -151,7 +151,7 @@ fn of_disk(settings: &Settings) -> Finding {
 }
 
 fn of_store(settings: &Settings) -> Finding {
-    if !settings.data_dir.join(DATABASE).exists() {
+    if !open::has_store(settings) {
         return ok("store", "no database yet; `provost import` or `provost serve` makes it");
     }
     let began = Instant::now();
@@ -167,7 +167,8 @@ fn of_store(settings: &Settings) -> Finding {
         Ok((points, models, active)) => ok(
             "store",
             format!(
-                "{} points, {models} models, {} ({} ms)",
+                "{}: {} points, {models} models, {} ({} ms)",
+                settings.store,
                 show::thousands(points),
                 if active.is_some() { "one active" } else { "none active" },
                 began.elapsed().as_millis()
@@ -177,8 +178,12 @@ fn of_store(settings: &Settings) -> Finding {
             let advice = match &e {
                 Error::Failed(cause) => match cause.downcast_ref::<StoreError>() {
                     Some(StoreError::NewerSchema { .. }) => "run the newest provost that this folder was used with",
+                    Some(StoreError::Unavailable(_) | StoreError::Invalid(_)) if settings.sharing.store => {
+                        "is MongoDB running, and is store.url right? (user, password and database too)"
+                    }
                     Some(StoreError::Unavailable(_)) => "see to the folder's rights and its file system",
                     Some(StoreError::Full(_)) => "free some space; nothing that was stored is lost",
+                    _ if settings.sharing.store => "see to the database, or restore it from a copy",
                     _ => "restore the data folder from a copy, or start with an empty one",
                 },
                 Error::Usage(_) => "correct the setting",
@@ -220,7 +225,7 @@ fn of_locks(settings: &Settings) -> Finding {
             "name PEM files: the certificate with its chain, and its key",
         );
     }
-    if !settings.data_dir.join(DATABASE).exists() {
+    if !open::has_store(settings) {
         return ok("locks", "no key yet: open on loopback, and only there");
     }
     let now = Utc::now();

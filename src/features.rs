@@ -74,7 +74,7 @@ pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool) -> Re
     let runtime = open::runtime()?;
     let mut salt = FILE_SALT;
     if parts || matches!(source, Source::Store) {
-        let exists = settings.data_dir.join(provost_store::DATABASE).exists();
+        let exists = open::has_store(settings);
         if exists {
             salt = runtime.block_on(open::store(settings)?.installation())?.salt;
         } else if matches!(source, Source::Store) {

@@ -1,23 +1,40 @@
 //! What a command needs before it can begin: store, artifacts, a runtime, the log.
 
 use crate::error::{Error, Result};
-use crate::settings::{Log, LogFormat, Settings};
+use crate::settings::{Log, LogFormat, Settings, StoreAddress};
 use chrono::Utc;
 use provost_actors::lease::holder;
 use provost_actors::{Leases, SystemClock};
-use provost_store::{Artifacts, SqliteStore, Store};
+use provost_store::{Artifacts, DATABASE, MongoStore, SqliteStore, Store};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 
-/// Opens the store in the data folder, made if missing.
+/// Opens the store that the settings name, made if missing.
 pub fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(SqliteStore::open(&settings.data_dir, Utc::now())?))
+    Ok(match &settings.store {
+        StoreAddress::Sqlite => Arc::new(SqliteStore::open(&settings.data_dir, Utc::now())?),
+        StoreAddress::Mongodb(url) => Arc::new(MongoStore::open(url, Utc::now())?),
+    })
 }
 
-pub fn artifacts(settings: &Settings) -> Result<Artifacts> {
-    Ok(Artifacts::open(settings.data_dir.join("artifacts"))?)
+/// Whether there is a store to look into. A database elsewhere is made by whoever looks.
+pub fn has_store(settings: &Settings) -> bool {
+    settings.store != StoreAddress::Sqlite || settings.data_dir.join(DATABASE).exists()
+}
+
+/// The store with its artifacts: in the data folder, and in the store too if other hosts may have it open.
+pub fn store_and_artifacts(settings: &Settings) -> Result<(Arc<dyn Store>, Artifacts)> {
+    let artifacts = Artifacts::open(settings.data_dir.join("artifacts"))?;
+    Ok(match &settings.store {
+        StoreAddress::Sqlite => (store(settings)?, artifacts),
+        StoreAddress::Mongodb(url) => {
+            let store = MongoStore::open(url, Utc::now())?;
+            let artifacts = artifacts.with_remote(store.artifacts()?);
+            (Arc::new(store), artifacts)
+        }
+    })
 }
 
 /// This process's part in a store that others may share.

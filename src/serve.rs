@@ -30,7 +30,8 @@ impl Folder {
         std::fs::create_dir_all(&settings.import.dir).map_err(|e| {
             Error::failed(format!("cannot make the import folder {}: {e}", settings.import.dir.display()))
         })?;
-        Ok(Self { store: open::store(settings)?, artifacts: open::artifacts(settings)?, _lock: lock })
+        let (store, artifacts) = open::store_and_artifacts(settings)?;
+        Ok(Self { store, artifacts, _lock: lock })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Common, show};
 use crate::error::{Error, Result};
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreAddress};
 use chrono::Utc;
 use clap::Args;
 use provost_store::StoreError;
@@ -32,13 +32,11 @@ pub struct RestoreArgs {
 
 /// A database elsewhere is its own tools' to save; the artifacts in the data folder are files that never change.
 fn refuse_mongodb(settings: &Settings, tool: &str) -> Result<()> {
-    match settings.values.get("store.url").and_then(|(url, _)| url.as_str()) {
-        Some(url) if url.starts_with("mongodb") => Err(Error::Usage(format!(
-            "store.url is MongoDB, which has tools of its own: use `{tool}` for the database, and copy {} after it when you \
-             save, before it when you restore",
-            settings.data_dir.join(backup::ARTIFACTS).display()
+    match settings.store {
+        StoreAddress::Mongodb(_) => Err(Error::Usage(format!(
+            "store.url is MongoDB, which has tools of its own: use `{tool}` for the database, which has the artifacts too"
         ))),
-        _ => Ok(()),
+        StoreAddress::Sqlite => Ok(()),
     }
 }
 

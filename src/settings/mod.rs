@@ -7,6 +7,7 @@ mod mail;
 mod network;
 mod schema;
 mod secret;
+mod store;
 mod tables;
 
 pub use duration::parse as parse_duration;
@@ -14,6 +15,7 @@ pub use http::{Deadlines, Http, Rates, Tls};
 pub use layers::{Source, Values};
 pub use mail::Mail;
 pub use network::Network;
+pub use store::StoreAddress;
 
 use provost_actors::bridge::Address;
 use provost_actors::{BridgeOptions, RetentionOptions};
@@ -93,6 +95,7 @@ pub struct Settings {
     pub http: Http,
     /// Folder of store and artifacts.
     pub data_dir: PathBuf,
+    pub store: StoreAddress,
     pub import: Import,
     pub sharing: Sharing,
     pub bridge: Bridge,
@@ -155,6 +158,7 @@ impl Settings {
                 max_line_bytes: read.whole("import.max_line_bytes")?,
                 batch: read.whole("import.batch")?,
             },
+            store: StoreAddress::read(&read)?,
             sharing: sharing(&read)?,
             bridge: bridge(&read)?,
             data_dir,
@@ -204,7 +208,7 @@ impl Settings {
 }
 
 fn sharing(read: &Reader<'_>) -> Result<Sharing, SettingsError> {
-    let store = !read.text("store.url")?.starts_with("sqlite:");
+    let store = StoreAddress::read(read)? != StoreAddress::Sqlite;
     let fleet = read.switch("fleet.enabled")?;
     if fleet && !store {
         return Err(SettingsError(vec![
@@ -354,14 +358,6 @@ mod tests {
             let error = read(&bad).unwrap_err().to_string();
             assert!(error.contains(wanted) && !error.contains("s3cret"), "{error}");
         }
-    }
-
-    #[test]
-    fn what_is_not_there_yet_is_refused_and_says_so() {
-        let (name, value) = ("PROVOST_STORE__URL", "mongodb://localhost");
-        let env = [(name.to_owned(), value.to_owned())];
-        let error = Settings::from_layers(None, env, &Vec::new()).unwrap_err().to_string();
-        assert!(error.contains("not there yet") && error.contains(value), "{error}");
     }
 
     fn mail(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {

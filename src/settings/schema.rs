@@ -48,6 +48,7 @@ pub const SETTINGS: &[(&str, Kind)] = &[
     ("http.failed_auth_per_minute", Kind::Whole(1, 1_000_000)),
     ("data.dir", Kind::Path),
     ("store.url", Kind::StoreUrl),
+    ("store.url_file", Kind::Text),
     ("store.lease", Kind::Time(2, 600)),
     ("bridge.url", Kind::AmqpUrl),
     ("bridge.url_file", Kind::Text),
@@ -114,7 +115,9 @@ impl Kind {
             Kind::Word(words) => words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(" or "),
             Kind::Text => "a text".to_owned(),
             Kind::Path => "a path that is not empty".to_owned(),
-            Kind::StoreUrl => "\"sqlite:\" (MongoDB is not there yet)".to_owned(),
+            Kind::StoreUrl => {
+                "\"sqlite:\" or an address such as \"mongodb://user:password@host:27017/provost\"".to_owned()
+            }
             Kind::AmqpUrl => "nothing (\"\") or an address such as \"amqp://user:password@host:5672/vhost\"".to_owned(),
             Kind::MailUrl => {
                 "\"\", or an address such as \"smtps://user:password@mail.example.org\" or \"smtp://localhost\" \
@@ -144,7 +147,7 @@ impl Kind {
             (Kind::Switch, Value::Boolean(_)) | (Kind::Text, Value::String(_)) => true,
             (Kind::Word(words), Value::String(s)) => words.contains(&s.as_str()),
             (Kind::Path, Value::String(s)) => !s.is_empty(),
-            (Kind::StoreUrl, Value::String(s)) => s == "sqlite:",
+            (Kind::StoreUrl, Value::String(s)) => super::StoreAddress::parse(s).is_some(),
             (Kind::AmqpUrl, Value::String(s)) => s.is_empty() || Address::parse(s).is_some(),
             (Kind::MailUrl, Value::String(s)) => s.is_empty() || MailUrl::parse(s).is_ok(),
             (Kind::Networks, Value::String(s)) => Network::list(s).is_some(),

@@ -4,7 +4,7 @@ use super::layers::Values;
 use toml::Value;
 
 /// Addresses with a user and a password in them.
-const SECRETS: [&str; 2] = ["bridge.url", "mail.url"];
+const SECRETS: [&str; 3] = ["bridge.url", "mail.url", "store.url"];
 
 /// The value as it may be shown: what stands before the host is left out.
 pub fn shown(key: &str, value: &Value) -> Value {

@@ -15,6 +15,7 @@ mod importing;
 mod locks;
 mod locks_patience;
 mod locks_tls;
+mod mongo;
 mod openapi;
 mod serving;
 mod settings;

@@ -24,7 +24,7 @@ fn a_bad_value_names_setting_source_and_what_is_allowed() {
     for (name, value, wanted) in [
         ("PROVOST_HTTP__WORKERS", "many", "from 1 to 64"),
         ("PROVOST_SHUTDOWN__DEADLINE", "30", "\"30s\""),
-        ("PROVOST_STORE__URL", "mongodb://localhost", "not there yet"),
+        ("PROVOST_STORE__URL", "postgres://localhost", "mongodb://"),
         ("PROVOST_BRIDGE__URL", "localhost:5672", "amqp://"),
         ("PROVOST_FEATURES__GMAT", "[[700, 1], [600, 2]]", "rising order"),
     ] {

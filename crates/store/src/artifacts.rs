@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -21,6 +22,15 @@ const INCOMING: &str = "incoming";
 const HOLD: &str = "hold.lock";
 /// How often a write starts anew after a cleaner took its temporary file in the moment before it was locked.
 const ATTEMPTS: u32 = 5;
+
+/// Where artifacts lie besides the folder, for processes on other hosts. Blocking, and called on threads that may block.
+pub trait Remote: std::fmt::Debug + Send + Sync {
+    /// The bytes have this name; they are there when this returns.
+    fn put(&self, sha256: &str, bytes: &[u8]) -> Result<()>;
+    /// What is kept under this name; the caller verifies it.
+    fn get(&self, sha256: &str) -> Result<Option<Vec<u8>>>;
+    fn contains(&self, sha256: &str) -> Result<bool>;
+}
 
 /// While this is held nothing is removed. Ends with the process at the latest.
 #[derive(Debug)]
@@ -38,6 +48,7 @@ pub struct Swept {
 #[derive(Debug, Clone)]
 pub struct Artifacts {
     root: PathBuf,
+    remote: Option<Arc<dyn Remote>>,
 }
 
 impl Artifacts {
@@ -47,17 +58,32 @@ impl Artifacts {
         fs::create_dir_all(&incoming).map_err(|e| io_error(&incoming, e))?;
         sync_folder(&root)?;
         remove_abandoned(&incoming)?;
-        Ok(Self { root })
+        Ok(Self { root, remote: None })
     }
 
     /// A folder that is only read: nothing is created or cleaned in it.
     pub fn to_read(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, remote: None }
     }
 
-    /// Stores the bytes and returns their SHA-256 in hexadecimal; they are on the disk when this returns. Storing content
-    /// that is there already verifies it and makes it young again; a damaged copy is replaced.
+    /// The folder becomes a copy of what is needed here: what is put goes to the remote place too, and what is missing here
+    /// or damaged is fetched from there. A sweep cleans the folder only.
+    pub fn with_remote(self, remote: Arc<dyn Remote>) -> Self {
+        Self { remote: Some(remote), ..self }
+    }
+
+    /// Stores the bytes and returns their SHA-256 in hexadecimal; they are on the disk (and in the remote place, if there is
+    /// one) when this returns. Storing content that is there already verifies it and makes it young again; a damaged copy is
+    /// replaced.
     pub fn put(&self, bytes: &[u8]) -> Result<String> {
+        let sha256 = self.put_here(bytes)?;
+        if let Some(remote) = &self.remote {
+            remote.put(&sha256, bytes)?;
+        }
+        Ok(sha256)
+    }
+
+    fn put_here(&self, bytes: &[u8]) -> Result<String> {
         let sha256 = hex(&Sha256::digest(bytes));
         let path = self.path(&sha256)?;
         let folder = path.parent().unwrap_or(&self.root);
@@ -85,24 +111,32 @@ impl Artifacts {
 
     /// Reads and verifies.
     pub fn get(&self, sha256: &str) -> Result<Vec<u8>> {
+        let here = self.get_here(sha256);
+        let (Some(remote), Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. })) = (&self.remote, &here)
+        else {
+            return here;
+        };
+        let Some(bytes) = remote.get(sha256)? else { return here };
+        verify(sha256, &bytes)?;
+        self.put_here(&bytes)?;
+        Ok(bytes)
+    }
+
+    fn get_here(&self, sha256: &str) -> Result<Vec<u8>> {
         let path = self.path(sha256)?;
         let bytes = fs::read(&path).map_err(|e| match e.kind() {
             ErrorKind::NotFound => StoreError::NotFound { what: "artifact", id: sha256.to_owned() },
             _ => io_error(&path, e),
         })?;
-        let found = hex(&Sha256::digest(&bytes));
-        if found != sha256 {
-            return Err(StoreError::Corrupt {
-                what: format!("artifact {sha256}"),
-                why: format!("its {} bytes have the SHA-256 {found}", bytes.len()),
-            });
-        }
+        verify(sha256, &bytes)?;
         Ok(bytes)
     }
 
-    /// Whether an artifact of this name is there; its content is not looked at.
+    /// Whether an artifact of this name is there; its content is not looked at. A remote place that cannot be asked has none.
     pub fn contains(&self, sha256: &str) -> bool {
-        self.path(sha256).is_ok_and(|path| path.is_file())
+        self.path(sha256).is_ok_and(|path| {
+            path.is_file() || self.remote.as_ref().is_some_and(|r| r.contains(sha256).unwrap_or(false))
+        })
     }
 
     /// Keeps everything that is here from being removed; several may hold at once. Waits out a removal of one file.
@@ -210,6 +244,17 @@ impl Artifacts {
             }
         }
     }
+}
+
+fn verify(sha256: &str, bytes: &[u8]) -> Result<()> {
+    let found = hex(&Sha256::digest(bytes));
+    if found == sha256 {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt {
+        what: format!("artifact {sha256}"),
+        why: format!("its {} bytes have the SHA-256 {found}", bytes.len()),
+    })
 }
 
 /// Removes the temporary files that no living writer holds locked.

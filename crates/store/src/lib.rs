@@ -6,11 +6,13 @@ pub mod backup;
 pub mod conformance;
 pub mod error;
 pub mod lock;
+pub mod mongo;
 pub mod sqlite;
 pub mod store;
 
 pub use artifacts::Artifacts;
 pub use error::StoreError;
 pub use lock::DataFolderLock;
+pub use mongo::MongoStore;
 pub use sqlite::{DATABASE, SqliteStore};
 pub use store::*;

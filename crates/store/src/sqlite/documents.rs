@@ -50,7 +50,7 @@ impl Cursor {
         Self { at: i64::MAX, id: String::new() }
     }
 
-    fn encode(&self, kind: char) -> String {
+    pub fn encode(&self, kind: char) -> String {
         hex(format!("{kind}{}/{}", self.at, self.id).as_bytes())
     }
 

@@ -4,7 +4,7 @@ mod audit;
 pub(crate) mod backup;
 mod connection;
 mod decisions;
-mod documents;
+pub(crate) mod documents;
 mod evaluations;
 mod forget;
 mod jobs;

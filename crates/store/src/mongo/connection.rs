@@ -1,0 +1,276 @@
+//! The connection, the few commands that the backend uses, and what their errors mean.
+
+use super::documents::{self, number, text};
+use crate::error::{Result, StoreError};
+use futures_util::TryStreamExt;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, ReturnDocument, WriteConcern};
+use mongodb::{Client, Collection, Database};
+use std::time::Duration;
+
+/// Of an address that names none.
+const DATABASE: &str = "provost";
+/// How long the first contact may take, and finding a server later.
+const SELECTION: Duration = Duration::from_secs(5);
+/// How long one command may take: the driver has no bound of its own for a server that falls silent.
+const LONGEST: Duration = Duration::from_secs(60);
+/// How often a change is tried anew because others changed the same document.
+const TRIES: u32 = 200;
+/// The server's code for a key that is there already.
+const DUPLICATE_KEY: i32 = 11_000;
+/// "Out of disk space".
+const NO_SPACE: [i32; 1] = [14_031];
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    database: Database,
+    /// Whether arrays may hold arrays: FerretDB 1, which speaks the protocol too, refuses them.
+    nests: bool,
+}
+
+impl Db {
+    /// Nothing is sent yet. An address that cannot be read is `Invalid`; the message does not quote it, since there may be a
+    /// password in it.
+    pub async fn new(url: &str) -> Result<Self> {
+        let bad =
+            |e: Error| StoreError::Invalid(format!("the address of MongoDB cannot be used: {}", without(url, &e)));
+        let mut options = ClientOptions::parse(url).await.map_err(|e| match &*e.kind {
+            ErrorKind::DnsResolve { .. } | ErrorKind::Io(_) => StoreError::Unavailable(without(url, &e)),
+            _ => bad(e),
+        })?;
+        options.app_name.get_or_insert_with(|| "provost".to_owned());
+        options.server_selection_timeout = Some(SELECTION);
+        options.connect_timeout = Some(SELECTION);
+        let database = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
+        // An answered change is on the disks of most members, and what is read is such a change.
+        options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
+        options.read_concern = Some(ReadConcern::majority());
+        let client = Client::with_options(options).map_err(bad)?;
+        Ok(Self { database: client.database(&database), nests: true })
+    }
+
+    /// The first contact: learns what the server is not able to.
+    pub async fn meet(&mut self) -> Result<()> {
+        let server = self.command(doc! {"buildInfo": 1}).await?;
+        self.nests = !server.contains_key("ferretdbVersion");
+        Ok(())
+    }
+
+    pub fn collection(&self, name: &str) -> Collection<Document> {
+        self.database.collection(name)
+    }
+
+    pub async fn command(&self, command: Document) -> Result<Document> {
+        within(async { self.database.run_command(command).await }).await
+    }
+
+    pub async fn one(&self, collection: &str, filter: Document) -> Result<Option<Document>> {
+        within(async { self.collection(collection).find_one(filter).await }).await
+    }
+
+    /// All that match, in this order; `limit` 0 is none.
+    pub async fn all(
+        &self,
+        collection: &str,
+        filter: Document,
+        sort: Document,
+        limit: Option<u32>,
+    ) -> Result<Vec<Document>> {
+        if limit == Some(0) {
+            return Ok(Vec::new());
+        }
+        within(async {
+            let collection = self.collection(collection);
+            let mut find = collection.find(filter).sort(sort);
+            if let Some(limit) = limit {
+                find = find.limit(i64::from(limit));
+            }
+            find.await?.try_collect().await
+        })
+        .await
+    }
+
+    pub async fn count(&self, collection: &str, filter: Document) -> Result<u64> {
+        within(async { self.collection(collection).count_documents(filter).await }).await
+    }
+
+    /// The rows of an aggregation.
+    pub async fn aggregate(&self, collection: &str, pipeline: Vec<Document>) -> Result<Vec<Document>> {
+        within(async { self.collection(collection).aggregate(pipeline).await?.try_collect().await }).await
+    }
+
+    /// False if there is a document of this key.
+    pub async fn insert(&self, collection: &str, document: Document) -> Result<bool> {
+        match within(async { Ok(self.collection(collection).insert_one(document).await) }).await? {
+            Ok(_) => Ok(true),
+            Err(e) if is_duplicate(&e) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Inserts what is not there yet; answers the positions of what was.
+    pub async fn insert_all(&self, collection: &str, documents: Vec<Document>) -> Result<Vec<usize>> {
+        if documents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let inserted = within(async { Ok(self.collection(collection).insert_many(documents).ordered(false).await) });
+        let error = match inserted.await? {
+            Ok(_) => return Ok(Vec::new()),
+            Err(e) => e,
+        };
+        if let ErrorKind::InsertMany(failure) = &*error.kind
+            && failure.write_concern_error.is_none()
+            && let Some(errors) = &failure.write_errors
+            && errors.iter().all(|e| e.code == DUPLICATE_KEY)
+        {
+            return Ok(errors.iter().map(|e| e.index).collect());
+        }
+        Err(error.into())
+    }
+
+    /// Applies an update to one document; answers whether one matched.
+    pub async fn update(&self, collection: &str, filter: Document, update: Document) -> Result<bool> {
+        let done = within(async { self.collection(collection).update_one(filter, update).await }).await?;
+        Ok(done.matched_count > 0)
+    }
+
+    pub async fn update_all(&self, collection: &str, filter: Document, update: Document) -> Result<u64> {
+        Ok(within(async { self.collection(collection).update_many(filter, update).await }).await?.matched_count)
+    }
+
+    pub async fn remove(&self, collection: &str, filter: Document) -> Result<u64> {
+        Ok(within(async { self.collection(collection).delete_many(filter).await }).await?.deleted_count)
+    }
+
+    /// The next number of a counter, and the `by - 1` after it; gaps are left by whoever does not use theirs.
+    pub async fn next(&self, counter: &str, by: i64) -> Result<i64> {
+        let mut tries = Tries::default();
+        loop {
+            tries.spend(counter).await?;
+            let counted = within(async {
+                let state = self.collection(super::STATE);
+                let found = state.find_one_and_update(doc! {"_id": counter}, doc! {"$inc": {"count": by}});
+                Ok(found.upsert(true).return_document(ReturnDocument::After).await)
+            });
+            match counted.await? {
+                Ok(Some(document)) => return Ok(number(&document, "count").unwrap_or(by) - by + 1),
+                Ok(None) => {}
+                Err(e) if is_duplicate(&e) => {} // two made the counter at once
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// The one way in which documents that several writers change are changed: puts `document` in the place of what was read
+    /// (None: there was nothing), if that is still there. `provost.w` counts the writes, `provost.by` names each.
+    pub async fn put(&self, collection: &str, was: Option<&Document>, mut document: Document) -> Result<bool> {
+        let by = uuid::Uuid::new_v4().simple().to_string();
+        let w = was.map(|was| number(was, "provost.w").unwrap_or(0));
+        // A document that is made anew after it was removed does not pass for the old one.
+        let first = i64::from(uuid::Uuid::new_v4().as_fields().0);
+        documents::set_meta(&mut document, "w", w.unwrap_or(first) + 1);
+        documents::set_meta(&mut document, "by", by.as_str());
+        if !self.nests {
+            documents::unnest(&mut document);
+        }
+        let (Some(w), Some(was)) = (w, was) else { return self.insert(collection, document).await };
+        let id = was.get("_id").cloned().unwrap_or(Bson::Null);
+        document.insert("_id", id.clone());
+        let filter = match number(was, "provost.w") {
+            Some(_) => doc! {"_id": id.clone(), "provost.w": w},
+            None => doc! {"_id": id.clone(), "provost.w": {"$exists": false}},
+        };
+        let replaced = within(async { self.collection(collection).replace_one(filter, document).await }).await;
+        match replaced {
+            Ok(done) => Ok(done.matched_count > 0),
+            // The answer was lost, not necessarily the write: whoever asks again would find its own change in its way.
+            Err(StoreError::Unavailable(why)) => {
+                let found = self.one(collection, doc! {"_id": id}).await;
+                match found {
+                    Ok(Some(found)) if text(&found, "provost.by") == Some(&by) => Ok(true),
+                    Ok(_) => Ok(false),
+                    Err(_) => Err(StoreError::Unavailable(why)),
+                }
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Removes a document, if it is still as it was read.
+    pub async fn take(&self, collection: &str, was: &Document) -> Result<bool> {
+        let id = was.get("_id").cloned().unwrap_or(Bson::Null);
+        let w = number(was, "provost.w").unwrap_or(0);
+        Ok(self.remove(collection, doc! {"_id": id, "provost.w": w}).await? > 0)
+    }
+}
+
+/// Bounds a loop that reads, changes and writes until nobody else was in between.
+#[derive(Default)]
+pub struct Tries(u32);
+
+impl Tries {
+    pub async fn spend(&mut self, what: &str) -> Result<()> {
+        self.0 += 1;
+        if self.0 > TRIES {
+            return Err(StoreError::Unavailable(format!("{what} is changed by others all the time")));
+        }
+        if self.0 > 3 {
+            // Apart from each other, not in step.
+            let share = uuid::Uuid::new_v4().as_bytes()[0];
+            tokio::time::sleep(Duration::from_micros(200 * u64::from(share.min(64)) + 500)).await;
+        }
+        Ok(())
+    }
+}
+
+pub async fn within<T>(work: impl Future<Output = mongodb::error::Result<T>>) -> Result<T> {
+    match tokio::time::timeout(LONGEST, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(StoreError::Unavailable(format!("MongoDB has not answered for {LONGEST:?}"))),
+    }
+}
+
+fn is_duplicate(e: &Error) -> bool {
+    match &*e.kind {
+        ErrorKind::Write(WriteFailure::WriteError(e)) => e.code == DUPLICATE_KEY,
+        ErrorKind::Command(e) => e.code == DUPLICATE_KEY,
+        _ => false,
+    }
+}
+
+/// An error's text without the address that it may quote.
+fn without(url: &str, e: &Error) -> String {
+    let text = e.to_string();
+    let secret = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let login = secret.rsplit_once('@').map_or("", |(login, _)| login);
+    if login.is_empty() { text } else { text.replace(login, "***") }
+}
+
+impl From<Error> for StoreError {
+    fn from(e: Error) -> Self {
+        let text = e.to_string();
+        match &*e.kind {
+            ErrorKind::Write(WriteFailure::WriteError(e)) if NO_SPACE.contains(&e.code) => Self::Full(text),
+            ErrorKind::Command(e) if NO_SPACE.contains(&e.code) => Self::Full(text),
+            ErrorKind::Io(_)
+            | ErrorKind::ServerSelection { .. }
+            | ErrorKind::ConnectionPoolCleared { .. }
+            | ErrorKind::DnsResolve { .. }
+            | ErrorKind::Authentication { .. }
+            | ErrorKind::Write(WriteFailure::WriteConcernError(_))
+            | ErrorKind::Shutdown => Self::Unavailable(text),
+            // Not the primary any more, going down, out of time, refused for now.
+            ErrorKind::Command(e)
+                if [6, 7, 43, 50, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436].contains(&e.code) =>
+            {
+                Self::Unavailable(text)
+            }
+            ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) => {
+                Self::Corrupt { what: "a document".to_owned(), why: text }
+            }
+            _ => Self::Internal(text),
+        }
+    }
+}

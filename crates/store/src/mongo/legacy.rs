@@ -1,0 +1,307 @@
+//! Documents of the service that Provost replaces. They stay as they are, with their own ids; what the store needs is added to them
+//! as one member, `provost`, once. Ids that are not of Provost's form become such, always the same ones: of the algorithm, the
+//! time and a hash of the old id.
+//!
+//! A point counts if it is one by the contract's rules; one that is not, and an older twin of one that is, is left out and
+//! says why (`provost.refused`). Models are listed, and the one that was active stays the active one until another is
+//! activated, but there is no artifact of theirs that could be loaded. Jobs are history: what had not finished never will.
+
+use super::connection::{Db, within};
+use super::documents::{self, at, number, object, text};
+use super::mark::Writing;
+use super::points::{self, Encoded};
+use super::{JOBS, MODELS, POINTS, TRIGGERS, jobs, pointer};
+use crate::error::Result;
+use crate::store::TriggerRecord;
+use chrono::{DateTime, Utc};
+use mongodb::bson::{Bson, Document, doc};
+use provost_domain::job::JobRecord;
+use provost_domain::model::ModelRecord;
+use provost_domain::schedule::{TrainingTrigger, TriggerType};
+use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingConfig, TrainingJob};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Points looked at together.
+const BATCH: usize = 1000;
+
+pub async fn adopt(db: &Db) -> Result<()> {
+    let points = points(db).await?;
+    let (models, names) = models(db).await?;
+    let jobs = jobs(db, &names).await?;
+    let triggers = triggers(db).await?;
+    if points + models + jobs + triggers > 0 {
+        tracing::info!(points, models, jobs, triggers, "documents of the replaced service were taken over");
+    }
+    let active = doc! {"provost.legacy": true, "is_active": true};
+    let newest = doc! {"provost.at": -1, "provost.id": -1};
+    if let Some(model) = db.all(MODELS, active, newest, Some(1)).await?.first() {
+        let id = ModelId::parse(text(model, "provost.id").unwrap_or_default());
+        if let (Ok(id), Some(at)) = (id, number(model, "provost.at").and_then(DateTime::from_timestamp_micros)) {
+            pointer::adopt(db, &id, at).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds the store's part to a document that has none yet.
+async fn add(db: &Db, collection: &str, document: &Document, meta: Document) -> Result<bool> {
+    let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+    db.update(collection, doc! {"_id": id, "provost": {"$exists": false}}, doc! {"$set": {"provost": meta}}).await
+}
+
+fn refused(why: &str) -> Document {
+    doc! {"w": 1_i64, "present": 0_i64, "at": 0_i64, "refused": why}
+}
+
+async fn points(db: &Db) -> Result<u64> {
+    let new = doc! {"provost.present": null};
+    if db.one(POINTS, new.clone()).await?.is_none() {
+        return Ok(0);
+    }
+    let writing = Writing::sign_in(db).await?;
+    let mut adopted = 0;
+    let collection = db.collection(POINTS);
+    // The newest of twins comes first.
+    let mut cursor = within(async { collection.find(new).sort(doc! {"_id": -1}).await }).await?;
+    let mut more = true;
+    while more {
+        let mut batch = Vec::with_capacity(BATCH);
+        while batch.len() < BATCH {
+            more = within(cursor.advance()).await?;
+            if !more {
+                break;
+            }
+            batch.push(cursor.deserialize_current()?);
+        }
+        adopted += adopt_points(db, &batch).await?;
+    }
+    writing.sign_out(db, None).await?;
+    Ok(adopted)
+}
+
+async fn adopt_points(db: &Db, batch: &[Document]) -> Result<u64> {
+    let ids: Vec<&str> = batch.iter().filter_map(|document| text(document, "data_point_id")).collect();
+    let known = db.all(POINTS, doc! {"data_point_id": {"$in": ids}, "provost.w": {"$gt": 0}}, doc! {}, None).await?;
+    let counted = |document: &&Document| at(document, "provost.refused").is_none();
+    let mut taken: BTreeSet<String> =
+        known.iter().filter(counted).filter_map(|d| text(d, "data_point_id").map(str::to_owned)).collect();
+    let mut adopted = 0;
+    for document in batch {
+        let point = AdmissionDataPoint::from_value(points::as_json(document));
+        let meta = match point.map_err(|faults| faults.to_string()) {
+            Err(why) => refused(&why),
+            Ok(point) if taken.contains(&point.data_point_id) => refused("a newer document has this data_point_id"),
+            Ok(point) => {
+                let usable = point.decision.label().is_some();
+                let (seq, verified) = (point.seq.cast_signed(), point.verified);
+                taken.insert(point.data_point_id.clone());
+                doc! {
+                    "w": 1_i64, "seq": seq, "content": Encoded::new(point)?.content(), "usable": usable,
+                    "changes": 1_i64, "present": 1_i64, "arrived": i64::from(usable),
+                    "arrived_verified": i64::from(usable && verified),
+                }
+            }
+        };
+        if let Ok(why) = meta.get_str("refused") {
+            let id = document.get("_id").map(Bson::to_string).unwrap_or_default();
+            tracing::warn!(document = id, why, "a document in admission_data is no data point");
+        }
+        adopted += u64::from(add(db, POINTS, document, meta).await?);
+    }
+    Ok(adopted)
+}
+
+/// Documents that nobody has looked at yet.
+async fn new(db: &Db, collection: &str) -> Result<Vec<Document>> {
+    db.all(collection, doc! {"provost.at": null}, doc! {"_id": 1}, None).await
+}
+
+fn hash(text: &str) -> u128 {
+    Sha256::digest(text.as_bytes()).iter().take(16).fold(0, |n, b| n << 8 | u128::from(*b))
+}
+
+/// The time in a member, whether it is a date or a text; else that of the document's id.
+fn time(document: &Document, member: &str) -> DateTime<Utc> {
+    let millis = match document.get(member) {
+        Some(Bson::DateTime(time)) => Some(time.timestamp_millis()),
+        Some(Bson::String(s)) => DateTime::parse_from_rfc3339(s).ok().map(|t| t.timestamp_millis()),
+        _ => None,
+    };
+    let of_id = || document.get("_id").and_then(Bson::as_object_id).map(|id| id.timestamp().timestamp_millis());
+    millis.or_else(of_id).and_then(DateTime::from_timestamp_millis).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+/// What the members say, over what stands for those that are missing or of another form.
+fn over<T: DeserializeOwned>(base: Value, members: &Map<String, Value>) -> Option<T> {
+    let mut all = base.as_object()?.clone();
+    for name in all.keys().cloned().collect::<Vec<_>>() {
+        let Some(value) = members.get(&name).filter(|value| !value.is_null()) else { continue };
+        let before = all.insert(name.clone(), value.clone());
+        if serde_json::from_value::<T>(Value::Object(all.clone())).is_err()
+            && let Some(before) = before
+        {
+            all.insert(name, before);
+        }
+    }
+    serde_json::from_value(Value::Object(all)).ok()
+}
+
+fn config(value: Option<&Value>) -> Value {
+    let read = value.and_then(|v| TrainingConfig::from_json(v).ok());
+    json!(read.unwrap_or_default())
+}
+
+/// How many were new, and by which id of ours the models of the replaced service go.
+async fn models(db: &Db) -> Result<(u64, BTreeMap<String, ModelId>)> {
+    let mut adopted = 0;
+    for document in new(db, MODELS).await? {
+        let meta = match model(&document) {
+            Some(record) => {
+                let (id, at) = (record.version.model_id.clone(), record.version.training_date);
+                let mut meta = documents::listed(id.as_str(), at, "a model of the replaced service", &record)?;
+                meta.extend(doc! {"w": 1_i64, "legacy": true});
+                meta
+            }
+            None => refused("it has no algorithm that is known"),
+        };
+        adopted += u64::from(add(db, MODELS, &document, meta).await?);
+    }
+    let known = db.all(MODELS, doc! {"provost.legacy": true}, doc! {}, None).await?;
+    let names = known.iter().filter_map(|document| {
+        let ours = ModelId::parse(text(document, "provost.id")?).ok()?;
+        Some((text(document, "model_id")?.to_owned(), ours))
+    });
+    Ok((adopted, names.collect()))
+}
+
+fn model(document: &Document) -> Option<ModelRecord> {
+    let algorithm = Algorithm::parse(text(document, "algorithm")?)?;
+    let date = time(document, "training_date");
+    let old = text(document, "model_id")
+        .map_or_else(|| document.get("_id").map_or_else(String::new, Bson::to_string), str::to_owned);
+    let id = ModelId::parse(&old).unwrap_or_else(|_| ModelId::new(algorithm, date, hash(&old)));
+    let mut members = object(document);
+    let metrics = json!({"accuracy": 0.0, "precision": 0.0, "recall": 0.0, "f1_score": 0.0, "auc_roc": 0.0,
+        "confusion_matrix": [[0, 0], [0, 0]], "classification_report": {}, "cv_scores": [], "cv_mean": 0.0, "cv_std": 0.0,
+        "training_time_seconds": 0.0, "iterations_completed": 0});
+    let nothing = Map::new();
+    let of_metrics = members.get("metrics").and_then(Value::as_object).unwrap_or(&nothing);
+    let metrics: provost_domain::model::TrainingMetrics = over(metrics, of_metrics)?;
+    let note = format!("model {old} of the replaced service");
+    let notes = members.get("notes").and_then(Value::as_str).map_or_else(|| note.clone(), |n| format!("{n}\n{note}"));
+    for (name, value) in [
+        ("model_id", json!(id)),
+        ("training_date", json!(date)),
+        ("training_config", config(members.get("training_config"))),
+        ("metrics", json!(metrics)),
+        ("is_active", json!(false)),
+        ("notes", json!(notes)),
+    ] {
+        members.insert(name.to_owned(), value);
+    }
+    let base = json!({"model_id": id, "version": date.format("%Y%m%d").to_string(), "algorithm": algorithm,
+        "training_date": date, "training_samples": 0, "training_config": TrainingConfig::default(), "model_sha256": "",
+        "metrics": metrics, "feature_importance": [], "hyperparameters": {}, "model_path": "", "scaler_path": null,
+        "is_active": false, "is_deprecated": false, "parent_model_id": null, "created_by": null, "version_tag": null,
+        "notes": null});
+    let version: ModelVersion = over(base, &members)?;
+    let job_id = JobId::new(date, hash(&old));
+    Some(ModelRecord { version, job_id, snapshot: String::new(), threshold: 0.5, temporal: None })
+}
+
+async fn jobs(db: &Db, models: &BTreeMap<String, ModelId>) -> Result<u64> {
+    let mut adopted = 0;
+    for document in new(db, JOBS).await? {
+        let meta = match job(&document, models) {
+            Some(record) => {
+                let (id, at) = (record.job.job_id.clone(), record.job.created_at);
+                let mut meta = documents::listed(id.as_str(), at, "a job of the replaced service", &record)?;
+                let status = record.job.status.as_str();
+                meta.extend(doc! {"w": 1_i64, "legacy": true, "state": jobs::THERE, "rev": 1_i64, "epoch": 0_i64, "status": status});
+                meta
+            }
+            None => refused("it cannot be read as a job"),
+        };
+        adopted += u64::from(add(db, JOBS, &document, meta).await?);
+    }
+    Ok(adopted)
+}
+
+fn job(document: &Document, models: &BTreeMap<String, ModelId>) -> Option<JobRecord> {
+    let created = time(document, "created_at");
+    let old = text(document, "job_id")
+        .map_or_else(|| document.get("_id").map_or_else(String::new, Bson::to_string), str::to_owned);
+    let id = JobId::parse(&old).unwrap_or_else(|_| JobId::new(created, hash(&old)));
+    let mut members = object(document);
+    let ours = |value: &Value| value.as_str().and_then(|old| models.get(old));
+    let trained: Vec<&ModelId> =
+        members.get("trained_models").and_then(Value::as_array).into_iter().flatten().filter_map(ours).collect();
+    let best = members.get("best_model_id").and_then(ours);
+    let unfinished = !matches!(text(document, "status"), Some("completed" | "failed" | "cancelled"));
+    let mut changed = vec![
+        ("job_id", json!(id)),
+        ("created_at", json!(created)),
+        ("config", config(members.get("config"))),
+        ("trained_models", json!(trained)),
+        ("best_model_id", json!(best)),
+    ];
+    if unfinished {
+        changed.push(("status", json!("failed")));
+        changed.push(("error_message", json!("it had not finished when the replaced service ended")));
+    }
+    for (name, value) in changed {
+        members.insert(name.to_owned(), value);
+    }
+    let base = json!({"job_id": id, "status": "failed", "config": TrainingConfig::default(), "progress_percentage": 0.0,
+        "current_step": null, "algorithms_completed": [], "trained_models": [], "best_model_id": null, "best_score": null,
+        "started_at": null, "completed_at": null, "estimated_time_remaining_seconds": null, "error_message": null,
+        "warnings": [], "cpu_usage_percent": null, "memory_usage_mb": null, "logs": [], "created_at": created,
+        "created_by": null, "triggers": []});
+    let job: TrainingJob = over(base, &members)?;
+    Some(JobRecord {
+        job,
+        rev: 1,
+        epoch: 0,
+        snapshot: None,
+        units: BTreeMap::new(),
+        cancel: None,
+        running_seconds: 0.0,
+        config_hash: String::new(),
+        next_event: 1,
+        arrivals: None,
+        activation: Default::default(),
+    })
+}
+
+async fn triggers(db: &Db) -> Result<u64> {
+    let mut adopted = 0;
+    for document in new(db, TRIGGERS).await? {
+        let record = trigger(&document);
+        let mut meta =
+            documents::listed(&record.id, record.trigger.triggered_at, "a trigger of the replaced service", &record)?;
+        meta.extend(doc! {"w": 1_i64, "legacy": true, "pending": false});
+        adopted += u64::from(add(db, TRIGGERS, &document, meta).await?);
+    }
+    Ok(adopted)
+}
+
+/// What it led to is not known; it leads to nothing any more.
+fn trigger(document: &Document) -> TriggerRecord {
+    let words = |member| text(document, member).map(str::to_owned);
+    let kind = text(document, "trigger_type").and_then(TriggerType::parse).unwrap_or(TriggerType::Manual);
+    let at = time(document, "triggered_at");
+    let mut trigger = TrainingTrigger::new(kind, at, words("triggered_by"), words("reason"));
+    trigger.new_samples_count = number(document, "new_samples_count").and_then(|n| u64::try_from(n).ok());
+    let id = document.get("_id").map(|id| id.as_object_id().map_or_else(|| id.to_string(), |id| id.to_hex()));
+    TriggerRecord {
+        id: format!("legacy-{}", id.unwrap_or_default()),
+        trigger,
+        config: None,
+        activation: Default::default(),
+        job_id: None,
+        outcome: Some("it is one of the replaced service".to_owned()),
+    }
+}

@@ -1,0 +1,139 @@
+//! Responses to repeat for an idempotency key. A key that a job's creation has in hand carries a claim until the job is there.
+
+use super::connection::{Db, Tries};
+use super::creation::{self, Claim};
+use super::documents::{self, at, number, text};
+use crate::error::Result;
+use crate::sqlite::documents::encode;
+use crate::store::{RESPONSE_LIFETIME_HOURS, StoredResponse};
+use chrono::{DateTime, TimeDelta, Utc};
+use mongodb::bson::{Document, doc};
+
+pub const RESPONSES: &str = "responses";
+
+/// Responses that were stored at this time or before have expired.
+fn expired_at(now: DateTime<Utc>) -> i64 {
+    (now - TimeDelta::hours(RESPONSE_LIFETIME_HOURS)).timestamp_micros()
+}
+
+/// The response in a document, unless it has expired.
+fn valid(document: &Document, now: DateTime<Utc>) -> Result<Option<StoredResponse>> {
+    if text(document, "document").is_none() || number(document, "at").is_none_or(|at| at <= expired_at(now)) {
+        return Ok(None);
+    }
+    documents::read(document, "document", "a stored response").map(Some)
+}
+
+/// The document of a key, once nobody claims it.
+async fn settled(db: &Db, key: &str) -> Result<Option<Document>> {
+    let mut tries = Tries::default();
+    loop {
+        tries.spend("an idempotency key").await?;
+        let Some(document) = db.one(RESPONSES, doc! {"_id": key}).await? else { return Ok(None) };
+        match Claim::on(&document) {
+            None => return Ok(Some(document)),
+            Some(claim) => see_to(db, key, &claim).await?,
+        }
+    }
+}
+
+async fn see_to(db: &Db, key: &str, claim: &Claim) -> Result<()> {
+    creation::resolve(db, claim).await?;
+    drop_claim(db, key, claim).await
+}
+
+pub async fn get(db: &Db, key: &str, now: DateTime<Utc>) -> Result<Option<StoredResponse>> {
+    match settled(db, key).await? {
+        Some(document) => valid(&document, now),
+        None => Ok(None),
+    }
+}
+
+/// Stores a response unless its key has one, and removes those that have expired by its time.
+pub async fn store(db: &Db, response: StoredResponse) -> Result<StoredResponse> {
+    let expired = doc! {"at": {"$lte": expired_at(response.at)}, "provost.claim": {"$exists": false}};
+    db.remove(RESPONSES, expired).await?;
+    let mut tries = Tries::default();
+    loop {
+        tries.spend("an idempotency key").await?;
+        let was = settled(db, &response.key).await?;
+        if let Some(document) = &was
+            && let Some(known) = valid(document, response.at)?
+        {
+            return Ok(known);
+        }
+        if db.put(RESPONSES, was.as_ref(), document(&response, None)?).await? {
+            return Ok(response);
+        }
+    }
+}
+
+fn document(response: &StoredResponse, job: Option<&str>) -> Result<Document> {
+    let text = encode("a response", response)?;
+    Ok(doc! {"_id": response.key.as_str(), "at": response.at.timestamp_micros(), "document": text, "job": job})
+}
+
+/// Reserves the key for a job; false if it has a response that is not this job's.
+pub async fn claim(db: &Db, response: &StoredResponse, claim: &Claim) -> Result<bool> {
+    let mut tries = Tries::default();
+    loop {
+        tries.spend("an idempotency key").await?;
+        let was = db.one(RESPONSES, doc! {"_id": response.key.as_str()}).await?;
+        if let Some(document) = &was {
+            match Claim::on(document) {
+                Some(other) if other == *claim => return Ok(true),
+                Some(other) => {
+                    see_to(db, &response.key, &other).await?;
+                    continue;
+                }
+                None if valid(document, response.at)?.is_some() => {
+                    return Ok(text(document, "job") == Some(&claim.job));
+                }
+                None => {}
+            }
+        }
+        let mut claimed =
+            was.clone().unwrap_or_else(|| doc! {"_id": response.key.as_str(), "at": response.at.timestamp_micros()});
+        claim.put_on(&mut claimed);
+        if db.put(RESPONSES, was.as_ref(), claimed).await? {
+            return Ok(true);
+        }
+    }
+}
+
+/// Writes the response of a job that is there.
+pub async fn settle(db: &Db, response: &StoredResponse, claim: &Claim) -> Result<()> {
+    let mut tries = Tries::default();
+    loop {
+        tries.spend("an idempotency key").await?;
+        let Some(was) = db.one(RESPONSES, doc! {"_id": response.key.as_str()}).await? else { return Ok(()) };
+        if Claim::on(&was).as_ref() != Some(claim) {
+            return Ok(());
+        }
+        if db.put(RESPONSES, Some(&was), document(response, Some(&claim.job))?).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Takes back the claim of a job that will not be.
+pub async fn drop_claim(db: &Db, key: &str, claim: &Claim) -> Result<()> {
+    let mut tries = Tries::default();
+    loop {
+        tries.spend("an idempotency key").await?;
+        let Some(was) = db.one(RESPONSES, doc! {"_id": key}).await? else { return Ok(()) };
+        if Claim::on(&was).as_ref() != Some(claim) {
+            return Ok(());
+        }
+        let dropped = if at(&was, "document").is_none() {
+            db.take(RESPONSES, &was).await?
+        } else {
+            let mut document = was.clone();
+            documents::unset_meta(&mut document, "claim");
+            db.put(RESPONSES, Some(&was), document).await?
+        };
+        if dropped {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A server for the tests: the one that `PROVOST_TEST_MONGODB` names, else the program in `tests/mongo-server`, which Go builds
+//! once. Every store gets a database of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+pub struct Server {
+    /// Ends with `/`.
+    url: String,
+    child: Option<Child>,
+    _state: Option<tempfile::TempDir>,
+}
+
+/// The program, built once by whoever comes first; why there is none.
+fn program() -> Result<PathBuf, String> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+            std::fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;
+            let program = std::path::absolute(target.join("mongo-server")).map_err(|e| e.to_string())?;
+            // Go builds to a temporary name and knows by itself what is to be built anew.
+            let mut go = Command::new("go");
+            go.args(["build", "-buildvcs=false", "-o"]).arg(&program).arg(".");
+            go.current_dir(root.join("tests/mongo-server"));
+            match go.output() {
+                Err(e) => Err(format!("Go is not here ({e})")),
+                Ok(done) if !done.status.success() => {
+                    Err(format!("Go could not build it: {}", String::from_utf8_lossy(&done.stderr)))
+                }
+                Ok(_) => Ok(program),
+            }
+        })
+        .clone()
+}
+
+impl Server {
+    /// None, and a line that says so, where there is none and none can be made.
+    pub fn start() -> Option<Self> {
+        if let Ok(url) = std::env::var("PROVOST_TEST_MONGODB") {
+            let url = format!("{}/", url.trim_end_matches('/'));
+            return Some(Self { url, child: None, _state: None });
+        }
+        match program() {
+            Ok(program) => Some(Self::spawn(&program)),
+            Err(why) => {
+                eprintln!(
+                    "SKIPPED: no MongoDB to test with: {why}; set PROVOST_TEST_MONGODB=mongodb://… or install Go"
+                );
+                None
+            }
+        }
+    }
+
+    fn spawn(program: &Path) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let mut command = Command::new(program);
+        command.arg("-watch-stdin").arg("-state").arg(state.path());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        assert!(url.starts_with("mongodb://"), "the server did not start: {url:?}");
+        Self { url: url.trim().to_owned(), child: Some(child), _state: Some(state) }
+    }
+
+    /// The address of a database that nobody has used.
+    pub fn database(&self) -> String {
+        format!("{}provost_{}", self.url, uuid::Uuid::new_v4().simple())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `serve` on MongoDB: two processes, each with a data folder of its own, see the same points, jobs, models and artifacts.
+#![allow(clippy::unwrap_used)]
+
+use crate::command::Place;
+use crate::serving::Server;
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// The server that `PROVOST_TEST_MONGODB` names, else the one in `tests/mongo-server`. None, and a line that says so, where
+/// there is none.
+pub struct Mongo {
+    url: String,
+    _child: Option<Kept>,
+}
+
+struct Kept(Child, #[allow(dead_code)] tempfile::TempDir);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Mongo {
+    pub fn start() -> Option<Self> {
+        if let Ok(url) = std::env::var("PROVOST_TEST_MONGODB") {
+            return Some(Self { url: format!("{}/", url.trim_end_matches('/')), _child: None });
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let program = std::path::absolute(target.join("mongo-server")).unwrap();
+        let mut go = Command::new("go");
+        go.args(["build", "-buildvcs=false", "-o"]).arg(&program).arg(".");
+        match go.current_dir(root.join("tests/mongo-server")).output() {
+            Ok(done) if done.status.success() => {}
+            other => {
+                eprintln!(
+                    "SKIPPED: no MongoDB to test with: {other:?}; set PROVOST_TEST_MONGODB=mongodb://… or install Go"
+                );
+                return None;
+            }
+        }
+        let state = tempfile::tempdir().unwrap();
+        let mut command = Command::new(&program);
+        command.arg("-watch-stdin").arg("-state").arg(state.path());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        assert!(url.starts_with("mongodb://"), "the server did not start: {url:?}");
+        Some(Self { url: url.trim().to_owned(), _child: Some(Kept(child, state)) })
+    }
+
+    /// The address of a database that nobody has used.
+    pub fn database(&self) -> String {
+        let unique = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+        format!("{}provost_it_{unique}", self.url)
+    }
+}
+
+const STORE: &str = "PROVOST_STORE__URL";
+
+fn json(place: &Place, database: &str, arguments: &[&str]) -> Value {
+    let output = place.command(arguments).env(STORE, database).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+#[test]
+fn a_service_on_mongodb_trains_activates_and_is_all_there_on_another_host() {
+    let Some(mongo) = Mongo::start() else { return };
+    let database = mongo.database();
+    let first = Place::new();
+    first.file("a.jsonl", crate::command::points(0..600));
+    let report = json(&first, &database, &["import", "a.jsonl", "--json"]);
+    assert_eq!(report["inserted"], 600, "{report}");
+    let doctor = first.command(&["doctor"]).env(STORE, &database).output().unwrap();
+    let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(doctor.contains("✓ store") && doctor.contains("600 points"), "{doctor}");
+
+    let mut server = Server::start_with(&first, &[(STORE, &database)]);
+    let job = r#"{"use_verified_only": false, "min_samples": 100, "algorithms": ["logistic_regression"],
+        "hyperparameter_tuning": "none", "cross_validation_folds": 3}"#;
+    first.file("job.json", job);
+    let done = json(&first, &database, &["train", "--config", "job.json", "--wait", "--url", &server.url, "--json"]);
+    assert_eq!(done["status"], "completed", "{done}");
+    let model = done["best_model_id"].as_str().unwrap().to_owned();
+    json(&first, &database, &["activate", &model, "--url", &server.url, "--json"]);
+    assert_eq!(server.terminate(), Some(0));
+
+    // Another host: nothing but the address.
+    let second = Place::new();
+    let mut server = Server::start_with(&second, &[(STORE, &database)]);
+    let status = json(&second, &database, &["status", "--url", &server.url, "--json"]);
+    assert_eq!(status["models"]["active_model_id"], model.as_str(), "{status}");
+    assert_eq!(status["jobs"]["completed"], 1, "{status}");
+    let base = format!("{}/api/v1/model-training", server.url);
+    let mut plot = ureq::get(format!("{base}/evaluate/{model}/plots/roc_curve.png")).call().unwrap();
+    let bytes = plot.body_mut().read_to_vec().unwrap();
+    assert!(bytes.starts_with(b"\x89PNG"), "an artifact that only the first host has made");
+    let evaluated: Value =
+        ureq::post(format!("{base}/evaluate/{model}")).send_empty().unwrap().body_mut().read_json().unwrap();
+    assert_eq!(evaluated["model_id"], model.as_str(), "{evaluated}");
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_mongodb_that_does_not_answer_is_said_so_without_its_password() {
+    let place = Place::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("mongodb://olga:geheim@{free}/provost");
+    for command in [&["doctor"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        let output = place.command(command).env(STORE, &url).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&free.to_string()) && !said.contains("geheim") && !said.contains("olga"), "{said}");
+    }
+}
