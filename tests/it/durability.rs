@@ -35,25 +35,25 @@ fn open(url: &str, method: &str, path: &str, body: Option<&Value>) -> (u16, impl
     (status, reader)
 }
 
-fn ask(server: &Server, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+pub fn ask(server: &Server, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
     let (status, mut reader) = open(&server.url, method, path, body);
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
     (status, serde_json::from_str(&text).unwrap())
 }
 
-fn submit(server: &Server, config: &Value) -> String {
+pub fn submit(server: &Server, config: &Value) -> String {
     let (status, answer) = ask(server, "POST", "/train", Some(config));
     assert_eq!(status, 202, "{answer}");
     answer["job_id"].as_str().unwrap().to_owned()
 }
 
-fn job(server: &Server, id: &str) -> Value {
+pub fn job(server: &Server, id: &str) -> Value {
     ask(server, "GET", &format!("/jobs/{id}"), None).1
 }
 
 /// Reads the job's event stream until `enough`; answers every event seen, as (name, data).
-fn events(server: &Server, id: &str, enough: impl Fn(&str, &Value) -> bool) -> Vec<(String, Value)> {
+pub fn events(server: &Server, id: &str, enough: impl Fn(&str, &Value) -> bool) -> Vec<(String, Value)> {
     let (status, reader) = open(&server.url, "GET", &format!("/jobs/{id}/events"), None);
     assert_eq!(status, 200);
     let (mut seen, mut name) = (Vec::new(), String::new());
@@ -76,7 +76,7 @@ fn events(server: &Server, id: &str, enough: impl Fn(&str, &Value) -> bool) -> V
 /// Whether this event is the one to wait for.
 type Point = dyn Fn(&str, &Value) -> bool;
 
-fn final_state(name: &str, data: &Value) -> bool {
+pub fn final_state(name: &str, data: &Value) -> bool {
     name == "state" && ["completed", "failed", "cancelled"].iter().any(|s| data["status"] == **s)
 }
 

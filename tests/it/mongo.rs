@@ -53,6 +53,12 @@ impl Mongo {
         Some(Self { url: url.trim().to_owned(), _child: Some(Kept(child, state)) })
     }
 
+    /// Where the server listens, `host:port`.
+    pub fn address(&self) -> &str {
+        let authority = self.url.split_once("://").unwrap().1.split('/').next().unwrap();
+        authority.rsplit('@').next().unwrap()
+    }
+
     /// The address of a database that nobody has used.
     pub fn database(&self) -> String {
         let unique = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
