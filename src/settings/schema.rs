@@ -114,7 +114,9 @@ impl Kind {
             Kind::Word(words) => words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(" or "),
             Kind::Text => "a text".to_owned(),
             Kind::Path => "a path that is not empty".to_owned(),
-            Kind::StoreUrl => "\"sqlite:\" or an address such as \"mongodb://user:password@host:27017/provost\"".to_owned(),
+            Kind::StoreUrl => {
+                "\"sqlite:\" or an address such as \"mongodb://user:password@host:27017/provost\"".to_owned()
+            }
             Kind::AmqpUrl => "nothing (\"\") or an address such as \"amqp://user:password@host:5672/vhost\"".to_owned(),
             Kind::MailUrl => {
                 "\"\", or an address such as \"smtps://user:password@mail.example.org\" or \"smtp://localhost\" \
