@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a build needs and is not there yet: a C and C++ toolchain, libclang (for bindgen), and the shared
 # library of XGBoost out of its PyPI wheel, into third_party/xgboost. With `test` also what tests use: clippy, rustfmt,
-# RabbitMQ, whose nodes the tests start themselves, and a mail server, a client of the message bus and Schemathesis, in Python, in
+# RabbitMQ, whose nodes the tests start themselves, the modules of their MongoDB server where Go is, and in Python a mail
+# server, a client of the message bus and Schemathesis, in
 # third_party/python. Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -176,5 +177,15 @@ if ! python_is_whole; then
   else
     say "pip could not fetch ${PYTHON_PACKAGES[*]}: the tests that need them are skipped, and say so. By hand:"
     say "  python3 -m pip install --only-binary=:all: --target $PYTHON ${PYTHON_PACKAGES[*]}"
+  fi
+fi
+
+# ---- modules of the tests' MongoDB server
+
+if [ "$mode" = test ] && [ -z "${PROVOST_TEST_MONGODB:-}" ]; then
+  if ! command -v go >/dev/null 2>&1; then
+    say "Go is not found: the tests of MongoDB are skipped, and say so, unless PROVOST_TEST_MONGODB names a server"
+  elif ! (cd tests/mongo-server && go mod download) >/dev/null 2>&1; then
+    say "Go could not fetch the modules of tests/mongo-server: the tests of MongoDB are skipped, and say so"
   fi
 fi

@@ -129,6 +129,9 @@ func answers(socket string) error {
 	}
 }
 
+// handshakes come one at a time too, but not behind data.
+var handshakes sync.Mutex
+
 // serve passes the messages of one client, each with its reply, when it is their turn.
 func serve(client net.Conn, socket string, turn *sync.Mutex) {
 	defer client.Close()
@@ -152,7 +155,7 @@ func serve(client net.Conn, socket string, turn *sync.Mutex) {
 		}
 		wait := turn
 		if concernsNoData(request) {
-			wait = nil
+			wait = &handshakes
 		}
 		reply, err := exchange(server, request, expectsReply, wait)
 		if err != nil {
@@ -187,10 +190,8 @@ func concernsNoData(request []byte) bool {
 }
 
 func exchange(server net.Conn, request []byte, expectsReply bool, turn *sync.Mutex) ([]byte, error) {
-	if turn != nil {
-		turn.Lock()
-		defer turn.Unlock()
-	}
+	turn.Lock()
+	defer turn.Unlock()
 	if _, err := server.Write(request); err != nil || !expectsReply {
 		return nil, err
 	}

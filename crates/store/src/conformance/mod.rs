@@ -24,36 +24,44 @@ pub trait Backend: Send + Sync {
     async fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store>;
 }
 
-/// Runs every property, each on an empty store. Needs a tokio runtime; with several threads the races are real ones.
-pub async fn run(backend: &impl Backend) {
-    macro_rules! check {
-        ($($room:ident: $($property:ident),+;)+) => { $($(
-            eprintln!("conformance: {}::{}", stringify!($room), stringify!($property));
-            $room::$property(backend.empty().await).await;
-        )+)+ };
-    }
-    check! {
-        points: outcomes, duplicates_in_one_batch, content_is_kept, order_and_selection, a_stream_can_be_left,
-            mark_moves_with_changes, arrivals_count_what_is_new, a_refused_batch_leaves_nothing;
-        jobs: life_cycle, saves_are_compared, claims_fence_older_writers, claims_race, saves_race, events_are_numbered,
-            events_race, queue_is_bounded, pages_lose_and_repeat_nothing, bad_cursors_are_named, keys_repeat_responses,
-            trials_are_idempotent, trials_of_an_older_epoch_are_refused, numbers_survive;
-        leases: held_until_given_up_or_silent, takings_race, beats_race_with_a_taking, units_are_compared,
-            units_of_an_older_epoch_are_refused, open_units_are_listed;
-        models: registration_is_idempotent, activation_moves_one_pointer, unknown_models_are_not_activated,
-            activations_race, activations_of_a_time, decisions, decisions_on_another_champion, pages, evaluations_stay_readable, failed_evaluations_hide_nothing;
-        messages: outbox_goes_with_its_change, outbox_is_in_order, inbox_is_deduplicated, inbox_and_points_are_one_step,
-            responses_expire, responses_race, retractions, outbox_is_bounded, triggers, triggers_arrive_with_their_event,
-            triggers_lead_to_one_job, schedulers_race, schedule, slots;
-        locks: keys_are_kept_with_their_deeds, the_earliest_revocation_counts, deeds_make_a_chain, appends_race;
-        retention: old_messages_are_forgotten, ended_jobs_keep_their_record, steps_are_bounded, artifacts_in_use;
-    }
-    eprintln!("conformance: reopening");
-    reopening(backend).await;
+/// One function per room, which runs its properties, each on an empty store.
+macro_rules! rooms {
+    ($($room:ident: $($property:ident),+;)+) => {
+        $(pub async fn $room(backend: &impl Backend) {
+            $(
+                eprintln!("conformance: {}::{}", stringify!($room), stringify!($property));
+                $room::$property(backend.empty().await).await;
+            )+
+        })+
+
+        /// Runs every property. Needs a tokio runtime; with several threads the races are real ones.
+        pub async fn run(backend: &impl Backend) {
+            $($room(backend).await;)+
+            reopening(backend).await;
+        }
+    };
+}
+
+rooms! {
+    points: outcomes, duplicates_in_one_batch, content_is_kept, order_and_selection, a_stream_can_be_left,
+        mark_moves_with_changes, arrivals_count_what_is_new, a_refused_batch_leaves_nothing;
+    jobs: life_cycle, saves_are_compared, claims_fence_older_writers, claims_race, saves_race, events_are_numbered,
+        events_race, queue_is_bounded, pages_lose_and_repeat_nothing, bad_cursors_are_named, keys_repeat_responses,
+        trials_are_idempotent, trials_of_an_older_epoch_are_refused, numbers_survive;
+    leases: held_until_given_up_or_silent, takings_race, beats_race_with_a_taking, units_are_compared,
+        units_of_an_older_epoch_are_refused, open_units_are_listed;
+    models: registration_is_idempotent, activation_moves_one_pointer, unknown_models_are_not_activated,
+        activations_race, activations_of_a_time, decisions, decisions_on_another_champion, pages, evaluations_stay_readable, failed_evaluations_hide_nothing;
+    messages: outbox_goes_with_its_change, outbox_is_in_order, inbox_is_deduplicated, inbox_and_points_are_one_step,
+        responses_expire, responses_race, retractions, outbox_is_bounded, triggers, triggers_arrive_with_their_event,
+        triggers_lead_to_one_job, schedulers_race, schedule, slots;
+    locks: keys_are_kept_with_their_deeds, the_earliest_revocation_counts, deeds_make_a_chain, appends_race;
+    retention: old_messages_are_forgotten, ended_jobs_keep_their_record, steps_are_bounded, artifacts_in_use;
 }
 
 /// Everything that was answered as stored is there after the store is opened again.
-async fn reopening(backend: &impl Backend) {
+pub async fn reopening(backend: &impl Backend) {
+    eprintln!("conformance: reopening");
     let store = backend.empty().await;
     store.ping().await.unwrap();
     let installation = store.installation().await.unwrap();

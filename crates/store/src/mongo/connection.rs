@@ -19,6 +19,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 const TRIES: u32 = 200;
 /// The server's code for a key that is there already.
 const DUPLICATE_KEY: i32 = 11_000;
+const NO_SUCH_COLLECTION: i32 = 26;
 /// "Out of disk space".
 const NO_SPACE: [i32; 1] = [14_031];
 
@@ -99,6 +100,16 @@ impl Db {
     /// The rows of an aggregation.
     pub async fn aggregate(&self, collection: &str, pipeline: Vec<Document>) -> Result<Vec<Document>> {
         within(async { self.collection(collection).aggregate(pipeline).await?.try_collect().await }).await
+    }
+
+    /// Of a collection that is not there: none.
+    pub async fn index_names(&self, collection: &str) -> Result<Vec<String>> {
+        let found = within(async { Ok(self.collection(collection).list_index_names().await) });
+        match found.await? {
+            Ok(names) => Ok(names),
+            Err(e) if matches!(&*e.kind, ErrorKind::Command(e) if e.code == NO_SUCH_COLLECTION) => Ok(Vec::new()),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// False if there is a document of this key.

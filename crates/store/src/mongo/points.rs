@@ -60,7 +60,7 @@ impl Encoded {
 
     /// Its times where BSON's milliseconds are too coarse for them.
     fn exact(&self) -> Document {
-        let fine = |time: &DateTime<Utc>| time.timestamp_subsec_nanos() % 1_000_000 != 0;
+        let fine = |time: &DateTime<Utc>| !time.timestamp_subsec_nanos().is_multiple_of(1_000_000);
         let times = [("created_at", self.point.created_at), ("updated_at", self.point.updated_at)];
         let text = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
         times.into_iter().filter_map(|(name, t)| Some((name.to_owned(), Bson::from(text(t.filter(fine)?))))).collect()

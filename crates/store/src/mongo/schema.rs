@@ -58,8 +58,12 @@ pub async fn prepare(db: &Db, now: DateTime<Utc>) -> Result<()> {
         if ANNOUNCERS.contains(&collection) {
             keys.push(doc! {"provost.announces": 1});
         }
-        let models: Vec<IndexModel> = keys.into_iter().map(|keys| IndexModel::builder().keys(keys).build()).collect();
-        within(async { db.collection(collection).create_indexes(models).await }).await?;
+        let there = db.index_names(collection).await?;
+        keys.retain(|keys| !there.contains(&name(keys)));
+        let missing: Vec<IndexModel> = keys.into_iter().map(|keys| IndexModel::builder().keys(keys).build()).collect();
+        if !missing.is_empty() {
+            within(async { db.collection(collection).create_indexes(missing).await }).await?;
+        }
     }
     install(db, now).await?;
     legacy::adopt(db).await?;
@@ -78,6 +82,11 @@ pub async fn prepare(db: &Db, now: DateTime<Utc>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// As the driver calls an index.
+fn name(keys: &Document) -> String {
+    keys.iter().map(|(member, order)| format!("{member}_{order}")).collect::<Vec<_>>().join("_")
 }
 
 async fn check_version(db: &Db) -> Result<()> {

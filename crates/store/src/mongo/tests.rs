@@ -24,8 +24,276 @@ impl Backend for Databases {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn conforms() {
+/// Room by room, so that one can be run alone.
+macro_rules! conforms {
+    ($($room:ident),+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+        async fn $room() {
+            let Some(server) = Server::start() else { return };
+            conformance::$room(&Databases { server, last: Mutex::default() }).await;
+        }
+    )+};
+}
+
+mod conforms {
+    use super::*;
+    conforms!(points, jobs, leases, models, messages, locks, retention, reopening);
+}
+
+/// All points of a store.
+async fn points(store: &MongoStore) -> Vec<AdmissionDataPoint> {
+    let mut stream = store.stream_points(PointSelection::default()).await.unwrap();
+    let mut points = Vec::new();
+    while let Some(batch) = stream.recv().await {
+        points.extend(batch.unwrap());
+    }
+    points
+}
+
+async fn database(url: &str) -> Db {
+    Db::new(url).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn artifacts_are_the_same_on_two_hosts() {
     let Some(server) = Server::start() else { return };
-    conformance::run(&Databases { server, last: Mutex::default() }).await;
+    let store = MongoStore::open(&server.database(), samples::at(0)).unwrap();
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [here, there] = folders.each_ref().map(|folder| {
+        crate::Artifacts::open(folder.path().to_owned()).unwrap().with_remote(store.artifacts().unwrap())
+    });
+    let big: Vec<u8> = (0..9_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect(); // two chunks
+    let name = here.put(&big).unwrap();
+    assert!(there.contains(&name));
+    assert_eq!(there.get(&name).unwrap(), big);
+    let alone = crate::Artifacts::open(folders[1].path().to_owned()).unwrap();
+    assert_eq!(alone.get(&name).unwrap(), big, "it is in the folder now");
+    // A damaged copy is fetched anew; damage in the database is told.
+    let small = here.put(b"a model").unwrap();
+    let path = folders[1].path().join(&small[..2]).join(&small[2..4]).join(&small);
+    assert_eq!(there.get(&small).unwrap(), b"a model");
+    std::fs::write(&path, b"a mod").unwrap();
+    assert_eq!(there.get(&small).unwrap(), b"a model");
+    assert_eq!(std::fs::read(&path).unwrap(), b"a model");
+    std::fs::remove_file(&path).unwrap();
+    let data =
+        mongodb::bson::Binary { subtype: mongodb::bson::spec::BinarySubtype::Generic, bytes: b"b model".to_vec() };
+    store.db.update("artifact_chunks", doc! {"artifact": &small}, doc! {"$set": {"data": data}}).await.unwrap();
+    assert!(matches!(there.get(&small), Err(StoreError::Corrupt { .. })));
+    assert!(matches!(there.get(&"0".repeat(64)), Err(StoreError::NotFound { .. })));
+}
+
+/// A creation and a joining, cut off after each of their writes, as a crash would: the next to look sees all of it or nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_begun_comes_to_an_end() {
+    let Some(server) = Server::start() else { return };
+    let url = server.database();
+    let store = MongoStore::open(&url, samples::at(0)).unwrap();
+    let db = database(&url).await;
+    let create = |number| {
+        let response = samples::response(&format!("key-{number}"), samples::at(0));
+        store.create_job(
+            samples::job(number, 0),
+            vec![],
+            vec![samples::message("m")],
+            vec![samples::trigger(1)],
+            Some(response),
+            9,
+        )
+    };
+    // Hidden, with a claim on its key and none on its trigger.
+    let JobCreation::Created(made) = create(1).await.unwrap() else { panic!("not created") };
+    let id = made.job.job_id.to_string();
+    let whole = db.one(JOBS, doc! {"_id": &id}).await.unwrap().unwrap();
+    let takes =
+        serde_json::json!({"response": samples::response("key-1", samples::at(0)), "triggers": [samples::trigger(1)]});
+    let mut begun = whole.clone();
+    documents::set_meta(&mut begun, "state", "preparing");
+    documents::set_meta(&mut begun, "takes", takes.to_string());
+    assert!(db.put(JOBS, Some(&whole), begun).await.unwrap());
+    db.remove(TRIGGERS, doc! {}).await.unwrap();
+    db.remove("responses", doc! {}).await.unwrap();
+    let claim = doc! {"_id": "key-1", "at": samples::at(0).timestamp_micros(), "provost": {"w": 1_i64, "claim": {"job": &id, "joining": null}}};
+    db.insert("responses", claim).await.unwrap();
+    assert_eq!(store.job(&made.job.job_id).await.unwrap(), None, "half of it is seen");
+    assert_eq!(store.unfinished_jobs().await.unwrap(), []);
+    // Whoever asks for the key brings it to its end.
+    assert!(store.stored_response("key-1", samples::at(1)).await.unwrap().is_some());
+    assert_eq!(store.job(&made.job.job_id).await.unwrap().as_ref(), Some(&*made));
+    assert_eq!(store.pending_triggers().await.unwrap(), []);
+    assert_eq!(store.list_triggers(None, 9).await.unwrap().items[0].job_id.as_ref(), Some(&made.job.job_id));
+    assert_eq!(create(2).await.unwrap(), JobCreation::Settled, "its trigger has led to a job");
+    assert_eq!(store.job(&samples::job(2, 0).job.job_id).await.unwrap(), None);
+
+    // A joining that claimed its trigger and went no further.
+    store.add_trigger(samples::trigger(4), vec![]).await.unwrap();
+    let was = db.one(TRIGGERS, doc! {"_id": samples::trigger(4).id}).await.unwrap().unwrap();
+    let mut claimed = was.clone();
+    documents::set_meta(&mut claimed, "claim", doc! {"job": &id, "joining": "somebody"});
+    assert!(db.put(TRIGGERS, Some(&was), claimed).await.unwrap());
+    assert_eq!(store.pending_triggers().await.unwrap(), [samples::trigger(4)]);
+    assert!(store.settle_trigger(&samples::trigger(4).id, "free again".to_owned()).await.unwrap());
+}
+
+/// Rows that a process left when it died between its steps, finished by the next start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_finishes_what_the_dead_left() {
+    let Some(server) = Server::start() else { return };
+    let url = server.database();
+    let store = MongoStore::open(&url, samples::at(0)).unwrap();
+    let db = database(&url).await;
+    store.record_points(vec![samples::point("a", 0)]).await.unwrap();
+    // An event taken in, its points not recorded; a writer that signed in at the mark and never out.
+    let effect = serde_json::json!({"Points": [samples::point("a", 0), samples::point("b", 0)]});
+    let row = doc! {"_id": "3:/up1", "source": "/up", "id": "1", "payload_hash": "x", "at": 0_i64, "pending": true, "effect": effect.to_string()};
+    db.insert("inbox", row).await.unwrap();
+    mark::Writing::sign_in(&db).await.unwrap();
+    assert_eq!(store.points_mark().await.unwrap().total, 1, "the sum is made anew while somebody writes");
+    // An activation that is in the pointer alone, an announcement in its document alone.
+    let model = samples::model(1, &samples::job(0, 0).job.job_id);
+    store.register_model(model.clone(), samples::evaluation("t", &model), vec![]).await.unwrap();
+    store
+        .activate_model(&model.version.model_id, None, None, samples::at(1), vec![samples::message("m")])
+        .await
+        .unwrap();
+    db.remove("activations", doc! {}).await.unwrap();
+    let message = db.one("outbox", doc! {"_id": "m"}).await.unwrap().unwrap();
+    db.remove("outbox", doc! {}).await.unwrap();
+    let was = db.one(STATE, doc! {"_id": "active_model"}).await.unwrap().unwrap();
+    let mut carrying = was.clone();
+    outbox::embed(&mut carrying, &[message.into()]);
+    assert!(db.put(STATE, Some(&was), carrying).await.unwrap());
+    assert_eq!(store.activations(None, 9).await.unwrap().len(), 1, "read from the pointer");
+    drop(store);
+
+    let store = MongoStore::open(&url, Utc::now() + chrono::TimeDelta::hours(2)).unwrap();
+    let entry =
+        InboxEntry { source: "/up".to_owned(), id: "1".to_owned(), payload_hash: "x".to_owned(), at: samples::at(0) };
+    let again = store.record_inbox(vec![(entry, InboxEffect::None)]).await.unwrap();
+    assert_eq!(again, [InboxOutcome::Duplicate]);
+    assert_eq!(points(&store).await, [samples::point("a", 0), samples::point("b", 0)]);
+    let mark = store.points_mark().await.unwrap();
+    assert_eq!((mark.total, mark.version, mark.arrivals.usable), (2, 2, 2), "nothing is counted twice");
+    assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [samples::message("m")]);
+    assert_eq!(db.count("activations", doc! {}).await.unwrap(), 1);
+    store.record_points(vec![samples::point("c", 0)]).await.unwrap();
+    assert_eq!(store.points_mark().await.unwrap().total, 3);
+}
+
+/// Two importers and a reader: the mark that is left is the sum of what is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn importers_race_and_nothing_is_counted_twice() {
+    let Some(server) = Server::start() else { return };
+    let url = server.database();
+    let store = Arc::new(MongoStore::open(&url, samples::at(0)).unwrap());
+    let mut racing = tokio::task::JoinSet::new();
+    for worker in 0..3_u64 {
+        let store = Arc::clone(&store);
+        racing.spawn(async move {
+            for seq in 0..6 {
+                let batch = (0..20).map(|i| samples::point(&format!("p{i:02}"), seq * 3 + worker)).collect();
+                store.record_points(batch).await.unwrap();
+                store.points_mark().await.unwrap();
+            }
+        });
+    }
+    racing.join_all().await;
+    let db = database(&url).await;
+    let changes: i64 = db
+        .all(POINTS, doc! {}, doc! {}, None)
+        .await
+        .unwrap()
+        .iter()
+        .map(|point| documents::number(point, "provost.changes").unwrap())
+        .sum();
+    let mark = store.points_mark().await.unwrap();
+    assert_eq!((mark.total, mark.version.cast_signed(), mark.arrivals.usable), (20, changes, 20));
+    assert_eq!(store.points_mark().await.unwrap(), mark);
+    assert!(points(&store).await.iter().all(|p| p.seq == 17), "the highest seq wins");
+}
+
+/// What the replaced service left, read as it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_of_the_replaced_service_are_read() {
+    use mongodb::bson::{DateTime as Date, oid::ObjectId};
+    let Some(server) = Server::start() else { return };
+    let url = server.database();
+    let db = database(&url).await;
+    let day = |text: &str| Date::parse_rfc3339_str(text).unwrap();
+    let point = |id: &str, decision: &str| {
+        doc! {"_id": ObjectId::new(), "data_point_id": id, "profile": {"gpa": 3.7, "gpa_scale": 4.0, "research_publications": 2,
+            "test_scores": [{"test_type": "gre", "verbal_score": 160, "quantitative_score": 168, "date_taken": day("2022-05-01T00:00:00Z")}]},
+        "program": {"university_name": "U", "program_name": "P", "degree_level": "masters", "acceptance_rate": 0.2},
+        "decision": decision, "decision_date": day("2023-03-01T00:00:00Z"), "application_year": 2023, "verified": true,
+        "source": "survey", "created_at": day("2023-03-02T10:11:12.345Z"), "updated_at": null}
+    };
+    let twin = point("old-1", "rejected"); // made first: the newer one counts
+    db.insert_all(
+        POINTS,
+        vec![twin, point("old-1", "accepted"), point("old-2", "waitlisted"), doc! {"data_point_id": "no point"}],
+    )
+    .await
+    .unwrap();
+    let model = |id: &str, date: &str, active: bool| {
+        doc! {"_id": ObjectId::new(), "model_id": id, "version": "20230301_500", "algorithm": "random_forest",
+        "training_date": day(date), "training_samples": 500, "training_config": {"cross_validation_folds": 5},
+        "metrics": {"accuracy": 0.81, "precision": 0.8, "recall": 0.7, "f1_score": 0.74, "auc_roc": 0.88, "cv_scores": [0.7, 0.8],
+            "cv_mean": 0.75, "cv_std": 0.05, "training_time_seconds": 12.5},
+        "feature_importance": [{"feature_name": "gpa_normalized", "importance_score": 0.4, "rank": 1}],
+        "hyperparameters": {"n_estimators": 200, "max_depth": null}, "model_path": "/models/rf.joblib", "is_active": active,
+        "is_deprecated": false, "notes": "first"}
+    };
+    db.insert_all(
+        MODELS,
+        vec![model("rf_20230301", "2023-03-01T01:00:00Z", false), model("rf_20230401", "2023-04-01T01:00:00Z", true)],
+    )
+    .await
+    .unwrap();
+    let job = |id: &str, status: &str| {
+        doc! {"_id": ObjectId::new(), "job_id": id, "status": status, "config": {"min_samples": 500}, "progress_percentage": 40,
+        "trained_models": ["rf_20230401"], "best_model_id": "rf_20230401", "created_at": day("2023-04-01T00:59:00Z"), "logs": ["began"]}
+    };
+    db.insert_all(JOBS, vec![job("job_20230401", "completed"), job("job_20230501", "running")]).await.unwrap();
+    let trigger = doc! {"_id": ObjectId::new(), "trigger_type": "scheduled", "triggered_at": day("2023-04-01T00:58:00Z"), "reason": "Sunday", "new_samples_count": 1200};
+    db.insert(TRIGGERS, trigger).await.unwrap();
+    let before = db.one(POINTS, doc! {"data_point_id": "old-2"}).await.unwrap().unwrap();
+
+    for round in 0..2 {
+        let store = MongoStore::open(&url, samples::at(0)).unwrap();
+        let read = points(&store).await;
+        assert_eq!(
+            read.iter().map(|p| (p.data_point_id.as_str(), p.decision.as_str())).collect::<Vec<_>>(),
+            [("old-1", "accepted"), ("old-2", "waitlisted")]
+        );
+        assert_eq!(read[0].profile.test_scores[0].date_taken.unwrap().to_string(), "2022-05-01");
+        assert_eq!(read[0].created_at.unwrap().to_rfc3339(), "2023-03-02T10:11:12.345+00:00");
+        assert_eq!(read[0].decision_date.unwrap().to_string(), "2023-03-01");
+        let mark = store.points_mark().await.unwrap();
+        assert_eq!((mark.total, mark.arrivals.usable, mark.arrivals.verified), (2, 1, 1), "round {round}");
+        assert_eq!(store.record_points(vec![read[0].clone()]).await.unwrap(), [PointOutcome::Unchanged]);
+
+        let models = store.list_models(false, None, 9).await.unwrap().items;
+        assert_eq!(
+            models.iter().map(|m| (m.metrics.f1_score, m.is_active)).collect::<Vec<_>>(),
+            [(0.74, true), (0.74, false)]
+        );
+        assert!(models[0].notes.as_ref().unwrap().contains("rf_20230401"));
+        assert_eq!(store.active_model().await.unwrap().as_ref(), Some(&models[0].model_id));
+        assert_eq!(store.activations(None, 9).await.unwrap().len(), 1);
+        let refused = store.activate_model(&models[1].model_id, None, None, samples::at(0), vec![]).await.unwrap_err();
+        assert!(matches!(&refused, StoreError::Invalid(why) if why.contains("replaced service")), "{refused}");
+        assert_eq!(store.model(&models[1].model_id).await.unwrap().unwrap().version.training_samples, 500);
+
+        let jobs = store.list_jobs(None, None, 9).await.unwrap().items;
+        let mut ends: Vec<_> = jobs.iter().map(|j| j.status.as_str()).collect();
+        ends.sort_unstable();
+        assert_eq!(ends, ["completed", "failed"]);
+        assert_eq!(jobs[0].best_model_id.as_ref(), Some(&models[0].model_id));
+        assert_eq!(store.unfinished_jobs().await.unwrap(), []);
+        assert_eq!(store.pending_triggers().await.unwrap(), []);
+        assert_eq!(store.list_triggers(None, 9).await.unwrap().items[0].trigger.new_samples_count, Some(1200));
+    }
+    let mut after = db.one(POINTS, doc! {"data_point_id": "old-2"}).await.unwrap().unwrap();
+    after.remove("provost");
+    assert_eq!(after, before, "it stays as it was");
 }
