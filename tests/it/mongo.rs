@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::command::Place;
+use crate::durability::{ask, events, final_state, job, submit};
 use crate::serving::Server;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
@@ -112,6 +113,58 @@ fn a_service_on_mongodb_trains_activates_and_is_all_there_on_another_host() {
         ureq::post(format!("{base}/evaluate/{model}")).send_empty().unwrap().body_mut().read_json().unwrap();
     assert_eq!(evaluated["model_id"], model.as_str(), "{evaluated}");
     assert_eq!(server.terminate(), Some(0));
+}
+
+/// Two services on one store: the first is frozen for longer than its lease, the second ends its job, and what the first does
+/// when it wakes up changes nothing.
+#[test]
+fn a_frozen_services_job_is_ended_by_another_and_done_once() {
+    let Some(mongo) = Mongo::start() else { return };
+    let database = mongo.database();
+    let environment = [(STORE, database.as_str()), ("PROVOST_STORE__LEASE", "2s")];
+    let (first, second) = (Place::new(), Place::new());
+    first.file("a.jsonl", crate::command::points(0..600));
+    assert_eq!(json(&first, &database, &["import", "a.jsonl", "--json"])["inserted"], 600);
+    let config = serde_json::json!({
+        "use_verified_only": false, "min_samples": 100, "algorithms": ["gradient_boosting"], "cross_validation_folds": 3,
+        "hyperparameter_tuning": "grid_search", "pruning": "none",
+        "grids": {"gradient_boosting": {"n_estimators": [200], "max_depth": [4, 5, 6, 7], "learning_rate": [0.02, 0.05, 0.1]}},
+    });
+    let (frozen, other) = (Server::start_with(&first, &environment), Server::start_with(&second, &environment));
+    let signal = |signal: &str| {
+        let pid = frozen.process.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    };
+    let id = submit(&frozen, &config);
+    events(&frozen, &id, |name, _| name == "trial");
+    let driver = |logs: &Value| -> Vec<String> {
+        let lines = logs.as_array().unwrap().iter().filter_map(Value::as_str);
+        let by = |line: &str| line.split_once(" by ").map(|(_, rest)| rest.split(' ').next().unwrap().to_owned());
+        lines.filter(|line| line.contains("started by") || line.contains("resumed by")).filter_map(by).collect()
+    };
+    let begun = job(&other, &id);
+    let holder = driver(&begun["logs"]).pop().unwrap();
+    let (still, moving) = if holder.contains(&format!("-{}-", frozen.process.id())) {
+        signal("-STOP");
+        (Some(&frozen), &other)
+    } else {
+        // The second was faster: it is left alone, and both do their share all the same.
+        (None, &other)
+    };
+    events(moving, &id, final_state);
+    let done = job(moving, &id);
+    assert_eq!(done["status"], "completed", "{done}");
+    if still.is_some() {
+        assert_eq!(driver(&done["logs"]).len(), 2, "{done}");
+        signal("-CONT");
+    }
+    // It is heard again, and says what the store says.
+    assert_eq!(job(&frozen, &id), done);
+    let (_, models) = ask(&other, "GET", "/models?limit=200", None);
+    assert_eq!(models.as_array().unwrap().len(), 1, "{models}");
+    let next = submit(&frozen, &config);
+    events(&frozen, &next, final_state);
+    assert_eq!(job(&other, &next)["status"], "completed");
 }
 
 #[test]

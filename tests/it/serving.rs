@@ -29,7 +29,7 @@ impl Server {
             .env("PROVOST_SCHEDULE__ENABLED", "false")
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(std::fs::OpenOptions::new().create(true).append(true).open(place.path("serve.log")).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();

@@ -85,6 +85,11 @@ impl Relay {
         Ok(())
     }
 
+    /// Leaves the announcements to other processes.
+    pub async fn leave(&mut self) {
+        self.role.leave().await;
+    }
+
     async fn pending(&mut self, env: &Env) -> std::result::Result<Vec<OutboxMessage>, StoreError> {
         if !self.role.is_mine().await? {
             return Ok(Vec::new());

@@ -33,7 +33,13 @@ pub fn run(side: Side, env: &Env, mut orders: Option<Orders>, stop: &watch::Rece
         let began = Instant::now();
         let outcome = runtime.block_on(async {
             match (side, &mut orders) {
-                (Side::Publisher, Some(orders)) => press::session(env, orders, &mut relay, stop.clone()).await,
+                (Side::Publisher, Some(orders)) => {
+                    let ended = press::session(env, orders, &mut relay, stop.clone()).await;
+                    if ended.is_ok() {
+                        relay.leave().await;
+                    }
+                    ended
+                }
                 _ => consume(env, stop.clone()).await,
             }
         });

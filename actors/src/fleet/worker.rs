@@ -102,12 +102,15 @@ impl Desk {
             if !free || !self.algorithms.contains(&unit.algorithm) || unit.state != UnitState::Open {
                 continue;
             }
-            if lease.is_held() {
-                tracing::warn!(unit = %unit.id, from = %lease.holder, "taken over: its worker has fallen silent");
-            }
+            let before = lease.holder.clone();
             (unit.lease.holder, unit.lease.epoch, unit.lease.beat) = (name.to_owned(), lease.epoch + 1, 0);
             match store.save_unit(unit).await {
-                Ok(taken) => return Ok(Some(taken)),
+                Ok(taken) => {
+                    if !before.is_empty() {
+                        tracing::warn!(unit = %taken.id, from = %before, "taken over: its worker has fallen silent");
+                    }
+                    return Ok(Some(taken));
+                }
                 // Somebody was faster.
                 Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => {}
                 Err(e) => return Err(e),

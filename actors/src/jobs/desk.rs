@@ -39,6 +39,19 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    /// Once: a job that is new may be found in the store before its submitter has queued it.
+    fn enqueue(&mut self, id: JobId) {
+        if !self.has(&id) {
+            self.queue.push_back(id);
+        }
+    }
+
+    fn has(&self, id: &JobId) -> bool {
+        self.running.contains_key(id) || self.queue.contains(id)
+    }
+}
+
 struct Running {
     stop: watch::Sender<Stop>,
     /// Once it is claimed.
@@ -88,7 +101,7 @@ impl Desk {
             match options.store.unfinished_jobs().await {
                 Ok(records) => {
                     self.change(|state| {
-                        state.queue.extend(records.into_iter().map(|r| r.job.job_id));
+                        records.into_iter().for_each(|r| state.enqueue(r.job.job_id));
                         state.recovered = true;
                     });
                     self.dispatch();
@@ -143,7 +156,7 @@ impl Desk {
         let kept = idempotency.map(|_| response.clone());
         match options.store.create_job(record, notes.events, notes.outbox, triggers, kept, max_waiting).await? {
             JobCreation::Created(record) => {
-                self.change(|state| state.queue.push_back(id));
+                self.change(|state| state.enqueue(id));
                 self.dispatch();
                 Ok(Submitted::New { job: Box::new(record.job), estimated_minutes, response })
             }
@@ -289,8 +302,7 @@ impl Desk {
 
     /// Whether a job is driven or waits here.
     pub(super) fn has(&self, id: &JobId) -> bool {
-        let state = self.state();
-        state.running.contains_key(id) || state.queue.contains(id)
+        self.state().has(id)
     }
 
     /// Queues jobs that were found in the store.
@@ -298,7 +310,7 @@ impl Desk {
         if ids.is_empty() {
             return;
         }
-        self.change(|state| state.queue.extend(ids));
+        self.change(|state| ids.into_iter().for_each(|id| state.enqueue(id)));
         self.dispatch();
     }
 
