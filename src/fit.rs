@@ -247,6 +247,7 @@ impl Job<'_> {
             seed: self.options.seed,
             early_stopping_rounds: 0,
             scale: true,
+            shared: None,
         };
         let fit = learner.fit(&task, &Control::default())?;
         Ok(Model {

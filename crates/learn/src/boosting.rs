@@ -4,8 +4,7 @@
 mod grow;
 mod histogram;
 
-use crate::bins::NarrowTable;
-use crate::learner::{refit, with_estimators};
+use crate::learner::{defaults, fit_apart, grid, key, stops};
 use crate::params::Reader;
 use crate::trees::{self, Tree};
 use crate::weights::class_weights;
@@ -117,22 +116,24 @@ fn grow(task: &FitTask<'_>, control: &Control) -> Result<(Boosting, Vec<f64>), L
     let (mut settings, reader) = read(task.params);
     reader.finish().map_err(LearnError::Params)?;
     settings.seed = task.seed;
-    let table = NarrowTable::new(task.data, task.columns, task.train);
     let labels: Vec<u8> = task.train.iter().map(|row| task.data.y()[*row as usize]).collect();
     let ones = labels.iter().filter(|y| **y == 1).count();
     let base = (ones as f64 / (labels.len() - ones) as f64).ln();
     let mut validation = Validation::new(task, base);
-    let mut grower = Grower::new(&table, &labels, &settings, base);
     let (mut grown, mut gains) = (Vec::with_capacity(settings.rounds), vec![0.0; task.columns.len()]);
-    for round in 1..=settings.rounds {
-        let tree = grower.round(round as u64, &mut gains, control)?;
-        let stop = validation.as_mut().is_some_and(|v| v.exhausted(&tree, round, &gains));
-        grown.push(tree);
-        control.progress(round as u64, settings.rounds as u64);
-        if stop {
-            break;
+    task.with_narrow(|table| {
+        let mut grower = Grower::new(table, &labels, &settings, base);
+        for round in 1..=settings.rounds {
+            let tree = grower.round(round as u64, &mut gains, control)?;
+            let stop = validation.as_mut().is_some_and(|v| v.exhausted(&tree, round, &gains));
+            grown.push(tree);
+            control.progress(round as u64, settings.rounds as u64);
+            if stop {
+                break;
+            }
         }
-    }
+        Ok::<(), LearnError>(())
+    })?;
     if let Some(v) = validation {
         grown.truncate(v.best_rounds.max(1));
         gains = v.best_gains;
@@ -145,22 +146,24 @@ impl Learner for GradientBoosting {
         Algorithm::GradientBoosting
     }
     fn defaults(&self) -> Params {
-        let all = json!({"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3, "min_samples_split": 2,
-            "min_samples_leaf": 1, "subsample": 1.0});
-        all.as_object().cloned().unwrap_or_default()
+        defaults([
+            ("n_estimators", json!(100)),
+            ("learning_rate", json!(0.1)),
+            ("max_depth", json!(3)),
+            ("min_samples_split", json!(2)),
+            ("min_samples_leaf", json!(1)),
+            ("subsample", json!(1.0)),
+        ])
     }
     fn grid(&self) -> Grid {
-        let axes = [
+        grid([
             ("learning_rate", json!([0.01, 0.05, 0.1])),
             ("n_estimators", json!([100, 200, 300])),
             ("max_depth", json!([3, 5, 7])),
             ("min_samples_split", json!([2, 5, 10])),
             ("min_samples_leaf", json!([1, 2, 4])),
             ("subsample", json!([0.7, 0.8, 0.9, 1.0])),
-        ];
-        axes.into_iter()
-            .map(|(name, values)| (name.to_owned(), values.as_array().cloned().unwrap_or_default()))
-            .collect()
+        ])
     }
     fn check(&self, params: &Params) -> Result<Params, Faults> {
         read(params).1.finish()
@@ -170,21 +173,27 @@ impl Learner for GradientBoosting {
         let iterations = boosting.trees.len() as u64;
         Ok(Fit { predictor: Predictor::Boosting(boosting), importance: Some(importance), iterations })
     }
-    fn fit_checkpoints(
+    fn family(&self, params: &Params, _width: usize) -> String {
+        key(params, &["n_estimators"])
+    }
+    /// The longest sequence of rounds and its beginnings.
+    fn fit_family(
         &self,
         task: &FitTask<'_>,
-        ends: &[u64],
+        members: &[&Params],
         rows: &[u32],
         control: &Control,
     ) -> Result<Vec<Vec<f64>>, LearnError> {
-        let Some(last) = ends.last() else { return Ok(Vec::new()) };
         if task.early_stopping_rounds > 0 && !task.validation.is_empty() {
-            return refit(self, task, ends, rows, control);
+            return fit_apart(self, task, members, rows, control);
         }
-        let params = with_estimators(task.params, *last);
-        let (boosting, _) = grow(&FitTask { params: &params, ..*task }, control)?;
+        let rounds: Vec<u64> = members.iter().map(|params| read(params).0.rounds as u64).collect();
+        let (ends, places) = stops(&rounds);
+        let Some(longest) = (0..members.len()).max_by_key(|i| rounds[*i]) else { return Ok(Vec::new()) };
+        let (boosting, _) = grow(&FitTask { params: members[longest], ..*task }, control)?;
         let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
-        Ok(boosting.predict_at(task.data.x(), task.columns, rows, &ends))
+        let by_end = boosting.predict_at(task.data.x(), task.columns, rows, &ends);
+        Ok(places.into_iter().map(|place| by_end[place].clone()).collect())
     }
 }
 

@@ -237,6 +237,7 @@ impl Boosted {
             seed,
             early_stopping_rounds: 0,
             scale: false,
+            shared: None,
         };
         let silent = Control { token: control.token.clone(), on_progress: None };
         let fit = boosting.fit(&task, &silent)?;

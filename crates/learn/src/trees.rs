@@ -25,6 +25,14 @@ impl Node {
     pub fn as_leaf(&self) -> Option<f32> {
         (self.child == 0).then_some(self.value)
     }
+    /// Of a split, its left child.
+    pub fn child(&self) -> Option<usize> {
+        (self.child != 0).then_some(self.child as usize)
+    }
+    /// The same split with its children elsewhere.
+    pub fn with_child(self, child: usize) -> Self {
+        Self { child: child as u32, ..self }
+    }
     /// Column, threshold, whether missing values go left, left child.
     #[cfg(test)]
     pub fn as_split(&self) -> Option<(usize, f32, bool, usize)> {
@@ -66,6 +74,16 @@ pub fn add(tree: &[Node], rows: &[f32], width: usize, sums: &mut [f64]) {
         }
         sums.iter_mut().zip(at).for_each(|(sum, at)| *sum += f64::from(tree[at as usize].value));
     }
+}
+
+/// As `add`, on several threads where there are many rows.
+pub fn add_side_by_side(tree: &[Node], rows: &[f32], width: usize, sums: &mut [f64]) {
+    if sums.len() <= CHUNK || width == 0 {
+        return add(tree, rows, width, sums);
+    }
+    sums.par_chunks_mut(CHUNK)
+        .zip(rows.par_chunks(CHUNK * width))
+        .for_each(|(sums, rows)| add(tree, rows, width, sums));
 }
 
 /// Rows of a matrix one after the other, in the predictor's own columns.

@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use crate::testdata::{auc, checkpoints_equal_refits, columns, fit, noisy, on_threads, params, rows};
+use crate::bins::NarrowTable;
+use crate::testdata::{auc, columns, family_equals_fits_apart, fit, noisy, on_threads, params, rows};
 use crate::testing::dataset;
 use crate::{Dataset, StopReason};
 use serde_json::Value;
@@ -186,6 +187,7 @@ fn stops_when_told() {
         seed: 0,
         early_stopping_rounds: 0,
         scale: false,
+        shared: None,
     };
     let mut control = Control::default();
     let token = control.token.clone();
@@ -213,6 +215,13 @@ fn parameters_are_checked_together() {
 }
 
 #[test]
-fn checkpoints_of_one_growth_equal_separate_fits() {
-    checkpoints_equal_refits(&GradientBoosting, json!({"subsample": 0.8}));
+fn one_growth_serves_a_family() {
+    family_equals_fits_apart(
+        &GradientBoosting,
+        &[
+            json!({"subsample": 0.8, "n_estimators": 10}),
+            json!({"subsample": 0.8, "n_estimators": 40}),
+            json!({"subsample": 0.8, "n_estimators": 3}),
+        ],
+    );
 }

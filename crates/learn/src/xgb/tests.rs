@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use super::matrix::{clear_constants, matrix, values};
 use super::*;
 use crate::{Dataset, testing};
 use provost_domain::rng::SplitMix64;
+use serde_json::Value;
 
 fn noisy(rows: usize, seed: u64) -> Dataset {
     let mut r = SplitMix64::new(seed);
@@ -86,6 +88,7 @@ fn neither_cleared_columns_nor_the_rounds_on_several_threads_change_the_bytes() 
             seed: 1,
             early_stopping_rounds: 0,
             scale: true,
+            shared: None,
         };
         let fit = Xgboost.fit(&task, &Control::default()).unwrap();
         let y: Vec<f32> = data.y().iter().map(|y| f32::from(*y)).collect();
@@ -131,6 +134,7 @@ fn early_stopping_keeps_the_best_rounds() {
         seed: 1,
         early_stopping_rounds: rounds,
         scale: true,
+        shared: None,
     };
     let loss = |f: &Fit| {
         let p = f.predictor.predict(data.x(), &columns, &validation);
@@ -176,4 +180,16 @@ fn values_at_the_edge_of_f32() {
     let fit = testing::fit(&Xgboost, &data, &params(json!({"n_estimators": 20})), |_| ()).unwrap();
     let p = fit.predictor.predict(data.x(), &[0], &[0, 1]);
     assert!(p[0] > 0.8 && p[1] < 0.2, "{p:?}");
+}
+
+#[test]
+fn one_growth_serves_a_family() {
+    crate::testdata::family_equals_fits_apart(
+        &Xgboost,
+        &[
+            json!({"n_estimators": 10, "subsample": 0.7, "colsample_bytree": 0.7}),
+            json!({"n_estimators": 3, "subsample": 0.7, "colsample_bytree": 0.7}),
+            json!({"n_estimators": 40, "subsample": 0.7, "colsample_bytree": 0.7}),
+        ],
+    );
 }

@@ -134,21 +134,38 @@ impl XgboostModel {
     }
 
     pub(crate) fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
-        let mut out = vec![0.0; rows.len()];
-        out.par_chunks_mut(CHUNK).zip(rows.par_chunks(CHUNK)).for_each(|(out, rows)| {
+        self.predict_at(x, columns, rows, &[self.roots.len() as u64]).pop().unwrap_or_default()
+    }
+
+    /// What the first so many rounds predict, for each of the ascending `ends`.
+    pub(super) fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[u64]) -> Vec<Vec<f64>> {
+        let chunk = |rows: &[u32]| {
             let mut dense = vec![0f32; rows.len() * self.width];
             gather(x, columns, rows, &mut dense);
             // Sums in f32 and in the library's order, so that the predictions are the library's.
             let mut margins = vec![self.margin; rows.len()];
-            for root in &self.roots {
-                for (margin, row) in margins.iter_mut().zip(dense.chunks_exact(self.width)) {
-                    *margin += self.leaf(*root, row);
+            let mut done = 0;
+            let mut at_ends = Vec::with_capacity(ends.len());
+            for end in ends {
+                let end = (*end as usize).min(self.roots.len());
+                for root in &self.roots[done..end] {
+                    for (margin, row) in margins.iter_mut().zip(dense.chunks_exact(self.width)) {
+                        *margin += self.leaf(*root, row);
+                    }
                 }
+                done = end;
+                at_ends.push(margins.iter().map(|m| 1.0 / (1.0 + (-f64::from(*m)).exp())).collect::<Vec<f64>>());
             }
-            for (out, margin) in out.iter_mut().zip(margins) {
-                *out = 1.0 / (1.0 + (-f64::from(margin)).exp());
-            }
-        });
+            at_ends
+        };
+        let parts: Vec<Vec<Vec<f64>>> = match rows.len() {
+            0..=CHUNK => vec![chunk(rows)],
+            _ => rows.par_chunks(CHUNK).map(chunk).collect(),
+        };
+        let mut out = vec![Vec::with_capacity(rows.len()); ends.len()];
+        for part in parts {
+            out.iter_mut().zip(part).for_each(|(all, some)| all.extend(some));
+        }
         out
     }
 
