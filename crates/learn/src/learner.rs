@@ -54,7 +54,11 @@ pub trait Learner: Send + Sync {
     fn idle(&self) -> &'static [&'static str] {
         &[]
     }
-    /// Equal for parameters that one growth serves, on so many columns: see `fit_family`.
+    /// Columns that a fit on these columns really learns from.
+    fn width(&self, _data: &Dataset, columns: &[usize]) -> usize {
+        columns.len()
+    }
+    /// Equal for parameters that one growth serves, on so many columns (see `width`): see `fit_family`.
     fn family(&self, params: &Params, _width: usize) -> String {
         key(params, self.idle())
     }

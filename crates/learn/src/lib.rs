@@ -10,6 +10,7 @@ mod conformance;
 pub mod control;
 pub mod dataset;
 pub mod drift;
+pub mod encoding;
 pub mod ensemble;
 pub mod error;
 pub mod forest;

@@ -2,6 +2,7 @@
 
 use crate::FitTask;
 use crate::bins::{NarrowTable, WideTable};
+use crate::encoding::Encoded;
 use std::sync::{Arc, OnceLock, Weak};
 
 /// Belongs to one list of training rows, and one of columns, of one dataset; made when first asked for. Fits with and
@@ -10,10 +11,14 @@ use std::sync::{Arc, OnceLock, Weak};
 pub struct Shared {
     wide: OnceLock<WideTable>,
     narrow: OnceLock<NarrowTable>,
+    encoded: OnceLock<Box<Encoded>>,
     identity: Arc<()>,
 }
 
 impl Shared {
+    pub(crate) fn encoded(&self) -> &OnceLock<Box<Encoded>> {
+        &self.encoded
+    }
     /// Lives as long as this and is the same for no other: for caches that belong to threads.
     pub(crate) fn identity(&self) -> Weak<()> {
         Arc::downgrade(&self.identity)

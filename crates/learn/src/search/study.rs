@@ -360,7 +360,10 @@ impl Study<'_> {
 
     /// What one growth serves, on a fold's columns.
     fn family(&self, params: &Params, key: &str, fold: usize) -> String {
-        if self.sharing { self.learner.family(params, self.folds[fold].columns.len()) } else { key.to_owned() }
+        if !self.sharing {
+            return key.to_owned();
+        }
+        self.learner.family(params, self.learner.width(self.data, &self.folds[fold].columns))
     }
 
     /// Writes down what was found; a trial that it completes is recorded.

@@ -61,8 +61,10 @@ fn grids() -> Vec<(Algorithm, Grid)> {
     ]
 }
 
+type Found = (Vec<TrialResult>, BTreeMap<u32, Vec<Arc<[f64]>>>);
+
 /// All but the time it took.
-fn timeless(end: StudyEnd) -> (Vec<TrialResult>, BTreeMap<u32, Vec<Arc<[f64]>>>) {
+fn timeless(end: StudyEnd) -> Found {
     let mut trials = end.trials;
     for t in &mut trials {
         t.seconds = 0.0;
