@@ -13,7 +13,7 @@ use grow::{Grower, Settings};
 use provost_domain::config::Grid;
 use provost_domain::{Algorithm, Faults};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::ops::Bound;
 use std::sync::LazyLock;
 
@@ -31,7 +31,7 @@ impl Boosting {
     }
     /// What the first so many trees predict, for each of the ascending `ends`.
     fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[usize]) -> Vec<Vec<f64>> {
-        let mut all = trees::sums(&self.trees, x, columns, rows, ends);
+        let mut all = trees::sums(&self.trees, x, columns, rows, ends, 0.0f64);
         all.iter_mut().flatten().for_each(|s| *s = sigmoid(self.base + *s));
         all
     }
@@ -51,6 +51,22 @@ fn sigmoid(z: f64) -> f64 {
 /// The learner `gradient_boosting`.
 pub struct GradientBoosting;
 
+/// Feature to 1 (rising), -1 (falling) or 0; null is none.
+fn monotone(value: &Value) -> Option<Value> {
+    let direction = |v: &Value| v.as_f64().filter(|d| [-1.0, 0.0, 1.0].contains(d)).map(|d| d as i64);
+    match value {
+        Value::Null => Some(Value::Null),
+        Value::Object(given) => {
+            let mut read = Map::new();
+            for (name, value) in given {
+                read.insert(name.clone(), json!(direction(value)?));
+            }
+            Some(Value::Object(read))
+        }
+        _ => None,
+    }
+}
+
 fn read(params: &Params) -> (Settings, Reader<'_>) {
     static DEFAULTS: LazyLock<Params> = LazyLock::new(|| GradientBoosting.defaults());
     let share = (Bound::Excluded(0.0), Bound::Included(1.0));
@@ -63,7 +79,10 @@ fn read(params: &Params) -> (Settings, Reader<'_>) {
         min_split: r.int("min_samples_split", 2..=1_000_000) as usize,
         min_leaf: r.int("min_samples_leaf", 1..=1_000_000) as usize,
         subsample: r.float("subsample", share),
+        monotone: Vec::new(),
     };
+    let expected = "an object from feature to -1, 0 or 1, or null";
+    r.take("monotonic_cst", expected, monotone);
     (settings, r)
 }
 
@@ -109,6 +128,18 @@ impl Validation {
     }
 }
 
+/// Per column. A name that is no column of the data is an error; one that was not selected has nothing to hold.
+fn directions(given: &Map<String, Value>, task: &FitTask<'_>) -> Result<Vec<i8>, LearnError> {
+    let names = task.data.x().names();
+    if let Some(name) = given.keys().find(|name| !names.contains(name)) {
+        let message = format!("monotonic_cst: \"{name}\" is not a feature; the features are {}", names.join(", "));
+        let pointer = "/monotonic_cst".to_owned();
+        return Err(LearnError::Params(Faults(vec![provost_domain::Fault { pointer, message }])));
+    }
+    let of = |column: &usize| given.get(&names[*column]).and_then(Value::as_i64).unwrap_or(0) as i8;
+    Ok(task.columns.iter().map(of).collect())
+}
+
 /// Grows all rounds, or as many as help the validation rows; with them each column's gain.
 fn grow(task: &FitTask<'_>, control: &Control) -> Result<(Boosting, Vec<f64>), LearnError> {
     // An error without both classes; boosting itself knows no class weights.
@@ -116,6 +147,9 @@ fn grow(task: &FitTask<'_>, control: &Control) -> Result<(Boosting, Vec<f64>), L
     let (mut settings, reader) = read(task.params);
     reader.finish().map_err(LearnError::Params)?;
     settings.seed = task.seed;
+    if let Some(Value::Object(given)) = task.params.get("monotonic_cst") {
+        settings.monotone = directions(given, task)?;
+    }
     let labels: Vec<u8> = task.train.iter().map(|row| task.data.y()[*row as usize]).collect();
     let ones = labels.iter().filter(|y| **y == 1).count();
     let base = (ones as f64 / (labels.len() - ones) as f64).ln();
@@ -153,6 +187,7 @@ impl Learner for GradientBoosting {
             ("min_samples_split", json!(2)),
             ("min_samples_leaf", json!(1)),
             ("subsample", json!(1.0)),
+            ("monotonic_cst", Value::Null),
         ])
     }
     fn grid(&self) -> Grid {

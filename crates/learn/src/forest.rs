@@ -27,7 +27,8 @@ pub struct Forest {
 impl Forest {
     /// Probability of class 1 for each of `rows`. `columns` maps the forest's own columns to the matrix's.
     pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
-        let mut sums = trees::sums(&self.trees, x, columns, rows, &[self.trees.len()]).pop().unwrap_or_default();
+        let mut sums =
+            trees::sums(&self.trees, x, columns, rows, &[self.trees.len()], 0.0f64).pop().unwrap_or_default();
         sums.iter_mut().for_each(|s| *s /= self.trees.len() as f64);
         sums
     }
