@@ -1,5 +1,5 @@
-# make demo | test | build: each does all the set-up it needs.
-.PHONY: help setup build demo test
+# make demo | test | build | bench: each does all the set-up it needs.
+.PHONY: help setup build demo test bench
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -10,6 +10,8 @@ help:
 	@echo 'make demo    set up, build, and run the whole story (ARGS="--rows 5000 --exit")'
 	@echo 'make test    set up, then formatting, all tests, lints'
 	@echo 'make build   set up, and leave target/release/provost'
+
+	@echo 'make bench   against scikit-learn and XGBoost, to docs/BENCHMARKS.md (PAIRS=5 ROWS=1000,25000,500000 REAL=F.csv); takes an hour'
 
 setup:
 	@scripts/setup.sh
@@ -27,3 +29,10 @@ test:
 	$(CARGO) fmt --all --check
 	$(CARGO) test --workspace --locked
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+# On a quiet machine. The peers' versions are those that the page names.
+bench: build
+	@test -x third_party/bench/bin/python || python3 -m venv third_party/bench
+	@third_party/bench/bin/python -m pip install --quiet scikit-learn==1.9.1 xgboost-cpu==3.2.0 lightgbm numpy
+	@third_party/bench/bin/python scripts/bench.py "$${CARGO_TARGET_DIR:-target}"/release/provost --pairs $(or $(PAIRS),5) --rows $(or $(ROWS),1000,25000,500000) $(if $(REAL),--real $(REAL))
+	$(CARGO) bench -p provost-learn --locked

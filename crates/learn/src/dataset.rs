@@ -4,6 +4,9 @@ use crate::ranks::Ranks;
 use crate::{LearnError, Matrix};
 use std::sync::OnceLock;
 
+/// Above this many rows the four bytes for each cell are not kept: sorting again takes a small part of a fit.
+const KEPT_ROWS: usize = 1 << 18;
+
 #[derive(Debug)]
 pub struct Dataset {
     x: Matrix,
@@ -32,9 +35,10 @@ impl Dataset {
     pub fn rows(&self) -> usize {
         self.y.len()
     }
-    /// The column's rank coding, computed when first asked for.
-    pub fn ranks(&self, column: usize) -> &Ranks {
+    /// Calls `work` with the column's rank coding, which is kept for the next fold and fit unless it takes much memory.
+    pub fn with_ranks<T>(&self, column: usize, work: impl FnOnce(&Ranks) -> T) -> T {
         // Serial inside: a parallel step here could wait for a thread that waits for this very cell.
-        self.ranks[column].get_or_init(|| Ranks::new(self.x.column(column)))
+        let make = || Ranks::new(self.x.column(column));
+        if self.rows() > KEPT_ROWS { work(&make()) } else { work(self.ranks[column].get_or_init(make)) }
     }
 }

@@ -137,7 +137,12 @@ pub fn sums<S: Sum>(
     start: S,
 ) -> Vec<Vec<S>> {
     let width = columns.len();
-    let quick = if rows.len() >= QUICK && width > 0 { Quick::new(trees) } else { None };
+    let quick = if rows.len() >= QUICK && width > 0 {
+        let missing = |c: &usize| rows.iter().any(|row| x.value(*row as usize, *c).is_nan());
+        Quick::new(trees, &columns.iter().map(missing).collect::<Vec<bool>>())
+    } else {
+        None
+    };
     let chunk = |rows: &[u32]| {
         let values = gather(x, columns, rows);
         let codes = quick.as_ref().map(|quick| quick.codes(&values, width));

@@ -1,6 +1,6 @@
 //! Rates of acceptance by category: of strictly earlier years, and of all training rows (for a training row: of those that
 //! are not in its part, after Micci-Barreca 2001 with the cross-fitting of later work). Both lean on the overall rate
-//! where there are few rows.
+//! where there are few rows, and a third column says how many there are.
 
 use super::{YEAR, is_category};
 use crate::{Dataset, Matrix};
@@ -8,7 +8,7 @@ use provost_domain::rng::SplitMix64;
 use serde::{Deserialize, Serialize};
 
 /// Columns that one category becomes.
-pub const PER_CATEGORY: usize = 2;
+pub const PER_CATEGORY: usize = 3;
 /// Parts of the training rows; a row's own part does not count for it.
 const PARTS: usize = 5;
 const STREAM: u64 = 0x656e_636f;
@@ -117,9 +117,10 @@ impl Encoder {
             .collect();
         let mut categories = Vec::new();
         for at in place(true) {
-            let ranks = data.ranks(columns[at as usize]);
-            let value = |row: u32| ranks.codes()[row as usize];
-            let n = ranks.values().len();
+            let (distinct, codes) =
+                data.with_ranks(columns[at as usize], |ranks| (ranks.values().to_vec(), ranks.codes().to_vec()));
+            let value = |row: u32| codes[row as usize];
+            let n = distinct.len();
             let mut histories = vec![History::default(); n];
             let mut in_part = vec![[(0u32, 0u32); PARTS]; n];
             for position in &by_year {
@@ -139,21 +140,25 @@ impl Encoder {
                 let (rows, ones) = in_part[value(row) as usize][own];
                 let elsewhere = less(history.all(), (f64::from(rows), f64::from(ones)));
                 let prior = overall(less(all.all(), of_parts[own]));
-                Some([rate(history.before(year), overall(all.before(year))), rate(elsewhere, prior)])
+                // As many as a row that was not trained on would see.
+                let seen = elsewhere.0 * PARTS as f64 / (PARTS - 1) as f64;
+                let earlier = rate(history.before(year), overall(all.before(year)));
+                Some([earlier, rate(elsewhere, prior), seen.ln_1p() as f32])
             };
-            let pairs: Vec<[f32; PER_CATEGORY]> =
+            let triples: Vec<[f32; PER_CATEGORY]> =
                 (0..train.len()).map(|position| rates(position).unwrap_or([f32::NAN; PER_CATEGORY])).collect();
-            encoded.extend((0..PER_CATEGORY).map(|which| pairs.iter().map(|pair| pair[which]).collect()));
+            encoded.extend((0..PER_CATEGORY).map(|which| triples.iter().map(|triple| triple[which]).collect()));
             let seen: Vec<usize> = (0..n).filter(|v| !histories[*v].0.is_empty()).collect();
             categories.push(Category {
                 column: at,
-                values: seen.iter().map(|v| ranks.values()[*v]).collect(),
+                values: seen.iter().map(|v| distinct[*v]).collect(),
                 histories: seen.iter().map(|v| std::mem::take(&mut histories[*v])).collect(),
             });
         }
         let plain: Vec<u32> = place(false).collect();
         let own = |at: &u32| names[*at as usize].to_owned();
-        let rates = |at: u32| ["earlier years", "training rows"].map(|of| format!("{}, {of}", names[at as usize]));
+        let rates =
+            |at: u32| ["earlier years", "training rows", "how many"].map(|of| format!("{}, {of}", names[at as usize]));
         let encoder = Self {
             width: columns.len() as u32,
             year: year.and_then(|c| columns.iter().position(|own| *own == c)).map(|at| at as u32),
@@ -180,10 +185,10 @@ impl Encoder {
                 let found = category.values.binary_search_by(|v| v.total_cmp(&value)).ok();
                 let history = found.map(|at| &category.histories[at]);
                 let (before, all) = history.map_or(((0.0, 0.0), (0.0, 0.0)), |h| (h.before(year), h.all()));
-                [rate(before, overall(self.overall.before(year))), rate(all, of_all)]
+                [rate(before, overall(self.overall.before(year))), rate(all, of_all), all.0.ln_1p() as f32]
             };
-            let pairs: Vec<[f32; PER_CATEGORY]> = rows.iter().map(rates).collect();
-            encoded.extend((0..PER_CATEGORY).map(|which| pairs.iter().map(|pair| pair[which]).collect()));
+            let triples: Vec<[f32; PER_CATEGORY]> = rows.iter().map(rates).collect();
+            encoded.extend((0..PER_CATEGORY).map(|which| triples.iter().map(|triple| triple[which]).collect()));
         }
         encoded
     }

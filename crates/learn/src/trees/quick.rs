@@ -5,10 +5,11 @@
 //! comparison answers them all, and the answers' bits lead to the leaf by two look-ups. Needs AVX2; elsewhere, and for deeper
 //! trees or more features, rows walk.
 
-use super::Tree;
+use super::{Node, Tree};
 
 /// Tests of a tree of full depth.
 const DEPTH: usize = 5;
+#[cfg(any(test, not(target_arch = "x86_64")))]
 const TESTS: usize = (1 << DEPTH) - 1;
 const LEAVES: usize = 1 << DEPTH;
 /// Codes of a row.
@@ -31,6 +32,18 @@ fn place(level: usize, at: usize) -> usize {
 struct Slot {
     feature: u32,
     missing_left: bool,
+}
+
+impl Slot {
+    fn of(node: &Node, missing: &[bool]) -> Self {
+        let feature = node.test >> 1;
+        Self { feature, missing_left: node.test & 1 == 1 && missing[feature as usize] }
+    }
+}
+
+/// Places from 0 to 255 in order.
+fn code(place: usize) -> i8 {
+    (place as i32 - 128) as i8
 }
 
 #[repr(C, align(32))]
@@ -78,19 +91,20 @@ const fn rest() -> [u8; 8] {
 }
 
 impl Quick {
-    /// None where the trees, or the processor, do not fit.
-    pub fn new(trees: &[Tree]) -> Option<Self> {
+    /// For rows in which these columns have missing values, and the others none. None where the trees, or the processor, do
+    /// not fit.
+    pub fn new(trees: &[Tree], missing: &[bool]) -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         let fits = std::arch::is_x86_feature_detected!("avx2");
         #[cfg(not(target_arch = "x86_64"))]
         let fits = false;
-        if fits { Self::of(trees) } else { None }
+        if fits { Self::of(trees, missing) } else { None }
     }
 
-    fn of(trees: &[Tree]) -> Option<Self> {
+    fn of(trees: &[Tree], missing: &[bool]) -> Option<Self> {
         let mut slots: Vec<(Slot, Vec<f32>)> = Vec::new();
         for node in trees.iter().flatten().filter(|n| n.child != 0) {
-            let slot = Slot { feature: node.test >> 1, missing_left: node.test & 1 == 1 };
+            let slot = Slot::of(node, missing);
             match slots.iter().position(|(known, _)| *known == slot) {
                 Some(at) => slots[at].1.push(node.value),
                 None if slots.len() == SLOTS => return None,
@@ -102,12 +116,12 @@ impl Quick {
             thresholds.sort_unstable_by(f32::total_cmp);
             // As numbers: -0 is 0.
             thresholds.dedup_by(|a, b| a == b);
-            // Codes from -127 to 126, and -128 and 127 for what is missing.
-            if thresholds.len() > 253 {
+            // One code more than thresholds; what is missing has the lowest or the highest.
+            if thresholds.len() > 255 {
                 return None;
             }
         }
-        let trees = trees.iter().map(|tree| Tests::of(tree, &slots)).collect::<Option<_>>()?;
+        let trees = trees.iter().map(|tree| Tests::of(tree, &slots, missing)).collect::<Option<_>>()?;
         Some(Self { slots, trees })
     }
 
@@ -115,13 +129,17 @@ impl Quick {
     pub fn codes(&self, rows: &[f32], width: usize) -> Vec<[i8; SLOTS]> {
         let mut codes = vec![[0; SLOTS]; rows.len() / width];
         for (at, (slot, thresholds)) in self.slots.iter().enumerate() {
-            for (codes, row) in codes.iter_mut().zip(rows.chunks_exact(width)) {
-                let v = row[slot.feature as usize];
-                codes[at] = match (v.is_nan(), slot.missing_left) {
-                    (true, true) => i8::MIN,
-                    (true, false) => i8::MAX,
-                    (false, _) => (below(thresholds, v) as i32 - 127) as i8,
-                };
+            let mut ladder = [f32::INFINITY; 256];
+            ladder[..thresholds.len()].copy_from_slice(thresholds);
+            let missing = if slot.missing_left { 0 } else { thresholds.len() as u8 };
+            let feature = slot.feature as usize;
+            for (codes, rows) in codes.chunks_mut(ABREAST).zip(rows.chunks(ABREAST * width)) {
+                let mut values = [0.0; ABREAST];
+                values.iter_mut().zip(rows.chunks_exact(width)).for_each(|(v, row)| *v = row[feature]);
+                let below = below(&ladder, &values);
+                for ((codes, below), v) in codes.iter_mut().zip(below).zip(values) {
+                    codes[at] = code(usize::from(if v.is_nan() { missing } else { below }));
+                }
             }
         }
         codes
@@ -141,20 +159,26 @@ impl Quick {
     }
 }
 
-/// How many of the ascending thresholds are below `v`; without a branch.
+/// Rows whose searches go side by side.
+const ABREAST: usize = 8;
+
+/// How many of the ascending thresholds are below each value: eight steps without a branch. The last one is infinite.
 #[inline]
-fn below(thresholds: &[f32], v: f32) -> usize {
-    let (mut from, mut left) = (0, thresholds.len());
-    while left > 1 {
-        let half = left / 2;
-        from += usize::from(thresholds[from + half - 1] < v) * half;
-        left -= half;
+fn below(ladder: &[f32; 256], values: &[f32; ABREAST]) -> [u8; ABREAST] {
+    let mut places = [0u8; ABREAST];
+    for step in (0..8).rev() {
+        let half = 1u8 << step;
+        for (place, v) in places.iter_mut().zip(values) {
+            // Bits below `half` are still 0: nothing overflows.
+            let probe = *place | (half - 1);
+            *place |= if ladder[usize::from(probe)] < *v { half } else { 0 };
+        }
     }
-    from + usize::from(thresholds.get(from).is_some_and(|t| *t < v))
+    places
 }
 
 impl Tests {
-    fn of(tree: &Tree, slots: &[(Slot, Vec<f32>)]) -> Option<Self> {
+    fn of(tree: &Tree, slots: &[(Slot, Vec<f32>)], missing: &[bool]) -> Option<Self> {
         let mut tests = Self { slots: [0; 32], limits: [ALWAYS; 32], leaves: [0.0; LEAVES] };
         let mut parts = vec![(0usize, 0usize, 0usize)];
         while let Some((node, level, at)) = parts.pop() {
@@ -168,11 +192,11 @@ impl Tests {
             if level == DEPTH {
                 return None;
             }
-            let slot = Slot { feature: of.test >> 1, missing_left: of.test & 1 == 1 };
+            let slot = Slot::of(&of, missing);
             let found = slots.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?;
             let limit = slots[found].1.partition_point(|t| *t < of.value);
             tests.slots[place(level, at)] = found as u8;
-            tests.limits[place(level, at)] = (limit as i32 - 127) as i8;
+            tests.limits[place(level, at)] = code(limit);
             parts.push((child, level + 1, 2 * at));
             parts.push((child + 1, level + 1, 2 * at + 1));
         }
@@ -219,7 +243,7 @@ fn add_avx2<S: super::Sum>(trees: &[Tests], codes: &[[i8; SLOTS]], sums: &mut [S
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use super::super::{Node, add};
+    use super::super::add;
     use super::*;
     use proptest::prelude::*;
     use provost_domain::rng::SplitMix64;
@@ -255,14 +279,14 @@ mod tests {
                 _ => r.below(19) as f32 / 2.0 - 4.5,
             };
             let rows: Vec<f32> = (0..40 * width).map(|_| value(&mut r)).collect();
-            let quick = Quick::of(&trees).unwrap();
+            let quick = Quick::of(&trees, &[true; 8]).unwrap();
             let codes = quick.codes(&rows, width);
             let mut walked = vec![0.0f64; 40];
             trees.iter().for_each(|tree| add(tree, &rows, width, &mut walked));
             let slow: Vec<f64> =
                 codes.iter().map(|c| quick.trees.iter().map(|t| f64::from(t.value(c))).fold(0.0, |a, b| a + b)).collect();
             prop_assert_eq!(&slow, &walked);
-            if let Some(quick) = Quick::new(&trees) {
+            if let Some(quick) = Quick::new(&trees, &[true; 8]) {
                 let mut sums = vec![0.0f64; 40];
                 quick.add(&codes, 0, 3, &mut sums);
                 quick.add(&codes, 3, 7, &mut sums);
@@ -275,12 +299,17 @@ mod tests {
     fn what_does_not_fit_is_left_to_walking() {
         let mut r = SplitMix64::new(1);
         let deep = (0..20).map(|_| tree(&mut r, 9, 3)).collect::<Vec<_>>();
-        assert!(Quick::of(&deep).is_none());
+        assert!(Quick::of(&deep, &[true; 3]).is_none());
         let wide: Vec<Tree> =
             (0..17).map(|f| vec![Node::split(f, 0.5, false, 1), Node::leaf(0.0), Node::leaf(1.0)]).collect();
-        assert!(Quick::of(&wide).is_none() && Quick::of(&wide[..16]).is_some());
+        assert!(Quick::of(&wide, &[true; 17]).is_none() && Quick::of(&wide[..16], &[true; 17]).is_some());
+        let both =
+            |f: usize| [false, true].map(|left| vec![Node::split(f, 0.5, left, 1), Node::leaf(0.0), Node::leaf(1.0)]);
+        let ways: Vec<Tree> = (0..12).flat_map(both).collect();
+        let few: Vec<bool> = (0..12).map(|f| f < 4).collect();
+        assert!(Quick::of(&ways, &[true; 12]).is_none() && Quick::of(&ways, &few).is_some());
         let fine: Vec<Tree> =
-            (0..254).map(|t| vec![Node::split(0, t as f32, false, 1), Node::leaf(0.0), Node::leaf(1.0)]).collect();
-        assert!(Quick::of(&fine).is_none() && Quick::of(&fine[..253]).is_some());
+            (0..256).map(|t| vec![Node::split(0, t as f32, false, 1), Node::leaf(0.0), Node::leaf(1.0)]).collect();
+        assert!(Quick::of(&fine, &[true]).is_none() && Quick::of(&fine[..255], &[true]).is_some());
     }
 }
