@@ -13,7 +13,8 @@ use std::hint::black_box;
 /// Twelve continuous columns, a tenth of three of them missing.
 fn data(rows: usize) -> Dataset {
     let mut r = SplitMix64::new(7);
-    let (mut columns, mut y) = (vec![Vec::with_capacity(rows); 12], Vec::with_capacity(rows));
+    let mut columns: Vec<Vec<f32>> = std::iter::repeat_with(|| Vec::with_capacity(rows)).take(12).collect();
+    let mut y = Vec::with_capacity(rows);
     for _ in 0..rows {
         let v: Vec<f64> = (0..12).map(|_| r.normal()).collect();
         let z = 1.2 * v[0] - 0.8 * v[1] * v[1] + v[2] * v[3] + 0.5 * (3.0 * v[4]).sin() + 0.4 * v[5] - 0.5;

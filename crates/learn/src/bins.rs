@@ -75,7 +75,11 @@ fn cut_all<T: Send>(
             (bins, codes)
         })
     };
-    if rows.len() < 4096 { columns.iter().map(one).unzip() } else { columns.par_iter().map(one).collect() }
+    if rows.len() < 4096 || !data.keeps_ranks() {
+        columns.iter().map(one).unzip()
+    } else {
+        columns.par_iter().map(one).collect()
+    }
 }
 
 /// Column by column, up to 1,024 bins: 256 cost a forest accuracy.

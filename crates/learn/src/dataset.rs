@@ -35,10 +35,17 @@ impl Dataset {
     pub fn rows(&self) -> usize {
         self.y.len()
     }
-    /// Calls `work` with the column's rank coding, which is kept for the next fold and fit unless it takes much memory.
+    /// Whether rank codings are kept for the next fold and fit. Where they take too much memory they are not, and are best
+    /// asked for one after the other.
+    pub fn keeps_ranks(&self) -> bool {
+        self.rows() <= KEPT_ROWS
+    }
+    /// Calls `work` with the column's rank coding.
     pub fn with_ranks<T>(&self, column: usize, work: impl FnOnce(&Ranks) -> T) -> T {
+        if !self.keeps_ranks() {
+            return work(&Ranks::by_all_threads(self.x.column(column)));
+        }
         // Serial inside: a parallel step here could wait for a thread that waits for this very cell.
-        let make = || Ranks::new(self.x.column(column));
-        if self.rows() > KEPT_ROWS { work(&make()) } else { work(self.ranks[column].get_or_init(make)) }
+        work(self.ranks[column].get_or_init(|| Ranks::new(self.x.column(column))))
     }
 }
