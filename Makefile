@@ -1,5 +1,5 @@
-# make demo | test | build: each does all the set-up it needs.
-.PHONY: help setup build demo test chaos deny latency fuzz
+# make demo | test | build | bench: each does all the set-up it needs.
+.PHONY: help setup build demo test chaos deny latency fuzz bench
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -14,6 +14,7 @@ help:
 	@echo 'make latency the facade at 1,000 requests/s while it trains, into docs/LATENCY.md'
 	@echo 'make fuzz    the fuzz targets, into docs/FUZZING.md (ARGS="-s 60 event csv")'
 	@echo 'make deny    licences, sources and known vulnerabilities of the dependencies'
+	@echo 'make bench   against scikit-learn and XGBoost, to docs/BENCHMARKS.md (PAIRS=5 ROWS=1000,25000,500000 REAL=F.csv); takes an hour'
 
 setup:
 	@scripts/setup.sh
@@ -48,3 +49,10 @@ latency: setup
 
 fuzz:
 	@fuzz/run.sh $(ARGS)
+
+# On a quiet machine. The peers' versions are those that the page names.
+bench: build
+	@test -x third_party/bench/bin/python || python3 -m venv third_party/bench
+	@third_party/bench/bin/python -m pip install --quiet scikit-learn==1.9.1 xgboost-cpu==3.2.0 lightgbm numpy
+	@third_party/bench/bin/python scripts/bench.py "$${CARGO_TARGET_DIR:-target}"/release/provost --pairs $(or $(PAIRS),5) --rows $(or $(ROWS),1000,25000,500000) $(if $(REAL),--real $(REAL))
+	$(CARGO) bench -p provost-learn --locked

@@ -315,6 +315,7 @@ fn of_xgboost(_: &Settings) -> Finding {
             seed: 1,
             early_stopping_rounds: 0,
             scale: false,
+            shared: None,
         };
         let fit = learner.fit(&task, &Control::default())?;
         Ok(fit.predictor.predict(data.x(), &[0], &[0, rows - 1]))

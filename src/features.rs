@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::import::{self, Batch, ReadBytes};
 use crate::open;
 use crate::settings::Settings;
-use provost_domain::features::FEATURES;
+use provost_domain::features::{EXTENDED, FEATURES};
 use provost_domain::{AdmissionDataPoint, TrainingConfig};
 use provost_learn::split::{SplitRows, split};
 use provost_store::PointSelection;
@@ -51,11 +51,15 @@ struct Row {
     row_id: u128,
     applicant: u64,
     year: i32,
-    values: [f32; FEATURES.len()],
+    values: Vec<f32>,
 }
 
 impl Row {
-    fn new(point: &AdmissionDataPoint, settings: &Settings) -> Self {
+    fn new(point: &AdmissionDataPoint, settings: &Settings, extended: bool) -> Self {
+        let mut values = settings.features.row(point).values.to_vec();
+        if extended {
+            values.extend(settings.features.extended(point));
+        }
         Self {
             id: point.data_point_id.clone(),
             seq: point.seq,
@@ -63,14 +67,15 @@ impl Row {
             row_id: point.row_id(),
             applicant: point.applicant_key(),
             year: point.application_year.unwrap_or(i32::MIN),
-            values: settings.features.row(point).values,
+            values,
         }
     }
 }
 
 /// Writes the matrix; with `parts` a column `split` by the service's defaults (15 % test, 15 % validation, seed 42), keyed
 /// with the installation's salt, or with [`FILE_SALT`] where the data folder has no store.
-pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool) -> Result<Written> {
+/// `extended`: the columns after the twelve too.
+pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool, extended: bool) -> Result<Written> {
     let runtime = open::runtime()?;
     let mut salt = FILE_SALT;
     if parts || matches!(source, Source::Store) {
@@ -82,13 +87,13 @@ pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool) -> Re
         }
     }
     let (rows, rejected, error) = match source {
-        Source::File(options) => from_file(settings, &options)?,
-        Source::Store => (runtime.block_on(from_store(settings))?, 0, None),
+        Source::File(options) => from_file(settings, &options, extended)?,
+        Source::Store => (runtime.block_on(from_store(settings, extended))?, 0, None),
     };
     let all = rows.len();
     let rows: Vec<(Row, u8)> = rows.into_iter().filter_map(|row| row.label.map(|label| (row, label))).collect();
     let names = if parts { Some(part_names(&rows, salt)?) } else { None };
-    write_csv(&rows, names.as_deref(), out)
+    write_csv(&rows, names.as_deref(), extended, out)
         .map_err(|e| Error::failed(format!("cannot write {}: {e}", out.display())))?;
     let of = |part: &str| names.iter().flatten().filter(|n| **n == part).count();
     Ok(Written {
@@ -105,14 +110,18 @@ pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool) -> Re
 }
 
 /// In the order of the file; of several rows with one id the highest `seq` counts, the first of equals.
-fn from_file(settings: &Settings, options: &import::Options) -> Result<(Vec<Row>, u64, Option<String>)> {
+fn from_file(
+    settings: &Settings,
+    options: &import::Options,
+    extended: bool,
+) -> Result<(Vec<Row>, u64, Option<String>)> {
     let mut rows: Vec<Row> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut rejected = 0;
     let reports = import::read_all(options, &settings.features, &ReadBytes::default(), |Batch { parsed, .. }| {
         rejected += parsed.faults.len() as u64;
         for point in &parsed.points {
-            let row = Row::new(point, settings);
+            let row = Row::new(point, settings, extended);
             match places.get(&row.id) {
                 Some(at) if rows[*at].seq < row.seq => rows[*at] = row,
                 Some(_) => {}
@@ -128,12 +137,12 @@ fn from_file(settings: &Settings, options: &import::Options) -> Result<(Vec<Row>
     Ok((rows, rejected, error))
 }
 
-async fn from_store(settings: &Settings) -> Result<Vec<Row>> {
+async fn from_store(settings: &Settings, extended: bool) -> Result<Vec<Row>> {
     let store = open::store(settings)?;
     let mut batches = store.stream_points(PointSelection { verified_only: false }).await?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.recv().await {
-        rows.extend(batch?.iter().map(|point| Row::new(point, settings)));
+        rows.extend(batch?.iter().map(|point| Row::new(point, settings, extended)));
     }
     Ok(rows)
 }
@@ -161,13 +170,15 @@ fn part_names(rows: &[(Row, u8)], salt: u64) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-fn write_csv(rows: &[(Row, u8)], parts: Option<&[&str]>, out: &Path) -> anyhow::Result<()> {
+fn write_csv(rows: &[(Row, u8)], parts: Option<&[&str]>, extended: bool, out: &Path) -> anyhow::Result<()> {
     let mut csv = csv::Writer::from_writer(BufWriter::new(File::create(out)?));
-    let head = ["data_point_id"].into_iter().chain(FEATURES).chain(["label"]).chain(parts.map(|_| "split"));
+    let more = EXTENDED.into_iter().filter(|_| extended);
+    let head = ["data_point_id"].into_iter().chain(FEATURES).chain(more).chain(["label"]);
+    let head = head.chain(parts.map(|_| "split"));
     csv.write_record(head)?;
     for (i, (row, label)) in rows.iter().enumerate() {
         csv.write_field(&row.id)?;
-        for value in row.values {
+        for value in &row.values {
             // The shortest text that reads back as the same f32; nothing where missing.
             csv.write_field(if value.is_nan() { String::new() } else { value.to_string() })?;
         }

@@ -11,7 +11,7 @@ mod usage;
 use provost_domain::config::Pruning;
 use provost_domain::{Algorithm, Faults};
 use provost_learn::learners::learner;
-use provost_learn::{Calibration, Control, Dataset, FitTask, LearnError, Learner, Matrix, Model, Params};
+use provost_learn::{Calibration, Control, Dataset, FitTask, LearnError, Learner, Matrix, Model, Params, Predictor};
 use serde_json::{Map, Value};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ pub struct FitOptions {
     pub candidates: Option<PathBuf>,
     pub grid: GridDraw,
     pub pruning: Pruning,
-    /// Folder for `{algorithm}.model`.
+    /// Folder for `{algorithm}.model`, and `xgboost.json` for the library's other bindings.
     pub save: Option<PathBuf>,
     /// One JSON object per line instead of a table.
     pub json: bool,
@@ -248,6 +248,7 @@ impl Job<'_> {
             seed: self.options.seed,
             early_stopping_rounds: 0,
             scale: true,
+            shared: None,
         };
         let fit = learner.fit(&task, &Control::default())?;
         Ok(Model {
@@ -320,14 +321,25 @@ fn objects(path: Option<&Path>, option: &str) -> Result<Objects, FitError> {
     Ok(Objects(map))
 }
 
-/// Written beside and renamed, so that a file of the final name is always whole.
+/// Written beside and renamed, so that a file of the final name is always whole. XGBoost's model also as `xgboost.json`, in
+/// the library's own format.
 fn save(model: &Model, folder: &Path) -> Result<(), FitError> {
     let path = folder.join(format!("{}.model", model.algorithm));
     let unfinished = folder.join(format!(".{}.model.{}", model.algorithm, std::process::id()));
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&unfinished, model.to_bytes()))
         .and_then(|()| std::fs::rename(&unfinished, &path))
-        .map_err(|source| FitError::File { path, source })
+        .map_err(|source| FitError::File { path, source })?;
+    let inner = match &model.predictor {
+        Predictor::Encoded(encoded) => encoded.predictor(),
+        own => own,
+    };
+    if let Predictor::Xgboost(xgboost) = inner {
+        let path = folder.join("xgboost.json");
+        let text = xgboost.to_json().map_err(|source| FitError::Learn { algorithm: model.algorithm, source })?;
+        std::fs::write(&path, text).map_err(|source| FitError::File { path, source })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -143,15 +143,12 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
 }
 
 pub fn features(args: &FeaturesArgs) -> Result<()> {
-    if args.features != "base" {
-        return Err(Error::Usage("--features extended: the extended features are not there yet".to_owned()));
-    }
     let settings = args.common.settings()?;
     let source = match &args.file {
         Some(path) => Source::File(options(&settings, vec![path.clone()])),
         None => Source::Store,
     };
-    let written = features::write(&settings, source, &args.out, args.split)?;
+    let written = features::write(&settings, source, &args.out, args.split, args.features == "extended")?;
     show::line(&if args.common.output.json {
         serde_json::to_string(&written).map_err(anyhow::Error::from)?
     } else {

@@ -172,7 +172,7 @@ pub struct FeaturesArgs {
     /// Add the column `split`: train, validation or test
     #[arg(long)]
     pub split: bool,
-    /// The twelve; `extended` is not there yet
+    /// The twelve, or more: years, scales, averages, and codes of universities, programs and majors
     #[arg(long, default_value = "base", value_parser = ["base", "extended"])]
     pub features: String,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use provost_domain::config::Tuning;
 use provost_learn::search::candidates::{candidates, whole_grid_draws};
 use provost_learn::search::choice::{Rule, choose};
 use provost_learn::search::workers::Meter;
-use provost_learn::search::{Fold, NoJournal, Study, TrialResult, TrialStatus};
+use provost_learn::search::{Fold, Listed, NoJournal, Study, TrialResult, TrialStatus};
 use provost_learn::split::without;
 use provost_learn::{Control, Dataset, LearnError, Learner, Params};
 use serde_json::{Map, Value, json};
@@ -74,10 +74,11 @@ impl Search {
             pruning: options.pruning,
             scale: true,
             seed: options.seed,
+            sharing: true,
         };
         let control = Control::default();
         let meter = Meter::new(&control, (self.checked.len() * folds.len()) as u64);
-        let end = study.run(&self.checked, &NoJournal, &meter, &control)?;
+        let end = study.run(&mut Listed::new(self.checked.clone()), &NoJournal, &meter, &control)?;
         let Some((winner, _)) = choose(study.rule, &end.trials) else {
             return Err(LearnError::Data("no candidate is complete".to_owned()));
         };

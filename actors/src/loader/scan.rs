@@ -1,6 +1,7 @@
 //! One pass over a source: its quality, and its usable rows as a snapshot.
 
 use super::source::Key;
+use provost_domain::config::FeatureSet;
 use provost_domain::features::FeatureTables;
 use provost_domain::quality::QualityAccumulator;
 use provost_domain::snapshot::SnapshotBuilder;
@@ -31,6 +32,7 @@ impl Scan {
 pub struct Scanner<'a> {
     tables: &'a FeatureTables,
     verified_only: bool,
+    features: FeatureSet,
     quality: QualityAccumulator,
     rows: SnapshotBuilder,
     rejected: u64,
@@ -38,9 +40,9 @@ pub struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    pub fn new(tables: &'a FeatureTables, verified_only: bool) -> Self {
+    pub fn new(tables: &'a FeatureTables, verified_only: bool, features: FeatureSet) -> Self {
         let quality = QualityAccumulator::new(tables);
-        Self { tables, verified_only, quality, rows: SnapshotBuilder::new(), rejected: 0, told: Vec::new() }
+        Self { tables, verified_only, features, quality, rows: SnapshotBuilder::new(), rejected: 0, told: Vec::new() }
     }
 
     pub fn take(&mut self, point: &AdmissionDataPoint) {
@@ -49,7 +51,8 @@ impl<'a> Scanner<'a> {
         }
         let features = self.tables.row(point);
         self.quality.add(point, &features);
-        self.rows.add(point, &features);
+        let extended = (self.features == FeatureSet::Extended).then(|| self.tables.extended(point));
+        self.rows.add(point, &features, extended);
     }
 
     pub fn reject(&mut self, row: u64, why: &dyn std::fmt::Display) {

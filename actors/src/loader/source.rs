@@ -4,7 +4,7 @@ use super::blocking;
 use super::scan::{Scan, Scanner};
 use crate::error::LoadError;
 use crate::options::Options;
-use provost_domain::config::DataSource;
+use provost_domain::config::{DataSource, FeatureSet};
 use provost_domain::mapping::CsvMapping;
 use provost_domain::{AdmissionDataPoint, TrainingConfig};
 use provost_store::{PointSelection, PointsMark};
@@ -19,8 +19,19 @@ const MAX_LINE: usize = 1 << 20;
 /// Names a source and its present state: equal keys mean equal rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Key {
-    Store { verified_only: bool, mark: PointsMark },
-    File { verified_only: bool, kind: DataSource, path: PathBuf, bytes: u64, changed: Option<SystemTime> },
+    Store {
+        verified_only: bool,
+        features: FeatureSet,
+        mark: PointsMark,
+    },
+    File {
+        verified_only: bool,
+        features: FeatureSet,
+        kind: DataSource,
+        path: PathBuf,
+        bytes: u64,
+        changed: Option<SystemTime>,
+    },
 }
 
 impl std::fmt::Display for Key {
@@ -34,16 +45,16 @@ impl std::fmt::Display for Key {
 }
 
 pub async fn key(config: &TrainingConfig, options: &Options) -> Result<Key, LoadError> {
-    let verified_only = config.use_verified_only;
+    let (verified_only, features) = (config.use_verified_only, config.features);
     if config.data_source == DataSource::Mongodb {
-        return Ok(Key::Store { verified_only, mark: options.store.points_mark().await? });
+        return Ok(Key::Store { verified_only, features, mark: options.store.points_mark().await? });
     }
     let (kind, folder) = (config.data_source, options.import_dir.clone());
     let name = config.data_path.clone().unwrap_or_default();
     blocking(move || {
         let path = below(&folder, &name)?;
         let meta = path.metadata().map_err(|e| LoadError::Data(format!("data_path `{name}`: {e}")))?;
-        Ok(Key::File { verified_only, kind, path, bytes: meta.len(), changed: meta.modified().ok() })
+        Ok(Key::File { verified_only, features, kind, path, bytes: meta.len(), changed: meta.modified().ok() })
     })
     .await
 }
@@ -68,12 +79,12 @@ fn below(folder: &Path, name: &str) -> Result<PathBuf, LoadError> {
 
 /// Reads the whole source once.
 pub async fn scan(key: Key, config: &TrainingConfig, options: &Options) -> Result<Scan, LoadError> {
-    let (tables, verified_only) = (options.tables.clone(), config.use_verified_only);
+    let (tables, verified_only, features) = (options.tables.clone(), config.use_verified_only, config.features);
     match &key {
         Key::Store { .. } => {
             let mut batches = options.store.stream_points(PointSelection { verified_only }).await?;
             blocking(move || {
-                let mut scanner = Scanner::new(&tables, verified_only);
+                let mut scanner = Scanner::new(&tables, verified_only, features);
                 while let Some(batch) = batches.blocking_recv() {
                     batch?.iter().for_each(|point| scanner.take(point));
                 }
@@ -84,7 +95,7 @@ pub async fn scan(key: Key, config: &TrainingConfig, options: &Options) -> Resul
         Key::File { path, kind, .. } => {
             let (path, kind) = (path.clone(), *kind);
             blocking(move || {
-                let mut scanner = Scanner::new(&tables, verified_only);
+                let mut scanner = Scanner::new(&tables, verified_only, features);
                 let read = open(&path).and_then(|reader| match kind {
                     DataSource::Csv => read_csv(reader, &mut scanner),
                     _ => read_json(reader, &mut scanner),

@@ -1,7 +1,7 @@
 //! `TrainingConfig`: what a client may ask of a training job, with the contract's defaults and ranges.
 
 use crate::check::brief;
-use crate::features::FEATURES;
+use crate::features::{EXTENDED, FEATURES};
 use crate::fields::{Fields, did_you_mean, escaped, shown};
 use crate::{Algorithm, Faults, TargetMetric};
 use serde::{Deserialize, Serialize};
@@ -228,12 +228,16 @@ fn check_selected_features(config: &TrainingConfig, f: &mut Fields<'_>) {
             "`selected_features` is empty; `feature_selection` manual needs the names of one or more features",
         );
     }
+    let mut allowed = FEATURES.to_vec();
+    if config.features == FeatureSet::Extended {
+        allowed.extend(EXTENDED);
+    }
     for (i, name) in selected.iter().enumerate() {
         let at = format!("selected_features/{i}");
-        if !FEATURES.contains(&name.as_str()) {
+        if !allowed.contains(&name.as_str()) {
             f.fault_with(&at, || {
-                let hint = did_you_mean(name, FEATURES);
-                format!("`{}` is no feature{hint}; allowed are {}", brief(name, 60), FEATURES.join(", "))
+                let hint = did_you_mean(name, allowed.iter().copied());
+                format!("`{}` is no feature{hint}; allowed are {}", brief(name, 60), allowed.join(", "))
             });
         } else if selected[..i].contains(name) {
             f.fault(&at, format!("`{name}` is named twice in `selected_features`"));

@@ -1,11 +1,13 @@
 //! The twelve features and their scale conversions. Tables and weights are configuration (`FeatureTables`).
 
+mod extended;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 use crate::AdmissionDataPoint;
 use crate::record::{Profile, Program, TestScore, TestType};
+pub use extended::{CATEGORIES, EXTENDED, YEAR, is_category};
 pub use tables::{
     Anchors, CompetitivenessWeights, ExtracurricularWeights, FeatureTables, Plausible, PrestigeSteps,
     ProfessionalWeights, ResearchWeights, Scales,

@@ -6,7 +6,7 @@ mod alarm;
 mod tests;
 
 use crate::AdmissionDataPoint;
-use crate::features::{FEATURES, FeatureRow};
+use crate::features::{EXTENDED, FEATURES, FeatureRow};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,7 @@ struct Row {
     label: u8,
     settled_on: Option<NaiveDate>,
     values: [f32; FEATURES.len()],
+    extended: Option<Box<[f32; EXTENDED.len()]>>,
     program: alarm::Program,
 }
 
@@ -64,7 +65,13 @@ impl SnapshotBuilder {
     }
 
     /// Takes a point and its features; says whether the point is usable (accepted or rejected).
-    pub fn add(&mut self, point: &AdmissionDataPoint, features: &FeatureRow) -> bool {
+    /// With `extended` values in every row the snapshot has these columns too.
+    pub fn add(
+        &mut self,
+        point: &AdmissionDataPoint,
+        features: &FeatureRow,
+        extended: Option<[f32; EXTENDED.len()]>,
+    ) -> bool {
         let Some(label) = point.decision.label() else { return false };
         self.rows.push(Row {
             id: point.row_id(),
@@ -75,6 +82,7 @@ impl SnapshotBuilder {
             label,
             settled_on: point.settled_on(),
             values: features.values,
+            extended: extended.map(Box::new),
             program: alarm::Program::of(point),
         });
         true
@@ -85,9 +93,17 @@ impl SnapshotBuilder {
         self.rows.sort_by(|a, b| a.id.cmp(&b.id).then(b.seq.cmp(&a.seq)));
         self.rows.dedup_by_key(|r| r.id);
         let rows = &self.rows;
+        let mut feature_names = FEATURES.map(str::to_owned).to_vec();
+        let mut columns: Vec<Vec<f32>> =
+            (0..FEATURES.len()).map(|j| rows.iter().map(|r| r.values[j]).collect()).collect();
+        if !rows.is_empty() && rows.iter().all(|r| r.extended.is_some()) {
+            feature_names.extend(EXTENDED.map(str::to_owned));
+            let column = |j: usize| rows.iter().filter_map(|r| r.extended.as_ref()).map(|e| e[j]).collect();
+            columns.extend((0..EXTENDED.len()).map(column));
+        }
         Snapshot {
-            feature_names: FEATURES.map(str::to_owned).to_vec(),
-            columns: (0..FEATURES.len()).map(|j| rows.iter().map(|r| r.values[j]).collect()).collect(),
+            feature_names,
+            columns,
             labels: rows.iter().map(|r| r.label).collect(),
             row_ids: rows.iter().map(|r| r.id).collect(),
             applicants: rows.iter().map(|r| r.applicant).collect(),

@@ -69,12 +69,17 @@ fn cut_all<T: Send>(
     code: impl Fn(u16) -> T + Sync,
 ) -> (Vec<Bins>, Vec<Vec<T>>) {
     let one = |column: &usize| {
-        let ranks = data.ranks(*column);
-        let (bins, lookup) = cut(ranks, rows, most);
-        let codes = rows.iter().map(|row| code(lookup[ranks.codes()[*row as usize] as usize])).collect();
-        (bins, codes)
+        data.with_ranks(*column, |ranks| {
+            let (bins, lookup) = cut(ranks, rows, most);
+            let codes = rows.iter().map(|row| code(lookup[ranks.codes()[*row as usize] as usize])).collect();
+            (bins, codes)
+        })
     };
-    if rows.len() < 4096 { columns.iter().map(one).unzip() } else { columns.par_iter().map(one).collect() }
+    if rows.len() < 4096 || !data.keeps_ranks() {
+        columns.iter().map(one).unzip()
+    } else {
+        columns.par_iter().map(one).collect()
+    }
 }
 
 /// Column by column, up to 1,024 bins: 256 cost a forest accuracy.

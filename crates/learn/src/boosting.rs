@@ -4,8 +4,7 @@
 mod grow;
 mod histogram;
 
-use crate::bins::NarrowTable;
-use crate::learner::{refit, with_estimators};
+use crate::learner::{defaults, fit_apart, grid, key, stops};
 use crate::params::Reader;
 use crate::trees::{self, Tree};
 use crate::weights::class_weights;
@@ -14,7 +13,7 @@ use grow::{Grower, Settings};
 use provost_domain::config::Grid;
 use provost_domain::{Algorithm, Faults};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::ops::Bound;
 use std::sync::LazyLock;
 
@@ -32,7 +31,7 @@ impl Boosting {
     }
     /// What the first so many trees predict, for each of the ascending `ends`.
     fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[usize]) -> Vec<Vec<f64>> {
-        let mut all = trees::sums(&self.trees, x, columns, rows, ends);
+        let mut all = trees::sums(&self.trees, x, columns, rows, ends, 0.0f64);
         all.iter_mut().flatten().for_each(|s| *s = sigmoid(self.base + *s));
         all
     }
@@ -52,6 +51,22 @@ fn sigmoid(z: f64) -> f64 {
 /// The learner `gradient_boosting`.
 pub struct GradientBoosting;
 
+/// Feature to 1 (rising), -1 (falling) or 0; null is none.
+fn monotone(value: &Value) -> Option<Value> {
+    let direction = |v: &Value| v.as_f64().filter(|d| [-1.0, 0.0, 1.0].contains(d)).map(|d| d as i64);
+    match value {
+        Value::Null => Some(Value::Null),
+        Value::Object(given) => {
+            let mut read = Map::new();
+            for (name, value) in given {
+                read.insert(name.clone(), json!(direction(value)?));
+            }
+            Some(Value::Object(read))
+        }
+        _ => None,
+    }
+}
+
 fn read(params: &Params) -> (Settings, Reader<'_>) {
     static DEFAULTS: LazyLock<Params> = LazyLock::new(|| GradientBoosting.defaults());
     let share = (Bound::Excluded(0.0), Bound::Included(1.0));
@@ -64,7 +79,10 @@ fn read(params: &Params) -> (Settings, Reader<'_>) {
         min_split: r.int("min_samples_split", 2..=1_000_000) as usize,
         min_leaf: r.int("min_samples_leaf", 1..=1_000_000) as usize,
         subsample: r.float("subsample", share),
+        monotone: Vec::new(),
     };
+    let expected = "an object from feature to -1, 0 or 1, or null";
+    r.take("monotonic_cst", expected, monotone);
     (settings, r)
 }
 
@@ -110,6 +128,18 @@ impl Validation {
     }
 }
 
+/// Per column. A name that is no column of the data is an error; one that was not selected has nothing to hold.
+fn directions(given: &Map<String, Value>, task: &FitTask<'_>) -> Result<Vec<i8>, LearnError> {
+    let names = task.data.x().names();
+    if let Some(name) = given.keys().find(|name| !names.contains(name)) {
+        let message = format!("monotonic_cst: \"{name}\" is not a feature; the features are {}", names.join(", "));
+        let pointer = "/monotonic_cst".to_owned();
+        return Err(LearnError::Params(Faults(vec![provost_domain::Fault { pointer, message }])));
+    }
+    let of = |column: &usize| given.get(&names[*column]).and_then(Value::as_i64).unwrap_or(0) as i8;
+    Ok(task.columns.iter().map(of).collect())
+}
+
 /// Grows all rounds, or as many as help the validation rows; with them each column's gain.
 fn grow(task: &FitTask<'_>, control: &Control) -> Result<(Boosting, Vec<f64>), LearnError> {
     // An error without both classes; boosting itself knows no class weights.
@@ -117,22 +147,27 @@ fn grow(task: &FitTask<'_>, control: &Control) -> Result<(Boosting, Vec<f64>), L
     let (mut settings, reader) = read(task.params);
     reader.finish().map_err(LearnError::Params)?;
     settings.seed = task.seed;
-    let table = NarrowTable::new(task.data, task.columns, task.train);
+    if let Some(Value::Object(given)) = task.params.get("monotonic_cst") {
+        settings.monotone = directions(given, task)?;
+    }
     let labels: Vec<u8> = task.train.iter().map(|row| task.data.y()[*row as usize]).collect();
     let ones = labels.iter().filter(|y| **y == 1).count();
     let base = (ones as f64 / (labels.len() - ones) as f64).ln();
     let mut validation = Validation::new(task, base);
-    let mut grower = Grower::new(&table, &labels, &settings, base);
     let (mut grown, mut gains) = (Vec::with_capacity(settings.rounds), vec![0.0; task.columns.len()]);
-    for round in 1..=settings.rounds {
-        let tree = grower.round(round as u64, &mut gains, control)?;
-        let stop = validation.as_mut().is_some_and(|v| v.exhausted(&tree, round, &gains));
-        grown.push(tree);
-        control.progress(round as u64, settings.rounds as u64);
-        if stop {
-            break;
+    task.with_narrow(|table| {
+        let mut grower = Grower::new(table, &labels, &settings, base);
+        for round in 1..=settings.rounds {
+            let tree = grower.round(round as u64, &mut gains, control)?;
+            let stop = validation.as_mut().is_some_and(|v| v.exhausted(&tree, round, &gains));
+            grown.push(tree);
+            control.progress(round as u64, settings.rounds as u64);
+            if stop {
+                break;
+            }
         }
-    }
+        Ok::<(), LearnError>(())
+    })?;
     if let Some(v) = validation {
         grown.truncate(v.best_rounds.max(1));
         gains = v.best_gains;
@@ -145,22 +180,25 @@ impl Learner for GradientBoosting {
         Algorithm::GradientBoosting
     }
     fn defaults(&self) -> Params {
-        let all = json!({"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3, "min_samples_split": 2,
-            "min_samples_leaf": 1, "subsample": 1.0});
-        all.as_object().cloned().unwrap_or_default()
+        defaults([
+            ("n_estimators", json!(100)),
+            ("learning_rate", json!(0.1)),
+            ("max_depth", json!(3)),
+            ("min_samples_split", json!(2)),
+            ("min_samples_leaf", json!(1)),
+            ("subsample", json!(1.0)),
+            ("monotonic_cst", Value::Null),
+        ])
     }
     fn grid(&self) -> Grid {
-        let axes = [
+        grid([
             ("learning_rate", json!([0.01, 0.05, 0.1])),
             ("n_estimators", json!([100, 200, 300])),
             ("max_depth", json!([3, 5, 7])),
             ("min_samples_split", json!([2, 5, 10])),
             ("min_samples_leaf", json!([1, 2, 4])),
             ("subsample", json!([0.7, 0.8, 0.9, 1.0])),
-        ];
-        axes.into_iter()
-            .map(|(name, values)| (name.to_owned(), values.as_array().cloned().unwrap_or_default()))
-            .collect()
+        ])
     }
     fn check(&self, params: &Params) -> Result<Params, Faults> {
         read(params).1.finish()
@@ -170,21 +208,27 @@ impl Learner for GradientBoosting {
         let iterations = boosting.trees.len() as u64;
         Ok(Fit { predictor: Predictor::Boosting(boosting), importance: Some(importance), iterations })
     }
-    fn fit_checkpoints(
+    fn family(&self, params: &Params, _width: usize) -> String {
+        key(params, &["n_estimators"])
+    }
+    /// The longest sequence of rounds and its beginnings.
+    fn fit_family(
         &self,
         task: &FitTask<'_>,
-        ends: &[u64],
+        members: &[&Params],
         rows: &[u32],
         control: &Control,
     ) -> Result<Vec<Vec<f64>>, LearnError> {
-        let Some(last) = ends.last() else { return Ok(Vec::new()) };
         if task.early_stopping_rounds > 0 && !task.validation.is_empty() {
-            return refit(self, task, ends, rows, control);
+            return fit_apart(self, task, members, rows, control);
         }
-        let params = with_estimators(task.params, *last);
-        let (boosting, _) = grow(&FitTask { params: &params, ..*task }, control)?;
+        let rounds: Vec<u64> = members.iter().map(|params| read(params).0.rounds as u64).collect();
+        let (ends, places) = stops(&rounds);
+        let Some(longest) = (0..members.len()).max_by_key(|i| rounds[*i]) else { return Ok(Vec::new()) };
+        let (boosting, _) = grow(&FitTask { params: members[longest], ..*task }, control)?;
         let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
-        Ok(boosting.predict_at(task.data.x(), task.columns, rows, &ends))
+        let by_end = boosting.predict_at(task.data.x(), task.columns, rows, &ends);
+        Ok(places.into_iter().map(|place| by_end[place].clone()).collect())
     }
 }
 

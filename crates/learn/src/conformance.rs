@@ -68,6 +68,7 @@ impl Case {
             seed: self.seed,
             early_stopping_rounds: self.rounds,
             scale: true,
+            shared: None,
         };
         self.learner.fit(&task, control)
     }

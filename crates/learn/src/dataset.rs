@@ -4,6 +4,9 @@ use crate::ranks::Ranks;
 use crate::{LearnError, Matrix};
 use std::sync::OnceLock;
 
+/// Above this many rows the four bytes for each cell are not kept: sorting again takes a small part of a fit.
+const KEPT_ROWS: usize = 1 << 18;
+
 #[derive(Debug)]
 pub struct Dataset {
     x: Matrix,
@@ -32,9 +35,17 @@ impl Dataset {
     pub fn rows(&self) -> usize {
         self.y.len()
     }
-    /// The column's rank coding, computed when first asked for.
-    pub fn ranks(&self, column: usize) -> &Ranks {
+    /// Whether rank codings are kept for the next fold and fit. Where they take too much memory they are not, and are best
+    /// asked for one after the other.
+    pub fn keeps_ranks(&self) -> bool {
+        self.rows() <= KEPT_ROWS
+    }
+    /// Calls `work` with the column's rank coding.
+    pub fn with_ranks<T>(&self, column: usize, work: impl FnOnce(&Ranks) -> T) -> T {
+        if !self.keeps_ranks() {
+            return work(&Ranks::by_all_threads(self.x.column(column)));
+        }
         // Serial inside: a parallel step here could wait for a thread that waits for this very cell.
-        self.ranks[column].get_or_init(|| Ranks::new(self.x.column(column)))
+        work(self.ranks[column].get_or_init(|| Ranks::new(self.x.column(column))))
     }
 }

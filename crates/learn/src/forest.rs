@@ -5,13 +5,12 @@
 
 mod grow;
 
-use crate::bins::WideTable;
-use crate::learner::with_estimators;
+use crate::learner::{defaults, grid, key};
 use crate::params::Reader;
 use crate::trees::{self, Tree};
 use crate::weights::class_weights;
 use crate::{Control, Fit, FitTask, LearnError, Learner, Matrix, Params, Predictor};
-use grow::{Grower, Settings};
+use grow::{Grower, Grown, Settings};
 use provost_domain::config::Grid;
 use provost_domain::{Algorithm, Faults};
 use rayon::prelude::*;
@@ -28,16 +27,10 @@ pub struct Forest {
 impl Forest {
     /// Probability of class 1 for each of `rows`. `columns` maps the forest's own columns to the matrix's.
     pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
-        self.predict_at(x, columns, rows, &[self.trees.len()]).pop().unwrap_or_default()
-    }
-    /// What the forests of the first so many trees predict, for each of the ascending `ends`.
-    fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[usize]) -> Vec<Vec<f64>> {
-        let mut all = trees::sums(&self.trees, x, columns, rows, ends);
-        for (sums, end) in all.iter_mut().zip(ends) {
-            let count = (*end).min(self.trees.len()) as f64;
-            sums.iter_mut().for_each(|s| *s /= count);
-        }
-        all
+        let mut sums =
+            trees::sums(&self.trees, x, columns, rows, &[self.trees.len()], 0.0f64).pop().unwrap_or_default();
+        sums.iter_mut().for_each(|s| *s /= self.trees.len() as f64);
+        sums
     }
     /// That predicting from `width` columns cannot panic, loop or give a value outside [0, 1].
     pub fn validate(&self, width: usize) -> Result<(), String> {
@@ -106,89 +99,142 @@ fn read(params: &Params) -> (Read, Reader<'_>) {
     let max_features = MaxFeatures::parse(&r.take("max_features", shape, keep)).unwrap_or(MaxFeatures::Sqrt);
     let balanced = r.word_or_none("class_weight", &["balanced"]).is_some();
     let bootstrap = r.bool("bootstrap");
-    let settings = Settings { seed: 0, features: 0, max_depth, min_split, min_leaf, bootstrap, weights: [1.0; 2] };
+    let settings =
+        Settings { seed: 0, features: 0, max_depth, min_split, min_leaf, bootstrap, weights: [1.0; 2], inner: false };
     (Read { trees, max_features, balanced, settings }, r)
 }
 
 /// Below this many rows times trees a fit stays on its thread.
 const SERIAL: usize = 200_000;
 
-/// Grows all trees; with them each tree's share of gain per column.
-fn grow(task: &FitTask<'_>, control: &Control) -> Result<(Forest, Vec<f64>), LearnError> {
-    let (read, reader) = read(task.params);
-    reader.finish().map_err(LearnError::Params)?;
+/// Grows all trees of `read`; with `inner` they can be cut back.
+fn grow(task: &FitTask<'_>, read: Read, inner: bool, control: &Control) -> Result<Vec<Grown>, LearnError> {
     let mut settings = read.settings;
     settings.seed = task.seed;
     settings.features = read.max_features.of(task.columns.len());
     settings.weights = class_weights(task.data.y(), task.train, read.balanced)?;
-    let table = WideTable::new(task.data, task.columns, task.train);
+    settings.inner = inner;
     let labels: Vec<u8> = task.train.iter().map(|row| task.data.y()[*row as usize]).collect();
-    let done = Mutex::new(0u64);
-    let one = |grower: &mut Grower<'_>, tree: usize| {
-        let grown = grower.tree(tree as u64, control)?;
-        // The lock keeps reports in order; a poisoned one only means that a listener panicked.
-        let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *done += 1;
-        control.progress(*done, read.trees as u64);
-        Ok(grown)
-    };
-    let start = || Grower::new(&table, &labels, &settings);
-    let grown: Result<Vec<(Tree, Vec<f64>)>, LearnError> = if task.train.len() * read.trees < SERIAL {
-        let mut grower = start();
-        (0..read.trees).map(|tree| one(&mut grower, tree)).collect()
-    } else {
-        (0..read.trees).into_par_iter().map_init(start, one).collect()
-    };
-    let (trees, gains): (Vec<Tree>, Vec<Vec<f64>>) = grown?.into_iter().unzip();
-    let mut importance = vec![0.0; task.columns.len()];
-    for shares in gains.into_iter().map(trees::normalised) {
-        importance.iter_mut().zip(shares).for_each(|(all, one)| *all += one);
-    }
-    Ok((Forest { trees }, trees::normalised(importance)))
+    task.with_wide(|table| {
+        let done = Mutex::new(0u64);
+        let one = |grower: &mut Grower<'_>, tree: usize| {
+            let grown = grower.tree(tree as u64, control)?;
+            // The lock keeps reports in order; a poisoned one only means that a listener panicked.
+            let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *done += 1;
+            control.progress(*done, read.trees as u64);
+            Ok(grown)
+        };
+        let start = || Grower::new(table, &labels, &settings);
+        if task.train.len() * read.trees < SERIAL {
+            let mut grower = start();
+            (0..read.trees).map(|tree| one(&mut grower, tree)).collect()
+        } else {
+            (0..read.trees).into_par_iter().map_init(start, one).collect()
+        }
+    })
 }
+
+fn checked(params: &Params) -> Result<Read, LearnError> {
+    let (read, reader) = read(params);
+    reader.finish().map_err(LearnError::Params)?;
+    Ok(read)
+}
+
+/// Parameters that cut a larger growth back.
+const CUTS: [&str; 3] = ["n_estimators", "max_depth", "min_samples_split"];
 
 impl Learner for RandomForest {
     fn algorithm(&self) -> Algorithm {
         Algorithm::RandomForest
     }
     fn defaults(&self) -> Params {
-        let all = json!({"n_estimators": 100, "max_depth": null, "min_samples_split": 2, "min_samples_leaf": 1,
-            "max_features": "sqrt", "class_weight": null, "bootstrap": true});
-        all.as_object().cloned().unwrap_or_default()
+        defaults([
+            ("n_estimators", json!(100)),
+            ("max_depth", Value::Null),
+            ("min_samples_split", json!(2)),
+            ("min_samples_leaf", json!(1)),
+            ("max_features", json!("sqrt")),
+            ("class_weight", Value::Null),
+            ("bootstrap", json!(true)),
+        ])
     }
     fn grid(&self) -> Grid {
-        let axes = [
+        grid([
             ("n_estimators", json!([100, 200, 300])),
             ("max_depth", json!([10, 20, 30, null])),
             ("min_samples_split", json!([2, 5, 10])),
             ("min_samples_leaf", json!([1, 2, 4])),
             ("max_features", json!(["sqrt", "log2"])),
             ("class_weight", json!(["balanced", null])),
-        ];
-        axes.into_iter()
-            .map(|(name, values)| (name.to_owned(), values.as_array().cloned().unwrap_or_default()))
-            .collect()
+        ])
     }
     fn check(&self, params: &Params) -> Result<Params, Faults> {
         read(params).1.finish()
     }
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
-        let (forest, importance) = grow(task, control)?;
-        let iterations = forest.trees.len() as u64;
-        Ok(Fit { predictor: Predictor::Forest(forest), importance: Some(importance), iterations })
+        let grown = grow(task, checked(task.params)?, false, control)?;
+        let mut importance = vec![0.0; task.columns.len()];
+        let mut trees = Vec::with_capacity(grown.len());
+        for one in grown {
+            let shares = trees::normalised(one.gains);
+            importance.iter_mut().zip(shares).for_each(|(all, one)| *all += one);
+            trees.push(one.tree);
+        }
+        let iterations = trees.len() as u64;
+        let predictor = Predictor::Forest(Forest { trees });
+        Ok(Fit { predictor, importance: Some(trees::normalised(importance)), iterations })
     }
-    fn fit_checkpoints(
+    fn family(&self, params: &Params, width: usize) -> String {
+        let features = read(params).0.max_features.of(width);
+        let without = [&CUTS[..], &["max_features"]].concat();
+        format!("{}features={features};", key(params, &without))
+    }
+    /// The largest forest and cuts of it: each tree's first levels, and nodes down to so many rows.
+    fn fit_family(
         &self,
         task: &FitTask<'_>,
-        ends: &[u64],
+        members: &[&Params],
         rows: &[u32],
         control: &Control,
     ) -> Result<Vec<Vec<f64>>, LearnError> {
-        let Some(last) = ends.last() else { return Ok(Vec::new()) };
-        let params = with_estimators(task.params, *last);
-        let (forest, _) = grow(&FitTask { params: &params, ..*task }, control)?;
-        let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
-        Ok(forest.predict_at(task.data.x(), task.columns, rows, &ends))
+        let reads: Vec<Read> = members.iter().map(|params| checked(params)).collect::<Result<_, _>>()?;
+        let cut = |r: &Read| (r.settings.max_depth, r.settings.enough());
+        let mut cuts: Vec<(u32, usize)> = reads.iter().map(cut).collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        let Some(mut widest) = members.first().map(|params| checked(params)).transpose()? else {
+            return Ok(Vec::new());
+        };
+        for r in &reads {
+            widest.trees = widest.trees.max(r.trees);
+            widest.settings.max_depth = widest.settings.max_depth.max(r.settings.max_depth);
+            widest.settings.min_split = widest.settings.min_split.min(r.settings.min_split);
+        }
+        let whole = cut(&widest);
+        let grown = grow(task, widest, cuts != [whole], control)?;
+        let (values, width) = (trees::gather(task.data.x(), task.columns, rows), task.columns.len());
+        let mut sums = vec![vec![0.0; rows.len()]; cuts.len()];
+        let mut out = vec![Vec::new(); members.len()];
+        for (at, one) in grown.into_iter().enumerate() {
+            control.check()?;
+            for (of_cut, sums) in cuts.iter().zip(&mut sums) {
+                let of_this = || reads.iter().enumerate().filter(|(_, r)| cut(r) == *of_cut && r.trees > at);
+                if of_this().next().is_none() {
+                    continue;
+                }
+                if *of_cut == whole {
+                    trees::add_side_by_side(&one.tree, &values, width, sums);
+                } else {
+                    trees::add_side_by_side(&one.cut(of_cut.0, of_cut.1), &values, width, sums);
+                }
+                let count = at + 1;
+                for (member, _) in of_this().filter(|(_, r)| r.trees == count) {
+                    out[member] = sums.iter().map(|s| s / count as f64).collect();
+                }
+            }
+        }
+        Ok(out)
     }
 }
 

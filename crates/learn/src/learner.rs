@@ -1,9 +1,11 @@
 //! One trait for all algorithms: checked parameters in, a fitted predictor out.
 
+use crate::shared::Shared;
 use crate::{Control, Dataset, LearnError, Predictor};
 use provost_domain::config::Grid;
 use provost_domain::{Algorithm, Faults};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// Parameter name to value, as in the contract's grids (scikit-learn's names).
 pub type Params = Map<String, Value>;
@@ -23,6 +25,8 @@ pub struct FitTask<'a> {
     pub early_stopping_rounds: u32,
     /// Standardise columns (linear and neural learners only).
     pub scale: bool,
+    /// Of fits on the same rows and columns.
+    pub shared: Option<&'a Shared>,
 }
 
 #[derive(Debug)]
@@ -46,37 +50,67 @@ pub trait Learner: Send + Sync {
     fn check(&self, params: &Params) -> Result<Params, Faults>;
     /// Runs on rayon's current pool.
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError>;
-    /// Predictions for `rows` by the fits that differ from the task's in `n_estimators` alone, one per entry of the ascending
-    /// `ends`. Learners whose longer fit contains the shorter ones grow once.
-    fn fit_checkpoints(
+    /// Parameters that are recorded and change nothing.
+    fn idle(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// Columns that a fit on these columns really learns from.
+    fn width(&self, _data: &Dataset, columns: &[usize]) -> usize {
+        columns.len()
+    }
+    /// Equal for parameters that one growth serves, on so many columns (see `width`): see `fit_family`.
+    fn family(&self, params: &Params, _width: usize) -> String {
+        key(params, self.idle())
+    }
+    /// Predictions for `rows` by the fit of each of `members`, which are of one family; the task's own parameters do not
+    /// count. The same, bit for bit, as by fits apart; learners whose longer fit contains the shorter ones grow once.
+    fn fit_family(
         &self,
         task: &FitTask<'_>,
-        ends: &[u64],
+        members: &[&Params],
         rows: &[u32],
         control: &Control,
     ) -> Result<Vec<Vec<f64>>, LearnError> {
-        refit(self, task, ends, rows, control)
+        fit_apart(self, task, members, rows, control)
     }
 }
 
-/// `fit_checkpoints` by one fit per end.
-pub(crate) fn refit<L: Learner + ?Sized>(
+/// `fit_family` by one fit per member.
+pub(crate) fn fit_apart<L: Learner + ?Sized>(
     learner: &L,
     task: &FitTask<'_>,
-    ends: &[u64],
+    members: &[&Params],
     rows: &[u32],
     control: &Control,
 ) -> Result<Vec<Vec<f64>>, LearnError> {
-    let one = |end: &u64| {
-        let params = with_estimators(task.params, *end);
-        let fit = learner.fit(&FitTask { params: &params, ..*task }, control)?;
+    let one = |params: &&Params| {
+        let fit = learner.fit(&FitTask { params, ..*task }, control)?;
         Ok(fit.predictor.predict(task.data.x(), task.columns, rows))
     };
-    ends.iter().map(one).collect()
+    members.iter().map(one).collect()
 }
 
-pub(crate) fn with_estimators(params: &Params, count: u64) -> Params {
-    let mut params = params.clone();
-    params.insert("n_estimators".to_owned(), Value::from(count));
-    params
+/// The parameters as one text, in the order of their names, those of `without` left out.
+pub(crate) fn key(params: &Params, without: &[&str]) -> String {
+    let sorted: BTreeMap<&String, &Value> = params.iter().filter(|(n, _)| !without.contains(&n.as_str())).collect();
+    sorted.into_iter().map(|(name, value)| format!("{name}={value};")).collect()
+}
+
+/// Ascending and each once, with every member's place among them: where a longer fit is looked at on its way.
+pub(crate) fn stops(of_members: &[u64]) -> (Vec<u64>, Vec<usize>) {
+    let mut ends = of_members.to_vec();
+    ends.sort_unstable();
+    ends.dedup();
+    let places = of_members.iter().map(|end| ends.partition_point(|e| e < end)).collect();
+    (ends, places)
+}
+
+/// Written as name and value, or name and list of values.
+pub(crate) fn defaults<const N: usize>(values: [(&str, Value); N]) -> Params {
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+pub(crate) fn grid<const N: usize>(axes: [(&str, Value); N]) -> Grid {
+    let values = |v: Value| if let Value::Array(values) = v { values } else { vec![v] };
+    axes.into_iter().map(|(name, axis)| (name.to_owned(), values(axis))).collect()
 }

@@ -2,6 +2,7 @@
 
 use crate::Learner;
 use crate::boosting::GradientBoosting;
+use crate::encoding::Encoding;
 use crate::forest::RandomForest;
 use crate::logistic::LogisticRegression;
 use crate::network::NeuralNetwork;
@@ -11,11 +12,11 @@ use provost_domain::Algorithm;
 /// The learner of an algorithm; None for the ensemble, which combines the others.
 pub fn learner(algorithm: Algorithm) -> Option<&'static dyn Learner> {
     match algorithm {
-        Algorithm::LogisticRegression => Some(&LogisticRegression),
-        Algorithm::RandomForest => Some(&RandomForest),
-        Algorithm::GradientBoosting => Some(&GradientBoosting),
-        Algorithm::NeuralNetwork => Some(&NeuralNetwork),
-        Algorithm::Xgboost => Some(&Xgboost),
+        Algorithm::LogisticRegression => Some(&Encoding(LogisticRegression)),
+        Algorithm::RandomForest => Some(&Encoding(RandomForest)),
+        Algorithm::GradientBoosting => Some(&Encoding(GradientBoosting)),
+        Algorithm::NeuralNetwork => Some(&Encoding(NeuralNetwork)),
+        Algorithm::Xgboost => Some(&Encoding(Xgboost)),
         Algorithm::Ensemble => None,
     }
 }

@@ -26,17 +26,21 @@ impl Model {
     /// Calibrated probability of class 1 for each of `rows`, in order. Errors where the matrix's columns are not
     /// `feature_names`, or a row is not in the matrix.
     pub fn predict_proba(&self, x: &Matrix, rows: &[u32]) -> Result<Vec<f64>, LearnError> {
-        if x.names() != self.feature_names {
+        // A matrix may have more columns than the model was trained on; those that it was are in their order.
+        let place = |name: &String| x.names().iter().position(|n| n == name);
+        let Some(places) =
+            self.feature_names.iter().map(place).collect::<Option<Vec<usize>>>().filter(|p| p.is_sorted())
+        else {
             return Err(LearnError::Data(format!(
                 "the model was trained on the features {}; given: {}",
                 self.feature_names.join(", "),
                 x.names().join(", ")
             )));
-        }
+        };
         if let Some(row) = rows.iter().find(|r| **r as usize >= x.rows()) {
             return Err(LearnError::Data(format!("row {row} of {} rows", x.rows())));
         }
-        let columns: Vec<usize> = self.columns.iter().map(|c| *c as usize).collect();
+        let columns: Vec<usize> = self.columns.iter().map(|c| places[*c as usize]).collect();
         let mut p = self.predictor.predict(x, &columns, rows);
         p.iter_mut().for_each(|p| *p = self.calibration.apply(*p));
         Ok(p)
@@ -124,6 +128,9 @@ mod tests {
                 .to_string()
                 .contains("trained on the features a, b; given: b, a")
         );
+        let names = ["a", "new", "b", "newer"].map(String::from).to_vec();
+        let wider = Matrix::new(names, vec![vec![1.0], vec![9.0], vec![0.0], vec![9.0]]).unwrap();
+        assert_eq!(m.predict_proba(&wider, &[0]).unwrap(), m.predict_proba(&x, &[0]).unwrap());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::Matrix;
 use crate::boosting::Boosting;
+use crate::encoding::EncodedModel;
 use crate::forest::Forest;
 use crate::logistic::LogisticModel;
 use crate::member::{self, Member};
@@ -22,6 +23,8 @@ pub enum Predictor {
     Ensemble(Vec<Member>),
     Network(NetworkModel),
     Xgboost(XgboostModel),
+    /// Categories as rates, and one of the above on them.
+    Encoded(EncodedModel),
 }
 
 impl Predictor {
@@ -35,6 +38,7 @@ impl Predictor {
             Predictor::Ensemble(members) => member::predict(members, x, columns, rows),
             Predictor::Network(m) => m.predict(x, columns, rows),
             Predictor::Xgboost(m) => m.predict(x, columns, rows),
+            Predictor::Encoded(m) => m.predict(x, columns, rows),
         }
     }
 
@@ -49,6 +53,7 @@ impl Predictor {
             Predictor::Ensemble(members) => member::check(members, width),
             Predictor::Network(m) => m.check(width),
             Predictor::Xgboost(m) => m.check(width),
+            Predictor::Encoded(m) => m.check(width),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A coding of one column that has no parameters: computed once per data set, shared by every fold and fit.
 
+use rayon::prelude::*;
+
 /// Sorted distinct values of a column, and for each row the place of its value among them.
 #[derive(Debug)]
 pub struct Ranks {
@@ -10,11 +12,20 @@ pub struct Ranks {
 impl Ranks {
     /// NaN is missing. Rows: at most 2^32 - 2.
     pub fn new(column: &[f32]) -> Self {
+        Self::sorted(column, |order| order.sort_unstable())
+    }
+
+    /// The same by all threads of rayon's current pool.
+    pub fn by_all_threads(column: &[f32]) -> Self {
+        Self::sorted(column, |order| order.par_sort_unstable())
+    }
+
+    fn sorted(column: &[f32], sort: impl FnOnce(&mut [u64])) -> Self {
         let mut order: Vec<u64> = Vec::with_capacity(column.len());
         for (row, v) in column.iter().enumerate().filter(|(_, v)| !v.is_nan()) {
             order.push(u64::from(sort_key(*v)) << 32 | row as u64);
         }
-        order.sort_unstable();
+        sort(&mut order);
         let mut values: Vec<f32> = Vec::new();
         let mut codes = vec![u32::MAX; column.len()];
         for packed in &order {
@@ -62,5 +73,7 @@ mod tests {
         assert_eq!(ranks.values(), [-1e30, 0.0, f32::MIN_POSITIVE, 3.0, 1e30]);
         assert_eq!(ranks.codes(), [3, 5, 0, 1, 1, 3, 4, 2]);
         assert_eq!(Ranks::new(&[f32::NAN; 2]).codes(), [0, 0]);
+        let other = Ranks::by_all_threads(&column);
+        assert_eq!((other.values(), other.codes()), (ranks.values(), ranks.codes()));
     }
 }

@@ -9,6 +9,7 @@ use linfa::prelude::*;
 use linfa_elasticnet::ElasticNet;
 use ndarray::{Array1, Array2};
 use provost_domain::config::FeatureSelection;
+use provost_domain::features::is_category;
 use provost_domain::rng::SplitMix64;
 use provost_domain::{Algorithm, Fault, Faults};
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ impl Selection<'_> {
     ///
     /// `auto`: those that vary among `rows` (missing counts as a value). `rfe`: of these, the least important in a small
     /// boosted model leaves, again and again; the number that scores the best AUC on inner folds is kept. `lasso`: those
-    /// with a weight at the largest penalty within one standard error of the lowest inner error. `tree_based`: those with
+    /// with a weight at the largest penalty within one standard error of the lowest inner error, and all categories. `tree_based`: those with
     /// at least half the mean gain in a boosted model.
     ///
     /// Errors: `Params` for names that are not features, `Data` where nothing varies.
@@ -53,7 +54,15 @@ impl Selection<'_> {
             _ if varying.len() == 1 => Ok(varying),
             FeatureSelection::Auto | FeatureSelection::Manual => Ok(varying),
             FeatureSelection::Rfe => self.rfe(data, rows, varying, control),
-            FeatureSelection::Lasso => self.lasso(data, rows, varying, control),
+            FeatureSelection::Lasso => {
+                // A category's codes are no numbers: a linear model has nothing to say about them, and they stay.
+                let (categories, numbers): (Vec<usize>, Vec<usize>) =
+                    varying.into_iter().partition(|c| is_category(&data.x().names()[*c]));
+                let mut kept = if numbers.len() > 1 { self.lasso(data, rows, numbers, control)? } else { numbers };
+                kept.extend(categories);
+                kept.sort_unstable();
+                Ok(kept)
+            }
             FeatureSelection::TreeBased => {
                 let gain = Boosted::fit(data, rows, &varying, self.seed, control)?.gain;
                 let floor = 0.5 / varying.len() as f64;
@@ -237,6 +246,7 @@ impl Boosted {
             seed,
             early_stopping_rounds: 0,
             scale: false,
+            shared: None,
         };
         let silent = Control { token: control.token.clone(), on_progress: None };
         let fit = boosting.fit(&task, &silent)?;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use crate::testing::dataset;
-use crate::{Control, Dataset, Fit, FitTask, Learner, Params};
+use crate::{Control, Dataset, Fit, FitTask, Learner, Params, Shared};
 use provost_domain::rng::SplitMix64;
 use serde_json::Value;
 
@@ -37,6 +37,7 @@ pub fn fit(learner: &dyn Learner, data: &Dataset, train: &[u32], validation: &[u
         seed: 11,
         early_stopping_rounds: 5,
         scale: false,
+        shared: None,
     };
     learner.fit(&task, &Control::default()).unwrap()
 }
@@ -71,25 +72,63 @@ pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
-/// That one growth with checkpoints predicts what separate fits do, with early stopping and without.
-pub fn checkpoints_equal_refits(learner: &dyn Learner, given: Value) {
+/// That the members of one family, grown together, predict what fits apart do, in whatever order they are given, with
+/// early stopping and without, and with what earlier fits share. True if all predict differently.
+pub fn family_equals_fits_apart(learner: &dyn Learner, members: &[Value]) {
     let data = noisy(600, 21);
-    let (columns, params) = (columns(&data), params(learner, given));
+    let members: Vec<Params> = members.iter().map(|given| params(learner, given.clone())).collect();
+    let columns = columns(&data);
+    let mut given: Vec<&Params> = members.iter().collect();
+    let families: Vec<String> = given.iter().map(|params| learner.family(params, columns.len())).collect();
+    assert!(families.iter().all(|f| *f == families[0]), "{families:?}");
     let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 3 > 0);
+    let shared = Shared::default();
     for validation in [&held[..0], &held[..]] {
         let task = FitTask {
             data: &data,
             columns: &columns,
             train: &train,
             validation,
-            params: &params,
+            params: &members[0],
             seed: 5,
             early_stopping_rounds: 4,
-            scale: false,
+            scale: true,
+            shared: None,
         };
-        let shared = learner.fit_checkpoints(&task, &[3, 10, 40], &held, &Control::default()).unwrap();
-        let apart = crate::learner::refit(learner, &task, &[3, 10, 40], &held, &Control::default()).unwrap();
-        assert_eq!(shared, apart);
-        assert_ne!(shared[0], shared[1]);
+        let apart = crate::learner::fit_apart(learner, &task, &given, &held, &Control::default()).unwrap();
+        for shared in [None, Some(&shared), Some(&shared)] {
+            let task = FitTask { shared, ..task };
+            let together = learner.fit_family(&task, &given, &held, &Control::default()).unwrap();
+            assert!(together == apart, "{}", learner.algorithm());
+            let again = crate::learner::fit_apart(learner, &task, &given, &held, &Control::default()).unwrap();
+            assert!(again == apart, "{} with what is shared", learner.algorithm());
+        }
+        if validation.is_empty() {
+            for (i, one) in apart.iter().enumerate() {
+                assert!(apart[..i].iter().all(|other| other != one), "member {i} is as one before it");
+            }
+        }
+        given.reverse();
     }
+    assert!(
+        learner
+            .fit_family(
+                &FitTask {
+                    data: &data,
+                    columns: &columns,
+                    train: &train,
+                    validation: &[],
+                    params: &members[0],
+                    seed: 5,
+                    early_stopping_rounds: 0,
+                    scale: true,
+                    shared: None
+                },
+                &[],
+                &held,
+                &Control::default()
+            )
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -27,6 +27,7 @@ pub fn fit(
         seed: 42,
         early_stopping_rounds: 0,
         scale: true,
+        shared: None,
     };
     change(&mut task);
     learner.fit(&task, &Control::default())

@@ -6,16 +6,17 @@ use crate::calibration::Calibration;
 use crate::importance::{permutation, ranked};
 use crate::learners::learner;
 use crate::metrics::{best_threshold, metric};
-use crate::search::candidates::candidates;
 use crate::search::choice::{Rule, choose};
+use crate::search::sampler::sampler;
 use crate::search::workers::{self, Meter};
-use crate::search::{Fold, Study, StudyEnd};
+use crate::search::{Fold, Sampler, Study, StudyEnd};
 use crate::select::Selection;
 use crate::split::{Parts, grouped_folds, stratified_folds, without};
 use crate::{Control, Dataset, Fit, FitTask, LearnError, Learner, Model, Params};
 use provost_domain::config::{FeatureSelection, Grid, Pruning, Tuning};
 use provost_domain::rng::SplitMix64;
 use provost_domain::{Algorithm, TargetMetric};
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use crate::search::{FoldResult, Journal, NoJournal, TrialResult, TrialStatus};
@@ -87,12 +88,17 @@ pub(crate) fn held_out(data: &Dataset, parts: &Parts, spec: &TrainSpec) -> Resul
     }
 }
 
+fn proposals<'a>(learner: &'a dyn Learner, spec: &TrainSpec) -> Result<Box<dyn Sampler + 'a>, LearnError> {
+    sampler(learner, spec.tuning, spec.iterations, spec.grid.as_ref(), spec.seed)
+}
+
 pub(crate) struct Unit<'a> {
     learner: &'a dyn Learner,
     data: &'a Dataset,
     parts: &'a Parts,
     spec: &'a TrainSpec,
-    candidates: Vec<Params>,
+    /// Candidates at most.
+    most: usize,
     held: Vec<Vec<u32>>,
     started: Instant,
 }
@@ -105,26 +111,23 @@ impl<'a> Unit<'a> {
         parts: &'a Parts,
         spec: &'a TrainSpec,
     ) -> Result<Self, LearnError> {
-        let candidates = candidates(learner, spec.tuning, spec.iterations, spec.grid.as_ref(), spec.seed)?;
+        let most = proposals(learner, spec)?.most();
         let beyond = |rows: &[u32]| rows.iter().any(|r| *r as usize >= data.rows());
         if beyond(&parts.train) || beyond(&parts.validation) {
             return Err(LearnError::Data(format!("a part names rows beyond the {} of the data", data.rows())));
         }
         let held = held_out(data, parts, spec)?;
-        Ok(Self { learner, data, parts, spec, candidates, held, started: Instant::now() })
+        Ok(Self { learner, data, parts, spec, most, held, started: Instant::now() })
     }
 
     pub(crate) fn train(&self, journal: &dyn Journal, control: &Control) -> Result<Trained, LearnError> {
         let k = self.held.len() as u64;
-        let meter = Meter::new(control, self.candidates.len() as u64 * k + self.last_fits());
+        let meter = Meter::new(control, self.most as u64 * k + self.last_fits());
         let folds = self.folds(control)?;
         let study = self.study(&folds);
-        let end = study.run(&self.candidates, journal, &meter, control)?;
+        let end = study.run(&mut *proposals(self.learner, self.spec)?, journal, &meter, control)?;
         let after = Control { token: control.token.past_time_limit(), on_progress: control.on_progress.clone() };
         let mut warnings = Vec::new();
-        if self.spec.tuning == Tuning::Bayesian {
-            warnings.push("bayesian tuning is not there yet: it ran as random_search".to_owned());
-        }
         if end.cut {
             let complete = end.trials.iter().filter(|t| t.status == TrialStatus::Complete).count();
             if complete == 0 {
@@ -134,7 +137,7 @@ impl<'a> Unit<'a> {
                 "{}: the time limit ended the search after {} of {} candidates; the best of {complete} complete ones was kept",
                 self.spec.algorithm,
                 end.trials.len(),
-                self.candidates.len()
+                self.most
             ));
         }
         self.conclude(&study, end, warnings, &meter, &after)
@@ -144,7 +147,7 @@ impl<'a> Unit<'a> {
         let meter = Meter::new(control, self.held.len() as u64 + self.last_fits());
         let folds = self.folds(control)?;
         let study = self.study(&folds);
-        let trials: Vec<TrialResult> = study.journaled(&self.candidates, journal).into_values().collect();
+        let trials = study.replay(&mut *proposals(self.learner, self.spec)?, journal);
         if !trials.iter().any(|t| t.status == TrialStatus::Complete) {
             return Err(LearnError::Data(format!(
                 "{}: no trial has finished, so there is none to keep",
@@ -155,7 +158,7 @@ impl<'a> Unit<'a> {
             "{}: the search was ended after {} of {} candidates; the best of these was kept",
             self.spec.algorithm,
             trials.len(),
-            self.candidates.len()
+            self.most
         );
         self.conclude(&study, StudyEnd { trials, ..StudyEnd::default() }, vec![warning], &meter, control)
     }
@@ -179,9 +182,10 @@ impl<'a> Unit<'a> {
             data: self.data,
             folds,
             rule: Rule::Service(self.spec.metric),
-            pruning: if self.candidates.len() > 1 { self.spec.pruning } else { Pruning::None },
+            pruning: if self.most > 1 { self.spec.pruning } else { Pruning::None },
             scale: self.spec.scale,
             seed: self.spec.seed,
+            sharing: true,
         }
     }
 
@@ -191,15 +195,16 @@ impl<'a> Unit<'a> {
         study: &Study<'_>,
         mut end: StudyEnd,
         mut warnings: Vec<String>,
-        meter: &std::sync::Arc<Meter>,
+        meter: &Arc<Meter>,
         control: &Control,
     ) -> Result<Trained, LearnError> {
         let Some((winner, warning)) = choose(study.rule, &end.trials) else {
             return Err(LearnError::Data("no trial is complete".to_owned()));
         };
         warnings.extend(warning.map(|w| format!("{}: {w}", self.spec.algorithm)));
-        let params = &self.candidates[winner.index as usize];
-        let by_fold = match end.predictions.remove(&winner.index) {
+        let params = &winner.params.clone();
+        let index = winner.index;
+        let by_fold = match end.predictions.remove(&index) {
             Some(kept) => kept,
             None => study.predictions(params, meter, control)?,
         };
@@ -270,6 +275,7 @@ impl<'a> Unit<'a> {
             seed: self.spec.seed,
             early_stopping_rounds: self.spec.early_stopping_rounds,
             scale: self.spec.scale,
+            shared: None,
         };
         Ok((self.learner.fit(&task, control)?, columns))
     }
@@ -291,7 +297,7 @@ impl<'a> Unit<'a> {
 }
 
 /// Predictions of each fold's held rows, in the order of `train` (ascending, as are the held rows).
-fn aligned<'f>(train: &[u32], held: impl Iterator<Item = &'f [u32]>, by_fold: &[Vec<f64>]) -> Vec<f64> {
+fn aligned<'f>(train: &[u32], held: impl Iterator<Item = &'f [u32]>, by_fold: &[Arc<[f64]>]) -> Vec<f64> {
     let mut all: Vec<(u32, f64)> =
         held.zip(by_fold).flat_map(|(rows, p)| rows.iter().copied().zip(p.iter().copied())).collect();
     all.sort_unstable_by_key(|(row, _)| *row);

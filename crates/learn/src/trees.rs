@@ -1,6 +1,9 @@
 //! Fitted binary trees over raw values: walking, sums over many trees, checks after decoding.
 
+mod quick;
+
 use crate::Matrix;
+use quick::Quick;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +28,14 @@ impl Node {
     pub fn as_leaf(&self) -> Option<f32> {
         (self.child == 0).then_some(self.value)
     }
+    /// Of a split, its left child.
+    pub fn child(&self) -> Option<usize> {
+        (self.child != 0).then_some(self.child as usize)
+    }
+    /// The same split with its children elsewhere.
+    pub fn with_child(self, child: usize) -> Self {
+        Self { child: child as u32, ..self }
+    }
     /// Column, threshold, whether missing values go left, left child.
     #[cfg(test)]
     pub fn as_split(&self) -> Option<(usize, f32, bool, usize)> {
@@ -47,10 +58,29 @@ fn step(tree: &[Node], at: u32, row: &[f32]) -> u32 {
     if node.child == 0 { at } else { next }
 }
 
+/// What leaves are added up in: f64, or f32 where the sums must be a library's.
+pub trait Sum: Copy + Send + Sync {
+    fn plus(self, leaf: f32) -> Self;
+}
+
+impl Sum for f64 {
+    #[inline(always)]
+    fn plus(self, leaf: f32) -> Self {
+        self + Self::from(leaf)
+    }
+}
+
+impl Sum for f32 {
+    #[inline(always)]
+    fn plus(self, leaf: f32) -> Self {
+        self + leaf
+    }
+}
+
 /// Adds the tree's value to each row's sum. `rows` holds `width` values per row, none infinite.
-pub fn add(tree: &[Node], rows: &[f32], width: usize, sums: &mut [f64]) {
+pub fn add<S: Sum>(tree: &[Node], rows: &[f32], width: usize, sums: &mut [S]) {
     if width == 0 {
-        sums.iter_mut().for_each(|s| *s += f64::from(tree[0].value));
+        sums.iter_mut().for_each(|s| *s = s.plus(tree[0].value));
         return;
     }
     for (sums, rows) in sums.chunks_mut(ABREAST).zip(rows.chunks(ABREAST * width)) {
@@ -64,8 +94,18 @@ pub fn add(tree: &[Node], rows: &[f32], width: usize, sums: &mut [f64]) {
                 break;
             }
         }
-        sums.iter_mut().zip(at).for_each(|(sum, at)| *sum += f64::from(tree[at as usize].value));
+        sums.iter_mut().zip(at).for_each(|(sum, at)| *sum = sum.plus(tree[at as usize].value));
     }
+}
+
+/// As `add`, on several threads where there are many rows.
+pub fn add_side_by_side(tree: &[Node], rows: &[f32], width: usize, sums: &mut [f64]) {
+    if sums.len() <= CHUNK || width == 0 {
+        return add(tree, rows, width, sums);
+    }
+    sums.par_chunks_mut(CHUNK)
+        .zip(rows.par_chunks(CHUNK * width))
+        .for_each(|(sums, rows)| add(tree, rows, width, sums));
 }
 
 /// Rows of a matrix one after the other, in the predictor's own columns.
@@ -84,21 +124,42 @@ pub fn gather(x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f32> {
 /// Rows that are walked together: their values and one tree stay in the cache.
 const CHUNK: usize = 512;
 
-/// For each of the ascending `ends`, each row's sum over the first so many trees, added in tree order.
-pub fn sums(trees: &[Tree], x: &Matrix, columns: &[usize], rows: &[u32], ends: &[usize]) -> Vec<Vec<f64>> {
+/// Rows from which it pays to bring the trees into their quick form.
+const QUICK: usize = 1_024;
+
+/// For each of the ascending `ends`, each row's sum over the first so many trees, added in tree order from `start` on.
+pub fn sums<S: Sum>(
+    trees: &[Tree],
+    x: &Matrix,
+    columns: &[usize],
+    rows: &[u32],
+    ends: &[usize],
+    start: S,
+) -> Vec<Vec<S>> {
+    let width = columns.len();
+    let quick = if rows.len() >= QUICK && width > 0 {
+        let missing = |c: &usize| rows.iter().any(|row| x.value(*row as usize, *c).is_nan());
+        Quick::new(trees, &columns.iter().map(missing).collect::<Vec<bool>>())
+    } else {
+        None
+    };
     let chunk = |rows: &[u32]| {
         let values = gather(x, columns, rows);
-        let (mut done, mut total) = (0, vec![0f64; rows.len()]);
+        let codes = quick.as_ref().map(|quick| quick.codes(&values, width));
+        let (mut done, mut total) = (0, vec![start; rows.len()]);
         let mut at_ends = Vec::with_capacity(ends.len());
         for end in ends {
             let end = (*end).min(trees.len());
-            trees[done..end].iter().for_each(|tree| add(tree, &values, columns.len(), &mut total));
+            match (&quick, &codes) {
+                (Some(quick), Some(codes)) => quick.add(codes, done, end, &mut total),
+                _ => trees[done..end].iter().for_each(|tree| add(tree, &values, width, &mut total)),
+            }
             done = end;
             at_ends.push(total.clone());
         }
         at_ends
     };
-    let parts: Vec<Vec<Vec<f64>>> = match rows.len() {
+    let parts: Vec<Vec<Vec<S>>> = match rows.len() {
         0..=CHUNK => vec![chunk(rows)],
         _ => rows.par_chunks(CHUNK).map(chunk).collect(),
     };
@@ -152,7 +213,7 @@ mod tests {
     use super::*;
 
     fn walk(tree: &Tree, row: &[f32]) -> f32 {
-        let mut sum = [0.0];
+        let mut sum = [0.0f64];
         add(tree, row, row.len(), &mut sum);
         sum[0] as f32
     }
@@ -177,7 +238,7 @@ mod tests {
         let x = Matrix::new(vec!["a".into(), "b".into()], columns).unwrap();
         let trees = vec![stump(), stump(), vec![Node::leaf(0.25)]];
         let rows: Vec<u32> = (0..n as u32).rev().collect();
-        let got = sums(&trees, &x, &[0, 1], &rows, &[1, 3]);
+        let got = sums(&trees, &x, &[0, 1], &rows, &[1, 3], 0.0f64);
         for (at, row) in rows.iter().enumerate() {
             let one = if row % 5 <= 2 { 1.0 } else { -1.0 };
             assert_eq!((got[0][at], got[1][at]), (one, 2.0 * one + 0.25));

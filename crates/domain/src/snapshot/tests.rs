@@ -13,7 +13,7 @@ fn snapshot(points: &[AdmissionDataPoint]) -> Snapshot {
     let tables = FeatureTables::default();
     let mut builder = SnapshotBuilder::new();
     for p in points {
-        assert_eq!(builder.add(p, &tables.row(p)), p.decision.label().is_some());
+        assert_eq!(builder.add(p, &tables.row(p), None), p.decision.label().is_some());
     }
     builder.finish()
 }
@@ -71,4 +71,27 @@ fn a_leave_one_out_rate_is_a_leak() {
     let s = snapshot(&points);
     assert_eq!(s.warnings.len(), 1);
     assert!(s.warnings[0].starts_with("leak: ") && s.warnings[0].contains("AUC 0.000"), "{}", s.warnings[0]);
+}
+
+#[test]
+fn the_extended_columns_follow_the_twelve() {
+    let points: Vec<_> =
+        (0..9).map(|i| point(&format!("p{i}"), ["accepted", "rejected", "waitlisted"][i % 3], 0.3, 0)).collect();
+    let tables = FeatureTables::default();
+    let mut builder = SnapshotBuilder::new();
+    for p in &points {
+        builder.add(p, &tables.row(p), Some(tables.extended(p)));
+    }
+    let (snapshot, base) = (builder.finish(), snapshot(&points));
+    assert_eq!(snapshot.feature_names[..12], base.feature_names[..]);
+    assert_eq!(snapshot.feature_names[12..], EXTENDED.map(String::from));
+    // Compared as bits: NaN is a value here.
+    let bits = |columns: &[Vec<f32>]| -> Vec<Vec<u32>> {
+        columns.iter().map(|c| c.iter().map(|v| v.to_bits()).collect()).collect()
+    };
+    assert_eq!(bits(&snapshot.columns[..12]), bits(&base.columns));
+    let usable: Vec<&AdmissionDataPoint> = points.iter().filter(|p| p.decision.label().is_some()).collect();
+    let row = snapshot.row_ids.iter().position(|id| *id == usable[0].row_id()).unwrap();
+    let expected = tables.extended(usable[0]);
+    assert!((0..EXTENDED.len()).all(|j| snapshot.columns[12 + j][row].to_bits() == expected[j].to_bits()));
 }

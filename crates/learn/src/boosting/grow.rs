@@ -17,6 +17,8 @@ pub struct Settings {
     pub min_leaf: usize,
     /// Share of the rows that each tree sees, without replacement.
     pub subsample: f64,
+    /// Per column 1 (rising), -1 (falling) or 0; empty where nothing is held.
+    pub monotone: Vec<i8>,
 }
 
 /// A node and its rows, as a range of the row list.
@@ -25,6 +27,8 @@ struct Side {
     node: usize,
     from: usize,
     to: usize,
+    /// Steps that keep the tree monotone.
+    steps: (f64, f64),
 }
 
 impl Side {
@@ -156,7 +160,7 @@ impl<'a> Grower<'a> {
         let whole = self.sample(round);
         let (mut nodes, mut cuts) = (vec![Node::leaf(0.0)], vec![Cut::LEAF]);
         let (mut parts, mut leaves) = (Vec::new(), Vec::new());
-        let all = Side { node: 0, from: 0, to: self.rows.len() };
+        let all = Side { node: 0, from: 0, to: self.rows.len(), steps: (f64::NEG_INFINITY, f64::INFINITY) };
         if self.splittable(all.rows(), 0) {
             let mut histogram = self.histogram();
             histogram::fill(self.table, &self.packed, &self.rows, &mut histogram);
@@ -185,7 +189,7 @@ impl<'a> Grower<'a> {
             cuts[part.side.node] = cut;
             nodes.extend([Node::leaf(0.0); 2]);
             cuts.extend([Cut::LEAF; 2]);
-            self.children(part, middle, cut.child, &mut parts, &mut leaves);
+            self.children(part, middle, (cut.child, self.direction(split.column)), &mut parts, &mut leaves);
         }
         self.leaves(&leaves, &mut nodes);
         if !whole {
@@ -198,17 +202,46 @@ impl<'a> Grower<'a> {
         self.spare.pop().unwrap_or_else(|| vec![[0; 256]; self.table.width])
     }
 
+    fn direction(&self, column: usize) -> i8 {
+        self.settings.monotone.get(column).copied().unwrap_or(0)
+    }
+
+    /// A Newton step for a side's rows, within its bounds.
+    fn step(&self, side: Side) -> f64 {
+        let (mut up, mut down) = (0.0, 0.0);
+        for row in &self.rows[side.from..side.to] {
+            let (p, y) = (self.probabilities[*row as usize], self.labels[*row as usize]);
+            up += f64::from(y) - p;
+            down += p * (1.0 - p);
+        }
+        let step = if down < 1e-150 { 0.0 } else { up / down };
+        step.clamp(side.steps.0, side.steps.1)
+    }
+
     fn splittable(&self, rows: usize, depth: u32) -> bool {
         depth < self.settings.max_depth && rows >= self.settings.min_split.max(2 * self.settings.min_leaf)
     }
 
     /// Queues both sides: the smaller one is counted, the larger one is what remains. The smaller one is next, so that never
     /// more histograms wait than the number of rows has binary digits.
-    fn children(&mut self, part: Part, middle: usize, node: usize, parts: &mut Vec<Part>, leaves: &mut Vec<Side>) {
+    fn children(
+        &mut self,
+        part: Part,
+        middle: usize,
+        (node, direction): (usize, i8),
+        parts: &mut Vec<Part>,
+        leaves: &mut Vec<Side>,
+    ) {
         let depth = part.depth + 1;
-        let Side { from, to, .. } = part.side;
-        let left = Side { node, from, to: middle };
-        let right = Side { node: node + 1, from: middle, to };
+        let Side { from, to, steps, .. } = part.side;
+        let mut left = Side { node, from, to: middle, steps };
+        let mut right = Side { node: node + 1, from: middle, to, steps };
+        if direction != 0 {
+            // What is above stays on its side of the middle for all levels below.
+            let between = 0.5 * (self.step(left) + self.step(right));
+            let (low, high) = if direction > 0 { (&mut left, &mut right) } else { (&mut right, &mut left) };
+            (low.steps.1, high.steps.0) = (between, between);
+        }
         let (small, large) = if left.rows() < right.rows() { (left, right) } else { (right, left) };
         let open = |side: Side| self.splittable(side.rows(), depth);
         let (open_small, open_large) = (open(small), open(large));
@@ -240,6 +273,7 @@ impl<'a> Grower<'a> {
         for (column, (cells, bins)) in histogram.iter().zip(&self.table.bins).enumerate() {
             let missing_bin = bins.len();
             let missing = cells[missing_bin];
+            let direction = self.direction(column);
             let (mut below, mut last) = (0, None);
             let mut consider = |below: Cell, bin: usize, next: usize, missing_left: bool| {
                 let ((a, n), (b, m)) = (packing.open(below), packing.open(total - below));
@@ -247,6 +281,9 @@ impl<'a> Grower<'a> {
                     return;
                 }
                 let (u, v) = (f64::from(n), f64::from(m));
+                if direction != 0 && f64::from(direction) * (b * u - a * v) < 0.0 {
+                    return;
+                }
                 let score = (a * a * v + b * b * u) / (u * v);
                 if best.is_none_or(|best| score > best.score) {
                     // Where no row tells the side of a missing value, it is the larger one.
@@ -291,16 +328,9 @@ impl<'a> Grower<'a> {
     /// One Newton step per leaf, shrunk; the rows of the sample move by it.
     fn leaves(&mut self, leaves: &[Side], nodes: &mut [Node]) {
         for side in leaves {
-            let rows = &self.rows[side.from..side.to];
-            let (mut up, mut down) = (0.0, 0.0);
-            for row in rows {
-                let (p, y) = (self.probabilities[*row as usize], self.labels[*row as usize]);
-                up += f64::from(y) - p;
-                down += p * (1.0 - p);
-            }
-            let step = if down < 1e-150 { 0.0 } else { self.settings.rate * up / down };
-            let value = step.clamp(-1e30, 1e30) as f32;
+            let value = (self.settings.rate * self.step(*side)).clamp(-1e30, 1e30) as f32;
             nodes[side.node] = Node::leaf(value);
+            let rows = &self.rows[side.from..side.to];
             rows.iter().for_each(|row| self.margins[*row as usize] += f64::from(value));
         }
     }

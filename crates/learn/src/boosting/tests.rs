@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use crate::testdata::{auc, checkpoints_equal_refits, columns, fit, noisy, on_threads, params, rows};
+use crate::bins::NarrowTable;
+use crate::testdata::{auc, columns, family_equals_fits_apart, fit, noisy, on_threads, params, rows};
 use crate::testing::dataset;
 use crate::{Dataset, StopReason};
 use serde_json::Value;
@@ -186,6 +187,7 @@ fn stops_when_told() {
         seed: 0,
         early_stopping_rounds: 0,
         scale: false,
+        shared: None,
     };
     let mut control = Control::default();
     let token = control.token.clone();
@@ -213,6 +215,68 @@ fn parameters_are_checked_together() {
 }
 
 #[test]
-fn checkpoints_of_one_growth_equal_separate_fits() {
-    checkpoints_equal_refits(&GradientBoosting, json!({"subsample": 0.8}));
+fn one_growth_serves_a_family() {
+    family_equals_fits_apart(
+        &GradientBoosting,
+        &[
+            json!({"subsample": 0.8, "n_estimators": 10}),
+            json!({"subsample": 0.8, "n_estimators": 40}),
+            json!({"subsample": 0.8, "n_estimators": 3}),
+        ],
+    );
+}
+
+#[test]
+fn what_is_held_monotone_never_turns() {
+    let data = noisy(1500, 33);
+    // c0 rises in truth; c1 counts by its square, c2 rises.
+    for (column, direction) in [(0usize, 1i64), (1, 1), (1, -1), (2, -1)] {
+        let held = json!({"n_estimators": 60, "max_depth": 4, "monotonic_cst": {format!("c{column}"): direction}});
+        let free = fit(&GradientBoosting, &data, &rows(&data), &[], json!({"n_estimators": 60, "max_depth": 4}));
+        let found = fit(&GradientBoosting, &data, &rows(&data), &[], held);
+        let turns = |fit: &Fit| {
+            let mut turns = 0;
+            for row in 0..40 {
+                let sweep: Vec<Vec<f32>> = (0..6)
+                    .map(|c| {
+                        (0..50)
+                            .map(|i| if c == column { i as f32 / 8.0 - 3.0 } else { data.x().value(row, c) })
+                            .collect()
+                    })
+                    .collect();
+                let swept = dataset(sweep, vec![0; 50]);
+                let p = fit.predictor.predict(swept.x(), &columns(&swept), &(0..50).collect::<Vec<_>>());
+                turns += p.windows(2).filter(|w| (w[1] - w[0]) * direction as f64 + 1e-12 < 0.0).count();
+            }
+            turns
+        };
+        assert_eq!(turns(&found), 0, "c{column} {direction}");
+        assert!(turns(&free) > 20, "c{column} turns by itself: {}", turns(&free));
+    }
+    let rising = fit(&GradientBoosting, &data, &rows(&data), &[], json!({"monotonic_cst": {"c0": 1, "c2": 1}}));
+    let all = rows(&data);
+    assert!(auc(&data, &all, &rising.predictor.predict(data.x(), &columns(&data), &all)) > 0.85);
+}
+
+#[test]
+fn constraints_are_of_features_and_directions() {
+    let bad = json!({"monotonic_cst": {"c0": 2}});
+    let faults = GradientBoosting.check(bad.as_object().unwrap()).unwrap_err().0;
+    assert!(faults[0].message.contains("an object from feature to -1, 0 or 1, or null"), "{}", faults[0].message);
+    let data = noisy(100, 1);
+    let (columns, train) = (columns(&data), rows(&data));
+    let params = params(&GradientBoosting, json!({"monotonic_cst": {"age": 1}}));
+    let task = FitTask {
+        data: &data,
+        columns: &columns,
+        train: &train,
+        validation: &[],
+        params: &params,
+        seed: 0,
+        early_stopping_rounds: 0,
+        scale: false,
+        shared: None,
+    };
+    let error = GradientBoosting.fit(&task, &Control::default()).unwrap_err().to_string();
+    assert!(error.contains("\"age\" is not a feature"), "{error}");
 }

@@ -16,6 +16,51 @@ pub struct Settings {
     pub bootstrap: bool,
     /// Per class.
     pub weights: [f64; 2],
+    /// Whether trees are kept so that they can be cut back.
+    pub inner: bool,
+}
+
+impl Settings {
+    /// Distinct rows that a node needs to be split.
+    pub fn enough(&self) -> usize {
+        self.min_split.max(2 * self.min_leaf)
+    }
+}
+
+/// A node's share of class 1 and its distinct rows, whether it was split or not.
+#[derive(Clone, Copy, Default)]
+struct Inner {
+    share: f32,
+    rows: u32,
+}
+
+/// A tree and its gain per column.
+pub struct Grown {
+    pub tree: Tree,
+    pub gains: Vec<f64>,
+    inner: Vec<Inner>,
+}
+
+impl Grown {
+    /// The tree that would have grown to this depth at most, with nodes of fewer than `enough` rows left whole. Of a tree
+    /// that was grown deeper, down to as few rows or fewer, and with `inner`.
+    pub fn cut(&self, max_depth: u32, enough: usize) -> Tree {
+        let mut nodes = vec![Node::leaf(0.0)];
+        let mut parts = vec![(0, 0, 0)];
+        while let Some((from, to, depth)) = parts.pop() {
+            let Inner { share, rows } = self.inner[from];
+            let Some(child) = self.tree[from].child().filter(|_| depth < max_depth && rows as usize >= enough) else {
+                nodes[to] = Node::leaf(share);
+                continue;
+            };
+            let left = nodes.len();
+            nodes[to] = self.tree[from].with_child(left);
+            nodes.extend([Node::leaf(0.0); 2]);
+            parts.push((child + 1, left + 1, depth + 1));
+            parts.push((child, left, depth + 1));
+        }
+        nodes
+    }
 }
 
 /// A row of the bootstrap sample.
@@ -142,12 +187,13 @@ impl<'a> Grower<'a> {
         self.draws.extend(counts.iter().enumerate().filter(|(_, c)| **c > 0).map(|(row, c)| draw(row, *c)));
     }
 
-    /// The tree of this number and its gain per column.
-    pub fn tree(&mut self, tree: u64, control: &Control) -> Result<(Tree, Vec<f64>), LearnError> {
+    /// The tree of this number.
+    pub fn tree(&mut self, tree: u64, control: &Control) -> Result<Grown, LearnError> {
         control.check()?;
         self.draw(tree);
         let weights = self.settings.weights;
         let mut nodes = vec![Node::leaf(0.0)];
+        let mut inner = vec![Inner::default(); usize::from(self.settings.inner)];
         let mut gains = vec![0.0; self.table.bins.len()];
         let mut tally = Tally::default();
         self.draws.iter().for_each(|d| tally.add((*d).into()));
@@ -165,10 +211,13 @@ impl<'a> Grower<'a> {
         let mut visits = 0;
         while let Some(mut part) = self.parts.pop() {
             let [zeros, ones] = masses(part.tally, weights);
-            nodes[part.node] = Node::leaf((ones / (zeros + ones)) as f32);
+            let share = (ones / (zeros + ones)) as f32;
+            nodes[part.node] = Node::leaf(share);
             let rows = part.to - part.from;
-            let enough = rows >= self.settings.min_split.max(2 * self.settings.min_leaf);
-            if !enough || part.depth >= self.settings.max_depth || zeros == 0.0 || ones == 0.0 {
+            if let Some(inner) = inner.get_mut(part.node) {
+                *inner = Inner { share, rows: rows as u32 };
+            }
+            if rows < self.settings.enough() || part.depth >= self.settings.max_depth || zeros == 0.0 || ones == 0.0 {
                 continue;
             }
             visits += rows * self.settings.features;
@@ -183,6 +232,9 @@ impl<'a> Grower<'a> {
             let threshold = self.table.bins[split.column].between(split.bin, split.next).1;
             nodes[part.node] = Node::split(split.column, threshold, split.missing_left, left);
             nodes.extend([Node::leaf(0.0); 2]);
+            if self.settings.inner {
+                inner.extend([Inner::default(); 2]);
+            }
             let child = |node, from, to, key, tally| Part {
                 node,
                 from,
@@ -197,7 +249,7 @@ impl<'a> Grower<'a> {
             self.parts.push(child(left, part.from, middle, first, split.left));
         }
         nodes.shrink_to_fit();
-        Ok((nodes, gains))
+        Ok(Grown { tree: nodes, gains, inner })
     }
 
     /// Visits columns in random order; the first of equally good splits counts.

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use crate::testdata::{auc, checkpoints_equal_refits, columns, fit, noisy, on_threads, params, rows};
+use crate::testdata::{auc, columns, family_equals_fits_apart, fit, noisy, on_threads, params, rows};
 use crate::testing::{self, dataset};
 use crate::{Dataset, StopReason};
 use provost_domain::rng::SplitMix64;
@@ -190,6 +190,7 @@ fn odd_data_is_learnt_or_refused() {
         seed: 0,
         early_stopping_rounds: 0,
         scale: false,
+        shared: None,
     };
     let error = RandomForest.fit(&task, &Control::default()).unwrap_err().to_string();
     assert!(error.contains("all 3 training rows are of class 1"), "{error}");
@@ -208,6 +209,7 @@ fn stops_when_told_and_reports_every_tree() {
         seed: 0,
         early_stopping_rounds: 0,
         scale: false,
+        shared: None,
     };
     let seen = std::sync::Arc::new(Mutex::new(Vec::new()));
     let mut control = Control::default();
@@ -242,8 +244,18 @@ fn parameters_are_checked_together() {
 }
 
 #[test]
-fn checkpoints_of_one_growth_equal_separate_fits() {
-    checkpoints_equal_refits(&RandomForest, json!({"max_depth": 6}));
+fn one_growth_serves_a_family() {
+    family_equals_fits_apart(
+        &RandomForest,
+        &[
+            json!({"n_estimators": 9, "max_depth": 6}),
+            json!({"n_estimators": 4, "max_features": "log2"}),
+            json!({"n_estimators": 12, "max_depth": 6, "max_features": 2}),
+            json!({"n_estimators": 12, "max_depth": 3, "min_samples_split": 30}),
+            json!({"n_estimators": 7, "min_samples_split": 5}),
+            json!({"n_estimators": 12, "max_depth": 1}),
+        ],
+    );
 }
 
 /// One tree on all rows and columns is a plain decision tree: smartcore, which shares no code with ours, decides alike.

@@ -3,7 +3,7 @@
 mod newton;
 mod rows;
 
-use crate::learner::{Fit, FitTask, Learner, Params};
+use crate::learner::{Fit, FitTask, Learner, Params, defaults, grid};
 use crate::params::Reader;
 use crate::preprocess::{Preprocessor, Standardise};
 use crate::weights::class_weights;
@@ -81,23 +81,27 @@ impl Learner for LogisticRegression {
 
     /// The solver and its iterations are recorded and change nothing.
     fn defaults(&self) -> Params {
-        let mut p = Params::new();
-        p.insert("C".into(), json!(1.0));
-        p.insert("penalty".into(), json!("l2"));
-        p.insert("class_weight".into(), Value::Null);
-        p.insert("solver".into(), json!("lbfgs"));
-        p.insert("max_iter".into(), json!(1000));
-        p
+        defaults([
+            ("C", json!(1.0)),
+            ("penalty", json!("l2")),
+            ("class_weight", Value::Null),
+            ("solver", json!("lbfgs")),
+            ("max_iter", json!(1000)),
+        ])
     }
 
     fn grid(&self) -> Grid {
-        Grid::from([
-            ("C".into(), vec![json!(0.001), json!(0.01), json!(0.1), json!(1.0), json!(10.0), json!(100.0)]),
-            ("penalty".into(), vec![json!("l1"), json!("l2")]),
-            ("solver".into(), vec![json!("liblinear"), json!("saga")]),
-            ("class_weight".into(), vec![json!("balanced"), Value::Null]),
-            ("max_iter".into(), vec![json!(1000), json!(2000)]),
+        grid([
+            ("C", json!([0.001, 0.01, 0.1, 1.0, 10.0, 100.0])),
+            ("penalty", json!(["l1", "l2"])),
+            ("solver", json!(["liblinear", "saga"])),
+            ("class_weight", json!(["balanced", null])),
+            ("max_iter", json!([1000, 2000])),
         ])
+    }
+
+    fn idle(&self) -> &'static [&'static str] {
+        &["solver", "max_iter"]
     }
 
     fn check(&self, params: &Params) -> Result<Params, Faults> {

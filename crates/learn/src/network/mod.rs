@@ -5,7 +5,7 @@ mod elementwise;
 mod layers;
 mod training;
 
-use crate::learner::{Fit, FitTask, Learner, Params};
+use crate::learner::{Fit, FitTask, Learner, Params, defaults, grid, key, stops};
 use crate::params::Reader;
 use crate::preprocess::{Preprocessor, Standardise};
 use crate::weights::class_weights;
@@ -110,24 +110,27 @@ impl Learner for NeuralNetwork {
 
     /// The learning rate's schedule is recorded and changes nothing under Adam.
     fn defaults(&self) -> Params {
-        let defaults = [
+        defaults([
             ("hidden_layer_sizes", json!([100])),
             ("activation", json!("relu")),
             ("alpha", json!(0.0001)),
             ("learning_rate", json!("constant")),
             ("max_iter", json!(200)),
-        ];
-        defaults.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        ])
     }
 
     fn grid(&self) -> Grid {
-        Grid::from([
-            ("hidden_layer_sizes".into(), vec![json!([50]), json!([100]), json!([50, 50]), json!([100, 50])]),
-            ("activation".into(), vec![json!("relu"), json!("tanh")]),
-            ("alpha".into(), vec![json!(0.0001), json!(0.001), json!(0.01)]),
-            ("learning_rate".into(), vec![json!("constant"), json!("adaptive")]),
-            ("max_iter".into(), vec![json!(500), json!(1000)]),
+        grid([
+            ("hidden_layer_sizes", json!([[50], [100], [50, 50], [100, 50]])),
+            ("activation", json!(["relu", "tanh"])),
+            ("alpha", json!([0.0001, 0.001, 0.01])),
+            ("learning_rate", json!(["constant", "adaptive"])),
+            ("max_iter", json!([500, 1000])),
         ])
+    }
+
+    fn idle(&self) -> &'static [&'static str] {
+        &["learning_rate"]
     }
 
     fn check(&self, params: &Params) -> Result<Params, Faults> {
@@ -136,26 +139,60 @@ impl Learner for NeuralNetwork {
 
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
         let checked = Self::read(task.params, &self.defaults()).map_err(LearnError::Params)?;
-        class_weights(task.data.y(), task.train, false)?;
-        let standardise = if task.scale { Standardise::Features } else { Standardise::Nothing };
-        let x = task.data.x();
-        let preprocessor = Preprocessor::fit(x, task.columns, task.train, INDICATORS, standardise);
-        let part = |rows: &[u32]| training::Part {
-            inputs: inputs(&preprocessor, x, task.columns, rows),
-            labels: rows.iter().map(|r| f32::from(task.data.y()[*r as usize])).collect(),
-        };
-        let layers = Layers::new(preprocessor.width(), &checked.hidden, checked.activation, task.seed);
-        let plan = training::Plan {
-            alpha: checked.alpha,
-            epochs: checked.epochs,
-            seed: task.seed,
-            patience: u64::from(task.early_stopping_rounds),
-        };
-        let validation = (plan.patience > 0 && !task.validation.is_empty()).then(|| part(task.validation));
-        let (layers, epochs) = training::train(layers, &part(task.train), validation.as_ref(), &plan, control)?;
-        let predictor = Predictor::Network(NetworkModel { preprocessor, layers });
-        Ok(Fit { predictor, importance: None, iterations: epochs })
+        let ends = [checked.epochs];
+        let mut fits = train(task, checked, &ends, control)?;
+        let (model, epochs) = fits.pop().ok_or_else(|| LearnError::Data("no epoch to stop at".to_owned()))?;
+        Ok(Fit { predictor: Predictor::Network(model), importance: None, iterations: epochs })
     }
+
+    fn family(&self, params: &Params, _width: usize) -> String {
+        key(params, &["learning_rate", "max_iter"])
+    }
+
+    /// The most epochs, looked at on the way.
+    fn fit_family(
+        &self,
+        task: &FitTask<'_>,
+        members: &[&Params],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<Vec<f64>>, LearnError> {
+        let read = |params: &&Params| Self::read(params, &self.defaults()).map_err(LearnError::Params);
+        let checked: Vec<Checked> = members.iter().map(read).collect::<Result<_, _>>()?;
+        let (ends, places) = stops(&checked.iter().map(|c| c.epochs).collect::<Vec<_>>());
+        let Some(one) = checked.into_iter().next() else { return Ok(Vec::new()) };
+        let fits = train(task, one, &ends, control)?;
+        let by_end: Vec<Vec<f64>> = fits.iter().map(|(m, _)| m.predict(task.data.x(), task.columns, rows)).collect();
+        Ok(places.into_iter().map(|place| by_end[place].clone()).collect())
+    }
+}
+
+/// The network after each of the ascending numbers of epochs, with the epochs it has really seen.
+fn train(
+    task: &FitTask<'_>,
+    checked: Checked,
+    ends: &[u64],
+    control: &Control,
+) -> Result<Vec<(NetworkModel, u64)>, LearnError> {
+    class_weights(task.data.y(), task.train, false)?;
+    let standardise = if task.scale { Standardise::Features } else { Standardise::Nothing };
+    let x = task.data.x();
+    let preprocessor = Preprocessor::fit(x, task.columns, task.train, INDICATORS, standardise);
+    let part = |rows: &[u32]| training::Part {
+        inputs: inputs(&preprocessor, x, task.columns, rows),
+        labels: rows.iter().map(|r| f32::from(task.data.y()[*r as usize])).collect(),
+    };
+    let layers = Layers::new(preprocessor.width(), &checked.hidden, checked.activation, task.seed);
+    let plan = training::Plan {
+        alpha: checked.alpha,
+        ends: ends.to_vec(),
+        seed: task.seed,
+        patience: u64::from(task.early_stopping_rounds),
+    };
+    let validation = (plan.patience > 0 && !task.validation.is_empty()).then(|| part(task.validation));
+    let fits = training::train(layers, &part(task.train), validation.as_ref(), &plan, control)?;
+    let model = |(layers, epochs)| (NetworkModel { preprocessor: preprocessor.clone(), layers }, epochs);
+    Ok(fits.into_iter().map(model).collect())
 }
 
 #[cfg(test)]

@@ -80,3 +80,15 @@ fn doctored_layers_are_refused() {
     wild.parameters_mut()[0] = f32::INFINITY;
     assert!(wild.check(2).is_err());
 }
+
+#[test]
+fn one_growth_serves_a_family() {
+    crate::testdata::family_equals_fits_apart(
+        &NeuralNetwork,
+        &[
+            json!({"max_iter": 6, "hidden_layer_sizes": [8]}),
+            json!({"max_iter": 25, "hidden_layer_sizes": [8], "learning_rate": "adaptive"}),
+            json!({"max_iter": 2, "hidden_layer_sizes": [8]}),
+        ],
+    );
+}

@@ -21,21 +21,22 @@ pub struct Part {
 
 pub struct Plan {
     pub alpha: f32,
-    pub epochs: u64,
+    /// Numbers of epochs, ascending.
+    pub ends: Vec<u64>,
     pub seed: u64,
     /// Epochs that the validation loss may go without a new minimum.
     pub patience: u64,
 }
 
-/// Returns the trained layers and the number of epochs they have seen: all, or with validation rows those up to the
-/// lowest validation loss. One thread's work, whatever the pool.
+/// Returns, for each of the plan's ends, the trained layers and the number of epochs they have seen: all, or with
+/// validation rows those up to the lowest validation loss. One thread's work, whatever the pool.
 pub fn train(
     mut layers: Layers,
     train: &Part,
     validation: Option<&Part>,
     plan: &Plan,
     control: &Control,
-) -> Result<(Layers, u64), LearnError> {
+) -> Result<Vec<(Layers, u64)>, LearnError> {
     let (rows, width, count) = (train.labels.len(), layers.inputs(), layers.parameters().len());
     let batch = BATCH.min(rows);
     let mut buffers = Buffers::new(&layers, batch);
@@ -46,7 +47,9 @@ pub fn train(
     let mut steps = 0i32;
     let (mut lowest, mut idle) = (f64::INFINITY, 0);
     let mut best = Best { layers: layers.clone(), loss: f64::INFINITY, epoch: 0 };
-    for epoch in 1..=plan.epochs {
+    let last = plan.ends.last().copied().unwrap_or_default();
+    let mut done = Vec::with_capacity(plan.ends.len());
+    for epoch in 1..=last {
         random.shuffle(&mut order);
         let mut sum = 0.0;
         for rows in order.chunks(batch) {
@@ -81,13 +84,18 @@ pub fn train(
             }
             None => best = Best { layers: layers.clone(), loss, epoch },
         }
-        control.progress(epoch, plan.epochs);
+        while plan.ends.get(done.len()) == Some(&epoch) {
+            done.push((best.layers.clone(), best.epoch));
+        }
+        control.progress(epoch, last);
         if idle > IDLE_EPOCHS {
             break;
         }
     }
-    control.progress(plan.epochs, plan.epochs);
-    Ok((best.layers, best.epoch))
+    control.progress(last, last);
+    // Training on would change nothing.
+    done.resize(plan.ends.len(), (best.layers, best.epoch));
+    Ok(done)
 }
 
 struct Best {

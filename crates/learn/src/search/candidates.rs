@@ -1,11 +1,12 @@
 //! Which parameters to try: the defaults, the whole grid, or distinct draws from it.
 
+use crate::learner::key;
 use crate::{LearnError, Learner, Params};
 use provost_domain::config::{Grid, Tuning};
 use provost_domain::rng::SplitMix64;
-use provost_domain::{Algorithm, Fault, Faults};
+use provost_domain::{Fault, Faults};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 const DRAW_STREAM: u64 = 0x6472_6177;
 /// Up to here the grid's points are shuffled; above, they are drawn until enough differ.
@@ -13,8 +14,8 @@ const SHUFFLED: u64 = 1 << 20;
 
 /// The candidates of a search, checked and complete, in a fixed order. No two grow the same model.
 ///
-/// `none`: the defaults. `grid_search`: the whole grid, the last parameter (by name) turning fastest. `random_search` and
-/// `bayesian` (which runs as the former): `iterations` draws by `seed`, at most the whole grid.
+/// `none`: the defaults. `grid_search`: the whole grid, the last parameter (by name) turning fastest. `random_search`:
+/// `iterations` draws by `seed`, at most the whole grid. `bayesian` asks its own sampler; here it is as `random_search`.
 ///
 /// Errors: `Params` with every bad name and value of the grid.
 pub fn candidates(
@@ -35,7 +36,7 @@ pub fn candidates(
     let wanted = if tuning == Tuning::GridSearch { usize::MAX } else { iterations as usize };
     for point in points(grid, tuning, seed) {
         let params = learner.check(&point).map_err(LearnError::Params)?;
-        if seen.insert(growth_key(learner.algorithm(), &params)) {
+        if seen.insert(key(&params, learner.idle())) {
             found.push(params);
             if found.len() == wanted {
                 break;
@@ -52,17 +53,6 @@ pub fn whole_grid_draws(learner: &dyn Learner, iterations: u32, seed: u64) -> Re
         .take(iterations as usize)
         .map(|point| learner.check(&point).map_err(LearnError::Params))
         .collect()
-}
-
-/// Equal for parameters that give the same model: those that change nothing are left out.
-pub fn growth_key(algorithm: Algorithm, params: &Params) -> String {
-    let idle: &[&str] = match algorithm {
-        Algorithm::LogisticRegression => &["solver", "max_iter"],
-        Algorithm::NeuralNetwork => &["learning_rate"],
-        _ => &[],
-    };
-    let sorted: BTreeMap<&String, &Value> = params.iter().filter(|(name, _)| !idle.contains(&name.as_str())).collect();
-    sorted.into_iter().map(|(name, value)| format!("{name}={value};")).collect()
 }
 
 /// How long a fit takes, up to a factor that is the same for all candidates of an algorithm: for starting the longest
@@ -136,9 +126,10 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use crate::learners::learner;
+    use provost_domain::Algorithm;
 
     fn keys(algorithm: Algorithm, found: &[Params]) -> HashSet<String> {
-        found.iter().map(|p| growth_key(algorithm, p)).collect()
+        found.iter().map(|p| key(p, learner(algorithm).unwrap().idle())).collect()
     }
 
     #[test]

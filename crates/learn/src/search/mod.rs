@@ -3,10 +3,14 @@
 pub mod candidates;
 pub mod choice;
 pub mod pruner;
+pub mod sampler;
 pub mod study;
+pub mod tpe;
 pub mod trial;
 pub mod workers;
 
 pub use choice::Rule;
+pub use sampler::{Listed, Sampler};
 pub use study::{Fold, Study, StudyEnd};
+pub use tpe::Bayesian;
 pub use trial::{FoldResult, Journal, NoJournal, TrialResult, TrialStatus};

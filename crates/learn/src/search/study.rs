@@ -1,11 +1,13 @@
-//! Cross-validating candidates: fits of (trial, fold) side by side, in blocks and rungs that do not depend on timing.
+//! Cross-validating candidates: growths of (family, fold) side by side, in blocks and rungs that do not depend on timing.
 
-use super::candidates::{cost, growth_key};
+use super::candidates::cost;
 use super::choice::{Rule, choose};
 use super::pruner::{Runner, hopeless};
+use super::sampler::Sampler;
 use super::trial::{FoldResult, Journal, TrialResult, TrialStatus};
 use super::workers::{self, Meter};
-use crate::{Control, Dataset, FitTask, LearnError, Learner, Params, StopReason};
+use crate::learner::{fit_apart, key};
+use crate::{Control, Dataset, FitTask, LearnError, Learner, Params, Shared, StopReason};
 use provost_domain::config::Pruning;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -36,6 +38,8 @@ pub struct Study<'a> {
     pub pruning: Pruning,
     pub scale: bool,
     pub seed: u64,
+    /// Candidates of one family are grown together, and fits on one fold share its tables; the answers are the same.
+    pub sharing: bool,
 }
 
 /// What a search found.
@@ -44,9 +48,16 @@ pub struct StudyEnd {
     /// By index; with those of the journal.
     pub trials: Vec<TrialResult>,
     /// Predictions for the held rows of each fold, of complete trials, as far as they were kept.
-    pub predictions: BTreeMap<u32, Vec<Vec<f64>>>,
+    pub predictions: BTreeMap<u32, Vec<Arc<[f64]>>>,
     /// The time limit ended it early.
     pub cut: bool,
+}
+
+/// What one growth found of one candidate on one fold.
+#[derive(Clone)]
+struct Scored {
+    result: FoldResult,
+    predictions: Arc<[f64]>,
 }
 
 /// One candidate on its way through the folds.
@@ -55,47 +66,75 @@ struct Lane<'p> {
     params: &'p Params,
     key: String,
     journaled: Option<TrialResult>,
-    results: Vec<Option<FoldResult>>,
-    predictions: Vec<Option<Vec<f64>>>,
+    /// What the journal knows.
+    known: Vec<FoldResult>,
+    scored: Vec<Option<Scored>>,
     finished: Option<TrialResult>,
 }
 
 impl Lane<'_> {
-    /// Folds whose results the journal has.
-    fn known(&self) -> usize {
-        self.journaled.as_ref().map_or(0, |t| t.folds.len())
-    }
     fn results(&self, folds: usize) -> Vec<FoldResult> {
-        self.results[..folds].iter().flatten().cloned().collect()
+        let of = |fold: usize| self.scored[fold].as_ref().map(|s| &s.result).or(self.known.get(fold));
+        (0..folds).filter_map(of).cloned().collect()
+    }
+    fn predictions(&self, folds: usize) -> Vec<Arc<[f64]>> {
+        self.scored[..folds].iter().flatten().map(|s| Arc::clone(&s.predictions)).collect()
     }
 }
 
+/// A candidate of a later block.
+struct Later<'p> {
+    index: u32,
+    params: &'p Params,
+    key: String,
+}
+
+/// What growths of this block found of candidates of later ones, by index and fold.
+type Ahead = Mutex<BTreeMap<(u32, usize), Scored>>;
+
+/// What stays the same from rung to rung of a block.
+struct Race<'r> {
+    later: &'r [Later<'r>],
+    ahead: &'r Ahead,
+    shared: &'r [Shared],
+    journal: &'r dyn Journal,
+    meter: &'r Arc<Meter>,
+    control: &'r Control,
+}
+
 impl Study<'_> {
-    /// Cross-validates `candidates`; those that `journal` has finished are not fitted again, and the end is the same as
-    /// without an interruption. Ends early, and says so, when the time limit trips; any other stop is an error.
+    /// Cross-validates what `sampler` proposes; trials that `journal` has finished are not fitted again, and the end is
+    /// the same as without an interruption. Ends early, and says so, when the time limit trips; any other stop is an error.
     pub fn run(
         &self,
-        candidates: &[Params],
+        sampler: &mut dyn Sampler,
         journal: &dyn Journal,
         meter: &Arc<Meter>,
         control: &Control,
     ) -> Result<StudyEnd, LearnError> {
-        let mut known = self.journaled(candidates, journal);
+        let mut known = self.journaled(journal);
         let mut end = StudyEnd::default();
+        let shared: Vec<Shared> = self.folds.iter().map(|_| Shared::default()).collect();
+        let ahead = Ahead::default();
         let (mut at, mut block) = (0, 0);
-        while at < candidates.len() {
-            let size = match self.pruning {
-                Pruning::Racing => RACING_BLOCKS[block.min(RACING_BLOCKS.len() - 1)],
-                Pruning::None => PLAIN_BLOCK,
-            };
-            let range = at..(at + size).min(candidates.len());
-            let lanes = range.clone().map(|i| self.lane(i as u32, &candidates[i], known.remove(&(i as u32))));
+        loop {
+            let candidates = sampler.next(&end.trials, self.block(block));
+            if candidates.is_empty() {
+                break;
+            }
+            let next = at + candidates.len();
+            let lanes = candidates.iter().enumerate().map(|(i, params)| {
+                let index = (at + i) as u32;
+                self.lane(index, params, known.remove(&index).filter(|t| t.params == *params))
+            });
             let lanes = Mutex::new(lanes.collect::<Vec<_>>());
-            let outcome = self.race(&lanes, &end.trials, journal, meter, control);
+            let later = self.later(sampler.upcoming(), next, &known);
+            let race = Race { later: &later, ahead: &ahead, shared: &shared, journal, meter, control };
+            let outcome = self.race(&lanes, &end.trials, &race);
             for lane in lanes.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                let predictions = lane.predictions(self.folds.len());
                 // A block cut short gives its journaled trials back as they were.
                 let Some(trial) = lane.finished.or(lane.journaled) else { continue };
-                let predictions: Vec<Vec<f64>> = lane.predictions.into_iter().flatten().collect();
                 if trial.status == TrialStatus::Complete && predictions.len() == self.folds.len() {
                     end.predictions.insert(trial.index, predictions);
                 }
@@ -105,25 +144,56 @@ impl Study<'_> {
             match outcome {
                 Err(LearnError::Stopped(StopReason::TimeLimit)) => {
                     end.cut = true;
+                    // Trials that the journal has of later blocks count too.
+                    let upcoming = sampler.upcoming().iter().enumerate();
+                    let later = upcoming
+                        .filter_map(|(i, params)| known.remove(&((next + i) as u32)).filter(|t| t.params == *params));
+                    end.trials.extend(later);
                     break;
                 }
                 other => other?,
             }
-            (at, block) = (range.end, block + 1);
+            (at, block) = (next, block + 1);
         }
-        end.trials.extend(known.into_values());
-        end.trials.sort_by_key(|t| t.index);
         Ok(end)
     }
 
-    /// The journal's trials that belong to these candidates, by index.
-    pub fn journaled(&self, candidates: &[Params], journal: &dyn Journal) -> BTreeMap<u32, TrialResult> {
-        let fits = |t: &TrialResult| {
+    /// The journal's trials that belong to what `sampler` proposes.
+    pub fn replay(&self, sampler: &mut dyn Sampler, journal: &dyn Journal) -> Vec<TrialResult> {
+        let mut known = self.journaled(journal);
+        let (mut trials, mut at, mut block) = (Vec::new(), 0, 0);
+        loop {
+            let candidates = sampler.next(&trials, self.block(block));
+            let listed = !sampler.upcoming().is_empty();
+            let mut missing = false;
+            for (i, params) in candidates.iter().enumerate() {
+                match known.remove(&((at + i) as u32)).filter(|t| t.params == *params) {
+                    Some(trial) => trials.push(trial),
+                    None => missing = true,
+                }
+            }
+            // What is proposed next may hang on what is missing.
+            if candidates.is_empty() || (missing && !listed) {
+                return trials;
+            }
+            (at, block) = (at + candidates.len(), block + 1);
+        }
+    }
+
+    fn block(&self, number: usize) -> usize {
+        match self.pruning {
+            Pruning::Racing => RACING_BLOCKS[number.min(RACING_BLOCKS.len() - 1)],
+            Pruning::None => PLAIN_BLOCK,
+        }
+    }
+
+    /// The journal's sound trials by index.
+    fn journaled(&self, journal: &dyn Journal) -> BTreeMap<u32, TrialResult> {
+        let sound = |t: &TrialResult| {
             let complete = t.folds.len() == self.folds.len() && t.fold_scores.len() == self.folds.len();
-            candidates.get(t.index as usize) == Some(&t.params)
-                && (complete || (t.status == TrialStatus::Pruned && t.folds.len() < self.folds.len()))
+            complete || (t.status == TrialStatus::Pruned && t.folds.len() < self.folds.len())
         };
-        journal.finished().into_iter().filter(fits).map(|t| (t.index, t.exact())).collect()
+        journal.finished().into_iter().filter(sound).map(|t| (t.index, t.exact())).collect()
     }
 
     /// Predictions for the held rows of each fold.
@@ -132,34 +202,45 @@ impl Study<'_> {
         params: &Params,
         meter: &Arc<Meter>,
         control: &Control,
-    ) -> Result<Vec<Vec<f64>>, LearnError> {
-        workers::run(self.folds.len(), |fold| self.fit(params, fold, meter, control))
+    ) -> Result<Vec<Arc<[f64]>>, LearnError> {
+        workers::run(self.folds.len(), |fold| {
+            let predictions = self.grow(&[params], fold, None, meter, control)?;
+            Ok(predictions.into_iter().next().unwrap_or_default().into())
+        })
     }
 
     fn lane<'p>(&self, index: u32, params: &'p Params, journaled: Option<TrialResult>) -> Lane<'p> {
-        let mut results = vec![None; self.folds.len()];
-        for (slot, fold) in results.iter_mut().zip(journaled.iter().flat_map(|t| &t.folds)) {
-            *slot = Some(fold.clone());
+        let known = journaled.iter().flat_map(|t| &t.folds).cloned().collect();
+        let key = key(params, self.learner.idle());
+        Lane { index, params, key, journaled, known, scored: vec![None; self.folds.len()], finished: None }
+    }
+
+    /// Later candidates that a growth of this block may serve: none where their predictions would fill the memory.
+    fn later<'p>(&self, upcoming: &'p [Params], from: usize, known: &BTreeMap<u32, TrialResult>) -> Vec<Later<'p>> {
+        let rows: usize = self.folds[..self.first_rung()].iter().map(|f| f.held.len()).sum();
+        if !self.sharing || upcoming.len() * rows * 8 > KEPT_BYTES {
+            return Vec::new();
         }
-        let key = growth_key(self.learner.algorithm(), params);
-        let predictions = vec![None; self.folds.len()];
-        Lane { index, params, key, journaled, results, predictions, finished: None }
+        let later = upcoming.iter().enumerate().map(|(i, params)| Later {
+            index: (from + i) as u32,
+            params,
+            key: key(params, self.learner.idle()),
+        });
+        later.filter(|l| known.get(&l.index).is_none_or(|t| t.params != *l.params)).collect()
+    }
+
+    /// Folds that every candidate sees.
+    fn first_rung(&self) -> usize {
+        if self.pruning == Pruning::Racing { self.folds.len().min(2) } else { self.folds.len() }
     }
 
     /// One block through all folds, rung by rung.
-    fn race(
-        &self,
-        lanes: &Mutex<Vec<Lane<'_>>>,
-        earlier: &[TrialResult],
-        journal: &dyn Journal,
-        meter: &Arc<Meter>,
-        control: &Control,
-    ) -> Result<(), LearnError> {
+    fn race(&self, lanes: &Mutex<Vec<Lane<'_>>>, earlier: &[TrialResult], race: &Race<'_>) -> Result<(), LearnError> {
         let k = self.folds.len();
         let mut alive: Vec<usize> = (0..lock(lanes).len()).collect();
-        let mut rung = if self.pruning == Pruning::Racing { 0..2.min(k) } else { 0..k };
+        let mut rung = 0..self.first_rung();
         loop {
-            self.rung(lanes, &alive, rung.clone(), journal, meter, control)?;
+            self.rung(lanes, &alive, rung.clone(), race)?;
             if rung.end == k {
                 break;
             }
@@ -167,12 +248,12 @@ impl Study<'_> {
             for index in losers {
                 let lane = &mut lock(lanes)[index];
                 alive.retain(|i| *i != index);
-                meter.skip((k - rung.end) as u64);
+                race.meter.skip((k - rung.end) as u64);
                 let trial = match lane.journaled.take_if(|t| t.folds.len() == rung.end) {
                     Some(trial) => trial,
                     None => {
                         let trial = self.result(lane, rung.end, TrialStatus::Pruned);
-                        record(journal, &trial)?;
+                        record(race.journal, &trial)?;
                         trial
                     }
                 };
@@ -203,67 +284,120 @@ impl Study<'_> {
         alive.iter().copied().filter(|i| out.contains(&lanes[*i].index)).collect()
     }
 
-    /// All missing fits of `alive` up to the rung's end, the longest first; equal growths once.
+    /// All missing fits of `alive` up to the rung's end, the longest growth first.
     fn rung(
         &self,
         lanes: &Mutex<Vec<Lane<'_>>>,
         alive: &[usize],
         rung: Range<usize>,
-        journal: &dyn Journal,
-        meter: &Arc<Meter>,
-        control: &Control,
+        race: &Race<'_>,
     ) -> Result<(), LearnError> {
-        struct Unit<'p> {
-            lanes: Vec<usize>,
-            fold: usize,
-            params: &'p Params,
-        }
-        let mut units: Vec<Unit<'_>> = Vec::new();
-        let mut at = BTreeMap::new();
+        let mut growths: Vec<Growth<'_>> = Vec::new();
+        let mut places = BTreeMap::new();
+        let mut ready = Vec::new();
         for (index, lane) in lock(lanes).iter().enumerate().filter(|(i, _)| alive.contains(i)) {
-            if lane.known() >= rung.end {
-                meter.skip(rung.len() as u64);
+            if lane.known.len() >= rung.end {
+                race.meter.skip(rung.len() as u64);
                 continue;
             }
-            for fold in (0..rung.end).filter(|f| lane.predictions[*f].is_none()) {
-                let unit = *at.entry((lane.key.clone(), fold)).or_insert_with(|| {
-                    units.push(Unit { lanes: Vec::new(), fold, params: lane.params });
-                    units.len() - 1
+            for fold in (0..rung.end).filter(|f| lane.scored[*f].is_none()) {
+                if let Some(scored) = lock(race.ahead).remove(&(lane.index, fold)) {
+                    ready.push((index, fold, scored));
+                    continue;
+                }
+                let family = self.family(lane.params, &lane.key, fold);
+                let growth = *places.entry((family, fold)).or_insert_with(|| {
+                    growths.push(Growth { fold, members: Vec::new(), of: Vec::new() });
+                    growths.len() - 1
                 });
-                units[unit].lanes.push(index);
+                growths[growth].add(lane.params, &lane.key, For::Lane(index));
             }
         }
-        // Stable: lanes and folds keep their order among equals.
-        units.sort_by(|a, b| cost(b.params).total_cmp(&cost(a.params)).then(a.lanes[0].cmp(&b.lanes[0])));
-        workers::run(units.len(), |unit| {
-            let Unit { lanes: of, fold, params } = &units[unit];
-            let started = Instant::now();
-            let p = self.fit(params, *fold, meter, control)?;
-            meter.skip(of.len() as u64 - 1);
-            let y = self.labels(*fold);
-            let result = FoldResult::of(self.rule, &y, &p, started.elapsed().as_secs_f64());
-            for index in of {
-                let complete = {
-                    let lane = &mut lock(lanes)[*index];
-                    lane.results[*fold] = Some(result.clone());
-                    lane.predictions[*fold] = Some(p.clone());
-                    lane.predictions.iter().all(Option::is_some).then(|| {
-                        let trial = self.result(lane, self.folds.len(), TrialStatus::Complete);
-                        lane.finished = Some(trial.clone());
-                        trial
-                    })
-                };
-                if let Some(trial) = complete {
-                    record(journal, &trial)?;
+        for later in race.later {
+            for fold in 0..self.first_rung() {
+                let known = || lock(race.ahead).contains_key(&(later.index, fold));
+                let growth = places.get(&(self.family(later.params, &later.key, fold), fold));
+                if let Some(growth) = growth.filter(|_| !known()) {
+                    growths[*growth].add(later.params, &later.key, For::Later(later.index));
                 }
             }
+        }
+        for (index, fold, scored) in ready {
+            race.meter.skip(1);
+            self.arrived(lanes, index, fold, scored, race.journal)?;
+        }
+        // Stable: growths keep their order among equals.
+        growths.sort_by(|a, b| b.cost().total_cmp(&a.cost()));
+        workers::run(growths.len(), |at| {
+            let growth = &growths[at];
+            let started = Instant::now();
+            let members: Vec<&Params> = growth.members.iter().map(|(params, _)| *params).collect();
+            let shared = self.sharing.then(|| &race.shared[growth.fold]);
+            let predictions = self.grow(&members, growth.fold, shared, race.meter, race.control)?;
+            let seconds = started.elapsed().as_secs_f64() / growth.of.len().max(1) as f64;
+            let y = self.labels(growth.fold);
+            let scored: Vec<Scored> = predictions
+                .into_iter()
+                .map(|p| Scored { result: FoldResult::of(self.rule, &y, &p, seconds), predictions: p.into() })
+                .collect();
+            let mut served = 0;
+            for (whom, member) in &growth.of {
+                match whom {
+                    For::Lane(index) => {
+                        served += 1;
+                        self.arrived(lanes, *index, growth.fold, scored[*member].clone(), race.journal)?;
+                    }
+                    For::Later(index) => {
+                        lock(race.ahead).insert((*index, growth.fold), scored[*member].clone());
+                    }
+                }
+            }
+            race.meter.skip(u64::saturating_sub(served, 1));
             Ok(())
         })?;
         Ok(())
     }
 
-    fn fit(&self, params: &Params, fold: usize, meter: &Arc<Meter>, control: &Control) -> Result<Vec<f64>, LearnError> {
+    /// What one growth serves, on a fold's columns.
+    fn family(&self, params: &Params, key: &str, fold: usize) -> String {
+        if !self.sharing {
+            return key.to_owned();
+        }
+        self.learner.family(params, self.learner.width(self.data, &self.folds[fold].columns))
+    }
+
+    /// Writes down what was found; a trial that it completes is recorded.
+    fn arrived(
+        &self,
+        lanes: &Mutex<Vec<Lane<'_>>>,
+        index: usize,
+        fold: usize,
+        scored: Scored,
+        journal: &dyn Journal,
+    ) -> Result<(), LearnError> {
+        let complete = {
+            let lane = &mut lock(lanes)[index];
+            lane.scored[fold] = Some(scored);
+            lane.scored.iter().all(Option::is_some).then(|| {
+                let trial = self.result(lane, self.folds.len(), TrialStatus::Complete);
+                lane.finished = Some(trial.clone());
+                trial
+            })
+        };
+        complete.map_or(Ok(()), |trial| record(journal, &trial))
+    }
+
+    /// Each member's predictions for a fold's held rows.
+    fn grow(
+        &self,
+        members: &[&Params],
+        fold: usize,
+        shared: Option<&Shared>,
+        meter: &Arc<Meter>,
+        control: &Control,
+    ) -> Result<Vec<Vec<f64>>, LearnError> {
         control.check()?;
+        let Some(first) = members.first() else { return Ok(Vec::new()) };
         let fold = &self.folds[fold];
         let (control, unit) = meter.unit(control);
         let task = FitTask {
@@ -271,15 +405,19 @@ impl Study<'_> {
             columns: &fold.columns,
             train: &fold.train,
             validation: &[],
-            params,
+            params: first,
             seed: self.seed,
             early_stopping_rounds: 0,
             scale: self.scale,
+            shared,
         };
-        let fit = self.learner.fit(&task, &control)?;
-        let p = fit.predictor.predict(self.data.x(), &fold.columns, &fold.held);
+        let predictions = if self.sharing {
+            self.learner.fit_family(&task, members, &fold.held, &control)?
+        } else {
+            fit_apart(self.learner, &task, members, &fold.held, &control)?
+        };
         unit.done();
-        Ok(p)
+        Ok(predictions)
     }
 
     fn labels(&self, fold: usize) -> Vec<u8> {
@@ -288,8 +426,8 @@ impl Study<'_> {
 
     fn result(&self, lane: &Lane<'_>, folds: usize, status: TrialStatus) -> TrialResult {
         let labels: Vec<Vec<u8>> = (0..folds).map(|f| self.labels(f)).collect();
-        let held: Vec<(&[u8], &[f64])> =
-            labels.iter().zip(lane.predictions.iter().flatten()).map(|(y, p)| (&y[..], &p[..])).collect();
+        let predictions = lane.predictions(folds);
+        let held: Vec<(&[u8], &[f64])> = labels.iter().zip(&predictions).map(|(y, p)| (&y[..], &p[..])).collect();
         TrialResult::of(self.rule, lane.index, lane.params, status, &held, lane.results(folds))
     }
 
@@ -303,6 +441,35 @@ impl Study<'_> {
     }
 }
 
+/// Whom a growth's predictions are for: a lane of the block, by its place, or a later candidate, by its index.
+enum For {
+    Lane(usize),
+    Later(u32),
+}
+
+/// One growth: the different candidates that it serves, on one fold.
+struct Growth<'p> {
+    fold: usize,
+    members: Vec<(&'p Params, String)>,
+    /// For whom, and which member.
+    of: Vec<(For, usize)>,
+}
+
+impl<'p> Growth<'p> {
+    fn add(&mut self, params: &'p Params, key: &str, whom: For) {
+        let known = self.members.iter().position(|(_, k)| k == key);
+        let member = known.unwrap_or_else(|| {
+            self.members.push((params, key.to_owned()));
+            self.members.len() - 1
+        });
+        self.of.push((whom, member));
+    }
+    /// Of its longest member.
+    fn cost(&self) -> f64 {
+        self.members.iter().map(|(params, _)| cost(params)).fold(0.0, f64::max)
+    }
+}
+
 fn lock<'m, T>(mutex: &'m Mutex<T>) -> MutexGuard<'m, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -310,3 +477,6 @@ fn lock<'m, T>(mutex: &'m Mutex<T>) -> MutexGuard<'m, T> {
 fn record(journal: &dyn Journal, trial: &TrialResult) -> Result<(), LearnError> {
     journal.record(trial).map_err(LearnError::Journal)
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,8 +93,13 @@ fn bytes(trained: &Trained) -> Vec<u8> {
 fn a_resumed_search_gives_the_same_bytes() {
     let data = noisy(420, 3);
     let parts = parts_of(&data);
-    for pruning in [Pruning::Racing, Pruning::None] {
-        let spec = TrainSpec { pruning, ..small_boosting() };
+    for (pruning, tuning) in [
+        (Pruning::Racing, Tuning::RandomSearch),
+        (Pruning::None, Tuning::RandomSearch),
+        (Pruning::Racing, Tuning::Bayesian),
+        (Pruning::None, Tuning::Bayesian),
+    ] {
+        let spec = TrainSpec { pruning, tuning, ..small_boosting() };
         let whole = Memory::default();
         let expected = train(&data, &parts, &spec, &whole, &Control::default()).unwrap();
         assert_eq!(whole.len(), 14);
@@ -108,7 +113,7 @@ fn a_resumed_search_gives_the_same_bytes() {
             let before = cut.len();
             assert!((after..14).contains(&before));
             let resumed = train(&data, &parts, &spec, &cut, &Control::default()).unwrap();
-            assert_eq!(bytes(&resumed), bytes(&expected), "stopped after {after} with {pruning}");
+            assert_eq!(bytes(&resumed), bytes(&expected), "stopped after {after} with {pruning}, {tuning}");
             assert_eq!(cut.len(), 14, "nothing is recorded twice");
         }
         // Nothing is left to search: the winner's predictions are computed again.
@@ -122,7 +127,7 @@ fn a_resumed_search_gives_the_same_bytes() {
 fn the_number_of_threads_changes_nothing() {
     let data = noisy(400, 4);
     let parts = parts_of(&data);
-    let spec = small_boosting();
+    let spec = TrainSpec { tuning: Tuning::Bayesian, ..small_boosting() };
     let on = |threads| {
         on_threads(threads, || {
             let journal = Memory::default();

@@ -1,19 +1,20 @@
 //! XGBoost: the real library trains (`hist`), own flat trees read from its bytes predict.
 
+mod matrix;
 mod pace;
 mod trees;
 mod ubj;
 
 pub use trees::XgboostModel;
 
-use crate::learner::{Fit, FitTask, Learner, Params};
+use crate::learner::{Fit, FitTask, Learner, Params, defaults, fit_apart, grid, key, stops};
 use crate::params::Reader;
 use crate::weights::class_weights;
 use crate::{Control, LearnError, Predictor};
 use pace::Pace;
 use provost_domain::config::Grid;
 use provost_domain::{Algorithm, Faults};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::ops::Bound;
 use std::time::Instant;
 use xgboost::{Booster, DMatrix, XGBError, parameters::BoosterParameters};
@@ -51,7 +52,7 @@ impl Learner for Xgboost {
     }
 
     fn defaults(&self) -> Params {
-        let defaults: [(&str, Value); 10] = [
+        defaults([
             ("n_estimators", json!(100)),
             ("max_depth", json!(6)),
             ("learning_rate", json!(0.3)),
@@ -62,20 +63,18 @@ impl Learner for Xgboost {
             ("reg_alpha", json!(0.0)),
             ("reg_lambda", json!(1.0)),
             ("scale_pos_weight", json!(1.0)),
-        ];
-        defaults.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        ])
     }
 
     fn grid(&self) -> Grid {
-        let shares = vec![json!(0.7), json!(0.8), json!(0.9), json!(1.0)];
-        Grid::from([
-            ("learning_rate".into(), vec![json!(0.01), json!(0.05), json!(0.1), json!(0.3)]),
-            ("max_depth".into(), vec![json!(3), json!(5), json!(7), json!(9)]),
-            ("n_estimators".into(), vec![json!(100), json!(200), json!(300)]),
-            ("subsample".into(), shares.clone()),
-            ("colsample_bytree".into(), shares),
-            ("gamma".into(), vec![json!(0.0), json!(0.1), json!(0.2)]),
-            ("min_child_weight".into(), vec![json!(1.0), json!(3.0), json!(5.0)]),
+        grid([
+            ("learning_rate", json!([0.01, 0.05, 0.1, 0.3])),
+            ("max_depth", json!([3, 5, 7, 9])),
+            ("n_estimators", json!([100, 200, 300])),
+            ("subsample", json!([0.7, 0.8, 0.9, 1.0])),
+            ("colsample_bytree", json!([0.7, 0.8, 0.9, 1.0])),
+            ("gamma", json!([0.0, 0.1, 0.2])),
+            ("min_child_weight", json!([1.0, 3.0, 5.0])),
         ])
     }
 
@@ -84,69 +83,98 @@ impl Learner for Xgboost {
     }
 
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
-        let Checked { params, rounds } = Self::read(task.params, &self.defaults()).map_err(LearnError::Params)?;
-        class_weights(task.data.y(), task.train, false)?;
-        let labels =
-            |rows: &[u32]| -> Vec<f32> { rows.iter().map(|r| f32::from(task.data.y()[*r as usize])).collect() };
-        let y = labels(task.train);
-        let prior = y.iter().map(|y| f64::from(*y)).sum::<f64>() / y.len() as f64;
+        let checked = Self::read(task.params, &self.defaults()).map_err(LearnError::Params)?;
         if task.columns.is_empty() {
-            control.progress(rounds, rounds);
+            let prior = prior(task)?;
+            control.progress(checked.rounds, checked.rounds);
             return Ok(Fit { predictor: Predictor::Constant(prior), importance: Some(Vec::new()), iterations: 0 });
         }
-        let mut known = values(task, task.train);
-        clear_constants(&mut known, task.columns.len());
-        let train = matrix(&known, task.columns.len(), &y)?;
-        let stopping = task.early_stopping_rounds > 0 && !task.validation.is_empty();
-        let validation = if stopping {
-            Some(matrix(&values(task, task.validation), task.columns.len(), &labels(task.validation))?)
-        } else {
-            None
-        };
-        let cached: Vec<&DMatrix> = std::iter::once(&train).chain(&validation).collect();
-        let mut booster = Booster::new_with_cached_dmats(&BoosterParameters::default(), &cached).map_err(foreign)?;
-        configure(&mut booster, task, &params, prior)?;
-
-        // No rayon call from here to the last update: the library's random generator belongs to the thread, and a
-        // stolen task that fits another model on this thread would move it.
-        let mut best = (f64::INFINITY, 0u64);
-        let mut done = 0;
-        let mut threads = 1;
-        let mut pace = Pace::new(task.train.len(), rayon::current_num_threads());
-        while done < rounds {
-            control.check()?;
-            if pace.threads() != threads {
-                threads = pace.threads();
-                booster.set_param("nthread", &threads.to_string()).map_err(foreign)?;
-            }
-            let started = Instant::now();
-            booster.update(&train, done as i32).map_err(foreign)?;
-            pace.took(started.elapsed());
-            done += 1;
-            if let Some(validation) = &validation {
-                let margins = booster.predict_margin(validation).map_err(foreign)?;
-                let loss = log_loss(&margins, task.data.y(), task.validation)?;
-                if loss < best.0 {
-                    best = (loss, done);
-                } else if done - best.1 >= u64::from(task.early_stopping_rounds) {
-                    break;
-                }
-            }
-            control.progress(done, rounds);
-        }
-        let kept = if stopping && best.1 > 0 { best.1 } else { done };
-        let booster = if kept < done { booster.slice(0, kept as i32).map_err(foreign)? } else { booster };
-        let bytes = booster.save_buffer(true).map_err(foreign)?;
-        let (model, gains) = XgboostModel::read(bytes).map_err(LearnError::Xgboost)?;
-        model.check(task.columns.len()).map_err(LearnError::Xgboost)?;
-        if model.rounds() as u64 != kept {
-            return Err(LearnError::Xgboost(format!("{} trees in the model after {kept} rounds", model.rounds())));
-        }
-        control.progress(rounds, rounds);
+        let (model, gains) = boost(task, &checked, control)?;
+        let iterations = model.rounds() as u64;
         let sum: f64 = gains.iter().sum();
         let importance = gains.iter().map(|g| if sum > 0.0 { g / sum } else { 0.0 }).collect();
-        Ok(Fit { predictor: Predictor::Xgboost(model), importance: Some(importance), iterations: kept })
+        Ok(Fit { predictor: Predictor::Xgboost(model), importance: Some(importance), iterations })
     }
+
+    fn family(&self, params: &Params, _width: usize) -> String {
+        key(params, &["n_estimators"])
+    }
+
+    /// The longest sequence of rounds and its beginnings.
+    fn fit_family(
+        &self,
+        task: &FitTask<'_>,
+        members: &[&Params],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<Vec<f64>>, LearnError> {
+        if task.columns.is_empty() || (task.early_stopping_rounds > 0 && !task.validation.is_empty()) {
+            return fit_apart(self, task, members, rows, control);
+        }
+        let read = |params: &&Params| Self::read(params, &self.defaults()).map_err(LearnError::Params);
+        let checked: Vec<Checked> = members.iter().map(read).collect::<Result<_, _>>()?;
+        let (ends, places) = stops(&checked.iter().map(|c| c.rounds).collect::<Vec<_>>());
+        let Some(longest) = checked.into_iter().max_by_key(|c| c.rounds) else { return Ok(Vec::new()) };
+        let (model, _) = boost(task, &longest, control)?;
+        let by_end = model.predict_at(task.data.x(), task.columns, rows, &ends);
+        Ok(places.into_iter().map(|place| by_end[place].clone()).collect())
+    }
+}
+
+/// Share of class 1 among the training rows.
+fn prior(task: &FitTask<'_>) -> Result<f64, LearnError> {
+    class_weights(task.data.y(), task.train, false)?;
+    let ones = task.train.iter().filter(|row| task.data.y()[**row as usize] == 1).count();
+    Ok(ones as f64 / task.train.len() as f64)
+}
+
+/// All rounds, or as many as help the validation rows, and the total gain of each column.
+fn boost(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result<(XgboostModel, Vec<f64>), LearnError> {
+    let (prior, rounds) = (prior(task)?, checked.rounds);
+    let train = matrix::training(task)?;
+    let stopping = task.early_stopping_rounds > 0 && !task.validation.is_empty();
+    let validation = if stopping { Some(matrix::validation(task)?) } else { None };
+    let cached: Vec<&DMatrix> = std::iter::once(&*train).chain(&validation).collect();
+    let mut booster = Booster::new_with_cached_dmats(&BoosterParameters::default(), &cached).map_err(foreign)?;
+    configure(&mut booster, task, &checked.params, prior)?;
+
+    // No rayon call from here to the last update: the library's random generator belongs to the thread, and a
+    // stolen task that fits another model on this thread would move it.
+    let mut best = (f64::INFINITY, 0u64);
+    let mut done = 0;
+    let mut threads = 1;
+    let mut pace = Pace::new(task.train.len(), rayon::current_num_threads());
+    while done < rounds {
+        control.check()?;
+        if pace.threads() != threads {
+            threads = pace.threads();
+            booster.set_param("nthread", &threads.to_string()).map_err(foreign)?;
+        }
+        let started = Instant::now();
+        booster.update(&train, done as i32).map_err(foreign)?;
+        pace.took(started.elapsed());
+        done += 1;
+        if let Some(validation) = &validation {
+            let margins = booster.predict_margin(validation).map_err(foreign)?;
+            let loss = log_loss(&margins, task.data.y(), task.validation)?;
+            if loss < best.0 {
+                best = (loss, done);
+            } else if done - best.1 >= u64::from(task.early_stopping_rounds) {
+                break;
+            }
+        }
+        control.progress(done, rounds);
+    }
+    let kept = if stopping && best.1 > 0 { best.1 } else { done };
+    let booster = if kept < done { booster.slice(0, kept as i32).map_err(foreign)? } else { booster };
+    let bytes = booster.save_buffer(true).map_err(foreign)?;
+    let (model, gains) = XgboostModel::read(bytes).map_err(LearnError::Xgboost)?;
+    model.check(task.columns.len()).map_err(LearnError::Xgboost)?;
+    if model.rounds() as u64 != kept {
+        return Err(LearnError::Xgboost(format!("{} trees in the model after {kept} rounds", model.rounds())));
+    }
+    control.progress(rounds, rounds);
+    Ok((model, gains))
 }
 
 /// The library's message without its C++ stack trace.
@@ -154,36 +182,6 @@ fn foreign(error: XGBError) -> LearnError {
     let text = error.to_string();
     let message = text.split("Stack trace").next().unwrap_or_default();
     LearnError::Xgboost(message.trim().to_owned())
-}
-
-/// `rows` × columns, row-major.
-fn values(task: &FitTask<'_>, rows: &[u32]) -> Vec<f32> {
-    let mut dense = vec![0f32; rows.len() * task.columns.len()];
-    trees::gather(task.data.x(), task.columns, rows, &mut dense);
-    dense
-}
-
-fn matrix(dense: &[f32], width: usize, labels: &[f32]) -> Result<DMatrix, LearnError> {
-    let mut matrix = DMatrix::from_dense(dense, labels.len()).map_err(foreign)?;
-    matrix.set_labels(labels).map_err(foreign)?;
-    if matrix.shape() != (labels.len(), width) {
-        return Err(LearnError::Xgboost(format!("took {:?} of {} rows", matrix.shape(), labels.len())));
-    }
-    Ok(matrix)
-}
-
-/// No split is on a column that has one value in all rows, but each histogram counts its values; one that is missing
-/// throughout is skipped. Only where other values are missing: a matrix without any is faster still.
-fn clear_constants(dense: &mut [f32], width: usize) {
-    if !dense.iter().any(|v| v.is_nan()) {
-        return;
-    }
-    for column in 0..width {
-        let first = dense[column];
-        if dense.iter().skip(column).step_by(width).all(|v| *v == first) {
-            dense.iter_mut().skip(column).step_by(width).for_each(|v| *v = f32::NAN);
-        }
-    }
 }
 
 /// The library takes any key and ignores those it does not know, so only these are set.

@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use super::matrix::{clear_constants, matrix, values};
 use super::*;
 use crate::{Dataset, testing};
 use provost_domain::rng::SplitMix64;
+use serde_json::Value;
 
 fn noisy(rows: usize, seed: u64) -> Dataset {
     let mut r = SplitMix64::new(seed);
@@ -86,6 +88,7 @@ fn neither_cleared_columns_nor_the_rounds_on_several_threads_change_the_bytes() 
             seed: 1,
             early_stopping_rounds: 0,
             scale: true,
+            shared: None,
         };
         let fit = Xgboost.fit(&task, &Control::default()).unwrap();
         let y: Vec<f32> = data.y().iter().map(|y| f32::from(*y)).collect();
@@ -131,6 +134,7 @@ fn early_stopping_keeps_the_best_rounds() {
         seed: 1,
         early_stopping_rounds: rounds,
         scale: true,
+        shared: None,
     };
     let loss = |f: &Fit| {
         let p = f.predictor.predict(data.x(), &columns, &validation);
@@ -176,4 +180,75 @@ fn values_at_the_edge_of_f32() {
     let fit = testing::fit(&Xgboost, &data, &params(json!({"n_estimators": 20})), |_| ()).unwrap();
     let p = fit.predictor.predict(data.x(), &[0], &[0, 1]);
     assert!(p[0] > 0.8 && p[1] < 0.2, "{p:?}");
+}
+
+#[test]
+fn one_growth_serves_a_family() {
+    crate::testdata::family_equals_fits_apart(
+        &Xgboost,
+        &[
+            json!({"n_estimators": 10, "subsample": 0.7, "colsample_bytree": 0.7}),
+            json!({"n_estimators": 3, "subsample": 0.7, "colsample_bytree": 0.7}),
+            json!({"n_estimators": 40, "subsample": 0.7, "colsample_bytree": 0.7}),
+        ],
+    );
+}
+
+#[test]
+fn contributions_add_up_to_the_margin_and_name_what_counts() {
+    let data = noisy(400, 8);
+    let fit = testing::fit(&Xgboost, &data, &params(json!({"n_estimators": 25, "max_depth": 3})), |_| ()).unwrap();
+    let Predictor::Xgboost(model) = &fit.predictor else { panic!("{fit:?}") };
+    let (columns, rows) = ([0, 1, 2, 3], (0..data.rows() as u32).collect::<Vec<_>>());
+    let shares = model.contributions(data.x(), &columns, &rows).unwrap();
+    let p = model.predict(data.x(), &columns, &rows);
+    let mut mean = [0.0f64; 4];
+    for (shares, p) in shares.iter().zip(p) {
+        assert_eq!(shares.len(), 5);
+        let margin: f64 = shares.iter().map(|s| f64::from(*s)).sum();
+        assert!((margin - (p / (1.0 - p)).ln()).abs() < 1e-4);
+        mean.iter_mut().zip(shares).for_each(|(m, s)| *m += f64::from(s.abs()) / rows.len() as f64);
+    }
+    assert!(mean[0] > 2.0 * mean[3], "{mean:?}");
+    assert!(model.contributions(data.x(), &columns, &[]).unwrap().is_empty());
+}
+
+/// With `PROVOST_TEST_PYTHON` naming a Python that has xgboost: it loads what is exported, and predicts the same.
+#[test]
+fn pythons_xgboost_loads_the_export_and_predicts_the_same() {
+    let data = noisy(300, 9);
+    let given = json!({"n_estimators": 30, "max_depth": 4, "subsample": 0.8});
+    let fit = testing::fit(&Xgboost, &data, &params(given), |_| ()).unwrap();
+    let Predictor::Xgboost(model) = &fit.predictor else { panic!("{fit:?}") };
+    let text = model.to_json().unwrap();
+    let json: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(json["learner"]["feature_names"], json!(["c0", "c1", "c2", "c3"]));
+    let Ok(python) = std::env::var("PROVOST_TEST_PYTHON") else {
+        println!("SKIPPED: PROVOST_TEST_PYTHON names no Python with xgboost");
+        return;
+    };
+    let folder = std::env::temp_dir().join(format!("provost-xgb-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("model.json"), &text).unwrap();
+    let rows: Vec<u32> = (0..data.rows() as u32).collect();
+    let mut values = Vec::new();
+    for row in 0..data.rows() {
+        (0..4).for_each(|c| values.extend(data.x().value(row, c).to_le_bytes()));
+    }
+    std::fs::write(folder.join("rows"), values).unwrap();
+    let script = "import sys, numpy as np, xgboost as xgb\n\
+        b = xgb.Booster(model_file=sys.argv[1] + '/model.json')\n\
+        x = np.fromfile(sys.argv[1] + '/rows', dtype='<f4').reshape(-1, 4)\n\
+        p = b.predict(xgb.DMatrix(x, feature_names=['c0', 'c1', 'c2', 'c3']))\n\
+        print(' '.join(repr(float(v)) for v in p))";
+    let mut command = std::process::Command::new(python);
+    command.arg("-c").arg(script).arg(&folder).env("OMP_NUM_THREADS", "1").env_remove("LD_LIBRARY_PATH");
+    let out = command.output().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let theirs: Vec<f64> =
+        String::from_utf8(out.stdout).unwrap().split_whitespace().map(|v| v.parse().unwrap()).collect();
+    let ours = model.predict(data.x(), &[0, 1, 2, 3], &rows);
+    assert_eq!(theirs.len(), ours.len());
+    assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-6));
 }

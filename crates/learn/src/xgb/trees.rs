@@ -1,24 +1,10 @@
 //! A boosted model as XGBoost saved it, and flat trees read from these bytes, which any thread may predict with.
 
 use super::ubj::{self, Value};
-use crate::Matrix;
-use rayon::prelude::*;
+use crate::trees::{self, Node, Tree};
+use crate::{LearnError, Matrix};
 use serde::{Deserialize, Serialize};
-
-/// Rows per task when predicting.
-const CHUNK: usize = 512;
-const LEAF: u32 = u32::MAX;
-
-/// A split (`value < threshold` goes left, missing to the default side) or, with `left` = `LEAF`, a leaf's value.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Node {
-    /// Split: threshold. Leaf: its value.
-    value: f32,
-    feature: u32,
-    left: u32,
-    right: u32,
-    missing_left: bool,
-}
+use xgboost::{Booster, DMatrix};
 
 /// The artifact holds the library's own bytes (UBJSON) alone; what predicts is derived from them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,9 +13,7 @@ pub struct XgboostModel {
     bytes: Vec<u8>,
     width: usize,
     margin: f32,
-    nodes: Vec<Node>,
-    /// The root of each tree in `nodes`.
-    roots: Vec<u32>,
+    trees: Vec<Tree>,
 }
 
 impl From<XgboostModel> for Vec<u8> {
@@ -65,8 +49,7 @@ impl XgboostModel {
             return Err(format!("{width} features"));
         }
         let mut gains = vec![0.0; width];
-        let mut model =
-            Self { bytes: Vec::new(), width, margin: -(1.0 / base - 1.0).ln(), nodes: Vec::new(), roots: Vec::new() };
+        let mut model = Self { bytes: Vec::new(), width, margin: -(1.0 / base - 1.0).ln(), trees: Vec::new() };
         for (at, tree) in trees.iter().enumerate() {
             model.push(tree, &mut gains).map_err(|e| format!("tree {at}: {e}"))?;
         }
@@ -83,12 +66,13 @@ impl XgboostModel {
         if n == 0 || [right.len(), features.len(), missing.len(), values.len(), gain.len(), kinds.len()] != [n; 6] {
             return Err("lists of different lengths".to_owned());
         }
-        let base = self.nodes.len();
-        // Children are absolute; LEAF must stay free.
-        if base + n >= LEAF as usize {
+        if n > 1 << 30 {
             return Err("too many nodes".to_owned());
         }
-        for i in 0..n {
+        // Ours has a right child beside its left one.
+        let mut tree = vec![Node::leaf(0.0)];
+        let mut parts = vec![(0, 0)];
+        while let Some((i, at)) = parts.pop() {
             if values[i].is_nan() {
                 return Err(format!("node {i}: not a number"));
             }
@@ -96,24 +80,29 @@ impl XgboostModel {
                 if !values[i].is_finite() {
                     return Err(format!("node {i}: a leaf of {}", values[i]));
                 }
-                self.nodes.push(Node { value: values[i], feature: 0, left: LEAF, right: LEAF, missing_left: true });
+                tree[at] = Node::leaf(values[i]);
                 continue;
             }
-            // Children after their parent: every walk ends.
-            let child = |c: i64| usize::try_from(c).ok().filter(|c| *c > i && *c < n).map(|c| (base + c) as u32);
+            // Children after their parent: every walk ends. No node has two parents, so there are never more than given.
+            let child = |c: i64| usize::try_from(c).ok().filter(|c| *c > i && *c < n);
             let (Some(l), Some(r)) = (child(left[i]), child(right[i])) else {
                 return Err(format!("node {i}: children {} and {}", left[i], right[i]));
             };
+            if tree.len() + 2 > n {
+                return Err(format!("node {i}: a child of two nodes"));
+            }
             let feature = usize::try_from(features[i]).ok().filter(|f| *f < self.width);
             let feature = feature.ok_or_else(|| format!("node {i}: feature {} of {}", features[i], self.width))?;
             if kinds[i] != 0 {
                 return Err(format!("node {i}: a categorical split"));
             }
             gains[feature] += f64::from(gain[i]).max(0.0);
-            let missing_left = missing[i] != 0;
-            self.nodes.push(Node { value: values[i], feature: feature as u32, left: l, right: r, missing_left });
+            // The library's `below the threshold` is our `at most the number before it`.
+            tree[at] = Node::split(feature, values[i].next_down(), missing[i] != 0, tree.len());
+            parts.extend([(r, tree.len() + 1), (l, tree.len())]);
+            tree.extend([Node::leaf(0.0); 2]);
         }
-        self.roots.push(base as u32);
+        self.trees.push(tree);
         Ok(())
     }
 
@@ -122,8 +111,35 @@ impl XgboostModel {
         &self.bytes
     }
 
+    /// The model in XGBoost's own JSON format, which its other bindings load.
+    ///
+    /// Errors: `Xgboost` where the library does not take its bytes back.
+    pub fn to_json(&self) -> Result<Vec<u8>, LearnError> {
+        Booster::load_buffer(&self.bytes).and_then(|booster| booster.save_buffer(false)).map_err(super::foreign)
+    }
+
+    /// SHAP values (Lundberg et al. 2020, by the library's exact algorithm over its trees): per row, each column's share of
+    /// the margin and, last, the expected margin; they add up to the margin of the row.
+    ///
+    /// Errors: `Xgboost` where the library fails.
+    pub fn contributions(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Result<Vec<Vec<f32>>, LearnError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut dense = vec![0f32; rows.len() * self.width];
+        gather(x, columns, rows, &mut dense);
+        let matrix = DMatrix::from_dense(&dense, rows.len()).map_err(super::foreign)?;
+        let mut booster = Booster::load_buffer(&self.bytes).map_err(super::foreign)?;
+        booster.set_param("nthread", "1").map_err(super::foreign)?;
+        let (values, (_, width)) = booster.predict_contributions(&matrix).map_err(super::foreign)?;
+        if width != self.width + 1 || values.len() != rows.len() * width {
+            return Err(LearnError::Xgboost(format!("{} contributions for {} rows", values.len(), rows.len())));
+        }
+        Ok(values.chunks_exact(width).map(<[f32]>::to_vec).collect())
+    }
+
     pub fn rounds(&self) -> usize {
-        self.roots.len()
+        self.trees.len()
     }
 
     pub(crate) fn check(&self, width: usize) -> Result<(), String> {
@@ -134,33 +150,16 @@ impl XgboostModel {
     }
 
     pub(crate) fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
-        let mut out = vec![0.0; rows.len()];
-        out.par_chunks_mut(CHUNK).zip(rows.par_chunks(CHUNK)).for_each(|(out, rows)| {
-            let mut dense = vec![0f32; rows.len() * self.width];
-            gather(x, columns, rows, &mut dense);
-            // Sums in f32 and in the library's order, so that the predictions are the library's.
-            let mut margins = vec![self.margin; rows.len()];
-            for root in &self.roots {
-                for (margin, row) in margins.iter_mut().zip(dense.chunks_exact(self.width)) {
-                    *margin += self.leaf(*root, row);
-                }
-            }
-            for (out, margin) in out.iter_mut().zip(margins) {
-                *out = 1.0 / (1.0 + (-f64::from(margin)).exp());
-            }
-        });
-        out
+        self.predict_at(x, columns, rows, &[self.trees.len() as u64]).pop().unwrap_or_default()
     }
 
-    #[inline]
-    fn leaf(&self, root: u32, row: &[f32]) -> f32 {
-        let mut node = &self.nodes[root as usize];
-        while node.left != LEAF {
-            let v = row[node.feature as usize];
-            let left = if v.is_nan() { node.missing_left } else { v < node.value };
-            node = &self.nodes[if left { node.left } else { node.right } as usize];
-        }
-        node.value
+    /// What the first so many rounds predict, for each of the ascending `ends`.
+    pub(super) fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[u64]) -> Vec<Vec<f64>> {
+        let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
+        // Sums in f32 and in the library's order, so that the predictions are the library's.
+        let margins = trees::sums(&self.trees, x, columns, rows, &ends, self.margin);
+        let probability = |m: f32| 1.0 / (1.0 + (-f64::from(m)).exp());
+        margins.into_iter().map(|of_end| of_end.into_iter().map(probability).collect()).collect()
     }
 }
 

@@ -1,0 +1,176 @@
+//! What `features: extended` adds to the twelve: numbers as they are, and categories as codes that mean the same in every
+//! snapshot. Nothing here looks at outcomes; encodings by outcomes are fitted by the learners, inside each fold.
+
+use super::{FeatureTables, Reader, Reading};
+use crate::AdmissionDataPoint;
+use crate::hash::Content;
+use crate::record::{Cycle, DegreeLevel, TestType};
+
+/// Columns after the twelve, in order; the categories last.
+pub const EXTENDED: [&str; 18] = [
+    "application_year",
+    "application_cycle",
+    "application_season",
+    "degree_level",
+    "is_stem",
+    "gpa_scale",
+    "gre_writing",
+    "undergraduate_ranking",
+    "university_ranking",
+    "acceptance_rate",
+    "program_average_gpa",
+    "program_verbal_percentile",
+    "program_quant_percentile",
+    "university",
+    "program",
+    "university_program",
+    "undergraduate_university",
+    "undergraduate_major",
+];
+
+/// Those of `EXTENDED` whose values have no order.
+pub const CATEGORIES: [&str; 5] =
+    ["university", "program", "university_program", "undergraduate_university", "undergraduate_major"];
+
+/// The column that says which rows are earlier.
+pub const YEAR: &str = "application_year";
+
+/// Codes stay below: whole numbers that f32 keeps. Of 5,000 names a code in 1,300 is shared by two of them.
+const CODES: u64 = 1 << 24;
+
+pub fn is_category(name: &str) -> bool {
+    CATEGORIES.contains(&name)
+}
+
+impl FeatureTables {
+    /// The added columns of one data point: NaN is missing.
+    pub fn extended(&self, point: &AdmissionDataPoint) -> [f32; EXTENDED.len()] {
+        let mut r = Reader { tables: self, outliers: 0 };
+        let (profile, program) = (&point.profile, &point.program);
+        let year = point.application_year.map(f64::from);
+        let cycle = point.application_cycle.map(|cycle| match cycle {
+            Cycle::Spring => 0.0,
+            Cycle::Summer => 1.0,
+            Cycle::Fall => 2.0,
+        });
+        let degree = program.degree_level.map(|degree| match degree {
+            DegreeLevel::Bachelors => 0.0,
+            DegreeLevel::Masters => 1.0,
+            DegreeLevel::Mba => 2.0,
+            DegreeLevel::Phd => 3.0,
+        });
+        let writing = |t: &crate::record::TestScore| t.analytical_score.filter(|s| *s > 0.0);
+        let verbal = program.gre_verbal_avg.map(|s| self.gre_section(s, &self.gre_old_verbal));
+        let verbal = r.count(verbal.map_or(Reading::Missing, |p| p.map_or(Reading::Impossible, Reading::Value)));
+        let level = program.degree_level.map(DegreeLevel::as_str);
+        let (university, name) = (program.university_name.as_deref(), program.program_name.as_deref());
+        let cells = [
+            year,
+            cycle,
+            year.map(|y| y + cycle.unwrap_or(1.0) / 3.0),
+            degree,
+            program.is_stem.map(|stem| f64::from(u8::from(stem))),
+            r.within(Some(profile.gpa_scale), 1.0, self.scales.gpa_scale_max),
+            r.test(&profile.test_scores, TestType::Gre, writing, |_, s| (s <= 6.0).then_some(s)),
+            r.ranking(profile.undergraduate_university_ranking),
+            r.ranking(program.university_ranking),
+            r.within(program.acceptance_rate, 0.0, 1.0),
+            r.average_gpa(program, profile.gpa_scale),
+            verbal,
+            r.quant_average(program),
+            code(&[university]),
+            code(&[name, level]),
+            code(&[university, name, level]),
+            code(&[profile.undergraduate_university.as_deref()]),
+            code(&[profile.undergraduate_major.as_deref()]),
+        ];
+        cells.map(|cell| cell.map_or(f32::NAN, |v| v as f32))
+    }
+}
+
+/// Of names, in which case, spaces and punctuation do not count. Missing where the first name is.
+fn code(names: &[Option<&str>]) -> Option<f64> {
+    let mut content = Content::new();
+    for (at, name) in names.iter().enumerate() {
+        let plain = name.map(plain).filter(|n| !n.is_empty());
+        if at == 0 && plain.is_none() {
+            return None;
+        }
+        content.text(plain.as_deref());
+    }
+    Some((content.u64() % CODES) as f64)
+}
+
+fn plain(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
+    words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn row(change: impl FnOnce(&mut serde_json::Value)) -> [f32; EXTENDED.len()] {
+        let mut point = json!({
+            "data_point_id": "a", "decision": "accepted", "application_year": 2014, "application_cycle": "fall",
+            "profile": {"gpa": 8.0, "gpa_scale": 10.0, "undergraduate_major": "Computer Science",
+                "undergraduate_university": "I.I.T., Bombay",
+                "test_scores": [{"test_type": "gre", "verbal_score": 150.0, "analytical_score": 3.5}]},
+            "program": {"university_name": "Ohio State", "program_name": "CS", "degree_level": "masters",
+                "acceptance_rate": 0.4, "average_gpa": 3.5, "gre_verbal_avg": 155.0, "gre_quant_avg": 160.0,
+                "is_stem": true, "university_ranking": 54.0},
+        });
+        change(&mut point);
+        FeatureTables::default().extended(&AdmissionDataPoint::from_value(point).unwrap())
+    }
+
+    fn at(name: &str) -> usize {
+        EXTENDED.iter().position(|n| *n == name).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_read_on_their_scales() {
+        let r = row(|_| ());
+        let expected = [2014.0, 2.0, 2014.0 + 2.0 / 3.0, 1.0, 1.0, 10.0, 3.5, f32::NAN, 54.0, 0.4, 3.5, 50.0, 70.0];
+        for (i, want) in expected.into_iter().enumerate() {
+            assert!((r[i] - want).abs() < 1e-5 || (r[i].is_nan() && want.is_nan()), "{}: {} {want}", EXTENDED[i], r[i]);
+        }
+        let nothing = row(|p| {
+            p["program"] = json!({});
+            p["profile"] = json!({});
+            p.as_object_mut().unwrap().remove("application_year");
+            p.as_object_mut().unwrap().remove("application_cycle");
+        });
+        // The scale has a default.
+        assert!(nothing.iter().enumerate().all(|(i, v)| v.is_nan() == (i != at("gpa_scale"))), "{nothing:?}");
+        assert!(row(|p| p["profile"]["test_scores"][0]["analytical_score"] = json!(650))[at("gre_writing")].is_nan());
+    }
+
+    #[test]
+    fn codes_are_of_the_name_and_not_of_its_spelling() {
+        let r = row(|_| ());
+        let again = row(|p| {
+            p["profile"]["undergraduate_university"] = json!("  iit bombay");
+            p["program"]["university_name"] = json!("OHIO  state");
+            p["decision"] = json!("rejected");
+        });
+        assert_eq!(r[at("university")], again[at("university")]);
+        assert_eq!(r[at("university_program")], again[at("university_program")]);
+        assert_ne!(r[at("undergraduate_university")], again[at("undergraduate_university")], "I.I.T. has three words");
+        let phd = row(|p| p["program"]["degree_level"] = json!("phd"));
+        assert_eq!(r[at("university")], phd[at("university")]);
+        assert_ne!(r[at("program")], phd[at("program")]);
+        assert!(r[at("university")] >= 0.0 && r[at("university")].fract() == 0.0);
+        assert!(row(|p| p["program"]["university_name"] = json!(" - "))[at("university_program")].is_nan());
+        // A code must mean the same in ten years: the first 8 bytes of SHA-256 of 1, the length and "ohio state", modulo 2^24.
+        assert_eq!(r[at("university")], 2_350_038.0);
+    }
+
+    #[test]
+    fn categories_are_among_the_columns() {
+        assert!(CATEGORIES.iter().all(|name| EXTENDED.contains(name)) && EXTENDED.contains(&YEAR));
+        assert!(is_category("university") && !is_category("gpa_normalized") && !is_category(YEAR));
+    }
+}

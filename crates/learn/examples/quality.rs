@@ -1,0 +1,117 @@
+//! AUC on held-out rows of a file of data points, by algorithm and of their ensemble, over several splits:
+//!
+//! ```sh
+//! cargo run --release -p provost-learn --example quality -- points.jsonl --features extended --split random --splits 5
+//! ```
+//!
+//! One JSON line per split and a last one with the means. Models have their default parameters, or with `--iterations 12` those
+//! that so many draws from their grids, raced on five folds of the training part, found; the test rows are scored once. `--split years` trains on all years before each of the last five and tests on that year.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a tool for people who measure: any fault ends it
+
+use provost_domain::config::{FeatureSelection, Pruning, SplitKind, Tuning};
+use provost_domain::features::FeatureTables;
+use provost_domain::snapshot::SnapshotBuilder;
+use provost_domain::{AdmissionDataPoint, Algorithm, Snapshot, TargetMetric};
+use provost_learn::metrics::auc;
+use provost_learn::split::{Parts, SplitRows, split};
+use provost_learn::train::{NoJournal, TrainSpec, Trained, combine, train};
+use provost_learn::{Control, Dataset, Matrix};
+use serde_json::{Map, Value, json};
+use std::io::BufRead;
+
+fn option(name: &str) -> Option<String> {
+    let args: Vec<String> = std::env::args().collect();
+    args.iter().position(|a| a == name).and_then(|at| args.get(at + 1)).cloned()
+}
+
+fn read(path: &str, extended: bool) -> Snapshot {
+    let (tables, mut rows) = (FeatureTables::default(), SnapshotBuilder::new());
+    for line in std::io::BufReader::new(std::fs::File::open(path).expect("a file of data points")).lines() {
+        let point = AdmissionDataPoint::from_json(line.unwrap().as_bytes()).expect("a data point");
+        rows.add(&point, &tables.row(&point), extended.then(|| tables.extended(&point)));
+    }
+    rows.finish()
+}
+
+/// The parts of each split.
+fn splits(snapshot: &Snapshot, kind: &str, count: u64) -> Vec<(String, Parts)> {
+    let rows = SplitRows {
+        labels: &snapshot.labels,
+        applicants: &snapshot.applicants,
+        row_ids: &snapshot.row_ids,
+        years: &snapshot.years,
+    };
+    if kind == "years" {
+        let test = |year: i32| -> Vec<u32> {
+            (0..snapshot.rows() as u32).filter(|r| snapshot.years[*r as usize] == year).collect()
+        };
+        let years = (2000..2030).rev().filter(|year| test(*year).len() >= 1000).take(5);
+        let parts = |year: i32| {
+            let earlier = (0..snapshot.rows() as u32).filter(|r| snapshot.years[*r as usize] < year);
+            // A validation part that is only for early stopping: every seventh row.
+            let (validation, train): (Vec<u32>, Vec<u32>) = earlier.partition(|r| r % 7 == 0);
+            (year.to_string(), Parts { train, validation, test: test(year), groups: None, latest: None })
+        };
+        return years.map(parts).collect();
+    }
+    let kind = if kind == "grouped" { SplitKind::Grouped } else { SplitKind::Random };
+    let parts = |salt: u64| (salt.to_string(), split(&rows, kind, 0.15, 0.15, salt, 42).unwrap());
+    (1..=count).map(parts).map(|(name, parts)| (name, Parts { latest: None, ..parts })).collect()
+}
+
+fn main() {
+    let path = std::env::args().nth(1).expect("a file of data points");
+    let features = option("--features").unwrap_or_else(|| "base".to_owned());
+    let kind = option("--split").unwrap_or_else(|| "random".to_owned());
+    let count = option("--splits").map_or(3, |n| n.parse().expect("a number of splits"));
+    let iterations = option("--iterations").map_or(0, |n| n.parse().expect("a number of draws"));
+    let snapshot = read(&path, features == "extended");
+    let parts = splits(&snapshot, &kind, count);
+    let x = Matrix::new(snapshot.feature_names.clone(), snapshot.columns.clone()).unwrap();
+    let data = Dataset::new(x, snapshot.labels.clone()).unwrap();
+    let mut all: Vec<Map<String, Value>> = Vec::new();
+    for (name, parts) in parts {
+        let spec = |algorithm| TrainSpec {
+            algorithm,
+            tuning: if iterations > 0 { Tuning::RandomSearch } else { Tuning::None },
+            iterations,
+            folds: 5,
+            metric: TargetMetric::AucRoc,
+            seed: 42,
+            feature_selection: FeatureSelection::Auto,
+            selected_features: None,
+            scale: true,
+            early_stopping_rounds: 10,
+            pruning: Pruning::Racing,
+            grid: None,
+        };
+        let control = Control::default();
+        let y: Vec<u8> = parts.test.iter().map(|r| data.y()[*r as usize]).collect();
+        let score = |t: &Trained| auc(&y, &t.model.predict_proba(data.x(), &parts.test).unwrap());
+        let single: Vec<Trained> = Algorithm::BASE
+            .map(|a| train(&data, &parts, &spec(a), &NoJournal, &control).unwrap())
+            .into_iter()
+            .collect();
+        let together =
+            combine(&data, &parts, &spec(Algorithm::Ensemble), &single.iter().collect::<Vec<_>>(), &control).unwrap();
+        let mut line = Map::new();
+        for t in single.iter().chain([&together]) {
+            line.insert(t.model.algorithm.to_string(), json!(score(t)));
+        }
+        let best = single.iter().map(score).fold(0.0, f64::max);
+        line.insert("gain_of_the_ensemble".to_owned(), json!(score(&together) - best));
+        println!("{}", json!({ "split": name, "train": parts.train.len(), "test": y.len(), "auc": line }));
+        all.push(line);
+    }
+    let mean = |name: &String| {
+        let values: Vec<f64> = all.iter().filter_map(|line| line[name].as_f64()).collect();
+        (name.clone(), json!(values.iter().sum::<f64>() / values.len() as f64))
+    };
+    let means: Map<String, Value> = all[0].keys().map(mean).collect();
+    println!(
+        "{}",
+        json!({ "file": path, "features": features, "split": kind, "splits": all.len(),
+        "iterations": iterations, "mean": means })
+    );
+}

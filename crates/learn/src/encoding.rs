@@ -1,0 +1,184 @@
+//! Categories for learners that know numbers only: each fit turns them into rates of acceptance, fitted on its own training
+//! rows, so that inside a fold nothing of the held rows is known.
+
+mod encoder;
+
+pub use encoder::Encoder;
+
+use crate::control::Control;
+use crate::{Dataset, Fit, FitTask, LearnError, Learner, Matrix, Params, Predictor, Shared};
+use provost_domain::config::Grid;
+use provost_domain::features::{YEAR, is_category};
+use provost_domain::{Algorithm, Faults};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::cell::Cell;
+
+/// A predictor over encoded columns, with the encoder that leads there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EncodedModel {
+    encoder: Encoder,
+    #[serde(deserialize_with = "not_nested")]
+    predictor: Box<Predictor>,
+}
+
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// An encoder within an encoder is refused while decoding, so that hostile bytes cannot nest without end.
+fn not_nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Predictor>, D::Error> {
+    if INSIDE.replace(true) {
+        return Err(serde::de::Error::custom("an encoder within an encoder"));
+    }
+    let predictor = Predictor::deserialize(deserializer);
+    INSIDE.set(false);
+    Ok(Box::new(predictor?))
+}
+
+/// Rows that are encoded at a time.
+const CHUNK: usize = 65_536;
+
+impl EncodedModel {
+    pub fn predictor(&self) -> &Predictor {
+        &self.predictor
+    }
+
+    /// Probability of class 1 for each of `rows`. `columns` maps the model's own columns to the matrix's.
+    pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+        let own: Vec<usize> = (0..self.encoder.outputs()).collect();
+        let mut out = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(CHUNK) {
+            let encoded = Matrix::of_finite(self.encoder.names().to_vec(), self.encoder.encode(x, columns, rows));
+            out.extend(self.predictor.predict(&encoded, &own, &(0..rows.len() as u32).collect::<Vec<_>>()));
+        }
+        out
+    }
+
+    /// Of a decoded artifact.
+    pub(crate) fn check(&self, width: usize) -> Result<(), String> {
+        self.encoder.check(width)?;
+        if matches!(*self.predictor, Predictor::Encoded(_) | Predictor::Ensemble(_)) {
+            return Err("an encoder around a model that is no single learner's".to_owned());
+        }
+        self.predictor.check(self.encoder.outputs())
+    }
+}
+
+/// A learner that is given categories as they are; without any in the task it is the inner one.
+pub struct Encoding<L>(pub L);
+
+/// A task's rows, encoded: the training rows first.
+pub(crate) struct Encoded {
+    encoder: Encoder,
+    data: Dataset,
+    columns: Vec<usize>,
+    train: Vec<u32>,
+    /// The rows after the training rows, as they were and as they are here.
+    others: Vec<u32>,
+    at: Vec<u32>,
+    shared: Shared,
+}
+
+impl Encoded {
+    fn new(task: &FitTask<'_>, others: &[u32]) -> Result<Self, LearnError> {
+        let x = task.data.x();
+        let names: Vec<&str> = task.columns.iter().map(|c| x.names()[*c].as_str()).collect();
+        let (encoder, mut columns) = Encoder::fit(task.data, task.columns, &names, task.train, task.seed);
+        for (column, more) in columns.iter_mut().zip(encoder.encode(x, task.columns, others)) {
+            column.extend(more);
+        }
+        let y = task.train.iter().chain(others).map(|row| task.data.y()[*row as usize]).collect();
+        let data = Dataset::new(Matrix::new(encoder.names().to_vec(), columns)?, y)?;
+        let n = task.train.len() as u32;
+        Ok(Self {
+            columns: (0..encoder.outputs()).collect(),
+            encoder,
+            data,
+            train: (0..n).collect(),
+            others: others.to_vec(),
+            at: (n..n + others.len() as u32).collect(),
+            shared: Shared::default(),
+        })
+    }
+
+    fn task<'t>(&'t self, task: &FitTask<'t>, validation: &'t [u32], shared: bool) -> FitTask<'t> {
+        FitTask {
+            data: &self.data,
+            columns: &self.columns,
+            train: &self.train,
+            validation,
+            shared: shared.then_some(&self.shared),
+            ..*task
+        }
+    }
+}
+
+fn has_categories(data: &Dataset, columns: &[usize]) -> bool {
+    columns.iter().any(|c| is_category(&data.x().names()[*c]))
+}
+
+impl<L: Learner> Learner for Encoding<L> {
+    fn algorithm(&self) -> Algorithm {
+        self.0.algorithm()
+    }
+    fn defaults(&self) -> Params {
+        self.0.defaults()
+    }
+    fn grid(&self) -> Grid {
+        self.0.grid()
+    }
+    fn check(&self, params: &Params) -> Result<Params, Faults> {
+        self.0.check(params)
+    }
+    fn idle(&self) -> &'static [&'static str] {
+        self.0.idle()
+    }
+    fn family(&self, params: &Params, width: usize) -> String {
+        self.0.family(params, width)
+    }
+    fn width(&self, data: &Dataset, columns: &[usize]) -> usize {
+        let categories = columns.iter().filter(|c| is_category(&data.x().names()[**c])).count();
+        columns.len() - categories + categories * encoder::PER_CATEGORY
+    }
+
+    fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
+        if !has_categories(task.data, task.columns) || task.train.is_empty() {
+            return self.0.fit(task, control);
+        }
+        let encoded = Encoded::new(task, task.validation)?;
+        let fit = self.0.fit(&encoded.task(task, &encoded.at, false), control)?;
+        let importance = fit.importance.map(|shares| encoded.encoder.of_sources(&shares));
+        let predictor = EncodedModel { encoder: encoded.encoder, predictor: Box::new(fit.predictor) };
+        Ok(Fit { predictor: Predictor::Encoded(predictor), importance, iterations: fit.iterations })
+    }
+
+    fn fit_family(
+        &self,
+        task: &FitTask<'_>,
+        members: &[&Params],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<Vec<f64>>, LearnError> {
+        if !has_categories(task.data, task.columns) || task.train.is_empty() {
+            return self.0.fit_family(task, members, rows, control);
+        }
+        // Early stopping looks at rows of its own, which are encoded as rows to predict are.
+        let others: Vec<u32> = task.validation.iter().chain(rows).copied().collect();
+        let grow = |encoded: &Encoded, shared: bool| {
+            let (validation, held) = encoded.at.split_at(task.validation.len());
+            self.0.fit_family(&encoded.task(task, validation, shared), members, held, control)
+        };
+        let Some(shared) = task.shared else { return grow(&Encoded::new(task, &others)?, false) };
+        let known = match shared.encoded().get() {
+            Some(known) => known,
+            None => {
+                let made = Encoded::new(task, &others)?;
+                shared.encoded().get_or_init(|| Box::new(made))
+            }
+        };
+        if known.others == others { grow(known, true) } else { grow(&Encoded::new(task, &others)?, false) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

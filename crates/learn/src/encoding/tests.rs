@@ -1,0 +1,225 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use super::*;
+use crate::forest::RandomForest;
+use crate::learners::learner;
+use crate::metrics::auc;
+use crate::testdata::{columns, on_threads, params, rows};
+use provost_domain::rng::SplitMix64;
+use serde_json::json;
+
+/// Universities of 30 rates of acceptance over eight years, a program without any influence, and a number that counts.
+fn applications(n: usize, seed: u64) -> Dataset {
+    let mut r = SplitMix64::new(seed);
+    let names = ["gpa_normalized", YEAR, "university", "program"].map(String::from).to_vec();
+    let (mut columns, mut y) = (vec![Vec::new(); 4], Vec::new());
+    for _ in 0..n {
+        let (gpa, year, university) = (r.unit(), r.below(8), r.below(30));
+        let z = 3.0 * (gpa - 0.5) + 4.0 * (SplitMix64::keyed(9, &[university.into()]).unit() - 0.5);
+        y.push(u8::from(r.unit() < 1.0 / (1.0 + (-z).exp())));
+        let code = |v: u32| (v * 7919 % 1000) as f32;
+        let year = if r.unit() < 0.05 { f32::NAN } else { 2010.0 + year as f32 };
+        let university = if r.unit() < 0.05 { f32::NAN } else { code(university) };
+        let row = [gpa as f32, year, university, code(r.below(400))];
+        columns.iter_mut().zip(row).for_each(|(column, v)| column.push(v));
+    }
+    Dataset::new(Matrix::new(names, columns).unwrap(), y).unwrap()
+}
+
+fn task<'a>(data: &'a Dataset, columns: &'a [usize], train: &'a [u32], params: &'a Params) -> FitTask<'a> {
+    FitTask {
+        data,
+        columns,
+        train,
+        validation: &[],
+        params,
+        seed: 5,
+        early_stopping_rounds: 0,
+        scale: true,
+        shared: None,
+    }
+}
+
+/// Of an encoded training row: by counting, as slowly as it can be.
+fn by_hand(data: &Dataset, train: &[u32], row: u32, column: usize) -> f32 {
+    let (x, y) = (data.x(), data.y());
+    let (year, value) = (x.value(row as usize, 1), x.value(row as usize, column));
+    if value.is_nan() {
+        return f32::NAN;
+    }
+    let earlier = |r: &&u32| x.value(**r as usize, 1) < year;
+    let count = |rows: Vec<&u32>| (rows.len() as f64, rows.iter().filter(|r| y[***r as usize] == 1).count() as f64);
+    let (n, ones) = count(train.iter().filter(earlier).collect());
+    let prior = (ones + 1.0) / (n + 2.0);
+    let (n, ones) = count(train.iter().filter(earlier).filter(|r| x.value(**r as usize, column) == value).collect());
+    ((ones + 10.0 * prior) / (n + 10.0)) as f32
+}
+
+#[test]
+fn earlier_years_are_strictly_earlier_and_of_training_rows() {
+    let data = applications(900, 1);
+    let (all, columns) = (rows(&data), columns(&data));
+    let (train, held): (Vec<u32>, Vec<u32>) = all.into_iter().partition(|r| r % 4 > 0);
+    let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
+    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5);
+    assert_eq!(encoder.names()[..2], ["gpa_normalized", YEAR].map(String::from));
+    assert_eq!(encoder.names()[2], "university, earlier years");
+    let later = encoder.encode(data.x(), &columns, &held);
+    let same = |a: f32, b: f32| (a - b).abs() < 1e-6 || (a.is_nan() && b.is_nan());
+    for (at, row) in train.iter().enumerate() {
+        assert!(same(encoded[2][at], by_hand(&data, &train, *row, 2)), "row {row}");
+        assert!(same(encoded[5][at], by_hand(&data, &train, *row, 3)), "row {row}");
+    }
+    for (at, row) in held.iter().enumerate() {
+        assert!(same(later[2][at], by_hand(&data, &train, *row, 2)), "row {row}");
+    }
+    // A value never seen gets the overall rate; a missing one stays missing.
+    let odd = Matrix::new(
+        data.x().names().to_vec(),
+        vec![vec![0.5; 2], vec![2017.0; 2], vec![123_456.0, f32::NAN], vec![0.0; 2]],
+    );
+    let odd = encoder.encode(&odd.unwrap(), &columns, &[0, 1]);
+    let ones = train.iter().filter(|r| data.y()[**r as usize] == 1).count() as f32;
+    assert!((odd[3][0] - ones / train.len() as f32).abs() < 0.01, "{}", odd[3][0]);
+    assert!((2..5).all(|c| odd[c][1].is_nan()) && odd[4][0] == 0.0);
+    // Counts are on one scale, trained on or not.
+    let mean = |v: &[f32]| {
+        let known: Vec<f32> = v.iter().copied().filter(|v| !v.is_nan()).collect();
+        known.iter().sum::<f32>() / known.len() as f32
+    };
+    assert!((mean(&encoded[4]) - mean(&later[4])).abs() < 0.05);
+}
+
+#[test]
+fn no_label_of_a_row_or_of_its_future_reaches_what_is_held_out_or_earlier() {
+    let data = applications(600, 2);
+    let (train, columns) = (rows(&data), columns(&data));
+    let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
+    let encode = |data: &Dataset| Encoder::fit(data, &columns, &names, &train, 5).1;
+    let before = encode(&data);
+    for row in [3usize, 77, 410] {
+        let mut y = data.y().to_vec();
+        y[row] = 1 - y[row];
+        let x = Matrix::new(data.x().names().to_vec(), (0..4).map(|c| data.x().column(c).to_vec()).collect());
+        let after = encode(&Dataset::new(x.unwrap(), y).unwrap());
+        let year = data.x().value(row, 1);
+        for column in 0..before.len() {
+            // Its own encodings do not move, whatever its label is.
+            assert_eq!(before[column][row].to_bits(), after[column][row].to_bits(), "{}", column);
+            for other in 0..data.rows() {
+                let moved = before[column][other].to_bits() != after[column][other].to_bits();
+                let earlier_column = column == 2 || column == 5;
+                let past = data.x().value(other, 1) <= year || year.is_nan() || data.x().value(other, 1).is_nan();
+                assert!(!(moved && earlier_column && past), "row {other} by the label of {row}");
+            }
+        }
+    }
+}
+
+#[test]
+fn categories_raise_every_learner_and_what_counts_comes_before_noise() {
+    let data = applications(3000, 3);
+    let columns = columns(&data);
+    let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 3 > 0);
+    let y: Vec<u8> = held.iter().map(|r| data.y()[*r as usize]).collect();
+    for algorithm in Algorithm::BASE {
+        let learner = learner(algorithm).unwrap();
+        // Trees of full depth split on noise until every leaf is pure, and each of these splits counts as gain.
+        let shallow = [("max_depth".to_owned(), json!(4))].into_iter().collect();
+        let given = learner.check(&shallow).or_else(|_| learner.check(&Params::new())).unwrap();
+        let score = |columns: &[usize]| {
+            let fit = learner.fit(&task(&data, columns, &train, &given), &Control::default()).unwrap();
+            (auc(&y, &fit.predictor.predict(data.x(), columns, &held)), fit)
+        };
+        let (without, _) = score(&columns[..2]);
+        let (with, fit) = score(&columns);
+        assert!(with > without + 0.04, "{algorithm}: {without} {with}");
+        if let Some(importance) = fit.importance {
+            assert_eq!(importance.len(), 4);
+            assert!((importance.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+            assert!(importance[2] > 1.5 * importance[3], "{algorithm}: {importance:?}");
+        }
+    }
+}
+
+#[test]
+fn shuffled_labels_teach_nothing() {
+    let data = applications(3000, 4);
+    let mut y = data.y().to_vec();
+    SplitMix64::new(1).shuffle(&mut y);
+    let x = Matrix::new(data.x().names().to_vec(), (0..4).map(|c| data.x().column(c).to_vec()).collect()).unwrap();
+    let data = Dataset::new(x, y).unwrap();
+    let columns = columns(&data);
+    let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 2 > 0);
+    let y: Vec<u8> = held.iter().map(|r| data.y()[*r as usize]).collect();
+    for algorithm in Algorithm::BASE {
+        let learner = learner(algorithm).unwrap();
+        let given = learner.check(&Params::new()).unwrap();
+        let fit = learner.fit(&task(&data, &columns, &train, &given), &Control::default()).unwrap();
+        let score = auc(&y, &fit.predictor.predict(data.x(), &columns, &held));
+        assert!((score - 0.5).abs() < 0.04, "{algorithm}: {score}");
+    }
+}
+
+#[test]
+fn families_share_the_encoding_and_answer_as_fits_apart_at_any_number_of_threads() {
+    let data = applications(700, 6);
+    let columns = columns(&data);
+    let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 3 > 0);
+    let forest = Encoding(RandomForest);
+    let members = [json!({"n_estimators": 6, "max_depth": 4}), json!({"n_estimators": 9})].map(|p| params(&forest, p));
+    let members: Vec<&Params> = members.iter().collect();
+    // Of eight columns the square root and the logarithm differ, of the four given they do not.
+    assert_eq!(forest.width(&data, &columns), 8);
+    let of = |word: &str| forest.family(&params(&forest, json!({"max_features": word})), 8);
+    assert_ne!(of("sqrt"), of("log2"));
+    let apart = crate::learner::fit_apart(
+        &forest,
+        &task(&data, &columns, &train, members[0]),
+        &members,
+        &held,
+        &Control::default(),
+    )
+    .unwrap();
+    for threads in [1, 3] {
+        let shared = Shared::default();
+        for shared in [None, Some(&shared), Some(&shared)] {
+            let together = on_threads(threads, || {
+                let task = FitTask { shared, ..task(&data, &columns, &train, members[0]) };
+                forest.fit_family(&task, &members, &held, &Control::default()).unwrap()
+            });
+            assert_eq!(together, apart);
+        }
+        // Other held rows on the same shelf.
+        let task = FitTask { shared: Some(&shared), ..task(&data, &columns, &train, members[0]) };
+        let fewer = forest.fit_family(&task, &members, &held[..50], &Control::default()).unwrap();
+        assert_eq!(fewer[1], apart[1][..50]);
+    }
+}
+
+#[test]
+fn damaged_encoders_are_refused() {
+    let data = applications(300, 7);
+    let (columns, train) = (columns(&data), rows(&data));
+    let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
+    let (encoder, _) = Encoder::fit(&data, &columns, &names, &train, 5);
+    let model = EncodedModel { encoder, predictor: Box::new(Predictor::Constant(0.5)) };
+    assert_eq!(model.check(4), Ok(()));
+    assert!(model.check(3).is_err());
+    let bytes = postcard::to_allocvec(&model).unwrap();
+    assert_eq!(postcard::from_bytes::<EncodedModel>(&bytes).unwrap(), model);
+    let nested = EncodedModel { predictor: Box::new(Predictor::Encoded(model.clone())), ..model.clone() };
+    assert!(nested.check(4).is_err());
+    assert!(postcard::from_bytes::<EncodedModel>(&postcard::to_allocvec(&nested).unwrap()).is_err());
+    assert!(postcard::from_bytes::<EncodedModel>(&bytes).is_ok(), "a refusal leaves nothing behind");
+    // Whatever a byte of it becomes: an error, or a model that predicts without harm.
+    for at in (0..bytes.len()).step_by(3) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x55;
+        if let Ok(model) = postcard::from_bytes::<EncodedModel>(&damaged)
+            && model.check(4).is_ok()
+        {
+            let p = model.predict(data.x(), &columns, &train);
+            assert!(p.iter().all(|p| p.is_finite()));
+        }
+    }
+}

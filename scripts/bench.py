@@ -1,0 +1,228 @@
+"""Runs `provost fit` and the libraries that Python users take, in turn, on the same CSV, and writes docs/BENCHMARKS.md.
+
+usage: bench.py PROVOST [--out docs/BENCHMARKS.md] [--pairs 5] [--rows 1000,25000,500000] [--real FEATURES.csv]
+
+Every number in the page comes from the run that wrote it. A pair is one run of each side, right after each other; the peer is
+run on one and on two threads, and the shorter time of the pair counts. Ratios are medians over the pairs (lowest to highest). `--real` adds a
+table of real feature rows (`provost features --split`) for the work that has a bar on real data.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+BOOSTED = {"n_estimators": 200, "max_depth": 5, "learning_rate": 0.1}
+# Work: rows it is done on, our algorithm and parameters, peers (library and its parameters), bar (times the peer's speed).
+FITS = [
+    ("forest, 300 trees", (25_000,), "random_forest", {"n_estimators": 300}, [("random_forest", {"n_estimators": 300})], 6),
+    ("forest, 300 trees", (500_000,), "random_forest", {"n_estimators": 300}, [("random_forest", {"n_estimators": 300})], 15),
+    ("boosting, 200 x depth 5", (25_000, 500_000), "gradient_boosting", BOOSTED, [
+        ("hist_gradient_boosting", {"max_iter": 200, "max_depth": 5, "learning_rate": 0.1, "early_stopping": False, "max_leaf_nodes": 32}),
+        ("xgboost", BOOSTED),
+        ("lightgbm", {**BOOSTED, "num_leaves": 32}),
+    ], 1.7),
+    ("xgboost, 200 x depth 5", (25_000, 500_000), "xgboost", BOOSTED, [("xgboost", BOOSTED)], 1.0),
+    ("logistic, L2", (500_000,), "logistic_regression", {"C": 1.0}, [
+        ("logistic_regression", {"solver": s, "max_iter": 1000}) for s in ("lbfgs", "newton-cholesky")], 1.0),
+    ("logistic, L1", (500_000,), "logistic_regression", {"C": 1.0, "penalty": "l1"}, [
+        ("logistic_regression", {"solver": "liblinear", "l1_ratio": 1.0, "max_iter": 1000})], 5),
+    ("network, 20 epochs", (25_000,), "neural_network", {"max_iter": 20}, [
+        ("neural_network", {"max_iter": 20, "tol": 0.0, "n_iter_no_change": 20})], 4),
+]
+SEARCHES = [("random_forest", 40), ("gradient_boosting", 20), ("xgboost", 3), ("logistic_regression", 20), ("neural_network", 8)]
+GRIDS = {
+    "random_forest": {"n_estimators": [100, 200, 300], "max_depth": [10, 20, 30, None], "min_samples_split": [2, 5, 10],
+                      "min_samples_leaf": [1, 2, 4], "max_features": ["sqrt", "log2"], "class_weight": ["balanced", None]},
+    "gradient_boosting": {"learning_rate": [0.01, 0.05, 0.1], "n_estimators": [100, 200, 300], "max_depth": [3, 5, 7],
+                          "min_samples_split": [2, 5, 10], "min_samples_leaf": [1, 2, 4], "subsample": [0.7, 0.8, 0.9, 1.0]},
+    "xgboost": {"learning_rate": [0.01, 0.05, 0.1, 0.3], "max_depth": [3, 5, 7, 9], "n_estimators": [100, 200, 300],
+                "subsample": [0.7, 0.8, 0.9, 1.0], "colsample_bytree": [0.7, 0.8, 0.9, 1.0], "gamma": [0, 0.1, 0.2],
+                "min_child_weight": [1, 3, 5]},
+    "logistic_regression": {"C": [0.001, 0.01, 0.1, 1, 10, 100], "penalty": ["l1", "l2"], "solver": ["liblinear", "saga"],
+                            "class_weight": ["balanced", None], "max_iter": [1000, 2000]},
+    "neural_network": {"hidden_layer_sizes": [[50], [100], [50, 50], [100, 50]], "activation": ["relu", "tanh"],
+                       "alpha": [1e-4, 1e-3, 1e-2], "learning_rate": ["constant", "adaptive"], "max_iter": [500, 1000]},
+}
+
+
+def synthetic(path, rows, seed=7):
+    """Twelve continuous columns, a tenth of three of them missing, a label that they half explain; 70/15/15, five folds."""
+    r = np.random.default_rng(seed)
+    x = r.normal(size=(rows, 12)).astype(np.float32)
+    z = 1.2 * x[:, 0] - 0.8 * x[:, 1] ** 2 + x[:, 2] * x[:, 3] + 0.5 * np.sin(3 * x[:, 4]) + 0.4 * x[:, 5]
+    y = (r.random(rows) < 1 / (1 + np.exp(-z + 0.5))).astype(int)
+    x[:, 6:9][r.random((rows, 3)) < 0.1] = np.nan
+    split = np.where(np.arange(rows) % 20 < 14, "train", np.where(np.arange(rows) % 20 < 17, "validation", "test"))
+    fold = np.full(rows, -1)
+    for label in (0, 1):
+        at = np.flatnonzero((split == "train") & (y == label))
+        fold[at] = np.arange(len(at)) % 5
+    with open(path, "w") as f:
+        f.write(",".join([f"f{i}" for i in range(12)] + ["label", "split", "fold"]) + "\n")
+        for i in range(rows):
+            cells = ["" if np.isnan(v) else repr(float(v)) for v in x[i]]
+            f.write(",".join(cells + [str(y[i]), split[i], str(fold[i])]) + "\n")
+
+
+def run(command, **environment):
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr.strip()[-400:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+class Bench:
+    def __init__(self, options, folder):
+        self.options, self.folder, self.lines, self.left_out = options, folder, [], []
+
+    def write(self, value):
+        path = self.folder / "settings.json"
+        path.write_text(json.dumps(value))
+        return path
+
+    def ours(self, file, algorithm, extra):
+        command = [self.options.provost, "fit", file, "--algorithms", algorithm, "--threads", "2", "--json", *extra]
+        return run(command)
+
+    def theirs(self, file, work, settings):
+        """The shorter of one and two threads."""
+        path = self.write(settings)
+        found = [run([sys.executable, HERE / "bench_peer.py", file, work, str(t), path]) for t in (1, 2)]
+        return min(found, key=lambda f: f["wall_s"])
+
+    def compare(self, work, rows, bar, ours, peers):
+        """`ours` and each of `peers` are called in turn; the fastest peer's median counts."""
+        own, their = [], {name: [] for name in peers}
+        for _ in range(self.options.pairs):
+            own.append(ours())
+            for name in list(peers):
+                try:
+                    their[name].append(peers[name]())
+                except RuntimeError as e:
+                    self.left_out.append(f"{work}: {name}: {str(e).splitlines()[-1]}")
+                    del peers[name], their[name]
+        if not their:
+            return
+        best = min(their, key=lambda n: statistics.median(f["wall_s"] for f in their[n]))
+        ratios = [t["wall_s"] / o["wall_s"] for o, t in zip(own, their[best])]
+        median = statistics.median
+        line = {
+            "work": work, "rows": rows, "bar": bar, "ratio": median(ratios), "low": min(ratios), "high": max(ratios),
+            "ours": median(o["wall_s"] for o in own), "theirs": median(t["wall_s"] for t in their[best]), "peer": best,
+            "auc": own[0]["test"]["auc"], "peer_auc": their[best][0]["test"]["auc"],
+            "rss": max(o["rss_mb"] for o in own), "peer_rss": max(t["rss_mb"] for t in their[best]),
+        }
+        print(json.dumps(line), flush=True)
+        self.lines.append(line)
+
+    def fits(self, file, rows, what):
+        for work, on, algorithm, params, peers, bar in FITS:
+            if rows not in on:
+                continue
+            path = self.folder / "params.json"
+
+            def ours():
+                path.write_text(json.dumps({algorithm: params}))
+                return self.ours(file, algorithm, ["--params", path])
+
+            def theirs(library, given):
+                return lambda: self.theirs(file, work, {"library": library, "params": given})
+
+            named = {f"{library} {given.get('solver', '')}".strip(): theirs(library, given) for library, given in peers}
+            self.compare(f"{work}, {what}", rows, bar, ours, named)
+
+    def searches(self, file, rows):
+        path = self.folder / "candidates.json"
+        for algorithm, bar in SEARCHES:
+            r = np.random.default_rng(42)
+            pick = lambda values: values[int(r.integers(len(values)))]
+            drawn = [{name: pick(values) for name, values in GRIDS[algorithm].items()} for _ in range(50)]
+
+            def spelled(candidate):
+                # scikit-learn 1.8 and later name the penalty by its ratio.
+                if algorithm == "logistic_regression":
+                    candidate = dict(candidate)
+                    candidate["l1_ratio"] = {"l1": 1.0, "l2": 0.0}[candidate.pop("penalty")]
+                return candidate
+
+            def ours(extra=()):
+                path.write_text(json.dumps({algorithm: drawn}))
+                return self.ours(file, algorithm, ["--mode", "search", "--candidates", path, *extra])
+
+            theirs = lambda: self.theirs(
+                file, algorithm, {"library": algorithm, "candidates": [spelled(c) for c in drawn]})
+            self.compare(f"search 50 x 5, {algorithm}", rows, bar, ours, {algorithm: theirs})
+            if self.lines and self.lines[-1]["work"].endswith(algorithm):
+                exact, raced = ours(), ours(["--pruning", "racing"])
+                self.lines[-1].update(raced=raced["wall_s"], loss=exact["cv_f1"] - raced["cv_f1"])
+
+    def page(self):
+        version = lambda name: importlib.metadata.version(name)
+        cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
+        load = os.getloadavg()[1]
+        libraries = []
+        for name in ("scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "numpy"):
+            try:
+                libraries.append(f"{name} {version(name)}")
+            except importlib.metadata.PackageNotFoundError:
+                pass
+        out = [
+            "# Benchmarks", "",
+            "Written by `make bench`; not edited by hand. " + __doc__.split("\n\n")[2].replace("\n", " ").replace("`--real`", "`REAL=`"), "",
+            f"- {datetime.date.today()}, {cpu}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+            f"- {subprocess.run([self.options.provost, '--version'], capture_output=True, text=True).stdout.strip()}; "
+            f"Python {platform.python_version()}, {', '.join(libraries)}",
+            f"- {self.options.pairs} pairs; load over five minutes at the end: {load:.1f}", "",
+            "| work | rows | peer | times its speed (lowest to highest) | bar | seconds, theirs | AUC, theirs | peak MB, theirs |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        for l in self.lines:
+            met = "met" if l["ratio"] >= l["bar"] else "**missed**"
+            out.append(
+                f"| {l['work']} | {l['rows']:,} | {l['peer']} | {l['ratio']:.2f} ({l['low']:.2f} to {l['high']:.2f}) | {l['bar']} {met} "
+                f"| {l['ours']:.3f}, {l['theirs']:.3f} | {l['auc']:.4f}, {l['peer_auc']:.4f} | {l['rss']}, {l['peer_rss']} |")
+        raced = [l for l in self.lines if "raced" in l]
+        if raced:
+            ours, theirs = sum(l["raced"] for l in raced), sum(l["theirs"] for l in raced)
+            loss = statistics.mean(l["loss"] for l in raced)
+            out += ["", f"The searches with racing, together: {theirs / ours:.1f} times the peer's speed (bar 40), mean loss of "
+                        f"cross-validated F1 {loss:.4f} (bar .001; one seed)."]
+        if self.left_out:
+            out += ["", "Left out:", *[f"- {line}" for line in sorted(set(self.left_out))]]
+        pathlib.Path(self.options.out).write_text("\n".join(out) + "\n")
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("provost")
+    a.add_argument("--out", default=str(HERE.parent / "docs" / "BENCHMARKS.md"))
+    a.add_argument("--pairs", type=int, default=5)
+    a.add_argument("--rows", default="1000,25000,500000")
+    a.add_argument("--real")
+    options = a.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(options, pathlib.Path(folder))
+        for rows in map(int, options.rows.split(",")):
+            file = bench.folder / f"{rows}.csv"
+            synthetic(file, rows)
+            if rows <= 1000:
+                bench.searches(file, rows)
+            else:
+                bench.fits(file, rows, "synthetic")
+        if options.real:
+            bench.fits(options.real, 25_000, "real")
+        bench.page()
+
+
+main()
