@@ -184,7 +184,7 @@ class Bench:
             f"- {subprocess.run([self.options.provost, '--version'], capture_output=True, text=True).stdout.strip()}; "
             f"Python {platform.python_version()}, {', '.join(libraries)}",
             f"- {self.options.pairs} pairs; load over five minutes at the end: {load:.1f}", "",
-            "| work | rows | peer | times its speed (lowest to highest) | bar | seconds, theirs | AUC, theirs | peak MB, theirs |",
+            "| work | rows | peer | times its speed (lowest to highest) | bar | seconds, ours and theirs | AUC, ours and theirs | peak MB, ours and theirs |",
             "| --- | --- | --- | --- | --- | --- | --- | --- |",
         ]
         for l in self.lines:
@@ -225,4 +225,5 @@ def main():
         bench.page()
 
 
-main()
+if __name__ == "__main__":
+    main()
