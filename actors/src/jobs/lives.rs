@@ -358,7 +358,7 @@ fn never(before: &Seen, after: &Seen) {
     assert_eq!(numbers, (1..=after.events.len() as u64).collect::<Vec<_>>(), "a gap");
     assert_eq!(new.next_event, after.events.len() as u64 + 1);
     // Each status is told once, when it is entered.
-    let told = after.events.iter().filter(|e| e.kind == JobEventKind::State).next_back().unwrap();
+    let told = after.events.iter().rfind(|e| e.kind == JobEventKind::State).unwrap();
     assert_eq!(told.data["status"], json!(to));
     assert_eq!(new.job.completed_at.is_some(), to.is_final());
     if from.is_final() {
