@@ -101,9 +101,13 @@ fn run() -> Result<bool> {
         let name = if still { algorithm.to_owned() } else { format!("{algorithm} (ended before the measurement did)") };
         phases.push(Phase { name, ..phase });
     }
-    let met = phases[1..]
-        .iter()
-        .all(|p| p.latencies.failures == 0 && p.latencies.quantile(0.99) <= P99 && p.latencies.quantile(0.999) <= P999);
+    // Where less than a core was busy there was no training to be quick beside.
+    let met = phases[1..].iter().all(|p| {
+        p.cores >= 1.0
+            && p.latencies.failures == 0
+            && p.latencies.quantile(0.99) <= P99
+            && p.latencies.quantile(0.999) <= P999
+    });
     write(&phases, met, &quiet, cpus.get())?;
     Ok(met)
 }
