@@ -91,13 +91,16 @@ fn run() -> Result<bool> {
     let service = Service::start(folder.path(), ROWS)?;
     let paths = furnish(&service)?;
     let mut phases = vec![measure("idle", &service, &paths, seconds())?];
-    for algorithm in ["gradient_boosting", "random_forest", "xgboost", "neural_network", "logistic_regression"] {
+    // A logistic search ends before it could be watched.
+    for algorithm in ["gradient_boosting", "random_forest", "xgboost", "neural_network"] {
         let job = service.train(&long(algorithm))?;
         // The rows are loaded and the first fits are at work.
         service.wait(&job, |j| j["progress_percentage"].as_f64().is_some_and(|p| p > 2.0))?;
         let phase = measure(algorithm, &service, &paths, seconds())?;
         let still = service.get(&format!("/jobs/{job}"))?["status"] == "running";
-        service.cancel(&job)?;
+        if still {
+            service.cancel(&job)?;
+        }
         let name = if still { algorithm.to_owned() } else { format!("{algorithm} (ended before the measurement did)") };
         phases.push(Phase { name, ..phase });
     }
