@@ -2,6 +2,7 @@
 # Schemathesis against a running `provost serve` and the OpenAPI document that it serves itself: no 5xx, and every answer as
 # the document says.
 #   scripts/schemathesis.sh URL [SECONDS]     a service that runs (its data is played with), 60 s
+# With PROVOST_KEY in the environment it asks with that key: the document describes a service that has keys.
 # Left out: the event stream of a job, which does not end while its job runs. Needs `scripts/setup.sh test`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,16 +22,20 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 # Half of the time with the ids of a job and a model that are there, if there are some: else there is little but 404.
 python3 - "$url" >known.toml <<'PY'
-import json, sys, urllib.request
+import json, os, sys, urllib.request
 base = sys.argv[1] + "/api/v1/model-training"
-get = lambda path: json.load(urllib.request.urlopen(base + path, timeout=10))
+key = os.environ.get("PROVOST_KEY")
+headers = {"Authorization": f"Bearer {key}"} if key else {}
+get = lambda path: json.load(urllib.request.urlopen(urllib.request.Request(base + path, headers=headers), timeout=10))
 jobs, models = get("/jobs?limit=1&status=completed"), get("/models?limit=1")
 if jobs and models:
     print(f'[parameters]\n"path.job_id" = "{jobs[0]["job_id"]}"\n"path.model_id" = "{models[0]["model_id"]}"')
 PY
+key=()
+[ -z "${PROVOST_KEY:-}" ] || key=(-H "Authorization: Bearer $PROVOST_KEY")
 ask() { # ask SECONDS CONFIGURATION
   python3 -m schemathesis.cli --config-file "$2" run "$url/openapi.json" \
-    --checks all --exclude-checks positive_data_acceptance \
+    "${key[@]}" --checks all --exclude-checks positive_data_acceptance \
     --exclude-path-regex '/jobs/\{job_id\}/events$' \
     --max-time "$1" --seed "${SEED:-1}" --request-timeout 30 --continue-on-failure \
     --suppress-health-check all --warnings off --no-color

@@ -24,7 +24,11 @@ fn every_answer_is_as_the_document_says_and_none_is_a_server_error() {
     );
     let trained = place.run(&["train", "--config", config.to_str().unwrap(), "--wait", "--url", &server.url]);
     assert_eq!(trained.code, Some(0), "{trained:?}");
-    let ran = Command::new(script).args([&server.url, "30"]).output().unwrap();
+    // Once there is a key the service is what its document says; without one all is open.
+    let made = place.run(&["keys", "create", "--role", "admin", "--json"]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let key = made.json()["key"].as_str().unwrap().to_owned();
+    let ran = Command::new(script).args([&server.url, "30"]).env("PROVOST_KEY", key).output().unwrap();
     let told = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     if ran.status.code() == Some(MISSING) {
         eprintln!("SKIPPED: {told}");
