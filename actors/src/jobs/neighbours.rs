@@ -2,27 +2,23 @@
 
 use super::desk::Desk;
 use crate::lease::Leases;
-use provost_domain::JobId;
 use provost_domain::job::JobStatus;
 use provost_domain::lease::of_job;
 use provost_store::StoreError;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub struct Neighbours {
     desk: Arc<Desk>,
     leases: Leases,
-    /// Unfinished, and driven elsewhere when last looked at.
-    elsewhere: BTreeSet<JobId>,
 }
 
 impl Neighbours {
     pub fn new(desk: Arc<Desk>, leases: Leases) -> Self {
-        Self { desk, leases, elsewhere: BTreeSet::new() }
+        Self { desk, leases }
     }
 
     /// Looks, for ever.
-    pub async fn watch(mut self) {
+    pub async fn watch(self) {
         loop {
             self.desk.env().options.clock.sleep(self.leases.look_every()).await;
             if let Err(error) = self.look().await {
@@ -31,28 +27,23 @@ impl Neighbours {
         }
     }
 
-    /// Takes in what nobody is at work on, and tells those who follow a job that is driven elsewhere how far it is.
-    async fn look(&mut self) -> Result<(), StoreError> {
+    /// Takes in what nobody is at work on, and tells those who follow a job how far it is, wherever it is driven.
+    async fn look(&self) -> Result<(), StoreError> {
         let store = self.desk.env().options.store.clone();
-        let (mut left, mut elsewhere) = (Vec::new(), BTreeSet::new());
+        let mut left = Vec::new();
         for record in store.unfinished_jobs().await? {
             let id = record.job.job_id;
-            self.desk.env().streams.moved(&id, record.next_event);
-            if self.desk.has(&id) {
-                continue;
-            }
             // One that waits is claimed by whoever has room first.
-            if record.job.status == JobStatus::Pending || self.leases.is_left(&of_job(&id)).await? {
+            if !self.desk.has(&id)
+                && (record.job.status == JobStatus::Pending || self.leases.is_left(&of_job(&id)).await?)
+            {
                 left.push(id);
-            } else {
-                elsewhere.insert(id);
             }
         }
-        for ended in std::mem::replace(&mut self.elsewhere, elsewhere) {
-            if !self.elsewhere.contains(&ended)
-                && let Some(record) = store.job(&ended).await?
-            {
-                self.desk.env().streams.moved(&ended, record.next_event);
+        // Whoever drives a job tells its own followers; one may also begin and end elsewhere between two looks.
+        for id in self.desk.env().streams.watched() {
+            if let Some(record) = store.job(&id).await? {
+                self.desk.env().streams.moved(&id, record.next_event);
             }
         }
         self.desk.take_in(left);

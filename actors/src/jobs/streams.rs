@@ -16,6 +16,12 @@ impl Streams {
         streams.entry(id.clone()).or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 
+    /// Jobs that somebody follows.
+    pub(crate) fn watched(&self) -> Vec<JobId> {
+        let streams = self.lock();
+        streams.iter().filter(|(_, sender)| sender.receiver_count() > 0).map(|(id, _)| id.clone()).collect()
+    }
+
     pub(crate) fn moved(&self, id: &JobId, next_event: u64) {
         if let Some(sender) = self.lock().get(id) {
             sender.send_replace(next_event);
