@@ -114,7 +114,8 @@ async fn a_worker_that_stops_leaves_its_unit_to_others_who_go_on_from_its_trials
     let config = TrainingConfig {
         grids: Some(
             serde_json::from_value(serde_json::json!({ "gradient_boosting": {
-                "n_estimators": [100], "max_depth": [3, 4, 5, 6, 7], "learning_rate": [0.05, 0.1] } }))
+                "n_estimators": [300], "max_depth": [5, 6, 7, 8, 9], "learning_rate": [0.02, 0.05, 0.1],
+                "min_samples_leaf": [1, 3] } }))
             .unwrap(),
         ),
         ..long_search()
@@ -130,7 +131,7 @@ async fn a_worker_that_stops_leaves_its_unit_to_others_who_go_on_from_its_trials
     let job = finished(&server, &id).await;
     assert_eq!(job.status, JobStatus::Completed, "{:?}", job.error_message);
     let trials = store.trials(&id, Algorithm::GradientBoosting).await.unwrap();
-    assert_eq!(trials.len(), 10);
+    assert_eq!(trials.len(), 30);
     for trial in before {
         assert!(trials.contains(&trial), "trial {} was made again", trial.index);
     }
