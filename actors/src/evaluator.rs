@@ -4,6 +4,7 @@ mod watch;
 
 pub use watch::Watch;
 
+use crate::background::WhileReachable;
 use crate::error::EvaluateError;
 use crate::loader::{LoadedSnapshot, Loader, blocking};
 use crate::options::Options;
@@ -102,6 +103,17 @@ impl Actor for Evaluator {
 
     fn started(&mut self, context: &mut Context<Self>) {
         context.notify(Resume);
+        let Some(leases) = &self.options.leases else { return };
+        // What other processes leave unfinished; what they are at work on is not taken.
+        let (me, clock, pause) =
+            (context.address().downgrade(), self.options.clock.clone(), leases.look_every().max(RESUME_EVERY));
+        context.spawn(WhileReachable::new(async move {
+            loop {
+                clock.sleep(pause).await;
+                let Some(me) = me.upgrade() else { return };
+                me.do_send(Resume);
+            }
+        }));
     }
 }
 
@@ -349,10 +361,6 @@ impl Handler<Perform> for Evaluator {
 impl Handler<Resume> for Evaluator {
     type Result = ();
     fn handle(&mut self, _: Resume, context: &mut Context<Self>) {
-        if let Some(leases) = &self.options.leases {
-            // What other processes leave unfinished; what they are at work on is not taken.
-            context.notify_later(Resume, leases.look_every().max(RESUME_EVERY));
-        }
         let store = self.options.store.clone();
         let unfinished = async move { store.unfinished_evaluations().await };
         context.spawn(unfinished.into_actor(self).map(|unfinished, _, context| match unfinished {

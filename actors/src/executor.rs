@@ -81,6 +81,17 @@ pub enum AttemptError {
     Elsewhere(UnitFailure),
 }
 
+impl AttemptError {
+    /// Whether another attempt may succeed; one that was told to end has not failed at all.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            AttemptError::Learn(e) => matches!(e, LearnError::Journal(_) | LearnError::Xgboost(_)),
+            AttemptError::Panic(_) | AttemptError::NotStarted(_) => true,
+            AttemptError::Elsewhere(e) => e.may_pass,
+        }
+    }
+}
+
 pub type Outcome = Result<Trained, AttemptError>;
 
 pub trait Executor: Send + Sync + 'static {

@@ -15,6 +15,7 @@ mod unit;
 
 pub use streams::Streams;
 
+use crate::background::WhileReachable;
 use crate::error::{CancelError, SubmitError};
 use crate::evaluator::Evaluator;
 use crate::executor::Executor;
@@ -154,7 +155,7 @@ impl Jobs {
 impl Actor for Jobs {
     type Context = Context<Self>;
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.spawn(self.desk.clone().recover().into_actor(self));
+        ctx.spawn(WhileReachable::new(self.desk.clone().recover()));
     }
 }
 

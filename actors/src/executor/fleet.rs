@@ -2,13 +2,14 @@
 
 use super::{Attempt, AttemptError, Executor, LocalExecutor, Outcome};
 use crate::fleet::{Order, reason, unit, wish};
+use crate::jobs::journal::read;
 use crate::lease::Leases;
 use crate::options::Options;
 use crate::outbox::announcement_of;
 use crate::supervise::backoff;
 use provost_domain::event::outbound::{Topic, UnitAnnouncement};
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
-use provost_learn::train::{Trained, TrialResult};
+use provost_learn::train::Trained;
 use provost_learn::{LearnError, StopReason};
 use provost_store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -199,12 +200,12 @@ impl Watcher {
             Err(e) => return Err(e.into()),
         };
         for trial in trials.into_iter().filter(|t| !self.forwarded.contains(&t.index)).collect::<Vec<_>>() {
-            let result: TrialResult = serde_json::from_value(trial.result)
-                .map_err(|e| failed(format!("trial {} is not readable: {e}", trial.index), false))?;
+            let result = read(trial).map_err(|e| failed(e, false))?;
+            let index = result.index;
             let journal = self.attempt.journal.clone();
             let told = tokio::task::spawn_blocking(move || journal.record(&result)).await;
             told.map_err(|e| failed(e.to_string(), true))?.map_err(|e| AttemptError::Learn(LearnError::Journal(e)))?;
-            self.forwarded.insert(trial.index);
+            self.forwarded.insert(index);
         }
         Ok(())
     }

@@ -2,13 +2,12 @@
 
 use super::{Errand, Order, reason};
 use crate::executor::{Attempt, AttemptError, Executor, Work};
-use crate::jobs::journal::{Finished, journal};
+use crate::jobs::journal::{self, Meter};
 use crate::jobs::plan;
 use crate::lease::Leases;
 use crate::loader::{LoadedSnapshot, blocking, read_snapshot};
 use crate::options::Options;
 use crate::supervise::backoff;
-use provost_domain::job::TrialRecord;
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
 use provost_learn::control::Token;
 use provost_learn::train::TrialResult;
@@ -16,7 +15,6 @@ use provost_learn::{Control, LearnError, StopReason};
 use provost_store::StoreError;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -47,12 +45,7 @@ impl From<StoreError> for Failure {
 impl From<AttemptError> for Failure {
     fn from(e: AttemptError) -> Self {
         let stopped = matches!(e, AttemptError::Learn(LearnError::Stopped(_)));
-        let may_pass = match &e {
-            AttemptError::Learn(LearnError::Journal(_) | LearnError::Xgboost(_)) => true,
-            AttemptError::Learn(_) => false,
-            _ => true,
-        };
-        Failure::Told(UnitFailure { text: e.to_string(), may_pass, stopped })
+        Failure::Told(UnitFailure { text: e.to_string(), may_pass: e.may_pass(), stopped })
     }
 }
 
@@ -66,7 +59,7 @@ pub struct Shift {
 impl Shift {
     /// Takes a claimed unit to its end, unless it is lost or `stop` says to leave it to others.
     pub async fn work(&self, mut unit: WorkUnit, mut stop: watch::Receiver<bool>) {
-        let (token, meter) = (Token::new(), Arc::new(AtomicU64::new(0)));
+        let (token, meter) = (Token::new(), Meter::default());
         let performed = {
             let offered = unit.clone();
             let mut performing = pin!(self.perform(&offered, token.clone(), meter.clone()));
@@ -76,7 +69,7 @@ impl Shift {
                     biased;
                     performed = &mut performing => break performed,
                     () = self.options.clock.sleep(self.leases.beat_every()) => {
-                        unit.progress = meter.load(Ordering::Relaxed) as f64 / 1e6;
+                        unit.progress = meter.share();
                         match self.beat(unit.clone()).await {
                             Ok(saved) => unit = saved,
                             Err(Failure::Lost) => {
@@ -142,7 +135,7 @@ impl Shift {
     }
 
     /// Does what is ordered; answers the artifact of the result.
-    async fn perform(&self, unit: &WorkUnit, token: Token, meter: Arc<AtomicU64>) -> Result<String, Failure> {
+    async fn perform(&self, unit: &WorkUnit, token: Token, meter: Meter) -> Result<String, Failure> {
         let options = &self.options;
         let order: Order = serde_json::from_value(unit.order.clone())
             .map_err(|e| Failure::told(false, format!("the order is not readable by this worker: {e}")))?;
@@ -153,15 +146,9 @@ impl Shift {
         let salt = options.store.installation().await?.salt;
         let parts = data.parts(&order.config, salt).map_err(|e| Failure::told(false, e))?;
         let finished = options.store.trials(&unit.job_id, unit.algorithm).await?;
-        let finished: Vec<TrialResult> = finished
-            .into_iter()
-            .map(|t| serde_json::from_value(t.result))
-            .collect::<Result<_, _>>()
-            .map_err(|e| Failure::told(false, format!("a trial is not readable: {e}")))?;
-        let (journal, mut trials) = journal(finished);
-        let on_progress = move |p: provost_learn::Progress| {
-            meter.fetch_max((p.done.min(p.of) as f64 / p.of.max(1) as f64 * 1e6) as u64, Ordering::Relaxed);
-        };
+        let finished: Vec<TrialResult> =
+            finished.into_iter().map(journal::read).collect::<Result<_, _>>().map_err(|e| Failure::told(false, e))?;
+        let (journal, mut trials) = journal::journal(finished);
         let work = match order.errand {
             Errand::Search => Work::Search,
             Errand::Finish => Work::Finish,
@@ -177,7 +164,7 @@ impl Shift {
             data,
             parts: Arc::new(parts),
             journal: Arc::new(journal),
-            control: Control { token, on_progress: Some(Arc::new(on_progress)) },
+            control: Control { token, on_progress: Some(meter.reader()) },
         };
         let mut outcome = self.executor.start(attempt);
         let mut refused = None;
@@ -185,7 +172,8 @@ impl Shift {
             tokio::select! {
                 biased;
                 Some(done) = trials.recv() => {
-                    if let Err(e) = self.keep(unit, done).await {
+                    // Under the epoch that the unit was offered in.
+                    if let Err(e) = done.keep(options, &unit.job_id, unit.algorithm, unit.job_epoch).await {
                         refused.get_or_insert(e);
                     }
                 }
@@ -202,26 +190,5 @@ impl Shift {
         let artifacts = options.artifacts.clone();
         let kept = tokio::task::spawn_blocking(move || artifacts.put(&trained.to_bytes()));
         Ok(kept.await.map_err(|e| Failure::told(true, e))??)
-    }
-
-    /// Records a trial under the epoch that the unit was offered in, and lets the fit go on.
-    async fn keep(&self, unit: &WorkUnit, done: Finished) -> Result<(), StoreError> {
-        let Finished { trial, answer } = done;
-        let kept = match serde_json::to_value(&trial) {
-            Ok(result) => {
-                let record = TrialRecord {
-                    job_id: unit.job_id.clone(),
-                    algorithm: unit.algorithm,
-                    index: trial.index,
-                    result,
-                    finished_at: self.options.clock.now(),
-                };
-                self.options.store.record_trial(unit.job_epoch, record).await
-            }
-            Err(e) => Err(StoreError::Invalid(e.to_string())),
-        };
-        // The fit may have died meanwhile: then nobody waits for the answer.
-        let _ = answer.send(kept.as_ref().map(|_| ()).map_err(ToString::to_string));
-        kept
     }
 }

@@ -2,13 +2,13 @@
 
 use super::cell::{CellError, Patience};
 use super::driver::{Driver, Stop};
-use super::journal::{Finished, journal};
+use super::journal::{self, Finished, Meter};
 use super::plan::{self, Unit};
 use crate::clock::Sleep;
 use crate::executor::{Attempt, AttemptError, Outcome, Work};
 use crate::trainer::Run;
 use provost_domain::event::outbound::Topic;
-use provost_domain::job::{JobEventKind, TrialRecord};
+use provost_domain::job::JobEventKind;
 use provost_learn::control::Token;
 use provost_learn::train::{Trained, TrialResult};
 use provost_learn::{Control, LearnError, StopReason};
@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Progress is announced on the bus in steps of so many per cent; the job's own event stream has all of it.
@@ -67,15 +66,6 @@ impl Drop for TripOnDrop {
     }
 }
 
-/// How far the fit is, written from its threads: in millionths.
-#[derive(Default)]
-struct Meter(AtomicU64);
-impl Meter {
-    fn share(&self) -> f64 {
-        self.0.load(Ordering::Relaxed) as f64 / 1e6
-    }
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Limit {
     Soft,
@@ -89,13 +79,8 @@ impl Driver {
         let algorithm = unit.algorithm;
         let finished = self.finished_trials(unit).await?;
         let mut news = self.untold(unit, &finished).await?;
-        let (journal, mut trials) = journal(finished);
-        let (token, meter) = (Token::new(), Arc::new(Meter::default()));
-        let seen = meter.clone();
-        let on_progress = move |p: provost_learn::Progress| {
-            let share = (p.done.min(p.of) as f64 / p.of.max(1) as f64 * 1e6) as u64;
-            seen.0.fetch_max(share, Ordering::Relaxed);
-        };
+        let (journal, mut trials) = journal::journal(finished);
+        let (token, meter) = (Token::new(), Meter::default());
         let searching = matches!(work, Work::Search);
         // Beyond the search the time limit changes nothing: what there is is kept.
         let for_fit = if searching { token.clone() } else { token.past_time_limit() };
@@ -109,7 +94,7 @@ impl Driver {
             config: self.config.clone(),
             spec: plan::spec(&self.config, algorithm, &options),
             journal: Arc::new(journal),
-            control: Control { token: for_fit, on_progress: Some(Arc::new(on_progress)) },
+            control: Control { token: for_fit, on_progress: Some(meter.reader()) },
             threads: plan::threads(&self.config),
         };
         let Some(trainer) = self.env.peers.trainers.get(&algorithm).cloned() else {
@@ -182,23 +167,15 @@ impl Driver {
             (AttemptError::Learn(LearnError::Stopped(StopReason::TimeLimit)), _) => StepError::OutOfTime,
             (AttemptError::Learn(LearnError::Stopped(_)), _) => StepError::Stopped,
             (_, Some(e)) => store_failed(&e),
-            (e @ AttemptError::Learn(LearnError::Journal(_) | LearnError::Xgboost(_)), None) => {
-                StepError::MayPass(e.to_string())
-            }
-            (AttemptError::Elsewhere(e), None) if !e.may_pass => StepError::Final(e.text),
-            (e @ AttemptError::Learn(_), None) => StepError::Final(e.to_string()),
-            (e, None) => StepError::MayPass(e.to_string()),
+            (e, None) if e.may_pass() => StepError::MayPass(e.to_string()),
+            (e, None) => StepError::Final(e.to_string()),
         })
     }
 
     async fn finished_trials(&self, unit: Unit) -> Result<Vec<TrialResult>, StepError> {
         let stored =
             self.env.options.store.trials(&self.cell.id, unit.algorithm).await.map_err(|e| store_failed(&e))?;
-        let read = |t: TrialRecord| {
-            serde_json::from_value(t.result)
-                .map_err(|e| StepError::Final(format!("trial {} of {} is not readable: {e}", t.index, unit.algorithm)))
-        };
-        stored.into_iter().map(read).collect()
+        stored.into_iter().map(|t| journal::read(t).map_err(StepError::Final)).collect()
     }
 
     /// What the event stream does not say yet of trials that an earlier process finished: it may have died between the
@@ -219,22 +196,9 @@ impl Driver {
 
     /// Records a trial and lets the fit go on.
     async fn keep_trial(&mut self, unit: Unit, done: Finished, news: &mut Vec<Value>) -> Result<(), StoreError> {
-        let Finished { trial, answer } = done;
-        let kept = match serde_json::to_value(&trial) {
-            Ok(result) => {
-                let record = TrialRecord {
-                    job_id: self.cell.id.clone(),
-                    algorithm: unit.algorithm,
-                    index: trial.index,
-                    result,
-                    finished_at: self.env.options.clock.now(),
-                };
-                self.env.options.store.record_trial(self.cell.epoch(), record).await
-            }
-            Err(e) => Err(StoreError::Invalid(e.to_string())),
-        };
-        // The fit may have died meanwhile: then nobody waits for the answer.
-        let _ = answer.send(kept.as_ref().map(|_| ()).map_err(ToString::to_string));
+        let trial = done.trial.clone();
+        let options = &self.env.options;
+        let kept = done.keep(options, &self.cell.id, unit.algorithm, self.cell.epoch()).await;
         if kept.is_ok() {
             news.push(told(unit, &trial));
         }
