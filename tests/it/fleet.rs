@@ -4,7 +4,7 @@
 use crate::broker::bus;
 use crate::command::Place;
 use crate::durability::{ask, events, final_state, job, submit};
-use crate::mongo::Mongo;
+use crate::mongo_server::Server as Mongo;
 use crate::network::Machine;
 use crate::serving::Server;
 use serde_json::{Value, json};

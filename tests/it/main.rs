@@ -17,6 +17,7 @@ mod locks;
 mod locks_patience;
 mod locks_tls;
 mod mongo;
+mod mongo_server;
 mod network;
 mod openapi;
 mod serving;

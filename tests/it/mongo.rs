@@ -3,69 +3,10 @@
 
 use crate::command::Place;
 use crate::durability::{ask, events, final_state, job, submit};
+use crate::mongo_server::Server as Mongo;
 use crate::serving::Server;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
-/// The server that `PROVOST_TEST_MONGODB` names, else the one in `tests/mongo-server`. None, and a line that says so, where
-/// there is none.
-pub struct Mongo {
-    url: String,
-    _child: Option<Kept>,
-}
-
-struct Kept(Child, #[allow(dead_code)] tempfile::TempDir);
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Mongo {
-    pub fn start() -> Option<Self> {
-        if let Ok(url) = std::env::var("PROVOST_TEST_MONGODB") {
-            return Some(Self { url: format!("{}/", url.trim_end_matches('/')), _child: None });
-        }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let program = std::path::absolute(target.join("mongo-server")).unwrap();
-        let mut go = Command::new("go");
-        go.args(["build", "-buildvcs=false", "-o"]).arg(&program).arg(".");
-        match go.current_dir(root.join("tests/mongo-server")).output() {
-            Ok(done) if done.status.success() => {}
-            other => {
-                eprintln!(
-                    "SKIPPED: no MongoDB to test with: {other:?}; set PROVOST_TEST_MONGODB=mongodb://… or install Go"
-                );
-                return None;
-            }
-        }
-        let state = tempfile::tempdir().unwrap();
-        let mut command = Command::new(&program);
-        command.arg("-watch-stdin").arg("-state").arg(state.path());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        assert!(url.starts_with("mongodb://"), "the server did not start: {url:?}");
-        Some(Self { url: url.trim().to_owned(), _child: Some(Kept(child, state)) })
-    }
-
-    /// Where the server listens, `host:port`.
-    pub fn address(&self) -> &str {
-        let authority = self.url.split_once("://").unwrap().1.split('/').next().unwrap();
-        authority.rsplit('@').next().unwrap()
-    }
-
-    /// The address of a database that nobody has used.
-    pub fn database(&self) -> String {
-        let unique = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
-        format!("{}provost_it_{unique}", self.url)
-    }
-}
+use std::process::Command;
 
 const STORE: &str = "PROVOST_STORE__URL";
 

@@ -45,6 +45,7 @@ mod points;
 mod responses;
 mod schema;
 #[cfg(test)]
+#[path = "../../../../tests/it/mongo_server.rs"]
 pub mod server;
 mod triggers;
 

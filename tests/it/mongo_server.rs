@@ -1,11 +1,13 @@
 //! A server for the tests: the one that `PROVOST_TEST_MONGODB` names, else the program in `tests/mongo-server`, which Go builds
 //! once. Every store gets a database of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub struct Server {
     /// Ends with `/`.
@@ -19,7 +21,10 @@ fn program() -> Result<PathBuf, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT
         .get_or_init(|| {
-            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            // The crates whose tests include this file lie at different depths.
+            let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+            let root = crate_folder.ancestors().find(|f| f.join("tests/mongo-server").is_dir());
+            let root = root.ok_or("tests/mongo-server is not there")?;
             let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
             std::fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;
             let program = std::path::absolute(target.join("mongo-server")).map_err(|e| e.to_string())?;
@@ -67,9 +72,18 @@ impl Server {
         Self { url: url.trim().to_owned(), child: Some(child), _state: Some(state) }
     }
 
+    /// Where the server listens, `host:port`.
+    pub fn address(&self) -> &str {
+        let authority = self.url.split_once("://").unwrap().1.split('/').next().unwrap();
+        authority.rsplit('@').next().unwrap()
+    }
+
     /// The address of a database that nobody has used.
     pub fn database(&self) -> String {
-        format!("{}provost_{}", self.url, uuid::Uuid::new_v4().simple())
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        format!("{}provost_{}_{now}_{number}", self.url, std::process::id())
     }
 }
 
