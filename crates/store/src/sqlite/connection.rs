@@ -5,9 +5,10 @@ use crate::error::{Result, StoreError};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Older versions can corrupt a database in WAL mode (the WAL-reset fault, mended in 3.51.3).
@@ -71,28 +72,58 @@ type Command = Box<dyn FnOnce(&mut Connection) + Send>;
 pub struct Workers {
     queue: Option<mpsc::Sender<Command>>,
     threads: Vec<JoinHandle<()>>,
+    pulse: Arc<Pulse>,
+}
+
+/// When a thread last took up a command, or came through one.
+struct Pulse {
+    origin: Instant,
+    /// Milliseconds after `origin`.
+    last: AtomicU64,
+}
+
+impl Pulse {
+    fn now(&self) -> u64 {
+        self.origin.elapsed().as_millis() as u64
+    }
+
+    fn beat(&self) {
+        self.last.store(self.now(), Ordering::Relaxed);
+    }
 }
 
 impl Workers {
     pub fn start(name: &str, connections: Vec<Connection>) -> Result<Self> {
         let (queue, commands) = mpsc::channel::<Command>();
         let commands = Arc::new(Mutex::new(commands));
+        let pulse = Arc::new(Pulse { origin: Instant::now(), last: AtomicU64::new(0) });
         let mut threads = Vec::with_capacity(connections.len());
         for (i, mut connection) in connections.into_iter().enumerate() {
-            let commands = Arc::clone(&commands);
+            let (commands, pulse) = (Arc::clone(&commands), Arc::clone(&pulse));
             let run = move || {
                 loop {
                     let next = commands.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    pulse.beat();
                     match next {
                         Ok(command) => command(&mut connection),
                         Err(_) => break,
                     }
+                    pulse.beat();
                 }
             };
             let thread = std::thread::Builder::new().name(format!("{name}-{i}"));
             threads.push(thread.spawn(run).map_err(|e| StoreError::Unavailable(format!("thread {name}: {e}")))?);
         }
-        Ok(Self { queue: Some(queue), threads })
+        Ok(Self { queue: Some(queue), threads, pulse })
+    }
+
+    /// Resolves once a thread is known to have been between two commands not longer ago than `within`.
+    pub async fn alive(&self, within: Duration) -> Result<()> {
+        let ago = self.pulse.now().saturating_sub(self.pulse.last.load(Ordering::Relaxed));
+        if u128::from(ago) <= within.as_millis() {
+            return Ok(());
+        }
+        self.call(|_| Ok(())).await
     }
 
     /// Runs `f` on one of the threads. A panic in it is answered as an error and leaves no transaction open. When the
@@ -178,6 +209,27 @@ mod tests {
         assert_eq!(pragma("foreign_keys"), 1);
         let reader = open_reader(&dir.path().join("x.db")).unwrap();
         assert!(reader.execute_batch("CREATE TABLE t (x)").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_was_at_work_lately_is_not_waited_for() {
+        let workers = Workers::start("w", vec![Connection::open_in_memory().unwrap()]).unwrap();
+        workers.call(|_| Ok(())).await.unwrap();
+        let (release, held) = mpsc::channel::<()>();
+        let (started, at_work) = mpsc::channel::<()>();
+        let busy = workers.call(move |_| Ok(started.send(()).is_ok() && held.recv().is_ok()));
+        let mut busy = std::pin::pin!(busy);
+        assert!(futures_util::poll!(busy.as_mut()).is_pending());
+        at_work.recv().unwrap();
+        workers.alive(Duration::from_secs(3600)).await.unwrap();
+        let mut alive = std::pin::pin!(workers.alive(Duration::ZERO));
+        while workers.pulse.now() == workers.pulse.last.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+        assert!(futures_util::poll!(alive.as_mut()).is_pending());
+        release.send(()).unwrap();
+        assert!(busy.await.unwrap());
+        alive.await.unwrap();
     }
 
     #[test]
