@@ -26,7 +26,7 @@ impl Seeds {
 fn snapshot(rows: usize) -> Snapshot {
     let (tables, mut builder) = (FeatureTables::default(), SnapshotBuilder::new());
     for drawn in sample::draw(rows, 1) {
-        builder.add(&drawn.point, &tables.row(&drawn.point));
+        builder.add(&drawn.point, &tables.row(&drawn.point), None);
     }
     builder.finish()
 }
@@ -70,6 +70,7 @@ fn models() -> Result<Vec<Model>, Box<dyn Error>> {
             seed: 1,
             early_stopping_rounds: 0,
             scale: true,
+            shared: None,
         };
         let fit = learner.fit(&task, &Control::default())?;
         models.push(model(algorithm, fit.predictor, Calibration::Platt { a: 1.0, b: 0.1 }));
