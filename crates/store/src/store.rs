@@ -223,7 +223,7 @@ pub struct Installation {
 /// `Invalid`. A `limit` of 0 is taken as 1. `crate::conformance` checks what is promised here.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// A round trip, for readiness.
+    /// A round trip, for readiness. It does not wait behind a write that is at work, unless that has lasted for seconds.
     async fn ping(&self) -> Result<()>;
     /// The same for the life of the store.
     async fn installation(&self) -> Result<Installation>;
