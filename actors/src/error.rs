@@ -91,6 +91,11 @@ impl LoadError {
             LoadError::Unreachable(_) => true,
         }
     }
+
+    /// Whether the store was away, which is no fault of who asked.
+    pub fn is_store_away(&self) -> bool {
+        matches!(self, LoadError::Store(e) if e.may_pass())
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +121,15 @@ impl EvaluateError {
             EvaluateError::Store(e) => e.may_pass(),
             EvaluateError::Load(e) => e.may_pass(),
             EvaluateError::Unreachable(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the store was away, which is no fault of who asked.
+    pub fn is_store_away(&self) -> bool {
+        match self {
+            EvaluateError::Store(e) => e.may_pass(),
+            EvaluateError::Load(e) => e.is_store_away(),
             _ => false,
         }
     }
@@ -149,6 +163,15 @@ impl RegistryError {
             RegistryError::Store(e) => e.may_pass(),
             RegistryError::Load(e) => e.may_pass(),
             RegistryError::Unreachable(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the store was away, which is no fault of who asked.
+    pub fn is_store_away(&self) -> bool {
+        match self {
+            RegistryError::Store(e) => e.may_pass(),
+            RegistryError::Load(e) => e.is_store_away(),
             _ => false,
         }
     }

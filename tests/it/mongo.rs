@@ -1,12 +1,15 @@
 //! `serve` on MongoDB: two processes, each with a data folder of its own, see the same points, jobs, models and artifacts.
 #![allow(clippy::unwrap_used)]
 
+use crate::broker::wait_for;
 use crate::command::Place;
 use crate::durability::{ask, events, final_state, job, submit};
 use crate::mongo_server::Server as Mongo;
 use crate::serving::Server;
 use serde_json::Value;
+use std::cell::Cell;
 use std::process::Command;
+use std::time::Duration;
 
 const STORE: &str = "PROVOST_STORE__URL";
 
@@ -96,6 +99,45 @@ fn a_frozen_services_job_is_ended_by_another_and_done_once() {
     let next = submit(&frozen, &config);
     events(&frozen, &next, final_state);
     assert_eq!(job(&other, &next)["status"], "completed");
+}
+
+/// A store that is away is no failed attempt of the work that waits for it.
+#[test]
+fn a_job_outlasts_more_outages_of_its_store_than_a_unit_has_attempts() {
+    let Some(mut mongo) = Mongo::start() else { return };
+    if !mongo.is_ours() {
+        eprintln!("SKIPPED: the MongoDB that PROVOST_TEST_MONGODB names is not to be killed");
+        return;
+    }
+    let database = mongo.database();
+    let place = Place::new();
+    place.file("a.jsonl", crate::command::points(0..600));
+    assert_eq!(json(&place, &database, &["import", "a.jsonl", "--json"])["inserted"], 600);
+    let environment = [(STORE, database.as_str()), ("PROVOST_JOBS__ATTEMPTS", "1"), ("PROVOST_JOBS__BACKOFF", "100ms")];
+    let server = Server::start_with(&place, &environment);
+    let config = serde_json::json!({
+        "use_verified_only": false, "min_samples": 100, "algorithms": ["gradient_boosting"], "cross_validation_folds": 3,
+        "hyperparameter_tuning": "grid_search", "pruning": "none",
+        "grids": {"gradient_boosting": {"n_estimators": [200], "max_depth": [4, 5, 6, 7], "learning_rate": [0.02, 0.05, 0.1]}},
+    });
+    let id = submit(&server, &config);
+    for outage in 1..=4 {
+        let told = Cell::new(0);
+        events(&server, &id, |name, _| {
+            told.set(told.get() + u32::from(name == "trial"));
+            told.get() == 2 * outage
+        });
+        mongo.kill();
+        let refused = ask(&server, "GET", "/jobs", None);
+        assert_eq!(refused.0, 503, "{}", refused.1);
+        mongo.revive();
+        wait_for("answer", Duration::from_secs(20), || ask(&server, "GET", "/jobs", None).0 == 200);
+    }
+    events(&server, &id, final_state);
+    let done = job(&server, &id);
+    assert_eq!(done["status"], "completed", "{done}");
+    let logs = done["logs"].to_string();
+    assert!(logs.contains("the store is unavailable") && !logs.contains("attempt"), "{logs}");
 }
 
 #[test]

@@ -12,8 +12,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Server {
     /// Ends with `/`.
     url: String,
-    child: Option<Child>,
-    _state: Option<tempfile::TempDir>,
+    own: Option<Own>,
+}
+
+/// A process of ours, to which faults may be done.
+struct Own {
+    program: PathBuf,
+    state: tempfile::TempDir,
+    child: Child,
+}
+
+impl Own {
+    /// Starts the program on this state; answers the process and its address.
+    fn spawn(program: &Path, state: &Path, listen: &str) -> (Child, String) {
+        let mut command = Command::new(program);
+        command.args(["-watch-stdin", "-listen", listen, "-state"]).arg(state).env("TMPDIR", state);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        assert!(url.starts_with("mongodb://"), "the server did not start: {url:?}");
+        (child, url.trim().to_owned())
+    }
 }
 
 /// The program, built once by whoever comes first; why there is none.
@@ -48,7 +67,7 @@ impl Server {
     pub fn start() -> Option<Self> {
         if let Ok(url) = std::env::var("PROVOST_TEST_MONGODB") {
             let url = format!("{}/", url.trim_end_matches('/'));
-            return Some(Self { url, child: None, _state: None });
+            return Some(Self { url, own: None });
         }
         match program() {
             Ok(program) => Some(Self::spawn(&program)),
@@ -63,13 +82,34 @@ impl Server {
 
     fn spawn(program: &Path) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let mut command = Command::new(program);
-        command.arg("-watch-stdin").arg("-state").arg(state.path());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        assert!(url.starts_with("mongodb://"), "the server did not start: {url:?}");
-        Self { url: url.trim().to_owned(), child: Some(child), _state: Some(state) }
+        let (child, url) = Own::spawn(program, state.path(), "127.0.0.1:0");
+        Self { url, own: Some(Own { program: program.to_owned(), state, child }) }
+    }
+
+    /// Whether faults may be done to it.
+    pub fn is_ours(&self) -> bool {
+        self.own.is_some()
+    }
+
+    pub fn kill(&mut self) {
+        let own = self.own.as_mut().unwrap();
+        own.child.kill().unwrap();
+        own.child.wait().unwrap();
+    }
+
+    /// Starts a killed one again: the same data at the same address.
+    pub fn revive(&mut self) {
+        let listen = self.address().to_owned();
+        let own = self.own.as_mut().unwrap();
+        let (child, url) = Own::spawn(&own.program, own.state.path(), &listen);
+        assert_eq!(url, self.url);
+        own.child = child;
+    }
+
+    /// SIGSTOP or SIGCONT.
+    pub fn signal(&self, name: &str) {
+        let pid = self.own.as_ref().unwrap().child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
     /// Where the server listens, `host:port`.
@@ -89,9 +129,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
+        if let Some(own) = &mut self.own {
+            let _ = own.child.kill();
+            let _ = own.child.wait();
         }
     }
 }

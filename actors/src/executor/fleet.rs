@@ -83,12 +83,14 @@ struct Watcher {
 }
 
 fn failed(text: String, may_pass: bool) -> AttemptError {
-    AttemptError::Elsewhere(UnitFailure { text, may_pass, stopped: false })
+    AttemptError::Elsewhere(UnitFailure { text, may_pass, ..UnitFailure::default() })
 }
 
 impl From<StoreError> for AttemptError {
     fn from(e: StoreError) -> Self {
-        failed(format!("the unit of work: {e}"), e.may_pass())
+        let text = format!("the unit of work: {e}");
+        let (may_pass, store_away) = (e.may_pass(), e.may_pass());
+        AttemptError::Elsewhere(UnitFailure { text, may_pass, store_away, ..UnitFailure::default() })
     }
 }
 
@@ -219,8 +221,8 @@ impl Watcher {
     }
 
     fn failure(&self, unit: WorkUnit) -> AttemptError {
-        let failure =
-            unit.failure.unwrap_or(UnitFailure { text: "no reason given".to_owned(), may_pass: true, stopped: false });
+        let none = || UnitFailure { text: "no reason given".to_owned(), may_pass: true, ..UnitFailure::default() };
+        let failure = unit.failure.unwrap_or_else(none);
         if failure.stopped {
             let why = self.attempt.control.token.reason().or_else(|| unit.stop.as_ref().map(reason));
             return AttemptError::Learn(LearnError::Stopped(why.unwrap_or(StopReason::Shutdown)));

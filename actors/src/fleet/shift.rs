@@ -29,7 +29,7 @@ enum Failure {
 
 impl Failure {
     fn told(may_pass: bool, text: impl ToString) -> Self {
-        Failure::Told(UnitFailure { text: text.to_string(), may_pass, stopped: false })
+        Failure::Told(UnitFailure { text: text.to_string(), may_pass, ..UnitFailure::default() })
     }
 }
 
@@ -37,7 +37,10 @@ impl From<StoreError> for Failure {
     fn from(e: StoreError) -> Self {
         match e {
             StoreError::Conflict { .. } => Failure::Lost,
-            e => Failure::told(e.may_pass(), e),
+            e => {
+                let (may_pass, store_away) = (e.may_pass(), e.may_pass());
+                Failure::Told(UnitFailure { text: e.to_string(), may_pass, store_away, ..UnitFailure::default() })
+            }
         }
     }
 }
@@ -45,7 +48,7 @@ impl From<StoreError> for Failure {
 impl From<AttemptError> for Failure {
     fn from(e: AttemptError) -> Self {
         let stopped = matches!(e, AttemptError::Learn(LearnError::Stopped(_)));
-        Failure::Told(UnitFailure { text: e.to_string(), may_pass: e.may_pass(), stopped })
+        Failure::Told(UnitFailure { text: e.to_string(), may_pass: e.may_pass(), stopped, ..UnitFailure::default() })
     }
 }
 

@@ -29,6 +29,8 @@ const EVENTS_READ: u32 = 500;
 pub enum StepError {
     /// Worth another attempt.
     MayPass(String),
+    /// The store was away: no fault of the step, and so no attempt of it.
+    StoreAway(String),
     /// Would fail again.
     Final(String),
     /// Somebody wished it to end: a cancel or a shutdown.
@@ -53,7 +55,7 @@ impl From<CellError> for StepError {
 pub fn store_failed(e: &StoreError) -> StepError {
     match e {
         StoreError::Conflict { .. } | StoreError::NotFound { .. } => StepError::Lost,
-        e if e.may_pass() => StepError::MayPass(e.to_string()),
+        e if e.may_pass() => StepError::StoreAway(e.to_string()),
         e => StepError::Final(e.to_string()),
     }
 }
@@ -153,12 +155,12 @@ impl Driver {
                 }
                 () = overdue(&mut deadline) => {
                     let late = format!("{algorithm}: the fit had not ended {} s after it was stopped", options.cancel_deadline.as_secs());
-                    self.cell.update(Patience::Attempts, |r, n| n.warn(r, &late)).await?;
+                    self.cell.update(Patience::Forever, |r, n| n.warn(r, &late)).await?;
                     return Err(if hard { StepError::HardLimit } else { StepError::Stopped });
                 }
             }
         };
-        self.report(unit, meter.share(), &mut news, Patience::Attempts).await?;
+        self.report(unit, meter.share(), &mut news, Patience::Forever).await?;
         if hard {
             return Err(StepError::HardLimit);
         }
@@ -167,6 +169,7 @@ impl Driver {
             (AttemptError::Learn(LearnError::Stopped(StopReason::TimeLimit)), _) => StepError::OutOfTime,
             (AttemptError::Learn(LearnError::Stopped(_)), _) => StepError::Stopped,
             (_, Some(e)) => store_failed(&e),
+            (AttemptError::Elsewhere(e), None) if e.store_away => StepError::StoreAway(e.text),
             (e, None) if e.may_pass() => StepError::MayPass(e.to_string()),
             (e, None) => StepError::Final(e.to_string()),
         })
@@ -181,17 +184,25 @@ impl Driver {
     /// What the event stream does not say yet of trials that an earlier process finished: it may have died between the
     /// two writes.
     async fn untold(&self, unit: Unit, finished: &[TrialResult]) -> Result<Vec<Value>, StepError> {
+        if finished.is_empty() {
+            return Ok(Vec::new());
+        }
+        let said = self.said(unit).await.map_err(|e| store_failed(&e))?;
+        Ok(finished.iter().filter(|t| !said.contains(&u64::from(t.index))).map(|t| told(unit, t)).collect())
+    }
+
+    /// Trials of the unit that the event stream tells of.
+    async fn said(&self, unit: Unit) -> Result<BTreeSet<u64>, StoreError> {
         let (store, id) = (&self.env.options.store, &self.cell.id);
         let (mut said, mut after) = (BTreeSet::new(), 0);
-        while !finished.is_empty() {
-            let events = store.job_events(id, after, EVENTS_READ).await.map_err(|e| store_failed(&e))?;
-            let Some(last) = events.last() else { break };
+        loop {
+            let events = store.job_events(id, after, EVENTS_READ).await?;
+            let Some(last) = events.last() else { return Ok(said) };
             after = last.seq;
             let of_unit = |data: &Value| data["algorithm"] == json!(unit.algorithm);
             let trials = events.iter().filter(|e| e.kind == JobEventKind::Trial && of_unit(&e.data));
             said.extend(trials.filter_map(|e| e.data["index"].as_u64()));
         }
-        Ok(finished.iter().filter(|t| !said.contains(&u64::from(t.index))).map(|t| told(unit, t)).collect())
     }
 
     /// Records a trial and lets the fit go on.
@@ -216,6 +227,21 @@ impl Driver {
         let percent = self.percent(share);
         let sample = self.sampler.sample();
         let seconds = self.cell.running_seconds().await;
+        let mut failures = 0;
+        while self.unsure {
+            let failed = match self.said(unit).await {
+                Ok(said) => {
+                    news.retain(|trial| trial["index"].as_u64().is_none_or(|index| !said.contains(&index)));
+                    self.unsure = false;
+                    break;
+                }
+                Err(e) => self.cell.wait_out(e, patience, &mut failures).await,
+            };
+            if let Err(e) = failed {
+                tracing::warn!(job = %self.cell.id, error = %e, "progress was not saved");
+                return Ok(());
+            }
+        }
         let saved = self
             .cell
             .update(patience, |r, n| {
@@ -260,8 +286,10 @@ impl Driver {
                 Ok(())
             }
             Err(CellError::Lost) => Err(StepError::Lost),
-            // What could not be told now is told with the next report; the trials themselves are safe.
+            // What could not be told now is told with the next report, if it was not saved after all; the trials
+            // themselves are safe.
             Err(CellError::Store(e)) => {
+                self.unsure = true;
                 tracing::warn!(job = %self.cell.id, error = %e, "progress was not saved");
                 Ok(())
             }
@@ -290,7 +318,7 @@ impl Driver {
         } else {
             format!("the service's limit of {} s was reached: the best so far is kept", self.time_limit().as_secs())
         };
-        self.cell.update(Patience::Attempts, |r, n| n.warn(r, &text)).await?;
+        self.cell.update(Patience::Forever, |r, n| n.warn(r, &text)).await?;
         Ok(())
     }
 }

@@ -179,43 +179,62 @@ impl Cell {
     ) -> Result<JobRecord, CellError> {
         let mut held = self.held.lock().await;
         let (mut conflicts, mut failures) = (0, 0);
+        // A change that the store went away under: it is tried again as it was, since it may have been saved.
+        let mut unsure: Option<(JobRecord, Notes)> = None;
         loop {
             // An end is an end, for the one who wrote it too.
             if held.record.job.status.is_final() {
                 return Err(CellError::Lost);
             }
-            let now = self.options.clock.now();
-            let (mut next, mut notes) = (held.record.clone(), Notes::new(now));
-            next.running_seconds = self.seconds(&held);
-            change(&mut next, &mut notes);
-            // Progress never goes back.
-            next.job.progress_percentage =
-                next.job.progress_percentage.max(held.record.job.progress_percentage).clamp(0.0, 100.0);
-            match self.options.store.save_job(next, notes.events, notes.outbox).await {
-                Ok(saved) => {
-                    let running = saved.job.status == JobStatus::Running;
-                    if running != held.since.is_some() {
-                        held.base_seconds = saved.running_seconds;
-                        held.since = running.then(|| self.options.clock.monotonic());
-                    }
-                    held.record = saved.clone();
-                    self.streams.moved(&self.id, saved.next_event);
-                    return Ok(saved);
-                }
+            let again = unsure.is_some();
+            let (next, notes) = unsure.take().unwrap_or_else(|| self.changed(&held, &change));
+            let saved = self.options.store.save_job(next.clone(), notes.events.clone(), notes.outbox.clone()).await;
+            match saved {
+                Ok(saved) => return Ok(self.saved(&mut held, saved)),
                 Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS => {
                     conflicts += 1;
                     match self.options.store.job(&self.id).await {
-                        Ok(Some(found)) if found.epoch == self.epoch => {
-                            held.record = found;
+                        // Applied again, it would be told twice.
+                        Ok(Some(found)) if again && is_saved(&next, &found) => {
+                            return Ok(self.saved(&mut held, found));
                         }
+                        Ok(Some(found)) if found.epoch == self.epoch => held.record = found,
                         Ok(_) => return Err(CellError::Lost),
-                        Err(e) => self.wait_out(e, patience, &mut failures).await?,
+                        Err(e) => {
+                            unsure = again.then_some((next, notes));
+                            self.wait_out(e, patience, &mut failures).await?;
+                        }
                     }
                 }
                 Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => return Err(CellError::Lost),
-                Err(e) => self.wait_out(e, patience, &mut failures).await?,
+                Err(e) => {
+                    unsure = Some((next, notes));
+                    self.wait_out(e, patience, &mut failures).await?;
+                }
             }
         }
+    }
+
+    /// The record with the change applied, and what is written along with it.
+    fn changed(&self, held: &Held, change: impl Fn(&mut JobRecord, &mut Notes)) -> (JobRecord, Notes) {
+        let (mut next, mut notes) = (held.record.clone(), Notes::new(self.options.clock.now()));
+        next.running_seconds = self.seconds(held);
+        change(&mut next, &mut notes);
+        // Progress never goes back.
+        next.job.progress_percentage =
+            next.job.progress_percentage.max(held.record.job.progress_percentage).clamp(0.0, 100.0);
+        (next, notes)
+    }
+
+    fn saved(&self, held: &mut Held, saved: JobRecord) -> JobRecord {
+        let running = saved.job.status == JobStatus::Running;
+        if running != held.since.is_some() {
+            held.base_seconds = saved.running_seconds;
+            held.since = running.then(|| self.options.clock.monotonic());
+        }
+        held.record = saved.clone();
+        self.streams.moved(&self.id, saved.next_event);
+        saved
     }
 
     /// What mails about the job's end need, to be read before the end is saved, and as patiently: while the store is away
@@ -236,7 +255,12 @@ impl Cell {
         }
     }
 
-    async fn wait_out(&self, error: StoreError, patience: Patience, failures: &mut u32) -> Result<(), CellError> {
+    pub(super) async fn wait_out(
+        &self,
+        error: StoreError,
+        patience: Patience,
+        failures: &mut u32,
+    ) -> Result<(), CellError> {
         *failures += 1;
         let again = match patience {
             Patience::Once => false,
@@ -250,6 +274,12 @@ impl Cell {
         self.options.clock.sleep(backoff(self.options.backoff, LONGEST_WAIT, *failures - 1)).await;
         Ok(())
     }
+}
+
+/// Whether the record that was found is what a save of `tried` makes of it.
+fn is_saved(tried: &JobRecord, found: &JobRecord) -> bool {
+    let JobRecord { rev, next_event, .. } = *found;
+    rev == tried.rev + 1 && JobRecord { rev, next_event, ..tried.clone() } == *found
 }
 
 #[cfg(test)]
@@ -285,6 +315,19 @@ mod tests {
         let saved = cell.update(Patience::Once, |r, n| n.warn(r, "ours")).await.unwrap();
         assert_eq!(saved.job.warnings, ["theirs", "ours"]);
         assert_eq!(store.job(&cell.id).await.unwrap().unwrap().job.warnings, ["theirs", "ours"]);
+    }
+
+    /// A store that goes away after a save and before its answer.
+    #[tokio::test]
+    async fn a_save_whose_answer_was_lost_is_known_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cell, store) = cell(folder.path()).await;
+        let (next, notes) = cell.changed(&*cell.held.lock().await, |r, n| n.warn(r, "once"));
+        store.save_job(next.clone(), notes.events, notes.outbox).await.unwrap();
+        let mut found = store.job(&cell.id).await.unwrap().unwrap();
+        assert!(is_saved(&next, &found));
+        found.job.warnings.push("theirs".to_owned());
+        assert!(!is_saved(&next, &found), "another writer's");
     }
 
     #[tokio::test]

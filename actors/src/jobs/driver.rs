@@ -58,6 +58,8 @@ pub struct Driver {
     pub(super) sampler: Sampler,
     /// (units before the present one, all units)
     position: (usize, usize),
+    /// The last report may have been saved or not.
+    pub(super) unsure: bool,
 }
 
 /// Claims a job: from now on only this driver may write to it, and with a lease no other process will try to. None: it is
@@ -130,7 +132,7 @@ pub(super) enum End {
 impl From<StepError> for End {
     fn from(e: StepError) -> Self {
         match e {
-            StepError::MayPass(why) | StepError::Final(why) => End::Failed(why),
+            StepError::MayPass(why) | StepError::StoreAway(why) | StepError::Final(why) => End::Failed(why),
             StepError::Stopped => End::Stopped,
             StepError::OutOfTime => End::Failed("the time limit was reached before a trial had finished".to_owned()),
             StepError::HardLimit => End::Failed("the hard time limit was reached".to_owned()),
@@ -193,6 +195,7 @@ async fn begin(env: &Arc<Env>, cell: &Arc<Cell>, stop: &watch::Receiver<Stop>) -
         results: BTreeMap::new(),
         sampler: Sampler::new(),
         position,
+        unsure: false,
     }))
 }
 
@@ -209,6 +212,7 @@ async fn load(
     unit: Option<Algorithm>,
 ) -> Result<(Arc<LoadedSnapshot>, Parts), StepError> {
     let options = &env.options;
+    let mut away = 0;
     loop {
         let record = cell.read().await;
         let config = &record.job.config;
@@ -234,7 +238,7 @@ async fn load(
             Ok((data, arrivals, salt)) => {
                 let parts = data.parts(config, salt).map_err(|e| StepError::Final(e.to_string()))?;
                 let before = record.snapshot.is_none();
-                cell.update(Patience::Attempts, |r, n| {
+                cell.update(Patience::Forever, |r, n| {
                     r.job.progress_percentage = LOADED_PERCENT;
                     if before {
                         r.snapshot = Some(data.sha.clone());
@@ -256,6 +260,11 @@ async fn load(
                 })
                 .await?;
                 return Ok((data, parts));
+            }
+            Err(e) if e.is_store_away() => {
+                tracing::warn!(job = %cell.id, error = %e, "the store is away; trying again");
+                away += 1;
+                sleep_or_stop(env, stop.clone(), backoff(options.backoff, LONGEST_WAIT, away - 1)).await;
             }
             Err(e) if e.may_pass() => {
                 let why = format!("the data could not be loaded: {e}");
@@ -352,7 +361,7 @@ impl Driver {
             let decided = self.env.peers.registry.send(decide).await.map_err(RegistryError::from).and_then(|d| d);
             let (text, warning) = match decided {
                 Ok(decision) => (format!("gate: {}", decision.reason), false),
-                Err(e) if e.may_pass() && attempt + 1 < options.attempts => {
+                Err(e) if e.is_store_away() || (e.may_pass() && attempt + 1 < options.attempts) => {
                     let wait = backoff(options.backoff, LONGEST_WAIT, attempt);
                     sleep_or_stop(&self.env, self.stop.clone(), wait).await;
                     if *self.stop.borrow() == Stop::No {
@@ -363,7 +372,7 @@ impl Driver {
                 Err(e) => (format!("the gate could not decide, so the active model stays: {e}"), true),
             };
             let told =
-                self.cell.update(Patience::Attempts, |r, n| if warning { n.warn(r, &text) } else { n.log(r, &text) });
+                self.cell.update(Patience::Forever, |r, n| if warning { n.warn(r, &text) } else { n.log(r, &text) });
             if let Err(e) = told.await {
                 return StepError::from(e).into();
             }

@@ -31,9 +31,23 @@ impl Driver {
     pub(super) async fn unit(&mut self, unit: Unit) -> UnitEnd {
         let algorithm = unit.algorithm;
         let options = self.env.options.clone();
+        let mut away = 0;
         loop {
             let ended = match self.steps(unit).await {
                 Ok(()) => return UnitEnd::Done,
+                // It goes on from what was kept, however often that happens.
+                Err(StepError::StoreAway(why)) => {
+                    let text = format!("{algorithm}: interrupted: {why}");
+                    match self.cell.update(Patience::Forever, |r, n| n.log(r, &text)).await {
+                        Ok(_) => {
+                            away += 1;
+                            let wait = backoff(options.backoff, LONGEST_WAIT, away - 1);
+                            sleep_or_stop(&self.env, self.stop.clone(), wait).await;
+                            continue;
+                        }
+                        Err(e) => Err(e.into()),
+                    }
+                }
                 Err(StepError::MayPass(why)) => match count_attempt(&self.cell, algorithm, &why).await {
                     Ok(attempts) if attempts < options.attempts => {
                         let wait = backoff(options.backoff, LONGEST_WAIT, attempts - 1);
@@ -79,7 +93,7 @@ impl Driver {
             // The kept result is damaged: it is fitted again, from the trials.
             (Err(StepError::Final(why)), Some(_)) => {
                 self.cell
-                    .update(Patience::Attempts, |r, n| {
+                    .update(Patience::Forever, |r, n| {
                         r.units.entry(algorithm).or_default().result = None;
                         n.warn(r, &format!("{algorithm}: {why}; it is fitted again"));
                     })
@@ -92,7 +106,7 @@ impl Driver {
             self.register(unit, &trained).await?;
         } else {
             self.cell
-                .update(Patience::Attempts, |r, n| {
+                .update(Patience::Forever, |r, n| {
                     r.units.entry(algorithm).or_default().done = true;
                     n.log(r, &format!("{algorithm}: trained as a member of the ensemble"));
                 })
@@ -107,7 +121,7 @@ impl Driver {
         let algorithm = unit.algorithm;
         let step = if algorithm == Algorithm::Ensemble { "combining" } else { "training" };
         self.cell
-            .update(Patience::Attempts, |r, n| {
+            .update(Patience::Forever, |r, n| {
                 r.job.current_step = Some(format!("{step} {algorithm}"));
                 n.log(r, &format!("{step} {algorithm}"));
             })
@@ -122,7 +136,7 @@ impl Driver {
         let mut fitted = self.attempt(unit, work).await;
         if searched && matches!(fitted, Err(StepError::Stopped)) && keep_best(*self.stop.borrow()) {
             self.cell
-                .update(Patience::Attempts, |r, n| {
+                .update(Patience::Forever, |r, n| {
                     r.job.current_step = Some(format!("keeping the best trial of {algorithm}"));
                     n.log(r, &format!("{algorithm}: cancelled; its best trial is kept"));
                 })
@@ -132,7 +146,7 @@ impl Driver {
         let trained = match fitted {
             // Nothing to keep is no fault of a job that somebody cancelled.
             Err(StepError::Final(why)) if keep_best(*self.stop.borrow()) => {
-                self.cell.update(Patience::Attempts, |r, n| n.warn(r, &why)).await?;
+                self.cell.update(Patience::Forever, |r, n| n.warn(r, &why)).await?;
                 return Err(StepError::Stopped);
             }
             fitted => fitted?,
@@ -142,7 +156,7 @@ impl Driver {
         let sha = blocking(move || artifacts.put(&bytes)).await?;
         let id = ModelId::new(algorithm, self.env.options.clock.now(), uuid::Uuid::new_v4().as_u128());
         self.cell
-            .update(Patience::Attempts, |r, n| {
+            .update(Patience::Forever, |r, n| {
                 let progress = r.units.entry(algorithm).or_default();
                 progress.result = Some(sha.clone());
                 progress.deaths = 0;
@@ -196,10 +210,13 @@ impl Driver {
             test: Arc::new(self.parts.test.clone()),
             plots: true,
         };
-        let failed =
-            |may_pass: bool, why: String| if may_pass { StepError::MayPass(why) } else { StepError::Final(why) };
+        let failed = |away: bool, may_pass: bool, why: String| match (away, may_pass) {
+            (true, _) => StepError::StoreAway(why),
+            (false, true) => StepError::MayPass(why),
+            (false, false) => StepError::Final(why),
+        };
         let scored = self.env.peers.evaluator.send(score).await.map_err(|e| StepError::MayPass(e.to_string()))?;
-        let evaluation = scored.map_err(|e| failed(e.may_pass(), e.to_string()))?;
+        let evaluation = scored.map_err(|e| failed(e.is_store_away(), e.may_pass(), e.to_string()))?;
         let register = Register {
             model_id,
             job_id: self.cell.id.clone(),
@@ -211,10 +228,10 @@ impl Driver {
             evaluation,
         };
         let registered = self.env.peers.registry.send(register).await.map_err(|e| StepError::MayPass(e.to_string()))?;
-        let version = registered.map_err(|e| failed(e.may_pass(), e.to_string()))?;
+        let version = registered.map_err(|e| failed(e.is_store_away(), e.may_pass(), e.to_string()))?;
         let percent = self.percent(1.0);
         self.cell
-            .update(Patience::Attempts, |r, n| {
+            .update(Patience::Forever, |r, n| {
                 let progress = r.units.entry(algorithm).or_default();
                 progress.done = true;
                 progress.model_id = Some(version.model_id.clone());

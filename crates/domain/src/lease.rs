@@ -68,11 +68,14 @@ pub struct WorkUnit {
     pub created_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitFailure {
     pub text: String,
     /// Whether another attempt may succeed.
     pub may_pass: bool,
     /// It was told to end, and has.
     pub stopped: bool,
+    /// The worker's store was away, which is no fault of the unit.
+    #[serde(default)]
+    pub store_away: bool,
 }

@@ -9,6 +9,7 @@
 
 use crate::error::{Result, StoreError};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,11 @@ pub trait Remote: std::fmt::Debug + Send + Sync {
     /// What is kept under this name; the caller verifies it.
     fn get(&self, sha256: &str) -> Result<Option<Vec<u8>>>;
     fn contains(&self, sha256: &str) -> Result<bool>;
+    /// Names of what was last stored before this time.
+    fn older_than(&self, before: SystemTime) -> Result<Vec<String>>;
+    /// Removes these, less what was stored again since `before`, and what writers left unfinished before it. What is stored
+    /// meanwhile is whole.
+    fn sweep(&self, names: &[String], before: SystemTime) -> Result<Swept>;
 }
 
 /// While this is held nothing is removed. Ends with the process at the latest.
@@ -67,7 +73,7 @@ impl Artifacts {
     }
 
     /// The folder becomes a copy of what is needed here: what is put goes to the remote place too, and what is missing here
-    /// or damaged is fetched from there. A sweep cleans the folder only.
+    /// or damaged is fetched from there. A sweep cleans both.
     pub fn with_remote(self, remote: Arc<dyn Remote>) -> Self {
         Self { remote: Some(remote), ..self }
     }
@@ -152,20 +158,23 @@ impl Artifacts {
         opened.map_err(|e| io_error(&path, e))
     }
 
-    /// Names of the artifacts that were last stored before this time.
+    /// Names of the artifacts that were last stored before this time, here or in the remote place.
     pub fn older_than(&self, before: SystemTime) -> Result<Vec<String>> {
-        let mut names = Vec::new();
+        let mut names = BTreeSet::new();
         for first in folders(&self.root)? {
             for second in folders(&first)? {
                 for entry in read_folder(&second)? {
                     let name = entry.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
                     if self.path(&name).is_ok_and(|path| path == entry) && is_older(&entry, before)? {
-                        names.push(name);
+                        names.insert(name);
                     }
                 }
             }
         }
-        Ok(names)
+        if let Some(remote) = &self.remote {
+            names.extend(remote.older_than(before)?);
+        }
+        Ok(names.into_iter().collect())
     }
 
     /// Removes these, less what was stored again since `before`. Each removal is a step of its own, during which nobody
@@ -175,6 +184,9 @@ impl Artifacts {
         let mut swept = Swept::default();
         for name in names {
             let path = self.path(name)?;
+            if self.remote.is_some() && !path.exists() {
+                continue;
+            }
             match lock.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(Swept { held: true, ..swept }),
@@ -192,6 +204,11 @@ impl Artifacts {
                 }
             }
             lock.unlock().map_err(|e| io_error(&self.root.join(HOLD), e))?;
+        }
+        if let Some(remote) = &self.remote {
+            let there = remote.sweep(names, before)?;
+            swept.removed += there.removed;
+            swept.bytes += there.bytes;
         }
         Ok(swept)
     }

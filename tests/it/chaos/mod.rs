@@ -6,10 +6,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod evidence;
+mod examination;
+mod facts;
 mod faults;
 mod intake;
 mod panics;
 mod proof;
+mod remote;
 mod report;
 mod strikes;
 mod watcher;
@@ -17,7 +20,7 @@ mod wire;
 mod world;
 
 use crate::broker;
-use evidence::End;
+use examination::End;
 use provost_domain::rng::SplitMix64;
 use report::Report;
 use serde_json::json;
@@ -68,7 +71,7 @@ fn finish(world: &mut World) -> (End, Seen) {
     }
     assert_eq!(world.terminate(), Some(0), "an orderly stop");
     let seen = world.seen();
-    (evidence::examine(world, &seen), seen)
+    (world.examine(&seen), seen)
 }
 
 #[test]
@@ -87,6 +90,15 @@ fn twenty_kills_lose_nothing() {
     assert!(end.models_compared > 0 && end.reads > 0, "{end:?}");
     eprintln!("{kills} kills in {:.1} s: {:?}\n{end:?}", began.elapsed().as_secs_f64(), tally.found);
     proof::every_loss_is_noticed(&world, &seen);
+}
+
+/// Each kind of fault once; on a MongoDB that is not the tests' own, those of the services twice.
+#[test]
+fn faults_on_mongodb_lose_nothing() {
+    let began = Instant::now();
+    let Some((done, end)) = remote::campaign(number("PROVOST_CHAOS_SEED", 1), 12) else { return };
+    assert!(end.models_compared > 0 && end.reads > 0, "{end:?}");
+    eprintln!("faults on MongoDB in {:.1} s: {done:?}\n{end:?}", began.elapsed().as_secs_f64());
 }
 
 #[test]
@@ -136,6 +148,7 @@ fn campaign() {
         report.sigkills = world.kills;
         report.slowest_start = world.slowest_start;
     });
+    report.section("MongoDB", |report| report.remote = remote::campaign(seed, (kills / 10).max(12)));
     report.write();
     assert_eq!(report.failures, Vec::<String>::new());
 }

@@ -1,6 +1,6 @@
 //! That the campaign could fail: each kind of loss and of repetition, made by hand in a store that has none, is noticed.
 
-use super::evidence::{examine, open};
+use super::evidence::open;
 use super::watcher::Seen;
 use super::world::World;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,7 +46,7 @@ const BROKEN: [(&str, &str); 13] = [
 ];
 
 fn noticed(what: &str, world: &World, seen: &Seen) {
-    let looked = catch_unwind(AssertUnwindSafe(|| examine(world, seen)));
+    let looked = catch_unwind(AssertUnwindSafe(|| world.examine(seen)));
     assert!(looked.is_err(), "{what}, and the campaign does not see it");
 }
 
@@ -78,5 +78,5 @@ pub fn every_loss_is_noticed(world: &World, seen: &Seen) {
     std::fs::rename(&artifact, &aside).unwrap();
     noticed("an artifact is lost", world, seen);
     std::fs::rename(&aside, &artifact).unwrap();
-    examine(world, seen);
+    world.examine(seen);
 }

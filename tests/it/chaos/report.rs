@@ -1,6 +1,7 @@
 //! What the campaign writes about itself.
 
-use super::evidence::End;
+use super::examination::End;
+use super::remote::Fault;
 use super::strikes::{Aim, Tally};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,6 +20,8 @@ pub struct Report {
     pub broker: bool,
     pub disk: Option<String>,
     pub end: End,
+    /// What was done on a MongoDB, and the end of it.
+    pub remote: Option<(BTreeMap<Fault, u64>, End)>,
     pub starts: u64,
     pub sigkills: u64,
     pub slowest_start: Duration,
@@ -41,6 +44,7 @@ impl Report {
             broker: false,
             disk: None,
             end: End::default(),
+            remote: None,
             starts: 0,
             sigkills: 0,
             slowest_start: Duration::ZERO,
@@ -189,12 +193,45 @@ impl Report {
              refused with an error status.\n\
              - Each job was announced as queued, started and completed once; each model and each activation once.\n\
              - {artifacts} artifacts that records name: all there, with the SHA-256 of their names. The database passed SQLite's \
-             integrity check.\n\n## Time\n\n| part | min |\n| --- | ---: |",
+             integrity check.\n",
             self.tally.jobs_seen_again, self.end.reads, self.end.refused_reads
         );
+        self.tell_of_remote(&mut t);
+        let _ = writeln!(t, "## Time\n\n| part | min |\n| --- | ---: |");
         for (name, time) in &self.times {
             let _ = writeln!(t, "| {name} | {:.1} |", time.as_secs_f64() / 60.0);
         }
         t
+    }
+
+    fn tell_of_remote(&self, t: &mut String) {
+        let _ = writeln!(t, "## MongoDB\n");
+        let Some((faults, end)) = &self.remote else {
+            let _ = writeln!(t, "Skipped, or ended before its end: no figures.\n");
+            return;
+        };
+        let _ = writeln!(
+            t,
+            "Two services on one database (the tests' server with MongoDB's protocol, see \
+             [`tests/mongo-server`](../tests/mongo-server/main.go)) with leases of 2 s, each with a data folder of its own. A killed \
+             service is started again at once, or after the other one has taken its jobs over.\n\n| fault | times |\n| --- | ---: |"
+        );
+        for (fault, count) in faults {
+            let _ = writeln!(t, "| {} | {count} |", fault.name());
+        }
+        let _ = writeln!(
+            t,
+            "\nThe oracle is the one above, but for what comes over a bus and by triggers: {} jobs, each there once and completed, {} trials told \
+             once, {} models with the bytes of an undisturbed run, {} points, {} activations in an unbroken history, {} artifacts read back \
+             from the database alone, {} reads of the active model and {} refused.\n",
+            end.jobs,
+            end.trials,
+            end.models_compared,
+            end.points,
+            end.activations,
+            end.artifacts,
+            end.reads,
+            end.refused_reads
+        );
     }
 }

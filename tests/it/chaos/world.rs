@@ -1,5 +1,7 @@
 //! One data folder, the server that dies on it again and again, and what was promised on it.
 
+use super::examination::{End, examine};
+use super::facts::Facts;
 use super::watcher::{Seen, Watcher, Whereabouts};
 use super::wire;
 use crate::broker::{Bus, Node};
@@ -26,7 +28,7 @@ pub struct Recipe {
 }
 
 /// Small searches over verified rows, so that points which come in unverified change no model.
-fn configs() -> Vec<Value> {
+pub fn configs() -> Vec<Value> {
     let with = |algorithms: &[&str], seed: u64| {
         json!({
             "algorithms": algorithms, "random_state": seed, "hyperparameter_tuning": "grid_search", "min_samples": 100,
@@ -254,6 +256,13 @@ impl World {
 
     pub fn milliseconds(&mut self, below: u32) -> Duration {
         Duration::from_micros(u64::from(self.rng.below(below * 1000)))
+    }
+
+    /// Looks through the whole data folder of a server that has stopped.
+    pub fn examine(&self, seen: &Seen) -> End {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let facts = runtime.block_on(Facts::of_folder(&self.place.path("data")));
+        examine(&facts, &self.ledger, &self.recipes, seen)
     }
 
     /// Ends the watcher.

@@ -253,15 +253,26 @@ fn is_duplicate(e: &Error) -> bool {
 
 /// An error's text without the address that it may quote.
 fn without(url: &str, e: &Error) -> String {
-    let text = e.to_string();
+    let text = said(e);
     let secret = url.split_once("://").map_or(url, |(_, rest)| rest);
     let login = secret.rsplit_once('@').map_or("", |(login, _)| login);
     if login.is_empty() { text } else { text.replace(login, "***") }
 }
 
+/// An error's text without the driver's notes to itself.
+fn said(e: &Error) -> String {
+    let mut text = e.kind.to_string();
+    while let Some((before, after)) = text.split_once(", labels: {") {
+        const END: &str = "server response: None";
+        let Some((_, rest)) = after.split_once(END) else { break };
+        text = format!("{before}{rest}");
+    }
+    text.replace("Kind: ", "")
+}
+
 impl From<Error> for StoreError {
     fn from(e: Error) -> Self {
-        let text = e.to_string();
+        let text = said(&e);
         match &*e.kind {
             ErrorKind::Write(WriteFailure::WriteError(e)) if NO_SPACE.contains(&e.code) => Self::Full(text),
             ErrorKind::Command(e) if NO_SPACE.contains(&e.code) => Self::Full(text),

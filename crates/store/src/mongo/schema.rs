@@ -1,5 +1,6 @@
 //! What a database needs before it is used: its version, indexes, the installation, and what earlier users left in it.
 
+use super::artifacts::CHUNKS;
 use super::audit::AUDIT;
 use super::connection::{Db, within};
 use super::documents::{self, number};
@@ -49,6 +50,7 @@ fn indexes() -> Vec<(&'static str, Vec<Document>)> {
         (INBOX, vec![doc! {"pending": 1}, doc! {"at": 1}]),
         (RESPONSES, vec![doc! {"at": 1}]),
         (AUDIT, vec![doc! {"name": 1}]),
+        (CHUNKS, vec![doc! {"upload": 1}, doc! {"stored_at": 1, "upload": 1}]),
     ]
 }
 

@@ -83,6 +83,42 @@ async fn artifacts_are_the_same_on_two_hosts() {
     assert!(matches!(there.get(&"0".repeat(64)), Err(StoreError::NotFound { .. })));
 }
 
+/// What no record names goes when it is old, from the folders and from the database; what is stored again stays whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_artifacts_are_swept_from_the_database_too() {
+    let Some(server) = Server::start() else { return };
+    let store = MongoStore::open(&server.database(), samples::at(0)).unwrap();
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [here, there] = folders.each_ref().map(|folder| {
+        crate::Artifacts::open(folder.path().to_owned()).unwrap().with_remote(store.artifacts().unwrap())
+    });
+    let [old, again, kept] = [b"old", b"new", b"use"].map(|bytes| here.put(bytes).unwrap());
+    let day = std::time::Duration::from_secs(86_400);
+    let (now, yesterday) = (std::time::SystemTime::now(), std::time::SystemTime::now() - day);
+    assert_eq!(there.older_than(now - day * 2).unwrap(), Vec::<String>::new());
+    // They become two days old, and so do the chunks of a writer that was cut off.
+    let at = mongodb::bson::DateTime::from_system_time(now - day * 2);
+    let data = mongodb::bson::Binary { subtype: mongodb::bson::spec::BinarySubtype::Generic, bytes: vec![1] };
+    let orphan = doc! {"_id": "x", "artifact": &old, "upload": "nobody's", "data": data};
+    store.db.insert("artifact_chunks", orphan).await.unwrap();
+    for collection in ["artifacts", "artifact_chunks"] {
+        store.db.update_all(collection, doc! {}, doc! {"$set": {"stored_at": at}}).await.unwrap();
+    }
+    let mut names = there.older_than(yesterday).unwrap();
+    assert_eq!(names.len(), 3);
+    names.retain(|name| *name != kept);
+    assert_eq!(there.put(b"new").unwrap(), again, "between the look and the sweep");
+    let swept = there.sweep(&names, yesterday).unwrap();
+    assert_eq!((swept.removed, swept.bytes), (1, 3));
+    assert!(matches!(there.get(&old), Err(StoreError::NotFound { .. })));
+    assert_eq!((there.get(&again).unwrap(), there.get(&kept).unwrap()), (b"new".to_vec(), b"use".to_vec()));
+    assert_eq!(store.db.count("artifact_chunks", doc! {}).await.unwrap(), 2);
+    // The other host's folder has its own copies, which are young.
+    assert_eq!(here.sweep(&names, yesterday).unwrap().removed, 0);
+    assert_eq!(here.put(b"old").unwrap(), old);
+    assert_eq!(there.get(&old).unwrap(), b"old");
+}
+
 /// A creation and a joining, cut off after each of their writes, as a crash would: the next to look sees all of it or nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_begun_comes_to_an_end() {
