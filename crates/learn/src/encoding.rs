@@ -1,7 +1,8 @@
-//! Categories for learners that know numbers only: each fit turns them into rates of acceptance, fitted on its own training
-//! rows, so that inside a fold nothing of the held rows is known.
+//! Categories for learners that know numbers only: each fit turns them into rates of acceptance, and compares the applicant
+//! with those whom the same university took, by its own training rows, so that inside a fold nothing of the held rows is known.
 
 mod encoder;
+mod standards;
 
 pub use encoder::Encoder;
 
@@ -137,8 +138,9 @@ impl<L: Learner> Learner for Encoding<L> {
         self.0.family(params, width)
     }
     fn width(&self, data: &Dataset, columns: &[usize]) -> usize {
-        let categories = columns.iter().filter(|c| is_category(&data.x().names()[**c])).count();
-        columns.len() - categories + categories * encoder::PER_CATEGORY
+        let names: Vec<&str> = columns.iter().map(|c| data.x().names()[*c].as_str()).collect();
+        let categories = names.iter().filter(|name| is_category(name)).count();
+        columns.len() - categories + categories * encoder::PER_CATEGORY + standards::width(&names)
     }
 
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {

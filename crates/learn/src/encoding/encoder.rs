@@ -2,6 +2,7 @@
 //! are not in its part, after Micci-Barreca 2001 with the cross-fitting of later work). Both lean on the overall rate
 //! where there are few rows, and a third column says how many there are.
 
+use super::standards::{self, Standards, Training};
 use super::{YEAR, is_category};
 use crate::{Dataset, Matrix};
 use provost_domain::rng::SplitMix64;
@@ -82,6 +83,8 @@ pub struct Encoder {
     year: Option<u32>,
     categories: Vec<Category>,
     overall: History,
+    /// Their columns come last.
+    standards: Vec<Standards>,
     names: Vec<String>,
 }
 
@@ -155,6 +158,17 @@ impl Encoder {
                 histories: seen.iter().map(|v| std::mem::take(&mut histories[*v])).collect(),
             });
         }
+        let (by, of) = standards::places(names);
+        let training = Training { x, y: data.y(), columns, rows: train, part: &part, parts: PARTS };
+        let mut compared = Vec::new();
+        for at in by {
+            let (standards, columns) = data.with_ranks(columns[at as usize], |ranks| {
+                let codes = ranks.codes();
+                Standards::fit(&training, at, &of, ranks.values(), |row| codes[row as usize] as usize)
+            });
+            compared.push(standards);
+            encoded.extend(columns);
+        }
         let plain: Vec<u32> = place(false).collect();
         let own = |at: &u32| names[*at as usize].to_owned();
         let rates =
@@ -162,7 +176,13 @@ impl Encoder {
         let encoder = Self {
             width: columns.len() as u32,
             year: year.and_then(|c| columns.iter().position(|own| *own == c)).map(|at| at as u32),
-            names: plain.iter().map(own).chain(place(true).flat_map(rates)).collect(),
+            names: plain
+                .iter()
+                .map(own)
+                .chain(place(true).flat_map(rates))
+                .chain(compared.iter().flat_map(|s| s.names(names)))
+                .collect(),
+            standards: compared,
             plain,
             categories,
             overall: all,
@@ -190,23 +210,27 @@ impl Encoder {
             let triples: Vec<[f32; PER_CATEGORY]> = rows.iter().map(rates).collect();
             encoded.extend((0..PER_CATEGORY).map(|which| triples.iter().map(|triple| triple[which]).collect()));
         }
+        encoded.extend(self.standards.iter().flat_map(|s| s.encode(x, columns, rows)));
         encoded
     }
 
     pub(crate) fn outputs(&self) -> usize {
-        self.plain.len() + PER_CATEGORY * self.categories.len()
+        let compared: usize = self.standards.iter().map(Standards::width).sum();
+        self.plain.len() + PER_CATEGORY * self.categories.len() + compared
     }
 
     pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Shares of the encoded columns, added up per source column.
+    /// Shares of the encoded columns, added up per source column; a comparison counts for both of its sources.
     pub(crate) fn of_sources(&self, shares: &[f64]) -> Vec<f64> {
         let mut sources = vec![0.0; self.width as usize];
-        let rates = self.categories.iter().flat_map(|c| [c.column; PER_CATEGORY]);
-        for (source, share) in self.plain.iter().copied().chain(rates).zip(shares) {
-            sources[source as usize] += share;
+        let alone = self.plain.iter().copied().chain(self.categories.iter().flat_map(|c| [c.column; PER_CATEGORY]));
+        let compared = self.standards.iter().flat_map(Standards::sources);
+        for ((one, other), share) in alone.map(|source| (source, source)).chain(compared).zip(shares) {
+            sources[one as usize] += share / 2.0;
+            sources[other as usize] += share / 2.0;
         }
         sources
     }
@@ -232,7 +256,7 @@ impl Encoder {
         match self.categories.iter().find(|c| !sound(c)) {
             Some(c) => Err(format!("encoder: the history of column {} is damaged", c.column)),
             None if !self.overall.check() => Err("encoder: the overall history is damaged".to_owned()),
-            None => Ok(()),
+            None => self.standards.iter().try_for_each(|s| s.check(width)),
         }
     }
 }

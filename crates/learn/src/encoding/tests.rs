@@ -10,7 +10,7 @@ use serde_json::json;
 /// Universities of 30 rates of acceptance over eight years, a program without any influence, and a number that counts.
 fn applications(n: usize, seed: u64) -> Dataset {
     let mut r = SplitMix64::new(seed);
-    let names = ["gpa_normalized", YEAR, "university", "program"].map(String::from).to_vec();
+    let names = ["research_score", YEAR, "university", "program"].map(String::from).to_vec();
     let (mut columns, mut y) = (vec![Vec::new(); 4], Vec::new());
     for _ in 0..n {
         let (gpa, year, university) = (r.unit(), r.below(8), r.below(30));
@@ -61,7 +61,7 @@ fn earlier_years_are_strictly_earlier_and_of_training_rows() {
     let (train, held): (Vec<u32>, Vec<u32>) = all.into_iter().partition(|r| r % 4 > 0);
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
     let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5);
-    assert_eq!(encoder.names()[..2], ["gpa_normalized", YEAR].map(String::from));
+    assert_eq!(encoder.names()[..2], ["research_score", YEAR].map(String::from));
     assert_eq!(encoder.names()[2], "university, earlier years");
     let later = encoder.encode(data.x(), &columns, &held);
     let same = |a: f32, b: f32| (a - b).abs() < 1e-6 || (a.is_nan() && b.is_nan());
@@ -89,9 +89,46 @@ fn earlier_years_are_strictly_earlier_and_of_training_rows() {
     assert!((mean(&encoded[4]) - mean(&later[4])).abs() < 0.05);
 }
 
+/// The first column is one that universities are compared in.
+fn compared(data: &Dataset) -> Dataset {
+    let names = ["gpa_normalized", YEAR, "university", "program"].map(String::from).to_vec();
+    let columns = (0..4).map(|c| data.x().column(c).to_vec()).collect();
+    Dataset::new(Matrix::new(names, columns).unwrap(), data.y().to_vec()).unwrap()
+}
+
+#[test]
+fn a_number_is_compared_with_its_means_over_the_same_university() {
+    let data = compared(&applications(900, 8));
+    let (x, y, columns) = (data.x(), data.y(), columns(&data));
+    let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 4 > 0);
+    let names: Vec<&str> = x.names().iter().map(String::as_str).collect();
+    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5);
+    assert_eq!(encoder.outputs(), 10);
+    assert_eq!(encoder.names()[8], "gpa_normalized, less the rejected of the same university");
+    assert!((8..10).all(|c| encoded[c].len() == train.len() && encoded[c].iter().all(|v| v.is_finite())));
+    let later = encoder.encode(x, &columns, &held);
+    for (at, row) in held.iter().enumerate() {
+        let university = x.value(*row as usize, 2);
+        for (outcome, column) in later[8..].iter().enumerate() {
+            let of = |r: &&u32| usize::from(y[**r as usize]) == outcome;
+            let sum = |rows: Vec<&u32>| {
+                (rows.len() as f64, rows.iter().map(|r| f64::from(x.value(**r as usize, 0))).sum::<f64>())
+            };
+            let (n, all) = sum(train.iter().filter(of).collect());
+            let (m, own) = sum(train.iter().filter(of).filter(|r| x.value(**r as usize, 2) == university).collect());
+            let mean = (own + 10.0 * all / n) / (m + 10.0);
+            let by_hand = f64::from(x.value(*row as usize, 0)) - mean;
+            assert!((f64::from(column[at]) - by_hand).abs() < 1e-5, "row {row}: {} {by_hand}", column[at]);
+        }
+    }
+    // Shares of a comparison are its sources'.
+    let shares = encoder.of_sources(&[vec![0.0; 8], vec![0.5; 2]].concat());
+    assert_eq!(shares, [0.5, 0.0, 0.5, 0.0]);
+}
+
 #[test]
 fn no_label_of_a_row_or_of_its_future_reaches_what_is_held_out_or_earlier() {
-    let data = applications(600, 2);
+    let data = compared(&applications(600, 2));
     let (train, columns) = (rows(&data), columns(&data));
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
     let encode = |data: &Dataset| Encoder::fit(data, &columns, &names, &train, 5).1;
@@ -198,7 +235,7 @@ fn families_share_the_encoding_and_answer_as_fits_apart_at_any_number_of_threads
 
 #[test]
 fn damaged_encoders_are_refused() {
-    let data = applications(300, 7);
+    let data = compared(&applications(300, 7));
     let (columns, train) = (columns(&data), rows(&data));
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
     let (encoder, _) = Encoder::fit(&data, &columns, &names, &train, 5);
