@@ -4,9 +4,10 @@ use crate::importance::ranked;
 use crate::member::Member;
 use crate::metrics::{best_threshold, log_loss};
 use crate::split::Parts;
-use crate::train::{TrainSpec, Trained, fold_scores, held_out};
+use crate::train::{TrainSpec, Trained, Unit, base_learner, fold_scores, held_out};
 use crate::{Calibration, Control, Dataset, LearnError, Model, Params, Predictor, Temporal};
 use provost_domain::Algorithm;
+use provost_domain::config::Tuning;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -14,10 +15,14 @@ use std::time::Instant;
 const ROUNDS: usize = 50;
 /// A smaller fall of the log loss is not worth another round.
 const MIN_GAIN: f64 = 1e-6;
+/// Learners whose fits differ most from one sample of rows to another: these are in the ensemble as the mean of their fold
+/// models and the final one. A forest is such a mean already, and a logistic model gains nothing.
+const BAGGED: [Algorithm; 3] = [Algorithm::GradientBoosting, Algorithm::Xgboost, Algorithm::NeuralNetwork];
 
 /// Greedy ensemble selection with replacement (Caruana et al. 2004): from the best member on, whichever lowers the
 /// out-of-fold log loss of the mean most is added, until none does; so it is never above the best member's. Members must
-/// have been trained on the same `parts` and folds. Calibrated by its members; the threshold is chosen on the combined
+/// have been trained on the same `parts` and folds. Chosen members of high variance are bagged (Breiman 1996) over the folds of
+/// the cross-validation, which are fitted again for that. Calibrated by its members; the threshold is chosen on the combined
 /// out-of-fold predictions. The temporal reference is the weighted mean of the chosen members'; with one that has none there
 /// is none.
 ///
@@ -66,15 +71,23 @@ pub fn combine(
         member.importance.iter().filter_map(move |(name, share)| Some((at(name)?, weight * share)))
     });
     let importance = ranked(names, shares.collect::<Vec<_>>());
-    let used = chosen.iter().flat_map(|(_, m)| m.model.columns.iter().copied());
+    let mut fitted = Vec::new();
+    for (weight, member) in &chosen {
+        fitted.extend(bag(data, parts, spec, *weight, member, control)?);
+    }
+    let used = fitted.iter().flat_map(|m| m.columns.iter().copied());
     let columns: Vec<u32> = used.collect::<std::collections::BTreeSet<u32>>().into_iter().collect();
+    for member in &mut fitted {
+        let own = member.columns.iter().filter_map(|c| columns.binary_search(c).ok());
+        member.columns = own.map(|at| at as u32).collect();
+    }
     Ok(Trained {
         temporal: temporal(data, &chosen),
         params: described(&chosen),
         model: Model {
             algorithm: Algorithm::Ensemble,
             feature_names: names.to_vec(),
-            predictor: Predictor::Ensemble(chosen.iter().map(|(weight, m)| part(*weight, m, &columns)).collect()),
+            predictor: Predictor::Ensemble(fitted),
             columns,
             calibration: Calibration::None,
             threshold,
@@ -131,14 +144,31 @@ fn temporal(data: &Dataset, chosen: &[(f64, &Trained)]) -> Option<Temporal> {
     Temporal::new(first.figures.year, first.rows.clone(), &y?, mean(&weighted))
 }
 
-fn part(weight: f64, member: &Trained, columns: &[u32]) -> Member {
-    let own = member.model.columns.iter();
-    Member {
-        weight,
-        columns: own.filter_map(|c| columns.binary_search(c).ok()).map(|at| at as u32).collect(),
-        predictor: Box::new(member.model.predictor.clone()),
-        calibration: member.model.calibration.clone(),
+/// The models of one member, which share its weight; their columns are the data's.
+fn bag(
+    data: &Dataset,
+    parts: &Parts,
+    spec: &TrainSpec,
+    weight: f64,
+    member: &Trained,
+    control: &Control,
+) -> Result<Vec<Member>, LearnError> {
+    let model = &member.model;
+    let mut models = vec![(model.predictor.clone(), model.columns.clone())];
+    if BAGGED.contains(&model.algorithm) {
+        let spec = TrainSpec { algorithm: model.algorithm, tuning: Tuning::None, ..spec.clone() };
+        let unit = Unit::new(base_learner(model.algorithm)?, data, parts, &spec)?;
+        let fits = unit.fold_fits(&member.params, control)?;
+        models.extend(fits.into_iter().map(|(fit, c)| (fit.predictor, c.into_iter().map(|c| c as u32).collect())));
     }
+    let weight = weight / models.len() as f64;
+    let of = |(predictor, columns): (Predictor, Vec<u32>)| Member {
+        weight,
+        columns,
+        predictor: Box::new(predictor),
+        calibration: model.calibration.clone(),
+    };
+    Ok(models.into_iter().map(of).collect())
 }
 
 fn described(chosen: &[(f64, &Trained)]) -> Params {

@@ -5,6 +5,7 @@ use crate::calibration::Calibration;
 use crate::{LearnError, Matrix, Predictor};
 use provost_domain::Algorithm;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 const FORMAT: Format = Format { magic: *b"PROVOSTM", version: 1 };
 
@@ -68,6 +69,10 @@ impl Model {
 
     fn check(&self) -> Result<(), String> {
         let width = self.feature_names.len();
+        let mut names = BTreeSet::new();
+        if let Some(twice) = self.feature_names.iter().find(|name| !names.insert(name.as_str())) {
+            return Err(format!("two features are named {twice}"));
+        }
         let mut used = vec![false; width];
         for column in &self.columns {
             match used.get_mut(*column as usize) {
@@ -136,6 +141,7 @@ mod tests {
     #[test]
     fn names_what_is_wrong() {
         assert!(refused(|m| m.columns = vec![2]).contains("column 2 of 2 features"));
+        assert!(refused(|m| m.feature_names = vec!["b".into(), "b".into()]).contains("two features are named b"));
         assert!(refused(|m| m.columns = vec![1, 1]).contains("column 1 is used twice"));
         assert!(refused(|m| m.threshold = f64::NAN).contains("threshold NaN"));
         assert!(refused(|m| m.predictor = Predictor::Constant(1.5)).contains("1.5"));

@@ -75,7 +75,7 @@ pub fn finish(
 
 pub use crate::ensemble::combine;
 
-fn base_learner(algorithm: Algorithm) -> Result<&'static dyn Learner, LearnError> {
+pub(crate) fn base_learner(algorithm: Algorithm) -> Result<&'static dyn Learner, LearnError> {
     learner(algorithm)
         .ok_or_else(|| LearnError::Data(format!("{algorithm} is not trained on rows: combine its members")))
 }
@@ -278,6 +278,13 @@ impl<'a> Unit<'a> {
             shared: None,
         };
         Ok((self.learner.fit(&task, control)?, columns))
+    }
+
+    /// A fit without each fold's held rows, as the cross-validation made them.
+    pub(crate) fn fold_fits(&self, params: &Params, control: &Control) -> Result<Vec<(Fit, Vec<usize>)>, LearnError> {
+        workers::run(self.held.len(), |i| {
+            self.fit(&without(&self.parts.train, &self.held[i]), &self.parts.validation, params, control)
+        })
     }
 
     /// The learner's own, else by permuting training rows.

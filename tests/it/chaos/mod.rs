@@ -148,7 +148,7 @@ fn campaign() {
         report.sigkills = world.kills;
         report.slowest_start = world.slowest_start;
     });
-    report.section("MongoDB", |report| report.remote = remote::campaign(seed, (kills / 10).max(12)));
+    report.section("MongoDB", |report| report.remote = remote::campaign(seed, (kills / 20).max(12)));
     report.write();
     assert_eq!(report.failures, Vec::<String>::new());
 }

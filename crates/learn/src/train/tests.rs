@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
+use crate::Predictor;
 use crate::StopReason;
 use crate::metrics::{auc, log_loss};
 use crate::split::{SplitRows, split};
@@ -298,22 +299,57 @@ fn the_ensemble_is_never_below_its_best_member() {
     let shares: f64 = e.importance.iter().map(|(_, s)| s).sum();
     assert!((shares - 1.0).abs() < 1e-6, "{shares}");
 
-    // The model is the weighted mean of its members' calibrated probabilities, after a round trip too.
-    let model = Model::from_bytes(&e.model.to_bytes()).unwrap();
-    let p = model.predict_proba(data.x(), &parts.test).unwrap();
-    let listed = e.params["members"].as_array().unwrap();
-    let mut mean = vec![0.0; p.len()];
-    for entry in listed {
-        let member = members.iter().find(|m| m.model.algorithm.as_str() == entry["algorithm"]).unwrap();
-        for (mean, p) in mean.iter_mut().zip(member.model.predict_proba(data.x(), &parts.test).unwrap()) {
-            *mean += entry["weight"].as_f64().unwrap() * p;
-        }
-    }
-    assert!(p.iter().zip(&mean).all(|(a, b)| (a - b).abs() < 1e-9));
     let again = combine(&data, &parts, &spec(Algorithm::Ensemble), &members, &Control::default()).unwrap();
     assert_eq!(bytes(&again), bytes(&e));
     let e = combine(&data, &parts, &spec(Algorithm::Ensemble), &[], &Control::default()).unwrap_err();
     assert!(e.to_string().contains("no members"), "{e}");
+}
+
+#[test]
+fn an_ensemble_is_the_weighted_mean_of_its_members_and_their_fold_models() {
+    let data = noisy(600, 9);
+    let parts = parts_of(&data);
+    let with = |algorithm| TrainSpec { tuning: Tuning::None, early_stopping_rounds: 0, ..spec(algorithm) };
+    let of = |algorithms: &[Algorithm]| -> Vec<Trained> {
+        algorithms.iter().map(|a| train(&data, &parts, &with(*a), &NoJournal, &Control::default()).unwrap()).collect()
+    };
+    let combined = |members: &[Trained]| {
+        let members: Vec<&Trained> = members.iter().collect();
+        let e = combine(&data, &parts, &with(Algorithm::Ensemble), &members, &Control::default()).unwrap();
+        (Model::from_bytes(&e.model.to_bytes()).unwrap(), e)
+    };
+    // One that is not bagged is the model itself.
+    let forest = of(&[Algorithm::RandomForest]);
+    let (model, _) = combined(&forest);
+    let p = model.predict_proba(data.x(), &parts.test).unwrap();
+    let alone = forest[0].model.predict_proba(data.x(), &parts.test).unwrap();
+    assert!(p.iter().zip(&alone).all(|(a, b)| (a - b).abs() < 1e-12));
+
+    // Of one that is, each model of a fold predicts its held rows as the cross-validation did.
+    let boosted = of(&[Algorithm::GradientBoosting]);
+    let (model, _) = combined(&boosted);
+    let Predictor::Ensemble(members) = &model.predictor else { panic!("an ensemble") };
+    let held = held_out(&data, &parts, &with(Algorithm::GradientBoosting)).unwrap();
+    assert_eq!(members.len(), 1 + held.len());
+    for (member, held) in members[1..].iter().zip(&held) {
+        assert_eq!(member.weight, 1.0 / members.len() as f64);
+        let columns: Vec<usize> = member.columns.iter().map(|c| model.columns[*c as usize] as usize).collect();
+        for (row, p) in held.iter().zip(member.predictor.predict(data.x(), &columns, held)) {
+            let at = parts.train.binary_search(row).unwrap();
+            assert_eq!(member.calibration.apply(p), boosted[0].oof[at], "row {row}");
+        }
+    }
+
+    // Weights of several are those that the parameters name.
+    let all = of(&[Algorithm::RandomForest, Algorithm::GradientBoosting, Algorithm::LogisticRegression]);
+    let (model, e) = combined(&all);
+    let Predictor::Ensemble(members) = &model.predictor else { panic!("an ensemble") };
+    for entry in e.params["members"].as_array().unwrap() {
+        let bagged = entry["algorithm"] == "gradient_boosting";
+        let share = entry["weight"].as_f64().unwrap() / if bagged { (1 + held.len()) as f64 } else { 1.0 };
+        let times = members.iter().filter(|m| (m.weight - share).abs() < 1e-12).count();
+        assert!(times >= if bagged { 1 + held.len() } else { 1 }, "{entry}");
+    }
 }
 
 #[test]
