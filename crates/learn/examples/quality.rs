@@ -5,7 +5,8 @@
 //! ```
 //!
 //! One JSON line per split and a last one with the means. Models have their default parameters, or with `--iterations 12` those
-//! that so many draws from their grids, raced on five folds of the training part, found; the test rows are scored once. `--split years` trains on all years before each of the last five and tests on that year.
+//! that so many draws from their grids, raced on five folds of the training part, found (`--tune xgboost,random_forest`: of these
+//! only); the test rows are scored once. `--split years` trains on all years before each of the last five and tests on that year.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a tool for people who measure: any fault ends it
 
@@ -66,6 +67,9 @@ fn main() {
     let kind = option("--split").unwrap_or_else(|| "random".to_owned());
     let count = option("--splits").map_or(3, |n| n.parse().expect("a number of splits"));
     let iterations = option("--iterations").map_or(0, |n| n.parse().expect("a number of draws"));
+    let patience = option("--patience").map_or(10, |n| n.parse().expect("a number of rounds"));
+    let tuned = option("--tune");
+    let tuned = |a: Algorithm| tuned.as_deref().is_none_or(|names| names.split(',').any(|name| name == a.as_str()));
     let snapshot = read(&path, features == "extended");
     let parts = splits(&snapshot, &kind, count);
     let x = Matrix::new(snapshot.feature_names.clone(), snapshot.columns.clone()).unwrap();
@@ -74,7 +78,7 @@ fn main() {
     for (name, parts) in parts {
         let spec = |algorithm| TrainSpec {
             algorithm,
-            tuning: if iterations > 0 { Tuning::RandomSearch } else { Tuning::None },
+            tuning: if iterations > 0 && tuned(algorithm) { Tuning::RandomSearch } else { Tuning::None },
             iterations,
             folds: 5,
             metric: TargetMetric::AucRoc,
@@ -82,7 +86,7 @@ fn main() {
             feature_selection: FeatureSelection::Auto,
             selected_features: None,
             scale: true,
-            early_stopping_rounds: 10,
+            early_stopping_rounds: patience,
             pruning: Pruning::Racing,
             grid: None,
         };
@@ -101,7 +105,12 @@ fn main() {
         }
         let best = single.iter().map(score).fold(0.0, f64::max);
         line.insert("gain_of_the_ensemble".to_owned(), json!(score(&together) - best));
-        println!("{}", json!({ "split": name, "train": parts.train.len(), "test": y.len(), "auc": line }));
+        let params: Map<String, Value> =
+            single.iter().map(|t| (t.model.algorithm.to_string(), json!([t.iterations, t.params]))).collect();
+        println!(
+            "{}",
+            json!({ "split": name, "params": params, "train": parts.train.len(), "test": y.len(), "auc": line })
+        );
         all.push(line);
     }
     let mean = |name: &String| {

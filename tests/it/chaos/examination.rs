@@ -22,6 +22,22 @@ pub struct End {
     pub refused_reads: u64,
 }
 
+impl std::ops::AddAssign for End {
+    fn add_assign(&mut self, other: Self) {
+        self.jobs += other.jobs;
+        self.automatic_jobs += other.automatic_jobs;
+        self.models += other.models;
+        self.models_compared += other.models_compared;
+        self.points += other.points;
+        self.activations += other.activations;
+        self.decisions += other.decisions;
+        self.artifacts += other.artifacts;
+        self.trials += other.trials;
+        self.reads += other.reads;
+        self.refused_reads += other.refused_reads;
+    }
+}
+
 pub fn examine(facts: &Facts, ledger: &Ledger, recipes: &[Recipe], seen: &Seen) -> End {
     let mut end = End {
         reads: seen.reads,

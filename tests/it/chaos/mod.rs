@@ -92,11 +92,11 @@ fn twenty_kills_lose_nothing() {
     proof::every_loss_is_noticed(&world, &seen);
 }
 
-/// Each kind of fault once; on a MongoDB that is not the tests' own, those of the services twice.
+/// Each kind of fault once; on a MongoDB that is not the tests' own, those of the services.
 #[test]
 fn faults_on_mongodb_lose_nothing() {
     let began = Instant::now();
-    let Some((done, end)) = remote::campaign(number("PROVOST_CHAOS_SEED", 1), 12) else { return };
+    let Some((done, end)) = remote::campaign(number("PROVOST_CHAOS_SEED", 1), 1) else { return };
     assert!(end.models_compared > 0 && end.reads > 0, "{end:?}");
     eprintln!("faults on MongoDB in {:.1} s: {done:?}\n{end:?}", began.elapsed().as_secs_f64());
 }
@@ -148,7 +148,7 @@ fn campaign() {
         report.sigkills = world.kills;
         report.slowest_start = world.slowest_start;
     });
-    report.section("MongoDB", |report| report.remote = remote::campaign(seed, (kills / 20).max(12)));
+    report.section("MongoDB", |report| report.remote = remote::campaign(seed, kills.div_ceil(200)));
     report.write();
     assert_eq!(report.failures, Vec::<String>::new());
 }
