@@ -1,5 +1,5 @@
 # make demo | test | build | bench: each does all the set-up it needs.
-.PHONY: help setup build demo test chaos deny latency fuzz bench
+.PHONY: help setup build demo test chaos deny latency fuzz bench quality
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -15,6 +15,8 @@ help:
 	@echo 'make fuzz    the fuzz targets, into docs/FUZZING.md (ARGS="-s 60 event csv")'
 	@echo 'make deny    licences, sources and known vulnerabilities of the dependencies'
 	@echo 'make bench   against scikit-learn and XGBoost, to docs/BENCHMARKS.md (PAIRS=5 ROWS=1000,25000,500000 REAL=F.csv); takes an hour'
+
+	@echo 'make quality POINTS="a.jsonl b.jsonl"  AUC against the libraries and of our own models, to docs/QUALITY.md (SEEDS=10)'
 
 setup:
 	@scripts/setup.sh
@@ -50,9 +52,16 @@ latency: setup
 fuzz:
 	@fuzz/run.sh $(ARGS)
 
+third_party/bench/ready: Makefile
+	python3 -m venv third_party/bench
+	third_party/bench/bin/python -m pip install --quiet scikit-learn==1.9.1 xgboost-cpu==3.2.0 lightgbm numpy
+	touch $@
+
+quality: build third_party/bench/ready
+	$(CARGO) build --release --locked -p provost-learn --example quality
+	@third_party/bench/bin/python scripts/quality.py $(foreach p,provost examples/quality,"$${CARGO_TARGET_DIR:-target}"/release/$(p)) $(POINTS) --seeds $(or $(SEEDS),10)
+
 # On a quiet machine. The peers' versions are those that the page names.
-bench: build
-	@test -x third_party/bench/bin/python || python3 -m venv third_party/bench
-	@third_party/bench/bin/python -m pip install --quiet scikit-learn==1.9.1 xgboost-cpu==3.2.0 lightgbm numpy
+bench: build third_party/bench/ready
 	@third_party/bench/bin/python scripts/bench.py "$${CARGO_TARGET_DIR:-target}"/release/provost --pairs $(or $(PAIRS),5) --rows $(or $(ROWS),1000,25000,500000) $(if $(REAL),--real $(REAL))
 	$(CARGO) bench -p provost-learn --locked

@@ -6,12 +6,16 @@
 //!
 //! One JSON line per split and a last one with the means. Models have their default parameters, or with `--iterations 12` those
 //! that so many draws from their grids, raced on five folds of the training part, found (`--tune xgboost,random_forest`: of these
-//! only); the test rows are scored once. `--split years` trains on all years before each of the last five and tests on that year.
+//! only); the test rows are scored once.
+//!
+//! `--split random` and `grouped` are the service's, which both keep nearly all rows of an applicant on one side; `rows` draws
+//! rows whatever their applicants are; `years` trains on all years before each of the last five and tests on that year.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a tool for people who measure: any fault ends it
 
 use provost_domain::config::{FeatureSelection, Pruning, SplitKind, Tuning};
 use provost_domain::features::FeatureTables;
+use provost_domain::rng::SplitMix64;
 use provost_domain::snapshot::SnapshotBuilder;
 use provost_domain::{AdmissionDataPoint, Algorithm, Snapshot, TargetMetric};
 use provost_learn::metrics::auc;
@@ -55,6 +59,23 @@ fn splits(snapshot: &Snapshot, kind: &str, count: u64) -> Vec<(String, Parts)> {
             (year.to_string(), Parts { train, validation, test: test(year), groups: None, latest: None })
         };
         return years.map(parts).collect();
+    }
+    if kind == "rows" {
+        let parts = |seed: u64| {
+            let mut rows: Vec<u32> = (0..snapshot.rows() as u32).collect();
+            SplitMix64::new(seed).shuffle(&mut rows);
+            let (test, rest) = rows.split_at(rows.len() * 15 / 100);
+            let (validation, train) = rest.split_at(rows.len() * 15 / 100);
+            let sorted = |rows: &[u32]| {
+                let mut rows = rows.to_vec();
+                rows.sort_unstable();
+                rows
+            };
+            let parts =
+                Parts { train: sorted(train), validation: sorted(validation), test: sorted(test), ..Parts::default() };
+            (seed.to_string(), parts)
+        };
+        return (1..=count).map(parts).collect();
     }
     let kind = if kind == "grouped" { SplitKind::Grouped } else { SplitKind::Random };
     let parts = |salt: u64| (salt.to_string(), split(&rows, kind, 0.15, 0.15, salt, 42).unwrap());
