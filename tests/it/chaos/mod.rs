@@ -10,6 +10,7 @@ mod examination;
 mod facts;
 mod faults;
 mod intake;
+mod outages;
 mod panics;
 mod proof;
 mod remote;
@@ -96,7 +97,7 @@ fn twenty_kills_lose_nothing() {
 #[test]
 fn faults_on_mongodb_lose_nothing() {
     let began = Instant::now();
-    let Some((done, end)) = remote::campaign(number("PROVOST_CHAOS_SEED", 1), 1) else { return };
+    let Some((done, end)) = outages::campaign(number("PROVOST_CHAOS_SEED", 1), 1) else { return };
     assert!(end.models_compared > 0 && end.reads > 0, "{end:?}");
     eprintln!("faults on MongoDB in {:.1} s: {done:?}\n{end:?}", began.elapsed().as_secs_f64());
 }
@@ -148,7 +149,7 @@ fn campaign() {
         report.sigkills = world.kills;
         report.slowest_start = world.slowest_start;
     });
-    report.section("MongoDB", |report| report.remote = remote::campaign(seed, kills.div_ceil(200)));
+    report.section("MongoDB", |report| report.remote = outages::campaign(seed, kills.div_ceil(200)));
     report.write();
     assert_eq!(report.failures, Vec::<String>::new());
 }

@@ -1,7 +1,7 @@
 //! What the campaign writes about itself.
 
 use super::examination::End;
-use super::remote::Fault;
+use super::outages::Fault;
 use super::strikes::{Aim, Tally};
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -28,7 +28,7 @@ pub struct Recipe {
 }
 
 /// Small searches over verified rows, so that points which come in unverified change no model.
-pub fn configs() -> Vec<Value> {
+pub fn recipes() -> Vec<Recipe> {
     let with = |algorithms: &[&str], seed: u64| {
         json!({
             "algorithms": algorithms, "random_state": seed, "hyperparameter_tuning": "grid_search", "min_samples": 100,
@@ -41,11 +41,23 @@ pub fn configs() -> Vec<Value> {
             },
         })
     };
-    vec![
+    [
         with(&["logistic_regression", "random_forest"], 1),
         with(&["xgboost", "logistic_regression", "ensemble"], 2),
         with(&["gradient_boosting"], 3),
     ]
+    .map(|config| Recipe { config, models: BTreeMap::new() })
+    .to_vec()
+}
+
+/// The models of a job that has ended: algorithm to SHA-256.
+pub fn models_of(record: &Value, get: impl Fn(&str) -> Value) -> BTreeMap<String, String> {
+    let of = |id: &Value| {
+        let model = get(&format!("models/{}", id.as_str().unwrap()));
+        let text = |key: &str| model[key].as_str().unwrap().to_owned();
+        (text("algorithm"), text("model_sha256"))
+    };
+    record["trained_models"].as_array().unwrap().iter().map(of).collect()
 }
 
 /// What the clients of a server were told, and so may rely on.
@@ -60,6 +72,17 @@ pub struct Ledger {
     pub triggers: BTreeSet<String>,
     /// Jobs that were seen in a final state.
     pub ended: BTreeSet<String>,
+}
+
+impl Ledger {
+    /// Notes the job of a submission; the same key must have the same one.
+    pub fn accepted(&mut self, key: &str, answer: &Value) -> String {
+        let job = answer["job_id"].as_str().unwrap().to_owned();
+        let known = &mut self.jobs.get_mut(key).unwrap().1;
+        assert!(known.as_ref().is_none_or(|known| *known == job), "{key} led to {known:?} and to {job}");
+        *known = Some(job.clone());
+        job
+    }
 }
 
 pub struct World {
@@ -96,7 +119,7 @@ impl World {
             watcher: None,
             whereabouts: Arc::default(),
             rng: SplitMix64::keyed(seed, &[0]),
-            recipes: configs().into_iter().map(|config| Recipe { config, models: BTreeMap::new() }).collect(),
+            recipes: recipes(),
             ledger: Ledger::default(),
             bus: None,
             node: None,
@@ -110,11 +133,7 @@ impl World {
             let job = world.submit(recipe);
             let record = world.ended(&job);
             assert_eq!((&record["status"], &record["warnings"]), (&json!("completed"), &json!([])), "{record}");
-            for id in record["trained_models"].as_array().unwrap() {
-                let model = world.get(&format!("models/{}", id.as_str().unwrap()));
-                let text = |key: &str| model[key].as_str().unwrap().to_owned();
-                world.recipes[recipe].models.insert(text("algorithm"), text("model_sha256"));
-            }
+            world.recipes[recipe].models = models_of(&record, |path| world.get(path));
         }
         assert_eq!(world.terminate(), Some(0));
         world.place = place;
@@ -229,11 +248,7 @@ impl World {
     /// Notes the answer to a submission; the same key must have the same answer.
     pub fn accepted(&mut self, key: &str, answer: &(u16, Value)) -> String {
         assert_eq!(answer.0, 202, "{key}: {}", answer.1);
-        let job = answer.1["job_id"].as_str().unwrap().to_owned();
-        let known = &mut self.ledger.jobs.get_mut(key).unwrap().1;
-        assert!(known.as_ref().is_none_or(|known| *known == job), "{key} led to {known:?} and to {job}");
-        *known = Some(job.clone());
-        job
+        self.ledger.accepted(key, &answer.1)
     }
 
     /// Submits under its key, as often as asked: the answer is the same.
