@@ -160,10 +160,6 @@ impl Carrier {
                     self.options.failpoints.hit("mail_accepted");
                     self.deferred.remove(&message.id);
                     tracing::info!(mail = %message.id, topic = %message.topic, "mail sent");
-                    self.note(|r| {
-                        r.sent += 1;
-                        r.pending = r.pending.saturating_sub(1);
-                    });
                     self.accepted.push(message.id.clone());
                     self.mark().await?;
                 }
@@ -186,7 +182,13 @@ impl Carrier {
     async fn mark(&mut self) -> Result<(), StoreError> {
         if !self.accepted.is_empty() {
             self.options.store.outbox_sent(self.accepted.clone()).await?;
+            let marked = self.accepted.len() as u64;
             self.accepted.clear();
+            // Counted when it is marked: what is told as sent waits nowhere any more.
+            self.note(|r| {
+                r.sent += marked;
+                r.pending = r.pending.saturating_sub(marked);
+            });
         }
         Ok(())
     }

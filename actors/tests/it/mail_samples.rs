@@ -73,7 +73,7 @@ pub fn completed() -> JobLetter {
         completed_at: Some(at(0)),
         running_seconds: 690.2,
         error_message: None,
-        warnings: vec!["bayesian search is not there yet: it runs as random search".to_owned(), HOSTILE.to_owned()],
+        warnings: vec!["the time limit of 60 min was reached: the best so far is kept".to_owned(), HOSTILE.to_owned()],
         more_warnings: 3,
         best_model_id: Some(models[0].model_id.clone()),
         models,
