@@ -38,9 +38,13 @@ impl Server {
         Self { process, url: ready["url"].as_str().unwrap().to_owned() }
     }
 
-    pub fn terminate(&mut self) -> Option<i32> {
+    pub fn signal(&self, name: &str) {
         let pid = self.process.id().to_string();
-        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    pub fn terminate(&mut self) -> Option<i32> {
+        self.signal("TERM");
         self.process.wait().unwrap().code()
     }
 }

@@ -88,9 +88,7 @@ fn failed(text: String, may_pass: bool) -> AttemptError {
 
 impl From<StoreError> for AttemptError {
     fn from(e: StoreError) -> Self {
-        let text = format!("the unit of work: {e}");
-        let (may_pass, store_away) = (e.may_pass(), e.may_pass());
-        AttemptError::Elsewhere(UnitFailure { text, may_pass, store_away, ..UnitFailure::default() })
+        AttemptError::Elsewhere(UnitFailure::of_store(format!("the unit of work: {e}"), e.may_pass()))
     }
 }
 

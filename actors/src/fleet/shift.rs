@@ -37,10 +37,7 @@ impl From<StoreError> for Failure {
     fn from(e: StoreError) -> Self {
         match e {
             StoreError::Conflict { .. } => Failure::Lost,
-            e => {
-                let (may_pass, store_away) = (e.may_pass(), e.may_pass());
-                Failure::Told(UnitFailure { text: e.to_string(), may_pass, store_away, ..UnitFailure::default() })
-            }
+            e => Failure::Told(UnitFailure::of_store(e.to_string(), e.may_pass())),
         }
     }
 }

@@ -320,10 +320,12 @@ impl Driver {
             self.position = (index, units.len());
             let record = self.cell.read().await;
             if is_over(&record, unit.algorithm) {
-                if let Err(e) = self.reopen(unit, &record).await {
-                    return e.into();
+                match self.reopen(unit, &record).await {
+                    Ok(()) => continue,
+                    // Its steps, repeatable all, wait for a store that is away and fit a damaged result again.
+                    Err(StepError::StoreAway(_) | StepError::MayPass(_) | StepError::Final(_)) => {}
+                    Err(e) => return e.into(),
                 }
-                continue;
             }
             match self.unit(unit).await {
                 UnitEnd::Done | UnitEnd::Failed => {}

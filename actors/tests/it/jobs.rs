@@ -227,6 +227,17 @@ async fn a_shutdown_interrupts_and_the_next_start_goes_on() {
     assert_eq!(finished(&handle, &id).await.status, JobStatus::Cancelled);
 }
 
+/// A search that takes its time, and ends.
+fn twenty_trials(algorithms: &[Algorithm]) -> TrainingConfig {
+    let grids = json!({
+        "logistic_regression": { "C": [0.1], "penalty": ["l2"] },
+        "gradient_boosting": {
+            "n_estimators": [200], "max_depth": [2, 3, 4, 5, 6], "learning_rate": [0.03, 0.05, 0.1, 0.2],
+        },
+    });
+    TrainingConfig { grids: Some(serde_json::from_value(grids).unwrap()), ..config(algorithms) }
+}
+
 /// Runs a system on a thread of its own and lets it die after `trials` trials, without a word to anybody.
 fn die_after(folder: &Path, config: &TrainingConfig, trials: usize) -> JobId {
     let (folder, config) = (folder.to_owned(), config.clone());
@@ -250,15 +261,7 @@ fn die_after(folder: &Path, config: &TrainingConfig, trials: usize) -> JobId {
 
 #[actix_rt::test]
 async fn a_job_that_died_twice_ends_with_the_same_model_as_an_undisturbed_one() {
-    let config = TrainingConfig {
-        grids: Some(
-            serde_json::from_value(json!({ "gradient_boosting": {
-                "n_estimators": [200], "max_depth": [2, 3, 4, 5, 6], "learning_rate": [0.03, 0.05, 0.1, 0.2],
-            }}))
-            .unwrap(),
-        ),
-        ..config(&[Algorithm::GradientBoosting])
-    };
+    let config = twenty_trials(&[Algorithm::GradientBoosting]);
     let folder = tempfile::tempdir().unwrap();
     let handle = system(folder.path()).await;
     let id = submit(&handle, config.clone()).await;
@@ -281,4 +284,36 @@ async fn a_job_that_died_twice_ends_with_the_same_model_as_an_undisturbed_one() 
     );
     assert_eq!(sha_of(&handle, &job).await, expected);
     assert_eq!(handle.store().model_count().await.unwrap(), 2);
+}
+
+/// The ensemble needs the result of a unit that an earlier process had done.
+#[actix_rt::test]
+async fn a_damaged_result_of_a_unit_that_was_done_is_fitted_again() {
+    let config = twenty_trials(&[Algorithm::LogisticRegression, Algorithm::GradientBoosting, Algorithm::Ensemble]);
+    let folder = tempfile::tempdir().unwrap();
+    let handle = system(folder.path()).await;
+    let id = submit(&handle, config.clone()).await;
+    let undisturbed = finished(&handle, &id).await;
+    let expected = sha_of(&handle, &undisturbed).await;
+    assert_eq!(expected.len(), 3, "{:?}\n{:?}", undisturbed.error_message, undisturbed.logs);
+    handle.shutdown(Duration::from_secs(10)).await;
+    drop(handle);
+
+    let id = die_after(folder.path(), &config, 1);
+    let options = options(folder.path()).await;
+    let record = options.store.job(&id).await.unwrap().unwrap();
+    let done = &record.units[&Algorithm::LogisticRegression];
+    assert!(done.done);
+    let sha = done.result.as_ref().unwrap();
+    let file = folder.path().join("artifacts").join(&sha[..2]).join(&sha[2..4]).join(sha);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let handle = start(options).await.unwrap();
+    let job = finished(&handle, &id).await;
+    assert_eq!(job.status, JobStatus::Completed, "{:?}\n{:?}", job.error_message, job.logs);
+    assert!(job.logs.iter().any(|l| l.contains("it is fitted again")), "{:?}", job.logs);
+    assert_eq!(sha_of(&handle, &job).await, expected);
+    assert_eq!(handle.store().model_count().await.unwrap(), 6);
 }

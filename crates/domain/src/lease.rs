@@ -79,3 +79,10 @@ pub struct UnitFailure {
     #[serde(default)]
     pub store_away: bool,
 }
+
+impl UnitFailure {
+    /// What the store's error says; one that may pass is the store's, not the unit's.
+    pub fn of_store(text: String, may_pass: bool) -> Self {
+        UnitFailure { text, may_pass, store_away: may_pass, ..UnitFailure::default() }
+    }
+}

@@ -280,7 +280,7 @@ impl<'a> Unit<'a> {
         Ok((self.learner.fit(&task, control)?, columns))
     }
 
-    /// A fit without each fold's held rows, as the cross-validation made them.
+    /// A fit without each fold's held rows; one that stops early is watched on the validation part, as the final fit is.
     pub(crate) fn fold_fits(&self, params: &Params, control: &Control) -> Result<Vec<(Fit, Vec<usize>)>, LearnError> {
         workers::run(self.held.len(), |i| {
             self.fit(&without(&self.parts.train, &self.held[i]), &self.parts.validation, params, control)

@@ -184,9 +184,6 @@ impl Artifacts {
         let mut swept = Swept::default();
         for name in names {
             let path = self.path(name)?;
-            if self.remote.is_some() && !path.exists() {
-                continue;
-            }
             match lock.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(Swept { held: true, ..swept }),

@@ -350,6 +350,17 @@ fn an_ensemble_is_the_weighted_mean_of_its_members_and_their_fold_models() {
         let times = members.iter().filter(|m| (m.weight - share).abs() < 1e-12).count();
         assert!(times >= if bagged { 1 + held.len() } else { 1 }, "{entry}");
     }
+    // And its prediction is their weighted mean, after a round trip too.
+    let mut mean = vec![0.0; parts.test.len()];
+    for entry in e.params["members"].as_array().unwrap() {
+        let member = all.iter().find(|m| m.model.algorithm.as_str() == entry["algorithm"]).unwrap();
+        let (alone, _) = combined(std::slice::from_ref(member));
+        for (mean, p) in mean.iter_mut().zip(alone.predict_proba(data.x(), &parts.test).unwrap()) {
+            *mean += entry["weight"].as_f64().unwrap() * p;
+        }
+    }
+    let p = model.predict_proba(data.x(), &parts.test).unwrap();
+    assert!(p.iter().zip(&mean).all(|(p, m)| (p - m).abs() < 1e-9));
 }
 
 #[test]
