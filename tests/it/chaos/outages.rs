@@ -18,6 +18,8 @@ pub enum Fault {
     ServiceInRegistration,
     ServiceInActivation,
     ServiceFrozen,
+    TwoSchedulers,
+    SchedulerKilled,
     StoreInAdmission,
     StoreInSearch,
     StoreInEvaluation,
@@ -27,13 +29,15 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 12] = [
+    pub const ALL: [Fault; 14] = [
         Fault::ServiceInAdmission,
         Fault::ServiceInSearch,
         Fault::ServiceInEvaluation,
         Fault::ServiceInRegistration,
         Fault::ServiceInActivation,
         Fault::ServiceFrozen,
+        Fault::TwoSchedulers,
+        Fault::SchedulerKilled,
         Fault::StoreInAdmission,
         Fault::StoreInSearch,
         Fault::StoreInEvaluation,
@@ -50,6 +54,8 @@ impl Fault {
             Fault::ServiceInRegistration => "service killed: registration of a model, end of a job",
             Fault::ServiceInActivation => "service killed: activation by hand",
             Fault::ServiceFrozen => "service frozen past its lease, then woken",
+            Fault::TwoSchedulers => "two schedulers, woken at one moment by points for one job",
+            Fault::SchedulerKilled => "two schedulers, woken at one moment, and one killed over it",
             Fault::StoreInAdmission => "database killed and started again: admission of a job",
             Fault::StoreInSearch => "database killed and started again: search",
             Fault::StoreInEvaluation => "database killed and started again: evaluation, registration, end of a job",
@@ -64,6 +70,8 @@ impl Fault {
     }
 }
 
+/// A scheduler looks at least this often.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 /// Jobs that are kept at work or waiting.
 const BACKLOG: usize = 3;
 
@@ -83,6 +91,7 @@ impl Remote {
             Fault::StoreInEvaluation => self.at(fault, service, 250, |e| e.logs("fitted in")),
             Fault::ServiceInRegistration => self.at(fault, service, 80, |e| e.logs("registered as")),
             Fault::ServiceFrozen => self.freeze_service(service),
+            Fault::TwoSchedulers | Fault::SchedulerKilled => self.wake_schedulers(fault, service),
             Fault::StoreFrozen => self.freeze_store(service),
             Fault::StoreAway => {
                 self.at(Fault::StoreInSearch, service, 40, |e| e.kind == "trial");
@@ -175,15 +184,27 @@ impl Remote {
 
     /// What a frozen one still believes when it wakes up changes nothing.
     fn freeze_service(&mut self, service: usize) {
-        let pid = self.services[service].as_ref().unwrap().process.id().to_string();
-        let signal = |name: &str| {
-            assert!(std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-        };
         let wait = self.milliseconds(300);
+        let frozen = self.services[service].as_ref().unwrap();
         std::thread::sleep(wait);
-        signal("STOP");
+        frozen.signal("STOP");
         std::thread::sleep(LEASE * 2);
-        signal("CONT");
+        frozen.signal("CONT");
+    }
+
+    /// Both are frozen until a look is due, so both look at once.
+    fn wake_schedulers(&mut self, fault: Fault, service: usize) {
+        let both = |remote: &Self, signal: &str| remote.services.iter().flatten().for_each(|s| s.signal(signal));
+        both(self, "STOP");
+        self.arrive();
+        std::thread::sleep(BETWEEN_LOOKS);
+        let wait = self.milliseconds(400);
+        both(self, "CONT");
+        if fault == Fault::SchedulerKilled {
+            std::thread::sleep(wait);
+            self.kill_and_start(fault, service);
+        }
+        self.triggered();
     }
 
     /// Requests on their way are answered when it goes on, or told to come again.

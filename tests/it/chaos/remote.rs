@@ -6,11 +6,12 @@ use super::watcher::{Watcher, Whereabouts};
 use super::wire;
 use super::world::{Ledger, ROWS, Recipe, ids, models_of, recipes};
 use crate::broker::wait_for;
-use crate::command::Place;
+use crate::command::{Place, points};
 use crate::mongo_server::Server as Mongo;
 use crate::serving::Server;
 use provost_domain::rng::SplitMix64;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -30,7 +31,13 @@ pub struct Remote {
     pub recipes: Vec<Recipe>,
     pub ledger: Ledger,
     pub number: u64,
+    /// How often new points were to lead to a job.
+    occasions: usize,
 }
+
+/// New points of one occasion, and how many of them the schedule asks for.
+const ARRIVING: usize = 60;
+const ENOUGH: usize = 50;
 
 impl Remote {
     /// With points, what undisturbed runs make of each recipe, and a first active model. None without a MongoDB.
@@ -49,14 +56,12 @@ impl Remote {
             recipes: recipes(),
             ledger: Ledger::default(),
             number: 0,
+            occasions: 0,
         };
-        let place = &remote.places[0];
+        let place = Place::new();
         let ran = place.run(&["sample", "--rows", ROWS, "--seed", "5", "--out", "s.jsonl"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        let import = ["import", "s.jsonl", "--verified", "--json"];
-        let ran = place.command(&import).env("PROVOST_STORE__URL", &remote.database).output().unwrap();
-        assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
-        remote.ledger.points = ids(&std::fs::read_to_string(place.path("s.jsonl")).unwrap());
+        remote.import(&place, "s.jsonl", &["--verified"]);
         remote.start(0);
         for recipe in 0..remote.recipes.len() {
             let job = remote.submit(recipe);
@@ -70,6 +75,12 @@ impl Remote {
                 remote.ledger.activated.push(model);
             }
         }
+        let schedule = json!({
+            "min_new_samples": ENOUGH, "improvement_threshold": 0.0, "schedule_cron": "0 0 29 2 *",
+            "training_config": {"algorithms": ["logistic_regression"], "hyperparameter_tuning": "none", "min_samples": 100,
+                "cross_validation_folds": 3, "use_verified_only": false, "test_size": 0.3, "random_state": 7},
+        });
+        remote.answered(0, "PUT", "schedule", None, Some(&schedule), 200);
         remote.start(1);
         remote.watcher = Some(Watcher::start(whereabouts));
         remote.whereabouts.active.store(true, Relaxed);
@@ -85,6 +96,8 @@ impl Remote {
             ("PROVOST_JOBS__DEATHS", "100"),
             ("PROVOST_JOBS__MAX_RUNNING", "2"),
             ("PROVOST_JOBS__BACKOFF", "100ms"),
+            ("PROVOST_SCHEDULE__ENABLED", "true"),
+            ("PROVOST_SCHEDULE__COOLDOWN", "0s"),
         ];
         self.services[service] = Some(Server::start_with(&self.places[service], &environment));
         if service == 0 {
@@ -173,11 +186,46 @@ impl Remote {
         all
     }
 
+    /// Brings a file's points in, beside the services.
+    fn import(&mut self, place: &Place, file: &str, with: &[&str]) {
+        let import = [&["import", file, "--json"], with].concat();
+        let ran = place.command(&import).env("PROVOST_STORE__URL", &self.database).output().unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+        self.ledger.points.extend(ids(&std::fs::read_to_string(place.path(file)).unwrap()));
+    }
+
+    /// Points for one automatic job.
+    pub fn arrive(&mut self) {
+        let (place, first) = (Place::new(), self.occasions * ARRIVING);
+        place.file("new.jsonl", points(first..first + ARRIVING));
+        self.import(&place, "new.jsonl", &[]);
+        self.occasions += 1;
+    }
+
+    /// Waits for the job that the last points led to. Two schedulers saw them: every occasion is one trigger, and has a job of
+    /// its own.
+    pub fn triggered(&self) {
+        let mut jobs = Vec::new();
+        wait_for("job of the new points", RECOVERY * 3, || {
+            let triggers = self.get("triggers?limit=200");
+            let automatic = triggers.as_array().unwrap().iter().filter(|t| t["trigger_type"] != "manual");
+            jobs = automatic.map(|t| t["job_id"].as_str().map(str::to_owned)).collect();
+            jobs.len() >= self.occasions && jobs.iter().all(Option::is_some)
+        });
+        assert_eq!(jobs.len(), self.occasions, "triggers of {} occasions", self.occasions);
+        let apart: BTreeSet<&Option<String>> = jobs.iter().collect();
+        assert_eq!(apart.len(), self.occasions, "jobs of {} occasions: {jobs:?}", self.occasions);
+        for job in jobs.iter().flatten() {
+            self.ended(job);
+        }
+    }
+
     /// Lets everything that is accepted come to its end, stops the services in order and counts.
     pub fn finish(mut self) -> End {
         while let Some(job) = self.unfinished().first() {
             self.ended(job);
         }
+        self.triggered();
         self.whereabouts.set(None);
         for service in &mut self.services {
             assert_eq!(service.as_mut().unwrap().terminate(), Some(0), "an orderly stop");
@@ -185,7 +233,9 @@ impl Remote {
         let seen = self.watcher.take().unwrap().stop();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let facts = runtime.block_on(Facts::of_mongodb(&self.database));
-        examine(&facts, &self.ledger, &self.recipes, &seen)
+        let end = examine(&facts, &self.ledger, &self.recipes, &seen);
+        assert_eq!(end.automatic_jobs, self.occasions, "automatic jobs and occasions");
+        end
     }
 
     /// Whether the database is ours to be killed.

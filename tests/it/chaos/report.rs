@@ -221,10 +221,12 @@ impl Report {
         }
         let _ = writeln!(
             t,
-            "\nThe oracle is the one above, but for what comes over a bus and by triggers: {} jobs, each there once and completed, {} trials told \
-             once, {} models with the bytes of an undisturbed run, {} points, {} activations in an unbroken history, {} artifacts read back \
-             from the database alone, {} reads of the active model and {} refused.\n",
+            "\nThe oracle is the one above, but for what comes over a bus: {} jobs, each there once and completed, {} of them automatic \
+             (one for each time that new points had come in, by however many schedulers they were seen), {} trials told once, {} models \
+             with the bytes of an undisturbed run, {} points, {} activations in an unbroken history, {} artifacts read back from the \
+             database alone, {} reads of the active model and {} refused.\n",
             end.jobs,
+            end.automatic_jobs,
             end.trials,
             end.models_compared,
             end.points,
