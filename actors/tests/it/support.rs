@@ -26,10 +26,18 @@ pub async fn options(folder: &Path) -> Options {
     options.schedule_enabled = false;
     options.restart_budget = RestartBudget { backoff: Duration::ZERO, ..RestartBudget::default() };
     if options.store.points_mark().await.unwrap().total == 0 {
+        known_salt(folder);
         let points = sample::draw(ROWS, 7).map(|d| d.point).collect();
         options.store.record_points(points).await.unwrap();
     }
     options
+}
+
+/// A salt that is not chance: whether a model is found to be better depends on the rows that it is tested on.
+fn known_salt(folder: &Path) {
+    let database = rusqlite::Connection::open(folder.join(provost_store::DATABASE)).unwrap();
+    let set = "UPDATE installation SET document = json_set(document, '$.salt', 2718281828)";
+    assert_eq!(database.execute(set, []).unwrap(), 1);
 }
 
 pub async fn system(folder: &Path) -> Handle {
