@@ -98,26 +98,35 @@ impl WideTable {
     }
 }
 
-/// Row by row, up to 255 bins and one for missing values, so that a code is a byte.
+/// Up to 255 bins and one for missing values, so that a code is a byte. Row by row for counting, and column by column for
+/// parting rows, which reads one code of each.
 pub struct NarrowTable {
     pub bins: Vec<Bins>,
     pub width: usize,
     pub codes: Vec<u8>,
+    pub columns: Vec<Vec<u8>>,
 }
+
+/// Rows that are transposed together, so that they stay in the cache.
+const BLOCK: usize = 4096;
 
 impl NarrowTable {
     pub const BINS: usize = 255;
 
     pub fn new(data: &Dataset, columns: &[usize], rows: &[u32]) -> Self {
-        let (bins, coded) = cut_all(data, columns, rows, Self::BINS, |code| code as u8);
+        let (bins, columns) = cut_all(data, columns, rows, Self::BINS, |code| code as u8);
         let width = columns.len();
         let mut codes = vec![0; width * rows.len()];
-        for (at, column) in coded.iter().enumerate() {
-            for (row, code) in codes.chunks_exact_mut(width).zip(column) {
-                row[at] = *code;
+        let transpose = |(at, codes): (usize, &mut [u8])| {
+            for (column, first) in columns.iter().zip(0..) {
+                let column = &column[at * BLOCK..];
+                for (row, code) in codes.chunks_exact_mut(width).zip(column) {
+                    row[first] = *code;
+                }
             }
-        }
-        Self { bins, width, codes }
+        };
+        codes.par_chunks_mut((BLOCK * width).max(1)).enumerate().for_each(transpose);
+        Self { bins, width, codes, columns }
     }
     #[inline]
     pub fn row(&self, row: usize) -> &[u8] {

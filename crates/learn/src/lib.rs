@@ -26,6 +26,7 @@ pub mod model;
 pub mod network;
 pub mod params;
 pub mod predictor;
+mod prefetch;
 pub mod preprocess;
 pub mod ranks;
 pub mod search;

@@ -55,21 +55,37 @@ struct Split {
     missing_left: bool,
 }
 
-/// A split in terms of bins, for rows outside the sample.
+/// A split in terms of bins.
 #[derive(Clone, Copy)]
 struct Cut {
     column: usize,
     bin: u8,
-    missing: Option<u8>,
+    /// The code of missing values where they go left, else one that no row has.
+    missing: u16,
     /// 0 marks a leaf.
     child: usize,
 }
 
 impl Cut {
-    const LEAF: Cut = Cut { column: 0, bin: 0, missing: None, child: 0 };
+    const NONE: u16 = 256;
+    const LEAF: Cut = Cut { column: 0, bin: 0, missing: Self::NONE, child: 0 };
+    /// Without a branch: which side comes next cannot be foretold.
     #[inline]
     fn left(&self, code: u8) -> bool {
-        code <= self.bin || Some(code) == self.missing
+        (code <= self.bin) | (u16::from(code) == self.missing)
+    }
+    /// Moves the rows of the left side to the front and those of the right side to the front of `right`, both in their
+    /// order; how many are left.
+    fn part(&self, codes: &[u8], rows: &mut [u32], right: &mut [u32]) -> usize {
+        let (mut left, mut others) = (0, 0);
+        for at in 0..rows.len() {
+            let row = rows[at];
+            let side = usize::from(self.left(codes[row as usize]));
+            (rows[left], right[others]) = (row, row);
+            left += side;
+            others += 1 - side;
+        }
+        left
     }
 }
 
@@ -100,7 +116,7 @@ impl<'a> Grower<'a> {
             probabilities: vec![0.0; n],
             packed: vec![0; n],
             rows: Vec::with_capacity(n),
-            spill: Vec::with_capacity(n),
+            spill: vec![0; n],
             spare: Vec::new(),
         }
     }
@@ -126,8 +142,11 @@ impl<'a> Grower<'a> {
             each.map(|((p, z), y)| residual(p, z, y)).reduce(|| 0.0, f64::max)
         };
         let packing = Packing::new(n, largest);
-        for ((cell, p), y) in self.packed.iter_mut().zip(&self.probabilities).zip(labels) {
-            *cell = packing.pack(f64::from(*y) - p);
+        let pack = |((cell, p), y): ((&mut Cell, &f64), &u8)| *cell = packing.pack(f64::from(*y) - p);
+        if n < PARALLEL {
+            self.packed.iter_mut().zip(&self.probabilities).zip(labels).for_each(pack);
+        } else {
+            self.packed.par_iter_mut().with_min_len(4096).zip(&self.probabilities).zip(labels).for_each(pack);
         }
         packing
     }
@@ -181,7 +200,7 @@ impl<'a> Grower<'a> {
             let cut = Cut {
                 column: split.column,
                 bin: bin as u8,
-                missing: split.missing_left.then_some(bins.len() as u8),
+                missing: if split.missing_left { bins.len() as u16 } else { Cut::NONE },
                 child: nodes.len(),
             };
             let middle = self.partition(part.side.from, part.side.to, &cut);
@@ -309,26 +328,36 @@ impl<'a> Grower<'a> {
         best.map(|split| (split, split.score - before)).filter(|(split, gain)| *gain > 1e-12 * split.score)
     }
 
+    /// Parts a node's rows, each side in the order in which they were; where the right side begins.
     fn partition(&mut self, from: usize, to: usize, cut: &Cut) -> usize {
-        let mut middle = from;
-        self.spill.clear();
-        for at in from..to {
-            let row = self.rows[at];
-            if cut.left(self.table.row(row as usize)[cut.column]) {
-                self.rows[middle] = row;
-                middle += 1;
-            } else {
-                self.spill.push(row);
-            }
+        let (rows, spill, codes) =
+            (&mut self.rows[from..to], &mut self.spill[from..to], &self.table.columns[cut.column][..]);
+        let threads = if rows.len() < PARALLEL { 1 } else { rayon::current_num_threads() };
+        let size = rows.len().div_ceil(threads).max(1);
+        let chunks = rows.par_chunks_mut(size).zip(spill.par_chunks_mut(size));
+        let counts: Vec<usize> = chunks.map(|(rows, right)| cut.part(codes, rows, right)).collect();
+        let mut middle = 0;
+        for (at, left) in counts.iter().enumerate() {
+            rows.copy_within(at * size..at * size + left, middle);
+            middle += left;
         }
-        self.rows[middle..to].copy_from_slice(&self.spill);
-        middle
+        let mut end = middle;
+        for (right, left) in spill.chunks(size).zip(counts) {
+            let right = &right[..right.len() - left];
+            rows[end..end + right.len()].copy_from_slice(right);
+            end += right.len();
+        }
+        from + middle
     }
 
     /// One Newton step per leaf, shrunk; the rows of the sample move by it.
     fn leaves(&mut self, leaves: &[Side], nodes: &mut [Node]) {
-        for side in leaves {
-            let value = (self.settings.rate * self.step(*side)).clamp(-1e30, 1e30) as f32;
+        let few = self.rows.len() < PARALLEL;
+        let step = |side: &Side| self.step(*side);
+        let steps: Vec<f64> =
+            if few { leaves.iter().map(step).collect() } else { leaves.par_iter().map(step).collect() };
+        for (side, step) in leaves.iter().zip(steps) {
+            let value = (self.settings.rate * step).clamp(-1e30, 1e30) as f32;
             nodes[side.node] = Node::leaf(value);
             let rows = &self.rows[side.from..side.to];
             rows.iter().for_each(|row| self.margins[*row as usize] += f64::from(value));

@@ -3,6 +3,7 @@
 //! training: Shi et al. 2022; here with as many bits as the number of rows leaves free, and rounding to nearest.)
 
 use crate::bins::NarrowTable;
+use crate::prefetch::{AHEAD, prefetch};
 use rayon::prelude::*;
 
 /// Sum of residuals above `bits`, number of rows below.
@@ -39,7 +40,11 @@ impl Packing {
 }
 
 fn count(table: &NarrowTable, packed: &[Cell], rows: &[u32], histogram: &mut Histogram) {
-    for row in rows {
+    for (at, row) in rows.iter().enumerate() {
+        if let Some(next) = rows.get(at + AHEAD) {
+            prefetch(packed, *next as usize);
+            prefetch(&table.codes, *next as usize * table.width);
+        }
         let (value, codes) = (packed[*row as usize], table.row(*row as usize));
         for (cells, code) in histogram.iter_mut().zip(codes) {
             cells[usize::from(*code)] += value;

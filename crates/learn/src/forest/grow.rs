@@ -1,6 +1,7 @@
 //! Growing one tree: counts of drawn rows per bin are whole numbers, so no sum depends on its order.
 
 use crate::bins::WideTable;
+use crate::prefetch::{AHEAD, prefetch};
 use crate::trees::{Node, Tree};
 use crate::{Control, LearnError};
 use provost_domain::rng::{SplitMix64, mix};
@@ -64,7 +65,7 @@ impl Grown {
 }
 
 /// A row of the bootstrap sample.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Draw {
     row: u32,
     count: u16,
@@ -161,7 +162,7 @@ impl<'a> Grower<'a> {
             labels,
             settings,
             draws: Vec::with_capacity(labels.len()),
-            spill: Vec::with_capacity(labels.len()),
+            spill: vec![Draw::default(); labels.len()],
             tallies: vec![Tally::default(); most],
             occupied: vec![0; most.div_ceil(64)],
             order: (0..table.bins.len() as u32).collect(),
@@ -288,9 +289,14 @@ impl<'a> Grower<'a> {
         let rows = &self.draws[part.from..part.to];
         let mut sweep = Sweep::new(part.tally, column, missing, self.settings, best);
         if rows.len() <= SMALL {
+            // All codes first: the memory answers such questions side by side, but not across the guesses of a sort.
+            let mut found = [0u16; SMALL];
+            for (code, draw) in found.iter_mut().zip(rows) {
+                *code = codes[draw.row as usize];
+            }
             let mut sorted = [(0u16, Tally::default()); SMALL];
-            for (i, draw) in rows.iter().enumerate() {
-                let entry = (codes[draw.row as usize], Tally::from(*draw));
+            for (i, (draw, code)) in rows.iter().zip(found).enumerate() {
+                let entry = (code, Tally::from(*draw));
                 let mut at = i;
                 while at > 0 && sorted[at - 1].0 > entry.0 {
                     sorted[at] = sorted[at - 1];
@@ -315,14 +321,20 @@ impl<'a> Grower<'a> {
         let words = missing / 64 + 1;
         let occupied = &mut self.occupied[..words];
         if rows.len() >= missing {
-            for draw in rows {
+            for (at, draw) in rows.iter().enumerate() {
+                if let Some(next) = rows.get(at + AHEAD) {
+                    prefetch(codes, next.row as usize);
+                }
                 tallies[usize::from(codes[draw.row as usize])].add((*draw).into());
             }
             occupied.fill(!0);
             occupied[words - 1] = !0 >> (63 - missing % 64);
         } else {
             occupied.fill(0);
-            for draw in rows {
+            for (at, draw) in rows.iter().enumerate() {
+                if let Some(next) = rows.get(at + AHEAD) {
+                    prefetch(codes, next.row as usize);
+                }
                 let code = usize::from(codes[draw.row as usize]);
                 tallies[code].add((*draw).into());
                 occupied[code / 64] |= 1 << (code % 64);
@@ -349,20 +361,20 @@ impl<'a> Grower<'a> {
     fn partition(&mut self, part: &Part, split: &Split) -> usize {
         let codes = &self.table.columns[split.column];
         let missing = self.table.bins[split.column].len();
-        let mut middle = part.from;
-        self.spill.clear();
-        for at in part.from..part.to {
-            let draw = self.draws[at];
+        let absent = if split.missing_left { missing } else { usize::MAX };
+        let (draws, spill) = (&mut self.draws[part.from..part.to], &mut self.spill[..part.to - part.from]);
+        let (mut left, mut others) = (0, 0);
+        // Without a branch: which side comes next cannot be foretold.
+        for at in 0..draws.len() {
+            let draw = draws[at];
             let code = usize::from(codes[draw.row as usize]);
-            if code <= split.bin || (split.missing_left && code == missing) {
-                self.draws[middle] = draw;
-                middle += 1;
-            } else {
-                self.spill.push(draw);
-            }
+            let side = usize::from((code <= split.bin) | (code == absent));
+            (draws[left], spill[others]) = (draw, draw);
+            left += side;
+            others += 1 - side;
         }
-        self.draws[middle..part.to].copy_from_slice(&self.spill);
-        middle
+        draws[left..].copy_from_slice(&spill[..others]);
+        part.from + left
     }
 }
 
