@@ -62,5 +62,6 @@ quality: build third_party/bench/ready
 
 # On a quiet machine. The peers' versions are those that the page names.
 bench: build third_party/bench/ready
-	@third_party/bench/bin/python scripts/bench.py "$${CARGO_TARGET_DIR:-target}"/release/provost --pairs $(or $(PAIRS),5) --rows $(or $(ROWS),1000,25000,500000) $(if $(REAL),--real $(REAL))
+	$(CARGO) build --release --locked -p provost-learn --example scale
+	@third_party/bench/bin/python scripts/bench.py $(foreach p,provost examples/scale,"$${CARGO_TARGET_DIR:-target}"/release/$(p)) --pairs $(or $(PAIRS),5) --rows $(or $(ROWS),1000,25000,500000) $(if $(REAL),--real $(REAL))
 	$(CARGO) bench -p provost-learn --locked

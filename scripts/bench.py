@@ -1,10 +1,11 @@
 """Runs `provost fit` and the libraries that Python users take, in turn, on the same CSV, and writes docs/BENCHMARKS.md.
 
-usage: bench.py PROVOST [--out docs/BENCHMARKS.md] [--pairs 5] [--rows 1000,25000,500000] [--real FEATURES.csv]
+usage: bench.py PROVOST SCALE [--out docs/BENCHMARKS.md] [--pairs 5] [--rows 1000,25000,500000] [--real FEATURES.csv] [--more 5000000]
 
 Every number in the page comes from the run that wrote it. A pair is one run of each side, right after each other; the peer is
 run on one and on two threads, and the shorter time of the pair counts. Ratios are medians over the pairs (lowest to highest). `--real` adds a
-table of real feature rows (`provost features --split`) for the work that has a bar on real data.
+table of real feature rows (`provost features --split`) for the work that has a bar on real data. SCALE is the example of crates/learn:
+working memory and how time grows with rows.
 """
 
 import argparse
@@ -40,6 +41,8 @@ FITS = [
     ("network, 20 epochs", (25_000,), "neural_network", {"max_iter": 20}, [
         ("neural_network", {"max_iter": 20, "tol": 0.0, "n_iter_no_change": 20})], 4),
 ]
+# Our algorithm, trees, depth (0: full), and how many times the time of 500,000 rows 5,000,000 may take.
+SCALES = [("gradient_boosting", 200, 5, 11), ("random_forest", 20, 0, 14)]
 SEARCHES = [("random_forest", 40), ("gradient_boosting", 20), ("xgboost", 3), ("logistic_regression", 20), ("neural_network", 8)]
 GRIDS = {
     "random_forest": {"n_estimators": [100, 200, 300], "max_depth": [10, 20, 30, None], "min_samples_split": [2, 5, 10],
@@ -84,7 +87,7 @@ def run(command, **environment):
 
 class Bench:
     def __init__(self, options, folder):
-        self.options, self.folder, self.lines, self.left_out = options, folder, [], []
+        self.options, self.folder, self.lines, self.scaled, self.left_out = options, folder, [], [], []
 
     def write(self, value):
         path = self.folder / "settings.json"
@@ -167,6 +170,20 @@ class Bench:
                 exact, raced = ours(), ours(["--pruning", "racing"])
                 self.lines[-1].update(raced=raced["wall_s"], loss=exact["cv_f1"] - raced["cv_f1"])
 
+    def scale(self, rows, more):
+        """Fits alone, in turn on few and on many rows; working memory as the allocator counts it."""
+        for algorithm, trees, depth, bar in SCALES:
+            fit = lambda n: run([self.options.scale, algorithm, str(n), "--trees", str(trees), "--depth", str(depth)])
+            pairs = [(fit(rows), fit(more)) for _ in range(self.options.pairs)]
+            ratios = [many["seconds"] / few["seconds"] for few, many in pairs]
+            few, many = pairs[0]
+            line = {"algorithm": algorithm, "trees": trees, "depth": depth or "full", "bar": bar, "ratio": statistics.median(ratios),
+                    "low": min(ratios), "high": max(ratios), "few": statistics.median(f["seconds"] for f, _ in pairs),
+                    "memory": max(f["working_bytes_per_row"] for f, _ in pairs), "more_memory": many["working_bytes_per_row"],
+                    "model": few["model_bytes"], "rows": rows, "more": more}
+            print(json.dumps(line), flush=True)
+            self.scaled.append(line)
+
     def page(self):
         version = lambda name: importlib.metadata.version(name)
         cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
@@ -198,6 +215,16 @@ class Bench:
             loss = statistics.mean(l["loss"] for l in raced)
             out += ["", f"The searches with racing, together: {theirs / ours:.1f} times the peer's speed (bar 40), mean loss of "
                         f"cross-validated F1 {loss:.4f} (bar .001; one seed)."]
+        if self.scaled:
+            out += ["", "Working memory beside the feature matrix and the model, and the time of more rows (two threads, fits alone):", "",
+                    "| work | bytes a row (bar 64) | model, bytes a row | seconds | more rows | times the time (lowest to highest) | bar |",
+                    "| --- | --- | --- | --- | --- | --- | --- |"]
+        for l in self.scaled:
+            memory, time = ("met" if ok else "**missed**" for ok in (l["memory"] <= 64, l["ratio"] <= l["bar"]))
+            out.append(
+                f"| {l['algorithm'].replace('_', ' ')}, {l['trees']} trees, depth {l['depth']}, {l['rows']:,} rows | {l['memory']:.1f} {memory} "
+                f"| {l['model'] / l['rows']:.1f} | {l['few']:.2f} | {l['more']:,} (at {l['more_memory']:.1f} bytes) "
+                f"| {l['ratio']:.2f} ({l['low']:.2f} to {l['high']:.2f}) | {l['bar']} {time} |")
         if self.left_out:
             out += ["", "Left out:", *[f"- {line}" for line in sorted(set(self.left_out))]]
         pathlib.Path(self.options.out).write_text("\n".join(out) + "\n")
@@ -206,10 +233,12 @@ class Bench:
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("provost")
+    a.add_argument("scale")
     a.add_argument("--out", default=str(HERE.parent / "docs" / "BENCHMARKS.md"))
     a.add_argument("--pairs", type=int, default=5)
     a.add_argument("--rows", default="1000,25000,500000")
     a.add_argument("--real")
+    a.add_argument("--more", type=int, default=5_000_000)
     options = a.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(options, pathlib.Path(folder))
@@ -220,9 +249,14 @@ def main():
                 bench.searches(file, rows)
             else:
                 bench.fits(file, rows, "synthetic")
+            # After each part, so that what was measured outlives whatever ends the run.
+            bench.page()
         if options.real:
             bench.fits(options.real, 25_000, "real")
-        bench.page()
+            bench.page()
+        if options.more:
+            bench.scale(500_000, options.more)
+            bench.page()
 
 
 if __name__ == "__main__":
