@@ -1,13 +1,14 @@
 //! Many events, out of order, some twice, some broken: the store holds exactly the right points. And how fast that is.
 
 use super::broker::bus;
-use super::peer::{Peer, bridge_status, options, points, until, up};
+use super::peer::{self, Peer, bridge_status, points, until, up};
 use lapin::BasicProperties;
-use provost_actors::{Handle, start};
+use provost_actors::{Handle, Options, start};
 use provost_domain::rng::SplitMix64;
 use provost_domain::{AdmissionDataPoint, sample};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const DATA: &str = "admission.data.recorded";
@@ -114,6 +115,11 @@ async fn load_measured() {
     run(events).await;
 }
 
+/// Without the scheduler's rules: so many points ask for a job, whose training would be measured too.
+fn without_rules(folder: &Path, url: &str) -> Options {
+    Options { schedule_enabled: false, ..peer::options(folder, url) }
+}
+
 async fn run(events: usize) {
     let Some(bus) = bus() else { return };
     let peer = Peer::fresh(&bus).await;
@@ -121,7 +127,7 @@ async fn run(events: usize) {
     let bytes: usize = load.bodies.iter().map(Vec::len).sum();
     let all = load.bodies.len() as u64;
     let folder = tempfile::tempdir().unwrap();
-    let mut options = options(folder.path(), &bus.url);
+    let mut options = without_rules(folder.path(), &bus.url);
     options.bridge.as_mut().unwrap().check_every = Duration::from_secs(5);
     let handle = start(options).await.unwrap();
     up(&handle).await;
@@ -166,7 +172,7 @@ async fn run(events: usize) {
     // The same again, into a queue that nobody reads, and then a system that has taken none of it.
     let published = publish(&bus.url, load.bodies.clone()).join().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let handle = start(super::peer::options(folder.path(), &bus.url)).await.unwrap();
+    let handle = start(without_rules(folder.path(), &bus.url)).await.unwrap();
     until("the first", Duration::from_secs(20), || async { counts(&handle).await.0 > 0 }).await;
     let (before, began, used) = (counts(&handle).await, Instant::now(), processor(bus.group));
     until("all events", Duration::from_secs(600), || async {
