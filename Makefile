@@ -61,7 +61,9 @@ quality: build third_party/bench/ready
 	@third_party/bench/bin/python scripts/quality.py $(foreach p,provost examples/quality,"$${CARGO_TARGET_DIR:-target}"/release/$(p)) $(POINTS) --seeds $(or $(SEEDS),10)
 
 # On a quiet machine. The peers' versions are those that the page names.
+PAIRS ?= 5
+ROWS ?= 1000,25000,500000
 bench: build third_party/bench/ready
 	$(CARGO) build --release --locked -p provost-learn --example scale
-	@third_party/bench/bin/python scripts/bench.py $(foreach p,provost examples/scale,"$${CARGO_TARGET_DIR:-target}"/release/$(p)) --pairs $(or $(PAIRS),5) --rows $(or $(ROWS),1000,25000,500000) $(if $(REAL),--real $(REAL))
+	@third_party/bench/bin/python scripts/bench.py $(foreach p,provost examples/scale,"$${CARGO_TARGET_DIR:-target}"/release/$(p)) --pairs $(PAIRS) --rows $(ROWS) $(if $(REAL),--real $(REAL))
 	$(CARGO) bench -p provost-learn --locked

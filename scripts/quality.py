@@ -73,7 +73,7 @@ def main():
     a.add_argument("--tune", default="random_forest,xgboost,gradient_boosting,logistic_regression")
     options = a.parse_args()
     peers = ", ".join(f"{n} {importlib.metadata.version(n)}" for n in ("scikit-learn", "xgboost-cpu"))
-    page = [
+    head = [
         "# Quality", "", "Written by `make quality`; not edited by hand. " + " ".join(__doc__.split("\n\n")[2].split()), "",
         f"{datetime.date.today()}; {subprocess.run([options.provost, '--version'], capture_output=True, text=True).stdout.strip()}; "
         f"{peers}, Python {platform.python_version()}.", "",
@@ -82,7 +82,21 @@ def main():
         "| data | algorithm | ours | theirs | ours less theirs | behind, with two errors | |",
         "| --- | --- | ---: | ---: | ---: | ---: | --- |",
     ]
-    own = []
+    between = [
+        "", "## Our own models", "",
+        "Splits: `rows` draws rows, 70/15/15; `random` and `grouped` are the service's and keep nearly all, or all, rows of an applicant together; "
+        "`years` trains on all years before each of the last ones and tests on that year. Means over so many splits. With draws, the parameters of "
+        f"{options.tune.replace('_', ' ').replace(',', ', ')} come from a raced search on the training part, the others are the defaults. Bars: the ensemble at least .004 above the best single model; "
+        "extended features, the best model: .832 (Edulix) and .757 (GradCafe) random, .832 (Edulix) grouped, .790 and .740 by years.", "",
+        f"| data | features | split | parameters | {' | '.join(a.replace('_', ' ') for a in [*FIVE, 'ensemble'])} | ensemble less the best |",
+        "| --- | --- | --- | --- |" + " ---: |" * 7,
+    ]
+    against, own = [], []
+
+    def write():
+        """After each part, so that what was measured outlives whatever ends the run."""
+        pathlib.Path(options.out).write_text("\n".join([*head, *against, *between, *own]) + "\n")
+
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         for points in options.points:
@@ -94,9 +108,10 @@ def main():
                     differences = [o - t for o, t in pairs]
                     error = statistics.stdev(differences) / len(differences) ** 0.5 if len(differences) > 1 else float("nan")
                     behind = -statistics.mean(differences) + 2 * error
-                    page.append(
+                    against.append(
                         f"| {name} | {algorithm} | {statistics.mean(o for o, _ in pairs):.4f} | {statistics.mean(t for _, t in pairs):.4f} "
                         f"| {statistics.mean(differences):+.4f} | {behind:+.4f} | {'met' if behind <= 0.001 else '**missed**'} |")
+                write()
             for kind, iterations in [
                 ("base random", 0), ("base rows", 0), ("extended rows", options.iterations),
                 ("extended random", options.iterations), ("extended grouped", options.iterations), ("extended years", options.iterations),
@@ -109,16 +124,7 @@ def main():
                 cells = " | ".join(f"{mean[algorithm]:.4f}" for algorithm in [*FIVE, "ensemble"])
                 chosen = f"{iterations} draws" if iterations else "defaults"
                 own.append(f"| {name} | {features} | {how} ({line['splits']}) | {chosen} | {cells} | {mean['gain_of_the_ensemble']:+.4f} |")
-    page += [
-        "", "## Our own models", "",
-        "Splits: `rows` draws rows, 70/15/15; `random` and `grouped` are the service's and keep nearly all, or all, rows of an applicant together; "
-        "`years` trains on all years before each of the last ones and tests on that year. Means over so many splits. With draws, the parameters of "
-        f"{options.tune.replace('_', ' ').replace(',', ', ')} come from a raced search on the training part, the others are the defaults. Bars: the ensemble at least .004 above the best single model; "
-        "extended features, the best model: .832 (Edulix) and .757 (GradCafe) random, .832 (Edulix) grouped, .790 and .740 by years.", "",
-        f"| data | features | split | parameters | {' | '.join(a.replace('_', ' ') for a in [*FIVE, 'ensemble'])} | ensemble less the best |",
-        "| --- | --- | --- | --- |" + " ---: |" * 7, *own,
-    ]
-    pathlib.Path(options.out).write_text("\n".join(page) + "\n")
+                write()
 
 
 if __name__ == "__main__":
