@@ -1,6 +1,7 @@
 //! Gradient boosting on log loss (Friedman 2001) over histograms, with scikit-learn's parameters, defaults and leaves: one
 //! Newton step per leaf, no penalty.
 
+mod candidates;
 mod grow;
 mod histogram;
 

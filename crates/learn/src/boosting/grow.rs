@@ -1,5 +1,6 @@
 //! Growing the tree of one round.
 
+use super::candidates::{self, Candidates, Found};
 use super::histogram::{self, Cell, Histogram, Packing};
 use super::sigmoid;
 use crate::bins::NarrowTable;
@@ -42,17 +43,6 @@ struct Part {
     side: Side,
     depth: u32,
     histogram: Histogram,
-}
-
-#[derive(Clone, Copy)]
-struct Split {
-    /// Sum over both sides of squared sum of residuals by rows; more is better.
-    score: f64,
-    column: usize,
-    bin: usize,
-    /// The next bin in the node; that of the missing values when nothing else follows.
-    next: usize,
-    missing_left: bool,
 }
 
 /// A split in terms of bins.
@@ -103,6 +93,7 @@ pub struct Grower<'a> {
     rows: Vec<u32>,
     spill: Vec<u32>,
     spare: Vec<Histogram>,
+    candidates: Candidates,
 }
 
 impl<'a> Grower<'a> {
@@ -118,6 +109,7 @@ impl<'a> Grower<'a> {
             rows: Vec::with_capacity(n),
             spill: vec![0; n],
             spare: Vec::new(),
+            candidates: Candidates::NONE,
         }
     }
 
@@ -188,27 +180,27 @@ impl<'a> Grower<'a> {
             leaves.push(all);
         }
         while let Some(part) = parts.pop() {
-            let Some((split, gain)) = self.best_split(&part.histogram, packing) else {
+            let Some((column, split, gain)) = self.best_split(&part.histogram, packing) else {
                 leaves.push(part.side);
                 self.spare.push(part.histogram);
                 continue;
             };
             control.check()?;
-            gains[split.column] += packing.gain(gain);
-            let bins = &self.table.bins[split.column];
+            gains[column] += packing.gain(gain);
+            let bins = &self.table.bins[column];
             let (bin, threshold) = bins.between(split.bin, split.next);
             let cut = Cut {
-                column: split.column,
+                column,
                 bin: bin as u8,
                 missing: if split.missing_left { bins.len() as u16 } else { Cut::NONE },
                 child: nodes.len(),
             };
             let middle = self.partition(part.side.from, part.side.to, &cut);
-            nodes[part.side.node] = Node::split(split.column, threshold, split.missing_left, cut.child);
+            nodes[part.side.node] = Node::split(column, threshold, split.missing_left, cut.child);
             cuts[part.side.node] = cut;
             nodes.extend([Node::leaf(0.0); 2]);
             cuts.extend([Cut::LEAF; 2]);
-            self.children(part, middle, (cut.child, self.direction(split.column)), &mut parts, &mut leaves);
+            self.children(part, middle, (cut.child, self.direction(column)), &mut parts, &mut leaves);
         }
         self.leaves(&leaves, &mut nodes);
         if !whole {
@@ -283,49 +275,23 @@ impl<'a> Grower<'a> {
         }
     }
 
-    /// The split with the highest gain, the first of equals, and its gain; None if none separates anything.
-    fn best_split(&self, histogram: &Histogram, packing: Packing) -> Option<(Split, f64)> {
+    /// The column and the split with the highest gain, the first of equals, and its gain; None if none separates anything.
+    fn best_split(&mut self, histogram: &Histogram, packing: Packing) -> Option<(usize, Found, f64)> {
         let total: Cell = histogram.first()?[..=self.table.bins[0].len()].iter().sum();
         let (sum, rows) = packing.open(total);
-        let before = sum * sum / f64::from(rows);
-        let mut best: Option<Split> = None;
+        let node = candidates::Node { sum, rows: f64::from(rows), least: self.settings.min_leaf as f64 };
+        let mut best: Option<(usize, Found)> = None;
         for (column, (cells, bins)) in histogram.iter().zip(&self.table.bins).enumerate() {
-            let missing_bin = bins.len();
-            let missing = cells[missing_bin];
+            let least = best.map_or(-1.0, |(_, best)| best.score);
             let direction = self.direction(column);
-            let (mut below, mut last) = (0, None);
-            let mut consider = |below: Cell, bin: usize, next: usize, missing_left: bool| {
-                let ((a, n), (b, m)) = (packing.open(below), packing.open(total - below));
-                if (n as usize) < self.settings.min_leaf || (m as usize) < self.settings.min_leaf {
-                    return;
-                }
-                let (u, v) = (f64::from(n), f64::from(m));
-                if direction != 0 && f64::from(direction) * (b * u - a * v) < 0.0 {
-                    return;
-                }
-                let score = (a * a * v + b * b * u) / (u * v);
-                if best.is_none_or(|best| score > best.score) {
-                    // Where no row tells the side of a missing value, it is the larger one.
-                    let missing_left = if missing == 0 { n > m } else { missing_left };
-                    best = Some(Split { score, column, bin, next, missing_left });
-                }
-            };
-            for (bin, cell) in cells[..missing_bin].iter().enumerate().filter(|(_, c)| **c != 0) {
-                if let Some(last) = last {
-                    consider(below, last, bin, false);
-                    if missing != 0 {
-                        consider(below + missing, last, bin, true);
-                    }
-                }
-                below += cell;
-                last = Some(bin);
-            }
-            if let (Some(last), true) = (last, missing != 0) {
-                consider(below, last, missing_bin, false);
+            if let Some(found) = self.candidates.best(node, packing, cells, bins.len(), direction, least) {
+                best = Some((column, found));
             }
         }
+        let (column, found) = best?;
         // Equal residuals everywhere leave a gain of rounding errors.
-        best.map(|split| (split, split.score - before)).filter(|(split, gain)| *gain > 1e-12 * split.score)
+        let gain = found.score - sum * sum / node.rows;
+        (gain > 1e-12 * found.score).then_some((column, found, gain))
     }
 
     /// Parts a node's rows, each side in the order in which they were; where the right side begins.
