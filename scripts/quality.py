@@ -93,9 +93,10 @@ def main():
     ]
     against, own = [], []
 
-    def write():
+    def write(to_come=True):
         """After each part, so that what was measured outlives whatever ends the run."""
-        pathlib.Path(options.out).write_text("\n".join([*head, *against, *between, *own]) + "\n")
+        stopped = ["", "**The run was stopped before its end: parts are missing.**"] if to_come else []
+        pathlib.Path(options.out).write_text("\n".join([*head, *against, *between, *own, *stopped]) + "\n")
 
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -125,6 +126,7 @@ def main():
                 chosen = f"{iterations} draws" if iterations else "defaults"
                 own.append(f"| {name} | {features} | {how} ({line['splits']}) | {chosen} | {cells} | {mean['gain_of_the_ensemble']:+.4f} |")
                 write()
+    write(to_come=False)
 
 
 if __name__ == "__main__":

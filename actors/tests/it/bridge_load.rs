@@ -115,9 +115,9 @@ async fn load_measured() {
     run(events).await;
 }
 
-/// Without the scheduler's rules: so many points ask for a job, whose training would be measured too.
-fn without_rules(folder: &Path, url: &str) -> Options {
-    Options { schedule_enabled: false, ..peer::options(folder, url) }
+/// As delivered, with training at idle priority: so many points start a job.
+fn delivered(folder: &Path, url: &str) -> Options {
+    Options { idle_priority: true, ..peer::options(folder, url) }
 }
 
 async fn run(events: usize) {
@@ -127,7 +127,7 @@ async fn run(events: usize) {
     let bytes: usize = load.bodies.iter().map(Vec::len).sum();
     let all = load.bodies.len() as u64;
     let folder = tempfile::tempdir().unwrap();
-    let mut options = without_rules(folder.path(), &bus.url);
+    let mut options = delivered(folder.path(), &bus.url);
     options.bridge.as_mut().unwrap().check_every = Duration::from_secs(5);
     let handle = start(options).await.unwrap();
     up(&handle).await;
@@ -172,7 +172,7 @@ async fn run(events: usize) {
     // The same again, into a queue that nobody reads, and then a system that has taken none of it.
     let published = publish(&bus.url, load.bodies.clone()).join().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let handle = start(without_rules(folder.path(), &bus.url)).await.unwrap();
+    let handle = start(delivered(folder.path(), &bus.url)).await.unwrap();
     until("the first", Duration::from_secs(20), || async { counts(&handle).await.0 > 0 }).await;
     let (before, began, used) = (counts(&handle).await, Instant::now(), processor(bus.group));
     until("all events", Duration::from_secs(600), || async {

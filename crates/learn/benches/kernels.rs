@@ -2,49 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // no product code
 
+mod synthetic;
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use provost_domain::Algorithm;
-use provost_domain::rng::SplitMix64;
-use provost_learn::learners::learner;
-use provost_learn::{Control, Dataset, Fit, FitTask, Matrix, Params};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::hint::black_box;
-
-/// Twelve continuous columns, a tenth of three of them missing.
-fn data(rows: usize) -> Dataset {
-    let mut r = SplitMix64::new(7);
-    let mut columns: Vec<Vec<f32>> = std::iter::repeat_with(|| Vec::with_capacity(rows)).take(12).collect();
-    let mut y = Vec::with_capacity(rows);
-    for _ in 0..rows {
-        let v: Vec<f64> = (0..12).map(|_| r.normal()).collect();
-        let z = 1.2 * v[0] - 0.8 * v[1] * v[1] + v[2] * v[3] + 0.5 * (3.0 * v[4]).sin() + 0.4 * v[5] - 0.5;
-        y.push(u8::from(r.unit() < 1.0 / (1.0 + (-z).exp())));
-        for (at, column) in columns.iter_mut().enumerate() {
-            let gone = (6..9).contains(&at) && r.unit() < 0.1;
-            column.push(if gone { f32::NAN } else { v[at] as f32 });
-        }
-    }
-    let names = (0..12).map(|i| format!("f{i}")).collect();
-    Dataset::new(Matrix::new(names, columns).unwrap(), y).unwrap()
-}
-
-fn fit(algorithm: Algorithm, data: &Dataset, given: &Value) -> Fit {
-    let learner = learner(algorithm).unwrap();
-    let params: Params = learner.check(given.as_object().unwrap()).unwrap();
-    let (columns, train): (Vec<usize>, Vec<u32>) = ((0..12).collect(), (0..data.rows() as u32).collect());
-    let task = FitTask {
-        data,
-        columns: &columns,
-        train: &train,
-        validation: &[],
-        params: &params,
-        seed: 42,
-        early_stopping_rounds: 0,
-        scale: true,
-        shared: None,
-    };
-    learner.fit(&task, &Control::default()).unwrap()
-}
+use synthetic::{all, data, fit};
 
 /// On one thread, so that what is measured is the kernel.
 fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
@@ -63,10 +27,11 @@ fn growing(c: &mut Criterion) {
     ];
     for rows in [1_000, 25_000] {
         let data = data(rows);
+        let train = all(&data);
         group.throughput(Throughput::Elements(rows as u64));
         for (algorithm, given) in &cases {
             group.bench_function(BenchmarkId::new(algorithm.as_str(), rows), |b| {
-                b.iter(|| alone(|| black_box(fit(*algorithm, &data, given))));
+                b.iter(|| alone(|| black_box(fit(*algorithm, &data, &train, given))));
             });
         }
     }
@@ -87,7 +52,7 @@ fn predicting(c: &mut Criterion) {
         ("logistic", Algorithm::LogisticRegression, json!({})),
     ];
     for (name, algorithm, given) in cases {
-        let model = fit(algorithm, &learnt, &given).predictor;
+        let model = fit(algorithm, &learnt, &all(&learnt), &given).predictor;
         for batch in [1usize, 100_000] {
             group.throughput(Throughput::Elements(batch as u64));
             group.bench_function(BenchmarkId::new(name, batch), |b| {

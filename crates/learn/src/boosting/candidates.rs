@@ -18,7 +18,7 @@ pub struct Candidates {
 
 /// What the splits of a node share.
 #[derive(Clone, Copy)]
-pub struct Node {
+pub struct Totals {
     /// Residuals and rows of the node; whole numbers below 2^51, so that differences are exact.
     pub sum: f64,
     pub rows: f64,
@@ -38,7 +38,7 @@ pub struct Found {
 /// Squared sum of residuals by rows, over both sides; negative where a side has too few rows or the direction is wrong. And
 /// the highest of them.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
-fn score(sums: &[f64], rows: &[f64], scores: &mut [f64], node: Node, moved: (f64, f64), direction: f64) -> f64 {
+fn score(sums: &[f64], rows: &[f64], scores: &mut [f64], node: Totals, moved: (f64, f64), direction: f64) -> f64 {
     for ((sum, rows), score) in sums.iter().zip(rows).zip(&mut *scores) {
         let (a, u) = (sum + moved.0, rows + moved.1);
         let (b, v) = (node.sum - a, node.rows - u);
@@ -84,7 +84,7 @@ impl Candidates {
     /// that counts.
     pub fn best(
         &mut self,
-        node: Node,
+        node: Totals,
         packing: Packing,
         cells: &[Cell; MOST],
         missing: usize,
@@ -179,13 +179,13 @@ mod tests {
             let mut cells = [0; MOST];
             rows.iter().for_each(|(code, residual)| cells[code % (missing + 1)] += packing.pack(f64::from(*residual)));
             let (sum, n) = packing.open(cells[..=missing].iter().sum());
-            let node = Node { sum, rows: f64::from(n), least: f64::from(least) };
-            let found = { Candidates::NONE }.best(node, packing, &cells, missing, direction, -1.0);
+            let node = Totals { sum, rows: f64::from(n), least: f64::from(least) };
+            let mut candidates = Candidates::NONE;
+            let found = candidates.best(node, packing, &cells, missing, direction, -1.0);
             let found = found.map(|f| [f.score, f.bin as f64, f.next as f64, f64::from(u8::from(f.missing_left))]);
             prop_assert_eq!(found, plainly(&cells, missing, packing, f64::from(least), f64::from(direction)));
             if let Some([score, ..]) = found {
-                let mut more = Candidates::NONE;
-                prop_assert!(more.best(node, packing, &cells, missing, direction, score).is_none());
+                prop_assert!(candidates.best(node, packing, &cells, missing, direction, score).is_none());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Growing the tree of one round.
 
-use super::candidates::{self, Candidates, Found};
+use super::candidates::{Candidates, Found, Totals};
 use super::histogram::{self, Cell, Histogram, Packing};
 use super::sigmoid;
 use crate::bins::NarrowTable;
@@ -279,7 +279,7 @@ impl<'a> Grower<'a> {
     fn best_split(&mut self, histogram: &Histogram, packing: Packing) -> Option<(usize, Found, f64)> {
         let total: Cell = histogram.first()?[..=self.table.bins[0].len()].iter().sum();
         let (sum, rows) = packing.open(total);
-        let node = candidates::Node { sum, rows: f64::from(rows), least: self.settings.min_leaf as f64 };
+        let node = Totals { sum, rows: f64::from(rows), least: self.settings.min_leaf as f64 };
         let mut best: Option<(usize, Found)> = None;
         for (column, (cells, bins)) in histogram.iter().zip(&self.table.bins).enumerate() {
             let least = best.map_or(-1.0, |(_, best)| best.score);

@@ -111,6 +111,7 @@ mod tests {
                 let packing = Packing::new(rows, 1.0);
                 let (sum, count) = packing.open(packing.pack(sign).checked_mul(rows as i64).unwrap_or(0));
                 assert_eq!((sum / packing.scale, count as usize), (sign * rows as f64, rows));
+                assert!(sum.abs() <= (1u64 << 51) as f64, "sums are whole numbers whose differences are exact");
             }
         }
     }
