@@ -16,8 +16,13 @@ pub fn now() -> Usage {
         usage.assume_init()
     };
     let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
-    Usage {
-        cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
-        peak_rss_mb: u64::try_from(usage.ru_maxrss).unwrap_or(0) / 1024,
-    }
+    let peak_rss_mb = peak_kb().unwrap_or_else(|| u64::try_from(usage.ru_maxrss).unwrap_or(0)) / 1024;
+    Usage { cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), peak_rss_mb }
+}
+
+/// Of this program alone, where Linux tells it: `getrusage` also counts what the process held before it became this one.
+fn peak_kb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    peak.trim().strip_suffix("kB")?.trim().parse().ok()
 }

@@ -3,6 +3,7 @@
 use crate::FitTask;
 use crate::bins::{NarrowTable, WideTable};
 use crate::encoding::Encoded;
+use crate::xgb::Binned;
 use std::sync::{Arc, OnceLock, Weak};
 
 /// Belongs to one list of training rows, and one of columns, of one dataset; made when first asked for. Fits with and
@@ -11,6 +12,7 @@ use std::sync::{Arc, OnceLock, Weak};
 pub struct Shared {
     wide: OnceLock<WideTable>,
     narrow: OnceLock<NarrowTable>,
+    binned: OnceLock<Binned>,
     encoded: OnceLock<Box<Encoded>>,
     identity: Arc<()>,
 }
@@ -39,6 +41,14 @@ impl FitTask<'_> {
         let make = || NarrowTable::new(self.data, self.columns, self.train);
         match self.shared {
             Some(shared) => work(shared.narrow.get_or_init(make)),
+            None => work(&make()),
+        }
+    }
+
+    pub(crate) fn with_binned<T>(&self, work: impl FnOnce(&Binned) -> T) -> T {
+        let make = || Binned::new(self);
+        match self.shared {
+            Some(shared) => work(shared.binned.get_or_init(make)),
             None => work(&make()),
         }
     }

@@ -1,10 +1,15 @@
 //! XGBoost: the real library trains (`hist`), own flat trees read from its bytes predict.
 
+mod cuts;
+mod grow;
 mod matrix;
 mod pace;
+mod places;
+mod random;
 mod trees;
 mod ubj;
 
+pub(crate) use cuts::Binned;
 pub use trees::XgboostModel;
 
 use crate::learner::{Fit, FitTask, Learner, Params, defaults, fit_apart, grid, key, stops};
@@ -115,8 +120,10 @@ impl Learner for Xgboost {
         let checked: Vec<Checked> = members.iter().map(read).collect::<Result<_, _>>()?;
         let (ends, places) = stops(&checked.iter().map(|c| c.rounds).collect::<Vec<_>>());
         let Some(longest) = checked.into_iter().max_by_key(|c| c.rounds) else { return Ok(Vec::new()) };
-        let (model, _) = boost(task, &longest, control)?;
-        let by_end = model.predict_at(task.data.x(), task.columns, rows, &ends);
+        let by_end = match grow::trees(task, &longest, control)? {
+            Some((margin, grown)) => trees::predict_at(&grown, margin, task.data.x(), task.columns, rows, &ends),
+            None => boost(task, &longest, control)?.0.predict_at(task.data.x(), task.columns, rows, &ends),
+        };
         Ok(places.into_iter().map(|place| by_end[place].clone()).collect())
     }
 }
@@ -177,6 +184,11 @@ fn boost(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result<(Xg
     Ok((model, gains))
 }
 
+/// The library's seed.
+fn seed(task: &FitTask<'_>) -> u64 {
+    provost_domain::rng::mix(task.seed) & 0x7fff_ffff
+}
+
 /// The library's message without its C++ stack trace.
 fn foreign(error: XGBError) -> LearnError {
     let text = error.to_string();
@@ -186,7 +198,6 @@ fn foreign(error: XGBError) -> LearnError {
 
 /// The library takes any key and ignores those it does not know, so only these are set.
 fn configure(booster: &mut Booster, task: &FitTask<'_>, params: &Params, prior: f64) -> Result<(), LearnError> {
-    let seed = provost_domain::rng::mix(task.seed) & 0x7fff_ffff;
     let own = [
         ("verbosity", "0".to_owned()),
         ("booster", "gbtree".to_owned()),
@@ -195,7 +206,7 @@ fn configure(booster: &mut Booster, task: &FitTask<'_>, params: &Params, prior: 
         // As the library estimates it from the labels in Python; the wrapper's default is 0.5.
         ("base_score", format!("{:?}", prior.clamp(1e-6, 1.0 - 1e-6) as f32)),
         ("nthread", "1".to_owned()),
-        ("seed", seed.to_string()),
+        ("seed", seed(task).to_string()),
     ];
     for (key, value) in own {
         booster.set_param(key, &value).map_err(foreign)?;

@@ -252,3 +252,109 @@ fn pythons_xgboost_loads_the_export_and_predicts_the_same() {
     assert_eq!(theirs.len(), ours.len());
     assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-6));
 }
+
+/// Columns of few and of many values, some missing, one missing throughout, one constant.
+fn mixed(rows: usize, missing: f64, seed: u64) -> Dataset {
+    let mut r = SplitMix64::new(seed);
+    let mut columns = vec![Vec::new(); 8];
+    let mut y = Vec::new();
+    for _ in 0..rows {
+        let v: Vec<f64> = (0..4).map(|_| r.normal()).collect();
+        y.push(u8::from(v[0] + 0.7 * v[1] * v[2] + 0.5 * r.normal() > 0.1));
+        let coarse = [f64::from(r.below(3)), (v[0] * 10.0).round() / 10.0, -1.5, f64::NAN];
+        for (column, v) in columns.iter_mut().zip(v.iter().chain(&coarse)) {
+            column.push(if r.unit() < missing { f32::NAN } else { *v as f32 });
+        }
+    }
+    testing::dataset(columns, y)
+}
+
+#[test]
+fn an_own_growth_predicts_what_the_librarys_does() {
+    let mut random = SplitMix64::new(19);
+    let (mut different, mut own) = (0, 0);
+    let cases = std::env::var("CASES").ok().and_then(|c| c.parse().ok()).unwrap_or(60u64);
+    for case in 0..cases {
+        let rows = [60, 150, 300, 700, 1_500, 3_000, 4_096][random.below(7) as usize];
+        let data = mixed(rows + 200, [0.0, 0.0, 0.15][random.below(3) as usize], case);
+        let one_of = |values: &[f64], r: &mut SplitMix64| values[r.below(values.len() as u32) as usize];
+        let given = json!({
+            "n_estimators": 1 + random.below(40), "max_depth": 1 + random.below(10),
+            "learning_rate": one_of(&[0.01, 0.05, 0.1, 0.3, 1.0], &mut random),
+            "subsample": one_of(&[0.5, 0.7, 0.8, 0.9, 1.0], &mut random),
+            "colsample_bytree": one_of(&[0.3, 0.7, 0.8, 0.9, 1.0], &mut random),
+            "gamma": one_of(&[0.0, 0.1, 0.2, 2.0], &mut random),
+            "min_child_weight": one_of(&[0.0, 0.3, 1.0, 3.0, 5.0], &mut random),
+            "reg_alpha": one_of(&[0.0, 0.0, 0.5], &mut random),
+            "reg_lambda": one_of(&[1.0, 1.0, 0.0, 3.0], &mut random),
+            "scale_pos_weight": one_of(&[1.0, 1.0, 0.4, 2.5], &mut random),
+        });
+        let p = params(given.clone());
+        let columns: Vec<usize> = (0..8).collect();
+        let (train, held): (Vec<u32>, Vec<u32>) = (0..rows as u32 + 200).partition(|row| (*row as usize) < rows);
+        let task = FitTask {
+            data: &data,
+            columns: &columns,
+            train: &train,
+            validation: &[],
+            params: &p,
+            seed: case,
+            early_stopping_rounds: 0,
+            scale: true,
+            shared: None,
+        };
+        let checked = Xgboost::read(&p, &Xgboost.defaults()).unwrap();
+        own += u64::from(grow::trees(&task, &checked, &Control::default()).unwrap().is_some());
+        let library = Xgboost.fit(&task, &Control::default()).unwrap();
+        let all: Vec<u32> = train.iter().chain(&held).copied().collect();
+        let theirs = library.predictor.predict(data.x(), &columns, &all);
+        let ours = Xgboost.fit_family(&task, &[&p], &all, &Control::default()).unwrap().remove(0);
+        let unlike = ours.iter().zip(&theirs).filter(|(a, b)| a != b).count();
+        if unlike > 0 {
+            different += 1;
+            println!("case {case}: {unlike} of {} rows of {rows}, {given}", all.len());
+        }
+    }
+    assert_eq!(different, 0, "of {cases}");
+    assert!(own > cases * 9 / 10, "{own}");
+}
+
+#[test]
+#[ignore]
+fn speed() {
+    let data = noisy(560, 1);
+    let mut r = SplitMix64::new(5);
+    let mut columns = vec![Vec::new(); 12];
+    for _ in 0..560 {
+        for (i, c) in columns.iter_mut().enumerate() {
+            let v = r.normal() as f32;
+            c.push(if (6..9).contains(&i) && r.unit() < 0.1 { f32::NAN } else { v });
+        }
+    }
+    for i in 0..4 { columns[i] = data.x().column(i).iter().map(|v| if v.is_nan() { 0.0 } else { *v }).collect(); }
+    let data = testing::dataset(columns, data.y().to_vec());
+    let columns: Vec<usize> = (0..12).collect();
+    let train: Vec<u32> = (0..560).collect();
+    let mut random = SplitMix64::new(3);
+    let (mut a, mut b, mut trees) = (0.0, 0.0, 0u64);
+    let shared = crate::Shared::default();
+    for _ in 0..24 {
+        let mut pick = |v: &[f64]| v[random.below(v.len() as u32) as usize];
+        let given = json!({"learning_rate": pick(&[0.01, 0.05, 0.1, 0.3]), "max_depth": pick(&[3.0, 5.0, 7.0, 9.0]) as u64,
+            "n_estimators": pick(&[100.0, 200.0, 300.0]) as u64, "subsample": pick(&[0.7, 0.8, 0.9, 1.0]), "colsample_bytree": pick(&[0.7, 0.8, 0.9, 1.0]),
+            "gamma": pick(&[0.0, 0.1, 0.2]), "min_child_weight": pick(&[1.0, 3.0, 5.0])});
+        let p = params(given);
+        let task = FitTask { data: &data, columns: &columns, train: &train, validation: &[], params: &p, seed: 1, early_stopping_rounds: 0, scale: true, shared: Some(&shared) };
+        let checked = Xgboost::read(&p, &Xgboost.defaults()).unwrap();
+        trees += checked.rounds;
+        let t = Instant::now();
+        assert!(grow::trees(&task, &checked, &Control::default()).unwrap().is_some());
+        a += t.elapsed().as_secs_f64();
+        if std::env::var("LIB").is_ok() {
+            let t = Instant::now();
+            boost(&task, &checked, &Control::default()).unwrap();
+            b += t.elapsed().as_secs_f64();
+        }
+    }
+    println!("own {:.1} us, library {:.1} us a tree", a / trees as f64 * 1e6, b / trees as f64 * 1e6);
+}

@@ -155,12 +155,24 @@ impl XgboostModel {
 
     /// What the first so many rounds predict, for each of the ascending `ends`.
     pub(super) fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[u64]) -> Vec<Vec<f64>> {
-        let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
-        // Sums in f32 and in the library's order, so that the predictions are the library's.
-        let margins = trees::sums(&self.trees, x, columns, rows, &ends, self.margin);
-        let probability = |m: f32| 1.0 / (1.0 + (-f64::from(m)).exp());
-        margins.into_iter().map(|of_end| of_end.into_iter().map(probability).collect()).collect()
+        predict_at(&self.trees, self.margin, x, columns, rows, ends)
     }
+}
+
+/// What the first so many of the trees predict, for each of the ascending `ends`.
+pub(super) fn predict_at(
+    grown: &[Tree],
+    margin: f32,
+    x: &Matrix,
+    columns: &[usize],
+    rows: &[u32],
+    ends: &[u64],
+) -> Vec<Vec<f64>> {
+    let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
+    // Sums in f32 and in the library's order, so that the predictions are the library's.
+    let margins = trees::sums(grown, x, columns, rows, &ends, margin);
+    let probability = |m: f32| 1.0 / (1.0 + (-f64::from(m)).exp());
+    margins.into_iter().map(|of_end| of_end.into_iter().map(probability).collect()).collect()
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {

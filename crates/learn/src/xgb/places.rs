@@ -1,0 +1,169 @@
+//! The best split of one node by one column, as the library finds it.
+
+use super::cuts::MISSING;
+use multiversion::multiversion;
+
+/// A column has at most so many bins.
+const MOST: usize = 256;
+
+/// Sums of gradients and of second derivatives.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sums {
+    pub gradient: f64,
+    pub hessian: f64,
+}
+
+impl Sums {
+    pub fn minus(self, other: Self) -> Self {
+        Self { gradient: self.gradient - other.gradient, hessian: self.hessian - other.hessian }
+    }
+    #[inline]
+    fn add(&mut self, other: Self) {
+        self.gradient += other.gradient;
+        self.hessian += other.hessian;
+    }
+}
+
+/// What the library's formulas take from the parameters.
+#[derive(Clone, Copy)]
+pub struct Penalty {
+    pub alpha: f32,
+    pub lambda: f32,
+    /// Least sum of second derivatives of a child.
+    pub least: f32,
+}
+
+impl Penalty {
+    #[inline]
+    fn shrunk(self, gradient: f64) -> f64 {
+        let alpha = f64::from(self.alpha);
+        (gradient - alpha).max(0.0) + (gradient + alpha).min(0.0)
+    }
+
+    /// In the library's precision: its quotient is of f32.
+    #[inline]
+    pub fn gain(self, sums: Sums) -> f32 {
+        let gradient = self.shrunk(sums.gradient);
+        let gain = (gradient * gradient) as f32 / (sums.hessian + f64::from(self.lambda)) as f32;
+        if sums.hessian <= 0.0 { 0.0 } else { gain }
+    }
+
+    /// The value of a leaf before it is shrunk.
+    pub fn weight(self, sums: Sums) -> f32 {
+        if sums.hessian < f64::from(self.least) || sums.hessian <= 0.0 {
+            return 0.0;
+        }
+        (-self.shrunk(sums.gradient) / (sums.hessian + f64::from(self.lambda))) as f32
+    }
+}
+
+/// A split and what it gains; `gain` 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Split {
+    pub gain: f32,
+    pub column: usize,
+    /// Where the missing values go; the present ones of the right side begin with place `middle` of the node's order, those of
+    /// the left side end before it.
+    pub missing_left: bool,
+    pub middle: usize,
+    /// How many rows have a value.
+    pub present: usize,
+    pub left: Sums,
+    pub right: Sums,
+}
+
+/// The places between bins where a column can be parted; memory that one fit uses again and again.
+pub struct Places {
+    gradients: [f64; MOST],
+    hessians: [f64; MOST],
+    gains: [f32; MOST],
+    /// Rows up to each place.
+    ends: [u16; MOST],
+}
+
+/// Gain of each place over the parent's; of a place where a side is too light, -1.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
+fn gains(
+    gradients: &[f64],
+    hessians: &[f64],
+    gains: &mut [f32],
+    (node, moved): (Sums, Sums),
+    penalty: Penalty,
+    parent: f32,
+) {
+    let least = f64::from(penalty.least);
+    for ((gradient, hessian), gain) in gradients.iter().zip(hessians).zip(gains) {
+        let left = Sums { gradient: gradient + moved.gradient, hessian: hessian + moved.hessian };
+        let right = node.minus(left);
+        let sound = (left.hessian >= least) & (right.hessian >= least);
+        let value = penalty.gain(left) + penalty.gain(right) - parent;
+        *gain = if sound & (value < f32::INFINITY) { value } else { -1.0 };
+    }
+}
+
+impl Places {
+    pub fn new() -> Self {
+        Self { gradients: [0.0; MOST], hessians: [0.0; MOST], gains: [0.0; MOST], ends: [0; MOST] }
+    }
+
+    /// Number of places, and the sums over all present values. `order` is the node's rows by their code.
+    fn list(&mut self, order: &[u32], pairs: &[Sums]) -> (usize, Sums, usize) {
+        let (mut at, mut sums) = (0, Sums::default());
+        for (i, entry) in order.iter().enumerate() {
+            let code = (entry >> 16) as u16;
+            if code == MISSING {
+                return (at, sums, i);
+            }
+            sums.add(pairs[(entry & 0xffff) as usize]);
+            let next = order.get(i + 1).map_or(MISSING, |next| (next >> 16) as u16);
+            let slot = at % MOST;
+            (self.gradients[slot], self.hessians[slot], self.ends[slot]) = (sums.gradient, sums.hessian, i as u16 + 1);
+            at += usize::from(code != next);
+        }
+        (at, sums, order.len())
+    }
+
+    /// Replaces `best` where this column parts the node better. Of equals the earlier column counts, missing values to the
+    /// right before those to the left, and then the lower place to the right and the higher one to the left.
+    pub fn look(
+        &mut self,
+        (order, column): (&[u32], usize),
+        pairs: &[Sums],
+        node: (Sums, f32),
+        penalty: Penalty,
+        best: &mut Split,
+    ) {
+        let (places, sums, present) = self.list(order, pairs);
+        let missing = node.0.minus(sums);
+        let mut forward = true;
+        loop {
+            let moved = if forward { Sums::default() } else { missing };
+            let scores = &mut self.gains[..places];
+            gains(&self.gradients[..places], &self.hessians[..places], scores, (node.0, moved), penalty, node.1);
+            let highest = scores.iter().copied().fold(0.0, |a: f32, b| if b > a { b } else { a });
+            if highest > best.gain {
+                let mut equal = scores.iter().enumerate().filter(|(_, gain)| **gain == highest);
+                let at = if forward { equal.next() } else { equal.next_back() };
+                if let Some((at, _)) = at {
+                    let below = Sums {
+                        gradient: self.gradients[at] + moved.gradient,
+                        hessian: self.hessians[at] + moved.hessian,
+                    };
+                    *best = Split {
+                        gain: highest,
+                        column,
+                        missing_left: !forward,
+                        middle: usize::from(self.ends[at]),
+                        present,
+                        left: below,
+                        right: node.0.minus(below),
+                    };
+                }
+            }
+            if !forward || missing == Sums::default() {
+                return;
+            }
+            forward = false;
+        }
+    }
+}
