@@ -1,6 +1,7 @@
 //! The network's parameters, and the products that run through them.
 
 use super::elementwise;
+use super::product::{self, Back, Forward, Gradient};
 use provost_domain::rng::SplitMix64;
 use serde::{Deserialize, Serialize};
 
@@ -39,13 +40,16 @@ struct Layer {
 pub struct Buffers {
     values: Vec<Vec<f32>>,
     deltas: Vec<Vec<f32>>,
+    /// One layer's weights, transposed; predicting needs none.
+    turned: Vec<f32>,
+    ones: Vec<f32>,
 }
 
 impl Buffers {
     /// For batches of up to `rows`.
     pub fn new(layers: &Layers, rows: usize) -> Self {
         let zeros = || layers.sizes[1..].iter().map(|n| vec![0.0; rows * *n as usize]).collect();
-        Self { values: zeros(), deltas: zeros() }
+        Self { values: zeros(), deltas: zeros(), turned: Vec::new(), ones: vec![1.0; rows] }
     }
 }
 
@@ -96,17 +100,14 @@ impl Layers {
             let (before, after) = buffers.values.split_at_mut(at);
             let input = before.last().map_or(x, |v| &v[..rows * layer.inputs]);
             let out = &mut after[0][..rows * layer.outputs];
-            let biases = &self.parameters[layer.biases..layer.end];
-            out.chunks_exact_mut(layer.outputs).for_each(|row| row.copy_from_slice(biases));
-            let weights = &self.parameters[layer.weights..layer.biases];
-            let shape = Shape { rows, inner: layer.inputs, columns: layer.outputs };
-            product(shape, Operand::plain(input, layer.inputs), Operand::plain(weights, layer.outputs), 1.0, out);
-            if at + 1 < layout.len() {
-                match self.activation {
-                    Activation::Relu => elementwise::relu(out),
-                    Activation::Tanh => elementwise::tanh(out),
-                }
-            }
+            let product = Forward {
+                input,
+                inputs: layer.inputs,
+                weights: &self.parameters[layer.weights..layer.biases],
+                biases: &self.parameters[layer.biases..layer.end],
+                activation: (at + 1 < layout.len()).then_some(self.activation),
+            };
+            product::forward(&product, out);
         }
         let last = buffers.values.len() - 1;
         &buffers.values[last][..rows]
@@ -119,14 +120,7 @@ impl Layers {
         let rows = labels.len();
         let last = layout.len() - 1;
         let logits = &buffers.values[last][..rows];
-        let mut loss = 0.0;
-        for ((delta, z), y) in buffers.deltas[last].iter_mut().zip(logits).zip(labels) {
-            let (z, y) = (f64::from(*z), f64::from(*y));
-            let small = (-z.abs()).exp();
-            loss += z.max(0.0) - z * y + small.ln_1p();
-            let p = if z >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
-            *delta = ((p - y) / rows as f64) as f32;
-        }
+        let loss = elementwise::log_loss(logits, labels, &mut buffers.deltas[last][..rows]);
         let decay = alpha / rows as f32;
         let mut squares = 0.0;
         for (at, layer) in layout.iter().enumerate().rev() {
@@ -135,28 +129,37 @@ impl Layers {
             let input = if at == 0 { x } else { &buffers.values[at - 1][..rows * layer.inputs] };
             let (to_weights, to_biases) = gradient[layer.weights..layer.end].split_at_mut(layer.inputs * layer.outputs);
             let weights = &self.parameters[layer.weights..layer.biases];
-            for (g, w) in to_weights.iter_mut().zip(weights) {
-                *g = decay * w;
-            }
             squares += f64::from(elementwise::squares(weights));
-            let shape = Shape { rows: layer.inputs, inner: rows, columns: layer.outputs };
-            product(
-                shape,
-                Operand::transposed(input, layer.inputs),
-                Operand::plain(delta, layer.outputs),
-                1.0,
-                to_weights,
-            );
-            elementwise::column_sums(delta, to_biases);
+            let (a, b) = ((input, layer.inputs), (delta, layer.outputs));
+            // A single column of weights is a row in memory.
+            let (a, b) = if layer.outputs == 1 { (b, a) } else { (a, b) };
+            let product = Gradient { input: a.0, inputs: a.1, delta: b.0, outputs: b.1, decay, weights };
+            product::gradient(&product, to_weights);
+            // A bias is the weight of an input of 1.
+            let product = Gradient {
+                input: &buffers.ones[..rows],
+                inputs: 1,
+                delta,
+                outputs: layer.outputs,
+                decay: 0.0,
+                weights: &self.parameters[layer.biases..layer.end],
+            };
+            product::gradient(&product, to_biases);
             if let Some(back) = before.last_mut() {
-                let back = &mut back[..rows * layer.inputs];
-                let shape = Shape { rows, inner: layer.outputs, columns: layer.inputs };
-                let turned = Operand::transposed(weights, layer.outputs);
-                product(shape, Operand::plain(delta, layer.outputs), turned, 0.0, back);
-                match self.activation {
-                    Activation::Relu => elementwise::relu_back(back, input),
-                    Activation::Tanh => elementwise::tanh_back(back, input),
+                if buffers.turned.len() < weights.len() {
+                    buffers.turned.resize(weights.len(), 0.0);
                 }
+                let turned = &mut buffers.turned[..weights.len()];
+                turn(weights, layer.outputs, turned);
+                let product = Back {
+                    delta,
+                    outputs: layer.outputs,
+                    turned,
+                    inputs: layer.inputs,
+                    activation: self.activation,
+                    values: input,
+                };
+                product::back(&product, &mut back[..rows * layer.inputs]);
             }
         }
         loss / rows as f64 + 0.5 * f64::from(decay) * squares
@@ -184,57 +187,12 @@ impl Layers {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Shape {
-    rows: usize,
-    inner: usize,
-    columns: usize,
-}
-
-/// A matrix in memory: the distance between rows and between columns.
-#[derive(Clone, Copy)]
-struct Operand<'a> {
-    values: &'a [f32],
-    by_row: usize,
-    by_column: usize,
-}
-
-impl<'a> Operand<'a> {
-    fn plain(values: &'a [f32], width: usize) -> Self {
-        Self { values, by_row: width, by_column: 1 }
-    }
-
-    fn transposed(values: &'a [f32], width: usize) -> Self {
-        Self { values, by_row: 1, by_column: width }
-    }
-
-    fn holds(&self, rows: usize, columns: usize) -> bool {
-        rows == 0 || columns == 0 || (rows - 1) * self.by_row + (columns - 1) * self.by_column < self.values.len()
-    }
-}
-
-/// `out = a · b + keep · out`, `out` row-major and dense; on this thread.
-fn product(shape: Shape, a: Operand<'_>, b: Operand<'_>, keep: f32, out: &mut [f32]) {
-    let Shape { rows, inner, columns } = shape;
-    assert!(a.holds(rows, inner) && b.holds(inner, columns) && out.len() == rows * columns, "operands of {shape:?}");
-    // SAFETY: the assertion above keeps every address that sgemm reads or writes inside the three slices, and `out` is
-    // borrowed mutably, so it overlaps neither operand. Strides of slices in memory fit isize.
-    unsafe {
-        matrixmultiply::sgemm(
-            rows,
-            inner,
-            columns,
-            1.0,
-            a.values.as_ptr(),
-            a.by_row as isize,
-            a.by_column as isize,
-            b.values.as_ptr(),
-            b.by_row as isize,
-            b.by_column as isize,
-            keep,
-            out.as_mut_ptr(),
-            columns as isize,
-            1,
-        );
+/// `out` = `values`, transposed.
+fn turn(values: &[f32], width: usize, out: &mut [f32]) {
+    let height = values.len() / width;
+    for (at, row) in values.chunks_exact(width).enumerate() {
+        for (column, v) in row.iter().enumerate() {
+            out[column * height + at] = *v;
+        }
     }
 }

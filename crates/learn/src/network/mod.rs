@@ -3,6 +3,7 @@
 
 mod elementwise;
 mod layers;
+mod product;
 mod training;
 
 use crate::learner::{Fit, FitTask, Learner, Params, defaults, grid, key, stops};

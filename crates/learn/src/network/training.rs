@@ -107,14 +107,12 @@ struct Best {
 fn log_loss(layers: &Layers, part: &Part) -> f64 {
     let width = layers.inputs();
     let mut buffers = Buffers::new(layers, BATCH.min(part.labels.len()));
-    let mut sum = 0.0;
+    let (mut sum, mut slopes) = (0.0, [0.0; BATCH]);
     for (at, labels) in part.labels.chunks(BATCH).enumerate() {
         let from = at * BATCH * width;
         let x = &part.inputs[from..from + labels.len() * width];
-        for (z, y) in layers.forward(x, labels.len(), &mut buffers).iter().zip(labels) {
-            let (z, y) = (f64::from(*z), f64::from(*y));
-            sum += z.max(0.0) - z * y + (-z.abs()).exp().ln_1p();
-        }
+        let logits = layers.forward(x, labels.len(), &mut buffers);
+        sum += elementwise::log_loss(logits, labels, &mut slopes[..labels.len()]);
     }
     sum / part.labels.len() as f64
 }
