@@ -105,7 +105,7 @@ impl<'a> Grower<'a> {
             sampled: vec![true; n],
             orders: vec![Vec::with_capacity(n); task.columns.len()],
             left: vec![false; n],
-            spill: Vec::with_capacity(n),
+            spill: vec![0; n],
             places: Places::new(),
             global,
             shuffler,
@@ -161,19 +161,20 @@ impl<'a> Grower<'a> {
         for column in &columns {
             let (order, all) = (&mut self.orders[*column], &self.binned.orders[*column]);
             order.clear();
-            if whole {
-                order.extend_from_slice(all);
-            } else {
-                order.extend(all.iter().filter(|entry| self.sampled[row(**entry)]));
+            order.extend_from_slice(all);
+            if !whole {
+                let mut kept = 0;
+                for i in 0..order.len() {
+                    let entry = order[i];
+                    order[kept] = entry;
+                    kept += usize::from(self.sampled[row(entry)]);
+                }
+                order.truncate(kept);
             }
         }
         let Some(first) = columns.first().copied() else { return vec![Node::leaf(0.0)] };
         let mut sums = Sums::default();
-        for entry in &self.orders[first] {
-            let pair = self.pairs[row(*entry)];
-            sums.gradient += pair.gradient;
-            sums.hessian += pair.hessian;
-        }
+        self.orders[first].iter().for_each(|entry| sums = sums.plus(self.pairs[row(*entry)]));
         let mut nodes = vec![Node::leaf(0.0)];
         let mut cuts = vec![(0, 0, false)];
         let mut parts = vec![Part { node: 0, from: 0, to: self.orders[first].len(), depth: 0, sums }];
@@ -188,12 +189,18 @@ impl<'a> Grower<'a> {
             cuts[part.node] = (split.column, last, split.missing_left);
             nodes.extend([Node::leaf(0.0); 2]);
             cuts.extend([(0, 0, false); 2]);
-            let middle = self.part(&part, &split, &columns);
-            let depth = part.depth + 1;
-            let sides = [(child, part.from, middle, split.left), (child + 1, middle, part.to, split.right)];
-            for (node, from, to, sums) in sides {
-                let side = Part { node, from, to, depth, sums };
-                parts.push(side);
+            let middle = part.from + self.split_order(&part, &split);
+            let side = |node, from, to, sums| Part { node, from, to, depth: part.depth + 1, sums };
+            let sides = [side(child, part.from, middle, split.left), side(child + 1, middle, part.to, split.right)];
+            if sides.iter().any(|side| self.splittable(side)) {
+                self.split_others(&part, middle, &split, &columns);
+            }
+            for side in sides {
+                if self.splittable(&side) {
+                    parts.push(side);
+                } else {
+                    self.leaf(&side, split.column, &mut nodes);
+                }
             }
         }
         if !whole {
@@ -202,11 +209,13 @@ impl<'a> Grower<'a> {
         nodes
     }
 
+    /// Whether a split is worth looking for.
+    fn splittable(&self, part: &Part) -> bool {
+        part.depth < self.settings.max_depth && part.sums.hessian >= 2.0 * f64::from(self.settings.penalty.least)
+    }
+
     fn best_split(&mut self, part: &Part, columns: &[usize]) -> Option<Split> {
         let penalty = self.settings.penalty;
-        if part.depth >= self.settings.max_depth || part.sums.hessian < 2.0 * f64::from(penalty.least) {
-            return None;
-        }
         let node = (part.sums, penalty.gain(part.sums));
         let mut best = Split::default();
         for column in columns {
@@ -231,36 +240,43 @@ impl<'a> Grower<'a> {
         (usize::try_from(last).map_or(cuts.lowest, |last| cuts.upper[last]), last)
     }
 
-    /// Parts the node's rows in each order; where the right side begins.
-    fn part(&mut self, part: &Part, split: &Split, columns: &[usize]) -> usize {
-        let order = &mut self.orders[split.column][part.from..part.to];
-        if split.missing_left {
-            // The missing ones are the last.
-            order[split.middle..].rotate_left(split.present - split.middle);
+    /// Parts the node's rows in the order of the split's column; how many are left.
+    fn split_order(&mut self, part: &Part, split: &Split) -> usize {
+        if !split.missing_left {
+            return split.middle;
         }
-        let left = if split.missing_left { order.len() - (split.present - split.middle) } else { split.middle };
-        order[..left].iter().for_each(|entry| self.left[row(*entry)] = true);
-        order[left..].iter().for_each(|entry| self.left[row(*entry)] = false);
+        // The missing ones are the last.
+        let order = &mut self.orders[split.column][part.from..part.to];
+        let right = split.present - split.middle;
+        order[split.middle..].rotate_left(right);
+        order.len() - right
+    }
+
+    /// Parts them in the other orders.
+    fn split_others(&mut self, part: &Part, middle: usize, split: &Split, columns: &[usize]) {
+        let order = &self.orders[split.column];
+        order[part.from..middle].iter().for_each(|entry| self.left[row(*entry)] = true);
+        order[middle..part.to].iter().for_each(|entry| self.left[row(*entry)] = false);
         for column in columns.iter().filter(|column| **column != split.column) {
             let order = &mut self.orders[*column][part.from..part.to];
-            self.spill.resize(order.len(), 0);
+            let spill = &mut self.spill[..order.len()];
             let (mut at, mut others) = (0, 0);
             for i in 0..order.len() {
                 let entry = order[i];
                 let side = usize::from(self.left[row(entry)]);
-                (order[at], self.spill[others]) = (entry, entry);
+                (order[at], spill[others]) = (entry, entry);
                 at += side;
                 others += 1 - side;
             }
-            order[at..].copy_from_slice(&self.spill[..others]);
+            order[at..].copy_from_slice(&spill[..others]);
         }
-        part.from + left
     }
 
-    fn leaf(&mut self, part: &Part, first: usize, nodes: &mut [Node]) {
+    /// `column` is one whose order holds the part's rows.
+    fn leaf(&mut self, part: &Part, column: usize, nodes: &mut [Node]) {
         let value = self.settings.penalty.weight(part.sums) * self.settings.rate;
         nodes[part.node] = Node::leaf(value);
-        self.orders[first][part.from..part.to].iter().for_each(|entry| self.margins[row(*entry)] += value);
+        self.orders[column][part.from..part.to].iter().for_each(|entry| self.margins[row(*entry)] += value);
     }
 
     /// Moves the rows outside the sample.

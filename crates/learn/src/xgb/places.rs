@@ -14,13 +14,13 @@ pub struct Sums {
 }
 
 impl Sums {
+    #[inline]
     pub fn minus(self, other: Self) -> Self {
         Self { gradient: self.gradient - other.gradient, hessian: self.hessian - other.hessian }
     }
     #[inline]
-    fn add(&mut self, other: Self) {
-        self.gradient += other.gradient;
-        self.hessian += other.hessian;
+    pub fn plus(self, other: Self) -> Self {
+        Self { gradient: self.gradient + other.gradient, hessian: self.hessian + other.hessian }
     }
 }
 
@@ -74,53 +74,52 @@ pub struct Split {
 
 /// The places between bins where a column can be parted; memory that one fit uses again and again.
 pub struct Places {
-    gradients: [f64; MOST],
-    hessians: [f64; MOST],
+    /// Of the present values up to each place.
+    sums: [Sums; MOST],
     gains: [f32; MOST],
     /// Rows up to each place.
     ends: [u16; MOST],
 }
 
-/// Gain of each place over the parent's; of a place where a side is too light, -1.
+/// Gain of each place over the parent's, 0 where a side is too light; and the highest.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
-fn gains(
-    gradients: &[f64],
-    hessians: &[f64],
-    gains: &mut [f32],
-    (node, moved): (Sums, Sums),
-    penalty: Penalty,
-    parent: f32,
-) {
+fn gains(sums: &[Sums], gains: &mut [f32], (node, moved): (Sums, Sums), penalty: Penalty, parent: f32) -> f32 {
     let least = f64::from(penalty.least);
-    for ((gradient, hessian), gain) in gradients.iter().zip(hessians).zip(gains) {
-        let left = Sums { gradient: gradient + moved.gradient, hessian: hessian + moved.hessian };
+    for (sums, gain) in sums.iter().zip(&mut *gains) {
+        let left = sums.plus(moved);
         let right = node.minus(left);
         let sound = (left.hessian >= least) & (right.hessian >= least);
         let value = penalty.gain(left) + penalty.gain(right) - parent;
-        *gain = if sound & (value < f32::INFINITY) { value } else { -1.0 };
+        *gain = if sound & (value < f32::INFINITY) { value } else { 0.0 };
     }
+    let higher = |a: f32, b: f32| if b > a { b } else { a };
+    let (chunks, rest) = gains.as_chunks::<16>();
+    let mut lanes = [0.0; 16];
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, gain)| *lane = higher(*lane, *gain));
+    }
+    lanes.into_iter().chain(rest.iter().copied()).fold(0.0, higher)
 }
 
 impl Places {
     pub fn new() -> Self {
-        Self { gradients: [0.0; MOST], hessians: [0.0; MOST], gains: [0.0; MOST], ends: [0; MOST] }
+        Self { sums: [Sums::default(); MOST], gains: [0.0; MOST], ends: [0; MOST] }
     }
 
-    /// Number of places, and the sums over all present values. `order` is the node's rows by their code.
+    /// Number of places, the sums over all present values and how many these are. `order` is the node's rows by their code.
     fn list(&mut self, order: &[u32], pairs: &[Sums]) -> (usize, Sums, usize) {
+        let present = order.partition_point(|entry| (entry >> 16) as u16 != MISSING);
         let (mut at, mut sums) = (0, Sums::default());
-        for (i, entry) in order.iter().enumerate() {
-            let code = (entry >> 16) as u16;
-            if code == MISSING {
-                return (at, sums, i);
-            }
-            sums.add(pairs[(entry & 0xffff) as usize]);
-            let next = order.get(i + 1).map_or(MISSING, |next| (next >> 16) as u16);
-            let slot = at % MOST;
-            (self.gradients[slot], self.hessians[slot], self.ends[slot]) = (sums.gradient, sums.hessian, i as u16 + 1);
-            at += usize::from(code != next);
+        let Some((last, _)) = order[..present].split_last() else { return (0, sums, 0) };
+        // Without a branch: whether a bin ends cannot be foretold.
+        for (i, two) in order[..present].windows(2).enumerate() {
+            sums = sums.plus(pairs[(two[0] & 0xffff) as usize]);
+            (self.sums[at % MOST], self.ends[at % MOST]) = (sums, i as u16 + 1);
+            at += usize::from(two[0] >> 16 != two[1] >> 16);
         }
-        (at, sums, order.len())
+        sums = sums.plus(pairs[(last & 0xffff) as usize]);
+        (self.sums[at % MOST], self.ends[at % MOST]) = (sums, present as u16);
+        (at + 1, sums, present)
     }
 
     /// Replaces `best` where this column parts the node better. Of equals the earlier column counts, missing values to the
@@ -139,16 +138,11 @@ impl Places {
         loop {
             let moved = if forward { Sums::default() } else { missing };
             let scores = &mut self.gains[..places];
-            gains(&self.gradients[..places], &self.hessians[..places], scores, (node.0, moved), penalty, node.1);
-            let highest = scores.iter().copied().fold(0.0, |a: f32, b| if b > a { b } else { a });
+            let highest = gains(&self.sums[..places], scores, (node.0, moved), penalty, node.1);
             if highest > best.gain {
                 let mut equal = scores.iter().enumerate().filter(|(_, gain)| **gain == highest);
-                let at = if forward { equal.next() } else { equal.next_back() };
-                if let Some((at, _)) = at {
-                    let below = Sums {
-                        gradient: self.gradients[at] + moved.gradient,
-                        hessian: self.hessians[at] + moved.hessian,
-                    };
+                if let Some((at, _)) = if forward { equal.next() } else { equal.next_back() } {
+                    let below = self.sums[at].plus(moved);
                     *best = Split {
                         gain: highest,
                         column,
