@@ -62,18 +62,35 @@ fn sort_key(v: f32) -> u32 {
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The number that has this key.
+fn of_key(key: u32) -> f32 {
+    f32::from_bits(if key >> 31 == 1 { key ^ 1 << 31 } else { !key })
+}
 
-    #[test]
-    fn codes_point_at_sorted_distinct_values() {
-        let column = [3.0, f32::NAN, -1e30, 0.0, -0.0, 3.0, 1e30, f32::MIN_POSITIVE];
-        let ranks = Ranks::new(&column);
-        assert_eq!(ranks.values(), [-1e30, 0.0, f32::MIN_POSITIVE, 3.0, 1e30]);
-        assert_eq!(ranks.codes(), [3, 5, 0, 1, 1, 3, 4, 2]);
-        assert_eq!(Ranks::new(&[f32::NAN; 2]).codes(), [0, 0]);
-        let other = Ranks::by_all_threads(&column);
-        assert_eq!((other.values(), other.codes()), (ranks.values(), ranks.codes()));
+/// The values of some rows in ascending order, NaN left out: each one's key, and below it the row's place among these rows.
+pub struct Sorted(Vec<u64>);
+
+impl Sorted {
+    pub fn by_all_threads(column: &[f32], rows: &[u32]) -> Self {
+        let mut order: Vec<u64> = Vec::with_capacity(rows.len());
+        for (place, row) in (0u64..).zip(rows) {
+            let v = column[*row as usize];
+            if !v.is_nan() {
+                order.push(u64::from(sort_key(v)) << 32 | place);
+            }
+        }
+        order.par_sort_unstable();
+        Self(order)
+    }
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|packed| *packed as u32 as usize)
+    }
+    /// Each distinct value and how many places have it.
+    pub fn runs(&self) -> impl Iterator<Item = (f32, usize)> {
+        self.0.chunk_by(|a, b| a >> 32 == b >> 32).map(|run| (of_key((run[0] >> 32) as u32), run.len()))
     }
 }
