@@ -3,7 +3,10 @@
 //! Every random number is keyed by seed, tree and the node's path from the root, so a forest of 100 trees is the first part
 //! of one of 300, and a shallower tree the upper part of a deeper one.
 
+mod block;
 mod grow;
+mod sample;
+mod sweep;
 
 use crate::learner::{defaults, grid, key};
 use crate::params::Reader;
@@ -99,8 +102,17 @@ fn read(params: &Params) -> (Read, Reader<'_>) {
     let max_features = MaxFeatures::parse(&r.take("max_features", shape, keep)).unwrap_or(MaxFeatures::Sqrt);
     let balanced = r.word_or_none("class_weight", &["balanced"]).is_some();
     let bootstrap = r.bool("bootstrap");
-    let settings =
-        Settings { seed: 0, features: 0, max_depth, min_split, min_leaf, bootstrap, weights: [1.0; 2], inner: false };
+    let settings = Settings {
+        seed: 0,
+        features: 0,
+        max_depth,
+        min_split,
+        min_leaf,
+        bootstrap,
+        weights: [1.0; 2],
+        inner: false,
+        copies: Vec::new(),
+    };
     (Read { trees, max_features, balanced, settings }, r)
 }
 
@@ -114,6 +126,7 @@ fn grow(task: &FitTask<'_>, read: Read, inner: bool, control: &Control) -> Resul
     settings.features = read.max_features.of(task.columns.len());
     settings.weights = class_weights(task.data.y(), task.train, read.balanced)?;
     settings.inner = inner;
+    settings.copies = block::sizes(task.train.len());
     let labels: Vec<u8> = task.train.iter().map(|row| task.data.y()[*row as usize]).collect();
     task.with_wide(|table| {
         let done = Mutex::new(0u64);

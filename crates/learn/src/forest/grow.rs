@@ -1,5 +1,8 @@
 //! Growing one tree: counts of drawn rows per bin are whole numbers, so no sum depends on its order.
 
+use super::block::Blocks;
+use super::sample::{self, Draw};
+use super::sweep::{Split, Sweep, Tally, masses};
 use crate::bins::WideTable;
 use crate::prefetch::{AHEAD, prefetch};
 use crate::trees::{Node, Tree};
@@ -19,6 +22,8 @@ pub struct Settings {
     pub weights: [f64; 2],
     /// Whether trees are kept so that they can be cut back.
     pub inner: bool,
+    /// Nodes of at most so many rows have their codes copied; the trees are the same.
+    pub copies: Vec<usize>,
 }
 
 impl Settings {
@@ -64,75 +69,17 @@ impl Grown {
     }
 }
 
-/// A row of the bootstrap sample.
-#[derive(Clone, Copy, Default)]
-struct Draw {
-    row: u32,
-    count: u16,
-    label: u16,
-}
-
-/// Draws, draws of class 1, distinct rows.
-#[derive(Clone, Copy, Default, PartialEq)]
-struct Tally {
-    all: u32,
-    ones: u32,
-    rows: u32,
-}
-
-impl Tally {
-    #[inline]
-    fn add(&mut self, other: Tally) {
-        self.all += other.all;
-        self.ones += other.ones;
-        self.rows += other.rows;
-    }
-    #[inline]
-    fn plus(mut self, other: Tally) -> Tally {
-        self.add(other);
-        self
-    }
-    #[inline]
-    fn minus(self, other: Tally) -> Tally {
-        Tally { all: self.all - other.all, ones: self.ones - other.ones, rows: self.rows - other.rows }
-    }
-}
-
-impl From<Draw> for Tally {
-    #[inline]
-    fn from(d: Draw) -> Self {
-        let all = u32::from(d.count);
-        Tally { all, ones: all * u32::from(d.label), rows: 1 }
-    }
-}
-
-/// Weighted counts of the classes.
-#[inline]
-fn masses(t: Tally, weights: [f64; 2]) -> [f64; 2] {
-    [f64::from(t.all - t.ones) * weights[0], f64::from(t.ones) * weights[1]]
-}
-
-/// A part to grow: node, rows, depth, the key of its random numbers, columns (of the first 64) known to be constant.
+/// A part to grow: node, rows and the copy that has their codes, depth, the key of its random numbers, columns (of the first
+/// 64) known to be constant.
 struct Part {
     node: usize,
     from: usize,
     to: usize,
+    copy: usize,
     depth: u32,
     key: u64,
     constant: u64,
     tally: Tally,
-}
-
-#[derive(Clone, Copy)]
-struct Split {
-    /// Half the weighted Gini impurity that is left, times the weight; less is better.
-    cost: f64,
-    column: usize,
-    /// The last bin of the left side, and the next one in the node (`missing` when only missing values follow).
-    bin: usize,
-    next: usize,
-    missing_left: bool,
-    left: Tally,
 }
 
 /// Up to this many rows are sorted instead of counted in bins.
@@ -145,6 +92,7 @@ pub struct Grower<'a> {
     table: &'a WideTable,
     labels: &'a [u8],
     settings: &'a Settings,
+    blocks: Blocks<'a>,
     draws: Vec<Draw>,
     spill: Vec<Draw>,
     tallies: Vec<Tally>,
@@ -157,12 +105,15 @@ pub struct Grower<'a> {
 impl<'a> Grower<'a> {
     pub fn new(table: &'a WideTable, labels: &'a [u8], settings: &'a Settings) -> Self {
         let most = table.bins.iter().map(|b| b.len() + 1).max().unwrap_or(1);
+        // A bootstrap sample of many rows has 63% of them.
+        let drawn = if settings.bootstrap { labels.len() / 3 * 2 } else { labels.len() };
         Self {
             table,
             labels,
             settings,
-            draws: Vec::with_capacity(labels.len()),
-            spill: vec![Draw::default(); labels.len()],
+            blocks: Blocks::new(table, &settings.copies),
+            draws: Vec::with_capacity(drawn),
+            spill: vec![Draw::default(); drawn],
             tallies: vec![Tally::default(); most],
             occupied: vec![0; most.div_ceil(64)],
             order: (0..table.bins.len() as u32).collect(),
@@ -172,20 +123,14 @@ impl<'a> Grower<'a> {
     }
 
     fn draw(&mut self, tree: u64) {
-        let n = self.labels.len();
-        let draw = |row: usize, count: u16| Draw { row: row as u32, count, label: u16::from(self.labels[row]) };
-        self.draws.clear();
-        if !self.settings.bootstrap {
-            self.draws.extend((0..n).map(|row| draw(row, 1)));
-            return;
+        if self.settings.bootstrap {
+            sample::bootstrap(self.labels, SplitMix64::keyed(self.settings.seed, &[tree, 0]), &mut self.draws);
+        } else {
+            sample::all(self.labels, &mut self.draws);
         }
-        let mut rng = SplitMix64::keyed(self.settings.seed, &[tree, 0]);
-        let mut counts = vec![0u16; n];
-        for _ in 0..n {
-            let row = rng.below(n as u32) as usize;
-            counts[row] = counts[row].saturating_add(1);
+        if self.spill.len() < self.draws.len() {
+            self.spill.resize(self.draws.len(), Draw::default());
         }
-        self.draws.extend(counts.iter().enumerate().filter(|(_, c)| **c > 0).map(|(row, c)| draw(row, *c)));
     }
 
     /// The tree of this number.
@@ -204,6 +149,7 @@ impl<'a> Grower<'a> {
             node: 0,
             from: 0,
             to: self.draws.len(),
+            copy: 0,
             depth: 0,
             key: key.next_u64(),
             constant: 0,
@@ -226,6 +172,11 @@ impl<'a> Grower<'a> {
                 visits = 0;
                 control.check()?;
             }
+            // Depth first: of what an earlier copy held, nothing is still to come.
+            while self.blocks.holds(rows, part.copy) {
+                self.blocks.load(&mut self.draws[part.from..part.to], part.copy);
+                part.copy += 1;
+            }
             let Some(split) = self.best_split(&mut part) else { continue };
             gains[split.column] += zeros * ones / (zeros + ones) - split.cost;
             let middle = self.partition(&part, &split);
@@ -240,6 +191,7 @@ impl<'a> Grower<'a> {
                 node,
                 from,
                 to,
+                copy: part.copy,
                 depth: part.depth + 1,
                 key: mix(key),
                 constant: part.constant,
@@ -284,7 +236,7 @@ impl<'a> Grower<'a> {
 
     /// Looks for a better split by one column; false if the column is constant here.
     fn scan(&mut self, part: &Part, column: usize, best: &mut Option<Split>) -> bool {
-        let codes = &self.table.columns[column];
+        let codes = self.blocks.column(column, part.copy);
         let missing = self.table.bins[column].len();
         let rows = &self.draws[part.from..part.to];
         let mut sweep = Sweep::new(part.tally, column, missing, self.settings, best);
@@ -359,7 +311,7 @@ impl<'a> Grower<'a> {
 
     /// Moves the left rows before the right ones, both in their order; returns where the right ones start.
     fn partition(&mut self, part: &Part, split: &Split) -> usize {
-        let codes = &self.table.columns[split.column];
+        let codes = self.blocks.column(split.column, part.copy);
         let missing = self.table.bins[split.column].len();
         let absent = if split.missing_left { missing } else { usize::MAX };
         let (draws, spill) = (&mut self.draws[part.from..part.to], &mut self.spill[..part.to - part.from]);
@@ -367,6 +319,9 @@ impl<'a> Grower<'a> {
         // Without a branch: which side comes next cannot be foretold.
         for at in 0..draws.len() {
             let draw = draws[at];
+            if let Some(next) = draws.get(at + AHEAD) {
+                prefetch(codes, next.row as usize);
+            }
             let code = usize::from(codes[draw.row as usize]);
             let side = usize::from((code <= split.bin) | (code == absent));
             (draws[left], spill[others]) = (draw, draw);
@@ -375,54 +330,5 @@ impl<'a> Grower<'a> {
         }
         draws[left..].copy_from_slice(&spill[..others]);
         part.from + left
-    }
-}
-
-/// Goes through a column's occupied bins in ascending order and keeps the best split.
-struct Sweep<'b> {
-    total: Tally,
-    missing: Tally,
-    below: Tally,
-    last: Option<usize>,
-    column: usize,
-    missing_bin: usize,
-    min_leaf: u32,
-    weights: [f64; 2],
-    best: &'b mut Option<Split>,
-}
-
-impl<'b> Sweep<'b> {
-    fn new(total: Tally, column: usize, missing_bin: usize, settings: &Settings, best: &'b mut Option<Split>) -> Self {
-        let (below, missing, min_leaf) = (Tally::default(), Tally::default(), settings.min_leaf as u32);
-        Self { total, missing, below, last: None, column, missing_bin, min_leaf, weights: settings.weights, best }
-    }
-
-    #[inline]
-    fn step(&mut self, bin: usize, tally: Tally) {
-        if let Some(last) = self.last {
-            self.consider(last, bin, false);
-            if self.missing.rows > 0 && bin != self.missing_bin {
-                self.consider(last, bin, true);
-            }
-        }
-        self.below.add(tally);
-        self.last = Some(bin);
-    }
-
-    #[inline]
-    fn consider(&mut self, bin: usize, next: usize, missing_left: bool) {
-        let left = if missing_left { self.below.plus(self.missing) } else { self.below };
-        let right = self.total.minus(left);
-        if left.rows < self.min_leaf || right.rows < self.min_leaf {
-            return;
-        }
-        let ([a0, a1], [b0, b1]) = (masses(left, self.weights), masses(right, self.weights));
-        let (a, b) = (a0 + a1, b0 + b1);
-        let cost = (a0 * a1 * b + b0 * b1 * a) / (a * b);
-        if self.best.as_ref().is_none_or(|best| cost < best.cost) {
-            // Where no row tells the side of a missing value, it is the larger one.
-            let missing_left = if self.missing.rows > 0 { missing_left } else { left.all > right.all };
-            *self.best = Some(Split { cost, column: self.column, bin, next, missing_left, left });
-        }
     }
 }
