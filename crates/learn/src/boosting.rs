@@ -4,6 +4,7 @@
 mod candidates;
 mod grow;
 mod histogram;
+mod leaves;
 
 use crate::learner::{defaults, fit_apart, grid, key, stops};
 use crate::params::Reader;

@@ -2,6 +2,7 @@
 
 use super::candidates::{Candidates, Found, Totals};
 use super::histogram::{self, Cell, Histogram, Packing};
+use super::leaves::{Sums, shift, sum, sums, sums_side_by_side};
 use super::sigmoid;
 use crate::bins::NarrowTable;
 use crate::trees::{Node, Tree};
@@ -35,6 +36,11 @@ struct Side {
 impl Side {
     fn rows(self) -> usize {
         self.to - self.from
+    }
+    /// A Newton step within the bounds.
+    fn step(self, (up, down): Sums) -> f64 {
+        let step = if down < 1e-150 { 0.0 } else { up / down };
+        step.clamp(self.steps.0, self.steps.1)
     }
 }
 
@@ -147,11 +153,12 @@ impl<'a> Grower<'a> {
     fn sample(&mut self, round: u64) -> bool {
         let n = self.labels.len();
         let wanted = ((self.settings.subsample * n as f64) as usize).clamp(1, n);
-        self.rows.clear();
         if wanted == n {
-            self.rows.extend(0..n as u32);
+            let all = (0..n as u32).into_par_iter().with_min_len(PARALLEL);
+            all.collect_into_vec(&mut self.rows);
             return true;
         }
+        self.rows.clear();
         // Selection sampling (Knuth, algorithm S): exact number, already in order.
         let mut rng = SplitMix64::keyed(self.settings.seed, &[round]);
         let mut left = wanted;
@@ -217,16 +224,9 @@ impl<'a> Grower<'a> {
         self.settings.monotone.get(column).copied().unwrap_or(0)
     }
 
-    /// A Newton step for a side's rows, within its bounds.
+    /// A Newton step for a side's rows.
     fn step(&self, side: Side) -> f64 {
-        let (mut up, mut down) = (0.0, 0.0);
-        for row in &self.rows[side.from..side.to] {
-            let (p, y) = (self.probabilities[*row as usize], self.labels[*row as usize]);
-            up += f64::from(y) - p;
-            down += p * (1.0 - p);
-        }
-        let step = if down < 1e-150 { 0.0 } else { up / down };
-        step.clamp(side.steps.0, side.steps.1)
+        side.step(sum((0.0, 0.0), &self.rows[side.from..side.to], &self.probabilities, self.labels))
     }
 
     fn splittable(&self, rows: usize, depth: u32) -> bool {
@@ -319,15 +319,17 @@ impl<'a> Grower<'a> {
     /// One Newton step per leaf, shrunk; the rows of the sample move by it.
     fn leaves(&mut self, leaves: &[Side], nodes: &mut [Node]) {
         let few = self.rows.len() < PARALLEL;
-        let step = |side: &Side| self.step(*side);
-        let steps: Vec<f64> =
-            if few { leaves.iter().map(step).collect() } else { leaves.par_iter().map(step).collect() };
-        for (side, step) in leaves.iter().zip(steps) {
-            let value = (self.settings.rate * step).clamp(-1e30, 1e30) as f32;
-            nodes[side.node] = Node::leaf(value);
-            let rows = &self.rows[side.from..side.to];
-            rows.iter().for_each(|row| self.margins[*row as usize] += f64::from(value));
-        }
+        let rows: Vec<&[u32]> = leaves.iter().map(|side| &self.rows[side.from..side.to]).collect();
+        let sums = if few {
+            sums(rows.clone(), &self.probabilities, self.labels)
+        } else {
+            sums_side_by_side(&rows, &self.probabilities, self.labels)
+        };
+        let value = |(side, sums): (&Side, Sums)| (self.settings.rate * side.step(sums)).clamp(-1e30, 1e30) as f32;
+        let values: Vec<f32> = leaves.iter().zip(sums).map(value).collect();
+        leaves.iter().zip(&values).for_each(|(side, value)| nodes[side.node] = Node::leaf(*value));
+        let parts = if few { 1 } else { rayon::current_num_threads() };
+        shift(&rows, &values, &mut self.margins, parts);
     }
 
     /// Moves the rows outside the sample.

@@ -39,16 +39,31 @@ impl Packing {
     }
 }
 
+#[inline(always)]
+fn add(value: Cell, codes: &[u8], histogram: &mut Histogram) {
+    for (cells, code) in histogram.iter_mut().zip(codes) {
+        cells[usize::from(*code)] += value;
+    }
+}
+
+/// `rows` ascend.
 fn count(table: &NarrowTable, packed: &[Cell], rows: &[u32], histogram: &mut Histogram) {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
+    let (first, end) = (*first as usize, *last as usize + 1);
+    if end - first == rows.len() {
+        // Without a gap, as at the root: nothing to look up.
+        let codes = table.codes[first * table.width..end * table.width].chunks_exact(table.width.max(1));
+        return packed[first..end].iter().zip(codes).for_each(|(value, codes)| add(*value, codes, histogram));
+    }
     for (at, row) in rows.iter().enumerate() {
         if let Some(next) = rows.get(at + AHEAD) {
-            prefetch(packed, *next as usize);
-            prefetch(&table.codes, *next as usize * table.width);
+            let next = *next as usize;
+            prefetch(packed, next);
+            // Its codes may begin on one line of memory and end on the next.
+            prefetch(&table.codes, next * table.width);
+            prefetch(&table.codes, next * table.width + table.width.saturating_sub(1));
         }
-        let (value, codes) = (packed[*row as usize], table.row(*row as usize));
-        for (cells, code) in histogram.iter_mut().zip(codes) {
-            cells[usize::from(*code)] += value;
-        }
+        add(packed[*row as usize], table.row(*row as usize), histogram);
     }
 }
 

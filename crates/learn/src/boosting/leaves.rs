@@ -1,0 +1,122 @@
+//! What the rows of all leaves add up to and move by. The rows go by once, span by span, and each span is read for one leaf
+//! after the other while it is in the cache; leaf by leaf, every leaf would fetch nearly all of the memory again.
+
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Rows whose probabilities, margins and labels fit into a core's own cache.
+const SPAN: usize = 16_384;
+/// Rows of a leaf that a span should have: below that, looking for them costs more than the memory does.
+const WORTH: usize = 64;
+
+/// A leaf's rows, ascending.
+pub type Rows<'r> = &'r [u32];
+
+/// Each leaf's rows within each span of `rows`, in their order; `leaves` begin there.
+fn by_span<'r>(leaves: &mut [Rows<'r>], rows: Range<usize>, mut each: impl FnMut(usize, Rows<'r>)) {
+    let span = SPAN.max(WORTH * leaves.len());
+    let mut end = rows.start;
+    while end < rows.end {
+        end = rows.end.min(end + span);
+        for (leaf, rest) in leaves.iter_mut().enumerate() {
+            let here = rest.iter().take_while(|row| (**row as usize) < end).count();
+            let (now, later) = rest.split_at(here);
+            *rest = later;
+            each(leaf, now);
+        }
+    }
+}
+
+/// Sum of residuals and of p (1 - p).
+pub type Sums = (f64, f64);
+
+/// One leaf's sums, in the order of its rows, on top of what came before them.
+pub fn sum((mut up, mut down): Sums, rows: Rows<'_>, probabilities: &[f64], labels: &[u8]) -> Sums {
+    for row in rows {
+        let (p, y) = (probabilities[*row as usize], labels[*row as usize]);
+        up += f64::from(y) - p;
+        down += p * (1.0 - p);
+    }
+    (up, down)
+}
+
+/// Each leaf's sums.
+pub fn sums(mut leaves: Vec<Rows<'_>>, probabilities: &[f64], labels: &[u8]) -> Vec<Sums> {
+    let mut sums = vec![(0.0, 0.0); leaves.len()];
+    by_span(&mut leaves, 0..labels.len(), |leaf, rows| sums[leaf] = sum(sums[leaf], rows, probabilities, labels));
+    sums
+}
+
+/// The same, each leaf's on one of the threads, which get about equally many rows.
+pub fn sums_side_by_side(leaves: &[Rows<'_>], probabilities: &[f64], labels: &[u8]) -> Vec<Sums> {
+    let mut largest: Vec<usize> = (0..leaves.len()).collect();
+    largest.sort_by_key(|leaf| std::cmp::Reverse(leaves[*leaf].len()));
+    let mut shares = vec![(0, Vec::new()); rayon::current_num_threads()];
+    for leaf in largest {
+        if let Some((rows, share)) = shares.iter_mut().min_by_key(|(rows, _)| *rows) {
+            *rows += leaves[leaf].len();
+            share.push(leaf);
+        }
+    }
+    let of = |share: &Vec<usize>| sums(share.iter().map(|leaf| leaves[*leaf]).collect(), probabilities, labels);
+    let found: Vec<Vec<Sums>> = shares.par_iter().map(|(_, share)| of(share)).collect();
+    let mut all = vec![(0.0, 0.0); leaves.len()];
+    for ((_, share), found) in shares.iter().zip(found) {
+        share.iter().zip(found).for_each(|(leaf, sums)| all[*leaf] = sums);
+    }
+    all
+}
+
+/// Moves the margins of each leaf's rows by its value; on all threads where there are several `parts`.
+pub fn shift(leaves: &[Rows<'_>], values: &[f32], margins: &mut [f64], parts: usize) {
+    let size = margins.len().div_ceil(parts).max(1);
+    margins.par_chunks_mut(size).enumerate().for_each(|(part, margins)| {
+        let from = part * size;
+        let begin = |rows: &Rows<'_>| rows.partition_point(|row| (*row as usize) < from);
+        let mut rest: Vec<Rows<'_>> = leaves.iter().map(|rows| &rows[begin(rows)..]).collect();
+        by_span(&mut rest, from..from + margins.len(), |leaf, rows| {
+            rows.iter().for_each(|row| margins[*row as usize - from] += f64::from(values[leaf]));
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use provost_domain::rng::SplitMix64;
+
+    #[test]
+    fn as_leaf_by_leaf() {
+        for (n, leaves) in [(70_000usize, 5usize), (70_000, 1), (40_000, 900), (10, 3)] {
+            let mut rng = SplitMix64::new(n as u64);
+            let mut rows = vec![Vec::new(); leaves];
+            // Uneven leaves, and rows that are in none.
+            for row in 0..n as u32 {
+                let leaf = rng.below(leaves as u32 + 1).min(rng.below(leaves as u32 + 1)) as usize;
+                rows.get_mut(leaf).into_iter().for_each(|rows| rows.push(row));
+            }
+            let rows: Vec<Rows<'_>> = rows.iter().map(Vec::as_slice).collect();
+            let p: Vec<f64> = (0..n).map(|_| rng.unit()).collect();
+            let y: Vec<u8> = (0..n).map(|_| rng.below(2) as u8).collect();
+            let plain = |rows: &&[u32]| {
+                rows.iter().fold((0.0, 0.0), |(up, down), row| {
+                    let p = p[*row as usize];
+                    (up + (f64::from(y[*row as usize]) - p), down + p * (1.0 - p))
+                })
+            };
+            let want: Vec<Sums> = rows.iter().map(plain).collect();
+            assert!(sums(rows.clone(), &p, &y) == want);
+            assert!(sums_side_by_side(&rows, &p, &y) == want);
+            let values: Vec<f32> = (0..leaves).map(|_| rng.unit() as f32).collect();
+            let mut moved = p.clone();
+            for (rows, value) in rows.iter().zip(&values) {
+                rows.iter().for_each(|row| moved[*row as usize] += f64::from(*value));
+            }
+            for parts in [1, 3, 20] {
+                let mut margins = p.clone();
+                shift(&rows, &values, &mut margins, parts);
+                assert!(margins == moved, "{parts} parts");
+            }
+        }
+    }
+}
