@@ -55,7 +55,8 @@ def estimator(library, params, threads):
 
 
 def model(library, params, threads):
-    steps = [SimpleImputer(strategy="median", keep_empty_features=True)]
+    params = dict(params)
+    steps = [SimpleImputer(strategy="median", keep_empty_features=True)] if params.pop("impute", True) else []
     if library in ("logistic_regression", "neural_network"):
         steps.append(StandardScaler())
     return make_pipeline(*steps, estimator(library, params, threads))

@@ -1,4 +1,4 @@
-//! Racing: a candidate leaves once a paired test over the folds seen so far says that it will not win.
+//! Racing: a candidate leaves once a paired test over the folds seen so far says that its mean over all of them will not win.
 //!
 //! After Maron and Moore (1994) and Birattari's F-Race (2002), with Student's t over the folds' differences. Two folds say
 //! little about one candidate's variance, so the variance of the differences is pooled over the field.
@@ -21,8 +21,13 @@ pub(crate) struct Runner<'a> {
 
 /// Indices of those in `alive` that will not win, judged on the first `seen` folds of all. Depends on the values only, not
 /// on the order of `alive` or `finished`.
-pub(crate) fn hopeless(rule: Rule, seen: usize, alive: &[Runner<'_>], finished: &[Runner<'_>]) -> Vec<u32> {
-    if seen < 2 {
+pub(crate) fn hopeless(
+    rule: Rule,
+    (seen, folds): (usize, usize),
+    alive: &[Runner<'_>],
+    finished: &[Runner<'_>],
+) -> Vec<u32> {
+    if seen < 2 || seen >= folds {
         return Vec::new();
     }
     let mut runners: Vec<Runner<'_>> = alive.iter().chain(finished).copied().collect();
@@ -46,8 +51,8 @@ pub(crate) fn hopeless(rule: Rule, seen: usize, alive: &[Runner<'_>], finished: 
     let margin = if rule == Rule::PeerF1 { 0.0 } else { standard_error(&scores[leader]) };
     let behind = |i: usize| differences(&scores[leader], &scores[i], margin);
     let worse = |i: usize| differences(&losses[i], &losses[leader], 0.0);
-    let by_score = Test::pooled((0..runners.len()).filter(|i| *i != leader).map(behind));
-    let by_loss = Test::pooled((0..runners.len()).filter(|i| *i != leader).map(worse));
+    let by_score = Test::pooled(folds, (0..runners.len()).filter(|i| *i != leader).map(behind));
+    let by_loss = Test::pooled(folds, (0..runners.len()).filter(|i| *i != leader).map(worse));
     let average = |v: &[f64]| mean(v.iter().copied());
     (0..runners.len())
         .filter(|i| *i != leader && alive.iter().any(|a| a.index == runners[*i].index))
@@ -65,14 +70,15 @@ fn differences(a: &[f64], b: &[f64], margin: f64) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b - margin).collect()
 }
 
-/// A one-sided t-test of mean > 0 whose variance is pooled over several samples.
+/// A one-sided test that the mean over all folds will be above 0, with a variance that is pooled over several samples.
 struct Test {
     variance: f64,
     critical: f64,
+    folds: f64,
 }
 
 impl Test {
-    fn pooled(samples: impl Iterator<Item = Vec<f64>>) -> Self {
+    fn pooled(folds: usize, samples: impl Iterator<Item = Vec<f64>>) -> Self {
         let (mut squares, mut freedom) = (0.0, 0usize);
         for sample in samples {
             let mean = mean(sample.iter().copied());
@@ -83,12 +89,16 @@ impl Test {
             0 => f64::INFINITY,
             n => ONE_SIDED_5_PERCENT.get(n - 1).copied().unwrap_or(1.645),
         };
-        Self { variance: if freedom == 0 { 0.0 } else { squares / freedom as f64 }, critical }
+        let variance = if freedom == 0 { 0.0 } else { squares / freedom as f64 };
+        Self { variance, critical, folds: folds as f64 }
     }
 
+    /// The folds seen are part of the mean; those to come vary about their mean, which the seen ones tell with an error.
     fn significant(&self, sample: &[f64]) -> bool {
-        let mean = mean(sample.iter().copied());
-        self.critical.is_finite() && mean > 1e-9 && mean > self.critical * (self.variance / sample.len() as f64).sqrt()
+        let (mean, seen) = (mean(sample.iter().copied()), sample.len() as f64);
+        let coming = self.folds - seen;
+        let error = (self.variance * (1.0 / seen + 1.0 / coming)).sqrt() * coming / self.folds;
+        self.critical.is_finite() && mean > 1e-9 && mean > self.critical * error
     }
 }
 
@@ -112,10 +122,10 @@ mod tests {
         let bad = folds(&[0.700, 0.690], &[0.600, 0.610]);
         let runner = |index, folds| Runner { index, folds };
         let alive = [runner(2, &bad[..]), runner(0, &leader[..]), runner(1, &close[..])];
-        assert_eq!(hopeless(AUC, 2, &alive, &[]), vec![2]);
-        assert_eq!(hopeless(AUC, 1, &alive, &[]), Vec::<u32>::new());
-        assert_eq!(hopeless(AUC, 2, &alive[..1], &[runner(0, &leader[..]), runner(1, &close[..])]), vec![2]);
-        assert_eq!(hopeless(AUC, 2, &[runner(2, &bad[..])], &[]), Vec::<u32>::new());
+        assert_eq!(hopeless(AUC, (2, 5), &alive, &[]), vec![2]);
+        assert_eq!(hopeless(AUC, (1, 5), &alive, &[]), Vec::<u32>::new());
+        assert_eq!(hopeless(AUC, (2, 5), &alive[..1], &[runner(0, &leader[..]), runner(1, &close[..])]), vec![2]);
+        assert_eq!(hopeless(AUC, (2, 5), &[runner(2, &bad[..])], &[]), Vec::<u32>::new());
     }
 
     #[test]
@@ -123,8 +133,8 @@ mod tests {
         let a = folds(&[0.78, 0.77, 0.76], &[0.50, 0.51, 0.52]);
         let b = folds(&[0.60, 0.60, 0.60], &[0.70, 0.70, 0.70]);
         let runner = |index, folds| Runner { index, folds };
-        assert_eq!(hopeless(AUC, 3, &[runner(1, &a[..])], &[runner(0, &b[..])]), Vec::<u32>::new());
-        assert_eq!(hopeless(Rule::PeerF1, 3, &[runner(0, &b[..])], &[runner(1, &a[..])]), vec![0]);
+        assert_eq!(hopeless(AUC, (3, 5), &[runner(1, &a[..])], &[runner(0, &b[..])]), Vec::<u32>::new());
+        assert_eq!(hopeless(Rule::PeerF1, (3, 5), &[runner(0, &b[..])], &[runner(1, &a[..])]), vec![0]);
     }
 
     #[test]
@@ -134,13 +144,13 @@ mod tests {
         let calibrated = folds(&[0.79, 0.755, 0.772], &[0.50, 0.51, 0.52]);
         let runner = |index, folds| Runner { index, folds };
         let alive = [runner(0, &best[..]), runner(1, &calibrated[..])];
-        assert!(!hopeless(AUC, 3, &alive, &[]).contains(&1));
+        assert!(!hopeless(AUC, (3, 5), &alive, &[]).contains(&1));
     }
 
     #[test]
     fn equal_candidates_all_stay() {
         let a = folds(&[0.7, 0.7], &[0.5, 0.5]);
         let alive: Vec<Runner<'_>> = (0..5).map(|index| Runner { index, folds: &a }).collect();
-        assert_eq!(hopeless(AUC, 2, &alive, &[]), Vec::<u32>::new());
+        assert_eq!(hopeless(AUC, (2, 5), &alive, &[]), Vec::<u32>::new());
     }
 }

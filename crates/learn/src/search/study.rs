@@ -217,7 +217,7 @@ impl Study<'_> {
 
     /// Later candidates that a growth of this block may serve: none where their predictions would fill the memory.
     fn later<'p>(&self, upcoming: &'p [Params], from: usize, known: &BTreeMap<u32, TrialResult>) -> Vec<Later<'p>> {
-        let rows: usize = self.folds[..self.first_rung()].iter().map(|f| f.held.len()).sum();
+        let rows: usize = self.folds.iter().map(|f| f.held.len()).sum();
         if !self.sharing || upcoming.len() * rows * 8 > KEPT_BYTES {
             return Vec::new();
         }
@@ -280,7 +280,7 @@ impl Study<'_> {
             .filter(|t| t.status == TrialStatus::Complete)
             .map(|t| Runner { index: t.index, folds: &t.folds })
             .collect();
-        let out = hopeless(self.rule, seen, &runners, &finished);
+        let out = hopeless(self.rule, (seen, self.folds.len()), &runners, &finished);
         alive.iter().copied().filter(|i| out.contains(&lanes[*i].index)).collect()
     }
 
@@ -314,7 +314,7 @@ impl Study<'_> {
             }
         }
         for later in race.later {
-            for fold in 0..self.first_rung() {
+            for fold in 0..rung.end {
                 let known = || lock(race.ahead).contains_key(&(later.index, fold));
                 let growth = places.get(&(self.family(later.params, &later.key, fold), fold));
                 if let Some(growth) = growth.filter(|_| !known()) {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 /// Fewer rows do not occupy a thread.
 const ROWS_PER_THREAD: usize = 4_096;
-/// Rounds on one thread before several are tried for the first time; the first round also sorts the columns into bins.
+/// From so many rows on the first round, which also sorts the columns into bins, is on several threads.
+const MANY: usize = 65_536;
+/// Rounds on one thread before several are tried for the first time.
 const FIRST: u32 = 4;
 /// Rounds that several threads are tried for.
 const TRIAL: u32 = 2;
@@ -17,6 +19,7 @@ const SLOW: u32 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Turn {
+    Sorting,
     Single { left: u32 },
     Trial { left: u32, best: Duration },
     Several { slow: u32 },
@@ -37,7 +40,8 @@ pub struct Pace {
 impl Pace {
     pub fn new(rows: usize, budget: usize) -> Self {
         let most = (rows / ROWS_PER_THREAD).clamp(1, budget.max(1));
-        Self { most, turn: Turn::Single { left: FIRST }, single: Duration::MAX, pause: PAUSE.0 }
+        let turn = if rows < MANY { Turn::Single { left: FIRST } } else { Turn::Sorting };
+        Self { most, turn, single: Duration::MAX, pause: PAUSE.0 }
     }
 
     /// For the next round.
@@ -52,6 +56,7 @@ impl Pace {
         }
         let lost = round > self.single.saturating_mul(LOST);
         self.turn = match self.turn {
+            Turn::Sorting => Turn::Single { left: FIRST },
             Turn::Single { left } => {
                 self.single = self.single.min(round);
                 if left > 1 {
@@ -109,7 +114,7 @@ mod tests {
     #[test]
     fn several_threads_stay_while_they_are_faster() {
         let mut pace = Pace::new(100_000, 2);
-        assert_eq!(run(&mut pace, 100, 100, 60), [vec![1; 4], vec![2; 96]].concat());
+        assert_eq!(run(&mut pace, 100, 100, 60), [vec![2], vec![1; 4], vec![2; 95]].concat());
         // Rounds that are slower now and then are no reason to leave.
         for _ in 0..50 {
             assert_eq!(run(&mut pace, 2, 100, 150), [2, 2]);
@@ -122,7 +127,7 @@ mod tests {
 
     #[test]
     fn several_threads_that_lose_are_tried_ever_less() {
-        for (time, most) in [(1_000, 4), (150, 8), (100, 8)] {
+        for (time, most) in [(1_000, 5), (150, 9), (100, 9)] {
             let mut pace = Pace::new(100_000, 2);
             assert!(several(&run(&mut pace, 400, 100, time)) <= most, "{time}");
             assert!(several(&run(&mut pace, 2_560, 100, time)) <= 20, "{time}");
