@@ -4,7 +4,8 @@
 //! cargo run --release -p provost-learn --example scale -- gradient_boosting 500000 --trees 200 --depth 5
 //! ```
 //!
-//! One JSON line. `working_bytes` is the highest allocation during the fit, less what there was before it (the feature matrix) and
+//! One JSON line. With `--predict 1` also how many rows a second one thread predicts, all in one call, and the time of a call for
+//! one row. `working_bytes` is the highest allocation during the fit, less what there was before it (the feature matrix) and
 //! less the model that it leaves, counted by the allocator and so exact.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a tool for people who measure: any fault ends it
@@ -13,8 +14,10 @@
 mod synthetic;
 
 use provost_domain::Algorithm;
-use serde_json::json;
+use provost_learn::{Dataset, Predictor};
+use serde_json::{Value, json};
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use synthetic::{all, data, fit};
 
@@ -64,6 +67,21 @@ fn option(name: &str, default: u32) -> u32 {
     given.map_or(default, |text| text.parse().expect("a whole number"))
 }
 
+/// The fastest of several calls.
+fn predicting(data: &Dataset, model: &Predictor) -> Value {
+    let (columns, rows) = ((0..data.x().width()).collect::<Vec<_>>(), all(data));
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let seconds = |rows: &[u32], times: usize| {
+        let call = |_| {
+            let began = std::time::Instant::now();
+            black_box(one.install(|| model.predict(data.x(), &columns, rows)));
+            began.elapsed().as_secs_f64()
+        };
+        (0..times).map(call).fold(f64::INFINITY, f64::min)
+    };
+    json!({ "rows_per_second": rows.len() as f64 / seconds(&rows, 7), "one_row_seconds": seconds(&rows[..1], 1000) })
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let algorithm: Algorithm = serde_json::from_value(json!(args[1])).expect("an algorithm");
@@ -81,6 +99,7 @@ fn main() {
     let fitted = workers.install(|| fit(algorithm, &data, &train, &given));
     let seconds = began.elapsed().as_secs_f64();
     let (peak, with_model) = (PEAK.load(Relaxed), LIVE.load(Relaxed));
+    let predicting = (option("--predict", 0) > 0).then(|| predicting(&data, &fitted.predictor));
     drop(fitted);
     let model = with_model - LIVE.load(Relaxed);
     let working = peak - before - model;
@@ -88,7 +107,7 @@ fn main() {
         "{}",
         json!({
             "algorithm": algorithm, "rows": rows, "params": given, "seconds": seconds, "model_bytes": model,
-            "working_bytes": working, "working_bytes_per_row": working as f64 / rows as f64,
+            "working_bytes": working, "working_bytes_per_row": working as f64 / rows as f64, "predicting": predicting,
         })
     );
 }

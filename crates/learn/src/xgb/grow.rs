@@ -5,7 +5,7 @@
 use super::cuts::{Binned, MISSING, ROWS};
 use super::places::{Penalty, Places, Split, Sums};
 use super::random::{Coin, Twister};
-use super::{Checked, prior, seed};
+use super::{Checked, base_score, prior, seed};
 use crate::trees::{Node, Tree};
 use crate::{Control, FitTask, LearnError};
 
@@ -73,7 +73,8 @@ pub fn trees(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result
     if task.train.len() > ROWS || task.columns.is_empty() {
         return Ok(None);
     }
-    let base = (prior(task)?.clamp(1e-6, 1.0 - 1e-6) as f32).clamp(1e-6, 1.0 - 1e-6);
+    // The library keeps what it is given within these bounds once more, in its own precision.
+    let base = base_score(prior(task)?).clamp(1e-6, 1.0 - 1e-6);
     let margin = -(1.0 / base - 1.0).ln();
     task.with_binned(|binned| {
         let mut trees = Vec::with_capacity(checked.rounds as usize);

@@ -184,6 +184,11 @@ fn boost(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result<(Xg
     Ok((model, gains))
 }
 
+/// What the library takes as the probability before the first tree.
+fn base_score(prior: f64) -> f32 {
+    prior.clamp(1e-6, 1.0 - 1e-6) as f32
+}
+
 /// The library's seed.
 fn seed(task: &FitTask<'_>) -> u64 {
     provost_domain::rng::mix(task.seed) & 0x7fff_ffff
@@ -204,7 +209,7 @@ fn configure(booster: &mut Booster, task: &FitTask<'_>, params: &Params, prior: 
         ("objective", "binary:logistic".to_owned()),
         ("tree_method", "hist".to_owned()),
         // As the library estimates it from the labels in Python; the wrapper's default is 0.5.
-        ("base_score", format!("{:?}", prior.clamp(1e-6, 1.0 - 1e-6) as f32)),
+        ("base_score", format!("{:?}", base_score(prior))),
         ("nthread", "1".to_owned()),
         ("seed", seed(task).to_string()),
     ];
