@@ -2,6 +2,7 @@
 
 pub mod candidates;
 pub mod choice;
+mod lanes;
 pub mod pruner;
 pub mod sampler;
 pub mod study;

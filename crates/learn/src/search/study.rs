@@ -1,7 +1,7 @@
 //! Cross-validating candidates: growths of (family, fold) side by side, in blocks and rungs that do not depend on timing.
 
-use super::candidates::cost;
 use super::choice::{Rule, choose};
+use super::lanes::{Ahead, For, Growth, Lane, Later, Scored};
 use super::pruner::{Runner, hopeless};
 use super::sampler::Sampler;
 use super::trial::{FoldResult, Journal, TrialResult, TrialStatus};
@@ -16,8 +16,10 @@ use std::time::Instant;
 
 /// Out-of-fold predictions that are kept for the choice; those of a winner that were not are computed again.
 const KEPT_BYTES: usize = 256 << 20;
-/// Trials that race together: few at first, so that a first complete one exists early.
-const RACING_BLOCKS: [usize; 4] = [2, 4, 8, 12];
+/// Trials that race together: few at first, so that complete ones exist early; then as many as keep all threads busy, which
+/// also shows a good leader sooner.
+const FIRST_BLOCK: usize = 4;
+const RACING_BLOCK: usize = 23;
 const PLAIN_BLOCK: usize = 64;
 
 /// One fold of the training part.
@@ -52,45 +54,6 @@ pub struct StudyEnd {
     /// The time limit ended it early.
     pub cut: bool,
 }
-
-/// What one growth found of one candidate on one fold.
-#[derive(Clone)]
-struct Scored {
-    result: FoldResult,
-    predictions: Arc<[f64]>,
-}
-
-/// One candidate on its way through the folds.
-struct Lane<'p> {
-    index: u32,
-    params: &'p Params,
-    key: String,
-    journaled: Option<TrialResult>,
-    /// What the journal knows.
-    known: Vec<FoldResult>,
-    scored: Vec<Option<Scored>>,
-    finished: Option<TrialResult>,
-}
-
-impl Lane<'_> {
-    fn results(&self, folds: usize) -> Vec<FoldResult> {
-        let of = |fold: usize| self.scored[fold].as_ref().map(|s| &s.result).or(self.known.get(fold));
-        (0..folds).filter_map(of).cloned().collect()
-    }
-    fn predictions(&self, folds: usize) -> Vec<Arc<[f64]>> {
-        self.scored[..folds].iter().flatten().map(|s| Arc::clone(&s.predictions)).collect()
-    }
-}
-
-/// A candidate of a later block.
-struct Later<'p> {
-    index: u32,
-    params: &'p Params,
-    key: String,
-}
-
-/// What growths of this block found of candidates of later ones, by index and fold.
-type Ahead = Mutex<BTreeMap<(u32, usize), Scored>>;
 
 /// What stays the same from rung to rung of a block.
 struct Race<'r> {
@@ -182,7 +145,13 @@ impl Study<'_> {
 
     fn block(&self, number: usize) -> usize {
         match self.pruning {
-            Pruning::Racing => RACING_BLOCKS[number.min(RACING_BLOCKS.len() - 1)],
+            Pruning::Racing => {
+                if number == 0 {
+                    FIRST_BLOCK
+                } else {
+                    RACING_BLOCK
+                }
+            }
             Pruning::None => PLAIN_BLOCK,
         }
     }
@@ -438,35 +407,6 @@ impl Study<'_> {
             let winner = choose(self.rule, &end.trials).map(|(t, _)| t.index);
             end.predictions.retain(|index, _| Some(*index) == winner);
         }
-    }
-}
-
-/// Whom a growth's predictions are for: a lane of the block, by its place, or a later candidate, by its index.
-enum For {
-    Lane(usize),
-    Later(u32),
-}
-
-/// One growth: the different candidates that it serves, on one fold.
-struct Growth<'p> {
-    fold: usize,
-    members: Vec<(&'p Params, String)>,
-    /// For whom, and which member.
-    of: Vec<(For, usize)>,
-}
-
-impl<'p> Growth<'p> {
-    fn add(&mut self, params: &'p Params, key: &str, whom: For) {
-        let known = self.members.iter().position(|(_, k)| k == key);
-        let member = known.unwrap_or_else(|| {
-            self.members.push((params, key.to_owned()));
-            self.members.len() - 1
-        });
-        self.of.push((whom, member));
-    }
-    /// Of its longest member.
-    fn cost(&self) -> f64 {
-        self.members.iter().map(|(params, _)| cost(params)).fold(0.0, f64::max)
     }
 }
 
