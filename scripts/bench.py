@@ -1,6 +1,7 @@
 """Runs `provost fit` and the libraries that Python users take, in turn, on the same CSV, and writes docs/BENCHMARKS.md.
 
-usage: bench.py PROVOST SCALE [--out docs/BENCHMARKS.md] [--pairs 5] [--rows 1000,25000,500000] [--real FEATURES.csv] [--more 5000000]
+usage: bench.py PROVOST SCALE [--out docs/BENCHMARKS.md] [--pairs 5] [--rows 1000,25000,500000] [--real FEATURES.csv]
+       [--more 5000000] [--race-seeds 10]
 
 Every number in the page comes from the run that wrote it. A pair is one run of each side, right after each other; the peer is
 run on one and on two threads (a search, and a forest of 500,000 rows, on two), and the shorter time of the pair counts. Ratios are medians over the pairs (lowest to highest). `--real` adds a

@@ -6,8 +6,8 @@
 use super::choice::{Rule, Standing, standard_error, winner};
 use super::trial::{FoldResult, exact, mean};
 
-/// Student's t by degrees of freedom, for wrongly dropping one candidate at one rung once in ten times. (The winner's score of
-/// 50 candidates, over eight seeds and five algorithms, loses .0005 by it; by one in twenty .0001, one in five .002.)
+/// Student's t by degrees of freedom, for wrongly dropping one candidate at one rung once in ten times. What that costs the
+/// winner's score is in docs/BENCHMARKS.md.
 const ONE_SIDED_10_PERCENT: [f64; 30] = [
     3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415, 1.397, 1.383, 1.372, 1.363, 1.356, 1.350, 1.345, 1.341, 1.337,
     1.333, 1.330, 1.328, 1.325, 1.323, 1.321, 1.319, 1.318, 1.316, 1.315, 1.314, 1.313, 1.311, 1.310,

@@ -5,8 +5,9 @@
 //! comparison answers them all, and the answers' bits lead to the leaf by two look-ups. Needs AVX2; elsewhere, and for deeper
 //! trees or more features, rows walk.
 //!
-//! A tree and row cost 23 instructions, of which an EPYC at 2.6 GHz was seen to do 3.7 a cycle: 1.4 million rows a second through
-//! 300 trees. Memory has no part in it (a row is 16 bytes, a tree 192), so that only fewer instructions would be faster.
+//! A tree and row cost 23 instructions, so that the 2 million rows a second through 300 trees of docs/BENCHMARKS.md are 14
+//! thousand million instructions a second of one core. Memory has no part in it (a row is 16 bytes, a tree 192): only fewer
+//! instructions would be faster.
 
 use super::{Node, Tree};
 

@@ -1,6 +1,6 @@
 //! An own growth of the trees that the library would grow, for the many small fits of a search: the same bins, draws, sums
-//! and roundings, and so the same splits and leaves, without the library's cost of a tree, which on few rows is ten times
-//! its arithmetic. A test holds each prediction against the library's.
+//! and roundings, and so the same splits and leaves, without what each tree costs the library whatever its rows. A test
+//! holds each prediction against the library's.
 
 use super::cuts::{Binned, MISSING, ROWS};
 use super::places::{Penalty, Places, Split, Sums};

@@ -29,6 +29,20 @@ fn params(given: Value) -> Params {
     Xgboost.check(given.as_object().unwrap()).unwrap()
 }
 
+fn task<'a>(data: &'a Dataset, (columns, train): (&'a [usize], &'a [u32]), params: &'a Params) -> FitTask<'a> {
+    FitTask {
+        data,
+        columns,
+        train,
+        validation: &[],
+        params,
+        seed: 1,
+        early_stopping_rounds: 0,
+        scale: true,
+        shared: None,
+    }
+}
+
 #[test]
 fn own_trees_predict_what_the_library_predicts() {
     let data = noisy(3_000, 1);
@@ -79,17 +93,7 @@ fn neither_cleared_columns_nor_the_rounds_on_several_threads_change_the_bytes() 
     ] {
         let p = params(given);
         let (columns, train): (Vec<usize>, Vec<u32>) = ((0..6).collect(), (0..9_000).collect());
-        let task = FitTask {
-            data: &data,
-            columns: &columns,
-            train: &train,
-            validation: &[],
-            params: &p,
-            seed: 1,
-            early_stopping_rounds: 0,
-            scale: true,
-            shared: None,
-        };
+        let task = task(&data, (&columns, &train), &p);
         let fit = Xgboost.fit(&task, &Control::default()).unwrap();
         let y: Vec<f32> = data.y().iter().map(|y| f32::from(*y)).collect();
         let all = matrix(&values(&task, &train), 6, &y).unwrap();
@@ -269,11 +273,12 @@ fn mixed(rows: usize, missing: f64, seed: u64) -> Dataset {
     testing::dataset(columns, y)
 }
 
+/// `PROVOST_XGBOOST_CASES=3000` tries more.
 #[test]
 fn an_own_growth_predicts_what_the_librarys_does() {
     let mut random = SplitMix64::new(19);
     let (mut different, mut own) = (0, 0);
-    let cases = std::env::var("CASES").ok().and_then(|c| c.parse().ok()).unwrap_or(60u64);
+    let cases = std::env::var("PROVOST_XGBOOST_CASES").ok().and_then(|c| c.parse().ok()).unwrap_or(60u64);
     for case in 0..cases {
         let rows = [60, 150, 300, 700, 1_500, 3_000, 4_096][random.below(7) as usize];
         let data = mixed(rows + 200, [0.0, 0.0, 0.15][random.below(3) as usize], case);
@@ -292,17 +297,7 @@ fn an_own_growth_predicts_what_the_librarys_does() {
         let p = params(given.clone());
         let columns: Vec<usize> = (0..8).collect();
         let (train, held): (Vec<u32>, Vec<u32>) = (0..rows as u32 + 200).partition(|row| (*row as usize) < rows);
-        let task = FitTask {
-            data: &data,
-            columns: &columns,
-            train: &train,
-            validation: &[],
-            params: &p,
-            seed: case,
-            early_stopping_rounds: 0,
-            scale: true,
-            shared: None,
-        };
+        let task = FitTask { seed: case, ..task(&data, (&columns, &train), &p) };
         let checked = Xgboost::read(&p, &Xgboost.defaults()).unwrap();
         own += u64::from(grow::trees(&task, &checked, &Control::default()).unwrap().is_some());
         let library = Xgboost.fit(&task, &Control::default()).unwrap();
