@@ -6,7 +6,7 @@
 //!
 //! One JSON line per split and a last one with the means. Models have their default parameters, or with `--iterations 12` those
 //! that so many draws from their grids, raced on five folds of the training part, found (`--tune xgboost,random_forest`: of these
-//! only); the test rows are scored once.
+//! only); the test rows are scored once. `--algorithms gradient_boosting` leaves the others out.
 //!
 //! `--split random` and `grouped` are the service's, which both keep nearly all rows of an applicant on one side; `rows` draws
 //! rows whatever their applicants are; `years` trains on all years before each of the last five and tests on that year.
@@ -89,8 +89,8 @@ fn main() {
     let count = option("--splits").map_or(3, |n| n.parse().expect("a number of splits"));
     let iterations = option("--iterations").map_or(0, |n| n.parse().expect("a number of draws"));
     let patience = option("--patience").map_or(10, |n| n.parse().expect("a number of rounds"));
-    let tuned = option("--tune");
-    let tuned = |a: Algorithm| tuned.as_deref().is_none_or(|names| names.split(',').any(|name| name == a.as_str()));
+    let asked =
+        |list: &str, a: Algorithm| option(list).is_none_or(|names| names.split(',').any(|name| name == a.as_str()));
     let snapshot = read(&path, features == "extended");
     let parts = splits(&snapshot, &kind, count);
     let x = Matrix::new(snapshot.feature_names.clone(), snapshot.columns.clone()).unwrap();
@@ -99,7 +99,7 @@ fn main() {
     for (name, parts) in parts {
         let spec = |algorithm| TrainSpec {
             algorithm,
-            tuning: if iterations > 0 && tuned(algorithm) { Tuning::RandomSearch } else { Tuning::None },
+            tuning: if iterations > 0 && asked("--tune", algorithm) { Tuning::RandomSearch } else { Tuning::None },
             iterations,
             folds: 5,
             metric: TargetMetric::AucRoc,
@@ -115,11 +115,18 @@ fn main() {
         let y: Vec<u8> = parts.test.iter().map(|r| data.y()[*r as usize]).collect();
         let score = |t: &Trained| auc(&y, &t.model.predict_proba(data.x(), &parts.test).unwrap());
         let single: Vec<Trained> = Algorithm::BASE
-            .map(|a| train(&data, &parts, &spec(a), &NoJournal, &control).unwrap())
             .into_iter()
+            .filter(|a| asked("--algorithms", *a))
+            .map(|a| train(&data, &parts, &spec(a), &NoJournal, &control).unwrap())
             .collect();
         let together =
             combine(&data, &parts, &spec(Algorithm::Ensemble), &single.iter().collect::<Vec<_>>(), &control).unwrap();
+        let of_train: Vec<u8> = parts.train.iter().map(|r| data.y()[*r as usize]).collect();
+        let out_of_fold: Map<String, Value> = single
+            .iter()
+            .chain([&together])
+            .map(|t| (t.model.algorithm.to_string(), json!(auc(&of_train, &t.oof))))
+            .collect();
         let mut line = Map::new();
         for t in single.iter().chain([&together]) {
             line.insert(t.model.algorithm.to_string(), json!(score(t)));
@@ -130,7 +137,7 @@ fn main() {
             single.iter().map(|t| (t.model.algorithm.to_string(), json!([t.iterations, t.params]))).collect();
         println!(
             "{}",
-            json!({ "split": name, "params": params, "train": parts.train.len(), "test": y.len(), "auc": line })
+            json!({ "split": name, "params": params, "train": parts.train.len(), "test": y.len(), "auc": line, "out_of_fold": out_of_fold })
         );
         all.push(line);
     }

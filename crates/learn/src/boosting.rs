@@ -2,17 +2,21 @@
 //! Newton step per leaf, no penalty.
 
 mod candidates;
+mod cut;
 mod grow;
 mod histogram;
 mod leaves;
+mod parting;
 
 use crate::learner::{defaults, fit_apart, grid, key, stops};
 use crate::params::Reader;
+use crate::trees::sets::{Categories, Set};
 use crate::trees::{self, Tree};
 use crate::weights::class_weights;
 use crate::{Control, Fit, FitTask, LearnError, Learner, Matrix, Params, Predictor};
 use grow::{Grower, Settings};
 use provost_domain::config::Grid;
+use provost_domain::features::is_category;
 use provost_domain::{Algorithm, Faults};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -29,20 +33,50 @@ pub struct Boosting {
 impl Boosting {
     /// Probability of class 1 for each of `rows`. `columns` maps the model's own columns to the matrix's.
     pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
-        self.predict_at(x, columns, rows, &[self.trees.len()]).pop().unwrap_or_default()
+        self.predict_at(None, x, columns, rows, &[self.trees.len()]).pop().unwrap_or_default()
     }
     /// What the first so many trees predict, for each of the ascending `ends`.
-    fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[usize]) -> Vec<Vec<f64>> {
-        let mut all = trees::sums(&self.trees, x, columns, rows, ends, 0.0f64);
+    fn predict_at(
+        &self,
+        categories: Option<&Categories>,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        ends: &[usize],
+    ) -> Vec<Vec<f64>> {
+        let mut all = trees::sums(&self.trees, categories, x, columns, rows, ends, 0.0f64);
         all.iter_mut().flatten().for_each(|s| *s = sigmoid(self.base + *s));
         all
     }
     /// That predicting from `width` columns cannot panic or loop.
     pub fn validate(&self, width: usize) -> Result<(), String> {
+        self.validate_with(None, width)
+    }
+    fn validate_with(&self, categories: Option<&Categories>, width: usize) -> Result<(), String> {
         if !self.base.is_finite() {
             return Err(format!("base {}", self.base));
         }
-        trees::validate(&self.trees, width)
+        trees::validate(&self.trees, categories, width)
+    }
+}
+
+/// Boosted trees some of whose splits are sets of categories.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CategoryBoosting {
+    boosting: Boosting,
+    categories: Categories,
+}
+
+impl CategoryBoosting {
+    /// As `Boosting::predict`, of categories as they are.
+    pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+        self.predict_at(x, columns, rows, &[self.boosting.trees.len()]).pop().unwrap_or_default()
+    }
+    fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[usize]) -> Vec<Vec<f64>> {
+        self.boosting.predict_at(Some(&self.categories), x, columns, rows, ends)
+    }
+    pub fn validate(&self, width: usize) -> Result<(), String> {
+        self.boosting.validate_with(Some(&self.categories), width)
     }
 }
 
@@ -101,11 +135,11 @@ struct Validation {
 }
 
 impl Validation {
-    fn new(task: &FitTask<'_>, base: f64) -> Option<Self> {
-        let rows = task.validation;
+    fn new(task: &FitTask<'_>, categories: &Categories, base: f64) -> Option<Self> {
+        let (rows, width) = (task.validation, task.columns.len());
         (task.early_stopping_rounds > 0 && !rows.is_empty()).then(|| Self {
-            values: trees::gather(task.data.x(), task.columns, rows),
-            width: task.columns.len(),
+            values: categories.coded(trees::gather(task.data.x(), task.columns, rows), width),
+            width,
             labels: rows.iter().map(|row| task.data.y()[*row as usize]).collect(),
             margins: vec![base; rows.len()],
             patience: task.early_stopping_rounds as usize,
@@ -115,8 +149,8 @@ impl Validation {
         })
     }
     /// True when so many rounds have brought nothing.
-    fn exhausted(&mut self, tree: &Tree, rounds: usize, gains: &[f64]) -> bool {
-        trees::add(tree, &self.values, self.width, &mut self.margins);
+    fn exhausted(&mut self, tree: &Tree, sets: &[Set], rounds: usize, gains: &[f64]) -> bool {
+        trees::add_by_sets(tree, sets, &self.values, self.width, &mut self.margins);
         let loss = |(z, y): (&f64, &u8)| {
             let z = if *y == 1 { -z } else { *z };
             z.max(0.0) + (-z.abs()).exp().ln_1p()
@@ -130,20 +164,46 @@ impl Validation {
     }
 }
 
-/// Per column. A name that is no column of the data is an error; one that was not selected has nothing to hold.
+/// Per column. A name that is no column of the data, or one of categories, is an error; one that was not selected has nothing
+/// to hold.
 fn directions(given: &Map<String, Value>, task: &FitTask<'_>) -> Result<Vec<i8>, LearnError> {
-    let names = task.data.x().names();
+    let names: Vec<&String> = task.data.x().names().iter().filter(|name| !is_category(name)).collect();
     if let Some(name) = given.keys().find(|name| !names.contains(name)) {
-        let message = format!("monotonic_cst: \"{name}\" is not a feature; the features are {}", names.join(", "));
+        let ordered: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+        let message =
+            format!("monotonic_cst: \"{name}\" is not a feature with an order; those are {}", ordered.join(", "));
         let pointer = "/monotonic_cst".to_owned();
         return Err(LearnError::Params(Faults(vec![provost_domain::Fault { pointer, message }])));
     }
-    let of = |column: &usize| given.get(&names[*column]).and_then(Value::as_i64).unwrap_or(0) as i8;
+    let of = |column: &usize| given.get(&task.data.x().names()[*column]).and_then(Value::as_i64).unwrap_or(0) as i8;
     Ok(task.columns.iter().map(of).collect())
 }
 
-/// Grows all rounds, or as many as help the validation rows; with them each column's gain.
-fn grow(task: &FitTask<'_>, control: &Control) -> Result<(Boosting, Vec<f64>), LearnError> {
+/// What a fit has grown; the categories of trees without sets do not matter.
+struct Grown {
+    boosting: Boosting,
+    categories: Option<Categories>,
+    /// Share of the gain by column.
+    importance: Vec<f64>,
+}
+
+impl Grown {
+    fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[usize]) -> Vec<Vec<f64>> {
+        self.boosting.predict_at(self.categories.as_ref(), x, columns, rows, ends)
+    }
+    fn into_fit(self) -> Fit {
+        let Self { boosting, categories, importance } = self;
+        let iterations = boosting.trees.len() as u64;
+        let predictor = match categories {
+            Some(categories) => Predictor::CategoryBoosting(CategoryBoosting { boosting, categories }),
+            None => Predictor::Boosting(boosting),
+        };
+        Fit { predictor, importance: Some(importance), iterations }
+    }
+}
+
+/// Grows all rounds, or as many as help the validation rows.
+fn grow(task: &FitTask<'_>, control: &Control) -> Result<Grown, LearnError> {
     // An error without both classes; boosting itself knows no class weights.
     class_weights(task.data.y(), task.train, false)?;
     let (mut settings, reader) = read(task.params);
@@ -155,26 +215,28 @@ fn grow(task: &FitTask<'_>, control: &Control) -> Result<(Boosting, Vec<f64>), L
     let labels: Vec<u8> = task.train.iter().map(|row| task.data.y()[*row as usize]).collect();
     let ones = labels.iter().filter(|y| **y == 1).count();
     let base = (ones as f64 / (labels.len() - ones) as f64).ln();
-    let mut validation = Validation::new(task, base);
-    let (mut grown, mut gains) = (Vec::with_capacity(settings.rounds), vec![0.0; task.columns.len()]);
-    task.with_narrow(|table| {
+    let (mut trees, mut gains) = (Vec::with_capacity(settings.rounds), vec![0.0; task.columns.len()]);
+    let categories = task.with_narrow(|table| {
+        let columns = table.categories.iter().enumerate().filter(|(_, of)| **of);
+        let categories = Categories::new(columns.map(|(at, _)| (at, table.bins[at].values())));
+        let mut validation = Validation::new(task, &categories, base);
         let mut grower = Grower::new(table, &labels, &settings, base);
         for round in 1..=settings.rounds {
             let tree = grower.round(round as u64, &mut gains, control)?;
-            let stop = validation.as_mut().is_some_and(|v| v.exhausted(&tree, round, &gains));
-            grown.push(tree);
+            let stop = validation.as_mut().is_some_and(|v| v.exhausted(&tree, grower.sets(), round, &gains));
+            trees.push(tree);
             control.progress(round as u64, settings.rounds as u64);
             if stop {
                 break;
             }
         }
-        Ok::<(), LearnError>(())
+        if let Some(v) = validation {
+            trees.truncate(v.best_rounds.max(1));
+            gains = v.best_gains;
+        }
+        Ok::<_, LearnError>(categories.of(&trees, grower.into_sets()))
     })?;
-    if let Some(v) = validation {
-        grown.truncate(v.best_rounds.max(1));
-        gains = v.best_gains;
-    }
-    Ok((Boosting { base, trees: grown }, trees::normalised(gains)))
+    Ok(Grown { boosting: Boosting { base, trees }, categories, importance: trees::normalised(gains) })
 }
 
 impl Learner for GradientBoosting {
@@ -206,9 +268,10 @@ impl Learner for GradientBoosting {
         read(params).1.finish()
     }
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
-        let (boosting, importance) = grow(task, control)?;
-        let iterations = boosting.trees.len() as u64;
-        Ok(Fit { predictor: Predictor::Boosting(boosting), importance: Some(importance), iterations })
+        Ok(grow(task, control)?.into_fit())
+    }
+    fn parts_categories(&self) -> bool {
+        true
     }
     fn family(&self, params: &Params, _width: usize) -> String {
         key(params, &["n_estimators"])
@@ -227,9 +290,9 @@ impl Learner for GradientBoosting {
         let rounds: Vec<u64> = members.iter().map(|params| read(params).0.rounds as u64).collect();
         let (ends, places) = stops(&rounds);
         let Some(longest) = (0..members.len()).max_by_key(|i| rounds[*i]) else { return Ok(Vec::new()) };
-        let (boosting, _) = grow(&FitTask { params: members[longest], ..*task }, control)?;
+        let grown = grow(&FitTask { params: members[longest], ..*task }, control)?;
         let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
-        let by_end = boosting.predict_at(task.data.x(), task.columns, rows, &ends);
+        let by_end = grown.predict_at(task.data.x(), task.columns, rows, &ends);
         Ok(places.into_iter().map(|place| by_end[place].clone()).collect())
     }
 }

@@ -81,10 +81,11 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    fn new(task: &FitTask<'_>, others: &[u32]) -> Result<Self, LearnError> {
+    /// With `keep`, categories as they are are among the columns.
+    fn new(task: &FitTask<'_>, others: &[u32], keep: bool) -> Result<Self, LearnError> {
         let x = task.data.x();
         let names: Vec<&str> = task.columns.iter().map(|c| x.names()[*c].as_str()).collect();
-        let (encoder, mut columns) = Encoder::fit(task.data, task.columns, &names, task.train, task.seed);
+        let (encoder, mut columns) = Encoder::fit(task.data, task.columns, &names, task.train, task.seed, keep);
         for (column, more) in columns.iter_mut().zip(encoder.encode(x, task.columns, others)) {
             column.extend(more);
         }
@@ -134,20 +135,25 @@ impl<L: Learner> Learner for Encoding<L> {
     fn idle(&self) -> &'static [&'static str] {
         self.0.idle()
     }
+    fn parts_categories(&self) -> bool {
+        self.0.parts_categories()
+    }
     fn family(&self, params: &Params, width: usize) -> String {
         self.0.family(params, width)
     }
     fn width(&self, data: &Dataset, columns: &[usize]) -> usize {
         let names: Vec<&str> = columns.iter().map(|c| data.x().names()[*c].as_str()).collect();
         let categories = names.iter().filter(|name| is_category(name)).count();
-        columns.len() - categories + categories * encoder::PER_CATEGORY + standards::width(&names)
+        let kept = if self.0.parts_categories() { categories } else { 0 };
+        columns.len() - categories + kept + categories * encoder::PER_CATEGORY + standards::width(&names)
     }
 
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
         if !has_categories(task.data, task.columns) || task.train.is_empty() {
             return self.0.fit(task, control);
         }
-        let encoded = Encoded::new(task, task.validation)?;
+        let keep = self.0.parts_categories();
+        let encoded = Encoded::new(task, task.validation, keep)?;
         let fit = self.0.fit(&encoded.task(task, &encoded.at, false), control)?;
         let importance = fit.importance.map(|shares| encoded.encoder.of_sources(&shares));
         let predictor = EncodedModel { encoder: encoded.encoder, predictor: Box::new(fit.predictor) };
@@ -164,21 +170,22 @@ impl<L: Learner> Learner for Encoding<L> {
         if !has_categories(task.data, task.columns) || task.train.is_empty() {
             return self.0.fit_family(task, members, rows, control);
         }
+        let keep = self.0.parts_categories();
         // Early stopping looks at rows of its own, which are encoded as rows to predict are.
         let others: Vec<u32> = task.validation.iter().chain(rows).copied().collect();
         let grow = |encoded: &Encoded, shared: bool| {
             let (validation, held) = encoded.at.split_at(task.validation.len());
             self.0.fit_family(&encoded.task(task, validation, shared), members, held, control)
         };
-        let Some(shared) = task.shared else { return grow(&Encoded::new(task, &others)?, false) };
+        let Some(shared) = task.shared else { return grow(&Encoded::new(task, &others, keep)?, false) };
         let known = match shared.encoded().get() {
             Some(known) => known,
             None => {
-                let made = Encoded::new(task, &others)?;
+                let made = Encoded::new(task, &others, keep)?;
                 shared.encoded().get_or_init(|| Box::new(made))
             }
         };
-        if known.others == others { grow(known, true) } else { grow(&Encoded::new(task, &others)?, false) }
+        if known.others == others { grow(known, true) } else { grow(&Encoded::new(task, &others, keep)?, false) }
     }
 }
 

@@ -31,13 +31,13 @@ impl Forest {
     /// Probability of class 1 for each of `rows`. `columns` maps the forest's own columns to the matrix's.
     pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
         let mut sums =
-            trees::sums(&self.trees, x, columns, rows, &[self.trees.len()], 0.0f64).pop().unwrap_or_default();
+            trees::sums(&self.trees, None, x, columns, rows, &[self.trees.len()], 0.0f64).pop().unwrap_or_default();
         sums.iter_mut().for_each(|s| *s /= self.trees.len() as f64);
         sums
     }
     /// That predicting from `width` columns cannot panic, loop or give a value outside [0, 1].
     pub fn validate(&self, width: usize) -> Result<(), String> {
-        trees::validate(&self.trees, width)?;
+        trees::validate(&self.trees, None, width)?;
         match self.trees.iter().flatten().filter_map(trees::Node::as_leaf).find(|v| !(0.0..=1.0).contains(v)) {
             Some(v) => Err(format!("leaf with probability {v}")),
             None => Ok(()),

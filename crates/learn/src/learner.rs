@@ -54,6 +54,10 @@ pub trait Learner: Send + Sync {
     fn idle(&self) -> &'static [&'static str] {
         &[]
     }
+    /// Whether it parts categories as they are, beside their rates.
+    fn parts_categories(&self) -> bool {
+        false
+    }
     /// Columns that a fit on these columns really learns from.
     fn width(&self, _data: &Dataset, columns: &[usize]) -> usize {
         columns.len()

@@ -1,7 +1,7 @@
 //! What a fit leaves behind: enough to predict, nothing else.
 
 use crate::Matrix;
-use crate::boosting::Boosting;
+use crate::boosting::{Boosting, CategoryBoosting};
 use crate::encoding::EncodedModel;
 use crate::forest::Forest;
 use crate::logistic::LogisticModel;
@@ -25,6 +25,7 @@ pub enum Predictor {
     Xgboost(XgboostModel),
     /// Categories as rates, and one of the above on them.
     Encoded(EncodedModel),
+    CategoryBoosting(CategoryBoosting),
 }
 
 impl Predictor {
@@ -39,6 +40,7 @@ impl Predictor {
             Predictor::Network(m) => m.predict(x, columns, rows),
             Predictor::Xgboost(m) => m.predict(x, columns, rows),
             Predictor::Encoded(m) => m.predict(x, columns, rows),
+            Predictor::CategoryBoosting(m) => m.predict(x, columns, rows),
         }
     }
 
@@ -54,6 +56,7 @@ impl Predictor {
             Predictor::Network(m) => m.check(width),
             Predictor::Xgboost(m) => m.check(width),
             Predictor::Encoded(m) => m.check(width),
+            Predictor::CategoryBoosting(m) => m.validate(width),
         }
     }
 }

@@ -1,22 +1,27 @@
 //! Fitted binary trees over raw values: walking, sums over many trees, checks after decoding.
 
 mod quick;
+pub mod sets;
 
 use crate::Matrix;
 use quick::Quick;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use sets::{Categories, Set};
 
 /// A node of a tree; node 0 is the root, a right child follows its left sibling.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Node {
-    /// Threshold of a split (what is at most this goes left), or the value of a leaf.
+    /// Threshold of a split (what is at most this goes left), the number of its set (what is in it goes left), or the value of
+    /// a leaf.
     value: f32,
     /// Index of the left child in the same tree; 0 marks a leaf.
     child: u32,
-    /// The predictor's own column, twice, plus 1 where missing values go left.
+    /// The predictor's own column, twice, plus 1 where missing values go left, plus `IN_SET` for a split by a set.
     test: u32,
 }
+
+const IN_SET: u32 = 1 << 31;
 
 impl Node {
     pub fn leaf(value: f32) -> Self {
@@ -24,6 +29,16 @@ impl Node {
     }
     pub fn split(column: usize, threshold: f32, missing_left: bool, child: usize) -> Self {
         Self { value: threshold, child: child as u32, test: (column as u32) << 1 | u32::from(missing_left) }
+    }
+    /// By a set of categories; of fewer than 2^24 sets.
+    pub fn in_set(column: usize, set: usize, child: usize) -> Self {
+        Self { value: set as f32, child: child as u32, test: (column as u32) << 1 | IN_SET }
+    }
+    fn is_in_set(&self) -> bool {
+        self.test & IN_SET != 0
+    }
+    fn column(&self) -> usize {
+        ((self.test & !IN_SET) >> 1) as usize
     }
     pub fn as_leaf(&self) -> Option<f32> {
         (self.child == 0).then_some(self.value)
@@ -50,10 +65,14 @@ const ABREAST: usize = 8;
 
 /// One step down; a leaf stays where it is. Without a branch: which way a row goes is not predictable.
 #[inline]
-fn step(tree: &[Node], at: u32, row: &[f32]) -> u32 {
+fn step<const SETS: bool>(tree: &[Node], at: u32, row: &[f32], sets: &[Set]) -> u32 {
     let node = tree[at as usize];
-    let v = row[(node.test >> 1) as usize];
-    let left = (v <= node.value) | (v.is_nan() & (node.test & 1 == 1));
+    let left = if SETS && node.is_in_set() {
+        sets::has(&sets[node.value as usize], row[node.column()] as usize)
+    } else {
+        let v = row[(node.test >> 1) as usize];
+        (v <= node.value) | (v.is_nan() & (node.test & 1 == 1))
+    };
     let next = node.child + u32::from(!left);
     if node.child == 0 { at } else { next }
 }
@@ -79,6 +98,15 @@ impl Sum for f32 {
 
 /// Adds the tree's value to each row's sum. `rows` holds `width` values per row, none infinite.
 pub fn add<S: Sum>(tree: &[Node], rows: &[f32], width: usize, sums: &mut [S]) {
+    walk::<S, false>(tree, rows, width, &[], sums);
+}
+
+/// As `add`, for trees with sets and rows of codes.
+pub fn add_by_sets<S: Sum>(tree: &[Node], sets: &[Set], rows: &[f32], width: usize, sums: &mut [S]) {
+    walk::<S, true>(tree, rows, width, sets, sums);
+}
+
+fn walk<S: Sum, const SETS: bool>(tree: &[Node], rows: &[f32], width: usize, sets: &[Set], sums: &mut [S]) {
     if width == 0 {
         sums.iter_mut().for_each(|s| *s = s.plus(tree[0].value));
         return;
@@ -88,7 +116,7 @@ pub fn add<S: Sum>(tree: &[Node], rows: &[f32], width: usize, sums: &mut [S]) {
         loop {
             let before = at;
             for (at, row) in at.iter_mut().zip(rows.chunks_exact(width)) {
-                *at = step(tree, *at, row);
+                *at = step::<SETS>(tree, *at, row, sets);
             }
             if at == before {
                 break;
@@ -128,8 +156,10 @@ const CHUNK: usize = 512;
 const QUICK: usize = 1_024;
 
 /// For each of the ascending `ends`, each row's sum over the first so many trees, added in tree order from `start` on.
+/// `categories` are those of trees with sets.
 pub fn sums<S: Sum>(
     trees: &[Tree],
+    categories: Option<&Categories>,
     x: &Matrix,
     columns: &[usize],
     rows: &[u32],
@@ -137,7 +167,7 @@ pub fn sums<S: Sum>(
     start: S,
 ) -> Vec<Vec<S>> {
     let width = columns.len();
-    let quick = if rows.len() >= QUICK && width > 0 {
+    let quick = if rows.len() >= QUICK && width > 0 && categories.is_none() {
         let missing = |c: &usize| rows.iter().any(|row| x.value(*row as usize, *c).is_nan());
         Quick::new(trees, &columns.iter().map(missing).collect::<Vec<bool>>())
     } else {
@@ -145,6 +175,10 @@ pub fn sums<S: Sum>(
     };
     let chunk = |rows: &[u32]| {
         let values = gather(x, columns, rows);
+        let values = match categories {
+            Some(categories) => categories.coded(values, width),
+            None => values,
+        };
         let codes = quick.as_ref().map(|quick| quick.codes(&values, width));
         let (mut done, mut total) = (0, vec![start; rows.len()]);
         let mut at_ends = Vec::with_capacity(ends.len());
@@ -152,7 +186,10 @@ pub fn sums<S: Sum>(
             let end = (*end).min(trees.len());
             match (&quick, &codes) {
                 (Some(quick), Some(codes)) => quick.add(codes, done, end, &mut total),
-                _ => trees[done..end].iter().for_each(|tree| add(tree, &values, width, &mut total)),
+                _ => trees[done..end].iter().for_each(|tree| match categories {
+                    Some(categories) => add_by_sets(tree, categories.sets(), &values, width, &mut total),
+                    None => add(tree, &values, width, &mut total),
+                }),
             }
             done = end;
             at_ends.push(total.clone());
@@ -170,8 +207,10 @@ pub fn sums<S: Sum>(
     out
 }
 
-/// That no walk over `width` columns can leave the tree, run in a circle or end in a value that is not finite.
-pub fn validate(trees: &[Tree], width: usize) -> Result<(), String> {
+/// That no walk over `width` columns can leave the tree, run in a circle, ask for a set that is not there or end in a value that
+/// is not finite.
+pub fn validate(trees: &[Tree], categories: Option<&Categories>, width: usize) -> Result<(), String> {
+    let sets = categories.map_or(0, |c| c.sets().len());
     if trees.is_empty() {
         return Err("no trees".into());
     }
@@ -180,12 +219,15 @@ pub fn validate(trees: &[Tree], width: usize) -> Result<(), String> {
             return Err(format!("tree {t} has no nodes"));
         }
         for (i, node) in tree.iter().enumerate() {
-            let (child, column) = (node.child as usize, (node.test >> 1) as usize);
+            let (child, column) = (node.child as usize, node.column());
             if !node.value.is_finite() {
                 return Err(format!("tree {t}, node {i}: value {}", node.value));
             }
             if child != 0 && (child <= i || child + 1 >= tree.len()) {
                 return Err(format!("tree {t}, node {i}: child {child} of {} nodes", tree.len()));
+            }
+            if node.is_in_set() && (node.value < 0.0 || node.value as usize >= sets) {
+                return Err(format!("tree {t}, node {i}: set {} of {sets}", node.value));
             }
             // A leaf's test is looked at too, when its neighbours walk on.
             if (child != 0 && column >= width) || (child == 0 && node.test != 0) {
@@ -193,7 +235,7 @@ pub fn validate(trees: &[Tree], width: usize) -> Result<(), String> {
             }
         }
     }
-    Ok(())
+    categories.map_or(Ok(()), |c| c.validate(trees, width))
 }
 
 /// Shares of a whole; all 0 where nothing was gained.
@@ -212,7 +254,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
 
-    fn walk(tree: &Tree, row: &[f32]) -> f32 {
+    fn value_of(tree: &Tree, row: &[f32]) -> f32 {
         let mut sum = [0.0f64];
         add(tree, row, row.len(), &mut sum);
         sum[0] as f32
@@ -225,10 +267,10 @@ mod tests {
     #[test]
     fn walks_by_threshold_and_missing_side() {
         for (v, want) in [(2.5, 1.0), (2.6, -1.0), (f32::NAN, 1.0), (-1e30, 1.0)] {
-            assert_eq!(walk(&stump(), &[9.0, v]), want);
+            assert_eq!(value_of(&stump(), &[9.0, v]), want);
         }
         let right = vec![Node::split(0, f32::MAX, false, 1), Node::leaf(1.0), Node::leaf(-1.0)];
-        assert_eq!((walk(&right, &[f32::MAX]), walk(&right, &[f32::NAN])), (1.0, -1.0));
+        assert_eq!((value_of(&right, &[f32::MAX]), value_of(&right, &[f32::NAN])), (1.0, -1.0));
     }
 
     #[test]
@@ -238,7 +280,7 @@ mod tests {
         let x = Matrix::new(vec!["a".into(), "b".into()], columns).unwrap();
         let trees = vec![stump(), stump(), vec![Node::leaf(0.25)]];
         let rows: Vec<u32> = (0..n as u32).rev().collect();
-        let got = sums(&trees, &x, &[0, 1], &rows, &[1, 3], 0.0f64);
+        let got = sums(&trees, None, &x, &[0, 1], &rows, &[1, 3], 0.0f64);
         for (at, row) in rows.iter().enumerate() {
             let one = if row % 5 <= 2 { 1.0 } else { -1.0 };
             assert_eq!((got[0][at], got[1][at]), (one, 2.0 * one + 0.25));
@@ -247,22 +289,23 @@ mod tests {
 
     #[test]
     fn validate_finds_what_would_loop_or_leave() {
-        assert_eq!(validate(&[stump()], 2), Ok(()));
-        let broken: [fn(&mut Tree); 7] = [
+        assert_eq!(validate(&[stump()], None, 2), Ok(()));
+        let broken: [fn(&mut Tree); 8] = [
             |t| t[0].child = 2,
             |t| t[1].child = 1,
             |t| t[2].child = 1,
             |t| t[2].value = f32::NAN,
             |t| t[0].value = f32::INFINITY,
             |t| t[1].test = 4,
+            |t| t[0] = Node::in_set(0, 0, 1),
             |t| t.clear(),
         ];
         for (i, damage) in broken.iter().enumerate() {
             let mut tree = stump();
             damage(&mut tree);
-            assert!(validate(&[tree], 2).is_err(), "damage {i}");
+            assert!(validate(&[tree], None, 2).is_err(), "damage {i}");
         }
-        assert!(validate(&[stump()], 1).is_err());
-        assert!(validate(&[], 1).is_err());
+        assert!(validate(&[stump()], None, 1).is_err());
+        assert!(validate(&[], None, 1).is_err());
     }
 }

@@ -1,10 +1,12 @@
 //! Growing the tree of one round.
 
 use super::candidates::{Candidates, Found, Totals};
+use super::cut::{Cut, Test};
 use super::histogram::{self, Cell, Histogram, Packing};
 use super::leaves::{Sums, shift, sum, sums, sums_side_by_side};
-use super::sigmoid;
+use super::{parting, sigmoid};
 use crate::bins::NarrowTable;
+use crate::trees::sets::Set;
 use crate::trees::{Node, Tree};
 use crate::{Control, LearnError};
 use provost_domain::rng::SplitMix64;
@@ -51,38 +53,10 @@ struct Part {
     histogram: Histogram,
 }
 
-/// A split in terms of bins.
-#[derive(Clone, Copy)]
-struct Cut {
-    column: usize,
-    bin: u8,
-    /// The code of missing values where they go left, else one that no row has.
-    missing: u16,
-    /// 0 marks a leaf.
-    child: usize,
-}
-
-impl Cut {
-    const NONE: u16 = 256;
-    const LEAF: Cut = Cut { column: 0, bin: 0, missing: Self::NONE, child: 0 };
-    /// Without a branch: which side comes next cannot be foretold.
-    #[inline]
-    fn left(&self, code: u8) -> bool {
-        (code <= self.bin) | (u16::from(code) == self.missing)
-    }
-    /// Moves the rows of the left side to the front and those of the right side to the front of `right`, both in their
-    /// order; how many are left.
-    fn part(&self, codes: &[u8], rows: &mut [u32], right: &mut [u32]) -> usize {
-        let (mut left, mut others) = (0, 0);
-        for at in 0..rows.len() {
-            let row = rows[at];
-            let side = usize::from(self.left(codes[row as usize]));
-            (rows[left], right[others]) = (row, row);
-            left += side;
-            others += 1 - side;
-        }
-        left
-    }
+/// A split of a node's histogram.
+enum Split {
+    Ordered(Found),
+    Set(Set),
 }
 
 /// Fewer elements than this stay on one thread; elementwise work does not depend on it.
@@ -100,6 +74,8 @@ pub struct Grower<'a> {
     spill: Vec<u32>,
     spare: Vec<Histogram>,
     candidates: Candidates,
+    order: Vec<(f64, u8)>,
+    sets: Vec<Set>,
 }
 
 impl<'a> Grower<'a> {
@@ -116,7 +92,17 @@ impl<'a> Grower<'a> {
             spill: vec![0; n],
             spare: Vec::new(),
             candidates: Candidates::NONE,
+            order: Vec::new(),
+            sets: Vec::new(),
         }
+    }
+
+    /// Of the splits of all rounds so far, numbered as in their nodes.
+    pub fn sets(&self) -> &[Set] {
+        &self.sets
+    }
+    pub fn into_sets(self) -> Vec<Set> {
+        self.sets
     }
 
     #[cfg(test)]
@@ -194,16 +180,11 @@ impl<'a> Grower<'a> {
             };
             control.check()?;
             gains[column] += packing.gain(gain);
-            let bins = &self.table.bins[column];
-            let (bin, threshold) = bins.between(split.bin, split.next);
-            let cut = Cut {
-                column,
-                bin: bin as u8,
-                missing: if split.missing_left { bins.len() as u16 } else { Cut::NONE },
-                child: nodes.len(),
-            };
+            let child = nodes.len();
+            let (test, node) = self.test(column, split, child);
+            let cut = Cut { column, test, child };
             let middle = self.partition(part.side.from, part.side.to, &cut);
-            nodes[part.side.node] = Node::split(column, threshold, split.missing_left, cut.child);
+            nodes[part.side.node] = node;
             cuts[part.side.node] = cut;
             nodes.extend([Node::leaf(0.0); 2]);
             cuts.extend([Cut::LEAF; 2]);
@@ -214,6 +195,23 @@ impl<'a> Grower<'a> {
             self.rest(&nodes, &cuts);
         }
         Ok(nodes)
+    }
+
+    /// A split by codes, and the same one by values.
+    fn test(&mut self, column: usize, split: Split, child: usize) -> (Test, Node) {
+        match split {
+            Split::Ordered(found) => {
+                let bins = &self.table.bins[column];
+                let (bin, threshold) = bins.between(found.bin, found.next);
+                let missing = if found.missing_left { bins.len() as u16 } else { Cut::NONE };
+                let node = Node::split(column, threshold, found.missing_left, child);
+                (Test::Below { bin: bin as u8, missing }, node)
+            }
+            Split::Set(set) => {
+                self.sets.push(set);
+                (Test::Among(set), Node::in_set(column, self.sets.len() - 1, child))
+            }
+        }
     }
 
     fn histogram(&mut self) -> Histogram {
@@ -276,22 +274,29 @@ impl<'a> Grower<'a> {
     }
 
     /// The column and the split with the highest gain, the first of equals, and its gain; None if none separates anything.
-    fn best_split(&mut self, histogram: &Histogram, packing: Packing) -> Option<(usize, Found, f64)> {
+    fn best_split(&mut self, histogram: &Histogram, packing: Packing) -> Option<(usize, Split, f64)> {
         let total: Cell = histogram.first()?[..=self.table.bins[0].len()].iter().sum();
         let (sum, rows) = packing.open(total);
         let node = Totals { sum, rows: f64::from(rows), least: self.settings.min_leaf as f64 };
-        let mut best: Option<(usize, Found)> = None;
+        let mut best: Option<(usize, f64, Split)> = None;
         for (column, (cells, bins)) in histogram.iter().zip(&self.table.bins).enumerate() {
-            let least = best.map_or(-1.0, |(_, best)| best.score);
+            let least = best.as_ref().map_or(-1.0, |(_, score, _)| *score);
+            if self.table.categories[column] {
+                let categories = &cells[..bins.len()];
+                if let Some(found) = parting::best(node, packing, categories, &mut self.order, least) {
+                    best = Some((column, found.score, Split::Set(found.set)));
+                }
+                continue;
+            }
             let direction = self.direction(column);
             if let Some(found) = self.candidates.best(node, packing, cells, bins.len(), direction, least) {
-                best = Some((column, found));
+                best = Some((column, found.score, Split::Ordered(found)));
             }
         }
-        let (column, found) = best?;
+        let (column, score, split) = best?;
         // Equal residuals everywhere leave a gain of rounding errors.
-        let gain = found.score - sum * sum / node.rows;
-        (gain > 1e-12 * found.score).then_some((column, found, gain))
+        let gain = score - sum * sum / node.rows;
+        (gain > 1e-12 * score).then_some((column, split, gain))
     }
 
     /// Parts a node's rows, each side in the order in which they were; where the right side begins.

@@ -278,5 +278,5 @@ fn constraints_are_of_features_and_directions() {
         shared: None,
     };
     let error = GradientBoosting.fit(&task, &Control::default()).unwrap_err().to_string();
-    assert!(error.contains("\"age\" is not a feature"), "{error}");
+    assert!(error.contains("\"age\" is not a feature with an order; those are c0, c1"), "{error}");
 }

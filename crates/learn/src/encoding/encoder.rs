@@ -89,13 +89,14 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// The encoder, and the encoded training rows as columns.
+    /// The encoder, and the encoded training rows as columns; with `keep` the categories as they are, too.
     pub(crate) fn fit(
         data: &Dataset,
         columns: &[usize],
         names: &[&str],
         train: &[u32],
         seed: u64,
+        keep: bool,
     ) -> (Self, Vec<Vec<f32>>) {
         let x = data.x();
         let place = |found: bool| (0..columns.len() as u32).filter(move |at| is_category(names[*at as usize]) == found);
@@ -115,8 +116,10 @@ impl Encoder {
             of_parts[*part].1 += f64::from(label(at as u32));
         }
 
-        let mut encoded: Vec<Vec<f32>> = place(false)
-            .map(|at| train.iter().map(|row| x.value(*row as usize, columns[at as usize])).collect())
+        let plain: Vec<u32> = place(false).chain(place(true).filter(|_| keep)).collect();
+        let mut encoded: Vec<Vec<f32>> = plain
+            .iter()
+            .map(|at| train.iter().map(|row| x.value(*row as usize, columns[*at as usize])).collect())
             .collect();
         let mut categories = Vec::new();
         for at in place(true) {
@@ -169,7 +172,6 @@ impl Encoder {
             compared.push(standards);
             encoded.extend(columns);
         }
-        let plain: Vec<u32> = place(false).collect();
         let own = |at: &u32| names[*at as usize].to_owned();
         let rates =
             |at: u32| ["earlier years", "training rows", "how many"].map(|of| format!("{}, {of}", names[at as usize]));

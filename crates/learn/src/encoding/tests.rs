@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
+use crate::boosting::GradientBoosting;
 use crate::forest::RandomForest;
 use crate::learners::learner;
 use crate::metrics::auc;
@@ -60,7 +61,7 @@ fn earlier_years_are_strictly_earlier_and_of_training_rows() {
     let (all, columns) = (rows(&data), columns(&data));
     let (train, held): (Vec<u32>, Vec<u32>) = all.into_iter().partition(|r| r % 4 > 0);
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
-    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5);
+    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5, false);
     assert_eq!(encoder.names()[..2], ["research_score", YEAR].map(String::from));
     assert_eq!(encoder.names()[2], "university, earlier years");
     let later = encoder.encode(data.x(), &columns, &held);
@@ -102,7 +103,7 @@ fn a_number_is_compared_with_its_means_over_the_same_university() {
     let (x, y, columns) = (data.x(), data.y(), columns(&data));
     let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 4 > 0);
     let names: Vec<&str> = x.names().iter().map(String::as_str).collect();
-    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5);
+    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5, false);
     assert_eq!(encoder.outputs(), 10);
     assert_eq!(encoder.names()[8], "gpa_normalized, less the rejected of the same university");
     assert!((8..10).all(|c| encoded[c].len() == train.len() && encoded[c].iter().all(|v| v.is_finite())));
@@ -131,7 +132,7 @@ fn no_label_of_a_row_or_of_its_future_reaches_what_is_held_out_or_earlier() {
     let data = compared(&applications(600, 2));
     let (train, columns) = (rows(&data), columns(&data));
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
-    let encode = |data: &Dataset| Encoder::fit(data, &columns, &names, &train, 5).1;
+    let encode = |data: &Dataset| Encoder::fit(data, &columns, &names, &train, 5, false).1;
     let before = encode(&data);
     for row in [3usize, 77, 410] {
         let mut y = data.y().to_vec();
@@ -233,12 +234,87 @@ fn families_share_the_encoding_and_answer_as_fits_apart_at_any_number_of_threads
     }
 }
 
+/// Universities of two kinds, half of each: one takes those of high, the other those of low numbers, so that no rate says a
+/// thing. A tenth of the universities are rare.
+fn two_minds(n: usize, seed: u64) -> Dataset {
+    let mut r = SplitMix64::new(seed);
+    let names = ["research_score", YEAR, "university", "program"].map(String::from).to_vec();
+    let (mut columns, mut y) = (vec![Vec::new(); 4], Vec::new());
+    for _ in 0..n {
+        let number = r.unit();
+        let university = if r.unit() < 0.1 { 40 + r.below(900) } else { r.below(40) };
+        let high = SplitMix64::keyed(3, &[university.into()]).unit() < 0.5;
+        y.push(u8::from((number > 0.5) == high && r.unit() < 0.9));
+        let row = [number as f32, 2012.0, (university * 7919 % 10_007) as f32, r.below(3) as f32];
+        columns.iter_mut().zip(row).for_each(|(column, v)| column.push(v));
+    }
+    Dataset::new(Matrix::new(names, columns).unwrap(), y).unwrap()
+}
+
+#[test]
+fn sets_of_categories_find_what_rates_cannot_tell() {
+    let data = two_minds(12_000, 1);
+    let columns = columns(&data);
+    let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 3 > 0);
+    let y: Vec<u8> = held.iter().map(|r| data.y()[*r as usize]).collect();
+    let score = |learner: &dyn Learner| {
+        let given = params(learner, json!({"n_estimators": 60, "max_depth": 4}));
+        let fit = learner.fit(&task(&data, &columns, &train, &given), &Control::default()).unwrap();
+        (auc(&y, &fit.predictor.predict(data.x(), &columns, &held)), fit)
+    };
+    let (of_boosting, fit) = score(&Encoding(GradientBoosting));
+    let (of_xgboost, _) = score(&Encoding(crate::xgb::Xgboost));
+    assert!(of_boosting > 0.85 && of_xgboost < 0.8, "{of_boosting} {of_xgboost}");
+    let importance = fit.importance.unwrap();
+    assert!(importance[2] > 0.3 && importance[3] < 0.05, "{importance:?}");
+    // Categories that were never seen, and missing ones, are answered too.
+    let odd = [vec![0.9; 3], vec![2012.0; 3], vec![99_999.0, f32::NAN, -1.0], vec![1.0; 3]];
+    let odd = Matrix::new(data.x().names().to_vec(), odd.to_vec()).unwrap();
+    let p = fit.predictor.predict(&odd, &columns, &[0, 1, 2]);
+    assert!(p.iter().all(|p| (0.1..0.9).contains(p)), "{p:?}");
+}
+
+#[test]
+fn sets_are_the_same_on_any_threads_in_families_and_in_bytes() {
+    let data = two_minds(2000, 2);
+    let columns = columns(&data);
+    let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 3 > 0);
+    let learner = Encoding(GradientBoosting);
+    let members = [9, 25].map(|n| params(&learner, json!({"n_estimators": n, "max_depth": 4, "subsample": 0.8})));
+    let members: Vec<&Params> = members.iter().collect();
+    assert_eq!(learner.width(&data, &columns), 10, "two numbers, two categories, three columns for each");
+    let fit = |threads, validation| {
+        let task = FitTask { validation, early_stopping_rounds: 5, ..task(&data, &columns, &train, members[1]) };
+        on_threads(threads, || learner.fit(&task, &Control::default()).unwrap())
+    };
+    for validation in [&held[..0], &held[..]] {
+        let one = fit(1, validation);
+        let Predictor::Encoded(model) = &one.predictor else { panic!("{:?}", one.predictor) };
+        assert!(matches!(model.predictor(), Predictor::CategoryBoosting(_)));
+        let bytes = postcard::to_allocvec(&one.predictor).unwrap();
+        assert_eq!(postcard::to_allocvec(&fit(3, validation).predictor).unwrap(), bytes);
+        assert_eq!(postcard::from_bytes::<Predictor>(&bytes).unwrap(), one.predictor);
+    }
+    let task = task(&data, &columns, &train, members[0]);
+    let apart = crate::learner::fit_apart(&learner, &task, &members, &held, &Control::default()).unwrap();
+    let shared = Shared::default();
+    for shared in [None, Some(&shared), Some(&shared)] {
+        let task = FitTask { shared, ..task };
+        assert_eq!(learner.fit_family(&task, &members, &held, &Control::default()).unwrap(), apart);
+    }
+    // Many rows at once, or each alone.
+    let all = rows(&data);
+    let model = fit(1, &[]).predictor;
+    let together = model.predict(data.x(), &columns, &all);
+    assert!(all.iter().all(|r| model.predict(data.x(), &columns, &[*r])[0] == together[*r as usize]));
+}
+
 #[test]
 fn damaged_encoders_are_refused() {
     let data = compared(&applications(300, 7));
     let (columns, train) = (columns(&data), rows(&data));
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
-    let (encoder, _) = Encoder::fit(&data, &columns, &names, &train, 5);
+    let (encoder, _) = Encoder::fit(&data, &columns, &names, &train, 5, false);
     let model = EncodedModel { encoder, predictor: Box::new(Predictor::Constant(0.5)) };
     assert_eq!(model.check(4), Ok(()));
     assert!(model.check(3).is_err());
@@ -248,15 +324,32 @@ fn damaged_encoders_are_refused() {
     assert!(nested.check(4).is_err());
     assert!(postcard::from_bytes::<EncodedModel>(&postcard::to_allocvec(&nested).unwrap()).is_err());
     assert!(postcard::from_bytes::<EncodedModel>(&bytes).is_ok(), "a refusal leaves nothing behind");
-    // Whatever a byte of it becomes: an error, or a model that predicts without harm.
-    for at in (0..bytes.len()).step_by(3) {
-        let mut damaged = bytes.clone();
-        damaged[at] ^= 0x55;
-        if let Ok(model) = postcard::from_bytes::<EncodedModel>(&damaged)
-            && model.check(4).is_ok()
-        {
-            let p = model.predict(data.x(), &columns, &train);
-            assert!(p.iter().all(|p| p.is_finite()));
+    damage(&model, &data, 3);
+    let learner = Encoding(GradientBoosting);
+    let data = two_minds(900, 7);
+    let (columns, train) = (crate::testdata::columns(&data), rows(&data));
+    let given = params(&learner, json!({"n_estimators": 3}));
+    let fit = learner.fit(&task(&data, &columns, &train, &given), &Control::default()).unwrap();
+    let Predictor::Encoded(model) = fit.predictor else { panic!("{:?}", fit.predictor) };
+    damage(&model, &data, 1);
+}
+
+/// Whatever a byte of it becomes: an error, or a model that predicts without harm.
+fn damage(model: &EncodedModel, data: &Dataset, step: usize) {
+    let bytes = postcard::to_allocvec(model).unwrap();
+    let mut refused = 0;
+    for at in (0..bytes.len()).step_by(step) {
+        for bits in [0x55, 0x80] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= bits;
+            match postcard::from_bytes::<EncodedModel>(&damaged) {
+                Ok(model) if model.check(4).is_ok() => {
+                    let p = model.predict(data.x(), &columns(data), &rows(data)[..200]);
+                    assert!(p.iter().all(|p| p.is_finite()));
+                }
+                _ => refused += 1,
+            }
         }
     }
+    assert!(refused > 10, "{refused}");
 }

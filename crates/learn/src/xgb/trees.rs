@@ -170,7 +170,7 @@ pub(super) fn predict_at(
 ) -> Vec<Vec<f64>> {
     let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
     // Sums in f32 and in the library's order, so that the predictions are the library's.
-    let margins = trees::sums(grown, x, columns, rows, &ends, margin);
+    let margins = trees::sums(grown, None, x, columns, rows, &ends, margin);
     let probability = |m: f32| 1.0 / (1.0 + (-f64::from(m)).exp());
     margins.into_iter().map(|of_end| of_end.into_iter().map(probability).collect()).collect()
 }
