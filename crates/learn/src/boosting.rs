@@ -264,6 +264,9 @@ impl Learner for GradientBoosting {
             ("subsample", json!([0.7, 0.8, 0.9, 1.0])),
         ])
     }
+    fn length(&self) -> Option<&'static str> {
+        Some("n_estimators")
+    }
     fn check(&self, params: &Params) -> Result<Params, Faults> {
         read(params).1.finish()
     }

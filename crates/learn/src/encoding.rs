@@ -135,6 +135,9 @@ impl<L: Learner> Learner for Encoding<L> {
     fn idle(&self) -> &'static [&'static str] {
         self.0.idle()
     }
+    fn length(&self) -> Option<&'static str> {
+        self.0.length()
+    }
     fn parts_categories(&self) -> bool {
         self.0.parts_categories()
     }

@@ -158,7 +158,7 @@ fn bag(
     if BAGGED.contains(&model.algorithm) {
         let spec = TrainSpec { algorithm: model.algorithm, tuning: Tuning::None, ..spec.clone() };
         let unit = Unit::new(base_learner(model.algorithm)?, data, parts, &spec)?;
-        let fits = unit.fold_fits(&member.params, control)?;
+        let fits = unit.fold_fits(&member.params, member.iterations, control)?;
         models.extend(fits.into_iter().map(|(fit, c)| (fit.predictor, c.into_iter().map(|c| c as u32).collect())));
     }
     let weight = weight / models.len() as f64;

@@ -54,6 +54,10 @@ pub trait Learner: Send + Sync {
     fn idle(&self) -> &'static [&'static str] {
         &[]
     }
+    /// The parameter that says how long a fit goes, where validation rows may end it sooner.
+    fn length(&self) -> Option<&'static str> {
+        None
+    }
     /// Whether it parts categories as they are, beside their rates.
     fn parts_categories(&self) -> bool {
         false

@@ -189,7 +189,7 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// Chooses, calibrates on out-of-fold predictions, sets the threshold there, and fits on the whole training part.
+    /// Chooses, fits on the whole training part, calibrates on out-of-fold predictions and sets the threshold there.
     fn conclude(
         &self,
         study: &Study<'_>,
@@ -204,9 +204,15 @@ impl<'a> Unit<'a> {
         warnings.extend(warning.map(|w| format!("{}: {w}", self.spec.algorithm)));
         let params = &winner.params.clone();
         let index = winner.index;
-        let by_fold = match end.predictions.remove(&index) {
-            Some(kept) => kept,
-            None => study.predictions(params, meter, control)?,
+        let (inner, unit) = meter.unit(control);
+        let (fit, columns) = self.fit(&self.parts.train, &self.parts.validation, params, &inner)?;
+        let importance = self.importance(&fit, &columns, control)?;
+        unit.done();
+        // By fits as long as the model's own: what is calibrated on longer ones would not fit it.
+        let by_fold = match (self.cut(params, fit.iterations), end.predictions.remove(&index)) {
+            (Some(shorter), _) => study.predictions(&shorter, meter, control)?,
+            (None, Some(kept)) => kept,
+            (None, None) => study.predictions(params, meter, control)?,
         };
         let raw = aligned(&self.parts.train, study.folds.iter().map(|f| &f.held[..]), &by_fold);
         let y: Vec<u8> = self.parts.train.iter().map(|r| self.data.y()[*r as usize]).collect();
@@ -215,11 +221,6 @@ impl<'a> Unit<'a> {
         let (threshold, _) = best_threshold(self.spec.metric, &y, &oof);
         let held = study.folds.iter().map(|f| &f.held[..]);
         let cv_scores = fold_scores(self.spec.metric, &self.parts.train, &y, &oof, held, threshold);
-
-        let (inner, unit) = meter.unit(control);
-        let (fit, columns) = self.fit(&self.parts.train, &self.parts.validation, params, &inner)?;
-        let importance = self.importance(&fit, &columns, control)?;
-        unit.done();
         let model = Model {
             algorithm: self.spec.algorithm,
             feature_names: self.data.x().names().to_vec(),
@@ -252,9 +253,22 @@ impl<'a> Unit<'a> {
         })
     }
 
-    /// Fits after the search: the model's, and the temporal reference's.
+    /// Fits after the search, at most: the model's, the temporal reference's, and one per fold where the first may stop early.
     fn last_fits(&self) -> u64 {
-        1 + u64::from(self.parts.latest.is_some())
+        let stops = self.spec.early_stopping_rounds > 0 && !self.parts.validation.is_empty();
+        let of_folds = if stops && self.learner.length().is_some() { self.held.len() as u64 } else { 0 };
+        1 + u64::from(self.parts.latest.is_some()) + of_folds
+    }
+
+    /// The parameters of fits that take `iterations`; None where these do already.
+    fn cut(&self, params: &Params, iterations: u64) -> Option<Params> {
+        let name = self.learner.length()?;
+        let given = params.get(name)?.as_u64()?;
+        (1..given).contains(&iterations).then(|| {
+            let mut shorter = params.clone();
+            shorter.insert(name.to_owned(), iterations.into());
+            shorter
+        })
     }
 
     fn fit(
@@ -280,11 +294,16 @@ impl<'a> Unit<'a> {
         Ok((self.learner.fit(&task, control)?, columns))
     }
 
-    /// A fit without each fold's held rows; one that stops early is watched on the validation part, as the final fit is.
-    pub(crate) fn fold_fits(&self, params: &Params, control: &Control) -> Result<Vec<(Fit, Vec<usize>)>, LearnError> {
-        workers::run(self.held.len(), |i| {
-            self.fit(&without(&self.parts.train, &self.held[i]), &self.parts.validation, params, control)
-        })
+    /// Fits without each fold's held rows, which take as many iterations as the model's own did.
+    pub(crate) fn fold_fits(
+        &self,
+        params: &Params,
+        iterations: u64,
+        control: &Control,
+    ) -> Result<Vec<(Fit, Vec<usize>)>, LearnError> {
+        let shorter = self.cut(params, iterations);
+        let params = shorter.as_ref().unwrap_or(params);
+        workers::run(self.held.len(), |i| self.fit(&without(&self.parts.train, &self.held[i]), &[], params, control))
     }
 
     /// The learner's own, else by permuting training rows.

@@ -134,6 +134,10 @@ impl Learner for NeuralNetwork {
         &["learning_rate"]
     }
 
+    fn length(&self) -> Option<&'static str> {
+        Some("max_iter")
+    }
+
     fn check(&self, params: &Params) -> Result<Params, Faults> {
         Ok(Self::read(params, &self.defaults())?.params)
     }

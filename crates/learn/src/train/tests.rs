@@ -325,25 +325,11 @@ fn an_ensemble_is_the_weighted_mean_of_its_members_and_their_fold_models() {
     let alone = forest[0].model.predict_proba(data.x(), &parts.test).unwrap();
     assert!(p.iter().zip(&alone).all(|(a, b)| (a - b).abs() < 1e-12));
 
-    // Of one that is, each model of a fold predicts its held rows as the cross-validation did.
-    let boosted = of(&[Algorithm::GradientBoosting]);
-    let (model, _) = combined(&boosted);
-    let Predictor::Ensemble(members) = &model.predictor else { panic!("an ensemble") };
-    let held = held_out(&data, &parts, &with(Algorithm::GradientBoosting)).unwrap();
-    assert_eq!(members.len(), 1 + held.len());
-    for (member, held) in members[1..].iter().zip(&held) {
-        assert_eq!(member.weight, 1.0 / members.len() as f64);
-        let columns: Vec<usize> = member.columns.iter().map(|c| model.columns[*c as usize] as usize).collect();
-        for (row, p) in held.iter().zip(member.predictor.predict(data.x(), &columns, held)) {
-            let at = parts.train.binary_search(row).unwrap();
-            assert_eq!(member.calibration.apply(p), boosted[0].oof[at], "row {row}");
-        }
-    }
-
     // Weights of several are those that the parameters name.
     let all = of(&[Algorithm::RandomForest, Algorithm::GradientBoosting, Algorithm::LogisticRegression]);
     let (model, e) = combined(&all);
     let Predictor::Ensemble(members) = &model.predictor else { panic!("an ensemble") };
+    let held = held_out(&data, &parts, &with(Algorithm::GradientBoosting)).unwrap();
     for entry in e.params["members"].as_array().unwrap() {
         let bagged = entry["algorithm"] == "gradient_boosting";
         let share = entry["weight"].as_f64().unwrap() / if bagged { (1 + held.len()) as f64 } else { 1.0 };
@@ -361,6 +347,33 @@ fn an_ensemble_is_the_weighted_mean_of_its_members_and_their_fold_models() {
     }
     let p = model.predict_proba(data.x(), &parts.test).unwrap();
     assert!(p.iter().zip(&mean).all(|(p, m)| (p - m).abs() < 1e-9));
+}
+
+#[test]
+fn out_of_fold_predictions_are_those_of_the_bagged_models_and_of_fits_as_long_as_the_final_one() {
+    let data = noisy(600, 9);
+    let parts = parts_of(&data);
+    for algorithm in [Algorithm::GradientBoosting, Algorithm::Xgboost, Algorithm::NeuralNetwork] {
+        let length = |early_stopping_rounds| {
+            let spec = TrainSpec { tuning: Tuning::None, early_stopping_rounds, ..spec(algorithm) };
+            let member = train(&data, &parts, &spec, &NoJournal, &Control::default()).unwrap();
+            let bag = combine(&data, &parts, &spec, &[&member], &Control::default()).unwrap().model;
+            let Predictor::Ensemble(members) = &bag.predictor else { panic!("an ensemble") };
+            let held = held_out(&data, &parts, &spec).unwrap();
+            assert_eq!(members.len(), 1 + held.len());
+            for (fold, held) in members[1..].iter().zip(&held) {
+                assert_eq!((fold.weight, &fold.calibration), (1.0 / members.len() as f64, &member.model.calibration));
+                let columns: Vec<usize> = fold.columns.iter().map(|c| bag.columns[*c as usize] as usize).collect();
+                for (row, p) in held.iter().zip(fold.predictor.predict(data.x(), &columns, held)) {
+                    let at = parts.train.binary_search(row).unwrap();
+                    assert_eq!(fold.calibration.apply(p), member.oof[at], "{algorithm}, row {row}");
+                }
+            }
+            (member.iterations, member.params)
+        };
+        let ((whole, given), (stopped, same)) = (length(0), length(5));
+        assert!(0 < stopped && stopped < whole && given == same, "{algorithm}: {whole}, {stopped}");
+    }
 }
 
 #[test]

@@ -83,6 +83,10 @@ impl Learner for Xgboost {
         ])
     }
 
+    fn length(&self) -> Option<&'static str> {
+        Some("n_estimators")
+    }
+
     fn check(&self, params: &Params) -> Result<Params, Faults> {
         Ok(Self::read(params, &self.defaults())?.params)
     }
