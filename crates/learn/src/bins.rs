@@ -1,6 +1,7 @@
 //! Columns cut into few bins, fitted on the training rows of one fit alone.
 
 use crate::Dataset;
+use crate::categories::Known;
 use crate::prefetch::{AHEAD, prefetch};
 use crate::ranks::{Ranks, Sorted};
 use crate::trees::sets;
@@ -15,10 +16,6 @@ pub struct Bins {
 }
 
 impl Bins {
-    /// Of categories, the values in the order of their codes.
-    pub fn values(&self) -> &[f32] {
-        &self.low
-    }
     /// Number of bins with values; also the code of the missing bin.
     pub fn len(&self) -> usize {
         self.low.len()
@@ -113,22 +110,11 @@ fn cut_sorted<T: Copy>(column: &[f32], rows: &[u32], most: usize, code: impl Fn(
     (cutter.bins, codes)
 }
 
-/// A bin per category, the most frequent first, and the code of each row. What is rarer than the `sets::CODES` first is with
-/// the missing ones.
-fn categories(column: &[f32], rows: &[u32]) -> (Bins, Vec<u8>) {
-    let mut present: Vec<f32> = rows.iter().map(|row| column[*row as usize]).filter(|v| !v.is_nan()).collect();
-    present.sort_unstable_by(f32::total_cmp);
-    let mut runs: Vec<&[f32]> = present.chunk_by(|a, b| a.total_cmp(b).is_eq()).collect();
-    runs.sort_by_key(|run| std::cmp::Reverse(run.len()));
-    let values: Vec<f32> = runs.iter().take(sets::CODES).map(|run| run[0]).collect();
-    let mut by_value: Vec<(f32, u8)> = values.iter().copied().zip(0..=u8::MAX).collect();
-    by_value.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let code = |row: &u32| {
-        let found = by_value.binary_search_by(|(known, _)| known.total_cmp(&column[*row as usize]));
-        found.map_or(values.len() as u8, |at| by_value[at].1)
-    };
-    let codes = rows.iter().map(code).collect();
-    (Bins { low: values.clone(), high: values }, codes)
+/// A bin per category and the code of each row; what is not known is with the missing ones.
+fn coded(known: &Known, column: &[f32], rows: &[u32]) -> (Bins, Vec<u8>) {
+    let values = known.values();
+    let code = |row: &u32| known.code(column[*row as usize]).unwrap_or(values.len()) as u8;
+    (Bins { low: values.to_vec(), high: values.to_vec() }, rows.iter().map(code).collect())
 }
 
 fn cut_all<T: Copy + Send>(
@@ -174,8 +160,8 @@ pub struct NarrowTable {
     pub width: usize,
     pub codes: Vec<u8>,
     pub columns: Vec<Vec<u8>>,
-    /// Whose bins are categories and have no order.
-    pub categories: Vec<bool>,
+    /// By column; bins of categories are their codes and have no order.
+    pub categories: Vec<Option<Known>>,
 }
 
 /// Rows that are transposed together, so that they stay in the cache.
@@ -186,15 +172,20 @@ impl NarrowTable {
 
     pub fn new(data: &Dataset, columns: &[usize], rows: &[u32]) -> Self {
         let width = columns.len();
-        let is_category: Vec<bool> = columns.iter().map(|c| is_category(&data.x().names()[*c])).collect();
-        let ordered: Vec<usize> = columns.iter().zip(&is_category).filter(|(_, of)| !**of).map(|(c, _)| *c).collect();
+        let known = |(at, column): (usize, &usize)| {
+            let x = data.x().column(*column);
+            is_category(&data.x().names()[*column]).then(|| Known::new(at, x, rows, sets::CODES, 1))
+        };
+        let categories: Vec<Option<Known>> = columns.iter().enumerate().map(known).collect();
+        let ordered: Vec<usize> =
+            columns.iter().zip(&categories).filter(|(_, k)| k.is_none()).map(|(c, _)| *c).collect();
         let (cut, codes) = cut_all(data, &ordered, rows, Self::BINS, |code| code as u8);
         let mut ordered = cut.into_iter().zip(codes);
-        let of = |(column, of_category): (&usize, &bool)| match of_category {
-            true => Some(categories(data.x().column(*column), rows)),
-            false => ordered.next(),
+        let of = |(column, known): (&usize, &Option<Known>)| match known {
+            Some(known) => Some(coded(known, data.x().column(*column), rows)),
+            None => ordered.next(),
         };
-        let (bins, columns): (Vec<Bins>, Vec<Vec<u8>>) = columns.iter().zip(&is_category).filter_map(of).unzip();
+        let (bins, columns): (Vec<Bins>, Vec<Vec<u8>>) = columns.iter().zip(&categories).filter_map(of).unzip();
         let mut codes = vec![0; width * rows.len()];
         let transpose = |(at, codes): (usize, &mut [u8])| {
             for (column, first) in columns.iter().zip(0..) {
@@ -205,7 +196,7 @@ impl NarrowTable {
             }
         };
         codes.par_chunks_mut((BLOCK * width).max(1)).enumerate().for_each(transpose);
-        Self { bins, width, codes, columns, categories: is_category }
+        Self { bins, width, codes, columns, categories }
     }
     #[inline]
     pub fn row(&self, row: usize) -> &[u8] {

@@ -217,8 +217,7 @@ fn grow(task: &FitTask<'_>, control: &Control) -> Result<Grown, LearnError> {
     let base = (ones as f64 / (labels.len() - ones) as f64).ln();
     let (mut trees, mut gains) = (Vec::with_capacity(settings.rounds), vec![0.0; task.columns.len()]);
     let categories = task.with_narrow(|table| {
-        let columns = table.categories.iter().enumerate().filter(|(_, of)| **of);
-        let categories = Categories::new(columns.map(|(at, _)| (at, table.bins[at].values())));
+        let categories = Categories::new(table.categories.iter().flatten().cloned().collect());
         let mut validation = Validation::new(task, &categories, base);
         let mut grower = Grower::new(table, &labels, &settings, base);
         for round in 1..=settings.rounds {

@@ -5,6 +5,7 @@ mod bins;
 pub mod boosting;
 mod bootstrap;
 pub mod calibration;
+mod categories;
 #[cfg(test)]
 mod conformance;
 pub mod control;

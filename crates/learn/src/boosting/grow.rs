@@ -281,7 +281,7 @@ impl<'a> Grower<'a> {
         let mut best: Option<(usize, f64, Split)> = None;
         for (column, (cells, bins)) in histogram.iter().zip(&self.table.bins).enumerate() {
             let least = best.as_ref().map_or(-1.0, |(_, score, _)| *score);
-            if self.table.categories[column] {
+            if self.table.categories[column].is_some() {
                 let categories = &cells[..bins.len()];
                 if let Some(found) = parting::best(node, packing, categories, &mut self.order, least) {
                     best = Some((column, found.score, Split::Set(found.set)));

@@ -44,8 +44,8 @@ pub struct Gradient<'a> {
 }
 
 pub fn forward(product: &Forward<'_>, out: &mut [f32]) {
-    match product.biases {
-        [bias] if product.inputs > 0 => dots(product.input, product.weights, *bias, out),
+    match (product.biases, product.activation) {
+        ([bias], None) if product.inputs > 0 => dots(product.input, product.weights, *bias, out),
         _ => forward_tiles(product, out),
     }
 }

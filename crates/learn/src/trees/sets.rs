@@ -1,6 +1,7 @@
 //! Splits by sets of categories: what is in the set goes left; all else, unknown and missing ones among it, goes right.
 
 use super::{Node, Tree};
+use crate::categories::Known;
 use serde::{Deserialize, Serialize};
 
 /// Bit i is the category of code i.
@@ -17,15 +18,6 @@ pub fn has(set: &Set, code: usize) -> bool {
     set[code >> 6 & 3] >> (code & 63) & 1 == 1
 }
 
-/// The codes of one column's values.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Known {
-    column: u32,
-    /// Ascending, with the code of each.
-    values: Vec<f32>,
-    codes: Vec<u8>,
-}
-
 /// The categories that a predictor's trees part, and the sets that they part by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Categories {
@@ -34,15 +26,9 @@ pub struct Categories {
 }
 
 impl Categories {
-    /// `columns` holds, by the predictor's own column, the values in the order of their codes, of which there are at most `CODES`.
-    pub fn new<'a>(columns: impl Iterator<Item = (usize, &'a [f32])>) -> Self {
-        let known = |(column, by_code): (usize, &[f32])| {
-            let mut pairs: Vec<(f32, u8)> = by_code.iter().copied().zip(0..=u8::MAX).collect();
-            pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-            let (values, codes) = pairs.into_iter().unzip();
-            Known { column: column as u32, values, codes }
-        };
-        Self { known: columns.map(known).collect(), sets: Vec::new() }
+    /// Of each column of categories, at most `CODES` each.
+    pub fn new(known: Vec<Known>) -> Self {
+        Self { known, sets: Vec::new() }
     }
 
     /// For these trees, the first of those that the sets were made for in turn; None where they have none.
@@ -57,10 +43,9 @@ impl Categories {
 
     /// Rows of `width` values each, with codes in the place of categories.
     pub fn coded(&self, mut rows: Vec<f32>, width: usize) -> Vec<f32> {
-        for Known { column, values, codes } in &self.known {
-            for value in rows.iter_mut().skip(*column as usize).step_by(width) {
-                let found = values.binary_search_by(|known| known.total_cmp(value));
-                *value = found.map_or(UNKNOWN, |at| f32::from(codes[at]));
+        for known in &self.known {
+            for value in rows.iter_mut().skip(known.column()).step_by(width) {
+                *value = known.code(*value).map_or(UNKNOWN, |code| code as f32);
             }
         }
         rows
@@ -68,20 +53,13 @@ impl Categories {
 
     /// Of a decoded artifact: that `coded` can be trusted, and each tree's sets are there, and of categories.
     pub(super) fn validate(&self, trees: &[Tree], width: usize) -> Result<(), String> {
-        let sound = |k: &Known| {
-            (k.column as usize) < width
-                && k.values.len() == k.codes.len()
-                && k.values.iter().all(|v| v.is_finite())
-                && k.values.is_sorted_by(|a, b| a.total_cmp(b).is_lt())
-                && k.codes.iter().all(|c| usize::from(*c) < CODES)
-        };
-        if let Some(k) = self.known.iter().find(|k| !sound(k)) {
-            return Err(format!("the categories of column {} are damaged", k.column));
+        for known in &self.known {
+            known.check(width)?;
+            if known.values().len() > CODES {
+                return Err(format!("{} categories, of at most {CODES}", known.values().len()));
+            }
         }
-        let of_categories = |node: &&Node| {
-            let column = node.column() as u32;
-            node.is_in_set() && !self.known.iter().any(|k| k.column == column)
-        };
+        let of_categories = |node: &&Node| node.is_in_set() && !self.known.iter().any(|k| k.column() == node.column());
         match trees.iter().flatten().find(of_categories) {
             Some(node) => Err(format!("column {} has no categories to be in a set", node.column())),
             None => Ok(()),
