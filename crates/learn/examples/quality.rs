@@ -6,14 +6,14 @@
 //!
 //! One JSON line per split and a last one with the means. Models have their default parameters, or with `--iterations 12` those
 //! that so many draws from their grids, raced on five folds of the training part, found (`--tune xgboost,random_forest`: of these
-//! only); the test rows are scored once. `--algorithms gradient_boosting` leaves the others out.
+//! only; `--grids grids.json`: from these, by algorithm); the test rows are scored once. `--algorithms gradient_boosting` leaves the others out.
 //!
 //! `--split random` and `grouped` are the service's, which both keep nearly all rows of an applicant on one side; `rows` draws
 //! rows whatever their applicants are; `years` trains on all years before each of the last five and tests on that year.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a tool for people who measure: any fault ends it
 
-use provost_domain::config::{FeatureSelection, Pruning, SplitKind, Tuning};
+use provost_domain::config::{FeatureSelection, Grid, Pruning, SplitKind, Tuning};
 use provost_domain::features::FeatureTables;
 use provost_domain::rng::SplitMix64;
 use provost_domain::snapshot::SnapshotBuilder;
@@ -23,6 +23,7 @@ use provost_learn::split::{Parts, SplitRows, split};
 use provost_learn::train::{NoJournal, TrainSpec, Trained, combine, train};
 use provost_learn::{Control, Dataset, Matrix};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::io::BufRead;
 
 fn option(name: &str) -> Option<String> {
@@ -91,6 +92,8 @@ fn main() {
     let patience = option("--patience").map_or(10, |n| n.parse().expect("a number of rounds"));
     let asked =
         |list: &str, a: Algorithm| option(list).is_none_or(|names| names.split(',').any(|name| name == a.as_str()));
+    let grids: Option<BTreeMap<Algorithm, Grid>> = option("--grids")
+        .map(|file| serde_json::from_str(&std::fs::read_to_string(file).expect("a file of grids")).expect("grids"));
     let snapshot = read(&path, features == "extended");
     let parts = splits(&snapshot, &kind, count);
     let x = Matrix::new(snapshot.feature_names.clone(), snapshot.columns.clone()).unwrap();
@@ -109,7 +112,7 @@ fn main() {
             scale: true,
             early_stopping_rounds: patience,
             pruning: Pruning::Racing,
-            grid: None,
+            grid: grids.as_ref().and_then(|g| g.get(&algorithm)).cloned(),
         };
         let control = Control::default();
         let y: Vec<u8> = parts.test.iter().map(|r| data.y()[*r as usize]).collect();

@@ -2,6 +2,7 @@
 //! Newton step per leaf, no penalty.
 
 mod candidates;
+mod chooser;
 mod cut;
 mod grow;
 mod histogram;
@@ -9,6 +10,7 @@ mod leaves;
 mod parting;
 
 use crate::learner::{defaults, fit_apart, grid, key, stops};
+use crate::max_features::MaxFeatures;
 use crate::params::Reader;
 use crate::trees::sets::{Categories, Set};
 use crate::trees::{self, Tree};
@@ -103,7 +105,7 @@ fn monotone(value: &Value) -> Option<Value> {
     }
 }
 
-fn read(params: &Params) -> (Settings, Reader<'_>) {
+fn read(params: &Params) -> (Settings, MaxFeatures, Reader<'_>) {
     static DEFAULTS: LazyLock<Params> = LazyLock::new(|| GradientBoosting.defaults());
     let share = (Bound::Excluded(0.0), Bound::Included(1.0));
     let mut r = Reader::new(params, &DEFAULTS);
@@ -115,11 +117,13 @@ fn read(params: &Params) -> (Settings, Reader<'_>) {
         min_split: r.int("min_samples_split", 2..=1_000_000) as usize,
         min_leaf: r.int("min_samples_leaf", 1..=1_000_000) as usize,
         subsample: r.float("subsample", share),
+        columns: 0,
         monotone: Vec::new(),
     };
+    let max_features = MaxFeatures::read(&mut r);
     let expected = "an object from feature to -1, 0 or 1, or null";
     r.take("monotonic_cst", expected, monotone);
-    (settings, r)
+    (settings, max_features, r)
 }
 
 /// Log loss of the validation rows, round by round; remembers the best.
@@ -206,9 +210,10 @@ impl Grown {
 fn grow(task: &FitTask<'_>, control: &Control) -> Result<Grown, LearnError> {
     // An error without both classes; boosting itself knows no class weights.
     class_weights(task.data.y(), task.train, false)?;
-    let (mut settings, reader) = read(task.params);
+    let (mut settings, max_features, reader) = read(task.params);
     reader.finish().map_err(LearnError::Params)?;
     settings.seed = task.seed;
+    settings.columns = max_features.of(task.columns.len());
     if let Some(Value::Object(given)) = task.params.get("monotonic_cst") {
         settings.monotone = directions(given, task)?;
     }
@@ -250,6 +255,7 @@ impl Learner for GradientBoosting {
             ("min_samples_split", json!(2)),
             ("min_samples_leaf", json!(1)),
             ("subsample", json!(1.0)),
+            ("max_features", Value::Null),
             ("monotonic_cst", Value::Null),
         ])
     }
@@ -267,7 +273,7 @@ impl Learner for GradientBoosting {
         Some("n_estimators")
     }
     fn check(&self, params: &Params) -> Result<Params, Faults> {
-        read(params).1.finish()
+        read(params).2.finish()
     }
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
         Ok(grow(task, control)?.into_fit())

@@ -9,6 +9,7 @@ mod sample;
 mod sweep;
 
 use crate::learner::{defaults, grid, key};
+use crate::max_features::MaxFeatures;
 use crate::params::Reader;
 use crate::trees::{self, Tree};
 use crate::weights::class_weights;
@@ -48,40 +49,6 @@ impl Forest {
 /// The learner `random_forest`.
 pub struct RandomForest;
 
-enum MaxFeatures {
-    All,
-    Sqrt,
-    Log2,
-    Count(usize),
-    Share(f64),
-}
-
-impl MaxFeatures {
-    fn parse(v: &Value) -> Option<Self> {
-        match v {
-            Value::Null => Some(Self::All),
-            Value::String(s) if s == "none" => Some(Self::All),
-            Value::String(s) if s == "sqrt" => Some(Self::Sqrt),
-            Value::String(s) if s == "log2" => Some(Self::Log2),
-            Value::Number(n) if n.is_u64() => {
-                n.as_u64().filter(|n| (1..=65_535).contains(n)).map(|n| Self::Count(n as usize))
-            }
-            Value::Number(n) => n.as_f64().filter(|f| *f > 0.0 && *f <= 1.0).map(Self::Share),
-            _ => None,
-        }
-    }
-    fn of(&self, width: usize) -> usize {
-        let n = match self {
-            Self::All => width,
-            Self::Sqrt => width.isqrt(),
-            Self::Log2 => width.checked_ilog2().unwrap_or(0) as usize,
-            Self::Count(n) => *n,
-            Self::Share(f) => (f * width as f64) as usize,
-        };
-        n.clamp(1, width.max(1))
-    }
-}
-
 struct Read {
     trees: usize,
     max_features: MaxFeatures,
@@ -96,10 +63,7 @@ fn read(params: &Params) -> (Read, Reader<'_>) {
     let max_depth = r.int_or_none("max_depth", 1..=64).map_or(u32::MAX, |d| d as u32);
     let min_split = r.int("min_samples_split", 2..=1_000_000) as usize;
     let min_leaf = r.int("min_samples_leaf", 1..=1_000_000) as usize;
-    let shape = "sqrt, log2, a whole number from 1 to 65535, a share above 0.0 and at most 1.0, or null";
-    let keep =
-        |v: &Value| MaxFeatures::parse(v).map(|m| if matches!(m, MaxFeatures::All) { Value::Null } else { v.clone() });
-    let max_features = MaxFeatures::parse(&r.take("max_features", shape, keep)).unwrap_or(MaxFeatures::Sqrt);
+    let max_features = MaxFeatures::read(&mut r);
     let balanced = r.word_or_none("class_weight", &["balanced"]).is_some();
     let bootstrap = r.bool("bootstrap");
     let settings = Settings {

@@ -21,6 +21,7 @@ pub mod learner;
 pub mod learners;
 pub mod logistic;
 pub mod matrix;
+mod max_features;
 pub mod member;
 pub mod metrics;
 pub mod model;

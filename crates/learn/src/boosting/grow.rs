@@ -1,10 +1,10 @@
 //! Growing the tree of one round.
 
-use super::candidates::{Candidates, Found, Totals};
+use super::chooser::{Chooser, Split};
 use super::cut::{Cut, Test};
 use super::histogram::{self, Cell, Histogram, Packing};
 use super::leaves::{Sums, shift, sum, sums, sums_side_by_side};
-use super::{parting, sigmoid};
+use super::sigmoid;
 use crate::bins::NarrowTable;
 use crate::trees::sets::Set;
 use crate::trees::{Node, Tree};
@@ -21,8 +21,16 @@ pub struct Settings {
     pub min_leaf: usize,
     /// Share of the rows that each tree sees, without replacement.
     pub subsample: f64,
+    /// Columns that a split chooses from; those that part nothing do not count.
+    pub columns: usize,
     /// Per column 1 (rising), -1 (falling) or 0; empty where nothing is held.
     pub monotone: Vec<i8>,
+}
+
+impl Settings {
+    pub fn direction(&self, column: usize) -> i8 {
+        self.monotone.get(column).copied().unwrap_or(0)
+    }
 }
 
 /// A node and its rows, as a range of the row list.
@@ -53,14 +61,11 @@ struct Part {
     histogram: Histogram,
 }
 
-/// A split of a node's histogram.
-enum Split {
-    Ordered(Found),
-    Set(Set),
-}
-
 /// Fewer elements than this stay on one thread; elementwise work does not depend on it.
 const PARALLEL: usize = 16_384;
+
+/// The key of the random streams that draw columns.
+const COLUMNS: u64 = 0x636f_6c75;
 
 /// All that lives from round to round.
 pub struct Grower<'a> {
@@ -73,8 +78,7 @@ pub struct Grower<'a> {
     rows: Vec<u32>,
     spill: Vec<u32>,
     spare: Vec<Histogram>,
-    candidates: Candidates,
-    order: Vec<(f64, u8)>,
+    chooser: Chooser<'a>,
     sets: Vec<Set>,
 }
 
@@ -91,8 +95,7 @@ impl<'a> Grower<'a> {
             rows: Vec::with_capacity(n),
             spill: vec![0; n],
             spare: Vec::new(),
-            candidates: Candidates::NONE,
-            order: Vec::new(),
+            chooser: Chooser::new(table, settings),
             sets: Vec::new(),
         }
     }
@@ -173,7 +176,9 @@ impl<'a> Grower<'a> {
             leaves.push(all);
         }
         while let Some(part) = parts.pop() {
-            let Some((column, split, gain)) = self.best_split(&part.histogram, packing) else {
+            let random = SplitMix64::keyed(self.settings.seed, &[COLUMNS, round, part.side.node as u64]);
+            let found = self.chooser.best(&part.histogram, packing, random);
+            let Some((column, split, gain)) = found else {
                 leaves.push(part.side);
                 self.spare.push(part.histogram);
                 continue;
@@ -188,7 +193,7 @@ impl<'a> Grower<'a> {
             cuts[part.side.node] = cut;
             nodes.extend([Node::leaf(0.0); 2]);
             cuts.extend([Cut::LEAF; 2]);
-            self.children(part, middle, (cut.child, self.direction(column)), &mut parts, &mut leaves);
+            self.children(part, middle, (cut.child, self.settings.direction(column)), &mut parts, &mut leaves);
         }
         self.leaves(&leaves, &mut nodes);
         if !whole {
@@ -216,10 +221,6 @@ impl<'a> Grower<'a> {
 
     fn histogram(&mut self) -> Histogram {
         self.spare.pop().unwrap_or_else(|| vec![[0; 256]; self.table.width])
-    }
-
-    fn direction(&self, column: usize) -> i8 {
-        self.settings.monotone.get(column).copied().unwrap_or(0)
     }
 
     /// A Newton step for a side's rows.
@@ -271,32 +272,6 @@ impl<'a> Grower<'a> {
                 }
             }
         }
-    }
-
-    /// The column and the split with the highest gain, the first of equals, and its gain; None if none separates anything.
-    fn best_split(&mut self, histogram: &Histogram, packing: Packing) -> Option<(usize, Split, f64)> {
-        let total: Cell = histogram.first()?[..=self.table.bins[0].len()].iter().sum();
-        let (sum, rows) = packing.open(total);
-        let node = Totals { sum, rows: f64::from(rows), least: self.settings.min_leaf as f64 };
-        let mut best: Option<(usize, f64, Split)> = None;
-        for (column, (cells, bins)) in histogram.iter().zip(&self.table.bins).enumerate() {
-            let least = best.as_ref().map_or(-1.0, |(_, score, _)| *score);
-            if self.table.categories[column].is_some() {
-                let categories = &cells[..bins.len()];
-                if let Some(found) = parting::best(node, packing, categories, &mut self.order, least) {
-                    best = Some((column, found.score, Split::Set(found.set)));
-                }
-                continue;
-            }
-            let direction = self.direction(column);
-            if let Some(found) = self.candidates.best(node, packing, cells, bins.len(), direction, least) {
-                best = Some((column, found.score, Split::Ordered(found)));
-            }
-        }
-        let (column, score, split) = best?;
-        // Equal residuals everywhere leave a gain of rounding errors.
-        let gain = score - sum * sum / node.rows;
-        (gain > 1e-12 * score).then_some((column, split, gain))
     }
 
     /// Parts a node's rows, each side in the order in which they were; where the right side begins.

@@ -96,7 +96,8 @@ fn margins_of_training_agree_with_prediction_for_rows_inside_and_outside_the_sam
     let data = noisy(900, 4);
     let (columns, train) = (columns(&data), rows(&data));
     let given = params(&GradientBoosting, json!({"subsample": 0.6, "max_depth": 5}));
-    let (mut settings, _) = read(&given);
+    let (mut settings, ..) = read(&given);
+    settings.columns = 6;
     settings.seed = 3;
     let table = NarrowTable::new(&data, &columns, &train);
     let mut grower = Grower::new(&table, data.y(), &settings, 0.25);
@@ -224,6 +225,30 @@ fn one_growth_serves_a_family() {
             json!({"subsample": 0.8, "n_estimators": 3}),
         ],
     );
+}
+
+#[test]
+fn a_split_chooses_from_so_many_columns_that_part_something() {
+    let data = noisy(2000, 12);
+    let grown = |given: Value| fitted(&data, given);
+    let all = json!({"n_estimators": 40, "max_depth": 3});
+    let with = |columns: Value| json!({"n_estimators": 40, "max_depth": 3, "max_features": columns});
+    assert_eq!(boosting(&grown(with(json!(6)))), boosting(&grown(all.clone())), "of all six");
+    // c0 counts most; c4 is constant and never a choice.
+    let roots = |fit: &Fit| {
+        let mut roots = [0; 6];
+        boosting(fit).trees.iter().for_each(|t| roots[t[0].as_split().unwrap().0] += 1);
+        roots
+    };
+    let one = grown(with(json!(1)));
+    let roots = roots(&one);
+    assert!(roots[4] == 0 && [0, 1, 2, 3, 5].iter().all(|c| roots[*c] > 1), "{roots:?}");
+    assert!(boosting(&one).trees.iter().all(|t| t.len() > 3), "a constant column ends no tree");
+    let score = |fit: &Fit| auc(&data, &rows(&data), &fit.predictor.predict(data.x(), &columns(&data), &rows(&data)));
+    let (few, many) = (score(&grown(with(json!(0.5)))), score(&grown(all)));
+    assert!(few > 0.85 && (few - many).abs() < 0.03, "{few} {many}");
+    let again = on_threads(3, || grown(with(json!(1))));
+    assert_eq!(boosting(&again), boosting(&one));
 }
 
 #[test]

@@ -231,11 +231,6 @@ fn parameters_are_checked_together() {
     let pointers: Vec<_> = faults.iter().map(|f| f.pointer.as_str()).collect();
     assert_eq!(pointers, ["/n_estimators", "/max_depth", "/max_features", "/class_weight", "/leaf"]);
     assert_eq!(params(&RandomForest, json!({})), RandomForest.defaults());
-    for (given, width, want) in
-        [(json!("sqrt"), 12, 3), (json!("log2"), 12, 3), (json!(0.5), 12, 6), (json!(40), 12, 12)]
-    {
-        assert_eq!(MaxFeatures::parse(&given).unwrap().of(width), want);
-    }
     for (name, values) in RandomForest.grid() {
         for value in values {
             params(&RandomForest, json!({name.clone(): value}));

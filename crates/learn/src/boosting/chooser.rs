@@ -1,0 +1,90 @@
+//! Which column parts a node, and how.
+
+use super::candidates::{Candidates, Found, Totals};
+use super::grow::Settings;
+use super::histogram::{Cell, Histogram, Packing};
+use super::parting;
+use crate::bins::NarrowTable;
+use crate::trees::sets::Set;
+use provost_domain::rng::SplitMix64;
+
+/// A split of a node's histogram.
+pub enum Split {
+    Ordered(Found),
+    Set(Set),
+}
+
+/// What looking for splits needs again and again.
+pub struct Chooser<'a> {
+    table: &'a NarrowTable,
+    settings: &'a Settings,
+    candidates: Candidates,
+    order: Vec<(f64, u8)>,
+    /// All columns, in the order of the last draw.
+    drawn: Vec<usize>,
+}
+
+fn parts_rows(cells: &[Cell]) -> bool {
+    cells.iter().filter(|cell| **cell != 0).nth(1).is_some()
+}
+
+impl<'a> Chooser<'a> {
+    pub fn new(table: &'a NarrowTable, settings: &'a Settings) -> Self {
+        let drawn = (0..table.width).collect();
+        Self { table, settings, candidates: Candidates::NONE, order: Vec::new(), drawn }
+    }
+
+    /// The column and the split with the highest gain, the first of equals, and its gain; None if none separates anything.
+    pub fn best(
+        &mut self,
+        histogram: &Histogram,
+        packing: Packing,
+        mut random: SplitMix64,
+    ) -> Option<(usize, Split, f64)> {
+        let width = self.table.width;
+        let total: Cell = histogram.first()?[..=self.table.bins[0].len()].iter().sum();
+        let (sum, rows) = packing.open(total);
+        let node = Totals { sum, rows: f64::from(rows), least: self.settings.min_leaf as f64 };
+        let whole = sum * sum / node.rows;
+        let sampled = self.settings.columns < width;
+        let (mut best, mut looked) = (None, 0);
+        for at in 0..width {
+            if sampled {
+                // The next of a shuffle that goes as far as it is needed.
+                self.drawn.swap(at, at + random.below((width - at) as u32) as usize);
+            }
+            let column = self.drawn[at];
+            let least = best.as_ref().map_or(whole, |(_, score, _)| *score);
+            if let Some((score, split)) = self.best_of(column, &histogram[column], node, packing, least) {
+                best = Some((column, score, split));
+            }
+            looked += usize::from(sampled && parts_rows(&histogram[column][..=self.table.bins[column].len()]));
+            if sampled && looked >= self.settings.columns && best.is_some() {
+                break;
+            }
+        }
+        let (column, score, split) = best?;
+        // Equal residuals everywhere leave a gain of rounding errors.
+        let gain = score - whole;
+        (gain > 1e-12 * score).then_some((column, split, gain))
+    }
+
+    /// Of one column, if it scores above `least`.
+    fn best_of(
+        &mut self,
+        column: usize,
+        cells: &[Cell; 256],
+        node: Totals,
+        packing: Packing,
+        least: f64,
+    ) -> Option<(f64, Split)> {
+        let bins = self.table.bins[column].len();
+        if self.table.categories[column].is_some() {
+            let found = parting::best(node, packing, &cells[..bins], &mut self.order, least)?;
+            return Some((found.score, Split::Set(found.set)));
+        }
+        let direction = self.settings.direction(column);
+        let found = self.candidates.best(node, packing, cells, bins, direction, least)?;
+        Some((found.score, Split::Ordered(found)))
+    }
+}
