@@ -15,7 +15,7 @@ help:
 	@echo 'make fuzz    the fuzz targets, into docs/FUZZING.md (ARGS="-s 60 event csv")'
 	@echo 'make deny    licences, sources and known vulnerabilities of the dependencies'
 	@echo 'make bench   against scikit-learn and XGBoost, to docs/BENCHMARKS.md (PAIRS=5 ROWS=1000,25000,500000 REAL=F.csv); takes an hour'
-	@echo 'make quality POINTS="a.jsonl b.jsonl"  AUC against the libraries and of our own models, to docs/QUALITY.md (SEEDS=10 SPLITS=3 DRAWS=30)'
+	@echo 'make quality POINTS="a.jsonl b.jsonl"  AUC against the libraries and of our own models, to docs/QUALITY.md (SEEDS=10 SPLITS=3)'
 
 setup:
 	@scripts/setup.sh
@@ -58,7 +58,7 @@ third_party/bench/ready: Makefile
 
 quality: build third_party/bench/ready
 	$(CARGO) build --release --locked -p provost-learn --example quality
-	@third_party/bench/bin/python scripts/quality.py $(foreach p,provost examples/quality,"$${CARGO_TARGET_DIR:-target}"/release/$(p)) $(POINTS) --seeds $(or $(SEEDS),10) --splits $(or $(SPLITS),3) --iterations $(or $(DRAWS),30)
+	@third_party/bench/bin/python scripts/quality.py $(foreach p,provost examples/quality,"$${CARGO_TARGET_DIR:-target}"/release/$(p)) $(POINTS) --seeds $(or $(SEEDS),10) --splits $(or $(SPLITS),3)
 
 # On a quiet machine. The peers' versions are those that the page names.
 PAIRS ?= 5

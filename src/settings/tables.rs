@@ -77,11 +77,27 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::layers;
     use super::*;
+    use provost_learn::learners::learner;
+    use std::path::Path;
 
     #[test]
     fn the_file_of_defaults_says_what_the_code_does() {
         let values = layers::merge(None, [], &[]).unwrap();
         assert_eq!(features(&values).unwrap(), FeatureTables::default());
+    }
+
+    #[test]
+    fn the_file_for_extended_features_has_one_sound_candidate_each() {
+        let text = include_str!("../../config/extended.toml");
+        let values = layers::merge(Some((Path::new("extended.toml"), text)), [], &[]).unwrap();
+        let named: Table = text.parse().unwrap();
+        let named = named["grids"].as_table().unwrap();
+        assert_eq!(named.len(), 3);
+        for (algorithm, grid) in grids(&values).unwrap().iter().filter(|(a, _)| named.contains_key(a.as_str())) {
+            assert!(grid.values().all(|tried| tried.len() == 1), "{algorithm}: {grid:?}");
+            let candidate = grid.iter().map(|(name, tried)| (name.clone(), tried[0].clone())).collect();
+            learner(*algorithm).unwrap().check(&candidate).unwrap();
+        }
     }
 
     #[test]

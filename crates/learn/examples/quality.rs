@@ -134,8 +134,6 @@ fn main() {
         for t in single.iter().chain([&together]) {
             line.insert(t.model.algorithm.to_string(), json!(score(t)));
         }
-        let best = single.iter().map(score).fold(0.0, f64::max);
-        line.insert("gain_of_the_ensemble".to_owned(), json!(score(&together) - best));
         let params: Map<String, Value> =
             single.iter().map(|t| (t.model.algorithm.to_string(), json!([t.iterations, t.params]))).collect();
         println!(
