@@ -1,7 +1,7 @@
 //! The layers of settings: flag over environment over file over default, each value with where it came from.
 
 use super::schema::{self, Kind};
-use super::secret;
+use super::{secret, tables};
 use provost_domain::check::brief;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -105,15 +105,20 @@ fn from_text(values: &Values, key: &str, text: &str) -> Value {
     }
     // A table's entry: written as in the file.
     let raw = Value::String(text.to_owned());
-    if values.contains_key(key) {
+    if is_known(values, key) {
         format!("v = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("v")).unwrap_or(raw)
     } else {
         raw
     }
 }
 
+/// The defaults have a grid for some of a learner's parameters only; others can be searched too.
+fn is_known(values: &Values, key: &str) -> bool {
+    values.contains_key(key) || tables::is_parameter(key)
+}
+
 fn set(values: &mut Values, key: &str, value: Value, source: Source, faults: &mut Vec<String>) {
-    if !values.contains_key(key) {
+    if !is_known(values, key) {
         faults.push(format!("{source}: unknown setting {}{}", brief(key, 100), suggestion(values, key)));
         return;
     }

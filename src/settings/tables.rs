@@ -5,6 +5,7 @@ use super::layers::{Source, Values};
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::features::FeatureTables;
+use provost_learn::learners::learner;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
@@ -18,6 +19,15 @@ pub fn features(values: &Values) -> Result<FeatureTables, SettingsError> {
         .map_err(|e: toml::de::Error| SettingsError(vec![format!("features{}: {}", changed(values), e.message())]))?;
     tables.check().map_err(|faults| SettingsError(vec![format!("features{}: {faults}", changed(values))]))?;
     Ok(tables)
+}
+
+/// Whether the key names a parameter of a learner, as `grids.xgboost.reg_lambda` does.
+pub fn is_parameter(key: &str) -> bool {
+    let named = key.strip_prefix("grids.").and_then(|k| k.split_once('.'));
+    named.is_some_and(|(algorithm, parameter)| {
+        let learner = Algorithm::parse(algorithm).and_then(learner);
+        learner.is_some_and(|learner| learner.defaults().contains_key(parameter))
+    })
 }
 
 pub fn grids(values: &Values) -> Result<BTreeMap<Algorithm, Grid>, SettingsError> {
@@ -77,7 +87,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::layers;
     use super::*;
-    use provost_learn::learners::learner;
     use std::path::Path;
 
     #[test]
@@ -97,6 +106,16 @@ mod tests {
             assert!(grid.values().all(|tried| tried.len() == 1), "{algorithm}: {grid:?}");
             let candidate = grid.iter().map(|(name, tried)| (name.clone(), tried[0].clone())).collect();
             learner(*algorithm).unwrap().check(&candidate).unwrap();
+        }
+    }
+
+    #[test]
+    fn any_parameter_of_a_learner_can_have_a_grid() {
+        let of = |name: &str| layers::merge(None, [(name.to_owned(), "[1, 10]".to_owned())], &[]);
+        let values = of("PROVOST_GRIDS__XGBOOST__REG_LAMBDA").unwrap();
+        assert_eq!(grids(&values).unwrap()[&Algorithm::Xgboost]["reg_lambda"], [1, 10]);
+        for unknown in ["PROVOST_GRIDS__XGBOOST__LAMBDA", "PROVOST_GRIDS__ENSEMBLE__MEMBERS", "PROVOST_GRIDS__SVM__C"] {
+            assert!(of(unknown).unwrap_err()[0].contains("unknown setting"), "{unknown}");
         }
     }
 

@@ -72,10 +72,8 @@ pub struct CategoryBoosting {
 impl CategoryBoosting {
     /// As `Boosting::predict`, of categories as they are.
     pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
-        self.predict_at(x, columns, rows, &[self.boosting.trees.len()]).pop().unwrap_or_default()
-    }
-    fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[usize]) -> Vec<Vec<f64>> {
-        self.boosting.predict_at(Some(&self.categories), x, columns, rows, ends)
+        let all = [self.boosting.trees.len()];
+        self.boosting.predict_at(Some(&self.categories), x, columns, rows, &all).pop().unwrap_or_default()
     }
     pub fn validate(&self, width: usize) -> Result<(), String> {
         self.boosting.validate_with(Some(&self.categories), width)

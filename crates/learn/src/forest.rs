@@ -6,6 +6,7 @@
 mod block;
 mod grow;
 mod sample;
+mod scan;
 mod sweep;
 
 use crate::learner::{defaults, grid, key};

@@ -30,7 +30,7 @@ impl Node {
     pub fn split(column: usize, threshold: f32, missing_left: bool, child: usize) -> Self {
         Self { value: threshold, child: child as u32, test: (column as u32) << 1 | u32::from(missing_left) }
     }
-    /// By a set of categories; of fewer than 2^24 sets.
+    /// By a set of categories, of at most `sets::MOST`.
     pub fn in_set(column: usize, set: usize, child: usize) -> Self {
         Self { value: set as f32, child: child as u32, test: (column as u32) << 1 | IN_SET }
     }
@@ -101,8 +101,11 @@ pub fn add<S: Sum>(tree: &[Node], rows: &[f32], width: usize, sums: &mut [S]) {
     walk::<S, false>(tree, rows, width, &[], sums);
 }
 
-/// As `add`, for trees with sets and rows of codes.
+/// As `add`, for trees that may have sets, and rows of codes.
 pub fn add_by_sets<S: Sum>(tree: &[Node], sets: &[Set], rows: &[f32], width: usize, sums: &mut [S]) {
+    if sets.is_empty() {
+        return add(tree, rows, width, sums);
+    }
     walk::<S, true>(tree, rows, width, sets, sums);
 }
 

@@ -22,6 +22,8 @@ pub struct Chooser<'a> {
     order: Vec<(f64, u8)>,
     /// All columns, in the order of the last draw.
     drawn: Vec<usize>,
+    /// That no more sets may be found.
+    pub no_sets: bool,
 }
 
 fn parts_rows(cells: &[Cell]) -> bool {
@@ -31,7 +33,7 @@ fn parts_rows(cells: &[Cell]) -> bool {
 impl<'a> Chooser<'a> {
     pub fn new(table: &'a NarrowTable, settings: &'a Settings) -> Self {
         let drawn = (0..table.width).collect();
-        Self { table, settings, candidates: Candidates::NONE, order: Vec::new(), drawn }
+        Self { table, settings, candidates: Candidates::NONE, order: Vec::new(), drawn, no_sets: false }
     }
 
     /// The column and the split with the highest gain, the first of equals, and its gain; None if none separates anything.
@@ -80,6 +82,9 @@ impl<'a> Chooser<'a> {
     ) -> Option<(f64, Split)> {
         let bins = self.table.bins[column].len();
         if self.table.categories[column].is_some() {
+            if self.no_sets {
+                return None;
+            }
             let found = parting::best(node, packing, &cells[..bins], &mut self.order, least)?;
             return Some((found.score, Split::Set(found.set)));
         }

@@ -6,7 +6,7 @@ use super::histogram::{self, Cell, Histogram, Packing};
 use super::leaves::{Sums, shift, sum, sums, sums_side_by_side};
 use super::sigmoid;
 use crate::bins::NarrowTable;
-use crate::trees::sets::Set;
+use crate::trees::sets::{self, Set};
 use crate::trees::{Node, Tree};
 use crate::{Control, LearnError};
 use provost_domain::rng::SplitMix64;
@@ -214,6 +214,7 @@ impl<'a> Grower<'a> {
             }
             Split::Set(set) => {
                 self.sets.push(set);
+                self.chooser.no_sets = self.sets.len() >= sets::MOST;
                 (Test::Among(set), Node::in_set(column, self.sets.len() - 1, child))
             }
         }

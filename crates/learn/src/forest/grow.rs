@@ -2,7 +2,8 @@
 
 use super::block::Blocks;
 use super::sample::{self, Draw};
-use super::sweep::{Split, Sweep, Tally, masses};
+use super::scan::{SMALL, count, sort};
+use super::sweep::{Packed, Split, Sweep, Tally, masses};
 use crate::bins::WideTable;
 use crate::prefetch::{AHEAD, prefetch};
 use crate::trees::{Node, Tree};
@@ -82,8 +83,6 @@ struct Part {
     tally: Tally,
 }
 
-/// Up to this many rows are sorted instead of counted in bins.
-const SMALL: usize = 24;
 /// Row visits between two looks at the cancel token: some milliseconds.
 const PATIENCE: usize = 1 << 20;
 
@@ -95,8 +94,11 @@ pub struct Grower<'a> {
     blocks: Blocks<'a>,
     draws: Vec<Draw>,
     spill: Vec<Draw>,
+    packed: Vec<Packed>,
+    /// For more draws; empty where there are not so many.
     tallies: Vec<Tally>,
     occupied: Vec<u64>,
+    sweep: Sweep,
     order: Vec<u32>,
     swaps: Vec<usize>,
     parts: Vec<Part>,
@@ -114,8 +116,10 @@ impl<'a> Grower<'a> {
             blocks: Blocks::new(table, &settings.copies),
             draws: Vec::with_capacity(drawn),
             spill: vec![Draw::default(); drawn],
-            tallies: vec![Tally::default(); most],
+            packed: vec![Packed::default(); most],
+            tallies: vec![Tally::default(); if labels.len() > Packed::MOST as usize { most } else { 0 }],
             occupied: vec![0; most.div_ceil(64)],
+            sweep: Sweep::new(most),
             order: (0..table.bins.len() as u32).collect(),
             swaps: Vec::new(),
             parts: Vec::new(),
@@ -239,74 +243,19 @@ impl<'a> Grower<'a> {
         let codes = self.blocks.column(column, part.copy);
         let missing = self.table.bins[column].len();
         let rows = &self.draws[part.from..part.to];
-        let mut sweep = Sweep::new(part.tally, column, missing, self.settings, best);
-        if rows.len() <= SMALL {
-            // All codes first: the memory answers such questions side by side, but not across the guesses of a sort.
-            let mut found = [0u16; SMALL];
-            for (code, draw) in found.iter_mut().zip(rows) {
-                *code = codes[draw.row as usize];
+        let sweep = &mut self.sweep;
+        sweep.start();
+        let varies = match rows.len() {
+            ..=SMALL => sort(rows, codes, missing, sweep),
+            _ if part.tally.all <= Packed::MOST => {
+                count(rows, codes, &mut self.packed, &mut self.occupied, missing, sweep)
             }
-            let mut sorted = [(0u16, Tally::default()); SMALL];
-            for (i, (draw, code)) in rows.iter().zip(found).enumerate() {
-                let entry = (code, Tally::from(*draw));
-                let mut at = i;
-                while at > 0 && sorted[at - 1].0 > entry.0 {
-                    sorted[at] = sorted[at - 1];
-                    at -= 1;
-                }
-                sorted[at] = entry;
-            }
-            let sorted = &sorted[..rows.len()];
-            if sorted[0].0 == sorted[rows.len() - 1].0 {
-                return false;
-            }
-            let absent = sorted.iter().rev().take_while(|(code, _)| usize::from(*code) == missing);
-            absent.for_each(|(_, t)| sweep.missing.add(*t));
-            for group in sorted.chunk_by(|a, b| a.0 == b.0) {
-                let mut tally = Tally::default();
-                group.iter().for_each(|(_, t)| tally.add(*t));
-                sweep.step(usize::from(group[0].0), tally);
-            }
-            return true;
+            _ => count(rows, codes, &mut self.tallies, &mut self.occupied, missing, sweep),
+        };
+        if varies {
+            sweep.finish(part.tally, column, self.settings, best);
         }
-        let tallies = &mut self.tallies[..=missing];
-        let words = missing / 64 + 1;
-        let occupied = &mut self.occupied[..words];
-        if rows.len() >= missing {
-            for (at, draw) in rows.iter().enumerate() {
-                if let Some(next) = rows.get(at + AHEAD) {
-                    prefetch(codes, next.row as usize);
-                }
-                tallies[usize::from(codes[draw.row as usize])].add((*draw).into());
-            }
-            occupied.fill(!0);
-            occupied[words - 1] = !0 >> (63 - missing % 64);
-        } else {
-            occupied.fill(0);
-            for (at, draw) in rows.iter().enumerate() {
-                if let Some(next) = rows.get(at + AHEAD) {
-                    prefetch(codes, next.row as usize);
-                }
-                let code = usize::from(codes[draw.row as usize]);
-                tallies[code].add((*draw).into());
-                occupied[code / 64] |= 1 << (code % 64);
-            }
-        }
-        sweep.missing = tallies[missing];
-        let mut groups = 0;
-        for (word, bits) in occupied.iter().enumerate() {
-            let mut bits = *bits;
-            while bits != 0 {
-                let bin = word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                let tally = std::mem::take(&mut tallies[bin]);
-                if tally.rows > 0 {
-                    groups += 1;
-                    sweep.step(bin, tally);
-                }
-            }
-        }
-        groups > 1
+        varies
     }
 
     /// Moves the left rows before the right ones, both in their order; returns where the right ones start.

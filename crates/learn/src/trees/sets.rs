@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Bit i is the category of code i.
 pub type Set = [u64; 4];
 
+/// Sets of one model: an f32 keeps their numbers.
+pub const MOST: usize = 1 << 24;
 /// Codes below may be in a set.
 pub const CODES: usize = 255;
 /// In no set.
