@@ -2,10 +2,12 @@
 
 usage: quality.py PROVOST QUALITY POINTS.jsonl... [--out docs/QUALITY.md] [--seeds 10] [--splits 3] [--grids config/extended.toml]
 
-Every number in the page comes from the run that wrote it. QUALITY is the example of crates/learn. Against the libraries: the same twelve
+Every number in the page is measured by the script that writes it, on one day with one set of versions. QUALITY is the example of crates/learn. Against the libraries: the same twelve
 columns, the same 70/15/15 splits, default parameters, the difference of the two test scores paired by split.
 Models of our own: five algorithms and their ensemble, with default parameters, or on the extended features with those of the grids,
-of which there is one candidate each; the test rows are scored once.
+of which there is one candidate each, and a patience of 50 rounds; the test rows are scored once.
+
+--go-on keeps the parts that the page has already, of the same day and versions, and measures the others.
 """
 
 import argparse
@@ -73,6 +75,7 @@ def main():
     a.add_argument("--seeds", type=int, default=10)
     a.add_argument("--splits", type=int, default=3)
     a.add_argument("--grids", default=str(HERE.parent / "config" / "extended.toml"))
+    a.add_argument("--go-on", action="store_true")
     options = a.parse_args()
     peers = ", ".join(f"{n} {importlib.metadata.version(n)}" for n in ("scikit-learn", "xgboost-cpu"))
     # As in settings, where "none" stands for the null that TOML lacks.
@@ -97,6 +100,12 @@ def main():
         "| --- | --- | --- | --- |" + " ---: |" * 7,
     ]
     against, own = [], []
+    before = pathlib.Path(options.out).read_text().splitlines() if options.go_on and pathlib.Path(options.out).exists() else []
+    before = before if head[4] in before else []
+
+    def kept(*cells):
+        """Rows of the page that begin so."""
+        return [line for line in before if line.startswith(f"| {' | '.join(cells)}")]
 
     def write(to_come=True):
         """After each part, so that what was measured outlives whatever ends the run."""
@@ -109,7 +118,9 @@ def main():
         own_grids.write_text(json.dumps(grids))
         for points in options.points:
             name = pathlib.Path(points).name.split(".")[0]
-            if options.seeds:
+            known = [row for algorithm in FIVE for row in kept(name, f"{algorithm} ")]
+            against += known
+            if options.seeds and not known:
                 features = folder / f"{name}.csv"
                 subprocess.run([options.provost, "features", points, "--out", features], check=True, capture_output=True)
                 for algorithm, pairs in parity(options, name, features, folder).items():
@@ -122,7 +133,11 @@ def main():
                 write()
             for kind in ["base random", "base rows", "extended rows", "extended random", "extended grouped", "extended years"]:
                 features, how = kind.split()
-                chosen = ["--iterations", 1, "--tune", ",".join(grids), "--grids", own_grids] if features == "extended" else []
+                known = kept(name, features, f"{how} (")
+                if known:
+                    own += known
+                    continue
+                chosen = ["--iterations", 1, "--tune", ",".join(grids), "--grids", own_grids, "--patience", 50] if features == "extended" else []
                 line = last_line([options.quality, points, "--features", features, "--split", how, "--splits", options.splits, *chosen])
                 print(json.dumps(line), file=sys.stderr, flush=True)
                 mean = line["mean"]
