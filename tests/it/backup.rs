@@ -3,7 +3,7 @@
 
 use crate::broker::wait_for;
 use crate::command::{Place, points};
-use crate::http::{Client, place_with_points, small_job};
+use crate::http::{Client, long_job, place_with_points, small_job};
 use crate::serving::Server;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -30,11 +30,7 @@ fn what_a_service_at_work_had_is_served_elsewhere() {
     client.post(&format!("activate/{model}"), &json!({})).ok(200);
 
     // At work: a long search, and an import beside it.
-    let mut long = small_job();
-    long["algorithms"] = json!(["random_forest"]);
-    long["hyperparameter_tuning"] = json!("random_search");
-    long["tuning_iterations"] = json!(15);
-    let running = client.train(&long);
+    let running = client.train(&long_job());
     client.events(&running, 0, |event| event.kind == "trial");
     place.file("more.jsonl", points(0..20_000));
     let mut import =

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::command::Place;
+use crate::http::long_job;
 use crate::serving::Server;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -181,13 +182,8 @@ fn killed_anywhere_it_goes_on_to_the_same_bytes() {
 #[test]
 fn sigterm_interrupts_a_job_that_the_next_start_ends() {
     let [place] = places();
-    // Seconds of work after the first trial, so that the signal finds the job running.
-    let config = json!({
-        "algorithms": ["random_forest"], "tuning_iterations": 100, "cross_validation_folds": 5, "pruning": "none",
-        "min_samples": 100,
-    });
     let mut server = Server::start(&place);
-    let id = submit(&server, &config);
+    let id = submit(&server, &long_job());
     events(&server, &id, |name, _| name == "trial");
     assert_eq!(server.terminate(), Some(0), "an orderly stop exits 0 with a job running too");
 

@@ -74,7 +74,7 @@ fn config(seed: u32) -> Value {
         "algorithms": ["gradient_boosting"], "tuning_iterations": 60, "cross_validation_folds": 5, "min_samples": 100,
         "hyperparameter_tuning": "grid_search", "pruning": "none", "n_jobs": 1, "random_state": seed,
         "grids": {"gradient_boosting": {
-            "n_estimators": [300], "max_depth": [5, 6, 7], "learning_rate": [0.02, 0.05, 0.1], "min_samples_leaf": [1, 3, 5],
+            "n_estimators": [600], "max_depth": [5, 6, 7], "learning_rate": [0.02, 0.05, 0.1], "min_samples_leaf": [1, 3, 5],
         }},
     })
 }

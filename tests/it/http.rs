@@ -177,6 +177,18 @@ pub fn small_job() -> Value {
         "cross_validation_folds": 3, "test_size": 0.3, "use_verified_only": false})
 }
 
+/// A search of seconds with a trial every few hundred milliseconds, for what is to happen while a job runs: each candidate
+/// has trees of its own, so that no trial brings the others with it.
+pub fn long_job() -> Value {
+    let mut job = small_job();
+    job["algorithms"] = json!(["gradient_boosting"]);
+    job["hyperparameter_tuning"] = json!("grid_search");
+    job["pruning"] = json!("none");
+    job["grids"] = json!({"gradient_boosting":
+        {"n_estimators": [3000], "max_depth": [4, 5, 6, 7], "learning_rate": [0.02, 0.05, 0.1]}});
+    job
+}
+
 #[test]
 fn bad_bodies_name_every_fault_at_once() {
     let place = Place::new();

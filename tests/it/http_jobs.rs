@@ -1,7 +1,7 @@
 //! Jobs over HTTP: submitted, watched, listed, cancelled.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::http::{BASE, Client, place_with_points, small_job};
+use crate::http::{BASE, Client, long_job, place_with_points, small_job};
 use crate::serving::Server;
 use serde_json::json;
 
@@ -59,9 +59,7 @@ fn a_full_queue_pages_and_cancelling() {
     let place = place_with_points(600);
     let server = Server::start_with(&place, &[("PROVOST_JOBS__MAX_QUEUED", "1")]);
     let client = Client::of(&server);
-    let mut long = small_job();
-    long["algorithms"] = json!(["random_forest"]);
-    long["hyperparameter_tuning"] = json!("grid_search");
+    let long = long_job();
     let running = client.train(&long);
     let waiting = client.train(&long);
     let full = client.post("train", &long);

@@ -4,6 +4,7 @@
 use crate::broker::wait_for;
 use crate::command::Place;
 use crate::durability::{ask, events, final_state, job, submit};
+use crate::http::long_job;
 use crate::mongo_server::Server as Mongo;
 use crate::serving::Server;
 use serde_json::Value;
@@ -68,13 +69,8 @@ fn a_frozen_services_job_is_ended_by_another_and_done_once() {
     let (first, second) = (Place::new(), Place::new());
     first.file("a.jsonl", crate::command::points(0..600));
     assert_eq!(json(&first, &database, &["import", "a.jsonl", "--json"])["inserted"], 600);
-    let config = serde_json::json!({
-        "use_verified_only": false, "min_samples": 100, "algorithms": ["gradient_boosting"], "cross_validation_folds": 3,
-        "hyperparameter_tuning": "grid_search", "pruning": "none",
-        "grids": {"gradient_boosting": {"n_estimators": [200], "max_depth": [4, 5, 6, 7], "learning_rate": [0.02, 0.05, 0.1]}},
-    });
     let frozen = Server::start_with(&first, &environment);
-    let id = submit(&frozen, &config);
+    let id = submit(&frozen, &long_job());
     events(&frozen, &id, |name, _| name == "trial");
     let other = Server::start_with(&second, &environment);
     frozen.signal("STOP");
@@ -91,7 +87,7 @@ fn a_frozen_services_job_is_ended_by_another_and_done_once() {
     assert_eq!(job(&frozen, &id), done);
     let (_, models) = ask(&other, "GET", "/models?limit=200", None);
     assert_eq!(models.as_array().unwrap().len(), 1, "{models}");
-    let next = submit(&frozen, &config);
+    let next = submit(&frozen, &long_job());
     events(&frozen, &next, final_state);
     assert_eq!(job(&other, &next)["status"], "completed");
 }
@@ -110,12 +106,7 @@ fn a_job_outlasts_more_outages_of_its_store_than_a_unit_has_attempts() {
     assert_eq!(json(&place, &database, &["import", "a.jsonl", "--json"])["inserted"], 600);
     let environment = [(STORE, database.as_str()), ("PROVOST_JOBS__ATTEMPTS", "1"), ("PROVOST_JOBS__BACKOFF", "100ms")];
     let server = Server::start_with(&place, &environment);
-    let config = serde_json::json!({
-        "use_verified_only": false, "min_samples": 100, "algorithms": ["gradient_boosting"], "cross_validation_folds": 3,
-        "hyperparameter_tuning": "grid_search", "pruning": "none",
-        "grids": {"gradient_boosting": {"n_estimators": [200], "max_depth": [4, 5, 6, 7], "learning_rate": [0.02, 0.05, 0.1]}},
-    });
-    let id = submit(&server, &config);
+    let id = submit(&server, &long_job());
     for outage in 1..=4 {
         let told = Cell::new(0);
         events(&server, &id, |name, _| {
