@@ -10,6 +10,7 @@
 //!
 //! `--split random` and `grouped` are the service's, which both keep nearly all rows of an applicant on one side; `rows` draws
 //! rows whatever their applicants are; `years` trains on all years before each of the last five and tests on that year.
+//! `--first 4` begins with the fourth split: those before chose `config/extended.toml`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a tool for people who measure: any fault ends it
 
@@ -25,6 +26,7 @@ use provost_learn::{Control, Dataset, Matrix};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::ops::RangeInclusive;
 
 fn option(name: &str) -> Option<String> {
     let args: Vec<String> = std::env::args().collect();
@@ -41,7 +43,8 @@ fn read(path: &str, extended: bool) -> Snapshot {
 }
 
 /// The parts of each split.
-fn splits(snapshot: &Snapshot, kind: &str, count: u64) -> Vec<(String, Parts)> {
+/// One for each of `seeds`, or each of the last years.
+fn splits(snapshot: &Snapshot, kind: &str, seeds: RangeInclusive<u64>) -> Vec<(String, Parts)> {
     let rows = SplitRows {
         labels: &snapshot.labels,
         applicants: &snapshot.applicants,
@@ -76,18 +79,19 @@ fn splits(snapshot: &Snapshot, kind: &str, count: u64) -> Vec<(String, Parts)> {
                 Parts { train: sorted(train), validation: sorted(validation), test: sorted(test), ..Parts::default() };
             (seed.to_string(), parts)
         };
-        return (1..=count).map(parts).collect();
+        return seeds.map(parts).collect();
     }
     let kind = if kind == "grouped" { SplitKind::Grouped } else { SplitKind::Random };
     let parts = |salt: u64| (salt.to_string(), split(&rows, kind, 0.15, 0.15, salt, 42).unwrap());
-    (1..=count).map(parts).map(|(name, parts)| (name, Parts { latest: None, ..parts })).collect()
+    seeds.map(parts).map(|(name, parts)| (name, Parts { latest: None, ..parts })).collect()
 }
 
 fn main() {
     let path = std::env::args().nth(1).expect("a file of data points");
     let features = option("--features").unwrap_or_else(|| "base".to_owned());
     let kind = option("--split").unwrap_or_else(|| "random".to_owned());
-    let count = option("--splits").map_or(3, |n| n.parse().expect("a number of splits"));
+    let count: u64 = option("--splits").map_or(3, |n| n.parse().expect("a number of splits"));
+    let first: u64 = option("--first").map_or(1, |n| n.parse().expect("the number of a split"));
     let iterations = option("--iterations").map_or(0, |n| n.parse().expect("a number of draws"));
     let patience = option("--patience").map_or(10, |n| n.parse().expect("a number of rounds"));
     let asked =
@@ -95,7 +99,7 @@ fn main() {
     let grids: Option<BTreeMap<Algorithm, Grid>> = option("--grids")
         .map(|file| serde_json::from_str(&std::fs::read_to_string(file).expect("a file of grids")).expect("grids"));
     let snapshot = read(&path, features == "extended");
-    let parts = splits(&snapshot, &kind, count);
+    let parts = splits(&snapshot, &kind, first..=first + count - 1);
     let x = Matrix::new(snapshot.feature_names.clone(), snapshot.columns.clone()).unwrap();
     let data = Dataset::new(x, snapshot.labels.clone()).unwrap();
     let mut all: Vec<Map<String, Value>> = Vec::new();

@@ -9,6 +9,21 @@ pub fn dataset(columns: Vec<Vec<f32>>, y: Vec<u8>) -> Dataset {
     Dataset::new(Matrix::new(names, columns).unwrap(), y).unwrap()
 }
 
+/// Without validation rows.
+pub fn task<'a>(data: &'a Dataset, columns: &'a [usize], train: &'a [u32], params: &'a Params) -> FitTask<'a> {
+    FitTask {
+        data,
+        columns,
+        train,
+        validation: &[],
+        params,
+        seed: 42,
+        early_stopping_rounds: 0,
+        scale: true,
+        shared: None,
+    }
+}
+
 /// Fits all columns on all rows, unless `change` says otherwise.
 pub fn fit(
     learner: &dyn Learner,
@@ -18,17 +33,7 @@ pub fn fit(
 ) -> Result<Fit, LearnError> {
     let columns: Vec<usize> = (0..data.x().width()).collect();
     let train: Vec<u32> = (0..data.rows() as u32).collect();
-    let mut task = FitTask {
-        data,
-        columns: &columns,
-        train: &train,
-        validation: &[],
-        params,
-        seed: 42,
-        early_stopping_rounds: 0,
-        scale: true,
-        shared: None,
-    };
+    let mut task = task(data, &columns, &train, params);
     change(&mut task);
     learner.fit(&task, &Control::default())
 }

@@ -2,6 +2,7 @@
 
 use super::matrix::{clear_constants, matrix, values};
 use super::*;
+use crate::testing::task;
 use crate::{Dataset, testing};
 use provost_domain::rng::SplitMix64;
 use serde_json::Value;
@@ -27,20 +28,6 @@ fn model(fit: &Fit) -> &XgboostModel {
 
 fn params(given: Value) -> Params {
     Xgboost.check(given.as_object().unwrap()).unwrap()
-}
-
-fn task<'a>(data: &'a Dataset, (columns, train): (&'a [usize], &'a [u32]), params: &'a Params) -> FitTask<'a> {
-    FitTask {
-        data,
-        columns,
-        train,
-        validation: &[],
-        params,
-        seed: 1,
-        early_stopping_rounds: 0,
-        scale: true,
-        shared: None,
-    }
 }
 
 #[test]
@@ -93,7 +80,7 @@ fn neither_cleared_columns_nor_the_rounds_on_several_threads_change_the_bytes() 
     ] {
         let p = params(given);
         let (columns, train): (Vec<usize>, Vec<u32>) = ((0..6).collect(), (0..9_000).collect());
-        let task = task(&data, (&columns, &train), &p);
+        let task = task(&data, &columns, &train, &p);
         let fit = Xgboost.fit(&task, &Control::default()).unwrap();
         let y: Vec<f32> = data.y().iter().map(|y| f32::from(*y)).collect();
         let all = matrix(&values(&task, &train), 6, &y).unwrap();
@@ -297,7 +284,7 @@ fn an_own_growth_predicts_what_the_librarys_does() {
         let p = params(given.clone());
         let columns: Vec<usize> = (0..8).collect();
         let (train, held): (Vec<u32>, Vec<u32>) = (0..rows as u32 + 200).partition(|row| (*row as usize) < rows);
-        let task = FitTask { seed: case, ..task(&data, (&columns, &train), &p) };
+        let task = FitTask { seed: case, ..task(&data, &columns, &train, &p) };
         let checked = Xgboost::read(&p, &Xgboost.defaults()).unwrap();
         own += u64::from(grow::trees(&task, &checked, &Control::default()).unwrap().is_some());
         let library = Xgboost.fit(&task, &Control::default()).unwrap();
