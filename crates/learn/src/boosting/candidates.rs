@@ -6,14 +6,12 @@ use multiversion::multiversion;
 /// Bins with values, and the missing ones.
 const MOST: usize = 256;
 
-/// Where one column may be parted: what lies below each place.
+/// Where one column may be parted: after each bin that has rows.
 pub struct Candidates {
-    sums: [f64; MOST],
-    rows: [f64; MOST],
+    bins: [u8; MOST],
+    /// What lies in a bin and below it.
+    below: [Cell; MOST],
     scores: [f64; MOST],
-    /// The last bin below and the next one.
-    places: [(u16, u16); MOST],
-    len: usize,
 }
 
 /// What the splits of a node share.
@@ -35,12 +33,13 @@ pub struct Found {
     pub missing_left: bool,
 }
 
-/// Squared sum of residuals by rows, over both sides; negative where a side has too few rows or the direction is wrong. And
-/// the highest of them.
+/// Squared sum of residuals by rows, over both sides, where `below` and `moved` are one of them; negative where a side has too
+/// few rows or the direction is wrong. And the highest of them.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
-fn score(sums: &[f64], rows: &[f64], scores: &mut [f64], node: Totals, moved: (f64, f64), direction: f64) -> f64 {
-    for ((sum, rows), score) in sums.iter().zip(rows).zip(&mut *scores) {
-        let (a, u) = (sum + moved.0, rows + moved.1);
+fn score(below: &[Cell], scores: &mut [f64], packing: Packing, node: Totals, moved: Cell, direction: f64) -> f64 {
+    for (below, score) in below.iter().zip(&mut *scores) {
+        let (a, u) = packing.open(below + moved);
+        let u = f64::from(u);
         let (b, v) = (node.sum - a, node.rows - u);
         let good = (u >= node.least) & (v >= node.least) & (direction * (b * u - a * v) >= 0.0);
         let value = (a * a * v + b * b * u) / (u * v);
@@ -70,14 +69,24 @@ fn occupied(cells: &[Cell; MOST]) -> [u64; 4] {
 }
 
 impl Candidates {
-    pub const NONE: Self =
-        Self { sums: [0.0; MOST], rows: [0.0; MOST], scores: [0.0; MOST], places: [(0, 0); MOST], len: 0 };
+    pub const NONE: Self = Self { bins: [0; MOST], below: [0; MOST], scores: [0.0; MOST] };
 
-    fn push(&mut self, packing: Packing, below: Cell, bin: usize, next: usize) {
-        let (sum, rows) = packing.open(below);
-        let at = self.len;
-        (self.sums[at], self.rows[at], self.places[at]) = (sum, f64::from(rows), (bin as u16, next as u16));
-        self.len = at + 1;
+    /// Lists the bins below `missing` that have rows, in their order; how many.
+    fn list(&mut self, cells: &[Cell; MOST], missing: usize) -> usize {
+        let (mut len, mut below) = (0, 0);
+        for (word, bits) in occupied(cells).into_iter().enumerate() {
+            let counts = missing.saturating_sub(word * 64).min(64) as u32;
+            let mut bits = bits & u64::MAX.checked_shr(64 - counts).unwrap_or(0);
+            while bits != 0 {
+                let bin = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                // What is masked is so already, which only spares the check.
+                below += cells[bin % MOST];
+                (self.bins[len % MOST], self.below[len % MOST]) = (bin as u8, below);
+                len += 1;
+            }
+        }
+        len
     }
 
     /// The first of the best, if any scores above `least`. The code of missing values is `missing`; cells after it hold nothing
@@ -91,33 +100,14 @@ impl Candidates {
         direction: i8,
         least: f64,
     ) -> Option<Found> {
-        self.len = 0;
-        let (mut below, mut last) = (0, None);
-        for (word, mut bits) in occupied(cells).into_iter().enumerate() {
-            while bits != 0 {
-                let bin = word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                if bin >= missing {
-                    break;
-                }
-                if let Some(last) = last {
-                    self.push(packing, below, last, bin);
-                }
-                below += cells[bin];
-                last = Some(bin);
-            }
-        }
-        let inner = self.len;
-        let missing = (missing, cells[missing]);
-        if let (Some(last), true) = (last, missing.1 != 0) {
-            self.push(packing, below, last, missing.0);
-        }
-        let (sum, rows) = packing.open(missing.1);
-        let ways = [(false, self.len, (0.0, 0.0)), (true, inner, (sum, f64::from(rows)))];
+        let len = self.list(cells, missing);
+        let (inner, unknown) = (len.saturating_sub(1), cells[missing]);
+        // After the last bin only missing values are left.
+        let ways = [(false, if unknown == 0 { inner } else { len }, 0), (true, inner, unknown)];
         let mut best: Option<(f64, usize, bool)> = None;
-        for (missing_left, len, moved) in ways.into_iter().take(if missing.1 == 0 { 1 } else { 2 }) {
+        for (missing_left, len, moved) in ways.into_iter().take(if unknown == 0 { 1 } else { 2 }) {
             let scores = &mut self.scores[..len];
-            let highest = score(&self.sums[..len], &self.rows[..len], scores, node, moved, f64::from(direction));
+            let highest = score(&self.below[..len], scores, packing, node, moved, f64::from(direction));
             if highest <= least || best.is_some_and(|(best, ..)| highest < best) {
                 continue;
             }
@@ -129,9 +119,10 @@ impl Candidates {
         }
         let (score, at, missing_left) = best?;
         // Where no row tells the side of a missing value, it is the larger one.
-        let missing_left = if missing.1 == 0 { 2.0 * self.rows[at] > node.rows } else { missing_left };
-        let (bin, next) = self.places[at];
-        Some(Found { score, bin: usize::from(bin), next: usize::from(next), missing_left })
+        let missing_left =
+            if unknown == 0 { 2.0 * f64::from(packing.open(self.below[at]).1) > node.rows } else { missing_left };
+        let next = if at < inner { usize::from(self.bins[at + 1]) } else { missing };
+        Some(Found { score, bin: usize::from(self.bins[at]), next, missing_left })
     }
 }
 
