@@ -4,11 +4,15 @@
 
 use crate::bins::NarrowTable;
 use crate::prefetch::{AHEAD, prefetch};
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// Sum of residuals above `bits`, number of rows below.
 pub type Cell = i64;
 pub type Histogram = Vec<[Cell; 256]>;
+
+/// 1.5 * 2^52: a number below 2^51 added to it is rounded, and whole in the lowest bits of the sum.
+const NEAREST: f64 = 6_755_399_441_055_744.0;
 
 /// How residuals become whole numbers in one round.
 #[derive(Clone, Copy)]
@@ -26,7 +30,8 @@ impl Packing {
     }
     #[inline]
     pub fn pack(self, residual: f64) -> Cell {
-        ((residual * self.scale).round() as i64) << self.bits | 1
+        let level = (residual * self.scale + NEAREST).to_bits().wrapping_sub(NEAREST.to_bits());
+        level.cast_signed() << self.bits | 1
     }
     /// Sum, on the scale of the levels, and number of rows.
     #[inline]
@@ -94,11 +99,14 @@ pub fn fill(table: &NarrowTable, packed: &[Cell], rows: &[u32], histogram: &mut 
     }
 }
 
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+fn less(all: &mut [Cell], some: &[Cell]) {
+    all.iter_mut().zip(some).for_each(|(a, b)| *a -= *b);
+}
+
 /// The parent's histogram becomes the other child's.
 pub fn subtract(table: &NarrowTable, parent: &mut Histogram, child: &mut Histogram) {
-    for (all, some) in used(table, parent).zip(used(table, child)) {
-        all.iter_mut().zip(some).for_each(|(a, b)| *a -= *b);
-    }
+    used(table, parent).zip(used(table, child)).for_each(|(all, some)| less(all, some));
 }
 
 #[cfg(test)]
