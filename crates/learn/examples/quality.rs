@@ -42,8 +42,7 @@ fn read(path: &str, extended: bool) -> Snapshot {
     rows.finish()
 }
 
-/// The parts of each split.
-/// One for each of `seeds`, or each of the last years.
+/// The parts of each split: one for each of `seeds`, or for each of the last years.
 fn splits(snapshot: &Snapshot, kind: &str, seeds: RangeInclusive<u64>) -> Vec<(String, Parts)> {
     let rows = SplitRows {
         labels: &snapshot.labels,

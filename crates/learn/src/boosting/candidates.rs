@@ -80,7 +80,7 @@ impl Candidates {
             while bits != 0 {
                 let bin = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                // What is masked is so already, which only spares the check.
+                // Both are below MOST: the remainder changes nothing and spares the check of a bound.
                 below += cells[bin % MOST];
                 (self.bins[len % MOST], self.below[len % MOST]) = (bin as u8, below);
                 len += 1;
