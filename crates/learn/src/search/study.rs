@@ -228,7 +228,9 @@ impl Study<'_> {
                 };
                 lane.finished = Some(trial);
             }
-            rung = rung.end..rung.end + 1;
+            // Who is alone has nobody to lose to: the rest side by side.
+            let alone = alive.len() == 1 && earlier.iter().all(|t| t.status != TrialStatus::Complete);
+            rung = rung.end..if alone { k } else { rung.end + 1 };
         }
         for index in alive {
             let lane = &mut lock(lanes)[index];
