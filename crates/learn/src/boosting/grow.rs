@@ -61,8 +61,21 @@ struct Part {
     histogram: Histogram,
 }
 
+/// A part whose rows are parted.
+struct Halves {
+    small: Side,
+    large: Side,
+    depth: u32,
+    /// Of both.
+    histogram: Histogram,
+}
+
 /// Fewer elements than this stay on one thread; elementwise work does not depend on it.
 const PARALLEL: usize = 16_384;
+
+/// Parts whose sides are counted in one go, where the rows outgrow a core's own cache: 16 took .95 of the time of one by one
+/// at 5,000,000 rows and .96 at 500,000; at 25,000 it makes no difference.
+const TOGETHER: usize = 16;
 
 /// The key of the random streams that draw columns.
 const COLUMNS: u64 = 0x636f_6c75;
@@ -169,31 +182,36 @@ impl<'a> Grower<'a> {
         let (mut parts, mut leaves) = (Vec::new(), Vec::new());
         let all = Side { node: 0, from: 0, to: self.rows.len(), steps: (f64::NEG_INFINITY, f64::INFINITY) };
         if self.splittable(all.rows(), 0) {
-            let mut histogram = self.histogram();
-            histogram::fill(self.table, &self.packed, &self.rows, &mut histogram);
-            parts.push(Part { side: all, depth: 0, histogram });
+            let mut histogram = [self.histogram()];
+            histogram::fill(self.table, &self.packed, &mut [&self.rows], &mut histogram);
+            parts.extend(histogram.map(|histogram| Part { side: all, depth: 0, histogram }));
         } else {
             leaves.push(all);
         }
-        while let Some(part) = parts.pop() {
-            let random = SplitMix64::keyed(self.settings.seed, &[COLUMNS, round, part.side.node as u64]);
-            let found = self.chooser.best(&part.histogram, packing, random);
-            let Some((column, split, gain)) = found else {
-                leaves.push(part.side);
-                self.spare.push(part.histogram);
-                continue;
-            };
-            control.check()?;
-            gains[column] += packing.gain(gain);
-            let child = nodes.len();
-            let (test, node) = self.test(column, split, child);
-            let cut = Cut { column, test, child };
-            let middle = self.partition(part.side.from, part.side.to, &cut);
-            nodes[part.side.node] = node;
-            cuts[part.side.node] = cut;
-            nodes.extend([Node::leaf(0.0); 2]);
-            cuts.extend([Cut::LEAF; 2]);
-            self.children(part, middle, (cut.child, self.settings.direction(column)), &mut parts, &mut leaves);
+        let mut halves = Vec::new();
+        while !parts.is_empty() {
+            let rest = parts.len().saturating_sub(self.together());
+            for part in parts.drain(rest..).rev() {
+                let random = SplitMix64::keyed(self.settings.seed, &[COLUMNS, round, part.side.node as u64]);
+                let found = self.chooser.best(&part.histogram, packing, random);
+                let Some((column, split, gain)) = found else {
+                    leaves.push(part.side);
+                    self.spare.push(part.histogram);
+                    continue;
+                };
+                control.check()?;
+                gains[column] += packing.gain(gain);
+                let child = nodes.len();
+                let (test, node) = self.test(column, split, child);
+                let cut = Cut { column, test, child };
+                let middle = self.partition(part.side.from, part.side.to, &cut);
+                nodes[part.side.node] = node;
+                cuts[part.side.node] = cut;
+                nodes.extend([Node::leaf(0.0); 2]);
+                cuts.extend([Cut::LEAF; 2]);
+                halves.push(self.halves(part, middle, child, self.settings.direction(column)));
+            }
+            self.children(&mut halves, &mut parts, &mut leaves);
         }
         self.leaves(&leaves, &mut nodes);
         if !whole {
@@ -220,6 +238,11 @@ impl<'a> Grower<'a> {
         }
     }
 
+    /// Parts that are split before their sides are counted.
+    fn together(&self) -> usize {
+        if self.labels.len() < histogram::PARALLEL { 1 } else { TOGETHER }
+    }
+
     fn histogram(&mut self) -> Histogram {
         self.spare.pop().unwrap_or_else(|| vec![[0; 256]; self.table.width])
     }
@@ -233,17 +256,8 @@ impl<'a> Grower<'a> {
         depth < self.settings.max_depth && rows >= self.settings.min_split.max(2 * self.settings.min_leaf)
     }
 
-    /// Queues both sides: the smaller one is counted, the larger one is what remains. The smaller one is next, so that never
-    /// more histograms wait than the number of rows has binary digits.
-    fn children(
-        &mut self,
-        part: Part,
-        middle: usize,
-        (node, direction): (usize, i8),
-        parts: &mut Vec<Part>,
-        leaves: &mut Vec<Side>,
-    ) {
-        let depth = part.depth + 1;
+    /// Both sides of a part whose rows are parted.
+    fn halves(&self, part: Part, middle: usize, node: usize, direction: i8) -> Halves {
         let Side { from, to, steps, .. } = part.side;
         let mut left = Side { node, from, to: middle, steps };
         let mut right = Side { node: node + 1, from: middle, to, steps };
@@ -254,22 +268,31 @@ impl<'a> Grower<'a> {
             (low.steps.1, high.steps.0) = (between, between);
         }
         let (small, large) = if left.rows() < right.rows() { (left, right) } else { (right, left) };
-        let open = |side: Side| self.splittable(side.rows(), depth);
-        let (open_small, open_large) = (open(small), open(large));
-        let mut rest = part.histogram;
-        let mut counted = None;
-        if open_large {
-            let mut histogram = self.histogram();
-            histogram::fill(self.table, &self.packed, &self.rows[small.from..small.to], &mut histogram);
-            histogram::subtract(self.table, &mut rest, &mut histogram);
-            counted = Some(histogram);
-        }
-        for (side, histogram, open) in [(large, Some(rest), open_large), (small, counted, open_small)] {
-            match histogram {
-                Some(histogram) if open => parts.push(Part { side, depth, histogram }),
-                histogram => {
-                    leaves.push(side);
-                    self.spare.extend(histogram);
+        Halves { small, large, depth: part.depth + 1, histogram: part.histogram }
+    }
+
+    /// Queues both sides of each: the smaller one is counted, the larger one is what remains. The smaller one is next, so that
+    /// never more histograms wait than the number of rows has binary digits, for each of those that are counted together.
+    fn children(&mut self, halves: &mut Vec<Halves>, parts: &mut Vec<Part>, leaves: &mut Vec<Side>) {
+        let counts: Vec<Side> =
+            halves.iter().filter(|h| self.splittable(h.large.rows(), h.depth)).map(|h| h.small).collect();
+        let mut counted: Vec<Histogram> = counts.iter().map(|_| self.histogram()).collect();
+        let mut rows: Vec<&[u32]> = counts.iter().map(|side| &self.rows[side.from..side.to]).collect();
+        histogram::fill(self.table, &self.packed, &mut rows, &mut counted);
+        let mut counted = counted.into_iter();
+        for Halves { small, large, depth, histogram: mut rest } in halves.drain(..) {
+            let (open_small, open_large) = (self.splittable(small.rows(), depth), self.splittable(large.rows(), depth));
+            let mut counted = if open_large { counted.next() } else { None };
+            if let Some(histogram) = &mut counted {
+                histogram::subtract(self.table, &mut rest, histogram);
+            }
+            for (side, histogram, open) in [(large, Some(rest), open_large), (small, counted, open_small)] {
+                match histogram {
+                    Some(histogram) if open => parts.push(Part { side, depth, histogram }),
+                    histogram => {
+                        leaves.push(side);
+                        self.spare.extend(histogram);
+                    }
                 }
             }
         }

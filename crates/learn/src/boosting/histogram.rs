@@ -2,6 +2,7 @@
 //! that sums are exact in any order, however many threads share the rows, and a sibling is a subtraction. (Quantised
 //! training: Shi et al. 2022; here with as many bits as the number of rows leaves free, and rounding to nearest.)
 
+use super::leaves::{Rows, by_span};
 use crate::bins::NarrowTable;
 use crate::prefetch::{AHEAD, prefetch};
 use multiversion::multiversion;
@@ -77,24 +78,56 @@ fn used<'h>(table: &NarrowTable, histogram: &'h mut Histogram) -> impl Iterator<
 }
 
 /// Rows from which threads share the work.
-const PARALLEL: usize = 32_768;
+pub const PARALLEL: usize = 32_768;
 
-/// Counts `rows` into a histogram, whatever it held before.
-pub fn fill(table: &NarrowTable, packed: &[Cell], rows: &[u32], histogram: &mut Histogram) {
-    used(table, histogram).for_each(|cells| cells.fill(0));
-    let threads = rayon::current_num_threads();
-    if rows.len() < PARALLEL || threads == 1 {
-        return count(table, packed, rows, histogram);
+/// Each node's rows into its histogram, span by span: node by node, every node would fetch nearly all of the memory again.
+fn count_all(table: &NarrowTable, packed: &[Cell], nodes: &mut [Rows<'_>], histograms: &mut [Histogram]) {
+    match (&mut *nodes, &mut *histograms) {
+        ([rows], [histogram]) => count(table, packed, rows, histogram),
+        _ => {
+            let begin = nodes.iter().filter_map(|rows| rows.first()).min().map_or(0, |row| *row as usize);
+            let end = nodes.iter().filter_map(|rows| rows.last()).max().map_or(0, |row| *row as usize + 1);
+            by_span(nodes, begin..end, |node, rows| count(table, packed, rows, &mut histograms[node]));
+        }
     }
-    let part = |rows: &[u32]| {
-        let mut part = vec![[0; 256]; table.width];
-        count(table, packed, rows, &mut part);
-        part
+}
+
+/// Where the rows are cut so that `share` of those of all nodes come before: in each node's list.
+fn cut_at(nodes: &[Rows<'_>], share: usize) -> Vec<usize> {
+    let before = |row: u32| nodes.iter().map(move |rows| rows.partition_point(|r| *r < row));
+    let (mut low, mut high) = (0, u32::MAX);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if before(middle).sum::<usize>() < share {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    before(low).collect()
+}
+
+/// Counts each node's rows into its histogram, whatever it held before.
+pub fn fill(table: &NarrowTable, packed: &[Cell], nodes: &mut [Rows<'_>], histograms: &mut [Histogram]) {
+    histograms.iter_mut().flat_map(|histogram| used(table, histogram)).for_each(|cells| cells.fill(0));
+    let rows = nodes.iter().map(|rows| rows.len()).sum::<usize>();
+    let threads = rayon::current_num_threads();
+    if rows < PARALLEL || threads == 1 {
+        return count_all(table, packed, nodes, histograms);
+    }
+    let cuts: Vec<Vec<usize>> = (0..=threads).map(|part| cut_at(nodes, (rows * part).div_ceil(threads))).collect();
+    let part = |cuts: &[Vec<usize>]| {
+        let between = nodes.iter().zip(&cuts[0]).zip(&cuts[1]).map(|((rows, from), to)| &rows[*from..*to]);
+        let mut histograms = vec![vec![[0; 256]; table.width]; nodes.len()];
+        count_all(table, packed, &mut between.collect::<Vec<_>>(), &mut histograms);
+        histograms
     };
-    let parts: Vec<Histogram> = rows.par_chunks(rows.len().div_ceil(threads)).map(part).collect();
-    for mut part in parts {
-        for (all, some) in used(table, histogram).zip(used(table, &mut part)) {
-            all.iter_mut().zip(some).for_each(|(a, b)| *a += *b);
+    let parts: Vec<Vec<Histogram>> = cuts.par_windows(2).map(part).collect();
+    for part in parts {
+        for (histogram, mut part) in histograms.iter_mut().zip(part) {
+            for (all, some) in used(table, histogram).zip(used(table, &mut part)) {
+                all.iter_mut().zip(some).for_each(|(a, b)| *a += *b);
+            }
         }
     }
 }
@@ -112,6 +145,7 @@ pub fn subtract(table: &NarrowTable, parent: &mut Histogram, child: &mut Histogr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testdata::{columns, noisy, on_threads, rows};
     use proptest::prelude::*;
 
     proptest! {
@@ -124,6 +158,31 @@ mod tests {
             prop_assert_eq!(rows as usize, residuals.len());
             let error = (sum / packing.scale - residuals.iter().sum::<f64>()).abs();
             prop_assert!(error <= residuals.len() as f64 * largest / 65_536.0 / 2.0, "{}", error);
+        }
+    }
+
+    #[test]
+    fn nodes_counted_together_on_any_number_of_threads_are_as_row_by_row() {
+        let data = noisy(60_000, 3);
+        let table = NarrowTable::new(&data, &columns(&data), &rows(&data));
+        let packed: Vec<Cell> = (0..60_000).map(|row| row << 20 | 1).collect();
+        let of = |keep: fn(&u32) -> bool| (0..60_000u32).filter(keep).collect::<Vec<_>>();
+        let all = of(|_| true);
+        let parted =
+            [of(|row| row % 3 == 0), of(|row| row % 3 > 0 && *row > 50_000), of(|_| false), of(|row| *row == 7)];
+        for nodes in
+            [parted.iter().map(Vec::as_slice).collect::<Vec<_>>(), vec![&all[..]], vec![&parted[1][..]], vec![]]
+        {
+            let mut plain: Vec<Histogram> = nodes.iter().map(|_| vec![[0; 256]; table.width]).collect();
+            for (rows, histogram) in nodes.iter().zip(&mut plain) {
+                rows.iter().for_each(|row| add(packed[*row as usize], table.row(*row as usize), histogram));
+            }
+            for threads in [1, 2, 3] {
+                let mut counted: Vec<Histogram> = nodes.iter().map(|_| vec![[0; 256]; table.width]).collect();
+                counted.iter_mut().flat_map(|h| used(&table, h)).for_each(|cells| cells.fill(9));
+                on_threads(threads, || fill(&table, &packed, &mut nodes.clone(), &mut counted));
+                assert!(counted == plain, "{} nodes on {threads} threads", nodes.len());
+            }
         }
     }
 

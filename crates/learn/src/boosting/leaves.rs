@@ -13,7 +13,7 @@ const WORTH: usize = 64;
 pub type Rows<'r> = &'r [u32];
 
 /// Each leaf's rows within each span of `rows`, in their order; `leaves` begin there.
-fn by_span<'r>(leaves: &mut [Rows<'r>], rows: Range<usize>, mut each: impl FnMut(usize, Rows<'r>)) {
+pub fn by_span<'r>(leaves: &mut [Rows<'r>], rows: Range<usize>, mut each: impl FnMut(usize, Rows<'r>)) {
     let span = SPAN.max(WORTH * leaves.len());
     let mut end = rows.start;
     while end < rows.end {
