@@ -8,6 +8,7 @@ mod grow;
 mod histogram;
 mod leaves;
 mod parting;
+mod side;
 
 use crate::learner::{defaults, fit_apart, grid, key, stops};
 use crate::max_features::MaxFeatures;

@@ -4,6 +4,7 @@ use super::chooser::{Chooser, Split};
 use super::cut::{Cut, Test};
 use super::histogram::{self, Cell, Histogram, Packing};
 use super::leaves::{Sums, shift, sum, sums, sums_side_by_side};
+use super::side::{Halves, Part, Side};
 use super::sigmoid;
 use crate::bins::NarrowTable;
 use crate::trees::sets::{self, Set};
@@ -31,43 +32,6 @@ impl Settings {
     pub fn direction(&self, column: usize) -> i8 {
         self.monotone.get(column).copied().unwrap_or(0)
     }
-}
-
-/// A node and its rows, as a range of the row list.
-#[derive(Clone, Copy)]
-struct Side {
-    node: usize,
-    from: usize,
-    to: usize,
-    /// Steps that keep the tree monotone.
-    steps: (f64, f64),
-}
-
-impl Side {
-    fn rows(self) -> usize {
-        self.to - self.from
-    }
-    /// A Newton step within the bounds.
-    fn step(self, (up, down): Sums) -> f64 {
-        let step = if down < 1e-150 { 0.0 } else { up / down };
-        step.clamp(self.steps.0, self.steps.1)
-    }
-}
-
-/// A side to split, and its histogram.
-struct Part {
-    side: Side,
-    depth: u32,
-    histogram: Histogram,
-}
-
-/// A part whose rows are parted.
-struct Halves {
-    small: Side,
-    large: Side,
-    depth: u32,
-    /// Of both.
-    histogram: Histogram,
 }
 
 /// Fewer elements than this stay on one thread; elementwise work does not depend on it.
