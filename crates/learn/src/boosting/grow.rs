@@ -37,9 +37,10 @@ impl Settings {
 /// Fewer elements than this stay on one thread; elementwise work does not depend on it.
 const PARALLEL: usize = 16_384;
 
-/// Parts whose sides are counted in one go, where the rows outgrow a core's own cache: 16 took .95 of the time of one by one
-/// at 5,000,000 rows and .96 at 500,000; at 25,000 it makes no difference.
+/// Most parts whose sides are counted in one go, where the rows outgrow a core's own cache; and columns of all their
+/// histograms, which have to stay in it.
 const TOGETHER: usize = 16;
+const COLUMNS_TOGETHER: usize = 192;
 
 /// The key of the random streams that draw columns.
 const COLUMNS: u64 = 0x636f_6c75;
@@ -146,9 +147,9 @@ impl<'a> Grower<'a> {
         let (mut parts, mut leaves) = (Vec::new(), Vec::new());
         let all = Side { node: 0, from: 0, to: self.rows.len(), steps: (f64::NEG_INFINITY, f64::INFINITY) };
         if self.splittable(all.rows(), 0) {
-            let mut histogram = [self.histogram()];
-            histogram::fill(self.table, &self.packed, &mut [&self.rows], &mut histogram);
-            parts.extend(histogram.map(|histogram| Part { side: all, depth: 0, histogram }));
+            let mut histogram = self.histogram();
+            histogram::fill(self.table, &self.packed, &[&self.rows], std::slice::from_mut(&mut histogram));
+            parts.push(Part { side: all, depth: 0, histogram });
         } else {
             leaves.push(all);
         }
@@ -204,7 +205,8 @@ impl<'a> Grower<'a> {
 
     /// Parts that are split before their sides are counted.
     fn together(&self) -> usize {
-        if self.labels.len() < histogram::PARALLEL { 1 } else { TOGETHER }
+        let few = self.labels.len() < histogram::PARALLEL;
+        if few { 1 } else { (COLUMNS_TOGETHER / self.table.width.max(1)).clamp(1, TOGETHER) }
     }
 
     fn histogram(&mut self) -> Histogram {
@@ -241,8 +243,8 @@ impl<'a> Grower<'a> {
         let counts: Vec<Side> =
             halves.iter().filter(|h| self.splittable(h.large.rows(), h.depth)).map(|h| h.small).collect();
         let mut counted: Vec<Histogram> = counts.iter().map(|_| self.histogram()).collect();
-        let mut rows: Vec<&[u32]> = counts.iter().map(|side| &self.rows[side.from..side.to]).collect();
-        histogram::fill(self.table, &self.packed, &mut rows, &mut counted);
+        let rows: Vec<&[u32]> = counts.iter().map(|side| &self.rows[side.from..side.to]).collect();
+        histogram::fill(self.table, &self.packed, &rows, &mut counted);
         let mut counted = counted.into_iter();
         for Halves { small, large, depth, histogram: mut rest } in halves.drain(..) {
             let (open_small, open_large) = (self.splittable(small.rows(), depth), self.splittable(large.rows(), depth));

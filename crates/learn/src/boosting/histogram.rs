@@ -80,16 +80,15 @@ fn used<'h>(table: &NarrowTable, histogram: &'h mut Histogram) -> impl Iterator<
 /// Rows from which threads share the work.
 pub const PARALLEL: usize = 32_768;
 
-/// Each node's rows into its histogram, span by span: node by node, every node would fetch nearly all of the memory again.
-fn count_all(table: &NarrowTable, packed: &[Cell], nodes: &mut [Rows<'_>], histograms: &mut [Histogram]) {
-    match (&mut *nodes, &mut *histograms) {
-        ([rows], [histogram]) => count(table, packed, rows, histogram),
-        _ => {
-            let begin = nodes.iter().filter_map(|rows| rows.first()).min().map_or(0, |row| *row as usize);
-            let end = nodes.iter().filter_map(|rows| rows.last()).max().map_or(0, |row| *row as usize + 1);
-            by_span(nodes, begin..end, |node, rows| count(table, packed, rows, &mut histograms[node]));
-        }
+/// Each node's rows into its histogram; of several, span by span: node by node, every node would fetch nearly all of the
+/// memory again.
+fn count_all(table: &NarrowTable, packed: &[Cell], nodes: &[Rows<'_>], histograms: &mut [Histogram]) {
+    if let ([rows], [histogram]) = (nodes, &mut *histograms) {
+        return count(table, packed, rows, histogram);
     }
+    let begin = nodes.iter().filter_map(|rows| rows.first()).min().map_or(0, |row| *row as usize);
+    let end = nodes.iter().filter_map(|rows| rows.last()).max().map_or(0, |row| *row as usize + 1);
+    by_span(&mut nodes.to_vec(), begin..end, |node, rows| count(table, packed, rows, &mut histograms[node]));
 }
 
 /// Where the rows are cut so that `share` of those of all nodes come before: in each node's list.
@@ -108,7 +107,7 @@ fn cut_at(nodes: &[Rows<'_>], share: usize) -> Vec<usize> {
 }
 
 /// Counts each node's rows into its histogram, whatever it held before.
-pub fn fill(table: &NarrowTable, packed: &[Cell], nodes: &mut [Rows<'_>], histograms: &mut [Histogram]) {
+pub fn fill(table: &NarrowTable, packed: &[Cell], nodes: &[Rows<'_>], histograms: &mut [Histogram]) {
     histograms.iter_mut().flat_map(|histogram| used(table, histogram)).for_each(|cells| cells.fill(0));
     let rows = nodes.iter().map(|rows| rows.len()).sum::<usize>();
     let threads = rayon::current_num_threads();
@@ -119,7 +118,7 @@ pub fn fill(table: &NarrowTable, packed: &[Cell], nodes: &mut [Rows<'_>], histog
     let part = |cuts: &[Vec<usize>]| {
         let between = nodes.iter().zip(&cuts[0]).zip(&cuts[1]).map(|((rows, from), to)| &rows[*from..*to]);
         let mut histograms = vec![vec![[0; 256]; table.width]; nodes.len()];
-        count_all(table, packed, &mut between.collect::<Vec<_>>(), &mut histograms);
+        count_all(table, packed, &between.collect::<Vec<_>>(), &mut histograms);
         histograms
     };
     let parts: Vec<Vec<Histogram>> = cuts.par_windows(2).map(part).collect();
@@ -180,7 +179,7 @@ mod tests {
             for threads in [1, 2, 3] {
                 let mut counted: Vec<Histogram> = nodes.iter().map(|_| vec![[0; 256]; table.width]).collect();
                 counted.iter_mut().flat_map(|h| used(&table, h)).for_each(|cells| cells.fill(9));
-                on_threads(threads, || fill(&table, &packed, &mut nodes.clone(), &mut counted));
+                on_threads(threads, || fill(&table, &packed, &nodes, &mut counted));
                 assert!(counted == plain, "{} nodes on {threads} threads", nodes.len());
             }
         }

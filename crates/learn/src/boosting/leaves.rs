@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows whose probabilities, margins and labels fit into a core's own cache.
+/// Rows whose probabilities, margins and labels, or codes and residuals, fit into a core's own cache.
 const SPAN: usize = 16_384;
 /// Rows of a leaf that a span should have: below that, looking for them costs more than the memory does.
 const WORTH: usize = 64;
@@ -12,7 +12,7 @@ const WORTH: usize = 64;
 /// A leaf's rows, ascending.
 pub type Rows<'r> = &'r [u32];
 
-/// Each leaf's rows within each span of `rows`, in their order; `leaves` begin there.
+/// Each leaf's rows, or other node's, within each span of `rows`, in their order; `leaves` begin there.
 pub fn by_span<'r>(leaves: &mut [Rows<'r>], rows: Range<usize>, mut each: impl FnMut(usize, Rows<'r>)) {
     let span = SPAN.max(WORTH * leaves.len());
     let mut end = rows.start;
