@@ -93,20 +93,23 @@ fn the_same_model_on_any_number_of_threads() {
 
 #[test]
 fn margins_of_training_agree_with_prediction_for_rows_inside_and_outside_the_sample() {
-    let data = noisy(900, 4);
-    let (columns, train) = (columns(&data), rows(&data));
-    let given = params(&GradientBoosting, json!({"subsample": 0.6, "max_depth": 5}));
-    let (mut settings, ..) = read(&given);
-    settings.columns = 6;
-    settings.seed = 3;
-    let table = NarrowTable::new(&data, &columns, &train);
-    let mut grower = Grower::new(&table, data.y(), &settings, 0.25);
-    let mut gains = vec![0.0; 6];
-    let grown = (1..=20).map(|r| grower.round(r, &mut gains, &Control::default()).unwrap()).collect();
-    let model = Boosting { base: 0.25, trees: grown };
-    let predicted = model.predict(data.x(), &columns, &train);
-    for (margin, p) in grower.margins().iter().zip(predicted) {
-        assert!((sigmoid(*margin) - p).abs() < 1e-9, "{margin} {p}");
+    // Of many rows several nodes are counted together.
+    for n in [900, 40_000] {
+        let data = noisy(n, 4);
+        let (columns, train) = (columns(&data), rows(&data));
+        let given = params(&GradientBoosting, json!({"subsample": 0.6, "max_depth": 5}));
+        let (mut settings, ..) = read(&given);
+        settings.columns = 6;
+        settings.seed = 3;
+        let table = NarrowTable::new(&data, &columns, &train);
+        let mut grower = Grower::new(&table, data.y(), &settings, 0.25);
+        let mut gains = vec![0.0; 6];
+        let grown = (1..=20).map(|r| grower.round(r, &mut gains, &Control::default()).unwrap()).collect();
+        let model = Boosting { base: 0.25, trees: grown };
+        let predicted = model.predict(data.x(), &columns, &train);
+        for (margin, p) in grower.margins().iter().zip(predicted) {
+            assert!((sigmoid(*margin) - p).abs() < 1e-9, "{margin} {p}");
+        }
     }
 }
 
