@@ -12,7 +12,9 @@ use crate::cli::{Common, show};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 use clap::Args;
+use provost_domain::visible;
 use serde::Serialize;
+use serde_json::json;
 
 #[derive(Args)]
 pub struct DoctorArgs {
@@ -71,7 +73,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     let mut faults = 0;
     for finding in checks.iter().map(|check| check(&settings)) {
         faults += usize::from(finding.verdict == Verdict::Fault);
-        show::line(&if json { serde_json::to_string(&finding).map_err(anyhow::Error::from)? } else { text(&finding) });
+        show::tell(json, || json!(finding), || text(&finding));
     }
     match faults {
         0 => Ok(()),
@@ -87,6 +89,6 @@ fn text(finding: &Finding) -> String {
         Verdict::Warning => "!",
         Verdict::Fault => "✗",
     };
-    let advice = finding.advice.as_ref().map_or_else(String::new, |a| format!("\n             → {a}"));
-    format!("  {mark} {:<8} {}{advice}", finding.check, finding.found)
+    let advice = finding.advice.as_ref().map_or_else(String::new, |a| format!("\n             → {}", visible::line(a)));
+    format!("  {mark} {:<8} {}{advice}", finding.check, visible::line(&finding.found))
 }

@@ -1,5 +1,8 @@
 //! The process around the actor system: command line, settings, wiring, and the HTTP facade.
 
+// All output goes through `cli::show`, which escapes what came from elsewhere.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod cli;
 pub mod client;
 pub mod demo;
@@ -10,6 +13,7 @@ pub mod fit;
 pub mod http;
 pub mod import;
 pub mod local;
+pub mod log;
 pub mod open;
 pub mod sample;
 pub mod serve;

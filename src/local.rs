@@ -3,7 +3,7 @@
 use crate::cli::show;
 use crate::client::watch::{Follower, describe};
 use crate::error::{Error, Result};
-use crate::open;
+use crate::log;
 use crate::serve::{Folder, Signals, actors, stop_actors};
 use crate::settings::Settings;
 use chrono::Utc;
@@ -48,7 +48,7 @@ pub async fn follow(
 }
 
 pub fn train(settings: &Settings, body: &Value, json: bool) -> Result<()> {
-    open::log(&settings.log)?;
+    log::start(&settings.log)?;
     let config = TrainingConfig::from_json(body).map_err(|faults| Error::Usage(faults.to_string()))?;
     let folder = Folder::take(settings)?;
     actix_rt::System::new().block_on(async {

@@ -1,5 +1,6 @@
 use clap::Parser;
-use provost::cli::{self, Cli};
+use provost::cli::{self, Cli, show};
+use provost_domain::visible;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
@@ -31,14 +32,25 @@ fn with_quiet_openmp() {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // It repeats arguments, which may be names that others have given to files.
+        Err(error) => {
+            let shown = std::env::args_os().map(|text| visible::line(&text.to_string_lossy()).into_owned());
+            let Err(same) = Cli::try_parse_from(shown) else {
+                show::error(error.to_string().trim_end());
+                return ExitCode::from(2);
+            };
+            same.exit()
+        }
+    };
     if cli.command.learns() {
         with_quiet_openmp();
     }
     match cli::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("provost: {error}");
+            show::error(&format!("provost: {error}"));
             ExitCode::from(error.exit_code())
         }
     }

@@ -1,15 +1,12 @@
-//! What a command needs before it can begin: store, artifacts, a runtime, the log.
+//! What a command needs before it can begin: store, artifacts, a runtime.
 
-use crate::error::{Error, Result};
-use crate::settings::{Log, LogFormat, Settings, StoreAddress};
+use crate::error::Result;
+use crate::settings::{Settings, StoreAddress};
 use chrono::Utc;
 use provost_actors::lease::holder;
 use provost_actors::{Leases, SystemClock};
 use provost_store::{Artifacts, DATABASE, MongoStore, SqliteStore, Store};
-use std::io::IsTerminal;
 use std::sync::Arc;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 /// Opens the store that the settings name, made if missing.
 pub fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
@@ -46,23 +43,4 @@ pub fn leases(settings: &Settings, store: &Arc<dyn Store>) -> Option<Leases> {
 /// For commands that wait for one thing at a time.
 pub fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
-}
-
-/// Starts the log, on standard error.
-pub fn log(log: &Log) -> Result<()> {
-    let mut filter = EnvFilter::try_new(&log.level).map_err(|e| Error::Usage(format!("log.level: {e}")))?;
-    // At its finest level the AMQP client tells frames, and one of them holds the password.
-    if filter.max_level_hint().is_none_or(|level| level > LevelFilter::DEBUG) {
-        filter =
-            filter.add_directive("lapin=debug".parse().map_err(|e: ParseError| Error::failed(format!("log: {e}")))?);
-    }
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let started = match log.format {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
-    started.map_err(|e| Error::failed(format!("log: {e}")))
 }

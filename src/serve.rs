@@ -3,8 +3,8 @@
 use crate::cli::show;
 use crate::error::{Error, Result};
 use crate::http::{self, Server};
-use crate::open;
 use crate::settings::{Http, Settings};
+use crate::{log, open};
 use chrono::Utc;
 use provost_actors::{Handle, Options, RestartBudget};
 use provost_store::{Artifacts, DataFolderLock, Store};
@@ -155,7 +155,7 @@ impl Signals {
 
 /// `provost serve`, until a signal.
 pub fn run(settings: &Settings, json: bool) -> Result<()> {
-    open::log(&settings.log)?;
+    log::start(&settings.log)?;
     let folder = Folder::take(settings)?;
     let listener = listen(&settings.http, &*folder.store)?;
     actix_rt::System::new().block_on(async {
@@ -163,11 +163,11 @@ pub fn run(settings: &Settings, json: bool) -> Result<()> {
         let service = Service::start(settings, &folder, listener).await?;
         let url = service.url();
         tracing::info!(url, data = %settings.data_dir.display(), process = std::process::id(), "serving");
-        show::line(&if json {
-            serde_json::json!({ "event": "serving", "url": url }).to_string()
-        } else {
-            format!("Provost is at {url} (documentation: {url}/docs). Ctrl-C stops it.")
-        });
+        show::tell(
+            json,
+            || serde_json::json!({ "event": "serving", "url": url }),
+            || format!("Provost is at {url} (documentation: {url}/docs). Ctrl-C stops it."),
+        );
         signals.first().await;
         tracing::info!("stopping");
         service.stop().await;

@@ -2,7 +2,7 @@
 
 use crate::cli::{Common, show};
 use crate::error::{Error, Result};
-use crate::open;
+use crate::log;
 use crate::serve::{Folder, Signals, options};
 use clap::Args;
 use provost_actors::{ActorError, fleet};
@@ -25,7 +25,7 @@ fn algorithm(text: &str) -> std::result::Result<Algorithm, String> {
 
 pub fn run(args: &WorkerArgs) -> Result<()> {
     let settings = args.common.settings()?;
-    open::log(&settings.log)?;
+    log::start(&settings.log)?;
     let folder = Folder::take(&settings)?;
     let algorithms: BTreeSet<Algorithm> = if args.algorithms.is_empty() {
         fleet::algorithms().collect()
@@ -37,16 +37,15 @@ pub fn run(args: &WorkerArgs) -> Result<()> {
         let options = options(&settings, &folder)?;
         let holder = options.leases.as_ref().map(|leases| leases.holder().to_owned()).unwrap_or_default();
         let names: Vec<&str> = algorithms.iter().map(|a| a.as_str()).collect();
-        let line = if args.common.output.json {
-            serde_json::json!({ "event": "working", "worker": holder, "algorithms": names }).to_string()
-        } else {
-            format!("Worker {holder} takes {}. Ctrl-C stops it.", names.join(", "))
-        };
         let fleet = fleet::start(options, algorithms.clone()).await.map_err(|e| match e {
             ActorError::Setting { .. } => Error::Usage(e.to_string()),
             e => Error::Failed(e.into()),
         })?;
-        show::line(&line);
+        show::tell(
+            args.common.output.json,
+            || serde_json::json!({ "event": "working", "worker": holder, "algorithms": names }),
+            || format!("Worker {holder} takes {}. Ctrl-C stops it.", names.join(", ")),
+        );
         signals.first().await;
         if !fleet.shutdown(settings.shutdown_deadline).await {
             tracing::warn!("a fit had not ended by the deadline; others take it over once its lease has run out");

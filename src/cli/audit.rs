@@ -98,29 +98,32 @@ pub fn run(args: &AuditArgs) -> Result<()> {
     let store = open::store(&settings)?;
     let json = common.output.json;
     match &args.action {
-        Action::List { limit, .. } => list(&runtime.block_on(store.audit(None, *limit))?.items, json),
+        Action::List { limit, .. } => {
+            list(&runtime.block_on(store.audit(None, *limit))?.items, json);
+            Ok(())
+        }
         Action::Verify { head, .. } => {
             let Head { number, hash } = runtime.block_on(verify(&*store, head.as_ref()))?;
-            show::line(&if json {
-                json!({ "entries": number, "head": format!("{number}:{hash}") }).to_string()
-            } else {
-                format!("{} entries, each as it was written.\nhead  {number}:{hash}", show::thousands(number))
-            });
+            show::tell(
+                json,
+                || json!({ "entries": number, "head": format!("{number}:{hash}") }),
+                || format!("{} entries, each as it was written.\nhead  {number}:{hash}", show::thousands(number)),
+            );
             Ok(())
         }
     }
 }
 
-fn list(entries: &[AuditEntry], json: bool) -> Result<()> {
+fn list(entries: &[AuditEntry], json: bool) {
     if json {
         for entry in entries {
-            show::line(&serde_json::to_string(entry).map_err(anyhow::Error::from)?);
+            show::object(&json!(entry));
         }
-        return Ok(());
+        return;
     }
     if entries.is_empty() {
         show::line("Nothing was done yet.");
-        return Ok(());
+        return;
     }
     let rows: Vec<Vec<String>> = entries
         .iter()
@@ -138,7 +141,6 @@ fn list(entries: &[AuditEntry], json: bool) -> Result<()> {
         })
         .collect();
     show::line(&show::table(&["no", "at (UTC)", "who", "what", "outcome", "of"], &rows));
-    Ok(())
 }
 
 #[cfg(test)]

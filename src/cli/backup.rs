@@ -87,16 +87,17 @@ fn with_bar<T>(
 
 fn report(what: &str, folder: &Path, manifest: &Manifest, json: bool) {
     let Manifest { created_at, artifacts, damaged, .. } = manifest;
-    show::line(&if json {
+    let object = || {
         json!({ what: folder, "created_at": created_at, "bytes": manifest.bytes(), "artifacts": artifacts.len(),
             "damaged": damaged })
-        .to_string()
-    } else {
+    };
+    let text = || {
         let (n, size) = (artifacts.len(), show::thousands(manifest.bytes()));
         format!(
             "{}: the store as of {} and {n} artifacts, {size} bytes, all verified",
             folder.display(),
             created_at.to_rfc3339()
         )
-    });
+    };
+    show::tell(json, object, text);
 }

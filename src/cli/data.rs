@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use crate::{open, sample};
 use chrono::Utc;
 use provost_domain::mapping::CsvMapping;
+use provost_domain::visible;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -74,12 +75,9 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let kept = show::thousands(kept);
     let report =
         report.map_err(|e| Error::failed(format!("{e} ({kept} points are stored; the same import again goes on)")))?;
-    if json {
-        show::line(&serde_json::to_string(&report).map_err(anyhow::Error::from)?);
-    } else {
-        show::line(&summary(&report));
-    }
-    let broken: Vec<String> = report.broken().map(|(file, why)| format!("{file}: {why}")).collect();
+    show::tell(json, || json!(report), || summary(&report));
+    let broken: Vec<String> =
+        report.broken().map(|(file, why)| visible::line(&format!("{file}: {why}")).into_owned()).collect();
     if broken.is_empty() {
         return Ok(());
     }
@@ -124,11 +122,11 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
     let drawn = sample::write(args.rows, args.seed, &args.out, |n| bar.set_position(n));
     bar.finish_and_clear();
     let drawn = drawn?;
-    show::line(&if json {
+    let object = || {
         json!({ "rows": drawn.rows, "seed": args.seed, "out": args.out, "labelled": drawn.labelled,
             "accepted": drawn.accepted, "bayes_auc": drawn.bayes_auc })
-        .to_string()
-    } else {
+    };
+    let text = || {
         format!(
             "{} points in {}, {} accepted of {} decided\nBayes-optimal AUC {}: what the true probabilities reach, and no \
              model can beat but by luck",
@@ -138,7 +136,8 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
             show::thousands(drawn.labelled),
             drawn.bayes_auc.map_or_else(|| "undefined (one class only)".to_owned(), |auc| format!("{auc:.4}"))
         )
-    });
+    };
+    show::tell(json, object, text);
     Ok(())
 }
 
@@ -149,9 +148,7 @@ pub fn features(args: &FeaturesArgs) -> Result<()> {
         None => Source::Store,
     };
     let written = features::write(&settings, source, &args.out, args.split, args.features == "extended")?;
-    show::line(&if args.common.output.json {
-        serde_json::to_string(&written).map_err(anyhow::Error::from)?
-    } else {
+    let text = || {
         let mut text = format!("{} rows in {}", show::thousands(written.rows), args.out.display());
         if written.undecided > 0 {
             text +=
@@ -167,7 +164,8 @@ pub fn features(args: &FeaturesArgs) -> Result<()> {
             text += &format!("\n  {} train, {} validation, {} test", parts.train, parts.validation, parts.test);
         }
         text
-    });
+    };
+    show::tell(args.common.output.json, || json!(written), text);
     match &written.error {
         None => Ok(()),
         Some(why) => Err(Error::failed(format!("{why} (what was read before that is in {})", args.out.display()))),

@@ -114,7 +114,7 @@ pub fn run(args: &KeysArgs) -> Result<()> {
                 store.revoke_key(id, now, Deed::key_revoked(id, now, &who(), now)).await
             })?;
             if common.output.json {
-                show::line(&shown(&revoked, now).to_string());
+                show::object(&shown(&revoked, now));
             } else {
                 show::line(&format!(
                     "{} is revoked; a running service hears of it within two seconds",
@@ -196,7 +196,7 @@ fn tell(made: &Made, old: Option<&ApiKey>, json: bool) {
     let Made { text, key } = made;
     if json {
         let told = json!({ "id": key.id, "key": text.reveal(), "role": key.role, "expires_at": key.expires_at });
-        show::line(&told.to_string());
+        show::object(&told);
         return;
     }
     show::line(text.reveal());
@@ -221,7 +221,7 @@ fn shown(key: &ApiKey, now: DateTime<Utc>) -> serde_json::Value {
 
 fn list(keys: &[ApiKey], now: DateTime<Utc>, json: bool) {
     if json {
-        keys.iter().for_each(|key| show::line(&shown(key, now).to_string()));
+        keys.iter().for_each(|key| show::object(&shown(key, now)));
         return;
     }
     if keys.is_empty() {

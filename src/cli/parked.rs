@@ -56,11 +56,12 @@ pub fn run(args: &ParkedArgs) -> Result<()> {
     match &args.action {
         Action::List { limit, common } => {
             let (messages, all) = on_queue(common, async |queue| queue.list(*limit).await)?;
-            list(&messages, all, common.output.json)
+            list(&messages, all, common.output.json);
+            Ok(())
         }
         Action::Show { id, common } => match on_queue(common, async |queue| queue.show(id).await)? {
             Some(whole) => {
-                show::line(&if common.output.json { told(&whole).to_string() } else { text(&whole) });
+                show::tell(common.output.json, || told(&whole), || text(&whole));
                 Ok(())
             }
             None => Err(Error::failed(format!("no parked message {id}"))),
@@ -94,16 +95,16 @@ fn on_queue<T>(common: &Common, work: impl AsyncFn(&ParkingQueue) -> std::result
         .map_err(|e: AmqpError| Error::failed(format!("{}: {e}", bridge.url)))
 }
 
-fn list(messages: &[Parked], all: u32, json: bool) -> Result<()> {
+fn list(messages: &[Parked], all: u32, json: bool) {
     if json {
         for message in messages {
-            show::line(&serde_json::to_string(message).map_err(anyhow::Error::from)?);
+            show::object(&json!(message));
         }
-        return Ok(());
+        return;
     }
     if messages.is_empty() {
         show::line("Nothing is parked.");
-        return Ok(());
+        return;
     }
     let rows: Vec<Vec<String>> = messages
         .iter()
@@ -122,7 +123,6 @@ fn list(messages: &[Parked], all: u32, json: bool) -> Result<()> {
     if (messages.len() as u64) < u64::from(all) {
         show::line(&format!("  {} of {all}; --limit shows more", messages.len()));
     }
-    Ok(())
 }
 
 fn body(whole: &Whole) -> Value {
@@ -159,7 +159,7 @@ fn text(whole: &Whole) -> String {
 
 fn report(done: &str, outcome: &Outcome, json: bool) -> Result<()> {
     if json {
-        show::line(&json!({ done: outcome.done, "stayed": outcome.stayed, "missing": outcome.missing }).to_string());
+        show::object(&json!({ done: outcome.done, "stayed": outcome.stayed, "missing": outcome.missing }));
     } else {
         show::line(&format!("{} {done}", outcome.done.len()));
     }

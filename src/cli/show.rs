@@ -1,19 +1,44 @@
-//! How things look on a terminal: tables within 80 columns, numbers, bars.
+//! How things look on a terminal: tables within 80 columns, numbers, bars. All output of commands goes through here, so that
+//! no text of others (a university's name, a broker's message, a file's name) is obeyed by a terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
+use provost_domain::visible;
+use serde_json::Value;
+use std::io::{IsTerminal, Write};
 
 /// Columns of a terminal that nothing but a long value goes beyond.
 const WIDTH: usize = 80;
 
-/// Text, or one JSON object, on standard output. A closed pipe is no fault of ours.
+/// Text on standard output, of which a terminal obeys nothing but line feeds.
 pub fn line(text: &str) {
-    use std::io::Write;
+    painted(&visible::lines(text));
+}
+
+/// One JSON object on standard output.
+pub fn object(value: &Value) {
+    painted(&visible::json(&value.to_string()));
+}
+
+/// The object with `--json`, else the text.
+pub fn tell(json: bool, value: impl FnOnce() -> Value, text: impl FnOnce() -> String) {
+    if json { object(&value()) } else { line(&text()) }
+}
+
+/// Text on standard output as it is: the caller has coloured it and escaped all that came from elsewhere.
+pub fn painted(text: &str) {
+    // A closed pipe is no fault of ours.
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// Rows in columns: text to the left, numbers to the right.
+/// Text on standard error, of which a terminal obeys nothing but line feeds.
+pub fn error(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", visible::lines(text));
+}
+
+/// Rows in columns: text to the left, numbers to the right. Every cell is one line.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| visible::line(cell).into_owned()).collect()).collect();
     let width = |s: &str| s.chars().count();
     let numeric =
         |s: &str| s.is_empty() || s == "-" || s.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
@@ -48,7 +73,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let last = columns.len().saturating_sub(1);
     let rule_width = |i: usize, w: usize| if i == last { w.min(WIDTH.saturating_sub(before + 2)) } else { w };
     let rule: Vec<String> = columns.iter().enumerate().map(|(i, (w, _))| "─".repeat(rule_width(i, *w))).collect();
-    for row in std::iter::once(&rule).chain(rows) {
+    for row in std::iter::once(&rule).chain(&rows) {
         out.push('\n');
         out.push_str(&line(&mut row.iter().map(String::as_str)));
     }
@@ -113,6 +138,16 @@ mod tests {
         let rows = vec![vec!["members".to_owned(), "x".repeat(200)]];
         let shown = table(&["parameter", "value"], &rows);
         assert_eq!(shown.lines().nth(1).map(|rule| rule.chars().count()), Some(WIDTH));
+    }
+
+    #[test]
+    fn a_cell_is_one_line_and_its_rule_is_as_long_as_what_is_seen() {
+        let name = "U\u{1b}[31m\u{202e}x\r\n  forged  row";
+        let shown = table(&["university"], &[vec![name.to_owned()]]);
+        assert_eq!(
+            shown,
+            "  university\n  ".to_owned() + &"─".repeat(37) + "\n  U\\u{1b}[31m\\u{202e}x\\r\\n  forged  row"
+        );
     }
 
     #[test]

@@ -4,7 +4,9 @@ use super::{Client, Remote, watch};
 use crate::cli::{Common, show};
 use crate::error::{Error, Result};
 use clap::Args;
+use provost_domain::visible;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 #[derive(Args)]
 pub struct JobsArgs {
@@ -81,8 +83,8 @@ pub struct CompareArgs {
     pub common: Common,
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or("-")
+fn text<'a>(value: &'a Value, key: &str) -> Cow<'a, str> {
+    visible::line(value.get(key).and_then(Value::as_str).unwrap_or("-"))
 }
 fn number(value: &Value, pointer: &str) -> Option<f64> {
     value.pointer(pointer).and_then(Value::as_f64)
@@ -108,9 +110,9 @@ fn print(common: &Common, answer: &Value, human: impl FnOnce() -> String) {
     if !common.output.json {
         show::line(&human());
     } else if let Value::Array(items) = answer {
-        items.iter().for_each(|item| show::line(&item.to_string()));
+        items.iter().for_each(show::object);
     } else {
-        show::line(&answer.to_string());
+        show::object(answer);
     }
 }
 
@@ -120,7 +122,7 @@ pub fn jobs(args: &JobsArgs) -> Result<()> {
         let job = id(job)?;
         if args.cancel {
             let answer = client.delete(&format!("/jobs/{job}?keep_best={}", args.keep_best))?;
-            print(&args.common, &answer, || text(&answer, "message").to_owned());
+            print(&args.common, &answer, || text(&answer, "message").into_owned());
             return Ok(());
         }
         if args.wait {
@@ -138,8 +140,8 @@ pub fn jobs(args: &JobsArgs) -> Result<()> {
             .map(|job| {
                 let done = number(job, "/progress_percentage").map_or_else(String::new, |p| format!("{p:.0} %"));
                 vec![
-                    text(job, "job_id").to_owned(),
-                    text(job, "status").to_owned(),
+                    text(job, "job_id").into_owned(),
+                    text(job, "status").into_owned(),
                     done,
                     show::score(number(job, "/best_score")),
                     time(job, "created_at"),
@@ -204,7 +206,7 @@ fn model_text(model: &Value) -> String {
         .get("feature_importance")
         .map_or(&[][..], items)
         .iter()
-        .map(|f| vec![text(f, "feature_name").to_owned(), show::score(number(f, "/importance_score"))])
+        .map(|f| vec![text(f, "feature_name").into_owned(), show::score(number(f, "/importance_score"))])
         .collect();
     out += &format!("\n{}\n", show::table(&["feature", "importance"], &importance));
     let parameters: Vec<Vec<String>> = model
@@ -233,7 +235,7 @@ pub fn status(args: &StatusArgs) -> Result<()> {
             count("/jobs/failed")
         );
         if let Some(active) = answer.pointer("/models/active_model_id").and_then(Value::as_str) {
-            out += &format!("\nactive: {active}");
+            out += &format!("\nactive: {}", visible::line(active));
         }
         let rows: Vec<Vec<String>> = answer
             .get("components")
@@ -243,7 +245,7 @@ pub fn status(args: &StatusArgs) -> Result<()> {
             .map(|(name, c)| {
                 vec![
                     name.clone(),
-                    text(c, "health").to_owned(),
+                    text(c, "health").into_owned(),
                     c["restarts"].to_string(),
                     c["last_error"].as_str().unwrap_or_default().chars().take(40).collect(),
                 ]
@@ -293,9 +295,9 @@ fn comparison_text(ids: &[String], answer: &Value) -> String {
     let mut not_comparable = String::new();
     for pair in answer.get("statistical_significance").and_then(Value::as_object).into_iter().flatten().map(|(_, p)| p)
     {
-        let label = format!("{} - {}", name(text(pair, "model_a")), name(text(pair, "model_b")));
+        let label = format!("{} - {}", name(&text(pair, "model_a")), name(&text(pair, "model_b")));
         if let Some(why) = pair.get("not_comparable").and_then(Value::as_str) {
-            not_comparable += &format!("\n  {label}: not comparable: {why}");
+            not_comparable += &format!("\n  {label}: not comparable: {}", visible::line(why));
             continue;
         }
         let signed = |pointer: &str| number(pair, pointer).map_or_else(|| "-".to_owned(), |v| format!("{v:+.3}"));
@@ -316,7 +318,7 @@ fn comparison_text(ids: &[String], answer: &Value) -> String {
     }
     out += &not_comparable;
     if let Some(best) = answer.get("best_model_id").and_then(Value::as_str) {
-        out += &format!("\n\nbest by {}: {}  {best}", text(answer, "best_metric"), name(best));
+        out += &format!("\n\nbest by {}: {}  {}", text(answer, "best_metric"), name(best), visible::line(best));
     }
     out
 }

@@ -8,6 +8,7 @@ use crate::cli::Common;
 use crate::error::{Error, Result};
 use crate::settings::Http;
 use clap::Args;
+use provost_domain::visible;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
@@ -164,18 +165,18 @@ fn reachable(listen: &str) -> String {
 
 /// An RFC 9457 problem as text: what went wrong, then each fault with its field.
 fn problem(status: u16, body: &Value) -> String {
-    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    let text = |key: &str| body.get(key).and_then(Value::as_str).map(visible::line);
     let mut out = match text("detail").or_else(|| text("title")) {
         Some(detail) => format!("{detail} ({status})"),
-        None => format!("the service answered {status}: {}", body.as_str().unwrap_or_default().trim()),
+        None => format!("the service answered {status}: {}", visible::line(body.as_str().unwrap_or_default().trim())),
     };
     for fault in body.get("errors").and_then(Value::as_array).into_iter().flatten() {
-        let part = |key: &str| fault.get(key).and_then(Value::as_str).unwrap_or_default();
+        let part = |key: &str| visible::line(fault.get(key).and_then(Value::as_str).unwrap_or_default());
         out.push_str(&format!("\n  {}: {}", part("pointer"), part("message")));
     }
     for (name, mark) in [("issues", "✗"), ("recommendations", "→")] {
         for issue in body.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-            out.push_str(&format!("\n  {mark} {issue}"));
+            out.push_str(&format!("\n  {mark} {}", visible::line(issue)));
         }
     }
     out
@@ -195,6 +196,16 @@ mod tests {
             "2 fields are wrong (422)\n  /test_size: 0.9; allowed is 0.1 to 0.3\n  /x: unknown"
         );
         assert_eq!(problem(502, &Value::String("bad gateway\n".to_owned())), "the service answered 502: bad gateway");
+    }
+
+    #[test]
+    fn what_a_service_answers_is_not_obeyed() {
+        let name = "U\u{1b}[31m\u{202e}x\r\n";
+        let body = json!({"detail": name, "errors": [{"pointer": name, "message": name}], "issues": [name]});
+        let shown = problem(422, &body);
+        assert!(shown.lines().all(visible::is_plain) && shown.lines().count() == 3, "{shown:?}");
+        let shown = problem(502, &Value::String(name.to_owned()));
+        assert!(visible::is_plain(&shown), "{shown:?}");
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let answer = client.post("/train", &body)?;
     let job = answer["job_id"].as_str().ok_or_else(|| Error::failed(format!("no job_id in the answer: {answer}")))?;
     if args.output.json {
-        show::line(&answer.to_string());
+        show::object(&answer);
     } else {
         let minutes = answer["estimated_time_minutes"].as_f64();
         show::line(&format!(

@@ -4,14 +4,16 @@ use super::Client;
 use crate::cli::show;
 use crate::error::{Error, Result};
 use indicatif::ProgressBar;
+use provost_domain::visible;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::time::Duration;
 
 const POLL: Duration = Duration::from_millis(500);
 const TEMPLATE: &str = "  {bar:30.green/dim} {pos:>3} %  {elapsed:>4}  {wide_msg}";
 
-fn text<'a>(job: &'a Value, key: &str) -> &'a str {
-    job.get(key).and_then(Value::as_str).unwrap_or_default()
+fn text<'a>(job: &'a Value, key: &str) -> Cow<'a, str> {
+    visible::line(job.get(key).and_then(Value::as_str).unwrap_or_default())
 }
 
 /// Shows how a job moves on: a bar on a terminal, lines elsewhere, objects with `--json`.
@@ -33,12 +35,16 @@ impl Follower {
     /// Takes the job as it is now. Once it is final, says so and gives its outcome: a failure unless it completed.
     pub fn see(&mut self, job: Value) -> Option<Result<()>> {
         let seen = |job: &Value| {
-            (text(job, "status").to_owned(), text(job, "current_step").to_owned(), job["progress_percentage"].as_f64())
+            (
+                text(job, "status").into_owned(),
+                text(job, "current_step").into_owned(),
+                job["progress_percentage"].as_f64(),
+            )
         };
         if seen(&job) != seen(&self.last) {
             self.show(&job);
         }
-        let end = matches!(text(&job, "status"), "completed" | "failed" | "cancelled").then(|| {
+        let end = matches!(&*text(&job, "status"), "completed" | "failed" | "cancelled").then(|| {
             self.bar.finish_and_clear();
             outcome(&job)
         });
@@ -48,14 +54,15 @@ impl Follower {
 
     fn show(&self, job: &Value) {
         if self.json {
-            show::line(&job.to_string());
+            show::object(job);
             return;
         }
         let done = job["progress_percentage"].as_f64().unwrap_or(0.0);
         let step = text(job, "current_step");
         self.bar.set_position(done as u64);
-        self.bar.set_message(step.to_owned());
-        let moved = (text(job, "status"), step) != (text(&self.last, "status"), text(&self.last, "current_step"));
+        self.bar.set_message(step.clone().into_owned());
+        let before = (text(&self.last, "status"), text(&self.last, "current_step"));
+        let moved = (text(job, "status"), step.clone()) != before;
         if self.bar.is_hidden() && moved {
             show::line(&format!("{done:>4.0} %  {}  {step}", text(job, "status")));
         }
@@ -82,7 +89,7 @@ pub fn to_its_end(client: &Client, id: &str, json: bool) -> Result<()> {
 
 /// The job's end as exit code.
 pub fn outcome(job: &Value) -> Result<()> {
-    match text(job, "status") {
+    match &*text(job, "status") {
         "completed" => Ok(()),
         status => {
             let why = text(job, "error_message");
@@ -100,16 +107,16 @@ pub fn describe(job: &Value) -> String {
     }
     for model in job["trained_models"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         let best = job["best_model_id"].as_str() == Some(model);
-        out += &format!("\n  {model}");
+        out += &format!("\n  {}", visible::line(model));
         if best {
             out += &format!("  best, cv {}", show::score(job["best_score"].as_f64()));
         }
     }
     for warning in job["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        out += &format!("\n  ! {warning}");
+        out += &format!("\n  ! {}", visible::line(warning));
     }
     if let Some(error) = job["error_message"].as_str() {
-        out += &format!("\n  ✗ {error}");
+        out += &format!("\n  ✗ {}", visible::line(error));
     }
     out
 }
@@ -125,6 +132,16 @@ mod tests {
         assert!(outcome(&json!({"job_id": "j", "status": "completed"})).is_ok());
         let failed = outcome(&json!({"job_id": "j", "status": "failed", "error_message": "one class"})).unwrap_err();
         assert_eq!((failed.to_string().as_str(), failed.exit_code()), ("job j is failed: one class", 1));
+    }
+
+    #[test]
+    fn what_a_job_says_is_not_obeyed() {
+        let name = "U\u{1b}[31m\u{202e}x\r\n";
+        let job = json!({"job_id": name, "status": "running", "current_step": name, "trained_models": [name],
+            "progress_percentage": 1.0, "warnings": [name], "error_message": name});
+        let shown = describe(&job);
+        assert!(shown.lines().all(visible::is_plain) && shown.lines().count() == 4, "{shown:?}");
+        assert!(visible::is_plain(&outcome(&job).unwrap_err().to_string()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::import::{self, Format, ReadBytes, Rejects};
 use crate::serve::{Folder, Service, Signals};
 use crate::settings::{Flags, Settings, Source};
-use crate::{local, open, sample, serve};
+use crate::{local, log, open, sample, serve};
 use clap::Args;
 use provost_actors::Handle;
 use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
@@ -62,7 +62,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     if args.events && settings.bridge.options.is_none() {
         return Err(Error::Usage("--events needs a broker: set bridge.url (PROVOST_BRIDGE__URL=amqp://…)".to_owned()));
     }
-    open::log(&settings.log)?;
+    log::start(&settings.log)?;
     let began = Instant::now();
     let screen = Screen::new(args.common.output.json);
     screen.title();

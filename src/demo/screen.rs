@@ -3,6 +3,7 @@
 use crate::cli::show;
 use indicatif::ProgressBar;
 use provost_domain::evaluation::Difference;
+use provost_domain::visible;
 use provost_domain::{JobId, ModelId, ModelVersion};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
@@ -18,8 +19,10 @@ impl Screen {
         Self { json, colour }
     }
 
+    /// One line, escaped before it is coloured.
     fn paint(&self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        let text = visible::line(text);
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into_owned() }
     }
     fn bold(&self, text: &str) -> String {
         self.paint("1", text)
@@ -30,12 +33,13 @@ impl Screen {
     fn dim(&self, text: &str) -> String {
         self.paint("2", text)
     }
+    /// `text` is painted and escaped by the caller.
     fn say(&self, text: &str, object: impl FnOnce() -> Value) {
-        show::line(&if self.json { object().to_string() } else { text.to_owned() });
+        if self.json { show::object(&object()) } else { show::painted(text) }
     }
     fn human(&self, text: &str) {
         if !self.json {
-            show::line(text);
+            show::painted(text);
         }
     }
 
@@ -44,6 +48,7 @@ impl Screen {
     }
 
     fn done(&self, name: &str, what: &str, seconds: f64) -> String {
+        let what = visible::line(what);
         let pad = 54usize.saturating_sub(what.chars().count());
         let time = self.dim(&format!("{:>8}", show::seconds(seconds)));
         format!("  {} {} {what}{} {time}", self.green("✓"), self.bold(&format!("{name:<8}")), " ".repeat(pad))
@@ -58,12 +63,13 @@ impl Screen {
     }
 
     pub fn heading(&self, name: &str, what: &str) {
-        self.human(&format!("\n  {}  {what}", self.bold(name)));
+        self.human(&format!("\n  {}  {}", self.bold(name), visible::line(what)));
     }
 
     /// An event as it was heard on the bus.
     pub fn event(&self, at: &str, topic: &str, text: &str, event: &Value) {
-        let line = format!("  {} {} {text}", self.dim(at), self.bold(&format!("{topic:<24}")));
+        let topic = self.bold(&format!("{topic:<24}"));
+        let line = format!("  {} {topic} {}", self.dim(at), visible::line(text));
         self.say(&line, || json!({ "step": "event", "event": event }));
     }
 
@@ -80,8 +86,8 @@ impl Screen {
         if self.json {
             return;
         }
-        let time = self.dim(&format!("{:>8}", show::seconds(seconds)));
-        bar.suspend(|| show::line(&format!("  {} {algorithm:<63} {time}", self.green("✓"))));
+        let (time, algorithm) = (self.dim(&format!("{:>8}", show::seconds(seconds))), visible::line(algorithm));
+        bar.suspend(|| show::painted(&format!("  {} {algorithm:<63} {time}", self.green("✓"))));
     }
 
     pub fn activated(&self, best: &ModelId, plots: usize) {
@@ -90,7 +96,7 @@ impl Screen {
                 "\n  {} {} {}, with {plots} plots of its test rows, as PNG and SVG",
                 self.green("✓"),
                 self.bold("active  "),
-                algorithm_of(best)
+                visible::line(algorithm_of(best))
             ),
             || json!({ "step": "activate", "model_id": best, "plots": plots }),
         );
@@ -163,9 +169,10 @@ impl Screen {
 
     /// With `--exit` nobody answers at the addresses any more.
     pub fn over(&self, data: &std::path::Path, address: &str) {
-        let data = data.display();
+        let data = data.display().to_string();
+        let shown = visible::line(&data);
         self.say(
-            &format!("\n  They answer again with\n  provost serve --data-dir {data} --listen {address}"),
+            &format!("\n  They answer again with\n  provost serve --data-dir {shown} --listen {address}"),
             || json!({ "step": "over", "data_dir": data.to_string() }),
         );
     }

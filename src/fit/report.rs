@@ -1,7 +1,7 @@
 //! The output: one JSON object per algorithm, or a table.
 
 use super::{FitOptions, Learned};
-use provost_domain::Algorithm;
+use provost_domain::{Algorithm, visible};
 use provost_learn::metrics::scores;
 use provost_learn::{Dataset, LearnError, Model};
 use serde_json::{Map, Value, json};
@@ -62,7 +62,7 @@ impl<'o> Report<'o> {
 
     pub fn line(&mut self, line: Map<String, Value>) -> std::io::Result<()> {
         if self.json {
-            writeln!(self.out, "{}", Value::Object(line))?;
+            writeln!(self.out, "{}", visible::json(&Value::Object(line).to_string()))?;
         } else {
             self.row(&line)?;
         }
@@ -113,7 +113,7 @@ impl<'o> Report<'o> {
             None => writeln!(self.out)?,
         }
         if let (Some(Value::String(algorithm)), Some(best)) = (line.get("algorithm"), line.get("best")) {
-            self.best.push(format!("best {algorithm}: {best}"));
+            self.best.push(visible::line(&format!("best {algorithm}: {best}")).into_owned());
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use lines::{Chunk, ReadReport};
 use parse::{Parsed, Parser};
 use provost_domain::features::FeatureTables;
 use provost_domain::mapping::CsvMapping;
+use provost_domain::visible;
 use provost_store::{PointOutcome, Store};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -132,8 +133,9 @@ impl Rejects {
     }
     fn write(&mut self, reject: &Reject<'_>) -> Result<()> {
         let out = self.open()?;
-        serde_json::to_writer(&mut *out, reject).map_err(anyhow::Error::from)?;
-        Ok(out.write_all(b"\n")?)
+        // The row stays as it was, in JSON's escapes, so that nobody's terminal obeys it.
+        let line = serde_json::to_string(reject).map_err(anyhow::Error::from)?;
+        Ok(writeln!(out, "{}", visible::json(&line))?)
     }
     fn finish(mut self) -> Result<Option<PathBuf>> {
         match &mut self.out {
@@ -296,6 +298,7 @@ pub fn run(
         for (place, reason) in &faults {
             let record = &chunk.records[*place];
             let raw = String::from_utf8_lossy(chunk.raw(record));
+            let reason = &visible::line(reason);
             rejects.write(&Reject { file: &name, line: record.line, reason, raw: &raw })?;
         }
         if !points.is_empty() {

@@ -13,7 +13,7 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(20);
 
 /// Publishes to the exchange of events, confirmed.
-fn publish(url: &str, messages: &[Message]) {
+pub fn publish(url: &str, messages: &[Message]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let link = Link::open(&Address::parse(url).unwrap(), None, "a test", Duration::from_secs(5)).await.unwrap();
@@ -23,7 +23,7 @@ fn publish(url: &str, messages: &[Message]) {
     });
 }
 
-fn message(id: &str, body: &str) -> Message {
+pub fn message(id: &str, body: &str) -> Message {
     Message::new("ml.events", "admission.data.recorded", "application/cloudevents+json", id, body.as_bytes().to_vec())
 }
 

@@ -22,3 +22,4 @@ mod network;
 mod openapi;
 mod serving;
 mod settings;
+mod visible;

@@ -6,11 +6,9 @@ use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 use lettre::{Address, address::AddressError};
 use provost_domain::mail::Mail;
+use provost_domain::visible;
 use provost_store::OutboxMessage;
 use std::fmt;
-
-/// Characters of a subject.
-const SUBJECT: usize = 150;
 
 /// Why a message of the outbox is no mail: nothing that passes with time.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +29,7 @@ pub struct Sender(Mailbox);
 
 impl Sender {
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse().ok().filter(|m: &Mailbox| !m.to_string().chars().any(char::is_control)).map(Self)
+        text.parse().ok().filter(|m: &Mailbox| visible::is_plain(&m.to_string())).map(Self)
     }
 
     pub fn domain(&self) -> &str {
@@ -66,7 +64,7 @@ impl Parcel {
         let bytes = Message::builder()
             .from(sender.0.clone())
             .to(Mailbox::new(None, to.clone()))
-            .subject(one_line(&subject))
+            .subject(subject)
             .date(message.at.into())
             .message_id(Some(format!("<{id}@{}>", sender.domain())))
             .header(AutoSubmitted)
@@ -78,17 +76,6 @@ impl Parcel {
     /// Whether an address needs a server that takes more than ASCII.
     pub fn is_international(&self) -> bool {
         [&self.from, &self.to].iter().any(|a| !AsRef::<str>::as_ref(a).is_ascii())
-    }
-}
-
-/// Texts of others are in it: no header comes out of them.
-fn one_line(subject: &str) -> String {
-    let words: Vec<&str> =
-        subject.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(SUBJECT) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
     }
 }
 

@@ -5,7 +5,11 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
 use provost_domain::mail::{JobLetter, Letter};
+use provost_domain::visible;
 use std::sync::LazyLock;
+
+/// Characters of a subject.
+const SUBJECT: usize = 150;
 
 const TEMPLATES: [(&str, &str); 8] = [
     ("base.html", include_str!("templates/base.html")),
@@ -37,7 +41,12 @@ pub fn render(letter: &Letter) -> Result<Rendered, Error> {
             ("activated", "A new model is active", format!("Active now: {model}"))
         }
     };
-    let context = context! { letter => Value::from(Serde(letter)), heading, subject => &subject };
+    let subject = one_line(&subject);
+    // No text of others is obeyed or hidden by what shows the mail, whichever place of a template it comes to.
+    let mut letter = serde_json::to_value(letter)
+        .map_err(|e| Error::new(ErrorKind::BadSerialization, "the letter is no JSON").with_source(e))?;
+    escape(&mut letter);
+    let context = context! { letter => Value::from(Serde(&letter)), heading, subject => &subject };
     Ok(Rendered {
         text: environment.get_template(&format!("{template}.txt"))?.render(&context)?,
         html: environment.get_template(&format!("{template}.html"))?.render(&context)?,
@@ -59,6 +68,26 @@ fn completed_subject(job: &JobLetter) -> String {
 fn failed_subject(job: &JobLetter) -> String {
     let why = job.error_message.as_deref().and_then(|e| e.lines().next()).unwrap_or_default();
     if why.is_empty() { "Training failed".to_owned() } else { format!("Training failed: {why}") }
+}
+
+/// Escapes every text in it.
+fn escape(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = visible::lines(&text.replace("\r\n", "\n")).into_owned(),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(escape),
+        serde_json::Value::Object(members) => members.values_mut().for_each(escape),
+        _ => {}
+    }
+}
+
+/// Texts of others are in it: no header comes out of them.
+fn one_line(subject: &str) -> String {
+    let words: Vec<&str> = subject.split_ascii_whitespace().collect();
+    let line = visible::line(&words.join(" ")).into_owned();
+    match line.char_indices().nth(SUBJECT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 fn environment() -> Result<Environment<'static>, Error> {

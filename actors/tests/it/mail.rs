@@ -96,11 +96,15 @@ async fn each_kind_of_mail_is_read_by_another_reader() {
         assert!(!html.contains("<script>") && html.contains("&lt;script&gt;alert("), "{html}");
         assert!(html.contains("Grüße &amp; 你好"), "{html}");
         assert!(!html.contains("src=") && !html.contains("http"), "nothing is fetched: {html}");
+        for shown in [plain, html] {
+            assert!(shown.contains(samples::WRITTEN_OUT), "{shown}");
+            assert!(shown.split(['\r', '\n']).all(provost_domain::visible::is_plain), "{shown:?}");
+        }
         assert!(message["raw"].as_str().unwrap().lines().all(|l| l.len() <= 998));
     }
     assert_eq!(completed["headers"]["Subject"], "Training completed: XGBoost is best, F1 score 0.846");
     let subject = text(&failed["headers"], "Subject");
-    assert_eq!(subject, "Training failed: xgboost: the fit panicked");
+    assert_eq!(subject, format!("Training failed: xgboost: the fit panicked{}", samples::WRITTEN_OUT));
     assert_eq!(activated["headers"]["Subject"], "Active now: XGBoost 20260105_8421");
     for part in ["text", "html"] {
         let said = text(&completed, part);

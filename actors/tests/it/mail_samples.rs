@@ -8,6 +8,10 @@ use provost_domain::schedule::{TrainingTrigger, TriggerType};
 use provost_domain::{Algorithm, JobId, ModelId, TargetMetric, TrainingConfig, TrainingJob};
 
 pub const HOSTILE: &str = "<script>alert('Grüße & 你好')</script>";
+/// Colours what follows, turns it round, and hides a part of it.
+pub const DISGUISED: &str = "\u{1b}[31m\u{9b}1m\u{202e}gnp\u{200b}\u{2028}\u{7}";
+/// As it is shown.
+pub const WRITTEN_OUT: &str = r"\u{1b}[31m\u{9b}1m\u{202e}gnp\u{200b}\u{2028}\u{7}";
 
 pub fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(1_767_576_600 + seconds)
@@ -73,7 +77,11 @@ pub fn completed() -> JobLetter {
         completed_at: Some(at(0)),
         running_seconds: 690.2,
         error_message: None,
-        warnings: vec!["the time limit of 60 min was reached: the best so far is kept".to_owned(), HOSTILE.to_owned()],
+        warnings: vec![
+            "the time limit of 60 min was reached: the best so far is kept".to_owned(),
+            HOSTILE.to_owned(),
+            DISGUISED.to_owned(),
+        ],
         more_warnings: 3,
         best_model_id: Some(models[0].model_id.clone()),
         models,
@@ -89,7 +97,9 @@ pub fn completed() -> JobLetter {
 pub fn failed() -> JobLetter {
     JobLetter {
         status: JobStatus::Failed,
-        error_message: Some(format!("xgboost: the fit panicked\r\nBcc: everyone@example.org\r\n\r\n{HOSTILE}")),
+        error_message: Some(format!(
+            "xgboost: the fit panicked{DISGUISED}\r\nBcc: everyone@example.org\r\n\r\n{HOSTILE}"
+        )),
         models: Vec::new(),
         best_model_id: None,
         top_features: Vec::new(),
@@ -106,7 +116,7 @@ pub fn activated() -> ActivatedLetter {
         previous: Some(figures(Algorithm::RandomForest, 0.821)),
         activated_at: at(5),
         activated_by: Some("Zoë <zoe@example.org>".to_owned()),
-        reason: Some(HOSTILE.to_owned()),
+        reason: Some(format!("{HOSTILE}{DISGUISED}")),
         version_tag: None,
         notes: Some("für das Wintersemester".to_owned()),
     }

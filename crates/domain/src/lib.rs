@@ -25,6 +25,7 @@ pub mod sample;
 pub mod schedule;
 pub mod snapshot;
 pub mod status;
+pub mod visible;
 
 pub use algorithm::{Algorithm, TargetMetric};
 pub use check::{Fault, Faults};
