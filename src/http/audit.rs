@@ -23,7 +23,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request);
     let limit = query.limit();
+    let cursor = query.cursor();
     query.check()?;
-    let page = state.handle.store().audit(query.cursor(), limit).await.map_err(cursor_fault)?;
+    let page = state.handle.store().audit(cursor.as_deref(), limit).await.map_err(cursor_fault)?;
     Ok(respond(&request, &page))
 }

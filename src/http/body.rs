@@ -49,3 +49,18 @@ pub fn json(body: &[u8]) -> Result<Value, Problem> {
     }
     serde_json::from_slice(body).map_err(|e| Problem::invalid("", format!("the body is not JSON: {e}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use provost_domain::limits::JSON_DEPTH;
+
+    #[test]
+    fn a_deep_document_is_refused() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(json(nested(JSON_DEPTH).as_bytes()).is_ok());
+        let refused = json(nested(JSON_DEPTH + 1).as_bytes());
+        assert!(refused.is_err_and(|problem| problem.status == 422));
+        assert!(json("[".repeat(1 << 20).as_bytes()).is_err());
+    }
+}

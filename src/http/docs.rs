@@ -2,12 +2,13 @@
 
 use super::asyncapi;
 use super::locks;
-use super::openapi::document;
+use super::openapi;
 use super::problem::{only, readable};
 use actix_web::http::header;
-use actix_web::web;
+use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use std::io::Read;
+use std::sync::OnceLock;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// ReDoc 2.5.4 (MIT; see assets/redoc.LICENSE), gzip; its logo, which it would load from another host, is blanked.
@@ -62,12 +63,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/docs").route(readable().to(to_docs)).default_service(only("GET, HEAD")))
         .service(
             SwaggerUi::new("/docs/{_:.*}")
-                .url("/openapi.json", document())
                 // Its default would ask a validator on another host.
                 .config(Config::new(["/openapi.json"]).validator_url("none").try_it_out_enabled(true)),
         )
-        // Swagger UI answers GET only; its resources let other methods pass.
-        .service(web::resource(["/openapi.json", "/docs/{file:.*}"]).default_service(only("GET")))
+        // Swagger UI answers GET only; its resource lets other methods pass.
+        .service(web::resource("/docs/{file:.*}").default_service(only("GET")))
+        .service(web::resource("/openapi.json").route(web::get().to(openapi_document)).default_service(only("GET")))
         .service(
             web::resource("/asyncapi.json").route(readable().to(asyncapi_document)).default_service(only("GET, HEAD")),
         )
@@ -90,6 +91,10 @@ async fn page(html: &'static str) -> HttpResponse {
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html)
 }
 
+async fn openapi_document() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(openapi::text())
+}
+
 async fn asyncapi_document() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(asyncapi::text())
 }
@@ -105,9 +110,14 @@ async fn redoc(request: HttpRequest) -> HttpResponse {
     if accepted.contains("gzip") {
         return response.insert_header((header::CONTENT_ENCODING, "gzip")).body(REDOC);
     }
-    let mut script = Vec::new();
-    match flate2::read::GzDecoder::new(REDOC).read_to_end(&mut script) {
-        Ok(_) => response.body(script),
-        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    // Decompressed once: it takes some milliseconds.
+    static SCRIPT: OnceLock<Option<Bytes>> = OnceLock::new();
+    let decompressed = SCRIPT.get_or_init(|| {
+        let mut script = Vec::new();
+        flate2::read::GzDecoder::new(REDOC).read_to_end(&mut script).ok().map(|_| Bytes::from(script))
+    });
+    match decompressed {
+        Some(script) => response.body(script.clone()),
+        None => HttpResponse::InternalServerError().body("the script cannot be decompressed"),
     }
 }

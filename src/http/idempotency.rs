@@ -5,6 +5,7 @@ use super::problem::{Problem, key_reused};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
+use provost_domain::limits;
 use provost_store::StoredResponse;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -35,8 +36,10 @@ impl Drop for Claim<'_> {
 pub fn key_of(request: &HttpRequest, body: &[u8]) -> Result<Option<(String, String)>, Problem> {
     let Some(value) = request.headers().get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().unwrap_or_default().trim();
-    if key.is_empty() || key.len() > 255 || !key.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
-        return Err(Problem::invalid("", "Idempotency-Key: 1 to 255 visible ASCII characters are allowed"));
+    if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY || !key.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+    {
+        let allowed = format!("Idempotency-Key: 1 to {} visible ASCII characters are allowed", limits::IDEMPOTENCY_KEY);
+        return Err(Problem::invalid("", allowed));
     }
     let mut hash = Sha256::new();
     for part in [request.method().as_str().as_bytes(), request.uri().to_string().as_bytes(), body] {

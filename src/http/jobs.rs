@@ -106,8 +106,9 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
         let words = || JobStatus::ALL.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", ");
         JobStatus::parse(s).map(Some).ok_or_else(|| format!("allowed: {}", words()))
     });
+    let cursor = query.cursor();
     query.check()?;
-    let page = state.handle.store().list_jobs(status, query.cursor(), limit).await.map_err(cursor_fault)?;
+    let page = state.handle.store().list_jobs(status, cursor.as_deref(), limit).await.map_err(cursor_fault)?;
     Ok(respond(&request, &page))
 }
 

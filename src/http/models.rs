@@ -8,9 +8,10 @@ use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use provost_domain::evaluation::{ModelComparisonRequest, ModelComparisonResponse};
+use provost_domain::fields::Fields;
 use provost_domain::gate::GateDecision;
 use provost_domain::model::{Activation, ModelRecord};
-use provost_domain::{Algorithm, Fault, Faults, ModelId, ModelVersion};
+use provost_domain::{Algorithm, ModelId, ModelVersion, limits};
 use provost_store::Page;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -100,8 +101,9 @@ pub(super) async fn record(state: &State, path: &str) -> Result<ModelRecord, Pro
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request);
     let (limit, active_only) = (query.limit(), query.flag("active_only", false));
+    let cursor = query.cursor();
     query.check()?;
-    let page = state.handle.store().list_models(active_only, query.cursor(), limit).await.map_err(cursor_fault)?;
+    let page = state.handle.store().list_models(active_only, cursor.as_deref(), limit).await.map_err(cursor_fault)?;
     Ok(respond(&request, &page))
 }
 
@@ -123,25 +125,14 @@ fn activation_reason(bytes: &[u8], id: &ModelId) -> Result<Option<String>, Probl
     if document.is_null() {
         return Ok(None);
     }
-    let Some(fields) = document.as_object() else {
-        return Err(Problem::invalid("", "the body is not a JSON object"));
-    };
-    let mut faults = Vec::new();
-    let mut reason = None;
-    for (name, value) in fields {
-        let mut fault = |message: String| faults.push(Fault { pointer: format!("/{name}"), message });
-        match (name.as_str(), value) {
-            ("model_id" | "reason", Value::Null) => {}
-            ("model_id", Value::String(given)) if given == id.as_str() => {}
-            ("model_id", other) => {
-                fault(format!("model_id = {other}: the path names {id}; allowed is the same id, or none"))
-            }
-            ("reason", Value::String(text)) if text.chars().count() <= 2000 => reason = Some(text.clone()),
-            ("reason", _) => fault("reason: a text of at most 2000 characters is allowed".to_owned()),
-            _ => fault(format!("unknown field `{name}`; allowed: model_id, reason")),
-        }
+    let mut fields = Fields::new(&document, "an activation")?;
+    let given = fields.optional_text("model_id", limits::ID);
+    let reason = fields.optional_text("reason", limits::REASON);
+    if let Some(given) = given.filter(|given| given != id.as_str()) {
+        let message = format!("`model_id` is {}; the path names {id}: the same id, or none, is allowed", json!(given));
+        fields.fault("model_id", message);
     }
-    if faults.is_empty() { Ok(reason) } else { Err(Faults(faults).into()) }
+    Ok(fields.finish(reason)?)
 }
 
 fn value(document: &impl Serialize) -> Result<Value, Problem> {

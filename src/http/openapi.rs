@@ -1,7 +1,11 @@
 //! The OpenAPI 3.1 document, generated from the types and routes.
 
+pub mod bounds;
+
 use super::locks::table::{Access, Found, find};
 use super::{BASE, audit, data, evaluations, events, jobs, models, schedule, status};
+use serde_json::Value;
+use std::sync::OnceLock;
 use utoipa::OpenApi;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -39,8 +43,27 @@ struct Contract;
 #[openapi(paths(status::live, status::ready))]
 struct Root;
 
-/// The document: contract routes with the base path, the others as they are.
-pub fn document() -> utoipa::openapi::OpenApi {
+/// The document as it is served.
+pub fn text() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| document().to_string())
+}
+
+/// The document: contract routes with the base path, the others as they are, and the limits of what may be sent.
+pub fn document() -> Value {
+    // The types of the document are plain structs: they always serialise.
+    let mut document = serde_json::to_value(generated()).unwrap_or_default();
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        bounds::add_to_schemas(schemas);
+    }
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for item in paths.into_iter().flat_map(|paths| paths.values_mut()) {
+        item.as_object_mut().into_iter().flat_map(|item| item.values_mut()).for_each(bounds::add_to_parameters);
+    }
+    document
+}
+
+fn generated() -> utoipa::openapi::OpenApi {
     let mut document = Contract::openapi();
     let routes: Vec<(String, PathItem)> = std::mem::take(&mut document.paths.paths).into_iter().collect();
     for (path, mut item) in routes {
@@ -130,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_document_has_the_contracts_routes() {
-        let document = serde_json::to_value(document()).expect("serialises");
+        let document = document();
         assert!(document["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")));
         for (method, path) in [
             ("post", "/train"),
@@ -161,5 +184,45 @@ mod tests {
         assert_eq!(config["random_state"]["format"], "uint64");
         let rollback = &document["paths"][format!("{BASE}/rollback")]["post"]["responses"];
         assert!(rollback["422"].is_object() && rollback["413"].is_object(), "{rollback}");
+    }
+
+    #[test]
+    fn whatever_a_client_may_send_has_a_limit_in_the_document() {
+        let document = document();
+        let schemas = &document["components"]["schemas"];
+        let (mut found, mut bodies, mut parameters) = (Vec::new(), 0, 0);
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                for content in operation["requestBody"]["content"].as_object().into_iter().flat_map(|c| c.values()) {
+                    bodies += 1;
+                    bounds::unlimited(&content["schema"], schemas, &format!("{method} {path}"), &mut found);
+                }
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    parameters += 1;
+                    let at = format!("{method} {path} {}", parameter["name"]);
+                    bounds::unlimited(&parameter["schema"], schemas, &at, &mut found);
+                }
+            }
+        }
+        assert!(found.is_empty(), "{}", found.join("\n"));
+        assert!(bodies >= 5 && parameters > 20, "{bodies} bodies, {parameters} parameters");
+        // The contract's own numbers.
+        let of = |schema: &str, property: &str, keyword: &str| {
+            schemas[schema]["properties"][property][keyword].as_u64().unwrap_or_else(|| panic!("{schema}.{property}"))
+        };
+        assert_eq!(of("TrainingConfig", "notes", "maxLength"), 10_000);
+        assert_eq!(of("TrainingConfig", "version_tag", "maxLength"), 100);
+        assert_eq!(of("ActivateRequest", "reason", "maxLength"), 1000);
+        assert_eq!(of("ModelComparisonRequest", "model_ids", "maxItems"), 100);
+    }
+
+    #[test]
+    fn a_missing_limit_is_found() {
+        let schema = serde_json::json!({"type": "object", "properties": {
+            "text": {"type": ["string", "null"]}, "list": {"type": "array", "items": {"type": "string", "maxLength": 1}},
+            "map": {"type": "object", "additionalProperties": {"type": "integer"}}, "word": {"enum": ["a"], "type": "string"}}});
+        let mut found = Vec::new();
+        bounds::unlimited(&schema, &Value::Null, "", &mut found);
+        assert_eq!(found.len(), 3, "{found:?}");
     }
 }

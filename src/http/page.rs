@@ -4,7 +4,7 @@ use super::problem::Problem;
 use actix_web::http::header::LINK;
 use actix_web::{HttpRequest, HttpResponse};
 use provost_domain::check::brief;
-use provost_domain::{Fault, Faults};
+use provost_domain::{Fault, Faults, limits};
 use provost_store::{Page, StoreError};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -17,6 +17,11 @@ pub struct Query {
 
 impl Query {
     pub fn of(request: &HttpRequest) -> Self {
+        let length = request.query_string().len();
+        if length > limits::QUERY {
+            let message = format!("the query has {length} bytes; at most {} are allowed", limits::QUERY);
+            return Self { given: BTreeMap::new(), faults: vec![Fault { pointer: String::new(), message }] };
+        }
         let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map(actix_web::web::Query::into_inner)
             .unwrap_or_default();
@@ -52,13 +57,24 @@ impl Query {
 
     pub fn limit(&mut self) -> u32 {
         self.read("limit", 50, |v| match v.parse() {
-            Ok(n @ 1..=200) => Ok(n),
-            _ => Err("a whole number from 1 to 200 is allowed".to_owned()),
+            Ok(n) if (1..=limits::PAGE as u32).contains(&n) => Ok(n),
+            _ => Err(format!("a whole number from 1 to {} is allowed", limits::PAGE)),
         })
     }
 
-    pub fn cursor(&self) -> Option<&str> {
-        self.given.get("cursor").and_then(|c| c.last()).map(String::as_str).filter(|c| !c.is_empty())
+    /// Where the page begins; none is the first page.
+    pub fn cursor(&mut self) -> Option<String> {
+        let cursor = self.given.get("cursor").and_then(|c| c.last()).filter(|c| !c.is_empty()).cloned()?;
+        if limits::fits(&cursor, limits::CURSOR) {
+            return Some(cursor);
+        }
+        let message = format!(
+            "query parameter cursor has {} characters; at most {} are allowed",
+            cursor.chars().count(),
+            limits::CURSOR
+        );
+        self.faults.push(Fault { pointer: "/cursor".to_owned(), message });
+        None
     }
 
     pub fn check(&mut self) -> Result<(), Problem> {
@@ -113,6 +129,21 @@ mod tests {
         assert_eq!(link, Some("</jobs?limit=2&status=failed&cursor=a%20b%2Fc>; rel=\"next\""));
         let last = respond(&request, &Page::<u8> { items: vec![], next: None });
         assert!(last.headers().get(LINK).is_none());
+    }
+
+    #[test]
+    fn a_long_query_is_refused_unread_and_a_long_cursor_too() {
+        let faults = |uri: &str| {
+            let mut query = Query::of(&TestRequest::with_uri(uri).to_http_request());
+            assert_eq!((query.limit(), query.cursor()), (50, None));
+            query.check().map_err(|problem| (problem.status, problem.errors[0].pointer.clone()))
+        };
+        assert_eq!(faults("/x?cursor="), Ok(()));
+        assert_eq!(faults(&format!("/x?a={}", "b".repeat(8190))), Ok(()));
+        assert_eq!(faults(&format!("/x?a={}", "b".repeat(8191))), Err((422, String::new())));
+        assert_eq!(faults(&format!("/x?cursor={}", "b".repeat(1001))), Err((422, "/cursor".to_owned())));
+        let mut query = Query::of(&TestRequest::with_uri("/x?cursor=6a31").to_http_request());
+        assert_eq!(query.cursor().as_deref(), Some("6a31"));
     }
 
     #[test]

@@ -3,12 +3,16 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, guard};
 use provost_actors::error::{CancelError, EvaluateError, LoadError, RegistryError, SubmitError, Unreachable};
+use provost_domain::check::brief;
 use provost_domain::quality::DataQualityReport;
 use provost_domain::{Fault, Faults};
 use provost_store::StoreError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
+
+/// Characters of a path that an answer repeats.
+pub const LONGEST_PATH: usize = 200;
 
 /// RFC 9457; `detail` is always there. Further members depend on the problem: `errors` for a body that does not validate
 /// (422), `error`, `issues`, `recommendations` and `report` for data that fails its quality check (400).
@@ -194,7 +198,10 @@ pub fn key_reused() -> Problem {
 }
 
 pub async fn no_such_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Err(Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}; /docs lists the routes", request.path())))
+    Err(Problem::new(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing at {}; /docs lists the routes", brief(request.path(), LONGEST_PATH)),
+    ))
 }
 
 /// Answers GET, and HEAD with the same headers and no body (RFC 9110, 9.3.2).
@@ -208,7 +215,11 @@ pub fn only(allow: &'static str) -> actix_web::Route {
         Err::<HttpResponse, Problem>(
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
-                format!("{} is not allowed at {}; allowed: {allow}", request.method(), request.path()),
+                format!(
+                    "{} is not allowed at {}; allowed: {allow}",
+                    brief(request.method().as_str(), LONGEST_PATH),
+                    brief(request.path(), LONGEST_PATH)
+                ),
             )
             .with_header("allow", allow.to_owned()),
         )

@@ -53,8 +53,9 @@ impl From<TriggerRecord> for Trigger {
 pub(super) async fn triggers(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request);
     let limit = query.limit();
+    let cursor = query.cursor();
     query.check()?;
-    let page = state.handle.store().list_triggers(query.cursor(), limit).await.map_err(cursor_fault)?;
+    let page = state.handle.store().list_triggers(cursor.as_deref(), limit).await.map_err(cursor_fault)?;
     let items = page.items.into_iter().map(Trigger::from).collect();
     Ok(respond(&request, &Page { items, next: page.next }))
 }

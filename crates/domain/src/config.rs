@@ -1,8 +1,13 @@
 //! `TrainingConfig`: what a client may ask of a training job, with the contract's defaults and ranges.
 
+mod grids;
+
+pub use grids::{Grid, candidates};
+
 use crate::check::brief;
 use crate::features::{EXTENDED, FEATURES};
-use crate::fields::{Fields, did_you_mean, escaped, shown};
+use crate::fields::{Fields, Texts, did_you_mean, shown};
+use crate::limits;
 use crate::{Algorithm, Faults, TargetMetric};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,9 +45,6 @@ word_enum!(Tuning { None = "none", GridSearch = "grid_search", RandomSearch = "r
 word_enum!(Pruning { Racing = "racing", None = "none" });
 word_enum!(SplitKind { Random = "random", Grouped = "grouped", Temporal = "temporal" });
 word_enum!(FeatureSet { Base = "base", Extended = "extended" });
-
-/// A search grid: parameter name to the values to try, in this order.
-pub type Grid = BTreeMap<String, Vec<Value>>;
 
 /// A training job's configuration. Every field has a default; unknown fields are faults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -137,9 +139,10 @@ impl TrainingConfig {
     pub fn from_json(body: &Value) -> Result<Self, Faults> {
         let d = Self::default();
         let mut f = Fields::new(body, "a training configuration")?;
+        let features = Texts { items: limits::SELECTED_FEATURES, characters: limits::FEATURE_NAME };
         let config = Self {
             data_source: f.word("data_source", d.data_source),
-            data_path: f.optional_text("data_path"),
+            data_path: f.optional_text("data_path", limits::DATA_PATH),
             min_samples: f.whole("min_samples", d.min_samples, 100, u64::MAX.into()),
             use_verified_only: f.flag("use_verified_only", d.use_verified_only),
             algorithms: f.words("algorithms", d.algorithms),
@@ -147,7 +150,7 @@ impl TrainingConfig {
             validation_size: f.real("validation_size", d.validation_size, 0.1, 0.3),
             random_state: f.whole("random_state", d.random_state, 0, u64::MAX.into()),
             feature_selection: f.word("feature_selection", d.feature_selection),
-            selected_features: f.optional_texts("selected_features"),
+            selected_features: f.optional_texts("selected_features", features),
             scale_features: f.flag("scale_features", d.scale_features),
             hyperparameter_tuning: f.word("hyperparameter_tuning", d.hyperparameter_tuning),
             tuning_iterations: f.whole("tuning_iterations", d.tuning_iterations, 10, 200),
@@ -161,18 +164,19 @@ impl TrainingConfig {
                 u32::MAX.into(),
             ),
             n_jobs: f.whole("n_jobs", d.n_jobs, -1, i32::MAX.into()),
-            version_tag: f.optional_text("version_tag"),
-            notes: f.optional_text("notes"),
+            version_tag: f.optional_text("version_tag", limits::VERSION_TAG),
+            notes: f.optional_text("notes", limits::NOTES),
             pruning: f.word("pruning", d.pruning),
             split: f.word("split", d.split),
             features: f.word("features", d.features),
-            grids: read_grids(&mut f),
+            grids: grids::read(&mut f),
         };
         if config.n_jobs == 0 {
             f.fault("n_jobs", "`n_jobs` is 0; -1 (all cores) or an integer of at least 1 is allowed");
         }
         check_data_path(&config, &mut f);
         check_selected_features(&config, &mut f);
+        grids::check_size(&config, &mut f);
         f.finish(config)
     }
 
@@ -243,51 +247,6 @@ fn check_selected_features(config: &TrainingConfig, f: &mut Fields<'_>) {
             f.fault(&at, format!("`{name}` is named twice in `selected_features`"));
         }
     }
-}
-
-fn read_grids(f: &mut Fields<'_>) -> Option<BTreeMap<Algorithm, Grid>> {
-    let value = f.get("grids").filter(|v| !v.is_null())?;
-    let Value::Object(by_algorithm) = value else {
-        f.fault("grids", format!("`grids` is {}; an object from algorithm to its grid is allowed", shown(value)));
-        return None;
-    };
-    let mut grids = BTreeMap::new();
-    for (name, grid) in by_algorithm {
-        let at = format!("grids/{}", escaped(name));
-        let Some(algorithm) = Algorithm::BASE.into_iter().find(|a| a.as_str() == name) else {
-            f.fault_with(&at, || {
-                let words = Algorithm::BASE.map(Algorithm::as_str);
-                let hint = did_you_mean(name, words);
-                format!("`{}` is no algorithm with a grid{hint}; allowed are {}", brief(name, 60), words.join(", "))
-            });
-            continue;
-        };
-        let Value::Object(parameters) = grid else {
-            f.fault(
-                &at,
-                format!("the grid of {name} is {}; an object from parameter to values is allowed", shown(grid)),
-            );
-            continue;
-        };
-        let mut read = Grid::new();
-        for (parameter, values) in parameters {
-            match values {
-                Value::Array(list) if !list.is_empty() => {
-                    read.insert(parameter.clone(), list.clone());
-                }
-                other => f.fault(
-                    &format!("{at}/{}", escaped(parameter)),
-                    format!(
-                        "`{}` of {name} is {}; a list of one or more values is allowed",
-                        brief(parameter, 60),
-                        shown(other)
-                    ),
-                ),
-            }
-        }
-        grids.insert(algorithm, read);
-    }
-    Some(grids)
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Evaluations and comparisons, as clients read them.
 
-use crate::fields::{Fields, shown};
+use crate::fields::{Fields, Texts, shown};
+use crate::limits;
 use crate::model::{FeatureImportance, ModelVersion, TrainingMetrics};
 use crate::{Faults, ModelId, TargetMetric};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use utoipa::ToSchema;
 
 /// The names of an evaluation's plots.
@@ -65,7 +66,7 @@ pub struct PlotData {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelComparisonRequest {
-    /// Two or more.
+    /// Two or more, no repeats.
     pub model_ids: Vec<String>,
     #[serde(default = "all_metrics")]
     pub metrics: Vec<TargetMetric>,
@@ -85,7 +86,7 @@ impl ModelComparisonRequest {
     pub fn from_json(body: &Value) -> Result<Self, Faults> {
         let mut f = Fields::new(body, "a model comparison")?;
         let request = Self {
-            model_ids: f.texts("model_ids", Vec::new()),
+            model_ids: f.texts("model_ids", Vec::new(), Texts { items: limits::MODEL_IDS, characters: limits::ID }),
             metrics: f.words("metrics", all_metrics()),
             include_visualizations: f.flag("include_visualizations", true),
         };
@@ -93,7 +94,8 @@ impl ModelComparisonRequest {
         if ids.len() < 2 && !f.is_faulty("model_ids") {
             f.fault("model_ids", format!("`model_ids` names {} models; two or more are needed", ids.len()));
         }
-        for (i, id) in ids.iter().enumerate().filter(|(i, id)| ids[..*i].contains(id)) {
+        let mut seen = HashSet::new();
+        for (i, id) in ids.iter().enumerate().filter(|(_, id)| !seen.insert(id.as_str())) {
             f.fault(
                 &format!("model_ids/{i}"),
                 format!("{} is named twice in `model_ids`", shown(&Value::from(id.as_str()))),
@@ -178,6 +180,11 @@ mod tests {
             pointers(json!({"model_ids": ["a", "b", "a"], "metrics": ["f1", "gini", "f1_score"], "extra": 1})),
             ["/metrics/1", "/metrics/2", "/model_ids/2", "/extra"]
         );
+        let many: Vec<String> = (0..130_000).map(|i| i.to_string()).collect();
+        assert_eq!(pointers(json!({"model_ids": many})), ["/model_ids"]);
+        assert_eq!(pointers(json!({"model_ids": many[..101]})), ["/model_ids"]);
+        ModelComparisonRequest::from_json(&json!({"model_ids": many[..100]})).unwrap();
+        assert_eq!(pointers(json!({"model_ids": ["a", "b".repeat(101)]})), ["/model_ids/1"]);
         assert_eq!(pointers(json!({"model_ids": ["a", "b"], "metrics": []})), ["/metrics"]);
         assert_eq!(pointers(json!([1])), [""]);
     }

@@ -2,8 +2,10 @@
 //! at the first.
 
 use crate::check::brief;
+use crate::limits::{self, fits};
 use crate::{Fault, Faults};
 use serde_json::{Map, Value};
+use std::fmt::Write;
 
 /// A closed set of words.
 pub trait Word: Copy + PartialEq + 'static {
@@ -19,10 +21,29 @@ pub(crate) fn all_words<W: Word>() -> Vec<&'static str> {
     W::WORDS.iter().map(|w| w.word()).collect()
 }
 
-/// A value as a message shows it: compact JSON of at most 60 characters.
+/// Takes the first characters that are written, then refuses.
+struct Shortened {
+    text: String,
+    left: usize,
+}
+
+impl Write for Shortened {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        for c in part.chars() {
+            self.left = self.left.checked_sub(1).ok_or(std::fmt::Error)?;
+            self.text.push(c);
+        }
+        Ok(())
+    }
+}
+
+/// A value as a message shows it: compact JSON of at most 60 characters. The time does not depend on the value's length.
 pub fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 60 { text } else { text.chars().take(57).collect::<String>() + "..." }
+    let mut shortened = Shortened { text: String::new(), left: 60 };
+    if write!(shortened, "{value}").is_ok() {
+        return shortened.text;
+    }
+    shortened.text.chars().take(57).collect::<String>() + "..."
 }
 
 /// One step of an RFC 6901 pointer.
@@ -33,9 +54,6 @@ pub fn escaped(name: &str) -> String {
 /// Longer names are near nothing. Comparing takes time and memory by the product of the lengths, and a client may send a
 /// megabyte where a word is meant.
 const LONGEST_NAME: usize = 100;
-/// Faults of one document that are told; the others are counted. A document may be wrong in every one of its members.
-const MOST_FAULTS: usize = 100;
-
 /// The nearest of the allowed names, if any is near.
 pub fn nearest<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > LONGEST_NAME {
@@ -62,12 +80,20 @@ pub(crate) fn as_whole(value: &Value) -> Option<i128> {
     n.as_u64().map(i128::from).or_else(|| n.as_i64().map(i128::from)).or_else(float)
 }
 
+/// The limits of a list of texts.
+#[derive(Debug, Clone, Copy)]
+pub struct Texts {
+    pub items: usize,
+    /// Of each item.
+    pub characters: usize,
+}
+
 /// The reader. Fields come in the order in which they are asked for; what was never asked for is unknown.
 pub struct Fields<'a> {
     map: &'a Map<String, Value>,
     known: Vec<&'static str>,
     faults: Vec<Fault>,
-    /// Faults beyond `MOST_FAULTS`.
+    /// Faults beyond [`limits::FAULTS`].
     untold: usize,
 }
 
@@ -90,8 +116,9 @@ impl<'a> Fields<'a> {
 
     /// The message is made only if it is told.
     pub(crate) fn fault_with(&mut self, tail: &str, message: impl FnOnce() -> String) {
-        if self.faults.len() < MOST_FAULTS {
-            self.faults.push(Fault { pointer: format!("/{tail}"), message: message() });
+        if self.faults.len() < limits::FAULTS {
+            let pointer = brief(&format!("/{tail}"), limits::POINTER).into_owned();
+            self.faults.push(Fault { pointer, message: message() });
         } else {
             self.untold += 1;
         }
@@ -143,43 +170,59 @@ impl<'a> Fields<'a> {
         })
     }
 
-    pub fn text(&mut self, name: &'static str, default: String) -> String {
+    fn too_long(&mut self, at: &str, text: &str, most: usize) {
+        self.fault_with(at, || {
+            let length = text.chars().count();
+            format!("`{}` has {length} characters; at most {most} are allowed", field_of(at))
+        });
+    }
+
+    fn too_many(&mut self, at: &str, found: usize, most: usize) {
+        self.fault_with(at, || format!("`{}` has {found} items; at most {most} are allowed", field_of(at)));
+    }
+
+    /// A text of at most `most` characters.
+    pub fn text(&mut self, name: &'static str, default: String, most: usize) -> String {
         match self.get(name) {
-            None => default,
-            Some(Value::String(s)) => s.clone(),
-            Some(other) => {
-                self.wrong(name, other, "a string");
-                default
-            }
+            None => return default,
+            Some(Value::String(s)) if fits(s, most) => return s.clone(),
+            Some(Value::String(s)) => self.too_long(name, s, most),
+            Some(other) => self.wrong(name, other, "a string"),
         }
+        default
     }
 
-    pub fn optional_text(&mut self, name: &'static str) -> Option<String> {
+    /// A text of at most `most` characters, or null.
+    pub fn optional_text(&mut self, name: &'static str, most: usize) -> Option<String> {
         match self.get(name)? {
-            Value::Null => None,
-            Value::String(s) => Some(s.clone()),
-            other => {
-                self.wrong(name, other, "a string or null");
-                None
-            }
+            Value::Null => {}
+            Value::String(s) if fits(s, most) => return Some(s.clone()),
+            Value::String(s) => self.too_long(name, s, most),
+            other => self.wrong(name, other, "a string or null"),
         }
+        None
     }
 
-    fn text_list(&mut self, name: &'static str, list: &'a [Value]) -> Vec<String> {
+    fn text_list(&mut self, name: &'static str, list: &'a [Value], most: Texts) -> Vec<String> {
+        if list.len() > most.items {
+            self.too_many(name, list.len(), most.items);
+            return Vec::new();
+        }
         let mut texts = Vec::with_capacity(list.len());
         for (i, item) in list.iter().enumerate() {
             match item {
-                Value::String(s) => texts.push(s.clone()),
+                Value::String(s) if fits(s, most.characters) => texts.push(s.clone()),
+                Value::String(s) => self.too_long(&format!("{name}/{i}"), s, most.characters),
                 other => self.wrong(&format!("{name}/{i}"), other, "a string"),
             }
         }
         texts
     }
 
-    pub fn texts(&mut self, name: &'static str, default: Vec<String>) -> Vec<String> {
+    pub fn texts(&mut self, name: &'static str, default: Vec<String>, most: Texts) -> Vec<String> {
         match self.get(name) {
             None => default,
-            Some(Value::Array(list)) => self.text_list(name, list),
+            Some(Value::Array(list)) => self.text_list(name, list, most),
             Some(other) => {
                 self.wrong(name, other, "a list of strings");
                 default
@@ -187,10 +230,10 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub fn optional_texts(&mut self, name: &'static str) -> Option<Vec<String>> {
+    pub fn optional_texts(&mut self, name: &'static str, most: Texts) -> Option<Vec<String>> {
         match self.get(name)? {
             Value::Null => None,
-            Value::Array(list) => Some(self.text_list(name, list)),
+            Value::Array(list) => Some(self.text_list(name, list, most)),
             other => {
                 self.wrong(name, other, "a list of strings or null");
                 None
@@ -231,6 +274,11 @@ impl<'a> Fields<'a> {
     pub fn words<W: Word>(&mut self, name: &'static str, default: Vec<W>) -> Vec<W> {
         let list = match self.get(name) {
             None => return default,
+            // Repeats are named one by one in a list of ordinary length only.
+            Some(Value::Array(list)) if list.len() > W::WORDS.len() && list.len() > limits::FAULTS => {
+                self.too_many(name, list.len(), W::WORDS.len());
+                return default;
+            }
             Some(Value::Array(list)) if !list.is_empty() => list,
             Some(other) => {
                 self.wrong(name, other, &format!("a list of one or more of {}", all_words::<W>().join(", ")));

@@ -2,6 +2,7 @@
 
 use crate::config::word_enum;
 use crate::hash::hex;
+use crate::limits;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -105,7 +106,9 @@ impl ApiKey {
 
 /// Why a name cannot be a key's; None: it can.
 pub fn name_fault(name: &str) -> Option<&'static str> {
-    let fits = (1..=80).contains(&name.chars().count()) && name.trim() == name && !name.chars().any(char::is_control);
+    let fits = (1..=limits::KEY_NAME).contains(&name.chars().count())
+        && name.trim() == name
+        && !name.chars().any(char::is_control);
     (!fits).then_some("1 to 80 characters without control characters are allowed, and no blanks around them")
 }
 

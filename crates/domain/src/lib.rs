@@ -15,6 +15,7 @@ pub mod ids;
 pub mod job;
 pub mod key;
 pub mod lease;
+pub mod limits;
 pub mod mail;
 pub mod mapping;
 pub mod model;

@@ -1,7 +1,8 @@
 //! The retraining schedule and the triggers that lead to jobs.
 
 use crate::config::word_enum;
-use crate::fields::{Fields, shown};
+use crate::fields::{Fields, Texts, shown};
+use crate::limits;
 use crate::{Faults, TrainingConfig};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -101,16 +102,17 @@ impl ScheduledTrainingConfig {
     pub fn from_json(body: &Value) -> Result<Self, Faults> {
         let d = Self::default();
         let mut f = Fields::new(body, "a training schedule")?;
+        let emails = Texts { items: limits::NOTIFICATION_EMAILS, characters: limits::EMAIL };
         let training_config = f.document("training_config", d.training_config, TrainingConfig::from_json);
         let schedule = Self {
             enabled: f.flag("enabled", d.enabled),
-            schedule_cron: f.text("schedule_cron", d.schedule_cron),
+            schedule_cron: f.text("schedule_cron", d.schedule_cron, limits::SCHEDULE_CRON),
             min_new_samples: f.whole("min_new_samples", d.min_new_samples, 1, u64::MAX.into()),
             max_model_age_days: f.whole("max_model_age_days", d.max_model_age_days, 1, 36_500),
             auto_activate_if_better: f.flag("auto_activate_if_better", d.auto_activate_if_better),
             improvement_threshold: f.real("improvement_threshold", d.improvement_threshold, 0.0, 1.0),
-            notification_emails: f.texts("notification_emails", d.notification_emails),
-            time_zone: f.text("time_zone", d.time_zone),
+            notification_emails: f.texts("notification_emails", d.notification_emails, emails),
+            time_zone: f.text("time_zone", d.time_zone, limits::TIME_ZONE),
             training_config,
         };
         if !looks_like_cron(&schedule.schedule_cron) {
@@ -143,7 +145,7 @@ fn looks_like_cron(s: &str) -> bool {
 fn looks_like_email(s: &str) -> bool {
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '<' | '>' | ',' | ';' | '"' | '@');
     let part = |p: &str| !p.is_empty() && p.chars().all(plain);
-    s.len() <= 254
+    s.len() <= limits::EMAIL
         && s.split_once('@').is_some_and(|(local, domain)| {
             part(local) && part(domain) && !domain.starts_with(['.', '-']) && !domain.ends_with('.')
         })
@@ -187,6 +189,21 @@ mod tests {
                 "/cron"
             ]
         );
+    }
+
+    #[test]
+    fn long_texts_and_lists_are_faults() {
+        let many: Vec<String> = (0..51).map(|i| format!("a{i}@b.org")).collect();
+        let body = json!({"schedule_cron": format!("{} 1 * * 0", "0,".repeat(100)), "time_zone": "x".repeat(101),
+            "notification_emails": many});
+        let faults = ScheduledTrainingConfig::from_json(&body).unwrap_err();
+        let pointers: Vec<&str> = faults.0.iter().map(|f| f.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/schedule_cron", "/notification_emails", "/time_zone"]);
+        assert!(faults.0[1].message.contains("51 items; at most 50"), "{faults}");
+        ScheduledTrainingConfig::from_json(&json!({"notification_emails": many[..50]})).unwrap();
+        let long = format!("{}@b.org", "a".repeat(250));
+        let faults = ScheduledTrainingConfig::from_json(&json!({"notification_emails": [long]})).unwrap_err();
+        assert_eq!(faults.0[0].pointer, "/notification_emails/0");
     }
 
     #[test]

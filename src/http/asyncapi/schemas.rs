@@ -1,6 +1,7 @@
 //! The schemas of the document: of the types that are read and sent, and of the envelope.
 
 use super::examples::PREFIX;
+use crate::http::openapi::bounds;
 use provost_domain::event::outbound::{
     ActivatedAnnouncement, DeprecatedAnnouncement, DriftAnnouncement, JobAnnouncement, RegisteredAnnouncement,
     RejectedAnnouncement, Topic, UnitAnnouncement,
@@ -68,6 +69,7 @@ impl Schemas {
                 schema.extend(keywords);
             }
         }
+        bounds::add_to_schemas(&mut self.0);
         self.0.insert(ENVELOPE.to_owned(), envelope());
         self.0
     }

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
+use crate::http::openapi::bounds;
 use provost_domain::event::outbound::{
     ActivatedAnnouncement, DeprecatedAnnouncement, DriftAnnouncement, JobAnnouncement, RegisteredAnnouncement,
     RejectedAnnouncement, UnitAnnouncement,
@@ -173,9 +174,22 @@ fn fit(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut V
                 true
             }
             "additionalProperties" => {
-                let known = schema["properties"].as_object().unwrap();
-                *wanted != json!(false) || value.as_object().unwrap().keys().all(|k| known.contains_key(k))
+                let known = |name: &str| schema["properties"].get(name).is_some();
+                for (name, value) in value.as_object().into_iter().flatten().filter(|(name, _)| !known(name)) {
+                    match wanted {
+                        Value::Bool(allowed) => ok &= *allowed,
+                        of_others => fit(document, of_others, value, &format!("{at}/{name}"), faults),
+                    }
+                }
+                true
             }
+            "maxProperties" => value.as_object().is_none_or(|o| o.len() <= wanted.as_u64().unwrap() as usize),
+            "propertyNames" => value.as_object().is_none_or(|o| {
+                let mut faults = Vec::new();
+                o.keys().for_each(|name| fit(document, wanted, &json!(name), at, &mut faults));
+                faults.is_empty()
+            }),
+            "uniqueItems" => value.as_array().is_none_or(|l| (1..l.len()).all(|i| !l[..i].contains(&l[i]))),
             "items" => {
                 for (n, value) in value.as_array().into_iter().flatten().enumerate() {
                     fit(document, wanted, value, &format!("{at}/{n}"), faults);
@@ -186,13 +200,14 @@ fn fit(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut V
                 list().iter().for_each(|schema| fit(document, schema, value, at, faults));
                 true
             }
-            "oneOf" => {
+            "oneOf" | "anyOf" => {
                 let fits = list().iter().filter(|schema| {
                     let mut faults = Vec::new();
                     fit(document, schema, value, at, &mut faults);
                     faults.is_empty()
                 });
-                fits.count() == 1
+                let count = fits.count();
+                count == 1 || (keyword == "anyOf" && count > 1)
             }
             unknown => panic!("{at}: no check of {unknown}"),
         };
@@ -226,10 +241,23 @@ fn the_schema_of_a_data_point_has_every_field_and_its_limits() {
     }
     let all = schemas.finish();
     assert_eq!(all["PointBatch"]["properties"]["points"]["maxItems"], MAX_BATCH);
+    assert_eq!(all["PointBatch"]["properties"]["points"]["minItems"], 1);
     assert_eq!(all["Profile"]["properties"]["gpa"]["minimum"], 0);
     assert_eq!(all["TestScore"]["properties"]["verbal_score"]["minimum"], 0);
     assert_eq!(all["AdmissionDataPoint"]["properties"]["data_point_id"]["maxLength"], 200);
     assert_eq!(all["AdmissionDataPoint"]["required"], json!(["data_point_id", "profile", "program", "decision"]));
+}
+
+#[test]
+fn whatever_a_publisher_may_send_has_a_limit_in_the_document() {
+    let mut schemas = Schemas::default();
+    let names: Vec<String> = InboundType::ALL.iter().map(|kind| schemas.inbound(*kind)).collect();
+    let all = Value::Object(schemas.finish());
+    let mut found = Vec::new();
+    for name in &names {
+        bounds::unlimited(&all[name], &all, name, &mut found);
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]

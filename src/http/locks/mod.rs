@@ -15,7 +15,7 @@ pub use keyring::Keyring;
 pub use record::note;
 pub use session::{key_of, routes};
 
-use crate::http::problem::Problem;
+use crate::http::problem::{LONGEST_PATH, Problem};
 use crate::settings::{Http, Network};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -27,6 +27,7 @@ use actix_web::{HttpMessage, HttpRequest, ResponseError};
 use keyring::Holder;
 use provost_actors::Handle;
 use provost_actors::clock::Clock;
+use provost_domain::check::brief;
 use provost_domain::key::Role;
 use provost_store::{Store, StoreError};
 use rates::Buckets;
@@ -162,7 +163,8 @@ impl Locks {
             Found::Row(row) => row,
             Found::Methods { allow, .. } => return Err(not_allowed(request, &allow)),
             Found::Nothing => {
-                let detail = format!("there is nothing at {}; /docs lists the routes", request.path());
+                let path = brief(request.path(), LONGEST_PATH);
+                let detail = format!("there is nothing at {path}; /docs lists the routes");
                 return Err(Problem::new(StatusCode::NOT_FOUND, detail));
             }
         };
@@ -194,7 +196,8 @@ fn unauthorized(detail: &str) -> Problem {
 }
 
 fn not_allowed(request: &ServiceRequest, allow: &str) -> Problem {
-    let detail = format!("{} is not allowed at {}; allowed: {allow}", request.method(), request.path());
+    let (method, path) = (brief(request.method().as_str(), LONGEST_PATH), brief(request.path(), LONGEST_PATH));
+    let detail = format!("{method} is not allowed at {path}; allowed: {allow}");
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with_header("allow", allow.to_owned())
 }
 

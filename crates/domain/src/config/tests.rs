@@ -190,10 +190,34 @@ fn a_body_that_is_wrong_everywhere_is_answered_briefly() {
     assert_eq!(faults.0.len(), 101);
     assert_eq!(faults.0[100].message, "and 49900 more faults");
     let words = json!({ "algorithms": vec!["xgbost"; 50_000], "selected_features": vec!["gpa"; 50_000] });
-    assert_eq!(TrainingConfig::from_json(&words).unwrap_err().0.len(), 101);
+    let faults = TrainingConfig::from_json(&words).unwrap_err();
+    let told: Vec<&str> = faults.0.iter().map(|f| f.message.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "`algorithms` has 50000 items; at most 6 are allowed",
+            "`selected_features` has 50000 items; at most 100 are allowed"
+        ]
+    );
     // A megabyte where a word is meant has no nearest word: looking for it takes time and memory by its length.
     let long = "a".repeat(1 << 20);
     let faults = TrainingConfig::from_json(&json!({ "split": long, long.as_str(): 1 })).unwrap_err();
     assert!(faults.0.iter().all(|f| f.message.len() < 200 && !f.message.contains("did you mean")), "{faults}");
     assert!(faults.to_string().len() < 1000);
+}
+
+#[test]
+fn long_texts_are_faults_and_the_longest_allowed_are_none() {
+    let body = |extra: usize| {
+        json!({
+            "notes": "ä".repeat(10_000 + extra), "version_tag": "ä".repeat(100 + extra),
+            "data_source": "csv", "data_path": "x".repeat(1000 + extra), "feature_selection": "manual",
+            "selected_features": if extra == 0 { json!(["gpa_vs_avg"]) } else { json!(["x".repeat(101)]) },
+        })
+    };
+    TrainingConfig::from_json(&body(0)).unwrap();
+    assert_eq!(pointers(body(1)), ["/data_path", "/selected_features/0", "/version_tag", "/notes"]);
+    assert_eq!(faults(body(1))[3].1, "`notes` has 10001 characters; at most 10000 are allowed");
+    let long = "x".repeat(5000);
+    assert_eq!(pointers(json!({ long.as_str(): 1 }))[0].chars().count(), 201, "a long name is not sent back whole");
 }

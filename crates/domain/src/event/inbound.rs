@@ -8,6 +8,8 @@ use super::SPEC_VERSION;
 use crate::check::brief;
 use crate::config::word_enum;
 use crate::hash::hex;
+use crate::limits;
+use crate::record::shape;
 use crate::{AdmissionDataPoint, Faults, JobId, TrainingConfig};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,11 +21,9 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Points that one batch may carry.
-pub const MAX_BATCH: usize = 1000;
+pub const MAX_BATCH: usize = limits::EVENT_POINTS;
 /// Bytes of source, id and type: keys of the inbox. Longer ones are refused.
-pub const MAX_KEY: usize = 512;
-/// A reason goes into the job's record and all that is announced of it.
-const MAX_REASON: usize = 2000;
+pub const MAX_KEY: usize = limits::EVENT_KEY;
 /// Characters of a refusal's detail.
 const MAX_DETAIL: usize = 4000;
 /// Faulty points of one batch that the reason names; the others are counted.
@@ -83,7 +83,7 @@ pub struct Retraction {
 /// Points in one event.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct PointBatch {
-    #[schema(min_items = 1, max_items = 1000)]
+    #[schema(min_items = 1)]
     pub points: Vec<AdmissionDataPoint>,
 }
 
@@ -96,7 +96,6 @@ pub struct Cancellation {
 /// A wish for a training job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TriggerRequest {
-    #[schema(max_length = 2000)]
     pub reason: String,
     /// None: the schedule's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -269,8 +268,12 @@ fn parse<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T, Refusal> {
 
 fn retraction(data: &[u8]) -> Result<Inbound, Refusal> {
     let retraction: Retraction = parse(data)?;
-    if retraction.data_point_id.is_empty() {
-        return Err(Refusal::new(RefusalCode::InvalidData, "`data_point_id` is empty; an id is allowed"));
+    if !shape::is_id(&retraction.data_point_id) {
+        let (id, most) = (brief(&retraction.data_point_id, 60), limits::POINT_ID);
+        let detail = format!(
+            "`data_point_id` is `{id}`; a string of 1 to {most} characters without control characters is allowed"
+        );
+        return Err(Refusal::new(RefusalCode::InvalidData, detail));
     }
     Ok(Inbound::Retraction(retraction))
 }
@@ -284,8 +287,9 @@ struct WireTrigger {
 
 fn trigger(data: &[u8]) -> Result<Inbound, Refusal> {
     let wire: WireTrigger = parse(data)?;
-    if wire.reason.chars().count() > MAX_REASON {
-        let detail = format!("`reason` has {} characters; up to {MAX_REASON} are allowed", wire.reason.chars().count());
+    if !limits::fits(&wire.reason, limits::REASON) {
+        let (length, most) = (wire.reason.chars().count(), limits::REASON);
+        let detail = format!("`reason` has {length} characters; at most {most} are allowed");
         return Err(Refusal::new(RefusalCode::InvalidData, detail));
     }
     // A configuration is checked as one of the facade is, unknown fields included: a misspelt one would train another model.

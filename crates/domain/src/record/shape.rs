@@ -3,12 +3,13 @@
 
 use super::{Cycle, Decision, DegreeLevel, TestType};
 use crate::fields::all_words;
+use crate::limits;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde_json::{Value, json};
 
-pub(crate) const MAX_ID: usize = 200;
-pub(crate) const MAX_TEXT: usize = 500;
-pub(crate) const MAX_TESTS: usize = 100;
+pub(crate) const MAX_ID: usize = limits::POINT_ID;
+pub(crate) const MAX_TEXT: usize = limits::POINT_TEXT;
+pub(crate) const MAX_TESTS: usize = limits::POINT_TESTS;
 pub(super) const DATE: &str = "a date (YYYY-MM-DD)";
 pub(super) const TIME: &str = "an RFC 3339 time";
 
@@ -21,7 +22,7 @@ pub(super) fn is_text(s: &str) -> bool {
     s.len() <= MAX_TEXT || s.chars().count() <= MAX_TEXT
 }
 
-pub(super) fn is_id(s: &str) -> bool {
+pub(crate) fn is_id(s: &str) -> bool {
     !s.is_empty() && s.chars().count() <= MAX_ID && !s.chars().any(char::is_control)
 }
 

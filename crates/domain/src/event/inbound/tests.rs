@@ -81,7 +81,7 @@ fn refusals_name_what_is_wrong() {
         (with("type", json!("weather.v1")), UnknownType, "`weather.v1`"),
         (with("data", json!({"data_point_id": "p"})), InvalidData, "decision"),
         (envelope("training.trigger.v1", json!({})), InvalidData, "reason"),
-        (envelope("training.trigger.v1", json!({"reason": "x".repeat(2001)})), InvalidData, "2001 characters"),
+        (envelope("training.trigger.v1", json!({"reason": "x".repeat(1001)})), InvalidData, "1001 characters"),
         (
             envelope("training.trigger.v1", json!({"reason": "r", "config": {"test_size": 0.9, "cv": 1}})),
             InvalidData,
@@ -89,6 +89,12 @@ fn refusals_name_what_is_wrong() {
         ),
         (envelope("training.cancel.v1", json!({"job_id": "../x"})), InvalidData, "`job_id`"),
         (envelope("admission.data.retracted.v1", json!({"data_point_id": "p"})), InvalidData, "seq"),
+        (envelope("admission.data.retracted.v1", json!({"data_point_id": "", "seq": 1})), InvalidData, "data_point_id"),
+        (
+            envelope("admission.data.retracted.v1", json!({"data_point_id": "x".repeat(201), "seq": 1})),
+            InvalidData,
+            "1 to 200 characters",
+        ),
     ] {
         let refusal = read(&event).unwrap_err();
         assert_eq!(refusal.code, code, "{refusal}");

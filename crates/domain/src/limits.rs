@@ -1,0 +1,109 @@
+//! The limits on what clients and event publishers may send, and on what one answer may hold. Every check, the OpenAPI and
+//! AsyncAPI documents and the table of docs/LIMITS.md take their numbers from here.
+//!
+//! A number of characters counts Unicode scalar values, as JSON Schema's `maxLength` does.
+
+/// One limit, as docs/LIMITS.md lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    pub name: &'static str,
+    pub value: usize,
+    pub unit: &'static str,
+    /// What is limited.
+    pub what: &'static str,
+    /// Why the value is what it is.
+    pub why: &'static str,
+}
+
+macro_rules! limits {
+    ($($name:ident = $value:expr, $unit:literal, $what:literal, $why:literal;)+) => {
+        $(#[doc = concat!($what, ", in ", $unit, ": ", $why, ".")] pub const $name: usize = $value;)+
+
+        /// All limits.
+        pub const ALL: &[Limit] = &[$(Limit { name: stringify!($name), value: $name, unit: $unit, what: $what, why: $why }),+];
+    };
+}
+
+limits! {
+    NOTES = 10_000, "characters", "`notes` of a training configuration",
+        "some pages of text; the notes are part of every answer that has the job or the model";
+    VERSION_TAG = 100, "characters", "`version_tag` of a training configuration", "a label";
+    REASON = 1_000, "characters", "`reason` of an activation or of a training request from the bus",
+        "it is repeated in the audit log, in announcements and in mails";
+    DATA_PATH = 1_000, "characters", "`data_path` of a training configuration",
+        "well above the file names in use and below the operating system's own limit";
+    SELECTED_FEATURES = 100, "items", "`selected_features` of a training configuration", "more than there are features";
+    FEATURE_NAME = 100, "characters", "a name in `selected_features`", "twice the longest name of a feature";
+    MODEL_IDS = 100, "items", "`model_ids` of a comparison", "each pair of models is tested: 100 models are 4,950 pairs";
+    ID = 100, "characters", "an id of a job, a model or a plot in a path or a body", "the longest has 68";
+    GRID_PARAMETERS = 50, "items", "parameters in the grid of one algorithm", "twice as many as any learner has";
+    PARAMETER_NAME = 100, "characters", "the name of a parameter in `grids`", "three times the longest name of a parameter";
+    GRID_VALUES = 10_000, "items", "values of one parameter in `grids`",
+        "finer than any search of at most 100,000 candidates can use";
+    GRID_VALUES_IN_ALL = 20_000, "items", "values in all of `grids`",
+        "the grids are stored with the job and with each of its models";
+    GRID_TEXT = 100, "characters", "a text among the values in `grids`", "values that are texts are words";
+    GRID_LAYERS = 20, "items", "numbers in a value of `grids` that is a list", "a list holds the sizes of a network's layers";
+    GRID_CANDIDATES = 100_000, "candidates", "the product of a grid's lists under `grid_search`",
+        "each candidate is fitted; the largest default grid has 6,912 candidates. `random_search` and `bayesian` draw from a \
+         grid of any size";
+    SCHEDULE_CRON = 200, "characters", "`schedule_cron` of the schedule", "five fields with lists of numbers";
+    TIME_ZONE = 100, "characters", "`time_zone` of the schedule", "three times the longest name of a time zone";
+    NOTIFICATION_EMAILS = 50, "items", "`notification_emails` of the schedule", "each occasion is one mail to each address";
+    EMAIL = 254, "characters", "an address in `notification_emails`", "the longest address of RFC 5321";
+    FAULTS = 100, "items", "faults of one document that `errors` names one by one", "further faults are counted";
+    POINTER = 200, "characters", "a `pointer` in `errors`", "a longer pointer is cut, since it repeats what the client sent";
+    JSON_DEPTH = 127, "levels", "arrays and objects in each other", "the JSON reader's own limit; no document here has more than six";
+    QUERY = 8_192, "bytes", "the query of an address", "a cursor and all other parameters have less than 2,000";
+    CURSOR = 1_000, "characters", "`cursor` of a list", "four times the longest that a list gives out";
+    PAGE = 200, "items", "`limit` of a list", "of the HTTP contract";
+    IDEMPOTENCY_KEY = 255, "characters", "an `Idempotency-Key`", "visible ASCII characters; a UUID has 36";
+    KEY_NAME = 80, "characters", "the name of an API key", "a label";
+    EVENT_KEY = 512, "bytes", "`id`, `source` and `type` of an event", "they are keys of the inbox";
+    EVENT_POINTS = 1_000, "items", "points of one batch event", "one transaction of the store";
+    POINT_ID = 200, "characters", "`data_point_id`", "it is a key of the store";
+    POINT_TEXT = 500, "characters", "any other text of a data point", "names of universities and programs";
+    POINT_TESTS = 100, "items", "`test_scores` of a data point", "far more tests than anybody takes";
+}
+
+/// Whether a text has at most so many characters. A character has at least one byte, so short texts are not counted.
+pub fn fits(text: &str, most: usize) -> bool {
+    text.len() <= most || text.chars().nth(most).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The rows that docs/LIMITS.md has to have, in this order.
+    fn table() -> Vec<String> {
+        let digits = |n: usize| {
+            let text = n.to_string();
+            let start = text.len() % 3;
+            let mut parts: Vec<&str> = vec![&text[..start]];
+            parts.extend((start..text.len()).step_by(3).map(|at| &text[at..at + 3]));
+            parts.retain(|part| !part.is_empty());
+            parts.join(",")
+        };
+        ALL.iter().map(|l| format!("| {} | {} {} | {} |", l.what, digits(l.value), l.unit, l.why)).collect()
+    }
+
+    #[test]
+    fn the_table_of_the_docs_has_these_limits() {
+        let docs = include_str!("../../../docs/LIMITS.md");
+        let rows: Vec<&str> = docs.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+        assert_eq!(rows, table(), "docs/LIMITS.md needs these rows:\n{}", table().join("\n"));
+    }
+
+    #[test]
+    fn each_limit_is_named_once() {
+        let names: BTreeSet<&str> = ALL.iter().map(|limit| limit.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn characters_are_counted_and_not_bytes() {
+        assert!(fits("äöü", 3) && !fits("äöü", 2) && fits("", 0) && !fits("x", 0));
+    }
+}
