@@ -40,10 +40,18 @@ async fn watch(
     let Some(reference) = record.temporal else { return Ok(None) };
     let fresh = loader.send(Fresh(config)).await??;
     let known = loader.send(Open(record.snapshot.clone())).await??;
-    let model = load_model::<EvaluateError>(options, &record.version.model_sha256).await?;
     let today = options.clock.now().date_naive();
-    blocking(move || {
+    let (fresh, rows) = blocking(move || {
         let rows = new_rows(&fresh, &known, &reference, today);
+        Ok::<_, EvaluateError>((fresh, rows))
+    })
+    .await?;
+    // Without new rows there is nothing to predict, and the model need not be read.
+    if rows.is_empty() {
+        return Ok(Some(performance_drop(&reference, &[], &[])));
+    }
+    let model = load_model::<EvaluateError>(options, &record.version.model_sha256).await?;
+    blocking(move || {
         let p = model.predict_proba(fresh.dataset.x(), &rows)?;
         Ok(Some(performance_drop(&reference, &labels(&fresh, &rows), &p)))
     })

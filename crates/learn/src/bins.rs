@@ -24,7 +24,7 @@ impl Bins {
     /// the threshold, which is at least all values of that bin and below those of the next. With `right == len()` it parts
     /// the present values from the missing ones.
     pub fn between(&self, left: usize, right: usize) -> (usize, f32) {
-        let Some(low) = self.low.get(right) else { return (self.len() - 1, f32::MAX) };
+        let Some(low) = self.low.get(right) else { return (self.len().saturating_sub(1), f32::MAX) };
         let half = |a: f32, b: f32| 0.5 * (f64::from(a) + f64::from(b));
         let middle = half(self.high[left], *low);
         let lower = (left + 1..right).take_while(|b| half(self.low[*b], self.high[*b]) <= middle).count();

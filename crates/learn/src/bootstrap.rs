@@ -182,11 +182,12 @@ fn weighted_auc(rows: &[RankedRow], weights: &[u64]) -> Option<f64> {
     (pairs > 0).then(|| twice_won as f64 / (2 * pairs) as f64)
 }
 
-/// Linear between the order statistics of a sorted, non-empty slice (numpy's default).
+/// Linear between the order statistics of a sorted slice (numpy's default); NaN of an empty one.
 pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let at = q * (sorted.len() - 1) as f64;
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let at = q.clamp(0.0, 1.0) * last as f64;
     let low = at.floor() as usize;
-    let high = (low + 1).min(sorted.len() - 1);
+    let high = (low + 1).min(last);
     sorted[low] + (sorted[high] - sorted[low]) * (at - low as f64)
 }
 

@@ -6,7 +6,7 @@ use crate::metrics::auc;
 use crate::testing::dataset;
 use crate::{Calibration, Control, Dataset, Fit, FitTask, LearnError, Learner, Matrix, Model, Params, Progress};
 use crate::{StopReason, control::Token};
-use provost_domain::features::FeatureTables;
+use provost_domain::features::{FeatureTables, is_category};
 use provost_domain::rng::SplitMix64;
 use provost_domain::{Algorithm, sample};
 use serde_json::{Value, json};
@@ -195,6 +195,111 @@ fn few_and_equal_rows(algorithm: Algorithm) {
     let case = Case::new(algorithm, equal).with(enough(algorithm));
     let p = case.predict(&case.fit());
     assert!(p.iter().all(|p| (p - 0.25).abs() < 0.05), "{}", p[0]);
+}
+
+/// Two numbers and two categories, one of them missing throughout.
+fn with_categories(rows: usize) -> Dataset {
+    let mut r = SplitMix64::new(21);
+    let number: Vec<f32> = (0..rows).map(|_| r.normal() as f32).collect();
+    let university: Vec<f32> = (0..rows).map(|i| if i % 7 == 0 { f32::NAN } else { r.below(5) as f32 }).collect();
+    let y = (0..rows).map(|i| u8::from(number[i] + university[i].max(0.0) / 4.0 > 0.4)).collect();
+    let names = ["gpa_normalized", "university", "university_program", "year"].map(String::from).to_vec();
+    assert!(is_category(&names[1]) && is_category(&names[2]) && !is_category(&names[0]));
+    let columns = vec![number, university, vec![f32::NAN; rows], (0..rows).map(|i| 2010.0 + (i % 5) as f32).collect()];
+    Dataset::new(Matrix::new(names, columns).unwrap(), y).unwrap()
+}
+
+/// Whatever was fitted predicts a batch without rows, of one row, and of rows in which everything is missing.
+fn any_batch_is_predicted(algorithm: Algorithm) {
+    for data in [learnable(120, 13), with_categories(120)] {
+        let names = data.x().names().to_vec();
+        let nothing = Matrix::new(names.clone(), vec![vec![f32::NAN; 3]; names.len()]).unwrap();
+        let empty = Matrix::new(names.clone(), vec![vec![]; names.len()]).unwrap();
+        let mut case = Case::new(algorithm, data);
+        for columns in [(0..names.len()).collect::<Vec<usize>>(), vec![1], vec![2], vec![]] {
+            case.columns = columns;
+            let predictor = case.fit().predictor;
+            let predict = |x: &Matrix, rows: &[u32]| predictor.predict(x, &case.columns, rows);
+            assert!(predict(case.data.x(), &[]).is_empty() && predict(&empty, &[]).is_empty());
+            let (one, all) = (predict(case.data.x(), &[7]), predict(case.data.x(), &[3, 7, 9]));
+            assert!(one.len() == 1 && (one[0] - all[1]).abs() < 1e-6, "{one:?} {all:?}");
+            let missing = predict(&nothing, &[0, 1, 2]);
+            assert!(missing.len() == 3 && missing.iter().all(|p| (0.0..=1.0).contains(p)), "{missing:?}");
+            let model = case.model(case.fit());
+            assert!(model.predict_proba(&empty, &[]).unwrap().is_empty());
+        }
+    }
+}
+
+/// Members of a family may be grown together: the same cases, for the rows to predict, the columns and the validation rows.
+fn families_take_any_batch(algorithm: Algorithm) {
+    for data in [learnable(120, 14), with_categories(120)] {
+        let width = data.x().width();
+        let mut case = Case::new(algorithm, data);
+        case.train = (0..90).collect();
+        let accepted: Vec<u32> = (90..120).filter(|r| case.data.y()[*r as usize] == 1).collect();
+        for columns in [(0..width).collect::<Vec<usize>>(), vec![1], vec![]] {
+            for validation in [vec![], vec![95], accepted.clone()] {
+                case.columns = columns.clone();
+                case.validation = validation;
+                case.rounds = 2;
+                let shared = crate::Shared::default();
+                let task = FitTask {
+                    data: &case.data,
+                    columns: &case.columns,
+                    train: &case.train,
+                    validation: &case.validation,
+                    params: &case.params,
+                    seed: 1,
+                    early_stopping_rounds: case.rounds,
+                    scale: true,
+                    shared: Some(&shared),
+                };
+                let grow = |members: &[&Params], rows: &[u32]| {
+                    case.learner.fit_family(&task, members, rows, &Control::default()).unwrap()
+                };
+                assert!(grow(&[], &[]).is_empty() && grow(&[], &[100]).is_empty());
+                for rows in [vec![], vec![100], vec![100, 101, 119]] {
+                    let of_members = grow(&[&case.params, &case.params], &rows);
+                    assert!(of_members.len() == 2 && of_members.iter().all(|p| p.len() == rows.len()));
+                    assert!(of_members.iter().flatten().all(|p| (0.0..=1.0).contains(p)), "{of_members:?}");
+                }
+            }
+        }
+    }
+}
+
+/// One row, one class, no rows, no values: an error that says so, or a model that says the same of everything.
+fn too_little_is_an_error_or_a_flat_model(algorithm: Algorithm) {
+    let data_error = |case: &Case, expected: &str| match case.fit_under(&Control::default()) {
+        Err(LearnError::Data(why)) => assert!(why.contains(expected), "{why}"),
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("{expected}: a model came of it"),
+    };
+    for data in [learnable(60, 15), with_categories(60)] {
+        let width = data.x().width();
+        let mut case = Case::new(algorithm, data);
+        case.train = vec![];
+        data_error(&case, "no training rows");
+        case.columns = vec![];
+        data_error(&case, "no training rows");
+        case.columns = (0..width).collect();
+        case.train = vec![5];
+        data_error(&case, "all 1 training rows are of class");
+        case.train = (0..60).filter(|r| case.data.y()[*r as usize] == 1).collect();
+        data_error(&case, "training rows are of class 1");
+        let rejected = (0..60).find(|r| case.data.y()[*r as usize] == 0).unwrap();
+        case.train = vec![case.train[0], rejected];
+        case.predict(&case.fit());
+    }
+    let none = Case::new(algorithm, dataset(vec![vec![], vec![]], vec![]));
+    data_error(&none, "no training rows");
+    let (names, y) =
+        (["university", "c1"].map(String::from).to_vec(), (0..400).map(|i| u8::from(i % 4 == 0)).collect());
+    let missing = Matrix::new(names, vec![vec![f32::NAN; 400]; 2]).unwrap();
+    let case = Case::new(algorithm, Dataset::new(missing, y).unwrap()).with(enough(algorithm));
+    let p = case.predict(&case.fit());
+    assert!(p.iter().all(|q| (q - p[0]).abs() < 1e-9 && (q - 0.25).abs() < 0.1), "{p:?}");
 }
 
 fn class_weights_shift(algorithm: Algorithm) {
@@ -402,7 +507,8 @@ macro_rules! suite {
     ($($module:ident = $algorithm:ident),+) => {
         $(mod $module {
             suite!(@tests $algorithm: same_bytes_at_any_number_of_threads, the_seed_decides,
-                missing_constant_and_empty_columns, one_class_is_named, few_and_equal_rows, class_weights_shift,
+                missing_constant_and_empty_columns, one_class_is_named, few_and_equal_rows, any_batch_is_predicted,
+                families_take_any_batch, too_little_is_an_error_or_a_flat_model, class_weights_shift,
                 bytes_give_the_same_predictions, doctored_bytes_are_refused_or_harmless, stops_when_told,
                 progress_rises_to_the_end, early_stopping_gives_up_on_noise, bad_parameters_are_named,
                 learns_and_says_from_what, comes_near_the_bayes_auc);

@@ -94,6 +94,10 @@ pub struct PerformanceDrop {
 /// than 1 % (more than the square, because they share the reference's error).
 pub fn performance_drop(reference: &TemporalFigures, y: &[u8], p: &[f64]) -> PerformanceDrop {
     let all = windows(&y[..y.len().min(p.len())]);
+    if y.is_empty() {
+        let reason = "there are no new rows with settled outcomes: nothing was tested".to_owned();
+        return PerformanceDrop { dropped: false, reason, windows: 0, latest: Vec::new() };
+    }
     let tail = &all[all.len().saturating_sub(CONSECUTIVE)..];
     let latest: Vec<Shifts> =
         tail.iter().filter_map(|rows| shifts(reference, &y[rows.clone()], &p[rows.clone()])).collect();

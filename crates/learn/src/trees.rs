@@ -145,7 +145,8 @@ pub fn gather(x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f32> {
     let mut out = vec![0f32; width * rows.len()];
     for (at, column) in columns.iter().enumerate() {
         let values = x.column(*column);
-        for (slot, row) in out[at..].iter_mut().step_by(width).zip(rows) {
+        // Not `out[at..]`: without rows there is nothing to begin at.
+        for (slot, row) in out.iter_mut().skip(at).step_by(width).zip(rows) {
             *slot = values[*row as usize];
         }
     }
@@ -288,6 +289,16 @@ mod tests {
             let one = if row % 5 <= 2 { 1.0 } else { -1.0 };
             assert_eq!((got[0][at], got[1][at]), (one, 2.0 * one + 0.25));
         }
+    }
+
+    #[test]
+    fn no_rows_and_no_columns_are_gathered_and_summed() {
+        let x = Matrix::new(vec!["a".into(), "b".into()], vec![vec![1.0, 2.0], vec![3.0, 4.0]]).unwrap();
+        assert!(gather(&x, &[0, 1], &[]).is_empty() && gather(&x, &[], &[0, 1]).is_empty());
+        assert_eq!(gather(&x, &[1, 0], &[1]), [4.0, 2.0]);
+        assert_eq!(sums(&[stump()], None, &x, &[0, 1], &[], &[1], 0.0f64), [Vec::<f64>::new()]);
+        let leaf = vec![Node::leaf(0.5)];
+        assert_eq!(sums(&[leaf], None, &x, &[], &[0, 1], &[1], 0.0f64), [vec![0.5, 0.5]]);
     }
 
     #[test]
