@@ -5,6 +5,7 @@ mod bus;
 mod data;
 mod learn;
 mod mail;
+mod rights;
 mod settings;
 mod store;
 
@@ -57,10 +58,11 @@ fn trouble(check: &'static str, verdict: Verdict, found: impl Into<String>, advi
 pub fn run(args: &DoctorArgs) -> Result<()> {
     let settings = args.common.settings()?;
     let json = args.common.output.json;
-    let checks: [fn(&Settings) -> Finding; 11] = [
+    let checks: [fn(&Settings) -> Finding; 12] = [
         settings::of_settings,
         data::of_data,
         data::of_disk,
+        rights::of_rights,
         store::of_store,
         address::of_address,
         address::of_locks,

@@ -7,10 +7,9 @@ use crate::settings::Settings;
 use provost_domain::features::{EXTENDED, FEATURES};
 use provost_domain::{AdmissionDataPoint, TrainingConfig};
 use provost_learn::split::{SplitRows, split};
-use provost_store::PointSelection;
+use provost_store::{PointSelection, private};
 use serde::Serialize;
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -171,7 +170,7 @@ fn part_names(rows: &[(Row, u8)], salt: u64) -> Result<Vec<&'static str>> {
 }
 
 fn write_csv(rows: &[(Row, u8)], parts: Option<&[&str]>, extended: bool, out: &Path) -> anyhow::Result<()> {
-    let mut csv = csv::Writer::from_writer(BufWriter::new(File::create(out)?));
+    let mut csv = csv::Writer::from_writer(BufWriter::new(private::create(out)?));
     let more = EXTENDED.into_iter().filter(|_| extended);
     let head = ["data_point_id"].into_iter().chain(FEATURES).chain(more).chain(["label"]);
     let head = head.chain(parts.map(|_| "split"));

@@ -12,6 +12,7 @@ use provost_domain::config::Pruning;
 use provost_domain::{Algorithm, Faults};
 use provost_learn::learners::learner;
 use provost_learn::{Calibration, Control, Dataset, FitTask, LearnError, Learner, Matrix, Model, Params, Predictor};
+use provost_store::private;
 use serde_json::{Map, Value};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -326,8 +327,9 @@ fn objects(path: Option<&Path>, option: &str) -> Result<Objects, FitError> {
 fn save(model: &Model, folder: &Path) -> Result<(), FitError> {
     let path = folder.join(format!("{}.model", model.algorithm));
     let unfinished = folder.join(format!(".{}.model.{}", model.algorithm, std::process::id()));
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&unfinished, model.to_bytes()))
+    let written = |path: &Path, bytes: &[u8]| private::create(path).and_then(|mut file| file.write_all(bytes));
+    private::make_folder(folder)
+        .and_then(|()| written(&unfinished, &model.to_bytes()))
         .and_then(|()| std::fs::rename(&unfinished, &path))
         .map_err(|source| FitError::File { path, source })?;
     let inner = match &model.predictor {
@@ -337,7 +339,7 @@ fn save(model: &Model, folder: &Path) -> Result<(), FitError> {
     if let Predictor::Xgboost(xgboost) = inner {
         let path = folder.join("xgboost.json");
         let text = xgboost.to_json().map_err(|source| FitError::Learn { algorithm: model.algorithm, source })?;
-        std::fs::write(&path, text).map_err(|source| FitError::File { path, source })?;
+        written(&path, &text).map_err(|source| FitError::File { path, source })?;
     }
     Ok(())
 }

@@ -31,7 +31,17 @@ fn with_quiet_openmp() {
     let _ = command.exec();
 }
 
+/// A panic's text may repeat data: one that a terminal would obey is told in escapes, without a backtrace.
+fn escape_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.to_string();
+        if text.split('\n').all(visible::is_plain) { usual(panic) } else { show::error(&text) }
+    }));
+}
+
 fn main() -> ExitCode {
+    escape_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // It repeats arguments, which may be names that others have given to files.

@@ -1,10 +1,11 @@
 //! What a command needs before it can begin: store, artifacts, a runtime.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::settings::{Settings, StoreAddress};
 use chrono::Utc;
 use provost_actors::lease::holder;
 use provost_actors::{Leases, SystemClock};
+use provost_domain::ServerAddress;
 use provost_store::{Artifacts, DATABASE, MongoStore, SqliteStore, Store};
 use std::sync::Arc;
 
@@ -12,7 +13,16 @@ use std::sync::Arc;
 pub fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
     Ok(match &settings.store {
         StoreAddress::Sqlite => Arc::new(SqliteStore::open(&settings.data_dir, Utc::now())?),
-        StoreAddress::Mongodb(url) => Arc::new(MongoStore::open(url, Utc::now())?),
+        StoreAddress::Mongodb(address) => Arc::new(mongodb(address)?),
+    })
+}
+
+/// Who is at the command line is told which address does not answer; the error itself names none.
+fn mongodb(address: &ServerAddress) -> Result<MongoStore> {
+    let opened = MongoStore::open(address.expose(), Utc::now());
+    opened.map_err(|e| match Error::from(e) {
+        Error::Failed(e) => Error::Failed(e.context(address.to_string())),
+        e => e,
     })
 }
 
@@ -26,8 +36,8 @@ pub fn store_and_artifacts(settings: &Settings) -> Result<(Arc<dyn Store>, Artif
     let artifacts = Artifacts::open(settings.data_dir.join("artifacts"))?;
     Ok(match &settings.store {
         StoreAddress::Sqlite => (store(settings)?, artifacts),
-        StoreAddress::Mongodb(url) => {
-            let store = MongoStore::open(url, Utc::now())?;
+        StoreAddress::Mongodb(address) => {
+            let store = mongodb(address)?;
             let artifacts = artifacts.with_remote(store.artifacts()?);
             (Arc::new(store), artifacts)
         }

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use provost_domain::sample::{bayes_auc, draw};
-use std::fs::File;
+use provost_store::private;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -19,8 +19,9 @@ pub struct Written {
 
 /// Compressed if the name ends in `.gz`. `progress` hears of every thousandth row.
 pub fn write(rows: usize, seed: u64, path: &Path, progress: impl Fn(u64)) -> Result<Written> {
-    let file =
-        BufWriter::new(File::create(path).map_err(|e| Error::failed(format!("cannot write {}: {e}", path.display())))?);
+    let file = BufWriter::new(
+        private::create(path).map_err(|e| Error::failed(format!("cannot write {}: {e}", path.display())))?,
+    );
     if path.extension().is_some_and(|e| e == "gz") {
         let mut out = GzEncoder::new(file, Compression::default());
         let written = write_to(&mut out, rows, seed, progress)?;

@@ -7,7 +7,7 @@ use crate::settings::{Http, Settings};
 use crate::{log, open};
 use chrono::Utc;
 use provost_actors::{Handle, Options, RestartBudget};
-use provost_store::{Artifacts, DataFolderLock, Store};
+use provost_store::{Artifacts, DataFolderLock, Store, private};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,8 +26,12 @@ pub struct Folder {
 impl Folder {
     /// Fails with the process that holds the folder, if one does.
     pub fn take(settings: &Settings) -> Result<Self> {
+        private::make_data_folder(&settings.data_dir)?;
+        if let Some(said) = private::narrow(&settings.data_dir)?.text(&settings.data_dir) {
+            tracing::warn!("{said}");
+        }
         let lock = DataFolderLock::acquire(&settings.data_dir)?;
-        std::fs::create_dir_all(&settings.import.dir).map_err(|e| {
+        private::make_folder(&settings.import.dir).map_err(|e| {
             Error::failed(format!("cannot make the import folder {}: {e}", settings.import.dir.display()))
         })?;
         let (store, artifacts) = open::store_and_artifacts(settings)?;

@@ -7,7 +7,7 @@ mod parcel;
 mod render;
 mod session;
 
-pub use address::{BadMailUrl, MailUrl, Security};
+pub use address::{MailUrl, Security};
 pub use parcel::{Parcel, ParcelError, Sender};
 pub use session::ConnectError;
 

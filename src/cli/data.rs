@@ -9,6 +9,7 @@ use crate::{open, sample};
 use chrono::Utc;
 use provost_domain::mapping::CsvMapping;
 use provost_domain::visible;
+use provost_store::private;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -49,6 +50,9 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     }
     let runtime = open::runtime()?;
     let store = open::store(&settings)?;
+    if let Some(said) = private::narrow(&settings.data_dir)?.text(&settings.data_dir) {
+        show::error(&said);
+    }
     let rejects = match &args.rejects {
         Some(path) => Rejects::create(path.clone())?,
         None => {

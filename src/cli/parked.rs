@@ -154,7 +154,9 @@ fn text(whole: &Whole) -> String {
         Value::String(text) => text,
         json => serde_json::to_string_pretty(&json).unwrap_or_default(),
     };
-    format!("{}\n\n{body}", show::table(&["", "value"], &rows))
+    // Further in than all that is not the sender's.
+    let body: Vec<String> = body.lines().map(|line| format!("    {line}")).collect();
+    format!("{}\n\n{}", show::table(&["", "value"], &rows), body.join("\n"))
 }
 
 fn report(done: &str, outcome: &Outcome, json: bool) -> Result<()> {

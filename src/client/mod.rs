@@ -6,9 +6,10 @@ pub mod watch;
 
 use crate::cli::Common;
 use crate::error::{Error, Result};
-use crate::settings::Http;
+use crate::settings::{Http, read_secret_file};
 use clap::Args;
-use provost_domain::visible;
+use provost_domain::address::why_unreachable;
+use provost_domain::{Secret, ServerAddress, visible};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
@@ -16,6 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+/// Of a service.
+const SCHEMES: &[(&str, Option<u16>)] = &[("http", Some(80)), ("https", Some(443))];
 
 pub const BASE: &str = "/api/v1/model-training";
 
@@ -34,22 +38,6 @@ pub struct Remote {
     pub ca: Option<PathBuf>,
 }
 
-/// A text that is printed by no `Debug`.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
 impl Remote {
     /// Flag, variable, file.
     fn key(&self) -> Result<Option<Secret>> {
@@ -60,15 +48,17 @@ impl Remote {
         let key = match (variable("PROVOST_KEY"), variable("PROVOST_KEY_FILE")) {
             (Some(key), _) => key,
             (None, None) => return Ok(None),
-            (None, Some(file)) => std::fs::read_to_string(&file)
-                .map_err(|e| Error::Usage(format!("PROVOST_KEY_FILE: cannot read {file}: {e}")))?,
+            (None, Some(file)) => {
+                let read = read_secret_file(Path::new(&file));
+                return read.map(Some).map_err(|why| Error::Usage(format!("PROVOST_KEY_FILE: {why}")));
+            }
         };
-        Ok(Some(Secret(key.trim().to_owned())))
+        Ok(Some(Secret::new(key.trim())))
     }
 }
 
 pub struct Client {
-    address: String,
+    address: ServerAddress,
     key: Option<Secret>,
     agent: ureq::Agent,
 }
@@ -85,17 +75,22 @@ impl Client {
         });
         let mut config =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
-        if address.starts_with("https://") {
+        let address = ServerAddress::parse(&address, SCHEMES).map_err(|fault| {
+            Error::Usage(format!("--url: {fault}; allowed is an address such as \"https://provost.example.org\""))
+        })?;
+        if address.login().is_some() || address.options().is_some() {
+            return Err(Error::Usage("--url: an address without user, password and options is allowed".to_owned()));
+        }
+        if address.scheme() == "https" {
             config = config.tls_config(tls(remote.ca.as_deref())?);
         }
-        let address = address.trim_end_matches('/').to_owned();
         Ok(Self { address, key: remote.key()?, agent: config.build().into() })
     }
 
     pub fn get(&self, path: &str) -> Result<Value> {
         let mut request = self.agent.get(self.url(path));
         if let Some(key) = &self.key {
-            request = request.header("Authorization", format!("Bearer {}", key.0));
+            request = request.header("Authorization", format!("Bearer {}", key.expose()));
         }
         self.answer(request.call())
     }
@@ -103,7 +98,7 @@ impl Client {
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let mut request = self.agent.post(self.url(path));
         if let Some(key) = &self.key {
-            request = request.header("Authorization", format!("Bearer {}", key.0));
+            request = request.header("Authorization", format!("Bearer {}", key.expose()));
         }
         self.answer(request.send_json(body))
     }
@@ -111,18 +106,19 @@ impl Client {
     pub fn delete(&self, path: &str) -> Result<Value> {
         let mut request = self.agent.delete(self.url(path));
         if let Some(key) = &self.key {
-            request = request.header("Authorization", format!("Bearer {}", key.0));
+            request = request.header("Authorization", format!("Bearer {}", key.expose()));
         }
         self.answer(request.call())
     }
 
     fn url(&self, path: &str) -> String {
-        format!("{}{BASE}{path}", self.address)
+        format!("{}{BASE}{path}", self.address.expose().trim_end_matches('/'))
     }
 
     fn answer(&self, answer: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
         let mut response = answer.map_err(|e| {
-            Error::failed(format!("cannot reach {}: {e}. Is `provost serve` running there?", self.address))
+            let why = why_unreachable(&e.to_string());
+            Error::failed(format!("cannot reach {}: {why}. Is `provost serve` running there?", self.address))
         })?;
         let status = response.status();
         let text = response.body_mut().read_to_string().map_err(anyhow::Error::from)?;
@@ -210,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_key_is_not_shown() {
-        let remote = Remote { url: None, key: Some(Secret("pvk_secret".to_owned())), ca: None };
+        let remote = Remote { url: None, key: Some(Secret::new("pvk_secret")), ca: None };
         assert!(!format!("{remote:?}").contains("secret"));
     }
 

@@ -2,10 +2,10 @@
 
 use super::{Finding, Verdict, off, ok, trouble};
 use crate::cli::show;
-use crate::error::Error;
 use crate::open;
 use crate::settings::Settings;
-use provost_actors::bridge;
+use provost_actors::bridge::amqp::{ACCESS_REFUSED, NOT_ALLOWED};
+use provost_actors::bridge::{self, AmqpError};
 use std::time::Instant;
 
 pub fn of_bus(settings: &Settings) -> Finding {
@@ -13,8 +13,10 @@ pub fn of_bus(settings: &Settings) -> Finding {
         return off("bus", "no bridge.url is set");
     };
     let began = Instant::now();
-    let asked = open::runtime()
-        .and_then(|runtime| runtime.block_on(bridge::check(bridge)).map_err(|e| Error::Failed(e.into())));
+    let asked = match open::runtime() {
+        Ok(runtime) => runtime.block_on(bridge::check(bridge)),
+        Err(e) => return trouble("bus", Verdict::Fault, e.to_string(), "see to the process's limits"),
+    };
     let url = &bridge.url;
     match asked {
         Ok(Some(check)) => {
@@ -30,16 +32,17 @@ pub fn of_bus(settings: &Settings) -> Finding {
             }
         }
         Ok(None) => ok("bus", format!("{url} answers; `provost serve` declares the queues")),
-        Err(e) => trouble("bus", Verdict::Fault, format!("{url}: {e}"), advice_on_bus(&e.to_string())),
+        Err(e) => trouble("bus", Verdict::Fault, format!("{url}: {e}"), advice_on_bus(&e)),
     }
 }
 
-fn advice_on_bus(error: &str) -> &'static str {
-    let is = |part: &str| error.to_ascii_uppercase().contains(part);
-    match () {
-        () if is("ACCESS_REFUSED") => "correct user, password or rights in bridge.url",
-        () if is("NOT_ALLOWED") || is("VHOST") => "make the virtual host, or give the user rights in it",
-        () if is("CERTIFICATE") => "set bridge.ca_file to the certificate that signed the broker's",
-        () => "is RabbitMQ running, and is bridge.url right? The service itself goes on without it",
+fn advice_on_bus(error: &AmqpError) -> &'static str {
+    match (error.code(), error) {
+        (Some(ACCESS_REFUSED), _) => "correct user, password or rights in bridge.url",
+        (Some(NOT_ALLOWED), _) => "make the virtual host, or give the user rights in it",
+        (_, AmqpError::Unreachable(why)) if why.contains("certificate") => {
+            "set bridge.ca_file to the certificate that signed the broker's"
+        }
+        _ => "is RabbitMQ running, and is bridge.url right? The service itself goes on without it",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Finding, Verdict, ok, trouble};
 use crate::settings::Settings;
-use provost_store::{DataFolderLock, StoreError};
+use provost_store::{DataFolderLock, StoreError, private};
+use std::io::Write;
 use std::path::Path;
 
 pub fn of_data(settings: &Settings) -> Finding {
@@ -25,14 +26,20 @@ pub fn of_data(settings: &Settings) -> Finding {
     match DataFolderLock::acquire(dir) {
         Ok(_) => ok("data", format!("{name} is writable and no server has it")),
         Err(StoreError::Locked { pid, .. }) => ok("data", format!("{name} is writable; process {pid} serves it")),
-        Err(e) => trouble("data", Verdict::Fault, e.to_string(), "is the folder on a file system with locks?"),
+        Err(e) => {
+            let advice = match dir.metadata().map(|metadata| private::check_owner(&metadata)) {
+                Ok(Err(_)) => "chown it, run as the user that it belongs to, or choose another with --data-dir",
+                _ => "see to the folder's rights; is it on a file system with locks?",
+            };
+            trouble("data", Verdict::Fault, e.to_string(), advice)
+        }
     }
 }
 
 /// Writes and removes a small file.
 fn tempfile_in(dir: &Path) -> std::io::Result<()> {
     let path = dir.join(format!(".doctor-{}", std::process::id()));
-    std::fs::write(&path, b"ok")?;
+    private::create_new(&path)?.write_all(b"ok")?;
     std::fs::remove_file(&path)
 }
 

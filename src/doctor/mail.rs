@@ -36,10 +36,12 @@ pub fn of_mail(settings: &Settings) -> Finding {
                 ConnectError::Connect(why) if why.contains("certificate") => {
                     "name its certificate's issuer in mail.ca_file, and the host as the certificate has it"
                 }
-                ConnectError::Connect(why) if why.contains("InvalidContentType") => {
+                ConnectError::Connect(why) if why.contains("begin with TLS") => {
                     "this port does not begin with TLS: smtp:// in place of smtps:// uses STARTTLS"
                 }
-                ConnectError::Connect(_) | ConnectError::Silent(_) => "is it running, and is mail.url its address?",
+                ConnectError::Connect(_) | ConnectError::Answered(_) | ConnectError::Silent(_) => {
+                    "is it running, and is mail.url its address?"
+                }
             };
             trouble("mail", Verdict::Fault, format!("{server}: {e}"), advice)
         }

@@ -117,10 +117,19 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound { what, id } => Self::not_found(what, &id),
             StoreError::Conflict { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
-            StoreError::Unavailable(_) => Self::unavailable(error.to_string(), 5),
-            StoreError::Full(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string()),
+            StoreError::Unavailable(_) => {
+                tracing::debug!(%error, "request failed");
+                Self::unavailable(error.for_callers(), 5)
+            }
+            StoreError::Full(_) => {
+                tracing::warn!(%error, "request failed");
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, error.for_callers())
+            }
             StoreError::Invalid(why) => Self::invalid("", why),
-            _ => Self::internal(&error),
+            _ => {
+                tracing::error!(%error, "request failed");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.for_callers())
+            }
         }
     }
 }

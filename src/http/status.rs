@@ -1,9 +1,9 @@
 //! The state of the service: `/status` for operators, `/livez` and `/readyz` for machines.
 
-use super::State;
 use super::problem::{Problem, only, readable};
-use actix_web::HttpResponse;
+use super::{State, locks};
 use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use provost_domain::job::JobStatus;
 use provost_domain::status::{ComponentStatus, Health};
@@ -59,6 +59,9 @@ pub struct ServiceStatus {
     pub components: BTreeMap<String, ComponentStatus>,
 }
 
+/// Members of components' states that say where a server is.
+const ADDRESSES: [&str; 2] = ["server", "from"];
+
 fn healthy(components: &BTreeMap<String, ComponentStatus>) -> bool {
     components.values().all(|c| matches!(c.health, Health::Up | Health::Disabled))
 }
@@ -66,9 +69,14 @@ fn healthy(components: &BTreeMap<String, ComponentStatus>) -> bool {
 /// Models, jobs, and the state of each dependency and actor.
 #[utoipa::path(get, path = "/status", operation_id = "get_status", tag = "service",
     responses((status = 200, description = "The status", body = ServiceStatus)))]
-pub(super) async fn status(state: Data<State>) -> Result<HttpResponse, Problem> {
+pub(super) async fn status(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Problem> {
     let store = state.handle.store();
-    let components = state.handle.components().await;
+    let mut components = state.handle.components().await;
+    if !locks::may_see_addresses(&request) {
+        for state in components.values_mut().filter_map(|c| c.state.as_object_mut()) {
+            ADDRESSES.iter().for_each(|name| drop(state.remove(*name)));
+        }
+    }
     let counts = store.job_counts().await?;
     let count = |status| counts.get(&status).copied().unwrap_or(0);
     let active = store.active_model().await?;

@@ -12,7 +12,7 @@ use parse::{Parsed, Parser};
 use provost_domain::features::FeatureTables;
 use provost_domain::mapping::CsvMapping;
 use provost_domain::visible;
-use provost_store::{PointOutcome, Store};
+use provost_store::{PointOutcome, Store, private};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -125,7 +125,7 @@ impl Rejects {
     fn open(&mut self) -> Result<&mut BufWriter<File>> {
         if self.out.is_none() {
             let name = self.path.display().to_string();
-            let file = File::create(&self.path)
+            let file = private::create(&self.path)
                 .map_err(|e| Error::failed(format!("cannot write the rejects file {name}: {e}")))?;
             self.out = Some(BufWriter::new(file));
         }

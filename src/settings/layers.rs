@@ -3,6 +3,7 @@
 use super::schema::{self, Kind};
 use super::{secret, tables};
 use provost_domain::check::brief;
+use provost_domain::visible;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -119,7 +120,11 @@ fn is_known(values: &Values, key: &str) -> bool {
 
 fn set(values: &mut Values, key: &str, value: Value, source: Source, faults: &mut Vec<String>) {
     if !is_known(values, key) {
-        faults.push(format!("{source}: unknown setting {}{}", brief(key, 100), suggestion(values, key)));
+        faults.push(format!(
+            "{source}: unknown setting {}{}",
+            visible::line(&brief(key, 100)),
+            suggestion(values, key)
+        ));
         return;
     }
     if let Some(kind) = schema::kind(key)
@@ -133,8 +138,9 @@ fn set(values: &mut Values, key: &str, value: Value, source: Source, faults: &mu
 
 fn bad(key: &str, value: &Value, source: &Source, kind: Kind) -> String {
     let shown = secret::shown(key, value).to_string();
-    let shown = brief(&shown, 200);
-    format!("{key} = {shown} ({source}): allowed is {}", kind.allowed())
+    let shown = visible::line(&brief(&shown, 200)).into_owned();
+    let fault = kind.fault(value).map_or_else(String::new, |fault| format!("{fault}; "));
+    format!("{key} = {shown} ({source}): {fault}allowed is {}", kind.allowed())
 }
 
 fn suggestion(values: &Values, key: &str) -> String {

@@ -1,6 +1,6 @@
 //! The section `[mail]`.
 
-use super::{Reader, SettingsError};
+use super::{Reader, SettingsError, secret};
 use crate::error::{Error, Result};
 use provost_actors::{MailOptions, MailUrl, Sender};
 use std::path::PathBuf;
@@ -51,9 +51,10 @@ impl Mail {
             (Some(url), _) => url.clone(),
             (None, None) => return Ok(None),
             (None, Some(path)) => {
-                let wrong = |why: String| Error::Usage(format!("mail.url_file = {}: {why}", path.display()));
-                let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-                MailUrl::parse(&text).map_err(|e| wrong(e.to_string()))?
+                let wrong = |why: String| Error::Usage(format!("mail.url_file: {why}"));
+                let text = secret::read_file(path).map_err(wrong)?;
+                MailUrl::parse(text.expose())
+                    .map_err(|fault| wrong(format!("the address in {}: {fault}", secret::shown_path(path))))?
             }
         };
         let mail = MailOptions::new(url, self.from.clone());

@@ -15,6 +15,7 @@ pub use http::{Deadlines, Http, Rates, Tls};
 pub use layers::{Source, Values};
 pub use mail::Mail;
 pub use network::Network;
+pub use secret::{holds_secret, read_file as read_secret_file, shown_path};
 pub use store::StoreAddress;
 
 use provost_actors::bridge::Address;
@@ -239,16 +240,17 @@ fn bridge(read: &Reader<'_>) -> Result<Bridge, SettingsError> {
         if !url.is_empty() {
             return Err(refused("bridge.url_file", "bridge.url is set too; one of the two is allowed".to_owned()));
         }
-        url = std::fs::read_to_string(&file)
-            .map_err(|e| refused("bridge.url_file", format!("cannot read {file}: {e}")))?;
+        let read = secret::read_file(Path::new(&file)).map_err(|why| refused("bridge.url_file", why))?;
+        url = read.expose().to_owned();
     }
     let ca_file = read.text("bridge.ca_file")?;
     let options = if url.trim().is_empty() {
         None
     } else {
-        // The text may hold a password, so no message quotes it.
-        let address = Address::parse(&url).ok_or_else(|| {
-            refused("bridge.url_file", format!("{file} holds no address such as amqp://user:password@host:5672/vhost"))
+        let address = Address::parse(&url).map_err(|fault| {
+            let file = secret::shown_path(Path::new(&file));
+            let allowed = "allowed is one such as amqp://user:password@host:5672/vhost";
+            refused("bridge.url_file", format!("the address in {file}: {fault}; {allowed}"))
         })?;
         Some(BridgeOptions {
             url: address,
@@ -339,7 +341,7 @@ mod tests {
         };
         assert!(read(&[]).unwrap().bridge.options.is_none());
         let url = "amqp://someone:s3cret@bus.example.org/prod";
-        let shown = "amqp://bus.example.org:5672 (virtual host prod)";
+        let shown = "amqp://***@bus.example.org:5672/prod";
         let settings = read(&[("PROVOST_BRIDGE__URL", url)]).unwrap();
         let options = settings.bridge.options.as_ref().unwrap();
         assert_eq!((options.url.to_string().as_str(), options.batch, options.prefetch_batches), (shown, 500, 2));

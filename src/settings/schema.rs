@@ -3,6 +3,7 @@
 use super::{Network, duration};
 use provost_actors::bridge::Address;
 use provost_actors::{MailUrl, Sender};
+use provost_domain::address::AddressFault;
 use std::time::Duration;
 use toml::Value;
 
@@ -147,8 +148,8 @@ impl Kind {
             (Kind::Switch, Value::Boolean(_)) | (Kind::Text, Value::String(_)) => true,
             (Kind::Word(words), Value::String(s)) => words.contains(&s.as_str()),
             (Kind::Path, Value::String(s)) => !s.is_empty(),
-            (Kind::StoreUrl, Value::String(s)) => super::StoreAddress::parse(s).is_some(),
-            (Kind::AmqpUrl, Value::String(s)) => s.is_empty() || Address::parse(s).is_some(),
+            (Kind::StoreUrl, Value::String(s)) => super::StoreAddress::parse(s).is_ok(),
+            (Kind::AmqpUrl, Value::String(s)) => s.is_empty() || Address::parse(s).is_ok(),
             (Kind::MailUrl, Value::String(s)) => s.is_empty() || MailUrl::parse(s).is_ok(),
             (Kind::Networks, Value::String(s)) => Network::list(s).is_some(),
             (Kind::Sender, Value::String(s)) => Sender::parse(s).is_some(),
@@ -156,6 +157,17 @@ impl Kind {
                 !s.trim().is_empty() && s.parse::<tracing_subscriber::EnvFilter>().is_ok() && has_level(s)
             }
             _ => false,
+        }
+    }
+
+    /// What is wrong with an address that is not accepted; it is not shown, so this has to say it.
+    pub fn fault(self, value: &Value) -> Option<AddressFault> {
+        let text = value.as_str()?;
+        match self {
+            Kind::StoreUrl => super::StoreAddress::parse(text).err(),
+            Kind::AmqpUrl => Address::parse(text).err(),
+            Kind::MailUrl => MailUrl::parse(text).err(),
+            _ => None,
         }
     }
 

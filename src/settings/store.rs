@@ -1,16 +1,17 @@
 //! Where records are kept.
 
 use super::{Reader, SettingsError, secret};
+use provost_domain::ServerAddress;
+use provost_domain::address::AddressFault;
 use provost_store::MongoStore;
-use toml::Value;
+use std::path::Path;
 
 /// `store.url`, or what `store.url_file` holds.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreAddress {
     /// A file in the data folder.
     Sqlite,
-    /// An address, which may hold a password.
-    Mongodb(String),
+    Mongodb(ServerAddress),
 }
 
 impl std::fmt::Debug for StoreAddress {
@@ -19,31 +20,31 @@ impl std::fmt::Debug for StoreAddress {
     }
 }
 
-/// Without user and password.
+/// Without user, password and options.
 impl std::fmt::Display for StoreAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite => f.write_str(SQLITE),
-            Self::Mongodb(url) => {
-                f.write_str(secret::shown("store.url", &Value::from(url.as_str())).as_str().unwrap_or("mongodb"))
-            }
+            Self::Mongodb(address) => address.fmt(f),
         }
     }
 }
 
 const SQLITE: &str = "sqlite:";
+const SCHEMES: &[(&str, Option<u16>)] = &[("mongodb", None), ("mongodb+srv", None)];
 
 impl StoreAddress {
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        match text {
-            SQLITE => Some(Self::Sqlite),
-            url if MongoStore::is_address(url) => Some(Self::Mongodb(url.to_owned())),
-            _ => None,
+    /// # Errors
+    /// Says what is wrong, and nothing of what was written.
+    pub fn parse(text: &str) -> Result<Self, AddressFault> {
+        if text.trim() == SQLITE {
+            return Ok(Self::Sqlite);
         }
+        let address = ServerAddress::parse(text, SCHEMES)?;
+        // The driver knows the options.
+        if MongoStore::is_address(address.expose()) { Ok(Self::Mongodb(address)) } else { Err(AddressFault::Options) }
     }
 
-    /// The text may hold a password, so no message quotes it.
     pub(super) fn read(read: &Reader<'_>) -> Result<Self, SettingsError> {
         let (mut url, file) = (read.text("store.url")?, read.text("store.url_file")?);
         let refused = |why: String| SettingsError(vec![format!("store.url_file: {why}")]);
@@ -51,10 +52,14 @@ impl StoreAddress {
             if url != SQLITE {
                 return Err(refused("store.url is set too; one of the two is allowed".to_owned()));
             }
-            url = std::fs::read_to_string(&file).map_err(|e| refused(format!("cannot read {file}: {e}")))?;
+            let read = secret::read_file(Path::new(&file)).map_err(refused)?;
+            url = read.expose().to_owned();
         }
-        Self::parse(&url).ok_or_else(|| {
-            refused(format!("{file} holds no address such as mongodb://user:password@host:27017/provost"))
+        Self::parse(&url).map_err(|fault| {
+            let file = secret::shown_path(Path::new(&file));
+            refused(format!(
+                "the address in {file}: {fault}; allowed is one such as mongodb://user:password@host:27017/provost"
+            ))
         })
     }
 }
@@ -78,7 +83,8 @@ mod tests {
         std::fs::write(file.path(), format!("{url}\n")).unwrap();
         let path = file.path().to_str().unwrap();
         for settings in [read(&[("URL", url)]).unwrap(), read(&[("URL_FILE", path)]).unwrap()] {
-            assert_eq!(settings.store, StoreAddress::Mongodb(url.to_owned()));
+            let StoreAddress::Mongodb(address) = &settings.store else { panic!("{settings:?}") };
+            assert_eq!(address.expose(), url);
             assert!(settings.sharing.store);
             let shown = format!("{settings:?} {}", settings.store);
             assert!(!shown.contains("s3cret") && shown.contains("mongodb://***@db.example.org"), "{shown}");

@@ -20,6 +20,8 @@ mod mongo;
 mod mongo_server;
 mod network;
 mod openapi;
+mod private;
+mod secrets;
 mod serving;
 mod settings;
 mod visible;

@@ -15,6 +15,7 @@ pub use message::Message;
 pub use outlet::{Outlet, Published};
 
 use lapin::ErrorKind;
+use provost_domain::address::why_unreachable;
 use std::time::Duration;
 
 /// Why the broker could not be talked to. Says nothing of credentials.
@@ -27,17 +28,81 @@ pub enum AmqpError {
     Cancelled(String),
     #[error("the connection is lost")]
     Lost,
+    /// The broker cannot be reached.
+    #[error("the broker cannot be reached: {0}")]
+    Unreachable(&'static str),
+    /// The broker refused what it was asked for, with this code of AMQP.
+    #[error("the broker answered {} ({code})", name(*.code))]
+    Refused { code: u16 },
+    /// What a queue or an exchange of this name is, or was to be, is refused with this code.
+    #[error("the broker answered {} ({code}) about {about}", name(*.code))]
+    RefusedAbout { code: u16, about: String },
     #[error("{0}")]
-    Protocol(String),
+    Protocol(&'static str),
     #[error("cannot read {0}")]
     File(String),
 }
 
+/// Login refused, or a right that is lacking.
+pub const ACCESS_REFUSED: u16 = 403;
+/// At a connection's begin: no such virtual host, or none that this user may enter.
+pub const NOT_ALLOWED: u16 = 530;
+
+/// A code of AMQP in words.
+fn name(code: u16) -> &'static str {
+    match code {
+        311 => "CONTENT_TOO_LARGE",
+        320 => "CONNECTION_FORCED: it closes the connection",
+        402 => "INVALID_PATH: it knows no such virtual host",
+        ACCESS_REFUSED => "ACCESS_REFUSED: user, password or the user's rights do not suffice",
+        404 => "NOT_FOUND: it has no such queue or exchange",
+        405 => "RESOURCE_LOCKED: another connection has the queue for itself",
+        406 => "PRECONDITION_FAILED: it is there with other arguments, or was settled before",
+        501 => "FRAME_ERROR",
+        502 => "SYNTAX_ERROR",
+        503 => "COMMAND_INVALID",
+        504 => "CHANNEL_ERROR",
+        505 => "UNEXPECTED_FRAME",
+        506 => "RESOURCE_ERROR: it lacks memory, disk space or file handles",
+        NOT_ALLOWED => "NOT_ALLOWED: it has no such virtual host, or the user may not enter it",
+        540 => "NOT_IMPLEMENTED",
+        541 => "INTERNAL_ERROR",
+        _ => "an error",
+    }
+}
+
+impl AmqpError {
+    /// With the queue or exchange that it is about.
+    fn about(self, what: &str) -> Self {
+        match self {
+            AmqpError::Refused { code } => AmqpError::RefusedAbout { code, about: what.to_owned() },
+            other => other,
+        }
+    }
+
+    /// AMQP's code of a refusal.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            AmqpError::Refused { code } | AmqpError::RefusedAbout { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+}
+
+/// The texts are ours: the broker's and the driver's may name host, user and virtual host, and are shown to clients.
 impl From<lapin::Error> for AmqpError {
     fn from(error: lapin::Error) -> Self {
         match error.kind() {
-            ErrorKind::IOError(e) => AmqpError::Protocol(format!("connection: {e}")),
-            _ => AmqpError::Protocol(error.to_string()),
+            ErrorKind::IOError(e) | ErrorKind::RuntimeShutdownError(e) => {
+                AmqpError::Unreachable(why_unreachable(&e.to_string()))
+            }
+            ErrorKind::ProtocolError(e) => AmqpError::Refused { code: e.get_id() },
+            ErrorKind::MissingHeartbeatError => AmqpError::Protocol("the broker's heartbeat is missing"),
+            ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidConnectionState(_) => AmqpError::Lost,
+            ErrorKind::AuthProviderError(_) => AmqpError::Protocol("the credentials cannot be used"),
+            ErrorKind::InvalidProtocolVersion(_) => AmqpError::Protocol("the broker does not speak AMQP 0-9-1"),
+            ErrorKind::ParsingError(_) => AmqpError::Protocol("the broker's answer is not AMQP"),
+            _ => AmqpError::Protocol("the connection to the broker failed"),
         }
     }
 }

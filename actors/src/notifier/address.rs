@@ -1,24 +1,12 @@
 //! The mail server's address, `smtps://user:password@host:port`. The secrets in it are never shown.
 
-use percent_encoding::percent_decode_str;
+use provost_domain::ServerAddress;
+use provost_domain::address::AddressFault;
 use std::fmt;
 use std::net::IpAddr;
-use url::Url;
 
-/// Why a text is no address of a mail server. Never repeats the text: it may hold a password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadMailUrl {
-    #[error("it is no URL: {0}")]
-    NoUrl(url::ParseError),
-    #[error("its scheme is neither smtp nor smtps")]
-    Scheme,
-    #[error("it names no host")]
-    NoHost,
-    #[error("user and password come together, percent-encoded, or not at all")]
-    Credentials,
-    #[error("only `?tls=required` may follow the host and its port")]
-    Rest,
-}
+/// Without a port `smtp` has one that depends on where the server is.
+const SCHEMES: &[(&str, Option<u16>)] = &[("smtps", Some(465)), ("smtp", None)];
 
 /// How a connection is secured. Without TLS nothing leaves the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,46 +30,39 @@ impl fmt::Display for Security {
 
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailUrl {
-    implicit_tls: bool,
-    tls_required: bool,
-    host: String,
+    address: ServerAddress,
     port: u16,
-    credentials: Option<(String, String)>,
+    tls_required: bool,
 }
 
 impl MailUrl {
-    pub fn parse(text: &str) -> Result<Self, BadMailUrl> {
-        let url = Url::parse(text.trim()).map_err(BadMailUrl::NoUrl)?;
-        let implicit_tls = match url.scheme() {
-            "smtps" => true,
-            "smtp" => false,
-            _ => return Err(BadMailUrl::Scheme),
-        };
-        let host = url.host_str().filter(|h| !h.is_empty() && !h.contains('%')).ok_or(BadMailUrl::NoHost)?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        let credentials = match (url.username(), url.password()) {
-            ("", None) => None,
-            (user, Some(password)) if !user.is_empty() => Some((decoded(user)?, decoded(password)?)),
-            _ => return Err(BadMailUrl::Credentials),
-        };
-        let tls_required = match url.query() {
+    /// Reads `smtps://user:password@host:port`, or `smtp://`, with `?tls=required` or without.
+    ///
+    /// # Errors
+    /// Says what is wrong, and nothing of what was written.
+    pub fn parse(text: &str) -> Result<Self, AddressFault> {
+        let mut address = ServerAddress::parse(text, SCHEMES)?;
+        if address.hosts() != 1 || address.host().contains('%') {
+            return Err(AddressFault::Host);
+        }
+        if address.login().is_some_and(|(user, password)| user.expose().is_empty() || password.is_none()) {
+            return Err(AddressFault::Login);
+        }
+        if !address.name().expose().is_empty() {
+            return Err(AddressFault::Rest);
+        }
+        let tls_required = match address.options() {
             None => false,
             Some("tls=required") => true,
-            Some(_) => return Err(BadMailUrl::Rest),
+            Some(_) => return Err(AddressFault::Options),
         };
-        if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
-            return Err(BadMailUrl::Rest);
-        }
-        let port = url.port().unwrap_or(match (implicit_tls, is_loopback(&host)) {
-            (true, _) => 465,
-            (false, true) => 25,
-            (false, false) => 587,
-        });
-        Ok(Self { implicit_tls, tls_required, host, port, credentials })
+        let port = address.port().unwrap_or(if is_loopback(address.host()) { 25 } else { 587 });
+        address = address.with_default_port(port);
+        Ok(Self { address, port, tls_required })
     }
 
     pub fn host(&self) -> &str {
-        &self.host
+        self.address.host()
     }
 
     pub fn port(&self) -> u16 {
@@ -89,33 +70,27 @@ impl MailUrl {
     }
 
     pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
+        is_loopback(self.host())
     }
 
+    /// User and password, for the server alone.
     pub(super) fn credentials(&self) -> Option<(&str, &str)> {
-        self.credentials.as_ref().map(|(user, password)| (user.as_str(), password.as_str()))
+        self.address.login().and_then(|(user, password)| Some((user.expose(), password?.expose())))
     }
 
     /// In the clear only to this machine itself, and there too not when TLS was asked for.
     pub fn security(&self, own_ca: bool) -> Security {
-        match self.implicit_tls {
-            true => Security::Tls,
-            false if self.tls_required || own_ca || !self.is_loopback() => Security::StartTls,
-            false => Security::Plain,
+        match self.address.scheme() {
+            "smtps" => Security::Tls,
+            _ if self.tls_required || own_ca || !self.is_loopback() => Security::StartTls,
+            _ => Security::Plain,
         }
     }
 
-    /// A server's or a library's text without the secrets, should they be in it.
-    pub(super) fn without_secrets(&self, text: &str) -> String {
-        let Some((user, password)) = &self.credentials else { return text.to_owned() };
-        [password, user].into_iter().filter(|s| !s.is_empty()).fold(text.to_owned(), |t, s| t.replace(s, "***"))
+    /// A server's text without what it may repeat of the address.
+    pub(super) fn without_parts(&self, text: &str) -> String {
+        self.address.without_parts(text)
     }
-}
-
-fn decoded(text: &str) -> Result<String, BadMailUrl> {
-    let text = percent_decode_str(text).decode_utf8().map_err(|_| BadMailUrl::Credentials)?;
-    // They are sent as lines.
-    if text.chars().any(char::is_control) { Err(BadMailUrl::Credentials) } else { Ok(text.into_owned()) }
 }
 
 /// 127.0.0.0/8, ::1 and `localhost`. Whatever else a resolver would make of a name does not count.
@@ -125,13 +100,7 @@ fn is_loopback(host: &str) -> bool {
 
 impl fmt::Display for MailUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.implicit_tls { "smtps" } else { "smtp" };
-        let secret = if self.credentials.is_some() { "***@" } else { "" };
-        let tls = if self.tls_required { "?tls=required" } else { "" };
-        match self.host.contains(':') {
-            true => write!(f, "{scheme}://{secret}[{}]:{}{tls}", self.host, self.port),
-            false => write!(f, "{scheme}://{secret}{}:{}{tls}", self.host, self.port),
-        }
+        self.address.fmt(f)
     }
 }
 
@@ -184,6 +153,9 @@ mod tests {
             "smtp://user:geheim@mail.example.org?tls=none",
             "smtp://user:geheim@mail.example.org/path",
             "smtp://user:geheim@mail.example.org:99999",
+            "smtp://user:geheim@mail.example.org,geheim",
+            "smtp://user:geheim@mail.example.org\nsmtp://user:geheim@mail.example.org",
+            "smtp://mail.example.org?password=geheim",
         ] {
             let refused = MailUrl::parse(text).unwrap_err();
             assert!(!format!("{refused} {refused:?}").contains("geheim"), "{refused}");
@@ -196,6 +168,9 @@ mod tests {
         assert_eq!(url.credentials(), Some(("us@er", "pa:ss")));
         assert_eq!(url.to_string(), "smtps://***@mail.example.org:1465");
         assert_eq!(format!("{url:?}"), "MailUrl(smtps://***@mail.example.org:1465)");
-        assert_eq!(url.without_secrets("535 us@er may not with pa:ss"), "535 *** may not with ***");
+        assert_eq!(
+            url.without_parts("535 us@er may not with pa:ss at mail.example.org"),
+            "535 *** may not with *** at ***"
+        );
     }
 }

@@ -80,7 +80,7 @@ impl Parcel {
 }
 
 /// An error with what it came from.
-fn cause(error: &dyn std::error::Error) -> String {
+pub(super) fn cause(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |e| e.source());
     sources.fold(error.to_string(), |text, e| format!("{text}: {e}"))
 }

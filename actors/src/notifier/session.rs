@@ -2,11 +2,14 @@
 
 use super::address::Security;
 use super::{MailOptions, Parcel};
+use crate::notifier::parcel::cause;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
+use provost_domain::address::why_unreachable;
+use provost_domain::visible;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -21,11 +24,13 @@ pub enum ConnectError {
     #[error("the certificates in {path} cannot be used: {why}")]
     CaFile { path: String, why: String },
     #[error("cannot connect: {0}")]
-    Connect(String),
+    Connect(&'static str),
+    #[error("cannot connect: the server answered {0}")]
+    Answered(u16),
     #[error("the server offers no STARTTLS, and without it nothing is sent")]
     NoTls,
-    #[error("the server does not accept the login: {0}")]
-    Login(String),
+    #[error("the server does not accept the login (it answered {0})")]
+    Login(u16),
     #[error("no answer within {} s", .0.as_secs_f64())]
     Silent(Duration),
 }
@@ -99,11 +104,15 @@ impl<'a> Session<'a> {
     }
 
     fn verdict(&self, error: SmtpError) -> SendError {
-        let text = self.mail.url.without_secrets(&error.to_string());
-        match error.status().map(u16::from) {
-            Some(CLOSING) | None => SendError::Broken(text),
-            Some(_) if error.is_permanent() => SendError::Refused(text),
-            Some(_) => SendError::Later(text),
+        let Some(status) = error.status() else {
+            return SendError::Broken(why_unreachable(&cause(&error)).to_owned());
+        };
+        // What the server says of a mail or a recipient is for whoever looks after mail.
+        let text = visible::line(&self.mail.url.without_parts(&error.to_string())).into_owned();
+        match u16::from(status) {
+            CLOSING => SendError::Broken(text),
+            _ if error.is_permanent() => SendError::Refused(text),
+            _ => SendError::Later(text),
         }
     }
 
@@ -115,9 +124,9 @@ impl<'a> Session<'a> {
 
 async fn connect(mail: &MailOptions) -> Result<AsyncSmtpConnection, ConnectError> {
     let (url, hello) = (&mail.url, hello());
-    let failed = |e: SmtpError| {
-        let text = url.without_secrets(&e.to_string());
-        ConnectError::Connect(text.trim_start_matches("Connection error: ").to_owned())
+    let failed = |e: SmtpError| match e.status() {
+        Some(status) => ConnectError::Answered(u16::from(status)),
+        None => ConnectError::Connect(why_unreachable(&cause(&e))),
     };
     let security = url.security(mail.ca_file.is_some());
     let tls = if security == Security::Plain { None } else { Some(tls(mail).await?) };
@@ -142,7 +151,11 @@ async fn connect(mail: &MailOptions) -> Result<AsyncSmtpConnection, ConnectError
         let credentials = Credentials::new(user.to_owned(), password.to_owned());
         if let Err(e) = connection.auth(DEFAULT_MECHANISMS, &credentials).await {
             connection.abort().await;
-            return Err(ConnectError::Login(url.without_secrets(&e.to_string())));
+            // Its text may hold user and password, in whatever encoding they were sent.
+            return Err(match e.status() {
+                Some(status) => ConnectError::Login(u16::from(status)),
+                None => ConnectError::Connect(why_unreachable(&cause(&e))),
+            });
         }
     }
     Ok(connection)
@@ -162,10 +175,10 @@ async fn tls(mail: &MailOptions) -> Result<TlsParameters, ConnectError> {
             let certificate = Certificate::from_pem(&pem).map_err(|e| unusable(e.to_string()))?;
             builder = builder.add_root_certificate(certificate);
         }
-        builder.build_rustls().map_err(|e| ConnectError::Connect(e.to_string()))
+        builder.build_rustls().map_err(|_| ConnectError::Connect("TLS cannot be set up"))
     };
     let read = tokio::task::spawn_blocking(read).await;
-    read.unwrap_or_else(|e| Err(ConnectError::Connect(format!("the certificates were not read: {e}"))))
+    read.unwrap_or(Err(ConnectError::Connect("the certificates were not read")))
 }
 
 /// The name of this machine, if it is one that a server would take.

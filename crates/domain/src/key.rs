@@ -1,5 +1,6 @@
 //! API keys: who may call the facade, and what for. Of a key's text only its SHA-256 is kept.
 
+use crate::Secret;
 use crate::config::word_enum;
 use crate::hash::hex;
 use crate::limits;
@@ -22,12 +23,12 @@ const SECRET_DIGITS: usize = 64;
 /// The text of a key: `pvk_`, 16 hexadecimal digits that name it, `_`, 64 that are its secret (256 bits). It is shown once,
 /// to whom it is for, and printed by no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KeyText(String);
+pub struct KeyText(Secret);
 
 impl KeyText {
     /// `id` and `secret` come from a random source that cannot be predicted.
     pub fn new(id: [u8; 8], secret: [u8; 32]) -> Self {
-        Self(format!("{PREFIX}{}_{}", hex(&id), hex(&secret)))
+        Self(Secret::new(format!("{PREFIX}{}_{}", hex(&id), hex(&secret))))
     }
 
     /// None for a text that no key can have.
@@ -35,22 +36,22 @@ impl KeyText {
         let digits =
             |part: &str, n| part.len() == n && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
-        (digits(id, ID_DIGITS) && digits(secret, SECRET_DIGITS)).then(|| Self(text.to_owned()))
+        (digits(id, ID_DIGITS) && digits(secret, SECRET_DIGITS)).then(|| Self(Secret::new(text)))
     }
 
     /// The part that names the key: `key_` and its 16 digits. No secret.
     pub fn id(&self) -> String {
-        format!("key_{}", &self.0[PREFIX.len()..PREFIX.len() + ID_DIGITS])
+        format!("key_{}", &self.reveal()[PREFIX.len()..PREFIX.len() + ID_DIGITS])
     }
 
     /// SHA-256 of the text. A slow hash would add nothing: 256 random bits cannot be guessed at any speed.
     pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.0.as_bytes()).into()
+        Sha256::digest(self.reveal().as_bytes()).into()
     }
 
     /// The text itself, to be shown once.
     pub fn reveal(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the words of admissions modelling mean: data points, features, configurations, the job's state machine, versions,
 //! evaluations. No I/O, no async, no clock and no random source of its own: the caller passes times and seeds in.
 
+pub mod address;
 pub mod algorithm;
 pub mod audit;
 pub mod check;
@@ -24,10 +25,12 @@ pub mod record;
 pub mod rng;
 pub mod sample;
 pub mod schedule;
+pub mod secret;
 pub mod snapshot;
 pub mod status;
 pub mod visible;
 
+pub use address::ServerAddress;
 pub use algorithm::{Algorithm, TargetMetric};
 pub use check::{Fault, Faults};
 pub use config::TrainingConfig;
@@ -35,4 +38,5 @@ pub use ids::{JobId, ModelId};
 pub use job::{JobStatus, TrainingJob};
 pub use model::{ModelVersion, TrainingMetrics};
 pub use record::AdmissionDataPoint;
+pub use secret::Secret;
 pub use snapshot::Snapshot;

@@ -8,6 +8,7 @@
 //! whatever process, so its age counts from when it was last stored.
 
 use crate::error::{Result, StoreError};
+use crate::private;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -61,7 +62,7 @@ impl Artifacts {
     /// Creates the folder if it is missing and removes temporary files whose writer is gone.
     pub fn open(root: PathBuf) -> Result<Self> {
         let incoming = root.join(INCOMING);
-        fs::create_dir_all(&incoming).map_err(|e| io_error(&incoming, e))?;
+        private::make_folder(&incoming).map_err(|e| io_error(&incoming, e))?;
         sync_folder(&root)?;
         remove_abandoned(&incoming)?;
         Ok(Self { root, remote: None })
@@ -154,8 +155,7 @@ impl Artifacts {
 
     fn hold_file(&self) -> Result<File> {
         let path = self.root.join(HOLD);
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        opened.map_err(|e| io_error(&path, e))
+        private::open_own(&path).map_err(|e| io_error(&path, e))
     }
 
     /// Names of the artifacts that were last stored before this time, here or in the remote place.
@@ -225,7 +225,7 @@ impl Artifacts {
         if folder.is_dir() {
             return Ok(());
         }
-        fs::create_dir_all(folder).map_err(|e| io_error(folder, e))?;
+        private::make_folder(folder).map_err(|e| io_error(folder, e))?;
         if let Some(first) = folder.parent() {
             sync_folder(first)?;
         }
@@ -237,7 +237,7 @@ impl Artifacts {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let name = format!("{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         let temporary = self.root.join(INCOMING).join(name);
-        let mut file = match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+        let mut file = match private::create_new(&temporary) {
             Ok(file) => file,
             // Left by a dead process that had this process's id: it goes with the next cleaning; take another name.
             Err(e) if e.kind() == ErrorKind::AlreadyExists => return Ok(false),

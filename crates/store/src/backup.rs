@@ -8,6 +8,7 @@
 use crate::artifacts::{Artifacts, hex, io_error, sync_folder};
 use crate::error::{Result, StoreError};
 use crate::lock::{DataFolderLock, LOCK_FILE};
+use crate::private;
 use crate::sqlite::DATABASE;
 use crate::sqlite::backup::{copy, look};
 use chrono::{DateTime, Utc};
@@ -23,7 +24,7 @@ const FORMAT: u32 = 1;
 /// Folder of the artifacts, in a data folder and in a backup.
 pub const ARTIFACTS: &str = "artifacts";
 /// Where a restoration writes until all of it is there.
-const RESTORING: &str = "restoring";
+pub(crate) const RESTORING: &str = "restoring";
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,10 +53,6 @@ impl Manifest {
     pub fn bytes(&self) -> u64 {
         self.database.bytes + self.artifacts.values().sum::<u64>()
     }
-}
-
-fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|e| io_error(folder, e))
 }
 
 fn names_in(folder: &Path) -> Result<BTreeSet<String>> {
@@ -92,7 +89,7 @@ pub fn take(data_dir: &Path, target: &Path, now: DateTime<Utc>, mut each: impl F
             data_dir.display()
         )));
     }
-    make_folder(target)?;
+    private::make_folder(target).map_err(|e| io_error(target, e))?;
     if let Some(found) = names_in(target)?.into_iter().next() {
         let target = target.display();
         return Err(StoreError::Invalid(format!(
@@ -104,6 +101,8 @@ pub fn take(data_dir: &Path, target: &Path, now: DateTime<Utc>, mut each: impl F
     // Before the database is copied: nothing that the copy names may go until it is copied too.
     let _hold = from.hold()?;
     let copied = target.join(DATABASE);
+    // An empty file is as good as none for the copy, and keeps its rights.
+    private::create_new(&copied).map_err(|e| io_error(&copied, e))?;
     copy(&database, &copied)?;
     sync_file(&copied)?;
     let looked = look(&copied)?;
@@ -136,7 +135,7 @@ pub fn take(data_dir: &Path, target: &Path, now: DateTime<Utc>, mut each: impl F
     Ok(manifest)
 }
 
-/// Applications are nobody else's business.
+/// A folder that was there before may be open to others.
 fn restrict(folder: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(|e| io_error(folder, e))
@@ -146,7 +145,7 @@ fn write_manifest(target: &Path, manifest: &Manifest) -> Result<()> {
     let path = target.join(MANIFEST);
     let text = serde_json::to_string_pretty(manifest).map_err(|e| StoreError::Internal(e.to_string()))?;
     let temporary = target.join("manifest.part");
-    let written = File::create(&temporary)
+    let written = private::create(&temporary)
         .and_then(|mut file| writeln!(file, "{text}").and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temporary, &path));
     written.map_err(|e| io_error(&path, e))?;
@@ -230,7 +229,9 @@ pub fn restore(source: &Path, data_dir: &Path, mut each: impl FnMut(u64, u64)) -
         into.put(&from.get(name)?)?;
     }
     let database = restoring.join(DATABASE);
-    fs::copy(source.join(DATABASE), &database).map_err(|e| io_error(&database, e))?;
+    let copied = File::open(source.join(DATABASE))
+        .and_then(|mut from| std::io::copy(&mut from, &mut private::create_new(&database)?));
+    copied.map_err(|e| io_error(&database, e))?;
     sync_file(&database)?;
     if content(&database)? != manifest.database {
         return Err(StoreError::Corrupt {

@@ -30,6 +30,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What somebody elsewhere may be told: no path, no host, no text of a driver.
+    pub fn for_callers(&self) -> String {
+        match self {
+            StoreError::Unavailable(_) => "the store is unavailable".to_owned(),
+            StoreError::Full(_) => "no space left".to_owned(),
+            StoreError::Internal(_) => "fault in the store".to_owned(),
+            StoreError::Corrupt { .. } => "what is stored is corrupt".to_owned(),
+            StoreError::Locked { .. } => "the data folder is in use".to_owned(),
+            StoreError::Conflict { .. }
+            | StoreError::NotFound { .. }
+            | StoreError::NewerSchema { .. }
+            | StoreError::Invalid(_) => self.to_string(),
+        }
+    }
+
     /// Whether a later try may succeed.
     pub fn may_pass(&self) -> bool {
         matches!(self, StoreError::Unavailable(_) | StoreError::Full(_))

@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod error;
 pub mod lock;
 pub mod mongo;
+pub mod private;
 pub mod sqlite;
 pub mod store;
 

@@ -2,7 +2,8 @@
 
 use crate::artifacts::io_error;
 use crate::error::{Result, StoreError};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use crate::private;
+use std::fs::{self, File, TryLockError};
 use std::io::{Seek, Write};
 use std::path::Path;
 
@@ -10,7 +11,8 @@ use std::path::Path;
 pub(crate) const LOCK_FILE: &str = "provost.lock";
 
 /// Ownership of a data folder, by an advisory lock that the kernel releases when the process ends, however it ends. The
-/// file itself stays: removing it would let a third process lock another file of the same name.
+/// file itself stays: removing it would let a third process lock another file of the same name. No other user can open it,
+/// and so none can hold it.
 ///
 /// Commands that work beside a server (`import`, `features`, `doctor`) open the store without it.
 #[derive(Debug)]
@@ -21,15 +23,9 @@ pub struct DataFolderLock {
 impl DataFolderLock {
     /// Takes the folder (created if missing), or says which process has it ([`StoreError::Locked`]).
     pub fn acquire(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(|e| io_error(folder, e))?;
+        private::make_data_folder(folder)?;
         let path = folder.join(LOCK_FILE);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|e| io_error(&path, e))?;
+        let mut file = private::open_own(&path).map_err(|e| io_error(&path, e))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -62,5 +58,33 @@ mod tests {
         assert_eq!(*pid, std::process::id().to_string());
         drop(first);
         DataFolderLock::acquire(&folder).unwrap();
+    }
+
+    #[test]
+    fn no_other_user_can_open_the_lock() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(LOCK_FILE);
+        let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
+        drop(DataFolderLock::acquire(dir.path()).unwrap());
+        assert_eq!(mode(), 0o600);
+        // As older versions made it.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        drop(DataFolderLock::acquire(dir.path()).unwrap());
+        assert_eq!(mode(), 0o600);
+
+        if chown(&path, Some(65_534), None).is_ok() {
+            let error = DataFolderLock::acquire(dir.path()).unwrap_err().to_string();
+            assert!(error.contains("user 65534"), "{error}");
+        } else {
+            eprintln!("SKIPPED: only root can give a file to another user");
+        }
+        // A link to a file that another has put there.
+        fs::remove_file(&path).unwrap();
+        let elsewhere = dir.path().join("elsewhere");
+        fs::write(&elsewhere, "x").unwrap();
+        symlink(&elsewhere, &path).unwrap();
+        assert!(DataFolderLock::acquire(dir.path()).is_err());
+        assert_eq!(fs::read_to_string(elsewhere).unwrap(), "x");
     }
 }

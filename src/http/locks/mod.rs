@@ -67,6 +67,11 @@ impl Caller {
     }
 }
 
+/// Whether who asks may see where servers are: an admin, or anybody while all is open on this machine.
+pub fn may_see_addresses(request: &HttpRequest) -> bool {
+    request.extensions().get::<Caller>().is_some_and(|c| c.holder.as_ref().is_none_or(|h| h.role == Role::Admin))
+}
+
 /// The key that a request came with, as records of jobs and activations name it.
 pub fn by(request: &HttpRequest) -> Option<String> {
     request.extensions().get::<Caller>().and_then(Caller::by)

@@ -1,47 +1,49 @@
 //! Where the broker is, and who we are to it.
 
 use lapin::uri::{AMQPScheme, AMQPUri};
+use provost_domain::ServerAddress;
+use provost_domain::address::AddressFault;
 use std::fmt;
+
+const SCHEMES: &[(&str, Option<u16>)] = &[("amqp", Some(5672)), ("amqps", Some(5671))];
 
 /// An AMQP address with its credentials, which neither `Debug` nor `Display` shows.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Address(AMQPUri);
+pub struct Address(ServerAddress);
 
 /// lapin closes a connection that was silent for twice this; the bridge's own watchdog is faster.
 const HEARTBEAT_SECONDS: u16 = 10;
 
 impl Address {
-    /// Reads `amqp://user:password@host:port/vhost`, or `amqps://`; None if it is no such thing. Who asks must not quote
-    /// the text: it may hold a password.
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let authority = text.split_once("://")?.1.split(['/', '?']).next()?;
-        // The parser would take a missing host for this one.
-        if matches!(authority.rsplit('@').next()?.split(':').next()?, "") {
-            return None;
-        }
-        let mut uri: AMQPUri = text.parse().ok()?;
+    /// Reads `amqp://user:password@host:port/vhost`, or `amqps://`.
+    ///
+    /// # Errors
+    /// Says what is wrong, and nothing of what was written.
+    pub fn parse(text: &str) -> Result<Self, AddressFault> {
+        let address = Self(ServerAddress::parse(text, SCHEMES)?);
+        address.uri()?;
+        Ok(address)
+    }
+
+    /// For the driver. It may be shown to nobody.
+    pub(super) fn uri(&self) -> Result<AMQPUri, AddressFault> {
+        // What the driver does not take of an address is in its options.
+        let mut uri: AMQPUri = self.0.expose().parse().map_err(|_| AddressFault::Options)?;
+        uri.scheme = if self.0.scheme() == "amqps" { AMQPScheme::AMQPS } else { AMQPScheme::AMQP };
+        // The driver would take its own machine for a host in brackets.
+        uri.authority.host = self.0.host().to_owned();
         // Most clients take an address that ends in `/` for one of the default virtual host.
         if uri.vhost.is_empty() {
             uri.vhost = "/".to_owned();
         }
         uri.query.heartbeat = uri.query.heartbeat.or(Some(HEARTBEAT_SECONDS));
-        Some(Self(uri))
-    }
-
-    pub fn is_encrypted(&self) -> bool {
-        self.0.scheme == AMQPScheme::AMQPS
-    }
-
-    pub(super) fn uri(&self) -> &AMQPUri {
-        &self.0
+        Ok(uri)
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AMQPUri { scheme, authority, vhost, .. } = &self.0;
-        write!(f, "{scheme}://{}:{} (virtual host {vhost})", authority.host, authority.port)
+        self.0.fmt(f)
     }
 }
 
@@ -58,24 +60,36 @@ mod tests {
 
     #[test]
     fn credentials_are_not_shown() {
-        let address = Address::parse("amqps://someone:sec%2Fret@bus.example.org:5671/prod").unwrap();
-        assert_eq!(address.to_string(), "amqps://bus.example.org:5671 (virtual host prod)");
-        assert_eq!(format!("{address:?}"), "Address(amqps://bus.example.org:5671 (virtual host prod))");
-        assert_eq!(address.uri().authority.userinfo.password, "sec/ret");
-        assert!(address.is_encrypted());
+        let address = Address::parse("amqps://someone:sec%2Fret@bus.example.org:5671/prod?heartbeat=7").unwrap();
+        assert_eq!(address.to_string(), "amqps://***@bus.example.org:5671/prod");
+        assert_eq!(format!("{address:?}"), "Address(amqps://***@bus.example.org:5671/prod)");
+        let uri = address.uri().unwrap();
+        assert_eq!((uri.authority.userinfo.password.as_str(), uri.vhost.as_str()), ("sec/ret", "prod"));
+        assert_eq!((uri.scheme, uri.query.heartbeat), (AMQPScheme::AMQPS, Some(7)));
     }
 
     #[test]
     fn the_default_virtual_host_may_be_left_out() {
         for text in ["amqp://localhost", "amqp://localhost/", "amqp://localhost:5672/%2f", " amqp://localhost\n"] {
-            assert_eq!(Address::parse(text).unwrap().uri().vhost, "/", "{text}");
+            assert_eq!(Address::parse(text).unwrap().uri().unwrap().vhost, "/", "{text}");
         }
+        assert_eq!(Address::parse("amqp://[::1]/v").unwrap().uri().unwrap().authority.host, "::1");
     }
 
     #[test]
     fn what_is_no_address() {
-        for text in ["", "localhost:5672", "http://localhost", "amqp://", "amqp://u:p@", "amqp://h:port"] {
-            assert_eq!(Address::parse(text), None, "{text}");
+        for text in [
+            "",
+            "localhost:5672",
+            "http://localhost",
+            "amqp://",
+            "amqp://u:p@",
+            "amqp://h:port",
+            "amqp://h/v\namqp://h/v",
+            "amqp://h/amqp:%2f%2fh",
+            "amqp://h?heartbeat=soon",
+        ] {
+            assert!(Address::parse(text).is_err(), "{text}");
         }
     }
 }

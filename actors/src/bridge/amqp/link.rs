@@ -38,9 +38,10 @@ impl Link {
             }
             None => None,
         };
+        let uri = address.uri().map_err(|_| AmqpError::Protocol("the broker's address cannot be used"))?;
         let connecting = async {
             ConnectionBuilder::new()?
-                .with_uri(address.uri().clone())
+                .with_uri(uri)
                 .with_properties(ConnectionProperties::default().with_connection_name(name.into()))
                 .with_tls_config(OwnedTLSConfig { identity: None, cert_chain })
                 .connect()
@@ -67,12 +68,12 @@ impl Link {
             let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
             let declared =
                 self.control.exchange_declare(exchange.name.into(), kind, options, table(exchange.arguments));
-            within(self.wait, "exchange.declare", declared).await?;
+            within(self.wait, "exchange.declare", declared).await.map_err(|e| e.about(exchange.name))?;
         }
         for queue in topology.queues {
             let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
             let declared = self.control.queue_declare(queue.name.into(), options, table(queue.arguments));
-            within(self.wait, "queue.declare", declared).await?;
+            within(self.wait, "queue.declare", declared).await.map_err(|e| e.about(queue.name))?;
         }
         for (queue, exchange, key) in topology.bindings {
             let bound = self.control.queue_bind(
@@ -82,7 +83,7 @@ impl Link {
                 QueueBindOptions::default(),
                 FieldTable::default(),
             );
-            within(self.wait, "queue.bind", bound).await?;
+            within(self.wait, "queue.bind", bound).await.map_err(|e| e.about(queue))?;
         }
         Ok(())
     }

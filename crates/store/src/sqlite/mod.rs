@@ -18,6 +18,7 @@ mod triggers;
 
 use crate::artifacts::io_error;
 use crate::error::{Result, StoreError};
+use crate::private;
 use crate::store::*;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -35,6 +36,7 @@ use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
 use rusqlite::{Connection, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -57,8 +59,8 @@ impl SqliteStore {
     /// installation. Blocks for some milliseconds, longer when a migration runs.
     pub fn open(data_dir: &Path, now: DateTime<Utc>) -> Result<Self> {
         connection::check_library(rusqlite::version_number(), rusqlite::version())?;
-        std::fs::create_dir_all(data_dir).map_err(|e| io_error(data_dir, e))?;
         let path = data_dir.join(DATABASE);
+        own_file(data_dir, &path)?;
         let mut writer = connection::open_writer(&path)?;
         schema::migrate(&mut writer, schema::STEPS)?;
         install(&mut writer, now)?;
@@ -85,6 +87,17 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         self.readers.call(move |connection| f(connection)).await
+    }
+}
+
+/// Makes the folder and the file if they are missing, for nobody else. SQLite gives the file's rights to those that it makes
+/// beside it.
+fn own_file(data_dir: &Path, path: &Path) -> Result<()> {
+    private::make_data_folder(data_dir)?;
+    match private::create_new(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(io_error(path, e)),
     }
 }
 

@@ -1,0 +1,44 @@
+//! A text that nobody sees: no `Display`, a `Debug` that shows nothing of it, and memory that is overwritten when it goes.
+
+use zeroize::Zeroizing;
+
+/// A password, a key, or an address with one in it.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The text itself, for whom it is meant: never for a message, a log or an answer.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_text_is_shown_by_no_debug() {
+        let secret = Secret::new("geheim");
+        assert_eq!(
+            (secret.expose(), format!("{secret:?} {:?}", Some(&secret))),
+            ("geheim", "*** Some(***)".to_owned())
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! Folders and files that nobody but the process's own user may enter or read: folders 0700, files 0600, whatever the umask
+//! is. Every crate that writes people's data makes its folders and files here.
+
+mod narrow;
+
+pub use narrow::{Narrowed, narrow};
+
+use crate::artifacts::io_error;
+use crate::error::StoreError;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{Error, ErrorKind, Result};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+const FOLDER: u32 = 0o700;
+const FILE: u32 = 0o600;
+/// What others than the owner may do.
+pub const OTHERS: u32 = 0o077;
+
+/// Makes the folder and those above it that are missing, for nobody else. One that is there stays as it is.
+///
+/// # Errors
+/// As the system has them.
+pub fn make_folder(path: &Path) -> Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        make_folder(above)?;
+    }
+    match DirBuilder::new().mode(FOLDER).create(path) {
+        // The umask may have taken rights of the owner's own.
+        Ok(()) => std::fs::set_permissions(path, Permissions::from_mode(FOLDER)),
+        // Another process was faster.
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+/// Makes a data folder, or looks at the one that is there: another user's could be changed under the process's feet.
+///
+/// # Errors
+/// `Invalid` for a folder of another user; else as the system has them.
+pub fn make_data_folder(path: &Path) -> std::result::Result<(), StoreError> {
+    let metadata = make_folder(path).and_then(|()| std::fs::metadata(path)).map_err(|e| io_error(path, e))?;
+    check_owner(&metadata).map_err(|e| {
+        StoreError::Invalid(format!("data folder {}: {e}; chown the folder, or choose another", path.display()))
+    })
+}
+
+/// Makes a file that must not be there yet, to write to.
+///
+/// # Errors
+/// As the system has them.
+pub fn create_new(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(FILE).open(path)?;
+    file.set_permissions(Permissions::from_mode(FILE))?;
+    Ok(file)
+}
+
+/// Makes a file to write to, for nobody else, or empties the one that is there, whose rights stay: whoever has chosen them
+/// knows why.
+///
+/// # Errors
+/// As the system has them.
+pub fn create(path: &Path) -> Result<File> {
+    match create_new(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => File::create(path),
+        made => made,
+    }
+}
+
+/// Opens a file of the process's own, made if missing, to read and to write. A link is not followed, the file of another
+/// user is refused, and one that others may open is closed to them first: to hold a lock on a file it is enough to open it.
+///
+/// # Errors
+/// `PermissionDenied` for the file of another user; else as the system has them.
+pub fn open_own(path: &Path) -> Result<File> {
+    let existing = || OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path);
+    let file = match create_new(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => existing()?,
+        made => return made,
+    };
+    let metadata = file.metadata()?;
+    check_owner(&metadata)?;
+    if !metadata.is_file() {
+        return Err(Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    if metadata.mode() & OTHERS != 0 {
+        file.set_permissions(Permissions::from_mode(FILE))?;
+    }
+    Ok(file)
+}
+
+/// # Errors
+/// `PermissionDenied` if it belongs to another user than the one that this process runs as.
+pub fn check_owner(metadata: &Metadata) -> Result<()> {
+    let (owner, own) = (metadata.uid(), own_user());
+    if owner == own {
+        return Ok(());
+    }
+    let why = format!("it belongs to user {owner}, and this process runs as user {own}");
+    Err(Error::new(ErrorKind::PermissionDenied, why))
+}
+
+/// The user that this process runs as.
+pub fn own_user() -> u32 {
+    // SAFETY: `geteuid` reads a number of the process and cannot fail.
+    unsafe { libc::geteuid() }
+}
