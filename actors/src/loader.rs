@@ -1,5 +1,6 @@
 //! The Loader owns the snapshots: immutable rows to learn from, named by content hash.
 
+mod beneath;
 mod scan;
 mod source;
 
@@ -143,11 +144,11 @@ impl Desk {
     /// The data as it is now: read again only when its source has changed.
     async fn scan(&self, config: &TrainingConfig) -> Result<Arc<Scan>, LoadError> {
         let _one = self.cache.scanning.lock().await;
-        let key = source::key(config, &self.options).await?;
-        if let Some(known) = lock(&self.cache.scans).iter().find(|s| s.key == key) {
+        let source = source::open(config, &self.options).await?;
+        if let Some(known) = lock(&self.cache.scans).iter().find(|s| s.key == *source.key()) {
             return Ok(known.clone());
         }
-        let scanned = Arc::new(source::scan(key, config, &self.options).await?);
+        let scanned = Arc::new(source::scan(source, config, &self.options).await?);
         keep(&mut lock(&self.cache.scans), scanned.clone());
         Ok(scanned)
     }

@@ -5,6 +5,7 @@ mod broker;
 mod bus;
 mod chaos;
 mod command;
+mod data_path;
 mod durability;
 mod events;
 mod fitting;

@@ -1,7 +1,7 @@
 //! Where rows come from: the store, or a file below the import folder.
 
-use super::blocking;
 use super::scan::{Scan, Scanner};
+use super::{beneath, blocking};
 use crate::error::LoadError;
 use crate::options::Options;
 use provost_domain::config::{DataSource, FeatureSet};
@@ -10,8 +10,7 @@ use provost_domain::{AdmissionDataPoint, TrainingConfig};
 use provost_store::{PointSelection, PointsMark};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::os::unix::fs::MetadataExt;
 
 /// A longer line is rejected unread.
 const MAX_LINE: usize = 1 << 20;
@@ -28,60 +27,85 @@ pub enum Key {
         verified_only: bool,
         features: FeatureSet,
         kind: DataSource,
-        path: PathBuf,
-        bytes: u64,
-        changed: Option<SystemTime>,
+        /// As the client named it.
+        name: String,
+        state: FileState,
     },
+}
+
+/// Which file was opened and when it last changed, read from its handle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileState {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    /// Seconds and nanoseconds since 1970, of the content and of the file's record.
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileState {
+    fn of(file: &File) -> std::io::Result<Self> {
+        let meta = file.metadata()?;
+        Ok(Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            bytes: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+}
+
+/// A source that is open for reading. A file is read from the handle that was checked and is never opened by its name again.
+pub enum Source {
+    Store(Key),
+    File(Key, File),
+}
+
+impl Source {
+    pub fn key(&self) -> &Key {
+        match self {
+            Source::Store(key) | Source::File(key, _) => key,
+        }
+    }
 }
 
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Key::Store { .. } => f.write_str("the store"),
-            // The folder is the operator's; a client knows the name only.
-            Key::File { path, .. } => write!(f, "{}", path.file_name().unwrap_or_default().to_string_lossy()),
+            // Without the folders on the way.
+            Key::File { name, .. } => f.write_str(name.rsplit('/').next().unwrap_or_default()),
         }
     }
 }
 
-pub async fn key(config: &TrainingConfig, options: &Options) -> Result<Key, LoadError> {
+/// Opens what a configuration names. Fails for a `data_path` that is not a regular file below the import folder.
+pub async fn open(config: &TrainingConfig, options: &Options) -> Result<Source, LoadError> {
     let (verified_only, features) = (config.use_verified_only, config.features);
     if config.data_source == DataSource::Mongodb {
-        return Ok(Key::Store { verified_only, features, mark: options.store.points_mark().await? });
+        return Ok(Source::Store(Key::Store { verified_only, features, mark: options.store.points_mark().await? }));
     }
     let (kind, folder) = (config.data_source, options.import_dir.clone());
     let name = config.data_path.clone().unwrap_or_default();
     blocking(move || {
-        let path = below(&folder, &name)?;
-        let meta = path.metadata().map_err(|e| LoadError::Data(format!("data_path `{name}`: {e}")))?;
-        Ok(Key::File { verified_only, features, kind, path, bytes: meta.len(), changed: meta.modified().ok() })
+        let refused = |why: &dyn std::fmt::Display| LoadError::Data(format!("data_path `{name}`: {why}"));
+        if !provost_domain::config::stays_below(&name) {
+            return Err(refused(&"allowed is a relative path that stays below the import folder"));
+        }
+        let file = beneath::open(&folder, &name).map_err(|e| refused(&e))?;
+        let state = FileState::of(&file).map_err(|e| refused(&e))?;
+        Ok(Source::File(Key::File { verified_only, features, kind, name, state }, file))
     })
     .await
 }
 
-/// The file that `name` means, if it is one and lies below the folder, links followed.
-fn below(folder: &Path, name: &str) -> Result<PathBuf, LoadError> {
-    let refused = |why: &str| LoadError::Data(format!("data_path `{name}`: {why}"));
-    if !provost_domain::config::stays_below(name) {
-        return Err(refused("allowed is a relative path that stays below the import folder"));
-    }
-    let missing = |_| refused("there is no such file below the import folder");
-    let folder = folder.canonicalize().map_err(missing)?;
-    let path = folder.join(name).canonicalize().map_err(missing)?;
-    if !path.starts_with(&folder) {
-        return Err(refused("it leads out of the import folder"));
-    }
-    if !path.is_file() {
-        return Err(refused("it is not a file"));
-    }
-    Ok(path)
-}
-
 /// Reads the whole source once.
-pub async fn scan(key: Key, config: &TrainingConfig, options: &Options) -> Result<Scan, LoadError> {
+pub async fn scan(source: Source, config: &TrainingConfig, options: &Options) -> Result<Scan, LoadError> {
     let (tables, verified_only, features) = (options.tables.clone(), config.use_verified_only, config.features);
-    match &key {
-        Key::Store { .. } => {
+    match source {
+        Source::Store(key) => {
             let mut batches = options.store.stream_points(PointSelection { verified_only }).await?;
             blocking(move || {
                 let mut scanner = Scanner::new(&tables, verified_only, features);
@@ -92,11 +116,11 @@ pub async fn scan(key: Key, config: &TrainingConfig, options: &Options) -> Resul
             })
             .await
         }
-        Key::File { path, kind, .. } => {
-            let (path, kind) = (path.clone(), *kind);
+        Source::File(key, file) => {
+            let kind = config.data_source;
             blocking(move || {
                 let mut scanner = Scanner::new(&tables, verified_only, features);
-                let read = open(&path).and_then(|reader| match kind {
+                let read = unpacked(file).and_then(|reader| match kind {
                     DataSource::Csv => read_csv(reader, &mut scanner),
                     _ => read_json(reader, &mut scanner),
                 });
@@ -113,8 +137,8 @@ fn text(e: impl std::fmt::Display) -> String {
 }
 
 /// Plain or gzip, told by the first two bytes.
-fn open(path: &Path) -> Result<Box<dyn BufRead>, String> {
-    let mut file = BufReader::new(File::open(path).map_err(text)?);
+fn unpacked(file: File) -> Result<Box<dyn BufRead>, String> {
+    let mut file = BufReader::new(file);
     let gzip = file.fill_buf().map_err(text)?.starts_with(&[0x1f, 0x8b]);
     Ok(if gzip { Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(file))) } else { Box::new(file) })
 }
