@@ -26,6 +26,7 @@ pub mod rng;
 pub mod sample;
 pub mod schedule;
 pub mod secret;
+pub mod session;
 pub mod snapshot;
 pub mod status;
 pub mod visible;

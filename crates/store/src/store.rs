@@ -12,6 +12,7 @@ use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord, ModelVersion};
 use provost_domain::schedule::{Arrivals, ScheduledTrainingConfig, SlotProgress, TrainingTrigger};
+use provost_domain::session::{Session, SessionBounds};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, TrainingConfig, TrainingJob};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,7 +174,7 @@ pub struct Cutoffs {
     pub job_events: DateTime<Utc>,
     /// Trials and units of work of jobs that ended before, and the intermediate results that their units name.
     pub trials: DateTime<Utc>,
-    /// The present, by which stored responses have outlived [`RESPONSE_LIFETIME_HOURS`].
+    /// The present, by which stored responses have outlived [`RESPONSE_LIFETIME_HOURS`], and sessions have expired.
     pub now: DateTime<Utc>,
 }
 
@@ -183,6 +184,8 @@ pub struct Forgotten {
     pub inbox: u64,
     pub outbox: u64,
     pub responses: u64,
+    /// Of browsers.
+    pub sessions: u64,
     pub job_events: u64,
     pub trials: u64,
     pub units: u64,
@@ -192,7 +195,14 @@ pub struct Forgotten {
 
 impl Forgotten {
     pub fn total(&self) -> u64 {
-        self.inbox + self.outbox + self.responses + self.job_events + self.trials + self.units + self.jobs
+        self.inbox
+            + self.outbox
+            + self.responses
+            + self.sessions
+            + self.job_events
+            + self.trials
+            + self.units
+            + self.jobs
     }
 }
 
@@ -201,6 +211,7 @@ impl std::ops::AddAssign for Forgotten {
         self.inbox += other.inbox;
         self.outbox += other.outbox;
         self.responses += other.responses;
+        self.sessions += other.sessions;
         self.job_events += other.job_events;
         self.trials += other.trials;
         self.units += other.units;
@@ -394,6 +405,18 @@ pub trait Store: Send + Sync + 'static {
     /// From this time on the key opens nothing; of several revocations the earliest counts. With the deed, as `add_key`.
     /// Returns the key as stored.
     async fn revoke_key(&self, id: &str, from: DateTime<Utc>, deed: Deed) -> Result<ApiKey>;
+
+    // ---- sessions of browsers
+    /// Keeps a new session. Those that have expired when it begins are removed, and of its key and of all those beyond the
+    /// bounds, the longest silent first. `Conflict` if there is a session of this token.
+    async fn add_session(&self, session: Session, bounds: SessionBounds) -> Result<()>;
+    /// All that are kept, oldest first; some may have expired.
+    async fn sessions(&self) -> Result<Vec<Session>>;
+    /// Takes over when these were last seen and when they expire, where that is later than what is stored. Sessions that are
+    /// not kept any more are ignored.
+    async fn see_sessions(&self, sessions: Vec<Session>) -> Result<()>;
+    /// Removes a session; answers whether it was there.
+    async fn end_session(&self, sha256: &str) -> Result<bool>;
 
     // ---- audit log
     /// Appends deeds in order. Each entry holds the hash of the one before, whoever wrote that: writers that append at the

@@ -2,6 +2,7 @@
 use super::*;
 use crate::conformance::samples;
 use crate::{SqliteStore, Store};
+use provost_domain::session::{Session, SessionBounds, SessionToken};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -41,14 +42,19 @@ async fn folder() -> (Folder, Arc<dyn Store>, Vec<String>) {
 #[tokio::test]
 async fn what_was_backed_up_is_restored_and_nothing_else() {
     let (folder, store, names) = folder().await;
+    let (hour, token) = (chrono::TimeDelta::hours(1), SessionToken::new([1; 32]));
+    let session = Session::new(&token, "key_1", samples::at(0), hour, hour);
+    store.add_session(session, SessionBounds { of_key: 9, of_all: 9 }).await.unwrap();
     let unnamed = Artifacts::open(folder.path("data").join(ARTIFACTS)).unwrap().put(b"nobody's").unwrap();
     let taken = take(&folder.path("data"), &folder.path("backup"), samples::at(9), NOTHING).unwrap();
     assert_eq!(taken.artifacts.keys().cloned().collect::<BTreeSet<_>>(), names.iter().cloned().collect());
     assert!(taken.damaged.is_empty());
     store.record_points(vec![samples::point("later", 0)]).await.unwrap();
+    assert_eq!(store.sessions().await.unwrap().len(), 1);
     assert_eq!(restore(&folder.path("backup"), &folder.path("again"), NOTHING).unwrap(), taken);
     let restored = SqliteStore::open(&folder.path("again"), samples::at(99)).unwrap();
     assert_eq!(restored.points_mark().await.unwrap().total, 50);
+    assert_eq!(restored.sessions().await.unwrap(), [], "nobody is signed in by a restoration");
     assert_eq!(restored.installation().await.unwrap(), store.installation().await.unwrap());
     let artifacts = Artifacts::open(folder.path("again").join(ARTIFACTS)).unwrap();
     assert_eq!(artifacts.get(&names[1]).unwrap(), b"snapshot");

@@ -2,8 +2,10 @@
 
 use super::samples::at;
 use crate::{Store, StoreError};
+use chrono::TimeDelta;
 use provost_domain::audit::{Act, AuditEntry, Deed, Head};
 use provost_domain::key::{ApiKey, KeyText, Role};
+use provost_domain::session::{Session, SessionBounds, SessionToken};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -106,4 +108,50 @@ pub async fn appends_race(store: Arc<dyn Store>) {
         assert_eq!(entries[0].number + 1, entries[1].number, "deeds of one step stay together");
     }
     assert_eq!(checked_log(&store).await.len(), 32);
+}
+
+const BOUNDS: SessionBounds = SessionBounds { of_key: 3, of_all: 5 };
+const IDLE: TimeDelta = TimeDelta::seconds(100);
+const LIFETIME: TimeDelta = TimeDelta::seconds(1000);
+
+/// A session of this key that began and was seen at this second.
+fn session(n: u8, key_id: &str, seconds: i64) -> Session {
+    Session::new(&SessionToken::new([n; 32]), key_id, at(seconds), IDLE, LIFETIME)
+}
+
+pub async fn sessions_are_seen_and_ended(store: Arc<dyn Store>) {
+    assert_eq!(store.sessions().await.unwrap(), []);
+    let (a, b) = (session(1, "key_a", 0), session(2, "key_b", 10));
+    store.add_session(b.clone(), BOUNDS).await.unwrap();
+    store.add_session(a.clone(), BOUNDS).await.unwrap();
+    assert_eq!(store.sessions().await.unwrap(), [a.clone(), b.clone()]);
+    let again = store.add_session(session(1, "key_b", 1), BOUNDS).await;
+    assert!(matches!(again, Err(StoreError::Conflict { .. })), "{again:?}");
+
+    let (seen, late) = (a.clone().seen(at(50), IDLE, LIFETIME), a.clone().seen(at(40), IDLE, LIFETIME));
+    store.see_sessions(vec![seen.clone(), session(3, "key_a", 0)]).await.unwrap();
+    store.see_sessions(vec![late]).await.unwrap();
+    assert_eq!(store.sessions().await.unwrap(), [seen.clone(), b.clone()], "time goes forward, and none is made anew");
+    assert!(store.end_session(&a.sha256).await.unwrap());
+    assert!(!store.end_session(&a.sha256).await.unwrap());
+    store.see_sessions(vec![seen]).await.unwrap();
+    assert_eq!(store.sessions().await.unwrap(), [b], "an ended session stays ended");
+}
+
+pub async fn sessions_are_bounded(store: Arc<dyn Store>) {
+    let names = async || -> Vec<String> { store.sessions().await.unwrap().into_iter().map(|s| s.sha256).collect() };
+    let name = |n: u8| SessionToken::new([n; 32]).sha256();
+    for n in 1..=3 {
+        store.add_session(session(n, "key_a", n.into()), BOUNDS).await.unwrap();
+    }
+    store.see_sessions(vec![session(1, "key_a", 1).seen(at(9), IDLE, LIFETIME)]).await.unwrap();
+    store.add_session(session(4, "key_a", 10), BOUNDS).await.unwrap();
+    assert_eq!(names().await, [1, 3, 4].map(name), "of one key the longest silent goes");
+    for n in 5..=6 {
+        store.add_session(session(n, "key_b", n.into()), BOUNDS).await.unwrap();
+    }
+    store.add_session(session(7, "key_c", 11), BOUNDS).await.unwrap();
+    assert_eq!(names().await, [1, 5, 6, 4, 7].map(name), "and of all");
+    store.add_session(session(8, "key_c", 106), BOUNDS).await.unwrap();
+    assert_eq!(names().await, [1, 4, 7, 8].map(name), "5 and 6 had expired");
 }

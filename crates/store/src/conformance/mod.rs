@@ -55,8 +55,9 @@ rooms! {
     messages: outbox_goes_with_its_change, outbox_is_in_order, inbox_is_deduplicated, inbox_and_points_are_one_step,
         responses_expire, responses_race, retractions, outbox_is_bounded, triggers, triggers_arrive_with_their_event,
         triggers_lead_to_one_job, schedulers_race, schedule, slots;
-    locks: keys_are_kept_with_their_deeds, the_earliest_revocation_counts, deeds_make_a_chain, appends_race;
-    retention: old_messages_are_forgotten, ended_jobs_keep_their_record, steps_are_bounded, artifacts_in_use;
+    locks: keys_are_kept_with_their_deeds, the_earliest_revocation_counts, deeds_make_a_chain, appends_race,
+        sessions_are_seen_and_ended, sessions_are_bounded;
+    retention: old_messages_are_forgotten, expired_sessions_are_forgotten, ended_jobs_keep_their_record, steps_are_bounded, artifacts_in_use;
 }
 
 /// Everything that was answered as stored is there after the store is opened again.

@@ -3,9 +3,10 @@
 use super::samples::{at, create, evaluation, event, job, message, model, point, register, response, trial, unit};
 use crate::Store;
 use crate::store::{Cutoffs, Forgotten, InboxEffect, InboxEntry, InboxOutcome, OutboxMessage};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::Algorithm;
 use provost_domain::job::{JobRecord, JobStatus};
+use provost_domain::session::{Session, SessionBounds, SessionToken};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -64,6 +65,17 @@ pub async fn old_messages_are_forgotten(store: Arc<dyn Store>) {
     assert_eq!(store.points_mark().await.unwrap().total, 2, "points stay, and know themselves again");
     assert!(store.stored_response("key", at(50)).await.unwrap().is_some(), "its time is not over");
     assert_eq!(forget(&store, at(25 * 3600), 100).await.responses, 1);
+}
+
+pub async fn expired_sessions_are_forgotten(store: Arc<dyn Store>) {
+    let bounds = SessionBounds { of_key: 10, of_all: 10 };
+    let (idle, lifetime) = (TimeDelta::seconds(50), TimeDelta::seconds(500));
+    let session = |n: u8| Session::new(&SessionToken::new([n; 32]), "key_a", at(n.into()), idle, lifetime);
+    for n in 1..=3 {
+        store.add_session(session(n), bounds).await.unwrap();
+    }
+    assert_eq!(forget(&store, at(52), 1).await.sessions, 2);
+    assert_eq!(store.sessions().await.unwrap(), [session(3)]);
 }
 
 pub async fn ended_jobs_keep_their_record(store: Arc<dyn Store>) {

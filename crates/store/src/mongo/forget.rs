@@ -9,6 +9,7 @@ use super::jobs::{self, EVENTS, THERE, TRIALS};
 use super::leases::LEASES;
 use super::outbox::OUTBOX;
 use super::responses::RESPONSES;
+use super::sessions::SESSIONS;
 use super::{JOBS, MODELS, UNITS, models};
 use crate::error::Result;
 use crate::store::{Cutoffs, EvaluationRecord, Forgotten, OutboxMessage, RESPONSE_LIFETIME_HOURS};
@@ -43,6 +44,8 @@ pub async fn forget(db: &Db, before: &Cutoffs, limit: u32) -> Result<Forgotten> 
     let expired = (before.now - TimeDelta::hours(RESPONSE_LIFETIME_HOURS)).timestamp_micros();
     let unclaimed = doc! {"at": {"$lte": expired}, "provost.claim": {"$exists": false}};
     forgotten.responses = remove(db, RESPONSES, unclaimed, doc! {"at": 1}, &mut left).await?;
+    let over = doc! {"expires_at_us": {"$lte": before.now.timestamp_micros()}};
+    forgotten.sessions = remove(db, SESSIONS, over, doc! {"expires_at_us": 1}, &mut left).await?;
     let taken_in = doc! {"at": {"$lt": before.inbox.timestamp_micros()}, "pending": {"$exists": false}};
     forgotten.inbox = remove(db, INBOX, taken_in, doc! {"at": 1}, &mut left).await?;
     // Positions follow time closely: only the first few are looked at.

@@ -15,7 +15,7 @@
 //! | `append_audit` | head with the entries; entries | entries in the head only | readers look there first; the next append |
 //! | `add_key`, `revoke_key` | key with the deeds that it owes; audit log; key without | a deed that is owed | whoever reads the keys |
 //! | `add_trigger` | trigger with announcements; announcements moved | announcements in the trigger | the relay |
-//! | leases, evaluations, responses, settings | one document | nothing | |
+//! | leases, evaluations, responses, sessions, settings | one document | nothing | |
 //!
 //! So a batch of points or events is not one transaction here: a crash may leave a part of it, each point whole, and doing it
 //! again completes it. A stream of points reads each point as it was at some moment of the reading, not all at one, as a
@@ -47,6 +47,7 @@ mod schema;
 #[cfg(test)]
 #[path = "../../../../tests/it/mongo_server.rs"]
 pub mod server;
+mod sessions;
 mod triggers;
 
 use crate::artifacts::Remote;
@@ -65,6 +66,7 @@ use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
+use provost_domain::session::{Session, SessionBounds};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -457,6 +459,23 @@ impl Store for MongoStore {
     async fn revoke_key(&self, id: &str, from: DateTime<Utc>, deed: Deed) -> Result<ApiKey> {
         let id = id.to_owned();
         self.run(|db| async move { keys::revoke(&db, &id, from, &deed).await }).await
+    }
+
+    async fn add_session(&self, session: Session, bounds: SessionBounds) -> Result<()> {
+        self.run(|db| async move { sessions::add(&db, &session, bounds).await }).await
+    }
+
+    async fn sessions(&self) -> Result<Vec<Session>> {
+        self.run(|db| async move { sessions::all(&db).await }).await
+    }
+
+    async fn see_sessions(&self, sessions: Vec<Session>) -> Result<()> {
+        self.run(|db| async move { sessions::seen(&db, &sessions).await }).await
+    }
+
+    async fn end_session(&self, sha256: &str) -> Result<bool> {
+        let sha256 = sha256.to_owned();
+        self.run(|db| async move { sessions::end(&db, &sha256).await }).await
     }
 
     async fn append_audit(&self, deeds: Vec<Deed>) -> Result<Vec<AuditEntry>> {

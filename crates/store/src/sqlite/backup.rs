@@ -13,6 +13,16 @@ use std::path::Path;
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     let name = to.to_str().ok_or_else(|| StoreError::Invalid(format!("{} is not UTF-8", to.display())))?;
     open_reader(from)?.execute("VACUUM INTO ?1", [name])?;
+    forget_sessions(to)
+}
+
+/// Sessions of browsers are no part of a copy: one that was signed out of since would open again.
+fn forget_sessions(copy: &Path) -> Result<()> {
+    let connection = Connection::open(copy)?;
+    // An older schema has none.
+    if connection.table_exists(None, "sessions")? {
+        connection.execute_batch("DELETE FROM sessions")?;
+    }
     Ok(())
 }
 

@@ -58,6 +58,12 @@ pub fn forget(t: &Transaction<'_>, before: &Cutoffs, ended: &EndedJobs, limit: u
         expired,
         &mut left,
     )?;
+    forgotten.sessions = delete(
+        "DELETE FROM sessions WHERE sha256 IN
+         (SELECT sha256 FROM sessions WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+        before.now.timestamp_micros(),
+        &mut left,
+    )?;
     forgotten.inbox = delete(
         "DELETE FROM inbox WHERE (source, id) IN
          (SELECT source, id FROM inbox WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)",

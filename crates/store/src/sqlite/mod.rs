@@ -14,6 +14,7 @@ mod messages;
 mod models;
 mod points;
 mod schema;
+pub(crate) mod sessions;
 mod triggers;
 
 use crate::artifacts::io_error;
@@ -33,6 +34,7 @@ use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
+use provost_domain::session::{Session, SessionBounds};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
 use rusqlite::{Connection, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
@@ -438,6 +440,23 @@ impl Store for SqliteStore {
     async fn revoke_key(&self, id: &str, from: DateTime<Utc>, deed: Deed) -> Result<ApiKey> {
         let id = id.to_owned();
         self.write(move |t| keys::revoke(t, &id, from, deed)).await
+    }
+
+    async fn add_session(&self, session: Session, bounds: SessionBounds) -> Result<()> {
+        self.write(move |t| sessions::add(t, &session, bounds)).await
+    }
+
+    async fn sessions(&self) -> Result<Vec<Session>> {
+        self.read(sessions::all).await
+    }
+
+    async fn see_sessions(&self, sessions: Vec<Session>) -> Result<()> {
+        self.write(move |t| sessions::seen(t, &sessions)).await
+    }
+
+    async fn end_session(&self, sha256: &str) -> Result<bool> {
+        let sha256 = sha256.to_owned();
+        self.write(move |t| sessions::end(t, &sha256)).await
     }
 
     async fn append_audit(&self, deeds: Vec<Deed>) -> Result<Vec<AuditEntry>> {

@@ -8,7 +8,7 @@ use crate::error::{Result, StoreError};
 use rusqlite::Connection;
 
 /// Step n leads from version n to n + 1.
-pub const STEPS: &[&str] = &[V1, V2, V3, LOCKS, RETENTION];
+pub const STEPS: &[&str] = &[V1, V2, V3, LOCKS, RETENTION, SESSIONS];
 
 /// Documents are JSON text. Points fill plain columns from the struct instead of generated ones: SQLite computes these at
 /// each insert to check their types, and on this one hot table two of them doubled the insert's time (2 to 4 µs at 560
@@ -191,6 +191,17 @@ INSERT INTO audit_head VALUES (1, 0, '000000000000000000000000000000000000000000
 const RETENTION: &str = "
 CREATE INDEX inbox_by_age ON inbox (created_at);
 CREATE INDEX outbox_settled ON outbox (position) WHERE sent <> 0;
+";
+
+/// Sessions of browsers; there are never many.
+const SESSIONS: &str = "
+CREATE TABLE sessions (
+    sha256 TEXT PRIMARY KEY,
+    key_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The version of the schema in this file.
