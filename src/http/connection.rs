@@ -8,12 +8,17 @@ use actix_web::web::Bytes;
 use provost_actors::clock::{Clock, Sleep};
 use std::cell::Cell;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The address of this machine that a connection was made to.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalAddress(pub IpAddr);
 
 /// How many of a connection's requests are being answered.
 #[derive(Clone, Default)]

@@ -80,9 +80,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 /// Who signed in can sign out.
 async fn index(request: HttpRequest) -> HttpResponse {
-    let session = match locks::key_of(request.headers()) {
-        Some(_) => r#"<form method="post" action="/sign-out"><button>Sign out</button></form>"#,
-        None => "",
+    let session = match locks::is_signed_in(&request) {
+        true => r#"<form method="post" action="/sign-out"><button>Sign out</button></form>"#,
+        false => "",
     };
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(INDEX_PAGE.replace("<!-- session -->", session))
 }

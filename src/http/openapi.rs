@@ -109,6 +109,7 @@ fn lock(operation: &mut Operation, method: &str, path: &str) {
     for (status, description) in [
         ("401", "No key, or none that is valid".to_owned()),
         ("403", format!("The key's role is below `{role}`, or a page of another site asks")),
+        ("421", "Asked without a key by a name that is not this service's (see the setting `http.hosts`)".to_owned()),
         ("429", "Too many requests; `Retry-After` says when to try again".to_owned()),
     ] {
         operation.responses.responses.insert(status.to_owned(), problem(description, status == "429").into());

@@ -1,7 +1,7 @@
 //! The server: takes a listener, gives back a handle to stop it. Connections are wired here and not by `HttpServer`, whose
 //! own cannot be guarded.
 
-use super::connection::{Activity, Guarded, Held};
+use super::connection::{Activity, Guarded, Held, LocalAddress};
 use super::locks::{self, Locks};
 use super::seats::Seats;
 use super::{State, routes, tls};
@@ -66,7 +66,7 @@ pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result
                 let peer = io.peer_addr().ok();
                 std::future::ready(entrance.guard(io).map(|io| (io, peer)))
             })
-            .and_then(wiring.clone().protocol(Guarded::activity))
+            .and_then(wiring.clone().protocol(|io: &Guarded<TcpStream>| io))
         })?,
         Some(config) => builder.listen("facade", listener, move || {
             let mut acceptor = Acceptor::new(config.clone());
@@ -78,7 +78,7 @@ pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result
                     let peer = io.get_ref().0.io().peer_addr().ok();
                     (io, peer)
                 })
-                .and_then(wiring.clone().protocol(|io: &TlsStream<Guarded<TcpStream>>| io.get_ref().0.activity()))
+                .and_then(wiring.clone().protocol(|io: &TlsStream<Guarded<TcpStream>>| io.get_ref().0))
         })?,
     };
     let server = builder.run();
@@ -128,7 +128,7 @@ impl Wiring {
     /// HTTP/1.1 over whatever `Io` is.
     fn protocol<Io>(
         self,
-        activity: fn(&Io) -> Activity,
+        guarded: fn(&Io) -> &Guarded<TcpStream>,
     ) -> impl ServiceFactory<(Io, Option<SocketAddr>), Config = (), Response = (), Error = (), InitError = ()>
     where
         Io: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -144,7 +144,11 @@ impl Wiring {
                 async move { stopping.notified().await }
             })
             .on_connect_ext(move |io: &Io, data: &mut Extensions| {
-                data.insert(activity(io));
+                let guarded = guarded(io);
+                data.insert(guarded.activity());
+                if let Ok(local) = guarded.io().local_addr() {
+                    data.insert(LocalAddress(local.ip()));
+                }
             })
             .h1(map_config(app, |()| AppConfig::default()))
             .map_err(|error| tracing::debug!(%error, "a connection ended"))

@@ -1,6 +1,6 @@
 //! The settings below `http`: the facade's address, and what it is locked with.
 
-use super::{Network, Reader, SettingsError};
+use super::{HostPort, Network, Reader, SettingsError};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,8 +16,20 @@ pub struct Http {
     pub tls: Option<Tls>,
     /// None: there is no proxy in front. Else whose word is taken for where a request came from.
     pub proxies: Option<Vec<Network>>,
+    /// By which names, beside its own address and those of loopback, browsers may call the service.
+    pub hosts: Vec<HostPort>,
+    pub sessions: SessionLimits,
     pub deadlines: Deadlines,
     pub rates: Rates,
+}
+
+/// How long a browser stays signed in.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionLimits {
+    /// Without a request.
+    pub idle: Duration,
+    /// In all.
+    pub lifetime: Duration,
 }
 
 /// PEM files.
@@ -73,6 +85,12 @@ impl Http {
             max_connections_per_address: read.whole("http.max_connections_per_address")?,
             tls,
             proxies,
+            // The schema has accepted the list.
+            hosts: HostPort::list(&read.text("http.hosts")?).unwrap_or_default(),
+            sessions: SessionLimits {
+                idle: read.time("http.session_idle")?,
+                lifetime: read.time("http.session_lifetime")?,
+            },
             deadlines: Deadlines {
                 head: read.time("http.head_timeout")?,
                 body: read.time("http.body_timeout")?,
@@ -112,5 +130,17 @@ mod tests {
         assert_eq!(read(&[("BEHIND_PROXY", "true")]).unwrap().http.proxies.unwrap().len(), 2);
         let error = read(&[("TRUSTED_PROXIES", "nginx")]).unwrap_err().to_string();
         assert!(error.contains("http.trusted_proxies") && error.contains("nginx"), "{error}");
+    }
+
+    #[test]
+    fn hosts_are_a_checked_list() {
+        assert_eq!(read(&[]).unwrap().http.hosts, []);
+        assert_eq!(read(&[("HOSTS", "provost.example.org, [::1]:80")]).unwrap().http.hosts.len(), 2);
+        for bad in ["http://provost.example.org", "a b", "127.1", "*"] {
+            let error = read(&[("HOSTS", bad)]).unwrap_err().to_string();
+            assert!(error.contains("http.hosts") && error.contains("host names and addresses"), "{error}");
+        }
+        let error = read(&[("SESSION_IDLE", "1s")]).unwrap_err().to_string();
+        assert!(error.contains("http.session_idle") && error.contains("from 1m to 30d"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! The settings, typed: flag over environment (`PROVOST_SECTION__KEY`) over file over the compiled-in default.
 
 mod duration;
+mod hosts;
 mod http;
 mod layers;
 mod mail;
@@ -11,7 +12,8 @@ mod store;
 mod tables;
 
 pub use duration::parse as parse_duration;
-pub use http::{Deadlines, Http, Rates, Tls};
+pub use hosts::{HostName, HostPort};
+pub use http::{Deadlines, Http, Rates, SessionLimits, Tls};
 pub use layers::{Source, Values};
 pub use mail::Mail;
 pub use network::Network;

@@ -1,6 +1,6 @@
 //! What each setting may be. `config/default.toml` has the same keys; a test holds the two together.
 
-use super::{Network, duration};
+use super::{HostPort, Network, duration};
 use provost_actors::bridge::Address;
 use provost_actors::{MailUrl, Sender};
 use provost_domain::address::AddressFault;
@@ -26,6 +26,8 @@ pub enum Kind {
     Sender,
     /// Addresses and networks with commas between.
     Networks,
+    /// Host names and addresses with commas between, with or without ports.
+    Hosts,
 }
 
 const DAY: u64 = 86_400;
@@ -40,6 +42,9 @@ pub const SETTINGS: &[(&str, Kind)] = &[
     ("http.tls_key", Kind::Text),
     ("http.behind_proxy", Kind::Switch),
     ("http.trusted_proxies", Kind::Networks),
+    ("http.hosts", Kind::Hosts),
+    ("http.session_idle", Kind::Time(60, 30 * DAY)),
+    ("http.session_lifetime", Kind::Time(300, 90 * DAY)),
     ("http.head_timeout", Kind::Time(1, 600)),
     ("http.body_timeout", Kind::Time(1, 3600)),
     ("http.keep_alive", Kind::Time(1, 600)),
@@ -129,6 +134,11 @@ impl Kind {
             Kind::Networks => {
                 "addresses and networks with commas between, such as \"127.0.0.1, 10.0.0.0/8\"".to_owned()
             }
+            Kind::Hosts => {
+                "at most 100 host names and addresses with commas between, each with or without a port, such as \
+                 \"provost.example.org, 10.1.2.3:8443, [2001:db8::1]\""
+                    .to_owned()
+            }
             Kind::LogFilter => {
                 "\"error\", \"warn\", \"info\", \"debug\", \"trace\" or a filter such as \"info,provost_actors=debug\""
                     .to_owned()
@@ -152,6 +162,7 @@ impl Kind {
             (Kind::AmqpUrl, Value::String(s)) => s.is_empty() || Address::parse(s).is_ok(),
             (Kind::MailUrl, Value::String(s)) => s.is_empty() || MailUrl::parse(s).is_ok(),
             (Kind::Networks, Value::String(s)) => Network::list(s).is_some(),
+            (Kind::Hosts, Value::String(s)) => HostPort::list(s).is_some(),
             (Kind::Sender, Value::String(s)) => Sender::parse(s).is_some(),
             (Kind::LogFilter, Value::String(s)) => {
                 !s.trim().is_empty() && s.parse::<tracing_subscriber::EnvFilter>().is_ok() && has_level(s)

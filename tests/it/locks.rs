@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What is promised for a change of the keys.
-const HEARD: Duration = Duration::from_secs(2);
+pub const HEARD: Duration = Duration::from_secs(2);
 /// What a busy machine gets.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -29,7 +29,7 @@ pub fn key(place: &Place, arguments: &[&str]) -> Key {
 }
 
 /// Asks until it is so; answers how long that took.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < DEADLINE, "{what}");
@@ -38,12 +38,12 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     began.elapsed()
 }
 
-fn shut(client: &Client) {
+pub fn shut(client: &Client) {
     until("the door is shut once a key exists", || client.get("status").status == 401);
 }
 
 /// A server with a key of each role: viewer, operator, admin.
-fn locked(place: &Place, environment: &[(&str, &str)]) -> (Server, Client, [Key; 3]) {
+pub fn locked(place: &Place, environment: &[(&str, &str)]) -> (Server, Client, [Key; 3]) {
     let keys = ["viewer", "operator", "admin"].map(|role| key(place, &["--role", role]));
     let server = Server::start_with(place, environment);
     let client = Client::of(&server);
@@ -344,52 +344,6 @@ fn until_status(client: &Client, key: &str, status: u16) -> crate::http::Answer 
         so
     });
     last.unwrap()
-}
-
-#[test]
-fn a_browser_signs_in_and_out() {
-    let place = Place::new();
-    let (server, client, keys) = locked(&place, &[]);
-    let page = client.send("GET", "/", &[("accept", "text/html,*/*")], None);
-    let text = String::from_utf8(page.bytes.clone()).unwrap();
-    assert_eq!((page.status, page.header("www-authenticate")), (401, Some("Bearer")));
-    assert!(text.contains("<form method=\"post\" action=\"/sign-in\">"), "{text}");
-
-    let sign_in = |key: &str, more: &[(&str, &str)]| {
-        let form = [("content-type", "application/x-www-form-urlencoded")];
-        client.send("POST", "/sign-in", &[&form, more].concat(), Some(format!("key={key}").as_bytes()))
-    };
-    let wrong = sign_in("pvk_wrong", &[]);
-    assert_eq!((wrong.status, wrong.header("set-cookie")), (401, None));
-    assert_eq!(sign_in(&keys[1].text, &[("origin", "https://evil.example")]).status, 403);
-    let right = sign_in(&keys[1].text, &[("origin", &server.url)]);
-    assert_eq!((right.status, right.header("location")), (303, Some("/")));
-    let set = right.header("set-cookie").unwrap();
-    assert_eq!(set, format!("provost_key={}; Path=/; HttpOnly; SameSite=Strict", keys[1].text));
-
-    let cookie = set.split(';').next().unwrap();
-    let start = client.send("GET", "/", &[("cookie", cookie)], None);
-    assert_eq!((start.status, start.header("cache-control")), (200, Some("no-store")));
-    assert!(String::from_utf8(start.bytes).unwrap().contains("action=\"/sign-out\""));
-    let rollback =
-        |origin: &str| client.send("POST", "rollback", &[("cookie", cookie), ("origin", origin)], Some(b"{}"));
-    rollback("https://evil.example").problem(403);
-    rollback(&server.url).problem(409);
-    let out = client.send("POST", "/sign-out", &[("cookie", cookie)], None);
-    assert!(out.header("set-cookie").unwrap().starts_with("provost_key=; ") && out.status == 303, "{out:?}");
-}
-
-#[test]
-fn pages_of_other_sites_change_nothing_while_all_is_open() {
-    let place = Place::new();
-    let server = Server::start(&place);
-    let client = Client::of(&server);
-    let put = |headers: &[(&str, &str)]| client.send("PUT", "schedule", headers, Some(b"{}"));
-    put(&[("origin", "https://evil.example")]).problem(403);
-    put(&[("sec-fetch-site", "cross-site")]).problem(403);
-    put(&[("host", "evil.example"), ("origin", "http://evil.example")]).problem(403);
-    put(&[("origin", &server.url)]).ok(200);
-    put(&[]).ok(200);
 }
 
 #[test]

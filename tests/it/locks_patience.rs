@@ -75,15 +75,15 @@ fn a_head_that_does_not_come_or_comes_in_drops_ends_the_connection() {
     to_the_end(&mut connect(&server));
 
     let mut first = connect(&server);
-    first.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ").unwrap();
+    first.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nx-slow: ").unwrap();
     let (answer, _) = drip(&mut first, b'a');
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
 
     // The second request of a connection that was kept.
     let mut second = connect(&server);
-    second.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    second.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     assert!(one_answer(&mut second).starts_with("HTTP/1.1 200"));
-    second.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ").unwrap();
+    second.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nx-slow: ").unwrap();
     let (answer, took) = drip(&mut second, b'a');
     assert_eq!(answer, "");
     assert!(took >= Duration::from_secs(1), "{took:?}");
@@ -94,7 +94,7 @@ fn an_idle_connection_is_closed() {
     let place = Place::new();
     let server = hurried(&place, &[]);
     let mut stream = connect(&server);
-    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     assert!(one_answer(&mut stream).starts_with("HTTP/1.1 200"));
     assert_eq!(to_the_end(&mut stream), "");
 }
@@ -105,7 +105,7 @@ fn a_body_in_drops_is_408() {
     let server = hurried(&place, &[]);
     for framing in ["content-length: 1000", "transfer-encoding: chunked"] {
         let mut stream = connect(&server);
-        write!(stream, "POST {BASE}/train HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n").unwrap();
+        write!(stream, "POST {BASE}/train HTTP/1.1\r\nhost: localhost\r\n{framing}\r\n\r\n").unwrap();
         if framing.starts_with("transfer") {
             stream.write_all(b"3e8\r\n").unwrap();
         }
@@ -123,7 +123,7 @@ fn a_body_that_nobody_reads_does_not_keep_the_connection() {
     for framing in ["content-length: 100000", "transfer-encoding: chunked"] {
         for silent in [true, false] {
             let mut stream = connect(&server);
-            write!(stream, "DELETE {BASE}/jobs/x HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n").unwrap();
+            write!(stream, "DELETE {BASE}/jobs/x HTTP/1.1\r\nhost: localhost\r\n{framing}\r\n\r\n").unwrap();
             if framing.starts_with("transfer") {
                 stream.write_all(b"186a0\r\n").unwrap();
             }
@@ -140,7 +140,7 @@ fn a_client_that_does_not_read_is_left() {
     let mut stream = connect(&server);
     stream.set_write_timeout(Some(SLACK)).unwrap();
     // Some hundred kilobytes each, until both sides' buffers are full and the server's write makes no progress.
-    let request = b"GET /redoc/redoc.standalone.js HTTP/1.1\r\nhost: x\r\n\r\n";
+    let request = b"GET /redoc/redoc.standalone.js HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let ended = loop {
         if let Err(error) = stream.write_all(request) {
             break error;
@@ -155,7 +155,7 @@ fn more_connections_than_allowed_wait_for_their_turn() {
     let limits =
         [("PROVOST_HTTP__MAX_CONNECTIONS", "1"), ("PROVOST_HTTP__WORKERS", "1"), ("PROVOST_HTTP__KEEP_ALIVE", "10m")];
     let server = hurried(&place, &limits);
-    let ask = |stream: &mut TcpStream| stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let ask = |stream: &mut TcpStream| stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     let mut first = connect(&server);
     ask(&mut first);
     assert!(one_answer(&mut first).starts_with("HTTP/1.1 200"));
@@ -178,7 +178,7 @@ fn one_address_does_not_take_all_connections() {
     crate::locks::key(&place, &["--role", "viewer"]);
     let server = hurried(&place, &limit);
     let answered = |stream: &mut TcpStream| {
-        let asked = stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n");
+        let asked = stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n");
         let mut first = [0; 12];
         asked.is_ok() && stream.read_exact(&mut first).is_ok() && &first == b"HTTP/1.1 200"
     };

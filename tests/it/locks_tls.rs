@@ -77,7 +77,12 @@ fn under_tls_browsers_are_told_to_stay_there() {
     let made = key(&place, &["--role", "viewer"]);
     let form = format!("key={}", made.text);
     let signed = client.send("POST", "/sign-in", &[], Some(form.as_bytes()));
-    assert!(signed.header("set-cookie").unwrap().ends_with("; Secure"), "{signed:?}");
+    let set = signed.header("set-cookie").unwrap();
+    assert!(set.starts_with("__Host-provost_session=") && set.ends_with("; Secure"), "{set}");
+    // A name that a page in the clear could have set opens nothing.
+    let token = set.split(['=', ';']).nth(1).unwrap();
+    let status = |name: &str| client.send("GET", "status", &[("cookie", &format!("{name}={token}"))], None).status;
+    assert_eq!((status("__Host-provost_session"), status("provost_session")), (200, 401));
 }
 
 #[test]

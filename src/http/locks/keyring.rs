@@ -1,32 +1,45 @@
-//! The keys in memory, so that no request asks the store. They are read again every second: a key that is made or revoked
-//! counts two seconds later at most, a new one at once, since an unknown id makes it look.
+//! The keys and the sessions in memory, so that no request asks the store. They are read again every second: what is made or
+//! ended counts two seconds later at most. An unknown key or session makes the ring look at once, so a new one opens at once.
 
+mod sessions;
+
+use crate::settings::SessionLimits;
+use chrono::{DateTime, TimeDelta, Utc};
 use provost_actors::clock::Clock;
 use provost_domain::key::{ApiKey, KeyText, Role};
+use provost_domain::session::Session;
 use provost_store::{Store, StoreError};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
-/// How often the keys are read.
+/// How often the keys and sessions are read.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How often unknown ids may make it look between; they wait for it.
+/// How often unknown keys and sessions may make the ring look between; they wait for it.
 const LOOK: Duration = Duration::from_millis(100);
-
 #[derive(Default)]
 struct Known {
     keys: HashMap<String, (ApiKey, [u8; 32])>,
+    sessions: HashMap<String, Session>,
     read_at: Duration,
 }
 
 pub struct Keyring {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    idle: TimeDelta,
+    lifetime: TimeDelta,
     known: RwLock<Arc<Known>>,
+    /// Sessions with requests that the store has not heard of yet.
+    seen: Mutex<HashMap<String, Session>>,
     /// One looks at a time; when the last one began to, also if it failed.
     looking: tokio::sync::Mutex<Duration>,
+    /// One reads at a time, so that what was read earlier never replaces what was read later.
+    reading: tokio::sync::Mutex<()>,
+    /// Counts the reads, also those that failed.
+    reads: watch::Sender<u64>,
 }
 
 /// Whom a key lets in.
@@ -38,15 +51,71 @@ pub struct Holder {
     pub role: Role,
 }
 
+impl Holder {
+    fn of(key: &ApiKey) -> Self {
+        Self { id: key.id.clone(), label: key.label(), role: key.role }
+    }
+}
+
+/// Compares two digests in a time that says nothing of them.
+fn equal(given: &[u8; 32], expected: &[u8; 32]) -> bool {
+    #[cfg(test)]
+    tests::COMPARISONS.with(|n| n.set(n.get() + 1));
+    given.ct_eq(expected).into()
+}
+
+impl Known {
+    /// The holder of a key that is valid now. An unknown id is compared with a digest that no text has, so that it takes as
+    /// long as a known one.
+    fn open(&self, id: &str, given: &[u8; 32], now: DateTime<Utc>) -> Option<Holder> {
+        let (key, expected) = match self.keys.get(id) {
+            Some((key, digest)) => (Some(key), digest),
+            None => (None, &[0; 32]),
+        };
+        let equal = equal(given, expected);
+        key.filter(|key| equal && key.is_valid(now)).map(Holder::of)
+    }
+
+    fn valid_key(&self, id: &str, now: DateTime<Utc>) -> Option<&ApiKey> {
+        self.keys.get(id).map(|(key, _)| key).filter(|key| key.is_valid(now))
+    }
+}
+
 impl Keyring {
-    pub async fn open(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let ring = Self { store, clock, known: RwLock::default(), looking: tokio::sync::Mutex::default() };
+    pub async fn open(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        SessionLimits { idle, lifetime }: SessionLimits,
+    ) -> Result<Self, StoreError> {
+        let delta = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
+        let ring = Self {
+            store,
+            clock,
+            idle: delta(idle),
+            lifetime: delta(lifetime),
+            known: RwLock::default(),
+            seen: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
+            reads: watch::channel(0).0,
+        };
         ring.read().await?;
         Ok(ring)
     }
 
     async fn read(&self) -> Result<(), StoreError> {
+        let _one = self.reading.lock().await;
+        let done = self.read_alone().await;
+        self.reads.send_modify(|n| *n += 1);
+        done
+    }
+
+    async fn read_alone(&self) -> Result<(), StoreError> {
         let read_at = self.clock.monotonic();
+        let seen: Vec<Session> = self.seen().values().cloned().collect();
+        if !seen.is_empty() {
+            self.store.see_sessions(seen.clone()).await?;
+        }
         let mut keys = HashMap::new();
         for key in self.store.keys().await? {
             match digest(&key.sha256) {
@@ -56,12 +125,20 @@ impl Keyring {
                 None => tracing::error!(key = key.id, "a key without its SHA-256 opens nothing"),
             }
         }
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Known { keys, read_at });
+        let sessions = self.store.sessions().await?;
+        let sessions = sessions.into_iter().map(|session| (session.sha256.clone(), session)).collect();
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Known { keys, sessions, read_at });
+        // What was written is known now; what came meanwhile waits for the next time.
+        self.seen().retain(|name, session| seen.iter().all(|s| s.sha256 != *name || s.seen_at < session.seen_at));
         Ok(())
     }
 
     fn known(&self) -> Arc<Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there never was a key. One that has ended keeps the door shut.
@@ -74,23 +151,26 @@ impl Keyring {
         self.known().keys.values().any(|(key, _)| key.is_valid(now))
     }
 
-    /// Whose text this is, if it is a valid key's.
+    /// Hears of every time that keys and sessions were read.
+    pub fn reads(&self) -> watch::Receiver<u64> {
+        self.reads.subscribe()
+    }
+
+    /// Whether a key still lets in what it let in before.
+    pub fn is_valid_key(&self, id: &str) -> bool {
+        self.known().valid_key(id, self.clock.now()).is_some()
+    }
+
+    /// Whose text this is, if it is a valid key's. What is no valid key's takes the same way whether its id is known or not:
+    /// two comparisons with a look between.
     pub async fn holder(&self, text: &str) -> Option<Holder> {
         let text = KeyText::parse(text)?;
-        let id = text.id();
-        let mut known = self.known();
-        if !known.keys.contains_key(&id) {
-            self.look().await;
-            known = self.known();
+        let (id, given) = (text.id(), text.digest());
+        if let Some(holder) = self.known().open(&id, &given, self.clock.now()) {
+            return Some(holder);
         }
-        // An unknown id costs as much time as a known one.
-        let (key, expected) = match known.keys.get(&id) {
-            Some((key, digest)) => (Some(key), *digest),
-            None => (None, [0; 32]),
-        };
-        let equal: bool = text.digest().ct_eq(&expected).into();
-        let key = key.filter(|key| equal && key.is_valid(self.clock.now()))?;
-        Some(Holder { id, label: key.label(), role: key.role })
+        self.look().await;
+        self.known().open(&id, &given, self.clock.now())
     }
 
     /// Reads the keys once for all who ask meanwhile, and not too often, however many ask.
@@ -141,28 +221,36 @@ fn digest(hex: &str) -> Option<[u8; 32]> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use chrono::{DateTime, TimeDelta};
     use provost_actors::clock::TestClock;
     use provost_domain::audit::Deed;
     use provost_store::SqliteStore;
+    use std::cell::Cell;
 
-    struct Place {
-        _folder: tempfile::TempDir,
-        store: Arc<dyn Store>,
-        clock: TestClock,
-        ring: Arc<Keyring>,
+    thread_local! {
+        /// How often digests were compared on this thread.
+        pub static COMPARISONS: Cell<u32> = const { Cell::new(0) };
     }
 
-    async fn place() -> Place {
+    pub const LIMITS: SessionLimits =
+        SessionLimits { idle: Duration::from_secs(600), lifetime: Duration::from_secs(3600) };
+
+    pub struct Place {
+        _folder: tempfile::TempDir,
+        pub store: Arc<dyn Store>,
+        pub clock: TestClock,
+        pub ring: Arc<Keyring>,
+    }
+
+    pub async fn place() -> Place {
         let folder = tempfile::tempdir().unwrap();
         let clock = TestClock::new(DateTime::UNIX_EPOCH);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), clock.now()).unwrap());
-        let ring = Arc::new(Keyring::open(store.clone(), Arc::new(clock.clone())).await.unwrap());
+        let ring = Arc::new(Keyring::open(store.clone(), Arc::new(clock.clone()), LIMITS).await.unwrap());
         Place { _folder: folder, store, clock, ring }
     }
 
     impl Place {
-        async fn add(&self, n: u8, role: Role, seconds: Option<i64>) -> KeyText {
+        pub async fn add(&self, n: u8, role: Role, seconds: Option<i64>) -> KeyText {
             let text = KeyText::new([n; 8], [n; 32]);
             let expires = seconds.map(|s| DateTime::UNIX_EPOCH + TimeDelta::seconds(s));
             let key = ApiKey::new(&text, None, role, self.clock.now(), expires);
@@ -188,8 +276,6 @@ mod tests {
         let (role, ()) = tokio::join!(place.role(&text), looked);
         assert_eq!(role, Some(Role::Operator), "it waits for the next look");
         assert!(!place.ring.is_empty());
-        let other = KeyText::new([1; 8], [2; 32]);
-        assert_eq!(place.role(&other).await, None);
         for text in ["", "x", "pvk_", &text.reveal()[..80]] {
             assert_eq!(place.ring.holder(text).await, None, "{text}");
         }
@@ -213,6 +299,34 @@ mod tests {
             );
         }
         eprintln!("key, rate and role: {:?} a request", began.elapsed() / rounds as u32);
+    }
+
+    /// What asking with this text costs: comparisons and waits for a look.
+    async fn cost(place: &Place, text: &KeyText) -> (u32, u64) {
+        place.clock.advance(LOOK / 2);
+        let mut sleeps = place.clock.sleeps();
+        let (compared, slept) = (COMPARISONS.get(), *sleeps.borrow_and_update());
+        let waited = async {
+            sleeps.wait_for(|n| *n > slept).await.unwrap();
+            place.clock.advance(LOOK);
+        };
+        let (holder, ()) = tokio::join!(place.ring.holder(text.reveal()), waited);
+        assert_eq!(holder, None);
+        let slept = *place.clock.sleeps().borrow() - slept;
+        (COMPARISONS.get() - compared, slept)
+    }
+
+    /// Times themselves are not measured: what is the same are the steps. A wrong secret of a key that is there, an id that
+    /// is not, and a key that has ended cost two comparisons of digests and one look each.
+    #[actix_web::test]
+    async fn what_is_no_valid_key_costs_the_same_whether_its_id_is_known_or_not() {
+        let place = place().await;
+        place.add(1, Role::Viewer, None).await;
+        let ended = place.add(2, Role::Viewer, Some(0)).await;
+        place.ring.read().await.unwrap();
+        let known = cost(&place, &KeyText::new([1; 8], [9; 32])).await;
+        let unknown = cost(&place, &KeyText::new([3; 8], [9; 32])).await;
+        assert_eq!((known, unknown, cost(&place, &ended).await), ((2, 1), (2, 1), (2, 1)));
     }
 
     #[actix_web::test]

@@ -1,8 +1,12 @@
 //! Who is let in: keys, roles, rates, and the record of what they change. Every request passes `gate`.
 
 mod address;
+mod given;
 mod headers;
+mod host;
 mod keyring;
+mod origin;
+mod pass;
 pub mod policy;
 mod rates;
 mod record;
@@ -13,18 +17,23 @@ pub use address::network_of;
 pub use headers::add as add_headers;
 pub use keyring::Keyring;
 pub use record::note;
-pub use session::{key_of, routes};
+pub use session::routes;
 
+use crate::http::connection::LocalAddress;
 use crate::http::problem::{LONGEST_PATH, Problem};
 use crate::settings::{Http, Network};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header;
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, ResponseError};
+use given::Given;
+use host::Hosts;
 use keyring::Holder;
+use origin::Reached;
+use pass::Pass;
 use provost_actors::Handle;
 use provost_actors::clock::Clock;
 use provost_domain::check::brief;
@@ -43,6 +52,7 @@ pub struct Locks {
     clock: Arc<dyn Clock>,
     loopback: bool,
     tls: bool,
+    hosts: Hosts,
     proxies: Option<Vec<Network>>,
     by_key: Buckets<String>,
     by_address: Buckets<IpAddr>,
@@ -53,6 +63,7 @@ pub struct Locks {
 #[derive(Debug, Clone)]
 pub struct Caller {
     holder: Option<Holder>,
+    pass: Pass,
     pub address: IpAddr,
 }
 
@@ -77,15 +88,21 @@ pub fn by(request: &HttpRequest) -> Option<String> {
     request.extensions().get::<Caller>().and_then(Caller::by)
 }
 
+/// Whether a request came with a session that is valid.
+pub fn is_signed_in(request: &HttpRequest) -> bool {
+    request.extensions().get::<Caller>().is_some_and(|caller| matches!(caller.pass, Pass::Session(_)))
+}
+
 impl Locks {
     pub async fn new(handle: &Handle, http: &Http, listening: SocketAddr) -> Result<Self, StoreError> {
         let (store, clock) = (handle.store().clone(), handle.options().clock.clone());
         Ok(Self {
-            keyring: Arc::new(Keyring::open(store.clone(), clock.clone()).await?),
+            keyring: Arc::new(Keyring::open(store.clone(), clock.clone(), http.sessions).await?),
             store,
             clock,
             loopback: listening.ip().to_canonical().is_loopback(),
             tls: http.tls.is_some(),
+            hosts: Hosts::new(&http.hosts, &http.listen, listening.ip(), http.tls.is_some()),
             proxies: http.proxies.clone(),
             by_key: Buckets::per_second(http.rates.per_key),
             by_address: Buckets::per_second(http.rates.per_address),
@@ -122,6 +139,29 @@ impl Locks {
         self.tls || address::forwarded_https(peer, request.headers(), self.proxies.as_deref())
     }
 
+    /// Refuses what a page of another site may have sent: by another name of this service, or from there.
+    fn is_ours(&self, request: &ServiceRequest) -> Result<(), Problem> {
+        let proxied = request.peer_addr().is_some_and(|peer| self.trusts(peer.ip().to_canonical()));
+        let local = request.request().conn_data::<LocalAddress>().map(|local| local.0);
+        self.hosts.check(request.uri(), request.headers(), local, proxied)?;
+        self.is_our_page(request, proxied)
+    }
+
+    fn is_our_page(&self, request: &ServiceRequest, proxied: bool) -> Result<(), Problem> {
+        let https = match (self.secure(request.request()), proxied) {
+            (true, _) => Some(true),
+            (false, true) => None,
+            (false, false) => Some(false),
+        };
+        origin::check(request.method(), request.headers(), Reached { https, proxied })
+    }
+
+    /// Counts a request with this key.
+    fn count(&self, holder: &Holder) -> Result<(), Problem> {
+        let taken = self.by_key.take(holder.id.clone(), self.clock.monotonic());
+        taken.map_err(|wait| too_many("too many requests with this key", wait))
+    }
+
     /// Counts a wrong key.
     fn failed(&self, address: IpAddr) -> Result<(), Problem> {
         tracing::warn!(%address, "a wrong key");
@@ -132,38 +172,34 @@ impl Locks {
     async fn admit(&self, request: &ServiceRequest) -> Result<(Caller, Option<&'static Row>), Problem> {
         let peer = request.peer_addr().map(|a| a.ip());
         let address = address::of(peer, request.headers(), self.proxies.as_deref());
-        let mut caller = Caller { holder: None, address };
         let found = table::find(request.method().as_str(), request.path());
+        let probe = matches!(request.path(), "/livez" | "/readyz");
         if self.is_open() {
-            same_site(request, true)?;
+            if !probe {
+                self.is_ours(request)?;
+            }
             // What is not in the table answers for itself: 404 or 405.
             let row = if let Found::Row(row) = found { Some(row) } else { None };
-            return Ok((caller, row));
+            return Ok((Caller { holder: None, pass: Pass::Unlocked, address }, row));
         }
-        let probe = matches!(request.path(), "/livez" | "/readyz");
         if !probe {
             let taken = self.by_address.take(address::network_of(address), self.clock.monotonic());
             taken.map_err(|wait| too_many("too many requests from this address", wait))?;
         }
+        let given = Given::by(request.headers(), self.secure(request.request()));
         match &found {
             Found::Row(row) if row.access == Access::Public => {
-                same_site(request, false)?;
-                return Ok((caller, Some(row)));
+                let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+                if !probe && (matches!(given, Given::Session(_)) || !reads) {
+                    self.is_ours(request)?;
+                }
+                return Ok((Caller { holder: None, pass: Pass::Public, address }, Some(row)));
             }
             Found::Methods { allow, public: true } => return Err(not_allowed(request, allow)),
             _ => {}
         }
-        let (given, by_cookie) = credentials(request.headers());
-        let Some(given) = given else { return Err(unauthorized("an API key is needed: Authorization: Bearer KEY")) };
-        let Some(holder) = self.keyring.holder(given).await else {
-            self.failed(address)?;
-            return Err(unauthorized("this is no valid API key"));
-        };
-        let taken = self.by_key.take(holder.id.clone(), self.clock.monotonic());
-        taken.map_err(|wait| too_many("too many requests with this key", wait))?;
-        if by_cookie {
-            same_site(request, false)?;
-        }
+        let (holder, pass) = self.holder(request, given, address).await?;
+        self.count(&holder)?;
         let row = match found {
             Found::Row(row) => row,
             Found::Methods { allow, .. } => return Err(not_allowed(request, &allow)),
@@ -178,21 +214,35 @@ impl Locks {
         {
             return Err(forbidden(&holder, needed));
         }
-        caller.holder = Some(holder);
-        Ok((caller, Some(row)))
+        Ok((Caller { holder: Some(holder), pass, address }, Some(row)))
     }
-}
 
-/// The key in `Authorization`, else the one that the browser keeps; and whether it is the latter.
-fn credentials(headers: &HeaderMap) -> (Option<&str>, bool) {
-    match headers.get(header::AUTHORIZATION) {
-        Some(value) => {
-            let value = value.to_str().unwrap_or_default();
-            let (scheme, key) = value.split_once(' ').unwrap_or((value, ""));
-            // Another scheme is a wrong key, not none.
-            (Some(if scheme.eq_ignore_ascii_case("bearer") { key.trim() } else { "" }), false)
+    async fn holder(
+        &self,
+        request: &ServiceRequest,
+        given: Given<'_>,
+        address: IpAddr,
+    ) -> Result<(Holder, Pass), Problem> {
+        match given {
+            Given::Nothing => Err(unauthorized("an API key is needed: Authorization: Bearer KEY")),
+            Given::Key(text) => match self.keyring.holder(text).await {
+                Some(holder) => {
+                    let pass = Pass::Key(holder.id.clone());
+                    Ok((holder, pass))
+                }
+                None => {
+                    self.failed(address)?;
+                    Err(unauthorized("this is no valid API key"))
+                }
+            },
+            Given::Session(token) => {
+                self.is_ours(request)?;
+                // Not counted as a wrong key: sessions end, and nobody guesses 256 bits.
+                let found = self.keyring.holder_of_session(token).await;
+                let (holder, name) = found.ok_or_else(|| unauthorized("this session has ended; sign in again at /"))?;
+                Ok((holder, Pass::Session(name)))
+            }
         }
-        None => (session::key_of(headers), true),
     }
 }
 
@@ -215,39 +265,6 @@ fn forbidden(holder: &Holder, needed: Role) -> Problem {
 fn too_many(detail: &str, wait: Duration) -> Problem {
     let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
     Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with_header("retry-after", seconds.to_string())
-}
-
-/// A page of another site can make a browser send what needs no key, or has it in a cookie; but the browser says so. `open`:
-/// besides, the page must come from this machine by name, since a name can be made to point to it.
-fn same_site(request: &ServiceRequest, open: bool) -> Result<(), Problem> {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Ok(());
-    }
-    let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
-    let refused = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, detail));
-    let site = header("sec-fetch-site");
-    if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
-        return refused("this request comes from a page of another site");
-    }
-    let Some(origin) = header("origin") else { return Ok(()) };
-    let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
-    let host = header("host").unwrap_or_default();
-    if site.is_none() && !authority.eq_ignore_ascii_case(host) {
-        return refused("this request comes from a page of another site");
-    }
-    if open && !is_this_machine(authority) {
-        return refused("without an API key only pages of localhost may change something");
-    }
-    Ok(())
-}
-
-/// `localhost`, `127.0.0.1` and the like, with or without a port.
-fn is_this_machine(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn has_body(request: &ServiceRequest) -> bool {
@@ -277,7 +294,7 @@ pub async fn gate(
             return Ok(request.into_response(response));
         }
     };
-    let keyed = caller.holder.is_some();
+    let (keyed, pass) = (caller.holder.is_some(), caller.pass.clone());
     let recorded = if row.is_some_and(|row| row.audited) {
         let path = request.uri().path_and_query().map_or("", |p| p.as_str());
         let (store, clock) = (locks.store.clone(), locks.clock.clone());
@@ -296,58 +313,5 @@ pub async fn gate(
     if keyed && !response.headers().contains_key(header::CACHE_CONTROL) {
         response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     }
-    Ok(response)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::test::TestRequest;
-
-    fn allowed(headers: &[(&str, &str)], open: bool) -> bool {
-        let mut request = TestRequest::post().insert_header(("host", "127.0.0.1:8000"));
-        for header in headers {
-            request = request.insert_header(*header);
-        }
-        same_site(&request.to_srv_request(), open).is_ok()
-    }
-
-    #[test]
-    fn pages_of_other_sites_change_nothing() {
-        for (headers, expected) in [
-            (&[][..], true),
-            (&[("origin", "http://127.0.0.1:8000")], true),
-            (&[("origin", "http://127.0.0.1:9000")], false),
-            (&[("origin", "null")], false),
-            (&[("origin", "https://evil.example")], false),
-            (&[("origin", "http://127.0.0.1:8000"), ("sec-fetch-site", "same-origin")], true),
-            (&[("sec-fetch-site", "cross-site")], false),
-            (&[("sec-fetch-site", "same-site")], false),
-        ] {
-            assert_eq!(allowed(headers, true), expected, "{headers:?}");
-        }
-        // A name that somebody made to point to this machine.
-        let rebound = [("host", "evil.example"), ("origin", "http://evil.example")];
-        assert!(!allowed(&rebound, true));
-        // Behind a proxy the host may be another one; the browser's own word counts.
-        assert!(allowed(&[("origin", "https://provost.example"), ("sec-fetch-site", "same-origin")], false));
-    }
-
-    #[test]
-    fn a_key_is_taken_from_the_header_before_the_cookie() {
-        let given = |headers: &[(&str, &str)]| {
-            let mut request = TestRequest::default();
-            for header in headers {
-                request = request.insert_header(*header);
-            }
-            let request = request.to_http_request();
-            let (key, by_cookie) = credentials(request.headers());
-            (key.map(str::to_owned), by_cookie)
-        };
-        assert_eq!(given(&[]), (None, true));
-        assert_eq!(given(&[("authorization", "bearer  x")]), (Some("x".to_owned()), false));
-        assert_eq!(given(&[("authorization", "Basic x")]), (Some(String::new()), false));
-        assert_eq!(given(&[("cookie", "provost_key=y")]), (Some("y".to_owned()), true));
-        assert_eq!(given(&[("cookie", "provost_key=y"), ("authorization", "Bearer x")]).0, Some("x".to_owned()));
-    }
+    Ok(response.map_body(|_, body| pass.bound(body, &locks)))
 }

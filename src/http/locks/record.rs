@@ -114,6 +114,7 @@ impl Drop for Recorded {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::pass::Pass;
     use super::*;
     use chrono::DateTime;
     use provost_actors::clock::TestClock;
@@ -121,7 +122,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     async fn begun(store: &Arc<dyn Store>) -> Result<Recorded, Problem> {
-        let caller = Caller { holder: None, address: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+        let caller = Caller { holder: None, pass: Pass::Unlocked, address: IpAddr::V4(Ipv4Addr::LOCALHOST) };
         let clock = Arc::new(TestClock::new(DateTime::UNIX_EPOCH));
         Recorded::begin(store.clone(), clock, &caller, "POST", "/train").await
     }

@@ -1,15 +1,20 @@
-//! Browsers: a page asks for the key, and a cookie keeps it until the browser is closed. The cookie is out of reach of
-//! scripts and is sent on requests of our own pages only.
+//! Browsers: a page asks for the key, and a cookie keeps a session that begins with it. The cookie says nothing of the key, is out
+//! of reach of scripts, and is sent on requests of our own pages only.
 
 use super::{Caller, Locks};
-use crate::http::problem::only;
+use crate::http::problem::{Problem, only};
 use crate::http::{State, body};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use provost_domain::session::SessionToken;
 
-const COOKIE: &str = "provost_key";
+const COOKIE: &str = "provost_session";
+/// Where the client sees https: a name that no other site and no page in the clear can set (RFC 6265bis, `__Host-`).
+const SECURE_COOKIE: &str = "__Host-provost_session";
+/// Earlier versions kept the key itself under this name. It opens nothing any more, and goes when somebody signs in or out.
+const OLD_COOKIE: &str = "provost_key";
 /// A key has 85 characters.
 const LONGEST_FORM: usize = 1024;
 
@@ -19,10 +24,18 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/sign-out").route(web::post().to(sign_out)).default_service(only("POST")));
 }
 
-/// The key that the browser keeps, if it does.
-pub fn key_of(headers: &HeaderMap) -> Option<&str> {
+/// The token of the session that the browser keeps, if it does.
+pub fn token_of(headers: &HeaderMap, secure: bool) -> Option<&str> {
+    cookie_of(headers, cookie_name(secure))
+}
+
+fn cookie_of<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
     let pairs = headers.get_all(header::COOKIE).filter_map(|v| v.to_str().ok()).flat_map(|line| line.split(';'));
-    pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == wanted).map(|(_, value)| value)
+}
+
+fn cookie_name(secure: bool) -> &'static str {
+    if secure { SECURE_COOKIE } else { COOKIE }
 }
 
 /// Whether who asks would rather see a page than a problem.
@@ -69,45 +82,65 @@ pub fn ask(text: &str) -> HttpResponse {
         .body(page("sign in", text))
 }
 
-fn cookie(value: &str, secure: bool, more: &str) -> HeaderValue {
+fn cookie(name: &str, value: &str, secure: bool, more: &str) -> HeaderValue {
     let secure = if secure { "; Secure" } else { "" };
-    // What is set here is a key's text or nothing: letters, digits and underscores.
-    HeaderValue::from_str(&format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}"))
+    // What is set here is a token or nothing: letters and digits.
+    HeaderValue::from_str(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}"))
         .unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-fn to_start(cookie: HeaderValue) -> HttpResponse {
-    HttpResponse::build(StatusCode::SEE_OTHER)
-        .insert_header((header::LOCATION, "/"))
-        .insert_header((header::SET_COOKIE, cookie))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish()
+/// Back to the start, with this token (empty: none any more).
+fn to_start(request: &HttpRequest, secure: bool, token: &str) -> HttpResponse {
+    const GONE: &str = "; Max-Age=0";
+    let mut response = HttpResponse::build(StatusCode::SEE_OTHER);
+    response.insert_header((header::LOCATION, "/")).insert_header((header::CACHE_CONTROL, "no-store"));
+    let more = if token.is_empty() { GONE } else { "" };
+    response.append_header((header::SET_COOKIE, cookie(cookie_name(secure), token, secure, more)));
+    if cookie_of(request.headers(), OLD_COOKIE).is_some() {
+        response.append_header((header::SET_COOKIE, cookie(OLD_COOKIE, "", secure, GONE)));
+    }
+    response.finish()
 }
 
+/// Begins a session of its own, whatever the browser has kept so far: that one ends.
 async fn sign_in(
     locks: Data<Locks>,
     state: Data<State>,
     request: HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, crate::http::problem::Problem> {
+) -> Result<HttpResponse, Problem> {
     let form = body::read(&request, payload, LONGEST_FORM.min(state.max_body_bytes)).await?;
     let text = std::str::from_utf8(&form).unwrap_or_default();
     let key = text.split('&').find_map(|pair| pair.strip_prefix("key=")).unwrap_or_default().trim_matches('+');
     let Some(caller) = request.extensions().get::<Caller>().cloned() else { return Ok(ask("Once more, please.")) };
-    match locks.keyring.holder(key).await {
-        Some(holder) => {
-            tracing::info!(key = holder.label, address = %caller.address, "signed in");
-            Ok(to_start(cookie(key, locks.secure(&request), "")))
-        }
-        None => match locks.failed(caller.address) {
-            Ok(()) => Ok(ask("This is no valid key.")),
-            Err(problem) => Err(problem),
-        },
-    }
+    let Some(holder) = locks.keyring.holder(key).await else {
+        locks.failed(caller.address)?;
+        return Ok(ask("This is no valid key."));
+    };
+    locks.count(&holder)?;
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)
+        .map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("the system gives no random bytes: {e}")))?;
+    let secure = locks.secure(&request);
+    let token = locks.keyring.begin_session(&holder.id, secret).await?;
+    end(&locks, &request, secure).await?;
+    tracing::info!(key = holder.label, address = %caller.address, "signed in");
+    Ok(to_start(&request, secure, token.reveal()))
 }
 
-async fn sign_out(locks: Data<Locks>, request: HttpRequest) -> HttpResponse {
-    to_start(cookie("", locks.secure(&request), "; Max-Age=0"))
+async fn sign_out(locks: Data<Locks>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let secure = locks.secure(&request);
+    end(&locks, &request, secure).await?;
+    Ok(to_start(&request, secure, ""))
+}
+
+/// Ends the session that a request came with.
+async fn end(locks: &Locks, request: &HttpRequest, secure: bool) -> Result<(), Problem> {
+    let token = token_of(request.headers(), secure).and_then(SessionToken::parse);
+    if let Some(token) = token {
+        locks.keyring.end_session(&token.sha256()).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -117,22 +150,36 @@ mod tests {
     use actix_web::test::TestRequest;
 
     #[test]
-    fn the_key_is_found_among_other_cookies() {
-        for (line, expected) in [
-            ("provost_key=pvk_1", Some("pvk_1")),
-            ("a=b; provost_key=pvk_1; c=d", Some("pvk_1")),
-            ("xprovost_key=pvk_1", None),
-            ("provost_key", None),
-            ("", None),
+    fn the_token_is_found_among_other_cookies() {
+        for (line, secure, expected) in [
+            ("provost_session=1", false, Some("1")),
+            ("a=b; provost_session=1; c=d", false, Some("1")),
+            ("xprovost_session=1", false, None),
+            ("provost_session", false, None),
+            ("", false, None),
+            ("provost_session=1; __Host-provost_session=2", false, Some("1")),
+            ("provost_session=1; __Host-provost_session=2", true, Some("2")),
+            ("provost_session=1", true, None),
         ] {
             let request = TestRequest::default().insert_header((header::COOKIE, line)).to_http_request();
-            assert_eq!(key_of(request.headers()), expected, "{line}");
+            assert_eq!(token_of(request.headers(), secure), expected, "{line}");
         }
     }
 
     #[test]
     fn the_cookie_is_out_of_reach_of_scripts_and_other_sites() {
-        let set = cookie("pvk_1", true, "");
-        assert_eq!(set.to_str().unwrap(), "provost_key=pvk_1; Path=/; HttpOnly; SameSite=Strict; Secure");
+        let request = TestRequest::default().to_http_request();
+        let set = |secure| to_start(&request, secure, "1").headers().get(header::SET_COOKIE).unwrap().clone();
+        assert_eq!(set(false), "provost_session=1; Path=/; HttpOnly; SameSite=Strict");
+        assert_eq!(set(true), "__Host-provost_session=1; Path=/; HttpOnly; SameSite=Strict; Secure");
+    }
+
+    #[test]
+    fn the_old_cookie_with_the_key_is_taken_away() {
+        let request = TestRequest::default().insert_header((header::COOKIE, "provost_key=pvk_1")).to_http_request();
+        let response = to_start(&request, false, "");
+        let set: Vec<_> = response.headers().get_all(header::SET_COOKIE).map(|v| v.to_str().unwrap()).collect();
+        let gone = |name| format!("{name}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+        assert_eq!(set, [gone("provost_session"), gone("provost_key")]);
     }
 }
