@@ -48,7 +48,7 @@ const BAD: &[(&str, &str)] = &[
 const DEAD: &[(&str, &str)] = &[
     (STORE, "mongodb://olga:geheim@127.0.0.1:9/db?appName=geheim"),
     (STORE, "mongodb://127.0.0.1:9/?appName=geheim"),
-    (STORE, "mongodb://olga:geheim@geheim.invalid/geheim%20db"),
+    (STORE, "mongodb://olga:geheim@geheim.invalid/db%21geheim"),
     (BUS, "amqp://olga:geheim@127.0.0.1:9/v?password=geheim"),
     (BUS, "amqps://olga:geheim@127.0.0.1:9/geheim%20host"),
     (BUS, "amqp://olga:geheim@127.0.0.1:9/%2Fgeheim%2F"),

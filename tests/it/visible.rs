@@ -51,7 +51,7 @@ fn files_and_their_rows_are_shown_and_not_obeyed() {
     let (_, err) = run(&place, &[("PROVOST_LOG__LEVEL", NAME)], &["doctor"]);
     assert!(err.contains(r"\u001B[31m\u{9b}"), "{err}");
     let (out, _) = run(&place, &[("PROVOST_IMPORT__DIR", NAME)], &["doctor"]);
-    assert!(out.contains(r"\u{1b}[31m"), "{out}");
+    assert!(out.contains(r"\u001B[31m\u{9b}"), "{out}");
     let (_, err) = run(&place, &[], &["keys", "revoke", NAME]);
     assert!(err.contains(r"\u{1b}[31m"), "{err}");
 }
