@@ -6,6 +6,7 @@ mod data;
 mod learn;
 mod mail;
 mod rights;
+mod service;
 mod settings;
 mod store;
 
@@ -58,7 +59,7 @@ fn trouble(check: &'static str, verdict: Verdict, found: impl Into<String>, advi
 pub fn run(args: &DoctorArgs) -> Result<()> {
     let settings = args.common.settings()?;
     let json = args.common.output.json;
-    let checks: [fn(&Settings) -> Finding; 12] = [
+    let checks: [fn(&Settings) -> Finding; 13] = [
         settings::of_settings,
         data::of_data,
         data::of_disk,
@@ -71,6 +72,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
         learn::of_xgboost,
         learn::of_threads,
         store::of_clock,
+        service::of_service,
     ];
     let mut faults = 0;
     for finding in checks.iter().map(|check| check(&settings)) {

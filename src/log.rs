@@ -6,6 +6,7 @@ use crate::settings::{Log, LogFormat};
 use provost_domain::visible;
 use std::fmt;
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -20,7 +21,9 @@ use tracing_subscriber::registry::LookupSpan;
 /// A filter that cannot be read, and a log that was started before.
 pub fn start(log: &Log) -> Result<()> {
     let subscriber = subscriber(log, std::io::stderr, std::io::stderr().is_terminal())?;
-    tracing::subscriber::set_global_default(subscriber).map_err(|e| Error::failed(format!("log: {e}")))
+    tracing::subscriber::set_global_default(subscriber).map_err(|e| Error::failed(format!("log: {e}")))?;
+    provost_actors::panics::count_and_log();
+    Ok(())
 }
 
 fn subscriber<W>(log: &Log, writer: W, colours: bool) -> Result<Box<dyn Subscriber + Send + Sync>>
@@ -41,6 +44,22 @@ where
     })
 }
 
+static ERRORS: AtomicU64 = AtomicU64::new(0);
+static WARNINGS: AtomicU64 = AtomicU64::new(0);
+
+/// Lines of this process's log so far, at level error and at level warn.
+pub fn faults() -> (u64, u64) {
+    (ERRORS.load(Ordering::Relaxed), WARNINGS.load(Ordering::Relaxed))
+}
+
+fn count(level: Level) {
+    match level {
+        Level::ERROR => ERRORS.fetch_add(1, Ordering::Relaxed),
+        Level::WARN => WARNINGS.fetch_add(1, Ordering::Relaxed),
+        _ => return,
+    };
+}
+
 /// Time, level, message and fields.
 struct Text(Format<Full, ()>);
 
@@ -53,6 +72,7 @@ where
         let mut text = String::new();
         self.0.format_event(context, Writer::new(&mut text), event)?;
         let level = *event.metadata().level();
+        count(level);
         if out.has_ansi_escapes() {
             out.write_str("\x1b[2m")?;
             SystemTime.format_time(&mut out)?;
@@ -86,6 +106,7 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut text = String::new();
         self.0.format_event(context, Writer::new(&mut text), event)?;
+        count(*event.metadata().level());
         writeln!(out, "{}", visible::json(text.trim_end()))
     }
 }

@@ -8,7 +8,9 @@ use crate::{log, open};
 use chrono::Utc;
 use provost_actors::{Handle, Options, RestartBudget};
 use provost_store::{Artifacts, DataFolderLock, Store, private};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -75,6 +77,12 @@ pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
     provost_actors::start(options(settings, folder)?).await.map_err(|e| Error::Failed(e.into()))
 }
 
+/// The file that holds a running service's URL, for commands beside it. One that was left behind says nothing: whether a service
+/// runs is the lock's to say.
+pub fn address_file(settings: &Settings) -> PathBuf {
+    settings.data_dir.join("provost.url")
+}
+
 /// Binds the facade's address, unless others could reach it and nothing is locked.
 pub fn listen(http: &Http, store: &dyn Store) -> Result<TcpListener> {
     open::runtime()?.block_on(http::check_address(http, store, Utc::now()))?;
@@ -89,6 +97,7 @@ pub fn bind(address: &str) -> Result<TcpListener> {
 pub struct Service {
     pub handle: Handle,
     server: Server,
+    address_file: PathBuf,
     deadline: Duration,
 }
 
@@ -96,7 +105,12 @@ impl Service {
     pub async fn start(settings: &Settings, folder: &Folder, listener: TcpListener) -> Result<Self> {
         let handle = actors(settings, folder).await?;
         let server = http::serve(listener, handle.clone(), &settings.http).await?;
-        Ok(Self { handle, server, deadline: settings.shutdown_deadline })
+        let address_file = address_file(settings);
+        let written = private::create(&address_file).and_then(|mut file| file.write_all(server.url().as_bytes()));
+        if let Err(error) = written {
+            tracing::warn!(%error, "the service's address could not be written into the data folder");
+        }
+        Ok(Self { handle, server, address_file, deadline: settings.shutdown_deadline })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -107,6 +121,16 @@ impl Service {
         self.server.url()
     }
 
+    /// What went wrong in it: panics, restarts and lines at level error; None if nothing did.
+    pub fn faults(&self) -> Option<String> {
+        let (panics, restarts) = (self.handle.panics().total(), self.handle.restarts());
+        let (errors, _) = crate::log::faults();
+        let latest = self.handle.panics().latest().into_iter().next();
+        let latest = latest.map(|panic| format!("; the last {panic}")).unwrap_or_default();
+        (panics + restarts + errors > 0)
+            .then(|| format!("{panics} panics, {restarts} restarts and {errors} lines at level error{latest}"))
+    }
+
     /// Readiness off, requests drained, actors stopped, all within the deadline; names what did not make it.
     pub async fn stop(self) {
         let began = Instant::now();
@@ -115,6 +139,8 @@ impl Service {
             tracing::warn!("requests were still in flight when the facade was stopped");
         }
         stop_actors(&self.handle, self.deadline.saturating_sub(began.elapsed())).await;
+        // Best effort: one that stays says nothing without the lock.
+        let _ = std::fs::remove_file(&self.address_file);
         tracing::info!(seconds = began.elapsed().as_secs_f64(), "stopped");
     }
 }

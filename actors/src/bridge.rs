@@ -21,10 +21,12 @@ pub mod upstream;
 pub use amqp::{Address, AmqpError};
 pub use detour::HEADERS as PARKED_HEADERS;
 
+use crate::failures::Kind;
 use crate::jobs::Jobs;
 use crate::options::Options;
 use crate::outbox::EVENTS;
-use crate::supervise::{Slot, Status, backoff};
+use crate::panics::Owner;
+use crate::supervise::{Slot, Status};
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use env::Env;
 use inbox::Inbox;
@@ -140,6 +142,7 @@ impl Actor for Bridge {
                 state,
                 nudge: options.nudge.clone(),
                 leases: options.leases.clone(),
+                failures: options.failures.clone(),
                 source: source(&options).await,
             };
             let consumer = side(Side::Consumer, env.clone(), None, stops.0, ended.clone());
@@ -158,16 +161,26 @@ impl Drop for Bridge {
     }
 }
 
+/// Under which its failures are told.
+const COMPONENT: &str = "bridge";
+const INSTALLATION: &str = "reading the installation";
+const TRIMMING: &str = "trimming the outbox";
+
 /// The `source` of what this installation announces.
 async fn source(options: &Options) -> String {
-    for failures in 0.. {
+    let pauses = (Duration::from_millis(200), Duration::from_secs(5));
+    loop {
         match options.store.installation().await {
-            Ok(installation) => return format!("/provost/{:x}", installation.created_at.timestamp_micros()),
-            Err(e) => tracing::warn!(error = %e, "the bridge waits for the store"),
+            Ok(installation) => {
+                options.failures.succeeded(COMPONENT, INSTALLATION);
+                return format!("/provost/{:x}", installation.created_at.timestamp_micros());
+            }
+            Err(e) => {
+                let wait = options.failures.wait(COMPONENT, INSTALLATION, Kind::of(&e), &e.to_string(), pauses);
+                options.clock.sleep(wait).await;
+            }
         }
-        options.clock.sleep(backoff(Duration::from_millis(200), Duration::from_secs(5), failures)).await;
     }
-    String::new()
 }
 
 /// Runs a side on a thread of its own and waits for its end; a panic there is one here.
@@ -179,9 +192,14 @@ async fn side(
     ended: watch::Sender<[bool; 2]>,
 ) {
     let (done, end) = oneshot::channel();
+    let owner = Owner::current();
     let body = move || {
-        let outcome =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| session::run(side, &env, orders, &stop)));
+        let run = || session::run(side, &env, orders, &stop);
+        let owned = || match &owner {
+            Some(owner) => owner.run(run),
+            None => run(),
+        };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(owned));
         // Nobody listens when the actor is gone.
         let _ = done.send(outcome);
     };
@@ -202,8 +220,9 @@ async fn side(
 async fn trim(options: Arc<Options>, state: State, mut stop: watch::Receiver<bool>) {
     while tokio::time::timeout(TRIM_EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
         match options.store.outbox_trim(EVENTS, options.outbox_max).await {
-            Ok(0) => {}
+            Ok(0) => options.failures.succeeded(COMPONENT, TRIMMING),
             Ok(given_up) => {
+                options.failures.succeeded(COMPONENT, TRIMMING);
                 state.count(|c| c.given_up += given_up);
                 // Without a bus nobody waits for them.
                 if options.bridge.is_some() {
@@ -214,7 +233,9 @@ async fn trim(options: Arc<Options>, state: State, mut stop: watch::Receiver<boo
                     );
                 }
             }
-            Err(e) => tracing::debug!(error = %e, "the outbox could not be trimmed"),
+            Err(e) => {
+                options.failures.failed(COMPONENT, TRIMMING, Kind::of(&e), &e.to_string());
+            }
         }
     }
 }

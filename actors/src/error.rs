@@ -1,5 +1,6 @@
 //! What callers of the actor system can be told.
 
+use crate::failures::Kind;
 use provost_domain::job::JobStatus;
 use provost_domain::quality::DataQualityReport;
 use provost_domain::{JobId, ModelId};
@@ -14,6 +15,9 @@ pub enum Unreachable {
     Restarted(String),
     #[error("the {0} actor is down")]
     Down(String),
+    /// The work behind the answer panicked.
+    #[error("a panic: {0}")]
+    Panicked(String),
 }
 
 /// The system could not start.
@@ -83,6 +87,11 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Whether it is waited out or given up.
+    pub fn kind(&self) -> Kind {
+        if self.is_store_away() { Kind::Outage } else { Kind::Fault }
+    }
+
     /// Whether a later try may succeed.
     pub fn may_pass(&self) -> bool {
         match self {
@@ -115,6 +124,11 @@ pub enum EvaluateError {
 }
 
 impl EvaluateError {
+    /// Whether it is waited out or given up.
+    pub fn kind(&self) -> Kind {
+        if self.is_store_away() { Kind::Outage } else { Kind::Fault }
+    }
+
     /// Whether a later try may succeed.
     pub fn may_pass(&self) -> bool {
         match self {

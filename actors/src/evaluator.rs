@@ -6,6 +6,7 @@ pub use watch::Watch;
 
 use crate::background::WhileReachable;
 use crate::error::EvaluateError;
+use crate::failures::Kind;
 use crate::loader::{LoadedSnapshot, Loader, blocking};
 use crate::options::Options;
 use crate::scoring::{labels, load_model, open};
@@ -19,7 +20,7 @@ use provost_domain::{Algorithm, ModelId};
 use provost_learn::metrics::{calibration_bins, roc_curve, scores, tiers, training_metrics};
 use provost_learn::{Model, Params};
 use provost_plots::Format;
-use provost_store::{Artifacts, EvaluationRecord};
+use provost_store::{Artifacts, EvaluationRecord, StoreError};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -78,6 +79,11 @@ struct Resume;
 impl Message for Resume {
     type Result = ();
 }
+
+/// Under which its failures are told.
+const COMPONENT: &str = "evaluator";
+const RESUMING: &str = "reading the unfinished evaluations";
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
 /// Between two looks for evaluations that other processes left.
 const RESUME_EVERY: Duration = Duration::from_secs(5);
@@ -262,13 +268,41 @@ impl Handler<Evaluate> for Evaluator {
     }
 }
 
-/// The whole of one evaluation; the record comes back finished, with results or with the error.
+/// Where the failures of an evaluation are told.
+fn task_of(record: &EvaluationRecord) -> String {
+    format!("evaluation {}", record.task_id)
+}
+
+/// The whole of one evaluation; the record comes back finished, with results or with the error. While the store is away it
+/// is tried for as long as that lasts.
 async fn perform(
     options: Arc<Options>,
     loader: Slot<Loader>,
     mut record: EvaluationRecord,
     plots: bool,
 ) -> EvaluationRecord {
+    let task = task_of(&record);
+    loop {
+        record = match perform_now(options.clone(), loader.clone(), record, plots).await {
+            Ok(record) => {
+                options.failures.succeeded(COMPONENT, &task);
+                return record;
+            }
+            Err((record, error)) => {
+                let wait = options.failures.wait(COMPONENT, &task, error.kind(), &error.to_string(), PAUSES);
+                options.clock.sleep(wait).await;
+                record
+            }
+        };
+    }
+}
+
+async fn perform_now(
+    options: Arc<Options>,
+    loader: Slot<Loader>,
+    mut record: EvaluationRecord,
+    plots: bool,
+) -> Result<EvaluationRecord, (EvaluationRecord, EvaluateError)> {
     let evaluated = async {
         let known = options.store.model(&record.model_id).await?;
         let known = known.ok_or_else(|| EvaluateError::NotFound(record.model_id.clone()))?;
@@ -297,9 +331,28 @@ async fn perform(
             record.results = Some(results);
             record.plots = plots;
         }
+        // While the store is away the evaluation waits.
+        Err(error) if error.is_store_away() => return Err((record, error)),
         Err(error) => record.error = Some(error.to_string()),
     }
-    record
+    Ok(record)
+}
+
+/// Keeps the outcome; while the store is away for as long as that lasts.
+async fn keep(options: &Options, record: EvaluationRecord) -> Result<(), StoreError> {
+    let task = format!("keeping evaluation {}", record.task_id);
+    loop {
+        match options.store.finish_evaluation(record.clone()).await {
+            Err(e) if e.may_pass() => {
+                let wait = options.failures.wait(COMPONENT, &task, Kind::Outage, &e.to_string(), PAUSES);
+                options.clock.sleep(wait).await;
+            }
+            kept => {
+                options.failures.succeeded(COMPONENT, &task);
+                return kept;
+            }
+        }
+    }
 }
 
 /// Performs what no other process is at work on, and keeps the outcome; false if one is.
@@ -309,7 +362,8 @@ async fn perform_once(
     record: EvaluationRecord,
     plots: bool,
 ) -> Result<bool, String> {
-    let text = |e: provost_store::StoreError| e.to_string();
+    let text = |e: StoreError| e.to_string();
+    let task = task_of(&record);
     let lease = match &options.leases {
         None => None,
         Some(leases) => match leases.take(&format!("evaluation:{}", record.task_id)).await.map_err(text)? {
@@ -322,11 +376,15 @@ async fn perform_once(
         None => performing.await,
         Some((leases, lease)) => tokio::select! {
             record = performing => record,
-            () = leases.keep(lease.clone()) => return Ok(false),
+            () = leases.keep(lease.clone()) => {
+                // Another process's now, and its failures with it.
+                options.failures.succeeded(COMPONENT, &task);
+                return Ok(false);
+            }
         },
     };
     let error = record.error.clone();
-    let kept = options.store.finish_evaluation(record).await.map_err(text);
+    let kept = keep(&options, record).await.map_err(text);
     if let Some((leases, lease)) = &lease {
         leases.release(lease).await;
     }
@@ -363,9 +421,25 @@ impl Handler<Resume> for Evaluator {
     fn handle(&mut self, _: Resume, context: &mut Context<Self>) {
         let store = self.options.store.clone();
         let unfinished = async move { store.unfinished_evaluations().await };
-        context.spawn(unfinished.into_actor(self).map(|unfinished, _, context| match unfinished {
-            Ok(records) => records.into_iter().for_each(|record| context.notify(Perform { record, plots: true })),
-            Err(error) => tracing::warn!(%error, "unfinished evaluations cannot be read"),
+        context.spawn(unfinished.into_actor(self).map(|unfinished, actor, context| match unfinished {
+            Ok(records) => {
+                actor.options.failures.succeeded(COMPONENT, RESUMING);
+                records.into_iter().for_each(|record| context.notify(Perform { record, plots: true }));
+            }
+            Err(error) => {
+                let kind = Kind::of(&error);
+                let wait = actor.options.failures.wait(COMPONENT, RESUMING, kind, &error.to_string(), PAUSES);
+                // Where the store is shared it is looked at again anyhow.
+                if actor.options.leases.is_none() {
+                    let (me, clock) = (context.address().downgrade(), actor.options.clock.clone());
+                    context.spawn(WhileReachable::new(async move {
+                        clock.sleep(wait).await;
+                        if let Some(me) = me.upgrade() {
+                            me.do_send(Resume);
+                        }
+                    }));
+                }
+            }
         }));
     }
 }

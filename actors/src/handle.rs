@@ -9,16 +9,17 @@ use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submis
 use crate::loader::Loader;
 use crate::notifier::Notifier;
 use crate::options::Options;
+use crate::panics::Panics;
 use crate::registry::{Activate, Compare, Registry, Rollback};
 use crate::retention::Retention;
 use crate::root::{Components, Root, store_status};
 use crate::scheduler::Scheduler;
-use crate::supervise::{Child, Slot, supervise};
+use crate::supervise::{Child, Slot, supervise_in};
 use crate::trainer::Trainer;
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::job::JobStatus;
 use provost_domain::quality::DataQualityReport;
-use provost_domain::status::ComponentStatus;
+use provost_domain::status::{ComponentStatus, Health};
 use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, TrainingJob};
 use provost_store::{Artifacts, Store};
 use std::collections::BTreeMap;
@@ -51,15 +52,16 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     options.store.ping().await?;
     let options = Arc::new(options);
     let streams = Streams::default();
+    let panics = options.panics.clone();
     let budget = || options.restart_budget.clone();
     let clock = || options.clock.clone();
 
     let o = options.clone();
-    let loader = supervise("loader", budget(), clock(), move || Loader::new(o.clone()));
+    let loader = supervise_in(&panics, "loader", budget(), clock(), move || Loader::new(o.clone()));
     let (o, l) = (options.clone(), loader.clone());
-    let evaluator = supervise("evaluator", budget(), clock(), move || Evaluator::new(o.clone(), l.clone()));
+    let evaluator = supervise_in(&panics, "evaluator", budget(), clock(), move || Evaluator::new(o.clone(), l.clone()));
     let (o, l) = (options.clone(), loader.clone());
-    let registry = supervise("registry", budget(), clock(), move || Registry::new(o.clone(), l.clone()));
+    let registry = supervise_in(&panics, "registry", budget(), clock(), move || Registry::new(o.clone(), l.clone()));
     let executor = options.executor.clone().unwrap_or_else(|| {
         let local = LocalExecutor::new(options.threads, options.idle_priority, options.failpoints.clone());
         match (&options.leases, options.fleet) {
@@ -74,7 +76,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         .map(|algorithm| {
             let (e, f) = (executor.clone(), options.failpoints.clone());
             let make = move || Trainer::new(algorithm, e.clone(), f.clone());
-            (algorithm, supervise(format!("trainer_{algorithm}"), budget(), clock(), make))
+            (algorithm, supervise_in(&panics, format!("trainer_{algorithm}"), budget(), clock(), make))
         })
         .collect();
     let peers = Peers {
@@ -85,17 +87,17 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         executor,
     };
     let (o, s) = (options.clone(), streams.clone());
-    let jobs = supervise("jobs", budget(), clock(), move || Jobs::new(o.clone(), peers.clone(), s.clone()));
+    let jobs = supervise_in(&panics, "jobs", budget(), clock(), move || Jobs::new(o.clone(), peers.clone(), s.clone()));
 
     let door = Door { options: options.clone(), loader: loader.clone(), jobs: jobs.clone() };
     let (d, e) = (door.clone(), evaluator.clone());
-    let scheduler = supervise("scheduler", budget(), clock(), move || Scheduler::new(d.clone(), e.clone()));
+    let scheduler = supervise_in(&panics, "scheduler", budget(), clock(), move || Scheduler::new(d.clone(), e.clone()));
     let (o, j) = (options.clone(), jobs.clone());
-    let bridge = supervise("bridge", budget(), clock(), move || Bridge::new(o.clone(), j.clone()));
+    let bridge = supervise_in(&panics, "bridge", budget(), clock(), move || Bridge::new(o.clone(), j.clone()));
     let o = options.clone();
-    let notifier = supervise("notifier", budget(), clock(), move || Notifier::new(o.clone()));
+    let notifier = supervise_in(&panics, "notifier", budget(), clock(), move || Notifier::new(o.clone()));
     let o = options.clone();
-    let retention = supervise("retention", budget(), clock(), move || Retention::new(o.clone()));
+    let retention = supervise_in(&panics, "retention", budget(), clock(), move || Retention::new(o.clone()));
 
     let mut children: Vec<Arc<dyn Child>> = vec![
         Arc::new(loader.clone()),
@@ -109,7 +111,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     ];
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));
     let (known, store) = (children.clone(), options.store.clone());
-    let root = supervise("root", budget(), clock(), move || Root::new(known.clone(), store.clone()));
+    let root = supervise_in(&panics, "root", budget(), clock(), move || Root::new(known.clone(), store.clone()));
     Ok(Handle { options, streams, root, jobs, door, bridge, scheduler, evaluator, registry, children })
 }
 
@@ -168,7 +170,24 @@ impl Handle {
             }
         };
         components.insert(self.root.name().to_owned(), Child::status(&self.root).await);
+        for (name, component) in &mut components {
+            let Some(text) = self.options.failures.of(name) else { continue };
+            if component.health == Health::Up {
+                component.health = Health::Degraded;
+            }
+            component.last_error = Some(text);
+        }
         components
+    }
+
+    /// Rebuilds of all actors so far.
+    pub fn restarts(&self) -> u64 {
+        self.children.iter().map(|child| child.restarts()).sum::<u64>() + self.root.restarts()
+    }
+
+    /// The panics of this system's actors and of their work.
+    pub fn panics(&self) -> &Panics {
+        &self.options.panics
     }
 
     /// Moves when the job's event stream has grown; the events themselves are read with `Store::job_events`.

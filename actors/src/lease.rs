@@ -90,15 +90,22 @@ impl Leases {
     /// Beats until the lease is lost, which is when this returns. While the store is away it goes on: nobody else can take
     /// over either.
     pub async fn keep(&self, mut lease: Lease) {
+        let mut failures = 0u32;
         loop {
             self.clock.sleep(self.beat_every()).await;
             match self.store.renew_lease(&lease).await {
-                Ok(Some(renewed)) => lease = renewed,
+                Ok(Some(renewed)) => (lease, failures) = (renewed, 0),
                 Ok(None) => {
                     tracing::warn!(name = %lease.name, epoch = lease.epoch, "the lease is lost");
                     return;
                 }
-                Err(error) => tracing::warn!(name = %lease.name, %error, "a lease could not be renewed"),
+                Err(error) => {
+                    // Told once for each outage: a beat fails several times a second.
+                    if failures == 0 {
+                        tracing::warn!(name = %lease.name, %error, "a lease could not be renewed; it is tried again");
+                    }
+                    failures = failures.saturating_add(1);
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ mod source;
 
 use crate::error::LoadError;
 use crate::options::Options;
+use crate::panics::off_the_arbiter;
 use crate::supervise::Status;
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use provost_domain::quality::DataQualityReport;
@@ -205,16 +206,15 @@ impl Desk {
     }
 }
 
-/// Runs what takes longer than a handler may on the runtime's blocking threads.
+/// Runs what takes longer than a handler may on the runtime's blocking threads; a panic in it is an error.
 pub(crate) async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<crate::error::Unreachable> + Send + 'static,
 {
-    match tokio::task::spawn_blocking(work).await {
+    match off_the_arbiter(work).await {
         Ok(result) => result,
-        // The work panicked, or the runtime is going down: the caller may ask again.
-        Err(e) => Err(crate::error::Unreachable::Restarted(format!("work ({e}) of an")).into()),
+        Err(panic) => Err(crate::error::Unreachable::Panicked(panic).into()),
     }
 }
 

@@ -3,8 +3,10 @@
 use crate::bridge::BridgeOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::executor::Executor;
+use crate::failures::Failures;
 use crate::lease::Leases;
 use crate::notifier::MailOptions;
+use crate::panics::Panics;
 use crate::retention::RetentionOptions;
 use crate::supervise::RestartBudget;
 use crate::testkit::Failpoints;
@@ -74,6 +76,10 @@ pub struct Options {
     pub fleet: Option<Duration>,
     /// Named places that tests make fail; empty in service.
     pub failpoints: Failpoints,
+    /// The panics of this system's components.
+    pub panics: Panics,
+    /// What fails again and again in it.
+    pub failures: Failures,
 }
 
 impl Options {
@@ -110,6 +116,8 @@ impl Options {
             leases: None,
             fleet: None,
             failpoints: Failpoints::default(),
+            panics: Panics::default(),
+            failures: Failures::default(),
         }
     }
 }

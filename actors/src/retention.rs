@@ -5,6 +5,7 @@
 
 use crate::background::WhileReachable;
 use crate::error::Unreachable;
+use crate::failures::Kind;
 use crate::loader::blocking;
 use crate::options::Options;
 use crate::supervise::Status;
@@ -58,6 +59,7 @@ impl Default for RetentionOptions {
 /// What was done since the actor was built, for `Status`.
 #[derive(Debug, Default)]
 struct Report {
+    rounds: u64,
     last: Option<DateTime<Utc>>,
     forgotten: Forgotten,
     artifacts: u64,
@@ -71,6 +73,15 @@ enum RetentionError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
+}
+
+impl RetentionError {
+    fn kind(&self) -> Kind {
+        match self {
+            RetentionError::Store(e) => Kind::of(e),
+            RetentionError::Unreachable(_) => Kind::Fault,
+        }
+    }
 }
 
 struct Desk {
@@ -94,11 +105,11 @@ impl Desk {
         clock.sleep(FIRST.min(self.keep.every)).await;
         loop {
             let outcome = self.round().await;
-            if let Err(error) = &outcome {
-                tracing::warn!(%error, "retention did not get through; the next round goes on");
-            }
+            // The next round is an hour away, whatever it was: nothing is tried without a pause.
+            self.options.failures.note("retention", "a round", &outcome, RetentionError::kind);
             {
                 let mut report = lock(&self.report);
+                report.rounds += 1;
                 report.last = Some(clock.now());
                 report.error = outcome.err().map(|e| e.to_string());
             }
@@ -170,6 +181,7 @@ impl Retention {
         let report = lock(&self.report);
         json!({
             "health": if report.error.is_some() { "degraded" } else { "up" },
+            "rounds": report.rounds,
             "last_round": report.last,
             "forgotten": report.forgotten,
             "artifacts_removed": report.artifacts,

@@ -62,6 +62,8 @@ fn silent() -> ComponentStatus {
     ComponentStatus {
         health: Health::Degraded,
         restarts: 0,
+        panics: 0,
+        last_panic: None,
         last_error: Some(format!("no answer within {} s", ANSWER_WITHIN.as_secs())),
         state: json!({}),
     }
@@ -75,5 +77,5 @@ pub async fn store_status(store: &dyn Store) -> ComponentStatus {
         Err(_) => Some(format!("no answer within {} s", ANSWER_WITHIN.as_secs())),
     };
     let health = if error.is_none() { Health::Up } else { Health::Down };
-    ComponentStatus { health, restarts: 0, last_error: error, state: json!({}) }
+    ComponentStatus { health, restarts: 0, panics: 0, last_panic: None, last_error: error, state: json!({}) }
 }

@@ -11,6 +11,7 @@ use crate::background::WhileReachable;
 use crate::door::Door;
 use crate::error::SubmitError;
 use crate::evaluator::Evaluator;
+use crate::failures::Kind;
 use crate::supervise::{Slot, Status};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -18,7 +19,9 @@ use provost_domain::job::JobRecord;
 use provost_domain::schedule::{ScheduledTrainingConfig, TriggerType};
 use provost_domain::{ModelId, TrainingConfig};
 use provost_store::{StoreError, TriggerRecord};
+use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,8 +40,24 @@ struct Seen {
     pending: usize,
     performance: Option<String>,
     cooldown_until: Option<DateTime<Utc>>,
+    rules: BTreeMap<&'static str, RuleCounts>,
     error: Option<String>,
 }
+
+/// How often a rule was looked at since the actor was built.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+struct RuleCounts {
+    looks: u64,
+    failures: u64,
+    /// Triggers that were new.
+    triggers: u64,
+    /// Looks that went on to a test of the active model; of the performance rule.
+    tests: u64,
+}
+
+/// Under which the scheduler's failures are told.
+const COMPONENT: &str = "scheduler";
+const READING: &str = "reading the store";
 
 /// What the scheduler works with, apart from the actor: handlers only start futures.
 struct Desk {
@@ -90,10 +109,12 @@ impl Desk {
         let options = self.door.options.clone();
         loop {
             let looked = self.look().await;
-            if let Err(error) = &looked {
-                tracing::warn!(%error, "the scheduler could not look at the store; trying again");
-            }
-            self.seen().error = looked.err().map(|e| e.to_string());
+            options.failures.note(COMPONENT, READING, &looked, Kind::of);
+            // A rule's failure is told by itself; the next look tries it again.
+            self.seen().error = match looked {
+                Ok(failed) => failed,
+                Err(e) => Some(e.to_string()),
+            };
             tokio::select! {
                 () = options.clock.sleep(PERIOD) => {}
                 () = options.nudge.notified() => {}
@@ -101,8 +122,9 @@ impl Desk {
         }
     }
 
-    /// One look: rules raise triggers, the arbiter settles those that wait.
-    async fn look(&self) -> Result<(), StoreError> {
+    /// One look: rules raise triggers, the arbiter settles those that wait. Answers what a rule, or a group of triggers,
+    /// failed with. An error is one of reading what all of them look at.
+    async fn look(&self) -> Result<Option<String>, StoreError> {
         let look = self.read().await?;
         {
             let mut seen = self.seen();
@@ -111,8 +133,8 @@ impl Desk {
         }
         // A rule that cannot be looked at keeps no trigger from its job.
         let raised = self.raise(&look).await;
-        self.arbitrate(look).await?;
-        raised
+        let settled = self.arbitrate(look).await?;
+        Ok(raised?.or(settled))
     }
 
     async fn read(&self) -> Result<Look, StoreError> {
@@ -143,6 +165,7 @@ impl Desk {
             "pending_triggers": seen.pending,
             "cooldown_until": seen.cooldown_until,
             "looks": seen.looks,
+            "rules": seen.rules,
             "error": seen.error,
             "health": if seen.error.is_some() { "degraded" } else { "up" },
         })
@@ -154,12 +177,21 @@ fn config_of(trigger: &TriggerRecord, schedule: &ScheduledTrainingConfig) -> Tra
     trigger.config.clone().unwrap_or_else(|| schedule.training_config.clone())
 }
 
-/// Whether the same call may succeed at the next look.
-fn may_pass(error: &SubmitError) -> bool {
+/// What becomes of triggers for which no job could be made.
+enum Refused {
+    /// They are settled with the reason: the data would be refused again.
+    ForGood,
+    /// They wait, and nothing has failed.
+    Waits,
+    Failed(Kind),
+}
+
+fn refused(error: &SubmitError) -> Refused {
     match error {
-        SubmitError::Quality(_) | SubmitError::Data(_) | SubmitError::Mismatch => false,
-        SubmitError::Store(e) => e.may_pass(),
-        SubmitError::QueueFull | SubmitError::Settled | SubmitError::ShuttingDown | SubmitError::Unreachable(_) => true,
+        SubmitError::Quality(_) | SubmitError::Data(_) | SubmitError::Mismatch => Refused::ForGood,
+        SubmitError::QueueFull | SubmitError::Settled | SubmitError::ShuttingDown => Refused::Waits,
+        SubmitError::Store(e) => Refused::Failed(Kind::of(e)),
+        SubmitError::Unreachable(_) => Refused::Failed(Kind::Fault),
     }
 }
 

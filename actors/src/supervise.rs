@@ -5,11 +5,11 @@
 
 use crate::clock::Clock;
 use crate::error::Unreachable;
+use crate::panics::{self, Owner, Panics, panic_text};
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message};
 use provost_domain::status::{ComponentStatus, Health};
 use serde_json::Value;
-use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,6 +72,7 @@ struct History {
 
 struct Inner<A: Actor> {
     name: String,
+    owner: Owner,
     life: watch::Sender<Life<A>>,
     history: Mutex<History>,
 }
@@ -155,6 +156,8 @@ impl<A: Actor<Context = Context<A>>> Slot<A> {
 /// What the Root asks of every child, whatever its type.
 pub trait Child: Send + Sync {
     fn name(&self) -> &str;
+    /// Rebuilds so far.
+    fn restarts(&self) -> u64;
     fn stop(&self);
     fn status(&self) -> std::pin::Pin<Box<dyn Future<Output = ComponentStatus> + Send + '_>>;
 }
@@ -165,6 +168,9 @@ where
 {
     fn name(&self) -> &str {
         Slot::name(self)
+    }
+    fn restarts(&self) -> u64 {
+        Slot::restarts(self)
     }
     fn stop(&self) {
         Slot::stop(self);
@@ -186,10 +192,13 @@ where
                 (Phase::Up | Phase::Rebuilding, _) => Health::Degraded,
                 (Phase::Down | Phase::Stopped, _) => Health::Down,
             };
+            let (panics, last_panic) = self.0.owner.panics_of_this();
             let history = self.history();
             ComponentStatus {
                 health,
                 restarts: history.restarts,
+                panics,
+                last_panic: last_panic.map(|panic| panic.to_string()),
                 last_error: history.last_error.clone(),
                 state: answer.unwrap_or_else(|| serde_json::json!({})),
             }
@@ -197,24 +206,33 @@ where
     }
 }
 
-/// The text that a panic was raised with.
-pub fn panic_text(payload: &(dyn Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned())
-}
-
 /// Starts an actor on the current arbiter and keeps it running. The factory makes fresh state each time; an actor that
 /// stops by itself is treated like one that panicked.
-pub fn supervise<A, F>(name: impl Into<String>, budget: RestartBudget, clock: Arc<dyn Clock>, mut factory: F) -> Slot<A>
+pub fn supervise<A, F>(name: impl Into<String>, budget: RestartBudget, clock: Arc<dyn Clock>, factory: F) -> Slot<A>
 where
     A: Actor<Context = Context<A>>,
     F: FnMut() -> A + 'static,
 {
+    supervise_in(&Panics::default(), name, budget, clock, factory)
+}
+
+/// As `supervise`, for an actor whose panics, and those of the work that it starts, are counted under its name.
+pub fn supervise_in<A, F>(
+    panics: &Panics,
+    name: impl Into<String>,
+    budget: RestartBudget,
+    clock: Arc<dyn Clock>,
+    mut factory: F,
+) -> Slot<A>
+where
+    A: Actor<Context = Context<A>>,
+    F: FnMut() -> A + 'static,
+{
+    panics::count();
+    let name = name.into();
     let slot = Slot(Arc::new(Inner {
-        name: name.into(),
+        owner: Owner::new(panics.clone(), &name),
+        name,
         life: watch::Sender::new(Life { addr: None, phase: Phase::Rebuilding }),
         history: Mutex::new(History::default()),
     }));
@@ -231,11 +249,12 @@ where
     A: Actor<Context = Context<A>>,
     F: FnMut() -> A,
 {
-    let actor = std::panic::catch_unwind(AssertUnwindSafe(factory))
+    let owner = slot.0.owner.clone();
+    let actor = std::panic::catch_unwind(AssertUnwindSafe(|| owner.run(factory)))
         .map_err(|p| format!("its factory panicked: {}", panic_text(&*p)))?;
     let context = Context::new();
     let addr = context.address();
-    let task = actix_rt::spawn(context.into_future(actor));
+    let task = actix_rt::spawn(owner.follow(context.into_future(actor)));
     slot.0.life.send_modify(|l| {
         if l.phase != Phase::Stopped {
             l.addr = Some(addr);

@@ -104,6 +104,7 @@ fn run() -> Result<bool> {
         let name = if still { algorithm.to_owned() } else { format!("{algorithm} (ended before the measurement did)") };
         phases.push(Phase { name, ..phase });
     }
+    service.silent()?;
     // Where less than a core was busy there was no training to be quick beside.
     let met = phases[1..].iter().all(|p| {
         p.cores >= 1.0

@@ -81,6 +81,16 @@ impl Service {
         }
     }
 
+    /// Panics, restarts and lines at level error of the service so far, as its status counts them; an error if there are any.
+    pub fn silent(&self) -> Result<()> {
+        let faults = &self.get("/status")?["faults"];
+        let none = ["panics", "restarts", "error_lines"].iter().all(|name| faults[*name] == 0);
+        if !none {
+            bail!("the service had faults: {faults}");
+        }
+        Ok(())
+    }
+
     /// Processor seconds that the process has used.
     pub fn cpu_seconds(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;

@@ -234,6 +234,15 @@ pub fn status(args: &StatusArgs) -> Result<()> {
             count("/jobs/completed"),
             count("/jobs/failed")
         );
+        let faults = count("/faults/panics") + count("/faults/restarts") + count("/faults/error_lines");
+        if faults > 0 {
+            out += &format!(
+                "\nfaults: {} panics, {} restarts, {} lines at level error",
+                count("/faults/panics"),
+                count("/faults/restarts"),
+                count("/faults/error_lines")
+            );
+        }
         if let Some(active) = answer.pointer("/models/active_model_id").and_then(Value::as_str) {
             out += &format!("\nactive: {}", visible::line(active));
         }

@@ -88,7 +88,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
                 events::story(&service.handle, bus, config(args.rows), &screen).await?;
             }
             screen.addresses(&address, BASE, &job, &best, began.elapsed().as_secs_f64());
-            Ok(())
+            Ok::<(), Error>(())
         };
         let told = tokio::select! {
             told = story => Some(told),
@@ -102,8 +102,13 @@ pub fn run(args: &DemoArgs) -> Result<()> {
             }
             _ => {}
         }
+        let faults = service.faults();
         service.stop().await;
-        told.unwrap_or(Ok(()))
+        told.unwrap_or(Ok(()))?;
+        match faults {
+            None => Ok(()),
+            Some(faults) => Err(Error::failed(format!("the demo's own service had faults: {faults} (see the log)"))),
+        }
     })
 }
 

@@ -5,6 +5,8 @@ use super::{State, locks};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
+use provost_actors::Handle;
+use provost_actors::panics::Panic;
 use provost_domain::job::JobStatus;
 use provost_domain::status::{ComponentStatus, Health};
 use provost_domain::{Algorithm, ModelId};
@@ -48,6 +50,32 @@ pub struct LatestModel {
     pub f1_score: f64,
 }
 
+/// A panic of this process.
+#[derive(Serialize, ToSchema)]
+pub struct PanicSeen {
+    pub at: DateTime<Utc>,
+    /// The component that it happened in; null where the thread works for none.
+    pub component: Option<String>,
+    pub text: String,
+    /// File, line and column.
+    pub place: String,
+}
+
+/// What went wrong in this process since it started. Without faults all counts are 0.
+#[derive(Serialize, ToSchema)]
+pub struct Faults {
+    /// Wherever they were caught.
+    pub panics: u64,
+    /// Rebuilds of actors.
+    pub restarts: u64,
+    /// Lines of the log at level error.
+    pub error_lines: u64,
+    /// Lines of the log at level warn.
+    pub warning_lines: u64,
+    /// The newest first, at most forty.
+    pub latest_panics: Vec<PanicSeen>,
+}
+
 #[derive(Serialize, ToSchema)]
 pub struct ServiceStatus {
     /// `operational` or `degraded`
@@ -57,6 +85,19 @@ pub struct ServiceStatus {
     pub latest_model: Option<LatestModel>,
     /// Each dependency's and actor's state.
     pub components: BTreeMap<String, ComponentStatus>,
+    pub faults: Faults,
+}
+
+fn faults(handle: &Handle) -> Faults {
+    let (error_lines, warning_lines) = crate::log::faults();
+    let seen = |p: Panic| PanicSeen { at: p.at, component: p.component, text: p.text, place: p.place };
+    Faults {
+        panics: handle.panics().total(),
+        restarts: handle.restarts(),
+        error_lines,
+        warning_lines,
+        latest_panics: handle.panics().latest().into_iter().map(seen).collect(),
+    }
 }
 
 /// Members of components' states that say where a server is.
@@ -102,6 +143,7 @@ pub(super) async fn status(request: HttpRequest, state: Data<State>) -> Result<H
             f1_score: m.metrics.f1_score,
         }),
         components,
+        faults: faults(&state.handle),
     }))
 }
 

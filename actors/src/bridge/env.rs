@@ -5,6 +5,7 @@ use super::inbox::Inbox;
 use super::press::Press;
 use super::state::State;
 use crate::clock::Clock;
+use crate::failures::Failures;
 use crate::lease::Leases;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -20,6 +21,7 @@ pub struct Env {
     pub nudge: Arc<Notify>,
     /// Where the store is shared.
     pub leases: Option<Leases>,
+    pub failures: Failures,
     /// The `source` of announcements.
     pub source: String,
 }

@@ -5,6 +5,7 @@ use super::amqp::{Acker, Intake, Link, Message, Published, Received, Result};
 use super::detour::{self, DETAIL, Next, REASON};
 use super::env::Env;
 use super::inbox::{Event, StoreAway, Verdict, read};
+use crate::panics::Owner;
 use crate::supervise::backoff;
 use provost_domain::event::{Refusal, RefusalCode};
 use std::sync::Arc;
@@ -144,9 +145,15 @@ async fn gather(
             return Err(fault);
         }
         let (max_bytes, now) = (env.inbox.max_bytes, env.clock.now());
+        // Not `off_the_arbiter`: a panic here is the Bridge's, and ends it.
+        let owner = Owner::current();
         let reading = tokio::task::spawn_blocking(move || {
-            let events = received.iter().map(|r| read(&r.message, max_bytes, now)).collect();
-            Batch { received, events }
+            let read =
+                || Batch { events: received.iter().map(|r| read(&r.message, max_bytes, now)).collect(), received };
+            match &owner {
+                Some(owner) => owner.run(read),
+                None => read(),
+            }
         });
         let batch = match reading.await {
             Ok(batch) => batch,

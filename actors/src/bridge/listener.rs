@@ -31,7 +31,9 @@ pub fn run(bridge: &BridgeOptions, key: &str, news: &Notify, mut stop: watch::Re
             }
         });
         if let Err(error) = heard {
-            tracing::warn!(%error, broker = %bridge.url, "the bus is away: units of work are looked for without it");
+            if failures == 0 {
+                tracing::warn!(%error, broker = %bridge.url, "the bus is away: units of work are looked for without it");
+            }
             let pause = backoff(FIRST_PAUSE, MAX_PAUSE, failures);
             failures += 1;
             // Real time: it is the broker's that is waited for.

@@ -1,5 +1,6 @@
 //! The publishing side: one connection that publishes what lanes want moved and what the outbox wants announced.
 
+use super::COMPONENT;
 use super::amqp::{AmqpError, Link, Message, Outlet, Published, Result};
 use super::env::Env;
 use super::relay::Relay;
@@ -64,6 +65,7 @@ pub async fn session(env: &Env, orders: &mut Orders, relay: &mut Relay, mut stop
                 },
                 _ = look.tick(), if !link.blocked() => {
                     relay.pass(env, &link, &outlet).await?;
+                    env.failures.succeeded(COMPONENT, Side::Publisher.task());
                     // A round trip, also when there is nothing to say.
                     if checked.elapsed() >= env.bridge.check_every {
                         link.depth(PARKED).await?;

@@ -1,9 +1,11 @@
 //! The outbox relay: what the store has to announce goes to the bus, and is marked as sent once the broker has it.
 
+use super::COMPONENT;
 use super::amqp::{Link, Message, Outlet, Published, Result};
 use super::env::Env;
 use super::inbox::STRUCTURED;
 use super::topology::EVENTS;
+use crate::failures::Kind;
 use crate::lease::{Leases, Role};
 use crate::outbox::EVENTS as CHANNEL;
 use provost_domain::event::outbound::envelope;
@@ -18,17 +20,18 @@ const PASSES: u32 = 5;
 /// Longest pause after announcements that did not arrive.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
+const TASK: &str = "relaying announcements";
+
 /// Lives through connections, so that a pause outlasts them.
 pub struct Relay {
     /// One process relays at a time: two would announce everything twice.
     role: Role,
-    failures: u32,
     resume: Option<Instant>,
 }
 
 impl Relay {
     pub fn new(leases: Option<Leases>) -> Self {
-        Self { role: Role::new(leases, "relay"), failures: 0, resume: None }
+        Self { role: Role::new(leases, "relay"), resume: None }
     }
 
     /// Publishes what is pending. An error is the broker's; the store's are waited out.
@@ -40,8 +43,7 @@ impl Relay {
             let pending = match self.pending(env).await {
                 Ok(pending) => pending,
                 Err(e) => {
-                    tracing::warn!(error = %e, "the outbox cannot be read");
-                    self.pause();
+                    self.pause(env, Kind::of(&e), &format!("the outbox cannot be read: {e}"));
                     return Ok(());
                 }
             };
@@ -56,7 +58,7 @@ impl Relay {
                     Published::Confirmed => sent.push(message.id.clone()),
                     Published::Unroutable(why) => {
                         unroutable += 1;
-                        tracing::warn!(id = %message.id, topic = %message.topic, %why, "an announcement came back");
+                        tracing::debug!(id = %message.id, topic = %message.topic, %why, "an announcement came back");
                     }
                     Published::Refused => refused += 1,
                 }
@@ -69,15 +71,18 @@ impl Relay {
             });
             if let Err(e) = env.inbox.store.outbox_sent(sent).await {
                 // They are sent again: a subscriber knows them by their id.
-                tracing::warn!(error = %e, "announcements were sent, but cannot be marked so");
-                self.pause();
+                self.pause(env, Kind::of(&e), &format!("announcements were sent, but cannot be marked so: {e}"));
                 return Ok(());
             }
             if relayed < pending.len() {
-                self.pause();
+                // The broker's: its queues are full, or are being declared anew.
+                let text = format!(
+                    "the broker did not take {unroutable} announcements for want of a queue and refused {refused}"
+                );
+                self.pause(env, Kind::Outage, &text);
                 return Ok(());
             }
-            self.failures = 0;
+            env.failures.succeeded(COMPONENT, TASK);
             if pending.len() < BATCH as usize {
                 break;
             }
@@ -97,9 +102,8 @@ impl Relay {
         env.inbox.store.outbox_pending(CHANNEL, BATCH).await
     }
 
-    fn pause(&mut self) {
-        let pause = crate::supervise::backoff(Duration::from_millis(200), MAX_PAUSE, self.failures);
-        self.failures = self.failures.saturating_add(1);
+    fn pause(&mut self, env: &Env, kind: Kind, text: &str) {
+        let pause = env.failures.wait(COMPONENT, TASK, kind, text, (Duration::from_millis(200), MAX_PAUSE));
         self.resume = Some(Instant::now() + pause);
     }
 }

@@ -1,6 +1,7 @@
 //! Connections and their ends: each side has a thread that connects, works until something goes wrong, and connects anew,
 //! for ever.
 
+use super::COMPONENT;
 use super::amqp::{AmqpError, Link, Result};
 use super::env::Env;
 use super::press::{self, Orders};
@@ -8,6 +9,7 @@ use super::relay::Relay;
 use super::state::Side;
 use super::topology::{DATA, TOPOLOGY, TRAIN, UNROUTED};
 use super::{lane, unrouted};
+use crate::failures::Kind;
 use crate::supervise::backoff;
 use provost_domain::rng::SplitMix64;
 use std::time::Duration;
@@ -53,7 +55,9 @@ pub fn run(side: Side, env: &Env, mut orders: Option<Orders>, stop: &watch::Rece
         // Half to all of it, so that the clients of a broker that returns do not come at the same moment.
         let pause = backoff(FIRST_PAUSE, MAX_PAUSE, failures).mul_f64(0.5 + random.unit() / 2.0);
         failures += 1;
-        tracing::warn!(?side, %error, broker = %env.bridge.url, pause_ms = pause.as_millis() as u64, "the bus is away");
+        // Without the address: whoever may see the status need not know it.
+        let text = format!("the bus is away: {error}");
+        env.failures.failed(COMPONENT, side.task(), Kind::Outage, &text);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let mut stop = stop.clone();
         // Real time: it is the broker's that is waited for.
@@ -103,6 +107,7 @@ async fn upkeep(env: &Env, link: &Link, missing: &Notify) -> Result<()> {
         // Round trips, all of them: a broker that is frozen shows here.
         let gone = link.depth(DATA).await?.is_none() || link.depth(TRAIN).await?.is_none();
         link.declare(&TOPOLOGY).await?;
+        env.failures.succeeded(COMPONENT, Side::Consumer.task());
         if gone {
             missing.notify_one();
         }

@@ -11,6 +11,16 @@ pub enum Side {
     Publisher,
 }
 
+impl Side {
+    /// What it does, where its failures are told.
+    pub fn task(self) -> &'static str {
+        match self {
+            Side::Consumer => "keeping the connection that consumes",
+            Side::Publisher => "keeping the connection that publishes",
+        }
+    }
+}
+
 #[derive(Debug, Default, Clone)]
 struct SideState {
     connected: bool,

@@ -41,7 +41,9 @@ async fn watch(
     let fresh = loader.send(Fresh(config)).await??;
     let known = loader.send(Open(record.snapshot.clone())).await??;
     let today = options.clock.now().date_naive();
+    let failpoints = options.failpoints.clone();
     let (fresh, rows) = blocking(move || {
+        failpoints.hit("watch");
         let rows = new_rows(&fresh, &known, &reference, today);
         Ok::<_, EvaluateError>((fresh, rows))
     })

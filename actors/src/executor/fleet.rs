@@ -1,11 +1,13 @@
 //! Attempts on other machines: offered as units of work in the store, done by whichever worker takes them.
 
 use super::{Attempt, AttemptError, Executor, LocalExecutor, Outcome};
+use crate::failures::Kind;
 use crate::fleet::{Order, reason, unit, wish};
 use crate::jobs::journal::read;
 use crate::lease::Leases;
 use crate::options::Options;
 use crate::outbox::announcement_of;
+use crate::panics::off_the_arbiter;
 use crate::supervise::backoff;
 use provost_domain::event::outbound::{Topic, UnitAnnouncement};
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
@@ -17,6 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// Where its failures are told.
+const LOOKING: &str = "looking at a unit of work";
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 pub struct FleetExecutor {
@@ -107,12 +111,13 @@ impl Watcher {
                 Ok(found) => found,
                 // A store that is away is waited for: the worker does the same.
                 Err(e) if e.may_pass() => {
-                    tracing::warn!(unit = %id, error = %e, "the unit of work cannot be looked at");
+                    self.options.failures.failed("jobs", LOOKING, Kind::Outage, &e.to_string());
                     failures += 1;
                     continue;
                 }
                 Err(e) => return Err(e.into()),
             };
+            self.options.failures.succeeded("jobs", LOOKING);
             failures = 0;
             let unit = found.ok_or_else(|| failed("the unit of work is gone".to_owned(), true))?;
             self.forward().await?;
@@ -203,8 +208,8 @@ impl Watcher {
             let result = read(trial).map_err(|e| failed(e, false))?;
             let index = result.index;
             let journal = self.attempt.journal.clone();
-            let told = tokio::task::spawn_blocking(move || journal.record(&result)).await;
-            told.map_err(|e| failed(e.to_string(), true))?.map_err(|e| AttemptError::Learn(LearnError::Journal(e)))?;
+            let told = off_the_arbiter(move || journal.record(&result)).await;
+            told.map_err(|e| failed(e, true))?.map_err(|e| AttemptError::Learn(LearnError::Journal(e)))?;
             self.forwarded.insert(index);
         }
         Ok(())
@@ -213,8 +218,8 @@ impl Watcher {
     async fn result(&self, unit: &WorkUnit) -> Outcome {
         let sha = unit.result.clone().ok_or_else(|| failed("the unit of work has no result".to_owned(), true))?;
         let artifacts = self.options.artifacts.clone();
-        let bytes = tokio::task::spawn_blocking(move || artifacts.get(&sha)).await;
-        let bytes = bytes.map_err(|e| failed(e.to_string(), true))??;
+        let bytes = off_the_arbiter(move || artifacts.get(&sha)).await;
+        let bytes = bytes.map_err(|e| failed(e, true))??;
         Ok(Trained::from_bytes(&bytes)?)
     }
 

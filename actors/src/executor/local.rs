@@ -1,7 +1,7 @@
 //! Attempts on threads of this process: one named thread per attempt, which installs into a bounded rayon pool and waits.
 
 use super::{Attempt, AttemptError, Executor, Outcome};
-use crate::supervise::panic_text;
+use crate::panics::{Owner, panic_text};
 use crate::testkit::Failpoints;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::collections::BTreeMap;
@@ -70,7 +70,7 @@ impl Executor for LocalExecutor {
             running.1.insert(serial, format!("{} of {}", attempt.name(), attempt.job));
             serial
         };
-        let (shared, failpoints) = (self.shared.clone(), self.failpoints.clone());
+        let (shared, failpoints, owner) = (self.shared.clone(), self.failpoints.clone(), Owner::current());
         let work = move || {
             let fit = || {
                 failpoints.hit("fit");
@@ -78,9 +78,19 @@ impl Executor for LocalExecutor {
                 attempt.run()
             };
             // A panic on one of the pool's threads is carried here by `install`; rayon's own `spawn` would abort.
-            let outcome = match std::panic::catch_unwind(AssertUnwindSafe(|| pool.install(fit))) {
+            let owned = || match &owner {
+                Some(owner) => owner.run(fit),
+                None => fit(),
+            };
+            let outcome = match std::panic::catch_unwind(AssertUnwindSafe(|| pool.install(owned))) {
                 Ok(result) => result.map_err(AttemptError::Learn),
-                Err(payload) => Err(AttemptError::Panic(panic_text(&*payload))),
+                Err(payload) => {
+                    let text = panic_text(&*payload);
+                    if let Some(owner) = &owner {
+                        owner.caught(&text);
+                    }
+                    Err(AttemptError::Panic(text))
+                }
             };
             // What the attempt holds (rows, journal) is let go before anyone hears that it ended.
             drop(attempt);

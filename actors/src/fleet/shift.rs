@@ -2,12 +2,13 @@
 
 use super::{Errand, Order, reason};
 use crate::executor::{Attempt, AttemptError, Executor, Work};
+use crate::failures::{Kind, LONG_PAUSE};
 use crate::jobs::journal::{self, Meter};
 use crate::jobs::plan;
 use crate::lease::Leases;
 use crate::loader::{LoadedSnapshot, blocking, read_snapshot};
 use crate::options::Options;
-use crate::supervise::backoff;
+use crate::panics::off_the_arbiter;
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
 use provost_learn::control::Token;
 use provost_learn::train::TrialResult;
@@ -18,7 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Under which its failures are told.
+const COMPONENT: &str = "fleet";
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 /// Why a unit has no result.
 enum Failure {
@@ -100,16 +103,27 @@ impl Shift {
             // Others may go on with it at once.
             Err(Failure::Told(why)) if left && why.stopped => unit.lease.holder.clear(),
             Err(Failure::Told(why)) => {
-                tracing::warn!(unit = %unit.id, algorithm = %unit.algorithm, error = why.text, "failed");
+                if why.stopped {
+                    tracing::info!(unit = %unit.id, algorithm = %unit.algorithm, why = why.text, "stopped");
+                } else {
+                    tracing::warn!(unit = %unit.id, algorithm = %unit.algorithm, error = why.text, "the unit of work failed");
+                }
                 (unit.state, unit.failure) = (UnitState::Failed, Some(why));
             }
         }
-        for failures in 0.. {
+        let failures = &self.options.failures;
+        let task = format!("recording the outcome of {}", unit.id);
+        loop {
             match self.beat(unit.clone()).await {
-                Ok(_) | Err(Failure::Lost) => return,
+                Ok(_) | Err(Failure::Lost) => return failures.succeeded(COMPONENT, &task),
                 Err(Failure::Told(why)) => {
-                    tracing::warn!(unit = %unit.id, error = why.text, "the outcome could not be recorded; trying again");
-                    self.options.clock.sleep(backoff(Duration::from_millis(200), LONGEST_WAIT, failures)).await;
+                    let kind = if why.may_pass || why.store_away { Kind::Outage } else { Kind::Fault };
+                    let wait = failures.wait(COMPONENT, &task, kind, &why.text, PAUSES);
+                    if wait >= LONG_PAUSE {
+                        // Its lease falls silent, and another worker does it again.
+                        return;
+                    }
+                    self.options.clock.sleep(wait).await;
                 }
             }
         }
@@ -188,7 +202,7 @@ impl Shift {
             (Err(_), None) => return Err(Failure::told(true, "the executor went away")),
         };
         let artifacts = options.artifacts.clone();
-        let kept = tokio::task::spawn_blocking(move || artifacts.put(&trained.to_bytes()));
+        let kept = off_the_arbiter(move || artifacts.put(&trained.to_bytes()));
         Ok(kept.await.map_err(|e| Failure::told(true, e))??)
     }
 }

@@ -5,19 +5,26 @@ use crate::background::WhileReachable;
 use crate::bridge::listener;
 use crate::error::ActorError;
 use crate::executor::LocalExecutor;
+use crate::failures::{Failures, Kind};
 use crate::options::Options;
-use crate::supervise::{Child, Slot, Status, supervise};
+use crate::supervise::{Child, Slot, Status, supervise_in};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use provost_domain::Algorithm;
 use provost_domain::event::outbound::Topic;
 use provost_domain::lease::{UnitState, WorkUnit};
-use provost_domain::status::ComponentStatus;
+use provost_domain::status::{ComponentStatus, Health};
 use provost_store::StoreError;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+
+/// Under which its failures are told.
+const COMPONENT: &str = "fleet";
+const TASK: &str = "looking for units of work";
+/// Between two looks while the store is away.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the workers of one process share.
 #[derive(Clone)]
@@ -68,8 +75,14 @@ impl Desk {
     /// Until it is told to stop.
     async fn work(&self, name: &str, report: &Mutex<Report>) {
         let mut stop = self.stop.clone();
+        let (failures, look_every) = (&self.shift.options.failures, self.shift.leases.look_every());
         while !*stop.borrow() {
-            match self.claim(name).await {
+            let claimed = self.claim(name).await;
+            if claimed.is_ok() {
+                failures.succeeded(COMPONENT, TASK);
+            }
+            let mut wait = look_every;
+            match claimed {
                 Ok(Some(unit)) => {
                     let note = |unit: Option<&WorkUnit>| {
                         let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,10 +96,13 @@ impl Desk {
                     continue;
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "no unit of work can be looked for"),
+                Err(error) => {
+                    let (kind, pauses) = (Kind::of(&error), (look_every, LONGEST_WAIT));
+                    wait = failures.wait(COMPONENT, TASK, kind, &error.to_string(), pauses);
+                }
             }
             tokio::select! {
-                () = self.shift.options.clock.sleep(self.shift.leases.look_every()) => {}
+                () = self.shift.options.clock.sleep(wait) => {}
                 () = self.news.notified() => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
@@ -125,6 +141,7 @@ pub struct Fleet {
     stop: watch::Sender<bool>,
     ended: watch::Receiver<usize>,
     workers: Vec<Slot<Worker>>,
+    failures: Failures,
     listener: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -160,21 +177,25 @@ pub async fn start(options: Options, algorithms: BTreeSet<Algorithm>) -> Result<
         .map(|n| {
             let (desk, ended) = (desk.clone(), finished.clone());
             let (name, label) = (format!("{}/{n}", leases.holder()), format!("worker_{n}"));
-            supervise(label, options.restart_budget.clone(), options.clock.clone(), move || Worker {
-                desk: desk.clone(),
-                name: name.clone(),
-                report: Arc::default(),
-                ended: ended.clone(),
+            supervise_in(&options.panics, label, options.restart_budget.clone(), options.clock.clone(), move || {
+                Worker { desk: desk.clone(), name: name.clone(), report: Arc::default(), ended: ended.clone() }
             })
         })
         .collect();
-    Ok(Fleet { stop, ended, workers, listener })
+    Ok(Fleet { stop, ended, workers, failures: options.failures.clone(), listener })
 }
 
 impl Fleet {
     /// Each worker's state.
     pub async fn status(&self) -> Vec<ComponentStatus> {
-        futures_util::future::join_all(self.workers.iter().map(Child::status)).await
+        let mut all = futures_util::future::join_all(self.workers.iter().map(Child::status)).await;
+        if let Some(text) = self.failures.of(COMPONENT) {
+            for worker in &mut all {
+                worker.health = Health::Degraded;
+                worker.last_error = Some(text.clone());
+            }
+        }
+        all
     }
 
     /// Leaves what is at hand to others, and ends; false if something had not ended by the deadline.

@@ -1,11 +1,12 @@
 //! One attempt: starts it on its Trainer and stays with it. Records its trials, reports its progress, trips its token.
 
-use super::cell::{CellError, Patience};
+use super::cell::{COMPONENT, CellError, Patience, SAVING};
 use super::driver::{Driver, Stop};
 use super::journal::{self, Finished, Meter};
 use super::plan::{self, Unit};
 use crate::clock::Sleep;
 use crate::executor::{Attempt, AttemptError, Outcome, Work};
+use crate::failures::Kind;
 use crate::trainer::Run;
 use provost_domain::event::outbound::Topic;
 use provost_domain::job::JobEventKind;
@@ -216,6 +217,12 @@ impl Driver {
         kept
     }
 
+    /// Progress that could not be saved is not waited for: the next report says more.
+    fn not_saved(&self, error: &StoreError) {
+        let text = format!("progress of job {}: {error}", self.cell.id);
+        self.env.options.failures.failed(COMPONENT, SAVING, Kind::of(error), &text);
+    }
+
     /// Progress, CPU and memory into the record; `news` are the trials since the last report.
     async fn report(
         &mut self,
@@ -237,9 +244,13 @@ impl Driver {
                 }
                 Err(e) => self.cell.wait_out(e, patience, &mut failures).await,
             };
-            if let Err(e) = failed {
-                tracing::warn!(job = %self.cell.id, error = %e, "progress was not saved");
-                return Ok(());
+            match failed {
+                Ok(()) => {}
+                Err(CellError::Lost) => return Err(StepError::Lost),
+                Err(CellError::Store(e)) => {
+                    self.not_saved(&e);
+                    return Ok(());
+                }
             }
         }
         let saved = self
@@ -290,7 +301,7 @@ impl Driver {
             // themselves are safe.
             Err(CellError::Store(e)) => {
                 self.unsure = true;
-                tracing::warn!(job = %self.cell.id, error = %e, "progress was not saved");
+                self.not_saved(&e);
                 Ok(())
             }
         }

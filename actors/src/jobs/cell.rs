@@ -2,6 +2,7 @@
 //! reading anew.
 
 use super::streams::Streams;
+use crate::failures::Kind;
 use crate::notifier::letters::JobMail;
 use crate::options::Options;
 use crate::outbox::announcement_of;
@@ -16,6 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
+/// Under which its failures are told.
+pub(super) const COMPONENT: &str = "jobs";
+pub(super) const SAVING: &str = "saving a job";
 /// Log lines that a record keeps.
 const LOG_LINES: usize = 200;
 /// Saves that lose against another writer before the job is given up.
@@ -190,7 +194,10 @@ impl Cell {
             let (next, notes) = unsure.take().unwrap_or_else(|| self.changed(&held, &change));
             let saved = self.options.store.save_job(next.clone(), notes.events.clone(), notes.outbox.clone()).await;
             match saved {
-                Ok(saved) => return Ok(self.saved(&mut held, saved)),
+                Ok(saved) => {
+                    self.options.failures.succeeded(COMPONENT, SAVING);
+                    return Ok(self.saved(&mut held, saved));
+                }
                 Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS => {
                     conflicts += 1;
                     match self.options.store.job(&self.id).await {
@@ -270,7 +277,7 @@ impl Cell {
         if !again {
             return Err(CellError::Store(error));
         }
-        tracing::warn!(job = %self.id, %error, "the store is away; trying again");
+        self.options.failures.failed(COMPONENT, SAVING, Kind::of(&error), &format!("job {}: {error}", self.id));
         self.options.clock.sleep(backoff(self.options.backoff, LONGEST_WAIT, *failures - 1)).await;
         Ok(())
     }

@@ -6,8 +6,9 @@ use super::driver::{self, Env, Stop, cancelled, claim, count_attempt, drive, fai
 use super::neighbours::Neighbours;
 use super::{Join, Joined, ShutdownReport, Submission, Submit, Submitted, estimate, plan};
 use crate::error::{CancelError, SubmitError};
+use crate::failures::{Kind, LONG_PAUSE};
 use crate::lease::Leases;
-use crate::supervise::{backoff, panic_text};
+use crate::panics::{Owner, panic_text};
 use futures_util::FutureExt;
 use provost_domain::event::outbound::Topic;
 use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStatus};
@@ -22,6 +23,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+/// Under which its failures are told.
+const COMPONENT: &str = "jobs";
+const UNFINISHED: &str = "reading the unfinished jobs";
 const BASE_PATH: &str = "/api/v1/model-training";
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Between two looks for what other processes wish of a job that is driven here.
@@ -97,9 +101,10 @@ impl Desk {
 
     async fn queue_unfinished(self: &Arc<Self>) {
         let options = &self.env.options;
-        for failures in 0.. {
+        loop {
             match options.store.unfinished_jobs().await {
                 Ok(records) => {
+                    options.failures.succeeded(COMPONENT, UNFINISHED);
                     self.change(|state| {
                         records.into_iter().for_each(|r| state.enqueue(r.job.job_id));
                         state.recovered = true;
@@ -108,8 +113,13 @@ impl Desk {
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "unfinished jobs could not be read; trying again");
-                    options.clock.sleep(backoff(options.backoff, LONGEST_WAIT, failures)).await;
+                    let (kind, pauses) = (Kind::of(&error), (options.backoff, LONGEST_WAIT));
+                    let wait = options.failures.wait(COMPONENT, UNFINISHED, kind, &error.to_string(), pauses);
+                    if wait >= LONG_PAUSE {
+                        // What cannot be read keeps no new job from being done.
+                        self.change(|state| state.recovered = true);
+                    }
+                    options.clock.sleep(wait).await;
                 }
             }
         }
@@ -331,7 +341,11 @@ impl Desk {
                 Some((id, wishes))
             });
             let Some((id, wishes)) = begun else { return };
-            let task = actix_rt::spawn(self.clone().oversee(id.clone(), wishes));
+            let overseen = self.clone().oversee(id.clone(), wishes);
+            let task = match Owner::current() {
+                Some(owner) => actix_rt::spawn(owner.follow(overseen)),
+                None => actix_rt::spawn(overseen),
+            };
             if let Some(running) = self.state().running.get_mut(&id) {
                 running.task = Some(task.abort_handle());
             }

@@ -7,6 +7,7 @@ use super::plan::{self, Unit};
 use super::streams::Streams;
 use super::unit::UnitEnd;
 use crate::error::{LoadError, RegistryError};
+use crate::failures::Kind;
 use crate::loader::{LoadedSnapshot, Open, Take};
 use crate::options::Options;
 use crate::registry::Decide;
@@ -29,6 +30,9 @@ use tokio::sync::watch;
 const LOADED_PERCENT: f64 = 2.0;
 /// Share at which all units are done.
 const TRAINED_PERCENT: f64 = 98.0;
+/// Under which its failures are told.
+const COMPONENT: &str = "jobs";
+const LOADING: &str = "loading the rows of a job";
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What all drivers share.
@@ -66,24 +70,33 @@ pub struct Driver {
 /// nobody's business any more, or another process is at work on it.
 pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Option<(Arc<Cell>, Option<Lease>)> {
     let options = &env.options;
-    for failures in 0.. {
+    let task = format!("claiming job {id}");
+    if !options.failures.may_try(COMPONENT, &task, ("", options.clock.monotonic())) {
+        return None;
+    }
+    let mut failures = 0;
+    loop {
         if *stop.borrow() == Stop::Shutdown {
             return None;
         }
         match try_claim(env, id).await {
             Ok(None) => return None,
             Ok(Some((record, lease))) => {
+                options.failures.succeeded(COMPONENT, &task);
                 return Some((Arc::new(Cell::new(record, options.clone(), env.streams.clone())), lease));
             }
             // Somebody changed it in between.
             Err(StoreError::Conflict { .. }) => {}
             Err(error) => {
-                tracing::warn!(job = %id, %error, "the job could not be claimed; trying again");
+                let (kind, now) = (Kind::of(&error), options.clock.monotonic());
+                if options.failures.gives_up(COMPONENT, &task, kind, &error.to_string(), ("", now)) {
+                    return None;
+                }
                 sleep_or_stop(env, stop.clone(), backoff(options.backoff, LONGEST_WAIT, failures)).await;
+                failures += 1;
             }
         }
     }
-    None
 }
 
 async fn try_claim(env: &Env, id: &JobId) -> Result<Option<(JobRecord, Option<Lease>)>, StoreError> {
@@ -236,6 +249,7 @@ async fn load(
         };
         match loaded {
             Ok((data, arrivals, salt)) => {
+                options.failures.succeeded(COMPONENT, LOADING);
                 let parts = data.parts(config, salt).map_err(|e| StepError::Final(e.to_string()))?;
                 let before = record.snapshot.is_none();
                 cell.update(Patience::Forever, |r, n| {
@@ -262,7 +276,7 @@ async fn load(
                 return Ok((data, parts));
             }
             Err(e) if e.is_store_away() => {
-                tracing::warn!(job = %cell.id, error = %e, "the store is away; trying again");
+                options.failures.failed(COMPONENT, LOADING, Kind::Outage, &format!("job {}: {e}", cell.id));
                 away += 1;
                 sleep_or_stop(env, stop.clone(), backoff(options.backoff, LONGEST_WAIT, away - 1)).await;
             }

@@ -1,11 +1,19 @@
 //! What other processes on the same store do: jobs that they make and leave, and those that they drive.
 
 use super::desk::Desk;
+use crate::failures::Kind;
 use crate::lease::Leases;
 use provost_domain::job::JobStatus;
 use provost_domain::lease::of_job;
 use provost_store::StoreError;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Under which its failures are told.
+const COMPONENT: &str = "jobs";
+const TASK: &str = "looking at other processes' jobs";
+/// Between two looks while the store is away.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 pub struct Neighbours {
     desk: Arc<Desk>,
@@ -19,11 +27,20 @@ impl Neighbours {
 
     /// Looks, for ever.
     pub async fn watch(self) {
+        let options = self.desk.env().options.clone();
+        let mut wait = self.leases.look_every();
         loop {
-            self.desk.env().options.clock.sleep(self.leases.look_every()).await;
-            if let Err(error) = self.look().await {
-                tracing::warn!(%error, "other processes' jobs could not be looked at");
-            }
+            options.clock.sleep(wait).await;
+            wait = match self.look().await {
+                Ok(()) => {
+                    options.failures.succeeded(COMPONENT, TASK);
+                    self.leases.look_every()
+                }
+                Err(error) => {
+                    let pauses = (self.leases.look_every(), LONGEST_WAIT);
+                    options.failures.wait(COMPONENT, TASK, Kind::of(&error), &error.to_string(), pauses)
+                }
+            };
         }
     }
 

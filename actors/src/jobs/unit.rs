@@ -7,6 +7,7 @@ use super::driver::{Driver, End, Stop, count_attempt, sleep_or_stop};
 use super::plan::Unit;
 use crate::evaluator::{Fitted, Score};
 use crate::executor::Work;
+use crate::panics::off_the_arbiter;
 use crate::registry::Register;
 use crate::supervise::backoff;
 use provost_domain::{Algorithm, ModelId};
@@ -258,8 +259,8 @@ impl Driver {
 async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StepError> {
-    match tokio::task::spawn_blocking(call).await {
+    match off_the_arbiter(call).await {
         Ok(result) => result.map_err(|e| store_failed(&e)),
-        Err(e) => Err(StepError::MayPass(e.to_string())),
+        Err(panic) => Err(StepError::MayPass(panic)),
     }
 }

@@ -3,6 +3,7 @@
 use super::MailOptions;
 use super::parcel::Parcel;
 use super::session::{SendError, Session};
+use crate::failures::Kind;
 use crate::lease::Role;
 use crate::options::Options;
 use crate::outbox::MAIL;
@@ -13,6 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// Under which its failures are told.
+const COMPONENT: &str = "notifier";
+const OUTBOX: &str = "reading the outbox";
+const SERVER: &str = "reaching the mail server";
 /// Between two looks into an outbox where nothing waits.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -68,13 +73,14 @@ impl Carrier {
             let wait = match self.round().await {
                 Ok(wait) => {
                     self.store_away = 0;
+                    self.options.failures.succeeded(COMPONENT, OUTBOX);
                     wait
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the outbox is not to be had; mail waits");
                     self.note(|r| r.last_error = Some(error.to_string()));
                     self.store_away += 1;
-                    backoff(FIRST_WAIT, LONGEST_WAIT, self.store_away - 1)
+                    let (kind, pauses) = (Kind::of(&error), (FIRST_WAIT, LONGEST_WAIT));
+                    self.options.failures.wait(COMPONENT, OUTBOX, kind, &error.to_string(), pauses)
                 }
             };
             let failing = self.outage > 0 || self.store_away > 0 || !self.deferred.is_empty();
@@ -139,11 +145,13 @@ impl Carrier {
                             tracing::info!(server = %mail.url, "the mail server is back");
                         }
                         self.outage = 0;
+                        self.options.failures.succeeded(COMPONENT, SERVER);
                         session = Some(opened);
                     }
                     Err(error) => {
                         self.outage += 1;
-                        tracing::warn!(server = %mail.url, %error, failures = self.outage, "no mail can be sent; it waits");
+                        let text = format!("no mail can be sent; it waits: {error}");
+                        self.options.failures.failed(COMPONENT, SERVER, Kind::Outage, &text);
                         self.note(|r| r.last_error = Some(error.to_string()));
                         for message in &due[at..] {
                             if self.is_too_old(message) {

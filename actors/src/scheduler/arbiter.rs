@@ -1,7 +1,8 @@
 //! The arbiter: each pending trigger leads to a new job, joins one that waits, or is told why it leads to none.
 
-use super::{Desk, Look, config_of, is_automatic, may_pass, rules};
+use super::{COMPONENT, Desk, Look, Refused, config_of, is_automatic, refused, rules};
 use crate::error::SubmitError;
+use crate::failures::Kind;
 use crate::jobs::{Joined, Submission, Submitted};
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::TrainingConfig;
@@ -15,8 +16,16 @@ struct Group {
     triggers: Vec<TriggerRecord>,
 }
 
+/// What is done for a group, where its failures are told.
+const TASK: &str = "making a job of triggers";
+
+fn task_of(config_hash: &str) -> String {
+    format!("{TASK} for configuration {}", config_hash.get(..12).unwrap_or(config_hash))
+}
+
 impl Desk {
-    pub(super) async fn arbitrate(&self, look: Look) -> Result<(), StoreError> {
+    /// Answers what a group of triggers failed with.
+    pub(super) async fn arbitrate(&self, look: Look) -> Result<Option<String>, StoreError> {
         let pending = self.door.options.store.pending_triggers().await?;
         let mut groups: Vec<Group> = Vec::new();
         for mut trigger in pending {
@@ -30,17 +39,36 @@ impl Desk {
                 None => groups.push(Group { config, hash, triggers: vec![trigger] }),
             }
         }
-        let mut waiting = 0;
+        let (mut waiting, mut failed) = (0, None);
         let mut ready_at = if groups.is_empty() { None } else { self.ready_at(&look).await? };
         self.seen().cooldown_until = ready_at.filter(|at| *at > look.now);
+        let options = &self.door.options;
+        let tasks: Vec<String> = groups.iter().map(|g| task_of(&g.hash)).collect();
+        options.failures.keep(COMPONENT, TASK, |task| tasks.iter().any(|known| known == task));
         for group in groups {
             let count = group.triggers.len();
-            if !self.settle(&look, group, &mut ready_at).await? {
+            let task = task_of(&group.hash);
+            let ids: Vec<&str> = group.triggers.iter().map(|t| t.id.as_str()).collect();
+            let tried = (ids.join(" "), options.clock.monotonic());
+            let tried = (tried.0.as_str(), tried.1);
+            if !options.failures.may_try(COMPONENT, &task, tried) {
                 waiting += count;
+                continue;
+            }
+            match self.settle(&look, group, &mut ready_at).await {
+                Ok(settled) => {
+                    options.failures.succeeded(COMPONENT, &task);
+                    waiting += if settled { 0 } else { count };
+                }
+                Err(Failed { kind, text }) => {
+                    waiting += count;
+                    options.failures.gives_up(COMPONENT, &task, kind, &text, tried);
+                    failed.get_or_insert(text);
+                }
             }
         }
         self.seen().pending = waiting;
-        Ok(())
+        Ok(failed)
     }
 
     /// When the cooldown after the last automatic job is over.
@@ -55,7 +83,7 @@ impl Desk {
         look: &Look,
         mut group: Group,
         ready_at: &mut Option<DateTime<Utc>>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, Failed> {
         match self.door.join(group.hash.clone(), group.triggers.clone()).await {
             Ok(Joined::Job(job)) => {
                 tracing::info!(%job, triggers = group.triggers.len(), "triggers joined a job that waits");
@@ -72,10 +100,10 @@ impl Desk {
                 }
                 return Ok(others.is_empty());
             }
-            Err(error) => {
-                tracing::warn!(%error, "triggers wait: they could not be joined to a job");
-                return Ok(false);
-            }
+            Err(error) => match refused(&error) {
+                Refused::Failed(kind) => return Err(Failed { kind, text: error.to_string() }),
+                Refused::ForGood | Refused::Waits => return Ok(false),
+            },
         }
         if ready_at.is_some_and(|at| at > look.now) {
             return Ok(false);
@@ -96,19 +124,34 @@ impl Desk {
                 Ok(true)
             }
             Ok(Submitted::Repeated(_)) | Err(SubmitError::Settled) => Ok(true),
-            Err(error) if may_pass(&error) => {
-                tracing::warn!(%error, "triggers wait: no job could be created for them");
-                Ok(false)
-            }
-            Err(error) => {
-                let why = refusal(&error);
-                tracing::warn!(why, triggers = group.triggers.len(), "triggers lead to no job");
-                for trigger in &group.triggers {
-                    self.door.options.store.settle_trigger(&trigger.id, why.clone()).await?;
+            Err(error) => match refused(&error) {
+                Refused::Failed(kind) => Err(Failed { kind, text: error.to_string() }),
+                Refused::Waits => {
+                    tracing::debug!(%error, "triggers wait: no job could be created for them");
+                    Ok(false)
                 }
-                Ok(true)
-            }
+                Refused::ForGood => {
+                    let why = refusal(&error);
+                    tracing::warn!(why, triggers = group.triggers.len(), "triggers lead to no job");
+                    for trigger in &group.triggers {
+                        self.door.options.store.settle_trigger(&trigger.id, why.clone()).await?;
+                    }
+                    Ok(true)
+                }
+            },
         }
+    }
+}
+
+/// Why nothing became of a group of triggers at this look.
+struct Failed {
+    kind: Kind,
+    text: String,
+}
+
+impl From<StoreError> for Failed {
+    fn from(e: StoreError) -> Self {
+        Self { kind: Kind::of(&e), text: e.to_string() }
     }
 }
 

@@ -2,9 +2,10 @@
 //! however often and by however many schedulers it is seen, it is one trigger.
 
 use super::cron::Cron;
-use super::{Desk, Look, Watched, is_automatic};
+use super::{COMPONENT, Desk, Look, Watched, is_automatic};
 use crate::error::EvaluateError;
 use crate::evaluator::Watch;
+use crate::failures::Kind;
 use crate::outbox::announcement_of;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use provost_domain::TrainingJob;
@@ -28,6 +29,30 @@ pub(super) const WATCHED_POINTS: u64 = 100;
 /// Between two tests of it: each reads all points.
 pub(super) const WATCHED_EVERY: Duration = Duration::from_secs(60);
 
+/// The rules' names, in the status and where a failure is told.
+const SLOT: &str = "slot";
+const THRESHOLD: &str = "threshold";
+const AGE: &str = "age";
+const PERFORMANCE: &str = "performance";
+
+/// Why a rule could not be looked at.
+#[derive(Debug, thiserror::Error)]
+enum RuleError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the active model's performance cannot be tested: {0}")]
+    Evaluate(#[from] EvaluateError),
+}
+
+impl RuleError {
+    fn kind(&self) -> Kind {
+        match self {
+            RuleError::Store(e) => Kind::of(e),
+            RuleError::Evaluate(e) => e.kind(),
+        }
+    }
+}
+
 /// What the rules know of the active model.
 struct Champion {
     model: ModelRecord,
@@ -35,25 +60,63 @@ struct Champion {
 }
 
 impl Desk {
-    pub(super) async fn raise(&self, look: &Look) -> Result<(), StoreError> {
+    /// Looks at every rule; one that fails keeps no other from being looked at. Answers what the first of them failed with.
+    pub(super) async fn raise(&self, look: &Look) -> Result<Option<String>, StoreError> {
         // A process that has no rules leaves the slots to one that has.
         if !self.door.options.schedule_enabled {
-            return Ok(());
+            return Ok(None);
         }
         let enabled = look.schedule.enabled;
-        let slot = self.slot(look, enabled).await;
+        let input = look.schedule.training_config.content_hash();
+        let slot = format!("{} {}", look.schedule.schedule_cron, look.schedule.time_zone);
+        let slot = self.rule(SLOT, &slot, self.slot(look, enabled)).await;
         if !enabled {
             self.seen().new_points = None;
-            return slot;
+            // Rules that are off fail at nothing.
+            self.door.options.failures.keep(COMPONENT, "rule ", |task| task == "rule slot");
+            return Ok(slot);
         }
         let champion = self.champion().await?;
-        let threshold = self.threshold(look, champion.as_ref()).await;
-        let age = self.age(look, champion.as_ref()).await;
-        let performance = match &champion {
-            Some(champion) => self.performance(look, champion).await,
-            None => Ok(()),
-        };
-        slot.and(threshold).and(age).and(performance)
+        let arrivals = self.door.options.store.points_mark().await?.arrivals;
+        let arrived = arrivals.of(look.schedule.training_config.use_verified_only);
+        let champion = champion.as_ref();
+        let threshold = self.rule(THRESHOLD, &input, self.threshold(look, champion, arrived)).await;
+        let age = self.rule(AGE, &input, self.age(look, champion)).await;
+        // What it is tested on changes with the model and with enough new points.
+        let model = champion.map_or("", |c| c.model.version.model_id.as_str());
+        let tested = format!("{input} {model} {}", arrived / WATCHED_POINTS);
+        let performance = self.rule(PERFORMANCE, &tested, self.performance(look, champion, arrived)).await;
+        Ok(slot.or(threshold).or(age).or(performance))
+    }
+
+    /// Looks at one rule, unless it is given up, and counts how that went; answers what it failed with.
+    async fn rule(
+        &self,
+        rule: &'static str,
+        input: &str,
+        look: impl Future<Output = Result<(), RuleError>>,
+    ) -> Option<String> {
+        let options = &self.door.options;
+        let (task, at) = (format!("rule {rule}"), (input, options.clock.monotonic()));
+        if !options.failures.may_try(COMPONENT, &task, at) {
+            return None;
+        }
+        let looked = look.await;
+        let mut seen = self.seen();
+        let counts = seen.rules.entry(rule).or_default();
+        counts.looks += 1;
+        match looked {
+            Ok(()) => {
+                options.failures.succeeded(COMPONENT, &task);
+                None
+            }
+            Err(error) => {
+                counts.failures += 1;
+                let text = error.to_string();
+                options.failures.gives_up(COMPONENT, &task, error.kind(), &text, at);
+                Some(text)
+            }
+        }
     }
 
     async fn champion(&self) -> Result<Option<Champion>, StoreError> {
@@ -67,15 +130,17 @@ impl Desk {
     /// Records an occasion that is not recorded yet.
     async fn occasion(
         &self,
+        rule: &'static str,
         id: String,
         trigger: TrainingTrigger,
         activation: ActivationWish,
     ) -> Result<(), StoreError> {
-        self.announced(id, trigger, activation, Vec::new()).await
+        self.announced(rule, id, trigger, activation, Vec::new()).await
     }
 
     async fn announced(
         &self,
+        rule: &'static str,
         id: String,
         trigger: TrainingTrigger,
         activation: ActivationWish,
@@ -84,6 +149,7 @@ impl Desk {
         let (kind, reason) = (trigger.trigger_type, trigger.reason.clone());
         let record = TriggerRecord { id, trigger, config: None, activation, job_id: None, outcome: None };
         if self.door.options.store.add_trigger(record, outbox).await? {
+            self.seen().rules.entry(rule).or_default().triggers += 1;
             tracing::info!(%kind, reason, "a trigger");
         }
         Ok(())
@@ -91,26 +157,26 @@ impl Desk {
 
     /// The last slot that has passed, once, however many were missed. A schedule that is new, was changed, or was off has
     /// missed none.
-    async fn slot(&self, look: &Look, enabled: bool) -> Result<(), StoreError> {
+    async fn slot(&self, look: &Look, enabled: bool) -> Result<(), RuleError> {
         let store = &self.door.options.store;
         let schedule = &look.schedule;
         let name = if enabled { format!("{} {}", schedule.schedule_cron, schedule.time_zone) } else { OFF.to_owned() };
         let progress = store.slot_progress().await?.filter(|p| p.schedule == name);
         let Some(progress) = progress else {
             self.seen().next_slot = None;
-            return store.put_slot_progress(SlotProgress { schedule: name, until: look.now }).await;
+            return Ok(store.put_slot_progress(SlotProgress { schedule: name, until: look.now }).await?);
         };
         if !enabled {
             return Ok(());
         }
         if progress.until > look.now {
             // The clock was set back. Slots that have fired have their triggers, so none fires again.
-            return store.put_slot_progress(SlotProgress { schedule: name, until: look.now }).await;
+            return Ok(store.put_slot_progress(SlotProgress { schedule: name, until: look.now }).await?);
         }
         let cron = match Cron::parse(&schedule.schedule_cron, &schedule.time_zone) {
             Ok(cron) => cron,
             // It was checked when it was put; an older version may have allowed it.
-            Err(e) => return Err(StoreError::Invalid(format!("the stored schedule: {e}"))),
+            Err(e) => return Err(StoreError::Invalid(format!("the stored schedule: {e}")).into()),
         };
         self.seen().next_slot = cron.next_after(look.now);
         let Some(slot) = cron.last_until(look.now).filter(|slot| *slot > progress.until) else { return Ok(()) };
@@ -118,17 +184,15 @@ impl Desk {
         let reason = format!("the slot {shown} of `{}` ({})", schedule.schedule_cron, schedule.time_zone);
         let mut trigger = raised(TriggerType::Scheduled, look.now, reason);
         trigger.evidence = Some(json!({"slot": shown, "rule": "cron"}));
-        self.occasion(format!("slot:{name}:{shown}"), trigger, wish(schedule)).await?;
+        self.occasion(SLOT, format!("slot:{name}:{shown}"), trigger, wish(schedule)).await?;
         // After the trigger: a crash in between raises the same occasion again, which is the same trigger.
-        store.put_slot_progress(SlotProgress { schedule: name, until: slot }).await
+        Ok(store.put_slot_progress(SlotProgress { schedule: name, until: slot }).await?)
     }
 
     /// New usable points since the rows of the active model were read, or since the last job that their number led to; with
     /// no active model since the last job; with neither since ever.
-    async fn threshold(&self, look: &Look, champion: Option<&Champion>) -> Result<(), StoreError> {
-        let store = &self.door.options.store;
+    async fn threshold(&self, look: &Look, champion: Option<&Champion>, arrived: u64) -> Result<(), RuleError> {
         let config = &look.schedule.training_config;
-        let arrived = store.points_mark().await?.arrivals.of(config.use_verified_only);
         let known =
             |job: Option<&JobRecord>| job.and_then(|j| j.arrivals).map_or(0, |a| a.of(config.use_verified_only));
         // What led to a challenger that was not better is not new any more.
@@ -152,7 +216,14 @@ impl Desk {
             "active_model_id": champion.map(|c| &c.model.version.model_id),
         }));
         // A crossing whose job failed before it had read the data is raised again with as many points more.
-        self.occasion(format!("data_threshold:{origin}:{}", new / needed.max(1)), trigger, wish(&look.schedule)).await
+        self.occasion(
+            THRESHOLD,
+            format!("data_threshold:{origin}:{}", new / needed.max(1)),
+            trigger,
+            wish(&look.schedule),
+        )
+        .await?;
+        Ok(())
     }
 
     /// The newest job that such a trigger led to and that has read its rows: one that ended before says nothing.
@@ -174,7 +245,7 @@ impl Desk {
         Ok(None)
     }
 
-    async fn age(&self, look: &Look, champion: Option<&Champion>) -> Result<(), StoreError> {
+    async fn age(&self, look: &Look, champion: Option<&Champion>) -> Result<(), RuleError> {
         let Some(champion) = champion else { return Ok(()) };
         let version = &champion.model.version;
         let limit = TimeDelta::days(i64::from(look.schedule.max_model_age_days));
@@ -194,18 +265,19 @@ impl Desk {
         };
         // Where nothing came of it, the model is asked about again when it has aged a week more.
         let weeks = (age - limit).num_weeks();
-        self.occasion(format!("age:{}:{weeks}", version.model_id), trigger, activation).await
+        self.occasion(AGE, format!("age:{}:{weeks}", version.model_id), trigger, activation).await?;
+        Ok(())
     }
 
     /// Whether the active model foretells what has come in since as well as it did foretell its last year. Tested again
     /// when enough has come in to move the answer, and every day, since cohorts mature.
-    async fn performance(&self, look: &Look, champion: &Champion) -> Result<(), StoreError> {
-        let store = &self.door.options.store;
+    async fn performance(&self, look: &Look, champion: Option<&Champion>, arrived: u64) -> Result<(), RuleError> {
+        let Some(champion) = champion else { return Ok(()) };
         let config = &look.schedule.training_config;
         let version = &champion.model.version;
         let now = Watched {
             model: version.model_id.clone(),
-            arrived: store.points_mark().await?.arrivals.of(config.use_verified_only),
+            arrived,
             on: look.now.date_naive(),
             at: self.door.options.clock.monotonic(),
         };
@@ -213,15 +285,8 @@ impl Desk {
             return Ok(());
         }
         let watch = Watch { model: champion.model.clone(), config: config.clone() };
-        let found = match self.evaluator.send(watch).await.map_err(EvaluateError::from).and_then(|found| found) {
-            Ok(found) => found,
-            Err(error) if error.may_pass() => return Ok(()),
-            Err(error) => {
-                tracing::warn!(model = %version.model_id, %error, "the active model's performance cannot be tested");
-                *lock(&self.watched) = Some(now);
-                return Ok(());
-            }
-        };
+        let found = self.evaluator.send(watch).await.map_err(EvaluateError::from)??;
+        self.seen().rules.entry(PERFORMANCE).or_default().tests += 1;
         let none = "the active model has no figures of a last year in time to compare with";
         self.seen().performance = Some(found.as_ref().map_or(none.to_owned(), |f| f.reason.clone()));
         if let Some(drop) = found.filter(|f| f.dropped) {
@@ -237,7 +302,7 @@ impl Desk {
                 &announcement,
                 look.now,
             );
-            self.announced(id, trigger, wish(&look.schedule), vec![told]).await?;
+            self.announced(PERFORMANCE, id, trigger, wish(&look.schedule), vec![told]).await?;
         }
         *lock(&self.watched) = Some(now);
         Ok(())

@@ -18,6 +18,13 @@ pub struct ComponentStatus {
     pub health: Health,
     /// How often it was rebuilt after a panic.
     pub restarts: u64,
+    /// Panics in it and in the work that it started, since the process started.
+    #[serde(default)]
+    pub panics: u64,
+    /// Text and place of the last one.
+    #[serde(default)]
+    pub last_panic: Option<String>,
+    /// Of the last restart, or of what has failed three times in a row and not succeeded since.
     pub last_error: Option<String>,
     /// The actor's own observable state.
     #[schema(value_type = Object)]

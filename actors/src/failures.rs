@@ -1,0 +1,241 @@
+//! What fails again and again. Whoever repeats something tells here how it went: a rule of the scheduler, a sweep, a relay, a
+//! look at the store. The third failure in a row makes its component `degraded`, with the text; a success clears that.
+//!
+//! An outage (the store, the broker or the mail server is away) is waited for as long as it lasts. A fault (anything else) is
+//! tried three times and then given up, until what it works on changes or a day has passed.
+
+use crate::supervise::backoff;
+use provost_store::StoreError;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Failures in a row that make a component degraded, and after which a fault is given up.
+pub const MOST: u32 = 3;
+/// After which what was given up is tried again.
+pub const LONG_PAUSE: Duration = Duration::from_secs(86_400);
+/// Tasks that are kept in mind; of more, those that have failed least are forgotten.
+const REMEMBERED: usize = 1_000;
+
+/// Whether a failure is waited out or given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A store, a broker or a mail server is away.
+    Outage,
+    /// Anything else: to try again without a change does not help.
+    Fault,
+}
+
+impl Kind {
+    pub fn of(e: &StoreError) -> Self {
+        if e.may_pass() { Kind::Outage } else { Kind::Fault }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Streak {
+    /// In a row.
+    failures: u32,
+    /// Of these, since the task was last begun anew with another input or after a long pause.
+    tries: u32,
+    text: String,
+    /// What it worked on when it was given up, and until when (monotonic) it is left.
+    left: Option<(String, Duration)>,
+}
+
+/// The failures in a row of one system, by component and task.
+#[derive(Debug, Clone, Default)]
+pub struct Failures(Arc<Mutex<BTreeMap<(String, String), Streak>>>);
+
+impl Failures {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), Streak>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a failure; answers how many there were in a row. The log tells of the first and of the third.
+    pub fn failed(&self, component: &str, task: &str, kind: Kind, text: &str) -> u32 {
+        let mut all = self.lock();
+        if all.len() >= REMEMBERED
+            && let Some(least) = all.iter().min_by_key(|(_, streak)| streak.failures).map(|(key, _)| key.clone())
+        {
+            all.remove(&least);
+        }
+        let new = || Streak { failures: 0, tries: 0, text: String::new(), left: None };
+        let streak = all.entry((component.to_owned(), task.to_owned())).or_insert_with(new);
+        streak.failures = streak.failures.saturating_add(1);
+        streak.tries = streak.tries.saturating_add(1);
+        text.clone_into(&mut streak.text);
+        let failures = streak.failures;
+        drop(all);
+        match (failures, kind) {
+            (1, _) => tracing::warn!(component, task, error = text, "failed; it is tried again"),
+            (MOST, Kind::Outage) => {
+                tracing::warn!(
+                    component,
+                    task,
+                    error = text,
+                    "failed three times in a row; it is tried until it succeeds"
+                );
+            }
+            (MOST, Kind::Fault) => tracing::error!(component, task, error = text, "failed three times in a row"),
+            _ => tracing::debug!(component, task, failures, error = text, "failed"),
+        }
+        failures
+    }
+
+    /// As `failed`; answers how long to wait before the next try: `first`, doubling to `longest`, and a day after the third
+    /// fault in a row.
+    pub fn wait(
+        &self,
+        component: &str,
+        task: &str,
+        kind: Kind,
+        text: &str,
+        (first, longest): (Duration, Duration),
+    ) -> Duration {
+        let failures = self.failed(component, task, kind, text);
+        if kind == Kind::Fault && failures >= MOST { LONG_PAUSE } else { backoff(first, longest, failures - 1) }
+    }
+
+    /// As `failed`, for what is done to `input`: true once it is given up, which is at the third fault in a row. It is left
+    /// until `may_try` says otherwise.
+    pub fn gives_up(
+        &self,
+        component: &str,
+        task: &str,
+        kind: Kind,
+        text: &str,
+        (input, now): (&str, Duration),
+    ) -> bool {
+        self.failed(component, task, kind, text);
+        let mut all = self.lock();
+        let streak = all.get_mut(&(component.to_owned(), task.to_owned()));
+        let Some(streak) = streak.filter(|streak| kind == Kind::Fault && streak.tries >= MOST) else { return false };
+        streak.left = Some((input.to_owned(), now + LONG_PAUSE));
+        true
+    }
+
+    /// Whether something is to be tried on `input` at `now` (monotonic): not while it is given up.
+    pub fn may_try(&self, component: &str, task: &str, (input, now): (&str, Duration)) -> bool {
+        let mut all = self.lock();
+        let Some(streak) = all.get_mut(&(component.to_owned(), task.to_owned())) else { return true };
+        let left = streak.left.as_ref().is_some_and(|(of, until)| of == input && now < *until);
+        if !left && streak.left.take().is_some() {
+            streak.tries = 0;
+        }
+        !left
+    }
+
+    /// Ends the streak.
+    pub fn succeeded(&self, component: &str, task: &str) {
+        let ended = self.lock().remove(&(component.to_owned(), task.to_owned()));
+        if let Some(streak) = ended.filter(|streak| streak.failures >= MOST) {
+            tracing::info!(component, task, failures = streak.failures, "succeeds again");
+        }
+    }
+
+    /// Ends the streaks of tasks that begin with `prefix` and are not done any more.
+    pub fn keep(&self, component: &str, prefix: &str, done: impl Fn(&str) -> bool) {
+        self.lock().retain(|(of, task), _| of != component || !task.starts_with(prefix) || done(task));
+    }
+
+    /// Whether it succeeded, or what it failed with.
+    pub fn note<T, E: std::fmt::Display>(
+        &self,
+        component: &str,
+        task: &str,
+        outcome: &Result<T, E>,
+        kind: impl FnOnce(&E) -> Kind,
+    ) {
+        match outcome {
+            Ok(_) => self.succeeded(component, task),
+            Err(e) => {
+                self.failed(component, task, kind(e), &e.to_string());
+            }
+        }
+    }
+
+    /// What a component fails at, three times in a row or more; None where it fails at nothing.
+    pub fn of(&self, component: &str) -> Option<String> {
+        let all = self.lock();
+        let of_component = all.iter().filter(|((of, _), streak)| of == component && streak.failures >= MOST);
+        let texts: Vec<String> = of_component.map(|((_, task), streak)| streak.tell(task)).collect();
+        (!texts.is_empty()).then(|| texts.join("; "))
+    }
+}
+
+impl Streak {
+    fn tell(&self, task: &str) -> String {
+        let given_up = if self.left.is_some() { ", given up until its input changes or a day has passed" } else { "" };
+        format!("{task} failed {} times in a row{given_up}: {}", self.failures, self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(100);
+
+    #[test]
+    fn the_third_failure_in_a_row_degrades_and_a_success_clears() {
+        let failures = Failures::default();
+        for n in 1..=2 {
+            assert_eq!(failures.failed("scheduler", "rule age", Kind::Outage, "away"), n);
+            assert_eq!(failures.of("scheduler"), None);
+        }
+        failures.succeeded("scheduler", "rule age");
+        for _ in 0..3 {
+            failures.failed("scheduler", "rule age", Kind::Outage, "away");
+            failures.failed("scheduler", "rule slot", Kind::Fault, "bad");
+        }
+        let text = failures.of("scheduler").unwrap();
+        assert!(text.contains("rule age failed 3 times in a row: away") && text.contains("rule slot"), "{text}");
+        assert_eq!(failures.of("retention"), None);
+        failures.succeeded("scheduler", "rule age");
+        failures.keep("scheduler", "group", |_| false);
+        failures.keep("retention", "rule", |_| false);
+        assert!(failures.of("scheduler").is_some_and(|text| text.contains("rule slot") && !text.contains("age")));
+        failures.keep("scheduler", "rule", |task| task != "rule slot");
+        assert_eq!(failures.of("scheduler"), None);
+    }
+
+    #[test]
+    fn an_outage_is_waited_out_and_a_fault_is_left_for_a_day() {
+        let (failures, pauses) = (Failures::default(), (Duration::from_secs(1), Duration::from_secs(60)));
+        let waits = |kind, task| -> Vec<u64> {
+            (0..8).map(|_| failures.wait("notifier", task, kind, "x", pauses).as_secs()).collect()
+        };
+        assert_eq!(waits(Kind::Outage, "a"), [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(waits(Kind::Fault, "b"), [1, 2, 86_400, 86_400, 86_400, 86_400, 86_400, 86_400]);
+    }
+
+    #[test]
+    fn what_is_given_up_is_tried_again_when_its_input_changes_or_a_day_has_passed() {
+        let failures = Failures::default();
+        let fail = |input: &str| failures.gives_up("scheduler", "rule", Kind::Fault, "a panic", (input, NOW));
+        assert_eq!([fail("a"), fail("a"), fail("a")], [false, false, true]);
+        assert!(!failures.may_try("scheduler", "rule", ("a", NOW + Duration::from_secs(1))));
+        assert!(failures.of("scheduler").unwrap().contains("given up"));
+        assert!(failures.may_try("scheduler", "rule", ("b", NOW)), "another input");
+        assert!(failures.of("scheduler").is_some(), "degraded until it succeeds");
+        assert_eq!([fail("b"), fail("b"), fail("b")], [false, false, true]);
+        assert!(failures.may_try("scheduler", "rule", ("b", NOW + LONG_PAUSE)), "a day later");
+        assert!(!failures.gives_up("scheduler", "rule", Kind::Outage, "away", ("b", NOW)));
+        assert!(failures.may_try("scheduler", "rule", ("b", NOW)), "an outage is never given up");
+        assert!(failures.may_try("scheduler", "another rule", ("a", NOW)));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let failures = Failures::default();
+        failures.failed("evaluator", "kept", Kind::Fault, "x");
+        failures.failed("evaluator", "kept", Kind::Fault, "x");
+        for n in 0..3 * REMEMBERED {
+            failures.failed("evaluator", &n.to_string(), Kind::Fault, "x");
+        }
+        assert!(failures.lock().len() <= REMEMBERED);
+        assert_eq!(failures.failed("evaluator", "kept", Kind::Fault, "x"), 3, "what fails most is kept in mind");
+    }
+}
