@@ -39,6 +39,7 @@ KILLS ?= 1000
 SEED ?= 1
 chaos:
 	@scripts/setup.sh test
+	$(CARGO) test --release --locked -p provost-actors --test it -- --nocapture week::
 	PROVOST_CHAOS_KILLS=$(KILLS) PROVOST_CHAOS_SEED=$(SEED) PROVOST_CHAOS_REPORT=$(CURDIR)/docs/RELIABILITY.md \
 		$(CARGO) test --release --locked --test it -- --ignored --exact --nocapture chaos::campaign
 

@@ -2,6 +2,7 @@
 
 use super::broker::{Bus, bus};
 use super::peer::{Peer, Read, SOON, SOURCE, count, event, point, points, recorded, system, total, until, up};
+use crate::silence::{System, expect};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use provost_actors::Handle;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 struct Stage {
-    handle: Handle,
+    handle: System,
     peer: Peer,
     _folder: TempDir,
     _bus: Bus,
@@ -86,6 +87,7 @@ async fn a_retraction_and_a_correction_may_overtake_their_point() {
 
 #[actix_rt::test]
 async fn a_duplicate_has_no_effect_and_another_payload_under_its_key_is_parked() {
+    expect(&["an event was parked: mismatch", "an event could not be taken in"]);
     let Some(s) = stage().await else { return };
     for _ in 0..3 {
         s.peer.send(DATA, &recorded("a")).await;
@@ -104,6 +106,7 @@ async fn a_duplicate_has_no_effect_and_another_payload_under_its_key_is_parked()
 
 #[actix_rt::test]
 async fn what_cannot_be_taken_in_is_parked_with_its_reason_and_harms_no_other() {
+    expect(&["an event could not be taken in"]);
     let Some(s) = stage().await else { return };
     let mut old = recorded("x");
     old["type"] = json!("admission.data.recorded.v2");
@@ -140,6 +143,7 @@ async fn what_cannot_be_taken_in_is_parked_with_its_reason_and_harms_no_other() 
 
 #[actix_rt::test]
 async fn of_a_batch_the_good_points_are_recorded_and_the_rest_is_parked() {
+    expect(&["an event could not be taken in", "a batch of events is taken apart"]);
     let Some(s) = stage().await else { return };
     let mut bad = point("bad", 0);
     bad["profile"]["gpa"] = json!("high");
@@ -154,6 +158,7 @@ async fn of_a_batch_the_good_points_are_recorded_and_the_rest_is_parked() {
 
 #[actix_rt::test]
 async fn a_point_with_the_same_seq_and_other_content_is_parked() {
+    expect(&["an event was parked: mismatch", "an event could not be taken in"]);
     let Some(s) = stage().await else { return };
     s.peer.send(DATA, &recorded("a")).await;
     s.counted("taken", 1).await;
@@ -194,6 +199,7 @@ async fn attributes_may_be_in_headers() {
 
 #[actix_rt::test]
 async fn a_trigger_reaches_the_scheduler_at_once() {
+    expect(&["triggers lead to no job"]);
     let Some(s) = stage().await else { return };
     let body = json!({"reason": "new campus", "config": {"min_samples": 700}, "auto_activate": true});
     let wish = event("training.trigger", "t1", &body);
@@ -241,6 +247,7 @@ async fn what_nobody_listens_to_is_delivered_to_the_unrouted() {
 
 #[actix_rt::test]
 async fn a_deleted_queue_is_back_and_what_found_none_is_replayed() {
+    expect(&["keeping the connection"]);
     let Some(s) = stage().await else { return };
     s.peer.send(DATA, &recorded("before")).await;
     s.counted("taken", 1).await;
@@ -312,6 +319,7 @@ async fn what_was_handed_out_too_often_is_parked_by_the_broker_and_can_be_replay
 
 #[actix_rt::test]
 async fn an_event_that_fails_for_a_reason_that_may_pass_is_tried_again_later() {
+    expect(&["an event could not be taken in", "failpoint jobs"]);
     let Some(bus) = bus() else { return };
     let peer = Peer::fresh(&bus).await;
     let folder = tempfile::tempdir().unwrap();
@@ -319,7 +327,7 @@ async fn an_event_that_fails_for_a_reason_that_may_pass_is_tried_again_later() {
     options.bridge = super::peer::options(&folder.path().join("other"), &bus.url).bridge;
     options.restart_budget.restarts = 0;
     let failpoints = options.failpoints.clone();
-    let handle = provost_actors::start(options).await.unwrap();
+    let handle = crate::silence::start(options).await.unwrap();
     up(&handle).await;
     // Nobody can cancel a job while the Jobs actor is down.
     failpoints.arm("jobs", 1);

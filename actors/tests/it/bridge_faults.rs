@@ -4,14 +4,26 @@
 use super::bridge::announce;
 use super::broker::{Node, node};
 use super::peer::{Peer, SOON, bridge_status, count, options, points, recorded, total, until, up};
+use crate::silence::{System, expect, start};
 use futures_util::future::join_all;
 use lapin::BasicProperties;
 use lapin::options::ExchangeDeleteOptions;
-use provost_actors::{Handle, start};
+use provost_actors::Handle;
 use provost_store::conformance::samples;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// What the log tells while a broker, or the store, is away.
+const OUTAGES: [&str; 7] = [
+    "keeping the connection",
+    "the publisher is away",
+    "relaying announcements",
+    "could not be moved",
+    "the store is away",
+    "the bridge had not ended in time",
+    "go back to their queue",
+];
 
 const DATA: &str = "admission.data.recorded";
 /// The broker is back: so soon it must go on.
@@ -21,7 +33,7 @@ const BOOT: Duration = Duration::from_secs(120);
 
 struct Stage {
     node: Node,
-    handle: Handle,
+    handle: System,
     _folder: TempDir,
     /// Ids of events that the broker confirmed.
     confirmed: BTreeSet<String>,
@@ -97,6 +109,7 @@ async fn degraded(handle: &Handle) {
 
 #[actix_rt::test]
 async fn a_broker_that_is_not_there_at_boot_is_waited_for() {
+    expect(&OUTAGES);
     let Some(mut node) = node() else { return };
     node.stop();
     let folder = tempfile::tempdir().unwrap();
@@ -118,6 +131,7 @@ async fn a_broker_that_is_not_there_at_boot_is_waited_for() {
 
 #[actix_rt::test]
 async fn stopped_and_started_then_killed() {
+    expect(&OUTAGES);
     let Some(mut s) = Stage::new().await else { return };
     for kill in [false, true] {
         s.publish(3000).await;
@@ -135,6 +149,7 @@ async fn stopped_and_started_then_killed() {
 
 #[actix_rt::test]
 async fn killed_while_events_flow() {
+    expect(&OUTAGES);
     let Some(mut s) = Stage::new().await else { return };
     for _ in 0..2 {
         // More than it takes in before it is killed.
@@ -165,6 +180,7 @@ async fn killed_while_events_flow() {
 
 #[actix_rt::test]
 async fn frozen_for_thirty_seconds() {
+    expect(&OUTAGES);
     let Some(mut s) = Stage::new().await else { return };
     s.publish(500).await;
     s.node.freeze();
@@ -179,6 +195,7 @@ async fn frozen_for_thirty_seconds() {
 
 #[actix_rt::test]
 async fn connections_that_are_closed_are_made_anew() {
+    expect(&OUTAGES);
     let Some(mut s) = Stage::new().await else { return };
     for _ in 0..3 {
         s.publish(500).await;
@@ -192,6 +209,7 @@ async fn connections_that_are_closed_are_made_anew() {
 
 #[actix_rt::test]
 async fn a_memory_alarm_holds_publishers_back_and_consuming_goes_on() {
+    expect(&OUTAGES);
     let Some(mut s) = Stage::new().await else { return };
     let peer = Peer::connect(&s.node.url(0)).await;
     // One that must be parked: that is publishing too.
@@ -215,6 +233,7 @@ async fn handle_outbox(handle: &Handle) -> u64 {
 
 #[actix_rt::test]
 async fn an_announcement_that_comes_back_is_not_sent() {
+    expect(&OUTAGES);
     let Some(node) = node() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path(), &node.url(0));
@@ -233,6 +252,7 @@ async fn an_announcement_that_comes_back_is_not_sent() {
 
 #[actix_rt::test]
 async fn a_store_that_takes_nothing_stops_consuming_without_wearing_messages_out() {
+    expect(&OUTAGES);
     let Some(node) = node() else { return };
     let folder = tempfile::tempdir().unwrap();
     let handle = start(options(folder.path(), &node.url(0))).await.unwrap();
@@ -256,6 +276,7 @@ async fn a_store_that_takes_nothing_stops_consuming_without_wearing_messages_out
 
 #[actix_rt::test]
 async fn an_encrypted_connection_wants_a_certificate_that_it_trusts() {
+    expect(&OUTAGES);
     if std::env::var_os("PROVOST_TEST_AMQP").is_some() {
         eprintln!("SKIPPED: TLS is tested on a broker of our own");
         return;

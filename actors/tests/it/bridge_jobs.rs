@@ -3,7 +3,8 @@
 use super::broker::node;
 use super::peer::{self, Peer, SOON, event, until, up};
 use super::support;
-use provost_actors::{Options, TestClock, start};
+use crate::silence::start;
+use provost_actors::{Options, TestClock};
 use provost_domain::job::JobStatus;
 use serde_json::json;
 use std::sync::Arc;

@@ -2,8 +2,9 @@
 
 use super::broker::bus;
 use super::peer::{self, Peer, bridge_status, points, until, up};
+use crate::silence::start;
 use lapin::BasicProperties;
-use provost_actors::{Handle, Options, start};
+use provost_actors::{Handle, Options};
 use provost_domain::rng::SplitMix64;
 use provost_domain::{AdmissionDataPoint, sample};
 use serde_json::json;

@@ -1,8 +1,9 @@
 //! A job's fits on workers: the same models, whoever does them and whoever dies.
 
 use super::support::{config, event, finished, long_search, options, submit, trials_recorded};
+use crate::silence::{System, expect, start};
 use provost_actors::fleet::{self, Fleet, algorithms};
-use provost_actors::{Handle, Leases, Options, TestClock, start};
+use provost_actors::{Handle, Leases, Options, TestClock};
 use provost_domain::job::{JobEventKind, JobStatus};
 use provost_domain::lease::{UnitState, WorkUnit};
 use provost_domain::{Algorithm, JobId, TrainingConfig};
@@ -21,7 +22,7 @@ async fn shared(folder: &Path, name: &str) -> Options {
 }
 
 /// A server that does no fit itself within `patience`.
-async fn server(folder: &Path, patience: Duration) -> Handle {
+async fn server(folder: &Path, patience: Duration) -> System {
     start(Options { fleet: Some(patience), ..shared(folder, "server").await }).await.unwrap()
 }
 
@@ -83,6 +84,7 @@ async fn workers_make_the_models_that_a_server_alone_makes() {
 /// A worker that died with a unit, played by calls of the store; the living one's clock is moved by the test.
 #[actix_rt::test]
 async fn a_dead_workers_unit_is_taken_over_within_lease_and_a_second_and_its_late_writes_are_refused() {
+    expect(&["taken over: its worker", "the unit of work is lost"]);
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path(), LONG).await;
     let store = server.store().clone();
@@ -170,6 +172,7 @@ async fn a_cancel_reaches_the_worker() {
 
 #[actix_rt::test]
 async fn without_a_worker_the_server_does_it_itself() {
+    expect(&["no worker has taken the unit"]);
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path(), Duration::from_millis(300)).await;
     let id = submit(&server, config(&[Algorithm::LogisticRegression])).await;

@@ -1,8 +1,9 @@
 //! Whole jobs: training, cancelling, panics, queueing, resuming.
 
+use crate::silence::{expect, start};
 use crate::support::*;
 use provost_actors::testkit::Failpoints;
-use provost_actors::{CancelError, Handle, Submission, SubmitError, Submitted, start};
+use provost_actors::{CancelError, Handle, Submission, SubmitError, Submitted};
 use provost_domain::config::Tuning;
 use provost_domain::job::{JobEventKind, JobStatus};
 use provost_domain::status::Health;
@@ -108,6 +109,7 @@ async fn a_cancelled_job_keeps_its_best_trial_if_asked() {
 
 #[actix_rt::test]
 async fn a_panic_in_a_fit_fails_its_attempt_and_nothing_else() {
+    expect(&["failpoint fit"]);
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path()).await;
     let failpoints = Failpoints::default();
@@ -143,6 +145,7 @@ async fn a_panic_in_a_fit_fails_its_attempt_and_nothing_else() {
 
 #[actix_rt::test]
 async fn a_panic_of_an_actor_is_a_rebuild() {
+    expect(&["failpoint jobs", "failpoint trainer"]);
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path()).await;
     let failpoints = Failpoints::default();
@@ -289,6 +292,7 @@ async fn a_job_that_died_twice_ends_with_the_same_model_as_an_undisturbed_one() 
 /// The ensemble needs the result of a unit that an earlier process had done.
 #[actix_rt::test]
 async fn a_damaged_result_of_a_unit_that_was_done_is_fitted_again() {
+    expect(&["a damaged artifact is replaced"]);
     let config = twenty_trials(&[Algorithm::LogisticRegression, Algorithm::GradientBoosting, Algorithm::Ensemble]);
     let folder = tempfile::tempdir().unwrap();
     let handle = system(folder.path()).await;

@@ -1,7 +1,8 @@
 //! Processes that share one store share the work, and none does what another is at work on.
 
 use super::support::{config, event, finished, long_search, options, submit};
-use provost_actors::{Handle, Leases, start};
+use crate::silence::{System, expect, start};
+use provost_actors::{Handle, Leases};
 use provost_domain::job::{JobEventKind, JobRecord, JobStatus};
 use provost_domain::{Algorithm, JobId, TrainingConfig};
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::time::Duration;
 const TERM: Duration = Duration::from_millis(1500);
 
 /// A system under this name on the store of the folder.
-async fn process(folder: &Path, name: &str) -> Handle {
+async fn process(folder: &Path, name: &str) -> System {
     let mut options = options(folder).await;
     options.leases = Some(Leases::new(options.store.clone(), options.clock.clone(), name, TERM));
     start(options).await.unwrap()
@@ -58,6 +59,7 @@ async fn two_processes_share_the_jobs_and_do_none_twice() {
 /// A process that fell silent between two saves, played by calls of the store.
 #[actix_rt::test]
 async fn a_silent_processs_job_is_taken_over_and_its_late_writes_change_nothing() {
+    expect(&["taken over: its holder", "the lease is lost", "the job was not settled by this driver"]);
     let folder = tempfile::tempdir().unwrap();
     let a = process(folder.path(), "a").await;
     let store = a.store().clone();

@@ -1,9 +1,10 @@
 //! Limits in running seconds, deadlines and deaths, on a clock that the tests move.
 
+use crate::silence::start;
 use crate::support::*;
 use provost_actors::executor::{Attempt, Executor, LocalExecutor, Outcome};
 use provost_actors::testkit::Failpoints;
-use provost_actors::{Handle, Options, TestClock, start};
+use provost_actors::{Handle, Options, TestClock};
 use provost_domain::job::JobStatus;
 use provost_domain::{Algorithm, JobId, TrainingConfig};
 use provost_learn::train::{Journal, TrialResult};

@@ -2,10 +2,11 @@
 
 use crate::mail_samples as samples;
 use crate::mail_server::{MailServer, certificate, mail_server};
+use crate::silence::{expect, start};
 use crate::support;
 use provost_actors::notifier::{ConnectError, check, letters::letters};
 use provost_actors::testkit::Failpoints;
-use provost_actors::{Handle, MailOptions, MailUrl, Options, RestartBudget, Sender, TestClock, start};
+use provost_actors::{Handle, MailOptions, MailUrl, Options, RestartBudget, Sender, TestClock};
 use provost_domain::mail::Letter;
 use provost_domain::schedule::ScheduledTrainingConfig;
 use provost_domain::{Algorithm, TrainingConfig};
@@ -126,6 +127,7 @@ async fn each_kind_of_mail_is_read_by_another_reader() {
 
 #[actix_rt::test]
 async fn a_refused_recipient_holds_up_nobody() {
+    expect(&["mail given up"]);
     let Some(mut server) = mail_server(&["--refuse", "gone@example.org"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let both = mails(&["gone@example.org", "no address", "zoe@example.org"], &samples::letters()[0]);
@@ -140,6 +142,7 @@ async fn a_refused_recipient_holds_up_nobody() {
 
 #[actix_rt::test]
 async fn one_that_must_wait_holds_up_nobody_and_is_sent_after_a_back_off() {
+    expect(&["the mail was not accepted yet"]);
     let busy = ["--defer", "late@example.org", "--busy", "2"];
     let Some(mut server) = mail_server(&busy) else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -162,6 +165,7 @@ async fn one_that_must_wait_holds_up_nobody_and_is_sent_after_a_back_off() {
 
 #[actix_rt::test]
 async fn a_server_that_is_down_is_waited_for() {
+    expect(&["reaching the mail server"]);
     let Some(probe) = mail_server(&[]) else { return };
     let (mail, port) = (mail_at(&probe), probe.port.to_string());
     probe.stop();
@@ -186,6 +190,7 @@ async fn a_server_that_is_down_is_waited_for() {
 
 #[actix_rt::test]
 async fn a_mail_that_nobody_takes_is_given_up_in_the_end() {
+    expect(&["the mail was not accepted yet", "mail given up", "reaching the mail server"]);
     let Some(mut server) = mail_server(&["--refuse-sender"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mail = MailOptions { give_up_after: Duration::from_secs(3600), ..mail_at(&server) };
@@ -202,6 +207,7 @@ async fn a_mail_that_nobody_takes_is_given_up_in_the_end() {
 
 #[actix_rt::test]
 async fn a_connection_that_breaks_costs_one_mail_a_wait() {
+    expect(&["the mail was not accepted yet"]);
     let Some(mut server) = mail_server(&["--hang-up", "1"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let both = mails(&["first@example.org", "second@example.org"], &samples::letters()[0]);
@@ -217,6 +223,7 @@ async fn a_connection_that_breaks_costs_one_mail_a_wait() {
 
 #[actix_rt::test]
 async fn a_mail_sent_again_after_a_crash_is_the_same_mail() {
+    expect(&["failpoint mail_accepted"]);
     let Some(mut server) = mail_server(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let one = mails(&["zoe@example.org"], &samples::letters()[2]);
@@ -244,6 +251,7 @@ async fn a_mail_sent_again_after_a_crash_is_the_same_mail() {
 
 #[actix_rt::test]
 async fn with_tls_or_not_at_all() {
+    expect(&["reaching the mail server"]);
     let folder = tempfile::tempdir().unwrap();
     let Some((ca, cert, key)) = certificate(folder.path()) else { return };
     let files = ["--cert", cert.to_str().unwrap(), "--key", key.to_str().unwrap(), "--login", "user:p@ss"];
@@ -294,6 +302,7 @@ impl std::io::Write for Log {
 
 #[actix_rt::test]
 async fn the_password_is_in_no_log_and_no_status() {
+    expect(&["reaching the mail server", "the mail was not accepted yet"]);
     let log = Log::default();
     let written = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -370,6 +379,7 @@ async fn jobs_and_activations_are_written_about() {
 
 #[actix_rt::test]
 async fn a_failed_job_is_written_about() {
+    expect(&["failpoint fit"]);
     let Some(mut server) = mail_server(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut options = support::options(folder.path()).await;

@@ -19,5 +19,7 @@ mod mail_server;
 mod peer;
 mod retention;
 mod schedule;
+mod silence;
 mod supervision;
 mod support;
+mod week;

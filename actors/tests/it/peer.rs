@@ -1,6 +1,7 @@
 //! An upstream service and a subscriber, as the bridge's tests play them, and a system with a bridge over an empty store.
 
 use super::broker::Bus;
+use crate::silence::{System, start};
 use futures_util::future::join_all;
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicPublishOptions, BasicRejectOptions, ConfirmSelectOptions, QueueBindOptions,
@@ -9,7 +10,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
 use provost_actors::bridge::Address;
-use provost_actors::{BridgeOptions, Handle, Options, start};
+use provost_actors::{BridgeOptions, Handle, Options};
 use provost_domain::AdmissionDataPoint;
 use provost_domain::status::ComponentStatus;
 use provost_store::sqlite::SqliteStore;
@@ -41,7 +42,7 @@ pub fn options_over(store: Arc<dyn Store>, folder: &Path, url: &str) -> Options 
     options
 }
 
-pub async fn system(folder: &Path, bus: &Bus) -> Handle {
+pub async fn system(folder: &Path, bus: &Bus) -> System {
     start(options(folder, &bus.url)).await.unwrap()
 }
 

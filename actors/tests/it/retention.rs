@@ -1,7 +1,8 @@
 //! Retention in a running system: what is over goes, and what the models need stays.
 
+use crate::silence::start;
 use crate::support::*;
-use provost_actors::{Handle, RetentionOptions, TestClock, start};
+use provost_actors::{Handle, RetentionOptions, TestClock};
 use provost_domain::Algorithm;
 use provost_domain::job::JobStatus;
 use provost_domain::status::Health;

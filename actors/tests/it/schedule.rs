@@ -1,12 +1,14 @@
 //! The scheduler's rules and its arbiter, with a clock that the test moves.
 
+use crate::silence::{System, expect, start};
 use crate::support::*;
 use chrono::{DateTime, TimeDelta, Utc};
-use provost_actors::{Handle, Options, TestClock, start};
+use provost_actors::{Handle, Options, TestClock};
 use provost_domain::gate::ActivationWish;
 use provost_domain::job::JobStatus;
 use provost_domain::record::Decision;
 use provost_domain::schedule::{ScheduledTrainingConfig, TrainingTrigger, TriggerType};
+use provost_domain::status::Health;
 use provost_domain::{Algorithm, TrainingConfig, TrainingJob, sample};
 use provost_store::TriggerRecord;
 use std::path::Path;
@@ -34,7 +36,7 @@ async fn options_at(folder: &Path, now: &str) -> (Options, TestClock) {
     (options, clock)
 }
 
-async fn scheduled(folder: &Path, now: &str, schedule: ScheduledTrainingConfig) -> (Handle, TestClock) {
+async fn scheduled(folder: &Path, now: &str, schedule: ScheduledTrainingConfig) -> (System, TestClock) {
     let (options, clock) = options_at(folder, now).await;
     options.store.put_schedule(schedule).await.unwrap();
     let handle = start(options).await.unwrap();
@@ -303,6 +305,7 @@ async fn events_join_the_job_that_waits_and_the_cooldown_holds_the_next_back() {
 
 #[actix_rt::test]
 async fn a_trigger_that_can_lead_to_no_job_says_why() {
+    expect(&["triggers lead to no job"]);
     let folder = tempfile::tempdir().unwrap();
     let (handle, _) = scheduled(folder.path(), "2026-11-23T12:00:00Z", schedule()).await;
     let too_much = TrainingConfig { min_samples: 1_000_000, ..config(&[Algorithm::LogisticRegression]) };
@@ -408,6 +411,39 @@ async fn a_model_that_foretells_new_cohorts_worse_is_one_job_and_drift_is_announ
     // Seen again, it is the same occasion.
     clock.advance(DAY);
     assert_eq!(ended(&handle).await.len(), 2);
+}
+
+#[actix_rt::test]
+async fn a_rule_that_panics_is_given_up_after_three_looks_and_told() {
+    expect(&["failpoint watch"]);
+    let folder = tempfile::tempdir().unwrap();
+    let (handle, clock) = scheduled(folder.path(), "2029-01-15T12:00:00Z", schedule()).await;
+    let job = finished(&handle, &submit(&handle, config(&[Algorithm::LogisticRegression])).await).await;
+    let watched = handle.options().failpoints.clone();
+    watched.arm("watch", 1_000);
+    handle.activate(&job.trained_models[0], None, None).await.unwrap();
+    for _ in 0..5 {
+        looked(&handle).await;
+    }
+    assert_eq!(watched.left("watch"), 997, "given up after the third");
+    let components = handle.components().await;
+    let (scheduler, evaluator) = (&components["scheduler"], &components["evaluator"]);
+    let text = scheduler.last_error.clone().unwrap();
+    assert_eq!(scheduler.health, Health::Degraded);
+    assert!(text.contains("rule performance failed 3 times in a row") && text.contains("failpoint watch"), "{text}");
+    assert_eq!((evaluator.panics, evaluator.restarts, handle.panics().count()), (3, 0, 3));
+    let panic = evaluator.last_panic.clone().unwrap();
+    assert!(panic.contains("failpoint watch") && panic.contains("testkit.rs:"), "{panic}");
+    // A day later it is tried again, and what succeeds is degraded no more.
+    clock.advance(DAY);
+    looked(&handle).await;
+    looked(&handle).await;
+    assert_eq!(watched.left("watch"), 994);
+    watched.arm("watch", 0);
+    clock.advance(DAY);
+    looked(&handle).await;
+    let components = handle.components().await;
+    assert_eq!((components["scheduler"].health, components["evaluator"].panics), (Health::Up, 6));
 }
 
 #[actix_rt::test]

@@ -1,6 +1,7 @@
 //! What the tests of whole jobs share: a system over the real SQLite store, small and long searches, ways to wait.
 
-use provost_actors::{Handle, Options, RestartBudget, Submission, Submitted, start};
+use crate::silence::{System, start};
+use provost_actors::{Handle, Options, RestartBudget, Submission, Submitted};
 use provost_domain::config::{Pruning, Tuning};
 use provost_domain::job::{JobEvent, JobEventKind};
 use provost_domain::{Algorithm, JobId, TrainingConfig, TrainingJob, sample};
@@ -13,8 +14,19 @@ use std::time::Duration;
 
 const ROWS: usize = 1200;
 
-/// What a process has: a data folder that outlives it.
+/// What a process has: a data folder that outlives it, with the sample in it.
 pub async fn options(folder: &Path) -> Options {
+    let options = bare_options(folder);
+    if options.store.points_mark().await.unwrap().total == 0 {
+        known_salt(folder);
+        let points = sample::draw(ROWS, 7).map(|d| d.point).collect();
+        options.store.record_points(points).await.unwrap();
+    }
+    options
+}
+
+/// As `options`, without data.
+pub fn bare_options(folder: &Path) -> Options {
     let store = SqliteStore::open(folder, chrono::Utc::now()).unwrap();
     let artifacts = Artifacts::open(folder.join("artifacts")).unwrap();
     let mut options = Options::new(Arc::new(store), artifacts, folder.join("import"));
@@ -25,11 +37,6 @@ pub async fn options(folder: &Path) -> Options {
     // The sample is enough for a job of the scheduler's own; its tests switch it on.
     options.schedule_enabled = false;
     options.restart_budget = RestartBudget { backoff: Duration::ZERO, ..RestartBudget::default() };
-    if options.store.points_mark().await.unwrap().total == 0 {
-        known_salt(folder);
-        let points = sample::draw(ROWS, 7).map(|d| d.point).collect();
-        options.store.record_points(points).await.unwrap();
-    }
     options
 }
 
@@ -40,7 +47,7 @@ fn known_salt(folder: &Path) {
     assert_eq!(database.execute(set, []).unwrap(), 1);
 }
 
-pub async fn system(folder: &Path) -> Handle {
+pub async fn system(folder: &Path) -> System {
     start(options(folder).await).await.unwrap()
 }
 
