@@ -46,6 +46,7 @@ fn a_bus_that_is_away_degrades_and_stops_nothing() {
     let place = Place::new();
     let url = "amqp://someone:s3cret@127.0.0.1:9/v0";
     let mut server = Server::start_with(&place, &[("PROVOST_BRIDGE__URL", url)]);
+    server.expects(&["keeping the connection"]);
     let client = Client::of(&server);
     wait_for("a degraded bus", SOON, || ready(&client)["bus"] == "degraded");
     assert_eq!(client.get("/readyz").status, 200);
@@ -67,6 +68,7 @@ fn parked_messages_are_listed_shown_replayed_and_discarded_beside_the_service() 
     let file = place.file("bus-url", format!("{}\n", bus.url));
     let environment = [("PROVOST_BRIDGE__URL_FILE", file.to_str().unwrap())];
     let mut server = Server::start_with(&place, &environment);
+    server.expects(&["an event could not be taken in"]);
     let client = Client::of(&server);
     wait_for("the bus", SOON, || ready(&client)["bus"] == "up");
     let run = |arguments: &[&str]| {

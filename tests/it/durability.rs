@@ -209,6 +209,7 @@ fn a_damaged_artifact_is_told_and_the_active_model_stays() {
         "cross_validation_folds": 3, "min_samples": 100,
     });
     let mut server = Server::start(&place);
+    server.expects(&["is corrupt"]);
     let id = submit(&server, &config);
     events(&server, &id, final_state);
     let (_, found) = ask(&server, "GET", "/models", None);

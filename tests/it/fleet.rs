@@ -65,6 +65,13 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if !std::thread::panicking() {
+            // Takeovers and cut connections are told as warnings.
+            let log = self.log();
+            let errors: Vec<&str> =
+                crate::silence::faults(&log).into_iter().filter(|l| !l.contains(" WARN ")).collect();
+            assert!(errors.is_empty(), "faults of a worker:\n{}", errors.join("\n"));
+        }
     }
 }
 

@@ -46,6 +46,8 @@ pub fn shut(client: &Client) {
 pub fn locked(place: &Place, environment: &[(&str, &str)]) -> (Server, Client, [Key; 3]) {
     let keys = ["viewer", "operator", "admin"].map(|role| key(place, &["--role", role]));
     let server = Server::start_with(place, environment);
+    // These tests are about who is refused.
+    server.expects(&["refused: too low a role", "a wrong key"]);
     let client = Client::of(&server);
     (server, client, keys)
 }
@@ -151,6 +153,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 fn keys_come_and_go_beside_a_running_service() {
     let place = Place::new();
     let server = Server::start(&place);
+    server.expects(&["refused: too low a role", "a wrong key", "no API key is valid"]);
     let client = Client::of(&server);
     // No key: all is open, and nothing is limited.
     assert_eq!(client.get("status").status, 200);
@@ -217,6 +220,7 @@ fn what_changes_something_is_recorded_with_who_did_it() {
     let operator = key(&place, &["--role", "operator", "--name", "nightly"]);
     let admin = key(&place, &["--role", "admin"]);
     let server = Server::start(&place);
+    server.expects(&["refused: too low a role", "a wrong key"]);
     let client = Client::of(&server);
     let label = format!("{} (nightly)", operator.id);
 
@@ -294,6 +298,7 @@ fn sql(place: &Place, script: &str) {
 fn what_cannot_be_recorded_is_not_done() {
     let place = Place::new();
     let server = Server::start(&place);
+    server.expects(&["it cannot be recorded in the audit log", "no more"]);
     let client = Client::of(&server);
     let before = client.get("schedule").ok(200);
     let put = || client.send("PUT", "schedule", &[], Some(br#"{"min_new_samples": 7}"#));

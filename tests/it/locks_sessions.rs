@@ -106,6 +106,7 @@ fn a_session_outlives_a_restart_and_ends_with_its_key() {
     let (revoked, rotated) = (signed_in(&client, &keys[0]), signed_in(&client, &keys[1]));
     assert_eq!(server.terminate(), Some(0));
     let server = Server::start(&place);
+    server.expects(&["a wrong key", "refused: too low a role"]);
     let client = Client::of(&server);
     assert_eq!((status(&client, &revoked), status(&client, &rotated)), (200, 200));
     assert_eq!(place.run(&["keys", "revoke", &keys[0].id]).code, Some(0));
@@ -153,6 +154,7 @@ impl Stream {
 fn event_streams_end_with_what_let_them_in() {
     let place = place_with_points(600);
     let server = Server::start(&place);
+    server.expects(&["a wrong key", "refused: too low a role"]);
     let client = Client::of(&server);
     // A search of many seconds: no stream ends because the job does.
     let mut search = long_job();

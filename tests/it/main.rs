@@ -27,4 +27,5 @@ mod private;
 mod secrets;
 mod serving;
 mod settings;
+mod silence;
 mod visible;

@@ -70,9 +70,11 @@ fn a_frozen_services_job_is_ended_by_another_and_done_once() {
     first.file("a.jsonl", crate::command::points(0..600));
     assert_eq!(json(&first, &database, &["import", "a.jsonl", "--json"])["inserted"], 600);
     let frozen = Server::start_with(&first, &environment);
+    frozen.expects(&["the lease is lost", "the job was not settled by this driver", "saving a job"]);
     let id = submit(&frozen, &long_job());
     events(&frozen, &id, |name, _| name == "trial");
     let other = Server::start_with(&second, &environment);
+    other.expects(&["taken over: its holder has fallen silent"]);
     frozen.signal("STOP");
     events(&other, &id, final_state);
     let done = job(&other, &id);
@@ -106,6 +108,8 @@ fn a_job_outlasts_more_outages_of_its_store_than_a_unit_has_attempts() {
     assert_eq!(json(&place, &database, &["import", "a.jsonl", "--json"])["inserted"], 600);
     let environment = [(STORE, database.as_str()), ("PROVOST_JOBS__ATTEMPTS", "1"), ("PROVOST_JOBS__BACKOFF", "100ms")];
     let server = Server::start_with(&place, &environment);
+    // Whatever is told of the outages: it names the store.
+    server.expects(&["the store is"]);
     let id = submit(&server, &long_job());
     for outage in 1..=4 {
         let told = Cell::new(0);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::command::Place;
+use crate::silence::Log;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
@@ -9,6 +10,7 @@ use std::process::{Child, Stdio};
 pub struct Server {
     pub process: Child,
     pub url: String,
+    log: Log,
 }
 
 impl Server {
@@ -23,6 +25,7 @@ impl Server {
 
     /// At this address.
     pub fn start_at(place: &Place, listen: &str, environment: &[(&str, &str)]) -> Self {
+        let log = Log::begin(&place.path("serve.log"));
         let mut process = place
             .command(&["serve", "--listen", listen, "--json"])
             // Enough points would be a job of the scheduler's own.
@@ -35,7 +38,12 @@ impl Server {
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
-        Self { process, url: ready["url"].as_str().unwrap().to_owned() }
+        Self { process, url: ready["url"].as_str().unwrap().to_owned(), log }
+    }
+
+    /// Names faults that this server is meant to have, by texts of their lines in its log. Any other fails the test.
+    pub fn expects(&self, texts: &[&str]) {
+        self.log.expects(texts);
     }
 
     pub fn signal(&self, name: &str) {
@@ -44,15 +52,22 @@ impl Server {
     }
 
     pub fn terminate(&mut self) -> Option<i32> {
+        self.log.assert_status(&self.url);
         self.signal("TERM");
-        self.process.wait().unwrap().code()
+        let code = self.process.wait().unwrap().code();
+        self.log.assert_silent();
+        code
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if let Ok(None) = self.process.try_wait() {
+            self.log.assert_status(&self.url);
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
+        self.log.assert_silent();
     }
 }
 

@@ -1,6 +1,9 @@
 //! The fault campaign: a service is killed, frozen, starved and damaged, over and over, and what it had promised is counted
 //! afterwards. `make chaos` runs all of it and writes docs/RELIABILITY.md; `make test` runs twenty kills.
 //!
+//! `make chaos` first lets systems run through a simulated week (`actors/tests/it/week.rs`), in the process of the test: the clock
+//! of a service is the machine's, and no variable of its environment may change that.
+//!
 //! Seeded: the same seed aims at the same moments in the same order. What a kill meets depends on the machine as well, so the
 //! report says where each one found the work.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -17,7 +20,7 @@ mod remote;
 mod report;
 mod strikes;
 mod watcher;
-mod wire;
+pub mod wire;
 mod world;
 
 use crate::broker;
@@ -88,6 +91,7 @@ fn twenty_kills_lose_nothing() {
         world.strike(aim, &mut tally);
     }
     let (end, seen) = finish(&mut world);
+    assert_eq!(world.faults().1, Vec::<String>::new(), "faults that no kill explains");
     assert!(end.models_compared > 0 && end.reads > 0, "{end:?}");
     eprintln!("{kills} kills in {:.1} s: {:?}\n{end:?}", began.elapsed().as_secs_f64(), tally.found);
     proof::every_loss_is_noticed(&world, &seen);
@@ -145,6 +149,9 @@ fn campaign() {
             }
         }
         report.end = finish(&mut world).0;
+        let (counts, lines) = world.faults();
+        report.faults = counts;
+        assert_eq!(lines, Vec::<String>::new(), "faults that the campaign did not make");
         report.starts = world.starts;
         report.sigkills = world.kills;
         report.slowest_start = world.slowest_start;

@@ -3,6 +3,7 @@
 use super::examination::End;
 use super::outages::Fault;
 use super::strikes::{Aim, Tally};
+use crate::silence::Counts;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +21,8 @@ pub struct Report {
     pub broker: bool,
     pub disk: Option<String>,
     pub end: End,
+    /// In the logs of the services that were killed.
+    pub faults: Counts,
     /// What was done on a MongoDB, and the end of it.
     pub remote: Option<(BTreeMap<Fault, u64>, End)>,
     pub starts: u64,
@@ -44,6 +47,7 @@ impl Report {
             broker: false,
             disk: None,
             end: End::default(),
+            faults: Counts::default(),
             remote: None,
             starts: 0,
             sigkills: 0,
@@ -195,6 +199,12 @@ impl Report {
              - {artifacts} artifacts that records name: all there, with the SHA-256 of their names. The database passed SQLite's \
              integrity check.\n",
             self.tally.jobs_seen_again, self.end.reads, self.end.refused_reads
+        );
+        let Counts { panics, restarts, errors, warnings } = self.faults;
+        let _ = writeln!(
+            t,
+            "## What the services said\n\nIn the logs of the services that were killed: {panics} panics, {restarts} restarts of an actor, \
+             {errors} lines at level error (all of them about a bit that the campaign turned over) and {warnings} warnings.\n"
         );
         self.tell_of_remote(&mut t);
         let _ = writeln!(t, "## Time\n\n| part | min |\n| --- | ---: |");

@@ -6,6 +6,7 @@ use super::watcher::{Seen, Watcher, Whereabouts};
 use super::wire;
 use crate::broker::{Bus, Node};
 use crate::command::Place;
+use crate::silence::{self, Counts};
 use provost_domain::rng::SplitMix64;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,9 @@ use std::time::{Duration, Instant};
 pub const ROWS: &str = "420";
 /// So long may a server take to its first answer, on a busy machine.
 const START: Duration = Duration::from_secs(60);
+
+/// Faults that the campaign makes, by texts of their lines at level error: a bit of an artifact that was turned over.
+const NAMED: [&str; 1] = ["is corrupt"];
 
 /// A configuration, and the models that an undisturbed run makes of it: algorithm to SHA-256.
 #[derive(Clone)]
@@ -278,6 +282,15 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let facts = runtime.block_on(Facts::of_folder(&self.place.path("data")));
         examine(&facts, &self.ledger, &self.recipes, seen)
+    }
+
+    /// What the logs of all servers on this folder have of faults, and the lines that are neither warnings nor named.
+    pub fn faults(&self) -> (Counts, Vec<String>) {
+        let log = std::fs::read(self.place.path("server.log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log).into_owned();
+        let named = |line: &&str| NAMED.iter().any(|text| line.contains(text));
+        let lines = silence::faults(&log).into_iter().filter(|line| !line.contains(" WARN ") && !named(line));
+        (Counts::of(&log), lines.map(str::to_owned).collect())
     }
 
     /// Ends the watcher.

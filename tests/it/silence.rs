@@ -1,0 +1,137 @@
+//! Silence is asserted of every service that a test runs as a process: its log has no panic and no line at level error or warn,
+//! and its status counts no panic and no restart, but for the faults that the test names.
+#![allow(clippy::unwrap_used)]
+
+use crate::chaos::wire;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+/// The log of one process, from where it began, and the faults that are meant in it.
+pub struct Log {
+    path: PathBuf,
+    from: usize,
+    expected: RefCell<Vec<String>>,
+}
+
+impl Log {
+    /// Of a process that is about to be started and appends to this file.
+    pub fn begin(path: &Path) -> Self {
+        let from = std::fs::metadata(path).map_or(0, |file| file.len() as usize);
+        Self { path: path.to_owned(), from, expected: RefCell::default() }
+    }
+
+    /// Names faults by texts of their lines.
+    pub fn expects(&self, texts: &[&str]) {
+        self.expected.borrow_mut().extend(texts.iter().map(|text| (*text).to_owned()));
+    }
+
+    /// Panics if the process was not silent. Does nothing while the test is failing already.
+    pub fn assert_silent(&self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let log = std::fs::read(&self.path).unwrap_or_default();
+        let log = String::from_utf8_lossy(log.get(self.from..).unwrap_or_default()).into_owned();
+        let expected = self.expected.borrow();
+        let faults: Vec<&str> =
+            faults(&log).into_iter().filter(|l| !expected.iter().any(|text| l.contains(text.as_str()))).collect();
+        assert!(faults.is_empty(), "faults of a service that the test does not name:\n{}", faults.join("\n"));
+    }
+
+    /// Asks a service that still runs; one that is locked, or does not answer, says nothing.
+    pub fn assert_status(&self, url: &str) {
+        if std::thread::panicking() || !self.expected.borrow().is_empty() {
+            return;
+        }
+        let Some(host) = url.strip_prefix("http://") else { return };
+        let Ok((200, status)) = wire::ask(host, "GET", "status", None) else { return };
+        let count = |name: &str| status["faults"][name].as_u64().unwrap();
+        assert_eq!((count("panics"), count("restarts")), (0, 0), "panics and restarts: {}", status["faults"]);
+    }
+}
+
+/// How bad a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Panic,
+    Error,
+    Warn,
+}
+
+/// None for lines at other levels. In both formats of the log; a panic before the log began is plain text.
+fn level(line: &str) -> Option<Level> {
+    let panic = |level: Level| if line.contains("a panic") { Level::Panic } else { level };
+    let named = |name: &str| match name {
+        "ERROR" => Some(panic(Level::Error)),
+        "WARN" => Some(Level::Warn),
+        _ => None,
+    };
+    if line.starts_with('{') {
+        let object: serde_json::Value = serde_json::from_str(line).ok()?;
+        return named(object["level"].as_str()?);
+    }
+    if line.contains(" panicked at ") {
+        return Some(Level::Panic);
+    }
+    let mut words = line.split_whitespace();
+    let is_dated = words.next().is_some_and(|word| word.contains('T') && word.ends_with('Z'));
+    named(words.next().filter(|_| is_dated)?)
+}
+
+/// The lines of a log at level error or warn, panics among them.
+pub fn faults(log: &str) -> Vec<&str> {
+    log.lines().filter(|line| level(line).is_some()).collect()
+}
+
+/// What a log has of each.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub panics: u64,
+    pub restarts: u64,
+    pub errors: u64,
+    pub warnings: u64,
+}
+
+impl Counts {
+    pub fn of(log: &str) -> Self {
+        let mut counts = Self::default();
+        for line in log.lines() {
+            match level(line) {
+                Some(Level::Panic) => counts.panics += 1,
+                Some(Level::Error) if line.contains("the actor died and is rebuilt") => counts.restarts += 1,
+                Some(Level::Error) => counts.errors += 1,
+                Some(Level::Warn) => counts.warnings += 1,
+                None => {}
+            }
+        }
+        counts
+    }
+}
+
+#[test]
+fn lines_are_told_apart_by_their_level() {
+    let log = "2026-11-30T12:00:00.000001Z  INFO serving url=http://x\n\
+               2026-11-30T12:00:00.000001Z  WARN the bus is away\n\
+               2026-11-30T12:00:00.000001Z ERROR a panic component=\"loader\" text=\"no rows\"\n\
+               2026-11-30T12:00:00.000001Z ERROR the actor died and is rebuilt actor=loader\n\
+               2026-11-30T12:00:00.000001Z ERROR failed three times in a row\n\
+               thread 'main' panicked at src/main.rs:1:1:\n\
+               {\"level\":\"WARN\",\"fields\":{\"message\":\"x\"}}\n\
+               a line that is none WARN ERROR\n";
+    assert_eq!(Counts::of(log), Counts { panics: 2, restarts: 1, errors: 1, warnings: 2 });
+    assert_eq!(faults(log).len(), 6);
+}
+
+#[test]
+fn a_fault_that_nobody_named_fails_the_test() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("serve.log");
+    std::fs::write(&path, "2026-11-30T12:00:00Z  WARN before this process\n").unwrap();
+    let log = Log::begin(&path);
+    log.assert_silent();
+    std::fs::write(&path, "2026-11-30T12:00:00Z  WARN before this process\n2026-11-30T12:00:01Z ERROR odd\n").unwrap();
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| log.assert_silent()));
+    assert!(failed.is_err());
+    log.expects(&["odd"]);
+    log.assert_silent();
+}
