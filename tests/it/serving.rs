@@ -84,6 +84,7 @@ fn a_second_server_on_the_folder_exits_2_and_names_the_first() {
     assert_eq!(place.run(&["import", "a.jsonl"]).code, Some(0));
     let doctor = place.run(&["doctor"]);
     assert!(doctor.out.contains("20 points"), "{doctor:?}");
+    assert!(doctor.out.contains("serves and has no fault"), "{doctor:?}");
 
     let status = place.run(&["status", "--url", &server.url, "--json"]);
     assert_eq!((status.code, status.json()["status"].as_str()), (Some(0), Some("operational")), "{status:?}");
