@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 seconds=300
 if [ "${1:-}" = -s ]; then seconds=$2; shift 2; fi
-all=(model trained snapshot event jsonl csv config settings table)
+all=(model trained snapshot event jsonl csv file config settings table)
 [ $# -gt 0 ] && targets=("$@") || targets=("${all[@]}")
 
 export RUSTC_WRAPPER=$PWD/rustc.sh

@@ -1,23 +1,24 @@
 //! `provost features`: the feature matrix as CSV, from the store or from a file.
 
 use crate::error::{Error, Result};
-use crate::import::{self, Batch, ReadBytes};
+use crate::import::{self, Batch};
 use crate::open;
+use crate::output::OutFile;
 use crate::settings::Settings;
 use provost_domain::features::{EXTENDED, FEATURES};
 use provost_domain::{AdmissionDataPoint, TrainingConfig};
 use provost_learn::split::{SplitRows, split};
-use provost_store::{PointSelection, private};
+use provost_reader::ReadBytes;
+use provost_store::PointSelection;
 use serde::Serialize;
 use std::collections::HashMap;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// Keys the split of a file where no store, and so no installation's salt, is at hand.
 pub const FILE_SALT: u64 = 0x70_726f_766f_7374;
 
 pub enum Source {
-    File(import::Options),
+    File(Box<import::Options>),
     Store,
 }
 
@@ -37,9 +38,6 @@ pub struct Written {
     pub rejected: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<PartSizes>,
-    /// Why the file was not read to its end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
 }
 
 struct Row {
@@ -73,8 +71,14 @@ impl Row {
 
 /// Writes the matrix; with `parts` a column `split` by the service's defaults (15 % test, 15 % validation, seed 42), keyed
 /// with the installation's salt, or with [`FILE_SALT`] where the data folder has no store.
-/// `extended`: the columns after the twelve too.
+/// `extended`: the columns after the twelve too. A file that is at `out` stays unless the whole source was read.
 pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool, extended: bool) -> Result<Written> {
+    let database = settings.data_dir.join("provost.db");
+    let mut inputs = vec![database.as_path()];
+    if let Source::File(options) = &source {
+        inputs.extend(options.files.iter().map(std::path::PathBuf::as_path));
+    }
+    let mut file = OutFile::create(out, &inputs)?;
     let runtime = open::runtime()?;
     let mut salt = FILE_SALT;
     if parts || matches!(source, Source::Store) {
@@ -85,15 +89,16 @@ pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool, exten
             return Err(Error::failed(format!("there is no store in {}", settings.data_dir.display())));
         }
     }
-    let (rows, rejected, error) = match source {
+    let (rows, rejected) = match source {
         Source::File(options) => from_file(settings, &options, extended)?,
-        Source::Store => (runtime.block_on(from_store(settings, extended))?, 0, None),
+        Source::Store => (runtime.block_on(from_store(settings, extended))?, 0),
     };
     let all = rows.len();
     let rows: Vec<(Row, u8)> = rows.into_iter().filter_map(|row| row.label.map(|label| (row, label))).collect();
     let names = if parts { Some(part_names(&rows, salt)?) } else { None };
-    write_csv(&rows, names.as_deref(), extended, out)
+    write_csv(&rows, names.as_deref(), extended, &mut file)
         .map_err(|e| Error::failed(format!("cannot write {}: {e}", out.display())))?;
+    file.finish()?;
     let of = |part: &str| names.iter().flatten().filter(|n| **n == part).count();
     Ok(Written {
         rows: rows.len() as u64,
@@ -104,16 +109,11 @@ pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool, exten
             validation: of("validation"),
             test: of("test"),
         }),
-        error,
     })
 }
 
 /// In the order of the file; of several rows with one id the highest `seq` counts, the first of equals.
-fn from_file(
-    settings: &Settings,
-    options: &import::Options,
-    extended: bool,
-) -> Result<(Vec<Row>, u64, Option<String>)> {
+fn from_file(settings: &Settings, options: &import::Options, extended: bool) -> Result<(Vec<Row>, u64)> {
     let mut rows: Vec<Row> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut rejected = 0;
@@ -132,8 +132,10 @@ fn from_file(
         }
         Ok(())
     })?;
-    let error = reports.into_iter().find_map(|r| r.error.map(|e| format!("{}: {e}", r.file)));
-    Ok((rows, rejected, error))
+    match reports.into_iter().find_map(|r| Some((r.error?, r.file))) {
+        Some((why, file)) => Err(Error::failed(format!("{file}: {why} (nothing was written)"))),
+        None => Ok((rows, rejected)),
+    }
 }
 
 async fn from_store(settings: &Settings, extended: bool) -> Result<Vec<Row>> {
@@ -169,8 +171,8 @@ fn part_names(rows: &[(Row, u8)], salt: u64) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-fn write_csv(rows: &[(Row, u8)], parts: Option<&[&str]>, extended: bool, out: &Path) -> anyhow::Result<()> {
-    let mut csv = csv::Writer::from_writer(BufWriter::new(private::create(out)?));
+fn write_csv(rows: &[(Row, u8)], parts: Option<&[&str]>, extended: bool, out: &mut OutFile) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
     let more = EXTENDED.into_iter().filter(|_| extended);
     let head = ["data_point_id"].into_iter().chain(FEATURES).chain(more).chain(["label"]);
     let head = head.chain(parts.map(|_| "split"));
@@ -187,6 +189,5 @@ fn write_csv(rows: &[(Row, u8)], parts: Option<&[&str]>, extended: bool, out: &P
         }
         csv.write_record(None::<&[u8]>)?;
     }
-    csv.into_inner().map_err(|e| anyhow::anyhow!("{}", e.error()))?.flush()?;
-    Ok(())
+    Ok(csv.flush()?)
 }

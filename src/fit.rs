@@ -8,7 +8,9 @@ mod search;
 pub mod table;
 mod usage;
 
+use crate::output::OutFile;
 use provost_domain::config::Pruning;
+use provost_domain::features::CATEGORY_RULE;
 use provost_domain::{Algorithm, Faults};
 use provost_learn::learners::learner;
 use provost_learn::{Calibration, Control, Dataset, FitTask, LearnError, Learner, Matrix, Model, Params, Predictor};
@@ -259,6 +261,7 @@ impl Job<'_> {
             predictor: fit.predictor,
             calibration: Calibration::None,
             threshold: 0.5,
+            category_rule: CATEGORY_RULE,
         })
     }
 }
@@ -326,12 +329,8 @@ fn objects(path: Option<&Path>, option: &str) -> Result<Objects, FitError> {
 /// the library's own format.
 fn save(model: &Model, folder: &Path) -> Result<(), FitError> {
     let path = folder.join(format!("{}.model", model.algorithm));
-    let unfinished = folder.join(format!(".{}.model.{}", model.algorithm, std::process::id()));
-    let written = |path: &Path, bytes: &[u8]| private::create(path).and_then(|mut file| file.write_all(bytes));
-    private::make_folder(folder)
-        .and_then(|()| written(&unfinished, &model.to_bytes()))
-        .and_then(|()| std::fs::rename(&unfinished, &path))
-        .map_err(|source| FitError::File { path, source })?;
+    private::make_folder(folder).map_err(|source| FitError::File { path: path.clone(), source })?;
+    write_file(&path, &model.to_bytes())?;
     let inner = match &model.predictor {
         Predictor::Encoded(encoded) => encoded.predictor(),
         own => own,
@@ -339,9 +338,17 @@ fn save(model: &Model, folder: &Path) -> Result<(), FitError> {
     if let Predictor::Xgboost(xgboost) = inner {
         let path = folder.join("xgboost.json");
         let text = xgboost.to_json().map_err(|source| FitError::Learn { algorithm: model.algorithm, source })?;
-        written(&path, &text).map_err(|source| FitError::File { path, source })?;
+        write_file(&path, &text)?;
     }
     Ok(())
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FitError> {
+    let written = OutFile::create(path, &[]).and_then(|mut out| {
+        out.write_all(bytes)?;
+        out.finish()
+    });
+    written.map_err(|e| FitError::File { path: path.to_owned(), source: std::io::Error::other(e.to_string()) })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod import;
 pub mod local;
 pub mod log;
 pub mod open;
+pub mod output;
 pub mod sample;
 pub mod serve;
 pub mod settings;

@@ -1,11 +1,11 @@
 //! `provost sample`: draws of the documented generating model, as JSON lines.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::output::OutFile;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use provost_domain::sample::{bayes_auc, draw};
-use provost_store::private;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 pub struct Written {
@@ -19,18 +19,15 @@ pub struct Written {
 
 /// Compressed if the name ends in `.gz`. `progress` hears of every thousandth row.
 pub fn write(rows: usize, seed: u64, path: &Path, progress: impl Fn(u64)) -> Result<Written> {
-    let file = BufWriter::new(
-        private::create(path).map_err(|e| Error::failed(format!("cannot write {}: {e}", path.display())))?,
-    );
+    let mut out = OutFile::create(path, &[])?;
     if path.extension().is_some_and(|e| e == "gz") {
-        let mut out = GzEncoder::new(file, Compression::default());
-        let written = write_to(&mut out, rows, seed, progress)?;
-        out.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        let mut packed = GzEncoder::new(out, Compression::default());
+        let written = write_to(&mut packed, rows, seed, progress)?;
+        packed.finish()?.finish()?;
         Ok(written)
     } else {
-        let mut out = file;
         let written = write_to(&mut out, rows, seed, progress)?;
-        out.flush()?;
+        out.finish()?;
         Ok(written)
     }
 }

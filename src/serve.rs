@@ -45,6 +45,7 @@ impl Folder {
 pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
     Ok(Options {
         tables: settings.features.clone(),
+        import_limits: settings.import.limits,
         grids: settings.grids.clone(),
         strict_quality: settings.strict_quality,
         max_running: settings.jobs.max_running,

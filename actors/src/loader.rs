@@ -9,19 +9,22 @@ use crate::options::Options;
 use crate::panics::off_the_arbiter;
 use crate::supervise::Status;
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
+use provost_domain::features::CATEGORY_RULE;
 use provost_domain::quality::DataQualityReport;
 use provost_domain::schedule::Arrivals;
 use provost_domain::{Snapshot, TrainingConfig};
 use provost_learn::artifact::{self, Format};
 use provost_learn::split::{Parts, SplitRows, split};
-use provost_learn::{Dataset, LearnError, Matrix};
+use provost_learn::{Dataset, LearnError, Matrix, Model};
 use provost_store::Artifacts;
 use scan::Scan;
 use serde_json::json;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-const FORMAT: Format = Format { magic: *b"PROVOSTS", version: 1 };
+/// In version 2 the codes of the older rule follow the snapshot.
+const FORMAT: Format = Format { magic: *b"PROVOSTS", version: 2 };
 /// Scans and snapshots that are kept in memory: the one in use and the one before.
 const KEPT: usize = 2;
 
@@ -49,6 +52,16 @@ impl LoadedSnapshot {
         Ok(Self { sha, snapshot, dataset })
     }
 
+    /// Its rows as a model reads them, whose categories may be by an older rule.
+    pub fn rows_for(&self, model: &Model) -> Cow<'_, Matrix> {
+        let older = &self.snapshot.older_codes;
+        if model.category_rule == CATEGORY_RULE || older.is_empty() {
+            return Cow::Borrowed(self.dataset.x());
+        }
+        let cells = older.iter().map(|o| (o.row as usize, o.column as usize, o.code));
+        Cow::Owned(self.dataset.x().with_cells(cells))
+    }
+
     /// Training, validation and test part as the configuration splits them; `salt` is the installation's.
     pub fn parts(&self, config: &TrainingConfig, salt: u64) -> Result<Parts, LearnError> {
         let rows = SplitRows {
@@ -66,15 +79,25 @@ impl LoadedSnapshot {
 pub fn encode(snapshot: &Snapshot) -> Vec<u8> {
     #[allow(clippy::expect_used)]
     // postcard fails only on a short buffer or a sequence of unknown length; neither is here
-    let payload = postcard::to_allocvec(snapshot).expect("a snapshot serialises");
+    let mut payload = postcard::to_allocvec(snapshot).expect("a snapshot serialises");
+    if snapshot.older_codes.is_empty() {
+        return artifact::seal(Format { version: 1, ..FORMAT }, &payload);
+    }
+    #[allow(clippy::expect_used)] // as above
+    payload.extend(postcard::to_allocvec(&snapshot.older_codes).expect("codes serialise"));
     artifact::seal(FORMAT, &payload)
 }
 
 /// The rows out of an artifact's bytes; their columns are checked by `LoadedSnapshot`. Public for the fuzz targets.
 #[doc(hidden)]
 pub fn decode(bytes: &[u8]) -> Result<Snapshot, LearnError> {
-    let (_, payload) = artifact::open(FORMAT, bytes)?;
-    postcard::from_bytes(payload).map_err(|e| LearnError::Artifact(format!("the snapshot does not decode: {e}")))
+    let (version, payload) = artifact::open(FORMAT, bytes)?;
+    let fault = |e: postcard::Error| LearnError::Artifact(format!("the snapshot does not decode: {e}"));
+    let (mut snapshot, rest): (Snapshot, &[u8]) = postcard::take_from_bytes(payload).map_err(fault)?;
+    if version > 1 {
+        snapshot.older_codes = postcard::from_bytes(rest).map_err(fault)?;
+    }
+    Ok(snapshot)
 }
 
 /// Opens an artifact. Blocks.
@@ -157,7 +180,9 @@ impl Desk {
     async fn quality(&self, config: &TrainingConfig) -> Result<Arc<DataQualityReport>, LoadError> {
         let scan = self.scan(config).await?;
         let mut report = scan.quality.clone().finish(config, self.options.strict_quality, self.options.clock.now());
-        report.recommendations.extend(scan.rejects());
+        report.rejected_rows = scan.rejected;
+        report.rejected_reasons = scan.told.clone();
+        report.warnings.extend(scan.warnings());
         Ok(Arc::new(report))
     }
 
@@ -168,7 +193,7 @@ impl Desk {
         let artifacts = self.options.artifacts.clone();
         let loaded = blocking(move || {
             let mut snapshot = scan.snapshot.clone();
-            snapshot.warnings.extend(scan.rejects());
+            snapshot.warnings.extend(scan.warnings());
             let sha = artifacts.put(&encode(&snapshot))?;
             LoadedSnapshot::new(sha, snapshot).map_err(|e| LoadError::Data(e.to_string()))
         })
@@ -277,5 +302,63 @@ impl Handler<Open> for Loader {
     fn handle(&mut self, Open(sha): Open, _: &mut Context<Self>) -> Self::Result {
         let desk = self.desk.clone();
         Box::pin(async move { desk.open(sha).await }.into_actor(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use provost_domain::AdmissionDataPoint;
+    use provost_domain::features::FeatureTables;
+    use provost_domain::snapshot::SnapshotBuilder;
+    use provost_learn::{Calibration, Predictor};
+
+    fn snapshot(names: &[&str]) -> Snapshot {
+        let (tables, mut rows) = (FeatureTables::default(), SnapshotBuilder::new());
+        for (i, name) in names.iter().enumerate() {
+            let point = AdmissionDataPoint::from_value(json!({"data_point_id": i.to_string(), "profile": {},
+                "program": {"university_name": name}, "decision": "accepted"}))
+            .unwrap();
+            rows.add(&point, &tables.row(&point), Some(tables.extended(&point)));
+        }
+        rows.finish()
+    }
+
+    #[test]
+    fn a_model_of_before_reads_the_codes_of_its_rule() {
+        // Composed, decomposed, and as the older rule took the decomposed one.
+        let names = ["C\u{f3}rdoba", "Co\u{301}rdoba", "Co rdoba", "Ohio"];
+        let plain = snapshot(&["C\u{f3}rdoba", "Ohio"]);
+        assert!(plain.older_codes.is_empty());
+        assert_eq!(encode(&plain)[8], 1, "without such names the format is the one of before");
+        let bytes = encode(&snapshot(&names));
+        assert_eq!(bytes[8], 2);
+        let read = decode(&bytes).unwrap();
+        assert_eq!(encode(&read), bytes);
+        let loaded = LoadedSnapshot::new(String::new(), read).unwrap();
+        let model = |category_rule| Model {
+            algorithm: provost_domain::Algorithm::RandomForest,
+            feature_names: loaded.dataset.x().names().to_vec(),
+            columns: Vec::new(),
+            predictor: Predictor::Constant(0.5),
+            calibration: Calibration::None,
+            threshold: 0.5,
+            category_rule,
+        };
+        let at = loaded.dataset.x().names().iter().position(|n| n == "university").unwrap();
+        let codes = |rule| {
+            let rows = loaded.rows_for(&model(rule)).into_owned();
+            let order = &loaded.snapshot.row_ids;
+            let of = |id: usize| {
+                let id = u128::from_be_bytes(sha2::Sha256::digest(id.to_string().as_bytes())[..16].try_into().unwrap());
+                rows.column(at)[order.iter().position(|r| *r == id).unwrap()]
+            };
+            [of(0), of(1), of(2), of(3)]
+        };
+        use sha2::Digest;
+        let ([a, b, c, d], older) = (codes(CATEGORY_RULE), codes(1));
+        assert!(a == b && b != c && c != d);
+        assert_eq!(older, [a, c, c, d]);
     }
 }

@@ -13,6 +13,7 @@ use crate::testkit::Failpoints;
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::features::FeatureTables;
+use provost_reader::Limits;
 use provost_store::{Artifacts, Store};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub struct Options {
     pub grids: BTreeMap<Algorithm, Grid>,
     /// `data_path` names files below it.
     pub import_dir: PathBuf,
+    /// What such a file may hold.
+    pub import_limits: Limits,
     pub strict_quality: bool,
     /// Jobs that train at the same time.
     pub max_running: usize,
@@ -92,6 +95,7 @@ impl Options {
             tables: FeatureTables::default(),
             grids: BTreeMap::new(),
             import_dir,
+            import_limits: Limits::default(),
             strict_quality: false,
             max_running: 1,
             max_queued: 100,

@@ -1,6 +1,37 @@
 //! What all targets hold of errors and round trips.
 
+use provost_domain::features::FeatureTables;
+use provost_domain::mapping::Mapping;
 use provost_domain::{AdmissionDataPoint, Faults};
+use provost_reader::{Format, Limits, Options, Parsed, ReadBytes};
+use std::io::Cursor;
+use std::sync::LazyLock;
+
+static TABLES: LazyLock<FeatureTables> = LazyLock::new(FeatureTables::default);
+pub const MAX_ROW: usize = 1 << 14;
+
+/// Small limits, so that they are met.
+pub fn options(format: Format, mapping: Option<Mapping>) -> Options {
+    let limits =
+        Limits { row_bytes: MAX_ROW, cell_bytes: 1 << 12, columns: 50, rows: 1000, bytes: 1 << 22, ratio: 100 };
+    Options { format, mapping, verified: false, batch: 16, limits }
+}
+
+/// Reads a file to its end: points survive, and whatever is wrong is told.
+pub fn read_all(name: &str, data: &[u8], format: Format, mapping: Option<Mapping>, each: &mut dyn FnMut(&Parsed)) {
+    let (file, options) = (Cursor::new(data.to_vec()), options(format, mapping));
+    let read = provost_reader::read(name, file, &options, &TABLES, ReadBytes::default(), &mut |parser, chunk| {
+        let parsed = parser.chunk(chunk);
+        parsed.points.iter().for_each(survives);
+        parsed.faults.iter().for_each(|(_, reason)| told(reason));
+        each(&parsed);
+        true
+    });
+    match read {
+        Err(why) => told(&why.to_string()),
+        Ok(report) => report.broken.iter().chain(&report.told).for_each(|text| told(text)),
+    }
+}
 
 /// Bytes of one message. A message quotes what it found, never all of it.
 const LONGEST: usize = 8192;

@@ -1,6 +1,6 @@
 //! Writes a small seed corpus per target, made of the project's own samples: `seeds FOLDER`.
 
-use provost_domain::features::FeatureTables;
+use provost_domain::features::{CATEGORY_RULE, FeatureTables};
 use provost_domain::snapshot::SnapshotBuilder;
 use provost_domain::{Algorithm, Snapshot, TrainingConfig, sample};
 use provost_learn::artifact::{Format, open};
@@ -45,6 +45,7 @@ fn models() -> Result<Vec<Model>, Box<dyn Error>> {
         predictor,
         calibration,
         threshold: 0.5,
+        category_rule: CATEGORY_RULE,
     };
     let mut models = Vec::new();
     for algorithm in Algorithm::BASE {
@@ -95,7 +96,7 @@ fn artifacts(seeds: &Seeds) -> Done {
     for (number, model) in models()?.into_iter().enumerate() {
         let name = format!("{number}-{}", model.algorithm);
         let sealed = model.to_bytes();
-        seeds.put("model", &name, &[&[0], bare(b"PROVOSTM", 1, &sealed)?.as_slice()].concat())?;
+        seeds.put("model", &name, &[&[0], bare(b"PROVOSTM", CATEGORY_RULE, &sealed)?.as_slice()].concat())?;
         seeds.put("model", &format!("{name}-sealed"), &[&[1], sealed.as_slice()].concat())?;
         let trained = Trained {
             model,
@@ -125,6 +126,14 @@ fn points(seeds: &Seeds) -> Result<Vec<Value>, Box<dyn Error>> {
     let points: Vec<Value> = sample::draw(12, 3).map(|d| serde_json::to_value(&d.point)).collect::<Result<_, _>>()?;
     let text: String = points.iter().map(|p| format!("{p}\n")).collect();
     seeds.put("jsonl", "points", text.as_bytes())?;
+    seeds.put("file", "points", text.as_bytes())?;
+    seeds.put("file", "array", format!("[{}]", text.trim_end().replace('\n', ",\n")).as_bytes())?;
+    let utf16: Vec<u8> = text.encode_utf16().take(4000).flat_map(u16::to_le_bytes).collect();
+    seeds.put("file", "utf16", &utf16)?;
+    let table =
+        "id;CGPA;University;Term;Status\n1;3,75;\u{c9}cole A;Fall 2019;Accepted on 3 Mar 2019\n2;;B;F20;Rejected\n";
+    let latin: Vec<u8> = table.chars().filter_map(|c| u8::try_from(u32::from(c)).ok()).collect();
+    seeds.put("file", "table", &latin)?;
     for (number, point) in points.iter().take(4).enumerate() {
         seeds.put("jsonl", &format!("point-{number}"), format!("\u{feff}{point}\r\n\n{{}}\n").as_bytes())?;
     }

@@ -1,39 +1,15 @@
-//! A file of JSON lines, plain or gzip, as `provost import` reads it.
+//! A file of JSON of any layout, plain or packed, as `provost import` reads it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use provost::import::{Format, Options, lines, parse::Parser};
-use provost_domain::features::FeatureTables;
-use provost_fuzz::{survives, told};
-use std::io::Cursor;
-use std::sync::LazyLock;
-
-static TABLES: LazyLock<FeatureTables> = LazyLock::new(FeatureTables::default);
-const MAX_LINE: usize = 1 << 14;
+use provost_fuzz::{MAX_ROW, read_all};
+use provost_reader::Format;
 
 fuzz_target!(|data: &[u8]| {
-    let options = Options {
-        files: Vec::new(),
-        format: Format::Jsonl,
-        mapping: None,
-        verified: false,
-        max_line_bytes: MAX_LINE,
-        batch: 16,
-        threads: 1,
-    };
-    let parser = Parser::json(&options, &TABLES);
-    let Ok(reader) = lines::unpacked(Cursor::new(data.to_vec())) else { return };
-    let report = lines::chunks_of_lines(reader, MAX_LINE, options.batch, &mut |chunk| {
-        let parsed = parser.chunk(chunk);
-        parsed.points.iter().for_each(survives);
-        for (place, reason) in &parsed.faults {
-            told(reason);
+    read_all("input.json", data, Format::Json, None, &mut |parsed| {
+        for (place, _) in &parsed.faults {
             let record = &parsed.chunk.records[*place];
-            assert!(record.line > 0 && parsed.chunk.raw(record).len() <= MAX_LINE);
+            assert!(record.line > 0 && parsed.chunk.raw(record).len() <= MAX_ROW);
         }
-        true
     });
-    if let Some(broken) = report.broken {
-        told(&broken);
-    }
 });

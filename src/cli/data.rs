@@ -3,69 +3,80 @@
 use super::{FeaturesArgs, ImportArgs, SampleArgs, show};
 use crate::error::{Error, Result};
 use crate::features::{self, Source};
-use crate::import::{self, Counts, ReadBytes, Rejects, Report};
-use crate::settings::Settings;
+use crate::import::{self, Counts, Reason, Rejects, Report};
 use crate::{open, sample};
 use chrono::Utc;
-use provost_domain::mapping::CsvMapping;
+use provost_domain::mapping::{Mapping, Unread};
 use provost_domain::visible;
+use provost_reader::ReadBytes;
 use provost_store::private;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 const IMPORT_BAR: &str = "  {bar:30.green/dim} {binary_bytes:>10} of {binary_total_bytes}  {msg}";
 
-fn options(settings: &Settings, files: Vec<PathBuf>) -> import::Options {
-    import::Options {
-        files,
-        format: import::Format::Auto,
-        mapping: None,
-        verified: false,
-        max_line_bytes: settings.import.max_line_bytes,
-        batch: settings.import.batch,
-        threads: settings.threads,
-    }
-}
+/// Longest mapping that is read.
+const MAX_MAPPING_BYTES: u64 = 1 << 20;
 
 /// Which column fills which field, as TOML.
-fn mapping(path: &Path) -> Result<CsvMapping> {
+fn mapping(path: &Path) -> Result<Mapping> {
     let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|e| Error::Usage(format!("cannot read mapping {name}: {e}")))?;
-    toml::from_str(&text).map_err(|e| Error::Usage(format!("mapping {name}: {}", e.to_string().trim_end())))
+    let usage = |why: String| Error::Usage(format!("mapping {name}: {why}"));
+    let mut text = String::new();
+    let file = File::open(path).map_err(|e| usage(e.to_string()))?;
+    file.take(MAX_MAPPING_BYTES + 1).read_to_string(&mut text).map_err(|e| usage(e.to_string()))?;
+    if text.len() as u64 > MAX_MAPPING_BYTES {
+        return Err(usage(format!("it is longer than {MAX_MAPPING_BYTES} bytes")));
+    }
+    let document: Value = toml::from_str(&text).map_err(|e| usage(e.to_string().trim_end().to_owned()))?;
+    Ok(Mapping::from_json(&document))
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+fn guess(path: &Path, args: &ImportArgs) -> Result<()> {
+    let settings = args.common.settings()?;
+    let mut reading = import::Options::new(&settings, Vec::new()).reading;
+    reading.format = args.format.into();
+    let name = path.to_string_lossy();
+    let file = File::open(path).map_err(|e| Error::failed(format!("{name}: {e}")))?;
+    let text = provost_reader::guess(&name, file, &reading).map_err(|e| Error::failed(format!("{name}: {e}")))?;
+    show::tell(args.common.output.json, || json!({ "mapping": text }), || text.trim_end().to_owned());
+    Ok(())
 }
 
 pub fn import(args: &ImportArgs) -> Result<()> {
+    if let Some(path) = &args.guess {
+        return guess(path, args);
+    }
     let settings = args.common.settings()?;
     let json = args.common.output.json;
     let mapping = args.mapping.as_deref().map(mapping).transpose()?;
-    if let Some(rejects) = &args.rejects
-        && args.files.iter().any(|f| same_file(f, rejects))
-    {
-        return Err(Error::Usage(format!("--rejects {} would overwrite a file that is imported", rejects.display())));
-    }
-    let runtime = open::runtime()?;
-    let store = open::store(&settings)?;
-    if let Some(said) = private::narrow(&settings.data_dir)?.text(&settings.data_dir) {
-        show::error(&said);
-    }
+    let mut options = import::Options::new(&settings, args.files.clone());
+    options.reading.format = args.format.into();
+    options.reading.mapping = mapping;
+    options.reading.verified = args.verified;
+    import::check(&options)?;
+    // Before the store is opened: a fault of the command changes nothing.
     let rejects = match &args.rejects {
-        Some(path) => Rejects::create(path.clone())?,
+        Some(path) => {
+            let database = settings.data_dir.join("provost.db");
+            let mut inputs: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
+            inputs.extend(args.mapping.as_deref().into_iter().chain(args.common.config.as_deref()));
+            inputs.push(&database);
+            Rejects::create(path.clone(), &inputs)?
+        }
         None => {
             let name = format!("rejects-{}.jsonl", Utc::now().format("%Y%m%dT%H%M%S%3f"));
             Rejects::lazily(settings.data_dir.join(name))
         }
     };
-    let options = import::Options {
-        format: args.format,
-        mapping,
-        verified: args.verified,
-        ..options(&settings, args.files.clone())
-    };
+    let runtime = open::runtime()?;
+    let store = open::store(&settings)?;
+    if let Some(said) = private::narrow(&settings.data_dir)?.text(&settings.data_dir) {
+        show::error(&said);
+    }
     let total = args.files.iter().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum();
     let bar = show::bar(total, IMPORT_BAR, json);
     let read = ReadBytes::default();
@@ -82,15 +93,25 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     show::tell(json, || json!(report), || summary(&report));
     let broken: Vec<String> =
         report.broken().map(|(file, why)| visible::line(&format!("{file}: {why}")).into_owned()).collect();
+    let Counts { rows, rejected, left_out, .. } = report.counts;
     if broken.is_empty() {
-        return Ok(());
+        if rows > rejected {
+            return Ok(());
+        }
+        let why = match (rejected, left_out) {
+            (0, 0) => "there are none".to_owned(),
+            (0, left) => format!("{left} were left out by the mapping"),
+            (rejected, _) => format!("{rejected} were rejected, for the reasons above"),
+        };
+        return Err(Error::failed(format!("no row was read as a data point: {why}")));
     }
-    let stored = if report.counts.rows > 0 { " (what was read before that is stored)" } else { "" };
+    let stored = if rows > rejected { " (what was read before that is stored)" } else { "" };
     Err(Error::failed(format!("{}{stored}", broken.join("; "))))
 }
 
 fn summary(report: &Report) -> String {
-    let Counts { rows, inserted, unchanged, superseded, stale, conflicts, rejected, outliers } = report.counts;
+    let Counts { rows, inserted, unchanged, superseded, stale, conflicts, rejected, left_out, unmatched, outliers } =
+        report.counts;
     let mut out = format!(
         "{} rows in {} ({} rows/s)",
         show::thousands(rows),
@@ -104,6 +125,8 @@ fn summary(report: &Report) -> String {
         ("stale", stale, false, "a higher seq is stored"),
         ("conflicts", conflicts, false, "same seq, other content: refused"),
         ("rejected", rejected, true, "no data points"),
+        ("left out", left_out, false, "by the mapping"),
+        ("unmatched", unmatched, false, "cells that a pattern did not match, kept as missing"),
         ("outliers", outliers, false, "values off every scale, kept as missing"),
     ] {
         if always || count > 0 {
@@ -111,12 +134,37 @@ fn summary(report: &Report) -> String {
             out.push_str(&format!("\n  {name:<10} {:>10}{what}", show::thousands(count)));
         }
     }
+    for file in &report.files {
+        if !file.told.is_empty() {
+            out.push_str(&format!("\n  {} was read as: {}", file.file, file.told.join(", ")));
+        }
+        if !file.unread.is_empty() {
+            out.push_str(&format!("\n  columns of {} that were not read: {}", file.file, unread(&file.unread)));
+        }
+    }
+    if let Some(Reason { reason, rows }) = report.reasons.first() {
+        out.push_str(&format!("\n  the most frequent reason: {reason} ({} rows)", show::thousands(*rows)));
+    }
     if let Some(path) = &report.rejects
         && rejected + conflicts > 0
     {
         out.push_str(&format!("\n  the rejected rows, with line and reason, are in {}", path.display()));
     }
     out
+}
+
+/// Columns, each with the field that it may be meant for.
+fn unread(columns: &[Unread]) -> String {
+    const SHOWN: usize = 20;
+    let name = |c: &Unread| match &c.nearest {
+        Some(field) => format!("{} (did you mean `{field}`?)", c.column),
+        None => c.column.clone(),
+    };
+    let mut names: Vec<String> = columns.iter().take(SHOWN).map(name).collect();
+    if columns.len() > SHOWN {
+        names.push(format!("and {} more", columns.len() - SHOWN));
+    }
+    names.join(", ")
 }
 
 pub fn sample(args: &SampleArgs) -> Result<()> {
@@ -148,7 +196,12 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
 pub fn features(args: &FeaturesArgs) -> Result<()> {
     let settings = args.common.settings()?;
     let source = match &args.file {
-        Some(path) => Source::File(options(&settings, vec![path.clone()])),
+        Some(path) => {
+            let mut options = import::Options::new(&settings, vec![path.clone()]);
+            options.reading.mapping = args.mapping.as_deref().map(mapping).transpose()?;
+            import::check(&options)?;
+            Source::File(Box::new(options))
+        }
         None => Source::Store,
     };
     let written = features::write(&settings, source, &args.out, args.split, args.features == "extended")?;
@@ -170,8 +223,5 @@ pub fn features(args: &FeaturesArgs) -> Result<()> {
         text
     };
     show::tell(args.common.output.json, || json!(written), text);
-    match &written.error {
-        None => Ok(()),
-        Some(why) => Err(Error::failed(format!("{why} (what was read before that is in {})", args.out.display()))),
-    }
+    Ok(())
 }

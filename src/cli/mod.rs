@@ -9,7 +9,7 @@ mod parked;
 pub mod show;
 
 use crate::error::Result;
-use crate::import::Format;
+use crate::import::FormatName;
 use crate::settings::{Flags, Settings};
 use crate::{client, demo, doctor, serve, worker};
 use clap::{Args, Parser, Subcommand};
@@ -127,15 +127,18 @@ pub struct ServeArgs {
 
 #[derive(Args)]
 pub struct ImportArgs {
-    /// JSON lines or CSV, plain or gzip
-    #[arg(required = true, value_name = "FILE")]
+    /// JSON or CSV, plain, gzip or zstd; see docs/IMPORT.md
+    #[arg(required_unless_present = "guess", value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// By name and content unless given
     #[arg(long, value_enum, default_value = "auto")]
-    pub format: Format,
-    /// Which column fills which field (TOML)
+    pub format: FormatName,
+    /// Which column fills which field, and how (TOML)
     #[arg(long, value_name = "M.toml")]
     pub mapping: Option<PathBuf>,
+    /// Import nothing: write a mapping for this file, guessed from its first thousand rows, to standard output
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "mapping", "rejects", "verified"])]
+    pub guess: Option<PathBuf>,
     /// Mark every point as verified
     #[arg(long)]
     pub verified: bool,
@@ -163,9 +166,12 @@ pub struct SampleArgs {
 
 #[derive(Args)]
 pub struct FeaturesArgs {
-    /// Data points (JSON lines or CSV, plain or gzip); the store unless given
+    /// Data points, as `import` reads them; the store unless given
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Which column fills which field, and how (TOML)
+    #[arg(long, value_name = "M.toml", requires = "file")]
+    pub mapping: Option<PathBuf>,
     /// Where the matrix goes
     #[arg(long, value_name = "F.csv")]
     pub out: PathBuf,
@@ -181,6 +187,11 @@ pub struct FeaturesArgs {
 
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> Result<()> {
+    command(cli)?;
+    show::written()
+}
+
+fn command(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Serve(args) => {
             let flags = args.listen.iter().map(|l| ("http.listen", "--listen", l.clone())).collect();

@@ -1,13 +1,18 @@
 //! How things look on a terminal: tables within 80 columns, numbers, bars. All output of commands goes through here, so that
 //! no text of others (a university's name, a broker's message, a file's name) is obeyed by a terminal.
 
+use crate::error::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use provost_domain::visible;
 use serde_json::Value;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 /// Columns of a terminal that nothing but a long value goes beyond.
 const WIDTH: usize = 80;
+
+/// The first write to standard output that failed.
+static FAILED: OnceLock<std::io::Error> = OnceLock::new();
 
 /// Text on standard output, of which a terminal obeys nothing but line feeds.
 pub fn line(text: &str) {
@@ -26,8 +31,21 @@ pub fn tell(json: bool, value: impl FnOnce() -> Value, text: impl FnOnce() -> St
 
 /// Text on standard output as it is: the caller has coloured it and escaped all that came from elsewhere.
 pub fn painted(text: &str) {
-    // A closed pipe is no fault of ours.
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let mut out = std::io::stdout().lock();
+    if let Err(e) = writeln!(out, "{text}").and_then(|()| out.flush()) {
+        let _ = FAILED.set(e); // an earlier fault is the one to tell
+    }
+}
+
+/// Fails if something could not be written to standard output, a full disk, for one. A reader that has closed its pipe has
+/// what it wanted.
+pub fn written() -> Result<()> {
+    match FAILED.get() {
+        Some(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::failed(format!("cannot write to standard output: {e}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Text on standard error, of which a terminal obeys nothing but line feeds.

@@ -8,13 +8,14 @@ use crate::cli::{Common, show};
 use crate::client::BASE;
 use crate::client::watch::Follower;
 use crate::error::{Error, Result};
-use crate::import::{self, Format, ReadBytes, Rejects};
+use crate::import::{self, Rejects};
 use crate::serve::{Folder, Service, Signals};
 use crate::settings::{Flags, Settings, Source};
 use crate::{local, log, open, sample, serve};
 use clap::Args;
 use provost_actors::Handle;
 use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
+use provost_reader::ReadBytes;
 use screen::Screen;
 use serde_json::{Value, json};
 use std::net::TcpListener;
@@ -156,15 +157,7 @@ fn data(settings: &Settings, folder: &Folder, rows: u32, screen: &Screen) -> Res
 }
 
 fn import_file(settings: &Settings, folder: &Folder, path: &Path) -> Result<import::Report> {
-    let options = import::Options {
-        files: vec![path.to_owned()],
-        format: Format::Jsonl,
-        mapping: None,
-        verified: false,
-        max_line_bytes: settings.import.max_line_bytes,
-        batch: settings.import.batch,
-        threads: settings.threads,
-    };
+    let options = import::Options::new(settings, vec![path.to_owned()]);
     let rejects = Rejects::lazily(settings.data_dir.join("rejects-demo.jsonl"));
     let runtime = open::runtime()?;
     import::run(&options, &settings.features, &folder.store, &runtime, rejects, &ReadBytes::default(), |_| {})

@@ -1,48 +1,72 @@
 //! `provost import`: files of data points into the store. One thread reads and cuts, some parse, the caller's thread stores
 //! chunk after chunk in the files' order, so that of two rows with one id the later one meets the earlier.
 
-pub mod lines;
-#[doc(hidden)]
-pub mod parse;
-pub mod table;
+mod rejects;
 
 use crate::error::{Error, Result};
-use lines::{Chunk, ReadReport};
-use parse::{Parsed, Parser};
+use crate::settings::Settings;
+use provost_domain::Faults;
 use provost_domain::features::FeatureTables;
-use provost_domain::mapping::CsvMapping;
+use provost_domain::mapping::Unread;
 use provost_domain::visible;
-use provost_store::{PointOutcome, Store, private};
+use provost_reader::{Chunk, Format, Parsed, Parser, ReadBytes, ReadError, ReadReport};
+use provost_store::{PointOutcome, Store};
+use rejects::Reject;
+pub use rejects::Rejects;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+/// How the user names a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum FormatName {
     Auto,
+    /// JSON of any layout
+    #[value(alias = "json")]
     Jsonl,
     Csv,
 }
 
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Auto => Self::Auto,
+            FormatName::Jsonl => Self::Json,
+            FormatName::Csv => Self::Csv,
+        }
+    }
+}
+
+/// Different reasons of rejected rows that are counted; of more than that the first ones.
+const KNOWN_REASONS: usize = 1000;
+/// Reasons that a report has.
+const MOST_REASONS: usize = 5;
+
 /// What to read and how.
 pub struct Options {
     pub files: Vec<PathBuf>,
-    pub format: Format,
-    /// For CSV files; JSON lines are read as they are.
-    pub mapping: Option<CsvMapping>,
-    /// Marks every point as verified.
-    pub verified: bool,
-    pub max_line_bytes: usize,
-    /// Points in one transaction.
-    pub batch: usize,
+    /// A chunk is stored in one transaction.
+    pub reading: provost_reader::Options,
     pub threads: usize,
+}
+
+impl Options {
+    /// Files of any format without a mapping, within the settings' limits.
+    pub fn new(settings: &Settings, files: Vec<PathBuf>) -> Self {
+        let reading = provost_reader::Options {
+            format: Format::Auto,
+            mapping: None,
+            verified: false,
+            batch: settings.import.batch,
+            limits: settings.import.limits,
+        };
+        Self { files, reading, threads: settings.threads }
+    }
 }
 
 /// What became of the rows.
@@ -58,6 +82,10 @@ pub struct Counts {
     pub conflicts: u64,
     /// Rows that are no data points, in the rejects file.
     pub rejected: u64,
+    /// Rows that the mapping leaves out; not among `rows`.
+    pub left_out: u64,
+    /// Cells that their column's pattern did not match: read as missing.
+    pub unmatched: u64,
     /// Values off every scale, kept as missing.
     pub outliers: u64,
 }
@@ -70,6 +98,19 @@ pub struct FileReport {
     /// Why the file was not read to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What was told from the file: how it is packed, its encoding, its delimiter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<String>,
+    /// The columns that no field is read from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
+}
+
+/// Why rows were rejected, and how many for this reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    pub reason: String,
+    pub rows: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,6 +122,9 @@ pub struct Report {
     pub files: Vec<FileReport>,
     /// Where the rejected rows are, if there are any.
     pub rejects: Option<PathBuf>,
+    /// The most frequent reasons of rejected rows, up to [`MOST_REASONS`], and how many rows had each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
 }
 
 impl Report {
@@ -93,56 +137,6 @@ impl Report {
 pub(crate) struct Batch {
     pub file: usize,
     pub parsed: Parsed,
-}
-
-/// Bytes read so far from all files.
-pub type ReadBytes = Arc<AtomicU64>;
-
-/// Rejected rows: JSON lines of file, line, reason and the row's text. The file is made with the first of them, unless it
-/// was asked for by name.
-pub struct Rejects {
-    path: PathBuf,
-    out: Option<BufWriter<File>>,
-}
-
-#[derive(Serialize)]
-struct Reject<'a> {
-    file: &'a str,
-    line: u64,
-    reason: &'a str,
-    raw: &'a str,
-}
-
-impl Rejects {
-    pub fn lazily(path: PathBuf) -> Self {
-        Self { path, out: None }
-    }
-    pub fn create(path: PathBuf) -> Result<Self> {
-        let mut rejects = Self::lazily(path);
-        rejects.open()?;
-        Ok(rejects)
-    }
-    fn open(&mut self) -> Result<&mut BufWriter<File>> {
-        if self.out.is_none() {
-            let name = self.path.display().to_string();
-            let file = private::create(&self.path)
-                .map_err(|e| Error::failed(format!("cannot write the rejects file {name}: {e}")))?;
-            self.out = Some(BufWriter::new(file));
-        }
-        self.out.as_mut().ok_or_else(|| Error::failed("the rejects file is closed"))
-    }
-    fn write(&mut self, reject: &Reject<'_>) -> Result<()> {
-        let out = self.open()?;
-        // The row stays as it was, in JSON's escapes, so that nobody's terminal obeys it.
-        let line = serde_json::to_string(reject).map_err(anyhow::Error::from)?;
-        Ok(writeln!(out, "{}", visible::json(&line))?)
-    }
-    fn finish(mut self) -> Result<Option<PathBuf>> {
-        match &mut self.out {
-            Some(out) => out.flush().map(|()| Some(self.path.clone())).map_err(Error::from),
-            None => Ok(None),
-        }
-    }
 }
 
 /// Reads all files and hands their parsed chunks on in order. `each` may fail, which ends the reading.
@@ -211,11 +205,11 @@ fn read_files(
             index += 1;
             to_parsers.send((parser.clone(), chunk)).is_ok()
         });
-        let (lines, error) = match outcome {
-            Ok(report) => (report.lines, report.broken),
-            Err(why) => (0, Some(why)),
+        let ReadReport { lines, broken: error, told, unread } = match outcome {
+            Ok(report) => report,
+            Err(why) => ReadReport { broken: Some(why.to_string()), ..ReadReport::default() },
         };
-        reports.push(FileReport { file: name, lines, error });
+        reports.push(FileReport { file: name, lines, error, told, unread });
     }
     reports
 }
@@ -226,55 +220,34 @@ fn read_file(
     read: &ReadBytes,
     tables: &FeatureTables,
     send: &mut dyn FnMut(&Arc<Parser>, Chunk) -> bool,
-) -> std::result::Result<ReadReport, String> {
-    let reader = lines::open(path, read.clone()).map_err(|e| e.to_string())?;
-    read_text(options, path, reader, tables, send)
+) -> std::result::Result<ReadReport, ReadError> {
+    let file = File::open(path).map_err(|e| ReadError::Unreadable(e.to_string()))?;
+    provost_reader::read(&path.to_string_lossy(), file, &options.reading, tables, read.clone(), send)
 }
 
-/// Reads what the file at `path` holds, after unpacking. Public for the fuzz targets. Errors: why nothing could be read.
-#[doc(hidden)]
-pub fn read_text(
-    options: &Options,
-    path: &Path,
-    mut reader: impl BufRead,
-    tables: &FeatureTables,
-    send: &mut dyn FnMut(&Arc<Parser>, Chunk) -> bool,
-) -> std::result::Result<ReadReport, String> {
-    let format = match options.format {
-        Format::Auto => lines::format_of(path, &mut reader).map_err(|e| e.to_string())?,
-        format => format,
-    };
-    if format == Format::Jsonl {
-        if options.mapping.is_some() {
-            return Err("a mapping is for CSV files, and this is read as JSON lines (--format csv?)".to_owned());
+/// Looks at the head of each file: what is wrong with the mapping, or two columns of one field, is told before the first
+/// row is stored. What cannot be read at all is told when its turn comes.
+///
+/// # Errors
+/// [`Error::Usage`] with all faults of the first file that has some.
+pub fn check(options: &Options) -> Result<()> {
+    for path in &options.files {
+        // A pipe can be read once only.
+        let Ok(file) = File::open(path) else { continue };
+        if !file.metadata().is_ok_and(|m| m.is_file()) {
+            continue;
         }
-        let parser = Arc::new(Parser::json(options, tables));
-        let mut send = |chunk| send(&parser, chunk);
-        return Ok(lines::chunks_of_lines(reader, options.max_line_bytes, options.batch, &mut send));
+        if let Err(ReadError::Mapping(faults)) = provost_reader::check(&path.to_string_lossy(), file, &options.reading)
+        {
+            return Err(Error::Usage(format!("{}:{}", path.display(), listed(&faults))));
+        }
     }
-    let mut lines = lines::Lines::new(reader, options.max_line_bytes);
-    let mut head = Chunk::default();
-    let Some(first) = lines.next_into(&mut head) else {
-        return lines.broken.map_or(Ok(ReadReport::default()), Err);
-    };
-    if let Some(fault) = first.fault {
-        return Err(format!("the header: {fault}"));
-    }
-    let tabs = path.to_string_lossy().trim_end_matches(".gz").ends_with(".tsv");
-    let delimiter = if tabs { b'\t' } else { b',' };
-    let columns = table::fields(&head.bytes[first.bytes], delimiter).ok_or("the header is empty")?;
-    let columns = csv::StringRecord::from_byte_record(columns).map_err(|_| "the header is not UTF-8")?;
-    let mapping = options.mapping.clone().unwrap_or_default();
-    let plan = mapping.plan(columns.iter()).map_err(|faults| {
-        let faults: Vec<String> =
-            faults.0.iter().map(|f| format!("{} {}", f.pointer, f.message).trim().to_owned()).collect();
-        let hint =
-            if options.mapping.is_none() { "; a mapping (--mapping M.toml) can say which column is which" } else { "" };
-        format!("{}{hint}", faults.join("; "))
-    })?;
-    let parser = Arc::new(Parser::table(options, tables, plan, delimiter));
-    let mut send = |chunk| send(&parser, chunk);
-    Ok(lines::chunks_of_table(lines, columns.len(), delimiter, options.batch, &mut send))
+    Ok(())
+}
+
+/// One fault a line.
+pub fn listed(faults: &Faults) -> String {
+    faults.0.iter().map(|fault| format!("\n  {fault}")).collect()
 }
 
 /// Imports into the store. Rows that are no data points go to `rejects`; only a store that fails ends the import.
@@ -289,13 +262,19 @@ pub fn run(
 ) -> Result<Report> {
     let began = Instant::now();
     let mut counts = Counts::default();
+    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     let files = read_all(options, tables, read, |Batch { file, parsed }| {
         let name = options.files[file].display().to_string();
-        let Parsed { chunk, points, places, faults, outliers } = parsed;
+        let Parsed { chunk, points, places, faults, tally, outliers } = parsed;
+        counts.left_out += tally.left_out;
+        counts.unmatched += tally.unmatched;
         counts.rows += (points.len() + faults.len()) as u64;
         counts.outliers += outliers;
         counts.rejected += faults.len() as u64;
         for (place, reason) in &faults {
+            if reasons.len() < KNOWN_REASONS || reasons.contains_key(reason) {
+                *reasons.entry(reason.clone()).or_default() += 1;
+            }
             let record = &chunk.records[*place];
             let raw = String::from_utf8_lossy(chunk.raw(record));
             let reason = &visible::line(reason);
@@ -321,10 +300,16 @@ pub fn run(
         }
         progress(&counts);
         Ok(())
-    })?;
+    });
+    // The rows that were rejected before a fault are told too.
+    let rejects = rejects.finish();
+    let (files, rejects) = (files?, rejects?);
+    let mut reasons: Vec<Reason> = reasons.into_iter().map(|(reason, rows)| Reason { reason, rows }).collect();
+    reasons.sort_by_key(|r| std::cmp::Reverse(r.rows));
+    reasons.truncate(MOST_REASONS);
     let seconds = began.elapsed().as_secs_f64();
     let rows_per_second = if seconds > 0.0 { counts.rows as f64 / seconds } else { 0.0 };
-    Ok(Report { counts, seconds, rows_per_second, files, rejects: rejects.finish()? })
+    Ok(Report { counts, seconds, rows_per_second, files, rejects, reasons })
 }
 
 #[cfg(test)]
@@ -337,15 +322,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("long.jsonl");
         std::fs::write(&file, "{}\n".repeat(2000)).unwrap();
-        let options = Options {
-            files: vec![file],
-            format: Format::Jsonl,
-            mapping: None,
-            verified: false,
-            max_line_bytes: 100,
-            batch: 1,
-            threads: 2,
-        };
+        let limits = provost_reader::Limits { row_bytes: 100, ..provost_reader::Limits::default() };
+        let reading =
+            provost_reader::Options { format: Format::Json, mapping: None, verified: false, batch: 1, limits };
+        let options = Options { files: vec![file], reading, threads: 2 };
         // The reader is far from the file's end, its channel full, when the first chunk fails to be stored.
         let ended = read_all(&options, &FeatureTables::default(), &ReadBytes::default(), |_| {
             Err(Error::failed("no space left"))

@@ -25,6 +25,7 @@ use provost_actors::{BridgeOptions, RetentionOptions};
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::features::FeatureTables;
+use provost_reader::Limits;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub struct SettingsError(pub Vec<String>);
 pub struct Import {
     /// Folder below which a configuration's `data_path` is looked up.
     pub dir: PathBuf,
-    pub max_line_bytes: usize,
+    pub limits: Limits,
     /// Points in one transaction.
     pub batch: usize,
 }
@@ -158,7 +159,14 @@ impl Settings {
             http: Http::read(&read)?,
             import: Import {
                 dir: if import_dir.is_empty() { data_dir.join("import") } else { PathBuf::from(import_dir) },
-                max_line_bytes: read.whole("import.max_line_bytes")?,
+                limits: Limits {
+                    row_bytes: read.whole("import.max_line_bytes")?,
+                    cell_bytes: read.whole("import.max_cell_bytes")?,
+                    columns: read.whole("import.max_columns")?,
+                    rows: read.whole("import.max_rows")?,
+                    bytes: read.whole("import.max_bytes")?,
+                    ratio: read.whole("import.max_ratio")?,
+                },
                 batch: read.whole("import.batch")?,
             },
             store: StoreAddress::read(&read)?,

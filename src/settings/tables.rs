@@ -5,6 +5,7 @@ use super::layers::{Source, Values};
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::features::FeatureTables;
+use provost_domain::json;
 use provost_learn::learners::learner;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
@@ -14,8 +15,7 @@ pub fn features(values: &Values) -> Result<FeatureTables, SettingsError> {
     for (key, (value, _)) in values.iter().filter(|(k, _)| k.starts_with("features.")) {
         insert(&mut table, &key["features.".len()..], value.clone());
     }
-    let tables: FeatureTables = Value::Table(table)
-        .try_into()
+    let tables: FeatureTables = json::from_deserializer(Value::Table(table))
         .map_err(|e: toml::de::Error| SettingsError(vec![format!("features{}: {}", changed(values), e.message())]))?;
     tables.check().map_err(|faults| SettingsError(vec![format!("features{}: {faults}", changed(values))]))?;
     Ok(tables)
@@ -38,7 +38,7 @@ pub fn grids(values: &Values) -> Result<BTreeMap<Algorithm, Grid>, SettingsError
         let Some(algorithm) = Algorithm::parse(algorithm) else { continue };
         match value {
             Value::Array(tried) if !tried.is_empty() => {
-                grids.entry(algorithm).or_default().insert(parameter.to_owned(), tried.iter().map(json).collect());
+                grids.entry(algorithm).or_default().insert(parameter.to_owned(), tried.iter().map(as_json).collect());
             }
             other => faults.push(format!("{key} = {other} ({source}): allowed is a list of one or more values")),
         }
@@ -47,14 +47,14 @@ pub fn grids(values: &Values) -> Result<BTreeMap<Algorithm, Grid>, SettingsError
 }
 
 /// TOML has no null: "none" stands for it.
-fn json(value: &Value) -> serde_json::Value {
+fn as_json(value: &Value) -> serde_json::Value {
     match value {
         Value::String(s) if s == "none" => serde_json::Value::Null,
         Value::String(s) => s.as_str().into(),
         Value::Integer(n) => (*n).into(),
         Value::Float(x) => (*x).into(),
         Value::Boolean(b) => (*b).into(),
-        Value::Array(items) => items.iter().map(json).collect(),
+        Value::Array(items) => items.iter().map(as_json).collect(),
         other => other.to_string().into(),
     }
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::command::{Place, Ran, point, points};
+use crate::http::Client;
+use crate::serving::Server;
 use std::io::Write;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -147,4 +149,297 @@ fn what_cannot_be_read_is_named() {
     assert_eq!(counts(&ran), [5, 5, 0, 0]);
     let ran = place.run(&["features", "--data-dir", "nowhere", "--out", "x.csv"]);
     assert_eq!((ran.code, place.path("nowhere").exists()), (Some(1), false), "{ran:?}");
+}
+
+#[test]
+fn what_is_written_is_no_input_and_replaces_only_when_it_is_whole() {
+    let place = Place::new();
+    let text = points(0..50);
+    place.file("p.jsonl", &text);
+    std::fs::hard_link(place.path("p.jsonl"), place.path("hard.jsonl")).unwrap();
+    std::os::unix::fs::symlink("p.jsonl", place.path("soft.jsonl")).unwrap();
+    for out in ["p.jsonl", "hard.jsonl", "soft.jsonl", "./p.jsonl"] {
+        let ran = place.run(&["features", "p.jsonl", "--out", out]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains("p.jsonl"), "{}", ran.err);
+        let ran = place.run(&["import", "p.jsonl", "--rejects", out]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+    }
+    assert_eq!(std::fs::read_to_string(place.path("p.jsonl")).unwrap(), text);
+
+    place.file("good.csv", "good\n");
+    place.file("cut.jsonl.gz", &gzip(text.as_bytes())[..100]);
+    for source in ["nothing.jsonl", "cut.jsonl.gz"] {
+        let ran = place.run(&["features", source, "--out", "good.csv"]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert_eq!(std::fs::read_to_string(place.path("good.csv")).unwrap(), "good\n");
+    }
+    assert_eq!(place.run(&["features", "p.jsonl", "--out", "good.csv"]).code, Some(0));
+    assert!(std::fs::read_to_string(place.path("good.csv")).unwrap().starts_with("data_point_id,"));
+    let left = std::fs::read_dir(place.dir()).unwrap().filter_map(|e| e.ok()?.file_name().into_string().ok());
+    assert!(!left.into_iter().any(|name| name.contains("unfinished")));
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let place = Place::new();
+    place.file("p.jsonl", points(0..50));
+    for arguments in [
+        ["features", "p.jsonl", "--out", "/dev/full"].as_slice(),
+        &["sample", "--rows", "5", "--seed", "1", "--out", "/dev/full"],
+    ] {
+        let ran = place.run(arguments);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains("/dev/full"), "{}", ran.err);
+    }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = place.command(&["sample", "--rows", "5", "--seed", "1", "--out", "s.jsonl"]);
+    let ran = command.stdout(full).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("standard output"), "{ran:?}");
+}
+
+#[test]
+fn an_array_is_no_point_and_a_limit_is_what_it_says() {
+    let place = Place::new();
+    place.file(
+        "a.jsonl",
+        concat!(
+            r#"{"data_point_id":"p1","profile":{"test_scores":[["gre",320,160,160]]},"program":{},"decision":"accepted"}"#,
+            "\n",
+            r#"{"data_point_id":"p2","profile":[3.5,4.0],"program":{"university_name":"U"},"decision":"accepted"}"#,
+            "\n",
+            r#"{"data_point_id":"p3","profile":{},"program":{},"decision":"accepted","seq":9007199254740991.0}"#,
+            "\n",
+            r#"{"data_point_id":"p4","profile":{},"program":{},"decision":"accepted","seq":9007199254740992}"#,
+            "\n",
+            r#"{"data_point_id":"p5","profile":{},"program":{},"decision":"accepted","seq":1e16}"#,
+            "\n",
+        ),
+    );
+    assert_eq!(counts(&place.run(&["import", "a.jsonl", "--rejects", "r.jsonl", "--json"])), [5, 2, 0, 3]);
+    let rejects = std::fs::read_to_string(place.path("r.jsonl")).unwrap();
+    let reasons: Vec<&str> = rejects.lines().collect();
+    assert!(reasons[0].contains("test_scores[0]") && reasons[0].contains("an object is expected"), "{}", reasons[0]);
+    assert!(reasons[1].contains("`profile` is") && reasons[1].contains("an object is expected"), "{}", reasons[1]);
+    assert!(reasons[2].contains("exponent up to 9007199254740991"), "{}", reasons[2]);
+}
+
+/// The counts of an import of one file.
+fn read(name: &str, bytes: impl AsRef<[u8]>) -> ([u64; 4], Ran) {
+    let place = Place::new();
+    place.file(name, bytes);
+    let ran = place.run(&["import", name, "--json"]);
+    (counts(&ran), ran)
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn json_of_every_layout_is_read() {
+    let rows = [point(0), point(1), point(2)];
+    let array = format!("[{}]", rows.join(", "));
+    let pretty: String = rows
+        .iter()
+        .map(|row| {
+            serde_json::to_string_pretty(&serde_json::from_str::<serde_json::Value>(row).unwrap()).unwrap() + "\n"
+        })
+        .collect();
+    for (name, text) in [
+        ("array.json", array.clone().into_bytes()),
+        ("array-without-ending", array.clone().into_bytes()),
+        ("lines.json", format!("[\n{}\n]\n", rows.join(",\n")).into_bytes()),
+        ("pretty.json", pretty.clone().into_bytes()),
+        ("pretty-array.json", format!("[{}]", pretty.trim_end().replace("\n}\n{", "\n},\n{")).into_bytes()),
+        ("utf16.json", utf16(&array)),
+        ("cr.jsonl", rows.join("\r").into_bytes()),
+        ("packed.json.gz", gzip(array.as_bytes())),
+        ("bom.jsonl", [b"\xef\xbb\xbf", rows.join("\r\n").as_bytes()].concat()),
+    ] {
+        let (counts, ran) = read(name, text);
+        assert_eq!((counts, ran.code), ([3, 3, 0, 0], Some(0)), "{name}: {ran:?}");
+    }
+    let broken = format!("[{}, {{\"data_point_id\": 1}}, [1], {}", rows[0], &rows[1][..40]);
+    let (counts, ran) = read("broken.json", broken);
+    assert_eq!((counts, ran.code), ([4, 1, 0, 3], Some(1)), "{ran:?}");
+    assert!(ran.err.contains("breaks off"), "{}", ran.err);
+}
+
+#[test]
+fn csv_of_every_kind_is_read_and_what_was_told_is_said() {
+    let rows = ["data_point_id,gpa,university_name,decision", "a,3.5,École,accepted", "b,3.75,Univ B,rejected"];
+    let lf = rows.join("\n");
+    let latin: Vec<u8> = lf.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    for (name, text, told) in [
+        ("lf.csv", lf.clone().into_bytes(), ""),
+        ("crlf.csv", rows.join("\r\n").into_bytes(), ""),
+        ("cr.csv", rows.join("\r").into_bytes(), "CR"),
+        ("semicolon.csv", lf.replace(',', ";").replace('.', ",").into_bytes(), "decimal comma"),
+        ("tab.csv", lf.replace(',', "\t").into_bytes(), "delimiter"),
+        ("tab.tsv", lf.replace(',', "\t").into_bytes(), ""),
+        ("pipe.txt", lf.replace(',', "|").into_bytes(), "delimiter '|'"),
+        ("bom.csv", [b"\xef\xbb\xbf", lf.as_bytes()].concat(), ""),
+        ("utf16.csv", utf16(&lf), "UTF-16LE"),
+        ("latin.csv", latin, "windows-1252 (detected)"),
+    ] {
+        let (counts, ran) = read(name, text);
+        assert_eq!((counts, ran.code), ([2, 2, 0, 0], Some(0)), "{name}: {ran:?}");
+        let said = ran.json()["files"][0]["told"].to_string();
+        assert!(said.contains(told) && (said == "null") == told.is_empty(), "{name}: {said}");
+    }
+    let (counts, _) =
+        read("quotes.csv", "data_point_id,gpa,university_name,decision\ns1,3.1,\"Univ \\\"A\\\"\",accepted\n");
+    assert_eq!(counts, [1, 1, 0, 0]);
+}
+
+#[test]
+fn mongoexport_is_read() {
+    let text = r#"{"_id": {"$oid": "60f6d845caa1861dcf1631ae"}, "data_point_id": "mx1", "profile": {"gpa": 3.5}, "program": {"university_name": "U"}, "decision": "accepted", "created_at": {"$date": "2024-03-01T10:00:00Z"}}
+{"_id": {"$oid": "60f6d845caa1861dcf1631ae"}, "data_point_id": "mx2", "profile": {"gpa": {"$numberDouble": "3.5"}}, "program": {"university_name": "U"}, "decision": "accepted", "application_year": {"$numberInt": "2024"}, "created_at": {"$date": {"$numberLong": "1709287200000"}}, "seq": {"$numberLong": "3"}}
+"#;
+    assert_eq!(read("export.json", text).0, [2, 2, 0, 0]);
+}
+
+#[test]
+fn nothing_is_dropped_in_silence() {
+    let place = Place::new();
+    place.file("twice.csv", "data_point_id,gpa,gpa,university_name,decision\nd1,3.1,3.9,Univ A,accepted\n");
+    let ran = place.run(&["import", "twice.csv"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("(number 1)") && ran.err.contains("(number 2)"), "{}", ran.err);
+
+    place.file(
+        "misspelt.csv",
+        "data_point_id,gpa,gpa_scle,university_name,decision,gre_verbl,ielts\nt1,8.1,10,U,accepted,160,7\n",
+    );
+    let ran = place.run(&["import", "misspelt.csv"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.out.contains("gpa_scle (did you mean `gpa_scale`?), gre_verbl (did you mean `gre_verbal`?)"),
+        "{}",
+        ran.out
+    );
+    assert!(!ran.out.contains("ielts"), "a test's name alone is its total: {}", ran.out);
+
+    for (name, text) in
+        [("empty.csv", ""), ("head.csv", "data_point_id,gpa,university_name,decision\n"), ("bad.jsonl", "{}\n")]
+    {
+        place.file(name, text);
+        let ran = place.run(&["import", name]);
+        assert_eq!(ran.code, Some(1), "{name}: {ran:?}");
+        assert!(ran.err.contains("no row was read as a data point"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn the_faults_of_a_mapping_are_told_before_the_first_row() {
+    let place = Place::new();
+    place.file("rows.csv", "id,gpa,school,outcome\n1,3.5,U,accepted\n");
+    place.file(
+        "m.toml",
+        "[columns]\ndata_point_id=\"id\"\ndecision=\"outcom\"\ngpa={column=\"gpa\",pattern=\"(\"}\nuniversity_name=\"school\"\n\
+         [constants]\ngpa_scale=-4\napplication_cycle=\"autumn\"\nuniversity_name=\"B\"\n",
+    );
+    let ran = place.run(&["import", "rows.csv", "--mapping", "m.toml"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    for named in [
+        "/columns/decision",
+        "/columns/gpa/pattern",
+        "/constants/gpa_scale",
+        "/constants/application_cycle",
+        "/constants/university_name",
+    ] {
+        assert!(ran.err.contains(named), "{named}: {}", ran.err);
+    }
+    assert!(!place.path("data/provost.db").exists(), "the store was not opened");
+}
+
+#[test]
+fn a_bomb_is_read_in_little_memory() {
+    let place = Place::new();
+    // 40 MB of an array out of 50 kB, whose parsed form would be a gigabyte.
+    let object = format!("{{\"a\":[{}[]]}}", "[],".repeat(330));
+    let array = format!("[{}{object}]", format!("{object},").repeat(39_999));
+    let packed = gzip(array.as_bytes());
+    assert!(array.len() > 39_000_000 && packed.len() < 200_000, "{} {}", array.len(), packed.len());
+    place.file("bomb.json.gz", packed);
+    let mut command = place.command(&["features", "bomb.json.gz", "--out", "f.csv", "--json"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // The peak is read while the process is alive, and rises only.
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+        peak = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0).max(peak);
+        std::thread::yield_now();
+    }
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.json()["rejected"].as_u64()), (Some(0), Some(40_000)), "{ran:?}");
+    assert!(peak > 1000 && peak < 100_000, "{peak} kB");
+    let bounded = |name: &str, value: &str| {
+        let mut command = place.command(&["features", "bomb.json.gz", "--out", "g.csv"]);
+        Ran::from(command.env(format!("PROVOST_IMPORT__{name}"), value).output().unwrap())
+    };
+    for (name, value) in [("MAX_ROWS", "1000"), ("MAX_BYTES", "10000000")] {
+        let ran = bounded(name, value);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains(&format!("import.{}", name.to_lowercase())), "{}", ran.err);
+    }
+    assert!(!place.path("g.csv").exists());
+}
+
+#[test]
+fn a_jobs_source_is_read_like_any_file_and_what_was_not_read_is_reported() {
+    let place = Place::new();
+    place.file("p.jsonl", points(0..300));
+    assert_eq!(place.run(&["import", "p.jsonl"]).code, Some(0));
+    let server = Server::start(&place);
+    let client = Client::of(&server);
+    let body = |source: &str, path: &str| serde_json::json!({"data_source": source, "data_path": path, "use_verified_only": false, "min_samples": 100});
+    let quality = |source: &str, name: &str, bytes: &[u8]| {
+        std::fs::write(place.path("data/import").join(name), bytes).unwrap();
+        client.post("data-quality", &body(source, name)).ok(200)
+    };
+    // Every other row has no decision.
+    let half: String = (0..400)
+        .map(|n| if n % 2 == 0 { point(n) } else { point(n).replace("\"decision\"", "\"Decision\"") } + "\n")
+        .collect();
+    let report = quality("json", "half.jsonl", half.as_bytes());
+    assert_eq!(
+        (report["total_samples"].as_u64(), report["rejected_rows"].as_u64()),
+        (Some(200), Some(200)),
+        "{report}"
+    );
+    let reasons = report["rejected_reasons"].as_array().unwrap();
+    assert!(reasons[0].as_str().unwrap().contains("row 2: /decision: `decision` is missing"), "{report}");
+    assert!(report["warnings"][0].as_str().unwrap().contains("200 rows of half.jsonl were rejected"), "{report}");
+
+    let array = format!("[{}]", (0..120).map(point).collect::<Vec<_>>().join(","));
+    for (name, bytes) in [("array.json", array.clone().into_bytes()), ("packed.json", gzip(array.as_bytes()))] {
+        let report = quality("json", name, &bytes);
+        assert_eq!(
+            (report["total_samples"].as_u64(), report["rejected_rows"].as_u64()),
+            (Some(120), Some(0)),
+            "{report}"
+        );
+    }
+    let report = quality("csv", "s.csv", b"data_point_id;gpa;university_name;decision;shoe\na;3,75;U;accepted;1\n");
+    assert_eq!(report["total_samples"], 1, "{report}");
+    assert!(report["warnings"][0].as_str().unwrap().contains("columns of s.csv that were not read: shoe"), "{report}");
+    std::fs::write(place.path("data/import/bad.json"), "[{}").unwrap();
+    let refused = client.post("data-quality", &body("json", "bad.json"));
+    assert!(refused.status >= 400 && String::from_utf8_lossy(&refused.bytes).contains("not closed"), "{refused:?}");
+
+    let without_effect = serde_json::json!({"data_path": "other.csv", "selected_features": ["gpa_normalized"],
+        "use_verified_only": false, "min_samples": 100, "algorithms": ["logistic_regression"], "hyperparameter_tuning": "none"});
+    let warnings = client.post("data-quality", &without_effect).ok(200)["warnings"].clone();
+    assert_eq!(warnings.as_array().map(Vec::len), Some(2), "{warnings}");
+    let job = client.post("train", &without_effect).ok(202)["job_id"].as_str().unwrap().to_owned();
+    let job = client.get(&format!("jobs/{job}")).ok(200);
+    for named in ["data_path", "selected_features"] {
+        let told = |w: &serde_json::Value| w.as_str().is_some_and(|w| w.contains(named) && w.contains("has no effect"));
+        assert!(job["warnings"].as_array().unwrap().iter().any(told), "{named}: {job}");
+    }
 }

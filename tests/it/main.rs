@@ -14,6 +14,7 @@ mod http;
 mod http_jobs;
 mod http_models;
 mod importing;
+mod layouts;
 mod locks;
 mod locks_hosts;
 mod locks_patience;

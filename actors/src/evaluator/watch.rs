@@ -54,7 +54,7 @@ async fn watch(
     }
     let model = load_model::<EvaluateError>(options, &record.version.model_sha256).await?;
     blocking(move || {
-        let p = model.predict_proba(fresh.dataset.x(), &rows)?;
+        let p = model.predict_proba(&fresh.rows_for(&model), &rows)?;
         Ok(Some(performance_drop(&reference, &labels(&fresh, &rows), &p)))
     })
     .await

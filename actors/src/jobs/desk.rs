@@ -484,6 +484,7 @@ pub(super) fn new_record(submission: Submission, now: chrono::DateTime<chrono::U
     let Submission { config, created_by, triggers, .. } = submission;
     let activation = triggers.iter().map(|t| t.activation).max().unwrap_or_default();
     let config_hash = config.content_hash();
+    let warnings = config.warnings();
     let units = plan::units(&config).into_iter().map(|u| (u.algorithm, Default::default())).collect();
     let job = TrainingJob {
         job_id: JobId::new(now, uuid::Uuid::new_v4().as_u128()),
@@ -499,7 +500,7 @@ pub(super) fn new_record(submission: Submission, now: chrono::DateTime<chrono::U
         completed_at: None,
         estimated_time_remaining_seconds: None,
         error_message: None,
-        warnings: Vec::new(),
+        warnings,
         cpu_usage_percent: None,
         memory_usage_mb: None,
         logs: Vec::new(),

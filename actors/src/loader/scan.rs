@@ -3,28 +3,38 @@
 use super::source::Key;
 use provost_domain::config::FeatureSet;
 use provost_domain::features::FeatureTables;
+use provost_domain::mapping::Unread;
 use provost_domain::quality::QualityAccumulator;
 use provost_domain::snapshot::SnapshotBuilder;
 use provost_domain::{AdmissionDataPoint, Snapshot};
 
 /// Rejected rows that are told one by one; the others are counted.
 const TOLD: usize = 5;
+/// Columns that are named.
+const SHOWN: usize = 20;
 
 /// What a source held when it was read.
 pub struct Scan {
     pub key: Key,
     pub quality: QualityAccumulator,
     pub snapshot: Snapshot,
-    rejected: u64,
-    told: Vec<String>,
+    /// Rows that are no data points.
+    pub rejected: u64,
+    /// The first of them, with the reason of each.
+    pub told: Vec<String>,
+    /// Columns that no field was read from, in words.
+    unread: Option<String>,
 }
 
 impl Scan {
     /// What was left out, in words; nothing if nothing was.
-    pub fn rejects(&self) -> Option<String> {
-        let more = if self.rejected > self.told.len() as u64 { ", …" } else { "" };
-        (self.rejected > 0)
-            .then(|| format!("{} rows of {} were rejected: {}{more}", self.rejected, self.key, self.told.join("; ")))
+    pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
+        let more = if self.rejected > self.told.len() as u64 { "; …" } else { "" };
+        let rejected = (self.rejected > 0)
+            .then(|| format!("{} rows of {} were rejected: {}{more}", self.rejected, self.key, self.told.join("; ")));
+        rejected
+            .into_iter()
+            .chain(self.unread.iter().map(|columns| format!("columns of {} that were not read: {columns}", self.key)))
     }
 }
 
@@ -37,12 +47,22 @@ pub struct Scanner<'a> {
     rows: SnapshotBuilder,
     rejected: u64,
     told: Vec<String>,
+    unread: Option<String>,
 }
 
 impl<'a> Scanner<'a> {
     pub fn new(tables: &'a FeatureTables, verified_only: bool, features: FeatureSet) -> Self {
         let quality = QualityAccumulator::new(tables);
-        Self { tables, verified_only, features, quality, rows: SnapshotBuilder::new(), rejected: 0, told: Vec::new() }
+        Self {
+            tables,
+            verified_only,
+            features,
+            quality,
+            rows: SnapshotBuilder::new(),
+            rejected: 0,
+            told: Vec::new(),
+            unread: None,
+        }
     }
 
     pub fn take(&mut self, point: &AdmissionDataPoint) {
@@ -62,7 +82,19 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// The columns of a file that no field was read from.
+    pub fn unread(&mut self, columns: &[Unread]) {
+        let name = |c: &Unread| match &c.nearest {
+            Some(field) => format!("{} (did you mean `{field}`?)", c.column),
+            None => c.column.clone(),
+        };
+        let more = if columns.len() > SHOWN { ", …" } else { "" };
+        let names: Vec<String> = columns.iter().take(SHOWN).map(name).collect();
+        self.unread = (!columns.is_empty()).then(|| format!("{}{more}", names.join(", ")));
+    }
+
     pub fn finish(self, key: Key) -> Scan {
-        Scan { key, quality: self.quality, snapshot: self.rows.finish(), rejected: self.rejected, told: self.told }
+        let Self { quality, rows, rejected, told, unread, .. } = self;
+        Scan { key, quality, snapshot: rows.finish(), rejected, told, unread }
     }
 }

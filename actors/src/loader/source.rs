@@ -4,16 +4,16 @@ use super::scan::{Scan, Scanner};
 use super::{beneath, blocking};
 use crate::error::LoadError;
 use crate::options::Options;
+use provost_domain::TrainingConfig;
 use provost_domain::config::{DataSource, FeatureSet};
-use provost_domain::mapping::CsvMapping;
-use provost_domain::{AdmissionDataPoint, TrainingConfig};
+use provost_domain::features::FeatureTables;
+use provost_reader::{Format, Options as ReadOptions, ReadBytes};
 use provost_store::{PointSelection, PointsMark};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 
-/// A longer line is rejected unread.
-const MAX_LINE: usize = 1 << 20;
+/// Rows that are parsed at a time.
+const CHUNK: usize = 2000;
 
 /// Names a source and its present state: equal keys mean equal rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,12 +118,16 @@ pub async fn scan(source: Source, config: &TrainingConfig, options: &Options) ->
         }
         Source::File(key, file) => {
             let kind = config.data_source;
+            let reading = ReadOptions {
+                format: Format::Auto,
+                mapping: None,
+                verified: false,
+                batch: CHUNK,
+                limits: options.import_limits,
+            };
             blocking(move || {
                 let mut scanner = Scanner::new(&tables, verified_only, features);
-                let read = unpacked(file).and_then(|reader| match kind {
-                    DataSource::Csv => read_csv(reader, &mut scanner),
-                    _ => read_json(reader, &mut scanner),
-                });
+                let read = read(&key.to_string(), file, kind, &reading, &tables, &mut scanner);
                 read.map_err(|why| LoadError::Data(format!("data_path: {key}: {why}")))?;
                 Ok(scanner.finish(key))
             })
@@ -136,64 +140,26 @@ fn text(e: impl std::fmt::Display) -> String {
     e.to_string()
 }
 
-/// Plain or gzip, told by the first two bytes.
-fn unpacked(file: File) -> Result<Box<dyn BufRead>, String> {
-    let mut file = BufReader::new(file);
-    let gzip = file.fill_buf().map_err(text)?.starts_with(&[0x1f, 0x8b]);
-    Ok(if gzip { Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(file))) } else { Box::new(file) })
-}
-
-/// An array of points, or one point a line.
-fn read_json(mut reader: Box<dyn BufRead>, scanner: &mut Scanner<'_>) -> Result<(), String> {
-    let array = loop {
-        let bytes = reader.fill_buf().map_err(text)?;
-        let blank = bytes.iter().take_while(|b| b.is_ascii_whitespace()).count();
-        match bytes.get(blank) {
-            Some(first) => break *first == b'[',
-            None if bytes.is_empty() => return Ok(()),
-            None => reader.consume(blank),
+/// Every row of the file to the scanner, in its order.
+fn read(
+    name: &str,
+    file: File,
+    kind: DataSource,
+    options: &ReadOptions,
+    tables: &FeatureTables,
+    scanner: &mut Scanner<'_>,
+) -> Result<(), String> {
+    let format = if kind == DataSource::Csv { Format::Csv } else { Format::Json };
+    let options = ReadOptions { format, ..options.clone() };
+    let report = provost_reader::read(name, file, &options, tables, ReadBytes::default(), &mut |parser, chunk| {
+        let parsed = parser.chunk(chunk);
+        parsed.points.iter().for_each(|point| scanner.take(point));
+        for (place, why) in &parsed.faults {
+            scanner.reject(parsed.chunk.records[*place].line, why);
         }
-    };
-    if array {
-        let points: Vec<serde_json::Value> =
-            serde_json::from_reader(reader).map_err(|e| format!("the file is not a JSON array: {e}"))?;
-        for (row, point) in (1..).zip(points) {
-            match AdmissionDataPoint::from_value(point) {
-                Ok(point) => scanner.take(&point),
-                Err(faults) => scanner.reject(row, &faults),
-            }
-        }
-        return Ok(());
-    }
-    let (mut line, mut row) = (Vec::new(), 0);
-    loop {
-        line.clear();
-        row += 1;
-        let read = reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line).map_err(text)?;
-        if read == 0 {
-            return Ok(());
-        }
-        if line.len() > MAX_LINE {
-            scanner.reject(row, &format!("the line is longer than {MAX_LINE} bytes"));
-            reader.skip_until(b'\n').map_err(text)?;
-        } else if !line.iter().all(u8::is_ascii_whitespace) {
-            match AdmissionDataPoint::from_json(&line) {
-                Ok(point) => scanner.take(&point),
-                Err(faults) => scanner.reject(row, &faults),
-            }
-        }
-    }
-}
-
-/// A header, then a point a row, in the columns that `provost import` knows without a mapping.
-fn read_csv(reader: Box<dyn BufRead>, scanner: &mut Scanner<'_>) -> Result<(), String> {
-    let mut csv = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
-    let plan = CsvMapping::default().plan(csv.headers().map_err(text)?.iter()).map_err(text)?;
-    for (row, record) in (1..).zip(csv.records()) {
-        match record.map_err(text).and_then(|r| plan.point(row, r.iter()).map_err(text)) {
-            Ok(point) => scanner.take(&point),
-            Err(why) => scanner.reject(row, &why),
-        }
-    }
-    Ok(())
+        true
+    });
+    let report = report.map_err(text)?;
+    scanner.unread(&report.unread);
+    report.broken.map_or(Ok(()), Err)
 }

@@ -198,7 +198,7 @@ fn find(
         let evidence = evidence(auc, score(auc, &own, at), None, &found);
         return Ok(Found { evidence: Some(evidence), verdict: verdict_without_champion(&found) });
     };
-    let theirs = champion.model.predict_proba(challenger.data.dataset.x(), &rows)?;
+    let theirs = champion.model.predict_proba(&challenger.data.rows_for(&champion.model), &rows)?;
     let their_at = champion.model.threshold;
     let found = improvement(metric, &y, (&own, at), (&theirs, their_at), &clusters, alpha, SEED);
     let evidence = GateEvidence {

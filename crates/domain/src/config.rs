@@ -180,6 +180,28 @@ impl TrainingConfig {
         f.finish(config)
     }
 
+    /// What of the configuration has no effect, in words.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(path) = self.data_path.as_deref().filter(|_| self.data_source == DataSource::Mongodb) {
+            let (path, source) = (brief(path, 60), self.data_source);
+            warnings.push(format!(
+                "`data_path` (`{path}`) has no effect: `data_source` is {source}, so rows come from the store; csv or json \
+                 reads the file"
+            ));
+        }
+        if self.selected_features.is_some() && self.feature_selection != FeatureSelection::Manual {
+            warnings.push(format!(
+                "`selected_features` has no effect: `feature_selection` is {}; manual learns from these features",
+                self.feature_selection
+            ));
+        }
+        for algorithm in self.grids.iter().flat_map(BTreeMap::keys).filter(|a| !self.algorithms.contains(a)) {
+            warnings.push(format!("`grids.{algorithm}` has no effect: `algorithms` does not name {algorithm}"));
+        }
+        warnings
+    }
+
     /// SHA-256, hexadecimal, of the canonical JSON of what may change the result: labels for people (`notes`,
     /// `version_tag`) and the number of threads are left out.
     pub fn config_hash(&self) -> String {

@@ -1,13 +1,14 @@
 //! The twelve features and their scale conversions. Tables and weights are configuration (`FeatureTables`).
 
 mod extended;
+mod ranges;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 use crate::AdmissionDataPoint;
 use crate::record::{Profile, Program, TestScore, TestType};
-pub use extended::{CATEGORIES, EXTENDED, YEAR, is_category};
+pub use extended::{CATEGORIES, CATEGORY_RULE, EXTENDED, YEAR, is_category, older_codes};
 pub use tables::{
     Anchors, CompetitivenessWeights, ExtracurricularWeights, FeatureTables, Plausible, PrestigeSteps,
     ProfessionalWeights, ResearchWeights, Scales,

@@ -73,10 +73,19 @@ pub(crate) fn did_you_mean<'a>(name: &str, allowed: impl IntoIterator<Item = &'a
     nearest(name, allowed).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default()
 }
 
+/// The largest whole number that is read where it is spelled as 50.0 or 5e1: beyond, several whole numbers are one f64.
+pub(crate) const EXACT: u64 = (1 << 53) - 1;
+
+/// Added to a range that ends beyond `EXACT`.
+pub(crate) fn spelling(high: i128) -> String {
+    let wide = high > i128::from(EXACT);
+    if wide { format!(" (with a decimal point or an exponent up to {EXACT})") } else { String::new() }
+}
+
 /// An integer, also when it is spelled as 50.0.
 pub(crate) fn as_whole(value: &Value) -> Option<i128> {
     let Value::Number(n) = value else { return None };
-    let float = || n.as_f64().filter(|x| x.fract() == 0.0 && x.abs() < 9e15).map(|x| x as i128);
+    let float = || n.as_f64().filter(|x| x.fract() == 0.0 && x.abs() <= EXACT as f64).map(|x| x as i128);
     n.as_u64().map(i128::from).or_else(|| n.as_i64().map(i128::from)).or_else(float)
 }
 
@@ -154,8 +163,10 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get(name) else { return default };
         let read = as_whole(value).filter(|n| (low..=high).contains(n)).and_then(|n| T::try_from(n).ok());
         read.unwrap_or_else(|| {
-            let open = high >= i128::from(i32::MAX);
-            let range = if open { format!("of at least {low}") } else { format!("from {low} to {high}") };
+            // The upper end is named where the value is not below the lower one, and where it is one that people reach.
+            let open = high >= i128::from(i32::MAX) && value.as_f64().is_none_or(|x| x < low as f64);
+            let range =
+                if open { format!("of at least {low}") } else { format!("from {low} to {high}{}", spelling(high)) };
             self.wrong(name, value, &format!("an integer {range}"));
             default
         })

@@ -4,6 +4,7 @@
 mod tests;
 
 use crate::features::{FEATURES, FeatureRow, FeatureTables};
+use crate::names::{category, tidy};
 use crate::record::Decision;
 use crate::{AdmissionDataPoint, TrainingConfig};
 use chrono::{DateTime, Datelike, Utc};
@@ -39,6 +40,15 @@ pub struct DataQualityReport {
     /// What was found, blocking first; what does not block starts with `advice: `.
     pub quality_issues: Vec<String>,
     pub recommendations: Vec<String>,
+    /// Rows of a file that are no data points; they are in no other count.
+    #[serde(default)]
+    pub rejected_rows: u64,
+    /// The first of them, each with its line and reason.
+    #[serde(default)]
+    pub rejected_reasons: Vec<String>,
+    /// Fields of the configuration without effect, rejected rows, columns that were not read.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// Fewer points than this from one university are too few to judge it by.
@@ -55,6 +65,7 @@ pub struct QualityAccumulator {
     present: [u64; FEATURES.len()],
     decisions: BTreeMap<Decision, u64>,
     years: BTreeMap<i32, u64>,
+    /// As they are spelt.
     universities: BTreeMap<String, u64>,
     /// Content to the first id that had it. Looked up only, never iterated.
     contents: HashMap<u128, u128>,
@@ -81,7 +92,7 @@ impl QualityAccumulator {
             Some(_) => self.outliers += 1,
             None => {}
         }
-        if let Some(name) = point.program.university_name.as_deref().map(str::trim).filter(|n| !n.is_empty()) {
+        if let Some(name) = point.program.university_name.as_deref() {
             match self.universities.get_mut(name) {
                 Some(n) => *n += 1,
                 None => {
@@ -98,6 +109,7 @@ impl QualityAccumulator {
     pub fn finish(self, config: &TrainingConfig, strict: bool, now: DateTime<Utc>) -> DataQualityReport {
         let count = |d: Decision| self.decisions.get(&d).copied().unwrap_or(0);
         let (accepted, rejected) = (count(Decision::Accepted), count(Decision::Rejected));
+        let universities = by_category(&self.universities);
         let (minority, majority) = (accepted.min(rejected), accepted.max(rejected));
         let percent = |n: u64| if self.total == 0 { 0.0 } else { 100.0 * n as f64 / self.total as f64 };
         let recent: u64 = self.years.range(now.year() - 1..).map(|(_, n)| n).sum();
@@ -116,21 +128,39 @@ impl QualityAccumulator {
             class_balance_ratio: if majority == 0 { 0.0 } else { minority as f64 / majority as f64 },
             data_date_range: BTreeMap::new(),
             recent_data_percentage: percent(recent),
-            universities_below_threshold: self
-                .universities
+            universities_below_threshold: universities
                 .iter()
                 .filter(|(_, n)| **n < UNIVERSITY_MINIMUM)
                 .map(|(name, _)| name.clone())
                 .collect(),
-            samples_by_university: self.universities,
+            samples_by_university: universities,
             ..Default::default()
         };
         if let (Some((min, _)), Some((max, _))) = (self.years.first_key_value(), self.years.last_key_value()) {
             report.data_date_range = BTreeMap::from([("min".into(), min.to_string()), ("max".into(), max.to_string())]);
         }
+        report.warnings = config.warnings();
         judge(&mut report, config, strict, now.year());
         report
     }
+}
+
+/// Spellings of one name together, under the most frequent of them; the first in the alphabet of equals.
+fn by_category(spellings: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let mut names: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for (spelling, count) in spellings {
+        let category = category(spelling);
+        // A name without a letter or a digit is none.
+        if !category.is_empty() {
+            *names.entry(category).or_default().entry(tidy(spelling).into_owned()).or_default() += count;
+        }
+    }
+    let shown = |spellings: BTreeMap<String, u64>| {
+        let all = spellings.values().sum();
+        let most = spellings.into_iter().rev().max_by_key(|(_, count)| *count);
+        most.map(|(spelling, _)| (spelling, all))
+    };
+    names.into_values().filter_map(shown).collect()
 }
 
 /// Issues and recommendations, from the numbers of the report.

@@ -193,7 +193,7 @@ impl AdmissionDataPoint {
     /// missing features); a missing id, decision, profile or program, an unknown enum value, a negative or a non-finite
     /// number is a fault.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Faults> {
-        match serde_json::from_slice::<Self>(bytes) {
+        match crate::json::from_slice::<Self>(bytes) {
             Ok(point) if point.is_sound() => Ok(point),
             Ok(_) => Err(explain::faults(bytes, "a value is not allowed")),
             Err(error) => Err(explain::faults(bytes, &error.to_string())),
@@ -206,7 +206,7 @@ impl AdmissionDataPoint {
         if !faults.is_empty() {
             return Err(Faults(faults));
         }
-        serde_json::from_value::<Self>(value).map_err(|e| explain::whole_document(&e.to_string()))
+        crate::json::from_value::<Self>(value).map_err(|e| explain::whole_document(&e.to_string()))
     }
 
     /// What the types do not say: no negative or non-finite number, bounded strings, a usable id.

@@ -6,7 +6,7 @@ mod alarm;
 mod tests;
 
 use crate::AdmissionDataPoint;
-use crate::features::{EXTENDED, FEATURES, FeatureRow};
+use crate::features::{EXTENDED, FEATURES, FeatureRow, older_codes};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +27,22 @@ pub struct Snapshot {
     /// Application year; `i32::MIN` where unknown.
     pub years: Vec<i32>,
     pub warnings: Vec<String>,
+    /// Codes of categories that an earlier rule gives otherwise, for models of before. An artifact keeps them behind the rest.
+    #[serde(skip)]
+    pub older_codes: Vec<OlderCode>,
     /// When the outcomes of the row's cohort are settled. Empty in a snapshot that was read back.
     #[serde(skip)]
     pub settled_on: Vec<Option<NaiveDate>>,
+}
+
+/// A cell of a snapshot as rule 1 of the categories had it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct OlderCode {
+    pub row: u32,
+    /// Index into the snapshot's columns.
+    pub column: u32,
+    /// NaN is missing.
+    pub code: f32,
 }
 
 impl Snapshot {
@@ -50,6 +63,7 @@ struct Row {
     settled_on: Option<NaiveDate>,
     values: [f32; FEATURES.len()],
     extended: Option<Box<[f32; EXTENDED.len()]>>,
+    older: Vec<(usize, f32)>,
     program: alarm::Program,
 }
 
@@ -82,6 +96,7 @@ impl SnapshotBuilder {
             label,
             settled_on: point.settled_on(),
             values: features.values,
+            older: if extended.is_some() { older_codes(point) } else { Vec::new() },
             extended: extended.map(Box::new),
             program: alarm::Program::of(point),
         });
@@ -96,7 +111,14 @@ impl SnapshotBuilder {
         let mut feature_names = FEATURES.map(str::to_owned).to_vec();
         let mut columns: Vec<Vec<f32>> =
             (0..FEATURES.len()).map(|j| rows.iter().map(|r| r.values[j]).collect()).collect();
+        let mut older = Vec::new();
         if !rows.is_empty() && rows.iter().all(|r| r.extended.is_some()) {
+            let cell = |row: usize, (at, code): (usize, f32)| OlderCode {
+                row: row as u32,
+                column: (FEATURES.len() + at) as u32,
+                code,
+            };
+            older = rows.iter().enumerate().flat_map(|(i, r)| r.older.iter().map(move |o| cell(i, *o))).collect();
             feature_names.extend(EXTENDED.map(str::to_owned));
             let column = |j: usize| rows.iter().filter_map(|r| r.extended.as_ref()).map(|e| e[j]).collect();
             columns.extend((0..EXTENDED.len()).map(column));
@@ -110,6 +132,7 @@ impl SnapshotBuilder {
             clusters: rows.iter().map(|r| r.cluster).collect(),
             years: rows.iter().map(|r| r.year).collect(),
             warnings: alarm::warnings(rows),
+            older_codes: older,
             settled_on: rows.iter().map(|r| r.settled_on).collect(),
         }
     }

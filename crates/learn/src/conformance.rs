@@ -6,7 +6,7 @@ use crate::metrics::auc;
 use crate::testing::dataset;
 use crate::{Calibration, Control, Dataset, Fit, FitTask, LearnError, Learner, Matrix, Model, Params, Progress};
 use crate::{StopReason, control::Token};
-use provost_domain::features::{FeatureTables, is_category};
+use provost_domain::features::{CATEGORY_RULE, FeatureTables, is_category};
 use provost_domain::rng::SplitMix64;
 use provost_domain::{Algorithm, sample};
 use serde_json::{Value, json};
@@ -89,6 +89,7 @@ impl Case {
             predictor: fit.predictor,
             calibration: Calibration::Platt { a: 1.1, b: -0.1 },
             threshold: 0.4,
+            category_rule: CATEGORY_RULE,
         }
     }
 

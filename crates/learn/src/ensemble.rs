@@ -8,6 +8,7 @@ use crate::train::{TrainSpec, Trained, Unit, base_learner, fold_scores, held_out
 use crate::{Calibration, Control, Dataset, LearnError, Model, Params, Predictor, Temporal};
 use provost_domain::Algorithm;
 use provost_domain::config::Tuning;
+use provost_domain::features::CATEGORY_RULE;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -91,6 +92,7 @@ pub fn combine(
             columns,
             calibration: Calibration::None,
             threshold,
+            category_rule: CATEGORY_RULE,
         },
         cv_scores,
         oof,

@@ -43,6 +43,18 @@ impl Matrix {
     pub fn column(&self, index: usize) -> &[f32] {
         &self.columns[index]
     }
+    /// The same with other values in some cells, each named by row and column; cells that are not there are passed by.
+    pub fn with_cells(&self, cells: impl IntoIterator<Item = (usize, usize, f32)>) -> Self {
+        let mut changed = self.clone();
+        for (row, column, value) in cells {
+            if let Some(cell) =
+                changed.columns.get_mut(column).and_then(|c| c.get_mut(row)).filter(|_| !value.is_infinite())
+            {
+                *cell = value;
+            }
+        }
+        changed
+    }
     #[inline]
     pub fn value(&self, row: usize, column: usize) -> f32 {
         self.columns[column][row]

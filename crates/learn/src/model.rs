@@ -4,10 +4,12 @@ use crate::artifact::{self, Format};
 use crate::calibration::Calibration;
 use crate::{LearnError, Matrix, Predictor};
 use provost_domain::Algorithm;
+use provost_domain::features::CATEGORY_RULE;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-const FORMAT: Format = Format { magic: *b"PROVOSTM", version: 1 };
+/// The version is the rule by which categories became codes; the payload is the same in all.
+const FORMAT: Format = Format { magic: *b"PROVOSTM", version: CATEGORY_RULE };
 
 /// A fitted, calibrated model with the schema of its input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub struct Model {
     pub calibration: Calibration,
     /// A calibrated probability of at least this is an acceptance.
     pub threshold: f64,
+    /// The rule by which the categories of its rows became codes, see [`CATEGORY_RULE`].
+    #[serde(skip)]
+    pub category_rule: u32,
 }
 
 impl Model {
@@ -52,17 +57,18 @@ impl Model {
         #[allow(clippy::expect_used)]
         // postcard fails only on a short buffer or a sequence of unknown length; neither is here
         let payload = postcard::to_allocvec(self).expect("a model serialises");
-        artifact::seal(FORMAT, &payload)
+        artifact::seal(Format { version: self.category_rule, ..FORMAT }, &payload)
     }
 
     /// Decodes and checks everything that predicting relies on: any bytes give a usable model or an error.
     pub fn from_bytes(bytes: &[u8]) -> Result<Model, LearnError> {
-        let (_, payload) = artifact::open(FORMAT, bytes)?;
-        let (model, rest): (Model, &[u8]) =
+        let (version, payload) = artifact::open(FORMAT, bytes)?;
+        let (mut model, rest): (Model, &[u8]) =
             postcard::take_from_bytes(payload).map_err(|e| LearnError::Artifact(format!("does not decode: {e}")))?;
         if !rest.is_empty() {
             return Err(LearnError::Artifact(format!("{} bytes beyond the model", rest.len())));
         }
+        model.category_rule = version;
         model.check().map_err(LearnError::Artifact)?;
         Ok(model)
     }
@@ -109,7 +115,17 @@ mod tests {
             predictor: Predictor::Constant(0.25),
             calibration: Calibration::Isotonic { x: vec![0.0, 0.5, 1.0], y: vec![0.1, 0.2, 0.9] },
             threshold: 0.5,
+            category_rule: CATEGORY_RULE,
         }
+    }
+
+    #[test]
+    fn an_artifact_of_before_says_so_and_stays_what_it_is() {
+        let new = model();
+        let old = artifact::seal(Format { version: 1, ..FORMAT }, &postcard::to_allocvec(&new).unwrap());
+        let read = Model::from_bytes(&old).unwrap();
+        assert_eq!((read.category_rule, read.to_bytes() == old), (1, true));
+        assert_eq!(Model { category_rule: CATEGORY_RULE, ..read }, new);
     }
 
     fn refused(change: impl Fn(&mut Model)) -> String {
@@ -151,9 +167,9 @@ mod tests {
                 .contains("isotonic")
         );
         let mut newer = model().to_bytes();
-        newer[8] = 2;
+        newer[8] = 3;
         assert!(
-            Model::from_bytes(&newer).unwrap_err().to_string().contains("format version 2; this program reads 1 to 1")
+            Model::from_bytes(&newer).unwrap_err().to_string().contains("format version 3; this program reads 1 to 2")
         );
         let mut huge = model().to_bytes();
         huge[19] = 0x7f;

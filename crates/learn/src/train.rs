@@ -14,6 +14,7 @@ use crate::select::Selection;
 use crate::split::{Parts, grouped_folds, stratified_folds, without};
 use crate::{Control, Dataset, Fit, FitTask, LearnError, Learner, Model, Params};
 use provost_domain::config::{FeatureSelection, Grid, Pruning, Tuning};
+use provost_domain::features::CATEGORY_RULE;
 use provost_domain::rng::SplitMix64;
 use provost_domain::{Algorithm, TargetMetric};
 use std::sync::Arc;
@@ -228,6 +229,7 @@ impl<'a> Unit<'a> {
             predictor: fit.predictor,
             calibration,
             threshold,
+            category_rule: CATEGORY_RULE,
         };
         let seconds = self.started.elapsed().as_secs_f64();
         let temporal = match self.temporal(params, &raw, &y, meter, control) {

@@ -78,6 +78,8 @@ fn every_fault_at_once() {
     let message = |p: &str| found.iter().find(|f| f.0 == p).unwrap().1.clone();
     assert_eq!(message("/test_size"), "`test_size` is 0.9; a number from 0.1 to 0.3 is allowed");
     assert_eq!(message("/min_samples"), "`min_samples` is 99; an integer of at least 100 is allowed");
+    let large = TrainingConfig::from_json(&json!({"min_samples": 1e16})).unwrap_err().to_string();
+    assert!(large.contains("from 100 to 18446744073709551615 (with a decimal point or an exponent up to"), "{large}");
     assert!(message("/algorithms/1").contains("did you mean `xgboost`?"), "{}", message("/algorithms/1"));
     assert!(message("/alogrithms").contains("did you mean `algorithms`?"), "{}", message("/alogrithms"));
 }
@@ -220,4 +222,18 @@ fn long_texts_are_faults_and_the_longest_allowed_are_none() {
     assert_eq!(faults(body(1))[3].1, "`notes` has 10001 characters; at most 10000 are allowed");
     let long = "x".repeat(5000);
     assert_eq!(pointers(json!({ long.as_str(): 1 }))[0].chars().count(), 201, "a long name is not sent back whole");
+}
+
+#[test]
+fn what_has_no_effect_is_told() {
+    let of = |body: Value| TrainingConfig::from_json(&body).unwrap().warnings();
+    assert!(of(json!({})).is_empty());
+    assert!(of(json!({"data_source": "csv", "data_path": "a.csv"})).is_empty());
+    assert!(of(json!({"feature_selection": "manual", "selected_features": ["gpa_normalized"]})).is_empty());
+    let warnings = of(json!({"data_path": "other.csv", "selected_features": ["gpa_normalized"],
+        "algorithms": ["logistic_regression"], "grids": {"xgboost": {"gamma": [0.0]}}}));
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    for (warning, named) in warnings.iter().zip(["data_path", "selected_features", "grids.xgboost"]) {
+        assert!(warning.contains(named) && warning.contains("has no effect"), "{warning}");
+    }
 }

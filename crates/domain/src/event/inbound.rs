@@ -8,6 +8,7 @@ use super::SPEC_VERSION;
 use crate::check::brief;
 use crate::config::word_enum;
 use crate::hash::hex;
+use crate::json;
 use crate::limits;
 use crate::record::shape;
 use crate::{AdmissionDataPoint, Faults, JobId, TrainingConfig};
@@ -177,7 +178,7 @@ struct Wire<'a> {
 impl InboundEvent {
     /// Reads an event in structured mode: one JSON object with attributes and data. Unknown attributes are ignored.
     pub fn structured(body: &[u8]) -> Result<Self, Refusal> {
-        let wire: Wire<'_> = serde_json::from_slice(body)
+        let wire: Wire<'_> = json::from_slice(body)
             .map_err(|e| Refusal::new(RefusalCode::Malformed, format!("the body is no CloudEvent in JSON: {e}")))?;
         let data = wire.data.ok_or_else(|| missing("data"))?;
         Self::read(
@@ -263,7 +264,7 @@ fn batch(data: &[u8]) -> Result<Inbound, Refusal> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(data).map_err(|e| Refusal::new(RefusalCode::InvalidData, format!("data: {e}")))
+    json::from_slice(data).map_err(|e| Refusal::new(RefusalCode::InvalidData, format!("data: {e}")))
 }
 
 fn retraction(data: &[u8]) -> Result<Inbound, Refusal> {

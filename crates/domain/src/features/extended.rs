@@ -4,6 +4,7 @@
 use super::{FeatureTables, Reader, Reading};
 use crate::AdmissionDataPoint;
 use crate::hash::Content;
+use crate::names::category;
 use crate::record::{Cycle, DegreeLevel, TestType};
 
 /// Columns after the twelve, in order; the categories last.
@@ -35,6 +36,11 @@ pub const CATEGORIES: [&str; 5] =
 /// The column that says which rows are earlier.
 pub const YEAR: &str = "application_year";
 
+/// By which names become codes, as artifacts have it. 1: letters and digits in lower case, whatever is between them a blank. 2:
+/// [`category`] of the name, which also takes composed and decomposed letters and invisible characters for what they show.
+/// Names that have neither have the same code by both.
+pub const CATEGORY_RULE: u32 = 2;
+
 /// Codes stay below: whole numbers that f32 keeps. Of 5,000 names a code in 1,300 is shared by two of them.
 const CODES: u64 = 1 << 24;
 
@@ -62,8 +68,7 @@ impl FeatureTables {
         let writing = |t: &crate::record::TestScore| t.analytical_score.filter(|s| *s > 0.0);
         let verbal = program.gre_verbal_avg.map(|s| self.gre_section(s, &self.gre_old_verbal));
         let verbal = r.count(verbal.map_or(Reading::Missing, |p| p.map_or(Reading::Impossible, Reading::Value)));
-        let level = program.degree_level.map(DegreeLevel::as_str);
-        let (university, name) = (program.university_name.as_deref(), program.program_name.as_deref());
+        let [university, named, both, undergraduate, major] = codes(point, category);
         let cells = [
             year,
             cycle,
@@ -78,21 +83,54 @@ impl FeatureTables {
             r.average_gpa(program, profile.gpa_scale),
             verbal,
             r.quant_average(program),
-            code(&[university]),
-            code(&[name, level]),
-            code(&[university, name, level]),
-            code(&[profile.undergraduate_university.as_deref()]),
-            code(&[profile.undergraduate_major.as_deref()]),
+            university,
+            named,
+            both,
+            undergraduate,
+            major,
         ];
         cells.map(|cell| cell.map_or(f32::NAN, |v| v as f32))
     }
 }
 
+/// The codes of a point that another rule gives otherwise: index into [`EXTENDED`], and the code by rule 1. Snapshots keep them
+/// for models of before.
+pub fn older_codes(point: &AdmissionDataPoint) -> Vec<(usize, f32)> {
+    let (profile, program) = (&point.profile, &point.program);
+    let names = [
+        &program.university_name,
+        &program.program_name,
+        &profile.undergraduate_university,
+        &profile.undergraduate_major,
+    ];
+    if names.iter().all(|name| name.as_ref().is_none_or(|name| name.is_ascii())) {
+        return Vec::new();
+    }
+    let first = EXTENDED.len() - CATEGORIES.len();
+    let pairs = codes(point, plain).into_iter().zip(codes(point, category)).enumerate();
+    let float = |code: Option<f64>| code.map_or(f32::NAN, |code| code as f32);
+    pairs.filter(|(_, (old, new))| old != new).map(|(i, (old, _))| (first + i, float(old))).collect()
+}
+
+/// In the order of [`CATEGORIES`].
+fn codes(point: &AdmissionDataPoint, rule: fn(&str) -> String) -> [Option<f64>; CATEGORIES.len()] {
+    let (profile, program) = (&point.profile, &point.program);
+    let level = program.degree_level.map(DegreeLevel::as_str);
+    let (university, name) = (program.university_name.as_deref(), program.program_name.as_deref());
+    [
+        code(&[university], rule),
+        code(&[name, level], rule),
+        code(&[university, name, level], rule),
+        code(&[profile.undergraduate_university.as_deref()], rule),
+        code(&[profile.undergraduate_major.as_deref()], rule),
+    ]
+}
+
 /// Of names, in which case, spaces and punctuation do not count. Missing where the first name is.
-fn code(names: &[Option<&str>]) -> Option<f64> {
+fn code(names: &[Option<&str>], rule: fn(&str) -> String) -> Option<f64> {
     let mut content = Content::new();
     for (at, name) in names.iter().enumerate() {
-        let plain = name.map(plain).filter(|n| !n.is_empty());
+        let plain = name.map(rule).filter(|n| !n.is_empty());
         if at == 0 && plain.is_none() {
             return None;
         }
@@ -101,6 +139,7 @@ fn code(names: &[Option<&str>]) -> Option<f64> {
     Some((content.u64() % CODES) as f64)
 }
 
+/// Rule 1.
 fn plain(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
     words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
@@ -166,6 +205,33 @@ mod tests {
         assert!(row(|p| p["program"]["university_name"] = json!(" - "))[at("university_program")].is_nan());
         // A code must mean the same in ten years: the first 8 bytes of SHA-256 of 1, the length and "ohio state", modulo 2^24.
         assert_eq!(r[at("university")], 2_350_038.0);
+    }
+
+    #[test]
+    fn spellings_of_one_name_have_one_code_and_the_older_rule_is_kept() {
+        let named = |name: &str| row(|p| p["program"]["university_name"] = json!(name));
+        let composed = named("Universidad de C\u{f3}rdoba");
+        for other in ["Universidad de Co\u{301}rdoba", "\u{feff}UNIVERSIDAD de  C\u{f3}rdoba\u{200b}"] {
+            assert_eq!(named(other)[at("university")], composed[at("university")], "{other:?}");
+            assert_eq!(named(other)[at("university_program")], composed[at("university_program")]);
+        }
+        let older = |name: &str| {
+            let mut point = AdmissionDataPoint::from_value(json!({"data_point_id": "a", "decision": "accepted",
+                "profile": {}, "program": {"university_name": name}}));
+            if let Ok(point) = &mut point {
+                point.program.program_name = Some("CS".to_owned());
+            }
+            older_codes(&point.unwrap())
+        };
+        assert!(older("Ohio State").is_empty() && older("Universidad de C\u{f3}rdoba").is_empty());
+        let decomposed = older("Universidad de Co\u{301}rdoba");
+        assert_eq!(
+            decomposed.iter().map(|(i, _)| EXTENDED[*i]).collect::<Vec<_>>(),
+            ["university", "university_program"]
+        );
+        // As rule 1 had it: "universidad de co rdoba".
+        let two_words = named("Universidad de Co rdoba");
+        assert_eq!(decomposed[0].1, two_words[at("university")]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Percentile anchors, scales and weights of the features, as configuration. The defaults are the contract's.
 
-use crate::{Fault, Faults};
 use serde::{Deserialize, Serialize};
 
 /// A piecewise linear function through (score, percentile) points in rising order of score, flat beyond its ends.
@@ -273,29 +272,5 @@ impl Default for FeatureTables {
             extracurricular: ExtracurricularWeights::default(),
             competitiveness: CompetitivenessWeights::default(),
         }
-    }
-}
-
-impl FeatureTables {
-    /// Configured tables must be usable: points in rising order, every number finite.
-    pub fn check(&self) -> Result<(), Faults> {
-        let mut faults = Vec::new();
-        let tables = [
-            ("gre", &self.gre.0),
-            ("gre_old_verbal", &self.gre_old_verbal.0),
-            ("gre_old_quant", &self.gre_old_quant.0),
-            ("gmat", &self.gmat.0),
-            ("toefl", &self.toefl.0),
-            ("ielts", &self.ielts.0),
-            ("prestige/steps", &self.prestige.steps),
-        ];
-        for (name, points) in tables {
-            let rising = points.windows(2).all(|w| w[0][0] < w[1][0]);
-            if points.is_empty() || !rising || points.iter().flatten().any(|x| !x.is_finite()) {
-                let message = format!("`{name}` needs one or more points of finite numbers in rising order");
-                faults.push(Fault { pointer: format!("/{name}"), message });
-            }
-        }
-        if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
     }
 }

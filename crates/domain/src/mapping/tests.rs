@@ -1,9 +1,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+use super::target::Target;
 use super::*;
+use crate::AdmissionDataPoint;
+use crate::record::shape::SPECS;
+use crate::record::{Cycle, Decision, DegreeLevel, TestType};
 use serde_json::json;
 
-fn mapping(value: Value) -> CsvMapping {
-    serde_json::from_value(value).unwrap()
+fn mapping(value: Value) -> Mapping {
+    Mapping::from_json(&value)
+}
+
+impl Plan {
+    /// A row without quotes that is not left out.
+    fn point<'c>(&self, row: u64, cells: impl IntoIterator<Item = &'c str>) -> Result<AdmissionDataPoint, Faults> {
+        let cells: Vec<&str> = cells.into_iter().collect();
+        let mut tally = Tally::default();
+        self.row(row, cells.len(), |i| cells[i], &mut tally).map(|point| point.expect("no row is left out"))
+    }
 }
 
 fn pointers(faults: &Faults) -> Vec<&str> {
@@ -14,7 +27,7 @@ fn pointers(faults: &Faults) -> Vec<&str> {
 fn columns_by_their_own_names() {
     let header = "data_point_id,gpa,gpa_scale,gre_verbal,gre_quant,toefl_total,profile.patents,university_name,acceptance_rate,\
         is_stem,decision,application_year,note";
-    let plan = CsvMapping::default().plan(header.split(',')).unwrap();
+    let plan = Mapping::default().plan(header.split(',')).unwrap();
     let point = plan.point(1, "a1, 8.5,10,155,160,,2,U,0.25,yes,Accepted,2024.0,x".split(',')).unwrap();
     let expected =
         AdmissionDataPoint::from_value(json!({"data_point_id": "a1", "decision": "accepted", "application_year": 2024,
@@ -27,7 +40,7 @@ fn columns_by_their_own_names() {
 
 #[test]
 fn bad_cells_are_all_named() {
-    let plan = CsvMapping::default().plan(["data_point_id", "gpa", "acceptance_rate", "is_stem", "decision"]).unwrap();
+    let plan = Mapping::default().plan(["data_point_id", "gpa", "acceptance_rate", "is_stem", "decision"]).unwrap();
     let faults = plan.point(1, ["a", "NaN", "-1", "perhaps", "admitted"]).unwrap_err();
     assert_eq!(pointers(&faults), ["/gpa", "/acceptance_rate", "/is_stem", "/decision"]);
     for bad in ["inf", "1e999", "three"] {
@@ -40,18 +53,22 @@ fn bad_cells_are_all_named() {
 
 #[test]
 fn what_a_file_lacks_is_said() {
-    let faults = CsvMapping::default().plan(["admit", "gre", "gpa", "rank"]).unwrap_err();
+    let faults = Mapping::default().plan(["admit", "gre", "gpa", "rank"]).unwrap_err();
     assert_eq!(faults.0.len(), 3, "{faults}");
     let wrong = mapping(json!({"columns": {"profile.gpaa": "gpa", "decision": "admitt"}, "constants": {"color": 1},
         "decisions": {"1": "yes"}, "id_prefix": "x-"}));
     let faults = wrong.plan(["admit", "gre", "gpa", "rank"]).unwrap_err();
     assert_eq!(
         pointers(&faults),
-        ["/columns/decision", "/columns/profile.gpaa", "/constants/color", "/decisions/1", "", ""]
+        ["/decisions/1", "/columns/decision", "/columns/profile.gpaa", "/constants/color", ""]
     );
-    assert!(faults.0[0].message.contains("did you mean `admit`?"));
-    assert!(faults.0[1].message.contains("did you mean `profile.gpa`?"));
-    serde_json::from_value::<CsvMapping>(json!({"colums": {}})).unwrap_err();
+    assert!(faults.0[1].message.contains("did you mean `admit`?"));
+    assert!(faults.0[2].message.contains("did you mean `profile.gpa`?"), "{}", faults.0[2].message);
+    let unknown =
+        mapping(json!({"colums": {}, "columns": {"gpa": {"column": "gpa", "pattrn": "x"}}, "delimiter": "x"}));
+    let faults = unknown.plan(["gpa", "university_name", "decision", "data_point_id"]).unwrap_err();
+    assert_eq!(pointers(&faults), ["/delimiter", "/columns/gpa/pattrn", "/colums"]);
+    assert!(faults.to_string().contains("did you mean `pattern`?"), "{faults}");
 }
 
 /// Rows as the two UCLA files have them (made up).
@@ -128,4 +145,136 @@ fn real_foreign_files() {
         assert!(accepted > 0 && accepted < points.len());
         assert!(points.iter().all(|p| p.profile.gpa.is_some_and(|g| g > 0.0)));
     }
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_with_both_names() {
+    let twice = Mapping::default().plan("data_point_id,gpa,gpa,university_name,decision".split(',')).unwrap_err();
+    assert_eq!(pointers(&twice), ["/columns/gpa"]);
+    assert!(twice.0[0].message.contains("(number 1)") && twice.0[0].message.contains("(number 2)"), "{twice}");
+    let alias =
+        Mapping::default().plan("data_point_id,toefl,toefl_total,university_name,decision".split(',')).unwrap_err();
+    assert!(alias.to_string().contains("`toefl`") && alias.to_string().contains("`toefl_total`"), "{alias}");
+    let header = "id,gpa,school,outcome";
+    let of = |rest: Value| {
+        let mut document =
+            json!({"columns": {"data_point_id": "id", "decision": "outcome", "university_name": "school"}});
+        document.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        mapping(document).plan(header.split(',')).unwrap_err()
+    };
+    assert_eq!(pointers(&of(json!({"constants": {"university_name": "B"}}))), ["/constants/university_name"]);
+    let two = of(json!({"constants": {"program_name": "A", "program.program_name": "B"}}));
+    assert_eq!(pointers(&two), ["/constants/program_name"]);
+    let bad = of(json!({"constants": {"gpa_scale": -4, "application_cycle": "autumn"}}));
+    assert_eq!(pointers(&bad), ["/constants/application_cycle", "/constants/gpa_scale"]);
+    let left = of(json!({"decisions": {"Hold": "waitlisted"}, "leave_out": ["hold"], "date_format": "%Q"}));
+    assert_eq!(pointers(&left), ["/leave_out", "/date_format"]);
+}
+
+#[test]
+fn rules_of_a_column_are_checked_before_the_first_row() {
+    let rules = |field: &str, rules: Value| {
+        let mut rules = rules;
+        rules["column"] = json!("gpa");
+        mapping(json!({"columns": {field: rules}})).plan("gpa,data_point_id,university_name,decision".split(','))
+    };
+    for (field, wrong, pointer) in [
+        ("gpa", json!({"pattern": "("}), "/columns/gpa/pattern"),
+        ("gpa", json!({"pattern": "(a{1000}){1000}"}), "/columns/gpa/pattern"),
+        ("gpa", json!({"pattern": "x".repeat(501)}), "/columns/gpa/pattern"),
+        ("gpa", json!({"values": {"A": "good"}}), "/columns/gpa/values/A"),
+        ("gpa", json!({"date_format": "%Y"}), "/columns/gpa/date_format"),
+        ("gpa", json!({"factor": "12"}), "/columns/gpa/factor"),
+        ("gender", json!({"factor": 12}), "/columns/gender/factor"),
+        ("decision_date", json!({"date_format": "%"}), "/columns/decision_date/date_format"),
+    ] {
+        assert_eq!(pointers(&rules(field, wrong.clone()).unwrap_err())[0], pointer, "{wrong}");
+    }
+    rules("gpa", json!({"pattern": "([0-9.]+)", "factor": 0.04, "add": 0, "missing": ["-"], "values": {"A": 4}}))
+        .unwrap();
+}
+
+/// A column, as many fields as are in it.
+#[test]
+fn cells_are_read_by_their_rules() {
+    let rules = mapping(json!({
+        "id_prefix": "g-", "missing": ["n/a"], "leave_out": ["Interview"],
+        "columns": {
+            "university_name": "school",
+            "gpa": {"column": "scores", "pattern": r"GPA ([\d.]+)"}, "gpa_scale": {"column": "scores", "pattern": r"/(\d+)"},
+            "gre_verbal": {"column": "scores", "pattern": r"V (\d{3})"}, "gre_quant": {"column": "scores", "pattern": r"Q (\d{3})"},
+            "application_year": {"column": "term", "pattern": r"\b[FS](\d\d)\b", "add": 2000},
+            "application_cycle": {"column": "term", "pattern": r"\b([FS])\d\d", "values": {"F": "fall", "S": "spring"}},
+            "degree_level": {"column": "term", "pattern": r"^(\w+)", "values": {"PhD": "phd", "MS": "masters"}},
+            "decision": {"column": "status", "pattern": r"^(\w+)"},
+            "decision_date": {"column": "status", "pattern": " on (.+)$", "date_format": "%d %b %Y"},
+            "work_experience_months": {"column": "years", "factor": 12},
+            "scholarship_amount": "money"},
+        "decisions": {"Wait": "waitlisted", "": "rejected"}}));
+    let plan = rules.plan(["school", "scores", "term", "status", "years", "money", "note"]).unwrap();
+    assert_eq!(plan.unread(), [Unread { column: "note".to_owned(), nearest: None }]);
+    let read = |cells: [&str; 7]| {
+        let mut tally = Tally::default();
+        let point = plan.row(3, 7, |i| cells[i], &mut tally);
+        (point.unwrap(), tally)
+    };
+    let (point, tally) =
+        read(["U", "GPA 3.90/4 V 160 Q 165", "PhD (F19)", "Accepted on 3 Mar 2019", "2.5", "$30,000", "x"]);
+    let point = point.unwrap();
+    assert_eq!((point.data_point_id.as_str(), point.decision), ("g-3", Decision::Accepted));
+    assert_eq!((point.profile.gpa, point.profile.gpa_scale), (Some(3.9), 4.0));
+    let test = &point.profile.test_scores[0];
+    assert_eq!((test.verbal_score, test.quantitative_score), (Some(160.0), Some(165.0)));
+    assert_eq!((point.application_year, point.application_cycle), (Some(2019), Some(Cycle::Fall)));
+    assert_eq!(point.program.degree_level, Some(DegreeLevel::Phd));
+    assert_eq!(point.decision_date.unwrap().to_string(), "2019-03-03");
+    assert_eq!((point.profile.work_experience_months, point.scholarship_amount), (Some(30.0), Some(30_000.0)));
+    assert_eq!(tally, Tally::default());
+
+    let (point, tally) = read(["U", "3.9", "ms, S20", "wait list", "N/A", "", ""]);
+    let point = point.unwrap();
+    assert_eq!(
+        (point.decision, point.profile.gpa, point.profile.work_experience_months),
+        (Decision::Waitlisted, None, None)
+    );
+    assert_eq!(point.application_cycle, Some(Cycle::Spring));
+    assert_eq!(tally.unmatched, 5, "gpa, its scale, two sections and the date are not in the cells");
+    assert_eq!(read(["U", "", "", "", "", "", ""]).0.unwrap().decision, Decision::Rejected);
+    let (point, tally) = read(["U", "", "", "Interview via E-mail", "", "", ""]);
+    assert_eq!((point, tally.left_out), (None, 1));
+}
+
+#[test]
+fn columns_go_by_their_numbers_without_a_header() {
+    let rules = mapping(json!({"header": false, "id_prefix": "g-", "date_format": "%d %b %Y",
+        "columns": {"university_name": 0, "decision": "3", "gpa": {"column": 6}, "decision_date": 5}}));
+    let row = ["Univ Of Y", "Geology", "Masters (F19)", "Accepted", " E-mail", "28 Feb 2019", "  3.84"];
+    let plan = rules.plan(row).unwrap();
+    let point = plan.point(2, row).unwrap();
+    assert_eq!((point.data_point_id.as_str(), point.profile.gpa), ("g-2", Some(3.84)));
+    assert_eq!(point.decision_date.unwrap().to_string(), "2019-02-28");
+    assert_eq!(plan.unread().len(), 3);
+    let faults =
+        mapping(json!({"header": false, "id_prefix": "g-", "columns": {"university_name": 9, "decision": "status",
+        "gpa": 6}}))
+        .plan(row)
+        .unwrap_err();
+    assert_eq!(pointers(&faults), ["/columns/decision", "/columns/university_name"]);
+}
+
+#[test]
+fn unread_columns_have_a_nearest_field() {
+    let plan = Mapping::default()
+        .plan("data_point_id,gpa,gpa_scle,Univeristy Ranking,university_name,decision,gre_verbl,color".split(','))
+        .unwrap();
+    let nearest: Vec<_> = plan.unread().iter().map(|u| (u.column.as_str(), u.nearest.as_deref())).collect();
+    assert_eq!(
+        nearest,
+        [
+            ("gpa_scle", Some("gpa_scale")),
+            ("Univeristy Ranking", Some("university_ranking")),
+            ("gre_verbl", Some("gre_verbal")),
+            ("color", None)
+        ]
+    );
 }

@@ -135,3 +135,27 @@ fn impossible_years_are_outliers() {
     let r = report(&[p], false);
     assert_eq!((r.outlier_count, r.recent_data_percentage), (1, 0.0));
 }
+
+#[test]
+fn spellings_of_one_university_are_counted_together() {
+    let points: Vec<AdmissionDataPoint> = [
+        "Univ of C\u{f3}rdoba",
+        "Univ of C\u{f3}rdoba ",
+        "univ of Co\u{301}rdoba",
+        "\u{feff}UNIV  OF C\u{f3}RDOBA",
+        "Ohio",
+        " - ",
+    ]
+    .iter()
+    .enumerate()
+    .map(|(i, name)| {
+        AdmissionDataPoint::from_value(serde_json::json!({"data_point_id": i.to_string(), "profile": {},
+                    "program": {"university_name": name}, "decision": "accepted"}))
+        .unwrap()
+    })
+    .collect();
+    let report = report(&points, false);
+    let counted: Vec<_> = report.samples_by_university.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+    assert_eq!(counted, [("Ohio", 1), ("Univ of C\u{f3}rdoba", 4)]);
+    assert_eq!(report.universities_below_threshold.len(), 2);
+}

@@ -2,7 +2,7 @@
 
 use super::shape::{self, Kind, SPECS, Spec, TEST_SPECS};
 use crate::check::brief;
-use crate::fields::{as_whole, did_you_mean, shown};
+use crate::fields::{as_whole, did_you_mean, shown, spelling};
 use crate::{Fault, Faults};
 use serde_json::Value;
 
@@ -24,14 +24,14 @@ pub(super) fn faults(bytes: &[u8], error: &str) -> Faults {
 
 pub(super) fn value_faults(value: &Value) -> Vec<Fault> {
     let Value::Object(_) = value else {
-        return whole_document(&format!("the document is {}; a data point is an object", shown(value))).0;
+        return whole_document(&format!("the document is {}; an object is expected", shown(value))).0;
     };
     let mut found = Vec::new();
     for part in ["profile", "program"] {
         match value.get(part) {
             Some(Value::Object(_)) => {}
-            None => fault(&mut found, part, format!("`{part}` is missing; an object is needed")),
-            Some(other) => fault(&mut found, part, format!("`{part}` is {}; an object is needed", shown(other))),
+            None => fault(&mut found, part, format!("`{part}` is missing; an object is expected")),
+            Some(other) => fault(&mut found, part, format!("`{part}` is {}; an object is expected", shown(other))),
         }
     }
     for spec in &SPECS {
@@ -58,7 +58,7 @@ fn tests(tests: Option<&Value>, found: &mut Vec<Fault>) {
     for (i, test) in list.iter().enumerate() {
         let at = format!("{AT}/{i}");
         if !test.is_object() {
-            fault(found, &at, format!("`test_scores[{i}]` is {}; an object is needed", shown(test)));
+            fault(found, &at, format!("`test_scores[{i}]` is {}; an object is expected", shown(test)));
             continue;
         }
         for spec in &TEST_SPECS {
@@ -90,7 +90,7 @@ fn check(spec: &Spec, value: Option<&Value>, tail: &str, found: &mut Vec<Fault>)
     }
 }
 
-fn fits(kind: Kind, value: &Value) -> bool {
+pub(crate) fn fits(kind: Kind, value: &Value) -> bool {
     match kind {
         Kind::Id => value.as_str().is_some_and(shape::is_id),
         Kind::Text => value.as_str().is_some_and(shape::is_text),
@@ -108,7 +108,7 @@ pub(crate) fn allowed(kind: Kind) -> String {
         Kind::Id => format!("a string of 1 to {} characters without control characters", shape::MAX_ID),
         Kind::Text => format!("a string of at most {} characters", shape::MAX_TEXT),
         Kind::Number => "a finite number of at least 0".to_owned(),
-        Kind::Whole(high) => format!("a whole number from 0 to {high}"),
+        Kind::Whole(high) => format!("a whole number from 0 to {high}{}", spelling(high.into())),
         Kind::Flag => "true or false".to_owned(),
         Kind::Date => shape::DATE.to_owned(),
         Kind::Time => shape::TIME.to_owned(),

@@ -2,6 +2,7 @@
 //! dates that come as times.
 
 use super::shape;
+use crate::fields::EXACT;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -53,7 +54,7 @@ impl<'de> Visitor<'de> for Whole {
         Ok(Some(i128::from(n)))
     }
     fn visit_f64<E: Error>(self, x: f64) -> Result<Self::Value, E> {
-        if x.fract() == 0.0 && x.abs() < 9e15 {
+        if x.fract() == 0.0 && x.abs() <= EXACT as f64 {
             Ok(Some(x as i128))
         } else {
             Err(E::invalid_value(Unexpected::Float(x), &self))

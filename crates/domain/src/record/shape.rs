@@ -40,7 +40,7 @@ pub(super) fn time(s: &str) -> Option<DateTime<Utc>> {
 }
 
 /// What a field holds.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     Id,
     Text,

@@ -162,3 +162,29 @@ fn what_is_said_of_a_long_event_is_short() {
     let batch = read(&envelope("admission.data.batch.v1", json!({ "points": points }))).unwrap();
     assert!(batch.data.refusal().unwrap().detail.len() <= 4100);
 }
+
+#[test]
+fn an_array_is_no_event_and_no_data() {
+    let point = json!({"data_point_id": "a", "profile": {}, "program": {}, "decision": "accepted"});
+    let body = json!(["1.0", "1", "/t", "admission.data.recorded.v1", "2026-03-01T09:00:00Z", point]).to_string();
+    let refusal = InboundEvent::structured(body.as_bytes()).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::Malformed);
+    assert!(refusal.detail.contains("an object is expected"), "{refusal}");
+    for (kind, data) in [
+        ("admission.data.retracted", json!(["a", 4])),
+        ("admission.data.recorded", json!(["a", {}, {}, "accepted"])),
+        (
+            "admission.data.recorded",
+            json!({"data_point_id": "a", "profile": [3], "program": {}, "decision": "accepted"}),
+        ),
+        ("admission.data.batch", json!([[point]])),
+        ("training.trigger", json!(["because", null, null])),
+        ("training.cancel", json!(["job_0193e2f8-7c3a-7d6e-9b58-3f1a2b4c5d6e"])),
+    ] {
+        let event = json!({"specversion": "1.0", "id": "1", "source": "/t", "type": format!("{kind}.v1"),
+            "time": "2026-03-01T09:00:00Z", "data": data});
+        let refusal = InboundEvent::structured(event.to_string().as_bytes()).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::InvalidData, "{kind}: {refusal}");
+        assert!(refusal.detail.contains("an object is expected"), "{kind}: {refusal}");
+    }
+}

@@ -1,6 +1,6 @@
 //! CSV rows out of lines. A quoted field may span lines; a stray quote costs its own line, not the rest of the file.
 
-use super::lines::{Chunk, Lines, ReadReport, Record};
+use crate::lines::{Chunk, Lines, ReadEnd, Record};
 use std::collections::VecDeque;
 use std::io::BufRead;
 
@@ -20,8 +20,13 @@ impl<R: BufRead> Rows<R> {
         Self { lines, width, delimiter, ahead: VecDeque::new() }
     }
 
-    pub fn report(self) -> ReadReport {
-        ReadReport { lines: self.lines.count(), broken: self.lines.broken }
+    /// Cells of a row; 0 before they are known.
+    pub fn set_width(&mut self, width: usize) {
+        self.width = width;
+    }
+
+    pub fn end(self) -> ReadEnd {
+        ReadEnd { lines: self.lines.count(), broken: self.lines.broken }
     }
 
     /// Makes line `index` of the look-ahead available.
@@ -53,8 +58,7 @@ impl<R: BufRead> Rows<R> {
                 text.extend_from_slice(&self.ahead[extra].1);
                 quotes += quotes_in(&self.ahead[extra].1);
                 if quotes.is_multiple_of(2) {
-                    let whole = fields(&text, self.delimiter).is_some_and(|f| f.len() == self.width);
-                    if whole && well_quoted(&text, self.delimiter) {
+                    if fields(&text, self.delimiter).is_ok_and(|f| self.width == 0 || f.len() == self.width) {
                         span = extra + 1;
                     }
                     break;
@@ -78,7 +82,7 @@ impl<R: BufRead> Rows<R> {
         if fault.is_none() && quotes_in(row) % 2 == 1 {
             fault = Some("a quote is opened and not closed".to_owned());
         }
-        chunk.records.push(Record { line, bytes: start..chunk.bytes.len(), fault });
+        chunk.records.push(Record { line, number: line, bytes: start..chunk.bytes.len(), fault });
         true
     }
 }
@@ -87,8 +91,15 @@ fn quotes_in(bytes: &[u8]) -> usize {
     bytes.iter().filter(|b| **b == b'"').count()
 }
 
-/// Every quote opens a field, closes one, or is doubled inside one. Two stray quotes in different lines are not.
-fn well_quoted(row: &[u8], delimiter: u8) -> bool {
+/// How a quote is written inside a quoted cell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Escape {
+    Doubled,
+    Backslash,
+}
+
+/// Whether each quoted cell ends in its quote, and that at its end. A quote inside a bare cell is a character like others.
+fn is_well_quoted(row: &[u8], delimiter: u8, escape: Escape) -> bool {
     let mut at = 0;
     loop {
         if row.get(at) == Some(&b'"') {
@@ -96,7 +107,8 @@ fn well_quoted(row: &[u8], delimiter: u8) -> bool {
             loop {
                 match (row.get(at), row.get(at + 1)) {
                     (None, _) => return false,
-                    (Some(b'"'), Some(b'"')) => at += 2,
+                    (Some(b'"'), Some(b'"')) if escape == Escape::Doubled => at += 2,
+                    (Some(b'\\'), Some(_)) if escape == Escape::Backslash => at += 2,
                     (Some(b'"'), _) => break,
                     _ => at += 1,
                 }
@@ -104,9 +116,6 @@ fn well_quoted(row: &[u8], delimiter: u8) -> bool {
             at += 1;
         } else {
             while row.get(at).is_some_and(|b| *b != delimiter) {
-                if row[at] == b'"' {
-                    return false;
-                }
                 at += 1;
             }
         }
@@ -118,11 +127,33 @@ fn well_quoted(row: &[u8], delimiter: u8) -> bool {
     }
 }
 
-/// The fields of one row; `None` unless it is exactly one row.
-pub fn fields(row: &[u8], delimiter: u8) -> Option<csv::ByteRecord> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(row);
+/// The cells of one row.
+///
+/// # Errors
+/// Why it is not exactly one row.
+pub fn fields(row: &[u8], delimiter: u8) -> Result<csv::ByteRecord, &'static str> {
+    let mut builder = csv::ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).delimiter(delimiter);
+    // The row has no line end any more: whatever is left of one is a character.
+    builder.terminator(csv::Terminator::Any(b'\n'));
+    if row.contains(&b'"') {
+        if !is_well_quoted(row, delimiter, Escape::Doubled) {
+            if !is_well_quoted(row, delimiter, Escape::Backslash) {
+                return Err(
+                    "a quoted cell does not end at its closing quote: quotes inside it are written as \"\" or \\\"",
+                );
+            }
+            builder.double_quote(false).escape(Some(b'\\'));
+        }
+    } else {
+        builder.quoting(false);
+    }
+    let mut reader = builder.buffer_capacity(row.len() + 1).from_reader(row);
     let mut record = csv::ByteRecord::new();
-    reader.read_byte_record(&mut record).ok()?.then_some(record)
+    match reader.read_byte_record(&mut record) {
+        Ok(true) => Ok(record),
+        _ => Err("it is not one CSV row"),
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +161,7 @@ mod tests {
     use super::*;
 
     fn rows(text: &str) -> Vec<(u64, String, bool)> {
-        let mut rows = Rows::new(Lines::new(text.as_bytes(), 1000), 3, b',');
+        let mut rows = Rows::new(Lines::new(text.as_bytes(), 1000, b'\n'), 3, b',');
         let mut chunk = Chunk::default();
         while rows.next_into(&mut chunk) {}
         let show = |r: &Record| (r.line, String::from_utf8_lossy(chunk.raw(r)).into_owned(), r.fault.is_some());
@@ -155,5 +186,25 @@ mod tests {
     #[test]
     fn blank_lines_are_no_rows() {
         assert_eq!(rows("\na,b,c\n   \n\nd,e,f").len(), 2);
+    }
+
+    #[test]
+    fn quotes_inside_a_cell_are_doubled_or_escaped() {
+        let cells = |row: &str| {
+            fields(row.as_bytes(), b',')
+                .map(|r| r.iter().map(|c| String::from_utf8_lossy(c).into_owned()).collect::<Vec<_>>())
+        };
+        for (row, expected) in [
+            (r#"a,"U, ""A""",b"#, ["a", r#"U, "A""#, "b"]),
+            (r#"a,"U \"A\"",b"#, ["a", r#"U "A""#, "b"]),
+            (r#"a,5" tall "x",b"#, ["a", r#"5" tall "x""#, "b"]),
+            (r"a,C:\x,b", ["a", r"C:\x", "b"]),
+            (r#""a","C:\","b""#, ["a", r"C:\", "b"]),
+        ] {
+            assert_eq!(cells(row).as_deref(), Ok(expected.map(str::to_owned).as_slice()), "{row}");
+        }
+        for wrong in [r#"a,"U"A,b"#, r#"a,"U" ,b"#, r#"a,"U"#] {
+            assert!(cells(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -1,0 +1,172 @@
+//! A first mapping for a foreign file, guessed from its header and first rows: one line per field, each with a comment, for
+//! a person to correct.
+
+mod columns;
+mod words;
+
+use super::cell::number;
+use super::target::Target;
+use crate::check::brief;
+use columns::{Column, Field};
+use std::fmt::Write;
+
+/// What is known of the file beside its rows.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// As a message names the file.
+    pub file: String,
+    /// Of a CSV file whose delimiter is no comma.
+    pub delimiter: Option<char>,
+    /// Where it is neither UTF-8 nor told by a mark.
+    pub encoding: Option<String>,
+    pub decimal_comma: bool,
+    /// Whether the first row is no header.
+    pub headerless: bool,
+}
+
+/// Whether a first row names columns: no cell is a number, and some are names that columns have, or none is a value.
+pub fn is_header(cells: &[&str]) -> bool {
+    let filled = || cells.iter().map(|cell| cell.trim()).filter(|cell| !cell.is_empty());
+    if filled().next().is_none() || filled().any(|cell| number(cell, false).is_some() || cell.len() > 100) {
+        return false;
+    }
+    let is_value = |cell: &str| words::decision(cell).is_some() || words::season(cell).is_some();
+    filled().any(|cell| words::of_name(cell).is_some() || Target::parse(cell).is_some()) || !filled().any(is_value)
+}
+
+/// The mapping as TOML. `rows` are cells in the columns' order; a header gives names, else the columns are numbered.
+pub fn guess(header: Option<&[String]>, rows: &[Vec<String>], facts: &Facts) -> String {
+    let width = header.map_or_else(|| rows.iter().map(Vec::len).max().unwrap_or(0), <[String]>::len);
+    let columns: Vec<Column<'_>> = (0..width)
+        .map(|i| {
+            let cells = rows.iter().map(|row| row.get(i).map_or("", |cell| cell.trim())).collect();
+            Column::new(i, header.map(|names| names[i].trim()), cells, facts.decimal_comma)
+        })
+        .collect();
+    let fields = columns::fields(&columns);
+    let mut out = String::new();
+    let line = |out: &mut String, text: &str, comment: &str| {
+        let _ = writeln!(out, "{text:<56} # {comment}"); // writing to a string does not fail
+    };
+    let read = rows.len();
+    line(&mut out, "", &format!("Guessed from {read} rows of {}: correct what is wrong.", one_line(&facts.file)));
+    if let Some(delimiter) = facts.delimiter {
+        line(&mut out, &format!("delimiter = {}", text(&delimiter.to_string())), "between the cells");
+    }
+    if let Some(encoding) = &facts.encoding {
+        line(&mut out, &format!("encoding = {}", text(encoding)), "of the file");
+    }
+    if facts.decimal_comma {
+        line(&mut out, "decimal_comma = true", "3,75 is a number");
+    }
+    if facts.headerless {
+        line(&mut out, "header = false", "columns go by their numbers, from 0");
+    }
+    let has = |name: &str| fields.iter().any(|f| f.name == name);
+    if !has("data_point_id") {
+        line(&mut out, "id_prefix = \"row-\"", "no column of ids: this and the row's number; make it the file's own");
+    }
+    decisions_above(&mut out, &columns, &fields);
+    out.push_str("[columns]\n");
+    for field in &fields {
+        let column = &columns[field.column];
+        line(&mut out, &format!("{} = {}", field.name, field.source(column)), &comment(column, field));
+    }
+    decisions_below(&mut out, &columns, &fields);
+    let mut constants = Vec::new();
+    if !has("university_name") {
+        constants.push(("university_name = \"FILL IN\"".to_owned(), "no column of universities".to_owned()));
+    }
+    if !has("gpa_scale")
+        && let Some(scale) = fields.iter().find(|f| f.name == "gpa").and_then(|f| columns[f.column].gpa_scale(f))
+    {
+        constants.push((format!("gpa_scale = {scale:?}"), "from the highest gpa; 4.0 unless given".to_owned()));
+    }
+    if !constants.is_empty() {
+        out.push_str("[constants]\n");
+        constants.iter().for_each(|(text, comment)| line(&mut out, text, comment));
+    }
+    let unread: Vec<String> =
+        columns.iter().filter(|c| !fields.iter().any(|f| f.column == c.at)).map(Column::label).collect();
+    if !unread.is_empty() {
+        line(&mut out, "", &format!("Not read: {}", brief(&one_line(&unread.join(", ")), 300)));
+    }
+    out.lines().map(str::trim).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+fn decision<'c, 'a>(columns: &'c [Column<'a>], fields: &'c [Field]) -> Option<(&'c Column<'a>, &'c Field)> {
+    let field = fields.iter().find(|f| f.name == "decision")?;
+    Some((&columns[field.column], field))
+}
+
+/// What stands before the tables.
+fn decisions_above(out: &mut String, columns: &[Column<'_>], fields: &[Field]) {
+    let Some((column, field)) = decision(columns, fields) else { return };
+    if column.is_share() {
+        let _ = writeln!(out, "threshold = 0.5 # accepted from here on");
+        return;
+    }
+    let left: Vec<String> = column.words(field).into_iter().filter(|w| words::is_open(w)).map(|w| text(&w)).collect();
+    if !left.is_empty() {
+        let _ = writeln!(out, "leave_out = [{}] # no decisions yet", left.join(", "));
+    }
+}
+
+fn decisions_below(out: &mut String, columns: &[Column<'_>], fields: &[Field]) {
+    let Some((column, field)) = decision(columns, fields) else {
+        out.push_str("# No column of decisions was found: add `decision = \"its column\"` to [columns].\n");
+        return;
+    };
+    if column.is_share() {
+        return;
+    }
+    let mut lines = Vec::new();
+    let mut rejected = false;
+    for word in column.words(field) {
+        match words::decision(&word) {
+            Some(meaning) => {
+                rejected |= meaning == "rejected";
+                if crate::names::folded(&word) != meaning {
+                    lines.push(format!("{} = \"{meaning}\"", text(&word)));
+                }
+            }
+            None if words::is_open(&word) => {}
+            None => lines.push(format!("# {} = \"…\" # what does it mean?", text(&word))),
+        }
+    }
+    let blank = column.blanks();
+    if blank > 0 && !rejected {
+        lines.push(format!("\"\" = \"rejected\" # {blank} cells are blank, and none says rejected"));
+    } else if blank > 0 {
+        lines.push(format!(
+            "# \"\" = \"rejected\" # {blank} cells are blank: rejected rows unless this says what they mean"
+        ));
+    }
+    if !lines.is_empty() {
+        out.push_str("[decisions]\n");
+        lines.iter().for_each(|line| out.push_str(&format!("{line}\n")));
+    }
+}
+
+fn comment(column: &Column<'_>, field: &Field) -> String {
+    let mut text = format!("such as {}", column.example());
+    if field.note.is_empty() {
+        text
+    } else {
+        let _ = write!(text, "; {}", field.note); // writing to a string does not fail
+        text
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// As TOML has it.
+fn text(value: &str) -> String {
+    if !value.contains(['\'', '\n', '\r']) && value.contains(['\\', '"']) && !value.chars().any(char::is_control) {
+        return format!("'{value}'");
+    }
+    // JSON's escapes are TOML's, but for the one that TOML wants and JSON leaves out.
+    serde_json::Value::from(value).to_string().replace('\u{7f}', "\\u007f")
+}

@@ -1,0 +1,225 @@
+//! What columns and their values are called in the files that people publish.
+
+use crate::names::{category, folded};
+
+/// Names of columns, folded, by the field that they usually are.
+const NAMES: &[(&str, &[&str])] = &[
+    (
+        "data_point_id",
+        &[
+            "id",
+            "application id",
+            "applicationid",
+            "point id",
+            "rowid",
+            "row id",
+            "serial no",
+            "sno",
+            "s no",
+            "unnamed 0",
+            "index",
+        ],
+    ),
+    (
+        "decision",
+        &[
+            "decision",
+            "admit",
+            "admitted",
+            "admission",
+            "result",
+            "outcome",
+            "status",
+            "chance of admit",
+            "application status",
+            "admit status",
+            "final decision",
+            "admission status",
+            "admission decision",
+        ],
+    ),
+    (
+        "university_name",
+        &[
+            "university",
+            "university name",
+            "uni name",
+            "univ name",
+            "univname",
+            "univ",
+            "school",
+            "school name",
+            "institution",
+            "institute",
+            "college",
+            "college name",
+        ],
+    ),
+    ("program_name", &["program", "program name", "course", "department name"]),
+    ("department", &["department"]),
+    ("degree_level", &["degree", "degree level", "level", "degree type"]),
+    (
+        "gpa",
+        &[
+            "gpa",
+            "cgpa",
+            "ugrad gpa",
+            "undergrad gpa",
+            "undergraduate gpa",
+            "ug gpa",
+            "ugpa",
+            "lsac gpa",
+            "grade point average",
+        ],
+    ),
+    ("gpa_scale", &["gpa scale", "cgpascale", "cgpa scale"]),
+    ("gre_total", &["gre", "gre score", "gre total", "grescore"]),
+    ("gre_verbal", &["gre verbal", "gre v", "grev", "verbal", "verbal score"]),
+    ("gre_quant", &["gre quant", "gre q", "greq", "quant", "quant score", "gre quantitative"]),
+    ("gre_analytical", &["gre writing", "gre aw", "gre awa", "gre w", "grea", "awa", "writing", "gre analytical"]),
+    ("gmat_total", &["gmat", "gmat score"]),
+    ("gmat_verbal", &["gmatv", "gmat v"]),
+    ("gmat_quant", &["gmatq", "gmat q"]),
+    ("toefl_total", &["toefl", "toefl score", "toeflscore"]),
+    ("ielts_total", &["ielts", "ielts score"]),
+    ("sat_total", &["sat", "sat score"]),
+    ("act_total", &["act", "act score"]),
+    ("undergraduate_major", &["major", "undergrad major", "undergraduate major", "ug major"]),
+    (
+        "undergraduate_university",
+        &[
+            "ugcollege",
+            "ug college",
+            "undergrad university",
+            "undergraduate university",
+            "undergrad institution",
+            "alma mater",
+        ],
+    ),
+    (
+        "research_publications",
+        &["research publications", "publications", "journalpubs", "journal pubs", "papers", "research"],
+    ),
+    ("conference_papers", &["confpubs", "conference papers", "conf pubs"]),
+    (
+        "work_experience_months",
+        &[
+            "work experience months",
+            "work exp",
+            "workexp",
+            "work experience",
+            "experience",
+            "industryexp",
+            "industry exp",
+            "years of experience",
+            "work years",
+        ],
+    ),
+    ("internships_count", &["internships", "internships count"]),
+    ("scholarship_amount", &["scholarship", "scholarship amount", "award amount"]),
+    ("decision_date", &["decision date", "decision at", "date of decision", "notified on"]),
+    (
+        "application_year",
+        &[
+            "year",
+            "application year",
+            "season",
+            "term",
+            "termandyear",
+            "term and year",
+            "cycle",
+            "start term",
+            "admit term",
+            "semester",
+        ],
+    ),
+    ("gender", &["gender", "sex"]),
+    ("nationality", &["nationality", "citizenship"]),
+];
+
+/// The field that a column of this name usually is, and how early the name stands in its field's list.
+pub fn of_name(name: &str) -> Option<(&'static str, usize)> {
+    let name = category(name);
+    NAMES.iter().find_map(|(field, names)| Some((*field, names.iter().position(|n| *n == name)?)))
+}
+
+/// The decision that a text means. Of several the last counts: `WL, Accepted`.
+pub fn decision(text: &str) -> Option<&'static str> {
+    let text = folded(text);
+    match text.as_str() {
+        "1" | "1.0" | "yes" | "y" | "true" => return Some("accepted"),
+        "0" | "0.0" | "no" | "n" | "false" => return Some("rejected"),
+        _ => {}
+    }
+    let of = |word: &str| {
+        const STEMS: &[(&str, &str)] = &[
+            ("accept", "accepted"),
+            ("admit", "accepted"),
+            ("offer", "accepted"),
+            ("reject", "rejected"),
+            ("denied", "rejected"),
+            ("deny", "rejected"),
+            ("declin", "rejected"),
+            ("wait", "waitlisted"),
+            ("defer", "deferred"),
+            ("withdr", "withdrawn"),
+        ];
+        let known = STEMS.iter().find(|(stem, _)| word.starts_with(stem)).map(|(_, meaning)| *meaning);
+        known.or_else(|| (word == "wl" || word == "waitlist").then_some("waitlisted"))
+    };
+    text.split(|c: char| !c.is_alphanumeric()).filter_map(of).next_back().filter(|_| text.len() <= 60)
+}
+
+/// Words for applications that are not decided.
+pub fn is_open(text: &str) -> bool {
+    let text = folded(text);
+    decision(&text).is_none()
+        && ["pending", "interview", "other", "hold", "complete", "submitted", "in review", "unknown"]
+            .iter()
+            .any(|word| text.contains(word))
+}
+
+/// How a term is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Season {
+    /// `F19`.
+    Letter,
+    /// `Fall 2019`.
+    Word,
+    /// `2019`.
+    Year,
+}
+
+pub fn season(text: &str) -> Option<Season> {
+    let lower = folded(text);
+    let parts: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|p| !p.is_empty()).collect();
+    let year = |p: &&str| p.len() == 4 && p.parse::<u32>().is_ok_and(|y| (1990..=2100).contains(&y));
+    let letter = |p: &&str| p.len() == 3 && p.starts_with(['f', 's']) && p[1..].bytes().all(|b| b.is_ascii_digit());
+    if parts.iter().any(letter) {
+        Some(Season::Letter)
+    } else if parts.iter().any(|p| ["fall", "spring", "summer", "autumn"].contains(p)) && parts.iter().any(year) {
+        Some(Season::Word)
+    } else if parts.len() == 1 && parts.iter().any(year) {
+        Some(Season::Year)
+    } else {
+        None
+    }
+}
+
+/// The degree that a text names.
+pub fn degree(text: &str) -> Option<&'static str> {
+    let lower = folded(text);
+    let parts: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).collect();
+    let any = |words: &[&str]| parts.iter().any(|p| words.contains(p));
+    if any(&["phd", "doctorate", "doctoral"]) {
+        Some("phd")
+    } else if any(&["mba"]) {
+        Some("mba")
+    } else if any(&["master", "masters", "ms", "ma", "msc", "meng"]) {
+        Some("masters")
+    } else if any(&["bachelor", "bachelors", "bs", "ba", "btech"]) {
+        Some("bachelors")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,421 @@
+//! A mapping applied to a file's header, and its rows read by that.
+
+use super::cell::{Cell, Common, Rule, is_format};
+use super::target::{Target, nearest_field};
+use super::{Column, Mapping, Source};
+use crate::check::brief;
+use crate::fields::{did_you_mean, escaped, shown};
+use crate::names::folded;
+use crate::record::explain::{allowed, fits};
+use crate::record::shape::{SPECS, TEST_SPECS};
+use crate::record::{Decision, TestType};
+use crate::{AdmissionDataPoint, Fault, Faults};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// How the rows of one file are read.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    inputs: Vec<Input>,
+    constants: Vec<(Target, Value)>,
+    /// By folded text.
+    decisions: BTreeMap<String, Decision>,
+    /// Folded.
+    leave_out: Vec<String>,
+    threshold: Option<f64>,
+    id_prefix: Option<String>,
+    width: usize,
+    unread: Vec<Unread>,
+}
+
+#[derive(Debug, Clone)]
+struct Input {
+    target: Target,
+    column: usize,
+    /// As the file calls the column.
+    name: String,
+    rule: Rule,
+}
+
+/// A column that no field is read from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Unread {
+    pub column: String,
+    /// The field whose name is nearest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<String>,
+}
+
+/// What rows came to beside their points and faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Rows that the mapping leaves out.
+    pub left_out: u64,
+    /// Cells that their pattern did not match: read as missing.
+    pub unmatched: u64,
+}
+
+/// Header names are compared without surrounding blanks.
+fn tidy(name: &str) -> &str {
+    name.trim_start_matches('\u{feff}').trim()
+}
+
+/// The columns of a file.
+struct Header<'h> {
+    names: Vec<&'h str>,
+    /// Whether the names are the file's own.
+    named: bool,
+}
+
+impl Header<'_> {
+    fn all(&self) -> String {
+        if self.named {
+            format!("it has {}", brief(&self.names.join(", "), 200))
+        } else {
+            format!("it has no header and {} columns, from 0", self.names.len())
+        }
+    }
+
+    fn find(&self, column: &Column) -> Result<usize, String> {
+        let width = self.names.len();
+        match column {
+            Column::Number(n) if *n < width => Ok(*n),
+            Column::Number(n) => Err(format!("the file has no column {n}; it has {width}, from 0")),
+            Column::Name(name) if self.named => {
+                let exact = self.places(|h| h == tidy(name));
+                let loose = || self.places(|h| folded(h) == folded(name));
+                let found = if exact.is_empty() { loose() } else { exact };
+                match (found.as_slice(), name.trim().parse::<usize>()) {
+                    ([one], _) => Ok(*one),
+                    ([], Ok(number)) => Err(format!(
+                        "the file has no column `{name}`; {}. `header = false` says that the first row is data and columns go by \
+                         their numbers; {number} without quotes is the column of that number either way",
+                        self.all()
+                    )),
+                    ([first, second, ..], _) => Err(format!(
+                        "the file has column `{name}` twice, as numbers {first} and {second} (from 0); the number says which"
+                    )),
+                    ([], Err(_)) => {
+                        let hint = did_you_mean(name, self.names.iter().copied());
+                        Err(format!("the file has no column `{name}`{hint}; {}", self.all()))
+                    }
+                }
+            }
+            Column::Name(name) => match name.trim().parse::<usize>() {
+                Ok(number) => self.find(&Column::Number(number)),
+                Err(_) => {
+                    Err(format!("`{name}` is a name, and the file has no header; a column's number from 0 is allowed"))
+                }
+            },
+        }
+    }
+
+    fn places(&self, is: impl Fn(&str) -> bool) -> Vec<usize> {
+        (0..self.names.len()).filter(|i| is(self.names[*i])).collect()
+    }
+}
+
+/// Faults on their way, and the targets that are taken, each with what took it.
+#[derive(Default)]
+struct Making {
+    faults: Vec<Fault>,
+    taken: Vec<(Target, String)>,
+}
+
+impl Making {
+    fn fault(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        self.faults.push(Fault { pointer: pointer.into(), message: message.into() });
+    }
+
+    /// The field of this name, unless another entry of the mapping has it.
+    fn target(&mut self, section: &str, name: &str) -> Option<Target> {
+        let pointer = format!("/{section}/{}", escaped(name));
+        let Some(target) = Target::parse(name) else {
+            let hint = nearest_field(name).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default();
+            self.fault(pointer, format!("`{}` is no field of a data point{hint}", brief(name, 60)));
+            return None;
+        };
+        if let Some((_, other)) = self.taken.iter().find(|(t, _)| *t == target) {
+            let message = format!("`{name}` is given twice: here and as {other}");
+            self.fault(pointer, message);
+            return None;
+        }
+        self.taken.push((target, format!("`{name}` in [{section}]")));
+        Some(target)
+    }
+}
+
+impl Mapping {
+    /// Applies the mapping to a file's header; without one (`header` is false) the names are the numbers of its columns.
+    ///
+    /// # Errors
+    /// All faults at once. They point to the mapping's entries (`/columns/...`) or, with an empty pointer, say what the
+    /// file lacks.
+    pub fn plan<'h>(&self, header: impl IntoIterator<Item = &'h str>) -> Result<Plan, Faults> {
+        let header = Header { names: header.into_iter().map(tidy).collect(), named: self.header.unwrap_or(true) };
+        let mut making = Making { faults: self.faults.clone(), taken: Vec::new() };
+        self.check(&mut making);
+        let common = Common {
+            missing: self.missing.clone(),
+            decimal_comma: self.decimal_comma.unwrap_or(false),
+            date_format: self.date_format.clone(),
+        };
+        let mut inputs: Vec<Input> = Vec::new();
+        let mut used = vec![false; header.names.len()];
+        for (name, source) in &self.columns {
+            let Some(target) = making.target("columns", name) else { continue };
+            let pointer = format!("/columns/{}", escaped(name));
+            let rule = Rule::new(target.kind(), source, &common);
+            match (header.find(&source.column), rule) {
+                (Ok(column), Ok(rule)) => {
+                    used[column] = true;
+                    let name = if header.named { header.names[column].to_owned() } else { format!("column {column}") };
+                    inputs.push(Input { target, column, name, rule });
+                }
+                (found, rule) => {
+                    if let Err(why) = found {
+                        making.fault(pointer.clone(), why);
+                    }
+                    for (tail, message) in rule.err().into_iter().flatten() {
+                        making.fault(format!("{pointer}{tail}"), message);
+                    }
+                }
+            }
+        }
+        let mut constants = Vec::new();
+        for (name, value) in &self.constants {
+            let Some(target) = making.target("constants", name) else { continue };
+            if fits(target.kind(), value) {
+                constants.push((target, value.clone()));
+            } else {
+                let message = format!("`{name}` is {}; {} is allowed", shown(value), allowed(target.kind()));
+                making.fault(format!("/constants/{}", escaped(name)), message);
+            }
+        }
+        if header.named {
+            by_own_names(&header, &common, &used, &mut inputs, &mut making);
+        }
+        let unread = unread(&header, &inputs, &making);
+        self.needed(&header, &mut making);
+        if !making.faults.is_empty() {
+            return Err(Faults(making.faults));
+        }
+        let decision = |(found, meaning): (&String, &String)| Some((folded(found), Decision::parse(meaning)?));
+        Ok(Plan {
+            inputs,
+            constants,
+            decisions: self.decisions.iter().filter_map(decision).collect(),
+            leave_out: self.leave_out.iter().map(|word| folded(word)).collect(),
+            threshold: self.threshold,
+            id_prefix: self.id_prefix.clone(),
+            width: header.names.len(),
+            unread,
+        })
+    }
+
+    /// What is wrong whatever the file.
+    fn check(&self, making: &mut Making) {
+        for (found, meaning) in self.decisions.iter().filter(|(_, m)| Decision::parse(m).is_none()) {
+            let message = format!("`{meaning}` is no decision; one of {} is allowed", decisions().join(", "));
+            making.fault(format!("/decisions/{}", escaped(found)), message);
+        }
+        for word in &self.leave_out {
+            if self.decisions.keys().any(|key| folded(key) == folded(word)) {
+                making.fault("/leave_out", format!("`{word}` is left out, and has a meaning in `decisions`"));
+            }
+        }
+        if let Some(format) = self.date_format.as_deref().filter(|f| !is_format(f)) {
+            making.fault("/date_format", format!("`date_format` is {format:?}; one such as \"%d %b %Y\" is allowed"));
+        }
+    }
+
+    /// What every data point needs.
+    fn needed(&self, header: &Header<'_>, making: &mut Making) {
+        let all = header.all();
+        for part in ["profile", "program"] {
+            if !making.taken.iter().any(|(t, _)| t.part() == Some(part)) {
+                let some = if part == "profile" { "gpa, gre_verbal" } else { "university_name, program_name" };
+                making.fault("", format!("no column and no constant belongs to `{part}` ({some}, …); {all}"));
+            }
+        }
+        for (path, given) in [("decision", false), ("data_point_id", self.id_prefix.is_some())] {
+            if !given && !making.taken.iter().any(|(t, _)| t.is(path)) {
+                let hint = if path == "data_point_id" { " (`id_prefix` numbers the rows)" } else { "" };
+                making.fault("", format!("no column is the `{path}`{hint}; {all}"));
+            }
+        }
+    }
+}
+
+/// What the mapping leaves open goes by the columns' own names.
+fn by_own_names(header: &Header<'_>, common: &Common, used: &[bool], inputs: &mut Vec<Input>, making: &mut Making) {
+    let given = making.taken.len();
+    for (column, name) in header.names.iter().enumerate().filter(|(column, _)| !used[*column]) {
+        let Some(target) = Target::parse(name) else { continue };
+        match making.taken.iter().position(|(t, _)| *t == target) {
+            // The mapping's word goes first; the column is listed as not read.
+            Some(at) if at < given => {}
+            Some(at) => {
+                let (name, other) = (brief(name, 60), making.taken[at].1.clone());
+                let message = format!(
+                    "{other} and column `{name}` (number {column}) are both `{}`; a mapping can say which is read",
+                    target.name()
+                );
+                making.fault(format!("/columns/{}", escaped(&name)), message);
+            }
+            None => {
+                making.taken.push((target, format!("column `{name}` (number {column})")));
+                if let Ok(rule) = Rule::new(target.kind(), &Source::default(), common) {
+                    inputs.push(Input { target, column, name: (*name).to_owned(), rule });
+                }
+            }
+        }
+    }
+}
+
+fn unread(header: &Header<'_>, inputs: &[Input], making: &Making) -> Vec<Unread> {
+    let columns = (0..header.names.len()).filter(|column| !inputs.iter().any(|i| i.column == *column));
+    let free = |name: &String| Target::parse(name).is_some_and(|t| !making.taken.iter().any(|(taken, _)| *taken == t));
+    columns
+        .map(|column| {
+            let name = header.names[column];
+            Unread {
+                column: if header.named { brief(name, 60).into_owned() } else { column.to_string() },
+                nearest: nearest_field(name).filter(free).filter(|_| header.named),
+            }
+        })
+        .collect()
+}
+
+fn decisions() -> Vec<&'static str> {
+    Decision::ALL.iter().map(|d| d.as_str()).collect()
+}
+
+impl Plan {
+    /// The columns that no field is read from.
+    pub fn unread(&self) -> &[Unread] {
+        &self.unread
+    }
+
+    /// Reads a row of `width` cells, which `cell` gives by their number. `row` is its number in its file, for rows without
+    /// an id. Blank cells are absent values. None: the mapping leaves the row out.
+    ///
+    /// # Errors
+    /// All faults of the row.
+    pub fn row<'c>(
+        &self,
+        row: u64,
+        width: usize,
+        cell: impl Fn(usize) -> &'c str,
+        tally: &mut Tally,
+    ) -> Result<Option<AdmissionDataPoint>, Faults> {
+        let mut doc = Document::default();
+        let mut faults = Vec::new();
+        for (target, value) in &self.constants {
+            doc.set(*target, value.clone());
+        }
+        if width != self.width {
+            let message = format!("the row has {width} cells; {} are expected", self.width);
+            return Err(Faults(vec![Fault { pointer: String::new(), message }]));
+        }
+        for input in &self.inputs {
+            let text = cell(input.column).trim();
+            let is_decision = input.target.is("decision");
+            let read = if is_decision { self.decision(&input.rule, text) } else { input.rule.read(text).map(Some) };
+            match read {
+                Ok(None) => {
+                    tally.left_out += 1;
+                    return Ok(None);
+                }
+                Ok(Some(Cell::Value(value))) => doc.set(input.target, value),
+                Ok(Some(Cell::Missing)) => {}
+                Ok(Some(Cell::Unmatched)) => tally.unmatched += u64::from(!text.is_empty()),
+                Err(allowed) => faults.push(Fault {
+                    pointer: format!("/{}", escaped(&input.name)),
+                    message: format!("`{}` is {}; {allowed} is allowed", input.name, shown(&Value::from(text))),
+                }),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
+        AdmissionDataPoint::from_value(doc.finish(self.id_prefix.as_deref(), row)).map(Some)
+    }
+
+    /// None: the row is left out.
+    fn decision(&self, rule: &Rule, cell: &str) -> Result<Option<Cell>, String> {
+        let text = rule.captured(cell).unwrap_or(cell);
+        let word = folded(text);
+        if self.leave_out.contains(&word) {
+            return Ok(None);
+        }
+        if let Some(meaning) = self.decisions.get(&word) {
+            return Ok(Some(Cell::Value(Value::from(meaning.as_str()))));
+        }
+        if let (Some(threshold), Ok(x)) = (self.threshold, text.parse::<f64>())
+            && x.is_finite()
+        {
+            let decision = if x >= threshold { Decision::Accepted } else { Decision::Rejected };
+            return Ok(Some(Cell::Value(Value::from(decision.as_str()))));
+        }
+        match rule.read(cell)? {
+            Cell::Value(Value::String(word)) if Decision::parse(&word).is_none() => {
+                let own = self.decisions.keys().map(|key| match key.as_str() {
+                    "" => "a blank cell".to_owned(),
+                    key => format!("`{key}`"),
+                });
+                let allowed: Vec<String> = decisions().into_iter().map(str::to_owned).chain(own).collect();
+                let number = if self.threshold.is_some() { " or a number" } else { "" };
+                Err(format!("one of {}{number}", allowed.join(", ")))
+            }
+            read => Ok(Some(read)),
+        }
+    }
+}
+
+/// The JSON document of a point, as it grows cell by cell.
+#[derive(Default)]
+struct Document {
+    top: Map<String, Value>,
+    profile: Map<String, Value>,
+    program: Map<String, Value>,
+    tests: Vec<(TestType, Map<String, Value>)>,
+}
+
+impl Document {
+    fn set(&mut self, target: Target, value: Value) {
+        match target {
+            Target::Field(i) => {
+                let path = SPECS[i].path;
+                let (map, name) = match path.split_once('.') {
+                    Some(("profile", name)) => (&mut self.profile, name),
+                    Some((_, name)) => (&mut self.program, name),
+                    None => (&mut self.top, path),
+                };
+                map.insert(name.to_owned(), value);
+            }
+            Target::Test(kind, i) => {
+                let at = self.tests.iter().position(|(k, _)| *k == kind).unwrap_or_else(|| {
+                    self.tests.push((kind, Map::from_iter([("test_type".to_owned(), Value::from(kind.as_str()))])));
+                    self.tests.len() - 1
+                });
+                self.tests[at].1.insert(TEST_SPECS[i].path.to_owned(), value);
+            }
+        }
+    }
+
+    fn finish(mut self, id_prefix: Option<&str>, row: u64) -> Value {
+        if let Some(prefix) = id_prefix {
+            let own = match self.top.get("data_point_id") {
+                Some(Value::String(id)) => id.clone(),
+                _ => row.to_string(),
+            };
+            self.top.insert("data_point_id".to_owned(), Value::from(format!("{prefix}{own}")));
+        }
+        let tests = self.tests.into_iter().map(|(_, t)| Value::Object(t)).collect::<Vec<_>>();
+        self.profile.insert("test_scores".to_owned(), Value::Array(tests));
+        self.top.insert("profile".to_owned(), Value::Object(self.profile));
+        self.top.insert("program".to_owned(), Value::Object(self.program));
+        Value::Object(self.top)
+    }
+}

@@ -1,0 +1,149 @@
+//! What a text is made of, told from its beginning.
+
+use crate::rows;
+use serde::de::IgnoredAny;
+
+/// Lines that a delimiter is told from.
+const LINES: usize = 50;
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// How JSON values are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// One a line: a broken one costs its line.
+    Lines,
+    /// An array, or values over several lines.
+    Values,
+}
+
+/// `\r` where nothing else ends the lines, else `\n`.
+pub fn line_end(head: &[u8]) -> u8 {
+    if head.contains(&b'\r') && !head.contains(&b'\n') { b'\r' } else { b'\n' }
+}
+
+fn first(head: &[u8]) -> Option<u8> {
+    head.iter().copied().find(|b| !b.is_ascii_whitespace())
+}
+
+pub fn is_json(head: &[u8]) -> bool {
+    let Some(first) = first(head) else { return false };
+    // A CSV cell may begin with a bracket.
+    first == b'{' || (first == b'[' && serde_json::from_slice::<IgnoredAny>(head).map_or_else(|e| e.is_eof(), |_| true))
+}
+
+pub fn layout(head: &[u8]) -> Layout {
+    match first(head) {
+        Some(b'[') => return Layout::Values,
+        Some(b'{') => {}
+        _ => return Layout::Lines,
+    }
+    let end = line_end(head);
+    let mut lines = head.split(|b| *b == end).filter(|line| first(line).is_some());
+    let Some(line) = lines.next() else { return Layout::Lines };
+    let mut values = serde_json::Deserializer::from_slice(line).into_iter::<IgnoredAny>();
+    let several = match values.next() {
+        Some(Ok(_)) => first(&line[values.byte_offset()..]).is_some_and(|b| b == b'{' || b == b','),
+        // The object goes on in the next line.
+        Some(Err(e)) => e.is_eof() && lines.next().is_some_and(|next| first(next) != Some(b'{')),
+        None => false,
+    };
+    if several { Layout::Values } else { Layout::Lines }
+}
+
+/// The lines of the head from the header on; the last one may be cut off, and is left out unless the head is all there is.
+fn lines(head: &[u8], skip: u64, whole: bool) -> Vec<&[u8]> {
+    let end = line_end(head);
+    let mut lines: Vec<&[u8]> = head.split(|b| *b == end).collect();
+    if !whole && lines.len() > 1 {
+        lines.pop();
+    }
+    let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+    let trimmed = lines.into_iter().skip(skip).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    trimmed.filter(|line| first(line).is_some()).take(LINES).collect()
+}
+
+/// The delimiter that parts the most lines into as many cells as the first, more than one; of several the one with more
+/// cells. A tab in the first line of a file that is named `.tsv`.
+pub fn delimiter(head: &[u8], skip: u64, whole: bool, tsv: bool) -> u8 {
+    let lines = lines(head, skip, whole);
+    let Some(header) = lines.first() else { return b',' };
+    let score = |delimiter: u8| {
+        let width = |line: &[u8]| rows::fields(line, delimiter).map_or(0, |cells| cells.len());
+        let cells = width(header);
+        if cells < 2 {
+            return (0, 0);
+        }
+        (lines.iter().filter(|line| width(line) == cells).count() * 100 / lines.len(), cells)
+    };
+    let best = DELIMITERS.into_iter().rev().max_by_key(|delimiter| score(*delimiter)).unwrap_or(b',');
+    match score(best) {
+        (0, _) if tsv => b'\t',
+        (0, _) => b',',
+        _ if tsv && score(b'\t').0 > 0 => b'\t',
+        _ => best,
+    }
+}
+
+/// Whether numbers are written `3,75`: some cells are, and none is written `3.75`.
+pub fn decimal_comma(rows: &[Vec<String>]) -> bool {
+    let is = |cell: &str, point: char| {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        cell.trim()
+            .split_once(point)
+            .is_some_and(|(whole, fraction)| digits(whole) && digits(fraction) && fraction.len() != 3)
+    };
+    let any = |point| rows.iter().flatten().any(|cell| is(cell, point));
+    any(',') && !any('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_laid_out_in_lines_or_not() {
+        for (text, layout_of) in [
+            ("{\"a\":1}\n{\"a\":2}\n", Layout::Lines),
+            ("{\"data_point_id\": \"broken\n{\"a\":1}\n", Layout::Lines),
+            ("{\"a\": \n", Layout::Lines),
+            ("{\"a\":1} x\n", Layout::Lines),
+            ("{\n  \"a\": 1\n}\n", Layout::Values),
+            ("{ \"a\": {\n\"b\": 1 } }", Layout::Values),
+            ("{\"a\":1}{\"a\":2}", Layout::Values),
+            (" \n[{\"a\":1}]", Layout::Values),
+            ("[\n", Layout::Values),
+            ("", Layout::Lines),
+        ] {
+            assert_eq!(layout(text.as_bytes()), layout_of, "{text}");
+        }
+        assert!(
+            is_json(b" {") && is_json(b"[\n{\"a\":") && !is_json(b"[id],gpa\n") && !is_json(b"id,gpa") && !is_json(b"")
+        );
+    }
+
+    #[test]
+    fn delimiters_are_told_from_the_lines() {
+        for (text, expected) in [
+            ("a,b;c,d\n1,2;3,4\n", b','),
+            ("s;gpa;name\n1;3,75;U, V\n2;3,5;W\n", b';'),
+            ("a\tb, c\n1\t2\n", b'\t'),
+            ("a|b|c\n1|2,5|3\n", b'|'),
+            ("a\n1\n", b','),
+            ("\"a;b\",c\n\"1;2\",3\n", b','),
+            ("", b','),
+        ] {
+            assert_eq!(delimiter(text.as_bytes(), 0, true, false) as char, expected as char, "{text}");
+        }
+        assert_eq!(delimiter(b"a,b\tc,d\n", 0, true, true), b'\t');
+        assert_eq!(delimiter(b"# made by; us\na,b\n1,2\n", 1, true, false), b',');
+        assert_eq!((line_end(b"a\rb"), line_end(b"a\r\nb"), line_end(b"a")), (b'\r', b'\n', b'\n'));
+    }
+
+    #[test]
+    fn a_decimal_comma_is_told_from_the_cells() {
+        let rows = |cells: &[&str]| vec![cells.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>()];
+        assert!(decimal_comma(&rows(&["3,75", "160"])));
+        assert!(!decimal_comma(&rows(&["3,75", "3.75"])));
+        assert!(!decimal_comma(&rows(&["30,000", "3"])) && !decimal_comma(&rows(&["U, V"])));
+    }
+}
