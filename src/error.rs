@@ -17,6 +17,14 @@ impl Error {
     pub fn failed(message: impl Into<String>) -> Self {
         Error::Failed(anyhow::Error::msg(message.into()))
     }
+    /// Exit code 1: one cause, and apart from it, on a line of its own, what to do.
+    pub fn failed_with(cause: impl std::fmt::Display, advice: &str) -> Self {
+        Error::failed(format!("{cause}\n  → {advice}"))
+    }
+    /// As `failed_with`, for bad usage: exit code 2.
+    pub fn usage_with(cause: impl std::fmt::Display, advice: &str) -> Self {
+        Error::Usage(format!("{cause}\n  → {advice}"))
+    }
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,

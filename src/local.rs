@@ -8,13 +8,22 @@ use crate::serve::{Folder, Signals, actors, stop_actors};
 use crate::settings::Settings;
 use chrono::Utc;
 use provost_actors::{Handle, Submission, SubmitError, Submitted};
-use provost_domain::{JobId, TrainingConfig};
+use provost_domain::{JobId, TrainingConfig, visible};
 use serde_json::Value;
 use std::time::Duration;
 
+/// The person at this machine, as records of jobs and activations name them: `demo (ada)`.
+pub fn person(by: &str) -> String {
+    let name = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    match name.map(|name| visible::line(name.trim()).chars().take(64).collect::<String>()) {
+        Some(name) if !name.is_empty() => format!("{by} ({name})"),
+        _ => by.to_owned(),
+    }
+}
+
 /// Submits a job as a person at this machine.
 pub async fn submit(handle: &Handle, config: TrainingConfig, by: &str) -> Result<JobId> {
-    let submission = Submission::manual(config, Some(by.to_owned()), "asked for on the command line", Utc::now());
+    let submission = Submission::manual(config, Some(person(by)), "asked for on the command line", Utc::now());
     match handle.submit(submission).await {
         Ok(Submitted::New { job, .. }) => Ok(job.job_id),
         Ok(Submitted::Repeated(known)) => Err(Error::failed(format!("the job was submitted before, at {}", known.at))),

@@ -91,7 +91,10 @@ pub fn listen(http: &Http, store: &dyn Store) -> Result<TcpListener> {
 }
 
 pub fn bind(address: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).map_err(|e| Error::failed(format!("cannot listen on {address}: {e} (http.listen)")))
+    TcpListener::bind(address).map_err(|e| {
+        let advice = "end the process that listens there, or choose another address (--listen, http.listen)";
+        Error::failed_with(format!("cannot listen on {address}: {e}"), advice)
+    })
 }
 
 /// A running service.
@@ -142,7 +145,7 @@ impl Service {
         stop_actors(&self.handle, self.deadline.saturating_sub(began.elapsed())).await;
         // Best effort: one that stays says nothing without the lock.
         let _ = std::fs::remove_file(&self.address_file);
-        tracing::info!(seconds = began.elapsed().as_secs_f64(), "stopped");
+        tracing::info!(seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0, "stopped");
     }
 }
 

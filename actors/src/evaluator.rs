@@ -15,8 +15,8 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture,
 };
 use provost_domain::evaluation::{EvaluationResults, PLOTS, PlotData};
-use provost_domain::model::{FeatureImportance, TemporalFigures, TrainingMetrics};
-use provost_domain::{Algorithm, ModelId};
+use provost_domain::model::{FeatureImportance, ImportanceKind, TemporalFigures, TrainingMetrics};
+use provost_domain::{Algorithm, ModelId, TargetMetric};
 use provost_learn::metrics::{calibration_bins, roc_curve, scores, tiers, training_metrics};
 use provost_learn::{Model, Params};
 use provost_plots::Format;
@@ -50,6 +50,8 @@ pub struct Score {
     pub data: Arc<LoadedSnapshot>,
     /// Rows of the test part.
     pub test: Arc<Vec<u32>>,
+    /// How many rows the training part has.
+    pub training_rows: u64,
     pub plots: bool,
 }
 impl Message for Score {
@@ -135,7 +137,7 @@ pub(crate) fn ranked(importance: &[(String, f64)]) -> Vec<FeatureImportance> {
         .collect()
 }
 
-/// An algorithm's name in a plot's title.
+/// An algorithm's name for people.
 pub(crate) fn title(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::RandomForest => "Random forest",
@@ -154,6 +156,8 @@ struct Subject<'a> {
     data: &'a LoadedSnapshot,
     test: &'a [u32],
     importance: Vec<FeatureImportance>,
+    /// How many rows the training part has.
+    training_rows: u64,
 }
 
 impl Subject<'_> {
@@ -169,19 +173,28 @@ impl Subject<'_> {
         let metrics = metrics(&y, &p);
         let brier = scores(&y, &p, self.model.threshold).brier;
         let bins = calibration_bins(&y, &p);
+        let importance_kind = ImportanceKind::of(self.model.algorithm);
+        let importance_rows = importance_kind.rows(self.training_rows);
         let mut plots = BTreeMap::new();
         if let Some(artifacts) = artifacts {
             let data = PlotData {
-                title: format!("{}, {} held-out rows", title(self.model.algorithm), y.len()),
+                algorithm: title(self.model.algorithm).to_owned(),
+                model_id: self.id.to_string(),
+                date: at.format("%Y-%m-%d").to_string(),
                 confusion_matrix: metrics.confusion_matrix,
+                threshold: self.model.threshold,
                 roc: roc_curve(&y, &p),
                 auc: metrics.auc_roc,
+                auc_interval: metrics.intervals_95.get(TargetMetric::AucRoc.as_str()).copied(),
                 feature_importance: self.importance.clone(),
+                importance_kind,
+                importance_rows,
                 calibration: bins.clone(),
                 brier,
             };
             for name in PLOTS {
-                for format in [Format::Png, Format::Svg] {
+                let narrow = format!("{name}_narrow");
+                for (name, format) in [(name, Format::Png), (name, Format::Svg), (&narrow, Format::Svg)] {
                     let bytes = provost_plots::render(name, format, &data)
                         .map_err(|e| EvaluateError::Plot(format!("{name}: {e}")))?;
                     plots.insert(format!("{name}.{}", format.extension()), artifacts.put(&bytes)?);
@@ -196,6 +209,8 @@ impl Subject<'_> {
             calibration_score: brier,
             calibration_bins: bins,
             feature_importance: self.importance,
+            importance_kind: Some(importance_kind),
+            importance_rows: Some(importance_rows),
             confusion_matrix_plot: plot("confusion_matrix"),
             roc_curve_plot: plot("roc_curve"),
             feature_importance_plot: plot("feature_importance"),
@@ -218,6 +233,7 @@ impl Handler<Score> for Evaluator {
                 data: &m.data,
                 test: &m.test,
                 importance: ranked(&f.importance),
+                training_rows: m.training_rows,
             };
             let metrics =
                 |y: &[u8], p: &[f64]| training_metrics(y, p, f.model.threshold, &f.cv_scores, f.seconds, f.iterations);
@@ -316,6 +332,7 @@ async fn perform_now(
                 data: &opened.data,
                 test: &opened.test,
                 importance: version.feature_importance.clone(),
+                training_rows: version.training_samples,
             };
             let trained = &version.metrics;
             let metrics = |y: &[u8], p: &[f64]| {

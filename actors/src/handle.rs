@@ -19,6 +19,7 @@ use crate::trainer::Trainer;
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::job::JobStatus;
 use provost_domain::quality::DataQualityReport;
+use provost_domain::queue::{Waiting, waiting_jobs};
 use provost_domain::status::{ComponentStatus, Health};
 use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, TrainingJob};
 use provost_store::{Artifacts, Store};
@@ -208,6 +209,11 @@ impl Handle {
                 grown = self.watch(id);
             }
         }
+    }
+
+    /// What each unfinished job waits for, and how long it will still take.
+    pub async fn waiting(&self) -> Result<BTreeMap<JobId, Waiting>, provost_store::StoreError> {
+        Ok(waiting_jobs(&self.options.store.unfinished_jobs().await?, self.options.max_running))
     }
 
     /// Counts of jobs by status.

@@ -193,8 +193,8 @@ impl Desk {
         for record in records {
             models.push(open::<RegistryError>(&self.options, &self.loader, record).await?);
         }
-        let artifacts = self.options.artifacts.clone();
-        blocking(move || comparison::compare(&models, &m.metrics, m.visualizations.then_some(&artifacts))).await
+        let (artifacts, at) = (self.options.artifacts.clone(), self.options.clock.now());
+        blocking(move || comparison::compare(&models, &m.metrics, m.visualizations.then_some(&artifacts), at)).await
     }
 }
 

@@ -33,9 +33,10 @@ pub struct RestoreArgs {
 /// A database elsewhere is its own tools' to save; the artifacts in the data folder are files that never change.
 fn refuse_mongodb(settings: &Settings, tool: &str) -> Result<()> {
     match settings.store {
-        StoreAddress::Mongodb(_) => Err(Error::Usage(format!(
-            "store.url is MongoDB, which has tools of its own: use `{tool}` for the database, which has the artifacts too"
-        ))),
+        StoreAddress::Mongodb(_) => Err(Error::usage_with(
+            "store.url is MongoDB, which has tools of its own",
+            &format!("use `{tool}` for the database, which has the artifacts too"),
+        )),
         StoreAddress::Sqlite => Ok(()),
     }
 }

@@ -186,7 +186,7 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
             args.out.display(),
             show::thousands(drawn.accepted),
             show::thousands(drawn.labelled),
-            drawn.bayes_auc.map_or_else(|| "undefined (one class only)".to_owned(), |auc| format!("{auc:.4}"))
+            drawn.bayes_auc.map_or_else(|| "undefined (one class only)".to_owned(), |auc| format!("{auc:.3}"))
         )
     };
     show::tell(json, object, text);

@@ -83,7 +83,7 @@ pub fn run(args: &ParkedArgs) -> Result<()> {
 fn on_queue<T>(common: &Common, work: impl AsyncFn(&ParkingQueue) -> std::result::Result<T, AmqpError>) -> Result<T> {
     let settings = common.settings()?;
     let Some(bridge) = &settings.bridge.options else {
-        return Err(Error::Usage("there is no bus: set bridge.url (PROVOST_BRIDGE__URL)".to_owned()));
+        return Err(Error::usage_with("there is no bus", "set bridge.url (PROVOST_BRIDGE__URL)"));
     };
     open::runtime()?
         .block_on(async {

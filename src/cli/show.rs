@@ -59,7 +59,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         rows.iter().map(|row| row.iter().map(|cell| visible::line(cell).into_owned()).collect()).collect();
     let width = |s: &str| s.chars().count();
     let numeric =
-        |s: &str| s.is_empty() || s == "-" || s.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+        |s: &str| s.is_empty() || s == "-" || s.starts_with(|c: char| c.is_ascii_digit() || "+-−.".contains(c));
     let columns: Vec<(usize, bool)> = head
         .iter()
         .enumerate()
@@ -98,6 +98,22 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
+/// Words in lines of at most 80 columns, each after `indent`.
+pub fn wrapped(text: &str, indent: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let room = |line: &String| line.chars().count() + 1 + word.chars().count() <= WIDTH;
+        match lines.last_mut().filter(|line| room(line)) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(format!("{indent}{word}")),
+        }
+    }
+    lines.join("\n")
+}
+
 /// `1,234,567`
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
@@ -116,9 +132,32 @@ pub fn score(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
 }
 
+/// Progress in whole per cent; 100 only of what is through.
+pub fn percent(done: f64) -> String {
+    format!("{:.0} %", done.floor())
+}
+
+/// A parameter's value as JSON, with at most four digits after the point, or three significant ones where it is small.
+pub fn parameter(value: &Value) -> String {
+    match value {
+        Value::Number(n) => match n.as_f64().filter(|_| n.is_f64()) {
+            Some(x) if x != 0.0 && x.abs() < 1e-3 => format!("{x:.2e}").replace(".00e", "e"),
+            Some(x) => ((x * 1e4).round() / 1e4).to_string(),
+            None => n.to_string(),
+        },
+        Value::Array(items) => format!("[{}]", items.iter().map(parameter).collect::<Vec<_>>().join(", ")),
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| format!("{name}: {}", parameter(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// `4.2 s`, `3 min 20 s`, `2 h 5 min`
 pub fn seconds(s: f64) -> String {
-    match s {
+    // Rounded first: 59.97 s are a minute.
+    match (s.max(0.0) * 10.0).round() / 10.0 {
         s if s < 60.0 => format!("{s:.1} s"),
         s if s < 3600.0 => format!("{} min {} s", s as u64 / 60, s as u64 % 60),
         s => format!("{} h {} min", s as u64 / 3600, s as u64 % 3600 / 60),
@@ -169,8 +208,28 @@ mod tests {
     }
 
     #[test]
+    fn no_parameter_has_seventeen_digits() {
+        let value = serde_json::json!({"weights": [0.1 + 0.2, 1.0 / 3.0], "alpha": 1e-4, "rate": 0.00012345, "n": 100, "c": 10.0,
+            "depth": null});
+        assert_eq!(
+            parameter(&value),
+            "{weights: [0.3, 0.3333], alpha: 1e-4, rate: 1.23e-4, n: 100, c: 10, depth: null}"
+        );
+        assert_eq!([99.99, 100.0, 0.4].map(percent), ["99 %", "100 %", "0 %"]);
+    }
+
+    #[test]
+    fn words_are_wrapped_between_them() {
+        let text = wrapped(&"word ".repeat(40), "  ");
+        assert!(text.lines().all(|line| line.starts_with("  word") && line.chars().count() <= WIDTH));
+        assert_eq!((text.lines().count(), text.matches("word").count()), (3, 40));
+        assert_eq!((wrapped("", "  ").as_str(), wrapped(&"x".repeat(200), "").len()), ("", 200));
+    }
+
+    #[test]
     fn numbers_read_well() {
         assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([4.24, 200.0, 7500.0].map(seconds), ["4.2 s", "3 min 20 s", "2 h 5 min"]);
+        assert_eq!([59.94, 59.97, 3599.99, -1.0].map(seconds), ["59.9 s", "1 min 0 s", "1 h 0 min", "0.0 s"]);
     }
 }

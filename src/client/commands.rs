@@ -4,6 +4,7 @@ use super::{Client, Remote, watch};
 use crate::cli::{Common, show};
 use crate::error::{Error, Result};
 use clap::Args;
+use provost_domain::verdict::signed;
 use provost_domain::visible;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -135,26 +136,48 @@ pub fn jobs(args: &JobsArgs) -> Result<()> {
     let status = args.status.as_ref().map_or_else(String::new, |s| format!("&status={s}"));
     let answer = client.get(&format!("/jobs?limit={}{status}", args.limit))?;
     print(&args.common, &answer, || {
-        let rows: Vec<Vec<String>> = items(&answer)
-            .iter()
-            .map(|job| {
-                let done = number(job, "/progress_percentage").map_or_else(String::new, |p| format!("{p:.0} %"));
-                vec![
-                    text(job, "job_id").into_owned(),
-                    text(job, "status").into_owned(),
-                    done,
-                    show::score(number(job, "/best_score")),
-                    time(job, "created_at"),
-                ]
-            })
-            .collect();
-        if rows.is_empty() {
-            "no jobs".to_owned()
-        } else {
-            show::table(&["job", "state", "done", "cv", "created"], &rows)
-        }
+        if items(&answer).is_empty() { "no jobs".to_owned() } else { jobs_text(items(&answer)) }
     });
     Ok(())
+}
+
+/// A row for each job, and below it what else is to be known of it.
+fn jobs_text(jobs: &[Value]) -> String {
+    let row = |job: &Value| {
+        let done = number(job, "/progress_percentage").map_or_else(String::new, show::percent);
+        vec![text(job, "job_id").into_owned(), text(job, "status").into_owned(), done, algorithms(job)]
+    };
+    let table = show::table(&["job", "state", "done", "algorithm"], &jobs.iter().map(row).collect::<Vec<_>>());
+    let below = |job: &Value| {
+        let mut said = vec![time(job, "created_at")];
+        said.extend(watch::waits(job));
+        let left = number(job, "/estimated_time_remaining_seconds").filter(|_| text(job, "status") == "running");
+        said.extend(left.map(|seconds| format!("about {} left", show::seconds(seconds))));
+        said.extend(number(job, "/best_score").map(|score| format!("cv {score:.3}")));
+        let why =
+            job["error_message"].as_str().map(|why| format!("✗ {}", visible::line(why.lines().next().unwrap_or(why))));
+        said.extend(why);
+        format!("\n{}", show::wrapped(&said.join(" · "), "    "))
+    };
+    // The head and the rule stand before the jobs.
+    let lines = table.lines().enumerate().map(|(at, line)| {
+        let more = at.checked_sub(2).and_then(|at| jobs.get(at)).map_or_else(String::new, below);
+        format!("{line}{more}")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What a job is at; once it is through, the best model's; else all that it will train.
+fn algorithms(job: &Value) -> String {
+    let best = || text(job, "best_model_id").strip_prefix("model_")?.rsplit_once('_').map(|(best, _)| best.to_owned());
+    let current = job["current_algorithm"].as_str().map(|at| visible::line(at).into_owned());
+    let all = || {
+        let all = job.pointer("/config/algorithms").map_or(&[][..], items);
+        let first =
+            all.first().and_then(Value::as_str).map(|first| visible::line(first).into_owned()).unwrap_or_default();
+        if all.len() > 1 { format!("{first} +{}", all.len() - 1) } else { first }
+    };
+    current.or_else(best).unwrap_or_else(all)
 }
 
 pub fn models(args: &ModelsArgs) -> Result<()> {
@@ -214,7 +237,7 @@ fn model_text(model: &Value) -> String {
         .and_then(Value::as_object)
         .into_iter()
         .flatten()
-        .map(|(name, value)| vec![name.clone(), value.to_string()])
+        .map(|(name, value)| vec![name.clone(), show::parameter(value)])
         .collect();
     out + &format!("\n{}", show::table(&["parameter", "value"], &parameters))
 }
@@ -287,7 +310,9 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
 fn comparison_text(ids: &[String], answer: &Value) -> String {
     let letter = |i: usize| char::from(b'A' + (i % 26) as u8).to_string();
     let name = |id: &str| ids.iter().position(|known| known == id).map_or_else(|| id.to_owned(), letter);
-    let mut out: String = ids.iter().enumerate().map(|(i, id)| format!("  {}  {id}\n", letter(i))).collect();
+    let verdict = show::wrapped(&text(answer, "verdict"), "");
+    let mut out: String = ids.iter().enumerate().map(|(i, id)| format!("\n  {}  {id}", letter(i))).collect();
+    out = format!("{verdict}\n{out}\n");
     let metrics = answer.get("metric_comparison").and_then(Value::as_object);
     let mut head = vec!["metric".to_owned()];
     head.extend((0..ids.len()).map(letter));
@@ -295,11 +320,18 @@ fn comparison_text(ids: &[String], answer: &Value) -> String {
         .into_iter()
         .flatten()
         .map(|(metric, by_model)| {
-            let scores = ids.iter().map(|id| show::score(by_model.get(id).and_then(Value::as_f64)));
+            let highest = answer.get("highest_beyond_chance").and_then(|highest| highest.get(metric));
+            let scores = ids.iter().map(|id| {
+                let mark = if highest.and_then(Value::as_str) == Some(id) { " ●" } else { "" };
+                format!("{}{mark}", show::score(by_model.get(id).and_then(Value::as_f64)))
+            });
             std::iter::once(metric.clone()).chain(scores).collect()
         })
         .collect();
     out += &format!("\n{}\n", show::table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
+    if answer.get("highest_beyond_chance").and_then(Value::as_object).is_some_and(|highest| !highest.is_empty()) {
+        out += "\n  ● higher than each other model's beyond chance\n";
+    }
     let mut pairs = Vec::new();
     let mut not_comparable = String::new();
     for pair in answer.get("statistical_significance").and_then(Value::as_object).into_iter().flatten().map(|(_, p)| p)
@@ -309,20 +341,20 @@ fn comparison_text(ids: &[String], answer: &Value) -> String {
             not_comparable += &format!("\n  {label}: not comparable: {}", visible::line(why));
             continue;
         }
-        let signed = |pointer: &str| number(pair, pointer).map_or_else(|| "-".to_owned(), |v| format!("{v:+.3}"));
+        let signed = |pointer: &str| number(pair, pointer).map_or_else(|| "-".to_owned(), signed);
         let p = |pointer: &str| number(pair, pointer).map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
         pairs.push(vec![
             label,
             pair["rows"].to_string(),
             p("/mcnemar/p_value"),
             signed("/delong/difference"),
-            p("/delong/p_value"),
+            format!("{} to {}", signed("/delong/interval_95/0"), signed("/delong/interval_95/1")),
             signed("/bootstrap/difference"),
-            format!("{} .. {}", signed("/bootstrap/interval_95/0"), signed("/bootstrap/interval_95/1")),
+            format!("{} to {}", signed("/bootstrap/interval_95/0"), signed("/bootstrap/interval_95/1")),
         ]);
     }
     if !pairs.is_empty() {
-        let head = ["pair", "rows", "McNemar p", "AUC diff", "DeLong p", "metric diff", "95 %"];
+        let head = ["pair", "rows", "McNemar p", "AUC", "95 %", &*text(answer, "best_metric"), "95 %"];
         out += &format!("\n{}", show::table(&head, &pairs));
     }
     out += &not_comparable;
@@ -330,4 +362,52 @@ fn comparison_text(ids: &[String], answer: &Value) -> String {
         out += &format!("\n\nbest by {}: {}  {}", text(answer, "best_metric"), name(best), visible::line(best));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_jobs_says_of_each_what_is_so() {
+        let jobs = [
+            json!({"job_id": "job_a", "status": "running", "progress_percentage": 40.2, "current_algorithm": "xgboost",
+                "created_at": "2026-11-30T12:00:00Z", "estimated_time_remaining_seconds": 75.0}),
+            json!({"job_id": "job_b", "status": "pending", "progress_percentage": 0, "queue_position": 1,
+                "waits_for": "job_a", "estimated_wait_seconds": 75, "created_at": "2026-11-30T12:01:00Z",
+                "estimated_time_remaining_seconds": 100.0, "config": {"algorithms": ["random_forest", "xgboost"]}}),
+            json!({"job_id": "job_c", "status": "failed", "progress_percentage": 12, "created_at": "2026-11-29T12:00:00Z",
+                "error_message": "one class only\nimport more", "config": {"algorithms": ["xgboost"]}}),
+            json!({"job_id": "job_d", "status": "completed", "progress_percentage": 100, "best_score": 0.78123,
+                "best_model_id": "model_random_forest_01", "created_at": "2026-11-29T12:00:00Z"}),
+        ];
+        let shown = jobs_text(&jobs);
+        let words: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
+        let expected = [
+            "job_a running 40 % xgboost",
+            "2026-11-30 12:00:00 · about 1 min 15 s left",
+            "job_b pending 0 % random_forest +1",
+            "2026-11-30 12:01:00 · waits behind job_a, next to begin, about 1 min 15 s",
+            "job_c failed 12 % xgboost",
+            "2026-11-29 12:00:00 · ✗ one class only",
+            "job_d completed 100 % random_forest",
+            "2026-11-29 12:00:00 · cv 0.781",
+        ];
+        assert_eq!(words[2..].iter().map(|words| words.join(" ")).collect::<Vec<_>>(), expected, "{shown}");
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    }
+
+    #[test]
+    fn a_comparison_begins_with_its_verdict() {
+        let ids = ["a".to_owned(), "b".to_owned()];
+        let answer = json!({"verdict": "A ranks better than B: AUC +.041, +.020 to +.062", "best_metric": "f1_score",
+            "metric_comparison": {"auc_roc": {"a": 0.8, "b": 0.759}}, "highest_beyond_chance": {"auc_roc": "a"},
+            "statistical_significance": {"a_vs_b": {"model_a": "a", "model_b": "b", "rows": 900,
+                "delong": {"difference": 0.041, "interval_95": [0.02, 0.062], "p_value": 0.001}}}});
+        let shown = comparison_text(&ids, &answer);
+        assert!(shown.starts_with("A ranks better than B: AUC +.041, +.020 to +.062\n"), "{shown}");
+        for part in ["0.800 ●", "0.759", "● higher than each other model's beyond chance", "+.020 to +.062"] {
+            assert!(shown.contains(part), "no {part:?} in\n{shown}");
+        }
+    }
 }

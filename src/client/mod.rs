@@ -118,7 +118,8 @@ impl Client {
     fn answer(&self, answer: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
         let mut response = answer.map_err(|e| {
             let why = why_unreachable(&e.to_string());
-            Error::failed(format!("cannot reach {}: {why}. Is `provost serve` running there?", self.address))
+            let advice = "start `provost serve` there, or say with --url where the service is";
+            Error::failed_with(format!("cannot reach {}: {why}", self.address), advice)
         })?;
         let status = response.status();
         let text = response.body_mut().read_to_string().map_err(anyhow::Error::from)?;

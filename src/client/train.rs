@@ -70,6 +70,12 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             answer["status"].as_str().unwrap_or("queued"),
             minutes.map_or_else(String::new, |m| format!(", about {}", show::seconds(m * 60.0)))
         ));
+        let mut waits = answer.clone();
+        waits["estimated_wait_seconds"] = answer["estimated_wait_minutes"].as_f64().map(|m| m * 60.0).into();
+        // A job that begins at once waits for nothing.
+        if let Some(waits) = watch::waits(&waits) {
+            show::line(&format!("  {waits}"));
+        }
     }
     if args.wait { watch::to_its_end(&client, job, args.output.json) } else { Ok(()) }
 }

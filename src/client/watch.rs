@@ -39,6 +39,7 @@ impl Follower {
                 text(job, "status").into_owned(),
                 text(job, "current_step").into_owned(),
                 job["progress_percentage"].as_f64(),
+                (job["queue_position"].as_u64(), text(job, "waits_for").into_owned()),
             )
         };
         if seen(&job) != seen(&self.last) {
@@ -58,19 +59,34 @@ impl Follower {
             return;
         }
         let done = job["progress_percentage"].as_f64().unwrap_or(0.0);
-        let step = text(job, "current_step");
+        let waits = waits(job);
+        let step = waits.clone().map_or_else(|| text(job, "current_step"), Cow::Owned);
         self.bar.set_position(done as u64);
         self.bar.set_message(step.clone().into_owned());
-        let before = (text(&self.last, "status"), text(&self.last, "current_step"));
-        let moved = (text(job, "status"), step.clone()) != before;
+        let state = |job: &Value| {
+            (text(job, "status").into_owned(), text(job, "current_step").into_owned(), job["queue_position"].as_u64())
+        };
+        let moved = state(job) != state(&self.last);
         if self.bar.is_hidden() && moved {
-            show::line(&format!("{done:>4.0} %  {}  {step}", text(job, "status")));
+            show::line(&format!("{:>6}  {}  {step}", show::percent(done), text(job, "status")));
         }
     }
 
     pub fn last(&self) -> &Value {
         &self.last
     }
+}
+
+/// What a job that has not begun waits for: `waits behind job_…, number 2 in the queue, about 4 min 0 s`.
+pub fn waits(job: &Value) -> Option<String> {
+    let position = job["queue_position"].as_u64()?;
+    let ahead = text(job, "waits_for");
+    let mut out = if ahead.is_empty() { "waits".to_owned() } else { format!("waits behind {ahead}") };
+    out += &if position == 1 { ", next to begin".to_owned() } else { format!(", number {position} in the queue") };
+    if let Some(seconds) = job["estimated_wait_seconds"].as_f64() {
+        out += &format!(", about {}", show::seconds(seconds));
+    }
+    Some(out)
 }
 
 /// Follows a job of a running service until it is final.
@@ -103,7 +119,13 @@ pub fn outcome(job: &Value) -> Result<()> {
 pub fn describe(job: &Value) -> String {
     let mut out = format!("{}  {}", text(job, "job_id"), text(job, "status"));
     if let Some(done) = job["progress_percentage"].as_f64().filter(|_| text(job, "status") == "running") {
-        out += &format!(", {done:.0} %: {}", text(job, "current_step"));
+        out += &format!(", {}: {}", show::percent(done), text(job, "current_step"));
+        if let Some(left) = job["estimated_time_remaining_seconds"].as_f64() {
+            out += &format!(", about {} left", show::seconds(left));
+        }
+    }
+    if let Some(waits) = waits(job) {
+        out += &format!("\n  {waits}");
     }
     for model in job["trained_models"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         let best = job["best_model_id"].as_str() == Some(model);
@@ -126,6 +148,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_waiting_job_says_what_it_waits_for() {
+        let mut job = json!({"job_id": "j", "status": "pending", "current_step": "queued", "queue_position": 2,
+            "waits_for": "job_a", "estimated_wait_seconds": 240.0});
+        assert_eq!(describe(&job), "j  pending\n  waits behind job_a, number 2 in the queue, about 4 min 0 s");
+        job["estimated_wait_seconds"] = Value::Null;
+        job["queue_position"] = json!(1);
+        assert_eq!(waits(&job).as_deref(), Some("waits behind job_a, next to begin"));
+        let running = json!({"job_id": "j", "status": "running", "current_step": "training xgboost",
+            "progress_percentage": 31.0, "estimated_time_remaining_seconds": 90.0, "queue_position": null});
+        assert_eq!(describe(&running), "j  running, 31 %: training xgboost, about 1 min 30 s left");
+    }
 
     #[test]
     fn only_a_completed_job_is_a_success() {

@@ -104,7 +104,7 @@ fn told(topic: Topic, data: &Value) -> Option<String> {
     Some(match topic {
         Topic::JobQueued => data["triggers"][0]["reason"].as_str().unwrap_or("somebody asked for it").to_owned(),
         Topic::JobStarted => text("job_id"),
-        Topic::JobProgress => format!("{:.0} %, {}", number("progress_percentage"), text("current_step")),
+        Topic::JobProgress => format!("{}, {}", show::percent(number("progress_percentage")), text("current_step")),
         Topic::JobCompleted => format!("best by cross-validation: {:.3}", number("best_score")),
         Topic::JobFailed => text("error_message"),
         Topic::ModelRegistered => {

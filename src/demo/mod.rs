@@ -1,5 +1,6 @@
 //! `provost demo`: the whole story on one screen. Sample data, import, training of all six algorithms with tuning,
-//! evaluation with plots, activation of the best, and the addresses where all of it can be seen.
+//! evaluation with plots, activation of the simplest of the models
+//! that cannot be told apart from the best, and the addresses where all of it can be seen.
 
 mod events;
 mod screen;
@@ -14,6 +15,8 @@ use crate::settings::{Flags, Settings, Source};
 use crate::{local, log, open, sample, serve};
 use clap::Args;
 use provost_actors::Handle;
+use provost_domain::evaluation::ModelComparisonResponse;
+use provost_domain::verdict::Standing;
 use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
 use provost_reader::ReadBytes;
 use screen::Screen;
@@ -61,7 +64,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     // The story has one job at a time: the rules run when it comes to them.
     settings.schedule_enabled = args.events;
     if args.events && settings.bridge.options.is_none() {
-        return Err(Error::Usage("--events needs a broker: set bridge.url (PROVOST_BRIDGE__URL=amqp://…)".to_owned()));
+        return Err(Error::usage_with("--events needs a broker", "set bridge.url (PROVOST_BRIDGE__URL=amqp://…)"));
     }
     log::start(&settings.log)?;
     let began = Instant::now();
@@ -82,9 +85,12 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         let story = async {
             let job = train(&service.handle, args.rows, &screen).await?;
             let models = models(&service.handle, &job).await?;
-            let best = activate(&service.handle, &job, &models, &screen).await?;
+            let compared = compare(&service.handle, &models).await;
+            let best = activate(&service.handle, &models, compared.as_ref(), &screen).await?;
             screen.leaderboard(&models, &best, bayes);
-            verdict(&service.handle, &models, &screen).await;
+            if let Some(compared) = &compared {
+                screen.verdict(compared, &best);
+            }
             if let (true, Some(bus)) = (args.events, &settings.bridge.options) {
                 events::story(&service.handle, bus, config(args.rows), &screen).await?;
             }
@@ -225,32 +231,116 @@ async fn models(handle: &Handle, job: &JobId) -> Result<Vec<ModelVersion>> {
     Ok(models)
 }
 
-async fn activate(handle: &Handle, job: &JobId, models: &[ModelVersion], screen: &Screen) -> Result<ModelId> {
-    let record = handle.store().job(job).await?.ok_or_else(|| Error::failed(format!("no job {job}")))?;
-    let best = record
-        .job
-        .best_model_id
-        .or_else(|| models.first().map(|m| m.model_id.clone()))
-        .ok_or_else(|| Error::failed("the job trained no model"))?;
-    let reason = Some("best of the demo's job by cross-validation".to_owned());
-    handle.activate(&best, Some("demo".to_owned()), reason).await.map_err(anyhow::Error::from)?;
-    let plots = handle
-        .store()
-        .evaluation(&best)
-        .await?
-        .map_or(0, |e| e.plots.keys().filter(|name| name.ends_with(".png")).count());
-    screen.activated(&best, plots);
-    Ok(best)
+/// The models side by side, on the rows that all of them hold out. A test that cannot be made is no fault of the demo.
+async fn compare(handle: &Handle, models: &[ModelVersion]) -> Option<ModelComparisonResponse> {
+    let ids: Vec<ModelId> = models.iter().map(|m| m.model_id.clone()).collect();
+    if ids.len() < 2 {
+        return None;
+    }
+    handle.compare(ids, TargetMetric::ALL.to_vec(), true).await.ok()
 }
 
-/// Are the first two really apart? Said, not decided: a test that cannot be made is no fault of the demo.
-async fn verdict(handle: &Handle, models: &[ModelVersion], screen: &Screen) {
-    let [first, second, ..] = models else { return };
-    let ids = vec![first.model_id.clone(), second.model_id.clone()];
-    if let Ok(answer) = handle.compare(ids, TargetMetric::ALL.to_vec(), false).await
-        && let Some(pair) = answer.statistical_significance.values().next()
-        && let Some(delong) = &pair.delong
-    {
-        screen.verdict(first, second, delong);
+/// The simplest of the models that cannot be told apart from the one with the highest AUC; without a comparison the best by
+/// cross-validation.
+fn choice<'a>(models: &'a [ModelVersion], compared: Option<&ModelComparisonResponse>) -> Option<(&'a ModelId, String)> {
+    let Some(standing) = compared.and_then(Standing::of) else {
+        return models.first().map(|m| (&m.model_id, "best by cross-validation".to_owned()));
+    };
+    let alike = standing.alike();
+    let simplest = models.iter().filter(|m| alike.contains(&&m.model_id)).min_by_key(|m| m.algorithm.complexity())?;
+    let reason = match alike.len() {
+        1 => "ranks better than every other model of the job".to_owned(),
+        n => format!("the simplest of {n} models that cannot be told apart by AUC"),
+    };
+    Some((&simplest.model_id, reason))
+}
+
+async fn activate(
+    handle: &Handle,
+    models: &[ModelVersion],
+    compared: Option<&ModelComparisonResponse>,
+    screen: &Screen,
+) -> Result<ModelId> {
+    let (best, reason) = choice(models, compared).ok_or_else(|| Error::failed("the job trained no model"))?;
+    handle.activate(best, Some(local::person("demo")), Some(reason.clone())).await.map_err(anyhow::Error::from)?;
+    let plots = handle
+        .store()
+        .evaluation(best)
+        .await?
+        .map_or(0, |e| e.plots.keys().filter(|name| name.ends_with(".png")).count());
+    screen.activated(best, &reason, plots);
+    Ok(best.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use provost_domain::evaluation::{Difference, PairSignificance};
+
+    fn model(algorithm: Algorithm) -> ModelVersion {
+        let id = ModelId::new(algorithm, chrono::DateTime::UNIX_EPOCH, 1);
+        serde_json::from_value(json!({
+            "model_id": id, "version": "", "algorithm": algorithm, "training_date": "2026-01-01T00:00:00Z",
+            "training_samples": 0, "training_config": TrainingConfig::default(), "model_sha256": "",
+            "metrics": {"accuracy": 0, "precision": 0, "recall": 0, "f1_score": 0, "auc_roc": 0,
+                "confusion_matrix": [[0, 0], [0, 0]], "classification_report": {}, "cv_scores": [], "cv_mean": 0,
+                "cv_std": 0, "training_time_seconds": 0, "iterations_completed": 0},
+            "feature_importance": [], "hyperparameters": {}, "model_path": "", "is_active": false, "is_deprecated": false,
+        }))
+        .unwrap()
+    }
+
+    fn compared(models: &[ModelVersion], aucs: &[f64], reach: f64) -> ModelComparisonResponse {
+        let mut pairs = std::collections::BTreeMap::new();
+        for a in 0..models.len() {
+            for b in a + 1..models.len() {
+                let difference = aucs[a] - aucs[b];
+                let auc =
+                    Difference { difference, interval_95: [difference - reach, difference + reach], p_value: 0.5 };
+                let pair = PairSignificance {
+                    model_a: models[a].model_id.clone(),
+                    model_b: models[b].model_id.clone(),
+                    rows: 900,
+                    verdict: String::new(),
+                    not_comparable: None,
+                    mcnemar: None,
+                    delong: Some(auc),
+                    bootstrap: None,
+                };
+                pairs.insert(format!("{a}{b}"), pair);
+            }
+        }
+        ModelComparisonResponse {
+            models: models.to_vec(),
+            metric_comparison: Default::default(),
+            statistical_significance: pairs,
+            best_model_id: None,
+            best_metric: String::new(),
+            comparison_plots: Default::default(),
+            verdict: String::new(),
+            rows: 900,
+            metric_intervals_95: Default::default(),
+            highest_beyond_chance: Default::default(),
+        }
+    }
+
+    #[test]
+    fn the_simplest_of_those_that_cannot_be_told_apart_is_chosen() {
+        use Algorithm::*;
+        let models = [Ensemble, NeuralNetwork, Xgboost, LogisticRegression, RandomForest].map(model);
+        let aucs = [0.791, 0.789, 0.790, 0.788, 0.74];
+        let chosen = |reach: f64| {
+            let (id, why) = choice(&models, Some(&compared(&models, &aucs, reach))).unwrap();
+            (models.iter().find(|m| m.model_id == *id).unwrap().algorithm, why)
+        };
+        assert_eq!(
+            chosen(0.02),
+            (LogisticRegression, "the simplest of 4 models that cannot be told apart by AUC".to_owned())
+        );
+        assert_eq!(chosen(0.0015).0, Xgboost, "the logistic regression is worse beyond chance");
+        assert_eq!(chosen(0.0001), (Ensemble, "ranks better than every other model of the job".to_owned()));
+        assert_eq!(choice(&models, None).unwrap().0, &models[0].model_id);
+        assert_eq!(choice(&[], None), None);
     }
 }

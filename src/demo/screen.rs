@@ -2,9 +2,10 @@
 
 use crate::cli::show;
 use indicatif::ProgressBar;
-use provost_domain::evaluation::Difference;
+use provost_domain::evaluation::ModelComparisonResponse;
+use provost_domain::verdict::Standing;
 use provost_domain::visible;
-use provost_domain::{JobId, ModelId, ModelVersion};
+use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 
@@ -90,15 +91,16 @@ impl Screen {
         bar.suspend(|| show::painted(&format!("  {} {algorithm:<63} {time}", self.green("✓"))));
     }
 
-    pub fn activated(&self, best: &ModelId, plots: usize) {
+    pub fn activated(&self, best: &ModelId, reason: &str, plots: usize) {
         self.say(
             &format!(
-                "\n  {} {} {}, with {plots} plots of its test rows, as PNG and SVG",
+                "\n  {} {} {}, with {plots} plots as PNG and SVG\n             {}",
                 self.green("✓"),
                 self.bold("active  "),
-                visible::line(algorithm_of(best))
+                visible::line(algorithm_of(best)),
+                self.dim(reason)
             ),
-            || json!({ "step": "activate", "model_id": best, "plots": plots }),
+            || json!({ "step": "activate", "model_id": best, "reason": reason, "plots": plots }),
         );
     }
 
@@ -121,8 +123,10 @@ impl Screen {
         let head = ["#", "algorithm", "cv f1", "f1", "auc", "accuracy", "trained in"];
         let mut legend = self.dim("● is active; cv f1 on training rows, the others on rows held out");
         if let Some(auc) = bayes {
-            let line = format!("the true probabilities behind the sample reach an auc of {auc:.3} on all rows");
-            legend.push_str(&format!("\n  {}", self.dim(&line)));
+            let active = models.iter().find(|m| m.model_id == *best);
+            for line in truth(auc, active).lines() {
+                legend.push_str(&format!("\n  {}", self.dim(line.trim_start())));
+            }
         }
         self.say(
             &format!("\n{}\n\n  {legend}", show::table(&head, &rows)),
@@ -133,22 +137,15 @@ impl Screen {
         );
     }
 
-    /// Whether the first two differ beyond chance.
-    pub fn verdict(&self, first: &ModelVersion, second: &ModelVersion, auc: &Difference) {
-        let apart = auc.p_value < 0.05;
-        let text = format!(
-            "{} and {} {}: auc {:+.3}, 95 % {:+.3} to {:+.3}",
-            first.algorithm,
-            second.algorithm,
-            if apart { "differ" } else { "cannot be told apart" },
-            auc.difference,
-            auc.interval_95[0],
-            auc.interval_95[1]
-        );
-        self.say(
-            &format!("  {}", self.dim(&text)),
-            || json!({ "step": "compare", "models": [first.model_id, second.model_id], "delong": auc }),
-        );
+    /// What the comparison says of the models, and why one of them is active.
+    pub fn verdict(&self, compared: &ModelComparisonResponse, active: &ModelId) {
+        let Some(standing) = Standing::of(compared) else { return };
+        let sentence = standing.sentence(|id| algorithm_of(id).to_owned());
+        self.say(&format!("\n{}", show::wrapped(&sentence, "  ")), || {
+            json!({ "step": "compare", "verdict": sentence, "active_model_id": active, "rows": compared.rows,
+                "first_model_id": standing.first, "alike": standing.alike(),
+                "statistical_significance": compared.statistical_significance })
+        });
     }
 
     pub fn addresses(&self, address: &str, base: &str, job: &JobId, best: &ModelId, seconds: f64) {
@@ -183,6 +180,20 @@ impl Screen {
             || json!({ "step": "serving", "url": address }),
         );
     }
+}
+
+/// What the true probabilities reach, and why a model may lie above it.
+fn truth(bayes: f64, active: Option<&ModelVersion>) -> String {
+    let mut text = format!("the true probabilities behind the sample reach an auc of {bayes:.3} on all rows.");
+    if let Some([low, high]) = active.and_then(|m| m.metrics.intervals_95.get(TargetMetric::AucRoc.as_str())) {
+        let matrix = active.map(|m| m.metrics.confusion_matrix).unwrap_or_default();
+        let rows: u64 = matrix.iter().flatten().sum();
+        text += &format!(
+            " On {} held-out rows a model's auc may lie above that by luck: the active one's 95 % interval is {low:.3} to {high:.3}",
+            show::thousands(rows)
+        );
+    }
+    show::wrapped(&text, "  ")
 }
 
 /// `model_{algorithm}_{id}`

@@ -9,6 +9,7 @@ use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_domain::ModelId;
 use provost_domain::evaluation::{EvaluationResults, PLOTS};
+use provost_domain::model::ImportanceKind;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -83,9 +84,13 @@ pub(super) async fn evaluate(
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 409, description = "The first evaluation still runs", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn results(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
-    let id = record(&state, &path).await?.version.model_id;
+    let version = record(&state, &path).await?.version;
+    let id = version.model_id;
     match state.handle.store().evaluation(&id).await?.and_then(|e| e.results) {
         Some(mut results) => {
+            // Older evaluations do not say it; the algorithm does.
+            let kind = *results.importance_kind.get_or_insert(ImportanceKind::of(version.algorithm));
+            results.importance_rows.get_or_insert(kind.rows(version.training_samples));
             for plot in [
                 &mut results.confusion_matrix_plot,
                 &mut results.roc_curve_plot,
@@ -102,7 +107,7 @@ pub(super) async fn results(state: Data<State>, path: Path<String>) -> Result<Ht
 
 /// One plot of the last evaluation, `{name}.png` or `{name}.svg`.
 #[utoipa::path(get, path = "/evaluate/{model_id}/plots/{file}", operation_id = "get_plot", tag = "evaluations",
-    params(("model_id" = String, Path), ("file" = String, Path, description = "confusion_matrix, roc_curve, feature_importance or calibration, .png or .svg")),
+    params(("model_id" = String, Path), ("file" = String, Path, description = "confusion_matrix, roc_curve, feature_importance or calibration, .png or .svg; with _narrow before .svg, arranged for a width of 360")),
     responses(
         (status = 200, description = "The plot", content((Vec<u8> = "image/png"), (String = "image/svg+xml"))),
         (status = 404, description = "No such model or plot", body = super::problem::Problem, content_type = "application/problem+json")))]
@@ -110,7 +115,10 @@ pub(super) async fn plot(state: Data<State>, path: Path<(String, String)>) -> Re
     let (id, file) = path.into_inner();
     let id = record(&state, &id).await?.version.model_id;
     let known = |file: &str| {
-        file.rsplit_once('.').is_some_and(|(name, kind)| PLOTS.contains(&name) && content_type(kind).is_some())
+        file.rsplit_once('.').is_some_and(|(name, kind)| {
+            let wide = name.strip_suffix("_narrow").unwrap_or(name);
+            PLOTS.contains(&wide) && content_type(kind).is_some()
+        })
     };
     if !known(&file) {
         return Err(Problem::not_found("plot", &file.chars().take(80).collect::<String>()));

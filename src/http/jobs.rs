@@ -8,8 +8,11 @@ use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_actors::{Submission, Submitted};
 use provost_domain::job::JobStatus;
-use provost_domain::{JobId, TrainingConfig, TrainingJob};
+use provost_domain::queue::Waiting;
+use provost_domain::{Algorithm, JobId, TrainingConfig, TrainingJob};
+use provost_store::Page;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -36,8 +39,51 @@ pub struct TrainAccepted {
     pub job_id: JobId,
     /// `queued`
     pub status: String,
-    /// From the times of past jobs.
+    /// Until it ends, from the times of past jobs and of the jobs before it.
     pub estimated_time_minutes: f64,
+    /// 1 is the next job to begin.
+    pub queue_position: Option<u64>,
+    /// The job right before it.
+    pub waits_for: Option<JobId>,
+    /// Until it begins; null where that of a job before it is not known.
+    pub estimated_wait_minutes: Option<f64>,
+}
+
+/// A job as it is answered: with what it waits for and what it is at.
+#[derive(Serialize, ToSchema)]
+pub struct JobAnswer {
+    #[serde(flatten)]
+    pub job: TrainingJob,
+    #[serde(flatten)]
+    pub waiting: Waiting,
+    /// The algorithm that a running job is at.
+    pub current_algorithm: Option<Algorithm>,
+}
+
+impl JobAnswer {
+    fn new(mut job: TrainingJob, waiting: Option<&Waiting>) -> Self {
+        let waiting = waiting.filter(|_| !job.status.is_final()).cloned().unwrap_or_default();
+        if job.estimated_time_remaining_seconds.is_none() {
+            job.estimated_time_remaining_seconds = waiting.left_seconds.map(f64::round);
+        }
+        // The step's last word, as in `training xgboost`.
+        let step = job.current_step.as_deref().filter(|_| job.status == JobStatus::Running);
+        let current_algorithm = step.and_then(|step| Algorithm::parse(step.rsplit(' ').next()?));
+        Self { job, waiting, current_algorithm }
+    }
+
+    /// The jobs with what those of them that have not ended wait for.
+    async fn of(state: &State, jobs: Vec<TrainingJob>) -> Result<Vec<Self>, Problem> {
+        let waiting =
+            if jobs.iter().all(|job| job.status.is_final()) { BTreeMap::new() } else { state.handle.waiting().await? };
+        Ok(jobs
+            .into_iter()
+            .map(|job| {
+                let waits = waiting.get(&job.job_id);
+                Self::new(job, waits)
+            })
+            .collect())
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -79,12 +125,12 @@ pub(super) fn job_id(path: &str) -> Result<JobId, Problem> {
 /// One training job.
 #[utoipa::path(get, path = "/jobs/{job_id}", operation_id = "get_job", tag = "jobs", params(("job_id" = String, Path)),
     responses(
-        (status = 200, description = "The job", body = TrainingJob),
+        (status = 200, description = "The job", body = JobAnswer),
         (status = 404, description = "No such job", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
     let id = job_id(&path)?;
     match state.handle.store().job(&id).await? {
-        Some(record) => Ok(HttpResponse::Ok().json(record.job)),
+        Some(record) => Ok(HttpResponse::Ok().json(JobAnswer::of(&state, vec![record.job]).await?.pop())),
         None => Err(Problem::not_found("job", id.as_str())),
     }
 }
@@ -96,7 +142,7 @@ pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpR
         ("status" = Option<JobStatus>, Query, description = "Only jobs in this status"),
         ("cursor" = Option<String>, Query, description = "From the `Link` header of the page before")),
     responses(
-        (status = 200, description = "A page", body = Vec<TrainingJob>,
+        (status = 200, description = "A page", body = Vec<JobAnswer>,
             headers(("Link" = Option<String>, description = "The next page, rel=\"next\""))),
         (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -108,8 +154,9 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     });
     let cursor = query.cursor();
     query.check()?;
-    let page = state.handle.store().list_jobs(status, cursor.as_deref(), limit).await.map_err(cursor_fault)?;
-    Ok(respond(&request, &page))
+    let Page { items, next } =
+        state.handle.store().list_jobs(status, cursor.as_deref(), limit).await.map_err(cursor_fault)?;
+    Ok(respond(&request, &Page { items: JobAnswer::of(&state, items).await?, next }))
 }
 
 /// Cancels a job.

@@ -7,14 +7,15 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
-use provost_domain::evaluation::{ModelComparisonRequest, ModelComparisonResponse};
+use provost_domain::evaluation::{ModelComparisonRequest, ModelComparisonResponse, TierMetrics};
 use provost_domain::fields::Fields;
 use provost_domain::gate::GateDecision;
-use provost_domain::model::{Activation, ModelRecord};
+use provost_domain::model::{Activation, ImportanceKind, ModelRecord};
 use provost_domain::{Algorithm, ModelId, ModelVersion, limits};
 use provost_store::Page;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -54,6 +55,12 @@ pub struct ModelMetrics {
     pub metrics: MetricValues,
     pub confusion_matrix: [[u64; 2]; 2],
     pub training_time_seconds: f64,
+    /// The model accepts from this probability on; null for models of the replaced service.
+    pub threshold: Option<f64>,
+    /// 95 % intervals on the test part, by the metric's name; none of what is undefined or was scored before there were any.
+    pub intervals_95: BTreeMap<String, [f64; 2]>,
+    /// By predicted probability, as in the evaluation's results: `reach`, `target`, `safety`. Empty without an evaluation.
+    pub performance_by_university_tier: BTreeMap<String, TierMetrics>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -68,6 +75,10 @@ pub struct ModelFeatureImportance {
     pub model_id: ModelId,
     pub algorithm: Algorithm,
     pub feature_importance: Vec<RankedFeature>,
+    /// What `importance`, a share of the total, is a share of.
+    pub importance_kind: ImportanceKind,
+    /// Training rows that it was computed on.
+    pub importance_rows: u64,
 }
 
 /// `POST /activate`'s optional body.
@@ -252,8 +263,9 @@ pub(super) async fn compare(
         (status = 200, description = "Metrics", body = ModelMetrics),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn metrics(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
-    let version = record(&state, &path).await?.version;
+    let ModelRecord { version, threshold, .. } = record(&state, &path).await?;
     let m = version.metrics;
+    let evaluation = state.handle.store().evaluation(&version.model_id).await?.and_then(|e| e.results);
     Ok(HttpResponse::Ok().json(ModelMetrics {
         model_id: version.model_id,
         algorithm: version.algorithm,
@@ -269,6 +281,10 @@ pub(super) async fn metrics(state: Data<State>, path: Path<String>) -> Result<Ht
         },
         confusion_matrix: m.confusion_matrix,
         training_time_seconds: m.training_time_seconds,
+        // A model of the replaced service has no artifact, and with it no threshold of its own.
+        threshold: (!version.model_sha256.is_empty()).then_some(threshold),
+        intervals_95: m.intervals_95,
+        performance_by_university_tier: evaluation.map(|e| e.performance_by_university_tier).unwrap_or_default(),
     }))
 }
 
@@ -285,9 +301,12 @@ pub(super) async fn importance(state: Data<State>, path: Path<String>) -> Result
         .map(|f| RankedFeature { feature: f.feature_name, importance: f.importance_score, rank: f.rank })
         .collect();
     features.sort_by_key(|f| f.rank);
+    let importance_kind = ImportanceKind::of(version.algorithm);
     Ok(HttpResponse::Ok().json(json!(ModelFeatureImportance {
         model_id: version.model_id,
         algorithm: version.algorithm,
         feature_importance: features,
+        importance_kind,
+        importance_rows: importance_kind.rows(version.training_samples),
     })))
 }

@@ -140,7 +140,12 @@ fn bad(key: &str, value: &Value, source: &Source, kind: Kind) -> String {
     let shown = secret::shown(key, value).to_string();
     let shown = visible::line(&brief(&shown, 200)).into_owned();
     let fault = kind.fault(value).map_or_else(String::new, |fault| format!("{fault}; "));
-    format!("{key} = {shown} ({source}): {fault}allowed is {}", kind.allowed())
+    // As an integer, the same number is allowed.
+    let point = match (kind, value) {
+        (Kind::Whole(..), Value::Float(n)) if n.fract() == 0.0 => " without a point or an exponent",
+        _ => "",
+    };
+    format!("{key} = {shown} ({source}): {fault}allowed is {}{point}", kind.allowed())
 }
 
 fn suggestion(values: &Values, key: &str) -> String {
@@ -216,6 +221,8 @@ mod tests {
         assert!(faults[1].contains("http.workers = 0") && faults[1].contains("from 1 to 64"), "{}", faults[1]);
         assert!(faults[2].contains("shutdown.deadline = 30"), "{}", faults[2]);
         assert!(faults[3].contains("environment PROVOST_JOBS__SOFT_LIMIT"), "{}", faults[3]);
+        let float = bad("http.workers", &Value::Float(4.0), &Source::Default, Kind::Whole(1, 64));
+        assert!(float.ends_with("from 1 to 64 without a point or an exponent"), "{float}");
     }
 
     #[test]

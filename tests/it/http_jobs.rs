@@ -39,9 +39,10 @@ fn a_job_from_the_request_to_its_end() {
     assert_eq!((&job["status"], &job["progress_percentage"]), (&json!("completed"), &json!(100.0)));
     assert_eq!(job["algorithms_completed"], json!(["logistic_regression"]));
     assert_eq!(job["trained_models"], json!([job["best_model_id"]]));
-    for unknown in ["error_message", "created_by", "estimated_time_remaining_seconds"] {
+    for unknown in ["error_message", "estimated_time_remaining_seconds", "queue_position", "waits_for"] {
         assert_eq!(job.get(unknown), Some(&json!(null)), "{unknown}");
     }
+    assert_eq!((&job["created_by"], &job["triggers"][0]["triggered_by"]), (&json!("anonymous"), &json!("anonymous")));
     assert!(job["started_at"].is_string() && job["completed_at"].is_string());
     assert_eq!(job["triggers"][0]["trigger_type"], "manual");
     let rows = client.post("data-quality", &small_job()).ok(200)["usable_samples"].clone();
@@ -61,7 +62,12 @@ fn a_full_queue_pages_and_cancelling() {
     let client = Client::of(&server);
     let long = long_job();
     let running = client.train(&long);
-    let waiting = client.train(&long);
+    let accepted = client.post("train", &long).ok(202);
+    let waiting = accepted["job_id"].as_str().unwrap().to_owned();
+    // The estimate counts what stands before it.
+    assert_eq!((&accepted["queue_position"], &accepted["waits_for"]), (&json!(1), &json!(running)));
+    let minutes = |name: &str| accepted[name].as_f64().unwrap();
+    assert!(minutes("estimated_time_minutes") > minutes("estimated_wait_minutes"), "{accepted}");
     let full = client.post("train", &long);
     full.problem(503);
     assert!(full.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
@@ -73,6 +79,18 @@ fn a_full_queue_pages_and_cancelling() {
         jobs.as_array().unwrap().iter().map(|j| j["job_id"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!((of("running"), of("pending")), (vec![running.clone()], vec![waiting.clone()]));
+
+    // Each says what it is at, or what it waits for.
+    let listed = client.get("jobs?limit=2").ok(200);
+    let (second, first) = (&listed[0], &listed[1]);
+    assert_eq!((&second["queue_position"], &second["waits_for"]), (&json!(1), &json!(running)));
+    assert_eq!((&first["queue_position"], &first["waits_for"]), (&json!(null), &json!(null)));
+    assert!(first["current_algorithm"].is_string() || first["current_step"] != "queued", "{first}");
+    for job in [first, second] {
+        assert!(job["estimated_time_remaining_seconds"].as_f64().unwrap() >= 0.0, "{job}");
+    }
+    let alone = client.get(&format!("jobs/{waiting}")).ok(200);
+    assert_eq!((&alone["queue_position"], &alone["waits_for"]), (&json!(1), &json!(running)));
 
     let cancelled = client.delete(&format!("jobs/{waiting}")).ok(200);
     assert_eq!((&cancelled["success"], &cancelled["job_id"]), (&json!(true), &json!(waiting)));

@@ -35,12 +35,31 @@ fn is_well_formed(client: &Client, id: &str) {
         assert!(metrics["metrics"][name].is_f64() && metrics["metrics"][name] == m[name], "{name}");
     }
     assert_eq!(metrics["confusion_matrix"], m["confusion_matrix"]);
+    // The threshold, intervals that hold their metric, and the tiers.
+    let threshold = metrics["threshold"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&threshold) && m["threshold"] == threshold);
+    for name in ["accuracy", "precision", "recall", "f1_score", "auc_roc"] {
+        let ends: Vec<f64> = serde_json::from_value(metrics["intervals_95"][name].clone()).unwrap();
+        let value = m[name].as_f64().unwrap();
+        assert!(
+            ends.len() == 2 && ends[0] < ends[1] && (ends[0]..=ends[1]).contains(&value),
+            "{name}: {value} {ends:?}"
+        );
+    }
     let importance = client.get(&format!("feature-importance/{id}")).ok(200);
     assert_eq!(importance["feature_importance"].as_array().unwrap().len(), 12);
     assert_eq!(importance["feature_importance"][0]["feature"], features[0]["feature_name"]);
+    // What the importance is, and of which rows: of training rows, not of those held out.
+    assert_eq!(importance["importance_kind"], "coefficient");
+    assert_eq!(importance["importance_rows"], model["training_samples"]);
 
     let results = client.get(&format!("evaluate/{id}/results")).ok(200);
     assert_eq!(results["metrics"], *m);
+    assert_eq!(metrics["performance_by_university_tier"], results["performance_by_university_tier"]);
+    assert_eq!(
+        (&results["importance_kind"], &results["importance_rows"]),
+        (&importance["importance_kind"], &importance["importance_rows"])
+    );
     let tiers = results["performance_by_university_tier"].as_object().unwrap();
     let n: u64 = ["reach", "target", "safety"].iter().map(|t| tiers[*t]["n"].as_u64().unwrap()).sum();
     let cells = m["confusion_matrix"].as_array().unwrap().iter().flat_map(|r| r.as_array().unwrap());
@@ -53,7 +72,16 @@ fn is_well_formed(client: &Client, id: &str) {
         assert_eq!(results[format!("{plot}_plot")], png);
         is_picture(client, &png);
         is_picture(client, &png.replace(".png", ".svg"));
+        is_picture(client, &png.replace(".png", "_narrow.svg"));
     }
+    let plot = |name: &str| String::from_utf8(client.get(&format!("evaluate/{id}/plots/{name}.svg")).bytes).unwrap();
+    assert!(
+        plot("feature_importance").contains("coefficient · ") && !plot("feature_importance").contains("held-out rows")
+    );
+    assert!(plot("roc_curve").contains(id), "the plot does not say whose it is");
+    assert!(plot("confusion_matrix").contains(&format!("accepted from {threshold:.3} on")));
+    client.get(&format!("evaluate/{id}/plots/roc_curve_narrow.png")).problem(404);
+    client.get(&format!("evaluate/{id}/plots/_narrow.svg")).problem(404);
     client.get(&format!("evaluate/{id}/plots/shoe_size.png")).problem(404);
     client.get(&format!("evaluate/{id}/plots/roc_curve.gif")).problem(404);
 }
@@ -86,7 +114,25 @@ fn models_are_evaluated_compared_and_activated() {
     for test in ["mcnemar", "delong", "bootstrap"] {
         assert!((0.0..=1.0).contains(&pair[test]["p_value"].as_f64().unwrap()), "{test}: {pair}");
     }
+    // One sentence that follows from the interval of the difference.
+    let interval: Vec<f64> = serde_json::from_value(pair["delong"]["interval_95"].clone()).unwrap();
+    let said = match (interval[0] > 0.0, interval[1] < 0.0) {
+        (true, _) => " ranks better than ",
+        (_, true) => " ranks worse than ",
+        _ => " cannot be told apart from ",
+    };
+    assert!(pair["verdict"].as_str().unwrap().contains(said), "{pair}");
+    let verdict = compared["verdict"].as_str().unwrap();
+    assert!(
+        verdict.contains(": AUC ") && verdict.contains(&a[a.len() - 4..]) && verdict.contains(&b[b.len() - 4..]),
+        "{verdict}"
+    );
+    assert_eq!(said == " cannot be told apart from ", verdict.contains(" cannot be told apart from "), "{verdict}");
+    assert_eq!(said == " cannot be told apart from ", compared["highest_beyond_chance"].get("auc_roc").is_none());
+    assert_eq!(compared["rows"], pair["rows"]);
+    assert_eq!(compared["metric_intervals_95"]["auc_roc"].as_object().unwrap().len(), 2);
     let drawn = compared["comparison_plots"].as_object().unwrap();
+    assert_eq!(drawn.len(), 3, "wide and narrow: {drawn:?}");
     assert!(!drawn.is_empty());
     drawn.values().for_each(|address| is_picture(&client, address.as_str().unwrap()));
     assert_eq!(client.post_with_key("compare", "compare", &asked).ok(200), compared);

@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use provost_domain::event::outbound::Topic;
 use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStatus};
 use provost_domain::lease::Lease;
+use provost_domain::queue::waiting_jobs;
 use provost_domain::{JobId, TrainingJob};
 use provost_store::{JobCreation, StoreError, StoredResponse};
 use serde_json::{Value, json};
@@ -130,7 +131,7 @@ impl Desk {
         let _turn = self.admission.lock().await;
         let options = &self.env.options;
         let Submit { submission, usable_rows } = message;
-        let estimated_minutes = estimate::minutes(&submission.config, usable_rows, options).await?;
+        let own_minutes = estimate::minutes(&submission.config, usable_rows, options).await?;
         let max_waiting = {
             let state = self.state();
             if state.closed {
@@ -143,8 +144,15 @@ impl Desk {
         };
         let idempotency = submission.idempotency.clone();
         let triggers = submission.triggers.clone();
-        let record = new_record(submission, options.clock.now());
+        let mut record = new_record(submission, options.clock.now());
+        record.estimated_minutes = Some(own_minutes);
         let id = record.job.job_id.clone();
+        let mut unfinished = options.store.unfinished_jobs().await?;
+        unfinished.push(record.clone());
+        let waiting = waiting_jobs(&unfinished, options.max_running).remove(&id).unwrap_or_default();
+        // Where the time of a job before it is not known, that of the rest is told.
+        let wait_minutes = waiting.estimated_wait_seconds.map(|seconds| hundredths(seconds / 60.0));
+        let estimated_minutes = hundredths(own_minutes + wait_minutes.unwrap_or(0.0));
         let (key, request_hash) = idempotency.clone().unwrap_or_default();
         let response = StoredResponse {
             key,
@@ -157,6 +165,9 @@ impl Desk {
                 "job_id": id,
                 "status": "queued",
                 "estimated_time_minutes": estimated_minutes,
+                "queue_position": waiting.queue_position,
+                "waits_for": waiting.waits_for,
+                "estimated_wait_minutes": wait_minutes,
             }),
             at: record.job.created_at,
         };
@@ -471,6 +482,11 @@ impl Desk {
     }
 }
 
+/// A hundredth of a minute is as fine as an estimate is any use.
+fn hundredths(minutes: f64) -> f64 {
+    (minutes * 100.0).round() / 100.0
+}
+
 impl Running {
     fn end(self) -> Option<Arc<Cell>> {
         if let Some(task) = self.task {
@@ -520,5 +536,6 @@ pub(super) fn new_record(submission: Submission, now: chrono::DateTime<chrono::U
         next_event: 1,
         arrivals: None,
         activation,
+        estimated_minutes: None,
     }
 }

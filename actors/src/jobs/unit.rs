@@ -209,6 +209,7 @@ impl Driver {
             fitted: fitted.clone(),
             data: self.data.clone(),
             test: Arc::new(self.parts.test.clone()),
+            training_rows: self.parts.train.len() as u64,
             plots: true,
         };
         let failed = |away: bool, may_pass: bool, why: String| match (away, may_pass) {
@@ -248,7 +249,7 @@ impl Driver {
                 }
                 job.progress_percentage = percent;
                 let metric = r.job.config.target_metric;
-                n.log(r, &format!("{algorithm}: registered as {}, {metric} {score:.4}", version.model_id));
+                n.log(r, &format!("{algorithm}: registered as {}, {metric} {score:.3}", version.model_id));
             })
             .await?;
         Ok(())

@@ -253,7 +253,9 @@ impl Desk {
         if age < limit || look.at_work(&look.schedule.training_config.content_hash()) {
             return Ok(());
         }
-        let reason = format!("the active model is {} days old; {} are allowed", age.num_days(), limit.num_days());
+        let days = age.num_days();
+        let reason =
+            format!("the active model is {days} days old; from {} days on another is trained", limit.num_days());
         let mut trigger = raised(TriggerType::Scheduled, look.now, reason);
         trigger.evidence = Some(json!({
             "rule": "age", "age_days": age.num_days(), "max_model_age_days": limit.num_days(),

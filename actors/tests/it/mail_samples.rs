@@ -162,5 +162,6 @@ pub fn job_record() -> JobRecord {
         next_event: 1,
         arrivals: None,
         activation: Default::default(),
+        estimated_minutes: None,
     }
 }

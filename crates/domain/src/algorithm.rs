@@ -44,6 +44,19 @@ impl Algorithm {
         }
     }
 
+    /// Less is simpler to understand and smaller: one weight per feature, averaged trees, trees upon trees, layers of weights,
+    /// all of these together.
+    pub fn complexity(self) -> u32 {
+        match self {
+            Algorithm::LogisticRegression => 0,
+            Algorithm::RandomForest => 1,
+            Algorithm::GradientBoosting => 2,
+            Algorithm::Xgboost => 3,
+            Algorithm::NeuralNetwork => 4,
+            Algorithm::Ensemble => 5,
+        }
+    }
+
     pub fn parse(s: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|a| a.as_str() == s)
     }

@@ -2,7 +2,7 @@
 
 use crate::fields::{Fields, Texts, shown};
 use crate::limits;
-use crate::model::{FeatureImportance, ModelVersion, TrainingMetrics};
+use crate::model::{FeatureImportance, ImportanceKind, ModelVersion, TrainingMetrics};
 use crate::{Faults, ModelId, TargetMetric};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,12 @@ pub struct TierMetrics {
     pub n: u64,
     pub observed_rate: f64,
     pub mean_prediction: f64,
+    /// The ends of the 95 % interval (Wilson) of `observed_rate`; none without rows. Two numbers, because clients read every
+    /// value of a tier as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_low_95: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_high_95: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -29,6 +35,9 @@ pub struct CalibrationBin {
     pub mean_predicted: f64,
     pub fraction_of_positives: f64,
     pub count: u64,
+    /// 95 % interval (Wilson) of `fraction_of_positives`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_95: Option<[f64; 2]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -42,6 +51,12 @@ pub struct EvaluationResults {
     pub calibration_score: f64,
     pub calibration_bins: Vec<CalibrationBin>,
     pub feature_importance: Vec<FeatureImportance>,
+    /// What the importance is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub importance_kind: Option<ImportanceKind>,
+    /// Training rows that it was computed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub importance_rows: Option<u64>,
     /// Addresses below the base path; null when plots were not asked for.
     pub confusion_matrix_plot: Option<String>,
     pub roc_curve_plot: Option<String>,
@@ -49,17 +64,56 @@ pub struct EvaluationResults {
     pub calibration_plot: Option<String>,
 }
 
-/// What plots are drawn from: everything in plain numbers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What an evaluation's plots are drawn from: everything in plain numbers.
+#[derive(Debug, Clone, PartialEq)]
 pub struct PlotData {
-    pub title: String,
+    /// The algorithm's name for people.
+    pub algorithm: String,
+    pub model_id: String,
+    /// Of the evaluation, `YYYY-MM-DD`.
+    pub date: String,
     pub confusion_matrix: [[u64; 2]; 2],
+    /// The model accepts from this probability on.
+    pub threshold: f64,
     /// (false positive rate, true positive rate), from (0,0) to (1,1).
     pub roc: Vec<(f64, f64)>,
     pub auc: f64,
+    /// 95 %.
+    pub auc_interval: Option<[f64; 2]>,
     pub feature_importance: Vec<FeatureImportance>,
+    pub importance_kind: ImportanceKind,
+    /// Training rows that the importance was computed on.
+    pub importance_rows: u64,
     pub calibration: Vec<CalibrationBin>,
     pub brier: f64,
+}
+
+/// What a comparison's plot is drawn from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComparisonPlotData {
+    /// Of the comparison, `YYYY-MM-DD`.
+    pub date: String,
+    /// Held-out rows that every model was scored on.
+    pub rows: u64,
+    /// In the order in which they are drawn.
+    pub models: Vec<ComparedModel>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComparedModel {
+    /// Different for each model of a comparison.
+    pub label: String,
+    pub scores: Vec<ComparedScore>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComparedScore {
+    pub metric: String,
+    pub value: f64,
+    /// 95 %.
+    pub interval: Option<[f64; 2]>,
+    /// Higher than each other model's beyond chance: the 95 % interval of every difference lies above 0.
+    pub highest: bool,
 }
 
 /// `POST /compare`'s body, checked.
@@ -127,6 +181,9 @@ pub struct PairSignificance {
     pub model_a: ModelId,
     pub model_b: ModelId,
     pub rows: u64,
+    /// The pair in one sentence, which follows from the interval of the difference of the AUCs.
+    #[serde(default)]
+    pub verdict: String,
     /// Why there are no tests: fewer than 100 common rows, or one class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_comparable: Option<String>,
@@ -149,6 +206,18 @@ pub struct ModelComparisonResponse {
     pub best_metric: String,
     /// Plot name to its address below the base path.
     pub comparison_plots: BTreeMap<String, String>,
+    /// The comparison in one sentence, which follows from the intervals of the differences of the AUCs.
+    #[serde(default)]
+    pub verdict: String,
+    /// Rows that are in all test parts.
+    #[serde(default)]
+    pub rows: u64,
+    /// 95 % intervals of `metric_comparison`, by metric and model id.
+    #[serde(default)]
+    pub metric_intervals_95: BTreeMap<String, BTreeMap<String, [f64; 2]>>,
+    /// Metric to the model that is higher than every other beyond chance; no entry where there is none.
+    #[serde(default)]
+    pub highest_beyond_chance: BTreeMap<String, ModelId>,
 }
 
 #[cfg(test)]

@@ -334,3 +334,50 @@ fn field_of(tail: &str) -> String {
         None => tail.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn no_range_holds_what_it_refuses() {
+        let refused = |value: Value, low, high| {
+            let body = json!({ "n": value });
+            let mut f = Fields::new(&body, "a test").unwrap();
+            f.whole::<i128>("n", 0, low, high);
+            f.finish(()).unwrap_err().0.remove(0).message
+        };
+        let most = i128::from(u32::MAX);
+        for (value, said) in [
+            (json!(-1), "`n` is -1; an integer of at least 0 is allowed"),
+            (json!(2.5), "`n` is 2.5; an integer from 0 to 4294967295 is allowed"),
+            (json!("5"), "`n` is \"5\"; an integer of at least 0 is allowed"),
+            (json!(5_000_000_000u64), "`n` is 5000000000; an integer from 0 to 4294967295 is allowed"),
+        ] {
+            assert_eq!(refused(value, 0, most), said);
+        }
+        assert_eq!(refused(json!(201), 10, 200), "`n` is 201; an integer from 10 to 200 is allowed");
+        let large = refused(json!(1e16), 0, u64::MAX.into());
+        assert!(large.ends_with("(with a decimal point or an exponent up to 9007199254740991) is allowed"), "{large}");
+    }
+
+    proptest! {
+        /// The digits that a message shows are the number's own, so that one beyond a bound never reads as the bound.
+        #[test]
+        fn a_refused_number_is_shown_whole(low in 0.0f64..1.0, width in 0.0f64..1.0, ulps in 1u64..4) {
+            let high = low + width;
+            let value = f64::from_bits(high.to_bits() + ulps);
+            let body = json!({ "x": value });
+            let mut f = Fields::new(&body, "a test").unwrap();
+            f.real("x", 0.0, low, high);
+            let message = f.finish(()).unwrap_err().0.remove(0).message;
+            let shown = |before: &str| -> f64 {
+                message.split(before).nth(1).unwrap().split([' ', ';']).next().unwrap().parse().unwrap()
+            };
+            prop_assert!(shown(" is ") > shown(" to "), "{message}");
+        }
+    }
+}

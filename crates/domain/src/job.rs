@@ -122,6 +122,9 @@ pub struct JobRecord {
     /// What becomes of the best model.
     #[serde(default)]
     pub activation: ActivationWish,
+    /// Minutes that it will run, estimated when it was submitted; without what it waits for.
+    #[serde(default)]
+    pub estimated_minutes: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

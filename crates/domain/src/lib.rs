@@ -23,6 +23,7 @@ pub mod mapping;
 pub mod model;
 pub mod names;
 pub mod quality;
+pub mod queue;
 pub mod record;
 pub mod rng;
 pub mod sample;
@@ -31,6 +32,7 @@ pub mod secret;
 pub mod session;
 pub mod snapshot;
 pub mod status;
+pub mod verdict;
 pub mod visible;
 
 pub use address::ServerAddress;

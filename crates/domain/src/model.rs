@@ -1,9 +1,11 @@
 //! Model versions and their metrics, as clients read them.
 
+use crate::config::word_enum;
 use crate::{Algorithm, ModelId, TrainingConfig};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -12,6 +14,39 @@ pub struct FeatureImportance {
     pub importance_score: f64,
     /// 1 is the most important.
     pub rank: u32,
+}
+
+/// Training rows that a permutation importance is computed on, at most.
+pub const PERMUTATION_ROWS: u64 = 5_000;
+
+word_enum!(
+/// What a model's feature importance is. `gain`: the summed gain of the splits on the feature. `coefficient`: its absolute
+/// coefficients, standardised. `permutation`: the fall of the AUC when its values are shuffled among training rows.
+/// `members`: the mean of an ensemble's members, by their weights.
+ImportanceKind {
+    Gain = "gain",
+    Coefficient = "coefficient",
+    Permutation = "permutation",
+    Members = "members",
+});
+
+impl ImportanceKind {
+    pub fn of(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::RandomForest | Algorithm::Xgboost | Algorithm::GradientBoosting => Self::Gain,
+            Algorithm::LogisticRegression => Self::Coefficient,
+            Algorithm::NeuralNetwork => Self::Permutation,
+            Algorithm::Ensemble => Self::Members,
+        }
+    }
+
+    /// How many of so many training rows the importance is computed on; never a row of the test part.
+    pub fn rows(self, training_rows: u64) -> u64 {
+        match self {
+            Self::Permutation => training_rows.min(PERMUTATION_ROWS),
+            Self::Gain | Self::Coefficient | Self::Members => training_rows,
+        }
+    }
 }
 
 /// Metrics on the held-out test part; `cv_*` are cross-validated in the target metric.
@@ -35,6 +70,13 @@ pub struct TrainingMetrics {
     pub training_time_seconds: f64,
     /// Trees, rounds, Newton steps or epochs of the final fit.
     pub iterations_completed: u64,
+    /// The model accepts from this probability on; none for models of the replaced service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// 95 % intervals of `accuracy, precision, recall, f1_score, auc_roc` on the test part. A metric without one is undefined
+    /// there or was computed before intervals were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub intervals_95: BTreeMap<String, [f64; 2]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

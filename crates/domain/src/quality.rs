@@ -6,6 +6,7 @@ mod tests;
 use crate::features::{FEATURES, FeatureRow, FeatureTables};
 use crate::names::{category, tidy};
 use crate::record::Decision;
+use crate::verdict::beside;
 use crate::{AdmissionDataPoint, TrainingConfig};
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
@@ -223,8 +224,8 @@ fn blocking(r: &DataQualityReport, config: &TrainingConfig, findings: &mut Findi
     } else if r.class_balance_ratio < 0.05 {
         findings.add(
             format!(
-                "class balance {:.3} is below 0.05: {accepted} accepted, {rejected} rejected",
-                r.class_balance_ratio
+                "class balance {} is below 0.05: {accepted} accepted, {rejected} rejected",
+                beside(r.class_balance_ratio, 0.05, 3)
             ),
             "Import more points of the rarer decision",
         );
@@ -237,14 +238,17 @@ fn advice(r: &DataQualityReport, year: i32, findings: &mut Findings) {
     }
     if r.class_balance_ratio >= 0.05 && r.class_balance_ratio < 0.3 {
         findings.add(
-            format!("class balance {:.3} is below 0.3", r.class_balance_ratio),
+            format!("class balance {} is below 0.3", beside(r.class_balance_ratio, 0.3, 3)),
             "Judge models by `auc_roc` or `f1_score` rather than `accuracy`, and prefer balanced class weights",
         );
     }
     if r.recent_data_percentage < 50.0 {
         let since = year - 1;
         findings.add(
-            format!("{:.1} % of the samples are recent (application year {since} or later)", r.recent_data_percentage),
+            format!(
+                "{} % of the samples are recent (application year {since} or later)",
+                beside(r.recent_data_percentage, 50.0, 1)
+            ),
             "Import the latest application years; the `temporal` split shows how well the past predicts them",
         );
     }
@@ -262,7 +266,7 @@ fn advice(r: &DataQualityReport, year: i32, findings: &mut Findings) {
         if present < 50.0 {
             let what = if present == 0.0 { "never sent" } else { "mostly missing" };
             findings.add(
-                format!("feature `{feature}` is present in {present:.1} % of the samples"),
+                format!("feature `{feature}` is present in {} % of the samples", beside(present, 50.0, 1)),
                 format!("The data behind `{feature}` is {what}: have the sources send it, or leave the feature out"),
             );
         }

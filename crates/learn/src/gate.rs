@@ -180,11 +180,7 @@ fn nothing_known(found: &Improvement) -> Option<String> {
 
 /// With three digits, or as many more as it takes not to look like `limit`.
 fn beside(value: f64, limit: f64) -> String {
-    let order = |v: f64| v.partial_cmp(&limit);
-    (3..12)
-        .map(|digits| format!("{value:.digits$}"))
-        .find(|text| text.parse().is_ok_and(|shown: f64| order(shown) == order(value)))
-        .unwrap_or_else(|| value.to_string())
+    provost_domain::verdict::beside(value, limit, 3)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod error;
 pub mod forest;
 pub mod gate;
 pub mod importance;
+pub mod intervals;
 pub mod learner;
 pub mod learners;
 pub mod logistic;

@@ -3,6 +3,7 @@
 //! scikit-learn's `zero_division=0` has it; only an AUC without both classes is 0.5, which is what a ranking that
 //! says nothing scores.
 
+use crate::intervals::{intervals, wilson};
 use provost_domain::TargetMetric;
 use provost_domain::evaluation::{CalibrationBin, TierMetrics};
 use provost_domain::model::TrainingMetrics;
@@ -136,6 +137,8 @@ pub fn training_metrics(
         cv_std,
         training_time_seconds: seconds,
         iterations_completed: iterations,
+        threshold: Some(threshold),
+        intervals_95: intervals(y, p, threshold),
     }
 }
 
@@ -259,6 +262,7 @@ pub fn calibration_bins(y: &[u8], p: &[f64]) -> Vec<CalibrationBin> {
             mean_predicted: sum / count as f64,
             fraction_of_positives: ratio(positives, count),
             count,
+            interval_95: wilson(positives, count),
         })
         .collect()
 }
@@ -272,13 +276,18 @@ pub fn tiers(y: &[u8], p: &[f64], threshold: f64) -> BTreeMap<String, TierMetric
         sums[tier].0.add(*y, *p >= threshold, 1);
         sums[tier].1 += p;
     }
-    let metrics = |(c, sum): (Counts, f64)| TierMetrics {
-        accuracy: c.accuracy(),
-        precision: c.precision(),
-        recall: c.recall(),
-        n: c.total(),
-        observed_rate: ratio(c.tp + c.fn_, c.total()),
-        mean_prediction: if c.total() == 0 { 0.0 } else { sum / c.total() as f64 },
+    let metrics = |(c, sum): (Counts, f64)| {
+        let interval = wilson(c.tp + c.fn_, c.total());
+        TierMetrics {
+            accuracy: c.accuracy(),
+            precision: c.precision(),
+            recall: c.recall(),
+            n: c.total(),
+            observed_rate: ratio(c.tp + c.fn_, c.total()),
+            mean_prediction: if c.total() == 0 { 0.0 } else { sum / c.total() as f64 },
+            observed_low_95: interval.map(|[low, _]| low),
+            observed_high_95: interval.map(|[_, high]| high),
+        }
     };
     names.into_iter().zip(sums).map(|(name, sum)| (name.to_owned(), metrics(sum))).collect()
 }

@@ -79,6 +79,10 @@ impl<'a> Reader<'a> {
         let value = match self.given.get(name) {
             None => default(),
             Some(given) => parse(given).unwrap_or_else(|| {
+                // As digits, the same number may be allowed.
+                let inexact = whole(given).is_none() && given.as_f64().is_some_and(|n| n > 9e15 && n.fract() == 0.0);
+                let digits = if inexact { ", in digits without a point or an exponent" } else { "" };
+                let expected = format!("{expected}{digits}");
                 self.faults.push(fault(name, format!("{name}: {} is not {expected}", shown(given))));
                 default()
             }),

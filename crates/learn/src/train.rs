@@ -15,6 +15,7 @@ use crate::split::{Parts, grouped_folds, stratified_folds, without};
 use crate::{Control, Dataset, Fit, FitTask, LearnError, Learner, Model, Params};
 use provost_domain::config::{FeatureSelection, Grid, Pruning, Tuning};
 use provost_domain::features::CATEGORY_RULE;
+use provost_domain::model::ImportanceKind;
 use provost_domain::rng::SplitMix64;
 use provost_domain::{Algorithm, TargetMetric};
 use std::sync::Arc;
@@ -24,8 +25,7 @@ pub use crate::search::{FoldResult, Journal, NoJournal, TrialResult, TrialStatus
 pub use crate::trained::Trained;
 
 const IMPORTANCE_STREAM: u64 = 0x696d_706f;
-/// For the permutation importance of learners without one of their own.
-const IMPORTANCE_ROWS: usize = 5_000;
+/// Shuffles of each column, for the permutation importance of learners without one of their own.
 const IMPORTANCE_REPEATS: u32 = 3;
 
 /// What to train: the parts of a job's configuration that concern one algorithm.
@@ -315,7 +315,7 @@ impl<'a> Unit<'a> {
             None => {
                 let mut rows = self.parts.train.clone();
                 SplitMix64::keyed(self.spec.seed, &[IMPORTANCE_STREAM]).shuffle(&mut rows);
-                rows.truncate(IMPORTANCE_ROWS);
+                rows.truncate(ImportanceKind::Permutation.rows(rows.len() as u64) as usize);
                 let seed = self.spec.seed;
                 permutation(&fit.predictor, self.data, columns, &rows, seed, IMPORTANCE_REPEATS, control)?
             }

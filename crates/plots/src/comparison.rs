@@ -1,108 +1,141 @@
-//! Models side by side: one dot per model and metric. Dots, because the axis is zoomed and a bar would lie on it.
+//! Models side by side: one mark per model and metric, with its interval. Marks, because the axis is zoomed and a bar would
+//! lie on it.
 
 use crate::PlotError;
 use crate::font;
-use crate::frame::{Axes, LEFT, RIGHT, heading, no_data};
-use crate::style::{BAND, GRID, INK, MUTED, SERIES, count, drawable, human, score, step, ticks};
-use crate::surface::{Surface, Type};
+use crate::frame::{Axes, Heading, heading, no_data};
+use crate::palette::{BAND, GREY, GRID, INK, MUTED};
+use crate::style::{count, drawable, human, score, step, ticks};
+use crate::surface::{SERIES, Surface, Type, series_color};
+use provost_domain::evaluation::{ComparedModel, ComparedScore, ComparisonPlotData};
 
-const BOTTOM: f64 = 536.0;
+pub const NARROW: f64 = 720.0;
 
-/// Label and (metric, score) pairs.
-type Scored = (String, Vec<(String, f64)>);
-
-pub fn draw(s: &mut dyn Surface, models: &[Scored]) -> Result<(), PlotError> {
-    let shown = &models[..models.len().min(SERIES.len())];
+pub fn draw(s: &mut dyn Surface, data: &ComparisonPlotData) -> Result<(), PlotError> {
+    let layout = s.layout();
+    let shown = &data.models[..data.models.len().min(SERIES)];
+    let scores = || shown.iter().flat_map(|m| &m.scores).filter(|c| drawable(c.value));
     let mut metrics: Vec<&str> = Vec::new();
-    let mut values: Vec<f64> = Vec::new();
-    for (metric, value) in shown.iter().flat_map(|m| &m.1).filter(|(_, v)| drawable(*v)) {
-        if !metrics.contains(&metric.as_str()) {
-            metrics.push(metric);
+    for score in scores() {
+        if !metrics.contains(&score.metric.as_str()) {
+            metrics.push(&score.metric);
         }
-        values.push(*value);
     }
-    let all = if models.len() == 1 { "1 model".to_owned() } else { format!("{} models", count(models.len() as u64)) };
-    let note = if shown.len() < models.len() { format!("the first {} of {all}", shown.len()) } else { all };
-    heading(s, "Model comparison", "On the rows that every model holds out", "", &note)?;
+    let ends = scores().flat_map(|c| {
+        let [low, high] = c.interval.filter(|i| i.iter().all(|end| drawable(*end))).unwrap_or([c.value; 2]);
+        [low, c.value, high]
+    });
+    let ends: Vec<f64> = ends.collect();
+    let all = match data.models.len() {
+        1 => "1 model".to_owned(),
+        n if n > shown.len() => format!("the first {} of {} models", shown.len(), count(n as u64)),
+        n => format!("{n} models"),
+    };
+    let note = format!("{all} · n = {}", count(data.rows));
+    let subjects = [
+        format!("On the rows that every model holds out · {}", data.date),
+        format!("On rows that all hold out · {}", data.date),
+    ];
+    let top = heading(s, &Heading { title: "Model comparison", key: "", note: &note, subjects: &subjects })?;
     let (Some(low), Some(high)) =
-        (values.iter().copied().min_by(f64::total_cmp), values.iter().copied().max_by(f64::total_cmp))
+        (ends.iter().copied().min_by(f64::total_cmp), ends.iter().copied().max_by(f64::total_cmp))
     else {
-        return no_data(s, "No scores to compare.");
+        return no_data(s, top, "No scores to compare.");
     };
 
-    let top = legend(s, shown)? + 18.0;
-    let block = ((BOTTOM - top) / metrics.len() as f64).min(150.0);
+    let top = legend(s, top + 20.0, shown)? + 18.0;
+    let bottom = layout.height - 80.0;
+    let block = ((bottom - top) / metrics.len() as f64).min(150.0);
     let (low, high) = zoom(low, high);
+    let (left, right) = (layout.left(), layout.right());
     let axes = Axes {
-        from: (LEFT + 110.0, top),
-        to: (RIGHT - 20.0, top + block * metrics.len() as f64),
+        from: (left + layout.pick(110.0, 74.0), top),
+        to: (right - layout.pick(60.0, 46.0), top + block * metrics.len() as f64),
         x: (low, high),
         y: (0.0, 1.0),
     };
     for at in (0..metrics.len()).step_by(2) {
         let y = top + at as f64 * block;
-        s.rect((LEFT, y), (RIGHT, y + block), BAND)?;
+        s.rect((left, y), (right, y + block), BAND)?;
     }
-    axes.grid_x(s, &ticks(low, high, step(high - low, 8)), true)?;
+    axes.grid_x(s, &ticks(low, high, step(high - low, layout.pick(8, 4))), true)?;
+    let em = layout.pick(13.0, 12.0);
     for (at, metric) in metrics.iter().enumerate() {
         let y = top + at as f64 * block;
-        let name = font::fit(&human(metric), 13.0, true, 96.0)?;
-        s.text((LEFT + 10.0, y + block / 2.0), &name, Type::new(13.0, INK).bold())?;
+        let name = font::fit(&human(metric), em, true, layout.pick(96.0, 66.0))?;
+        s.text((left + layout.pick(10.0, 6.0), y + block / 2.0), &name, Type::new(em, INK).bold())?;
         rows(s, &axes, shown, metric, (y, block))?;
     }
-    let zoomed = format!("Score (axis zoomed to {} – {})", score(low), score(high));
-    let whole = "Score".to_owned();
-    let title = if (low, high) == (0.0, 1.0) { whole } else { zoomed };
-    s.text(((axes.from.0 + axes.to.0) / 2.0, axes.to.1 + 36.0), &title, Type::new(12.0, INK).center())
+    let whole = (low, high) == (0.0, 1.0);
+    let zoomed = format!("Score, 95% interval (axis from {} to {})", score(low), score(high));
+    let title = if whole { "Score, 95% interval".to_owned() } else { zoomed };
+    let middle = layout.pick((axes.from.0 + axes.to.0) / 2.0, layout.width / 2.0);
+    s.text((middle, axes.to.1 + 36.0), &title, Type::new(12.0, INK).center())?;
+    let words = match (shown.len() > 1, scores().any(|c| c.highest), layout.narrow) {
+        (false, _, _) => "",
+        (true, true, false) => "Bold: higher than each other model's beyond chance",
+        (true, true, true) => "Bold: above all others beyond chance",
+        (true, false, false) => "No model is above all others beyond chance in any metric",
+        (true, false, true) => "None is above all others beyond chance",
+    };
+    s.text((middle, axes.to.1 + 56.0), words, Type::new(11.5, MUTED).center())
 }
 
-/// One metric's dots, a line of its own for each model.
+/// One metric's marks, a line of its own for each model.
 fn rows(
     s: &mut dyn Surface,
     axes: &Axes,
-    models: &[Scored],
+    models: &[ComparedModel],
     metric: &str,
     (y, block): (f64, f64),
 ) -> Result<(), PlotError> {
-    let of = |m: &Scored| m.1.iter().find(|(name, v)| name == metric && drawable(*v)).map(|(_, v)| *v);
-    let best = models.iter().filter_map(of).max_by(f64::total_cmp);
+    let layout = s.layout();
+    let of = |m: &ComparedModel| -> Option<ComparedScore> { m.scores.iter().find(|c| c.metric == metric).cloned() };
     let line = (block * 0.84 / models.len() as f64).min(26.0);
     let first = y + (block - line * models.len() as f64) / 2.0 + line / 2.0;
-    let em = (line * 0.8).min(11.5);
+    let em = (line * 0.9).min(11.5);
     for (at, model) in models.iter().enumerate() {
-        let Some(value) = of(model) else { continue };
+        let Some(found) = of(model).filter(|c| drawable(c.value)) else { continue };
         let middle = first + at as f64 * line;
-        let x = axes.at(value, 0.0).0;
         s.line((axes.from.0, middle), (axes.to.0, middle), 1.0, GRID)?;
-        s.dot((x, middle), (line * 0.34).clamp(3.2, 5.5), SERIES[at % SERIES.len()])?;
-        // Below this nobody can read the figures; the dots and the axis remain.
+        if let Some([low, high]) = found.interval {
+            let (from, to) = (axes.at(low, 0.0).0, axes.at(high, 0.0).0);
+            let color = if at < SERIES / 2 { series_color(at) } else { GREY };
+            if at < SERIES / 2 {
+                s.line((from, middle), (to, middle), 1.75, color)?;
+            } else {
+                s.dashes((from, middle), (to, middle), 1.75, color)?;
+            }
+        }
+        s.series(at, (axes.at(found.value, 0.0).0, middle), (line * 0.36).clamp(3.0, 5.0))?;
+        // Below this nobody can read the figures; the marks and the axis remain.
         if em >= 7.5 {
-            let style = Type::new(em, if Some(value) == best { INK } else { MUTED });
-            let style = if Some(value) == best { style.bold() } else { style };
-            let inside = x + 44.0 > RIGHT;
-            let at = if inside { x - 10.0 } else { x + 10.0 };
-            s.text((at, middle), &score(value), if inside { style.right() } else { style })?;
+            let style = Type::new(em, if found.highest { INK } else { MUTED }).right();
+            let style = if found.highest { style.bold() } else { style };
+            s.text((layout.right() - 8.0, middle), &score(found.value), style)?;
         }
     }
     Ok(())
 }
 
-/// Two columns; returns where it ends.
-fn legend(s: &mut dyn Surface, models: &[Scored]) -> Result<f64, PlotError> {
-    let columns = if models.len() > 1 { 2 } else { 1 };
-    let width = (RIGHT - LEFT) / columns as f64;
-    for (at, (label, _)) in models.iter().enumerate() {
-        let (x, y) = (LEFT + (at % columns) as f64 * width, 96.0 + (at / columns) as f64 * 20.0);
-        s.dot((x + 6.0, y), 5.0, SERIES[at % SERIES.len()])?;
-        s.text((x + 18.0, y), &font::fit(label, 12.0, false, width - 32.0)?, Type::new(12.0, INK))?;
+/// In two columns where the layout is wide; returns where it ends.
+fn legend(s: &mut dyn Surface, top: f64, models: &[ComparedModel]) -> Result<f64, PlotError> {
+    let layout = s.layout();
+    let columns = if models.len() > 1 && !layout.narrow { 2 } else { 1 };
+    let (left, height) = (layout.left(), 19.0);
+    let width = (layout.right() - left) / columns as f64;
+    for (at, model) in models.iter().enumerate() {
+        let (x, y) = (left + (at % columns) as f64 * width, top + (at / columns) as f64 * height);
+        s.series(at, (x + 6.0, y), 5.0)?;
+        s.text((x + 18.0, y), &font::fit(&model.label, 12.0, false, width - 32.0)?, Type::new(12.0, INK))?;
     }
-    Ok(96.0 + models.len().div_ceil(columns).saturating_sub(1) as f64 * 20.0)
+    Ok(top + models.len().div_ceil(columns).saturating_sub(1) as f64 * height)
 }
 
 /// The scores' range on round numbers, with a little room; within [0, 1] when they are.
 fn zoom(low: f64, high: f64) -> (f64, f64) {
     let span = (high - low).max(0.02 * low.abs().max(high.abs()).max(1.0));
-    let (from, to) = (low - 0.08 * span, high + 0.08 * span);
+    let (from, to) = (low - 0.04 * span, high + 0.04 * span);
     let step = step(to - from, 8);
     let (from, to) = ((from / step).floor() * step, (to / step).ceil() * step);
     if low >= 0.0 && high <= 1.0 { (from.max(0.0), to.min(1.0)) } else { (from, to) }

@@ -1,63 +1,76 @@
-//! The confusion matrix: counts, each shaded by its share of its row.
+//! The confusion matrix: counts, hits blue and errors orange, each the deeper the larger its share of its row.
 
 use crate::PlotError;
-use crate::frame::{heading, no_data};
-use crate::style::{BAND, INK, MUTED, count, percent, shade, text_on};
+use crate::frame::{Heading, heading, no_data, subjects};
+use crate::palette::{BAND, INK, MUTED, Scale, text_on};
+use crate::style::{count, percent, score};
 use crate::surface::{Surface, Type};
 use provost_domain::evaluation::PlotData;
 
+pub const NARROW: f64 = 470.0;
+
 const NAMES: [&str; 2] = ["Rejected", "Accepted"];
-const ORIGIN: (f64, f64) = (190.0, 148.0);
-const CELL: (f64, f64) = (218.0, 164.0);
 const GAP: f64 = 4.0;
 
 pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
-    let [[tn, fp], [fn_, tp]] = data.confusion_matrix;
+    let layout = s.layout();
+    let matrix = data.confusion_matrix;
+    let [[tn, fp], [fn_, tp]] = matrix;
     let total = [tn, fp, fn_, tp].iter().fold(0u64, |sum, n| sum.saturating_add(*n));
-    let accuracy = percent(tn.saturating_add(tp), total);
-    heading(s, "Confusion matrix", &data.title, &format!("Accuracy {accuracy}"), &format!("n = {}", count(total)))?;
+    let accuracy = format!("Accuracy {}", percent(tn.saturating_add(tp), total));
+    let most = tn.saturating_add(fp).max(fn_.saturating_add(tp));
+    let note = format!("always the majority: {} · n = {}", percent(most, total), count(total));
+    let head = Heading { title: "Confusion matrix", key: &accuracy, note: &note, subjects: &subjects(data) };
+    let top = heading(s, &head)?;
     if total == 0 {
-        return no_data(s, "No rows were scored.");
+        return no_data(s, top, "No rows were scored.");
     }
-    let right = ORIGIN.0 + 2.0 * CELL.0;
-    s.text((ORIGIN.0 + CELL.0, ORIGIN.1 - 42.0), "Predicted", Type::new(12.0, MUTED).center())?;
-    s.text((ORIGIN.0 - 16.0, ORIGIN.1 - 19.0), "Actual", Type::new(12.0, MUTED).right())?;
+    let (x, y) = layout.pick((190.0, 148.0), (92.0, 134.0));
+    let (wide, high) = layout.pick((218.0, 164.0), (126.0, 108.0));
+    let predicted = format!("Predicted (accepted from {} on)", score(data.threshold));
+    s.text((x + wide, y - 42.0), &predicted, Type::new(12.0, MUTED).center())?;
+    s.text((x - 14.0, y - 19.0), "Actual", Type::new(12.0, MUTED).right())?;
+    let name_em = layout.pick(14.0, 12.0);
     for (row, name) in NAMES.iter().enumerate() {
-        let of_row = data.confusion_matrix[row];
-        let in_row = of_row[0].saturating_add(of_row[1]);
-        let top = ORIGIN.1 + row as f64 * CELL.1;
-        let middle = top + CELL.1 / 2.0;
-        let column = ORIGIN.0 + (row as f64 + 0.5) * CELL.0;
-        s.text((column, ORIGIN.1 - 19.0), name, Type::new(14.0, INK).bold().center())?;
-        s.text((ORIGIN.0 - 16.0, middle - 9.0), name, Type::new(14.0, INK).bold().right())?;
-        s.text((ORIGIN.0 - 16.0, middle + 12.0), &format!("n = {}", count(in_row)), Type::new(12.0, MUTED).right())?;
-        for (at, n) in of_row.iter().enumerate() {
-            let left = ORIGIN.0 + at as f64 * CELL.0;
-            let ground = if in_row == 0 { BAND } else { shade(*n as f64 / in_row as f64) };
+        let in_row = matrix[row][0].saturating_add(matrix[row][1]);
+        let above = y + row as f64 * high;
+        let middle = above + high / 2.0;
+        s.text((x + (row as f64 + 0.5) * wide, y - 19.0), name, Type::new(name_em, INK).bold().center())?;
+        s.text((x - 14.0, middle - 9.0), name, Type::new(name_em, INK).bold().right())?;
+        s.text((x - 14.0, middle + 11.0), &format!("of {}", count(in_row)), Type::new(12.0, MUTED).right())?;
+        for (at, n) in matrix[row].iter().enumerate() {
+            let left = x + at as f64 * wide;
+            let scale = if at == row { Scale::Blue } else { Scale::Orange };
+            let ground = if in_row == 0 { BAND } else { scale.shade(*n as f64 / in_row as f64) };
             let inset = GAP / 2.0;
-            s.rect((left + inset, top + inset), (left + CELL.0 - inset, top + CELL.1 - inset), ground)?;
-            let ink = text_on(ground);
-            let center = left + CELL.0 / 2.0;
-            s.text((center, middle - 12.0), &count(*n), Type::new(30.0, ink).bold().center())?;
+            s.rect((left + inset, above + inset), (left + wide - inset, above + high - inset), ground)?;
+            let (ink, center) = (text_on(ground), left + wide / 2.0);
+            s.text((center, middle - 12.0), &count(*n), Type::new(layout.pick(30.0, 22.0), ink).bold().center())?;
             let share = if in_row == 0 {
                 "no such outcome".to_owned()
             } else {
                 format!("{} of {}", percent(*n, in_row), name.to_lowercase())
             };
-            s.text((center, middle + 19.0), &share, Type::new(13.0, ink).center())?;
+            s.text((center, middle + 19.0), &share, Type::new(layout.pick(13.0, 11.0), ink).center())?;
         }
     }
-    legend(s, right + 26.0)?;
+    let below = y + 2.0 * high;
+    let legend = [(Scale::Blue, "right"), (Scale::Orange, "wrong")];
+    for (at, (scale, word)) in (0..).map(f64::from).zip(legend) {
+        let (left, middle) = layout.pick((x + 2.0 * wide + 26.0, y + 18.0 + 24.0 * at), (x + 70.0 * at, below + 18.0));
+        s.rect((left, middle - 6.0), (left + 12.0, middle + 6.0), scale.shade(0.75))?;
+        s.text((left + 19.0, middle), word, Type::new(12.0, INK))?;
+    }
     let figures = [
         ("Precision", percent(tp, tp.saturating_add(fp))),
         ("Recall", percent(tp, tp.saturating_add(fn_))),
         ("Specificity", percent(tn, tn.saturating_add(fp))),
         ("F1", f1(tp, fp, fn_)),
     ];
-    for (at, (name, value)) in figures.iter().enumerate() {
-        let x = ORIGIN.0 + (at as f64 + 0.5) * CELL.0 / 2.0;
-        s.text((x, 520.0), value, Type::new(19.0, INK).bold().center())?;
-        s.text((x, 545.0), name, Type::new(12.0, MUTED).center())?;
+    for (at, (name, value)) in (0..).map(f64::from).zip(&figures) {
+        let (x, y) = layout.pick((x + (at + 0.5) * wide / 2.0, 520.0), (16.0 + (at + 0.5) * 82.0, below + 58.0));
+        s.text((x, y), value, Type::new(layout.pick(19.0, 16.0), INK).bold().center())?;
+        s.text((x, y + 24.0), name, Type::new(layout.pick(12.0, 11.0), MUTED).center())?;
     }
     Ok(())
 }
@@ -65,18 +78,4 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
 fn f1(tp: u64, fp: u64, fn_: u64) -> String {
     let twice = tp.saturating_mul(2);
     percent(twice, twice.saturating_add(fp).saturating_add(fn_))
-}
-
-/// The scale of the shades.
-fn legend(s: &mut dyn Surface, x: f64) -> Result<(), PlotError> {
-    let (top, height, steps) = (ORIGIN.1 + 2.0, 2.0 * CELL.1 - 4.0, 81);
-    for step in 0..steps {
-        let share = 1.0 - f64::from(step) / f64::from(steps - 1);
-        // Down to the foot each time: neighbours that only touch would show a seam.
-        s.rect((x, top + height * f64::from(step) / f64::from(steps)), (x + 12.0, top + height), shade(share))?;
-    }
-    for (share, label) in [(0.0, "100%"), (0.5, "50%"), (1.0, "0%")] {
-        s.text((x + 19.0, top + 6.0 + (height - 12.0) * share), label, Type::new(11.0, MUTED))?;
-    }
-    s.text((x, ORIGIN.1 - 19.0), "Share of row", Type::new(11.0, MUTED))
 }

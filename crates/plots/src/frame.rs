@@ -2,26 +2,75 @@
 
 use crate::PlotError;
 use crate::font;
-use crate::style::{self, AXIS, GRID, INK, MUTED};
-use crate::surface::{Point, Surface, Type, WIDTH};
+use crate::palette::{AXIS, BAND, GRID, INK, MUTED};
+use crate::surface::{Point, Surface, Type};
+use provost_domain::evaluation::PlotData;
 
-pub const LEFT: f64 = 40.0;
-pub const RIGHT: f64 = WIDTH - 40.0;
+/// The plot's name and its subject, and the one number to remember with what is to be known of it.
+pub struct Heading<'a> {
+    pub title: &'a str,
+    pub key: &'a str,
+    pub note: &'a str,
+    /// The first that fits is shown.
+    pub subjects: &'a [String],
+}
 
-/// The plot's name and its subject on the left, the one number to remember on the right.
-pub fn heading(s: &mut dyn Surface, title: &str, subject: &str, key: &str, note: &str) -> Result<(), PlotError> {
-    s.text((LEFT, 38.0), title, Type::new(21.0, INK).bold())?;
-    s.text((RIGHT, 38.0), key, Type::new(21.0, INK).bold().right())?;
-    s.text((RIGHT, 63.0), note, Type::new(12.5, MUTED).right())?;
-    let room = RIGHT - LEFT - font::width(note, 12.5, false)? - 24.0;
-    s.text((LEFT, 63.0), &font::fit(subject, 12.5, false, room)?, Type::new(12.5, MUTED))
+/// Returns where it ends.
+pub fn heading(s: &mut dyn Surface, h: &Heading<'_>) -> Result<f64, PlotError> {
+    let layout = s.layout();
+    let (left, right) = (layout.left(), layout.right());
+    let em = layout.pick(12.5, 11.5);
+    let first = |room: f64| -> Result<String, PlotError> {
+        for subject in h.subjects {
+            if font::width(subject, em, false)? <= room {
+                return Ok(subject.clone());
+            }
+        }
+        font::fit(h.subjects.last().map_or("", String::as_str), em, false, room)
+    };
+    let muted = Type::new(em, MUTED);
+    if !layout.narrow {
+        s.text((left, 38.0), h.title, Type::new(21.0, INK).bold())?;
+        s.text((right, 38.0), h.key, Type::new(21.0, INK).bold().right())?;
+        s.text((right, 63.0), h.note, muted.right())?;
+        let room = right - left - font::width(h.note, em, false)? - 24.0;
+        s.text((left, 63.0), &first(room)?, muted)?;
+        return Ok(76.0);
+    }
+    s.text((left, 24.0), h.title, Type::new(16.0, INK).bold())?;
+    let room = right - left - font::width(h.title, 16.0, true)? - 12.0;
+    s.text((right, 24.0), &font::fit(h.key, 16.0, true, room)?, Type::new(16.0, INK).bold().right())?;
+    s.text((left, 45.0), &first(right - left)?, muted)?;
+    s.text((left, 63.0), &font::fit(h.note, em, false, right - left)?, muted)?;
+    Ok(74.0)
+}
+
+/// Whose evaluation this is and of when, from long to short.
+pub fn subjects(data: &PlotData) -> [String; 2] {
+    let PlotData { algorithm, model_id, date, .. } = data;
+    // The id's end differs between any two models.
+    let tail: String = model_id.chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
+    [format!("{algorithm} · …{tail} · {date}"), format!("…{tail} · {date}")]
+}
+
+/// The model's whole id, where there is room for one.
+pub fn footer(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
+    let layout = s.layout();
+    if layout.narrow {
+        return Ok(());
+    }
+    let id = font::fit(&data.model_id, 10.0, false, layout.right() - layout.left())?;
+    s.text((layout.left(), layout.height - 12.0), &id, Type::new(10.0, MUTED))
 }
 
 /// In place of the plot.
-pub fn no_data(s: &mut dyn Surface, why: &str) -> Result<(), PlotError> {
-    s.rect((LEFT, 96.0), (RIGHT, 560.0), style::BAND)?;
-    s.text((WIDTH / 2.0, 314.0), "No data", Type::new(18.0, MUTED).bold().center())?;
-    s.text((WIDTH / 2.0, 342.0), why, Type::new(13.0, MUTED).center())
+pub fn no_data(s: &mut dyn Surface, top: f64, why: &str) -> Result<(), PlotError> {
+    let layout = s.layout();
+    let (top, bottom) = (top + 16.0, layout.height - 40.0);
+    let middle = (top + bottom) / 2.0;
+    s.rect((layout.left(), top), (layout.right(), bottom), BAND)?;
+    s.text((layout.width / 2.0, middle - 14.0), "No data", Type::new(18.0, MUTED).bold().center())?;
+    s.text((layout.width / 2.0, middle + 14.0), why, Type::new(13.0, MUTED).center())
 }
 
 /// A rectangle that shows [x0, x1] × [y0, y1].
@@ -68,8 +117,12 @@ impl Axes {
 
     /// The y title stands upright above its axis, where it is read without turning the head.
     pub fn titles(&self, s: &mut dyn Surface, x: &str, y: &str) -> Result<(), PlotError> {
-        let middle = (self.from.0 + self.to.0) / 2.0;
-        s.text((middle, self.to.1 + 36.0), x, Type::new(12.0, INK).center())?;
+        self.x_title(s, x)?;
         s.text((self.from.0 - 28.0, self.from.1 - 17.0), y, Type::new(12.0, INK))
+    }
+
+    pub fn x_title(&self, s: &mut dyn Surface, title: &str) -> Result<(), PlotError> {
+        let middle = (self.from.0 + self.to.0) / 2.0;
+        s.text((middle, self.to.1 + 36.0), title, Type::new(12.0, INK).center())
     }
 }

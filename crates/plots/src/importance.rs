@@ -2,14 +2,15 @@
 
 use crate::PlotError;
 use crate::font;
-use crate::frame::{Axes, LEFT, RIGHT, heading, no_data};
-use crate::style::{AXIS, BLUE, INK, MUTED, drawable, human, score, step, ticks};
+use crate::frame::{Axes, Heading, heading, no_data, subjects};
+use crate::palette::{AXIS, BLUE, INK, MUTED};
+use crate::style::{count, drawable, human, score, step, ticks};
 use crate::surface::{Surface, Type};
 use provost_domain::evaluation::PlotData;
+use provost_domain::model::ImportanceKind;
 
+pub const NARROW: f64 = 640.0;
 const MOST: usize = 20;
-const TOP: f64 = 96.0;
-const BOTTOM: f64 = 536.0;
 
 pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
     let mut bars: Vec<(String, f64)> = data
@@ -21,56 +22,80 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
     bars.sort_by(|a, b| b.1.total_cmp(&a.1));
     let all = bars.len();
     bars.truncate(MOST);
-    let shown = if all > MOST {
-        format!("strongest of {all} features, {MOST} shown")
-    } else {
-        format!("strongest of {all} features")
-    };
-    let used = bars.iter().filter(|b| b.1 != 0.0).count();
-    let key = match (bars.first(), used) {
-        (Some((name, _)), 1..) => font::fit(name, 21.0, true, 420.0)?,
+    let shown = if all > MOST { format!("{MOST} of {all} features") } else { format!("{all} features") };
+    let note = format!("{} · {} training rows · {shown}", data.importance_kind, count(data.importance_rows));
+    let used = bars.iter().any(|b| b.1 != 0.0);
+    let layout = s.layout();
+    let key = match bars.first() {
+        Some((name, _)) if used && !layout.narrow => font::fit(name, 21.0, true, 420.0)?,
         _ => String::new(),
     };
-    heading(s, "Feature importance", &data.title, &key, &shown)?;
+    let top = heading(s, &Heading { title: "Feature importance", key: &key, note: &note, subjects: &subjects(data) })?;
     let Some(strongest) = bars.iter().map(|b| b.1.abs()).max_by(f64::total_cmp) else {
-        return no_data(s, "The model reports no importance.");
+        return no_data(s, top, "The model reports no importance.");
     };
-
-    let row = ((BOTTOM - TOP) / bars.len() as f64).min(46.0);
-    let em = (row * 0.45).clamp(9.5, 13.0);
-    let mut label_width: f64 = 0.0;
-    for (name, _) in &bars {
-        label_width = label_width.max(font::width(name, em, false)?.min(250.0));
-    }
+    let top = top + 20.0;
     let (low, high) = bars.iter().fold((0.0f64, 0.0f64), |(low, high), b| (low.min(b.1), high.max(b.1)));
     let unused = strongest < 1e-12;
     let high = if unused { 1.0 } else { high };
+    let bottom = layout.height - layout.pick(64.0, 56.0);
+    let row = ((bottom - top) / bars.len() as f64).min(layout.pick(46.0, 40.0));
+    let em = (row * 0.45).clamp(9.5, 13.0);
+    // Beside the bars where there is room, else above each.
+    let mut label_width: f64 = 0.0;
+    for (name, _) in bars.iter().filter(|_| !layout.narrow) {
+        label_width = label_width.max(font::width(name, em, false)?.min(250.0));
+    }
+    let before = if layout.narrow { 0.0 } else { label_width + 14.0 };
     let axes = Axes {
         // Room for a value beyond either end.
-        from: (LEFT + label_width + if low < 0.0 { 62.0 } else { 14.0 }, TOP),
-        to: (RIGHT - 52.0, TOP + row * bars.len() as f64),
+        from: (layout.left() + before + if low < 0.0 { 48.0 } else { 0.0 }, top),
+        to: (layout.right() - 52.0, top + row * bars.len() as f64),
         x: (low, high),
         y: (0.0, 1.0),
     };
     if !unused {
-        axes.grid_x(s, &ticks(low, high, step(high - low, 7)), true)?;
+        axes.grid_x(s, &ticks(low, high, step(high - low, layout.pick(7, 4))), true)?;
     }
     let zero = axes.at(0.0, 0.0).0;
     for (at, (name, value)) in bars.iter().enumerate() {
-        let middle = TOP + (at as f64 + 0.5) * row;
-        let half = row * 0.33;
+        let above = top + at as f64 * row;
+        let (middle, half) =
+            if layout.narrow { (above + row * 0.72, row * 0.18) } else { (above + row * 0.5, row * 0.33) };
         let end = axes.at(*value, 0.0).0;
-        s.text((LEFT + label_width, middle), &font::fit(name, em, false, 250.0)?, Type::new(em, INK).right())?;
+        if layout.narrow {
+            let name = font::fit(name, em, false, layout.right() - layout.left())?;
+            s.text((layout.left(), above + row * 0.3), &name, Type::new(em, INK))?;
+        } else {
+            let name = font::fit(name, em, false, 250.0)?;
+            s.text((layout.left() + label_width, middle), &name, Type::new(em, INK).right())?;
+        }
         s.rect((zero.min(end), middle - half), (zero.max(end), middle + half), BLUE)?;
-        let color = if *value == 0.0 { MUTED } else { INK };
-        let style = Type::new(em - 0.5, color);
+        let style = Type::new(em - 0.5, if *value == 0.0 { MUTED } else { INK });
         if *value < 0.0 {
             s.text((end - 7.0, middle), &score(*value), style.right())?;
         } else {
             s.text((end + 7.0, middle), &score(*value), style)?;
         }
     }
-    s.line((zero, TOP), (zero, axes.to.1), 1.0, AXIS)?;
-    let title = if unused { "Importance (no feature is used)" } else { "Importance" };
-    s.text(((axes.from.0 + axes.to.0) / 2.0, axes.to.1 + 36.0), title, Type::new(12.0, INK).center())
+    s.line((zero, top), (zero, axes.to.1), 1.0, AXIS)?;
+    let title = if unused { "No feature is used" } else { unit(data.importance_kind, layout.narrow) };
+    s.text(
+        (layout.pick((axes.from.0 + axes.to.0) / 2.0, 180.0), axes.to.1 + 36.0),
+        title,
+        Type::new(12.0, INK).center(),
+    )
+}
+
+/// What a bar's length is.
+fn unit(kind: ImportanceKind, short: bool) -> &'static str {
+    match (kind, short) {
+        (ImportanceKind::Gain, _) => "Share of total gain",
+        (ImportanceKind::Coefficient, false) => "Share of total absolute coefficients, standardised",
+        (ImportanceKind::Coefficient, true) => "Share of total absolute coefficients",
+        (ImportanceKind::Permutation, false) => "Share of the total fall of the AUC when a feature is shuffled",
+        (ImportanceKind::Permutation, true) => "Share of total fall of the AUC when shuffled",
+        (ImportanceKind::Members, false) => "Share of total, mean of the members by their weights",
+        (ImportanceKind::Members, true) => "Share of total, mean of the members",
+    }
 }

@@ -1,5 +1,6 @@
-//! Evaluations and comparisons as pictures: PNG (1600 × 1200) and SVG, in memory, with a bundled font. The same data give
-//! the same bytes, on any thread. What cannot be drawn (one class, no rows, NaN) is said in the picture.
+//! Evaluations and comparisons as pictures: PNG (1600 × 1200) and SVG, in memory, with a bundled font, each also arranged for
+//! a width of 360. The same data give the same bytes, on any thread. What cannot be drawn (one class, no rows, NaN) is said
+//! in the picture.
 
 mod calibration;
 mod comparison;
@@ -7,14 +8,15 @@ mod confusion;
 mod font;
 mod frame;
 mod importance;
+mod palette;
 mod raster;
 mod roc;
 mod style;
 mod surface;
 mod vector;
 
-use provost_domain::evaluation::PlotData;
-use surface::Surface;
+use provost_domain::evaluation::{ComparisonPlotData, PlotData};
+use surface::{Layout, Surface};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -59,30 +61,72 @@ pub enum PlotError {
 
 type Drawing<'a> = dyn Fn(&mut dyn Surface) -> Result<(), PlotError> + 'a;
 
-/// One of an evaluation's plots, by its name in `provost_domain::evaluation::PLOTS`.
+type DrawPlot = fn(&mut dyn Surface, &PlotData) -> Result<(), PlotError>;
+
+/// What a picture is called and says, for those who do not see it.
+struct Caption {
+    title: String,
+    description: String,
+}
+
+/// One of an evaluation's plots, by its name in `provost_domain::evaluation::PLOTS`; with `_narrow` after the name, arranged
+/// for a phone.
 pub fn render(name: &str, format: Format, data: &PlotData) -> Result<Vec<u8>, PlotError> {
-    match name {
-        "confusion_matrix" => picture(format, "Confusion matrix", &data.title, &|s| confusion::draw(s, data)),
-        "roc_curve" => picture(format, "ROC curve", &data.title, &|s| roc::draw(s, data)),
-        "feature_importance" => picture(format, "Feature importance", &data.title, &|s| importance::draw(s, data)),
-        "calibration" => picture(format, "Calibration", &data.title, &|s| calibration::draw(s, data)),
-        _ => Err(PlotError::Unknown(name.to_owned())),
-    }
+    let (kind, narrow) = name.strip_suffix(NARROW).map_or((name, false), |kind| (kind, true));
+    let (title, height, draw): (_, _, DrawPlot) = match kind {
+        "confusion_matrix" => ("Confusion matrix", confusion::NARROW, confusion::draw),
+        "roc_curve" => ("ROC curve", roc::NARROW, roc::draw),
+        "feature_importance" => ("Feature importance", importance::NARROW, importance::draw),
+        "calibration" => ("Calibration", calibration::NARROW, calibration::draw),
+        _ => return Err(PlotError::Unknown(name.to_owned())),
+    };
+    let layout = if narrow { Layout::narrow(height) } else { Layout::WIDE };
+    let caption = Caption {
+        title: format!("{title}: {} {}", data.algorithm, data.model_id),
+        description: description(kind, data),
+    };
+    let whole = |s: &mut dyn Surface| {
+        draw(s, data)?;
+        frame::footer(s, data)
+    };
+    picture(format, layout, &caption, &whole)
 }
 
-/// Several models' scores side by side: each a label and its (metric, score) pairs. Scores that are not
-/// finite are left out, and models beyond the tenth.
-pub fn comparison(models: &[(String, Vec<(String, f64)>)], format: Format) -> Result<Vec<u8>, PlotError> {
-    picture(format, "Model comparison", "", &|s| comparison::draw(s, models))
-}
+/// After a plot's name: its narrow arrangement.
+const NARROW: &str = "_narrow";
 
-fn picture(format: Format, title: &str, subject: &str, draw: &Drawing<'_>) -> Result<Vec<u8>, PlotError> {
-    match format {
-        Format::Png => raster::png(draw),
-        Format::Svg => {
-            let name = if subject.is_empty() { title.to_owned() } else { format!("{title}: {subject}") };
-            vector::svg(&name, draw)
+/// A plot in a sentence.
+fn description(kind: &str, data: &PlotData) -> String {
+    let [[tn, fp], [fn_, tp]] = data.confusion_matrix;
+    let said = match kind {
+        "confusion_matrix" => format!(
+            "From a probability of {} on the model accepts: {tp} accepted and {tn} rejected applicants rightly, {fp} rejected \
+             and {fn_} accepted ones wrongly.",
+            style::score(data.threshold)
+        ),
+        "roc_curve" => {
+            format!("AUC {}{}.", style::score(data.auc), style::interval(data.auc_interval, "").replace("95%", ", 95%"))
         }
+        "feature_importance" => {
+            format!("Importance by {} on {} training rows.", data.importance_kind, data.importance_rows)
+        }
+        _ => format!("Brier score {}; {}.", style::score(data.brier), calibration::found(data).unwrap_or_default()),
+    };
+    format!("{said} Evaluated {}.", data.date)
+}
+
+/// Several models' scores side by side. Scores that are not finite are left out, and models beyond the eighth.
+pub fn comparison(data: &ComparisonPlotData, format: Format, narrow: bool) -> Result<Vec<u8>, PlotError> {
+    let labels: Vec<&str> = data.models.iter().map(|m| m.label.as_str()).collect();
+    let caption = Caption { title: "Model comparison".to_owned(), description: labels.join(", ") };
+    let layout = if narrow { Layout::narrow(comparison::NARROW) } else { Layout::WIDE };
+    picture(format, layout, &caption, &|s| comparison::draw(s, data))
+}
+
+fn picture(format: Format, layout: Layout, caption: &Caption, draw: &Drawing<'_>) -> Result<Vec<u8>, PlotError> {
+    match format {
+        Format::Png => raster::png(layout, draw),
+        Format::Svg => vector::svg(layout, caption, draw),
     }
 }
 

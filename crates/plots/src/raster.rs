@@ -1,8 +1,8 @@
 //! PNG: drawn at twice the size and averaged down, so that every edge is smooth.
 
 use crate::font;
-use crate::style::{Color, PAPER};
-use crate::surface::{Align, HALF_CAPITAL, HEIGHT, Point, Surface, Type, WIDTH};
+use crate::palette::{Color, PAPER};
+use crate::surface::{Align, HALF_CAPITAL, Layout, Point, Surface, Type};
 use crate::{Drawing, PlotError};
 use plotters::backend::{BitMapBackend, DrawingBackend};
 use plotters::style::{Color as _, RGBColor, ShapeStyle};
@@ -12,13 +12,15 @@ const DENSITY: usize = 2;
 const OVERSAMPLING: usize = 2;
 const SCALE: f64 = (DENSITY * OVERSAMPLING) as f64;
 
-pub fn png(draw: &Drawing<'_>) -> Result<Vec<u8>, PlotError> {
-    let (width, height) = (WIDTH as usize * DENSITY, HEIGHT as usize * DENSITY);
+/// On a light ground.
+pub fn png(layout: Layout, draw: &Drawing<'_>) -> Result<Vec<u8>, PlotError> {
+    let (width, height) = (layout.width as usize * DENSITY, layout.height as usize * DENSITY);
     let (wide, high) = (width * OVERSAMPLING, height * OVERSAMPLING);
     let mut pixels = vec![255u8; wide * high * 3];
     {
-        let mut raster = Raster { backend: BitMapBackend::with_buffer(&mut pixels, (wide as u32, high as u32)) };
-        raster.rect((0.0, 0.0), (WIDTH, HEIGHT), PAPER)?;
+        let backend = BitMapBackend::with_buffer(&mut pixels, (wide as u32, high as u32));
+        let mut raster = Raster { layout, backend };
+        raster.rect((0.0, 0.0), (layout.width, layout.height), PAPER)?;
         draw(&mut raster)?;
         raster.backend.present().map_err(failed)?;
     }
@@ -62,8 +64,13 @@ fn failed(error: impl std::fmt::Display) -> PlotError {
     PlotError::Draw(error.to_string())
 }
 
+fn rgb(color: Color) -> RGBColor {
+    let (r, g, b) = color.light;
+    RGBColor(r, g, b)
+}
+
 fn filled(color: Color) -> ShapeStyle {
-    RGBColor(color.0, color.1, color.2).filled()
+    rgb(color).filled()
 }
 
 fn pixel(point: Point) -> (i32, i32) {
@@ -71,17 +78,20 @@ fn pixel(point: Point) -> (i32, i32) {
 }
 
 struct Raster<'a> {
+    layout: Layout,
     backend: BitMapBackend<'a>,
 }
 
-impl Raster<'_> {
+impl Surface for Raster<'_> {
+    fn layout(&self) -> Layout {
+        self.layout
+    }
+
     fn polygon(&mut self, corners: &[Point], color: Color) -> Result<(), PlotError> {
         let corners: Vec<(i32, i32)> = corners.iter().map(|p| pixel(*p)).collect();
         self.backend.fill_polygon(corners, &filled(color)).map_err(failed)
     }
-}
 
-impl Surface for Raster<'_> {
     fn rect(&mut self, from: Point, to: Point, color: Color) -> Result<(), PlotError> {
         let (from, to) = (pixel(from), pixel(to));
         if to.0 <= from.0 || to.1 <= from.1 {
@@ -145,7 +155,7 @@ impl Surface for Raster<'_> {
             Align::Right => width,
         };
         let (x, y) = (at.0 * SCALE - start, (at.1 + HALF_CAPITAL * style.em) * SCALE);
-        let color = RGBColor(style.color.0, style.color.1, style.color.2);
+        let color = rgb(style.color);
         for glyph in font::outlines(text, em, style.bold, x, y)? {
             let corner = glyph.px_bounds().min;
             let (left, top) = (corner.x as i32, corner.y as i32);

@@ -1,50 +1,4 @@
-//! Colours, numbers and names, the same in every plot.
-
-pub type Color = (u8, u8, u8);
-
-pub const PAPER: Color = (255, 255, 255);
-pub const INK: Color = (31, 41, 51);
-pub const MUTED: Color = (97, 110, 124);
-pub const GRID: Color = (228, 231, 235);
-pub const AXIS: Color = (154, 165, 177);
-pub const BAND: Color = (246, 248, 250);
-pub const BLUE: Color = (0, 91, 150);
-pub const PALE_BLUE: Color = (220, 233, 243);
-pub const PALER_BLUE: Color = (237, 244, 250);
-pub const ORANGE: Color = (213, 94, 0);
-
-/// Told apart with any common colour blindness (after Okabe and Ito 2008; the yellow darkened for a white ground).
-pub const SERIES: [Color; 10] = [
-    (0, 91, 150),
-    (213, 94, 0),
-    (0, 158, 115),
-    (204, 121, 167),
-    (86, 180, 233),
-    (199, 146, 0),
-    (97, 110, 124),
-    (128, 60, 20),
-    (0, 70, 55),
-    (110, 70, 160),
-];
-
-/// From almost white to deep blue, for a share in [0, 1].
-pub fn shade(share: f64) -> Color {
-    let (from, to) = ((240.0, 245.0, 250.0), (8.0, 69.0, 128.0));
-    let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
-    let mix = |a: f64, b: f64| (a + (b - a) * share).round() as u8;
-    (mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
-}
-
-/// Near-black or white, whichever has the higher contrast on `ground` (WCAG's ratio): never below 4.3.
-pub fn text_on(ground: Color) -> Color {
-    let linear = |c: u8| {
-        let c = f64::from(c) / 255.0;
-        if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
-    };
-    let light = |c: Color| 0.2126 * linear(c.0) + 0.7152 * linear(c.1) + 0.0722 * linear(c.2) + 0.05;
-    let dark = (8, 12, 18);
-    if light(ground) / light(dark) > light(PAPER) / light(ground) { dark } else { PAPER }
-}
+//! Numbers and names, the same in every plot.
 
 /// What an axis can show: neither NaN nor so large that sums of it overflow.
 pub fn drawable(value: f64) -> bool {
@@ -76,6 +30,11 @@ pub fn score(value: f64) -> String {
         return format!("{value:.1e}").replace('-', "−");
     }
     format!("{value:.3}").replace('-', "−")
+}
+
+/// `95% 0.741 to 0.796`, with a separator after it; nothing where there is no interval.
+pub fn interval(interval: Option<[f64; 2]>, after: &str) -> String {
+    interval.map_or_else(String::new, |[low, high]| format!("95% {} to {}{after}", score(low), score(high)))
 }
 
 pub fn percent(part: u64, whole: u64) -> String {

@@ -1,9 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use provost_domain::evaluation::{CalibrationBin, PLOTS};
+use provost_domain::evaluation::{CalibrationBin, ComparedModel, ComparedScore, PLOTS};
 use provost_domain::features::FEATURES;
-use provost_domain::model::FeatureImportance;
+use provost_domain::model::{FeatureImportance, ImportanceKind};
 use std::collections::BTreeSet;
 
 fn typical() -> PlotData {
@@ -16,14 +16,23 @@ fn typical() -> PlotData {
     let bins = (0..10).map(|i| {
         let mean_predicted = 0.05 + 0.1 * f64::from(i);
         let fraction_of_positives = (mean_predicted + 0.06 * (f64::from(i) * 1.3).sin()).clamp(0.0, 1.0);
-        CalibrationBin { mean_predicted, fraction_of_positives, count: 40 + 37 * ((i * 7) % 10) as u64 }
+        let count = 40 + 37 * ((i * 7) % 10) as u64;
+        let reach = 0.98 / (count as f64).sqrt();
+        let interval_95 = Some([(fraction_of_positives - reach).max(0.0), (fraction_of_positives + reach).min(1.0)]);
+        CalibrationBin { mean_predicted, fraction_of_positives, count, interval_95 }
     });
     PlotData {
-        title: "random_forest · model_random_forest_0193f2a7".to_owned(),
+        algorithm: "Gradient boosting".to_owned(),
+        model_id: "model_gradient_boosting_0193f2a7c4d57e018a3c1f0e6b2a9d88".to_owned(),
+        date: "2026-11-30".to_owned(),
         confusion_matrix: [[1432, 391], [741, 1261]],
+        threshold: 0.437,
         roc,
         auc: 0.769,
+        auc_interval: Some([0.7541, 0.7839]),
         feature_importance: importance.collect(),
+        importance_kind: ImportanceKind::Gain,
+        importance_rows: 17_850,
         calibration: bins.collect(),
         brier: 0.187,
     }
@@ -32,14 +41,24 @@ fn typical() -> PlotData {
 /// Everything empty or not a number.
 fn nothing() -> PlotData {
     PlotData {
-        title: String::new(),
+        algorithm: String::new(),
+        model_id: String::new(),
+        date: String::new(),
         confusion_matrix: [[0, 0], [0, 0]],
+        threshold: f64::NAN,
         roc: vec![(f64::NAN, 0.0), (0.5, f64::INFINITY), (0.0, 0.0)],
         auc: f64::NAN,
+        auc_interval: None,
         feature_importance: vec![],
-        calibration: vec![CalibrationBin { mean_predicted: f64::NAN, fraction_of_positives: 0.5, count: 3 }],
+        importance_kind: ImportanceKind::Permutation,
+        importance_rows: 0,
+        calibration: vec![bin(f64::NAN, 0.5, 3)],
         brier: f64::NAN,
     }
+}
+
+fn bin(mean_predicted: f64, fraction_of_positives: f64, count: u64) -> CalibrationBin {
+    CalibrationBin { mean_predicted, fraction_of_positives, count, interval_95: None }
 }
 
 /// Few rows, long names, extreme numbers.
@@ -50,26 +69,61 @@ fn extreme() -> PlotData {
         rank: i as u32 + 1,
     });
     PlotData {
-        title: "a model label <b>&amp;</b> \"quoted\" \u{0}\u{7f} ".repeat(12),
+        algorithm: "a model label <b>&amp;</b> \"quoted\" \u{0}\u{7f} ".repeat(12),
+        model_id: "ü<&>".repeat(40),
+        date: "\u{1}".to_owned(),
         confusion_matrix: [[u64::MAX, 0], [0, 1]],
+        threshold: 1e308,
         roc: vec![(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)],
         auc: 1.0,
+        auc_interval: Some([f64::NAN, 1e300]),
         feature_importance: importance.collect(),
-        calibration: vec![CalibrationBin { mean_predicted: 1.0, fraction_of_positives: 1.0, count: 1 }],
+        importance_kind: ImportanceKind::Members,
+        importance_rows: u64::MAX,
+        calibration: vec![bin(1.0, 1.0, 1)],
         brier: 1e308,
     }
 }
 
-fn scored(models: usize) -> Vec<(String, Vec<(String, f64)>)> {
+fn scored(models: usize) -> ComparisonPlotData {
     let names = ["accuracy", "precision", "recall", "f1_score", "auc_roc"];
     let model = |m: usize| {
-        let of = names
-            .iter()
-            .enumerate()
-            .map(|(i, name)| ((*name).to_owned(), 0.68 + 0.03 * i as f64 + 0.02 * ((m * 5 + i * 3) % 7) as f64));
-        (format!("model_gradient_boosting_{m}"), of.collect())
+        let scores = names.iter().enumerate().map(|(i, name)| {
+            let value = 0.68 + 0.03 * i as f64 + 0.02 * ((m * 5 + i * 3) % 7) as f64;
+            let interval = Some([value - 0.03, value + 0.028]);
+            ComparedScore { metric: (*name).to_owned(), value, interval, highest: m == 1 && i == 2 }
+        });
+        ComparedModel { label: format!("Gradient boosting …9d8{m}"), scores: scores.collect() }
     };
-    (0..models).map(model).collect()
+    ComparisonPlotData { date: "2026-11-30".to_owned(), rows: 866, models: (0..models).map(model).collect() }
+}
+
+fn one_score(values: &[(&str, f64)]) -> ComparisonPlotData {
+    let scores = values.iter().map(|(metric, value)| ComparedScore {
+        metric: (*metric).to_owned(),
+        value: *value,
+        interval: None,
+        highest: false,
+    });
+    let models = vec![ComparedModel { label: "a".to_owned(), scores: scores.collect() }];
+    ComparisonPlotData { date: String::new(), rows: 1, models }
+}
+
+fn svg(name: &str, data: &PlotData) -> String {
+    let svg = String::from_utf8(render(name, Format::Svg, data).unwrap()).unwrap();
+    well_formed(&svg);
+    svg
+}
+
+fn compared(data: &ComparisonPlotData, narrow: bool) -> String {
+    let svg = String::from_utf8(comparison(data, Format::Svg, narrow).unwrap()).unwrap();
+    well_formed(&svg);
+    svg
+}
+
+/// Both arrangements of every plot.
+fn names() -> impl Iterator<Item = String> {
+    PLOTS.into_iter().flat_map(|name| [name.to_owned(), format!("{name}_narrow")])
 }
 
 /// (width, height, number of distinct colours)
@@ -111,45 +165,120 @@ fn every_plot_is_a_png_of_the_promised_size() {
         assert_eq!((width, height), (1600, 1200));
         assert!(colors > 60, "{name} has only {colors} colours");
     }
-    assert_eq!(decoded(&comparison(&scored(3), Format::Png).unwrap()).0, 1600);
+    assert_eq!(decoded(&comparison(&scored(3), Format::Png, false).unwrap()).0, 1600);
+    assert_eq!(decoded(&render("calibration_narrow", Format::Png, &typical()).unwrap()).0, 720);
 }
 
 #[test]
 fn svgs_are_well_formed_and_carry_their_labels() {
     let labels = [
-        ("confusion_matrix", vec!["Confusion matrix", "1,432", "78.6% of rejected", "n = 3,825", "Recall"]),
-        ("roc_curve", vec!["AUC 0.769", "True positive rate", "Guessing", "21.4%"]),
-        ("feature_importance", vec!["GPA (normalised)", "0.260", "Undergraduate prestige", "12 features"]),
-        ("calibration", vec!["Brier 0.187", "Applicants", "Perfectly calibrated", "Predicted probability"]),
+        ("confusion_matrix", vec!["1,432", "78.6% of rejected", "n = 3,825", "Recall", "accepted from 0.437 on"]),
+        ("confusion_matrix", vec!["Accuracy 70.4%", "always the majority: 52.3%"]),
+        ("roc_curve", vec!["AUC 0.769", "95% 0.754 to 0.784 · n = 3,825", "Guessing", "21.4%", "threshold, 0.437"]),
+        ("feature_importance", vec!["GPA (normalised)", "0.260", "gain · 17,850 training rows · 12 features"]),
+        ("feature_importance", vec!["Share of total gain", "Undergraduate prestige"]),
+        (
+            "calibration",
+            vec!["Brier 0.187", "Applicants", "Perfect", "Predicted probability", "1 of 10 bins outside its interval"],
+        ),
     ];
     for (name, expected) in labels {
-        let svg = String::from_utf8(render(name, Format::Svg, &typical()).unwrap()).unwrap();
-        well_formed(&svg);
-        assert!(svg.contains("random_forest · model_random_forest_0193f2a7"));
-        assert!(svg.contains("sans-serif"), "no fall-back font");
-        for label in expected {
-            assert!(svg.contains(label), "{name} does not say {label:?}");
+        let (wide, narrow) = (svg(name, &typical()), svg(&format!("{name}_narrow"), &typical()));
+        assert!(
+            wide.contains(">model_gradient_boosting_0193f2a7c4d57e018a3c1f0e6b2a9d88</text>"),
+            "the whole id is not to be seen"
+        );
+        for svg in [wide, narrow] {
+            assert!(svg.contains("sans-serif"), "no fall-back font");
+            assert!(svg.contains("Gradient boosting · …6b2a9d88 · 2026-11-30"));
+            assert!(!svg.contains("held-out rows"), "{name} takes the importance for one of held-out rows");
+            for label in &expected {
+                assert!(svg.contains(label), "{name} does not say {label:?}");
+            }
         }
     }
-    let svg = String::from_utf8(comparison(&scored(3), Format::Svg).unwrap()).unwrap();
-    well_formed(&svg);
-    for label in ["model_gradient_boosting_2", "AUC", "F1", "axis zoomed to"] {
-        assert!(svg.contains(label), "the comparison does not say {label:?}");
+    for narrow in [false, true] {
+        let svg = compared(&scored(3), narrow);
+        for label in ["Gradient boosting …9d82", "AUC", "F1", "axis from", "3 models · n = 866", "2026-11-30", "Bold"]
+        {
+            assert!(svg.contains(label), "the comparison does not say {label:?}");
+        }
+        // The one score that is above all others; else only names of metrics, the title and nothing more are bold.
+        assert_eq!(svg.matches("font-weight=\"600\"").count(), 1 + 1 + 5);
+    }
+    let mut none = scored(3);
+    none.models.iter_mut().flat_map(|m| &mut m.scores).for_each(|c| c.highest = false);
+    assert!(compared(&none, false).contains("No model is above all others beyond chance in any metric"));
+}
+
+#[test]
+fn importance_names_its_kind() {
+    for kind in ImportanceKind::ALL {
+        let svg = svg("feature_importance", &PlotData { importance_kind: *kind, ..typical() });
+        assert!(svg.contains(&format!("{kind} · 17,850 training rows")) && svg.contains("Share of "), "{kind}");
+    }
+}
+
+#[test]
+fn calibration_counts_the_bins_that_its_intervals_leave_out() {
+    let bins = |outside: usize, all: usize| {
+        let bins = (0..all).map(|i| CalibrationBin {
+            interval_95: Some(if i < outside { [0.9, 1.0] } else { [0.4, 0.6] }),
+            ..bin(0.5, 0.5, 30)
+        });
+        calibration::found(&PlotData { calibration: bins.collect(), ..typical() })
+    };
+    assert_eq!(bins(0, 0), None);
+    assert_eq!(bins(0, 1).as_deref(), Some("1 bin within its interval"));
+    assert_eq!(bins(0, 10).as_deref(), Some("10 bins, each within its interval"));
+    assert_eq!(bins(1, 1).as_deref(), Some("1 of 1 bin outside its interval"));
+    assert_eq!(bins(3, 10).as_deref(), Some("3 of 10 bins outside their intervals"));
+    // A mark of its own, and no line from mark to mark: as many lines of more than two points as there are edges.
+    let svg = svg("calibration", &typical());
+    assert!(svg.matches("stroke-linejoin").count() == 1, "marks are joined");
+    // The legend's, and the bin's with its ring.
+    assert_eq!(svg.matches("<polygon").count(), 1 + 2, "the bin outside looks like the others");
+}
+
+#[test]
+fn a_class_on_the_root_turns_every_colour() {
+    let pictures = names().map(|name| svg(&name, &typical())).chain([compared(&scored(8), false)]);
+    for svg in pictures {
+        assert!(svg.contains("class=\"provost auto\""));
+        let (_, rest) = svg.split_once("<style>").unwrap();
+        let (style, body) = rest.split_once("</style>").unwrap();
+        for (at, _) in body.match_indices("class=\"") {
+            let class = body[at + 7..].split('"').next().unwrap();
+            assert!(style.contains(&format!(".provost.dark .{class}{{")), "{class} has no dark colour");
+            assert!(style.contains(&format!(".provost.auto .{class}{{")), "{class} does not follow the reader");
+        }
+        let coloured = body.matches("fill=\"#").count() + body.matches("stroke=\"#").count();
+        assert_eq!(coloured, body.matches("class=\"").count(), "a colour has no class");
+    }
+}
+
+#[test]
+fn nothing_narrow_lies_beyond_the_edge() {
+    for kind in [typical(), extreme()] {
+        for name in PLOTS {
+            let svg = svg(&format!("{name}_narrow"), &kind);
+            for (at, _) in svg.match_indices(" x=\"") {
+                let x: f64 = svg[at + 4..].split('"').next().unwrap().parse().unwrap();
+                assert!((0.0..=360.0).contains(&x), "{name}: {x}");
+            }
+        }
     }
 }
 
 #[test]
 fn what_cannot_be_drawn_is_said() {
-    for name in PLOTS {
-        let svg = String::from_utf8(render(name, Format::Svg, &nothing()).unwrap()).unwrap();
-        well_formed(&svg);
-        assert!(svg.contains("No data"), "{name}");
-        render(name, Format::Png, &nothing()).unwrap();
+    for name in names() {
+        assert!(svg(&name, &nothing()).contains("No data"), "{name}");
+        render(&name, Format::Png, &nothing()).unwrap();
     }
-    let no_scores = [("a".to_owned(), vec![("accuracy".to_owned(), f64::NAN)])];
-    for models in [&no_scores[..], &[]] {
-        let svg = String::from_utf8(comparison(models, Format::Svg).unwrap()).unwrap();
-        assert!(svg.contains("No data"));
+    let nobody = ComparisonPlotData { models: Vec::new(), ..scored(1) };
+    for models in [one_score(&[("accuracy", f64::NAN)]), nobody] {
+        assert!(compared(&models, false).contains("No data"));
     }
 }
 
@@ -166,25 +295,24 @@ fn extreme_data_are_drawn() {
     };
     let wrong = PlotData { confusion_matrix: [[1, u64::MAX], [u64::MAX, u64::MAX]], ..extreme() };
     for data in [extreme(), one_point, unused, wrong] {
-        for name in PLOTS {
-            well_formed(&String::from_utf8(render(name, Format::Svg, &data).unwrap()).unwrap());
-            render(name, Format::Png, &data).unwrap();
+        for name in names() {
+            svg(&name, &data);
+            render(&name, Format::Png, &data).unwrap();
         }
     }
-    for models in [vec![("one".to_owned(), vec![("auc_roc".to_owned(), 1.0)])], scored(14)] {
-        well_formed(&String::from_utf8(comparison(&models, Format::Svg).unwrap()).unwrap());
-        comparison(&models, Format::Png).unwrap();
+    for models in [one_score(&[("auc_roc", 1.0)]), scored(14)] {
+        compared(&models, true);
+        compared(&models, false);
+        comparison(&models, Format::Png, false).unwrap();
     }
-    let huge = vec![("huge".to_owned(), vec![("a".to_owned(), 1e308), ("b".to_owned(), -1e308)])];
-    well_formed(&String::from_utf8(comparison(&huge, Format::Svg).unwrap()).unwrap());
+    compared(&one_score(&[("a", 1e308), ("b", -1e308)]), false);
     for score in [f64::MAX, f64::MIN, 5e-324, -5e-324, 1e11, -1e11] {
         let importance = [score, 0.5, -score].map(|importance_score| FeatureImportance {
             feature_name: "ä_feature".to_owned(),
             importance_score,
             rank: 1,
         });
-        let data = PlotData { feature_importance: importance.to_vec(), ..extreme() };
-        well_formed(&String::from_utf8(render("feature_importance", Format::Svg, &data).unwrap()).unwrap());
+        svg("feature_importance", &PlotData { feature_importance: importance.to_vec(), ..extreme() });
     }
 }
 
@@ -235,20 +363,16 @@ fn gallery() {
     ];
     for format in [Format::Png, Format::Svg] {
         for (kind, data) in &kinds {
-            for name in PLOTS {
-                std::fs::write(
-                    dir.join(format!("{kind}_{name}.{}", format.extension())),
-                    render(name, format, data).unwrap(),
-                )
-                .unwrap();
+            for name in names() {
+                let file = format!("{kind}_{name}.{}", format.extension());
+                std::fs::write(dir.join(file), render(&name, format, data).unwrap()).unwrap();
             }
         }
-        for models in [1, 3, 5, 14] {
-            std::fs::write(
-                dir.join(format!("comparison_{models}.{}", format.extension())),
-                comparison(&scored(models), format).unwrap(),
-            )
-            .unwrap();
+        for models in [1, 3, 6, 14] {
+            for narrow in [false, true] {
+                let file = format!("comparison_{models}{}.{}", if narrow { "_narrow" } else { "" }, format.extension());
+                std::fs::write(dir.join(file), comparison(&scored(models), format, narrow).unwrap()).unwrap();
+            }
         }
     }
 }

@@ -1,40 +1,51 @@
-//! SVG: text stays text. It asks for Inter and is laid out to look right in any other sans serif.
+//! SVG: text stays text. It asks for Inter and is laid out to look right in any other sans serif. Each mark has its colour as
+//! an attribute, for a light ground, and the colour's name as a class; with the class `dark` on the root, or `auto` and a
+//! reader who prefers dark, a style sheet of the picture's own turns them.
 
-use crate::style::{Color, PAPER};
-use crate::surface::{Align, HALF_CAPITAL, HEIGHT, Point, Surface, Type, WIDTH};
-use crate::{Drawing, PlotError};
-use plotters::backend::{DrawingBackend, SVGBackend};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color as _, FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle};
+use crate::palette::{Color, PAPER};
+use crate::surface::{Align, HALF_CAPITAL, Layout, Point, Surface, Type};
+use crate::{Caption, Drawing, PlotError};
+use std::collections::BTreeSet;
+use std::fmt::Write;
 
-/// Plotters counts in whole numbers, so a unit is cut into four.
-const SCALE: f64 = 4.0;
 const FAMILY: &str = "Inter, 'Segoe UI', 'Helvetica Neue', Helvetica, Arial, sans-serif";
-/// Plotters' text sizes are 1.24 ems, and it moves a line down by half its x-height to centre it.
-const SIZE_PER_EM: f64 = 1.24;
-const HALF_X_HEIGHT: f64 = 0.273;
 
-/// `name` becomes the picture's accessible name.
-pub fn svg(name: &str, draw: &Drawing<'_>) -> Result<Vec<u8>, PlotError> {
-    let mut body = String::new();
-    {
-        let size = ((WIDTH * SCALE) as u32, (HEIGHT * SCALE) as u32);
-        let mut vector = Vector { backend: SVGBackend::with_string(&mut body, size) };
-        vector.rect((0.0, 0.0), (WIDTH, HEIGHT), PAPER)?;
-        draw(&mut vector)?;
-        vector.backend.present().map_err(failed)?;
-    }
-    // Plotters' own opening tag has neither a displayed size apart from the view box nor a name.
-    let Some((_, content)) = body.split_once('>') else {
-        return Err(PlotError::Encode("the drawing has no opening tag".to_owned()));
-    };
-    let name = escape(name);
-    let (wide, high) = (WIDTH * SCALE, HEIGHT * SCALE);
+pub fn svg(layout: Layout, caption: &Caption, draw: &Drawing<'_>) -> Result<Vec<u8>, PlotError> {
+    let mut vector = Vector { layout, body: String::new(), used: BTreeSet::new() };
+    vector.rect((0.0, 0.0), (layout.width, layout.height), PAPER)?;
+    draw(&mut vector)?;
+    let (title, described) = (escape(&caption.title), escape(&caption.description));
+    let (width, height) = (number(layout.width), number(layout.height));
+    let (style, body) = (style(&vector.used), vector.body);
     Ok(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {wide} {high}\" \
-         role=\"img\" aria-label=\"{name}\">\n<title>{name}</title>{content}"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"provost auto\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\" font-family=\"{FAMILY}\">\n\
+         <title>{title}</title>\n<desc>{described}</desc>\n<style>{style}</style>\n{body}</svg>\n"
     )
     .into_bytes())
+}
+
+/// The dark colours of what was used, for the class and for the reader's preference.
+fn style(used: &BTreeSet<(bool, Color)>) -> String {
+    let rules = |root: &str| {
+        let mut rules = String::new();
+        for (stroke, color) in used {
+            let attribute = if *stroke { "stroke" } else { "fill" };
+            let _ = write!(rules, "{root} .{}{{{attribute}:{}}}", class(*stroke, *color), hex(color.dark));
+        }
+        rules
+    };
+    format!("{}@media (prefers-color-scheme:dark){{{}}}", rules(".provost.dark"), rules(".provost.auto"))
+}
+
+/// The same in every picture, since several may be in one page.
+fn class(stroke: bool, color: Color) -> String {
+    let kind = if stroke { "line" } else { "fill" };
+    if color.step == 0 { format!("{kind}-{}", color.name) } else { format!("{kind}-{}-{}", color.name, color.step) }
+}
+
+fn hex((r, g, b): (u8, u8, u8)) -> String {
+    format!("#{r:02x}{g:02x}{b:02x}")
 }
 
 fn escape(text: &str) -> String {
@@ -47,58 +58,97 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c }).collect()
 }
 
-fn failed(error: impl std::fmt::Display) -> PlotError {
-    PlotError::Draw(error.to_string())
+/// With two decimals at most.
+fn number(value: f64) -> String {
+    let text = format!("{value:.2}");
+    let short = text.trim_end_matches('0').trim_end_matches('.');
+    if short == "-0" { "0".to_owned() } else { short.to_owned() }
 }
 
-fn unit(point: Point) -> (i32, i32) {
-    ((point.0 * SCALE).round() as i32, (point.1 * SCALE).round() as i32)
+fn points(points: impl IntoIterator<Item = Point>) -> String {
+    let pairs: Vec<String> = points.into_iter().map(|(x, y)| format!("{},{}", number(x), number(y))).collect();
+    pairs.join(" ")
 }
 
-fn rgb(color: Color) -> RGBColor {
-    RGBColor(color.0, color.1, color.2)
+struct Vector {
+    layout: Layout,
+    body: String,
+    /// Colours, with whether as a line's.
+    used: BTreeSet<(bool, Color)>,
 }
 
-struct Vector<'a> {
-    backend: SVGBackend<'a>,
+impl Vector {
+    /// The attributes of a colour.
+    fn color(&mut self, stroke: bool, color: Color) -> String {
+        self.used.insert((stroke, color));
+        let attribute = if stroke { "fill=\"none\" stroke" } else { "fill" };
+        format!("class=\"{}\" {attribute}=\"{}\"", class(stroke, color), hex(color.light))
+    }
+
+    fn element(&mut self, text: &str) {
+        self.body.push_str(text);
+        self.body.push('\n');
+    }
 }
 
-impl Surface for Vector<'_> {
+impl Surface for Vector {
+    fn layout(&self) -> Layout {
+        self.layout
+    }
+
     fn rect(&mut self, from: Point, to: Point, color: Color) -> Result<(), PlotError> {
-        let (from, to) = (unit(from), unit(to));
-        if to.0 <= from.0 || to.1 <= from.1 {
+        let (width, height) = (to.0 - from.0, to.1 - from.1);
+        if width <= 0.0 || height <= 0.0 {
             return Ok(());
         }
-        self.backend.draw_rect(from, to, &rgb(color).filled(), true).map_err(failed)
+        let (x, y, width, height) = (number(from.0), number(from.1), number(width), number(height));
+        let color = self.color(false, color);
+        self.element(&format!("<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" {color}/>"));
+        Ok(())
     }
 
-    fn path(&mut self, points: &[Point], width: f64, color: Color) -> Result<(), PlotError> {
-        let style: ShapeStyle = rgb(color).stroke_width((width * SCALE).round().max(1.0) as u32);
-        self.backend.draw_path(points.iter().map(|p| unit(*p)), &style).map_err(failed)
+    fn path(&mut self, path: &[Point], width: f64, color: Color) -> Result<(), PlotError> {
+        let color = self.color(true, color);
+        let (at, width) = (points(path.iter().copied()), number(width));
+        let joints = if path.len() > 2 { " stroke-linejoin=\"round\"" } else { "" };
+        self.element(&format!("<polyline points=\"{at}\" {color} stroke-width=\"{width}\"{joints}/>"));
+        Ok(())
     }
 
-    fn under(&mut self, points: &[Point], base: f64, color: Color) -> Result<(), PlotError> {
-        let (Some(first), Some(last)) = (points.first(), points.last()) else { return Ok(()) };
-        let corners = points.iter().copied().chain([(last.0, base), (first.0, base)]);
-        self.backend.fill_polygon(corners.map(unit), &rgb(color).filled()).map_err(failed)
+    fn polygon(&mut self, corners: &[Point], color: Color) -> Result<(), PlotError> {
+        let color = self.color(false, color);
+        let at = points(corners.iter().copied());
+        self.element(&format!("<polygon points=\"{at}\" {color}/>"));
+        Ok(())
+    }
+
+    fn under(&mut self, path: &[Point], base: f64, color: Color) -> Result<(), PlotError> {
+        let (Some(first), Some(last)) = (path.first(), path.last()) else { return Ok(()) };
+        let corners: Vec<Point> = path.iter().copied().chain([(last.0, base), (first.0, base)]).collect();
+        self.polygon(&corners, color)
     }
 
     fn dot(&mut self, center: Point, radius: f64, color: Color) -> Result<(), PlotError> {
-        let radius = (radius * SCALE).round().max(1.0) as u32;
-        self.backend.draw_circle(unit(center), radius, &rgb(color).filled(), true).map_err(failed)
+        let (x, y, r) = (number(center.0), number(center.1), number(radius));
+        let color = self.color(false, color);
+        self.element(&format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"{r}\" {color}/>"));
+        Ok(())
     }
 
     fn text(&mut self, at: Point, text: &str, style: Type) -> Result<(), PlotError> {
-        let h = match style.align {
-            Align::Left => HPos::Left,
-            Align::Center => HPos::Center,
-            Align::Right => HPos::Right,
+        if text.is_empty() {
+            return Ok(());
+        }
+        let anchor = match style.align {
+            Align::Left => "",
+            Align::Center => " text-anchor=\"middle\"",
+            Align::Right => " text-anchor=\"end\"",
         };
-        let weight = if style.bold { FontStyle::Bold } else { FontStyle::Normal };
-        let font = (FAMILY, style.em * SCALE * SIZE_PER_EM, weight).into_font();
-        let color = rgb(style.color);
-        let type_ = TextStyle::from(font).color(&color).pos(Pos::new(h, VPos::Center));
-        let middle = at.1 + (HALF_CAPITAL - HALF_X_HEIGHT) * style.em;
-        self.backend.draw_text(&printable(text), &type_, unit((at.0, middle))).map_err(failed)
+        let weight = if style.bold { " font-weight=\"600\"" } else { "" };
+        let (x, y, em) = (number(at.0), number(at.1 + HALF_CAPITAL * style.em), number(style.em));
+        let color = self.color(false, style.color);
+        let text = escape(text);
+        self.element(&format!("<text x=\"{x}\" y=\"{y}\" font-size=\"{em}\"{anchor}{weight} {color}>{text}</text>"));
+        Ok(())
     }
 }

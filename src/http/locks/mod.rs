@@ -83,9 +83,10 @@ pub fn may_see_addresses(request: &HttpRequest) -> bool {
     request.extensions().get::<Caller>().is_some_and(|c| c.holder.as_ref().is_none_or(|h| h.role == Role::Admin))
 }
 
-/// The key that a request came with, as records of jobs and activations name it.
+/// The key that a request came with, as records of jobs and activations name it; `anonymous` where none is asked for.
 pub fn by(request: &HttpRequest) -> Option<String> {
-    request.extensions().get::<Caller>().and_then(Caller::by)
+    let by = request.extensions().get::<Caller>().and_then(Caller::by);
+    Some(by.unwrap_or_else(|| "anonymous".to_owned()))
 }
 
 /// Whether a request came with a session that is valid.

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::evaluation::EvaluationResults;
 use provost_domain::job::{JobEventKind, JobRecord, JobStatus, TrialRecord, UnitProgress};
 use provost_domain::lease::{Lease, UnitState, WorkUnit};
-use provost_domain::model::{FeatureImportance, ModelRecord, TrainingMetrics};
+use provost_domain::model::{FeatureImportance, ImportanceKind, ModelRecord, TrainingMetrics};
 use provost_domain::record::{Decision, Profile, Program, TestScore, TestType};
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingConfig, TrainingJob};
@@ -86,6 +86,7 @@ pub fn job(number: u128, seconds: i64) -> JobRecord {
         next_event: 0,
         arrivals: None,
         activation: Default::default(),
+        estimated_minutes: Some(1.5),
     }
 }
 
@@ -146,6 +147,8 @@ fn metrics() -> TrainingMetrics {
         cv_std: 0.08,
         training_time_seconds: 1.5,
         iterations_completed: 100,
+        threshold: Some(0.4),
+        intervals_95: BTreeMap::from([("auc_roc".to_owned(), [0.6, 0.9])]),
     }
 }
 
@@ -199,6 +202,8 @@ pub fn evaluation(task: &str, model: &ModelRecord) -> EvaluationRecord {
             calibration_score: 0.2,
             calibration_bins: vec![],
             feature_importance: vec![],
+            importance_kind: Some(ImportanceKind::Gain),
+            importance_rows: Some(1000),
             confusion_matrix_plot: None,
             roc_curve_plot: None,
             feature_importance_plot: None,

@@ -273,6 +273,7 @@ fn job(document: &Document, models: &BTreeMap<String, ModelId>) -> Option<JobRec
         next_event: 1,
         arrivals: None,
         activation: Default::default(),
+        estimated_minutes: None,
     })
 }
 
