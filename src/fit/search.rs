@@ -2,10 +2,11 @@
 
 use super::{FitError, FitOptions, GridDraw, Objects};
 use provost_domain::config::Tuning;
-use provost_learn::search::candidates::{candidates, whole_grid_draws};
+use provost_domain::limits::GRID_CANDIDATES;
 use provost_learn::search::choice::{Rule, choose};
+use provost_learn::search::draws::{drawn, drawn_points};
 use provost_learn::search::workers::Meter;
-use provost_learn::search::{Fold, Listed, NoJournal, Study, TrialResult, TrialStatus};
+use provost_learn::search::{Fold, Listed, NoJournal, Space, Study, TrialResult, TrialStatus};
 use provost_learn::split::without;
 use provost_learn::{Control, Dataset, LearnError, Learner, Params};
 use serde_json::{Map, Value, json};
@@ -31,6 +32,12 @@ impl Search {
             let list = list.as_array().ok_or_else(fault)?;
             let drawn: Vec<Params> =
                 list.iter().map(|v| v.as_object().cloned().ok_or_else(fault)).collect::<Result<_, _>>()?;
+            if drawn.len() > GRID_CANDIDATES {
+                return Err(FitError::Usage(format!(
+                    "--candidates: {algorithm}: {} candidates; at most {GRID_CANDIDATES} are allowed",
+                    drawn.len()
+                )));
+            }
             if !drawn.is_empty() {
                 let check = |(at, params): (usize, &Params)| {
                     let path = format!("--candidates: {algorithm}[{at}]");
@@ -40,9 +47,11 @@ impl Search {
                 return Ok(Self { drawn, checked, listed });
             }
         }
+        let control = Control::default();
+        let space = Space::new(learner, Tuning::RandomSearch, None, &control).map_err(failed)?;
         let checked = match options.grid {
-            GridDraw::Full => whole_grid_draws(learner, options.iterations, options.seed),
-            GridDraw::Distinct => candidates(learner, Tuning::RandomSearch, options.iterations, None, options.seed),
+            GridDraw::Full => drawn_points(&space, options.iterations, options.seed, &control),
+            GridDraw::Distinct => drawn(&space, options.iterations, options.seed, &control),
         };
         let checked = checked.map_err(failed)?;
         let grid = learner.grid();

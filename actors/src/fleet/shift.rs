@@ -11,7 +11,6 @@ use crate::options::Options;
 use crate::panics::off_the_arbiter;
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
 use provost_learn::control::Token;
-use provost_learn::train::TrialResult;
 use provost_learn::{Control, LearnError, StopReason};
 use provost_store::StoreError;
 use std::pin::pin;
@@ -160,8 +159,7 @@ impl Shift {
         let salt = options.store.installation().await?.salt;
         let parts = data.parts(&order.config, salt).map_err(|e| Failure::told(false, e))?;
         let finished = options.store.trials(&unit.job_id, unit.algorithm).await?;
-        let finished: Vec<TrialResult> =
-            finished.into_iter().map(journal::read).collect::<Result<_, _>>().map_err(|e| Failure::told(false, e))?;
+        let finished = journal::read_all(finished).await.map_err(|e| Failure::told(false, e))?;
         let (journal, mut trials) = journal::journal(finished);
         let work = match order.errand {
             Errand::Search => Work::Search,

@@ -1,7 +1,7 @@
 //! One attempt: starts it on its Trainer and stays with it. Records its trials, reports its progress, trips its token.
 
 use super::cell::{COMPONENT, CellError, Patience, SAVING};
-use super::driver::{Driver, Stop};
+use super::driver::{Driver, Stop, told_to_end};
 use super::journal::{self, Finished, Meter};
 use super::plan::{self, Unit};
 use crate::clock::Sleep;
@@ -19,6 +19,8 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Progress is announced on the bus in steps of so many per cent; the job's own event stream has all of it.
 const ANNOUNCED_PERCENT: f64 = 10.0;
@@ -80,18 +82,17 @@ impl Driver {
     pub(super) async fn attempt(&mut self, unit: Unit, work: Work) -> Result<Trained, StepError> {
         let options = self.env.options.clone();
         let algorithm = unit.algorithm;
-        let finished = self.finished_trials(unit).await?;
-        let mut news = self.untold(unit, &finished).await?;
+        let (finished, mut news) = self.recorded(unit).await?;
         let (journal, mut trials) = journal::journal(finished);
         let (token, meter) = (Token::new(), Meter::default());
-        let searching = matches!(work, Work::Search);
+        let (searching, finishing) = (matches!(work, Work::Search), matches!(work, Work::Finish));
         // Beyond the search the time limit changes nothing: what there is is kept.
         let for_fit = if searching { token.clone() } else { token.past_time_limit() };
         let attempt = Attempt {
             job: self.cell.id.clone(),
             epoch: self.cell.epoch(),
             algorithm,
-            work: work.clone(),
+            work,
             data: self.data.clone(),
             parts: self.parts.clone(),
             config: self.config.clone(),
@@ -104,6 +105,8 @@ impl Driver {
             return Err(StepError::Final(format!("there is no trainer for {algorithm}")));
         };
         let _end_it = TripOnDrop(token.clone());
+        // Beside the loop below, whose saves may have to wait for the store.
+        let _hear = AbortOnDrop(tokio::spawn(trip_at_wish(self.stop.clone(), finishing, token.clone())));
         let mut outcome = pin!(trainer.send(Run(attempt)));
 
         let mut tick = options.clock.sleep(options.report_every);
@@ -113,8 +116,10 @@ impl Driver {
         // A wish that came before the fit began.
         let mut stop = *self.stop.borrow_and_update();
         let outcome = loop {
-            if trips(stop, &work) && deadline.is_none() {
-                token.trip(if stop == Stop::Shutdown { StopReason::Shutdown } else { StopReason::Cancelled });
+            if let Some(reason) = trips(stop, finishing)
+                && deadline.is_none()
+            {
+                token.trip(reason);
                 if stop != Stop::Shutdown {
                     deadline = Some(options.clock.sleep(options.cancel_deadline));
                 }
@@ -176,10 +181,23 @@ impl Driver {
         })
     }
 
-    async fn finished_trials(&self, unit: Unit) -> Result<Vec<TrialResult>, StepError> {
-        let stored =
-            self.env.options.store.trials(&self.cell.id, unit.algorithm).await.map_err(|e| store_failed(&e))?;
-        stored.into_iter().map(|t| journal::read(t).map_err(StepError::Final)).collect()
+    /// The trials that an earlier process finished, and what the event stream does not say yet of them. There may be very
+    /// many: a cancel, a shutdown and the hard limit are heard while they are read.
+    async fn recorded(&self, unit: Unit) -> Result<(Arc<[TrialResult]>, Vec<Value>), StepError> {
+        let read = async {
+            let store = &self.env.options.store;
+            let stored = store.trials(&self.cell.id, unit.algorithm).await.map_err(|e| store_failed(&e))?;
+            let finished = journal::read_all(stored).await.map_err(StepError::Final)?;
+            let news = self.untold(unit, &finished).await?;
+            Ok((finished, news))
+        };
+        let (_, hard) = self.limit(Some(Limit::Soft)).await;
+        tokio::select! {
+            biased;
+            () = told_to_end(self.stop.clone()) => Err(StepError::Stopped),
+            () = hard => Err(StepError::HardLimit),
+            read = read => read,
+        }
     }
 
     /// What the event stream does not say yet of trials that an earlier process finished: it may have died between the
@@ -236,7 +254,12 @@ impl Driver {
         let seconds = self.cell.running_seconds().await;
         let mut failures = 0;
         while self.unsure {
-            let failed = match self.said(unit).await {
+            let said = tokio::select! {
+                said = self.said(unit) => said,
+                // A new wish comes first; a later report tells what this one does not.
+                _ = new_wish(self.stop.clone()), if patience == Patience::Once => return Ok(()),
+            };
+            let failed = match said {
                 Ok(said) => {
                     news.retain(|trial| trial["index"].as_u64().is_none_or(|index| !said.contains(&index)));
                     self.unsure = false;
@@ -347,12 +370,36 @@ fn told(unit: Unit, trial: &TrialResult) -> Value {
     })
 }
 
-/// Whether a wish ends this work: one that keeps the best ends a search, and not the fit of the best.
-fn trips(stop: Stop, work: &Work) -> bool {
+/// Why a wish ends this work, if it does: one that keeps the best ends a search, and not the fit of the best.
+fn trips(stop: Stop, finishing: bool) -> Option<StopReason> {
     match stop {
-        Stop::No => false,
-        Stop::Cancel { keep_best: true } => !matches!(work, Work::Finish),
-        Stop::Cancel { keep_best: false } | Stop::Shutdown => true,
+        Stop::No => None,
+        Stop::Cancel { keep_best: true } if finishing => None,
+        Stop::Cancel { .. } => Some(StopReason::Cancelled),
+        Stop::Shutdown => Some(StopReason::Shutdown),
+    }
+}
+
+/// Trips the token as soon as somebody wishes the work to end.
+async fn trip_at_wish(mut stop: watch::Receiver<Stop>, finishing: bool, token: Token) {
+    if let Ok(wish) = stop.wait_for(|stop| trips(*stop, finishing).is_some()).await
+        && let Some(reason) = trips(*wish, finishing)
+    {
+        token.trip(reason);
+    }
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Resolves when somebody wishes what has not been looked at.
+async fn new_wish(mut stop: watch::Receiver<Stop>) {
+    if stop.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -240,17 +240,21 @@ async fn load(
                     (taken.data, Some(taken.arrivals))
                 }
             };
-            let installation = options.store.installation().await?;
-            Ok::<_, LoadError>((data, arrivals, installation.salt))
+            let salt = options.store.installation().await?.salt;
+            let (rows, config) = (data.clone(), config.clone());
+            // Splitting many rows takes longer than an actors' thread may be held.
+            let parts = tokio::task::spawn_blocking(move || rows.parts(&config, salt)).await;
+            Ok::<_, LoadError>((data, arrivals, parts))
         };
         let loaded = tokio::select! {
             loaded = loading => loaded,
             () = told_to_end(stop.clone()) => return Err(StepError::Stopped),
         };
         match loaded {
-            Ok((data, arrivals, salt)) => {
+            Ok((data, arrivals, parts)) => {
                 options.failures.succeeded(COMPONENT, LOADING);
-                let parts = data.parts(config, salt).map_err(|e| StepError::Final(e.to_string()))?;
+                let parts = parts.map_err(|e| StepError::MayPass(e.to_string()))?;
+                let parts = parts.map_err(|e| StepError::Final(e.to_string()))?;
                 let before = record.snapshot.is_none();
                 cell.update(Patience::Forever, |r, n| {
                     r.job.progress_percentage = LOADED_PERCENT;
@@ -311,7 +315,7 @@ pub async fn count_attempt(cell: &Cell, unit: Algorithm, why: &str) -> Result<u3
 }
 
 /// Resolves when the job's work is to end; one that is to keep its best needs its rows for that.
-async fn told_to_end(mut stop: watch::Receiver<Stop>) {
+pub(super) async fn told_to_end(mut stop: watch::Receiver<Stop>) {
     let ends = |stop: &Stop| matches!(stop, Stop::Cancel { keep_best: false } | Stop::Shutdown);
     if stop.wait_for(ends).await.is_err() {
         std::future::pending::<()>().await;

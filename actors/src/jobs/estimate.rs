@@ -26,7 +26,7 @@ fn prior(algorithm: Algorithm) -> f64 {
 fn size(config: &TrainingConfig, algorithm: Algorithm, rows: f64, options: &Options) -> f64 {
     let fits = match algorithm {
         Algorithm::Ensemble => 1,
-        _ => plan::candidates(config, algorithm, options) * u64::from(config.cross_validation_folds) + 1,
+        _ => plan::candidates(config, algorithm, &options.grids) * u64::from(config.cross_validation_folds) + 1,
     };
     fits as f64 * rows.max(1.0) / 1000.0
 }

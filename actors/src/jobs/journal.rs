@@ -46,6 +46,12 @@ pub fn read(record: TrialRecord) -> Result<TrialResult, String> {
         .map_err(|e| format!("trial {} of {} is not readable: {e}", record.index, record.algorithm))
 }
 
+/// As [`read`], on a thread that may block: a search may have recorded very many trials.
+pub async fn read_all(records: Vec<TrialRecord>) -> Result<Arc<[TrialResult]>, String> {
+    let all = tokio::task::spawn_blocking(move || records.into_iter().map(read).collect());
+    all.await.map_err(|e| format!("the recorded trials could not be read: {e}"))?
+}
+
 /// How far a fit is, written from its threads: in millionths.
 #[derive(Clone, Default)]
 pub struct Meter(Arc<AtomicU64>);
@@ -66,18 +72,18 @@ impl Meter {
 }
 
 pub struct ChannelJournal {
-    finished: Vec<TrialResult>,
+    finished: Arc<[TrialResult]>,
     to_driver: UnboundedSender<Finished>,
 }
 
 /// `finished` are the trials that an earlier attempt recorded.
-pub fn journal(finished: Vec<TrialResult>) -> (ChannelJournal, UnboundedReceiver<Finished>) {
+pub fn journal(finished: Arc<[TrialResult]>) -> (ChannelJournal, UnboundedReceiver<Finished>) {
     let (to_driver, from_fit) = unbounded_channel();
     (ChannelJournal { finished, to_driver }, from_fit)
 }
 
 impl Journal for ChannelJournal {
-    fn finished(&self) -> Vec<TrialResult> {
+    fn finished(&self) -> Arc<[TrialResult]> {
         self.finished.clone()
     }
 

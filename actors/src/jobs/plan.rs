@@ -1,9 +1,11 @@
 //! What a configuration asks for: the units of work, in the order they are done.
 
 use crate::options::Options;
-use provost_domain::config::Tuning;
+use provost_domain::config::{self as configuration, Grid, Tuning};
+use provost_domain::limits::GRID_CANDIDATES;
 use provost_domain::{Algorithm, TrainingConfig};
 use provost_learn::train::TrainSpec;
+use std::collections::BTreeMap;
 
 /// One algorithm of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,15 +57,18 @@ pub fn threads(config: &TrainingConfig) -> usize {
     usize::try_from(config.n_jobs).unwrap_or(0)
 }
 
-/// Candidates that a search of this algorithm looks at, at most.
-pub fn candidates(config: &TrainingConfig, algorithm: Algorithm, options: &Options) -> u64 {
+/// Candidates that a search of this algorithm looks at, at most, from the lengths of the grid's lists. `configured`: the
+/// service's own grids.
+pub fn candidates(config: &TrainingConfig, algorithm: Algorithm, configured: &BTreeMap<Algorithm, Grid>) -> u64 {
     let own = config.grids.as_ref().and_then(|g| g.get(&algorithm));
-    let grid = own.or_else(|| options.grids.get(&algorithm)).cloned();
-    let grid = grid.or_else(|| provost_learn::learners::learner(algorithm).map(|l| l.grid())).unwrap_or_default();
-    let all = grid.values().fold(1u64, |n, values| n.saturating_mul(values.len().max(1) as u64));
+    let all = match own.or_else(|| configured.get(&algorithm)) {
+        Some(grid) => configuration::candidates(grid).max(1),
+        None => provost_learn::learners::learner(algorithm).map_or(1, |l| configuration::candidates(&l.grid())),
+    };
     match config.hyperparameter_tuning {
         Tuning::None => 1,
-        Tuning::GridSearch => all,
+        // A search over more is refused.
+        Tuning::GridSearch => all.min(GRID_CANDIDATES as u64),
         Tuning::RandomSearch | Tuning::Bayesian => all.min(u64::from(config.tuning_iterations)),
     }
 }
@@ -85,5 +90,27 @@ mod tests {
         assert_eq!(alone.len(), 6);
         assert!(alone[..5].iter().all(|(a, registered)| *a != Ensemble && !registered));
         assert_eq!(alone[5], (Ensemble, true));
+    }
+
+    #[test]
+    fn candidates_are_counted_from_the_lengths_of_the_lists() {
+        let cube = |values: i64| -> Grid {
+            ["a", "b", "c", "d", "e", "f", "g"]
+                .map(|name| (name.to_owned(), (0..values).map(Into::into).collect()))
+                .into()
+        };
+        let of = |values, hyperparameter_tuning| {
+            let grids = Some(BTreeMap::from([(Algorithm::Xgboost, cube(values))]));
+            let config = TrainingConfig { hyperparameter_tuning, grids, ..TrainingConfig::default() };
+            candidates(&config, Algorithm::Xgboost, &BTreeMap::new())
+        };
+        assert_eq!(of(2, Tuning::GridSearch), 128);
+        assert_eq!(of(2_000, Tuning::GridSearch), GRID_CANDIDATES as u64);
+        assert_eq!(of(2_000, Tuning::RandomSearch), 50);
+        assert_eq!(of(1, Tuning::Bayesian), 1);
+        assert_eq!(of(2_000, Tuning::None), 1);
+        let own = TrainingConfig { hyperparameter_tuning: Tuning::GridSearch, ..TrainingConfig::default() };
+        assert_eq!(candidates(&own, Algorithm::Xgboost, &BTreeMap::new()), 6_912);
+        assert_eq!(candidates(&own, Algorithm::Xgboost, &BTreeMap::from([(Algorithm::Xgboost, cube(3))])), 2_187);
     }
 }

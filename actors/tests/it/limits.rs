@@ -58,7 +58,7 @@ struct CountingJournal {
     trials: Arc<watch::Sender<usize>>,
 }
 impl Journal for CountingJournal {
-    fn finished(&self) -> Vec<TrialResult> {
+    fn finished(&self) -> Arc<[TrialResult]> {
         self.inner.finished()
     }
     fn record(&self, trial: &TrialResult) -> Result<(), String> {

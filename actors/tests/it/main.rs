@@ -20,6 +20,7 @@ mod peer;
 mod retention;
 mod schedule;
 mod silence;
+mod spaces;
 mod supervision;
 mod support;
 mod week;

@@ -4,6 +4,14 @@
 #[derive(Debug, Clone)]
 pub struct SplitMix64(u64);
 
+/// The state grows by this with each number.
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+#[inline]
+fn scaled(number: u64, n: u32) -> u32 {
+    (((number >> 32) * u64::from(n)) >> 32) as u32
+}
+
 /// Mixes 64 bits (the finaliser of SplitMix64).
 #[inline]
 pub fn mix(mut z: u64) -> u64 {
@@ -26,13 +34,18 @@ impl SplitMix64 {
     }
     #[inline]
     pub fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.0 = self.0.wrapping_add(STEP);
         mix(self.0)
     }
     /// Uniform in [0, n); n > 0. Lemire's multiply-shift without rejection: bias below n / 2^32.
     #[inline]
     pub fn below(&mut self, n: u32) -> u32 {
-        (((self.next_u64() >> 32) * u64::from(n)) >> 32) as u32
+        scaled(self.next_u64(), n)
+    }
+    /// What `below` gives after `skipped` other numbers were drawn, without drawing any.
+    #[inline]
+    pub fn below_after(&self, skipped: u64, n: u32) -> u32 {
+        scaled(mix(self.0.wrapping_add(STEP.wrapping_mul(skipped.wrapping_add(1)))), n)
     }
     /// Uniform in [0, 1).
     #[inline]
@@ -50,5 +63,18 @@ impl SplitMix64 {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i as u32 + 1) as usize);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_known_before_they_are_drawn() {
+        let mut random = SplitMix64::keyed(7, &[1, 2]);
+        let ahead: Vec<u32> = (0..100).map(|skipped| random.below_after(skipped, 1 + skipped as u32)).collect();
+        let drawn: Vec<u32> = (0..100).map(|n| random.below(1 + n)).collect();
+        assert_eq!(ahead, drawn);
     }
 }

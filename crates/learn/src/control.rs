@@ -25,6 +25,20 @@ impl std::fmt::Display for StopReason {
 pub struct Token {
     state: Arc<AtomicU8>,
     past_time_limit: bool,
+    /// Called at each look, on the thread that looks.
+    #[cfg(test)]
+    pub(crate) watched: Option<Watched>,
+}
+
+#[cfg(test)]
+#[derive(Clone)]
+pub(crate) struct Watched(pub Arc<dyn Fn() + Send + Sync>);
+
+#[cfg(test)]
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("watched")
+    }
 }
 
 impl Token {
@@ -43,9 +57,13 @@ impl Token {
     }
     /// The same token, blind to the time limit: for what is still to be done once it is reached.
     pub fn past_time_limit(&self) -> Self {
-        Self { state: Arc::clone(&self.state), past_time_limit: true }
+        Self { past_time_limit: true, ..self.clone() }
     }
     pub fn reason(&self) -> Option<StopReason> {
+        #[cfg(test)]
+        if let Some(Watched(look)) = &self.watched {
+            look();
+        }
         match self.state.load(Ordering::Relaxed) {
             1 => Some(StopReason::Cancelled),
             2 if self.past_time_limit => None,

@@ -159,7 +159,7 @@ fn bag(
     let mut models = vec![(model.predictor.clone(), model.columns.clone())];
     if BAGGED.contains(&model.algorithm) {
         let spec = TrainSpec { algorithm: model.algorithm, tuning: Tuning::None, ..spec.clone() };
-        let unit = Unit::new(base_learner(model.algorithm)?, data, parts, &spec)?;
+        let unit = Unit::new(base_learner(model.algorithm)?, data, parts, &spec, control)?;
         let fits = unit.fold_fits(&member.params, member.iterations, control)?;
         models.extend(fits.into_iter().map(|(fit, c)| (fit.predictor, c.into_iter().map(|c| c as u32).collect())));
     }

@@ -1,7 +1,8 @@
 //! What can go wrong in learning.
 
 use crate::control::StopReason;
-use provost_domain::Faults;
+use provost_domain::limits::GRID_CANDIDATES;
+use provost_domain::{Algorithm, Faults};
 
 #[derive(Debug, thiserror::Error)]
 pub enum LearnError {
@@ -10,6 +11,12 @@ pub enum LearnError {
     /// Bad parameters, every fault at once.
     #[error("{0}")]
     Params(Faults),
+    /// A grid search over too many candidates; `u128::MAX` stands for more than can be counted.
+    #[error(
+        "the grid of {algorithm} has {candidates} candidates; `grid_search` is allowed for at most {GRID_CANDIDATES}: shorten \
+         its lists, or use `random_search` or `bayesian`, which draw from a grid of any size"
+    )]
+    SearchSpace { algorithm: Algorithm, candidates: u128 },
     /// Data that no model can be fitted on: names the cause.
     #[error("{0}")]
     Data(String),

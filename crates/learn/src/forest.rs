@@ -195,8 +195,8 @@ impl Learner for RandomForest {
         let mut sums = vec![vec![0.0; rows.len()]; cuts.len()];
         let mut out = vec![Vec::new(); members.len()];
         for (at, one) in grown.into_iter().enumerate() {
-            control.check()?;
             for (of_cut, sums) in cuts.iter().zip(&mut sums) {
+                control.check()?;
                 let of_this = || reads.iter().enumerate().filter(|(_, r)| cut(r) == *of_cut && r.trees > at);
                 if of_this().next().is_none() {
                     continue;

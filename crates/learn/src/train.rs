@@ -9,10 +9,10 @@ use crate::metrics::{best_threshold, metric};
 use crate::search::choice::{Rule, choose};
 use crate::search::sampler::sampler;
 use crate::search::workers::{self, Meter};
-use crate::search::{Fold, Sampler, Study, StudyEnd};
+use crate::search::{Fold, Sampler, Space, Study, StudyEnd};
 use crate::select::Selection;
 use crate::split::{Parts, grouped_folds, stratified_folds, without};
-use crate::{Control, Dataset, Fit, FitTask, LearnError, Learner, Model, Params};
+use crate::{Control, Dataset, Fit, FitTask, LearnError, Learner, Model, Params, StopReason};
 use provost_domain::config::{FeatureSelection, Grid, Pruning, Tuning};
 use provost_domain::features::CATEGORY_RULE;
 use provost_domain::model::ImportanceKind;
@@ -60,7 +60,17 @@ pub fn train(
     journal: &dyn Journal,
     control: &Control,
 ) -> Result<Trained, LearnError> {
-    Unit::new(base_learner(spec.algorithm)?, data, parts, spec)?.train(journal, control)
+    let learner = base_learner(spec.algorithm)?;
+    let trained = Unit::new(learner, data, parts, spec, control).and_then(|unit| unit.train(journal, control));
+    let complete = || journal.finished().iter().any(|t| t.status == TrialStatus::Complete);
+    match trained {
+        // The limit was reached before the search could look at what an earlier process had recorded.
+        Err(LearnError::Stopped(StopReason::TimeLimit)) if complete() => {
+            let after = past_time_limit(control);
+            Unit::new(learner, data, parts, spec, &after)?.finish(journal, "the time limit ended the search", &after)
+        }
+        trained => trained,
+    }
 }
 
 /// Fits the best complete trial of the journal without searching on. Errors: `Data` where there is none.
@@ -71,7 +81,13 @@ pub fn finish(
     journal: &dyn Journal,
     control: &Control,
 ) -> Result<Trained, LearnError> {
-    Unit::new(base_learner(spec.algorithm)?, data, parts, spec)?.finish(journal, control)
+    let learner = base_learner(spec.algorithm)?;
+    Unit::new(learner, data, parts, spec, control)?.finish(journal, "the search was ended", control)
+}
+
+/// The same control, which does not hear the time limit.
+fn past_time_limit(control: &Control) -> Control {
+    Control { token: control.token.past_time_limit(), on_progress: control.on_progress.clone() }
 }
 
 pub use crate::ensemble::combine;
@@ -89,15 +105,12 @@ pub(crate) fn held_out(data: &Dataset, parts: &Parts, spec: &TrainSpec) -> Resul
     }
 }
 
-fn proposals<'a>(learner: &'a dyn Learner, spec: &TrainSpec) -> Result<Box<dyn Sampler + 'a>, LearnError> {
-    sampler(learner, spec.tuning, spec.iterations, spec.grid.as_ref(), spec.seed)
-}
-
 pub(crate) struct Unit<'a> {
     learner: &'a dyn Learner,
     data: &'a Dataset,
     parts: &'a Parts,
     spec: &'a TrainSpec,
+    space: Space<'a>,
     /// Candidates at most.
     most: usize,
     held: Vec<Vec<u32>>,
@@ -111,14 +124,20 @@ impl<'a> Unit<'a> {
         data: &'a Dataset,
         parts: &'a Parts,
         spec: &'a TrainSpec,
+        control: &Control,
     ) -> Result<Self, LearnError> {
-        let most = proposals(learner, spec)?.most();
+        let space = Space::new(learner, spec.tuning, spec.grid.as_ref(), control)?;
+        let most = space.most(spec.iterations);
         let beyond = |rows: &[u32]| rows.iter().any(|r| *r as usize >= data.rows());
         if beyond(&parts.train) || beyond(&parts.validation) {
             return Err(LearnError::Data(format!("a part names rows beyond the {} of the data", data.rows())));
         }
         let held = held_out(data, parts, spec)?;
-        Ok(Self { learner, data, parts, spec, most, held, started: Instant::now() })
+        Ok(Self { learner, data, parts, spec, space, most, held, started: Instant::now() })
+    }
+
+    fn sampler(&self, control: &Control) -> Result<Box<dyn Sampler + '_>, LearnError> {
+        sampler(&self.space, self.spec.iterations, self.spec.seed, control)
     }
 
     pub(crate) fn train(&self, journal: &dyn Journal, control: &Control) -> Result<Trained, LearnError> {
@@ -126,13 +145,13 @@ impl<'a> Unit<'a> {
         let meter = Meter::new(control, self.most as u64 * k + self.last_fits());
         let folds = self.folds(control)?;
         let study = self.study(&folds);
-        let end = study.run(&mut *proposals(self.learner, self.spec)?, journal, &meter, control)?;
-        let after = Control { token: control.token.past_time_limit(), on_progress: control.on_progress.clone() };
+        let end = study.run(&mut *self.sampler(control)?, journal, &meter, control)?;
+        let after = past_time_limit(control);
         let mut warnings = Vec::new();
         if end.cut {
             let complete = end.trials.iter().filter(|t| t.status == TrialStatus::Complete).count();
             if complete == 0 {
-                return Err(LearnError::Stopped(crate::StopReason::TimeLimit));
+                return Err(LearnError::Stopped(StopReason::TimeLimit));
             }
             warnings.push(format!(
                 "{}: the time limit ended the search after {} of {} candidates; the best of {complete} complete ones was kept",
@@ -144,11 +163,12 @@ impl<'a> Unit<'a> {
         self.conclude(&study, end, warnings, &meter, &after)
     }
 
-    pub(crate) fn finish(&self, journal: &dyn Journal, control: &Control) -> Result<Trained, LearnError> {
+    /// `ended` says in the model's warning why there was no further search.
+    pub(crate) fn finish(&self, journal: &dyn Journal, ended: &str, control: &Control) -> Result<Trained, LearnError> {
         let meter = Meter::new(control, self.held.len() as u64 + self.last_fits());
         let folds = self.folds(control)?;
         let study = self.study(&folds);
-        let trials = study.replay(&mut *proposals(self.learner, self.spec)?, journal);
+        let trials = study.replay(&mut *self.sampler(control)?, journal, control)?;
         if !trials.iter().any(|t| t.status == TrialStatus::Complete) {
             return Err(LearnError::Data(format!(
                 "{}: no trial has finished, so there is none to keep",
@@ -156,7 +176,7 @@ impl<'a> Unit<'a> {
             )));
         }
         let warning = format!(
-            "{}: the search was ended after {} of {} candidates; the best of these was kept",
+            "{}: {ended} after {} of {} candidates; the best of these was kept",
             self.spec.algorithm,
             trials.len(),
             self.most

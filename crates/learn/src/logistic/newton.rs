@@ -24,7 +24,8 @@ pub fn solve(rows: &Rows, l1: &[f64], l2: &[f64], control: &Control) -> Result<(
     let mut value = sums.loss + penalty(&w, &penalties);
     for step in 1..=MAX_STEPS {
         control.check()?;
-        let target = if smooth { cholesky_step(&sums, &w, &penalties) } else { descend(&sums, &w, &penalties) };
+        let target =
+            if smooth { cholesky_step(&sums, &w, &penalties) } else { descend(&sums, &w, &penalties, control)? };
         let direction: Vec<f64> = target.iter().zip(&w).map(|(t, w)| t - w).collect();
         let slope: f64 = sums.gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
         let promised = slope + penalty(&target, &penalties) - penalty(&w, &penalties);
@@ -44,6 +45,7 @@ pub fn solve(rows: &Rows, l1: &[f64], l2: &[f64], control: &Control) -> Result<(
         let mut size = 1.0;
         let mut moved = false;
         for _ in 0..MAX_HALVINGS {
+            control.check()?;
             let trial: Vec<f64> = w.iter().zip(&direction).map(|(w, d)| w + size * d).collect();
             let at = rows.sums(&trial);
             let new = at.loss + penalty(&trial, &penalties);
@@ -121,12 +123,13 @@ fn cholesky_solve(a: &[f64], ridge: f64, b: &[f64]) -> Option<Vec<f64>> {
 }
 
 /// The quadratic model's minimum by cyclic coordinate descent with soft thresholds.
-fn descend(sums: &Sums, w: &[f64], penalties: &[(f64, f64)]) -> Vec<f64> {
+fn descend(sums: &Sums, w: &[f64], penalties: &[(f64, f64)], control: &Control) -> Result<Vec<f64>, LearnError> {
     let n = w.len();
     let mut new = w.to_vec();
     // Gradient of the loss's quadratic model at `new`.
     let mut gradient = sums.gradient.clone();
     for _ in 0..MAX_SWEEPS {
+        control.check()?;
         let mut largest = 0.0f64;
         for k in 0..n {
             let (l1, l2) = penalties[k];
@@ -151,5 +154,5 @@ fn descend(sums: &Sums, w: &[f64], penalties: &[(f64, f64)]) -> Vec<f64> {
             break;
         }
     }
-    new
+    Ok(new)
 }

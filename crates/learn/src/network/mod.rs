@@ -167,7 +167,11 @@ impl Learner for NeuralNetwork {
         let (ends, places) = stops(&checked.iter().map(|c| c.epochs).collect::<Vec<_>>());
         let Some(one) = checked.into_iter().next() else { return Ok(Vec::new()) };
         let fits = train(task, one, &ends, control)?;
-        let by_end: Vec<Vec<f64>> = fits.iter().map(|(m, _)| m.predict(task.data.x(), task.columns, rows)).collect();
+        let mut by_end = Vec::with_capacity(fits.len());
+        for (model, _) in &fits {
+            control.check()?;
+            by_end.push(model.predict(task.data.x(), task.columns, rows));
+        }
         Ok(places.into_iter().map(|place| by_end[place].clone()).collect())
     }
 }

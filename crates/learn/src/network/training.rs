@@ -75,7 +75,7 @@ pub fn train(
         lowest = lowest.min(loss);
         match validation {
             Some(part) => {
-                let loss = log_loss(&layers, part);
+                let loss = log_loss(&layers, part, control)?;
                 if loss < best.loss {
                     best = Best { layers: layers.clone(), loss, epoch };
                 } else if epoch - best.epoch >= plan.patience {
@@ -104,15 +104,16 @@ struct Best {
     epoch: u64,
 }
 
-fn log_loss(layers: &Layers, part: &Part) -> f64 {
+fn log_loss(layers: &Layers, part: &Part, control: &Control) -> Result<f64, LearnError> {
     let width = layers.inputs();
     let mut buffers = Buffers::new(layers, BATCH.min(part.labels.len()));
     let (mut sum, mut slopes) = (0.0, [0.0; BATCH]);
     for (at, labels) in part.labels.chunks(BATCH).enumerate() {
+        control.check()?;
         let from = at * BATCH * width;
         let x = &part.inputs[from..from + labels.len() * width];
         let logits = layers.forward(x, labels.len(), &mut buffers);
         sum += elementwise::log_loss(logits, labels, &mut slopes[..labels.len()]);
     }
-    sum / part.labels.len() as f64
+    Ok(sum / part.labels.len() as f64)
 }

@@ -53,7 +53,8 @@ pub(crate) struct Standing<'a> {
 pub(crate) fn winner(rule: Rule, field: &[Standing<'_>]) -> Option<(usize, bool)> {
     let sound: Vec<usize> = (0..field.len()).filter(|i| !rule.refuses() || field[*i].one_way <= ONE_WAY).collect();
     let (eligible, one_way) = if sound.is_empty() { ((0..field.len()).collect(), true) } else { (sound, false) };
-    let score = |i: usize| mean(field[i].scores.iter().copied());
+    let scores: Vec<f64> = field.iter().map(|s| mean(s.scores.iter().copied())).collect();
+    let score = |i: usize| scores[i];
     let best = eligible
         .iter()
         .copied()

@@ -1,17 +1,22 @@
 //! Searching an algorithm's candidates by cross-validation: which to try, in what order, when to give one up, which wins.
 
-pub mod candidates;
 pub mod choice;
+pub mod draws;
 mod lanes;
+#[cfg(test)]
+mod looks;
 pub mod pruner;
 pub mod sampler;
+pub mod space;
 pub mod study;
 pub mod tpe;
 pub mod trial;
+mod window;
 pub mod workers;
 
 pub use choice::Rule;
 pub use sampler::{Listed, Sampler};
+pub use space::Space;
 pub use study::{Fold, Study, StudyEnd};
 pub use tpe::Bayesian;
 pub use trial::{FoldResult, Journal, NoJournal, TrialResult, TrialStatus};

@@ -5,6 +5,7 @@
 
 use super::choice::{Rule, Standing, standard_error, winner};
 use super::trial::{FoldResult, exact, mean};
+use crate::{Control, LearnError};
 
 /// Student's t by degrees of freedom, for wrongly dropping one candidate at one rung once in ten times. What that costs the
 /// winner's score is in docs/BENCHMARKS.md.
@@ -21,55 +22,107 @@ pub(crate) struct Runner<'a> {
     pub folds: &'a [FoldResult],
 }
 
+/// Runners between two looks at the control.
+const LOOK: usize = 1 << 10;
+
 /// Indices of those in `alive` that will not win, judged on the first `seen` folds of all. Depends on the values only, not
-/// on the order of `alive` or `finished`.
+/// on the order of `alive` or `finished`. Errors: `Stopped`.
 pub(crate) fn hopeless(
     rule: Rule,
     (seen, folds): (usize, usize),
     alive: &[Runner<'_>],
     finished: &[Runner<'_>],
-) -> Vec<u32> {
+    control: &Control,
+) -> Result<Vec<u32>, LearnError> {
     if seen < 2 || seen >= folds {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let mut runners: Vec<Runner<'_>> = alive.iter().chain(finished).copied().collect();
     runners.sort_by_key(|r| r.index);
-    let column = |of: fn(&FoldResult) -> f64| -> Vec<Vec<f64>> {
-        runners.iter().map(|r| r.folds[..seen].iter().map(of).collect()).collect()
-    };
-    let (scores, losses) = (column(|f| f.score), column(|f| f.log_loss));
-    let field: Vec<Standing<'_>> = runners
-        .iter()
-        .enumerate()
-        .map(|(i, r)| Standing {
-            index: r.index,
-            scores: &scores[i],
-            log_loss: exact(mean(losses[i].iter().copied())),
-            one_way: exact(mean(r.folds[..seen].iter().map(|f| f.one_way))),
+    // Runner after runner, `seen` numbers each.
+    let (mut scores, mut losses) = (Vec::new(), Vec::new());
+    for part in runners.chunks(LOOK) {
+        control.check()?;
+        for fold in part.iter().flat_map(|r| &r.folds[..seen]) {
+            scores.push(fold.score);
+            losses.push(fold.log_loss);
+        }
+    }
+    let (score, loss) = (|i: usize| &scores[i * seen..][..seen], |i: usize| &losses[i * seen..][..seen]);
+    let average = |v: &[f64]| mean(v.iter().copied());
+    let mut field = Vec::with_capacity(runners.len());
+    for (i, runner) in runners.iter().enumerate() {
+        if i % LOOK == 0 {
+            control.check()?;
+        }
+        field.push(Standing {
+            index: runner.index,
+            scores: score(i),
+            log_loss: exact(average(loss(i))),
+            one_way: exact(mean(runner.folds[..seen].iter().map(|f| f.one_way))),
+        });
+    }
+    let Some((leader, _)) = winner(rule, &field) else { return Ok(Vec::new()) };
+    control.check()?;
+    // Outside the margin within which a lower log loss may still win.
+    let margin = if rule == Rule::PeerF1 { 0.0 } else { standard_error(score(leader)) };
+    let behind = |i: usize, to: &mut Vec<f64>| differences(score(leader), score(i), margin, to);
+    let worse = |i: usize, to: &mut Vec<f64>| differences(loss(i), loss(leader), 0.0, to);
+    let (mut by_score, mut by_loss) = (Pool::default(), Pool::default());
+    let mut sample = Vec::with_capacity(seen);
+    for i in (0..runners.len()).filter(|i| *i != leader) {
+        if i % LOOK == 0 {
+            control.check()?;
+        }
+        behind(i, &mut sample);
+        by_score.add(&sample);
+        worse(i, &mut sample);
+        by_loss.add(&sample);
+    }
+    let (by_score, by_loss) = (by_score.test(folds), by_loss.test(folds));
+    let places = alive.iter().map(|a| runners.partition_point(|r| r.index < a.index));
+    let mut out: Vec<usize> = places
+        .filter(|i| *i != leader)
+        .filter(|i| {
+            behind(*i, &mut sample);
+            if by_score.significant(&sample) {
+                return true;
+            }
+            worse(*i, &mut sample);
+            rule != Rule::PeerF1 && average(score(*i)) <= average(score(leader)) && by_loss.significant(&sample)
         })
         .collect();
-    let Some((leader, _)) = winner(rule, &field) else { return Vec::new() };
-    // Outside the margin within which a lower log loss may still win.
-    let margin = if rule == Rule::PeerF1 { 0.0 } else { standard_error(&scores[leader]) };
-    let behind = |i: usize| differences(&scores[leader], &scores[i], margin);
-    let worse = |i: usize| differences(&losses[i], &losses[leader], 0.0);
-    let by_score = Test::pooled(folds, (0..runners.len()).filter(|i| *i != leader).map(behind));
-    let by_loss = Test::pooled(folds, (0..runners.len()).filter(|i| *i != leader).map(worse));
-    let average = |v: &[f64]| mean(v.iter().copied());
-    (0..runners.len())
-        .filter(|i| *i != leader && alive.iter().any(|a| a.index == runners[*i].index))
-        .filter(|i| {
-            by_score.significant(&behind(*i))
-                || (rule != Rule::PeerF1
-                    && average(&scores[*i]) <= average(&scores[leader])
-                    && by_loss.significant(&worse(*i)))
-        })
-        .map(|i| runners[i].index)
-        .collect()
+    out.sort_unstable();
+    Ok(out.into_iter().map(|i| runners[i].index).collect())
 }
 
-fn differences(a: &[f64], b: &[f64], margin: f64) -> Vec<f64> {
-    a.iter().zip(b).map(|(a, b)| a - b - margin).collect()
+fn differences(a: &[f64], b: &[f64], margin: f64, to: &mut Vec<f64>) {
+    to.clear();
+    to.extend(a.iter().zip(b).map(|(a, b)| a - b - margin));
+}
+
+/// Squared deviations of several samples from their means.
+#[derive(Default)]
+struct Pool {
+    squares: f64,
+    freedom: usize,
+}
+
+impl Pool {
+    fn add(&mut self, sample: &[f64]) {
+        let mean = mean(sample.iter().copied());
+        self.squares += sample.iter().map(|d| (d - mean).powi(2)).sum::<f64>();
+        self.freedom += sample.len() - 1;
+    }
+
+    fn test(self, folds: usize) -> Test {
+        let critical = match self.freedom {
+            0 => f64::INFINITY,
+            n => ONE_SIDED_10_PERCENT.get(n - 1).copied().unwrap_or(MANY),
+        };
+        let variance = if self.freedom == 0 { 0.0 } else { self.squares / self.freedom as f64 };
+        Test { variance, critical, folds: folds as f64 }
+    }
 }
 
 /// A one-sided test that the mean over all folds will be above 0, with a variance that is pooled over several samples.
@@ -80,21 +133,6 @@ struct Test {
 }
 
 impl Test {
-    fn pooled(folds: usize, samples: impl Iterator<Item = Vec<f64>>) -> Self {
-        let (mut squares, mut freedom) = (0.0, 0usize);
-        for sample in samples {
-            let mean = mean(sample.iter().copied());
-            squares += sample.iter().map(|d| (d - mean).powi(2)).sum::<f64>();
-            freedom += sample.len() - 1;
-        }
-        let critical = match freedom {
-            0 => f64::INFINITY,
-            n => ONE_SIDED_10_PERCENT.get(n - 1).copied().unwrap_or(MANY),
-        };
-        let variance = if freedom == 0 { 0.0 } else { squares / freedom as f64 };
-        Self { variance, critical, folds: folds as f64 }
-    }
-
     /// The folds seen are part of the mean; those to come vary about their mean, which the seen ones tell with an error.
     fn significant(&self, sample: &[f64]) -> bool {
         let (mean, seen) = (mean(sample.iter().copied()), sample.len() as f64);
@@ -117,6 +155,10 @@ mod tests {
         scores.iter().zip(losses).map(fold).collect()
     }
 
+    fn out(rule: Rule, seen: (usize, usize), alive: &[Runner<'_>], finished: &[Runner<'_>]) -> Vec<u32> {
+        hopeless(rule, seen, alive, finished, &Control::default()).unwrap()
+    }
+
     #[test]
     fn the_clearly_worse_leaves_and_the_close_one_stays() {
         let leader = folds(&[0.780, 0.770], &[0.500, 0.510]);
@@ -124,10 +166,10 @@ mod tests {
         let bad = folds(&[0.700, 0.690], &[0.600, 0.610]);
         let runner = |index, folds| Runner { index, folds };
         let alive = [runner(2, &bad[..]), runner(0, &leader[..]), runner(1, &close[..])];
-        assert_eq!(hopeless(AUC, (2, 5), &alive, &[]), vec![2]);
-        assert_eq!(hopeless(AUC, (1, 5), &alive, &[]), Vec::<u32>::new());
-        assert_eq!(hopeless(AUC, (2, 5), &alive[..1], &[runner(0, &leader[..]), runner(1, &close[..])]), vec![2]);
-        assert_eq!(hopeless(AUC, (2, 5), &[runner(2, &bad[..])], &[]), Vec::<u32>::new());
+        assert_eq!(out(AUC, (2, 5), &alive, &[]), vec![2]);
+        assert_eq!(out(AUC, (1, 5), &alive, &[]), Vec::<u32>::new());
+        assert_eq!(out(AUC, (2, 5), &alive[..1], &[runner(0, &leader[..]), runner(1, &close[..])]), vec![2]);
+        assert_eq!(out(AUC, (2, 5), &[runner(2, &bad[..])], &[]), Vec::<u32>::new());
     }
 
     #[test]
@@ -135,8 +177,8 @@ mod tests {
         let a = folds(&[0.78, 0.77, 0.76], &[0.50, 0.51, 0.52]);
         let b = folds(&[0.60, 0.60, 0.60], &[0.70, 0.70, 0.70]);
         let runner = |index, folds| Runner { index, folds };
-        assert_eq!(hopeless(AUC, (3, 5), &[runner(1, &a[..])], &[runner(0, &b[..])]), Vec::<u32>::new());
-        assert_eq!(hopeless(Rule::PeerF1, (3, 5), &[runner(0, &b[..])], &[runner(1, &a[..])]), vec![0]);
+        assert_eq!(out(AUC, (3, 5), &[runner(1, &a[..])], &[runner(0, &b[..])]), Vec::<u32>::new());
+        assert_eq!(out(Rule::PeerF1, (3, 5), &[runner(0, &b[..])], &[runner(1, &a[..])]), vec![0]);
     }
 
     #[test]
@@ -146,13 +188,13 @@ mod tests {
         let calibrated = folds(&[0.79, 0.755, 0.772], &[0.50, 0.51, 0.52]);
         let runner = |index, folds| Runner { index, folds };
         let alive = [runner(0, &best[..]), runner(1, &calibrated[..])];
-        assert!(!hopeless(AUC, (3, 5), &alive, &[]).contains(&1));
+        assert!(!out(AUC, (3, 5), &alive, &[]).contains(&1));
     }
 
     #[test]
     fn equal_candidates_all_stay() {
         let a = folds(&[0.7, 0.7], &[0.5, 0.5]);
         let alive: Vec<Runner<'_>> = (0..5).map(|index| Runner { index, folds: &a }).collect();
-        assert_eq!(hopeless(AUC, (2, 5), &alive, &[]), Vec::<u32>::new());
+        assert_eq!(out(AUC, (2, 5), &alive, &[]), Vec::<u32>::new());
     }
 }

@@ -1,12 +1,12 @@
 //! The tree-structured Parzen estimator (Bergstra et al. 2011) over a grid.
 
-use super::candidates::candidates;
+use super::draws::drawn;
 use super::sampler::Sampler;
+use super::space::Space;
 use super::trial::{TrialResult, TrialStatus};
 use crate::learner::key;
 use crate::stats::normal_cdf;
-use crate::{LearnError, Learner, Params};
-use provost_domain::config::{Grid, Tuning};
+use crate::{Control, LearnError, Learner, Params};
 use provost_domain::rng::SplitMix64;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -20,6 +20,8 @@ const BLOCK: usize = 4;
 const DRAWS: usize = 24;
 /// Rounds of draws before a random candidate is proposed, where all that was drawn is known already.
 const ROUNDS: usize = 8;
+/// Values of a density between two looks at the control.
+const LOOK: usize = 1 << 12;
 
 /// An axis of the grid.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,77 +34,102 @@ pub struct Axis {
 /// Densities of the good and of the other points, per axis and value.
 #[derive(Debug)]
 pub struct Estimator {
-    good: Vec<Vec<f64>>,
-    other: Vec<Vec<f64>>,
+    good: Vec<Density>,
+    other: Vec<Density>,
 }
 
 impl Estimator {
-    /// From points, the best first. The best tenth (at most 25) count as good.
-    pub fn new(axes: &[Axis], best_first: &[Vec<usize>]) -> Self {
+    /// From points, the best first. The best tenth (at most 25) count as good. Errors: `Stopped`.
+    pub fn new(axes: &[Axis], best_first: &[Vec<usize>], control: &Control) -> Result<Self, LearnError> {
         let good = best_first.len().div_ceil(10).min(25);
         let (good, other) = best_first.split_at(good);
         let densities = |points: &[Vec<usize>]| {
-            let of = |(at, axis): (usize, &Axis)| density(*axis, points.iter().map(|p| p[at]).collect());
-            axes.iter().enumerate().map(of).collect()
+            let of = |(at, axis): (usize, &Axis)| Density::new(*axis, points.iter().map(|p| p[at]).collect(), control);
+            axes.iter().enumerate().map(of).collect::<Result<_, _>>()
         };
-        Self { good: densities(good), other: densities(other) }
+        Ok(Self { good: densities(good)?, other: densities(other)? })
     }
 
-    /// The point with the greatest expected improvement among those drawn that are not `known`.
-    pub fn propose(&self, random: &mut SplitMix64, known: impl Fn(&[usize]) -> bool) -> Option<Vec<usize>> {
+    /// The point with the greatest expected improvement among those drawn that are not `known`; None where all are.
+    /// Errors: `Stopped`.
+    pub fn propose(
+        &self,
+        random: &mut SplitMix64,
+        known: impl Fn(&[usize]) -> bool,
+        control: &Control,
+    ) -> Result<Option<Vec<usize>>, LearnError> {
         for _ in 0..ROUNDS {
             let mut best: Option<(f64, Vec<usize>)> = None;
             for _ in 0..DRAWS {
-                let point: Vec<usize> = self.good.iter().map(|density| draw(density, random.unit())).collect();
-                let ratio = |(at, value): (usize, &usize)| (self.good[at][*value] / self.other[at][*value]).ln();
+                let mut point = Vec::with_capacity(self.good.len());
+                for density in &self.good {
+                    control.check()?;
+                    point.push(density.draw(random.unit()));
+                }
+                let ratio = |(at, value): (usize, &usize)| (self.good[at].of[*value] / self.other[at].of[*value]).ln();
                 let gain: f64 = point.iter().enumerate().map(ratio).sum();
                 if best.as_ref().is_none_or(|(g, _)| gain > *g) && !known(&point) {
                     best = Some((gain, point));
                 }
             }
             if let Some((_, point)) = best {
-                return Some(point);
+                return Ok(Some(point));
             }
         }
-        None
+        Ok(None)
     }
 }
 
-/// Parzen's estimate with a uniform prior that weighs as much as one point. On an ordered axis each point spreads to its
-/// neighbours, as far as the nearer points let it; elsewhere points are counted.
-fn density(axis: Axis, mut points: Vec<usize>) -> Vec<f64> {
-    let n = axis.values;
-    let share = 1.0 / (points.len() + 1) as f64;
-    let mut density = vec![share / n as f64; n];
-    points.sort_unstable();
-    for (at, point) in points.iter().enumerate() {
-        if !axis.ordered || n < 2 {
-            density[*point] += share;
-            continue;
-        }
-        // The greater distance to a neighbour, kept within the axis and above a share of it that falls with the points.
-        let below = if at == 0 { *point as f64 + 0.5 } else { (*point - points[at - 1]) as f64 };
-        let above = points.get(at + 1).map_or((n - point) as f64 - 0.5, |next| (next - point) as f64);
-        let spread = below.max(above).clamp(n as f64 / (points.len() + 1).min(100) as f64, n as f64);
-        let cell = |value: usize| {
-            let z = |edge: f64| normal_cdf((edge - *point as f64) / spread);
-            z(value as f64 + 0.5) - z(value as f64 - 0.5)
-        };
-        let inside: f64 = (0..n).map(cell).sum();
-        density.iter_mut().enumerate().for_each(|(value, d)| *d += share * cell(value) / inside);
-    }
-    density
+/// Of the values of one axis.
+#[derive(Debug)]
+struct Density {
+    of: Vec<f64>,
+    total: f64,
 }
 
-fn draw(density: &[f64], unit: f64) -> usize {
-    let mut left = unit * density.iter().sum::<f64>();
-    for (value, d) in density.iter().enumerate() {
-        left -= d;
-        if left < 0.0 {
-            return value;
+impl Density {
+    /// Parzen's estimate with a uniform prior that weighs as much as one point. On an ordered axis each point spreads to its
+    /// neighbours, as far as the nearer points let it; elsewhere points are counted.
+    fn new(axis: Axis, mut points: Vec<usize>, control: &Control) -> Result<Self, LearnError> {
+        let n = axis.values;
+        let share = 1.0 / (points.len() + 1) as f64;
+        let mut density = vec![share / n as f64; n];
+        points.sort_unstable();
+        let mut cells = Vec::new();
+        for (at, point) in points.iter().enumerate() {
+            if !axis.ordered || n < 2 {
+                density[*point] += share;
+                continue;
+            }
+            // The greater distance to a neighbour, kept within the axis and above a share of it that falls with the points.
+            let below = if at == 0 { *point as f64 + 0.5 } else { (*point - points[at - 1]) as f64 };
+            let above = points.get(at + 1).map_or((n - point) as f64 - 0.5, |next| (next - point) as f64);
+            let spread = below.max(above).clamp(n as f64 / (points.len() + 1).min(100) as f64, n as f64);
+            cells.clear();
+            for value in 0..n {
+                if value % LOOK == 0 {
+                    control.check()?;
+                }
+                let z = |edge: f64| normal_cdf((edge - *point as f64) / spread);
+                cells.push(z(value as f64 + 0.5) - z(value as f64 - 0.5));
+            }
+            let inside: f64 = cells.iter().sum();
+            density.iter_mut().zip(&cells).for_each(|(d, cell)| *d += share * cell / inside);
         }
+        let total = density.iter().sum::<f64>();
+        Ok(Self { of: density, total })
     }
-    density.len() - 1
+
+    fn draw(&self, unit: f64) -> usize {
+        let mut left = unit * self.total;
+        for (value, d) in self.of.iter().enumerate() {
+            left -= d;
+            if left < 0.0 {
+                return value;
+            }
+        }
+        self.of.len() - 1
+    }
 }
 
 /// `bayesian` tuning: random candidates first, then those that an [`Estimator`] of what was found expects most of. No two
@@ -116,35 +143,37 @@ pub struct Bayesian<'a> {
     random: Vec<Params>,
     seed: u64,
     proposed: usize,
+    /// Of what was proposed, by index.
+    points: Vec<Option<Vec<usize>>>,
     known: HashSet<String>,
 }
 
+/// The values in ascending order, "no limit" last, and true; words and other values as they are, and false.
+fn in_order(values: &[Value]) -> (Vec<Value>, bool) {
+    let ordered = values.iter().all(|v| v.is_number() || v.is_null()) && values.iter().any(Value::is_number);
+    if !ordered {
+        return (values.to_vec(), false);
+    }
+    let number = |v: &Value| v.as_f64().unwrap_or(f64::INFINITY);
+    let mut order: Vec<(f64, usize)> = values.iter().enumerate().map(|(at, v)| (number(v), at)).collect();
+    order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    (order.into_iter().map(|(_, at)| values[at].clone()).collect(), true)
+}
+
 impl<'a> Bayesian<'a> {
-    /// Errors: `Params` with every bad name and value of the grid.
-    pub fn new(learner: &'a dyn Learner, iterations: u32, grid: Option<&Grid>, seed: u64) -> Result<Self, LearnError> {
-        let random = candidates(learner, Tuning::RandomSearch, iterations, grid, seed)?;
-        let own = learner.grid();
+    /// Errors: `Stopped`.
+    pub fn new(space: &Space<'a>, iterations: u32, seed: u64, control: &Control) -> Result<Self, LearnError> {
+        let random = drawn(space, iterations, seed, control)?;
         let (mut names, mut values, mut axes) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, given) in grid.unwrap_or(&own).iter().filter(|(name, _)| !learner.idle().contains(&name.as_str())) {
-            let mut checked: Vec<Value> = Vec::new();
-            for value in given {
-                let one = Params::from_iter([(name.clone(), value.clone())]);
-                let value = learner.check(&one).map_err(LearnError::Params)?.remove(name).unwrap_or_default();
-                if !checked.contains(&value) {
-                    checked.push(value);
-                }
-            }
-            // Numbers, then "no limit".
-            let number = |v: &Value| v.as_f64().unwrap_or(f64::INFINITY);
-            let ordered = checked.iter().all(|v| v.is_number() || v.is_null()) && checked.iter().any(Value::is_number);
-            if ordered {
-                checked.sort_by(|a, b| number(a).total_cmp(&number(b)));
-            }
-            axes.push(Axis { values: checked.len(), ordered });
-            names.push(name.clone());
-            values.push(checked);
+        for parameter in space.parameters.iter().filter(|p| !p.idle) {
+            control.check()?;
+            let (sorted, ordered) = in_order(&parameter.distinct);
+            axes.push(Axis { values: sorted.len(), ordered });
+            names.push(parameter.name.clone());
+            values.push(sorted);
         }
-        Ok(Self { learner, names, values, axes, random, seed, proposed: 0, known: HashSet::new() })
+        let learner = space.learner;
+        Ok(Self { learner, names, values, axes, random, seed, proposed: 0, points: Vec::new(), known: HashSet::new() })
     }
 
     fn params(&self, point: &[usize]) -> Params {
@@ -159,12 +188,16 @@ impl<'a> Bayesian<'a> {
         key(params, self.learner.idle())
     }
 
-    fn point(&self, params: &Params) -> Option<Vec<usize>> {
-        let place = |(at, name): (usize, &String)| {
-            let value = params.get(name)?;
-            self.values[at].iter().position(|v| v == value)
-        };
-        self.names.iter().enumerate().map(place).collect()
+    fn point(&self, params: &Params, control: &Control) -> Result<Option<Vec<usize>>, LearnError> {
+        let mut point = Vec::with_capacity(self.names.len());
+        for (values, name) in self.values.iter().zip(&self.names) {
+            control.check()?;
+            let Some(at) = params.get(name).and_then(|value| values.iter().position(|v| v == value)) else {
+                return Ok(None);
+            };
+            point.push(at);
+        }
+        Ok(Some(point))
     }
 
     /// Complete trials by score, then those that were given up, by the folds that they saw and their score.
@@ -175,44 +208,66 @@ impl<'a> Bayesian<'a> {
             let rank = |t: &TrialResult| (complete(t), t.folds.len());
             rank(b).cmp(&rank(a)).then(b.score.total_cmp(&a.score)).then(a.index.cmp(&b.index))
         });
-        trials.into_iter().filter_map(|t| self.point(&t.params)).collect()
+        trials.into_iter().filter_map(|t| self.points.get(t.index as usize).cloned().flatten()).collect()
     }
 
-    fn estimated(&self, estimator: &Estimator) -> Option<Params> {
+    fn estimated(&self, estimator: &Estimator, control: &Control) -> Result<Option<Params>, LearnError> {
         let mut random = SplitMix64::keyed(self.seed, &[STREAM, self.proposed as u64]);
-        let point = estimator.propose(&mut random, |p| self.known.contains(&self.key(&self.params(p))))?;
-        Some(self.params(&point))
+        let known = |p: &[usize]| self.known.contains(&self.key(&self.params(p)));
+        Ok(estimator.propose(&mut random, known, control)?.map(|point| self.params(&point)))
+    }
+
+    /// The first random candidate that was not proposed yet.
+    fn unknown(&self, control: &Control) -> Result<Option<Params>, LearnError> {
+        for params in &self.random {
+            control.check()?;
+            if !self.known.contains(&self.key(params)) {
+                return Ok(Some(params.clone()));
+            }
+        }
+        Ok(None)
     }
 }
 
 impl Sampler for Bayesian<'_> {
-    fn next(&mut self, finished: &[TrialResult], most: usize) -> Vec<Params> {
+    fn next(&mut self, finished: &[TrialResult], most: usize, control: &Control) -> Result<Vec<Params>, LearnError> {
         let start = STARTUP.min(self.random.len());
         let end = match self.proposed {
             at if at < start => (at + most).min(start),
             at => (at + most.min(BLOCK)).min(self.random.len()),
         };
-        let estimator =
-            (self.proposed >= start && end > start).then(|| Estimator::new(&self.axes, &self.best_first(finished)));
+        let estimator = if self.proposed >= start && end > start {
+            Some(Estimator::new(&self.axes, &self.best_first(finished), control)?)
+        } else {
+            None
+        };
         let mut block = Vec::new();
         while self.proposed < end {
-            let estimated = estimator.as_ref().and_then(|e| self.estimated(e));
-            let unknown = || self.random.iter().find(|p| !self.known.contains(&self.key(p))).cloned();
-            let Some(params) = estimated.or_else(unknown) else { break };
+            let estimated = match &estimator {
+                Some(estimator) => self.estimated(estimator, control)?,
+                None => None,
+            };
+            let params = match estimated {
+                Some(params) => params,
+                None => match self.unknown(control)? {
+                    Some(params) => params,
+                    None => break,
+                },
+            };
             self.known.insert(self.key(&params));
+            self.points.push(self.point(&params, control)?);
             self.proposed += 1;
             block.push(params);
         }
-        block
+        Ok(block)
     }
 
-    fn upcoming(&self) -> &[Params] {
-        let start = STARTUP.min(self.random.len());
-        &self.random[self.proposed.min(start)..start]
+    fn settled(&self) -> usize {
+        STARTUP.min(self.random.len()).saturating_sub(self.proposed)
     }
 
-    fn most(&self) -> usize {
-        self.random.len()
+    fn peek(&self, ahead: usize) -> Option<Params> {
+        if ahead < self.settled() { self.random.get(self.proposed + ahead).cloned() } else { None }
     }
 }
 

@@ -4,6 +4,7 @@ use super::choice::Rule;
 use crate::Params;
 use crate::metrics::{auc, log_loss};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -127,8 +128,8 @@ fn one_way(p: &[f64], threshold: f64) -> f64 {
 
 /// Where finished trials are kept across processes.
 pub trait Journal: Send + Sync {
-    /// The trials recorded so far, in any order.
-    fn finished(&self) -> Vec<TrialResult>;
+    /// The trials recorded before, in any order.
+    fn finished(&self) -> Arc<[TrialResult]>;
     /// Called once per newly finished trial, from the thread that finished it, in finishing order.
     fn record(&self, trial: &TrialResult) -> Result<(), String>;
 }
@@ -137,8 +138,8 @@ pub trait Journal: Send + Sync {
 pub struct NoJournal;
 
 impl Journal for NoJournal {
-    fn finished(&self) -> Vec<TrialResult> {
-        Vec::new()
+    fn finished(&self) -> Arc<[TrialResult]> {
+        Arc::new([])
     }
     fn record(&self, _: &TrialResult) -> Result<(), String> {
         Ok(())

@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
 use crate::Predictor;
-use crate::StopReason;
 use crate::metrics::{auc, log_loss};
 use crate::split::{SplitRows, split};
 use crate::testdata::{noisy, on_threads};
@@ -19,7 +18,7 @@ struct Memory {
 }
 
 impl Journal for Memory {
-    fn finished(&self) -> Vec<TrialResult> {
+    fn finished(&self) -> Arc<[TrialResult]> {
         self.texts.lock().unwrap().iter().map(|t| serde_json::from_str(t).unwrap()).collect()
     }
     fn record(&self, trial: &TrialResult) -> Result<(), String> {
@@ -133,7 +132,7 @@ fn the_number_of_threads_changes_nothing() {
         on_threads(threads, || {
             let journal = Memory::default();
             let trained = train(&data, &parts, &spec, &journal, &Control::default()).unwrap();
-            let mut trials = journal.finished();
+            let mut trials = journal.finished().to_vec();
             trials.sort_by_key(|t| t.index);
             for t in &mut trials {
                 t.seconds = 0.0;
@@ -184,6 +183,41 @@ fn the_time_limit_keeps_the_best_so_far() {
     early.token.trip(StopReason::TimeLimit);
     let none = train(&data, &parts, &small_boosting(), &NoJournal, &early);
     assert!(matches!(none, Err(LearnError::Stopped(StopReason::TimeLimit))));
+}
+
+#[test]
+fn a_limit_that_was_reached_before_a_resume_keeps_what_was_recorded() {
+    let data = noisy(400, 6);
+    let parts = parts_of(&data);
+    for tuning in [Tuning::GridSearch, Tuning::RandomSearch, Tuning::Bayesian] {
+        // Elimination looks at the control before the search begins.
+        for feature_selection in [FeatureSelection::Auto, FeatureSelection::Rfe] {
+            let spec = TrainSpec { tuning, feature_selection, ..small_boosting() };
+            let (journal, control) = Memory::tripping(5, StopReason::Shutdown);
+            assert!(train(&data, &parts, &spec, &journal, &control).is_err());
+            let journal = journal.untripped();
+            let recorded = journal.len();
+            let late = Control::default();
+            late.token.trip(StopReason::TimeLimit);
+            let kept = train(&data, &parts, &spec, &journal, &late).unwrap();
+            assert_eq!((journal.len(), kept.trials as usize), (recorded, recorded), "{tuning} {feature_selection}");
+            assert!(kept.warnings[0].contains("the time limit ended the search after"), "{:?}", kept.warnings);
+            late.token.trip(StopReason::Cancelled);
+            let stopped = train(&data, &parts, &spec, &journal, &late);
+            assert!(matches!(stopped, Err(LearnError::Stopped(StopReason::Cancelled))));
+        }
+    }
+}
+
+#[test]
+fn an_oversized_grid_search_is_refused_before_any_fit() {
+    let data = noisy(200, 8);
+    let parts = parts_of(&data);
+    let names = ["n_estimators", "min_samples_split", "min_samples_leaf"];
+    let grid = names.map(|name| (name.to_owned(), (2..2_002).map(serde_json::Value::from).collect())).into();
+    let spec = TrainSpec { tuning: Tuning::GridSearch, grid: Some(grid), ..spec(Algorithm::RandomForest) };
+    let refused = train(&data, &parts, &spec, &NoJournal, &Control::default());
+    assert!(matches!(refused, Err(LearnError::SearchSpace { candidates: 8_000_000_000, .. })));
 }
 
 #[test]
@@ -451,8 +485,8 @@ fn the_reference_knows_nothing_of_the_last_year() {
     for algorithm in [Algorithm::GradientBoosting, Algorithm::Xgboost] {
         let predict = |data: &Dataset| {
             let spec = TrainSpec { tuning: Tuning::None, ..spec(algorithm) };
-            let unit = Unit::new(learner(algorithm).unwrap(), data, &parts, &spec).unwrap();
             let control = Control::default();
+            let unit = Unit::new(learner(algorithm).unwrap(), data, &parts, &spec, &control).unwrap();
             let params = unit.learner.check(&params).unwrap();
             // Out-of-fold predictions enter through the calibration; here they are the same.
             let raw: Vec<f64> = (0..parts.train.len()).map(|i| (i % 97) as f64 / 97.0).collect();

@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
 use crate::learners::learner;
-use crate::search::candidates::candidates;
-use crate::search::{Listed, NoJournal};
+use crate::search::sampler::sampler;
+use crate::search::{NoJournal, Space};
 use crate::split::{stratified_folds, without};
 use crate::testdata::{columns, noisy, on_threads, rows};
 use provost_domain::config::{Grid, Tuning};
@@ -79,17 +79,18 @@ fn a_search_that_shares_growths_ends_as_one_that_does_not_at_any_number_of_threa
     let folds = folds(&data);
     for (algorithm, grid) in grids() {
         let learner = learner(algorithm).unwrap();
-        let candidates = candidates(learner, Tuning::GridSearch, 1, Some(&grid), 3).unwrap();
+        let space = Space::new(learner, Tuning::GridSearch, Some(&grid), &Control::default()).unwrap();
         for pruning in [Pruning::None, Pruning::Racing] {
             let rule = Rule::Service(TargetMetric::AucRoc);
             let run = |sharing| {
                 let study = Study { learner, data: &data, folds: &folds, rule, pruning, scale: true, seed: 7, sharing };
                 let control = Control::default();
                 let meter = Meter::new(&control, 1);
-                study.run(&mut Listed::new(candidates.clone()), &NoJournal, &meter, &control).map(timeless).unwrap()
+                let mut sampler = sampler(&space, 1, 3, &control).unwrap();
+                study.run(&mut *sampler, &NoJournal, &meter, &control).map(timeless).unwrap()
             };
             let apart = on_threads(2, || run(false));
-            assert_eq!(apart.0.len(), candidates.len());
+            assert_eq!(apart.0.len() as u128, space.candidates());
             for threads in [1, 2, 3] {
                 let together = on_threads(threads, || run(true));
                 assert!(together == apart, "{algorithm} with {pruning} on {threads} threads");
@@ -139,8 +140,8 @@ fn a_whole_grid_of_forests_is_grown_as_often_as_it_has_families() {
     let folds = folds(&data);
     let counting = Counting(AtomicU64::new(0));
     let (_, grid) = grids().into_iter().next().unwrap();
-    let candidates = candidates(&counting, Tuning::GridSearch, 1, Some(&grid), 3).unwrap();
-    assert_eq!(candidates.len(), 48);
+    let space = Space::new(&counting, Tuning::GridSearch, Some(&grid), &Control::default()).unwrap();
+    assert_eq!(space.candidates(), 48);
     let run = |pruning| {
         counting.0.store(0, Ordering::Relaxed);
         let study = Study {
@@ -157,8 +158,8 @@ fn a_whole_grid_of_forests_is_grown_as_often_as_it_has_families() {
         let sink = Arc::clone(&reports);
         let on_progress = move |p: crate::Progress| sink.lock().unwrap().push(p.done);
         let control = Control { on_progress: Some(Arc::new(on_progress)), ..Control::default() };
-        let meter = Meter::new(&control, (candidates.len() * folds.len()) as u64);
-        study.run(&mut Listed::new(candidates.clone()), &NoJournal, &meter, &control).unwrap();
+        let meter = Meter::new(&control, 48 * folds.len() as u64);
+        study.run(&mut *sampler(&space, 1, 3, &control).unwrap(), &NoJournal, &meter, &control).unwrap();
         // Every fit is counted once, whoever grew it.
         assert_eq!(reports.lock().unwrap().last(), Some(&(48 * 4 * workers::UNIT)));
         counting.0.load(Ordering::Relaxed)

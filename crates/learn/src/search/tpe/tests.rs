@@ -2,6 +2,7 @@
 use super::*;
 use crate::learners::learner;
 use provost_domain::Algorithm;
+use provost_domain::config::{Grid, Tuning};
 use serde_json::json;
 
 const AXES: [Axis; 7] = {
@@ -36,9 +37,11 @@ fn regret(seed: u64, top: f64, startup: usize) -> f64 {
         let mut sorted = tried.clone();
         sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
         let best_first: Vec<Vec<usize>> = sorted.into_iter().map(|(_, p)| p).collect();
-        let estimator = Estimator::new(&AXES, &best_first);
+        let control = Control::default();
+        let estimator = Estimator::new(&AXES, &best_first, &control).unwrap();
         for _ in 0..BLOCK.min(50 - tried.len()) {
-            let point = estimator.propose(&mut random, |p| tried.iter().any(|(_, q)| q == p)).unwrap();
+            let known = |p: &[usize]| tried.iter().any(|(_, q)| q == p);
+            let point = estimator.propose(&mut random, known, &control).unwrap().unwrap();
             tried.push((objective(&point), point));
         }
     }
@@ -69,6 +72,7 @@ fn finds_what_optuna_finds_and_far_more_than_chance() {
 #[test]
 fn densities_are_of_the_points_and_of_their_neighbours_where_there_are_any() {
     let sum = |d: &[f64]| d.iter().sum::<f64>();
+    let density = |axis, points| Density::new(axis, points, &Control::default()).unwrap().of;
     let nothing = density(Axis { values: 4, ordered: true }, vec![]);
     assert_eq!(nothing, vec![0.25; 4]);
     let counted = density(Axis { values: 4, ordered: false }, vec![1, 1, 3]);
@@ -83,7 +87,7 @@ fn densities_are_of_the_points_and_of_their_neighbours_where_there_are_any() {
 fn search(sampler: &mut Bayesian<'_>, most: usize) -> Vec<TrialResult> {
     let mut trials: Vec<TrialResult> = Vec::new();
     loop {
-        let block = sampler.next(&trials, most);
+        let block = sampler.next(&trials, most, &Control::default()).unwrap();
         if block.is_empty() {
             return trials;
         }
@@ -109,7 +113,9 @@ fn search(sampler: &mut Bayesian<'_>, most: usize) -> Vec<TrialResult> {
 #[test]
 fn proposals_are_distinct_repeatable_and_end_with_the_grid() {
     let xgboost = learner(Algorithm::Xgboost).unwrap();
-    let of = |seed| search(&mut Bayesian::new(xgboost, 60, None, seed).unwrap(), 8);
+    let control = Control::default();
+    let space = Space::new(xgboost, Tuning::Bayesian, None, &control).unwrap();
+    let of = |seed| search(&mut Bayesian::new(&space, 60, seed, &control).unwrap(), 8);
     let trials = of(3);
     assert_eq!(trials.len(), 60);
     let distinct: HashSet<String> = trials.iter().map(|t| key(&t.params, &[])).collect();
@@ -117,7 +123,7 @@ fn proposals_are_distinct_repeatable_and_end_with_the_grid() {
     assert_eq!(of(3), trials);
     assert_ne!(of(4)[0].params, trials[0].params);
     assert!(trials.iter().all(|t| xgboost.check(&t.params).unwrap() == t.params));
-    let random = candidates(xgboost, Tuning::RandomSearch, 60, None, 3).unwrap();
+    let random = drawn(&space, 60, 3, &control).unwrap();
     assert!(trials[..10].iter().zip(&random).all(|(t, p)| t.params == *p), "the start is random search's");
     // What it learnt shows.
     let good = |t: &&TrialResult| t.params["learning_rate"] == json!(0.1) && t.params["max_depth"] == json!(5);
@@ -129,12 +135,14 @@ fn proposals_are_distinct_repeatable_and_end_with_the_grid() {
     ]
     .into_iter()
     .collect();
-    let mut small = Bayesian::new(xgboost, 50, Some(&grid), 1).unwrap();
-    assert_eq!(small.most(), 6);
+    let space = Space::new(xgboost, Tuning::Bayesian, Some(&grid), &control).unwrap();
+    assert_eq!((space.points(), space.candidates(), space.most(50)), (Some(9), 6, 6));
+    let mut small = Bayesian::new(&space, 50, 1, &control).unwrap();
     assert_eq!(search(&mut small, 3).len(), 6);
     // Null is "no limit", the last of an ordered axis.
     let forest = learner(Algorithm::RandomForest).unwrap();
-    let sampler = Bayesian::new(forest, 10, None, 1).unwrap();
+    let space = Space::new(forest, Tuning::Bayesian, None, &control).unwrap();
+    let sampler = Bayesian::new(&space, 10, 1, &control).unwrap();
     let depth = sampler.names.iter().position(|n| n == "max_depth").unwrap();
     assert_eq!(sampler.values[depth], [json!(10), json!(20), json!(30), Value::Null]);
     assert!(sampler.axes[depth].ordered);

@@ -1,0 +1,83 @@
+//! Candidates of later blocks that the growths of the present one may serve.
+
+use super::lanes::{Ahead, lock};
+use super::sampler::Sampler;
+use super::trial::TrialResult;
+use crate::learner::key;
+use crate::{Control, LearnError, Learner, Params};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Candidates that are looked at together; the contract's largest grid has 6,912.
+const MOST: usize = 8_192;
+/// Memory for their predictions: a window that could need more stays empty.
+const BYTES: usize = 256 << 20;
+
+/// A candidate of a later block.
+pub(super) struct Later {
+    pub index: u32,
+    pub params: Params,
+    pub key: String,
+    /// Its family on each fold's columns, by the place of the fold's width.
+    pub families: Vec<String>,
+}
+
+/// The next candidates that are certain to come, without those that the journal has finished.
+pub(super) struct Window<'a> {
+    learner: &'a dyn Learner,
+    /// Different widths of the folds' columns.
+    widths: Vec<usize>,
+    /// All folds' held rows.
+    rows: usize,
+    later: VecDeque<Later>,
+    /// Index after the last candidate that was looked at.
+    end: usize,
+}
+
+impl<'a> Window<'a> {
+    pub fn new(learner: &'a dyn Learner, widths: Vec<usize>, rows: usize) -> Self {
+        Self { learner, widths, rows, later: VecDeque::new(), end: 0 }
+    }
+
+    pub fn later(&self) -> &VecDeque<Later> {
+        &self.later
+    }
+
+    /// Moves the window to the candidates from index `from` on, which `sampler` has not proposed yet.
+    pub fn slide(
+        &mut self,
+        sampler: &dyn Sampler,
+        from: usize,
+        known: &BTreeMap<u32, TrialResult>,
+        control: &Control,
+    ) -> Result<(), LearnError> {
+        while self.later.front().is_some_and(|l| (l.index as usize) < from) {
+            self.later.pop_front();
+        }
+        self.end = self.end.max(from);
+        let wanted = sampler.settled().min(MOST);
+        if wanted * self.rows * 8 > BYTES {
+            self.later.clear();
+            self.end = from;
+            return Ok(());
+        }
+        while self.end < from + wanted {
+            control.check()?;
+            let Some(params) = sampler.peek(self.end - from) else { break };
+            let index = self.end as u32;
+            self.end += 1;
+            if known.get(&index).is_none_or(|t| t.params != params) {
+                let key = key(&params, self.learner.idle());
+                let families = self.widths.iter().map(|width| self.learner.family(&params, *width)).collect();
+                self.later.push_back(Later { index, params, key, families });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Forgets what was found of candidates before `from`.
+pub(super) fn forget_before(ahead: &Ahead, from: u32) {
+    let mut ahead = lock(ahead);
+    let kept = ahead.split_off(&(from, 0));
+    *ahead = kept;
+}
