@@ -359,7 +359,10 @@ fn comparison_text(ids: &[String], answer: &Value) -> String {
     }
     out += &not_comparable;
     if let Some(best) = answer.get("best_model_id").and_then(Value::as_str) {
-        out += &format!("\n\nbest by {}: {}  {}", text(answer, "best_metric"), name(best), visible::line(best));
+        let metric = text(answer, "best_metric");
+        let beyond = answer.get("highest_beyond_chance").and_then(|highest| highest.get(&*metric));
+        let chance = if beyond.is_some() { "beyond chance" } else { "not beyond chance" };
+        out += &format!("\n\nhighest {metric}, {chance}: {}  {}", name(best), visible::line(best));
     }
     out
 }
