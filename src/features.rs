@@ -6,6 +6,7 @@ use crate::open;
 use crate::output::OutFile;
 use crate::settings::Settings;
 use provost_domain::features::{EXTENDED, FEATURES};
+use provost_domain::mapping::Unread;
 use provost_domain::{AdmissionDataPoint, TrainingConfig};
 use provost_learn::split::{SplitRows, split};
 use provost_reader::ReadBytes;
@@ -36,6 +37,9 @@ pub struct Written {
     pub undecided: u64,
     /// Rows of the file that are no data points.
     pub rejected: u64,
+    /// Columns of the file that no field was read from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<PartSizes>,
 }
@@ -89,9 +93,9 @@ pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool, exten
             return Err(Error::failed(format!("there is no store in {}", settings.data_dir.display())));
         }
     }
-    let (rows, rejected) = match source {
+    let (rows, rejected, unread) = match source {
         Source::File(options) => from_file(settings, &options, extended)?,
-        Source::Store => (runtime.block_on(from_store(settings, extended))?, 0),
+        Source::Store => (runtime.block_on(from_store(settings, extended))?, 0, Vec::new()),
     };
     let all = rows.len();
     let rows: Vec<(Row, u8)> = rows.into_iter().filter_map(|row| row.label.map(|label| (row, label))).collect();
@@ -104,6 +108,7 @@ pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool, exten
         rows: rows.len() as u64,
         undecided: (all - rows.len()) as u64,
         rejected,
+        unread,
         split: names.is_some().then(|| PartSizes {
             train: of("train"),
             validation: of("validation"),
@@ -113,7 +118,7 @@ pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool, exten
 }
 
 /// In the order of the file; of several rows with one id the highest `seq` counts, the first of equals.
-fn from_file(settings: &Settings, options: &import::Options, extended: bool) -> Result<(Vec<Row>, u64)> {
+fn from_file(settings: &Settings, options: &import::Options, extended: bool) -> Result<(Vec<Row>, u64, Vec<Unread>)> {
     let mut rows: Vec<Row> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut rejected = 0;
@@ -132,10 +137,14 @@ fn from_file(settings: &Settings, options: &import::Options, extended: bool) -> 
         }
         Ok(())
     })?;
-    match reports.into_iter().find_map(|r| Some((r.error?, r.file))) {
-        Some((why, file)) => Err(Error::failed(format!("{file}: {why} (nothing was written)"))),
-        None => Ok((rows, rejected)),
+    let mut unread = Vec::new();
+    for report in reports {
+        if let Some(why) = report.error {
+            return Err(Error::failed(format!("{}: {why} (nothing was written)", report.file)));
+        }
+        unread.extend(report.unread);
     }
+    Ok((rows, rejected, unread))
 }
 
 async fn from_store(settings: &Settings, extended: bool) -> Result<Vec<Row>> {

@@ -217,6 +217,9 @@ pub fn features(args: &FeaturesArgs) -> Result<()> {
                 show::thousands(written.rejected)
             );
         }
+        if !written.unread.is_empty() {
+            text += &format!("\n  columns that were not read: {}", unread(&written.unread));
+        }
         if let Some(parts) = &written.split {
             text += &format!("\n  {} train, {} validation, {} test", parts.train, parts.validation, parts.test);
         }
