@@ -61,6 +61,7 @@ fn kind(name: &str) -> Option<&'static str> {
         "import" => Some("import folder"),
         "demo" => Some("demo"),
         LOCK_FILE => Some("lock"),
+        "provost.url" => Some("service's address"),
         _ if name.starts_with(DATABASE) => Some("database"),
         _ if between("rejects-", ".jsonl") => Some("rejects"),
         _ if between("sample-", ".jsonl") => Some("samples"),
