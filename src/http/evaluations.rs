@@ -11,7 +11,6 @@ use provost_domain::ModelId;
 use provost_domain::evaluation::{EvaluationResults, PLOTS};
 use provost_domain::model::ImportanceKind;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -58,17 +57,18 @@ pub(super) async fn evaluate(
     path: Path<String>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
-    let id = model_id(&path)?;
+    let body = body::read(&request, payload, state.max_body_bytes).await?;
+    let (id, key) = (model_id(&path)?, idempotency::key_of(&request)?);
     let mut query = Query::of(&request);
     let plots = query.flag("generate_plots", true);
     query.check()?;
+    let asked = body.document(&state, move |bytes| Ok(key.map(|key| key.with(bytes)))).await?;
     let mut task = None;
-    let mut response = idempotency::once(&state, &request, &bytes, async {
+    let mut response = idempotency::once(&state, asked, false, async {
         let task_id = state.handle.evaluate(&id, plots).await?;
         let message = format!("Evaluation of {id} has started");
         task = Some(task_id.clone());
-        Ok((StatusCode::ACCEPTED, json!(EvaluationAccepted { success: true, message, task_id, model_id: id.clone() })))
+        Ok((StatusCode::ACCEPTED, EvaluationAccepted { success: true, message, task_id, model_id: id.clone() }))
     })
     .await?;
     if let Some(task) = task {
@@ -138,10 +138,13 @@ pub(super) async fn plot(state: Data<State>, path: Path<(String, String)>) -> Re
 pub(super) async fn comparison_plot(state: Data<State>, file: Path<String>) -> Result<HttpResponse, Problem> {
     let missing = || Problem::not_found("plot", &file.chars().take(80).collect::<String>());
     let (sha256, _) = file.rsplit_once('.').filter(|(_, kind)| content_type(kind).is_some()).ok_or_else(missing)?;
-    if !is_sha256(sha256) || !state.handle.artifacts().contains(sha256) {
+    if !is_sha256(sha256) {
         return Err(missing());
     }
-    picture(&state, sha256.to_owned(), &file).await
+    picture(&state, sha256.to_owned(), &file).await.map_err(|problem| match problem.status {
+        404 => missing(),
+        _ => problem,
+    })
 }
 
 fn is_sha256(text: &str) -> bool {
@@ -159,9 +162,7 @@ fn content_type(kind: &str) -> Option<&'static str> {
 /// Only pictures leave the artifact store this way: what is inside is looked at.
 async fn picture(state: &State, sha256: String, file: &str) -> Result<HttpResponse, Problem> {
     let artifacts = state.handle.artifacts().clone();
-    let bytes = web::block(move || artifacts.get(&sha256))
-        .await
-        .map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))??;
+    let bytes = state.compute.run(move || artifacts.get(&sha256)).await??;
     let kind = match file.rsplit_once('.') {
         Some((_, "png")) if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => "image/png",
         Some((_, "svg")) if bytes.starts_with(b"<svg") || bytes.starts_with(b"<?xml") => "image/svg+xml",

@@ -1,6 +1,7 @@
 //! One integration binary over the public surface.
 
 mod backup;
+mod bounds;
 mod broker;
 mod bus;
 mod chaos;

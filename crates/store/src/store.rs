@@ -58,12 +58,26 @@ pub const RESPONSE_LIFETIME_HOURS: i64 = 24;
 /// An `Idempotency-Key`, the hash of method, path and body it came with, and the response to repeat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredResponse {
+    /// Unique among all callers: it names the caller as well.
     pub key: String,
+    /// Whose key it is; empty in what older versions stored.
+    #[serde(default)]
+    pub owner: String,
     pub request_hash: String,
     pub status: u16,
     pub location: Option<String>,
     pub body: serde_json::Value,
     pub at: DateTime<Utc>,
+}
+
+/// What is stored of one caller's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ResponsesHeld {
+    pub keys: u64,
+    /// Of the stored responses, as JSON.
+    pub bytes: u64,
+    /// When the oldest of them was stored.
+    pub oldest: Option<DateTime<Utc>>,
 }
 
 /// Outcome of trying to create a job.
@@ -381,6 +395,9 @@ pub trait Store: Send + Sync + 'static {
     /// Stores a response; the first one under a key stays for its lifetime, and is returned. The response's `at` is the
     /// present.
     async fn store_response(&self, response: StoredResponse) -> Result<StoredResponse>;
+    /// What is stored of this caller's keys and has not expired. Its size is what the writer stored, so that counting reads
+    /// no response.
+    async fn responses_held(&self, owner: &str, now: DateTime<Utc>) -> Result<ResponsesHeld>;
 
     // ---- inbox and outbox
     /// Records inbound events with their effects; an outcome per event. Only a new event has an effect. A mismatch is in the

@@ -421,6 +421,11 @@ impl Store for MongoStore {
         self.run(|db| async move { responses::get(&db, &key, now).await }).await
     }
 
+    async fn responses_held(&self, owner: &str, now: DateTime<Utc>) -> Result<ResponsesHeld> {
+        let owner = owner.to_owned();
+        self.run(|db| async move { responses::held(&db, &owner, now).await }).await
+    }
+
     async fn store_response(&self, response: StoredResponse) -> Result<StoredResponse> {
         self.run(|db| async move { responses::store(&db, response).await }).await
     }

@@ -48,7 +48,7 @@ fn indexes() -> Vec<(&'static str, Vec<Document>)> {
         (DECISIONS, vec![doc! {"at": -1, "_id": -1}]),
         (OUTBOX, vec![doc! {"channel": 1, "sent": 1, "position": 1}, doc! {"position": 1}]),
         (INBOX, vec![doc! {"pending": 1}, doc! {"at": 1}]),
-        (RESPONSES, vec![doc! {"at": 1}]),
+        (RESPONSES, vec![doc! {"at": 1}, doc! {"owner": 1, "at": 1}]),
         (AUDIT, vec![doc! {"name": 1}]),
         (CHUNKS, vec![doc! {"upload": 1}, doc! {"stored_at": 1, "upload": 1}]),
     ]

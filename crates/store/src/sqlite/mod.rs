@@ -400,6 +400,11 @@ impl Store for SqliteStore {
         self.write(move |t| messages::store_response(t, &response)).await
     }
 
+    async fn responses_held(&self, owner: &str, now: DateTime<Utc>) -> Result<ResponsesHeld> {
+        let owner = owner.to_owned();
+        self.read(move |c| messages::responses_held(c, &owner, now)).await
+    }
+
     async fn record_inbox(&self, events: Vec<(InboxEntry, InboxEffect)>) -> Result<Vec<InboxOutcome>> {
         self.writer
             .call(move |connection| {
