@@ -2,7 +2,7 @@
 
 mod grids;
 
-pub use grids::{Grid, candidates, too_many_candidates};
+pub use grids::{Grid, candidates};
 
 use crate::check::brief;
 use crate::features::{EXTENDED, FEATURES};

@@ -94,6 +94,3 @@ impl Sampler for Listed {
         self.candidates.get(self.at + ahead).cloned()
     }
 }
-
-#[cfg(test)]
-mod tests;
