@@ -1,18 +1,22 @@
 //! The process's log: one line per event on standard error. Whatever an event holds is escaped here, once for all, in both
 //! formats: no text of others can move a terminal's cursor, hide itself or add a line.
 
+pub mod strangers;
+
 use crate::error::{Error, Result};
 use crate::settings::{Log, LogFormat};
 use provost_domain::visible;
 use std::fmt;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
+use strangers::OfCrates;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::format::{self, Format, Full, Json, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 /// Starts the log, on standard error.
@@ -38,9 +42,11 @@ where
     Ok(match log.format {
         LogFormat::Text => {
             let format = format::format().with_target(false).with_level(false).without_time();
-            Box::new(builder.event_format(Text(format)).finish())
+            Box::new(builder.event_format(Text(format)).finish().with(OfCrates))
         }
-        LogFormat::Json => Box::new(builder.json().event_format(Objects(format::format().json())).finish()),
+        LogFormat::Json => {
+            Box::new(builder.json().event_format(Objects(format::format().json())).finish().with(OfCrates))
+        }
     })
 }
 
@@ -153,6 +159,19 @@ mod tests {
         assert!(visible::is_plain(text.trim_end_matches('\n')), "{text:?}");
         assert!(text.contains(r"  WARN no such university: U") && text.contains(r"\u{202e}x\r\n2026"), "{text}");
         assert!(!text.contains("password"), "{text}");
+    }
+
+    #[test]
+    fn lines_of_the_crates_below_the_facade_are_not_repeated() {
+        let text = logged(LogFormat::Text, false, || {
+            for n in 0..1000 {
+                tracing::error!(target: "actix_http::h1::dispatcher", "stream error: {n}");
+                tracing::info!(target: "actix_http::h1::dispatcher", "told {n}");
+                tracing::error!(target: "provost::serve", "ours {n}");
+            }
+        });
+        let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
+        assert_eq!((count("stream error"), count("told"), count("ours")), (1, 1000, 1000));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The door that every job comes through, whoever asks for it: the data is checked, then Jobs takes it in.
 
 use crate::error::{LoadError, SubmitError};
-use crate::jobs::{Jobs, Join, Joined, Submission, Submit, Submitted};
+use crate::jobs::{Jobs, Join, Joined, Submission, Submit, Submitted, check_spaces};
 use crate::loader::{Loader, Quality};
 use crate::options::Options;
+use crate::pool::Place;
 use crate::supervise::{Phase, Slot};
 use provost_domain::TrainingConfig;
 use provost_domain::quality::DataQualityReport;
@@ -19,23 +20,25 @@ pub struct Door {
 
 impl Door {
     /// Checks the data, persists the job and answers; the training goes on behind.
-    pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
+    /// `place` is held while the data is looked at.
+    pub async fn submit(&self, submission: Submission, place: Option<Place>) -> Result<Submitted, SubmitError> {
         if self.jobs.phase() == Phase::Stopped {
             return Err(SubmitError::ShuttingDown);
         }
         // A known key is answered as it was then, whatever became of the data since.
-        if let Some((key, hash)) = &submission.idempotency
-            && let Some(known) = self.options.store.stored_response(key, self.options.clock.now()).await?
+        if let Some(asked) = &submission.idempotency
+            && let Some(known) = asked.answered(&*self.options.store, self.options.clock.now()).await?
         {
-            return if known.request_hash == *hash {
+            return if known.request_hash == asked.request_hash {
                 Ok(Submitted::Repeated(known))
             } else {
                 Err(SubmitError::Mismatch)
             };
         }
-        let report = self.quality(submission.config.clone()).await?;
+        check_spaces(&submission.config, &self.options)?;
+        let report = self.quality(submission.config.clone(), place).await?;
         if !report.passes_quality_check {
-            return Err(SubmitError::Quality(Box::new((*report).clone())));
+            return Err(SubmitError::Quality(report));
         }
         self.jobs.send(Submit { submission, usable_rows: report.usable_samples }).await?
     }
@@ -45,7 +48,12 @@ impl Door {
         self.jobs.send(Join { config_hash, triggers }).await?
     }
 
-    pub async fn quality(&self, config: TrainingConfig) -> Result<Arc<DataQualityReport>, LoadError> {
-        self.loader.send(Quality(config)).await?
+    /// `place` is held until the report is there, though the caller may have left by then.
+    pub async fn quality(
+        &self,
+        config: TrainingConfig,
+        place: Option<Place>,
+    ) -> Result<Arc<DataQualityReport>, LoadError> {
+        self.loader.send(Quality { config, place }).await?
     }
 }

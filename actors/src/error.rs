@@ -1,11 +1,14 @@
 //! What callers of the actor system can be told.
 
 use crate::failures::Kind;
+use crate::pool::Busy;
+use provost_domain::Faults;
 use provost_domain::job::JobStatus;
 use provost_domain::quality::DataQualityReport;
 use provost_domain::{JobId, ModelId};
 use provost_learn::LearnError;
 use provost_store::StoreError;
+use std::sync::Arc;
 
 /// The actor that was asked is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +36,7 @@ pub enum ActorError {
 pub enum SubmitError {
     /// The data does not pass its quality check.
     #[error("the data fails its quality check")]
-    Quality(Box<DataQualityReport>),
+    Quality(Arc<DataQualityReport>),
     #[error("as many jobs wait as may")]
     QueueFull,
     /// The idempotency key was used before with another request.
@@ -45,6 +48,11 @@ pub enum SubmitError {
     /// The data cannot be read: names the cause.
     #[error("{0}")]
     Data(String),
+    /// The configuration asks for more than may be done.
+    #[error("{0}")]
+    Config(Faults),
+    #[error(transparent)]
+    Busy(#[from] Busy),
     #[error("the service is shutting down")]
     ShuttingDown,
     #[error(transparent)]
@@ -57,6 +65,7 @@ impl From<LoadError> for SubmitError {
     fn from(e: LoadError) -> Self {
         match e {
             LoadError::Data(why) => SubmitError::Data(why),
+            LoadError::Busy(e) => SubmitError::Busy(e),
             LoadError::Store(e) => SubmitError::Store(e),
             LoadError::Unreachable(e) => SubmitError::Unreachable(e),
         }
@@ -81,6 +90,8 @@ pub enum LoadError {
     #[error("{0}")]
     Data(String),
     #[error(transparent)]
+    Busy(#[from] Busy),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
@@ -97,7 +108,7 @@ impl LoadError {
         match self {
             LoadError::Data(_) => false,
             LoadError::Store(e) => e.may_pass(),
-            LoadError::Unreachable(_) => true,
+            LoadError::Busy(_) | LoadError::Unreachable(_) => true,
         }
     }
 
@@ -111,6 +122,8 @@ impl LoadError {
 pub enum EvaluateError {
     #[error("no model {0}")]
     NotFound(ModelId),
+    #[error(transparent)]
+    Busy(#[from] Busy),
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error(transparent)]
@@ -134,7 +147,7 @@ impl EvaluateError {
         match self {
             EvaluateError::Store(e) => e.may_pass(),
             EvaluateError::Load(e) => e.may_pass(),
-            EvaluateError::Unreachable(_) => true,
+            EvaluateError::Busy(_) | EvaluateError::Unreachable(_) => true,
             _ => false,
         }
     }
@@ -156,6 +169,11 @@ pub enum RegistryError {
     /// There is no earlier activation to go back to.
     #[error("there is no earlier model to roll back to")]
     NothingBefore,
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// Who asked has left, so the work was given up.
+    #[error("nobody waits for the comparison any more")]
+    Abandoned,
     #[error("{0}")]
     Invalid(String),
     #[error("plots: {0}")]
@@ -176,7 +194,7 @@ impl RegistryError {
         match self {
             RegistryError::Store(e) => e.may_pass(),
             RegistryError::Load(e) => e.may_pass(),
-            RegistryError::Unreachable(_) => true,
+            RegistryError::Busy(_) | RegistryError::Unreachable(_) => true,
             _ => false,
         }
     }

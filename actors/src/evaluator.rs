@@ -9,6 +9,7 @@ use crate::error::EvaluateError;
 use crate::failures::Kind;
 use crate::loader::{LoadedSnapshot, Loader, blocking};
 use crate::options::Options;
+use crate::pool::Busy;
 use crate::scoring::{labels, load_model, open};
 use crate::supervise::{Slot, Status};
 use actix::{
@@ -16,7 +17,7 @@ use actix::{
 };
 use provost_domain::evaluation::{EvaluationResults, PLOTS, PlotData};
 use provost_domain::model::{FeatureImportance, ImportanceKind, TemporalFigures, TrainingMetrics};
-use provost_domain::{Algorithm, ModelId, TargetMetric};
+use provost_domain::{Algorithm, ModelId, TargetMetric, limits};
 use provost_learn::metrics::{calibration_bins, roc_curve, scores, tiers, training_metrics};
 use provost_learn::{Model, Params};
 use provost_plots::Format;
@@ -25,6 +26,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What a unit of work hands on: the fitted model and how it came about.
 #[derive(Debug, Clone)]
@@ -71,6 +73,8 @@ impl Message for Evaluate {
 struct Perform {
     record: EvaluationRecord,
     plots: bool,
+    /// Its part of the evaluations that may run or wait; none for one that an earlier instance or process took in.
+    ticket: Option<OwnedSemaphorePermit>,
 }
 impl Message for Perform {
     type Result = ();
@@ -87,6 +91,8 @@ const COMPONENT: &str = "evaluator";
 const RESUMING: &str = "reading the unfinished evaluations";
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
+/// Evaluations that are worked on at a time; each has a model and the rows of its snapshot in memory.
+const AT_WORK: usize = 2;
 /// Between two looks for evaluations that other processes left.
 const RESUME_EVERY: Duration = Duration::from_secs(5);
 
@@ -95,6 +101,10 @@ pub struct Evaluator {
     loader: Slot<Loader>,
     /// By task.
     running: BTreeSet<String>,
+    /// One for each evaluation that may run or wait.
+    tickets: Arc<Semaphore>,
+    /// Evaluations at work at a time.
+    turns: Arc<Semaphore>,
     finished: u64,
     failed: u64,
     last_error: Option<String>,
@@ -102,7 +112,16 @@ pub struct Evaluator {
 
 impl Evaluator {
     pub fn new(options: Arc<Options>, loader: Slot<Loader>) -> Self {
-        Self { options, loader, running: BTreeSet::new(), finished: 0, failed: 0, last_error: None }
+        Self {
+            options,
+            loader,
+            running: BTreeSet::new(),
+            tickets: Arc::new(Semaphore::new(limits::EVALUATIONS)),
+            turns: Arc::new(Semaphore::new(AT_WORK)),
+            finished: 0,
+            failed: 0,
+            last_error: None,
+        }
     }
 }
 
@@ -259,13 +278,14 @@ impl Handler<Evaluate> for Evaluator {
     type Result = ResponseActFuture<Self, Result<String, EvaluateError>>;
     fn handle(&mut self, message: Evaluate, context: &mut Context<Self>) -> Self::Result {
         self.options.failpoints.hit("evaluator");
-        let (options, me) = (self.options.clone(), context.address());
+        let (options, me, ticket) = (self.options.clone(), context.address(), self.tickets.clone().try_acquire_owned());
         let begun = async move {
+            let ticket = ticket.map_err(|_| Busy { what: "evaluations", waiting: limits::EVALUATIONS })?;
             let Some(known) = options.store.model(&message.model).await? else {
                 return Err(EvaluateError::NotFound(message.model));
             };
             // A damaged artifact is told to whoever asks, not only to the log.
-            load_model::<EvaluateError>(&options, &known.version).await?;
+            load_model::<EvaluateError>(&options, &known.version.model_sha256).await?;
             let task_id = task_id();
             let record = EvaluationRecord {
                 task_id: task_id.clone(),
@@ -277,7 +297,7 @@ impl Handler<Evaluate> for Evaluator {
             };
             options.store.start_evaluation(record.clone()).await?;
             // Should the actor die first, its successor finds the record.
-            me.do_send(Perform { record, plots: message.plots });
+            me.do_send(Perform { record, plots: message.plots, ticket: Some(ticket) });
             Ok(task_id)
         };
         Box::pin(begun.into_actor(self))
@@ -413,12 +433,18 @@ async fn perform_once(
 
 impl Handler<Perform> for Evaluator {
     type Result = ();
-    fn handle(&mut self, Perform { record, plots }: Perform, context: &mut Context<Self>) {
+    fn handle(&mut self, Perform { record, plots, ticket }: Perform, context: &mut Context<Self>) {
         let task = record.task_id.clone();
         if !self.running.insert(task.clone()) {
             return;
         }
-        let work = perform_once(self.options.clone(), self.loader.clone(), record, plots);
+        let (options, loader, turns) = (self.options.clone(), self.loader.clone(), self.turns.clone());
+        let work = async move {
+            let _ticket = ticket;
+            // The semaphore is never closed.
+            let _turn = turns.acquire_owned().await.ok();
+            perform_once(options, loader, record, plots).await
+        };
         context.spawn(work.into_actor(self).map(move |performed, actor, _| {
             actor.running.remove(&task);
             match performed {
@@ -441,7 +467,7 @@ impl Handler<Resume> for Evaluator {
         context.spawn(unfinished.into_actor(self).map(|unfinished, actor, context| match unfinished {
             Ok(records) => {
                 actor.options.failures.succeeded(COMPONENT, RESUMING);
-                records.into_iter().for_each(|record| context.notify(Perform { record, plots: true }));
+                records.into_iter().for_each(|record| context.notify(Perform { record, plots: true, ticket: None }));
             }
             Err(error) => {
                 let kind = Kind::of(&error);

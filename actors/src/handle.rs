@@ -10,6 +10,7 @@ use crate::loader::Loader;
 use crate::notifier::Notifier;
 use crate::options::Options;
 use crate::panics::Panics;
+use crate::pool::Pool;
 use crate::registry::{Activate, Compare, Registry, Rollback};
 use crate::retention::Retention;
 use crate::root::{Components, Root, store_status};
@@ -21,12 +22,15 @@ use provost_domain::job::JobStatus;
 use provost_domain::quality::DataQualityReport;
 use provost_domain::queue::{Waiting, waiting_jobs};
 use provost_domain::status::{ComponentStatus, Health};
-use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, TrainingJob};
+use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, TrainingJob, limits};
 use provost_store::{Artifacts, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+
+/// Requests that look at the data at a time. Mostly the data is in memory; what reads it anew does so one after the other.
+const REPORTS: usize = 4;
 
 #[derive(Clone)]
 pub struct Handle {
@@ -39,6 +43,9 @@ pub struct Handle {
     scheduler: Slot<Scheduler>,
     evaluator: Slot<Evaluator>,
     registry: Slot<Registry>,
+    /// Looks at data: quality reports, and the check of what a new job is to learn from.
+    reports: Pool,
+    comparisons: Pool,
     children: Vec<Arc<dyn Child>>,
 }
 
@@ -113,13 +120,29 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));
     let (known, store) = (children.clone(), options.store.clone());
     let root = supervise_in(&panics, "root", budget(), clock(), move || Root::new(known.clone(), store.clone()));
-    Ok(Handle { options, streams, root, jobs, door, bridge, scheduler, evaluator, registry, children })
+    let reports = Pool::new("requests for a look at the data", REPORTS, limits::COMPUTE_QUEUE);
+    let comparisons = Pool::new("comparisons", 1, limits::COMPARISONS);
+    Ok(Handle {
+        options,
+        streams,
+        root,
+        jobs,
+        door,
+        bridge,
+        scheduler,
+        evaluator,
+        registry,
+        reports,
+        comparisons,
+        children,
+    })
 }
 
 impl Handle {
     /// Checks the data, persists the job and answers; the training goes on behind.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
-        self.door.submit(submission).await
+        let place = self.reports.place().await?;
+        self.door.submit(submission, Some(place)).await
     }
 
     /// Records the wish; the job is `cancelled` once its fit has stopped, or at a deadline. Answers the job as it is now.
@@ -128,7 +151,8 @@ impl Handle {
     }
 
     pub async fn quality(&self, config: TrainingConfig) -> Result<Arc<DataQualityReport>, LoadError> {
-        self.door.quality(config).await
+        let place = self.reports.place().await?;
+        self.door.quality(config, Some(place)).await
     }
 
     /// Evaluates a model again, behind; answers the task's id at once.
@@ -155,7 +179,11 @@ impl Handle {
         metrics: Vec<TargetMetric>,
         visualizations: bool,
     ) -> Result<ModelComparisonResponse, RegistryError> {
-        self.registry.send(Compare { ids, metrics, visualizations }).await?
+        let place = self.comparisons.place().await?;
+        // Dropped with this future, when whoever asked has left.
+        let asking = Arc::new(());
+        let asked_for = Arc::downgrade(&asking);
+        self.registry.send(Compare { ids, metrics, visualizations, place, asked_for }).await?
     }
 
     /// Every actor's and the store's state.

@@ -13,6 +13,7 @@ pub(crate) mod plan;
 mod streams;
 mod unit;
 
+pub(crate) use plan::check_spaces;
 pub use streams::Streams;
 
 use crate::background::WhileReachable;
@@ -31,7 +32,7 @@ use driver::Env;
 use provost_domain::gate::ActivationWish;
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
 use provost_domain::{Algorithm, JobId, TrainingConfig, TrainingJob};
-use provost_store::{StoredResponse, TriggerRecord};
+use provost_store::{Store, StoreError, StoredResponse, TriggerRecord};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +44,35 @@ pub struct Submission {
     pub created_by: Option<String>,
     /// What led to it; never empty.
     pub triggers: Vec<TriggerRecord>,
-    /// The `Idempotency-Key`, and the hash of the request it came with.
-    pub idempotency: Option<(String, String)>,
+    pub idempotency: Option<KeyedRequest>,
+}
+
+/// A request's `Idempotency-Key`. It is its caller's: two callers' equal keys are two keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedRequest {
+    /// Names the caller; without line breaks.
+    pub owner: String,
+    /// As the caller sent it; without line breaks.
+    pub key: String,
+    /// Of method, path and body.
+    pub request_hash: String,
+}
+
+impl KeyedRequest {
+    /// What the store knows the key by.
+    pub fn stored_key(&self) -> String {
+        format!("{}\n{}", self.owner, self.key)
+    }
+
+    /// The response that the key has, if it has one. What an older version stored belongs to no caller: it is the answer to
+    /// the very same request only.
+    pub async fn answered(&self, store: &dyn Store, now: DateTime<Utc>) -> Result<Option<StoredResponse>, StoreError> {
+        if let Some(known) = store.stored_response(&self.stored_key(), now).await? {
+            return Ok(Some(known));
+        }
+        let unowned = store.stored_response(&self.key, now).await?;
+        Ok(unowned.filter(|known| known.owner.is_empty() && known.request_hash == self.request_hash))
+    }
 }
 
 impl Submission {

@@ -7,6 +7,7 @@ mod source;
 use crate::error::LoadError;
 use crate::options::Options;
 use crate::panics::off_the_arbiter;
+use crate::pool::Place;
 use crate::supervise::Status;
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use provost_domain::features::CATEGORY_RULE;
@@ -108,7 +109,11 @@ pub(crate) fn read_snapshot(artifacts: &Artifacts, sha: String) -> Result<Loaded
 }
 
 /// The quality of the data that a configuration selects.
-pub struct Quality(pub TrainingConfig);
+pub struct Quality {
+    pub config: TrainingConfig,
+    /// Held until the report is there.
+    pub place: Option<Place>,
+}
 impl Message for Quality {
     type Result = Result<Arc<DataQualityReport>, LoadError>;
 }
@@ -179,11 +184,16 @@ impl Desk {
 
     async fn quality(&self, config: &TrainingConfig) -> Result<Arc<DataQualityReport>, LoadError> {
         let scan = self.scan(config).await?;
-        let mut report = scan.quality.clone().finish(config, self.options.strict_quality, self.options.clock.now());
-        report.rejected_rows = scan.rejected;
-        report.rejected_reasons = scan.told.clone();
-        report.warnings.extend(scan.warnings());
-        Ok(Arc::new(report))
+        let (config, strict, now) = (config.clone(), self.options.strict_quality, self.options.clock.now());
+        // With a hundred thousand universities this takes some hundredths of a second.
+        blocking(move || {
+            let mut report = scan.quality.clone().finish(&config, strict, now);
+            report.rejected_rows = scan.rejected;
+            report.rejected_reasons = scan.told.clone();
+            report.warnings.extend(scan.warnings());
+            Ok(Arc::new(report))
+        })
+        .await
     }
 
     async fn take(&self, config: &TrainingConfig) -> Result<Taken, LoadError> {
@@ -274,10 +284,14 @@ impl Handler<Status> for Loader {
 
 impl Handler<Quality> for Loader {
     type Result = ResponseActFuture<Self, Result<Arc<DataQualityReport>, LoadError>>;
-    fn handle(&mut self, Quality(config): Quality, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Quality { config, place }: Quality, _: &mut Context<Self>) -> Self::Result {
         self.desk.options.failpoints.hit("loader");
         let desk = self.desk.clone();
-        Box::pin(async move { desk.quality(&config).await }.into_actor(self))
+        let reported = async move {
+            let _place = place;
+            desk.quality(&config).await
+        };
+        Box::pin(reported.into_actor(self))
     }
 }
 

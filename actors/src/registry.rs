@@ -2,7 +2,6 @@
 
 mod comparison;
 mod gate;
-mod stored;
 
 pub use gate::Decide;
 
@@ -12,6 +11,7 @@ use crate::loader::{Loader, blocking};
 use crate::notifier::letters::{Switch, about_activation};
 use crate::options::Options;
 use crate::outbox::announcement_of;
+use crate::pool::Place;
 use crate::scoring::{load_model, open};
 use crate::supervise::{Slot, Status};
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
@@ -23,7 +23,7 @@ use provost_domain::model::ModelRecord;
 use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
 use provost_store::{EvaluationRecord, OutboxMessage, StoreError};
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Stores a fitted model's artifact and registers its version together with its evaluation. Registering the same id again
 /// answers the version that is there.
@@ -66,6 +66,10 @@ pub struct Compare {
     pub ids: Vec<ModelId>,
     pub metrics: Vec<TargetMetric>,
     pub visualizations: bool,
+    /// Held until the comparison has ended.
+    pub place: Place,
+    /// Gone once nobody waits for the answer.
+    pub asked_for: Weak<()>,
 }
 impl Message for Compare {
     type Result = Result<ModelComparisonResponse, RegistryError>;
@@ -139,7 +143,7 @@ impl Desk {
     async fn activate(&self, m: Activate) -> Result<ModelVersion, RegistryError> {
         let record = self.record(&m.id).await?;
         // A model that does not load never becomes the active one.
-        load_model::<RegistryError>(&self.options, &record.version).await?;
+        load_model::<RegistryError>(&self.options, &record.version.model_sha256).await?;
         let now = self.options.clock.now();
         let outbox = self.activation_notes(&record.version, m.by.clone(), m.reason.clone(), now).await?;
         match self.options.store.activate_model(&m.id, m.by, m.reason, now, outbox).await {
@@ -190,15 +194,21 @@ impl Desk {
         for id in &m.ids {
             records.push(self.record(id).await?);
         }
-        if records.iter().any(|record| !record.version.has_artifact()) {
-            return stored::compare(records.into_iter().map(|record| record.version).collect(), &m.metrics);
-        }
-        let mut models = Vec::with_capacity(records.len());
+        let asked_for = m.asked_for;
+        let wanted = move || if asked_for.strong_count() > 0 { Ok(()) } else { Err(RegistryError::Abandoned) };
+        // One model and its rows at a time are in memory.
+        let mut common = comparison::Common::default();
         for record in records {
-            models.push(open::<RegistryError>(&self.options, &self.loader, record).await?);
+            wanted()?;
+            let opened = open::<RegistryError>(&self.options, &self.loader, record).await?;
+            common = blocking(move || common.with(opened).map_err(RegistryError::from)).await?;
         }
-        let (artifacts, at) = (self.options.artifacts.clone(), self.options.clock.now());
-        blocking(move || comparison::compare(&models, &m.metrics, m.visualizations.then_some(&artifacts), at)).await
+        let (artifacts, place, at) = (self.options.artifacts.clone(), m.place, self.options.clock.now());
+        blocking(move || {
+            let _place = place;
+            comparison::compare(&common, &m.metrics, m.visualizations.then_some(&artifacts), at, wanted)
+        })
+        .await
     }
 }
 

@@ -188,8 +188,12 @@ enum Refused {
 
 fn refused(error: &SubmitError) -> Refused {
     match error {
-        SubmitError::Quality(_) | SubmitError::Data(_) | SubmitError::Mismatch => Refused::ForGood,
-        SubmitError::QueueFull | SubmitError::Settled | SubmitError::ShuttingDown => Refused::Waits,
+        SubmitError::Quality(_) | SubmitError::Data(_) | SubmitError::Config(_) | SubmitError::Mismatch => {
+            Refused::ForGood
+        }
+        SubmitError::QueueFull | SubmitError::Settled | SubmitError::Busy(_) | SubmitError::ShuttingDown => {
+            Refused::Waits
+        }
         SubmitError::Store(e) => Refused::Failed(Kind::of(e)),
         SubmitError::Unreachable(_) => Refused::Failed(Kind::Fault),
     }

@@ -322,7 +322,6 @@ mod tests {
             rows: 900,
             metric_intervals_95: Default::default(),
             highest_beyond_chance: Default::default(),
-            warnings: Vec::new(),
         }
     }
 

@@ -26,5 +26,5 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     let cursor = query.cursor();
     query.check()?;
     let page = state.handle.store().audit(cursor.as_deref(), limit).await.map_err(cursor_fault)?;
-    Ok(respond(&request, &page))
+    respond(&state, &request, page).await
 }

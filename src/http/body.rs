@@ -7,10 +7,47 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use futures_util::StreamExt;
+use provost_domain::limits;
 use serde_json::Value;
+use std::ops::Deref;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The whole body, or 413 as soon as it is known to be too large, or 408 when it takes too long.
-pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+/// What the memory for bodies is counted in, in bytes.
+const UNIT: usize = 1024;
+
+/// The memory for the bodies of all requests, so that eight of the largest allowed have room.
+pub fn memory(max_body_bytes: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new((8 * max_body_bytes).max(limits::BODIES).div_ceil(UNIT).min(Semaphore::MAX_PERMITS)))
+}
+
+/// A whole body, with its part of the memory for bodies.
+pub struct Body {
+    bytes: Bytes,
+    _part: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for Body {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Body {
+    /// What `read` makes of the body. A long one is read on the threads for long work.
+    pub async fn document<T: Send + 'static>(
+        self,
+        state: &State,
+        read: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        if self.len() <= limits::SMALL_BODY { read(&self) } else { state.compute.run(move || read(&self)).await? }
+    }
+}
+
+/// The whole body, or 413 as soon as it is known to be too large, or 408 when it takes too long, or 503 where the memory for
+/// bodies is taken.
+pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Body, Problem> {
     let too_large = || {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than the {limit} bytes allowed"))
             .with_header("connection", "close".to_owned())
@@ -19,8 +56,9 @@ pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Resu
     if announced.is_some_and(|n| n > limit as u64) {
         return Err(too_large());
     }
-    let whole = collect(payload, limit, too_large);
-    let Some(state) = request.app_data::<Data<State>>() else { return whole.await };
+    let state = request.app_data::<Data<State>>();
+    let whole = collect(payload, limit, too_large, state.map(|state| &state.bodies));
+    let Some(state) = state else { return whole.await };
     tokio::select! {
         body = whole => body,
         () = state.handle.options().clock.sleep(state.body_timeout) => {
@@ -30,16 +68,37 @@ pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Resu
     }
 }
 
-async fn collect(mut payload: Payload, limit: usize, too_large: impl Fn() -> Problem) -> Result<Bytes, Problem> {
+async fn collect(
+    mut payload: Payload,
+    limit: usize,
+    too_large: impl Fn() -> Problem,
+    memory: Option<&Arc<Semaphore>>,
+) -> Result<Body, Problem> {
     let mut body = BytesMut::new();
+    let mut part: Option<OwnedSemaphorePermit> = None;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {e}")))?;
-        if body.len() + chunk.len() > limit {
+        let length = body.len() + chunk.len();
+        if length > limit {
             return Err(too_large());
+        }
+        // Small bodies always have room: there are no more of them than connections.
+        let needed = length.saturating_sub(limits::SMALL_BODY).div_ceil(UNIT);
+        let held = part.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        if let (Some(memory), true) = (memory, needed > held) {
+            let more = u32::try_from(needed - held).unwrap_or(u32::MAX);
+            let more = memory.clone().try_acquire_many_owned(more).map_err(|_| {
+                Problem::unavailable("the memory for request bodies is taken; try again", 1)
+                    .with_header("connection", "close".to_owned())
+            })?;
+            match &mut part {
+                Some(part) => part.merge(more),
+                None => part = Some(more),
+            }
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok(Body { bytes: body.freeze(), _part: part })
 }
 
 /// Parses a body; what is no JSON is a fault of the document itself (pointer "").
@@ -52,7 +111,10 @@ pub fn json(body: &[u8]) -> Result<Value, Problem> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use actix_web::FromRequest;
+    use actix_web::test::TestRequest;
     use provost_domain::limits::JSON_DEPTH;
 
     #[test]
@@ -62,5 +124,25 @@ mod tests {
         let refused = json(nested(JSON_DEPTH + 1).as_bytes());
         assert!(refused.is_err_and(|problem| problem.status == 422));
         assert!(json("[".repeat(1 << 20).as_bytes()).is_err());
+    }
+
+    #[actix_web::test]
+    async fn the_bodies_of_all_requests_have_a_bounded_memory() {
+        let memory = Arc::new(Semaphore::new(100));
+        let send = async |bytes: usize| {
+            let (request, mut payload) = TestRequest::post().set_payload(vec![b' '; bytes]).to_http_parts();
+            let payload = Payload::from_request(&request, &mut payload).await.unwrap();
+            let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "");
+            collect(payload, 1 << 20, too_large, Some(&memory)).await
+        };
+        let first = send(limits::SMALL_BODY + 90 * UNIT).await.unwrap();
+        assert_eq!((first.len(), memory.available_permits()), (limits::SMALL_BODY + 90 * UNIT, 10));
+        let refused = send(limits::SMALL_BODY + 11 * UNIT).await.err().unwrap();
+        assert_eq!(refused.status, 503);
+        assert!(refused.headers.iter().any(|(name, _)| *name == "retry-after"));
+        send(limits::SMALL_BODY).await.unwrap();
+        drop(first);
+        assert_eq!(memory.available_permits(), 100);
+        assert_eq!(send((1 << 20) + 1).await.err().unwrap().status, 413);
     }
 }

@@ -7,7 +7,17 @@ use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_domain::TrainingConfig;
 use provost_domain::quality::DataQualityReport;
-use serde_json::json;
+use serde::{Serialize, Serializer};
+use std::sync::Arc;
+
+/// A report that the cache has too.
+struct Report(Arc<DataQualityReport>);
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/data-quality").route(web::post().to(report)).default_service(only("POST")));
@@ -24,10 +34,13 @@ pub(super) async fn report(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
-    let config = TrainingConfig::from_json(&body::json(&bytes)?)?;
-    idempotency::once(&state, &request, &bytes, async {
-        Ok((StatusCode::OK, json!(*state.handle.quality(config).await?)))
-    })
-    .await
+    let body = body::read(&request, payload, state.max_body_bytes).await?;
+    let key = idempotency::key_of(&request)?;
+    let read = move |bytes: &[u8]| {
+        let config = TrainingConfig::from_json(&body::json(bytes)?)?;
+        Ok((config, key.map(|key| key.with(bytes))))
+    };
+    let (config, asked) = body.document(&state, read).await?;
+    let reported = async { Ok((StatusCode::OK, Report(state.handle.quality(config).await?))) };
+    idempotency::once(&state, asked, true, reported).await
 }

@@ -7,12 +7,10 @@ use super::{BASE, State, body, idempotency, locks};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use provost_domain::ModelId;
 use provost_domain::evaluation::{EvaluationResults, PLOTS};
 use provost_domain::model::ImportanceKind;
-use provost_domain::{ModelId, ModelVersion};
-use provost_store::StoreError;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -52,7 +50,6 @@ pub struct EvaluationAccepted {
     responses(
         (status = 202, description = "It runs", body = EvaluationAccepted),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "A model of the replaced service, which has no artifact (`code`: `no_artifact`)", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn evaluate(
     state: Data<State>,
@@ -60,17 +57,18 @@ pub(super) async fn evaluate(
     path: Path<String>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
-    let id = model_id(&state, &path).await?;
+    let body = body::read(&request, payload, state.max_body_bytes).await?;
+    let (id, key) = (model_id(&path)?, idempotency::key_of(&request)?);
     let mut query = Query::of(&request);
     let plots = query.flag("generate_plots", true);
     query.check()?;
+    let asked = body.document(&state, move |bytes| Ok(key.map(|key| key.with(bytes)))).await?;
     let mut task = None;
-    let mut response = idempotency::once(&state, &request, &bytes, async {
+    let mut response = idempotency::once(&state, asked, false, async {
         let task_id = state.handle.evaluate(&id, plots).await?;
         let message = format!("Evaluation of {id} has started");
         task = Some(task_id.clone());
-        Ok((StatusCode::ACCEPTED, json!(EvaluationAccepted { success: true, message, task_id, model_id: id.clone() })))
+        Ok((StatusCode::ACCEPTED, EvaluationAccepted { success: true, message, task_id, model_id: id.clone() }))
     })
     .await?;
     if let Some(task) = task {
@@ -79,24 +77,14 @@ pub(super) async fn evaluate(
     Ok(response)
 }
 
-/// A model that has, or will have, an evaluation: those of the replaced service never do.
-async fn evaluated(state: &State, path: &str) -> Result<ModelVersion, Problem> {
-    let version = record(state, path).await?.version;
-    if version.has_artifact() {
-        Ok(version)
-    } else {
-        Err(StoreError::NoArtifact { model: version.model_id.to_string() }.into())
-    }
-}
-
 /// The stored result of the last evaluation; nothing is computed here.
 #[utoipa::path(get, path = "/evaluate/{model_id}/results", operation_id = "get_evaluation_results", tag = "evaluations", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "The results", body = EvaluationResults),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The first evaluation still runs, or the model is one of the replaced service, without an artifact (`code`: `no_artifact`)", body = super::problem::Problem, content_type = "application/problem+json")))]
+        (status = 409, description = "The first evaluation still runs", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn results(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
-    let version = evaluated(&state, &path).await?;
+    let version = record(&state, &path).await?.version;
     let id = version.model_id;
     match state.handle.store().evaluation(&id).await?.and_then(|e| e.results) {
         Some(mut results) => {
@@ -122,11 +110,10 @@ pub(super) async fn results(state: Data<State>, path: Path<String>) -> Result<Ht
     params(("model_id" = String, Path), ("file" = String, Path, description = "confusion_matrix, roc_curve, feature_importance or calibration, .png or .svg; with _narrow before .svg, arranged for a width of 360")),
     responses(
         (status = 200, description = "The plot", content((Vec<u8> = "image/png"), (String = "image/svg+xml"))),
-        (status = 404, description = "No such model or plot", body = super::problem::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "A model of the replaced service, which has no artifact (`code`: `no_artifact`)", body = super::problem::Problem, content_type = "application/problem+json")))]
+        (status = 404, description = "No such model or plot", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn plot(state: Data<State>, path: Path<(String, String)>) -> Result<HttpResponse, Problem> {
     let (id, file) = path.into_inner();
-    let id = evaluated(&state, &id).await?.model_id;
+    let id = record(&state, &id).await?.version.model_id;
     let known = |file: &str| {
         file.rsplit_once('.').is_some_and(|(name, kind)| {
             let wide = name.strip_suffix("_narrow").unwrap_or(name);
@@ -151,10 +138,13 @@ pub(super) async fn plot(state: Data<State>, path: Path<(String, String)>) -> Re
 pub(super) async fn comparison_plot(state: Data<State>, file: Path<String>) -> Result<HttpResponse, Problem> {
     let missing = || Problem::not_found("plot", &file.chars().take(80).collect::<String>());
     let (sha256, _) = file.rsplit_once('.').filter(|(_, kind)| content_type(kind).is_some()).ok_or_else(missing)?;
-    if !is_sha256(sha256) || !state.handle.artifacts().contains(sha256) {
+    if !is_sha256(sha256) {
         return Err(missing());
     }
-    picture(&state, sha256.to_owned(), &file).await
+    picture(&state, sha256.to_owned(), &file).await.map_err(|problem| match problem.status {
+        404 => missing(),
+        _ => problem,
+    })
 }
 
 fn is_sha256(text: &str) -> bool {
@@ -172,9 +162,7 @@ fn content_type(kind: &str) -> Option<&'static str> {
 /// Only pictures leave the artifact store this way: what is inside is looked at.
 async fn picture(state: &State, sha256: String, file: &str) -> Result<HttpResponse, Problem> {
     let artifacts = state.handle.artifacts().clone();
-    let bytes = web::block(move || artifacts.get(&sha256))
-        .await
-        .map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))??;
+    let bytes = state.compute.run(move || artifacts.get(&sha256)).await??;
     let kind = match file.rsplit_once('.') {
         Some((_, "png")) if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => "image/png",
         Some((_, "svg")) if bytes.starts_with(b"<svg") || bytes.starts_with(b"<?xml") => "image/svg+xml",

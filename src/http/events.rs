@@ -1,13 +1,15 @@
 //! A job's event stream as server-sent events, resumable by `Last-Event-ID`.
 
-use super::State;
 use super::jobs::job_id;
 use super::problem::Problem;
+use super::seats::Counted;
+use super::{State, locks};
+use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
-use provost_domain::JobId;
 use provost_domain::job::JobEvent;
+use provost_domain::{JobId, limits};
 use provost_store::StoreError;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -24,6 +26,7 @@ struct Reader {
     grown: watch::Receiver<u64>,
     closing: watch::Receiver<bool>,
     done: bool,
+    _counted: Counted<String>,
 }
 
 /// A job's events as they happen.
@@ -40,14 +43,19 @@ pub(super) async fn stream(
     request: HttpRequest,
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let id = job_id(&state, &path).await?;
+    let id = job_id(&path)?;
+    let counted = state.streams.one_more(locks::owner(&request)).ok_or_else(|| {
+        let detail =
+            format!("this caller has {} event streams open, which is as many as may be", limits::EVENT_STREAMS);
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with_header("retry-after", "10".to_owned())
+    })?;
     let grown = state.handle.watch(&id);
     if state.handle.store().job(&id).await?.is_none() {
         return Err(Problem::not_found("job", id.as_str()));
     }
     let after = request.headers().get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok()).unwrap_or(0);
     let closing = state.closing.clone();
-    let reader = Reader { state, id, after, grown, closing, done: false };
+    let reader = Reader { state, id, after, grown, closing, done: false, _counted: counted };
     let events = stream::unfold(reader, |mut reader| async move {
         let chunk = reader.next().await?;
         Some((Ok::<_, std::convert::Infallible>(chunk), reader))

@@ -1,13 +1,12 @@
 //! Training jobs: submit, read, list, cancel.
 
-use super::models::OLD_ID;
 use super::page::{Query, cursor_fault, respond};
-use super::problem::{Problem, only, readable};
+use super::problem::{PROBLEM, Problem, only, readable};
 use super::{State, body, events, idempotency, locks};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use provost_actors::{Submission, Submitted};
+use provost_actors::{Submission, SubmitError, Submitted};
 use provost_domain::job::JobStatus;
 use provost_domain::queue::Waiting;
 use provost_domain::{Algorithm, JobId, TrainingConfig, TrainingJob};
@@ -107,25 +106,33 @@ pub struct CancelAccepted {
         (status = 503, description = "The queue is full; `Retry-After` says when to try again",
             body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
-    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
-    let config = TrainingConfig::from_json(&body::json(&bytes)?)?;
+    let body = body::read(&request, payload, state.max_body_bytes).await?;
+    let key = idempotency::key_of(&request)?;
+    let read = move |bytes: &[u8]| {
+        let config = TrainingConfig::from_json(&body::json(bytes)?)?;
+        Ok((config, key.map(|key| key.with(bytes))))
+    };
+    let (config, idempotency) = body.document(&state, read).await?;
+    if let Some(asked) = &idempotency {
+        idempotency::admit_training(&state, asked).await?;
+    }
     let now = state.handle.options().clock.now();
-    let idempotency = idempotency::key_of(&request, &bytes)?;
     let submission =
         Submission { idempotency, ..Submission::manual(config, locks::by(&request), "asked for over HTTP", now) };
-    match state.handle.submit(submission).await? {
-        Submitted::Repeated(stored) => Ok(idempotency::repeat(&stored)),
-        Submitted::New { response, .. } => Ok(idempotency::answer(&response, false)),
+    match state.handle.submit(submission).await {
+        Ok(Submitted::Repeated(stored)) => Ok(idempotency::repeat(&stored)),
+        Ok(Submitted::New { response, .. }) => Ok(idempotency::answer(&response)),
+        // The report in it names every university.
+        Err(error @ SubmitError::Quality(_)) => {
+            let text = state.compute.run(move || Problem::from(error).body()).await?;
+            Ok(HttpResponse::BadRequest().content_type(PROBLEM).body(text))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
-/// The id that a path names, be it one of the replaced service.
-pub(super) async fn job_id(state: &State, path: &str) -> Result<JobId, Problem> {
-    if let Ok(id) = JobId::parse(path) {
-        return Ok(id);
-    }
-    let known = if path.len() <= OLD_ID { state.handle.store().job_named(path).await? } else { None };
-    known.ok_or_else(|| Problem::not_found("job", &path.chars().take(80).collect::<String>()))
+pub(super) fn job_id(path: &str) -> Result<JobId, Problem> {
+    JobId::parse(path).map_err(|_| Problem::not_found("job", &path.chars().take(80).collect::<String>()))
 }
 
 /// One training job.
@@ -134,7 +141,7 @@ pub(super) async fn job_id(state: &State, path: &str) -> Result<JobId, Problem> 
         (status = 200, description = "The job", body = JobAnswer),
         (status = 404, description = "No such job", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
-    let id = job_id(&state, &path).await?;
+    let id = job_id(&path)?;
     match state.handle.store().job(&id).await? {
         Some(record) => Ok(HttpResponse::Ok().json(JobAnswer::of(&state, vec![record.job]).await?.pop())),
         None => Err(Problem::not_found("job", id.as_str())),
@@ -162,7 +169,8 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     query.check()?;
     let Page { items, next } =
         state.handle.store().list_jobs(status, cursor.as_deref(), limit).await.map_err(cursor_fault)?;
-    Ok(respond(&request, &Page { items: JobAnswer::of(&state, items).await?, next }))
+    let items = JobAnswer::of(&state, items).await?;
+    respond(&state, &request, Page { items, next }).await
 }
 
 /// Cancels a job.
@@ -180,7 +188,7 @@ pub(super) async fn cancel(
     request: HttpRequest,
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let id = job_id(&state, &path).await?;
+    let id = job_id(&path)?;
     let mut query = Query::of(&request);
     let keep_best = query.flag("keep_best", false);
     query.check()?;

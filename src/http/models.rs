@@ -14,7 +14,7 @@ use provost_domain::model::{Activation, ImportanceKind, ModelRecord};
 use provost_domain::{Algorithm, ModelId, ModelVersion, limits};
 use provost_store::Page;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -90,20 +90,12 @@ pub struct ActivateRequest {
     pub reason: Option<String>,
 }
 
-/// Characters of an id of the replaced service at most.
-pub(super) const OLD_ID: usize = 100;
-
-/// The id that a path or a body names, be it one of the replaced service.
-pub(super) async fn model_id(state: &State, name: &str) -> Result<ModelId, Problem> {
-    if let Ok(id) = ModelId::parse(name) {
-        return Ok(id);
-    }
-    let known = if name.len() <= OLD_ID { state.handle.store().model_named(name).await? } else { None };
-    known.ok_or_else(|| Problem::not_found("model", &name.chars().take(80).collect::<String>()))
+pub(super) fn model_id(path: &str) -> Result<ModelId, Problem> {
+    ModelId::parse(path).map_err(|_| Problem::not_found("model", &path.chars().take(80).collect::<String>()))
 }
 
 pub(super) async fn record(state: &State, path: &str) -> Result<ModelRecord, Problem> {
-    let id = model_id(state, path).await?;
+    let id = model_id(path)?;
     state.handle.store().model(&id).await?.ok_or_else(|| Problem::not_found("model", id.as_str()))
 }
 
@@ -123,7 +115,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     let cursor = query.cursor();
     query.check()?;
     let page = state.handle.store().list_models(active_only, cursor.as_deref(), limit).await.map_err(cursor_fault)?;
-    Ok(respond(&request, &page))
+    respond(&state, &request, page).await
 }
 
 /// One model version.
@@ -154,18 +146,12 @@ fn activation_reason(bytes: &[u8], id: &ModelId) -> Result<Option<String>, Probl
     Ok(fields.finish(reason)?)
 }
 
-fn value(document: &impl Serialize) -> Result<Value, Problem> {
-    serde_json::to_value(document)
-        .map_err(|e| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the answer cannot be written: {e}")))
-}
-
 /// Makes a model the active one; at every instant exactly one is.
 #[utoipa::path(post, path = "/activate/{model_id}", operation_id = "activate_model", tag = "models",
     params(("model_id" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = Option<ActivateRequest>,
     responses(
         (status = 200, description = "The activated version", body = ModelVersion),
         (status = 404, description = "No such model; the active one stays", body = super::problem::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "A model of the replaced service, which has no artifact (`code`: `no_artifact`)", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "Bad body", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn activate(
     state: Data<State>,
@@ -173,14 +159,13 @@ pub(super) async fn activate(
     path: Path<String>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
-    let id = model_id(&state, &path).await?;
-    let reason = activation_reason(&bytes, &id)?;
-    idempotency::once(&state, &request, &bytes, async {
-        let version = state.handle.activate(&id, locks::by(&request), reason).await?;
-        Ok((StatusCode::OK, value(&version)?))
-    })
-    .await
+    let body = body::read(&request, payload, state.max_body_bytes).await?;
+    let (id, key) = (model_id(&path)?, idempotency::key_of(&request)?);
+    let of = id.clone();
+    let read = move |bytes: &[u8]| Ok((activation_reason(bytes, &of)?, key.map(|key| key.with(bytes))));
+    let (reason, asked) = body.document(&state, read).await?;
+    let activated = async { Ok((StatusCode::OK, state.handle.activate(&id, locks::by(&request), reason).await?)) };
+    idempotency::once(&state, asked, false, activated).await
 }
 
 /// Makes the model that was active before the active one again.
@@ -193,12 +178,11 @@ pub(super) async fn rollback(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
-    idempotency::once(&state, &request, &bytes, async {
-        let version = state.handle.rollback(locks::by(&request)).await?;
-        Ok((StatusCode::OK, value(&version)?))
-    })
-    .await
+    let body = body::read(&request, payload, state.max_body_bytes).await?;
+    let key = idempotency::key_of(&request)?;
+    let asked = body.document(&state, move |bytes| Ok(key.map(|key| key.with(bytes)))).await?;
+    let rolled_back = async { Ok((StatusCode::OK, state.handle.rollback(locks::by(&request)).await?)) };
+    idempotency::once(&state, asked, false, rolled_back).await
 }
 
 /// Which model was active from when on, newest first; with `at` the one activation that was in force then.
@@ -227,7 +211,7 @@ pub(super) async fn activations(state: Data<State>, request: HttpRequest) -> Res
     }
     let items = store.activations(before, limit).await?;
     let next = items.last().filter(|last| items.len() == limit as usize && last.rev > 1).map(|a| a.rev.to_string());
-    Ok(respond(&request, &Page { items, next }))
+    respond(&state, &request, Page { items, next }).await
 }
 
 /// What the gate decided on the models of automatic jobs, and why, newest first.
@@ -240,7 +224,8 @@ pub(super) async fn decisions(state: Data<State>, request: HttpRequest) -> Resul
     let mut query = Query::of(&request);
     let limit = query.limit();
     query.check()?;
-    Ok(HttpResponse::Ok().json(state.handle.store().decisions(None, limit).await?))
+    let items = state.handle.store().decisions(None, limit).await?;
+    respond(&state, &request, Page { items, next: None }).await
 }
 
 /// Compares two or more models on the rows that are in all of their test parts.
@@ -255,18 +240,20 @@ pub(super) async fn compare(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
-    let asked = ModelComparisonRequest::from_json(&body::json(&bytes)?)?;
-    let mut ids = Vec::with_capacity(asked.model_ids.len());
-    for id in &asked.model_ids {
-        ids.push(model_id(&state, id).await?);
-    }
-    idempotency::once(&state, &request, &bytes, async {
-        let mut compared = state.handle.compare(ids, asked.metrics, asked.include_visualizations).await?;
+    let body = body::read(&request, payload, state.max_body_bytes).await?;
+    let key = idempotency::key_of(&request)?;
+    let read = move |bytes: &[u8]| {
+        let wanted = ModelComparisonRequest::from_json(&body::json(bytes)?)?;
+        let ids = wanted.model_ids.iter().map(|id| model_id(id)).collect::<Result<Vec<_>, _>>()?;
+        Ok((wanted, ids, key.map(|key| key.with(bytes))))
+    };
+    let (wanted, ids, asked) = body.document(&state, read).await?;
+    let compared = async {
+        let mut compared = state.handle.compare(ids, wanted.metrics, wanted.include_visualizations).await?;
         compared.comparison_plots.values_mut().for_each(|below| *below = format!("{BASE}{below}"));
-        Ok((StatusCode::OK, value(&compared)?))
-    })
-    .await
+        Ok((StatusCode::OK, compared))
+    };
+    idempotency::once(&state, asked, true, compared).await
 }
 
 /// A model's metrics on its test part.

@@ -114,6 +114,8 @@ fn lock(operation: &mut Operation, method: &str, path: &str) {
     ] {
         operation.responses.responses.insert(status.to_owned(), problem(description, status == "429").into());
     }
+    let busy = "Too much waits already, or the store is away; `Retry-After` says when to try again".to_owned();
+    operation.responses.responses.entry("503".to_owned()).or_insert(problem(busy, true).into());
 }
 
 fn problem(description: String, wait: bool) -> Response {

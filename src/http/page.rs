@@ -1,7 +1,9 @@
 //! Pages: `limit`, `cursor` and the `Link` header.
 
 use super::problem::Problem;
-use actix_web::http::header::LINK;
+use super::{State, send};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LINK};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_domain::check::brief;
 use provost_domain::{Fault, Faults, limits};
@@ -91,18 +93,29 @@ pub fn cursor_fault(error: StoreError) -> Problem {
 }
 
 /// The page's items as an array, the next page as a `Link`.
-pub fn respond<T: Serialize>(request: &HttpRequest, page: &Page<T>) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    if let Some(next) = &page.next {
-        let kept = request
-            .query_string()
-            .split('&')
-            .filter(|p| !p.is_empty() && !p.starts_with("cursor=") && *p != "cursor")
-            .map(|p| format!("{p}&"))
-            .collect::<String>();
-        response.insert_header((LINK, format!("<{}?{kept}cursor={}>; rel=\"next\"", request.path(), encode(next))));
+pub async fn respond<T: Serialize + Send + 'static>(
+    state: &State,
+    request: &HttpRequest,
+    page: Page<T>,
+) -> Result<HttpResponse, Problem> {
+    let link = link(request, page.next.as_deref());
+    let mut response = send(state, StatusCode::OK, page.items).await?;
+    if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
+        response.headers_mut().insert(LINK, link);
     }
-    response.json(&page.items)
+    Ok(response)
+}
+
+/// The `Link` to the page after this one; the other parameters stay.
+fn link(request: &HttpRequest, next: Option<&str>) -> Option<String> {
+    let next = next?;
+    let kept = request
+        .query_string()
+        .split('&')
+        .filter(|p| !p.is_empty() && !p.starts_with("cursor=") && *p != "cursor")
+        .map(|p| format!("{p}&"))
+        .collect::<String>();
+    Some(format!("<{}?{kept}cursor={}>; rel=\"next\"", request.path(), encode(next)))
 }
 
 /// Percent-encodes all but unreserved characters (RFC 3986).
@@ -124,11 +137,9 @@ mod tests {
     #[test]
     fn a_next_page_keeps_the_other_parameters() {
         let request = TestRequest::with_uri("/jobs?limit=2&cursor=old&status=failed").to_http_request();
-        let response = respond(&request, &Page { items: vec![1], next: Some("a b/c".to_owned()) });
-        let link = response.headers().get(LINK).and_then(|l| l.to_str().ok());
-        assert_eq!(link, Some("</jobs?limit=2&status=failed&cursor=a%20b%2Fc>; rel=\"next\""));
-        let last = respond(&request, &Page::<u8> { items: vec![], next: None });
-        assert!(last.headers().get(LINK).is_none());
+        let next = link(&request, Some("a b/c"));
+        assert_eq!(next.as_deref(), Some("</jobs?limit=2&status=failed&cursor=a%20b%2Fc>; rel=\"next\""));
+        assert_eq!(link(&request, None), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, guard};
 use provost_actors::error::{CancelError, EvaluateError, LoadError, RegistryError, SubmitError, Unreachable};
+use provost_actors::{Busy, WorkError};
 use provost_domain::check::brief;
 use provost_domain::quality::DataQualityReport;
 use provost_domain::{Fault, Faults};
@@ -10,6 +11,9 @@ use provost_store::StoreError;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
+
+/// The content type of a problem.
+pub const PROBLEM: &str = "application/problem+json";
 
 /// Characters of a path that an answer repeats.
 pub const LONGEST_PATH: usize = 200;
@@ -47,6 +51,11 @@ impl Problem {
         }
     }
 
+    /// As it is sent.
+    pub fn body(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| r#"{"detail":"error"}"#.to_owned())
+    }
+
     pub fn not_found(what: &str, id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} {id}"))
     }
@@ -55,13 +64,18 @@ impl Problem {
         Faults(vec![Fault { pointer: pointer.to_owned(), message: message.into() }]).into()
     }
 
-    fn unavailable(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
+    pub fn unavailable(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_header("retry-after", retry_after_seconds.to_string())
     }
 
     pub fn with_header(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// An answer that has no JSON.
+    pub fn unwritable(error: serde_json::Error) -> Self {
+        Self::internal(&format!("the answer cannot be written: {error}"))
     }
 
     /// An error whose cause is ours: a corrupt artifact, a plot that cannot be drawn, a panic.
@@ -71,7 +85,7 @@ impl Problem {
     }
 
     /// Data that fails its quality check, with all that a client needs to mend it.
-    fn quality(report: DataQualityReport) -> Self {
+    fn quality(report: &DataQualityReport) -> Self {
         let mut problem = Self::new(
             StatusCode::BAD_REQUEST,
             format!("the data fails its quality check: {}", report.quality_issues.join("; ")),
@@ -99,8 +113,7 @@ impl ResponseError for Problem {
         for (name, value) in &self.headers {
             response.insert_header((*name, value.as_str()));
         }
-        let body = serde_json::to_string(self).unwrap_or_else(|_| r#"{"detail":"error"}"#.to_owned());
-        response.insert_header((header::CONTENT_TYPE, "application/problem+json")).body(body)
+        response.insert_header((header::CONTENT_TYPE, PROBLEM)).body(self.body())
     }
 }
 
@@ -116,13 +129,8 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { what, id } => Self::not_found(what, &id),
-            StoreError::NoArtifact { .. } => {
-                let mut problem = Self::new(StatusCode::CONFLICT, error.to_string());
-                problem.more.insert("code".to_owned(), json!("no_artifact"));
-                problem
-            }
             StoreError::Conflict { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
-            StoreError::Unavailable(_) | StoreError::Denied(_) => {
+            StoreError::Unavailable(_) => {
                 tracing::debug!(%error, "request failed");
                 Self::unavailable(error.for_callers(), 5)
             }
@@ -145,9 +153,25 @@ impl From<Unreachable> for Problem {
     }
 }
 
+impl From<Busy> for Problem {
+    fn from(error: Busy) -> Self {
+        Self::unavailable(error.to_string(), 1)
+    }
+}
+
+impl From<WorkError> for Problem {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Busy(e) => e.into(),
+            WorkError::Ended(_) => Self::internal(&error),
+        }
+    }
+}
+
 impl From<LoadError> for Problem {
     fn from(error: LoadError) -> Self {
         match error {
+            LoadError::Busy(e) => e.into(),
             LoadError::Data(why) => Self::invalid("/data_path", why),
             LoadError::Store(e) => e.into(),
             LoadError::Unreachable(e) => e.into(),
@@ -158,11 +182,13 @@ impl From<LoadError> for Problem {
 impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::Quality(report) => Self::quality(*report),
+            SubmitError::Quality(report) => Self::quality(&report),
             SubmitError::QueueFull => Self::unavailable("the queue of training jobs is full; try again later", 60),
             SubmitError::Mismatch => key_reused(),
             SubmitError::Settled => Self::new(StatusCode::CONFLICT, error.to_string()),
             SubmitError::Data(why) => Self::invalid("/data_path", why),
+            SubmitError::Config(faults) => faults.into(),
+            SubmitError::Busy(e) => e.into(),
             SubmitError::ShuttingDown => Self::unavailable(error.to_string(), 10),
             SubmitError::Store(e) => e.into(),
             SubmitError::Unreachable(e) => e.into(),
@@ -185,6 +211,7 @@ impl From<EvaluateError> for Problem {
     fn from(error: EvaluateError) -> Self {
         match error {
             EvaluateError::NotFound(id) => Self::not_found("model", id.as_str()),
+            EvaluateError::Busy(e) => e.into(),
             EvaluateError::Load(e) => e.into(),
             EvaluateError::Store(e) => e.into(),
             EvaluateError::Unreachable(e) => e.into(),
@@ -197,6 +224,9 @@ impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {
         match error {
             RegistryError::NotFound(id) => Self::not_found("model", id.as_str()),
+            RegistryError::Busy(e) => e.into(),
+            // Nobody reads it.
+            RegistryError::Abandoned => Self::unavailable(error.to_string(), 1),
             RegistryError::NothingBefore => Self::new(StatusCode::CONFLICT, error.to_string()),
             RegistryError::Invalid(why) => Self::invalid("", why),
             RegistryError::Store(e) => e.into(),

@@ -56,8 +56,8 @@ pub(super) async fn triggers(state: Data<State>, request: HttpRequest) -> Result
     let cursor = query.cursor();
     query.check()?;
     let page = state.handle.store().list_triggers(cursor.as_deref(), limit).await.map_err(cursor_fault)?;
-    let items = page.items.into_iter().map(Trigger::from).collect();
-    Ok(respond(&request, &Page { items, next: page.next }))
+    let items: Vec<Trigger> = page.items.into_iter().map(Trigger::from).collect();
+    respond(&state, &request, Page { items, next: page.next }).await
 }
 
 /// The schedule in force: the stored one, else the defaults.
@@ -95,9 +95,9 @@ pub(super) async fn replace(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let bytes = body::read(&request, payload, state.max_body_bytes).await?;
-    let document = body::json(&bytes)?;
-    let schedule = checked(&document)?;
+    let body = body::read(&request, payload, state.max_body_bytes).await?;
+    // Looking for the times that a cron expression names takes some milliseconds where there are none.
+    let schedule = state.compute.run(move || Ok::<_, Problem>(checked(&body::json(&body)?)?)).await??;
     state.handle.store().put_schedule(schedule.clone()).await?;
     state.handle.options().nudge.notify_one();
     Ok(HttpResponse::Ok().json(schedule))

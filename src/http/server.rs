@@ -43,6 +43,7 @@ pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result
     let locks = Data::new(Locks::new(&handle, http, address).await?);
     locks.warn();
     actix_rt::spawn(locks.keyring.clone().stay_fresh(closed.clone()));
+    actix_rt::spawn(locks.clone().into_inner().report_strangers(closed.clone()));
     let clock = handle.options().clock.clone();
     let state = Data::new(State::new(handle, http, closed));
     let tls = http.tls.as_ref().map(tls::load).transpose().map_err(|e| Error::Usage(e.to_string()))?;

@@ -9,6 +9,7 @@ pub struct Http {
     /// `host:port`
     pub listen: String,
     pub workers: usize,
+    pub compute_threads: usize,
     pub max_body_bytes: usize,
     pub max_connections: usize,
     pub max_connections_per_address: usize,
@@ -80,6 +81,7 @@ impl Http {
         Ok(Self {
             listen: read.text("http.listen")?,
             workers: read.whole("http.workers")?,
+            compute_threads: read.whole("http.compute_threads")?,
             max_body_bytes: read.whole("http.max_body_bytes")?,
             max_connections: read.whole("http.max_connections")?,
             max_connections_per_address: read.whole("http.max_connections_per_address")?,

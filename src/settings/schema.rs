@@ -35,6 +35,7 @@ const DAY: u64 = 86_400;
 pub const SETTINGS: &[(&str, Kind)] = &[
     ("http.listen", Kind::Address),
     ("http.workers", Kind::Whole(1, 64)),
+    ("http.compute_threads", Kind::Whole(1, 64)),
     ("http.max_body_bytes", Kind::Whole(1024, 1 << 30)),
     ("http.max_connections", Kind::Whole(1, 100_000)),
     ("http.max_connections_per_address", Kind::Whole(1, 100_000)),

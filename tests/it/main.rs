@@ -1,12 +1,12 @@
 //! One integration binary over the public surface.
 
 mod backup;
+mod bounds;
 mod broker;
 mod bus;
 mod chaos;
 mod command;
 mod data_path;
-mod doctor;
 mod durability;
 mod events;
 mod fitting;

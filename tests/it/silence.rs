@@ -3,26 +3,26 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::chaos::wire;
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// The log of one process, from where it began, and the faults that are meant in it.
 pub struct Log {
     path: PathBuf,
     from: usize,
-    expected: RefCell<Vec<String>>,
+    expected: Mutex<Vec<String>>,
 }
 
 impl Log {
     /// Of a process that is about to be started and appends to this file.
     pub fn begin(path: &Path) -> Self {
         let from = std::fs::metadata(path).map_or(0, |file| file.len() as usize);
-        Self { path: path.to_owned(), from, expected: RefCell::default() }
+        Self { path: path.to_owned(), from, expected: Mutex::default() }
     }
 
     /// Names faults by texts of their lines.
     pub fn expects(&self, texts: &[&str]) {
-        self.expected.borrow_mut().extend(texts.iter().map(|text| (*text).to_owned()));
+        self.expected.lock().unwrap().extend(texts.iter().map(|text| (*text).to_owned()));
     }
 
     /// Panics if the process was not silent. Does nothing while the test is failing already.
@@ -32,7 +32,7 @@ impl Log {
         }
         let log = std::fs::read(&self.path).unwrap_or_default();
         let log = String::from_utf8_lossy(log.get(self.from..).unwrap_or_default()).into_owned();
-        let expected = self.expected.borrow();
+        let expected = self.expected.lock().unwrap();
         let faults: Vec<&str> =
             faults(&log).into_iter().filter(|l| !expected.iter().any(|text| l.contains(text.as_str()))).collect();
         assert!(faults.is_empty(), "faults of a service that the test does not name:\n{}", faults.join("\n"));
@@ -40,7 +40,7 @@ impl Log {
 
     /// Asks a service that still runs; one that is locked, or does not answer, says nothing.
     pub fn assert_status(&self, url: &str) {
-        if std::thread::panicking() || !self.expected.borrow().is_empty() {
+        if std::thread::panicking() || !self.expected.lock().unwrap().is_empty() {
             return;
         }
         let Some(host) = url.strip_prefix("http://") else { return };

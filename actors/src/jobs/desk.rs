@@ -4,7 +4,7 @@
 use super::cell::{Cell, CellError, Notes, Patience};
 use super::driver::{self, Env, Stop, cancelled, claim, count_attempt, drive, failed, interrupt, is_over};
 use super::neighbours::Neighbours;
-use super::{Join, Joined, ShutdownReport, Submission, Submit, Submitted, estimate, plan};
+use super::{Join, Joined, KeyedRequest, ShutdownReport, Submission, Submit, Submitted, estimate, plan};
 use crate::error::{CancelError, SubmitError};
 use crate::failures::{Kind, LONG_PAUSE};
 use crate::lease::Leases;
@@ -14,7 +14,7 @@ use provost_domain::event::outbound::Topic;
 use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStatus};
 use provost_domain::lease::Lease;
 use provost_domain::queue::waiting_jobs;
-use provost_domain::{JobId, TrainingJob};
+use provost_domain::{JobId, TrainingJob, limits};
 use provost_store::{JobCreation, StoreError, StoredResponse};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -153,9 +153,10 @@ impl Desk {
         // Where the time of a job before it is not known, that of the rest is told.
         let wait_minutes = waiting.estimated_wait_seconds.map(|seconds| hundredths(seconds / 60.0));
         let estimated_minutes = hundredths(own_minutes + wait_minutes.unwrap_or(0.0));
-        let (key, request_hash) = idempotency.clone().unwrap_or_default();
+        let request_hash = idempotency.as_ref().map(|asked| asked.request_hash.clone()).unwrap_or_default();
         let response = StoredResponse {
-            key,
+            key: idempotency.as_ref().map(KeyedRequest::stored_key).unwrap_or_default(),
+            owner: idempotency.as_ref().map(|asked| asked.owner.clone()).unwrap_or_default(),
             request_hash: request_hash.clone(),
             status: 202,
             location: Some(format!("{BASE_PATH}/jobs/{id}")),
@@ -204,10 +205,13 @@ impl Desk {
             let id = record.job.job_id.clone();
             let mut notes = Notes::new(self.env.options.clock.now());
             for t in &triggers {
-                let why = t.trigger.reason.as_deref().unwrap_or("no reason given");
-                notes.log(&mut record, &format!("joined by a trigger ({}): {why}", t.trigger.trigger_type));
-                record.job.triggers.push(t.trigger.clone());
                 record.activation = record.activation.max(t.activation);
+                // The others are in the list of triggers, with this job's id.
+                if record.job.triggers.len() < limits::JOB_TRIGGERS {
+                    let why = t.trigger.reason.as_deref().unwrap_or("no reason given");
+                    notes.log(&mut record, &format!("joined by a trigger ({}): {why}", t.trigger.trigger_type));
+                    record.job.triggers.push(t.trigger.clone());
+                }
             }
             match store.join_job(record, notes.events, triggers.clone()).await {
                 Ok(saved) => {
@@ -522,7 +526,7 @@ pub(super) fn new_record(submission: Submission, now: chrono::DateTime<chrono::U
         logs: Vec::new(),
         created_at: now,
         created_by,
-        triggers: triggers.into_iter().map(|t| t.trigger).collect(),
+        triggers: triggers.into_iter().take(limits::JOB_TRIGGERS).map(|t| t.trigger).collect(),
     };
     JobRecord {
         job,

@@ -149,6 +149,7 @@ impl World {
         let id = record.job.job_id.clone();
         let response = key.map(|key| StoredResponse {
             key: format!("key-{key}"),
+            owner: "anonymous".to_owned(),
             request_hash: "h".to_owned(),
             status: 202,
             location: None,

@@ -1,9 +1,10 @@
 //! What a configuration asks for: the units of work, in the order they are done.
 
+use crate::error::SubmitError;
 use crate::options::Options;
-use provost_domain::config::{self as configuration, Grid, Tuning};
+use provost_domain::config::{self as configuration, Grid, Tuning, too_many_candidates};
 use provost_domain::limits::GRID_CANDIDATES;
-use provost_domain::{Algorithm, TrainingConfig};
+use provost_domain::{Algorithm, Fault, Faults, TrainingConfig};
 use provost_learn::train::TrainSpec;
 use std::collections::BTreeMap;
 
@@ -57,20 +58,42 @@ pub fn threads(config: &TrainingConfig) -> usize {
     usize::try_from(config.n_jobs).unwrap_or(0)
 }
 
+/// The product of the lengths of the lists that a search of this algorithm has.
+fn in_grid(config: &TrainingConfig, algorithm: Algorithm, configured: &BTreeMap<Algorithm, Grid>) -> u64 {
+    let own = config.grids.as_ref().and_then(|g| g.get(&algorithm));
+    match own.or_else(|| configured.get(&algorithm)) {
+        Some(grid) => configuration::candidates(grid).max(1),
+        None => provost_learn::learners::learner(algorithm).map_or(1, |l| configuration::candidates(&l.grid())),
+    }
+}
+
 /// Candidates that a search of this algorithm looks at, at most, from the lengths of the grid's lists. `configured`: the
 /// service's own grids.
 pub fn candidates(config: &TrainingConfig, algorithm: Algorithm, configured: &BTreeMap<Algorithm, Grid>) -> u64 {
-    let own = config.grids.as_ref().and_then(|g| g.get(&algorithm));
-    let all = match own.or_else(|| configured.get(&algorithm)) {
-        Some(grid) => configuration::candidates(grid).max(1),
-        None => provost_learn::learners::learner(algorithm).map_or(1, |l| configuration::candidates(&l.grid())),
-    };
+    let all = in_grid(config, algorithm, configured);
     match config.hyperparameter_tuning {
         Tuning::None => 1,
         // A search over more is refused.
         Tuning::GridSearch => all.min(GRID_CANDIDATES as u64),
         Tuning::RandomSearch | Tuning::Bayesian => all.min(u64::from(config.tuning_iterations)),
     }
+}
+
+/// Refuses a `grid_search` over more candidates than may be fitted. The configuration's own grids are checked where it is
+/// read; the operator's, and what an older version stored, are checked here.
+pub fn check_spaces(config: &TrainingConfig, options: &Options) -> Result<(), SubmitError> {
+    if config.hyperparameter_tuning != Tuning::GridSearch {
+        return Ok(());
+    }
+    let searched = units(config).into_iter().map(|unit| unit.algorithm).filter(|a| *a != Algorithm::Ensemble);
+    let faults: Vec<Fault> = searched
+        .filter_map(|algorithm| {
+            let found = in_grid(config, algorithm, &options.grids);
+            let message = (found > GRID_CANDIDATES as u64).then(|| too_many_candidates(algorithm, found))?;
+            Some(Fault { pointer: format!("/grids/{algorithm}"), message })
+        })
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(SubmitError::Config(Faults(faults))) }
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use provost_domain::evaluation::{
     ComparedModel, ComparedScore, ComparisonPlotData, ModelComparisonResponse, PairSignificance,
 };
 use provost_domain::verdict::Standing;
-use provost_domain::{ModelId, TargetMetric};
+use provost_domain::{ModelId, ModelVersion, TargetMetric, limits};
 use provost_learn::LearnError;
 use provost_learn::intervals::intervals;
 use provost_learn::metrics::metric;
-use provost_learn::stats::{clustered_bootstrap, delong, mcnemar};
+use provost_learn::stats::{Draws, Placements, mcnemar};
 use provost_plots::Format;
 use provost_store::Artifacts;
 use std::cmp::Ordering;
@@ -23,43 +23,52 @@ const MIN_ROWS: usize = 100;
 const BOOTSTRAP_DRAWS: u32 = 1000;
 const BOOTSTRAP_SEED: u64 = 0x636f_6d70;
 
-/// The rows in all test parts, with each model's probabilities on them.
-struct Common {
+/// Models, and the rows that are in all of their test parts. Rows are found again by their id; a row whose label differs
+/// between snapshots is none of them.
+#[derive(Default)]
+pub struct Common {
+    models: Vec<Scored>,
+    /// Ascending.
+    ids: Vec<u128>,
+    /// By row, as the first model's snapshot has them.
     y: Vec<u8>,
     clusters: Vec<u64>,
-    /// A vector per model.
-    p: Vec<Vec<f64>>,
 }
 
-/// Rows are found again by their id; a row whose label differs between snapshots is none of them.
-fn common(models: &[Opened]) -> Result<Common, LearnError> {
-    // Row id to (how many test parts it is in, its label).
-    let mut seen: BTreeMap<u128, (usize, u8)> = BTreeMap::new();
-    for (nth, m) in models.iter().enumerate() {
-        for row in m.test.iter().map(|r| *r as usize) {
-            let (id, label) = (m.data.snapshot.row_ids[row], m.data.dataset.y()[row]);
-            let entry = seen.entry(id).or_insert((0, label));
-            if entry.0 == nth && entry.1 == label {
-                entry.0 += 1;
-            }
-        }
-    }
-    seen.retain(|_, (times, _)| *times == models.len());
-    let mut p = Vec::with_capacity(models.len());
-    let mut clusters = Vec::new();
-    for (nth, m) in models.iter().enumerate() {
-        let mut rows: Vec<u32> =
-            m.test.iter().copied().filter(|r| seen.contains_key(&m.data.snapshot.row_ids[*r as usize])).collect();
-        rows.sort_by_key(|r| m.data.snapshot.row_ids[*r as usize]);
-        p.push(m.model.predict_proba(m.data.dataset.x(), &rows)?);
-        if nth == 0 {
-            clusters = rows.iter().map(|r| m.data.snapshot.clusters[*r as usize]).collect();
-        }
-    }
-    Ok(Common { y: seen.values().map(|(_, label)| *label).collect(), clusters, p })
+/// A model and its probabilities on the common rows.
+struct Scored {
+    version: ModelVersion,
+    threshold: f64,
+    p: Vec<f64>,
 }
 
 impl Common {
+    /// With one more model: rows that are not in its test part are left out.
+    pub fn with(mut self, opened: Opened) -> Result<Self, LearnError> {
+        let snapshot = &opened.data.snapshot;
+        let mut rows: Vec<(u128, u32)> = opened.test.iter().map(|r| (snapshot.row_ids[*r as usize], *r)).collect();
+        rows.sort_unstable();
+        rows.dedup_by_key(|(id, _)| *id);
+        let label = |row: u32| opened.data.dataset.y()[row as usize];
+        if self.models.is_empty() {
+            self.ids = rows.iter().map(|(id, _)| *id).collect();
+            self.y = rows.iter().map(|(_, row)| label(*row)).collect();
+            self.clusters = rows.iter().map(|(_, row)| snapshot.clusters[*row as usize]).collect();
+        } else {
+            rows.retain(|(id, row)| self.ids.binary_search(id).is_ok_and(|at| self.y[at] == label(*row)));
+            let kept: Vec<bool> =
+                self.ids.iter().map(|id| rows.binary_search_by_key(id, |(id, _)| *id).is_ok()).collect();
+            retain(&mut self.ids, &kept);
+            retain(&mut self.y, &kept);
+            retain(&mut self.clusters, &kept);
+            self.models.iter_mut().for_each(|model| retain(&mut model.p, &kept));
+        }
+        let rows: Vec<u32> = rows.into_iter().map(|(_, row)| row).collect();
+        let p = opened.model.predict_proba(opened.data.dataset.x(), &rows)?;
+        self.models.push(Scored { version: opened.record.version, threshold: opened.model.threshold, p });
+        Ok(self)
+    }
+
     /// Why nothing can be tested on these rows, if so.
     fn not_comparable(&self) -> Option<String> {
         let positives = self.y.iter().filter(|l| **l == 1).count();
@@ -71,54 +80,64 @@ impl Common {
     }
 }
 
+fn retain<T>(list: &mut Vec<T>, kept: &[bool]) {
+    let mut kept = kept.iter();
+    list.retain(|_| kept.next().is_some_and(|kept| *kept));
+}
+
 /// Scores, tests, verdicts and plots. The best model is the best by the first model's target metric, if that was asked for,
-/// else by the first metric asked for; a tie goes to the one named first.
+/// else by the first metric asked for; a tie goes to the one named first. `wanted` is asked between the steps, and its error
+/// ends the work.
 pub fn compare(
-    models: &[Opened],
+    common: &Common,
     metrics: &[TargetMetric],
     artifacts: Option<&Artifacts>,
     at: DateTime<Utc>,
+    wanted: impl Fn() -> Result<(), RegistryError>,
 ) -> Result<ModelComparisonResponse, RegistryError> {
-    let common = common(models)?;
+    let models = &common.models[..];
     let not_comparable = common.not_comparable();
-    let target = models.first().map(|m| m.record.version.training_config.target_metric);
+    let target = models.first().map(|m| m.version.training_config.target_metric);
     let best_metric = target
         .filter(|t| metrics.contains(t))
         .or_else(|| metrics.first().copied())
         .ok_or_else(|| RegistryError::Invalid("metrics: at least one is needed".to_owned()))?;
-    let score = |m: TargetMetric, i: usize| metric(m, &common.y, &common.p[i], models[i].model.threshold);
+    let score = |m: TargetMetric, i: usize| metric(m, &common.y, &models[i].p, models[i].threshold);
     let scored = !common.y.is_empty();
-    let id = |i: usize| models[i].record.version.model_id.clone();
+    let id = |i: usize| models[i].version.model_id.clone();
     let mut table = BTreeMap::new();
     for m in metrics.iter().filter(|_| scored) {
         let row: BTreeMap<String, f64> = (0..models.len()).map(|i| (id(i).to_string(), score(*m, i))).collect();
         table.insert(m.to_string(), row);
     }
     let mut metric_intervals: BTreeMap<String, BTreeMap<String, [f64; 2]>> = BTreeMap::new();
-    for (m, p) in models.iter().zip(&common.p) {
-        let found = intervals(&common.y, p, m.model.threshold);
+    for m in models {
+        wanted()?;
+        let found = intervals(&common.y, &m.p, m.threshold);
         for (name, interval) in found.into_iter().filter(|(name, _)| table.contains_key(name)) {
-            metric_intervals.entry(name).or_default().insert(m.record.version.model_id.to_string(), interval);
+            metric_intervals.entry(name).or_default().insert(m.version.model_id.to_string(), interval);
         }
     }
     let best = highest(models.len(), |i| score(best_metric, i)).filter(|_| scored);
     let labels = labels(models);
+    let tests = Tests::prepare(common, best_metric, not_comparable.is_none(), &wanted)?;
     let mut pairs = BTreeMap::new();
     for a in 0..models.len() {
         for b in a + 1..models.len() {
-            let mut pair = significance(models, &common, a, b, best_metric, not_comparable.clone());
+            wanted()?;
+            let mut pair = tests.pair(a, b, not_comparable.clone());
             pair.verdict = pair.sentence(&labels[a], &labels[b]);
             pairs.insert(format!("{}_vs_{}", pair.model_a, pair.model_b), pair);
         }
     }
     let mut beyond_chance = BTreeMap::new();
     for m in metrics.iter().filter(|_| not_comparable.is_none()) {
-        let first = highest(models.len(), |i| score(*m, i));
-        let first = first.filter(|a| (0..models.len()).all(|b| b == *a || is_above(models, &common, *m, *a, b)));
+        wanted()?;
+        let first = highest(models.len(), |i| score(*m, i)).filter(|a| tests.is_above_all(*m, *a));
         beyond_chance.extend(first.map(|i| (m.to_string(), id(i))));
     }
     let mut response = ModelComparisonResponse {
-        models: models.iter().map(|m| m.record.version.clone()).collect(),
+        models: listed(models),
         metric_comparison: table,
         statistical_significance: pairs,
         best_model_id: best.map(id),
@@ -128,11 +147,10 @@ pub fn compare(
         rows: common.y.len() as u64,
         metric_intervals_95: metric_intervals,
         highest_beyond_chance: beyond_chance,
-        warnings: Vec::new(),
     };
     response.verdict = match (&not_comparable, Standing::of(&response)) {
         (None, Some(standing)) => standing.sentence(|of| {
-            let at = models.iter().position(|m| m.record.version.model_id == *of);
+            let at = models.iter().position(|m| m.version.model_id == *of);
             at.map_or_else(|| of.to_string(), |at| labels[at].clone())
         }),
         (Some(why), _) => format!("The models cannot be compared: {why}"),
@@ -140,7 +158,7 @@ pub fn compare(
     };
     if let (Some(artifacts), true) = (artifacts, scored) {
         let mut order: Vec<usize> = (0..models.len()).collect();
-        let auc = |i: usize| metric(TargetMetric::AucRoc, &common.y, &common.p[i], 0.5);
+        let auc = |i: usize| metric(TargetMetric::AucRoc, &common.y, &models[i].p, 0.5);
         order.sort_by(|a, b| auc(*b).total_cmp(&auc(*a)));
         let compared = order.iter().map(|i| ComparedModel {
             label: labels[*i].clone(),
@@ -151,6 +169,7 @@ pub fn compare(
             rows: response.rows,
             models: compared.collect(),
         };
+        wanted()?;
         response.comparison_plots = draw(&data, artifacts)?;
     }
     Ok(response)
@@ -161,21 +180,10 @@ fn highest(models: usize, score: impl Fn(usize) -> f64) -> Option<usize> {
     (0..models).rev().max_by(|a, b| score(*a).total_cmp(&score(*b)))
 }
 
-/// Whether a model scores higher than another beyond chance: the 95 % interval of the difference lies above 0.
-fn is_above(models: &[Opened], common: &Common, metric: TargetMetric, a: usize, b: usize) -> bool {
-    let (pa, pb) = (&common.p[a], &common.p[b]);
-    let (ta, tb) = (models[a].model.threshold, models[b].model.threshold);
-    let difference = match metric {
-        TargetMetric::AucRoc => delong(&common.y, pa, pb),
-        _ => clustered_bootstrap(metric, &common.y, pa, ta, pb, tb, &common.clusters, BOOTSTRAP_SEED, BOOTSTRAP_DRAWS),
-    };
-    difference.side() == Ordering::Greater
-}
-
 /// Each model's algorithm and the end of its id.
-fn labels(models: &[Opened]) -> Vec<String> {
-    let ids: Vec<&str> = models.iter().map(|m| m.record.version.model_id.as_str()).collect();
-    let algorithms = models.iter().map(|m| m.record.version.algorithm);
+fn labels(models: &[Scored]) -> Vec<String> {
+    let ids: Vec<&str> = models.iter().map(|m| m.version.model_id.as_str()).collect();
+    let algorithms = models.iter().map(|m| m.version.algorithm);
     algorithms.zip(tails(&ids)).map(|(algorithm, tail)| format!("{} …{tail}", title(algorithm))).collect()
 }
 
@@ -214,28 +222,78 @@ fn draw(data: &ComparisonPlotData, artifacts: &Artifacts) -> Result<BTreeMap<Str
     Ok(plots)
 }
 
-fn significance(
-    models: &[Opened],
-    common: &Common,
-    a: usize,
-    b: usize,
+/// What the tests of all pairs need, made once for each model.
+struct Tests<'a> {
+    common: &'a Common,
     target: TargetMetric,
-    not_comparable: Option<String>,
-) -> PairSignificance {
-    let (y, pa, pb) = (&common.y, &common.p[a], &common.p[b]);
-    let (ta, tb) = (models[a].model.threshold, models[b].model.threshold);
-    let tested = not_comparable.is_none();
-    PairSignificance {
-        model_a: models[a].record.version.model_id.clone(),
-        model_b: models[b].record.version.model_id.clone(),
-        rows: y.len() as u64,
-        verdict: String::new(),
-        not_comparable,
-        mcnemar: tested.then(|| mcnemar(y, pa, ta, pb, tb)),
-        delong: tested.then(|| delong(y, pa, pb)),
-        bootstrap: tested
-            .then(|| clustered_bootstrap(target, y, pa, ta, pb, tb, &common.clusters, BOOTSTRAP_SEED, BOOTSTRAP_DRAWS)),
+    /// By model; empty where nothing is tested.
+    prepared: Vec<(Placements, Draws)>,
+}
+
+impl<'a> Tests<'a> {
+    fn prepare(
+        common: &'a Common,
+        target: TargetMetric,
+        tested: bool,
+        wanted: &impl Fn() -> Result<(), RegistryError>,
+    ) -> Result<Self, RegistryError> {
+        let mut prepared = Vec::new();
+        for model in common.models.iter().filter(|_| tested) {
+            wanted()?;
+            prepared.push((Placements::new(&common.y, &model.p), draws(common, target, model)));
+        }
+        Ok(Self { common, target, prepared })
     }
+
+    fn pair(&self, a: usize, b: usize, not_comparable: Option<String>) -> PairSignificance {
+        let (y, model_a, model_b) = (&self.common.y, &self.common.models[a], &self.common.models[b]);
+        let both = self.prepared.get(a).zip(self.prepared.get(b));
+        PairSignificance {
+            model_a: model_a.version.model_id.clone(),
+            model_b: model_b.version.model_id.clone(),
+            rows: y.len() as u64,
+            verdict: String::new(),
+            not_comparable,
+            mcnemar: both.map(|_| mcnemar(y, &model_a.p, model_a.threshold, &model_b.p, model_b.threshold)),
+            delong: both.map(|((a, _), (b, _))| a.minus(b)),
+            bootstrap: both.map(|((_, a), (_, b))| a.minus(b)),
+        }
+    }
+
+    /// Whether a model scores higher than every other one beyond chance: the 95 % interval of each difference lies above 0.
+    fn is_above_all(&self, metric: TargetMetric, a: usize) -> bool {
+        let own = |model: &Scored| draws(self.common, metric, model);
+        let others = || (0..self.prepared.len()).filter(|b| *b != a);
+        let (placements, prepared) = (|i: usize| &self.prepared[i].0, |i: usize| &self.prepared[i].1);
+        if metric == TargetMetric::AucRoc {
+            return others().all(|b| placements(a).minus(placements(b)).side() == Ordering::Greater);
+        }
+        if metric == self.target {
+            return others().all(|b| prepared(a).minus(prepared(b)).side() == Ordering::Greater);
+        }
+        let first = own(&self.common.models[a]);
+        others().all(|b| first.minus(&own(&self.common.models[b])).side() == Ordering::Greater)
+    }
+}
+
+fn draws(common: &Common, metric: TargetMetric, model: &Scored) -> Draws {
+    let Common { y, clusters, .. } = common;
+    Draws::of(metric, y, &model.p, model.threshold, clusters, BOOTSTRAP_SEED, BOOTSTRAP_DRAWS)
+}
+
+/// The models as they are answered. Where together they are longer than a page of a list, notes and grids are left out; each
+/// model by itself has them.
+fn listed(models: &[Scored]) -> Vec<ModelVersion> {
+    let mut listed: Vec<ModelVersion> = models.iter().map(|m| m.version.clone()).collect();
+    let bytes = |version: &ModelVersion| serde_json::to_vec(version).map_or(0, |text| text.len());
+    if listed.iter().map(bytes).sum::<usize>() > limits::PAGE_BYTES {
+        for version in &mut listed {
+            version.notes = None;
+            version.training_config.notes = None;
+            version.training_config.grids = None;
+        }
+    }
+    listed
 }
 
 #[cfg(test)]

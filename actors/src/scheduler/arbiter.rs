@@ -114,7 +114,7 @@ impl Desk {
         }
         let submission =
             Submission { config: group.config, created_by: by, triggers: group.triggers.clone(), idempotency: None };
-        match self.door.submit(submission).await {
+        match self.door.submit(submission, None).await {
             Ok(Submitted::New { job, .. }) => {
                 tracing::info!(job = %job.job_id, triggers = group.triggers.len(), "triggers led to a job");
                 // The next group of this look has its cooldown too.

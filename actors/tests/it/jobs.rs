@@ -3,7 +3,7 @@
 use crate::silence::{expect, start};
 use crate::support::*;
 use provost_actors::testkit::Failpoints;
-use provost_actors::{CancelError, Handle, Submission, SubmitError, Submitted};
+use provost_actors::{CancelError, Handle, KeyedRequest, Submission, SubmitError, Submitted};
 use provost_domain::config::Tuning;
 use provost_domain::job::{JobEventKind, JobStatus};
 use provost_domain::status::Health;
@@ -180,7 +180,11 @@ async fn the_queue_is_bounded_and_an_idempotency_key_repeats_its_answer() {
     options.max_queued = 1;
     let handle = start(options).await.unwrap();
     let with_key = |key: &str, hash: &str| Submission {
-        idempotency: Some((key.to_owned(), hash.to_owned())),
+        idempotency: Some(KeyedRequest {
+            owner: "anonymous".to_owned(),
+            key: key.to_owned(),
+            request_hash: hash.to_owned(),
+        }),
         ..submission(long_search())
     };
     let Submitted::New { job, response, .. } = handle.submit(with_key("a", "1")).await.unwrap() else { panic!() };

@@ -2,7 +2,7 @@
 
 mod grids;
 
-pub use grids::{Grid, candidates};
+pub use grids::{Grid, candidates, too_many_candidates};
 
 use crate::check::brief;
 use crate::features::{EXTENDED, FEATURES};

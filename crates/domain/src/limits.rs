@@ -51,13 +51,29 @@ limits! {
     TIME_ZONE = 100, "characters", "`time_zone` of the schedule", "three times the longest name of a time zone";
     NOTIFICATION_EMAILS = 50, "items", "`notification_emails` of the schedule", "each occasion is one mail to each address";
     EMAIL = 254, "characters", "an address in `notification_emails`", "the longest address of RFC 5321";
+    JOB_TRIGGERS = 100, "items", "`triggers` of a job",
+        "further triggers that join the job are listed by GET /triggers with the job's id";
     FAULTS = 100, "items", "faults of one document that `errors` names one by one", "further faults are counted";
     POINTER = 200, "characters", "a `pointer` in `errors`", "a longer pointer is cut, since it repeats what the client sent";
     JSON_DEPTH = 127, "levels", "arrays and objects in each other", "the JSON reader's own limit; no document here has more than six";
     QUERY = 8_192, "bytes", "the query of an address", "a cursor and all other parameters have less than 2,000";
     CURSOR = 1_000, "characters", "`cursor` of a list", "four times the longest that a list gives out";
     PAGE = 200, "items", "`limit` of a list", "of the HTTP contract";
+    PAGE_BYTES = 2_097_152, "bytes", "stored documents on one page of a list",
+        "a page ends early, with a link to the next one, when its documents are longer; a page has one item at least";
+    SMALL_BODY = 16_384, "bytes", "a request's body that is read on the thread of its connection",
+        "reading takes less than a millisecond; a longer body is read on the threads for long work";
+    BODIES = 67_108_864, "bytes", "request bodies in memory at a time, of all connections",
+        "64 bodies of the default largest size; a body beyond is answered with 503";
+    COMPUTE_QUEUE = 64, "requests", "requests that wait for the threads for long work", "one beyond is answered with 503";
+    COMPARISONS = 16, "requests", "comparisons that wait for the one under way", "one beyond is answered with 503";
+    EVALUATIONS = 64, "tasks", "evaluations that run or wait", "one beyond is answered with 503";
+    EVENT_STREAMS = 100, "streams", "event streams of one caller", "one beyond is answered with 429";
     IDEMPOTENCY_KEY = 255, "characters", "an `Idempotency-Key`", "visible ASCII characters; a UUID has 36";
+    IDEMPOTENCY_KEYS = 10_000, "keys", "idempotency keys of one caller in 24 hours",
+        "one every nine seconds; one beyond is answered with 429";
+    IDEMPOTENCY_BYTES = 67_108_864, "bytes", "stored answers to one caller's idempotency keys in 24 hours",
+        "an answer to a training request has 400 bytes, a large comparison some megabytes; a key beyond is answered with 429";
     KEY_NAME = 80, "characters", "the name of an API key", "a label";
     EVENT_KEY = 512, "bytes", "`id`, `source` and `type` of an event", "they are keys of the inbox";
     EVENT_POINTS = 1_000, "items", "points of one batch event", "one transaction of the store";

@@ -3,7 +3,7 @@
 use provost_domain::evaluation::{Difference, McNemarTest};
 use serde::Serialize;
 
-pub use crate::bootstrap::clustered_bootstrap;
+pub use crate::bootstrap::{Draws, clustered_bootstrap};
 
 /// From this many discordant rows on McNemar's test takes the chi-squared approximation.
 const MCNEMAR_EXACT_BELOW: u64 = 25;
@@ -40,30 +40,13 @@ fn mcnemar_p(a: u64, b: u64) -> f64 {
 /// The difference of two correlated AUCs, a − b (DeLong et al. 1988, by the O(n log n) algorithm of Sun and Xu 2014).
 /// With fewer than two rows of a class there is no variance to estimate: the interval is [-1, 1] and p is 1.
 pub fn delong(y: &[u8], pa: &[f64], pb: &[f64]) -> Difference {
-    let a = Placements::of(&of_class(y, pa, 1), &of_class(y, pa, 0));
-    let b = Placements::of(&of_class(y, pb, 1), &of_class(y, pb, 0));
-    let difference = a.auc() - b.auc();
-    let (m, n) = (a.positive.len().min(b.positive.len()), a.negative.len().min(b.negative.len()));
-    if m < 2 || n < 2 {
-        return Difference { difference, ..no_evidence() };
-    }
-    let variance =
-        variance_of_gaps(&a.positive, &b.positive) / m as f64 + variance_of_gaps(&a.negative, &b.negative) / n as f64;
-    let error = variance.sqrt();
-    let reach = normal_quantile(0.975) * error;
-    // Without variance either the two rank alike, or they differ in the same way on every row.
-    let p_value = match (error > 0.0, difference == 0.0) {
-        (true, _) => erfc((difference / error).abs() / std::f64::consts::SQRT_2),
-        (false, true) => 1.0,
-        (false, false) => 0.0,
-    };
-    Difference { difference, interval_95: [difference - reach, difference + reach], p_value }
+    Placements::new(y, pa).minus(&Placements::new(y, pb))
 }
 
 /// The AUC with its standard error (DeLong et al. 1988: the variances of the placements of either class, each over its
 /// rows). `None` with fewer than two rows of a class.
 pub fn auc_with_error(y: &[u8], p: &[f64]) -> Option<Estimate> {
-    let placements = Placements::of(&of_class(y, p, 1), &of_class(y, p, 0));
+    let placements = Placements::new(y, p);
     let (m, n) = (placements.positive.len(), placements.negative.len());
     if m < 2 || n < 2 {
         return None;
@@ -88,13 +71,39 @@ pub struct Estimate {
     pub error: f64,
 }
 
-/// Of each positive the share of negatives below it, and of each negative the share of positives above it, ties half.
-struct Placements {
+/// Of each positive the share of negatives below it, and of each negative the share of positives above it, ties half: all
+/// that DeLong's test needs of one model.
+pub struct Placements {
     positive: Vec<f64>,
     negative: Vec<f64>,
 }
 
 impl Placements {
+    pub fn new(y: &[u8], p: &[f64]) -> Self {
+        Self::of(&of_class(y, p, 1), &of_class(y, p, 0))
+    }
+
+    /// As [`delong`], of this model less the other one on the same rows.
+    pub fn minus(&self, other: &Self) -> Difference {
+        let (a, b) = (self, other);
+        let difference = a.auc() - b.auc();
+        let (m, n) = (a.positive.len().min(b.positive.len()), a.negative.len().min(b.negative.len()));
+        if m < 2 || n < 2 {
+            return Difference { difference, ..no_evidence() };
+        }
+        let variance = variance_of_gaps(&a.positive, &b.positive) / m as f64
+            + variance_of_gaps(&a.negative, &b.negative) / n as f64;
+        let error = variance.sqrt();
+        let reach = normal_quantile(0.975) * error;
+        // Without variance either the two rank alike, or they differ in the same way on every row.
+        let p_value = match (error > 0.0, difference == 0.0) {
+            (true, _) => erfc((difference / error).abs() / std::f64::consts::SQRT_2),
+            (false, true) => 1.0,
+            (false, false) => 0.0,
+        };
+        Difference { difference, interval_95: [difference - reach, difference + reach], p_value }
+    }
+
     fn of(positive: &[f64], negative: &[f64]) -> Self {
         let (m, n) = (positive.len() as f64, negative.len() as f64);
         let both: Vec<f64> = positive.iter().chain(negative).copied().collect();

@@ -58,12 +58,26 @@ pub const RESPONSE_LIFETIME_HOURS: i64 = 24;
 /// An `Idempotency-Key`, the hash of method, path and body it came with, and the response to repeat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredResponse {
+    /// Unique among all callers: it names the caller as well.
     pub key: String,
+    /// Whose key it is; empty in what older versions stored.
+    #[serde(default)]
+    pub owner: String,
     pub request_hash: String,
     pub status: u16,
     pub location: Option<String>,
     pub body: serde_json::Value,
     pub at: DateTime<Utc>,
+}
+
+/// What is stored of one caller's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ResponsesHeld {
+    pub keys: u64,
+    /// Of the stored responses, as JSON.
+    pub bytes: u64,
+    /// When the oldest of them was stored.
+    pub oldest: Option<DateTime<Utc>>,
 }
 
 /// Outcome of trying to create a job.
@@ -236,8 +250,6 @@ pub struct Installation {
 pub trait Store: Send + Sync + 'static {
     /// A round trip, for readiness. It does not wait behind a write that is at work, unless that has lasted for seconds.
     async fn ping(&self) -> Result<()>;
-    /// Ends what is at work and lets go of the files; what is asked afterwards is `Unavailable`. Blocks until that is done.
-    fn close(&self);
     /// The same for the life of the store.
     async fn installation(&self) -> Result<Installation>;
 
@@ -266,8 +278,6 @@ pub trait Store: Send + Sync + 'static {
         max_waiting: u64,
     ) -> Result<JobCreation>;
     async fn job(&self, id: &JobId) -> Result<Option<JobRecord>>;
-    /// The job that goes by this text: a job's id, or the id that it had in the replaced service.
-    async fn job_named(&self, name: &str) -> Result<Option<JobId>>;
     async fn list_jobs(&self, status: Option<JobStatus>, cursor: Option<&str>, limit: u32)
     -> Result<Page<TrainingJob>>;
     /// All pending and running jobs, oldest first.
@@ -329,8 +339,6 @@ pub trait Store: Send + Sync + 'static {
         outbox: Vec<OutboxMessage>,
     ) -> Result<()>;
     async fn model(&self, id: &ModelId) -> Result<Option<ModelRecord>>;
-    /// The model that goes by this text: a model's id, or the id that it had in the replaced service.
-    async fn model_named(&self, name: &str) -> Result<Option<ModelId>>;
     async fn list_models(&self, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>>;
     async fn model_count(&self) -> Result<u64>;
     /// Switches the pointer atomically and adds to the history; activating the active model again changes nothing and
@@ -387,6 +395,9 @@ pub trait Store: Send + Sync + 'static {
     /// Stores a response; the first one under a key stays for its lifetime, and is returned. The response's `at` is the
     /// present.
     async fn store_response(&self, response: StoredResponse) -> Result<StoredResponse>;
+    /// What is stored of this caller's keys and has not expired. Its size is what the writer stored, so that counting reads
+    /// no response.
+    async fn responses_held(&self, owner: &str, now: DateTime<Utc>) -> Result<ResponsesHeld>;
 
     // ---- inbox and outbox
     /// Records inbound events with their effects; an outcome per event. Only a new event has an effect. A mismatch is in the

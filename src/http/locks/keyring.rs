@@ -10,6 +10,7 @@ use provost_domain::key::{ApiKey, KeyText, Role};
 use provost_domain::session::Session;
 use provost_store::{Store, StoreError};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
@@ -40,6 +41,8 @@ pub struct Keyring {
     reading: tokio::sync::Mutex<()>,
     /// Counts the reads, also those that failed.
     reads: watch::Sender<u64>,
+    /// The keys could not be read the last time.
+    away: AtomicBool,
 }
 
 /// Whom a key lets in.
@@ -98,6 +101,7 @@ impl Keyring {
             looking: tokio::sync::Mutex::default(),
             reading: tokio::sync::Mutex::default(),
             reads: watch::channel(0).0,
+            away: AtomicBool::new(false),
         };
         ring.read().await?;
         Ok(ring)
@@ -186,27 +190,28 @@ impl Keyring {
             self.clock.sleep(wait).await;
         }
         *last = self.clock.monotonic();
-        if let Err(error) = self.read().await {
-            tracing::warn!(%error, "the keys could not be read; those known so far count");
+        self.refresh().await;
+    }
+
+    /// Reads the keys; of failures one after the other only the first is told.
+    async fn refresh(&self) {
+        match self.read().await {
+            Ok(()) => self.away.store(false, Ordering::Relaxed),
+            Err(error) if !self.away.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(%error, "the keys cannot be read; those known so far count");
+            }
+            Err(_) => {}
         }
     }
 
     /// Reads the keys again and again, until the facade closes. While the store is away the last ones count.
     pub async fn stay_fresh(self: Arc<Self>, mut closing: watch::Receiver<bool>) {
-        let mut away = false;
         loop {
             tokio::select! {
                 () = self.clock.sleep(REFRESH) => {}
                 _ = closing.wait_for(|closing| *closing) => return,
             }
-            match self.read().await {
-                Ok(()) => away = false,
-                Err(error) if !away => {
-                    away = true;
-                    tracing::warn!(%error, "the keys cannot be read; those known so far count");
-                }
-                Err(_) => {}
-            }
+            self.refresh().await;
         }
     }
 }

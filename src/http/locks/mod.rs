@@ -21,6 +21,7 @@ pub use session::routes;
 
 use crate::http::connection::LocalAddress;
 use crate::http::problem::{LONGEST_PATH, Problem};
+use crate::log::strangers::{self, Strangers};
 use crate::settings::{Http, Network};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -45,6 +46,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use table::{Access, Found, Row};
+use tokio::sync::watch;
 
 pub struct Locks {
     pub keyring: Arc<Keyring>,
@@ -57,6 +59,7 @@ pub struct Locks {
     by_key: Buckets<String>,
     by_address: Buckets<IpAddr>,
     failures: Buckets<IpAddr>,
+    strangers: Strangers,
 }
 
 /// Who sent a request, as far as it is known.
@@ -94,6 +97,13 @@ pub fn is_signed_in(request: &HttpRequest) -> bool {
     request.extensions().get::<Caller>().is_some_and(|caller| matches!(caller.pass, Pass::Session(_)))
 }
 
+/// Names who sent a request, for what is counted by caller: the key's id. All who ask without a key are one caller.
+pub fn owner(request: &HttpRequest) -> String {
+    let extensions = request.extensions();
+    let holder = extensions.get::<Caller>().and_then(|caller| caller.holder.as_ref());
+    holder.map_or_else(|| "anonymous".to_owned(), |holder| holder.id.clone())
+}
+
 impl Locks {
     pub async fn new(handle: &Handle, http: &Http, listening: SocketAddr) -> Result<Self, StoreError> {
         let (store, clock) = (handle.store().clone(), handle.options().clock.clone());
@@ -108,6 +118,7 @@ impl Locks {
             by_key: Buckets::per_second(http.rates.per_key),
             by_address: Buckets::per_second(http.rates.per_address),
             failures: Buckets::per_minute(http.rates.failures),
+            strangers: Strangers::default(),
         })
     }
 
@@ -165,9 +176,28 @@ impl Locks {
 
     /// Counts a wrong key.
     fn failed(&self, address: IpAddr) -> Result<(), Problem> {
-        tracing::warn!(%address, "a wrong key");
-        let taken = self.failures.take(address::network_of(address), self.clock.monotonic());
+        let now = self.clock.monotonic();
+        if self.strangers.is_told("a wrong key", Some(address), now) {
+            tracing::warn!(%address, "a wrong key");
+        }
+        let taken = self.failures.take(address::network_of(address), now);
         taken.map_err(|wait| too_many("too many wrong keys from this address", wait))
+    }
+
+    /// Logs how often a line about strangers was left out, until the facade closes.
+    pub async fn report_strangers(self: Arc<Self>, mut closing: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                () = self.clock.sleep(strangers::PERIOD) => {}
+                _ = closing.wait_for(|closing| *closing) => return,
+            }
+            let of_crates = strangers::left_out_of_crates();
+            let left_out = self.strangers.left_out(self.clock.monotonic()).into_iter().chain(of_crates);
+            for strangers::LeftOut { kind, times, addresses, mostly } in left_out {
+                let mostly = mostly.map(|address| address.to_string()).unwrap_or_default();
+                tracing::warn!(times, addresses, mostly, "{kind}: so many more times since the last such line");
+            }
+        }
     }
 
     async fn admit(&self, request: &ServiceRequest) -> Result<(Caller, Option<&'static Row>), Problem> {
@@ -213,6 +243,9 @@ impl Locks {
         if let Access::Role(needed) = row.access
             && holder.role < needed
         {
+            if self.strangers.is_told("refused: too low a role", Some(address), self.clock.monotonic()) {
+                tracing::warn!(key = holder.label, role = %holder.role, %needed, "refused: too low a role");
+            }
             return Err(forbidden(&holder, needed));
         }
         Ok((Caller { holder: Some(holder), pass, address }, Some(row)))
@@ -259,7 +292,6 @@ fn not_allowed(request: &ServiceRequest, allow: &str) -> Problem {
 
 fn forbidden(holder: &Holder, needed: Role) -> Problem {
     let detail = format!("key {} has the role {}; this needs {needed}", holder.id, holder.role);
-    tracing::warn!(key = holder.label, role = %holder.role, %needed, "refused: too low a role");
     Problem::new(StatusCode::FORBIDDEN, detail)
 }
 

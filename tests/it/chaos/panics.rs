@@ -1,7 +1,7 @@
 //! Panics at named places of a running system, in this process: the places are armed by the test and unknown to the service.
 
 use provost_actors::testkit::Failpoints;
-use provost_actors::{Handle, Options, RestartBudget, RetentionOptions, Submission, Submitted, start};
+use provost_actors::{Handle, KeyedRequest, Options, RestartBudget, RetentionOptions, Submission, Submitted, start};
 use provost_domain::config::Tuning;
 use provost_domain::gate::ActivationWish;
 use provost_domain::job::JobStatus;
@@ -58,7 +58,11 @@ async fn options(folder: &Path, failpoints: Failpoints) -> Options {
 async fn submit(handle: &Handle, number: u64) -> provost_domain::JobId {
     loop {
         let mut submission = Submission::manual(config(), None, "a test", chrono::Utc::now());
-        submission.idempotency = Some((format!("key-{number}"), "same".to_owned()));
+        submission.idempotency = Some(KeyedRequest {
+            owner: "anonymous".to_owned(),
+            key: format!("key-{number}"),
+            request_hash: "same".to_owned(),
+        });
         submission.triggers[0].activation = ActivationWish::IfBetter;
         match handle.submit(submission).await {
             Ok(Submitted::New { job, .. }) => return job.job_id,

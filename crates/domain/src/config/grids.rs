@@ -113,13 +113,13 @@ pub(super) fn check_size(config: &TrainingConfig, f: &mut Fields<'_>) {
     for (algorithm, grid) in config.grids.iter().flatten() {
         let found = candidates(grid);
         if found > limits::GRID_CANDIDATES as u64 {
-            f.fault(&format!("grids/{algorithm}"), too_many(*algorithm, found));
+            f.fault(&format!("grids/{algorithm}"), too_many_candidates(*algorithm, found));
         }
     }
 }
 
-/// The fault of a grid that `grid_search` cannot visit whole.
-pub(crate) fn too_many(algorithm: Algorithm, candidates: u64) -> String {
+/// The message about a grid that is too large for `grid_search`.
+pub fn too_many_candidates(algorithm: Algorithm, candidates: u64) -> String {
     let most = limits::GRID_CANDIDATES;
     let found = if candidates == u64::MAX { "more than 10^19".to_owned() } else { candidates.to_string() };
     format!(

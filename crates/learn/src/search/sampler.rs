@@ -94,3 +94,6 @@ impl Sampler for Listed {
         self.candidates.get(self.at + ahead).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests;

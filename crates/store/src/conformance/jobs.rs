@@ -5,7 +5,7 @@ use crate::store::{JobCreation, Page, RESPONSE_LIFETIME_HOURS};
 use crate::{Store, StoreError};
 use chrono::TimeDelta;
 use provost_domain::job::{JobStatus, TrialRecord};
-use provost_domain::{Algorithm, TrainingJob};
+use provost_domain::{Algorithm, TrainingJob, limits};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -201,6 +201,25 @@ pub async fn pages_lose_and_repeat_nothing(store: Arc<dyn Store>) {
     assert_eq!(second.next, None);
     // Exactly one page: nothing follows.
     assert_eq!(store.list_jobs(None, None, 251).await.unwrap().next, None);
+}
+
+/// Long texts that an older version took in do not make a page long.
+pub async fn pages_are_bounded_in_bytes(store: Arc<dyn Store>) {
+    let long = |number, bytes: usize| {
+        let mut record = job(number, 0);
+        record.job.config.notes = Some("n".repeat(bytes));
+        record
+    };
+    for number in 0..6 {
+        create(&store, long(number, limits::PAGE_BYTES / 3)).await;
+    }
+    create(&store, long(6, limits::PAGE_BYTES * 2)).await;
+    let first = store.list_jobs(None, None, 200).await.unwrap();
+    assert_eq!(first.items.len(), 1, "one longer than a page is a page");
+    let second = store.list_jobs(None, first.next.as_deref(), 200).await.unwrap();
+    assert_eq!(second.items.len(), 2);
+    let ids: Vec<_> = walk(&store, None, 200).await.into_iter().map(|j| j.job_id).collect();
+    assert!(ids.len() == 7 && ids.windows(2).all(|w| w[0] > w[1]), "{ids:?}");
 }
 
 pub async fn bad_cursors_are_named(store: Arc<dyn Store>) {

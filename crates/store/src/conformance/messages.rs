@@ -4,10 +4,12 @@ use super::points::all;
 use super::samples::{at, create, event, job, message, point, response, trigger};
 use crate::store::{
     InboxEffect, InboxEntry, InboxOutcome, JobCreation, OutboxMessage, PointOutcome, RESPONSE_LIFETIME_HOURS,
+    ResponsesHeld, StoredResponse,
 };
 use crate::{Store, StoreError};
 use chrono::TimeDelta;
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
+use serde_json::json;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -98,6 +100,37 @@ pub async fn responses_expire(store: Arc<dyn Store>) {
     assert_eq!(store.stored_response("key", at(0) + life).await.unwrap(), None);
     let third = response("key", at(0) + life);
     assert_eq!(store.store_response(third.clone()).await.unwrap(), third);
+}
+
+pub async fn responses_are_counted_by_owner(store: Arc<dyn Store>) {
+    let life = TimeDelta::hours(RESPONSE_LIFETIME_HOURS);
+    let held = |owner: &'static str, at| {
+        let store = Arc::clone(&store);
+        async move { store.responses_held(owner, at).await.unwrap() }
+    };
+    assert_eq!(held("key_1", at(0)).await, ResponsesHeld::default());
+    store.store_response(response("a", at(0))).await.unwrap();
+    let one = held("key_1", at(0)).await;
+    assert_eq!((one.keys, one.oldest), (1, Some(at(0))));
+    assert!((100..400).contains(&one.bytes), "{one:?}");
+    // A key that is there already is no further one.
+    store.store_response(response("a", at(5))).await.unwrap();
+    assert_eq!(held("key_1", at(5)).await, one);
+    let long = StoredResponse { body: json!({ "text": "x".repeat(10_000) }), ..response("b", at(10)) };
+    store.store_response(long).await.unwrap();
+    store.store_response(StoredResponse { owner: "key_2".to_owned(), ..response("c", at(10)) }).await.unwrap();
+    let two = held("key_1", at(10)).await;
+    assert_eq!((two.keys, two.oldest, two.bytes > one.bytes + 10_000), (2, Some(at(0)), true));
+    assert_eq!(held("key_2", at(10)).await.keys, 1);
+    // A job's response counts as well, and one that was refused does not.
+    let of_job = response("d", at(20));
+    store.create_job(job(1, 0), vec![], vec![], vec![], Some(of_job.clone()), 1).await.unwrap();
+    store.create_job(job(2, 0), vec![], vec![], vec![], Some(response("e", at(20))), 1).await.unwrap();
+    assert_eq!(held("key_1", at(20)).await.keys, 3);
+    // What has expired does not count.
+    let left = held("key_1", at(5) + life).await;
+    assert_eq!((left.keys, left.oldest), (2, Some(at(10))));
+    assert_eq!(held("key_1", at(20) + life).await, ResponsesHeld::default());
 }
 
 pub async fn responses_race(store: Arc<dyn Store>) {

@@ -115,6 +115,7 @@ pub fn message(id: &str) -> OutboxMessage {
 pub fn response(key: &str, at: DateTime<Utc>) -> StoredResponse {
     StoredResponse {
         key: key.to_owned(),
+        owner: "key_1".to_owned(),
         request_hash: "abc".to_owned(),
         status: 202,
         location: Some("/jobs/x".to_owned()),

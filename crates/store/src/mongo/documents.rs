@@ -5,6 +5,7 @@ use crate::sqlite::documents::{Cursor, decode, encode};
 use crate::store::Page;
 use chrono::{DateTime, NaiveDate, Utc};
 use mongodb::bson::{self, Bson, Document, doc};
+use provost_domain::limits;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
@@ -178,9 +179,15 @@ pub fn after(mut filter: Document, cursor: &Cursor) -> (Document, Document) {
     (filter, doc! {"provost.at": -1, "provost.id": -1})
 }
 
-/// A page of these documents, of which there may be one more than `limit`.
+/// A page of these documents, of which there may be one more than `limit`. It ends early once its records have
+/// [`limits::PAGE_BYTES`], and has one item at least.
 pub fn page<T>(kind: char, limit: u32, found: &[Document], read: impl Fn(&Document) -> Result<T>) -> Result<Page<T>> {
-    let shown = found.len().min(limit as usize);
+    let mut bytes = 0;
+    let fits = |document: &&Document| {
+        bytes += text(document, "provost.document").map_or(0, str::len);
+        bytes <= limits::PAGE_BYTES
+    };
+    let shown = found.iter().take(limit as usize).take_while(fits).count().max(1).min(found.len());
     let items = found[..shown].iter().map(read).collect::<Result<Vec<T>>>()?;
     let next = (found.len() > shown).then(|| found.get(shown.saturating_sub(1))).flatten().map(|last| {
         let cursor = Cursor {

@@ -5,7 +5,7 @@ use super::creation::{self, Claim};
 use super::documents::{self, at, number, text};
 use crate::error::Result;
 use crate::sqlite::documents::encode;
-use crate::store::{RESPONSE_LIFETIME_HOURS, StoredResponse};
+use crate::store::{RESPONSE_LIFETIME_HOURS, ResponsesHeld, StoredResponse};
 use chrono::{DateTime, TimeDelta, Utc};
 use mongodb::bson::{Document, doc};
 
@@ -70,7 +70,29 @@ pub async fn store(db: &Db, response: StoredResponse) -> Result<StoredResponse> 
 
 fn document(response: &StoredResponse, job: Option<&str>) -> Result<Document> {
     let text = encode("a response", response)?;
-    Ok(doc! {"_id": response.key.as_str(), "at": response.at.timestamp_micros(), "document": text, "job": job})
+    let bytes = i64::try_from(text.len()).unwrap_or(i64::MAX);
+    let mut document = reserved(response);
+    document.extend(doc! {"document": text, "bytes": bytes, "job": job});
+    Ok(document)
+}
+
+/// The document of a key that has no response yet.
+fn reserved(response: &StoredResponse) -> Document {
+    let at = response.at.timestamp_micros();
+    doc! {"_id": response.key.as_str(), "at": at, "owner": response.owner.as_str()}
+}
+
+pub async fn held(db: &Db, owner: &str, now: DateTime<Utc>) -> Result<ResponsesHeld> {
+    let filter = doc! {"owner": owner, "at": {"$gt": expired_at(now)}};
+    let sums = doc! {"_id": null, "keys": {"$sum": 1}, "bytes": {"$sum": "$bytes"}};
+    let pipeline = vec![doc! {"$match": filter.clone()}, doc! {"$group": sums}];
+    let Some(row) = db.aggregate(RESPONSES, pipeline).await?.into_iter().next() else {
+        return Ok(ResponsesHeld::default());
+    };
+    let of = |name| number(&row, name).unwrap_or(0).cast_unsigned();
+    let oldest = db.all(RESPONSES, filter, doc! {"at": 1}, Some(1)).await?;
+    let oldest = oldest.first().and_then(|first| number(first, "at")).and_then(DateTime::from_timestamp_micros);
+    Ok(ResponsesHeld { keys: of("keys"), bytes: of("bytes"), oldest })
 }
 
 /// Reserves the key for a job; false if it has a response that is not this job's.
@@ -92,8 +114,7 @@ pub async fn claim(db: &Db, response: &StoredResponse, claim: &Claim) -> Result<
                 None => {}
             }
         }
-        let mut claimed =
-            was.clone().unwrap_or_else(|| doc! {"_id": response.key.as_str(), "at": response.at.timestamp_micros()});
+        let mut claimed = was.clone().unwrap_or_else(|| reserved(response));
         claim.put_on(&mut claimed);
         if db.put(RESPONSES, was.as_ref(), claimed).await? {
             return Ok(true);

@@ -2,7 +2,7 @@
 
 use super::artifacts::CHUNKS;
 use super::audit::AUDIT;
-use super::connection::Db;
+use super::connection::{Db, within};
 use super::documents::{self, number};
 use super::evaluations::EVALUATIONS;
 use super::inbox::INBOX;
@@ -48,7 +48,7 @@ fn indexes() -> Vec<(&'static str, Vec<Document>)> {
         (DECISIONS, vec![doc! {"at": -1, "_id": -1}]),
         (OUTBOX, vec![doc! {"channel": 1, "sent": 1, "position": 1}, doc! {"position": 1}]),
         (INBOX, vec![doc! {"pending": 1}, doc! {"at": 1}]),
-        (RESPONSES, vec![doc! {"at": 1}]),
+        (RESPONSES, vec![doc! {"at": 1}, doc! {"owner": 1, "at": 1}]),
         (AUDIT, vec![doc! {"name": 1}]),
         (CHUNKS, vec![doc! {"upload": 1}, doc! {"stored_at": 1, "upload": 1}]),
     ]
@@ -64,7 +64,7 @@ pub async fn prepare(db: &Db, now: DateTime<Utc>) -> Result<()> {
         keys.retain(|keys| !there.contains(&name(keys)));
         let missing: Vec<IndexModel> = keys.into_iter().map(|keys| IndexModel::builder().keys(keys).build()).collect();
         if !missing.is_empty() {
-            db.create_indexes(collection, missing).await?;
+            within(async { db.collection(collection).create_indexes(missing).await }).await?;
         }
     }
     install(db, now).await?;

@@ -3,6 +3,7 @@
 use crate::artifacts::hex;
 use crate::error::{Result, StoreError};
 use crate::store::Page;
+use provost_domain::limits;
 use rusqlite::{Connection, OptionalExtension, Params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,7 +73,8 @@ impl Cursor {
     }
 }
 
-/// One page of a query whose columns are (document, created_at, id), newest first, asked for one row more than `limit`.
+/// One page of a query whose columns are (document, created_at, id), newest first, asked for one row more than `limit`. It ends
+/// early once its documents have [`limits::PAGE_BYTES`], and has one item at least.
 pub fn page<T: DeserializeOwned>(
     c: &Connection,
     kind: char,
@@ -84,13 +86,14 @@ pub fn page<T: DeserializeOwned>(
     let mut statement = c.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
     let mut items = Vec::new();
-    let mut last = Cursor::start();
+    let (mut last, mut bytes) = (Cursor::start(), 0);
     while let Some(row) = rows.next()? {
-        if items.len() == limit as usize {
+        let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        bytes += text.len();
+        if items.len() == limit as usize || (!items.is_empty() && bytes > limits::PAGE_BYTES) {
             return Ok(Page { items, next: Some(last.encode(kind)) });
         }
         last = Cursor { at: row.get(1)?, id: row.get(2)? };
-        let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
         items.push(decode(&format!("{what} {}", last.id), text)?);
     }
     Ok(Page { items, next: None })

@@ -6,7 +6,8 @@ use super::points::{self, Encoded, Moved};
 use super::triggers;
 use crate::error::Result;
 use crate::store::{
-    InboxEffect, InboxEntry, InboxOutcome, OutboxMessage, RESPONSE_LIFETIME_HOURS, StoredResponse, TriggerRecord,
+    InboxEffect, InboxEntry, InboxOutcome, OutboxMessage, RESPONSE_LIFETIME_HOURS, ResponsesHeld, StoredResponse,
+    TriggerRecord,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::audit::Deed;
@@ -29,10 +30,30 @@ pub fn store_response(transaction: &Transaction<'_>, response: &StoredResponse) 
     if let Some(known) = stored_response(transaction, &response.key, response.at)? {
         return Ok(known);
     }
+    let document = encode("a response", response)?;
     transaction
-        .prepare_cached("INSERT INTO responses (key, created_at, document) VALUES (?1, ?2, ?3)")?
-        .execute(params![response.key, response.at.timestamp_micros(), encode("a response", response)?])?;
+        .prepare_cached("INSERT INTO responses (key, created_at, document, owner, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            response.key,
+            response.at.timestamp_micros(),
+            document,
+            response.owner,
+            document.len().cast_signed()
+        ])?;
     Ok(response.clone())
+}
+
+pub fn responses_held(c: &Connection, owner: &str, now: DateTime<Utc>) -> Result<ResponsesHeld> {
+    let sql = "SELECT count(*), coalesce(sum(bytes), 0), min(created_at) FROM responses
+               WHERE owner = ?1 AND created_at > ?2";
+    let row =
+        |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<i64>>(2)?));
+    let (keys, bytes, oldest) = c.prepare_cached(sql)?.query_row(params![owner, expired_at(now)], row)?;
+    Ok(ResponsesHeld {
+        keys: keys.cast_unsigned(),
+        bytes: bytes.cast_unsigned(),
+        oldest: oldest.and_then(DateTime::from_timestamp_micros),
+    })
 }
 
 /// An effect as the transaction writes it, made before the write lock is taken.

@@ -1,0 +1,135 @@
+//! Log lines that anybody can cause: the first one at once, then one a period with the number of those that were left out.
+//! The memory for this is bounded, however many ask from however many addresses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+/// Between two lines of one kind.
+pub const PERIOD: Duration = Duration::from_secs(10);
+/// Addresses that are counted one by one in a period; of further ones only the number of occurrences is known.
+const ADDRESSES: usize = 100;
+
+/// What was left out of the log in one period.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub kind: &'static str,
+    pub times: u64,
+    /// How many addresses it came from; [`ADDRESSES`] stands for that many or more.
+    pub addresses: usize,
+    /// The address that it came from most often.
+    pub mostly: Option<IpAddr>,
+}
+
+#[derive(Default)]
+struct Seen {
+    told_at: Duration,
+    times: u64,
+    by_address: HashMap<IpAddr, u64>,
+}
+
+#[derive(Default)]
+pub struct Strangers(Mutex<BTreeMap<&'static str, Seen>>);
+
+impl Strangers {
+    /// Counts an occurrence at this time of a monotonic clock; true if the log is to have it now.
+    pub fn is_told(&self, kind: &'static str, address: Option<IpAddr>, now: Duration) -> bool {
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seen) = kinds.get_mut(kind) else {
+            kinds.insert(kind, Seen { told_at: now, ..Seen::default() });
+            return true;
+        };
+        if seen.times == 0 && now.saturating_sub(seen.told_at) >= PERIOD {
+            seen.told_at = now;
+            return true;
+        }
+        seen.times += 1;
+        if let Some(address) = address
+            && (seen.by_address.len() < ADDRESSES || seen.by_address.contains_key(&address))
+        {
+            *seen.by_address.entry(address).or_default() += 1;
+        }
+        false
+    }
+
+    /// What was left out, of each kind whose period is over.
+    pub fn left_out(&self, now: Duration) -> Vec<LeftOut> {
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reports = Vec::new();
+        for (kind, seen) in kinds.iter_mut() {
+            if seen.times == 0 || now.saturating_sub(seen.told_at) < PERIOD {
+                continue;
+            }
+            let mostly = seen.by_address.iter().max_by_key(|(address, times)| (**times, **address));
+            reports.push(LeftOut {
+                kind,
+                times: seen.times,
+                addresses: seen.by_address.len(),
+                mostly: mostly.map(|(address, _)| *address),
+            });
+            *seen = Seen { told_at: now, ..Seen::default() };
+        }
+        reports
+    }
+}
+
+/// The crates below the facade, which have a line for each request that is no HTTP.
+const BELOW: [&str; 4] = ["actix_http", "actix_server", "actix_tls", "rustls"];
+
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+static OF_CRATES: LazyLock<Strangers> = LazyLock::new(Strangers::default);
+
+/// What was left out of the warnings and errors of the crates below the facade.
+pub fn left_out_of_crates() -> Vec<LeftOut> {
+    OF_CRATES.left_out(BEGAN.elapsed())
+}
+
+/// Leaves out what the crates below the facade repeat.
+pub struct OfCrates;
+
+impl<S: Subscriber> Layer<S> for OfCrates {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        let metadata = event.metadata();
+        let of_crate = BELOW.iter().any(|name| metadata.target().starts_with(name));
+        !of_crate || *metadata.level() > Level::WARN || OF_CRATES.is_told(metadata.target(), None, BEGAN.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(n: u32) -> Option<IpAddr> {
+        Some(IpAddr::V4(n.into()))
+    }
+
+    #[test]
+    fn one_line_and_a_count_a_period() {
+        let strangers = Strangers::default();
+        let told = (0..14_000u32)
+            .filter(|n| strangers.is_told("a wrong key", address(n % 3), Duration::from_millis(u64::from(*n) / 3)))
+            .count();
+        assert_eq!(told, 1);
+        assert!(strangers.is_told("too low a role", address(9), Duration::ZERO), "each kind has its own");
+        assert_eq!(strangers.left_out(Duration::from_secs(5)), []);
+        let left_out = strangers.left_out(PERIOD);
+        let expected = LeftOut { kind: "a wrong key", times: 13_999, addresses: 3, mostly: address(1) };
+        assert_eq!(left_out, [expected]);
+        assert_eq!(strangers.left_out(PERIOD * 2), []);
+        assert!(strangers.is_told("a wrong key", address(1), PERIOD * 3), "after a quiet period the next one is told");
+    }
+
+    #[test]
+    fn addresses_take_bounded_memory() {
+        let strangers = Strangers::default();
+        for n in 0..100_000 {
+            strangers.is_told("a wrong key", address(n), Duration::ZERO);
+        }
+        let left_out = strangers.left_out(PERIOD);
+        assert_eq!((left_out[0].times, left_out[0].addresses), (99_999, ADDRESSES));
+    }
+}
