@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a build needs and is not there yet: a C and C++ toolchain, libclang (for bindgen), and the shared
 # library of XGBoost out of its PyPI wheel, into third_party/xgboost. With `test` also what tests use: clippy, rustfmt,
-# RabbitMQ, whose nodes the tests start themselves, the modules of their MongoDB server where Go is, and in Python a mail
-# server, a client of the message bus and Schemathesis, in
+# RabbitMQ, whose nodes the tests start themselves, the modules of their MongoDB server where Go is, the libraries of
+# another where Java and Maven are, and in Python a mail server, a client of the message bus and Schemathesis, in
 # third_party/python. Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -188,4 +188,11 @@ if [ "$mode" = test ] && [ -z "${PROVOST_TEST_MONGODB:-}" ]; then
   elif ! (cd tests/mongo-server && go mod download) >/dev/null 2>&1; then
     say "Go could not fetch the modules of tests/mongo-server: the tests of MongoDB are skipped, and say so"
   fi
+fi
+
+# ---- libraries of the tests' second MongoDB server
+
+if [ "$mode" = test ]; then
+  tests/mongo-java-server/fetch.sh ||
+    say "the tests of MongoDB on a second implementation are skipped, and say so: a JDK 17 and Maven bring it"
 fi

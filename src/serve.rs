@@ -28,16 +28,46 @@ pub struct Folder {
 impl Folder {
     /// Fails with the process that holds the folder, if one does.
     pub fn take(settings: &Settings) -> Result<Self> {
+        Self::open(settings, Self::lock(settings)?)
+    }
+
+    fn lock(settings: &Settings) -> Result<DataFolderLock> {
         private::make_data_folder(&settings.data_dir)?;
         if let Some(said) = private::narrow(&settings.data_dir)?.text(&settings.data_dir) {
             tracing::warn!("{said}");
         }
-        let lock = DataFolderLock::acquire(&settings.data_dir)?;
+        Ok(DataFolderLock::acquire(&settings.data_dir)?)
+    }
+
+    fn open(settings: &Settings, lock: DataFolderLock) -> Result<Self> {
         private::make_folder(&settings.import.dir).map_err(|e| {
             Error::failed(format!("cannot make the import folder {}: {e}", settings.import.dir.display()))
         })?;
         let (store, artifacts) = open::store_and_artifacts(settings)?;
         Ok(Self { store, artifacts, _lock: lock })
+    }
+
+    /// Opens the store while `listener` answers that the process is alive: what the replaced service left in a database is
+    /// taken over then, which may take minutes.
+    fn open_alive(settings: &Settings, lock: DataFolderLock, listener: &TcpListener) -> Result<Self> {
+        if !settings.sharing.store {
+            return Self::open(settings, lock);
+        }
+        let (done, opened) = tokio::sync::oneshot::channel::<()>();
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(move || {
+                let folder = Self::open(settings, lock);
+                drop(done);
+                folder
+            });
+            actix_rt::System::new().block_on(async {
+                let facade = http::opening(listener.try_clone()?, &settings.http)?;
+                let _ = opened.await; // it ends when the sender is dropped
+                facade.close().await;
+                Ok::<(), Error>(())
+            })?;
+            opening.join().unwrap_or_else(|_| Err(Error::failed("opening the store panicked")))
+        })
     }
 }
 
@@ -84,9 +114,14 @@ pub fn address_file(settings: &Settings) -> PathBuf {
     settings.data_dir.join("provost.url")
 }
 
+/// Refuses an address that others could reach while nothing is locked.
+fn check_address(http: &Http, store: &dyn Store) -> Result<()> {
+    open::runtime()?.block_on(http::check_address(http, store, Utc::now()))
+}
+
 /// Binds the facade's address, unless others could reach it and nothing is locked.
 pub fn listen(http: &Http, store: &dyn Store) -> Result<TcpListener> {
-    open::runtime()?.block_on(http::check_address(http, store, Utc::now()))?;
+    check_address(http, store)?;
     bind(&http.listen)
 }
 
@@ -190,8 +225,10 @@ impl Signals {
 /// `provost serve`, until a signal.
 pub fn run(settings: &Settings, json: bool) -> Result<()> {
     log::start(&settings.log)?;
-    let folder = Folder::take(settings)?;
-    let listener = listen(&settings.http, &*folder.store)?;
+    let lock = Folder::lock(settings)?;
+    let listener = bind(&settings.http.listen)?;
+    let folder = Folder::open_alive(settings, lock, &listener)?;
+    check_address(&settings.http, &*folder.store)?;
     actix_rt::System::new().block_on(async {
         let signals = Signals::catch()?;
         let service = Service::start(settings, &folder, listener).await?;
@@ -205,6 +242,8 @@ pub fn run(settings: &Settings, json: bool) -> Result<()> {
         signals.first().await;
         tracing::info!("stopping");
         service.stop().await;
+        // Whoever still has it gets an error now, and the database is whole in its one file.
+        folder.store.close();
         Ok(())
     })
 }

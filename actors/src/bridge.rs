@@ -74,23 +74,35 @@ impl BridgeOptions {
 
 /// What a broker's queues hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Check {
+pub struct Waiting {
     pub waiting: u64,
     pub parked: u64,
 }
 
-/// Connects once, looks, and takes leave; None if the queues are not there yet.
-pub async fn check(options: &BridgeOptions) -> Result<Option<Check>, AmqpError> {
+/// What a look at a broker found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// None if the queues are not there yet.
+    pub queues: Option<Waiting>,
+    /// Exchanges and queues that are there with another type or other arguments than the service declares, so that it could
+    /// never begin: the broker's words for each.
+    pub unfit: Vec<String>,
+}
+
+/// Connects once, looks, and takes leave. Nothing that is not there is made.
+pub async fn check(options: &BridgeOptions) -> Result<Check, AmqpError> {
     let link = amqp::Link::open(&options.url, options.ca_file.as_deref(), "provost doctor", options.wait).await?;
     let mut depths = Vec::new();
     for queue in [topology::DATA, topology::TRAIN, topology::PARKED] {
         depths.push(link.depth(queue).await?.map(|depth| u64::from(depth.messages)));
     }
+    let unfit = link.unfit(&topology::TOPOLOGY).await?;
     link.close().await;
-    Ok(match depths[..] {
-        [Some(data), Some(train), Some(parked)] => Some(Check { waiting: data + train, parked }),
+    let queues = match depths[..] {
+        [Some(data), Some(train), Some(parked)] => Some(Waiting { waiting: data + train, parked }),
         _ => None,
-    })
+    };
+    Ok(Check { queues, unfit })
 }
 
 /// How often the outbox is cut to its bound. Real time: it guards the disk.

@@ -285,7 +285,7 @@ impl Handler<Evaluate> for Evaluator {
                 return Err(EvaluateError::NotFound(message.model));
             };
             // A damaged artifact is told to whoever asks, not only to the log.
-            load_model::<EvaluateError>(&options, &known.version.model_sha256).await?;
+            load_model::<EvaluateError>(&options, &known.version).await?;
             let task_id = task_id();
             let record = EvaluationRecord {
                 task_id: task_id.clone(),

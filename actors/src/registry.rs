@@ -2,6 +2,7 @@
 
 mod comparison;
 mod gate;
+mod stored;
 
 pub use gate::Decide;
 
@@ -143,7 +144,7 @@ impl Desk {
     async fn activate(&self, m: Activate) -> Result<ModelVersion, RegistryError> {
         let record = self.record(&m.id).await?;
         // A model that does not load never becomes the active one.
-        load_model::<RegistryError>(&self.options, &record.version.model_sha256).await?;
+        load_model::<RegistryError>(&self.options, &record.version).await?;
         let now = self.options.clock.now();
         let outbox = self.activation_notes(&record.version, m.by.clone(), m.reason.clone(), now).await?;
         match self.options.store.activate_model(&m.id, m.by, m.reason, now, outbox).await {
@@ -193,6 +194,9 @@ impl Desk {
         let mut records = Vec::with_capacity(m.ids.len());
         for id in &m.ids {
             records.push(self.record(id).await?);
+        }
+        if records.iter().any(|record| !record.version.has_artifact()) {
+            return stored::compare(records.into_iter().map(|record| record.version).collect(), &m.metrics);
         }
         let asked_for = m.asked_for;
         let wanted = move || if asked_for.strong_count() > 0 { Ok(()) } else { Err(RegistryError::Abandoned) };

@@ -3,6 +3,7 @@
 use crate::loader::{LoadedSnapshot, Loader, Open, blocking};
 use crate::options::Options;
 use crate::supervise::Slot;
+use provost_domain::ModelVersion;
 use provost_domain::model::ModelRecord;
 use provost_learn::{LearnError, Model};
 use provost_store::StoreError;
@@ -17,12 +18,15 @@ pub(crate) struct Opened {
     pub test: Arc<Vec<u32>>,
 }
 
-/// Reads and verifies a model's artifact.
-pub(crate) async fn load_model<E>(options: &Options, sha256: &str) -> Result<Arc<Model>, E>
+/// Reads and verifies a model's artifact. One of the replaced service has none.
+pub(crate) async fn load_model<E>(options: &Options, version: &ModelVersion) -> Result<Arc<Model>, E>
 where
     E: From<StoreError> + From<LearnError> + From<crate::error::Unreachable> + Send + 'static,
 {
-    let (artifacts, sha256) = (options.artifacts.clone(), sha256.to_owned());
+    if !version.has_artifact() {
+        return Err(StoreError::NoArtifact { model: version.model_id.to_string() }.into());
+    }
+    let (artifacts, sha256) = (options.artifacts.clone(), version.model_sha256.clone());
     blocking(move || {
         let bytes = artifacts.get(&sha256).map_err(|e| match e {
             // The model is known: that its file is gone is damage, not an unknown name.
@@ -46,7 +50,7 @@ where
         + Send
         + 'static,
 {
-    let model = load_model::<E>(options, &record.version.model_sha256).await?;
+    let model = load_model::<E>(options, &record.version).await?;
     let data = loader.send(Open(record.snapshot.clone())).await??;
     let salt = options.store.installation().await?.salt;
     let (rows, config) = (data.clone(), record.version.training_config.clone());

@@ -246,7 +246,9 @@ pub fn status(args: &StatusArgs) -> Result<()> {
     let client = Client::new(&args.remote, &args.common)?;
     let answer = client.get("/status")?;
     print(&args.common, &answer, || {
-        let count = |pointer: &str| answer.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+        let number = |pointer: &str| answer.pointer(pointer).and_then(Value::as_u64);
+        // What only the store knows is null while it is away.
+        let count = |pointer: &str| number(pointer).map_or_else(|| "?".to_owned(), |count| count.to_string());
         let mut out = format!(
             "{}: {} models, {} active; jobs: {} running, {} pending, {} completed, {} failed",
             text(&answer, "status"),
@@ -257,7 +259,10 @@ pub fn status(args: &StatusArgs) -> Result<()> {
             count("/jobs/completed"),
             count("/jobs/failed")
         );
-        let faults = count("/faults/panics") + count("/faults/restarts") + count("/faults/error_lines");
+        let faults = ["panics", "restarts", "error_lines"]
+            .iter()
+            .filter_map(|name| number(&format!("/faults/{name}")))
+            .sum::<u64>();
         if faults > 0 {
             out += &format!(
                 "\nfaults: {} panics, {} restarts, {} lines at level error",

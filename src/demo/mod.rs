@@ -322,6 +322,7 @@ mod tests {
             rows: 900,
             metric_intervals_95: Default::default(),
             highest_beyond_chance: Default::default(),
+            warnings: Vec::new(),
         }
     }
 

@@ -4,6 +4,7 @@ use super::{Finding, Verdict, ok, trouble};
 use crate::open;
 use crate::settings::Settings;
 use chrono::Utc;
+use provost_store::{DataFolderLock, StoreError};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -17,8 +18,36 @@ pub fn of_address(settings: &Settings) -> Finding {
         .ok()
         .and_then(|mut a| a.next())
         .is_some_and(|address| TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok());
-    if reached {
-        ok("address", format!("{listen} is taken: something answers there"))
+    let holder = listen.rsplit_once(':').and_then(|(_, port)| holder(port.parse().ok()?));
+    // Taking the lock would make a folder that is not there.
+    let locked = settings.data_dir.exists().then(|| DataFolderLock::acquire(&settings.data_dir));
+    let serving = match locked {
+        Some(Err(StoreError::Locked { pid, .. })) => Some(pid),
+        _ => None,
+    };
+    if let Some((pid, name)) = holder {
+        if serving.as_ref() == Some(&pid.to_string()) {
+            return ok("address", format!("process {pid}, which serves this data folder, has {listen}"));
+        }
+        return trouble(
+            "address",
+            Verdict::Fault,
+            format!("{listen} is taken by process {pid} ({name}), which does not serve this data folder"),
+            "end that process, or choose another address with --listen or http.listen",
+        );
+    }
+    if reached && serving.is_some() {
+        ok(
+            "address",
+            format!("{listen} is taken, by a process that this user may not look at; one serves this data folder"),
+        )
+    } else if reached {
+        trouble(
+            "address",
+            Verdict::Fault,
+            format!("{listen} is taken, by a process that this user may not look at"),
+            "end it (`ss -ltnp` as root names it), or choose another address with --listen or http.listen",
+        )
     } else {
         trouble(
             "address",
@@ -27,6 +56,31 @@ pub fn of_address(settings: &Settings) -> Finding {
             "choose another with --listen or http.listen",
         )
     }
+}
+
+/// The process that listens on this port, with its name, as far as the system tells this user.
+fn holder(port: u16) -> Option<(u32, String)> {
+    const LISTENS: &str = "0A";
+    let mut sockets = Vec::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let text = std::fs::read_to_string(table).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let columns: Vec<&str> = line.split_whitespace().collect();
+            let [_, local, _, state, _, _, _, _, _, inode, ..] = columns[..] else { continue };
+            let found = local.rsplit_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+            if state == LISTENS && found == Some(port) {
+                sockets.push(format!("socket:[{inode}]"));
+            }
+        }
+    }
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
+        let pid: u32 = process.file_name().to_str()?.parse().ok()?;
+        let has = std::fs::read_dir(process.path().join("fd")).ok()?.flatten().any(|fd| {
+            std::fs::read_link(fd.path()).is_ok_and(|to| sockets.iter().any(|socket| to.as_os_str() == socket.as_str()))
+        });
+        let name = || std::fs::read_to_string(process.path().join("comm")).unwrap_or_default().trim().to_owned();
+        has.then(|| (pid, name()))
+    })
 }
 
 /// Whether the service may listen where it shall, and for whom.

@@ -5,7 +5,7 @@ use crate::cli::show;
 use crate::open;
 use crate::settings::Settings;
 use provost_actors::bridge::amqp::{ACCESS_REFUSED, NOT_ALLOWED};
-use provost_actors::bridge::{self, AmqpError};
+use provost_actors::bridge::{self, AmqpError, Check};
 use std::time::Instant;
 
 pub fn of_bus(settings: &Settings) -> Finding {
@@ -19,7 +19,14 @@ pub fn of_bus(settings: &Settings) -> Finding {
     };
     let url = &bridge.url;
     match asked {
-        Ok(Some(check)) => {
+        Ok(check) if !check.unfit.is_empty() => trouble(
+            "bus",
+            Verdict::Fault,
+            format!("{url}: {}", check.unfit.join("; ")),
+            "delete what is of another kind (rabbitmqadmin delete exchange or queue), or use a virtual host of its own: \
+             `provost serve` declares them anew",
+        ),
+        Ok(Check { queues: Some(check), .. }) => {
             let found = format!(
                 "{url}: {} waiting, {} parked ({} ms)",
                 show::thousands(check.waiting),
@@ -31,7 +38,7 @@ pub fn of_bus(settings: &Settings) -> Finding {
                 _ => trouble("bus", Verdict::Warning, found, "see `provost parked list`"),
             }
         }
-        Ok(None) => ok("bus", format!("{url} answers; `provost serve` declares the queues")),
+        Ok(Check { queues: None, .. }) => ok("bus", format!("{url} answers; `provost serve` declares the queues")),
         Err(e) => trouble("bus", Verdict::Fault, format!("{url}: {e}"), advice_on_bus(&e)),
     }
 }

@@ -5,8 +5,8 @@ use crate::cli::show;
 use crate::error::Error;
 use crate::open;
 use crate::settings::Settings;
-use chrono::{Datelike, Utc};
-use provost_store::{DATABASE, StoreError};
+use chrono::{DateTime, Datelike, Utc};
+use provost_store::{DATABASE, SqliteStore, Store, StoreError};
 use std::time::{Duration, Instant};
 
 pub fn of_store(settings: &Settings) -> Finding {
@@ -15,6 +15,9 @@ pub fn of_store(settings: &Settings) -> Finding {
     }
     let began = Instant::now();
     let counted = open::runtime().and_then(|runtime| {
+        if !settings.sharing.store {
+            SqliteStore::examine(&settings.data_dir)?;
+        }
         let store = open::store(settings)?;
         runtime.block_on(async {
             store.ping().await?;
@@ -37,8 +40,12 @@ pub fn of_store(settings: &Settings) -> Finding {
             let advice = match &e {
                 Error::Failed(cause) => match cause.downcast_ref::<StoreError>() {
                     Some(StoreError::NewerSchema { .. }) => "run the newest provost that this folder was used with",
+                    Some(StoreError::Denied(_)) => {
+                        "correct user and password in store.url (percent-encoded; authSource names the database that has the \
+                         user), or give the user the role readWrite on the database"
+                    }
                     Some(StoreError::Unavailable(_) | StoreError::Invalid(_)) if settings.sharing.store => {
-                        "is MongoDB running, and is store.url right? (user, password and database too)"
+                        "is MongoDB (4.4 or newer) running, and is store.url right?"
                     }
                     Some(StoreError::Unavailable(_)) => "see to the folder's rights and its file system",
                     Some(StoreError::Full(_)) => "free some space; nothing that was stored is lost",
@@ -61,14 +68,40 @@ pub fn of_clock(settings: &Settings) -> Finding {
     }
     // Files of the store that are newer than now: the clock went back.
     let newest = settings.data_dir.join(DATABASE).metadata().and_then(|m| m.modified()).ok();
-    let ahead = newest.and_then(|t| t.duration_since(now.into()).ok()).filter(|d| *d > Duration::from_secs(60));
+    let ahead = newest.and_then(|t| t.duration_since(now.into()).ok());
+    let file = ahead.map(|ahead| (ahead, "the database's file".to_owned()));
+    let ahead = file.into_iter().chain(newest_record(settings, now)).max().filter(|(d, _)| *d > MAY_BE_AHEAD);
     match ahead {
-        Some(d) => trouble(
-            "clock",
-            Verdict::Fault,
-            format!("{found}, {} behind the store", show::seconds(d.as_secs_f64())),
-            advice,
-        ),
+        Some((d, what)) => {
+            let behind = show::seconds(d.as_secs_f64());
+            trouble("clock", Verdict::Fault, format!("{found}, {behind} behind {what}"), advice)
+        }
         None => ok("clock", found),
     }
+}
+
+/// Clocks of several hosts differ by less.
+const MAY_BE_AHEAD: Duration = Duration::from_secs(60);
+
+/// The record with the latest time, if it is of the future, and how far.
+fn newest_record(settings: &Settings, now: DateTime<Utc>) -> Option<(Duration, String)> {
+    // A store that cannot be read is another check's fault.
+    let (runtime, store) = (open::runtime().ok()?, open::has_store(settings).then(|| open::store(settings).ok())??);
+    let times = runtime.block_on(times(&*store)).ok()?;
+    times.into_iter().filter_map(|(at, what)| Some(((at - now).to_std().ok()?, what))).max()
+}
+
+/// When the newest record of each kind was made, and which it is.
+async fn times(store: &dyn Store) -> std::result::Result<Vec<(DateTime<Utc>, String)>, StoreError> {
+    let mut times = Vec::new();
+    times.extend(
+        store.list_jobs(None, None, 1).await?.items.into_iter().map(|j| (j.created_at, format!("job {}", j.job_id))),
+    );
+    let models = store.list_models(false, None, 1).await?.items.into_iter();
+    times.extend(models.map(|m| (m.training_date, format!("model {}", m.model_id))));
+    let entries = store.audit(None, 1).await?.items.into_iter();
+    times.extend(entries.map(|e| (e.deed.at, format!("entry {} of the audit log", e.number))));
+    let activations = store.activations(None, 1).await?.into_iter();
+    times.extend(activations.map(|a| (a.activated_at, format!("the activation of {}", a.model_id))));
+    Ok(times)
 }

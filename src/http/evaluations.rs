@@ -7,9 +7,10 @@ use super::{BASE, State, body, idempotency, locks};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use provost_domain::ModelId;
 use provost_domain::evaluation::{EvaluationResults, PLOTS};
 use provost_domain::model::ImportanceKind;
+use provost_domain::{ModelId, ModelVersion};
+use provost_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -50,6 +51,7 @@ pub struct EvaluationAccepted {
     responses(
         (status = 202, description = "It runs", body = EvaluationAccepted),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "A model of the replaced service, which has no artifact (`code`: `no_artifact`)", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn evaluate(
     state: Data<State>,
@@ -58,7 +60,7 @@ pub(super) async fn evaluate(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let body = body::read(&request, payload, state.max_body_bytes).await?;
-    let (id, key) = (model_id(&path)?, idempotency::key_of(&request)?);
+    let (id, key) = (model_id(&state, &path).await?, idempotency::key_of(&request)?);
     let mut query = Query::of(&request);
     let plots = query.flag("generate_plots", true);
     query.check()?;
@@ -77,14 +79,24 @@ pub(super) async fn evaluate(
     Ok(response)
 }
 
+/// A model that has, or will have, an evaluation: those of the replaced service never do.
+async fn evaluated(state: &State, path: &str) -> Result<ModelVersion, Problem> {
+    let version = record(state, path).await?.version;
+    if version.has_artifact() {
+        Ok(version)
+    } else {
+        Err(StoreError::NoArtifact { model: version.model_id.to_string() }.into())
+    }
+}
+
 /// The stored result of the last evaluation; nothing is computed here.
 #[utoipa::path(get, path = "/evaluate/{model_id}/results", operation_id = "get_evaluation_results", tag = "evaluations", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "The results", body = EvaluationResults),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The first evaluation still runs", body = super::problem::Problem, content_type = "application/problem+json")))]
+        (status = 409, description = "The first evaluation still runs, or the model is one of the replaced service, without an artifact (`code`: `no_artifact`)", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn results(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
-    let version = record(&state, &path).await?.version;
+    let version = evaluated(&state, &path).await?;
     let id = version.model_id;
     match state.handle.store().evaluation(&id).await?.and_then(|e| e.results) {
         Some(mut results) => {
@@ -110,10 +122,11 @@ pub(super) async fn results(state: Data<State>, path: Path<String>) -> Result<Ht
     params(("model_id" = String, Path), ("file" = String, Path, description = "confusion_matrix, roc_curve, feature_importance or calibration, .png or .svg; with _narrow before .svg, arranged for a width of 360")),
     responses(
         (status = 200, description = "The plot", content((Vec<u8> = "image/png"), (String = "image/svg+xml"))),
-        (status = 404, description = "No such model or plot", body = super::problem::Problem, content_type = "application/problem+json")))]
+        (status = 404, description = "No such model or plot", body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "A model of the replaced service, which has no artifact (`code`: `no_artifact`)", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn plot(state: Data<State>, path: Path<(String, String)>) -> Result<HttpResponse, Problem> {
     let (id, file) = path.into_inner();
-    let id = record(&state, &id).await?.version.model_id;
+    let id = evaluated(&state, &id).await?.model_id;
     let known = |file: &str| {
         file.rsplit_once('.').is_some_and(|(name, kind)| {
             let wide = name.strip_suffix("_narrow").unwrap_or(name);

@@ -43,7 +43,7 @@ pub(super) async fn stream(
     request: HttpRequest,
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let id = job_id(&path)?;
+    let id = job_id(&state, &path).await?;
     let counted = state.streams.one_more(locks::owner(&request)).ok_or_else(|| {
         let detail =
             format!("this caller has {} event streams open, which is as many as may be", limits::EVENT_STREAMS);

@@ -1,5 +1,6 @@
 //! Training jobs: submit, read, list, cancel.
 
+use super::models::OLD_ID;
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{PROBLEM, Problem, only, readable};
 use super::{State, body, events, idempotency, locks};
@@ -131,8 +132,13 @@ pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Pay
     }
 }
 
-pub(super) fn job_id(path: &str) -> Result<JobId, Problem> {
-    JobId::parse(path).map_err(|_| Problem::not_found("job", &path.chars().take(80).collect::<String>()))
+/// The id that a path names, be it one of the replaced service.
+pub(super) async fn job_id(state: &State, path: &str) -> Result<JobId, Problem> {
+    if let Ok(id) = JobId::parse(path) {
+        return Ok(id);
+    }
+    let known = if path.len() <= OLD_ID { state.handle.store().job_named(path).await? } else { None };
+    known.ok_or_else(|| Problem::not_found("job", &path.chars().take(80).collect::<String>()))
 }
 
 /// One training job.
@@ -141,7 +147,7 @@ pub(super) fn job_id(path: &str) -> Result<JobId, Problem> {
         (status = 200, description = "The job", body = JobAnswer),
         (status = 404, description = "No such job", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
-    let id = job_id(&path)?;
+    let id = job_id(&state, &path).await?;
     match state.handle.store().job(&id).await? {
         Some(record) => Ok(HttpResponse::Ok().json(JobAnswer::of(&state, vec![record.job]).await?.pop())),
         None => Err(Problem::not_found("job", id.as_str())),
@@ -188,7 +194,7 @@ pub(super) async fn cancel(
     request: HttpRequest,
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let id = job_id(&path)?;
+    let id = job_id(&state, &path).await?;
     let mut query = Query::of(&request);
     let keep_best = query.flag("keep_best", false);
     query.check()?;

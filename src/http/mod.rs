@@ -14,6 +14,7 @@ mod jobs;
 mod locks;
 mod models;
 mod openapi;
+mod opening;
 mod page;
 mod problem;
 mod schedule;
@@ -24,6 +25,7 @@ mod tls;
 
 pub use locks::policy::check as check_address;
 pub use openapi::document;
+pub use opening::open as opening;
 pub use server::{Server, serve};
 pub use tls::load as check_tls;
 

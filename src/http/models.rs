@@ -90,12 +90,20 @@ pub struct ActivateRequest {
     pub reason: Option<String>,
 }
 
-pub(super) fn model_id(path: &str) -> Result<ModelId, Problem> {
-    ModelId::parse(path).map_err(|_| Problem::not_found("model", &path.chars().take(80).collect::<String>()))
+/// Characters of an id of the replaced service at most.
+pub(super) const OLD_ID: usize = 100;
+
+/// The id that a path or a body names, be it one of the replaced service.
+pub(super) async fn model_id(state: &State, name: &str) -> Result<ModelId, Problem> {
+    if let Ok(id) = ModelId::parse(name) {
+        return Ok(id);
+    }
+    let known = if name.len() <= OLD_ID { state.handle.store().model_named(name).await? } else { None };
+    known.ok_or_else(|| Problem::not_found("model", &name.chars().take(80).collect::<String>()))
 }
 
 pub(super) async fn record(state: &State, path: &str) -> Result<ModelRecord, Problem> {
-    let id = model_id(path)?;
+    let id = model_id(state, path).await?;
     state.handle.store().model(&id).await?.ok_or_else(|| Problem::not_found("model", id.as_str()))
 }
 
@@ -152,6 +160,7 @@ fn activation_reason(bytes: &[u8], id: &ModelId) -> Result<Option<String>, Probl
     responses(
         (status = 200, description = "The activated version", body = ModelVersion),
         (status = 404, description = "No such model; the active one stays", body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "A model of the replaced service, which has no artifact (`code`: `no_artifact`)", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "Bad body", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn activate(
     state: Data<State>,
@@ -160,7 +169,7 @@ pub(super) async fn activate(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let body = body::read(&request, payload, state.max_body_bytes).await?;
-    let (id, key) = (model_id(&path)?, idempotency::key_of(&request)?);
+    let (id, key) = (model_id(&state, &path).await?, idempotency::key_of(&request)?);
     let of = id.clone();
     let read = move |bytes: &[u8]| Ok((activation_reason(bytes, &of)?, key.map(|key| key.with(bytes))));
     let (reason, asked) = body.document(&state, read).await?;
@@ -244,10 +253,13 @@ pub(super) async fn compare(
     let key = idempotency::key_of(&request)?;
     let read = move |bytes: &[u8]| {
         let wanted = ModelComparisonRequest::from_json(&body::json(bytes)?)?;
-        let ids = wanted.model_ids.iter().map(|id| model_id(id)).collect::<Result<Vec<_>, _>>()?;
-        Ok((wanted, ids, key.map(|key| key.with(bytes))))
+        Ok((wanted, key.map(|key| key.with(bytes))))
     };
-    let (wanted, ids, asked) = body.document(&state, read).await?;
+    let (wanted, asked) = body.document(&state, read).await?;
+    let mut ids = Vec::with_capacity(wanted.model_ids.len());
+    for id in &wanted.model_ids {
+        ids.push(model_id(&state, id).await?);
+    }
     let compared = async {
         let mut compared = state.handle.compare(ids, wanted.metrics, wanted.include_visualizations).await?;
         compared.comparison_plots.values_mut().for_each(|below| *below = format!("{BASE}{below}"));

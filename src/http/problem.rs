@@ -129,8 +129,13 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { what, id } => Self::not_found(what, &id),
+            StoreError::NoArtifact { .. } => {
+                let mut problem = Self::new(StatusCode::CONFLICT, error.to_string());
+                problem.more.insert("code".to_owned(), json!("no_artifact"));
+                problem
+            }
             StoreError::Conflict { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
-            StoreError::Unavailable(_) => {
+            StoreError::Unavailable(_) | StoreError::Denied(_) => {
                 tracing::debug!(%error, "request failed");
                 Self::unavailable(error.for_callers(), 5)
             }

@@ -1,6 +1,6 @@
 //! The state of the service: `/status` for operators, `/livez` and `/readyz` for machines.
 
-use super::problem::{Problem, only, readable};
+use super::problem::{only, readable};
 use super::{State, locks};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -10,9 +10,11 @@ use provost_actors::panics::Panic;
 use provost_domain::job::JobStatus;
 use provost_domain::status::{ComponentStatus, Health};
 use provost_domain::{Algorithm, ModelId};
+use provost_store::{Store, StoreError};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 use utoipa::ToSchema;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -25,21 +27,23 @@ pub fn root_routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/readyz").route(readable().to(ready)).default_service(only("GET, HEAD")));
 }
 
-#[derive(Serialize, ToSchema)]
+/// Null where the store does not answer in time.
+#[derive(Default, Serialize, ToSchema)]
 pub struct ModelCounts {
-    pub total: u64,
+    pub total: Option<u64>,
     /// 1 once a model was activated.
-    pub active: u64,
+    pub active: Option<u64>,
     pub active_model_id: Option<ModelId>,
 }
 
-#[derive(Serialize, ToSchema)]
+/// Null where the store does not answer in time.
+#[derive(Default, Serialize, ToSchema)]
 pub struct JobCounts {
-    pub running: u64,
-    pub pending: u64,
-    pub completed: u64,
-    pub failed: u64,
-    pub cancelled: u64,
+    pub running: Option<u64>,
+    pub pending: Option<u64>,
+    pub completed: Option<u64>,
+    pub failed: Option<u64>,
+    pub cancelled: Option<u64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -107,44 +111,78 @@ fn healthy(components: &BTreeMap<String, ComponentStatus>) -> bool {
     components.values().all(|c| matches!(c.health, Health::Up | Health::Disabled))
 }
 
-/// Models, jobs, and the state of each dependency and actor.
+/// When the status is answered at the latest, with nulls for what the store has not said by then.
+const ANSWER_WITHIN: Duration = Duration::from_millis(900);
+
+/// What the store knows of models and jobs.
+#[derive(Default)]
+struct Known {
+    models: ModelCounts,
+    jobs: JobCounts,
+    latest_model: Option<LatestModel>,
+}
+
+impl Known {
+    async fn read(store: &dyn Store) -> Result<Self, StoreError> {
+        let latest = store.list_models(false, None, 1);
+        let (counts, total, active, latest) =
+            tokio::try_join!(store.job_counts(), store.model_count(), store.active_model(), latest)?;
+        let count = |status| Some(counts.get(&status).copied().unwrap_or(0));
+        Ok(Self {
+            models: ModelCounts {
+                total: Some(total),
+                active: Some(u64::from(active.is_some())),
+                active_model_id: active,
+            },
+            jobs: JobCounts {
+                running: count(JobStatus::Running),
+                pending: count(JobStatus::Pending),
+                completed: count(JobStatus::Completed),
+                failed: count(JobStatus::Failed),
+                cancelled: count(JobStatus::Cancelled),
+            },
+            latest_model: latest.items.into_iter().next().map(|m| LatestModel {
+                model_id: m.model_id,
+                algorithm: m.algorithm,
+                training_date: m.training_date,
+                f1_score: m.metrics.f1_score,
+            }),
+        })
+    }
+}
+
+/// Models, jobs, and the state of each dependency and actor. It is answered within a second, whatever of them is away.
 #[utoipa::path(get, path = "/status", operation_id = "get_status", tag = "service",
     responses((status = 200, description = "The status", body = ServiceStatus)))]
-pub(super) async fn status(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Problem> {
-    let store = state.handle.store();
+pub(super) async fn status(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    let began = Instant::now(); // real time: the client's
     let mut components = state.handle.components().await;
     if !locks::may_see_addresses(&request) {
         for state in components.values_mut().filter_map(|c| c.state.as_object_mut()) {
             ADDRESSES.iter().for_each(|name| drop(state.remove(*name)));
         }
     }
-    let counts = store.job_counts().await?;
-    let count = |status| counts.get(&status).copied().unwrap_or(0);
-    let active = store.active_model().await?;
-    let latest = store.list_models(false, None, 1).await?.items.into_iter().next();
-    Ok(HttpResponse::Ok().json(ServiceStatus {
-        status: if healthy(&components) { "operational" } else { "degraded" }.to_owned(),
-        models: ModelCounts {
-            total: store.model_count().await?,
-            active: u64::from(active.is_some()),
-            active_model_id: active,
-        },
-        jobs: JobCounts {
-            running: count(JobStatus::Running),
-            pending: count(JobStatus::Pending),
-            completed: count(JobStatus::Completed),
-            failed: count(JobStatus::Failed),
-            cancelled: count(JobStatus::Cancelled),
-        },
-        latest_model: latest.map(|m| LatestModel {
-            model_id: m.model_id,
-            algorithm: m.algorithm,
-            training_date: m.training_date,
-            f1_score: m.metrics.f1_score,
-        }),
-        components,
-        faults: faults(&state.handle),
-    }))
+    let mut known = Known::default();
+    // A store that does not answer is not asked more.
+    if let Some(store) = components.get_mut("store").filter(|store| store.health == Health::Up) {
+        let left = ANSWER_WITHIN.saturating_sub(began.elapsed());
+        let error = match tokio::time::timeout(left, Known::read(&**state.handle.store())).await {
+            Ok(Ok(read)) => {
+                known = read;
+                None
+            }
+            Ok(Err(e)) => Some(e.for_callers()),
+            Err(_) => Some("it did not count models and jobs in time".to_owned()),
+        };
+        if error.is_some() {
+            store.health = Health::Degraded;
+            store.last_error = error;
+        }
+    }
+    let Known { models, jobs, latest_model } = known;
+    let status = if healthy(&components) { "operational" } else { "degraded" }.to_owned();
+    let faults = faults(&state.handle);
+    HttpResponse::Ok().json(ServiceStatus { status, models, jobs, latest_model, components, faults })
 }
 
 /// The process answers.

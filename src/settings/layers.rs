@@ -72,7 +72,10 @@ pub fn merge(
     // Sorted, so that the order of the process's environment shows in no message.
     let environment: BTreeMap<String, String> = environment.into_iter().collect();
     for (name, text) in environment {
-        let Some(key) = setting_of(&name) else { continue };
+        let Some(key) = setting_of(&name) else {
+            faults.extend(one_underscore(&values, &name));
+            continue;
+        };
         let value = from_text(&values, &key, &text);
         set(&mut values, &key, value, Source::Environment(name), &mut faults);
     }
@@ -88,6 +91,21 @@ pub fn merge(
 fn setting_of(name: &str) -> Option<String> {
     let rest = name.strip_prefix("PROVOST_")?;
     rest.contains("__").then(|| rest.to_ascii_lowercase().replace("__", "."))
+}
+
+/// A name that would be a setting's if its section ended with two underscores.
+fn one_underscore(values: &Values, name: &str) -> Option<String> {
+    let rest = name.strip_prefix("PROVOST_")?.to_ascii_lowercase();
+    // Comparing takes time and memory by the product of the lengths.
+    if rest.len() > 100 {
+        return None;
+    }
+    let in_section = |key: &&String| key.split('.').next().is_some_and(|s| rest.starts_with(&format!("{s}_")));
+    let distance = |key: &String| strsim::damerau_levenshtein(&key.replace('.', "_"), &rest);
+    let (distance, nearest) = values.keys().filter(in_section).map(|key| (distance(key), key)).min()?;
+    let meant = format!("PROVOST_{}", nearest.replace('.', "__").to_ascii_uppercase());
+    let what = "no setting: two underscores follow the section";
+    (distance <= 2).then(|| format!("environment {name}: {what}; did you mean {meant}?"))
 }
 
 fn flatten(prefix: &str, table: &Table, out: &mut impl FnMut(String, Value)) {
@@ -210,6 +228,22 @@ mod tests {
     #[test]
     fn only_names_with_a_section_are_settings() {
         assert!(merge(None, env(&[("PROVOST_TEST_AMQP", "x"), ("PROVOST", "y"), ("HOME", "z")]), &[]).is_ok());
+    }
+
+    #[test]
+    fn a_setting_with_one_underscore_is_found() {
+        for (name, meant) in [
+            ("PROVOST_HTTP_LISTEN", "PROVOST_HTTP__LISTEN"),
+            ("PROVOST_JOBS_MAX_QUEUED", "PROVOST_JOBS__MAX_QUEUED"),
+            ("PROVOST_STORE_URL", "PROVOST_STORE__URL"),
+            ("PROVOST_HTTP_LISEN", "PROVOST_HTTP__LISTEN"),
+        ] {
+            let faults = merge(None, env(&[(name, "1")]), &[]).unwrap_err();
+            assert!(faults[0].contains(name) && faults[0].ends_with(&format!("did you mean {meant}?")), "{faults:?}");
+        }
+        let others =
+            [("PROVOST_KEY", "x"), ("PROVOST_KEY_FILE", "x"), ("PROVOST_STORED", "x"), ("PROVOST_TEST_MONGODB", "x")];
+        assert!(merge(None, env(&others), &[]).is_ok());
     }
 
     #[test]

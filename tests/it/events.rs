@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Python with the client of the bus that `scripts/setup.sh test` installs.
-fn python() -> Command {
+pub fn python() -> Command {
     let mut python = Command::new("python3");
     python.env("PYTHONPATH", Path::new(env!("CARGO_MANIFEST_DIR")).join("third_party/python"));
     python

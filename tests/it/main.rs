@@ -7,6 +7,7 @@ mod bus;
 mod chaos;
 mod command;
 mod data_path;
+mod doctor;
 mod durability;
 mod events;
 mod fitting;

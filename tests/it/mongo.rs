@@ -7,9 +7,9 @@ use crate::durability::{ask, events, final_state, job, submit};
 use crate::http::long_job;
 use crate::mongo_server::Server as Mongo;
 use crate::serving::Server;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const STORE: &str = "PROVOST_STORE__URL";
 
@@ -128,6 +128,125 @@ fn a_job_outlasts_more_outages_of_its_store_than_a_unit_has_attempts() {
     assert_eq!(done["status"], "completed", "{done}");
     let logs = done["logs"].to_string();
     assert!(logs.contains("the store is unavailable") && !logs.contains("attempt"), "{logs}");
+}
+
+/// A frozen server neither refuses nor answers. The status is told all the same, with what is away, and the process is alive.
+#[test]
+fn the_status_is_answered_while_the_store_is_frozen_or_gone() {
+    let Some(mut mongo) = Mongo::start() else { return };
+    if !mongo.is_ours() {
+        eprintln!("SKIPPED: the MongoDB that PROVOST_TEST_MONGODB names is not to be frozen");
+        return;
+    }
+    let place = Place::new();
+    let server = Server::start_with(&place, &[(STORE, &mongo.database())]);
+    server.expects(&["the store", "MongoDB", "store is", "keys"]);
+    let (code, status) = ask(&server, "GET", "/status", None);
+    assert_eq!(
+        (code, &status["status"], &status["models"]["total"]),
+        (200, &json!("operational"), &json!(0)),
+        "{status}"
+    );
+    for fault in ["frozen", "gone"] {
+        match fault {
+            "frozen" => mongo.signal("STOP"),
+            _ => mongo.kill(),
+        }
+        let began = Instant::now();
+        let (code, status) = ask(&server, "GET", "/status", None);
+        // Its own bound is .9 s; the rest is for a busy machine. Without it the answer took a minute.
+        assert!(began.elapsed() < Duration::from_secs(3), "{fault}: {:?}", began.elapsed());
+        assert_eq!((code, &status["status"]), (200, &json!("degraded")), "{fault}: {status}");
+        assert_eq!(status["components"]["store"]["health"], "down", "{fault}: {status}");
+        assert!(status["models"]["total"].is_null() && status["jobs"]["running"].is_null(), "{fault}: {status}");
+        let said = status["components"]["store"].to_string();
+        assert!(!said.contains("127.0.0.1"), "{said}");
+        let alive = ureq::get(format!("{}/livez", server.url)).call().unwrap();
+        assert_eq!(alive.status(), 200);
+        if fault == "frozen" {
+            mongo.signal("CONT");
+            wait_for("store", Duration::from_secs(20), || {
+                ask(&server, "GET", "/status", None).1["status"] == "operational"
+            });
+        }
+    }
+}
+
+/// Before the store is open the process says that it is alive, and that everything else has to wait.
+#[test]
+fn a_process_is_alive_while_its_store_is_opened() {
+    let Some(mongo) = Mongo::start() else { return };
+    if !mongo.is_ours() {
+        eprintln!("SKIPPED: the MongoDB that PROVOST_TEST_MONGODB names is not to be frozen");
+        return;
+    }
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    mongo.signal("STOP");
+    let (database, place) = (mongo.database(), Place::new());
+    let status = |path: &str| {
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        agent.get(format!("http://{free}{path}")).call().map_or(0, |answer| answer.status().as_u16())
+    };
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| Server::start_at(&place, &free, &[(STORE, &database)]));
+        wait_for("life", Duration::from_secs(20), || status("/livez") == 200);
+        assert_eq!((status("/readyz"), status("/api/v1/model-training/status")), (503, 503));
+        mongo.signal("CONT");
+        let mut server = starting.join().unwrap();
+        assert_eq!((status("/livez"), status("/readyz")), (200, 200));
+        assert_eq!(server.terminate(), Some(0));
+    });
+}
+
+/// Models of the replaced service are records: listed, compared by their figures, found by their old ids, and 409 wherever they
+/// would have to predict.
+#[test]
+fn models_of_the_replaced_service_are_records_alone() {
+    use mongodb::bson::{DateTime, doc, oid::ObjectId};
+    let Some(mongo) = Mongo::start() else { return };
+    let database = mongo.database();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let ids = [ObjectId::new(), ObjectId::new()];
+    let model = |nth: usize, auc: f64| {
+        doc! {"_id": ids[nth], "model_id": format!("rf_{nth}"), "algorithm": "random_forest", "training_date": DateTime::now(),
+        "training_samples": 500, "metrics": {"accuracy": 0.8, "f1_score": auc - 0.1, "auc_roc": auc}, "is_active": nth == 0}
+    };
+    runtime.block_on(async {
+        let client = mongodb::Client::with_uri_str(&database).await.unwrap();
+        let there = client.default_database().unwrap();
+        there.collection("ml_models").insert_many([model(0, 0.8), model(1, 0.9)]).await.unwrap();
+        let job = doc! {"_id": ObjectId::new(), "job_id": "job_7", "status": "paused", "created_at": DateTime::now()};
+        there.collection("training_jobs").insert_one(job).await.unwrap();
+    });
+    let place = Place::new();
+    let server = Server::start_with(&place, &[(STORE, &database)]);
+    server.expects(&["of the replaced service"]);
+    let (code, first) = ask(&server, "GET", &format!("/models/{}", ids[0].to_hex()), None);
+    assert_eq!((code, &first["is_active"]), (200, &json!(true)), "{first}");
+    let ours = first["model_id"].as_str().unwrap();
+    assert_eq!(ask(&server, "GET", "/models/rf_0", None), (200, first.clone()));
+    assert_eq!(ask(&server, "GET", "/models/rf_7", None).0, 404);
+    assert_eq!(ask(&server, "GET", "/metrics/rf_1", None).1["metrics"]["auc_roc"], 0.9);
+    assert_eq!(ask(&server, "GET", "/jobs/job_7", None).1["status"], "failed");
+    assert_eq!(ask(&server, "GET", "/jobs/job_8", None).0, 404);
+    for (method, path) in [
+        ("POST", "/activate/rf_1".to_owned()),
+        ("POST", format!("/evaluate/{ours}")),
+        ("GET", "/evaluate/rf_1/results".to_owned()),
+        ("GET", format!("/evaluate/{ours}/plots/roc_curve.png")),
+    ] {
+        let (code, problem) = ask(&server, method, &path, None);
+        assert_eq!((code, &problem["code"]), (409, &json!("no_artifact")), "{method} {path}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("has no artifact"), "{problem}");
+    }
+    let asked = json!({"model_ids": ["rf_0", ids[1].to_hex()], "metrics": ["auc_roc", "f1_score"]});
+    let (code, compared) = ask(&server, "POST", "/compare", Some(&asked));
+    assert_eq!(code, 200, "{compared}");
+    assert_eq!(compared["metric_comparison"]["auc_roc"][ours], 0.8, "{compared}");
+    assert_eq!(compared["best_model_id"], ask(&server, "GET", "/models/rf_1", None).1["model_id"]);
+    assert!(compared["warnings"][0].as_str().unwrap().contains("not made on the same rows"), "{compared}");
+    let log = std::fs::read_to_string(place.path("serve.log")).unwrap();
+    assert!(log.contains("paused") && log.contains("training_jobs.status"), "{log}");
 }
 
 #[test]

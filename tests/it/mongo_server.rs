@@ -1,12 +1,12 @@
-//! A server for the tests: the one that `PROVOST_TEST_MONGODB` names, else the program in `tests/mongo-server`, which Go builds
-//! once. Every store gets a database of its own.
+//! Servers for the tests: the one that `PROVOST_TEST_MONGODB` names, else the program in `tests/mongo-server`, which Go builds
+//! once; and a second implementation, `tests/mongo-java-server`. Every store gets a database of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub struct Server {
@@ -40,10 +40,7 @@ fn program() -> Result<PathBuf, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT
         .get_or_init(|| {
-            // The crates whose tests include this file lie at different depths.
-            let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-            let root = crate_folder.ancestors().find(|f| f.join("tests/mongo-server").is_dir());
-            let root = root.ok_or("tests/mongo-server is not there")?;
+            let root = root()?;
             let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
             std::fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;
             let program = std::path::absolute(target.join("mongo-server")).map_err(|e| e.to_string())?;
@@ -62,6 +59,35 @@ fn program() -> Result<PathBuf, String> {
         .clone()
 }
 
+/// The checkout's root: the crates whose tests include this file lie at different depths.
+fn root() -> Result<&'static Path, String> {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = crate_folder.ancestors().find(|f| f.join("tests/mongo-server").is_dir());
+    root.ok_or_else(|| "tests/mongo-server is not there".to_owned())
+}
+
+/// Starts the server in `tests/mongo-java-server`, which Java compiles as it starts. It ends with this process, as its standard
+/// input does. Maven fetches its libraries into `third_party`, if they are not there.
+fn java() -> Result<(Child, String), String> {
+    let root = root()?;
+    let source = root.join("tests/mongo-java-server");
+    let fetch = Command::new(source.join("fetch.sh")).output().map_err(|e| e.to_string())?;
+    if !fetch.status.success() {
+        return Err(String::from_utf8_lossy(&fetch.stderr).trim().to_owned());
+    }
+    let mut java = Command::new("java");
+    java.arg("-cp").arg(root.join("third_party/mongo-java-server/*")).arg(source.join("Server.java"));
+    java.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = java.spawn().map_err(|e| format!("Java is not here ({e})"))?;
+    let mut url = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).map_err(|e| e.to_string())?;
+    if url.starts_with("mongodb://") {
+        Ok((child, url.trim().to_owned()))
+    } else {
+        Err("Server.java does not start".to_owned())
+    }
+}
+
 impl Server {
     /// None, and a line that says so, where there is none and none can be made.
     pub fn start() -> Option<Self> {
@@ -78,6 +104,22 @@ impl Server {
                 None
             }
         }
+    }
+
+    /// The second implementation, one process for all tests of a binary. None, and a line that says so, where Java or its
+    /// libraries are missing.
+    pub fn java() -> Option<Self> {
+        static STARTED: OnceLock<Option<(String, Mutex<Child>)>> = OnceLock::new();
+        let started = STARTED.get_or_init(|| match java() {
+            Ok((child, url)) => Some((url, Mutex::new(child))),
+            Err(why) => {
+                eprintln!(
+                    "SKIPPED: no second implementation of MongoDB's protocol: {why}; Java 17 (a JDK) and Maven bring it"
+                );
+                None
+            }
+        });
+        started.as_ref().map(|(url, _)| Self { url: url.clone(), own: None })
     }
 
     fn spawn(program: &Path) -> Self {

@@ -92,7 +92,11 @@ fn a_second_server_on_the_folder_exits_2_and_names_the_first() {
     assert_eq!(missing.code, Some(1), "{missing:?}");
     assert!(missing.err.contains("404"), "{}", missing.err);
 
+    assert!(place.path("data/provost.db-wal").exists(), "while it runs there is a log");
     assert_eq!(server.terminate(), Some(0), "an orderly stop exits 0");
+    for left in ["data/provost.db-wal", "data/provost.db-shm"] {
+        assert!(!place.path(left).exists(), "{left} is there after an orderly stop");
+    }
     let mut again = Server::start(&place);
     assert_eq!(again.terminate(), Some(0));
 }

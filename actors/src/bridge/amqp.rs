@@ -45,6 +45,8 @@ pub enum AmqpError {
 
 /// Login refused, or a right that is lacking.
 pub const ACCESS_REFUSED: u16 = 403;
+/// A queue or an exchange is there with other arguments or of another type.
+pub const PRECONDITION_FAILED: u16 = 406;
 /// At a connection's begin: no such virtual host, or none that this user may enter.
 pub const NOT_ALLOWED: u16 = 530;
 
@@ -57,7 +59,7 @@ fn name(code: u16) -> &'static str {
         ACCESS_REFUSED => "ACCESS_REFUSED: user, password or the user's rights do not suffice",
         404 => "NOT_FOUND: it has no such queue or exchange",
         405 => "RESOURCE_LOCKED: another connection has the queue for itself",
-        406 => "PRECONDITION_FAILED: it is there with other arguments, or was settled before",
+        PRECONDITION_FAILED => "PRECONDITION_FAILED: it is there with other arguments, or was settled before",
         501 => "FRAME_ERROR",
         502 => "SYNTAX_ERROR",
         503 => "COMMAND_INVALID",

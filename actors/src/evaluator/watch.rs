@@ -52,7 +52,7 @@ async fn watch(
     if rows.is_empty() {
         return Ok(Some(performance_drop(&reference, &[], &[])));
     }
-    let model = load_model::<EvaluateError>(options, &record.version.model_sha256).await?;
+    let model = load_model::<EvaluateError>(options, &record.version).await?;
     blocking(move || {
         let p = model.predict_proba(&fresh.rows_for(&model), &rows)?;
         Ok(Some(performance_drop(&reference, &labels(&fresh, &rows), &p)))

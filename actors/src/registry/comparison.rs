@@ -147,6 +147,7 @@ pub fn compare(
         rows: common.y.len() as u64,
         metric_intervals_95: metric_intervals,
         highest_beyond_chance: beyond_chance,
+        warnings: Vec::new(),
     };
     response.verdict = match (&not_comparable, Standing::of(&response)) {
         (None, Some(standing)) => standing.sentence(|of| {

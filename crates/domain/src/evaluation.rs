@@ -218,6 +218,9 @@ pub struct ModelComparisonResponse {
     /// Metric to the model that is higher than every other beyond chance; no entry where there is none.
     #[serde(default)]
     pub highest_beyond_chance: BTreeMap<String, ModelId>,
+    /// What to know before one relies on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 #[cfg(test)]

@@ -105,6 +105,13 @@ pub struct ModelVersion {
     pub notes: Option<String>,
 }
 
+impl ModelVersion {
+    /// Whether there is a model that can predict. One of the service that Provost replaced is a record alone.
+    pub fn has_artifact(&self) -> bool {
+        !self.model_sha256.is_empty()
+    }
+}
+
 /// How well the model's algorithm and parameters, fitted on the earlier years only, foretell the last year of its data (with
 /// the years before it, where it has hardly begun): what new years are measured against. A random split would flatter.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -5,6 +5,9 @@ pub enum StoreError {
     /// The store cannot be reached or is busy; the same call may succeed later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The store refuses the login, or the login lacks a right: the same call succeeds once somebody has seen to it.
+    #[error("the store refuses the login: {0}")]
+    Denied(String),
     /// A save with an old revision or an old epoch.
     #[error("{what} {id} was changed by another writer")]
     Conflict { what: &'static str, id: String },
@@ -18,6 +21,12 @@ pub enum StoreError {
     /// Another process holds the data folder.
     #[error("{folder} is in use by process {pid}")]
     Locked { folder: String, pid: String },
+    /// A model of the service that Provost replaced: its record is here, and nothing that could predict.
+    #[error(
+        "model {model} is one of the replaced service and has no artifact: it can be listed and compared by its stored metrics, \
+         and nothing else; train a new model"
+    )]
+    NoArtifact { model: String },
     /// What was asked for cannot be done as it stands: a bad cursor, name or document.
     #[error("{0}")]
     Invalid(String),
@@ -34,11 +43,13 @@ impl StoreError {
     pub fn for_callers(&self) -> String {
         match self {
             StoreError::Unavailable(_) => "the store is unavailable".to_owned(),
+            StoreError::Denied(_) => "the store refuses the service's login".to_owned(),
             StoreError::Full(_) => "no space left".to_owned(),
             StoreError::Internal(_) => "fault in the store".to_owned(),
             StoreError::Corrupt { .. } => "what is stored is corrupt".to_owned(),
             StoreError::Locked { .. } => "the data folder is in use".to_owned(),
             StoreError::Conflict { .. }
+            | StoreError::NoArtifact { .. }
             | StoreError::NotFound { .. }
             | StoreError::NewerSchema { .. }
             | StoreError::Invalid(_) => self.to_string(),
@@ -47,7 +58,7 @@ impl StoreError {
 
     /// Whether a later try may succeed.
     pub fn may_pass(&self) -> bool {
-        matches!(self, StoreError::Unavailable(_) | StoreError::Full(_))
+        matches!(self, StoreError::Unavailable(_) | StoreError::Denied(_) | StoreError::Full(_))
     }
 }
 

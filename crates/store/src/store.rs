@@ -250,6 +250,8 @@ pub struct Installation {
 pub trait Store: Send + Sync + 'static {
     /// A round trip, for readiness. It does not wait behind a write that is at work, unless that has lasted for seconds.
     async fn ping(&self) -> Result<()>;
+    /// Ends what is at work and lets go of the files; what is asked afterwards is `Unavailable`. Blocks until that is done.
+    fn close(&self);
     /// The same for the life of the store.
     async fn installation(&self) -> Result<Installation>;
 
@@ -278,6 +280,8 @@ pub trait Store: Send + Sync + 'static {
         max_waiting: u64,
     ) -> Result<JobCreation>;
     async fn job(&self, id: &JobId) -> Result<Option<JobRecord>>;
+    /// The job that goes by this text: a job's id, or the id that it had in the replaced service.
+    async fn job_named(&self, name: &str) -> Result<Option<JobId>>;
     async fn list_jobs(&self, status: Option<JobStatus>, cursor: Option<&str>, limit: u32)
     -> Result<Page<TrainingJob>>;
     /// All pending and running jobs, oldest first.
@@ -339,6 +343,8 @@ pub trait Store: Send + Sync + 'static {
         outbox: Vec<OutboxMessage>,
     ) -> Result<()>;
     async fn model(&self, id: &ModelId) -> Result<Option<ModelRecord>>;
+    /// The model that goes by this text: a model's id, or the id that it had in the replaced service.
+    async fn model_named(&self, name: &str) -> Result<Option<ModelId>>;
     async fn list_models(&self, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>>;
     async fn model_count(&self) -> Result<u64>;
     /// Switches the pointer atomically and adds to the history; activating the active model again changes nothing and

@@ -4,7 +4,7 @@ use super::address::Address;
 use super::intake::{Intake, Received};
 use super::message::short;
 use super::outlet::Outlet;
-use super::{AmqpError, Result, within};
+use super::{AmqpError, PRECONDITION_FAILED, Result, within};
 use crate::bridge::topology::{Argument, Topology};
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions, ConfirmSelectOptions,
@@ -63,29 +63,7 @@ impl Link {
 
     /// Declares everything that is in there; what exists already, with the same arguments, stays as it is.
     pub async fn declare(&self, topology: &Topology) -> Result<()> {
-        for exchange in topology.exchanges {
-            let kind = if exchange.fanout { ExchangeKind::Fanout } else { ExchangeKind::Topic };
-            let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-            let declared =
-                self.control.exchange_declare(exchange.name.into(), kind, options, table(exchange.arguments));
-            within(self.wait, "exchange.declare", declared).await.map_err(|e| e.about(exchange.name))?;
-        }
-        for queue in topology.queues {
-            let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-            let declared = self.control.queue_declare(queue.name.into(), options, table(queue.arguments));
-            within(self.wait, "queue.declare", declared).await.map_err(|e| e.about(queue.name))?;
-        }
-        for (queue, exchange, key) in topology.bindings {
-            let bound = self.control.queue_bind(
-                (*queue).into(),
-                (*exchange).into(),
-                (*key).into(),
-                QueueBindOptions::default(),
-                FieldTable::default(),
-            );
-            within(self.wait, "queue.bind", bound).await.map_err(|e| e.about(queue))?;
-        }
-        Ok(())
+        declare(&self.control, topology, self.wait).await
     }
 
     /// What a queue holds; None if there is no such queue. A round trip.
@@ -118,6 +96,41 @@ impl Link {
             Ok(Err(e)) if is_not_found(&e) => Ok(false),
             Ok(Err(e)) => Err(e.into()),
             Err(_) => Err(AmqpError::Mute(self.wait, "exchange.declare")),
+        }
+    }
+
+    /// What is there with another type or other arguments than in this topology, in the broker's words. Only what is there is
+    /// declared again, which changes nothing where it fits.
+    pub async fn unfit(&self, topology: &Topology) -> Result<Vec<String>> {
+        let mut unfit = Vec::new();
+        for exchange in topology.exchanges {
+            if self.has_exchange(exchange.name).await? {
+                let alone = Topology { exchanges: std::slice::from_ref(exchange), queues: &[], bindings: &[] };
+                unfit.extend(self.refusal(&alone).await?);
+            }
+        }
+        for queue in topology.queues {
+            if self.depth(queue.name).await?.is_some() {
+                let alone = Topology { exchanges: &[], queues: std::slice::from_ref(queue), bindings: &[] };
+                unfit.extend(self.refusal(&alone).await?);
+            }
+        }
+        Ok(unfit)
+    }
+
+    /// Why the broker does not let this be declared as it is.
+    async fn refusal(&self, topology: &Topology) -> Result<Option<String>> {
+        // A channel of its own: the broker closes the one that declares what is there otherwise.
+        let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
+        let declared = tokio::time::timeout(self.wait, declare(&channel, topology, self.wait)).await;
+        match declared {
+            Ok(Ok(())) => {
+                within(self.wait, "channel.close", channel.close(200, "OK".into())).await?;
+                Ok(None)
+            }
+            Ok(Err(e)) if e.code() == Some(PRECONDITION_FAILED) => Ok(Some(e.to_string())),
+            Ok(Err(e)) => Err(e),
+            Err(_) => Err(AmqpError::Mute(self.wait, "declare")),
         }
     }
 
@@ -164,6 +177,31 @@ impl Link {
         // It ends either way; this way the broker logs no fault.
         let _ = within(self.wait, "connection.close", self.connection.close(200, "OK".into())).await;
     }
+}
+
+async fn declare(channel: &Channel, topology: &Topology, wait: Duration) -> Result<()> {
+    for exchange in topology.exchanges {
+        let kind = if exchange.fanout { ExchangeKind::Fanout } else { ExchangeKind::Topic };
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let declared = channel.exchange_declare(exchange.name.into(), kind, options, table(exchange.arguments));
+        within(wait, "exchange.declare", declared).await.map_err(|e| e.about(exchange.name))?;
+    }
+    for queue in topology.queues {
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let declared = channel.queue_declare(queue.name.into(), options, table(queue.arguments));
+        within(wait, "queue.declare", declared).await.map_err(|e| e.about(queue.name))?;
+    }
+    for (queue, exchange, key) in topology.bindings {
+        let bound = channel.queue_bind(
+            (*queue).into(),
+            (*exchange).into(),
+            (*key).into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        within(wait, "queue.bind", bound).await.map_err(|e| e.about(queue))?;
+    }
+    Ok(())
 }
 
 /// Reads a queue message by message; what is not acknowledged goes back to where it was.

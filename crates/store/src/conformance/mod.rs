@@ -11,7 +11,7 @@ mod points;
 mod retention;
 pub mod samples;
 
-use crate::Store;
+use crate::{Store, StoreError};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ rooms! {
         trials_are_idempotent, trials_of_an_older_epoch_are_refused, numbers_survive;
     leases: held_until_given_up_or_silent, takings_race, beats_race_with_a_taking, units_are_compared,
         units_of_an_older_epoch_are_refused, open_units_are_listed;
-    models: registration_is_idempotent, activation_moves_one_pointer, unknown_models_are_not_activated,
+    models: registration_is_idempotent, names, activation_moves_one_pointer, unknown_models_are_not_activated,
         activations_race, activations_of_a_time, decisions, decisions_on_another_champion, pages, evaluations_stay_readable, failed_evaluations_hide_nothing;
     messages: outbox_goes_with_its_change, outbox_is_in_order, inbox_is_deduplicated, inbox_and_points_are_one_step,
         responses_expire, responses_are_counted_by_owner, responses_race, retractions, outbox_is_bounded, triggers, triggers_arrive_with_their_event,
@@ -83,6 +83,8 @@ pub async fn reopening(backend: &impl Backend) {
     let response = samples::response("key", samples::at(0));
     store.store_response(response.clone()).await.unwrap();
 
+    store.close();
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))), "it is closed");
     let store = backend.reopened(store).await;
     assert_eq!(store.installation().await.unwrap(), installation);
     assert_eq!(points::all(&store, false).await, [point]);

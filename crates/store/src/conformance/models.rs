@@ -41,6 +41,21 @@ pub async fn registration_is_idempotent(store: Arc<dyn Store>) {
     assert_eq!(store.model(id(&other)).await.unwrap(), None);
 }
 
+/// Ids are found by their text; a text that is none, or one of the other kind, is nobody's.
+pub async fn names(store: Arc<dyn Store>) {
+    let created = super::samples::create(&store, job(1, 0)).await;
+    let (m, job_id) = (register(&store, 1).await, created.job.job_id);
+    assert_eq!(store.model_named(id(&m).as_str()).await.unwrap().as_ref(), Some(id(&m)));
+    assert_eq!(store.job_named(job_id.as_str()).await.unwrap().as_ref(), Some(&job_id));
+    let absent = model(2, &job_id);
+    for name in ["", "rf_20230401", "65f0c0ffee0123456789abcd", job_id.as_str(), id(&absent).as_str()] {
+        assert_eq!(store.model_named(name).await.unwrap(), None, "{name}");
+    }
+    for name in ["", "job_20230401", "65f0c0ffee0123456789abcd", id(&m).as_str()] {
+        assert_eq!(store.job_named(name).await.unwrap(), None, "{name}");
+    }
+}
+
 pub async fn activation_moves_one_pointer(store: Arc<dyn Store>) {
     assert_eq!(store.active_model().await.unwrap(), None);
     assert_eq!(store.activations(None, 9).await.unwrap(), []);

@@ -1,12 +1,15 @@
-//! The connection, the few commands that the backend uses, and what their errors mean.
+//! The connection, and the few commands that the backend uses. Every command to the server is made here.
 
-use super::documents::{self, number, text};
+use super::documents::{self, list, number, text};
+use super::faults::{self, DUPLICATE_KEY, NAMESPACE_NOT_FOUND};
 use crate::error::{Result, StoreError};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::error::{Error, ErrorKind, WriteFailure};
-use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, ReturnDocument, WriteConcern};
-use mongodb::{Client, Collection, Database};
+use mongodb::error::{Error, ErrorKind};
+use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
+use mongodb::options::{Acknowledgment, ClientOptions, FindOptions, ReadConcern, ReturnDocument, WriteConcern};
+use mongodb::{Client, Collection, Cursor, Database, IndexModel};
 use std::time::Duration;
 
 /// Of an address that names none.
@@ -17,11 +20,6 @@ const SELECTION: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(60);
 /// How often a change is tried anew because others changed the same document.
 const TRIES: u32 = 200;
-/// The server's code for a key that is there already.
-const DUPLICATE_KEY: i32 = 11_000;
-const NO_SUCH_COLLECTION: i32 = 26;
-/// "Out of disk space".
-const NO_SPACE: [i32; 1] = [14_031];
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
@@ -33,14 +31,11 @@ pub struct Db {
 
 impl Db {
     /// Nothing is sent yet. An address that cannot be read is `Invalid`; the message does not quote it, since there may be a
-    /// password in it.
-    pub async fn new(url: &str) -> Result<Self> {
-        let bad =
-            |e: Error| StoreError::Invalid(format!("the address of MongoDB cannot be used: {}", without(url, &e)));
-        let mut options = ClientOptions::parse(url).await.map_err(|e| match &*e.kind {
-            ErrorKind::DnsResolve { .. } | ErrorKind::Io(_) => StoreError::Unavailable(without(url, &e)),
-            _ => bad(e),
-        })?;
+    /// password in it. `watch` is told of every command.
+    pub async fn new(url: &str, watch: Option<EventHandler<CommandEvent>>) -> Result<Self> {
+        let bad = |e: Error| faults::of_address(url, &e);
+        let mut options = ClientOptions::parse(url).await.map_err(bad)?;
+        options.command_event_handler = watch;
         options.app_name.get_or_insert_with(|| "provost".to_owned());
         options.server_selection_timeout = Some(SELECTION);
         options.connect_timeout = Some(SELECTION);
@@ -59,7 +54,7 @@ impl Db {
         Ok(())
     }
 
-    pub fn collection(&self, name: &str) -> Collection<Document> {
+    fn collection(&self, name: &str) -> Collection<Document> {
         self.database.collection(name)
     }
 
@@ -71,26 +66,59 @@ impl Db {
         within(async { self.collection(collection).find_one(filter).await }).await
     }
 
-    /// All that match, in this order; `limit` 0 is none.
+    /// The documents that match, in this order; an empty order is none. `batch` is how many the server sends at a time.
+    pub async fn find(
+        &self,
+        collection: &str,
+        filter: Document,
+        order: Document,
+        batch: Option<u32>,
+    ) -> Result<Cursor<Document>> {
+        let options = FindOptions::builder().batch_size(batch).build();
+        within(self.query(collection, filter, order, options)).await
+    }
+
+    /// The ids of the documents that match, in this order, in documents of nothing else.
+    pub async fn find_ids(
+        &self,
+        collection: &str,
+        filter: Document,
+        order: Document,
+        batch: u32,
+    ) -> Result<Cursor<Document>> {
+        let options = FindOptions::builder().batch_size(batch).projection(doc! {"_id": 1}).build();
+        within(self.query(collection, filter, order, options)).await
+    }
+
+    /// The one place that makes a `find`. A sort without content is left out: DocumentDB refuses it.
+    async fn query(
+        &self,
+        collection: &str,
+        filter: Document,
+        order: Document,
+        mut options: FindOptions,
+    ) -> mongodb::error::Result<Cursor<Document>> {
+        options.sort = (!order.is_empty()).then_some(order);
+        self.collection(collection).find(filter).with_options(options).await
+    }
+
+    /// All that match, in this order (an empty order is none); `limit` 0 is none.
     pub async fn all(
         &self,
         collection: &str,
         filter: Document,
-        sort: Document,
+        order: Document,
         limit: Option<u32>,
     ) -> Result<Vec<Document>> {
         if limit == Some(0) {
             return Ok(Vec::new());
         }
-        within(async {
-            let collection = self.collection(collection);
-            let mut find = collection.find(filter).sort(sort);
-            if let Some(limit) = limit {
-                find = find.limit(i64::from(limit));
-            }
-            find.await?.try_collect().await
-        })
-        .await
+        let options = FindOptions::builder().limit(limit.map(i64::from)).build();
+        within(async { self.query(collection, filter, order, options).await?.try_collect().await }).await
+    }
+
+    pub async fn create_indexes(&self, collection: &str, indexes: Vec<IndexModel>) -> Result<()> {
+        within(async { self.collection(collection).create_indexes(indexes).await }).await.map(|_| ())
     }
 
     pub async fn count(&self, collection: &str, filter: Document) -> Result<u64> {
@@ -107,7 +135,7 @@ impl Db {
         let found = within(async { Ok(self.collection(collection).list_index_names().await) });
         match found.await? {
             Ok(names) => Ok(names),
-            Err(e) if matches!(&*e.kind, ErrorKind::Command(e) if e.code == NO_SUCH_COLLECTION) => Ok(Vec::new()),
+            Err(e) if matches!(&*e.kind, ErrorKind::Command(e) if e.code == NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
             Err(e) => Err(e.into()),
         }
     }
@@ -116,7 +144,7 @@ impl Db {
     pub async fn insert(&self, collection: &str, document: Document) -> Result<bool> {
         match within(async { Ok(self.collection(collection).insert_one(document).await) }).await? {
             Ok(_) => Ok(true),
-            Err(e) if is_duplicate(&e) => Ok(false),
+            Err(e) if faults::is_duplicate(&e) => Ok(false),
             Err(e) => Err(e.into()),
         }
     }
@@ -151,6 +179,25 @@ impl Db {
         Ok(within(async { self.collection(collection).update_many(filter, update).await }).await?.matched_count)
     }
 
+    /// Applies updates (`q`, `u`) to one document each, in one command; answers how many matched.
+    pub async fn update_each(&self, collection: &str, updates: Vec<Document>) -> Result<u64> {
+        if updates.is_empty() {
+            return Ok(0);
+        }
+        let command = doc! {
+            "update": collection, "updates": updates, "ordered": false, "writeConcern": {"w": "majority", "j": true},
+        };
+        let reply = self.command(command).await?;
+        // Of a plain command the driver reads neither.
+        let errors = list(&reply, "writeErrors").iter().filter_map(Bson::as_document);
+        let refused = errors.chain(reply.get_document("writeConcernError")).next();
+        if let Some(refused) = refused {
+            let code = number(refused, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
+            return Err(faults::of_write(code, text(refused, "errmsg").unwrap_or_default()));
+        }
+        Ok(number(&reply, "n").and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+    }
+
     pub async fn remove(&self, collection: &str, filter: Document) -> Result<u64> {
         Ok(within(async { self.collection(collection).delete_many(filter).await }).await?.deleted_count)
     }
@@ -168,7 +215,7 @@ impl Db {
             match counted.await? {
                 Ok(Some(document)) => return Ok(number(&document, "count").unwrap_or(by) - by + 1),
                 Ok(None) => {}
-                Err(e) if is_duplicate(&e) => {} // two made the counter at once
+                Err(e) if faults::is_duplicate(&e) => {} // two made the counter at once
                 Err(e) => return Err(e.into()),
             }
         }
@@ -240,59 +287,5 @@ pub async fn within<T>(work: impl Future<Output = mongodb::error::Result<T>>) ->
     match tokio::time::timeout(LONGEST, work).await {
         Ok(done) => Ok(done?),
         Err(_) => Err(StoreError::Unavailable(format!("MongoDB has not answered for {LONGEST:?}"))),
-    }
-}
-
-fn is_duplicate(e: &Error) -> bool {
-    match &*e.kind {
-        ErrorKind::Write(WriteFailure::WriteError(e)) => e.code == DUPLICATE_KEY,
-        ErrorKind::Command(e) => e.code == DUPLICATE_KEY,
-        _ => false,
-    }
-}
-
-/// An error's text without the address that it may quote.
-fn without(url: &str, e: &Error) -> String {
-    let text = said(e);
-    let secret = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let login = secret.rsplit_once('@').map_or("", |(login, _)| login);
-    if login.is_empty() { text } else { text.replace(login, "***") }
-}
-
-/// An error's text without the driver's notes to itself.
-fn said(e: &Error) -> String {
-    let mut text = e.kind.to_string();
-    while let Some((before, after)) = text.split_once(", labels: {") {
-        const END: &str = "server response: None";
-        let Some((_, rest)) = after.split_once(END) else { break };
-        text = format!("{before}{rest}");
-    }
-    text.replace("Kind: ", "")
-}
-
-impl From<Error> for StoreError {
-    fn from(e: Error) -> Self {
-        let text = said(&e);
-        match &*e.kind {
-            ErrorKind::Write(WriteFailure::WriteError(e)) if NO_SPACE.contains(&e.code) => Self::Full(text),
-            ErrorKind::Command(e) if NO_SPACE.contains(&e.code) => Self::Full(text),
-            ErrorKind::Io(_)
-            | ErrorKind::ServerSelection { .. }
-            | ErrorKind::ConnectionPoolCleared { .. }
-            | ErrorKind::DnsResolve { .. }
-            | ErrorKind::Authentication { .. }
-            | ErrorKind::Write(WriteFailure::WriteConcernError(_))
-            | ErrorKind::Shutdown => Self::Unavailable(text),
-            // Not the primary any more, going down, out of time, refused for now.
-            ErrorKind::Command(e)
-                if [6, 7, 43, 50, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436].contains(&e.code) =>
-            {
-                Self::Unavailable(text)
-            }
-            ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) => {
-                Self::Corrupt { what: "a document".to_owned(), why: text }
-            }
-            _ => Self::Internal(text),
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Retention: what is over for long enough goes, in small steps; and which artifacts are still named. Every removal may be cut
 //! off and done again.
 
-use super::connection::{Db, Tries};
+use super::connection::{Db, Tries, within};
 use super::documents::{self, flag, list};
 use super::evaluations::EVALUATIONS;
 use super::inbox::INBOX;
@@ -152,8 +152,8 @@ async fn of_trials(db: &Db, record: JobRecord, left: &mut u32, forgotten: &mut F
 pub async fn artifacts_in_use(db: &Db) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     let records = doc! {"provost.document": {"$exists": true}};
-    let mut found = db.collection(MODELS).find(records.clone()).await?;
-    while let Some(document) = found.try_next().await? {
+    let mut found = db.find(MODELS, records.clone(), doc! {}, None).await?;
+    while let Some(document) = within(found.try_next()).await? {
         let record = models::read(&document)?;
         names.extend([record.version.model_sha256, record.version.model_path, record.snapshot]);
         names.extend(record.version.scaler_path);
@@ -162,14 +162,14 @@ pub async fn artifacts_in_use(db: &Db) -> Result<BTreeSet<String>> {
             names.extend(registered.plots.into_values());
         }
     }
-    let mut found = db.collection(JOBS).find(records).await?;
-    while let Some(document) = found.try_next().await? {
+    let mut found = db.find(JOBS, records, doc! {}, None).await?;
+    while let Some(document) = within(found.try_next()).await? {
         let record = jobs::read(&document)?;
         names.extend(record.snapshot);
         names.extend(record.units.into_values().filter_map(|unit| unit.result));
     }
-    let mut found = db.collection(EVALUATIONS).find(doc! {}).await?;
-    while let Some(document) = found.try_next().await? {
+    let mut found = db.find(EVALUATIONS, doc! {}, doc! {}, None).await?;
+    while let Some(document) = within(found.try_next()).await? {
         let record: EvaluationRecord = documents::read(&document, "document", "an evaluation")?;
         names.extend(record.plots.into_values());
     }

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub const INBOX: &str = "inbox";
+/// Pending rows that are finished in one step: as many as the bridge records together.
+const FINISHED_TOGETHER: u32 = 500;
 
 /// What an event does, as its row keeps it while it is pending.
 #[derive(Serialize, Deserialize)]
@@ -143,20 +145,20 @@ pub async fn record(db: &Db, events: Vec<(InboxEntry, InboxEffect)>) -> Result<V
     Ok(outcomes)
 }
 
-/// Does what pending rows say, and says that it is done.
+/// Does what pending rows say, all of it together, and says that it is done.
 async fn finish(db: &Db, rows: Vec<Document>) -> Result<()> {
+    let mut all = Vec::new();
     for row in &rows {
         let effect: Effect = documents::read(row, "effect", "an event in the inbox")?;
         match effect.work()? {
             Work::Nothing => {}
-            Work::Changes(changes) => {
-                points::apply(db, &changes).await?;
-            }
+            Work::Changes(changes) => all.extend(changes),
             Work::Trigger(trigger) => {
                 triggers::add(db, &trigger, &[]).await?;
             }
         }
     }
+    points::apply(db, &all).await?;
     done(db, rows.iter().filter_map(|row| row.get("_id").cloned()).collect()).await
 }
 
@@ -168,8 +170,14 @@ async fn done(db: &Db, keys: Vec<Bson>) -> Result<()> {
     Ok(())
 }
 
-/// Finishes what a process that died had begun.
+/// Finishes what a process that died had begun, the oldest first.
 pub async fn finish_all(db: &Db) -> Result<()> {
-    let left = db.all(INBOX, doc! {"pending": true}, doc! {"at": 1}, None).await?;
-    finish(db, left).await
+    loop {
+        let left = db.all(INBOX, doc! {"pending": true}, doc! {"at": 1}, Some(FINISHED_TOGETHER)).await?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(events = left.len(), "events that were left unfinished are finished");
+        finish(db, left).await?;
+    }
 }

@@ -6,32 +6,34 @@
 //! says why (`provost.refused`). Models are listed, and the one that was active stays the active one until another is
 //! activated, but there is no artifact of theirs that could be loaded. Jobs are history: what had not finished never will.
 
-use super::connection::{Db, within};
-use super::documents::{self, at, number, object, text};
-use super::mark::Writing;
-use super::points::{self, Encoded};
-use super::{JOBS, MODELS, POINTS, TRIGGERS, jobs, pointer};
+mod points;
+mod words;
+
+use super::connection::Db;
+use super::documents::{self, number, object, text};
+use super::{JOBS, MODELS, TRIGGERS, jobs, models, pointer};
 use crate::error::Result;
 use crate::store::TriggerRecord;
 use chrono::{DateTime, Utc};
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
-use provost_domain::job::JobRecord;
+use provost_domain::job::{JobRecord, JobStatus};
 use provost_domain::model::ModelRecord;
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
-use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingConfig, TrainingJob};
+use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TrainingConfig, TrainingJob};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Points looked at together.
-const BATCH: usize = 1000;
+use std::collections::BTreeMap;
+use words::Words;
 
 pub async fn adopt(db: &Db) -> Result<()> {
-    let points = points(db).await?;
-    let (models, names) = models(db).await?;
-    let jobs = jobs(db, &names).await?;
-    let triggers = triggers(db).await?;
+    let mut words = Words::default();
+    let points = points::adopt(db, &mut words).await?;
+    let (models, names) = adopt_models(db, &mut words).await?;
+    let jobs = adopt_jobs(db, &names, &mut words).await?;
+    let triggers = triggers(db, &mut words).await?;
+    words.tell();
     if points + models + jobs + triggers > 0 {
         tracing::info!(points, models, jobs, triggers, "documents of the replaced service were taken over");
     }
@@ -52,66 +54,39 @@ async fn add(db: &Db, collection: &str, document: &Document, meta: Document) -> 
     db.update(collection, doc! {"_id": id, "provost": {"$exists": false}}, doc! {"$set": {"provost": meta}}).await
 }
 
+/// The model that goes by this text, as an id of ours or one of the replaced service.
+pub async fn model_named(db: &Db, name: &str) -> Result<Option<ModelId>> {
+    let found = match ModelId::parse(name) {
+        Ok(id) => models::find(db, &id).await?,
+        Err(_) => named(db, MODELS, "model_id", name).await?,
+    };
+    let id = found.as_ref().and_then(|document| text(document, "provost.id"));
+    Ok(id.and_then(|id| ModelId::parse(id).ok()))
+}
+
+/// The job that goes by this text, as an id of ours or one of the replaced service.
+pub async fn job_named(db: &Db, name: &str) -> Result<Option<JobId>> {
+    let found = match JobId::parse(name) {
+        Ok(id) => jobs::find(db, &id).await?,
+        Err(_) => named(db, JOBS, "job_id", name).await?,
+    };
+    let id = found.as_ref().and_then(|document| text(document, "provost.id"));
+    Ok(id.and_then(|id| JobId::parse(id).ok()))
+}
+
+/// The adopted document that had this id, in `member` or as the document's own.
+async fn named(db: &Db, collection: &str, member: &str, name: &str) -> Result<Option<Document>> {
+    let own = ObjectId::parse_str(name).map_or_else(|_| Bson::from(name), Bson::from);
+    for (member, id) in [(member, Bson::from(name)), ("_id", own)] {
+        if let Some(found) = db.one(collection, doc! {member: id, "provost.legacy": true}).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
 fn refused(why: &str) -> Document {
     doc! {"w": 1_i64, "present": 0_i64, "at": 0_i64, "refused": why}
-}
-
-async fn points(db: &Db) -> Result<u64> {
-    let new = doc! {"provost.present": null};
-    if db.one(POINTS, new.clone()).await?.is_none() {
-        return Ok(0);
-    }
-    let writing = Writing::sign_in(db).await?;
-    let mut adopted = 0;
-    let collection = db.collection(POINTS);
-    // The newest of twins comes first.
-    let mut cursor = within(async { collection.find(new).sort(doc! {"_id": -1}).await }).await?;
-    let mut more = true;
-    while more {
-        let mut batch = Vec::with_capacity(BATCH);
-        while batch.len() < BATCH {
-            more = within(cursor.advance()).await?;
-            if !more {
-                break;
-            }
-            batch.push(cursor.deserialize_current()?);
-        }
-        adopted += adopt_points(db, &batch).await?;
-    }
-    writing.sign_out(db, None).await?;
-    Ok(adopted)
-}
-
-async fn adopt_points(db: &Db, batch: &[Document]) -> Result<u64> {
-    let ids: Vec<&str> = batch.iter().filter_map(|document| text(document, "data_point_id")).collect();
-    let known = db.all(POINTS, doc! {"data_point_id": {"$in": ids}, "provost.w": {"$gt": 0}}, doc! {}, None).await?;
-    let counted = |document: &&Document| at(document, "provost.refused").is_none();
-    let mut taken: BTreeSet<String> =
-        known.iter().filter(counted).filter_map(|d| text(d, "data_point_id").map(str::to_owned)).collect();
-    let mut adopted = 0;
-    for document in batch {
-        let point = AdmissionDataPoint::from_value(points::as_json(document));
-        let meta = match point.map_err(|faults| faults.to_string()) {
-            Err(why) => refused(&why),
-            Ok(point) if taken.contains(&point.data_point_id) => refused("a newer document has this data_point_id"),
-            Ok(point) => {
-                let usable = point.decision.label().is_some();
-                let (seq, verified) = (point.seq.cast_signed(), point.verified);
-                taken.insert(point.data_point_id.clone());
-                doc! {
-                    "w": 1_i64, "seq": seq, "content": Encoded::new(point)?.content(), "usable": usable,
-                    "changes": 1_i64, "present": 1_i64, "arrived": i64::from(usable),
-                    "arrived_verified": i64::from(usable && verified),
-                }
-            }
-        };
-        if let Ok(why) = meta.get_str("refused") {
-            let id = document.get("_id").map(Bson::to_string).unwrap_or_default();
-            tracing::warn!(document = id, why, "a document in admission_data is no data point");
-        }
-        adopted += u64::from(add(db, POINTS, document, meta).await?);
-    }
-    Ok(adopted)
 }
 
 /// Documents that nobody has looked at yet.
@@ -149,23 +124,33 @@ fn over<T: DeserializeOwned>(base: Value, members: &Map<String, Value>) -> Optio
     serde_json::from_value(Value::Object(all)).ok()
 }
 
-fn config(value: Option<&Value>) -> Value {
-    let read = value.and_then(|v| TrainingConfig::from_json(v).ok());
-    json!(read.unwrap_or_default())
+fn config(value: Option<&Value>, member: &'static str, words: &mut Words) -> Value {
+    let read = value.filter(|value| !value.is_null()).map(TrainingConfig::from_json);
+    let config = read.map(|read| {
+        read.unwrap_or_else(|faults| {
+            words.unknown(member, &faults.to_string(), "the default configuration");
+            TrainingConfig::default()
+        })
+    });
+    json!(config.unwrap_or_default())
 }
 
 /// How many were new, and by which id of ours the models of the replaced service go.
-async fn models(db: &Db) -> Result<(u64, BTreeMap<String, ModelId>)> {
+async fn adopt_models(db: &Db, words: &mut Words) -> Result<(u64, BTreeMap<String, ModelId>)> {
     let mut adopted = 0;
     for document in new(db, MODELS).await? {
-        let meta = match model(&document) {
+        let meta = match model(&document, words) {
             Some(record) => {
                 let (id, at) = (record.version.model_id.clone(), record.version.training_date);
                 let mut meta = documents::listed(id.as_str(), at, "a model of the replaced service", &record)?;
                 meta.extend(doc! {"w": 1_i64, "legacy": true});
                 meta
             }
-            None => refused("it has no algorithm that is known"),
+            None => {
+                let word = text(&document, "algorithm").unwrap_or("(none)");
+                words.unknown("ml_models.algorithm", word, "no model: it is left out");
+                refused("it has no algorithm that is known")
+            }
         };
         adopted += u64::from(add(db, MODELS, &document, meta).await?);
     }
@@ -177,7 +162,7 @@ async fn models(db: &Db) -> Result<(u64, BTreeMap<String, ModelId>)> {
     Ok((adopted, names.collect()))
 }
 
-fn model(document: &Document) -> Option<ModelRecord> {
+fn model(document: &Document, words: &mut Words) -> Option<ModelRecord> {
     let algorithm = Algorithm::parse(text(document, "algorithm")?)?;
     let date = time(document, "training_date");
     let old = text(document, "model_id")
@@ -195,7 +180,7 @@ fn model(document: &Document) -> Option<ModelRecord> {
     for (name, value) in [
         ("model_id", json!(id)),
         ("training_date", json!(date)),
-        ("training_config", config(members.get("training_config"))),
+        ("training_config", config(members.get("training_config"), "ml_models.training_config", words)),
         ("metrics", json!(metrics)),
         ("is_active", json!(false)),
         ("notes", json!(notes)),
@@ -212,10 +197,10 @@ fn model(document: &Document) -> Option<ModelRecord> {
     Some(ModelRecord { version, job_id, snapshot: String::new(), threshold: 0.5, temporal: None })
 }
 
-async fn jobs(db: &Db, models: &BTreeMap<String, ModelId>) -> Result<u64> {
+async fn adopt_jobs(db: &Db, models: &BTreeMap<String, ModelId>, words: &mut Words) -> Result<u64> {
     let mut adopted = 0;
     for document in new(db, JOBS).await? {
-        let meta = match job(&document, models) {
+        let meta = match job(&document, models, words) {
             Some(record) => {
                 let (id, at) = (record.job.job_id.clone(), record.job.created_at);
                 let mut meta = documents::listed(id.as_str(), at, "a job of the replaced service", &record)?;
@@ -223,14 +208,18 @@ async fn jobs(db: &Db, models: &BTreeMap<String, ModelId>) -> Result<u64> {
                 meta.extend(doc! {"w": 1_i64, "legacy": true, "state": jobs::THERE, "rev": 1_i64, "epoch": 0_i64, "status": status});
                 meta
             }
-            None => refused("it cannot be read as a job"),
+            None => {
+                let why = "it cannot be read as a job";
+                words.refused(JOBS, why, document.get("_id"));
+                refused(why)
+            }
         };
         adopted += u64::from(add(db, JOBS, &document, meta).await?);
     }
     Ok(adopted)
 }
 
-fn job(document: &Document, models: &BTreeMap<String, ModelId>) -> Option<JobRecord> {
+fn job(document: &Document, models: &BTreeMap<String, ModelId>, words: &mut Words) -> Option<JobRecord> {
     let created = time(document, "created_at");
     let old = text(document, "job_id")
         .map_or_else(|| document.get("_id").map_or_else(String::new, Bson::to_string), str::to_owned);
@@ -240,11 +229,14 @@ fn job(document: &Document, models: &BTreeMap<String, ModelId>) -> Option<JobRec
     let trained: Vec<&ModelId> =
         members.get("trained_models").and_then(Value::as_array).into_iter().flatten().filter_map(ours).collect();
     let best = members.get("best_model_id").and_then(ours);
+    if let Some(word) = text(document, "status").filter(|status| JobStatus::parse(status).is_none()) {
+        words.unknown("training_jobs.status", word, "failed");
+    }
     let unfinished = !matches!(text(document, "status"), Some("completed" | "failed" | "cancelled"));
     let mut changed = vec![
         ("job_id", json!(id)),
         ("created_at", json!(created)),
-        ("config", config(members.get("config"))),
+        ("config", config(members.get("config"), "training_jobs.config", words)),
         ("trained_models", json!(trained)),
         ("best_model_id", json!(best)),
     ];
@@ -277,10 +269,10 @@ fn job(document: &Document, models: &BTreeMap<String, ModelId>) -> Option<JobRec
     })
 }
 
-async fn triggers(db: &Db) -> Result<u64> {
+async fn triggers(db: &Db, words: &mut Words) -> Result<u64> {
     let mut adopted = 0;
     for document in new(db, TRIGGERS).await? {
-        let record = trigger(&document);
+        let record = trigger(&document, words);
         let mut meta =
             documents::listed(&record.id, record.trigger.triggered_at, "a trigger of the replaced service", &record)?;
         meta.extend(doc! {"w": 1_i64, "legacy": true, "pending": false});
@@ -290,11 +282,15 @@ async fn triggers(db: &Db) -> Result<u64> {
 }
 
 /// What it led to is not known; it leads to nothing any more.
-fn trigger(document: &Document) -> TriggerRecord {
-    let words = |member| text(document, member).map(str::to_owned);
-    let kind = text(document, "trigger_type").and_then(TriggerType::parse).unwrap_or(TriggerType::Manual);
+fn trigger(document: &Document, words: &mut Words) -> TriggerRecord {
+    let said = |member| text(document, member).map(str::to_owned);
+    let word = text(document, "trigger_type").unwrap_or("(none)");
+    let kind = TriggerType::parse(word).unwrap_or_else(|| {
+        words.unknown("training_triggers.trigger_type", word, "manual");
+        TriggerType::Manual
+    });
     let at = time(document, "triggered_at");
-    let mut trigger = TrainingTrigger::new(kind, at, words("triggered_by"), words("reason"));
+    let mut trigger = TrainingTrigger::new(kind, at, said("triggered_by"), said("reason"));
     trigger.new_samples_count = number(document, "new_samples_count").and_then(|n| u64::try_from(n).ok());
     let id = document.get("_id").map(|id| id.as_object_id().map_or_else(|| id.to_string(), |id| id.to_hex()));
     TriggerRecord {

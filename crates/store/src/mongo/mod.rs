@@ -31,6 +31,7 @@ mod connection;
 mod creation;
 mod documents;
 mod evaluations;
+mod faults;
 mod forget;
 mod inbox;
 mod jobs;
@@ -58,6 +59,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use connection::Db;
 use mongodb::bson::doc;
+use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
 use pointer::Switch;
 use provost_domain::audit::{AuditEntry, Deed, Head};
 use provost_domain::gate::GateDecision;
@@ -69,7 +72,7 @@ use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::session::{Session, SessionBounds};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc;
 
@@ -90,13 +93,18 @@ const SLOTS: &str = "slot progress";
 pub struct MongoStore {
     db: Db,
     /// The driver's own: its tasks live as long as the store, whatever runtime its callers are on.
-    runtime: Option<Runtime>,
+    runtime: Mutex<Option<Runtime>>,
 }
 
 impl MongoStore {
     /// Opens the database that the address names (`provost`, if it names none), made if missing. `now` dates a new installation.
     /// Blocks until the server has answered, or 5 s; longer when documents of the replaced service are taken over.
     pub fn open(url: &str, now: DateTime<Utc>) -> Result<Self> {
+        Self::open_watched(url, now, None)
+    }
+
+    /// As [`MongoStore::open`]; `watch` is told of every command that the driver sends.
+    fn open_watched(url: &str, now: DateTime<Utc>, watch: Option<EventHandler<CommandEvent>>) -> Result<Self> {
         let no_thread = |e: std::io::Error| StoreError::Unavailable(format!("threads of the store: {e}"));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
@@ -109,7 +117,7 @@ impl MongoStore {
         // Not waited for on the runtime: the caller's thread may be one of another runtime.
         runtime.spawn(async move {
             let opened = async {
-                let mut db = Db::new(&url).await?;
+                let mut db = Db::new(&url, watch).await?;
                 db.meet().await?;
                 schema::prepare(&db, now).await?;
                 Ok(db)
@@ -118,11 +126,10 @@ impl MongoStore {
         });
         let opened =
             answer.recv().unwrap_or_else(|_| Err(StoreError::Internal("opening the store panicked".to_owned())));
-        let runtime = Some(runtime);
         match opened {
-            Ok(db) => Ok(Self { db, runtime }),
+            Ok(db) => Ok(Self { db, runtime: Mutex::new(Some(runtime)) }),
             Err(e) => {
-                close(runtime);
+                close(Some(runtime));
                 Err(e)
             }
         }
@@ -139,7 +146,8 @@ impl MongoStore {
     }
 
     fn handle(&self) -> Result<Handle> {
-        let runtime = self.runtime.as_ref().map(|runtime| runtime.handle().clone());
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = runtime.as_ref().map(|runtime| runtime.handle().clone());
         runtime.ok_or_else(|| StoreError::Unavailable("the store is closed".to_owned()))
     }
 
@@ -164,7 +172,7 @@ fn close(runtime: Option<Runtime>) {
 
 impl Drop for MongoStore {
     fn drop(&mut self) {
-        close(self.runtime.take());
+        self.close();
     }
 }
 
@@ -172,6 +180,10 @@ impl Drop for MongoStore {
 impl Store for MongoStore {
     async fn ping(&self) -> Result<()> {
         self.run(|db| async move { db.command(doc! {"ping": 1}).await.map(|_| ()) }).await
+    }
+
+    fn close(&self) {
+        close(self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     async fn installation(&self) -> Result<Installation> {
@@ -211,6 +223,11 @@ impl Store for MongoStore {
     async fn job(&self, id: &JobId) -> Result<Option<JobRecord>> {
         let id = id.clone();
         self.run(|db| async move { jobs::get(&db, &id).await }).await
+    }
+
+    async fn job_named(&self, name: &str) -> Result<Option<JobId>> {
+        let name = name.to_owned();
+        self.run(|db| async move { legacy::job_named(&db, &name).await }).await
     }
 
     async fn list_jobs(
@@ -317,6 +334,11 @@ impl Store for MongoStore {
     async fn model(&self, id: &ModelId) -> Result<Option<ModelRecord>> {
         let id = id.clone();
         self.run(|db| async move { models::get(&db, &id).await }).await
+    }
+
+    async fn model_named(&self, name: &str) -> Result<Option<ModelId>> {
+        let name = name.to_owned();
+        self.run(|db| async move { legacy::model_named(&db, &name).await }).await
     }
 
     async fn list_models(&self, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>> {

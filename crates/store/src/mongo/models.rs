@@ -34,9 +34,7 @@ pub fn read(document: &Document) -> Result<ModelRecord> {
 pub async fn loadable(db: &Db, id: &ModelId) -> Result<ModelRecord> {
     let document = find(db, id).await?.ok_or_else(|| missing(id))?;
     if flag(&document, "provost.legacy") {
-        return Err(StoreError::Invalid(format!(
-            "model {id} is one of the replaced service, without an artifact that Provost can load: it is listed, and cannot be activated; train a new one"
-        )));
+        return Err(StoreError::NoArtifact { model: id.to_string() });
     }
     read(&document)
 }

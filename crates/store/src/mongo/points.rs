@@ -54,10 +54,6 @@ impl Encoded {
         &self.point.data_point_id
     }
 
-    pub fn content(&self) -> &str {
-        &self.content
-    }
-
     /// Its times where BSON's milliseconds are too coarse for them.
     fn exact(&self) -> Document {
         let fine = |time: &DateTime<Utc>| !time.timestamp_subsec_nanos().is_multiple_of(1_000_000);
@@ -309,17 +305,10 @@ async fn write<'i>(db: &Db, writes: &[Write<'i>], by: &str) -> Result<BTreeSet<&
             let id = was.and_then(|was| was.get("_id").cloned()).unwrap_or(Bson::Null);
             let w = was.and_then(|was| number(was, "provost.w"));
             let unchanged = w.map_or_else(|| Bson::from(doc! {"$exists": false}), Bson::from);
-            Bson::from(doc! {"q": {"_id": id, "provost.w": unchanged}, "u": write.document.clone()})
+            doc! {"q": {"_id": id, "provost.w": unchanged}, "u": write.document.clone()}
         });
-        let updates: Vec<Bson> = updates.collect();
-        let command = doc! {
-            "update": POINTS, "updates": updates, "ordered": false, "writeConcern": {"w": "majority", "j": true},
-        };
-        let reply = db.command(command).await?;
-        if let Some(error) = reply.get_array("writeErrors").ok().and_then(|all| all.first()) {
-            return Err(StoreError::Internal(format!("points were not updated: {error}")));
-        }
-        if number(&reply, "n") != i64::try_from(chunk.len()).ok() {
+        let matched = db.update_each(POINTS, updates.collect()).await?;
+        if matched != chunk.len() as u64 {
             let ids = chunk.iter().map(|write| write.id).collect();
             let now = stored(db, &ids).await?;
             let mine = |id: &&str| now.get(*id).and_then(|d| text(d, "provost.by")) == Some(by);
@@ -377,10 +366,8 @@ pub fn stream(
 }
 
 async fn send(db: &Db, filter: Document, to: &mpsc::Sender<Result<Vec<AdmissionDataPoint>>>) -> Result<()> {
-    let collection = db.collection(POINTS);
-    let batch_size = u32::try_from(STREAM_BATCH).unwrap_or(u32::MAX);
-    let find = collection.find(filter).sort(doc! {"data_point_id": 1}).batch_size(batch_size);
-    let mut cursor = within(async { find.await }).await?;
+    let batch_size = u32::try_from(STREAM_BATCH).ok();
+    let mut cursor = db.find(POINTS, filter, doc! {"data_point_id": 1}, batch_size).await?;
     let mut batch = Vec::with_capacity(STREAM_BATCH);
     while within(cursor.advance()).await? {
         batch.push(decode(&cursor.deserialize_current()?)?);

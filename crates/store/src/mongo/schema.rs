@@ -2,7 +2,7 @@
 
 use super::artifacts::CHUNKS;
 use super::audit::AUDIT;
-use super::connection::{Db, within};
+use super::connection::Db;
 use super::documents::{self, number};
 use super::evaluations::EVALUATIONS;
 use super::inbox::INBOX;
@@ -64,7 +64,7 @@ pub async fn prepare(db: &Db, now: DateTime<Utc>) -> Result<()> {
         keys.retain(|keys| !there.contains(&name(keys)));
         let missing: Vec<IndexModel> = keys.into_iter().map(|keys| IndexModel::builder().keys(keys).build()).collect();
         if !missing.is_empty() {
-            within(async { db.collection(collection).create_indexes(missing).await }).await?;
+            db.create_indexes(collection, missing).await?;
         }
     }
     install(db, now).await?;

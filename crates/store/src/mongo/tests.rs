@@ -2,12 +2,27 @@
 use super::server::Server;
 use super::*;
 use crate::conformance::{self, Backend, samples};
+use mongodb::bson::Document;
+use mongodb::event::EventHandler;
 use std::sync::Mutex;
 
-/// Each store has a database of its own, named by the last address.
+mod dialect;
+
+/// Each store has a database of its own, named by the last address. What is sent to the server is looked at.
 struct Databases {
     server: Server,
     last: Mutex<String>,
+}
+
+impl Databases {
+    fn open(url: &str) -> Arc<dyn Store> {
+        let watch = EventHandler::callback(|event| {
+            if let CommandEvent::Started(started) = event {
+                dialect::check(&started.command_name, &started.command);
+            }
+        });
+        Arc::new(MongoStore::open_watched(url, samples::at(0), Some(watch)).unwrap())
+    }
 }
 
 #[async_trait]
@@ -15,29 +30,36 @@ impl Backend for Databases {
     async fn empty(&self) -> Arc<dyn Store> {
         let url = self.server.database();
         *self.last.lock().unwrap() = url.clone();
-        Arc::new(MongoStore::open(&url, samples::at(0)).unwrap())
+        Self::open(&url)
     }
     async fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
         drop(store);
         let url = self.last.lock().unwrap().clone();
-        Arc::new(MongoStore::open(&url, samples::at(0)).unwrap())
+        Self::open(&url)
     }
 }
 
 /// Room by room, so that one can be run alone.
 macro_rules! conforms {
-    ($($room:ident),+) => {$(
+    ($server:ident: $($room:ident),+) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
         async fn $room() {
-            let Some(server) = Server::start() else { return };
+            let Some(server) = Server::$server() else { return };
             conformance::$room(&Databases { server, last: Mutex::default() }).await;
+            assert_eq!(dialect::broken(), Vec::<String>::new());
         }
     )+};
 }
 
 mod conforms {
     use super::*;
-    conforms!(points, jobs, leases, models, messages, locks, retention, reopening);
+    conforms!(start: points, jobs, leases, models, messages, locks, retention, reopening);
+}
+
+/// The same on an implementation of its own, without anything of the first.
+mod conforms_on_another {
+    use super::*;
+    conforms!(java: points, jobs, leases, models, messages, locks, retention, reopening);
 }
 
 /// All points of a store.
@@ -51,7 +73,7 @@ async fn points(store: &MongoStore) -> Vec<AdmissionDataPoint> {
 }
 
 async fn database(url: &str) -> Db {
-    Db::new(url).await.unwrap()
+    Db::new(url, None).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -248,6 +270,105 @@ async fn importers_race_and_nothing_is_counted_twice() {
     assert!(points(&store).await.iter().all(|p| p.seq == 17), "the highest seq wins");
 }
 
+/// Many points of the replaced service, with those among them that are none, on both servers: each counts once, whatever
+/// chunk and kind it is in. `ROWS` and a look at the time make a measurement of it.
+async fn many_points_are_taken_over(server: Server) {
+    use mongodb::bson::oid::ObjectId;
+    let rows: usize = std::env::var("ROWS").map_or(120, |rows| rows.parse().unwrap());
+    let url = server.database();
+    let db = database(&url).await;
+    let point = |i: usize| {
+        let decision = ["accepted", "rejected", "waitlisted"][i % 3];
+        let program = doc! {"university_name": "U", "program_name": "P", "degree_level": "masters"};
+        doc! {"_id": ObjectId::new(), "data_point_id": format!("old-{i}"), "profile": {"gpa": 3.7, "gpa_scale": 4.0},
+        "program": program, "decision": decision, "application_year": 2023, "verified": i.is_multiple_of(2), "source": "survey"}
+    };
+    // The older twins are of another decision; one document has a `seq`, one an id of another type, one lacks `verified`.
+    let mut documents: Vec<Document> = vec![point(1), point(2)];
+    documents.iter_mut().for_each(|twin| drop(twin.insert("decision", "withdrawn")));
+    documents.extend((0..rows).map(point));
+    for (i, change) in [doc! {"seq": 7}, doc! {"_id": "a text"}, doc! {"decision": "maybe"}].into_iter().enumerate() {
+        documents[10 + i].extend(change);
+    }
+    documents[20].remove("verified");
+    for chunk in documents.chunks(1000) {
+        db.insert_all(POINTS, chunk.to_vec()).await.unwrap();
+    }
+    // What a process that died had claimed.
+    db.update(POINTS, doc! {"data_point_id": "old-20"}, doc! {"$set": {"provost": {"w": 1, "by": "dead"}}})
+        .await
+        .unwrap();
+    let began = std::time::Instant::now();
+    let store = MongoStore::open(&url, samples::at(0)).unwrap();
+    eprintln!("{rows} points were taken over in {:?}", began.elapsed());
+    let all = points(&store).await;
+    assert_eq!(all.len(), rows - 1, "all but the one with an unknown decision");
+    let usable = all.iter().filter(|p| p.decision.label().is_some()).count() as u64;
+    let verified = all.iter().filter(|p| p.verified && p.decision.label().is_some()).count() as u64;
+    let mark = store.points_mark().await.unwrap();
+    assert_eq!((mark.total, mark.arrivals.usable, mark.arrivals.verified), (rows as u64 - 1, usable, verified));
+    assert_eq!(mark.version, rows as u64 - 1);
+    let twin = all.iter().find(|p| p.data_point_id == "old-1").unwrap();
+    assert_eq!((twin.decision.as_str(), all.iter().filter(|p| p.seq == 7).count()), ("rejected", 1));
+    assert_eq!(
+        store.record_points(vec![all[0].clone(), all[1].clone()]).await.unwrap(),
+        [PointOutcome::Unchanged, PointOutcome::Unchanged]
+    );
+    let refused = doc! {"provost.refused": {"$exists": true}};
+    assert_eq!(db.count(POINTS, refused.clone()).await.unwrap(), 3, "two twins and a word");
+    // Nothing is left to be taken over, and a document that comes later is.
+    db.insert(POINTS, point(rows)).await.unwrap();
+    db.insert(POINTS, point(3)).await.unwrap();
+    drop(store);
+    let store = MongoStore::open(&url, samples::at(0)).unwrap();
+    assert_eq!(store.points_mark().await.unwrap().total, rows as u64);
+    assert_eq!(db.count(POINTS, refused).await.unwrap(), 4, "a point that was there has another twin");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn points_of_the_replaced_service_are_taken_over_in_bulk() {
+    let Some(server) = Server::start() else { return };
+    many_points_are_taken_over(server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn points_of_the_replaced_service_are_taken_over_in_bulk_on_another() {
+    let Some(server) = Server::java() else { return };
+    many_points_are_taken_over(server).await;
+}
+
+/// Events that were left pending are finished together, in few commands, and in the order in which they came.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pending_events_are_finished_together() {
+    let Some(server) = Server::start() else { return };
+    let url = server.database();
+    drop(MongoStore::open(&url, samples::at(0)).unwrap());
+    let db = database(&url).await;
+    let row = |i: i64, id: String, seq: u64| {
+        let effect = serde_json::json!({"Points": [samples::point(&id, seq)]});
+        doc! {"_id": format!("3:/up{i}"), "source": "/up", "id": i.to_string(), "payload_hash": "x", "at": i, "pending": true,
+        "effect": effect.to_string()}
+    };
+    let mut rows: Vec<Document> = (0..510).map(|i| row(i, format!("p{i}"), 0)).collect();
+    rows.push(row(600, "p0".to_owned(), 5));
+    db.insert_all("inbox", rows).await.unwrap();
+    let sent = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let counted = sent.clone();
+    let watch = EventHandler::callback(move |event| {
+        if matches!(event, CommandEvent::Started(_)) {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let began = std::time::Instant::now();
+    let store = MongoStore::open_watched(&url, samples::at(0), Some(watch)).unwrap();
+    let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
+    eprintln!("511 pending events were finished in {:?} with {sent} commands", began.elapsed());
+    assert!(sent < 250, "{sent} commands: not one by one");
+    assert_eq!(db.count("inbox", doc! {"pending": true}).await.unwrap(), 0);
+    let all = points(&store).await;
+    assert_eq!((all.len(), all.iter().find(|p| p.data_point_id == "p0").unwrap().seq), (510, 5));
+}
+
 /// What the replaced service left, read as it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn documents_of_the_replaced_service_are_read() {
@@ -317,7 +438,21 @@ async fn documents_of_the_replaced_service_are_read() {
         assert_eq!(store.active_model().await.unwrap().as_ref(), Some(&models[0].model_id));
         assert_eq!(store.activations(None, 9).await.unwrap().len(), 1);
         let refused = store.activate_model(&models[1].model_id, None, None, samples::at(0), vec![]).await.unwrap_err();
-        assert!(matches!(&refused, StoreError::Invalid(why) if why.contains("replaced service")), "{refused}");
+        assert!(
+            matches!(&refused, StoreError::NoArtifact { model } if *model == *models[1].model_id.as_str()),
+            "{refused}"
+        );
+        // By the ids that clients of the replaced service know.
+        let old = db.one(MODELS, doc! {"model_id": "rf_20230401"}).await.unwrap().unwrap();
+        let hex = old.get_object_id("_id").unwrap().to_hex();
+        for name in ["rf_20230401", hex.as_str(), models[0].model_id.as_str()] {
+            assert_eq!(store.model_named(name).await.unwrap().as_ref(), Some(&models[0].model_id), "{name}");
+        }
+        let old = db.one(JOBS, doc! {"job_id": "job_20230401"}).await.unwrap().unwrap();
+        let hex = old.get_object_id("_id").unwrap().to_hex();
+        let done = store.job_named("job_20230401").await.unwrap().unwrap();
+        assert_eq!(store.job_named(&hex).await.unwrap().as_ref(), Some(&done));
+        assert_eq!(store.job(&done).await.unwrap().unwrap().job.status, JobStatus::Completed);
         assert_eq!(store.model(&models[1].model_id).await.unwrap().unwrap().version.training_samples, 500);
 
         let jobs = store.list_jobs(None, None, 9).await.unwrap().items;

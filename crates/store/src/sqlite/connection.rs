@@ -68,10 +68,10 @@ pub fn in_transaction<T>(connection: &mut Connection, f: impl FnOnce(&Transactio
 
 type Command = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// Named threads, each with a connection of its own, fed from one queue. Dropping it lets the queue drain and joins them.
+/// Named threads, each with a connection of its own, fed from one queue.
 pub struct Workers {
-    queue: Option<mpsc::Sender<Command>>,
-    threads: Vec<JoinHandle<()>>,
+    queue: Mutex<Option<mpsc::Sender<Command>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     pulse: Arc<Pulse>,
 }
 
@@ -114,7 +114,17 @@ impl Workers {
             let thread = std::thread::Builder::new().name(format!("{name}-{i}"));
             threads.push(thread.spawn(run).map_err(|e| StoreError::Unavailable(format!("thread {name}: {e}")))?);
         }
-        Ok(Self { queue: Some(queue), threads, pulse })
+        Ok(Self { queue: Mutex::new(Some(queue)), threads: Mutex::new(threads), pulse })
+    }
+
+    /// Lets the queue drain, then ends the threads and their connections.
+    pub fn close(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
     }
 
     /// Resolves once a thread is known to have been between two commands not longer ago than `within`.
@@ -148,19 +158,15 @@ impl Workers {
             let _ = reply.send(outcome); // nobody waits any more
         });
         let stopped = || StoreError::Unavailable("the store is closed".to_owned());
-        self.queue.as_ref().ok_or_else(stopped)?.send(command).map_err(|_| stopped())?;
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        queue.ok_or_else(stopped)?.send(command).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.queue = None;
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the store panicked");
-            }
-        }
+        self.close();
     }
 }
 

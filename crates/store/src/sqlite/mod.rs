@@ -52,8 +52,10 @@ const PULSE: Duration = Duration::from_secs(5);
 /// A [`Store`] in a file. Several processes may have one data folder open; SQLite's locks order their writes.
 pub struct SqliteStore {
     path: PathBuf,
-    writer: Workers,
+    /// Before the writer, as they are dropped: the last connection folds the log into the database and removes it, and one that
+    /// only reads cannot.
     readers: Workers,
+    writer: Workers,
 }
 
 impl SqliteStore {
@@ -69,9 +71,22 @@ impl SqliteStore {
         let readers = (0..READERS).map(|_| connection::open_reader(&path)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             path,
-            writer: Workers::start("store-writer", vec![writer])?,
             readers: Workers::start("store-reader", readers)?,
+            writer: Workers::start("store-writer", vec![writer])?,
         })
+    }
+
+    /// Reads all of the database in this folder for damage. Blocks for as long as that takes: seconds for each gigabyte.
+    ///
+    /// # Errors
+    /// `Corrupt` with the first damage that was found.
+    pub fn examine(data_dir: &Path) -> Result<()> {
+        let connection = connection::open_reader(&data_dir.join(DATABASE))?;
+        let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        match found.as_str() {
+            "ok" => Ok(()),
+            _ => Err(StoreError::Corrupt { what: "the database".to_owned(), why: found }),
+        }
     }
 
     /// Runs `f` in a transaction on the writer thread.
@@ -129,6 +144,11 @@ impl Store for SqliteStore {
         self.points_mark().await.map(|_| ())
     }
 
+    fn close(&self) {
+        self.readers.close();
+        self.writer.close();
+    }
+
     async fn installation(&self) -> Result<Installation> {
         let missing = || StoreError::Corrupt { what: "the installation".to_owned(), why: "its row is gone".to_owned() };
         self.read(move |c| {
@@ -179,6 +199,11 @@ impl Store for SqliteStore {
     async fn job(&self, id: &JobId) -> Result<Option<JobRecord>> {
         let id = id.clone();
         self.read(move |c| jobs::get(c, &id)).await
+    }
+
+    async fn job_named(&self, name: &str) -> Result<Option<JobId>> {
+        let Ok(id) = JobId::parse(name) else { return Ok(None) };
+        Ok(self.job(&id).await?.map(|record| record.job.job_id))
     }
 
     async fn list_jobs(
@@ -285,6 +310,11 @@ impl Store for SqliteStore {
     async fn model(&self, id: &ModelId) -> Result<Option<ModelRecord>> {
         let id = id.clone();
         self.read(move |c| models::get(c, &id)).await
+    }
+
+    async fn model_named(&self, name: &str) -> Result<Option<ModelId>> {
+        let Ok(id) = ModelId::parse(name) else { return Ok(None) };
+        Ok(self.model(&id).await?.map(|model| model.version.model_id))
     }
 
     async fn list_models(&self, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>> {
