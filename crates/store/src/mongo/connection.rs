@@ -33,7 +33,7 @@ impl Db {
     /// Nothing is sent yet. An address that cannot be read is `Invalid`; the message does not quote it, since there may be a
     /// password in it. `watch` is told of every command.
     pub async fn new(url: &str, watch: Option<EventHandler<CommandEvent>>) -> Result<Self> {
-        let bad = |e: Error| faults::of_address(url, &e);
+        let bad = |e: Error| faults::of_address(&e);
         let mut options = ClientOptions::parse(url).await.map_err(bad)?;
         options.command_event_handler = watch;
         options.app_name.get_or_insert_with(|| "provost".to_owned());
@@ -193,7 +193,7 @@ impl Db {
         let refused = errors.chain(reply.get_document("writeConcernError")).next();
         if let Some(refused) = refused {
             let code = number(refused, "code").and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
-            return Err(faults::of_write(code, text(refused, "errmsg").unwrap_or_default()));
+            return Err(faults::of_write(code));
         }
         Ok(number(&reply, "n").and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
     }
