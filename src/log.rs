@@ -77,7 +77,7 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut text = String::new();
         self.0.format_event(context, Writer::new(&mut text), event)?;
-        let level = *event.metadata().level();
+        let level = strangers::level(event.metadata());
         count(level);
         if out.has_ansi_escapes() {
             out.write_str("\x1b[2m")?;
@@ -112,7 +112,11 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut text = String::new();
         self.0.format_event(context, Writer::new(&mut text), event)?;
-        count(*event.metadata().level());
+        let (own, level) = (*event.metadata().level(), strangers::level(event.metadata()));
+        count(level);
+        if own != level {
+            text = text.replacen(&format!("\"level\":\"{own}\""), &format!("\"level\":\"{level}\""), 1);
+        }
         writeln!(out, "{}", visible::json(text.trim_end()))
     }
 }
@@ -172,6 +176,18 @@ mod tests {
         });
         let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
         assert_eq!((count("stream error"), count("told"), count("ours")), (1, 1000, 1000));
+        // What a stranger causes is no error of the service.
+        let once = |target_is_ours: bool, format| {
+            logged(format, false, || match target_is_ours {
+                true => tracing::error!(target: "provost::serve", "a line"),
+                false => tracing::error!(target: "rustls::server", "a line"),
+            })
+        };
+        for format in [LogFormat::Text, LogFormat::Json] {
+            assert!(once(true, format).contains("ERROR"));
+            let line = once(false, format);
+            assert!(line.contains("WARN") && !line.contains("ERROR"), "{line}");
+        }
     }
 
     #[test]

@@ -212,7 +212,7 @@ pub(super) async fn activations(state: Data<State>, request: HttpRequest) -> Res
         time.map_err(|_| "a time as in RFC 3339 is allowed, such as 2026-11-24T08:00:00Z".to_owned())
     });
     // A cursor is the number of the activation that the page before ended with.
-    let before = query.read("cursor", None, |v| v.parse().map(Some).map_err(|_| "not one of this list".to_owned()));
+    let before = query.cursor_of(|v| v.parse().ok());
     query.check()?;
     let store = state.handle.store();
     if let Some(at) = at {

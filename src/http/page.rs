@@ -79,6 +79,17 @@ impl Query {
         None
     }
 
+    /// As `cursor`, for a list whose cursors `parse` reads.
+    pub fn cursor_of<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let cursor = self.cursor()?;
+        let parsed = parse(&cursor);
+        if parsed.is_none() {
+            let message = format!("query parameter cursor = `{}`: this list has no such cursor", brief(&cursor, 80));
+            self.faults.push(Fault { pointer: "/cursor".to_owned(), message });
+        }
+        parsed
+    }
+
     pub fn check(&mut self) -> Result<(), Problem> {
         if self.faults.is_empty() { Ok(()) } else { Err(Faults(std::mem::take(&mut self.faults)).into()) }
     }

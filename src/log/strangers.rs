@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
@@ -80,6 +80,17 @@ impl Strangers {
 /// The crates below the facade, which have a line for each request that is no HTTP.
 const BELOW: [&str; 4] = ["actix_http", "actix_server", "actix_tls", "rustls"];
 
+/// The level at which an event is logged: what the crates below the facade call an error is a client's fault, and at most a
+/// warning of the service.
+pub fn level(metadata: &Metadata<'_>) -> Level {
+    let level = *metadata.level();
+    if is_below(metadata) { level.max(Level::WARN) } else { level }
+}
+
+fn is_below(metadata: &Metadata<'_>) -> bool {
+    BELOW.iter().any(|name| metadata.target().starts_with(name))
+}
+
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 static OF_CRATES: LazyLock<Strangers> = LazyLock::new(Strangers::default);
 
@@ -94,8 +105,9 @@ pub struct OfCrates;
 impl<S: Subscriber> Layer<S> for OfCrates {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
-        let of_crate = BELOW.iter().any(|name| metadata.target().starts_with(name));
-        !of_crate || *metadata.level() > Level::WARN || OF_CRATES.is_told(metadata.target(), None, BEGAN.elapsed())
+        !is_below(metadata)
+            || *metadata.level() > Level::WARN
+            || OF_CRATES.is_told(metadata.target(), None, BEGAN.elapsed())
     }
 }
 

@@ -37,6 +37,8 @@ fn links_out_and_what_is_no_file_are_refused() {
     symlink(place.path("out"), import("way")).unwrap();
     assert!(Command::new("mkfifo").arg(import("pipe.jsonl")).status().unwrap().success());
     let server = Server::start(&place);
+    // The test made the folders for everybody to enter.
+    server.expects(&["closed now"]);
     let client = Client::of(&server);
     let report = client.post("data-quality", &question("sub/rows.jsonl")).ok(200);
     assert_eq!(report["total_samples"], INSIDE);
@@ -79,6 +81,8 @@ fn no_request_of_hundreds_reads_what_a_swapped_link_leads_to() {
     const REQUESTS: usize = 400;
     let place = place();
     let server = Server::start(&place);
+    // The test made the folders for everybody to enter.
+    server.expects(&["closed now"]);
     let client = Client::of(&server);
     let done = AtomicBool::new(false);
     let (mut read, mut refused) = (0, 0);

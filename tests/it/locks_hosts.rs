@@ -39,6 +39,7 @@ fn asked(server: &Server, method: &str, path: &str, lines: &[u8]) -> u16 {
 fn while_it_is_unlocked_a_foreign_name_reads_and_changes_nothing() {
     let place = Place::new();
     let server = Server::start(&place);
+    server.expects(&["stream error"]);
     let port = address(&server).rsplit(':').next().unwrap().to_owned();
     let evil = format!("host: evil.example:{port}\r\nsec-fetch-site: same-origin");
     let schedule = format!("{BASE}/schedule");

@@ -89,6 +89,7 @@ fn under_tls_browsers_are_told_to_stay_there() {
 fn behind_a_proxy_a_key_is_needed_and_the_proxy_says_who_asks() {
     let place = Place::new();
     let server = Server::start_at(&place, "0.0.0.0:0", &[("PROVOST_HTTP__BEHIND_PROXY", "true")]);
+    server.expects(&["no API key is valid", "a wrong key"]);
     let port = server.url.rsplit(':').next().unwrap();
     let client = Client::at(&format!("http://127.0.0.1:{port}"));
     assert_eq!(client.get("/livez").status, 200);

@@ -4,7 +4,7 @@
 
 use crate::chaos::wire;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// The log of one process, from where it began, and the faults that are meant in it.
 pub struct Log {
@@ -22,7 +22,10 @@ impl Log {
 
     /// Names faults by texts of their lines.
     pub fn expects(&self, texts: &[&str]) {
-        self.expected.lock().unwrap().extend(texts.iter().map(|text| (*text).to_owned()));
+        self.expected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(texts.iter().map(|text| (*text).to_owned()));
     }
 
     /// Panics if the process was not silent. Does nothing while the test is failing already.
@@ -32,7 +35,7 @@ impl Log {
         }
         let log = std::fs::read(&self.path).unwrap_or_default();
         let log = String::from_utf8_lossy(log.get(self.from..).unwrap_or_default()).into_owned();
-        let expected = self.expected.lock().unwrap();
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
         let faults: Vec<&str> =
             faults(&log).into_iter().filter(|l| !expected.iter().any(|text| l.contains(text.as_str()))).collect();
         assert!(faults.is_empty(), "faults of a service that the test does not name:\n{}", faults.join("\n"));
@@ -40,7 +43,7 @@ impl Log {
 
     /// Asks a service that still runs; one that is locked, or does not answer, says nothing.
     pub fn assert_status(&self, url: &str) {
-        if std::thread::panicking() || !self.expected.lock().unwrap().is_empty() {
+        if std::thread::panicking() || !self.expected.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
             return;
         }
         let Some(host) = url.strip_prefix("http://") else { return };

@@ -1,5 +1,7 @@
 //! One error type for all backends; it knows no transport.
 
+use provost_domain::visible;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The store cannot be reached or is busy; the same call may succeed later.
@@ -9,9 +11,9 @@ pub enum StoreError {
     #[error("the store refuses the login: {0}")]
     Denied(String),
     /// A save with an old revision or an old epoch.
-    #[error("{what} {id} was changed by another writer")]
+    #[error("{what} {} was changed by another writer", visible::line(id))]
     Conflict { what: &'static str, id: String },
-    #[error("no {what} {id}")]
+    #[error("no {what} {}", visible::line(id))]
     NotFound { what: &'static str, id: String },
     /// A document or an artifact that is not what it was when it was written.
     #[error("{what} is corrupt: {why}")]
@@ -46,7 +48,8 @@ impl StoreError {
             StoreError::Denied(_) => "the store refuses the service's login".to_owned(),
             StoreError::Full(_) => "no space left".to_owned(),
             StoreError::Internal(_) => "fault in the store".to_owned(),
-            StoreError::Corrupt { .. } => "what is stored is corrupt".to_owned(),
+            // `what` is a record or an artifact by its id; `why` may be a text of the database.
+            StoreError::Corrupt { what, .. } => format!("{what} is corrupt"),
             StoreError::Locked { .. } => "the data folder is in use".to_owned(),
             StoreError::Conflict { .. }
             | StoreError::NoArtifact { .. }

@@ -8,6 +8,7 @@ use crate::lock::LOCK_FILE;
 use crate::sqlite::DATABASE;
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, Metadata, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -39,7 +40,7 @@ impl Narrowed {
             let kinds: Vec<&str> = self.kinds.iter().copied().collect();
             let (folders, files, kinds) = (self.folders, self.files, kinds.join(", "));
             parts.push(format!(
-                "other users could enter {folders} folders and read {files} files of it ({kinds}): they are closed now"
+                "other users could enter or read folders ({folders}) and files ({files}) of it, which are closed now: {kinds}"
             ));
         }
         if self.left_open {
@@ -81,7 +82,11 @@ fn is_ours_below(name: &str) -> bool {
 /// # Errors
 /// `Invalid` for a folder of another user, and for one in which everybody may write.
 pub fn narrow(folder: &Path) -> Result<Narrowed> {
-    let metadata = fs::metadata(folder).map_err(|e| io_error(folder, e))?;
+    let metadata = match fs::metadata(folder) {
+        // With a store elsewhere, a command may need no data folder.
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Narrowed::default()),
+        found => found.map_err(|e| io_error(folder, e))?,
+    };
     let refused = |why: String| StoreError::Invalid(format!("data folder {}: {why}", folder.display()));
     check_owner(&metadata).map_err(|e| refused(format!("{e}; chown the folder, or choose another")))?;
     if metadata.mode() & SHARED == SHARED {
