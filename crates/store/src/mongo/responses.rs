@@ -3,11 +3,11 @@
 use super::connection::{Db, Tries};
 use super::creation::{self, Claim};
 use super::documents::{self, at, number, text};
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::sqlite::documents::encode;
 use crate::store::{RESPONSE_LIFETIME_HOURS, ResponsesHeld, StoredResponse};
 use chrono::{DateTime, TimeDelta, Utc};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 
 pub const RESPONSES: &str = "responses";
 
@@ -84,15 +84,20 @@ fn reserved(response: &StoredResponse) -> Document {
 
 pub async fn held(db: &Db, owner: &str, now: DateTime<Utc>) -> Result<ResponsesHeld> {
     let filter = doc! {"owner": owner, "at": {"$gt": expired_at(now)}};
-    let sums = doc! {"_id": null, "keys": {"$sum": 1}, "bytes": {"$sum": "$bytes"}};
-    let pipeline = vec![doc! {"$match": filter.clone()}, doc! {"$group": sums}];
-    let Some(row) = db.aggregate(RESPONSES, pipeline).await?.into_iter().next() else {
-        return Ok(ResponsesHeld::default());
+    // One sum at a time: FerretDB 1.24 gives the first accumulator of a group all documents, and the second one none.
+    let sum = async |of: Bson| {
+        let group = doc! {"$group": {"_id": null, "sum": {"$sum": of}}};
+        let rows = db.aggregate(RESPONSES, vec![doc! {"$match": filter.clone()}, group]).await?;
+        Ok::<u64, StoreError>(rows.first().and_then(|row| number(row, "sum")).unwrap_or(0).cast_unsigned())
     };
-    let of = |name| number(&row, name).unwrap_or(0).cast_unsigned();
-    let oldest = db.all(RESPONSES, filter, doc! {"at": 1}, Some(1)).await?;
+    let keys = sum(Bson::from(1)).await?;
+    if keys == 0 {
+        return Ok(ResponsesHeld::default());
+    }
+    let bytes = sum(Bson::from("$bytes")).await?;
+    let oldest = db.all(RESPONSES, filter.clone(), doc! {"at": 1}, Some(1)).await?;
     let oldest = oldest.first().and_then(|first| number(first, "at")).and_then(DateTime::from_timestamp_micros);
-    Ok(ResponsesHeld { keys: of("keys"), bytes: of("bytes"), oldest })
+    Ok(ResponsesHeld { keys, bytes, oldest })
 }
 
 /// Reserves the key for a job; false if it has a response that is not this job's.
