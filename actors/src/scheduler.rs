@@ -143,7 +143,7 @@ impl Desk {
             now: options.clock.now(),
             schedule: options.store.schedule().await?.unwrap_or_default(),
             unfinished: options.store.unfinished_jobs().await?,
-            triggers: options.store.list_triggers(None, LOOKED_AT).await?.items,
+            triggers: options.store.newest_triggers(LOOKED_AT).await?,
         })
     }
 

@@ -6,6 +6,9 @@ use provost_domain::model::TrainingMetrics;
 use provost_domain::{ModelVersion, TargetMetric};
 use std::collections::BTreeMap;
 
+/// Models without an artifact that a sentence names one by one.
+const NAMED: usize = 3;
+
 fn stored(metric: TargetMetric, metrics: &TrainingMetrics) -> f64 {
     match metric {
         TargetMetric::Accuracy => metrics.accuracy,
@@ -38,7 +41,13 @@ pub fn compare(models: Vec<ModelVersion>, metrics: &[TargetMetric]) -> Result<Mo
         }
     }
     let without: Vec<&str> = models.iter().filter(|m| !m.has_artifact()).map(|m| m.model_id.as_str()).collect();
-    let why = format!("{} cannot predict: models of the replaced service have no artifact", without.join(", "));
+    // The sentence is repeated for each pair, so it has three ids at most.
+    let more = match without.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = without[..without.len().min(NAMED)].join(", ");
+    let why = format!("{named}{more} cannot predict: models of the replaced service have no artifact");
     let mut pairs = BTreeMap::new();
     for (nth, a) in models.iter().enumerate() {
         for b in &models[nth + 1..] {

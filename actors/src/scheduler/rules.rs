@@ -313,7 +313,7 @@ impl Desk {
     /// When the last job that nobody asked for by hand was created, looking through the newest jobs. One from the future is
     /// one of a clock that has been set back since.
     pub(super) async fn last_automatic(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let jobs = self.door.options.store.list_jobs(None, None, JOBS_LOOKED_AT).await?.items;
+        let jobs = self.door.options.store.newest_jobs(JOBS_LOOKED_AT).await?;
         let automatic = |job: &TrainingJob| job.triggers.iter().any(|t| is_automatic(t.trigger_type));
         Ok(jobs.iter().find(|job| job.created_at <= now && automatic(job)).map(|job| job.created_at))
     }

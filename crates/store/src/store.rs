@@ -284,6 +284,19 @@ pub trait Store: Send + Sync + 'static {
     async fn job_named(&self, name: &str) -> Result<Option<JobId>>;
     async fn list_jobs(&self, status: Option<JobStatus>, cursor: Option<&str>, limit: u32)
     -> Result<Page<TrainingJob>>;
+    /// The newest jobs, over as many pages as they take: a page ends early when its documents are long.
+    async fn newest_jobs(&self, most: u32) -> Result<Vec<TrainingJob>> {
+        let (mut jobs, mut cursor) = (Vec::new(), None::<String>);
+        while let Some(left) = most.checked_sub(jobs.len() as u32).filter(|left| *left > 0) {
+            let page = self.list_jobs(None, cursor.as_deref(), left).await?;
+            jobs.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(jobs)
+    }
     /// All pending and running jobs, oldest first.
     async fn unfinished_jobs(&self) -> Result<Vec<JobRecord>>;
     /// Replaces the record if `rev` and `epoch` are still the stored ones, raises `rev`, and appends events and outbox with
@@ -390,6 +403,19 @@ pub trait Store: Send + Sync + 'static {
     /// Says why a pending trigger leads to no job; answers whether it was pending.
     async fn settle_trigger(&self, id: &str, outcome: String) -> Result<bool>;
     async fn list_triggers(&self, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>>;
+    /// The newest triggers, over as many pages as they take.
+    async fn newest_triggers(&self, most: u32) -> Result<Vec<TriggerRecord>> {
+        let (mut triggers, mut cursor) = (Vec::new(), None::<String>);
+        while let Some(left) = most.checked_sub(triggers.len() as u32).filter(|left| *left > 0) {
+            let page = self.list_triggers(cursor.as_deref(), left).await?;
+            triggers.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(triggers)
+    }
     async fn schedule(&self) -> Result<Option<ScheduledTrainingConfig>>;
     async fn put_schedule(&self, schedule: ScheduledTrainingConfig) -> Result<()>;
     async fn slot_progress(&self) -> Result<Option<SlotProgress>>;

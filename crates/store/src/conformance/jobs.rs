@@ -220,6 +220,11 @@ pub async fn pages_are_bounded_in_bytes(store: Arc<dyn Store>) {
     assert_eq!(second.items.len(), 2);
     let ids: Vec<_> = walk(&store, None, 200).await.into_iter().map(|j| j.job_id).collect();
     assert!(ids.len() == 7 && ids.windows(2).all(|w| w[0] > w[1]), "{ids:?}");
+    // Who asks for the newest jobs gets them, however long they are.
+    for most in [0, 3, 7, 9] {
+        let newest: Vec<_> = store.newest_jobs(most).await.unwrap().into_iter().map(|j| j.job_id).collect();
+        assert_eq!(newest, ids[..ids.len().min(most as usize)], "{most}");
+    }
 }
 
 pub async fn bad_cursors_are_named(store: Arc<dyn Store>) {
