@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a build needs and is not there yet: a C and C++ toolchain, libclang (for bindgen), and the shared
+# Installs what a build needs and is not there yet: a C and C++ toolchain, and the shared
 # library of XGBoost out of its PyPI wheel, into third_party/xgboost. With `test` also what tests use: clippy, rustfmt,
 # RabbitMQ, whose nodes the tests start themselves, the modules of their MongoDB server where Go is, the libraries of
 # another where Java and Maven are, and in Python a mail server, a client of the message bus and Schemathesis, in
@@ -24,19 +24,6 @@ links() { # links LIBRARY…: does a program link with these?
   rm -f "$out"; return "$ok"
 }
 
-has_libclang() { # the library, and the compiler's own headers that it reads
-  local lib header
-  for lib in "${LIBCLANG_PATH:-/nowhere}"/libclang*.so* /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* \
-    /usr/lib/libclang*.so* /usr/lib64/libclang*.so*; do
-    [ -e "$lib" ] || continue
-    for header in /usr/lib/llvm-*/lib/clang/*/include/stddef.h /usr/lib/clang/*/include/stddef.h \
-      /usr/lib64/clang/*/include/stddef.h "${LIBCLANG_PATH:-/nowhere}"/clang/*/include/stddef.h; do
-      [ -e "$header" ] && return 0
-    done
-  done
-  return 1
-}
-
 library_is_whole() {
   [ -f "$LIBRARY/SHA256SUMS" ] && [ "$(cat "$LIBRARY/WHEEL" 2>/dev/null)" = "$1" ] &&
     (cd "$LIBRARY" && sha256sum --check --quiet --strict SHA256SUMS >/dev/null 2>&1)
@@ -59,7 +46,6 @@ esac
 packages=()
 if ! command -v cc >/dev/null 2>&1; then packages+=(gcc g++ libc6-dev)
 elif ! links -lstdc++ -lgomp; then packages+=(g++); fi
-has_libclang || packages+=(libclang-dev)
 if ! library_is_whole "$checksum" || ! python_is_whole; then
   if ! command -v python3 >/dev/null 2>&1; then packages+=(python3 python3-pip)
   elif ! python3 -m pip --version >/dev/null 2>&1; then packages+=(python3-pip); fi
