@@ -201,7 +201,7 @@ mod tests {
         let narrowed = narrow(&data).unwrap();
         assert_eq!((narrowed.folders, narrowed.files, narrowed.left_open), (5, 6, false), "{narrowed:?}");
         let said = narrowed.text(&data).unwrap();
-        assert!(said.contains("5 folders") && said.contains("6 files") && said.contains("rejects"), "{said}");
+        assert!(said.contains("folders (5)") && said.contains("files (6)") && said.contains("rejects"), "{said}");
         assert_eq!(said.lines().count(), 1);
         for (path, expected) in [
             ("", 0o700),
