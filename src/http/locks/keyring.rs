@@ -272,7 +272,7 @@ mod tests {
         SessionLimits { idle: Duration::from_secs(600), lifetime: Duration::from_secs(3600) };
 
     pub struct Place {
-        _folder: tempfile::TempDir,
+        folder: tempfile::TempDir,
         pub store: Arc<dyn Store>,
         pub clock: TestClock,
         pub ring: Arc<Keyring>,
@@ -283,7 +283,7 @@ mod tests {
         let clock = TestClock::new(DateTime::UNIX_EPOCH);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), clock.now()).unwrap());
         let ring = Arc::new(Keyring::open(store.clone(), Arc::new(clock.clone()), LIMITS).await.unwrap());
-        Place { _folder: folder, store, clock, ring }
+        Place { folder, store, clock, ring }
     }
 
     impl Place {
@@ -293,6 +293,11 @@ mod tests {
             let key = ApiKey::new(&text, None, role, self.clock.now(), expires);
             self.store.add_key(key.clone(), Deed::key_created(&key, "test")).await.unwrap();
             text
+        }
+        /// Does to the database what no store does.
+        pub fn damage(&self, sql: &str) {
+            let path = self.folder.path().join(provost_store::DATABASE);
+            rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
         }
         async fn role(&self, text: &KeyText) -> Option<Role> {
             self.ring.holder(text.reveal()).await.map(|h| h.role)
