@@ -6,12 +6,12 @@ pub use watch::Watch;
 
 use crate::background::WhileReachable;
 use crate::error::EvaluateError;
-use crate::failures::Kind;
+use crate::failures::{Kind, LONG_PAUSE};
 use crate::loader::{LoadedSnapshot, Loader, blocking};
 use crate::options::Options;
 use crate::pool::Busy;
 use crate::scoring::{labels, load_model, open};
-use crate::supervise::{Slot, Status};
+use crate::supervise::{Slot, Status, backoff};
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture,
 };
@@ -122,6 +122,28 @@ impl Evaluator {
             failed: 0,
             last_error: None,
         }
+    }
+}
+
+impl Evaluator {
+    /// Whether the outcome of an evaluation is to be kept: not while that is given up.
+    fn may_keep(&self, task_id: &str) -> bool {
+        let now = self.options.clock.monotonic();
+        self.options.failures.may_try(COMPONENT, &keeping(task_id), ("", now))
+    }
+
+    /// Looks for unfinished evaluations later. Where the store is shared it is looked at again anyhow.
+    fn resume_in(&self, wait: Duration, context: &mut Context<Self>) {
+        if self.options.leases.is_some() {
+            return;
+        }
+        let (me, clock) = (context.address().downgrade(), self.options.clock.clone());
+        context.spawn(WhileReachable::new(async move {
+            clock.sleep(wait).await;
+            if let Some(me) = me.upgrade() {
+                me.do_send(Resume);
+            }
+        }));
     }
 }
 
@@ -309,6 +331,13 @@ fn task_of(record: &EvaluationRecord) -> String {
     format!("evaluation {}", record.task_id)
 }
 
+/// Where the failures to keep its outcome are told.
+const KEEPING: &str = "keeping evaluation ";
+
+fn keeping(task_id: &str) -> String {
+    format!("{KEEPING}{task_id}")
+}
+
 /// The whole of one evaluation; the record comes back finished, with results or with the error. While the store is away it
 /// is tried for as long as that lasts.
 async fn perform(
@@ -375,18 +404,24 @@ async fn perform_now(
     Ok(record)
 }
 
-/// Keeps the outcome; while the store is away for as long as that lasts.
+/// Keeps the outcome; while the store is away for as long as that lasts. Of what fails otherwise the third failure is the
+/// last for a day.
 async fn keep(options: &Options, record: EvaluationRecord) -> Result<(), StoreError> {
-    let task = format!("keeping evaluation {}", record.task_id);
+    let (task, mut tries) = (keeping(&record.task_id), 0);
     loop {
         match options.store.finish_evaluation(record.clone()).await {
-            Err(e) if e.may_pass() => {
-                let wait = options.failures.wait(COMPONENT, &task, Kind::Outage, &e.to_string(), PAUSES);
-                options.clock.sleep(wait).await;
-            }
-            kept => {
+            // Nobody waits for one that is gone.
+            kept @ (Ok(()) | Err(StoreError::NotFound { .. })) => {
                 options.failures.succeeded(COMPONENT, &task);
                 return kept;
+            }
+            Err(e) => {
+                let (kind, now) = (Kind::of(&e), options.clock.monotonic());
+                if options.failures.gives_up(COMPONENT, &task, kind, &e.to_string(), ("", now)) {
+                    return Err(e);
+                }
+                options.clock.sleep(backoff(PAUSES.0, PAUSES.1, tries)).await;
+                tries += 1;
             }
         }
     }
@@ -445,8 +480,11 @@ impl Handler<Perform> for Evaluator {
             let _turn = turns.acquire_owned().await.ok();
             perform_once(options, loader, record, plots).await
         };
-        context.spawn(work.into_actor(self).map(move |performed, actor, _| {
+        context.spawn(work.into_actor(self).map(move |performed, actor, context| {
             actor.running.remove(&task);
+            if !actor.may_keep(&task) {
+                actor.resume_in(LONG_PAUSE, context);
+            }
             match performed {
                 Ok(performed) => actor.finished += u64::from(performed),
                 Err(error) => {
@@ -466,22 +504,22 @@ impl Handler<Resume> for Evaluator {
         let unfinished = async move { store.unfinished_evaluations().await };
         context.spawn(unfinished.into_actor(self).map(|unfinished, actor, context| match unfinished {
             Ok(records) => {
-                actor.options.failures.succeeded(COMPONENT, RESUMING);
-                records.into_iter().for_each(|record| context.notify(Perform { record, plots: true, ticket: None }));
+                let failures = &actor.options.failures;
+                failures.succeeded(COMPONENT, RESUMING);
+                // What another process has finished is not to be kept any more.
+                failures.keep(COMPONENT, KEEPING, |task| records.iter().any(|r| keeping(&r.task_id) == task));
+                let all = records.len();
+                // To do again what cannot be kept is for nothing.
+                let due: Vec<EvaluationRecord> = records.into_iter().filter(|r| actor.may_keep(&r.task_id)).collect();
+                if due.len() < all {
+                    actor.resume_in(LONG_PAUSE, context);
+                }
+                due.into_iter().for_each(|record| context.notify(Perform { record, plots: true, ticket: None }));
             }
             Err(error) => {
                 let kind = Kind::of(&error);
                 let wait = actor.options.failures.wait(COMPONENT, RESUMING, kind, &error.to_string(), PAUSES);
-                // Where the store is shared it is looked at again anyhow.
-                if actor.options.leases.is_none() {
-                    let (me, clock) = (context.address().downgrade(), actor.options.clock.clone());
-                    context.spawn(WhileReachable::new(async move {
-                        clock.sleep(wait).await;
-                        if let Some(me) = me.upgrade() {
-                            me.do_send(Resume);
-                        }
-                    }));
-                }
+                actor.resume_in(wait, context);
             }
         }));
     }

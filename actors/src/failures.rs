@@ -36,9 +36,11 @@ impl Kind {
 struct Streak {
     /// In a row.
     failures: u32,
-    /// Of these, since the task was last begun anew with another input or after a long pause.
-    tries: u32,
+    /// Faults in a row: since the last outage, and since the task was begun anew with another input or after a long pause.
+    faults: u32,
     text: String,
+    /// What it worked on when it last failed, where that is known.
+    input: Option<String>,
     /// What it worked on when it was given up, and until when (monotonic) it is left.
     left: Option<(String, Duration)>,
 }
@@ -54,18 +56,29 @@ impl Failures {
 
     /// Counts a failure; answers how many there were in a row. The log tells of the first and of the third.
     pub fn failed(&self, component: &str, task: &str, kind: Kind, text: &str) -> u32 {
+        self.count(component, task, kind, text, None).0
+    }
+
+    /// Counts a failure; answers how many there were in a row, and how many faults.
+    fn count(&self, component: &str, task: &str, kind: Kind, text: &str, input: Option<&str>) -> (u32, u32) {
         let mut all = self.lock();
         if all.len() >= REMEMBERED
             && let Some(least) = all.iter().min_by_key(|(_, streak)| streak.failures).map(|(key, _)| key.clone())
         {
             all.remove(&least);
         }
-        let new = || Streak { failures: 0, tries: 0, text: String::new(), left: None };
+        let new = || Streak { failures: 0, faults: 0, text: String::new(), input: None, left: None };
         let streak = all.entry((component.to_owned(), task.to_owned())).or_insert_with(new);
         streak.failures = streak.failures.saturating_add(1);
-        streak.tries = streak.tries.saturating_add(1);
+        if kind == Kind::Outage || input != streak.input.as_deref() {
+            streak.faults = 0;
+        }
+        if kind == Kind::Fault {
+            streak.faults = streak.faults.saturating_add(1);
+        }
+        streak.input = input.map(str::to_owned);
         text.clone_into(&mut streak.text);
-        let failures = streak.failures;
+        let (failures, faults) = (streak.failures, streak.faults);
         drop(all);
         match (failures, kind) {
             (1, _) => tracing::warn!(component, task, error = text, "failed; it is tried again"),
@@ -78,9 +91,12 @@ impl Failures {
                 );
             }
             (MOST, Kind::Fault) => tracing::error!(component, task, error = text, "failed three times in a row"),
+            (_, Kind::Fault) if faults == MOST => {
+                tracing::error!(component, task, failures, error = text, "failed three times in a row for good");
+            }
             _ => tracing::debug!(component, task, failures, error = text, "failed"),
         }
-        failures
+        (failures, faults)
     }
 
     /// As `failed`; answers how long to wait before the next try: `first`, doubling to `longest`, and a day after the third
@@ -93,8 +109,8 @@ impl Failures {
         text: &str,
         (first, longest): (Duration, Duration),
     ) -> Duration {
-        let failures = self.failed(component, task, kind, text);
-        if kind == Kind::Fault && failures >= MOST { LONG_PAUSE } else { backoff(first, longest, failures - 1) }
+        let (failures, faults) = self.count(component, task, kind, text, None);
+        if faults >= MOST { LONG_PAUSE } else { backoff(first, longest, failures - 1) }
     }
 
     /// As `failed`, for what is done to `input`: true once it is given up, which is at the third fault in a row. It is left
@@ -107,10 +123,10 @@ impl Failures {
         text: &str,
         (input, now): (&str, Duration),
     ) -> bool {
-        self.failed(component, task, kind, text);
+        self.count(component, task, kind, text, Some(input));
         let mut all = self.lock();
         let streak = all.get_mut(&(component.to_owned(), task.to_owned()));
-        let Some(streak) = streak.filter(|streak| kind == Kind::Fault && streak.tries >= MOST) else { return false };
+        let Some(streak) = streak.filter(|streak| streak.faults >= MOST) else { return false };
         streak.left = Some((input.to_owned(), now + LONG_PAUSE));
         true
     }
@@ -121,7 +137,7 @@ impl Failures {
         let Some(streak) = all.get_mut(&(component.to_owned(), task.to_owned())) else { return true };
         let left = streak.left.as_ref().is_some_and(|(of, until)| of == input && now < *until);
         if !left && streak.left.take().is_some() {
-            streak.tries = 0;
+            streak.faults = 0;
         }
         !left
     }
@@ -132,6 +148,11 @@ impl Failures {
         if let Some(streak) = ended.filter(|streak| streak.failures >= MOST) {
             tracing::info!(component, task, failures = streak.failures, "succeeds again");
         }
+    }
+
+    /// Ends the streak when it is dropped: for a task that may be over in many ways.
+    pub fn ending(&self, component: &'static str, task: &'static str) -> Ending {
+        Ending { failures: self.clone(), component, task }
     }
 
     /// Ends the streaks of tasks that begin with `prefix` and are not done any more.
@@ -161,6 +182,21 @@ impl Failures {
         let of_component = all.iter().filter(|((of, _), streak)| of == component && streak.failures >= MOST);
         let texts: Vec<String> = of_component.map(|((_, task), streak)| streak.tell(task)).collect();
         (!texts.is_empty()).then(|| texts.join("; "))
+    }
+}
+
+/// See `Failures::ending`.
+#[must_use]
+#[derive(Debug)]
+pub struct Ending {
+    failures: Failures,
+    component: &'static str,
+    task: &'static str,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.failures.succeeded(self.component, self.task);
     }
 }
 
@@ -225,6 +261,36 @@ mod tests {
         assert!(!failures.gives_up("scheduler", "rule", Kind::Outage, "away", ("b", NOW)));
         assert!(failures.may_try("scheduler", "rule", ("b", NOW)), "an outage is never given up");
         assert!(failures.may_try("scheduler", "another rule", ("a", NOW)));
+    }
+
+    #[test]
+    fn an_outage_is_no_try_of_a_fault() {
+        let failures = Failures::default();
+        let fail = |kind, input: &str| failures.gives_up("jobs", "claiming", kind, "x", (input, NOW));
+        assert_eq!([(); 3].map(|()| fail(Kind::Outage, "a")), [false; 3]);
+        assert!(failures.of("jobs").is_some(), "degraded after three failures of any kind");
+        assert!(!fail(Kind::Fault, "a"), "the first fault");
+        assert!(!fail(Kind::Fault, "a"));
+        assert!(!fail(Kind::Outage, "a"), "the count begins anew");
+        assert_eq!([(); 3].map(|()| fail(Kind::Fault, "a")), [false, false, true]);
+        assert!(!fail(Kind::Fault, "b"), "another input");
+
+        let pauses = (Duration::from_secs(1), Duration::from_secs(60));
+        let wait = |kind| failures.wait("jobs", "reading", kind, "x", pauses).as_secs();
+        let kinds = [Kind::Outage, Kind::Outage, Kind::Outage, Kind::Fault, Kind::Fault, Kind::Fault];
+        assert_eq!(kinds.map(wait), [1, 2, 4, 8, 16, 86_400]);
+    }
+
+    #[test]
+    fn a_task_that_is_over_fails_no_more() {
+        let failures = Failures::default();
+        let ending = failures.ending("jobs", "loading");
+        for _ in 0..3 {
+            failures.failed("jobs", "loading", Kind::Outage, "away");
+        }
+        assert!(failures.of("jobs").is_some());
+        drop(ending);
+        assert_eq!(failures.of("jobs"), None);
     }
 
     #[test]

@@ -188,6 +188,12 @@ impl Handle {
 
     /// Every actor's and the store's state.
     pub async fn components(&self) -> BTreeMap<String, ComponentStatus> {
+        self.readiness().await.0
+    }
+
+    /// Every actor's and the store's state, and whether what requests need is up: the store and the job queue. What fails
+    /// again and again behind them degrades their state, but keeps no request from being answered.
+    pub async fn readiness(&self) -> (BTreeMap<String, ComponentStatus>, bool) {
         let mut components = match self.root.send(Components).await {
             Ok(components) => components,
             // The Root itself is gone: ask on its behalf.
@@ -199,6 +205,8 @@ impl Handle {
             }
         };
         components.insert(self.root.name().to_owned(), Child::status(&self.root).await);
+        let up = |name: &str| components.get(name).is_some_and(|c| c.health == Health::Up);
+        let ready = up("store") && up("jobs");
         for (name, component) in &mut components {
             let Some(text) = self.options.failures.of(name) else { continue };
             if component.health == Health::Up {
@@ -206,7 +214,7 @@ impl Handle {
             }
             component.last_error = Some(text);
         }
-        components
+        (components, ready)
     }
 
     /// Rebuilds of all actors so far.

@@ -66,6 +66,8 @@ struct Desk {
     seen: Mutex<Seen>,
     /// What the active model's performance was last tested on.
     watched: Mutex<Option<Watched>>,
+    /// When that failed last, by the monotonic clock.
+    watch_failed: Mutex<Option<Duration>>,
 }
 
 struct Watched {
@@ -205,8 +207,8 @@ pub struct Scheduler {
 
 impl Scheduler {
     pub(crate) fn new(door: Door, evaluator: Slot<Evaluator>) -> Self {
-        let (seen, watched) = Default::default();
-        Self { desk: Arc::new(Desk { door, evaluator, seen, watched }) }
+        let (seen, watched, watch_failed) = Default::default();
+        Self { desk: Arc::new(Desk { door, evaluator, seen, watched, watch_failed }) }
     }
 }
 

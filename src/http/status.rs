@@ -195,10 +195,9 @@ pub(super) async fn live() -> HttpResponse {
 #[utoipa::path(get, path = "/readyz", operation_id = "ready", tag = "service",
     responses((status = 200, description = "Ready, perhaps degraded"), (status = 503, description = "Not ready")))]
 pub(super) async fn ready(state: Data<State>) -> HttpResponse {
-    let components = state.handle.components().await;
-    let up = |name: &str| components.get(name).is_some_and(|c| c.health == Health::Up);
+    let (components, up) = state.handle.readiness().await;
     let stopping = *state.closing.borrow();
-    let word = match (stopping, up("store") && up("jobs"), healthy(&components)) {
+    let word = match (stopping, up, healthy(&components)) {
         (true, _, _) => "stopping",
         (_, false, _) => "unavailable",
         (_, _, false) => "degraded",

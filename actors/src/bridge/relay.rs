@@ -48,6 +48,7 @@ impl Relay {
                 }
             };
             if pending.is_empty() {
+                env.failures.succeeded(COMPONENT, TASK);
                 break;
             }
             let messages: Vec<Message> = pending.iter().map(|m| announcement(m, &env.source)).collect();

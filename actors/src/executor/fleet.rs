@@ -101,6 +101,8 @@ impl Watcher {
         let clock = self.options.clock.clone();
         let id = offered.id.clone();
         self.offer(offered).await?;
+        // However this ends, the unit is not looked at any more.
+        let _ending = self.options.failures.ending("jobs", LOOKING);
         // Since when nobody is at it, by the monotonic clock.
         let mut alone = Some(clock.monotonic());
         let mut failures = 0;

@@ -188,7 +188,7 @@ impl Cell {
         loop {
             // An end is an end, for the one who wrote it too.
             if held.record.job.status.is_final() {
-                return Err(CellError::Lost);
+                return Err(self.lost());
             }
             let again = unsure.is_some();
             let (next, notes) = unsure.take().unwrap_or_else(|| self.changed(&held, &change));
@@ -203,23 +203,30 @@ impl Cell {
                     match self.options.store.job(&self.id).await {
                         // Applied again, it would be told twice.
                         Ok(Some(found)) if again && is_saved(&next, &found) => {
+                            self.options.failures.succeeded(COMPONENT, SAVING);
                             return Ok(self.saved(&mut held, found));
                         }
                         Ok(Some(found)) if found.epoch == self.epoch => held.record = found,
-                        Ok(_) => return Err(CellError::Lost),
+                        Ok(_) => return Err(self.lost()),
                         Err(e) => {
                             unsure = again.then_some((next, notes));
                             self.wait_out(e, patience, &mut failures).await?;
                         }
                     }
                 }
-                Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => return Err(CellError::Lost),
+                Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => return Err(self.lost()),
                 Err(e) => {
                     unsure = Some((next, notes));
                     self.wait_out(e, patience, &mut failures).await?;
                 }
             }
         }
+    }
+
+    /// Nothing of the job is to be saved here any more.
+    fn lost(&self) -> CellError {
+        self.options.failures.succeeded(COMPONENT, SAVING);
+        CellError::Lost
     }
 
     /// The record with the change applied, and what is written along with it.

@@ -2,7 +2,7 @@
 //! is opened.
 
 use super::cell::{Cell, CellError, Notes, Patience};
-use super::driver::{self, Env, Stop, cancelled, claim, count_attempt, drive, failed, interrupt, is_over};
+use super::driver::{self, Env, Stop, cancelled, claim, count_attempt, drive, failed, interrupt, is_over, may_claim};
 use super::neighbours::Neighbours;
 use super::{Join, Joined, KeyedRequest, ShutdownReport, Submission, Submit, Submitted, estimate, plan};
 use crate::error::{CancelError, SubmitError};
@@ -272,6 +272,7 @@ impl Desk {
                     if running {
                         self.wish(&id, Stop::Cancel { keep_best });
                     } else if saved.job.status.is_final() {
+                        options.failures.succeeded(COMPONENT, &driver::task_of(&id));
                         self.change(|state| state.queue.retain(|queued| *queued != id));
                     }
                     return Ok(saved.job);
@@ -405,7 +406,26 @@ impl Desk {
         }
         self.change(|state| state.running.remove(&id));
         self.env.options.nudge.notify_one();
+        // Where the store is shared it is looked at for such jobs anyhow.
+        if self.env.options.leases.is_none() && !may_claim(&self.env, &id) {
+            self.take_in_later(id);
+        }
         self.dispatch();
+    }
+
+    /// Queues a job again whose claim was given up, once it may be tried again.
+    fn take_in_later(self: &Arc<Self>, id: JobId) {
+        let (desk, clock) = (Arc::downgrade(self), self.env.options.clock.clone());
+        let waiting = async move {
+            clock.sleep(LONG_PAUSE).await;
+            if let Some(desk) = desk.upgrade() {
+                desk.take_in(vec![id]);
+            }
+        };
+        match Owner::current() {
+            Some(owner) => actix_rt::spawn(owner.follow(waiting)),
+            None => actix_rt::spawn(waiting),
+        };
     }
 
     /// Holds a job's lease, and hears what other processes wish of the job. Returns once the lease is lost.

@@ -66,21 +66,38 @@ pub struct Driver {
     pub(super) unsure: bool,
 }
 
+/// What the tasks are called under which failures to claim are told.
+pub(super) const CLAIMING: &str = "claiming job ";
+
+pub(super) fn task_of(id: &JobId) -> String {
+    format!("{CLAIMING}{id}")
+}
+
+/// Whether a job is to be claimed: not while that is given up.
+pub(super) fn may_claim(env: &Env, id: &JobId) -> bool {
+    let options = &env.options;
+    options.failures.may_try(COMPONENT, &task_of(id), ("", options.clock.monotonic()))
+}
+
 /// Claims a job: from now on only this driver may write to it, and with a lease no other process will try to. None: it is
 /// nobody's business any more, or another process is at work on it.
 pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Option<(Arc<Cell>, Option<Lease>)> {
     let options = &env.options;
-    let task = format!("claiming job {id}");
-    if !options.failures.may_try(COMPONENT, &task, ("", options.clock.monotonic())) {
+    let task = task_of(id);
+    if !may_claim(env, id) {
         return None;
     }
     let mut failures = 0;
     loop {
         if *stop.borrow() == Stop::Shutdown {
+            options.failures.succeeded(COMPONENT, &task);
             return None;
         }
         match try_claim(env, id).await {
-            Ok(None) => return None,
+            Ok(None) => {
+                options.failures.succeeded(COMPONENT, &task);
+                return None;
+            }
             Ok(Some((record, lease))) => {
                 options.failures.succeeded(COMPONENT, &task);
                 return Some((Arc::new(Cell::new(record, options.clone(), env.streams.clone())), lease));
@@ -225,6 +242,8 @@ async fn load(
     unit: Option<Algorithm>,
 ) -> Result<(Arc<LoadedSnapshot>, Parts), StepError> {
     let options = &env.options;
+    // However this ends, the rows are not waited for any more.
+    let _ending = options.failures.ending(COMPONENT, LOADING);
     let mut away = 0;
     loop {
         let record = cell.read().await;

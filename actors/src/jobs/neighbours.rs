@@ -1,11 +1,13 @@
 //! What other processes on the same store do: jobs that they make and leave, and those that they drive.
 
 use super::desk::Desk;
+use super::driver::{CLAIMING, may_claim, task_of};
 use crate::failures::Kind;
 use crate::lease::Leases;
 use provost_domain::job::JobStatus;
 use provost_domain::lease::of_job;
 use provost_store::StoreError;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,12 +48,17 @@ impl Neighbours {
 
     /// Takes in what nobody is at work on, and tells those who follow a job how far it is, wherever it is driven.
     async fn look(&self) -> Result<(), StoreError> {
-        let store = self.desk.env().options.store.clone();
-        let mut left = Vec::new();
-        for record in store.unfinished_jobs().await? {
+        let options = self.desk.env().options.clone();
+        let (store, mut left) = (&options.store, Vec::new());
+        let unfinished = store.unfinished_jobs().await?;
+        // What has ended meanwhile, here or elsewhere, is claimed no more.
+        let claimed: BTreeSet<String> = unfinished.iter().map(|record| task_of(&record.job.job_id)).collect();
+        options.failures.keep(COMPONENT, CLAIMING, |task| claimed.contains(task));
+        for record in unfinished {
             let id = record.job.job_id;
-            // One that waits is claimed by whoever has room first.
+            // One that waits is claimed by whoever has room first, and none whose claim was given up.
             if !self.desk.has(&id)
+                && may_claim(self.desk.env(), &id)
                 && (record.job.status == JobStatus::Pending || self.leases.is_left(&of_job(&id)).await?)
             {
                 left.push(id);

@@ -94,6 +94,7 @@ impl Carrier {
     async fn round(&mut self) -> Result<Duration, StoreError> {
         self.mark().await?;
         if !self.role.is_mine().await? {
+            self.nothing_due();
             return Ok(LOOK_EVERY);
         }
         let store = self.options.store.clone();
@@ -111,7 +112,11 @@ impl Carrier {
         let more = waiting.len() as u64 == u64::from(limit);
         self.deferred.retain(|id, _| waiting.iter().any(|m| m.id == *id));
         let now = self.options.clock.monotonic();
-        let due = waiting.into_iter().filter(|m| self.deferred.get(&m.id).is_none_or(|d| d.until <= now)).collect();
+        let due: Vec<OutboxMessage> =
+            waiting.into_iter().filter(|m| self.deferred.get(&m.id).is_none_or(|d| d.until <= now)).collect();
+        if due.is_empty() {
+            self.nothing_due();
+        }
         self.deliver(due).await?;
         if self.outage > 0 {
             return Ok(backoff(FIRST_WAIT, LONGEST_WAIT, self.outage - 1));
@@ -183,6 +188,12 @@ impl Carrier {
             session.close().await;
         }
         Ok(())
+    }
+
+    /// What the server was needed for was sent elsewhere or given up: it is asked again with the next mail.
+    fn nothing_due(&mut self) {
+        self.outage = 0;
+        self.options.failures.succeeded(COMPONENT, SERVER);
     }
 
     /// Marks what the server has accepted. Until that is done nothing else is sent, so that nothing is sent twice by this

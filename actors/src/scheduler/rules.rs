@@ -85,7 +85,7 @@ impl Desk {
         // What it is tested on changes with the model and with enough new points.
         let model = champion.map_or("", |c| c.model.version.model_id.as_str());
         let tested = format!("{input} {model} {}", arrived / WATCHED_POINTS);
-        let performance = self.rule(PERFORMANCE, &tested, self.performance(look, champion, arrived)).await;
+        let performance = self.rule_of_performance(&tested, look, champion, arrived).await;
         Ok(slot.or(threshold).or(age).or(performance))
     }
 
@@ -117,6 +117,23 @@ impl Desk {
                 Some(text)
             }
         }
+    }
+
+    /// As `rule`. A test that failed is not tried again sooner than one that succeeded would be, whatever comes in.
+    async fn rule_of_performance(
+        &self,
+        input: &str,
+        look: &Look,
+        champion: Option<&Champion>,
+        arrived: u64,
+    ) -> Option<String> {
+        let now = self.door.options.clock.monotonic();
+        if lock(&self.watch_failed).is_some_and(|at| now < at + WATCHED_EVERY) {
+            return None;
+        }
+        let failed = self.rule(PERFORMANCE, input, self.performance(look, champion, arrived)).await;
+        *lock(&self.watch_failed) = failed.is_some().then_some(now);
+        failed
     }
 
     async fn champion(&self) -> Result<Option<Champion>, StoreError> {

@@ -2,6 +2,7 @@
 
 use crate::silence::{expect, start};
 use crate::support::*;
+use provost_actors::failures::Kind;
 use provost_actors::testkit::Failpoints;
 use provost_actors::{CancelError, Handle, KeyedRequest, Submission, SubmitError, Submitted};
 use provost_domain::config::Tuning;
@@ -171,6 +172,23 @@ async fn a_panic_of_an_actor_is_a_rebuild() {
     let job = finished(&handle, &third).await;
     assert_eq!(job.status, JobStatus::Completed, "{:?}", job.error_message);
     assert_eq!(handle.components().await["trainer_logistic_regression"].restarts, 1);
+}
+
+#[actix_rt::test]
+async fn what_fails_behind_the_job_queue_degrades_it_and_keeps_no_request_away() {
+    expect(&["something behind"]);
+    let folder = tempfile::tempdir().unwrap();
+    let handle = system(folder.path()).await;
+    for _ in 0..3 {
+        handle.options().failures.failed("jobs", "something behind", Kind::Outage, "away");
+    }
+    let (components, ready) = handle.readiness().await;
+    assert_eq!((components["jobs"].health, ready), (Health::Degraded, true));
+    handle.options().failures.succeeded("jobs", "something behind");
+    let (components, ready) = handle.readiness().await;
+    assert_eq!((components["jobs"].health, ready), (Health::Up, true));
+    handle.shutdown(Duration::from_secs(5)).await;
+    assert!(!handle.readiness().await.1, "an actor that has ended takes no jobs");
 }
 
 #[actix_rt::test]

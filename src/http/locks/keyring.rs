@@ -43,6 +43,8 @@ pub struct Keyring {
     reads: watch::Sender<u64>,
     /// The keys could not be read the last time.
     away: AtomicBool,
+    /// The sessions could not be read or written the last time, though the keys could be read.
+    sessions_away: AtomicBool,
 }
 
 /// Whom a key lets in.
@@ -102,24 +104,33 @@ impl Keyring {
             reading: tokio::sync::Mutex::default(),
             reads: watch::channel(0).0,
             away: AtomicBool::new(false),
+            sessions_away: AtomicBool::new(false),
         };
-        ring.read().await?;
+        // Without its sessions the ring opens all the same.
+        let of_sessions = ring.read_both().await?;
+        ring.tell_of_sessions(of_sessions);
         Ok(ring)
     }
 
+    /// Reads keys and sessions; what fails of either is the error.
     async fn read(&self) -> Result<(), StoreError> {
+        self.read_both().await?
+    }
+
+    /// Reads keys and sessions: the outer error is of the keys, the inner one of the sessions.
+    async fn read_both(&self) -> Result<Result<(), StoreError>, StoreError> {
         let _one = self.reading.lock().await;
         let done = self.read_alone().await;
         self.reads.send_modify(|n| *n += 1);
         done
     }
 
-    async fn read_alone(&self) -> Result<(), StoreError> {
+    /// What is wrong with the sessions keeps no key from being known, nor from having ended. Where they cannot be read those
+    /// known so far stay, as long as their keys do.
+    async fn read_alone(&self) -> Result<Result<(), StoreError>, StoreError> {
         let read_at = self.clock.monotonic();
         let seen: Vec<Session> = self.seen().values().cloned().collect();
-        if !seen.is_empty() {
-            self.store.see_sessions(seen.clone()).await?;
-        }
+        let written = if seen.is_empty() { Ok(()) } else { self.store.see_sessions(seen.clone()).await };
         let mut keys = HashMap::new();
         for key in self.store.keys().await? {
             match digest(&key.sha256) {
@@ -129,12 +140,19 @@ impl Keyring {
                 None => tracing::error!(key = key.id, "a key without its SHA-256 opens nothing"),
             }
         }
-        let sessions = self.store.sessions().await?;
-        let sessions = sessions.into_iter().map(|session| (session.sha256.clone(), session)).collect();
+        let read = self.store.sessions().await;
+        let (sessions, read) = match read {
+            Ok(all) => (all.into_iter().map(|session| (session.sha256.clone(), session)).collect(), Ok(())),
+            Err(e) => (self.known().sessions.clone(), Err(e)),
+        };
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Known { keys, sessions, read_at });
+        let of_sessions = written.and(read);
+        if of_sessions.is_err() {
+            return Ok(of_sessions);
+        }
         // What was written is known now; what came meanwhile waits for the next time.
         self.seen().retain(|name, session| seen.iter().all(|s| s.sha256 != *name || s.seen_at < session.seen_at));
-        Ok(())
+        Ok(Ok(()))
     }
 
     fn known(&self) -> Arc<Known> {
@@ -195,10 +213,24 @@ impl Keyring {
 
     /// Reads the keys; of failures one after the other only the first is told.
     async fn refresh(&self) {
-        match self.read().await {
-            Ok(()) => self.away.store(false, Ordering::Relaxed),
+        match self.read_both().await {
+            Ok(of_sessions) => {
+                self.away.store(false, Ordering::Relaxed);
+                self.tell_of_sessions(of_sessions);
+            }
             Err(error) if !self.away.swap(true, Ordering::Relaxed) => {
                 tracing::warn!(%error, "the keys cannot be read; those known so far count");
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// As for the keys, of failures one after the other only the first is told.
+    fn tell_of_sessions(&self, outcome: Result<(), StoreError>) {
+        match outcome {
+            Ok(()) => self.sessions_away.store(false, Ordering::Relaxed),
+            Err(error) if !self.sessions_away.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(%error, "the sessions cannot be read or written; those known so far count");
             }
             Err(_) => {}
         }
@@ -240,7 +272,7 @@ mod tests {
         SessionLimits { idle: Duration::from_secs(600), lifetime: Duration::from_secs(3600) };
 
     pub struct Place {
-        _folder: tempfile::TempDir,
+        folder: tempfile::TempDir,
         pub store: Arc<dyn Store>,
         pub clock: TestClock,
         pub ring: Arc<Keyring>,
@@ -251,7 +283,7 @@ mod tests {
         let clock = TestClock::new(DateTime::UNIX_EPOCH);
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), clock.now()).unwrap());
         let ring = Arc::new(Keyring::open(store.clone(), Arc::new(clock.clone()), LIMITS).await.unwrap());
-        Place { _folder: folder, store, clock, ring }
+        Place { folder, store, clock, ring }
     }
 
     impl Place {
@@ -261,6 +293,11 @@ mod tests {
             let key = ApiKey::new(&text, None, role, self.clock.now(), expires);
             self.store.add_key(key.clone(), Deed::key_created(&key, "test")).await.unwrap();
             text
+        }
+        /// Does to the database what no store does.
+        pub fn damage(&self, sql: &str) {
+            let path = self.folder.path().join(provost_store::DATABASE);
+            rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
         }
         async fn role(&self, text: &KeyText) -> Option<Role> {
             self.ring.holder(text.reveal()).await.map(|h| h.role)

@@ -3,7 +3,7 @@
 use super::connection::Db;
 use super::documents::{number, text};
 use crate::error::{Result, StoreError};
-use crate::sqlite::sessions::time;
+use crate::sqlite::sessions::{leave_out, time};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::session::{Session, SessionBounds};
 
@@ -50,7 +50,8 @@ pub async fn add(db: &Db, session: &Session, bounds: SessionBounds) -> Result<()
 }
 
 pub async fn all(db: &Db) -> Result<Vec<Session>> {
-    db.all(SESSIONS, doc! {}, doc! {"created_at_us": 1, "_id": 1}, None).await?.iter().map(read).collect()
+    let found = db.all(SESSIONS, doc! {}, doc! {"created_at_us": 1, "_id": 1}, None).await?;
+    Ok(found.iter().filter_map(|document| read(document).inspect_err(leave_out).ok()).collect())
 }
 
 pub async fn seen(db: &Db, sessions: &[Session]) -> Result<()> {

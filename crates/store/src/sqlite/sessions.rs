@@ -3,7 +3,8 @@
 use crate::error::{Result, StoreError};
 use chrono::{DateTime, Utc};
 use provost_domain::session::{Session, SessionBounds};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Removes what is over, keeps the new one, and removes what is beyond the bounds.
 pub fn add(t: &Transaction<'_>, session: &Session, bounds: SessionBounds) -> Result<()> {
@@ -44,13 +45,29 @@ pub fn all(c: &Connection) -> Result<Vec<Session>> {
     let mut rows = statement.query([])?;
     let mut sessions = Vec::new();
     while let Some(row) = rows.next()? {
-        let sha256: String = row.get(0)?;
-        let time = |micros: i64| time(micros, &sha256);
-        let (created_at, seen_at, expires_at) = (time(row.get(2)?)?, time(row.get(3)?)?, time(row.get(4)?)?);
-        let key_id = row.get(1)?;
-        sessions.push(Session { created_at, seen_at, expires_at, key_id, sha256 });
+        match read(row) {
+            Ok(session) => sessions.push(session),
+            Err(error) => leave_out(&error),
+        }
     }
     Ok(sessions)
+}
+
+fn read(row: &Row<'_>) -> Result<Session> {
+    let sha256: String = row.get(0)?;
+    let time = |micros: i64| time(micros, &sha256);
+    let (created_at, seen_at, expires_at) = (time(row.get(2)?)?, time(row.get(3)?)?, time(row.get(4)?)?);
+    let key_id = row.get(1)?;
+    Ok(Session { created_at, seen_at, expires_at, key_id, sha256 })
+}
+
+/// A session that is not what it should be opens nothing, and hides no other. It is told once: sessions are read all the
+/// time.
+pub(crate) fn leave_out(error: &StoreError) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        tracing::warn!(%error, "a damaged session is left out, and so are others of its kind");
+    }
 }
 
 /// A session's time out of its microseconds since 1970.

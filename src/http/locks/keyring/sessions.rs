@@ -67,6 +67,8 @@ mod tests {
     use super::super::tests::{LIMITS, place};
     use super::*;
     use chrono::DateTime;
+    use provost_actors::clock::Clock;
+    use provost_domain::audit::Deed;
     use provost_domain::key::Role;
     use std::sync::Arc;
     use std::time::Duration;
@@ -104,6 +106,35 @@ mod tests {
         }
         advance(6);
         assert!(!opens(&busy).await, "an hour in all");
+    }
+
+    #[actix_web::test]
+    async fn what_is_wrong_with_sessions_keeps_no_key_from_being_known() {
+        let place = place().await;
+        let key = place.add(1, Role::Operator, None).await;
+        place.ring.read().await.unwrap();
+        let token = place.ring.begin_session(&key.id(), [1; 32]).await.unwrap();
+        // A session without a time is left out, and the other is read all the same.
+        place.damage(&format!(
+            "INSERT INTO sessions (sha256, key_id, created_at, seen_at, expires_at)
+             VALUES ('{}', '{}', {max}, {max}, {max})",
+            "ab".repeat(32),
+            key.id(),
+            max = i64::MAX
+        ));
+        let elsewhere = Keyring::open(place.store.clone(), Arc::new(place.clock.clone()), LIMITS).await.unwrap();
+        assert!(elsewhere.is_valid_session(&token.sha256()));
+
+        place.damage("DROP TABLE sessions");
+        let second = place.add(2, Role::Viewer, None).await;
+        assert!(place.ring.read().await.is_err());
+        assert!(place.ring.is_valid_key(&second.id()) && place.ring.is_valid_session(&token.sha256()));
+        let now = place.clock.now();
+        place.store.revoke_key(&key.id(), now, Deed::key_revoked(&key.id(), now, "test", now)).await.unwrap();
+        assert!(place.ring.read().await.is_err());
+        assert!(!place.ring.is_valid_key(&key.id()) && !place.ring.is_valid_session(&token.sha256()));
+        let opened = Keyring::open(place.store.clone(), Arc::new(place.clock.clone()), LIMITS).await.unwrap();
+        assert!(opened.is_valid_key(&second.id()), "it opens without sessions");
     }
 
     #[actix_web::test]
