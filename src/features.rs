@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::import::{self, Batch};
 use crate::open;
-use crate::output::OutFile;
+use crate::output::{OutFile, database_files};
 use crate::settings::Settings;
 use provost_domain::features::{EXTENDED, FEATURES};
 use provost_domain::mapping::Unread;
@@ -13,7 +13,7 @@ use provost_reader::ReadBytes;
 use provost_store::PointSelection;
 use serde::Serialize;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Keys the split of a file where no store, and so no installation's salt, is at hand.
 pub const FILE_SALT: u64 = 0x70_726f_766f_7374;
@@ -75,12 +75,20 @@ impl Row {
 
 /// Writes the matrix; with `parts` a column `split` by the service's defaults (15 % test, 15 % validation, seed 42), keyed
 /// with the installation's salt, or with [`FILE_SALT`] where the data folder has no store.
-/// `extended`: the columns after the twelve too. A file that is at `out` stays unless the whole source was read.
-pub fn write(settings: &Settings, source: Source, out: &Path, parts: bool, extended: bool) -> Result<Written> {
-    let database = settings.data_dir.join("provost.db");
-    let mut inputs = vec![database.as_path()];
+/// `extended`: the columns after the twelve too. A file that is at `out` stays unless the whole source was read, and of a
+/// file at least one row. `read` are further files that the command reads: none of them may be `out`.
+pub fn write(
+    settings: &Settings,
+    source: Source,
+    out: &Path,
+    read: &[&Path],
+    parts: bool,
+    extended: bool,
+) -> Result<Written> {
+    let database = database_files(&settings.data_dir);
+    let mut inputs: Vec<&Path> = database.iter().map(PathBuf::as_path).chain(read.iter().copied()).collect();
     if let Source::File(options) = &source {
-        inputs.extend(options.files.iter().map(std::path::PathBuf::as_path));
+        inputs.extend(options.files.iter().map(PathBuf::as_path));
     }
     let mut file = OutFile::create(out, &inputs)?;
     let runtime = open::runtime()?;
@@ -143,6 +151,13 @@ fn from_file(settings: &Settings, options: &import::Options, extended: bool) -> 
             return Err(Error::failed(format!("{}: {why} (nothing was written)", report.file)));
         }
         unread.extend(report.unread);
+    }
+    if rows.is_empty() {
+        let why = match rejected {
+            0 => "there are none".to_owned(),
+            rejected => format!("{rejected} were rejected; `provost import` says why"),
+        };
+        return Err(Error::failed(format!("no row was read as a data point: {why} (nothing was written)")));
     }
     Ok((rows, rejected, unread))
 }

@@ -8,6 +8,7 @@ mod search;
 pub mod table;
 mod usage;
 
+use crate::error::Error;
 use crate::output::OutFile;
 use provost_domain::config::Pruning;
 use provost_domain::features::CATEGORY_RULE;
@@ -117,6 +118,12 @@ impl FitOptions {
             json: false,
         }
     }
+
+    /// The files that are read, none of which may be written.
+    fn read(&self) -> Vec<&Path> {
+        let more = [&self.test, &self.params, &self.candidates];
+        [self.features.as_path()].into_iter().chain(more.into_iter().flatten().map(PathBuf::as_path)).collect()
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -180,7 +187,7 @@ pub fn run(options: &FitOptions, out: &mut dyn Write) -> Result<(), FitError> {
             line.insert("heldout".to_owned(), Value::Object(score(held, &rows)?));
         }
         if let Some(folder) = &options.save {
-            save(&model, folder)?;
+            save(&model, folder, &options.read())?;
         }
         report.line(line).map_err(FitError::Output)?;
     }
@@ -327,10 +334,10 @@ fn objects(path: Option<&Path>, option: &str) -> Result<Objects, FitError> {
 
 /// Written beside and renamed, so that a file of the final name is always whole. XGBoost's model also as `xgboost.json`, in
 /// the library's own format.
-fn save(model: &Model, folder: &Path) -> Result<(), FitError> {
+fn save(model: &Model, folder: &Path, inputs: &[&Path]) -> Result<(), FitError> {
     let path = folder.join(format!("{}.model", model.algorithm));
     private::make_folder(folder).map_err(|source| FitError::File { path: path.clone(), source })?;
-    write_file(&path, &model.to_bytes())?;
+    write_file(&path, &model.to_bytes(), inputs)?;
     let inner = match &model.predictor {
         Predictor::Encoded(encoded) => encoded.predictor(),
         own => own,
@@ -338,17 +345,20 @@ fn save(model: &Model, folder: &Path) -> Result<(), FitError> {
     if let Predictor::Xgboost(xgboost) = inner {
         let path = folder.join("xgboost.json");
         let text = xgboost.to_json().map_err(|source| FitError::Learn { algorithm: model.algorithm, source })?;
-        write_file(&path, &text)?;
+        write_file(&path, &text, inputs)?;
     }
     Ok(())
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FitError> {
-    let written = OutFile::create(path, &[]).and_then(|mut out| {
+fn write_file(path: &Path, bytes: &[u8], inputs: &[&Path]) -> Result<(), FitError> {
+    let written = OutFile::create(path, inputs).and_then(|mut out| {
         out.write_all(bytes)?;
         out.finish()
     });
-    written.map_err(|e| FitError::File { path: path.to_owned(), source: std::io::Error::other(e.to_string()) })
+    written.map_err(|e| match e {
+        Error::Usage(why) => FitError::Usage(why),
+        e => FitError::File { path: path.to_owned(), source: std::io::Error::other(e.to_string()) },
+    })
 }
 
 #[cfg(test)]

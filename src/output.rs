@@ -107,10 +107,23 @@ fn beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
     Err(ErrorKind::AlreadyExists.into())
 }
 
-/// Whether both names lead to one file, through links of either kind.
+/// The store's file and the two that SQLite keeps beside it: no command's output.
+pub fn database_files(data_dir: &Path) -> [PathBuf; 3] {
+    ["provost.db", "provost.db-wal", "provost.db-shm"].map(|name| data_dir.join(name))
+}
+
+/// Whether both names lead to one file, through links of either kind, or to one place where there is none yet.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     let id = |path: &Path| path.metadata().map(|m| (m.dev(), m.ino()));
-    matches!((id(a), id(b)), (Ok(a), Ok(b)) if a == b)
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some((folder.canonicalize().ok()?, path.file_name()?.to_owned()))
+    };
+    match (id(a), id(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        (Err(_), Err(_)) => place(a).is_some_and(|at| place(b) == Some(at)),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +160,9 @@ mod tests {
             let refused = OutFile::create(out, &[&input]).err().unwrap();
             assert!(matches!(refused, Error::Usage(_)), "{}", out.display());
         }
+        // Nor is the place of one that is not there now.
+        let [_, log, _] = database_files(dir.path());
+        assert!(OutFile::create(&dir.path().join("./provost.db-wal"), &[&log]).is_err());
         // A link to another file stays, and leads to the new one.
         let out = OutFile::create(&soft, &[]).unwrap();
         out.finish().unwrap();

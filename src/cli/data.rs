@@ -4,6 +4,7 @@ use super::{FeaturesArgs, ImportArgs, SampleArgs, show};
 use crate::error::{Error, Result};
 use crate::features::{self, Source};
 use crate::import::{self, Counts, Reason, Rejects, Report};
+use crate::output::database_files;
 use crate::{open, sample};
 use chrono::Utc;
 use provost_domain::mapping::{Mapping, Unread};
@@ -61,10 +62,10 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     // Before the store is opened: a fault of the command changes nothing.
     let rejects = match &args.rejects {
         Some(path) => {
-            let database = settings.data_dir.join("provost.db");
+            let database = database_files(&settings.data_dir);
             let mut inputs: Vec<&Path> = args.files.iter().map(PathBuf::as_path).collect();
             inputs.extend(args.mapping.as_deref().into_iter().chain(args.common.config.as_deref()));
-            inputs.push(&database);
+            inputs.extend(database.iter().map(PathBuf::as_path));
             Rejects::create(path.clone(), &inputs)?
         }
         None => {
@@ -204,7 +205,10 @@ pub fn features(args: &FeaturesArgs) -> Result<()> {
         }
         None => Source::Store,
     };
-    let written = features::write(&settings, source, &args.out, args.split, args.features == "extended")?;
+    let written = {
+        let read: Vec<&Path> = args.mapping.as_deref().into_iter().chain(args.common.config.as_deref()).collect();
+        features::write(&settings, source, &args.out, &read, args.split, args.features == "extended")?
+    };
     let text = || {
         let mut text = format!("{} rows in {}", show::thousands(written.rows), args.out.display());
         if written.undecided > 0 {

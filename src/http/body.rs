@@ -4,9 +4,10 @@ use super::State;
 use super::problem::Problem;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use futures_util::StreamExt;
+use provost_domain::check::brief;
 use provost_domain::limits;
 use serde_json::Value;
 use std::ops::Deref;
@@ -45,9 +46,20 @@ impl Body {
     }
 }
 
-/// The whole body, or 413 as soon as it is known to be too large, or 408 when it takes too long, or 503 where the memory for
+/// The whole body, or 415 if it is packed, or 413 as soon as it is known to be too large, or 408 when it takes too long, or 503 where the memory for
 /// bodies is taken.
 pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Body, Problem> {
+    let packed = |value: &&HeaderValue| {
+        let value = value.as_bytes().trim_ascii();
+        !value.is_empty() && !value.eq_ignore_ascii_case(b"identity")
+    };
+    if let Some(encoding) = request.headers().get_all(CONTENT_ENCODING).find(packed) {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+        let detail = format!("Content-Encoding {} is not supported; a body is sent as it is", brief(&encoding, 40));
+        return Err(
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).with_header("connection", "close".to_owned())
+        );
+    }
     let too_large = || {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than the {limit} bytes allowed"))
             .with_header("connection", "close".to_owned())
@@ -124,6 +136,20 @@ mod tests {
         let refused = json(nested(JSON_DEPTH + 1).as_bytes());
         assert!(refused.is_err_and(|problem| problem.status == 422));
         assert!(json("[".repeat(1 << 20).as_bytes()).is_err());
+    }
+
+    #[actix_web::test]
+    async fn a_packed_body_is_refused() {
+        let send = async |encoding: &'static str| {
+            let request = TestRequest::post().insert_header((CONTENT_ENCODING, encoding)).set_payload("{}");
+            let (request, mut payload) = request.to_http_parts();
+            let payload = Payload::from_request(&request, &mut payload).await.unwrap();
+            read(&request, payload, 100).await
+        };
+        assert!(send("identity").await.is_ok());
+        let refused = send("gzip").await.err().unwrap();
+        assert_eq!(refused.status, 415);
+        assert!(refused.detail.contains("Content-Encoding gzip"), "{}", refused.detail);
     }
 
     #[actix_web::test]

@@ -140,7 +140,11 @@ fn add_common(operation: &mut Operation) {
     if operation.request_body.is_none() && !keyed {
         return;
     }
-    for (status, description) in [("413", "Body over the limit"), ("422", "A bad body or `Idempotency-Key`")] {
+    for (status, description) in [
+        ("413", "Body over the limit"),
+        ("415", "A body with a `Content-Encoding`"),
+        ("422", "A bad body or `Idempotency-Key`"),
+    ] {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         let response =
             ResponseBuilder::new().description(description).content("application/problem+json", content).build();

@@ -232,11 +232,11 @@ fn read_file(
 /// [`Error::Usage`] with all faults of the first file that has some.
 pub fn check(options: &Options) -> Result<()> {
     for path in &options.files {
-        // A pipe can be read once only.
-        let Ok(file) = File::open(path) else { continue };
-        if !file.metadata().is_ok_and(|m| m.is_file()) {
+        // A pipe can be read once only, and to open it a second time waits for a writer that is gone.
+        if !path.metadata().is_ok_and(|m| m.is_file()) {
             continue;
         }
+        let Ok(file) = File::open(path) else { continue };
         if let Err(ReadError::Mapping(faults)) = provost_reader::check(&path.to_string_lossy(), file, &options.reading)
         {
             return Err(Error::Usage(format!("{}:{}", path.display(), listed(&faults))));

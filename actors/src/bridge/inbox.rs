@@ -6,6 +6,7 @@ use crate::jobs::{Cancel, Jobs};
 use crate::supervise::Slot;
 use chrono::{DateTime, Utc};
 use provost_domain::JobId;
+use provost_domain::check::brief;
 use provost_domain::event::{Inbound, InboundEvent, Refusal, RefusalCode, TriggerRequest};
 use provost_domain::gate::ActivationWish;
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
@@ -57,6 +58,13 @@ pub fn read(message: &Message, max_bytes: usize, now: DateTime<Utc>) -> Result<E
         let detail =
             format!("the body has {} bytes; {max_bytes} are allowed (bridge.max_message_bytes)", message.body.len());
         return Err(Refusal::new(RefusalCode::Oversized, detail));
+    }
+    if let Some(encoding) = message.content_encoding().map(str::trim)
+        && !encoding.is_empty()
+        && !encoding.eq_ignore_ascii_case("identity")
+    {
+        let detail = format!("content_encoding {} is not supported", brief(encoding, 40));
+        return Err(Refusal::new(RefusalCode::Malformed, detail));
     }
     let structured = message
         .content_type()
@@ -299,4 +307,26 @@ fn conflicts(outcomes: &[PointOutcome], event: Option<Event>) -> String {
 
 fn news(effect: &InboxEffect) -> bool {
     !matches!(effect, InboxEffect::None)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use lapin::BasicProperties;
+
+    #[test]
+    fn a_packed_event_is_refused_before_it_is_read() {
+        let read = |encoding: &str| {
+            let mut message = Message::new("ml.events", "a.b", STRUCTURED, "m", b"packed".to_vec());
+            message.properties = BasicProperties::default().with_content_encoding(encoding.into());
+            read(&message, 100, DateTime::UNIX_EPOCH).unwrap_err()
+        };
+        let refusal = read("gzip");
+        assert_eq!(refusal.code, RefusalCode::Malformed);
+        assert!(refusal.detail.contains("content_encoding gzip is not supported"), "{}", refusal.detail);
+        for plain in ["", "identity", "Identity"] {
+            assert!(!read(plain).detail.contains("content_encoding"), "{plain}");
+        }
+    }
 }

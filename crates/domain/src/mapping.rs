@@ -44,6 +44,8 @@ pub struct Mapping {
     pub missing: Vec<String>,
     /// `3,75` is a number. None: told from the file.
     pub decimal_comma: Option<bool>,
+    /// Told from the file: numbers are written with points and with commas, so that `1,234` and `1.234` are refused.
+    pub mixed: bool,
     /// How dates are written (`%d %b %Y`), unless a column says otherwise.
     pub date_format: Option<String>,
     /// `,`, `;`, a tab or `|`. None: told from the file.

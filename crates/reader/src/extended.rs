@@ -1,7 +1,10 @@
 //! MongoDB's Extended JSON, canonical and relaxed: its types as plain JSON.
 
-use provost_domain::{AdmissionDataPoint, Faults};
+use provost_domain::check::brief;
+use provost_domain::{AdmissionDataPoint, Fault, Faults};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use std::collections::BTreeSet;
 
 /// Reads a data point. What is no plain JSON point is looked at again if it has names such as `$date`.
 ///
@@ -9,11 +12,67 @@ use serde_json::{Map, Number, Value};
 /// Every fault of the document.
 pub fn point(raw: &[u8]) -> Result<AdmissionDataPoint, Faults> {
     match AdmissionDataPoint::from_json(raw) {
-        Err(faults) if is_extended(raw) => match serde_json::from_slice::<Value>(raw) {
-            Ok(value) => AdmissionDataPoint::from_value(document(value)),
-            Err(_) => Err(faults),
-        },
+        Err(faults) if is_extended(raw) => {
+            // Of a member that is given twice a `Value` would have the last, silently.
+            if let Err(e) = serde_json::from_slice::<Once>(raw)
+                && e.is_data()
+            {
+                return Err(Faults(vec![Fault { pointer: String::new(), message: e.to_string() }]));
+            }
+            match serde_json::from_slice::<Value>(raw) {
+                Ok(value) => AdmissionDataPoint::from_value(document(value)),
+                Err(_) => Err(faults),
+            }
+        }
         read => read,
+    }
+}
+
+/// Any document in which no object has a member twice.
+struct Once;
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Once {
+    type Value = Self;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut seen = BTreeSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            members.next_value::<Self>()?;
+            if let Some(name) = seen.replace(name) {
+                return Err(A::Error::custom(format!("duplicate field `{}`", brief(&name, 60))));
+            }
+        }
+        Ok(self)
     }
 }
 
@@ -68,7 +127,9 @@ fn number(text: &str) -> Option<Value> {
 fn date(value: &Value) -> Option<Value> {
     let millis = match value {
         Value::String(text) => return Some(Value::from(text.as_str())),
-        Value::Object(_) => plain(value.clone()).as_i64()?,
+        // Canonical milliseconds. Nothing else is looked into, however deep it goes.
+        Value::Object(map) if map.len() == 1 => map.get("$numberLong")?.as_str()?.parse::<i64>().ok()?,
+        Value::Object(_) => return None,
         other => other.as_i64()?,
     };
     chrono::DateTime::from_timestamp_millis(millis).map(|time| Value::from(time.to_rfc3339()))
@@ -99,6 +160,31 @@ mod tests {
             (json!({"$oid": "a", "more": 1}), json!({"$oid": "a", "more": 1})),
         ] {
             assert_eq!(plain(extended.clone()), expected, "{extended}");
+        }
+    }
+
+    #[test]
+    fn a_member_given_twice_is_refused_in_extended_rows_too() {
+        let row = |id: &str, gpa: &str| {
+            format!(
+                r#"{{{id}"data_point_id": "a", "decision": "accepted", "profile": {{"gpa": 3.5{gpa}}},
+                "program": {{"university_name": "U"}}, "created_at": "2024-03-01T10:00:00Z"}}"#
+            )
+        };
+        let id = r#""_id": {"$oid": "60f6d845caa1861dcf1631ae"}, "decision_date": {"$date": "2024-03-01T00:00:00Z"}, "#;
+        assert!(point(row(id, "").as_bytes()).is_ok());
+        for id in ["", id] {
+            let faults = point(row(id, r#", "gpa": 2"#).as_bytes()).unwrap_err();
+            assert!(faults.to_string().contains("duplicate field `gpa`"), "{faults}");
+        }
+    }
+
+    #[test]
+    fn dates_in_dates_end_at_once() {
+        let nested = (0..100).fold(json!(1), |inner, _| json!({ "$date": inner }));
+        assert_eq!(plain(nested.clone()).to_string().matches("$date").count(), 99);
+        for no_date in [json!({"$date": {"$numberInt": "1"}}), json!({"$date": {"$numberLong": "x"}})] {
+            assert!(plain(no_date)["$date"] != Value::Null);
         }
     }
 

@@ -1,12 +1,13 @@
 //! A file from its first byte to its last row.
 
+use crate::Limits;
 use crate::lines::{Chunk, Lines, ReadEnd, Record};
 use crate::parse::{Parser, Shape, members};
 use crate::rows::{self, Rows};
+use crate::sniff::{self, Fractions};
 use crate::text::{Detected, Detecting, Headed, decoded};
 use crate::unpack::{Packing, ReadBytes, broken, unpack};
 use crate::values::Values;
-use crate::{Limits, sniff};
 use encoding_rs::Encoding;
 use provost_domain::features::FeatureTables;
 use provost_domain::mapping::guess::{self, Facts};
@@ -98,14 +99,7 @@ fn open(
         Packing::Gzip => vec!["gzip".to_owned()],
         Packing::Zstd => vec!["zstd".to_owned()],
     };
-    let named = mapping.encoding.as_deref().map(|label| {
-        Encoding::for_label(label.as_bytes()).ok_or_else(|| {
-            let message =
-                format!("`encoding` is `{label}`; a label such as utf-8, utf-16le or windows-1252 is allowed");
-            ReadError::Mapping(Faults(vec![Fault { pointer: "/encoding".to_owned(), message }]))
-        })
-    });
-    let named = named.transpose()?;
+    let named = mapping.encoding.as_deref().and_then(|label| Encoding::for_label(label.as_bytes()));
     let (text, marked) = decoded(Headed::new(text), named);
     told.extend(marked.map(|encoding| format!("encoding {}", encoding.name())));
     let line_end = sniff::line_end(text.head());
@@ -152,8 +146,8 @@ fn sample(opened: &Opened, mapping: &Mapping, limits: &Limits) -> Vec<Vec<String
     let mut chunk = Chunk::default();
     for _ in 0..mapping.skip_lines {
         lines.next_into(&mut chunk);
+        chunk.bytes.clear();
     }
-    let mut chunk = Chunk::default();
     let mut rows = Rows::new(lines, 0, delimiter);
     while chunk.records.len() <= GUESSED_ROWS && rows.next_into(&mut chunk) {
         if let [first] = chunk.records.as_slice() {
@@ -174,14 +168,17 @@ fn sample_objects(opened: &Opened, layout: sniff::Layout, limits: &Limits) -> (V
         chunk = cut;
         false
     });
-    let objects: Vec<_> = chunk.records.iter().filter_map(|r| members(chunk.raw(r)).ok()).collect();
+    let objects: Vec<_> = chunk.records.iter().filter_map(|r| members(chunk.raw(r), limits.row_bytes).ok()).collect();
     let mut names: Vec<String> = Vec::new();
     for name in objects.iter().flat_map(|object| object.keys()) {
         if !names.contains(name) && names.len() <= limits.columns {
             names.push(name.clone());
         }
     }
-    let cells = objects.iter().map(|o| names.iter().map(|n| o.get(n).cloned().unwrap_or_default()).collect()).collect();
+    let cells = objects
+        .iter()
+        .map(|o| names.iter().map(|n| o.get(n).map_or_else(String::new, |m| m.text.clone())).collect())
+        .collect();
     (names, cells)
 }
 
@@ -240,17 +237,23 @@ fn ready(
 ) -> Result<Option<Ready>, ReadError> {
     let limits = &options.limits;
     let mut mapping = options.mapping.clone().unwrap_or_default();
+    let encoding = unknown_encoding(&mapping);
+    if let Some(fault) = &encoding {
+        mapping.fault(&fault.pointer, fault.message.clone());
+    }
+    // Where no row is found to tell the mapping's other faults with, it is told alone.
+    let alone = || encoding.clone().map(|fault| ReadError::Mapping(Faults(vec![fault])));
     let mut opened = open(name, file, options.format, &mapping, limits, read)?;
     let parser = |shape| Parser::new(shape, options.verified, tables, *limits);
     match opened.what {
-        What::Empty => Ok(None),
+        What::Empty => alone().map_or(Ok(None), Err),
         What::Json(_) if options.mapping.is_none() => {
             Ok(Some(Ready { opened, parser: parser(Shape::Json), unread: Vec::new(), width: 0 }))
         }
         What::Json(layout) => {
             let (names, rows) = sample_objects(&opened, layout, limits);
             mapping.header = Some(true);
-            comma(&mut mapping, &rows, &mut opened.told);
+            comma(&mut mapping, &rows, false, &mut opened.told);
             let plan = mapping.plan(names.iter().map(String::as_str)).map_err(ReadError::Mapping)?;
             let (unread, width) = (plan.unread().to_vec(), names.len());
             let shape = Shape::Objects { plan: Box::new(plan), names };
@@ -259,7 +262,8 @@ fn ready(
         What::Csv { delimiter } => {
             let mut rows = sample(&opened, &mapping, limits);
             if rows.is_empty() {
-                return Err(ReadError::Unreadable("its first row cannot be read as CSV".to_owned()));
+                let why = || ReadError::Unreadable("its first row cannot be read as CSV".to_owned());
+                return Err(alone().unwrap_or_else(why));
             }
             let header = mapping.header.unwrap_or(true);
             let first = if header { rows.remove(0) } else { rows[0].clone() };
@@ -268,7 +272,7 @@ fn ready(
                     format!("it has {} columns; up to {} are read (import.max_columns)", first.len(), limits.columns);
                 return Err(ReadError::Unreadable(why));
             }
-            comma(&mut mapping, &rows, &mut opened.told);
+            comma(&mut mapping, &rows, delimiter != b',', &mut opened.told);
             let plan = mapping.plan(first.iter().map(String::as_str)).map_err(|faults| unfit(faults, options, name))?;
             let (unread, width) = (plan.unread().to_vec(), first.len());
             let shape = Shape::Table { plan: Box::new(plan), delimiter };
@@ -277,10 +281,28 @@ fn ready(
     }
 }
 
-fn comma(mapping: &mut Mapping, rows: &[Vec<String>], told: &mut Vec<String>) {
-    if mapping.decimal_comma.is_none() && sniff::decimal_comma(rows) {
-        mapping.decimal_comma = Some(true);
-        told.push("decimal comma".to_owned());
+/// The fault of a mapping whose `encoding` nobody knows.
+fn unknown_encoding(mapping: &Mapping) -> Option<Fault> {
+    let label = mapping.encoding.as_deref().filter(|label| Encoding::for_label(label.as_bytes()).is_none())?;
+    let message = format!("`encoding` is `{label}`; a label such as utf-8, utf-16le or windows-1252 is allowed");
+    Some(Fault { pointer: "/encoding".to_owned(), message })
+}
+
+/// `commas`: no comma parts the cells.
+fn comma(mapping: &mut Mapping, rows: &[Vec<String>], commas: bool, told: &mut Vec<String>) {
+    if mapping.decimal_comma.is_some() {
+        return;
+    }
+    match sniff::fractions(rows, commas) {
+        Fractions::Point => {}
+        Fractions::Comma => {
+            mapping.decimal_comma = Some(true);
+            told.push("decimal comma".to_owned());
+        }
+        Fractions::Mixed => {
+            mapping.mixed = true;
+            told.push("decimal points and commas (a mapping's `decimal_comma` says which)".to_owned());
+        }
     }
 }
 
@@ -330,7 +352,7 @@ pub fn guess(name: &str, file: impl Read + Send + 'static, options: &Options) ->
     if rows.is_empty() {
         return Err(ReadError::Unreadable("it has no rows to guess from".to_owned()));
     }
-    facts.decimal_comma = sniff::decimal_comma(&rows);
+    facts.decimal_comma = sniff::fractions(&rows, facts.delimiter.is_some()) == Fractions::Comma;
     Ok(guess::guess(names.as_deref(), &rows, &facts))
 }
 
@@ -366,8 +388,8 @@ pub fn read(
             let mut head = Chunk::default();
             for _ in 0..mapping.map_or(0, |m| m.skip_lines) {
                 lines.next_into(&mut head);
+                head.bytes.clear();
             }
-            head = Chunk::default();
             let mut table = Rows::new(lines, width, delimiter);
             if mapping.and_then(|m| m.header).unwrap_or(true) {
                 while head.records.is_empty() && table.next_into(&mut head) {}
@@ -388,4 +410,27 @@ pub fn read(
     }
     told.extend(detected.get().map(|encoding| format!("encoding {} (detected)", encoding.name())));
     Ok(ReadReport { lines: end.lines, broken: end.broken, told, unread })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_unknown_encoding_is_told_with_the_mappings_other_faults() {
+        let document = serde_json::json!({"encoding": "utf-9", "columns": {"gpaa": "gpa"}});
+        let mapping = Some(Mapping::from_json(&document));
+        let limits = Limits::default();
+        let options = Options { format: Format::Csv, mapping, verified: false, batch: 1, limits };
+        let faults = |text: &'static str| match check("f.csv", text.as_bytes(), &options).unwrap_err() {
+            ReadError::Mapping(faults) => faults.0.into_iter().map(|f| f.pointer).collect::<Vec<_>>(),
+            ReadError::Unreadable(why) => vec![why],
+        };
+        assert_eq!(
+            faults("data_point_id,gpa,university_name,decision\na,3,U,accepted\n"),
+            ["/encoding", "/columns/gpaa"]
+        );
+        assert_eq!(faults(""), ["/encoding"]);
+    }
 }

@@ -56,6 +56,11 @@ impl<R: BufRead> Lines<R> {
         Self { reader, max_line, line_end, line: 0, broken: None, ended: false }
     }
 
+    /// Bytes that a line may have.
+    pub fn longest(&self) -> usize {
+        self.max_line
+    }
+
     /// Lines read so far.
     pub fn count(&self) -> u64 {
         self.line

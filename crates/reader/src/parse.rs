@@ -76,9 +76,10 @@ impl Parser {
         match &self.shape {
             Shape::Json => extended::point(raw).map(Some),
             Shape::Objects { plan, names } => {
-                let cells = members(raw)?;
-                let cell = |i: usize| names.get(i).and_then(|name| cells.get(name)).map_or("", String::as_str);
-                plan.row(record.number, names.len(), cell, tally)
+                let cells = members(raw, self.limits.row_bytes)?;
+                let member = |i: usize| names.get(i).and_then(|name| cells.get(name));
+                let cell = |i: usize| member(i).map_or(("", false), |m| (m.text.as_str(), m.is_number));
+                plan.members(record.number, names.len(), cell, tally)
             }
             Shape::Table { plan, delimiter } => {
                 let cells = rows::fields(raw, *delimiter)?;
@@ -95,33 +96,83 @@ impl Parser {
     }
 }
 
-/// The members of an object by their dotted paths, each as a CSV cell has it; null is an empty cell.
+/// A member of an object, as a CSV cell has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Member {
+    pub text: String,
+    /// A number of JSON: its decimal point is one whatever the texts have.
+    pub is_number: bool,
+}
+
+/// How many times the bytes of the longest row the paths of a row may have together.
+const PATHS: usize = 8;
+
+/// The members of an object by their dotted paths; null is an empty cell. `row_bytes` is what a row may have.
 ///
 /// # Errors
-/// If the text is no JSON object.
-pub fn members(raw: &[u8]) -> Result<BTreeMap<String, String>, String> {
+/// If the text is no JSON object, or its paths are too long together.
+pub fn members(raw: &[u8], row_bytes: usize) -> Result<BTreeMap<String, Member>, String> {
     let value: Value = serde_json::from_slice(raw).map_err(|e| format!("malformed JSON: {e}"))?;
     if !value.is_object() {
         return Err("the row is no JSON object: an object is expected".to_owned());
     }
-    let mut cells = BTreeMap::new();
-    flatten(String::new(), extended::plain(value), &mut cells);
-    Ok(cells)
+    let mut members = Members { found: BTreeMap::new(), left: row_bytes.saturating_mul(PATHS) };
+    members.flatten(String::new(), extended::plain(value)).ok_or_else(|| {
+        format!(
+            "the paths of the row's members are longer than {PATHS} times {row_bytes} bytes together \
+             (import.max_line_bytes)"
+        )
+    })?;
+    Ok(members.found)
 }
 
-fn flatten(path: String, value: Value, cells: &mut BTreeMap<String, String>) {
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    match value {
-        Value::Object(map) => map.into_iter().for_each(|(name, value)| flatten(below(&name), value, cells)),
-        Value::Array(items) => {
-            items.into_iter().enumerate().for_each(|(i, value)| flatten(below(&i.to_string()), value, cells));
+struct Members {
+    found: BTreeMap<String, Member>,
+    /// Bytes that paths may still have.
+    left: usize,
+}
+
+impl Members {
+    /// None: the paths are too long.
+    fn flatten(&mut self, path: String, value: Value) -> Option<()> {
+        match value {
+            Value::Object(map) => map.into_iter().try_for_each(|(name, value)| self.below(&path, &name, value)),
+            Value::Array(items) => {
+                items.into_iter().enumerate().try_for_each(|(i, value)| self.below(&path, &i.to_string(), value))
+            }
+            Value::Null => Some(()),
+            other => {
+                let is_number = other.is_number();
+                let text = if let Value::String(text) = other { text } else { other.to_string() };
+                self.found.insert(path, Member { text, is_number });
+                Some(())
+            }
         }
-        Value::Null => {}
-        Value::String(text) => {
-            cells.insert(path, text);
-        }
-        other => {
-            cells.insert(path, other.to_string());
-        }
+    }
+
+    fn below(&mut self, path: &str, name: &str, value: Value) -> Option<()> {
+        self.left = self.left.checked_sub(path.len() + 1 + name.len())?;
+        let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        self.flatten(path, value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn members_have_their_paths_and_numbers_are_told_from_texts() {
+        let found = members(br#"{"a": {"b": [1.5, "1,5", null]}, "c": true}"#, 1000).unwrap();
+        let all: Vec<_> = found.iter().map(|(path, m)| (path.as_str(), m.text.as_str(), m.is_number)).collect();
+        assert_eq!(all, [("a.b.0", "1.5", true), ("a.b.1", "1,5", false), ("c", "true", false)]);
+    }
+
+    #[test]
+    fn paths_are_bounded_together() {
+        let row = format!("{{\"{}\": [{}1]}}", "n".repeat(500), "1,".repeat(300));
+        assert!(members(row.as_bytes(), 1 << 20).is_ok());
+        assert!(members(row.as_bytes(), row.len()).unwrap_err().contains("8 times"));
     }
 }

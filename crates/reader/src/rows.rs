@@ -45,13 +45,17 @@ impl<R: BufRead> Rows<R> {
         if !self.line(0) {
             return false;
         }
-        let mut span = 1;
+        let (mut span, mut too_long) = (1, false);
         let mut quotes = quotes_in(&self.ahead[0].1);
         if quotes % 2 == 1 && self.ahead[0].2.is_none() {
             // The row goes on in the following lines if that closes the quote and gives as many fields as the header.
             let mut text = self.ahead[0].1.clone();
             for extra in 1..MAX_SPAN {
                 if !self.line(extra) || self.ahead[extra].2.is_some() {
+                    break;
+                }
+                if text.len() + 1 + self.ahead[extra].1.len() > self.lines.longest() {
+                    too_long = true;
                     break;
                 }
                 text.push(b'\n');
@@ -77,10 +81,13 @@ impl<R: BufRead> Rows<R> {
         let Some((line, mut fault)) = first else { return false };
         let row = &chunk.bytes[start..];
         if fault.is_none() && row.iter().all(u8::is_ascii_whitespace) {
+            chunk.bytes.truncate(start);
             return true;
         }
         if fault.is_none() && quotes_in(row) % 2 == 1 {
-            fault = Some("a quote is opened and not closed".to_owned());
+            let within = format!(" within {} bytes (import.max_line_bytes)", self.lines.longest());
+            let within = if too_long { within } else { String::new() };
+            fault = Some(format!("a quote is opened and not closed{within}"));
         }
         chunk.records.push(Record { line, number: line, bytes: start..chunk.bytes.len(), fault });
         true
@@ -181,6 +188,13 @@ mod tests {
             got.iter().map(|r| (r.0, r.2)).collect::<Vec<_>>(),
             [(1, true), (2, false), (3, false), (4, true), (5, false)]
         );
+    }
+
+    #[test]
+    fn a_row_over_several_lines_is_bounded_as_one_line_is() {
+        let long = "b".repeat(600);
+        let got = rows(&format!("a,\"{long}\n{long}\",c\nd,e,f\n"));
+        assert_eq!(got.iter().map(|r| (r.0, r.2)).collect::<Vec<_>>(), [(1, true), (2, true), (3, false)]);
     }
 
     #[test]

@@ -84,16 +84,41 @@ pub fn delimiter(head: &[u8], skip: u64, whole: bool, tsv: bool) -> u8 {
     }
 }
 
-/// Whether numbers are written `3,75`: some cells are, and none is written `3.75`.
-pub fn decimal_comma(rows: &[Vec<String>]) -> bool {
-    let is = |cell: &str, point: char| {
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        cell.trim()
-            .split_once(point)
-            .is_some_and(|(whole, fraction)| digits(whole) && digits(fraction) && fraction.len() != 3)
-    };
-    let any = |point| rows.iter().flatten().any(|cell| is(cell, point));
-    any(',') && !any('.')
+/// How fractions are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fractions {
+    /// `3.75`, or there are none.
+    Point,
+    /// `3,75`
+    Comma,
+    /// Some so, some so, in a file whose cells no comma parts: `1,234` and `1.234` could be either.
+    Mixed,
+}
+
+/// Told from the cells. `commas`: the cells are parted by something else, so that `3,125` may well be a fraction.
+pub fn fractions(rows: &[Vec<String>], commas: bool) -> Fractions {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let (mut comma, mut point, mut thousands) = (false, false, false);
+    for cell in rows.iter().flatten() {
+        let cell = cell.trim();
+        let parts = |point| cell.split_once(point).filter(|(whole, rest)| digits(whole) && digits(rest));
+        if let Some((whole, fraction)) = parts(',') {
+            let is = fraction.len() != 3 || (commas && whole.len() == 1);
+            comma |= is;
+            thousands |= !is;
+        }
+        point |= parts('.').is_some();
+    }
+    // Fractions of one and thousands of many: `3,125` beside `30,000`.
+    let sure = rows.iter().flatten().any(|cell| {
+        let parts = cell.trim().split_once(',').filter(|(whole, rest)| digits(whole) && digits(rest));
+        parts.is_some_and(|(whole, fraction)| fraction.len() != 3 || whole == "0")
+    });
+    match (comma, point) {
+        (true, false) if sure || !thousands => Fractions::Comma,
+        (true, _) if commas => Fractions::Mixed,
+        _ => Fractions::Point,
+    }
 }
 
 #[cfg(test)]
@@ -141,9 +166,22 @@ mod tests {
 
     #[test]
     fn a_decimal_comma_is_told_from_the_cells() {
-        let rows = |cells: &[&str]| vec![cells.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>()];
-        assert!(decimal_comma(&rows(&["3,75", "160"])));
-        assert!(!decimal_comma(&rows(&["3,75", "3.75"])));
-        assert!(!decimal_comma(&rows(&["30,000", "3"])) && !decimal_comma(&rows(&["U, V"])));
+        use Fractions::{Comma, Mixed, Point};
+        for (cells, parted_by_commas, parted_by_others) in [
+            (["3,75", "160"], Comma, Comma),
+            (["3,75", "3.75"], Point, Mixed),
+            (["3,75", "3.125"], Point, Mixed),
+            (["30,000", "3"], Point, Point),
+            (["30,000", "3,75"], Comma, Comma),
+            (["3,125", "3"], Point, Comma),
+            (["3,125", "3.75"], Point, Mixed),
+            (["3,125", "30,000"], Point, Mixed),
+            (["0,125", "30,000"], Point, Comma),
+            (["U, V", "W"], Point, Point),
+        ] {
+            let rows = [cells.map(str::to_owned).to_vec()];
+            assert_eq!(fractions(&rows, false), parted_by_commas, "{cells:?}");
+            assert_eq!(fractions(&rows, true), parted_by_others, "{cells:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ const SHORT: usize = 255;
 pub struct Message {
     pub(super) exchange: ShortString,
     pub(super) routing_key: ShortString,
-    pub(super) properties: BasicProperties,
+    pub(in crate::bridge) properties: BasicProperties,
     pub body: Vec<u8>,
 }
 
@@ -45,6 +45,9 @@ impl Message {
     }
     pub fn content_type(&self) -> Option<&str> {
         self.properties.content_type().as_ref().map(ShortString::as_str)
+    }
+    pub fn content_encoding(&self) -> Option<&str> {
+        self.properties.content_encoding().as_ref().map(ShortString::as_str)
     }
     pub fn message_id(&self) -> Option<&str> {
         self.properties.message_id().as_ref().map(ShortString::as_str).filter(|id| !id.is_empty())

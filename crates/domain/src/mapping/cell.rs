@@ -5,13 +5,15 @@ use crate::names::folded;
 use crate::record::explain::{allowed, fits};
 use crate::record::shape::Kind;
 use chrono::format::{Item, StrftimeItems};
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{Datelike, NaiveDate, NaiveDateTime};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Bytes of a compiled pattern. The engine takes time in proportion to the cell, whatever the pattern.
 const PATTERN_BYTES: usize = 1 << 20;
+/// Years of dates.
+const YEARS: std::ops::RangeInclusive<i32> = 1900..=2200;
 /// Signs before an amount.
 const CURRENCIES: [char; 6] = ['$', '€', '£', '¥', '₹', '₩'];
 
@@ -20,6 +22,8 @@ const CURRENCIES: [char; 6] = ['$', '€', '£', '¥', '₹', '₩'];
 pub struct Common {
     pub missing: Vec<String>,
     pub decimal_comma: bool,
+    /// Numbers are written with points and with commas: `1,234` and `1.234` could be either.
+    pub mixed: bool,
     pub date_format: Option<String>,
 }
 
@@ -34,6 +38,7 @@ pub struct Rule {
     values: BTreeMap<String, Value>,
     scale: Option<(f64, f64)>,
     decimal_comma: bool,
+    mixed: bool,
     date_format: Option<String>,
 }
 
@@ -58,6 +63,14 @@ impl Rule {
         for (word, value) in &source.values {
             if !value.is_null() && !fits(kind, value) {
                 let message = format!("`{word}` means {}; {} is allowed", crate::fields::shown(value), allowed(kind));
+                fault(&format!("/values/{}", crate::fields::escaped(word)), message);
+            }
+        }
+        let mut known: BTreeMap<String, (&String, &Value)> = BTreeMap::new();
+        for (word, value) in &source.values {
+            let (first, meaning) = *known.entry(folded(word)).or_insert((word, value));
+            if meaning != value {
+                let message = format!("`{word}` and `{first}` are one word, and mean different values");
                 fault(&format!("/values/{}", crate::fields::escaped(word)), message);
             }
         }
@@ -92,6 +105,7 @@ impl Rule {
             values: source.values.iter().map(|(word, value)| (folded(word), value.clone())).collect(),
             scale: scaled.then(|| (source.factor.unwrap_or(1.0), source.add.unwrap_or(0.0))),
             decimal_comma: source.decimal_comma.unwrap_or(common.decimal_comma),
+            mixed: common.mixed && source.decimal_comma.is_none(),
             date_format: source.date_format.clone().or_else(|| common.date_format.clone()).filter(|_| is_date),
         })
     }
@@ -108,11 +122,11 @@ impl Rule {
         !self.missing.is_empty() && self.missing.contains(&folded(cell))
     }
 
-    /// Reads a cell without blanks around it.
+    /// Reads a cell without blanks around it. `plain`: a number of JSON, whose point is a point whatever the texts have.
     ///
     /// # Errors
     /// What is allowed there.
-    pub fn read(&self, cell: &str) -> Result<Cell, String> {
+    pub fn read(&self, cell: &str, plain: bool) -> Result<Cell, String> {
         if self.is_missing(cell) {
             return Ok(Cell::Missing);
         }
@@ -125,18 +139,18 @@ impl Rule {
         if text.is_empty() {
             return Ok(Cell::Missing);
         }
-        self.plain(text).map(Cell::Value).ok_or_else(|| {
+        self.value(text, plain).map(Cell::Value).ok_or_else(|| {
             let format = self.date_format.as_deref().map(|f| format!(" written as {f:?}")).unwrap_or_default();
             format!("{}{format}", allowed(self.kind))
         })
     }
 
-    fn plain(&self, text: &str) -> Option<Value> {
+    fn value(&self, text: &str, plain: bool) -> Option<Value> {
         match self.kind {
-            Kind::Number => self.number(text).map(Value::from),
+            Kind::Number => self.number(text, plain).map(Value::from),
             Kind::Whole(_) => match self.scale {
-                None => text.parse::<u64>().ok().map(Value::from).or_else(|| self.number(text).map(Value::from)),
-                Some(_) => self.number(text).map(Value::from),
+                None => text.parse::<u64>().ok().map(Value::from).or_else(|| self.number(text, plain).map(Value::from)),
+                Some(_) => self.number(text, plain).map(Value::from),
             },
             Kind::Flag => match text.to_ascii_lowercase().as_str() {
                 "true" | "1" | "1.0" | "yes" | "y" | "t" => Some(Value::Bool(true)),
@@ -152,11 +166,23 @@ impl Rule {
         }
     }
 
-    fn number(&self, text: &str) -> Option<f64> {
-        let read = number(text, self.decimal_comma)?;
+    fn number(&self, text: &str, plain: bool) -> Option<f64> {
+        if self.mixed && !plain && is_either(text) {
+            return None;
+        }
+        let read = number(text, self.decimal_comma && !plain)?;
         let (factor, add) = self.scale.unwrap_or((1.0, 0.0));
         Some(read * factor + add).filter(|x| x.is_finite() && *x >= 0.0)
     }
+}
+
+/// Whether this is thousands to some and a fraction to others: `1,234`, `12.345`.
+fn is_either(text: &str) -> bool {
+    let text = text.trim_start_matches(CURRENCIES).trim();
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    text.split_once([',', '.']).is_some_and(|(whole, rest)| {
+        (1..=3).contains(&whole.len()) && rest.len() == 3 && !whole.starts_with('0') && digits(whole) && digits(rest)
+    })
 }
 
 /// A number as people write it: `3.75`, `3,75` with a decimal comma, `$30,000`, `1,234.5`.
@@ -177,7 +203,11 @@ pub fn number(text: &str, decimal_comma: bool) -> Option<f64> {
     let rest: Vec<&str> = groups.collect();
     // The last group has three digits; those before it two in India.
     let grouped = rest.split_last().is_none_or(|(last, middle)| {
-        digits(first, 1..=3) && digits(last, 3..=3) && middle.iter().all(|part| digits(part, 2..=3))
+        // No thousands begin with a zero: `0,125` is a fraction of someone else's.
+        !first.starts_with('0')
+            && digits(first, 1..=3)
+            && digits(last, 3..=3)
+            && middle.iter().all(|part| digits(part, 2..=3))
     });
     if !grouped || !digits(first, 1..=30) || !digits(fraction, 0..=30) {
         return None;
@@ -185,11 +215,12 @@ pub fn number(text: &str, decimal_comma: bool) -> Option<f64> {
     format!("{first}{}.{fraction}0", rest.concat()).parse().ok()
 }
 
-/// A day, or the day of a time.
-fn day(text: &str, format: &str) -> Option<NaiveDate> {
+/// A day, or the day of a time. `%Y` takes `19` for the year 19: years that nobody means are no date.
+pub fn day(text: &str, format: &str) -> Option<NaiveDate> {
     NaiveDate::parse_from_str(text, format)
         .ok()
         .or_else(|| NaiveDateTime::parse_from_str(text, format).ok().map(|time| time.date()))
+        .filter(|day| YEARS.contains(&day.year()))
 }
 
 pub fn is_format(format: &str) -> bool {
@@ -217,15 +248,49 @@ mod tests {
             ("1,2345", None),
             ("3.7.5", None),
             (",5", None),
+            ("0,125", None),
+            ("00,125", None),
             ("three", None),
             ("", None),
         ] {
             assert_eq!(number(text, false), expected, "{text}");
         }
-        for (text, expected) in
-            [("3,75", Some(3.75)), ("1.234,5", Some(1234.5)), ("1.234", Some(1234.0)), ("7", Some(7.0)), ("3.75", None)]
-        {
+        for (text, expected) in [
+            ("3,75", Some(3.75)),
+            ("1.234,5", Some(1234.5)),
+            ("1.234", Some(1234.0)),
+            ("7", Some(7.0)),
+            ("3.75", None),
+            ("0.125", None),
+            ("0,125", Some(0.125)),
+        ] {
             assert_eq!(number(text, true), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_could_be_either_is_refused_in_a_mixed_file() {
+        let common = Common { mixed: true, ..Common::default() };
+        let rule = Rule::new(Kind::Number, &Source::default(), &common).ok();
+        let read = |text, plain| matches!(rule.as_ref().map(|r| r.read(text, plain)), Some(Ok(Cell::Value(_))));
+        assert!(!read("1,234", false) && !read("1.234", false) && !read("3,75", false));
+        assert!(read("3.75", false) && read("0.125", false) && read("1.234", true) && read("160", false));
+    }
+
+    #[test]
+    fn years_that_nobody_means_are_no_dates() {
+        assert_eq!(day("3/4/19", "%m/%d/%Y"), None);
+        assert_eq!(day("3/4/19", "%m/%d/%y"), NaiveDate::from_ymd_opt(2019, 3, 4));
+        assert_eq!(day("3/4/2019", "%m/%d/%Y"), NaiveDate::from_ymd_opt(2019, 3, 4));
+        assert_eq!(day("3/4/2019", "%m/%d/%y"), None);
+    }
+
+    #[test]
+    fn one_word_has_one_value() {
+        let values = |list: &[(&str, f64)]| list.iter().map(|(k, v)| ((*k).to_owned(), Value::from(*v))).collect();
+        let rule = |values| Rule::new(Kind::Number, &Source { values, ..Source::default() }, &Common::default());
+        assert!(rule(values(&[("A", 4.0), ("a", 4.0)])).is_ok());
+        let faults = rule(values(&[("A", 4.0), ("a", 3.0)])).err().unwrap_or_default();
+        assert_eq!(faults.iter().map(|(at, _)| at.as_str()).collect::<Vec<_>>(), ["/values/a"]);
     }
 }

@@ -158,6 +158,7 @@ impl Mapping {
         let common = Common {
             missing: self.missing.clone(),
             decimal_comma: self.decimal_comma.unwrap_or(false),
+            mixed: self.mixed && self.decimal_comma.is_none(),
             date_format: self.date_format.clone(),
         };
         let mut inputs: Vec<Input> = Vec::new();
@@ -218,6 +219,14 @@ impl Mapping {
         for (found, meaning) in self.decisions.iter().filter(|(_, m)| Decision::parse(m).is_none()) {
             let message = format!("`{meaning}` is no decision; one of {} is allowed", decisions().join(", "));
             making.fault(format!("/decisions/{}", escaped(found)), message);
+        }
+        let mut known: BTreeMap<String, (&String, &String)> = BTreeMap::new();
+        for (found, meaning) in &self.decisions {
+            let (first, other) = *known.entry(folded(found)).or_insert((found, meaning));
+            if Decision::parse(meaning) != Decision::parse(other) {
+                let message = format!("`{found}` and `{first}` are one word, and mean different decisions");
+                making.fault(format!("/decisions/{}", escaped(found)), message);
+            }
         }
         for word in &self.leave_out {
             if self.decisions.keys().any(|key| folded(key) == folded(word)) {
@@ -309,6 +318,20 @@ impl Plan {
         cell: impl Fn(usize) -> &'c str,
         tally: &mut Tally,
     ) -> Result<Option<AdmissionDataPoint>, Faults> {
+        self.members(row, width, |i| (cell(i), false), tally)
+    }
+
+    /// The same for the members of an object, each with whether it is a number of JSON and no text.
+    ///
+    /// # Errors
+    /// As [`Plan::row`].
+    pub fn members<'c>(
+        &self,
+        row: u64,
+        width: usize,
+        cell: impl Fn(usize) -> (&'c str, bool),
+        tally: &mut Tally,
+    ) -> Result<Option<AdmissionDataPoint>, Faults> {
         let mut doc = Document::default();
         let mut faults = Vec::new();
         for (target, value) in &self.constants {
@@ -319,9 +342,11 @@ impl Plan {
             return Err(Faults(vec![Fault { pointer: String::new(), message }]));
         }
         for input in &self.inputs {
-            let text = cell(input.column).trim();
+            let (text, plain) = cell(input.column);
+            let text = text.trim();
             let is_decision = input.target.is("decision");
-            let read = if is_decision { self.decision(&input.rule, text) } else { input.rule.read(text).map(Some) };
+            let read =
+                if is_decision { self.decision(&input.rule, text) } else { input.rule.read(text, plain).map(Some) };
             match read {
                 Ok(None) => {
                     tally.left_out += 1;
@@ -358,7 +383,7 @@ impl Plan {
             let decision = if x >= threshold { Decision::Accepted } else { Decision::Rejected };
             return Ok(Some(Cell::Value(Value::from(decision.as_str()))));
         }
-        match rule.read(cell)? {
+        match rule.read(cell, false)? {
             Cell::Value(Value::String(word)) if Decision::parse(&word).is_none() => {
                 let own = self.decisions.keys().map(|key| match key.as_str() {
                     "" => "a blank cell".to_owned(),

@@ -278,3 +278,24 @@ fn unread_columns_have_a_nearest_field() {
         ]
     );
 }
+
+#[test]
+fn one_word_has_one_decision() {
+    let header = ["data_point_id", "gpa", "university_name", "decision"];
+    let plan = |decisions: Value| mapping(json!({ "decisions": decisions })).plan(header);
+    assert!(plan(json!({"Yes": "accepted", "YES": "accepted"})).is_ok());
+    let faults = plan(json!({"Yes": "accepted", "YES": "rejected"})).unwrap_err();
+    assert_eq!(pointers(&faults), ["/decisions/Yes"]);
+}
+
+#[test]
+fn a_number_of_json_has_its_point_whatever_the_texts_have() {
+    let header = ["data_point_id", "gpa", "university_name", "decision"];
+    let plan = mapping(json!({"decimal_comma": true})).plan(header).unwrap();
+    let gpa = |text: &'static str, plain: bool| {
+        let cells = ["a", text, "U", "accepted"];
+        let read = plan.members(1, 4, |i| (cells[i], plain && i == 1), &mut Tally::default());
+        read.ok().flatten().and_then(|point| point.profile.gpa)
+    };
+    assert_eq!((gpa("3.125", true), gpa("3,125", false), gpa("3.75", false)), (Some(3.125), Some(3.125), None));
+}

@@ -3,14 +3,13 @@
 use super::words::{self, Season};
 use super::{one_line, text};
 use crate::check::brief;
-use crate::mapping::cell::number;
+use crate::mapping::cell::{self, number};
 use crate::names::{folded, tidy};
-use chrono::NaiveDate;
 use std::collections::BTreeMap;
 
 /// Different values of the decision's column that are listed.
 const MOST_WORDS: usize = 12;
-const DATES: [&str; 11] = [
+const DATES: [&str; 14] = [
     "%Y-%m-%d",
     "%d %b %Y",
     "%d %B %Y",
@@ -22,6 +21,9 @@ const DATES: [&str; 11] = [
     "%Y/%m/%d",
     "%d-%m-%Y",
     "%d-%b-%y",
+    "%m/%d/%y",
+    "%d/%m/%y",
+    "%d.%m.%y",
 ];
 
 pub struct Column<'a> {
@@ -148,9 +150,9 @@ impl<'a> Column<'a> {
     }
 
     fn date_format(&self) -> Option<&'static str> {
-        let day = |cell: &str, format| {
-            NaiveDate::parse_from_str(cell, format).is_ok()
-                || (format == DATES[0] && cell.get(..10).is_some_and(|d| d.parse::<NaiveDate>().is_ok()))
+        let day = |cell: &str, format: &str| {
+            cell::day(cell, format).is_some()
+                || (format == DATES[0] && cell.get(..10).is_some_and(|d| cell::day(d, format).is_some()))
         };
         DATES.into_iter().find(|format| self.share(|cell| day(cell, format)) >= 0.9)
     }
