@@ -5,7 +5,9 @@ fn main() {
     println!("cargo:rerun-if-env-changed=XGBOOST_LIB_DIR");
     match std::env::var("XGBOOST_LIB_DIR") {
         Ok(folder) => println!("cargo:rustc-link-search=native={folder}"),
-        Err(_) => println!("cargo:warning=XGBOOST_LIB_DIR is not set: the linker looks for libxgboost in its own folders"),
+        Err(_) => {
+            println!("cargo:warning=XGBOOST_LIB_DIR is not set: the linker looks for libxgboost in its own folders")
+        }
     }
     println!("cargo:rustc-link-lib=dylib=xgboost");
 }
