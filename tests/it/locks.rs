@@ -298,7 +298,7 @@ fn sql(place: &Place, script: &str) {
 fn what_cannot_be_recorded_is_not_done() {
     let place = Place::new();
     let server = Server::start(&place);
-    server.expects(&["it cannot be recorded in the audit log", "no more"]);
+    server.expects(&["cannot be recorded in the audit log", "no more"]);
     let client = Client::of(&server);
     let before = client.get("schedule").ok(200);
     let put = || client.send("PUT", "schedule", &[], Some(br#"{"min_new_samples": 7}"#));

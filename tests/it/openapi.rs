@@ -16,8 +16,8 @@ fn every_answer_is_as_the_document_says_and_none_is_a_server_error() {
     assert_eq!(place.run(&["import", "p.jsonl"]).code, Some(0));
     // Whatever it asks for, the queue is not full.
     let server = Server::start_with(&place, &[("PROVOST_JOBS__MAX_QUEUED", "100000"), ("PROVOST_LEARN__THREADS", "1")]);
-    // Headers that are no HTTP are among what is sent.
-    server.expects(&["stream error", "so many more times"]);
+    // Headers that are no HTTP, and wrong keys, are among what is sent.
+    server.expects(&["stream error", "a wrong key", "so many more times"]);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/schemathesis.sh");
     let config = place.file(
         "job.json",

@@ -49,7 +49,13 @@ impl Recorded {
         let (who, subject) = (caller.who(), format!("{method} {}", path.chars().take(LONGEST).collect::<String>()));
         let deed = Deed::new(clock.now(), &who, Act::HttpRequest, &subject).with("address", caller.address.to_string());
         let entries = store.append_audit(vec![deed]).await.map_err(|error| {
-            tracing::error!(%error, who, subject, "refused: it cannot be recorded in the audit log");
+            const REFUSED: &str = "refused: the request cannot be recorded in the audit log";
+            // While the store is away each request meets this; the store's own health says the rest.
+            if error.may_pass() {
+                tracing::warn!(%error, who, subject, "{REFUSED}");
+            } else {
+                tracing::error!(%error, who, subject, "{REFUSED}");
+            }
             let mut problem = Problem::from(error);
             problem.detail = format!("not done, since it cannot be recorded in the audit log: {}", problem.detail);
             problem
