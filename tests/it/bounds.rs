@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 /// Of `http.max_body_bytes`.
 const BODY: usize = 1 << 20;
 const AT_A_TIME: usize = 8;
-/// The most memory that the process ever had, in MB.
-/// The goal is 500 MB, which a debug build misses at times: 513 MB were measured, so this is what it must not pass.
+/// Peak memory of the process (VmHWM) in MB. The bar is 500 MB and is not met reliably: one run of the debug build reached
+/// 513 MB. Until the cause is found this test holds the peak below 640 MB.
 const MEMORY: u64 = 640;
 /// Of nineteen in twenty answers of `/livez`. The machine has two processors, which the service's own work, this test's
 /// clients and other tests share: a single answer may wait for the processor, the ordinary one must not wait for a request.

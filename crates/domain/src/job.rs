@@ -122,7 +122,7 @@ pub struct JobRecord {
     /// What becomes of the best model.
     #[serde(default)]
     pub activation: ActivationWish,
-    /// Minutes that it will run, estimated when it was submitted; without what it waits for.
+    /// Estimate, made at submission, of the minutes that the job will run. The wait in the queue is not part of it.
     #[serde(default)]
     pub estimated_minutes: Option<f64>,
 }

@@ -178,7 +178,7 @@ impl Keyring {
         self.reads.subscribe()
     }
 
-    /// Whether a key still lets in what it let in before.
+    /// Whether the key with this id is valid now. Open event streams ask this after each reading of the keys.
     pub fn is_valid_key(&self, id: &str) -> bool {
         self.known().valid_key(id, self.clock.now()).is_some()
     }
