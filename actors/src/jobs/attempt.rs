@@ -9,7 +9,7 @@ use crate::executor::{Attempt, AttemptError, Outcome, Work};
 use crate::failures::Kind;
 use crate::trainer::Run;
 use provost_domain::event::outbound::Topic;
-use provost_domain::job::JobEventKind;
+use provost_domain::job::{JobEventKind, JobProgress, JobTrial};
 use provost_learn::control::Token;
 use provost_learn::train::{Trained, TrialResult};
 use provost_learn::{Control, LearnError, StopReason};
@@ -281,7 +281,7 @@ impl Driver {
             .update(patience, |r, n| {
                 let progressed = !news.is_empty();
                 for trial in news.iter() {
-                    n.event(JobEventKind::Trial, trial.clone());
+                    n.event(JobEventKind::Trial, trial);
                 }
                 if progressed {
                     r.units.entry(unit.algorithm).or_default().deaths = 0;
@@ -301,16 +301,7 @@ impl Driver {
                     if (percent / ANNOUNCED_PERCENT).floor() > told {
                         n.announce(r, Topic::JobProgress);
                     }
-                    n.event(
-                        JobEventKind::Progress,
-                        json!({
-                            "progress_percentage": percent,
-                            "current_step": r.job.current_step,
-                            "estimated_time_remaining_seconds": r.job.estimated_time_remaining_seconds,
-                            "cpu_usage_percent": r.job.cpu_usage_percent,
-                            "memory_usage_mb": r.job.memory_usage_mb,
-                        }),
-                    );
+                    n.event(JobEventKind::Progress, &JobProgress::from(&r.job));
                 }
             })
             .await;
@@ -359,15 +350,17 @@ impl Driver {
 
 /// A trial as its event has it.
 fn told(unit: Unit, trial: &TrialResult) -> Value {
-    json!({
-        "algorithm": unit.algorithm,
-        "index": trial.index,
-        "params": trial.params,
-        "status": trial.status,
-        "score": trial.score,
-        "fold_scores": trial.fold_scores,
-        "seconds": trial.seconds,
-    })
+    let event = JobTrial {
+        algorithm: unit.algorithm,
+        index: trial.index,
+        params: trial.params.clone(),
+        status: trial.status,
+        score: trial.score,
+        fold_scores: trial.fold_scores.clone(),
+        seconds: trial.seconds,
+    };
+    // A plain struct: it always serialises.
+    serde_json::to_value(event).unwrap_or_default()
 }
 
 /// Why a wish ends this work, if it does: one that keeps the best ends a search, and not the fit of the best.

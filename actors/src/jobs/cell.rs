@@ -10,9 +10,9 @@ use crate::supervise::backoff;
 use chrono::{DateTime, SecondsFormat, Utc};
 use provost_domain::JobId;
 use provost_domain::event::outbound::{JobAnnouncement, Topic};
-use provost_domain::job::{JobEventKind, JobRecord, JobStatus, Transition};
+use provost_domain::job::{JobEventKind, JobLogLine, JobRecord, JobStateChange, JobStatus, Transition};
 use provost_store::{NewJobEvent, OutboxMessage, StoreError};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -59,13 +59,15 @@ impl Notes {
         Self { at, events: Vec::new(), outbox: Vec::new() }
     }
 
-    pub fn event(&mut self, kind: JobEventKind, data: Value) {
+    pub fn event(&mut self, kind: JobEventKind, data: &impl Serialize) {
+        // What events say are plain structs of texts, numbers and lists: they always serialise.
+        let data = serde_json::to_value(data).unwrap_or_default();
         self.events.push(NewJobEvent { at: self.at, kind, data });
     }
 
     pub fn log(&mut self, record: &mut JobRecord, text: &str) {
         let line = format!("{} {text}", self.at.to_rfc3339_opts(SecondsFormat::Millis, true));
-        self.event(JobEventKind::Log, json!({ "message": text }));
+        self.event(JobEventKind::Log, &JobLogLine { message: text.to_owned() });
         let logs = &mut record.job.logs;
         logs.push(line);
         if logs.len() > LOG_LINES {
@@ -89,19 +91,7 @@ impl Notes {
             record.job.completed_at = Some(self.at);
             record.job.estimated_time_remaining_seconds = None;
         }
-        let job = &record.job;
-        self.event(
-            JobEventKind::State,
-            json!({
-                "status": job.status,
-                "current_step": job.current_step,
-                "progress_percentage": job.progress_percentage,
-                "trained_models": job.trained_models,
-                "best_model_id": job.best_model_id,
-                "best_score": job.best_score,
-                "error_message": job.error_message,
-            }),
-        );
+        self.event(JobEventKind::State, &JobStateChange::from(&record.job));
         true
     }
 

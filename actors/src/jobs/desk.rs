@@ -11,7 +11,7 @@ use crate::lease::Leases;
 use crate::panics::{Owner, panic_text};
 use futures_util::FutureExt;
 use provost_domain::event::outbound::Topic;
-use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStatus};
+use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStateChange, JobStatus};
 use provost_domain::lease::Lease;
 use provost_domain::queue::waiting_jobs;
 use provost_domain::{JobId, TrainingJob, limits};
@@ -173,7 +173,7 @@ impl Desk {
             at: record.job.created_at,
         };
         let mut notes = Notes::new(record.job.created_at);
-        notes.event(JobEventKind::State, json!({ "status": JobStatus::Pending }));
+        notes.event(JobEventKind::State, &JobStateChange::from(&record.job));
         notes.announce(&record, Topic::JobQueued);
         let kept = idempotency.map(|_| response.clone());
         match options.store.create_job(record, notes.events, notes.outbox, triggers, kept, max_waiting).await? {

@@ -3,6 +3,7 @@
 use super::Peers;
 use super::attempt::StepError;
 use super::cell::{Cell, CellError, Notes, Patience};
+use super::estimate;
 use super::plan::{self, Unit};
 use super::streams::Streams;
 use super::unit::UnitEnd;
@@ -60,10 +61,30 @@ pub struct Driver {
     /// Results of the units that are done, for the ensemble.
     pub(super) results: BTreeMap<Algorithm, Arc<Trained>>,
     pub(super) sampler: Sampler,
-    /// (units before the present one, all units)
-    position: (usize, usize),
+    position: Position,
     /// The last report may have been saved or not.
     pub(super) unsure: bool,
+}
+
+/// Where a job is, in what its units weigh: those before the present one, that one, all.
+struct Position {
+    before: f64,
+    present: f64,
+    all: f64,
+}
+
+impl Position {
+    /// At this unit.
+    fn of(weights: &[f64], unit: usize) -> Self {
+        let (before, rest) = weights.split_at(unit.min(weights.len()));
+        let present = rest.first().copied().unwrap_or_default();
+        Self { before: before.iter().sum(), present, all: weights.iter().sum() }
+    }
+
+    /// Of the whole job, with this share of the present unit.
+    fn share(&self, of_present: f64) -> f64 {
+        if self.all > 0.0 { (self.before + self.present * of_present.clamp(0.0, 1.0)) / self.all } else { 0.0 }
+    }
 }
 
 /// What the tasks are called under which failures to claim are told.
@@ -214,7 +235,7 @@ async fn begin(env: &Arc<Env>, cell: &Arc<Cell>, stop: &watch::Receiver<Stop>) -
     let (data, parts) = load(env, cell, stop, current).await?;
     let config = record.job.config;
     let (env, cell, stop, parts) = (env.clone(), cell.clone(), stop.clone(), Arc::new(parts));
-    let position = (0, units.len());
+    let position = Position::of(&estimate::weights(&config, &env.options), 0);
     Ok(Some(Driver {
         env,
         cell,
@@ -353,8 +374,9 @@ pub async fn sleep_or_stop(env: &Env, mut stop: watch::Receiver<Stop>, wait: Dur
 impl Driver {
     async fn units(&mut self) -> End {
         let units = plan::units(&self.config);
+        let weights = estimate::weights(&self.config, &self.env.options);
         for (index, unit) in units.iter().copied().enumerate() {
-            self.position = (index, units.len());
+            self.position = Position::of(&weights, index);
             let record = self.cell.read().await;
             if is_over(&record, unit.algorithm) {
                 match self.reopen(unit, &record).await {
@@ -428,8 +450,7 @@ impl Driver {
 
     /// The job's progress when its present unit has come this far.
     pub(super) fn percent(&self, share: f64) -> f64 {
-        let (done, all) = self.position;
-        LOADED_PERCENT + (TRAINED_PERCENT - LOADED_PERCENT) * (done as f64 + share.clamp(0.0, 1.0)) / all.max(1) as f64
+        LOADED_PERCENT + (TRAINED_PERCENT - LOADED_PERCENT) * self.position.share(share)
     }
 }
 
@@ -496,4 +517,17 @@ pub async fn interrupt(cell: &Cell, patience: Patience) -> Result<JobRecord, Cel
         }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_goes_by_what_the_units_weigh() {
+        let weights = [1.0, 1.0, 6.0];
+        let shares = |unit, of_unit| Position::of(&weights, unit).share(of_unit);
+        assert_eq!([shares(0, 0.0), shares(1, 0.0), shares(2, 0.0), shares(2, 0.5)], [0.0, 0.125, 0.25, 0.625]);
+        assert_eq!((shares(2, 7.0), shares(3, 0.0), Position::of(&[], 0).share(1.0)), (1.0, 1.0, 0.0));
+    }
 }

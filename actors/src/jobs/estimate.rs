@@ -31,6 +31,12 @@ fn size(config: &TrainingConfig, algorithm: Algorithm, rows: f64, options: &Opti
     fits as f64 * rows.max(1.0) / 1000.0
 }
 
+/// What each unit of a job weighs in its progress: about the time that it takes, on any number of rows.
+pub fn weights(config: &TrainingConfig, options: &Options) -> Vec<f64> {
+    let weight = |unit: &plan::Unit| prior(unit.algorithm) * size(config, unit.algorithm, 1000.0, options);
+    plan::units(config).iter().map(weight).collect()
+}
+
 /// Minutes that a job on `usable_rows` rows will run, by the median rate of each algorithm in past jobs.
 pub async fn minutes(config: &TrainingConfig, usable_rows: u64, options: &Options) -> Result<f64, StoreError> {
     let past = options.store.list_models(false, None, LOOK_BACK).await?.items;

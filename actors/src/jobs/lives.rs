@@ -11,7 +11,9 @@ use super::{Streams, Submission};
 use crate::options::Options;
 use chrono::DateTime;
 use proptest::prelude::*;
-use provost_domain::job::{CancelWish, JobEvent, JobEventKind, JobRecord, JobStatus, Transition, TrialRecord};
+use provost_domain::job::{
+    CancelWish, JobEvent, JobEventKind, JobProgress, JobRecord, JobStatus, Transition, TrialRecord,
+};
 use provost_domain::{Algorithm, JobId, TrainingConfig};
 use provost_store::sqlite::SqliteStore;
 use provost_store::{Artifacts, JobCreation, NewJobEvent, Store, StoreError, StoredResponse};
@@ -261,7 +263,7 @@ impl World {
                     Step::Progress { percent, .. } => {
                         cell.update(Patience::Once, |r, n| {
                             r.job.progress_percentage = percent;
-                            n.event(JobEventKind::Progress, json!({ "progress_percentage": percent }));
+                            n.event(JobEventKind::Progress, &JobProgress::from(&r.job));
                         })
                         .await
                     }

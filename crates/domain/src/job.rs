@@ -1,5 +1,9 @@
 //! The training job: its document (what a client reads), its durable record, and its state machine.
 
+mod events;
+
+pub use events::{JobEvent, JobEventKind, JobLogLine, JobProgress, JobStateChange, JobTrial, TrialStatus};
+
 use crate::config::word_enum;
 use crate::gate::ActivationWish;
 use crate::schedule::{Arrivals, TrainingTrigger};
@@ -133,20 +137,6 @@ pub struct CancelWish {
     pub by: Option<String>,
     /// Fit and register the best finished trial before ending.
     pub keep_best: bool,
-}
-
-word_enum!(
-    /// Kinds of events in a job's stream.
-    JobEventKind { State = "state", Progress = "progress", Trial = "trial", Log = "log" });
-
-/// One entry of a job's event stream; `seq` counts from 1 within the job.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct JobEvent {
-    pub seq: u64,
-    pub at: DateTime<Utc>,
-    pub kind: JobEventKind,
-    #[schema(value_type = Object)]
-    pub data: serde_json::Value,
 }
 
 /// A finished trial as the store keeps it, enough to resume a search without refitting.

@@ -3,17 +3,9 @@
 use super::choice::Rule;
 use crate::Params;
 use crate::metrics::{auc, log_loss};
+pub use provost_domain::job::TrialStatus;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TrialStatus {
-    /// Scored on every fold.
-    Complete,
-    /// Given up by racing after `folds.len()` folds; cannot be chosen.
-    Pruned,
-}
 
 /// One candidate on one fold's held-out rows. Scores are rounded to multiples of 2^-32, so that they survive any text
 /// format that keeps a double to within a unit in the last place.
