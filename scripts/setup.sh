@@ -3,7 +3,8 @@
 # library of XGBoost out of its PyPI wheel, into third_party/xgboost. With `test` also what tests use: clippy, rustfmt,
 # RabbitMQ, whose nodes the tests start themselves, the modules of their MongoDB server where Go is, the libraries of
 # another where Java and Maven are, and in Python a mail server, a client of the message bus and Schemathesis, in
-# third_party/python. Run it as often as you like: what is there stays.
+# third_party/python. With `acceptance` also what the acceptance tests use beyond that: the generator of typed clients, in
+# third_party/python-acceptance. Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,6 +12,8 @@ XGBOOST_VERSION=3.2.0
 LIBRARY=third_party/xgboost
 PYTHON=third_party/python
 PYTHON_PACKAGES=(aiosmtpd==1.4.6 pika==1.4.4 schemathesis==4.32.5)
+ACCEPTANCE=third_party/python-acceptance
+ACCEPTANCE_PACKAGES=(openapi-python-client==0.29.1)
 mode=${1:-}
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -29,8 +32,16 @@ library_is_whole() {
     (cd "$LIBRARY" && sha256sum --check --quiet --strict SHA256SUMS >/dev/null 2>&1)
 }
 
+has_packages() { # has_packages FOLDER PACKAGE…: are exactly these in it?
+  local folder=$1; shift
+  [ "$(cat "$folder/PACKAGES" 2>/dev/null)" = "$*" ]
+}
+
 python_is_whole() { # or not asked for
-  [ "$mode" != test ] || [ "$(cat "$PYTHON/PACKAGES" 2>/dev/null)" = "${PYTHON_PACKAGES[*]}" ]
+  case "$mode" in
+    test) has_packages "$PYTHON" "${PYTHON_PACKAGES[@]}" ;;
+    acceptance) has_packages "$ACCEPTANCE" "${ACCEPTANCE_PACKAGES[@]}" ;;
+  esac
 }
 
 case "$(uname -s)-$(uname -m)" in
@@ -149,21 +160,29 @@ fi
 
 # ---- Python packages of the tests
 
-if ! python_is_whole; then
-  say "fetching ${PYTHON_PACKAGES[*]}"
+fetch_packages() { # fetch_packages FOLDER PACKAGE…
+  local folder=$1; shift
+  say "fetching $*"
   fresh=$(mktemp -d)
   trap 'rm -rf "${work:-}" "$fresh"' EXIT
   if PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --only-binary=:all: --target "$fresh/python" \
-    "${PYTHON_PACKAGES[@]}"; then
-    printf '%s\n' "${PYTHON_PACKAGES[*]}" >"$fresh/python/PACKAGES"
+    "$@"; then
+    printf '%s\n' "$*" >"$fresh/python/PACKAGES"
     mkdir -p third_party
-    rm -rf "$PYTHON"
-    mv "$fresh/python" "$PYTHON"
-    say "${PYTHON_PACKAGES[*]} are in $PYTHON"
+    rm -rf "$folder"
+    mv "$fresh/python" "$folder"
+    say "$* are in $folder"
   else
-    say "pip could not fetch ${PYTHON_PACKAGES[*]}: the tests that need them are skipped, and say so. By hand:"
-    say "  python3 -m pip install --only-binary=:all: --target $PYTHON ${PYTHON_PACKAGES[*]}"
+    say "pip could not fetch $*: the tests that need them are skipped, and say so. By hand:"
+    say "  python3 -m pip install --only-binary=:all: --target $folder $*"
   fi
+}
+
+if ! python_is_whole; then
+  case "$mode" in
+    test) fetch_packages "$PYTHON" "${PYTHON_PACKAGES[@]}" ;;
+    acceptance) fetch_packages "$ACCEPTANCE" "${ACCEPTANCE_PACKAGES[@]}" ;;
+  esac
 fi
 
 # ---- modules of the tests' MongoDB server

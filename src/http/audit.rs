@@ -12,6 +12,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// Who did what, newest first. `provost audit verify` checks the chain.
+///
+/// Every request that changes something has two entries: one before it has any effect, one with what came of it. Each entry holds the
+/// SHA-256 of the one before.
 #[utoipa::path(get, path = "/audit", operation_id = "list_audit", tag = "service",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),

@@ -24,6 +24,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// The quality report of the data that a training configuration selects.
+///
+/// `POST /train` with the same body is refused if `passes_quality_check` is false. Nothing is trained and nothing is stored.
 #[utoipa::path(post, path = "/data-quality", operation_id = "check_data_quality", tag = "data", request_body = TrainingConfig,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses(

@@ -4,7 +4,7 @@ use super::models::{model_id, record};
 use super::page::Query;
 use super::problem::{Problem, only, readable};
 use super::{BASE, State, body, idempotency, locks};
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_domain::evaluation::{EvaluationResults, PLOTS};
@@ -34,6 +34,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         );
 }
 
+/// What a plot comes as where a client asks for it: the generators of clients know no pictures.
+const BYTES: &str = "application/octet-stream";
+
 #[derive(Serialize, ToSchema)]
 pub struct EvaluationAccepted {
     pub success: bool,
@@ -42,7 +45,16 @@ pub struct EvaluationAccepted {
     pub model_id: ModelId,
 }
 
+impl EvaluationAccepted {
+    pub fn started(task_id: String, model_id: ModelId) -> Self {
+        Self { success: true, message: format!("Evaluation of {model_id} has started"), task_id, model_id }
+    }
+}
+
 /// Evaluates a model again on its test part, in the background.
+///
+/// Every registered model has an evaluation from its own job; this makes a new one. `GET /evaluate/{model_id}/results` answers the
+/// last one that has ended.
 #[utoipa::path(post, path = "/evaluate/{model_id}", operation_id = "evaluate_model", tag = "evaluations",
     params(
         ("model_id" = String, Path),
@@ -68,9 +80,8 @@ pub(super) async fn evaluate(
     let mut task = None;
     let mut response = idempotency::once(&state, asked, false, async {
         let task_id = state.handle.evaluate(&id, plots).await?;
-        let message = format!("Evaluation of {id} has started");
         task = Some(task_id.clone());
-        Ok((StatusCode::ACCEPTED, EvaluationAccepted { success: true, message, task_id, model_id: id.clone() }))
+        Ok((StatusCode::ACCEPTED, EvaluationAccepted::started(task_id, id.clone())))
     })
     .await?;
     if let Some(task) = task {
@@ -90,6 +101,9 @@ async fn evaluated(state: &State, path: &str) -> Result<ModelVersion, Problem> {
 }
 
 /// The stored result of the last evaluation; nothing is computed here.
+///
+/// Metrics on the test part, which the model has never seen, the same by predicted probability, calibration, the importance of each
+/// feature, and the addresses of the four plots.
 #[utoipa::path(get, path = "/evaluate/{model_id}/results", operation_id = "get_evaluation_results", tag = "evaluations", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "The results", body = EvaluationResults),
@@ -113,18 +127,28 @@ pub(super) async fn results(state: Data<State>, path: Path<String>) -> Result<Ht
             }
             Ok(HttpResponse::Ok().json(results))
         }
-        None => Err(Problem::new(StatusCode::CONFLICT, format!("the first evaluation of {id} is still running"))),
+        None => Err(first_still_runs(&id)),
     }
 }
 
+pub(super) fn first_still_runs(id: &ModelId) -> Problem {
+    Problem::new(StatusCode::CONFLICT, format!("the first evaluation of {id} is still running"))
+}
+
 /// One plot of the last evaluation, `{name}.png` or `{name}.svg`.
+///
+/// With `Accept: application/octet-stream` the same bytes come under that type, for clients that know no pictures.
 #[utoipa::path(get, path = "/evaluate/{model_id}/plots/{file}", operation_id = "get_plot", tag = "evaluations",
     params(("model_id" = String, Path), ("file" = String, Path, description = "confusion_matrix, roc_curve, feature_importance or calibration, .png or .svg; with _narrow before .svg, arranged for a width of 360")),
     responses(
-        (status = 200, description = "The plot", content((Vec<u8> = "image/png"), (String = "image/svg+xml"))),
+        (status = 200, description = "The plot", content((Vec<u8> = "image/png"), (String = "image/svg+xml"), (Vec<u8> = "application/octet-stream"))),
         (status = 404, description = "No such model or plot", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 409, description = "A model of the replaced service, which has no artifact (`code`: `no_artifact`)", body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn plot(state: Data<State>, path: Path<(String, String)>) -> Result<HttpResponse, Problem> {
+pub(super) async fn plot(
+    state: Data<State>,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
     let (id, file) = path.into_inner();
     let id = evaluated(&state, &id).await?.model_id;
     let known = |file: &str| {
@@ -138,23 +162,29 @@ pub(super) async fn plot(state: Data<State>, path: Path<(String, String)>) -> Re
     }
     let sha256 = state.handle.store().evaluation(&id).await?.and_then(|e| e.plots.get(&file).cloned());
     match sha256 {
-        Some(sha256) => picture(&state, sha256, &file).await,
+        Some(sha256) => picture(&state, &request, sha256, &file).await,
         None => Err(Problem::not_found("plot", &format!("{file} of {id}: its last evaluation drew none"))),
     }
 }
 
 /// A plot of a comparison, at the address that the comparison named.
+///
+/// With `Accept: application/octet-stream` the same bytes come under that type, for clients that know no pictures.
 #[utoipa::path(get, path = "/compare/plots/{file}", operation_id = "get_comparison_plot", tag = "models", params(("file" = String, Path)),
     responses(
-        (status = 200, description = "The plot", content((Vec<u8> = "image/png"), (String = "image/svg+xml"))),
+        (status = 200, description = "The plot", content((Vec<u8> = "image/png"), (String = "image/svg+xml"), (Vec<u8> = "application/octet-stream"))),
         (status = 404, description = "No such plot", body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn comparison_plot(state: Data<State>, file: Path<String>) -> Result<HttpResponse, Problem> {
+pub(super) async fn comparison_plot(
+    state: Data<State>,
+    request: HttpRequest,
+    file: Path<String>,
+) -> Result<HttpResponse, Problem> {
     let missing = || Problem::not_found("plot", &file.chars().take(80).collect::<String>());
     let (sha256, _) = file.rsplit_once('.').filter(|(_, kind)| content_type(kind).is_some()).ok_or_else(missing)?;
     if !is_sha256(sha256) {
         return Err(missing());
     }
-    picture(&state, sha256.to_owned(), &file).await.map_err(|problem| match problem.status {
+    picture(&state, &request, sha256.to_owned(), &file).await.map_err(|problem| match problem.status {
         404 => missing(),
         _ => problem,
     })
@@ -172,8 +202,15 @@ fn content_type(kind: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether who asks wants the bytes under no type of picture.
+fn wants_bytes(request: &HttpRequest) -> bool {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let mut kinds = accepts.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    kinds.next() == Some(BYTES) && kinds.next().is_none()
+}
+
 /// Only pictures leave the artifact store this way: what is inside is looked at.
-async fn picture(state: &State, sha256: String, file: &str) -> Result<HttpResponse, Problem> {
+async fn picture(state: &State, request: &HttpRequest, sha256: String, file: &str) -> Result<HttpResponse, Problem> {
     let artifacts = state.handle.artifacts().clone();
     let bytes = state.compute.run(move || artifacts.get(&sha256)).await??;
     let kind = match file.rsplit_once('.') {
@@ -182,7 +219,8 @@ async fn picture(state: &State, sha256: String, file: &str) -> Result<HttpRespon
         _ => return Err(Problem::not_found("plot", &file.chars().take(80).collect::<String>())),
     };
     Ok(HttpResponse::Ok()
-        .content_type(kind)
+        .content_type(if wants_bytes(request) { BYTES } else { kind })
+        .insert_header((header::VARY, "accept"))
         .insert_header(("cache-control", "no-cache"))
         .insert_header(("x-content-type-options", "nosniff"))
         .insert_header(("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"))

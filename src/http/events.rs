@@ -31,8 +31,9 @@ struct Reader {
 
 /// A job's events as they happen.
 ///
-/// Server-sent events: `id` counts within the job, `event` is `state`, `progress`, `trial` or `log`, `data` is JSON. The stream
-/// ends after the job's last event.
+/// Server-sent events: `id` counts within the job, `event` is `state`, `progress`, `trial` or `log`, `data` is JSON (schema
+/// `JobStreamEvent`). With `Last-Event-ID` the stream goes on after that event. It ends after the job's last event, and a comment every
+/// 15 seconds keeps the connection.
 #[utoipa::path(get, path = "/jobs/{job_id}/events", operation_id = "stream_job_events", tag = "jobs",
     params(("job_id" = String, Path), ("Last-Event-ID" = Option<u64>, Header, description = "Goes on after this event")),
     responses(
@@ -107,6 +108,6 @@ impl Reader {
 }
 
 /// One event on the wire. JSON as serde_json writes it has no line breaks.
-fn frame(event: &JobEvent) -> String {
+pub fn frame(event: &JobEvent) -> String {
     format!("id: {}\nevent: {}\ndata: {}\n\n", event.seq, event.kind, event.data)
 }

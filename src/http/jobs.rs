@@ -4,7 +4,6 @@ use super::models::OLD_ID;
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{PROBLEM, Problem, only, readable};
 use super::{State, body, events, idempotency, locks};
-use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_actors::{Submission, SubmitError, Submitted};
@@ -32,8 +31,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// Answer to an accepted training request.
-#[derive(ToSchema)]
-#[allow(dead_code)] // the Jobs actor writes it, since it is stored with the job; here for the OpenAPI document
+// The Jobs actor writes it, since it is stored with the job; here it is for the OpenAPI document.
+#[derive(Serialize, ToSchema)]
 pub struct TrainAccepted {
     pub success: bool,
     pub message: String,
@@ -94,7 +93,22 @@ pub struct CancelAccepted {
     pub job_id: JobId,
 }
 
+impl CancelAccepted {
+    /// Of a job that is not over yet.
+    pub fn wish(id: &JobId, keep_best: bool) -> Self {
+        let kept = if keep_best { "; its best finished trial is kept" } else { "" };
+        Self { success: true, message: format!("Training job {id} is being cancelled{kept}"), job_id: id.clone() }
+    }
+
+    pub fn done(id: &JobId) -> Self {
+        Self { success: true, message: format!("Training job {id} is cancelled"), job_id: id.clone() }
+    }
+}
+
 /// Starts a training job.
+///
+/// The job waits in the queue; `Location` names it, and `GET` on that, or its event stream, follows it. Every field of the body has a
+/// default, so `{}` is a whole one. The same `Idempotency-Key` and body answer the stored response instead of a second job.
 #[utoipa::path(post, path = "/train", operation_id = "train", tag = "jobs", request_body = TrainingConfig,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the stored response")),
     responses(
@@ -142,6 +156,9 @@ pub(super) async fn job_id(state: &State, path: &str) -> Result<JobId, Problem> 
 }
 
 /// One training job.
+///
+/// With its progress, what it is at or waits for, the models that it has trained so far, and why it failed if it did. Ids of the replaced
+/// service are found, too.
 #[utoipa::path(get, path = "/jobs/{job_id}", operation_id = "get_job", tag = "jobs", params(("job_id" = String, Path)),
     responses(
         (status = 200, description = "The job", body = JobAnswer),
@@ -155,6 +172,8 @@ pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpR
 }
 
 /// Training jobs, newest first.
+///
+/// A page has `limit` jobs at most; the `Link` header leads to the next one.
 #[utoipa::path(get, path = "/jobs", operation_id = "list_jobs", tag = "jobs",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
@@ -181,7 +200,8 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
 
 /// Cancels a job.
 ///
-/// With `keep_best` its best finished trial is fitted and registered first.
+/// The wish is recorded and the fit is told to stop; the job is `cancelled` once it has. With `keep_best` its best finished trial is
+/// fitted and registered first.
 #[utoipa::path(delete, path = "/jobs/{job_id}", operation_id = "cancel_job", tag = "jobs",
     params(("job_id" = String, Path), ("keep_best" = Option<bool>, Query, description = "Register the best finished trial")),
     responses(
@@ -199,10 +219,9 @@ pub(super) async fn cancel(
     let keep_best = query.flag("keep_best", false);
     query.check()?;
     let job = state.handle.cancel(&id, locks::by(&request), keep_best).await?;
-    let message = match (job.status, keep_best) {
-        (JobStatus::Cancelled, _) => format!("Training job {id} is cancelled"),
-        (_, false) => format!("Training job {id} is being cancelled"),
-        (_, true) => format!("Training job {id} is being cancelled; its best finished trial is kept"),
+    let accepted = match job.status {
+        JobStatus::Cancelled => CancelAccepted::done(&id),
+        _ => CancelAccepted::wish(&id, keep_best),
     };
-    Ok(HttpResponse::build(StatusCode::OK).json(CancelAccepted { success: true, message, job_id: id }))
+    Ok(HttpResponse::Ok().json(accepted))
 }

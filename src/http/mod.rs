@@ -4,11 +4,14 @@
 mod asyncapi;
 mod audit;
 mod body;
+#[cfg(test)]
+mod conformity;
 mod connection;
 mod data;
 mod docs;
 mod evaluations;
 mod events;
+mod example_ids;
 mod idempotency;
 mod jobs;
 mod locks;
@@ -20,6 +23,7 @@ mod problem;
 mod schedule;
 mod seats;
 mod server;
+mod slash;
 mod status;
 mod tls;
 

@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use provost_domain::evaluation::{ModelComparisonRequest, ModelComparisonResponse, TierMetrics};
 use provost_domain::fields::Fields;
 use provost_domain::gate::GateDecision;
-use provost_domain::model::{Activation, ImportanceKind, ModelRecord};
-use provost_domain::{Algorithm, ModelId, ModelVersion, limits};
+use provost_domain::model::{Activation, FeatureImportance, ImportanceKind, ModelRecord};
+use provost_domain::{Algorithm, ModelId, ModelVersion, TrainingMetrics, limits};
 use provost_store::Page;
 use serde::Serialize;
 use serde_json::json;
@@ -47,6 +47,20 @@ pub struct MetricValues {
     pub cv_std: f64,
 }
 
+impl MetricValues {
+    pub fn of(metrics: &TrainingMetrics) -> Self {
+        Self {
+            accuracy: metrics.accuracy,
+            precision: metrics.precision,
+            recall: metrics.recall,
+            f1_score: metrics.f1_score,
+            auc_roc: metrics.auc_roc,
+            cv_mean: metrics.cv_mean,
+            cv_std: metrics.cv_std,
+        }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 pub struct ModelMetrics {
     pub model_id: ModelId,
@@ -70,6 +84,12 @@ pub struct RankedFeature {
     pub rank: u32,
 }
 
+impl From<FeatureImportance> for RankedFeature {
+    fn from(f: FeatureImportance) -> Self {
+        Self { feature: f.feature_name, importance: f.importance_score, rank: f.rank }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 pub struct ModelFeatureImportance {
     pub model_id: ModelId,
@@ -82,8 +102,8 @@ pub struct ModelFeatureImportance {
 }
 
 /// `POST /activate`'s optional body.
-#[derive(ToSchema)]
-#[allow(dead_code)] // read field by field, so that every fault is named; here for the OpenAPI document
+// It is read field by field, so that every fault is named; here it is for the OpenAPI document.
+#[derive(Serialize, ToSchema)]
 pub struct ActivateRequest {
     /// The same as in the path, if given.
     pub model_id: Option<String>,
@@ -108,6 +128,9 @@ pub(super) async fn record(state: &State, path: &str) -> Result<ModelRecord, Pro
 }
 
 /// Model versions, newest first.
+///
+/// A page has `limit` versions at most; the `Link` header leads to the next one. With `active_only` the list has the active model alone,
+/// or is empty.
 #[utoipa::path(get, path = "/models", operation_id = "list_models", tag = "models",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
@@ -127,6 +150,8 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
 }
 
 /// One model version.
+///
+/// What it was trained on and with, its parameters, its metrics on the test part, and whether it is the active one.
 #[utoipa::path(get, path = "/models/{model_id}", operation_id = "get_model", tag = "models", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "The version", body = ModelVersion),
@@ -136,7 +161,7 @@ pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpR
 }
 
 /// Reads `{model_id?, reason?}`; an empty body and `null` are none.
-fn activation_reason(bytes: &[u8], id: &ModelId) -> Result<Option<String>, Problem> {
+pub(super) fn activation_reason(bytes: &[u8], id: &ModelId) -> Result<Option<String>, Problem> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
@@ -155,6 +180,8 @@ fn activation_reason(bytes: &[u8], id: &ModelId) -> Result<Option<String>, Probl
 }
 
 /// Makes a model the active one; at every instant exactly one is.
+///
+/// The switch is atomic and is written into the history (`GET /activations`) with the reason of the body, which may be left out.
 #[utoipa::path(post, path = "/activate/{model_id}", operation_id = "activate_model", tag = "models",
     params(("model_id" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = Option<ActivateRequest>,
     responses(
@@ -178,6 +205,8 @@ pub(super) async fn activate(
 }
 
 /// Makes the model that was active before the active one again.
+///
+/// It goes back one step of the history (`GET /activations`), and is itself a step of it.
 #[utoipa::path(post, path = "/rollback", operation_id = "rollback", tag = "models", params(("Idempotency-Key" = Option<String>, Header)),
     responses(
         (status = 200, description = "The version that is active now", body = ModelVersion),
@@ -195,6 +224,8 @@ pub(super) async fn rollback(
 }
 
 /// Which model was active from when on, newest first; with `at` the one activation that was in force then.
+///
+/// `at` answers which model was active at a moment: a list of one activation, or an empty one for a time before the first.
 #[utoipa::path(get, path = "/activations", operation_id = "list_activations", tag = "models",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
@@ -224,6 +255,9 @@ pub(super) async fn activations(state: Data<State>, request: HttpRequest) -> Res
 }
 
 /// What the gate decided on the models of automatic jobs, and why, newest first.
+///
+/// A job that a schedule, an event or a drop of the active model's figures asked for makes its best model the active one only through the
+/// gate. Each decision has the figures that it rests on.
 #[utoipa::path(get, path = "/decisions", operation_id = "list_decisions", tag = "models",
     params(("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200)),
     responses(
@@ -238,6 +272,9 @@ pub(super) async fn decisions(state: Data<State>, request: HttpRequest) -> Resul
 }
 
 /// Compares two or more models on the rows that are in all of their test parts.
+///
+/// Scores with 95 % intervals, and for each pair three tests: McNemar's of the decisions, DeLong's of the AUCs, and a paired bootstrap
+/// of the target metric. `verdict` says it in one sentence. Pairs with fewer than 100 rows in common are `not_comparable`.
 #[utoipa::path(post, path = "/compare", operation_id = "compare_models", tag = "models", request_body = ModelComparisonRequest,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses(
@@ -269,6 +306,8 @@ pub(super) async fn compare(
 }
 
 /// A model's metrics on its test part.
+///
+/// The figures of `GET /models/{model_id}` by themselves, with 95 % intervals and the metrics by predicted probability.
 #[utoipa::path(get, path = "/metrics/{model_id}", operation_id = "get_metrics", tag = "models", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "Metrics", body = ModelMetrics),
@@ -281,15 +320,7 @@ pub(super) async fn metrics(state: Data<State>, path: Path<String>) -> Result<Ht
         model_id: version.model_id,
         algorithm: version.algorithm,
         training_date: version.training_date,
-        metrics: MetricValues {
-            accuracy: m.accuracy,
-            precision: m.precision,
-            recall: m.recall,
-            f1_score: m.f1_score,
-            auc_roc: m.auc_roc,
-            cv_mean: m.cv_mean,
-            cv_std: m.cv_std,
-        },
+        metrics: MetricValues::of(&m),
         confusion_matrix: m.confusion_matrix,
         training_time_seconds: m.training_time_seconds,
         // A model of the replaced service has no artifact, and with it no threshold of its own.
@@ -300,17 +331,15 @@ pub(super) async fn metrics(state: Data<State>, path: Path<String>) -> Result<Ht
 }
 
 /// All features of a model, the most important first.
+///
+/// `importance` is a share of the total; `importance_kind` says of what.
 #[utoipa::path(get, path = "/feature-importance/{model_id}", operation_id = "get_feature_importance", tag = "models", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "Ranked features", body = ModelFeatureImportance),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn importance(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
     let version = record(&state, &path).await?.version;
-    let mut features: Vec<_> = version
-        .feature_importance
-        .into_iter()
-        .map(|f| RankedFeature { feature: f.feature_name, importance: f.importance_score, rank: f.rank })
-        .collect();
+    let mut features: Vec<_> = version.feature_importance.into_iter().map(RankedFeature::from).collect();
     features.sort_by_key(|f| f.rank);
     let importance_kind = ImportanceKind::of(version.algorithm);
     Ok(HttpResponse::Ok().json(json!(ModelFeatureImportance {

@@ -2,7 +2,7 @@
 //! the process is alive, and everything else has to wait.
 
 use super::problem::{Problem, readable};
-use super::tls;
+use super::{slash, tls};
 use crate::error::{Error, Result};
 use crate::settings::{Deadlines, Http};
 use actix_http::HttpService;
@@ -10,7 +10,7 @@ use actix_rt::net::TcpStream;
 use actix_server::{Server as Listening, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
-use actix_web::dev::AppConfig;
+use actix_web::dev::{AppConfig, Service as _};
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, web};
 use std::net::{SocketAddr, TcpListener};
@@ -35,7 +35,12 @@ fn protocol<Io>(
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let app = App::new().route("/livez", readable().to(super::status::live)).default_service(web::to(not_yet));
+    let app = App::new().route("/livez", readable().to(super::status::live)).default_service(web::to(not_yet)).wrap_fn(
+        |mut request, service| {
+            slash::trim(&mut request);
+            service.call(request)
+        },
+    );
     let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
     HttpService::build()
         .keep_alive(deadlines.keep_alive)

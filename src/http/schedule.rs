@@ -43,6 +43,9 @@ impl From<TriggerRecord> for Trigger {
 }
 
 /// Triggers, newest first.
+///
+/// Why jobs were asked for, by a person, the schedule or an event, and what each trigger led to: a job, or a reason why there is
+/// none.
 #[utoipa::path(get, path = "/triggers", operation_id = "list_triggers", tag = "schedule",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
@@ -61,6 +64,8 @@ pub(super) async fn triggers(state: Data<State>, request: HttpRequest) -> Result
 }
 
 /// The schedule in force: the stored one, else the defaults.
+///
+/// When the service retrains by itself, on what configuration, and whether a better model becomes the active one without a person.
 #[utoipa::path(get, path = "/schedule", operation_id = "get_schedule", tag = "schedule",
     responses((status = 200, description = "The schedule", body = ScheduledTrainingConfig)))]
 pub(super) async fn read(state: Data<State>) -> Result<HttpResponse, Problem> {
@@ -86,6 +91,8 @@ fn checked(document: &Value) -> Result<ScheduledTrainingConfig, Faults> {
 }
 
 /// Replaces the schedule.
+///
+/// A field that is left out gets its default, not its earlier value. The new schedule is in force at once.
 #[utoipa::path(put, path = "/schedule", operation_id = "replace_schedule", tag = "schedule", request_body = ScheduledTrainingConfig,
     responses(
         (status = 200, description = "The schedule in force", body = ScheduledTrainingConfig),

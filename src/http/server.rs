@@ -4,7 +4,7 @@
 use super::connection::{Activity, Guarded, Held, LocalAddress};
 use super::locks::{self, Locks};
 use super::seats::Seats;
-use super::{State, routes, tls};
+use super::{State, routes, slash, tls};
 use crate::error::{Error, Result};
 use crate::settings::{Deadlines, Http};
 use actix_http::HttpService;
@@ -156,7 +156,7 @@ impl Wiring {
     }
 }
 
-/// Whatever comes in passes the locks, and whatever goes out has the headers.
+/// Whatever comes in loses a trailing slash and passes the locks, and whatever goes out has the headers.
 fn app(
     state: Data<State>,
     locks: Data<Locks>,
@@ -171,7 +171,8 @@ fn app(
 > {
     let tls = locks.tls();
     App::new().app_data(state).app_data(locks).configure(routes).wrap(from_fn(locks::gate)).wrap_fn(
-        move |request, service| {
+        move |mut request, service| {
+            slash::trim(&mut request);
             let busy = request.request().conn_data::<Activity>().map(Activity::busy);
             let (started, method, path) = (Instant::now(), request.method().clone(), request.path().to_owned());
             let answered = service.call(request);

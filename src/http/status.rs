@@ -12,7 +12,6 @@ use provost_domain::status::{ComponentStatus, Health};
 use provost_domain::{Algorithm, ModelId};
 use provost_store::{Store, StoreError};
 use serde::Serialize;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use utoipa::ToSchema;
@@ -151,7 +150,9 @@ impl Known {
     }
 }
 
-/// Models, jobs, and the state of each dependency and actor. It is answered within a second, whatever of them is away.
+/// Models, jobs, and the state of each dependency and actor.
+///
+/// It is answered within a second, whatever of them is away; what the store has not said by then is null.
 #[utoipa::path(get, path = "/status", operation_id = "get_status", tag = "service",
     responses((status = 200, description = "The status", body = ServiceStatus)))]
 pub(super) async fn status(request: HttpRequest, state: Data<State>) -> HttpResponse {
@@ -185,15 +186,52 @@ pub(super) async fn status(request: HttpRequest, state: Data<State>) -> HttpResp
     HttpResponse::Ok().json(ServiceStatus { status, models, jobs, latest_model, components, faults })
 }
 
-/// The process answers.
-#[utoipa::path(get, path = "/livez", operation_id = "live", tag = "service", responses((status = 200, description = "Alive")))]
-pub(super) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "alive"}))
+/// What `/livez` answers.
+#[derive(Serialize, ToSchema)]
+pub struct Alive {
+    /// `alive`
+    pub status: String,
 }
 
-/// Whether requests should come here: the store answers and the job queue takes jobs.
+impl Default for Alive {
+    fn default() -> Self {
+        Self { status: "alive".to_owned() }
+    }
+}
+
+/// What `/readyz` answers.
+#[derive(Serialize, ToSchema)]
+pub struct Readiness {
+    /// `ready`; `degraded`: it takes requests, and something is away; `unavailable` and `stopping`: it takes none.
+    pub status: String,
+    pub store: Option<Health>,
+    /// Of the connection to RabbitMQ.
+    pub bus: Option<Health>,
+}
+
+impl Readiness {
+    pub fn of(status: &str, store: Option<Health>, bus: Option<Health>) -> Self {
+        Self { status: status.to_owned(), store, bus }
+    }
+}
+
+/// Says that the process answers.
+///
+/// For the watchdog of the process: it asks neither the store nor an actor, and answers while the store is being opened, too.
+#[utoipa::path(get, path = "/livez", operation_id = "live", tag = "service",
+    responses((status = 200, description = "Alive", body = Alive)))]
+pub(super) async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(Alive::default())
+}
+
+/// Says whether requests should come here.
+///
+/// For load balancers. The service is ready when the store answers and the queue takes jobs. 503 also from the moment on that the
+/// service begins to stop.
 #[utoipa::path(get, path = "/readyz", operation_id = "ready", tag = "service",
-    responses((status = 200, description = "Ready, perhaps degraded"), (status = 503, description = "Not ready")))]
+    responses(
+        (status = 200, description = "Ready, perhaps degraded", body = Readiness),
+        (status = 503, description = "Not ready; `Retry-After` says when to ask again", body = Readiness)))]
 pub(super) async fn ready(state: Data<State>) -> HttpResponse {
     let (components, up) = state.handle.readiness().await;
     let stopping = *state.closing.borrow();
@@ -205,7 +243,7 @@ pub(super) async fn ready(state: Data<State>) -> HttpResponse {
     };
     let store = components.get("store").map(|c| c.health);
     let bus = components.get("bridge").map(|c| c.health);
-    let answer = json!({"status": word, "store": store, "bus": bus});
+    let answer = Readiness::of(word, store, bus);
     if matches!(word, "ready" | "degraded") {
         HttpResponse::Ok().json(answer)
     } else {

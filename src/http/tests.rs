@@ -5,6 +5,7 @@ use super::*;
 use actix_web::http::{Method, header};
 use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, dev::ServiceResponse};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Every pattern that is registered, as the router's own map shows it.
@@ -49,16 +50,24 @@ async fn every_route_is_in_the_table_with_all_its_methods() {
 #[test]
 fn the_document_says_what_each_route_needs() {
     let document = serde_json::to_value(document()).unwrap();
-    assert_eq!(document["components"]["securitySchemes"]["key"]["scheme"], "bearer");
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    assert_eq!((&schemes["key"]["scheme"], &schemes["session"]["in"]), (&json!("bearer"), &json!("cookie")));
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let Found::Row(row) = find(&method.to_uppercase(), path) else { panic!("{method} {path} is in no row") };
-            let locked = row.access != locks::table::Access::Public;
-            assert_eq!(operation["security"].as_array().unwrap().len(), usize::from(locked), "{method} {path}");
+            let role = match row.access {
+                locks::table::Access::Public => None,
+                locks::table::Access::Role(role) => Some(role.as_str()),
+            };
+            let locked = role.is_some();
+            let ways = if locked { json!([{"key": []}, {"session": []}]) } else { json!([]) };
+            assert_eq!(operation["security"], ways, "{method} {path}");
+            assert_eq!(operation["x-required-role"].as_str(), role, "{method} {path}");
+            let said = role.map_or("Open to everybody.".to_owned(), |role| format!("Needs the role `{role}`"));
+            assert!(operation["description"].as_str().unwrap().contains(&said), "{method} {path}");
             for status in ["401", "403", "429"] {
                 assert_eq!(operation["responses"][status].is_object(), locked, "{method} {path} {status}");
             }
-            assert_eq!(operation["x-role"].is_string(), locked, "{method} {path}");
         }
     }
 }

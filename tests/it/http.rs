@@ -344,6 +344,35 @@ fn a_body_over_the_limit_is_413_announced_or_not() {
 }
 
 #[test]
+fn a_trailing_slash_is_the_route_without_it() {
+    let place = Place::new();
+    let server = Server::start(&place);
+    let client = Client::of(&server);
+    for path in ["jobs", "models", "activations", "decisions", "triggers", "schedule", "audit", "/readyz", "/redoc"] {
+        let (short, long) = (client.get(path), client.get(&format!("{path}/")));
+        assert_eq!((long.status, &long.bytes), (200, &short.bytes), "{path}");
+    }
+    assert_eq!(client.get("jobs/?limit=0").problem(422), ["/limit"], "the query stays");
+    assert_eq!(client.send("HEAD", "jobs/", &[], None).status, 200);
+    client.delete("jobs/x/").problem(404);
+    let wrong = client.send("PATCH", "schedule/", &[], Some(b"{}"));
+    wrong.problem(405);
+    assert_eq!(wrong.header("allow"), Some("GET, HEAD, PUT"));
+    // A body arrives, and none is sent twice.
+    assert_eq!(client.post("train/", &json!({"test_size": 0.9})).problem(422), ["/test_size"]);
+    let schedule = client.send("PUT", "schedule/", &[], Some(br#"{"min_new_samples": 5}"#)).ok(200);
+    assert_eq!(client.get("schedule").ok(200), schedule);
+    let first = client.post_with_key("data-quality/", "k", &json!({}));
+    let again = client.post_with_key("data-quality", "k", &json!({}));
+    assert_eq!((first.ok(200), again.header("idempotent-replay")), (again.json(), Some("true")));
+    // More slashes are no route.
+    for path in ["jobs//", "//", "//readyz", "/readyz//", "jobs%2F"] {
+        client.get(path).problem(404);
+    }
+    assert_eq!(client.get("/docs/").status, 200, "a page whose files are relative to it stays");
+}
+
+#[test]
 fn the_schedule_and_the_documents() {
     let place = Place::new();
     let server = Server::start(&place);

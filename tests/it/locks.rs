@@ -66,7 +66,7 @@ const PUBLIC: [&str; 9] = [
 
 /// The contract's words: viewer reads; operator trains, evaluates, activates, cancels; admin also keys and schedule.
 fn lowest(method: &str, path: &str) -> usize {
-    let below = path.strip_prefix(BASE).unwrap_or(path);
+    let below = path.strip_prefix(BASE).unwrap_or(path).trim_end_matches('/');
     let operator = ["/train", "/evaluate/", "/activate/", "/rollback"].iter().any(|p| below.starts_with(p));
     match method {
         _ if below == "/audit" => 2,
@@ -94,6 +94,10 @@ fn every_route_needs_a_key_of_its_role() {
         routes.extend(methods.filter(|(_, path)| !PUBLIC.contains(&path.as_str())));
     }
     assert!(routes.len() > 20, "{routes:?}");
+    // With a trailing slash each is the same route, with the same lock.
+    let slashed =
+        routes.iter().filter(|(_, path)| path != "/").map(|(method, path)| (method.clone(), format!("{path}/")));
+    let routes: Vec<_> = slashed.chain(routes.clone()).collect();
     for (method, path) in &routes {
         let at = path.replace("{job_id}", "x").replace("{model_id}", "x").replace("{file}", "x.png");
         let body = matches!(method.as_str(), "POST" | "PUT").then_some(&b"{}"[..]);
@@ -116,12 +120,15 @@ fn every_route_needs_a_key_of_its_role() {
         }
     }
 
-    let public = client.with(None, "POST", "/livez", Some(b"{}"));
+    assert_eq!(client.with(None, "GET", "/livez/", None).status, 200);
+    let public = client.with(None, "POST", "/livez/", Some(b"{}"));
     public.problem(405);
     assert_eq!(public.header("allow"), Some("GET, HEAD"));
 
     // What is no route is none for anybody, and a wrong method is told only to who has a key.
-    for path in ["nothing", "/nothing", "/keys", "/docs2", "jobs/a/b"] {
+    for path in
+        ["nothing", "/nothing", "/keys", "/docs2", "jobs/a/b", "jobs//", "/livez//", "//", "jobs%2F", "nothing/"]
+    {
         client.get(path).problem(401);
         client.with(Some(&keys[2].text), "GET", path, None).problem(404);
     }

@@ -1,5 +1,6 @@
 //! One integration binary over the public surface.
 
+mod acceptance_client;
 mod backup;
 mod bounds;
 mod broker;

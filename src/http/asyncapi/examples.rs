@@ -1,9 +1,10 @@
 //! The examples of the document: one real event of each type. Announcements are made of the types that are sent; tests read
 //! the others with the code that reads what arrives.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::http::example_ids::{job_id, minute, model_id};
 use provost_actors::bridge::PARKED_HEADERS;
 use provost_actors::bridge::topology::{DATA, EVENTS};
+use provost_domain::Algorithm;
 use provost_domain::event::outbound::{
     ActivatedAnnouncement, DeprecatedAnnouncement, DriftAnnouncement, JobAnnouncement, RegisteredAnnouncement,
     RejectedAnnouncement, Topic, UnitAnnouncement, envelope,
@@ -11,7 +12,6 @@ use provost_domain::event::outbound::{
 use provost_domain::event::{InboundEvent, InboundType, SPEC_VERSION};
 use provost_domain::job::JobStatus;
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
-use provost_domain::{Algorithm, JobId, ModelId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -34,19 +34,6 @@ impl Example {
             .map(|(name, value)| (format!("{PREFIX}{name}"), value.clone()));
         (headers.collect(), self.event["data"].clone())
     }
-}
-
-/// A moment, some minutes after all began.
-fn minute(n: i64) -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH + TimeDelta::days(20_500) + TimeDelta::minutes(n)
-}
-
-fn job_id() -> JobId {
-    JobId::new(minute(1), 0x5eed)
-}
-
-fn model_id(algorithm: Algorithm) -> ModelId {
-    ModelId::new(algorithm, minute(4), algorithm as u128 + 1)
 }
 
 fn point(id: &str, seq: u64, decision: &str) -> Value {

@@ -69,7 +69,7 @@ impl Hosts {
     }
 }
 
-fn refused(why: &str) -> Problem {
+pub fn refused(why: &str) -> Problem {
     Problem::new(
         StatusCode::MISDIRECTED_REQUEST,
         format!(

@@ -15,9 +15,10 @@ pub mod table;
 
 pub use address::network_of;
 pub use headers::add as add_headers;
+pub use host::refused as not_ours;
 pub use keyring::Keyring;
 pub use record::note;
-pub use session::routes;
+pub use session::{COOKIE, routes};
 
 use crate::http::connection::LocalAddress;
 use crate::http::problem::{LONGEST_PATH, Problem};
@@ -47,6 +48,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use table::{Access, Found, Row};
 use tokio::sync::watch;
+
+/// What who asks with nothing is told.
+pub const KEY_NEEDED: &str = "an API key is needed: Authorization: Bearer KEY";
 
 pub struct Locks {
     pub keyring: Arc<Keyring>,
@@ -246,7 +250,7 @@ impl Locks {
             if self.strangers.is_told("refused: too low a role", Some(address), self.clock.monotonic()) {
                 tracing::warn!(key = holder.label, role = %holder.role, %needed, "refused: too low a role");
             }
-            return Err(forbidden(&holder, needed));
+            return Err(forbidden(&holder.id, holder.role, needed));
         }
         Ok((Caller { holder: Some(holder), pass, address }, Some(row)))
     }
@@ -258,7 +262,7 @@ impl Locks {
         address: IpAddr,
     ) -> Result<(Holder, Pass), Problem> {
         match given {
-            Given::Nothing => Err(unauthorized("an API key is needed: Authorization: Bearer KEY")),
+            Given::Nothing => Err(unauthorized(KEY_NEEDED)),
             Given::Key(text) => match self.keyring.holder(text).await {
                 Some(holder) => {
                     let pass = Pass::Key(holder.id.clone());
@@ -280,7 +284,7 @@ impl Locks {
     }
 }
 
-fn unauthorized(detail: &str) -> Problem {
+pub fn unauthorized(detail: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, detail).with_header("www-authenticate", "Bearer".to_owned())
 }
 
@@ -290,12 +294,12 @@ fn not_allowed(request: &ServiceRequest, allow: &str) -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with_header("allow", allow.to_owned())
 }
 
-fn forbidden(holder: &Holder, needed: Role) -> Problem {
-    let detail = format!("key {} has the role {}; this needs {needed}", holder.id, holder.role);
+pub fn forbidden(key: &str, role: Role, needed: Role) -> Problem {
+    let detail = format!("key {key} has the role {role}; this needs {needed}");
     Problem::new(StatusCode::FORBIDDEN, detail)
 }
 
-fn too_many(detail: &str, wait: Duration) -> Problem {
+pub fn too_many(detail: &str, wait: Duration) -> Problem {
     let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
     Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with_header("retry-after", seconds.to_string())
 }

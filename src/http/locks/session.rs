@@ -10,7 +10,7 @@ use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use provost_domain::session::SessionToken;
 
-const COOKIE: &str = "provost_session";
+pub const COOKIE: &str = "provost_session";
 /// Where the client sees https: a name that no other site and no page in the clear can set (RFC 6265bis, `__Host-`).
 const SECURE_COOKIE: &str = "__Host-provost_session";
 /// Earlier versions kept the key itself under this name. It opens nothing any more, and goes when somebody signs in or out.
