@@ -119,7 +119,7 @@ impl Kind {
             Kind::Address => "an address with a port, such as \"127.0.0.1:8000\"".to_owned(),
             Kind::Whole(min, max) => format!("a whole number from {min} to {max}"),
             Kind::Time(min, max) => format!(
-                "a duration from {} to {}, such as \"500ms\", \"30s\", \"15m\", \"2h\" or \"1h30m\"",
+                "a duration in whole units from {} to {}, such as \"500ms\", \"30s\", \"15m\", \"2h\" or \"1h30m\"",
                 duration::format(Duration::from_secs(min)),
                 duration::format(Duration::from_secs(max))
             ),
@@ -206,4 +206,36 @@ fn has_level(filter: &str) -> bool {
         let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim().to_ascii_lowercase();
         LEVELS.contains(&level.as_str())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of each setting with a range: its ends are taken, what is next to them is not, and the message names the ends.
+    #[test]
+    fn no_message_names_a_range_that_holds_what_is_refused() {
+        for (key, kind) in SETTINGS {
+            let (inside, outside, ends) = match *kind {
+                Kind::Whole(min, max) => {
+                    let of = |n: i64| Value::Integer(n);
+                    ([of(min), of(max)], [of(min - 1), of(max + 1)], [min.to_string(), max.to_string()])
+                }
+                Kind::Time(min, max) => {
+                    let of = |millis: u64| Value::String(format!("{millis}ms"));
+                    // No duration is below 0.
+                    let below = if min == 0 { Value::String("-1ms".to_owned()) } else { of(min * 1000 - 1) };
+                    let said = |seconds| duration::format(Duration::from_secs(seconds));
+                    ([of(min * 1000), of(max * 1000)], [below, of(max * 1000 + 1)], [said(min), said(max)])
+                }
+                _ => continue,
+            };
+            assert!(inside.iter().all(|value| kind.accepts(value)), "{key}: {inside:?}");
+            assert!(!outside.iter().any(|value| kind.accepts(value)), "{key}: {outside:?}");
+            let range = format!("from {} to {}", ends[0], ends[1]);
+            assert!(kind.allowed().contains(&range), "{key}: {}", kind.allowed());
+        }
+        let time = Kind::Time(1, 10);
+        assert!(!time.accepts(&Value::String("1.5s".to_owned())) && time.allowed().contains("in whole units"));
+    }
 }

@@ -163,7 +163,7 @@ impl TrainingConfig {
                 1,
                 u32::MAX.into(),
             ),
-            n_jobs: f.whole("n_jobs", d.n_jobs, -1, i32::MAX.into()),
+            n_jobs: f.whole_or("n_jobs", d.n_jobs, (-1, "all cores"), 1, i32::MAX.into()),
             version_tag: f.optional_text("version_tag", limits::VERSION_TAG),
             notes: f.optional_text("notes", limits::NOTES),
             pruning: f.word("pruning", d.pruning),
@@ -171,9 +171,6 @@ impl TrainingConfig {
             features: f.word("features", d.features),
             grids: grids::read(&mut f),
         };
-        if config.n_jobs == 0 {
-            f.fault("n_jobs", "`n_jobs` is 0; -1 (all cores) or an integer of at least 1 is allowed");
-        }
         check_data_path(&config, &mut f);
         check_selected_features(&config, &mut f);
         grids::check_size(&config, &mut f);

@@ -172,6 +172,24 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// An integer from `low` to `high`, or `other`, which lies outside of that.
+    pub fn whole_or<T: TryFrom<i128>>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        other: (i128, &str),
+        low: i128,
+        high: i128,
+    ) -> T {
+        let Some(value) = self.get(name) else { return default };
+        let read = as_whole(value).filter(|n| *n == other.0 || (low..=high).contains(n));
+        read.and_then(|n| T::try_from(n).ok()).unwrap_or_else(|| {
+            let (other, meaning) = other;
+            self.wrong(name, value, &format!("{other} ({meaning}) or an integer from {low} to {high}"));
+            default
+        })
+    }
+
     /// A number from `low` to `high`.
     pub fn real(&mut self, name: &'static str, default: f64, low: f64, high: f64) -> f64 {
         let Some(value) = self.get(name) else { return default };

@@ -63,6 +63,7 @@ fn every_fault_at_once() {
             "/target_metric",
             "/early_stopping_rounds",
             "/max_training_time_minutes",
+            "/n_jobs",
             "/notes",
             "/pruning",
             "/split",
@@ -71,7 +72,6 @@ fn every_fault_at_once() {
             "/grids/xgboost/gamma",
             "/grids/random_forest",
             "/grids/ensemble",
-            "/n_jobs",
             "/alogrithms",
         ]
     );
@@ -97,6 +97,55 @@ fn ranges_include_their_ends() {
     assert_eq!(TrainingConfig::from_json(&ends).unwrap().random_state, u64::MAX);
     TrainingConfig::from_json(&json!({"tuning_iterations": 200.0, "cross_validation_folds": 10})).unwrap();
     assert_eq!(pointers(json!({"min_samples": 1e308, "n_jobs": -2, "tuning_iterations": 201})).len(), 3);
+}
+
+/// The numbers of a range that a message names.
+fn range(message: &str) -> Option<(f64, f64)> {
+    let number = |text: &str| text.trim_end_matches([';', ',']).parse::<f64>().ok();
+    if let Some((_, rest)) = message.split_once("of at least ") {
+        return Some((number(rest.split(' ').next()?)?, f64::INFINITY));
+    }
+    let (low, high) = message.split_once("from ")?.1.split_once(" to ")?;
+    Some((number(low)?, number(high.split(' ').next()?)?))
+}
+
+proptest! {
+    /// Of every number of a configuration: what is refused is not in the range that the message names, and the range's ends
+    /// are taken.
+    #[test]
+    fn no_message_names_a_range_that_holds_what_is_refused(at in 0usize..10, around in 0usize..4, off in -2i64..=2) {
+        const NUMBERS: [(&str, bool); 10] = [
+            ("min_samples", true), ("test_size", false), ("validation_size", false), ("random_state", true),
+            ("tuning_iterations", true), ("cross_validation_folds", true), ("early_stopping_rounds", true),
+            ("max_training_time_minutes", true), ("n_jobs", true), ("min_samples", true),
+        ];
+        let (name, whole) = NUMBERS[at];
+        let refused = |value: &Value| {
+            let found = TrainingConfig::from_json(&json!({ name: value })).err()?;
+            found.0.into_iter().find(|f| f.pointer == format!("/{name}")).map(|f| f.message)
+        };
+        // The ends of the range, as the messages about values far off name them.
+        let ends = [json!(-1e9), json!(1e30)].map(|far| range(&refused(&far).unwrap()).unwrap());
+        let (low, high) = (ends[0].0, ends[1].1);
+        let value = match (whole, around) {
+            (true, 0) => json!(low as i128 as i64 + off),
+            (true, 1) => json!((high as u64).saturating_add_signed(off)),
+            (true, 2) => json!(off),
+            (true, _) => json!(low + off as f64 / 3.0),
+            (false, 0) => json!(low + off as f64 * 1e-9),
+            (false, 1) => json!(f64::from_bits(high.to_bits().saturating_add_signed(off))),
+            (false, _) => json!(off),
+        };
+        let number = value.as_f64().unwrap();
+        match refused(&value) {
+            None => prop_assert!((low..=high).contains(&number) || (name == "n_jobs" && number == -1.0), "{name}: {value} was taken"),
+            Some(message) => {
+                let (low, high) = range(&message).unwrap();
+                let of_kind = !whole || number.fract() == 0.0;
+                prop_assert!(!(of_kind && (low..=high).contains(&number)), "{message}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -156,6 +156,13 @@ mod tests {
                 let faults = read.check().err().unwrap_or_else(|| panic!("{pointer} = {wrong} was taken"));
                 let named = |f: &Fault| pointer.starts_with(&f.pointer) || f.pointer.ends_with("steps");
                 assert!(faults.0.iter().any(named), "{pointer} = {wrong}: {faults}");
+                for fault in faults.0.iter().filter(|f| f.pointer == pointer) {
+                    let Some((_, range)) = fault.message.split_once("a number from ") else { continue };
+                    let (low, high) = range.split_once(" to ").unwrap_or_default();
+                    let high = high.split(' ').next().unwrap_or_default();
+                    let [low, high] = [low, high].map(|end| end.parse().unwrap_or(f64::NAN));
+                    assert!(low <= high && !(low..=high).contains(&wrong), "{fault}");
+                }
                 checked += 1;
             }
         }
