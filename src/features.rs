@@ -40,6 +40,8 @@ pub struct Written {
     /// Columns of the file that no field was read from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
+    /// Further ones, not in the list.
+    pub unread_more: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<PartSizes>,
 }
@@ -101,9 +103,9 @@ pub fn write(
             return Err(Error::failed(format!("there is no store in {}", settings.data_dir.display())));
         }
     }
-    let (rows, rejected, unread) = match source {
+    let Read { rows, rejected, unread, unread_more } = match source {
         Source::File(options) => from_file(settings, &options, extended)?,
-        Source::Store => (runtime.block_on(from_store(settings, extended))?, 0, Vec::new()),
+        Source::Store => Read { rows: runtime.block_on(from_store(settings, extended))?, ..Read::default() },
     };
     let all = rows.len();
     let rows: Vec<(Row, u8)> = rows.into_iter().filter_map(|row| row.label.map(|label| (row, label))).collect();
@@ -117,6 +119,7 @@ pub fn write(
         undecided: (all - rows.len()) as u64,
         rejected,
         unread,
+        unread_more,
         split: names.is_some().then(|| PartSizes {
             train: of("train"),
             validation: of("validation"),
@@ -125,8 +128,17 @@ pub fn write(
     })
 }
 
+/// What a source came to.
+#[derive(Default)]
+struct Read {
+    rows: Vec<Row>,
+    rejected: u64,
+    unread: Vec<Unread>,
+    unread_more: u64,
+}
+
 /// In the order of the file; of several rows with one id the highest `seq` counts, the first of equals.
-fn from_file(settings: &Settings, options: &import::Options, extended: bool) -> Result<(Vec<Row>, u64, Vec<Unread>)> {
+fn from_file(settings: &Settings, options: &import::Options, extended: bool) -> Result<Read> {
     let mut rows: Vec<Row> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut rejected = 0;
@@ -145,12 +157,13 @@ fn from_file(settings: &Settings, options: &import::Options, extended: bool) -> 
         }
         Ok(())
     })?;
-    let mut unread = Vec::new();
+    let (mut unread, mut unread_more) = (Vec::new(), 0);
     for report in reports {
         if let Some(why) = report.error {
             return Err(Error::failed(format!("{}: {why} (nothing was written)", report.file)));
         }
         unread.extend(report.unread);
+        unread_more += report.unread_more;
     }
     if rows.is_empty() {
         let why = match rejected {
@@ -159,7 +172,7 @@ fn from_file(settings: &Settings, options: &import::Options, extended: bool) -> 
         };
         return Err(Error::failed(format!("no row was read as a data point: {why} (nothing was written)")));
     }
-    Ok((rows, rejected, unread))
+    Ok(Read { rows, rejected, unread, unread_more })
 }
 
 async fn from_store(settings: &Settings, extended: bool) -> Result<Vec<Row>> {

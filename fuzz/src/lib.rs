@@ -3,7 +3,7 @@
 use provost_domain::features::FeatureTables;
 use provost_domain::mapping::Mapping;
 use provost_domain::{AdmissionDataPoint, Faults};
-use provost_reader::{Format, Limits, Options, Parsed, ReadBytes};
+use provost_reader::{Format, Limits, Options, Parsed, ReadBytes, Strays};
 use std::io::Cursor;
 use std::sync::LazyLock;
 
@@ -20,8 +20,10 @@ pub fn options(format: Format, mapping: Option<Mapping>) -> Options {
 /// Reads a file to its end: points survive, and whatever is wrong is told.
 pub fn read_all(name: &str, data: &[u8], format: Format, mapping: Option<Mapping>, each: &mut dyn FnMut(&Parsed)) {
     let (file, options) = (Cursor::new(data.to_vec()), options(format, mapping));
+    let mut strays = Strays::default();
     let read = provost_reader::read(name, file, &options, &TABLES, ReadBytes::default(), &mut |parser, chunk| {
         let parsed = parser.chunk(chunk);
+        strays.extend(parsed.strays.clone());
         parsed.points.iter().for_each(survives);
         parsed.faults.iter().for_each(|(_, reason)| told(reason));
         each(&parsed);
@@ -29,7 +31,11 @@ pub fn read_all(name: &str, data: &[u8], format: Format, mapping: Option<Mapping
     });
     match read {
         Err(why) => told(&why.to_string()),
-        Ok(report) => report.broken.iter().chain(&report.told).for_each(|text| told(text)),
+        Ok(mut report) => {
+            assert!(strays.append_to(&mut report.unread) <= MAX_ROW as u64 * 1000);
+            report.unread.iter().for_each(|column| told(&format!("{column:?}")));
+            report.broken.iter().chain(&report.told).for_each(|text| told(text));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::import::{self, Counts, Reason, Rejects, Report};
 use crate::output::database_files;
 use crate::{open, sample};
 use chrono::Utc;
-use provost_domain::mapping::{Mapping, Unread};
+use provost_domain::mapping::{Mapping, listed};
 use provost_domain::visible;
 use provost_reader::ReadBytes;
 use provost_store::private;
@@ -111,8 +111,19 @@ pub fn import(args: &ImportArgs) -> Result<()> {
 }
 
 fn summary(report: &Report) -> String {
-    let Counts { rows, inserted, unchanged, superseded, stale, conflicts, rejected, left_out, unmatched, outliers } =
-        report.counts;
+    let Counts {
+        rows,
+        inserted,
+        unchanged,
+        superseded,
+        stale,
+        conflicts,
+        rejected,
+        left_out,
+        unmatched,
+        by_scale,
+        outliers,
+    } = report.counts;
     let mut out = format!(
         "{} rows in {} ({} rows/s)",
         show::thousands(rows),
@@ -128,6 +139,7 @@ fn summary(report: &Report) -> String {
         ("rejected", rejected, true, "no data points"),
         ("left out", left_out, false, "by the mapping"),
         ("unmatched", unmatched, false, "cells that a pattern did not match, kept as missing"),
+        ("by scale", by_scale, false, "numbers such as 3,125, read in the one way that is on their field's scale"),
         ("outliers", outliers, false, "values off every scale, kept as missing"),
     ] {
         if always || count > 0 {
@@ -140,7 +152,11 @@ fn summary(report: &Report) -> String {
             out.push_str(&format!("\n  {} was read as: {}", file.file, file.told.join(", ")));
         }
         if !file.unread.is_empty() {
-            out.push_str(&format!("\n  columns of {} that were not read: {}", file.file, unread(&file.unread)));
+            out.push_str(&format!(
+                "\n  columns of {} that were not read: {}",
+                file.file,
+                listed(&file.unread, file.unread_more)
+            ));
         }
     }
     if let Some(Reason { reason, rows }) = report.reasons.first() {
@@ -152,20 +168,6 @@ fn summary(report: &Report) -> String {
         out.push_str(&format!("\n  the rejected rows, with line and reason, are in {}", path.display()));
     }
     out
-}
-
-/// Columns, each with the field that it may be meant for.
-fn unread(columns: &[Unread]) -> String {
-    const SHOWN: usize = 20;
-    let name = |c: &Unread| match &c.nearest {
-        Some(field) => format!("{} (did you mean `{field}`?)", c.column),
-        None => c.column.clone(),
-    };
-    let mut names: Vec<String> = columns.iter().take(SHOWN).map(name).collect();
-    if columns.len() > SHOWN {
-        names.push(format!("and {} more", columns.len() - SHOWN));
-    }
-    names.join(", ")
 }
 
 pub fn sample(args: &SampleArgs) -> Result<()> {
@@ -222,7 +224,7 @@ pub fn features(args: &FeaturesArgs) -> Result<()> {
             );
         }
         if !written.unread.is_empty() {
-            text += &format!("\n  columns that were not read: {}", unread(&written.unread));
+            text += &format!("\n  columns that were not read: {}", listed(&written.unread, written.unread_more));
         }
         if let Some(parts) = &written.split {
             text += &format!("\n  {} train, {} validation, {} test", parts.train, parts.validation, parts.test);

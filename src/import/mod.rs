@@ -9,7 +9,7 @@ use provost_domain::Faults;
 use provost_domain::features::FeatureTables;
 use provost_domain::mapping::Unread;
 use provost_domain::visible;
-use provost_reader::{Chunk, Format, Parsed, Parser, ReadBytes, ReadError, ReadReport};
+use provost_reader::{Chunk, Format, Parsed, Parser, ReadBytes, ReadError, ReadReport, Strays};
 use provost_store::{PointOutcome, Store};
 use rejects::Reject;
 pub use rejects::Rejects;
@@ -86,6 +86,8 @@ pub struct Counts {
     pub left_out: u64,
     /// Cells that their column's pattern did not match: read as missing.
     pub unmatched: u64,
+    /// Numbers such as `3,125` that have two readings, of which one is on the field's scale.
+    pub by_scale: u64,
     /// Values off every scale, kept as missing.
     pub outliers: u64,
 }
@@ -101,9 +103,17 @@ pub struct FileReport {
     /// What was told from the file: how it is packed, its encoding, its delimiter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
-    /// The columns that no field is read from.
+    /// The columns and members that no field is read from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
+    /// Further ones, not in the list.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unread_more: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's form
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why rows were rejected, and how many for this reason.
@@ -150,7 +160,12 @@ pub(crate) fn read_all(
     let (to_parsers, chunks) = sync_channel::<(Arc<Parser>, Chunk)>(2 * threads);
     let (to_store, parsed) = sync_channel::<(u64, usize, Parsed)>(2 * threads);
     let chunks = Arc::new(Mutex::new(chunks));
-    std::thread::scope(|scope| {
+    let mut strays = vec![Strays::default(); options.files.len()];
+    let mut each = |mut batch: Batch| {
+        strays[batch.file].extend(std::mem::take(&mut batch.parsed.strays));
+        each(batch)
+    };
+    let reports = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read_files(options, tables, read, to_parsers));
         for _ in 0..threads {
             let (chunks, to_store) = (chunks.clone(), to_store.clone());
@@ -163,7 +178,12 @@ pub(crate) fn read_all(
         drop(parsed);
         let reports = reader.join().map_err(|_| Error::failed("the reading thread panicked"))?;
         outcome.map(|()| reports)
-    })
+    });
+    let mut reports: Vec<FileReport> = reports?;
+    for (report, strays) in reports.iter_mut().zip(strays) {
+        report.unread_more = strays.append_to(&mut report.unread);
+    }
+    Ok(reports)
 }
 
 fn in_order(parsed: &Receiver<(u64, usize, Parsed)>, each: &mut impl FnMut(Batch) -> Result<()>) -> Result<()> {
@@ -209,7 +229,7 @@ fn read_files(
             Ok(report) => report,
             Err(why) => ReadReport { broken: Some(why.to_string()), ..ReadReport::default() },
         };
-        reports.push(FileReport { file: name, lines, error, told, unread });
+        reports.push(FileReport { file: name, lines, error, told, unread, unread_more: 0 });
     }
     reports
 }
@@ -265,9 +285,10 @@ pub fn run(
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     let files = read_all(options, tables, read, |Batch { file, parsed }| {
         let name = options.files[file].display().to_string();
-        let Parsed { chunk, points, places, faults, tally, outliers } = parsed;
+        let Parsed { chunk, points, places, faults, tally, outliers, strays: _ } = parsed;
         counts.left_out += tally.left_out;
         counts.unmatched += tally.unmatched;
+        counts.by_scale += tally.by_scale;
         counts.rows += (points.len() + faults.len()) as u64;
         counts.outliers += outliers;
         counts.rejected += faults.len() as u64;

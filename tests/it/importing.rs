@@ -281,6 +281,7 @@ fn csv_of_every_kind_is_read_and_what_was_told_is_said() {
         ("tab.tsv", lf.replace(',', "\t").into_bytes(), ""),
         ("pipe.txt", lf.replace(',', "|").into_bytes(), "delimiter '|'"),
         ("bom.csv", [b"\xef\xbb\xbf", lf.as_bytes()].concat(), ""),
+        ("sep.csv", format!("sep=;\r\n{}", rows.join("\r\n").replace(',', ";")).into_bytes(), "delimiter ';'"),
         ("utf16.csv", utf16(&lf), "UTF-16LE"),
         ("latin.csv", latin, "windows-1252 (detected)"),
     ] {
@@ -288,6 +289,16 @@ fn csv_of_every_kind_is_read_and_what_was_told_is_said() {
         assert_eq!((counts, ran.code), ([2, 2, 0, 0], Some(0)), "{name}: {ran:?}");
         let said = ran.json()["files"][0]["told"].to_string();
         assert!(said.contains(told) && (said == "null") == told.is_empty(), "{name}: {said}");
+    }
+    let place = Place::new();
+    for (name, bytes, is) in [
+        ("book.csv", &b"PK\x03\x04\x14\0"[..], "a ZIP archive or a workbook"),
+        ("page.csv", b"<!doctype html>\n<html>\n", "a web page"),
+    ] {
+        place.file(name, bytes);
+        let ran = place.run(&["import", name]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains(is) && ran.err.contains("JSON and CSV are read"), "{}", ran.err);
     }
     let (counts, _) =
         read("quotes.csv", "data_point_id,gpa,university_name,decision\ns1,3.1,\"Univ \\\"A\\\"\",accepted\n");
@@ -333,6 +344,210 @@ fn nothing_is_dropped_in_silence() {
     }
 }
 
+/// Members that no field is read from are listed wherever they first appear.
+#[test]
+fn members_of_json_that_are_not_read_are_listed_wherever_they_come() {
+    let place = Place::new();
+    // A point's own form, without a mapping; the head of the file is 256 KiB.
+    let late = point(5000).replace("\"gpa\"", "\"gpaa\"").replacen('{', "{\"Decison\": 1, \"color\": [{}], ", 1);
+    place.file("points.jsonl", points(0..5000) + &late + "\n");
+    let ran = place.run(&["import", "points.jsonl"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let listed = "columns of points.jsonl that were not read: Decison (did you mean `decision`?), color, \
+        profile.gpaa (did you mean `profile.gpa`?)";
+    assert!(ran.out.contains(listed), "{}", ran.out);
+
+    // A foreign form by a mapping: what is a field's name is read, also where the head does not have it.
+    let row = |i: u32, more: &str| format!("{{\"nr\": {i}, \"uni\": \"U\", \"outcome\": \"accepted\"{more}}}\n");
+    let mut text: String = (0..8000).map(|i| row(i, "")).collect();
+    text += &row(8000, ", \"gre_verbal\": \"160\", \"gre_verbl\": 1, \"gpa\": 3.5");
+    text += &row(8001, ", \"gre_verbal\": \"high\"");
+    place.file("foreign.jsonl", text);
+    place.file(
+        "m.toml",
+        "id_prefix = \"f-\"\n[columns]\nuniversity_name = \"uni\"\ndecision = \"outcome\"\n[constants]\ngpa_scale = 4\n",
+    );
+    let ran = place.run(&["import", "foreign.jsonl", "--mapping", "m.toml", "--rejects", "r.jsonl", "--json"]);
+    assert_eq!(counts(&ran), [8002, 8001, 0, 1], "{ran:?}");
+    let unread = &ran.json()["files"][0]["unread"];
+    assert_eq!(
+        *unread,
+        serde_json::json!([{"column": "nr"}, {"column": "gre_verbl", "nearest": "gre_verbal"}]),
+        "{unread}"
+    );
+    let rejects = std::fs::read_to_string(place.path("r.jsonl")).unwrap();
+    assert!(rejects.contains("`gre_verbal` is \\\"high\\\""), "{rejects}");
+    let stored = stored(&place);
+    let last = stored.iter().find(|p| p["profile"]["gpa"] == 3.5).unwrap();
+    assert_eq!(last["profile"]["test_scores"][0]["verbal_score"], 160.0, "{last}");
+
+    // More members than a file may have columns: the first are named, all are counted.
+    let members: Vec<String> = (0..2500).map(|i| format!("\"m{i:04}\": 1")).collect();
+    let wide = point(0).replacen('{', &format!("{{{}, ", members.join(", ")), 1);
+    place.file("wide.jsonl", format!("{wide}\n"));
+    let ran = place.run(&["import", "wide.jsonl"]);
+    assert!(ran.out.contains("m0019, and 2480 more"), "{}", ran.out);
+    place.file("wide.toml", "[columns]\nsource = \"m0001\"\n");
+    let ran = place.run(&["import", "wide.jsonl", "--mapping", "wide.toml", "--json"]);
+    let unread = ran.json()["files"][0].clone();
+    let listed = unread["unread"].as_array().unwrap().len() as u64 + unread["unread_more"].as_u64().unwrap();
+    assert!((2499..2510).contains(&listed), "{listed} of {ran:?}");
+}
+
+/// What a store has, as JSON, in the order of the ids.
+pub fn stored(place: &Place) -> Vec<serde_json::Value> {
+    use provost_store::{PointSelection, SqliteStore, Store};
+    let store = SqliteStore::open(&place.path("data"), chrono::Utc::now()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut batches = store.stream_points(PointSelection { verified_only: false }).await.unwrap();
+        let mut all = Vec::new();
+        while let Some(batch) = batches.recv().await {
+            all.extend(batch.unwrap().iter().map(|point| serde_json::to_value(point).unwrap()));
+        }
+        all
+    })
+}
+
+#[test]
+fn a_stray_byte_costs_its_row_and_not_the_encoding_of_the_file() {
+    let row = |i: u32, name: &str| format!("p{i},3.5,{name},accepted\n");
+    let header = "data_point_id,gpa,university_name,decision\n".to_owned();
+    let latin = |text: String| -> Vec<u8> { text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect() };
+    let good: String = (0..20).map(|i| row(i, "École")).collect();
+    let plain: String = (100..20_000).map(|i| row(i, "U")).collect();
+    let place = Place::new();
+    // Near the head, far behind it.
+    let text = [
+        header.clone().into_bytes(),
+        latin(row(50, "Málaga")),
+        good.clone().into_bytes(),
+        plain.clone().into_bytes(),
+        latin(row(51, "Córdoba")),
+    ];
+    place.file("mixed.csv", text.concat());
+    let ran = place.run(&["import", "mixed.csv", "--rejects", "r.jsonl", "--json"]);
+    assert_eq!(counts(&ran), [19_922, 19_920, 0, 2], "{ran:?}");
+    assert_eq!(ran.json()["files"][0]["told"], serde_json::json!(["lines that are not UTF-8: 2"]));
+    let rejects = std::fs::read_to_string(place.path("r.jsonl")).unwrap();
+    assert!(rejects.lines().count() == 2 && rejects.contains("cell 3 is not UTF-8"), "{rejects}");
+    assert!(stored(&place).iter().any(|p| p["program"]["university_name"] == "École"));
+    // An older encoding, with some lines that were added in UTF-8.
+    let place = Place::new();
+    place.file("older.csv", [latin(header + &good), row(50, "Málaga").into_bytes()].concat());
+    let ran = place.run(&["import", "older.csv", "--json"]);
+    assert_eq!(counts(&ran), [21, 21, 0, 0], "{ran:?}");
+    assert_eq!(
+        ran.json()["files"][0]["told"],
+        serde_json::json!(["lines in windows-1252 (detected): 20, in UTF-8: 1"])
+    );
+    let names: std::collections::BTreeSet<String> =
+        stored(&place).iter().map(|p| p["program"]["university_name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), ["Málaga", "École"]);
+}
+
+#[test]
+fn a_number_with_two_readings_is_said_or_refused() {
+    let place = Place::new();
+    let header = "data_point_id,gpa,volunteer_hours,sat_total,university_name,decision\n";
+    // Nothing in the file tells what a comma means.
+    place.file(
+        "u.csv",
+        format!("{header}a,\"3,125\",,,U,accepted\nb,3,\"1,200\",,U,rejected\nc,3,,\"1,450\",U,rejected\n"),
+    );
+    let ran = place.run(&["import", "u.csv", "--rejects", "r.jsonl", "--json"]);
+    assert_eq!(counts(&ran), [3, 2, 0, 1], "{ran:?}");
+    assert_eq!(ran.json()["by_scale"], 2, "{ran:?}");
+    let rejects = std::fs::read_to_string(place.path("r.jsonl")).unwrap();
+    assert!(rejects.contains("can be read as 1200 and as 1.2; a mapping's `decimal_comma` says which"), "{rejects}");
+    let points = stored(&place);
+    assert_eq!(points[0]["profile"]["gpa"], 3.125);
+    assert_eq!(points[1]["profile"]["test_scores"][0]["total_score"], 1450.0);
+    for (name, says, hours) in [("false", "decimal_comma = false\n", 1200.0), ("true", "decimal_comma = true\n", 1.2)] {
+        let place = Place::new();
+        place.file("u.csv", format!("{header}b,3,\"1,200\",,U,rejected\n"));
+        place.file("m.toml", says);
+        assert_eq!(counts(&place.run(&["import", "u.csv", "--mapping", "m.toml", "--json"])), [1, 1, 0, 0], "{name}");
+        assert_eq!(stored(&place)[0]["profile"]["volunteer_hours"], hours, "{name}");
+    }
+    // A point elsewhere tells that commas part thousands; a grade of 3125 is none all the same.
+    let place = Place::new();
+    place.file("p.csv", format!("{header}a,\"3,125\",\"1,200\",,U,accepted\nb,3.75,,,U,rejected\n"));
+    let ran = place.run(&["import", "p.csv"]);
+    assert!(ran.out.contains("by scale            1"), "{}", ran.out);
+    let point = &stored(&place)[0]["profile"];
+    assert_eq!((point["gpa"].as_f64(), point["volunteer_hours"].as_f64()), (Some(3.125), Some(1200.0)));
+}
+
+#[test]
+fn a_named_pipe_is_read_like_a_file() {
+    let place = Place::new();
+    let pipe = place.path("points.csv");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let text: String = (0..3000).map(|i| format!("p{i};3,5;École {i};accepted\n")).collect();
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, format!("data_point_id;gpa;university_name;decision\n{text}")).unwrap()
+    });
+    let ran = place.run(&["import", "points.csv", "--json"]);
+    writer.join().unwrap();
+    assert_eq!(counts(&ran), [3000, 3000, 0, 0], "{ran:?}");
+    assert_eq!(stored(&place)[0]["profile"]["gpa"], 3.5);
+    // JSON, and by a mapping.
+    let place = Place::new();
+    place.file("m.toml", "[constants]\nsource = \"pipe\"\n");
+    let pipe = place.path("more.jsonl");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let writer = std::thread::spawn(move || std::fs::write(pipe, points(0..10)).unwrap());
+    let ran = place.run(&["import", "more.jsonl", "--mapping", "m.toml", "--json"]);
+    writer.join().unwrap();
+    assert_eq!(counts(&ran)[..2], [10, 10], "{ran:?}");
+}
+
+#[test]
+fn skipped_lines_take_bounded_memory_however_long_they_are() {
+    let place = Place::new();
+    // One line of 300 MB, packed to a third of a megabyte, and many short ones.
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    (0..300).for_each(|_| packed.write_all(&[b'x'; 1_000_000]).unwrap());
+    packed.write_all("\n".repeat(999_999).as_bytes()).unwrap();
+    packed.write_all(b"data_point_id,gpa,university_name,decision\na,3.5,U,accepted\n").unwrap();
+    place.file("long.csv.gz", packed.finish().unwrap());
+    place.file("m.toml", "skip_lines = 1000000\ndelimiter = \",\"\n");
+    let (ran, peak) = watched(&place, &["import", "long.csv.gz", "--mapping", "m.toml", "--json"]);
+    assert!(peak > 1000 && peak < 100_000, "{peak} kB");
+    assert_eq!(
+        (
+            ran.code,
+            ran.err.contains("its first 262144 bytes have no row that can be read as CSV behind the 1000000 lines")
+        ),
+        (Some(1), true),
+        "{ran:?}"
+    );
+    // Behind the head of the file there is no header to be found: the limit is said, and no row is lost in silence.
+    place.file(
+        "short.csv",
+        format!("{}\n\n#\ndata_point_id,gpa,university_name,decision\na,3.5,U,accepted\n", "x".repeat(200_000)),
+    );
+    place.file("three.toml", "skip_lines = 3\n");
+    assert_eq!(counts(&place.run(&["import", "short.csv", "--mapping", "three.toml", "--json"])), [1, 1, 0, 0]);
+}
+
+/// Runs a command to its end; with the most memory that it held, in kB.
+fn watched(place: &Place, arguments: &[&str]) -> (Ran, u64) {
+    let mut command = place.command(arguments);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // The peak is read while the process is alive, and rises only.
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+        peak = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0).max(peak);
+        std::thread::yield_now();
+    }
+    (Ran::from(child.wait_with_output().unwrap()), peak)
+}
+
 #[test]
 fn the_faults_of_a_mapping_are_told_before_the_first_row() {
     let place = Place::new();
@@ -365,17 +580,7 @@ fn a_bomb_is_read_in_little_memory() {
     let packed = gzip(array.as_bytes());
     assert!(array.len() > 39_000_000 && packed.len() < 200_000, "{} {}", array.len(), packed.len());
     place.file("bomb.json.gz", packed);
-    let mut command = place.command(&["features", "bomb.json.gz", "--out", "f.csv", "--json"]);
-    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    // The peak is read while the process is alive, and rises only.
-    let mut peak = 0;
-    while child.try_wait().unwrap().is_none() {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-        peak = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0).max(peak);
-        std::thread::yield_now();
-    }
-    let ran = Ran::from(child.wait_with_output().unwrap());
+    let (ran, peak) = watched(&place, &["features", "bomb.json.gz", "--out", "f.csv", "--json"]);
     // Not one of its rows is a data point.
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("40000 were rejected") && !place.path("f.csv").exists(), "{ran:?}");

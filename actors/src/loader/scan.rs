@@ -3,15 +3,13 @@
 use super::source::Key;
 use provost_domain::config::FeatureSet;
 use provost_domain::features::FeatureTables;
-use provost_domain::mapping::Unread;
+use provost_domain::mapping::{Unread, listed};
 use provost_domain::quality::QualityAccumulator;
 use provost_domain::snapshot::SnapshotBuilder;
 use provost_domain::{AdmissionDataPoint, Snapshot};
 
 /// Rejected rows that are told one by one; the others are counted.
 const TOLD: usize = 5;
-/// Columns that are named.
-const SHOWN: usize = 20;
 
 /// What a source held when it was read.
 pub struct Scan {
@@ -82,15 +80,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The columns of a file that no field was read from.
-    pub fn unread(&mut self, columns: &[Unread]) {
-        let name = |c: &Unread| match &c.nearest {
-            Some(field) => format!("{} (did you mean `{field}`?)", c.column),
-            None => c.column.clone(),
-        };
-        let more = if columns.len() > SHOWN { ", …" } else { "" };
-        let names: Vec<String> = columns.iter().take(SHOWN).map(name).collect();
-        self.unread = (!columns.is_empty()).then(|| format!("{}{more}", names.join(", ")));
+    /// The columns of a file that no field was read from, and how many there are beside.
+    pub fn unread(&mut self, columns: &[Unread], more: u64) {
+        self.unread = (!columns.is_empty()).then(|| listed(columns, more));
     }
 
     pub fn finish(self, key: Key) -> Scan {

@@ -7,7 +7,7 @@ use crate::options::Options;
 use provost_domain::TrainingConfig;
 use provost_domain::config::{DataSource, FeatureSet};
 use provost_domain::features::FeatureTables;
-use provost_reader::{Format, Options as ReadOptions, ReadBytes};
+use provost_reader::{Format, Options as ReadOptions, ReadBytes, Strays};
 use provost_store::{PointSelection, PointsMark};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -151,15 +151,18 @@ fn read(
 ) -> Result<(), String> {
     let format = if kind == DataSource::Csv { Format::Csv } else { Format::Json };
     let options = ReadOptions { format, ..options.clone() };
+    let mut strays = Strays::default();
     let report = provost_reader::read(name, file, &options, tables, ReadBytes::default(), &mut |parser, chunk| {
-        let parsed = parser.chunk(chunk);
+        let mut parsed = parser.chunk(chunk);
+        strays.extend(std::mem::take(&mut parsed.strays));
         parsed.points.iter().for_each(|point| scanner.take(point));
         for (place, why) in &parsed.faults {
             scanner.reject(parsed.chunk.records[*place].line, why);
         }
         true
     });
-    let report = report.map_err(text)?;
-    scanner.unread(&report.unread);
+    let mut report = report.map_err(text)?;
+    let more = strays.append_to(&mut report.unread);
+    scanner.unread(&report.unread, more);
     report.broken.map_or(Ok(()), Err)
 }

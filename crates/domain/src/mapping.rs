@@ -2,13 +2,20 @@
 //! (`profile.gpa`) or a test's short name (`gre_verbal`, `toefl`); a mapping gives others a meaning.
 
 mod cell;
+mod document;
 pub mod guess;
+mod header;
+mod number;
 mod plan;
 mod target;
 #[cfg(test)]
 mod tests;
+mod unread;
 
-pub use plan::{Plan, Tally, Unread};
+pub use number::Separators;
+pub use plan::{Late, Plan, Tally};
+pub use target::unread_member;
+pub use unread::{Unread, listed};
 
 use crate::check::brief;
 use crate::fields::{Fields, Texts, escaped, shown};
@@ -44,8 +51,8 @@ pub struct Mapping {
     pub missing: Vec<String>,
     /// `3,75` is a number. None: told from the file.
     pub decimal_comma: Option<bool>,
-    /// Told from the file: numbers are written with points and with commas, so that `1,234` and `1.234` are refused.
-    pub mixed: bool,
+    /// Told from the file, for numbers of which `decimal_comma` says nothing.
+    pub separators: Separators,
     /// How dates are written (`%d %b %Y`), unless a column says otherwise.
     pub date_format: Option<String>,
     /// `,`, `;`, a tab or `|`. None: told from the file.
@@ -147,6 +154,12 @@ impl Mapping {
         }
         mapping.faults = f.finish(()).err().map(|faults| faults.0).unwrap_or_default();
         mapping
+    }
+
+    /// Whether a member of this name may be read: it is named here, or a field goes by it.
+    pub fn wants(&self, name: &str) -> bool {
+        let is = |column: &Column| matches!(column, Column::Name(wanted) if wanted.trim() == name.trim());
+        target::Target::parse(name.trim()).is_some() || self.columns.values().any(|source| is(&source.column))
     }
 
     /// Adds a fault that only the reader of the file can see.

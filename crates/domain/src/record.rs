@@ -6,8 +6,10 @@ mod read;
 pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 pub use shape::keywords;
+pub use unknown::unknown_members;
 
 use crate::Faults;
 use crate::config::word_enum;

@@ -1,23 +1,19 @@
 //! A file from its first byte to its last row.
 
 use crate::Limits;
-use crate::lines::{Chunk, Lines, ReadEnd, Record};
-use crate::parse::{Parser, Shape, members};
-use crate::rows::{self, Rows};
+use crate::lines::{Chunk, Lines, ReadEnd};
+use crate::opened::{self, GUESSED_ROWS, Opened, What, cut, no_row, sample, sample_objects};
+use crate::parse::{Parser, Shape};
+use crate::rows::Rows;
 use crate::sniff::{self, Fractions};
-use crate::text::{Detected, Detecting, Headed, decoded};
-use crate::unpack::{Packing, ReadBytes, broken, unpack};
-use crate::values::Values;
+use crate::unpack::ReadBytes;
 use encoding_rs::Encoding;
 use provost_domain::features::FeatureTables;
 use provost_domain::mapping::guess::{self, Facts};
-use provost_domain::mapping::{Mapping, Unread};
+use provost_domain::mapping::{Mapping, Separators, Unread};
 use provost_domain::{Fault, Faults};
-use std::io::{BufRead, Read};
+use std::io::Read;
 use std::sync::Arc;
-
-/// Rows that a mapping is guessed from.
-const GUESSED_ROWS: usize = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -58,165 +54,9 @@ pub struct ReadReport {
     pub broken: Option<String>,
     /// What was told from the file and not from its name or mapping: encoding, delimiter, decimal comma.
     pub told: Vec<String>,
-    /// The columns that no field is read from.
+    /// The columns that no field is read from, as far as the head of the file tells. Members of JSON that are met later are
+    /// in each chunk's [`crate::Strays`].
     pub unread: Vec<Unread>,
-}
-
-/// A file that is known as far as its head goes.
-struct Opened {
-    text: Headed,
-    /// Of a CSV file, once a byte says what it is.
-    detected: Detected,
-    told: Vec<String>,
-    line_end: u8,
-    what: What,
-}
-
-enum What {
-    Empty,
-    Json(sniff::Layout),
-    Csv { delimiter: u8 },
-}
-
-fn ending(name: &str) -> String {
-    let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-    let name = [".gz", ".zst", ".zstd"].iter().find_map(|packed| name.strip_suffix(packed)).unwrap_or(&name);
-    name.rsplit_once('.').map_or_else(String::new, |(_, ending)| ending.to_owned())
-}
-
-fn open(
-    name: &str,
-    file: impl Read + Send + 'static,
-    format: Format,
-    mapping: &Mapping,
-    limits: &Limits,
-    read: ReadBytes,
-) -> Result<Opened, ReadError> {
-    let unreadable = |e: std::io::Error| ReadError::Unreadable(broken(&e));
-    let (text, packing) = unpack(file, limits, read).map_err(unreadable)?;
-    let mut told = match packing {
-        Packing::Plain => Vec::new(),
-        Packing::Gzip => vec!["gzip".to_owned()],
-        Packing::Zstd => vec!["zstd".to_owned()],
-    };
-    let named = mapping.encoding.as_deref().and_then(|label| Encoding::for_label(label.as_bytes()));
-    let (text, marked) = decoded(Headed::new(text), named);
-    told.extend(marked.map(|encoding| format!("encoding {}", encoding.name())));
-    let line_end = sniff::line_end(text.head());
-    if line_end == b'\r' {
-        told.push("lines that end in CR".to_owned());
-    }
-    let ending = ending(name);
-    let is_json = match (format, ending.as_str()) {
-        (Format::Json, _) => true,
-        (Format::Csv, _) => false,
-        (Format::Auto, "jsonl" | "ndjson" | "json") => true,
-        (Format::Auto, "csv" | "tsv") => false,
-        (Format::Auto, _) => sniff::is_json(text.head()),
-    };
-    if text.head().iter().all(u8::is_ascii_whitespace) && text.is_whole() {
-        return Ok(Opened { text, detected: Detected::default(), told, line_end, what: What::Empty });
-    }
-    if is_json {
-        let layout = sniff::layout(text.head());
-        return Ok(Opened { text, detected: Detected::default(), told, line_end, what: What::Json(layout) });
-    }
-    let delimiter = mapping.delimiter.unwrap_or_else(|| {
-        let found = sniff::delimiter(text.head(), mapping.skip_lines, text.is_whole(), ending == "tsv");
-        if found != b',' && ending != "tsv" {
-            told.push(format!("delimiter {:?}", char::from(found)));
-        }
-        found
-    });
-    let detected = Detected::default();
-    let known = named.is_some() || marked.is_some();
-    let text = if known { text } else { Headed::new(Box::new(Detecting::new(Box::new(text), detected.clone()))) };
-    Ok(Opened { text, detected, told, line_end, what: What::Csv { delimiter } })
-}
-
-/// The rows of the head, cell by cell: what the file looks like.
-fn sample(opened: &Opened, mapping: &Mapping, limits: &Limits) -> Vec<Vec<String>> {
-    let What::Csv { delimiter } = opened.what else { return Vec::new() };
-    let mut head = opened.text.head();
-    if !opened.text.is_whole() {
-        // The last line may be cut off.
-        head = &head[..head.iter().rposition(|b| *b == opened.line_end).map_or(head.len(), |at| at + 1)];
-    }
-    let mut lines = Lines::new(head, limits.row_bytes, opened.line_end);
-    let mut chunk = Chunk::default();
-    for _ in 0..mapping.skip_lines {
-        lines.next_into(&mut chunk);
-        chunk.bytes.clear();
-    }
-    let mut rows = Rows::new(lines, 0, delimiter);
-    while chunk.records.len() <= GUESSED_ROWS && rows.next_into(&mut chunk) {
-        if let [first] = chunk.records.as_slice() {
-            rows.set_width(rows::fields(chunk.raw(first), delimiter).map_or(0, |cells| cells.len()));
-        }
-    }
-    let cells = |record: &Record| -> Option<Vec<String>> {
-        let cells = rows::fields(chunk.raw(record), delimiter).ok()?;
-        Some(cells.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect())
-    };
-    chunk.records.iter().filter(|r| r.fault.is_none()).filter_map(cells).collect()
-}
-
-/// The members of the objects in the head, and their cells.
-fn sample_objects(opened: &Opened, layout: sniff::Layout, limits: &Limits) -> (Vec<String>, Vec<Vec<String>>) {
-    let mut chunk = Chunk::default();
-    cut(opened.text.head(), layout, limits, opened.line_end, GUESSED_ROWS, &mut |cut| {
-        chunk = cut;
-        false
-    });
-    let objects: Vec<_> = chunk.records.iter().filter_map(|r| members(chunk.raw(r), limits.row_bytes).ok()).collect();
-    let mut names: Vec<String> = Vec::new();
-    for name in objects.iter().flat_map(|object| object.keys()) {
-        if !names.contains(name) && names.len() <= limits.columns {
-            names.push(name.clone());
-        }
-    }
-    let cells = objects
-        .iter()
-        .map(|o| names.iter().map(|n| o.get(n).map_or_else(String::new, |m| m.text.clone())).collect())
-        .collect();
-    (names, cells)
-}
-
-/// Cuts JSON into chunks and passes them on, until the end of the text or until `send` says stop.
-fn cut(
-    text: impl BufRead,
-    layout: sniff::Layout,
-    limits: &Limits,
-    line_end: u8,
-    batch: usize,
-    send: &mut dyn FnMut(Chunk) -> bool,
-) -> ReadEnd {
-    let mut chunk = Chunk::default();
-    let mut go_on = true;
-    let end = match layout {
-        sniff::Layout::Lines => {
-            let mut lines = Lines::new(text, limits.row_bytes, line_end);
-            while go_on && let Some(record) = lines.next_into(&mut chunk) {
-                if record.fault.is_some() || !chunk.raw(&record).iter().all(u8::is_ascii_whitespace) {
-                    chunk.records.push(record);
-                }
-                go_on = !chunk.is_full(batch) || send(std::mem::take(&mut chunk));
-            }
-            ReadEnd { lines: lines.count(), broken: lines.broken }
-        }
-        sniff::Layout::Values => {
-            let mut values = Values::new(text, limits.row_bytes, line_end);
-            while go_on && let Some(record) = values.next_into(&mut chunk) {
-                chunk.records.push(record);
-                go_on = !chunk.is_full(batch) || send(std::mem::take(&mut chunk));
-            }
-            values.end()
-        }
-    };
-    if go_on && !chunk.records.is_empty() {
-        send(chunk);
-    }
-    end
 }
 
 /// A file whose rows can be read: what they are read by, and what is left of the text.
@@ -243,7 +83,7 @@ fn ready(
     }
     // Where no row is found to tell the mapping's other faults with, it is told alone.
     let alone = || encoding.clone().map(|fault| ReadError::Mapping(Faults(vec![fault])));
-    let mut opened = open(name, file, options.format, &mapping, limits, read)?;
+    let mut opened = opened::open(name, file, options.format, &mapping, limits, read)?;
     let parser = |shape| Parser::new(shape, options.verified, tables, *limits);
     match opened.what {
         What::Empty => alone().map_or(Ok(None), Err),
@@ -251,18 +91,19 @@ fn ready(
             Ok(Some(Ready { opened, parser: parser(Shape::Json), unread: Vec::new(), width: 0 }))
         }
         What::Json(layout) => {
-            let (names, rows) = sample_objects(&opened, layout, limits);
+            let (names, rows) = sample_objects(&opened, layout, &mapping, limits);
             mapping.header = Some(true);
             comma(&mut mapping, &rows, false, &mut opened.told);
             let plan = mapping.plan(names.iter().map(String::as_str)).map_err(ReadError::Mapping)?;
             let (unread, width) = (plan.unread().to_vec(), names.len());
-            let shape = Shape::Objects { plan: Box::new(plan), names };
+            let known = names.iter().cloned().collect();
+            let shape = Shape::Objects { plan: Box::new(plan), names, known };
             Ok(Some(Ready { opened, parser: parser(shape), unread, width }))
         }
         What::Csv { delimiter } => {
-            let mut rows = sample(&opened, &mapping, limits);
+            let mut rows = sample(&opened, limits);
             if rows.is_empty() {
-                let why = || ReadError::Unreadable("its first row cannot be read as CSV".to_owned());
+                let why = || ReadError::Unreadable(no_row(&opened, &mapping));
                 return Err(alone().unwrap_or_else(why));
             }
             let header = mapping.header.unwrap_or(true);
@@ -293,17 +134,20 @@ fn comma(mapping: &mut Mapping, rows: &[Vec<String>], commas: bool, told: &mut V
     if mapping.decimal_comma.is_some() {
         return;
     }
-    match sniff::fractions(rows, commas) {
-        Fractions::Point => {}
-        Fractions::Comma => {
-            mapping.decimal_comma = Some(true);
-            told.push("decimal comma".to_owned());
-        }
+    let (separators, why) = match sniff::fractions(rows, commas) {
+        Fractions::None => (Separators::Unsure, None),
+        Fractions::Point => (Separators::Points, None),
+        Fractions::Comma => (Separators::Commas, Some("decimal comma")),
         Fractions::Mixed => {
-            mapping.mixed = true;
-            told.push("decimal points and commas (a mapping's `decimal_comma` says which)".to_owned());
+            (Separators::Mixed, Some("decimal points and commas (a mapping's `decimal_comma` says which)"))
         }
-    }
+        Fractions::Unsure => (
+            Separators::Unsure,
+            Some("commas in numbers that can be read two ways (a mapping's `decimal_comma` says which)"),
+        ),
+    };
+    mapping.separators = separators;
+    told.extend(why.map(str::to_owned));
 }
 
 /// Without a mapping a file may lack what is needed; two columns for one field are a fault either way.
@@ -312,7 +156,8 @@ fn unfit(faults: Faults, options: &Options, name: &str) -> ReadError {
         return ReadError::Mapping(faults);
     }
     ReadError::Unreadable(format!(
-        "{faults}; a mapping (--mapping M.toml) can say which column is which, and `provost import --guess {name}` writes one"
+        "{faults}. A mapping (--mapping M.toml) says which column is which and how many lines come before the header; \
+         `provost import --guess {name}` writes a first one"
     ))
 }
 
@@ -330,18 +175,18 @@ pub fn check(name: &str, file: impl Read + Send + 'static, options: &Options) ->
 /// If the file cannot be read, or holds nothing.
 pub fn guess(name: &str, file: impl Read + Send + 'static, options: &Options) -> Result<String, ReadError> {
     let mapping = Mapping::default();
-    let opened = open(name, file, options.format, &mapping, &options.limits, ReadBytes::default())?;
+    let opened = opened::open(name, file, options.format, &mapping, &options.limits, ReadBytes::default())?;
     let mut facts = Facts { file: name.to_owned(), ..Facts::default() };
     let (names, mut rows) = match opened.what {
         What::Empty => (None, Vec::new()),
         What::Json(layout) => {
-            let (names, rows) = sample_objects(&opened, layout, &options.limits);
+            let (names, rows) = sample_objects(&opened, layout, &mapping, &options.limits);
             (Some(names), rows)
         }
         What::Csv { delimiter } => {
             facts.delimiter = (delimiter != b',').then(|| char::from(delimiter));
-            facts.encoding = opened.detected.get().map(|encoding| encoding.name().to_ascii_lowercase());
-            let mut rows = sample(&opened, &mapping, &options.limits);
+            facts.encoding = opened.detected.older().map(|encoding| encoding.name().to_ascii_lowercase());
+            let mut rows = sample(&opened, &options.limits);
             let first: Vec<&str> = rows.first().map(|row| row.iter().map(String::as_str).collect()).unwrap_or_default();
             facts.headerless = !guess::is_header(&first);
             let names = (!facts.headerless && !rows.is_empty()).then(|| rows.remove(0));
@@ -352,7 +197,8 @@ pub fn guess(name: &str, file: impl Read + Send + 'static, options: &Options) ->
     if rows.is_empty() {
         return Err(ReadError::Unreadable("it has no rows to guess from".to_owned()));
     }
-    facts.decimal_comma = sniff::fractions(&rows, facts.delimiter.is_some()) == Fractions::Comma;
+    let fractions = sniff::fractions(&rows, facts.delimiter.is_some());
+    (facts.decimal_comma, facts.unsure) = (fractions == Fractions::Comma, fractions == Fractions::Unsure);
     Ok(guess::guess(names.as_deref(), &rows, &facts))
 }
 
@@ -371,7 +217,7 @@ pub fn read(
 ) -> Result<ReadReport, ReadError> {
     let Some(ready) = ready(name, file, options, tables, bytes)? else { return Ok(ReadReport::default()) };
     let Ready { opened, parser, unread, width } = ready;
-    let Opened { text, detected, mut told, line_end, what } = opened;
+    let Opened { text, detected, mut told, line_end, skip_lines, what } = opened;
     let (parser, limits) = (Arc::new(parser), &options.limits);
     let (mut rows, mut too_many) = (0, false);
     let mut send = |chunk: Chunk| {
@@ -386,7 +232,7 @@ pub fn read(
             let mapping = options.mapping.as_ref();
             let mut lines = Lines::new(text, limits.row_bytes, line_end);
             let mut head = Chunk::default();
-            for _ in 0..mapping.map_or(0, |m| m.skip_lines) {
+            for _ in 0..skip_lines {
                 lines.next_into(&mut head);
                 head.bytes.clear();
             }
@@ -408,7 +254,7 @@ pub fn read(
     if too_many {
         end.broken = Some(format!("it has more than {} rows (import.max_rows)", limits.rows));
     }
-    told.extend(detected.get().map(|encoding| format!("encoding {} (detected)", encoding.name())));
+    told.extend(detected.told());
     Ok(ReadReport { lines: end.lines, broken: end.broken, told, unread })
 }
 

@@ -3,12 +3,15 @@
 //! from its first bytes. Every row is bounded, memory is bounded by a chunk of rows, and whatever is broken is named and
 //! passed by. `import`, `features` and the source of a training job read with it.
 
+mod detect;
 mod extended;
 mod file;
 mod lines;
+mod opened;
 mod parse;
 mod rows;
 mod sniff;
+mod strays;
 mod text;
 mod unpack;
 mod values;
@@ -16,6 +19,7 @@ mod values;
 pub use file::{Format, Options, ReadError, ReadReport, check, guess, read};
 pub use lines::{Chunk, Record};
 pub use parse::{Parsed, Parser};
+pub use strays::Strays;
 pub use unpack::{Input, ReadBytes};
 
 /// What a file may hold at most.

@@ -1,12 +1,14 @@
 //! Chunks of text to data points.
 
 use crate::lines::{Chunk, Record};
+use crate::strays::Strays;
 use crate::{Limits, extended, rows};
 use provost_domain::AdmissionDataPoint;
 use provost_domain::features::FeatureTables;
 use provost_domain::mapping::{Plan, Tally};
+use provost_domain::record::unknown_members;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What one file's rows are read by.
 pub struct Parser {
@@ -23,6 +25,8 @@ pub enum Shape {
     Objects {
         plan: Box<Plan>,
         names: Vec<String>,
+        /// The same, to look members up in.
+        known: HashSet<String>,
     },
     Table {
         plan: Box<Plan>,
@@ -38,6 +42,8 @@ pub struct Parsed {
     pub places: Vec<usize>,
     pub faults: Vec<(usize, String)>,
     pub tally: Tally,
+    /// Members that no field is read from and that the head of the file has not told of.
+    pub strays: Strays,
     /// Values off every scale.
     pub outliers: u64,
 }
@@ -51,9 +57,9 @@ impl Parser {
     pub fn chunk(&self, mut chunk: Chunk) -> Parsed {
         let records = std::mem::take(&mut chunk.records);
         let (mut points, mut places) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
-        let (mut faults, mut tally, mut outliers) = (Vec::new(), Tally::default(), 0);
+        let (mut faults, mut tally, mut outliers, mut strays) = (Vec::new(), Tally::default(), 0, Strays::default());
         for (place, record) in records.iter().enumerate() {
-            match self.record(chunk.raw(record), record, &mut tally) {
+            match self.record(chunk.raw(record), record, &mut tally, &mut strays) {
                 Ok(Some(mut point)) => {
                     point.verified |= self.verified;
                     outliers += u64::from(self.tables.row(&point).outliers);
@@ -65,21 +71,37 @@ impl Parser {
             }
         }
         chunk.records = records;
-        Parsed { chunk, points, places, faults, tally, outliers }
+        Parsed { chunk, points, places, faults, tally, strays, outliers }
     }
 
     /// None: the mapping leaves the row out.
-    fn record(&self, raw: &[u8], record: &Record, tally: &mut Tally) -> Result<Option<AdmissionDataPoint>, String> {
+    fn record(
+        &self,
+        raw: &[u8],
+        record: &Record,
+        tally: &mut Tally,
+        strays: &mut Strays,
+    ) -> Result<Option<AdmissionDataPoint>, String> {
         if let Some(fault) = &record.fault {
             return Err(fault.clone());
         }
         match &self.shape {
-            Shape::Json => extended::point(raw).map(Some),
-            Shape::Objects { plan, names } => {
+            Shape::Json => {
+                unknown_members(raw, &mut |path| strays.add(path));
+                extended::point(raw).map(Some)
+            }
+            Shape::Objects { plan, names, known } => {
                 let cells = members(raw, self.limits.row_bytes)?;
                 let member = |i: usize| names.get(i).and_then(|name| cells.get(name));
                 let cell = |i: usize| member(i).map_or(("", false), |m| (m.text.as_str(), m.is_number));
-                plan.members(record.number, names.len(), cell, tally)
+                let mut late = Vec::new();
+                for (name, member) in cells.iter().filter(|(name, _)| !known.contains(*name)) {
+                    match plan.late(name, &member.text, member.is_number) {
+                        Some(member) => late.push(member),
+                        None => strays.add(name),
+                    }
+                }
+                plan.members(record.number, names.len(), cell, &late, tally)
             }
             Shape::Table { plan, delimiter } => {
                 let cells = rows::fields(raw, *delimiter)?;

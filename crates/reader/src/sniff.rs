@@ -21,6 +21,39 @@ pub fn line_end(head: &[u8]) -> u8 {
     if head.contains(&b'\r') && !head.contains(&b'\n') { b'\r' } else { b'\n' }
 }
 
+/// What a file is that nothing can be read from.
+pub fn foreign(head: &[u8]) -> Option<&'static str> {
+    const KINDS: [(&[u8], &str); 8] = [
+        (b"PK\x03\x04", "a ZIP archive or a workbook (.xlsx, .ods)"),
+        (b"\xd0\xcf\x11\xe0", "a workbook (.xls)"),
+        (b"PAR1", "a Parquet file"),
+        (b"SQLite format 3\0", "an SQLite database"),
+        (b"%PDF-", "a PDF document"),
+        (b"\0\0\0\0", "binary"),
+        // Of the unpacked text.
+        (b"\x1f\x8b", "gzip data within packed data"),
+        (b"\x28\xb5\x2f\xfd", "zstd data within packed data"),
+    ];
+    let kind = KINDS.into_iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, kind)| kind);
+    let start: Vec<u8> = head.iter().copied().skip_while(u8::is_ascii_whitespace).take(14).collect();
+    let start = start.to_ascii_lowercase();
+    kind.or_else(|| (start.starts_with(b"<!doctype html") || start.starts_with(b"<html")).then_some("a web page"))
+}
+
+/// The delimiter that a first line such as `sep=;` names, which spreadsheets write before the header.
+pub fn named_delimiter(head: &[u8]) -> Option<u8> {
+    let end = line_end(head);
+    let line = head.split(|b| *b == end).next()?.trim_ascii_end();
+    match line.split_at_checked(4)? {
+        (name, [delimiter]) if name.eq_ignore_ascii_case(b"sep=") => {
+            DELIMITERS.contains(delimiter).then_some(*delimiter)
+        }
+        // The tab at the line's end has been trimmed.
+        (name, []) if name.eq_ignore_ascii_case(b"sep=") => Some(b'\t'),
+        _ => None,
+    }
+}
+
 fn first(head: &[u8]) -> Option<u8> {
     head.iter().copied().find(|b| !b.is_ascii_whitespace())
 }
@@ -84,41 +117,59 @@ pub fn delimiter(head: &[u8], skip: u64, whole: bool, tsv: bool) -> u8 {
     }
 }
 
-/// How fractions are written.
+/// What the cells tell of how numbers are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fractions {
-    /// `3.75`, or there are none.
+    /// No number has a separator.
+    None,
+    /// `3.75`
     Point,
     /// `3,75`
     Comma,
     /// Some so, some so, in a file whose cells no comma parts: `1,234` and `1.234` could be either.
     Mixed,
+    /// There are commas, such as `1,234`, and nothing tells whether they part thousands.
+    Unsure,
 }
 
-/// Told from the cells. `commas`: the cells are parted by something else, so that `3,125` may well be a fraction.
+/// Told from the cells. `commas`: the cells are parted by something else, so that `3,75` may well be in use beside `3.75`.
 pub fn fractions(rows: &[Vec<String>], commas: bool) -> Fractions {
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let (mut comma, mut point, mut thousands) = (false, false, false);
+    // Of commas and of points: whether one is there, and whether one is there that does not part thousands.
+    let (mut comma, mut point) = ((false, false), (false, false));
     for cell in rows.iter().flatten() {
-        let cell = cell.trim();
-        let parts = |point| cell.split_once(point).filter(|(whole, rest)| digits(whole) && digits(rest));
-        if let Some((whole, fraction)) = parts(',') {
-            let is = fraction.len() != 3 || (commas && whole.len() == 1);
-            comma |= is;
-            thousands |= !is;
-        }
-        point |= parts('.').is_some();
+        let Some((separator, is_fraction)) = separator(cell.trim()) else { continue };
+        let found = if separator == b',' { &mut comma } else { &mut point };
+        found.0 = true;
+        found.1 |= is_fraction;
     }
-    // Fractions of one and thousands of many: `3,125` beside `30,000`.
-    let sure = rows.iter().flatten().any(|cell| {
-        let parts = cell.trim().split_once(',').filter(|(whole, rest)| digits(whole) && digits(rest));
-        parts.is_some_and(|(whole, fraction)| fraction.len() != 3 || whole == "0")
-    });
     match (comma, point) {
-        (true, false) if sure || !thousands => Fractions::Comma,
-        (true, _) if commas => Fractions::Mixed,
-        _ => Fractions::Point,
+        ((false, _), (false, _)) => Fractions::None,
+        // `3.125` alone is a fraction.
+        ((false, _), (true, _)) => Fractions::Point,
+        ((true, true), (false, _)) => Fractions::Comma,
+        ((true, false), (_, true)) => Fractions::Point,
+        ((true, _), (true, _)) if commas => Fractions::Mixed,
+        ((true, _), _) => Fractions::Unsure,
     }
+}
+
+/// The last separator of a number, and whether a fraction follows it for sure.
+fn separator(cell: &str) -> Option<(u8, bool)> {
+    let at = cell.rfind([',', '.'])?;
+    let (whole, rest) = (&cell[..at], &cell[at + 1..]);
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let separator = cell.as_bytes()[at];
+    if !digits(rest) {
+        return None;
+    }
+    if digits(whole) {
+        return Some((separator, rest.len() != 3 || whole.starts_with('0') || whole.len() > 3));
+    }
+    // Thousands that the other separator parts: `1,234.5`. Those that the same one parts are no fraction: `1,234,567`.
+    let group = if separator == b',' { '.' } else { ',' };
+    let mut groups = whole.split(group);
+    let first = groups.next().is_some_and(|first| digits(first) && first.len() <= 3);
+    (first && groups.all(|part| digits(part) && part.len() == 3)).then_some((separator, true))
 }
 
 #[cfg(test)]
@@ -147,6 +198,28 @@ mod tests {
     }
 
     #[test]
+    fn what_nothing_can_be_read_from_is_told() {
+        assert_eq!(foreign(b"PK\x03\x04..."), Some("a ZIP archive or a workbook (.xlsx, .ods)"));
+        assert_eq!(foreign(b" \n<!DOCTYPE HTML>"), Some("a web page"));
+        assert_eq!((foreign(b"PK,gpa\n"), foreign(b"<id>,gpa\n"), foreign(b"")), (None, None, None));
+    }
+
+    #[test]
+    fn a_first_line_may_name_the_delimiter() {
+        for (text, delimiter) in [
+            ("sep=;\r\na;b", Some(b';')),
+            ("SEP=|\n", Some(b'|')),
+            ("sep=\t\na\tb", Some(b'\t')),
+            ("sep=x\n", None),
+            ("sep=;,b\n", None),
+            ("sep\n", None),
+            ("", None),
+        ] {
+            assert_eq!(named_delimiter(text.as_bytes()), delimiter, "{text:?}");
+        }
+    }
+
+    #[test]
     fn delimiters_are_told_from_the_lines() {
         for (text, expected) in [
             ("a,b;c,d\n1,2;3,4\n", b','),
@@ -166,18 +239,25 @@ mod tests {
 
     #[test]
     fn a_decimal_comma_is_told_from_the_cells() {
-        use Fractions::{Comma, Mixed, Point};
+        use Fractions::{Comma, Mixed, None, Point, Unsure};
         for (cells, parted_by_commas, parted_by_others) in [
             (["3,75", "160"], Comma, Comma),
-            (["3,75", "3.75"], Point, Mixed),
-            (["3,75", "3.125"], Point, Mixed),
-            (["30,000", "3"], Point, Point),
+            (["3,75", "3.75"], Unsure, Mixed),
+            (["3,75", "3.125"], Unsure, Mixed),
+            (["30,000", "3"], Unsure, Unsure),
             (["30,000", "3,75"], Comma, Comma),
-            (["3,125", "3"], Point, Comma),
-            (["3,125", "3.75"], Point, Mixed),
-            (["3,125", "30,000"], Point, Mixed),
-            (["0,125", "30,000"], Point, Comma),
-            (["U, V", "W"], Point, Point),
+            (["30,000", "3.75"], Point, Point),
+            (["3,125", "3"], Unsure, Unsure),
+            (["3,125", "3.75"], Point, Point),
+            (["3,125", "3.125"], Unsure, Mixed),
+            (["3,125", "30,000"], Unsure, Unsure),
+            (["0,125", "30,000"], Comma, Comma),
+            (["3.125", "7"], Point, Point),
+            (["1,234.5", "3,125"], Point, Point),
+            (["1.234,5", "3,125"], Comma, Comma),
+            (["1,234,567", "2024-03-01"], None, None),
+            (["10.1.2024", "3"], None, None),
+            (["U, V", "W"], None, None),
         ] {
             let rows = [cells.map(str::to_owned).to_vec()];
             assert_eq!(fractions(&rows, false), parted_by_commas, "{cells:?}");

@@ -1,20 +1,13 @@
-//! Bytes to UTF-8. A byte order mark and UTF-16 are told from the first bytes; an older encoding of a CSV file from the
-//! first bytes that are no ASCII, wherever they come. JSON is UTF-8 or UTF-16 by its own rules.
+//! Bytes to UTF-8. A byte order mark and UTF-16 are told from the first bytes; for an older encoding of a CSV file see
+//! `detect`. JSON is UTF-8 or UTF-16 by its own rules.
 
 use crate::Input;
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use std::io::{self, BufRead, Read};
-use std::sync::{Arc, OnceLock};
 
 /// Bytes that are looked at before a file is read.
 pub const HEAD: usize = 1 << 18;
-/// Bytes that an encoding is told from.
-const WINDOW: usize = 1 << 16;
 const CHUNK: usize = 1 << 16;
-
-/// An encoding that was told from the bytes, once it is known.
-pub type Detected = Arc<OnceLock<&'static Encoding>>;
 
 /// Text whose beginning can be looked at before it is read.
 pub struct Headed {
@@ -64,19 +57,19 @@ impl BufRead for Headed {
     }
 }
 
-fn read_buffered(from: &mut impl BufRead, buf: &mut [u8]) -> io::Result<usize> {
+pub fn read_buffered(from: &mut impl BufRead, buf: &mut [u8]) -> io::Result<usize> {
     let n = from.fill_buf()?.read(buf)?;
     from.consume(n);
     Ok(n)
 }
 
 /// Text without its byte order mark, in UTF-8 if its first bytes say UTF-16 or `named` says another encoding; and the
-/// encoding, if it was told from the bytes.
+/// encoding, if it was told from the first bytes.
 pub fn decoded(mut text: Headed, named: Option<&'static Encoding>) -> (Headed, Option<&'static Encoding>) {
     let told = match text.head() {
         [0xef, 0xbb, 0xbf, ..] => {
             text.skip(3);
-            return (text, None);
+            return (text, Some(UTF_8));
         }
         [0xff, 0xfe, ..] => Some(UTF_16LE),
         [0xfe, 0xff, ..] => Some(UTF_16BE),
@@ -108,19 +101,6 @@ fn wide(head: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// Whether the bytes are UTF-8, perhaps with some broken characters in between.
-fn is_utf8(bytes: &[u8]) -> bool {
-    let (mut good, mut bad) = (0, 0);
-    let mut chunks = bytes.utf8_chunks().peekable();
-    while let Some(chunk) = chunks.next() {
-        good += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
-        // The last character may go on behind the window.
-        let cut = chunks.peek().is_none() && chunk.invalid().len() < 4 && chunk.valid().len() + 4 > WINDOW;
-        bad += usize::from(!chunk.invalid().is_empty() && !cut);
-    }
-    good >= bad
-}
-
 /// Decodes one encoding throughout.
 pub struct Decoding {
     from: Input,
@@ -149,7 +129,7 @@ impl Decoding {
 }
 
 /// Decodes all of `bytes` into `out`; gives back how many there were.
-fn decode(decoder: &mut Decoder, bytes: &[u8], last: bool, out: &mut Vec<u8>) -> usize {
+pub fn decode(decoder: &mut Decoder, bytes: &[u8], last: bool, out: &mut Vec<u8>) -> usize {
     let room = decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len() * 4 + 16);
     out.clear();
     out.resize(room, 0);
@@ -174,95 +154,6 @@ impl BufRead for Decoding {
     }
 }
 
-enum State {
-    /// So far all bytes were ASCII, which they are in every encoding that is looked for; so many of the next are known to be.
-    Ascii(usize),
-    Utf8,
-    Other(Box<Decoder>),
-}
-
-/// Passes text on as it is until the first byte that is no ASCII says what the encoding is.
-pub struct Detecting {
-    from: Input,
-    state: State,
-    out: Vec<u8>,
-    at: usize,
-    ended: bool,
-    detected: Detected,
-}
-
-impl Detecting {
-    pub fn new(from: Input, detected: Detected) -> Self {
-        Self { from, state: State::Ascii(0), out: Vec::new(), at: 0, ended: false, detected }
-    }
-
-    /// Looks at the bytes from the first one on that is no ASCII.
-    fn decide(&mut self) -> io::Result<()> {
-        let mut window = Vec::new();
-        (&mut self.from).take(WINDOW as u64).read_to_end(&mut window)?;
-        if is_utf8(&window) {
-            (self.state, self.out, self.at) = (State::Utf8, window, 0);
-            return Ok(());
-        }
-        let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-        detector.feed(&window, window.len() < WINDOW);
-        let encoding = detector.guess(None, Utf8Detection::Deny);
-        let _ = self.detected.set(encoding); // it is decided once
-        let mut decoder = Box::new(encoding.new_decoder_without_bom_handling());
-        self.at = 0;
-        decode(&mut decoder, &window, false, &mut self.out);
-        self.state = State::Other(decoder);
-        Ok(())
-    }
-}
-
-impl Read for Detecting {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        read_buffered(self, buf)
-    }
-}
-
-impl BufRead for Detecting {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if let State::Ascii(0) = self.state {
-            let bytes = self.from.fill_buf()?;
-            let plain = if bytes.is_ascii() { bytes.len() } else { bytes.iter().take_while(|b| b.is_ascii()).count() };
-            let ended = bytes.is_empty();
-            self.state = State::Ascii(plain);
-            if plain == 0 && !ended {
-                self.decide()?;
-            }
-        }
-        while self.at == self.out.len() && !self.ended {
-            let State::Other(decoder) = &mut self.state else { break };
-            let bytes = self.from.fill_buf()?;
-            let bytes = &bytes[..bytes.len().min(CHUNK)];
-            self.ended = bytes.is_empty();
-            self.at = 0;
-            let read = decode(decoder, bytes, self.ended, &mut self.out);
-            self.from.consume(read);
-        }
-        if self.at < self.out.len() {
-            return Ok(&self.out[self.at..]);
-        }
-        match self.state {
-            State::Ascii(plain) => Ok(&self.from.fill_buf()?[..plain]),
-            State::Utf8 => self.from.fill_buf(),
-            State::Other(_) => Ok(&[]),
-        }
-    }
-    fn consume(&mut self, n: usize) {
-        if self.at < self.out.len() {
-            self.at += n;
-            return;
-        }
-        if let State::Ascii(plain) = &mut self.state {
-            *plain -= n;
-        }
-        self.from.consume(n);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -283,7 +174,7 @@ mod tests {
         let text = "data_point_id,gpa\n1,3.5\nä,é 𝄞\n".repeat(20_000);
         for (bytes, told) in [
             (text.as_bytes().to_vec(), None),
-            ([&[0xef, 0xbb, 0xbf], text.as_bytes()].concat(), None),
+            ([&[0xef, 0xbb, 0xbf], text.as_bytes()].concat(), Some(UTF_8)),
             ([vec![0xff, 0xfe], utf16(&text, true)].concat(), Some(UTF_16LE)),
             ([vec![0xfe, 0xff], utf16(&text, false)].concat(), Some(UTF_16BE)),
             (utf16(&text, true), Some(UTF_16LE)),
@@ -300,27 +191,5 @@ mod tests {
         let mut out = String::new();
         decoded.read_to_string(&mut out).unwrap();
         assert_eq!((out.as_str(), found), ("Universität", None));
-    }
-
-    #[test]
-    fn an_older_encoding_is_detected_wherever_it_begins() {
-        for (plain, size) in [(0, 5), (1, 1 << 18), (100_000, 1000), (1_000_000, 1 << 18)] {
-            let name = "Universität Zürich, École Polytechnique Fédérale, Córdoba\n";
-            let text = "a,b,c\n".repeat(plain / 6) + &name.repeat(3000);
-            let latin = WINDOWS_1252.encode(&text).0.into_owned();
-            for (bytes, encoding) in [(latin.as_slice(), Some(WINDOWS_1252)), (text.as_bytes(), None)] {
-                let detected = Detected::default();
-                let mut out = Vec::new();
-                Detecting::new(input(bytes, size), detected.clone()).read_to_end(&mut out).unwrap();
-                assert!(out == text.as_bytes(), "{plain} {encoding:?}");
-                assert_eq!(detected.get().copied(), encoding);
-            }
-        }
-        // A broken character costs its row, not the file's encoding.
-        let detected = Detected::default();
-        let text = ["é ".repeat(50).as_bytes(), b"\xff\xfe\n"].concat();
-        let mut out = Vec::new();
-        Detecting::new(input(&text, 10), detected.clone()).read_to_end(&mut out).unwrap();
-        assert_eq!((out, detected.get()), (text, None));
     }
 }

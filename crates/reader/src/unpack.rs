@@ -208,7 +208,7 @@ fn corrupt(why: impl std::fmt::Display) -> io::Error {
 /// Why reading ended early, in words.
 pub fn broken(e: &io::Error) -> String {
     match e.kind() {
-        ErrorKind::UnexpectedEof => "the gzip data is cut off".to_owned(),
+        ErrorKind::UnexpectedEof => "the gzip data is cut off, or something else follows it".to_owned(),
         ErrorKind::InvalidInput => format!("the gzip data is corrupt: {e}"),
         ErrorKind::InvalidData if !e.to_string().contains("zstd") => format!("the gzip data is corrupt: {e}"),
         _ => e.to_string(),

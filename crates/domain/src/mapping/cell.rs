@@ -1,6 +1,7 @@
 //! One cell as the JSON value of its field.
 
 use super::Source;
+use super::number::{Notation, Reading, Scale, Separators};
 use crate::names::folded;
 use crate::record::explain::{allowed, fits};
 use crate::record::shape::Kind;
@@ -14,16 +15,14 @@ use std::collections::BTreeMap;
 const PATTERN_BYTES: usize = 1 << 20;
 /// Years of dates.
 const YEARS: std::ops::RangeInclusive<i32> = 1900..=2200;
-/// Signs before an amount.
-const CURRENCIES: [char; 6] = ['$', '€', '£', '¥', '₹', '₩'];
 
 /// What a file's rules say of all its columns.
 #[derive(Debug, Clone, Default)]
 pub struct Common {
     pub missing: Vec<String>,
-    pub decimal_comma: bool,
-    /// Numbers are written with points and with commas: `1,234` and `1.234` could be either.
-    pub mixed: bool,
+    pub decimal_comma: Option<bool>,
+    /// What the file tells of its numbers.
+    pub separators: Separators,
     pub date_format: Option<String>,
 }
 
@@ -36,24 +35,47 @@ pub struct Rule {
     missing: Vec<String>,
     /// By folded text.
     values: BTreeMap<String, Value>,
-    scale: Option<(f64, f64)>,
-    decimal_comma: bool,
-    mixed: bool,
+    notation: Notation,
     date_format: Option<String>,
 }
 
 /// What a cell holds.
 pub enum Cell {
     Value(Value),
+    /// One of two readings of a number, the only one on the field's scale.
+    ByScale(Value),
     /// Blank, or a word for it.
     Missing,
     /// The pattern found nothing.
     Unmatched,
 }
 
+/// Why a cell has no value, as a message goes on that has named the column and shown the cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// What is allowed there.
+    Allowed(String),
+    /// Why it is not read.
+    Reason(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Allowed(what) => write!(f, "; {what} is allowed"),
+            Self::Reason(why) => write!(f, ", {why}"),
+        }
+    }
+}
+
 impl Rule {
-    /// Faults are the tail of a pointer and a message each.
-    pub fn new(kind: Kind, source: &Source, common: &Common) -> Result<Self, Vec<(String, String)>> {
+    /// `scale` is the field's. Faults are the tail of a pointer and a message each.
+    pub fn new(
+        kind: Kind,
+        scale: Option<Scale>,
+        source: &Source,
+        common: &Common,
+    ) -> Result<Self, Vec<(String, String)>> {
         let mut faults = Vec::new();
         let mut fault = |at: &str, message: String| faults.push((at.to_owned(), message));
         let pattern = source.pattern.as_deref().and_then(|text| {
@@ -103,9 +125,12 @@ impl Rule {
             pattern,
             missing,
             values: source.values.iter().map(|(word, value)| (folded(word), value.clone())).collect(),
-            scale: scaled.then(|| (source.factor.unwrap_or(1.0), source.add.unwrap_or(0.0))),
-            decimal_comma: source.decimal_comma.unwrap_or(common.decimal_comma),
-            mixed: common.mixed && source.decimal_comma.is_none(),
+            notation: Notation {
+                decimal_comma: source.decimal_comma.or(common.decimal_comma),
+                separators: common.separators,
+                scale,
+                linear: scaled.then(|| (source.factor.unwrap_or(1.0), source.add.unwrap_or(0.0))),
+            },
             date_format: source.date_format.clone().or_else(|| common.date_format.clone()).filter(|_| is_date),
         })
     }
@@ -125,8 +150,8 @@ impl Rule {
     /// Reads a cell without blanks around it. `plain`: a number of JSON, whose point is a point whatever the texts have.
     ///
     /// # Errors
-    /// What is allowed there.
-    pub fn read(&self, cell: &str, plain: bool) -> Result<Cell, String> {
+    /// If it is no value of the field.
+    pub fn read(&self, cell: &str, plain: bool) -> Result<Cell, Refusal> {
         if self.is_missing(cell) {
             return Ok(Cell::Missing);
         }
@@ -139,19 +164,40 @@ impl Rule {
         if text.is_empty() {
             return Ok(Cell::Missing);
         }
-        self.value(text, plain).map(Cell::Value).ok_or_else(|| {
+        let not_allowed = || {
             let format = self.date_format.as_deref().map(|f| format!(" written as {f:?}")).unwrap_or_default();
-            format!("{}{format}", allowed(self.kind))
-        })
+            Refusal::Allowed(format!("{}{format}", allowed(self.kind)))
+        };
+        // The large ones are no floating point numbers.
+        if let (Kind::Whole(_), None, Ok(whole)) = (self.kind, self.notation.linear, text.parse::<u64>()) {
+            return Ok(Cell::Value(whole.into()));
+        }
+        match self.kind {
+            Kind::Number | Kind::Whole(_) => self.number(text, plain, not_allowed),
+            _ => self.other(text).map(Cell::Value).ok_or_else(not_allowed),
+        }
     }
 
-    fn value(&self, text: &str, plain: bool) -> Option<Value> {
+    fn number(&self, text: &str, plain: bool, not_allowed: impl Fn() -> Refusal) -> Result<Cell, Refusal> {
+        let value = |x: f64| {
+            if x.is_finite() && x >= 0.0 { Ok(Value::from(x)) } else { Err(not_allowed()) }
+        };
+        if plain {
+            return self.notation.plain(text).map_or_else(|| Err(not_allowed()), value).map(Cell::Value);
+        }
+        match self.notation.read(text) {
+            Reading::Number(x) => value(x).map(Cell::Value),
+            Reading::ByScale(x) => value(x).map(Cell::ByScale),
+            Reading::Either { thousands, fraction } => Err(Refusal::Reason(format!(
+                "which can be read as {thousands} and as {fraction}; a mapping's `decimal_comma` says which (true or false)"
+            ))),
+            Reading::None => Err(not_allowed()),
+        }
+    }
+
+    /// What is no number.
+    fn other(&self, text: &str) -> Option<Value> {
         match self.kind {
-            Kind::Number => self.number(text, plain).map(Value::from),
-            Kind::Whole(_) => match self.scale {
-                None => text.parse::<u64>().ok().map(Value::from).or_else(|| self.number(text, plain).map(Value::from)),
-                Some(_) => self.number(text, plain).map(Value::from),
-            },
             Kind::Flag => match text.to_ascii_lowercase().as_str() {
                 "true" | "1" | "1.0" | "yes" | "y" | "t" => Some(Value::Bool(true)),
                 "false" | "0" | "0.0" | "no" | "n" | "f" => Some(Value::Bool(false)),
@@ -162,57 +208,9 @@ impl Rule {
                 Some(format) => day(text, format).map(|day| Value::from(day.to_string())),
                 None => Some(Value::from(text)),
             },
-            Kind::Id | Kind::Text => Some(Value::from(text)),
+            Kind::Number | Kind::Whole(_) | Kind::Id | Kind::Text => Some(Value::from(text)),
         }
     }
-
-    fn number(&self, text: &str, plain: bool) -> Option<f64> {
-        if self.mixed && !plain && is_either(text) {
-            return None;
-        }
-        let read = number(text, self.decimal_comma && !plain)?;
-        let (factor, add) = self.scale.unwrap_or((1.0, 0.0));
-        Some(read * factor + add).filter(|x| x.is_finite() && *x >= 0.0)
-    }
-}
-
-/// Whether this is thousands to some and a fraction to others: `1,234`, `12.345`.
-fn is_either(text: &str) -> bool {
-    let text = text.trim_start_matches(CURRENCIES).trim();
-    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    text.split_once([',', '.']).is_some_and(|(whole, rest)| {
-        (1..=3).contains(&whole.len()) && rest.len() == 3 && !whole.starts_with('0') && digits(whole) && digits(rest)
-    })
-}
-
-/// A number as people write it: `3.75`, `3,75` with a decimal comma, `$30,000`, `1,234.5`.
-pub fn number(text: &str, decimal_comma: bool) -> Option<f64> {
-    let text = text.trim_start_matches(CURRENCIES).trim();
-    if let Ok(read) = text.parse::<f64>()
-        && !(decimal_comma && text.contains('.'))
-    {
-        return Some(read);
-    }
-    let (group, point) = if decimal_comma { ('.', ',') } else { (',', '.') };
-    let (whole, fraction) = text.split_once(point).unwrap_or((text, ""));
-    let mut groups = whole.split(group);
-    let first = groups.next()?;
-    let digits = |part: &str, lengths: std::ops::RangeInclusive<usize>| {
-        lengths.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
-    };
-    let rest: Vec<&str> = groups.collect();
-    // The last group has three digits; those before it two in India.
-    let grouped = rest.split_last().is_none_or(|(last, middle)| {
-        // No thousands begin with a zero: `0,125` is a fraction of someone else's.
-        !first.starts_with('0')
-            && digits(first, 1..=3)
-            && digits(last, 3..=3)
-            && middle.iter().all(|part| digits(part, 2..=3))
-    });
-    if !grouped || !digits(first, 1..=30) || !digits(fraction, 0..=30) {
-        return None;
-    }
-    format!("{first}{}.{fraction}0", rest.concat()).parse().ok()
 }
 
 /// A day, or the day of a time. `%Y` takes `19` for the year 19: years that nobody means are no date.
@@ -236,45 +234,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_as_people_write_them() {
-        for (text, expected) in [
-            ("3.75", Some(3.75)),
-            ("$30,000", Some(30_000.0)),
-            ("€ 1,234.50", Some(1234.5)),
-            ("1,00,000", Some(100_000.0)),
-            ("1e3", Some(1000.0)),
-            ("3,75", None),
-            ("12,34", None),
-            ("1,2345", None),
-            ("3.7.5", None),
-            (",5", None),
-            ("0,125", None),
-            ("00,125", None),
-            ("three", None),
-            ("", None),
-        ] {
-            assert_eq!(number(text, false), expected, "{text}");
+    fn what_could_be_either_is_refused_with_both_readings() {
+        let common = Common { separators: Separators::Mixed, ..Common::default() };
+        let rule = Rule::new(Kind::Number, None, &Source::default(), &common).ok();
+        let read = |text, plain| match rule.as_ref().map(|r| r.read(text, plain)) {
+            Some(Ok(Cell::Value(value))) => value.to_string(),
+            Some(Err(refusal)) => refusal.to_string(),
+            _ => String::new(),
+        };
+        for text in ["1,234", "1.234"] {
+            assert!(
+                read(text, false).starts_with(", which can be read as 1234 and as 1.234; "),
+                "{}",
+                read(text, false)
+            );
         }
-        for (text, expected) in [
-            ("3,75", Some(3.75)),
-            ("1.234,5", Some(1234.5)),
-            ("1.234", Some(1234.0)),
-            ("7", Some(7.0)),
-            ("3.75", None),
-            ("0.125", None),
-            ("0,125", Some(0.125)),
-        ] {
-            assert_eq!(number(text, true), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_could_be_either_is_refused_in_a_mixed_file() {
-        let common = Common { mixed: true, ..Common::default() };
-        let rule = Rule::new(Kind::Number, &Source::default(), &common).ok();
-        let read = |text, plain| matches!(rule.as_ref().map(|r| r.read(text, plain)), Some(Ok(Cell::Value(_))));
-        assert!(!read("1,234", false) && !read("1.234", false) && !read("3,75", false));
-        assert!(read("3.75", false) && read("0.125", false) && read("1.234", true) && read("160", false));
+        assert!(read("3,75", false).contains("is allowed"));
+        assert_eq!((read("3.75", false), read("1.234", true)), ("3.75".to_owned(), "1.234".to_owned()));
     }
 
     #[test]
@@ -288,7 +264,7 @@ mod tests {
     #[test]
     fn one_word_has_one_value() {
         let values = |list: &[(&str, f64)]| list.iter().map(|(k, v)| ((*k).to_owned(), Value::from(*v))).collect();
-        let rule = |values| Rule::new(Kind::Number, &Source { values, ..Source::default() }, &Common::default());
+        let rule = |values| Rule::new(Kind::Number, None, &Source { values, ..Source::default() }, &Common::default());
         assert!(rule(values(&[("A", 4.0), ("a", 4.0)])).is_ok());
         let faults = rule(values(&[("A", 4.0), ("a", 3.0)])).err().unwrap_or_default();
         assert_eq!(faults.iter().map(|(at, _)| at.as_str()).collect::<Vec<_>>(), ["/values/a"]);

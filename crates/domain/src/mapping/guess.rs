@@ -4,7 +4,7 @@
 mod columns;
 mod words;
 
-use super::cell::number;
+use super::number::number;
 use super::target::Target;
 use crate::check::brief;
 use columns::{Column, Field};
@@ -20,6 +20,8 @@ pub struct Facts {
     /// Where it is neither UTF-8 nor told by a mark.
     pub encoding: Option<String>,
     pub decimal_comma: bool,
+    /// Whether numbers such as `1,234` are there and nothing tells what their comma means.
+    pub unsure: bool,
     /// Whether the first row is no header.
     pub headerless: bool,
 }
@@ -58,6 +60,9 @@ pub fn guess(header: Option<&[String]>, rows: &[Vec<String>], facts: &Facts) -> 
     }
     if facts.decimal_comma {
         line(&mut out, "decimal_comma = true", "3,75 is a number");
+    }
+    if facts.unsure {
+        line(&mut out, "# decimal_comma = false", "1,234 is 1234 (true: 1.234); refused where both can be meant");
     }
     if facts.headerless {
         line(&mut out, "header = false", "columns go by their numbers, from 0");

@@ -1,16 +1,17 @@
 //! A mapping applied to a file's header, and its rows read by that.
 
-use super::cell::{Cell, Common, Rule, is_format};
+use super::cell::{Cell, Common, Refusal, Rule, is_format};
+use super::document::Document;
+use super::header::{Header, tidy};
 use super::target::{Target, nearest_field};
-use super::{Column, Mapping, Source};
+use super::{Mapping, Source, Unread};
 use crate::check::brief;
-use crate::fields::{did_you_mean, escaped, shown};
+use crate::fields::{escaped, shown};
 use crate::names::folded;
+use crate::record::Decision;
 use crate::record::explain::{allowed, fits};
-use crate::record::shape::{SPECS, TEST_SPECS};
-use crate::record::{Decision, TestType};
 use crate::{AdmissionDataPoint, Fault, Faults};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How the rows of one file are read.
@@ -26,6 +27,18 @@ pub struct Plan {
     id_prefix: Option<String>,
     width: usize,
     unread: Vec<Unread>,
+    /// What late members are read by, and the targets that they cannot be.
+    common: Common,
+    taken: Vec<Target>,
+}
+
+/// A member of a JSON object that the head of its file does not have, by the name of a field that nothing else is.
+#[derive(Debug, Clone, Copy)]
+pub struct Late<'c> {
+    target: Target,
+    name: &'c str,
+    text: &'c str,
+    is_number: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -37,15 +50,6 @@ struct Input {
     rule: Rule,
 }
 
-/// A column that no field is read from.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Unread {
-    pub column: String,
-    /// The field whose name is nearest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nearest: Option<String>,
-}
-
 /// What rows came to beside their points and faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
@@ -53,66 +57,8 @@ pub struct Tally {
     pub left_out: u64,
     /// Cells that their pattern did not match: read as missing.
     pub unmatched: u64,
-}
-
-/// Header names are compared without surrounding blanks.
-fn tidy(name: &str) -> &str {
-    name.trim_start_matches('\u{feff}').trim()
-}
-
-/// The columns of a file.
-struct Header<'h> {
-    names: Vec<&'h str>,
-    /// Whether the names are the file's own.
-    named: bool,
-}
-
-impl Header<'_> {
-    fn all(&self) -> String {
-        if self.named {
-            format!("it has {}", brief(&self.names.join(", "), 200))
-        } else {
-            format!("it has no header and {} columns, from 0", self.names.len())
-        }
-    }
-
-    fn find(&self, column: &Column) -> Result<usize, String> {
-        let width = self.names.len();
-        match column {
-            Column::Number(n) if *n < width => Ok(*n),
-            Column::Number(n) => Err(format!("the file has no column {n}; it has {width}, from 0")),
-            Column::Name(name) if self.named => {
-                let exact = self.places(|h| h == tidy(name));
-                let loose = || self.places(|h| folded(h) == folded(name));
-                let found = if exact.is_empty() { loose() } else { exact };
-                match (found.as_slice(), name.trim().parse::<usize>()) {
-                    ([one], _) => Ok(*one),
-                    ([], Ok(number)) => Err(format!(
-                        "the file has no column `{name}`; {}. `header = false` says that the first row is data and columns go by \
-                         their numbers; {number} without quotes is the column of that number either way",
-                        self.all()
-                    )),
-                    ([first, second, ..], _) => Err(format!(
-                        "the file has column `{name}` twice, as numbers {first} and {second} (from 0); the number says which"
-                    )),
-                    ([], Err(_)) => {
-                        let hint = did_you_mean(name, self.names.iter().copied());
-                        Err(format!("the file has no column `{name}`{hint}; {}", self.all()))
-                    }
-                }
-            }
-            Column::Name(name) => match name.trim().parse::<usize>() {
-                Ok(number) => self.find(&Column::Number(number)),
-                Err(_) => {
-                    Err(format!("`{name}` is a name, and the file has no header; a column's number from 0 is allowed"))
-                }
-            },
-        }
-    }
-
-    fn places(&self, is: impl Fn(&str) -> bool) -> Vec<usize> {
-        (0..self.names.len()).filter(|i| is(self.names[*i])).collect()
-    }
+    /// Numbers with two readings, of which one is on the field's scale.
+    pub by_scale: u64,
 }
 
 /// Faults on their way, and the targets that are taken, each with what took it.
@@ -157,8 +103,8 @@ impl Mapping {
         self.check(&mut making);
         let common = Common {
             missing: self.missing.clone(),
-            decimal_comma: self.decimal_comma.unwrap_or(false),
-            mixed: self.mixed && self.decimal_comma.is_none(),
+            decimal_comma: self.decimal_comma,
+            separators: self.separators,
             date_format: self.date_format.clone(),
         };
         let mut inputs: Vec<Input> = Vec::new();
@@ -166,7 +112,7 @@ impl Mapping {
         for (name, source) in &self.columns {
             let Some(target) = making.target("columns", name) else { continue };
             let pointer = format!("/columns/{}", escaped(name));
-            let rule = Rule::new(target.kind(), source, &common);
+            let rule = Rule::new(target.kind(), target.scale(), source, &common);
             match (header.find(&source.column), rule) {
                 (Ok(column), Ok(rule)) => {
                     used[column] = true;
@@ -211,6 +157,8 @@ impl Mapping {
             id_prefix: self.id_prefix.clone(),
             width: header.names.len(),
             unread,
+            common,
+            taken: making.taken.into_iter().map(|(target, _)| target).collect(),
         })
     }
 
@@ -240,18 +188,23 @@ impl Mapping {
 
     /// What every data point needs.
     fn needed(&self, header: &Header<'_>, making: &mut Making) {
-        let all = header.all();
+        let before = making.faults.len();
         for part in ["profile", "program"] {
             if !making.taken.iter().any(|(t, _)| t.part() == Some(part)) {
                 let some = if part == "profile" { "gpa, gre_verbal" } else { "university_name, program_name" };
-                making.fault("", format!("no column and no constant belongs to `{part}` ({some}, …); {all}"));
+                making.fault("", format!("no column and no constant belongs to `{part}` ({some}, …)"));
             }
         }
         for (path, given) in [("decision", false), ("data_point_id", self.id_prefix.is_some())] {
             if !given && !making.taken.iter().any(|(t, _)| t.is(path)) {
                 let hint = if path == "data_point_id" { " (`id_prefix` numbers the rows)" } else { "" };
-                making.fault("", format!("no column is the `{path}`{hint}; {all}"));
+                making.fault("", format!("no column is the `{path}`{hint}"));
             }
+        }
+        if let [_, ..] = &making.faults[before..]
+            && let Some(last) = making.faults.last_mut()
+        {
+            last.message = format!("{}; {}", last.message, header.all());
         }
     }
 }
@@ -274,12 +227,17 @@ fn by_own_names(header: &Header<'_>, common: &Common, used: &[bool], inputs: &mu
             }
             None => {
                 making.taken.push((target, format!("column `{name}` (number {column})")));
-                if let Ok(rule) = Rule::new(target.kind(), &Source::default(), common) {
+                if let Ok(rule) = by_itself(target, common) {
                     inputs.push(Input { target, column, name: (*name).to_owned(), rule });
                 }
             }
         }
     }
+}
+
+/// The rule of a column that goes by its own name.
+fn by_itself(target: Target, common: &Common) -> Result<Rule, Vec<(String, String)>> {
+    Rule::new(target.kind(), target.scale(), &Source::default(), common)
 }
 
 fn unread(header: &Header<'_>, inputs: &[Input], making: &Making) -> Vec<Unread> {
@@ -289,7 +247,11 @@ fn unread(header: &Header<'_>, inputs: &[Input], making: &Making) -> Vec<Unread>
         .map(|column| {
             let name = header.names[column];
             Unread {
-                column: if header.named { brief(name, 60).into_owned() } else { column.to_string() },
+                column: match (header.named, name) {
+                    (true, "") => format!("the one without a name (number {column})"),
+                    (true, name) => brief(name, 60).into_owned(),
+                    (false, _) => column.to_string(),
+                },
                 nearest: nearest_field(name).filter(free).filter(|_| header.named),
             }
         })
@@ -318,10 +280,17 @@ impl Plan {
         cell: impl Fn(usize) -> &'c str,
         tally: &mut Tally,
     ) -> Result<Option<AdmissionDataPoint>, Faults> {
-        self.members(row, width, |i| (cell(i), false), tally)
+        self.members(row, width, |i| (cell(i), false), &[], tally)
     }
 
-    /// The same for the members of an object, each with whether it is a number of JSON and no text.
+    /// A member of an object that is no column of the plan, if it goes by the name of a field that nothing else is.
+    pub fn late<'c>(&self, name: &'c str, text: &'c str, is_number: bool) -> Option<Late<'c>> {
+        let target = Target::parse(tidy(name)).filter(|target| !self.taken.contains(target))?;
+        Some(Late { target, name, text, is_number })
+    }
+
+    /// The same for the members of an object, each with whether it is a number of JSON and no text, and for those that are
+    /// no columns of the plan.
     ///
     /// # Errors
     /// As [`Plan::row`].
@@ -330,10 +299,11 @@ impl Plan {
         row: u64,
         width: usize,
         cell: impl Fn(usize) -> (&'c str, bool),
+        late: &[Late<'c>],
         tally: &mut Tally,
     ) -> Result<Option<AdmissionDataPoint>, Faults> {
         let mut doc = Document::default();
-        let mut faults = Vec::new();
+        let (mut faults, mut found) = (Vec::new(), Tally::default());
         for (target, value) in &self.constants {
             doc.set(*target, value.clone());
         }
@@ -352,23 +322,35 @@ impl Plan {
                     tally.left_out += 1;
                     return Ok(None);
                 }
-                Ok(Some(Cell::Value(value))) => doc.set(input.target, value),
-                Ok(Some(Cell::Missing)) => {}
-                Ok(Some(Cell::Unmatched)) => tally.unmatched += u64::from(!text.is_empty()),
-                Err(allowed) => faults.push(Fault {
-                    pointer: format!("/{}", escaped(&input.name)),
-                    message: format!("`{}` is {}; {allowed} is allowed", input.name, shown(&Value::from(text))),
-                }),
+                Ok(Some(read)) => doc.take(input.target, read, text, &mut found),
+                Err(why) => faults.push(refused(&input.name, text, &why)),
+            }
+        }
+        for (i, Late { target, name, text, is_number }) in late.iter().enumerate() {
+            if let Some(other) = late[..i].iter().find(|other| other.target == *target) {
+                let message =
+                    format!("`{}` and `{name}` are both `{}`; one of them is allowed", other.name, target.name());
+                faults.push(Fault { pointer: format!("/{}", escaped(name)), message });
+                continue;
+            }
+            // The rule of a column without any settings has no faults.
+            let Ok(rule) = by_itself(*target, &self.common) else { continue };
+            match rule.read(text.trim(), *is_number) {
+                Ok(read) => doc.take(*target, read, text, &mut found),
+                Err(why) => faults.push(refused(name, text.trim(), &why)),
             }
         }
         if !faults.is_empty() {
             return Err(Faults(faults));
         }
-        AdmissionDataPoint::from_value(doc.finish(self.id_prefix.as_deref(), row)).map(Some)
+        let point = AdmissionDataPoint::from_value(doc.finish(self.id_prefix.as_deref(), row))?;
+        tally.unmatched += found.unmatched;
+        tally.by_scale += found.by_scale;
+        Ok(Some(point))
     }
 
     /// None: the row is left out.
-    fn decision(&self, rule: &Rule, cell: &str) -> Result<Option<Cell>, String> {
+    fn decision(&self, rule: &Rule, cell: &str) -> Result<Option<Cell>, Refusal> {
         let text = rule.captured(cell).unwrap_or(cell);
         let word = folded(text);
         if self.leave_out.contains(&word) {
@@ -391,56 +373,14 @@ impl Plan {
                 });
                 let allowed: Vec<String> = decisions().into_iter().map(str::to_owned).chain(own).collect();
                 let number = if self.threshold.is_some() { " or a number" } else { "" };
-                Err(format!("one of {}{number}", allowed.join(", ")))
+                Err(Refusal::Allowed(format!("one of {}{number}", allowed.join(", "))))
             }
             read => Ok(Some(read)),
         }
     }
 }
 
-/// The JSON document of a point, as it grows cell by cell.
-#[derive(Default)]
-struct Document {
-    top: Map<String, Value>,
-    profile: Map<String, Value>,
-    program: Map<String, Value>,
-    tests: Vec<(TestType, Map<String, Value>)>,
-}
-
-impl Document {
-    fn set(&mut self, target: Target, value: Value) {
-        match target {
-            Target::Field(i) => {
-                let path = SPECS[i].path;
-                let (map, name) = match path.split_once('.') {
-                    Some(("profile", name)) => (&mut self.profile, name),
-                    Some((_, name)) => (&mut self.program, name),
-                    None => (&mut self.top, path),
-                };
-                map.insert(name.to_owned(), value);
-            }
-            Target::Test(kind, i) => {
-                let at = self.tests.iter().position(|(k, _)| *k == kind).unwrap_or_else(|| {
-                    self.tests.push((kind, Map::from_iter([("test_type".to_owned(), Value::from(kind.as_str()))])));
-                    self.tests.len() - 1
-                });
-                self.tests[at].1.insert(TEST_SPECS[i].path.to_owned(), value);
-            }
-        }
-    }
-
-    fn finish(mut self, id_prefix: Option<&str>, row: u64) -> Value {
-        if let Some(prefix) = id_prefix {
-            let own = match self.top.get("data_point_id") {
-                Some(Value::String(id)) => id.clone(),
-                _ => row.to_string(),
-            };
-            self.top.insert("data_point_id".to_owned(), Value::from(format!("{prefix}{own}")));
-        }
-        let tests = self.tests.into_iter().map(|(_, t)| Value::Object(t)).collect::<Vec<_>>();
-        self.profile.insert("test_scores".to_owned(), Value::Array(tests));
-        self.top.insert("profile".to_owned(), Value::Object(self.profile));
-        self.top.insert("program".to_owned(), Value::Object(self.program));
-        Value::Object(self.top)
-    }
+fn refused(name: &str, text: &str, why: &Refusal) -> Fault {
+    let message = format!("`{}` is {}{why}", brief(name, 60), shown(&Value::from(text)));
+    Fault { pointer: format!("/{}", escaped(name)), message }
 }

@@ -1,5 +1,8 @@
 //! The fields that a column can be, by their names.
 
+use super::Unread;
+use super::number::Scale;
+use crate::check::brief;
 use crate::fields::nearest;
 use crate::record::TestType;
 use crate::record::shape::{Kind, SPECS, TEST_SPECS};
@@ -42,6 +45,43 @@ impl Target {
         }
     }
 
+    /// What a number there can be: of two readings of `3,125` often one only. None: anything.
+    pub fn scale(self) -> Option<Scale> {
+        let of = |low, high, whole| Some(Scale { low, high, whole });
+        match self {
+            Self::Field(i) => match leaf(SPECS[i].path) {
+                "gpa" | "average_gpa" => of(0.0, 100.0, false),
+                "gpa_scale" => of(1.0, 100.0, false),
+                "acceptance_rate" => of(0.0, 1.0, false),
+                "gre_verbal_avg" | "gre_quant_avg" => of(130.0, 800.0, false),
+                "gmat_avg" => of(200.0, 805.0, false),
+                "university_ranking" | "undergraduate_university_ranking" => of(1.0, 1e6, true),
+                "application_year" => of(1900.0, 2200.0, true),
+                "seq"
+                | "research_publications"
+                | "conference_papers"
+                | "patents"
+                | "internships_count"
+                | "academic_awards"
+                | "professional_certifications"
+                | "leadership_positions" => of(0.0, f64::MAX, true),
+                _ => None,
+            },
+            Self::Test(test, i) => match (test, TEST_SPECS[i].path) {
+                (TestType::Gre, "analytical_score") => of(0.0, 6.0, false),
+                (TestType::Gre, "total_score") => of(260.0, 1600.0, true),
+                (TestType::Gre, _) => of(130.0, 800.0, true),
+                (TestType::Gmat, "total_score") => of(200.0, 805.0, true),
+                (TestType::Gmat, _) => of(0.0, 90.0, false),
+                (TestType::Toefl, _) => of(0.0, 677.0, true),
+                (TestType::Ielts, _) => of(0.0, 9.0, false),
+                (TestType::Sat, "total_score") => of(400.0, 2400.0, true),
+                (TestType::Sat, _) => of(200.0, 800.0, true),
+                (TestType::Act, _) => of(1.0, 36.0, false),
+            },
+        }
+    }
+
     /// The shortest name that means it.
     pub fn name(self) -> String {
         match self {
@@ -79,4 +119,45 @@ pub(crate) fn nearest_field(name: &str) -> Option<String> {
     let names: Vec<String> = Target::all().map(Target::name).collect();
     let paths = SPECS.iter().map(|s| s.path);
     nearest(&name, names.iter().map(String::as_str).chain(paths)).map(str::to_owned)
+}
+
+/// A member of a JSON document, by its dotted path, that no field is read from.
+pub fn unread_member(path: &str) -> Unread {
+    const TESTS: &str = "profile.test_scores.";
+    let near = match path.strip_prefix(TESTS) {
+        Some(name) => {
+            // `verbal` is a column's name for `verbal_score`.
+            let short = Target::parse(&format!("gre_{name}")).map(|target| match target {
+                Target::Field(i) => SPECS[i].path,
+                Target::Test(_, i) => TEST_SPECS[i].path,
+            });
+            let near = short.or_else(|| nearest(name, TEST_SPECS.iter().map(|s| s.path)));
+            near.map(|near| format!("{TESTS}{near}"))
+        }
+        None => nearest_field(path),
+    };
+    // A field's own name is no hint.
+    let own = Target::parse(path);
+    let near = near.filter(|near| near != path && (own.is_none() || Target::parse(near) != own));
+    Unread { column: brief(path, 60).into_owned(), nearest: near }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_is_not_read_has_a_nearest_field() {
+        for (path, near) in [
+            ("profile.gpaa", Some("profile.gpa")),
+            ("decison", Some("decision")),
+            ("profile.test_scores.verbal", Some("profile.test_scores.verbal_score")),
+            ("_id.$oid", None),
+            ("gpa", None),
+            ("profile.test_scores.xyz", None),
+        ] {
+            assert_eq!(unread_member(path).nearest.as_deref(), near, "{path}");
+        }
+        assert_eq!(unread_member(&"x".repeat(1000)).column.chars().count(), 60);
+    }
 }

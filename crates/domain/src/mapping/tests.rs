@@ -294,8 +294,28 @@ fn a_number_of_json_has_its_point_whatever_the_texts_have() {
     let plan = mapping(json!({"decimal_comma": true})).plan(header).unwrap();
     let gpa = |text: &'static str, plain: bool| {
         let cells = ["a", text, "U", "accepted"];
-        let read = plan.members(1, 4, |i| (cells[i], plain && i == 1), &mut Tally::default());
+        let read = plan.members(1, 4, |i| (cells[i], plain && i == 1), &[], &mut Tally::default());
         read.ok().flatten().and_then(|point| point.profile.gpa)
     };
     assert_eq!((gpa("3.125", true), gpa("3,125", false), gpa("3.75", false)), (Some(3.125), Some(3.125), None));
+}
+
+#[test]
+fn a_late_member_is_read_by_its_fields_name_if_nothing_else_is_that_field() {
+    let plan = mapping(json!({"columns": {"gpa": "grade"}, "constants": {"program_name": "P"}}))
+        .plan(["data_point_id", "grade", "decision"])
+        .unwrap();
+    assert!(plan.late("gpa", "3", true).is_none() && plan.late("profile.gpa", "3", true).is_none());
+    assert!(plan.late("program_name", "Q", false).is_none() && plan.late("colour", "red", false).is_none());
+    let cells = ["a", "3.5", "accepted"];
+    let read = |late: &[(&'static str, &'static str)]| {
+        let late: Vec<_> = late.iter().map(|(name, text)| plan.late(name, text, false).unwrap()).collect();
+        plan.members(1, 3, |i| (cells[i], false), &late, &mut Tally::default())
+    };
+    let point = read(&[("gre_verbal", "160"), ("program.department", "D")]).unwrap().unwrap();
+    assert_eq!(point.profile.test_scores[0].verbal_score, Some(160.0));
+    assert_eq!(point.program.department.as_deref(), Some("D"));
+    assert_eq!(pointers(&read(&[("gre_verbal", "high")]).unwrap_err()), ["/gre_verbal"]);
+    let twice = read(&[("patents", "1"), ("profile.patents", "2")]).unwrap_err();
+    assert!(twice.to_string().contains("`patents` and `profile.patents` are both `patents`"), "{twice}");
 }

@@ -3,7 +3,8 @@
 use super::words::{self, Season};
 use super::{one_line, text};
 use crate::check::brief;
-use crate::mapping::cell::{self, number};
+use crate::mapping::cell;
+use crate::mapping::number::number;
 use crate::names::{folded, tidy};
 use std::collections::BTreeMap;
 

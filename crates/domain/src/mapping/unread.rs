@@ -1,0 +1,49 @@
+//! Columns and members that no field is read from.
+
+/// A column, or a member by its dotted path.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Unread {
+    pub column: String,
+    /// The field whose name is nearest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<String>,
+}
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.column)?;
+        match &self.nearest {
+            Some(field) => write!(f, " (did you mean `{field}`?)"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Columns that are named in one text.
+const SHOWN: usize = 20;
+
+/// The first of them by name, and how many there are beside; `more` are not in the list.
+pub fn listed(unread: &[Unread], more: u64) -> String {
+    let mut names: Vec<String> = unread.iter().take(SHOWN).map(Unread::to_string).collect();
+    let more = more + unread.len().saturating_sub(SHOWN) as u64;
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_are_named_and_the_others_counted() {
+        let unread = |n: usize| -> Vec<Unread> {
+            (0..n).map(|i| Unread { column: format!("c{i}"), nearest: (i == 1).then(|| "gpa".to_owned()) }).collect()
+        };
+        assert_eq!(listed(&unread(2), 0), "c0, c1 (did you mean `gpa`?)");
+        assert_eq!(listed(&unread(1), 7), "c0, and 7 more");
+        let long = listed(&unread(25), 7);
+        assert!(long.ends_with("c19, and 12 more") && !long.contains("c20"), "{long}");
+    }
+}
