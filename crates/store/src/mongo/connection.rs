@@ -78,18 +78,6 @@ impl Db {
         within(self.query(collection, filter, order, options)).await
     }
 
-    /// The ids of the documents that match, in this order, in documents of nothing else.
-    pub async fn find_ids(
-        &self,
-        collection: &str,
-        filter: Document,
-        order: Document,
-        batch: u32,
-    ) -> Result<Cursor<Document>> {
-        let options = FindOptions::builder().batch_size(batch).projection(doc! {"_id": 1}).build();
-        within(self.query(collection, filter, order, options)).await
-    }
-
     /// The one place that makes a `find`. A sort without content is left out: DocumentDB refuses it.
     async fn query(
         &self,

@@ -7,7 +7,10 @@
 //! activated, but there is no artifact of theirs that could be loaded. Jobs are history: what had not finished never will.
 
 mod points;
+mod turn;
 mod words;
+
+pub use points::CHUNK;
 
 use super::connection::Db;
 use super::documents::{self, number, object, text};
@@ -27,9 +30,10 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use words::Words;
 
-pub async fn adopt(db: &Db) -> Result<()> {
+/// `chunk`: points that are written together.
+pub async fn adopt(db: &Db, chunk: usize) -> Result<()> {
     let mut words = Words::default();
-    let points = points::adopt(db, &mut words).await?;
+    let points = points::adopt(db, chunk, &mut words).await?;
     let (models, names) = adopt_models(db, &mut words).await?;
     let jobs = adopt_jobs(db, &names, &mut words).await?;
     let triggers = triggers(db, &mut words).await?;

@@ -68,7 +68,7 @@ pub async fn prepare(db: &Db, now: DateTime<Utc>) -> Result<()> {
         }
     }
     install(db, now).await?;
-    legacy::adopt(db).await?;
+    legacy::adopt(db, legacy::CHUNK).await?;
     for (what, left) in [
         ("jobs", creation::finish_all(db).await),
         ("the inbox", inbox::finish_all(db).await),

@@ -270,12 +270,21 @@ async fn importers_race_and_nothing_is_counted_twice() {
     assert!(points(&store).await.iter().all(|p| p.seq == 17), "the highest seq wins");
 }
 
+/// User and system time of this process so far, in seconds.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+}
+
 /// Many points of the replaced service, with those among them that are none, on both servers: each counts once, whatever
-/// chunk and kind it is in. `ROWS` and a look at the time make a measurement of it.
+/// chunk and kind it is in. `ROWS` makes a measurement of it: how long it takes, and how long of that this process was at work.
 async fn many_points_are_taken_over(server: Server) {
     use mongodb::bson::oid::ObjectId;
-    let rows: usize = std::env::var("ROWS").map_or(120, |rows| rows.parse().unwrap());
+    let measured: Option<usize> = std::env::var("ROWS").ok().map(|rows| rows.parse().unwrap());
+    let (rows, chunk) = measured.map_or((120, 16), |rows| (rows, legacy::CHUNK));
     let url = server.database();
+    drop(MongoStore::open(&url, samples::at(0)).unwrap());
     let db = database(&url).await;
     let point = |i: usize| {
         let decision = ["accepted", "rejected", "waitlisted"][i % 3];
@@ -298,9 +307,14 @@ async fn many_points_are_taken_over(server: Server) {
     db.update(POINTS, doc! {"data_point_id": "old-20"}, doc! {"$set": {"provost": {"w": 1, "by": "dead"}}})
         .await
         .unwrap();
-    let began = std::time::Instant::now();
+    let (began, cpu) = (std::time::Instant::now(), cpu_seconds());
+    legacy::adopt(&db, chunk).await.unwrap();
+    let (took, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    eprintln!(
+        "{rows} points were taken over in {took:.2} s ({:.0}/s), {cpu:.2} s of them this process",
+        rows as f64 / took
+    );
     let store = MongoStore::open(&url, samples::at(0)).unwrap();
-    eprintln!("{rows} points were taken over in {:?}", began.elapsed());
     let all = points(&store).await;
     assert_eq!(all.len(), rows - 1, "all but the one with an unknown decision");
     let usable = all.iter().filter(|p| p.decision.label().is_some()).count() as u64;
@@ -335,6 +349,29 @@ async fn points_of_the_replaced_service_are_taken_over_in_bulk() {
 async fn points_of_the_replaced_service_are_taken_over_in_bulk_on_another() {
     let Some(server) = Server::java() else { return };
     many_points_are_taken_over(server).await;
+}
+
+/// Two processes that start at once: each point counts once, and of twins the newer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_that_take_over_at_once_take_no_twins() {
+    use mongodb::bson::oid::ObjectId;
+    let Some(server) = Server::start() else { return };
+    let url = server.database();
+    let store = MongoStore::open(&url, samples::at(0)).unwrap();
+    let (one, other) = (database(&url).await, database(&url).await);
+    // Each id twice, with all others in between: the twins are chunks apart.
+    let documents = ["withdrawn", "accepted"].into_iter().flat_map(|decision| (0..100).map(move |i| (i, decision)));
+    let documents = documents.map(|(i, decision)| {
+        doc! {"_id": ObjectId::new(), "data_point_id": format!("p{i}"), "profile": {"gpa": 3.7}, "program": {"program_name": "P"},
+            "decision": decision}
+    });
+    one.insert_all(POINTS, documents.collect()).await.unwrap();
+    let both = tokio::join!(legacy::adopt(&one, 7), legacy::adopt(&other, 7));
+    both.0.and(both.1).unwrap();
+    let all = points(&store).await;
+    assert!(all.len() == 100 && all.iter().all(|point| point.decision.as_str() == "accepted"), "{}", all.len());
+    assert_eq!(one.count(POINTS, doc! {"provost.refused": {"$exists": true}}).await.unwrap(), 100);
+    assert_eq!(store.points_mark().await.unwrap().total, 100);
 }
 
 /// Events that were left pending are finished together, in few commands, and in the order in which they came.

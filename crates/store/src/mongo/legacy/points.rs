@@ -1,11 +1,16 @@
-//! Data points of the replaced service are taken over in bulk: a few commands for thousands of documents, whatever the server.
+//! Data points of the replaced service are taken over in bulk: each document is read once and written once, with a few commands
+//! for thousands of them, whatever the server.
 //!
-//! A chunk is claimed first: one command writes a name of this process's own into every new document of a range of ids. What is
-//! read under that name stays as it was read, since whoever writes a point replaces the name; so one command more for each
-//! kind of point does the rest. A claim that a crash leaves is an unfinished document, as the next start sees it.
+//! One process at a time goes through the documents, the newest first. What it has read is written by one command for each kind
+//! of point in a range of ids, while the next range is read. Such a command leaves alone what somebody has written meanwhile.
+//! What somebody has put into the range meanwhile, so that nobody has looked at it, is found by the number of documents that
+//! were written, and given back.
 
+mod taken;
+
+use super::turn::{SILENCE, Turn};
 use super::words::Words;
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::mongo::POINTS;
 use crate::mongo::connection::{Db, within};
 use crate::mongo::documents::{self, flag, text};
@@ -13,15 +18,16 @@ use crate::mongo::mark::Writing;
 use crate::mongo::points::as_json;
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::AdmissionDataPoint;
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
+use taken::Taken;
 
-/// Documents that are claimed together. Each command looks at all of them at once.
-const CHUNK: usize = 20_000;
-/// Updates of one document each in one command.
-const UPDATES: usize = 1000;
+/// Documents that are written together. Each command looks at all of them at once.
+pub const CHUNK: usize = 20_000;
+/// Documents that are judged together, and updates of one document each in one command.
+const BATCH: usize = 1000;
+/// What others put there meanwhile is gone through as well, so many times.
+const PASSES: usize = 3;
 /// Between two lines of progress in the log.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
@@ -30,95 +36,93 @@ fn new() -> Document {
     doc! {"provost.present": null}
 }
 
-/// How many were looked at.
-pub async fn adopt(db: &Db, words: &mut Words) -> Result<u64> {
-    let all = db.count(POINTS, new()).await?;
-    if all == 0 {
+/// Takes over all there are, `chunk` of them at a time; answers how many were looked at.
+pub async fn adopt(db: &Db, chunk: usize, words: &mut Words) -> Result<u64> {
+    if db.count(POINTS, new()).await? == 0 {
         return Ok(0);
     }
-    tracing::info!(points = all, "data points of the replaced service are taken over");
-    let began = Instant::now(); // real time: what the server takes
-    let mut told = began;
-    let writing = Writing::sign_in(db).await?;
-    let mut taken = Taken::new(db).await?;
+    let turn = Turn::take(db, SILENCE).await?;
+    turn.during(db, all(db, chunk, words)).await
+}
+
+async fn all(db: &Db, chunk: usize, words: &mut Words) -> Result<u64> {
     let mut done = 0;
+    for _ in 0..PASSES {
+        let left = db.count(POINTS, new()).await?;
+        if left == 0 {
+            break;
+        }
+        tracing::info!(points = left, "data points of the replaced service are taken over");
+        let writing = Writing::sign_in(db).await?;
+        done += pass(db, chunk, left, words).await?;
+        writing.sign_out(db, None).await?;
+    }
+    Ok(done)
+}
+
+/// The chunk that is being written.
+#[derive(Default)]
+struct InFlight(Option<tokio::task::JoinHandle<Result<()>>>);
+
+impl InFlight {
+    async fn wait(&mut self) -> Result<()> {
+        let Some(writing) = self.0.take() else { return Ok(()) };
+        writing.await.unwrap_or_else(|e| Err(StoreError::Internal(format!("taking points over ended early: {e}"))))
+    }
+}
+
+async fn pass(db: &Db, size: usize, all: u64, words: &mut Words) -> Result<u64> {
+    let mut writing = InFlight::default();
+    let done = read_and_write(db, size, all, words, &mut writing).await;
+    // Whatever went wrong: nothing is written any more once this has ended.
+    let written = writing.wait().await;
+    let done = done?;
+    written.map(|()| done)
+}
+
+async fn read_and_write(db: &Db, size: usize, all: u64, words: &mut Words, writing: &mut InFlight) -> Result<u64> {
+    let began = Instant::now(); // real time: what the server takes
+    let (mut told, mut done) = (began, 0);
+    let mut taken = Taken::new(db).await?;
     // The newest of twins comes first.
-    let mut ids = db.find_ids(POINTS, new(), doc! {"_id": -1}, 10_000).await?;
+    let mut read = db.find(POINTS, new(), doc! {"_id": -1}, u32::try_from(2 * BATCH).ok()).await?;
     let mut next = None;
     loop {
-        // Ids of one type: a range of ids holds no others.
-        let mut chunk: Vec<Bson> = next.take().into_iter().collect();
-        while chunk.len() < CHUNK && within(ids.advance()).await? {
-            let id = ids.deserialize_current()?.remove("_id").unwrap_or(Bson::Null);
-            if chunk.first().is_some_and(|first| first.element_type() != id.element_type()) {
-                next = Some(id);
-                break;
+        let mut chunk = Chunk::new();
+        let mut more = true;
+        while more && chunk.ids.len() < size {
+            let mut batch: Vec<Document> = Vec::with_capacity(BATCH);
+            while batch.len() < BATCH.min(size - chunk.ids.len()) {
+                let document = match next.take() {
+                    Some(document) => document,
+                    None if within(read.advance()).await? => read.deserialize_current()?,
+                    None => {
+                        more = false;
+                        break;
+                    }
+                };
+                // A range of ids is one of ids of one type.
+                if chunk.is_other(batch.first(), &document) {
+                    (next, more) = (Some(document), false);
+                    break;
+                }
+                batch.push(document);
             }
-            chunk.push(id);
+            judge_all(db, batch, &mut chunk, &mut taken, words).await?;
         }
-        let (Some(newest), Some(oldest)) = (chunk.first(), chunk.last()) else { break };
-        let range = doc! {"$gte": oldest.clone(), "$lte": newest.clone()};
-        done += adopt_range(db, range, &mut taken, words).await?;
+        writing.wait().await?;
+        if chunk.ids.is_empty() {
+            return Ok(done);
+        }
+        taken.turn();
+        done += chunk.ids.len() as u64;
+        let db = db.clone();
+        writing.0 = Some(tokio::spawn(async move { chunk.write(&db).await }));
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
             let per_second = (done as f64 / began.elapsed().as_secs_f64()) as u64;
             tracing::info!(done, of = all, per_second, "data points of the replaced service are being taken over");
         }
-    }
-    writing.sign_out(db, None).await?;
-    Ok(done)
-}
-
-/// Ids of points that are there. Of those that were seen in earlier chunks only hashes are kept: the database is asked
-/// whether a hit is one.
-struct Taken {
-    /// Whether the database had points before.
-    recorded: bool,
-    earlier: HashSet<u64>,
-    /// Of the chunk at hand, whose points the database does not count yet.
-    present: HashSet<String>,
-}
-
-impl Taken {
-    async fn new(db: &Db) -> Result<Self> {
-        let counted = doc! {"provost.present": {"$in": [0, 1]}, "provost.refused": {"$exists": false}};
-        let recorded = db.one(POINTS, counted).await?.is_some();
-        Ok(Self { recorded, earlier: HashSet::new(), present: HashSet::new() })
-    }
-
-    fn hash(id: &str) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
-        hasher.finish()
-    }
-
-    /// Those of these ids that a point has.
-    async fn among(&self, db: &Db, ids: impl Iterator<Item = &str>) -> Result<HashSet<String>> {
-        let (mut there, mut asked) = (HashSet::new(), Vec::new());
-        for id in ids {
-            if self.present.contains(id) {
-                there.insert(id.to_owned());
-            } else if self.recorded || self.earlier.contains(&Self::hash(id)) {
-                asked.push(id);
-            }
-        }
-        if !asked.is_empty() {
-            let counted = doc! {
-                "data_point_id": {"$in": asked}, "provost.present": {"$in": [0, 1]}, "provost.refused": {"$exists": false},
-            };
-            let found = db.all(POINTS, counted, doc! {}, None).await?;
-            there.extend(found.iter().filter_map(|document| Some(text(document, "data_point_id")?.to_owned())));
-        }
-        Ok(there)
-    }
-
-    fn extend(&mut self, ids: &HashSet<String>) {
-        self.present.extend(ids.iter().cloned());
-    }
-
-    /// The chunk at hand is done.
-    fn settle(&mut self) {
-        self.earlier.extend(self.present.drain().map(|id| Self::hash(&id)));
     }
 }
 
@@ -138,11 +142,11 @@ struct Kind {
 }
 
 impl Kind {
-    fn meta(self, seq: u64) -> Document {
+    fn meta(self, seq: u64, by: &str) -> Document {
         let (usable, verified) = (self.usable, self.verified);
         // Without a hash of its content: whoever compares reads the document.
         doc! {
-            "w": 2_i64, "seq": seq.cast_signed(), "usable": usable, "changes": 1_i64, "present": 1_i64,
+            "w": 1_i64, "by": by, "seq": seq.cast_signed(), "usable": usable, "changes": 1_i64, "present": 1_i64,
             "arrived": i64::from(usable), "arrived_verified": i64::from(usable && verified),
         }
     }
@@ -162,68 +166,144 @@ fn judge(document: &Document) -> std::result::Result<(String, Verdict), String> 
     Ok((id, verdict))
 }
 
-async fn adopt_range(db: &Db, range: Document, taken: &mut Taken, words: &mut Words) -> Result<u64> {
-    let token = uuid::Uuid::new_v4().simple().to_string();
-    let mut claimable = new();
-    claimable.insert("_id", range.clone());
-    let claimed = doc! {"_id": range, "provost.by": token.as_str(), "provost.present": null};
-    let claim = doc! {"w": 1_i64, "by": token.as_str()};
-    db.update_all(POINTS, claimable, doc! {"$set": {documents::META: claim}}).await?;
-    let mut kinds: BTreeMap<Kind, BTreeSet<String>> = BTreeMap::new();
-    let mut singles = Vec::new();
-    let mut seen = 0;
-    let mut read = db.find(POINTS, claimed.clone(), doc! {"_id": -1}, Some(2000)).await?;
-    let mut more = true;
-    while more {
-        let mut batch = Vec::with_capacity(UPDATES);
-        while batch.len() < UPDATES && more {
-            more = within(read.advance()).await?;
-            if more {
-                let document = read.deserialize_current()?;
-                batch.push((judge(&document), document));
+/// Adds what each document is taken for to the chunk.
+async fn judge_all(
+    db: &Db,
+    batch: Vec<Document>,
+    chunk: &mut Chunk,
+    taken: &mut Taken,
+    words: &mut Words,
+) -> Result<()> {
+    let judged: Vec<_> = batch.iter().map(judge).collect();
+    let ids = judged.iter().filter_map(|judged| Some(judged.as_ref().ok()?.0.as_str()));
+    let mut twins = taken.among(db, ids).await?;
+    for (document, judged) in batch.iter().zip(judged) {
+        let verdict = match judged {
+            Ok((id, _)) if twins.contains(&id) => {
+                Verdict::Refused("a newer document has this data_point_id".to_owned())
             }
+            Ok((id, verdict)) => {
+                twins.insert(id.clone());
+                taken.insert(id);
+                verdict
+            }
+            Err(why) => Verdict::Refused(why),
+        };
+        if let Verdict::Refused(why) = &verdict {
+            words.refused(POINTS, why, document.get("_id"));
         }
-        seen += batch.len() as u64;
-        let ids = batch.iter().filter_map(|(judged, _)| Some(judged.as_ref().ok()?.0.as_str()));
-        let mut twins = taken.among(db, ids).await?;
-        for (judged, document) in batch {
-            let verdict = match judged {
-                Ok((id, _)) if twins.contains(&id) => {
-                    Verdict::Refused("a newer document has this data_point_id".to_owned())
-                }
-                Ok((id, verdict)) => {
-                    twins.insert(id);
-                    verdict
-                }
-                Err(why) => Verdict::Refused(why),
-            };
-            let meta = match verdict {
-                Verdict::Point(kind) => {
-                    kinds.entry(kind).or_default().extend(text(&document, "decision").map(str::to_owned));
-                    continue;
-                }
-                Verdict::Single(point) => kind_of(&point).meta(point.seq),
-                Verdict::Refused(why) => {
-                    words.refused(POINTS, &why, document.get("_id"));
-                    super::refused(&why)
-                }
-            };
-            let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-            let mine = doc! {"_id": id, "provost.by": token.as_str()};
-            singles.push(doc! {"q": mine, "u": {"$set": {documents::META: meta}}});
+        chunk.add(document, verdict);
+    }
+    Ok(())
+}
+
+/// Documents of a range of ids, and what is to be written into them.
+struct Chunk {
+    /// Of all its documents, the newest first.
+    ids: Vec<Bson>,
+    /// The name of this writing.
+    by: String,
+    /// By kind the decisions that its points have, and how many there are.
+    kinds: BTreeMap<Kind, (BTreeSet<String>, u64)>,
+    /// Updates of one document each.
+    singles: Vec<Document>,
+}
+
+impl Chunk {
+    fn new() -> Self {
+        let by = uuid::Uuid::new_v4().simple().to_string();
+        Self { ids: Vec::new(), by, kinds: BTreeMap::new(), singles: Vec::new() }
+    }
+
+    /// Whether the document's id is of another type than those of the chunk, or of the batch that is to be added.
+    fn is_other(&self, batch: Option<&Document>, document: &Document) -> bool {
+        let first = self.ids.first().or_else(|| batch?.get("_id"));
+        first.is_some_and(|first| document.get("_id").map(Bson::element_type) != Some(first.element_type()))
+    }
+
+    fn range(&self) -> Document {
+        doc! {"$gte": self.ids.last().cloned(), "$lte": self.ids.first().cloned()}
+    }
+
+    fn add(&mut self, document: &Document, verdict: Verdict) {
+        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+        self.ids.push(id.clone());
+        let meta = match verdict {
+            Verdict::Point(kind) => {
+                let (decisions, points) = self.kinds.entry(kind).or_default();
+                decisions.extend(text(document, "decision").map(str::to_owned));
+                *points += 1;
+                return;
+            }
+            Verdict::Single(point) => kind_of(&point).meta(point.seq, &self.by),
+            Verdict::Refused(why) => super::refused(&why),
+        };
+        self.singles.push(doc! {"q": {"_id": id, "provost.present": null}, "u": {"$set": {documents::META: meta}}});
+    }
+
+    async fn write(self, db: &Db) -> Result<()> {
+        let mut range = new();
+        range.insert("_id", self.range());
+        // First: they must not be taken for what the following commands adopt.
+        for updates in self.singles.chunks(BATCH) {
+            db.update_each(POINTS, updates.to_vec()).await?;
         }
-        taken.extend(&twins);
+        let mut unseen = false;
+        for (kind, (decisions, points)) in &self.kinds {
+            let mut filter = range.clone();
+            filter.insert("decision", doc! {"$in": Vec::from_iter(decisions)});
+            filter.insert("verified", if kind.verified { Bson::from(true) } else { Bson::from(doc! {"$ne": true}) });
+            let meta = kind.meta(0, &self.by);
+            let written = db.update_all(POINTS, filter, doc! {"$set": {documents::META: meta}}).await?;
+            unseen |= written > *points;
+        }
+        if unseen { self.give_back(db).await } else { Ok(()) }
     }
-    // First: they must not be taken for what the following commands adopt.
-    for updates in singles.chunks(UPDATES) {
-        db.update_each(POINTS, updates.to_vec()).await?;
+
+    /// Makes new again what was written without having been read.
+    async fn give_back(&self, db: &Db) -> Result<()> {
+        let known: HashSet<String> = self.ids.iter().map(Bson::to_string).collect();
+        let written = doc! {"_id": self.range(), "provost.by": self.by.as_str()};
+        let written = db.all(POINTS, written, doc! {}, None).await?;
+        let unseen =
+            written.iter().filter_map(|document| document.get("_id")).filter(|id| !known.contains(&id.to_string()));
+        let updates: Vec<Document> = unseen
+            .map(|id| {
+                let mine = doc! {"_id": id.clone(), "provost.by": self.by.as_str()};
+                doc! {"q": mine, "u": {"$unset": {documents::META: ""}}}
+            })
+            .collect();
+        for updates in updates.chunks(BATCH) {
+            db.update_each(POINTS, updates.to_vec()).await?;
+        }
+        Ok(())
     }
-    for (kind, decisions) in kinds {
-        let mut filter = claimed.clone();
-        filter.insert("decision", doc! {"$in": Vec::from_iter(decisions)});
-        filter.insert("verified", if kind.verified { Bson::from(true) } else { Bson::from(doc! {"$ne": true}) });
-        db.update_all(POINTS, filter, doc! {"$set": {documents::META: kind.meta(0)}}).await?;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::mongo::server::Server;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_comes_into_a_range_after_it_was_read_is_left_for_the_next_look() {
+        let Some(server) = Server::start() else { return };
+        let db = Db::new(&server.database(), None).await.unwrap();
+        let document = |id: i32, decision: &str| {
+            doc! {"_id": id, "data_point_id": id.to_string(), "profile": {"gpa": 3.7}, "program": {"program_name": "P"}, "decision": decision}
+        };
+        let mut read = [document(5, "accepted"), document(3, "withdrawn"), document(1, "rejected")];
+        read[2].insert("seq", 7); // it is written by itself
+        db.insert_all(POINTS, read.to_vec()).await.unwrap();
+        let (mut chunk, mut words) = (Chunk::new(), Words::default());
+        let mut taken = Taken::new(&db).await.unwrap();
+        judge_all(&db, read.to_vec(), &mut chunk, &mut taken, &mut words).await.unwrap();
+        // An accepted one within the range, which might be a twin or no point at all, and one without.
+        db.insert_all(POINTS, vec![document(4, "accepted"), document(6, "accepted")]).await.unwrap();
+        chunk.write(&db).await.unwrap();
+        let left = db.all(POINTS, new(), doc! {"_id": 1}, None).await.unwrap();
+        assert_eq!(left, [document(4, "accepted"), document(6, "accepted")]);
+        assert_eq!(db.count(POINTS, doc! {"provost.present": 1}).await.unwrap(), 3);
     }
-    taken.settle();
-    Ok(seen)
 }
