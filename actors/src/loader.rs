@@ -24,7 +24,8 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// In version 2 the codes of the older rule follow the snapshot.
+/// Version 1 is that of snapshots without categories, and of those whose categories became codes by rule 1. Version 2 is of rule
+/// 2: the codes of rule 1 that differ follow the snapshot.
 const FORMAT: Format = Format { magic: *b"PROVOSTS", version: 2 };
 /// Scans and snapshots that are kept in memory: the one in use and the one before.
 const KEPT: usize = 2;
@@ -45,6 +46,7 @@ impl LoadedSnapshot {
         let columns = std::mem::take(&mut snapshot.columns);
         let labels = std::mem::take(&mut snapshot.labels);
         let dataset = Dataset::new(Matrix::new(snapshot.feature_names.clone(), columns)?, labels)?;
+        let dataset = dataset.coded_by(snapshot.category_rule);
         let rows = dataset.rows();
         let s = &snapshot;
         if [s.row_ids.len(), s.applicants.len(), s.clusters.len(), s.years.len()].iter().any(|n| *n != rows) {
@@ -56,7 +58,7 @@ impl LoadedSnapshot {
     /// Its rows as a model reads them, whose categories may be by an older rule.
     pub fn rows_for(&self, model: &Model) -> Cow<'_, Matrix> {
         let older = &self.snapshot.older_codes;
-        if model.category_rule == CATEGORY_RULE || older.is_empty() {
+        if model.category_rule == self.snapshot.category_rule || older.is_empty() {
             return Cow::Borrowed(self.dataset.x());
         }
         let cells = older.iter().map(|o| (o.row as usize, o.column as usize, o.code));
@@ -81,7 +83,7 @@ pub fn encode(snapshot: &Snapshot) -> Vec<u8> {
     #[allow(clippy::expect_used)]
     // postcard fails only on a short buffer or a sequence of unknown length; neither is here
     let mut payload = postcard::to_allocvec(snapshot).expect("a snapshot serialises");
-    if snapshot.older_codes.is_empty() {
+    if !snapshot.has_categories() || snapshot.category_rule != CATEGORY_RULE {
         return artifact::seal(Format { version: 1, ..FORMAT }, &payload);
     }
     #[allow(clippy::expect_used)] // as above
@@ -95,8 +97,11 @@ pub fn decode(bytes: &[u8]) -> Result<Snapshot, LearnError> {
     let (version, payload) = artifact::open(FORMAT, bytes)?;
     let fault = |e: postcard::Error| LearnError::Artifact(format!("the snapshot does not decode: {e}"));
     let (mut snapshot, rest): (Snapshot, &[u8]) = postcard::take_from_bytes(payload).map_err(fault)?;
+    // What an older version of the program has begun goes on by the rule of its rows.
     if version > 1 {
         snapshot.older_codes = postcard::from_bytes(rest).map_err(fault)?;
+    } else if snapshot.has_categories() {
+        snapshot.category_rule = 1;
     }
     Ok(snapshot)
 }
@@ -343,9 +348,6 @@ mod tests {
     fn a_model_of_before_reads_the_codes_of_its_rule() {
         // Composed, decomposed, and as the older rule took the decomposed one.
         let names = ["C\u{f3}rdoba", "Co\u{301}rdoba", "Co rdoba", "Ohio"];
-        let plain = snapshot(&["C\u{f3}rdoba", "Ohio"]);
-        assert!(plain.older_codes.is_empty());
-        assert_eq!(encode(&plain)[8], 1, "without such names the format is the one of before");
         let bytes = encode(&snapshot(&names));
         assert_eq!(bytes[8], 2);
         let read = decode(&bytes).unwrap();
@@ -374,5 +376,24 @@ mod tests {
         let ([a, b, c, d], older) = (codes(CATEGORY_RULE), codes(1));
         assert!(a == b && b != c && c != d);
         assert_eq!(older, [a, c, c, d]);
+    }
+
+    /// A job that an older version has begun is resumed from its snapshot.
+    #[test]
+    fn what_is_trained_on_a_snapshot_of_before_has_the_rule_of_its_rows() {
+        let today = snapshot(&["C\u{f3}rdoba", "Ohio"]);
+        let before = artifact::seal(Format { version: 1, ..FORMAT }, &postcard::to_allocvec(&today).unwrap());
+        let rule = |bytes: &[u8]| {
+            let read = decode(bytes).unwrap();
+            assert_eq!(encode(&read), bytes, "it stays what it is");
+            LoadedSnapshot::new(String::new(), read).unwrap().dataset.category_rule()
+        };
+        assert_eq!((rule(&before), rule(&encode(&today))), (1, CATEGORY_RULE));
+        // Without categories there is nothing to tell.
+        let mut base = today;
+        base.feature_names.truncate(12);
+        base.columns.truncate(12);
+        let bytes = encode(&base);
+        assert_eq!((bytes[8], rule(&bytes)), (1, CATEGORY_RULE));
     }
 }

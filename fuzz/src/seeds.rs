@@ -116,7 +116,10 @@ fn artifacts(seeds: &Seeds) -> Done {
         seeds.put("trained", &format!("{name}-v1"), &[&[0], &payload[..payload.len() - 1]].concat())?;
     }
     for rows in [0, 1, 12] {
-        seeds.put("snapshot", &rows.to_string(), &postcard::to_allocvec(&snapshot(rows))?)?;
+        let snapshot = postcard::to_allocvec(&snapshot(rows))?;
+        seeds.put("snapshot", &rows.to_string(), &[&[0], snapshot.as_slice()].concat())?;
+        // Version 2 ends in the codes of an older rule, here none.
+        seeds.put("snapshot", &format!("{rows}-v2"), &[&[1], snapshot.as_slice(), &[0]].concat())?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ mod alarm;
 mod tests;
 
 use crate::AdmissionDataPoint;
-use crate::features::{EXTENDED, FEATURES, FeatureRow, older_codes};
+use crate::features::{CATEGORY_RULE, EXTENDED, FEATURES, FeatureRow, is_category, older_codes};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
@@ -27,12 +27,19 @@ pub struct Snapshot {
     /// Application year; `i32::MIN` where unknown.
     pub years: Vec<i32>,
     pub warnings: Vec<String>,
+    /// The rule by which names became the codes of categories. An artifact tells it by its version.
+    #[serde(skip, default = "todays_rule")]
+    pub category_rule: u32,
     /// Codes of categories that an earlier rule gives otherwise, for models of before. An artifact keeps them behind the rest.
     #[serde(skip)]
     pub older_codes: Vec<OlderCode>,
     /// When the outcomes of the row's cohort are settled. Empty in a snapshot that was read back.
     #[serde(skip)]
     pub settled_on: Vec<Option<NaiveDate>>,
+}
+
+fn todays_rule() -> u32 {
+    CATEGORY_RULE
 }
 
 /// A cell of a snapshot as rule 1 of the categories had it.
@@ -48,6 +55,9 @@ pub struct OlderCode {
 impl Snapshot {
     pub fn rows(&self) -> usize {
         self.labels.len()
+    }
+    pub fn has_categories(&self) -> bool {
+        self.feature_names.iter().any(|name| is_category(name))
     }
 }
 
@@ -132,6 +142,7 @@ impl SnapshotBuilder {
             clusters: rows.iter().map(|r| r.cluster).collect(),
             years: rows.iter().map(|r| r.year).collect(),
             warnings: alarm::warnings(rows),
+            category_rule: CATEGORY_RULE,
             older_codes: older,
             settled_on: rows.iter().map(|r| r.settled_on).collect(),
         }

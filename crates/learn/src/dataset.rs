@@ -2,6 +2,7 @@
 
 use crate::ranks::Ranks;
 use crate::{LearnError, Matrix};
+use provost_domain::features::CATEGORY_RULE;
 use std::sync::OnceLock;
 
 /// Above this many rows the four bytes for each cell are not kept: sorting again takes a small part of a fit.
@@ -12,10 +13,11 @@ pub struct Dataset {
     x: Matrix,
     y: Vec<u8>,
     ranks: Vec<OnceLock<Ranks>>,
+    category_rule: u32,
 }
 
 impl Dataset {
-    /// Labels are 0 or 1, one per row.
+    /// Labels are 0 or 1, one per row. Categories are codes by today's rule.
     pub fn new(x: Matrix, y: Vec<u8>) -> Result<Self, LearnError> {
         if x.rows() != y.len() {
             return Err(LearnError::Data(format!("{} labels for {} rows", y.len(), x.rows())));
@@ -24,7 +26,16 @@ impl Dataset {
             return Err(LearnError::Data(format!("row {at}: label {} is neither 0 nor 1", y[at])));
         }
         let ranks = x.names().iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { x, y, ranks })
+        Ok(Self { x, y, ranks, category_rule: CATEGORY_RULE })
+    }
+    /// The same rows, whose categories became codes by this rule.
+    #[must_use]
+    pub fn coded_by(self, category_rule: u32) -> Self {
+        Self { category_rule, ..self }
+    }
+    /// The rule by which the categories became codes: that of each model that is trained on them.
+    pub fn category_rule(&self) -> u32 {
+        self.category_rule
     }
     pub fn x(&self) -> &Matrix {
         &self.x

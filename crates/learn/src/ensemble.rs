@@ -8,7 +8,6 @@ use crate::train::{TrainSpec, Trained, Unit, base_learner, fold_scores, held_out
 use crate::{Calibration, Control, Dataset, LearnError, Model, Params, Predictor, Temporal};
 use provost_domain::Algorithm;
 use provost_domain::config::Tuning;
-use provost_domain::features::CATEGORY_RULE;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -92,7 +91,7 @@ pub fn combine(
             columns,
             calibration: Calibration::None,
             threshold,
-            category_rule: CATEGORY_RULE,
+            category_rule: data.category_rule(),
         },
         cv_scores,
         oof,

@@ -14,7 +14,6 @@ use crate::select::Selection;
 use crate::split::{Parts, grouped_folds, stratified_folds, without};
 use crate::{Control, Dataset, Fit, FitTask, LearnError, Learner, Model, Params, StopReason};
 use provost_domain::config::{FeatureSelection, Grid, Pruning, Tuning};
-use provost_domain::features::CATEGORY_RULE;
 use provost_domain::model::ImportanceKind;
 use provost_domain::rng::SplitMix64;
 use provost_domain::{Algorithm, TargetMetric};
@@ -249,7 +248,7 @@ impl<'a> Unit<'a> {
             predictor: fit.predictor,
             calibration,
             threshold,
-            category_rule: CATEGORY_RULE,
+            category_rule: self.data.category_rule(),
         };
         let seconds = self.started.elapsed().as_secs_f64();
         let temporal = match self.temporal(params, &raw, &y, meter, control) {
