@@ -2,9 +2,9 @@
 # Installs what a build needs and is not there yet: a C and C++ toolchain, and the shared
 # library of XGBoost out of its PyPI wheel, into third_party/xgboost. With `test` also what tests use: clippy, rustfmt,
 # RabbitMQ, whose nodes the tests start themselves, the modules of their MongoDB server where Go is, the libraries of
-# another where Java and Maven are, and in Python a mail server, a client of the message bus and Schemathesis, in
-# third_party/python. With `acceptance` also what the acceptance tests use beyond that: the generator of typed clients, in
-# third_party/python-acceptance. Run it as often as you like: what is there stays.
+# another where Java and Maven are (`CI=true` installs both), and in Python a mail server, a client of the message bus and
+# Schemathesis, in third_party/python. With `acceptance` also what the acceptance tests use beyond that: the generator of
+# typed clients, in third_party/python-acceptance. Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -66,6 +66,12 @@ broker=
 if [ "${1:-}" = test ] && [ -z "${PROVOST_TEST_AMQP:-}" ] && [ ! -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; then
   broker=rabbitmq-server
   packages+=("$broker")
+fi
+# The second MongoDB server of the tests is large; it is installed where all tests have to run.
+if [ "$mode" = test ] && [ "${CI:-}" = true ]; then
+  command -v javac >/dev/null 2>&1 || packages+=(default-jdk-headless)
+  command -v mvn >/dev/null 2>&1 || packages+=(maven)
+  command -v openssl >/dev/null 2>&1 || packages+=(openssl)
 fi
 
 # ---- packages of the distribution

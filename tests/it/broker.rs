@@ -2,6 +2,7 @@
 //! test process is, however that ends. Needs the programs of the Debian package, not its service.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
+use crate::skip::skipped;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -75,7 +76,7 @@ impl Node {
     /// is said.
     pub fn start_with_tls() -> Option<Self> {
         if !Command::new("openssl").arg("version").output().is_ok_and(|o| o.status.success()) {
-            eprintln!("SKIPPED: no openssl to make a certificate with");
+            skipped("openssl", "there is no openssl to make a certificate with");
             return None;
         }
         Self::start_with(true)
@@ -83,7 +84,8 @@ impl Node {
 
     fn start_with(tls: bool) -> Option<Self> {
         if !Path::new(PROGRAMS).join("rabbitmq-server").exists() {
-            eprintln!("SKIPPED: no RabbitMQ in {PROGRAMS}; `scripts/setup.sh test` installs it");
+            let why = format!("there is no RabbitMQ in {PROGRAMS}; `scripts/setup.sh test` installs it");
+            skipped("amqp", &why);
             return None;
         }
         static NUMBER: AtomicUsize = AtomicUsize::new(0);

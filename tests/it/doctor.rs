@@ -5,6 +5,7 @@ use crate::broker::bus;
 use crate::command::Place;
 use crate::events::python;
 use crate::serving::Server;
+use crate::skip::skipped;
 use std::io::{Seek, SeekFrom, Write};
 
 fn doctor(place: &Place, environment: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -72,7 +73,7 @@ fn an_exchange_or_a_queue_of_another_kind_is_a_fault() {
     let declare = "import pika, sys; pika.BlockingConnection(pika.URLParameters(sys.argv[1])).channel()\\
         .exchange_declare('ml.events', 'direct', durable=True)";
     if !python().args(["-c", declare, &url]).status().is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: there is no python3 with pika; `scripts/setup.sh test` installs it");
+        skipped("pika", "there is no python3 with pika; `scripts/setup.sh test` installs it");
         return;
     }
     let (code, said) = doctor(&place, &[("PROVOST_BRIDGE__URL", &url)]);

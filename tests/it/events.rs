@@ -5,6 +5,7 @@ use crate::broker::{bus, wait_for};
 use crate::command::Place;
 use crate::http::{Client, small_job};
 use crate::serving::Server;
+use crate::skip::skipped;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +21,7 @@ pub fn python() -> Command {
 #[test]
 fn the_example_publishes_points_and_a_trigger_and_reads_what_became_of_it() {
     if !python().args(["-c", "import pika"]).output().is_ok_and(|o| o.status.success()) {
-        eprintln!("SKIPPED: there is no python3 with pika; `scripts/setup.sh test` installs it");
+        skipped("pika", "there is no python3 with pika; `scripts/setup.sh test` installs it");
         return;
     }
     let Some(bus) = bus() else { return };

@@ -32,4 +32,5 @@ mod secrets;
 mod serving;
 mod settings;
 mod silence;
+mod skip;
 mod visible;

@@ -2,6 +2,7 @@
 //! once; and a second implementation, `tests/mongo-java-server`. Every store gets a database of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
+use crate::skip::skipped;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -98,9 +99,8 @@ impl Server {
         match program() {
             Ok(program) => Some(Self::spawn(&program)),
             Err(why) => {
-                eprintln!(
-                    "SKIPPED: no MongoDB to test with: {why}; set PROVOST_TEST_MONGODB=mongodb://… or install Go"
-                );
+                let brings = "set PROVOST_TEST_MONGODB=mongodb://… or install Go";
+                skipped("mongo", &format!("there is no MongoDB to test with: {why}; {brings}"));
                 None
             }
         }
@@ -109,17 +109,15 @@ impl Server {
     /// The second implementation, one process for all tests of a binary. None, and a line that says so, where Java or its
     /// libraries are missing.
     pub fn java() -> Option<Self> {
-        static STARTED: OnceLock<Option<(String, Mutex<Child>)>> = OnceLock::new();
-        let started = STARTED.get_or_init(|| match java() {
-            Ok((child, url)) => Some((url, Mutex::new(child))),
+        static STARTED: OnceLock<Result<(String, Mutex<Child>), String>> = OnceLock::new();
+        match STARTED.get_or_init(|| java().map(|(child, url)| (url, Mutex::new(child)))) {
+            Ok((url, _)) => Some(Self { url: url.clone(), own: None }),
             Err(why) => {
-                eprintln!(
-                    "SKIPPED: no second implementation of MongoDB's protocol: {why}; Java 17 (a JDK) and Maven bring it"
-                );
+                let brings = "Java 17 (a JDK) and Maven bring it";
+                skipped("java", &format!("there is no second implementation of MongoDB's protocol: {why}; {brings}"));
                 None
             }
-        });
-        started.as_ref().map(|(url, _)| Self { url: url.clone(), own: None })
+        }
     }
 
     fn spawn(program: &Path) -> Self {

@@ -1,7 +1,8 @@
 //! A real mail server for tests: aiosmtpd, as `scripts/setup.sh test` installs it.
 
+use crate::skip::skipped;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -25,13 +26,13 @@ pub fn mail_server(arguments: &[&str]) -> Option<MailServer> {
         .stderr(Stdio::null())
         .spawn();
     let Ok(mut process) = spawned else {
-        skipped("there is no python3");
+        skipped("mail", "there is no python3");
         return None;
     };
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let Some(Ok(first)) = lines.next() else {
         process.wait().unwrap();
-        skipped("there is no aiosmtpd; `scripts/setup.sh test` installs it");
+        skipped("mail", "there is no aiosmtpd; `scripts/setup.sh test` installs it");
         return None;
     };
     let port = serde_json::from_str::<Value>(&first).unwrap()["port"].as_u64().unwrap();
@@ -42,11 +43,6 @@ pub fn mail_server(arguments: &[&str]) -> Option<MailServer> {
         }
     });
     Some(MailServer { port: u16::try_from(port).unwrap(), said, process })
-}
-
-fn skipped(why: &str) {
-    let test = std::thread::current().name().unwrap_or_default().to_owned();
-    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
 }
 
 impl MailServer {
@@ -83,7 +79,7 @@ pub fn certificate(folder: &Path) -> Option<(PathBuf, PathBuf, PathBuf)> {
         "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem",
     ] {
         let Ok(output) = Command::new("openssl").args(command.split(' ')).current_dir(folder).output() else {
-            skipped("there is no openssl");
+            skipped("openssl", "there is no openssl");
             return None;
         };
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

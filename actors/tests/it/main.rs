@@ -20,6 +20,8 @@ mod peer;
 mod retention;
 mod schedule;
 mod silence;
+#[path = "../../../tests/it/skip.rs"]
+mod skip;
 mod spaces;
 mod supervision;
 mod support;

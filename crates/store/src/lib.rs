@@ -8,6 +8,9 @@ pub mod error;
 pub mod lock;
 pub mod mongo;
 pub mod private;
+#[cfg(test)]
+#[path = "../../../tests/it/skip.rs"]
+mod skip;
 pub mod sqlite;
 pub mod store;
 
