@@ -1,5 +1,5 @@
 # make demo | test | build | bench: each does all the set-up it needs.
-.PHONY: help setup build demo test chaos deny latency fuzz bench quality
+.PHONY: help setup build demo test chaos deny latency fuzz bench quality images
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -13,6 +13,7 @@ help:
 	@echo 'make build   set up, and leave target/release/provost'
 	@echo 'make latency the facade at 1,000 requests/s while it trains, into docs/LATENCY.md'
 	@echo 'make fuzz    the fuzz targets, into docs/FUZZING.md (ARGS="-s 60 event csv")'
+	@echo 'make images  the plots in docs/images, of the demo (ROWS_SHOWN=5000)'
 	@echo 'make deny    licences, sources and known vulnerabilities of the dependencies'
 	@echo 'make bench   against scikit-learn and XGBoost, to docs/BENCHMARKS.md (PAIRS=5 ROWS=1000,25000,500000 REAL=F.csv); takes an hour'
 	@echo 'make quality POINTS="a.jsonl b.jsonl"  AUC against the libraries and of our own models, to docs/QUALITY.md (SEEDS=10 SPLITS=3, four times as many where the page says so)'
@@ -48,6 +49,9 @@ deny:
 
 latency: setup
 	$(CARGO) bench --locked --bench latency
+
+images: build
+	@scripts/images.sh "$${CARGO_TARGET_DIR:-target}"/release/provost $(ROWS_SHOWN)
 
 fuzz:
 	@fuzz/run.sh $(ARGS)
