@@ -33,18 +33,25 @@ def row(log):
     ]
 
 
-logs = sorted(results.glob("*.log"))
-head = ["target", "executions", "CPU s", "edges", "features", "corpus", "peak MB", "slowest s", "found", "date"]
-lines = ["| " + " | ".join(head) + " |", "| --- | " + "---: | " * 7 + "--- | --- |"]
-lines += ["| " + " | ".join(row(log)) + " |" for log in logs]
-rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-targets = {path.stem for path in pathlib.Path("targets").glob("*.rs")}
-missing = sorted(targets - {log.stem for log in logs})
-if missing:
-    lines += ["", f"Not run yet: {', '.join(missing)}."]
-table = "\n".join([BEGIN, "", f"{rustc}, AddressSanitizer, debug assertions and overflow checks on.", "", *lines, "", END])
 text = document.read_text()
 if BEGIN not in text or END not in text:
     sys.exit(f"{document}: the marks of the table are gone")
+logs = sorted(results.glob("*.log"))
+targets = {path.stem for path in pathlib.Path("targets").glob("*.rs")}
+# Of a target that was not run now the row of its last run stays.
+rows = {}
+for line in text.split(BEGIN)[1].split(END)[0].splitlines():
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    if len(cells) == 10 and cells[0] in targets:
+        rows[cells[0]] = cells
+rows.update((log.stem, row(log)) for log in logs)
+head = ["target", "executions", "CPU s", "edges", "features", "corpus", "peak MB", "slowest s", "found", "date"]
+lines = ["| " + " | ".join(head) + " |", "| --- | " + "---: | " * 7 + "--- | --- |"]
+lines += ["| " + " | ".join(rows[target]) + " |" for target in sorted(rows)]
+rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+missing = sorted(targets - set(rows))
+if missing:
+    lines += ["", f"Not run yet: {', '.join(missing)}."]
+table = "\n".join([BEGIN, "", f"{rustc}, AddressSanitizer, debug assertions and overflow checks on.", "", *lines, "", END])
 before, after = text.split(BEGIN)[0], text.split(END)[1]
 document.write_text(before + table + after)
