@@ -9,6 +9,7 @@ pub mod table;
 mod usage;
 
 use crate::error::Error;
+use crate::input;
 use crate::output::OutFile;
 use provost_domain::config::Pruning;
 use provost_domain::features::CATEGORY_RULE;
@@ -320,7 +321,7 @@ fn objects(path: Option<&Path>, option: &str) -> Result<Objects, FitError> {
     /// Known to the peer alone; a file may serve both.
     const PEERS_OWN: [&str; 2] = ["hist_gradient_boosting", "lightgbm"];
     let Some(path) = path else { return Ok(Objects::default()) };
-    let text = std::fs::read_to_string(path).map_err(|source| FitError::File { path: path.to_owned(), source })?;
+    let text = input::text(path, input::LONGEST).map_err(|source| FitError::File { path: path.to_owned(), source })?;
     let usage = |text: String| FitError::Usage(format!("{option} {}: {text}", path.display()));
     let value: Value = serde_json::from_str(&text).map_err(|e| usage(e.to_string()))?;
     let Value::Object(map) = value else {

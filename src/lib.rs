@@ -12,6 +12,7 @@ pub mod features;
 pub mod fit;
 pub mod http;
 pub mod import;
+pub mod input;
 pub mod local;
 pub mod log;
 pub mod open;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::features::{self, Source};
 use crate::import::{self, Counts, Reason, Rejects, Report};
 use crate::output::database_files;
-use crate::{open, sample};
+use crate::{input, open, sample};
 use chrono::Utc;
 use provost_domain::mapping::{Mapping, listed};
 use provost_domain::visible;
@@ -13,25 +13,16 @@ use provost_reader::ReadBytes;
 use provost_store::private;
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 const IMPORT_BAR: &str = "  {bar:30.green/dim} {binary_bytes:>10} of {binary_total_bytes}  {msg}";
 
-/// Longest mapping that is read.
-const MAX_MAPPING_BYTES: u64 = 1 << 20;
-
 /// Which column fills which field, as TOML.
 fn mapping(path: &Path) -> Result<Mapping> {
     let name = path.display();
     let usage = |why: String| Error::Usage(format!("mapping {name}: {why}"));
-    let mut text = String::new();
-    let file = File::open(path).map_err(|e| usage(e.to_string()))?;
-    file.take(MAX_MAPPING_BYTES + 1).read_to_string(&mut text).map_err(|e| usage(e.to_string()))?;
-    if text.len() as u64 > MAX_MAPPING_BYTES {
-        return Err(usage(format!("it is longer than {MAX_MAPPING_BYTES} bytes")));
-    }
+    let text = input::text(path, input::LONGEST).map_err(|e| usage(e.to_string()))?;
     let document: Value = toml::from_str(&text).map_err(|e| usage(e.to_string().trim_end().to_owned()))?;
     Ok(Mapping::from_json(&document))
 }

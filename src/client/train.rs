@@ -3,11 +3,14 @@
 use super::{Client, Remote, watch};
 use crate::cli::{Output, show};
 use crate::error::{Error, Result};
-use crate::local;
+use crate::{input, local};
 use clap::Args;
 use provost_domain::TrainingConfig;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+
+/// Longest training configuration that is sent, in bytes; a service takes 1 MiB by default.
+const LONGEST_BODY: u64 = 16 << 20;
 
 #[derive(Args)]
 pub struct TrainArgs {
@@ -41,7 +44,7 @@ impl TrainArgs {
             return Err(Error::Usage("--config T.json: one training configuration is needed".to_owned()));
         };
         let name = path.display();
-        let text = std::fs::read_to_string(path).map_err(|e| Error::Usage(format!("cannot read {name}: {e}")))?;
+        let text = input::text(path, LONGEST_BODY).map_err(|e| Error::Usage(format!("cannot read {name}: {e}")))?;
         let body: Value =
             serde_json::from_str(&text).map_err(|e| Error::Usage(format!("{name}: malformed JSON: {e}")))?;
         TrainingConfig::from_json(&body).map_err(|faults| {

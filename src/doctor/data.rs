@@ -4,12 +4,17 @@ use super::{Finding, Verdict, ok, trouble};
 use crate::settings::Settings;
 use provost_store::{DataFolderLock, StoreError, private};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub fn of_data(settings: &Settings) -> Finding {
     let dir = &settings.data_dir;
     let name = dir.display();
     if !dir.exists() {
+        let above = nearest(dir);
+        if !above.is_dir() {
+            let found = format!("{name} cannot be made: {} is no folder", above.display());
+            return trouble("data", Verdict::Fault, found, "choose another with --data-dir");
+        }
         return ok("data", format!("{name} is not there yet; `provost serve` makes it"));
     }
     if let Err(e) = tempfile_in(dir) {
@@ -43,11 +48,14 @@ fn tempfile_in(dir: &Path) -> std::io::Result<()> {
     std::fs::remove_file(&path)
 }
 
+/// The folder, or where it is not there yet the nearest above it that is: on the same disk.
+fn nearest(dir: &Path) -> PathBuf {
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    absolute.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/")).to_owned()
+}
+
 pub fn of_disk(settings: &Settings) -> Finding {
-    // The folder may not be there yet: the nearest one above it is on the same disk.
-    let absolute = std::path::absolute(&settings.data_dir).unwrap_or_else(|_| settings.data_dir.clone());
-    let there = absolute.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
-    let output = std::process::Command::new("df").arg("-Pk").arg(there).output();
+    let output = std::process::Command::new("df").arg("-Pk").arg(nearest(&settings.data_dir)).output();
     let free = output.ok().and_then(|o| {
         let text = String::from_utf8_lossy(&o.stdout).into_owned();
         text.lines().nth(1)?.split_whitespace().nth(3)?.parse::<u64>().ok()
@@ -60,5 +68,22 @@ pub fn of_disk(settings: &Settings) -> Finding {
         }
         Some(mb) if mb < 1024 => trouble("disk", Verdict::Warning, format!("{mb} MB free"), advice),
         Some(mb) => ok("disk", format!("{} GB free", mb / 1024)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_a_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        let of = |below: &str| {
+            let flags = vec![("data.dir", "--data-dir", dir.path().join(below).display().to_string())];
+            of_data(&Settings::load(None, &flags).unwrap()).verdict
+        };
+        assert_eq!((of("new/data"), of("file/data")), (Verdict::Ok, Verdict::Fault));
     }
 }

@@ -135,7 +135,7 @@ impl Settings {
         let text = match file {
             Some(path) => Some((
                 path,
-                std::fs::read_to_string(path)
+                crate::input::text(path, crate::input::LONGEST)
                     .map_err(|e| SettingsError(vec![format!("cannot read settings file {}: {e}", path.display())]))?,
             )),
             None => None,
