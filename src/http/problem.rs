@@ -39,6 +39,12 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Of a path that is no route's.
+    pub fn no_route(path: &str) -> Self {
+        let detail = format!("there is nothing at {}; /docs lists the routes", brief(path, LONGEST_PATH));
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             kind: "about:blank",
@@ -247,10 +253,7 @@ pub fn key_reused() -> Problem {
 }
 
 pub async fn no_such_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Err(Problem::new(
-        StatusCode::NOT_FOUND,
-        format!("there is nothing at {}; /docs lists the routes", brief(request.path(), LONGEST_PATH)),
-    ))
+    Err(Problem::no_route(request.path()))
 }
 
 /// Answers GET, and HEAD with the same headers and no body (RFC 9110, 9.3.2).

@@ -213,8 +213,13 @@ impl Locks {
             if !probe {
                 self.is_ours(request)?;
             }
-            // What is not in the table answers for itself: 404 or 405.
-            let row = if let Found::Row(row) = found { Some(row) } else { None };
+            let row = match found {
+                Found::Row(row) => Some(row),
+                // It answers 405 for itself.
+                Found::Methods { .. } => None,
+                // Nothing is run that the table does not have.
+                Found::Nothing => return Err(Problem::no_route(request.path())),
+            };
             return Ok((Caller { holder: None, pass: Pass::Unlocked, address }, row));
         }
         if !probe {
@@ -238,11 +243,7 @@ impl Locks {
         let row = match found {
             Found::Row(row) => row,
             Found::Methods { allow, .. } => return Err(not_allowed(request, &allow)),
-            Found::Nothing => {
-                let path = brief(request.path(), LONGEST_PATH);
-                let detail = format!("there is nothing at {path}; /docs lists the routes");
-                return Err(Problem::new(StatusCode::NOT_FOUND, detail));
-            }
+            Found::Nothing => return Err(Problem::no_route(request.path())),
         };
         if let Access::Role(needed) = row.access
             && holder.role < needed

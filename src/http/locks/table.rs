@@ -92,7 +92,7 @@ pub enum Found {
 }
 
 pub fn find(method: &str, path: &str) -> Found {
-    let (rows, path) = match path.strip_prefix(BASE) {
+    let (rows, path) = match below_base(path) {
         Some(below) => (CONTRACT, below),
         None => (ROOT, path),
     };
@@ -106,6 +106,20 @@ pub fn find(method: &str, path: &str) -> Found {
         public &= row.access == Access::Public;
     }
     if methods.is_empty() { Found::Nothing } else { Found::Methods { allow: methods.join(", "), public } }
+}
+
+/// What follows the base path, with its slash.
+fn below_base(path: &str) -> Option<&str> {
+    let mut below = path;
+    for wanted in BASE.split('/').skip(1) {
+        let rest = below.strip_prefix('/')?;
+        let segment = &rest[..rest.find('/').unwrap_or(rest.len())];
+        if decoded(segment) != wanted {
+            return None;
+        }
+        below = &rest[segment.len()..];
+    }
+    Some(below)
 }
 
 /// The router decodes a path before it looks at it, so names are compared decoded here, too.
@@ -145,6 +159,10 @@ mod tests {
         for (method, path, expected) in [
             ("POST", below("/train"), Some(OPERATOR)),
             ("POST", below("/%74rain"), Some(OPERATOR)),
+            ("POST", "/%61pi/v1/model%2Dtraining/train".to_owned(), Some(OPERATOR)),
+            ("POST", "/api%2Fv1/model-training/train".to_owned(), None),
+            ("GET", "/api/v1".to_owned(), None),
+            ("GET", BASE.to_owned(), None),
             ("GET", below("/jobs/job_1"), Some(VIEWER)),
             ("DELETE", below("/jobs/job_1"), Some(OPERATOR)),
             ("GET", below("/jobs/"), None),
