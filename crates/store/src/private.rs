@@ -40,12 +40,51 @@ pub fn make_folder(path: &Path) -> Result<()> {
 /// Makes a data folder, or looks at the one that is there: another user's could be changed under the process's feet.
 ///
 /// # Errors
-/// `Invalid` for a folder of another user; else as the system has them.
+/// `Invalid` for a folder of another user that is not [`held_by_group`]; else as the system has them.
 pub fn make_data_folder(path: &Path) -> std::result::Result<(), StoreError> {
     let metadata = make_folder(path).and_then(|()| std::fs::metadata(path)).map_err(|e| io_error(path, e))?;
-    check_owner(&metadata).map_err(|e| {
-        StoreError::Invalid(format!("data folder {}: {e}; chown the folder, or choose another", path.display()))
-    })
+    check_data_folder(path, &metadata)
+}
+
+/// # Errors
+/// `Invalid` for a folder of another user that is not [`held_by_group`].
+fn check_data_folder(path: &Path, metadata: &Metadata) -> std::result::Result<(), StoreError> {
+    match check_owner(metadata) {
+        Err(e) if !held_by_group(metadata) => Err(StoreError::Invalid(format!(
+            "data folder {}: {e}; chown the folder, or choose another",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether this is a folder of root's that this process may write through one of its groups, and nobody beyond that group: so
+/// Kubernetes hands over a volume (`fsGroup`). Its rights are not this process's to change; what it makes in the folder is its
+/// own.
+#[must_use]
+pub fn held_by_group(metadata: &Metadata) -> bool {
+    const GROUP: u32 = 0o030;
+    const OTHERS_WRITE: u32 = 0o002;
+    let mode = metadata.mode();
+    metadata.is_dir()
+        && metadata.uid() == 0
+        && mode & GROUP == GROUP
+        && mode & OTHERS_WRITE == 0
+        && own_groups().contains(&metadata.gid())
+}
+
+/// The groups that this process acts with.
+fn own_groups() -> Vec<u32> {
+    // SAFETY: `getegid` reads a number of the process and cannot fail.
+    let effective = unsafe { libc::getegid() };
+    // SAFETY: with room for none, `getgroups` counts.
+    let count = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
+    let mut groups = vec![0; usize::try_from(count).unwrap_or(0)];
+    // SAFETY: there is room for `count` numbers.
+    let read = unsafe { libc::getgroups(count, groups.as_mut_ptr()) };
+    groups.truncate(usize::try_from(read).unwrap_or(0));
+    groups.push(effective);
+    groups
 }
 
 /// Makes a file that must not be there yet, to write to.

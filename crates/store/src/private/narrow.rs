@@ -1,6 +1,6 @@
 //! Closes what others may enter or read in a data folder that an older version made, or that was copied with other rights.
 
-use super::{OTHERS, check_owner};
+use super::{OTHERS, check_data_folder, check_owner, held_by_group};
 use crate::artifacts::io_error;
 use crate::backup::{ARTIFACTS, RESTORING};
 use crate::error::{Result, StoreError};
@@ -87,10 +87,10 @@ pub fn narrow(folder: &Path) -> Result<Narrowed> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Narrowed::default()),
         found => found.map_err(|e| io_error(folder, e))?,
     };
-    let refused = |why: String| StoreError::Invalid(format!("data folder {}: {why}", folder.display()));
-    check_owner(&metadata).map_err(|e| refused(format!("{e}; chown the folder, or choose another")))?;
+    check_data_folder(folder, &metadata)?;
     if metadata.mode() & SHARED == SHARED {
-        return Err(refused("every user may write in it; choose a folder of its own".to_owned()));
+        let why = "every user may write in it; choose a folder of its own";
+        return Err(StoreError::Invalid(format!("data folder {}: {why}", folder.display())));
     }
     let mut narrowed = Narrowed::default();
     let (mut left, mut has_others, mut has_folders_of_others) = (MOST, false, false);
@@ -110,7 +110,7 @@ pub fn narrow(folder: &Path) -> Result<Narrowed> {
             }
         }
     }
-    if metadata.mode() & OTHERS != 0 {
+    if metadata.mode() & OTHERS != 0 && !held_by_group(&metadata) {
         narrowed.left_open = has_folders_of_others || (has_others && is_somebodys_place(&metadata));
         if !narrowed.left_open {
             close(folder, &metadata, "data folder", &mut narrowed)?;
@@ -164,6 +164,7 @@ fn close(path: &Path, metadata: &Metadata, kind: &'static str, narrowed: &mut Na
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::private;
     use std::path::PathBuf;
 
     fn mode(path: &Path) -> u32 {
@@ -246,5 +247,58 @@ mod tests {
         }
         let error = narrow(&data).unwrap_err().to_string();
         assert!(error.contains("user 65534") && error.contains("chown"), "{error}");
+    }
+
+    /// Runs `work` as another user in these groups. The system call changes the calling thread alone, and each has its own.
+    fn as_user<T: Send>(user: u32, groups: &[u32], work: impl FnOnce() -> T + Send) -> T {
+        let on_its_own = || {
+            // SAFETY: the pointer is to as many numbers as are told; both calls change the rights of this thread only.
+            let done = unsafe {
+                libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr())
+                    + libc::syscall(libc::SYS_setresgid, -1, user, -1)
+                    + libc::syscall(libc::SYS_setresuid, -1, user, -1)
+            };
+            assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(on_its_own).join().unwrap())
+    }
+
+    #[test]
+    fn a_folder_that_root_gave_to_a_group_is_taken_unless_others_may_write_in_it() {
+        const USER: u32 = 65_533;
+        const GROUP: u32 = 20_017;
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("volume");
+        fs::create_dir(&data).unwrap();
+        if std::os::unix::fs::chown(&data, Some(0), Some(GROUP)).is_err() {
+            eprintln!("SKIPPED: only root can give a folder to a group");
+            return;
+        }
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+        let taken = |mode: u32, groups: &[u32]| {
+            fs::set_permissions(&data, Permissions::from_mode(mode)).unwrap();
+            as_user(USER, groups, || {
+                let made = private::make_data_folder(&data).and_then(|()| narrow(&data));
+                made.map_err(|e| e.to_string())
+            })
+        };
+        for mode in [0o2770, 0o2775, 0o770] {
+            assert_eq!(taken(mode, &[5, GROUP]), Ok(Narrowed::default()), "{mode:o}");
+        }
+        for (mode, groups) in [(0o2777, &[GROUP][..]), (0o1777, &[GROUP]), (0o2755, &[GROUP]), (0o2770, &[5])] {
+            let error = taken(mode, groups).unwrap_err();
+            assert!(error.contains("belongs to user 0") || error.contains("ermission denied"), "{mode:o}: {error}");
+        }
+        // What the process makes there is closed, also to the group, whatever the volume's owner did to it since.
+        taken(0o2770, &[GROUP]).unwrap();
+        as_user(USER, &[GROUP], || private::create_new(&data.join("provost.db")).map(drop)).unwrap();
+        assert_eq!((mode(&data.join("provost.db")), mode(&data)), (0o600, 0o2770));
+        fs::set_permissions(data.join("provost.db"), Permissions::from_mode(0o660)).unwrap();
+        assert_eq!(taken(0o2770, &[GROUP]).unwrap().files, 1);
+        assert_eq!(mode(&data.join("provost.db")), 0o600);
+        // The folder of another user stays refused, whatever its group.
+        std::os::unix::fs::chown(&data, Some(65_534), None).unwrap();
+        assert!(taken(0o2770, &[GROUP]).unwrap_err().contains("user 65534"));
     }
 }
