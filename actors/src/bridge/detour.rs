@@ -51,8 +51,10 @@ pub fn parked(message: Message, queue: &str, refusal: &Refusal, at: DateTime<Utc
 
 /// The message after a failure that may pass: in the retry queue whose turn it is, else parked as exhausted.
 pub fn retried(message: Message, queue: &str, why: &str, at: DateTime<Utc>) -> (Message, Next) {
-    let failed = attempts(&message) + 1;
-    match RETRIES.get(failed as usize - 1) {
+    // The count is a header, which a publisher may have set to anything.
+    let before = attempts(&message);
+    let failed = before.saturating_add(1);
+    match RETRIES.get(before as usize) {
         Some(retry) => {
             let mut later = moved(message, queue, at, retry, queue);
             later.set_count(ATTEMPTS, failed);
@@ -118,6 +120,17 @@ mod tests {
         );
         assert_eq!((header(QUEUE), header(ATTEMPTS)), ("ml.data".to_owned(), "4".to_owned()));
         assert_eq!(header(AT), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_count_that_a_publisher_made_up_does_no_harm() {
+        for (count, next) in
+            [("4294967295", Next::Parked), ("-1", Next::Later(RETRIES[0])), ("many", Next::Later(RETRIES[0]))]
+        {
+            let mut message = message();
+            message.set_header(ATTEMPTS, count);
+            assert_eq!(retried(message, "ml.data", "jobs are down", DateTime::UNIX_EPOCH).1, next, "{count}");
+        }
     }
 
     #[test]

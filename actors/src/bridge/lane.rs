@@ -219,7 +219,7 @@ async fn settle(env: &Env, queue: &str, mut verdicts: mpsc::Receiver<Settled>) -
             () = tokio::time::sleep(HELD_RETRY), if !held.is_empty() => Vec::new(),
         };
         let mut moves = std::mem::take(&mut held);
-        let late = !moves.is_empty();
+        let late = moves.len();
         let mut done = Vec::with_capacity(batch.len());
         for (received, verdict) in batch {
             match verdict {
@@ -227,8 +227,9 @@ async fn settle(env: &Env, queue: &str, mut verdicts: mpsc::Receiver<Settled>) -
                 verdict => moves.push(movement(env, queue, received, verdict)),
             }
         }
+        tell(queue, &moves[late..]);
         let gone = if moves.is_empty() { Vec::new() } else { publish(env, moves, &mut held).await };
-        if held.is_empty() && !late {
+        if held.is_empty() && late == 0 {
             // All of the batch, and everything before it, is dealt with.
             let last = done.iter().chain(&gone).max_by_key(|acker| acker.tag());
             if let Some(last) = last {
@@ -246,23 +247,34 @@ fn movement(env: &Env, queue: &str, received: Received, verdict: Verdict) -> Mov
     let Received { acker, message, .. } = received;
     let now = env.clock.now();
     let (message, next) = match verdict {
-        Verdict::Later(why) => {
-            tracing::warn!(queue, %why, "an event could not be taken in");
-            detour::retried(message, queue, &why, now)
-        }
+        Verdict::Later(why) => detour::retried(message, queue, &why, now),
         Verdict::Park(refusal) => {
             let id = message.message_id().unwrap_or("-");
-            if refusal.code == RefusalCode::Mismatch {
-                tracing::warn!(target: "audit", queue, id, detail = %refusal.detail, "an event was parked: mismatch");
-            } else {
-                tracing::debug!(queue, id, code = %refusal.code, detail = %refusal.detail, "an event is parked");
-            }
+            tracing::debug!(queue, id, code = %refusal.code, detail = %refusal.detail, "an event is parked");
             (detour::parked(message, queue, &refusal, now), Next::Parked)
         }
         // Not asked for: a message that is done does not move.
         Verdict::Done => (message, Next::Parked),
     };
     Move { acker, message: Arc::new(message), next }
+}
+
+/// One line for all of a batch: whoever publishes can send such events by the thousand.
+fn tell(queue: &str, moves: &[Move]) {
+    let header = |moved: &Move, name: &str| moved.message.header(name).unwrap_or_default();
+    let parked_as =
+        |moved: &Move, code: RefusalCode| moved.next == Next::Parked && header(moved, REASON) == code.as_str();
+    let failed = |moved: &&Move| moved.next != Next::Parked || parked_as(moved, RefusalCode::Exhausted);
+    if let Some(first) = moves.iter().find(failed) {
+        let (events, why) = (moves.iter().filter(failed).count(), header(first, DETAIL));
+        tracing::warn!(queue, events, why, "an event could not be taken in");
+    }
+    let mismatch = |moved: &&Move| parked_as(moved, RefusalCode::Mismatch);
+    if let Some(first) = moves.iter().find(mismatch) {
+        let (events, detail) = (moves.iter().filter(mismatch).count(), header(first, DETAIL));
+        let id = first.message.message_id().unwrap_or("-");
+        tracing::warn!(target: "audit", queue, events, id, detail, "an event was parked: mismatch");
+    }
 }
 
 /// Publishes moves with confirms; those that arrived may be acknowledged, the others are held.
