@@ -2,11 +2,12 @@
 
 use crate::error::{LoadError, SubmitError};
 use crate::jobs::{Jobs, Join, Joined, Submission, Submit, Submitted, check_spaces};
-use crate::loader::{Loader, Quality};
+use crate::loader::{Loader, Purpose, Quality, blocking};
 use crate::options::Options;
 use crate::pool::Place;
 use crate::supervise::{Phase, Slot};
 use provost_domain::TrainingConfig;
+use provost_domain::config::Tuning;
 use provost_domain::quality::DataQualityReport;
 use provost_store::TriggerRecord;
 use std::sync::Arc;
@@ -35,8 +36,11 @@ impl Door {
                 Err(SubmitError::Mismatch)
             };
         }
-        check_spaces(&submission.config, &self.options)?;
-        let report = self.quality(submission.config.clone(), place).await?;
+        if submission.config.hyperparameter_tuning != Tuning::None {
+            let (config, options) = (submission.config.clone(), self.options.clone());
+            blocking(move || check_spaces(&config, &options.grids)).await?;
+        }
+        let report = self.quality(submission.config.clone(), Purpose::Work, place).await?;
         if !report.passes_quality_check {
             return Err(SubmitError::Quality(report));
         }
@@ -52,8 +56,9 @@ impl Door {
     pub async fn quality(
         &self,
         config: TrainingConfig,
+        purpose: Purpose,
         place: Option<Place>,
     ) -> Result<Arc<DataQualityReport>, LoadError> {
-        self.loader.send(Quality { config, place }).await?
+        self.loader.send(Quality { config, purpose, place }).await?
     }
 }

@@ -150,6 +150,11 @@ impl Failures {
         }
     }
 
+    /// Ends the streak of a task that nobody does any more.
+    pub fn over(&self, component: &str, task: &str) {
+        self.lock().remove(&(component.to_owned(), task.to_owned()));
+    }
+
     /// Ends the streak when it is dropped: for a task that may be over in many ways.
     pub fn ending(&self, component: &'static str, task: &'static str) -> Ending {
         Ending { failures: self.clone(), component, task }
@@ -196,7 +201,7 @@ pub struct Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.failures.succeeded(self.component, self.task);
+        self.failures.over(self.component, self.task);
     }
 }
 

@@ -6,14 +6,15 @@ use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryEr
 use crate::evaluator::{Evaluate, Evaluator};
 use crate::executor::{Executor, FleetExecutor, LocalExecutor};
 use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submitted};
-use crate::loader::Loader;
+use crate::loader::{Loader, Purpose};
 use crate::notifier::Notifier;
 use crate::options::Options;
 use crate::panics::Panics;
 use crate::pool::Pool;
+use crate::pulse::{OUTCOME_WITHIN, Pulse};
 use crate::registry::{Activate, Compare, Registry, Rollback};
 use crate::retention::Retention;
-use crate::root::{Components, Root, store_status};
+use crate::root::{ANSWER_WITHIN, Components, Root};
 use crate::scheduler::Scheduler;
 use crate::supervise::{Child, Slot, supervise_in};
 use crate::trainer::Trainer;
@@ -29,7 +30,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Requests that look at the data at a time. Mostly the data is in memory; what reads it anew does so one after the other.
+/// Requests of one purpose that look at the data at a time. Mostly the data is in memory; what reads it anew does so one after
+/// the other.
 const REPORTS: usize = 4;
 
 #[derive(Clone)]
@@ -37,14 +39,17 @@ pub struct Handle {
     options: Arc<Options>,
     streams: Streams,
     root: Slot<Root>,
+    pulse: Pulse,
     jobs: Slot<Jobs>,
     door: Door,
     bridge: Slot<Bridge>,
     scheduler: Slot<Scheduler>,
     evaluator: Slot<Evaluator>,
     registry: Slot<Registry>,
-    /// Looks at data: quality reports, and the check of what a new job is to learn from.
+    /// Quality reports, which viewers may ask for.
     reports: Pool,
+    /// Checks of what a new job is to learn from. They have places of their own, so that no viewer is in an operator's way.
+    checks: Pool,
     comparisons: Pool,
     children: Vec<Arc<dyn Child>>,
 }
@@ -118,14 +123,17 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         Arc::new(jobs.clone()),
     ];
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));
-    let (known, store) = (children.clone(), options.store.clone());
-    let root = supervise_in(&panics, "root", budget(), clock(), move || Root::new(known.clone(), store.clone()));
+    let pulse = Pulse::of(options.store.clone());
+    let (known, p) = (children.clone(), pulse.clone());
+    let root = supervise_in(&panics, "root", budget(), clock(), move || Root::new(known.clone(), p.clone()));
     let reports = Pool::new("requests for a look at the data", REPORTS, limits::COMPUTE_QUEUE);
+    let checks = Pool::new("requests for a job", REPORTS, limits::COMPUTE_QUEUE);
     let comparisons = Pool::new("comparisons", 1, limits::COMPARISONS);
     Ok(Handle {
         options,
         streams,
         root,
+        pulse,
         jobs,
         door,
         bridge,
@@ -133,6 +141,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         evaluator,
         registry,
         reports,
+        checks,
         comparisons,
         children,
     })
@@ -141,7 +150,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
 impl Handle {
     /// Checks the data, persists the job and answers; the training goes on behind.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
-        let place = self.reports.place().await?;
+        let place = self.checks.place().await?;
         self.door.submit(submission, Some(place)).await
     }
 
@@ -152,7 +161,7 @@ impl Handle {
 
     pub async fn quality(&self, config: TrainingConfig) -> Result<Arc<DataQualityReport>, LoadError> {
         let place = self.reports.place().await?;
-        self.door.quality(config, Some(place)).await
+        self.door.quality(config, Purpose::Look, Some(place)).await
     }
 
     /// Evaluates a model again, behind; answers the task's id at once.
@@ -186,27 +195,37 @@ impl Handle {
         self.registry.send(Compare { ids, metrics, visualizations, place, asked_for }).await?
     }
 
-    /// Every actor's and the store's state.
+    /// Every actor's and the store's state, told within a second: of a store that is slow or away, what was last known.
     pub async fn components(&self) -> BTreeMap<String, ComponentStatus> {
-        self.readiness().await.0
+        self.look(ANSWER_WITHIN).await.0
     }
 
     /// Every actor's and the store's state, and whether what requests need is up: the store and the job queue. What fails
-    /// again and again behind them degrades their state, but keeps no request from being answered.
+    /// again and again behind them degrades their state, but keeps no request from being answered. A store that takes two seconds is slow, and
+    /// not away.
     pub async fn readiness(&self) -> (BTreeMap<String, ComponentStatus>, bool) {
-        let mut components = match self.root.send(Components).await {
+        self.look(OUTCOME_WITHIN).await
+    }
+
+    async fn look(&self, store_within: Duration) -> (BTreeMap<String, ComponentStatus>, bool) {
+        let mut components = match self.root.send(Components { store_within }).await {
             Ok(components) => components,
             // The Root itself is gone: ask on its behalf.
             Err(_) => {
                 let asked = self.children.iter().map(|c| async { (c.name().to_owned(), c.status().await) });
                 let mut components: BTreeMap<_, _> = futures_util::future::join_all(asked).await.into_iter().collect();
-                components.insert("store".to_owned(), store_status(&*self.options.store).await);
+                components.insert("store".to_owned(), self.pulse.status(store_within).await);
                 components
             }
         };
         components.insert(self.root.name().to_owned(), Child::status(&self.root).await);
         let up = |name: &str| components.get(name).is_some_and(|c| c.health == Health::Up);
         let ready = up("store") && up("jobs");
+        let unreadable = self.options.store.unreadable();
+        if let Some(store) = components.get_mut("store").filter(|s| s.health == Health::Up && !unreadable.is_empty()) {
+            store.health = Health::Degraded;
+            store.last_error = Some(unreadable.join("; "));
+        }
         for (name, component) in &mut components {
             let Some(text) = self.options.failures.of(name) else { continue };
             if component.health == Health::Up {
@@ -285,5 +304,30 @@ impl Handle {
         }
         Slot::stop(&self.root);
         report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use provost_store::sqlite::SqliteStore;
+
+    #[actix_rt::test]
+    async fn requests_that_only_look_take_no_job_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path(), chrono::DateTime::UNIX_EPOCH).unwrap());
+        let artifacts = Artifacts::open(folder.path().join("artifacts")).unwrap();
+        let handle = start(Options::new(store, artifacts, folder.path().join("import"))).await.unwrap();
+        let taken = futures_util::future::join_all((0..REPORTS).map(|_| handle.reports.place())).await;
+        let mut looks = Box::pin(handle.quality(TrainingConfig::default()));
+        assert!(futures_util::poll!(looks.as_mut()).is_pending());
+        let now = handle.options.clock.now();
+        let submitted = handle.submit(Submission::manual(TrainingConfig::default(), None, "a test", now)).await;
+        assert!(matches!(submitted, Err(SubmitError::Quality(_))), "there are no points to train on: {submitted:?}");
+        assert!(futures_util::poll!(looks.as_mut()).is_pending());
+        drop(taken);
+        assert!(!looks.await.unwrap().passes_quality_check);
+        handle.shutdown(Duration::from_secs(5)).await;
     }
 }

@@ -18,6 +18,7 @@ pub mod options;
 pub mod outbox;
 pub mod panics;
 pub mod pool;
+mod pulse;
 pub mod registry;
 pub mod retention;
 pub mod root;

@@ -27,8 +27,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Version 1 is that of snapshots without categories, and of those whose categories became codes by rule 1. Version 2 is of rule
 /// 2: the codes of rule 1 that differ follow the snapshot.
 const FORMAT: Format = Format { magic: *b"PROVOSTS", version: 2 };
-/// Scans and snapshots that are kept in memory: the one in use and the one before.
+/// Scans for jobs, and snapshots, that are kept in memory: the one in use and the one before.
 const KEPT: usize = 2;
+/// Scans for whoever only looks that are kept in memory.
+const LOOKS_KEPT: usize = 1;
 
 /// A snapshot and the dataset made of it.
 #[derive(Debug)]
@@ -113,9 +115,19 @@ pub(crate) fn read_snapshot(artifacts: &Artifacts, sha: String) -> Result<Loaded
     LoadedSnapshot::new(sha, snapshot).map_err(|e| LoadError::Data(e.to_string()))
 }
 
+/// What a scan is for. Neither waits for the other's scans, nor loses what it has in memory to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A job is made of the data, or a model is tested on it.
+    Work,
+    /// Somebody looks, who may do nothing more.
+    Look,
+}
+
 /// The quality of the data that a configuration selects.
 pub struct Quality {
     pub config: TrainingConfig,
+    pub purpose: Purpose,
     /// Held until the report is there.
     pub place: Option<Place>,
 }
@@ -149,22 +161,39 @@ impl Message for Open {
     type Result = Result<Arc<LoadedSnapshot>, LoadError>;
 }
 
+/// The scans of one purpose.
+#[derive(Default)]
+struct Lane {
+    scans: Mutex<VecDeque<Arc<Scan>>>,
+    /// One scan at a time: whoever waits finds the result in the cache.
+    scanning: tokio::sync::Mutex<()>,
+}
+
 /// What stays in memory between messages.
 #[derive(Default)]
 struct Cache {
-    scans: Mutex<VecDeque<Arc<Scan>>>,
+    work: Lane,
+    looks: Lane,
     snapshots: Mutex<VecDeque<Arc<LoadedSnapshot>>>,
-    /// One scan at a time: whoever waits finds the result in the cache.
-    scanning: tokio::sync::Mutex<()>,
+}
+
+impl Cache {
+    /// The scans of both purposes: the same rows serve either.
+    fn scans(&self) -> Vec<Arc<Scan>> {
+        [&self.work, &self.looks]
+            .into_iter()
+            .flat_map(|lane| lock(&lane.scans).iter().cloned().collect::<Vec<_>>())
+            .collect()
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn keep<T>(queue: &mut VecDeque<Arc<T>>, item: Arc<T>) {
+fn keep<T>(queue: &mut VecDeque<Arc<T>>, item: Arc<T>, most: usize) {
     queue.push_front(item);
-    queue.truncate(KEPT);
+    queue.truncate(most);
 }
 
 /// What each message works with, apart from the actor: handlers only start futures.
@@ -176,19 +205,23 @@ struct Desk {
 
 impl Desk {
     /// The data as it is now: read again only when its source has changed.
-    async fn scan(&self, config: &TrainingConfig) -> Result<Arc<Scan>, LoadError> {
-        let _one = self.cache.scanning.lock().await;
+    async fn scan(&self, config: &TrainingConfig, purpose: Purpose) -> Result<Arc<Scan>, LoadError> {
+        let (lane, kept) = match purpose {
+            Purpose::Work => (&self.cache.work, KEPT),
+            Purpose::Look => (&self.cache.looks, LOOKS_KEPT),
+        };
+        let _one = lane.scanning.lock().await;
         let source = source::open(config, &self.options).await?;
-        if let Some(known) = lock(&self.cache.scans).iter().find(|s| s.key == *source.key()) {
-            return Ok(known.clone());
+        if let Some(known) = self.cache.scans().into_iter().find(|s| s.key == *source.key()) {
+            return Ok(known);
         }
         let scanned = Arc::new(source::scan(source, config, &self.options).await?);
-        keep(&mut lock(&self.cache.scans), scanned.clone());
+        keep(&mut lock(&lane.scans), scanned.clone(), kept);
         Ok(scanned)
     }
 
-    async fn quality(&self, config: &TrainingConfig) -> Result<Arc<DataQualityReport>, LoadError> {
-        let scan = self.scan(config).await?;
+    async fn quality(&self, config: &TrainingConfig, purpose: Purpose) -> Result<Arc<DataQualityReport>, LoadError> {
+        let scan = self.scan(config, purpose).await?;
         let (config, strict, now) = (config.clone(), self.options.strict_quality, self.options.clock.now());
         // With a hundred thousand universities this takes some hundredths of a second.
         blocking(move || {
@@ -204,7 +237,7 @@ impl Desk {
     async fn take(&self, config: &TrainingConfig) -> Result<Taken, LoadError> {
         // Before the rows are read: what comes meanwhile counts as new.
         let arrivals = self.options.store.points_mark().await?.arrivals;
-        let scan = self.scan(config).await?;
+        let scan = self.scan(config, Purpose::Work).await?;
         let artifacts = self.options.artifacts.clone();
         let loaded = blocking(move || {
             let mut snapshot = scan.snapshot.clone();
@@ -218,7 +251,7 @@ impl Desk {
     }
 
     async fn fresh(&self, config: &TrainingConfig) -> Result<Arc<LoadedSnapshot>, LoadError> {
-        let scan = self.scan(config).await?;
+        let scan = self.scan(config, Purpose::Work).await?;
         blocking(move || {
             let loaded = LoadedSnapshot::new(String::new(), scan.snapshot.clone());
             loaded.map(Arc::new).map_err(|e| LoadError::Data(e.to_string()))
@@ -241,7 +274,7 @@ impl Desk {
             return known.clone();
         }
         let loaded = Arc::new(loaded);
-        keep(&mut snapshots, loaded.clone());
+        keep(&mut snapshots, loaded.clone(), KEPT);
         loaded
     }
 }
@@ -275,7 +308,10 @@ impl Actor for Loader {
 impl Handler<Status> for Loader {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
-        let scans: Vec<_> = lock(&self.desk.cache.scans)
+        let scans: Vec<_> = self
+            .desk
+            .cache
+            .scans()
             .iter()
             .map(|s| json!({"source": s.key.to_string(), "usable_rows": s.snapshot.rows()}))
             .collect();
@@ -289,12 +325,12 @@ impl Handler<Status> for Loader {
 
 impl Handler<Quality> for Loader {
     type Result = ResponseActFuture<Self, Result<Arc<DataQualityReport>, LoadError>>;
-    fn handle(&mut self, Quality { config, place }: Quality, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Quality { config, purpose, place }: Quality, _: &mut Context<Self>) -> Self::Result {
         self.desk.options.failpoints.hit("loader");
         let desk = self.desk.clone();
         let reported = async move {
             let _place = place;
-            desk.quality(&config).await
+            desk.quality(&config, purpose).await
         };
         Box::pin(reported.into_actor(self))
     }
@@ -332,6 +368,8 @@ mod tests {
     use provost_domain::features::FeatureTables;
     use provost_domain::snapshot::SnapshotBuilder;
     use provost_learn::{Calibration, Predictor};
+    use provost_store::Store;
+    use provost_store::sqlite::SqliteStore;
 
     fn snapshot(names: &[&str]) -> Snapshot {
         let (tables, mut rows) = (FeatureTables::default(), SnapshotBuilder::new());
@@ -342,6 +380,37 @@ mod tests {
             rows.add(&point, &tables.row(&point), Some(tables.extended(&point)));
         }
         rows.finish()
+    }
+
+    /// What somebody looks at neither delays a job's data nor drives it out of memory.
+    #[actix_rt::test]
+    async fn who_only_looks_is_in_no_jobs_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), chrono::DateTime::UNIX_EPOCH).unwrap());
+        let artifacts = Artifacts::open(folder.path().join("artifacts")).unwrap();
+        let import = folder.path().join("import");
+        std::fs::create_dir(&import).unwrap();
+        let options = Arc::new(Options::new(store, artifacts, import.clone()));
+        let desk = Desk { options, cache: Arc::default() };
+        let point = json!({"data_point_id": "1", "profile": {}, "program": {}, "decision": "accepted"});
+        let of_file = |name: &str| {
+            std::fs::write(import.join(name), point.to_string()).unwrap();
+            let config = json!({"data_source": "json", "data_path": name});
+            TrainingConfig::from_json(&config).unwrap()
+        };
+        let job = desk.scan(&of_file("job.jsonl"), Purpose::Work).await.unwrap();
+        for n in 0..2 * KEPT {
+            desk.scan(&of_file(&format!("look-{n}.jsonl")), Purpose::Look).await.unwrap();
+        }
+        assert!(desk.cache.scans().iter().any(|kept| Arc::ptr_eq(kept, &job)));
+        assert_eq!(desk.cache.scans().len(), 1 + LOOKS_KEPT);
+
+        let _long = desk.cache.looks.scanning.lock().await;
+        let other = of_file("other.jsonl");
+        let mut waits = Box::pin(desk.scan(&other, Purpose::Look));
+        assert!(futures_util::poll!(waits.as_mut()).is_pending());
+        desk.scan(&of_file("next-job.jsonl"), Purpose::Work).await.unwrap();
+        assert!(futures_util::poll!(waits.as_mut()).is_pending());
     }
 
     #[test]

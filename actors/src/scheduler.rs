@@ -15,7 +15,7 @@ use crate::failures::Kind;
 use crate::supervise::{Slot, Status};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use chrono::{DateTime, NaiveDate, Utc};
-use provost_domain::job::JobRecord;
+use provost_domain::queue::QueuedJob;
 use provost_domain::schedule::{ScheduledTrainingConfig, TriggerType};
 use provost_domain::{ModelId, TrainingConfig};
 use provost_store::{StoreError, TriggerRecord};
@@ -91,14 +91,14 @@ impl Watched {
 struct Look {
     now: DateTime<Utc>,
     schedule: ScheduledTrainingConfig,
-    unfinished: Vec<JobRecord>,
+    unfinished: Vec<QueuedJob>,
     /// Newest first.
     triggers: Vec<TriggerRecord>,
 }
 
 impl Look {
     fn at_work(&self, config_hash: &str) -> bool {
-        self.unfinished.iter().any(|r| r.config_hash == config_hash)
+        self.unfinished.iter().any(|job| job.config_hash == config_hash)
     }
 }
 

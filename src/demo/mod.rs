@@ -200,9 +200,9 @@ async fn train(handle: &Handle, rows: u32, screen: &Screen) -> Result<JobId> {
     );
     let left = handle.store().unfinished_jobs().await?;
     let job = match left.into_iter().next() {
-        Some(record) => {
+        Some(left) => {
             screen.note("an earlier run left a job unfinished: it goes on from its last finished trial");
-            record.job.job_id
+            left.job_id
         }
         None => local::submit(handle, config, "demo").await?,
     };

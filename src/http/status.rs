@@ -165,7 +165,7 @@ pub(super) async fn status(request: HttpRequest, state: Data<State>) -> HttpResp
     }
     let mut known = Known::default();
     // A store that does not answer is not asked more.
-    if let Some(store) = components.get_mut("store").filter(|store| store.health == Health::Up) {
+    if let Some(store) = components.get_mut("store").filter(|store| store.health != Health::Down) {
         let left = ANSWER_WITHIN.saturating_sub(began.elapsed());
         let error = match tokio::time::timeout(left, Known::read(&**state.handle.store())).await {
             Ok(Ok(read)) => {

@@ -56,6 +56,21 @@ fn a_job_from_the_request_to_its_end() {
 }
 
 #[test]
+fn a_grid_with_values_that_no_model_can_have_is_refused_before_it_is_a_job() {
+    let place = place_with_points(600);
+    let mut server = Server::start(&place);
+    let client = Client::of(&server);
+    let mut job = small_job();
+    job["algorithms"] = json!(["xgboost"]);
+    job["hyperparameter_tuning"] = json!("grid_search");
+    job["grids"] = json!({"xgboost": {"n_estimators": [10, 1e9], "learning_rate": [1e308]}});
+    let pointers = client.post("train", &job).problem(422);
+    assert_eq!(pointers, ["/grids/xgboost/learning_rate/0", "/grids/xgboost/n_estimators/1"]);
+    assert_eq!(client.get("jobs").ok(200), json!([]));
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
 fn a_full_queue_pages_and_cancelling() {
     let place = place_with_points(600);
     let server = Server::start_with(&place, &[("PROVOST_JOBS__MAX_QUEUED", "1")]);

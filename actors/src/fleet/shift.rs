@@ -120,7 +120,7 @@ impl Shift {
                     let wait = failures.wait(COMPONENT, &task, kind, &why.text, PAUSES);
                     if wait >= LONG_PAUSE {
                         // Its lease falls silent, and another worker does it again.
-                        return;
+                        return failures.over(COMPONENT, &task);
                     }
                     self.options.clock.sleep(wait).await;
                 }

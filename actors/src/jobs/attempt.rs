@@ -1,12 +1,11 @@
 //! One attempt: starts it on its Trainer and stays with it. Records its trials, reports its progress, trips its token.
 
-use super::cell::{COMPONENT, CellError, Patience, SAVING};
+use super::cell::{CellError, Patience};
 use super::driver::{Driver, Stop, told_to_end};
 use super::journal::{self, Finished, Meter};
 use super::plan::{self, Unit};
 use crate::clock::Sleep;
 use crate::executor::{Attempt, AttemptError, Outcome, Work};
-use crate::failures::Kind;
 use crate::trainer::Run;
 use provost_domain::event::outbound::Topic;
 use provost_domain::job::{JobEventKind, JobProgress, JobTrial};
@@ -235,12 +234,6 @@ impl Driver {
         kept
     }
 
-    /// Progress that could not be saved is not waited for: the next report says more.
-    fn not_saved(&self, error: &StoreError) {
-        let text = format!("progress of job {}: {error}", self.cell.id);
-        self.env.options.failures.failed(COMPONENT, SAVING, Kind::of(error), &text);
-    }
-
     /// Progress, CPU and memory into the record; `news` are the trials since the last report.
     async fn report(
         &mut self,
@@ -271,7 +264,8 @@ impl Driver {
                 Ok(()) => {}
                 Err(CellError::Lost) => return Err(StepError::Lost),
                 Err(CellError::Store(e)) => {
-                    self.not_saved(&e);
+                    // Progress is not waited for: the next report says more.
+                    self.cell.not_saved(&e);
                     return Ok(());
                 }
             }
@@ -315,7 +309,7 @@ impl Driver {
             // themselves are safe.
             Err(CellError::Store(e)) => {
                 self.unsure = true;
-                self.not_saved(&e);
+                self.cell.not_saved(&e);
                 Ok(())
             }
         }

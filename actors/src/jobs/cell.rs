@@ -18,8 +18,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Under which its failures are told.
-pub(super) const COMPONENT: &str = "jobs";
-pub(super) const SAVING: &str = "saving a job";
+const COMPONENT: &str = "jobs";
 /// Log lines that a record keeps.
 const LOG_LINES: usize = 200;
 /// Saves that lose against another writer before the job is given up.
@@ -130,8 +129,11 @@ struct Held {
     since: Option<Duration>,
 }
 
+/// Whoever saves the job holds it: once it is dropped nobody tries to save any more, and no failure to is told.
 pub struct Cell {
     pub id: JobId,
+    /// Under which failures to save are told.
+    saving: String,
     epoch: u64,
     options: Arc<Options>,
     streams: Streams,
@@ -142,7 +144,9 @@ impl Cell {
     /// `record` as it was claimed.
     pub fn new(record: JobRecord, options: Arc<Options>, streams: Streams) -> Self {
         let held = Held { base_seconds: record.running_seconds, since: None, record };
-        Self { id: held.record.job.job_id.clone(), epoch: held.record.epoch, options, streams, held: Mutex::new(held) }
+        let id = held.record.job.job_id.clone();
+        let saving = format!("saving job {id}");
+        Self { id, saving, epoch: held.record.epoch, options, streams, held: Mutex::new(held) }
     }
 
     pub fn epoch(&self) -> u64 {
@@ -185,7 +189,7 @@ impl Cell {
             let saved = self.options.store.save_job(next.clone(), notes.events.clone(), notes.outbox.clone()).await;
             match saved {
                 Ok(saved) => {
-                    self.options.failures.succeeded(COMPONENT, SAVING);
+                    self.options.failures.succeeded(COMPONENT, &self.saving);
                     return Ok(self.saved(&mut held, saved));
                 }
                 Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS => {
@@ -193,7 +197,7 @@ impl Cell {
                     match self.options.store.job(&self.id).await {
                         // Applied again, it would be told twice.
                         Ok(Some(found)) if again && is_saved(&next, &found) => {
-                            self.options.failures.succeeded(COMPONENT, SAVING);
+                            self.options.failures.succeeded(COMPONENT, &self.saving);
                             return Ok(self.saved(&mut held, found));
                         }
                         Ok(Some(found)) if found.epoch == self.epoch => held.record = found,
@@ -215,7 +219,7 @@ impl Cell {
 
     /// Nothing of the job is to be saved here any more.
     fn lost(&self) -> CellError {
-        self.options.failures.succeeded(COMPONENT, SAVING);
+        self.options.failures.succeeded(COMPONENT, &self.saving);
         CellError::Lost
     }
 
@@ -259,6 +263,11 @@ impl Cell {
         }
     }
 
+    /// Tells of a failure to save, or to see what was saved.
+    pub(super) fn not_saved(&self, error: &StoreError) {
+        self.options.failures.failed(COMPONENT, &self.saving, Kind::of(error), &error.to_string());
+    }
+
     pub(super) async fn wait_out(
         &self,
         error: StoreError,
@@ -274,9 +283,15 @@ impl Cell {
         if !again {
             return Err(CellError::Store(error));
         }
-        self.options.failures.failed(COMPONENT, SAVING, Kind::of(&error), &format!("job {}: {error}", self.id));
+        self.not_saved(&error);
         self.options.clock.sleep(backoff(self.options.backoff, LONGEST_WAIT, *failures - 1)).await;
         Ok(())
+    }
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        self.options.failures.over(COMPONENT, &self.saving);
     }
 }
 
@@ -342,6 +357,24 @@ mod tests {
         let refused = cell.update(Patience::Forever, |r, n| n.warn(r, "late")).await;
         assert!(matches!(refused, Err(CellError::Lost)), "{refused:?}");
         assert!(store.job(&cell.id).await.unwrap().unwrap().job.warnings.is_empty());
+    }
+
+    /// A store that is away for longer than is waited for: nobody tries any more, so nothing is told to fail.
+    #[tokio::test]
+    async fn a_save_that_was_given_up_is_no_failure_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut cell, store) = cell(folder.path()).await;
+        let mut options = (*cell.options).clone();
+        (options.attempts, options.backoff) = (5, Duration::ZERO);
+        cell.options = Arc::new(options);
+        let failures = cell.options.failures.clone();
+        store.close();
+        let refused = cell.update(Patience::Attempts, |r, n| n.warn(r, "late")).await;
+        assert!(matches!(refused, Err(CellError::Store(_))), "{refused:?}");
+        let told = failures.of(COMPONENT).unwrap();
+        assert!(told.contains(cell.id.as_str()), "for as long as its driver may try again: {told}");
+        drop(cell);
+        assert_eq!(failures.of(COMPONENT), None);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use provost_domain::event::outbound::Topic;
 use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStateChange, JobStatus};
 use provost_domain::lease::Lease;
-use provost_domain::queue::waiting_jobs;
+use provost_domain::queue::{QueuedJob, waiting_jobs};
 use provost_domain::{JobId, TrainingJob, limits};
 use provost_store::{JobCreation, StoreError, StoredResponse};
 use serde_json::{Value, json};
@@ -104,10 +104,10 @@ impl Desk {
         let options = &self.env.options;
         loop {
             match options.store.unfinished_jobs().await {
-                Ok(records) => {
+                Ok(jobs) => {
                     options.failures.succeeded(COMPONENT, UNFINISHED);
                     self.change(|state| {
-                        records.into_iter().for_each(|r| state.enqueue(r.job.job_id));
+                        jobs.into_iter().for_each(|job| state.enqueue(job.job_id));
                         state.recovered = true;
                     });
                     self.dispatch();
@@ -148,7 +148,7 @@ impl Desk {
         record.estimated_minutes = Some(own_minutes);
         let id = record.job.job_id.clone();
         let mut unfinished = options.store.unfinished_jobs().await?;
-        unfinished.push(record.clone());
+        unfinished.push(QueuedJob::from(&record));
         let waiting = waiting_jobs(&unfinished, options.max_running).remove(&id).unwrap_or_default();
         // Where the time of a job before it is not known, that of the rest is told.
         let wait_minutes = waiting.estimated_wait_seconds.map(|seconds| hundredths(seconds / 60.0));
@@ -189,20 +189,20 @@ impl Desk {
         }
     }
 
-    /// A job that has begun is not joined: its rows are chosen, also where it was interrupted and waits again.
     pub async fn join(self: Arc<Self>, message: Join) -> Result<Joined, SubmitError> {
         let _turn = self.admission.lock().await;
         let Join { config_hash, triggers } = message;
         let store = &self.env.options.store;
         for _ in 0..JOINS {
             let mut unfinished = store.unfinished_jobs().await?;
-            unfinished.retain(|r| r.config_hash == config_hash && r.cancel.is_none());
-            let waits = |r: &JobRecord| r.job.status == JobStatus::Pending && r.snapshot.is_none();
-            let Some(at) = unfinished.iter().position(waits) else {
+            unfinished.retain(|job| job.config_hash == config_hash && !job.is_cancelled);
+            let Some(waits) = unfinished.iter().find(|job| job.may_be_joined()) else {
                 return Ok(if unfinished.is_empty() { Joined::None } else { Joined::Begun });
             };
-            let mut record = unfinished.swap_remove(at);
-            let id = record.job.job_id.clone();
+            let id = waits.job_id.clone();
+            // It may have begun or ended by now.
+            let record = store.job(&id).await?.filter(|record| QueuedJob::from(record).may_be_joined());
+            let Some(mut record) = record else { continue };
             let mut notes = Notes::new(self.env.options.clock.now());
             for t in &triggers {
                 record.activation = record.activation.max(t.activation);

@@ -6,6 +6,7 @@ use crate::failures::Kind;
 use crate::lease::Leases;
 use provost_domain::job::JobStatus;
 use provost_domain::lease::of_job;
+use provost_domain::queue::QueuedJob;
 use provost_store::StoreError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,14 +53,13 @@ impl Neighbours {
         let (store, mut left) = (&options.store, Vec::new());
         let unfinished = store.unfinished_jobs().await?;
         // What has ended meanwhile, here or elsewhere, is claimed no more.
-        let claimed: BTreeSet<String> = unfinished.iter().map(|record| task_of(&record.job.job_id)).collect();
+        let claimed: BTreeSet<String> = unfinished.iter().map(|job| task_of(&job.job_id)).collect();
         options.failures.keep(COMPONENT, CLAIMING, |task| claimed.contains(task));
-        for record in unfinished {
-            let id = record.job.job_id;
+        for QueuedJob { job_id: id, status, .. } in unfinished {
             // One that waits is claimed by whoever has room first, and none whose claim was given up.
             if !self.desk.has(&id)
                 && may_claim(self.desk.env(), &id)
-                && (record.job.status == JobStatus::Pending || self.leases.is_left(&of_job(&id)).await?)
+                && (status == JobStatus::Pending || self.leases.is_left(&of_job(&id)).await?)
             {
                 left.push(id);
             }

@@ -5,7 +5,10 @@ use crate::options::Options;
 use provost_domain::config::{self as configuration, Grid, Tuning, too_many_candidates};
 use provost_domain::limits::GRID_CANDIDATES;
 use provost_domain::{Algorithm, Fault, Faults, TrainingConfig};
+use provost_learn::learners::learner;
+use provost_learn::search::Space;
 use provost_learn::train::TrainSpec;
+use provost_learn::{Control, LearnError};
 use std::collections::BTreeMap;
 
 /// One algorithm of a job.
@@ -63,7 +66,7 @@ fn in_grid(config: &TrainingConfig, algorithm: Algorithm, configured: &BTreeMap<
     let own = config.grids.as_ref().and_then(|g| g.get(&algorithm));
     match own.or_else(|| configured.get(&algorithm)) {
         Some(grid) => configuration::candidates(grid).max(1),
-        None => provost_learn::learners::learner(algorithm).map_or(1, |l| configuration::candidates(&l.grid())),
+        None => learner(algorithm).map_or(1, |l| configuration::candidates(&l.grid())),
     }
 }
 
@@ -79,20 +82,27 @@ pub fn candidates(config: &TrainingConfig, algorithm: Algorithm, configured: &BT
     }
 }
 
-/// Refuses a `grid_search` over more candidates than may be fitted. The configuration's own grids are checked where it is
-/// read; the operator's, and what an older version stored, are checked here.
-pub fn check_spaces(config: &TrainingConfig, options: &Options) -> Result<(), SubmitError> {
-    if config.hyperparameter_tuning != Tuning::GridSearch {
-        return Ok(());
-    }
+/// Refuses values that the algorithms cannot be fitted with, and a `grid_search` over more candidates than may be. The lists'
+/// lengths were checked where the configuration was read; `configured`, the operator's grids, are checked here. With the most values that
+/// a configuration may have this takes some hundredths of a second.
+pub fn check_spaces(config: &TrainingConfig, configured: &BTreeMap<Algorithm, Grid>) -> Result<(), SubmitError> {
     let searched = units(config).into_iter().map(|unit| unit.algorithm).filter(|a| *a != Algorithm::Ensemble);
-    let faults: Vec<Fault> = searched
-        .filter_map(|algorithm| {
-            let found = in_grid(config, algorithm, &options.grids);
-            let message = (found > GRID_CANDIDATES as u64).then(|| too_many_candidates(algorithm, found))?;
-            Some(Fault { pointer: format!("/grids/{algorithm}"), message })
-        })
-        .collect();
+    let mut faults = Vec::new();
+    for algorithm in searched {
+        let found = in_grid(config, algorithm, configured);
+        if config.hyperparameter_tuning == Tuning::GridSearch && found > GRID_CANDIDATES as u64 {
+            let message = too_many_candidates(algorithm, found);
+            faults.push(Fault { pointer: format!("/grids/{algorithm}"), message });
+            continue;
+        }
+        let own = config.grids.as_ref().and_then(|g| g.get(&algorithm)).or_else(|| configured.get(&algorithm));
+        // A learner's own grid has good values.
+        let (Some(learner), Some(grid)) = (learner(algorithm), own) else { continue };
+        let space = Space::new(learner, config.hyperparameter_tuning, Some(grid), &Control::default());
+        if let Err(LearnError::Params(Faults(bad))) = space {
+            faults.extend(bad);
+        }
+    }
     if faults.is_empty() { Ok(()) } else { Err(SubmitError::Config(Faults(faults))) }
 }
 
@@ -113,6 +123,39 @@ mod tests {
         assert_eq!(alone.len(), 6);
         assert!(alone[..5].iter().all(|(a, registered)| *a != Ensemble && !registered));
         assert_eq!(alone[5], (Ensemble, true));
+    }
+
+    #[test]
+    fn values_that_an_algorithm_cannot_take_are_refused_with_their_places() {
+        let pointers = |tuning, grids: serde_json::Value, configured: serde_json::Value| -> Vec<String> {
+            let config = TrainingConfig {
+                algorithms: vec![Algorithm::Xgboost, Algorithm::NeuralNetwork],
+                hyperparameter_tuning: tuning,
+                grids: Some(serde_json::from_value(grids).unwrap()),
+                ..TrainingConfig::default()
+            };
+            match check_spaces(&config, &serde_json::from_value(configured).unwrap()) {
+                Ok(()) => Vec::new(),
+                Err(SubmitError::Config(Faults(faults))) => faults.into_iter().map(|fault| fault.pointer).collect(),
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        let bad = serde_json::json!({
+            "xgboost": {"n_estimators": [100, 1_000_000_000], "max_depth": [64]},
+            "neural_network": {"hidden_layer_sizes": [[1_000_000_000], [10]], "colour": ["red"]},
+        });
+        let places = [
+            "/grids/xgboost/max_depth/0",
+            "/grids/xgboost/n_estimators/1",
+            "/grids/neural_network/colour/0",
+            "/grids/neural_network/hidden_layer_sizes/0",
+        ];
+        let none = || serde_json::json!({});
+        for tuning in [Tuning::GridSearch, Tuning::RandomSearch, Tuning::Bayesian] {
+            assert_eq!(pointers(tuning, bad.clone(), none()), places, "{tuning:?}");
+        }
+        assert_eq!(pointers(Tuning::None, bad.clone(), none()), [""; 0], "it is not looked at");
+        assert_eq!(pointers(Tuning::Bayesian, none(), bad), places, "the operator's");
     }
 
     #[test]

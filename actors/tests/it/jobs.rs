@@ -1,6 +1,6 @@
 //! Whole jobs: training, cancelling, panics, queueing, resuming.
 
-use crate::silence::{expect, start};
+use crate::silence::{expect, expect_panics, expect_restarts, start};
 use crate::support::*;
 use provost_actors::failures::Kind;
 use provost_actors::testkit::Failpoints;
@@ -110,7 +110,7 @@ async fn a_cancelled_job_keeps_its_best_trial_if_asked() {
 
 #[actix_rt::test]
 async fn a_panic_in_a_fit_fails_its_attempt_and_nothing_else() {
-    expect(&["failpoint fit"]);
+    expect_panics("failpoint fit", 7);
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path()).await;
     let failpoints = Failpoints::default();
@@ -146,7 +146,9 @@ async fn a_panic_in_a_fit_fails_its_attempt_and_nothing_else() {
 
 #[actix_rt::test]
 async fn a_panic_of_an_actor_is_a_rebuild() {
-    expect(&["failpoint jobs", "failpoint trainer"]);
+    expect_panics("failpoint jobs", 1);
+    expect_panics("failpoint trainer", 1);
+    expect_restarts(2);
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path()).await;
     let failpoints = Failpoints::default();
@@ -270,7 +272,7 @@ fn die_after(folder: &Path, config: &TrainingConfig, trials: usize) -> JobId {
         actix_rt::System::new().block_on(async {
             let handle = system(&folder).await;
             let id = match handle.store().unfinished_jobs().await.unwrap().first() {
-                Some(record) => record.job.job_id.clone(),
+                Some(left) => left.job_id.clone(),
                 None => submit(&handle, config).await,
             };
             let before = handle.store().trials(&id, Algorithm::GradientBoosting).await.unwrap().len();

@@ -197,7 +197,7 @@ async fn five_deaths_without_progress_fail_the_job() {
                 options.executor = Some(stuck.clone());
                 let handle = start(options).await.unwrap();
                 let id = match handle.store().unfinished_jobs().await.unwrap().first() {
-                    Some(record) => record.job.job_id.clone(),
+                    Some(left) => left.job_id.clone(),
                     None => submit(&handle, config(&[Algorithm::LogisticRegression])).await,
                 };
                 stuck.attempts(1).await;

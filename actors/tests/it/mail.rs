@@ -2,7 +2,7 @@
 
 use crate::mail_samples as samples;
 use crate::mail_server::{MailServer, certificate, mail_server};
-use crate::silence::{expect, start};
+use crate::silence::{expect, expect_panics, expect_restarts, start};
 use crate::support;
 use provost_actors::notifier::{ConnectError, check, letters::letters};
 use provost_actors::testkit::Failpoints;
@@ -223,7 +223,8 @@ async fn a_connection_that_breaks_costs_one_mail_a_wait() {
 
 #[actix_rt::test]
 async fn a_mail_sent_again_after_a_crash_is_the_same_mail() {
-    expect(&["failpoint mail_accepted"]);
+    expect_panics("failpoint mail_accepted", 1);
+    expect_restarts(1);
     let Some(mut server) = mail_server(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let one = mails(&["zoe@example.org"], &samples::letters()[2]);
@@ -379,7 +380,7 @@ async fn jobs_and_activations_are_written_about() {
 
 #[actix_rt::test]
 async fn a_failed_job_is_written_about() {
-    expect(&["failpoint fit"]);
+    expect_panics("failpoint fit", 3);
     let Some(mut server) = mail_server(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut options = support::options(folder.path()).await;

@@ -5,7 +5,7 @@ use provost_domain::job::{JobRecord, JobStatus};
 use provost_domain::mail::{ActivatedLetter, JobLetter, Letter, ModelFigures};
 use provost_domain::model::FeatureImportance;
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
-use provost_domain::{Algorithm, JobId, ModelId, TargetMetric, TrainingConfig, TrainingJob};
+use provost_domain::{Algorithm, JobId, ModelId, TargetMetric};
 
 pub const HOSTILE: &str = "<script>alert('Grüße & 你好')</script>";
 /// Colours what follows, turns it round, and hides a part of it.
@@ -128,40 +128,8 @@ pub fn letters() -> [Letter; 3] {
 
 /// A job that is over, for a store where mails are to be written with it.
 pub fn job_record() -> JobRecord {
-    let job = TrainingJob {
-        job_id: JobId::new(at(0), 9),
-        status: JobStatus::Completed,
-        config: TrainingConfig::default(),
-        progress_percentage: 100.0,
-        current_step: None,
-        algorithms_completed: vec![],
-        trained_models: vec![],
-        best_model_id: None,
-        best_score: None,
-        started_at: Some(at(-60)),
-        completed_at: Some(at(0)),
-        estimated_time_remaining_seconds: None,
-        error_message: None,
-        warnings: vec![],
-        cpu_usage_percent: None,
-        memory_usage_mb: None,
-        logs: vec![],
-        created_at: at(-70),
-        created_by: None,
-        triggers: vec![],
-    };
-    JobRecord {
-        job,
-        rev: 0,
-        epoch: 0,
-        snapshot: None,
-        units: Default::default(),
-        cancel: None,
-        running_seconds: 60.0,
-        config_hash: String::new(),
-        next_event: 1,
-        arrivals: None,
-        activation: Default::default(),
-        estimated_minutes: None,
-    }
+    let mut record = provost_store::conformance::samples::job(9, 0);
+    record.job.status = JobStatus::Completed;
+    (record.job.started_at, record.job.completed_at) = (Some(at(-60)), Some(at(0)));
+    record
 }

@@ -1,6 +1,6 @@
 //! The scheduler's rules and its arbiter, with a clock that the test moves.
 
-use crate::silence::{System, expect, start};
+use crate::silence::{System, expect, expect_panics, start};
 use crate::support::*;
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_actors::{Handle, Options, TestClock};
@@ -415,7 +415,7 @@ async fn a_model_that_foretells_new_cohorts_worse_is_one_job_and_drift_is_announ
 
 #[actix_rt::test]
 async fn a_rule_that_panics_is_given_up_after_three_looks_and_told() {
-    expect(&["failpoint watch"]);
+    expect_panics("failpoint watch", 6);
     let folder = tempfile::tempdir().unwrap();
     let (handle, clock) = scheduled(folder.path(), "2029-01-15T12:00:00Z", schedule()).await;
     let job = finished(&handle, &submit(&handle, config(&[Algorithm::LogisticRegression])).await).await;

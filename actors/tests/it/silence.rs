@@ -1,5 +1,5 @@
 //! Silence is asserted: a test that starts a system ends with no panic, no restart and no line of the log at level error or
-//! warn, but for those that the test names.
+//! warn, but for the lines, panics and restarts that the test names.
 //!
 //! `start` is used in the place of `provost_actors::start`. What the system's actors, and the work that they start, log on whatever
 //! thread is collected for the test's own thread; so is what the test's thread logs itself.
@@ -9,7 +9,7 @@ use provost_actors::{Handle, Options};
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -19,11 +19,22 @@ thread_local! {
     static COLLECTED: RefCell<Option<Arc<Collected>>> = const { RefCell::new(None) };
 }
 
-/// Lines of one test, and what they may hold.
+/// Lines of one test, and what is expected of it.
 #[derive(Default)]
 struct Collected {
     lines: Mutex<Vec<String>>,
-    expected: Mutex<Vec<String>>,
+    expected: Mutex<Expected>,
+}
+
+/// The faults that a test means to see.
+#[derive(Default)]
+struct Expected {
+    /// Texts of lines.
+    lines: Vec<String>,
+    /// Texts of panics, and how often each comes in the system that is dropped next.
+    panics: Vec<(String, u64)>,
+    /// Rebuilds of actors of the system that is dropped next.
+    restarts: u64,
 }
 
 impl Collected {
@@ -40,9 +51,8 @@ impl Collected {
         })
     }
 
-    fn unexpected(&self, lines: Vec<String>) -> Vec<String> {
-        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.into_iter().filter(|line| !expected.iter().any(|text| line.contains(text.as_str()))).collect()
+    fn expected(&self) -> MutexGuard<'_, Expected> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,10 +74,20 @@ pub async fn start(options: Options) -> Result<System, ActorError> {
     Ok(System { handle: provost_actors::start(options).await?, collected })
 }
 
-/// Faults that this test means to see, by texts of their lines.
+/// Lines at level error or warn that this test means to see, by texts of theirs. They allow no panic and no restart.
 pub fn expect(texts: &[&str]) {
-    let collected = Collected::of_this_test();
-    collected.expected.lock().unwrap_or_else(PoisonError::into_inner).extend(texts.iter().map(|t| (*t).to_owned()));
+    Collected::of_this_test().expected().lines.extend(texts.iter().map(|t| (*t).to_owned()));
+}
+
+/// So many panics with this text, and what the log says of them, in the system that is dropped next.
+pub fn expect_panics(text: &str, count: u64) {
+    expect(&[text]);
+    Collected::of_this_test().expected().panics.push((text.to_owned(), count));
+}
+
+/// So many rebuilds of actors in the system that is dropped next.
+pub fn expect_restarts(count: u64) {
+    Collected::of_this_test().expected().restarts += count;
 }
 
 impl Drop for System {
@@ -76,13 +96,21 @@ impl Drop for System {
             return;
         }
         let lines = std::mem::take(&mut *self.collected.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut expected = self.collected.expected();
+        let unexpected = |line: &String| !expected.lines.iter().any(|text| line.contains(text.as_str()));
         // Work in a pool of threads may log to nobody; its panics are counted all the same.
-        let panics = self.handle.panics().latest_of_components().into_iter().map(|panic| panic.to_string());
-        let faults = self.collected.unexpected(lines.into_iter().chain(panics).collect());
-        assert!(faults.is_empty(), "faults that the test does not name:\n{}", faults.join("\n"));
-        let (panics, restarts) = (self.handle.panics().count(), self.handle.restarts());
-        let quiet = self.collected.expected.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        assert!(!quiet || panics + restarts == 0, "{panics} panics and {restarts} restarts");
+        let panics: Vec<String> =
+            self.handle.panics().latest_of_components().into_iter().map(|panic| panic.to_string()).collect();
+        let faults: Vec<&String> = lines.iter().chain(&panics).filter(|line| unexpected(line)).collect();
+        assert!(faults.is_empty(), "faults that the test does not name:\n{faults:#?}");
+        let named = std::mem::take(&mut expected.panics);
+        for (text, count) in &named {
+            let found = panics.iter().filter(|panic| panic.contains(text.as_str())).count() as u64;
+            assert_eq!(found, *count, "panics with the text `{text}`: {panics:#?}");
+        }
+        let named: u64 = named.iter().map(|(_, count)| count).sum();
+        assert_eq!(self.handle.panics().count(), named, "panics: {panics:#?}");
+        assert_eq!(self.handle.restarts(), std::mem::take(&mut expected.restarts), "restarts");
     }
 }
 
@@ -159,6 +187,25 @@ async fn a_warning_a_panic_and_a_restart_that_nobody_named_fail_the_test() {
     }
     // What is rebuilt is told a moment after the panic.
     expect(&["a warning of a test", "failpoint"]);
-    let _system = crate::support::system(folder.path()).await;
+    let system = crate::support::system(folder.path()).await;
     tracing::warn!("a warning of a test");
+    drop(system);
+    // A line that is named allows no panic, and a panic that is named is to come.
+    for (armed, named) in [(1, 0), (1, 2)] {
+        fails("panics", async {
+            let options = crate::support::options(folder.path()).await;
+            options.failpoints.arm("loader", armed);
+            let system = start(options).await.unwrap();
+            let _ = system.quality(crate::support::config(&[])).await;
+            if named > 0 {
+                expect_panics("failpoint loader", named);
+            }
+        })
+        .await;
+    }
+    fails("restarts", async {
+        let _system = crate::support::system(folder.path()).await;
+        expect_restarts(1);
+    })
+    .await;
 }

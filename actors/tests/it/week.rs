@@ -61,8 +61,8 @@ async fn settled(system: &System) {
             tokio::task::yield_now().await;
         }
         let unfinished = system.store().unfinished_jobs().await.unwrap();
-        for record in &unfinished {
-            finished(system, &record.job.job_id).await;
+        for job in &unfinished {
+            finished(system, &job.job_id).await;
         }
         if unfinished.is_empty() && state(system, "evaluator").await["running"] == 0 {
             return;

@@ -6,6 +6,47 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
+/// What is asked of every unfinished job at once: little, however large their records are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueuedJob {
+    pub job_id: JobId,
+    pub status: JobStatus,
+    /// Hash of the configuration.
+    pub config_hash: String,
+    /// Its rows are chosen.
+    pub has_begun: bool,
+    /// Somebody wishes it to end.
+    pub is_cancelled: bool,
+    /// In state `running`, over all processes.
+    pub running_seconds: f64,
+    /// Estimate, made at submission, of the minutes that it will run.
+    pub estimated_minutes: Option<f64>,
+    /// What its progress says.
+    pub remaining_seconds: Option<f64>,
+}
+
+impl From<&JobRecord> for QueuedJob {
+    fn from(record: &JobRecord) -> Self {
+        Self {
+            job_id: record.job.job_id.clone(),
+            status: record.job.status,
+            config_hash: record.config_hash.clone(),
+            has_begun: record.snapshot.is_some(),
+            is_cancelled: record.cancel.is_some(),
+            running_seconds: record.running_seconds,
+            estimated_minutes: record.estimated_minutes,
+            remaining_seconds: record.job.estimated_time_remaining_seconds,
+        }
+    }
+}
+
+impl QueuedJob {
+    /// Whether triggers may join it: once it has begun its rows are chosen, also where it was interrupted and waits again.
+    pub fn may_be_joined(&self) -> bool {
+        self.status == JobStatus::Pending && !self.has_begun && !self.is_cancelled
+    }
+}
+
 /// What an unfinished job has before it. Unknown times are null.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Waiting {
@@ -21,31 +62,31 @@ pub struct Waiting {
 }
 
 /// Seconds that a job will still run. Its progress tells best, then what was estimated when it was submitted.
-fn run_seconds(record: &JobRecord) -> Option<f64> {
-    let estimated = record.estimated_minutes.map(|minutes| (minutes * 60.0 - record.running_seconds).max(0.0));
-    record.job.estimated_time_remaining_seconds.or(estimated)
+fn run_seconds(job: &QueuedJob) -> Option<f64> {
+    let estimated = job.estimated_minutes.map(|minutes| (minutes * 60.0 - job.running_seconds).max(0.0));
+    job.remaining_seconds.or(estimated)
 }
 
 /// `unfinished` in the order in which they begin; `running` at most run at a time.
-pub fn waiting_jobs(unfinished: &[JobRecord], running: usize) -> BTreeMap<JobId, Waiting> {
+pub fn waiting_jobs(unfinished: &[QueuedJob], running: usize) -> BTreeMap<JobId, Waiting> {
     let mut found = BTreeMap::new();
     // When each place becomes free, and whose it is.
     let mut places: Vec<(Option<f64>, Option<&JobId>)> = Vec::new();
-    for record in unfinished.iter().filter(|r| r.job.status == JobStatus::Running) {
-        let left_seconds = run_seconds(record);
-        places.push((left_seconds, Some(&record.job.job_id)));
-        found.insert(record.job.job_id.clone(), Waiting { left_seconds, ..Waiting::default() });
+    for job in unfinished.iter().filter(|job| job.status == JobStatus::Running) {
+        let left_seconds = run_seconds(job);
+        places.push((left_seconds, Some(&job.job_id)));
+        found.insert(job.job_id.clone(), Waiting { left_seconds, ..Waiting::default() });
     }
     places.resize(places.len().max(running.max(1)), (Some(0.0), None));
     let (mut before, mut position): (Option<&JobId>, u64) = (None, 0);
-    let pending = unfinished.iter().filter(|r| r.job.status == JobStatus::Pending && r.cancel.is_none());
-    for record in pending {
+    let pending = unfinished.iter().filter(|job| job.status == JobStatus::Pending && !job.is_cancelled);
+    for job in pending {
         // An unknown end is taken for the last.
         let sooner = |at: &usize| places[*at].0.unwrap_or(f64::INFINITY);
         let first = (0..places.len()).min_by(|a, b| sooner(a).total_cmp(&sooner(b))).unwrap_or_default();
         let (begins, whose) = places[first];
-        let left_seconds = begins.zip(run_seconds(record)).map(|(wait, run)| wait + run);
-        let id = &record.job.job_id;
+        let left_seconds = begins.zip(run_seconds(job)).map(|(wait, run)| wait + run);
+        let id = &job.job_id;
         places[first] = (left_seconds, Some(id));
         let mut waiting = Waiting { left_seconds, estimated_wait_seconds: begins, ..Waiting::default() };
         if whose.is_some() {
@@ -63,55 +104,27 @@ pub fn waiting_jobs(unfinished: &[JobRecord], running: usize) -> BTreeMap<JobId,
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use crate::{TrainingConfig, TrainingJob};
     use chrono::DateTime;
 
-    fn record(n: u128, status: JobStatus, minutes: Option<f64>) -> JobRecord {
-        let at = DateTime::UNIX_EPOCH;
-        let job = TrainingJob {
-            job_id: JobId::new(at, n),
+    fn queued(n: u128, status: JobStatus, estimated_minutes: Option<f64>) -> QueuedJob {
+        QueuedJob {
+            job_id: JobId::new(DateTime::UNIX_EPOCH, n),
             status,
-            config: TrainingConfig::default(),
-            progress_percentage: 0.0,
-            current_step: None,
-            algorithms_completed: vec![],
-            trained_models: vec![],
-            best_model_id: None,
-            best_score: None,
-            started_at: None,
-            completed_at: None,
-            estimated_time_remaining_seconds: None,
-            error_message: None,
-            warnings: vec![],
-            cpu_usage_percent: None,
-            memory_usage_mb: None,
-            logs: vec![],
-            created_at: at,
-            created_by: None,
-            triggers: vec![],
-        };
-        JobRecord {
-            job,
-            rev: 0,
-            epoch: 0,
-            snapshot: None,
-            units: BTreeMap::new(),
-            cancel: None,
-            running_seconds: 0.0,
             config_hash: String::new(),
-            next_event: 1,
-            arrivals: None,
-            activation: Default::default(),
-            estimated_minutes: minutes,
+            has_begun: false,
+            is_cancelled: false,
+            running_seconds: 0.0,
+            estimated_minutes,
+            remaining_seconds: None,
         }
     }
 
     #[test]
     fn a_job_waits_for_all_before_it() {
-        let mut first = record(1, JobStatus::Running, Some(10.0));
+        let mut first = queued(1, JobStatus::Running, Some(10.0));
         first.running_seconds = 60.0;
-        let jobs = [first, record(2, JobStatus::Pending, Some(2.0)), record(3, JobStatus::Pending, Some(1.0))];
-        let id = |n: usize| jobs[n].job.job_id.clone();
+        let jobs = [first, queued(2, JobStatus::Pending, Some(2.0)), queued(3, JobStatus::Pending, Some(1.0))];
+        let id = |n: usize| jobs[n].job_id.clone();
         let found = waiting_jobs(&jobs, 1);
         assert_eq!(found[&id(0)], Waiting { left_seconds: Some(540.0), ..Waiting::default() });
         let waits = |at: usize| (found[&id(at)].queue_position.unwrap(), found[&id(at)].waits_for.clone().unwrap());
@@ -120,7 +133,7 @@ mod tests {
         assert_eq!((found[&id(2)].estimated_wait_seconds, found[&id(2)].left_seconds), (Some(660.0), Some(720.0)));
         // What its progress says goes before the estimate.
         let mut faster = jobs.clone();
-        faster[0].job.estimated_time_remaining_seconds = Some(30.0);
+        faster[0].remaining_seconds = Some(30.0);
         assert_eq!(waiting_jobs(&faster, 1)[&id(1)].estimated_wait_seconds, Some(30.0));
         // With a second place the next begins at once, and the one after it when that one ends.
         let two = waiting_jobs(&jobs, 2);
@@ -136,14 +149,14 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_not_guessed_and_what_is_cancelled_does_not_count() {
-        let mut cancelled = record(2, JobStatus::Pending, Some(5.0));
-        cancelled.cancel = Some(crate::job::CancelWish { at: DateTime::UNIX_EPOCH, by: None, keep_best: false });
-        let jobs = [record(1, JobStatus::Running, None), cancelled, record(3, JobStatus::Pending, Some(1.0))];
+        let mut cancelled = queued(2, JobStatus::Pending, Some(5.0));
+        cancelled.is_cancelled = true;
+        let jobs = [queued(1, JobStatus::Running, None), cancelled, queued(3, JobStatus::Pending, Some(1.0))];
         let found = waiting_jobs(&jobs, 1);
-        assert!(!found.contains_key(&jobs[1].job.job_id));
-        let last = &found[&jobs[2].job.job_id];
+        assert!(!found.contains_key(&jobs[1].job_id));
+        let last = &found[&jobs[2].job_id];
         assert_eq!((last.queue_position, last.estimated_wait_seconds, last.left_seconds), (Some(1), None, None));
-        assert_eq!(last.waits_for.as_ref(), Some(&jobs[0].job.job_id));
+        assert_eq!(last.waits_for.as_ref(), Some(&jobs[0].job_id));
         assert!(waiting_jobs(&[], 0).is_empty());
     }
 }

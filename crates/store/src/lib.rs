@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod backup;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod damage;
 pub mod error;
 pub mod lock;
 pub mod mongo;

@@ -1,6 +1,6 @@
 //! The `Store` trait: what the system asks of its store, in the domain's verbs.
 
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use provost_domain::audit::{AuditEntry, Deed, Head};
@@ -11,6 +11,7 @@ use provost_domain::job::{JobEvent, JobEventKind, JobRecord, JobStatus, TrialRec
 use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord, ModelVersion};
+use provost_domain::queue::QueuedJob;
 use provost_domain::schedule::{Arrivals, ScheduledTrainingConfig, SlotProgress, TrainingTrigger};
 use provost_domain::session::{Session, SessionBounds};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, TrainingConfig, TrainingJob};
@@ -50,6 +51,24 @@ pub struct PointsMark {
 pub struct Page<T> {
     pub items: Vec<T>,
     pub next: Option<String>,
+}
+
+/// The newest `most` of a list, over as many of its pages as they take.
+async fn newest<T, F>(most: u32, mut page: impl FnMut(Option<String>, u32) -> F + Send) -> Result<Vec<T>>
+where
+    T: Send,
+    F: Future<Output = Result<Page<T>>> + Send,
+{
+    let (mut items, mut cursor) = (Vec::new(), None);
+    while let Some(left) = most.checked_sub(items.len() as u32).filter(|left| *left > 0) {
+        let found = page(cursor, left).await?;
+        items.extend(found.items);
+        cursor = found.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(items)
 }
 
 /// A stored response is repeated for this long; then its key may be used anew.
@@ -154,6 +173,18 @@ pub struct EvaluationRecord {
     pub plots: BTreeMap<String, String>,
 }
 
+impl EvaluationRecord {
+    /// # Errors
+    /// `Invalid` if it is another model's.
+    pub(crate) fn check_is_of(&self, model: &ModelId) -> Result<()> {
+        if self.model_id == *model {
+            return Ok(());
+        }
+        let other = &self.model_id;
+        Err(StoreError::Invalid(format!("the evaluation registered with model {model} is one of model {other}")))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TriggerRecord {
     /// Names its occasion, so that one occasion is one trigger.
@@ -245,11 +276,16 @@ pub struct Installation {
 /// whose future is dropped may still take effect. Errors are told apart by [`StoreError::may_pass`](crate::StoreError::may_pass).
 ///
 /// Lists are newest first; a `cursor` is the `next` of the page before, and one that this list did not give out is
-/// `Invalid`. A `limit` of 0 is taken as 1. `crate::conformance` checks what is promised here.
+/// `Invalid`. A `limit` of 0 is taken as 1. A record that cannot be read is left out of the lists of jobs, models, triggers,
+/// evaluations, units of work and outbox messages, and told by [`Store::unreadable`]; whoever asks for it by its id hears
+/// `Corrupt`. `crate::conformance` checks what is promised here.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// A round trip, for readiness. It does not wait behind a write that is at work, unless that has lasted for seconds.
     async fn ping(&self) -> Result<()>;
+    /// Records that were met since the store was opened and could not be read, each in a line that callers may see; at most a
+    /// hundred.
+    fn unreadable(&self) -> Vec<String>;
     /// Ends what is at work and lets go of the files; what is asked afterwards is `Unavailable`. Blocks until that is done.
     fn close(&self);
     /// The same for the life of the store.
@@ -286,19 +322,10 @@ pub trait Store: Send + Sync + 'static {
     -> Result<Page<TrainingJob>>;
     /// The newest jobs, over as many pages as they take: a page ends early when its documents are long.
     async fn newest_jobs(&self, most: u32) -> Result<Vec<TrainingJob>> {
-        let (mut jobs, mut cursor) = (Vec::new(), None::<String>);
-        while let Some(left) = most.checked_sub(jobs.len() as u32).filter(|left| *left > 0) {
-            let page = self.list_jobs(None, cursor.as_deref(), left).await?;
-            jobs.extend(page.items);
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        Ok(jobs)
+        newest(most, |cursor, left| async move { self.list_jobs(None, cursor.as_deref(), left).await }).await
     }
-    /// All pending and running jobs, oldest first.
-    async fn unfinished_jobs(&self) -> Result<Vec<JobRecord>>;
+    /// All pending and running jobs, oldest first. Their records are not read: there may be many, and large ones.
+    async fn unfinished_jobs(&self) -> Result<Vec<QueuedJob>>;
     /// Replaces the record if `rev` and `epoch` are still the stored ones, raises `rev`, and appends events and outbox with
     /// it; else `Conflict`. Returns the record as stored; `next_event` is the store's to set.
     async fn save_job(
@@ -405,16 +432,7 @@ pub trait Store: Send + Sync + 'static {
     async fn list_triggers(&self, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>>;
     /// The newest triggers, over as many pages as they take.
     async fn newest_triggers(&self, most: u32) -> Result<Vec<TriggerRecord>> {
-        let (mut triggers, mut cursor) = (Vec::new(), None::<String>);
-        while let Some(left) = most.checked_sub(triggers.len() as u32).filter(|left| *left > 0) {
-            let page = self.list_triggers(cursor.as_deref(), left).await?;
-            triggers.extend(page.items);
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        Ok(triggers)
+        newest(most, |cursor, left| async move { self.list_triggers(cursor.as_deref(), left).await }).await
     }
     async fn schedule(&self) -> Result<Option<ScheduledTrainingConfig>>;
     async fn put_schedule(&self, schedule: ScheduledTrainingConfig) -> Result<()>;

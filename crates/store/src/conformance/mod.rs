@@ -90,7 +90,8 @@ pub async fn reopening(backend: &impl Backend) {
     assert_eq!(points::all(&store, false).await, [point]);
     assert_eq!(store.points_mark().await.unwrap(), mark);
     assert_eq!(store.job(&id).await.unwrap(), Some(job.clone()));
-    assert_eq!(store.unfinished_jobs().await.unwrap(), std::slice::from_ref(&job));
+    assert_eq!(store.unfinished_jobs().await.unwrap(), [(&job).into()]);
+    assert_eq!(store.unreadable(), [""; 0]);
     assert_eq!(store.job_events(&id, 0, 10).await.unwrap().len(), 1);
     assert_eq!(store.trials(&id, trial.algorithm).await.unwrap(), [trial]);
     assert_eq!(store.model(&model_id).await.unwrap(), Some(active));

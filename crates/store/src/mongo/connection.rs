@@ -2,6 +2,7 @@
 
 use super::documents::{self, list, number, text};
 use super::faults::{self, DUPLICATE_KEY, NAMESPACE_NOT_FOUND};
+use crate::damage::Damage;
 use crate::error::{Result, StoreError};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
@@ -27,6 +28,7 @@ pub struct Db {
     database: Database,
     /// Whether arrays may hold arrays: FerretDB 1, which speaks the protocol too, refuses them.
     nests: bool,
+    pub damage: Damage,
 }
 
 impl Db {
@@ -44,7 +46,7 @@ impl Db {
         options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
         options.read_concern = Some(ReadConcern::majority());
         let client = Client::with_options(options).map_err(bad)?;
-        Ok(Self { database: client.database(&database), nests: true })
+        Ok(Self { database: client.database(&database), nests: true, damage: Damage::default() })
     }
 
     /// The first contact: learns what the server is not able to.
@@ -102,6 +104,19 @@ impl Db {
             return Ok(Vec::new());
         }
         let options = FindOptions::builder().limit(limit.map(i64::from)).build();
+        within(async { self.query(collection, filter, order, options).await?.try_collect().await }).await
+    }
+
+    /// Of all that match, in this order, these members only.
+    pub async fn members(
+        &self,
+        collection: &str,
+        filter: Document,
+        order: Document,
+        members: &[&str],
+    ) -> Result<Vec<Document>> {
+        let projection = members.iter().map(|member| ((*member).to_owned(), Bson::Int32(1))).collect::<Document>();
+        let options = FindOptions::builder().projection(projection).build();
         within(async { self.query(collection, filter, order, options).await?.try_collect().await }).await
     }
 

@@ -1,5 +1,6 @@
 //! Documents as MongoDB has them: what is readable in them, and what is the store's own below `provost`.
 
+use super::connection::Db;
 use crate::error::{Result, StoreError};
 use crate::sqlite::documents::{Cursor, decode, encode};
 use crate::store::Page;
@@ -179,16 +180,37 @@ pub fn after(mut filter: Document, cursor: &Cursor) -> (Document, Document) {
     (filter, doc! {"provost.at": -1, "provost.id": -1})
 }
 
+/// Those of the documents that can be read; `named` says what each is.
+pub fn intact<T>(
+    db: &Db,
+    found: &[Document],
+    named: impl Fn(&Document) -> String,
+    read: impl Fn(&Document) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut items = Vec::with_capacity(found.len());
+    for document in found {
+        items.extend(db.damage.left_out(&named(document), read(document))?);
+    }
+    Ok(items)
+}
+
 /// A page of these documents, of which there may be one more than `limit`. It ends early once its records have
-/// [`limits::PAGE_BYTES`], and has one item at least.
-pub fn page<T>(kind: char, limit: u32, found: &[Document], read: impl Fn(&Document) -> Result<T>) -> Result<Page<T>> {
+/// [`limits::PAGE_BYTES`], and has one item at least. What cannot be read is left out of it.
+pub fn page<T>(
+    db: &Db,
+    kind: char,
+    limit: u32,
+    found: &[Document],
+    named: impl Fn(&Document) -> String,
+    read: impl Fn(&Document) -> Result<T>,
+) -> Result<Page<T>> {
     let mut bytes = 0;
     let fits = |document: &&Document| {
         bytes += text(document, "provost.document").map_or(0, str::len);
         bytes <= limits::PAGE_BYTES
     };
     let shown = found.iter().take(limit as usize).take_while(fits).count().max(1).min(found.len());
-    let items = found[..shown].iter().map(read).collect::<Result<Vec<T>>>()?;
+    let items = intact(db, &found[..shown], named, read)?;
     let next = (found.len() > shown).then(|| found.get(shown.saturating_sub(1))).flatten().map(|last| {
         let cursor = Cursor {
             at: number(last, "provost.at").unwrap_or(i64::MIN),

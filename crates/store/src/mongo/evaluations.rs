@@ -32,8 +32,13 @@ async fn document(db: &Db, record: &EvaluationRecord) -> Result<Document> {
     })
 }
 
+/// What errors call it.
+fn named(document: &Document) -> String {
+    format!("evaluation {}", text(document, "_id").unwrap_or_default())
+}
+
 fn read(document: &Document) -> Result<EvaluationRecord> {
-    documents::read(document, "document", &format!("evaluation {}", text(document, "_id").unwrap_or_default()))
+    documents::read(document, "document", &named(document))
 }
 
 /// Records an evaluation; one that was recorded before stays as it is.
@@ -84,5 +89,5 @@ pub async fn last(db: &Db, model: &ModelId) -> Result<Option<EvaluationRecord>> 
 
 pub async fn unfinished(db: &Db) -> Result<Vec<EvaluationRecord>> {
     let found = db.all(EVALUATIONS, doc! {"finished": null}, doc! {"_id": 1}, None).await?;
-    found.iter().map(read).collect()
+    documents::intact(db, &found, named, read)
 }

@@ -12,6 +12,7 @@ use crate::sqlite::documents::{Cursor, encode, page_size};
 use crate::store::{NewJobEvent, OutboxMessage, Page};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
+use provost_domain::queue::QueuedJob;
 use provost_domain::{Algorithm, JobId, TrainingJob};
 use std::collections::BTreeMap;
 
@@ -55,8 +56,13 @@ pub fn id_of(document: &Document) -> Result<JobId> {
     JobId::parse(id).map_err(|e| StoreError::Corrupt { what: what(id), why: e.to_string() })
 }
 
+/// What errors call it.
+fn named(document: &Document) -> String {
+    what(text(document, "provost.id").unwrap_or_default())
+}
+
 pub fn read(document: &Document) -> Result<JobRecord> {
-    documents::read(document, "provost.document", &what(text(document, "provost.id").unwrap_or_default()))
+    documents::read(document, "provost.document", &named(document))
 }
 
 /// Whether the record's revision and epoch are the stored ones.
@@ -74,6 +80,7 @@ pub fn document(record: &JobRecord, was: Option<&Document>) -> Result<Document> 
     meta.insert("rev", record.rev.cast_signed());
     meta.insert("epoch", record.epoch.cast_signed());
     meta.insert("status", record.job.status.as_str());
+    meta.insert("queue", encode(&what(id), &QueuedJob::from(record))?);
     document.insert("_id", was.and_then(|was| was.get("_id").cloned()).unwrap_or_else(|| Bson::from(id)));
     document.insert(documents::META, meta);
     Ok(document)
@@ -145,13 +152,30 @@ pub async fn list_page(
     }
     let (filter, order) = documents::after(filter, &cursor);
     let found = db.all(JOBS, filter, order, Some(limit.saturating_add(1))).await?;
-    documents::page('j', limit, &found, |document| Ok(read(document)?.job))
+    documents::page(db, 'j', limit, &found, named, |document| Ok(read(document)?.job))
 }
 
-pub async fn unfinished(db: &Db) -> Result<Vec<JobRecord>> {
+/// The records are not read, and stay where they are.
+pub async fn unfinished(db: &Db) -> Result<Vec<QueuedJob>> {
     let filter = doc! {"provost.state": THERE, "provost.status": {"$in": ["pending", "running"]}};
-    let found = db.all(JOBS, filter, doc! {"provost.at": 1, "provost.id": 1}, None).await?;
-    found.iter().map(read).collect()
+    let members = ["provost.id", "provost.at", "provost.queue"];
+    let found = db.members(JOBS, filter, doc! {"provost.at": 1, "provost.id": 1}, &members).await?;
+    let mut jobs = Vec::with_capacity(found.len());
+    for document in found {
+        let job = match text(&document, "provost.queue") {
+            Some(_) => documents::read(&document, "provost.queue", &named(&document)),
+            // Saved by an older version.
+            None => match find_text(db, text(&document, "provost.id").unwrap_or_default()).await? {
+                Some(whole) => read(&whole).map(|record| QueuedJob::from(&record)),
+                None => continue,
+            },
+        };
+        match job {
+            Ok(job) => jobs.push(job),
+            Err(error) => db.damage.note(&error),
+        }
+    }
+    Ok(jobs)
 }
 
 pub async fn save(

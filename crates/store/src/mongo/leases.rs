@@ -79,8 +79,13 @@ fn document(unit: &WorkUnit, was: Option<&Document>) -> Result<Document> {
     )
 }
 
+/// What errors call a unit.
+fn named(document: &Document) -> String {
+    what(text(document, "_id").unwrap_or_default())
+}
+
 fn read_unit(document: &Document) -> Result<WorkUnit> {
-    documents::read(document, "provost.document", &what(text(document, "_id").unwrap_or_default()))
+    documents::read(document, "provost.document", &named(document))
 }
 
 /// The job's epoch is looked at before; a unit that is offered while the job is claimed is of no harm, since under its epoch
@@ -105,7 +110,7 @@ pub async fn unit(db: &Db, id: &str) -> Result<Option<WorkUnit>> {
 
 pub async fn open(db: &Db) -> Result<Vec<WorkUnit>> {
     let found = db.all(UNITS, doc! {"unit_state": "open"}, doc! {"provost.at": 1, "provost.id": 1}, None).await?;
-    found.iter().map(read_unit).collect()
+    documents::intact(db, &found, named, read_unit)
 }
 
 pub async fn save(db: &Db, unit: WorkUnit) -> Result<WorkUnit> {

@@ -68,6 +68,7 @@ use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
 use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord};
+use provost_domain::queue::QueuedJob;
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::session::{Session, SessionBounds};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
@@ -159,7 +160,8 @@ impl MongoStore {
         W: FnOnce(Db) -> F,
     {
         let work = self.handle()?.spawn(work(self.db.clone()));
-        work.await.unwrap_or_else(|e| Err(StoreError::Internal(format!("a command ended early: {e}"))))
+        let done = work.await.unwrap_or_else(|e| Err(StoreError::Internal(format!("a command ended early: {e}"))));
+        done.inspect_err(|error| self.db.damage.note(error))
     }
 }
 
@@ -180,6 +182,10 @@ impl Drop for MongoStore {
 impl Store for MongoStore {
     async fn ping(&self) -> Result<()> {
         self.run(|db| async move { db.command(doc! {"ping": 1}).await.map(|_| ()) }).await
+    }
+
+    fn unreadable(&self) -> Vec<String> {
+        self.db.damage.tell()
     }
 
     fn close(&self) {
@@ -222,7 +228,12 @@ impl Store for MongoStore {
 
     async fn job(&self, id: &JobId) -> Result<Option<JobRecord>> {
         let id = id.clone();
-        self.run(|db| async move { jobs::get(&db, &id).await }).await
+        self.run(|db| async move {
+            let found = jobs::get(&db, &id).await?;
+            db.damage.repaired(&format!("job {id}"));
+            Ok(found)
+        })
+        .await
     }
 
     async fn job_named(&self, name: &str) -> Result<Option<JobId>> {
@@ -240,7 +251,7 @@ impl Store for MongoStore {
         self.run(|db| async move { jobs::list_page(&db, status, cursor.as_deref(), limit).await }).await
     }
 
-    async fn unfinished_jobs(&self) -> Result<Vec<JobRecord>> {
+    async fn unfinished_jobs(&self) -> Result<Vec<QueuedJob>> {
         self.run(|db| async move { jobs::unfinished(&db).await }).await
     }
 

@@ -26,8 +26,13 @@ pub async fn find(db: &Db, id: &ModelId) -> Result<Option<Document>> {
     }
 }
 
+/// What errors call it.
+fn named(document: &Document) -> String {
+    what(text(document, "provost.id").unwrap_or_default())
+}
+
 pub fn read(document: &Document) -> Result<ModelRecord> {
-    documents::read(document, "provost.document", &what(text(document, "provost.id").unwrap_or_default()))
+    documents::read(document, "provost.document", &named(document))
 }
 
 /// A model to activate: of the replaced service's there is no artifact that this one could load.
@@ -46,12 +51,7 @@ pub async fn register(
     announced: &[OutboxMessage],
 ) -> Result<()> {
     let id = model.version.model_id.clone();
-    if evaluation.model_id != id {
-        return Err(StoreError::Invalid(format!(
-            "the evaluation registered with model {id} is one of model {}",
-            evaluation.model_id
-        )));
-    }
+    evaluation.check_is_of(&id)?;
     model.version.is_active = false;
     let mut document = documents::readable(&model.version)?;
     document.insert("_id", id.as_str());
@@ -96,7 +96,7 @@ pub async fn list(db: &Db, active_only: bool, cursor: Option<&str>, limit: u32) 
     }
     let (filter, order) = documents::after(filter, &cursor);
     let found = db.all(MODELS, filter, order, Some(limit.saturating_add(1))).await?;
-    documents::page('m', limit, &found, |document| {
+    documents::page(db, 'm', limit, &found, named, |document| {
         let mut version = read(document)?.version;
         version.is_active = active.as_ref() == Some(&version.model_id);
         Ok(version)

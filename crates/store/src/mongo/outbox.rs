@@ -82,7 +82,8 @@ fn pending_in(channel: &str) -> Document {
 pub async fn pending(db: &Db, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>> {
     flush_all(db).await?;
     let rows = db.all(OUTBOX, pending_in(channel), doc! {"position": 1}, Some(limit)).await?;
-    rows.iter().map(|row| documents::read(row, "document", "an outbox message")).collect()
+    let named = |row: &Document| format!("outbox message {}", text(row, "_id").unwrap_or_default());
+    documents::intact(db, &rows, named, |row| documents::read(row, "document", &named(row)))
 }
 
 pub async fn count(db: &Db, channel: &str) -> Result<u64> {

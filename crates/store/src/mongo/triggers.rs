@@ -31,8 +31,13 @@ fn document(record: &TriggerRecord, was: Option<&Document>) -> Result<Document> 
     Ok(document)
 }
 
+/// What errors call it.
+fn named(document: &Document) -> String {
+    what(text(document, "provost.id").unwrap_or_default())
+}
+
 fn read(document: &Document) -> Result<TriggerRecord> {
-    documents::read(document, "provost.document", &what(text(document, "provost.id").unwrap_or_default()))
+    documents::read(document, "provost.document", &named(document))
 }
 
 /// The document of a trigger, once nobody claims it.
@@ -79,7 +84,7 @@ pub async fn pending(db: &Db) -> Result<Vec<TriggerRecord>> {
         let order = doc! {"provost.at": 1, "provost.id": 1};
         let found = db.all(TRIGGERS, doc! {"provost.pending": true}, order, None).await?;
         if !see_to_all(db, &found).await? {
-            return found.iter().map(read).collect();
+            return documents::intact(db, &found, named, read);
         }
     }
 }
@@ -133,7 +138,7 @@ pub async fn list(db: &Db, cursor: Option<&str>, limit: u32) -> Result<Page<Trig
         let (filter, order) = documents::after(doc! {"provost.document": {"$exists": true}}, &cursor);
         let found = db.all(TRIGGERS, filter, order, Some(limit.saturating_add(1))).await?;
         if !see_to_all(db, &found).await? {
-            return documents::page('t', limit, &found, read);
+            return documents::page(db, 't', limit, &found, named, read);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! JSON documents in and out of rows, and the cursors of pages.
 
 use crate::artifacts::hex;
+use crate::damage::Damage;
 use crate::error::{Result, StoreError};
 use crate::store::Page;
 use provost_domain::limits;
+use rusqlite::types::{FromSqlError, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +23,11 @@ pub fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| StoreError::Corrupt { what: what.to_owned(), why: e.to_string() })
 }
 
+fn read<T: DeserializeOwned>(what: &str, value: ValueRef<'_>) -> Result<T> {
+    let no_text = |e: FromSqlError| StoreError::Corrupt { what: what.to_owned(), why: e.to_string() };
+    decode(what, value.as_str().map_err(no_text)?)
+}
+
 /// The one document (first column) that a query finds, if any.
 pub fn one<T: DeserializeOwned>(c: &Connection, what: &str, sql: &str, params: impl Params) -> Result<Option<T>> {
     let text: Option<String> = c.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?;
@@ -34,6 +41,24 @@ pub fn all<T: DeserializeOwned>(c: &Connection, what: &str, sql: &str, params: i
     let mut documents = Vec::new();
     while let Some(row) = rows.next()? {
         documents.push(decode(what, row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+    }
+    Ok(documents)
+}
+
+/// The documents (first column) that a query finds and that can be read; the second column is their id.
+pub fn intact<T: DeserializeOwned>(
+    c: &Connection,
+    damage: &Damage,
+    what: &str,
+    sql: &str,
+    params: impl Params,
+) -> Result<Vec<T>> {
+    let mut statement = c.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut documents = Vec::new();
+    while let Some(row) = rows.next()? {
+        let what = format!("{what} {}", row.get::<_, String>(1)?);
+        documents.extend(damage.left_out(&what, read(&what, row.get_ref(0)?))?);
     }
     Ok(documents)
 }
@@ -74,9 +99,10 @@ impl Cursor {
 }
 
 /// One page of a query whose columns are (document, created_at, id), newest first, asked for one row more than `limit`. It ends
-/// early once its documents have [`limits::PAGE_BYTES`], and has one item at least.
+/// early once its documents have [`limits::PAGE_BYTES`], and has one item at least. What cannot be read is left out of it.
 pub fn page<T: DeserializeOwned>(
     c: &Connection,
+    damage: &Damage,
     kind: char,
     what: &str,
     limit: u32,
@@ -86,15 +112,17 @@ pub fn page<T: DeserializeOwned>(
     let mut statement = c.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
     let mut items = Vec::new();
-    let (mut last, mut bytes) = (Cursor::start(), 0);
+    let (mut last, mut bytes, mut found) = (Cursor::start(), 0, 0);
     while let Some(row) = rows.next()? {
-        let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        bytes += text.len();
-        if items.len() == limit as usize || (!items.is_empty() && bytes > limits::PAGE_BYTES) {
+        let value = row.get_ref(0)?;
+        bytes += value.as_bytes().map_or(0, <[u8]>::len);
+        if found == limit || (found > 0 && bytes > limits::PAGE_BYTES) {
             return Ok(Page { items, next: Some(last.encode(kind)) });
         }
         last = Cursor { at: row.get(1)?, id: row.get(2)? };
-        items.push(decode(&format!("{what} {}", last.id), text)?);
+        found += 1;
+        let what = format!("{what} {}", last.id);
+        items.extend(damage.left_out(&what, read(&what, value))?);
     }
     Ok(Page { items, next: None })
 }

@@ -1,6 +1,7 @@
 //! Evaluations: asked for, finished, and read.
 
 use super::documents::{self, encode};
+use crate::damage::Damage;
 use crate::error::{Result, StoreError};
 use crate::store::EvaluationRecord;
 use provost_domain::ModelId;
@@ -73,7 +74,7 @@ pub fn last(c: &Connection, model: &ModelId) -> Result<Option<EvaluationRecord>>
     documents::one(c, &format!("the evaluation of model {model}"), sql, [model.as_str()])
 }
 
-pub fn unfinished(c: &Connection) -> Result<Vec<EvaluationRecord>> {
-    let sql = "SELECT document FROM evaluations WHERE finished IS NULL ORDER BY task_id";
-    documents::all(c, "an unfinished evaluation", sql, [])
+pub fn unfinished(c: &Connection, damage: &Damage) -> Result<Vec<EvaluationRecord>> {
+    let sql = "SELECT document, task_id FROM evaluations WHERE finished IS NULL ORDER BY task_id";
+    documents::intact(c, damage, "evaluation", sql, [])
 }

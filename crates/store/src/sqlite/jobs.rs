@@ -3,11 +3,14 @@
 use super::documents::{self, Cursor, encode};
 use super::messages::{self, stored_response};
 use super::triggers;
+use crate::damage::Damage;
 use crate::error::{Result, StoreError};
 use crate::store::{JobCreation, NewJobEvent, OutboxMessage, Page, StoredResponse, TriggerRecord};
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
+use provost_domain::queue::QueuedJob;
 use provost_domain::{Algorithm, JobId, TrainingJob};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 fn what(id: &JobId) -> String {
@@ -68,12 +71,19 @@ fn existing(c: &Connection, id: &JobId) -> Result<JobRecord> {
     get(c, id)?.ok_or_else(|| StoreError::NotFound { what: "job", id: id.to_string() })
 }
 
-pub fn list(c: &Connection, status: Option<JobStatus>, cursor: Option<&str>, limit: u32) -> Result<Page<TrainingJob>> {
+pub fn list(
+    c: &Connection,
+    damage: &Damage,
+    status: Option<JobStatus>,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<Page<TrainingJob>> {
     let Cursor { at, id } = Cursor::parse('j', cursor)?;
     let limit = documents::page_size(limit);
     let page: Page<JobRecord> = match status {
         None => documents::page(
             c,
+            damage,
             'j',
             "job",
             limit,
@@ -83,6 +93,7 @@ pub fn list(c: &Connection, status: Option<JobStatus>, cursor: Option<&str>, lim
         )?,
         Some(status) => documents::page(
             c,
+            damage,
             'j',
             "job",
             limit,
@@ -94,9 +105,41 @@ pub fn list(c: &Connection, status: Option<JobStatus>, cursor: Option<&str>, lim
     Ok(Page { items: page.items.into_iter().map(|record| record.job).collect(), next: page.next })
 }
 
-pub fn unfinished(c: &Connection) -> Result<Vec<JobRecord>> {
-    let sql = "SELECT document FROM jobs WHERE status IN ('pending', 'running') ORDER BY created_at, job_id";
-    documents::all(c, "an unfinished job", sql, [])
+/// Out of the index alone: a record is not read, and one that is damaged by now hides no other job.
+pub(super) const UNFINISHED: &str = "SELECT job_id, status, queue FROM jobs INDEXED BY jobs_unfinished
+     WHERE status IN ('pending', 'running') ORDER BY created_at, job_id";
+
+pub fn unfinished(c: &Connection, damage: &Damage) -> Result<Vec<QueuedJob>> {
+    let mut statement = c.prepare_cached(UNFINISHED)?;
+    let mut rows = statement.query([])?;
+    let mut jobs = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, status): (String, String) = (row.get(0)?, row.get(1)?);
+        let what = format!("job {id}");
+        let read = queued(&id, &status, &row.get::<_, String>(2)?)
+            .map_err(|why| StoreError::Corrupt { what: what.clone(), why });
+        match read {
+            Ok(job) => jobs.push(job),
+            Err(error) => damage.note(&error),
+        }
+    }
+    Ok(jobs)
+}
+
+/// `queue` as the schema makes it out of a record. What is missing in it is unknown.
+fn queued(id: &str, status: &str, queue: &str) -> std::result::Result<QueuedJob, String> {
+    let [config_hash, snapshot, cancel, running, estimated, remaining]: [Value; 6] =
+        serde_json::from_str(queue).map_err(|e| e.to_string())?;
+    Ok(QueuedJob {
+        job_id: JobId::parse(id).map_err(|e| e.to_string())?,
+        status: JobStatus::parse(status).ok_or_else(|| format!("status `{status}`"))?,
+        config_hash: config_hash.as_str().unwrap_or_default().to_owned(),
+        has_begun: !snapshot.is_null(),
+        is_cancelled: !cancel.is_null(),
+        running_seconds: running.as_f64().unwrap_or(0.0),
+        estimated_minutes: estimated.as_f64(),
+        remaining_seconds: remaining.as_f64(),
+    })
 }
 
 pub fn save(

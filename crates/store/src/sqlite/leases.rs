@@ -2,6 +2,7 @@
 
 use super::documents::{self, encode};
 use super::{jobs, messages};
+use crate::damage::Damage;
 use crate::error::{Result, StoreError};
 use crate::store::OutboxMessage;
 use provost_domain::lease::{Lease, WorkUnit};
@@ -97,9 +98,9 @@ pub fn unit(c: &Connection, id: &str) -> Result<Option<WorkUnit>> {
     documents::one(c, &what(id), "SELECT document FROM work_units WHERE unit_id = ?1", [id])
 }
 
-pub fn open(c: &Connection) -> Result<Vec<WorkUnit>> {
-    let sql = "SELECT document FROM work_units WHERE state = 'open' ORDER BY created_at, unit_id";
-    documents::all(c, "a unit of work", sql, [])
+pub fn open(c: &Connection, damage: &Damage) -> Result<Vec<WorkUnit>> {
+    let sql = "SELECT document, unit_id FROM work_units WHERE state = 'open' ORDER BY created_at, unit_id";
+    documents::intact(c, damage, "unit of work", sql, [])
 }
 
 pub fn save(transaction: &Transaction<'_>, mut unit: WorkUnit) -> Result<WorkUnit> {

@@ -4,6 +4,7 @@ use super::audit;
 use super::documents::{self, encode};
 use super::points::{self, Encoded, Moved};
 use super::triggers;
+use crate::damage::Damage;
 use crate::error::Result;
 use crate::store::{
     InboxEffect, InboxEntry, InboxOutcome, OutboxMessage, RESPONSE_LIFETIME_HOURS, ResponsesHeld, StoredResponse,
@@ -137,9 +138,9 @@ pub fn announce(transaction: &Transaction<'_>, messages: &[OutboxMessage]) -> Re
     Ok(())
 }
 
-pub fn pending(c: &Connection, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>> {
-    let sql = "SELECT document FROM outbox WHERE sent = 0 AND channel = ?1 ORDER BY position LIMIT ?2";
-    documents::all(c, "an outbox message", sql, params![channel, limit])
+pub fn pending(c: &Connection, damage: &Damage, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>> {
+    let sql = "SELECT document, message_id FROM outbox WHERE sent = 0 AND channel = ?1 ORDER BY position LIMIT ?2";
+    documents::intact(c, damage, "outbox message", sql, params![channel, limit])
 }
 
 pub fn sent(transaction: &Transaction<'_>, ids: &[String]) -> Result<()> {

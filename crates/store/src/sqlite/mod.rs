@@ -18,6 +18,7 @@ pub(crate) mod sessions;
 mod triggers;
 
 use crate::artifacts::io_error;
+use crate::damage::Damage;
 use crate::error::{Result, StoreError};
 use crate::private;
 use crate::store::*;
@@ -33,6 +34,7 @@ use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
 use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord};
+use provost_domain::queue::QueuedJob;
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::session::{Session, SessionBounds};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingJob};
@@ -56,6 +58,7 @@ pub struct SqliteStore {
     /// only reads cannot.
     readers: Workers,
     writer: Workers,
+    damage: Damage,
 }
 
 impl SqliteStore {
@@ -73,6 +76,7 @@ impl SqliteStore {
             path,
             readers: Workers::start("store-reader", readers)?,
             writer: Workers::start("store-writer", vec![writer])?,
+            damage: Damage::default(),
         })
     }
 
@@ -95,7 +99,7 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     {
-        self.writer.call(move |connection| in_transaction(connection, f)).await
+        self.noted(self.writer.call(move |connection| in_transaction(connection, f)).await)
     }
 
     async fn read<T, F>(&self, f: F) -> Result<T>
@@ -103,7 +107,21 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        self.readers.call(move |connection| f(connection)).await
+        self.noted(self.readers.call(move |connection| f(connection)).await)
+    }
+
+    /// As `read`, of a list that leaves out what cannot be read.
+    async fn list<T, F>(&self, f: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Damage) -> Result<T> + Send + 'static,
+    {
+        let damage = self.damage.clone();
+        self.read(move |c| f(c, &damage)).await
+    }
+
+    fn noted<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| self.damage.note(error))
     }
 }
 
@@ -142,6 +160,10 @@ impl Store for SqliteStore {
         // Not behind a commit: one that folds the log into the database waits for the disk for a second and more.
         self.writer.alive(PULSE).await?;
         self.points_mark().await.map(|_| ())
+    }
+
+    fn unreadable(&self) -> Vec<String> {
+        self.damage.tell()
     }
 
     fn close(&self) {
@@ -198,7 +220,12 @@ impl Store for SqliteStore {
 
     async fn job(&self, id: &JobId) -> Result<Option<JobRecord>> {
         let id = id.clone();
-        self.read(move |c| jobs::get(c, &id)).await
+        self.list(move |c, damage| {
+            let found = jobs::get(c, &id)?;
+            damage.repaired(&format!("job {id}"));
+            Ok(found)
+        })
+        .await
     }
 
     async fn job_named(&self, name: &str) -> Result<Option<JobId>> {
@@ -213,11 +240,11 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Page<TrainingJob>> {
         let cursor = cursor.map(str::to_owned);
-        self.read(move |c| jobs::list(c, status, cursor.as_deref(), limit)).await
+        self.list(move |c, damage| jobs::list(c, damage, status, cursor.as_deref(), limit)).await
     }
 
-    async fn unfinished_jobs(&self) -> Result<Vec<JobRecord>> {
-        self.read(jobs::unfinished).await
+    async fn unfinished_jobs(&self) -> Result<Vec<QueuedJob>> {
+        self.list(jobs::unfinished).await
     }
 
     async fn save_job(
@@ -273,7 +300,7 @@ impl Store for SqliteStore {
     }
 
     async fn open_units(&self) -> Result<Vec<WorkUnit>> {
-        self.read(leases::open).await
+        self.list(leases::open).await
     }
 
     async fn save_unit(&self, unit: WorkUnit) -> Result<WorkUnit> {
@@ -319,7 +346,7 @@ impl Store for SqliteStore {
 
     async fn list_models(&self, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>> {
         let cursor = cursor.map(str::to_owned);
-        self.read(move |c| models::list(c, active_only, cursor.as_deref(), limit)).await
+        self.list(move |c, damage| models::list(c, damage, active_only, cursor.as_deref(), limit)).await
     }
 
     async fn model_count(&self) -> Result<u64> {
@@ -377,7 +404,7 @@ impl Store for SqliteStore {
     }
 
     async fn unfinished_evaluations(&self) -> Result<Vec<EvaluationRecord>> {
-        self.read(evaluations::unfinished).await
+        self.list(evaluations::unfinished).await
     }
 
     async fn add_trigger(&self, record: TriggerRecord, outbox: Vec<OutboxMessage>) -> Result<bool> {
@@ -392,7 +419,7 @@ impl Store for SqliteStore {
     }
 
     async fn pending_triggers(&self) -> Result<Vec<TriggerRecord>> {
-        self.read(triggers::pending).await
+        self.list(triggers::pending).await
     }
 
     async fn settle_trigger(&self, id: &str, outcome: String) -> Result<bool> {
@@ -402,7 +429,7 @@ impl Store for SqliteStore {
 
     async fn list_triggers(&self, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>> {
         let cursor = cursor.map(str::to_owned);
-        self.read(move |c| triggers::list(c, cursor.as_deref(), limit)).await
+        self.list(move |c, damage| triggers::list(c, damage, cursor.as_deref(), limit)).await
     }
 
     async fn schedule(&self) -> Result<Option<ScheduledTrainingConfig>> {
@@ -447,7 +474,7 @@ impl Store for SqliteStore {
 
     async fn outbox_pending(&self, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>> {
         let channel = channel.to_owned();
-        self.read(move |c| messages::pending(c, &channel, limit)).await
+        self.list(move |c, damage| messages::pending(c, damage, &channel, limit)).await
     }
 
     async fn outbox_count(&self, channel: &str) -> Result<u64> {
@@ -500,7 +527,7 @@ impl Store for SqliteStore {
 
     async fn audit(&self, cursor: Option<&str>, limit: u32) -> Result<Page<AuditEntry>> {
         let cursor = cursor.map(str::to_owned);
-        self.read(move |c| audit::page(c, cursor.as_deref(), limit)).await
+        self.list(move |c, damage| audit::page(c, damage, cursor.as_deref(), limit)).await
     }
 
     async fn audit_after(&self, number: u64, limit: u32) -> Result<Vec<AuditEntry>> {

@@ -2,6 +2,7 @@
 
 use super::documents::{self, Cursor, decode, encode};
 use super::{evaluations, messages};
+use crate::damage::Damage;
 use crate::error::{Result, StoreError};
 use crate::store::{EvaluationRecord, OutboxMessage, Page};
 use chrono::{DateTime, Utc};
@@ -16,12 +17,7 @@ pub fn register(
     outbox: &[OutboxMessage],
 ) -> Result<()> {
     let id = model.version.model_id.clone();
-    if evaluation.model_id != id {
-        return Err(StoreError::Invalid(format!(
-            "the evaluation registered with model {id} is one of model {}",
-            evaluation.model_id
-        )));
-    }
+    evaluation.check_is_of(&id)?;
     model.version.is_active = false;
     let inserted = transaction
         .prepare_cached(
@@ -53,7 +49,13 @@ pub fn get(c: &Connection, id: &ModelId) -> Result<Option<ModelRecord>> {
     Ok(Some(record))
 }
 
-pub fn list(c: &Connection, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>> {
+pub fn list(
+    c: &Connection,
+    damage: &Damage,
+    active_only: bool,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<Page<ModelVersion>> {
     let Cursor { at, id } = Cursor::parse('m', cursor)?;
     let limit = documents::page_size(limit);
     // A read transaction, so that the page and the pointer are of one moment.
@@ -61,6 +63,7 @@ pub fn list(c: &Connection, active_only: bool, cursor: Option<&str>, limit: u32)
     let active = active(&view)?;
     let page: Page<ModelRecord> = documents::page(
         &view,
+        damage,
         'm',
         "model",
         limit,

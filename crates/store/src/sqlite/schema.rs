@@ -8,7 +8,7 @@ use crate::error::{Result, StoreError};
 use rusqlite::Connection;
 
 /// Step n leads from version n to n + 1.
-pub const STEPS: &[&str] = &[V1, V2, V3, LOCKS, RETENTION, SESSIONS, CALLERS];
+pub const STEPS: &[&str] = &[V1, V2, V3, LOCKS, RETENTION, SESSIONS, CALLERS, QUEUE];
 
 /// Documents are JSON text. Points fill plain columns from the struct instead of generated ones: SQLite computes these at
 /// each insert to check their types, and on this one hot table two of them doubled the insert's time (2 to 4 µs at 560
@@ -210,6 +210,14 @@ const CALLERS: &str = "
 ALTER TABLE responses ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 ALTER TABLE responses ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX responses_by_owner ON responses (owner, created_at, bytes);
+";
+
+/// What is asked of every unfinished job at once, in an index of its own: their records, which may be large, are not read. The
+/// order is that of `jobs::queued`.
+const QUEUE: &str = "
+ALTER TABLE jobs ADD COLUMN queue ANY GENERATED ALWAYS AS (json_extract(document, '$.config_hash', '$.snapshot',
+    '$.cancel.at', '$.running_seconds', '$.estimated_minutes', '$.job.estimated_time_remaining_seconds')) VIRTUAL;
+CREATE INDEX jobs_unfinished ON jobs (created_at, job_id, status, queue) WHERE status IN ('pending', 'running');
 ";
 
 /// The version of the schema in this file.

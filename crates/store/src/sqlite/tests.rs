@@ -318,3 +318,71 @@ async fn the_audit_log_is_only_appended_to_and_what_was_changed_behind_it_shows(
     let entries = store.audit_after(0, 9).await.unwrap();
     assert_eq!(entries[1].check(&entries[0].head()).unwrap_err().number, 2);
 }
+
+#[tokio::test]
+async fn a_damaged_record_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared: Arc<dyn Store> = Arc::new(open(&folder));
+    let store = open(&folder);
+    let job = samples::job(2, 2).job.job_id;
+    for n in 1..=3 {
+        let record = samples::job(n, n as i64);
+        let triggers = vec![samples::trigger(n as u32)];
+        let message = samples::message(&format!("m-{n}"));
+        shared.create_job(record, vec![], vec![message], triggers, None, 9).await.unwrap();
+        shared.add_trigger(samples::trigger(10 + n as u32), vec![]).await.unwrap();
+    }
+    let all = shared.list_triggers(None, 9).await.unwrap().items.len();
+    let damage = format!(
+        "UPDATE jobs SET document = json_remove(document, '$.rev') WHERE job_id = '{job}';
+         UPDATE triggers SET document = json_remove(document, '$.trigger') WHERE trigger_id = '{}';
+         UPDATE outbox SET document = json_remove(document, '$.topic') WHERE message_id = 'm-2';",
+        samples::trigger(12).id
+    );
+    store.writer.call(move |c| Ok(c.execute_batch(&damage)?)).await.unwrap();
+    let ids = |jobs: Vec<JobId>| jobs.iter().map(|id| *id != job).collect::<Vec<_>>();
+    let listed = store.list_jobs(None, None, 9).await.unwrap();
+    assert_eq!((ids(listed.items.into_iter().map(|j| j.job_id).collect()), listed.next), (vec![true; 2], None));
+    // A page of damaged records only still leads to the next.
+    let newest = store.list_jobs(None, None, 1).await.unwrap().next;
+    let damaged = store.list_jobs(None, newest.as_deref(), 1).await.unwrap();
+    assert!(damaged.items.is_empty() && damaged.next.is_some(), "{damaged:?}");
+    let queued = store.unfinished_jobs().await.unwrap();
+    assert_eq!(
+        ids(queued.into_iter().map(|j| j.job_id).collect()),
+        [true, false, true],
+        "it keeps its place in the queue"
+    );
+    assert_eq!(store.pending_triggers().await.unwrap().len(), 2);
+    assert_eq!(store.list_triggers(None, 9).await.unwrap().items.len(), all - 1);
+    assert_eq!(store.outbox_pending("event", 9).await.unwrap().len(), 2);
+    let error = store.job(&job).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt { what, .. } if what.contains(job.as_str())), "{error}");
+    let told = store.unreadable();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told.iter().any(|line| *line == format!("job {job} is corrupt")), "{told:?}");
+    // Who mends it is believed.
+    let mend = format!("UPDATE jobs SET document = json_set(document, '$.rev', 1) WHERE job_id = '{job}'");
+    store.writer.call(move |c| Ok(c.execute_batch(&mend)?)).await.unwrap();
+    assert!(store.job(&job).await.unwrap().is_some());
+    assert_eq!(store.unreadable().len(), 2);
+}
+
+/// Many large jobs may wait: the queue is answered out of its index.
+#[tokio::test]
+async fn the_queue_is_read_without_the_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let steps = store
+        .read(|c| {
+            let mut program = c.prepare(&format!("EXPLAIN {}", jobs::UNFINISHED))?;
+            let steps = program.query_map([], |row| Ok((row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))?;
+            Ok(steps.collect::<std::result::Result<Vec<_>, _>>()?)
+        })
+        .await
+        .unwrap();
+    let read_from = |cursor: i64| steps.iter().filter(|(step, of)| step == "Column" && *of == cursor).count();
+    let index = steps.iter().find(|(step, _)| step == "Rewind" || step.starts_with("Seek")).unwrap().1;
+    assert_eq!(read_from(index), 3, "{steps:?}");
+    assert_eq!(steps.iter().filter(|(step, _)| step == "Column").count(), 3, "the table is read: {steps:?}");
+}

@@ -1,6 +1,7 @@
 //! Triggers and the schedule.
 
 use super::documents::{self, Cursor, encode};
+use crate::damage::Damage;
 use crate::error::Result;
 use crate::store::{Page, TriggerRecord};
 use provost_domain::JobId;
@@ -24,9 +25,9 @@ pub fn add(transaction: &Transaction<'_>, record: &TriggerRecord) -> Result<bool
     Ok(inserted == 1)
 }
 
-pub fn pending(c: &Connection) -> Result<Vec<TriggerRecord>> {
-    let sql = "SELECT document FROM triggers WHERE pending ORDER BY created_at, trigger_id";
-    documents::all(c, "a trigger", sql, [])
+pub fn pending(c: &Connection, damage: &Damage) -> Result<Vec<TriggerRecord>> {
+    let sql = "SELECT document, trigger_id FROM triggers WHERE pending ORDER BY created_at, trigger_id";
+    documents::intact(c, damage, "trigger", sql, [])
 }
 
 fn get(c: &Connection, id: &str) -> Result<Option<TriggerRecord>> {
@@ -72,11 +73,12 @@ pub fn lead_to(transaction: &Transaction<'_>, triggers: Vec<TriggerRecord>, job:
     Ok(())
 }
 
-pub fn list(c: &Connection, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>> {
+pub fn list(c: &Connection, damage: &Damage, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>> {
     let Cursor { at, id } = Cursor::parse('t', cursor)?;
     let limit = documents::page_size(limit);
     documents::page(
         c,
+        damage,
         't',
         "trigger",
         limit,

@@ -1,0 +1,83 @@
+//! Records that were met and could not be read. One of them is no reason to keep the others from anybody: lists leave it out,
+//! the log tells of it once, and the store's health says so for as long as it is so.
+
+use crate::error::{Result, StoreError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Records that are kept in mind.
+const MOST: usize = 100;
+
+/// The unreadable records of one store. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Damage(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl Damage {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps an error in mind that says of a record that it is corrupt.
+    pub fn note(&self, error: &StoreError) {
+        let StoreError::Corrupt { what, .. } = error else { return };
+        let mut all = self.lock();
+        if all.len() < MOST && all.insert(what.clone(), error.for_callers()).is_none() {
+            tracing::error!(%error, "a record cannot be read");
+        }
+    }
+
+    /// Forgets a record that can be read again.
+    pub fn repaired(&self, what: &str) {
+        self.lock().remove(what);
+    }
+
+    /// What was read, if it could be; else None, and the error is kept in mind. Errors that are no record's stay errors.
+    pub fn left_out<T>(&self, what: &str, read: Result<T>) -> Result<Option<T>> {
+        match read {
+            Ok(record) => {
+                self.repaired(what);
+                Ok(Some(record))
+            }
+            Err(error @ StoreError::Corrupt { .. }) => {
+                self.note(&error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A line for each.
+    pub fn tell(&self) -> Vec<String> {
+        self.lock().values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn corrupt(what: &str) -> StoreError {
+        StoreError::Corrupt { what: what.to_owned(), why: "a text of the database".to_owned() }
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_kept_in_mind_until_it_can() {
+        let damage = Damage::default();
+        assert_eq!(damage.left_out("job a", Ok(1)).unwrap(), Some(1));
+        assert_eq!(damage.left_out::<u8>("job b", Err(corrupt("job b"))).unwrap(), None);
+        assert_eq!(damage.tell(), ["job b is corrupt"]);
+        assert!(damage.left_out::<u8>("job c", Err(StoreError::Unavailable(String::new()))).is_err());
+        assert_eq!(damage.left_out("job b", Ok(2)).unwrap(), Some(2));
+        assert!(damage.tell().is_empty());
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let damage = Damage::default();
+        for n in 0..2 * MOST {
+            damage.note(&corrupt(&format!("job {n}")));
+        }
+        assert_eq!(damage.tell().len(), MOST);
+    }
+}
