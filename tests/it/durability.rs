@@ -1,14 +1,14 @@
 //! Deaths and damage: a killed server goes on where it was, to the same bytes; a broken artifact is told and changes nothing.
 #![allow(clippy::unwrap_used)]
 
-use crate::command::Place;
+use crate::command::{Place, copy};
 use crate::http::long_job;
 use crate::serving::Server;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const BASE: &str = "/api/v1/model-training";
 const ROWS: &str = "700";
@@ -89,19 +89,6 @@ fn models(server: &Server) -> BTreeMap<String, String> {
     let found: BTreeMap<_, _> = models.iter().map(|m| (text(m, "algorithm"), text(m, "model_sha256"))).collect();
     assert_eq!(found.len(), models.len(), "a model was registered twice: {models:?}");
     found
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            std::fs::copy(&from, &to).unwrap();
-        }
-    }
 }
 
 /// A folder with data, and others with a copy of it: the same rows, the same salt.

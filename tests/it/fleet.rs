@@ -7,6 +7,7 @@ use crate::durability::{ask, events, final_state, job, submit};
 use crate::mongo_server::Server as Mongo;
 use crate::network::Machine;
 use crate::serving::Server;
+use crate::silence::{faults, is_of_outage};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -66,10 +67,8 @@ impl Drop for Worker {
         let _ = self.process.kill();
         let _ = self.process.wait();
         if !std::thread::panicking() {
-            // Takeovers and cut connections are told as warnings.
             let log = self.log();
-            let errors: Vec<&str> =
-                crate::silence::faults(&log).into_iter().filter(|l| !l.contains(" WARN ")).collect();
+            let errors: Vec<&str> = faults(&log).into_iter().filter(|line| !is_of_outage(line)).collect();
             assert!(errors.is_empty(), "faults of a worker:\n{}", errors.join("\n"));
         }
     }

@@ -86,7 +86,6 @@ fn an_older_folder_is_closed_at_the_start_and_a_stranger_cannot_hold_its_lock() 
     place.file("a.jsonl", points(0..300));
     assert_eq!(place.run(&["import", "a.jsonl"]).code, Some(0));
     let mut server = Server::start(&place);
-    server.expects(&[" WARN "]);
     let client = Client::of(&server);
     let job = client.ended(&client.train(&small_job()));
     assert_eq!(job["status"], "completed", "{job}");
@@ -100,7 +99,7 @@ fn an_older_folder_is_closed_at_the_start_and_a_stranger_cannot_hold_its_lock() 
     assert!(doctor.out.contains("! rights") && doctor.out.contains("chmod 700"), "{doctor:?}");
     fs::remove_file(place.path("serve.log")).unwrap();
     let mut server = Server::start(&place);
-    server.expects(&[" WARN "]);
+    server.expects(&["closed now"]);
     assert_eq!(open_to_others(&place.path("data")), Vec::<String>::new());
     let log = || fs::read_to_string(place.path("serve.log")).unwrap();
     let said: Vec<String> = log().lines().filter(|line| line.contains("closed now")).map(str::to_owned).collect();

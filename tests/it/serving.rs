@@ -48,6 +48,11 @@ impl Server {
         self.log.expects(texts);
     }
 
+    /// As `expects`, of lines at level warn only.
+    pub fn expects_warnings(&self, texts: &[&str]) {
+        self.log.expects_warnings(texts);
+    }
+
     pub fn signal(&self, name: &str) {
         let pid = self.process.id().to_string();
         assert!(std::process::Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());

@@ -6,26 +6,65 @@ use crate::chaos::wire;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+/// What services and workers tell at level warn while the store, the broker or another process is away, frozen or comes back, and
+/// when they are killed: each line says that something waits, is tried again, or is done by somebody else.
+pub const OUTAGE: [&str; 26] = [
+    "the store is unavailable",
+    "failed; it is tried again",
+    "failed three times in a row; it is tried until it succeeds",
+    "request failed",
+    "refused: the request cannot be recorded in the audit log",
+    "the keys cannot be read",
+    "the sessions cannot be read or written",
+    "an event stream broke off",
+    "an evaluation failed",
+    "taken over: its holder has fallen silent",
+    "taken over: its worker has fallen silent",
+    "the lease is lost",
+    "a lease could not be renewed",
+    "the job was not settled by this driver",
+    "the job stays as it is",
+    "the unit of work is lost",
+    "a beat was not recorded",
+    "no worker has taken the unit",
+    "the store is away: consuming stops",
+    "the publisher is away",
+    "the bus is away",
+    "could not be moved",
+    "a batch of events is taken apart",
+    "an event could not be taken in",
+    "requests were still in flight",
+    "had not ended",
+];
+
 /// The log of one process, from where it began, and the faults that are meant in it.
 pub struct Log {
     path: PathBuf,
     from: usize,
     expected: Mutex<Vec<String>>,
+    /// Of lines at level warn only.
+    warnings: Mutex<Vec<String>>,
 }
 
 impl Log {
     /// Of a process that is about to be started and appends to this file.
     pub fn begin(path: &Path) -> Self {
         let from = std::fs::metadata(path).map_or(0, |file| file.len() as usize);
-        Self { path: path.to_owned(), from, expected: Mutex::default() }
+        Self { path: path.to_owned(), from, expected: Mutex::default(), warnings: Mutex::default() }
     }
 
-    /// Names faults by texts of their lines.
+    /// Names faults by texts of their lines. They allow no panic and no restart.
     pub fn expects(&self, texts: &[&str]) {
         self.expected
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .extend(texts.iter().map(|text| (*text).to_owned()));
+    }
+
+    /// As `expects`, of lines at level warn only.
+    pub fn expects_warnings(&self, texts: &[&str]) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.extend(texts.iter().map(|text| (*text).to_owned()));
     }
 
     /// Panics if the process was not silent. Does nothing while the test is failing already.
@@ -36,17 +75,18 @@ impl Log {
         let log = std::fs::read(&self.path).unwrap_or_default();
         let log = String::from_utf8_lossy(log.get(self.from..).unwrap_or_default()).into_owned();
         let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        let faults: Vec<&str> =
-            faults(&log).into_iter().filter(|l| !expected.iter().any(|text| l.contains(text.as_str()))).collect();
+        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let has = |line: &str, texts: &[String]| texts.iter().any(|text| line.contains(text.as_str()));
+        let named = |line: &str| {
+            !is_death(line) && (has(line, &expected) || (level(line) == Some(Level::Warn) && has(line, &warnings)))
+        };
+        let faults: Vec<&str> = faults(&log).into_iter().filter(|line| !named(line)).collect();
         assert!(faults.is_empty(), "faults of a service that the test does not name:\n{}", faults.join("\n"));
     }
 
     /// Asks a service that still runs; one that is locked, or does not answer, says nothing.
     pub fn assert_status(&self, url: &str) {
-        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        // A test that names a panic or an actor's death says how its status looks.
-        let names_deaths = expected.iter().any(|text| ["panic", "died", "WARN"].iter().any(|word| text.contains(word)));
-        if std::thread::panicking() || names_deaths {
+        if std::thread::panicking() {
             return;
         }
         let Some(host) = url.strip_prefix("http://") else { return };
@@ -55,6 +95,8 @@ impl Log {
         assert_eq!((count("panics"), count("restarts")), (0, 0), "panics and restarts: {}", status["faults"]);
     }
 }
+
+const REBUILT: &str = "the actor died and is rebuilt";
 
 /// How bad a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +126,16 @@ fn level(line: &str) -> Option<Level> {
     named(words.next().filter(|_| is_dated)?)
 }
 
+/// Whether a line tells of a panic or a restart.
+fn is_death(line: &str) -> bool {
+    level(line) == Some(Level::Panic) || line.contains(REBUILT)
+}
+
+/// Whether a line is one of those that an outage explains.
+pub fn is_of_outage(line: &str) -> bool {
+    level(line) == Some(Level::Warn) && OUTAGE.iter().any(|text| line.contains(text))
+}
+
 /// The lines of a log at level error or warn, panics among them.
 pub fn faults(log: &str) -> Vec<&str> {
     log.lines().filter(|line| level(line).is_some()).collect()
@@ -104,7 +156,7 @@ impl Counts {
         for line in log.lines() {
             match level(line) {
                 Some(Level::Panic) => counts.panics += 1,
-                Some(Level::Error) if line.contains("the actor died and is rebuilt") => counts.restarts += 1,
+                Some(Level::Error) if line.contains(REBUILT) => counts.restarts += 1,
                 Some(Level::Error) => counts.errors += 1,
                 Some(Level::Warn) => counts.warnings += 1,
                 None => {}
@@ -138,6 +190,14 @@ fn a_fault_that_nobody_named_fails_the_test() {
     std::fs::write(&path, "2026-11-30T12:00:00Z  WARN before this process\n2026-11-30T12:00:01Z ERROR odd\n").unwrap();
     let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| log.assert_silent()));
     assert!(failed.is_err());
+    log.expects_warnings(&["odd"]);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| log.assert_silent())).is_err(), "an error");
     log.expects(&["odd"]);
     log.assert_silent();
+    // A line that is named allows no panic.
+    let path = folder.path().join("other.log");
+    let log = Log::begin(&path);
+    std::fs::write(&path, "2026-11-30T12:00:00Z ERROR a panic component=\"jobs\" text=\"odd\"\n").unwrap();
+    log.expects(&["odd"]);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| log.assert_silent())).is_err());
 }

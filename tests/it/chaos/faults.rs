@@ -2,8 +2,8 @@
 //! service, a broker that dies. Each answers what it has to say for the report, or panics.
 
 use super::wire;
-use super::world::{World, copy};
-use crate::command::Place;
+use super::world::World;
+use crate::command::{Place, copy};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};

@@ -9,6 +9,7 @@ use crate::broker::wait_for;
 use crate::command::{Place, points};
 use crate::mongo_server::Server as Mongo;
 use crate::serving::Server;
+use crate::silence::OUTAGE;
 use provost_domain::rng::SplitMix64;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -100,9 +101,9 @@ impl Remote {
             ("PROVOST_SCHEDULE__COOLDOWN", "0s"),
         ];
         let server = Server::start_with(&self.places[service], &environment);
-        // The campaign's outages and takeovers are told as warnings; an error, a panic or a restart is none of them.
         // A store that goes away between a request and its answer leaves the answer's entry out of the audit log.
-        server.expects(&[" WARN ", "what came of a request is missing in the audit log"]);
+        server.expects(&["what came of a request is missing in the audit log"]);
+        server.expects_warnings(&OUTAGE);
         self.services[service] = Some(server);
         if service == 0 {
             self.whereabouts.set(Some(&self.host(0)));

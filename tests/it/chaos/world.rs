@@ -5,13 +5,12 @@ use super::facts::Facts;
 use super::watcher::{Seen, Watcher, Whereabouts};
 use super::wire;
 use crate::broker::{Bus, Node};
-use crate::command::Place;
+use crate::command::{Place, copy};
 use crate::silence::{self, Counts};
 use provost_domain::rng::SplitMix64;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,8 +20,9 @@ pub const ROWS: &str = "420";
 /// So long may a server take to its first answer, on a busy machine.
 const START: Duration = Duration::from_secs(60);
 
-/// Faults that the campaign makes, by texts of their lines at level error: a bit of an artifact that was turned over.
-const NAMED: [&str; 1] = ["is corrupt"];
+/// Faults that the campaign makes beside outages: a bit of an artifact that was turned over, points that came in and lead to no
+/// job, a full disk.
+const NAMED: [&str; 4] = ["is corrupt", "a damaged artifact is replaced", "triggers lead to no job", "no space left"];
 
 /// A configuration, and the models that an undisturbed run makes of it: algorithm to SHA-256.
 #[derive(Clone)]
@@ -287,12 +287,12 @@ impl World {
         examine(&facts, &self.ledger, &self.recipes, seen)
     }
 
-    /// What the logs of all servers on this folder have of faults, and the lines that are neither warnings nor named.
+    /// What the logs of all servers on this folder have of faults, and the lines that are not named.
     pub fn faults(&self) -> (Counts, Vec<String>) {
         let log = std::fs::read(self.place.path("server.log")).unwrap_or_default();
         let log = String::from_utf8_lossy(&log).into_owned();
-        let named = |line: &&str| NAMED.iter().any(|text| line.contains(text));
-        let lines = silence::faults(&log).into_iter().filter(|line| !line.contains(" WARN ") && !named(line));
+        let named = |line: &&str| silence::is_of_outage(line) || NAMED.iter().any(|text| line.contains(text));
+        let lines = silence::faults(&log).into_iter().filter(|line| !named(line));
         (Counts::of(&log), lines.map(str::to_owned).collect())
     }
 
@@ -323,16 +323,4 @@ impl Drop for World {
 pub fn ids(lines: &str) -> BTreeSet<String> {
     let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["data_point_id"].as_str().unwrap().to_owned();
     lines.lines().map(id).collect()
-}
-
-pub fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            std::fs::copy(&from, &to).unwrap();
-        }
-    }
 }
