@@ -37,17 +37,12 @@ pub async fn submit(handle: &Handle, config: TrainingConfig, by: &str) -> Result
 }
 
 /// Follows a job of this process to its end; `each` sees every state of it.
-pub async fn follow(
-    handle: &Handle,
-    id: &JobId,
-    follower: &mut Follower,
-    mut each: impl FnMut(&Value, &Follower),
-) -> Result<()> {
+pub async fn follow(handle: &Handle, id: &JobId, follower: &mut Follower, mut each: impl FnMut(&Value)) -> Result<()> {
     let mut grown = handle.watch(id);
     loop {
         let record = handle.store().job(id).await?.ok_or_else(|| Error::failed(format!("no job {id}")))?;
         let job = serde_json::to_value(&record.job).map_err(anyhow::Error::from)?;
-        each(&job, follower);
+        each(&job);
         if let Some(outcome) = follower.see(job) {
             return outcome;
         }
@@ -69,7 +64,7 @@ pub fn train(settings: &Settings, body: &Value, json: bool) -> Result<()> {
         let outcome = tokio::select! {
             outcome = async {
                 let id = submit(&handle, config, "command line").await?;
-                follow(&handle, &id, &mut follower, |_, _| {}).await
+                follow(&handle, &id, &mut follower, |_| {}).await
             } => outcome,
             () = signals.first() => Err(Error::failed("interrupted; `provost serve` or the next --local goes on with the job")),
         };

@@ -17,8 +17,9 @@ pub struct Written {
     pub bayes_auc: Option<f64>,
 }
 
-/// Compressed if the name ends in `.gz`. `progress` hears of every thousandth row.
-pub fn write(rows: usize, seed: u64, path: &Path, progress: impl Fn(u64)) -> Result<Written> {
+/// Compressed if the name ends in `.gz`. `progress` hears of every thousandth row, and may end the work with an error: then
+/// there is no file.
+pub fn write(rows: usize, seed: u64, path: &Path, progress: impl Fn(u64) -> Result<()>) -> Result<Written> {
     let mut out = OutFile::create(path, &[])?;
     if path.extension().is_some_and(|e| e == "gz") {
         let mut packed = GzEncoder::new(out, Compression::default());
@@ -32,7 +33,7 @@ pub fn write(rows: usize, seed: u64, path: &Path, progress: impl Fn(u64)) -> Res
     }
 }
 
-fn write_to(out: &mut impl Write, rows: usize, seed: u64, progress: impl Fn(u64)) -> Result<Written> {
+fn write_to(out: &mut impl Write, rows: usize, seed: u64, progress: impl Fn(u64) -> Result<()>) -> Result<Written> {
     let mut truth = Vec::new();
     let mut count = 0;
     for drawn in draw(rows, seed) {
@@ -43,7 +44,7 @@ fn write_to(out: &mut impl Write, rows: usize, seed: u64, progress: impl Fn(u64)
         }
         count += 1;
         if count % 1000 == 0 {
-            progress(count);
+            progress(count)?;
         }
     }
     let accepted = truth.iter().filter(|(_, label)| *label == 1).count() as u64;

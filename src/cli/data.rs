@@ -77,6 +77,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         kept = counts.inserted + counts.superseded;
         bar.set_position(read.load(Ordering::Relaxed));
         bar.set_message(format!("{} points", show::thousands(counts.rows)));
+        Ok(())
     });
     bar.finish_and_clear();
     let kept = show::thousands(kept);
@@ -165,7 +166,10 @@ pub fn sample(args: &SampleArgs) -> Result<()> {
     args.common.settings()?;
     let json = args.common.output.json;
     let bar = show::bar(args.rows as u64, "  {bar:30.green/dim} {human_pos} of {human_len} points", json);
-    let drawn = sample::write(args.rows, args.seed, &args.out, |n| bar.set_position(n));
+    let drawn = sample::write(args.rows, args.seed, &args.out, |n| {
+        bar.set_position(n);
+        Ok(())
+    });
     bar.finish_and_clear();
     let drawn = drawn?;
     let object = || {

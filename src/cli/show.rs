@@ -98,11 +98,22 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
+/// Columns to show things in: the terminal's, and 80 at most.
+pub fn width() -> usize {
+    let terminal = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    terminal.filter(|columns| *columns > 0).unwrap_or(WIDTH).min(WIDTH)
+}
+
 /// Words in lines of at most 80 columns, each after `indent`.
 pub fn wrapped(text: &str, indent: &str) -> String {
+    wrapped_at(text, indent, WIDTH)
+}
+
+/// Words in lines of at most so many columns, each after `indent`.
+pub fn wrapped_at(text: &str, indent: &str, width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
-        let room = |line: &String| line.chars().count() + 1 + word.chars().count() <= WIDTH;
+        let room = |line: &String| line.chars().count() + 1 + word.chars().count() <= width;
         match lines.last_mut().filter(|line| room(line)) {
             Some(line) => {
                 line.push(' ');
@@ -161,6 +172,15 @@ pub fn seconds(s: f64) -> String {
         s if s < 60.0 => format!("{s:.1} s"),
         s if s < 3600.0 => format!("{} min {} s", s as u64 / 60, s as u64 % 60),
         s => format!("{} h {} min", s as u64 / 3600, s as u64 % 3600 / 60),
+    }
+}
+
+/// A time that is only about right: `41 s`, `3 min`, `2 h 5 min`
+pub fn about(s: f64) -> String {
+    match s.max(0.0).round() {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 3600.0 => format!("{:.0} min", s / 60.0),
+        s => seconds(s),
     }
 }
 
@@ -230,6 +250,7 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([4.24, 200.0, 7500.0].map(seconds), ["4.2 s", "3 min 20 s", "2 h 5 min"]);
+        assert_eq!([41.3, 89.4, 170.0, 7500.0].map(about), ["41 s", "89 s", "3 min", "2 h 5 min"]);
         assert_eq!([59.94, 59.97, 3599.99, -1.0].map(seconds), ["59.9 s", "1 min 0 s", "1 h 0 min", "0.0 s"]);
     }
 }

@@ -19,26 +19,32 @@ fn text<'a>(job: &'a Value, key: &str) -> Cow<'a, str> {
 /// Shows how a job moves on: a bar on a terminal, lines elsewhere, objects with `--json`.
 pub struct Follower {
     bar: ProgressBar,
+    /// The bar is another's, who tells the rest and ends it.
+    lent: bool,
     last: Value,
     json: bool,
 }
 
 impl Follower {
     pub fn new(json: bool) -> Self {
-        Self { bar: show::bar(100, TEMPLATE, json), last: Value::Null, json }
+        Self { bar: show::bar(100, TEMPLATE, json), lent: false, last: Value::Null, json }
     }
 
-    pub fn bar(&self) -> &ProgressBar {
-        &self.bar
+    /// On a bar that shows more than this job. Without a terminal it shows nothing.
+    pub fn on(bar: &ProgressBar, json: bool) -> Self {
+        Self { bar: bar.clone(), lent: true, last: Value::Null, json }
     }
 
     /// Takes the job as it is now. Once it is final, says so and gives its outcome: a failure unless it completed.
     pub fn see(&mut self, job: Value) -> Option<Result<()>> {
+        // Objects tell what happens, not how time goes by.
+        let left = |job: &Value| job["estimated_time_remaining_seconds"].as_f64().filter(|_| !self.json);
         let seen = |job: &Value| {
             (
                 text(job, "status").into_owned(),
                 text(job, "current_step").into_owned(),
                 job["progress_percentage"].as_f64(),
+                left(job),
                 (job["queue_position"].as_u64(), text(job, "waits_for").into_owned()),
             )
         };
@@ -46,7 +52,9 @@ impl Follower {
             self.show(&job);
         }
         let end = matches!(&*text(&job, "status"), "completed" | "failed" | "cancelled").then(|| {
-            self.bar.finish_and_clear();
+            if !self.lent {
+                self.bar.finish_and_clear();
+            }
             outcome(&job)
         });
         self.last = job;
@@ -62,12 +70,14 @@ impl Follower {
         let waits = waits(job);
         let step = waits.clone().map_or_else(|| text(job, "current_step"), Cow::Owned);
         self.bar.set_position(done as u64);
-        self.bar.set_message(step.clone().into_owned());
+        let left = job["estimated_time_remaining_seconds"].as_f64().filter(|left| waits.is_none() && *left >= 1.0);
+        let left = left.map_or_else(String::new, |left| format!(", about {} left", show::about(left)));
+        self.bar.set_message(format!("{step}{left}"));
         let state = |job: &Value| {
             (text(job, "status").into_owned(), text(job, "current_step").into_owned(), job["queue_position"].as_u64())
         };
         let moved = state(job) != state(&self.last);
-        if self.bar.is_hidden() && moved {
+        if self.bar.is_hidden() && moved && !self.lent {
             show::line(&format!("{:>6}  {}  {step}", show::percent(done), text(job, "status")));
         }
     }

@@ -6,7 +6,6 @@ mod events;
 mod screen;
 
 use crate::cli::{Common, show};
-use crate::client::BASE;
 use crate::client::watch::Follower;
 use crate::error::{Error, Result};
 use crate::import::{self, Rejects};
@@ -19,10 +18,14 @@ use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::verdict::Standing;
 use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
 use provost_reader::ReadBytes;
+use provost_store::Store;
 use screen::Screen;
 use serde_json::{Value, json};
+use std::future::Future;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 #[derive(Args)]
@@ -67,56 +70,87 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         return Err(Error::usage_with("--events needs a broker", "set bridge.url (PROVOST_BRIDGE__URL=amqp://…)"));
     }
     log::start(&settings.log)?;
-    let began = Instant::now();
     let screen = Screen::new(args.common.output.json);
+    let system = actix_rt::System::new();
+    // From here on a signal is answered in order, whatever is at work.
+    let signals = system.block_on(async { Signals::catch() })?;
     screen.title();
     let folder = Folder::take(&settings)?;
     let listener = listener(&settings, &folder)?;
-    let bayes = data(&settings, &folder, args.rows, &screen)?;
+    let told = system.block_on(tell(args, &settings, &folder, listener, signals, &screen));
+    // A fault is told below the story.
+    screen.rest();
+    told
+}
 
-    actix_rt::System::new().block_on(async {
-        if args.events {
-            events::rest(&*folder.store).await?;
+/// The story, and the service until a signal.
+async fn tell(
+    args: &DemoArgs,
+    settings: &Settings,
+    folder: &Folder,
+    listener: TcpListener,
+    signals: Signals,
+    screen: &Screen,
+) -> Result<()> {
+    let mut signals = std::pin::pin!(signals.first());
+    let Some(bayes) = data(settings, folder, args.rows, screen, &mut signals).await? else { return Ok(()) };
+    if args.events {
+        events::rest(&*folder.store).await?;
+    }
+    let service = Service::start(settings, folder, listener).await?;
+    let address = service.url();
+    let story = async {
+        let job = train(&service.handle, args.rows, screen).await?;
+        let models = models(&service.handle, &job).await?;
+        screen.progress("comparing the models", 1.0);
+        let compared = compare(&service.handle, &models).await;
+        let best = activate(&service.handle, &models, compared.as_ref(), screen).await?;
+        screen.rest();
+        screen.leaderboard(&models, &best, bayes);
+        if let Some(compared) = &compared {
+            screen.verdict(compared, &best);
         }
-        let signals = Signals::catch()?;
-        let service = Service::start(&settings, &folder, listener).await?;
-        let address = service.url();
-        let mut signals = std::pin::pin!(signals.first());
-        let story = async {
-            let job = train(&service.handle, args.rows, &screen).await?;
-            let models = models(&service.handle, &job).await?;
-            let compared = compare(&service.handle, &models).await;
-            let best = activate(&service.handle, &models, compared.as_ref(), &screen).await?;
-            screen.leaderboard(&models, &best, bayes);
-            if let Some(compared) = &compared {
-                screen.verdict(compared, &best);
-            }
-            if let (true, Some(bus)) = (args.events, &settings.bridge.options) {
-                events::story(&service.handle, bus, config(args.rows), &screen).await?;
-            }
-            screen.addresses(&address, BASE, &job, &best, began.elapsed().as_secs_f64());
-            Ok::<(), Error>(())
-        };
-        let told = tokio::select! {
-            told = story => Some(told),
-            () = &mut signals => None,
-        };
-        match told {
-            Some(Ok(())) if args.exit => screen.over(&settings.data_dir, &service.address().to_string()),
-            Some(Ok(())) => {
-                screen.serving(&address);
-                signals.await;
-            }
-            _ => {}
+        if let (true, Some(bus)) = (args.events, &settings.bridge.options) {
+            events::story(&service.handle, bus, config(args.rows), screen).await?;
         }
-        let faults = service.faults();
-        service.stop().await;
-        told.unwrap_or(Ok(()))?;
-        match faults {
-            None => Ok(()),
-            Some(faults) => Err(Error::failed(format!("the demo's own service had faults: {faults} (see the log)"))),
+        screen.addresses(&address, &job, &best);
+        Ok::<(), Error>(())
+    };
+    let told = tokio::select! {
+        told = story => Some(told),
+        () = &mut signals => None,
+    };
+    match &told {
+        Some(Ok(())) if args.exit => {
+            screen.over(&program(), &settings.data_dir, &service.address().to_string());
         }
-    })
+        Some(Ok(())) => {
+            screen.serving(&address, &program(), &found_by(settings, &address));
+            signals.await;
+            screen.stopping(false);
+        }
+        Some(Err(_)) => screen.rest(),
+        None => screen.stopping(true),
+    }
+    let faults = service.faults();
+    service.stop().await;
+    told.unwrap_or(Ok(()))?;
+    match faults {
+        None => Ok(()),
+        Some(faults) => Err(Error::failed(format!("the demo's own service had faults: {faults} (see the log)"))),
+    }
+}
+
+/// How this program was called, for commands to copy: `provost` where the path finds it.
+fn program() -> String {
+    std::env::args().next().filter(|name| !name.is_empty()).unwrap_or_else(|| "provost".to_owned())
+}
+
+/// The arguments by which a command finds the service: none where it looks there by itself.
+fn found_by(settings: &Settings, address: &str) -> String {
+    let usual = settings.source("http.listen") == Some(&Source::Default)
+        && address == format!("http://{}", settings.http.listen);
+    if usual { String::new() } else { format!(" --url {address}") }
 }
 
 /// The configured port; where that is the default and taken, a free one.
@@ -127,46 +161,89 @@ fn listener(settings: &Settings, folder: &Folder) -> Result<TcpListener> {
     }
 }
 
-/// Draws the sample and imports it through the same door as any file. Answers the Bayes-optimal AUC.
-fn data(settings: &Settings, folder: &Folder, rows: u32, screen: &Screen) -> Result<Option<f64>> {
-    let began = Instant::now();
-    let path = settings.data_dir.join(format!("sample-{rows}.jsonl"));
-    let drawn = sample::write(rows as usize, SEED, &path, |_| {})?;
-    screen.step(
-        "data",
-        &format!(
-            "{} synthetic applications, {} accepted",
-            show::thousands(drawn.rows),
-            show::thousands(drawn.accepted)
-        ),
-        began.elapsed().as_secs_f64(),
-        json!({ "rows": drawn.rows, "accepted": drawn.accepted, "bayes_auc": drawn.bayes_auc, "file": path }),
-    );
-    let report = import_file(settings, folder, &path)?;
-    let counts = &report.counts;
-    let known = if counts.unchanged > 0 {
-        format!(", {} were there already", show::thousands(counts.unchanged))
-    } else {
-        String::new()
-    };
-    screen.step(
-        "import",
-        &format!(
-            "{} into SQLite{known}, {} rows/s",
-            show::thousands(counts.inserted),
-            show::thousands(report.rows_per_second as u64)
-        ),
-        report.seconds,
-        json!(report),
-    );
-    Ok(drawn.bayes_auc)
+/// Draws the sample and imports it, on a thread of its own. Answers the Bayes-optimal AUC, where there is one; None if a
+/// signal came first.
+async fn data(
+    settings: &Settings,
+    folder: &Folder,
+    rows: u32,
+    screen: &Screen,
+    signals: &mut (impl Future<Output = ()> + Unpin),
+) -> Result<Option<Option<f64>>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (settings, store) = (settings.clone(), folder.store.clone());
+    let source = Sample { settings, store, rows, screen: screen.clone(), stop: stop.clone() };
+    let mut made = tokio::task::spawn_blocking(move || source.make());
+    tokio::select! {
+        made = &mut made => Ok(Some(made.map_err(anyhow::Error::from)??)),
+        () = signals => {
+            screen.stopping(false);
+            stop.store(true, Ordering::Relaxed);
+            // What it has stored is whole; that it was ended is no fault.
+            let _ = made.await;
+            Ok(None)
+        }
+    }
 }
 
-fn import_file(settings: &Settings, folder: &Folder, path: &Path) -> Result<import::Report> {
-    let options = import::Options::new(settings, vec![path.to_owned()]);
-    let rejects = Rejects::lazily(settings.data_dir.join("rejects-demo.jsonl"));
-    let runtime = open::runtime()?;
-    import::run(&options, &settings.features, &folder.store, &runtime, rejects, &ReadBytes::default(), |_| {})
+/// The sample on its way into the store.
+struct Sample {
+    settings: Settings,
+    store: Arc<dyn Store>,
+    rows: u32,
+    screen: Screen,
+    stop: Arc<AtomicBool>,
+}
+
+impl Sample {
+    /// Draws it and imports it through the same door as any file.
+    fn make(&self) -> Result<Option<f64>> {
+        let began = Instant::now();
+        let screen = &self.screen;
+        let path = self.settings.data_dir.join(format!("sample-{}.jsonl", self.rows));
+        let drawn = sample::write(self.rows as usize, SEED, &path, |n| self.told("drawing applications", n))?;
+        screen.step(
+            "data",
+            &format!(
+                "{} synthetic applications, {} accepted",
+                show::thousands(drawn.rows),
+                show::thousands(drawn.accepted)
+            ),
+            began.elapsed().as_secs_f64(),
+            json!({ "rows": drawn.rows, "accepted": drawn.accepted, "bayes_auc": drawn.bayes_auc, "file": path }),
+        );
+        let report = self.import(&path)?;
+        let counts = &report.counts;
+        let known = match counts.unchanged {
+            0 => String::new(),
+            n => format!(", {} were there already", show::thousands(n)),
+        };
+        screen.step(
+            "import",
+            &format!(
+                "{} into SQLite{known}, {} rows/s",
+                show::thousands(counts.inserted),
+                show::thousands(report.rows_per_second as u64)
+            ),
+            report.seconds,
+            json!(report),
+        );
+        Ok(drawn.bayes_auc)
+    }
+
+    fn import(&self, path: &Path) -> Result<import::Report> {
+        let options = import::Options::new(&self.settings, vec![path.to_owned()]);
+        let rejects = Rejects::lazily(self.settings.data_dir.join("rejects-demo.jsonl"));
+        let (runtime, read) = (open::runtime()?, ReadBytes::default());
+        import::run(&options, &self.settings.features, &self.store, &runtime, rejects, &read, |counts| {
+            self.told("importing applications", counts.rows)
+        })
+    }
+
+    fn told(&self, what: &str, rows: u64) -> Result<()> {
+        self.screen.progress(what, rows as f64 / f64::from(self.rows));
+        if self.stop.load(Ordering::Relaxed) { Err(Error::failed("interrupted")) } else { Ok(()) }
+    }
 }
 
 fn config(rows: u32) -> TrainingConfig {
@@ -184,6 +261,7 @@ fn config(rows: u32) -> TrainingConfig {
 /// All six algorithms with tuning. A job that an earlier run left unfinished goes on instead.
 async fn train(handle: &Handle, rows: u32, screen: &Screen) -> Result<JobId> {
     let began = Instant::now();
+    screen.progress("checking the data", 0.0);
     let config = config(rows);
     let quality = handle.quality(config.clone()).await.map_err(anyhow::Error::from)?;
     screen.step(
@@ -206,13 +284,12 @@ async fn train(handle: &Handle, rows: u32, screen: &Screen) -> Result<JobId> {
         }
         None => local::submit(handle, config, "demo").await?,
     };
-    screen.training(&job);
-    let mut follower = Follower::new(screen.json);
+    let mut follower = Follower::on(screen.bar(), screen.json);
     let mut shown = 0;
-    let trained = local::follow(handle, &job, &mut follower, |state, follower| {
+    let trained = local::follow(handle, &job, &mut follower, |state| {
         let done = state["algorithms_completed"].as_array().map_or(&[][..], Vec::as_slice);
         for algorithm in done.iter().skip(shown).filter_map(Value::as_str) {
-            screen.trained(algorithm, began.elapsed().as_secs_f64(), follower.bar());
+            screen.trained(algorithm);
         }
         shown = shown.max(done.len());
     })

@@ -1,23 +1,77 @@
-//! What the demo shows: lines within 80 columns on a terminal or in a file, objects with `--json`.
+//! What the demo shows: on a terminal or in a file lines within 80 columns, with one bar below them while something is at work and
+//! one clock, which began with the demo; objects with `--json`.
 
 use crate::cli::show;
-use indicatif::ProgressBar;
+use crate::client::BASE;
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::verdict::Standing;
 use provost_domain::visible;
 use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric};
 use serde_json::{Value, json};
+use std::fmt::Write;
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
+/// Columns of a step's name, and of the clock.
+const NAME: usize = 8;
+const CLOCK: usize = 6;
+/// How often the bar's clock is drawn.
+const TICK: Duration = Duration::from_millis(250);
+/// Columns that the whole leaderboard has.
+const WIDE_TABLE: usize = 79;
+
+#[derive(Clone)]
 pub struct Screen {
     pub json: bool,
     colour: bool,
+    width: usize,
+    began: Instant,
+    bar: ProgressBar,
+}
+
+/// `1:05`, `1:02:03`
+fn clock(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 impl Screen {
     pub fn new(json: bool) -> Self {
         let colour = !json && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { json, colour }
+        let bar = ProgressBar::with_draw_target(Some(100), show::target(json));
+        let style = ProgressStyle::with_template("  {bar:20.green/dim} {pos:>3} %  {wide_msg} {clock:>6}");
+        if let Ok(style) = style {
+            let time = |state: &ProgressState, out: &mut dyn Write| {
+                let _ = write!(out, "{}", clock(state.elapsed())); // into memory
+            };
+            bar.set_style(style.with_key("clock", time).progress_chars("━╸─"));
+        }
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(TICK);
+        }
+        Self { json, colour, width: show::width(), began: Instant::now(), bar }
+    }
+
+    /// The one bar, in per cent.
+    pub fn bar(&self) -> &ProgressBar {
+        &self.bar
+    }
+
+    /// What is at work, and which share of it is done.
+    pub fn progress(&self, what: &str, share: f64) {
+        self.bar.set_message(what.to_owned());
+        self.bar.set_position((share.clamp(0.0, 1.0) * 100.0) as u64);
+    }
+
+    /// Nothing is at work any more.
+    pub fn rest(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    pub fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
     }
 
     /// One line, escaped before it is coloured.
@@ -34,13 +88,17 @@ impl Screen {
     fn dim(&self, text: &str) -> String {
         self.paint("2", text)
     }
-    /// `text` is painted and escaped by the caller.
+    /// Each of the lines.
+    fn dim_lines(&self, text: &str) -> String {
+        text.lines().map(|line| self.dim(line)).collect::<Vec<_>>().join("\n")
+    }
+    /// `text` is painted and escaped by the caller. The bar stays below.
     fn say(&self, text: &str, object: impl FnOnce() -> Value) {
-        if self.json { show::object(&object()) } else { show::painted(text) }
+        self.bar.suspend(|| if self.json { show::object(&object()) } else { show::painted(text) });
     }
     fn human(&self, text: &str) {
         if !self.json {
-            show::painted(text);
+            self.bar.suspend(|| show::painted(text));
         }
     }
 
@@ -48,19 +106,29 @@ impl Screen {
         self.human(&format!("\n  {}  from applications to a model in service\n", self.bold("Provost")));
     }
 
-    fn done(&self, name: &str, what: &str, seconds: f64) -> String {
+    /// What was done, with the clock in the last column.
+    fn done(&self, name: &str, what: &str) -> String {
+        let indent = " ".repeat(NAME + 5);
         let what = visible::line(what);
-        let pad = 54usize.saturating_sub(what.chars().count());
-        let time = self.dim(&format!("{:>8}", show::seconds(seconds)));
-        format!("  {} {} {what}{} {time}", self.green("✓"), self.bold(&format!("{name:<8}")), " ".repeat(pad))
+        let lines = show::wrapped_at(&what, &indent, self.width.saturating_sub(CLOCK + 1));
+        let mut lines = lines.lines().map(|line| line.get(indent.len()..).unwrap_or_default());
+        let first = lines.next().unwrap_or_default();
+        let pad = self.width.saturating_sub(indent.len() + first.chars().count() + CLOCK);
+        let time = self.dim(&format!("{:>CLOCK$}", clock(self.began.elapsed())));
+        let mut out =
+            format!("  {} {} {first}{}{time}", self.green("✓"), self.bold(&format!("{name:<NAME$}")), " ".repeat(pad));
+        lines.for_each(|line| out += &format!("\n{indent}{line}"));
+        out
     }
 
+    /// `seconds` that the step took are told with `--json`.
     pub fn step(&self, name: &str, what: &str, seconds: f64, object: Value) {
-        self.say(&self.done(name, what, seconds), || json!({ "step": name, "seconds": seconds, "result": object }));
+        self.say(&self.done(name, what), || json!({ "step": name, "seconds": seconds, "result": object }));
     }
 
     pub fn note(&self, text: &str) {
-        self.say(&format!("    {}", self.dim(text)), || json!({ "note": text }));
+        let shown = self.dim_lines(&show::wrapped_at(text, "    ", self.width));
+        self.say(&shown, || json!({ "note": text }));
     }
 
     pub fn heading(&self, name: &str, what: &str) {
@@ -74,62 +142,42 @@ impl Screen {
         self.say(&line, || json!({ "step": "event", "event": event }));
     }
 
-    pub fn training(&self, job: &JobId) {
-        self.human(&format!(
-            "\n  {}  six algorithms, tuned by cross-validation\n  {}",
-            self.bold("Training"),
-            self.dim(job.as_str())
-        ));
-    }
-
-    /// One algorithm is through; the bar stays below.
-    pub fn trained(&self, algorithm: &str, seconds: f64, bar: &ProgressBar) {
-        if self.json {
-            return;
-        }
-        let (time, algorithm) = (self.dim(&format!("{:>8}", show::seconds(seconds))), visible::line(algorithm));
-        bar.suspend(|| show::painted(&format!("  {} {algorithm:<63} {time}", self.green("✓"))));
+    /// One algorithm is through. With `--json` the job's own objects say so.
+    pub fn trained(&self, algorithm: &str) {
+        self.human(&self.done("trained", algorithm));
     }
 
     pub fn activated(&self, best: &ModelId, reason: &str, plots: usize) {
+        let what = format!("{}: {reason}; its {plots} plots are drawn", algorithm_of(best));
         self.say(
-            &format!(
-                "\n  {} {} {}, with {plots} plots as PNG and SVG\n             {}",
-                self.green("✓"),
-                self.bold("active  "),
-                visible::line(algorithm_of(best)),
-                self.dim(reason)
-            ),
+            &self.done("active", &what),
             || json!({ "step": "activate", "model_id": best, "reason": reason, "plots": plots }),
         );
     }
 
     pub fn leaderboard(&self, models: &[ModelVersion], best: &ModelId, bayes: Option<f64>) {
-        let rows: Vec<Vec<String>> = models
-            .iter()
-            .enumerate()
-            .map(|(i, m)| {
-                vec![
-                    format!("{}", i + 1),
-                    format!("{}{}", m.algorithm, if m.model_id == *best { " ●" } else { "" }),
-                    format!("{:.3} ± {:.3}", m.metrics.cv_mean, m.metrics.cv_std),
-                    format!("{:.3}", m.metrics.f1_score),
-                    format!("{:.3}", m.metrics.auc_roc),
-                    format!("{:.3}", m.metrics.accuracy),
-                    show::seconds(m.metrics.training_time_seconds),
-                ]
-            })
-            .collect();
+        let rows = models.iter().enumerate().map(|(i, m)| {
+            vec![
+                format!("{}", i + 1),
+                format!("{}{}", m.algorithm, if m.model_id == *best { " ●" } else { "" }),
+                format!("{:.3} ± {:.3}", m.metrics.cv_mean, m.metrics.cv_std),
+                format!("{:.3}", m.metrics.f1_score),
+                format!("{:.3}", m.metrics.auc_roc),
+                format!("{:.3}", m.metrics.accuracy),
+                show::seconds(m.metrics.training_time_seconds),
+            ]
+        });
         let head = ["#", "algorithm", "cv f1", "f1", "auc", "accuracy", "trained in"];
-        let mut legend = self.dim("● is active; cv f1 on training rows, the others on rows held out");
+        // On a narrow terminal the last two columns are left out.
+        let columns = if self.width < WIDE_TABLE { head.len() - 2 } else { head.len() };
+        let rows: Vec<Vec<String>> = rows.map(|row| row.into_iter().take(columns).collect()).collect();
+        let mut legend = "● is active; cv f1 on training rows, the others on rows held out".to_owned();
         if let Some(auc) = bayes {
-            let active = models.iter().find(|m| m.model_id == *best);
-            for line in truth(auc, active).lines() {
-                legend.push_str(&format!("\n  {}", self.dim(line.trim_start())));
-            }
+            legend += &format!(". {}", truth(auc, models.iter().find(|m| m.model_id == *best)));
         }
+        let legend = self.dim_lines(&show::wrapped_at(&legend, "  ", self.width));
         self.say(
-            &format!("\n{}\n\n  {legend}", show::table(&head, &rows)),
+            &format!("\n{}\n\n{legend}", show::table(&head[..columns], &rows)),
             || json!({ "step": "leaderboard", "bayes_auc": bayes, "active_model_id": best, "models": models.iter().map(|m| {
                 json!({ "model_id": m.model_id, "algorithm": m.algorithm, "cv_mean": m.metrics.cv_mean,
                     "f1_score": m.metrics.f1_score, "auc_roc": m.metrics.auc_roc, "accuracy": m.metrics.accuracy })
@@ -139,65 +187,122 @@ impl Screen {
 
     /// What the comparison says of the models, and why one of them is active.
     pub fn verdict(&self, compared: &ModelComparisonResponse, active: &ModelId) {
-        let Some(standing) = Standing::of(compared) else { return };
-        let sentence = standing.sentence(|id| algorithm_of(id).to_owned());
-        self.say(&format!("\n{}", show::wrapped(&sentence, "  ")), || {
+        let standing = Standing::of(compared);
+        // Without tests the comparison says why there are none.
+        let sentence = standing
+            .as_ref()
+            .map_or_else(|| compared.verdict.clone(), |standing| standing.sentence(|id| algorithm_of(id).to_owned()));
+        let sentence = visible::line(&sentence);
+        self.say(&format!("\n{}", show::wrapped_at(&sentence, "  ", self.width)), || {
             json!({ "step": "compare", "verdict": sentence, "active_model_id": active, "rows": compared.rows,
-                "first_model_id": standing.first, "alike": standing.alike(),
+                "first_model_id": standing.as_ref().map(|s| &s.first), "alike": standing.as_ref().map(Standing::alike),
                 "statistical_significance": compared.statistical_significance })
         });
     }
 
-    pub fn addresses(&self, address: &str, base: &str, job: &JobId, best: &ModelId, seconds: f64) {
-        let (docs, status) = (format!("{address}/docs"), format!("{address}{base}/status"));
-        let (jobs, models) = (format!("{base}/jobs/{job}"), format!("{base}/models/{best}"));
-        let plot = format!("{base}/evaluate/{best}/plots/roc_curve.png");
-        self.say(
-            &format!(
-                "\n  {}  {docs}\n  {}  {status}\n\n  {} {address} {}\n  {jobs}\n  {models}\n  {plot}\n\n  {}",
-                self.bold("Documentation"), self.bold("Status       "), self.bold("Below"),
-                self.bold("lie the job, the active model and its ROC curve:"),
-                self.dim(&format!("all of it in {}", show::seconds(seconds)))
-            ),
-            || json!({ "step": "done", "seconds": seconds, "docs": docs, "status": status, "job": format!("{address}{jobs}"),
-                "model": format!("{address}{models}"), "plot": format!("{address}{plot}") }),
-        );
+    /// With `--json`: where each thing is.
+    pub fn addresses(&self, address: &str, job: &JobId, best: &ModelId) {
+        if self.json {
+            let below = |path: &str| format!("{address}{BASE}{path}");
+            show::object(&json!({ "step": "done", "seconds": self.seconds(), "docs": format!("{address}/docs"),
+                "status": below("/status"), "job": below(&format!("/jobs/{job}")), "model": below(&format!("/models/{best}")),
+                "plot": below(&format!("/evaluate/{best}/plots/roc_curve.png")) }));
+        }
     }
 
-    /// With `--exit` nobody answers at the addresses any more.
-    pub fn over(&self, data: &std::path::Path, address: &str) {
+    /// What to do next: commands to copy, each with what it shows.
+    fn next(&self, heading: &str, commands: &[(String, &str)]) {
+        let widest = commands.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();
+        let mut out = format!("\n  {}", self.bold(heading));
+        for (command, what) in commands {
+            let pad = " ".repeat(widest.saturating_sub(command.chars().count()) + 3);
+            // A command that leaves no room for it stands alone.
+            let room = !what.is_empty() && widest + 7 + what.chars().count() <= self.width;
+            let what = if room { format!("{pad}{}", self.dim(what)) } else { String::new() };
+            out += &format!("\n    {}{what}", visible::line(command));
+        }
+        self.human(&out);
+    }
+
+    /// With `--exit` nobody answers at the address any more. `program` is how this program is called.
+    pub fn over(&self, program: &str, data: &std::path::Path, address: &str) {
         let data = data.display().to_string();
-        let shown = visible::line(&data);
-        self.say(
-            &format!("\n  They answer again with\n  provost serve --data-dir {shown} --listen {address}"),
-            || json!({ "step": "over", "data_dir": data.to_string() }),
-        );
+        let serve = format!("{program} serve --data-dir {data} --listen {address}");
+        self.next(&format!("Told in {}. Next, to serve it:", show::seconds(self.seconds())), &[(serve, "")]);
+        if self.json {
+            show::object(&json!({ "step": "over", "data_dir": data }));
+        }
     }
 
-    pub fn serving(&self, address: &str) {
-        self.say(
-            &format!("\n  Serving at {}. Ctrl-C stops it.", self.bold(address)),
-            || json!({ "step": "serving", "url": address }),
+    /// `arguments` are what a command needs to find the service.
+    pub fn serving(&self, address: &str, program: &str, arguments: &str) {
+        let command = |name: &str| format!("{program} {name}{arguments}");
+        let told = show::seconds(self.seconds());
+        self.next(
+            &format!("Told in {told}. Next, in a browser:"),
+            &[
+                (format!("{address}/"), "where all of it can be seen"),
+                (format!("{address}/docs/"), "every route, to try"),
+            ],
         );
+        self.next(
+            "or in another terminal:",
+            &[
+                (command("status"), "the service and its parts"),
+                (command("models"), "the versions, and which one is active"),
+                (command("jobs"), "the training jobs"),
+            ],
+        );
+        let stops = format!("Serving at {}. Ctrl-C stops it.", self.bold(address));
+        self.say(&format!("\n  {stops}"), || json!({ "step": "serving", "url": address }));
+    }
+
+    /// The answer to Ctrl-C, before anything is stopped.
+    pub fn stopping(&self, begun: bool) {
+        self.rest();
+        let what = if begun { "Stopping; run again, it goes on from the last finished trial." } else { "Stopping." };
+        let shown = show::wrapped_at(what, "  ", self.width);
+        self.say(&format!("\n{shown}"), || json!({ "step": "stopping" }));
     }
 }
 
 /// What the true probabilities reach, and why a model may lie above it.
 fn truth(bayes: f64, active: Option<&ModelVersion>) -> String {
-    let mut text = format!("the true probabilities behind the sample reach an auc of {bayes:.3} on all rows.");
+    let mut text = format!("The true probabilities behind the sample reach an auc of {bayes:.3} on all rows");
     if let Some([low, high]) = active.and_then(|m| m.metrics.intervals_95.get(TargetMetric::AucRoc.as_str())) {
         let matrix = active.map(|m| m.metrics.confusion_matrix).unwrap_or_default();
         let rows: u64 = matrix.iter().flatten().sum();
         text += &format!(
-            " On {} held-out rows a model's auc may lie above that by luck: the active one's 95 % interval is {low:.3} to {high:.3}",
+            "; on {} held-out rows a model's auc may lie above that by luck: the active one's 95 % interval is {low:.3} to {high:.3}",
             show::thousands(rows)
         );
     }
-    show::wrapped(&text, "  ")
+    text
 }
 
 /// `model_{algorithm}_{id}`
 fn algorithm_of(id: &ModelId) -> &str {
     let text = id.as_str();
     text.strip_prefix("model_").and_then(|t| t.rsplit_once('_')).map_or(text, |(algorithm, _)| algorithm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_counts_hours_only_where_there_are_some() {
+        assert_eq!([0, 65, 3723].map(|s| clock(Duration::from_secs(s))), ["0:00", "1:05", "1:02:03"]);
+    }
+
+    #[test]
+    fn a_long_step_goes_on_below_its_own_text() {
+        let mut screen = Screen::new(false);
+        screen.width = 60;
+        let shown = screen.done("active", &"word ".repeat(20));
+        assert!(shown.lines().all(|line| line.chars().count() <= 60), "{shown}");
+        assert!(shown.lines().next().is_some_and(|line| line.ends_with("0:00")), "{shown}");
+        assert!(shown.lines().skip(1).all(|line| line.starts_with("             word")), "{shown}");
+        assert_eq!(shown.matches("word").count(), 20);
+    }
 }

@@ -270,7 +270,8 @@ pub fn listed(faults: &Faults) -> String {
     faults.0.iter().map(|fault| format!("\n  {fault}")).collect()
 }
 
-/// Imports into the store. Rows that are no data points go to `rejects`; only a store that fails ends the import.
+/// Imports into the store. Rows that are no data points go to `rejects`; only a store that fails ends the import, and
+/// `progress`, which hears of each stored chunk.
 pub fn run(
     options: &Options,
     tables: &FeatureTables,
@@ -278,7 +279,7 @@ pub fn run(
     runtime: &tokio::runtime::Runtime,
     mut rejects: Rejects,
     read: &ReadBytes,
-    mut progress: impl FnMut(&Counts),
+    mut progress: impl FnMut(&Counts) -> Result<()>,
 ) -> Result<Report> {
     let began = Instant::now();
     let mut counts = Counts::default();
@@ -319,8 +320,7 @@ pub fn run(
                 }
             }
         }
-        progress(&counts);
-        Ok(())
+        progress(&counts)
     });
     // The rows that were rejected before a fault are told too.
     let rejects = rejects.finish();

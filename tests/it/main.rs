@@ -8,6 +8,7 @@ mod bus;
 mod chaos;
 mod command;
 mod data_path;
+mod demo;
 mod doctor;
 mod durability;
 mod events;
