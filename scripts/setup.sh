@@ -2,8 +2,8 @@
 # Installs what a build needs and is not there yet: a C and C++ toolchain, and the shared
 # library of XGBoost out of its PyPI wheel, into third_party/xgboost. With `test` also what tests use: clippy, rustfmt,
 # RabbitMQ, whose nodes the tests start themselves, the modules of their MongoDB server where Go is, the libraries of
-# another where Java and Maven are (`CI=true` installs both), and in Python a mail server, a client of the message bus and
-# Schemathesis, in third_party/python. With `acceptance` also what the acceptance tests use beyond that: the generator of
+# another where Java and Maven are (`CI=true` installs both), and in Python a mail server, a client of the message bus,
+# Prometheus's parser and Schemathesis, in third_party/python. With `acceptance` also what the acceptance tests use beyond that: the generator of
 # typed clients, in third_party/python-acceptance. Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 XGBOOST_VERSION=3.2.0
 LIBRARY=third_party/xgboost
 PYTHON=third_party/python
-PYTHON_PACKAGES=(aiosmtpd==1.4.6 pika==1.4.4 schemathesis==4.32.5)
+PYTHON_PACKAGES=(aiosmtpd==1.4.6 pika==1.4.4 prometheus-client==0.26.0 schemathesis==4.32.5)
 ACCEPTANCE=third_party/python-acceptance
 ACCEPTANCE_PACKAGES=(openapi-python-client==0.29.1)
 mode=${1:-}

@@ -6,8 +6,8 @@ use crate::http::{self, Server};
 use crate::settings::{Http, Settings};
 use crate::{log, open};
 use chrono::Utc;
-use provost_actors::{Handle, Options, RestartBudget};
-use provost_store::{Artifacts, DataFolderLock, Store, private};
+use provost_actors::{Handle, Metrics, Options, RestartBudget};
+use provost_store::{Artifacts, DataFolderLock, Store, TimedStore, private};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -73,6 +73,8 @@ impl Folder {
 
 /// What the actors are started with.
 pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
+    let metrics = Metrics::default();
+    let store: Arc<dyn Store> = Arc::new(TimedStore::new(folder.store.clone(), Arc::new(metrics.clone())));
     Ok(Options {
         tables: settings.features.clone(),
         import_limits: settings.import.limits,
@@ -97,9 +99,10 @@ pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
         retention: settings.retention.clone(),
         outbox_max: settings.bridge.outbox_max,
         bridge: settings.bridge.options.clone(),
-        leases: open::leases(settings, &folder.store),
+        leases: open::leases(settings, &store),
         fleet: settings.sharing.fleet,
-        ..Options::new(folder.store.clone(), folder.artifacts.clone(), settings.import.dir.clone())
+        metrics,
+        ..Options::new(store, folder.artifacts.clone(), settings.import.dir.clone())
     })
 }
 

@@ -50,6 +50,8 @@ mod tests {
             }));
         }
     }
+
+    crate::takes_messages!(Busy);
     impl Handler<Status> for Busy {
         type Result = MessageResult<Status>;
         fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {

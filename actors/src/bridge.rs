@@ -20,6 +20,7 @@ pub mod upstream;
 
 pub use amqp::{Address, AmqpError};
 pub use detour::HEADERS as PARKED_HEADERS;
+pub use state::Counts;
 
 use crate::failures::Kind;
 use crate::jobs::Jobs;
@@ -124,9 +125,9 @@ pub struct Bridge {
 impl Bridge {
     pub fn new(options: Arc<Options>, jobs: Slot<Jobs>) -> Self {
         Self {
+            state: State::new(options.metrics.clone()),
             options,
             jobs,
-            state: State::default(),
             stop_consumer: watch::Sender::new(false),
             stop_publisher: watch::Sender::new(false),
             stop_trimming: watch::Sender::new(false),
@@ -147,7 +148,12 @@ impl Actor for Bridge {
         let stops = (self.stop_consumer.subscribe(), self.stop_publisher.subscribe());
         let work = async move {
             let env = Env {
-                inbox: Inbox { store: options.store.clone(), jobs, max_bytes: bridge.max_message_bytes },
+                inbox: Inbox {
+                    store: options.store.clone(),
+                    jobs,
+                    max_bytes: bridge.max_message_bytes,
+                    metrics: options.metrics.clone(),
+                },
                 bridge,
                 clock: options.clock.clone(),
                 press,
@@ -164,6 +170,8 @@ impl Actor for Bridge {
         ctx.spawn(work.into_actor(self));
     }
 }
+
+crate::takes_messages!(Bridge);
 
 impl Drop for Bridge {
     fn drop(&mut self) {

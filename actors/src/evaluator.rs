@@ -166,6 +166,8 @@ impl Actor for Evaluator {
     }
 }
 
+crate::takes_messages!(Evaluator);
+
 /// Address of a plot, below the facade's base path.
 fn address(model: &ModelId, plot: &str) -> String {
     format!("/evaluate/{model}/plots/{plot}.png")

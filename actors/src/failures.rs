@@ -5,6 +5,7 @@
 //! tried three times and then given up, until what it works on changes or a day has passed.
 
 use crate::supervise::backoff;
+use chrono::{DateTime, Utc};
 use provost_store::StoreError;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,13 +46,56 @@ struct Streak {
     left: Option<(String, Duration)>,
 }
 
-/// The failures in a row of one system, by component and task.
+type Streaks = BTreeMap<(String, String), Streak>;
+
+/// What a component has failed and succeeded at since the process started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    outages: u64,
+    faults: u64,
+    /// Tasks that have failed three times in a row, or more often.
+    pub failing: u64,
+    /// By the machine's clock.
+    pub succeeded_at: Option<DateTime<Utc>>,
+}
+
+impl Told {
+    /// All failures of a kind.
+    pub fn failures(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Outage => self.outages,
+            Kind::Fault => self.faults,
+        }
+    }
+}
+
+/// The failures of one system: those in a row by component and task, and how many there were of each component.
 #[derive(Debug, Clone, Default)]
-pub struct Failures(Arc<Mutex<BTreeMap<(String, String), Streak>>>);
+pub struct Failures {
+    streaks: Arc<Mutex<Streaks>>,
+    told: Arc<Mutex<BTreeMap<String, Told>>>,
+}
 
 impl Failures {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), Streak>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Streaks> {
+        self.streaks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, component: &str, tell: impl FnOnce(&mut Told)) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match told.get_mut(component) {
+            Some(known) => tell(known),
+            None => tell(told.entry(component.to_owned()).or_default()),
+        }
+    }
+
+    /// What each component has failed and succeeded at.
+    pub fn told(&self) -> BTreeMap<String, Told> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for ((component, _), _) in self.lock().iter().filter(|(_, streak)| streak.failures >= MOST) {
+            told.entry(component.clone()).or_default().failing += 1;
+        }
+        told
     }
 
     /// Counts a failure; answers how many there were in a row. The log tells of the first and of the third.
@@ -80,6 +124,10 @@ impl Failures {
         text.clone_into(&mut streak.text);
         let (failures, faults) = (streak.failures, streak.faults);
         drop(all);
+        self.tell(component, |told| match kind {
+            Kind::Outage => told.outages += 1,
+            Kind::Fault => told.faults += 1,
+        });
         match (failures, kind) {
             (1, _) => tracing::warn!(component, task, error = text, "failed; it is tried again"),
             (MOST, Kind::Outage) => {
@@ -144,6 +192,7 @@ impl Failures {
 
     /// Ends the streak.
     pub fn succeeded(&self, component: &str, task: &str) {
+        self.tell(component, |told| told.succeeded_at = Some(Utc::now()));
         let ended = self.lock().remove(&(component.to_owned(), task.to_owned()));
         if let Some(streak) = ended.filter(|streak| streak.failures >= MOST) {
             tracing::info!(component, task, failures = streak.failures, "succeeds again");
@@ -240,6 +289,25 @@ mod tests {
         assert!(failures.of("scheduler").is_some_and(|text| text.contains("rule slot") && !text.contains("age")));
         failures.keep("scheduler", "rule", |task| task != "rule slot");
         assert_eq!(failures.of("scheduler"), None);
+    }
+
+    #[test]
+    fn what_a_component_failed_and_succeeded_at_is_told_by_its_name_alone() {
+        let failures = Failures::default();
+        for job in 0..5 {
+            failures.failed("jobs", &format!("claiming job {job}"), Kind::Outage, "away");
+        }
+        for _ in 0..3 {
+            failures.failed("jobs", "saving a job", Kind::Fault, "bad");
+        }
+        let told = failures.told();
+        let jobs = told["jobs"];
+        assert_eq!((told.len(), jobs.failures(Kind::Outage), jobs.failures(Kind::Fault)), (1, 5, 3));
+        assert_eq!((jobs.failing, jobs.succeeded_at), (1, None));
+        drop(failures.ending("jobs", "saving a job"));
+        assert_eq!((failures.told()["jobs"].failing, failures.told()["jobs"].succeeded_at), (0, None));
+        failures.succeeded("jobs", "claiming job 1");
+        assert!(failures.told()["jobs"].succeeded_at.is_some());
     }
 
     #[test]

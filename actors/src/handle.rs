@@ -87,8 +87,8 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let trainers: BTreeMap<Algorithm, Slot<Trainer>> = Algorithm::ALL
         .into_iter()
         .map(|algorithm| {
-            let (e, f) = (executor.clone(), options.failpoints.clone());
-            let make = move || Trainer::new(algorithm, e.clone(), f.clone());
+            let (e, o) = (executor.clone(), options.clone());
+            let make = move || Trainer::new(algorithm, e.clone(), &o);
             (algorithm, supervise_in(&panics, format!("trainer_{algorithm}"), budget(), clock(), make))
         })
         .collect();
@@ -236,9 +236,14 @@ impl Handle {
         (components, ready)
     }
 
+    /// Every actor, the Root too.
+    pub(crate) fn every_child(&self) -> impl Iterator<Item = &dyn Child> {
+        self.children.iter().map(|child| &**child).chain(std::iter::once(&self.root as &dyn Child))
+    }
+
     /// Rebuilds of all actors so far.
     pub fn restarts(&self) -> u64 {
-        self.children.iter().map(|child| child.restarts()).sum::<u64>() + self.root.restarts()
+        self.every_child().map(Child::restarts).sum()
     }
 
     /// The panics of this system's actors and of their work.

@@ -187,6 +187,8 @@ impl Actor for Jobs {
     }
 }
 
+crate::takes_messages!(Jobs);
+
 impl Drop for Jobs {
     fn drop(&mut self) {
         // After a panic the next instance claims the jobs; these drivers must not go on beside it.

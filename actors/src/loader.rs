@@ -305,6 +305,8 @@ impl Actor for Loader {
     type Context = Context<Self>;
 }
 
+crate::takes_messages!(Loader);
+
 impl Handler<Status> for Loader {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {

@@ -90,6 +90,8 @@ impl Actor for Notifier {
     }
 }
 
+crate::takes_messages!(Notifier);
+
 impl Handler<Status> for Notifier {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {

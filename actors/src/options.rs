@@ -5,6 +5,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::executor::Executor;
 use crate::failures::Failures;
 use crate::lease::Leases;
+use crate::metrics::Metrics;
 use crate::notifier::MailOptions;
 use crate::panics::Panics;
 use crate::retention::RetentionOptions;
@@ -83,6 +84,8 @@ pub struct Options {
     pub panics: Panics,
     /// What fails again and again in it.
     pub failures: Failures,
+    /// What it counts of its own doings.
+    pub metrics: Metrics,
 }
 
 impl Options {
@@ -122,6 +125,7 @@ impl Options {
             failpoints: Failpoints::default(),
             panics: Panics::default(),
             failures: Failures::default(),
+            metrics: Metrics::default(),
         }
     }
 }

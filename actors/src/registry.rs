@@ -243,6 +243,8 @@ impl Actor for Registry {
     type Context = Context<Self>;
 }
 
+crate::takes_messages!(Registry);
+
 impl Handler<Status> for Registry {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {

@@ -202,6 +202,8 @@ impl Actor for Retention {
     }
 }
 
+crate::takes_messages!(Retention);
+
 impl Handler<Status> for Retention {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {

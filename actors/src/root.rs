@@ -27,6 +27,8 @@ impl Actor for Root {
     type Context = Context<Self>;
 }
 
+crate::takes_messages!(Root);
+
 impl Handler<Status> for Root {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {

@@ -111,6 +111,7 @@ impl Desk {
         let options = self.door.options.clone();
         loop {
             let looked = self.look().await;
+            options.metrics.scheduler_looked(options.clock.now());
             options.failures.note(COMPONENT, READING, &looked, Kind::of);
             // A rule's failure is told by itself; the next look tries it again.
             self.seen().error = match looked {
@@ -218,6 +219,8 @@ impl Actor for Scheduler {
         ctx.spawn(WhileReachable::new(self.desk.clone().run()));
     }
 }
+
+crate::takes_messages!(Scheduler);
 
 impl Handler<Status> for Scheduler {
     type Result = MessageResult<Status>;

@@ -5,6 +5,7 @@
 
 use crate::clock::Clock;
 use crate::error::Unreachable;
+use crate::mailbox::{Mailbox, Stamped};
 use crate::panics::{self, Owner, Panics, panic_text};
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message};
@@ -75,6 +76,7 @@ struct Inner<A: Actor> {
     owner: Owner,
     life: watch::Sender<Life<A>>,
     history: Mutex<History>,
+    mailbox: Arc<Mailbox>,
 }
 
 /// The way to a supervised actor: knows its present address and its history.
@@ -113,16 +115,17 @@ impl<A: Actor<Context = Context<A>>> Slot<A> {
     }
 
     /// Delivers to the present instance, waiting for a rebuild that is due. If the actor dies before it answers, the
-    /// message may or may not have had its effect; the caller decides whether to ask again.
+    /// message may or may not have had its effect; the caller decides whether to ask again. An actor that is asked so has
+    /// [`takes_messages`](crate::takes_messages) beside its handlers.
     pub async fn send<M>(&self, message: M) -> Result<M::Result, Unreachable>
     where
         M: Message + Send + 'static,
         M::Result: Send,
-        A: Handler<M>,
-        A::Context: ToEnvelope<A, M>,
+        A: Handler<Stamped<M>>,
+        A::Context: ToEnvelope<A, Stamped<M>>,
     {
         let addr = self.address().await?;
-        match addr.send(message).await {
+        match addr.send(Stamped::new(message, &self.0.mailbox)).await {
             Ok(answer) => Ok(answer),
             Err(MailboxError::Closed | MailboxError::Timeout) => Err(Unreachable::Restarted(self.0.name.clone())),
         }
@@ -158,19 +161,23 @@ pub trait Child: Send + Sync {
     fn name(&self) -> &str;
     /// Rebuilds so far.
     fn restarts(&self) -> u64;
+    fn mailbox(&self) -> &Mailbox;
     fn stop(&self);
     fn status(&self) -> std::pin::Pin<Box<dyn Future<Output = ComponentStatus> + Send + '_>>;
 }
 
 impl<A> Child for Slot<A>
 where
-    A: Actor<Context = Context<A>> + Handler<Status>,
+    A: Actor<Context = Context<A>> + Handler<Stamped<Status>>,
 {
     fn name(&self) -> &str {
         Slot::name(self)
     }
     fn restarts(&self) -> u64 {
         Slot::restarts(self)
+    }
+    fn mailbox(&self) -> &Mailbox {
+        &self.0.mailbox
     }
     fn stop(&self) {
         Slot::stop(self);
@@ -180,7 +187,7 @@ where
             let answer = match self.phase() {
                 // One that is being rebuilt is not waited for: its status is that it is being rebuilt.
                 Phase::Up => match self.address().await {
-                    Ok(addr) => addr.send(Status).await.ok(),
+                    Ok(addr) => addr.send(Stamped::new(Status, &self.0.mailbox)).await.ok(),
                     Err(_) => None,
                 },
                 _ => None,
@@ -235,6 +242,7 @@ where
         name,
         life: watch::Sender::new(Life { addr: None, phase: Phase::Rebuilding }),
         history: Mutex::new(History::default()),
+        mailbox: Arc::default(),
     }));
     let first = spawn_instance(&slot, &mut factory);
     let supervised = slot.clone();

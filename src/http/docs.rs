@@ -48,6 +48,7 @@ h1 { margin-bottom: .2rem; } a { color: #0b62a8; } li { margin: .3rem 0; } code 
 <li><a href="/redoc">/redoc</a>: read the routes (ReDoc)</li>
 <li><a href="/openapi.json">/openapi.json</a>: the OpenAPI document</li>
 <li><a href="/asyncapi.json">/asyncapi.json</a>: the AsyncAPI document, of the events on RabbitMQ</li>
+<li><a href="/metrics">/metrics</a>: metrics for Prometheus</li>
 <li><a href="/api/v1/model-training/status">/api/v1/model-training/status</a>: models, jobs and the state of each part</li>
 <li><a href="/api/v1/model-training/models">/api/v1/model-training/models</a>,
 <a href="/api/v1/model-training/jobs">/api/v1/model-training/jobs</a>: the newest models and jobs</li>

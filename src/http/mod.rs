@@ -15,6 +15,7 @@ mod example_ids;
 mod idempotency;
 mod jobs;
 mod locks;
+mod metrics;
 mod models;
 mod openapi;
 mod opening;
@@ -65,6 +66,7 @@ pub struct State {
     /// Event streams by caller.
     streams: Arc<Counts<String>>,
     keys: Arc<idempotency::InFlight>,
+    traffic: Arc<metrics::Traffic>,
 }
 
 impl State {
@@ -79,6 +81,7 @@ impl State {
             bodies: body::memory(max_body_bytes),
             streams: Counts::new(limits::EVENT_STREAMS),
             keys: Arc::default(),
+            traffic: Arc::default(),
         }
     }
 }
@@ -108,6 +111,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .default_service(web::to(problem::no_such_route)),
         )
         .configure(status::root_routes)
+        .configure(metrics::routes)
         .configure(docs::routes)
         .configure(locks::routes)
         .default_service(web::to(problem::no_such_route));

@@ -9,7 +9,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use super::{BASE, audit, data, evaluations, events, jobs, models, schedule, status};
+use super::{BASE, audit, data, evaluations, events, jobs, metrics, models, schedule, status};
 use serde_json::Value;
 use std::sync::OnceLock;
 use utoipa::OpenApi;
@@ -42,7 +42,7 @@ use utoipa::openapi::path::PathItem;
 struct Contract;
 
 #[derive(OpenApi)]
-#[openapi(paths(status::live, status::ready))]
+#[openapi(paths(status::live, status::ready, metrics::metrics))]
 struct Root;
 
 /// The document as it is served.

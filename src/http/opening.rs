@@ -1,6 +1,7 @@
 //! What is answered while the store is being opened, which takes minutes where the replaced service's documents are taken over:
-//! the process is alive, and everything else has to wait.
+//! the process is alive, its metrics are there where they are open to everybody, and everything else has to wait.
 
+use super::locks::table::METRICS;
 use super::problem::{Problem, readable};
 use super::{slash, tls};
 use crate::error::{Error, Result};
@@ -31,16 +32,22 @@ async fn not_yet() -> std::result::Result<HttpResponse, Problem> {
 /// HTTP/1.1 over whatever `Io` is.
 fn protocol<Io>(
     deadlines: Deadlines,
+    open_metrics: bool,
 ) -> impl ServiceFactory<(Io, Option<SocketAddr>), Config = (), Response = (), Error = (), InitError = ()>
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let app = App::new().route("/livez", readable().to(super::status::live)).default_service(web::to(not_yet)).wrap_fn(
-        |mut request, service| {
-            slash::trim(&mut request);
-            service.call(request)
-        },
-    );
+    // Who has a key is not known yet.
+    let metrics = move |config: &mut web::ServiceConfig| {
+        if open_metrics {
+            config.route(METRICS, readable().to(super::metrics::before_the_store));
+        }
+    };
+    let app = App::new().route("/livez", readable().to(super::status::live)).configure(metrics);
+    let app = app.default_service(web::to(not_yet)).wrap_fn(|mut request, service| {
+        slash::trim(&mut request);
+        service.call(request)
+    });
     let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
     HttpService::build()
         .keep_alive(deadlines.keep_alive)
@@ -55,7 +62,7 @@ where
 /// TLS files that cannot be used, and a listener that cannot be watched.
 pub fn open(listener: TcpListener, http: &Http) -> Result<Opening> {
     let tls = http.tls.as_ref().map(tls::load).transpose().map_err(|e| Error::Usage(e.to_string()))?;
-    let deadlines = http.deadlines;
+    let (deadlines, open_metrics) = (http.deadlines, http.open_metrics);
     let builder = Listening::build().workers(1).max_concurrent_connections(100).shutdown_timeout(1).disable_signals();
     let builder = match tls {
         None => builder.listen("opening", listener, move || {
@@ -63,7 +70,7 @@ pub fn open(listener: TcpListener, http: &Http) -> Result<Opening> {
                 let peer = io.peer_addr().ok();
                 std::future::ready(Ok::<_, ()>((io, peer)))
             })
-            .and_then(protocol(deadlines))
+            .and_then(protocol(deadlines, open_metrics))
         })?,
         Some(config) => builder.listen("opening", listener, move || {
             let mut acceptor = Acceptor::new(config.clone());
@@ -74,7 +81,7 @@ pub fn open(listener: TcpListener, http: &Http) -> Result<Opening> {
                     let peer = io.get_ref().0.peer_addr().ok();
                     (io, peer)
                 })
-                .and_then(protocol(deadlines))
+                .and_then(protocol(deadlines, open_metrics))
         })?,
     };
     let server = builder.run();

@@ -85,7 +85,7 @@ impl Problem {
     }
 
     /// An error whose cause is ours: a corrupt artifact, a plot that cannot be drawn, a panic.
-    fn internal(error: &dyn std::fmt::Display) -> Self {
+    pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }

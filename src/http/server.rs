@@ -169,15 +169,17 @@ fn app(
         InitError = (),
     >,
 > {
-    let tls = locks.tls();
+    let (tls, traffic) = (locks.tls(), state.traffic.clone());
     App::new().app_data(state).app_data(locks).configure(routes).wrap(from_fn(locks::gate)).wrap_fn(
         move |mut request, service| {
             slash::trim(&mut request);
             let busy = request.request().conn_data::<Activity>().map(Activity::busy);
             let (started, method, path) = (Instant::now(), request.method().clone(), request.path().to_owned());
+            let counted = traffic.begin(method.as_str(), &path);
             let answered = service.call(request);
             async move {
                 let mut response = answered.await?;
+                counted.answered(response.status().as_u16());
                 locks::add_headers(response.headers_mut(), tls);
                 tracing::debug!(%method, path, status = response.status().as_u16(), ms = started.elapsed().as_millis() as u64, "answered");
                 Ok(response.map_body(|_, body| Held::while_it_streams(body, busy)))

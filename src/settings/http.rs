@@ -22,6 +22,8 @@ pub struct Http {
     pub sessions: SessionLimits,
     pub deadlines: Deadlines,
     pub rates: Rates,
+    /// `/metrics` is answered without a key.
+    pub open_metrics: bool,
 }
 
 /// How long a browser stays signed in.
@@ -104,6 +106,7 @@ impl Http {
                 per_address: read.whole("http.rate_per_address")?,
                 failures: read.whole("http.failed_auth_per_minute")?,
             },
+            open_metrics: read.switch("http.open_metrics")?,
         })
     }
 }

@@ -53,6 +53,7 @@ pub const SETTINGS: &[(&str, Kind)] = &[
     ("http.rate_per_key", Kind::Whole(0, 1_000_000)),
     ("http.rate_per_address", Kind::Whole(0, 1_000_000)),
     ("http.failed_auth_per_minute", Kind::Whole(1, 1_000_000)),
+    ("http.open_metrics", Kind::Switch),
     ("data.dir", Kind::Path),
     ("store.url", Kind::StoreUrl),
     ("store.url_file", Kind::Text),

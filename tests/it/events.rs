@@ -4,6 +4,7 @@
 use crate::broker::{bus, wait_for};
 use crate::command::Place;
 use crate::http::{Client, small_job};
+use crate::metrics::value_of;
 use crate::serving::Server;
 use crate::skip::skipped;
 use serde_json::{Value, json};
@@ -59,4 +60,23 @@ fn the_example_publishes_points_and_a_trigger_and_reads_what_became_of_it() {
     let status = client.get("status").ok(200);
     let events = &status["components"]["bridge"]["state"]["events"];
     assert_eq!((&events["parked"], &events["duplicates"]), (&json!(0), &json!(0)), "{events}");
+
+    // The same for who watches: 403 events, of which the last is the trigger.
+    let scrape = client.get("/metrics");
+    let taken = events["taken"].as_u64().unwrap();
+    for (series, value) in [
+        ("provost_broker_connected{side=\"consumer\"}", 1),
+        ("provost_broker_connected{side=\"publisher\"}", 1),
+        ("provost_events_total{outcome=\"taken\"}", taken),
+        ("provost_events_total{outcome=\"parked\"}", 0),
+        ("provost_inbox_lag_seconds_count", taken),
+    ] {
+        assert_eq!(value_of(&scrape, series), Some(value as f64), "{series}");
+    }
+    assert!(
+        value_of(&scrape, "provost_announcements_total{outcome=\"relayed\"}").is_some_and(|relayed| relayed >= 4.0)
+    );
+    wait_for("depths", Duration::from_secs(20), || {
+        value_of(&client.get("/metrics"), "provost_broker_queue_messages{queue=\"ml.parked\"}") == Some(0.0)
+    });
 }

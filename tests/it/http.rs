@@ -282,6 +282,7 @@ fn ids_methods_and_parameters_that_do_not_exist() {
         ("DELETE", "schedule", "GET, HEAD, PUT"),
         ("POST", "status", "GET, HEAD"),
         ("POST", "/livez", "GET, HEAD"),
+        ("POST", "/metrics", "GET, HEAD"),
         ("POST", "/redoc", "GET, HEAD"),
         ("POST", "/docs/", "GET"),
         ("POST", "/openapi.json", "GET"),

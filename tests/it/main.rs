@@ -24,6 +24,7 @@ mod locks_hosts;
 mod locks_patience;
 mod locks_sessions;
 mod locks_tls;
+mod metrics;
 mod mongo;
 mod mongo_server;
 mod network;

@@ -3,6 +3,7 @@
 use super::amqp::{Message, Received};
 use crate::error::CancelError;
 use crate::jobs::{Cancel, Jobs};
+use crate::metrics::Metrics;
 use crate::supervise::Slot;
 use chrono::{DateTime, Utc};
 use provost_domain::JobId;
@@ -41,6 +42,8 @@ pub struct Event {
     cancel: Option<(JobId, String)>,
     /// Of a batch: the points that it must do without.
     refused: Option<Refusal>,
+    /// Its own.
+    time: DateTime<Utc>,
 }
 
 /// What a batch changed, for who waits for it.
@@ -77,14 +80,14 @@ pub fn read(message: &Message, max_bytes: usize, now: DateTime<Utc>) -> Result<E
         InboundEvent::binary(&attributes, &message.body)
     }?;
     let refused = event.data.refusal();
-    let InboundEvent { source, id, payload_hash, data, .. } = event;
+    let InboundEvent { source, id, payload_hash, data, time, .. } = event;
     let (effect, cancel) = match data {
         Inbound::Points { points, .. } => (InboxEffect::Points(points), None),
         Inbound::Retraction(retraction) => (InboxEffect::Retraction(retraction), None),
         Inbound::Trigger(request) => (InboxEffect::Trigger(Box::new(trigger(&source, &id, *request, now))), None),
         Inbound::Cancel(job) => (InboxEffect::None, Some((job, source.clone()))),
     };
-    Ok(Event { entry: InboxEntry { source, id, payload_hash, at: now }, effect, cancel, refused })
+    Ok(Event { entry: InboxEntry { source, id, payload_hash, at: now }, effect, cancel, refused, time })
 }
 
 fn trigger(source: &str, id: &str, request: TriggerRequest, now: DateTime<Utc>) -> TriggerRecord {
@@ -116,6 +119,7 @@ pub struct Inbox {
     pub store: Arc<dyn Store>,
     pub jobs: Slot<Jobs>,
     pub max_bytes: usize,
+    pub metrics: Metrics,
 }
 
 /// How long a batch is tried before the store counts as away. A store may wait by itself much longer than this; then once.
@@ -137,9 +141,9 @@ impl Inbox {
         for (index, event) in events.into_iter().enumerate() {
             match event {
                 Err(refusal) => verdicts.push(Some(Verdict::Park(refusal))),
-                Ok(Event { entry, effect, cancel, refused }) => {
+                Ok(Event { entry, effect, cancel, refused, time }) => {
                     verdicts.push(None);
-                    notes.push(Note { index, news: news(&effect), cancel, refused });
+                    notes.push(Note { index, news: news(&effect), cancel, refused, time });
                     batch.push((entry, effect));
                 }
             }
@@ -201,8 +205,8 @@ impl Inbox {
             Ok(event) => event,
             Err(refusal) => return Ok(Verdict::Park(refusal)),
         };
-        let Event { entry, effect, cancel, refused } = event;
-        let note = Note { index: 0, news: news(&effect), cancel, refused };
+        let Event { entry, effect, cancel, refused, time } = event;
+        let note = Note { index: 0, news: news(&effect), cancel, refused, time };
         match self.store.record_inbox(vec![(entry, effect)]).await {
             Ok(outcomes) => match outcomes.into_iter().next() {
                 Some(outcome) => self.judge(note, outcome, received.redelivered, received, now, tally).await,
@@ -231,6 +235,7 @@ impl Inbox {
             InboxOutcome::New(outcomes) => {
                 tally.taken += 1;
                 tally.news |= note.news;
+                self.metrics.event_recorded(note.time, now);
                 outcomes
             }
             InboxOutcome::Duplicate => {
@@ -286,6 +291,7 @@ struct Note {
     news: bool,
     cancel: Option<(JobId, String)>,
     refused: Option<Refusal>,
+    time: DateTime<Utc>,
 }
 
 /// Names the points that were refused for their content.

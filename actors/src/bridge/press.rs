@@ -68,7 +68,8 @@ pub async fn session(env: &Env, orders: &mut Orders, relay: &mut Relay, mut stop
                     env.failures.succeeded(COMPONENT, Side::Publisher.task());
                     // A round trip, also when there is nothing to say.
                     if checked.elapsed() >= env.bridge.check_every {
-                        link.depth(PARKED).await?;
+                        let parked = link.depth(PARKED).await?.map(|depth| u64::from(depth.messages));
+                        env.state.metrics().queue_holds(PARKED, parked);
                         checked = tokio::time::Instant::now();
                     }
                 }

@@ -51,6 +51,9 @@ pub fn run(side: Side, env: &Env, mut orders: Option<Orders>, stop: &watch::Rece
             return Ok(());
         };
         env.state.lost(side, Some(error.to_string()));
+        for queue in side.queues() {
+            env.state.metrics().queue_holds(queue, None);
+        }
         failures = if began.elapsed() > HELD { 0 } else { failures };
         // Half to all of it, so that the clients of a broker that returns do not come at the same moment.
         let pause = backoff(FIRST_PAUSE, MAX_PAUSE, failures).mul_f64(0.5 + random.unit() / 2.0);
@@ -105,7 +108,12 @@ async fn upkeep(env: &Env, link: &Link, missing: &Notify) -> Result<()> {
             return Err(AmqpError::Lost);
         }
         // Round trips, all of them: a broker that is frozen shows here.
-        let gone = link.depth(DATA).await?.is_none() || link.depth(TRAIN).await?.is_none();
+        let mut gone = false;
+        for queue in [DATA, TRAIN] {
+            let depth = link.depth(queue).await?;
+            gone |= depth.is_none();
+            env.state.metrics().queue_holds(queue, depth.map(|depth| u64::from(depth.messages)));
+        }
         link.declare(&TOPOLOGY).await?;
         env.failures.succeeded(COMPONENT, Side::Consumer.task());
         if gone {

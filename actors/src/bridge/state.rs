@@ -1,5 +1,7 @@
 //! What the bridge knows of itself: seen from all its threads, told in its status.
 
+use super::topology::{DATA, PARKED, TRAIN};
+use crate::metrics::Metrics;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +14,14 @@ pub enum Side {
 }
 
 impl Side {
+    /// The queues whose messages it counts.
+    pub fn queues(self) -> &'static [&'static str] {
+        match self {
+            Side::Consumer => &[DATA, TRAIN],
+            Side::Publisher => &[PARKED],
+        }
+    }
+
     /// What it does, where its failures are told.
     pub fn task(self) -> &'static str {
         match self {
@@ -55,12 +65,38 @@ pub struct Counts {
     pub given_up: u64,
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct State(Arc<Mutex<Inner>>);
+impl Counts {
+    fn add(&mut self, other: Counts) {
+        self.taken += other.taken;
+        self.duplicates += other.duplicates;
+        self.parked += other.parked;
+        self.retried += other.retried;
+        self.replayed += other.replayed;
+        self.unacknowledged += other.unacknowledged;
+        self.relayed += other.relayed;
+        self.unroutable += other.unroutable;
+        self.refused += other.refused;
+        self.given_up += other.given_up;
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct State {
+    inner: Arc<Mutex<Inner>>,
+    metrics: Metrics,
+}
 
 impl State {
+    pub fn new(metrics: Metrics) -> Self {
+        Self { inner: Arc::default(), metrics }
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn connected(&self, side: Side) {
@@ -96,7 +132,10 @@ impl State {
     }
 
     pub fn count(&self, add: impl FnOnce(&mut Counts)) {
-        add(&mut self.lock().counts);
+        let mut more = Counts::default();
+        add(&mut more);
+        self.lock().counts.add(more);
+        self.metrics.bus().add(more);
     }
 
     pub fn tell(&self, disabled: bool) -> Value {

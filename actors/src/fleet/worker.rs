@@ -63,6 +63,8 @@ impl Actor for Worker {
     }
 }
 
+crate::takes_messages!(Worker);
+
 impl Handler<Status> for Worker {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {

@@ -229,6 +229,7 @@ impl Driver {
         let options = &self.env.options;
         let kept = done.keep(options, &self.cell.id, unit.algorithm, self.cell.epoch()).await;
         if kept.is_ok() {
+            options.metrics.trial_recorded(unit.algorithm, trial.seconds);
             news.push(told(unit, &trial));
         }
         kept

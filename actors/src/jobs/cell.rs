@@ -8,9 +8,9 @@ use crate::options::Options;
 use crate::outbox::announcement_of;
 use crate::supervise::backoff;
 use chrono::{DateTime, SecondsFormat, Utc};
-use provost_domain::JobId;
 use provost_domain::event::outbound::{JobAnnouncement, Topic};
 use provost_domain::job::{JobEventKind, JobLogLine, JobRecord, JobStateChange, JobStatus, Transition};
+use provost_domain::{Algorithm, JobId};
 use provost_store::{NewJobEvent, OutboxMessage, StoreError};
 use serde::Serialize;
 use std::sync::Arc;
@@ -168,6 +168,11 @@ impl Cell {
         held.base_seconds + own.as_secs_f64()
     }
 
+    /// A unit of work failed for a reason that may pass.
+    pub(super) fn attempt_failed(&self, unit: Algorithm) {
+        self.options.metrics.attempt_failed(unit);
+    }
+
     /// Applies a change and saves it. The change may be applied again to a record that was read anew. `Lost` also where
     /// the job has ended.
     pub async fn update(
@@ -235,6 +240,7 @@ impl Cell {
     }
 
     fn saved(&self, held: &mut Held, saved: JobRecord) -> JobRecord {
+        self.options.metrics.job_saved(saved.job.status);
         let running = saved.job.status == JobStatus::Running;
         if running != held.since.is_some() {
             held.base_seconds = saved.running_seconds;

@@ -178,6 +178,7 @@ impl Desk {
         let kept = idempotency.map(|_| response.clone());
         match options.store.create_job(record, notes.events, notes.outbox, triggers, kept, max_waiting).await? {
             JobCreation::Created(record) => {
+                options.metrics.job_submitted();
                 self.change(|state| state.enqueue(id));
                 self.dispatch();
                 Ok(Submitted::New { job: Box::new(record.job), estimated_minutes, response })

@@ -343,6 +343,7 @@ async fn load(
 
 /// Counts a failed attempt at a unit; answers how many there were.
 pub async fn count_attempt(cell: &Cell, unit: Algorithm, why: &str) -> Result<u32, CellError> {
+    cell.attempt_failed(unit);
     let saved = cell
         .update(Patience::Forever, |r, n| {
             let progress = r.units.entry(unit).or_default();

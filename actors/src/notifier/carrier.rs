@@ -103,6 +103,7 @@ impl Carrier {
             let dropped = store.outbox_trim(MAIL, MOST_WAITING).await?;
             tracing::warn!(dropped, "too many mails wait: the oldest are given up");
             self.note(|r| r.dropped += dropped);
+            self.options.metrics.mails(0, dropped);
             pending = MOST_WAITING;
         }
         self.note(|r| r.pending = pending);
@@ -204,6 +205,7 @@ impl Carrier {
             let marked = self.accepted.len() as u64;
             self.accepted.clear();
             // Counted when it is marked: what is told as sent waits nowhere any more.
+            self.options.metrics.mails(marked, 0);
             self.note(|r| {
                 r.sent += marked;
                 r.pending = r.pending.saturating_sub(marked);
@@ -229,6 +231,7 @@ impl Carrier {
         self.options.store.outbox_sent(vec![message.id.clone()]).await?;
         self.deferred.remove(&message.id);
         tracing::warn!(mail = %message.id, topic = %message.topic, to = %message.payload["to"], error = why, "mail given up");
+        self.options.metrics.mails(0, 1);
         self.note(|r| {
             r.dropped += 1;
             r.pending = r.pending.saturating_sub(1);

@@ -16,6 +16,7 @@ mod limits;
 mod mail;
 mod mail_samples;
 mod mail_server;
+mod metrics;
 mod peer;
 mod retention;
 mod schedule;

@@ -18,6 +18,8 @@ struct Counter {
 impl Actor for Counter {
     type Context = Context<Self>;
 }
+
+provost_actors::takes_messages!(Counter);
 impl Handler<Status> for Counter {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {

@@ -73,6 +73,11 @@ impl Artifacts {
         Self { root, remote: None }
     }
 
+    /// Where they lie.
+    pub fn folder(&self) -> &Path {
+        &self.root
+    }
+
     /// The folder becomes a copy of what is needed here: what is put goes to the remote place too, and what is missing here
     /// or damaged is fetched from there. A sweep cleans both.
     pub fn with_remote(self, remote: Arc<dyn Remote>) -> Self {

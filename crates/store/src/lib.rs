@@ -14,6 +14,7 @@ pub mod private;
 mod skip;
 pub mod sqlite;
 pub mod store;
+pub mod timed;
 
 pub use artifacts::Artifacts;
 pub use error::StoreError;
@@ -21,3 +22,4 @@ pub use lock::DataFolderLock;
 pub use mongo::MongoStore;
 pub use sqlite::{DATABASE, SqliteStore};
 pub use store::*;
+pub use timed::TimedStore;

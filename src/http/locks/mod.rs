@@ -46,7 +46,7 @@ use record::Recorded;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use table::{Access, Found, Row};
+use table::{Access, Found, METRICS, Row};
 use tokio::sync::watch;
 
 /// What who asks with nothing is told.
@@ -58,6 +58,7 @@ pub struct Locks {
     clock: Arc<dyn Clock>,
     loopback: bool,
     tls: bool,
+    open_metrics: bool,
     hosts: Hosts,
     proxies: Option<Vec<Network>>,
     by_key: Buckets<String>,
@@ -117,6 +118,7 @@ impl Locks {
             clock,
             loopback: listening.ip().to_canonical().is_loopback(),
             tls: http.tls.is_some(),
+            open_metrics: http.open_metrics,
             hosts: Hosts::new(&http.hosts, &http.listen, listening.ip(), http.tls.is_some()),
             proxies: http.proxies.clone(),
             by_key: Buckets::per_second(http.rates.per_key),
@@ -204,6 +206,11 @@ impl Locks {
         }
     }
 
+    /// Whether a route is everybody's.
+    fn is_public(&self, row: &Row) -> bool {
+        row.access == Access::Public || (self.open_metrics && row.path == METRICS)
+    }
+
     async fn admit(&self, request: &ServiceRequest) -> Result<(Caller, Option<&'static Row>), Problem> {
         let peer = request.peer_addr().map(|a| a.ip());
         let address = address::of(peer, request.headers(), self.proxies.as_deref());
@@ -228,7 +235,7 @@ impl Locks {
         }
         let given = Given::by(request.headers(), self.secure(request.request()));
         match &found {
-            Found::Row(row) if row.access == Access::Public => {
+            Found::Row(row) if self.is_public(row) => {
                 let reads = matches!(*request.method(), Method::GET | Method::HEAD);
                 if !probe && (matches!(given, Given::Session(_)) || !reads) {
                     self.is_ours(request)?;

@@ -65,10 +65,14 @@ pub const CONTRACT: &[Row] = &[
     row(READ, "/status", VIEWER, false),
 ];
 
+/// Open to everybody where the setting `http.open_metrics` is on.
+pub const METRICS: &str = "/metrics";
+
 pub const ROOT: &[Row] = &[
     row(READ, "/", VIEWER, false),
     row(READ, "/livez", PUBLIC, false),
     row(READ, "/readyz", PUBLIC, false),
+    row(READ, METRICS, VIEWER, false),
     row(GET, "/openapi.json", PUBLIC, false),
     row(READ, "/asyncapi.json", PUBLIC, false),
     row(READ, "/docs", PUBLIC, false),
@@ -122,6 +126,23 @@ fn below_base(path: &str) -> Option<&str> {
     Some(below)
 }
 
+/// Which row a request is for, in the order of `ROOT` and then `CONTRACT`, and which of its methods: their number for one
+/// that it does not have. None for a path of no row.
+pub fn position(method: &str, path: &str) -> Option<(usize, usize)> {
+    let (rows, first, path) = match below_base(path) {
+        Some(below) => (CONTRACT, ROOT.len(), below),
+        None => (ROOT, 0, path),
+    };
+    let mut other = None;
+    for (at, row) in rows.iter().enumerate().filter(|(_, row)| matches(row.path, path)) {
+        if let Some(method) = row.methods.iter().position(|known| *known == method) {
+            return Some((first + at, method));
+        }
+        other.get_or_insert((first + at, row.methods.len()));
+    }
+    other
+}
+
 /// The router decodes a path before it looks at it, so names are compared decoded here, too.
 fn matches(pattern: &str, path: &str) -> bool {
     let mut given = path.split('/');
@@ -171,6 +192,7 @@ mod tests {
             ("GET", below("/evaluate/m/plots/roc_curve.png"), Some(VIEWER)),
             ("PUT", below("/schedule"), Some(ADMIN)),
             ("GET", below("/audit"), Some(ADMIN)),
+            ("GET", METRICS.to_owned(), Some(VIEWER)),
             ("GET", "/docs/swagger-ui.css".to_owned(), Some(PUBLIC)),
             ("GET", "/docs/".to_owned(), Some(PUBLIC)),
             ("GET", "/".to_owned(), Some(VIEWER)),
@@ -187,6 +209,20 @@ mod tests {
         };
         assert_eq!(methods(&below("/jobs/x")), ("GET, HEAD, DELETE".to_owned(), false));
         assert_eq!(methods("/livez"), ("GET, HEAD".to_owned(), true));
+    }
+
+    #[test]
+    fn every_method_of_every_row_has_a_position_of_its_own() {
+        let all = ROOT.iter().map(|row| ("", row)).chain(CONTRACT.iter().map(|row| (BASE, row)));
+        for (at, (base, row)) in all.enumerate() {
+            let path = format!("{base}{}", row.path.replace("{file:.*}", "x").replace(['{', '}'], ""));
+            for (number, method) in row.methods.iter().enumerate() {
+                assert_eq!(position(method, &path), Some((at, number)), "{method} {path}");
+            }
+            let other = position("BREW", &path);
+            assert!(other.is_some_and(|(_, method)| method > 0), "{path}: {other:?}");
+        }
+        assert_eq!(position("GET", "/nowhere"), None);
     }
 
     /// A segment that is a name for one row and any text for another would make their order matter.

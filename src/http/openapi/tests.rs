@@ -4,7 +4,7 @@ use crate::http::conformity::{faults, look_up};
 use serde_json::json;
 use std::collections::BTreeSet;
 
-const OPERATIONS: [&str; 26] = [
+const OPERATIONS: [&str; 27] = [
     "train",
     "get_job",
     "list_jobs",
@@ -31,6 +31,7 @@ const OPERATIONS: [&str; 26] = [
     "list_audit",
     "live",
     "ready",
+    "scrape_metrics",
 ];
 
 #[test]
@@ -56,6 +57,8 @@ fn the_document_has_the_contracts_routes() {
         assert!(document["paths"][format!("{BASE}{path}")][method].is_object(), "{method} {path}");
     }
     assert!(document["paths"]["/livez"]["get"].is_object());
+    let metrics = &document["paths"]["/metrics"]["get"]["responses"]["200"]["content"];
+    assert!(metrics["text/plain"].is_object() && metrics["application/openmetrics-text"].is_object(), "{metrics}");
     let paths = document["paths"].as_object().expect("paths");
     let operations = paths.values().flat_map(|p| p.as_object().expect("a path item").values());
     let ids: Vec<_> = operations.map(|o| o["operationId"].as_str().expect("an id")).collect();

@@ -1,0 +1,284 @@
+//! All metrics of a running system, read at one moment. What needs an actor or the store is waited for within a bound; the rest
+//! is always there.
+
+use super::family::{Family, Labels};
+use super::stored::Figures;
+use super::{Calls, FINAL, FitEnd, Fits, Metrics, lock};
+use crate::failures::Kind;
+use crate::handle::Handle;
+use provost_domain::Algorithm;
+use provost_domain::status::{ComponentStatus, Health};
+use provost_store::timed::{Call, Group, Operation};
+use rustix::fs::StatVfs;
+use serde_json::Value as Json;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How long the actors may take to tell their state. Each has less than this to answer; one that is being rebuilt may not.
+const ANSWER_WITHIN: Duration = Duration::from_millis(900);
+
+type Components = BTreeMap<String, ComponentStatus>;
+
+fn one(name: &'static str, value: impl Into<Cow<'static, str>>) -> Labels {
+    vec![(name, value.into())]
+}
+
+fn load(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
+}
+
+impl Handle {
+    /// Every metric of this system, in the same order each time. Answered within a second, whatever is away.
+    pub async fn metrics(&self) -> Vec<Family> {
+        let metrics = &self.options().metrics;
+        let components = async { tokio::time::timeout(ANSWER_WITHIN, self.components()).await.unwrap_or_default() };
+        let (components, figures) = tokio::join!(components, metrics.0.stored.figures(self.options()));
+        let mut families = of_components(&components);
+        families.extend(self.of_actors());
+        families.extend(of_failures(self));
+        families.extend(of_jobs(metrics, &components, figures.as_ref()));
+        families.extend(of_fits(metrics));
+        families.extend(of_models(self, figures.as_ref()));
+        families.extend(of_scheduler(metrics, &components));
+        families.extend(of_bus(metrics, &components, figures.as_ref()));
+        families.extend(of_mail(metrics, figures.as_ref()));
+        families.extend(of_store(metrics, figures.as_ref()));
+        families.extend(self.of_disk());
+        families
+    }
+
+    fn of_actors(&self) -> Vec<Family> {
+        let mut restarts = Family::counter("provost_actor_restarts", "Rebuilds of an actor after a panic");
+        let mut panics = Family::counter("provost_panics", "Panics of a component and of the work that it started");
+        let mut waits = Family::histogram("provost_mailbox_wait_seconds", "How long a message waited for its actor");
+        let mut waiting = Family::gauge("provost_mailbox_messages", "Messages that wait for an actor");
+        for child in self.every_child() {
+            let (name, mailbox) = (child.name().to_owned(), child.mailbox());
+            restarts.add(one("actor", name.clone()), child.restarts().into());
+            panics.add(one("component", name.clone()), self.panics().of(&name).0.into());
+            waits.add(one("actor", name.clone()), mailbox.waits().into());
+            waiting.add(one("actor", name), mailbox.waiting().into());
+        }
+        let elsewhere = self.panics().total() - self.panics().count();
+        panics.add(one("component", "process"), elsewhere.into());
+        vec![restarts, panics, waits, waiting]
+    }
+
+    fn of_disk(&self) -> Vec<Family> {
+        // A matter of microseconds, unless the folder is on another machine that is away.
+        let disk = rustix::fs::statvfs(self.artifacts().folder()).ok();
+        let bytes = |blocks: fn(&StatVfs) -> u64| disk.as_ref().map(|d| blocks(d).saturating_mul(d.f_frsize));
+        vec![
+            Family::gauge("provost_disk_free_bytes", "Free space of the disk that holds the artifacts")
+                .of_known(bytes(|disk| disk.f_bavail)),
+            Family::gauge("provost_disk_size_bytes", "Size of the disk that holds the artifacts")
+                .of_known(bytes(|disk| disk.f_blocks)),
+        ]
+    }
+}
+
+const HEALTHS: [(Health, &str); 4] =
+    [(Health::Up, "up"), (Health::Degraded, "degraded"), (Health::Down, "down"), (Health::Disabled, "disabled")];
+
+fn of_components(components: &Components) -> Vec<Family> {
+    let mut up = Family::gauge("provost_component_up", "Whether a component runs: 0 where it is down");
+    let mut health = Family::gauge("provost_component_health", "1 for the state that a component is in, 0 for others");
+    for (name, component) in components {
+        up.add(one("component", name.clone()), (component.health != Health::Down).into());
+        for (state, word) in HEALTHS {
+            let labels = vec![("component", name.clone().into()), ("health", word.into())];
+            health.add(labels, (component.health == state).into());
+        }
+    }
+    vec![up, health]
+}
+
+fn of_failures(handle: &Handle) -> Vec<Family> {
+    let told = handle.options().failures.told();
+    let mut failures = Family::counter("provost_failures", "Failed tries of what a component repeats, by kind");
+    let mut failing = Family::gauge("provost_failing_tasks", "Tasks of a component that failed three times in a row");
+    let mut success = Family::gauge(
+        "provost_last_success_timestamp_seconds",
+        "When a component last succeeded at what it repeats, in seconds since 1970",
+    );
+    for child in handle.every_child() {
+        let name = child.name();
+        let told = told.get(name).copied().unwrap_or_default();
+        for (kind, word) in [(Kind::Outage, "outage"), (Kind::Fault, "fault")] {
+            let labels = vec![("component", name.to_owned().into()), ("kind", word.into())];
+            failures.add(labels, told.failures(kind).into());
+        }
+        failing.add(one("component", name.to_owned()), told.failing.into());
+        if let Some(at) = told.succeeded_at {
+            success.add(one("component", name.to_owned()), seconds(at.timestamp_micros()).into());
+        }
+    }
+    vec![failures, failing, success]
+}
+
+/// Of microseconds.
+fn seconds(micros: i64) -> f64 {
+    micros as f64 / 1e6
+}
+
+/// A number of an actor's own state; None where the actor has not told it.
+fn told(components: &Components, component: &str, pointer: &str) -> Option<u64> {
+    match components.get(component)?.state.pointer(pointer)? {
+        Json::Array(list) => Some(list.len() as u64),
+        Json::Bool(yes) => Some(u64::from(*yes)),
+        number => number.as_u64(),
+    }
+}
+
+fn of_jobs(metrics: &Metrics, components: &Components, figures: Option<&Figures>) -> Vec<Family> {
+    let counts = &metrics.0;
+    let mut jobs = Family::gauge("provost_jobs", "Jobs in the store, by status");
+    for (status, count) in figures.iter().flat_map(|figures| &figures.jobs) {
+        jobs.add(one("status", status.as_str()), (*count).into());
+    }
+    let mut ended = Family::counter("provost_jobs_ended", "Jobs that this process saw to their end, by status");
+    for (status, count) in FINAL.iter().zip(&counts.jobs_ended) {
+        ended.add(one("status", status.as_str()), load(count).into());
+    }
+    let told = |pointer| told(components, "jobs", pointer);
+    vec![
+        jobs,
+        Family::gauge("provost_queue_jobs", "Jobs that wait in this process").of_known(told("/queued")),
+        Family::gauge("provost_queue_max_jobs", "Jobs that may wait (jobs.max_queued)").of_known(told("/max_queued")),
+        Family::gauge("provost_running_jobs", "Jobs that run in this process").of_known(told("/running")),
+        Family::gauge("provost_running_max_jobs", "Jobs that may run (jobs.max_running)")
+            .of_known(told("/max_running")),
+        Family::counter("provost_jobs_submitted", "Jobs that this process took in").of(load(&counts.jobs_submitted)),
+        ended,
+    ]
+}
+
+fn of_fits(metrics: &Metrics) -> Vec<Family> {
+    let mut ends = Family::counter("provost_fits", "Attempts at an algorithm's search and fit, by how they ended");
+    let mut fit_seconds = Family::histogram("provost_fit_seconds", "How long such an attempt took");
+    let mut trial_seconds =
+        Family::histogram("provost_trial_seconds", "Fitting time of each candidate that a search recorded");
+    let mut retries = Family::counter("provost_fit_attempts_failed", "Attempts that failed for a reason that may pass");
+    for algorithm in Algorithm::ALL {
+        let Fits { ends: by_end, seconds, trials, retries: failed } = metrics.fits(algorithm);
+        for (end, count) in FitEnd::ALL.iter().zip(by_end) {
+            let labels = vec![("algorithm", algorithm.as_str().into()), ("end", end.as_str().into())];
+            ends.add(labels, load(count).into());
+        }
+        let labels = || one("algorithm", algorithm.as_str());
+        fit_seconds.add(labels(), seconds.read().into());
+        trial_seconds.add(labels(), trials.read().into());
+        retries.add(labels(), load(failed).into());
+    }
+    vec![ends, fit_seconds, trial_seconds, retries]
+}
+
+fn of_models(handle: &Handle, figures: Option<&Figures>) -> Vec<Family> {
+    let now = handle.options().clock.now();
+    let age = |at: chrono::DateTime<chrono::Utc>| seconds((now - at).num_microseconds().unwrap_or(i64::MAX).max(0));
+    let active = figures.and_then(|figures| figures.active.as_ref());
+    vec![
+        Family::gauge("provost_models", "Model versions").of_known(figures.map(|f| f.models)),
+        Family::gauge("provost_active_model", "Whether there is an active model")
+            .of_known(figures.map(|figures| figures.active.is_some())),
+        Family::gauge("provost_active_model_age_seconds", "Since the active model was trained")
+            .of_known(active.map(|active| age(active.trained))),
+        Family::gauge("provost_active_model_active_seconds", "Since the active model was made the active one")
+            .of_known(active.map(|active| age(active.activated))),
+        Family::gauge("provost_points", "Data points in the store").of_known(figures.map(|f| f.points)),
+    ]
+}
+
+fn of_scheduler(metrics: &Metrics, components: &Components) -> Vec<Family> {
+    let last = metrics.0.last_look.load(Ordering::Relaxed);
+    let told = |pointer| told(components, "scheduler", pointer);
+    vec![
+        Family::counter("provost_scheduler_looks", "Looks of the scheduler at its rules").of(load(&metrics.0.looks)),
+        Family::gauge(
+            "provost_scheduler_last_look_timestamp_seconds",
+            "When the scheduler last looked at its rules, in seconds since 1970",
+        )
+        .of_known((last != 0).then(|| seconds(last))),
+        Family::gauge("provost_pending_triggers", "Triggers that have led to nothing yet")
+            .of_known(told("/pending_triggers")),
+    ]
+}
+
+fn of_bus(metrics: &Metrics, components: &Components, figures: Option<&Figures>) -> Vec<Family> {
+    let counts = *metrics.bus();
+    let mut connected = Family::gauge(
+        "provost_broker_connected",
+        "Whether a connection to the broker is there; absent without a broker",
+    );
+    for (side, pointer) in [("consumer", "/consumer/connected"), ("publisher", "/publisher/connected")] {
+        if let Some(is_there) = told(components, "bridge", pointer) {
+            connected.add(one("side", side), is_there.into());
+        }
+    }
+    let mut events = Family::counter("provost_events", "Events that came in, by what became of them");
+    for (outcome, count) in [
+        ("taken", counts.taken),
+        ("duplicate", counts.duplicates),
+        ("parked", counts.parked),
+        ("retried", counts.retried),
+        ("replayed", counts.replayed),
+    ] {
+        events.add(one("outcome", outcome), count.into());
+    }
+    let mut announcements = Family::counter("provost_announcements", "Announcements, by what became of them");
+    for (outcome, count) in [
+        ("relayed", counts.relayed),
+        ("unroutable", counts.unroutable),
+        ("refused", counts.refused),
+        ("given_up", counts.given_up),
+    ] {
+        announcements.add(one("outcome", outcome), count.into());
+    }
+    let mut queues = Family::gauge("provost_broker_queue_messages", "Messages that are ready in a queue of the broker");
+    for (queue, messages) in lock(&metrics.0.queues).iter() {
+        queues.add(one("queue", *queue), (*messages).into());
+    }
+    vec![
+        connected,
+        Family::gauge("provost_broker_blocked", "Whether the broker holds publishers back").of_known(told(
+            components,
+            "bridge",
+            "/blocked_by_broker",
+        )),
+        events,
+        Family::counter(
+            "provost_events_unacknowledged",
+            "Acknowledgements that reached no broker: the events come again",
+        )
+        .of(counts.unacknowledged),
+        Family::histogram("provost_inbox_lag_seconds", "From an event's own time to its record")
+            .of(metrics.0.lag.read()),
+        queues,
+        announcements,
+        Family::gauge("provost_outbox_messages", "Announcements that wait in the outbox")
+            .of_known(figures.map(|figures| figures.announcements)),
+    ]
+}
+
+fn of_mail(metrics: &Metrics, figures: Option<&Figures>) -> Vec<Family> {
+    vec![
+        Family::gauge("provost_mail_messages", "Mails that wait").of_known(figures.map(|figures| figures.mails)),
+        Family::counter("provost_mails_sent", "Mails that the server accepted").of(load(&metrics.0.mails_sent)),
+        Family::counter("provost_mails_dropped", "Mails that were given up").of(load(&metrics.0.mails_dropped)),
+    ]
+}
+
+fn of_store(metrics: &Metrics, figures: Option<&Figures>) -> Vec<Family> {
+    let mut took = Family::histogram("provost_store_seconds", "How long a call of the store took");
+    let mut failed = Family::counter("provost_store_failures", "Calls of the store that failed");
+    for call in Call::all().filter(|call| (call.group, call.operation) != (Group::Health, Operation::Write)) {
+        let Calls { seconds, failures } = &metrics.0.calls[call.index()];
+        let labels = || vec![("group", call.group.as_str().into()), ("operation", call.operation.as_str().into())];
+        took.add(labels(), seconds.read().into());
+        failed.add(labels(), load(failures).into());
+    }
+    let up = Family::gauge("provost_store_up", "Whether the store told within a second what it holds");
+    vec![up.of(figures.is_some()), took, failed]
+}

@@ -1,0 +1,395 @@
+//! A store that tells an observer how long each of its calls took, and whether it failed.
+
+use crate::error::{Result, StoreError};
+use crate::store::*;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use provost_domain::audit::{AuditEntry, Deed, Head};
+use provost_domain::gate::GateDecision;
+use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
+use provost_domain::key::ApiKey;
+use provost_domain::lease::{Lease, WorkUnit};
+use provost_domain::model::{Activation, ModelRecord, ModelVersion};
+use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
+use provost_domain::session::{Session, SessionBounds};
+use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, TrainingJob};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// What a call is about: the parts of the trait [`Store`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    Health,
+    Points,
+    Jobs,
+    Leases,
+    Trials,
+    Models,
+    Decisions,
+    Evaluations,
+    Triggers,
+    Responses,
+    Messages,
+    Keys,
+    Sessions,
+    Audit,
+    Retention,
+}
+
+impl Group {
+    pub const ALL: [Group; 15] = [
+        Group::Health,
+        Group::Points,
+        Group::Jobs,
+        Group::Leases,
+        Group::Trials,
+        Group::Models,
+        Group::Decisions,
+        Group::Evaluations,
+        Group::Triggers,
+        Group::Responses,
+        Group::Messages,
+        Group::Keys,
+        Group::Sessions,
+        Group::Audit,
+        Group::Retention,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Group::Health => "health",
+            Group::Points => "points",
+            Group::Jobs => "jobs",
+            Group::Leases => "leases",
+            Group::Trials => "trials",
+            Group::Models => "models",
+            Group::Decisions => "decisions",
+            Group::Evaluations => "evaluations",
+            Group::Triggers => "triggers",
+            Group::Responses => "responses",
+            Group::Messages => "messages",
+            Group::Keys => "keys",
+            Group::Sessions => "sessions",
+            Group::Audit => "audit",
+            Group::Retention => "retention",
+        }
+    }
+}
+
+/// Whether a call changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Read,
+    Write,
+}
+
+impl Operation {
+    pub const ALL: [Operation; 2] = [Operation::Read, Operation::Write];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Operation::Read => "read",
+            Operation::Write => "write",
+        }
+    }
+}
+
+/// One kind of call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    pub group: Group,
+    pub operation: Operation,
+}
+
+impl Call {
+    /// How many kinds there are.
+    pub const COUNT: usize = Group::ALL.len() * Operation::ALL.len();
+
+    /// Every kind, in the order of `index`.
+    pub fn all() -> impl Iterator<Item = Call> {
+        let of = |group| Operation::ALL.into_iter().map(move |operation| Call { group, operation });
+        Group::ALL.into_iter().flat_map(of)
+    }
+
+    /// Below `COUNT`.
+    pub fn index(self) -> usize {
+        self.group as usize * Operation::ALL.len() + self.operation as usize
+    }
+}
+
+/// Hears of every call once it has ended.
+pub trait Observer: Send + Sync + 'static {
+    /// `failed`: the store is to blame, or nobody waited for the answer to the end. A record that was not found, or that
+    /// another writer had changed, is no failure.
+    fn observe(&self, call: Call, took: Duration, failed: bool);
+}
+
+/// A store and the observer of its calls. It changes no answer.
+pub struct TimedStore {
+    inner: Arc<dyn Store>,
+    observer: Arc<dyn Observer>,
+}
+
+/// A call at work. One that is dropped before its end has failed: whoever asked waited no longer.
+struct AtWork<'a> {
+    observer: &'a dyn Observer,
+    call: Call,
+    began: Instant,
+    failed: bool,
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.observer.observe(self.call, self.began.elapsed(), self.failed);
+    }
+}
+
+impl TimedStore {
+    pub fn new(inner: Arc<dyn Store>, observer: Arc<dyn Observer>) -> Self {
+        Self { inner, observer }
+    }
+
+    async fn timed<T>(&self, call: Call, work: impl Future<Output = Result<T>>) -> Result<T> {
+        // Real time: it is the store's own.
+        let mut at_work = AtWork { observer: &*self.observer, call, began: Instant::now(), failed: true };
+        let answer = work.await;
+        at_work.failed = answer.as_ref().is_err_and(is_fault);
+        answer
+    }
+}
+
+/// Whether the store is to blame for this error.
+fn is_fault(error: &StoreError) -> bool {
+    match error {
+        StoreError::Unavailable(_)
+        | StoreError::Denied(_)
+        | StoreError::Corrupt { .. }
+        | StoreError::NewerSchema { .. }
+        | StoreError::Locked { .. }
+        | StoreError::Internal(_)
+        | StoreError::Full(_) => true,
+        StoreError::Conflict { .. }
+        | StoreError::NotFound { .. }
+        | StoreError::NoArtifact { .. }
+        | StoreError::Invalid(_) => false,
+    }
+}
+
+/// Passes every call on, by group and operation.
+macro_rules! pass_on {
+    ($($group:ident { $($operation:ident $name:ident($($argument:ident: $type:ty),* $(,)?) -> $answer:ty;)+ })+) => {
+        #[async_trait]
+        impl Store for TimedStore {
+            fn close(&self) {
+                self.inner.close();
+            }
+            $($(
+                async fn $name(&self, $($argument: $type),*) -> Result<$answer> {
+                    let call = Call { group: Group::$group, operation: Operation::$operation };
+                    self.timed(call, self.inner.$name($($argument),*)).await
+                }
+            )+)+
+        }
+    };
+}
+
+pass_on! {
+    Health {
+        Read ping() -> ();
+        Read installation() -> Installation;
+    }
+    Points {
+        Write record_points(points: Vec<AdmissionDataPoint>) -> Vec<PointOutcome>;
+        Read stream_points(selection: PointSelection) -> mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>;
+        Read points_mark() -> PointsMark;
+    }
+    Jobs {
+        Write create_job(
+            record: JobRecord,
+            events: Vec<NewJobEvent>,
+            outbox: Vec<OutboxMessage>,
+            triggers: Vec<TriggerRecord>,
+            response: Option<StoredResponse>,
+            max_waiting: u64,
+        ) -> JobCreation;
+        Read job(id: &JobId) -> Option<JobRecord>;
+        Read job_named(name: &str) -> Option<JobId>;
+        Read list_jobs(status: Option<JobStatus>, cursor: Option<&str>, limit: u32) -> Page<TrainingJob>;
+        Read unfinished_jobs() -> Vec<JobRecord>;
+        Write save_job(record: JobRecord, events: Vec<NewJobEvent>, outbox: Vec<OutboxMessage>) -> JobRecord;
+        Write join_job(record: JobRecord, events: Vec<NewJobEvent>, triggers: Vec<TriggerRecord>) -> JobRecord;
+        Write claim_job(id: &JobId, epoch: u64) -> JobRecord;
+        Read job_counts() -> BTreeMap<JobStatus, u64>;
+        Read job_events(id: &JobId, after: u64, limit: u32) -> Vec<JobEvent>;
+    }
+    Leases {
+        Write take_lease(name: &str, holder: &str, seen: Option<Lease>) -> Option<Lease>;
+        Write renew_lease(lease: &Lease) -> Option<Lease>;
+        Write release_lease(lease: &Lease) -> ();
+        Read lease(name: &str) -> Option<Lease>;
+        Write offer_unit(unit: WorkUnit, outbox: Vec<OutboxMessage>) -> WorkUnit;
+        Read unit(id: &str) -> Option<WorkUnit>;
+        Read open_units() -> Vec<WorkUnit>;
+        Write save_unit(unit: WorkUnit) -> WorkUnit;
+    }
+    Trials {
+        Write record_trial(epoch: u64, trial: TrialRecord) -> ();
+        Read trials(job: &JobId, algorithm: Algorithm) -> Vec<TrialRecord>;
+    }
+    Models {
+        Write register_model(model: ModelRecord, evaluation: EvaluationRecord, outbox: Vec<OutboxMessage>) -> ();
+        Read model(id: &ModelId) -> Option<ModelRecord>;
+        Read model_named(name: &str) -> Option<ModelId>;
+        Read list_models(active_only: bool, cursor: Option<&str>, limit: u32) -> Page<ModelVersion>;
+        Read model_count() -> u64;
+        Write activate_model(
+            id: &ModelId,
+            by: Option<String>,
+            reason: Option<String>,
+            at: DateTime<Utc>,
+            outbox: Vec<OutboxMessage>,
+        ) -> ModelRecord;
+        Read active_model() -> Option<ModelId>;
+        Read activations(before: Option<u64>, limit: u32) -> Vec<Activation>;
+        Read activation_at(at: DateTime<Utc>) -> Option<Activation>;
+    }
+    Decisions {
+        Write decide(decision: GateDecision, outbox: Vec<OutboxMessage>) -> GateDecision;
+        Read decision(job: &JobId) -> Option<GateDecision>;
+        Read decisions(since: Option<DateTime<Utc>>, limit: u32) -> Vec<GateDecision>;
+    }
+    Evaluations {
+        Write start_evaluation(record: EvaluationRecord) -> ();
+        Write finish_evaluation(record: EvaluationRecord) -> ();
+        Read evaluation(model: &ModelId) -> Option<EvaluationRecord>;
+        Read unfinished_evaluations() -> Vec<EvaluationRecord>;
+    }
+    Triggers {
+        Write add_trigger(record: TriggerRecord, outbox: Vec<OutboxMessage>) -> bool;
+        Read pending_triggers() -> Vec<TriggerRecord>;
+        Write settle_trigger(id: &str, outcome: String) -> bool;
+        Read list_triggers(cursor: Option<&str>, limit: u32) -> Page<TriggerRecord>;
+        Read schedule() -> Option<ScheduledTrainingConfig>;
+        Write put_schedule(schedule: ScheduledTrainingConfig) -> ();
+        Read slot_progress() -> Option<SlotProgress>;
+        Write put_slot_progress(progress: SlotProgress) -> ();
+    }
+    Responses {
+        Read stored_response(key: &str, now: DateTime<Utc>) -> Option<StoredResponse>;
+        Write store_response(response: StoredResponse) -> StoredResponse;
+        Read responses_held(owner: &str, now: DateTime<Utc>) -> ResponsesHeld;
+    }
+    Messages {
+        Write record_inbox(events: Vec<(InboxEntry, InboxEffect)>) -> Vec<InboxOutcome>;
+        Read outbox_pending(channel: &str, limit: u32) -> Vec<OutboxMessage>;
+        Read outbox_count(channel: &str) -> u64;
+        Write outbox_sent(ids: Vec<String>) -> ();
+        Write outbox_trim(channel: &str, keep: u64) -> u64;
+    }
+    Keys {
+        Write add_key(key: ApiKey, deed: Deed) -> ();
+        Read keys() -> Vec<ApiKey>;
+        Write revoke_key(id: &str, from: DateTime<Utc>, deed: Deed) -> ApiKey;
+    }
+    Sessions {
+        Write add_session(session: Session, bounds: SessionBounds) -> ();
+        Read sessions() -> Vec<Session>;
+        Write see_sessions(sessions: Vec<Session>) -> ();
+        Write end_session(sha256: &str) -> bool;
+    }
+    Audit {
+        Write append_audit(deeds: Vec<Deed>) -> Vec<AuditEntry>;
+        Read audit(cursor: Option<&str>, limit: u32) -> Page<AuditEntry>;
+        Read audit_after(number: u64, limit: u32) -> Vec<AuditEntry>;
+        Read audit_head() -> Head;
+    }
+    Retention {
+        Write forget(before: Cutoffs, limit: u32) -> Forgotten;
+        Read artifacts_in_use() -> BTreeSet<String>;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::SqliteStore;
+    use crate::conformance::{self, Backend, samples};
+    use std::sync::Mutex;
+    use tempfile::TempDir;
+
+    #[derive(Default)]
+    struct Seen(Mutex<Vec<(Call, bool)>>);
+
+    impl Observer for Seen {
+        fn observe(&self, call: Call, _: Duration, failed: bool) {
+            self.0.lock().unwrap().push((call, failed));
+        }
+    }
+
+    impl Seen {
+        fn of(&self, group: Group, operation: Operation) -> (usize, usize) {
+            let seen = self.0.lock().unwrap();
+            let of = seen.iter().filter(|(call, _)| *call == Call { group, operation });
+            let failed = of.clone().filter(|(_, failed)| *failed).count();
+            (of.count(), failed)
+        }
+    }
+
+    #[derive(Default)]
+    struct Timed {
+        folders: Mutex<Vec<TempDir>>,
+        seen: Arc<Seen>,
+    }
+
+    impl Timed {
+        fn open(&self, folder: &TempDir) -> Arc<dyn Store> {
+            let store = SqliteStore::open(folder.path(), samples::at(0)).unwrap();
+            Arc::new(TimedStore::new(Arc::new(store), self.seen.clone()))
+        }
+    }
+
+    #[async_trait]
+    impl Backend for Timed {
+        async fn empty(&self) -> Arc<dyn Store> {
+            let folder = tempfile::tempdir().unwrap();
+            let store = self.open(&folder);
+            self.folders.lock().unwrap().push(folder);
+            store
+        }
+        async fn reopened(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+            drop(store);
+            self.open(self.folders.lock().unwrap().last().unwrap())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn a_timed_store_keeps_every_promise_and_a_conflict_is_no_failure() {
+        let timed = Timed::default();
+        conformance::run(&timed).await;
+        for call in Call::all().filter(|call| call.group != Group::Health && call.group != Group::Retention) {
+            let (calls, failed) = timed.seen.of(call.group, call.operation);
+            assert!(calls > 0, "{call:?} was not observed");
+            assert_eq!(failed, 0, "{call:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_store_and_an_answer_that_is_not_waited_for_are_failures() {
+        let timed = Timed::default();
+        let store = timed.empty().await;
+        drop(futures_util::poll!(Box::pin(store.keys())));
+        assert_eq!(timed.seen.of(Group::Keys, Operation::Read), (1, 1));
+        store.close();
+        store.put_schedule(ScheduledTrainingConfig::default()).await.unwrap_err();
+        assert_eq!(timed.seen.of(Group::Triggers, Operation::Write), (1, 1));
+    }
+
+    #[test]
+    fn every_kind_of_call_has_a_place_of_its_own() {
+        let places: Vec<usize> = Call::all().map(Call::index).collect();
+        assert_eq!(places, (0..Call::COUNT).collect::<Vec<_>>());
+    }
+}
