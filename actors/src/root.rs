@@ -63,7 +63,8 @@ impl Handler<Components> for Root {
     }
 }
 
-fn degraded() -> ComponentStatus {
+/// Of a component that does not tell its state in time.
+pub(crate) fn degraded() -> ComponentStatus {
     ComponentStatus {
         health: Health::Degraded,
         restarts: 0,

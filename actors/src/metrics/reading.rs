@@ -6,6 +6,7 @@ use super::stored::Figures;
 use super::{Calls, FINAL, FitEnd, Fits, Metrics, lock};
 use crate::failures::Kind;
 use crate::handle::Handle;
+use crate::root::degraded;
 use provost_domain::Algorithm;
 use provost_domain::status::{ComponentStatus, Health};
 use provost_store::timed::{Call, Group, Operation};
@@ -33,7 +34,11 @@ impl Handle {
     /// Every metric of this system, in the same order each time. Answered within a second, whatever is away.
     pub async fn metrics(&self) -> Vec<Family> {
         let metrics = &self.options().metrics;
-        let components = async { tokio::time::timeout(ANSWER_WITHIN, self.components()).await.unwrap_or_default() };
+        let components = async {
+            let told = tokio::time::timeout(ANSWER_WITHIN, self.components()).await;
+            // Nobody tells anything: on a machine this busy all may be well, or nothing.
+            told.unwrap_or_else(|_| self.every_child().map(|child| (child.name().to_owned(), degraded())).collect())
+        };
         let (components, figures) = tokio::join!(components, metrics.0.stored.figures(self.options()));
         let mut families = of_components(&components);
         families.extend(self.of_actors());
