@@ -198,10 +198,12 @@ fn a_process_is_alive_while_its_store_is_opened() {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
         agent.get(format!("http://{free}{path}")).call().map_or(0, |answer| answer.status().as_u16())
     };
+    let open = ("PROVOST_HTTP__OPEN_METRICS", "true");
     std::thread::scope(|scope| {
-        let starting = scope.spawn(|| Server::start_at(&place, &free, &[(STORE, &database)]));
+        let starting = scope.spawn(|| Server::start_at(&place, &free, &[(STORE, &database), open]));
         wait_for("life", Duration::from_secs(20), || status("/livez") == 200);
         assert_eq!((status("/readyz"), status("/api/v1/model-training/status")), (503, 503));
+        assert_eq!(status("/metrics"), 200);
         mongo.signal("CONT");
         let mut server = starting.join().unwrap();
         assert_eq!((status("/livez"), status("/readyz")), (200, 200));
