@@ -17,8 +17,10 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource(METRICS).route(readable().to(metrics)).default_service(only("GET, HEAD")));
 }
 
-/// Metrics for Prometheus. As OpenMetrics where `Accept` names `application/openmetrics-text`. Open to everybody where the
-/// setting `http.open_metrics` is on.
+/// Metrics for Prometheus.
+///
+/// They are written as OpenMetrics where `Accept` asks for `application/openmetrics-text`. With the setting
+/// `http.open_metrics` they are open to everybody.
 #[utoipa::path(get, path = "/metrics", operation_id = "scrape_metrics", tag = "service",
     responses((status = 200, description = "All metrics, as docs/MONITORING.md lists them",
         content((String = "text/plain"), (String = "application/openmetrics-text")))))]
