@@ -66,7 +66,7 @@ impl Handle {
             waits.add(one("actor", name.clone()), mailbox.waits().into());
             waiting.add(one("actor", name), mailbox.waiting().into());
         }
-        let elsewhere = self.panics().total() - self.panics().count();
+        let elsewhere = self.panics().total().saturating_sub(self.panics().count());
         panics.add(one("component", "process"), elsewhere.into());
         vec![restarts, panics, waits, waiting]
     }
