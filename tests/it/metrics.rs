@@ -105,5 +105,5 @@ fn metrics_need_a_viewer_unless_the_setting_opens_them() {
     let client = Client::of(&server);
     assert_eq!(value_of(&client.get("/metrics"), "provost_store_up"), Some(1.0));
     assert_eq!((client.get("status").status, client.get("jobs").status), (401, 401));
-    assert_eq!(client.post("/metrics", &small_job()).status, 405);
+    assert_eq!(client.post("/metrics", &small_job()).status, 401);
 }

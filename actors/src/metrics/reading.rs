@@ -37,7 +37,8 @@ impl Handle {
         let components = async {
             let told = tokio::time::timeout(ANSWER_WITHIN, self.components()).await;
             // Nobody tells anything: on a machine this busy all may be well, or nothing.
-            told.unwrap_or_else(|_| self.every_child().map(|child| (child.name().to_owned(), degraded())).collect())
+            let names = self.every_child().map(|child| child.name().to_owned()).chain(["store".to_owned()]);
+            told.unwrap_or_else(|_| names.map(|name| (name, degraded())).collect())
         };
         let (components, figures) = tokio::join!(components, metrics.0.stored.figures(self.options()));
         let mut families = of_components(&components);
