@@ -97,7 +97,7 @@ fn write_value(kind: Kind, value: &Value, metric: &mut MetricEncoder<'_>) -> Res
         (_, Value::Whole(n)) => metric.encode_gauge(n),
         (_, Value::Number(n)) => metric.encode_gauge(n),
         (_, Value::Observed(observed)) => {
-            let bounds = observed.bounds.iter().copied().chain(std::iter::once(f64::MAX));
+            let bounds = observed.bounds.iter().copied().chain(std::iter::once(f64::INFINITY));
             let buckets: Vec<(f64, u64)> = bounds.zip(observed.counts.iter().copied()).collect();
             metric.encode_histogram::<NoLabelSet>(observed.sum, observed.count(), &buckets, None)
         }
@@ -161,7 +161,7 @@ mod tests {
             provost_fit_seconds_bucket{le=\"0.5\"} 0\n\
             provost_fit_seconds_bucket{le=\"2\"} 2\n\
             provost_fit_seconds_bucket{le=\"+Inf\"} 3\n\
-            provost_fit_seconds_sum 11\n\
+            provost_fit_seconds_sum 11.0\n\
             provost_fit_seconds_count 3\n";
         assert_eq!(plain, expected);
         let open = Format::OpenMetrics.write(families).unwrap();
