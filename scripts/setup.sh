@@ -3,8 +3,8 @@
 # library of XGBoost out of its PyPI wheel, into third_party/xgboost. With `test` also what tests use: clippy, rustfmt,
 # RabbitMQ, whose nodes the tests start themselves, the modules of their MongoDB server where Go is, the libraries of
 # another where Java and Maven are (`CI=true` installs both), and in Python a mail server, a client of the message bus,
-# Prometheus's parser and Schemathesis, in third_party/python. With `acceptance` also what the acceptance tests use beyond that: the generator of
-# typed clients, in third_party/python-acceptance. Run it as often as you like: what is there stays.
+# Prometheus's parser and Schemathesis, in third_party/python. With `acceptance` also what the acceptance tests use beyond
+# that: the generator of typed clients, in third_party/python-acceptance. Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

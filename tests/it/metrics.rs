@@ -6,6 +6,7 @@ use crate::events::python;
 use crate::http::{Answer, Client, place_with_points, small_job};
 use crate::locks::locked;
 use crate::serving::Server;
+use crate::skip::skipped;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -30,7 +31,7 @@ fn series(scrape: &Answer) -> BTreeSet<String> {
 #[test]
 fn prometheus_own_parser_reads_both_formats_and_knows_every_name_that_is_watched() {
     if !python().args(["-c", "import prometheus_client, yaml"]).output().is_ok_and(|o| o.status.success()) {
-        eprintln!("SKIPPED: there is no python3 with prometheus_client; `scripts/setup.sh test` installs it");
+        skipped("prometheus", "there is no python3 with prometheus_client; `scripts/setup.sh test` installs it");
         return;
     }
     let place = place_with_points(300);

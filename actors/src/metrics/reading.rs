@@ -50,7 +50,7 @@ impl Handle {
         families.extend(of_scheduler(metrics, &components));
         families.extend(of_bus(metrics, &components, figures.as_ref()));
         families.extend(of_mail(metrics, figures.as_ref()));
-        families.extend(of_store(metrics, figures.as_ref()));
+        families.extend(of_store(self, figures.as_ref()));
         families.extend(self.of_disk());
         families
     }
@@ -276,7 +276,8 @@ fn of_mail(metrics: &Metrics, figures: Option<&Figures>) -> Vec<Family> {
     ]
 }
 
-fn of_store(metrics: &Metrics, figures: Option<&Figures>) -> Vec<Family> {
+fn of_store(handle: &Handle, figures: Option<&Figures>) -> Vec<Family> {
+    let metrics = &handle.options().metrics;
     let mut took = Family::histogram("provost_store_seconds", "How long a call of the store took");
     let mut failed = Family::counter("provost_store_failures", "Calls of the store that failed");
     for call in Call::all().filter(|call| (call.group, call.operation) != (Group::Health, Operation::Write)) {
@@ -286,5 +287,9 @@ fn of_store(metrics: &Metrics, figures: Option<&Figures>) -> Vec<Family> {
         failed.add(labels(), load(failures).into());
     }
     let up = Family::gauge("provost_store_up", "Whether the store told within a second what it holds");
-    vec![up.of(figures.is_some()), took, failed]
+    let unreadable = Family::gauge(
+        "provost_unreadable_records",
+        "Records that were met since the store was opened and could not be read, at most a hundred",
+    );
+    vec![up.of(figures.is_some()), took, failed, unreadable.of(handle.store().unreadable().len() as u64)]
 }

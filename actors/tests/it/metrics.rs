@@ -1,6 +1,6 @@
 //! What the system tells of itself to whoever watches it: work done, panics, restarts, failures, a store that is away.
 
-use crate::silence::{expect, start};
+use crate::silence::{expect, expect_panics, expect_restarts, start};
 use crate::support::*;
 use provost_actors::failures::Kind;
 use provost_actors::metrics::{Family, Sample, Value};
@@ -102,7 +102,9 @@ async fn the_families_and_their_samples_are_the_same_whatever_was_done() {
 
 #[actix_rt::test]
 async fn a_panic_is_counted_with_the_restart_that_answers_it() {
-    expect(&["a panic", "the actor died", "failpoint"]);
+    expect_panics("failpoint registry", 1);
+    expect_restarts(1);
+    expect(&["the actor died"]);
     let folder = tempfile::tempdir().unwrap();
     let options = options(folder.path()).await;
     let failpoints = options.failpoints.clone();

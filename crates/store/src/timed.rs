@@ -10,6 +10,7 @@ use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
 use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord, ModelVersion};
+use provost_domain::queue::QueuedJob;
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::session::{Session, SessionBounds};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, TrainingJob};
@@ -185,6 +186,9 @@ macro_rules! pass_on {
             fn close(&self) {
                 self.inner.close();
             }
+            fn unreadable(&self) -> Vec<String> {
+                self.inner.unreadable()
+            }
             $($(
                 async fn $name(&self, $($argument: $type),*) -> Result<$answer> {
                     let call = Call { group: Group::$group, operation: Operation::$operation };
@@ -217,7 +221,7 @@ pass_on! {
         Read job(id: &JobId) -> Option<JobRecord>;
         Read job_named(name: &str) -> Option<JobId>;
         Read list_jobs(status: Option<JobStatus>, cursor: Option<&str>, limit: u32) -> Page<TrainingJob>;
-        Read unfinished_jobs() -> Vec<JobRecord>;
+        Read unfinished_jobs() -> Vec<QueuedJob>;
         Write save_job(record: JobRecord, events: Vec<NewJobEvent>, outbox: Vec<OutboxMessage>) -> JobRecord;
         Write join_job(record: JobRecord, events: Vec<NewJobEvent>, triggers: Vec<TriggerRecord>) -> JobRecord;
         Write claim_job(id: &JobId, epoch: u64) -> JobRecord;
