@@ -4,6 +4,7 @@
 use crate::http::place_with_points;
 use crate::locks::key;
 use crate::serving::Server;
+use crate::skip::skipped;
 use std::path::Path;
 use std::process::Command;
 
@@ -30,7 +31,7 @@ fn a_generated_client_trains_waits_and_activates() {
         .unwrap();
     let told = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     if ran.status.code() == Some(MISSING) {
-        eprintln!("SKIPPED: {told}");
+        skipped("client", &told);
         return;
     }
     assert!(ran.status.success(), "{told}");
