@@ -6,7 +6,7 @@
 use crate::Input;
 use crate::text::{decode, read_buffered};
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::Encoding;
+use encoding_rs::{Encoding, WINDOWS_1252};
 use std::io::{self, BufRead, Cursor, Read};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -14,6 +14,8 @@ use std::sync::{Arc, OnceLock};
 /// Bytes that an encoding is told from.
 const WINDOW: usize = 1 << 16;
 const CHUNK: usize = 1 << 16;
+/// Fewer bytes beyond ASCII, if they are letters in it, are taken for Windows-1252: nothing can be told from so few.
+const THIN: usize = 3;
 /// A line of fewer characters beyond ASCII may be UTF-8 by chance in an encoding that takes several bytes for each.
 const NO_CHANCE: usize = 4;
 
@@ -88,14 +90,8 @@ impl Detecting {
         let mut window = Vec::new();
         self.behind = (&mut self.from).take(WINDOW as u64).read_to_end(&mut window).err();
         let whole = window.len() < WINDOW;
-        let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-        // What is UTF-8 says nothing of the other lines.
         let lines: Vec<&[u8]> = window.split_inclusive(|b| *b == self.line_end).collect();
-        lines.iter().filter(|line| std::str::from_utf8(line).is_err()).for_each(|line| {
-            detector.feed(line, false);
-        });
-        detector.feed(b"", true);
-        let encoding = detector.guess(None, Utf8Detection::Deny);
+        let encoding = older_encoding(&lines);
         let (mut utf8, mut other, mut ahead) = (0, 0, 0);
         for line in &lines {
             if !whole && line.last() != Some(&self.line_end) && lines.len() > 1 {
@@ -149,6 +145,22 @@ impl Detecting {
             }
         }
     }
+}
+
+/// The encoding that the lines look like which are no UTF-8.
+fn older_encoding(lines: &[&[u8]]) -> &'static Encoding {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    let mut beyond_ascii = Vec::new();
+    // What is UTF-8 says nothing of the other lines.
+    for line in lines.iter().filter(|line| std::str::from_utf8(line).is_err()) {
+        detector.feed(line, false);
+        if beyond_ascii.len() < THIN {
+            beyond_ascii.extend(line.iter().copied().filter(|b| !b.is_ascii()));
+        }
+    }
+    detector.feed(b"", true);
+    let letters = || WINDOWS_1252.decode_without_bom_handling(&beyond_ascii).0.chars().all(char::is_alphabetic);
+    if beyond_ascii.len() < THIN && letters() { WINDOWS_1252 } else { detector.guess(None, Utf8Detection::Deny) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -217,7 +229,7 @@ impl BufRead for Detecting {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use encoding_rs::{GBK, WINDOWS_1251, WINDOWS_1252};
+    use encoding_rs::{GBK, WINDOWS_1251};
     use std::io::BufReader;
 
     fn read(bytes: &[u8], buffer: usize) -> (Vec<u8>, Detected) {
