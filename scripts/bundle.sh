@@ -19,3 +19,10 @@ for library in libxgboost.so "$(basename third_party/xgboost/libgomp-*)"; do
     exit 1
   fi
 done
+
+# Man pages and completions, for docs/DEPLOYMENT.md to install.
+"$release/provost" --quiet man --out "$release/man" >/dev/null
+mkdir -p "$release/completions"
+for shell in bash fish zsh; do
+  "$release/provost" completions "$shell" >"$release/completions/provost.$shell"
+done

@@ -1,5 +1,9 @@
 //! Files that a command reads whole: settings, mappings, training configurations. Their length is bounded, whatever they are.
 
+use crate::error::Error as Failure;
+use provost_domain::visible;
+use serde_json::Value;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
@@ -12,12 +16,34 @@ pub const LONGEST: u64 = 1 << 20;
 /// # Errors
 /// `InvalidData` for a longer one, and for one that is not UTF-8; else as the system has them.
 pub fn text(path: &Path, longest: u64) -> Result<String> {
+    whole(File::open(path)?, longest)
+}
+
+fn whole(source: impl Read, longest: u64) -> Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(longest + 1).read_to_string(&mut text)?;
+    source.take(longest + 1).read_to_string(&mut text)?;
     if text.len() as u64 > longest {
         return Err(Error::new(ErrorKind::InvalidData, format!("it is longer than {longest} bytes")));
     }
     Ok(text)
+}
+
+/// Longest document that is sent to a service, in bytes; one takes 1 MiB by default.
+const LONGEST_BODY: u64 = 16 << 20;
+
+/// The JSON document in a file, or on standard input where the name is `-`.
+///
+/// # Errors
+/// Of what cannot be read, is too long, or is no JSON; each names the file.
+pub fn json(name: &str) -> crate::error::Result<Value> {
+    let text = if name == "-" { whole(std::io::stdin(), LONGEST_BODY) } else { text(Path::new(name), LONGEST_BODY) };
+    let text = text.map_err(|e| Failure::Usage(format!("cannot read {}: {e}", shown(name))))?;
+    serde_json::from_str(&text).map_err(|e| Failure::Usage(format!("{}: malformed JSON: {e}", shown(name))))
+}
+
+/// As errors name it.
+pub fn shown(name: &str) -> Cow<'_, str> {
+    if name == "-" { Cow::Borrowed("standard input") } else { visible::line(name) }
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub fn train(settings: &Settings, body: &Value, json: bool) -> Result<()> {
             () = signals.first() => Err(Error::failed("interrupted; `provost serve` or the next --local goes on with the job")),
         };
         if !json && !follower.last().is_null() {
-            show::line(&describe(follower.last()));
+            show::line(&describe(follower.last(), Utc::now()));
         }
         stop_actors(&handle, settings.shutdown_deadline).await;
         outcome

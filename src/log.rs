@@ -3,6 +3,7 @@
 
 pub mod strangers;
 
+use crate::cli::show;
 use crate::error::{Error, Result};
 use crate::settings::{Log, LogFormat};
 use provost_domain::visible;
@@ -24,7 +25,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// # Errors
 /// A filter that cannot be read, and a log that was started before.
 pub fn start(log: &Log) -> Result<()> {
-    let subscriber = subscriber(log, std::io::stderr, std::io::stderr().is_terminal())?;
+    let subscriber = subscriber(log, std::io::stderr, show::colours(std::io::stderr().is_terminal()))?;
     tracing::subscriber::set_global_default(subscriber).map_err(|e| Error::failed(format!("log: {e}")))?;
     provost_actors::panics::count_and_log();
     Ok(())

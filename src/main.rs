@@ -1,6 +1,7 @@
-use clap::Parser;
+use clap::FromArgMatches;
 use provost::cli::{self, Cli, show};
 use provost_domain::visible;
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
@@ -40,14 +41,19 @@ fn escape_panics() {
     }));
 }
 
+/// What was asked for, or what clap has to say: a fault, help or the version.
+fn asked(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&cli::command().try_get_matches_from(arguments)?)
+}
+
 fn main() -> ExitCode {
     escape_panics();
-    let cli = match Cli::try_parse() {
+    let cli = match asked(std::env::args_os()) {
         Ok(cli) => cli,
         // It repeats arguments, which may be names that others have given to files.
         Err(error) => {
-            let shown = std::env::args_os().map(|text| visible::line(&text.to_string_lossy()).into_owned());
-            let Err(same) = Cli::try_parse_from(shown) else {
+            let shown = std::env::args_os().map(|text| visible::line(&text.to_string_lossy()).into_owned().into());
+            let Err(same) = asked(shown) else {
                 show::error(error.to_string().trim_end());
                 return ExitCode::from(2);
             };

@@ -1,6 +1,6 @@
 //! `provost audit`: the log of who did what, read from the store, beside a running service.
 
-use super::{Common, show};
+use super::{Common, Output, show};
 use crate::error::{Error, Result};
 use crate::open;
 use clap::{Args, Subcommand};
@@ -99,7 +99,7 @@ pub fn run(args: &AuditArgs) -> Result<()> {
     let json = common.output.json;
     match &args.action {
         Action::List { limit, .. } => {
-            list(&runtime.block_on(store.audit(None, *limit))?.items, json);
+            list(&runtime.block_on(store.audit(None, *limit))?.items, &common.output);
             Ok(())
         }
         Action::Verify { head, .. } => {
@@ -114,8 +114,8 @@ pub fn run(args: &AuditArgs) -> Result<()> {
     }
 }
 
-fn list(entries: &[AuditEntry], json: bool) {
-    if json {
+fn list(entries: &[AuditEntry], output: &Output) {
+    if output.json {
         for entry in entries {
             show::object(&json!(entry));
         }
@@ -140,7 +140,8 @@ fn list(entries: &[AuditEntry], json: bool) {
             ]
         })
         .collect();
-    show::line(&show::table(&["no", "at (UTC)", "who", "what", "outcome", "of"], &rows));
+    let head = ["no", "at (UTC)", "who", "what", "outcome", "of"];
+    show::line(&show::fitted(&head, &rows, output.width()));
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The commands that move data: import, sample, features.
 
-use super::{FeaturesArgs, ImportArgs, SampleArgs, show};
+use super::{Common, show};
 use crate::error::{Error, Result};
 use crate::features::{self, Source};
-use crate::import::{self, Counts, Reason, Rejects, Report};
+use crate::import::{self, Counts, FormatName, Reason, Rejects, Report};
 use crate::output::database_files;
 use crate::{input, open, sample};
 use chrono::Utc;
+use clap::Args;
 use provost_domain::mapping::{Mapping, listed};
 use provost_domain::visible;
 use provost_reader::ReadBytes;
@@ -15,6 +16,66 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+
+#[derive(Args)]
+pub struct ImportArgs {
+    /// JSON or CSV, plain, gzip or zstd; see docs/IMPORT.md
+    #[arg(required_unless_present = "guess", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// By name and content unless given
+    #[arg(long, value_enum, default_value = "auto")]
+    pub format: FormatName,
+    /// Which column fills which field, and how (TOML)
+    #[arg(long, value_name = "M.toml")]
+    pub mapping: Option<PathBuf>,
+    /// Import nothing: write a mapping for this file, guessed from its first thousand rows, to standard output
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "mapping", "rejects", "verified"])]
+    pub guess: Option<PathBuf>,
+    /// Mark every point as verified
+    #[arg(long)]
+    pub verified: bool,
+    /// Where rejected rows go, with line and reason [default: rejects-TIME.jsonl in the data folder]
+    #[arg(long, value_name = "R.jsonl")]
+    pub rejects: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct SampleArgs {
+    /// How many data points
+    #[arg(long, value_name = "N")]
+    pub rows: usize,
+    /// The same seed draws the same points
+    #[arg(long, value_name = "S")]
+    pub seed: u64,
+    /// JSON lines; compressed if the name ends in .gz
+    #[arg(long, value_name = "F.jsonl")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct FeaturesArgs {
+    /// Data points, as `import` reads them; the store unless given
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Which column fills which field, and how (TOML)
+    #[arg(long, value_name = "M.toml", requires = "file")]
+    pub mapping: Option<PathBuf>,
+    /// Where the matrix goes
+    #[arg(long, value_name = "F.csv")]
+    pub out: PathBuf,
+    /// Add the column `split`: train, validation or test
+    #[arg(long)]
+    pub split: bool,
+    /// The twelve, or more: years, scales, averages, and codes of universities, programs and majors
+    #[arg(long, default_value = "base", value_parser = ["base", "extended"])]
+    pub features: String,
+    #[command(flatten)]
+    pub common: Common,
+}
 
 const IMPORT_BAR: &str = "  {bar:30.green/dim} {binary_bytes:>10} of {binary_total_bytes}  {msg}";
 

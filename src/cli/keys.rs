@@ -1,6 +1,6 @@
 //! `provost keys`: API keys. Works on the store, beside a running service, which hears of a change within two seconds.
 
-use super::{Common, show};
+use super::{Common, Output, show};
 use crate::error::{Error, Result};
 use crate::open;
 use crate::settings::parse_duration;
@@ -108,7 +108,7 @@ pub fn run(args: &KeysArgs) -> Result<()> {
             let made = on_store(common, async |store| make(&store, *role, name.clone(), expires_at, now).await)?;
             tell(&made, None, common.output.json);
         }
-        Action::List { common } => list(&on_store(common, async |store| store.keys().await)?, now, common.output.json),
+        Action::List { common } => list(&on_store(common, async |store| store.keys().await)?, now, &common.output),
         Action::Revoke { id, common } => {
             let revoked = on_store(common, async |store| {
                 store.revoke_key(id, now, Deed::key_revoked(id, now, &who(), now)).await
@@ -219,8 +219,8 @@ fn shown(key: &ApiKey, now: DateTime<Utc>) -> serde_json::Value {
     })
 }
 
-fn list(keys: &[ApiKey], now: DateTime<Utc>, json: bool) {
-    if json {
+fn list(keys: &[ApiKey], now: DateTime<Utc>, output: &Output) {
+    if output.json {
         keys.iter().for_each(|key| show::object(&shown(key, now)));
         return;
     }
@@ -240,7 +240,7 @@ fn list(keys: &[ApiKey], now: DateTime<Utc>, json: bool) {
             vec![key.id.clone(), key.role.to_string(), name, time(key.created_at), state]
         })
         .collect();
-    show::line(&show::table(&["id", "role", "name", "made", "state"], &rows));
+    show::line(&show::fitted(&["id", "role", "name", "made", "state"], &rows, output.width()));
 }
 
 #[cfg(test)]

@@ -4,45 +4,62 @@ pub mod audit;
 mod backup;
 mod data;
 mod fit;
+mod help;
+mod human;
 mod keys;
 mod parked;
+mod shell;
 pub mod show;
+mod table;
+
+pub use help::{command, groups_of_commands};
 
 use crate::error::Result;
-use crate::import::FormatName;
 use crate::settings::{Flags, Settings};
 use crate::{client, demo, doctor, serve, worker};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
+/// The version, and of which commit this is where that was known when it was built.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("PROVOST_BUILT_FROM"));
+
 #[derive(Parser)]
-#[command(name = "provost", version, about, subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or bad settings.\n\
-    Every setting has a default (config/default.toml), an environment variable (PROVOST_SECTION__KEY) and, where common,\n\
-    a flag; the flag wins over the environment, that over the file, that over the default.")]
+#[command(name = "provost", version = VERSION, about, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// What every command takes.
 #[derive(Args, Debug, Clone)]
 pub struct Common {
     /// Settings file (TOML); see config/default.toml for every key
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     #[command(flatten)]
     pub output: Output,
 }
 
+/// Before or after the command.
 #[derive(Args, Debug, Clone)]
 pub struct Output {
     /// Folder of the store and the artifacts [default: ./data]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
     /// One JSON object per line on standard output, and nothing else there
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
+    /// Lists in full on a terminal too; a file or a pipe gets all of them anyway
+    #[arg(long, global = true)]
+    pub wide: bool,
+    /// Log more: the level debug; client commands tell their requests
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Log errors alone, and show no bars and hints
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
 }
 
 impl Common {
@@ -59,7 +76,18 @@ impl Output {
         if let Some(dir) = &self.data_dir {
             flags.push(("data.dir", "--data-dir", dir.to_string_lossy().into_owned()));
         }
+        if self.verbose {
+            // Of this program's own crates: what those below it log at this level is theirs to read.
+            flags.push(("log.level", "--verbose", "info,provost=debug".to_owned()));
+        } else if self.quiet {
+            flags.push(("log.level", "--quiet", "error".to_owned()));
+        }
         Ok(Settings::load(config, &flags)?)
+    }
+
+    /// Columns that lists fit in; none where they are shown in full.
+    pub fn width(&self) -> Option<usize> {
+        show::terminal_width().filter(|_| !self.wide)
     }
 }
 
@@ -69,30 +97,46 @@ pub enum Command {
     Serve(ServeArgs),
     /// Show the whole story: sample data, training, evaluation, activation
     Demo(demo::DemoArgs),
-    /// Put data points from files into the store
-    Import(ImportArgs),
-    /// Draw synthetic data points from a documented model with known truth
-    Sample(SampleArgs),
-    /// Write the feature matrix of a file or of the store as CSV
-    Features(FeaturesArgs),
-    /// Run the learners alone, on a feature CSV
-    Fit(fit::FitArgs),
-    /// Submit a training job to a running service
-    Train(client::train::TrainArgs),
-    /// List training jobs, or show or cancel one
-    Jobs(client::commands::JobsArgs),
-    /// List model versions, or show one
-    Models(client::commands::ModelsArgs),
     /// Show the state of a running service
-    Status(client::commands::StatusArgs),
-    /// Make a model the active one
-    Activate(client::commands::ActivateArgs),
-    /// Compare two or more models on the rows they were all tested on
-    Compare(client::commands::CompareArgs),
-    /// Look at the messages that could not be taken in, send them again or drop them
-    Parked(parked::ParkedArgs),
+    Status(client::StatusArgs),
+    /// Check settings, store, bus, disk, libraries and clock, and say what to do
+    Doctor(doctor::DoctorArgs),
     /// Do fits for servers that share the store, on this machine
     Worker(worker::WorkerArgs),
+    /// Put data points from files into the store
+    Import(data::ImportArgs),
+    /// Draw synthetic data points from a documented model with known truth
+    Sample(data::SampleArgs),
+    /// Write the feature matrix of a file or of the store as CSV
+    Features(data::FeaturesArgs),
+    /// Report what the data is like that a job would train on
+    Quality(client::QualityArgs),
+    /// Look at the messages that could not be taken in, send them again or drop them
+    Parked(parked::ParkedArgs),
+    /// Submit a training job to a running service
+    Train(client::train::TrainArgs),
+    /// List training jobs; show, follow or cancel one
+    Jobs(client::JobsArgs),
+    /// Show or change when the service trains by itself
+    Schedule(client::ScheduleArgs),
+    /// Run the learners alone, on a feature CSV
+    Fit(fit::FitArgs),
+    /// List model versions, or show one
+    Models(client::ModelsArgs),
+    /// Compare two or more models on the rows they were all tested on
+    Compare(client::CompareArgs),
+    /// Evaluate a model anew on the rows held out
+    Evaluate(client::EvaluateArgs),
+    /// Fetch a model's plots into files
+    Plots(client::PlotsArgs),
+    /// Make a model the active one
+    Activate(client::ActivateArgs),
+    /// Go back to the model that was active before, or to a named one
+    Rollback(client::RollbackArgs),
+    /// List which model was active from when on
+    History(client::HistoryArgs),
+    /// List what the gate decided on models of automatic jobs, or show one decision
+    Decisions(client::DecisionsArgs),
     /// Make, list, end and rotate API keys
     Keys(keys::KeysArgs),
     /// Read the log of who did what, and check that it is whole
@@ -101,8 +145,10 @@ pub enum Command {
     Backup(backup::BackupArgs),
     /// Check a backup and put it into an empty data folder
     Restore(backup::RestoreArgs),
-    /// Check settings, store, bus, disk, libraries and clock, and say what to do
-    Doctor(doctor::DoctorArgs),
+    /// Write the completions for a shell to standard output
+    Completions(shell::CompletionsArgs),
+    /// Write a man page for each command
+    Man(shell::ManArgs),
 }
 
 impl Command {
@@ -125,95 +171,47 @@ pub struct ServeArgs {
     pub common: Common,
 }
 
-#[derive(Args)]
-pub struct ImportArgs {
-    /// JSON or CSV, plain, gzip or zstd; see docs/IMPORT.md
-    #[arg(required_unless_present = "guess", value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// By name and content unless given
-    #[arg(long, value_enum, default_value = "auto")]
-    pub format: FormatName,
-    /// Which column fills which field, and how (TOML)
-    #[arg(long, value_name = "M.toml")]
-    pub mapping: Option<PathBuf>,
-    /// Import nothing: write a mapping for this file, guessed from its first thousand rows, to standard output
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "mapping", "rejects", "verified"])]
-    pub guess: Option<PathBuf>,
-    /// Mark every point as verified
-    #[arg(long)]
-    pub verified: bool,
-    /// Where rejected rows go, with line and reason [default: rejects-TIME.jsonl in the data folder]
-    #[arg(long, value_name = "R.jsonl")]
-    pub rejects: Option<PathBuf>,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Args)]
-pub struct SampleArgs {
-    /// How many data points
-    #[arg(long, value_name = "N")]
-    pub rows: usize,
-    /// The same seed draws the same points
-    #[arg(long, value_name = "S")]
-    pub seed: u64,
-    /// JSON lines; compressed if the name ends in .gz
-    #[arg(long, value_name = "F.jsonl")]
-    pub out: PathBuf,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Args)]
-pub struct FeaturesArgs {
-    /// Data points, as `import` reads them; the store unless given
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// Which column fills which field, and how (TOML)
-    #[arg(long, value_name = "M.toml", requires = "file")]
-    pub mapping: Option<PathBuf>,
-    /// Where the matrix goes
-    #[arg(long, value_name = "F.csv")]
-    pub out: PathBuf,
-    /// Add the column `split`: train, validation or test
-    #[arg(long)]
-    pub split: bool,
-    /// The twelve, or more: years, scales, averages, and codes of universities, programs and majors
-    #[arg(long, default_value = "base", value_parser = ["base", "extended"])]
-    pub features: String,
-    #[command(flatten)]
-    pub common: Common,
-}
-
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> Result<()> {
-    command(cli)?;
+    if cli.output.quiet {
+        show::be_quiet();
+    }
+    dispatch(cli.command)?;
     show::written()
 }
 
-fn command(cli: Cli) -> Result<()> {
-    match cli.command {
+fn dispatch(command: Command) -> Result<()> {
+    match command {
         Command::Serve(args) => {
             let flags = args.listen.iter().map(|l| ("http.listen", "--listen", l.clone())).collect();
             serve::run(&args.common.settings_with(flags)?, args.common.output.json)
         }
         Command::Demo(args) => demo::run(&args),
+        Command::Status(args) => client::status(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Worker(args) => worker::run(&args),
         Command::Import(args) => data::import(&args),
         Command::Sample(args) => data::sample(&args),
         Command::Features(args) => data::features(&args),
-        Command::Fit(args) => fit::run(&args),
-        Command::Train(args) => client::train::run(&args),
-        Command::Jobs(args) => client::commands::jobs(&args),
-        Command::Models(args) => client::commands::models(&args),
-        Command::Status(args) => client::commands::status(&args),
-        Command::Activate(args) => client::commands::activate(&args),
-        Command::Compare(args) => client::commands::compare(&args),
+        Command::Quality(args) => client::quality(&args),
         Command::Parked(args) => parked::run(&args),
-        Command::Worker(args) => worker::run(&args),
+        Command::Train(args) => client::train::run(&args),
+        Command::Jobs(args) => client::jobs(&args),
+        Command::Schedule(args) => client::schedule(&args),
+        Command::Fit(args) => fit::run(&args),
+        Command::Models(args) => client::models(&args),
+        Command::Compare(args) => client::compare(&args),
+        Command::Evaluate(args) => client::evaluate(&args),
+        Command::Plots(args) => client::plots(&args),
+        Command::Activate(args) => client::activate(&args),
+        Command::Rollback(args) => client::rollback(&args),
+        Command::History(args) => client::history(&args),
+        Command::Decisions(args) => client::decisions(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }

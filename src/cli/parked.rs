@@ -1,6 +1,6 @@
 //! `provost parked`: the messages that could not be taken in.
 
-use super::{Common, show};
+use super::{Common, Output, show};
 use crate::error::{Error, Result};
 use crate::open;
 use clap::{Args, Subcommand};
@@ -56,7 +56,7 @@ pub fn run(args: &ParkedArgs) -> Result<()> {
     match &args.action {
         Action::List { limit, common } => {
             let (messages, all) = on_queue(common, async |queue| queue.list(*limit).await)?;
-            list(&messages, all, common.output.json);
+            list(&messages, all, &common.output);
             Ok(())
         }
         Action::Show { id, common } => match on_queue(common, async |queue| queue.show(id).await)? {
@@ -95,8 +95,8 @@ fn on_queue<T>(common: &Common, work: impl AsyncFn(&ParkingQueue) -> std::result
         .map_err(|e: AmqpError| Error::failed(format!("{}: {e}", bridge.url)))
 }
 
-fn list(messages: &[Parked], all: u32, json: bool) {
-    if json {
+fn list(messages: &[Parked], all: u32, output: &Output) {
+    if output.json {
         for message in messages {
             show::object(&json!(message));
         }
@@ -115,11 +115,12 @@ fn list(messages: &[Parked], all: u32, json: bool) {
                 m.queue.clone(),
                 m.bytes.to_string(),
                 m.reason.clone(),
-                m.detail.chars().take(100).collect(),
+                m.detail.clone(),
             ]
         })
         .collect();
-    show::line(&show::table(&["id", "parked at", "queue", "bytes", "reason", "detail"], &rows));
+    let head = ["id", "parked at", "queue", "bytes", "reason", "detail"];
+    show::line(&show::fitted(&head, &rows, output.width()));
     if (messages.len() as u64) < u64::from(all) {
         show::line(&format!("  {} of {all}; --limit shows more", messages.len()));
     }

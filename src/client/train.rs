@@ -5,17 +5,17 @@ use crate::cli::{Output, show};
 use crate::error::{Error, Result};
 use crate::{input, local};
 use clap::Args;
-use provost_domain::TrainingConfig;
+use provost_domain::{TrainingConfig, visible};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Longest training configuration that is sent, in bytes; a service takes 1 MiB by default.
-const LONGEST_BODY: u64 = 16 << 20;
-
 #[derive(Args)]
 pub struct TrainArgs {
-    /// The training configuration (JSON). Given again with a .toml file: the settings
-    #[arg(long, value_name = "T.json", required = true)]
+    /// The training configuration (JSON; - is standard input)
+    #[arg(value_name = "FILE", required_unless_present = "config")]
+    pub file: Option<String>,
+    /// Settings file (TOML); see config/default.toml for every key
+    #[arg(long, value_name = "FILE")]
     pub config: Vec<PathBuf>,
     /// Follow the job to its end; the exit code is its outcome
     #[arg(long)]
@@ -30,25 +30,29 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
-    fn is_settings(path: &Path) -> bool {
-        path.extension().is_some_and(|e| e == "toml")
-    }
-    fn settings_file(&self) -> Option<&Path> {
-        self.config.iter().map(PathBuf::as_path).find(|p| Self::is_settings(p))
+    /// The job's file and the settings' file. Without the argument, what is no TOML of `--config` is the job's file, as it
+    /// was before there was the argument.
+    fn files(&self) -> Result<(String, Option<&Path>)> {
+        let is_settings = |path: &&PathBuf| self.file.is_some() || path.extension().is_some_and(|e| e == "toml");
+        let (settings, jobs): (Vec<&PathBuf>, Vec<&PathBuf>) = self.config.iter().partition(is_settings);
+        let job = match (&self.file, jobs.as_slice()) {
+            (Some(file), _) => file.clone(),
+            (None, [job]) => job.to_string_lossy().into_owned(),
+            (None, _) => return Err(Error::Usage("FILE: one training configuration is needed".to_owned())),
+        };
+        match settings.as_slice() {
+            [] => Ok((job, None)),
+            [settings] => Ok((job, Some(settings.as_path()))),
+            _ => Err(Error::Usage("--config: one settings file is allowed".to_owned())),
+        }
     }
 
     /// The body to send, checked here already so that a fault needs no service to be seen.
-    pub fn training(&self) -> Result<Value> {
-        let mut files = self.config.iter().filter(|p| !Self::is_settings(p));
-        let (Some(path), None) = (files.next(), files.next()) else {
-            return Err(Error::Usage("--config T.json: one training configuration is needed".to_owned()));
-        };
-        let name = path.display();
-        let text = input::text(path, LONGEST_BODY).map_err(|e| Error::Usage(format!("cannot read {name}: {e}")))?;
-        let body: Value =
-            serde_json::from_str(&text).map_err(|e| Error::Usage(format!("{name}: malformed JSON: {e}")))?;
+    fn training(name: &str) -> Result<Value> {
+        let body = input::json(name)?;
         TrainingConfig::from_json(&body).map_err(|faults| {
             let lines: Vec<String> = faults.0.iter().map(|f| format!("  {}: {}", f.pointer, f.message)).collect();
+            let name = input::shown(name);
             Error::Usage(format!("{name} is no training configuration:\n{}", lines.join("\n")))
         })?;
         Ok(body)
@@ -56,12 +60,19 @@ impl TrainArgs {
 }
 
 pub fn run(args: &TrainArgs) -> Result<()> {
-    let body = args.training()?;
-    let settings = args.output.settings(args.settings_file(), Vec::new())?;
+    let (file, settings) = args.files()?;
+    if args.file.is_none() {
+        show::hint(&format!(
+            "--config is for settings; the job's file stands alone: provost train {}",
+            visible::line(&file)
+        ));
+    }
+    let body = TrainArgs::training(&file)?;
+    let settings = args.output.settings(settings, Vec::new())?;
     if args.local {
         return local::train(&settings, &body, args.output.json);
     }
-    let client = Client::at(&args.remote, &settings.http)?;
+    let client = Client::at(&args.remote, &settings.http)?.telling(&args.output);
     let answer = client.post("/train", &body)?;
     let job = answer["job_id"].as_str().ok_or_else(|| Error::failed(format!("no job_id in the answer: {answer}")))?;
     if args.output.json {
@@ -80,5 +91,41 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             show::line(&format!("  {waits}"));
         }
     }
-    if args.wait { watch::to_its_end(&client, job, args.output.json) } else { Ok(()) }
+    if args.wait { watch::to_its_end(&client, job, &args.output) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        train: TrainArgs,
+    }
+
+    fn files(arguments: &[&str]) -> Result<(String, Option<PathBuf>)> {
+        let alone =
+            Alone::try_parse_from([&["train"], arguments].concat()).map_err(|e| Error::failed(e.to_string()))?;
+        alone.train.files().map(|(job, settings)| (job, settings.map(Path::to_owned)))
+    }
+
+    #[test]
+    fn the_jobs_file_is_an_argument_and_config_is_for_settings() {
+        let settings = || Some(PathBuf::from("my.toml"));
+        assert_eq!(files(&["job.json"]).unwrap(), ("job.json".to_owned(), None));
+        assert_eq!(files(&["-", "--config", "my.toml"]).unwrap(), ("-".to_owned(), settings()));
+        // As it was before there was the argument.
+        assert_eq!(files(&["--config", "job.json"]).unwrap(), ("job.json".to_owned(), None));
+        let both = files(&["--config", "my.toml", "--config", "job.json"]).unwrap();
+        assert_eq!(both, ("job.json".to_owned(), settings()));
+        // With the argument the name of the settings file is free.
+        let named = files(&["job.json", "--config", "settings"]).unwrap();
+        assert_eq!(named, ("job.json".to_owned(), Some(PathBuf::from("settings"))));
+        for wrong in [&[][..], &["--config", "my.toml"], &["--config", "a.json", "--config", "b.json"]] {
+            assert!(files(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! A job followed to its end.
 
 use super::Client;
-use crate::cli::show;
+use super::read::{moment, texts, time};
+use crate::cli::{Output, show};
 use crate::error::{Error, Result};
+use chrono::{DateTime, Utc};
 use indicatif::ProgressBar;
 use provost_domain::visible;
 use serde_json::Value;
@@ -100,12 +102,12 @@ pub fn waits(job: &Value) -> Option<String> {
 }
 
 /// Follows a job of a running service until it is final.
-pub fn to_its_end(client: &Client, id: &str, json: bool) -> Result<()> {
-    let mut follower = Follower::new(json);
+pub fn to_its_end(client: &Client, id: &str, output: &Output) -> Result<()> {
+    let mut follower = Follower::new(output.json);
     loop {
         if let Some(outcome) = follower.see(client.get(&format!("/jobs/{id}"))?) {
-            if !json {
-                show::line(&describe(follower.last()));
+            if !output.json {
+                show::line(&describe(follower.last(), Utc::now()));
             }
             return outcome;
         }
@@ -126,7 +128,7 @@ pub fn outcome(job: &Value) -> Result<()> {
 }
 
 /// The job in a few lines.
-pub fn describe(job: &Value) -> String {
+pub fn describe(job: &Value, now: DateTime<Utc>) -> String {
     let mut out = format!("{}  {}", text(job, "job_id"), text(job, "status"));
     if let Some(done) = job["progress_percentage"].as_f64().filter(|_| text(job, "status") == "running") {
         out += &format!(", {}: {}", show::percent(done), text(job, "current_step"));
@@ -137,18 +139,46 @@ pub fn describe(job: &Value) -> String {
     if let Some(waits) = waits(job) {
         out += &format!("\n  {waits}");
     }
-    for model in job["trained_models"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        let best = job["best_model_id"].as_str() == Some(model);
-        out += &format!("\n  {}", visible::line(model));
-        if best {
-            out += &format!("  best, cv {}", show::score(job["best_score"].as_f64()));
+    out += &history(job, now);
+    for model in texts(&job["trained_models"]) {
+        out += &format!("\n  {model}");
+        if job["best_model_id"].as_str().is_some_and(|best| visible::line(best) == model) {
+            let metric = job.pointer("/config/target_metric").and_then(Value::as_str);
+            let metric = metric.map_or_else(String::new, |metric| format!("{} ", visible::line(metric)));
+            out += &format!("  best, cv {metric}{}", show::score(job["best_score"].as_f64()));
         }
     }
-    for warning in job["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        out += &format!("\n  ! {}", visible::line(warning));
+    for warning in texts(&job["warnings"]) {
+        out += &format!("\n  ! {warning}");
     }
     if let Some(error) = job["error_message"].as_str() {
         out += &format!("\n  ✗ {}", visible::line(error));
+    }
+    out
+}
+
+/// Who asked for it and why, when it began and ended, and what it was to do: as far as the job says so.
+fn history(job: &Value, now: DateTime<Utc>) -> String {
+    let mut out = String::new();
+    if time(job, "created_at").is_some() {
+        out += &format!("\n  asked for  {}", moment(job, "created_at", now));
+        if job["created_by"].is_string() {
+            out += &format!(" by {}", text(job, "created_by"));
+        }
+    }
+    let why = job.pointer("/triggers/0/reason").and_then(Value::as_str);
+    out += &why.map_or_else(String::new, |why| format!("\n  because    {}", visible::line(why)));
+    if let Some(began) = time(job, "started_at") {
+        out += &format!("\n  began      {}", show::moment(began, now));
+        if let Some(ended) = time(job, "completed_at") {
+            let took = (ended - began).num_milliseconds() as f64 / 1000.0;
+            out += &format!("\n  ended      {} after {}", show::moment(ended, now), show::seconds(took));
+        }
+    }
+    let algorithms: Vec<Cow<'_, str>> = job.pointer("/config/algorithms").into_iter().flat_map(texts).collect();
+    if !algorithms.is_empty() {
+        let tuning = job.pointer("/config/hyperparameter_tuning").and_then(Value::as_str).unwrap_or("none");
+        out += &format!("\n  trains     {}; tuning: {}", algorithms.join(", "), visible::line(tuning));
     }
     out
 }
@@ -159,17 +189,34 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn now() -> DateTime<Utc> {
+        "2026-11-30T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_job_says_when_it_was_who_asked_for_it_and_what_became_of_it() {
+        let job = json!({"job_id": "j", "status": "failed", "created_at": "2026-11-30T09:00:00Z", "created_by": "key_1 (ada)",
+            "triggers": [{"reason": "asked for over HTTP"}], "started_at": "2026-11-30T09:00:05Z",
+            "completed_at": "2026-11-30T09:03:25Z", "error_message": "one class only", "best_model_id": null,
+            "config": {"algorithms": ["xgboost", "ensemble"], "hyperparameter_tuning": "random_search"}});
+        let expected = "j  failed\n  asked for  2026-11-30 09:00 UTC (3 hours ago) by key_1 (ada)\n  \
+            because    asked for over HTTP\n  began      2026-11-30 09:00 UTC (2 hours ago)\n  \
+            ended      2026-11-30 09:03 UTC (2 hours ago) after 3 min 20 s\n  \
+            trains     xgboost, ensemble; tuning: random_search\n  ✗ one class only";
+        assert_eq!(describe(&job, now()), expected);
+    }
+
     #[test]
     fn a_waiting_job_says_what_it_waits_for() {
         let mut job = json!({"job_id": "j", "status": "pending", "current_step": "queued", "queue_position": 2,
             "waits_for": "job_a", "estimated_wait_seconds": 240.0});
-        assert_eq!(describe(&job), "j  pending\n  waits behind job_a, number 2 in the queue, about 4 min 0 s");
+        assert_eq!(describe(&job, now()), "j  pending\n  waits behind job_a, number 2 in the queue, about 4 min 0 s");
         job["estimated_wait_seconds"] = Value::Null;
         job["queue_position"] = json!(1);
         assert_eq!(waits(&job).as_deref(), Some("waits behind job_a, next to begin"));
         let running = json!({"job_id": "j", "status": "running", "current_step": "training xgboost",
             "progress_percentage": 31.0, "estimated_time_remaining_seconds": 90.0, "queue_position": null});
-        assert_eq!(describe(&running), "j  running, 31 %: training xgboost, about 1 min 30 s left");
+        assert_eq!(describe(&running, now()), "j  running, 31 %: training xgboost, about 1 min 30 s left");
     }
 
     #[test]
@@ -184,7 +231,7 @@ mod tests {
         let name = "U\u{1b}[31m\u{202e}x\r\n";
         let job = json!({"job_id": name, "status": "running", "current_step": name, "trained_models": [name],
             "progress_percentage": 1.0, "warnings": [name], "error_message": name});
-        let shown = describe(&job);
+        let shown = describe(&job, now());
         assert!(shown.lines().all(visible::is_plain) && shown.lines().count() == 4, "{shown:?}");
         assert!(visible::is_plain(&outcome(&job).unwrap_err().to_string()));
     }
@@ -193,6 +240,6 @@ mod tests {
     fn a_job_is_described_with_its_best_model() {
         let job = json!({"job_id": "j", "status": "completed", "trained_models": ["a", "b"], "best_model_id": "b",
             "best_score": 0.75, "warnings": ["slow"], "error_message": null});
-        assert_eq!(describe(&job), "j  completed\n  a\n  b  best, cv 0.750\n  ! slow");
+        assert_eq!(describe(&job, now()), "j  completed\n  a\n  b  best, cv 0.750\n  ! slow");
     }
 }

@@ -39,7 +39,7 @@ fn clock(elapsed: Duration) -> String {
 
 impl Screen {
     pub fn new(json: bool) -> Self {
-        let colour = !json && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let colour = !json && show::colours(std::io::stdout().is_terminal());
         let bar = ProgressBar::with_draw_target(Some(100), show::target(json));
         let style = ProgressStyle::with_template("  {bar:20.green/dim} {pos:>3} %  {wide_msg} {clock:>6}");
         if let Ok(style) = style {

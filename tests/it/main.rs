@@ -7,6 +7,8 @@ mod broker;
 mod bus;
 mod chaos;
 mod command;
+mod command_line;
+mod commands_doc;
 mod data_path;
 mod demo;
 mod doctor;

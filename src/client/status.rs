@@ -1,0 +1,105 @@
+//! `status`: the state of the service.
+
+use super::read::{moment, text};
+use super::{Client, Remote, print};
+use crate::cli::{Common, show};
+use crate::error::Result;
+use chrono::{DateTime, Utc};
+use clap::Args;
+use provost_domain::visible;
+use serde_json::Value;
+
+#[derive(Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub remote: Remote,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+pub fn status(args: &StatusArgs) -> Result<()> {
+    let client = Client::new(&args.remote, &args.common)?;
+    let answer = client.get("/status")?;
+    let output = &args.common.output;
+    // Since when and by whom, which only a person wants to read here. Not asked of a service whose store is away.
+    let is_active = answer.pointer("/models/active_model_id").is_some_and(Value::is_string);
+    let activation = if is_active && !output.json {
+        client.find("/activations?limit=1")?.and_then(|found| found.get(0).cloned()).unwrap_or_default()
+    } else {
+        Value::Null
+    };
+    print(output, &answer, || shown(&answer, &activation, output.width(), Utc::now()));
+    Ok(())
+}
+
+fn shown(answer: &Value, activation: &Value, width: Option<usize>, now: DateTime<Utc>) -> String {
+    let number = |pointer: &str| answer.pointer(pointer).and_then(Value::as_u64);
+    // What only the store knows is null while it is away.
+    let count = |pointer: &str| number(pointer).map_or_else(|| "?".to_owned(), show::thousands);
+    let mut out = format!(
+        "{}: {} models, {} active\njobs: {} running, {} pending, {} completed, {} failed",
+        text(answer, "status"),
+        count("/models/total"),
+        count("/models/active"),
+        count("/jobs/running"),
+        count("/jobs/pending"),
+        count("/jobs/completed"),
+        count("/jobs/failed")
+    );
+    let faults =
+        ["panics", "restarts", "error_lines"].iter().filter_map(|name| number(&format!("/faults/{name}"))).sum::<u64>();
+    if faults > 0 {
+        out += &format!(
+            "\nfaults: {} panics, {} restarts, {} lines at level error",
+            count("/faults/panics"),
+            count("/faults/restarts"),
+            count("/faults/error_lines")
+        );
+    }
+    if let Some(active) = answer.pointer("/models/active_model_id").and_then(Value::as_str) {
+        out += &format!("\nactive: {}", visible::line(active));
+        if activation["model_id"] == active {
+            out += &format!(
+                "\n  since {} by {}",
+                moment(activation, "activated_at", now),
+                text(activation, "activated_by")
+            );
+        }
+    }
+    let rows: Vec<Vec<String>> = answer
+        .get("components")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(name, c)| {
+            let error = c["last_error"].as_str().unwrap_or_default().to_owned();
+            vec![name.clone(), text(c, "health").into_owned(), c["restarts"].to_string(), error]
+        })
+        .collect();
+    format!("{out}\n\n{}", show::fitted(&["component", "health", "restarts", "last error"], &rows, width))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_status_says_what_is_active_since_when_and_fits_eighty_columns() {
+        let long = "the server at the address in store.url does not answer in time, and was asked seven times";
+        let answer = json!({"status": "degraded", "models": {"total": 1234, "active": 1, "active_model_id": "model_a"},
+            "jobs": {"running": 0, "pending": 0, "completed": 3, "failed": null}, "faults": {"panics": 0},
+            "components": {"store": {"health": "degraded", "restarts": 0, "last_error": long}}});
+        let activation = json!({"model_id": "model_a", "activated_at": "2026-11-30T10:00:00Z", "activated_by": "ada"});
+        let now = "2026-11-30T12:00:00Z".parse().unwrap();
+        let narrow = shown(&answer, &activation, Some(80), now);
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        assert!(narrow.contains("1,234 models") && narrow.contains("? failed"), "{narrow}");
+        assert!(narrow.contains("since 2026-11-30 10:00 UTC (2 hours ago) by ada"), "{narrow}");
+        assert!(shown(&answer, &activation, None, now).contains(long));
+        // An activation since then is not told of the model before it.
+        let other = json!({"model_id": "model_b", "activated_at": "2026-11-30T10:00:00Z"});
+        assert!(!shown(&answer, &other, Some(80), now).contains("since"));
+    }
+}
