@@ -213,9 +213,9 @@ CREATE INDEX responses_by_owner ON responses (owner, created_at, bytes);
 ";
 
 /// What is asked of every unfinished job at once, in an index of its own: their records, which may be large, are not read. The
-/// order is that of `jobs::queued`.
+/// order is that of `jobs::queued`. A column without a type of its own would be computed from the record all the same.
 const QUEUE: &str = "
-ALTER TABLE jobs ADD COLUMN queue ANY GENERATED ALWAYS AS (json_extract(document, '$.config_hash', '$.snapshot',
+ALTER TABLE jobs ADD COLUMN queue TEXT GENERATED ALWAYS AS (json_extract(document, '$.config_hash', '$.snapshot',
     '$.cancel.at', '$.running_seconds', '$.estimated_minutes', '$.job.estimated_time_remaining_seconds')) VIRTUAL;
 CREATE INDEX jobs_unfinished ON jobs (created_at, job_id, status, queue) WHERE status IN ('pending', 'running');
 ";
