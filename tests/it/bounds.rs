@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 /// Of `http.max_body_bytes`.
 const BODY: usize = 1 << 20;
 const AT_A_TIME: usize = 8;
-/// Peak memory of the process (VmHWM) in MB. The bar is 500 MB and is not met reliably: one run of the debug build reached
-/// 513 MB. Until the cause is found this test holds the peak below 640 MB.
-const MEMORY: u64 = 640;
+/// Peak memory of the process (VmHWM) in MB. The bar is 500 MB. The debug build takes 240 MB; with an allocator that
+/// keeps what is freed (see `provost::memory`) it took 490 MB.
+const MEMORY: u64 = 350;
 /// Of nineteen in twenty answers of `/livez`. The machine has two processors, which the service's own work, this test's
 /// clients and other tests share: a single answer may wait for the processor, the ordinary one must not wait for a request.
 const ALIVE: Duration = Duration::from_millis(50);
@@ -91,8 +91,9 @@ fn watch(server: &Server, over: &AtomicBool) -> Vec<Duration> {
     took
 }
 
-/// Registers copies of a model, so that there are as many as a comparison may name.
-fn multiply(place: &Place, id: &str) -> Vec<String> {
+/// Registers copies of a model, so that there are as many as a comparison may name. Without `artifacts` the copies are records
+/// as those of the replaced service, which cannot predict.
+fn multiply(place: &Place, id: &str, artifacts: bool) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store = SqliteStore::open(&place.path("data"), Utc::now()).unwrap();
     runtime.block_on(async {
@@ -101,8 +102,12 @@ fn multiply(place: &Place, id: &str) -> Vec<String> {
         let mut ids = vec![id.to_owned()];
         for n in 1..limits::MODEL_IDS as u128 {
             let mut copy = known.clone();
+            let n = if artifacts { n } else { n + limits::MODEL_IDS as u128 };
             copy.version.model_id = ModelId::new(Algorithm::LogisticRegression, Utc::now(), n);
             copy.version.notes = Some("ä".repeat(limits::NOTES));
+            if !artifacts {
+                copy.version.model_sha256 = String::new();
+            }
             let id = copy.version.model_id.clone();
             ids.push(id.to_string());
             let evaluation = EvaluationRecord { model_id: id, task_id: format!("task_{n}"), ..evaluation.clone() };
@@ -138,7 +143,7 @@ fn the_largest_bodies_leave_the_service_alive_and_small() {
     let job = client.train(&small_job());
     let model = client.ended(&job)["best_model_id"].as_str().unwrap().to_owned();
     assert_eq!(server.terminate(), Some(0));
-    let ids = multiply(&place, &model);
+    let (ids, records) = (multiply(&place, &model, true), multiply(&place, &model, false));
     // Nothing is refused for its rate.
     let many = "1000000";
     let (server, client, keys) =
@@ -157,6 +162,7 @@ fn the_largest_bodies_leave_the_service_alive_and_small() {
         // A job for each that finds room in the queue.
         send(operator, "POST", "train", &config, &[202, 503]);
         send(viewer, "POST", "compare", &padded(&json!({ "model_ids": ids })), &[200]);
+        send(viewer, "POST", "compare", &padded(&json!({ "model_ids": records })), &[200]);
         let unknown: Vec<String> =
             (0..100).map(|n| ModelId::new(Algorithm::Xgboost, Utc::now(), n).to_string()).collect();
         send(viewer, "POST", "compare", &padded(&json!({ "model_ids": unknown })), &[404]);
@@ -207,6 +213,43 @@ fn the_largest_bodies_leave_the_service_alive_and_small() {
         took[took.len() / 2]
     );
     assert!(took.len() > 100, "{} answers of /livez", took.len());
+    assert!(p95 < ALIVE && worst < NEVER_LONGER, "/livez: p95 {p95:?}, worst {worst:?}");
+    assert!(memory < MEMORY, "{memory} MB");
+}
+
+#[test]
+fn a_full_queue_of_the_largest_jobs_leaves_the_service_alive_and_small() {
+    let place = place_with_points(300);
+    let server = Server::start(&place);
+    let client = Client::of(&server);
+    let config = padded(&largest_config());
+    let over = AtomicBool::new(false);
+    let (took, accepted) = std::thread::scope(|scope| {
+        let ends = Ends(&over);
+        let watched = scope.spawn(|| watch(&server, &over));
+        let mut accepted = 0;
+        // The jobs at work make room meanwhile: more than the queue holds are taken in before one is refused.
+        loop {
+            let answers: Vec<u16> = std::thread::scope(|scope| {
+                let one = || scope.spawn(|| Client::of(&server).with(None, "POST", "train", Some(&config)).status);
+                let sent: Vec<_> = (0..AT_A_TIME).map(|_| one()).collect();
+                sent.into_iter().map(|answer| answer.join().unwrap()).collect()
+            });
+            assert!(answers.iter().all(|status| matches!(status, 202 | 503)), "{answers:?}");
+            accepted += answers.iter().filter(|status| **status == 202).count();
+            assert!(accepted < 1_000, "the queue has no end");
+            if answers.contains(&503) {
+                break;
+            }
+        }
+        client.with(None, "GET", "jobs?status=pending&limit=200", None).ok(200);
+        drop(ends);
+        (watched.join().unwrap(), accepted)
+    });
+    let memory = memory(&server);
+    let (p95, worst) = (took[took.len() * 95 / 100], took[took.len() - 1]);
+    eprintln!("{accepted} jobs, /livez: p95 {p95:?}, worst {worst:?}; {memory} MB");
+    assert!(accepted >= 100, "{accepted} jobs were taken in");
     assert!(p95 < ALIVE && worst < NEVER_LONGER, "/livez: p95 {p95:?}, worst {worst:?}");
     assert!(memory < MEMORY, "{memory} MB");
 }

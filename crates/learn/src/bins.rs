@@ -1,10 +1,11 @@
 //! Columns cut into few bins, fitted on the training rows of one fit alone.
 
-use crate::Dataset;
 use crate::categories::Known;
+use crate::control::BLOCK;
 use crate::prefetch::{AHEAD, prefetch};
 use crate::ranks::{Ranks, Sorted};
 use crate::trees::sets;
+use crate::{Control, Dataset, LearnError};
 use provost_domain::features::is_category;
 use rayon::prelude::*;
 
@@ -88,33 +89,53 @@ fn cut(ranks: &Ranks, rows: &[u32], most: usize) -> (Bins, Vec<u16>) {
 }
 
 /// The bins of these rows and the code of each, from a sort of them alone.
-fn cut_sorted<T: Copy>(column: &[f32], rows: &[u32], most: usize, code: impl Fn(u16) -> T) -> (Bins, Vec<T>) {
-    let sorted = Sorted::by_all_threads(column, rows);
+fn cut_sorted<T: Copy>(
+    column: &[f32],
+    rows: &[u32],
+    most: usize,
+    code: impl Fn(u16) -> T,
+    control: &Control,
+) -> Result<(Bins, Vec<T>), LearnError> {
+    let sorted = Sorted::by_all_threads(column, rows, control)?;
+    control.check()?;
     let mut cutter = Cutter::new(sorted.runs().count(), sorted.count() as u64, most);
     let mut codes = vec![code(0); rows.len()];
     let mut places = sorted.places();
     let mut coming = sorted.places().skip(AHEAD);
+    let mut since_look = 0;
     for (value, count) in sorted.runs() {
         let code = code(cutter.push(value, count as u64));
-        for place in places.by_ref().take(count) {
-            if let Some(next) = coming.next() {
-                prefetch(&codes, next);
+        let mut left = count;
+        while left > 0 {
+            if since_look >= BLOCK {
+                since_look = 0;
+                control.check()?;
             }
-            codes[place] = code;
+            let now = left.min(BLOCK);
+            for place in places.by_ref().take(now) {
+                if let Some(next) = coming.next() {
+                    prefetch(&codes, next);
+                }
+                codes[place] = code;
+            }
+            (left, since_look) = (left - now, since_look + now);
         }
     }
+    control.check()?;
     let missing = code(cutter.bins.len() as u16);
     for (code, _) in codes.iter_mut().zip(rows).filter(|(_, row)| column[**row as usize].is_nan()) {
         *code = missing;
     }
-    (cutter.bins, codes)
+    Ok((cutter.bins, codes))
 }
 
 /// A bin per category and the code of each row; what is not known is with the missing ones.
-fn coded(known: &Known, column: &[f32], rows: &[u32]) -> (Bins, Vec<u8>) {
+fn coded(known: &Known, column: &[f32], rows: &[u32], control: &Control) -> Result<(Bins, Vec<u8>), LearnError> {
     let values = known.values();
     let code = |row: &u32| known.code(column[*row as usize]).unwrap_or(values.len()) as u8;
-    (Bins { low: values.to_vec(), high: values.to_vec() }, rows.iter().map(code).collect())
+    let mut codes = Vec::with_capacity(rows.len());
+    control.in_blocks(rows, |rows| codes.extend(rows.iter().map(code)))?;
+    Ok((Bins { low: values.to_vec(), high: values.to_vec() }, codes))
 }
 
 fn cut_all<T: Copy + Send>(
@@ -123,18 +144,23 @@ fn cut_all<T: Copy + Send>(
     rows: &[u32],
     most: usize,
     code: impl Fn(u16) -> T + Sync,
-) -> (Vec<Bins>, Vec<Vec<T>>) {
+    control: &Control,
+) -> Result<(Vec<Bins>, Vec<Vec<T>>), LearnError> {
     if !data.keeps_ranks() {
-        return columns.iter().map(|column| cut_sorted(data.x().column(*column), rows, most, &code)).unzip();
+        let one = |column: &usize| cut_sorted(data.x().column(*column), rows, most, &code, control);
+        let all: Vec<(Bins, Vec<T>)> = columns.iter().map(one).collect::<Result<_, _>>()?;
+        return Ok(all.into_iter().unzip());
     }
     let one = |column: &usize| {
-        data.with_ranks(*column, |ranks| {
+        data.with_ranks(*column, control, |ranks| {
             let (bins, lookup) = cut(ranks, rows, most);
             let codes = rows.iter().map(|row| code(lookup[ranks.codes()[*row as usize] as usize])).collect();
             (bins, codes)
         })
     };
-    if rows.len() < 4096 { columns.iter().map(one).unzip() } else { columns.par_iter().map(one).collect() }
+    let all: Result<Vec<(Bins, Vec<T>)>, LearnError> =
+        if rows.len() < 4096 { columns.iter().map(one).collect() } else { columns.par_iter().map(one).collect() };
+    Ok(all?.into_iter().unzip())
 }
 
 /// Column by column, up to 1,024 bins: 256 cost a forest accuracy.
@@ -147,9 +173,13 @@ impl WideTable {
     pub const BINS: usize = 1024;
 
     /// Codes of `rows` in their order.
-    pub fn new(data: &Dataset, columns: &[usize], rows: &[u32]) -> Self {
-        let (bins, columns) = cut_all(data, columns, rows, Self::BINS, |code| code);
-        Self { bins, columns }
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn new(data: &Dataset, columns: &[usize], rows: &[u32], control: &Control) -> Result<Self, LearnError> {
+        let (bins, columns) = cut_all(data, columns, rows, Self::BINS, |code| code, control)?;
+        Ok(Self { bins, columns })
     }
 }
 
@@ -165,38 +195,45 @@ pub struct NarrowTable {
 }
 
 /// Rows that are transposed together, so that they stay in the cache.
-const BLOCK: usize = 4096;
+const TRANSPOSED: usize = 4096;
 
 impl NarrowTable {
     pub const BINS: usize = 255;
 
-    pub fn new(data: &Dataset, columns: &[usize], rows: &[u32]) -> Self {
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn new(data: &Dataset, columns: &[usize], rows: &[u32], control: &Control) -> Result<Self, LearnError> {
         let width = columns.len();
         let known = |(at, column): (usize, &usize)| {
             let x = data.x().column(*column);
-            is_category(&data.x().names()[*column]).then(|| Known::new(at, x, rows, sets::CODES, 1))
+            let category = is_category(&data.x().names()[*column]);
+            category.then(|| Known::new(at, x, rows, (sets::CODES, 1), control)).transpose()
         };
-        let categories: Vec<Option<Known>> = columns.iter().enumerate().map(known).collect();
+        let categories: Vec<Option<Known>> = columns.iter().enumerate().map(known).collect::<Result<_, _>>()?;
         let ordered: Vec<usize> =
             columns.iter().zip(&categories).filter(|(_, k)| k.is_none()).map(|(c, _)| *c).collect();
-        let (cut, codes) = cut_all(data, &ordered, rows, Self::BINS, |code| code as u8);
+        let (cut, codes) = cut_all(data, &ordered, rows, Self::BINS, |code| code as u8, control)?;
         let mut ordered = cut.into_iter().zip(codes);
         let of = |(column, known): (&usize, &Option<Known>)| match known {
-            Some(known) => Some(coded(known, data.x().column(*column), rows)),
-            None => ordered.next(),
+            Some(known) => Some(coded(known, data.x().column(*column), rows, control)),
+            None => ordered.next().map(Ok),
         };
-        let (bins, columns): (Vec<Bins>, Vec<Vec<u8>>) = columns.iter().zip(&categories).filter_map(of).unzip();
+        let all = columns.iter().zip(&categories).filter_map(of).collect::<Result<Vec<_>, LearnError>>()?;
+        let (bins, columns): (Vec<Bins>, Vec<Vec<u8>>) = all.into_iter().unzip();
         let mut codes = vec![0; width * rows.len()];
         let transpose = |(at, codes): (usize, &mut [u8])| {
+            control.check()?;
             for (column, first) in columns.iter().zip(0..) {
-                let column = &column[at * BLOCK..];
+                let column = &column[at * TRANSPOSED..];
                 for (row, code) in codes.chunks_exact_mut(width).zip(column) {
                     row[first] = *code;
                 }
             }
+            Ok::<(), LearnError>(())
         };
-        codes.par_chunks_mut((BLOCK * width).max(1)).enumerate().for_each(transpose);
-        Self { bins, width, codes, columns, categories }
+        codes.par_chunks_mut((TRANSPOSED * width).max(1)).enumerate().try_for_each(transpose)?;
+        Ok(Self { bins, width, codes, columns, categories })
     }
     #[inline]
     pub fn row(&self, row: usize) -> &[u8] {
@@ -219,12 +256,13 @@ mod tests {
     #[test]
     fn one_bin_per_distinct_value_of_the_training_rows() {
         let data = dataset(vec![5.0, 1.0, f32::NAN, 9.0, 1.0, 7.0]);
-        let table = WideTable::new(&data, &[0], &[0, 1, 2, 4, 5]);
+        let wide = |data: &Dataset, rows: &[u32]| WideTable::new(data, &[0], rows, &Control::default()).unwrap();
+        let table = wide(&data, &[0, 1, 2, 4, 5]);
         assert_eq!(table.columns[0], [1, 0, 3, 0, 2]);
         // Values 1, 5, 7.
         assert_eq!((table.bins[0].between(0, 1), table.bins[0].between(0, 2)), ((0, 3.0), (0, 3.0)));
         assert_eq!(table.bins[0].between(2, 3), (2, f32::MAX));
-        let wide = WideTable::new(&dataset(vec![0.0, 1.0, 9.0, 10.0]), &[0], &[0, 1, 2, 3]);
+        let wide = wide(&dataset(vec![0.0, 1.0, 9.0, 10.0]), &[0, 1, 2, 3]);
         assert_eq!(wide.bins[0].between(0, 3), (1, 5.0));
     }
 
@@ -232,7 +270,8 @@ mod tests {
     fn a_threshold_never_reaches_the_next_value() {
         let next = f32::from_bits(1f32.to_bits() + 1);
         for column in [vec![1.0, next], vec![-f32::MAX, f32::MAX], vec![0.0, f32::from_bits(1)]] {
-            let bins = &WideTable::new(&dataset(column.clone()), &[0], &[0, 1]).bins[0];
+            let table = WideTable::new(&dataset(column.clone()), &[0], &[0, 1], &Control::default()).unwrap();
+            let bins = &table.bins[0];
             let (_, t) = bins.between(0, 1);
             assert!(column[0] <= t && t < column[1], "{column:?} {t}");
         }
@@ -254,7 +293,8 @@ mod tests {
             let ranks = Ranks::new(&column);
             let (bins, lookup) = cut(&ranks, &rows, most);
             let codes: Vec<u16> = rows.iter().map(|row| lookup[ranks.codes()[*row as usize] as usize]).collect();
-            prop_assert_eq!(cut_sorted(&column, &rows, most, |code| code), (bins, codes));
+            let sorted = cut_sorted(&column, &rows, most, |code| code, &Control::default()).unwrap();
+            prop_assert_eq!(sorted, (bins, codes));
         }
 
         #[test]
@@ -263,7 +303,7 @@ mod tests {
             let column: Vec<f32> = (0..n).map(|_| rng.below(kinds) as f32).collect();
             let data = dataset(column.clone());
             let rows: Vec<u32> = (0..n as u32).collect();
-            let table = NarrowTable::new(&data, &[0], &rows);
+            let table = NarrowTable::new(&data, &[0], &rows, &Control::default()).unwrap();
             let bins = &table.bins[0];
             prop_assert!(bins.len() <= NarrowTable::BINS);
             let mut counts = vec![0usize; bins.len()];

@@ -10,6 +10,7 @@ mod leaves;
 mod parting;
 mod side;
 
+use crate::control::BLOCK;
 use crate::learner::{defaults, fit_apart, grid, key, stops};
 use crate::max_features::MaxFeatures;
 use crate::params::Reader;
@@ -35,8 +36,18 @@ pub struct Boosting {
 
 impl Boosting {
     /// Probability of class 1 for each of `rows`. `columns` maps the model's own columns to the matrix's.
-    pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
-        self.predict_at(None, x, columns, rows, &[self.trees.len()]).pop().unwrap_or_default()
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn predict(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<f64>, LearnError> {
+        Ok(self.predict_at(None, x, columns, rows, &[self.trees.len()], control)?.pop().unwrap_or_default())
     }
     /// What the first so many trees predict, for each of the ascending `ends`.
     fn predict_at(
@@ -46,10 +57,11 @@ impl Boosting {
         columns: &[usize],
         rows: &[u32],
         ends: &[usize],
-    ) -> Vec<Vec<f64>> {
-        let mut all = trees::sums(&self.trees, categories, x, columns, rows, ends, 0.0f64);
+        control: &Control,
+    ) -> Result<Vec<Vec<f64>>, LearnError> {
+        let mut all = trees::sums(&self.trees, categories, x, columns, rows, ends, 0.0f64, control)?;
         all.iter_mut().flatten().for_each(|s| *s = sigmoid(self.base + *s));
-        all
+        Ok(all)
     }
     /// That predicting from `width` columns cannot panic or loop.
     pub fn validate(&self, width: usize) -> Result<(), String> {
@@ -72,9 +84,20 @@ pub struct CategoryBoosting {
 
 impl CategoryBoosting {
     /// As `Boosting::predict`, of categories as they are.
-    pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn predict(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<f64>, LearnError> {
         let all = [self.boosting.trees.len()];
-        self.boosting.predict_at(Some(&self.categories), x, columns, rows, &all).pop().unwrap_or_default()
+        let found = self.boosting.predict_at(Some(&self.categories), x, columns, rows, &all, control)?;
+        Ok(found.into_iter().next_back().unwrap_or_default())
     }
     pub fn validate(&self, width: usize) -> Result<(), String> {
         self.boosting.validate_with(Some(&self.categories), width)
@@ -152,18 +175,30 @@ impl Validation {
         })
     }
     /// True when so many rounds have brought nothing.
-    fn exhausted(&mut self, tree: &Tree, sets: &[Set], rounds: usize, gains: &[f64]) -> bool {
-        trees::add_by_sets(tree, sets, &self.values, self.width, &mut self.margins);
+    fn exhausted(
+        &mut self,
+        tree: &Tree,
+        sets: &[Set],
+        rounds: usize,
+        gains: &[f64],
+        control: &Control,
+    ) -> Result<bool, LearnError> {
+        for (at, margins) in self.margins.chunks_mut(BLOCK).enumerate() {
+            control.check()?;
+            let values = &self.values[at * BLOCK * self.width..];
+            trees::add_by_sets(tree, sets, values, self.width, margins);
+        }
         let loss = |(z, y): (&f64, &u8)| {
             let z = if *y == 1 { -z } else { *z };
             z.max(0.0) + (-z.abs()).exp().ln_1p()
         };
+        control.check()?;
         let total: f64 = self.margins.iter().zip(&self.labels).map(loss).sum();
         if total < self.best {
             (self.best, self.best_rounds) = (total, rounds);
             gains.clone_into(&mut self.best_gains);
         }
-        rounds - self.best_rounds >= self.patience
+        Ok(rounds - self.best_rounds >= self.patience)
     }
 }
 
@@ -191,8 +226,15 @@ struct Grown {
 }
 
 impl Grown {
-    fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[usize]) -> Vec<Vec<f64>> {
-        self.boosting.predict_at(self.categories.as_ref(), x, columns, rows, ends)
+    fn predict_at(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        ends: &[usize],
+        control: &Control,
+    ) -> Result<Vec<Vec<f64>>, LearnError> {
+        self.boosting.predict_at(self.categories.as_ref(), x, columns, rows, ends, control)
     }
     fn into_fit(self) -> Fit {
         let Self { boosting, categories, importance } = self;
@@ -220,13 +262,16 @@ fn grow(task: &FitTask<'_>, control: &Control) -> Result<Grown, LearnError> {
     let ones = labels.iter().filter(|y| **y == 1).count();
     let base = (ones as f64 / (labels.len() - ones) as f64).ln();
     let (mut trees, mut gains) = (Vec::with_capacity(settings.rounds), vec![0.0; task.columns.len()]);
-    let categories = task.with_narrow(|table| {
+    let categories = task.with_narrow(control, |table| {
         let categories = Categories::new(table.categories.iter().flatten().cloned().collect());
         let mut validation = Validation::new(task, &categories, base);
         let mut grower = Grower::new(table, &labels, &settings, base);
         for round in 1..=settings.rounds {
             let tree = grower.round(round as u64, &mut gains, control)?;
-            let stop = validation.as_mut().is_some_and(|v| v.exhausted(&tree, grower.sets(), round, &gains));
+            let stop = match &mut validation {
+                Some(validation) => validation.exhausted(&tree, grower.sets(), round, &gains, control)?,
+                None => false,
+            };
             trees.push(tree);
             control.progress(round as u64, settings.rounds as u64);
             if stop {
@@ -299,7 +344,7 @@ impl Learner for GradientBoosting {
         let Some(longest) = (0..members.len()).max_by_key(|i| rounds[*i]) else { return Ok(Vec::new()) };
         let grown = grow(&FitTask { params: members[longest], ..*task }, control)?;
         let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
-        let by_end = grown.predict_at(task.data.x(), task.columns, rows, &ends);
+        let by_end = grown.predict_at(task.data.x(), task.columns, rows, &ends, control)?;
         Ok(places.into_iter().map(|place| by_end[place].clone()).collect())
     }
 }

@@ -1,8 +1,9 @@
 //! Calibration: from a learner's scores to probabilities, fitted on out-of-fold predictions.
 
-use linfa::composing::platt_scaling::{Platt, platt_newton_method};
-use linfa::{Float, ParamGuard};
-use ndarray::Array1;
+mod platt;
+
+use crate::sorting::sort_by;
+use crate::{Control, LearnError};
 use serde::{Deserialize, Serialize};
 
 /// Below this many rows isotonic regression overfits.
@@ -26,17 +27,21 @@ impl Calibration {
     /// Platt scaling below 2,000 rows, else the better of Platt and isotonic by cross-fitted log loss.
     /// `oof`: out-of-fold probabilities, `y`: labels 0 or 1 of the same rows. `None` where nothing can be fitted:
     /// fewer than two rows or a single class.
-    pub fn fit(oof: &[f64], y: &[u8]) -> Calibration {
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn fit(oof: &[f64], y: &[u8], control: &Control) -> Result<Calibration, LearnError> {
         let n = oof.len().min(y.len());
         let (oof, y) = (&oof[..n], &y[..n]);
         let positives = y.iter().filter(|l| **l == 1).count();
         if positives == 0 || positives == n {
-            return Calibration::None;
+            return Ok(Calibration::None);
         }
-        if n < ISOTONIC_MIN_ROWS || cross_fitted(platt, oof, y) <= cross_fitted(isotonic, oof, y) {
-            platt(oof, y)
+        if n < ISOTONIC_MIN_ROWS || cross_fitted(platt, oof, y, control)? <= cross_fitted(isotonic, oof, y, control)? {
+            platt(oof, y, control)
         } else {
-            isotonic(oof, y)
+            isotonic(oof, y, control)
         }
     }
 
@@ -77,61 +82,63 @@ fn logit(p: f64) -> f64 {
     (p / (1.0 - p)).ln()
 }
 
-/// Platt's fit with his smoothed targets, by linfa's Newton method (Lin, Lin and Weng 2007).
-fn platt(p: &[f64], y: &[u8]) -> Calibration {
-    let scores: Array1<f64> = p.iter().map(|p| logit(*p)).collect();
-    let labels: Array1<bool> = y.iter().map(|l| *l == 1).collect();
-    let Ok(params) = Platt::<f64, ()>::params().check() else { return Calibration::None };
-    // linfa's sigmoid is 1 / (1 + exp(a·f + b)).
-    let (a, b) = match platt_newton_method(scores.view(), labels.view(), &params) {
-        Ok((a, b)) => (-f64::cast(a), -f64::cast(b)),
-        Err(_) => return Calibration::None,
+fn platt(p: &[f64], y: &[u8], control: &Control) -> Result<Calibration, LearnError> {
+    let mut scores: Vec<f64> = Vec::with_capacity(p.len());
+    control.in_blocks(p, |p| scores.extend(p.iter().map(|p| logit(*p))))?;
+    // The sigmoid of the fit is 1 / (1 + exp(a·f + b)).
+    let Some((a, b)) = platt::newton(&scores, y, control)?.map(|(a, b)| (-a, -b)) else {
+        return Ok(Calibration::None);
     };
     if a.is_finite() && b.is_finite() && a >= MIN_SLOPE {
-        return Calibration::Platt { a, b };
+        return Ok(Calibration::Platt { a, b });
     }
     let mean = y.iter().map(|l| f64::from(*l)).sum::<f64>() / y.len() as f64;
-    let centre = scores.sum() / scores.len() as f64;
-    Calibration::Platt { a: MIN_SLOPE, b: logit(mean) - MIN_SLOPE * centre }
+    let centre = ndarray::ArrayView1::from(&scores[..]).sum() / scores.len() as f64;
+    Ok(Calibration::Platt { a: MIN_SLOPE, b: logit(mean) - MIN_SLOPE * centre })
 }
 
 /// Centred isotonic regression (Oron and Flournoy 2017): pool adjacent violators, then linear between the blocks'
 /// centres, which keeps the ranking inside a block.
-fn isotonic(p: &[f64], y: &[u8]) -> Calibration {
+fn isotonic(p: &[f64], y: &[u8], control: &Control) -> Result<Calibration, LearnError> {
+    #[derive(Clone, Copy)]
     struct Block {
         rows: f64,
         positives: f64,
         scores: f64,
     }
     let mut order: Vec<usize> = (0..p.len()).collect();
-    order.sort_by(|i, j| p[*i].total_cmp(&p[*j]).then(i.cmp(j)));
+    sort_by(&mut order, |i, j| p[*i].total_cmp(&p[*j]).then(i.cmp(j)), control)?;
     let mut blocks: Vec<Block> = Vec::new();
     let mut last = f64::NAN;
-    for i in order {
-        let label = f64::from(y[i]);
-        match blocks.last_mut() {
-            // Rows of one score are one point.
-            Some(b) if p[i] == last => {
-                b.rows += 1.0;
-                b.positives += label;
-                b.scores = b.rows * last;
+    control.in_blocks(&order, |order| {
+        for i in order {
+            let (score, label) = (p[*i], f64::from(y[*i]));
+            match blocks.last_mut() {
+                // Rows of one score are one point.
+                Some(b) if score == last => {
+                    b.rows += 1.0;
+                    b.positives += label;
+                    b.scores = b.rows * last;
+                }
+                _ => blocks.push(Block { rows: 1.0, positives: label, scores: score }),
             }
-            _ => blocks.push(Block { rows: 1.0, positives: label, scores: p[i] }),
+            last = score;
         }
-        last = p[i];
-    }
+    })?;
     let mut pooled: Vec<Block> = Vec::new();
-    for block in blocks {
-        pooled.push(block);
-        while let [.., a, b] = pooled.as_slice() {
-            if a.positives * b.rows < b.positives * a.rows {
-                break;
+    control.in_blocks(&blocks, |blocks| {
+        for block in blocks {
+            pooled.push(*block);
+            while let [.., a, b] = pooled.as_slice() {
+                if a.positives * b.rows < b.positives * a.rows {
+                    break;
+                }
+                let (rows, positives, scores) = (a.rows + b.rows, a.positives + b.positives, a.scores + b.scores);
+                pooled.truncate(pooled.len() - 2);
+                pooled.push(Block { rows, positives, scores });
             }
-            let (rows, positives, scores) = (a.rows + b.rows, a.positives + b.positives, a.scores + b.scores);
-            pooled.truncate(pooled.len() - 2);
-            pooled.push(Block { rows, positives, scores });
         }
-    }
+    })?;
     // Never quite 0 or 1: n rows cannot tell these from 1 / (n + 2).
     let low = 1.0 / (p.len() as f64 + 2.0);
     let (mut xs, mut ys) = (vec![0.0], vec![low]);
@@ -144,7 +151,7 @@ fn isotonic(p: &[f64], y: &[u8]) -> Calibration {
     }
     xs.push(1.0);
     ys.push(1.0 - low);
-    Calibration::Isotonic { x: xs, y: ys }
+    Ok(Calibration::Isotonic { x: xs, y: ys })
 }
 
 fn interpolate(x: &[f64], y: &[f64], p: f64) -> f64 {
@@ -161,7 +168,12 @@ fn interpolate(x: &[f64], y: &[f64], p: f64) -> f64 {
 }
 
 /// Mean log loss when each fifth of the rows (stratified, interleaved) is calibrated by the other four.
-fn cross_fitted(fit: fn(&[f64], &[u8]) -> Calibration, p: &[f64], y: &[u8]) -> f64 {
+fn cross_fitted(
+    fit: fn(&[f64], &[u8], &Control) -> Result<Calibration, LearnError>,
+    p: &[f64],
+    y: &[u8],
+    control: &Control,
+) -> Result<f64, LearnError> {
     let mut seen = [0usize; 2];
     let fold: Vec<usize> = y
         .iter()
@@ -173,15 +185,22 @@ fn cross_fitted(fit: fn(&[f64], &[u8]) -> Calibration, p: &[f64], y: &[u8]) -> f
         .collect();
     let mut sum = 0.0;
     for k in 0..CROSS_FITS {
+        control.check()?;
         let kept = || (0..p.len()).filter(|i| fold[*i] != k);
         let (ps, ys): (Vec<f64>, Vec<u8>) = kept().map(|i| (p[i], y[i])).unzip();
-        let map = fit(&ps, &ys);
-        for i in (0..p.len()).filter(|i| fold[*i] == k) {
-            let q = map.apply(p[i]).clamp(1e-15, 1.0 - 1e-15);
-            sum -= if y[i] == 1 { q.ln() } else { (1.0 - q).ln() };
-        }
+        let map = fit(&ps, &ys, control)?;
+        let mut at = 0;
+        control.in_blocks(p, |block| {
+            for p in block {
+                if fold[at] == k {
+                    let q = map.apply(*p).clamp(1e-15, 1.0 - 1e-15);
+                    sum -= if y[at] == 1 { q.ln() } else { (1.0 - q).ln() };
+                }
+                at += 1;
+            }
+        })?;
     }
-    sum / p.len() as f64
+    Ok(sum / p.len() as f64)
 }
 
 #[cfg(test)]
@@ -199,6 +218,10 @@ mod tests {
         (truth.iter().map(|t| warp(*t)).collect(), y, truth)
     }
 
+    fn fitted(p: &[f64], y: &[u8]) -> Calibration {
+        Calibration::fit(p, y, &Control::default()).unwrap()
+    }
+
     fn rms(c: &Calibration, p: &[f64], truth: &[f64]) -> f64 {
         let sum: f64 = p.iter().zip(truth).map(|(p, t)| (c.apply(*p) - t).powi(2)).sum();
         (sum / p.len() as f64).sqrt()
@@ -207,7 +230,7 @@ mod tests {
     #[test]
     fn platt_undoes_a_change_of_slope_and_offset() {
         let (p, y, truth) = draw(1_500, |t| sigmoid(3.0 * logit(t) + 1.0));
-        let c = Calibration::fit(&p, &y);
+        let c = fitted(&p, &y);
         let Calibration::Platt { a, b } = c else { panic!("{c:?}") };
         assert!((a - 1.0 / 3.0).abs() < 0.05 && (b + 1.0 / 3.0).abs() < 0.15, "{a} {b}");
         assert!(rms(&Calibration::Platt { a, b }, &p, &truth) < 0.03);
@@ -216,7 +239,7 @@ mod tests {
     #[test]
     fn isotonic_wins_where_no_sigmoid_fits() {
         let (p, y, truth) = draw(8_000, |t| if t < 0.5 { 0.2 * t } else { 0.9 + 0.2 * (t - 0.5) });
-        let c = Calibration::fit(&p, &y);
+        let c = fitted(&p, &y);
         assert!(matches!(c, Calibration::Isotonic { .. }), "{c:?}");
         assert!(rms(&c, &p, &truth) < 0.04, "{}", rms(&c, &p, &truth));
         c.check().unwrap();
@@ -225,16 +248,17 @@ mod tests {
     #[test]
     fn scores_that_rank_backwards_are_flattened_not_reversed() {
         let (p, y, _) = draw(1_000, |t| 1.0 - t);
-        let c = Calibration::fit(&p, &y);
+        let c = fitted(&p, &y);
         assert!(c.apply(0.9) > c.apply(0.1) && c.apply(0.9) - c.apply(0.1) < 0.01);
-        assert_eq!(Calibration::fit(&[0.2, 0.4], &[1, 1]), Calibration::None);
+        assert_eq!(fitted(&[0.2, 0.4], &[1, 1]), Calibration::None);
     }
 
     proptest! {
         #[test]
         fn rises_and_stays_inside(rows in prop::collection::vec((0u32..=20, 0u8..=1), 2..400)) {
             let (p, y): (Vec<f64>, Vec<u8>) = rows.into_iter().map(|(p, y)| (f64::from(p) / 20.0, y)).unzip();
-            for map in [platt(&p, &y), isotonic(&p, &y), Calibration::fit(&p, &y)] {
+            let control = Control::default();
+            for map in [platt(&p, &y, &control).unwrap(), isotonic(&p, &y, &control).unwrap(), fitted(&p, &y)] {
                 if let Err(e) = map.check() { prop_assert!(false, "{e}") }
                 let out: Vec<f64> = (0..=100).map(|i| map.apply(f64::from(i) / 100.0)).collect();
                 prop_assert!(out.iter().all(|v| (0.0..=1.0).contains(v)));

@@ -1,5 +1,7 @@
 //! The categories of one column that a fit tells apart, and their codes.
 
+use crate::sorting::sort_by;
+use crate::{Control, LearnError};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 
@@ -14,15 +16,28 @@ pub struct Known {
 
 impl Known {
     /// Those that at least `least` of the rows have, the `most` most frequent at most.
-    pub fn new(column: usize, x: &[f32], rows: &[u32], most: usize, least: usize) -> Self {
-        let mut present: Vec<f32> = rows.iter().map(|row| x[*row as usize]).filter(|v| !v.is_nan()).collect();
-        present.sort_unstable_by(f32::total_cmp);
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn new(
+        column: usize,
+        x: &[f32],
+        rows: &[u32],
+        (most, least): (usize, usize),
+        control: &Control,
+    ) -> Result<Self, LearnError> {
+        let mut present: Vec<f32> = Vec::with_capacity(rows.len());
+        control.in_blocks(rows, |rows| {
+            present.extend(rows.iter().map(|row| x[*row as usize]).filter(|v| !v.is_nan()));
+        })?;
+        sort_by(&mut present, f32::total_cmp, control)?;
         let runs = present.chunk_by(|a, b| a.total_cmp(b).is_eq());
         let mut runs: Vec<&[f32]> = runs.filter(|run| run.len() >= least).collect();
         runs.sort_by_key(|run| Reverse(run.len()));
         let mut values: Vec<f32> = runs.iter().take(most).map(|run| run[0]).collect();
         values.sort_unstable_by(f32::total_cmp);
-        Self { column: column as u32, values }
+        Ok(Self { column: column as u32, values })
     }
 
     pub fn column(&self) -> usize {
@@ -59,13 +74,14 @@ mod tests {
     fn the_most_frequent_are_known_by_their_order() {
         let x = [7.0, f32::NAN, 3.0, 7.0, 9.0, 3.0, 7.0, 1.0];
         let rows: Vec<u32> = (0..8).collect();
-        let of = |rows: &[u32], most, least| Known::new(2, &x, rows, most, least).values;
+        let of =
+            |rows: &[u32], most, least| Known::new(2, &x, rows, (most, least), &Control::default()).unwrap().values;
         assert_eq!(of(&rows, 9, 1), [1.0, 3.0, 7.0, 9.0]);
         assert_eq!(of(&rows, 9, 2), [3.0, 7.0]);
         // Of equals the smaller.
         assert_eq!(of(&rows, 3, 1), [1.0, 3.0, 7.0]);
         assert_eq!(of(&rows[3..5], 3, 1), [7.0, 9.0]);
-        let known = Known::new(2, &x, &rows, 9, 2);
+        let known = Known::new(2, &x, &rows, (9, 2), &Control::default()).unwrap();
         assert_eq!([3.0, 7.0, 1.0, f32::NAN].map(|v| known.code(v)), [Some(0), Some(1), None, None]);
         assert!(known.check(3).is_ok() && known.check(2).is_err());
     }

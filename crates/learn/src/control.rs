@@ -20,7 +20,10 @@ impl std::fmt::Display for StopReason {
     }
 }
 
-/// Set once by whoever wants the work to end; checked per tree, round and epoch.
+/// Rows that a loop over rows works on between two looks: some milliseconds.
+pub(crate) const BLOCK: usize = 1 << 16;
+
+/// Set once by whoever wants the work to end; checked per tree, round and epoch, and per block of rows.
 #[derive(Debug, Clone, Default)]
 pub struct Token {
     state: Arc<AtomicU8>,
@@ -89,12 +92,24 @@ pub struct Control {
 }
 
 impl Control {
-    /// To be called once per tree, round or epoch.
+    /// To be called once per tree, round or epoch, and before each block of rows.
     pub fn check(&self) -> Result<(), crate::LearnError> {
         match self.token.reason() {
             Some(r) => Err(crate::LearnError::Stopped(r)),
             None => Ok(()),
         }
+    }
+    /// Calls `work` for all items in their order, block by block, with a look before each block.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`; then `work` was called for the first blocks.
+    pub(crate) fn in_blocks<T>(&self, items: &[T], mut work: impl FnMut(&[T])) -> Result<(), crate::LearnError> {
+        for block in items.chunks(BLOCK) {
+            self.check()?;
+            work(block);
+        }
+        Ok(())
     }
     pub fn progress(&self, done: u64, of: u64) {
         if let Some(f) = &self.on_progress {

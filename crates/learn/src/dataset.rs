@@ -1,7 +1,7 @@
 //! Rows to learn from. Folds and parts are lists of row numbers, never copies.
 
 use crate::ranks::Ranks;
-use crate::{LearnError, Matrix};
+use crate::{Control, LearnError, Matrix};
 use provost_domain::features::CATEGORY_RULE;
 use std::sync::OnceLock;
 
@@ -52,11 +52,21 @@ impl Dataset {
         self.rows() <= KEPT_ROWS
     }
     /// Calls `work` with the column's rank coding.
-    pub fn with_ranks<T>(&self, column: usize, work: impl FnOnce(&Ranks) -> T) -> T {
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn with_ranks<T>(
+        &self,
+        column: usize,
+        control: &Control,
+        work: impl FnOnce(&Ranks) -> T,
+    ) -> Result<T, LearnError> {
         if !self.keeps_ranks() {
-            return work(&Ranks::by_all_threads(self.x.column(column)));
+            return Ok(work(&Ranks::by_all_threads(self.x.column(column), control)?));
         }
+        control.check()?;
         // Serial inside: a parallel step here could wait for a thread that waits for this very cell.
-        work(self.ranks[column].get_or_init(|| Ranks::new(self.x.column(column))))
+        Ok(work(self.ranks[column].get_or_init(|| Ranks::new(self.x.column(column)))))
     }
 }

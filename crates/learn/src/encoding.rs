@@ -45,14 +45,26 @@ impl EncodedModel {
     }
 
     /// Probability of class 1 for each of `rows`. `columns` maps the model's own columns to the matrix's.
-    pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn predict(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<f64>, LearnError> {
         let own: Vec<usize> = (0..self.encoder.outputs()).collect();
         let mut out = Vec::with_capacity(rows.len());
         for rows in rows.chunks(CHUNK) {
+            control.check()?;
             let encoded = Matrix::of_finite(self.encoder.names().to_vec(), self.encoder.encode(x, columns, rows));
-            out.extend(self.predictor.predict(&encoded, &own, &(0..rows.len() as u32).collect::<Vec<_>>()));
+            let all: Vec<u32> = (0..rows.len() as u32).collect();
+            out.extend(self.predictor.predict_under(&encoded, &own, &all, control)?);
         }
-        out
+        Ok(out)
     }
 
     /// Of a decoded artifact.
@@ -82,10 +94,12 @@ pub(crate) struct Encoded {
 
 impl Encoded {
     /// With `keep`, categories as they are are among the columns.
-    fn new(task: &FitTask<'_>, others: &[u32], keep: bool) -> Result<Self, LearnError> {
+    fn new(task: &FitTask<'_>, others: &[u32], keep: bool, control: &Control) -> Result<Self, LearnError> {
         let x = task.data.x();
         let names: Vec<&str> = task.columns.iter().map(|c| x.names()[*c].as_str()).collect();
-        let (encoder, mut columns) = Encoder::fit(task.data, task.columns, &names, task.train, task.seed, keep);
+        let (encoder, mut columns) =
+            Encoder::fit(task.data, task.columns, &names, task.train, task.seed, keep, control)?;
+        control.check()?;
         for (column, more) in columns.iter_mut().zip(encoder.encode(x, task.columns, others)) {
             column.extend(more);
         }
@@ -156,7 +170,7 @@ impl<L: Learner> Learner for Encoding<L> {
             return self.0.fit(task, control);
         }
         let keep = self.0.parts_categories();
-        let encoded = Encoded::new(task, task.validation, keep)?;
+        let encoded = Encoded::new(task, task.validation, keep, control)?;
         let fit = self.0.fit(&encoded.task(task, &encoded.at, false), control)?;
         let importance = fit.importance.map(|shares| encoded.encoder.of_sources(&shares));
         let predictor = EncodedModel { encoder: encoded.encoder, predictor: Box::new(fit.predictor) };
@@ -180,15 +194,19 @@ impl<L: Learner> Learner for Encoding<L> {
             let (validation, held) = encoded.at.split_at(task.validation.len());
             self.0.fit_family(&encoded.task(task, validation, shared), members, held, control)
         };
-        let Some(shared) = task.shared else { return grow(&Encoded::new(task, &others, keep)?, false) };
+        let Some(shared) = task.shared else { return grow(&Encoded::new(task, &others, keep, control)?, false) };
         let known = match shared.encoded().get() {
             Some(known) => known,
             None => {
-                let made = Encoded::new(task, &others, keep)?;
+                let made = Encoded::new(task, &others, keep, control)?;
                 shared.encoded().get_or_init(|| Box::new(made))
             }
         };
-        if known.others == others { grow(known, true) } else { grow(&Encoded::new(task, &others, keep)?, false) }
+        if known.others == others {
+            grow(known, true)
+        } else {
+            grow(&Encoded::new(task, &others, keep, control)?, false)
+        }
     }
 }
 

@@ -64,7 +64,7 @@ pub fn combine(
         .collect();
     let oof = mean(&chosen.iter().map(|(weight, m)| (*weight, &m.oof[..])).collect::<Vec<_>>());
     let (threshold, _) = best_threshold(spec.metric, &y, &oof);
-    let held = held_out(data, parts, spec)?;
+    let held = held_out(data, parts, spec, control)?;
     let cv_scores = fold_scores(spec.metric, &parts.train, &y, &oof, held.iter().map(|h| &h[..]), threshold);
     let at = |name: &str| names.iter().position(|n| n == name);
     let shares = chosen.iter().flat_map(|(weight, member)| {

@@ -31,11 +31,21 @@ pub struct Forest {
 
 impl Forest {
     /// Probability of class 1 for each of `rows`. `columns` maps the forest's own columns to the matrix's.
-    pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
-        let mut sums =
-            trees::sums(&self.trees, None, x, columns, rows, &[self.trees.len()], 0.0f64).pop().unwrap_or_default();
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn predict(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<f64>, LearnError> {
+        let all = trees::sums(&self.trees, None, x, columns, rows, &[self.trees.len()], 0.0f64, control)?.pop();
+        let mut sums = all.unwrap_or_default();
         sums.iter_mut().for_each(|s| *s /= self.trees.len() as f64);
-        sums
+        Ok(sums)
     }
     /// That predicting from `width` columns cannot panic, loop or give a value outside [0, 1].
     pub fn validate(&self, width: usize) -> Result<(), String> {
@@ -93,7 +103,7 @@ fn grow(task: &FitTask<'_>, read: Read, inner: bool, control: &Control) -> Resul
     settings.inner = inner;
     settings.copies = block::sizes(task.train.len());
     let labels: Vec<u8> = task.train.iter().map(|row| task.data.y()[*row as usize]).collect();
-    task.with_wide(|table| {
+    task.with_wide(control, |table| {
         let done = Mutex::new(0u64);
         let one = |grower: &mut Grower<'_>, tree: usize| {
             let grown = grower.tree(tree as u64, control)?;
@@ -202,9 +212,9 @@ impl Learner for RandomForest {
                     continue;
                 }
                 if *of_cut == whole {
-                    trees::add_side_by_side(&one.tree, &values, width, sums);
+                    trees::add_side_by_side(&one.tree, &values, width, sums, control)?;
                 } else {
-                    trees::add_side_by_side(&one.cut(of_cut.0, of_cut.1), &values, width, sums);
+                    trees::add_side_by_side(&one.cut(of_cut.0, of_cut.1), &values, width, sums, control)?;
                 }
                 let count = at + 1;
                 for (member, _) in of_this().filter(|(_, r)| r.trees == count) {

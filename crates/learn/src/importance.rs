@@ -26,7 +26,7 @@ pub fn permutation(
     let all: Vec<u32> = (0..rows.len() as u32).collect();
     let score = |columns: Vec<Vec<f32>>| -> Result<f64, LearnError> {
         let x = Matrix::new(names.clone(), columns)?;
-        Ok(auc(&y, &predictor.predict(&x, &own, &all)))
+        Ok(auc(&y, &predictor.predict_under(&x, &own, &all, control)?))
     };
     let base = score(gathered.clone())?;
     let fall = |column: usize| -> Result<f64, LearnError> {

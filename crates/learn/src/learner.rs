@@ -93,7 +93,7 @@ pub(crate) fn fit_apart<L: Learner + ?Sized>(
 ) -> Result<Vec<Vec<f64>>, LearnError> {
     let one = |params: &&Params| {
         let fit = learner.fit(&FitTask { params, ..*task }, control)?;
-        Ok(fit.predictor.predict(task.data.x(), task.columns, rows))
+        fit.predictor.predict_under(task.data.x(), task.columns, rows, control)
     };
     members.iter().map(one).collect()
 }

@@ -35,8 +35,11 @@ pub mod ranks;
 pub mod search;
 pub mod select;
 pub mod shared;
+mod sorting;
 pub mod split;
 pub mod stats;
+#[cfg(test)]
+mod stops;
 pub mod temporal;
 #[cfg(test)]
 mod testdata;

@@ -1,6 +1,6 @@
 //! One model inside an ensemble.
 
-use crate::{Calibration, Matrix, Predictor};
+use crate::{Calibration, Control, LearnError, Matrix, Predictor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::cell::Cell;
 
@@ -30,16 +30,22 @@ fn not_nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Predicto
 }
 
 /// Weighted mean of the members' calibrated probabilities; parameters as of `Predictor::predict`.
-pub(crate) fn predict(members: &[Member], x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+pub(crate) fn predict(
+    members: &[Member],
+    x: &Matrix,
+    columns: &[usize],
+    rows: &[u32],
+    control: &Control,
+) -> Result<Vec<f64>, LearnError> {
     let mut mean = vec![0.0; rows.len()];
     for member in members {
         let own: Vec<usize> = member.columns.iter().map(|c| columns[*c as usize]).collect();
-        for (mean, p) in mean.iter_mut().zip(member.predictor.predict(x, &own, rows)) {
+        for (mean, p) in mean.iter_mut().zip(member.predictor.predict_under(x, &own, rows, control)?) {
             *mean += member.weight * member.calibration.apply(p);
         }
     }
     mean.iter_mut().for_each(|p| *p = p.clamp(0.0, 1.0));
-    mean
+    Ok(mean)
 }
 
 /// Of decoded members: all that `predict` relies on, for an ensemble of `width` columns.
@@ -74,7 +80,9 @@ mod tests {
     fn predicts_the_weighted_mean() {
         let x = Matrix::new(vec!["a".into()], vec![vec![1.0, 2.0]]).unwrap();
         let members = [member(0.25, Predictor::Constant(0.2)), member(0.75, Predictor::Constant(0.6))];
-        assert!(predict(&members, &x, &[0], &[1, 0]).iter().all(|p| (p - 0.5).abs() < 1e-12));
+        assert!(
+            predict(&members, &x, &[0], &[1, 0], &Control::default()).unwrap().iter().all(|p| (p - 0.5).abs() < 1e-12)
+        );
         check(&members, 1).unwrap();
     }
 

@@ -1,6 +1,5 @@
 //! What a fit leaves behind: enough to predict, nothing else.
 
-use crate::Matrix;
 use crate::boosting::{Boosting, CategoryBoosting};
 use crate::encoding::EncodedModel;
 use crate::forest::Forest;
@@ -8,6 +7,7 @@ use crate::logistic::LogisticModel;
 use crate::member::{self, Member};
 use crate::network::NetworkModel;
 use crate::xgb::XgboostModel;
+use crate::{Control, LearnError, Matrix};
 use serde::{Deserialize, Serialize};
 
 /// One variant per algorithm; each holds its own preprocessing, so that it predicts from the raw matrix.
@@ -31,16 +31,34 @@ pub enum Predictor {
 impl Predictor {
     /// Probability of class 1 for each of `rows`, in order. `columns` maps the predictor's own columns to the matrix's.
     pub fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+        match self.predict_under(x, columns, rows, &Control::default()) {
+            Ok(p) => p,
+            Err(_) => unreachable!("a control that nobody else holds stops nothing, and nothing else is an error"),
+        }
+    }
+
+    /// As `predict`, inside of a fit.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`, and nothing else.
+    pub(crate) fn predict_under(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<f64>, LearnError> {
         match self {
-            Predictor::Constant(p) => vec![*p; rows.len()],
-            Predictor::Logistic(m) => m.predict(x, columns, rows),
-            Predictor::Forest(forest) => forest.predict(x, columns, rows),
-            Predictor::Boosting(boosting) => boosting.predict(x, columns, rows),
-            Predictor::Ensemble(members) => member::predict(members, x, columns, rows),
-            Predictor::Network(m) => m.predict(x, columns, rows),
-            Predictor::Xgboost(m) => m.predict(x, columns, rows),
-            Predictor::Encoded(m) => m.predict(x, columns, rows),
-            Predictor::CategoryBoosting(m) => m.predict(x, columns, rows),
+            Predictor::Constant(p) => Ok(vec![*p; rows.len()]),
+            Predictor::Logistic(m) => m.predict(x, columns, rows, control),
+            Predictor::Forest(forest) => forest.predict(x, columns, rows, control),
+            Predictor::Boosting(boosting) => boosting.predict(x, columns, rows, control),
+            Predictor::Ensemble(members) => member::predict(members, x, columns, rows, control),
+            Predictor::Network(m) => m.predict(x, columns, rows, control),
+            Predictor::Xgboost(m) => m.predict(x, columns, rows, control),
+            Predictor::Encoded(m) => m.predict(x, columns, rows, control),
+            Predictor::CategoryBoosting(m) => m.predict(x, columns, rows, control),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Imputation, presence indicators and standardisation for the learners that cannot see a missing value; fitted on
 //! training rows only.
 
-use crate::Matrix;
+use crate::control::BLOCK;
+use crate::{Control, LearnError, Matrix};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -61,9 +62,20 @@ pub struct Output {
 
 impl Preprocessor {
     /// `rows` must not be empty; the sums of one column are one thread's, so the result does not depend on threads.
-    pub fn fit(x: &Matrix, columns: &[usize], rows: &[u32], indicators: bool, standardise: Standardise) -> Self {
-        let fit = |c: &usize| fit_column(x.column(*c), rows, indicators, standardise);
-        Self { columns: columns.par_iter().map(fit).collect() }
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn fit(
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        indicators: bool,
+        standardise: Standardise,
+        control: &Control,
+    ) -> Result<Self, LearnError> {
+        let fit = |c: &usize| fit_column(x.column(*c), rows, indicators, standardise, control);
+        Ok(Self { columns: columns.par_iter().map(fit).collect::<Result<_, LearnError>>()? })
     }
 
     /// Number of outputs.
@@ -84,13 +96,28 @@ impl Preprocessor {
     }
 
     /// The design of `rows`, row-major with `stride` (at least `width`) numbers a row; the rest of a row is 0.
-    pub fn design(&self, x: &Matrix, columns: &[usize], rows: &[u32], stride: usize) -> Vec<f64> {
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn design(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        stride: usize,
+        control: &Control,
+    ) -> Result<Vec<f64>, LearnError> {
         let mut out = vec![0.0; rows.len() * stride];
         if stride > 0 {
             let chunks = out.par_chunks_mut(CHUNK * stride).zip(rows.par_chunks(CHUNK));
-            chunks.for_each(|(out, rows)| self.fill(x, columns, rows, stride, out));
+            chunks.try_for_each(|(out, rows)| {
+                control.check()?;
+                self.fill(x, columns, rows, stride, out);
+                Ok::<(), LearnError>(())
+            })?;
         }
-        out
+        Ok(out)
     }
 
     /// As `design`, on this thread, into `out` (`rows.len() · stride` numbers).
@@ -124,16 +151,25 @@ impl Preprocessor {
     }
 }
 
-fn fit_column(values: &[f32], rows: &[u32], indicators: bool, standardise: Standardise) -> Column {
-    let mut present: Vec<f32> = rows.iter().map(|r| values[*r as usize]).filter(|v| !v.is_nan()).collect();
+fn fit_column(
+    values: &[f32],
+    rows: &[u32],
+    indicators: bool,
+    standardise: Standardise,
+    control: &Control,
+) -> Result<Column, LearnError> {
+    let mut present: Vec<f32> = Vec::with_capacity(rows.len());
+    control.in_blocks(rows, |rows| {
+        present.extend(rows.iter().map(|r| values[*r as usize]).filter(|v| !v.is_nan()));
+    })?;
     let (n, filled) = (rows.len() as f64, present.len() as f64);
     if present.is_empty() {
-        return Column { median: 0.0, value: Affine { shift: 0.0, factor: 0.0 }, present: None };
+        return Ok(Column { median: 0.0, value: Affine { shift: 0.0, factor: 0.0 }, present: None });
     }
     let raw = Affine { shift: 0.0, factor: 1.0 };
     let mut value = raw;
     let sum: f64 = present.iter().map(|v| f64::from(*v)).sum();
-    let median = median(&mut present);
+    let median = median(&mut present, control)?;
     if standardise != Standardise::Nothing {
         // Over the imputed column, as a pipeline of imputer and scaler does.
         let missing = n - filled;
@@ -147,7 +183,7 @@ fn fit_column(values: &[f32], rows: &[u32], indicators: bool, standardise: Stand
         let spread = (share * (1.0 - share)).sqrt();
         if standardise == Standardise::Everything { affine(share, spread, false) } else { raw }
     });
-    Column { median, value, present: indicator }
+    Ok(Column { median, value, present: indicator })
 }
 
 /// A constant column has deviation 1 (its mean may be off by rounding, so its deviation need not be 0).
@@ -157,16 +193,48 @@ fn affine(mean: f64, deviation: f64, constant: bool) -> Affine {
 }
 
 /// Mean of the two middle values where their number is even. Reorders `values`, which are not empty.
-fn median(values: &mut [f32]) -> f64 {
+fn median(values: &mut [f32], control: &Control) -> Result<f64, LearnError> {
     let middle = values.len() / 2;
     let odd = values.len() % 2 == 1;
+    if values.len() > BLOCK {
+        let upper = f64::from(nth(values, middle, control)?);
+        return if odd { Ok(upper) } else { Ok((upper + f64::from(nth(values, middle - 1, control)?)) / 2.0) };
+    }
+    control.check()?;
     let (below, at, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
     let upper = f64::from(*at);
     if odd {
-        return upper;
+        return Ok(upper);
     }
     let lower = below.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    (upper + f64::from(lower)) / 2.0
+    Ok((upper + f64::from(lower)) / 2.0)
+}
+
+/// The value at this place in the order of `f32::total_cmp`: by counting the upper halves of the values' keys, and then the lower
+/// halves of those that have the wanted upper one.
+fn nth(values: &[f32], place: usize, control: &Control) -> Result<f32, LearnError> {
+    const HALF: u32 = 16;
+    let key = |v: &f32| if v.to_bits() >> 31 == 1 { !v.to_bits() } else { v.to_bits() | 1 << 31 };
+    let mut before = place;
+    // The half at which so many keys lie below, and how many of its own do.
+    let mut find = |counts: &[usize]| {
+        let at = counts.iter().position(|count| {
+            let here = before < *count;
+            before -= if here { 0 } else { *count };
+            here
+        });
+        at.unwrap_or_default() as u32
+    };
+    let mut counts = vec![0usize; 1 << HALF];
+    control.in_blocks(values, |values| values.iter().for_each(|v| counts[(key(v) >> HALF) as usize] += 1))?;
+    let upper = find(&counts);
+    counts.fill(0);
+    control.in_blocks(values, |values| {
+        let same = values.iter().map(key).filter(|key| key >> HALF == upper);
+        same.for_each(|key| counts[(key & ((1 << HALF) - 1)) as usize] += 1);
+    })?;
+    let key = upper << HALF | find(&counts);
+    Ok(f32::from_bits(if key >> 31 == 1 { key ^ 1 << 31 } else { !key }))
 }
 
 #[cfg(test)]
@@ -183,9 +251,10 @@ mod tests {
     #[test]
     fn imputes_the_median_and_standardises_as_scikit_learn() {
         let x = matrix(vec![vec![1.0, N, 3.0, 8.0, 100.0], vec![N, N, N, N, 5.0], vec![0.1, 0.1, 0.1, 0.1, 7.0]]);
-        let p = Preprocessor::fit(&x, &[0, 1, 2], &[0, 1, 2, 3], true, Standardise::Features);
+        let control = Control::default();
+        let p = Preprocessor::fit(&x, &[0, 1, 2], &[0, 1, 2, 3], true, Standardise::Features, &control).unwrap();
         assert_eq!(p.width(), 4);
-        let d = p.design(&x, &[0, 1, 2], &[0, 1, 4], 5);
+        let d = p.design(&x, &[0, 1, 2], &[0, 1, 4], 5, &control).unwrap();
         // Of 1, 3, 3, 8: mean 3.75, deviation 2.5860201081971503.
         let z = |v: f64| (v - 3.75) / 2.586_020_108_197_150_3;
         let expected = [z(1.0), 0.0, 0.0, 1.0, 0.0, z(3.0), 0.0, 0.0, 0.0, 0.0, z(100.0), 0.0, 6.9, 1.0, 0.0];
@@ -196,11 +265,33 @@ mod tests {
     #[test]
     fn raw_values_and_standardised_indicators() {
         let x = matrix(vec![vec![1e30, N, -3e38, N]]);
-        let raw = Preprocessor::fit(&x, &[0], &[0, 1, 2, 3], false, Standardise::Nothing);
-        assert_eq!(raw.design(&x, &[0], &[0], 1), [f64::from(1e30f32)]);
-        let all = Preprocessor::fit(&x, &[0], &[0, 1, 2, 3], true, Standardise::Everything);
-        let d = all.design(&x, &[0], &[0, 1], 2);
+        let control = Control::default();
+        let fit = |indicators, standardise| {
+            Preprocessor::fit(&x, &[0], &[0, 1, 2, 3], indicators, standardise, &control).unwrap()
+        };
+        let raw = fit(false, Standardise::Nothing);
+        assert_eq!(raw.design(&x, &[0], &[0], 1, &control).unwrap(), [f64::from(1e30f32)]);
+        let all = fit(true, Standardise::Everything);
+        let d = all.design(&x, &[0], &[0, 1], 2, &control).unwrap();
         assert_eq!((d[1], d[3]), (1.0, -1.0));
         assert!(d.iter().all(|v| v.is_finite()) && all.check(1).is_ok() && all.check(2).is_err());
+    }
+
+    #[test]
+    fn the_median_is_that_of_the_sorted_values() {
+        let mut rng = provost_domain::rng::SplitMix64::new(2);
+        let odd = [-0.0, 0.0, f32::MAX, -f32::MAX, f32::MIN_POSITIVE, f32::INFINITY, f32::NEG_INFINITY];
+        for n in 1..60 {
+            for kinds in [1, 3, 1_000] {
+                let value = |r: u32| if r < 3 { odd[n % odd.len()] } else { (r as f32 - 500.0) / 7.0 };
+                let values: Vec<f32> = (0..n).map(|_| value(rng.below(kinds))).collect();
+                let mut sorted = values.clone();
+                sorted.sort_by(f32::total_cmp);
+                for (place, expected) in sorted.iter().enumerate() {
+                    let found = nth(&values, place, &Control::default()).unwrap();
+                    assert_eq!(found.to_bits(), expected.to_bits(), "place {place} of {values:?}");
+                }
+            }
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! A coding of one column that has no parameters: computed once per data set, shared by every fold and fit.
 
-use rayon::prelude::*;
+use crate::control::BLOCK;
+use crate::sorting::sort_by;
+use crate::{Control, LearnError};
+use std::convert::Infallible;
 
 /// Sorted distinct values of a column, and for each row the place of its value among them.
 #[derive(Debug)]
@@ -10,38 +13,57 @@ pub struct Ranks {
 }
 
 impl Ranks {
-    /// NaN is missing. Rows: at most 2^32 - 2.
+    /// NaN is missing. Rows: at most 2^32 - 2. Takes some 50 ns for each row.
     pub fn new(column: &[f32]) -> Self {
-        Self::sorted(column, |order| order.sort_unstable())
+        let sort = |order: &mut Vec<u64>| {
+            order.sort_unstable();
+            Ok(())
+        };
+        let Ok(ranks) = Self::sorted(column, sort, || Ok::<(), Infallible>(()));
+        ranks
     }
 
-    /// The same by all threads of rayon's current pool.
-    pub fn by_all_threads(column: &[f32]) -> Self {
-        Self::sorted(column, |order| order.par_sort_unstable())
+    /// The same by all threads of rayon's current pool, with looks at the control.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn by_all_threads(column: &[f32], control: &Control) -> Result<Self, LearnError> {
+        Self::sorted(column, |order| sort_by(order, u64::cmp, control), || control.check())
     }
 
-    fn sorted(column: &[f32], sort: impl FnOnce(&mut [u64])) -> Self {
+    /// `look` is called before each block of rows.
+    fn sorted<E>(
+        column: &[f32],
+        sort: impl FnOnce(&mut Vec<u64>) -> Result<(), E>,
+        look: impl Fn() -> Result<(), E>,
+    ) -> Result<Self, E> {
         let mut order: Vec<u64> = Vec::with_capacity(column.len());
-        for (row, v) in column.iter().enumerate().filter(|(_, v)| !v.is_nan()) {
-            order.push(u64::from(sort_key(*v)) << 32 | row as u64);
+        for (block, rows) in column.chunks(BLOCK).zip((0u64..).step_by(BLOCK)) {
+            look()?;
+            let present = block.iter().zip(rows..).filter(|(v, _)| !v.is_nan());
+            order.extend(present.map(|(v, row)| u64::from(sort_key(*v)) << 32 | row));
         }
-        sort(&mut order);
+        sort(&mut order)?;
         let mut values: Vec<f32> = Vec::new();
         let mut codes = vec![u32::MAX; column.len()];
-        for packed in &order {
-            let row = (packed & u64::from(u32::MAX)) as usize;
-            let v = column[row] + 0.0; // -0 and 0 are one value
-            if values.last() != Some(&v) {
-                values.push(v);
+        for block in order.chunks(BLOCK) {
+            look()?;
+            for packed in block {
+                let row = (packed & u64::from(u32::MAX)) as usize;
+                let v = column[row] + 0.0; // -0 and 0 are one value
+                if values.last() != Some(&v) {
+                    values.push(v);
+                }
+                codes[row] = values.len() as u32 - 1;
             }
-            codes[row] = values.len() as u32 - 1;
         }
         let missing = values.len() as u32;
         for code in codes.iter_mut().filter(|c| **c == u32::MAX) {
             *code = missing;
         }
         values.shrink_to_fit();
-        Self { values, codes }
+        Ok(Self { values, codes })
     }
     /// Ascending, without NaN.
     pub fn values(&self) -> &[f32] {
@@ -71,16 +93,25 @@ fn of_key(key: u32) -> f32 {
 pub struct Sorted(Vec<u64>);
 
 impl Sorted {
-    pub fn by_all_threads(column: &[f32], rows: &[u32]) -> Self {
+    /// By all threads of rayon's current pool.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn by_all_threads(column: &[f32], rows: &[u32], control: &Control) -> Result<Self, LearnError> {
         let mut order: Vec<u64> = Vec::with_capacity(rows.len());
-        for (place, row) in (0u64..).zip(rows) {
-            let v = column[*row as usize];
-            if !v.is_nan() {
-                order.push(u64::from(sort_key(v)) << 32 | place);
+        let mut place = 0u64;
+        control.in_blocks(rows, |rows| {
+            for row in rows {
+                let v = column[*row as usize];
+                if !v.is_nan() {
+                    order.push(u64::from(sort_key(v)) << 32 | place);
+                }
+                place += 1;
             }
-        }
-        order.par_sort_unstable();
-        Self(order)
+        })?;
+        sort_by(&mut order, u64::cmp, control)?;
+        Ok(Self(order))
     }
     /// How many there are.
     pub fn count(&self) -> usize {

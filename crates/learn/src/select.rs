@@ -122,7 +122,7 @@ impl Selection<'_> {
         control: &Control,
     ) -> Result<Vec<usize>, LearnError> {
         let mut mean = vec![0.0; sizes(varying.len()).len()];
-        for held in stratified_folds(data.y(), rows, INNER_FOLDS, self.seed)? {
+        for held in stratified_folds(data.y(), rows, INNER_FOLDS, self.seed, control)? {
             let train = without(rows, &held);
             let y: Vec<u8> = held.iter().map(|r| data.y()[*r as usize]).collect();
             let score = |model: &Boosted, columns: &[usize]| {
@@ -181,7 +181,7 @@ impl Selection<'_> {
         }
         let path: Vec<f64> = (0..PATH).map(|i| largest * 10f64.powf(-3.0 * i as f64 / (PATH - 1) as f64)).collect();
         let mut errors = vec![Vec::new(); PATH];
-        for held in stratified_folds(data.y(), rows, INNER_FOLDS, self.seed)? {
+        for held in stratified_folds(data.y(), rows, INNER_FOLDS, self.seed, control)? {
             let train = without(rows, &held);
             let scaler = Standardised::of(data, &train, &varying);
             for (penalty, errors) in path.iter().zip(&mut errors) {

@@ -1,8 +1,10 @@
 //! Splits and folds: which rows a model is fitted, stopped and tested on. Everything is decided by keyed hashes or seeded
 //! shuffles of row numbers, never by the order of arrival alone.
 
-use crate::LearnError;
+use crate::control::BLOCK;
+use crate::sorting::sort_by;
 use crate::temporal::LastYears;
+use crate::{Control, LearnError};
 use provost_domain::config::SplitKind;
 use provost_domain::rng::{SplitMix64, mix};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,52 +106,97 @@ pub fn split(
 
 /// `k` stratified folds of `rows`: the held-out rows of each, ascending; sizes of a class differ by one at most.
 ///
-/// Errors: `Data` where a class has fewer rows than folds.
-pub fn stratified_folds(y: &[u8], rows: &[u32], k: u32, seed: u64) -> Result<Vec<Vec<u32>>, LearnError> {
+/// Errors: `Data` where a class has fewer rows than folds; `Stopped`.
+pub fn stratified_folds(
+    y: &[u8],
+    rows: &[u32],
+    k: u32,
+    seed: u64,
+    control: &Control,
+) -> Result<Vec<Vec<u32>>, LearnError> {
     let mut folds = vec![Vec::new(); k as usize];
     let mut next = 0;
     for class in 0..2u8 {
-        let mut of_class: Vec<u32> = rows.iter().copied().filter(|r| y[*r as usize] == class).collect();
+        let mut of_class: Vec<u32> = Vec::new();
+        control.in_blocks(rows, |rows| of_class.extend(rows.iter().filter(|r| y[**r as usize] == class)))?;
         check_folds(of_class.len(), "rows", class, k)?;
-        of_class.sort_unstable();
-        SplitMix64::keyed(seed, &[FOLD_STREAM, u64::from(class)]).shuffle(&mut of_class);
-        for row in of_class {
-            folds[next].push(row);
-            next = (next + 1) % k as usize;
-        }
+        sort_by(&mut of_class, u32::cmp, control)?;
+        shuffle(&mut SplitMix64::keyed(seed, &[FOLD_STREAM, u64::from(class)]), &mut of_class, control)?;
+        control.in_blocks(&of_class, |rows| {
+            for row in rows {
+                folds[next].push(*row);
+                next = (next + 1) % k as usize;
+            }
+        })?;
     }
-    Ok(folds.into_iter().map(ascending).collect())
+    folds.iter_mut().try_for_each(|fold| sort_by(fold, u32::cmp, control))?;
+    Ok(folds)
 }
 
 /// As `stratified_folds`, but rows of one group (`groups[i]` is that of `rows[i]`) are held out together; a group counts
 /// in the class of most of its rows. Larger groups are dealt first, each to the fold with the fewest rows of its class.
 ///
-/// Errors: `Data` where a class has fewer groups than folds.
-pub fn grouped_folds(y: &[u8], rows: &[u32], groups: &[u64], k: u32, seed: u64) -> Result<Vec<Vec<u32>>, LearnError> {
-    let applicants = by_applicant(y, rows, |i| groups[i]);
+/// Errors: `Data` where a class has fewer groups than folds; `Stopped`.
+pub fn grouped_folds(
+    y: &[u8],
+    rows: &[u32],
+    groups: &[u64],
+    k: u32,
+    seed: u64,
+    control: &Control,
+) -> Result<Vec<Vec<u32>>, LearnError> {
+    let mut applicants = BTreeMap::<u64, Applicant>::new();
+    let mut of_row = groups.iter();
+    control.in_blocks(rows, |rows| {
+        for (row, group) in rows.iter().zip(of_row.by_ref()) {
+            applicants.entry(*group).or_default().add(*row, y);
+        }
+    })?;
     let mut folds = vec![Vec::new(); k as usize];
     for class in 0..2u8 {
-        let mut of_class: Vec<_> = applicants.iter().filter(|(_, a)| a.class() == class).collect();
+        control.check()?;
+        let mut of_class: Vec<&Applicant> = applicants.values().filter(|a| a.class() == class).collect();
         check_folds(of_class.len(), "applicants", class, k)?;
-        SplitMix64::keyed(seed, &[FOLD_STREAM, u64::from(class)]).shuffle(&mut of_class);
-        of_class.sort_by_key(|(_, a)| std::cmp::Reverse(a.rows.len()));
+        shuffle(&mut SplitMix64::keyed(seed, &[FOLD_STREAM, u64::from(class)]), &mut of_class, control)?;
+        sort_by(&mut of_class, |a, b| b.rows.len().cmp(&a.rows.len()), control)?;
         let mut sizes = vec![0usize; k as usize];
-        for (_, applicant) in of_class {
-            let at = (0..sizes.len()).min_by_key(|f| (sizes[*f], *f)).unwrap_or_default();
-            sizes[at] += applicant.rows.len();
-            folds[at].extend(&applicant.rows);
-        }
+        control.in_blocks(&of_class, |applicants| {
+            for applicant in applicants {
+                let at = (0..sizes.len()).min_by_key(|f| (sizes[*f], *f)).unwrap_or_default();
+                sizes[at] += applicant.rows.len();
+                folds[at].extend(&applicant.rows);
+            }
+        })?;
     }
-    let folds: Vec<Vec<u32>> = folds.into_iter().map(ascending).collect();
+    folds.iter_mut().try_for_each(|fold| sort_by(fold, u32::cmp, control))?;
     match folds.iter().position(|f| class_sizes_of(y, f).contains(&0)) {
         Some(at) => Err(LearnError::Data(format!("fold {at} of {k}, of whole applicants, has a single class"))),
         None => Ok(folds),
     }
 }
 
+/// As `SplitMix64::shuffle`, with looks at the control.
+pub(crate) fn shuffle<T>(random: &mut SplitMix64, items: &mut [T], control: &Control) -> Result<(), LearnError> {
+    let mut end = items.len();
+    while end > 0 {
+        control.check()?;
+        let from = end.saturating_sub(BLOCK);
+        for i in (from.max(1)..end).rev() {
+            items.swap(i, random.below(i as u32 + 1) as usize);
+        }
+        end = from;
+    }
+    Ok(())
+}
+
 /// Rows of `rows` that are not in `held`; both ascending.
 pub fn without(rows: &[u32], held: &[u32]) -> Vec<u32> {
-    rows.iter().copied().filter(|r| held.binary_search(r).is_err()).collect()
+    let mut held = held.iter().peekable();
+    let mut is_held = |row: u32| {
+        while held.next_if(|other| **other < row).is_some() {}
+        held.peek() == Some(&&row)
+    };
+    rows.iter().copied().filter(|row| !is_held(*row)).collect()
 }
 
 fn check_folds(found: usize, what: &str, class: u8, k: u32) -> Result<(), LearnError> {
@@ -209,6 +256,10 @@ struct Applicant {
 }
 
 impl Applicant {
+    fn add(&mut self, row: u32, y: &[u8]) {
+        self.rows.push(row);
+        self.positives += usize::from(y[row as usize] == 1);
+    }
     /// The class of most of its rows; accepted where even.
     fn class(&self) -> u8 {
         u8::from(2 * self.positives >= self.rows.len())
@@ -218,9 +269,7 @@ impl Applicant {
 fn by_applicant(y: &[u8], rows: &[u32], group: impl Fn(usize) -> u64) -> BTreeMap<u64, Applicant> {
     let mut applicants = BTreeMap::<u64, Applicant>::new();
     for (i, row) in rows.iter().enumerate() {
-        let a = applicants.entry(group(i)).or_default();
-        a.rows.push(*row);
-        a.positives += usize::from(y[*row as usize] == 1);
+        applicants.entry(group(i)).or_default().add(*row, y);
     }
     applicants
 }
@@ -356,7 +405,7 @@ mod tests {
             prop_assert!(of(&parts.train).is_disjoint(&of(&parts.validation)));
             prop_assert!(of(&parts.validation).is_disjoint(&of(&parts.test)));
             let groups = parts.groups.clone().unwrap();
-            let folds = grouped_folds(&rows.labels, &parts.train, &groups, 5, 42).unwrap();
+            let folds = grouped_folds(&rows.labels, &parts.train, &groups, 5, 42, &Control::default()).unwrap();
             for (i, fold) in folds.iter().enumerate() {
                 for other in &folds[i + 1..] {
                     prop_assert!(of(fold).is_disjoint(&of(other)));
@@ -371,13 +420,14 @@ mod tests {
         fn folds_hold_each_row_once_and_are_stratified(n in 40usize..300, k in 3u32..=10, seed in 0u64..20) {
             let rows = Rows::draw(n.max(60), 1, seed);
             let all: Vec<u32> = (0..rows.labels.len() as u32).filter(|r| r % 3 != 0).collect();
-            let Ok(folds) = stratified_folds(&rows.labels, &all, k, seed) else { return Ok(()) };
+            let control = Control::default();
+            let Ok(folds) = stratified_folds(&rows.labels, &all, k, seed, &control) else { return Ok(()) };
             prop_assert_eq!(ascending(folds.concat()), all.clone());
             let positives: Vec<usize> = folds.iter().map(|f| class_sizes_of(&rows.labels, f)[1]).collect();
             prop_assert!(positives.iter().max().unwrap() - positives.iter().min().unwrap() <= 1, "{:?}", positives);
             let mut backwards = all;
             backwards.reverse();
-            prop_assert_eq!(stratified_folds(&rows.labels, &backwards, k, seed).unwrap(), folds);
+            prop_assert_eq!(stratified_folds(&rows.labels, &backwards, k, seed, &control).unwrap(), folds);
         }
     }
 
@@ -393,6 +443,16 @@ mod tests {
         let reseeded = split(&rows.view(2_000), SplitKind::Random, 0.15, 0.15, 1, 43).unwrap();
         assert_eq!(reseeded.test, before.test);
         assert_ne!(reseeded.validation, before.validation);
+    }
+
+    #[test]
+    fn a_shuffle_with_looks_is_the_one_without() {
+        for n in [0, 1, 2, 100, BLOCK, BLOCK + 1, 3 * BLOCK + 5] {
+            let (mut plain, mut looked): (Vec<usize>, Vec<usize>) = ((0..n).collect(), (0..n).collect());
+            SplitMix64::new(4).shuffle(&mut plain);
+            shuffle(&mut SplitMix64::new(4), &mut looked, &Control::default()).unwrap();
+            assert!(plain == looked, "{n} items");
+        }
     }
 
     #[test]
@@ -417,7 +477,8 @@ mod tests {
         let one = Rows { labels: vec![1; 9], applicants: vec![1; 9], ids: vec![1; 9], years: vec![2020; 9] };
         let e = split(&one.view(9), SplitKind::Random, 0.15, 0.15, 1, 1).unwrap_err().to_string();
         assert!(e.contains("0 rejected rows"), "{e}");
-        let e = stratified_folds(&[1, 0, 1, 1, 1, 0], &[0, 1, 2, 3, 4, 5], 3, 1).unwrap_err().to_string();
+        let folds = stratified_folds(&[1, 0, 1, 1, 1, 0], &[0, 1, 2, 3, 4, 5], 3, 1, &Control::default());
+        let e = folds.unwrap_err().to_string();
         assert!(e.contains("2 rejected rows") && e.contains("3 folds"), "{e}");
     }
 }

@@ -97,10 +97,15 @@ pub(crate) fn base_learner(algorithm: Algorithm) -> Result<&'static dyn Learner,
 }
 
 /// The held-out rows of each fold of the training part: the same for all algorithms of one job.
-pub(crate) fn held_out(data: &Dataset, parts: &Parts, spec: &TrainSpec) -> Result<Vec<Vec<u32>>, LearnError> {
+pub(crate) fn held_out(
+    data: &Dataset,
+    parts: &Parts,
+    spec: &TrainSpec,
+    control: &Control,
+) -> Result<Vec<Vec<u32>>, LearnError> {
     match &parts.groups {
-        Some(groups) => grouped_folds(data.y(), &parts.train, groups, spec.folds, spec.seed),
-        None => stratified_folds(data.y(), &parts.train, spec.folds, spec.seed),
+        Some(groups) => grouped_folds(data.y(), &parts.train, groups, spec.folds, spec.seed, control),
+        None => stratified_folds(data.y(), &parts.train, spec.folds, spec.seed, control),
     }
 }
 
@@ -131,7 +136,7 @@ impl<'a> Unit<'a> {
         if beyond(&parts.train) || beyond(&parts.validation) {
             return Err(LearnError::Data(format!("a part names rows beyond the {} of the data", data.rows())));
         }
-        let held = held_out(data, parts, spec)?;
+        let held = held_out(data, parts, spec, control)?;
         Ok(Self { learner, data, parts, spec, space, most, held, started: Instant::now() })
     }
 
@@ -190,6 +195,7 @@ impl<'a> Unit<'a> {
 
     fn folds(&self, control: &Control) -> Result<Vec<Fold>, LearnError> {
         workers::run(self.held.len(), |i| {
+            control.check()?;
             let train = without(&self.parts.train, &self.held[i]);
             let columns = self.selection().columns(self.data, &train, control)?;
             Ok(Fold { train, held: self.held[i].clone(), columns })
@@ -236,7 +242,7 @@ impl<'a> Unit<'a> {
         };
         let raw = aligned(&self.parts.train, study.folds.iter().map(|f| &f.held[..]), &by_fold);
         let y: Vec<u8> = self.parts.train.iter().map(|r| self.data.y()[*r as usize]).collect();
-        let calibration = Calibration::fit(&raw, &y);
+        let calibration = Calibration::fit(&raw, &y, control)?;
         let oof: Vec<f64> = raw.iter().map(|p| calibration.apply(*p)).collect();
         let (threshold, _) = best_threshold(self.spec.metric, &y, &oof);
         let held = study.folds.iter().map(|f| &f.held[..]);

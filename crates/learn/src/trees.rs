@@ -3,7 +3,7 @@
 mod quick;
 pub mod sets;
 
-use crate::Matrix;
+use crate::{Control, LearnError, Matrix};
 use quick::Quick;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -130,13 +130,27 @@ fn walk<S: Sum, const SETS: bool>(tree: &[Node], rows: &[f32], width: usize, set
 }
 
 /// As `add`, on several threads where there are many rows.
-pub fn add_side_by_side(tree: &[Node], rows: &[f32], width: usize, sums: &mut [f64]) {
+///
+/// # Errors
+///
+/// `Stopped`.
+pub fn add_side_by_side(
+    tree: &[Node],
+    rows: &[f32],
+    width: usize,
+    sums: &mut [f64],
+    control: &Control,
+) -> Result<(), LearnError> {
+    control.check()?;
     if sums.len() <= CHUNK || width == 0 {
-        return add(tree, rows, width, sums);
+        add(tree, rows, width, sums);
+        return Ok(());
     }
-    sums.par_chunks_mut(CHUNK)
-        .zip(rows.par_chunks(CHUNK * width))
-        .for_each(|(sums, rows)| add(tree, rows, width, sums));
+    sums.par_chunks_mut(CHUNK).zip(rows.par_chunks(CHUNK * width)).try_for_each(|(sums, rows)| {
+        control.check()?;
+        add(tree, rows, width, sums);
+        Ok(())
+    })
 }
 
 /// Rows of a matrix one after the other, in the predictor's own columns.
@@ -156,11 +170,19 @@ pub fn gather(x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f32> {
 /// Rows that are walked together: their values and one tree stay in the cache.
 const CHUNK: usize = 512;
 
+/// Trees that a chunk is walked through between two looks.
+const TREES: usize = 128;
+
 /// Rows from which it pays to bring the trees into their quick form.
 const QUICK: usize = 1_024;
 
 /// For each of the ascending `ends`, each row's sum over the first so many trees, added in tree order from `start` on.
 /// `categories` are those of trees with sets.
+///
+/// # Errors
+///
+/// `Stopped`: there is a look before each chunk of rows, and before each few trees on it.
+#[allow(clippy::too_many_arguments)] // what a sum is over, and what it hears
 pub fn sums<S: Sum>(
     trees: &[Tree],
     categories: Option<&Categories>,
@@ -169,7 +191,8 @@ pub fn sums<S: Sum>(
     rows: &[u32],
     ends: &[usize],
     start: S,
-) -> Vec<Vec<S>> {
+    control: &Control,
+) -> Result<Vec<Vec<S>>, LearnError> {
     let width = columns.len();
     let quick = if rows.len() >= QUICK && width > 0 && categories.is_none() {
         let missing = |c: &usize| rows.iter().any(|row| x.value(*row as usize, *c).is_nan());
@@ -188,27 +211,31 @@ pub fn sums<S: Sum>(
         let mut at_ends = Vec::with_capacity(ends.len());
         for end in ends {
             let end = (*end).min(trees.len());
-            match (&quick, &codes) {
-                (Some(quick), Some(codes)) => quick.add(codes, done, end, &mut total),
-                _ => trees[done..end].iter().for_each(|tree| match categories {
-                    Some(categories) => add_by_sets(tree, categories.sets(), &values, width, &mut total),
-                    None => add(tree, &values, width, &mut total),
-                }),
+            while done < end {
+                control.check()?;
+                let next = end.min(done + TREES);
+                match (&quick, &codes) {
+                    (Some(quick), Some(codes)) => quick.add(codes, done, next, &mut total),
+                    _ => trees[done..next].iter().for_each(|tree| match categories {
+                        Some(categories) => add_by_sets(tree, categories.sets(), &values, width, &mut total),
+                        None => add(tree, &values, width, &mut total),
+                    }),
+                }
+                done = next;
             }
-            done = end;
             at_ends.push(total.clone());
         }
-        at_ends
+        Ok(at_ends)
     };
     let parts: Vec<Vec<Vec<S>>> = match rows.len() {
-        0..=CHUNK => vec![chunk(rows)],
-        _ => rows.par_chunks(CHUNK).map(chunk).collect(),
+        0..=CHUNK => vec![chunk(rows)?],
+        _ => rows.par_chunks(CHUNK).map(chunk).collect::<Result<_, LearnError>>()?,
     };
     let mut out = vec![Vec::with_capacity(rows.len()); ends.len()];
     for part in parts {
         out.iter_mut().zip(part).for_each(|(all, some)| all.extend(some));
     }
-    out
+    Ok(out)
 }
 
 /// That no walk over `width` columns can leave the tree, run in a circle, ask for a set that is not there or end in a value that
@@ -284,7 +311,7 @@ mod tests {
         let x = Matrix::new(vec!["a".into(), "b".into()], columns).unwrap();
         let trees = vec![stump(), stump(), vec![Node::leaf(0.25)]];
         let rows: Vec<u32> = (0..n as u32).rev().collect();
-        let got = sums(&trees, None, &x, &[0, 1], &rows, &[1, 3], 0.0f64);
+        let got = sums(&trees, None, &x, &[0, 1], &rows, &[1, 3], 0.0f64, &Control::default()).unwrap();
         for (at, row) in rows.iter().enumerate() {
             let one = if row % 5 <= 2 { 1.0 } else { -1.0 };
             assert_eq!((got[0][at], got[1][at]), (one, 2.0 * one + 0.25));
@@ -296,9 +323,11 @@ mod tests {
         let x = Matrix::new(vec!["a".into(), "b".into()], vec![vec![1.0, 2.0], vec![3.0, 4.0]]).unwrap();
         assert!(gather(&x, &[0, 1], &[]).is_empty() && gather(&x, &[], &[0, 1]).is_empty());
         assert_eq!(gather(&x, &[1, 0], &[1]), [4.0, 2.0]);
-        assert_eq!(sums(&[stump()], None, &x, &[0, 1], &[], &[1], 0.0f64), [Vec::<f64>::new()]);
+        let control = Control::default();
+        let none = sums(&[stump()], None, &x, &[0, 1], &[], &[1], 0.0f64, &control).unwrap();
+        assert_eq!(none, [Vec::<f64>::new()]);
         let leaf = vec![Node::leaf(0.5)];
-        assert_eq!(sums(&[leaf], None, &x, &[], &[0, 1], &[1], 0.0f64), [vec![0.5, 0.5]]);
+        assert_eq!(sums(&[leaf], None, &x, &[], &[0, 1], &[1], 0.0f64, &control).unwrap(), [vec![0.5, 0.5]]);
     }
 
     #[test]

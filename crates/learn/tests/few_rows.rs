@@ -122,7 +122,7 @@ fn a_watch_over_no_rows_tests_nothing_and_says_so() {
 #[test]
 fn calibration_of_too_little_changes_nothing() {
     for (y, p) in cases() {
-        let calibration = Calibration::fit(&p, &y);
+        let calibration = Calibration::fit(&p, &y, &Control::default()).unwrap();
         let both = y.contains(&0) && y.contains(&1);
         assert!(both || calibration == Calibration::None, "{calibration:?}");
         for q in [0.0, 0.5, 1.0] {
@@ -130,7 +130,7 @@ fn calibration_of_too_little_changes_nothing() {
         }
     }
     let many: Vec<u8> = (0..3_000).map(|i| u8::from(i == 0)).collect();
-    let flat = Calibration::fit(&vec![0.5; 3_000], &many);
+    let flat = Calibration::fit(&vec![0.5; 3_000], &many, &Control::default()).unwrap();
     assert!((0.0..=1.0).contains(&flat.apply(0.5)));
 }
 
@@ -176,9 +176,9 @@ fn splits_and_folds_name_the_class_that_is_missing() {
                 is_data(split(&rows, kind, 0.2, 0.2, 1, 1));
             }
             let all: Vec<u32> = (0..n as u32).collect();
-            is_data(stratified_folds(&labels, &all, 3, 1));
-            is_data(stratified_folds(&labels, &all, 0, 1));
-            is_data(grouped_folds(&labels, &all, &vec![1; n], 3, 1));
+            is_data(stratified_folds(&labels, &all, 3, 1, &Control::default()));
+            is_data(stratified_folds(&labels, &all, 0, 1, &Control::default()));
+            is_data(grouped_folds(&labels, &all, &vec![1; n], 3, 1, &Control::default()));
             assert_eq!(LastYears::of(&rows, &all, &[]), None);
         }
     }
@@ -188,15 +188,16 @@ fn splits_and_folds_name_the_class_that_is_missing() {
 
 #[test]
 fn preparation_takes_columns_without_values() {
+    let control = Control::default();
     assert!(Ranks::new(&[]).values().is_empty() && Ranks::new(&[f32::NAN]).codes() == [0]);
     let x = Matrix::new(vec!["a".into(), "b".into()], vec![vec![f32::NAN, f32::NAN], vec![1.0, f32::NAN]]).unwrap();
     for rows in [vec![0u32, 1], vec![0], vec![1]] {
-        let p = Preprocessor::fit(&x, &[0, 1], &rows, true, Standardise::Everything);
+        let p = Preprocessor::fit(&x, &[0, 1], &rows, true, Standardise::Everything, &control).unwrap();
         let stride = p.width();
-        assert!(p.design(&x, &[0, 1], &[], stride).is_empty());
-        assert!(p.design(&x, &[0, 1], &[0, 1], stride).iter().all(|v| v.is_finite()));
+        assert!(p.design(&x, &[0, 1], &[], stride, &control).unwrap().is_empty());
+        assert!(p.design(&x, &[0, 1], &[0, 1], stride, &control).unwrap().iter().all(|v| v.is_finite()));
     }
-    assert_eq!(Preprocessor::fit(&x, &[], &[0], true, Standardise::Nothing).width(), 0);
+    assert_eq!(Preprocessor::fit(&x, &[], &[0], true, Standardise::Nothing, &control).unwrap().width(), 0);
     let data = named(vec![vec![], vec![]], vec![]);
     let half = Predictor::Constant(0.5);
     assert_eq!(permutation(&half, &data, &[0, 1], &[], 1, 2, &Control::default()).unwrap(), [0.0, 0.0]);

@@ -7,6 +7,7 @@ use super::leaves::{Sums, shift, sum, sums, sums_side_by_side};
 use super::side::{Halves, Part, Side};
 use super::sigmoid;
 use crate::bins::NarrowTable;
+use crate::control::BLOCK;
 use crate::trees::sets::{self, Set};
 use crate::trees::{Node, Tree};
 use crate::{Control, LearnError};
@@ -36,6 +37,8 @@ impl Settings {
 
 /// Fewer elements than this stay on one thread; elementwise work does not depend on it.
 const PARALLEL: usize = 16_384;
+/// Elements of one thread's task.
+const CHUNK: usize = 8_192;
 
 /// Most parts whose sides are counted in one go, where the rows outgrow a core's own cache; and columns of all their
 /// histograms, which have to stay in it.
@@ -92,7 +95,7 @@ impl<'a> Grower<'a> {
     }
 
     /// Residuals at the current margins.
-    fn residuals(&mut self) -> Packing {
+    fn residuals(&mut self, control: &Control) -> Result<Packing, LearnError> {
         let n = self.labels.len();
         let (margins, labels) = (&self.margins, self.labels);
         let residual = |p: &mut f64, z: &f64, y: &u8| {
@@ -103,52 +106,69 @@ impl<'a> Grower<'a> {
             let each = self.probabilities.iter_mut().zip(margins).zip(labels);
             each.map(|((p, z), y)| residual(p, z, y)).fold(0.0, f64::max)
         } else {
-            let each = self.probabilities.par_iter_mut().with_min_len(4096).zip(margins).zip(labels);
-            each.map(|((p, z), y)| residual(p, z, y)).reduce(|| 0.0, f64::max)
+            let each =
+                self.probabilities.par_chunks_mut(CHUNK).zip(margins.par_chunks(CHUNK)).zip(labels.par_chunks(CHUNK));
+            let of_chunk = |((p, z), y): ((&mut [f64], &[f64]), &[u8])| {
+                control.check()?;
+                Ok::<f64, LearnError>(
+                    p.iter_mut().zip(z).zip(y).map(|((p, z), y)| residual(p, z, y)).fold(0.0, f64::max),
+                )
+            };
+            each.map(of_chunk).try_reduce(|| 0.0, |a, b| Ok(f64::max(a, b)))?
         };
         let packing = Packing::new(n, largest);
         let pack = |((cell, p), y): ((&mut Cell, &f64), &u8)| *cell = packing.pack(f64::from(*y) - p);
         if n < PARALLEL {
             self.packed.iter_mut().zip(&self.probabilities).zip(labels).for_each(pack);
         } else {
-            self.packed.par_iter_mut().with_min_len(4096).zip(&self.probabilities).zip(labels).for_each(pack);
+            let packed = self.packed.par_chunks_mut(CHUNK);
+            packed.zip(self.probabilities.par_chunks(CHUNK)).zip(labels.par_chunks(CHUNK)).try_for_each(
+                |((cells, p), y)| {
+                    control.check()?;
+                    cells.iter_mut().zip(p).zip(y).for_each(pack);
+                    Ok::<(), LearnError>(())
+                },
+            )?;
         }
-        packing
+        Ok(packing)
     }
 
     /// The rows this round sees, ascending, and whether that is all of them.
-    fn sample(&mut self, round: u64) -> bool {
+    fn sample(&mut self, round: u64, control: &Control) -> Result<bool, LearnError> {
         let n = self.labels.len();
         let wanted = ((self.settings.subsample * n as f64) as usize).clamp(1, n);
         if wanted == n {
             let all = (0..n as u32).into_par_iter().with_min_len(PARALLEL);
             all.collect_into_vec(&mut self.rows);
-            return true;
+            return Ok(true);
         }
         self.rows.clear();
         // Selection sampling (Knuth, algorithm S): exact number, already in order.
         let mut rng = SplitMix64::keyed(self.settings.seed, &[round]);
         let mut left = wanted;
         for row in 0..n {
+            if row % BLOCK == 0 {
+                control.check()?;
+            }
             if rng.unit() * ((n - row) as f64) < left as f64 {
                 self.rows.push(row as u32);
                 left -= 1;
             }
         }
-        false
+        Ok(false)
     }
 
     /// The next tree; its gain per column is added to `gains`.
     pub fn round(&mut self, round: u64, gains: &mut [f64], control: &Control) -> Result<Tree, LearnError> {
         control.check()?;
-        let packing = self.residuals();
-        let whole = self.sample(round);
+        let packing = self.residuals(control)?;
+        let whole = self.sample(round, control)?;
         let (mut nodes, mut cuts) = (vec![Node::leaf(0.0)], vec![Cut::LEAF]);
         let (mut parts, mut leaves) = (Vec::new(), Vec::new());
         let all = Side { node: 0, from: 0, to: self.rows.len(), steps: (f64::NEG_INFINITY, f64::INFINITY) };
         if self.splittable(all.rows(), 0) {
             let mut histogram = self.histogram();
-            histogram::fill(self.table, &self.packed, &[&self.rows], std::slice::from_mut(&mut histogram));
+            histogram::fill(self.table, &self.packed, &[&self.rows], std::slice::from_mut(&mut histogram), control)?;
             parts.push(Part { side: all, depth: 0, histogram });
         } else {
             leaves.push(all);
@@ -170,17 +190,18 @@ impl<'a> Grower<'a> {
                 let (test, node) = self.test(column, split, child);
                 let cut = Cut { column, test, child };
                 let middle = self.partition(part.side.from, part.side.to, &cut);
+                control.check()?;
                 nodes[part.side.node] = node;
                 cuts[part.side.node] = cut;
                 nodes.extend([Node::leaf(0.0); 2]);
                 cuts.extend([Cut::LEAF; 2]);
                 halves.push(self.halves(part, middle, child, self.settings.direction(column)));
             }
-            self.children(&mut halves, &mut parts, &mut leaves);
+            self.children(&mut halves, &mut parts, &mut leaves, control)?;
         }
-        self.leaves(&leaves, &mut nodes);
+        self.leaves(&leaves, &mut nodes, control)?;
         if !whole {
-            self.rest(&nodes, &cuts);
+            self.rest(&nodes, &cuts, control)?;
         }
         Ok(nodes)
     }
@@ -239,12 +260,18 @@ impl<'a> Grower<'a> {
 
     /// Queues both sides of each: the smaller one is counted, the larger one is what remains. The smaller one is next, so that
     /// never more histograms wait than the number of rows has binary digits, for each of those that are counted together.
-    fn children(&mut self, halves: &mut Vec<Halves>, parts: &mut Vec<Part>, leaves: &mut Vec<Side>) {
+    fn children(
+        &mut self,
+        halves: &mut Vec<Halves>,
+        parts: &mut Vec<Part>,
+        leaves: &mut Vec<Side>,
+        control: &Control,
+    ) -> Result<(), LearnError> {
         let counts: Vec<Side> =
             halves.iter().filter(|h| self.splittable(h.large.rows(), h.depth)).map(|h| h.small).collect();
         let mut counted: Vec<Histogram> = counts.iter().map(|_| self.histogram()).collect();
         let rows: Vec<&[u32]> = counts.iter().map(|side| &self.rows[side.from..side.to]).collect();
-        histogram::fill(self.table, &self.packed, &rows, &mut counted);
+        histogram::fill(self.table, &self.packed, &rows, &mut counted, control)?;
         let mut counted = counted.into_iter();
         for Halves { small, large, depth, histogram: mut rest } in halves.drain(..) {
             let (open_small, open_large) = (self.splittable(small.rows(), depth), self.splittable(large.rows(), depth));
@@ -262,6 +289,7 @@ impl<'a> Grower<'a> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Parts a node's rows, each side in the order in which they were; where the right side begins.
@@ -287,31 +315,38 @@ impl<'a> Grower<'a> {
     }
 
     /// One Newton step per leaf, shrunk; the rows of the sample move by it.
-    fn leaves(&mut self, leaves: &[Side], nodes: &mut [Node]) {
+    fn leaves(&mut self, leaves: &[Side], nodes: &mut [Node], control: &Control) -> Result<(), LearnError> {
         let few = self.rows.len() < PARALLEL;
         let rows: Vec<&[u32]> = leaves.iter().map(|side| &self.rows[side.from..side.to]).collect();
         let sums = if few {
-            sums(rows.clone(), &self.probabilities, self.labels)
+            sums(rows.clone(), &self.probabilities, self.labels, control)?
         } else {
-            sums_side_by_side(&rows, &self.probabilities, self.labels)
+            sums_side_by_side(&rows, &self.probabilities, self.labels, control)?
         };
         let value = |(side, sums): (&Side, Sums)| (self.settings.rate * side.step(sums)).clamp(-1e30, 1e30) as f32;
         let values: Vec<f32> = leaves.iter().zip(sums).map(value).collect();
         leaves.iter().zip(&values).for_each(|(side, value)| nodes[side.node] = Node::leaf(*value));
         let parts = if few { 1 } else { rayon::current_num_threads() };
-        shift(&rows, &values, &mut self.margins, parts);
+        shift(&rows, &values, &mut self.margins, parts, control)
     }
 
     /// Moves the rows outside the sample.
-    fn rest(&mut self, nodes: &[Node], cuts: &[Cut]) {
+    fn rest(&mut self, nodes: &[Node], cuts: &[Cut], control: &Control) -> Result<(), LearnError> {
         let mut sampled = vec![false; self.labels.len()];
         self.rows.iter().for_each(|row| sampled[*row as usize] = true);
-        for (row, margin) in self.margins.iter_mut().enumerate().filter(|(row, _)| !sampled[*row]) {
+        for (row, margin) in self.margins.iter_mut().enumerate() {
+            if row % BLOCK == 0 {
+                control.check()?;
+            }
+            if sampled[row] {
+                continue;
+            }
             let (codes, mut at) = (self.table.row(row), 0);
             while cuts[at].child != 0 {
                 at = cuts[at].child + usize::from(!cuts[at].left(codes[cuts[at].column]));
             }
             *margin += f64::from(nodes[at].as_leaf().unwrap_or(0.0));
         }
+        Ok(())
     }
 }

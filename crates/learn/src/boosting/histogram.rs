@@ -5,6 +5,7 @@
 use super::leaves::{Rows, by_span};
 use crate::bins::NarrowTable;
 use crate::prefetch::{AHEAD, prefetch};
+use crate::{Control, LearnError};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -82,13 +83,19 @@ pub const PARALLEL: usize = 32_768;
 
 /// Each node's rows into its histogram; of several, span by span: node by node, every node would fetch nearly all of the
 /// memory again.
-fn count_all(table: &NarrowTable, packed: &[Cell], nodes: &[Rows<'_>], histograms: &mut [Histogram]) {
+fn count_all(
+    table: &NarrowTable,
+    packed: &[Cell],
+    nodes: &[Rows<'_>],
+    histograms: &mut [Histogram],
+    control: &Control,
+) -> Result<(), LearnError> {
     if let ([rows], [histogram]) = (nodes, &mut *histograms) {
-        return count(table, packed, rows, histogram);
+        return control.in_blocks(rows, |rows| count(table, packed, rows, histogram));
     }
     let begin = nodes.iter().filter_map(|rows| rows.first()).min().map_or(0, |row| *row as usize);
     let end = nodes.iter().filter_map(|rows| rows.last()).max().map_or(0, |row| *row as usize + 1);
-    by_span(&mut nodes.to_vec(), begin..end, |node, rows| count(table, packed, rows, &mut histograms[node]));
+    by_span(&mut nodes.to_vec(), begin..end, control, |node, rows| count(table, packed, rows, &mut histograms[node]))
 }
 
 /// Where the rows are cut so that `share` of those of all nodes come before: in each node's list.
@@ -107,21 +114,31 @@ fn cut_at(nodes: &[Rows<'_>], share: usize) -> Vec<usize> {
 }
 
 /// Counts each node's rows into its histogram, whatever it held before.
-pub fn fill(table: &NarrowTable, packed: &[Cell], nodes: &[Rows<'_>], histograms: &mut [Histogram]) {
+///
+/// # Errors
+///
+/// `Stopped`.
+pub fn fill(
+    table: &NarrowTable,
+    packed: &[Cell],
+    nodes: &[Rows<'_>],
+    histograms: &mut [Histogram],
+    control: &Control,
+) -> Result<(), LearnError> {
     histograms.iter_mut().flat_map(|histogram| used(table, histogram)).for_each(|cells| cells.fill(0));
     let rows = nodes.iter().map(|rows| rows.len()).sum::<usize>();
     let threads = rayon::current_num_threads();
     if rows < PARALLEL || threads == 1 {
-        return count_all(table, packed, nodes, histograms);
+        return count_all(table, packed, nodes, histograms, control);
     }
     let cuts: Vec<Vec<usize>> = (0..=threads).map(|part| cut_at(nodes, (rows * part).div_ceil(threads))).collect();
     let part = |cuts: &[Vec<usize>]| {
         let between = nodes.iter().zip(&cuts[0]).zip(&cuts[1]).map(|((rows, from), to)| &rows[*from..*to]);
         let mut histograms = vec![vec![[0; 256]; table.width]; nodes.len()];
-        count_all(table, packed, &between.collect::<Vec<_>>(), &mut histograms);
-        histograms
+        count_all(table, packed, &between.collect::<Vec<_>>(), &mut histograms, control)?;
+        Ok(histograms)
     };
-    let parts: Vec<Vec<Histogram>> = cuts.par_windows(2).map(part).collect();
+    let parts: Vec<Vec<Histogram>> = cuts.par_windows(2).map(part).collect::<Result<_, LearnError>>()?;
     for part in parts {
         for (histogram, mut part) in histograms.iter_mut().zip(part) {
             for (all, some) in used(table, histogram).zip(used(table, &mut part)) {
@@ -129,6 +146,7 @@ pub fn fill(table: &NarrowTable, packed: &[Cell], nodes: &[Rows<'_>], histograms
             }
         }
     }
+    Ok(())
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
@@ -143,6 +161,7 @@ pub fn subtract(table: &NarrowTable, parent: &mut Histogram, child: &mut Histogr
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::testdata::{columns, noisy, on_threads, rows};
     use proptest::prelude::*;
@@ -163,7 +182,7 @@ mod tests {
     #[test]
     fn nodes_counted_together_on_any_number_of_threads_are_as_row_by_row() {
         let data = noisy(60_000, 3);
-        let table = NarrowTable::new(&data, &columns(&data), &rows(&data));
+        let table = NarrowTable::new(&data, &columns(&data), &rows(&data), &Control::default()).unwrap();
         let packed: Vec<Cell> = (0..60_000).map(|row| row << 20 | 1).collect();
         let of = |keep: fn(&u32) -> bool| (0..60_000u32).filter(keep).collect::<Vec<_>>();
         let all = of(|_| true);
@@ -179,7 +198,7 @@ mod tests {
             for threads in [1, 2, 3] {
                 let mut counted: Vec<Histogram> = nodes.iter().map(|_| vec![[0; 256]; table.width]).collect();
                 counted.iter_mut().flat_map(|h| used(&table, h)).for_each(|cells| cells.fill(9));
-                on_threads(threads, || fill(&table, &packed, &nodes, &mut counted));
+                on_threads(threads, || fill(&table, &packed, &nodes, &mut counted, &Control::default())).unwrap();
                 assert!(counted == plain, "{} nodes on {threads} threads", nodes.len());
             }
         }

@@ -1,6 +1,7 @@
 //! What the rows of all leaves add up to and move by. The rows go by once, span by span, and each span is read for one leaf
 //! after the other while it is in the cache; leaf by leaf, every leaf would fetch nearly all of the memory again.
 
+use crate::{Control, LearnError};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -13,10 +14,20 @@ const WORTH: usize = 64;
 pub type Rows<'r> = &'r [u32];
 
 /// Each leaf's rows, or other node's, within each span of `rows`, in their order; `leaves` begin there.
-pub fn by_span<'r>(leaves: &mut [Rows<'r>], rows: Range<usize>, mut each: impl FnMut(usize, Rows<'r>)) {
+///
+/// # Errors
+///
+/// `Stopped`: there is a look before each span.
+pub fn by_span<'r>(
+    leaves: &mut [Rows<'r>],
+    rows: Range<usize>,
+    control: &Control,
+    mut each: impl FnMut(usize, Rows<'r>),
+) -> Result<(), LearnError> {
     let span = SPAN.max(WORTH * leaves.len());
     let mut end = rows.start;
     while end < rows.end {
+        control.check()?;
         end = rows.end.min(end + span);
         for (leaf, rest) in leaves.iter_mut().enumerate() {
             let here = rest.iter().take_while(|row| (**row as usize) < end).count();
@@ -25,6 +36,7 @@ pub fn by_span<'r>(leaves: &mut [Rows<'r>], rows: Range<usize>, mut each: impl F
             each(leaf, now);
         }
     }
+    Ok(())
 }
 
 /// Sum of residuals and of p (1 - p).
@@ -41,14 +53,26 @@ pub fn sum((mut up, mut down): Sums, rows: Rows<'_>, probabilities: &[f64], labe
 }
 
 /// Each leaf's sums.
-pub fn sums(mut leaves: Vec<Rows<'_>>, probabilities: &[f64], labels: &[u8]) -> Vec<Sums> {
+pub fn sums(
+    mut leaves: Vec<Rows<'_>>,
+    probabilities: &[f64],
+    labels: &[u8],
+    control: &Control,
+) -> Result<Vec<Sums>, LearnError> {
     let mut sums = vec![(0.0, 0.0); leaves.len()];
-    by_span(&mut leaves, 0..labels.len(), |leaf, rows| sums[leaf] = sum(sums[leaf], rows, probabilities, labels));
-    sums
+    by_span(&mut leaves, 0..labels.len(), control, |leaf, rows| {
+        sums[leaf] = sum(sums[leaf], rows, probabilities, labels);
+    })?;
+    Ok(sums)
 }
 
 /// The same, each leaf's on one of the threads, which get about equally many rows.
-pub fn sums_side_by_side(leaves: &[Rows<'_>], probabilities: &[f64], labels: &[u8]) -> Vec<Sums> {
+pub fn sums_side_by_side(
+    leaves: &[Rows<'_>],
+    probabilities: &[f64],
+    labels: &[u8],
+    control: &Control,
+) -> Result<Vec<Sums>, LearnError> {
     let mut largest: Vec<usize> = (0..leaves.len()).collect();
     largest.sort_by_key(|leaf| std::cmp::Reverse(leaves[*leaf].len()));
     let mut shares = vec![(0, Vec::new()); rayon::current_num_threads()];
@@ -58,30 +82,38 @@ pub fn sums_side_by_side(leaves: &[Rows<'_>], probabilities: &[f64], labels: &[u
             share.push(leaf);
         }
     }
-    let of = |share: &Vec<usize>| sums(share.iter().map(|leaf| leaves[*leaf]).collect(), probabilities, labels);
-    let found: Vec<Vec<Sums>> = shares.par_iter().map(|(_, share)| of(share)).collect();
+    let of =
+        |share: &Vec<usize>| sums(share.iter().map(|leaf| leaves[*leaf]).collect(), probabilities, labels, control);
+    let found: Vec<Vec<Sums>> = shares.par_iter().map(|(_, share)| of(share)).collect::<Result<_, _>>()?;
     let mut all = vec![(0.0, 0.0); leaves.len()];
     for ((_, share), found) in shares.iter().zip(found) {
         share.iter().zip(found).for_each(|(leaf, sums)| all[*leaf] = sums);
     }
-    all
+    Ok(all)
 }
 
 /// Moves the margins of each leaf's rows by its value; on all threads where there are several `parts`.
-pub fn shift(leaves: &[Rows<'_>], values: &[f32], margins: &mut [f64], parts: usize) {
+pub fn shift(
+    leaves: &[Rows<'_>],
+    values: &[f32],
+    margins: &mut [f64],
+    parts: usize,
+    control: &Control,
+) -> Result<(), LearnError> {
     let size = margins.len().div_ceil(parts).max(1);
-    margins.par_chunks_mut(size).enumerate().for_each(|(part, margins)| {
+    margins.par_chunks_mut(size).enumerate().try_for_each(|(part, margins)| {
         let from = part * size;
         let begin = |rows: &Rows<'_>| rows.partition_point(|row| (*row as usize) < from);
         let mut rest: Vec<Rows<'_>> = leaves.iter().map(|rows| &rows[begin(rows)..]).collect();
-        by_span(&mut rest, from..from + margins.len(), |leaf, rows| {
+        by_span(&mut rest, from..from + margins.len(), control, |leaf, rows| {
             rows.iter().for_each(|row| margins[*row as usize - from] += f64::from(values[leaf]));
-        });
-    });
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use provost_domain::rng::SplitMix64;
 
@@ -105,8 +137,9 @@ mod tests {
                 })
             };
             let want: Vec<Sums> = rows.iter().map(plain).collect();
-            assert!(sums(rows.clone(), &p, &y) == want);
-            assert!(sums_side_by_side(&rows, &p, &y) == want);
+            let control = Control::default();
+            assert!(sums(rows.clone(), &p, &y, &control).unwrap() == want);
+            assert!(sums_side_by_side(&rows, &p, &y, &control).unwrap() == want);
             let values: Vec<f32> = (0..leaves).map(|_| rng.unit() as f32).collect();
             let mut moved = p.clone();
             for (rows, value) in rows.iter().zip(&values) {
@@ -114,7 +147,7 @@ mod tests {
             }
             for parts in [1, 3, 20] {
                 let mut margins = p.clone();
-                shift(&rows, &values, &mut margins, parts);
+                shift(&rows, &values, &mut margins, parts, &control).unwrap();
                 assert!(margins == moved, "{parts} parts");
             }
         }

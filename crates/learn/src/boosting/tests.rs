@@ -101,12 +101,12 @@ fn margins_of_training_agree_with_prediction_for_rows_inside_and_outside_the_sam
         let (mut settings, ..) = read(&given);
         settings.columns = 6;
         settings.seed = 3;
-        let table = NarrowTable::new(&data, &columns, &train);
+        let table = NarrowTable::new(&data, &columns, &train, &Control::default()).unwrap();
         let mut grower = Grower::new(&table, data.y(), &settings, 0.25);
         let mut gains = vec![0.0; 6];
         let grown = (1..=20).map(|r| grower.round(r, &mut gains, &Control::default()).unwrap()).collect();
         let model = Boosting { base: 0.25, trees: grown };
-        let predicted = model.predict(data.x(), &columns, &train);
+        let predicted = model.predict(data.x(), &columns, &train, &Control::default()).unwrap();
         for (margin, p) in grower.margins().iter().zip(predicted) {
             assert!((sigmoid(*margin) - p).abs() < 1e-9, "{margin} {p}");
         }

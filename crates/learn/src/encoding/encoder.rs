@@ -4,7 +4,8 @@
 
 use super::standards::{self, Standards, Training};
 use super::{YEAR, is_category};
-use crate::{Dataset, Matrix};
+use crate::sorting::sort_by;
+use crate::{Control, Dataset, LearnError, Matrix};
 use provost_domain::rng::SplitMix64;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +91,10 @@ pub struct Encoder {
 
 impl Encoder {
     /// The encoder, and the encoded training rows as columns; with `keep` the categories as they are, too.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
     pub(crate) fn fit(
         data: &Dataset,
         columns: &[usize],
@@ -97,17 +102,18 @@ impl Encoder {
         train: &[u32],
         seed: u64,
         keep: bool,
-    ) -> (Self, Vec<Vec<f32>>) {
+        control: &Control,
+    ) -> Result<(Self, Vec<Vec<f32>>), LearnError> {
         let x = data.x();
         let place = |found: bool| (0..columns.len() as u32).filter(move |at| is_category(names[*at as usize]) == found);
         let year = x.names().iter().position(|name| name == YEAR).filter(|c| columns.contains(c));
         let of_year = |row: u32| year.map_or(f32::NAN, |c| x.value(row as usize, c));
         let mut by_year: Vec<u32> = (0..train.len() as u32).collect();
         let known = |at: &u32| Some(of_year(train[*at as usize])).filter(|y| !y.is_nan()).unwrap_or(f32::INFINITY);
-        by_year.sort_by(|a, b| known(a).total_cmp(&known(b)));
+        sort_by(&mut by_year, |a, b| known(a).total_cmp(&known(b)), control)?;
         let label = |at: u32| data.y()[train[at as usize] as usize];
         let mut all = History::default();
-        by_year.iter().for_each(|at| all.add(known(at), label(*at)));
+        control.in_blocks(&by_year, |rows| rows.iter().for_each(|at| all.add(known(at), label(*at))))?;
         let mut random = SplitMix64::keyed(seed, &[STREAM]);
         let part: Vec<usize> = train.iter().map(|_| random.below(PARTS as u32) as usize).collect();
         let mut of_parts = [(0.0, 0.0); PARTS];
@@ -123,20 +129,22 @@ impl Encoder {
             .collect();
         let mut categories = Vec::new();
         for at in place(true) {
-            let (distinct, codes) =
-                data.with_ranks(columns[at as usize], |ranks| (ranks.values().to_vec(), ranks.codes().to_vec()));
+            let (distinct, codes) = data
+                .with_ranks(columns[at as usize], control, |ranks| (ranks.values().to_vec(), ranks.codes().to_vec()))?;
             let value = |row: u32| codes[row as usize];
             let n = distinct.len();
             let mut histories = vec![History::default(); n];
             let mut in_part = vec![[(0u32, 0u32); PARTS]; n];
-            for position in &by_year {
-                let value = value(train[*position as usize]) as usize;
-                if value < n {
-                    histories[value].add(known(position), label(*position));
-                    let tally = &mut in_part[value][part[*position as usize]];
-                    *tally = (tally.0 + 1, tally.1 + u32::from(label(*position)));
+            control.in_blocks(&by_year, |positions| {
+                for position in positions {
+                    let value = value(train[*position as usize]) as usize;
+                    if value < n {
+                        histories[value].add(known(position), label(*position));
+                        let tally = &mut in_part[value][part[*position as usize]];
+                        *tally = (tally.0 + 1, tally.1 + u32::from(label(*position)));
+                    }
                 }
-            }
+            })?;
             let rates = |position: usize| {
                 let row = train[position];
                 let history = histories.get(value(row) as usize)?;
@@ -151,8 +159,11 @@ impl Encoder {
                 let earlier = rate(history.before(year), overall(all.before(year)));
                 Some([earlier, rate(elsewhere, prior), seen.ln_1p() as f32])
             };
-            let triples: Vec<[f32; PER_CATEGORY]> =
-                (0..train.len()).map(|position| rates(position).unwrap_or([f32::NAN; PER_CATEGORY])).collect();
+            let mut triples: Vec<[f32; PER_CATEGORY]> = Vec::with_capacity(train.len());
+            control.in_blocks(train, |rows| {
+                let positions = triples.len()..triples.len() + rows.len();
+                triples.extend(positions.map(|position| rates(position).unwrap_or([f32::NAN; PER_CATEGORY])));
+            })?;
             encoded.extend((0..PER_CATEGORY).map(|which| triples.iter().map(|triple| triple[which]).collect()));
             let seen: Vec<usize> = (0..n).filter(|v| !histories[*v].0.is_empty()).collect();
             categories.push(Category {
@@ -165,10 +176,10 @@ impl Encoder {
         let training = Training { x, y: data.y(), columns, rows: train, part: &part, parts: PARTS };
         let mut compared = Vec::new();
         for at in by {
-            let (standards, columns) = data.with_ranks(columns[at as usize], |ranks| {
+            let (standards, columns) = data.with_ranks(columns[at as usize], control, |ranks| {
                 let codes = ranks.codes();
                 Standards::fit(&training, at, &of, ranks.values(), |row| codes[row as usize] as usize)
-            });
+            })?;
             compared.push(standards);
             encoded.extend(columns);
         }
@@ -189,7 +200,7 @@ impl Encoder {
             categories,
             overall: all,
         };
-        (encoder, encoded)
+        Ok((encoder, encoded))
     }
 
     /// Rows that were not trained on, as columns.

@@ -48,7 +48,7 @@ fn earlier_years_are_strictly_earlier_and_of_training_rows() {
     let (all, columns) = (rows(&data), columns(&data));
     let (train, held): (Vec<u32>, Vec<u32>) = all.into_iter().partition(|r| r % 4 > 0);
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
-    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5, false);
+    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5, false, &Control::default()).unwrap();
     assert_eq!(encoder.names()[..2], ["research_score", YEAR].map(String::from));
     assert_eq!(encoder.names()[2], "university, earlier years");
     let later = encoder.encode(data.x(), &columns, &held);
@@ -90,7 +90,7 @@ fn a_number_is_compared_with_its_means_over_the_same_university() {
     let (x, y, columns) = (data.x(), data.y(), columns(&data));
     let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 4 > 0);
     let names: Vec<&str> = x.names().iter().map(String::as_str).collect();
-    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5, false);
+    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5, false, &Control::default()).unwrap();
     assert_eq!(encoder.outputs(), 10);
     assert_eq!(encoder.names()[8], "gpa_normalized, less the rejected of the same university");
     assert!((8..10).all(|c| encoded[c].len() == train.len() && encoded[c].iter().all(|v| v.is_finite())));
@@ -119,7 +119,8 @@ fn no_label_of_a_row_or_of_its_future_reaches_what_is_held_out_or_earlier() {
     let data = compared(&applications(600, 2));
     let (train, columns) = (rows(&data), columns(&data));
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
-    let encode = |data: &Dataset| Encoder::fit(data, &columns, &names, &train, 5, false).1;
+    let encode =
+        |data: &Dataset| Encoder::fit(data, &columns, &names, &train, 5, false, &Control::default()).unwrap().1;
     let before = encode(&data);
     for row in [3usize, 77, 410] {
         let mut y = data.y().to_vec();
@@ -294,8 +295,9 @@ fn sets_are_the_same_on_any_threads_in_families_and_in_bytes() {
     // Many rows at once, or each alone.
     let all = rows(&data);
     let model = fit(1, &[]).predictor;
-    let together = model.predict(data.x(), &columns, &all);
-    assert!(all.iter().all(|r| model.predict(data.x(), &columns, &[*r])[0] == together[*r as usize]));
+    let predict = |rows: &[u32]| model.predict(data.x(), &columns, rows);
+    let together = predict(&all);
+    assert!(all.iter().all(|r| predict(&[*r])[0] == together[*r as usize]));
 }
 
 #[test]
@@ -303,7 +305,7 @@ fn damaged_encoders_are_refused() {
     let data = compared(&applications(300, 7));
     let (columns, train) = (columns(&data), rows(&data));
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
-    let (encoder, _) = Encoder::fit(&data, &columns, &names, &train, 5, false);
+    let (encoder, _) = Encoder::fit(&data, &columns, &names, &train, 5, false, &Control::default()).unwrap();
     let model = EncodedModel { encoder, predictor: Box::new(Predictor::Constant(0.5)) };
     assert_eq!(model.check(4), Ok(()));
     assert!(model.check(3).is_err());
@@ -333,7 +335,7 @@ fn damage(model: &EncodedModel, data: &Dataset, step: usize) {
             damaged[at] ^= bits;
             match postcard::from_bytes::<EncodedModel>(&damaged) {
                 Ok(model) if model.check(4).is_ok() => {
-                    let p = model.predict(data.x(), &columns(data), &rows(data)[..200]);
+                    let p = model.predict(data.x(), &columns(data), &rows(data)[..200], &Control::default()).unwrap();
                     assert!(p.iter().all(|p| p.is_finite()));
                 }
                 _ => refused += 1,

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_tree_with_copies_is_the_one_without() {
         let data = noisy(3000, 4);
-        let table = WideTable::new(&data, &columns(&data), &rows(&data));
+        let table = WideTable::new(&data, &columns(&data), &rows(&data), &Control::default()).unwrap();
         for (bootstrap, min_leaf) in [(true, 1), (false, 3)] {
             let grown = |copies: &[usize]| {
                 let settings = Settings {

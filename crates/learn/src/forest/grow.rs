@@ -5,6 +5,7 @@ use super::sample::{self, Draw};
 use super::scan::{SMALL, count, sort};
 use super::sweep::{Packed, Split, Sweep, Tally, masses};
 use crate::bins::WideTable;
+use crate::control::BLOCK;
 use crate::prefetch::{AHEAD, prefetch};
 use crate::trees::{Node, Tree};
 use crate::{Control, LearnError};
@@ -126,21 +127,23 @@ impl<'a> Grower<'a> {
         }
     }
 
-    fn draw(&mut self, tree: u64) {
+    fn draw(&mut self, tree: u64, control: &Control) -> Result<(), LearnError> {
         if self.settings.bootstrap {
-            sample::bootstrap(self.labels, SplitMix64::keyed(self.settings.seed, &[tree, 0]), &mut self.draws);
+            let random = SplitMix64::keyed(self.settings.seed, &[tree, 0]);
+            sample::bootstrap(self.labels, random, &mut self.draws, control)?;
         } else {
             sample::all(self.labels, &mut self.draws);
         }
         if self.spill.len() < self.draws.len() {
             self.spill.resize(self.draws.len(), Draw::default());
         }
+        Ok(())
     }
 
     /// The tree of this number.
     pub fn tree(&mut self, tree: u64, control: &Control) -> Result<Grown, LearnError> {
         control.check()?;
-        self.draw(tree);
+        self.draw(tree, control)?;
         let weights = self.settings.weights;
         let mut nodes = vec![Node::leaf(0.0)];
         let mut inner = vec![Inner::default(); usize::from(self.settings.inner)];
@@ -181,7 +184,7 @@ impl<'a> Grower<'a> {
                 self.blocks.load(&mut self.draws[part.from..part.to], part.copy);
                 part.copy += 1;
             }
-            let Some(split) = self.best_split(&mut part) else { continue };
+            let Some(split) = self.best_split(&mut part, control)? else { continue };
             gains[split.column] += zeros * ones / (zeros + ones) - split.cost;
             let middle = self.partition(&part, &split);
             let left = nodes.len();
@@ -210,7 +213,8 @@ impl<'a> Grower<'a> {
     }
 
     /// Visits columns in random order; the first of equally good splits counts.
-    fn best_split(&mut self, part: &mut Part) -> Option<Split> {
+    fn best_split(&mut self, part: &mut Part, control: &Control) -> Result<Option<Split>, LearnError> {
+        let many = part.to - part.from >= BLOCK;
         let width = self.order.len();
         let mut rng = SplitMix64::new(part.key);
         let mut best = None;
@@ -225,6 +229,9 @@ impl<'a> Grower<'a> {
             if column < 64 && part.constant >> column & 1 == 1 {
                 continue;
             }
+            if many {
+                control.check()?;
+            }
             if self.scan(part, column, &mut best) {
                 varied = true;
             } else if column < 64 {
@@ -235,7 +242,10 @@ impl<'a> Grower<'a> {
         for (at, other) in self.swaps.iter().enumerate().rev() {
             self.order.swap(at, *other);
         }
-        best
+        if many {
+            control.check()?;
+        }
+        Ok(best)
     }
 
     /// Looks for a better split by one column; false if the column is constant here.

@@ -1,6 +1,8 @@
 //! The rows that one tree sees.
 
+use crate::control::BLOCK;
 use crate::prefetch::prefetch;
+use crate::{Control, LearnError};
 use provost_domain::rng::SplitMix64;
 
 /// A row, how often it was drawn, and its class.
@@ -15,12 +17,24 @@ pub struct Draw {
 const BATCH: usize = 64;
 
 /// As many rows as there are, drawn with replacement: each that was drawn, ascending.
-pub fn bootstrap(labels: &[u8], mut rng: SplitMix64, draws: &mut Vec<Draw>) {
+///
+/// # Errors
+///
+/// `Stopped`.
+pub fn bootstrap(
+    labels: &[u8],
+    mut rng: SplitMix64,
+    draws: &mut Vec<Draw>,
+    control: &Control,
+) -> Result<(), LearnError> {
     let n = labels.len();
     let mut counts = vec![0u16; n];
     let mut batch = [0; BATCH];
     let mut left = n;
     while left > 0 {
+        if left % BLOCK < BATCH {
+            control.check()?;
+        }
         let batch = &mut batch[..left.min(BATCH)];
         for row in &mut *batch {
             *row = rng.below(n as u32) as usize;
@@ -34,6 +48,7 @@ pub fn bootstrap(labels: &[u8], mut rng: SplitMix64, draws: &mut Vec<Draw>) {
     draws.clear();
     let drawn = counts.iter().zip(labels).zip(0..).filter(|((count, _), _)| **count > 0);
     draws.extend(drawn.map(|((count, label), row)| Draw { row, count: *count, label: u16::from(*label) }));
+    control.check()
 }
 
 /// Every row once.
@@ -44,6 +59,7 @@ pub fn all(labels: &[u8], draws: &mut Vec<Draw>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -53,7 +69,7 @@ mod tests {
             let (mut rng, mut counts) = (SplitMix64::new(3), vec![0; n]);
             (0..n).for_each(|_| counts[rng.below(n as u32) as usize] += 1);
             let mut draws = vec![Draw::default(); 5];
-            bootstrap(&labels, SplitMix64::new(3), &mut draws);
+            bootstrap(&labels, SplitMix64::new(3), &mut draws, &Control::default()).unwrap();
             let mut left = draws.iter();
             for (row, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
                 let found = left.next().map(|d| (d.row as usize, d.count, d.label));

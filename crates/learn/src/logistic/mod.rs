@@ -29,10 +29,17 @@ pub struct LogisticModel {
 }
 
 impl LogisticModel {
-    pub(crate) fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+    pub(crate) fn predict(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<f64>, LearnError> {
         let width = self.coefficients.len();
         let mut out = vec![0.0; rows.len()];
-        out.par_chunks_mut(CHUNK).zip(rows.par_chunks(CHUNK)).for_each(|(out, rows)| {
+        out.par_chunks_mut(CHUNK).zip(rows.par_chunks(CHUNK)).try_for_each(|(out, rows)| {
+            control.check()?;
             let mut design = vec![0.0; rows.len() * width];
             if width > 0 {
                 self.preprocessor.fill(x, columns, rows, width, &mut design);
@@ -42,8 +49,9 @@ impl LogisticModel {
                 let z = row.iter().zip(&self.coefficients).fold(self.intercept, |z, (v, c)| z + v * c);
                 *out = 1.0 / (1.0 + (-z).exp());
             }
-        });
-        out
+            Ok::<(), LearnError>(())
+        })?;
+        Ok(out)
     }
 
     pub(crate) fn check(&self, width: usize) -> Result<(), String> {
@@ -114,7 +122,7 @@ impl Learner for LogisticRegression {
         // Always solved on the standardised scale, where Newton is well conditioned; without `scale` the penalty is
         // expressed in the features' own units, which gives the same solution as raw columns would.
         let x = task.data.x();
-        let preprocessor = Preprocessor::fit(x, task.columns, task.train, true, Standardise::Everything);
+        let preprocessor = Preprocessor::fit(x, task.columns, task.train, true, Standardise::Everything, control)?;
         let outputs = preprocessor.outputs();
         let mut l1 = vec![0.0; outputs.len()];
         let mut l2 = vec![0.0; outputs.len()];
@@ -127,7 +135,7 @@ impl Learner for LogisticRegression {
                 l2[at] = 1.0 / (c * unit * unit);
             }
         }
-        let rows = rows::Rows::new(&preprocessor, task, weights);
+        let rows = rows::Rows::new(&preprocessor, task, weights, control)?;
         let (solution, iterations) = newton::solve(&rows, &l1, &l2, control)?;
         let (coefficients, intercept) = (solution[..outputs.len()].to_vec(), solution[outputs.len()]);
         let mut importance = vec![0.0; task.columns.len()];

@@ -20,7 +20,7 @@ pub fn solve(rows: &Rows, l1: &[f64], l2: &[f64], control: &Control) -> Result<(
     penalties.push((0.0, 0.0));
     let smooth = l1.iter().all(|l| *l == 0.0);
     let mut w = vec![0.0; width];
-    let mut sums = rows.sums(&w);
+    let mut sums = rows.sums(&w, control)?;
     let mut value = sums.loss + penalty(&w, &penalties);
     for step in 1..=MAX_STEPS {
         control.check()?;
@@ -37,7 +37,7 @@ pub fn solve(rows: &Rows, l1: &[f64], l2: &[f64], control: &Control) -> Result<(
         if -promised <= ROUNDING * (1.0 + value.abs()) {
             // What is left to gain drowns in the rounding of a sum over all rows, where no line search can tell better from
             // worse. Newton's error is squared by the step, so this one is the last.
-            let at = rows.sums(&target);
+            let at = rows.sums(&target, control)?;
             let better = at.loss + penalty(&target, &penalties) <= value + 1e-12 * (1.0 + value.abs());
             control.progress(MAX_STEPS, MAX_STEPS);
             return Ok((if better { target } else { w }, step));
@@ -47,7 +47,7 @@ pub fn solve(rows: &Rows, l1: &[f64], l2: &[f64], control: &Control) -> Result<(
         for _ in 0..MAX_HALVINGS {
             control.check()?;
             let trial: Vec<f64> = w.iter().zip(&direction).map(|(w, d)| w + size * d).collect();
-            let at = rows.sums(&trial);
+            let at = rows.sums(&trial, control)?;
             let new = at.loss + penalty(&trial, &penalties);
             // Armijo's condition.
             if new <= value + 1e-4 * size * promised {

@@ -1,7 +1,8 @@
 //! Loss, gradient and Hessian summed over rows, in fixed chunks that are added in a fixed order.
 
-use crate::FitTask;
+use crate::control::BLOCK;
 use crate::preprocess::Preprocessor;
+use crate::{Control, FitTask, LearnError};
 use rayon::prelude::*;
 
 /// Rows whose sums are one thread's; a constant, so that the order of additions does not depend on threads.
@@ -30,21 +31,38 @@ pub struct Sums {
 
 impl Rows {
     /// `weights` by class.
-    pub fn new(preprocessor: &Preprocessor, task: &FitTask<'_>, weights: [f64; 2]) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn new(
+        preprocessor: &Preprocessor,
+        task: &FitTask<'_>,
+        weights: [f64; 2],
+        control: &Control,
+    ) -> Result<Self, LearnError> {
         let ones = preprocessor.width();
         let width = ones + 1;
         let stride = width.next_multiple_of(LANES);
-        let mut design = preprocessor.design(task.data.x(), task.columns, task.train, stride);
-        design.chunks_exact_mut(stride).for_each(|row| row[ones] = 1.0);
+        let mut design = preprocessor.design(task.data.x(), task.columns, task.train, stride, control)?;
+        for rows in design.chunks_mut(BLOCK * stride) {
+            control.check()?;
+            rows.chunks_exact_mut(stride).for_each(|row| row[ones] = 1.0);
+        }
         let y = task.data.y();
         let target = |row: &u32| {
             let label = y[*row as usize];
             (if label == 1 { 1.0 } else { -1.0 }, weights[usize::from(label)])
         };
-        Self { design, stride, targets: task.train.iter().map(target).collect(), width }
+        let mut targets = Vec::with_capacity(task.train.len());
+        control.in_blocks(task.train, |rows| targets.extend(rows.iter().map(target)))?;
+        Ok(Self { design, stride, targets, width })
     }
 
-    pub fn sums(&self, coefficients: &[f64]) -> Sums {
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn sums(&self, coefficients: &[f64], control: &Control) -> Result<Sums, LearnError> {
         let stride = self.stride;
         let mut padded = coefficients.to_vec();
         padded.resize(stride, 0.0);
@@ -53,11 +71,12 @@ impl Rows {
             .par_chunks(CHUNK * stride)
             .zip(self.targets.par_chunks(CHUNK))
             .map(|(design, targets)| {
+                control.check()?;
                 let mut sums = Sums { loss: 0.0, gradient: vec![0.0; stride], hessian: vec![0.0; stride * stride] };
                 add(design, targets, &padded, &mut sums.loss, &mut sums.gradient, &mut sums.hessian);
-                sums
+                Ok(sums)
             })
-            .collect();
+            .collect::<Result<_, LearnError>>()?;
         let (mut loss, mut gradient, mut hessian) = (0.0, vec![0.0; stride], vec![0.0; stride * stride]);
         for chunk in chunks {
             loss += chunk.loss;
@@ -67,7 +86,7 @@ impl Rows {
         let width = self.width;
         gradient.truncate(width);
         let hessian = (0..width).flat_map(|i| hessian[i * stride..i * stride + width].to_vec()).collect();
-        Sums { loss, gradient, hessian }
+        Ok(Sums { loss, gradient, hessian })
     }
 }
 

@@ -73,7 +73,7 @@ fn coefficients_equal_scikit_learns() {
         let mut zero = m.intercept;
         if !scale {
             let origin = Matrix::new(data.x().names().to_vec(), vec![vec![0.0]; 4]).unwrap();
-            let shift = m.preprocessor.design(&origin, &[0, 1, 2, 3], &[0], 4);
+            let shift = m.preprocessor.design(&origin, &[0, 1, 2, 3], &[0], 4, &Control::default()).unwrap();
             zero += shift.iter().zip(&got).map(|(s, c)| s * c).sum::<f64>();
             got.iter_mut().zip(&outputs).for_each(|(c, o)| *c /= o.unit);
         }
@@ -92,7 +92,7 @@ fn l2_coefficients_equal_linfas() {
     let data = waves();
     let m = model(&data, json!({"C": 0.5}), true);
     let rows: Vec<u32> = (0..400).collect();
-    let design = m.preprocessor.design(data.x(), &[0, 1, 2, 3], &rows, 4);
+    let design = m.preprocessor.design(data.x(), &[0, 1, 2, 3], &rows, 4, &Control::default()).unwrap();
     let records = ndarray::Array2::from_shape_vec((400, 4), design).unwrap();
     let targets = ndarray::Array1::from_iter(data.y().iter().map(|y| *y == 1));
     let other = linfa_logistic::LogisticRegression::default()
@@ -120,7 +120,7 @@ fn never_diverges() {
         for c in [1e-3, 1.0, 1e12] {
             for scale in [true, false] {
                 let m = model(&data, json!({"C": c, "penalty": penalty}), scale);
-                let p = m.predict(data.x(), &[0, 1, 2, 3], &rows);
+                let p = m.predict(data.x(), &[0, 1, 2, 3], &rows, &Control::default()).unwrap();
                 assert!(p.iter().all(|p| (0.0..=1.0).contains(p)), "{penalty} {c} {scale}");
                 m.check(4).unwrap();
                 if c >= 1.0 && scale {
@@ -137,7 +137,7 @@ fn a_missing_value_tells_through_its_indicator() {
     let column: Vec<f32> = (0..n).map(|i| if i % 4 == 0 { f32::NAN } else { (i % 7) as f32 }).collect();
     let data = testing::dataset(vec![column], (0..n).map(|i| u8::from(i % 4 == 0)).collect());
     let m = model(&data, json!({}), true);
-    let p = m.predict(data.x(), &[0], &[0, 1]);
+    let p = m.predict(data.x(), &[0], &[0, 1], &Control::default()).unwrap();
     assert!(p[0] > 0.9 && p[1] < 0.1, "{p:?}");
 }
 

@@ -34,17 +34,24 @@ pub struct NetworkModel {
 }
 
 impl NetworkModel {
-    pub(crate) fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
+    pub(crate) fn predict(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<f64>, LearnError> {
         let mut out = vec![0.0; rows.len()];
-        out.par_chunks_mut(CHUNK).zip(rows.par_chunks(CHUNK)).for_each(|(out, rows)| {
-            let inputs = inputs(&self.preprocessor, x, columns, rows);
+        out.par_chunks_mut(CHUNK).zip(rows.par_chunks(CHUNK)).try_for_each(|(out, rows)| {
+            let inputs = inputs(&self.preprocessor, x, columns, rows, control)?;
             let mut buffers = Buffers::new(&self.layers, rows.len());
             for (out, z) in out.iter_mut().zip(self.layers.forward(&inputs, rows.len(), &mut buffers)) {
                 // Only the weights of a doctored artifact reach infinities of both signs.
                 *out = if z.is_nan() { 0.5 } else { 1.0 / (1.0 + (-f64::from(*z)).exp()) };
             }
-        });
-        out
+            Ok::<(), LearnError>(())
+        })?;
+        Ok(out)
     }
 
     pub(crate) fn check(&self, width: usize) -> Result<(), String> {
@@ -54,13 +61,23 @@ impl NetworkModel {
 }
 
 /// The network's inputs, row-major.
-fn inputs(preprocessor: &Preprocessor, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f32> {
+fn inputs(
+    preprocessor: &Preprocessor,
+    x: &Matrix,
+    columns: &[usize],
+    rows: &[u32],
+    control: &Control,
+) -> Result<Vec<f32>, LearnError> {
     let width = preprocessor.width();
-    let mut design = vec![0.0; rows.len() * width];
-    if width > 0 {
-        preprocessor.fill(x, columns, rows, width, &mut design);
-    }
-    design.into_iter().map(|v| v.clamp(-INPUT_BOUND, INPUT_BOUND) as f32).collect()
+    let mut inputs = Vec::with_capacity(rows.len() * width);
+    control.in_blocks(rows, |rows| {
+        let mut design = vec![0.0; rows.len() * width];
+        if width > 0 {
+            preprocessor.fill(x, columns, rows, width, &mut design);
+        }
+        inputs.extend(design.into_iter().map(|v| v.clamp(-INPUT_BOUND, INPUT_BOUND) as f32));
+    })?;
+    Ok(inputs)
 }
 
 #[derive(Debug)]
@@ -170,7 +187,7 @@ impl Learner for NeuralNetwork {
         let mut by_end = Vec::with_capacity(fits.len());
         for (model, _) in &fits {
             control.check()?;
-            by_end.push(model.predict(task.data.x(), task.columns, rows));
+            by_end.push(model.predict(task.data.x(), task.columns, rows, control)?);
         }
         Ok(places.into_iter().map(|place| by_end[place].clone()).collect())
     }
@@ -186,10 +203,11 @@ fn train(
     class_weights(task.data.y(), task.train, false)?;
     let standardise = if task.scale { Standardise::Features } else { Standardise::Nothing };
     let x = task.data.x();
-    let preprocessor = Preprocessor::fit(x, task.columns, task.train, INDICATORS, standardise);
-    let part = |rows: &[u32]| training::Part {
-        inputs: inputs(&preprocessor, x, task.columns, rows),
-        labels: rows.iter().map(|r| f32::from(task.data.y()[*r as usize])).collect(),
+    let preprocessor = Preprocessor::fit(x, task.columns, task.train, INDICATORS, standardise, control)?;
+    let part = |rows: &[u32]| {
+        let inputs = inputs(&preprocessor, x, task.columns, rows, control)?;
+        let labels = rows.iter().map(|r| f32::from(task.data.y()[*r as usize])).collect();
+        Ok::<_, LearnError>(training::Part { inputs, labels })
     };
     let layers = Layers::new(preprocessor.width(), &checked.hidden, checked.activation, task.seed);
     let plan = training::Plan {
@@ -198,8 +216,8 @@ fn train(
         seed: task.seed,
         patience: u64::from(task.early_stopping_rounds),
     };
-    let validation = (plan.patience > 0 && !task.validation.is_empty()).then(|| part(task.validation));
-    let fits = training::train(layers, &part(task.train), validation.as_ref(), &plan, control)?;
+    let validation = (plan.patience > 0 && !task.validation.is_empty()).then(|| part(task.validation)).transpose()?;
+    let fits = training::train(layers, &part(task.train)?, validation.as_ref(), &plan, control)?;
     let model = |(layers, epochs)| (NetworkModel { preprocessor: preprocessor.clone(), layers }, epochs);
     Ok(fits.into_iter().map(model).collect())
 }

@@ -2,6 +2,7 @@
 
 use super::elementwise;
 use super::layers::{Buffers, Layers};
+use crate::split::shuffle;
 use crate::{Control, LearnError};
 use provost_domain::rng::SplitMix64;
 
@@ -50,7 +51,7 @@ pub fn train(
     let last = plan.ends.last().copied().unwrap_or_default();
     let mut done = Vec::with_capacity(plan.ends.len());
     for epoch in 1..=last {
-        random.shuffle(&mut order);
+        shuffle(&mut random, &mut order, control)?;
         let mut sum = 0.0;
         for rows in order.chunks(batch) {
             control.check()?;

@@ -145,7 +145,7 @@ impl Journal for Recorded {
 fn with_study<T>(pruning: Pruning, work: impl FnOnce(&Study<'_>) -> T) -> T {
     let data = noisy(60, 1);
     let all = rows(&data);
-    let held = stratified_folds(data.y(), &all, 3, 1).unwrap();
+    let held = stratified_folds(data.y(), &all, 3, 1, &Control::default()).unwrap();
     let fold = |held: Vec<u32>| Fold { train: without(&all, &held), held, columns: columns(&data) };
     let folds: Vec<Fold> = held.into_iter().map(fold).collect();
     let rule = Rule::Service(TargetMetric::AucRoc);

@@ -26,8 +26,8 @@ impl Unit<'_> {
         // Calibrated as it would have been then, too: the last years' rate of acceptance is not known yet.
         let at = latest.earlier.iter().filter_map(|r| self.parts.train.binary_search(r).ok());
         let (raw, y): (Vec<f64>, Vec<u8>) = at.map(|i| (raw[i], y[i])).unzip();
-        let calibration = Calibration::fit(&raw, &y);
-        let p = fit.predictor.predict(self.data.x(), &columns, &latest.last);
+        let calibration = Calibration::fit(&raw, &y, control)?;
+        let p = fit.predictor.predict_under(self.data.x(), &columns, &latest.last, control)?;
         let p = p.into_iter().map(|p| calibration.apply(p)).collect();
         let y: Vec<u8> = latest.last.iter().map(|r| self.data.y()[*r as usize]).collect();
         Ok(Temporal::new(latest.from, latest.last.clone(), &y, p))

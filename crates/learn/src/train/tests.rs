@@ -363,7 +363,7 @@ fn an_ensemble_is_the_weighted_mean_of_its_members_and_their_fold_models() {
     let all = of(&[Algorithm::RandomForest, Algorithm::GradientBoosting, Algorithm::LogisticRegression]);
     let (model, e) = combined(&all);
     let Predictor::Ensemble(members) = &model.predictor else { panic!("an ensemble") };
-    let held = held_out(&data, &parts, &with(Algorithm::GradientBoosting)).unwrap();
+    let held = held_out(&data, &parts, &with(Algorithm::GradientBoosting), &Control::default()).unwrap();
     for entry in e.params["members"].as_array().unwrap() {
         let bagged = entry["algorithm"] == "gradient_boosting";
         let share = entry["weight"].as_f64().unwrap() / if bagged { (1 + held.len()) as f64 } else { 1.0 };
@@ -393,7 +393,7 @@ fn out_of_fold_predictions_are_those_of_the_bagged_models_and_of_fits_as_long_as
             let member = train(&data, &parts, &spec, &NoJournal, &Control::default()).unwrap();
             let bag = combine(&data, &parts, &spec, &[&member], &Control::default()).unwrap().model;
             let Predictor::Ensemble(members) = &bag.predictor else { panic!("an ensemble") };
-            let held = held_out(&data, &parts, &spec).unwrap();
+            let held = held_out(&data, &parts, &spec, &Control::default()).unwrap();
             assert_eq!(members.len(), 1 + held.len());
             for (fold, held) in members[1..].iter().zip(&held) {
                 assert_eq!((fold.weight, &fold.calibration), (1.0 / members.len() as f64, &member.model.calibration));
@@ -418,7 +418,7 @@ fn a_grouped_split_gives_grouped_folds() {
     let rows = SplitRows { labels: data.y(), applicants: &applicants, row_ids: &ids, years: &years };
     let parts = split(&rows, SplitKind::Grouped, 0.15, 0.15, 1, 42).unwrap();
     let spec = TrainSpec { tuning: Tuning::None, ..spec(Algorithm::LogisticRegression) };
-    for held in held_out(&data, &parts, &spec).unwrap() {
+    for held in held_out(&data, &parts, &spec, &Control::default()).unwrap() {
         let rest = without(&parts.train, &held);
         assert!(held.iter().all(|h| rest.iter().all(|r| applicants[*r as usize] != applicants[*h as usize])));
     }

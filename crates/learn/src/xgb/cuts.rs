@@ -1,7 +1,7 @@
 //! The library's bins: at most 256 for a column, cut at quantiles of its present values.
 
 use super::trees;
-use crate::FitTask;
+use crate::{Control, FitTask, LearnError};
 
 /// More rows than this, and the library merges summaries of parts, which is not done here.
 pub const ROWS: usize = 4_096;
@@ -104,11 +104,15 @@ pub struct Binned {
 
 impl Binned {
     /// Of at most `ROWS` rows.
-    pub fn new(task: &FitTask<'_>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn new(task: &FitTask<'_>, control: &Control) -> Result<Self, LearnError> {
         let width = task.columns.len();
         let mut dense = vec![0f32; task.train.len() * width];
-        trees::gather(task.data.x(), task.columns, task.train, &mut dense);
-        super::matrix::clear_constants(&mut dense, width);
+        trees::gather(task.data.x(), task.columns, task.train, &mut dense, control)?;
+        super::matrix::clear_constants(&mut dense, width, control)?;
         let column = |at: usize| {
             let values = || dense.iter().skip(at).step_by(width).copied();
             let cuts = Cuts::new(values().filter(|v| !v.is_nan()).collect());
@@ -118,11 +122,13 @@ impl Binned {
             (cuts, codes, order)
         };
         let mut binned = Self { cuts: Vec::new(), codes: Vec::new(), orders: Vec::new() };
-        for (cuts, codes, order) in (0..width).map(column) {
+        for at in 0..width {
+            control.check()?;
+            let (cuts, codes, order) = column(at);
             binned.cuts.push(cuts);
             binned.codes.push(codes);
             binned.orders.push(order);
         }
-        binned
+        Ok(binned)
     }
 }

@@ -76,7 +76,7 @@ pub fn trees(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result
     // The library keeps what it is given within these bounds once more, in its own precision.
     let base = base_score(prior(task)?).clamp(1e-6, 1.0 - 1e-6);
     let margin = -(1.0 / base - 1.0).ln();
-    task.with_binned(|binned| {
+    task.with_binned(control, |binned| {
         let mut trees = Vec::with_capacity(checked.rounds as usize);
         let mut grower = Grower::new(task, binned, Settings::new(checked), margin);
         for round in 0..checked.rounds {

@@ -1,7 +1,7 @@
 //! Rows as the library takes them, kept for the next fit on the same rows.
 
 use super::{foreign, trees};
-use crate::{FitTask, LearnError};
+use crate::{Control, FitTask, LearnError};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Weak;
@@ -23,8 +23,8 @@ thread_local! {
 }
 
 /// The training rows; with them the library keeps its bins, so that the next fit does not sort again.
-pub fn training(task: &FitTask<'_>) -> Result<Rc<DMatrix>, LearnError> {
-    let Some(shared) = task.shared else { return make(task).map(Rc::new) };
+pub fn training(task: &FitTask<'_>, control: &Control) -> Result<Rc<DMatrix>, LearnError> {
+    let Some(shared) = task.shared else { return make(task, control).map(Rc::new) };
     let (of, cells) = (shared.identity(), task.train.len() * task.columns.len());
     let known = KEPT.with_borrow_mut(|kept| {
         kept.retain(|k| k.of.strong_count() > 0);
@@ -33,7 +33,7 @@ pub fn training(task: &FitTask<'_>) -> Result<Rc<DMatrix>, LearnError> {
     if let Some(matrix) = known {
         return Ok(matrix);
     }
-    let matrix = Rc::new(make(task)?);
+    let matrix = Rc::new(make(task, control)?);
     KEPT.with_borrow_mut(|kept| {
         kept.push(Kept { of, cells, matrix: Rc::clone(&matrix) });
         let mut sum = 0;
@@ -47,14 +47,14 @@ pub fn training(task: &FitTask<'_>) -> Result<Rc<DMatrix>, LearnError> {
     Ok(matrix)
 }
 
-fn make(task: &FitTask<'_>) -> Result<DMatrix, LearnError> {
-    let mut known = values(task, task.train);
-    clear_constants(&mut known, task.columns.len());
+fn make(task: &FitTask<'_>, control: &Control) -> Result<DMatrix, LearnError> {
+    let mut known = values(task, task.train, control)?;
+    clear_constants(&mut known, task.columns.len(), control)?;
     matrix(&known, task.columns.len(), &labels(task, task.train))
 }
 
-pub fn validation(task: &FitTask<'_>) -> Result<DMatrix, LearnError> {
-    matrix(&values(task, task.validation), task.columns.len(), &labels(task, task.validation))
+pub fn validation(task: &FitTask<'_>, control: &Control) -> Result<DMatrix, LearnError> {
+    matrix(&values(task, task.validation, control)?, task.columns.len(), &labels(task, task.validation))
 }
 
 fn labels(task: &FitTask<'_>, rows: &[u32]) -> Vec<f32> {
@@ -62,10 +62,10 @@ fn labels(task: &FitTask<'_>, rows: &[u32]) -> Vec<f32> {
 }
 
 /// `rows` × columns, row-major.
-pub(super) fn values(task: &FitTask<'_>, rows: &[u32]) -> Vec<f32> {
+pub(super) fn values(task: &FitTask<'_>, rows: &[u32], control: &Control) -> Result<Vec<f32>, LearnError> {
     let mut dense = vec![0f32; rows.len() * task.columns.len()];
-    trees::gather(task.data.x(), task.columns, rows, &mut dense);
-    dense
+    trees::gather(task.data.x(), task.columns, rows, &mut dense, control)?;
+    Ok(dense)
 }
 
 pub(super) fn matrix(dense: &[f32], width: usize, labels: &[f32]) -> Result<DMatrix, LearnError> {
@@ -79,14 +79,17 @@ pub(super) fn matrix(dense: &[f32], width: usize, labels: &[f32]) -> Result<DMat
 
 /// No split is on a column that has one value in all rows, but each histogram counts its values; one that is missing
 /// throughout is skipped. Only where other values are missing: a matrix without any is faster still.
-pub(super) fn clear_constants(dense: &mut [f32], width: usize) {
+pub(super) fn clear_constants(dense: &mut [f32], width: usize, control: &Control) -> Result<(), LearnError> {
+    control.check()?;
     if !dense.iter().any(|v| v.is_nan()) {
-        return;
+        return Ok(());
     }
     for column in 0..width {
+        control.check()?;
         let first = dense[column];
         if dense.iter().skip(column).step_by(width).all(|v| *v == first) {
             dense.iter_mut().skip(column).step_by(width).for_each(|v| *v = f32::NAN);
         }
     }
+    Ok(())
 }

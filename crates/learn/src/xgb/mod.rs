@@ -125,8 +125,10 @@ impl Learner for Xgboost {
         let (ends, places) = stops(&checked.iter().map(|c| c.rounds).collect::<Vec<_>>());
         let Some(longest) = checked.into_iter().max_by_key(|c| c.rounds) else { return Ok(Vec::new()) };
         let by_end = match grow::trees(task, &longest, control)? {
-            Some((margin, grown)) => trees::predict_at(&grown, margin, task.data.x(), task.columns, rows, &ends),
-            None => boost(task, &longest, control)?.0.predict_at(task.data.x(), task.columns, rows, &ends),
+            Some((margin, grown)) => {
+                trees::predict_at((&grown, margin), task.data.x(), task.columns, rows, &ends, control)?
+            }
+            None => boost(task, &longest, control)?.0.predict_at(task.data.x(), task.columns, rows, &ends, control)?,
         };
         Ok(places.into_iter().map(|place| by_end[place].clone()).collect())
     }
@@ -139,12 +141,13 @@ fn prior(task: &FitTask<'_>) -> Result<f64, LearnError> {
     Ok(ones as f64 / task.train.len() as f64)
 }
 
-/// All rounds, or as many as help the validation rows, and the total gain of each column.
+/// All rounds, or as many as help the validation rows, and the total gain of each column. A round, and the making of the
+/// matrix and of the model's bytes, are the library's: nothing inside them can look at the control.
 fn boost(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result<(XgboostModel, Vec<f64>), LearnError> {
     let (prior, rounds) = (prior(task)?, checked.rounds);
-    let train = matrix::training(task)?;
+    let train = matrix::training(task, control)?;
     let stopping = task.early_stopping_rounds > 0 && !task.validation.is_empty();
-    let validation = if stopping { Some(matrix::validation(task)?) } else { None };
+    let validation = if stopping { Some(matrix::validation(task, control)?) } else { None };
     let cached: Vec<&DMatrix> = std::iter::once(&*train).chain(&validation).collect();
     let mut booster = Booster::new_with_cached_dmats(&BoosterParameters::default(), &cached).map_err(foreign)?;
     configure(&mut booster, task, &checked.params, prior)?;
@@ -177,6 +180,7 @@ fn boost(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result<(Xg
         control.progress(done, rounds);
     }
     let kept = if stopping && best.1 > 0 { best.1 } else { done };
+    control.check()?;
     let booster = if kept < done { booster.slice(0, kept as i32).map_err(foreign)? } else { booster };
     let bytes = booster.save_buffer(true).map_err(foreign)?;
     let (model, gains) = XgboostModel::read(bytes).map_err(LearnError::Xgboost)?;

@@ -38,7 +38,7 @@ fn own_trees_predict_what_the_library_predicts() {
     let ours = fit.predictor.predict(data.x(), &[0, 1, 2, 3], &rows);
     let booster = Booster::load_buffer(model(&fit).library_bytes()).unwrap();
     let mut dense = vec![0f32; 12_000];
-    trees::gather(data.x(), &[0, 1, 2, 3], &rows, &mut dense);
+    trees::gather(data.x(), &[0, 1, 2, 3], &rows, &mut dense, &Control::default()).unwrap();
     let theirs = booster.predict(&DMatrix::from_dense(&dense, 3_000).unwrap()).unwrap();
     let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - f64::from(*b)).abs()).fold(0.0, f64::max);
     assert!(worst < 1e-6, "{worst}");
@@ -83,7 +83,7 @@ fn neither_cleared_columns_nor_the_rounds_on_several_threads_change_the_bytes() 
         let task = task(&data, &columns, &train, &p);
         let fit = Xgboost.fit(&task, &Control::default()).unwrap();
         let y: Vec<f32> = data.y().iter().map(|y| f32::from(*y)).collect();
-        let all = matrix(&values(&task, &train), 6, &y).unwrap();
+        let all = matrix(&values(&task, &train, &Control::default()).unwrap(), 6, &y).unwrap();
         let mut booster = Booster::new_with_cached_dmats(&BoosterParameters::default(), &[&all]).unwrap();
         configure(&mut booster, &task, &p, f64::from(y.iter().sum::<f32>()) / 9_000.0).unwrap();
         for round in 0..30 {
@@ -101,7 +101,7 @@ fn neither_cleared_columns_nor_the_rounds_on_several_threads_change_the_bytes() 
 fn constants_are_cleared_where_other_values_are_missing() {
     let n = f32::NAN;
     let cleared = |mut dense: Vec<f32>| {
-        clear_constants(&mut dense, 3);
+        clear_constants(&mut dense, 3, &Control::default()).unwrap();
         dense
     };
     assert_eq!(cleared(vec![1.0, 2.0, 3.0, 1.0, 4.0, 5.0]), [1.0, 2.0, 3.0, 1.0, 4.0, 5.0]);
@@ -157,7 +157,12 @@ fn altered_library_bytes_are_refused_or_harmless() {
             if let Ok((m, _)) = XgboostModel::read(bytes)
                 && m.check(4).is_ok()
             {
-                assert!(m.predict(data.x(), &[0, 1, 2, 3], &rows).iter().all(|p| (0.0..=1.0).contains(p)));
+                assert!(
+                    m.predict(data.x(), &[0, 1, 2, 3], &rows, &Control::default())
+                        .unwrap()
+                        .iter()
+                        .all(|p| (0.0..=1.0).contains(p))
+                );
             }
         }
         assert!(XgboostModel::read(good[..at].to_vec()).is_err());
@@ -192,7 +197,7 @@ fn contributions_add_up_to_the_margin_and_name_what_counts() {
     let Predictor::Xgboost(model) = &fit.predictor else { panic!("{fit:?}") };
     let (columns, rows) = ([0, 1, 2, 3], (0..data.rows() as u32).collect::<Vec<_>>());
     let shares = model.contributions(data.x(), &columns, &rows).unwrap();
-    let p = model.predict(data.x(), &columns, &rows);
+    let p = model.predict(data.x(), &columns, &rows, &Control::default()).unwrap();
     let mut mean = [0.0f64; 4];
     for (shares, p) in shares.iter().zip(p) {
         assert_eq!(shares.len(), 5);
@@ -239,7 +244,7 @@ fn pythons_xgboost_loads_the_export_and_predicts_the_same() {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let theirs: Vec<f64> =
         String::from_utf8(out.stdout).unwrap().split_whitespace().map(|v| v.parse().unwrap()).collect();
-    let ours = model.predict(data.x(), &[0, 1, 2, 3], &rows);
+    let ours = model.predict(data.x(), &[0, 1, 2, 3], &rows, &Control::default()).unwrap();
     assert_eq!(theirs.len(), ours.len());
     assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-6));
 }

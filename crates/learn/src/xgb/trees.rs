@@ -1,8 +1,9 @@
 //! A boosted model as XGBoost saved it, and flat trees read from these bytes, which any thread may predict with.
 
 use super::ubj::{self, Value};
+use crate::control::BLOCK;
 use crate::trees::{self, Node, Tree};
-use crate::{LearnError, Matrix};
+use crate::{Control, LearnError, Matrix};
 use serde::{Deserialize, Serialize};
 use xgboost::{Booster, DMatrix};
 
@@ -127,7 +128,7 @@ impl XgboostModel {
             return Ok(Vec::new());
         }
         let mut dense = vec![0f32; rows.len() * self.width];
-        gather(x, columns, rows, &mut dense);
+        gather(x, columns, rows, &mut dense, &Control::default())?;
         let matrix = DMatrix::from_dense(&dense, rows.len()).map_err(super::foreign)?;
         let mut booster = Booster::load_buffer(&self.bytes).map_err(super::foreign)?;
         booster.set_param("nthread", "1").map_err(super::foreign)?;
@@ -149,30 +150,43 @@ impl XgboostModel {
         Ok(())
     }
 
-    pub(crate) fn predict(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f64> {
-        self.predict_at(x, columns, rows, &[self.trees.len() as u64]).pop().unwrap_or_default()
+    pub(crate) fn predict(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<f64>, LearnError> {
+        Ok(self.predict_at(x, columns, rows, &[self.trees.len() as u64], control)?.pop().unwrap_or_default())
     }
 
     /// What the first so many rounds predict, for each of the ascending `ends`.
-    pub(super) fn predict_at(&self, x: &Matrix, columns: &[usize], rows: &[u32], ends: &[u64]) -> Vec<Vec<f64>> {
-        predict_at(&self.trees, self.margin, x, columns, rows, ends)
+    pub(super) fn predict_at(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        ends: &[u64],
+        control: &Control,
+    ) -> Result<Vec<Vec<f64>>, LearnError> {
+        predict_at((&self.trees, self.margin), x, columns, rows, ends, control)
     }
 }
 
 /// What the first so many of the trees predict, for each of the ascending `ends`.
 pub(super) fn predict_at(
-    grown: &[Tree],
-    margin: f32,
+    (grown, margin): (&[Tree], f32),
     x: &Matrix,
     columns: &[usize],
     rows: &[u32],
     ends: &[u64],
-) -> Vec<Vec<f64>> {
+    control: &Control,
+) -> Result<Vec<Vec<f64>>, LearnError> {
     let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
     // Sums in f32 and in the library's order, so that the predictions are the library's.
-    let margins = trees::sums(grown, None, x, columns, rows, &ends, margin);
+    let margins = trees::sums(grown, None, x, columns, rows, &ends, margin, control)?;
     let probability = |m: f32| 1.0 / (1.0 + (-f64::from(m)).exp());
-    margins.into_iter().map(|of_end| of_end.into_iter().map(probability).collect()).collect()
+    Ok(margins.into_iter().map(|of_end| of_end.into_iter().map(probability).collect()).collect())
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
@@ -180,11 +194,21 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 }
 
 /// `rows` × `columns` of the matrix, row-major.
-pub(super) fn gather(x: &Matrix, columns: &[usize], rows: &[u32], dense: &mut [f32]) {
+pub(super) fn gather(
+    x: &Matrix,
+    columns: &[usize],
+    rows: &[u32],
+    dense: &mut [f32],
+    control: &Control,
+) -> Result<(), LearnError> {
     for (at, column) in columns.iter().enumerate() {
         let values = x.column(*column);
-        for (row, out) in rows.iter().zip(dense.chunks_exact_mut(columns.len())) {
-            out[at] = values[*row as usize];
+        for (rows, dense) in rows.chunks(BLOCK).zip(dense.chunks_mut(BLOCK * columns.len())) {
+            control.check()?;
+            for (row, out) in rows.iter().zip(dense.chunks_exact_mut(columns.len())) {
+                out[at] = values[*row as usize];
+            }
         }
     }
+    Ok(())
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 fn folds(data: &Dataset) -> Vec<Fold> {
     let all = rows(data);
-    let held = stratified_folds(data.y(), &all, 4, 1).unwrap();
+    let held = stratified_folds(data.y(), &all, 4, 1, &Control::default()).unwrap();
     held.into_iter().map(|held| Fold { train: without(&all, &held), held, columns: columns(data) }).collect()
 }
 
