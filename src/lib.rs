@@ -15,6 +15,7 @@ pub mod import;
 pub mod input;
 pub mod local;
 pub mod log;
+pub mod memory;
 pub mod open;
 pub mod output;
 pub mod sample;

@@ -1,5 +1,6 @@
 use clap::FromArgMatches;
 use provost::cli::{self, Cli, show};
+use provost::memory;
 use provost_domain::visible;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -47,6 +48,7 @@ fn asked(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> 
 }
 
 fn main() -> ExitCode {
+    memory::bound_what_is_kept();
     escape_panics();
     let cli = match asked(std::env::args_os()) {
         Ok(cli) => cli,

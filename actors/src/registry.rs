@@ -196,7 +196,13 @@ impl Desk {
             records.push(self.record(id).await?);
         }
         if records.iter().any(|record| !record.version.has_artifact()) {
-            return stored::compare(records.into_iter().map(|record| record.version).collect(), &m.metrics);
+            let (models, metrics, place) = (records.into_iter().map(|r| r.version).collect(), m.metrics, m.place);
+            // A hundred models have 4,950 pairs.
+            return blocking(move || {
+                let _place = place;
+                stored::compare(models, &metrics)
+            })
+            .await;
         }
         let asked_for = m.asked_for;
         let wanted = move || if asked_for.strong_count() > 0 { Ok(()) } else { Err(RegistryError::Abandoned) };

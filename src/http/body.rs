@@ -8,6 +8,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use futures_util::StreamExt;
 use provost_domain::check::brief;
+use provost_domain::json::{ReadError, value_from_slice};
 use provost_domain::limits;
 use serde_json::Value;
 use std::ops::Deref;
@@ -113,12 +114,18 @@ async fn collect(
     Ok(Body { bytes: body.freeze(), _part: part })
 }
 
-/// Parses a body; what is no JSON is a fault of the document itself (pointer "").
+/// Parses a body; what is no JSON, or has too many values, is a fault of the document itself (pointer "").
 pub fn json(body: &[u8]) -> Result<Value, Problem> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Problem::invalid("", "the body is empty; a JSON object is needed"));
     }
-    serde_json::from_slice(body).map_err(|e| Problem::invalid("", format!("the body is not JSON: {e}")))
+    value_from_slice(body, limits::JSON_VALUES).map_err(|error| match error {
+        ReadError::Json(error) => Problem::invalid("", format!("the body is not JSON: {error}")),
+        ReadError::TooMany(most) => {
+            let what = "values (texts, numbers, lists, objects and the like)";
+            Problem::invalid("", format!("the body has more than {most} {what}; at most {most} are allowed"))
+        }
+    })
 }
 
 #[cfg(test)]
@@ -136,6 +143,15 @@ mod tests {
         let refused = json(nested(JSON_DEPTH + 1).as_bytes());
         assert!(refused.is_err_and(|problem| problem.status == 422));
         assert!(json("[".repeat(1 << 20).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_document_of_too_many_values_is_refused() {
+        let list = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
+        assert!(json(list(limits::JSON_VALUES).as_bytes()).is_ok());
+        let refused = json(list(limits::JSON_VALUES + 1).as_bytes()).err().unwrap();
+        assert_eq!(refused.status, 422);
+        assert!(refused.errors[0].message.contains("at most 200000 are allowed"), "{}", refused.errors[0].message);
     }
 
     #[actix_web::test]

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Of `http.max_body_bytes`.
 const BODY: usize = 1 << 20;
 const AT_A_TIME: usize = 8;
-/// Peak memory of the process (VmHWM) in MB. The bar is 500 MB. The debug build takes 240 MB; with an allocator that
+/// Peak memory of the process (VmHWM) in MB. The bar is 500 MB. The debug build takes 230 MB; with an allocator that
 /// keeps what is freed (see `provost::memory`) it took 490 MB.
 const MEMORY: u64 = 350;
 /// Of nineteen in twenty answers of `/livez`. The machine has two processors, which the service's own work, this test's
@@ -213,43 +213,6 @@ fn the_largest_bodies_leave_the_service_alive_and_small() {
         took[took.len() / 2]
     );
     assert!(took.len() > 100, "{} answers of /livez", took.len());
-    assert!(p95 < ALIVE && worst < NEVER_LONGER, "/livez: p95 {p95:?}, worst {worst:?}");
-    assert!(memory < MEMORY, "{memory} MB");
-}
-
-#[test]
-fn a_full_queue_of_the_largest_jobs_leaves_the_service_alive_and_small() {
-    let place = place_with_points(300);
-    let server = Server::start(&place);
-    let client = Client::of(&server);
-    let config = padded(&largest_config());
-    let over = AtomicBool::new(false);
-    let (took, accepted) = std::thread::scope(|scope| {
-        let ends = Ends(&over);
-        let watched = scope.spawn(|| watch(&server, &over));
-        let mut accepted = 0;
-        // The jobs at work make room meanwhile: more than the queue holds are taken in before one is refused.
-        loop {
-            let answers: Vec<u16> = std::thread::scope(|scope| {
-                let one = || scope.spawn(|| Client::of(&server).with(None, "POST", "train", Some(&config)).status);
-                let sent: Vec<_> = (0..AT_A_TIME).map(|_| one()).collect();
-                sent.into_iter().map(|answer| answer.join().unwrap()).collect()
-            });
-            assert!(answers.iter().all(|status| matches!(status, 202 | 503)), "{answers:?}");
-            accepted += answers.iter().filter(|status| **status == 202).count();
-            assert!(accepted < 1_000, "the queue has no end");
-            if answers.contains(&503) {
-                break;
-            }
-        }
-        client.with(None, "GET", "jobs?status=pending&limit=200", None).ok(200);
-        drop(ends);
-        (watched.join().unwrap(), accepted)
-    });
-    let memory = memory(&server);
-    let (p95, worst) = (took[took.len() * 95 / 100], took[took.len() - 1]);
-    eprintln!("{accepted} jobs, /livez: p95 {p95:?}, worst {worst:?}; {memory} MB");
-    assert!(accepted >= 100, "{accepted} jobs were taken in");
     assert!(p95 < ALIVE && worst < NEVER_LONGER, "/livez: p95 {p95:?}, worst {worst:?}");
     assert!(memory < MEMORY, "{memory} MB");
 }

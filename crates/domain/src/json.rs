@@ -1,6 +1,10 @@
 //! Reading documents into structs. Serde's derived readers also take an array for a struct, its items for the fields in
 //! their order; a document from outside that has an array where an object belongs is refused here, at any depth.
 
+mod bounded;
+
+pub use bounded::{ReadError, value_from_slice};
+
 use serde::de::{
     Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess,
     VariantAccess, Visitor,

@@ -56,6 +56,8 @@ limits! {
     FAULTS = 100, "items", "faults of one document that `errors` names one by one", "further faults are counted";
     POINTER = 200, "characters", "a `pointer` in `errors`", "a longer pointer is cut, since it repeats what the client sent";
     JSON_DEPTH = 127, "levels", "arrays and objects in each other", "the JSON reader's own limit; no document here has more than six";
+    JSON_VALUES = 200_000, "values", "texts, numbers, lists, objects and the like in a request's body",
+        "a value takes up to 36 times as much memory as its text; grids of numbers have 20,000";
     QUERY = 8_192, "bytes", "the query of an address", "a cursor and all other parameters have less than 2,000";
     CURSOR = 1_000, "characters", "`cursor` of a list", "four times the longest that a list gives out";
     PAGE = 200, "items", "`limit` of a list", "of the HTTP contract";
@@ -69,6 +71,12 @@ limits! {
     COMPARISONS = 16, "requests", "comparisons that wait for the one under way", "one beyond is answered with 503";
     EVALUATIONS = 64, "tasks", "evaluations that run or wait", "one beyond is answered with 503";
     EVENT_STREAMS = 100, "streams", "event streams of one caller", "one beyond is answered with 429";
+    UNIVERSITIES = 5_000, "items", "universities that a quality report names",
+        "those with the most points; how many others there are is in its `warnings`";
+    UNIVERSITY_BYTES = 1_048_576, "bytes", "names of universities in a quality report", "5,000 names of 200 characters";
+    SPELLINGS = 100_000, "items", "different names of universities that are counted in one source",
+        "points with further names are counted together in the report's `warnings`";
+    SPELLING_BYTES = 16_777_216, "bytes", "these names", "100,000 names of 160 characters; a source may have 10 million rows";
     IDEMPOTENCY_KEY = 255, "characters", "an `Idempotency-Key`", "visible ASCII characters; a UUID has 36";
     IDEMPOTENCY_KEYS = 10_000, "keys", "idempotency keys of one caller in 24 hours",
         "one every nine seconds; one beyond is answered with 429";

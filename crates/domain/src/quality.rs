@@ -2,15 +2,16 @@
 
 #[cfg(test)]
 mod tests;
+mod universities;
 
 use crate::features::{FEATURES, FeatureRow, FeatureTables};
-use crate::names::{category, tidy};
 use crate::record::Decision;
 use crate::verdict::beside;
 use crate::{AdmissionDataPoint, TrainingConfig};
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use universities::{MINIMUM, Universities};
 use utoipa::ToSchema;
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
@@ -34,8 +35,9 @@ pub struct DataQualityReport {
     pub data_date_range: BTreeMap<String, String>,
     /// Per cent of the points whose application year is this one, the one before, or to come.
     pub recent_data_percentage: f64,
+    /// Those with the most points; `warnings` says how many others there are.
     pub samples_by_university: BTreeMap<String, u64>,
-    /// Those with fewer than 50 points.
+    /// Those of these with fewer than 50 points.
     pub universities_below_threshold: Vec<String>,
     pub passes_quality_check: bool,
     /// What was found, blocking first; what does not block starts with `advice: `.
@@ -52,8 +54,6 @@ pub struct DataQualityReport {
     pub warnings: Vec<String>,
 }
 
-/// Fewer points than this from one university are too few to judge it by.
-const UNIVERSITY_MINIMUM: u64 = 50;
 /// Application years outside of these are typing errors.
 const YEARS: std::ops::RangeInclusive<i32> = 1900..=2200;
 
@@ -66,8 +66,7 @@ pub struct QualityAccumulator {
     present: [u64; FEATURES.len()],
     decisions: BTreeMap<Decision, u64>,
     years: BTreeMap<i32, u64>,
-    /// As they are spelt.
-    universities: BTreeMap<String, u64>,
+    universities: Universities,
     /// Content to the first id that had it. Looked up only, never iterated.
     contents: HashMap<u128, u128>,
     duplicates: u64,
@@ -94,12 +93,7 @@ impl QualityAccumulator {
             None => {}
         }
         if let Some(name) = point.program.university_name.as_deref() {
-            match self.universities.get_mut(name) {
-                Some(n) => *n += 1,
-                None => {
-                    self.universities.insert(name.to_owned(), 1);
-                }
-            }
+            self.universities.add(name);
         }
         let id = point.row_id();
         let first = *self.contents.entry(point.content_key()).or_insert(id);
@@ -110,7 +104,7 @@ impl QualityAccumulator {
     pub fn finish(self, config: &TrainingConfig, strict: bool, now: DateTime<Utc>) -> DataQualityReport {
         let count = |d: Decision| self.decisions.get(&d).copied().unwrap_or(0);
         let (accepted, rejected) = (count(Decision::Accepted), count(Decision::Rejected));
-        let universities = by_category(&self.universities);
+        let universities = self.universities.named();
         let (minority, majority) = (accepted.min(rejected), accepted.max(rejected));
         let percent = |n: u64| if self.total == 0 { 0.0 } else { 100.0 * n as f64 / self.total as f64 };
         let recent: u64 = self.years.range(now.year() - 1..).map(|(_, n)| n).sum();
@@ -130,46 +124,30 @@ impl QualityAccumulator {
             data_date_range: BTreeMap::new(),
             recent_data_percentage: percent(recent),
             universities_below_threshold: universities
+                .points
                 .iter()
-                .filter(|(_, n)| **n < UNIVERSITY_MINIMUM)
+                .filter(|(_, n)| **n < MINIMUM)
                 .map(|(name, _)| name.clone())
                 .collect(),
-            samples_by_university: universities,
+            samples_by_university: universities.points,
             ..Default::default()
         };
         if let (Some((min, _)), Some((max, _))) = (self.years.first_key_value(), self.years.last_key_value()) {
             report.data_date_range = BTreeMap::from([("min".into(), min.to_string()), ("max".into(), max.to_string())]);
         }
         report.warnings = config.warnings();
-        judge(&mut report, config, strict, now.year());
+        report.warnings.extend(universities.warnings);
+        judge(&mut report, config, strict, (now.year(), universities.small));
         report
     }
 }
 
-/// Spellings of one name together, under the most frequent of them; the first in the alphabet of equals.
-fn by_category(spellings: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
-    let mut names: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-    for (spelling, count) in spellings {
-        let category = category(spelling);
-        // A name without a letter or a digit is none.
-        if !category.is_empty() {
-            *names.entry(category).or_default().entry(tidy(spelling).into_owned()).or_default() += count;
-        }
-    }
-    let shown = |spellings: BTreeMap<String, u64>| {
-        let all = spellings.values().sum();
-        let most = spellings.into_iter().rev().max_by_key(|(_, count)| *count);
-        most.map(|(spelling, _)| (spelling, all))
-    };
-    names.into_values().filter_map(shown).collect()
-}
-
-/// Issues and recommendations, from the numbers of the report.
-fn judge(report: &mut DataQualityReport, config: &TrainingConfig, strict: bool, year: i32) {
+/// Issues and recommendations, from the numbers of the report, the present year and the number of small universities.
+fn judge(report: &mut DataQualityReport, config: &TrainingConfig, strict: bool, (year, small): (i32, usize)) {
     let mut findings = Findings::default();
     blocking(report, config, &mut findings);
     let blocked = findings.issues.len();
-    advice(report, year, &mut findings);
+    advice(report, year, small, &mut findings);
     let advised = findings.issues.len() > blocked;
     for issue in findings.issues.iter_mut().skip(blocked).filter(|_| !strict) {
         issue.insert_str(0, "advice: ");
@@ -232,7 +210,7 @@ fn blocking(r: &DataQualityReport, config: &TrainingConfig, findings: &mut Findi
     }
 }
 
-fn advice(r: &DataQualityReport, year: i32, findings: &mut Findings) {
+fn advice(r: &DataQualityReport, year: i32, small: usize, findings: &mut Findings) {
     if r.total_samples == 0 {
         return;
     }
@@ -252,12 +230,14 @@ fn advice(r: &DataQualityReport, year: i32, findings: &mut Findings) {
             "Import the latest application years; the `temporal` split shows how well the past predicts them",
         );
     }
-    let small = r.universities_below_threshold.len();
     if small > 0 {
-        let some = r.universities_below_threshold.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-        let more = if small > 3 { ", …" } else { "" };
+        let some = r.universities_below_threshold.iter().take(3).cloned().collect::<Vec<_>>();
+        let named = match some.len() {
+            0 => String::new(),
+            n => format!(" ({}{})", some.join(", "), if small > n { ", …" } else { "" }),
+        };
         findings.add(
-            format!("universities with fewer than {UNIVERSITY_MINIMUM} samples: {small} ({some}{more})"),
+            format!("universities with fewer than {MINIMUM} samples: {small}{named}"),
             "Predictions for these universities lean on the others; import more of their decisions",
         );
     }
