@@ -183,7 +183,7 @@ impl Desk {
     }
 
     async fn rollback(&self, m: Rollback) -> Result<ModelVersion, RegistryError> {
-        let latest = self.options.store.activations(None, 1).await?.into_iter().next();
+        let latest = self.options.store.activations(None, 1).await?.items.into_iter().next();
         let Some((now, before)) = latest.and_then(|a| Some((a.model_id, a.previous_model_id?))) else {
             return Err(RegistryError::NothingBefore);
         };

@@ -101,7 +101,7 @@ async fn times(store: &dyn Store) -> std::result::Result<Vec<(DateTime<Utc>, Str
     times.extend(models.map(|m| (m.training_date, format!("model {}", m.model_id))));
     let entries = store.audit(None, 1).await?.items.into_iter();
     times.extend(entries.map(|e| (e.deed.at, format!("entry {} of the audit log", e.number))));
-    let activations = store.activations(None, 1).await?.into_iter();
+    let activations = store.activations(None, 1).await?.items.into_iter();
     times.extend(activations.map(|a| (a.activated_at, format!("the activation of {}", a.model_id))));
     Ok(times)
 }

@@ -12,7 +12,6 @@ use provost_domain::fields::Fields;
 use provost_domain::gate::GateDecision;
 use provost_domain::model::{Activation, FeatureImportance, ImportanceKind, ModelRecord};
 use provost_domain::{Algorithm, ModelId, ModelVersion, TrainingMetrics, limits};
-use provost_store::Page;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -249,9 +248,8 @@ pub(super) async fn activations(state: Data<State>, request: HttpRequest) -> Res
     if let Some(at) = at {
         return Ok(HttpResponse::Ok().json(Vec::from_iter(store.activation_at(at).await?)));
     }
-    let items = store.activations(before, limit).await?;
-    let next = items.last().filter(|last| items.len() == limit as usize && last.rev > 1).map(|a| a.rev.to_string());
-    respond(&state, &request, Page { items, next }).await
+    let page = store.activations(before, limit).await?;
+    respond(&state, &request, page).await
 }
 
 /// What the gate decided on the models of automatic jobs, and why, newest first.
@@ -259,16 +257,20 @@ pub(super) async fn activations(state: Data<State>, request: HttpRequest) -> Res
 /// A job that a schedule, an event or a drop of the active model's figures asked for makes its best model the active one only through the
 /// gate. Each decision has the figures that it rests on.
 #[utoipa::path(get, path = "/decisions", operation_id = "list_decisions", tag = "models",
-    params(("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200)),
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "From the `Link` header of the page before")),
     responses(
-        (status = 200, description = "The decisions", body = Vec<GateDecision>),
+        (status = 200, description = "The decisions", body = Vec<GateDecision>,
+            headers(("Link" = Option<String>, description = "The next page, rel=\"next\""))),
         (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn decisions(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request);
     let limit = query.limit();
+    let cursor = query.cursor();
     query.check()?;
-    let items = state.handle.store().decisions(None, limit).await?;
-    respond(&state, &request, Page { items, next: None }).await
+    let page = state.handle.store().decisions(None, cursor.as_deref(), limit).await.map_err(cursor_fault)?;
+    respond(&state, &request, page).await
 }
 
 /// Compares two or more models on the rows that are in all of their test parts.

@@ -307,6 +307,8 @@ fn ids_methods_and_parameters_that_do_not_exist() {
         ("models?active_only=perhaps", "/active_only"),
         ("models?cursor=elsewhere", "/cursor"),
         ("triggers?cursor=elsewhere", "/cursor"),
+        ("activations?cursor=elsewhere", "/cursor"),
+        ("decisions?cursor=elsewhere", "/cursor"),
     ] {
         assert_eq!(client.get(path).problem(422), [pointer], "{path}");
     }

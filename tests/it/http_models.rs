@@ -3,6 +3,10 @@
 
 use crate::http::{BASE, Client, place_with_points, small_job};
 use crate::serving::Server;
+use chrono::{TimeDelta, Utc};
+use provost_domain::gate::{GateDecision, GateOutcome};
+use provost_domain::{Algorithm, JobId, ModelId};
+use provost_store::{SqliteStore, Store};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -194,4 +198,45 @@ fn models_are_evaluated_compared_and_activated() {
     assert_eq!((&after["metrics"], &after["calibration_bins"]), (&before["metrics"], &before["calibration_bins"]));
     assert_eq!(after["roc_curve_plot"], json!(null));
     client.get(&format!("evaluate/{a}/plots/roc_curve.png")).problem(404);
+}
+
+#[test]
+fn decisions_are_listed_newest_first_in_pages_with_a_link() {
+    let place = place_with_points(20);
+    let began = Utc::now();
+    let jobs: Vec<JobId> = (0..3_u32).map(|n| JobId::new(began, n.into())).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = SqliteStore::open(&place.path("data"), began).unwrap();
+    for (n, job) in jobs.iter().enumerate() {
+        let decision = GateDecision {
+            job_id: job.clone(),
+            challenger_id: ModelId::new(Algorithm::Xgboost, began, n as u128),
+            champion_id: None,
+            decided_at: began + TimeDelta::seconds(n as i64),
+            outcome: GateOutcome::Kept,
+            reason: "no better than chance".to_owned(),
+            improvement_threshold: 0.02,
+            evidence: None,
+        };
+        runtime.block_on(store.decide(decision, vec![])).unwrap();
+    }
+    drop(store);
+    let server = Server::start(&place);
+    let client = Client::of(&server);
+    let listed = |list: Value| {
+        let ids = list.as_array().unwrap().iter().map(|decision| decision["job_id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    let newest_first: Vec<&str> = jobs.iter().rev().map(JobId::as_str).collect();
+    let all = client.get("decisions");
+    assert_eq!(
+        (listed(all.ok(200)), all.header("link")),
+        (newest_first.iter().map(ToString::to_string).collect(), None)
+    );
+    let first = client.get("decisions?limit=2");
+    assert_eq!(listed(first.ok(200)), newest_first[..2]);
+    let link = first.header("link").unwrap();
+    let second = client.get(link[1..].split_once('>').unwrap().0);
+    assert_eq!(listed(second.ok(200)), newest_first[2..]);
+    assert_eq!(second.header("link"), None);
 }

@@ -13,7 +13,7 @@ use provost_domain::event::outbound::{Topic, UnitAnnouncement};
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
 use provost_learn::train::Trained;
 use provost_learn::{LearnError, StopReason};
-use provost_store::StoreError;
+use provost_store::{StoreError, TRIALS_READ};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -52,6 +52,7 @@ impl Executor for FleetExecutor {
             patience: self.patience,
             local: self.local.clone(),
             forwarded: attempt.journal.finished().iter().map(|t| t.index).collect(),
+            first_new: 0,
             attempt,
         };
         tokio::spawn(async move {
@@ -84,6 +85,8 @@ struct Watcher {
     attempt: Attempt,
     /// Trials that the driver knows of.
     forwarded: BTreeSet<u32>,
+    /// All before this one are among them.
+    first_new: u32,
 }
 
 fn failed(text: String, may_pass: bool) -> AttemptError {
@@ -201,18 +204,26 @@ impl Watcher {
 
     /// Tells the driver of the trials that the worker has recorded.
     async fn forward(&mut self) -> Result<(), AttemptError> {
-        let trials = match self.options.store.trials(&self.attempt.job, self.attempt.algorithm).await {
-            Ok(trials) => trials,
-            Err(e) if e.may_pass() => return Ok(()),
-            Err(e) => return Err(e.into()),
-        };
-        for trial in trials.into_iter().filter(|t| !self.forwarded.contains(&t.index)).collect::<Vec<_>>() {
-            let result = read(trial).map_err(|e| failed(e, false))?;
-            let index = result.index;
-            let journal = self.attempt.journal.clone();
-            let told = off_the_arbiter(move || journal.record(&result)).await;
-            told.map_err(|e| failed(e, true))?.map_err(|e| AttemptError::Learn(LearnError::Journal(e)))?;
-            self.forwarded.insert(index);
+        while self.first_new < u32::MAX && self.forwarded.contains(&self.first_new) {
+            self.first_new += 1;
+        }
+        let mut next = Some(self.first_new);
+        while let Some(from) = next {
+            let store = &self.options.store;
+            let part = match store.trials_from(&self.attempt.job, self.attempt.algorithm, from, TRIALS_READ).await {
+                Ok(part) => part,
+                Err(e) if e.may_pass() => return Ok(()),
+                Err(e) => return Err(e.into()),
+            };
+            next = part.last().and_then(|trial| trial.index.checked_add(1));
+            for trial in part.into_iter().filter(|t| !self.forwarded.contains(&t.index)).collect::<Vec<_>>() {
+                let result = read(trial).map_err(|e| failed(e, false))?;
+                let index = result.index;
+                let journal = self.attempt.journal.clone();
+                let told = off_the_arbiter(move || journal.record(&result)).await;
+                told.map_err(|e| failed(e, true))?.map_err(|e| AttemptError::Learn(LearnError::Journal(e)))?;
+                self.forwarded.insert(index);
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::{Errand, Order, reason};
 use crate::executor::{Attempt, AttemptError, Executor, Work};
 use crate::failures::{Kind, LONG_PAUSE};
-use crate::jobs::journal::{self, Meter};
+use crate::jobs::journal::{self, Meter, ReadError};
 use crate::jobs::plan;
 use crate::lease::Leases;
 use crate::loader::{LoadedSnapshot, blocking, read_snapshot};
@@ -40,6 +40,16 @@ impl From<StoreError> for Failure {
         match e {
             StoreError::Conflict { .. } => Failure::Lost,
             e => Failure::Told(UnitFailure::of_store(e.to_string(), e.may_pass())),
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(e: ReadError) -> Self {
+        match e {
+            ReadError::Store(e) => e.into(),
+            ReadError::Unreadable(why) => Failure::told(false, why),
+            ReadError::Stopped(reason) => AttemptError::Learn(LearnError::Stopped(reason)).into(),
         }
     }
 }
@@ -158,8 +168,7 @@ impl Shift {
             Arc::new(loading.await.map_err(|e| Failure::told(e.may_pass(), format!("the rows: {e}")))?);
         let salt = options.store.installation().await?.salt;
         let parts = data.parts(&order.config, salt).map_err(|e| Failure::told(false, e))?;
-        let finished = options.store.trials(&unit.job_id, unit.algorithm).await?;
-        let finished = journal::read_all(finished).await.map_err(|e| Failure::told(false, e))?;
+        let finished = journal::recorded(&*options.store, &unit.job_id, unit.algorithm, &token).await?;
         let (journal, mut trials) = journal::journal(finished);
         let work = match order.errand {
             Errand::Search => Work::Search,

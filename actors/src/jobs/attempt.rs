@@ -2,7 +2,7 @@
 
 use super::cell::{CellError, Patience};
 use super::driver::{Driver, Stop, told_to_end};
-use super::journal::{self, Finished, Meter};
+use super::journal::{self, Finished, Meter, ReadError};
 use super::plan::{self, Unit};
 use crate::clock::Sleep;
 use crate::executor::{Attempt, AttemptError, Outcome, Work};
@@ -54,6 +54,16 @@ impl From<CellError> for StepError {
     }
 }
 
+impl From<ReadError> for StepError {
+    fn from(e: ReadError) -> Self {
+        match e {
+            ReadError::Store(e) => store_failed(&e),
+            ReadError::Unreadable(why) => StepError::Final(why),
+            ReadError::Stopped(_) => StepError::Stopped,
+        }
+    }
+}
+
 pub fn store_failed(e: &StoreError) -> StepError {
     match e {
         StoreError::Conflict { .. } | StoreError::NotFound { .. } => StepError::Lost,
@@ -76,15 +86,30 @@ enum Limit {
     Hard,
 }
 
+/// What is there of a unit before an attempt at it.
+struct Recorded {
+    finished: Arc<[TrialResult]>,
+    /// Trials that the event stream does not tell of yet.
+    news: Vec<Value>,
+    /// Reached while these were read.
+    limit: Option<Limit>,
+}
+
 impl Driver {
     /// Runs one attempt to its end. What it finished is in the store when this returns, whatever it returns.
     pub(super) async fn attempt(&mut self, unit: Unit, work: Work) -> Result<Trained, StepError> {
         let options = self.env.options.clone();
         let algorithm = unit.algorithm;
-        let (finished, mut news) = self.recorded(unit).await?;
-        let (journal, mut trials) = journal::journal(finished);
-        let (token, meter) = (Token::new(), Meter::default());
         let (searching, finishing) = (matches!(work, Work::Search), matches!(work, Work::Finish));
+        let (token, meter) = (Token::new(), Meter::default());
+        let _end_it = TripOnDrop(token.clone());
+        // Beside the loop below, whose saves may have to wait for the store.
+        let _hear = AbortOnDrop(tokio::spawn(trip_at_wish(self.stop.clone(), finishing, token.clone())));
+        let Recorded { finished, mut news, limit: reached } = self.recorded(unit, searching, &token).await?;
+        let (journal, mut trials) = journal::journal(finished);
+        if reached == Some(Limit::Soft) {
+            token.trip(StopReason::TimeLimit);
+        }
         // Beyond the search the time limit changes nothing: what there is is kept.
         let for_fit = if searching { token.clone() } else { token.past_time_limit() };
         let attempt = Attempt {
@@ -103,15 +128,12 @@ impl Driver {
         let Some(trainer) = self.env.peers.trainers.get(&algorithm).cloned() else {
             return Err(StepError::Final(format!("there is no trainer for {algorithm}")));
         };
-        let _end_it = TripOnDrop(token.clone());
-        // Beside the loop below, whose saves may have to wait for the store.
-        let _hear = AbortOnDrop(tokio::spawn(trip_at_wish(self.stop.clone(), finishing, token.clone())));
         let mut outcome = pin!(trainer.send(Run(attempt)));
 
         let mut tick = options.clock.sleep(options.report_every);
         let mut deadline: Option<Sleep> = None;
         let (mut hard, mut record_error) = (false, None);
-        let (mut next_limit, mut limit) = self.limit(None).await;
+        let (mut next_limit, mut limit) = self.limit(reached).await;
         // A wish that came before the fit began.
         let mut stop = *self.stop.borrow_and_update();
         let outcome = loop {
@@ -181,21 +203,34 @@ impl Driver {
     }
 
     /// The trials that an earlier process finished, and what the event stream does not say yet of them. There may be very
-    /// many: a cancel, a shutdown and the hard limit are heard while they are read.
-    async fn recorded(&self, unit: Unit) -> Result<(Arc<[TrialResult]>, Vec<Value>), StepError> {
+    /// many: a cancel, a shutdown and the limits are heard while they are read. At the soft limit the job says so, and the rest
+    /// is read, since the best of all is kept.
+    async fn recorded(&self, unit: Unit, searching: bool, token: &Token) -> Result<Recorded, StepError> {
         let read = async {
-            let store = &self.env.options.store;
-            let stored = store.trials(&self.cell.id, unit.algorithm).await.map_err(|e| store_failed(&e))?;
-            let finished = journal::read_all(stored).await.map_err(StepError::Final)?;
+            let store = &*self.env.options.store;
+            let finished = journal::recorded(store, &self.cell.id, unit.algorithm, token).await?;
             let news = self.untold(unit, &finished).await?;
-            Ok((finished, news))
+            Ok::<_, StepError>((finished, news))
         };
-        let (_, hard) = self.limit(Some(Limit::Soft)).await;
-        tokio::select! {
-            biased;
-            () = told_to_end(self.stop.clone()) => Err(StepError::Stopped),
-            () = hard => Err(StepError::HardLimit),
-            read = read => read,
+        let mut read = pin!(read);
+        let (mut next, mut limit) = self.limit(None).await;
+        let mut reached = None;
+        loop {
+            tokio::select! {
+                biased;
+                () = told_to_end(self.stop.clone()) => return Err(StepError::Stopped),
+                () = &mut limit => {
+                    if next == Limit::Hard {
+                        return Err(StepError::HardLimit);
+                    }
+                    if searching {
+                        self.warn_of_limit().await?;
+                    }
+                    reached = Some(next);
+                    (next, limit) = self.limit(reached).await;
+                }
+                read = &mut read => return read.map(|(finished, news)| Recorded { finished, news, limit: reached }),
+            }
         }
     }
 

@@ -4,9 +4,10 @@
 use crate::options::Options;
 use provost_domain::job::TrialRecord;
 use provost_domain::{Algorithm, JobId};
-use provost_learn::Progress;
+use provost_learn::control::Token;
 use provost_learn::train::{Journal, TrialResult};
-use provost_store::StoreError;
+use provost_learn::{Progress, StopReason};
+use provost_store::{Store, StoreError, TRIALS_READ};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -46,10 +47,56 @@ pub fn read(record: TrialRecord) -> Result<TrialResult, String> {
         .map_err(|e| format!("trial {} of {} is not readable: {e}", record.index, record.algorithm))
 }
 
-/// As [`read`], on a thread that may block: a search may have recorded very many trials.
-pub async fn read_all(records: Vec<TrialRecord>) -> Result<Arc<[TrialResult]>, String> {
-    let all = tokio::task::spawn_blocking(move || records.into_iter().map(read).collect());
-    all.await.map_err(|e| format!("the recorded trials could not be read: {e}"))?
+/// Why recorded trials could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Unreadable(String),
+    #[error("{0} while the recorded trials were read")]
+    Stopped(StopReason),
+}
+
+/// All trials that a search has recorded. There may be very many: they are read in parts, on threads that may block, and the
+/// token is looked at before each. A time limit ends the search and not this: the best of all is kept.
+pub async fn recorded(
+    store: &dyn Store,
+    job: &JobId,
+    algorithm: Algorithm,
+    token: &Token,
+) -> Result<Arc<[TrialResult]>, ReadError> {
+    in_parts(async |from| store.trials_from(job, algorithm, from, TRIALS_READ).await, token).await
+}
+
+/// `part` answers trials from an index on, none after the last.
+async fn in_parts(
+    part: impl AsyncFn(u32) -> Result<Vec<TrialRecord>, StoreError>,
+    token: &Token,
+) -> Result<Arc<[TrialResult]>, ReadError> {
+    let token = token.past_time_limit();
+    let (mut parts, mut next) = (Vec::new(), Some(0));
+    while let Some(from) = next {
+        if let Some(reason) = token.reason() {
+            return Err(ReadError::Stopped(reason));
+        }
+        let part = part(from).await?;
+        let Some(last) = part.last().map(|trial| trial.index) else { break };
+        next = last.checked_add(1);
+        parts.push(off_this_thread(move || part.into_iter().map(read).collect::<Result<Vec<_>, _>>()).await??);
+    }
+    off_this_thread(move || parts.into_iter().flatten().collect()).await
+}
+
+async fn off_this_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ReadError> {
+    let done = tokio::task::spawn_blocking(work);
+    done.await.map_err(|e| ReadError::Unreadable(format!("the recorded trials could not be read: {e}")))
+}
+
+impl From<String> for ReadError {
+    fn from(why: String) -> Self {
+        ReadError::Unreadable(why)
+    }
 }
 
 /// How far a fit is, written from its threads: in millionths.
@@ -92,5 +139,58 @@ impl Journal for ChannelJournal {
         let (answer, recorded) = sync_channel(1);
         self.to_driver.send(Finished { trial: trial.clone(), answer }).map_err(|_| gone())?;
         recorded.recv().map_err(|_| gone())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use chrono::DateTime;
+    use serde_json::json;
+    use std::cell::RefCell;
+
+    fn trial(index: u32) -> TrialRecord {
+        let result = json!({
+            "index": index, "params": {}, "status": "complete", "fold_scores": [], "score": 0.5, "threshold": 0.5,
+            "log_loss": 0.5, "one_way": 0.5, "folds": [], "seconds": 1.0,
+        });
+        let (job_id, finished_at) = (JobId::new(DateTime::UNIX_EPOCH, 1), DateTime::UNIX_EPOCH);
+        TrialRecord { job_id, algorithm: Algorithm::Xgboost, index, result, finished_at }
+    }
+
+    /// Reads ten parts of two trials; after `before` of them the token is tripped. The indices that were asked for, and the end.
+    async fn read(before: usize, reason: StopReason) -> (Vec<u32>, Result<usize, StopReason>) {
+        let (token, asked) = (Token::new(), RefCell::new(Vec::new()));
+        let part = async |from: u32| {
+            asked.borrow_mut().push(from);
+            if asked.borrow().len() > before {
+                token.trip(reason);
+            }
+            Ok((from..20).take(2).map(trial).collect())
+        };
+        let read = in_parts(part, &token).await;
+        let end = match read {
+            Ok(trials) => {
+                assert!(trials.iter().enumerate().all(|(at, trial)| trial.index as usize == at));
+                Ok(trials.len())
+            }
+            Err(ReadError::Stopped(reason)) => Err(reason),
+            Err(other) => panic!("{other}"),
+        };
+        (asked.into_inner(), end)
+    }
+
+    #[tokio::test]
+    async fn a_stop_is_heard_between_two_parts_of_the_recorded_trials() {
+        for reason in [StopReason::Cancelled, StopReason::Shutdown] {
+            assert_eq!(read(2, reason).await, (vec![0, 2, 4], Err(reason)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_time_limit_lets_the_recorded_trials_be_read_to_their_end() {
+        let (asked, end) = read(2, StopReason::TimeLimit).await;
+        assert_eq!((asked.len(), end), (11, Ok(20)));
     }
 }

@@ -74,7 +74,7 @@ async fn read(store: &dyn Store, known: Option<Active>) -> Result<Figures, Store
 
 /// The active model. Its record, which is long, is read once.
 async fn active(store: &dyn Store, known: Option<Active>) -> Result<Option<Active>, StoreError> {
-    let Some(activation) = store.activations(None, 1).await?.into_iter().next() else { return Ok(None) };
+    let Some(activation) = store.activations(None, 1).await?.items.into_iter().next() else { return Ok(None) };
     let (id, activated) = (activation.model_id, activation.activated_at);
     let trained = match known.filter(|known| known.id == id) {
         Some(known) => known.trained,

@@ -91,7 +91,7 @@ impl Desk {
             Some(id) => Some(open::<RegistryError>(&self.options, &self.loader, self.record(id).await?).await?),
             None => None,
         };
-        let look = 1 + looks(&store.decisions(Some(quarter(now)), LOOKS).await?);
+        let look = 1 + looks(&store.newest_decisions(Some(quarter(now)), LOOKS).await?);
         let not_worse_suffices = m.wish == ActivationWish::IfNotWorse;
         let found = blocking(move || {
             find(&challenger, champion.as_ref(), look, threshold, not_worse_suffices).map_err(RegistryError::from)

@@ -65,7 +65,7 @@ async fn the_first_model_needs_to_be_better_than_chance_and_a_manual_job_decides
     let evidence = decided.evidence.unwrap();
     assert_eq!((evidence.metric, evidence.look), (TargetMetric::AucRoc, 1));
     assert!(evidence.lower_bound > 0.0 && evidence.lower_bound < evidence.improvement, "{evidence:?}");
-    let history = handle.store().activations(None, 9).await.unwrap();
+    let history = handle.store().activations(None, 9).await.unwrap().items;
     assert_eq!(history[0].activated_by.as_deref(), Some("gate"));
     assert_eq!(history[0].reason, Some(decided.reason));
     assert_eq!(topics(&handle).await.last().unwrap(), "model.version.activated");

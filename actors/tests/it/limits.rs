@@ -7,6 +7,7 @@ use provost_actors::testkit::Failpoints;
 use provost_actors::{Handle, Options, TestClock};
 use provost_domain::job::JobStatus;
 use provost_domain::{Algorithm, JobId, TrainingConfig};
+use provost_learn::StopReason;
 use provost_learn::train::{Journal, TrialResult};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -114,6 +115,50 @@ async fn the_soft_limit_keeps_the_best_so_far_and_says_so() {
     assert!(warned("time limit of 10 min"), "{:?}", job.warnings);
     assert!(warned("gradient_boosting: the time limit ended the search"), "{:?}", job.warnings);
     assert!(warned("logistic_regression: the time limit was reached before"), "{:?}", job.warnings);
+}
+
+/// Runs attempts as usual; keeps why each was stopped before it began.
+struct Begun {
+    inner: LocalExecutor,
+    stopped: Mutex<Vec<Option<StopReason>>>,
+}
+impl Executor for Begun {
+    fn start(&self, attempt: Attempt) -> oneshot::Receiver<Outcome> {
+        self.stopped.lock().unwrap().push(attempt.control.token.reason());
+        self.inner.start(attempt)
+    }
+    fn running(&self) -> Vec<String> {
+        self.inner.running()
+    }
+}
+
+#[actix_rt::test]
+async fn a_soft_limit_that_is_reached_while_recorded_trials_are_read_ends_the_search_before_it_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = {
+        let handle = system(folder.path()).await;
+        let config = TrainingConfig { max_training_time_minutes: 10, ..long_search() };
+        let id = submit(&handle, config).await;
+        trials_recorded(&handle, &id, 3).await;
+        handle.shutdown(Duration::from_secs(20)).await;
+        id
+    };
+    let database = rusqlite::Connection::open(folder.path().join(provost_store::DATABASE)).unwrap();
+    let set = "UPDATE jobs SET document = json_set(document, '$.running_seconds', 700.0)";
+    assert_eq!(database.execute(set, []).unwrap(), 1);
+    drop(database);
+    let mut options = options(folder.path()).await;
+    let inner = LocalExecutor::new(2, false, Failpoints::default());
+    let begun = Arc::new(Begun { inner, stopped: Mutex::default() });
+    options.executor = Some(begun.clone());
+    let before = options.store.trials(&id, Algorithm::GradientBoosting).await.unwrap();
+    let handle = start(options).await.unwrap();
+    let job = finished(&handle, &id).await;
+    assert_eq!(job.status, JobStatus::Completed, "{:?} {:?}", job.error_message, job.warnings);
+    assert_eq!(*begun.stopped.lock().unwrap(), [Some(StopReason::TimeLimit)]);
+    let told = job.warnings.iter().filter(|warning| warning.contains("time limit of 10 min")).count();
+    assert_eq!(told, 1, "{:?}", job.warnings);
+    assert_eq!(handle.store().trials(&id, Algorithm::GradientBoosting).await.unwrap(), before);
 }
 
 #[actix_rt::test]

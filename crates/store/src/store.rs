@@ -73,6 +73,8 @@ where
 
 /// A stored response is repeated for this long; then its key may be used anew.
 pub const RESPONSE_LIFETIME_HOURS: i64 = 24;
+/// Trials that are read in one call: some tens of milliseconds.
+pub const TRIALS_READ: u32 = 500;
 
 /// An `Idempotency-Key`, the hash of method, path and body it came with, and the response to repeat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -371,8 +373,22 @@ pub trait Store: Send + Sync + 'static {
     /// Idempotent by (job, algorithm, index): the first stays; `Conflict` for another epoch than the job's. Numbers come
     /// back bit for bit.
     async fn record_trial(&self, epoch: u64, trial: TrialRecord) -> Result<()>;
-    /// By index.
-    async fn trials(&self, job: &JobId, algorithm: Algorithm) -> Result<Vec<TrialRecord>>;
+    /// By index, those from index `from` on: as many as `limit`, fewer where their documents have [`limits::PAGE_BYTES`], and one
+    /// at least if there is one.
+    ///
+    /// [`limits::PAGE_BYTES`]: provost_domain::limits::PAGE_BYTES
+    async fn trials_from(&self, job: &JobId, algorithm: Algorithm, from: u32, limit: u32) -> Result<Vec<TrialRecord>>;
+    /// All, by index. There may be very many: who may be told to stop reads them piece by piece.
+    async fn trials(&self, job: &JobId, algorithm: Algorithm) -> Result<Vec<TrialRecord>> {
+        let (mut trials, mut from) = (Vec::new(), 0);
+        loop {
+            let piece = self.trials_from(job, algorithm, from, TRIALS_READ).await?;
+            let Some(last) = piece.last().map(|trial| trial.index) else { return Ok(trials) };
+            trials.extend(piece);
+            let Some(next) = last.checked_add(1) else { return Ok(trials) };
+            from = next;
+        }
+    }
 
     // ---- models
     /// Registers a version together with its evaluation; idempotent by id: the first stays.
@@ -398,8 +414,8 @@ pub trait Store: Send + Sync + 'static {
         outbox: Vec<OutboxMessage>,
     ) -> Result<ModelRecord>;
     async fn active_model(&self) -> Result<Option<ModelId>>;
-    /// Newest first; `before` leaves out those from this `rev` on.
-    async fn activations(&self, before: Option<u64>, limit: u32) -> Result<Vec<Activation>>;
+    /// Newest first; `before` leaves out those from this `rev` on. The page's cursor is the next page's `before`.
+    async fn activations(&self, before: Option<u64>, limit: u32) -> Result<Page<Activation>>;
     /// The activation that was in force at this time.
     async fn activation_at(&self, at: DateTime<Utc>) -> Result<Option<Activation>>;
 
@@ -410,7 +426,25 @@ pub trait Store: Send + Sync + 'static {
     async fn decide(&self, decision: GateDecision, outbox: Vec<OutboxMessage>) -> Result<GateDecision>;
     async fn decision(&self, job: &JobId) -> Result<Option<GateDecision>>;
     /// Decisions made at `since` or later, newest first.
-    async fn decisions(&self, since: Option<DateTime<Utc>>, limit: u32) -> Result<Vec<GateDecision>>;
+    async fn decisions(
+        &self,
+        since: Option<DateTime<Utc>>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<GateDecision>>;
+    /// The newest of these decisions, over as many pages as they take.
+    async fn newest_decisions(&self, since: Option<DateTime<Utc>>, most: u32) -> Result<Vec<GateDecision>> {
+        let (mut decisions, mut cursor) = (Vec::new(), None::<String>);
+        while let Some(left) = most.checked_sub(decisions.len() as u32).filter(|left| *left > 0) {
+            let page = self.decisions(since, cursor.as_deref(), left).await?;
+            decisions.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(decisions)
+    }
 
     // ---- evaluations
     /// Records that an evaluation was asked for; the last finished results stay readable. Idempotent by task.
@@ -491,7 +525,7 @@ pub trait Store: Send + Sync + 'static {
     async fn append_audit(&self, deeds: Vec<Deed>) -> Result<Vec<AuditEntry>>;
     /// Newest first.
     async fn audit(&self, cursor: Option<&str>, limit: u32) -> Result<Page<AuditEntry>>;
-    /// Entries with a number above `number`, in order.
+    /// Entries with a number above `number`, in order: `limit` or fewer, and one at least if there is one.
     async fn audit_after(&self, number: u64, limit: u32) -> Result<Vec<AuditEntry>>;
     /// The end of the chain, kept beside the entries: if the last ones are gone, it still names them.
     async fn audit_head(&self) -> Result<Head>;

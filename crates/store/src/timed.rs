@@ -240,7 +240,7 @@ pass_on! {
     }
     Trials {
         Write record_trial(epoch: u64, trial: TrialRecord) -> ();
-        Read trials(job: &JobId, algorithm: Algorithm) -> Vec<TrialRecord>;
+        Read trials_from(job: &JobId, algorithm: Algorithm, from: u32, limit: u32) -> Vec<TrialRecord>;
     }
     Models {
         Write register_model(model: ModelRecord, evaluation: EvaluationRecord, outbox: Vec<OutboxMessage>) -> ();
@@ -256,13 +256,13 @@ pass_on! {
             outbox: Vec<OutboxMessage>,
         ) -> ModelRecord;
         Read active_model() -> Option<ModelId>;
-        Read activations(before: Option<u64>, limit: u32) -> Vec<Activation>;
+        Read activations(before: Option<u64>, limit: u32) -> Page<Activation>;
         Read activation_at(at: DateTime<Utc>) -> Option<Activation>;
     }
     Decisions {
         Write decide(decision: GateDecision, outbox: Vec<OutboxMessage>) -> GateDecision;
         Read decision(job: &JobId) -> Option<GateDecision>;
-        Read decisions(since: Option<DateTime<Utc>>, limit: u32) -> Vec<GateDecision>;
+        Read decisions(since: Option<DateTime<Utc>>, cursor: Option<&str>, limit: u32) -> Page<GateDecision>;
     }
     Evaluations {
         Write start_evaluation(record: EvaluationRecord) -> ();

@@ -75,6 +75,20 @@ impl Facts {
         facts
     }
 
+    /// Oldest first.
+    async fn activations_of(store: &MongoStore) -> Vec<Value> {
+        let (mut all, mut before) = (Vec::new(), None);
+        loop {
+            let page = store.activations(before, 200).await.unwrap();
+            before = page.items.last().map(|last| last.rev);
+            all.extend(page.items.into_iter().map(json));
+            if page.next.is_none() {
+                all.reverse();
+                return all;
+            }
+        }
+    }
+
     /// From a MongoDB, by the store's own verbs and with an empty folder: nothing that a host keeps by itself counts. What
     /// came over a bus is left out.
     pub async fn of_mongodb(url: &str) -> Self {
@@ -82,8 +96,8 @@ impl Facts {
         let mut facts = Self {
             total: store.points_mark().await.unwrap().total,
             active: store.active_model().await.unwrap().iter().map(ToString::to_string).collect(),
-            decisions: store.decisions(None, u32::MAX >> 1).await.unwrap().into_iter().map(json).collect(),
-            activations: store.activations(None, u32::MAX >> 1).await.unwrap().into_iter().rev().map(json).collect(),
+            decisions: store.newest_decisions(None, u32::MAX >> 1).await.unwrap().into_iter().map(json).collect(),
+            activations: Self::activations_of(&store).await,
             ..Self::default()
         };
         for channel in ["event", "mail"] {

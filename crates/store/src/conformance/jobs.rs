@@ -283,6 +283,32 @@ pub async fn trials_are_idempotent(store: Arc<dyn Store>) {
     assert_eq!(store.trials(&id, Algorithm::Ensemble).await.unwrap(), []);
 }
 
+/// Who reads very many trials can stop between two parts, and no part is long.
+pub async fn trials_are_read_in_parts(store: Arc<dyn Store>) {
+    let record = create(&store, job(1, 0)).await;
+    let id = record.job.job_id;
+    let long = "t".repeat(limits::PAGE_BYTES / 3);
+    let all: Vec<TrialRecord> = [0, 1, 2, 3, 7, 8, 9, u32::MAX]
+        .map(|index| match index {
+            4.. => trial(&id, index),
+            _ => TrialRecord { result: serde_json::json!({ "long": long }), ..trial(&id, index) },
+        })
+        .to_vec();
+    for one in &all {
+        store.record_trial(record.epoch, one.clone()).await.unwrap();
+    }
+    let part = async |from, limit| {
+        let part = store.trials_from(&id, Algorithm::RandomForest, from, limit).await.unwrap();
+        part.iter().map(|trial| trial.index).collect::<Vec<_>>()
+    };
+    assert_eq!(part(0, 100).await, [0, 1], "longer together than a page");
+    assert_eq!(part(3, 3).await, [3, 7, 8]);
+    assert_eq!(part(4, 1).await, [7]);
+    assert_eq!(part(10, 9).await, [u32::MAX]);
+    assert_eq!(store.trials(&id, Algorithm::RandomForest).await.unwrap(), all);
+    assert_eq!(store.trials_from(&id, Algorithm::Xgboost, 0, 9).await.unwrap(), []);
+}
+
 pub async fn trials_of_an_older_epoch_are_refused(store: Arc<dyn Store>) {
     let id = create(&store, job(1, 0)).await.job.job_id;
     let old = store.claim_job(&id, 0).await.unwrap().epoch;

@@ -5,6 +5,7 @@ use crate::{Store, StoreError};
 use chrono::TimeDelta;
 use provost_domain::audit::{Act, AuditEntry, Deed, Head};
 use provost_domain::key::{ApiKey, KeyText, Role};
+use provost_domain::limits;
 use provost_domain::session::{Session, SessionBounds, SessionToken};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -95,6 +96,24 @@ pub async fn deeds_make_a_chain(store: Arc<dyn Store>) {
     all.reverse();
     assert_eq!(pages, all);
     assert!(matches!(store.audit(Some("elsewhere"), 2).await, Err(StoreError::Invalid(_))));
+}
+
+pub async fn pages_of_the_log_are_bounded_in_bytes(store: Arc<dyn Store>) {
+    let long = "d".repeat(limits::PAGE_BYTES / 3);
+    for n in 0..5 {
+        store.append_audit(vec![deed(&n.to_string()).with("long", long.as_str())]).await.unwrap();
+    }
+    let (mut pages, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let page = store.audit(cursor.as_deref(), 200).await.unwrap();
+        pages.push(page.items.iter().map(|entry| entry.number).collect::<Vec<_>>());
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [vec![5, 4], vec![3, 2], vec![1]]);
+    assert_eq!(checked_log(&store).await.len(), 5);
 }
 
 pub async fn appends_race(store: Arc<dyn Store>) {

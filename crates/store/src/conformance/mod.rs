@@ -48,15 +48,15 @@ rooms! {
     jobs: life_cycle, saves_are_compared, claims_fence_older_writers, claims_race, saves_race, events_are_numbered,
         events_race, queue_is_bounded, pages_lose_and_repeat_nothing, pages_are_bounded_in_bytes, bad_cursors_are_named,
         keys_repeat_responses,
-        trials_are_idempotent, trials_of_an_older_epoch_are_refused, numbers_survive;
+        trials_are_idempotent, trials_are_read_in_parts, trials_of_an_older_epoch_are_refused, numbers_survive;
     leases: held_until_given_up_or_silent, takings_race, beats_race_with_a_taking, units_are_compared,
         units_of_an_older_epoch_are_refused, open_units_are_listed;
     models: registration_is_idempotent, names, activation_moves_one_pointer, unknown_models_are_not_activated,
-        activations_race, activations_of_a_time, decisions, decisions_on_another_champion, pages, evaluations_stay_readable, failed_evaluations_hide_nothing;
+        activations_race, activations_of_a_time, decisions, decisions_on_another_champion, histories_are_bounded_in_bytes, pages, evaluations_stay_readable, failed_evaluations_hide_nothing;
     messages: outbox_goes_with_its_change, outbox_is_in_order, inbox_is_deduplicated, inbox_and_points_are_one_step,
         responses_expire, responses_are_counted_by_owner, responses_race, retractions, outbox_is_bounded, triggers, triggers_arrive_with_their_event,
         triggers_lead_to_one_job, schedulers_race, schedule, slots;
-    locks: keys_are_kept_with_their_deeds, the_earliest_revocation_counts, deeds_make_a_chain, appends_race,
+    locks: keys_are_kept_with_their_deeds, the_earliest_revocation_counts, deeds_make_a_chain, pages_of_the_log_are_bounded_in_bytes, appends_race,
         sessions_are_seen_and_ended, sessions_are_bounded;
     retention: old_messages_are_forgotten, expired_sessions_are_forgotten, ended_jobs_keep_their_record, steps_are_bounded, artifacts_in_use;
 }
@@ -96,7 +96,7 @@ pub async fn reopening(backend: &impl Backend) {
     assert_eq!(store.trials(&id, trial.algorithm).await.unwrap(), [trial]);
     assert_eq!(store.model(&model_id).await.unwrap(), Some(active));
     assert_eq!(store.active_model().await.unwrap(), Some(model_id.clone()));
-    assert_eq!(store.activations(None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.activations(None, 10).await.unwrap().items.len(), 1);
     assert_eq!(store.evaluation(&model_id).await.unwrap(), Some(evaluation));
     assert_eq!(store.stored_response("key", samples::at(1)).await.unwrap(), Some(response));
     assert_eq!(store.outbox_pending("event", 10).await.unwrap(), [samples::message("m-1")]);

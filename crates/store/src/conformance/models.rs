@@ -3,9 +3,9 @@
 use super::samples::{at, evaluation, job, message, model, register};
 use crate::store::EvaluationRecord;
 use crate::{Store, StoreError};
-use provost_domain::ModelId;
 use provost_domain::gate::{GateDecision, GateOutcome};
 use provost_domain::model::ModelRecord;
+use provost_domain::{ModelId, limits};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinSet;
@@ -58,7 +58,7 @@ pub async fn names(store: Arc<dyn Store>) {
 
 pub async fn activation_moves_one_pointer(store: Arc<dyn Store>) {
     assert_eq!(store.active_model().await.unwrap(), None);
-    assert_eq!(store.activations(None, 9).await.unwrap(), []);
+    assert_eq!(store.activations(None, 9).await.unwrap().items, []);
     let (a, b) = (register(&store, 1).await, register(&store, 2).await);
     assert_eq!(store.list_models(true, None, 9).await.unwrap().items, []);
     let activated = activate(&store, &a).await;
@@ -66,16 +66,20 @@ pub async fn activation_moves_one_pointer(store: Arc<dyn Store>) {
     assert_eq!(store.model(id(&a)).await.unwrap(), Some(activated.clone()));
     let again = store.activate_model(id(&a), None, None, at(9), vec![message("again")]).await.unwrap();
     assert_eq!(again, activated);
-    assert_eq!(store.activations(None, 9).await.unwrap().len(), 1, "activating the active model is no activation");
+    assert_eq!(
+        store.activations(None, 9).await.unwrap().items.len(),
+        1,
+        "activating the active model is no activation"
+    );
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), []);
     let by = (Some("me".to_owned()), Some("better".to_owned()));
     store.activate_model(id(&b), by.0.clone(), by.1.clone(), at(7), vec![message("b")]).await.unwrap();
-    let history = store.activations(None, 9).await.unwrap();
+    let history = store.activations(None, 9).await.unwrap().items;
     assert_eq!(history.iter().map(|h| (h.rev, &h.model_id)).collect::<Vec<_>>(), [(2, id(&b)), (1, id(&a))]);
     assert_eq!((history[0].previous_model_id.as_ref(), history[1].previous_model_id.as_ref()), (Some(id(&a)), None));
     assert_eq!((history[0].activated_by.clone(), history[0].reason.clone()), by);
     assert_eq!(history[0].activated_at, at(7));
-    assert_eq!(store.activations(None, 1).await.unwrap(), history[..1]);
+    assert_eq!(store.activations(None, 1).await.unwrap().items, history[..1]);
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [message("b")]);
     assert!(!store.model(id(&a)).await.unwrap().unwrap().version.is_active);
     let active = store.list_models(true, None, 9).await.unwrap().items;
@@ -128,7 +132,7 @@ pub async fn activations_race(store: Arc<dyn Store>) {
     writers.join_all().await;
     over.store(true, Ordering::Relaxed);
     readers.join_all().await;
-    let history = store.activations(None, 100).await.unwrap();
+    let history = store.activations(None, 100).await.unwrap().items;
     let revs: Vec<u64> = history.iter().map(|h| h.rev).rev().collect();
     assert_eq!(revs, (1..=revs.len() as u64).collect::<Vec<_>>(), "a switch is missing from the history");
     for pair in history.windows(2) {
@@ -200,7 +204,7 @@ pub async fn activations_of_a_time(store: Arc<dyn Store>) {
         let found = store.activation_at(at(seconds)).await.unwrap();
         assert_eq!(found.map(|f| f.rev), expected, "at {seconds}");
     }
-    let older = store.activations(Some(3), 9).await.unwrap();
+    let older = store.activations(Some(3), 9).await.unwrap().items;
     assert_eq!(older.iter().map(|h| h.rev).collect::<Vec<_>>(), [2, 1]);
 }
 
@@ -227,7 +231,7 @@ pub async fn decisions(store: Arc<dyn Store>) {
     let first = decision(1, &a, None, GateOutcome::Activated);
     assert_eq!(store.decide(first.clone(), vec![message("1")]).await.unwrap(), first);
     assert_eq!(store.active_model().await.unwrap().as_ref(), Some(id(&a)));
-    let history = store.activations(None, 9).await.unwrap();
+    let history = store.activations(None, 9).await.unwrap().items;
     assert_eq!((history.len(), history[0].reason.as_deref()), (1, Some("reason 1")));
     let kept = decision(2, &b, Some(&a), GateOutcome::Kept);
     assert_eq!(store.decide(kept.clone(), vec![message("2")]).await.unwrap(), kept);
@@ -238,11 +242,44 @@ pub async fn decisions(store: Arc<dyn Store>) {
     assert_eq!(store.active_model().await.unwrap().as_ref(), Some(id(&a)));
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [message("1"), message("2")]);
     assert_eq!(store.decision(&kept.job_id).await.unwrap(), Some(kept.clone()));
-    assert_eq!(store.decisions(None, 9).await.unwrap(), [kept.clone(), first]);
-    assert_eq!(store.decisions(Some(at(2)), 9).await.unwrap(), [kept]);
+    assert_eq!(store.decisions(None, None, 9).await.unwrap().items, [kept.clone(), first]);
+    assert_eq!(store.decisions(Some(at(2)), None, 9).await.unwrap().items, [kept]);
     let audited = super::locks::checked_log(&store).await;
     assert_eq!(audited.len(), 1, "an activation by the gate is audited, and nothing else of it");
     assert_eq!(audited[0].deed.subject, id(&a).to_string());
+}
+
+/// However long the reasons are that an older version took in.
+pub async fn histories_are_bounded_in_bytes(store: Arc<dyn Store>) {
+    let (a, b) = (register(&store, 1).await, register(&store, 2).await);
+    let long = "r".repeat(limits::PAGE_BYTES / 3);
+    for number in 0..5 {
+        let to = if number % 2 == 0 { &a } else { &b };
+        store.activate_model(id(to), None, Some(long.clone()), at(number), vec![]).await.unwrap();
+        let decided = GateDecision { reason: long.clone(), ..decision(number as u32, &a, Some(to), GateOutcome::Kept) };
+        store.decide(decided, vec![]).await.unwrap();
+    }
+    let mut before = None;
+    let mut revs = Vec::new();
+    loop {
+        let page = store.activations(before, 200).await.unwrap();
+        revs.push(page.items.iter().map(|activation| activation.rev).collect::<Vec<_>>());
+        let Some(next) = page.next else { break };
+        before = Some(next.parse().unwrap());
+    }
+    assert_eq!(revs, [vec![5, 4], vec![3, 2], vec![1]]);
+    assert_eq!(store.activation_at(at(0)).await.unwrap().map(|found| found.rev), Some(1));
+    let jobs = |page: &[GateDecision]| page.iter().map(|one| one.decided_at).collect::<Vec<_>>();
+    let first = store.decisions(Some(at(1)), None, 200).await.unwrap();
+    assert_eq!(jobs(&first.items), [at(4), at(3)]);
+    let second = store.decisions(Some(at(1)), first.next.as_deref(), 200).await.unwrap();
+    assert_eq!((jobs(&second.items), second.next), (vec![at(2), at(1)], None));
+    assert_eq!(jobs(&store.decisions(None, first.next.as_deref(), 1).await.unwrap().items), [at(2)]);
+    for most in [0, 3, 9] {
+        let newest = store.newest_decisions(None, most).await.unwrap();
+        assert_eq!(jobs(&newest), [4, 3, 2, 1, 0].map(at)[..5.min(most as usize)]);
+    }
+    assert!(matches!(store.decisions(None, Some("elsewhere"), 2).await, Err(StoreError::Invalid(_))));
 }
 
 pub async fn decisions_on_another_champion(store: Arc<dyn Store>) {

@@ -5,7 +5,7 @@
 
 use super::STATE;
 use super::connection::{Db, Tries};
-use super::documents::{self, list, number, text};
+use super::documents::{self, Part, list, number, text};
 use crate::error::Result;
 use crate::sqlite::documents::{Cursor, encode, page_size};
 use crate::store::Page;
@@ -92,19 +92,27 @@ pub async fn head(db: &Db) -> Result<Head> {
 }
 
 /// Rows that match by number, in this order, with those that only the head has.
-async fn rows(db: &Db, above: i64, below: i64, order: i32, limit: u32) -> Result<Vec<Document>> {
+async fn rows(db: &Db, above: i64, below: i64, order: i32, limit: u32) -> Result<Part> {
     let head = db.one(STATE, doc! {"_id": HEAD}).await?;
     let filter = doc! {"_id": {"$gt": above, "$lt": below}};
-    let found = db.all(AUDIT, filter, doc! {"_id": order}, Some(limit)).await?;
-    let all = found.into_iter().chain(carried(head.as_ref()));
+    let Part { documents, mut more } = db.part(AUDIT, filter, doc! {"_id": order}, limit, "document").await?;
+    // What lies after this part is on a later page.
+    let end = documents.last().and_then(|row| number(row, "_id")).filter(|_| more);
+    let (above, below) = match end {
+        Some(end) if order > 0 => (above, below.min(end + 1)),
+        Some(end) => (above.max(end - 1), below),
+        None => (above, below),
+    };
+    let all = documents.into_iter().chain(carried(head.as_ref()));
     let numbered = all.map(|row| (number(&row, "_id").unwrap_or(0), row));
     let all: BTreeMap<i64, Document> = numbered.filter(|(n, _)| *n > above && *n < below).collect();
-    let mut rows: Vec<Document> = all.into_values().collect();
+    let mut documents: Vec<Document> = all.into_values().collect();
     if order < 0 {
-        rows.reverse();
+        documents.reverse();
     }
-    rows.truncate(limit as usize);
-    Ok(rows)
+    more |= documents.len() > limit as usize;
+    documents.truncate(limit as usize);
+    Ok(Part { documents, more })
 }
 
 fn read(row: &Document) -> Result<AuditEntry> {
@@ -114,15 +122,14 @@ fn read(row: &Document) -> Result<AuditEntry> {
 pub async fn page(db: &Db, cursor: Option<&str>, limit: u32) -> Result<Page<AuditEntry>> {
     let Cursor { at, .. } = Cursor::parse('a', cursor)?;
     let limit = page_size(limit);
-    let found = rows(db, 0, at, -1, limit.saturating_add(1)).await?;
-    let shown = found.len().min(limit as usize);
-    let items = found[..shown].iter().map(read).collect::<Result<Vec<_>>>()?;
-    let last = items.last().filter(|_| found.len() > shown).map(|last| last.number.cast_signed());
+    let found = rows(db, 0, at, -1, limit).await?;
+    let items = found.documents.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let last = items.last().filter(|_| found.more).map(|last| last.number.cast_signed());
     let next = last.map(|at| Cursor { at, id: at.to_string() }.encode('a'));
     Ok(Page { items, next })
 }
 
 pub async fn after(db: &Db, number: u64, limit: u32) -> Result<Vec<AuditEntry>> {
     let Ok(number) = i64::try_from(number) else { return Ok(Vec::new()) };
-    rows(db, number, i64::MAX, 1, limit).await?.iter().map(read).collect()
+    rows(db, number, i64::MAX, 1, limit).await?.documents.iter().map(read).collect()
 }

@@ -1,6 +1,6 @@
 //! The connection, and the few commands that the backend uses. Every command to the server is made here.
 
-use super::documents::{self, list, number, text};
+use super::documents::{self, Part, list, number, text};
 use super::faults::{self, DUPLICATE_KEY, NAMESPACE_NOT_FOUND};
 use crate::damage::Damage;
 use crate::error::{Result, StoreError};
@@ -11,6 +11,7 @@ use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::options::{Acknowledgment, ClientOptions, FindOptions, ReadConcern, ReturnDocument, WriteConcern};
 use mongodb::{Client, Collection, Cursor, Database, IndexModel};
+use provost_domain::limits;
 use std::time::Duration;
 
 /// Of an address that names none.
@@ -21,6 +22,9 @@ const SELECTION: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(60);
 /// How often a change is tried anew because others changed the same document.
 const TRIES: u32 = 200;
+
+/// Documents of a list that a server sends at a time.
+const BATCH: u32 = 20;
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
@@ -118,6 +122,31 @@ impl Db {
         let projection = members.iter().map(|member| ((*member).to_owned(), Bson::Int32(1))).collect::<Document>();
         let options = FindOptions::builder().projection(projection).build();
         within(async { self.query(collection, filter, order, options).await?.try_collect().await }).await
+    }
+
+    /// The first that match, in this order: as many as `limit`, fewer where their texts at `path` have
+    /// [`limits::PAGE_BYTES`], and one at least if there is one. No more than a batch beyond these is fetched.
+    pub async fn part(
+        &self,
+        collection: &str,
+        filter: Document,
+        order: Document,
+        limit: u32,
+        path: &str,
+    ) -> Result<Part> {
+        let most = limit.max(1) as usize;
+        let options = FindOptions::builder().limit(i64::from(limit.max(1)) + 1).batch_size(BATCH.min(limit.max(1)) + 1);
+        let mut cursor = within(self.query(collection, filter, order, options.build())).await?;
+        let (mut documents, mut bytes) = (Vec::new(), 0);
+        while within(cursor.advance()).await? {
+            let document: Document = cursor.deserialize_current()?;
+            bytes += text(&document, path).map_or(0, str::len);
+            if documents.len() == most || (!documents.is_empty() && bytes > limits::PAGE_BYTES) {
+                return Ok(Part { documents, more: true });
+            }
+            documents.push(document);
+        }
+        Ok(Part { documents, more: false })
     }
 
     pub async fn create_indexes(&self, collection: &str, indexes: Vec<IndexModel>) -> Result<()> {

@@ -6,7 +6,6 @@ use crate::sqlite::documents::{Cursor, decode, encode};
 use crate::store::Page;
 use chrono::{DateTime, NaiveDate, Utc};
 use mongodb::bson::{self, Bson, Document, doc};
-use provost_domain::limits;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
@@ -26,6 +25,15 @@ const DATES: [&str; 9] = [
     "completed_at",
     "triggered_at",
 ];
+
+/// Where a listed record lies as JSON.
+pub const DOCUMENT: &str = "provost.document";
+
+/// Documents in their order, and whether there are more after them.
+pub struct Part {
+    pub documents: Vec<Document>,
+    pub more: bool,
+}
 
 /// The value at a dotted path.
 pub fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
@@ -194,24 +202,16 @@ pub fn intact<T>(
     Ok(items)
 }
 
-/// A page of these documents, of which there may be one more than `limit`. It ends early once its records have
-/// [`limits::PAGE_BYTES`], and has one item at least. What cannot be read is left out of it.
+/// The page that these documents make. What cannot be read is left out of it.
 pub fn page<T>(
     db: &Db,
     kind: char,
-    limit: u32,
-    found: &[Document],
+    found: &Part,
     named: impl Fn(&Document) -> String,
     read: impl Fn(&Document) -> Result<T>,
 ) -> Result<Page<T>> {
-    let mut bytes = 0;
-    let fits = |document: &&Document| {
-        bytes += text(document, "provost.document").map_or(0, str::len);
-        bytes <= limits::PAGE_BYTES
-    };
-    let shown = found.iter().take(limit as usize).take_while(fits).count().max(1).min(found.len());
-    let items = intact(db, &found[..shown], named, read)?;
-    let next = (found.len() > shown).then(|| found.get(shown.saturating_sub(1))).flatten().map(|last| {
+    let items = intact(db, &found.documents, named, read)?;
+    let next = found.documents.last().filter(|_| found.more).map(|last| {
         let cursor = Cursor {
             at: number(last, "provost.at").unwrap_or(i64::MIN),
             id: text(last, "provost.id").unwrap_or_default().to_owned(),

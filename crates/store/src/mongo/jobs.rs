@@ -8,7 +8,7 @@ use super::connection::{Db, Tries};
 use super::documents::{self, list, number, text};
 use super::{JOBS, outbox};
 use crate::error::{Result, StoreError};
-use crate::sqlite::documents::{Cursor, encode, page_size};
+use crate::sqlite::documents::{Cursor, encode};
 use crate::store::{NewJobEvent, OutboxMessage, Page};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
@@ -145,14 +145,13 @@ pub async fn list_page(
     limit: u32,
 ) -> Result<Page<TrainingJob>> {
     let cursor = Cursor::parse('j', cursor)?;
-    let limit = page_size(limit);
     let mut filter = doc! {"provost.state": THERE};
     if let Some(status) = status {
         filter.insert("provost.status", status.as_str());
     }
     let (filter, order) = documents::after(filter, &cursor);
-    let found = db.all(JOBS, filter, order, Some(limit.saturating_add(1))).await?;
-    documents::page(db, 'j', limit, &found, named, |document| Ok(read(document)?.job))
+    let found = db.part(JOBS, filter, order, limit, documents::DOCUMENT).await?;
+    documents::page(db, 'j', &found, named, |document| Ok(read(document)?.job))
 }
 
 /// The records are not read, and stay where they are.
@@ -275,8 +274,8 @@ pub async fn record_trial(db: &Db, epoch: u64, trial: &TrialRecord) -> Result<()
     hold_epoch(db, id, epoch).await
 }
 
-pub async fn trials(db: &Db, id: &JobId, algorithm: Algorithm) -> Result<Vec<TrialRecord>> {
-    let filter = doc! {"job_id": id.as_str(), "algorithm": algorithm.as_str()};
-    let found = db.all(TRIALS, filter, doc! {"number": 1}, None).await?;
+pub async fn trials_from(db: &Db, id: &JobId, algorithm: Algorithm, from: u32, limit: u32) -> Result<Vec<TrialRecord>> {
+    let filter = doc! {"job_id": id.as_str(), "algorithm": algorithm.as_str(), "number": {"$gte": i64::from(from)}};
+    let found = db.part(TRIALS, filter, doc! {"number": 1}, limit, "document").await?.documents;
     found.iter().map(|trial| documents::read(trial, "document", &format!("a trial of job {id}"))).collect()
 }

@@ -328,9 +328,9 @@ impl Store for MongoStore {
         self.run(|db| async move { jobs::record_trial(&db, epoch, &trial).await }).await
     }
 
-    async fn trials(&self, job: &JobId, algorithm: Algorithm) -> Result<Vec<TrialRecord>> {
+    async fn trials_from(&self, job: &JobId, algorithm: Algorithm, from: u32, limit: u32) -> Result<Vec<TrialRecord>> {
         let job = job.clone();
-        self.run(|db| async move { jobs::trials(&db, &job, algorithm).await }).await
+        self.run(|db| async move { jobs::trials_from(&db, &job, algorithm, from, limit).await }).await
     }
 
     async fn register_model(
@@ -377,7 +377,7 @@ impl Store for MongoStore {
         self.run(|db| async move { pointer::active(&db).await }).await
     }
 
-    async fn activations(&self, before: Option<u64>, limit: u32) -> Result<Vec<Activation>> {
+    async fn activations(&self, before: Option<u64>, limit: u32) -> Result<Page<Activation>> {
         self.run(|db| async move { pointer::activations(&db, before, limit).await }).await
     }
 
@@ -394,8 +394,14 @@ impl Store for MongoStore {
         self.run(|db| async move { pointer::decision(&db, &job).await }).await
     }
 
-    async fn decisions(&self, since: Option<DateTime<Utc>>, limit: u32) -> Result<Vec<GateDecision>> {
-        self.run(|db| async move { pointer::decisions(&db, since, limit).await }).await
+    async fn decisions(
+        &self,
+        since: Option<DateTime<Utc>>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<GateDecision>> {
+        let cursor = cursor.map(str::to_owned);
+        self.run(|db| async move { pointer::decisions(&db, since, cursor.as_deref(), limit).await }).await
     }
 
     async fn start_evaluation(&self, record: EvaluationRecord) -> Result<()> {

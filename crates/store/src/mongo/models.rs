@@ -4,7 +4,7 @@ use super::connection::Db;
 use super::documents::{self, flag, text};
 use super::{MODELS, evaluations, outbox, pointer};
 use crate::error::{Result, StoreError};
-use crate::sqlite::documents::{Cursor, encode, page_size};
+use crate::sqlite::documents::{Cursor, encode};
 use crate::store::{EvaluationRecord, OutboxMessage, Page};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::model::ModelRecord;
@@ -87,7 +87,6 @@ pub async fn get(db: &Db, id: &ModelId) -> Result<Option<ModelRecord>> {
 
 pub async fn list(db: &Db, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>> {
     let cursor = Cursor::parse('m', cursor)?;
-    let limit = page_size(limit);
     // The pointer is looked at once: it says of the whole page which one is active.
     let active = pointer::active(db).await?;
     let mut filter = doc! {"provost.document": {"$exists": true}};
@@ -95,8 +94,8 @@ pub async fn list(db: &Db, active_only: bool, cursor: Option<&str>, limit: u32) 
         filter.insert("provost.id", active.as_ref().map_or("", ModelId::as_str)); // no model has the id ""
     }
     let (filter, order) = documents::after(filter, &cursor);
-    let found = db.all(MODELS, filter, order, Some(limit.saturating_add(1))).await?;
-    documents::page(db, 'm', limit, &found, named, |document| {
+    let found = db.part(MODELS, filter, order, limit, documents::DOCUMENT).await?;
+    documents::page(db, 'm', &found, named, |document| {
         let mut version = read(document)?.version;
         version.is_active = active.as_ref() == Some(&version.model_id);
         Ok(version)

@@ -9,14 +9,14 @@ use super::connection::{Db, Tries};
 use super::documents::{self, number, text};
 use super::{STATE, audit, models, outbox};
 use crate::error::{Result, StoreError};
-use crate::sqlite::documents::encode;
-use crate::store::OutboxMessage;
+use crate::sqlite::documents::{Cursor, encode, page_size};
+use crate::store::{OutboxMessage, Page};
 use chrono::{DateTime, Utc};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::audit::Deed;
 use provost_domain::gate::{GateDecision, GateOutcome};
 use provost_domain::model::{Activation, ModelRecord};
-use provost_domain::{JobId, ModelId};
+use provost_domain::{JobId, ModelId, limits};
 use std::collections::BTreeMap;
 
 pub const POINTER: &str = "active_model";
@@ -154,29 +154,41 @@ pub async fn finish_all(db: &Db) -> Result<()> {
     Ok(())
 }
 
-pub async fn activations(db: &Db, before: Option<u64>, limit: u32) -> Result<Vec<Activation>> {
+pub async fn activations(db: &Db, before: Option<u64>, limit: u32) -> Result<Page<Activation>> {
     let before = before.map_or(i64::MAX, |rev| i64::try_from(rev).unwrap_or(i64::MAX));
+    let limit = page_size(limit);
     let pointer = read(db).await?;
-    let found = db.all(ACTIVATIONS, doc! {"_id": {"$lt": before}}, doc! {"_id": -1}, Some(limit)).await?;
-    let carried = carried(pointer.as_ref(), "activation");
+    let found = db.part(ACTIVATIONS, doc! {"_id": {"$lt": before}}, doc! {"_id": -1}, limit, "document").await?;
+    // What lies after this part is on a later page.
+    let end = found.documents.last().and_then(|row| number(row, "_id")).filter(|_| found.more);
     let mut all = BTreeMap::new();
-    for row in found.iter().chain(carried) {
+    for row in found.documents.iter().chain(carried(pointer.as_ref(), "activation")) {
         let rev = number(row, "_id").unwrap_or(0);
-        if rev < before {
-            all.insert(rev, documents::read(row, "document", "an activation")?);
+        if rev < before && end.is_none_or(|end| rev >= end) {
+            all.insert(rev, documents::read::<Activation>(row, "document", "an activation")?);
         }
     }
-    Ok(all.into_values().rev().take(limit as usize).collect())
+    let more = found.more || all.len() > limit as usize;
+    let items: Vec<Activation> = all.into_values().rev().take(limit as usize).collect();
+    let next = items.last().filter(|_| more).map(|last| last.rev.to_string());
+    Ok(Page { items, next })
 }
 
 fn carried<'p>(pointer: Option<&'p Document>, member: &str) -> Option<&'p Document> {
     documents::at(pointer?, &format!("provost.{member}"))?.as_document()
 }
 
-/// Few enough to look through: the newest that is not later.
+/// The newest that is not later: looked for page by page, since times need not rise with the numbers.
 pub async fn activation_at(db: &Db, at: DateTime<Utc>) -> Result<Option<Activation>> {
-    let all = activations(db, None, i32::MAX.cast_unsigned()).await?;
-    Ok(all.into_iter().find(|a| a.activated_at <= at))
+    let mut before = None;
+    loop {
+        let Page { items, next } = activations(db, before, limits::PAGE as u32).await?;
+        before = items.last().map(|last| last.rev);
+        let found = items.into_iter().find(|activation| activation.activated_at <= at);
+        if found.is_some() || next.is_none() {
+            return Ok(found);
+        }
+    }
 }
 
 pub async fn decide(db: &Db, decision: GateDecision, announced: &[OutboxMessage]) -> Result<GateDecision> {
@@ -228,16 +240,35 @@ pub async fn decision(db: &Db, job: &JobId) -> Result<Option<GateDecision>> {
     stored.as_ref().or(carried).map(|row| documents::read(row, "document", "a decision")).transpose()
 }
 
-pub async fn decisions(db: &Db, since: Option<DateTime<Utc>>, limit: u32) -> Result<Vec<GateDecision>> {
+pub async fn decisions(
+    db: &Db,
+    since: Option<DateTime<Utc>>,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<Page<GateDecision>> {
     let since = since.map_or(i64::MIN, |at| at.timestamp_micros());
+    let cursor = Cursor::parse('d', cursor)?;
+    let before = (cursor.at, cursor.id.clone());
+    let limit = page_size(limit);
     let pointer = read(db).await?;
-    let found = db.all(DECISIONS, doc! {"at": {"$gte": since}}, doc! {"at": -1, "_id": -1}, Some(limit)).await?;
+    let mut filter = doc! {"at": {"$gte": since}};
+    if cursor != Cursor::start() {
+        let same = doc! {"at": cursor.at, "_id": {"$lt": cursor.id}};
+        filter.insert("$or", vec![doc! {"at": {"$lt": cursor.at}}, same]);
+    }
+    let found = db.part(DECISIONS, filter, doc! {"at": -1, "_id": -1}, limit, "document").await?;
+    let key = |row: &Document| (number(row, "at").unwrap_or(0), text(row, "_id").unwrap_or_default().to_owned());
+    // What lies after this part is on a later page.
+    let end = found.documents.last().filter(|_| found.more).map(key);
     let mut all = BTreeMap::new();
-    for row in found.iter().chain(carried(pointer.as_ref(), "decision")) {
-        let key = (number(row, "at").unwrap_or(0), text(row, "_id").unwrap_or_default().to_owned());
-        if key.0 >= since {
-            all.insert(key, documents::read(row, "document", "a decision")?);
+    for row in found.documents.iter().chain(carried(pointer.as_ref(), "decision")) {
+        let key = key(row);
+        if key.0 >= since && key < before && end.as_ref().is_none_or(|end| key >= *end) {
+            all.insert(key, documents::read::<GateDecision>(row, "document", "a decision")?);
         }
     }
-    Ok(all.into_values().rev().take(limit as usize).collect())
+    let more = found.more || all.len() > limit as usize;
+    let shown: Vec<_> = all.into_iter().rev().take(limit as usize).collect();
+    let next = shown.last().filter(|_| more).map(|((at, id), _)| Cursor { at: *at, id: id.clone() }.encode('d'));
+    Ok(Page { items: shown.into_iter().map(|(_, decision)| decision).collect(), next })
 }

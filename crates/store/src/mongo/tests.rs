@@ -221,7 +221,7 @@ async fn a_start_finishes_what_the_dead_left() {
     let mut carrying = was.clone();
     outbox::embed(&mut carrying, &[message.into()]);
     assert!(db.put(STATE, Some(&was), carrying).await.unwrap());
-    assert_eq!(store.activations(None, 9).await.unwrap().len(), 1, "read from the pointer");
+    assert_eq!(store.activations(None, 9).await.unwrap().items.len(), 1, "read from the pointer");
     drop(store);
 
     let store = MongoStore::open(&url, Utc::now() + chrono::TimeDelta::hours(2)).unwrap();
@@ -473,7 +473,7 @@ async fn documents_of_the_replaced_service_are_read() {
         );
         assert!(models[0].notes.as_ref().unwrap().contains("rf_20230401"));
         assert_eq!(store.active_model().await.unwrap().as_ref(), Some(&models[0].model_id));
-        assert_eq!(store.activations(None, 9).await.unwrap().len(), 1);
+        assert_eq!(store.activations(None, 9).await.unwrap().items.len(), 1);
         let refused = store.activate_model(&models[1].model_id, None, None, samples::at(0), vec![]).await.unwrap_err();
         assert!(
             matches!(&refused, StoreError::NoArtifact { model } if *model == *models[1].model_id.as_str()),

@@ -7,7 +7,7 @@ use super::documents::{self, flag, text};
 use super::outbox;
 use super::{STATE, TRIGGERS};
 use crate::error::Result;
-use crate::sqlite::documents::{Cursor, encode, page_size};
+use crate::sqlite::documents::{Cursor, encode};
 use crate::store::{OutboxMessage, Page, TriggerRecord};
 use mongodb::bson::{Document, doc};
 use provost_domain::JobId;
@@ -131,14 +131,13 @@ pub async fn any_settled(db: &Db, triggers: &[TriggerRecord]) -> Result<bool> {
 
 pub async fn list(db: &Db, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>> {
     let cursor = Cursor::parse('t', cursor)?;
-    let limit = page_size(limit);
     let mut tries = Tries::default();
     loop {
         tries.spend("the triggers").await?;
         let (filter, order) = documents::after(doc! {"provost.document": {"$exists": true}}, &cursor);
-        let found = db.all(TRIGGERS, filter, order, Some(limit.saturating_add(1))).await?;
-        if !see_to_all(db, &found).await? {
-            return documents::page(db, 't', limit, &found, named, read);
+        let found = db.part(TRIGGERS, filter, order, limit, documents::DOCUMENT).await?;
+        if !see_to_all(db, &found.documents).await? {
+            return documents::page(db, 't', &found, named, read);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Decisions of the gate, one per job.
 
 use super::audit;
-use super::documents::{self, encode};
+use super::documents::{self, Cursor, encode};
 use super::messages;
 use super::models::{self, Switch};
 use crate::error::{Result, StoreError};
-use crate::store::OutboxMessage;
+use crate::store::{OutboxMessage, Page};
 use chrono::{DateTime, Utc};
 use provost_domain::JobId;
 use provost_domain::audit::Deed;
@@ -39,8 +39,19 @@ pub fn get(c: &Connection, job: &JobId) -> Result<Option<GateDecision>> {
     documents::one(c, "a decision", "SELECT document FROM decisions WHERE job_id = ?1", [job.as_str()])
 }
 
-pub fn since(c: &Connection, since: Option<DateTime<Utc>>, limit: u32) -> Result<Vec<GateDecision>> {
+pub fn page(
+    c: &Connection,
+    since: Option<DateTime<Utc>>,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<Page<GateDecision>> {
     let since = since.map_or(i64::MIN, |at| at.timestamp_micros());
-    let sql = "SELECT document FROM decisions WHERE created_at >= ?1 ORDER BY created_at DESC, job_id DESC LIMIT ?2";
-    documents::all(c, "a decision", sql, params![since, limit])
+    let Cursor { at, id } = Cursor::parse('d', cursor)?;
+    let limit = documents::page_size(limit);
+    let sql = "SELECT document, created_at, job_id FROM decisions
+               WHERE created_at >= ?1 AND (created_at, job_id) < (?2, ?3)
+               ORDER BY created_at DESC, job_id DESC LIMIT ?4";
+    let params = params![since, at, id, i64::from(limit) + 1];
+    let (items, last) = documents::part(c, None, "decision on job", limit, sql, params)?;
+    Ok(Page { items, next: last.map(|last| last.encode('d')) })
 }

@@ -72,7 +72,7 @@ pub struct Cursor {
 
 impl Cursor {
     /// Before the newest.
-    fn start() -> Self {
+    pub fn start() -> Self {
         Self { at: i64::MAX, id: String::new() }
     }
 
@@ -109,6 +109,19 @@ pub fn page<T: DeserializeOwned>(
     sql: &str,
     params: impl Params,
 ) -> Result<Page<T>> {
+    let (items, last) = part(c, Some(damage), what, limit, sql, params)?;
+    Ok(Page { items, next: last.map(|last| last.encode(kind)) })
+}
+
+/// The items of a page, and where it ended if there are more. Without `damage` what cannot be read is an error.
+pub fn part<T: DeserializeOwned>(
+    c: &Connection,
+    damage: Option<&Damage>,
+    what: &str,
+    limit: u32,
+    sql: &str,
+    params: impl Params,
+) -> Result<(Vec<T>, Option<Cursor>)> {
     let mut statement = c.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
     let mut items = Vec::new();
@@ -117,14 +130,18 @@ pub fn page<T: DeserializeOwned>(
         let value = row.get_ref(0)?;
         bytes += value.as_bytes().map_or(0, <[u8]>::len);
         if found == limit || (found > 0 && bytes > limits::PAGE_BYTES) {
-            return Ok(Page { items, next: Some(last.encode(kind)) });
+            return Ok((items, Some(last)));
         }
         last = Cursor { at: row.get(1)?, id: row.get(2)? };
         found += 1;
         let what = format!("{what} {}", last.id);
-        items.extend(damage.left_out(&what, read(&what, value))?);
+        let item = read(&what, value);
+        match damage {
+            Some(damage) => items.extend(damage.left_out(&what, item)?),
+            None => items.push(item?),
+        }
     }
-    Ok(Page { items, next: None })
+    Ok((items, None))
 }
 
 /// Pages hold at least one element, so that every walk ends.

@@ -255,7 +255,16 @@ pub fn record_trial(transaction: &Transaction<'_>, epoch: u64, trial: &TrialReco
     Ok(())
 }
 
-pub fn trials(c: &Connection, id: &JobId, algorithm: Algorithm) -> Result<Vec<TrialRecord>> {
-    let sql = "SELECT document FROM trials WHERE job_id = ?1 AND algorithm = ?2 ORDER BY number";
-    documents::all(c, &format!("a trial of job {id}"), sql, params![id.as_str(), algorithm.as_str()])
+pub fn trials_from(
+    c: &Connection,
+    id: &JobId,
+    algorithm: Algorithm,
+    from: u32,
+    limit: u32,
+) -> Result<Vec<TrialRecord>> {
+    let limit = documents::page_size(limit);
+    let sql = "SELECT document, number, CAST(number AS TEXT) FROM trials
+               WHERE job_id = ?1 AND algorithm = ?2 AND number >= ?3 ORDER BY number LIMIT ?4";
+    let params = params![id.as_str(), algorithm.as_str(), from, i64::from(limit) + 1];
+    documents::part(c, None, &format!("job {id}, trial"), limit, sql, params).map(|(trials, _)| trials)
 }

@@ -320,9 +320,9 @@ impl Store for SqliteStore {
         self.write(move |t| jobs::record_trial(t, epoch, &trial)).await
     }
 
-    async fn trials(&self, job: &JobId, algorithm: Algorithm) -> Result<Vec<TrialRecord>> {
+    async fn trials_from(&self, job: &JobId, algorithm: Algorithm, from: u32, limit: u32) -> Result<Vec<TrialRecord>> {
         let job = job.clone();
-        self.read(move |c| jobs::trials(c, &job, algorithm)).await
+        self.read(move |c| jobs::trials_from(c, &job, algorithm, from, limit)).await
     }
 
     async fn register_model(
@@ -369,7 +369,7 @@ impl Store for SqliteStore {
         self.read(models::active).await
     }
 
-    async fn activations(&self, before: Option<u64>, limit: u32) -> Result<Vec<Activation>> {
+    async fn activations(&self, before: Option<u64>, limit: u32) -> Result<Page<Activation>> {
         self.read(move |c| models::activations(c, before, limit)).await
     }
 
@@ -386,8 +386,14 @@ impl Store for SqliteStore {
         self.read(move |c| decisions::get(c, &job)).await
     }
 
-    async fn decisions(&self, since: Option<DateTime<Utc>>, limit: u32) -> Result<Vec<GateDecision>> {
-        self.read(move |c| decisions::since(c, since, limit)).await
+    async fn decisions(
+        &self,
+        since: Option<DateTime<Utc>>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<GateDecision>> {
+        let cursor = cursor.map(str::to_owned);
+        self.read(move |c| decisions::page(c, since, cursor.as_deref(), limit)).await
     }
 
     async fn start_evaluation(&self, record: EvaluationRecord) -> Result<()> {

@@ -146,14 +146,24 @@ pub fn activate(
     Ok(record)
 }
 
-pub fn activations(c: &Connection, before: Option<u64>, limit: u32) -> Result<Vec<Activation>> {
+pub fn activations(c: &Connection, before: Option<u64>, limit: u32) -> Result<Page<Activation>> {
     let before = before.map_or(i64::MAX, |rev| i64::try_from(rev).unwrap_or(i64::MAX));
-    let sql = "SELECT document FROM activations WHERE rev < ?1 ORDER BY rev DESC LIMIT ?2";
-    documents::all(c, "an activation", sql, params![before, limit])
+    let limit = documents::page_size(limit);
+    let sql = "SELECT document, rev, CAST(rev AS TEXT) FROM activations WHERE rev < ?1 ORDER BY rev DESC LIMIT ?2";
+    let (items, last) = documents::part(c, None, "activation", limit, sql, params![before, i64::from(limit) + 1])?;
+    Ok(Page { items, next: last.map(|last| last.id) })
 }
 
-/// Few enough to look through: the newest that is not later.
+/// The newest that is not later: looked for row by row, since times need not rise with the numbers.
 pub fn activation_at(c: &Connection, at: DateTime<Utc>) -> Result<Option<Activation>> {
-    let all = activations(c, None, u32::MAX)?;
-    Ok(all.into_iter().find(|a| a.activated_at <= at))
+    let mut statement = c.prepare_cached("SELECT document FROM activations ORDER BY rev DESC")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        let activation: Activation = documents::decode("an activation", text)?;
+        if activation.activated_at <= at {
+            return Ok(Some(activation));
+        }
+    }
+    Ok(None)
 }

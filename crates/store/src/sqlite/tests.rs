@@ -368,6 +368,39 @@ async fn a_damaged_record_hides_no_other() {
     assert_eq!(store.unreadable().len(), 2);
 }
 
+/// A search that misses a trial, or a gate that misses a decision, would come to other results.
+#[tokio::test]
+async fn a_damaged_trial_activation_or_decision_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared: Arc<dyn Store> = Arc::new(open(&folder));
+    let store = open(&folder);
+    let record = samples::create(&shared, samples::job(1, 0)).await;
+    let id = record.job.job_id;
+    for index in 0..3 {
+        shared.record_trial(record.epoch, samples::trial(&id, index)).await.unwrap();
+    }
+    for number in 1..=2 {
+        let model = samples::register(&shared, number).await.version.model_id;
+        shared.activate_model(&model, None, None, samples::at(i64::from(number)), vec![]).await.unwrap();
+    }
+    let damage = format!(
+        "UPDATE trials SET document = '{{}}' WHERE number = 1;
+         UPDATE activations SET document = '{{}}' WHERE rev = 2;
+         INSERT INTO decisions (job_id, created_at, document) VALUES ('{id}', 0, '{{}}');"
+    );
+    store.writer.call(move |c| Ok(c.execute_batch(&damage)?)).await.unwrap();
+    let named = |error: StoreError| match error {
+        StoreError::Corrupt { what, .. } => what,
+        other => panic!("{other}"),
+    };
+    let trial = format!("job {id}, trial 1");
+    assert_eq!(named(store.trials_from(&id, Algorithm::RandomForest, 0, 9).await.unwrap_err()), trial);
+    assert_eq!(store.trials_from(&id, Algorithm::RandomForest, 2, 9).await.unwrap().len(), 1);
+    assert_eq!(named(store.activations(None, 1).await.unwrap_err()), "activation 2");
+    assert_eq!(store.activations(Some(2), 9).await.unwrap().items.len(), 1);
+    assert_eq!(named(store.decisions(None, None, 9).await.unwrap_err()), format!("decision on job {id}"));
+}
+
 /// Many large jobs may wait: the queue is answered out of its index.
 #[tokio::test]
 async fn the_queue_is_read_without_the_records() {
