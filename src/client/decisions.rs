@@ -16,8 +16,8 @@ pub struct DecisionsArgs {
     /// Show this decision alone, with its evidence: the id of its job or of the model that it is on, the beginning of
     /// either, or `latest`
     pub id: Option<String>,
-    /// How many at most, of the newest 200
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    /// How many at most
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
     #[command(flatten)]
     pub remote: Remote,
@@ -25,14 +25,17 @@ pub struct DecisionsArgs {
     pub common: Common,
 }
 
-/// As many as the facade gives.
-const ALL: usize = 200;
+/// Decisions that are looked at for one of them.
+const LOOKED_AT: usize = 10_000;
+/// Names the newest decision.
+const LATEST: &str = "latest";
 
 pub fn decisions(args: &DecisionsArgs) -> Result<()> {
     let client = Client::new(&args.remote, &args.common)?;
     let output = &args.common.output;
     if let Some(written) = &args.id {
-        let answer = chosen(client.list("/decisions?", ALL)?, written)?;
+        let most = if written == LATEST { 1 } else { LOOKED_AT };
+        let answer = chosen(client.list("/decisions?", most)?, written)?;
         print(output, &answer, || one(&answer, Utc::now()));
         return Ok(());
     }
@@ -50,7 +53,7 @@ fn chosen(decisions: Vec<Value>, written: &str) -> Result<Value> {
         let cause = format!("no decision `{}`", visible::line(written));
         Error::failed_with(cause, "`provost decisions` lists the newest")
     };
-    if written == "latest" {
+    if written == LATEST {
         return decisions.into_iter().next().ok_or_else(none);
     }
     for (kind, key) in [(Kind::Job, "job_id"), (Kind::Model, "challenger_id")] {
