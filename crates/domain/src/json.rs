@@ -30,6 +30,14 @@ pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> serde_json::
     T::deserialize(Strict(value))
 }
 
+/// The same out of a parsed document that stays.
+///
+/// # Errors
+/// As [`from_slice`].
+pub fn from_parsed<'de, T: Deserialize<'de>>(value: &'de serde_json::Value) -> serde_json::Result<T> {
+    T::deserialize(Strict(value))
+}
+
 /// The same out of any self-describing format: TOML, for one.
 ///
 /// # Errors

@@ -204,11 +204,13 @@ impl AdmissionDataPoint {
 
     /// Checks a document that is parsed already, as `from_json` does.
     pub fn from_value(value: serde_json::Value) -> Result<Self, Faults> {
+        let why = match crate::json::from_parsed::<Self>(&value) {
+            Ok(point) if point.is_sound() => return Ok(point),
+            Ok(_) => "a value is not allowed".to_owned(),
+            Err(error) => error.to_string(),
+        };
         let faults = explain::value_faults(&value);
-        if !faults.is_empty() {
-            return Err(Faults(faults));
-        }
-        crate::json::from_value::<Self>(value).map_err(|e| explain::whole_document(&e.to_string()))
+        Err(if faults.is_empty() { explain::whole_document(&why) } else { Faults(faults) })
     }
 
     /// What the types do not say: no negative or non-finite number, bounded strings, a usable id.
