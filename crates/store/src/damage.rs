@@ -1,5 +1,5 @@
 //! Records that were met and could not be read. One of them is no reason to keep the others from anybody: lists leave it out,
-//! the log tells of it once, and the store's health says so for as long as it is so.
+//! the log tells of it once, and the store's health says so until it is read again, or the process restarts.
 
 use crate::error::{Result, StoreError};
 use std::collections::BTreeMap;
@@ -10,25 +10,37 @@ const MOST: usize = 100;
 
 /// The unreadable records of one store. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Damage(Arc<Mutex<BTreeMap<String, String>>>);
+pub struct Damage(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The line for callers of each.
+    named: BTreeMap<String, String>,
+    /// The log has told that there are more than these.
+    told_of_others: bool,
+}
 
 impl Damage {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps an error in mind that says of a record that it is corrupt.
     pub fn note(&self, error: &StoreError) {
         let StoreError::Corrupt { what, .. } = error else { return };
-        let mut all = self.lock();
-        if all.len() < MOST && all.insert(what.clone(), error.for_callers()).is_none() {
-            tracing::error!(%error, "a record cannot be read");
+        let mut known = self.lock();
+        if known.named.len() < MOST {
+            if known.named.insert(what.clone(), error.for_callers()).is_none() {
+                tracing::error!(%error, "a record cannot be read");
+            }
+        } else if !known.named.contains_key(what) && !std::mem::replace(&mut known.told_of_others, true) {
+            tracing::error!(%error, "a record cannot be read, and others: only the first {MOST} are named");
         }
     }
 
     /// Forgets a record that can be read again.
     pub fn repaired(&self, what: &str) {
-        self.lock().remove(what);
+        self.lock().named.remove(what);
     }
 
     /// What was read, if it could be; else None, and the error is kept in mind. Errors that are no record's stay errors.
@@ -48,7 +60,7 @@ impl Damage {
 
     /// A line for each.
     pub fn tell(&self) -> Vec<String> {
-        self.lock().values().cloned().collect()
+        self.lock().named.values().cloned().collect()
     }
 }
 
@@ -79,5 +91,6 @@ mod tests {
             damage.note(&corrupt(&format!("job {n}")));
         }
         assert_eq!(damage.tell().len(), MOST);
+        assert!(damage.lock().told_of_others);
     }
 }

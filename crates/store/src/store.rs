@@ -434,16 +434,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Page<GateDecision>>;
     /// The newest of these decisions, over as many pages as they take.
     async fn newest_decisions(&self, since: Option<DateTime<Utc>>, most: u32) -> Result<Vec<GateDecision>> {
-        let (mut decisions, mut cursor) = (Vec::new(), None::<String>);
-        while let Some(left) = most.checked_sub(decisions.len() as u32).filter(|left| *left > 0) {
-            let page = self.decisions(since, cursor.as_deref(), left).await?;
-            decisions.extend(page.items);
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        Ok(decisions)
+        newest(most, |cursor, left| async move { self.decisions(since, cursor.as_deref(), left).await }).await
     }
 
     // ---- evaluations

@@ -344,7 +344,12 @@ impl Store for MongoStore {
 
     async fn model(&self, id: &ModelId) -> Result<Option<ModelRecord>> {
         let id = id.clone();
-        self.run(|db| async move { models::get(&db, &id).await }).await
+        self.run(|db| async move {
+            let found = models::get(&db, &id).await?;
+            db.damage.repaired(&format!("model {id}"));
+            Ok(found)
+        })
+        .await
     }
 
     async fn model_named(&self, name: &str) -> Result<Option<ModelId>> {

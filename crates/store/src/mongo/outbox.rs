@@ -81,9 +81,16 @@ fn pending_in(channel: &str) -> Document {
 
 pub async fn pending(db: &Db, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>> {
     flush_all(db).await?;
-    let rows = db.all(OUTBOX, pending_in(channel), doc! {"position": 1}, Some(limit)).await?;
     let named = |row: &Document| format!("outbox message {}", text(row, "_id").unwrap_or_default());
-    documents::intact(db, &rows, named, |row| documents::read(row, "document", &named(row)))
+    let (mut messages, mut filter) = (Vec::new(), pending_in(channel));
+    loop {
+        let left = limit.saturating_sub(messages.len() as u32);
+        let rows = db.all(OUTBOX, filter.clone(), doc! {"position": 1}, Some(left)).await?;
+        messages.extend(documents::intact(db, &rows, named, |row| documents::read(row, "document", &named(row)))?);
+        // Damaged ones take no place: enough of them would keep all others from being sent.
+        let Some(last) = rows.last().filter(|_| rows.len() == left as usize) else { return Ok(messages) };
+        filter.insert("position", doc! {"$gt": number(last, "position").unwrap_or(i64::MIN)});
+    }
 }
 
 pub async fn count(db: &Db, channel: &str) -> Result<u64> {

@@ -53,10 +53,24 @@ pub fn intact<T: DeserializeOwned>(
     sql: &str,
     params: impl Params,
 ) -> Result<Vec<T>> {
+    first_intact(c, damage, what, usize::MAX, sql, params)
+}
+
+/// As `intact`, the first `most` that can be read.
+pub fn first_intact<T: DeserializeOwned>(
+    c: &Connection,
+    damage: &Damage,
+    what: &str,
+    most: usize,
+    sql: &str,
+    params: impl Params,
+) -> Result<Vec<T>> {
     let mut statement = c.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
     let mut documents = Vec::new();
-    while let Some(row) = rows.next()? {
+    while documents.len() < most
+        && let Some(row) = rows.next()?
+    {
         let what = format!("{what} {}", row.get::<_, String>(1)?);
         documents.extend(damage.left_out(&what, read(&what, row.get_ref(0)?))?);
     }

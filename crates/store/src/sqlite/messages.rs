@@ -139,8 +139,9 @@ pub fn announce(transaction: &Transaction<'_>, messages: &[OutboxMessage]) -> Re
 }
 
 pub fn pending(c: &Connection, damage: &Damage, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>> {
-    let sql = "SELECT document, message_id FROM outbox WHERE sent = 0 AND channel = ?1 ORDER BY position LIMIT ?2";
-    documents::intact(c, damage, "outbox message", sql, params![channel, limit])
+    let sql = "SELECT document, message_id FROM outbox WHERE sent = 0 AND channel = ?1 ORDER BY position";
+    // Damaged ones take no place: enough of them would keep all others from being sent.
+    documents::first_intact(c, damage, "outbox message", limit as usize, sql, params![channel])
 }
 
 pub fn sent(transaction: &Transaction<'_>, ids: &[String]) -> Result<()> {

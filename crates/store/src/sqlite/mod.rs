@@ -336,7 +336,12 @@ impl Store for SqliteStore {
 
     async fn model(&self, id: &ModelId) -> Result<Option<ModelRecord>> {
         let id = id.clone();
-        self.read(move |c| models::get(c, &id)).await
+        self.list(move |c, damage| {
+            let found = models::get(c, &id)?;
+            damage.repaired(&format!("model {id}"));
+            Ok(found)
+        })
+        .await
     }
 
     async fn model_named(&self, name: &str) -> Result<Option<ModelId>> {
@@ -533,7 +538,7 @@ impl Store for SqliteStore {
 
     async fn audit(&self, cursor: Option<&str>, limit: u32) -> Result<Page<AuditEntry>> {
         let cursor = cursor.map(str::to_owned);
-        self.list(move |c, damage| audit::page(c, damage, cursor.as_deref(), limit)).await
+        self.read(move |c| audit::page(c, cursor.as_deref(), limit)).await
     }
 
     async fn audit_after(&self, number: u64, limit: u32) -> Result<Vec<AuditEntry>> {

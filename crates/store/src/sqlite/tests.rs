@@ -355,7 +355,8 @@ async fn a_damaged_record_hides_no_other() {
     );
     assert_eq!(store.pending_triggers().await.unwrap().len(), 2);
     assert_eq!(store.list_triggers(None, 9).await.unwrap().items.len(), all - 1);
-    assert_eq!(store.outbox_pending("event", 9).await.unwrap().len(), 2);
+    let sent = store.outbox_pending("event", 2).await.unwrap();
+    assert_eq!(sent, [samples::message("m-1"), samples::message("m-3")], "a damaged one takes no place");
     let error = store.job(&job).await.unwrap_err();
     assert!(matches!(&error, StoreError::Corrupt { what, .. } if what.contains(job.as_str())), "{error}");
     let told = store.unreadable();
@@ -370,7 +371,7 @@ async fn a_damaged_record_hides_no_other() {
 
 /// A search that misses a trial, or a gate that misses a decision, would come to other results.
 #[tokio::test]
-async fn a_damaged_trial_activation_or_decision_is_an_error() {
+async fn a_damaged_trial_activation_decision_or_audit_entry_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let shared: Arc<dyn Store> = Arc::new(open(&folder));
     let store = open(&folder);
@@ -386,7 +387,8 @@ async fn a_damaged_trial_activation_or_decision_is_an_error() {
     let damage = format!(
         "UPDATE trials SET document = '{{}}' WHERE number = 1;
          UPDATE activations SET document = '{{}}' WHERE rev = 2;
-         INSERT INTO decisions (job_id, created_at, document) VALUES ('{id}', 0, '{{}}');"
+         INSERT INTO decisions (job_id, created_at, document) VALUES ('{id}', 0, '{{}}');
+         INSERT INTO audit (number, document) VALUES (9999, '{{}}');"
     );
     store.writer.call(move |c| Ok(c.execute_batch(&damage)?)).await.unwrap();
     let named = |error: StoreError| match error {
@@ -399,6 +401,7 @@ async fn a_damaged_trial_activation_or_decision_is_an_error() {
     assert_eq!(named(store.activations(None, 1).await.unwrap_err()), "activation 2");
     assert_eq!(store.activations(Some(2), 9).await.unwrap().items.len(), 1);
     assert_eq!(named(store.decisions(None, None, 9).await.unwrap_err()), format!("decision on job {id}"));
+    assert_eq!(named(store.audit(None, 9).await.unwrap_err()), "audit entry 9999");
 }
 
 /// Many large jobs may wait: the queue is answered out of its index.

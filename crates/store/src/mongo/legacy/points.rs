@@ -60,14 +60,24 @@ async fn all(db: &Db, chunk: usize, words: &mut Words) -> Result<u64> {
     Ok(done)
 }
 
-/// The chunk that is being written.
+/// The chunk that is being written. Dropped, it is written no further: another process may have the turn by then.
 #[derive(Default)]
 struct InFlight(Option<tokio::task::JoinHandle<Result<()>>>);
 
 impl InFlight {
     async fn wait(&mut self) -> Result<()> {
-        let Some(writing) = self.0.take() else { return Ok(()) };
-        writing.await.unwrap_or_else(|e| Err(StoreError::Internal(format!("taking points over ended early: {e}"))))
+        let Some(writing) = &mut self.0 else { return Ok(()) };
+        let written = writing.await;
+        self.0 = None;
+        written.unwrap_or_else(|e| Err(StoreError::Internal(format!("taking points over ended early: {e}"))))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if let Some(writing) = &self.0 {
+            writing.abort();
+        }
     }
 }
 
@@ -285,6 +295,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::mongo::server::Server;
+    use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn a_write_ends_with_who_waits_for_it() {
+        let (held, ended) = tokio::sync::oneshot::channel::<()>();
+        let write = async move {
+            let _held = held;
+            std::future::pending().await
+        };
+        let mut writing = InFlight(Some(tokio::spawn(write)));
+        assert!(writing.wait().now_or_never().is_none());
+        drop(writing);
+        assert!(ended.await.is_err(), "it is dropped with all that it holds");
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_comes_into_a_range_after_it_was_read_is_left_for_the_next_look() {
