@@ -13,6 +13,7 @@ pub(crate) mod plan;
 mod streams;
 mod unit;
 
+pub(crate) use driver::may_claim;
 pub(crate) use plan::check_spaces;
 pub use streams::Streams;
 

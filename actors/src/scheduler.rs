@@ -12,6 +12,7 @@ use crate::door::Door;
 use crate::error::SubmitError;
 use crate::evaluator::Evaluator;
 use crate::failures::Kind;
+use crate::jobs::may_claim;
 use crate::supervise::{Slot, Status};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -91,6 +92,7 @@ impl Watched {
 struct Look {
     now: DateTime<Utc>,
     schedule: ScheduledTrainingConfig,
+    /// Without those that cannot be begun: nobody is at work on them.
     unfinished: Vec<QueuedJob>,
     /// Newest first.
     triggers: Vec<TriggerRecord>,
@@ -142,10 +144,12 @@ impl Desk {
 
     async fn read(&self) -> Result<Look, StoreError> {
         let options = &self.door.options;
+        let mut unfinished = options.store.unfinished_jobs().await?;
+        unfinished.retain(|job| may_claim(options, &job.job_id));
         Ok(Look {
             now: options.clock.now(),
             schedule: options.store.schedule().await?.unwrap_or_default(),
-            unfinished: options.store.unfinished_jobs().await?,
+            unfinished,
             triggers: options.store.newest_triggers(LOOKED_AT).await?,
         })
     }

@@ -124,7 +124,8 @@ impl Shift {
         let task = format!("recording the outcome of {}", unit.id);
         loop {
             match self.beat(unit.clone()).await {
-                Ok(_) | Err(Failure::Lost) => return failures.succeeded(COMPONENT, &task),
+                Ok(_) => return failures.succeeded(COMPONENT, &task),
+                Err(Failure::Lost) => return failures.over(COMPONENT, &task),
                 Err(Failure::Told(why)) => {
                     let kind = if why.may_pass || why.store_away { Kind::Outage } else { Kind::Fault };
                     let wait = failures.wait(COMPONENT, &task, kind, &why.text, PAUSES);

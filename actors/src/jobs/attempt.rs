@@ -165,7 +165,12 @@ impl Driver {
                         Limit::Soft => {
                             token.trip(StopReason::TimeLimit);
                             if searching {
-                                self.warn_of_limit().await?;
+                                // Heard here, a stop is seen to by the next turn of the loop.
+                                tokio::select! {
+                                    biased;
+                                    () = told_to_end(self.stop.clone()) => {}
+                                    warned = self.warn_of_limit() => warned?,
+                                }
                             }
                         }
                         Limit::Hard => {
@@ -224,7 +229,12 @@ impl Driver {
                         return Err(StepError::HardLimit);
                     }
                     if searching {
-                        self.warn_of_limit().await?;
+                        // The store may be away for long.
+                        tokio::select! {
+                            biased;
+                            () = told_to_end(self.stop.clone()) => return Err(StepError::Stopped),
+                            warned = self.warn_of_limit() => warned?,
+                        }
                     }
                     reached = Some(next);
                     (next, limit) = self.limit(reached).await;

@@ -224,7 +224,7 @@ impl Cell {
 
     /// Nothing of the job is to be saved here any more.
     fn lost(&self) -> CellError {
-        self.options.failures.succeeded(COMPONENT, &self.saving);
+        self.options.failures.over(COMPONENT, &self.saving);
         CellError::Lost
     }
 

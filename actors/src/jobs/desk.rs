@@ -17,7 +17,7 @@ use provost_domain::queue::{QueuedJob, waiting_jobs};
 use provost_domain::{JobId, TrainingJob, limits};
 use provost_store::{JobCreation, StoreError, StoredResponse};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -194,15 +194,28 @@ impl Desk {
         let _turn = self.admission.lock().await;
         let Join { config_hash, triggers } = message;
         let store = &self.env.options.store;
-        for _ in 0..JOINS {
+        let (mut tries, mut unreadable) = (0, BTreeSet::new());
+        while tries < JOINS {
             let mut unfinished = store.unfinished_jobs().await?;
-            unfinished.retain(|job| job.config_hash == config_hash && !job.is_cancelled);
+            unfinished.retain(|job| {
+                let is_wanted = job.config_hash == config_hash && !job.is_cancelled;
+                is_wanted && !unreadable.contains(&job.job_id) && may_claim(&self.env.options, &job.job_id)
+            });
             let Some(waits) = unfinished.iter().find(|job| job.may_be_joined()) else {
                 return Ok(if unfinished.is_empty() { Joined::None } else { Joined::Begun });
             };
             let id = waits.job_id.clone();
+            let found = match store.job(&id).await {
+                // It never begins, and is in the way of no other. Each is met once.
+                Err(StoreError::Corrupt { .. }) => {
+                    unreadable.insert(id);
+                    continue;
+                }
+                found => found?,
+            };
+            tries += 1;
             // It may have begun or ended by now.
-            let record = store.job(&id).await?.filter(|record| QueuedJob::from(record).may_be_joined());
+            let record = found.filter(|record| QueuedJob::from(record).may_be_joined());
             let Some(mut record) = record else { continue };
             let mut notes = Notes::new(self.env.options.clock.now());
             for t in &triggers {
@@ -273,7 +286,7 @@ impl Desk {
                     if running {
                         self.wish(&id, Stop::Cancel { keep_best });
                     } else if saved.job.status.is_final() {
-                        options.failures.succeeded(COMPONENT, &driver::task_of(&id));
+                        options.failures.over(COMPONENT, &driver::task_of(&id));
                         self.change(|state| state.queue.retain(|queued| *queued != id));
                     }
                     return Ok(saved.job);
@@ -408,7 +421,7 @@ impl Desk {
         self.change(|state| state.running.remove(&id));
         self.env.options.nudge.notify_one();
         // Where the store is shared it is looked at for such jobs anyhow.
-        if self.env.options.leases.is_none() && !may_claim(&self.env, &id) {
+        if self.env.options.leases.is_none() && !may_claim(&self.env.options, &id) {
             self.take_in_later(id);
         }
         self.dispatch();

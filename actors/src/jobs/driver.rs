@@ -95,8 +95,7 @@ pub(super) fn task_of(id: &JobId) -> String {
 }
 
 /// Whether a job is to be claimed: not while that is given up.
-pub(super) fn may_claim(env: &Env, id: &JobId) -> bool {
-    let options = &env.options;
+pub(crate) fn may_claim(options: &Options, id: &JobId) -> bool {
     options.failures.may_try(COMPONENT, &task_of(id), ("", options.clock.monotonic()))
 }
 
@@ -105,13 +104,13 @@ pub(super) fn may_claim(env: &Env, id: &JobId) -> bool {
 pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Option<(Arc<Cell>, Option<Lease>)> {
     let options = &env.options;
     let task = task_of(id);
-    if !may_claim(env, id) {
+    if !may_claim(options, id) {
         return None;
     }
     let mut failures = 0;
     loop {
         if *stop.borrow() == Stop::Shutdown {
-            options.failures.succeeded(COMPONENT, &task);
+            options.failures.over(COMPONENT, &task);
             return None;
         }
         match try_claim(env, id).await {

@@ -58,7 +58,7 @@ impl Neighbours {
         for QueuedJob { job_id: id, status, .. } in unfinished {
             // One that waits is claimed by whoever has room first, and none whose claim was given up.
             if !self.desk.has(&id)
-                && may_claim(self.desk.env(), &id)
+                && may_claim(&options, &id)
                 && (status == JobStatus::Pending || self.leases.is_left(&of_job(&id)).await?)
             {
                 left.push(id);
