@@ -54,6 +54,14 @@ pub struct Handle {
     children: Vec<Arc<dyn Child>>,
 }
 
+/// What a look at all components found.
+struct Look {
+    components: BTreeMap<String, ComponentStatus>,
+    store_answers: bool,
+    /// What requests need is up.
+    ready: bool,
+}
+
 /// Starts all actors on the current arbiter; unfinished jobs go on at once.
 pub async fn start(options: Options) -> Result<Handle, ActorError> {
     if options.max_running == 0 {
@@ -197,17 +205,24 @@ impl Handle {
 
     /// Every actor's and the store's state, told within a second: of a store that is slow or away, what was last known.
     pub async fn components(&self) -> BTreeMap<String, ComponentStatus> {
-        self.look(ANSWER_WITHIN).await.0
+        self.look(ANSWER_WITHIN).await.components
+    }
+
+    /// As `components`, and whether the store answered: one that holds unreadable records is degraded, and answers.
+    pub async fn components_and_store(&self) -> (BTreeMap<String, ComponentStatus>, bool) {
+        let Look { components, store_answers, .. } = self.look(ANSWER_WITHIN).await;
+        (components, store_answers)
     }
 
     /// Every actor's and the store's state, and whether what requests need is up: the store and the job queue. What fails
     /// again and again behind them degrades their state, but keeps no request from being answered. A store that takes two seconds is slow, and
     /// not away.
     pub async fn readiness(&self) -> (BTreeMap<String, ComponentStatus>, bool) {
-        self.look(OUTCOME_WITHIN).await
+        let Look { components, ready, .. } = self.look(OUTCOME_WITHIN).await;
+        (components, ready)
     }
 
-    async fn look(&self, store_within: Duration) -> (BTreeMap<String, ComponentStatus>, bool) {
+    async fn look(&self, store_within: Duration) -> Look {
         let mut components = match self.root.send(Components { store_within }).await {
             Ok(components) => components,
             // The Root itself is gone: ask on its behalf.
@@ -220,7 +235,8 @@ impl Handle {
         };
         components.insert(self.root.name().to_owned(), Child::status(&self.root).await);
         let up = |name: &str| components.get(name).is_some_and(|c| c.health == Health::Up);
-        let ready = up("store") && up("jobs");
+        let store_answers = up("store");
+        let ready = store_answers && up("jobs");
         let unreadable = self.options.store.unreadable();
         if let Some(store) = components.get_mut("store").filter(|s| s.health == Health::Up && !unreadable.is_empty()) {
             store.health = Health::Degraded;
@@ -233,7 +249,7 @@ impl Handle {
             }
             component.last_error = Some(text);
         }
-        (components, ready)
+        Look { components, store_answers, ready }
     }
 
     /// Every actor, the Root too.

@@ -2,6 +2,7 @@
 //!
 //! Every label has a bound: an algorithm, an actor, a room of the store, a state. No id of a job, a model or a client is one.
 
+mod disk;
 mod family;
 mod histogram;
 mod process;
@@ -14,6 +15,7 @@ pub use process::families as of_the_process;
 
 use crate::bridge::Counts as BusCounts;
 use chrono::{DateTime, Utc};
+use disk::Disk;
 use provost_domain::Algorithm;
 use provost_domain::job::JobStatus;
 use provost_store::timed::{Call, Observer};
@@ -98,6 +100,7 @@ struct Counts {
     lag: Histogram,
     calls: Vec<Calls>,
     stored: Stored,
+    disk: Disk,
 }
 
 impl Default for Counts {
@@ -115,6 +118,7 @@ impl Default for Counts {
             lag: Histogram::new(LAG_BOUNDS),
             calls: (0..Call::COUNT).map(|_| Calls::default()).collect(),
             stored: Stored::default(),
+            disk: Disk::default(),
         }
     }
 }

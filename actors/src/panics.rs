@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::PanicHookInfo;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
 use std::task::{Context, Poll};
 
@@ -63,6 +63,9 @@ pub struct Panics(Arc<Mutex<Ledger>>);
 /// Panics on threads that work for no component, of this process.
 static OF_THE_PROCESS: LazyLock<Panics> = LazyLock::new(Panics::default);
 
+/// The most of them that were told: one that a component takes over afterwards is told no less.
+static TOLD_OF_THE_PROCESS: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
     static OWNER: RefCell<Option<Owner>> = const { RefCell::new(None) };
 }
@@ -80,6 +83,12 @@ impl Panics {
     /// Of this system's components and of the threads of this process that work for none.
     pub fn total(&self) -> u64 {
         self.count() + OF_THE_PROCESS.count()
+    }
+
+    /// Those on threads of this process that work for no component, as a count that never falls.
+    pub fn of_the_process() -> u64 {
+        let count = OF_THE_PROCESS.count();
+        TOLD_OF_THE_PROCESS.fetch_max(count, Ordering::Relaxed).max(count)
     }
 
     /// Those that `total` counts, the newest first; of each kind the last twenty.
@@ -281,8 +290,10 @@ mod tests {
         let thread = std::thread::spawn(|| panic!("a panic in a pool of threads"));
         let text = panic_text(&*thread.join().unwrap_err());
         assert!(before && panics.total() > 0 && panics.count() == 0);
+        let told = Panics::of_the_process();
         owner.caught(&text);
         owner.caught(&text);
+        assert!(told > 0 && Panics::of_the_process() >= told, "a count never falls");
         assert_eq!(panics.of("trainer_xgboost").0, 1, "once, however often it is taken over");
         assert_eq!(panics.latest_of_components()[0].text, "a panic in a pool of threads");
     }

@@ -157,7 +157,7 @@ impl Known {
     responses((status = 200, description = "The status", body = ServiceStatus)))]
 pub(super) async fn status(request: HttpRequest, state: Data<State>) -> HttpResponse {
     let began = Instant::now(); // real time: the client's
-    let mut components = state.handle.components().await;
+    let (mut components, store_answers) = state.handle.components_and_store().await;
     if !locks::may_see_addresses(&request) {
         for state in components.values_mut().filter_map(|c| c.state.as_object_mut()) {
             ADDRESSES.iter().for_each(|name| drop(state.remove(*name)));
@@ -165,7 +165,7 @@ pub(super) async fn status(request: HttpRequest, state: Data<State>) -> HttpResp
     }
     let mut known = Known::default();
     // A store that does not answer is not asked more.
-    if let Some(store) = components.get_mut("store").filter(|store| store.health != Health::Down) {
+    if let Some(store) = components.get_mut("store").filter(|_| store_answers) {
         let left = ANSWER_WITHIN.saturating_sub(began.elapsed());
         let error = match tokio::time::timeout(left, Known::read(&**state.handle.store())).await {
             Ok(Ok(read)) => {

@@ -10,27 +10,29 @@ pub struct Histogram {
     bounds: &'static [f64],
     /// One for each bound, and one for what is beyond the last.
     counts: Box<[AtomicU64]>,
-    nanoseconds: AtomicU64,
+    /// The bits of a number of seconds: whole nanoseconds would overflow with a few events of the distant past.
+    sum: AtomicU64,
 }
 
 impl Histogram {
     pub fn new(bounds: &'static [f64]) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self { bounds, counts, nanoseconds: AtomicU64::new(0) }
+        Self { bounds, counts, sum: AtomicU64::new(0f64.to_bits()) }
     }
 
     pub fn observe(&self, took: Duration) {
         let seconds = took.as_secs_f64();
         let at = self.bounds.partition_point(|bound| *bound < seconds);
         self.counts[at].fetch_add(1, Ordering::Relaxed);
-        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+        let added = |sum| Some((f64::from_bits(sum) + seconds).to_bits());
+        // It always adds, so that it cannot fail.
+        let _ = self.sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, added);
     }
 
     /// What was observed so far. An observation at the same moment may be in the counts and not yet in the sum.
     pub fn read(&self) -> Observed {
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        let sum = Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed)).as_secs_f64();
+        let sum = f64::from_bits(self.sum.load(Ordering::Relaxed));
         Observed { bounds: self.bounds, counts, sum }
     }
 }
@@ -65,5 +67,15 @@ mod tests {
         let observed = histogram.read();
         assert_eq!((observed.counts.as_slice(), observed.count()), ([2, 2, 2].as_slice(), 6));
         assert!((observed.sum - 3602.202).abs() < 1e-9, "{}", observed.sum);
+    }
+
+    #[test]
+    fn the_sum_of_very_long_durations_only_rises() {
+        let histogram = Histogram::new(&[1.0]);
+        let years = Duration::from_secs(400 * 366 * 86_400);
+        for n in 1..=5 {
+            histogram.observe(years);
+            assert!((histogram.read().sum - f64::from(n) * years.as_secs_f64()).abs() < 1.0, "{n}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::stored::Figures;
 use super::{Calls, FINAL, FitEnd, Fits, Metrics, lock};
 use crate::failures::Kind;
 use crate::handle::Handle;
+use crate::panics::Panics;
 use crate::root::degraded;
 use provost_domain::Algorithm;
 use provost_domain::status::{ComponentStatus, Health};
@@ -40,7 +41,8 @@ impl Handle {
             let names = self.every_child().map(|child| child.name().to_owned()).chain(["store".to_owned()]);
             told.unwrap_or_else(|_| names.map(|name| (name, degraded())).collect())
         };
-        let (components, figures) = tokio::join!(components, metrics.0.stored.figures(self.options()));
+        let disk = metrics.0.disk.look(self.artifacts().folder(), ANSWER_WITHIN);
+        let (components, figures, disk) = tokio::join!(components, metrics.0.stored.figures(self.options()), disk);
         let mut families = of_components(&components);
         families.extend(self.of_actors());
         families.extend(of_failures(self));
@@ -51,7 +53,7 @@ impl Handle {
         families.extend(of_bus(metrics, &components, figures.as_ref()));
         families.extend(of_mail(metrics, figures.as_ref()));
         families.extend(of_store(self, figures.as_ref()));
-        families.extend(self.of_disk());
+        families.extend(of_disk(disk.as_ref()));
         families
     }
 
@@ -67,22 +69,19 @@ impl Handle {
             waits.add(one("actor", name.clone()), mailbox.waits().into());
             waiting.add(one("actor", name), mailbox.waiting().into());
         }
-        let elsewhere = self.panics().total().saturating_sub(self.panics().count());
-        panics.add(one("component", "process"), elsewhere.into());
+        panics.add(one("component", "process"), Panics::of_the_process().into());
         vec![restarts, panics, waits, waiting]
     }
+}
 
-    fn of_disk(&self) -> Vec<Family> {
-        // A matter of microseconds, unless the folder is on another machine that is away.
-        let disk = rustix::fs::statvfs(self.artifacts().folder()).ok();
-        let bytes = |blocks: fn(&StatVfs) -> u64| disk.as_ref().map(|d| blocks(d).saturating_mul(d.f_frsize));
-        vec![
-            Family::gauge("provost_disk_free_bytes", "Free space of the disk that holds the artifacts")
-                .of_known(bytes(|disk| disk.f_bavail)),
-            Family::gauge("provost_disk_size_bytes", "Size of the disk that holds the artifacts")
-                .of_known(bytes(|disk| disk.f_blocks)),
-        ]
-    }
+fn of_disk(disk: Option<&StatVfs>) -> Vec<Family> {
+    let bytes = |blocks: fn(&StatVfs) -> u64| disk.map(|d| blocks(d).saturating_mul(d.f_frsize));
+    vec![
+        Family::gauge("provost_disk_free_bytes", "Free space of the disk that holds the artifacts")
+            .of_known(bytes(|disk| disk.f_bavail)),
+        Family::gauge("provost_disk_size_bytes", "Size of the disk that holds the artifacts")
+            .of_known(bytes(|disk| disk.f_blocks)),
+    ]
 }
 
 const HEALTHS: [(Health, &str); 4] =
