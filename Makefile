@@ -1,14 +1,15 @@
 # make demo | test | build | bench: each does all the set-up it needs.
-.PHONY: help setup build demo test chaos deny latency fuzz bench quality images
+.PHONY: help setup build demo test acceptance chaos deny latency fuzz bench quality images
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
 # Test binaries find libxgboost even when CARGO_TARGET_DIR lies elsewhere.
-test chaos: export LD_LIBRARY_PATH := $(CURDIR)/third_party/xgboost$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
+test acceptance chaos: export LD_LIBRARY_PATH := $(CURDIR)/third_party/xgboost$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
 help:
 	@echo 'make demo    set up, build, and run the whole story (ARGS="--rows 5000 --exit")'
 	@echo 'make test    set up, then formatting, all tests, lints'
+	@echo 'make acceptance  set up, then what is slow: the release build and its ceilings, the demo, clients of others'
 	@echo 'make chaos   set up, then the fault campaign, which writes docs/RELIABILITY.md (KILLS=1000 SEED=1 AMQP=amqp://…, a broker to use in place of one of its own)'
 	@echo 'make build   set up, and leave target/release/provost'
 	@echo 'make latency the facade at 1,000 requests/s while it trains, into docs/LATENCY.md'
@@ -35,6 +36,14 @@ test:
 	@scripts/deny.sh --if-installed
 	$(CARGO) test --workspace --locked
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+acceptance:
+	@scripts/setup.sh test
+	@scripts/setup.sh acceptance
+	@scripts/ceilings.sh
+	@scripts/bundle.sh
+	@scripts/demo.sh
+	$(CARGO) test --workspace --locked -- --ignored acceptance
 
 KILLS ?= 1000
 SEED ?= 1

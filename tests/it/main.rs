@@ -1,6 +1,7 @@
 //! One integration binary over the public surface.
 
 mod acceptance_client;
+mod acceptance_openapi;
 mod backup;
 mod bounds;
 mod broker;
@@ -30,7 +31,7 @@ mod metrics;
 mod mongo;
 mod mongo_server;
 mod network;
-mod openapi;
+
 mod private;
 mod secrets;
 mod serving;
