@@ -15,7 +15,7 @@ holds() { # holds NAME FOUND CEILING UNIT
   else printf 'ceilings: %s: %s%s is above the ceiling of %s\n' "$1" "$2" "$4" "$3" >&2; failed=1; fi
 }
 
-crates=$(cargo tree --locked --edges normal,build --prefix none --no-dedupe --format '{p}' | awk '{ print $1, $2 }' | sort -u | wc -l)
+crates=$("${CARGO:-cargo}" tree --locked --edges normal,build --prefix none --no-dedupe --format '{p}' | awk '{ print $1, $2 }' | sort -u | wc -l)
 holds 'crates of the binary' "$crates" "$CRATES" ''
 
 fresh=1

@@ -82,8 +82,8 @@ const GROUPS: [(&str, &[Examples]); 5] = [
 
 const TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}\n";
 
-const NOTES: &str = "Where a command takes the id of a job or a model, the beginning of one is enough, and `latest` and `active` \
-    are words\nfor ids. `provost COMMAND --help` has every flag, with an example.\n\n\
+const NOTES: &str = "Where a command takes the id of a job or a model, the beginning of one is enough. `latest` is the \
+    newest,\n`active` the active model. `provost COMMAND --help` has every flag, with an example.\n\n\
     Exit codes: 0 done, 1 failed, 2 bad usage or bad settings.\n\
     Every setting has a default (config/default.toml), an environment variable (PROVOST_SECTION__KEY) and, where common,\n\
     a flag; the flag wins over the environment, that over the file, that over the default.";

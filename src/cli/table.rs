@@ -23,8 +23,12 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 pub fn fitted(head: &[&str], rows: &[Vec<String>], width: Option<usize>) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| visible::line(cell).into_owned()).collect()).collect();
-    let numeric =
-        |s: &str| s.is_empty() || s == "-" || s.starts_with(|c: char| c.is_ascii_digit() || "+-−.".contains(c));
+    // A text may begin with a digit, too; numbers, times and sizes are short.
+    let numeric = |s: &str| {
+        s.is_empty()
+            || s == "-"
+            || (s.chars().count() <= 25 && s.starts_with(|c: char| c.is_ascii_digit() || "+-−.".contains(c)))
+    };
     let mut table = Table::new();
     let mut header = Row::from(head.iter().copied());
     header.max_height(1);

@@ -50,6 +50,8 @@ pub struct PlotsArgs {
 }
 
 const POLL: Duration = Duration::from_millis(300);
+/// Every so many times the evaluator is asked whether it failed.
+const ASKS_TO_A_LOOK: u32 = 8;
 /// How long an evaluation is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -63,6 +65,8 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
         print(output, &answer, || shown(&answer, Utc::now()));
         return Ok(());
     }
+    let evaluator = || Ok::<_, crate::error::Error>(client.get("/status")?["components"]["evaluator"]["state"].clone());
+    let failed_before = evaluator()?["failed"].as_u64();
     let before = client.find(&results)?.map(|results| results["evaluation_date"].clone());
     let accepted = client.post(&format!("/evaluate/{model}?generate_plots={}", !args.no_plots), &json!({}))?;
     if args.no_wait {
@@ -70,6 +74,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
         return Ok(());
     }
     let began = Instant::now();
+    let mut asked = 0_u32;
     loop {
         let found = client.find(&results)?.filter(|found| before.as_ref() != Some(&found["evaluation_date"]));
         if let Some(answer) = found {
@@ -79,6 +84,15 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
         if began.elapsed() > PATIENCE {
             let cause = format!("{model} has no new results after {}", show::seconds(PATIENCE.as_secs_f64()));
             return Err(Error::failed_with(cause, "`provost status` says whether the evaluator has failed"));
+        }
+        asked += 1;
+        // The evaluator counts the failures of all models.
+        if asked.is_multiple_of(ASKS_TO_A_LOOK) {
+            let now = evaluator()?;
+            if now["failed"].as_u64() > failed_before {
+                let why = text(&now, "last_evaluation_error");
+                return Err(Error::failed(format!("an evaluation failed: {why}")));
+            }
         }
         std::thread::sleep(POLL);
     }

@@ -211,6 +211,8 @@ fn lists_fit_a_terminal(desk: &Desk) {
         let lines = desk.on_a_terminal(list);
         let longest = lines.iter().map(|line| line.chars().count()).max().unwrap();
         assert!(longest <= 80, "{list:?}: {longest}\n{}", lines.join("\n"));
+        let says_the_job = lines.iter().any(|line| line.contains("job_0"));
+        assert!(list != ["schedule", "triggers"] || says_the_job, "{}", lines.join("\n"));
         let wide = desk.on_a_terminal(&[list, &["--wide"]].concat());
         let digits = |lines: &[String]| {
             lines.iter().flat_map(|l| l.split_whitespace()).any(|w| w.starts_with("job_0") && w.len() == 36)
