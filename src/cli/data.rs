@@ -202,12 +202,13 @@ fn summary(report: &Report) -> String {
     }
     for file in &report.files {
         if !file.told.is_empty() {
-            out.push_str(&format!("\n  {} was read as: {}", file.file, file.told.join(", ")));
+            let name = visible::line(&file.file);
+            out.push_str(&format!("\n  {name} was read as: {}", visible::line(&file.told.join(", "))));
         }
         if !file.unread.is_empty() {
             out.push_str(&format!(
                 "\n  columns of {} that were not read: {}",
-                file.file,
+                visible::line(&file.file),
                 listed(&file.unread, file.unread_more)
             ));
         }

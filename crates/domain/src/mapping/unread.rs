@@ -11,7 +11,7 @@ pub struct Unread {
 
 impl std::fmt::Display for Unread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.column)?;
+        f.write_str(&crate::visible::line(&self.column))?;
         match &self.nearest {
             Some(field) => write!(f, " (did you mean `{field}`?)"),
             None => Ok(()),
@@ -45,5 +45,7 @@ mod tests {
         assert_eq!(listed(&unread(1), 7), "c0, and 7 more");
         let long = listed(&unread(25), 7);
         assert!(long.ends_with("c19, and 12 more") && !long.contains("c20"), "{long}");
+        let forged = [Unread { column: "a\n  done".to_owned(), nearest: None }];
+        assert_eq!(listed(&forged, 0), r"a\n  done");
     }
 }
