@@ -47,7 +47,7 @@ fn prometheus_own_parser_reads_both_formats_and_knows_every_name_that_is_watched
     assert_eq!((head.status, head.bytes.len()), (200, 0));
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = [place.file("plain", text(&plain).to_owned()), place.file("open", text(&open).to_owned())];
+    let files = [place.file("plain", text(&plain)), place.file("open", text(&open))];
     let checked = python()
         .arg(root.join("tests/it/metrics.py"))
         .args(files)

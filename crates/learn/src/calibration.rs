@@ -167,13 +167,11 @@ fn interpolate(x: &[f64], y: &[f64], p: f64) -> f64 {
     y[above - 1] + share * (y[above] - y[above - 1])
 }
 
+/// Fits a map from scores and their classes.
+type Fit = fn(&[f64], &[u8], &Control) -> Result<Calibration, LearnError>;
+
 /// Mean log loss when each fifth of the rows (stratified, interleaved) is calibrated by the other four.
-fn cross_fitted(
-    fit: fn(&[f64], &[u8], &Control) -> Result<Calibration, LearnError>,
-    p: &[f64],
-    y: &[u8],
-    control: &Control,
-) -> Result<f64, LearnError> {
+fn cross_fitted(fit: Fit, p: &[f64], y: &[u8], control: &Control) -> Result<f64, LearnError> {
     let mut seen = [0usize; 2];
     let fold: Vec<usize> = y
         .iter()
