@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 CRATES=390
 BINARY_MB=45
-BUILD_CPU_S=1000
+BUILD_CPU_S=1300
 
 target=${CARGO_TARGET_DIR:-target}
 failed=0
