@@ -7,6 +7,7 @@ use crate::Input;
 use crate::text::{decode, read_buffered};
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, WINDOWS_1252};
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, Cursor, Read};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -151,16 +152,24 @@ impl Detecting {
 fn older_encoding(lines: &[&[u8]]) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     let mut beyond_ascii = Vec::new();
+    let mut seen = BTreeSet::new();
     // What is UTF-8 says nothing of the other lines.
     for line in lines.iter().filter(|line| std::str::from_utf8(line).is_err()) {
         detector.feed(line, false);
+        seen.extend(line.iter().copied().filter(|b| !b.is_ascii()));
         if beyond_ascii.len() < THIN {
             beyond_ascii.extend(line.iter().copied().filter(|b| !b.is_ascii()));
         }
     }
     detector.feed(b"", true);
     let letters = || WINDOWS_1252.decode_without_bom_handling(&beyond_ascii).0.chars().all(char::is_alphabetic);
-    if beyond_ascii.len() < THIN && letters() { WINDOWS_1252 } else { detector.guess(None, Utf8Detection::Deny) }
+    if beyond_ascii.len() < THIN && letters() {
+        return WINDOWS_1252;
+    }
+    let guess = detector.guess(None, Utf8Detection::Deny);
+    // The commonest, where the text is the same in both.
+    let same = |b: &u8| guess.decode_without_bom_handling(&[*b]).0 == WINDOWS_1252.decode_without_bom_handling(&[*b]).0;
+    if guess.is_single_byte() && seen.iter().all(same) { WINDOWS_1252 } else { guess }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
