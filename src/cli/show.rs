@@ -65,7 +65,7 @@ pub fn is_read() -> bool {
     FAILED.get().is_none()
 }
 
-/// Columns of the terminal that standard output is; none where it is a file or a pipe, which get all.
+/// Columns of the terminal, or none where standard output is a file or a pipe: what goes there is not cut.
 pub fn terminal_width() -> Option<usize> {
     let out = console::Term::stdout();
     // A terminal that does not know its size answers 0.

@@ -106,7 +106,7 @@ fn list(jobs: &[Value], width: Option<usize>, now: DateTime<Utc>) -> String {
             said => format!("\n    {said}"),
         }
     };
-    // The head and the rule stand before the jobs.
+    // The first two lines are the column names and the rule below them.
     let lines = table.lines().enumerate().map(|(at, line)| {
         let more = at.checked_sub(2).and_then(|at| jobs.get(at)).map_or_else(String::new, below);
         format!("{line}{more}")

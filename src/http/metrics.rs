@@ -31,7 +31,7 @@ pub(super) async fn metrics(request: HttpRequest, state: Data<State>) -> Result<
     answer(&request, families)
 }
 
-/// What is known while the store is being opened.
+/// The metrics that can be told before the store is open.
 pub async fn before_the_store(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let help = "Whether the store told within a second what it holds";
     let mut families = vec![Family::gauge("provost_store_up", help).of(false)];

@@ -115,7 +115,7 @@ async fn a_panic_is_counted_with_the_restart_that_answers_it() {
     let nothing = ModelId::new(Algorithm::Xgboost, chrono::Utc::now(), 7);
     let asked = handle.activate(&nothing, None, None).await;
     assert!(matches!(asked, Err(RegistryError::Unreachable(_))), "{asked:?}");
-    // The next message waits for the rebuild.
+    // The actor answers the next message only after it was rebuilt.
     handle.activate(&nothing, None, None).await.unwrap_err();
     let metrics = handle.metrics().await;
     assert_eq!(value(&metrics, "provost_panics", &["registry"]), Some(1.0));

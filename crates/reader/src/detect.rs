@@ -148,7 +148,7 @@ impl Detecting {
     }
 }
 
-/// The encoding that the lines look like which are no UTF-8.
+/// The likeliest encoding of the lines that are not valid UTF-8.
 fn older_encoding(lines: &[&[u8]]) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     let mut beyond_ascii = Vec::new();

@@ -134,7 +134,7 @@ pub enum Fractions {
 
 /// Told from the cells. `commas`: the cells are parted by something else, so that `3,75` may well be in use beside `3.75`.
 pub fn fractions(rows: &[Vec<String>], commas: bool) -> Fractions {
-    // Of commas and of points: whether one is there, and whether one is there that does not part thousands.
+    // For commas and for points: does one occur, and does one occur where it cannot separate thousands?
     let (mut comma, mut point) = ((false, false), (false, false));
     for cell in rows.iter().flatten() {
         let Some((separator, is_fraction)) = separator(cell.trim()) else { continue };

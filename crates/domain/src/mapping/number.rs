@@ -157,7 +157,7 @@ pub fn number(text: &str, decimal_comma: bool) -> Option<f64> {
         lengths.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
     };
     let rest: Vec<&str> = groups.collect();
-    // The last group has three digits; those before it two in India.
+    // The last group has three digits. The groups before it have two digits in Indian notation, else three.
     let grouped = rest.split_last().is_none_or(|(last, middle)| {
         // No thousands begin with a zero: `0,125` is a fraction of someone else's.
         !first.starts_with('0')
