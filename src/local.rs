@@ -25,7 +25,7 @@ pub fn person(by: &str) -> String {
 pub async fn submit(handle: &Handle, config: TrainingConfig, by: &str) -> Result<JobId> {
     let submission = Submission::manual(config, Some(person(by)), "asked for on the command line", Utc::now());
     match handle.submit(submission).await {
-        Ok(Submitted::New { job, .. }) => Ok(job.job_id),
+        Ok(Submitted::New(accepted)) => Ok(accepted.job.job_id),
         Ok(Submitted::Repeated(known)) => Err(Error::failed(format!("the job was submitted before, at {}", known.at))),
         Err(SubmitError::Quality(report)) => {
             let issues: Vec<String> = report.quality_issues.iter().map(|i| format!("\n  ✗ {i}")).collect();

@@ -4,13 +4,16 @@
 //! business of the actors' thread. The actor starts them, hears of their panics, and ends them when it ends.
 
 pub mod amqp;
-mod detour;
+mod connect;
+mod consumer;
+mod dead_letter;
 mod env;
 mod inbox;
-mod lane;
 pub(crate) mod listener;
 pub mod parked;
-mod press;
+mod publisher;
+mod publisher_channel;
+mod queue_consumer;
 mod relay;
 mod session;
 mod state;
@@ -18,60 +21,24 @@ pub mod topology;
 mod unrouted;
 pub mod upstream;
 
-pub use amqp::{Address, AmqpError};
-pub use detour::HEADERS as PARKED_HEADERS;
-pub use state::Counts;
+pub use crate::options::Address;
+pub use amqp::AmqpError;
+pub use dead_letter::HEADERS as PARKED_HEADERS;
 
 use crate::failures::Kind;
 use crate::jobs::Jobs;
-use crate::options::Options;
+use crate::options::{BridgeOptions, Options};
 use crate::outbox::EVENTS;
 use crate::panics::Owner;
 use crate::supervise::{Slot, Status};
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
-use env::Env;
+use env::BridgeEnv;
 use inbox::Inbox;
+use publisher_channel::PublishQueue;
 use state::{Side, State};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-
-/// How to reach the broker, and what may come from it.
-#[derive(Debug, Clone)]
-pub struct BridgeOptions {
-    pub url: Address,
-    /// Certificates to trust beside the system's (PEM).
-    pub ca_file: Option<PathBuf>,
-    /// A longer body is parked unread.
-    pub max_message_bytes: usize,
-    /// Events recorded in one step, at most.
-    pub batch: u16,
-    /// How long the first of a batch waits for more.
-    pub batch_wait: Duration,
-    /// Deliveries held at a time, in batches.
-    pub prefetch_batches: u16,
-    /// Longest wait for any answer of the broker.
-    pub wait: Duration,
-    /// How often connection and topology are checked. A broker that is silent is given up after this and `wait`.
-    pub check_every: Duration,
-}
-
-impl BridgeOptions {
-    /// The defaults for a broker.
-    pub fn new(url: Address) -> Self {
-        Self {
-            url,
-            ca_file: None,
-            max_message_bytes: 1 << 20,
-            batch: 500,
-            batch_wait: Duration::from_millis(20),
-            prefetch_batches: 2,
-            wait: Duration::from_secs(5),
-            check_every: Duration::from_secs(5),
-        }
-    }
-}
 
 /// What a broker's queues hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,12 +109,12 @@ impl Actor for Bridge {
         let trimming = trim(self.options.clone(), self.state.clone(), self.stop_trimming.subscribe());
         ctx.spawn(trimming.into_actor(self));
         let Some(bridge) = self.options.bridge.clone() else { return };
-        let (press, orders) = press::press();
+        let (publisher, queued) = publisher_channel::channel();
         let (options, state, jobs, ended) =
             (self.options.clone(), self.state.clone(), self.jobs.clone(), self.ended.clone());
         let stops = (self.stop_consumer.subscribe(), self.stop_publisher.subscribe());
         let work = async move {
-            let env = Env {
+            let env = BridgeEnv {
                 inbox: Inbox {
                     store: options.store.clone(),
                     jobs,
@@ -156,16 +123,16 @@ impl Actor for Bridge {
                 },
                 bridge,
                 clock: options.clock.clone(),
-                press,
+                publisher,
                 state,
                 nudge: options.nudge.clone(),
                 leases: options.leases.clone(),
                 failures: options.failures.clone(),
                 source: source(&options).await,
             };
-            let consumer = side(Side::Consumer, env.clone(), None, stops.0, ended.clone());
-            let publisher = side(Side::Publisher, env, Some(orders), stops.1, ended);
-            futures_util::future::join(consumer, publisher).await;
+            let consuming = side(Side::Consumer, env.clone(), None, stops.0, ended.clone());
+            let publishing = side(Side::Publisher, env, Some(queued), stops.1, ended);
+            futures_util::future::join(consuming, publishing).await;
         };
         ctx.spawn(work.into_actor(self));
     }
@@ -206,15 +173,15 @@ async fn source(options: &Options) -> String {
 /// Runs a side on a thread of its own and waits for its end; a panic there is one here.
 async fn side(
     side: Side,
-    env: Env,
-    orders: Option<press::Orders>,
+    env: BridgeEnv,
+    queued: Option<PublishQueue>,
     stop: watch::Receiver<bool>,
     ended: watch::Sender<[bool; 2]>,
 ) {
     let (done, end) = oneshot::channel();
     let owner = Owner::current();
     let body = move || {
-        let run = || session::run(side, &env, orders, &stop);
+        let run = || session::run(side, &env, queued, &stop);
         let owned = || match &owner {
             Some(owner) => owner.run(run),
             None => run(),
@@ -269,22 +236,22 @@ impl Handler<Status> for Bridge {
 
 /// The order of the way down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum BridgeStop {
     /// Takes no more events; what was taken is acknowledged, the rest is left to the broker.
     Consuming,
     /// Announces what is left, as far as the broker is there, and ends.
     All,
 }
 
-impl Message for Stop {
+impl Message for BridgeStop {
     type Result = ();
 }
 
-impl Handler<Stop> for Bridge {
+impl Handler<BridgeStop> for Bridge {
     type Result = ResponseActFuture<Self, ()>;
-    fn handle(&mut self, stop: Stop, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, stop: BridgeStop, _: &mut Context<Self>) -> Self::Result {
         self.stop_consumer.send_replace(true);
-        if stop == Stop::All {
+        if stop == BridgeStop::All {
             self.stop_publisher.send_replace(true);
             self.stop_trimming.send_replace(true);
         }
@@ -295,7 +262,7 @@ impl Handler<Stop> for Bridge {
                 return;
             }
             let over = |ended: &[bool; 2]| {
-                ended[Side::Consumer as usize] && (stop == Stop::Consuming || ended[Side::Publisher as usize])
+                ended[Side::Consumer as usize] && (stop == BridgeStop::Consuming || ended[Side::Publisher as usize])
             };
             if tokio::time::timeout(END_WITHIN, ended.wait_for(over)).await.is_err() {
                 tracing::warn!("the bridge had not ended in time");

@@ -19,7 +19,7 @@ pub enum Unreachable {
     #[error("the {0} actor is down")]
     Down(String),
     /// The work behind the answer panicked.
-    #[error("a panic: {0}")]
+    #[error("the work panicked: {0}")]
     Panicked(String),
 }
 
@@ -37,8 +37,8 @@ pub enum SubmitError {
     /// The data does not pass its quality check.
     #[error("the data fails its quality check")]
     Quality(Arc<DataQualityReport>),
-    #[error("as many jobs wait as may")]
-    QueueFull,
+    #[error("the job queue is full (jobs.max_queued = {max_queued})")]
+    QueueFull { max_queued: u64 },
     /// The idempotency key was used before with another request.
     #[error("this idempotency key was used with another request")]
     Mismatch,

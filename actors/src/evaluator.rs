@@ -1,17 +1,20 @@
 //! The Evaluator scores models on their test part, draws their plots and keeps their evaluations.
 
-mod watch;
+mod performance_check;
 
-pub use watch::Watch;
+pub use performance_check::CheckPerformance;
 
 use crate::background::WhileReachable;
+use crate::blocking::blocking;
 use crate::error::EvaluateError;
 use crate::failures::{Kind, LONG_PAUSE};
-use crate::loader::{LoadedSnapshot, Loader, blocking};
+use crate::loader::Loader;
 use crate::options::Options;
 use crate::pool::Busy;
+use crate::retry::backoff;
 use crate::scoring::{labels, load_model, open};
-use crate::supervise::{Slot, Status, backoff};
+use crate::snapshot::LoadedSnapshot;
+use crate::supervise::{Slot, Status};
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture,
 };

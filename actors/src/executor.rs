@@ -1,12 +1,10 @@
 //! Where an attempt at a unit of work runs: never on an arbiter.
 
-mod fleet;
 mod local;
 
-pub use fleet::FleetExecutor;
 pub use local::LocalExecutor;
 
-use crate::loader::LoadedSnapshot;
+use crate::snapshot::LoadedSnapshot;
 use provost_domain::lease::UnitFailure;
 use provost_domain::{Algorithm, JobId, TrainingConfig};
 use provost_learn::split::Parts;

@@ -4,7 +4,7 @@
 //! An outage (the store, the broker or the mail server is away) is waited for as long as it lasts. A fault (anything else) is
 //! tried three times and then given up, until what it works on changes or a day has passed.
 
-use crate::supervise::backoff;
+use crate::retry::backoff;
 use chrono::{DateTime, Utc};
 use provost_store::StoreError;
 use std::collections::BTreeMap;

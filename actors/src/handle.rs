@@ -1,10 +1,13 @@
 //! The one way from the process to the actors.
 
-use crate::bridge::{Bridge, Stop};
-use crate::door::Door;
+mod metrics;
+
+use crate::admission::Admission;
+use crate::bridge::{Bridge, BridgeStop};
 use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
 use crate::evaluator::{Evaluate, Evaluator};
-use crate::executor::{Executor, FleetExecutor, LocalExecutor};
+use crate::executor::{Executor, LocalExecutor};
+use crate::fleet::FleetExecutor;
 use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submitted};
 use crate::loader::{Loader, Purpose};
 use crate::notifier::Notifier;
@@ -41,7 +44,7 @@ pub struct Handle {
     root: Slot<Root>,
     pulse: Pulse,
     jobs: Slot<Jobs>,
-    door: Door,
+    admission: Admission,
     bridge: Slot<Bridge>,
     scheduler: Slot<Scheduler>,
     evaluator: Slot<Evaluator>,
@@ -110,8 +113,8 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let (o, s) = (options.clone(), streams.clone());
     let jobs = supervise_in(&panics, "jobs", budget(), clock(), move || Jobs::new(o.clone(), peers.clone(), s.clone()));
 
-    let door = Door { options: options.clone(), loader: loader.clone(), jobs: jobs.clone() };
-    let (d, e) = (door.clone(), evaluator.clone());
+    let admission = Admission { options: options.clone(), loader: loader.clone(), jobs: jobs.clone() };
+    let (d, e) = (admission.clone(), evaluator.clone());
     let scheduler = supervise_in(&panics, "scheduler", budget(), clock(), move || Scheduler::new(d.clone(), e.clone()));
     let (o, j) = (options.clone(), jobs.clone());
     let bridge = supervise_in(&panics, "bridge", budget(), clock(), move || Bridge::new(o.clone(), j.clone()));
@@ -143,7 +146,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         root,
         pulse,
         jobs,
-        door,
+        admission,
         bridge,
         scheduler,
         evaluator,
@@ -159,7 +162,7 @@ impl Handle {
     /// Checks the data, persists the job and answers; the training goes on behind.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
         let place = self.checks.place().await?;
-        self.door.submit(submission, Some(place)).await
+        self.admission.submit(submission, Some(place)).await
     }
 
     /// Records the wish; the job is `cancelled` once its fit has stopped, or at a deadline. Answers the job as it is now.
@@ -169,7 +172,7 @@ impl Handle {
 
     pub async fn quality(&self, config: TrainingConfig) -> Result<Arc<DataQualityReport>, LoadError> {
         let place = self.reports.place().await?;
-        self.door.quality(config, Purpose::Look, Some(place)).await
+        self.admission.quality(config, Purpose::Look, Some(place)).await
     }
 
     /// Evaluates a model again, behind; answers the task's id at once.
@@ -314,12 +317,12 @@ impl Handle {
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         let began = std::time::Instant::now();
         // A bridge that is down consumes nothing.
-        let _ = tokio::time::timeout(deadline / 3, self.bridge.send(Stop::Consuming)).await;
+        let _ = tokio::time::timeout(deadline / 3, self.bridge.send(BridgeStop::Consuming)).await;
         Slot::stop(&self.scheduler);
         let report =
             self.jobs.send(Shutdown { deadline: deadline.saturating_sub(began.elapsed()) }).await.unwrap_or_default();
         let left = deadline.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
-        let _ = tokio::time::timeout(left, self.bridge.send(Stop::All)).await;
+        let _ = tokio::time::timeout(left, self.bridge.send(BridgeStop::All)).await;
         for child in &self.children {
             child.stop();
         }

@@ -1,16 +1,18 @@
 //! The actor system: supervised actors that train, evaluate and version models. The process talks to it through one
 //! [`Handle`], made by [`start`].
 
+mod admission;
 mod background;
+mod blocking;
 pub mod bridge;
 pub mod clock;
-mod door;
 pub mod error;
 pub mod evaluator;
 pub mod executor;
 pub mod failures;
 pub mod fleet;
 pub mod handle;
+mod journal;
 pub mod lease;
 pub mod loader;
 pub mod mailbox;
@@ -19,30 +21,30 @@ pub mod notifier;
 pub mod options;
 pub mod outbox;
 pub mod panics;
+mod plan;
 pub mod pool;
 mod pulse;
 pub mod registry;
 pub mod retention;
+mod retry;
 pub mod root;
 pub mod sampler;
 pub mod scheduler;
 mod scoring;
+pub mod snapshot;
 pub mod supervise;
 pub mod testkit;
 pub mod trainer;
 
 mod jobs;
 
-pub use bridge::BridgeOptions;
 pub use clock::{Clock, SystemClock, TestClock};
 pub use error::*;
 pub use handle::{Handle, start};
-pub use jobs::{KeyedRequest, ShutdownReport, Submission, Submitted};
+pub use jobs::{Accepted, KeyedRequest, KeyedSubmission, ShutdownReport, Submission, Submitted, WrittenResponse};
 pub use lease::Leases;
 pub use metrics::Metrics;
-pub use notifier::{MailOptions, MailUrl, Sender};
-pub use options::Options;
+pub use options::{BridgeOptions, MailOptions, MailUrl, Options, RetentionOptions, Sender};
 pub use pool::{Busy, Place, Pool, WorkError};
-pub use retention::RetentionOptions;
 pub use scheduler::cron::{BadCron, Cron};
 pub use supervise::RestartBudget;

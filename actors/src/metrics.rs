@@ -2,18 +2,18 @@
 //!
 //! Every label has a bound: an algorithm, an actor, a room of the store, a state. No id of a job, a model or a client is one.
 
+mod bus;
 mod disk;
 mod family;
 mod histogram;
 mod process;
-mod reading;
-mod stored;
+pub(crate) mod stored;
 
+pub use bus::BusCounts;
 pub use family::{Family, Kind, Labels, Sample, Value};
 pub use histogram::{Histogram, Observed};
 pub use process::families as of_the_process;
 
-use crate::bridge::Counts as BusCounts;
 use chrono::{DateTime, Utc};
 use disk::Disk;
 use provost_domain::Algorithm;
@@ -42,9 +42,9 @@ pub enum FitEnd {
 }
 
 impl FitEnd {
-    const ALL: [FitEnd; 3] = [FitEnd::Finished, FitEnd::Stopped, FitEnd::Failed];
+    pub(crate) const ALL: [FitEnd; 3] = [FitEnd::Finished, FitEnd::Stopped, FitEnd::Failed];
 
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             FitEnd::Finished => "finished",
             FitEnd::Stopped => "stopped",
@@ -55,11 +55,11 @@ impl FitEnd {
 
 /// Of one algorithm.
 #[derive(Debug)]
-struct Fits {
-    ends: [AtomicU64; FitEnd::ALL.len()],
-    seconds: Histogram,
-    trials: Histogram,
-    retries: AtomicU64,
+pub(crate) struct Fits {
+    pub(crate) ends: [AtomicU64; FitEnd::ALL.len()],
+    pub(crate) seconds: Histogram,
+    pub(crate) trials: Histogram,
+    pub(crate) retries: AtomicU64,
 }
 
 impl Default for Fits {
@@ -71,9 +71,9 @@ impl Default for Fits {
 
 /// Of one kind of call of the store.
 #[derive(Debug)]
-struct Calls {
-    seconds: Histogram,
-    failures: AtomicU64,
+pub(crate) struct Calls {
+    pub(crate) seconds: Histogram,
+    pub(crate) failures: AtomicU64,
 }
 
 impl Default for Calls {
@@ -82,25 +82,25 @@ impl Default for Calls {
     }
 }
 
-const FINAL: [JobStatus; 3] = [JobStatus::Completed, JobStatus::Failed, JobStatus::Cancelled];
+pub(crate) const FINAL: [JobStatus; 3] = [JobStatus::Completed, JobStatus::Failed, JobStatus::Cancelled];
 
 #[derive(Debug)]
-struct Counts {
-    fits: [Fits; Algorithm::ALL.len()],
-    jobs_submitted: AtomicU64,
-    jobs_ended: [AtomicU64; FINAL.len()],
-    mails_sent: AtomicU64,
-    mails_dropped: AtomicU64,
-    looks: AtomicU64,
+pub(crate) struct Counts {
+    pub(crate) fits: [Fits; Algorithm::ALL.len()],
+    pub(crate) jobs_submitted: AtomicU64,
+    pub(crate) jobs_ended: [AtomicU64; FINAL.len()],
+    pub(crate) mails_sent: AtomicU64,
+    pub(crate) mails_dropped: AtomicU64,
+    pub(crate) looks: AtomicU64,
     /// Microseconds since 1970; 0 is never.
-    last_look: AtomicI64,
-    bus: Mutex<BusCounts>,
+    pub(crate) last_look: AtomicI64,
+    pub(crate) bus: Mutex<BusCounts>,
     /// Messages in the broker's queues, when they were last asked for.
-    queues: Mutex<BTreeMap<&'static str, u64>>,
-    lag: Histogram,
-    calls: Vec<Calls>,
-    stored: Stored,
-    disk: Disk,
+    pub(crate) queues: Mutex<BTreeMap<&'static str, u64>>,
+    pub(crate) lag: Histogram,
+    pub(crate) calls: Vec<Calls>,
+    pub(crate) stored: Stored,
+    pub(crate) disk: Disk,
 }
 
 impl Default for Counts {
@@ -125,9 +125,9 @@ impl Default for Counts {
 
 /// The counts of one system, over all rebuilds of its actors.
 #[derive(Debug, Clone, Default)]
-pub struct Metrics(Arc<Counts>);
+pub struct Metrics(pub(crate) Arc<Counts>);
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -141,7 +141,7 @@ fn place<T: PartialEq>(all: &[T], one: &T) -> usize {
 }
 
 impl Metrics {
-    fn fits(&self, algorithm: Algorithm) -> &Fits {
+    pub(crate) fn fits(&self, algorithm: Algorithm) -> &Fits {
         &self.0.fits[place(&Algorithm::ALL, &algorithm)]
     }
 

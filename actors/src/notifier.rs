@@ -1,50 +1,22 @@
 //! The Notifier sends the mails that wait in the outbox. What is wrong with mail stops nothing but mail.
 
-mod address;
-mod carrier;
-pub mod letters;
-mod parcel;
+mod delivery;
+pub mod mail_content;
 mod render;
+mod rendered_mail;
 mod session;
 
-pub use address::{MailUrl, Security};
-pub use parcel::{Parcel, ParcelError, Sender};
+pub use rendered_mail::{RenderError, RenderedMail};
 pub use session::ConnectError;
 
 use crate::background::WhileReachable;
-use crate::options::Options;
+use crate::options::{MailOptions, Options};
 use crate::supervise::Status;
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
-use carrier::{Carrier, Report};
+use delivery::{Delivery, Report};
 use serde_json::{Value, json};
 use session::Session;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-/// How to reach the mail server, and who writes.
-#[derive(Debug, Clone)]
-pub struct MailOptions {
-    pub url: MailUrl,
-    pub from: Sender,
-    /// How long connecting, or handing over one mail, may take.
-    pub timeout: Duration,
-    /// Certificates (PEM) to trust besides this machine's own; with it, TLS is used on this machine too.
-    pub ca_file: Option<PathBuf>,
-    /// A mail that could not be sent for this long is given up.
-    pub give_up_after: Duration,
-}
-
-impl MailOptions {
-    pub fn new(url: MailUrl, from: Sender) -> Self {
-        let (timeout, give_up_after) = (Duration::from_secs(30), Duration::from_secs(3 * 86_400));
-        Self { url, from, timeout, ca_file: None, give_up_after }
-    }
-
-    pub fn security(&self) -> Security {
-        self.url.security(self.ca_file.is_some())
-    }
-}
 
 /// Whether the server would take mail: connects, secures the connection, logs in, and leaves without sending anything.
 pub async fn check(mail: &MailOptions) -> Result<(), ConnectError> {
@@ -84,8 +56,8 @@ impl Actor for Notifier {
 
     fn started(&mut self, context: &mut Context<Self>) {
         if let Some(mail) = self.options.mail.clone() {
-            let carrier = Carrier::new(self.options.clone(), mail, self.report.clone());
-            context.spawn(WhileReachable::new(carrier.run()));
+            let delivery = Delivery::new(self.options.clone(), mail, self.report.clone());
+            context.spawn(WhileReachable::new(delivery.run()));
         }
     }
 }

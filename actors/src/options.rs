@@ -1,14 +1,19 @@
 //! What the actor system is started with.
 
-use crate::bridge::BridgeOptions;
+mod amqp;
+mod retention;
+mod smtp;
+
+pub use amqp::{Address, BridgeOptions};
+pub use retention::RetentionOptions;
+pub use smtp::{MailOptions, MailUrl, Security, Sender};
+
 use crate::clock::{Clock, SystemClock};
 use crate::executor::Executor;
 use crate::failures::Failures;
 use crate::lease::Leases;
 use crate::metrics::Metrics;
-use crate::notifier::MailOptions;
 use crate::panics::Panics;
-use crate::retention::RetentionOptions;
 use crate::supervise::RestartBudget;
 use crate::testkit::Failpoints;
 use provost_domain::Algorithm;

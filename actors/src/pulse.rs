@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use provost_domain::status::{ComponentStatus, Health};
+use provost_domain::status::{ComponentStatus, Exits, Health};
 use provost_store::{Store, StoreError};
 use serde_json::json;
 use std::sync::Arc;
@@ -67,7 +67,15 @@ impl Pulse {
             Some(Outcome { error, .. }) => (Health::Down, error),
             None => (Health::Degraded, Some(silent(within))),
         };
-        ComponentStatus { health, restarts: 0, panics: 0, last_panic: None, last_error, state: json!({}) }
+        ComponentStatus {
+            health,
+            restarts: 0,
+            exits: Exits::default(),
+            panics: 0,
+            last_panic: None,
+            last_error,
+            state: json!({}),
+        }
     }
 
     /// Begins a round trip, unless one is under way.

@@ -6,10 +6,11 @@ mod stored;
 
 pub use gate::Decide;
 
+use crate::blocking::blocking;
 use crate::error::RegistryError;
 use crate::evaluator::{Fitted, ranked};
-use crate::loader::{Loader, blocking};
-use crate::notifier::letters::{Switch, about_activation};
+use crate::loader::Loader;
+use crate::notifier::mail_content::{Switch, about_activation};
 use crate::options::Options;
 use crate::outbox::announcement_of;
 use crate::pool::Place;
@@ -78,12 +79,12 @@ impl Message for Compare {
 
 /// What each message works with, apart from the actor: handlers only start futures.
 #[derive(Clone)]
-struct Desk {
+struct ModelService {
     options: Arc<Options>,
     loader: Slot<Loader>,
 }
 
-impl Desk {
+impl ModelService {
     async fn record(&self, id: &ModelId) -> Result<ModelRecord, RegistryError> {
         self.options.store.model(id).await?.ok_or_else(|| RegistryError::NotFound(id.clone()))
     }
@@ -225,15 +226,15 @@ impl Desk {
 impl Handler<Decide> for Registry {
     type Result = ResponseActFuture<Self, Result<GateDecision, RegistryError>>;
     fn handle(&mut self, message: Decide, _: &mut Context<Self>) -> Self::Result {
-        self.desk.options.failpoints.hit("gate");
+        self.models.options.failpoints.hit("gate");
         self.decisions += 1;
-        let desk = self.desk.clone();
-        Box::pin(async move { desk.decide(message).await }.into_actor(self))
+        let models = self.models.clone();
+        Box::pin(async move { models.decide(message).await }.into_actor(self))
     }
 }
 
 pub struct Registry {
-    desk: Desk,
+    models: ModelService,
     activated: u64,
     registered: u64,
     decisions: u64,
@@ -241,7 +242,7 @@ pub struct Registry {
 
 impl Registry {
     pub fn new(options: Arc<Options>, loader: Slot<Loader>) -> Self {
-        Self { desk: Desk { options, loader }, activated: 0, registered: 0, decisions: 0 }
+        Self { models: ModelService { options, loader }, activated: 0, registered: 0, decisions: 0 }
     }
 }
 
@@ -264,18 +265,18 @@ impl Handler<Register> for Registry {
     type Result = ResponseActFuture<Self, Result<ModelVersion, RegistryError>>;
     fn handle(&mut self, message: Register, _: &mut Context<Self>) -> Self::Result {
         self.registered += 1;
-        let desk = self.desk.clone();
-        Box::pin(async move { desk.register(message).await }.into_actor(self))
+        let models = self.models.clone();
+        Box::pin(async move { models.register(message).await }.into_actor(self))
     }
 }
 
 impl Handler<Activate> for Registry {
     type Result = ResponseActFuture<Self, Result<ModelVersion, RegistryError>>;
     fn handle(&mut self, message: Activate, _: &mut Context<Self>) -> Self::Result {
-        self.desk.options.failpoints.hit("registry");
+        self.models.options.failpoints.hit("registry");
         self.activated += 1;
-        let desk = self.desk.clone();
-        Box::pin(async move { desk.activate(message).await }.into_actor(self))
+        let models = self.models.clone();
+        Box::pin(async move { models.activate(message).await }.into_actor(self))
     }
 }
 
@@ -283,15 +284,15 @@ impl Handler<Rollback> for Registry {
     type Result = ResponseActFuture<Self, Result<ModelVersion, RegistryError>>;
     fn handle(&mut self, message: Rollback, _: &mut Context<Self>) -> Self::Result {
         self.activated += 1;
-        let desk = self.desk.clone();
-        Box::pin(async move { desk.rollback(message).await }.into_actor(self))
+        let models = self.models.clone();
+        Box::pin(async move { models.rollback(message).await }.into_actor(self))
     }
 }
 
 impl Handler<Compare> for Registry {
     type Result = ResponseActFuture<Self, Result<ModelComparisonResponse, RegistryError>>;
     fn handle(&mut self, message: Compare, _: &mut Context<Self>) -> Self::Result {
-        let desk = self.desk.clone();
-        Box::pin(async move { desk.compare(message).await }.into_actor(self))
+        let models = self.models.clone();
+        Box::pin(async move { models.compare(message).await }.into_actor(self))
     }
 }

@@ -4,10 +4,10 @@
 //! stored again, which makes it young.
 
 use crate::background::WhileReachable;
+use crate::blocking::blocking;
 use crate::error::Unreachable;
 use crate::failures::Kind;
-use crate::loader::blocking;
-use crate::options::Options;
+use crate::options::{Options, RetentionOptions};
 use crate::supervise::Status;
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,38 +23,6 @@ const STEP: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(20);
 /// After the start, so that it does not compete with the resumption of jobs.
 const FIRST: Duration = Duration::from_secs(60);
-
-/// How long what is over is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetentionOptions {
-    /// From one look to the next.
-    pub every: Duration,
-    /// Ids of inbound events.
-    pub inbox: Duration,
-    /// Announcements and mails that were sent or given up.
-    pub outbox: Duration,
-    /// Event streams and log lines of jobs, after their end.
-    pub job_events: Duration,
-    /// Trials and intermediate results of jobs, after their end.
-    pub trials: Duration,
-    /// Artifacts that no record names, since they were last stored. Longer than any pause between an artifact's being stored
-    /// and its being named.
-    pub artifacts: Duration,
-}
-
-impl Default for RetentionOptions {
-    fn default() -> Self {
-        let days = |n: u64| Duration::from_secs(n * 86_400);
-        Self {
-            every: Duration::from_secs(3600),
-            inbox: days(30),
-            outbox: days(7),
-            job_events: days(90),
-            trials: days(30),
-            artifacts: days(7),
-        }
-    }
-}
 
 /// What was done since the actor was built, for `Status`.
 #[derive(Debug, Default)]
@@ -84,7 +52,7 @@ impl RetentionError {
     }
 }
 
-struct Desk {
+struct Sweeper {
     options: Arc<Options>,
     keep: RetentionOptions,
     report: Arc<Mutex<Report>>,
@@ -99,7 +67,7 @@ fn before(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
     now.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
-impl Desk {
+impl Sweeper {
     async fn run(self) {
         let clock = self.options.clock.clone();
         clock.sleep(FIRST.min(self.keep.every)).await;
@@ -196,8 +164,8 @@ impl Actor for Retention {
 
     fn started(&mut self, context: &mut Context<Self>) {
         if let Some(keep) = self.options.retention.clone() {
-            let desk = Desk { options: self.options.clone(), keep, report: self.report.clone() };
-            context.spawn(WhileReachable::new(desk.run()));
+            let sweeper = Sweeper { options: self.options.clone(), keep, report: self.report.clone() };
+            context.spawn(WhileReachable::new(sweeper.run()));
         }
     }
 }

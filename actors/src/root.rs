@@ -3,7 +3,7 @@
 use crate::pulse::{Pulse, silent};
 use crate::supervise::{Child, Status};
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
-use provost_domain::status::{ComponentStatus, Health};
+use provost_domain::status::{ComponentStatus, Exits, Health};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,6 +68,7 @@ pub(crate) fn degraded() -> ComponentStatus {
     ComponentStatus {
         health: Health::Degraded,
         restarts: 0,
+        exits: Exits::default(),
         panics: 0,
         last_panic: None,
         last_error: Some(silent(ANSWER_WITHIN)),

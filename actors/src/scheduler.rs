@@ -7,8 +7,8 @@ mod arbiter;
 pub mod cron;
 mod rules;
 
+use crate::admission::Admission;
 use crate::background::WhileReachable;
-use crate::door::Door;
 use crate::error::SubmitError;
 use crate::evaluator::Evaluator;
 use crate::failures::Kind;
@@ -61,17 +61,17 @@ const COMPONENT: &str = "scheduler";
 const READING: &str = "reading the store";
 
 /// What the scheduler works with, apart from the actor: handlers only start futures.
-struct Desk {
-    door: Door,
+struct TriggerLoop {
+    admission: Admission,
     evaluator: Slot<Evaluator>,
     seen: Mutex<Seen>,
     /// What the active model's performance was last tested on.
-    watched: Mutex<Option<Watched>>,
+    checked: Mutex<Option<Checked>>,
     /// When that failed last, by the monotonic clock.
-    watch_failed: Mutex<Option<Duration>>,
+    check_failed: Mutex<Option<Duration>>,
 }
 
-struct Watched {
+struct Checked {
     model: ModelId,
     arrived: u64,
     on: NaiveDate,
@@ -79,12 +79,12 @@ struct Watched {
     at: Duration,
 }
 
-impl Watched {
+impl Checked {
     /// Whether enough has changed since the last test.
-    fn is_due(&self, last: &Watched) -> bool {
+    fn is_due(&self, last: &Checked) -> bool {
         self.model != last.model
             || self.on != last.on
-            || (self.arrived >= last.arrived + rules::WATCHED_POINTS && self.at >= last.at + rules::WATCHED_EVERY)
+            || (self.arrived >= last.arrived + rules::CHECK_POINTS && self.at >= last.at + rules::CHECK_EVERY)
     }
 }
 
@@ -108,9 +108,9 @@ fn is_automatic(kind: TriggerType) -> bool {
     kind != TriggerType::Manual
 }
 
-impl Desk {
+impl TriggerLoop {
     async fn run(self: Arc<Self>) {
-        let options = self.door.options.clone();
+        let options = self.admission.options.clone();
         loop {
             let looked = self.look().await;
             options.metrics.scheduler_looked(options.clock.now());
@@ -143,7 +143,7 @@ impl Desk {
     }
 
     async fn read(&self) -> Result<Look, StoreError> {
-        let options = &self.door.options;
+        let options = &self.admission.options;
         let mut unfinished = options.store.unfinished_jobs().await?;
         unfinished.retain(|job| may_claim(options, &job.job_id));
         Ok(Look {
@@ -159,7 +159,7 @@ impl Desk {
     }
 
     fn status(&self) -> Value {
-        let enabled = self.door.options.schedule_enabled;
+        let enabled = self.admission.options.schedule_enabled;
         let seen = self.seen();
         json!({
             "enabled": enabled && seen.schedule.enabled,
@@ -198,7 +198,7 @@ fn refused(error: &SubmitError) -> Refused {
         SubmitError::Quality(_) | SubmitError::Data(_) | SubmitError::Config(_) | SubmitError::Mismatch => {
             Refused::ForGood
         }
-        SubmitError::QueueFull | SubmitError::Settled | SubmitError::Busy(_) | SubmitError::ShuttingDown => {
+        SubmitError::QueueFull { .. } | SubmitError::Settled | SubmitError::Busy(_) | SubmitError::ShuttingDown => {
             Refused::Waits
         }
         SubmitError::Store(e) => Refused::Failed(Kind::of(e)),
@@ -207,20 +207,20 @@ fn refused(error: &SubmitError) -> Refused {
 }
 
 pub struct Scheduler {
-    desk: Arc<Desk>,
+    triggers: Arc<TriggerLoop>,
 }
 
 impl Scheduler {
-    pub(crate) fn new(door: Door, evaluator: Slot<Evaluator>) -> Self {
-        let (seen, watched, watch_failed) = Default::default();
-        Self { desk: Arc::new(Desk { door, evaluator, seen, watched, watch_failed }) }
+    pub(crate) fn new(admission: Admission, evaluator: Slot<Evaluator>) -> Self {
+        let (seen, checked, check_failed) = Default::default();
+        Self { triggers: Arc::new(TriggerLoop { admission, evaluator, seen, checked, check_failed }) }
     }
 }
 
 impl Actor for Scheduler {
     type Context = Context<Self>;
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.spawn(WhileReachable::new(self.desk.clone().run()));
+        ctx.spawn(WhileReachable::new(self.triggers.clone().run()));
     }
 }
 
@@ -229,6 +229,6 @@ crate::takes_messages!(Scheduler);
 impl Handler<Status> for Scheduler {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.desk.status())
+        MessageResult(self.triggers.status())
     }
 }

@@ -1,7 +1,9 @@
 //! What the Evaluator and the Registry both do with a stored model: open it, and score it on rows.
 
-use crate::loader::{LoadedSnapshot, Loader, Open, blocking};
+use crate::blocking::blocking;
+use crate::loader::{Loader, Open};
 use crate::options::Options;
+use crate::snapshot::LoadedSnapshot;
 use crate::supervise::Slot;
 use provost_domain::ModelVersion;
 use provost_domain::model::ModelRecord;

@@ -3,13 +3,18 @@
 //!
 //! An address changes with every rebuild, so nobody keeps one: a `Slot` is asked for it each time.
 
+mod exit;
+
+pub use exit::ActorExit;
+
 use crate::clock::Clock;
 use crate::error::Unreachable;
 use crate::mailbox::{Mailbox, Stamped};
 use crate::panics::{self, Owner, Panics, panic_text};
+use crate::retry::backoff;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message};
-use provost_domain::status::{ComponentStatus, Health};
+use provost_domain::status::{ComponentStatus, Exits, Health};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -68,7 +73,8 @@ struct Life<A: Actor> {
 #[derive(Debug, Default)]
 struct History {
     restarts: u64,
-    last_error: Option<String>,
+    exits: Exits,
+    last_exit: Option<ActorExit>,
 }
 
 struct Inner<A: Actor> {
@@ -102,9 +108,14 @@ impl<A: Actor<Context = Context<A>>> Slot<A> {
         self.history().restarts
     }
 
-    /// Text of the last panic.
-    pub fn last_error(&self) -> Option<String> {
-        self.history().last_error.clone()
+    /// How many instances ended in which way.
+    pub fn exits(&self) -> Exits {
+        self.history().exits
+    }
+
+    /// How the last instance that ended did so.
+    pub fn last_exit(&self) -> Option<ActorExit> {
+        self.history().last_exit.clone()
     }
 
     /// Resolves once the actor reached `phase`.
@@ -161,6 +172,8 @@ pub trait Child: Send + Sync {
     fn name(&self) -> &str;
     /// Rebuilds so far.
     fn restarts(&self) -> u64;
+    /// How many instances ended in which way.
+    fn exits(&self) -> Exits;
     fn mailbox(&self) -> &Mailbox;
     fn stop(&self);
     fn status(&self) -> std::pin::Pin<Box<dyn Future<Output = ComponentStatus> + Send + '_>>;
@@ -175,6 +188,9 @@ where
     }
     fn restarts(&self) -> u64 {
         Slot::restarts(self)
+    }
+    fn exits(&self) -> Exits {
+        Slot::exits(self)
     }
     fn mailbox(&self) -> &Mailbox {
         &self.0.mailbox
@@ -204,9 +220,10 @@ where
             ComponentStatus {
                 health,
                 restarts: history.restarts,
+                exits: history.exits,
                 panics,
                 last_panic: last_panic.map(|panic| panic.to_string()),
-                last_error: history.last_error.clone(),
+                last_error: history.last_exit.as_ref().map(ToString::to_string),
                 state: answer.unwrap_or_else(|| serde_json::json!({})),
             }
         })
@@ -250,7 +267,8 @@ where
     slot
 }
 
-type Instance = Result<tokio::task::JoinHandle<()>, String>;
+/// The task of an instance, or why there is none.
+type Instance = Result<tokio::task::JoinHandle<()>, ActorExit>;
 
 fn spawn_instance<A, F>(slot: &Slot<A>, factory: &mut F) -> Instance
 where
@@ -259,7 +277,7 @@ where
 {
     let owner = slot.0.owner.clone();
     let actor = std::panic::catch_unwind(AssertUnwindSafe(|| owner.run(factory)))
-        .map_err(|p| format!("its factory panicked: {}", panic_text(&*p)))?;
+        .map_err(|p| ActorExit::Failed(panic_text(&*p)))?;
     let context = Context::new();
     let addr = context.address();
     let task = actix_rt::spawn(owner.follow(context.into_future(actor)));
@@ -284,14 +302,11 @@ async fn keep_running<A, F>(
 {
     let mut recent: VecDeque<Duration> = VecDeque::new();
     loop {
-        let why = match instance {
-            Ok(task) => match task.await {
-                Ok(()) => "it stopped by itself".to_owned(),
-                Err(e) if e.is_panic() => panic_text(&*e.into_panic()),
-                Err(_) => "its task was cancelled".to_owned(),
-            },
-            Err(why) => why,
+        let exit = match instance {
+            Ok(task) => ActorExit::of(task.await),
+            Err(exit) => exit,
         };
+        exit.count(&mut slot.history().exits);
         if slot.phase() == Phase::Stopped {
             return;
         }
@@ -301,7 +316,7 @@ async fn keep_running<A, F>(
         }
         let exhausted = recent.len() as u64 >= u64::from(budget.restarts);
         let phase = if exhausted { Phase::Down } else { Phase::Rebuilding };
-        slot.history().last_error = Some(why.clone());
+        slot.history().last_exit = Some(exit.clone());
         slot.0.life.send_modify(|l| {
             if l.phase != Phase::Stopped {
                 l.addr = None;
@@ -309,11 +324,11 @@ async fn keep_running<A, F>(
             }
         });
         if exhausted {
-            tracing::error!(actor = %slot.0.name, error = %why, "the restart budget is used up: the actor is down");
+            tracing::error!(actor = %slot.0.name, error = %exit, "the restart budget is used up: the actor is down");
             return;
         }
         let wait = backoff(budget.backoff, budget.max_backoff, recent.len() as u32);
-        tracing::error!(actor = %slot.0.name, error = %why, backoff_ms = wait.as_millis() as u64, "the actor died and is rebuilt");
+        tracing::error!(actor = %slot.0.name, error = %exit, backoff_ms = wait.as_millis() as u64, "the actor died and is rebuilt");
         recent.push_back(now);
         clock.sleep(wait).await;
         if slot.phase() == Phase::Stopped {
@@ -322,9 +337,4 @@ async fn keep_running<A, F>(
         slot.history().restarts += 1;
         instance = spawn_instance(&slot, &mut factory);
     }
-}
-
-/// `first` doubled `times` times, at most `most`.
-pub fn backoff(first: Duration, most: Duration, times: u32) -> Duration {
-    first.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX)).min(most)
 }

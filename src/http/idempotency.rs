@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, TimeDelta, Utc};
-use provost_actors::KeyedRequest;
+use provost_actors::{KeyedRequest, WrittenResponse};
 use provost_domain::limits;
 use provost_store::{RESPONSE_LIFETIME_HOURS, ResponsesHeld, StoredResponse};
 use serde::Serialize;
@@ -82,7 +82,8 @@ pub fn key_of(request: &HttpRequest) -> Result<Option<Key>, Problem> {
 
 /// The response as it was given the first time.
 pub fn repeat(stored: &StoredResponse) -> HttpResponse {
-    let mut response = answer(stored);
+    let StoredResponse { status, location, body, .. } = stored.clone();
+    let mut response = answer(&WrittenResponse { status, location, body });
     response.headers_mut().insert(REPLAY, HeaderValue::from_static("true"));
     response
 }
@@ -91,7 +92,7 @@ const REPLAY: actix_web::http::header::HeaderName =
     actix_web::http::header::HeaderName::from_static("idempotent-replay");
 
 /// A response as it is stored, so that the first answer and its repetitions are the same.
-pub fn answer(stored: &StoredResponse) -> HttpResponse {
+pub fn answer(stored: &WrittenResponse) -> HttpResponse {
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     let mut response = HttpResponse::build(status);
     if let Some(Ok(location)) = stored.location.as_deref().map(HeaderValue::from_str) {

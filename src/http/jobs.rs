@@ -3,10 +3,11 @@
 use super::models::OLD_ID;
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{PROBLEM, Problem, only, readable};
-use super::{State, body, events, idempotency, locks};
+use super::{BASE, State, body, events, idempotency, locks};
+use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use provost_actors::{Submission, SubmitError, Submitted};
+use provost_actors::{Accepted, KeyedSubmission, Submission, SubmitError, Submitted, WrittenResponse};
 use provost_domain::job::JobStatus;
 use provost_domain::queue::Waiting;
 use provost_domain::{Algorithm, JobId, TrainingConfig, TrainingJob};
@@ -31,7 +32,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// Answer to an accepted training request.
-// The Jobs actor writes it, since it is stored with the job; here it is for the OpenAPI document.
 #[derive(Serialize, ToSchema)]
 pub struct TrainAccepted {
     pub success: bool,
@@ -47,6 +47,27 @@ pub struct TrainAccepted {
     pub waits_for: Option<JobId>,
     /// Until it begins; null where that of a job before it is not known.
     pub estimated_wait_minutes: Option<f64>,
+}
+
+/// The answer to a job that was accepted. Under an idempotency key it is stored with the job.
+fn accepted(accepted: &Accepted) -> WrittenResponse {
+    let id = &accepted.job.job_id;
+    let body = TrainAccepted {
+        success: true,
+        message: format!("Training job {id} is queued"),
+        job_id: id.clone(),
+        status: "queued".to_owned(),
+        estimated_time_minutes: accepted.estimated_minutes,
+        queue_position: accepted.waiting.queue_position,
+        waits_for: accepted.waiting.waits_for.clone(),
+        estimated_wait_minutes: accepted.estimated_wait_minutes,
+    };
+    WrittenResponse {
+        status: StatusCode::ACCEPTED.as_u16(),
+        location: Some(format!("{BASE}/jobs/{id}")),
+        // A plain struct of texts and numbers: it always serialises.
+        body: serde_json::to_value(body).unwrap_or_default(),
+    }
 }
 
 /// A job as it is answered: with what it waits for and what it is at.
@@ -132,11 +153,12 @@ pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Pay
         idempotency::admit_training(&state, asked).await?;
     }
     let now = state.handle.options().clock.now();
+    let idempotency = idempotency.map(|request| KeyedSubmission { request, respond: accepted });
     let submission =
         Submission { idempotency, ..Submission::manual(config, locks::by(&request), "asked for over HTTP", now) };
     match state.handle.submit(submission).await {
         Ok(Submitted::Repeated(stored)) => Ok(idempotency::repeat(&stored)),
-        Ok(Submitted::New { response, .. }) => Ok(idempotency::answer(&response)),
+        Ok(Submitted::New(job)) => Ok(idempotency::answer(&accepted(&job))),
         // The report in it names every university.
         Err(error @ SubmitError::Quality(_)) => {
             let text = state.compute.run(move || Problem::from(error).body()).await?;

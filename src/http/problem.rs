@@ -194,7 +194,9 @@ impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Quality(report) => Self::quality(&report),
-            SubmitError::QueueFull => Self::unavailable("the queue of training jobs is full; try again later", 60),
+            SubmitError::QueueFull { .. } => {
+                Self::unavailable("the queue of training jobs is full; try again later", 60)
+            }
             SubmitError::Mismatch => key_reused(),
             SubmitError::Settled => Self::new(StatusCode::CONFLICT, error.to_string()),
             SubmitError::Data(why) => Self::invalid("/data_path", why),

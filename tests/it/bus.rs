@@ -17,7 +17,7 @@ pub fn publish(url: &str, messages: &[Message]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let link = Link::open(&Address::parse(url).unwrap(), None, "a test", Duration::from_secs(5)).await.unwrap();
-        let outcomes = link.outlet().await.unwrap().publish(&link, messages).await.unwrap();
+        let outcomes = link.outlet().await.unwrap().publish(messages).await.unwrap();
         assert!(outcomes.iter().all(|outcome| *outcome == Published::Confirmed), "{outcomes:?}");
         link.close().await;
     });

@@ -2,13 +2,11 @@
 //!
 //! lapin's automatic recovery is not used: whatever goes wrong on a connection ends it, and its owner makes a new one.
 
-mod address;
 mod intake;
 mod link;
 mod message;
 mod outlet;
 
-pub use address::Address;
 pub use intake::{Acker, Intake, Received};
 pub use link::{Depth, Link, Reader};
 pub use message::Message;

@@ -1,21 +1,21 @@
 //! What every part of a running bridge has at hand.
 
-use super::BridgeOptions;
 use super::inbox::Inbox;
-use super::press::Press;
+use super::publisher_channel::Publisher;
 use super::state::State;
 use crate::clock::Clock;
 use crate::failures::Failures;
 use crate::lease::Leases;
+use crate::options::BridgeOptions;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
 #[derive(Clone)]
-pub struct Env {
+pub struct BridgeEnv {
     pub bridge: BridgeOptions,
     pub clock: Arc<dyn Clock>,
     pub inbox: Inbox,
-    pub press: Press,
+    pub publisher: Publisher,
     pub state: State,
     /// Told when points or triggers came in.
     pub nudge: Arc<Notify>,

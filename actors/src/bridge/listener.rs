@@ -1,10 +1,10 @@
 //! Hears that something was announced, on a connection of its own. What is heard says only that it is time to look: whoever
 //! hears nothing looks now and then all the same.
 
-use super::BridgeOptions;
 use super::amqp::{Link, Result};
 use super::topology::{EVENTS, TOPOLOGY};
-use crate::supervise::backoff;
+use crate::options::BridgeOptions;
+use crate::retry::backoff;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 

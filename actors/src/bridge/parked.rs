@@ -1,9 +1,9 @@
 //! The parking queue, looked at and dealt with from outside the service.
 
-use super::BridgeOptions;
 use super::amqp::{AmqpError, Link, Message, Outlet, Published, Received, Result};
-use super::detour::{AT, ATTEMPTS, DETAIL, EXCHANGE, QUEUE, REASON, ROUTING_KEY};
+use super::dead_letter::{AT, ATTEMPTS, DETAIL, EXCHANGE, QUEUE, REASON, ROUTING_KEY};
 use super::topology::PARKED;
+use crate::options::BridgeOptions;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -163,7 +163,7 @@ impl ParkingQueue {
         // Straight to its queue: others who listen to the exchange have it already.
         let mut again = message.moved_to("", &summary.queue);
         again.remove_headers(|name| [REASON, DETAIL, AT, ATTEMPTS].contains(&name) || is_of_broker(name));
-        Ok(match outlet.publish(&self.link, &[again]).await?.first() {
+        Ok(match outlet.publish(&[again]).await?.first() {
             Some(Published::Confirmed) => None,
             Some(Published::Unroutable(why)) => Some(format!("there is no queue {}: {why}", summary.queue)),
             Some(Published::Refused) | None => Some(format!("{} takes no more messages", summary.queue)),
@@ -210,7 +210,7 @@ fn summary(message: &Message) -> Parked {
 
 #[cfg(test)]
 mod tests {
-    use super::super::detour::parked;
+    use super::super::dead_letter::parked;
     use super::*;
     use chrono::DateTime;
     use provost_domain::event::{Refusal, RefusalCode};

@@ -1,8 +1,8 @@
 //! The outbox relay: what the store has to announce goes to the bus, and is marked as sent once the broker has it.
 
 use super::COMPONENT;
-use super::amqp::{Link, Message, Outlet, Published, Result};
-use super::env::Env;
+use super::amqp::{Message, Outlet, Published, Result};
+use super::env::BridgeEnv;
 use super::inbox::STRUCTURED;
 use super::topology::EVENTS;
 use crate::failures::Kind;
@@ -35,7 +35,7 @@ impl Relay {
     }
 
     /// Publishes what is pending. An error is the broker's; the store's are waited out.
-    pub async fn pass(&mut self, env: &Env, link: &Link, outlet: &Outlet) -> Result<()> {
+    pub async fn pass(&mut self, env: &BridgeEnv, outlet: &Outlet) -> Result<()> {
         if self.resume.is_some_and(|at| Instant::now() < at) {
             return Ok(());
         }
@@ -52,7 +52,7 @@ impl Relay {
                 break;
             }
             let messages: Vec<Message> = pending.iter().map(|m| announcement(m, &env.source)).collect();
-            let outcomes = outlet.publish(link, &messages).await?;
+            let outcomes = outlet.publish(&messages).await?;
             let (mut sent, mut unroutable, mut refused) = (Vec::new(), 0, 0);
             for (message, outcome) in pending.iter().zip(&outcomes) {
                 match outcome {
@@ -96,14 +96,14 @@ impl Relay {
         self.role.leave().await;
     }
 
-    async fn pending(&mut self, env: &Env) -> std::result::Result<Vec<OutboxMessage>, StoreError> {
+    async fn pending(&mut self, env: &BridgeEnv) -> std::result::Result<Vec<OutboxMessage>, StoreError> {
         if !self.role.is_mine().await? {
             return Ok(Vec::new());
         }
         env.inbox.store.outbox_pending(CHANNEL, BATCH).await
     }
 
-    fn pause(&mut self, env: &Env, kind: Kind, text: &str) {
+    fn pause(&mut self, env: &BridgeEnv, kind: Kind, text: &str) {
         let pause = env.failures.wait(COMPONENT, TASK, kind, text, (Duration::from_millis(200), MAX_PAUSE));
         self.resume = Some(Instant::now() + pause);
     }

@@ -1,7 +1,7 @@
 //! What the bridge knows of itself: seen from all its threads, told in its status.
 
 use super::topology::{DATA, PARKED, TRAIN};
-use crate::metrics::Metrics;
+use crate::metrics::{BusCounts, Metrics};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,38 +46,7 @@ struct Inner {
     store_away: BTreeMap<&'static str, String>,
     /// The broker holds publishers back.
     blocked: bool,
-    counts: Counts,
-}
-
-/// Since the start of this instance.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    pub taken: u64,
-    pub duplicates: u64,
-    pub parked: u64,
-    pub retried: u64,
-    pub replayed: u64,
-    /// Acknowledgements that reached no broker: these deliveries come again.
-    pub unacknowledged: u64,
-    pub relayed: u64,
-    pub unroutable: u64,
-    pub refused: u64,
-    pub given_up: u64,
-}
-
-impl Counts {
-    fn add(&mut self, other: Counts) {
-        self.taken += other.taken;
-        self.duplicates += other.duplicates;
-        self.parked += other.parked;
-        self.retried += other.retried;
-        self.replayed += other.replayed;
-        self.unacknowledged += other.unacknowledged;
-        self.relayed += other.relayed;
-        self.unroutable += other.unroutable;
-        self.refused += other.refused;
-        self.given_up += other.given_up;
-    }
+    counts: BusCounts,
 }
 
 #[derive(Debug, Clone)]
@@ -131,8 +100,8 @@ impl State {
         self.lock().blocked = blocked;
     }
 
-    pub fn count(&self, add: impl FnOnce(&mut Counts)) {
-        let mut more = Counts::default();
+    pub fn count(&self, add: impl FnOnce(&mut BusCounts)) {
+        let mut more = BusCounts::default();
         add(&mut more);
         self.lock().counts.add(more);
         self.metrics.bus().add(more);

@@ -2,7 +2,7 @@
 //! listens to stay where they are, until newer ones push them out.
 
 use super::amqp::{Link, Message, Published, Result};
-use super::env::Env;
+use super::env::BridgeEnv;
 use super::topology::{EVENTS, UNROUTED, is_inbound};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ const BATCH: usize = 100;
 
 /// Goes through the queue once; answers how many messages stayed. Message by message, so that no more than a batch is in
 /// memory; those that stay are only held back until the end.
-pub async fn replay(env: &Env, link: &Link) -> Result<u32> {
+pub async fn replay(env: &BridgeEnv, link: &Link) -> Result<u32> {
     let Some(depth) = link.depth(UNROUTED).await?.filter(|d| d.messages > 0) else { return Ok(0) };
     let reader = link.reader(UNROUTED).await?;
     let (mut left, mut replayed, mut stayed) = (depth.messages, 0u64, 0u32);
@@ -35,7 +35,7 @@ pub async fn replay(env: &Env, link: &Link) -> Result<u32> {
         if messages.is_empty() {
             continue;
         }
-        let Some(outcomes) = env.press.publish(messages, env.bridge.wait).await else {
+        let Some(outcomes) = env.publisher.publish(messages, env.bridge.wait).await else {
             // They go back; another round will do it.
             stayed += ackers.len() as u32;
             break;

@@ -1,9 +1,9 @@
 //! An upstream service of one's own, on a connection of its own: it publishes events and hears what is announced. It knows
 //! the contract and nothing of the Bridge.
 
-use super::BridgeOptions;
 use super::amqp::{Intake, Link, Message, Outlet, Published, Result};
 use super::topology::EVENTS;
+use crate::options::BridgeOptions;
 use provost_domain::event::STRUCTURED;
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ impl Upstream {
                 Message::new(EVENTS, key, STRUCTURED, id, event.to_string().into_bytes())
             };
             let messages: Vec<Message> = some.iter().map(message).collect();
-            let outcomes = self.outlet.publish(&self.link, &messages).await?;
+            let outcomes = self.outlet.publish(&messages).await?;
             confirmed += outcomes.iter().filter(|o| **o == Published::Confirmed).count();
         }
         Ok(confirmed)

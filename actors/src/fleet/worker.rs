@@ -1,6 +1,6 @@
 //! The Worker actor: looks for units of work that nobody is at, takes one at a time, and does it.
 
-use super::shift::Shift;
+use super::unit_run::UnitRun;
 use crate::background::WhileReachable;
 use crate::bridge::listener;
 use crate::error::ActorError;
@@ -28,8 +28,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the workers of one process share.
 #[derive(Clone)]
-struct Desk {
-    shift: Shift,
+struct WorkerShared {
+    run: UnitRun,
     algorithms: Arc<BTreeSet<Algorithm>>,
     /// Told when a unit was announced.
     news: Arc<Notify>,
@@ -44,7 +44,7 @@ struct Report {
 }
 
 struct Worker {
-    desk: Desk,
+    shared: WorkerShared,
     /// Who it is to the store.
     name: String,
     report: Arc<Mutex<Report>>,
@@ -54,10 +54,10 @@ struct Worker {
 impl Actor for Worker {
     type Context = Context<Self>;
     fn started(&mut self, context: &mut Context<Self>) {
-        let (desk, name, report, ended) =
-            (self.desk.clone(), self.name.clone(), self.report.clone(), self.ended.clone());
+        let (shared, name, report, ended) =
+            (self.shared.clone(), self.name.clone(), self.report.clone(), self.ended.clone());
         context.spawn(WhileReachable::new(async move {
-            desk.work(&name, &report).await;
+            shared.work(&name, &report).await;
             ended.send_modify(|ended| *ended += 1);
         }));
     }
@@ -73,11 +73,11 @@ impl Handler<Status> for Worker {
     }
 }
 
-impl Desk {
+impl WorkerShared {
     /// Until it is told to stop.
     async fn work(&self, name: &str, report: &Mutex<Report>) {
         let mut stop = self.stop.clone();
-        let (failures, look_every) = (&self.shift.options.failures, self.shift.leases.look_every());
+        let (failures, look_every) = (&self.run.options.failures, self.run.leases.look_every());
         while !*stop.borrow() {
             let claimed = self.claim(name).await;
             if claimed.is_ok() {
@@ -93,7 +93,7 @@ impl Desk {
                     };
                     tracing::info!(unit = %unit.id, job = %unit.job_id, algorithm = %unit.algorithm, "taken");
                     note(Some(&unit));
-                    self.shift.work(unit, stop.clone()).await;
+                    self.run.work(unit, stop.clone()).await;
                     note(None);
                     continue;
                 }
@@ -104,7 +104,7 @@ impl Desk {
                 }
             }
             tokio::select! {
-                () = self.shift.options.clock.sleep(wait) => {}
+                () = self.run.options.clock.sleep(wait) => {}
                 () = self.news.notified() => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
@@ -113,10 +113,10 @@ impl Desk {
 
     /// The oldest unit that nobody is at, as this worker's.
     async fn claim(&self, name: &str) -> Result<Option<WorkUnit>, StoreError> {
-        let store = &self.shift.options.store;
+        let store = &self.run.options.store;
         for mut unit in store.open_units().await? {
             let lease = &unit.lease;
-            let free = !lease.is_held() || self.shift.leases.is_silent(lease);
+            let free = !lease.is_held() || self.run.leases.is_silent(lease);
             if !free || !self.algorithms.contains(&unit.algorithm) || unit.state != UnitState::Open {
                 continue;
             }
@@ -172,15 +172,15 @@ pub async fn start(options: Options, algorithms: BTreeSet<Algorithm>) -> Result<
             )
         }
     };
-    let shift = Shift { options: options.clone(), leases: leases.clone(), executor: Arc::new(executor) };
-    let desk = Desk { shift, algorithms: Arc::new(algorithms), news, stop: stopped };
+    let run = UnitRun { options: options.clone(), leases: leases.clone(), executor: Arc::new(executor) };
+    let shared = WorkerShared { run, algorithms: Arc::new(algorithms), news, stop: stopped };
     let (finished, ended) = watch::channel(0);
     let workers = (0..options.max_running)
         .map(|n| {
-            let (desk, ended) = (desk.clone(), finished.clone());
+            let (shared, ended) = (shared.clone(), finished.clone());
             let (name, label) = (format!("{}/{n}", leases.holder()), format!("worker_{n}"));
             supervise_in(&options.panics, label, options.restart_budget.clone(), options.clock.clone(), move || {
-                Worker { desk: desk.clone(), name: name.clone(), report: Arc::default(), ended: ended.clone() }
+                Worker { shared: shared.clone(), name: name.clone(), report: Arc::default(), ended: ended.clone() }
             })
         })
         .collect();

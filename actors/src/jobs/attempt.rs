@@ -1,11 +1,12 @@
-//! One attempt: starts it on its Trainer and stays with it. Records its trials, reports its progress, trips its token.
+//! One attempt at a unit of work: starts it on its Trainer, records its trials, reports its progress and stops it.
 
-use super::cell::{CellError, Patience};
-use super::driver::{Driver, Stop, told_to_end};
-use super::journal::{self, Finished, Meter, ReadError};
-use super::plan::{self, Unit};
+use super::driver::{Driver, JobStop, told_to_end};
+use super::step::{StepError, store_failed};
+use super::writer::{Patience, WriteError};
 use crate::clock::Sleep;
 use crate::executor::{Attempt, AttemptError, Outcome, Work};
+use crate::journal::{self, Finished, Meter};
+use crate::plan::{self, Unit};
 use crate::trainer::Run;
 use provost_domain::event::outbound::Topic;
 use provost_domain::job::{JobEventKind, JobProgress, JobTrial};
@@ -25,52 +26,6 @@ use tokio::task::JoinHandle;
 const ANNOUNCED_PERCENT: f64 = 10.0;
 /// Events read in one call.
 const EVENTS_READ: u32 = 500;
-
-/// Why a step of a unit of work has no result.
-#[derive(Debug)]
-pub enum StepError {
-    /// Worth another attempt.
-    MayPass(String),
-    /// The store was away: no fault of the step, and so no attempt of it.
-    StoreAway(String),
-    /// Would fail again.
-    Final(String),
-    /// Somebody wished it to end: a cancel or a shutdown.
-    Stopped,
-    /// The time limit was reached before there was anything to keep.
-    OutOfTime,
-    /// The hard limit was reached.
-    HardLimit,
-    /// Another writer has the job.
-    Lost,
-}
-
-impl From<CellError> for StepError {
-    fn from(e: CellError) -> Self {
-        match e {
-            CellError::Lost => StepError::Lost,
-            CellError::Store(e) => store_failed(&e),
-        }
-    }
-}
-
-impl From<ReadError> for StepError {
-    fn from(e: ReadError) -> Self {
-        match e {
-            ReadError::Store(e) => store_failed(&e),
-            ReadError::Unreadable(why) => StepError::Final(why),
-            ReadError::Stopped(_) => StepError::Stopped,
-        }
-    }
-}
-
-pub fn store_failed(e: &StoreError) -> StepError {
-    match e {
-        StoreError::Conflict { .. } | StoreError::NotFound { .. } => StepError::Lost,
-        e if e.may_pass() => StepError::StoreAway(e.to_string()),
-        e => StepError::Final(e.to_string()),
-    }
-}
 
 /// Whoever waits no longer for a fit ends it.
 struct TripOnDrop(Token);
@@ -113,14 +68,14 @@ impl Driver {
         // Beyond the search the time limit changes nothing: what there is is kept.
         let for_fit = if searching { token.clone() } else { token.past_time_limit() };
         let attempt = Attempt {
-            job: self.cell.id.clone(),
-            epoch: self.cell.epoch(),
+            job: self.writer.id.clone(),
+            epoch: self.writer.epoch(),
             algorithm,
             work,
             data: self.data.clone(),
             parts: self.parts.clone(),
             config: self.config.clone(),
-            spec: plan::spec(&self.config, algorithm, &options),
+            spec: plan::spec(&self.config, algorithm, &options.grids),
             journal: Arc::new(journal),
             control: Control { token: for_fit, on_progress: Some(meter.reader()) },
             threads: plan::threads(&self.config),
@@ -141,7 +96,7 @@ impl Driver {
                 && deadline.is_none()
             {
                 token.trip(reason);
-                if stop != Stop::Shutdown {
+                if stop != JobStop::Shutdown {
                     deadline = Some(options.clock.sleep(options.cancel_deadline));
                 }
             }
@@ -158,7 +113,7 @@ impl Driver {
                 }
                 outcome = &mut outcome => break outcome,
                 changed = self.stop.changed() => {
-                    stop = if changed.is_ok() { *self.stop.borrow_and_update() } else { Stop::Shutdown };
+                    stop = if changed.is_ok() { *self.stop.borrow_and_update() } else { JobStop::Shutdown };
                 }
                 () = &mut limit => {
                     match next_limit {
@@ -187,7 +142,7 @@ impl Driver {
                 }
                 () = overdue(&mut deadline) => {
                     let late = format!("{algorithm}: the fit had not ended {} s after it was stopped", options.cancel_deadline.as_secs());
-                    self.cell.update(Patience::Forever, |r, n| n.warn(r, &late)).await?;
+                    self.writer.update(Patience::Forever, |r, n| n.warn(r, &late)).await?;
                     return Err(if hard { StepError::HardLimit } else { StepError::Stopped });
                 }
             }
@@ -213,7 +168,7 @@ impl Driver {
     async fn recorded(&self, unit: Unit, searching: bool, token: &Token) -> Result<Recorded, StepError> {
         let read = async {
             let store = &*self.env.options.store;
-            let finished = journal::recorded(store, &self.cell.id, unit.algorithm, token).await?;
+            let finished = journal::recorded(store, &self.writer.id, unit.algorithm, token).await?;
             let news = self.untold(unit, &finished).await?;
             Ok::<_, StepError>((finished, news))
         };
@@ -256,7 +211,7 @@ impl Driver {
 
     /// Trials of the unit that the event stream tells of.
     async fn said(&self, unit: Unit) -> Result<BTreeSet<u64>, StoreError> {
-        let (store, id) = (&self.env.options.store, &self.cell.id);
+        let (store, id) = (&self.env.options.store, &self.writer.id);
         let (mut said, mut after) = (BTreeSet::new(), 0);
         loop {
             let events = store.job_events(id, after, EVENTS_READ).await?;
@@ -272,7 +227,8 @@ impl Driver {
     async fn keep_trial(&mut self, unit: Unit, done: Finished, news: &mut Vec<Value>) -> Result<(), StoreError> {
         let trial = done.trial.clone();
         let options = &self.env.options;
-        let kept = done.keep(options, &self.cell.id, unit.algorithm, self.cell.epoch()).await;
+        let kept =
+            done.keep(&*options.store, &*options.clock, &self.writer.id, unit.algorithm, self.writer.epoch()).await;
         if kept.is_ok() {
             options.metrics.trial_recorded(unit.algorithm, trial.seconds);
             news.push(told(unit, &trial));
@@ -290,7 +246,7 @@ impl Driver {
     ) -> Result<(), StepError> {
         let percent = self.percent(share);
         let sample = self.sampler.sample();
-        let seconds = self.cell.running_seconds().await;
+        let seconds = self.writer.running_seconds().await;
         let mut failures = 0;
         while self.unsure {
             let said = tokio::select! {
@@ -304,20 +260,20 @@ impl Driver {
                     self.unsure = false;
                     break;
                 }
-                Err(e) => self.cell.wait_out(e, patience, &mut failures).await,
+                Err(e) => self.writer.wait_out(e, patience, &mut failures).await,
             };
             match failed {
                 Ok(()) => {}
-                Err(CellError::Lost) => return Err(StepError::Lost),
-                Err(CellError::Store(e)) => {
+                Err(WriteError::Lost) => return Err(StepError::Lost),
+                Err(WriteError::Store(e)) => {
                     // Progress is not waited for: the next report says more.
-                    self.cell.not_saved(&e);
+                    self.writer.not_saved(&e);
                     return Ok(());
                 }
             }
         }
         let saved = self
-            .cell
+            .writer
             .update(patience, |r, n| {
                 let progressed = !news.is_empty();
                 for trial in news.iter() {
@@ -350,12 +306,12 @@ impl Driver {
                 news.clear();
                 Ok(())
             }
-            Err(CellError::Lost) => Err(StepError::Lost),
+            Err(WriteError::Lost) => Err(StepError::Lost),
             // What could not be told now is told with the next report, if it was not saved after all; the trials
             // themselves are safe.
-            Err(CellError::Store(e)) => {
+            Err(WriteError::Store(e)) => {
                 self.unsure = true;
-                self.cell.not_saved(&e);
+                self.writer.not_saved(&e);
                 Ok(())
             }
         }
@@ -363,7 +319,7 @@ impl Driver {
 
     /// The limit after `last`, and a sleep until it is reached.
     async fn limit(&self, last: Option<Limit>) -> (Limit, Sleep) {
-        let (options, seconds) = (&self.env.options, self.cell.running_seconds().await);
+        let (options, seconds) = (&self.env.options, self.writer.running_seconds().await);
         let until =
             |limit: Duration| options.clock.sleep(limit.saturating_sub(Duration::from_secs_f64(seconds.max(0.0))));
         match last {
@@ -383,7 +339,7 @@ impl Driver {
         } else {
             format!("the service's limit of {} s was reached: the best so far is kept", self.time_limit().as_secs())
         };
-        self.cell.update(Patience::Forever, |r, n| n.warn(r, &text)).await?;
+        self.writer.update(Patience::Forever, |r, n| n.warn(r, &text)).await?;
         Ok(())
     }
 }
@@ -404,17 +360,17 @@ fn told(unit: Unit, trial: &TrialResult) -> Value {
 }
 
 /// Why a wish ends this work, if it does: one that keeps the best ends a search, and not the fit of the best.
-fn trips(stop: Stop, finishing: bool) -> Option<StopReason> {
+fn trips(stop: JobStop, finishing: bool) -> Option<StopReason> {
     match stop {
-        Stop::No => None,
-        Stop::Cancel { keep_best: true } if finishing => None,
-        Stop::Cancel { .. } => Some(StopReason::Cancelled),
-        Stop::Shutdown => Some(StopReason::Shutdown),
+        JobStop::No => None,
+        JobStop::Cancel { keep_best: true } if finishing => None,
+        JobStop::Cancel { .. } => Some(StopReason::Cancelled),
+        JobStop::Shutdown => Some(StopReason::Shutdown),
     }
 }
 
 /// Trips the token as soon as somebody wishes the work to end.
-async fn trip_at_wish(mut stop: watch::Receiver<Stop>, finishing: bool, token: Token) {
+async fn trip_at_wish(mut stop: watch::Receiver<JobStop>, finishing: bool, token: Token) {
     if let Ok(wish) = stop.wait_for(|stop| trips(*stop, finishing).is_some()).await
         && let Some(reason) = trips(*wish, finishing)
     {
@@ -430,7 +386,7 @@ impl Drop for AbortOnDrop {
 }
 
 /// Resolves when somebody wishes what has not been looked at.
-async fn new_wish(mut stop: watch::Receiver<Stop>) {
+async fn new_wish(mut stop: watch::Receiver<JobStop>) {
     if stop.changed().await.is_err() {
         std::future::pending::<()>().await;
     }

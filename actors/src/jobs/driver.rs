@@ -1,19 +1,18 @@
 //! The driver takes one job from its claim to its end: snapshot, units of work, settling.
 
-use super::Peers;
-use super::attempt::StepError;
-use super::cell::{Cell, CellError, Notes, Patience};
-use super::estimate;
-use super::plan::{self, Unit};
+use super::step::{End, StepError, UnitEnd};
 use super::streams::Streams;
-use super::unit::UnitEnd;
+use super::writer::{Change, JobWriter, Patience, WriteError};
+use super::{Peers, estimate};
 use crate::error::{LoadError, RegistryError};
 use crate::failures::Kind;
-use crate::loader::{LoadedSnapshot, Open, Take};
+use crate::loader::{Open, Take};
 use crate::options::Options;
+use crate::plan::{self, Unit};
 use crate::registry::Decide;
+use crate::retry::backoff;
 use crate::sampler::Sampler;
-use crate::supervise::backoff;
+use crate::snapshot::LoadedSnapshot;
 use provost_domain::event::outbound::Topic;
 use provost_domain::gate::ActivationWish;
 use provost_domain::job::{JobRecord, JobStatus, Transition};
@@ -37,7 +36,7 @@ const LOADING: &str = "loading the rows of a job";
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What all drivers share.
-pub struct Env {
+pub struct JobEnv {
     pub options: Arc<Options>,
     pub peers: Peers,
     pub streams: Streams,
@@ -45,16 +44,16 @@ pub struct Env {
 
 /// What somebody wishes of a running job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
+pub enum JobStop {
     No,
     Cancel { keep_best: bool },
     Shutdown,
 }
 
 pub struct Driver {
-    pub(super) env: Arc<Env>,
-    pub(super) cell: Arc<Cell>,
-    pub(super) stop: watch::Receiver<Stop>,
+    pub(super) env: Arc<JobEnv>,
+    pub(super) writer: Arc<JobWriter>,
+    pub(super) stop: watch::Receiver<JobStop>,
     pub(super) config: TrainingConfig,
     pub(super) data: Arc<LoadedSnapshot>,
     pub(super) parts: Arc<Parts>,
@@ -101,7 +100,11 @@ pub(crate) fn may_claim(options: &Options, id: &JobId) -> bool {
 
 /// Claims a job: from now on only this driver may write to it, and with a lease no other process will try to. None: it is
 /// nobody's business any more, or another process is at work on it.
-pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Option<(Arc<Cell>, Option<Lease>)> {
+pub async fn claim(
+    env: &JobEnv,
+    id: &JobId,
+    stop: &watch::Receiver<JobStop>,
+) -> Option<(Arc<JobWriter>, Option<Lease>)> {
     let options = &env.options;
     let task = task_of(id);
     if !may_claim(options, id) {
@@ -109,7 +112,7 @@ pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Optio
     }
     let mut failures = 0;
     loop {
-        if *stop.borrow() == Stop::Shutdown {
+        if *stop.borrow() == JobStop::Shutdown {
             options.failures.over(COMPONENT, &task);
             return None;
         }
@@ -120,7 +123,7 @@ pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Optio
             }
             Ok(Some((record, lease))) => {
                 options.failures.succeeded(COMPONENT, &task);
-                return Some((Arc::new(Cell::new(record, options.clone(), env.streams.clone())), lease));
+                return Some((Arc::new(JobWriter::new(record, options.clone(), env.streams.clone())), lease));
             }
             // Somebody changed it in between.
             Err(StoreError::Conflict { .. }) => {}
@@ -136,7 +139,7 @@ pub async fn claim(env: &Env, id: &JobId, stop: &watch::Receiver<Stop>) -> Optio
     }
 }
 
-async fn try_claim(env: &Env, id: &JobId) -> Result<Option<(JobRecord, Option<Lease>)>, StoreError> {
+async fn try_claim(env: &JobEnv, id: &JobId) -> Result<Option<(JobRecord, Option<Lease>)>, StoreError> {
     let options = &env.options;
     // Read before the lease is taken: whoever freezes in between claims nothing afterwards.
     let Some(record) = options.store.job(id).await?.filter(|record| !record.job.status.is_final()) else {
@@ -157,8 +160,8 @@ async fn try_claim(env: &Env, id: &JobId) -> Result<Option<(JobRecord, Option<Le
 }
 
 /// Takes a claimed job to its end, or to where the next process can go on.
-pub async fn drive(env: Arc<Env>, cell: Arc<Cell>, stop: watch::Receiver<Stop>) {
-    let end = match begin(&env, &cell, &stop).await {
+pub async fn drive(env: Arc<JobEnv>, writer: Arc<JobWriter>, stop: watch::Receiver<JobStop>) {
+    let end = match begin(&env, &writer, &stop).await {
         Ok(Some(mut driver)) => match driver.units().await {
             End::AllDone => driver.gate().await,
             end => end,
@@ -166,40 +169,24 @@ pub async fn drive(env: Arc<Env>, cell: Arc<Cell>, stop: watch::Receiver<Stop>) 
         Ok(None) => return,
         Err(e) => e.into(),
     };
-    if let Err(error) = settle(&cell, &stop, end).await {
-        tracing::warn!(job = %cell.id, %error, "the job was not settled by this driver");
-    }
-}
-
-/// How a job's work ended.
-pub(super) enum End {
-    AllDone,
-    Stopped,
-    Failed(String),
-    Lost,
-}
-
-impl From<StepError> for End {
-    fn from(e: StepError) -> Self {
-        match e {
-            StepError::MayPass(why) | StepError::StoreAway(why) | StepError::Final(why) => End::Failed(why),
-            StepError::Stopped => End::Stopped,
-            StepError::OutOfTime => End::Failed("the time limit was reached before a trial had finished".to_owned()),
-            StepError::HardLimit => End::Failed("the hard time limit was reached".to_owned()),
-            StepError::Lost => End::Lost,
-        }
+    if let Err(error) = settle(&writer, &stop, end).await {
+        tracing::warn!(job = %writer.id, %error, "the job was not settled by this driver");
     }
 }
 
 /// Marks the job as running and loads its rows. None: it is settled already.
-async fn begin(env: &Arc<Env>, cell: &Arc<Cell>, stop: &watch::Receiver<Stop>) -> Result<Option<Driver>, StepError> {
-    let record = cell.read().await;
+async fn begin(
+    env: &Arc<JobEnv>,
+    writer: &Arc<JobWriter>,
+    stop: &watch::Receiver<JobStop>,
+) -> Result<Option<Driver>, StepError> {
+    let record = writer.read().await;
     let units = plan::units(&record.job.config);
     let current = units.iter().map(|u| u.algorithm).find(|a| !is_over(&record, *a));
     let died = record.job.status == JobStatus::Running;
     let most = env.options.deaths;
     let holder = env.options.leases.as_ref().map(|leases| leases.holder());
-    let record = cell
+    let record = writer
         .update(Patience::Forever, |r, n| {
             let first = r.job.started_at.is_none();
             r.job.started_at.get_or_insert(n.at);
@@ -231,13 +218,13 @@ async fn begin(env: &Arc<Env>, cell: &Arc<Cell>, stop: &watch::Receiver<Stop>) -
     {
         return Err(StepError::Stopped);
     }
-    let (data, parts) = load(env, cell, stop, current).await?;
+    let (data, parts) = load(env, writer, stop, current).await?;
     let config = record.job.config;
-    let (env, cell, stop, parts) = (env.clone(), cell.clone(), stop.clone(), Arc::new(parts));
+    let (env, writer, stop, parts) = (env.clone(), writer.clone(), stop.clone(), Arc::new(parts));
     let position = Position::of(&estimate::weights(&config, &env.options), 0);
     Ok(Some(Driver {
         env,
-        cell,
+        writer,
         stop,
         config,
         data,
@@ -256,9 +243,9 @@ pub(super) fn is_over(record: &JobRecord, algorithm: Algorithm) -> bool {
 /// The job's snapshot: the one that it was begun on, else a new one. Failures that may pass count as attempts at the
 /// first unit.
 async fn load(
-    env: &Env,
-    cell: &Cell,
-    stop: &watch::Receiver<Stop>,
+    env: &JobEnv,
+    writer: &JobWriter,
+    stop: &watch::Receiver<JobStop>,
     unit: Option<Algorithm>,
 ) -> Result<(Arc<LoadedSnapshot>, Parts), StepError> {
     let options = &env.options;
@@ -266,7 +253,7 @@ async fn load(
     let _ending = options.failures.ending(COMPONENT, LOADING);
     let mut away = 0;
     loop {
-        let record = cell.read().await;
+        let record = writer.read().await;
         let config = &record.job.config;
         // A wish is heard while the rows are on their way; the Loader may finish for its cache.
         let loading = async {
@@ -295,43 +282,44 @@ async fn load(
                 let parts = parts.map_err(|e| StepError::MayPass(e.to_string()))?;
                 let parts = parts.map_err(|e| StepError::Final(e.to_string()))?;
                 let before = record.snapshot.is_none();
-                cell.update(Patience::Forever, |r, n| {
-                    r.job.progress_percentage = LOADED_PERCENT;
-                    if before {
-                        r.snapshot = Some(data.sha.clone());
-                        r.arrivals = arrivals;
-                        for warning in &data.snapshot.warnings {
-                            n.warn(r, warning);
+                writer
+                    .update(Patience::Forever, |r, n| {
+                        r.job.progress_percentage = LOADED_PERCENT;
+                        if before {
+                            r.snapshot = Some(data.sha.clone());
+                            r.arrivals = arrivals;
+                            for warning in &data.snapshot.warnings {
+                                n.warn(r, warning);
+                            }
+                            n.log(
+                                r,
+                                &format!(
+                                    "{} rows: {} to train on, {} to validate, {} to test",
+                                    data.dataset.rows(),
+                                    parts.train.len(),
+                                    parts.validation.len(),
+                                    parts.test.len()
+                                ),
+                            );
                         }
-                        n.log(
-                            r,
-                            &format!(
-                                "{} rows: {} to train on, {} to validate, {} to test",
-                                data.dataset.rows(),
-                                parts.train.len(),
-                                parts.validation.len(),
-                                parts.test.len()
-                            ),
-                        );
-                    }
-                })
-                .await?;
+                    })
+                    .await?;
                 return Ok((data, parts));
             }
             Err(e) if e.is_store_away() => {
-                options.failures.failed(COMPONENT, LOADING, Kind::Outage, &format!("job {}: {e}", cell.id));
+                options.failures.failed(COMPONENT, LOADING, Kind::Outage, &format!("job {}: {e}", writer.id));
                 away += 1;
                 sleep_or_stop(env, stop.clone(), backoff(options.backoff, LONGEST_WAIT, away - 1)).await;
             }
             Err(e) if e.may_pass() => {
                 let why = format!("the data could not be loaded: {e}");
                 let Some(unit) = unit else { return Err(StepError::Final(why)) };
-                let attempts = count_attempt(cell, unit, &why).await?;
+                let attempts = count_attempt(writer, unit, &why).await?;
                 if attempts >= options.attempts {
                     return Err(StepError::Final(why));
                 }
                 sleep_or_stop(env, stop.clone(), backoff(options.backoff, LONGEST_WAIT, attempts - 1)).await;
-                if *stop.borrow() != Stop::No {
+                if *stop.borrow() != JobStop::No {
                     return Err(StepError::Stopped);
                 }
             }
@@ -341,9 +329,9 @@ async fn load(
 }
 
 /// Counts a failed attempt at a unit; answers how many there were.
-pub async fn count_attempt(cell: &Cell, unit: Algorithm, why: &str) -> Result<u32, CellError> {
-    cell.attempt_failed(unit);
-    let saved = cell
+pub async fn count_attempt(writer: &JobWriter, unit: Algorithm, why: &str) -> Result<u32, WriteError> {
+    writer.attempt_failed(unit);
+    let saved = writer
         .update(Patience::Forever, |r, n| {
             let progress = r.units.entry(unit).or_default();
             progress.attempts += 1;
@@ -355,15 +343,15 @@ pub async fn count_attempt(cell: &Cell, unit: Algorithm, why: &str) -> Result<u3
 }
 
 /// Resolves when the job's work is to end; one that is to keep its best needs its rows for that.
-pub(super) async fn told_to_end(mut stop: watch::Receiver<Stop>) {
-    let ends = |stop: &Stop| matches!(stop, Stop::Cancel { keep_best: false } | Stop::Shutdown);
+pub(super) async fn told_to_end(mut stop: watch::Receiver<JobStop>) {
+    let ends = |stop: &JobStop| matches!(stop, JobStop::Cancel { keep_best: false } | JobStop::Shutdown);
     if stop.wait_for(ends).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
 /// Sleeps, but wakes when somebody wishes something new of the job.
-pub async fn sleep_or_stop(env: &Env, mut stop: watch::Receiver<Stop>, wait: Duration) {
+pub async fn sleep_or_stop(env: &JobEnv, mut stop: watch::Receiver<JobStop>, wait: Duration) {
     stop.borrow_and_update();
     tokio::select! {
         () = env.options.clock.sleep(wait) => {}
@@ -377,7 +365,7 @@ impl Driver {
         let weights = estimate::weights(&self.config, &self.env.options);
         for (index, unit) in units.iter().copied().enumerate() {
             self.position = Position::of(&weights, index);
-            let record = self.cell.read().await;
+            let record = self.writer.read().await;
             if is_over(&record, unit.algorithm) {
                 match self.reopen(unit, &record).await {
                     Ok(()) => continue,
@@ -390,7 +378,7 @@ impl Driver {
                 UnitEnd::Done | UnitEnd::Failed => {}
                 UnitEnd::Ended(end) => return end,
             }
-            if *self.stop.borrow() != Stop::No {
+            if *self.stop.borrow() != JobStop::No {
                 return End::Stopped;
             }
         }
@@ -411,21 +399,21 @@ impl Driver {
     /// What becomes of the best model, where the job's triggers wish for more than its registration. A decision that cannot
     /// be made costs the job nothing: its models are there, and the active one stays.
     async fn gate(&self) -> End {
-        let record = self.cell.read().await;
+        let record = self.writer.read().await;
         let Some(challenger) = record.job.best_model_id.filter(|_| record.activation != ActivationWish::None) else {
             return End::AllDone;
         };
         let options = &self.env.options;
         for attempt in 0.. {
             let decide =
-                Decide { job_id: self.cell.id.clone(), challenger: challenger.clone(), wish: record.activation };
+                Decide { job_id: self.writer.id.clone(), challenger: challenger.clone(), wish: record.activation };
             let decided = self.env.peers.registry.send(decide).await.map_err(RegistryError::from).and_then(|d| d);
             let (text, warning) = match decided {
                 Ok(decision) => (format!("gate: {}", decision.reason), false),
                 Err(e) if e.is_store_away() || (e.may_pass() && attempt + 1 < options.attempts) => {
                     let wait = backoff(options.backoff, LONGEST_WAIT, attempt);
                     sleep_or_stop(&self.env, self.stop.clone(), wait).await;
-                    if *self.stop.borrow() == Stop::No {
+                    if *self.stop.borrow() == JobStop::No {
                         continue;
                     }
                     return End::Stopped;
@@ -433,7 +421,7 @@ impl Driver {
                 Err(e) => (format!("the gate could not decide, so the active model stays: {e}"), true),
             };
             let told =
-                self.cell.update(Patience::Forever, |r, n| if warning { n.warn(r, &text) } else { n.log(r, &text) });
+                self.writer.update(Patience::Forever, |r, n| if warning { n.warn(r, &text) } else { n.log(r, &text) });
             if let Err(e) = told.await {
                 return StepError::from(e).into();
             }
@@ -455,16 +443,16 @@ impl Driver {
 }
 
 /// Writes down how the job ended.
-async fn settle(cell: &Cell, stop: &watch::Receiver<Stop>, end: End) -> Result<(), CellError> {
+async fn settle(writer: &JobWriter, stop: &watch::Receiver<JobStop>, end: End) -> Result<(), WriteError> {
     let end = match end {
-        End::Lost => return Err(CellError::Lost),
-        End::Stopped if *stop.borrow() == Stop::Shutdown => {
-            return interrupt(cell, Patience::Attempts).await.map(|_| ());
+        End::Lost => return Err(WriteError::Lost),
+        End::Stopped if *stop.borrow() == JobStop::Shutdown => {
+            return interrupt(writer, Patience::Attempts).await.map(|_| ());
         }
         end => end,
     };
-    let mail = cell.mail(Patience::Forever).await;
-    let saved = cell
+    let mail = writer.mail(Patience::Forever).await;
+    let saved = writer
         .update(Patience::Forever, |r, n| {
             match &end {
                 End::Stopped => cancelled(r, n),
@@ -487,11 +475,11 @@ async fn settle(cell: &Cell, stop: &watch::Receiver<Stop>, end: End) -> Result<(
             n.write(&mail, r);
         })
         .await?;
-    tracing::info!(job = %cell.id, status = %saved.job.status, "the job has ended");
+    tracing::info!(job = %writer.id, status = %saved.job.status, "the job has ended");
     Ok(())
 }
 
-pub fn cancelled(r: &mut JobRecord, n: &mut Notes) {
+pub fn cancelled(r: &mut JobRecord, n: &mut Change) {
     r.job.current_step = Some("cancelled".to_owned());
     if n.transition(r, Transition::Cancel) {
         n.log(r, "cancelled");
@@ -499,7 +487,7 @@ pub fn cancelled(r: &mut JobRecord, n: &mut Notes) {
     }
 }
 
-pub fn failed(r: &mut JobRecord, n: &mut Notes, why: &str) {
+pub fn failed(r: &mut JobRecord, n: &mut Change, why: &str) {
     r.job.current_step = Some("failed".to_owned());
     r.job.error_message = Some(why.to_owned());
     if n.transition(r, Transition::Fail) {
@@ -509,14 +497,15 @@ pub fn failed(r: &mut JobRecord, n: &mut Notes, why: &str) {
 }
 
 /// Back to waiting: the next process goes on with it.
-pub async fn interrupt(cell: &Cell, patience: Patience) -> Result<JobRecord, CellError> {
-    cell.update(patience, |r, n| {
-        r.job.current_step = Some("interrupted".to_owned());
-        if n.transition(r, Transition::Interrupt) {
-            n.log(r, "interrupted by a shutdown; it goes on with the next start");
-        }
-    })
-    .await
+pub async fn interrupt(writer: &JobWriter, patience: Patience) -> Result<JobRecord, WriteError> {
+    writer
+        .update(patience, |r, n| {
+            r.job.current_step = Some("interrupted".to_owned());
+            if n.transition(r, Transition::Interrupt) {
+                n.log(r, "interrupted by a shutdown; it goes on with the next start");
+            }
+        })
+        .await
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How long a job will take, from how long its like has taken.
 
-use super::plan;
+use crate::plan;
 use crate::options::Options;
 use provost_domain::{Algorithm, ModelVersion, TrainingConfig};
 use provost_store::StoreError;

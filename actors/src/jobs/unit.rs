@@ -1,15 +1,15 @@
 //! One unit of work, an algorithm of a job: fit, keep the result, score, register; each step repeatable, each kept before
 //! the next begins.
 
-use super::attempt::{StepError, store_failed};
-use super::cell::Patience;
-use super::driver::{Driver, End, Stop, count_attempt, sleep_or_stop};
-use super::plan::Unit;
+use super::driver::{Driver, JobStop, count_attempt, sleep_or_stop};
+use super::step::{StepError, UnitEnd, store_failed};
+use super::writer::Patience;
 use crate::evaluator::{Fitted, Score};
 use crate::executor::Work;
 use crate::panics::off_the_arbiter;
+use crate::plan::Unit;
 use crate::registry::Register;
-use crate::supervise::backoff;
+use crate::retry::backoff;
 use provost_domain::{Algorithm, ModelId};
 use provost_learn::LearnError;
 use provost_learn::train::Trained;
@@ -18,14 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-pub(super) enum UnitEnd {
-    Done,
-    /// For good; its error is in the record, and the job goes on with the next.
-    Failed,
-    /// The job's work ends with it.
-    Ended(End),
-}
 
 impl Driver {
     /// Works on a unit until it is done, failed for good, or stopped.
@@ -39,7 +31,7 @@ impl Driver {
                 // It goes on from what was kept, however often that happens.
                 Err(StepError::StoreAway(why)) => {
                     let text = format!("{algorithm}: interrupted: {why}");
-                    match self.cell.update(Patience::Forever, |r, n| n.log(r, &text)).await {
+                    match self.writer.update(Patience::Forever, |r, n| n.log(r, &text)).await {
                         Ok(_) => {
                             away += 1;
                             let wait = backoff(options.backoff, LONGEST_WAIT, away - 1);
@@ -49,7 +41,7 @@ impl Driver {
                         Err(e) => Err(e.into()),
                     }
                 }
-                Err(StepError::MayPass(why)) => match count_attempt(&self.cell, algorithm, &why).await {
+                Err(StepError::MayPass(why)) => match count_attempt(&self.writer, algorithm, &why).await {
                     Ok(attempts) if attempts < options.attempts => {
                         let wait = backoff(options.backoff, LONGEST_WAIT, attempts - 1);
                         sleep_or_stop(&self.env, self.stop.clone(), wait).await;
@@ -73,7 +65,7 @@ impl Driver {
 
     async fn give_up(&self, unit: Unit, why: &str) -> Result<(), StepError> {
         let algorithm = unit.algorithm;
-        self.cell
+        self.writer
             .update(Patience::Forever, |r, n| {
                 r.units.entry(algorithm).or_default().error = Some(why.to_owned());
                 n.warn(r, &format!("{algorithm}: {why}"));
@@ -85,7 +77,7 @@ impl Driver {
     /// From wherever the record says that the unit is.
     async fn steps(&mut self, unit: Unit) -> Result<(), StepError> {
         let algorithm = unit.algorithm;
-        let progress = self.cell.read().await.units.get(&algorithm).cloned().unwrap_or_default();
+        let progress = self.writer.read().await.units.get(&algorithm).cloned().unwrap_or_default();
         let trained = match &progress.result {
             Some(sha) => self.open_result(sha).await,
             None => self.fit(unit).await,
@@ -93,7 +85,7 @@ impl Driver {
         let trained = match (trained, &progress.result) {
             // The kept result is damaged: it is fitted again, from the trials.
             (Err(StepError::Final(why)), Some(_)) => {
-                self.cell
+                self.writer
                     .update(Patience::Forever, |r, n| {
                         r.units.entry(algorithm).or_default().result = None;
                         n.warn(r, &format!("{algorithm}: {why}; it is fitted again"));
@@ -106,7 +98,7 @@ impl Driver {
         if unit.registered {
             self.register(unit, &trained).await?;
         } else {
-            self.cell
+            self.writer
                 .update(Patience::Forever, |r, n| {
                     r.units.entry(algorithm).or_default().done = true;
                     n.log(r, &format!("{algorithm}: trained as a member of the ensemble"));
@@ -121,13 +113,13 @@ impl Driver {
     async fn fit(&mut self, unit: Unit) -> Result<Trained, StepError> {
         let algorithm = unit.algorithm;
         let step = if algorithm == Algorithm::Ensemble { "combining" } else { "training" };
-        self.cell
+        self.writer
             .update(Patience::Forever, |r, n| {
                 r.job.current_step = Some(format!("{step} {algorithm}"));
                 n.log(r, &format!("{step} {algorithm}"));
             })
             .await?;
-        let keep_best = |stop: Stop| stop == Stop::Cancel { keep_best: true };
+        let keep_best = |stop: JobStop| stop == JobStop::Cancel { keep_best: true };
         let work = match algorithm {
             Algorithm::Ensemble => Work::Combine(self.results.values().cloned().collect()),
             _ if keep_best(*self.stop.borrow()) => Work::Finish,
@@ -136,7 +128,7 @@ impl Driver {
         let searched = matches!(work, Work::Search);
         let mut fitted = self.attempt(unit, work).await;
         if searched && matches!(fitted, Err(StepError::Stopped)) && keep_best(*self.stop.borrow()) {
-            self.cell
+            self.writer
                 .update(Patience::Forever, |r, n| {
                     r.job.current_step = Some(format!("keeping the best trial of {algorithm}"));
                     n.log(r, &format!("{algorithm}: cancelled; its best trial is kept"));
@@ -147,7 +139,7 @@ impl Driver {
         let trained = match fitted {
             // Nothing to keep is no fault of a job that somebody cancelled.
             Err(StepError::Final(why)) if keep_best(*self.stop.borrow()) => {
-                self.cell.update(Patience::Forever, |r, n| n.warn(r, &why)).await?;
+                self.writer.update(Patience::Forever, |r, n| n.warn(r, &why)).await?;
                 return Err(StepError::Stopped);
             }
             fitted => fitted?,
@@ -156,7 +148,7 @@ impl Driver {
         let artifacts = self.env.options.artifacts.clone();
         let sha = blocking(move || artifacts.put(&bytes)).await?;
         let id = ModelId::new(algorithm, self.env.options.clock.now(), uuid::Uuid::new_v4().as_u128());
-        self.cell
+        self.writer
             .update(Patience::Forever, |r, n| {
                 let progress = r.units.entry(algorithm).or_default();
                 progress.result = Some(sha.clone());
@@ -188,10 +180,10 @@ impl Driver {
     async fn register(&mut self, unit: Unit, trained: &Arc<Trained>) -> Result<(), StepError> {
         let algorithm = unit.algorithm;
         match *self.stop.borrow() {
-            Stop::No | Stop::Cancel { keep_best: true } => {}
-            Stop::Cancel { keep_best: false } | Stop::Shutdown => return Err(StepError::Stopped),
+            JobStop::No | JobStop::Cancel { keep_best: true } => {}
+            JobStop::Cancel { keep_best: false } | JobStop::Shutdown => return Err(StepError::Stopped),
         }
-        let record = self.cell.read().await;
+        let record = self.writer.read().await;
         let Some(model_id) = record.units.get(&algorithm).and_then(|u| u.model_id.clone()) else {
             return Err(StepError::Final(format!("{algorithm}: its result has no model id")));
         };
@@ -221,7 +213,7 @@ impl Driver {
         let evaluation = scored.map_err(|e| failed(e.is_store_away(), e.may_pass(), e.to_string()))?;
         let register = Register {
             model_id,
-            job_id: self.cell.id.clone(),
+            job_id: self.writer.id.clone(),
             config: self.config.clone(),
             fitted,
             snapshot: self.data.sha.clone(),
@@ -232,7 +224,7 @@ impl Driver {
         let registered = self.env.peers.registry.send(register).await.map_err(|e| StepError::MayPass(e.to_string()))?;
         let version = registered.map_err(|e| failed(e.is_store_away(), e.may_pass(), e.to_string()))?;
         let percent = self.percent(1.0);
-        self.cell
+        self.writer
             .update(Patience::Forever, |r, n| {
                 let progress = r.units.entry(algorithm).or_default();
                 progress.done = true;

@@ -1,6 +1,6 @@
 //! One pass over a source: its quality, and its usable rows as a snapshot.
 
-use super::source::Key;
+use super::source_key::SourceKey;
 use provost_domain::config::FeatureSet;
 use provost_domain::features::FeatureTables;
 use provost_domain::mapping::{Unread, listed};
@@ -13,7 +13,7 @@ const TOLD: usize = 5;
 
 /// What a source held when it was read.
 pub struct Scan {
-    pub key: Key,
+    pub key: SourceKey,
     pub quality: QualityAccumulator,
     pub snapshot: Snapshot,
     /// Rows that are no data points.
@@ -85,7 +85,7 @@ impl<'a> Scanner<'a> {
         self.unread = (!columns.is_empty()).then(|| listed(columns, more));
     }
 
-    pub fn finish(self, key: Key) -> Scan {
+    pub fn finish(self, key: SourceKey) -> Scan {
         let Self { quality, rows, rejected, told, unread, .. } = self;
         Scan { key, quality, snapshot: rows.finish(), rejected, told, unread }
     }

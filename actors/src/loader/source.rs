@@ -1,82 +1,31 @@
 //! Where rows come from: the store, or a file below the import folder.
 
+use super::beneath;
 use super::scan::{Scan, Scanner};
-use super::{beneath, blocking};
+use super::source_key::{FileState, SourceKey};
+use crate::blocking::blocking;
 use crate::error::LoadError;
 use crate::options::Options;
 use provost_domain::TrainingConfig;
-use provost_domain::config::{DataSource, FeatureSet};
+use provost_domain::config::DataSource;
 use provost_domain::features::FeatureTables;
 use provost_reader::{Format, Options as ReadOptions, ReadBytes, Strays};
-use provost_store::{PointSelection, PointsMark};
+use provost_store::PointSelection;
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 
 /// Rows that are parsed at a time.
 const CHUNK: usize = 2000;
 
-/// Names a source and its present state: equal keys mean equal rows.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Key {
-    Store {
-        verified_only: bool,
-        features: FeatureSet,
-        mark: PointsMark,
-    },
-    File {
-        verified_only: bool,
-        features: FeatureSet,
-        kind: DataSource,
-        /// As the client named it.
-        name: String,
-        state: FileState,
-    },
-}
-
-/// Which file was opened and when it last changed, read from its handle.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FileState {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    /// Seconds and nanoseconds since 1970, of the content and of the file's record.
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl FileState {
-    fn of(file: &File) -> std::io::Result<Self> {
-        let meta = file.metadata()?;
-        Ok(Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            bytes: meta.len(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        })
-    }
-}
-
 /// A source that is open for reading. A file is read from the handle that was checked and is never opened by its name again.
 pub enum Source {
-    Store(Key),
-    File(Key, File),
+    Store(SourceKey),
+    File(SourceKey, File),
 }
 
 impl Source {
-    pub fn key(&self) -> &Key {
+    pub fn key(&self) -> &SourceKey {
         match self {
             Source::Store(key) | Source::File(key, _) => key,
-        }
-    }
-}
-
-impl std::fmt::Display for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Key::Store { .. } => f.write_str("the store"),
-            // Without the folders on the way.
-            Key::File { name, .. } => f.write_str(name.rsplit('/').next().unwrap_or_default()),
         }
     }
 }
@@ -85,7 +34,11 @@ impl std::fmt::Display for Key {
 pub async fn open(config: &TrainingConfig, options: &Options) -> Result<Source, LoadError> {
     let (verified_only, features) = (config.use_verified_only, config.features);
     if config.data_source == DataSource::Mongodb {
-        return Ok(Source::Store(Key::Store { verified_only, features, mark: options.store.points_mark().await? }));
+        return Ok(Source::Store(SourceKey::Store {
+            verified_only,
+            features,
+            mark: options.store.points_mark().await?,
+        }));
     }
     let (kind, folder) = (config.data_source, options.import_dir.clone());
     let name = config.data_path.clone().unwrap_or_default();
@@ -96,7 +49,7 @@ pub async fn open(config: &TrainingConfig, options: &Options) -> Result<Source, 
         }
         let file = beneath::open(&folder, &name).map_err(|e| refused(&e))?;
         let state = FileState::of(&file).map_err(|e| refused(&e))?;
-        Ok(Source::File(Key::File { verified_only, features, kind, name, state }, file))
+        Ok(Source::File(SourceKey::File { verified_only, features, kind, name, state }, file))
     })
     .await
 }

@@ -1,6 +1,5 @@
 //! What only the store knows, read at most once a second and never waited for longer than that.
 
-use crate::options::Options;
 use crate::outbox::{EVENTS, MAIL};
 use chrono::{DateTime, Utc};
 use provost_domain::ModelId;
@@ -16,7 +15,7 @@ const READ_WITHIN: Duration = Duration::from_millis(900);
 
 /// The active model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Active {
+pub(crate) struct Active {
     id: ModelId,
     pub trained: DateTime<Utc>,
     pub activated: DateTime<Utc>,
@@ -24,7 +23,7 @@ pub struct Active {
 
 /// What the store holds, at one moment.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Figures {
+pub(crate) struct Figures {
     pub jobs: BTreeMap<JobStatus, u64>,
     pub announcements: u64,
     pub mails: u64,
@@ -42,18 +41,18 @@ struct Reading {
 
 /// The last reading. Who asks while it is being made waits for it.
 #[derive(Debug, Default)]
-pub struct Stored(Mutex<Option<Reading>>);
+pub(crate) struct Stored(Mutex<Option<Reading>>);
 
 impl Stored {
     /// None: the store is away.
-    pub async fn figures(&self, options: &Options) -> Option<Figures> {
+    pub async fn figures(&self, store: &dyn Store) -> Option<Figures> {
         let mut last = self.0.lock().await;
         if let Some(reading) = last.as_ref().filter(|reading| reading.at.elapsed() < FRESH) {
             return reading.figures.clone();
         }
         let known = last.as_ref().and_then(|reading| reading.figures.as_ref()?.active.clone());
         // Real time: it is the store's own.
-        let read = tokio::time::timeout(READ_WITHIN, read(&*options.store, known)).await;
+        let read = tokio::time::timeout(READ_WITHIN, read(store, known)).await;
         let figures = read.ok().and_then(Result::ok);
         *last = Some(Reading { at: Instant::now(), figures: figures.clone() });
         figures

@@ -1,8 +1,7 @@
 //! One connection to the mail server: secured, logged in, and used for mail after mail.
 
-use super::address::Security;
-use super::{MailOptions, Parcel};
-use crate::notifier::parcel::cause;
+use super::rendered_mail::{RenderedMail, cause};
+use crate::options::{MailOptions, Security};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
@@ -66,8 +65,8 @@ impl<'a> Session<'a> {
 
     /// Ok once the server has taken the responsibility: after its 250 to the whole mail. After `Refused` and `Later` the
     /// session can be used on.
-    pub async fn send(&mut self, parcel: &Parcel) -> Result<(), SendError> {
-        let Ok(sent) = tokio::time::timeout(self.mail.timeout, self.transaction(parcel)).await else {
+    pub async fn send(&mut self, rendered: &RenderedMail) -> Result<(), SendError> {
+        let Ok(sent) = tokio::time::timeout(self.mail.timeout, self.transaction(rendered)).await else {
             return Err(SendError::Broken(format!("no answer within {} s", self.mail.timeout.as_secs_f64())));
         };
         match sent {
@@ -81,25 +80,25 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn transaction(&mut self, parcel: &Parcel) -> Result<(), SendError> {
+    async fn transaction(&mut self, rendered: &RenderedMail) -> Result<(), SendError> {
         let mut parameters = Vec::new();
-        if parcel.is_international() {
+        if rendered.is_international() {
             if !self.connection.server_info().supports_feature(Extension::SmtpUtfEight) {
                 return Err(SendError::Refused("the server takes no international addresses".to_owned()));
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }
-        let begun = self.connection.command(Mail::new(Some(parcel.from.clone()), parameters)).await;
+        let begun = self.connection.command(Mail::new(Some(rendered.from.clone()), parameters)).await;
         // What it has against the sender is about the set-up, not about this mail: nothing is given up for it.
         begun.map_err(|e| match self.verdict(e) {
             SendError::Refused(why) => SendError::Later(format!("the sender is refused: {why}")),
             e => e,
         })?;
-        let named = self.connection.command(Rcpt::new(parcel.to.clone(), Vec::new())).await;
+        let named = self.connection.command(Rcpt::new(rendered.to.clone(), Vec::new())).await;
         named.map_err(|e| self.verdict(e))?;
         let opened = self.connection.command(Data).await;
         opened.map_err(|e| self.verdict(e))?;
-        let taken = self.connection.message(&parcel.bytes).await;
+        let taken = self.connection.message(&rendered.bytes).await;
         taken.map(|_| ()).map_err(|e| self.verdict(e))
     }
 

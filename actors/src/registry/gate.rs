@@ -3,8 +3,8 @@
 //! Challenger and champion are scored on the challenger's test part, less what the champion was trained or tuned on. Test
 //! parts are nested and stable, so what remains is nearly all of it, and rows that came after the champion are in it too.
 
-use super::{Desk, RegistryError};
-use crate::loader::blocking;
+use super::{ModelService, RegistryError};
+use crate::blocking::blocking;
 use crate::scoring::{Opened, labels, open};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use provost_domain::event::outbound::{RejectedAnnouncement, Topic};
@@ -40,7 +40,7 @@ struct Found {
     verdict: Verdict,
 }
 
-impl Desk {
+impl ModelService {
     pub(super) async fn decide(&self, m: Decide) -> Result<GateDecision, RegistryError> {
         let store = &self.options.store;
         for _ in 0..RACES {

@@ -1,6 +1,6 @@
 //! The arbiter: each pending trigger leads to a new job, joins one that waits, or is told why it leads to none.
 
-use super::{COMPONENT, Desk, Look, Refused, config_of, is_automatic, refused, rules};
+use super::{COMPONENT, Look, Refused, TriggerLoop, config_of, is_automatic, refused, rules};
 use crate::error::SubmitError;
 use crate::failures::Kind;
 use crate::jobs::{Joined, Submission, Submitted};
@@ -23,10 +23,10 @@ fn task_of(config_hash: &str) -> String {
     format!("{TASK} for configuration {}", config_hash.get(..12).unwrap_or(config_hash))
 }
 
-impl Desk {
+impl TriggerLoop {
     /// Answers what a group of triggers failed with.
     pub(super) async fn arbitrate(&self, look: Look) -> Result<Option<String>, StoreError> {
-        let pending = self.door.options.store.pending_triggers().await?;
+        let pending = self.admission.options.store.pending_triggers().await?;
         let mut groups: Vec<Group> = Vec::new();
         for mut trigger in pending {
             if is_automatic(trigger.trigger.trigger_type) && trigger.activation == ActivationWish::None {
@@ -42,7 +42,7 @@ impl Desk {
         let (mut waiting, mut failed) = (0, None);
         let mut ready_at = if groups.is_empty() { None } else { self.ready_at(&look).await? };
         self.seen().cooldown_until = ready_at.filter(|at| *at > look.now);
-        let options = &self.door.options;
+        let options = &self.admission.options;
         let tasks: Vec<String> = groups.iter().map(|g| task_of(&g.hash)).collect();
         options.failures.keep(COMPONENT, TASK, |task| tasks.iter().any(|known| known == task));
         for group in groups {
@@ -73,7 +73,7 @@ impl Desk {
 
     /// When the cooldown after the last automatic job is over.
     async fn ready_at(&self, look: &Look) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let cooldown = TimeDelta::from_std(self.door.options.cooldown).unwrap_or(TimeDelta::MAX);
+        let cooldown = TimeDelta::from_std(self.admission.options.cooldown).unwrap_or(TimeDelta::MAX);
         Ok(self.last_automatic(look.now).await?.and_then(|at| at.checked_add_signed(cooldown)))
     }
 
@@ -84,7 +84,7 @@ impl Desk {
         mut group: Group,
         ready_at: &mut Option<DateTime<Utc>>,
     ) -> Result<bool, Failed> {
-        match self.door.join(group.hash.clone(), group.triggers.clone()).await {
+        match self.admission.join(group.hash.clone(), group.triggers.clone()).await {
             Ok(Joined::Job(job)) => {
                 tracing::info!(%job, triggers = group.triggers.len(), "triggers joined a job that waits");
                 return Ok(true);
@@ -96,7 +96,7 @@ impl Desk {
                 let (slots, others): (Vec<_>, Vec<_>) = group.triggers.into_iter().partition(rules::is_slot);
                 for slot in slots {
                     let why = "a job for the same configuration was running".to_owned();
-                    self.door.options.store.settle_trigger(&slot.id, why).await?;
+                    self.admission.options.store.settle_trigger(&slot.id, why).await?;
                 }
                 return Ok(others.is_empty());
             }
@@ -114,11 +114,11 @@ impl Desk {
         }
         let submission =
             Submission { config: group.config, created_by: by, triggers: group.triggers.clone(), idempotency: None };
-        match self.door.submit(submission, None).await {
-            Ok(Submitted::New { job, .. }) => {
-                tracing::info!(job = %job.job_id, triggers = group.triggers.len(), "triggers led to a job");
+        match self.admission.submit(submission, None).await {
+            Ok(Submitted::New(accepted)) => {
+                tracing::info!(job = %accepted.job.job_id, triggers = group.triggers.len(), "triggers led to a job");
                 // The next group of this look has its cooldown too.
-                let cooldown = TimeDelta::from_std(self.door.options.cooldown).unwrap_or(TimeDelta::MAX);
+                let cooldown = TimeDelta::from_std(self.admission.options.cooldown).unwrap_or(TimeDelta::MAX);
                 *ready_at = look.now.checked_add_signed(cooldown);
                 self.seen().cooldown_until = *ready_at;
                 Ok(true)
@@ -134,7 +134,7 @@ impl Desk {
                     let why = refusal(&error);
                     tracing::warn!(why, triggers = group.triggers.len(), "triggers lead to no job");
                     for trigger in &group.triggers {
-                        self.door.options.store.settle_trigger(&trigger.id, why.clone()).await?;
+                        self.admission.options.store.settle_trigger(&trigger.id, why.clone()).await?;
                     }
                     Ok(true)
                 }

@@ -2,9 +2,9 @@
 //! however often and by however many schedulers it is seen, it is one trigger.
 
 use super::cron::Cron;
-use super::{COMPONENT, Desk, Look, Watched, is_automatic};
+use super::{COMPONENT, Checked, Look, TriggerLoop, is_automatic};
 use crate::error::EvaluateError;
-use crate::evaluator::Watch;
+use crate::evaluator::CheckPerformance;
 use crate::failures::Kind;
 use crate::outbox::announcement_of;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -25,9 +25,9 @@ const OFF: &str = "off";
 /// Newest jobs that are looked through for the last automatic one.
 const JOBS_LOOKED_AT: u32 = 50;
 /// Points that come in before the active model's performance is tested again.
-pub(super) const WATCHED_POINTS: u64 = 100;
+pub(super) const CHECK_POINTS: u64 = 100;
 /// Between two tests of it: each reads all points.
-pub(super) const WATCHED_EVERY: Duration = Duration::from_secs(60);
+pub(super) const CHECK_EVERY: Duration = Duration::from_secs(60);
 
 /// The rules' names, in the status and where a failure is told.
 const SLOT: &str = "slot";
@@ -59,11 +59,11 @@ struct Champion {
     job: Option<JobRecord>,
 }
 
-impl Desk {
+impl TriggerLoop {
     /// Looks at every rule; one that fails keeps no other from being looked at. Answers what the first of them failed with.
     pub(super) async fn raise(&self, look: &Look) -> Result<Option<String>, StoreError> {
         // A process that has no rules leaves the slots to one that has.
-        if !self.door.options.schedule_enabled {
+        if !self.admission.options.schedule_enabled {
             return Ok(None);
         }
         let enabled = look.schedule.enabled;
@@ -73,18 +73,18 @@ impl Desk {
         if !enabled {
             self.seen().new_points = None;
             // Rules that are off fail at nothing.
-            self.door.options.failures.keep(COMPONENT, "rule ", |task| task == "rule slot");
+            self.admission.options.failures.keep(COMPONENT, "rule ", |task| task == "rule slot");
             return Ok(slot);
         }
         let champion = self.champion().await?;
-        let arrivals = self.door.options.store.points_mark().await?.arrivals;
+        let arrivals = self.admission.options.store.points_mark().await?.arrivals;
         let arrived = arrivals.of(look.schedule.training_config.use_verified_only);
         let champion = champion.as_ref();
         let threshold = self.rule(THRESHOLD, &input, self.threshold(look, champion, arrived)).await;
         let age = self.rule(AGE, &input, self.age(look, champion)).await;
         // What it is tested on changes with the model and with enough new points.
         let model = champion.map_or("", |c| c.model.version.model_id.as_str());
-        let tested = format!("{input} {model} {}", arrived / WATCHED_POINTS);
+        let tested = format!("{input} {model} {}", arrived / CHECK_POINTS);
         let performance = self.rule_of_performance(&tested, look, champion, arrived).await;
         Ok(slot.or(threshold).or(age).or(performance))
     }
@@ -96,7 +96,7 @@ impl Desk {
         input: &str,
         look: impl Future<Output = Result<(), RuleError>>,
     ) -> Option<String> {
-        let options = &self.door.options;
+        let options = &self.admission.options;
         let (task, at) = (format!("rule {rule}"), (input, options.clock.monotonic()));
         if !options.failures.may_try(COMPONENT, &task, at) {
             return None;
@@ -127,17 +127,17 @@ impl Desk {
         champion: Option<&Champion>,
         arrived: u64,
     ) -> Option<String> {
-        let now = self.door.options.clock.monotonic();
-        if lock(&self.watch_failed).is_some_and(|at| now < at + WATCHED_EVERY) {
+        let now = self.admission.options.clock.monotonic();
+        if lock(&self.check_failed).is_some_and(|at| now < at + CHECK_EVERY) {
             return None;
         }
         let failed = self.rule(PERFORMANCE, input, self.performance(look, champion, arrived)).await;
-        *lock(&self.watch_failed) = failed.is_some().then_some(now);
+        *lock(&self.check_failed) = failed.is_some().then_some(now);
         failed
     }
 
     async fn champion(&self) -> Result<Option<Champion>, StoreError> {
-        let store = &self.door.options.store;
+        let store = &self.admission.options.store;
         let Some(id) = store.active_model().await? else { return Ok(None) };
         let Some(model) = store.model(&id).await? else { return Ok(None) };
         let job = store.job(&model.job_id).await?;
@@ -165,7 +165,7 @@ impl Desk {
     ) -> Result<(), StoreError> {
         let (kind, reason) = (trigger.trigger_type, trigger.reason.clone());
         let record = TriggerRecord { id, trigger, config: None, activation, job_id: None, outcome: None };
-        if self.door.options.store.add_trigger(record, outbox).await? {
+        if self.admission.options.store.add_trigger(record, outbox).await? {
             self.seen().rules.entry(rule).or_default().triggers += 1;
             tracing::info!(%kind, reason, "a trigger");
         }
@@ -175,7 +175,7 @@ impl Desk {
     /// The last slot that has passed, once, however many were missed. A schedule that is new, was changed, or was off has
     /// missed none.
     async fn slot(&self, look: &Look, enabled: bool) -> Result<(), RuleError> {
-        let store = &self.door.options.store;
+        let store = &self.admission.options.store;
         let schedule = &look.schedule;
         let name = if enabled { format!("{} {}", schedule.schedule_cron, schedule.time_zone) } else { OFF.to_owned() };
         let progress = store.slot_progress().await?.filter(|p| p.schedule == name);
@@ -255,7 +255,7 @@ impl Desk {
                 continue;
             }
             last = Some(id);
-            if let Some(job) = self.door.options.store.job(id).await?.filter(|j| j.arrivals.is_some()) {
+            if let Some(job) = self.admission.options.store.job(id).await?.filter(|j| j.arrivals.is_some()) {
                 return Ok(Some(job));
             }
         }
@@ -294,17 +294,17 @@ impl Desk {
         let Some(champion) = champion else { return Ok(()) };
         let config = &look.schedule.training_config;
         let version = &champion.model.version;
-        let now = Watched {
+        let now = Checked {
             model: version.model_id.clone(),
             arrived,
             on: look.now.date_naive(),
-            at: self.door.options.clock.monotonic(),
+            at: self.admission.options.clock.monotonic(),
         };
-        if lock(&self.watched).as_ref().is_some_and(|last| !now.is_due(last)) || look.at_work(&config.content_hash()) {
+        if lock(&self.checked).as_ref().is_some_and(|last| !now.is_due(last)) || look.at_work(&config.content_hash()) {
             return Ok(());
         }
-        let watch = Watch { model: champion.model.clone(), config: config.clone() };
-        let found = self.evaluator.send(watch).await.map_err(EvaluateError::from)??;
+        let check = CheckPerformance { model: champion.model.clone(), config: config.clone() };
+        let found = self.evaluator.send(check).await.map_err(EvaluateError::from)??;
         self.seen().rules.entry(PERFORMANCE).or_default().tests += 1;
         let none = "the active model has no figures of a last year in time to compare with";
         self.seen().performance = Some(found.as_ref().map_or(none.to_owned(), |f| f.reason.clone()));
@@ -323,14 +323,14 @@ impl Desk {
             );
             self.announced(PERFORMANCE, id, trigger, wish(&look.schedule), vec![told]).await?;
         }
-        *lock(&self.watched) = Some(now);
+        *lock(&self.checked) = Some(now);
         Ok(())
     }
 
     /// When the last job that nobody asked for by hand was created, looking through the newest jobs. One from the future is
     /// one of a clock that has been set back since.
     pub(super) async fn last_automatic(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let jobs = self.door.options.store.newest_jobs(JOBS_LOOKED_AT).await?;
+        let jobs = self.admission.options.store.newest_jobs(JOBS_LOOKED_AT).await?;
         let automatic = |job: &TrainingJob| job.triggers.iter().any(|t| is_automatic(t.trigger_type));
         Ok(jobs.iter().find(|job| job.created_at <= now && automatic(job)).map(|job| job.created_at))
     }

@@ -31,7 +31,7 @@ async fn trained(handle: &Handle, config: TrainingConfig, wish: ActivationWish) 
 
 async fn submit_as(handle: &Handle, submission: Submission) -> provost_domain::JobId {
     match handle.submit(submission).await.unwrap() {
-        provost_actors::Submitted::New { job, .. } => job.job_id,
+        provost_actors::Submitted::New(accepted) => accepted.job.job_id,
         other => panic!("{other:?}"),
     }
 }

@@ -4,7 +4,9 @@ use crate::silence::{expect, expect_panics, expect_restarts, start};
 use crate::support::*;
 use provost_actors::failures::Kind;
 use provost_actors::testkit::Failpoints;
-use provost_actors::{CancelError, Handle, KeyedRequest, Submission, SubmitError, Submitted};
+use provost_actors::{
+    Accepted, CancelError, Handle, KeyedRequest, KeyedSubmission, Submission, SubmitError, Submitted, WrittenResponse,
+};
 use provost_domain::config::Tuning;
 use provost_domain::job::{JobEventKind, JobStatus};
 use provost_domain::status::Health;
@@ -193,6 +195,11 @@ async fn what_fails_behind_the_job_queue_degrades_it_and_keeps_no_request_away()
     assert!(!handle.readiness().await.1, "an actor that has ended takes no jobs");
 }
 
+fn respond(accepted: &Accepted) -> WrittenResponse {
+    let (id, status) = (&accepted.job.job_id, accepted.job.status);
+    WrittenResponse { status: 202, location: Some(format!("/jobs/{id}")), body: json!({"job_id": id, "was": status}) }
+}
+
 #[actix_rt::test]
 async fn the_queue_is_bounded_and_an_idempotency_key_repeats_its_answer() {
     let folder = tempfile::tempdir().unwrap();
@@ -200,21 +207,21 @@ async fn the_queue_is_bounded_and_an_idempotency_key_repeats_its_answer() {
     options.max_queued = 1;
     let handle = start(options).await.unwrap();
     let with_key = |key: &str, hash: &str| Submission {
-        idempotency: Some(KeyedRequest {
-            owner: "anonymous".to_owned(),
-            key: key.to_owned(),
-            request_hash: hash.to_owned(),
+        idempotency: Some(KeyedSubmission {
+            request: KeyedRequest { owner: "anonymous".to_owned(), key: key.to_owned(), request_hash: hash.to_owned() },
+            respond,
         }),
         ..submission(long_search())
     };
-    let Submitted::New { job, response, .. } = handle.submit(with_key("a", "1")).await.unwrap() else { panic!() };
-    assert_eq!(response.body["status"], "queued");
-    assert_eq!(response.location.as_deref(), Some(&*format!("/api/v1/model-training/jobs/{}", job.job_id)));
+    let Submitted::New(accepted) = handle.submit(with_key("a", "1")).await.unwrap() else { panic!() };
+    let job = &accepted.job;
     let waiting = submit(&handle, config(&[Algorithm::LogisticRegression])).await;
     let full = handle.submit(submission(config(&[Algorithm::LogisticRegression]))).await;
-    assert!(matches!(full, Err(SubmitError::QueueFull)), "{full:?}");
+    assert!(matches!(full, Err(SubmitError::QueueFull { max_queued: 1 })), "{full:?}");
     // A repetition is no new job, so it needs no place.
-    assert_eq!(handle.submit(with_key("a", "1")).await.unwrap(), Submitted::Repeated(response));
+    let Submitted::Repeated(stored) = handle.submit(with_key("a", "1")).await.unwrap() else { panic!() };
+    let written = respond(&accepted);
+    assert_eq!((stored.status, stored.location, stored.body), (written.status, written.location, written.body));
     assert!(matches!(handle.submit(with_key("a", "2")).await, Err(SubmitError::Mismatch)));
     // A waiting job is cancelled at once, and its place is free.
     assert_eq!(handle.cancel(&waiting, None, false).await.unwrap().status, JobStatus::Cancelled);

@@ -4,7 +4,7 @@ use crate::mail_samples as samples;
 use crate::mail_server::{MailServer, certificate, mail_server};
 use crate::silence::{expect, expect_panics, expect_restarts, start};
 use crate::support;
-use provost_actors::notifier::{ConnectError, check, letters::letters};
+use provost_actors::notifier::{ConnectError, check, mail_content::letters};
 use provost_actors::testkit::Failpoints;
 use provost_actors::{Handle, MailOptions, MailUrl, Options, RestartBudget, Sender, TestClock};
 use provost_domain::mail::Letter;

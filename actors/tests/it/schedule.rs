@@ -420,16 +420,16 @@ async fn a_rule_that_panics_is_given_up_after_three_looks_and_told() {
     let (handle, clock) = scheduled(folder.path(), "2029-01-15T12:00:00Z", schedule()).await;
     let job = finished(&handle, &submit(&handle, config(&[Algorithm::LogisticRegression])).await).await;
     let watched = handle.options().failpoints.clone();
-    watched.arm("watch", 1_000);
+    watched.arm("performance_check", 1_000);
     handle.activate(&job.trained_models[0], None, None).await.unwrap();
     let minute = Duration::from_secs(60);
     looked(&handle).await;
-    assert_eq!(watched.left("watch"), 999, "once a minute, however many looks there are");
+    assert_eq!(watched.left("performance_check"), 999, "once a minute, however many looks there are");
     for _ in 0..4 {
         clock.advance(minute);
         looked(&handle).await;
     }
-    assert_eq!(watched.left("watch"), 997, "given up after the third");
+    assert_eq!(watched.left("performance_check"), 997, "given up after the third");
     let components = handle.components().await;
     let (scheduler, evaluator) = (&components["scheduler"], &components["evaluator"]);
     let text = scheduler.last_error.clone().unwrap();
@@ -445,8 +445,8 @@ async fn a_rule_that_panics_is_given_up_after_three_looks_and_told() {
         clock.advance(minute);
         looked(&handle).await;
     }
-    assert_eq!(watched.left("watch"), 994);
-    watched.arm("watch", 0);
+    assert_eq!(watched.left("performance_check"), 994);
+    watched.arm("performance_check", 0);
     clock.advance(DAY);
     looked(&handle).await;
     let components = handle.components().await;

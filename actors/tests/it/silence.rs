@@ -179,8 +179,8 @@ async fn a_warning_a_panic_and_a_restart_that_nobody_named_fail_the_test() {
             let system = start(options).await.unwrap();
             let config = crate::support::config(&[provost_domain::Algorithm::LogisticRegression]);
             let submitted = system.submit(crate::support::submission(config)).await;
-            if let Ok(provost_actors::Submitted::New { job, .. }) = submitted {
-                crate::support::finished(&system, &job.job_id).await;
+            if let Ok(provost_actors::Submitted::New(accepted)) = submitted {
+                crate::support::finished(&system, &accepted.job.job_id).await;
             }
         })
         .await;

@@ -86,7 +86,7 @@ pub fn submission(config: TrainingConfig) -> Submission {
 
 pub async fn submit(handle: &Handle, config: TrainingConfig) -> JobId {
     match handle.submit(submission(config)).await.unwrap() {
-        Submitted::New { job, .. } => job.job_id,
+        Submitted::New(accepted) => accepted.job.job_id,
         Submitted::Repeated(_) => panic!("nothing to repeat"),
     }
 }

@@ -12,12 +12,28 @@ pub enum Health {
     Disabled,
 }
 
+/// How the instances of an actor ended, counted apart. All are 0 for what is not an actor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Exits {
+    /// By a panic.
+    pub panicked: u64,
+    /// No instance could be built.
+    pub failed: u64,
+    /// By itself, or on request.
+    pub stopped: u64,
+    /// Its task was cancelled.
+    pub killed: u64,
+}
+
 /// One dependency's or actor's state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ComponentStatus {
     pub health: Health,
-    /// How often it was rebuilt after a panic.
+    /// How often it was rebuilt.
     pub restarts: u64,
+    /// How its instances ended.
+    #[serde(default)]
+    pub exits: Exits,
     /// Panics in it and in the work that it started, since the process started.
     #[serde(default)]
     pub panics: u64,

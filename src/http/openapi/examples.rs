@@ -188,6 +188,7 @@ fn trigger() -> Trigger {
 fn service_status() -> ServiceStatus {
     let latest = records::model(Algorithm::Xgboost);
     let up = |state: Value| ComponentStatus {
+        exits: Default::default(),
         health: Health::Up,
         restarts: 0,
         panics: 0,
@@ -233,7 +234,7 @@ fn problem(operation: &str, status: u16) -> Problem {
         (_, 421) => locks::not_ours("the request calls this service by the name reports.example.edu"),
         (_, 422) => invalid(operation),
         (_, 429) => locks::too_many("too many requests with this key", Duration::from_secs(2)),
-        ("train", 503) => SubmitError::QueueFull.into(),
+        ("train", 503) => SubmitError::QueueFull { max_queued: 100 }.into(),
         (_, 503) => Problem::unavailable("the store does not answer", 5),
         (_, other) => {
             let status = StatusCode::from_u16(other).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -79,7 +79,7 @@ impl World {
         let outcomes = runtime.block_on(async {
             let link = Link::open(&Address::parse(&url).unwrap(), None, "chaos", wait).await.ok()?;
             let outcomes =
-                tokio::time::timeout(wait, async { link.outlet().await.ok()?.publish(&link, &messages).await.ok() });
+                tokio::time::timeout(wait, async { link.outlet().await.ok()?.publish(&messages).await.ok() });
             let outcomes = outcomes.await.ok()??;
             let _ = tokio::time::timeout(wait, link.close()).await;
             Some(outcomes)

@@ -1,7 +1,10 @@
 //! Panics at named places of a running system, in this process: the places are armed by the test and unknown to the service.
 
 use provost_actors::testkit::Failpoints;
-use provost_actors::{Handle, KeyedRequest, Options, RestartBudget, RetentionOptions, Submission, Submitted, start};
+use provost_actors::{
+    Accepted, Handle, KeyedRequest, KeyedSubmission, Options, RestartBudget, RetentionOptions, Submission, Submitted,
+    WrittenResponse, start,
+};
 use provost_domain::config::Tuning;
 use provost_domain::gate::ActivationWish;
 use provost_domain::job::JobStatus;
@@ -58,14 +61,20 @@ async fn options(folder: &Path, failpoints: Failpoints) -> Options {
 async fn submit(handle: &Handle, number: u64) -> provost_domain::JobId {
     loop {
         let mut submission = Submission::manual(config(), None, "a test", chrono::Utc::now());
-        submission.idempotency = Some(KeyedRequest {
+        let request = KeyedRequest {
             owner: "anonymous".to_owned(),
             key: format!("key-{number}"),
             request_hash: "same".to_owned(),
-        });
+        };
+        let respond = |accepted: &Accepted| WrittenResponse {
+            status: 202,
+            location: None,
+            body: json!({ "job_id": accepted.job.job_id }),
+        };
+        submission.idempotency = Some(KeyedSubmission { request, respond });
         submission.triggers[0].activation = ActivationWish::IfBetter;
         match handle.submit(submission).await {
-            Ok(Submitted::New { job, .. }) => return job.job_id,
+            Ok(Submitted::New(accepted)) => return accepted.job.job_id,
             Ok(Submitted::Repeated(known)) => {
                 return provost_domain::JobId::parse(known.body["job_id"].as_str().unwrap()).unwrap();
             }

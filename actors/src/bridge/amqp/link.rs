@@ -1,11 +1,11 @@
 //! A connection with a channel to ask questions on.
 
-use super::address::Address;
 use super::intake::{Intake, Received};
 use super::message::short;
 use super::outlet::Outlet;
 use super::{AmqpError, PRECONDITION_FAILED, Result, within};
 use crate::bridge::topology::{Argument, Topology};
+use crate::options::Address;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions, ConfirmSelectOptions,
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
@@ -163,7 +163,7 @@ impl Link {
     pub async fn outlet(&self) -> Result<Outlet> {
         let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
         within(self.wait, "confirm.select", channel.confirm_select(ConfirmSelectOptions::default())).await?;
-        Ok(Outlet::new(channel, self.wait))
+        Ok(Outlet::new(channel, self.connection.status().clone(), self.wait))
     }
 
     /// Begins to read single messages.

@@ -1,11 +1,10 @@
 //! A publisher that waits for the broker's confirm of everything.
 
-use super::link::Link;
 use super::message::Message;
 use super::{AmqpError, Result};
 use futures_util::future::join_all;
 use lapin::options::BasicPublishOptions;
-use lapin::{Channel, Confirmation};
+use lapin::{Channel, Confirmation, ConnectionStatus};
 use std::borrow::Borrow;
 use std::time::Duration;
 
@@ -20,19 +19,21 @@ pub enum Published {
     Refused,
 }
 
+/// Publishes on a channel of its own.
 pub struct Outlet {
     channel: Channel,
+    connection: ConnectionStatus,
     wait: Duration,
 }
 
 impl Outlet {
-    pub(super) fn new(channel: Channel, wait: Duration) -> Self {
-        Self { channel, wait }
+    pub(super) fn new(channel: Channel, connection: ConnectionStatus, wait: Duration) -> Self {
+        Self { channel, connection, wait }
     }
 
     /// Publishes all, `mandatory`, and answers in order. While the broker holds back publishers (`blocked`) it is waited
     /// for without an end; a broker that is merely silent is an error, and then what was published is not known.
-    pub async fn publish<M: Borrow<Message>>(&self, link: &Link, messages: &[M]) -> Result<Vec<Published>> {
+    pub async fn publish<M: Borrow<Message>>(&self, messages: &[M]) -> Result<Vec<Published>> {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let all = join_all(messages.iter().map(|message| async move {
             let Message { exchange, routing_key, properties, body } = message.borrow();
@@ -52,7 +53,7 @@ impl Outlet {
         loop {
             match tokio::time::timeout(self.wait, &mut all).await {
                 Ok(outcomes) => return outcomes.into_iter().map(|o| o.map_err(AmqpError::from)).collect(),
-                Err(_) if link.connected() && link.blocked() => {}
+                Err(_) if self.connection.connected() && self.connection.blocked() => {}
                 Err(_) => return Err(AmqpError::Mute(self.wait, "basic.publish")),
             }
         }

@@ -1,14 +1,19 @@
-//! The desk: admission, the queue, and the drivers of the running jobs. All its state is read back from the store when it
-//! is opened.
+//! The job queue: takes jobs in, starts them while there is room, and watches over their drivers. Its state is rebuilt from
+//! the store at the start.
 
-use super::cell::{Cell, CellError, Notes, Patience};
-use super::driver::{self, Env, Stop, cancelled, claim, count_attempt, drive, failed, interrupt, is_over, may_claim};
-use super::neighbours::Neighbours;
-use super::{Join, Joined, KeyedRequest, ShutdownReport, Submission, Submit, Submitted, estimate, plan};
+use super::driver::{
+    self, JobEnv, JobStop, cancelled, claim, count_attempt, drive, failed, interrupt, is_over, may_claim,
+};
+use super::estimate;
+use super::messages::{
+    Accepted, Join, Joined, KeyedSubmission, ShutdownReport, Submission, Submit, Submitted, WrittenResponse,
+};
+use super::writer::{Change, JobWriter, Patience, WriteError};
 use crate::error::{CancelError, SubmitError};
 use crate::failures::{Kind, LONG_PAUSE};
 use crate::lease::Leases;
 use crate::panics::{Owner, panic_text};
+use crate::plan;
 use futures_util::FutureExt;
 use provost_domain::event::outbound::Topic;
 use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStateChange, JobStatus};
@@ -27,10 +32,9 @@ use tokio::task::AbortHandle;
 /// Under which its failures are told.
 const COMPONENT: &str = "jobs";
 const UNFINISHED: &str = "reading the unfinished jobs";
-const BASE_PATH: &str = "/api/v1/model-training";
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// Between two looks for what other processes wish of a job that is driven here.
-const WISHES_EVERY: Duration = Duration::from_secs(1);
+/// Poll interval for cancel requests recorded by other processes.
+const CANCEL_POLL: Duration = Duration::from_secs(1);
 /// Tries of joining a job that changes meanwhile.
 const JOINS: u32 = 4;
 
@@ -45,7 +49,7 @@ struct State {
 }
 
 impl State {
-    /// Once: a job that is new may be found in the store before its submitter has queued it.
+    /// Idempotent: recovery may find a new job before `submit` queues it.
     fn enqueue(&mut self, id: JobId) {
         if !self.has(&id) {
             self.queue.push_back(id);
@@ -58,14 +62,14 @@ impl State {
 }
 
 struct Running {
-    stop: watch::Sender<Stop>,
+    stop: watch::Sender<JobStop>,
     /// Once it is claimed.
-    cell: Option<Arc<Cell>>,
+    writer: Option<Arc<JobWriter>>,
     task: Option<AbortHandle>,
 }
 
-pub struct Desk {
-    env: Arc<Env>,
+pub struct JobQueue {
+    env: Arc<JobEnv>,
     state: Mutex<State>,
     /// Moves with every change of `state`.
     changes: watch::Sender<u64>,
@@ -73,8 +77,8 @@ pub struct Desk {
     admission: tokio::sync::Mutex<()>,
 }
 
-impl Desk {
-    pub fn new(env: Arc<Env>) -> Self {
+impl JobQueue {
+    pub fn new(env: Arc<JobEnv>) -> Self {
         Self { env, state: Mutex::default(), changes: watch::Sender::new(0), admission: tokio::sync::Mutex::default() }
     }
 
@@ -91,16 +95,8 @@ impl Desk {
         })
     }
 
-    /// Queues every unfinished job, oldest first; keeps trying while the store is away. Where the store is shared, goes on
-    /// looking for what others leave.
-    pub async fn recover(self: Arc<Self>) {
-        self.queue_unfinished().await;
-        if let Some(leases) = self.env.options.leases.clone() {
-            Neighbours::new(self, leases).watch().await;
-        }
-    }
-
-    async fn queue_unfinished(self: &Arc<Self>) {
+    /// Queues every unfinished job, oldest first; keeps trying while the store is away.
+    pub async fn recover(self: &Arc<Self>) {
         let options = &self.env.options;
         loop {
             match options.store.unfinished_jobs().await {
@@ -139,7 +135,7 @@ impl Desk {
             }
             // A job that begins at once, or is about to, does not wait.
             let free = options.max_running.saturating_sub(state.running.len());
-            let beginning = state.running.values().filter(|r| r.cell.is_none()).count();
+            let beginning = state.running.values().filter(|r| r.writer.is_none()).count();
             options.max_queued.saturating_add((free + beginning) as u64)
         };
         let idempotency = submission.idempotency.clone();
@@ -152,40 +148,30 @@ impl Desk {
         let waiting = waiting_jobs(&unfinished, options.max_running).remove(&id).unwrap_or_default();
         // Where the time of a job before it is not known, that of the rest is told.
         let wait_minutes = waiting.estimated_wait_seconds.map(|seconds| hundredths(seconds / 60.0));
-        let estimated_minutes = hundredths(own_minutes + wait_minutes.unwrap_or(0.0));
-        let request_hash = idempotency.as_ref().map(|asked| asked.request_hash.clone()).unwrap_or_default();
-        let response = StoredResponse {
-            key: idempotency.as_ref().map(KeyedRequest::stored_key).unwrap_or_default(),
-            owner: idempotency.as_ref().map(|asked| asked.owner.clone()).unwrap_or_default(),
-            request_hash: request_hash.clone(),
-            status: 202,
-            location: Some(format!("{BASE_PATH}/jobs/{id}")),
-            body: json!({
-                "success": true,
-                "message": format!("Training job {id} is queued"),
-                "job_id": id,
-                "status": "queued",
-                "estimated_time_minutes": estimated_minutes,
-                "queue_position": waiting.queue_position,
-                "waits_for": waiting.waits_for,
-                "estimated_wait_minutes": wait_minutes,
-            }),
-            at: record.job.created_at,
+        let accepted = Accepted {
+            job: record.job.clone(),
+            estimated_minutes: hundredths(own_minutes + wait_minutes.unwrap_or(0.0)),
+            waiting,
+            estimated_wait_minutes: wait_minutes,
         };
-        let mut notes = Notes::new(record.job.created_at);
-        notes.event(JobEventKind::State, &JobStateChange::from(&record.job));
-        notes.announce(&record, Topic::JobQueued);
-        let kept = idempotency.map(|_| response.clone());
-        match options.store.create_job(record, notes.events, notes.outbox, triggers, kept, max_waiting).await? {
+        let response = idempotency.as_ref().map(|keyed| stored_response(keyed, &accepted));
+        let mut change = Change::new(record.job.created_at);
+        change.event(JobEventKind::State, &JobStateChange::from(&record.job));
+        change.announce(&record, Topic::JobQueued);
+        match options.store.create_job(record, change.events, change.outbox, triggers, response, max_waiting).await? {
             JobCreation::Created(record) => {
                 options.metrics.job_submitted();
                 self.change(|state| state.enqueue(id));
                 self.dispatch();
-                Ok(Submitted::New { job: Box::new(record.job), estimated_minutes, response })
+                Ok(Submitted::New(Box::new(Accepted { job: record.job, ..accepted })))
             }
-            JobCreation::Known(known) if known.request_hash == request_hash => Ok(Submitted::Repeated(known)),
+            JobCreation::Known(known)
+                if idempotency.is_some_and(|keyed| known.request_hash == keyed.request.request_hash) =>
+            {
+                Ok(Submitted::Repeated(known))
+            }
             JobCreation::Known(_) => Err(SubmitError::Mismatch),
-            JobCreation::QueueFull => Err(SubmitError::QueueFull),
+            JobCreation::QueueFull => Err(SubmitError::QueueFull { max_queued: options.max_queued }),
             JobCreation::Settled => Err(SubmitError::Settled),
         }
     }
@@ -217,17 +203,17 @@ impl Desk {
             // It may have begun or ended by now.
             let record = found.filter(|record| QueuedJob::from(record).may_be_joined());
             let Some(mut record) = record else { continue };
-            let mut notes = Notes::new(self.env.options.clock.now());
+            let mut change = Change::new(self.env.options.clock.now());
             for t in &triggers {
                 record.activation = record.activation.max(t.activation);
                 // The others are in the list of triggers, with this job's id.
                 if record.job.triggers.len() < limits::JOB_TRIGGERS {
                     let why = t.trigger.reason.as_deref().unwrap_or("no reason given");
-                    notes.log(&mut record, &format!("joined by a trigger ({}): {why}", t.trigger.trigger_type));
+                    change.log(&mut record, &format!("joined by a trigger ({}): {why}", t.trigger.trigger_type));
                     record.job.triggers.push(t.trigger.clone());
                 }
             }
-            match store.join_job(record, notes.events, triggers.clone()).await {
+            match store.join_job(record, change.events, triggers.clone()).await {
                 Ok(saved) => {
                     self.env.streams.moved(&id, saved.next_event);
                     return Ok(Joined::Job(id));
@@ -250,20 +236,20 @@ impl Desk {
         let options = &self.env.options;
         loop {
             // A job that is being claimed is asked once it is.
-            self.until(|state| state.running.get(&id).is_none_or(|r| r.cell.is_some())).await;
-            let cell = self.state().running.get(&id).and_then(|r| r.cell.clone());
-            let (cell, running) = match cell {
-                Some(cell) => (cell, true),
+            self.until(|state| state.running.get(&id).is_none_or(|r| r.writer.is_some())).await;
+            let writer = self.state().running.get(&id).and_then(|r| r.writer.clone());
+            let (writer, running) = match writer {
+                Some(writer) => (writer, true),
                 None => {
                     let found = options.store.job(&id).await?.ok_or_else(|| CancelError::NotFound(id.clone()))?;
-                    (Arc::new(Cell::new(found, options.clone(), self.env.streams.clone())), false)
+                    (Arc::new(JobWriter::new(found, options.clone(), self.env.streams.clone())), false)
                 }
             };
-            let before = cell.read().await;
+            let before = writer.read().await;
             if before.job.status.is_final() {
                 return Err(CancelError::AlreadyFinal(before.job.status));
             }
-            let saved = cell
+            let saved = writer
                 .update(Patience::Attempts, |r, n| {
                     if r.job.status.is_final() {
                         return;
@@ -284,7 +270,7 @@ impl Desk {
             match saved {
                 Ok(saved) => {
                     if running {
-                        self.wish(&id, Stop::Cancel { keep_best });
+                        self.wish(&id, JobStop::Cancel { keep_best });
                     } else if saved.job.status.is_final() {
                         options.failures.over(COMPONENT, &driver::task_of(&id));
                         self.change(|state| state.queue.retain(|queued| *queued != id));
@@ -292,8 +278,8 @@ impl Desk {
                     return Ok(saved.job);
                 }
                 // It was claimed or settled in between: look again.
-                Err(CellError::Lost) => {}
-                Err(CellError::Store(e)) => return Err(CancelError::Store(e)),
+                Err(WriteError::Lost) => {}
+                Err(WriteError::Store(e)) => return Err(CancelError::Store(e)),
             }
         }
     }
@@ -304,18 +290,18 @@ impl Desk {
             state.running.keys().cloned().collect()
         });
         for id in &ids {
-            self.wish(id, Stop::Shutdown);
+            self.wish(id, JobStop::Shutdown);
         }
         tokio::select! {
             () = self.until(|state| state.running.is_empty()) => {}
             () = self.env.options.clock.sleep(deadline) => {}
         }
         let stragglers = self.env.peers.executor.running();
-        let late: Vec<Arc<Cell>> =
+        let late: Vec<Arc<JobWriter>> =
             self.change(|state| std::mem::take(&mut state.running).into_values().filter_map(|r| r.end()).collect());
-        for cell in late {
-            if let Err(error) = interrupt(&cell, Patience::Once).await {
-                tracing::warn!(job = %cell.id, %error, "the job stays as it is and is resumed with the next start");
+        for writer in late {
+            if let Err(error) = interrupt(&writer, Patience::Once).await {
+                tracing::warn!(job = %writer.id, %error, "the job stays as it is and is resumed with the next start");
             }
         }
         let mut interrupted = Vec::new();
@@ -354,7 +340,7 @@ impl Desk {
         self.dispatch();
     }
 
-    pub(super) fn env(&self) -> &Env {
+    pub(super) fn env(&self) -> &JobEnv {
         &self.env
     }
 
@@ -366,8 +352,8 @@ impl Desk {
                     return None;
                 }
                 let id = state.queue.pop_front()?;
-                let (stop, wishes) = watch::channel(Stop::No);
-                state.running.insert(id.clone(), Running { stop, cell: None, task: None });
+                let (stop, wishes) = watch::channel(JobStop::No);
+                state.running.insert(id.clone(), Running { stop, writer: None, task: None });
                 Some((id, wishes))
             });
             let Some((id, wishes)) = begun else { return };
@@ -383,18 +369,18 @@ impl Desk {
     }
 
     /// Drives a job, and answers a panic of its driver like a crash of the process: by claiming it anew.
-    async fn oversee(self: Arc<Self>, id: JobId, stop: watch::Receiver<Stop>) {
-        while let Some((cell, lease)) = claim(&self.env, &id, &stop).await {
-            let wish = cell.read().await.cancel;
+    async fn oversee(self: Arc<Self>, id: JobId, stop: watch::Receiver<JobStop>) {
+        while let Some((writer, lease)) = claim(&self.env, &id, &stop).await {
+            let wish = writer.read().await.cancel;
             self.change(|state| {
                 if let Some(running) = state.running.get_mut(&id) {
-                    running.cell = Some(cell.clone());
+                    running.writer = Some(writer.clone());
                 }
             });
             if let Some(wish) = wish {
-                self.wish(&id, Stop::Cancel { keep_best: wish.keep_best });
+                self.wish(&id, JobStop::Cancel { keep_best: wish.keep_best });
             }
-            let driving = AssertUnwindSafe(drive(self.env.clone(), cell.clone(), stop.clone())).catch_unwind();
+            let driving = AssertUnwindSafe(drive(self.env.clone(), writer.clone(), stop.clone())).catch_unwind();
             let driven = match (&self.env.options.leases, lease) {
                 (Some(leases), Some(lease)) => {
                     let driven = tokio::select! {
@@ -411,7 +397,7 @@ impl Desk {
                 None | Some(Ok(())) => break,
                 Some(Err(payload)) => {
                     let text = format!("its driver panicked: {}", panic_text(&*payload));
-                    if !self.survives(&cell, &text).await {
+                    if !self.survives(&writer, &text).await {
                         break;
                     }
                     driver::sleep_or_stop(&self.env, stop.clone(), self.env.options.backoff).await;
@@ -446,11 +432,11 @@ impl Desk {
     async fn guard(&self, leases: &Leases, id: &JobId, lease: Lease) {
         let wishes = async {
             loop {
-                self.env.options.clock.sleep(leases.beat_every().min(WISHES_EVERY)).await;
+                self.env.options.clock.sleep(leases.beat_every().min(CANCEL_POLL)).await;
                 // A store that is away says nothing, and is heard of elsewhere.
                 let Ok(Some(record)) = self.env.options.store.job(id).await else { continue };
                 if let Some(wish) = record.cancel {
-                    self.wish(id, Stop::Cancel { keep_best: wish.keep_best });
+                    self.wish(id, JobStop::Cancel { keep_best: wish.keep_best });
                 }
             }
         };
@@ -461,35 +447,35 @@ impl Desk {
     }
 
     /// Counts a crash of the driver as an attempt; false once there were too many, and the job has failed.
-    async fn survives(&self, cell: &Cell, text: &str) -> bool {
-        let record = cell.read().await;
+    async fn survives(&self, writer: &JobWriter, text: &str) -> bool {
+        let record = writer.read().await;
         let units = plan::units(&record.job.config);
         let unit = units.iter().map(|u| u.algorithm).find(|a| !is_over(&record, *a));
         let attempts = match unit {
-            Some(unit) => count_attempt(cell, unit, text).await.ok(),
+            Some(unit) => count_attempt(writer, unit, text).await.ok(),
             None => None,
         };
         if attempts.is_some_and(|n| n < self.env.options.attempts) {
             return true;
         }
-        let mail = cell.mail(Patience::Attempts).await;
-        let fail = |r: &mut JobRecord, n: &mut Notes| {
+        let mail = writer.mail(Patience::Attempts).await;
+        let fail = |r: &mut JobRecord, n: &mut Change| {
             failed(r, n, text);
             n.write(&mail, r);
         };
-        if let Err(error) = cell.update(Patience::Attempts, fail).await {
-            tracing::error!(job = %cell.id, %error, "the job's failure could not be recorded");
+        if let Err(error) = writer.update(Patience::Attempts, fail).await {
+            tracing::error!(job = %writer.id, %error, "the job's failure could not be recorded");
         }
         false
     }
 
     /// Tells the driver; a shutdown outranks a cancel, and a cancel that keeps nothing one that keeps the best.
-    fn wish(&self, id: &JobId, wish: Stop) {
+    fn wish(&self, id: &JobId, wish: JobStop) {
         if let Some(running) = self.state().running.get(id) {
             running.stop.send_if_modified(|stop| {
                 let stronger = match (*stop, wish) {
-                    (Stop::Shutdown, _) | (_, Stop::No) => false,
-                    (Stop::Cancel { keep_best: false }, Stop::Cancel { .. }) => false,
+                    (JobStop::Shutdown, _) | (_, JobStop::No) => false,
+                    (JobStop::Cancel { keep_best: false }, JobStop::Cancel { .. }) => false,
                     (before, wish) => before != wish,
                 };
                 if stronger {
@@ -520,17 +506,31 @@ impl Desk {
     }
 }
 
-/// A hundredth of a minute is as fine as an estimate is any use.
+/// The answer as it is stored under the key.
+fn stored_response(keyed: &KeyedSubmission, accepted: &Accepted) -> StoredResponse {
+    let WrittenResponse { status, location, body } = (keyed.respond)(accepted);
+    StoredResponse {
+        key: keyed.request.stored_key(),
+        owner: keyed.request.owner.clone(),
+        request_hash: keyed.request.request_hash.clone(),
+        status,
+        location,
+        body,
+        at: accepted.job.created_at,
+    }
+}
+
+/// Rounds to hundredths of a minute: estimates are no finer.
 fn hundredths(minutes: f64) -> f64 {
     (minutes * 100.0).round() / 100.0
 }
 
 impl Running {
-    fn end(self) -> Option<Arc<Cell>> {
+    fn end(self) -> Option<Arc<JobWriter>> {
         if let Some(task) = self.task {
             task.abort();
         }
-        self.cell
+        self.writer
     }
 }
 

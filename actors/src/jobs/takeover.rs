@@ -1,7 +1,8 @@
-//! What other processes on the same store do: jobs that they make and leave, and those that they drive.
+//! Takeover: finds jobs in a shared store that no process works on, and passes on the progress of jobs that other processes
+//! drive.
 
-use super::desk::Desk;
 use super::driver::{CLAIMING, may_claim, task_of};
+use super::queue::JobQueue;
 use crate::failures::Kind;
 use crate::lease::Leases;
 use provost_domain::job::JobStatus;
@@ -18,19 +19,19 @@ const TASK: &str = "looking at other processes' jobs";
 /// Between two looks while the store is away.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-pub struct Neighbours {
-    desk: Arc<Desk>,
+pub struct Takeover {
+    queue: Arc<JobQueue>,
     leases: Leases,
 }
 
-impl Neighbours {
-    pub fn new(desk: Arc<Desk>, leases: Leases) -> Self {
-        Self { desk, leases }
+impl Takeover {
+    pub fn new(queue: Arc<JobQueue>, leases: Leases) -> Self {
+        Self { queue, leases }
     }
 
     /// Looks, for ever.
     pub async fn watch(self) {
-        let options = self.desk.env().options.clone();
+        let options = self.queue.env().options.clone();
         let mut wait = self.leases.look_every();
         loop {
             options.clock.sleep(wait).await;
@@ -49,7 +50,7 @@ impl Neighbours {
 
     /// Takes in what nobody is at work on, and tells those who follow a job how far it is, wherever it is driven.
     async fn look(&self) -> Result<(), StoreError> {
-        let options = self.desk.env().options.clone();
+        let options = self.queue.env().options.clone();
         let (store, mut left) = (&options.store, Vec::new());
         let unfinished = store.unfinished_jobs().await?;
         // What has ended meanwhile, here or elsewhere, is claimed no more.
@@ -57,7 +58,7 @@ impl Neighbours {
         options.failures.keep(COMPONENT, CLAIMING, |task| claimed.contains(task));
         for QueuedJob { job_id: id, status, .. } in unfinished {
             // One that waits is claimed by whoever has room first, and none whose claim was given up.
-            if !self.desk.has(&id)
+            if !self.queue.has(&id)
                 && may_claim(&options, &id)
                 && (status == JobStatus::Pending || self.leases.is_left(&of_job(&id)).await?)
             {
@@ -65,12 +66,12 @@ impl Neighbours {
             }
         }
         // Whoever drives a job tells its own followers; one may also begin and end elsewhere between two looks.
-        for id in self.desk.env().streams.watched() {
+        for id in self.queue.env().streams.watched() {
             if let Some(record) = store.job(&id).await? {
-                self.desk.env().streams.moved(&id, record.next_event);
+                self.queue.env().streams.moved(&id, record.next_event);
             }
         }
-        self.desk.take_in(left);
+        self.queue.take_in(left);
         Ok(())
     }
 }

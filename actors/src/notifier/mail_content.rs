@@ -1,4 +1,4 @@
-//! Letters into the outbox: who is written to, and with what. Written with the change that they are about.
+//! Mails into the outbox: who gets one, and what each says. Recorded in one step with the change that they are about.
 
 use crate::options::Options;
 use crate::outbox::MAIL;

@@ -1,19 +1,19 @@
-//! One queue's way in: gather a batch, read it, record it, then move what cannot stay and acknowledge. The stages overlap,
+//! The consumer of one queue: gather a batch, read it, record it, then move what cannot stay and acknowledge. The stages overlap,
 //! each holds one batch, and the prefetch bounds them all.
 
 use super::amqp::{Acker, Intake, Link, Message, Published, Received, Result};
-use super::detour::{self, DETAIL, Next, REASON};
-use super::env::Env;
+use super::dead_letter::{self, DETAIL, Next, REASON};
+use super::env::BridgeEnv;
 use super::inbox::{Event, StoreAway, Verdict, read};
 use crate::panics::Owner;
-use crate::supervise::backoff;
+use crate::retry::backoff;
 use provost_domain::event::{Refusal, RefusalCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// Deliveries that wait to be moved while the publisher is away; with more the lane stops.
+/// Deliveries that wait to be moved while the publisher is away; with more the consumer stops.
 const HELD: usize = 100;
 /// Longest that a delivery is held; brokers close a channel that holds one for half an hour.
 const HELD_FOR: Duration = Duration::from_secs(600);
@@ -28,7 +28,7 @@ struct Batch {
     events: Vec<std::result::Result<Event, Refusal>>,
 }
 
-/// Why a lane's stages ended without a fault of the broker.
+/// Why the stages ended without a fault of the broker.
 enum End {
     Stopped,
     /// With the batch that could not be recorded.
@@ -36,7 +36,7 @@ enum End {
 }
 
 /// Consumes until `stop`; with the store away it gives everything back and waits. An error is the connection's.
-pub async fn run(env: &Env, link: &Link, queue: &'static str, stop: watch::Receiver<bool>) -> Result<()> {
+pub async fn run(env: &BridgeEnv, link: &Link, queue: &'static str, stop: watch::Receiver<bool>) -> Result<()> {
     loop {
         let prefetch = env.bridge.batch.saturating_mul(env.bridge.prefetch_batches);
         let mut intake = link.intake(queue, prefetch).await?;
@@ -60,7 +60,12 @@ pub async fn run(env: &Env, link: &Link, queue: &'static str, stop: watch::Recei
 /// Waits until the store takes what it did not take before. These deliveries went back to the broker already: they come
 /// again as duplicates. Asking only for a sign of life would not do: a store that is full gives one, and every round of
 /// deliveries counts against a message. False: stopped.
-async fn store_is_back(env: &Env, queue: &'static str, received: &[Received], mut stop: watch::Receiver<bool>) -> bool {
+async fn store_is_back(
+    env: &BridgeEnv,
+    queue: &'static str,
+    received: &[Received],
+    mut stop: watch::Receiver<bool>,
+) -> bool {
     for failures in 0.. {
         let pause = backoff(Duration::from_millis(200), MAX_PAUSE, failures);
         // Real time: it is the store's own.
@@ -91,7 +96,7 @@ async fn store_is_back(env: &Env, queue: &'static str, received: &[Received], mu
     true
 }
 
-async fn stages(env: &Env, intake: &mut Intake, stop: watch::Receiver<bool>) -> Result<End> {
+async fn stages(env: &BridgeEnv, intake: &mut Intake, stop: watch::Receiver<bool>) -> Result<End> {
     let queue = intake.queue();
     let (to_record, batches) = mpsc::channel(1);
     let (to_settle, verdicts) = mpsc::channel(2);
@@ -109,7 +114,7 @@ async fn stages(env: &Env, intake: &mut Intake, stop: watch::Receiver<bool>) -> 
 }
 
 async fn gather(
-    env: &Env,
+    env: &BridgeEnv,
     intake: &mut Intake,
     to_record: mpsc::Sender<Batch>,
     mut stop: watch::Receiver<bool>,
@@ -169,7 +174,7 @@ async fn gather(
 type Settled = Vec<(Received, Verdict)>;
 
 /// Answers why it ended before the batches did.
-async fn record(env: &Env, mut batches: mpsc::Receiver<Batch>, to_settle: mpsc::Sender<Settled>) -> Option<End> {
+async fn record(env: &BridgeEnv, mut batches: mpsc::Receiver<Batch>, to_settle: mpsc::Sender<Settled>) -> Option<End> {
     while let Some(Batch { received, events }) = batches.recv().await {
         match env.inbox.record(events, &received, env.clock.now()).await {
             Ok((verdicts, tally)) => {
@@ -197,7 +202,7 @@ struct Move {
     next: Next,
 }
 
-async fn settle(env: &Env, queue: &str, mut verdicts: mpsc::Receiver<Settled>) -> Result<()> {
+async fn settle(env: &BridgeEnv, queue: &str, mut verdicts: mpsc::Receiver<Settled>) -> Result<()> {
     let wait = env.bridge.wait;
     let mut held: Vec<Move> = Vec::new();
     let mut since = Instant::now();
@@ -243,15 +248,15 @@ async fn settle(env: &Env, queue: &str, mut verdicts: mpsc::Receiver<Settled>) -
     }
 }
 
-fn movement(env: &Env, queue: &str, received: Received, verdict: Verdict) -> Move {
+fn movement(env: &BridgeEnv, queue: &str, received: Received, verdict: Verdict) -> Move {
     let Received { acker, message, .. } = received;
     let now = env.clock.now();
     let (message, next) = match verdict {
-        Verdict::Later(why) => detour::retried(message, queue, &why, now),
+        Verdict::Later(why) => dead_letter::retried(message, queue, &why, now),
         Verdict::Park(refusal) => {
             let id = message.message_id().unwrap_or("-");
             tracing::debug!(queue, id, code = %refusal.code, detail = %refusal.detail, "an event is parked");
-            (detour::parked(message, queue, &refusal, now), Next::Parked)
+            (dead_letter::parked(message, queue, &refusal, now), Next::Parked)
         }
         // Not asked for: a message that is done does not move.
         Verdict::Done => (message, Next::Parked),
@@ -278,9 +283,9 @@ fn tell(queue: &str, moves: &[Move]) {
 }
 
 /// Publishes moves with confirms; those that arrived may be acknowledged, the others are held.
-async fn publish(env: &Env, moves: Vec<Move>, held: &mut Vec<Move>) -> Vec<Acker> {
+async fn publish(env: &BridgeEnv, moves: Vec<Move>, held: &mut Vec<Move>) -> Vec<Acker> {
     let messages = moves.iter().map(|m| m.message.clone()).collect();
-    let Some(outcomes) = env.press.publish(messages, env.bridge.wait).await else {
+    let Some(outcomes) = env.publisher.publish(messages, env.bridge.wait).await else {
         tracing::warn!(deliveries = moves.len(), "the publisher is away: what is to be moved is held");
         held.extend(moves);
         return Vec::new();
@@ -312,7 +317,7 @@ async fn publish(env: &Env, moves: Vec<Move>, held: &mut Vec<Move>) -> Vec<Acker
     gone
 }
 
-fn acknowledged(env: &Env, reached: bool) {
+fn acknowledged(env: &BridgeEnv, reached: bool) {
     if !reached {
         env.state.count(|c| c.unacknowledged += 1);
     }

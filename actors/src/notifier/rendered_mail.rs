@@ -2,17 +2,16 @@
 //! same bytes.
 
 use super::render::{Rendered, render};
+use crate::options::Sender;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 use lettre::{Address, address::AddressError};
 use provost_domain::mail::Mail;
-use provost_domain::visible;
 use provost_store::OutboxMessage;
-use std::fmt;
 
 /// Why a message of the outbox is no mail: nothing that passes with time.
 #[derive(Debug, thiserror::Error)]
-pub enum ParcelError {
+pub enum RenderError {
     #[error("it is of a kind that this version does not know: {0}")]
     Unreadable(#[from] serde_json::Error),
     #[error("`{0}` is no address to send to: {1}")]
@@ -23,38 +22,18 @@ pub enum ParcelError {
     Form(#[from] lettre::error::Error),
 }
 
-/// Who writes: `Provost <provost@example.org>`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sender(Mailbox);
-
-impl Sender {
-    pub fn parse(text: &str) -> Option<Self> {
-        text.parse().ok().filter(|m: &Mailbox| visible::is_plain(&m.to_string())).map(Self)
-    }
-
-    pub fn domain(&self) -> &str {
-        self.0.email.domain()
-    }
-}
-
-impl fmt::Display for Sender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 #[derive(Debug)]
-pub struct Parcel {
+pub struct RenderedMail {
     pub from: Address,
     pub to: Address,
     pub bytes: Vec<u8>,
 }
 
-impl Parcel {
-    pub fn new(sender: &Sender, message: &OutboxMessage) -> Result<Self, ParcelError> {
+impl RenderedMail {
+    pub fn new(sender: &Sender, message: &OutboxMessage) -> Result<Self, RenderError> {
         let mail: Mail = serde_json::from_value(message.payload.clone())?;
-        let to: Address = mail.to.parse().map_err(|e| ParcelError::Address(mail.to.clone(), e))?;
-        let Rendered { subject, text, html } = render(&mail.letter).map_err(|e| ParcelError::Text(cause(&e)))?;
+        let to: Address = mail.to.parse().map_err(|e| RenderError::Address(mail.to.clone(), e))?;
+        let Rendered { subject, text, html } = render(&mail.letter).map_err(|e| RenderError::Text(cause(&e)))?;
         let id = &message.id;
         // Fixed, so that a mail that is sent again is the same one.
         let parts = MultiPart::alternative()
@@ -62,7 +41,7 @@ impl Parcel {
             .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text))
             .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html));
         let bytes = Message::builder()
-            .from(sender.0.clone())
+            .from(sender.mailbox().clone())
             .to(Mailbox::new(None, to.clone()))
             .subject(subject)
             .date(message.at.into())
@@ -70,7 +49,7 @@ impl Parcel {
             .header(AutoSubmitted)
             .multipart(parts)?
             .formatted();
-        Ok(Self { from: sender.0.email.clone(), to, bytes })
+        Ok(Self { from: sender.mailbox().email.clone(), to, bytes })
     }
 
     /// Whether an address needs a server that takes more than ASCII.

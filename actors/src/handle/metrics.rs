@@ -1,11 +1,10 @@
 //! All metrics of a running system, read at one moment. What needs an actor or the store is waited for within a bound; the rest
 //! is always there.
 
-use super::family::{Family, Labels};
-use super::stored::Figures;
-use super::{Calls, FINAL, FitEnd, Fits, Metrics, lock};
+use super::Handle;
 use crate::failures::Kind;
-use crate::handle::Handle;
+use crate::metrics::stored::Figures;
+use crate::metrics::{Calls, FINAL, Family, FitEnd, Fits, Labels, Metrics, lock};
 use crate::panics::Panics;
 use crate::root::degraded;
 use provost_domain::Algorithm;
@@ -42,7 +41,7 @@ impl Handle {
             told.unwrap_or_else(|_| names.map(|name| (name, degraded())).collect())
         };
         let disk = metrics.0.disk.look(self.artifacts().folder(), ANSWER_WITHIN);
-        let (components, figures, disk) = tokio::join!(components, metrics.0.stored.figures(self.options()), disk);
+        let (components, figures, disk) = tokio::join!(components, metrics.0.stored.figures(&**self.store()), disk);
         let mut families = of_components(&components);
         families.extend(self.of_actors());
         families.extend(of_failures(self));
@@ -58,19 +57,32 @@ impl Handle {
     }
 
     fn of_actors(&self) -> Vec<Family> {
-        let mut restarts = Family::counter("provost_actor_restarts", "Rebuilds of an actor after a panic");
+        let mut restarts = Family::counter("provost_actor_restarts", "Rebuilds of an actor");
+        let mut exits = Family::counter(
+            "provost_actor_exits",
+            "Instances of an actor that ended, by how: panicked, failed, stopped, killed",
+        );
         let mut panics = Family::counter("provost_panics", "Panics of a component and of the work that it started");
         let mut waits = Family::histogram("provost_mailbox_wait_seconds", "How long a message waited for its actor");
         let mut waiting = Family::gauge("provost_mailbox_messages", "Messages that wait for an actor");
         for child in self.every_child() {
             let (name, mailbox) = (child.name().to_owned(), child.mailbox());
             restarts.add(one("actor", name.clone()), child.restarts().into());
+            let ended = child.exits();
+            for (exit, count) in [
+                ("panicked", ended.panicked),
+                ("failed", ended.failed),
+                ("stopped", ended.stopped),
+                ("killed", ended.killed),
+            ] {
+                exits.add(vec![("actor", name.clone().into()), ("exit", exit.into())], count.into());
+            }
             panics.add(one("component", name.clone()), self.panics().of(&name).0.into());
             waits.add(one("actor", name.clone()), mailbox.waits().into());
             waiting.add(one("actor", name), mailbox.waiting().into());
         }
         panics.add(one("component", "process"), Panics::of_the_process().into());
-        vec![restarts, panics, waits, waiting]
+        vec![restarts, exits, panics, waits, waiting]
     }
 }
 

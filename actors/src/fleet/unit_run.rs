@@ -1,14 +1,15 @@
 //! One unit of work on one worker: its rows, its fit, its trials into the store, its beats.
 
-use super::{Errand, Order, reason};
+use super::{UnitKind, UnitSpec, reason};
+use crate::blocking::blocking;
 use crate::executor::{Attempt, AttemptError, Executor, Work};
 use crate::failures::{Kind, LONG_PAUSE};
-use crate::jobs::journal::{self, Meter, ReadError};
-use crate::jobs::plan;
+use crate::journal::{self, Meter, ReadError};
 use crate::lease::Leases;
-use crate::loader::{LoadedSnapshot, blocking, read_snapshot};
 use crate::options::Options;
 use crate::panics::off_the_arbiter;
+use crate::plan;
+use crate::snapshot::{LoadedSnapshot, read_snapshot};
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
 use provost_learn::control::Token;
 use provost_learn::{Control, LearnError, StopReason};
@@ -62,13 +63,13 @@ impl From<AttemptError> for Failure {
 }
 
 #[derive(Clone)]
-pub struct Shift {
+pub struct UnitRun {
     pub options: Arc<Options>,
     pub leases: Leases,
     pub executor: Arc<dyn Executor>,
 }
 
-impl Shift {
+impl UnitRun {
     /// Takes a claimed unit to its end, unless it is lost or `stop` says to leave it to others.
     pub async fn work(&self, mut unit: WorkUnit, mut stop: watch::Receiver<bool>) {
         let (token, meter) = (Token::new(), Meter::default());
@@ -158,31 +159,31 @@ impl Shift {
         }
     }
 
-    /// Does what is ordered; answers the artifact of the result.
+    /// Does the unit; answers the artifact of the result.
     async fn perform(&self, unit: &WorkUnit, token: Token, meter: Meter) -> Result<String, Failure> {
         let options = &self.options;
-        let order: Order = serde_json::from_value(unit.order.clone())
-            .map_err(|e| Failure::told(false, format!("the order is not readable by this worker: {e}")))?;
-        let (artifacts, sha) = (options.artifacts.clone(), order.snapshot);
+        let spec: UnitSpec = serde_json::from_value(unit.order.clone())
+            .map_err(|e| Failure::told(false, format!("the specification is not readable by this worker: {e}")))?;
+        let (artifacts, sha) = (options.artifacts.clone(), spec.snapshot);
         let loading = blocking(move || read_snapshot(&artifacts, sha));
         let data: Arc<LoadedSnapshot> =
             Arc::new(loading.await.map_err(|e| Failure::told(e.may_pass(), format!("the rows: {e}")))?);
         let salt = options.store.installation().await?.salt;
-        let parts = data.parts(&order.config, salt).map_err(|e| Failure::told(false, e))?;
+        let parts = data.parts(&spec.config, salt).map_err(|e| Failure::told(false, e))?;
         let finished = journal::recorded(&*options.store, &unit.job_id, unit.algorithm, &token).await?;
         let (journal, mut trials) = journal::journal(finished);
-        let work = match order.errand {
-            Errand::Search => Work::Search,
-            Errand::Finish => Work::Finish,
+        let work = match spec.kind {
+            UnitKind::Search => Work::Search,
+            UnitKind::Finish => Work::Finish,
         };
         let attempt = Attempt {
             job: unit.job_id.clone(),
             epoch: unit.job_epoch,
             algorithm: unit.algorithm,
             work,
-            spec: plan::spec(&order.config, unit.algorithm, options),
-            threads: plan::threads(&order.config),
-            config: order.config,
+            spec: plan::spec(&spec.config, unit.algorithm, &options.grids),
+            threads: plan::threads(&spec.config),
+            config: spec.config,
             data,
             parts: Arc::new(parts),
             journal: Arc::new(journal),
@@ -195,7 +196,7 @@ impl Shift {
                 biased;
                 Some(done) = trials.recv() => {
                     // Under the epoch that the unit was offered in.
-                    if let Err(e) = done.keep(options, &unit.job_id, unit.algorithm, unit.job_epoch).await {
+                    if let Err(e) = done.keep(&*options.store, &*options.clock, &unit.job_id, unit.algorithm, unit.job_epoch).await {
                         refused.get_or_insert(e);
                     }
                 }

@@ -1,13 +1,13 @@
-//! Lives of jobs in any order of events, on the real store: what may happen to a record, and what never does.
+//! Histories of jobs: events in any order, on the real store, and what may and may not happen to a job's record.
 //!
-//! Writers are the cells that drivers hold. Those of dead and frozen processes are kept and write on, so that any step
-//! may come from a late one.
+//! The writers of dead and frozen processes are kept and go on writing, so that any step may come from a late writer.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::cell::{Cell, CellError, Patience};
-use super::desk::new_record;
-use super::driver::{cancelled, count_attempt, failed, interrupt};
-use super::{Streams, Submission};
+use crate::jobs::driver::{cancelled, count_attempt, failed, interrupt};
+use crate::jobs::messages::Submission;
+use crate::jobs::queue::new_record;
+use crate::jobs::streams::Streams;
+use crate::jobs::writer::{JobWriter, Patience, WriteError};
 use crate::options::Options;
 use chrono::DateTime;
 use proptest::prelude::*;
@@ -110,7 +110,7 @@ struct World {
     options: Arc<Options>,
     jobs: Vec<JobId>,
     keys: BTreeMap<u8, JobId>,
-    writers: Vec<Cell>,
+    writers: Vec<JobWriter>,
     /// Records as they were read at some time.
     memory: Vec<JobRecord>,
 }
@@ -203,7 +203,7 @@ impl World {
                     Ok(record) => {
                         assert!(!status.is_final(), "a job that has ended was claimed");
                         assert_eq!(record.epoch, before[&id].record.epoch + 1);
-                        self.writers.push(Cell::new(record, self.options.clone(), Streams::default()));
+                        self.writers.push(JobWriter::new(record, self.options.clone(), Streams::default()));
                         Some((id, Expected::Status(status)))
                     }
                     Err(StoreError::Conflict { .. }) => {
@@ -216,7 +216,7 @@ impl World {
             Step::Cancel { job: at, by_driver: None } => {
                 let id = job(at)?;
                 let found = self.store().job(&id).await.unwrap().unwrap();
-                let cell = Cell::new(found, self.options.clone(), Streams::default());
+                let cell = JobWriter::new(found, self.options.clone(), Streams::default());
                 let result = cell.update(Patience::Once, cancelled).await;
                 Some((id.clone(), self.outcome(&id, cell.epoch(), before, result, Transition::Cancel)))
             }
@@ -312,7 +312,7 @@ impl World {
         id: &JobId,
         epoch: u64,
         before: &BTreeMap<JobId, Seen>,
-        result: Result<JobRecord, CellError>,
+        result: Result<JobRecord, WriteError>,
         transition: Transition,
     ) -> Expected {
         let stored = &before[id].record;
@@ -325,7 +325,7 @@ impl World {
         &self,
         epoch: u64,
         stored: &JobRecord,
-        result: Result<JobRecord, CellError>,
+        result: Result<JobRecord, WriteError>,
         next: JobStatus,
     ) -> Expected {
         let may = epoch == stored.epoch && !stored.job.status.is_final();
@@ -335,11 +335,11 @@ impl World {
                 assert_eq!(record.job.status, next);
                 Expected::Status(next)
             }
-            Err(CellError::Lost) => {
+            Err(WriteError::Lost) => {
                 assert!(!may, "a writer that may was told that it lost");
                 Expected::Nothing
             }
-            Err(CellError::Store(e)) => panic!("{e}"),
+            Err(WriteError::Store(e)) => panic!("{e}"),
         }
     }
 }

@@ -1,9 +1,11 @@
-//! Where the broker is, and who we are to it.
+//! How the broker of the event bus is reached: its address with credentials, time-outs and bounds.
 
 use lapin::uri::{AMQPScheme, AMQPUri};
 use provost_domain::ServerAddress;
 use provost_domain::address::AddressFault;
 use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 const SCHEMES: &[(&str, Option<u16>)] = &[("amqp", Some(5672)), ("amqps", Some(5671))];
 
@@ -26,7 +28,7 @@ impl Address {
     }
 
     /// For the driver. It may be shown to nobody.
-    pub(super) fn uri(&self) -> Result<AMQPUri, AddressFault> {
+    pub(crate) fn uri(&self) -> Result<AMQPUri, AddressFault> {
         // What the driver does not take of an address is in its options.
         let mut uri: AMQPUri = self.0.expose().parse().map_err(|_| AddressFault::Options)?;
         uri.scheme = if self.0.scheme() == "amqps" { AMQPScheme::AMQPS } else { AMQPScheme::AMQP };
@@ -50,6 +52,42 @@ impl fmt::Display for Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Address({self})")
+    }
+}
+
+/// How to reach the broker, and what may come from it.
+#[derive(Debug, Clone)]
+pub struct BridgeOptions {
+    pub url: Address,
+    /// Certificates to trust beside the system's (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// A longer body is parked unread.
+    pub max_message_bytes: usize,
+    /// Events recorded in one step, at most.
+    pub batch: u16,
+    /// How long the first of a batch waits for more.
+    pub batch_wait: Duration,
+    /// Deliveries held at a time, in batches.
+    pub prefetch_batches: u16,
+    /// Longest wait for any answer of the broker.
+    pub wait: Duration,
+    /// How often connection and topology are checked. A broker that is silent is given up after this and `wait`.
+    pub check_every: Duration,
+}
+
+impl BridgeOptions {
+    /// The defaults for a broker.
+    pub fn new(url: Address) -> Self {
+        Self {
+            url,
+            ca_file: None,
+            max_message_bytes: 1 << 20,
+            batch: 500,
+            batch_wait: Duration::from_millis(20),
+            prefetch_batches: 2,
+            wait: Duration::from_secs(5),
+            check_every: Duration::from_secs(5),
+        }
     }
 }
 

@@ -1,10 +1,12 @@
-//! Watches over the active model: how well does it foretell what has come in since it was trained?
+//! The performance check of the active model: how well it predicts rows that came in after it was trained.
 
 use super::Evaluator;
+use crate::blocking::blocking;
 use crate::error::EvaluateError;
-use crate::loader::{Fresh, LoadedSnapshot, Loader, Open, blocking};
+use crate::loader::{Fresh, Loader, Open};
 use crate::options::Options;
 use crate::scoring::{labels, load_model};
+use crate::snapshot::LoadedSnapshot;
 use crate::supervise::Slot;
 use actix::{Context, Handler, Message, ResponseActFuture, WrapFuture};
 use chrono::NaiveDate;
@@ -16,26 +18,26 @@ use std::sync::Arc;
 
 /// Tests a model's performance on new rows of matured cohorts against its figures on its last year. None: it has no such
 /// figures. `config` selects the rows.
-pub struct Watch {
+pub struct CheckPerformance {
     pub model: ModelRecord,
     pub config: TrainingConfig,
 }
-impl Message for Watch {
+impl Message for CheckPerformance {
     type Result = Result<Option<PerformanceDrop>, EvaluateError>;
 }
 
-impl Handler<Watch> for Evaluator {
+impl Handler<CheckPerformance> for Evaluator {
     type Result = ResponseActFuture<Self, Result<Option<PerformanceDrop>, EvaluateError>>;
-    fn handle(&mut self, message: Watch, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, message: CheckPerformance, _: &mut Context<Self>) -> Self::Result {
         let (options, loader) = (self.options.clone(), self.loader.clone());
-        Box::pin(async move { watch(&options, &loader, message).await }.into_actor(self))
+        Box::pin(async move { check(&options, &loader, message).await }.into_actor(self))
     }
 }
 
-async fn watch(
+async fn check(
     options: &Arc<Options>,
     loader: &Slot<Loader>,
-    Watch { model: record, config }: Watch,
+    CheckPerformance { model: record, config }: CheckPerformance,
 ) -> Result<Option<PerformanceDrop>, EvaluateError> {
     let Some(reference) = record.temporal else { return Ok(None) };
     let fresh = loader.send(Fresh(config)).await??;
@@ -43,7 +45,7 @@ async fn watch(
     let today = options.clock.now().date_naive();
     let failpoints = options.failpoints.clone();
     let (fresh, rows) = blocking(move || {
-        failpoints.hit("watch");
+        failpoints.hit("performance_check");
         let rows = new_rows(&fresh, &known, &reference, today);
         Ok::<_, EvaluateError>((fresh, rows))
     })

@@ -1,53 +1,26 @@
-//! The publishing side: one connection that publishes what lanes want moved and what the outbox wants announced.
+//! The publishing connection: publishes what the queue consumers move and what the outbox announces.
 
 use super::COMPONENT;
-use super::amqp::{AmqpError, Link, Message, Outlet, Published, Result};
-use super::env::Env;
+use super::amqp::{AmqpError, Outlet, Result};
+use super::connect::connect;
+use super::env::BridgeEnv;
+use super::publisher_channel::{Batch, PublishQueue};
 use super::relay::Relay;
-use super::session::connect;
 use super::state::Side;
 use super::topology::PARKED;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
-
-/// Orders that may wait; who gives more waits itself.
-const ORDERS: usize = 16;
-
-struct Order {
-    messages: Vec<Arc<Message>>,
-    done: oneshot::Sender<Vec<Published>>,
-}
-
-/// The way to the publisher, from any thread.
-#[derive(Clone)]
-pub struct Press(mpsc::Sender<Order>);
-
-/// Its other end.
-pub struct Orders(mpsc::Receiver<Order>);
-
-pub fn press() -> (Press, Orders) {
-    let (orders, queue) = mpsc::channel(ORDERS);
-    (Press(orders), Orders(queue))
-}
-
-impl Press {
-    /// Publishes with confirms. None: not within this time, and then what was published is not known.
-    pub async fn publish(&self, messages: Vec<Arc<Message>>, wait: Duration) -> Option<Vec<Published>> {
-        let asked = async {
-            let (done, outcome) = oneshot::channel();
-            self.0.send(Order { messages, done }).await.ok()?;
-            outcome.await.ok()
-        };
-        tokio::time::timeout(wait, asked).await.ok().flatten()
-    }
-}
+use tokio::sync::watch;
 
 /// How often the outbox and the connection are looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// One connection's life. `Ok` once it is to stop.
-pub async fn session(env: &Env, orders: &mut Orders, relay: &mut Relay, mut stop: watch::Receiver<bool>) -> Result<()> {
+pub async fn session(
+    env: &BridgeEnv,
+    queued: &mut PublishQueue,
+    relay: &mut Relay,
+    mut stop: watch::Receiver<bool>,
+) -> Result<()> {
     let Some(link) = connect(env, "provost publisher", &mut stop).await? else { return Ok(()) };
     let outlet = link.outlet().await?;
     env.state.connected(Side::Publisher);
@@ -59,12 +32,12 @@ pub async fn session(env: &Env, orders: &mut Orders, relay: &mut Relay, mut stop
         loop {
             tokio::select! {
                 biased;
-                order = orders.0.recv() => match order {
-                    Some(order) => obey(&link, &outlet, order).await?,
+                batch = queued.0.recv() => match batch {
+                    Some(batch) => publish(&outlet, batch).await?,
                     None => return Ok::<_, AmqpError>(()),
                 },
                 _ = look.tick(), if !link.blocked() => {
-                    relay.pass(env, &link, &outlet).await?;
+                    relay.pass(env, &outlet).await?;
                     env.failures.succeeded(COMPONENT, Side::Publisher.task());
                     // A round trip, also when there is nothing to say.
                     if checked.elapsed() >= env.bridge.check_every {
@@ -95,18 +68,18 @@ pub async fn session(env: &Env, orders: &mut Orders, relay: &mut Relay, mut stop
     }
     // The last announcements of a shutdown.
     if !link.blocked() {
-        let _ = tokio::time::timeout(env.bridge.wait, relay.pass(env, &link, &outlet)).await;
+        let _ = tokio::time::timeout(env.bridge.wait, relay.pass(env, &outlet)).await;
     }
     link.close().await;
     Ok(())
 }
 
-async fn obey(link: &Link, outlet: &Outlet, order: Order) -> Result<()> {
-    // Nobody waits any more: it is asked for again, or comes again.
-    if order.done.is_closed() {
+async fn publish(outlet: &Outlet, batch: Batch) -> Result<()> {
+    // Nobody waits for the outcome any more: whoever sent the batch sends it again.
+    if batch.done.is_closed() {
         return Ok(());
     }
-    let outcomes = outlet.publish(link, &order.messages).await?;
-    let _ = order.done.send(outcomes);
+    let outcomes = outlet.publish(&batch.messages).await?;
+    let _ = batch.done.send(outcomes);
     Ok(())
 }

@@ -1,14 +1,14 @@
 //! Attempts on other machines: offered as units of work in the store, done by whichever worker takes them.
 
-use super::{Attempt, AttemptError, Executor, LocalExecutor, Outcome};
+use super::{UnitSpec, reason, unit, wish};
+use crate::executor::{Attempt, AttemptError, Executor, LocalExecutor, Outcome};
 use crate::failures::Kind;
-use crate::fleet::{Order, reason, unit, wish};
-use crate::jobs::journal::read;
+use crate::journal::read;
 use crate::lease::Leases;
 use crate::options::Options;
 use crate::outbox::announcement_of;
 use crate::panics::off_the_arbiter;
-use crate::supervise::backoff;
+use crate::retry::backoff;
 use provost_domain::event::outbound::{Topic, UnitAnnouncement};
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
 use provost_learn::train::Trained;
@@ -41,9 +41,9 @@ impl FleetExecutor {
 
 impl Executor for FleetExecutor {
     fn start(&self, attempt: Attempt) -> oneshot::Receiver<Outcome> {
-        let Some(order) = Order::of(&attempt) else { return self.local.start(attempt) };
+        let Some(spec) = UnitSpec::of(&attempt) else { return self.local.start(attempt) };
         let (tx, rx) = oneshot::channel();
-        let offered = unit(&attempt, &order, self.options.clock.now());
+        let offered = unit(&attempt, &spec, self.options.clock.now());
         let (id, running) = (offered.id.clone(), self.running.clone());
         lock(&running).insert(id.clone(), format!("{} of {} (fleet)", attempt.name(), attempt.job));
         let mut watcher = Watcher {

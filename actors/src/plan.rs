@@ -1,7 +1,6 @@
 //! What a configuration asks for: the units of work, in the order they are done.
 
 use crate::error::SubmitError;
-use crate::options::Options;
 use provost_domain::config::{self as configuration, Grid, Tuning, too_many_candidates};
 use provost_domain::limits::GRID_CANDIDATES;
 use provost_domain::{Algorithm, Fault, Faults, TrainingConfig};
@@ -38,7 +37,8 @@ pub fn units(config: &TrainingConfig) -> Vec<Unit> {
     units
 }
 
-pub fn spec(config: &TrainingConfig, algorithm: Algorithm, options: &Options) -> TrainSpec {
+/// What a fit of this algorithm is asked for. `configured`: the service's own grids.
+pub fn spec(config: &TrainingConfig, algorithm: Algorithm, configured: &BTreeMap<Algorithm, Grid>) -> TrainSpec {
     let own = config.grids.as_ref().and_then(|g| g.get(&algorithm));
     TrainSpec {
         algorithm,
@@ -52,7 +52,7 @@ pub fn spec(config: &TrainingConfig, algorithm: Algorithm, options: &Options) ->
         scale: config.scale_features,
         early_stopping_rounds: config.early_stopping_rounds,
         pruning: config.pruning,
-        grid: own.or_else(|| options.grids.get(&algorithm)).cloned(),
+        grid: own.or_else(|| configured.get(&algorithm)).cloned(),
     }
 }
 

@@ -1,9 +1,11 @@
-//! The door that every job comes through, whoever asks for it: the data is checked, then Jobs takes it in.
+//! Admission of a job, whoever asks for it: checks the configuration and the data, then hands the job to Jobs.
 
+use crate::blocking::blocking;
 use crate::error::{LoadError, SubmitError};
-use crate::jobs::{Jobs, Join, Joined, Submission, Submit, Submitted, check_spaces};
-use crate::loader::{Loader, Purpose, Quality, blocking};
+use crate::jobs::{Jobs, Join, Joined, Submission, Submit, Submitted};
+use crate::loader::{Loader, Purpose, Quality};
 use crate::options::Options;
+use crate::plan::check_spaces;
 use crate::pool::Place;
 use crate::supervise::{Phase, Slot};
 use provost_domain::TrainingConfig;
@@ -13,13 +15,13 @@ use provost_store::TriggerRecord;
 use std::sync::Arc;
 
 #[derive(Clone)]
-pub struct Door {
+pub struct Admission {
     pub options: Arc<Options>,
     pub loader: Slot<Loader>,
     pub jobs: Slot<Jobs>,
 }
 
-impl Door {
+impl Admission {
     /// Checks the data, persists the job and answers; the training goes on behind.
     /// `place` is held while the data is looked at.
     pub async fn submit(&self, submission: Submission, place: Option<Place>) -> Result<Submitted, SubmitError> {
@@ -27,7 +29,7 @@ impl Door {
             return Err(SubmitError::ShuttingDown);
         }
         // A known key is answered as it was then, whatever became of the data since.
-        if let Some(asked) = &submission.idempotency
+        if let Some(asked) = submission.idempotency.as_ref().map(|keyed| &keyed.request)
             && let Some(known) = asked.answered(&*self.options.store, self.options.clock.now()).await?
         {
             return if known.request_hash == asked.request_hash {

@@ -3,10 +3,10 @@
 
 use super::streams::Streams;
 use crate::failures::Kind;
-use crate::notifier::letters::JobMail;
+use crate::notifier::mail_content::JobMail;
 use crate::options::Options;
 use crate::outbox::announcement_of;
-use crate::supervise::backoff;
+use crate::retry::backoff;
 use chrono::{DateTime, SecondsFormat, Utc};
 use provost_domain::event::outbound::{JobAnnouncement, Topic};
 use provost_domain::job::{JobEventKind, JobLogLine, JobRecord, JobStateChange, JobStatus, Transition};
@@ -27,9 +27,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Why a change was not saved.
 #[derive(Debug, thiserror::Error)]
-pub enum CellError {
-    /// Someone else has claimed or settled the job: this driver has no say in it any more.
-    #[error("the job is in other hands")]
+pub enum WriteError {
+    /// Another process has claimed or settled the job: this driver writes to it no more.
+    #[error("another process has claimed this job")]
     Lost,
     #[error(transparent)]
     Store(StoreError),
@@ -47,13 +47,13 @@ pub enum Patience {
 }
 
 /// What is written along with a change.
-pub struct Notes {
+pub struct Change {
     pub at: DateTime<Utc>,
     pub events: Vec<NewJobEvent>,
     pub outbox: Vec<OutboxMessage>,
 }
 
-impl Notes {
+impl Change {
     pub fn new(at: DateTime<Utc>) -> Self {
         Self { at, events: Vec::new(), outbox: Vec::new() }
     }
@@ -130,7 +130,7 @@ struct Held {
 }
 
 /// Whoever saves the job holds it: once it is dropped nobody tries to save any more, and no failure to is told.
-pub struct Cell {
+pub struct JobWriter {
     pub id: JobId,
     /// Under which failures to save are told.
     saving: String,
@@ -140,7 +140,7 @@ pub struct Cell {
     held: Mutex<Held>,
 }
 
-impl Cell {
+impl JobWriter {
     /// `record` as it was claimed.
     pub fn new(record: JobRecord, options: Arc<Options>, streams: Streams) -> Self {
         let held = Held { base_seconds: record.running_seconds, since: None, record };
@@ -178,12 +178,12 @@ impl Cell {
     pub async fn update(
         &self,
         patience: Patience,
-        change: impl Fn(&mut JobRecord, &mut Notes),
-    ) -> Result<JobRecord, CellError> {
+        change: impl Fn(&mut JobRecord, &mut Change),
+    ) -> Result<JobRecord, WriteError> {
         let mut held = self.held.lock().await;
         let (mut conflicts, mut failures) = (0, 0);
         // A change that the store went away under: it is tried again as it was, since it may have been saved.
-        let mut unsure: Option<(JobRecord, Notes)> = None;
+        let mut unsure: Option<(JobRecord, Change)> = None;
         loop {
             // An end is an end, for the one who wrote it too.
             if held.record.job.status.is_final() {
@@ -223,14 +223,14 @@ impl Cell {
     }
 
     /// Nothing of the job is to be saved here any more.
-    fn lost(&self) -> CellError {
+    fn lost(&self) -> WriteError {
         self.options.failures.over(COMPONENT, &self.saving);
-        CellError::Lost
+        WriteError::Lost
     }
 
     /// The record with the change applied, and what is written along with it.
-    fn changed(&self, held: &Held, change: impl Fn(&mut JobRecord, &mut Notes)) -> (JobRecord, Notes) {
-        let (mut next, mut notes) = (held.record.clone(), Notes::new(self.options.clock.now()));
+    fn changed(&self, held: &Held, change: impl Fn(&mut JobRecord, &mut Change)) -> (JobRecord, Change) {
+        let (mut next, mut notes) = (held.record.clone(), Change::new(self.options.clock.now()));
         next.running_seconds = self.seconds(held);
         change(&mut next, &mut notes);
         // Progress never goes back.
@@ -279,7 +279,7 @@ impl Cell {
         error: StoreError,
         patience: Patience,
         failures: &mut u32,
-    ) -> Result<(), CellError> {
+    ) -> Result<(), WriteError> {
         *failures += 1;
         let again = match patience {
             Patience::Once => false,
@@ -287,7 +287,7 @@ impl Cell {
             Patience::Forever => error.may_pass(),
         };
         if !again {
-            return Err(CellError::Store(error));
+            return Err(WriteError::Store(error));
         }
         self.not_saved(&error);
         self.options.clock.sleep(backoff(self.options.backoff, LONGEST_WAIT, *failures - 1)).await;
@@ -295,7 +295,7 @@ impl Cell {
     }
 }
 
-impl Drop for Cell {
+impl Drop for JobWriter {
     fn drop(&mut self) {
         self.options.failures.over(COMPONENT, &self.saving);
     }
@@ -311,13 +311,13 @@ fn is_saved(tried: &JobRecord, found: &JobRecord) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use crate::jobs::desk::new_record;
-    use crate::jobs::{Streams, Submission};
+    use crate::jobs::messages::Submission;
+    use crate::jobs::queue::new_record;
     use provost_domain::TrainingConfig;
     use provost_store::sqlite::SqliteStore;
     use provost_store::{Artifacts, Store};
 
-    async fn cell(folder: &std::path::Path) -> (Cell, Arc<dyn Store>) {
+    async fn writer(folder: &std::path::Path) -> (JobWriter, Arc<dyn Store>) {
         let now = DateTime::UNIX_EPOCH;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder, now).unwrap());
         let artifacts = Artifacts::open(folder.join("artifacts")).unwrap();
@@ -327,29 +327,29 @@ mod tests {
         store.create_job(record, vec![], vec![], vec![], None, 9).await.unwrap();
         let claimed = store.claim_job(&id, 0).await.unwrap();
         let options = Arc::new(Options::new(store.clone(), artifacts, folder.join("import")));
-        (Cell::new(claimed, options, Streams::default()), store)
+        (JobWriter::new(claimed, options, Streams::default()), store)
     }
 
     #[tokio::test]
     async fn a_change_is_applied_again_to_what_another_writer_left() {
         let folder = tempfile::tempdir().unwrap();
-        let (cell, store) = cell(folder.path()).await;
-        let mut other = store.job(&cell.id).await.unwrap().unwrap();
+        let (writer, store) = writer(folder.path()).await;
+        let mut other = store.job(&writer.id).await.unwrap().unwrap();
         other.job.warnings.push("theirs".to_owned());
         store.save_job(other, vec![], vec![]).await.unwrap();
-        let saved = cell.update(Patience::Once, |r, n| n.warn(r, "ours")).await.unwrap();
+        let saved = writer.update(Patience::Once, |r, n| n.warn(r, "ours")).await.unwrap();
         assert_eq!(saved.job.warnings, ["theirs", "ours"]);
-        assert_eq!(store.job(&cell.id).await.unwrap().unwrap().job.warnings, ["theirs", "ours"]);
+        assert_eq!(store.job(&writer.id).await.unwrap().unwrap().job.warnings, ["theirs", "ours"]);
     }
 
     /// A store that goes away after a save and before its answer.
     #[tokio::test]
     async fn a_save_whose_answer_was_lost_is_known_again() {
         let folder = tempfile::tempdir().unwrap();
-        let (cell, store) = cell(folder.path()).await;
-        let (next, notes) = cell.changed(&*cell.held.lock().await, |r, n| n.warn(r, "once"));
+        let (writer, store) = writer(folder.path()).await;
+        let (next, notes) = writer.changed(&*writer.held.lock().await, |r, n| n.warn(r, "once"));
         store.save_job(next.clone(), notes.events, notes.outbox).await.unwrap();
-        let mut found = store.job(&cell.id).await.unwrap().unwrap();
+        let mut found = store.job(&writer.id).await.unwrap().unwrap();
         assert!(is_saved(&next, &found));
         found.job.warnings.push("theirs".to_owned());
         assert!(!is_saved(&next, &found), "another writer's");
@@ -358,46 +358,46 @@ mod tests {
     #[tokio::test]
     async fn whoever_claims_the_job_takes_it_over() {
         let folder = tempfile::tempdir().unwrap();
-        let (cell, store) = cell(folder.path()).await;
-        store.claim_job(&cell.id, cell.epoch()).await.unwrap();
-        let refused = cell.update(Patience::Forever, |r, n| n.warn(r, "late")).await;
-        assert!(matches!(refused, Err(CellError::Lost)), "{refused:?}");
-        assert!(store.job(&cell.id).await.unwrap().unwrap().job.warnings.is_empty());
+        let (writer, store) = writer(folder.path()).await;
+        store.claim_job(&writer.id, writer.epoch()).await.unwrap();
+        let refused = writer.update(Patience::Forever, |r, n| n.warn(r, "late")).await;
+        assert!(matches!(refused, Err(WriteError::Lost)), "{refused:?}");
+        assert!(store.job(&writer.id).await.unwrap().unwrap().job.warnings.is_empty());
     }
 
     /// A store that is away for longer than is waited for: nobody tries any more, so nothing is told to fail.
     #[tokio::test]
     async fn a_save_that_was_given_up_is_no_failure_any_more() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut cell, store) = cell(folder.path()).await;
-        let mut options = (*cell.options).clone();
+        let (mut writer, store) = writer(folder.path()).await;
+        let mut options = (*writer.options).clone();
         (options.attempts, options.backoff) = (5, Duration::ZERO);
-        cell.options = Arc::new(options);
-        let failures = cell.options.failures.clone();
+        writer.options = Arc::new(options);
+        let failures = writer.options.failures.clone();
         store.close();
-        let refused = cell.update(Patience::Attempts, |r, n| n.warn(r, "late")).await;
-        assert!(matches!(refused, Err(CellError::Store(_))), "{refused:?}");
+        let refused = writer.update(Patience::Attempts, |r, n| n.warn(r, "late")).await;
+        assert!(matches!(refused, Err(WriteError::Store(_))), "{refused:?}");
         let told = failures.of(COMPONENT).unwrap();
-        assert!(told.contains(cell.id.as_str()), "for as long as its driver may try again: {told}");
-        drop(cell);
+        assert!(told.contains(writer.id.as_str()), "for as long as its driver may try again: {told}");
+        drop(writer);
         assert_eq!(failures.of(COMPONENT), None);
     }
 
     #[tokio::test]
     async fn logs_are_bounded_and_progress_never_goes_back() {
         let folder = tempfile::tempdir().unwrap();
-        let (cell, store) = cell(folder.path()).await;
+        let (writer, store) = writer(folder.path()).await;
         for percent in [10.0, 50.0, 20.0, f64::NAN] {
-            cell.update(Patience::Once, |r, _| r.job.progress_percentage = percent).await.unwrap();
+            writer.update(Patience::Once, |r, _| r.job.progress_percentage = percent).await.unwrap();
         }
-        let saved = cell
+        let saved = writer
             .update(Patience::Once, |r, n| (0..250).for_each(|line| n.log(r, &format!("line {line}"))))
             .await
             .unwrap();
         assert_eq!(saved.job.progress_percentage, 50.0);
         assert_eq!(saved.job.logs.len(), LOG_LINES);
         assert!(saved.job.logs[0].ends_with(" line 50"), "{}", saved.job.logs[0]);
-        let events = store.job_events(&cell.id, 0, 1000).await.unwrap();
+        let events = store.job_events(&writer.id, 0, 1000).await.unwrap();
         assert_eq!(events.len(), 250);
     }
 }

@@ -1,9 +1,13 @@
-//! The mail server's address, `smtps://user:password@host:port`. The secrets in it are never shown.
+//! How the mail server is reached: its address `smtps://user:password@host:port`, whose secrets are never shown, the sender
+//! and time-outs.
 
-use provost_domain::ServerAddress;
+use lettre::message::Mailbox;
 use provost_domain::address::AddressFault;
+use provost_domain::{ServerAddress, visible};
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Without a port `smtp` has one that depends on where the server is.
 const SCHEMES: &[(&str, Option<u16>)] = &[("smtps", Some(465)), ("smtp", None)];
@@ -74,7 +78,7 @@ impl MailUrl {
     }
 
     /// User and password, for the server alone.
-    pub(super) fn credentials(&self) -> Option<(&str, &str)> {
+    pub(crate) fn credentials(&self) -> Option<(&str, &str)> {
         self.address.login().and_then(|(user, password)| Some((user.expose(), password?.expose())))
     }
 
@@ -88,7 +92,7 @@ impl MailUrl {
     }
 
     /// A server's text without what it may repeat of the address.
-    pub(super) fn without_parts(&self, text: &str) -> String {
+    pub(crate) fn without_parts(&self, text: &str) -> String {
         self.address.without_parts(text)
     }
 }
@@ -107,6 +111,54 @@ impl fmt::Display for MailUrl {
 impl fmt::Debug for MailUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MailUrl({self})")
+    }
+}
+
+/// Who writes: `Provost <provost@example.org>`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sender(Mailbox);
+
+impl Sender {
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|m: &Mailbox| visible::is_plain(&m.to_string())).map(Self)
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.0
+    }
+
+    pub fn domain(&self) -> &str {
+        self.0.email.domain()
+    }
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How to reach the mail server, and who writes.
+#[derive(Debug, Clone)]
+pub struct MailOptions {
+    pub url: MailUrl,
+    pub from: Sender,
+    /// How long connecting, or handing over one mail, may take.
+    pub timeout: Duration,
+    /// Certificates (PEM) to trust besides this machine's own; with it, TLS is used on this machine too.
+    pub ca_file: Option<PathBuf>,
+    /// A mail that could not be sent for this long is given up.
+    pub give_up_after: Duration,
+}
+
+impl MailOptions {
+    pub fn new(url: MailUrl, from: Sender) -> Self {
+        let (timeout, give_up_after) = (Duration::from_secs(30), Duration::from_secs(3 * 86_400));
+        Self { url, from, timeout, ca_file: None, give_up_after }
+    }
+
+    pub fn security(&self) -> Security {
+        self.url.security(self.ca_file.is_some())
     }
 }
 

@@ -1,7 +1,7 @@
-//! The bridge from a fit's thread to the store: a finished trial goes over a channel to the job's driver, which records it
-//! and answers, so that the fit goes on only once the trial is safe.
+//! The journal of a fit: a finished trial goes from the fit's thread over a channel to the job's driver, which records it in
+//! the store and answers, so that the fit goes on only once the trial is recorded.
 
-use crate::options::Options;
+use crate::clock::Clock;
 use provost_domain::job::TrialRecord;
 use provost_domain::{Algorithm, JobId};
 use provost_learn::control::Token;
@@ -22,16 +22,17 @@ impl Finished {
     /// Records the trial under the job's epoch, and lets the fit go on.
     pub async fn keep(
         self,
-        options: &Options,
+        store: &dyn Store,
+        clock: &dyn Clock,
         job: &JobId,
         algorithm: Algorithm,
         epoch: u64,
     ) -> Result<(), StoreError> {
         let kept = match serde_json::to_value(&self.trial) {
             Ok(result) => {
-                let (index, finished_at) = (self.trial.index, options.clock.now());
+                let (index, finished_at) = (self.trial.index, clock.now());
                 let record = TrialRecord { job_id: job.clone(), algorithm, index, result, finished_at };
-                options.store.record_trial(epoch, record).await
+                store.record_trial(epoch, record).await
             }
             Err(e) => Err(StoreError::Invalid(e.to_string())),
         };

@@ -1,13 +1,12 @@
-//! The carrier takes what waits in the outbox to the mail server, round after round.
+//! Delivers the mails that wait in the outbox to the mail server, round after round.
 
-use super::MailOptions;
-use super::parcel::Parcel;
+use super::rendered_mail::RenderedMail;
 use super::session::{SendError, Session};
 use crate::failures::Kind;
 use crate::lease::Role;
-use crate::options::Options;
+use crate::options::{MailOptions, Options};
 use crate::outbox::MAIL;
-use crate::supervise::backoff;
+use crate::retry::backoff;
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_store::{OutboxMessage, StoreError};
 use std::collections::BTreeMap;
@@ -46,11 +45,11 @@ struct Deferred {
     until: Duration,
 }
 
-pub struct Carrier {
+pub struct Delivery {
     options: Arc<Options>,
     mail: MailOptions,
     report: Arc<Mutex<Report>>,
-    /// One process carries at a time: two would send everything twice.
+    /// One process delivers at a time: two would send every mail twice.
     role: Role,
     /// By the message's id: one that waits holds up no other.
     deferred: BTreeMap<String, Deferred>,
@@ -62,7 +61,7 @@ pub struct Carrier {
     store_away: u32,
 }
 
-impl Carrier {
+impl Delivery {
     pub fn new(options: Arc<Options>, mail: MailOptions, report: Arc<Mutex<Report>>) -> Self {
         let role = Role::new(options.leases.clone(), "mail");
         Self { options, mail, report, role, deferred: BTreeMap::new(), accepted: Vec::new(), outage: 0, store_away: 0 }
@@ -129,7 +128,7 @@ impl Carrier {
     }
 
     async fn deliver(&mut self, due: Vec<OutboxMessage>) -> Result<(), StoreError> {
-        // A copy, since the session holds on to it while the rest of the carrier changes.
+        // A copy, since the session holds on to it while the rest of the delivery changes.
         let mail = self.mail.clone();
         let mut session: Option<Session<'_>> = None;
         for (at, message) in due.iter().enumerate() {
@@ -137,8 +136,8 @@ impl Carrier {
             if !self.role.is_mine().await? {
                 break;
             }
-            let parcel = match Parcel::new(&mail.from, message) {
-                Ok(parcel) => parcel,
+            let rendered = match RenderedMail::new(&mail.from, message) {
+                Ok(rendered) => rendered,
                 Err(e) => {
                     self.give_up(message, &e.to_string()).await?;
                     continue;
@@ -169,7 +168,7 @@ impl Carrier {
                 }
             }
             let Some(open) = session.as_mut() else { return Ok(()) };
-            match open.send(&parcel).await {
+            match open.send(&rendered).await {
                 Ok(()) => {
                     self.options.failpoints.hit("mail_accepted");
                     self.deferred.remove(&message.id);

@@ -1,0 +1,156 @@
+//! The messages of Jobs and their answers.
+
+use crate::error::{CancelError, SubmitError};
+use actix::Message;
+use chrono::{DateTime, Utc};
+use provost_domain::gate::ActivationWish;
+use provost_domain::queue::Waiting;
+use provost_domain::schedule::{TrainingTrigger, TriggerType};
+use provost_domain::{JobId, TrainingConfig, TrainingJob};
+use provost_store::{Store, StoreError, StoredResponse, TriggerRecord};
+use std::time::Duration;
+
+/// A wish for a job.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    pub config: TrainingConfig,
+    pub created_by: Option<String>,
+    /// What led to it; never empty.
+    pub triggers: Vec<TriggerRecord>,
+    /// Where the request is to have one effect, however often it is sent.
+    pub idempotency: Option<KeyedSubmission>,
+}
+
+/// A submission under an idempotency key, with how the answer is written that is stored under the key.
+#[derive(Debug, Clone)]
+pub struct KeyedSubmission {
+    pub request: KeyedRequest,
+    /// Writes the answer to a job that was accepted. It is stored in one step with the job.
+    pub respond: fn(&Accepted) -> WrittenResponse,
+}
+
+/// An answer as it is stored: status code, `Location` and body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrittenResponse {
+    pub status: u16,
+    pub location: Option<String>,
+    pub body: serde_json::Value,
+}
+
+/// A job that was taken in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    pub job: TrainingJob,
+    /// Minutes until the job ends, waiting included, from the times of past jobs.
+    pub estimated_minutes: f64,
+    pub waiting: Waiting,
+    /// Minutes until the job starts; None where the time of a job before it is not known.
+    pub estimated_wait_minutes: Option<f64>,
+}
+
+/// A request's `Idempotency-Key`. It is its caller's: two callers' equal keys are two keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedRequest {
+    /// Names the caller; without line breaks.
+    pub owner: String,
+    /// As the caller sent it; without line breaks.
+    pub key: String,
+    /// Of method, path and body.
+    pub request_hash: String,
+}
+
+impl KeyedRequest {
+    /// What the store knows the key by.
+    pub fn stored_key(&self) -> String {
+        format!("{}\n{}", self.owner, self.key)
+    }
+
+    /// The response that the key has, if it has one. What an older version stored belongs to no caller: it is the answer to
+    /// the very same request only.
+    pub async fn answered(&self, store: &dyn Store, now: DateTime<Utc>) -> Result<Option<StoredResponse>, StoreError> {
+        if let Some(known) = store.stored_response(&self.stored_key(), now).await? {
+            return Ok(Some(known));
+        }
+        let unowned = store.stored_response(&self.key, now).await?;
+        Ok(unowned.filter(|known| known.owner.is_empty() && known.request_hash == self.request_hash))
+    }
+}
+
+impl Submission {
+    /// A person's wish: nothing is activated by itself.
+    pub fn manual(config: TrainingConfig, by: Option<String>, reason: &str, at: DateTime<Utc>) -> Self {
+        let trigger = TrainingTrigger::new(TriggerType::Manual, at, by.clone(), Some(reason.to_owned()));
+        let trigger = TriggerRecord {
+            id: format!("trigger_{}", uuid::Uuid::now_v7().simple()),
+            trigger,
+            config: Some(config.clone()),
+            activation: ActivationWish::None,
+            job_id: None,
+            outcome: None,
+        };
+        Self { config, created_by: by, triggers: vec![trigger], idempotency: None }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Submitted {
+    New(Box<Accepted>),
+    /// The key was used before, with the same request: this was the answer.
+    Repeated(StoredResponse),
+}
+
+/// Persists a job whose data has passed its check, and queues it.
+pub(crate) struct Submit {
+    pub submission: Submission,
+    pub usable_rows: u64,
+}
+impl Message for Submit {
+    type Result = Result<Submitted, SubmitError>;
+}
+
+/// Adds triggers to the job that waits with this configuration.
+pub(crate) struct Join {
+    pub config_hash: String,
+    pub triggers: Vec<TriggerRecord>,
+}
+impl Message for Join {
+    type Result = Result<Joined, SubmitError>;
+}
+
+/// What is the case with the jobs of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Joined {
+    /// The triggers are this job's now.
+    Job(JobId),
+    /// One has begun: its rows are chosen.
+    Begun,
+    /// There is none.
+    None,
+    /// They change just now; look again.
+    Busy,
+}
+
+pub(crate) struct Cancel {
+    pub id: JobId,
+    pub by: Option<String>,
+    pub keep_best: bool,
+}
+impl Message for Cancel {
+    type Result = Result<TrainingJob, CancelError>;
+}
+
+pub(crate) struct Shutdown {
+    pub deadline: Duration,
+}
+impl Message for Shutdown {
+    type Result = ShutdownReport;
+}
+
+/// What a shutdown left behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Jobs that were running and will go on at the next start.
+    pub interrupted: Vec<JobId>,
+    /// Threads that had not ended by the deadline.
+    pub stragglers: Vec<String>,
+}

@@ -1,0 +1,3 @@
+//! Tests of the parts of Jobs together.
+
+mod job_histories;

@@ -1,0 +1,58 @@
+//! What names the rows of a source: equal keys mean equal rows.
+
+use provost_domain::config::{DataSource, FeatureSet};
+use provost_store::PointsMark;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+
+/// Names a source and its present state: equal keys mean equal rows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourceKey {
+    Store {
+        verified_only: bool,
+        features: FeatureSet,
+        mark: PointsMark,
+    },
+    File {
+        verified_only: bool,
+        features: FeatureSet,
+        kind: DataSource,
+        /// As the client named it.
+        name: String,
+        state: FileState,
+    },
+}
+
+/// Which file was opened and when it last changed, read from its handle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileState {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    /// Seconds and nanoseconds since 1970, of the content and of the file's record.
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileState {
+    pub fn of(file: &File) -> std::io::Result<Self> {
+        let meta = file.metadata()?;
+        Ok(Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            bytes: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+}
+
+impl std::fmt::Display for SourceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SourceKey::Store { .. } => f.write_str("the store"),
+            // Without the folders on the way.
+            SourceKey::File { name, .. } => f.write_str(name.rsplit('/').next().unwrap_or_default()),
+        }
+    }
+}
