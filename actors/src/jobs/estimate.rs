@@ -1,7 +1,7 @@
 //! How long a job will take, from how long its like has taken.
 
-use crate::plan;
 use crate::options::Options;
+use crate::plan;
 use provost_domain::{Algorithm, ModelVersion, TrainingConfig};
 use provost_store::StoreError;
 use std::collections::BTreeMap;
