@@ -41,7 +41,8 @@ impl Backend for Databases {
 
 /// Room by room, so that one can be run alone.
 macro_rules! conforms {
-    ($server:ident: $($room:ident),+) => {$(
+    ($(#[$attribute:meta])* $server:ident: $($room:ident),+) => {$(
+        $(#[$attribute])*
         #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
         async fn $room() {
             let Some(server) = Server::$server() else { return };
@@ -57,9 +58,9 @@ mod conforms {
 }
 
 /// The same on an implementation of its own, without anything of the first.
-mod conforms_on_another {
+mod acceptance_on_another {
     use super::*;
-    conforms!(java: points, jobs, leases, models, messages, locks, retention, reopening);
+    conforms!(#[ignore = "acceptance"] java: points, jobs, leases, models, messages, locks, retention, reopening);
 }
 
 /// All points of a store.
