@@ -10,7 +10,8 @@ mod service;
 mod settings;
 mod store;
 
-use crate::cli::{Common, show};
+use crate::cli::common::Common;
+use crate::cli::show;
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 use clap::Args;
@@ -47,7 +48,7 @@ fn ok(check: &'static str, found: impl Into<String>) -> Finding {
     Finding { check, verdict: Verdict::Ok, found: found.into(), advice: None }
 }
 
-/// Of a part that is not in use.
+/// The finding for a part that is not in use.
 fn off(check: &'static str, found: impl Into<String>) -> Finding {
     Finding { check, verdict: Verdict::Off, found: found.into(), advice: None }
 }
@@ -66,7 +67,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
         rights::of_rights,
         store::of_store,
         address::of_address,
-        address::of_locks,
+        address::of_access,
         bus::of_bus,
         mail::of_mail,
         learn::of_xgboost,

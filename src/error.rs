@@ -1,6 +1,5 @@
-//! What a command can end with, and the exit code it means.
+//! The errors that a command ends with, and their exit codes.
 
-use crate::settings::SettingsError;
 use provost_store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +16,7 @@ impl Error {
     pub fn failed(message: impl Into<String>) -> Self {
         Error::Failed(anyhow::Error::msg(message.into()))
     }
-    /// Exit code 1: one cause, and apart from it, on a line of its own, what to do.
+    /// Exit code 1: the cause, and on a line of its own what to do.
     pub fn failed_with(cause: impl std::fmt::Display, advice: &str) -> Self {
         Error::failed(format!("{cause}\n  → {advice}"))
     }
@@ -30,12 +29,6 @@ impl Error {
             Error::Usage(_) => 2,
             Error::Failed(_) => 1,
         }
-    }
-}
-
-impl From<SettingsError> for Error {
-    fn from(e: SettingsError) -> Self {
-        Error::Usage(e.to_string())
     }
 }
 

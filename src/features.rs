@@ -33,14 +33,14 @@ pub struct PartSizes {
 #[derive(Debug, Serialize)]
 pub struct Written {
     pub rows: u64,
-    /// Neither accepted nor rejected: left out.
+    /// Rows left out because they are neither accepted nor rejected.
     pub undecided: u64,
     /// Rows of the file that are no data points.
     pub rejected: u64,
     /// Columns of the file that no field was read from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
-    /// Further ones, not in the list.
+    /// Unread columns beyond those in the list.
     pub unread_more: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<PartSizes>,
@@ -128,7 +128,7 @@ pub fn write(
     })
 }
 
-/// What a source came to.
+/// What was read from a source.
 #[derive(Default)]
 struct Read {
     rows: Vec<Row>,

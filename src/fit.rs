@@ -318,7 +318,7 @@ impl Objects {
 }
 
 fn objects(path: Option<&Path>, option: &str) -> Result<Objects, FitError> {
-    /// Known to the peer alone; a file may serve both.
+    /// Parameters that only the Python peer knows; one file may serve both.
     const PEERS_OWN: [&str; 2] = ["hist_gradient_boosting", "lightgbm"];
     let Some(path) = path else { return Ok(Objects::default()) };
     let text = input::text(path, input::LONGEST).map_err(|source| FitError::File { path: path.to_owned(), source })?;

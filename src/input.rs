@@ -14,7 +14,7 @@ pub const LONGEST: u64 = 1 << 20;
 /// The text of a file of at most `longest` bytes.
 ///
 /// # Errors
-/// `InvalidData` for a longer one, and for one that is not UTF-8; else as the system has them.
+/// `InvalidData` for a longer file and for one that is not UTF-8; else the operating system's error.
 pub fn text(path: &Path, longest: u64) -> Result<String> {
     whole(File::open(path)?, longest)
 }
@@ -34,14 +34,14 @@ const LONGEST_BODY: u64 = 16 << 20;
 /// The JSON document in a file, or on standard input where the name is `-`.
 ///
 /// # Errors
-/// Of what cannot be read, is too long, or is no JSON; each names the file.
+/// A file that cannot be read, is too long or is no JSON; the error names the file.
 pub fn json(name: &str) -> crate::error::Result<Value> {
     let text = if name == "-" { whole(std::io::stdin(), LONGEST_BODY) } else { text(Path::new(name), LONGEST_BODY) };
     let text = text.map_err(|e| Failure::Usage(format!("cannot read {}: {e}", shown(name))))?;
     serde_json::from_str(&text).map_err(|e| Failure::Usage(format!("{}: malformed JSON: {e}", shown(name))))
 }
 
-/// As errors name it.
+/// The name of the file in errors.
 pub fn shown(name: &str) -> Cow<'_, str> {
     if name == "-" { Cow::Borrowed("standard input") } else { visible::line(name) }
 }

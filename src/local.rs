@@ -1,7 +1,7 @@
 //! `provost train --local`: a training job in this process, without a facade.
 
 use crate::cli::show;
-use crate::client::watch::{Follower, describe};
+use crate::client::follow_job::{Follower, describe};
 use crate::error::{Error, Result};
 use crate::log;
 use crate::serve::{Folder, Signals, actors, stop_actors};
@@ -46,7 +46,7 @@ pub async fn follow(handle: &Handle, id: &JobId, follower: &mut Follower, mut ea
         if let Some(outcome) = follower.see(job) {
             return outcome;
         }
-        // The stream tells at once; the clock sees to a stream that was restarted.
+        // The stream wakes this loop at once; the time-out covers a stream that was restarted.
         let _ = tokio::time::timeout(Duration::from_millis(500), grown.changed()).await;
     }
 }
@@ -57,7 +57,7 @@ pub fn train(settings: &Settings, body: &Value, json: bool) -> Result<()> {
     let folder = Folder::take(settings)?;
     actix_rt::System::new().block_on(async {
         let signals = Signals::catch()?;
-        // No rule adds a job to the one that was asked for.
+        // Without the scheduler no rule adds a job to the requested one.
         let alone = Settings { schedule_enabled: false, ..settings.clone() };
         let handle = actors(&alone, &folder).await?;
         let mut follower = Follower::new(json);

@@ -1,5 +1,5 @@
-//! The process's log: one line per event on standard error. Whatever an event holds is escaped here, once for all, in both
-//! formats: no text of others can move a terminal's cursor, hide itself or add a line.
+//! The process's log: one line per event on standard error. All text in an event is escaped here, in both formats: text from
+//! outside cannot move a terminal's cursor, hide itself or add a line.
 
 pub mod strangers;
 
@@ -23,7 +23,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// Starts the log, on standard error.
 ///
 /// # Errors
-/// A filter that cannot be read, and a log that was started before.
+/// A filter that cannot be parsed, or a log that was started before.
 pub fn start(log: &Log) -> Result<()> {
     let subscriber = subscriber(log, std::io::stderr, show::colours(std::io::stderr().is_terminal()))?;
     tracing::subscriber::set_global_default(subscriber).map_err(|e| Error::failed(format!("log: {e}")))?;

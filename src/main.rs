@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-/// Set in a process that was started again by `with_quiet_openmp`. No setting: it has no `__`.
+/// Set in the process that `with_quiet_openmp` starts. Not a setting, because the name has no `__`.
 const STARTED_AGAIN: &str = "PROVOST_STARTED_AGAIN";
 
 /// OpenMP's threads spin while they wait, which makes a fit of 0.1 s take seconds on a busy machine; if they sleep at
@@ -29,11 +29,11 @@ fn with_quiet_openmp() {
             command.env(name, value);
         }
     }
-    // Only comes back if it failed; then the fits are slower under load, and right all the same.
+    // `exec` returns only if it failed; fits are then slower under load but correct.
     let _ = command.exec();
 }
 
-/// A panic's text may repeat data: one that a terminal would obey is told in escapes, without a backtrace.
+/// A panic's text may repeat data: a text with control characters is printed escaped, without a backtrace.
 fn escape_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -42,7 +42,7 @@ fn escape_panics() {
     }));
 }
 
-/// What was asked for, or what clap has to say: a fault, help or the version.
+/// Parses the arguments. clap's error is a usage error, the help or the version.
 fn asked(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&cli::command().try_get_matches_from(arguments)?)
 }
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     escape_panics();
     let cli = match asked(std::env::args_os()) {
         Ok(cli) => cli,
-        // It repeats arguments, which may be names that others have given to files.
+        // The error repeats arguments, which may be file names chosen by others: parse escaped ones and print that error.
         Err(error) => {
             let shown = std::env::args_os().map(|text| visible::line(&text.to_string_lossy()).into_owned().into());
             let Err(same) = asked(shown) else {

@@ -1,4 +1,4 @@
-//! How the C library's allocator keeps what was freed.
+//! Bounds on the freed memory that the C library's allocator keeps.
 
 /// Blocks of this many bytes are the operating system's, which has them back as soon as they are freed. By default the
 /// allocator raises this bound up to 32 MiB, by the blocks that it sees freed.

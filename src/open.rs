@@ -1,4 +1,4 @@
-//! What a command needs before it can begin: store, artifacts, a runtime.
+//! Opens what commands need: the store, the artifacts, a runtime.
 
 use crate::error::{Error, Result};
 use crate::settings::{Settings, StoreAddress};
@@ -17,7 +17,7 @@ pub fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
     })
 }
 
-/// Who is at the command line is told which address does not answer; the error itself names none.
+/// Adds the address to the error, which names none: the person at the command line may see it.
 fn mongodb(address: &ServerAddress) -> Result<MongoStore> {
     let opened = MongoStore::open(address.expose(), Utc::now());
     opened.map_err(|e| match Error::from(e) {

@@ -1,4 +1,4 @@
-//! Wiring: settings to store to actors to facade, and the way back down.
+//! Starts the store, the actors and the facade from the settings, and stops them in reverse order.
 
 use crate::cli::show;
 use crate::error::{Error, Result};
@@ -111,18 +111,18 @@ pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
     provost_actors::start(options(settings, folder)?).await.map_err(|e| Error::Failed(e.into()))
 }
 
-/// The file that holds a running service's URL, for commands beside it. One that was left behind says nothing: whether a service
-/// runs is the lock's to say.
+/// The file that holds a running service's URL, for commands on this machine. A leftover file is ignored: only the lock shows
+/// that a service runs.
 pub fn address_file(settings: &Settings) -> PathBuf {
     settings.data_dir.join("provost.url")
 }
 
-/// Refuses an address that others could reach while nothing is locked.
+/// Refuses an address that other machines can reach while no API key exists.
 fn check_address(http: &Http, store: &dyn Store) -> Result<()> {
     open::runtime()?.block_on(http::check_address(http, store, Utc::now()))
 }
 
-/// Binds the facade's address, unless others could reach it and nothing is locked.
+/// Binds the facade's address, unless other machines can reach it and no API key exists.
 pub fn listen(http: &Http, store: &dyn Store) -> Result<TcpListener> {
     check_address(http, store)?;
     bind(&http.listen)
@@ -163,7 +163,7 @@ impl Service {
         self.server.url()
     }
 
-    /// What went wrong in it: panics, restarts and lines at level error; None if nothing did.
+    /// The faults so far: panics, restarts and log lines at level error; None without any.
     pub fn faults(&self) -> Option<String> {
         let (panics, restarts) = (self.handle.panics().total(), self.handle.restarts());
         let (errors, _) = crate::log::faults();
@@ -181,7 +181,7 @@ impl Service {
             tracing::warn!("requests were still in flight when the facade was stopped");
         }
         stop_actors(&self.handle, self.deadline.saturating_sub(began.elapsed())).await;
-        // Best effort: one that stays says nothing without the lock.
+        // Best effort: a file that stays is ignored, because only the lock shows that a service runs.
         let _ = std::fs::remove_file(&self.address_file);
         tracing::info!(seconds = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0, "stopped");
     }

@@ -1,6 +1,7 @@
 //! `provost worker`: fits for servers that share the store, until a signal.
 
-use crate::cli::{Common, show};
+use crate::cli::common::Common;
+use crate::cli::show;
 use crate::error::{Error, Result};
 use crate::log;
 use crate::serve::{Folder, Signals, options};

@@ -1,6 +1,7 @@
 //! `provost audit`: the log of who did what, read from the store, beside a running service.
 
-use super::{Common, Output, show};
+use super::common::{Common, Output};
+use super::show;
 use crate::error::{Error, Result};
 use crate::open;
 use clap::{Args, Subcommand};

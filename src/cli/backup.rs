@@ -1,6 +1,7 @@
 //! `provost backup` and `provost restore`.
 
-use super::{Common, show};
+use super::common::Common;
+use super::show;
 use crate::error::{Error, Result};
 use crate::settings::{Settings, StoreAddress};
 use chrono::Utc;
@@ -30,7 +31,7 @@ pub struct RestoreArgs {
     pub common: Common,
 }
 
-/// A database elsewhere is its own tools' to save; the artifacts in the data folder are files that never change.
+/// A database on a server is backed up with its own tools; artifacts in the data folder never change and can be copied.
 fn refuse_mongodb(settings: &Settings, tool: &str) -> Result<()> {
     match settings.store {
         StoreAddress::Mongodb(_) => Err(Error::usage_with(
@@ -41,7 +42,7 @@ fn refuse_mongodb(settings: &Settings, tool: &str) -> Result<()> {
     }
 }
 
-/// What cannot be done as it was asked for is bad usage.
+/// Requests that cannot be carried out as given are usage errors.
 fn told(e: StoreError) -> Error {
     match e {
         StoreError::Invalid(why) => Error::Usage(why),

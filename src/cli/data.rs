@@ -1,6 +1,7 @@
 //! The commands that move data: import, sample, features.
 
-use super::{Common, show};
+use super::common::Common;
+use super::show;
 use crate::error::{Error, Result};
 use crate::features::{self, Source};
 use crate::import::{self, Counts, FormatName, Reason, Rejects, Report};

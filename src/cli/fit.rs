@@ -1,6 +1,6 @@
 //! `provost fit`: the options of the Python peer, spelt the same way.
 
-use super::Output;
+use super::common::Output;
 use crate::error::{Error, Result};
 use crate::fit::{self, FitError, FitOptions, GridDraw, Mode};
 use clap::Args;

@@ -6,7 +6,7 @@ use clap::{Command, CommandFactory};
 /// A command, or one below it, and examples of its use.
 type Examples = (&'static str, &'static [&'static str]);
 
-/// Every command stands in one of these, in this order, with those below it after it.
+/// The groups of commands, in the order of the help; subcommands follow their command.
 const GROUPS: [(&str, &[Examples]); 5] = [
     (
         "Service",

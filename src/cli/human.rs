@@ -45,7 +45,7 @@ pub fn parameter(value: &Value) -> String {
 
 /// `4.2 s`, `3 min 20 s`, `2 h 5 min`
 pub fn seconds(s: f64) -> String {
-    // Rounded first: 59.97 s are a minute.
+    // Rounded first, so that 59.97 s is shown as a minute.
     match (s.max(0.0) * 10.0).round() / 10.0 {
         s if s < 60.0 => format!("{s:.1} s"),
         s if s < 3600.0 => format!("{} min {} s", s as u64 / 60, s as u64 % 60),

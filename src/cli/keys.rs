@@ -1,6 +1,7 @@
 //! `provost keys`: API keys. Works on the store, beside a running service, which hears of a change within two seconds.
 
-use super::{Common, Output, show};
+use super::common::{Common, Output};
+use super::show;
 use crate::error::{Error, Result};
 use crate::open;
 use crate::settings::parse_duration;

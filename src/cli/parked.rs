@@ -1,6 +1,7 @@
-//! `provost parked`: the messages that could not be taken in.
+//! `provost parked`: the messages that could not be processed.
 
-use super::{Common, Output, show};
+use super::common::{Common, Output};
+use super::show;
 use crate::error::{Error, Result};
 use crate::open;
 use clap::{Args, Subcommand};

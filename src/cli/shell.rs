@@ -1,6 +1,7 @@
 //! `completions` and `man`: what a shell and `man` know of the commands.
 
-use super::{Common, help, show};
+use super::common::Common;
+use super::{help, show};
 use crate::error::{Error, Result};
 use clap::{Args, Command};
 use clap_complete::Shell;
@@ -32,7 +33,7 @@ pub fn completions(args: &CompletionsArgs) -> Result<()> {
     if args.common.output.json {
         show::object(&json!({ "shell": args.shell.to_string(), "completions": script }));
     } else {
-        // All of it is this program's own.
+        // The text has nothing from outside of this program.
         show::painted(script.trim_end());
     }
     Ok(())

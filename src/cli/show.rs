@@ -2,7 +2,7 @@
 //! university's name, a broker's message, a file's name) is obeyed by a terminal.
 
 pub use super::human::{about, bytes, moment, parameter, percent, relative, score, seconds, thousands};
-pub use super::table::{fitted, table};
+pub use super::table::{WIDTH, fitted, table};
 
 use crate::error::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,9 +11,6 @@ use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Columns of a terminal that nothing but a long value goes beyond.
-pub const WIDTH: usize = 80;
 
 /// The first write to standard output that failed.
 static FAILED: OnceLock<std::io::Error> = OnceLock::new();

@@ -1,6 +1,5 @@
 //! Rows in columns: text to the left, numbers to the right. Every cell is one line.
 
-use super::show::WIDTH;
 use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Row, Table, TableStyle,
 };
@@ -12,6 +11,9 @@ const STYLE: TableStyle = TableStyle {
     content_lines: ContentLineStyle::none().left(' ').junction(' '),
     ..TableStyle::new()
 };
+
+/// Columns of a terminal that nothing but a long value goes beyond.
+pub const WIDTH: usize = 80;
 
 /// All of every cell.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {

@@ -3,7 +3,8 @@
 use super::ids::{Kind, resolve};
 use super::read::{moment, number, text};
 use super::{Client, Remote, print};
-use crate::cli::{Common, show};
+use crate::cli::common::Common;
+use crate::cli::show;
 use crate::error::{Error, Result};
 use crate::output::OutFile;
 use chrono::{DateTime, Utc};

@@ -3,7 +3,8 @@
 use super::ids::{Kind, Shortener, one_of, resolve};
 use super::read::{ago, items, moment, text};
 use super::{Client, Remote, print};
-use crate::cli::{Common, show};
+use crate::cli::common::Common;
+use crate::cli::show;
 use crate::error::{Error, Result};
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;

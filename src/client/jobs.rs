@@ -3,8 +3,9 @@
 use super::ids::{Kind, Shortener, resolve};
 use super::logs::{self, LogsArgs};
 use super::read::{ago, items, number, text, texts};
-use super::{Client, Remote, print, watch};
-use crate::cli::{Common, show};
+use super::{Client, Remote, follow_job, print};
+use crate::cli::common::Common;
+use crate::cli::show;
 use crate::error::Result;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
@@ -58,10 +59,10 @@ pub fn jobs(args: &JobsArgs) -> Result<()> {
             return Ok(());
         }
         if args.wait {
-            return watch::to_its_end(&client, &job, output);
+            return follow_job::to_its_end(&client, &job, output);
         }
         let answer = client.get(&format!("/jobs/{job}"))?;
-        print(output, &answer, || watch::describe(&answer, Utc::now()));
+        print(output, &answer, || follow_job::describe(&answer, Utc::now()));
         return Ok(());
     }
     let path = args.status.as_ref().map_or_else(|| "/jobs?".to_owned(), |status| format!("/jobs?status={status}&"));
@@ -94,7 +95,7 @@ fn list(jobs: &[Value], width: Option<usize>, now: DateTime<Utc>) -> String {
     let rows: Vec<Vec<String>> = jobs.iter().map(row).collect();
     let table = show::fitted(&["job", "state", "algorithm", "made", "best"], &rows, width);
     let below = |job: &Value| {
-        let mut said: Vec<String> = watch::waits(job).into_iter().collect();
+        let mut said: Vec<String> = follow_job::waits(job).into_iter().collect();
         let left = number(job, "/estimated_time_remaining_seconds").filter(|_| text(job, "status") == "running");
         said.extend(left.map(|seconds| format!("about {} left", show::seconds(seconds))));
         let why =

@@ -3,7 +3,8 @@
 use super::ids::{Kind, resolve};
 use super::read::{text, texts};
 use super::{Client, Remote};
-use crate::cli::{Common, show};
+use crate::cli::common::Common;
+use crate::cli::show;
 use crate::error::Result;
 use clap::Args;
 use serde_json::{Value, json};

@@ -3,7 +3,8 @@
 use super::ids::{Kind, Shortener, resolve};
 use super::read::{ago, count, items, moment, number, text};
 use super::{Client, Remote, print};
-use crate::cli::{Common, show};
+use crate::cli::common::Common;
+use crate::cli::show;
 use crate::error::Result;
 use chrono::{DateTime, Utc};
 use clap::Args;

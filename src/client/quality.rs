@@ -2,7 +2,8 @@
 
 use super::read::{count, number, text, texts};
 use super::{Client, Remote, print};
-use crate::cli::{Common, show};
+use crate::cli::common::Common;
+use crate::cli::show;
 use crate::error::{Error, Result};
 use crate::input;
 use clap::Args;

@@ -2,7 +2,8 @@
 
 use super::BASE;
 use super::remote::{GivenKey, Remote, tls};
-use crate::cli::{Common, Output, show};
+use crate::cli::common::{Common, Output};
+use crate::cli::show;
 use crate::error::{Error, Result};
 use crate::settings::Http;
 use provost_domain::address::why_unreachable;

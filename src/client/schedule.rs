@@ -3,7 +3,8 @@
 use super::ids::Shortener;
 use super::read::{ago, count, items, text};
 use super::{Client, Remote, print};
-use crate::cli::{Common, show};
+use crate::cli::common::Common;
+use crate::cli::show;
 use crate::error::Result;
 use crate::input;
 use chrono::{DateTime, Utc};

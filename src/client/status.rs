@@ -2,7 +2,8 @@
 
 use super::read::{moment, text};
 use super::{Client, Remote, print};
-use crate::cli::{Common, show};
+use crate::cli::common::Common;
+use crate::cli::show;
 use crate::error::Result;
 use chrono::{DateTime, Utc};
 use clap::Args;

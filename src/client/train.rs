@@ -1,7 +1,8 @@
 //! `provost train`: a training configuration to a running service.
 
-use super::{Client, Remote, watch};
-use crate::cli::{Output, show};
+use super::{Client, Remote, follow_job};
+use crate::cli::common::Output;
+use crate::cli::show;
 use crate::error::{Error, Result};
 use crate::{input, local};
 use clap::Args;
@@ -87,11 +88,11 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         let mut waits = answer.clone();
         waits["estimated_wait_seconds"] = answer["estimated_wait_minutes"].as_f64().map(|m| m * 60.0).into();
         // A job that begins at once waits for nothing.
-        if let Some(waits) = watch::waits(&waits) {
+        if let Some(waits) = follow_job::waits(&waits) {
             show::line(&format!("  {waits}"));
         }
     }
-    if args.wait { watch::to_its_end(&client, job, &args.output) } else { Ok(()) }
+    if args.wait { follow_job::to_its_end(&client, job, &args.output) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The second half of the story: new points arrive over the bus, the threshold trips, a job runs, the gate decides.
+//! The second half of the demo: new points arrive over the bus, a threshold trigger starts a job, and the gate decides.
 
 use super::screen::Screen;
 use crate::cli::show;
@@ -13,13 +13,13 @@ use provost_store::Store;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// New usable points that the story waits for.
+/// New usable points that the demo waits for.
 const NEW: u64 = 1000;
 const SOURCE: &str = "/demo/upstream";
-/// The story is over by then, or something is wrong.
+/// The longest wait for the gate's decision.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Nothing retrains by itself before it is its turn, nor on Sundays after it.
+/// The schedule of the demo: only the data threshold starts a job.
 pub async fn rest(store: &dyn Store) -> Result<()> {
     let schedule = store.schedule().await?.unwrap_or_default();
     Ok(store.put_schedule(ScheduledTrainingConfig { enabled: false, ..schedule }).await?)
@@ -37,7 +37,7 @@ pub async fn story(handle: &Handle, bus: &BridgeOptions, config: TrainingConfig,
         ..ScheduledTrainingConfig::default()
     };
     handle.store().put_schedule(schedule).await?;
-    // What waited in the outbox belongs to the first half.
+    // Announcements of the first half are not shown again.
     let cleared = async {
         while handle.store().outbox_count("event").await? > 0 {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -97,7 +97,7 @@ fn new_points() -> Vec<(&'static str, Value)> {
     enough.map(event).collect()
 }
 
-/// An announcement in a few words; None for what the story does not need.
+/// An announcement in a few words; None for those that the demo does not show.
 fn told(topic: Topic, data: &Value) -> Option<String> {
     let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
     let number = |name: &str| data[name].as_f64().unwrap_or_default();

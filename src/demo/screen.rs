@@ -59,13 +59,13 @@ impl Screen {
         &self.bar
     }
 
-    /// What is at work, and which share of it is done.
+    /// The running step, and the share of it that is done.
     pub fn progress(&self, what: &str, share: f64) {
         self.bar.set_message(what.to_owned());
         self.bar.set_position((share.clamp(0.0, 1.0) * 100.0) as u64);
     }
 
-    /// Nothing is at work any more.
+    /// No step is running any more.
     pub fn rest(&self) {
         self.bar.finish_and_clear();
     }
@@ -142,7 +142,7 @@ impl Screen {
         self.say(&line, || json!({ "step": "event", "event": event }));
     }
 
-    /// One algorithm is through. With `--json` the job's own objects say so.
+    /// One algorithm has ended. With `--json` the job's own objects report it.
     pub fn trained(&self, algorithm: &str) {
         self.human(&self.done("trained", algorithm));
     }

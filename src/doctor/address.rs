@@ -1,4 +1,4 @@
-//! The address that the service listens on, and whether it is locked.
+//! The address that the service listens on, and who has access.
 
 use super::{Finding, Verdict, ok, trouble};
 use crate::open;
@@ -19,7 +19,7 @@ pub fn of_address(settings: &Settings) -> Finding {
         .and_then(|mut a| a.next())
         .is_some_and(|address| TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok());
     let holder = listen.rsplit_once(':').and_then(|(_, port)| holder(port.parse().ok()?));
-    // Taking the lock would make a folder that is not there.
+    // Taking the lock would create the data folder.
     let locked = settings.data_dir.exists().then(|| DataFolderLock::acquire(&settings.data_dir));
     let serving = match locked {
         Some(Err(StoreError::Locked { pid, .. })) => Some(pid),
@@ -83,18 +83,18 @@ fn holder(port: u16) -> Option<(u32, String)> {
     })
 }
 
-/// Whether the service may listen where it shall, and for whom.
-pub fn of_locks(settings: &Settings) -> Finding {
+/// Whether the service may listen on its address, and who has access there.
+pub fn of_access(settings: &Settings) -> Finding {
     if let Some(Err(e)) = settings.http.tls.as_ref().map(crate::http::check_tls) {
         return trouble(
-            "locks",
+            "access",
             Verdict::Fault,
             e.to_string(),
             "name PEM files: the certificate with its chain, and its key",
         );
     }
     if !open::has_store(settings) {
-        return ok("locks", "no key yet: open on loopback, and only there");
+        return ok("access", "no API key exists: everybody on this machine has access, nobody else");
     }
     let now = Utc::now();
     let looked = open::runtime().and_then(|runtime| {
@@ -106,16 +106,23 @@ pub fn of_locks(settings: &Settings) -> Finding {
     });
     let tls = if settings.http.tls.is_some() { ", TLS" } else { "" };
     match looked {
-        Ok(keys) if keys.is_empty() => ok("locks", format!("no key yet: open on loopback, and only there{tls}")),
+        Ok(keys) if keys.is_empty() => {
+            ok("access", format!("no API key exists: everybody on this machine has access, nobody else{tls}"))
+        }
         Ok(keys) => match keys.iter().filter(|key| key.is_valid(now)).count() {
             0 => trouble(
-                "locks",
+                "access",
                 Verdict::Warning,
-                "no key is valid any more",
+                "no API key is valid any more",
                 "make one: `provost keys create --role admin`",
             ),
-            valid => ok("locks", format!("{valid} valid keys of {}{tls}", keys.len())),
+            valid => ok("access", format!("{valid} valid keys of {}{tls}", keys.len())),
         },
-        Err(e) => trouble("locks", Verdict::Fault, e.to_string(), "lock it, or listen on 127.0.0.1"),
+        Err(e) => trouble(
+            "access",
+            Verdict::Fault,
+            e.to_string(),
+            "make an API key and use TLS or a proxy, or listen on 127.0.0.1",
+        ),
     }
 }

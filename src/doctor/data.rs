@@ -48,7 +48,7 @@ fn tempfile_in(dir: &Path) -> std::io::Result<()> {
     std::fs::remove_file(&path)
 }
 
-/// The folder, or where it is not there yet the nearest above it that is: on the same disk.
+/// The folder or its nearest existing ancestor, which is on the same disk.
 fn nearest(dir: &Path) -> PathBuf {
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     absolute.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/")).to_owned()

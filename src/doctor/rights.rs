@@ -1,4 +1,4 @@
-//! Who else may read what is secret: the data folder, keys, and files with addresses or keys in them.
+//! File permissions of secrets: the data folder, keys, and files that hold addresses or keys.
 
 use super::{Finding, Verdict, ok, trouble};
 use crate::settings::{Settings, Source, holds_secret, shown_path};
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// Files that nobody else may read.
 const SECRET: [&str; 4] = ["http.tls_key", "bridge.url_file", "mail.url_file", "store.url_file"];
-/// Files that nobody else may write: whom this process trusts.
+/// Files that nobody else may write, because this process trusts their content.
 const TRUSTED: [&str; 3] = ["http.tls_cert", "bridge.ca_file", "mail.ca_file"];
 const KEY_FILE: &str = "PROVOST_KEY_FILE";
-/// Writing, by others than the owner.
+/// Mode bits: writable by group or others.
 const WRITE: u32 = 0o022;
 
 pub fn of_rights(settings: &Settings) -> Finding {
@@ -28,7 +28,7 @@ pub fn of_rights(settings: &Settings) -> Finding {
 /// What is wrong, and what to do about it.
 fn look(settings: &Settings, key_file: Option<&Path>) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    // What root has given to a group is not this user's to close; the files in it are closed.
+    // This user cannot change a folder that root gave to a group; the files in that folder are checked.
     if let Ok(metadata) = settings.data_dir.metadata()
         && !private::held_by_group(&metadata)
     {
@@ -46,7 +46,7 @@ fn look(settings: &Settings, key_file: Option<&Path>) -> Vec<(String, String)> {
     });
     secret.extend(in_file);
     for (what, path) in secret {
-        // One that is missing is told by who needs it.
+        // The check that needs the file reports that it is missing.
         let Ok(metadata) = path.metadata() else { continue };
         check(&what, &path, &metadata, private::OTHERS, "600", &mut found);
     }

@@ -13,7 +13,7 @@ pub fn of_service(settings: &Settings) -> Finding {
     }
     match DataFolderLock::acquire(&settings.data_dir) {
         Err(StoreError::Locked { pid, .. }) => asked(settings, &pid),
-        // The check of the folder tells of other errors.
+        // The check of the data folder reports other errors.
         _ => off("service", "none runs on this data folder"),
     }
 }
@@ -32,7 +32,7 @@ fn asked(settings: &Settings, pid: &str) -> Finding {
     }
 }
 
-/// What a service says of itself.
+/// The findings in a service's own status.
 fn of_status(pid: &str, status: &Value) -> Finding {
     let count = |name: &str| status["faults"][name].as_u64().unwrap_or(0);
     let (panics, restarts, errors) = (count("panics"), count("restarts"), count("error_lines"));

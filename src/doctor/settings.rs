@@ -3,7 +3,7 @@
 use super::{Finding, ok};
 use crate::settings::{Settings, Source};
 
-/// They loaded, or the command had ended; so this only says what differs from the defaults.
+/// The settings are already loaded, so they are valid; lists those that differ from the defaults.
 pub fn of_settings(settings: &Settings) -> Finding {
     let changed: Vec<String> = settings
         .values

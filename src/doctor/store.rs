@@ -66,7 +66,7 @@ pub fn of_clock(settings: &Settings) -> Finding {
     if now.year() < 2025 {
         return trouble("clock", Verdict::Fault, found, advice);
     }
-    // Files of the store that are newer than now: the clock went back.
+    // A store file newer than now means that the clock was set back.
     let newest = settings.data_dir.join(DATABASE).metadata().and_then(|m| m.modified()).ok();
     let ahead = newest.and_then(|t| t.duration_since(now.into()).ok());
     let file = ahead.map(|ahead| (ahead, "the database's file".to_owned()));
@@ -80,12 +80,12 @@ pub fn of_clock(settings: &Settings) -> Finding {
     }
 }
 
-/// Clocks of several hosts differ by less.
+/// Differences below this are normal between hosts.
 const MAY_BE_AHEAD: Duration = Duration::from_secs(60);
 
-/// The record with the latest time, if it is of the future, and how far.
+/// The record with the latest time, if that lies in the future, and by how much.
 fn newest_record(settings: &Settings, now: DateTime<Utc>) -> Option<(Duration, String)> {
-    // A store that cannot be read is another check's fault.
+    // Another check reports a store that cannot be read.
     let (runtime, store) = (open::runtime().ok()?, open::has_store(settings).then(|| open::store(settings).ok())??);
     let times = runtime.block_on(times(&*store)).ok()?;
     times.into_iter().filter_map(|(at, what)| Some(((at - now).to_std().ok()?, what))).max()

@@ -1,9 +1,9 @@
 //! Request bodies: bounded while they arrive, then one JSON document.
 
 use super::State;
+use super::code::Code;
 use super::problem::Problem;
 use actix_web::HttpRequest;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use futures_util::StreamExt;
@@ -15,7 +15,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What the memory for bodies is counted in, in bytes.
+/// The unit in which the memory for bodies is counted, in bytes.
 const UNIT: usize = 1024;
 
 /// The memory for the bodies of all requests, so that eight of the largest allowed have room.
@@ -37,7 +37,7 @@ impl Deref for Body {
 }
 
 impl Body {
-    /// What `read` makes of the body. A long one is read on the threads for long work.
+    /// The result of `read` for this body. A long body is parsed on the compute threads.
     pub async fn document<T: Send + 'static>(
         self,
         state: &State,
@@ -47,8 +47,11 @@ impl Body {
     }
 }
 
-/// The whole body, or 415 if it is packed, or 413 as soon as it is known to be too large, or 408 when it takes too long, or 503 where the memory for
-/// bodies is taken.
+/// The whole body.
+///
+/// # Errors
+/// 415 for a compressed body, 413 as soon as the body is known to be too large, 408 when it takes too long, 503 where the memory
+/// for bodies is used up.
 pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Body, Problem> {
     let packed = |value: &&HeaderValue| {
         let value = value.as_bytes().trim_ascii();
@@ -57,12 +60,10 @@ pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Resu
     if let Some(encoding) = request.headers().get_all(CONTENT_ENCODING).find(packed) {
         let encoding = String::from_utf8_lossy(encoding.as_bytes());
         let detail = format!("Content-Encoding {} is not supported; a body is sent as it is", brief(&encoding, 40));
-        return Err(
-            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).with_header("connection", "close".to_owned())
-        );
+        return Err(Problem::new(Code::UnsupportedMediaType, detail).with_header("connection", "close".to_owned()));
     }
     let too_large = || {
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than the {limit} bytes allowed"))
+        Problem::new(Code::BodyTooLarge, format!("the body is larger than the {limit} bytes allowed"))
             .with_header("connection", "close".to_owned())
     };
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
@@ -76,7 +77,7 @@ pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Resu
         body = whole => body,
         () = state.handle.options().clock.sleep(state.body_timeout) => {
             let detail = format!("the body did not arrive within {:?}", state.body_timeout);
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).with_header("connection", "close".to_owned()))
+            Err(Problem::new(Code::BodyTimeout, detail).with_header("connection", "close".to_owned()))
         }
     }
 }
@@ -90,7 +91,7 @@ async fn collect(
     let mut body = BytesMut::new();
     let mut part: Option<OwnedSemaphorePermit> = None;
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {e}")))?;
+        let chunk = chunk.map_err(|e| Problem::new(Code::BodyIncomplete, format!("the body broke off: {e}")))?;
         let length = body.len() + chunk.len();
         if length > limit {
             return Err(too_large());
@@ -101,7 +102,7 @@ async fn collect(
         if let (Some(memory), true) = (memory, needed > held) {
             let more = u32::try_from(needed - held).unwrap_or(u32::MAX);
             let more = memory.clone().try_acquire_many_owned(more).map_err(|_| {
-                Problem::unavailable("the memory for request bodies is taken; try again", 1)
+                Problem::unavailable(Code::Busy, "the memory for request bodies is taken; try again", 1)
                     .with_header("connection", "close".to_owned())
             })?;
             match &mut part {
@@ -174,7 +175,7 @@ mod tests {
         let send = async |bytes: usize| {
             let (request, mut payload) = TestRequest::post().set_payload(vec![b' '; bytes]).to_http_parts();
             let payload = Payload::from_request(&request, &mut payload).await.unwrap();
-            let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "");
+            let too_large = || Problem::new(Code::BodyTooLarge, "");
             collect(payload, 1 << 20, too_large, Some(&memory)).await
         };
         let first = send(limits::SMALL_BODY + 90 * UNIT).await.unwrap();

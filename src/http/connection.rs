@@ -1,24 +1,19 @@
-//! A connection that does not wait for ever. The HTTP layer bounds the first request's head and idle connections; it does
-//! not bound a head that is sent in drops later on, a body that nobody reads, or a client that does not read its answer.
+//! Time-outs of a connection. The HTTP layer bounds the first request's head and idle connections; this module ends connections
+//! with a slow later head, a body that nobody reads, or a client that does not read its answer.
 
-use super::seats::Seat;
+use super::connection_limit::ConnectionSlot;
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_rt::net::{ActixStream, Ready};
 use actix_web::web::Bytes;
 use provost_actors::clock::{Clock, Sleep};
 use std::cell::Cell;
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-/// The address of this machine that a connection was made to.
-#[derive(Debug, Clone, Copy)]
-pub struct LocalAddress(pub IpAddr);
 
 /// How many of a connection's requests are being answered.
 #[derive(Clone, Default)]
@@ -43,14 +38,14 @@ impl Drop for Busy {
     }
 }
 
-/// The body of an answer that goes on as long as it likes: meanwhile its connection is not quiet.
+/// The body of a streamed answer, which keeps its connection busy until its end.
 pub struct Held {
     body: BoxBody,
     _busy: Busy,
 }
 
 impl Held {
-    /// An answer of known size is bounded by the client's reading alone.
+    /// Wraps streamed bodies only: the write time-out bounds an answer of known size.
     pub fn while_it_streams(body: BoxBody, busy: Option<Busy>) -> BoxBody {
         match (body.size(), busy) {
             (BodySize::Stream, Some(busy)) => BoxBody::new(Self { body, _busy: busy }),
@@ -69,12 +64,12 @@ impl MessageBody for Held {
     }
 }
 
-/// Ends the connection when the client takes too long.
+/// A connection that ends when the client takes too long.
 pub struct Guarded<Io> {
     io: Io,
     clock: Arc<dyn Clock>,
     activity: Activity,
-    /// How long nothing may be answered while nothing is being answered.
+    /// The longest time without an answer while no request is being answered.
     patience: Duration,
     /// How long a write may make no progress.
     write_timeout: Duration,
@@ -82,7 +77,7 @@ pub struct Guarded<Io> {
     written: Duration,
     quiet: Sleep,
     stalled: Option<Sleep>,
-    _seat: Option<Seat>,
+    _slot: Option<ConnectionSlot>,
 }
 
 impl<Io> Guarded<Io> {
@@ -97,13 +92,13 @@ impl<Io> Guarded<Io> {
             written,
             quiet,
             stalled: None,
-            _seat: None,
+            _slot: None,
         }
     }
 
-    /// With the place that it takes until its end.
-    pub fn on(self, seat: Seat) -> Self {
-        Self { _seat: Some(seat), ..self }
+    /// With the slot that the connection holds until its end.
+    pub fn on(self, slot: ConnectionSlot) -> Self {
+        Self { _slot: Some(slot), ..self }
     }
 
     pub fn io(&self) -> &Io {
@@ -140,7 +135,7 @@ impl<Io> Guarded<Io> {
 
 impl<Io: AsyncRead + Unpin> AsyncRead for Guarded<Io> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // Also where there is something to read: drops of it are no progress.
+        // Checked even if bytes are there to read: a few bytes now and then are no progress.
         if self.poll_quiet(cx).is_ready() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes too long")));
         }

@@ -1,7 +1,7 @@
 //! `/openapi.json`, `/asyncapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`: all from the binary, nothing from another host.
 
 use super::asyncapi;
-use super::locks;
+use super::auth;
 use super::openapi;
 use super::problem::{only, readable};
 use actix_web::http::header;
@@ -79,9 +79,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         );
 }
 
-/// Who signed in can sign out.
+/// The sign-out button, shown to signed-in browsers.
 async fn index(request: HttpRequest) -> HttpResponse {
-    let session = match locks::is_signed_in(&request) {
+    let session = match auth::is_signed_in(&request) {
         true => r#"<form method="post" action="/sign-out"><button>Sign out</button></form>"#,
         false => "",
     };

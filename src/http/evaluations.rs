@@ -1,9 +1,11 @@
 //! Evaluations and plots.
 
-use super::models::{model_id, record};
+use super::code::Code;
+use super::ids::model_id;
+use super::models::record;
 use super::page::Query;
 use super::problem::{Problem, only, readable};
-use super::{BASE, State, body, idempotency, locks};
+use super::{BASE, State, auth, body, idempotency};
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -85,7 +87,7 @@ pub(super) async fn evaluate(
     })
     .await?;
     if let Some(task) = task {
-        locks::note(&mut response, "task", &task);
+        auth::note(&mut response, "task", &task);
     }
     Ok(response)
 }
@@ -132,7 +134,7 @@ pub(super) async fn results(state: Data<State>, path: Path<String>) -> Result<Ht
 }
 
 pub(super) fn first_still_runs(id: &ModelId) -> Problem {
-    Problem::new(StatusCode::CONFLICT, format!("the first evaluation of {id} is still running"))
+    Problem::new(Code::EvaluationRunning, format!("the first evaluation of {id} is still running"))
 }
 
 /// One plot of the last evaluation, `{name}.png` or `{name}.svg`.
@@ -202,14 +204,14 @@ fn content_type(kind: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether who asks wants the bytes under no type of picture.
+/// Whether the client asks for `application/octet-stream`.
 fn wants_bytes(request: &HttpRequest) -> bool {
     let accepts = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let mut kinds = accepts.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
     kinds.next() == Some(BYTES) && kinds.next().is_none()
 }
 
-/// Only pictures leave the artifact store this way: what is inside is looked at.
+/// The content type by the file's first bytes, so that this route serves nothing but plots.
 async fn picture(state: &State, request: &HttpRequest, sha256: String, file: &str) -> Result<HttpResponse, Problem> {
     let artifacts = state.handle.artifacts().clone();
     let bytes = state.compute.run(move || artifacts.get(&sha256)).await??;

@@ -1,10 +1,10 @@
 //! A job's event stream as server-sent events, resumable by `Last-Event-ID`.
 
-use super::jobs::job_id;
+use super::code::Code;
+use super::connection_limit::LimitSlot;
+use super::ids::job_id;
 use super::problem::Problem;
-use super::seats::Counted;
-use super::{State, locks};
-use actix_web::http::StatusCode;
+use super::{State, auth};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 /// Events read from the store at a time.
 const BATCH: u32 = 200;
-/// A comment goes out when nothing happened for so long, so that proxies and clients keep the connection.
+/// A comment is sent after this long without an event, so that proxies and clients keep the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 struct Reader {
@@ -26,7 +26,7 @@ struct Reader {
     grown: watch::Receiver<u64>,
     closing: watch::Receiver<bool>,
     done: bool,
-    _counted: Counted<String>,
+    _counted: LimitSlot<String>,
 }
 
 /// A job's events as they happen.
@@ -45,10 +45,10 @@ pub(super) async fn stream(
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = job_id(&state, &path).await?;
-    let counted = state.streams.one_more(locks::owner(&request)).ok_or_else(|| {
+    let counted = state.streams.take_slot(auth::owner(&request)).ok_or_else(|| {
         let detail =
             format!("this caller has {} event streams open, which is as many as may be", limits::EVENT_STREAMS);
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with_header("retry-after", "10".to_owned())
+        Problem::new(Code::TooManyStreams, detail).with_header("retry-after", "10".to_owned())
     })?;
     let grown = state.handle.watch(&id);
     if state.handle.store().job(&id).await?.is_none() {
@@ -69,7 +69,7 @@ pub(super) async fn stream(
 }
 
 impl Reader {
-    /// The next events, or a comment to keep the connection; none at the end. A client resumes what a failure cut off.
+    /// The next events, or a comment to keep the connection; None at the end and after a failure, from which a client resumes.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if self.done || *self.closing.borrow() {
@@ -97,7 +97,7 @@ impl Reader {
 
     async fn read(&mut self) -> Result<Option<Bytes>, StoreError> {
         let store = self.state.handle.store();
-        // Asked before the events are read: what a job writes last comes with its final state.
+        // Read before the events: a job writes its last event together with its final state.
         let ended = store.job(&self.id).await?.is_none_or(|r| r.job.status.is_final());
         let events = store.job_events(&self.id, self.after, BATCH).await?;
         self.done = ended && events.len() < BATCH as usize;

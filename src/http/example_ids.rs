@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::{Algorithm, JobId, ModelId};
 
-/// A moment, some minutes after all began.
+/// A time some minutes after the examples' first event.
 pub fn minute(n: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_500) + TimeDelta::minutes(n)
 }

@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: the same key and request of one caller answer the stored response.
 
-use super::locks;
+use super::auth;
+use super::code::Code;
 use super::problem::{Problem, key_reused};
 use super::{State, send};
 use actix_web::http::StatusCode;
@@ -73,7 +74,7 @@ pub fn key_of(request: &HttpRequest) -> Result<Option<Key>, Problem> {
         return Err(Problem::invalid("", allowed));
     }
     Ok(Some(Key {
-        owner: locks::owner(request),
+        owner: auth::owner(request),
         key: key.to_owned(),
         method: request.method().to_string(),
         address: request.uri().to_string(),
@@ -101,8 +102,8 @@ pub fn answer(stored: &WrittenResponse) -> HttpResponse {
     response.json(&stored.body)
 }
 
-/// Refuses a new key beyond those that its caller may have; one that has its answer is none. `under_way`: keys of this
-/// caller, this one included, whose answers are not stored yet.
+/// Refuses a new key once its caller holds as many stored answers as are allowed. `under_way` counts the caller's keys, this one
+/// included, whose answers are not stored yet.
 async fn admit(state: &State, asked: &KeyedRequest, under_way: u64, now: DateTime<Utc>) -> Result<(), Problem> {
     let held = state.handle.store().responses_held(&asked.owner, now).await?;
     match beyond(&held, under_way) {
@@ -114,12 +115,12 @@ async fn admit(state: &State, asked: &KeyedRequest, under_way: u64, now: DateTim
             );
             let free = held.oldest.unwrap_or(now) + TimeDelta::hours(RESPONSE_LIFETIME_HOURS) - now;
             let wait = free.num_seconds().max(1).to_string();
-            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with_header("retry-after", wait))
+            Err(Problem::new(Code::TooManyIdempotencyKeys, detail).with_header("retry-after", wait))
         }
     }
 }
 
-/// What there is too much of, if there is.
+/// The limit that the caller has reached, if any.
 fn beyond(held: &ResponsesHeld, under_way: u64) -> Option<String> {
     if held.keys + under_way > limits::IDEMPOTENCY_KEYS as u64 {
         return Some(format!("{} idempotency keys", held.keys));
@@ -151,7 +152,10 @@ pub async fn once<T: Serialize + Send + 'static>(
         return if long { send(state, status, body).await } else { Ok(HttpResponse::build(status).json(body)) };
     };
     let Some(_claim) = state.keys.claim(&asked) else {
-        return Err(Problem::new(StatusCode::CONFLICT, "a request with this Idempotency-Key is still being answered"));
+        return Err(Problem::new(
+            Code::IdempotencyKeyInProgress,
+            "a request with this Idempotency-Key is still being answered",
+        ));
     };
     let store = state.handle.store();
     let now = state.handle.options().clock.now();

@@ -1,9 +1,9 @@
 //! Training jobs: submit, read, list, cancel.
 
-use super::models::OLD_ID;
+use super::ids::job_id;
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{PROBLEM, Problem, only, readable};
-use super::{BASE, State, body, events, idempotency, locks};
+use super::{BASE, State, auth, body, events, idempotency};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -39,11 +39,11 @@ pub struct TrainAccepted {
     pub job_id: JobId,
     /// `queued`
     pub status: String,
-    /// Until it ends, from the times of past jobs and of the jobs before it.
+    /// Minutes until the job ends, estimated from past jobs and from the jobs before it.
     pub estimated_time_minutes: f64,
-    /// 1 is the next job to begin.
+    /// Position in the queue; 1 is the next job to begin.
     pub queue_position: Option<u64>,
-    /// The job right before it.
+    /// The job right before it in the queue.
     pub waits_for: Option<JobId>,
     /// Until it begins; null where that of a job before it is not known.
     pub estimated_wait_minutes: Option<f64>,
@@ -70,14 +70,14 @@ fn accepted(accepted: &Accepted) -> WrittenResponse {
     }
 }
 
-/// A job as it is answered: with what it waits for and what it is at.
+/// A job with its place in the queue and its current step.
 #[derive(Serialize, ToSchema)]
 pub struct JobAnswer {
     #[serde(flatten)]
     pub job: TrainingJob,
     #[serde(flatten)]
     pub waiting: Waiting,
-    /// The algorithm that a running job is at.
+    /// The algorithm that a running job is training.
     pub current_algorithm: Option<Algorithm>,
 }
 
@@ -93,7 +93,7 @@ impl JobAnswer {
         Self { job, waiting, current_algorithm }
     }
 
-    /// The jobs with what those of them that have not ended wait for.
+    /// Adds its place in the queue to each job that has not ended.
     async fn of(state: &State, jobs: Vec<TrainingJob>) -> Result<Vec<Self>, Problem> {
         let waiting =
             if jobs.iter().all(|job| job.status.is_final()) { BTreeMap::new() } else { state.handle.waiting().await? };
@@ -155,7 +155,7 @@ pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Pay
     let now = state.handle.options().clock.now();
     let idempotency = idempotency.map(|request| KeyedSubmission { request, respond: accepted });
     let submission =
-        Submission { idempotency, ..Submission::manual(config, locks::by(&request), "asked for over HTTP", now) };
+        Submission { idempotency, ..Submission::manual(config, auth::by(&request), "asked for over HTTP", now) };
     match state.handle.submit(submission).await {
         Ok(Submitted::Repeated(stored)) => Ok(idempotency::repeat(&stored)),
         Ok(Submitted::New(job)) => Ok(idempotency::answer(&accepted(&job))),
@@ -168,19 +168,10 @@ pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Pay
     }
 }
 
-/// The id that a path names, be it one of the replaced service.
-pub(super) async fn job_id(state: &State, path: &str) -> Result<JobId, Problem> {
-    if let Ok(id) = JobId::parse(path) {
-        return Ok(id);
-    }
-    let known = if path.len() <= OLD_ID { state.handle.store().job_named(path).await? } else { None };
-    known.ok_or_else(|| Problem::not_found("job", &path.chars().take(80).collect::<String>()))
-}
-
 /// One training job.
 ///
-/// With its progress, what it is at or waits for, the models that it has trained so far, and why it failed if it did. Ids of the replaced
-/// service are found, too.
+/// With its progress, its current step or place in the queue, the models that it has trained so far, and the error of a failed job. Ids
+/// of the replaced service are found, too.
 #[utoipa::path(get, path = "/jobs/{job_id}", operation_id = "get_job", tag = "jobs", params(("job_id" = String, Path)),
     responses(
         (status = 200, description = "The job", body = JobAnswer),
@@ -222,8 +213,8 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
 
 /// Cancels a job.
 ///
-/// The wish is recorded and the fit is told to stop; the job is `cancelled` once it has. With `keep_best` its best finished trial is
-/// fitted and registered first.
+/// The cancel request is recorded and the fit is told to stop; the job is `cancelled` once the fit has stopped. With `keep_best` the
+/// job's best finished trial is fitted and registered first.
 #[utoipa::path(delete, path = "/jobs/{job_id}", operation_id = "cancel_job", tag = "jobs",
     params(("job_id" = String, Path), ("keep_best" = Option<bool>, Query, description = "Register the best finished trial")),
     responses(
@@ -240,7 +231,7 @@ pub(super) async fn cancel(
     let mut query = Query::of(&request);
     let keep_best = query.flag("keep_best", false);
     query.check()?;
-    let job = state.handle.cancel(&id, locks::by(&request), keep_best).await?;
+    let job = state.handle.cancel(&id, auth::by(&request), keep_best).await?;
     let accepted = match job.status {
         JobStatus::Cancelled => CancelAccepted::done(&id),
         _ => CancelAccepted::wish(&id, keep_best),

@@ -6,7 +6,7 @@ mod traffic;
 pub use traffic::Traffic;
 
 use super::State;
-use super::locks::table::METRICS;
+use super::auth::table::METRICS;
 use super::problem::{Problem, only, readable};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};

@@ -1,8 +1,9 @@
 //! Model versions: read, list, activate, compare.
 
+use super::ids::model_id;
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{Problem, only, readable};
-use super::{BASE, State, body, idempotency, locks};
+use super::{BASE, State, auth, body, idempotency};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -94,7 +95,7 @@ pub struct ModelFeatureImportance {
     pub model_id: ModelId,
     pub algorithm: Algorithm,
     pub feature_importance: Vec<RankedFeature>,
-    /// What `importance`, a share of the total, is a share of.
+    /// The quantity that `importance` is a share of.
     pub importance_kind: ImportanceKind,
     /// Training rows that it was computed on.
     pub importance_rows: u64,
@@ -107,18 +108,6 @@ pub struct ActivateRequest {
     /// The same as in the path, if given.
     pub model_id: Option<String>,
     pub reason: Option<String>,
-}
-
-/// Characters of an id of the replaced service at most.
-pub(super) const OLD_ID: usize = 100;
-
-/// The id that a path or a body names, be it one of the replaced service.
-pub(super) async fn model_id(state: &State, name: &str) -> Result<ModelId, Problem> {
-    if let Ok(id) = ModelId::parse(name) {
-        return Ok(id);
-    }
-    let known = if name.len() <= OLD_ID { state.handle.store().model_named(name).await? } else { None };
-    known.ok_or_else(|| Problem::not_found("model", &name.chars().take(80).collect::<String>()))
 }
 
 pub(super) async fn record(state: &State, path: &str) -> Result<ModelRecord, Problem> {
@@ -199,7 +188,7 @@ pub(super) async fn activate(
     let of = id.clone();
     let read = move |bytes: &[u8]| Ok((activation_reason(bytes, &of)?, key.map(|key| key.with(bytes))));
     let (reason, asked) = body.document(&state, read).await?;
-    let activated = async { Ok((StatusCode::OK, state.handle.activate(&id, locks::by(&request), reason).await?)) };
+    let activated = async { Ok((StatusCode::OK, state.handle.activate(&id, auth::by(&request), reason).await?)) };
     idempotency::once(&state, asked, false, activated).await
 }
 
@@ -218,7 +207,7 @@ pub(super) async fn rollback(
     let body = body::read(&request, payload, state.max_body_bytes).await?;
     let key = idempotency::key_of(&request)?;
     let asked = body.document(&state, move |bytes| Ok(key.map(|key| key.with(bytes)))).await?;
-    let rolled_back = async { Ok((StatusCode::OK, state.handle.rollback(locks::by(&request)).await?)) };
+    let rolled_back = async { Ok((StatusCode::OK, state.handle.rollback(auth::by(&request)).await?)) };
     idempotency::once(&state, asked, false, rolled_back).await
 }
 

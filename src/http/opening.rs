@@ -1,7 +1,8 @@
-//! What is answered while the store is being opened, which takes minutes where the replaced service's documents are taken over:
-//! the process is alive, its metrics are there where they are open to everybody, and everything else has to wait.
+//! The facade while the store opens, which takes minutes where the replaced service's documents are converted: `/livez` answers,
+//! `/metrics` answers where it is public, and every other request is answered 503.
 
-use super::locks::table::METRICS;
+use super::auth::table::METRICS;
+use super::code::Code;
 use super::problem::{Problem, readable};
 use super::{slash, tls};
 use crate::error::{Error, Result};
@@ -12,7 +13,6 @@ use actix_server::{Server as Listening, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::dev::{AppConfig, Service as _};
-use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, web};
 use std::net::{SocketAddr, TcpListener};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,8 +24,7 @@ const RETRY_AFTER: &str = "5";
 pub struct Opening(ServerHandle);
 
 async fn not_yet() -> std::result::Result<HttpResponse, Problem> {
-    let problem =
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the store is being opened; the log says how far that is");
+    let problem = Problem::new(Code::Starting, "the store is being opened; the log says how far that is");
     Err(problem.with_header("retry-after", RETRY_AFTER.to_owned()))
 }
 
@@ -37,7 +36,7 @@ fn protocol<Io>(
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    // Who has a key is not known yet.
+    // Keys are in the store, so only public routes can answer.
     let metrics = move |config: &mut web::ServiceConfig| {
         if open_metrics {
             config.route(METRICS, readable().to(super::metrics::before_the_store));
@@ -95,7 +94,7 @@ pub fn open(listener: TcpListener, http: &Http) -> Result<Opening> {
 }
 
 impl Opening {
-    /// Stops to answer; the listener's other owner goes on.
+    /// Stops answering; the listener stays open for the facade that follows.
     pub async fn close(self) {
         self.0.stop(true).await;
     }

@@ -95,7 +95,7 @@ impl Query {
     }
 }
 
-/// What a list answers to a cursor that it did not give out.
+/// The answer to a cursor that is not one of the list's.
 pub fn cursor_fault(error: StoreError) -> Problem {
     match error {
         StoreError::Invalid(why) => Problem::invalid("/cursor", why),

@@ -1,15 +1,12 @@
-//! Errors as clients see them: `application/problem+json` (RFC 9457), and the one table from error to status.
+//! Errors as clients see them: `application/problem+json` (RFC 9457).
 
+use super::code::Code;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, guard};
-use provost_actors::error::{CancelError, EvaluateError, LoadError, RegistryError, SubmitError, Unreachable};
-use provost_actors::{Busy, WorkError};
 use provost_domain::check::brief;
-use provost_domain::quality::DataQualityReport;
 use provost_domain::{Fault, Faults};
-use provost_store::StoreError;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// The content type of a problem.
@@ -22,11 +19,12 @@ pub const LONGEST_PATH: usize = 200;
 /// (422), `error`, `issues`, `recommendations` and `report` for data that fails its quality check (400).
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
-    /// `about:blank`: the status says it all.
+    /// `about:blank`: `code` names the cause.
     #[serde(rename = "type")]
     pub kind: &'static str,
     pub title: &'static str,
     pub status: u16,
+    pub code: Code,
     pub detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
@@ -39,17 +37,19 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Of a path that is no route's.
+    /// The problem of a path without a route.
     pub fn no_route(path: &str) -> Self {
         let detail = format!("there is nothing at {}; /docs lists the routes", brief(path, LONGEST_PATH));
-        Self::new(StatusCode::NOT_FOUND, detail)
+        Self::new(Code::RouteNotFound, detail)
     }
 
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let status = code.status();
         Self {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
+            code,
             detail: detail.into(),
             errors: Vec::new(),
             more: Box::default(),
@@ -57,21 +57,21 @@ impl Problem {
         }
     }
 
-    /// As it is sent.
+    /// The JSON text of the answer's body.
     pub fn body(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| r#"{"detail":"error"}"#.to_owned())
     }
 
     pub fn not_found(what: &str, id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("there is no {what} {id}"))
+        Self::new(Code::not_found(what), format!("there is no {what} {id}"))
     }
 
     pub fn invalid(pointer: &str, message: impl Into<String>) -> Self {
         Faults(vec![Fault { pointer: pointer.to_owned(), message: message.into() }]).into()
     }
 
-    pub fn unavailable(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_header("retry-after", retry_after_seconds.to_string())
+    pub fn unavailable(code: Code, detail: impl Into<String>, retry_after_seconds: u32) -> Self {
+        Self::new(code, detail).with_header("retry-after", retry_after_seconds.to_string())
     }
 
     pub fn with_header(mut self, name: &'static str, value: String) -> Self {
@@ -79,28 +79,15 @@ impl Problem {
         self
     }
 
-    /// An answer that has no JSON.
+    /// The problem of an answer that cannot be serialised.
     pub fn unwritable(error: serde_json::Error) -> Self {
         Self::internal(&format!("the answer cannot be written: {error}"))
     }
 
-    /// An error whose cause is ours: a corrupt artifact, a plot that cannot be drawn, a panic.
+    /// A fault of the service: a corrupt artifact, a plot that cannot be drawn, a panic. Logs the error.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
-    }
-
-    /// Data that fails its quality check, with all that a client needs to mend it.
-    fn quality(report: &DataQualityReport) -> Self {
-        let mut problem = Self::new(
-            StatusCode::BAD_REQUEST,
-            format!("the data fails its quality check: {}", report.quality_issues.join("; ")),
-        );
-        problem.more.insert("error".to_owned(), json!("Data quality check failed"));
-        problem.more.insert("issues".to_owned(), json!(report.quality_issues));
-        problem.more.insert("recommendations".to_owned(), json!(report.recommendations));
-        problem.more.insert("report".to_owned(), json!(report));
-        problem
+        Self::new(Code::Internal, error.to_string())
     }
 }
 
@@ -125,133 +112,15 @@ impl ResponseError for Problem {
 
 impl From<Faults> for Problem {
     fn from(faults: Faults) -> Self {
-        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, faults.to_string());
+        let mut problem = Self::new(Code::InvalidRequest, faults.to_string());
         problem.errors = faults.0;
         problem
     }
 }
 
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NotFound { what, id } => Self::not_found(what, &id),
-            StoreError::NoArtifact { .. } => {
-                let mut problem = Self::new(StatusCode::CONFLICT, error.to_string());
-                problem.more.insert("code".to_owned(), json!("no_artifact"));
-                problem
-            }
-            StoreError::Conflict { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
-            StoreError::Unavailable(_) | StoreError::Denied(_) => {
-                tracing::debug!(%error, "request failed");
-                Self::unavailable(error.for_callers(), 5)
-            }
-            StoreError::Full(_) => {
-                tracing::warn!(%error, "request failed");
-                Self::new(StatusCode::INSUFFICIENT_STORAGE, error.for_callers())
-            }
-            StoreError::Invalid(why) => Self::invalid("", why),
-            _ => {
-                tracing::error!(%error, "request failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.for_callers())
-            }
-        }
-    }
-}
-
-impl From<Unreachable> for Problem {
-    fn from(error: Unreachable) -> Self {
-        Self::unavailable(error.to_string(), 1)
-    }
-}
-
-impl From<Busy> for Problem {
-    fn from(error: Busy) -> Self {
-        Self::unavailable(error.to_string(), 1)
-    }
-}
-
-impl From<WorkError> for Problem {
-    fn from(error: WorkError) -> Self {
-        match error {
-            WorkError::Busy(e) => e.into(),
-            WorkError::Ended(_) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<LoadError> for Problem {
-    fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::Busy(e) => e.into(),
-            LoadError::Data(why) => Self::invalid("/data_path", why),
-            LoadError::Store(e) => e.into(),
-            LoadError::Unreachable(e) => e.into(),
-        }
-    }
-}
-
-impl From<SubmitError> for Problem {
-    fn from(error: SubmitError) -> Self {
-        match error {
-            SubmitError::Quality(report) => Self::quality(&report),
-            SubmitError::QueueFull { .. } => {
-                Self::unavailable("the queue of training jobs is full; try again later", 60)
-            }
-            SubmitError::Mismatch => key_reused(),
-            SubmitError::Settled => Self::new(StatusCode::CONFLICT, error.to_string()),
-            SubmitError::Data(why) => Self::invalid("/data_path", why),
-            SubmitError::Config(faults) => faults.into(),
-            SubmitError::Busy(e) => e.into(),
-            SubmitError::ShuttingDown => Self::unavailable(error.to_string(), 10),
-            SubmitError::Store(e) => e.into(),
-            SubmitError::Unreachable(e) => e.into(),
-        }
-    }
-}
-
-impl From<CancelError> for Problem {
-    fn from(error: CancelError) -> Self {
-        match error {
-            CancelError::NotFound(id) => Self::not_found("job", id.as_str()),
-            CancelError::AlreadyFinal(_) => Self::new(StatusCode::BAD_REQUEST, error.to_string()),
-            CancelError::Store(e) => e.into(),
-            CancelError::Unreachable(e) => e.into(),
-        }
-    }
-}
-
-impl From<EvaluateError> for Problem {
-    fn from(error: EvaluateError) -> Self {
-        match error {
-            EvaluateError::NotFound(id) => Self::not_found("model", id.as_str()),
-            EvaluateError::Busy(e) => e.into(),
-            EvaluateError::Load(e) => e.into(),
-            EvaluateError::Store(e) => e.into(),
-            EvaluateError::Unreachable(e) => e.into(),
-            other => Self::internal(&other),
-        }
-    }
-}
-
-impl From<RegistryError> for Problem {
-    fn from(error: RegistryError) -> Self {
-        match error {
-            RegistryError::NotFound(id) => Self::not_found("model", id.as_str()),
-            RegistryError::Busy(e) => e.into(),
-            // Nobody reads it.
-            RegistryError::Abandoned => Self::unavailable(error.to_string(), 1),
-            RegistryError::NothingBefore => Self::new(StatusCode::CONFLICT, error.to_string()),
-            RegistryError::Invalid(why) => Self::invalid("", why),
-            RegistryError::Store(e) => e.into(),
-            RegistryError::Load(e) => e.into(),
-            RegistryError::Unreachable(e) => e.into(),
-            other => Self::internal(&other),
-        }
-    }
-}
-
 pub fn key_reused() -> Problem {
-    Problem::invalid("", "this Idempotency-Key was used before with another request; use a new key")
+    let detail = "this Idempotency-Key was used before with another request; use a new key";
+    Problem { code: Code::IdempotencyKeyReused, ..Problem::invalid("", detail) }
 }
 
 pub async fn no_such_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -263,12 +132,12 @@ pub fn readable() -> actix_web::Route {
     actix_web::web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-/// The answer of a resource to a method that it does not have.
+/// Answers 405 to methods that the resource does not have.
 pub fn only(allow: &'static str) -> actix_web::Route {
     actix_web::web::to(move |request: HttpRequest| async move {
         Err::<HttpResponse, Problem>(
             Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
+                Code::MethodNotAllowed,
                 format!(
                     "{} is not allowed at {}; allowed: {allow}",
                     brief(request.method().as_str(), LONGEST_PATH),

@@ -24,15 +24,15 @@ pub fn routes(config: &mut web::ServiceConfig) {
         );
 }
 
-/// A trigger and what became of it.
+/// A trigger and its outcome.
 #[derive(Serialize, ToSchema)]
 pub struct Trigger {
     pub id: String,
     #[serde(flatten)]
     pub trigger: TrainingTrigger,
-    /// The job that it led to or joined.
+    /// The job that the trigger started or joined.
     pub job_id: Option<JobId>,
-    /// Why it led to none.
+    /// Why the trigger started no job.
     pub outcome: Option<String>,
 }
 

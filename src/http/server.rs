@@ -1,9 +1,9 @@
 //! The server: takes a listener, gives back a handle to stop it. Connections are wired here and not by `HttpServer`, whose
 //! own cannot be guarded.
 
-use super::connection::{Activity, Guarded, Held, LocalAddress};
-use super::locks::{self, Locks};
-use super::seats::Seats;
+use super::auth::{self, Auth, LocalAddress};
+use super::connection::{Activity, Guarded, Held};
+use super::connection_limit::ConnectionLimit;
 use super::{State, routes, slash, tls};
 use crate::error::{Error, Result};
 use crate::settings::{Deadlines, Http};
@@ -40,10 +40,10 @@ pub struct Server {
 pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result<Server> {
     let address = listener.local_addr()?;
     let (closing, closed) = watch::channel(false);
-    let locks = Data::new(Locks::new(&handle, http, address).await?);
-    locks.warn();
-    actix_rt::spawn(locks.keyring.clone().stay_fresh(closed.clone()));
-    actix_rt::spawn(locks.clone().into_inner().report_strangers(closed.clone()));
+    let auth = Data::new(Auth::new(&handle, http, address).await?);
+    auth.warn();
+    actix_rt::spawn(auth.keyring.clone().stay_fresh(closed.clone()));
+    actix_rt::spawn(auth.clone().into_inner().report_strangers(closed.clone()));
     let clock = handle.options().clock.clone();
     let state = Data::new(State::new(handle, http, closed));
     let tls = http.tls.as_ref().map(tls::load).transpose().map_err(|e| Error::Usage(e.to_string()))?;
@@ -52,13 +52,17 @@ pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result
         .workers(http.workers)
         .max_concurrent_connections(http.max_connections.div_ceil(http.workers))
         .shutdown_timeout(5)
-        // Signals are the process's: it stops in order, the facade first.
+        // The process handles signals: it stops the facade first.
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let deadlines = http.deadlines;
-    let entrance =
-        Entrance { clock, locks: locks.clone(), seats: Seats::new(http.max_connections_per_address), deadlines };
-    let wiring = Wiring { state, locks, stopping, deadlines };
+    let entrance = Entrance {
+        clock,
+        auth: auth.clone(),
+        connection_limit: ConnectionLimit::new(http.max_connections_per_address),
+        deadlines,
+    };
+    let wiring = Wiring { state, auth, stopping, deadlines };
     let secured = tls.is_some();
     let builder = match tls {
         None => builder.listen("facade", listener, move || {
@@ -92,27 +96,27 @@ pub async fn serve(listener: TcpListener, handle: Handle, http: &Http) -> Result
     Ok(Server { address, tls: secured, handle, closing })
 }
 
-/// Where connections come in.
+/// Accepts connections within the limits per address.
 #[derive(Clone)]
 struct Entrance {
     clock: Arc<dyn Clock>,
-    locks: Data<Locks>,
-    seats: Arc<Seats>,
+    auth: Data<Auth>,
+    connection_limit: Arc<ConnectionLimit>,
     deadlines: Deadlines,
 }
 
 impl Entrance {
-    /// Fails, and so closes the connection, for an address that has as many as it may.
+    /// Fails, and so closes the connection, if the address has reached its limit.
     fn guard(&self, io: TcpStream) -> std::result::Result<Guarded<TcpStream>, ()> {
         let address = io.peer_addr().ok().map(|peer| peer.ip());
-        let Some(seat) = self.seats.take(&self.locks, address) else {
+        let Some(slot) = self.connection_limit.take(&self.auth, address) else {
             tracing::debug!(?address, "too many connections from this address");
             return Err(());
         };
-        // Answers are small and complete: nothing is gained by waiting for more.
+        // Answers are small and complete, so Nagle's algorithm would only delay them.
         let _ = io.set_nodelay(true);
         let Deadlines { head, keep_alive, write, .. } = self.deadlines;
-        Ok(Guarded::new(io, self.clock.clone(), head + keep_alive, write).on(seat))
+        Ok(Guarded::new(io, self.clock.clone(), head + keep_alive, write).on(slot))
     }
 }
 
@@ -120,7 +124,7 @@ impl Entrance {
 #[derive(Clone)]
 struct Wiring {
     state: Data<State>,
-    locks: Data<Locks>,
+    auth: Data<Auth>,
     stopping: GracefulShutdownSignal,
     deadlines: Deadlines,
 }
@@ -134,8 +138,8 @@ impl Wiring {
     where
         Io: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let Self { state, locks, stopping, deadlines } = self;
-        let app = app(state, locks).into_factory().map_err(|error: actix_web::Error| error.error_response());
+        let Self { state, auth, stopping, deadlines } = self;
+        let app = app(state, auth).into_factory().map_err(|error: actix_web::Error| error.error_response());
         HttpService::build()
             .keep_alive(deadlines.keep_alive)
             .client_request_timeout(deadlines.head)
@@ -156,10 +160,10 @@ impl Wiring {
     }
 }
 
-/// Whatever comes in loses a trailing slash and passes the locks, and whatever goes out has the headers.
+/// The application: requests lose a trailing slash and pass the access check, answers get the security headers.
 fn app(
     state: Data<State>,
-    locks: Data<Locks>,
+    auth: Data<Auth>,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -169,8 +173,8 @@ fn app(
         InitError = (),
     >,
 > {
-    let (tls, traffic) = (locks.tls(), state.traffic.clone());
-    App::new().app_data(state).app_data(locks).configure(routes).wrap(from_fn(locks::gate)).wrap_fn(
+    let (tls, traffic) = (auth.tls(), state.traffic.clone());
+    App::new().app_data(state).app_data(auth).configure(routes).wrap(from_fn(auth::check_request)).wrap_fn(
         move |mut request, service| {
             slash::trim(&mut request);
             let busy = request.request().conn_data::<Activity>().map(Activity::busy);
@@ -180,7 +184,7 @@ fn app(
             async move {
                 let mut response = answered.await?;
                 counted.answered(response.status().as_u16());
-                locks::add_headers(response.headers_mut(), tls);
+                auth::add_headers(response.headers_mut(), tls);
                 tracing::debug!(%method, path, status = response.status().as_u16(), ms = started.elapsed().as_millis() as u64, "answered");
                 Ok(response.map_body(|_, body| Held::while_it_streams(body, busy)))
             }

@@ -1,4 +1,4 @@
-//! A trailing slash: `/jobs/` is the route `/jobs`, for every method. The request is rewritten before the locks and the router
+//! A trailing slash: `/jobs/` is the route `/jobs`, for every method. The request is rewritten before the access check and the router
 //! see it, so that both see the same path, and no redirect loses a body.
 
 use actix_web::dev::ServiceRequest;

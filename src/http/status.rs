@@ -1,7 +1,7 @@
 //! The state of the service: `/status` for operators, `/livez` and `/readyz` for machines.
 
 use super::problem::{only, readable};
-use super::{State, locks};
+use super::{State, auth};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
@@ -110,10 +110,10 @@ fn healthy(components: &BTreeMap<String, ComponentStatus>) -> bool {
     components.values().all(|c| matches!(c.health, Health::Up | Health::Disabled))
 }
 
-/// When the status is answered at the latest, with nulls for what the store has not said by then.
+/// The status is answered within this time; what the store has not answered by then is null.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 
-/// What the store knows of models and jobs.
+/// Models and jobs, as the store has them.
 #[derive(Default)]
 struct Known {
     models: ModelCounts,
@@ -158,13 +158,13 @@ impl Known {
 pub(super) async fn status(request: HttpRequest, state: Data<State>) -> HttpResponse {
     let began = Instant::now(); // real time: the client's
     let (mut components, store_answers) = state.handle.components_and_store().await;
-    if !locks::may_see_addresses(&request) {
+    if !auth::may_see_addresses(&request) {
         for state in components.values_mut().filter_map(|c| c.state.as_object_mut()) {
             ADDRESSES.iter().for_each(|name| drop(state.remove(*name)));
         }
     }
     let mut known = Known::default();
-    // A store that does not answer is not asked more.
+    // A store that does not answer is not asked again.
     if let Some(store) = components.get_mut("store").filter(|_| store_answers) {
         let left = ANSWER_WITHIN.saturating_sub(began.elapsed());
         let error = match tokio::time::timeout(left, Known::read(&**state.handle.store())).await {

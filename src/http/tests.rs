@@ -1,6 +1,6 @@
-//! The table of the locks and the routes that are there are the same.
+//! The table of access and the routes that are there are the same.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-use super::locks::table::{CONTRACT, Found, ROOT, find};
+use super::auth::table::{CONTRACT, Found, ROOT, find};
 use super::*;
 use actix_web::http::{Method, header};
 use actix_web::test::{TestRequest, call_service, init_service};
@@ -56,8 +56,8 @@ fn the_document_says_what_each_route_needs() {
         for (method, operation) in item.as_object().unwrap() {
             let Found::Row(row) = find(&method.to_uppercase(), path) else { panic!("{method} {path} is in no row") };
             let role = match row.access {
-                locks::table::Access::Public => None,
-                locks::table::Access::Role(role) => Some(role.as_str()),
+                auth::table::Access::Public => None,
+                auth::table::Access::Role(role) => Some(role.as_str()),
             };
             let locked = role.is_some();
             let ways = if locked { json!([{"key": []}, {"session": []}]) } else { json!([]) };

@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Why there can be no TLS; names the setting and the file, and nothing of what is in it.
+/// Why TLS cannot be set up; names the setting and the file, nothing of the content.
 #[derive(Debug, thiserror::Error)]
 #[error("{setting} = {file}: {why}")]
 pub struct TlsError {

@@ -1,11 +1,12 @@
 //! The layers of settings: flag over environment over file over default, each value with where it came from.
 
 use super::schema::{self, Kind};
-use super::{secret, tables};
+use super::value::{Source, Values};
+use super::{redaction, tables};
 use provost_domain::check::brief;
 use provost_domain::visible;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use toml::{Table, Value};
 
 /// The defaults, compiled in.
@@ -13,28 +14,6 @@ pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// Sections that hold tables of numbers rather than single settings; their shape is checked by their own types.
 const TABLES: [&str; 2] = ["features", "grids"];
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    Default,
-    File(PathBuf),
-    Environment(String),
-    Flag(String),
-}
-
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Source::Default => f.write_str("default"),
-            Source::File(path) => write!(f, "file {}", path.display()),
-            Source::Environment(name) => write!(f, "environment {name}"),
-            Source::Flag(name) => write!(f, "flag {name}"),
-        }
-    }
-}
-
-/// Dotted key to value and source.
-pub type Values = BTreeMap<String, (Value, Source)>;
 
 /// Lays file, environment and flags over the defaults. All faults at once.
 pub fn merge(
@@ -155,7 +134,7 @@ fn set(values: &mut Values, key: &str, value: Value, source: Source, faults: &mu
 }
 
 fn bad(key: &str, value: &Value, source: &Source, kind: Kind) -> String {
-    let shown = secret::shown(key, value).to_string();
+    let shown = redaction::redacted(key, value).to_string();
     let shown = visible::line(&brief(&shown, 200)).into_owned();
     let fault = kind.fault(value).map_or_else(String::new, |fault| format!("{fault}; "));
     // As an integer, the same number is allowed.

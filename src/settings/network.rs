@@ -1,24 +1,16 @@
 //! Networks as people write them: `127.0.0.1`, `10.0.0.0/8`, `fd00::/8`.
 
+use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// All addresses that begin with the same bits.
+/// A network, or one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    first: IpAddr,
-    bits: u8,
-}
+pub struct Network(IpNet);
 
 impl Network {
     fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse().ok()?)),
-            None => (text, None),
-        };
-        let first: IpAddr = address.parse().ok()?;
-        let most = if first.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(most);
-        (bits <= most).then_some(Self { first, bits })
+        let one = text.parse::<IpAddr>().map(IpNet::from).ok();
+        one.or_else(|| text.parse().ok()).map(Self)
     }
 
     /// A list with commas between; None if anything in it is no network.
@@ -26,14 +18,9 @@ impl Network {
         text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Self::parse).collect()
     }
 
-    /// An IPv4 address in IPv6's clothes is an IPv4 address.
+    /// An IPv4 address that is written as an IPv6 address (`::ffff:10.0.0.1`) counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let shifted = |value: u128, width: u32| value.checked_shr(width - u32::from(self.bits)).unwrap_or(0);
-        match (self.first, address.to_canonical()) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => shifted(a.to_bits().into(), 32) == shifted(b.to_bits().into(), 32),
-            (IpAddr::V6(a), IpAddr::V6(b)) => shifted(a.to_bits(), 128) == shifted(b.to_bits(), 128),
-            _ => false,
-        }
+        self.0.contains(&address.to_canonical())
     }
 }
 
@@ -43,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_holds_what_begins_with_its_bits() {
+    fn a_network_contains_the_addresses_with_its_prefix() {
         let inside = |list: &str, address: &str| {
             Network::list(list).unwrap().iter().any(|n| n.contains(address.parse().unwrap()))
         };

@@ -1,45 +1,17 @@
-//! Settings that may hold a password: they are shown without it, wherever a setting is shown.
+//! Files that hold an address with a password, or a key.
 
-use super::layers::Values;
-use provost_actors::MailUrl;
-use provost_actors::bridge::Address;
 use provost_domain::{Secret, visible};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use toml::Value;
 
 /// Longest file with an address or a key, in bytes.
 const LONGEST_FILE: u64 = 1 << 16;
 /// Shown in place of what may hold a password.
-const HIDDEN: &str = "***";
-
-/// The value as it may be shown: of an address scheme, hosts, ports and a plain name. What is no address, though one was
-/// expected, is not shown at all: a password that is not encoded as it should be may stand anywhere in it.
-pub fn shown(key: &str, value: &Value) -> Value {
-    let address = |text: &str| match key {
-        "bridge.url" => Some(Address::parse(text).map(|address| address.to_string()).ok()),
-        "mail.url" => Some(MailUrl::parse(text).map(|address| address.to_string()).ok()),
-        "store.url" => Some(super::StoreAddress::parse(text).map(|address| address.to_string()).ok()),
-        _ => None,
-    };
-    let shown = match value {
-        Value::String(text) if text.trim().is_empty() => return value.clone(),
-        Value::String(text) => address(text).unwrap_or_else(|| (!looks_secret(text)).then(|| text.clone())),
-        // An address that was written as something else, in a list perhaps.
-        other if address("").is_some() || looks_secret(&other.to_string()) => None,
-        other => return other.clone(),
-    };
-    Value::String(shown.unwrap_or_else(|| HIDDEN.to_owned()))
-}
-
-/// Whether it is an address with more in it than is shown.
-pub fn holds_secret(key: &str, value: &Value) -> bool {
-    matches!(key, "bridge.url" | "mail.url" | "store.url") && value.as_str().is_some_and(|text| text.contains("***"))
-}
+pub const HIDDEN: &str = "***";
 
 /// An address or a key, where neither is expected.
-fn looks_secret(text: &str) -> bool {
+pub fn looks_secret(text: &str) -> bool {
     let has_login = text.split_once(':').is_some_and(|(_, rest)| rest.contains('@'));
     has_login || text.contains("://") || text.contains("pvk_")
 }
@@ -74,47 +46,10 @@ pub fn read_file(path: &Path) -> Result<Secret, String> {
     Ok(Secret::new(first))
 }
 
-/// Once everything is read, the plain values are kept nowhere but where they are needed.
-pub fn forget(values: &mut Values) {
-    for (key, (value, _)) in values.iter_mut() {
-        *value = shown(key, value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn what_may_hold_a_password_is_left_out() {
-        for (key, text, expected) in [
-            ("mail.url", "smtps://user:geheim@mail.example.org", "smtps://***@mail.example.org:465"),
-            ("mail.url", "smtp://localhost:25", "smtp://localhost:25"),
-            ("mail.url", "smtps://user:p@geheim/w#rd@mail.example.org:1", "***"),
-            ("mail.url", "user:geheim@mail.example.org", "***"),
-            ("mail.url", "", ""),
-            ("mail.from", "a@b.org", "a@b.org"),
-            ("store.url", "sqlite:", "sqlite:"),
-            ("store.url", "mongodb://h/db?appName=geheim", "mongodb://h/db"),
-            ("store.url", "mongodb://h/db?tlsCertificateKeyFilePassword=geheim", "***"),
-            ("bridge.url", "amqp://u:geheim@bus/prod", "amqp://***@bus:5672/prod"),
-            ("bridge.url", "amqp://u:geheim@h\namqp://u:geheim@h", "***"),
-            ("bridge.url", "amqp://h/amqp:%2f%2fu:geheim%40h", "***"),
-            // Written where it does not belong.
-            ("bridge.url_file", "amqp://u:geheim@bus", "***"),
-            ("http.listen", "http://u:geheim@bus", "***"),
-            ("http.tls_key", "pvk_geheim", "***"),
-            ("bridge.ca_file", "olga:geheim@bus", "***"),
-        ] {
-            assert_eq!(shown(key, &Value::from(text)), Value::from(expected), "{key} = {text:?}");
-        }
-        let list = Value::Array(vec![Value::from("amqp://u:geheim@bus")]);
-        assert_eq!(shown("bridge.url", &list), Value::from("***"));
-        assert_eq!(shown("log.level", &list), Value::from("***"));
-        assert_eq!(shown("bridge.url", &Value::from(5)), Value::from("***"));
-        assert_eq!(shown("http.workers", &Value::from(5)), Value::from(5));
-    }
 
     #[test]
     fn a_file_has_one_line_and_no_message_repeats_it() {

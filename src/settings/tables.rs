@@ -1,7 +1,7 @@
 //! The two sections that are tables: how features are computed, and what a search tries.
 
 use super::SettingsError;
-use super::layers::{Source, Values};
+use super::value::{Source, Values};
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::features::FeatureTables;

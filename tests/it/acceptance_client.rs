@@ -1,8 +1,8 @@
 //! The typed client that openapi-python-client generates from the service's own document, against the running service.
 #![allow(clippy::unwrap_used)]
 
+use crate::auth::key;
 use crate::http::place_with_points;
-use crate::locks::key;
 use crate::serving::Server;
 use crate::skip::skipped;
 use std::path::Path;

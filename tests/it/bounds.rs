@@ -2,9 +2,9 @@
 //! small; keys and log lines that any caller can make many of.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use crate::auth::{key, locked, shut};
 use crate::command::Place;
 use crate::http::{Client, place_with_points, small_job};
-use crate::locks::{key, locked, shut};
 use crate::serving::Server;
 use chrono::Utc;
 use provost_domain::limits;

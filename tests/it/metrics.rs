@@ -1,10 +1,10 @@
 //! `/metrics` as Prometheus meets it, and the dashboard, the alerts and the page that name its metrics.
 #![allow(clippy::unwrap_used)]
 
+use crate::auth::locked;
 use crate::command::Place;
 use crate::events::python;
 use crate::http::{Answer, Client, place_with_points, small_job};
-use crate::locks::locked;
 use crate::serving::Server;
 use crate::skip::skipped;
 use std::collections::BTreeSet;

@@ -42,6 +42,6 @@ pub use config::TrainingConfig;
 pub use ids::{JobId, ModelId};
 pub use job::{JobStatus, TrainingJob};
 pub use model::{ModelVersion, TrainingMetrics};
-pub use record::AdmissionDataPoint;
+pub use record::{AdmissionDataPoint, Application};
 pub use secret::Secret;
 pub use snapshot::Snapshot;

@@ -1,6 +1,7 @@
 //! `AdmissionDataPoint`: one application as upstream services send it. Reading is a single pass of serde straight into the
 //! struct; only a document that fails is looked at again, slowly, to name its faults.
 
+mod application;
 pub(crate) mod explain;
 mod read;
 pub(crate) mod shape;
@@ -8,6 +9,7 @@ pub(crate) mod shape;
 mod tests;
 mod unknown;
 
+pub use application::Application;
 pub use shape::keywords;
 pub use unknown::unknown_members;
 

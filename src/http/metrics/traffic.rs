@@ -1,8 +1,8 @@
-//! Requests by the template of their route, method and class of status; never by path, which anybody may choose. Counting takes
-//! no lock.
+//! Counts of requests by route template, method and status class; never by path, which clients choose freely. Counting takes no
+//! lock.
 
 use crate::http::BASE;
-use crate::http::locks::table::{CONTRACT, ROOT, Row, position};
+use crate::http::auth::table::{CONTRACT, ROOT, Row, position};
 use provost_actors::metrics::{Family, Histogram, Labels};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -11,9 +11,9 @@ use std::time::Instant;
 /// In seconds.
 const BOUNDS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-/// What is at no route.
+/// The template of paths without a route.
 const UNKNOWN: &str = "unknown";
-/// A method that the route does not have.
+/// The label of methods that a route does not have.
 const OTHER: &str = "other";
 
 /// The requests of one method at one route.

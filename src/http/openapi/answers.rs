@@ -1,7 +1,7 @@
 //! What operations have in common: the key or session that they need, its role, and the problems that follow from it.
 
-use super::super::locks;
-use super::super::locks::table::{Access, Found, find};
+use super::super::auth;
+use super::super::auth::table::{Access, Found, find};
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
@@ -11,9 +11,9 @@ use utoipa::openapi::{
     Components, ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Type,
 };
 
-/// An API key, in `Authorization`.
+/// Name of the scheme: an API key in `Authorization`.
 const KEY: &str = "key";
-/// What a browser has after signing in.
+/// Name of the scheme: a browser's session cookie.
 const SESSION: &str = "session";
 
 const OF_KEY: &str = "An API key (`provost keys create`) of the operation's `x-required-role` or a higher one: viewer, operator, \
@@ -21,10 +21,10 @@ const OF_KEY: &str = "An API key (`provost keys create`) of the operation's `x-r
 const OF_SESSION: &str = "A browser's session, which begins at `/sign-in` with a key and has its role. Over https the cookie is \
     `__Host-provost_session`.";
 
-/// Describes both ways to be let in.
+/// Adds both security schemes.
 pub fn add_schemes(components: &mut Components) {
     let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(OF_KEY)).build();
-    let session = ApiKey::Cookie(ApiKeyValue::with_description(locks::COOKIE, OF_SESSION));
+    let session = ApiKey::Cookie(ApiKeyValue::with_description(auth::COOKIE, OF_SESSION));
     components.add_security_scheme(KEY, SecurityScheme::Http(key));
     components.add_security_scheme(SESSION, SecurityScheme::ApiKey(session));
 }
@@ -40,7 +40,7 @@ pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &m
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// What every operation has in common that needs a key, and its role; that it needs none, of the others.
+/// Adds the security requirement, the role and the answers that follow from them; marks public operations as open.
 pub fn lock(operation: &mut Operation, method: &str, path: &str) {
     let Found::Row(row) = find(method, path) else { return };
     let described = operation.description.take().map(|text| format!("{text}\n\n")).unwrap_or_default();
@@ -65,7 +65,7 @@ pub fn lock(operation: &mut Operation, method: &str, path: &str) {
     operation.responses.responses.entry("503".to_owned()).or_insert(problem(busy, true).into());
 }
 
-/// What every operation that reads a body or an `Idempotency-Key` may answer, unless it says so itself.
+/// Adds the error answers of every operation that reads a body or an `Idempotency-Key`.
 pub fn add_common(operation: &mut Operation) {
     let keyed = operation
         .parameters

@@ -97,7 +97,7 @@ pub fn add_to_parameters(operation: &mut Value) {
     }
 }
 
-/// What has no limit in a schema: a pointer to each such place.
+/// Pointers to the places in a schema that have no limit.
 #[cfg(test)]
 pub fn unlimited(schema: &Value, schemas: &Value, at: &str, found: &mut Vec<String>) {
     if let Some(name) = schema["$ref"].as_str().and_then(|r| r.strip_prefix("#/components/schemas/")) {

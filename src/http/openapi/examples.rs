@@ -1,8 +1,9 @@
 //! An example of each body that is sent and answered. They are made of the types that are read and written, so that none can
 //! drift from them.
 
+use super::super::auth;
+use super::super::code::Code;
 use super::super::jobs::{CancelAccepted, JobAnswer, TrainAccepted};
-use super::super::locks;
 use super::super::models::{
     ActivateRequest, MetricValues, ModelFeatureImportance, ModelMetrics, RankedFeature, activation_reason,
 };
@@ -11,7 +12,6 @@ use super::super::schedule::Trigger;
 use super::super::status::{Alive, Faults, JobCounts, LatestModel, ModelCounts, Readiness, ServiceStatus};
 use super::super::{BASE, evaluations};
 use super::records::{self, COMPARISON_PLOT, job_id, model_id, of};
-use actix_web::http::StatusCode;
 use provost_actors::error::{CancelError, RegistryError, SubmitError};
 use provost_domain::evaluation::{ModelComparisonRequest, PLOTS};
 use provost_domain::job::JobStatus;
@@ -66,7 +66,7 @@ fn beyond<T: serde::Serialize>(wanted: &T, default: &T) -> Value {
     wanted
 }
 
-/// Of an operation's body.
+/// The example of an operation's request body.
 pub fn request(operation: &str) -> Option<Value> {
     Some(match operation {
         "train" | "check_data_quality" => beyond(&records::config(), &TrainingConfig::default()),
@@ -103,7 +103,7 @@ fn schedule() -> ScheduledTrainingConfig {
     }
 }
 
-/// Of an operation's JSON answer with this status.
+/// The example of an operation's JSON answer with this status.
 fn answer(operation: &str, status: u16) -> Option<Value> {
     let challenger = || records::model(Algorithm::Xgboost);
     Some(match (operation, status) {
@@ -211,14 +211,14 @@ fn service_status() -> ServiceStatus {
     }
 }
 
-/// Of an operation's answer with a status that is a fault.
+/// The example of an operation's error answer with this status.
 fn problem(operation: &str, status: u16) -> Problem {
     let model = || model_id(Algorithm::Xgboost);
     match (operation, status) {
         ("cancel_job", 400) => CancelError::AlreadyFinal(JobStatus::Completed).into(),
         (_, 400) => SubmitError::Quality(Arc::new(records::poor_quality())).into(),
-        (_, 401) => locks::unauthorized(locks::KEY_NEEDED),
-        (_, 403) => locks::forbidden("key_01", Role::Viewer, Role::Operator),
+        (_, 401) => auth::unauthorized(Code::KeyMissing, auth::KEY_NEEDED),
+        (_, 403) => auth::forbidden("key_01", Role::Viewer, Role::Operator),
         ("get_plot", 404) => Problem::not_found("plot", &format!("{}.gif", PLOTS[0])),
         ("get_comparison_plot", 404) => Problem::not_found("plot", COMPARISON_PLOT),
         ("get_job" | "cancel_job" | "stream_job_events", 404) => Problem::not_found("job", job_id().as_str()),
@@ -226,24 +226,23 @@ fn problem(operation: &str, status: u16) -> Problem {
         ("get_evaluation_results", 409) => evaluations::first_still_runs(&model()),
         ("rollback", 409) => RegistryError::NothingBefore.into(),
         (_, 409) => StoreError::NoArtifact { model: model().to_string() }.into(),
-        (_, 413) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than the 1048576 bytes allowed"),
-        (_, 415) => Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Content-Encoding gzip is not supported; a body is sent as it is",
-        ),
-        (_, 421) => locks::not_ours("the request calls this service by the name reports.example.edu"),
+        (_, 413) => Problem::new(Code::BodyTooLarge, "the body is larger than the 1048576 bytes allowed"),
+        (_, 415) => {
+            Problem::new(Code::UnsupportedMediaType, "Content-Encoding gzip is not supported; a body is sent as it is")
+        }
+        (_, 421) => auth::not_ours("the request calls this service by the name reports.example.edu"),
         (_, 422) => invalid(operation),
-        (_, 429) => locks::too_many("too many requests with this key", Duration::from_secs(2)),
+        (_, 429) => auth::too_many("too many requests with this key", Duration::from_secs(2)),
         ("train", 503) => SubmitError::QueueFull { max_queued: 100 }.into(),
-        (_, 503) => Problem::unavailable("the store does not answer", 5),
+        (_, 503) => Problem::unavailable(Code::StoreUnavailable, "the store does not answer", 5),
         (_, other) => {
-            let status = StatusCode::from_u16(other).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            Problem::new(status, "the request was not carried out")
+            let code = Code::ALL.iter().find(|code| code.status().as_u16() == other);
+            Problem::new(code.copied().unwrap_or(Code::Internal), "the request was not carried out")
         }
     }
 }
 
-/// What the operation's own reader says of a bad body or parameter.
+/// The problem that the operation's own parser makes of a bad body or parameter.
 fn invalid(operation: &str) -> Problem {
     let faults = |read: Option<provost_domain::Faults>| read.map(Problem::from);
     let said = match operation {

@@ -1,26 +1,18 @@
-//! `provost import`: files of data points into the store. One thread reads and cuts, some parse, the caller's thread stores
-//! chunk after chunk in the files' order, so that of two rows with one id the later one meets the earlier.
-
-mod rejects;
+//! Reading files of data points: one thread reads and cuts, some parse, and the caller's thread gets chunk after chunk in the
+//! files' order.
 
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 use provost_domain::Faults;
 use provost_domain::features::FeatureTables;
 use provost_domain::mapping::Unread;
-use provost_domain::visible;
 use provost_reader::{Chunk, Format, Parsed, Parser, ReadBytes, ReadError, ReadReport, Strays};
-use provost_store::{PointOutcome, Store};
-use rejects::Reject;
-pub use rejects::Rejects;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How the user names a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -42,11 +34,6 @@ impl From<FormatName> for Format {
     }
 }
 
-/// Different reasons of rejected rows that are counted; of more than that the first ones.
-const KNOWN_REASONS: usize = 1000;
-/// Reasons that a report has.
-const MOST_REASONS: usize = 5;
-
 /// What to read and how.
 pub struct Options {
     pub files: Vec<PathBuf>,
@@ -67,29 +54,6 @@ impl Options {
         };
         Self { files, reading, threads: settings.threads }
     }
-}
-
-/// What became of the rows.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Counts {
-    /// Data points found, rejected ones included.
-    pub rows: u64,
-    pub inserted: u64,
-    pub unchanged: u64,
-    pub superseded: u64,
-    pub stale: u64,
-    /// Same id and `seq` as a stored point, other content: refused, and in the rejects file.
-    pub conflicts: u64,
-    /// Rows that are no data points, in the rejects file.
-    pub rejected: u64,
-    /// Rows that the mapping leaves out; not among `rows`.
-    pub left_out: u64,
-    /// Cells that their column's pattern did not match: read as missing.
-    pub unmatched: u64,
-    /// Numbers such as `3,125` that have two readings, of which one is on the field's scale.
-    pub by_scale: u64,
-    /// Values off every scale, kept as missing.
-    pub outliers: u64,
 }
 
 /// What one file came to.
@@ -116,31 +80,29 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Why rows were rejected, and how many for this reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Reason {
-    pub reason: String,
-    pub rows: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
-    #[serde(flatten)]
-    pub counts: Counts,
-    pub seconds: f64,
-    pub rows_per_second: f64,
-    pub files: Vec<FileReport>,
-    /// Where the rejected rows are, if there are any.
-    pub rejects: Option<PathBuf>,
-    /// The most frequent reasons of rejected rows, up to [`MOST_REASONS`], and how many rows had each.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub reasons: Vec<Reason>,
-}
-
-impl Report {
-    pub fn broken(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.files.iter().filter_map(|f| Some((f.file.as_str(), f.error.as_deref()?)))
+/// Looks at the head of each file: what is wrong with the mapping, or two columns of one field, is told before the first
+/// row is stored. What cannot be read at all is told when its turn comes.
+///
+/// # Errors
+/// [`Error::Usage`] with all faults of the first file that has some.
+pub fn check(options: &Options) -> Result<()> {
+    for path in &options.files {
+        // A pipe can be read once only, and to open it a second time waits for a writer that is gone.
+        if !path.metadata().is_ok_and(|m| m.is_file()) {
+            continue;
+        }
+        let Ok(file) = File::open(path) else { continue };
+        if let Err(ReadError::Mapping(faults)) = provost_reader::check(&path.to_string_lossy(), file, &options.reading)
+        {
+            return Err(Error::Usage(format!("{}:{}", path.display(), listed(&faults))));
+        }
     }
+    Ok(())
+}
+
+/// One fault a line.
+pub fn listed(faults: &Faults) -> String {
+    faults.0.iter().map(|fault| format!("\n  {fault}")).collect()
 }
 
 /// A parsed chunk handed to its consumer, in order.
@@ -243,94 +205,6 @@ fn read_file(
 ) -> std::result::Result<ReadReport, ReadError> {
     let file = File::open(path).map_err(|e| ReadError::Unreadable(e.to_string()))?;
     provost_reader::read(&path.to_string_lossy(), file, &options.reading, tables, read.clone(), send)
-}
-
-/// Looks at the head of each file: what is wrong with the mapping, or two columns of one field, is told before the first
-/// row is stored. What cannot be read at all is told when its turn comes.
-///
-/// # Errors
-/// [`Error::Usage`] with all faults of the first file that has some.
-pub fn check(options: &Options) -> Result<()> {
-    for path in &options.files {
-        // A pipe can be read once only, and to open it a second time waits for a writer that is gone.
-        if !path.metadata().is_ok_and(|m| m.is_file()) {
-            continue;
-        }
-        let Ok(file) = File::open(path) else { continue };
-        if let Err(ReadError::Mapping(faults)) = provost_reader::check(&path.to_string_lossy(), file, &options.reading)
-        {
-            return Err(Error::Usage(format!("{}:{}", path.display(), listed(&faults))));
-        }
-    }
-    Ok(())
-}
-
-/// One fault a line.
-pub fn listed(faults: &Faults) -> String {
-    faults.0.iter().map(|fault| format!("\n  {fault}")).collect()
-}
-
-/// Imports into the store. Rows that are no data points go to `rejects`; only a store that fails ends the import, and
-/// `progress`, which hears of each stored chunk.
-pub fn run(
-    options: &Options,
-    tables: &FeatureTables,
-    store: &Arc<dyn Store>,
-    runtime: &tokio::runtime::Runtime,
-    mut rejects: Rejects,
-    read: &ReadBytes,
-    mut progress: impl FnMut(&Counts) -> Result<()>,
-) -> Result<Report> {
-    let began = Instant::now();
-    let mut counts = Counts::default();
-    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
-    let files = read_all(options, tables, read, |Batch { file, parsed }| {
-        let name = options.files[file].display().to_string();
-        let Parsed { chunk, points, places, faults, tally, outliers, strays: _ } = parsed;
-        counts.left_out += tally.left_out;
-        counts.unmatched += tally.unmatched;
-        counts.by_scale += tally.by_scale;
-        counts.rows += (points.len() + faults.len()) as u64;
-        counts.outliers += outliers;
-        counts.rejected += faults.len() as u64;
-        for (place, reason) in &faults {
-            if reasons.len() < KNOWN_REASONS || reasons.contains_key(reason) {
-                *reasons.entry(reason.clone()).or_default() += 1;
-            }
-            let record = &chunk.records[*place];
-            let raw = String::from_utf8_lossy(chunk.raw(record));
-            let reason = &visible::line(reason);
-            rejects.write(&Reject { file: &name, line: record.line, reason, raw: &raw })?;
-        }
-        if !points.is_empty() {
-            let outcomes = runtime.block_on(store.record_points(points))?;
-            for (outcome, place) in outcomes.iter().zip(&places) {
-                match outcome {
-                    PointOutcome::Inserted => counts.inserted += 1,
-                    PointOutcome::Unchanged => counts.unchanged += 1,
-                    PointOutcome::Superseded => counts.superseded += 1,
-                    PointOutcome::Stale => counts.stale += 1,
-                    PointOutcome::Conflict => {
-                        counts.conflicts += 1;
-                        let record = &chunk.records[*place];
-                        let raw = String::from_utf8_lossy(chunk.raw(record));
-                        let reason = "a point with this data_point_id and seq is stored with other content";
-                        rejects.write(&Reject { file: &name, line: record.line, reason, raw: &raw })?;
-                    }
-                }
-            }
-        }
-        progress(&counts)
-    });
-    // The rows that were rejected before a fault are told too.
-    let rejects = rejects.finish();
-    let (files, rejects) = (files?, rejects?);
-    let mut reasons: Vec<Reason> = reasons.into_iter().map(|(reason, rows)| Reason { reason, rows }).collect();
-    reasons.sort_by_key(|r| std::cmp::Reverse(r.rows));
-    reasons.truncate(MOST_REASONS);
-    let seconds = began.elapsed().as_secs_f64();
-    let rows_per_second = if seconds > 0.0 { counts.rows as f64 / seconds } else { 0.0 };
-    Ok(Report { counts, seconds, rows_per_second, files, rejects, reasons })
 }
 
 #[cfg(test)]

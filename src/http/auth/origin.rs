@@ -1,9 +1,10 @@
-//! From which page a request comes. A page of another site can make a browser send what needs no key, or has it in a cookie; but
-//! the browser says so. Whatever does not prove that the page is one of ours is taken for a page of another site.
+//! Protection against cross-site requests. A page of another site can make a browser send requests that need no key or carry the
+//! session cookie, but the browser states the page's origin. A request without proof of our own origin is refused.
 
+use crate::http::code::Code;
 use crate::http::problem::Problem;
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
-use actix_web::http::{Method, StatusCode};
 
 /// How the client reaches the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,13 +17,13 @@ pub struct Reached {
 
 /// Refuses (403) a request that changes something, or may, and comes from a page of another site.
 ///
-/// A browser says `Sec-Fetch-Site`, which no page can write; older ones say `Origin` or `Referer`. Without all three it is no
-/// browser, and no page's doing.
+/// Browsers send `Sec-Fetch-Site`, which no page can forge; older ones send `Origin` or `Referer`. A request without all three
+/// does not come from a browser's page.
 pub fn check(method: &Method, headers: &HeaderMap, reached: Reached) -> Result<(), Problem> {
     if matches!(*method, Method::GET | Method::HEAD) || is_own(headers, reached) {
         return Ok(());
     }
-    Err(Problem::new(StatusCode::FORBIDDEN, "this request comes from a page of another site"))
+    Err(Problem::new(Code::ForeignOrigin, "this request comes from a page of another site"))
 }
 
 fn values(headers: &HeaderMap, name: HeaderName) -> Vec<&[u8]> {

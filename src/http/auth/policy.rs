@@ -1,4 +1,4 @@
-//! Where the facade may listen: beyond this machine only behind locks.
+//! Where the facade may listen: beyond this machine only with TLS or behind a proxy, and with a key.
 
 use crate::error::{Error, Result};
 use crate::settings::Http;
@@ -9,7 +9,7 @@ use std::net::ToSocketAddrs;
 /// An address beyond loopback needs keys and TLS, or a proxy in front that does the TLS. With a proxy and without a key
 /// the service runs, and lets nobody in.
 pub async fn check(http: &Http, store: &dyn Store, now: DateTime<Utc>) -> Result<()> {
-    // One that cannot be resolved cannot be bound either, which is told there.
+    // An address that cannot be resolved cannot be bound either; binding reports that.
     let mut addresses = http.listen.to_socket_addrs().into_iter().flatten();
     if http.proxies.is_some() || addresses.all(|address| address.ip().to_canonical().is_loopback()) {
         return Ok(());

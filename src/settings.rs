@@ -6,19 +6,22 @@ mod http;
 mod layers;
 mod mail;
 mod network;
+mod redaction;
 mod schema;
 mod secret;
 mod store;
 mod tables;
+mod value;
 
 pub use duration::parse as parse_duration;
 pub use hosts::{HostName, HostPort};
 pub use http::{Deadlines, Http, Rates, SessionLimits, Tls};
-pub use layers::{Source, Values};
 pub use mail::Mail;
 pub use network::Network;
-pub use secret::{holds_secret, read_file as read_secret_file, shown_path};
+pub use redaction::holds_secret;
+pub use secret::{read_file as read_secret_file, shown_path};
 pub use store::StoreAddress;
+pub use value::{SettingsError, Source, Values};
 
 use provost_actors::bridge::Address;
 use provost_actors::{BridgeOptions, RetentionOptions};
@@ -29,12 +32,7 @@ use provost_reader::Limits;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use toml::Value;
-
-/// Bad settings: every fault, one a line. The process exits 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct SettingsError(pub Vec<String>);
+use value::Reader;
 
 #[derive(Debug, Clone)]
 pub struct Import {
@@ -75,7 +73,7 @@ pub struct Log {
     pub format: LogFormat,
 }
 
-/// Where the broker is, and what may come from it.
+/// The section `[bridge]`: the broker's address and limits.
 #[derive(Debug, Clone)]
 pub struct Bridge {
     /// None: there is no bus.
@@ -90,7 +88,7 @@ pub struct Sharing {
     /// Other processes may be at work on the same store.
     pub store: bool,
     pub lease: Duration,
-    /// Fits are offered to workers, and wait so long for one.
+    /// How long a fit waits for a worker; None without a fleet.
     pub fleet: Option<Duration>,
 }
 
@@ -107,7 +105,7 @@ pub struct Settings {
     pub schedule_enabled: bool,
     pub cooldown: Duration,
     pub jobs: Jobs,
-    /// None: nothing is forgotten.
+    /// None: records are kept for ever.
     pub retention: Option<RetentionOptions>,
     pub actors: Actors,
     /// Core budget of training; never 0.
@@ -213,7 +211,7 @@ impl Settings {
                 values["jobs.soft_limit"].1
             )]));
         }
-        secret::forget(&mut values);
+        redaction::redact(&mut values);
         Ok(Self { values, ..settings })
     }
 }
@@ -274,30 +272,6 @@ fn bridge(read: &Reader<'_>) -> Result<Bridge, SettingsError> {
         })
     };
     Ok(Bridge { options, outbox_max: read.whole("bridge.outbox_max")? })
-}
-
-/// Reads checked values; a miss means that schema and struct disagree.
-struct Reader<'a>(&'a Values);
-
-impl Reader<'_> {
-    fn get<T>(&self, key: &str, read: impl FnOnce(&Value) -> Option<T>) -> Result<T, SettingsError> {
-        self.0
-            .get(key)
-            .and_then(|(value, _)| read(value))
-            .ok_or_else(|| SettingsError(vec![format!("{key}: no such setting in config/default.toml")]))
-    }
-    fn text(&self, key: &str) -> Result<String, SettingsError> {
-        self.get(key, |v| v.as_str().map(str::to_owned))
-    }
-    fn whole<T: TryFrom<i64>>(&self, key: &str) -> Result<T, SettingsError> {
-        self.get(key, |v| v.as_integer().and_then(|n| T::try_from(n).ok()))
-    }
-    fn switch(&self, key: &str) -> Result<bool, SettingsError> {
-        self.get(key, Value::as_bool)
-    }
-    fn time(&self, key: &str) -> Result<Duration, SettingsError> {
-        self.get(key, |v| v.as_str().and_then(duration::parse))
-    }
 }
 
 #[cfg(test)]

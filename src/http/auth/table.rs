@@ -1,4 +1,4 @@
-//! The one table that says which role each route needs. What is not in it is opened to nobody once there is a key.
+//! The one table of the roles that routes need. A route that is missing here is refused to everybody once a key exists.
 
 use super::super::BASE;
 use percent_encoding::percent_decode_str;
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Without a key, too.
+    /// No key is needed.
     Public,
     /// With a key of this role or a higher one.
     Role(Role),
@@ -22,7 +22,7 @@ const ADMIN: Access = Access::Role(Role::Admin);
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
     pub methods: &'static [&'static str],
-    /// A segment in braces is any text that is not empty; as the last one with `:.*` it is any rest.
+    /// A segment in braces matches any text that is not empty; `{name:.*}` at the end matches the rest.
     pub path: &'static str,
     pub access: Access,
     /// Whether it changes something that is worth a line in the audit log.

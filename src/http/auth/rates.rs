@@ -1,4 +1,4 @@
-//! Token buckets: a burst of twice the rate, then the rate. Their number is bounded, whoever asks.
+//! Token buckets: a burst of twice the rate, then the rate. The number of buckets is bounded.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -36,7 +36,10 @@ impl<K: Hash + Eq> Buckets<K> {
         Self { rate, burst: burst.max(1.0), most, buckets: Mutex::default() }
     }
 
-    /// Takes a token at this time of a monotonic clock, or says how long there will be none.
+    /// Takes a token at this time of a monotonic clock.
+    ///
+    /// # Errors
+    /// The wait until the next token.
     pub fn take(&self, key: K, now: Duration) -> Result<(), Duration> {
         if self.rate <= 0.0 {
             return Ok(());

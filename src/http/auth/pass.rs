@@ -1,7 +1,7 @@
-//! Answers that go on for as long as the client likes end when what let the client in has ended: its key, its session, or the time
-//! before the first key.
+//! Streamed answers end when their credential does: the key or session is no longer valid, or the first key was created after
+//! an anonymous stream began.
 
-use super::Locks;
+use super::Auth;
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::{Bytes, Data};
 use std::pin::Pin;
@@ -10,12 +10,12 @@ use std::time::Duration;
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What let a request in.
+/// The credential that a request was answered for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pass {
-    /// The route is for everybody.
+    /// The route is public.
     Public,
-    /// There was no key yet.
+    /// No key existed yet.
     Unlocked,
     /// The id of an API key.
     Key(String),
@@ -24,33 +24,33 @@ pub enum Pass {
 }
 
 impl Pass {
-    fn is_valid(&self, locks: &Locks) -> bool {
+    fn is_valid(&self, auth: &Auth) -> bool {
         match self {
             Pass::Public => true,
-            Pass::Unlocked => locks.is_open(),
-            Pass::Key(id) => locks.keyring.is_valid_key(id),
-            Pass::Session(sha256) => locks.keyring.is_valid_session(sha256),
+            Pass::Unlocked => auth.is_open(),
+            Pass::Key(id) => auth.keyring.is_valid_key(id),
+            Pass::Session(sha256) => auth.keyring.is_valid_session(sha256),
         }
     }
 
-    /// Resolves when this lets nobody in any more, which is looked at each time that the keys were read, and every second.
-    async fn ended(self, locks: Data<Locks>) {
-        let mut reads = locks.keyring.reads();
-        while self.is_valid(&locks) {
+    /// Resolves when the credential is no longer valid; checked after each read of the keys, and every second.
+    async fn ended(self, auth: Data<Auth>) {
+        let mut reads = auth.keyring.reads();
+        while self.is_valid(&auth) {
             tokio::select! {
                 read = reads.changed() => if read.is_err() { return },
-                // Keys and sessions expire also while the store is silent.
-                () = locks.clock.sleep(EVERY) => {}
+                // Keys and sessions expire also while the store is unavailable.
+                () = auth.clock.sleep(EVERY) => {}
             }
         }
     }
 
-    /// The body of an answer, which ends early with this if its length is open.
-    pub fn bound(self, body: BoxBody, locks: &Data<Locks>) -> BoxBody {
+    /// The answer's body; a streamed one ends early when the credential ends.
+    pub fn bound(self, body: BoxBody, auth: &Data<Auth>) -> BoxBody {
         if body.size() != BodySize::Stream || self == Pass::Public {
             return body;
         }
-        BoxBody::new(Bound { body, ended: Some(Box::pin(self.ended(locks.clone()))) })
+        BoxBody::new(Bound { body, ended: Some(Box::pin(self.ended(auth.clone()))) })
     }
 }
 

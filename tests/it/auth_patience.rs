@@ -175,7 +175,7 @@ fn more_connections_than_allowed_wait_for_their_turn() {
 fn one_address_does_not_take_all_connections() {
     let place = Place::new();
     let limit = [("PROVOST_HTTP__MAX_CONNECTIONS_PER_ADDRESS", "2"), ("PROVOST_HTTP__KEEP_ALIVE", "10m")];
-    crate::locks::key(&place, &["--role", "viewer"]);
+    crate::auth::key(&place, &["--role", "viewer"]);
     let server = hurried(&place, &limit);
     let answered = |stream: &mut TcpStream| {
         let asked = stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n");

@@ -1,9 +1,9 @@
 //! Browsers that sign in and out, and event streams that end with what let them in.
 #![allow(clippy::unwrap_used)]
 
+use crate::auth::{HEARD, Key, key, locked, shut, until};
 use crate::command::Place;
 use crate::http::{BASE, Client, long_job, place_with_points};
-use crate::locks::{HEARD, Key, key, locked, shut, until};
 use crate::serving::Server;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;

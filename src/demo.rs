@@ -2,30 +2,27 @@
 //! evaluation with plots, activation of the simplest of the models
 //! that cannot be told apart from the best, and the addresses where all of it can be seen.
 
+mod choice;
 mod events;
+mod sample;
 mod screen;
 
-use crate::cli::{Common, show};
-use crate::client::watch::Follower;
+use crate::cli::common::Common;
+use crate::cli::show;
+use crate::client::follow_job::Follower;
 use crate::error::{Error, Result};
-use crate::import::{self, Rejects};
 use crate::serve::{Folder, Service, Signals};
 use crate::settings::{Flags, Settings, Source};
-use crate::{local, log, open, sample, serve};
+use crate::{local, log, serve};
+use choice::choice;
 use clap::Args;
 use provost_actors::Handle;
 use provost_domain::evaluation::ModelComparisonResponse;
-use provost_domain::verdict::Standing;
 use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
-use provost_reader::ReadBytes;
-use provost_store::Store;
+use sample::data;
 use screen::Screen;
 use serde_json::{Value, json};
-use std::future::Future;
 use std::net::TcpListener;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 #[derive(Args)]
@@ -46,8 +43,7 @@ pub struct DemoArgs {
     pub common: Common,
 }
 
-const SEED: u64 = 7;
-/// Unless the settings or --data-dir say otherwise.
+/// The data folder, unless the settings or --data-dir name another.
 const FOLDER: &str = "./data/demo";
 
 pub fn run(args: &DemoArgs) -> Result<()> {
@@ -64,7 +60,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         // The screen belongs to the story.
         settings.log.level = "error".to_owned();
     }
-    // The story has one job at a time: the rules run when it comes to them.
+    // The demo runs one job at a time, so the scheduler stays off until its turn.
     settings.schedule_enabled = args.events;
     if args.events && settings.bridge.options.is_none() {
         return Err(Error::usage_with("--events needs a broker", "set bridge.url (PROVOST_BRIDGE__URL=amqp://…)"));
@@ -72,18 +68,18 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     log::start(&settings.log)?;
     let screen = Screen::new(args.common.output.json);
     let system = actix_rt::System::new();
-    // From here on a signal is answered in order, whatever is at work.
+    // From here on a signal stops the demo in order, whatever step is running.
     let signals = system.block_on(async { Signals::catch() })?;
     screen.title();
     let folder = Folder::take(&settings)?;
     let listener = listener(&settings, &folder)?;
     let told = system.block_on(tell(args, &settings, &folder, listener, signals, &screen));
-    // A fault is told below the story.
+    // An error is printed below the steps.
     screen.rest();
     told
 }
 
-/// The story, and the service until a signal.
+/// Runs the steps, then serves until a signal.
 async fn tell(
     args: &DemoArgs,
     settings: &Settings,
@@ -161,91 +157,6 @@ fn listener(settings: &Settings, folder: &Folder) -> Result<TcpListener> {
     }
 }
 
-/// Draws the sample and imports it, on a thread of its own. Answers the Bayes-optimal AUC, where there is one; None if a
-/// signal came first.
-async fn data(
-    settings: &Settings,
-    folder: &Folder,
-    rows: u32,
-    screen: &Screen,
-    signals: &mut (impl Future<Output = ()> + Unpin),
-) -> Result<Option<Option<f64>>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (settings, store) = (settings.clone(), folder.store.clone());
-    let source = Sample { settings, store, rows, screen: screen.clone(), stop: stop.clone() };
-    let mut made = tokio::task::spawn_blocking(move || source.make());
-    tokio::select! {
-        made = &mut made => Ok(Some(made.map_err(anyhow::Error::from)??)),
-        () = signals => {
-            screen.stopping(false);
-            stop.store(true, Ordering::Relaxed);
-            // What it has stored is whole; that it was ended is no fault.
-            let _ = made.await;
-            Ok(None)
-        }
-    }
-}
-
-/// The sample on its way into the store.
-struct Sample {
-    settings: Settings,
-    store: Arc<dyn Store>,
-    rows: u32,
-    screen: Screen,
-    stop: Arc<AtomicBool>,
-}
-
-impl Sample {
-    /// Draws it and imports it through the same door as any file.
-    fn make(&self) -> Result<Option<f64>> {
-        let began = Instant::now();
-        let screen = &self.screen;
-        let path = self.settings.data_dir.join(format!("sample-{}.jsonl", self.rows));
-        let drawn = sample::write(self.rows as usize, SEED, &path, |n| self.told("drawing applications", n))?;
-        screen.step(
-            "data",
-            &format!(
-                "{} synthetic applications, {} accepted",
-                show::thousands(drawn.rows),
-                show::thousands(drawn.accepted)
-            ),
-            began.elapsed().as_secs_f64(),
-            json!({ "rows": drawn.rows, "accepted": drawn.accepted, "bayes_auc": drawn.bayes_auc, "file": path }),
-        );
-        let report = self.import(&path)?;
-        let counts = &report.counts;
-        let known = match counts.unchanged {
-            0 => String::new(),
-            n => format!(", {} were there already", show::thousands(n)),
-        };
-        screen.step(
-            "import",
-            &format!(
-                "{} into SQLite{known}, {} rows/s",
-                show::thousands(counts.inserted),
-                show::thousands(report.rows_per_second as u64)
-            ),
-            report.seconds,
-            json!(report),
-        );
-        Ok(drawn.bayes_auc)
-    }
-
-    fn import(&self, path: &Path) -> Result<import::Report> {
-        let options = import::Options::new(&self.settings, vec![path.to_owned()]);
-        let rejects = Rejects::lazily(self.settings.data_dir.join("rejects-demo.jsonl"));
-        let (runtime, read) = (open::runtime()?, ReadBytes::default());
-        import::run(&options, &self.settings.features, &self.store, &runtime, rejects, &read, |counts| {
-            self.told("importing applications", counts.rows)
-        })
-    }
-
-    fn told(&self, what: &str, rows: u64) -> Result<()> {
-        self.screen.progress(what, rows as f64 / f64::from(self.rows));
-        if self.stop.load(Ordering::Relaxed) { Err(Error::failed("interrupted")) } else { Ok(()) }
-    }
-}
-
 fn config(rows: u32) -> TrainingConfig {
     TrainingConfig {
         algorithms: Algorithm::ALL.to_vec(),
@@ -258,7 +169,7 @@ fn config(rows: u32) -> TrainingConfig {
     }
 }
 
-/// All six algorithms with tuning. A job that an earlier run left unfinished goes on instead.
+/// Trains all six algorithms with tuning, or resumes the job that an earlier run left unfinished.
 async fn train(handle: &Handle, rows: u32, screen: &Screen) -> Result<JobId> {
     let began = Instant::now();
     screen.progress("checking the data", 0.0);
@@ -317,21 +228,6 @@ async fn compare(handle: &Handle, models: &[ModelVersion]) -> Option<ModelCompar
     handle.compare(ids, TargetMetric::ALL.to_vec(), true).await.ok()
 }
 
-/// The simplest of the models that cannot be told apart from the one with the highest AUC; without a comparison the best by
-/// cross-validation.
-fn choice<'a>(models: &'a [ModelVersion], compared: Option<&ModelComparisonResponse>) -> Option<(&'a ModelId, String)> {
-    let Some(standing) = compared.and_then(Standing::of) else {
-        return models.first().map(|m| (&m.model_id, "best by cross-validation".to_owned()));
-    };
-    let alike = standing.alike();
-    let simplest = models.iter().filter(|m| alike.contains(&&m.model_id)).min_by_key(|m| m.algorithm.complexity())?;
-    let reason = match alike.len() {
-        1 => "ranks better than every other model of the job".to_owned(),
-        n => format!("the simplest of {n} models that cannot be told apart by AUC"),
-    };
-    Some((&simplest.model_id, reason))
-}
-
 async fn activate(
     handle: &Handle,
     models: &[ModelVersion],
@@ -347,78 +243,4 @@ async fn activate(
         .map_or(0, |e| e.plots.keys().filter(|name| name.ends_with(".png")).count());
     screen.activated(best, &reason, plots);
     Ok(best.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use super::*;
-    use provost_domain::evaluation::{Difference, PairSignificance};
-
-    fn model(algorithm: Algorithm) -> ModelVersion {
-        let id = ModelId::new(algorithm, chrono::DateTime::UNIX_EPOCH, 1);
-        serde_json::from_value(json!({
-            "model_id": id, "version": "", "algorithm": algorithm, "training_date": "2026-01-01T00:00:00Z",
-            "training_samples": 0, "training_config": TrainingConfig::default(), "model_sha256": "",
-            "metrics": {"accuracy": 0, "precision": 0, "recall": 0, "f1_score": 0, "auc_roc": 0,
-                "confusion_matrix": [[0, 0], [0, 0]], "classification_report": {}, "cv_scores": [], "cv_mean": 0,
-                "cv_std": 0, "training_time_seconds": 0, "iterations_completed": 0},
-            "feature_importance": [], "hyperparameters": {}, "model_path": "", "is_active": false, "is_deprecated": false,
-        }))
-        .unwrap()
-    }
-
-    fn compared(models: &[ModelVersion], aucs: &[f64], reach: f64) -> ModelComparisonResponse {
-        let mut pairs = std::collections::BTreeMap::new();
-        for a in 0..models.len() {
-            for b in a + 1..models.len() {
-                let difference = aucs[a] - aucs[b];
-                let auc =
-                    Difference { difference, interval_95: [difference - reach, difference + reach], p_value: 0.5 };
-                let pair = PairSignificance {
-                    model_a: models[a].model_id.clone(),
-                    model_b: models[b].model_id.clone(),
-                    rows: 900,
-                    verdict: String::new(),
-                    not_comparable: None,
-                    mcnemar: None,
-                    delong: Some(auc),
-                    bootstrap: None,
-                };
-                pairs.insert(format!("{a}{b}"), pair);
-            }
-        }
-        ModelComparisonResponse {
-            models: models.to_vec(),
-            metric_comparison: Default::default(),
-            statistical_significance: pairs,
-            best_model_id: None,
-            best_metric: String::new(),
-            comparison_plots: Default::default(),
-            verdict: String::new(),
-            rows: 900,
-            metric_intervals_95: Default::default(),
-            highest_beyond_chance: Default::default(),
-            warnings: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn the_simplest_of_those_that_cannot_be_told_apart_is_chosen() {
-        use Algorithm::*;
-        let models = [Ensemble, NeuralNetwork, Xgboost, LogisticRegression, RandomForest].map(model);
-        let aucs = [0.791, 0.789, 0.790, 0.788, 0.74];
-        let chosen = |reach: f64| {
-            let (id, why) = choice(&models, Some(&compared(&models, &aucs, reach))).unwrap();
-            (models.iter().find(|m| m.model_id == *id).unwrap().algorithm, why)
-        };
-        assert_eq!(
-            chosen(0.02),
-            (LogisticRegression, "the simplest of 4 models that cannot be told apart by AUC".to_owned())
-        );
-        assert_eq!(chosen(0.0015).0, Xgboost, "the logistic regression is worse beyond chance");
-        assert_eq!(chosen(0.0001), (Ensemble, "ranks better than every other model of the job".to_owned()));
-        assert_eq!(choice(&models, None).unwrap().0, &models[0].model_id);
-        assert_eq!(choice(&[], None), None);
-    }
 }

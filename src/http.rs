@@ -1,20 +1,24 @@
-//! The HTTP facade: fourteen routes that clients rely on, a few beside them, and the pages. It only translates; what is
-//! decided is decided behind `Handle`.
+//! The HTTP facade: the fourteen routes of the contract, further routes, and the pages. It only translates requests to calls
+//! of `Handle` and results to answers; decisions are made behind `Handle`.
 
 mod asyncapi;
 mod audit;
+mod auth;
 mod body;
+mod code;
 #[cfg(test)]
 mod conformity;
 mod connection;
+mod connection_limit;
 mod data;
 mod docs;
+mod errors;
 mod evaluations;
 mod events;
 mod example_ids;
 mod idempotency;
+mod ids;
 mod jobs;
-mod locks;
 mod metrics;
 mod models;
 mod openapi;
@@ -22,13 +26,12 @@ mod opening;
 mod page;
 mod problem;
 mod schedule;
-mod seats;
 mod server;
 mod slash;
 mod status;
 mod tls;
 
-pub use locks::policy::check as check_address;
+pub use auth::policy::check as check_address;
 pub use openapi::document;
 pub use opening::open as opening;
 pub use server::{Server, serve};
@@ -37,20 +40,20 @@ pub use tls::load as check_tls;
 use crate::settings::Http;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use connection_limit::KeyedLimit;
 use problem::Problem;
 use provost_actors::Pool;
 use provost_actors::handle::Handle;
 use provost_domain::limits;
-use seats::Counts;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
-/// Below this path lie all routes of the contract.
+/// The base path of the contract's routes.
 pub const BASE: &str = "/api/v1/model-training";
 
-/// What every route sees.
+/// Shared by all handlers.
 #[derive(Clone)]
 pub struct State {
     pub handle: Handle,
@@ -59,12 +62,12 @@ pub struct State {
     pub body_timeout: Duration,
     /// Turns true when the process begins to stop: readiness goes off, event streams end.
     pub closing: watch::Receiver<bool>,
-    /// What takes longer than a millisecond and is no actor's work: long bodies, long answers, files.
+    /// Threads for work longer than a millisecond that no actor does: long bodies, long answers, files.
     compute: Pool,
     /// The memory for request bodies, in KiB.
     bodies: Arc<Semaphore>,
     /// Event streams by caller.
-    streams: Arc<Counts<String>>,
+    streams: Arc<KeyedLimit<String>>,
     keys: Arc<idempotency::InFlight>,
     traffic: Arc<metrics::Traffic>,
 }
@@ -79,14 +82,14 @@ impl State {
             closing,
             compute: Pool::new("requests with long work", http.compute_threads, limits::COMPUTE_QUEUE),
             bodies: body::memory(max_body_bytes),
-            streams: Counts::new(limits::EVENT_STREAMS),
+            streams: KeyedLimit::new(limits::EVENT_STREAMS),
             keys: Arc::default(),
             traffic: Arc::default(),
         }
     }
 }
 
-/// An answer that may be long: it is written on the threads for long work.
+/// Sends an answer that may be long: the compute threads serialise it.
 async fn send<T: Serialize + Send + 'static>(
     state: &State,
     status: StatusCode,
@@ -113,7 +116,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .configure(status::root_routes)
         .configure(metrics::routes)
         .configure(docs::routes)
-        .configure(locks::routes)
+        .configure(auth::routes)
         .default_service(web::to(problem::no_such_route));
 }
 

@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod decisions;
 mod evaluate;
+pub mod follow_job;
 mod history;
 mod ids;
 mod jobs;
@@ -15,7 +16,6 @@ mod request;
 mod schedule;
 mod status;
 pub mod train;
-pub mod watch;
 
 pub use compare::{CompareArgs, compare};
 pub use decisions::{DecisionsArgs, decisions};
@@ -29,7 +29,8 @@ pub use request::Client;
 pub use schedule::{ScheduleArgs, schedule};
 pub use status::{StatusArgs, status};
 
-use crate::cli::{Output, show};
+use crate::cli::common::Output;
+use crate::cli::show;
 use serde_json::Value;
 
 pub const BASE: &str = "/api/v1/model-training";

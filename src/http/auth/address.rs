@@ -1,11 +1,11 @@
-//! Where a request comes from, and how.
+//! The client's address and scheme, as the connection or a trusted proxy says.
 
 use crate::settings::Network;
 use actix_web::http::header::HeaderMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The address that asks: the other end of the connection or, where that is a trusted proxy, the last address in
-/// `X-Forwarded-For` that is none. What stands before that one anybody may have written.
+/// The client's address: the connection's peer or, if the peer is a trusted proxy, the last address in `X-Forwarded-For` that
+/// is not a trusted proxy. Anybody may have written the addresses before that one.
 pub fn of(peer: Option<IpAddr>, headers: &HeaderMap, proxies: Option<&[Network]>) -> IpAddr {
     let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_canonical();
     let Some(proxies) = trusting(peer, proxies) else { return peer };
@@ -21,7 +21,7 @@ pub fn of(peer: Option<IpAddr>, headers: &HeaderMap, proxies: Option<&[Network]>
     last
 }
 
-/// Whether a trusted proxy says that it was asked over TLS.
+/// Whether a trusted proxy says that the client used TLS.
 pub fn forwarded_https(peer: Option<IpAddr>, headers: &HeaderMap, proxies: Option<&[Network]>) -> bool {
     peer.is_some_and(|peer| trusting(peer.to_canonical(), proxies).is_some())
         && headers.get("x-forwarded-proto").is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"https"))

@@ -16,11 +16,11 @@ use std::sync::Arc;
 /// Longest path that is recorded whole, in characters.
 const LONGEST: usize = 500;
 
-/// Ids that a handler wants in the record.
+/// Ids that a handler adds to the audit entry.
 #[derive(Default)]
 struct Noted(Vec<(&'static str, String)>);
 
-/// Adds an id that the answer's record shall have.
+/// Adds an id to the answer's audit entry.
 pub fn note(response: &mut HttpResponse, name: &'static str, value: &str) {
     let mut extensions = response.extensions_mut();
     let mut noted = extensions.remove::<Noted>().unwrap_or_default();
@@ -50,7 +50,7 @@ impl Recorded {
         let deed = Deed::new(clock.now(), &who, Act::HttpRequest, &subject).with("address", caller.address.to_string());
         let entries = store.append_audit(vec![deed]).await.map_err(|error| {
             const REFUSED: &str = "refused: the request cannot be recorded in the audit log";
-            // While the store is away each request meets this; the store's own health says the rest.
+            // Every request fails here while the store is unavailable; the store's health reports that.
             if error.may_pass() {
                 tracing::warn!(%error, who, subject, "{REFUSED}");
             } else {
@@ -62,7 +62,7 @@ impl Recorded {
         })?;
         let number = entries.last().map_or(0, |entry| entry.number);
         if let Some(entry) = entries.last() {
-            // Where logs are collected elsewhere, this is the note of the chain's head that nobody here can change.
+            // A copy of the chain's head outside of the store: where logs are collected elsewhere, nobody here can change it.
             tracing::info!(target: "audit", number, hash = entry.hash, who, subject, "a request that changes something");
         }
         Ok(Self { store, clock, who, subject, number, open: true })

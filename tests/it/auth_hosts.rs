@@ -1,9 +1,9 @@
 //! By which name the service is called and from which page: DNS rebinding, and requests that other sites make a browser send.
 #![allow(clippy::unwrap_used)]
 
+use crate::auth::{key, locked};
 use crate::command::Place;
 use crate::http::{BASE, Client};
-use crate::locks::{key, locked};
 use crate::serving::Server;
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,5 +1,5 @@
-//! The keys and the sessions in memory, so that no request asks the store. They are read again every second: what is made or
-//! ended counts two seconds later at most. An unknown key or session makes the ring look at once, so a new one opens at once.
+//! The keys and sessions in memory, so that requests need not read the store. The keyring rereads them every second, so a change
+//! takes effect within two seconds; an unknown key or session makes it reread at once, so a new key works at once.
 
 mod sessions;
 
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 /// How often the keys and sessions are read.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How often unknown keys and sessions may make the ring look between; they wait for it.
+/// The shortest time between rereads for unknown keys and sessions, whose requests wait for the reread.
 const LOOK: Duration = Duration::from_millis(100);
 #[derive(Default)]
 struct Known {
@@ -33,21 +33,21 @@ pub struct Keyring {
     idle: TimeDelta,
     lifetime: TimeDelta,
     known: RwLock<Arc<Known>>,
-    /// Sessions with requests that the store has not heard of yet.
+    /// Sessions whose latest request is not stored yet.
     seen: Mutex<HashMap<String, Session>>,
-    /// One looks at a time; when the last one began to, also if it failed.
+    /// Serialises the rereads for unknown keys; the time at which the last one began, failed ones included.
     looking: tokio::sync::Mutex<Duration>,
-    /// One reads at a time, so that what was read earlier never replaces what was read later.
+    /// Serialises all reads, so that an older result never replaces a newer one.
     reading: tokio::sync::Mutex<()>,
     /// Counts the reads, also those that failed.
     reads: watch::Sender<u64>,
-    /// The keys could not be read the last time.
+    /// Whether the last read of the keys failed.
     away: AtomicBool,
-    /// The sessions could not be read or written the last time, though the keys could be read.
+    /// Whether the last read or write of the sessions failed although the keys could be read.
     sessions_away: AtomicBool,
 }
 
-/// Whom a key lets in.
+/// The identity and role that a valid key gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     pub id: String,
@@ -62,7 +62,7 @@ impl Holder {
     }
 }
 
-/// Compares two digests in a time that says nothing of them.
+/// Compares two digests in constant time.
 fn equal(given: &[u8; 32], expected: &[u8; 32]) -> bool {
     #[cfg(test)]
     tests::COMPARISONS.with(|n| n.set(n.get() + 1));
@@ -106,7 +106,7 @@ impl Keyring {
             away: AtomicBool::new(false),
             sessions_away: AtomicBool::new(false),
         };
-        // Without its sessions the ring opens all the same.
+        // API keys work although the sessions could not be read.
         let of_sessions = ring.read_both().await?;
         ring.tell_of_sessions(of_sessions);
         Ok(ring)
@@ -150,7 +150,7 @@ impl Keyring {
         if of_sessions.is_err() {
             return Ok(of_sessions);
         }
-        // What was written is known now; what came meanwhile waits for the next time.
+        // These are stored now; those that came meanwhile are stored next time.
         self.seen().retain(|name, session| seen.iter().all(|s| s.sha256 != *name || s.seen_at < session.seen_at));
         Ok(Ok(()))
     }
@@ -163,7 +163,7 @@ impl Keyring {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there never was a key. One that has ended keeps the door shut.
+    /// Whether no key was ever created. An expired or revoked key counts.
     pub fn is_empty(&self) -> bool {
         self.known().keys.is_empty()
     }
@@ -173,7 +173,7 @@ impl Keyring {
         self.known().keys.values().any(|(key, _)| key.is_valid(now))
     }
 
-    /// Hears of every time that keys and sessions were read.
+    /// Changes at each read of the keys and sessions.
     pub fn reads(&self) -> watch::Receiver<u64> {
         self.reads.subscribe()
     }
@@ -195,7 +195,7 @@ impl Keyring {
         self.known().open(&id, &given, self.clock.now())
     }
 
-    /// Reads the keys once for all who ask meanwhile, and not too often, however many ask.
+    /// Rereads the keys once for all waiting requests, at most every [`LOOK`].
     async fn look(&self) {
         let asked = self.clock.monotonic();
         let mut last = self.looking.lock().await;
@@ -211,7 +211,7 @@ impl Keyring {
         self.refresh().await;
     }
 
-    /// Reads the keys; of failures one after the other only the first is told.
+    /// Reads the keys; of consecutive failures only the first is logged.
     async fn refresh(&self) {
         match self.read_both().await {
             Ok(of_sessions) => {
@@ -225,7 +225,7 @@ impl Keyring {
         }
     }
 
-    /// As for the keys, of failures one after the other only the first is told.
+    /// Of consecutive failures only the first is logged, as for the keys.
     fn tell_of_sessions(&self, outcome: Result<(), StoreError>) {
         match outcome {
             Ok(()) => self.sessions_away.store(false, Ordering::Relaxed),
@@ -236,7 +236,7 @@ impl Keyring {
         }
     }
 
-    /// Reads the keys again and again, until the facade closes. While the store is away the last ones count.
+    /// Rereads the keys until the facade closes. While the store is unavailable the last ones read stay valid.
     pub async fn stay_fresh(self: Arc<Self>, mut closing: watch::Receiver<bool>) {
         loop {
             tokio::select! {

@@ -1,28 +1,33 @@
 //! By which name a request calls this service. A page can make its own name point to this machine (DNS rebinding) and then send
 //! and read as if it were a page of ours; but its requests still carry its name.
 
+use crate::http::code::Code;
 use crate::http::problem::Problem;
 use crate::settings::{HostName, HostPort};
+use actix_web::http::Uri;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::http::{StatusCode, Uri};
 use provost_domain::check::brief;
 use std::net::IpAddr;
 
+/// The address of this machine that a connection was made to.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalAddress(pub IpAddr);
+
 /// The names of this service.
 pub struct Hosts {
-    /// Of `http.hosts`.
+    /// The names in `http.hosts`.
     listed: Vec<HostPort>,
-    /// Of `http.listen`: what it names, and where it led.
+    /// The host in `http.listen`, and the address that the host resolved to.
     listening: Vec<HostName>,
     tls: bool,
 }
 
 impl Hosts {
-    /// `listen` is the setting, `bound` the address that it led to.
+    /// `listen` is the setting, `bound` the address that the facade listens on.
     pub fn new(listed: &[HostPort], listen: &str, bound: IpAddr, tls: bool) -> Self {
         let named = HostPort::parse(listen).map(|listen| listen.host);
         let mut listening: Vec<HostName> = named.into_iter().chain([HostName::Address(bound.to_canonical())]).collect();
-        // All addresses of the machine: nobody calls it by this one.
+        // The unspecified address (0.0.0.0) stands for all addresses and is no name of the service.
         listening.retain(|host| !matches!(host, HostName::Address(address) if address.is_unspecified()));
         Self { listed: listed.to_vec(), listening, tls }
     }
@@ -71,7 +76,7 @@ impl Hosts {
 
 pub fn refused(why: &str) -> Problem {
     Problem::new(
-        StatusCode::MISDIRECTED_REQUEST,
+        Code::HostUnknown,
         format!(
             "{why}; without an API key it can be called localhost, by the address that it listens on, and by the names in \
              its setting http.hosts"
@@ -98,7 +103,7 @@ mod tests {
         headers
     }
 
-    /// Whether a connection to `local` may call the service so.
+    /// Whether a request over a connection to `local` may name the service `host`.
     fn own(hosts: &Hosts, host: &str, local: &str) -> bool {
         let headers = headers(&[("host", host.as_bytes())]);
         let checked = hosts.check(&Uri::from_static("/"), &headers, Some(local.parse().unwrap()), false);

@@ -1,4 +1,4 @@
-//! Who is let in: keys, roles, rates, and the record of what they change. Every request passes `gate`.
+//! Authentication, authorisation, rate limits and the audit log. Every request passes `check_request`.
 
 mod address;
 mod given;
@@ -15,19 +15,19 @@ pub mod table;
 
 pub use address::network_of;
 pub use headers::add as add_headers;
-pub use host::refused as not_ours;
+pub use host::{LocalAddress, refused as not_ours};
 pub use keyring::Keyring;
 pub use record::note;
 pub use session::{COOKIE, routes};
 
-use crate::http::connection::LocalAddress;
+use crate::http::code::Code;
 use crate::http::problem::{LONGEST_PATH, Problem};
 use crate::log::strangers::{self, Strangers};
 use crate::settings::{Http, Network};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header;
-use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, ResponseError};
@@ -49,10 +49,10 @@ use std::time::Duration;
 use table::{Access, Found, METRICS, Row};
 use tokio::sync::watch;
 
-/// What who asks with nothing is told.
+/// The detail of the 401 answer to a request without a key.
 pub const KEY_NEEDED: &str = "an API key is needed: Authorization: Bearer KEY";
 
-pub struct Locks {
+pub struct Auth {
     pub keyring: Arc<Keyring>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -67,7 +67,7 @@ pub struct Locks {
     strangers: Strangers,
 }
 
-/// Who sent a request, as far as it is known.
+/// The identity behind a request.
 #[derive(Debug, Clone)]
 pub struct Caller {
     holder: Option<Holder>,
@@ -86,30 +86,30 @@ impl Caller {
     }
 }
 
-/// Whether who asks may see where servers are: an admin, or anybody while all is open on this machine.
+/// Whether the caller may see the addresses of servers: an admin may, and everybody while no key exists.
 pub fn may_see_addresses(request: &HttpRequest) -> bool {
     request.extensions().get::<Caller>().is_some_and(|c| c.holder.as_ref().is_none_or(|h| h.role == Role::Admin))
 }
 
-/// The key that a request came with, as records of jobs and activations name it; `anonymous` where none is asked for.
+/// The caller's key as records of jobs and activations name it; `anonymous` without a key.
 pub fn by(request: &HttpRequest) -> Option<String> {
     let by = request.extensions().get::<Caller>().and_then(Caller::by);
     Some(by.unwrap_or_else(|| "anonymous".to_owned()))
 }
 
-/// Whether a request came with a session that is valid.
+/// Whether the request carries a valid session.
 pub fn is_signed_in(request: &HttpRequest) -> bool {
     request.extensions().get::<Caller>().is_some_and(|caller| matches!(caller.pass, Pass::Session(_)))
 }
 
-/// Names who sent a request, for what is counted by caller: the key's id. All who ask without a key are one caller.
+/// The caller's name for limits per caller: the key's id. All requests without a key are one caller.
 pub fn owner(request: &HttpRequest) -> String {
     let extensions = request.extensions();
     let holder = extensions.get::<Caller>().and_then(|caller| caller.holder.as_ref());
     holder.map_or_else(|| "anonymous".to_owned(), |holder| holder.id.clone())
 }
 
-impl Locks {
+impl Auth {
     pub async fn new(handle: &Handle, http: &Http, listening: SocketAddr) -> Result<Self, StoreError> {
         let (store, clock) = (handle.store().clone(), handle.options().clock.clone());
         Ok(Self {
@@ -128,7 +128,7 @@ impl Locks {
         })
     }
 
-    /// Says what whoever starts the service may not have meant.
+    /// Logs a warning where no key is valid any more.
     pub fn warn(&self) {
         if !self.is_open() && !self.keyring.has_valid() {
             tracing::warn!(
@@ -141,7 +141,7 @@ impl Locks {
         self.tls
     }
 
-    /// Nobody needs a key: none was ever made, and only this machine can ask.
+    /// Whether no key is needed: none was ever created, and only this machine can connect.
     pub fn is_open(&self) -> bool {
         self.loopback && self.proxies.is_none() && self.keyring.is_empty()
     }
@@ -151,13 +151,13 @@ impl Locks {
         self.proxies.as_ref().is_some_and(|proxies| proxies.iter().any(|p| p.contains(address)))
     }
 
-    /// Whether the client sees https.
+    /// Whether the client connects over https, to this process or to a trusted proxy.
     fn secure(&self, request: &HttpRequest) -> bool {
         let peer = request.peer_addr().map(|a| a.ip());
         self.tls || address::forwarded_https(peer, request.headers(), self.proxies.as_deref())
     }
 
-    /// Refuses what a page of another site may have sent: by another name of this service, or from there.
+    /// Refuses requests that a page of another site may have sent: under a foreign host name, or from a foreign origin.
     fn is_ours(&self, request: &ServiceRequest) -> Result<(), Problem> {
         let proxied = request.peer_addr().is_some_and(|peer| self.trusts(peer.ip().to_canonical()));
         let local = request.request().conn_data::<LocalAddress>().map(|local| local.0);
@@ -190,7 +190,7 @@ impl Locks {
         taken.map_err(|wait| too_many("too many wrong keys from this address", wait))
     }
 
-    /// Logs how often a line about strangers was left out, until the facade closes.
+    /// Logs how many repeated lines about anonymous clients were left out, until the facade closes.
     pub async fn report_strangers(self: Arc<Self>, mut closing: watch::Receiver<bool>) {
         loop {
             tokio::select! {
@@ -206,7 +206,7 @@ impl Locks {
         }
     }
 
-    /// Whether a route is everybody's.
+    /// Whether a route needs no key.
     fn is_public(&self, row: &Row) -> bool {
         row.access == Access::Public || (self.open_metrics && row.path == METRICS)
     }
@@ -222,9 +222,9 @@ impl Locks {
             }
             let row = match found {
                 Found::Row(row) => Some(row),
-                // It answers 405 for itself.
+                // The resource itself answers 405.
                 Found::Methods { .. } => None,
-                // Nothing is run that the table does not have.
+                // A route that is missing in the table is not run.
                 Found::Nothing => return Err(Problem::no_route(request.path())),
             };
             return Ok((Caller { holder: None, pass: Pass::Unlocked, address }, row));
@@ -270,7 +270,7 @@ impl Locks {
         address: IpAddr,
     ) -> Result<(Holder, Pass), Problem> {
         match given {
-            Given::Nothing => Err(unauthorized(KEY_NEEDED)),
+            Given::Nothing => Err(unauthorized(Code::KeyMissing, KEY_NEEDED)),
             Given::Key(text) => match self.keyring.holder(text).await {
                 Some(holder) => {
                     let pass = Pass::Key(holder.id.clone());
@@ -278,38 +278,39 @@ impl Locks {
                 }
                 None => {
                     self.failed(address)?;
-                    Err(unauthorized("this is no valid API key"))
+                    Err(unauthorized(Code::KeyInvalid, "this is no valid API key"))
                 }
             },
             Given::Session(token) => {
                 self.is_ours(request)?;
                 // Not counted as a wrong key: sessions end, and nobody guesses 256 bits.
                 let found = self.keyring.holder_of_session(token).await;
-                let (holder, name) = found.ok_or_else(|| unauthorized("this session has ended; sign in again at /"))?;
+                let (holder, name) = found
+                    .ok_or_else(|| unauthorized(Code::SessionEnded, "this session has ended; sign in again at /"))?;
                 Ok((holder, Pass::Session(name)))
             }
         }
     }
 }
 
-pub fn unauthorized(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, detail).with_header("www-authenticate", "Bearer".to_owned())
+pub fn unauthorized(code: Code, detail: &str) -> Problem {
+    Problem::new(code, detail).with_header("www-authenticate", "Bearer".to_owned())
 }
 
 fn not_allowed(request: &ServiceRequest, allow: &str) -> Problem {
     let (method, path) = (brief(request.method().as_str(), LONGEST_PATH), brief(request.path(), LONGEST_PATH));
     let detail = format!("{method} is not allowed at {path}; allowed: {allow}");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with_header("allow", allow.to_owned())
+    Problem::new(Code::MethodNotAllowed, detail).with_header("allow", allow.to_owned())
 }
 
 pub fn forbidden(key: &str, role: Role, needed: Role) -> Problem {
     let detail = format!("key {key} has the role {role}; this needs {needed}");
-    Problem::new(StatusCode::FORBIDDEN, detail)
+    Problem::new(Code::RoleTooLow, detail)
 }
 
 pub fn too_many(detail: &str, wait: Duration) -> Problem {
     let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with_header("retry-after", seconds.to_string())
+    Problem::new(Code::TooManyRequests, detail).with_header("retry-after", seconds.to_string())
 }
 
 fn has_body(request: &ServiceRequest) -> bool {
@@ -318,13 +319,13 @@ fn has_body(request: &ServiceRequest) -> bool {
         || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
 }
 
-/// Lets a request in or not, and records what it changes.
-pub async fn gate(
-    locks: Data<Locks>,
+/// Authenticates and authorises a request, and records its effects in the audit log.
+pub async fn check_request(
+    auth: Data<Auth>,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let (caller, row) = match locks.admit(&request).await {
+    let (caller, row) = match auth.admit(&request).await {
         Ok(admitted) => admitted,
         Err(problem) => {
             let mut response = if problem.status == 401 && session::wants_page(&request) {
@@ -333,7 +334,7 @@ pub async fn gate(
                 problem.error_response()
             };
             if has_body(&request) {
-                // Nobody will read it.
+                // The body will not be read, so the connection cannot be used again.
                 response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
             }
             return Ok(request.into_response(response));
@@ -342,7 +343,7 @@ pub async fn gate(
     let (keyed, pass) = (caller.holder.is_some(), caller.pass.clone());
     let recorded = if row.is_some_and(|row| row.audited) {
         let path = request.uri().path_and_query().map_or("", |p| p.as_str());
-        let (store, clock) = (locks.store.clone(), locks.clock.clone());
+        let (store, clock) = (auth.store.clone(), auth.clock.clone());
         match Recorded::begin(store, clock, &caller, request.method().as_str(), path).await {
             Ok(recorded) => Some(recorded),
             Err(problem) => return Ok(request.into_response(problem.error_response())),
@@ -358,5 +359,5 @@ pub async fn gate(
     if keyed && !response.headers().contains_key(header::CACHE_CONTROL) {
         response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     }
-    Ok(response.map_body(|_, body| pass.bound(body, &locks)))
+    Ok(response.map_body(|_, body| pass.bound(body, &auth)))
 }

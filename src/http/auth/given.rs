@@ -1,4 +1,4 @@
-//! What a request has to show for itself.
+//! The credential that a request carries.
 
 use super::session;
 use actix_web::http::header::{self, HeaderMap};
@@ -6,14 +6,14 @@ use actix_web::http::header::{self, HeaderMap};
 #[derive(Debug, PartialEq, Eq)]
 pub enum Given<'r> {
     Nothing,
-    /// A text in `Authorization`.
+    /// The text after `Bearer` in `Authorization`.
     Key(&'r str),
     /// A token in a cookie.
     Session(&'r str),
 }
 
 impl<'r> Given<'r> {
-    /// A header before a cookie: a page cannot add it to what a browser sends by itself.
+    /// The header counts before the cookie: a page of another site cannot add the header.
     pub fn by(headers: &'r HeaderMap, secure: bool) -> Self {
         match headers.get(header::AUTHORIZATION) {
             Some(value) => {

@@ -1,9 +1,9 @@
 //! Where the service listens, and TLS.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use crate::auth::key;
 use crate::command::Place;
 use crate::http::Client;
-use crate::locks::key;
 use crate::serving::Server;
 use std::io::{Read, Write};
 use std::net::TcpStream;

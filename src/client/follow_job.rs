@@ -2,7 +2,8 @@
 
 use super::Client;
 use super::read::{moment, texts, time};
-use crate::cli::{Output, show};
+use crate::cli::common::Output;
+use crate::cli::show;
 use crate::error::{Error, Result};
 use chrono::{DateTime, Utc};
 use indicatif::ProgressBar;

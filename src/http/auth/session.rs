@@ -1,7 +1,7 @@
-//! Browsers: a page asks for the key, and a cookie keeps a session that begins with it. The cookie says nothing of the key, is out
-//! of reach of scripts, and is sent on requests of our own pages only.
+//! Sign-in for browsers: a page asks for the key and starts a session, which a cookie names. The cookie does not contain the key,
+//! scripts cannot read it, and browsers send it with requests of our own pages only.
 
-use super::{Caller, Locks};
+use super::{Auth, Caller};
 use crate::http::problem::{Problem, only};
 use crate::http::{State, body};
 use actix_web::http::StatusCode;
@@ -38,7 +38,7 @@ fn cookie_name(secure: bool) -> &'static str {
     if secure { SECURE_COOKIE } else { COOKIE }
 }
 
-/// Whether who asks would rather see a page than a problem.
+/// Whether the client prefers HTML to a problem.
 pub fn wants_page(request: &actix_web::dev::ServiceRequest) -> bool {
     let accepts = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     request.method() == "GET" && accepts.contains("text/html")
@@ -102,9 +102,9 @@ fn to_start(request: &HttpRequest, secure: bool, token: &str) -> HttpResponse {
     response.finish()
 }
 
-/// Begins a session of its own, whatever the browser has kept so far: that one ends.
+/// Begins a new session; the browser's earlier session ends.
 async fn sign_in(
-    locks: Data<Locks>,
+    auth: Data<Auth>,
     state: Data<State>,
     request: HttpRequest,
     payload: Payload,
@@ -113,32 +113,31 @@ async fn sign_in(
     let text = std::str::from_utf8(&form).unwrap_or_default();
     let key = text.split('&').find_map(|pair| pair.strip_prefix("key=")).unwrap_or_default().trim_matches('+');
     let Some(caller) = request.extensions().get::<Caller>().cloned() else { return Ok(ask("Once more, please.")) };
-    let Some(holder) = locks.keyring.holder(key).await else {
-        locks.failed(caller.address)?;
+    let Some(holder) = auth.keyring.holder(key).await else {
+        auth.failed(caller.address)?;
         return Ok(ask("This is no valid key."));
     };
-    locks.count(&holder)?;
+    auth.count(&holder)?;
     let mut secret = [0; 32];
-    getrandom::fill(&mut secret)
-        .map_err(|e| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("the system gives no random bytes: {e}")))?;
-    let secure = locks.secure(&request);
-    let token = locks.keyring.begin_session(&holder.id, secret).await?;
-    end(&locks, &request, secure).await?;
+    getrandom::fill(&mut secret).map_err(|e| Problem::internal(&format!("the system gives no random bytes: {e}")))?;
+    let secure = auth.secure(&request);
+    let token = auth.keyring.begin_session(&holder.id, secret).await?;
+    end(&auth, &request, secure).await?;
     tracing::info!(key = holder.label, address = %caller.address, "signed in");
     Ok(to_start(&request, secure, token.reveal()))
 }
 
-async fn sign_out(locks: Data<Locks>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let secure = locks.secure(&request);
-    end(&locks, &request, secure).await?;
+async fn sign_out(auth: Data<Auth>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let secure = auth.secure(&request);
+    end(&auth, &request, secure).await?;
     Ok(to_start(&request, secure, ""))
 }
 
 /// Ends the session that a request came with.
-async fn end(locks: &Locks, request: &HttpRequest, secure: bool) -> Result<(), Problem> {
+async fn end(auth: &Auth, request: &HttpRequest, secure: bool) -> Result<(), Problem> {
     let token = token_of(request.headers(), secure).and_then(SessionToken::parse);
     if let Some(token) = token {
-        locks.keyring.end_session(&token.sha256()).await?;
+        auth.keyring.end_session(&token.sha256()).await?;
     }
     Ok(())
 }

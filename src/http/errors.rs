@@ -1,0 +1,135 @@
+//! The one table from errors of the crates below to the codes and statuses that clients see.
+
+use super::code::Code;
+use super::problem::{Problem, key_reused};
+use provost_actors::error::{CancelError, EvaluateError, LoadError, RegistryError, SubmitError, Unreachable};
+use provost_actors::{Busy, WorkError};
+use provost_domain::quality::DataQualityReport;
+use provost_store::StoreError;
+use serde_json::json;
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { what, id } => Self::not_found(what, &id),
+            StoreError::NoArtifact { .. } => Self::new(Code::NoArtifact, error.to_string()),
+            StoreError::Conflict { .. } => Self::new(Code::Conflict, error.to_string()),
+            StoreError::Unavailable(_) | StoreError::Denied(_) => {
+                tracing::debug!(%error, "request failed");
+                Self::unavailable(Code::StoreUnavailable, error.for_callers(), 5)
+            }
+            StoreError::Full(_) => {
+                tracing::warn!(%error, "request failed");
+                Self::new(Code::StorageFull, error.for_callers())
+            }
+            StoreError::Invalid(why) => Self::invalid("", why),
+            _ => {
+                tracing::error!(%error, "request failed");
+                Self::new(Code::Internal, error.for_callers())
+            }
+        }
+    }
+}
+
+impl From<Unreachable> for Problem {
+    fn from(error: Unreachable) -> Self {
+        Self::unavailable(Code::Busy, error.to_string(), 1)
+    }
+}
+
+impl From<Busy> for Problem {
+    fn from(error: Busy) -> Self {
+        Self::unavailable(Code::Busy, error.to_string(), 1)
+    }
+}
+
+impl From<WorkError> for Problem {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Busy(e) => e.into(),
+            WorkError::Ended(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<LoadError> for Problem {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Busy(e) => e.into(),
+            LoadError::Data(why) => Self::invalid("/data_path", why),
+            LoadError::Store(e) => e.into(),
+            LoadError::Unreachable(e) => e.into(),
+        }
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Quality(report) => quality(&report),
+            SubmitError::QueueFull { .. } => Self::unavailable(Code::QueueFull, error.to_string(), 60),
+            SubmitError::Mismatch => key_reused(),
+            SubmitError::Settled => Self::new(Code::TriggerSettled, error.to_string()),
+            SubmitError::Data(why) => Self::invalid("/data_path", why),
+            SubmitError::Config(faults) => faults.into(),
+            SubmitError::Busy(e) => e.into(),
+            SubmitError::ShuttingDown => Self::unavailable(Code::ShuttingDown, error.to_string(), 10),
+            SubmitError::Store(e) => e.into(),
+            SubmitError::Unreachable(e) => e.into(),
+        }
+    }
+}
+
+impl From<CancelError> for Problem {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::NotFound(id) => Self::not_found("job", id.as_str()),
+            CancelError::AlreadyFinal(_) => Self::new(Code::JobEnded, error.to_string()),
+            CancelError::Store(e) => e.into(),
+            CancelError::Unreachable(e) => e.into(),
+        }
+    }
+}
+
+impl From<EvaluateError> for Problem {
+    fn from(error: EvaluateError) -> Self {
+        match error {
+            EvaluateError::NotFound(id) => Self::not_found("model", id.as_str()),
+            EvaluateError::Busy(e) => e.into(),
+            EvaluateError::Load(e) => e.into(),
+            EvaluateError::Store(e) => e.into(),
+            EvaluateError::Unreachable(e) => e.into(),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::NotFound(id) => Self::not_found("model", id.as_str()),
+            RegistryError::Busy(e) => e.into(),
+            // The caller has gone: nobody reads this answer.
+            RegistryError::Abandoned => Self::unavailable(Code::Busy, error.to_string(), 1),
+            RegistryError::NothingBefore => Self::new(Code::NoPreviousModel, error.to_string()),
+            RegistryError::Invalid(why) => Self::invalid("", why),
+            RegistryError::Store(e) => e.into(),
+            RegistryError::Load(e) => e.into(),
+            RegistryError::Unreachable(e) => e.into(),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+/// Data that fails its quality check, with the report that says what to fix.
+fn quality(report: &DataQualityReport) -> Problem {
+    let mut problem = Problem::new(
+        Code::DataQuality,
+        format!("the data fails its quality check: {}", report.quality_issues.join("; ")),
+    );
+    problem.more.insert("error".to_owned(), json!("Data quality check failed"));
+    problem.more.insert("issues".to_owned(), json!(report.quality_issues));
+    problem.more.insert("recommendations".to_owned(), json!(report.recommendations));
+    problem.more.insert("report".to_owned(), json!(report));
+    problem
+}
