@@ -2,6 +2,7 @@
 
 mod acceptance_client;
 mod acceptance_openapi;
+mod architecture;
 mod auth;
 mod auth_hosts;
 mod auth_patience;
