@@ -132,7 +132,7 @@ impl Auth {
     pub fn warn(&self) {
         if !self.is_open() && !self.keyring.has_valid() {
             tracing::warn!(
-                "no API key is valid: nobody is let in until there is one (`provost keys create --role admin`)"
+                "no API key is valid: every request is refused until there is one (`provost keys create --role admin`)"
             );
         }
     }

@@ -102,7 +102,7 @@ async fn collect(
         if let (Some(memory), true) = (memory, needed > held) {
             let more = u32::try_from(needed - held).unwrap_or(u32::MAX);
             let more = memory.clone().try_acquire_many_owned(more).map_err(|_| {
-                Problem::unavailable(Code::Busy, "the memory for request bodies is taken; try again", 1)
+                Problem::unavailable(Code::Busy, "the memory for request bodies is used up; try again", 1)
                     .with_header("connection", "close".to_owned())
             })?;
             match &mut part {

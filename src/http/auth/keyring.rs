@@ -137,7 +137,7 @@ impl Keyring {
                 Some(digest) => {
                     keys.insert(key.id.clone(), (key, digest));
                 }
-                None => tracing::error!(key = key.id, "a key without its SHA-256 opens nothing"),
+                None => tracing::error!(key = key.id, "a stored key has no valid SHA-256 and is ignored"),
             }
         }
         let read = self.store.sessions().await;
@@ -219,7 +219,7 @@ impl Keyring {
                 self.tell_of_sessions(of_sessions);
             }
             Err(error) if !self.away.swap(true, Ordering::Relaxed) => {
-                tracing::warn!(%error, "the keys cannot be read; those known so far count");
+                tracing::warn!(%error, "the keys cannot be read; the last known ones stay valid");
             }
             Err(_) => {}
         }
@@ -230,7 +230,7 @@ impl Keyring {
         match outcome {
             Ok(()) => self.sessions_away.store(false, Ordering::Relaxed),
             Err(error) if !self.sessions_away.swap(true, Ordering::Relaxed) => {
-                tracing::warn!(%error, "the sessions cannot be read or written; those known so far count");
+                tracing::warn!(%error, "the sessions cannot be read or written; the last known ones stay valid");
             }
             Err(_) => {}
         }
