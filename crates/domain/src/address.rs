@@ -140,7 +140,7 @@ impl ServerAddress {
         self.login.as_ref().map(|(user, password)| (user, password.as_ref()))
     }
 
-    /// What follows the host, decoded and without its first `/`: a database, a virtual host. Only [`Self::fmt`] knows whether
+    /// What follows the host, decoded and without its first `/`: a database, a virtual host. Only the `Display` implementation knows whether
     /// it may be shown.
     pub fn name(&self) -> &Secret {
         &self.name
