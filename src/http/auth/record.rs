@@ -57,7 +57,10 @@ impl Recorded {
                 tracing::error!(%error, who, subject, "{REFUSED}");
             }
             let mut problem = Problem::from(error);
-            problem.detail = format!("the request was not carried out, because it cannot be recorded in the audit log: {}", problem.detail);
+            problem.detail = format!(
+                "the request was not carried out, because it cannot be recorded in the audit log: {}",
+                problem.detail
+            );
             problem
         })?;
         let number = entries.last().map_or(0, |entry| entry.number);
