@@ -146,7 +146,7 @@ impl SnapshotService {
 
     async fn take(&self, config: &TrainingConfig) -> Result<Taken, LoadError> {
         // Before the rows are read: what comes meanwhile counts as new.
-        let arrivals = self.options.store.points_mark().await?.arrivals;
+        let arrivals = self.options.store.point_totals().await?.arrivals;
         let scan = self.scan(config, Purpose::Work).await?;
         let artifacts = self.options.artifacts.clone();
         let loaded = blocking(move || {

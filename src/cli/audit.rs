@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use chrono::DateTime;
     use provost_domain::audit::{Act, Deed};
-    use provost_store::{DATABASE, SqliteStore};
+    use provost_store::{AuditStore, DATABASE, SqliteStore};
 
     fn failure(result: Result<Head>) -> String {
         result.unwrap_err().to_string()

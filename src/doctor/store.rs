@@ -21,7 +21,7 @@ pub fn of_store(settings: &Settings) -> Finding {
         let store = open::store(settings)?;
         runtime.block_on(async {
             store.ping().await?;
-            let points = store.points_mark().await?.total;
+            let points = store.point_totals().await?.total;
             Ok((points, store.model_count().await?, store.active_model().await?))
         })
     });

@@ -208,7 +208,7 @@ impl Repeated {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use provost_store::Store;
+    use provost_store::ResponseStore;
 
     #[test]
     fn keys_and_bytes_of_one_caller_are_bounded() {

@@ -9,7 +9,7 @@ use crate::serving::Server;
 use chrono::Utc;
 use provost_domain::limits;
 use provost_domain::{Algorithm, ModelId};
-use provost_store::{EvaluationRecord, SqliteStore, Store};
+use provost_store::{EvaluationReader, EvaluationRecord, ModelReader, ModelStore, SqliteStore};
 use serde_json::{Map, Value, json};
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -6,7 +6,7 @@ use crate::serving::Server;
 use chrono::{TimeDelta, Utc};
 use provost_domain::gate::{GateDecision, GateOutcome};
 use provost_domain::{Algorithm, JobId, ModelId};
-use provost_store::{SqliteStore, Store};
+use provost_store::{ActivationStore, SqliteStore};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 

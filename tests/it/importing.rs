@@ -396,7 +396,7 @@ fn members_of_json_that_are_not_read_are_listed_wherever_they_come() {
 
 /// What a store has, as JSON, in the order of the ids.
 pub fn stored(place: &Place) -> Vec<serde_json::Value> {
-    use provost_store::{PointSelection, SqliteStore, Store};
+    use provost_store::{PointReader, PointSelection, SqliteStore};
     let store = SqliteStore::open(&place.path("data"), chrono::Utc::now()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

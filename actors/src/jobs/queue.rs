@@ -20,7 +20,7 @@ use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStateChange, J
 use provost_domain::lease::Lease;
 use provost_domain::queue::{QueuedJob, waiting_jobs};
 use provost_domain::{JobId, TrainingJob, limits};
-use provost_store::{JobCreation, StoreError, StoredResponse};
+use provost_store::{JobCreation, NewJob, StoreError, StoredResponse};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -158,7 +158,8 @@ impl JobQueue {
         let mut change = Change::new(record.job.created_at);
         change.event(JobEventKind::State, &JobStateChange::from(&record.job));
         change.announce(&record, Topic::JobQueued);
-        match options.store.create_job(record, change.events, change.outbox, triggers, response, max_waiting).await? {
+        let job = NewJob { record, events: change.events, outbox: change.outbox, triggers, response, max_waiting };
+        match options.store.create_job(job).await? {
             JobCreation::Created(record) => {
                 options.metrics.job_submitted();
                 self.change(|state| state.enqueue(id));
@@ -537,43 +538,13 @@ impl Running {
 pub(super) fn new_record(submission: Submission, now: chrono::DateTime<chrono::Utc>) -> JobRecord {
     let Submission { config, created_by, triggers, .. } = submission;
     let activation = triggers.iter().map(|t| t.activation).max().unwrap_or_default();
-    let config_hash = config.content_hash();
-    let warnings = config.warnings();
     let units = plan::units(&config).into_iter().map(|u| (u.algorithm, Default::default())).collect();
     let job = TrainingJob {
-        job_id: JobId::new(now, uuid::Uuid::new_v4().as_u128()),
-        status: JobStatus::Pending,
-        config,
-        progress_percentage: 0.0,
         current_step: Some("queued".to_owned()),
-        algorithms_completed: Vec::new(),
-        trained_models: Vec::new(),
-        best_model_id: None,
-        best_score: None,
-        started_at: None,
-        completed_at: None,
-        estimated_time_remaining_seconds: None,
-        error_message: None,
-        warnings,
-        cpu_usage_percent: None,
-        memory_usage_mb: None,
-        logs: Vec::new(),
-        created_at: now,
+        warnings: config.warnings(),
         created_by,
         triggers: triggers.into_iter().take(limits::JOB_TRIGGERS).map(|t| t.trigger).collect(),
+        ..TrainingJob::new(JobId::new(now, uuid::Uuid::new_v4().as_u128()), config, now)
     };
-    JobRecord {
-        job,
-        rev: 0,
-        epoch: 0,
-        snapshot: None,
-        units,
-        cancel: None,
-        running_seconds: 0.0,
-        config_hash,
-        next_event: 1,
-        arrivals: None,
-        activation,
-        estimated_minutes: None,
-    }
+    JobRecord { units, activation, ..JobRecord::new(job) }
 }

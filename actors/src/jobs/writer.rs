@@ -315,7 +315,7 @@ mod tests {
     use crate::jobs::queue::new_record;
     use provost_domain::TrainingConfig;
     use provost_store::sqlite::SqliteStore;
-    use provost_store::{Artifacts, Store};
+    use provost_store::{Artifacts, NewJob, Store};
 
     async fn writer(folder: &std::path::Path) -> (JobWriter, Arc<dyn Store>) {
         let now = DateTime::UNIX_EPOCH;
@@ -324,7 +324,7 @@ mod tests {
         let submission = Submission::manual(TrainingConfig::default(), None, "a test", now);
         let record = new_record(submission, now);
         let id = record.job.job_id.clone();
-        store.create_job(record, vec![], vec![], vec![], None, 9).await.unwrap();
+        store.create_job(NewJob { max_waiting: 9, ..NewJob::new(record) }).await.unwrap();
         let claimed = store.claim_job(&id, 0).await.unwrap();
         let options = Arc::new(Options::new(store.clone(), artifacts, folder.join("import")));
         (JobWriter::new(claimed, options, Streams::default()), store)

@@ -37,7 +37,7 @@ pub async fn open(config: &TrainingConfig, options: &Options) -> Result<Source, 
         return Ok(Source::Store(SourceKey::Store {
             verified_only,
             features,
-            mark: options.store.points_mark().await?,
+            mark: options.store.point_totals().await?,
         }));
     }
     let (kind, folder) = (config.data_source, options.import_dir.clone());

@@ -1,7 +1,7 @@
 //! What names the rows of a source: equal keys mean equal rows.
 
 use provost_domain::config::{DataSource, FeatureSet};
-use provost_store::PointsMark;
+use provost_store::PointTotals;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
@@ -11,7 +11,7 @@ pub enum SourceKey {
     Store {
         verified_only: bool,
         features: FeatureSet,
-        mark: PointsMark,
+        mark: PointTotals,
     },
     File {
         verified_only: bool,

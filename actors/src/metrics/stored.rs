@@ -64,7 +64,7 @@ async fn read(store: &dyn Store, known: Option<Active>) -> Result<Figures, Store
         store.job_counts(),
         store.outbox_count(EVENTS),
         store.outbox_count(MAIL),
-        store.points_mark(),
+        store.point_totals(),
         store.model_count(),
         active(store, known),
     )?;

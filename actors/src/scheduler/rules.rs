@@ -77,7 +77,7 @@ impl TriggerLoop {
             return Ok(slot);
         }
         let champion = self.champion().await?;
-        let arrivals = self.admission.options.store.points_mark().await?.arrivals;
+        let arrivals = self.admission.options.store.point_totals().await?.arrivals;
         let arrived = arrivals.of(look.schedule.training_config.use_verified_only);
         let champion = champion.as_ref();
         let threshold = self.rule(THRESHOLD, &input, self.threshold(look, champion, arrived)).await;

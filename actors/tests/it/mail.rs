@@ -11,7 +11,7 @@ use provost_domain::mail::Letter;
 use provost_domain::schedule::ScheduledTrainingConfig;
 use provost_domain::{Algorithm, TrainingConfig};
 use provost_store::sqlite::SqliteStore;
-use provost_store::{Artifacts, OutboxMessage, Store};
+use provost_store::{Artifacts, JobStore, NewJob, OutboxMessage};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn mail_at(server: &MailServer) -> MailOptions {
 /// A system on a clock that stands still, with these mails in its outbox.
 async fn options(folder: &Path, mail: MailOptions, mails: Vec<OutboxMessage>) -> (Options, TestClock) {
     let store = SqliteStore::open(folder, samples::at(0)).unwrap();
-    store.create_job(samples::job_record(), vec![], mails, vec![], None, 9).await.unwrap();
+    store.create_job(NewJob { outbox: mails, max_waiting: 9, ..NewJob::new(samples::job_record()) }).await.unwrap();
     let artifacts = Artifacts::open(folder.join("artifacts")).unwrap();
     let clock = TestClock::new(samples::at(0));
     let mut options = Options::new(Arc::new(store), artifacts, folder.join("import"));
@@ -246,7 +246,7 @@ async fn a_mail_sent_again_after_a_crash_is_the_same_mail() {
         job: provost_domain::TrainingJob { job_id: provost_domain::JobId::new(samples::at(1), 1), ..again.job },
         ..again
     };
-    handle.store().create_job(again, vec![], one, vec![], None, 9).await.unwrap();
+    handle.store().create_job(NewJob { outbox: one, max_waiting: 9, ..NewJob::new(again) }).await.unwrap();
     assert_eq!(handle.store().outbox_count("mail").await.unwrap(), 0);
 }
 

@@ -88,7 +88,7 @@ pub async fn points(handle: &Handle) -> BTreeMap<String, AdmissionDataPoint> {
 }
 
 pub async fn total(handle: &Handle) -> u64 {
-    handle.store().points_mark().await.unwrap().total
+    handle.store().point_totals().await.unwrap().total
 }
 
 pub fn point(id: &str, seq: u64) -> Value {

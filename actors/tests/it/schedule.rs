@@ -193,7 +193,7 @@ async fn enough_new_usable_points_are_one_job() {
     let (options, clock) = options_at(folder.path(), "2026-11-23T12:00:00Z").await;
     let store = options.store.clone();
     // With no job yet all that ever came is new.
-    let there = store.points_mark().await.unwrap().arrivals.verified;
+    let there = store.point_totals().await.unwrap().arrivals.verified;
     store.put_schedule(ScheduledTrainingConfig { min_new_samples: there + 300, ..by_number.clone() }).await.unwrap();
     let handle = start(options).await.unwrap();
     add_points(&handle, 299, 100, true).await;

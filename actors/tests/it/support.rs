@@ -17,7 +17,7 @@ const ROWS: usize = 1200;
 /// What a process has: a data folder that outlives it, with the sample in it.
 pub async fn options(folder: &Path) -> Options {
     let options = bare_options(folder);
-    if options.store.points_mark().await.unwrap().total == 0 {
+    if options.store.point_totals().await.unwrap().total == 0 {
         known_salt(folder);
         let points = sample::draw(ROWS, 7).map(|d| d.point).collect();
         options.store.record_points(points).await.unwrap();

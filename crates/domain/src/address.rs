@@ -1,7 +1,8 @@
 //! Addresses of servers as settings and flags have them: `scheme://user:password@host:port/name?options`. One type for all, which
 //! knows what of an address may be shown: scheme, host and port, and a name that can be nothing but a name.
 
-use crate::{Secret, visible};
+use crate::secret::Secret;
+use crate::visible;
 use percent_encoding::percent_decode_str;
 use std::fmt;
 
@@ -16,24 +17,34 @@ const HIDDEN: &str = "***";
 /// Why a text is no address. Never repeats the text: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressFault {
+    /// More than one line.
     #[error("it has more than one line")]
     Lines,
+    /// Longer than [`LONGEST`] bytes.
     #[error("it is longer than {LONGEST} bytes")]
     Long,
+    /// White space, control characters or invisible characters.
     #[error("it has white space, control characters or invisible characters in it")]
     Characters,
+    /// The scheme is not one that is allowed here.
     #[error("it does not begin with a scheme that is allowed here")]
     Scheme,
+    /// There is no host.
     #[error("it names no host")]
     Host,
+    /// The port is not a number from 1 to 65535.
     #[error("its port is no number from 1 to 65535")]
     Port,
+    /// A character of user or password is not percent-encoded.
     #[error("user or password has an `@`, `:`, `/`, `?`, `#` or `%` that is not percent-encoded")]
     Login,
+    /// The path is not a name.
     #[error("what follows the host is no name: it looks like another address")]
     Name,
+    /// Something other than options follows the host.
     #[error("nothing but options may follow the host and its port")]
     Rest,
+    /// An option is unknown or has a value that is not allowed.
     #[error("one of its options is unknown, or has a value that is not allowed")]
     Options,
 }
@@ -116,6 +127,7 @@ impl ServerAddress {
         self.text.expose()
     }
 
+    /// The scheme, such as `amqps`.
     pub fn scheme(&self) -> &'static str {
         self.scheme
     }

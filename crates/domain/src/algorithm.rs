@@ -4,18 +4,26 @@ use crate::fields::Word;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// What a model is trained with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
+    /// Random forest.
     RandomForest,
+    /// Gradient-boosted trees by the XGBoost library.
     Xgboost,
+    /// Gradient-boosted trees on histograms.
     GradientBoosting,
+    /// Logistic regression with elastic-net penalty.
     LogisticRegression,
+    /// Multilayer perceptron.
     NeuralNetwork,
+    /// Weighted or stacked combination of other algorithms.
     Ensemble,
 }
 
 impl Algorithm {
+    /// Every algorithm, in the order in which they are listed to readers.
     pub const ALL: [Algorithm; 6] = [
         Algorithm::RandomForest,
         Algorithm::Xgboost,
@@ -33,6 +41,7 @@ impl Algorithm {
         Algorithm::NeuralNetwork,
     ];
 
+    /// The word in JSON, in texts and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Algorithm::RandomForest => "random_forest",
@@ -57,6 +66,7 @@ impl Algorithm {
         }
     }
 
+    /// The algorithm that this word names.
     pub fn parse(s: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|a| a.as_str() == s)
     }
@@ -72,16 +82,22 @@ impl std::fmt::Display for Algorithm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetMetric {
+    /// Share of rows whose outcome is predicted.
     Accuracy,
+    /// Share of true positives among predicted positives.
     Precision,
+    /// Share of true positives among positives.
     Recall,
+    /// Harmonic mean of precision and recall.
     #[serde(alias = "f1")]
     F1Score,
+    /// Area under the receiver operating characteristic.
     #[serde(alias = "roc_auc")]
     AucRoc,
 }
 
 impl TargetMetric {
+    /// Every metric, in the order in which they are listed to readers.
     pub const ALL: [TargetMetric; 5] = [
         TargetMetric::Accuracy,
         TargetMetric::Precision,
@@ -90,6 +106,7 @@ impl TargetMetric {
         TargetMetric::AucRoc,
     ];
 
+    /// The word in JSON, in texts and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             TargetMetric::Accuracy => "accuracy",
@@ -100,6 +117,7 @@ impl TargetMetric {
         }
     }
 
+    /// The metric that this word names.
     pub fn parse(s: &str) -> Option<Self> {
         match s {
             "f1" => Some(TargetMetric::F1Score),

@@ -2,10 +2,10 @@
 //! changed, left out or put in between shows. Whoever can rewrite the whole store can rewrite the whole chain: its head
 //! (number and hash) is worth something where it was also noted elsewhere.
 
-use crate::config::word_enum;
 use crate::gate::GateDecision;
 use crate::hash::hex;
 use crate::key::ApiKey;
+use crate::words::word_enum;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -36,6 +36,7 @@ pub struct Deed {
     pub at: DateTime<Utc>,
     /// A key, `anonymous@address`, `gate`, `command line`, or `bus`.
     pub who: String,
+    /// What was done.
     pub act: Act,
     /// Method and path, or the id of the key, model or event.
     pub subject: String,
@@ -47,20 +48,24 @@ pub struct Deed {
 }
 
 impl Deed {
+    /// A deed without outcome and details.
     pub fn new(at: DateTime<Utc>, who: impl Into<String>, act: Act, subject: impl Into<String>) -> Self {
         let (who, subject) = (who.into(), subject.into());
         Self { at: at.trunc_subsecs(3), who, act, subject, outcome: None, details: BTreeMap::new() }
     }
 
+    /// The same deed with its outcome.
     pub fn with_outcome(self, outcome: impl Into<String>) -> Self {
         Self { outcome: Some(outcome.into()), ..self }
     }
 
+    /// The same deed with one more detail.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self
     }
 
+    /// A key was created.
     pub fn key_created(key: &ApiKey, who: &str) -> Self {
         let deed = Self::new(key.created_at, who, Act::KeyCreated, key.label()).with("role", key.role.as_str());
         match key.expires_at {
@@ -97,6 +102,7 @@ impl Deed {
 pub struct Head {
     /// Of the last entry; 0 while there is none.
     pub number: u64,
+    /// Its hash; of the empty log a fixed text.
     pub hash: String,
 }
 
@@ -112,6 +118,7 @@ impl Head {
 pub struct AuditEntry {
     /// From 1, without gaps.
     pub number: u64,
+    /// What was done, by whom, when and to what.
     #[serde(flatten)]
     pub deed: Deed,
     /// The hash of the entry before.
@@ -121,12 +128,14 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
+    /// The entry of this deed after the last one.
     pub fn after(head: &Head, deed: Deed) -> Self {
         let (number, previous) = (head.number + 1, head.hash.clone());
         let hash = digest(number, &previous, &deed);
         Self { number, deed, previous, hash }
     }
 
+    /// The end of the chain, once this entry is in it.
     pub fn head(&self) -> Head {
         Head { number: self.number, hash: self.hash.clone() }
     }
@@ -151,7 +160,9 @@ impl AuditEntry {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("entry {number} of the audit log is broken: {why}")]
 pub struct Broken {
+    /// Number of the entry.
     pub number: u64,
+    /// What is wrong with the entry.
     pub why: String,
 }
 

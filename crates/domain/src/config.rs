@@ -4,89 +4,99 @@ mod grids;
 
 pub use grids::{Grid, candidates, too_many_candidates};
 
+use crate::algorithm::Algorithm;
+use crate::algorithm::TargetMetric;
+use crate::check::Faults;
 use crate::check::brief;
 use crate::features::{EXTENDED, FEATURES};
 use crate::fields::{Fields, Texts, did_you_mean, shown};
+use crate::hash::hex;
 use crate::limits;
-use crate::{Algorithm, Faults, TargetMetric};
+use crate::words::word_enum;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-macro_rules! word_enum {
-    ($(#[$m:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$m])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $(#[serde(rename = $word)] $variant),+ }
-        impl $name {
-            pub const ALL: &'static [$name] = &[$($name::$variant),+];
-            pub fn as_str(self) -> &'static str { match self { $($name::$variant => $word),+ } }
-            pub fn parse(s: &str) -> Option<Self> { Self::ALL.iter().copied().find(|v| v.as_str() == s) }
-        }
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.as_str()) }
-        }
-        impl $crate::fields::Word for $name {
-            const WORDS: &'static [Self] = Self::ALL;
-            fn word(self) -> &'static str { self.as_str() }
-        }
-    };
-}
-pub(crate) use word_enum;
-
 word_enum!(
     /// Where the rows come from; `mongodb` means the configured store.
     DataSource { Mongodb = "mongodb", Csv = "csv", Json = "json" });
-word_enum!(FeatureSelection { Auto = "auto", Manual = "manual", Rfe = "rfe", Lasso = "lasso", TreeBased = "tree_based" });
-word_enum!(Tuning { None = "none", GridSearch = "grid_search", RandomSearch = "random_search", Bayesian = "bayesian" });
-word_enum!(Pruning { Racing = "racing", None = "none" });
-word_enum!(SplitKind { Random = "random", Grouped = "grouped", Temporal = "temporal" });
-word_enum!(FeatureSet { Base = "base", Extended = "extended" });
+word_enum!(
+    /// How features are chosen.
+    FeatureSelection { Auto = "auto", Manual = "manual", Rfe = "rfe", Lasso = "lasso", TreeBased = "tree_based" });
+word_enum!(
+    /// How hyperparameters are searched.
+    Tuning { None = "none", GridSearch = "grid_search", RandomSearch = "random_search", Bayesian = "bayesian" });
+word_enum!(
+    /// Whether candidates that cannot win are given up early.
+    Pruning { Racing = "racing", None = "none" });
+word_enum!(
+    /// How rows are divided into training and test.
+    SplitKind { Random = "random", Grouped = "grouped", Temporal = "temporal" });
+word_enum!(
+    /// The features that models see.
+    FeatureSet { Base = "base", Extended = "extended" });
 
 /// A training job's configuration. Every field has a default; unknown fields are faults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
+    /// Where the rows come from.
     pub data_source: DataSource,
     /// For `csv` and `json`: a file below the configured import folder.
     pub data_path: Option<String>,
     /// At least 100.
     #[schema(minimum = 100, format = "uint64")]
     pub min_samples: u64,
+    /// Train on points with verified outcomes only.
     pub use_verified_only: bool,
     /// Not empty, no repeats.
     #[schema(min_items = 1)]
     pub algorithms: Vec<Algorithm>,
+    /// Share of the rows that are held out to measure the model.
     #[schema(minimum = 0.1, maximum = 0.3)]
     pub test_size: f64,
+    /// Share of the rows for early stopping and calibration.
     #[schema(minimum = 0.1, maximum = 0.3)]
     pub validation_size: f64,
+    /// Seed of every random choice.
     #[schema(format = "uint64")]
     pub random_state: u64,
+    /// How features are chosen.
     pub feature_selection: FeatureSelection,
+    /// The features to train on, for `feature_selection` = `manual`.
     pub selected_features: Option<Vec<String>>,
+    /// Standardise features to mean 0 and variance 1.
     pub scale_features: bool,
+    /// How hyperparameters are searched.
     pub hyperparameter_tuning: Tuning,
+    /// Candidates of a random or Bayesian search.
     #[schema(minimum = 10, maximum = 200)]
     pub tuning_iterations: u32,
+    /// Folds of the cross-validation.
     #[schema(minimum = 3, maximum = 10)]
     pub cross_validation_folds: u32,
+    /// What candidates and models are ranked by.
     pub target_metric: TargetMetric,
     /// 0 is off.
     #[schema(format = "uint32")]
     pub early_stopping_rounds: u32,
+    /// Minutes of running after which searches end with their best finished trial.
     #[schema(minimum = 1, format = "uint32")]
     pub max_training_time_minutes: u32,
     /// -1 is all cores; 0 is none, and refused.
     #[schema(minimum = -1)]
     pub n_jobs: i32,
+    /// A label of the models that come out of the job.
     pub version_tag: Option<String>,
+    /// Free text.
     pub notes: Option<String>,
+    /// Whether candidates that cannot win are given up early.
     pub pruning: Pruning,
+    /// How rows are divided into training and test.
     pub split: SplitKind,
+    /// The features that models see.
     pub features: FeatureSet,
     /// Search grids that replace the configured ones, by algorithm.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -210,7 +220,7 @@ impl TrainingConfig {
         }
         value.sort_all_objects();
         let digest = Sha256::digest(value.to_string().as_bytes());
-        digest.iter().map(|b| format!("{b:02x}")).collect()
+        hex(&digest)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Evaluations and comparisons, as clients read them.
 
+use crate::algorithm::TargetMetric;
+use crate::check::Faults;
 use crate::fields::{Fields, Texts, shown};
+use crate::ids::ModelId;
 use crate::limits;
 use crate::model::{FeatureImportance, ImportanceKind, ModelVersion, TrainingMetrics};
-use crate::{Faults, ModelId, TargetMetric};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,40 +18,57 @@ pub const PLOTS: [&str; 4] = ["confusion_matrix", "roc_curve", "feature_importan
 /// Rows whose predicted probability lies in one band: `reach` below 0.25, `target` to 0.75, `safety` above.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct TierMetrics {
+    /// Share of rows whose outcome is predicted.
     pub accuracy: f64,
+    /// Share of accepted rows among those predicted as accepted.
     pub precision: f64,
+    /// Share of rows predicted as accepted among the accepted ones.
     pub recall: f64,
+    /// Rows of the band.
     pub n: u64,
+    /// Share of accepted rows.
     pub observed_rate: f64,
+    /// Mean predicted probability.
     pub mean_prediction: f64,
     /// The ends of the 95 % interval (Wilson) of `observed_rate`; none without rows. Two numbers, because clients read every
     /// value of a tier as one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_low_95: Option<f64>,
+    /// The upper end of that interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_high_95: Option<f64>,
 }
 
+/// Rows with about the same predicted probability, and how many of them were accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CalibrationBin {
+    /// Mean predicted probability.
     pub mean_predicted: f64,
+    /// Share of accepted rows.
     pub fraction_of_positives: f64,
+    /// Rows of the bin.
     pub count: u64,
     /// 95 % interval (Wilson) of `fraction_of_positives`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_95: Option<[f64; 2]>,
 }
 
+/// What a model is worth on rows that it was not trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EvaluationResults {
+    /// The model.
     pub model_id: ModelId,
+    /// When it was evaluated.
     pub evaluation_date: DateTime<Utc>,
+    /// The metrics on the test rows.
     pub metrics: TrainingMetrics,
     /// Keys `reach`, `target`, `safety`.
     pub performance_by_university_tier: BTreeMap<String, TierMetrics>,
     /// The Brier score.
     pub calibration_score: f64,
+    /// Predicted against observed probability.
     pub calibration_bins: Vec<CalibrationBin>,
+    /// Importance of each feature, the greatest first.
     pub feature_importance: Vec<FeatureImportance>,
     /// What the importance is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,8 +78,11 @@ pub struct EvaluationResults {
     pub importance_rows: Option<u64>,
     /// Addresses below the base path; null when plots were not asked for.
     pub confusion_matrix_plot: Option<String>,
+    /// Address of the plot `roc_curve`.
     pub roc_curve_plot: Option<String>,
+    /// Address of the plot `feature_importance`.
     pub feature_importance_plot: Option<String>,
+    /// Address of the plot `calibration`.
     pub calibration_plot: Option<String>,
 }
 
@@ -69,22 +91,29 @@ pub struct EvaluationResults {
 pub struct PlotData {
     /// The algorithm's name for people.
     pub algorithm: String,
+    /// The model's id.
     pub model_id: String,
     /// Of the evaluation, `YYYY-MM-DD`.
     pub date: String,
+    /// Counts `[[tn, fp], [fn, tp]]`.
     pub confusion_matrix: [[u64; 2]; 2],
     /// The model accepts from this probability on.
     pub threshold: f64,
     /// (false positive rate, true positive rate), from (0,0) to (1,1).
     pub roc: Vec<(f64, f64)>,
+    /// Area under the receiver operating characteristic.
     pub auc: f64,
     /// 95 %.
     pub auc_interval: Option<[f64; 2]>,
+    /// Importance of each feature, the greatest first.
     pub feature_importance: Vec<FeatureImportance>,
+    /// What the importance is.
     pub importance_kind: ImportanceKind,
     /// Training rows that the importance was computed on.
     pub importance_rows: u64,
+    /// Predicted against observed probability.
     pub calibration: Vec<CalibrationBin>,
+    /// The Brier score.
     pub brier: f64,
 }
 
@@ -99,16 +128,21 @@ pub struct ComparisonPlotData {
     pub models: Vec<ComparedModel>,
 }
 
+/// A model in the plot of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComparedModel {
     /// Different for each model of a comparison.
     pub label: String,
+    /// Its scores, in the order of the plot.
     pub scores: Vec<ComparedScore>,
 }
 
+/// A score in the plot of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComparedScore {
+    /// The name of the metric.
     pub metric: String,
+    /// The score.
     pub value: f64,
     /// 95 %.
     pub interval: Option<[f64; 2]>,
@@ -122,8 +156,10 @@ pub struct ComparedScore {
 pub struct ModelComparisonRequest {
     /// Two or more, no repeats.
     pub model_ids: Vec<String>,
+    /// The metrics to compare.
     #[serde(default = "all_metrics")]
     pub metrics: Vec<TargetMetric>,
+    /// Whether a plot is drawn.
     #[serde(default = "yes")]
     pub include_visualizations: bool,
 }
@@ -162,24 +198,33 @@ impl ModelComparisonRequest {
 /// A difference a − b with its 95 % interval and two-sided p-value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Difference {
+    /// Score of the one less that of the other.
     pub difference: f64,
+    /// 95 % interval of the difference.
     pub interval_95: [f64; 2],
+    /// Probability of such a difference, or a greater one, if there is none.
     pub p_value: f64,
 }
 
+/// McNemar's exact test of two classifiers on the same rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct McNemarTest {
     /// Rows that only the first, or only the second model decides rightly.
     pub only_a_right: u64,
+    /// Rows that only the second one classifies rightly.
     pub only_b_right: u64,
+    /// Probability of such counts, or more unequal ones, if both err equally often.
     pub p_value: f64,
 }
 
 /// The tests between one pair of models, over the rows that are in both test parts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PairSignificance {
+    /// The first model.
     pub model_a: ModelId,
+    /// The second model.
     pub model_b: ModelId,
+    /// Rows that both were measured on.
     pub rows: u64,
     /// The pair in one sentence, which follows from the interval of the difference of the AUCs.
     #[serde(default)]
@@ -195,14 +240,18 @@ pub struct PairSignificance {
     pub bootstrap: Option<Difference>,
 }
 
+/// Models side by side on the same rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ModelComparisonResponse {
+    /// The models, as they were asked for.
     pub models: Vec<ModelVersion>,
     /// Metric to model id to score, on the rows common to all test parts.
     pub metric_comparison: BTreeMap<String, BTreeMap<String, f64>>,
     /// Keys `{model_a}_vs_{model_b}`.
     pub statistical_significance: BTreeMap<String, PairSignificance>,
+    /// The best model by `best_metric`.
     pub best_model_id: Option<ModelId>,
+    /// The metric that the best model is chosen by.
     pub best_metric: String,
     /// Plot name to its address below the base path.
     pub comparison_plots: BTreeMap<String, String>,

@@ -6,7 +6,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use crate::AdmissionDataPoint;
+use crate::record::AdmissionDataPoint;
 use crate::record::{Profile, Program, TestScore, TestType};
 pub use extended::{CATEGORIES, CATEGORY_RULE, EXTENDED, YEAR, is_category, older_codes};
 pub use tables::{
@@ -33,6 +33,7 @@ pub const FEATURES: [&str; 12] = [
 /// The features of one data point: NaN is missing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureRow {
+    /// The twelve features in the order of [`FEATURES`]; NaN is missing.
     pub values: [f32; 12],
     /// Bit i: feature i comes from data, not from a default (the 0 of an unknown program average, say).
     pub present: u16,
@@ -41,6 +42,7 @@ pub struct FeatureRow {
 }
 
 impl FeatureRow {
+    /// Whether the feature of this index comes from data, not from a default.
     pub fn is_present(&self, feature: usize) -> bool {
         self.present >> feature & 1 == 1
     }
@@ -61,6 +63,7 @@ struct Reader<'a> {
 }
 
 impl FeatureTables {
+    /// The features of a point.
     pub fn row(&self, point: &AdmissionDataPoint) -> FeatureRow {
         let mut r = Reader { tables: self, outliers: 0 };
         let (profile, program) = (&point.profile, &point.program);

@@ -1,15 +1,18 @@
 //! Reads the fields of a JSON object one by one with defaults and ranges, and collects every fault instead of stopping
 //! at the first.
 
+use crate::check::Fault;
+use crate::check::Faults;
 use crate::check::brief;
 use crate::limits::{self, fits};
-use crate::{Fault, Faults};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
 /// A closed set of words.
 pub trait Word: Copy + PartialEq + 'static {
+    /// Every value, in the order in which faults list them.
     const WORDS: &'static [Self];
+    /// The word in JSON.
     fn word(self) -> &'static str;
     /// Also knows the accepted other spellings.
     fn from_word(s: &str) -> Option<Self> {
@@ -92,6 +95,7 @@ pub(crate) fn as_whole(value: &Value) -> Option<i128> {
 /// The limits of a list of texts.
 #[derive(Debug, Clone, Copy)]
 pub struct Texts {
+    /// Texts of the list.
     pub items: usize,
     /// Of each item.
     pub characters: usize,
@@ -138,6 +142,7 @@ impl<'a> Fields<'a> {
         self.faults.iter().any(|f| f.pointer.split('/').nth(1) == Some(name))
     }
 
+    /// The member of this name; it counts as known from now on.
     pub fn get(&mut self, name: &'static str) -> Option<&'a Value> {
         self.known.push(name);
         self.map.get(name)
@@ -147,6 +152,7 @@ impl<'a> Fields<'a> {
         self.fault_with(name, || format!("`{}` is {}; {allowed} is allowed", field_of(name), shown(value)));
     }
 
+    /// A member that is true or false.
     pub fn flag(&mut self, name: &'static str, default: bool) -> bool {
         match self.get(name) {
             None => default,
@@ -248,6 +254,7 @@ impl<'a> Fields<'a> {
         texts
     }
 
+    /// A list of texts.
     pub fn texts(&mut self, name: &'static str, default: Vec<String>, most: Texts) -> Vec<String> {
         match self.get(name) {
             None => default,
@@ -259,6 +266,7 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A list of texts that may be missing.
     pub fn optional_texts(&mut self, name: &'static str, most: Texts) -> Option<Vec<String>> {
         match self.get(name)? {
             Value::Null => None,
@@ -283,6 +291,7 @@ impl<'a> Fields<'a> {
         read
     }
 
+    /// A member that is one of a list of words.
     pub fn word<W: Word>(&mut self, name: &'static str, default: W) -> W {
         let Some(value) = self.get(name) else { return default };
         self.word_at(name, value).unwrap_or(default)

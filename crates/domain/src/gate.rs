@@ -1,8 +1,10 @@
 //! The gate between a trained challenger and the active model: what was decided, and on what evidence.
 
-use crate::config::word_enum;
+use crate::algorithm::TargetMetric;
 use crate::evaluation::{Difference, McNemarTest};
-use crate::{JobId, ModelId, TargetMetric};
+use crate::ids::JobId;
+use crate::ids::ModelId;
+use crate::words::word_enum;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -23,6 +25,7 @@ pub enum ActivationWish {
 }
 
 word_enum!(
+    /// What the gate decided.
     GateOutcome {
         Activated = "activated",
         Kept = "kept",
@@ -34,12 +37,15 @@ word_enum!(
 /// What the gate measured: the challenger against the champion, or against chance where there is no champion.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GateEvidence {
+    /// The metric that decides.
     pub metric: TargetMetric,
     /// Held-out rows that neither model was trained, tuned or calibrated on.
     pub rows: u64,
     /// Universities and programs among them.
     pub clusters: u64,
+    /// The challenger's score.
     pub challenger_score: f64,
+    /// The champion's score on the same rows.
     pub champion_score: Option<f64>,
     /// Challenger minus champion; without a champion, the challenger's AUC minus .5.
     pub improvement: f64,
@@ -49,8 +55,10 @@ pub struct GateEvidence {
     pub alpha: f64,
     /// How many decisions of the quarter this one is.
     pub look: u32,
+    /// DeLong's test of the two areas under the curve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delong: Option<Difference>,
+    /// McNemar's test of the two classifiers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcnemar: Option<McNemarTest>,
 }
@@ -58,13 +66,20 @@ pub struct GateEvidence {
 /// A decision of the gate; one per job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GateDecision {
+    /// The job that trained the challenger.
     pub job_id: JobId,
+    /// The best model of the job.
     pub challenger_id: ModelId,
+    /// The model that was active when the gate decided.
     pub champion_id: Option<ModelId>,
+    /// When the gate decided.
     pub decided_at: DateTime<Utc>,
+    /// What the gate decided.
     pub outcome: GateOutcome,
     /// "kept the champion, because …"
     pub reason: String,
+    /// The improvement that was asked for.
     pub improvement_threshold: f64,
+    /// The comparison; none where there was nothing to compare.
     pub evidence: Option<GateEvidence>,
 }

@@ -3,10 +3,10 @@
 use chrono::{Datelike, NaiveDate};
 use sha2::{Digest, Sha256};
 
-/// Hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Two lower-case hexadecimal digits for each byte.
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         let _ = write!(text, "{byte:02x}"); // writing to a string does not fail
         text
     })

@@ -1,11 +1,12 @@
 //! Ids are parsed types: a string from outside becomes an id or a 404, never a path.
 
-use crate::Algorithm;
+use crate::algorithm::Algorithm;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+/// A text that is no id of this kind, and the form that is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a {1} id")]
 pub struct BadId(pub String, pub &'static str);
@@ -32,12 +33,17 @@ impl JobId {
     pub fn new(at: DateTime<Utc>, entropy: u128) -> Self {
         Self(format!("job_{}", sortable(at, entropy)))
     }
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// [`BadId`] if the text does not have the form of an id.
     pub fn parse(s: &str) -> Result<Self, BadId> {
         match s.strip_prefix("job_") {
             Some(rest) if is_sortable(rest) => Ok(Self(s.to_owned())),
             _ => Err(BadId(s.chars().take(80).collect(), "job")),
         }
     }
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -50,14 +56,20 @@ impl JobId {
 pub struct ModelId(String);
 
 impl ModelId {
+    /// A new id: algorithm, time and `entropy` make it unique.
     pub fn new(algorithm: Algorithm, at: DateTime<Utc>, entropy: u128) -> Self {
         Self(format!("model_{algorithm}_{}", sortable(at, entropy)))
     }
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// [`BadId`] if the text does not have the form of an id.
     pub fn parse(s: &str) -> Result<Self, BadId> {
         let bad = || BadId(s.chars().take(80).collect(), "model");
         let (head, tail) = s.strip_prefix("model_").and_then(|r| r.rsplit_once('_')).ok_or_else(bad)?;
         if Algorithm::parse(head).is_some() && is_sortable(tail) { Ok(Self(s.to_owned())) } else { Err(bad()) }
     }
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -4,16 +4,21 @@ mod events;
 
 pub use events::{JobEvent, JobEventKind, JobLogLine, JobProgress, JobStateChange, JobTrial, TrialStatus};
 
-use crate::config::word_enum;
+use crate::algorithm::Algorithm;
+use crate::config::TrainingConfig;
 use crate::gate::ActivationWish;
+use crate::ids::JobId;
+use crate::ids::ModelId;
 use crate::schedule::{Arrivals, TrainingTrigger};
-use crate::{Algorithm, JobId, ModelId, TrainingConfig};
+use crate::words::word_enum;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-word_enum!(JobStatus {
+word_enum!(
+    /// The status of a job.
+    JobStatus {
     Pending = "pending",
     Running = "running",
     Completed = "completed",
@@ -24,22 +29,30 @@ word_enum!(JobStatus {
 /// What can happen to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
+    /// A worker begins.
     Start,
     /// A running job whose process stopped goes back to waiting.
     Interrupt,
+    /// All its models are registered.
     Complete,
+    /// It cannot go on.
     Fail,
+    /// A client wishes it to end.
     Cancel,
 }
 
+/// A transition that the present status does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a job that is {from} cannot {transition:?}")]
 pub struct IllegalTransition {
+    /// The present status.
     pub from: JobStatus,
+    /// What was asked for.
     pub transition: Transition,
 }
 
 impl JobStatus {
+    /// Whether the job has ended.
     pub fn is_final(self) -> bool {
         matches!(self, JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled)
     }
@@ -61,28 +74,74 @@ impl JobStatus {
 /// A training job as clients read it. Unknown numbers are null, never 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrainingJob {
+    /// The job's id.
     pub job_id: JobId,
+    /// The job's status.
     pub status: JobStatus,
+    /// What was asked for.
     pub config: TrainingConfig,
     /// 0 to 100, never goes back.
     pub progress_percentage: f64,
+    /// The step at work.
     pub current_step: Option<String>,
+    /// Algorithms whose models are registered.
     pub algorithms_completed: Vec<Algorithm>,
+    /// Models that came out of the job.
     pub trained_models: Vec<ModelId>,
+    /// The best of them.
     pub best_model_id: Option<ModelId>,
     /// The best model's `cv_mean`.
     pub best_score: Option<f64>,
+    /// When the job first began to run.
     pub started_at: Option<DateTime<Utc>>,
+    /// When the job ended.
     pub completed_at: Option<DateTime<Utc>>,
+    /// Estimated seconds until the job ends.
     pub estimated_time_remaining_seconds: Option<f64>,
+    /// Why the job failed.
     pub error_message: Option<String>,
+    /// What clients should know.
     pub warnings: Vec<String>,
+    /// CPU of the process; 100 is one core.
     pub cpu_usage_percent: Option<f64>,
+    /// Memory of the process in MiB.
     pub memory_usage_mb: Option<f64>,
+    /// The last log lines.
     pub logs: Vec<String>,
+    /// When the job was created.
     pub created_at: DateTime<Utc>,
+    /// Who asked for the job.
     pub created_by: Option<String>,
+    /// The triggers that led to the job.
     pub triggers: Vec<TrainingTrigger>,
+}
+
+impl TrainingJob {
+    /// A pending job that nothing has been done for.
+    pub fn new(job_id: JobId, config: TrainingConfig, created_at: DateTime<Utc>) -> Self {
+        Self {
+            job_id,
+            status: JobStatus::Pending,
+            config,
+            progress_percentage: 0.0,
+            current_step: None,
+            algorithms_completed: Vec::new(),
+            trained_models: Vec::new(),
+            best_model_id: None,
+            best_score: None,
+            started_at: None,
+            completed_at: None,
+            estimated_time_remaining_seconds: None,
+            error_message: None,
+            warnings: Vec::new(),
+            cpu_usage_percent: None,
+            memory_usage_mb: None,
+            logs: Vec::new(),
+            created_at,
+            created_by: None,
+            triggers: Vec::new(),
+        }
+    }
 }
 
 /// How far one algorithm of a job has come.
@@ -96,6 +155,7 @@ pub struct UnitProgress {
     pub model_id: Option<ModelId>,
     /// Artifact (SHA-256) of the unit's result: out-of-fold predictions and fitted model.
     pub result: Option<String>,
+    /// Whether the unit has ended.
     pub done: bool,
     /// Why the unit failed for good.
     pub error: Option<String>,
@@ -104,6 +164,7 @@ pub struct UnitProgress {
 /// A job as the store keeps it: the client's document and what recovery needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobRecord {
+    /// The document that clients read.
     pub job: TrainingJob,
     /// Raised by every save; a save with an old revision is refused.
     pub rev: u64,
@@ -111,6 +172,7 @@ pub struct JobRecord {
     pub epoch: u64,
     /// Snapshot (SHA-256 of its artifact) that the job trains on, once it is taken.
     pub snapshot: Option<String>,
+    /// Progress of each algorithm.
     pub units: BTreeMap<Algorithm, UnitProgress>,
     /// A client wishes the job to end.
     pub cancel: Option<CancelWish>,
@@ -131,9 +193,32 @@ pub struct JobRecord {
     pub estimated_minutes: Option<f64>,
 }
 
+impl JobRecord {
+    /// The record of a job that is not stored yet, with the hash of its configuration and no units.
+    pub fn new(job: TrainingJob) -> Self {
+        Self {
+            rev: 0,
+            epoch: 0,
+            snapshot: None,
+            units: BTreeMap::new(),
+            cancel: None,
+            running_seconds: 0.0,
+            config_hash: job.config.content_hash(),
+            next_event: 1,
+            arrivals: None,
+            activation: ActivationWish::default(),
+            estimated_minutes: None,
+            job,
+        }
+    }
+}
+
+/// The wish that a job ends, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CancelWish {
+    /// When it was expressed.
     pub at: DateTime<Utc>,
+    /// Who expressed it.
     pub by: Option<String>,
     /// Fit and register the best finished trial before ending.
     pub keep_best: bool,
@@ -142,12 +227,15 @@ pub struct CancelWish {
 /// A finished trial as the store keeps it, enough to resume a search without refitting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrialRecord {
+    /// The job.
     pub job_id: JobId,
+    /// The algorithm.
     pub algorithm: Algorithm,
     /// Position in the deterministic list of candidates.
     pub index: u32,
     /// The learner crate's own result, opaque to the store.
     pub result: serde_json::Value,
+    /// When the trial ended.
     pub finished_at: DateTime<Utc>,
 }
 

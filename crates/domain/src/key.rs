@@ -1,13 +1,12 @@
 //! API keys: who may call the facade, and what for. Of a key's text only its SHA-256 is kept.
 
-use crate::Secret;
-use crate::config::word_enum;
 use crate::hash::hex;
 use crate::limits;
+use crate::secret::Secret;
+use crate::words::word_enum;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
 
 word_enum!(
     /// What a key may do. A viewer reads; an operator trains, evaluates, activates and cancels, too; an admin also replaces
@@ -66,17 +65,22 @@ impl std::fmt::Debug for KeyText {
 pub struct ApiKey {
     /// `key_` and 16 hexadecimal digits.
     pub id: String,
+    /// What its owner calls the key.
     pub name: Option<String>,
+    /// What the key may do.
     pub role: Role,
     /// Of its text, in hexadecimal digits.
     pub sha256: String,
+    /// When the key was created.
     pub created_at: DateTime<Utc>,
+    /// When the key expires.
     pub expires_at: Option<DateTime<Utc>>,
     /// From then on it opens nothing; may lie ahead.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
 impl ApiKey {
+    /// The record of a key; its text is not kept.
     pub fn new(
         text: &KeyText,
         name: Option<String>,
@@ -92,6 +96,7 @@ impl ApiKey {
         self.expires_at.into_iter().chain(self.revoked_at).min()
     }
 
+    /// Whether the key opens anything at this time.
     pub fn is_valid(&self, now: DateTime<Utc>) -> bool {
         self.ends_at().is_none_or(|end| now < end)
     }

@@ -1,11 +1,11 @@
 //! Who is at work on what: leases, and units of work that a fleet's workers take.
 
-use crate::config::word_enum;
-use crate::{Algorithm, JobId};
+use crate::algorithm::Algorithm;
+use crate::ids::JobId;
+use crate::words::word_enum;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
 
 /// A claim that is kept alive by counting on. Nobody compares clocks: whoever has watched `epoch` and `beat` stand still
 /// for long enough, by a clock of their own, may take it over.
@@ -22,6 +22,7 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Whether somebody holds the lease.
     pub fn is_held(&self) -> bool {
         !self.holder.is_empty()
     }
@@ -45,13 +46,17 @@ word_enum!(
 /// One attempt at one algorithm of a job, offered to the fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkUnit {
+    /// The unit's id.
     pub id: String,
+    /// The job that the unit is part of.
     pub job_id: JobId,
+    /// The algorithm to train.
     pub algorithm: Algorithm,
     /// The job's epoch when it was offered: under a later one nobody may record trials for it.
     pub job_epoch: u64,
     /// Raised by every save; a save with an old revision is refused.
     pub rev: u64,
+    /// How far the unit is.
     pub state: UnitState,
     /// The worker's; it moves with the worker's every save.
     pub lease: Lease,
@@ -65,11 +70,14 @@ pub struct WorkUnit {
     pub result: Option<String>,
     /// Why it failed.
     pub failure: Option<UnitFailure>,
+    /// When the unit was offered.
     pub created_at: DateTime<Utc>,
 }
 
+/// Why a unit failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitFailure {
+    /// What went wrong.
     pub text: String,
     /// Whether another attempt may succeed.
     pub may_pass: bool,

@@ -1,6 +1,8 @@
 //! What the words of admissions modelling mean: data points, features, configurations, the job's state machine, versions,
 //! evaluations. No I/O, no async, no clock and no random source of its own: the caller passes times and seeds in.
 
+#![warn(missing_docs)]
+
 pub mod address;
 pub mod algorithm;
 pub mod audit;
@@ -11,7 +13,7 @@ pub mod event;
 pub mod features;
 pub mod fields;
 pub mod gate;
-mod hash;
+pub mod hash;
 pub mod ids;
 pub mod job;
 pub mod json;
@@ -34,6 +36,7 @@ pub mod snapshot;
 pub mod status;
 pub mod verdict;
 pub mod visible;
+mod words;
 
 pub use address::ServerAddress;
 pub use algorithm::{Algorithm, TargetMetric};

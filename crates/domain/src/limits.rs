@@ -6,8 +6,11 @@
 /// One limit, as docs/LIMITS.md lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
+    /// The name in the documentation.
     pub name: &'static str,
+    /// The bound.
     pub value: usize,
+    /// What the bound counts.
     pub unit: &'static str,
     /// What is limited.
     pub what: &'static str,

@@ -1,14 +1,16 @@
 //! Mails about jobs and models: what they say. How they look and travel is the notifier's.
 
-use crate::config::word_enum;
+use crate::algorithm::Algorithm;
+use crate::algorithm::TargetMetric;
 use crate::hash::Content;
+use crate::ids::JobId;
+use crate::ids::ModelId;
 use crate::job::{JobRecord, JobStatus};
 use crate::model::{FeatureImportance, ModelVersion};
 use crate::schedule::TrainingTrigger;
-use crate::{Algorithm, JobId, ModelId, TargetMetric};
+use crate::words::word_enum;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Features that a mail names.
 const FEATURES: usize = 5;
@@ -25,18 +27,31 @@ word_enum!(
 /// One model's figures: on the test part, and cross-validated in the target metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelFigures {
+    /// The model.
     pub model_id: ModelId,
+    /// The algorithm.
     pub algorithm: Algorithm,
+    /// The version.
     pub version: String,
+    /// Training rows.
     pub training_samples: u64,
+    /// The metric that the model was selected by.
     pub target_metric: TargetMetric,
+    /// Accuracy on the test rows.
     pub accuracy: f64,
+    /// Precision on the test rows.
     pub precision: f64,
+    /// Recall on the test rows.
     pub recall: f64,
+    /// F1 score on the test rows.
     pub f1_score: f64,
+    /// Area under the curve on the test rows.
     pub auc_roc: f64,
+    /// Mean score of the cross-validation.
     pub cv_mean: f64,
+    /// Standard deviation of the cross-validation's scores.
     pub cv_std: f64,
+    /// Seconds that the training took.
     pub training_time_seconds: f64,
 }
 
@@ -64,32 +79,48 @@ impl From<&ModelVersion> for ModelFigures {
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobLetter {
+    /// The job.
     pub job_id: JobId,
+    /// Its status.
     pub status: JobStatus,
+    /// Its algorithms.
     pub algorithms: Vec<Algorithm>,
+    /// The metric that its models are ranked by.
     pub target_metric: TargetMetric,
+    /// The triggers that led to it.
     pub triggers: Vec<TrainingTrigger>,
+    /// Who asked for it.
     pub created_by: Option<String>,
+    /// When it was created.
     pub created_at: DateTime<Utc>,
+    /// When it began to run.
     pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
     pub completed_at: Option<DateTime<Utc>>,
+    /// Seconds that it ran.
     pub running_seconds: f64,
+    /// Why it failed.
     pub error_message: Option<String>,
+    /// Its warnings.
     pub warnings: Vec<String>,
     /// Warnings beyond those.
     pub more_warnings: usize,
     /// Best first.
     pub models: Vec<ModelFigures>,
+    /// Its best model.
     pub best_model_id: Option<ModelId>,
     /// The best model's most important ones.
     pub top_features: Vec<FeatureImportance>,
     /// What the gate decided about the best model, and why, if it has by now.
     pub gate: Option<String>,
+    /// The label of its models.
     pub version_tag: Option<String>,
+    /// The notes of its configuration.
     pub notes: Option<String>,
 }
 
 impl JobLetter {
+    /// The letter about a job that ended.
     pub fn new(record: &JobRecord, models: &[ModelVersion], gate: Option<String>) -> Self {
         let job = &record.job;
         let mut models: Vec<&ModelVersion> =
@@ -126,19 +157,28 @@ impl JobLetter {
 /// Another model serves now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActivatedLetter {
+    /// The model that was activated.
     pub model: ModelFigures,
+    /// The most important features.
     pub top_features: Vec<FeatureImportance>,
+    /// The model that was active before.
     pub previous_model_id: Option<ModelId>,
     /// None also when it could not be read.
     pub previous: Option<ModelFigures>,
+    /// When the model was activated.
     pub activated_at: DateTime<Utc>,
+    /// Who activated it.
     pub activated_by: Option<String>,
+    /// Why.
     pub reason: Option<String>,
+    /// The model's label.
     pub version_tag: Option<String>,
+    /// The model's notes.
     pub notes: Option<String>,
 }
 
 impl ActivatedLetter {
+    /// The letter about an activation.
     pub fn new(model: &ModelVersion, at: DateTime<Utc>, by: Option<String>, reason: Option<String>) -> Self {
         Self {
             model: model.into(),
@@ -158,12 +198,16 @@ impl ActivatedLetter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "topic", rename_all = "snake_case")]
 pub enum Letter {
+    /// A job completed.
     Completed(JobLetter),
+    /// A job failed.
     Failed(JobLetter),
+    /// A model was activated.
     Activated(Box<ActivatedLetter>),
 }
 
 impl Letter {
+    /// What the letter is about.
     pub fn topic(&self) -> MailTopic {
         match self {
             Letter::Completed(_) => MailTopic::Completed,
@@ -176,7 +220,9 @@ impl Letter {
 /// One mail as it waits in the outbox: one recipient each, so that none waits for another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mail {
+    /// The recipient.
     pub to: String,
+    /// The content.
     pub letter: Letter,
 }
 

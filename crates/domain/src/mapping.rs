@@ -7,19 +7,22 @@ pub mod guess;
 mod header;
 mod number;
 mod plan;
+mod tally;
 mod target;
 #[cfg(test)]
 mod tests;
 mod unread;
 
 pub use number::Separators;
-pub use plan::{Late, Plan, Tally};
+pub use plan::{Late, Plan};
+pub use tally::Tally;
 pub use target::unread_member;
 pub use unread::{Unread, listed};
 
+use crate::check::Fault;
+use crate::check::Faults;
 use crate::check::brief;
 use crate::fields::{Fields, Texts, escaped, shown};
-use crate::{Fault, Faults};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -70,6 +73,7 @@ pub struct Mapping {
 /// Where a field's value comes from, and how it is read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Source {
+    /// The column.
     pub column: Column,
     /// A regular expression; the value is what its first group has found, or all that it has found. A cell that it does not
     /// match is a missing value.
@@ -82,12 +86,16 @@ pub struct Source {
     pub factor: Option<f64>,
     /// Added to the number after that: 2000 makes a year of `19`.
     pub add: Option<f64>,
+    /// As [`Mapping::decimal_comma`], for this column.
     pub decimal_comma: Option<bool>,
+    /// As [`Mapping::date_format`], for this column.
     pub date_format: Option<String>,
 }
 
+/// A column of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Column {
+    /// By its name in the header.
     Name(String),
     /// From 0.
     Number(usize),

@@ -1,16 +1,21 @@
 //! Model versions and their metrics, as clients read them.
 
-use crate::config::word_enum;
-use crate::{Algorithm, ModelId, TrainingConfig};
+use crate::algorithm::Algorithm;
+use crate::config::TrainingConfig;
+use crate::ids::ModelId;
+use crate::words::word_enum;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
+/// The importance of a feature for a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FeatureImportance {
+    /// The feature.
     pub feature_name: String,
+    /// Its importance; the unit depends on [`ImportanceKind`].
     pub importance_score: f64,
     /// 1 is the most important.
     pub rank: u32,
@@ -31,6 +36,7 @@ ImportanceKind {
 });
 
 impl ImportanceKind {
+    /// The kind of importance that models of this algorithm have.
     pub fn of(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::RandomForest | Algorithm::Xgboost | Algorithm::GradientBoosting => Self::Gain,
@@ -52,10 +58,15 @@ impl ImportanceKind {
 /// Metrics on the held-out test part; `cv_*` are cross-validated in the target metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrainingMetrics {
+    /// Share of rows whose outcome is predicted.
     pub accuracy: f64,
+    /// Share of accepted rows among those predicted as accepted.
     pub precision: f64,
+    /// Share of rows predicted as accepted among the accepted ones.
     pub recall: f64,
+    /// Harmonic mean of precision and recall.
     pub f1_score: f64,
+    /// Area under the receiver operating characteristic.
     pub auc_roc: f64,
     /// [[tn, fp], [fn, tp]]
     pub confusion_matrix: [[u64; 2]; 2],
@@ -63,10 +74,13 @@ pub struct TrainingMetrics {
     /// "weighted avg".
     #[schema(value_type = Object)]
     pub classification_report: Map<String, Value>,
+    /// The score of each fold of the cross-validation.
     pub cv_scores: Vec<f64>,
+    /// Their mean.
     pub cv_mean: f64,
     /// Population standard deviation of `cv_scores`, as numpy's default.
     pub cv_std: f64,
+    /// Seconds that search and final fit took.
     pub training_time_seconds: f64,
     /// Trees, rounds, Newton steps or epochs of the final fit.
     pub iterations_completed: u64,
@@ -79,29 +93,45 @@ pub struct TrainingMetrics {
     pub intervals_95: BTreeMap<String, [f64; 2]>,
 }
 
+/// A trained model as clients read it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ModelVersion {
+    /// The model's id.
     pub model_id: ModelId,
     /// `YYYYMMDD_{samples}`
     pub version: String,
+    /// The algorithm.
     pub algorithm: Algorithm,
+    /// When the model was registered.
     pub training_date: DateTime<Utc>,
+    /// Training rows.
     pub training_samples: u64,
+    /// The configuration of its job.
     pub training_config: TrainingConfig,
     /// SHA-256 of the artifact's bytes, hexadecimal.
     pub model_sha256: String,
+    /// Metrics on the test rows, and of the cross-validation.
     pub metrics: TrainingMetrics,
+    /// Importance of each feature, the greatest first.
     pub feature_importance: Vec<FeatureImportance>,
+    /// The hyperparameters of the winning trial.
     #[schema(value_type = Object)]
     pub hyperparameters: Map<String, Value>,
     /// A name inside the artifact store; not openable by a client.
     pub model_path: String,
+    /// As `model_path`: the scaler is part of the artifact.
     pub scaler_path: Option<String>,
+    /// Whether this is the active model.
     pub is_active: bool,
+    /// Whether the model should not be used any more.
     pub is_deprecated: bool,
+    /// The model that was active when this one was trained.
     pub parent_model_id: Option<ModelId>,
+    /// Who asked for the job.
     pub created_by: Option<String>,
+    /// The label of the configuration.
     pub version_tag: Option<String>,
+    /// The notes of the configuration.
     pub notes: Option<String>,
 }
 
@@ -118,11 +148,17 @@ impl ModelVersion {
 pub struct TemporalFigures {
     /// The year that was foretold; with later ones, where these have too few rows by themselves.
     pub year: i32,
+    /// Rows of that year.
     pub rows: u64,
+    /// Accepted rows among them.
     pub positives: u64,
+    /// Area under the receiver operating characteristic.
     pub auc: f64,
+    /// Its standard error.
     pub auc_error: f64,
+    /// Mean logarithmic loss in nats.
     pub log_loss: f64,
+    /// Its standard error.
     pub log_loss_error: f64,
 }
 
@@ -145,10 +181,16 @@ pub struct ModelRecord {
 /// Which model became active when, and why; `rev` counts activations from 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Activation {
+    /// Number of the activation, from 1.
     pub rev: u64,
+    /// The model that was activated.
     pub model_id: ModelId,
+    /// The model that was active before.
     pub previous_model_id: Option<ModelId>,
+    /// When the model was activated.
     pub activated_at: DateTime<Utc>,
+    /// Who activated it.
     pub activated_by: Option<String>,
+    /// Why.
     pub reason: Option<String>,
 }

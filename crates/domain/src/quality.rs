@@ -4,22 +4,25 @@
 mod tests;
 mod universities;
 
+use crate::config::TrainingConfig;
 use crate::features::{FEATURES, FeatureRow, FeatureTables};
+use crate::record::AdmissionDataPoint;
 use crate::record::Decision;
 use crate::verdict::beside;
-use crate::{AdmissionDataPoint, TrainingConfig};
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use universities::{MINIMUM, Universities};
 use utoipa::ToSchema;
 
+/// Whether the data are good enough to train on, and what is wrong with them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct DataQualityReport {
     /// All points that source and `use_verified_only` select, whatever the decision.
     pub total_samples: u64,
     /// Those that are accepted or rejected: the others are no outcomes yet.
     pub usable_samples: u64,
+    /// Rows with a verified outcome.
     pub verified_samples: u64,
     /// Per cent of the points in which a feature is really present.
     pub feature_completeness: BTreeMap<String, f64>,
@@ -39,9 +42,11 @@ pub struct DataQualityReport {
     pub samples_by_university: BTreeMap<String, u64>,
     /// Those of these with fewer than 50 points.
     pub universities_below_threshold: Vec<String>,
+    /// Whether a job may train on these rows.
     pub passes_quality_check: bool,
     /// What was found, blocking first; what does not block starts with `advice: `.
     pub quality_issues: Vec<String>,
+    /// What to do about the warnings.
     pub recommendations: Vec<String>,
     /// Rows of a file that are no data points; they are in no other count.
     #[serde(default)]

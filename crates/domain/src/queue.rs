@@ -1,6 +1,6 @@
 //! How long the unfinished jobs will take, and what each of them waits for.
 
-use crate::JobId;
+use crate::ids::JobId;
 use crate::job::{JobRecord, JobStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 /// What is asked of every unfinished job at once: little, however large their records are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueuedJob {
+    /// The job.
     pub job_id: JobId,
+    /// Pending or running.
     pub status: JobStatus,
     /// Hash of the configuration.
     pub config_hash: String,

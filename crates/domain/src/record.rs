@@ -13,23 +13,31 @@ pub use application::Application;
 pub use shape::keywords;
 pub use unknown::unknown_members;
 
-use crate::Faults;
-use crate::config::word_enum;
+use crate::check::Faults;
 use crate::hash::Content;
+use crate::words::word_enum;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-word_enum!(TestType { Gre = "gre", Gmat = "gmat", Toefl = "toefl", Ielts = "ielts", Sat = "sat", Act = "act" });
-word_enum!(DegreeLevel { Bachelors = "bachelors", Masters = "masters", Phd = "phd", Mba = "mba" });
-word_enum!(Decision {
+word_enum!(
+    /// A standardised test.
+    TestType { Gre = "gre", Gmat = "gmat", Toefl = "toefl", Ielts = "ielts", Sat = "sat", Act = "act" });
+word_enum!(
+    /// A degree.
+    DegreeLevel { Bachelors = "bachelors", Masters = "masters", Phd = "phd", Mba = "mba" });
+word_enum!(
+    /// The outcome of an application.
+    Decision {
     Accepted = "accepted",
     Rejected = "rejected",
     Waitlisted = "waitlisted",
     Deferred = "deferred",
     Withdrawn = "withdrawn",
 });
-word_enum!(Cycle { Fall = "fall", Spring = "spring", Summer = "summer" });
+word_enum!(
+    /// The term that an application is for.
+    Cycle { Fall = "fall", Spring = "spring", Summer = "summer" });
 
 impl Decision {
     /// Accepted is 1, rejected is 0; the other three are no outcomes yet.
@@ -45,15 +53,21 @@ impl Decision {
 /// Absent members are null, and null members are left out when written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TestScore {
+    /// The test.
     pub test_type: TestType,
+    /// The total score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_score: Option<f64>,
+    /// The verbal section.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verbal_score: Option<f64>,
+    /// The quantitative section.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantitative_score: Option<f64>,
+    /// The analytical section.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analytical_score: Option<f64>,
+    /// When the test was taken.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::date")]
     pub date_taken: Option<NaiveDate>,
 }
@@ -62,36 +76,52 @@ pub struct TestScore {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Profile {
+    /// Grade point average.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpa: Option<f64>,
+    /// The scale of `gpa`: its best grade.
     #[serde(deserialize_with = "read::gpa_scale")]
     pub gpa_scale: f64,
+    /// Major of the first degree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undergraduate_major: Option<String>,
+    /// University of the first degree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undergraduate_university: Option<String>,
+    /// Its ranking; 1 is the best.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undergraduate_university_ranking: Option<f64>,
+    /// Test results.
     #[serde(deserialize_with = "read::or_default")]
     pub test_scores: Vec<TestScore>,
+    /// Published papers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub research_publications: Option<f64>,
+    /// Papers at conferences.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conference_papers: Option<f64>,
+    /// Patents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patents: Option<f64>,
+    /// Months of work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub work_experience_months: Option<f64>,
+    /// Months of work in the field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relevant_work_experience_months: Option<f64>,
+    /// Internships.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub internships_count: Option<f64>,
+    /// Academic awards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub academic_awards: Option<f64>,
+    /// Professional certifications.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub professional_certifications: Option<f64>,
+    /// Positions of leadership.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leadership_positions: Option<f64>,
+    /// Hours of volunteer work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volunteer_hours: Option<f64>,
     /// Never a feature; kept for fairness audits.
@@ -127,61 +157,90 @@ impl Default for Profile {
     }
 }
 
+/// The programme that was applied for.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Program {
+    /// The university.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub university_name: Option<String>,
+    /// Its ranking; 1 is the best.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub university_ranking: Option<f64>,
+    /// The programme.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program_name: Option<String>,
+    /// The degree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub degree_level: Option<DegreeLevel>,
+    /// The department.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub department: Option<String>,
+    /// The specialisation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub specialization: Option<String>,
+    /// Share of applicants that are accepted, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acceptance_rate: Option<f64>,
+    /// Mean grade point average of those accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub average_gpa: Option<f64>,
+    /// Mean verbal GRE score of those accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gre_verbal_avg: Option<f64>,
+    /// Mean quantitative GRE score of those accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gre_quant_avg: Option<f64>,
+    /// Mean GMAT score of those accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gmat_avg: Option<f64>,
+    /// Science, technology, engineering or mathematics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_stem: Option<bool>,
+    /// Whether the programme gives funding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub has_funding: Option<bool>,
+    /// Last day to apply.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "read::date")]
     pub application_deadline: Option<NaiveDate>,
 }
 
+/// An application and its outcome: what models are trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AdmissionDataPoint {
+    /// Id of the point, unique in the store.
     pub data_point_id: String,
+    /// The applicant.
     pub profile: Profile,
+    /// The programme that was applied for.
     pub program: Program,
+    /// The outcome.
     pub decision: Decision,
+    /// When it was decided.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::date")]
     pub decision_date: Option<NaiveDate>,
+    /// Year of the application.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::year")]
     pub application_year: Option<i32>,
+    /// Term that the application is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_cycle: Option<Cycle>,
+    /// Scholarship that was offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scholarship_amount: Option<f64>,
+    /// Whether an assistantship was offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assistantship_offered: Option<bool>,
+    /// Whether the outcome is verified.
     #[serde(default, deserialize_with = "read::or_default")]
     pub verified: bool,
+    /// Where the point is from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// When the point was first recorded.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::time")]
     pub created_at: Option<DateTime<Utc>>,
+    /// When the point was last changed.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::time")]
     pub updated_at: Option<DateTime<Utc>>,
     /// Without it, rows with equal profiles are one applicant.

@@ -1,6 +1,7 @@
 //! A small seeded generator (SplitMix64; Steele, Lea and Flood 2014), keyed rather than shared, so that results do not
 //! depend on who draws first.
 
+/// A stream of pseudorandom numbers (Steele, Lea and Flood 2014).
 #[derive(Debug, Clone)]
 pub struct SplitMix64(u64);
 
@@ -21,6 +22,7 @@ pub fn mix(mut z: u64) -> u64 {
 }
 
 impl SplitMix64 {
+    /// The stream of this seed.
     pub fn new(seed: u64) -> Self {
         Self(mix(seed ^ 0x9E37_79B9_7F4A_7C15))
     }
@@ -32,6 +34,7 @@ impl SplitMix64 {
         }
         Self(s)
     }
+    /// The next 64 bits.
     #[inline]
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);

@@ -25,8 +25,8 @@
 //! So the true probability is a function of the twelve features, mostly additive, with one interaction and two bends: no learner
 //! on these features can rank better than it, on average, and a good one comes near.
 
-use crate::AdmissionDataPoint;
 use crate::features::FeatureTables;
+use crate::record::AdmissionDataPoint;
 use crate::record::{Cycle, Decision, DegreeLevel, Profile, Program, TestScore, TestType};
 use crate::rng::SplitMix64;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -38,7 +38,9 @@ const UNIVERSITIES: u32 = 40;
 /// One drawn point and the true probability of acceptance behind its label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drawn {
+    /// The point.
     pub point: AdmissionDataPoint,
+    /// The probability of acceptance that its outcome was drawn with.
     pub probability: f64,
 }
 

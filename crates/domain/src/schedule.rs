@@ -1,16 +1,19 @@
 //! The retraining schedule and the triggers that lead to jobs.
 
-use crate::config::word_enum;
+use crate::check::Faults;
+use crate::config::TrainingConfig;
 use crate::fields::{Fields, Texts, shown};
 use crate::limits;
-use crate::{Faults, TrainingConfig};
+use crate::words::word_enum;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashSet;
 use utoipa::ToSchema;
 
-word_enum!(TriggerType {
+word_enum!(
+    /// The kind of reason to train.
+    TriggerType {
     Manual = "manual",
     Scheduled = "scheduled",
     DataThreshold = "data_threshold",
@@ -22,10 +25,15 @@ word_enum!(TriggerType {
 /// Why a job was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrainingTrigger {
+    /// The kind of reason.
     pub trigger_type: TriggerType,
+    /// When.
     pub triggered_at: DateTime<Utc>,
+    /// By whom.
     pub triggered_by: Option<String>,
+    /// The reason in words.
     pub reason: Option<String>,
+    /// Points that had come in since the last training.
     pub new_samples_count: Option<u64>,
     /// The figures that the rule decided on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,6 +42,7 @@ pub struct TrainingTrigger {
 }
 
 impl TrainingTrigger {
+    /// A trigger without a count of new points.
     pub fn new(trigger_type: TriggerType, at: DateTime<Utc>, by: Option<String>, reason: Option<String>) -> Self {
         Self { trigger_type, triggered_at: at, triggered_by: by, reason, new_samples_count: None, evidence: None }
     }
@@ -43,11 +52,14 @@ impl TrainingTrigger {
 /// that were verified then. Never goes back, so that differences count what is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Arrivals {
+    /// Points with a final outcome.
     pub usable: u64,
+    /// Those of them that are verified.
     pub verified: u64,
 }
 
 impl Arrivals {
+    /// The count for trainings on verified points only, or on all.
     pub fn of(self, verified_only: bool) -> u64 {
         if verified_only { self.verified } else { self.usable }
     }
@@ -58,22 +70,30 @@ impl Arrivals {
 pub struct SlotProgress {
     /// Expression and time zone that this is about.
     pub schedule: String,
+    /// Slots up to this time are settled.
     pub until: DateTime<Utc>,
 }
 
+/// When the service trains by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScheduledTrainingConfig {
+    /// Whether it does.
     pub enabled: bool,
     /// Five-field cron expression, in `time_zone`.
     pub schedule_cron: String,
+    /// New points that are a reason to train.
     #[schema(minimum = 1, format = "uint64")]
     pub min_new_samples: u64,
+    /// An active model older than this is a reason to train.
     #[schema(minimum = 1, maximum = 36500)]
     pub max_model_age_days: u32,
+    /// Whether the gate may activate a better model.
     pub auto_activate_if_better: bool,
+    /// How much better a model must be to be activated.
     #[schema(minimum = 0, maximum = 1)]
     pub improvement_threshold: f64,
+    /// Who gets mail.
     pub notification_emails: Vec<String>,
     /// IANA name of the zone that the expression is read in.
     pub time_zone: String,

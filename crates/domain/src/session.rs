@@ -47,6 +47,7 @@ pub struct Session {
     pub sha256: String,
     /// The key that was signed in with. The session ends with it and has its role.
     pub key_id: String,
+    /// When the session began.
     pub created_at: DateTime<Utc>,
     /// About when its last request came.
     pub seen_at: DateTime<Utc>,
@@ -55,6 +56,7 @@ pub struct Session {
 }
 
 impl Session {
+    /// A session that begins now.
     pub fn new(token: &SessionToken, key_id: &str, now: DateTime<Utc>, idle: TimeDelta, lifetime: TimeDelta) -> Self {
         let now = now.trunc_subsecs(6);
         let begun =
@@ -70,6 +72,7 @@ impl Session {
         self
     }
 
+    /// Whether the session has not expired.
     pub fn is_valid(&self, now: DateTime<Utc>) -> bool {
         now < self.expires_at
     }
@@ -78,7 +81,9 @@ impl Session {
 /// How many sessions are kept at a time. One more ends the one that was silent for longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionBounds {
+    /// Sessions of one key.
     pub of_key: u32,
+    /// Sessions of all keys.
     pub of_all: u32,
 }
 

@@ -5,14 +5,15 @@ mod alarm;
 #[cfg(test)]
 mod tests;
 
-use crate::AdmissionDataPoint;
 use crate::features::{CATEGORY_RULE, EXTENDED, FEATURES, FeatureRow, is_category, older_codes};
+use crate::record::AdmissionDataPoint;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 /// Rows are sorted by `row_ids`, so equal data gives an equal snapshot whatever order it arrived in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
+    /// Names of the columns.
     pub feature_names: Vec<String>,
     /// One vector per feature, each `rows` long; NaN is missing.
     pub columns: Vec<Vec<f32>>,
@@ -26,6 +27,7 @@ pub struct Snapshot {
     pub clusters: Vec<u64>,
     /// Application year; `i32::MIN` where unknown.
     pub years: Vec<i32>,
+    /// What readers should know of the data.
     pub warnings: Vec<String>,
     /// The rule by which names became the codes of categories. An artifact tells it by its version.
     #[serde(skip, default = "todays_rule")]
@@ -45,6 +47,7 @@ fn todays_rule() -> u32 {
 /// A cell of a snapshot as rule 1 of the categories had it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct OlderCode {
+    /// Index of the row, from 0.
     pub row: u32,
     /// Index into the snapshot's columns.
     pub column: u32,
@@ -53,9 +56,11 @@ pub struct OlderCode {
 }
 
 impl Snapshot {
+    /// How many rows there are.
     pub fn rows(&self) -> usize {
         self.labels.len()
     }
+    /// Whether a column holds codes of categories.
     pub fn has_categories(&self) -> bool {
         self.feature_names.iter().any(|name| is_category(name))
     }
@@ -84,6 +89,7 @@ pub struct SnapshotBuilder {
 }
 
 impl SnapshotBuilder {
+    /// A snapshot without rows.
     pub fn new() -> Self {
         Self::default()
     }

@@ -3,12 +3,17 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// Whether a component works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
+    /// It works.
     Up,
+    /// It works in part.
     Degraded,
+    /// It does not work.
     Down,
+    /// It is not configured.
     Disabled,
 }
 
@@ -28,6 +33,7 @@ pub struct Exits {
 /// One dependency's or actor's state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ComponentStatus {
+    /// Whether it works.
     pub health: Health,
     /// How often it was rebuilt.
     pub restarts: u64,

@@ -1,7 +1,7 @@
 //! What may be said of a difference: that follows from its interval, never from the digits that are shown.
 
-use crate::ModelId;
 use crate::evaluation::{Difference, ModelComparisonResponse, PairSignificance};
+use crate::ids::ModelId;
 use std::cmp::Ordering;
 
 /// With `decimals`, or as many more as it takes to lie on the same side of `limit` as the value itself: a lower bound of

@@ -1,7 +1,7 @@
 //! Calibration: observed against predicted, a mark per bin, with the rows of each bin beneath. No line joins the marks: what
 //! lies between two bins was not measured.
 
-use crate::PlotError;
+use crate::error::PlotError;
 use crate::frame::{Axes, Heading, heading, no_data, subjects};
 use crate::palette::{AXIS, BLUE, INK, MUTED, ORANGE, PALE_BLUE};
 use crate::style::{count, score, ticks};

@@ -1,7 +1,7 @@
 //! Models side by side: one mark per model and metric, with its interval. Marks, because the axis is zoomed and a bar would
 //! lie on it.
 
-use crate::PlotError;
+use crate::error::PlotError;
 use crate::font;
 use crate::frame::{Axes, Heading, heading, no_data};
 use crate::palette::{BAND, GREY, GRID, INK, MUTED};

@@ -1,6 +1,6 @@
 //! The confusion matrix: counts, hits blue and errors orange, each the deeper the larger its share of its row.
 
-use crate::PlotError;
+use crate::error::PlotError;
 use crate::frame::{Heading, heading, no_data, subjects};
 use crate::palette::{BAND, INK, MUTED, Scale, text_on};
 use crate::style::{count, percent, score};

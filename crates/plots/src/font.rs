@@ -1,6 +1,6 @@
 //! The bundled font (Inter, two weights): measuring and laying out lines of text.
 
-use crate::PlotError;
+use crate::error::PlotError;
 use ab_glyph::{Font, FontRef, OutlinedGlyph, PxScale, ScaleFont, point};
 use std::sync::OnceLock;
 

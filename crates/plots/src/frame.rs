@@ -1,6 +1,6 @@
 //! What the plots share: the heading, axes over a rectangle, and the word when there is nothing to draw.
 
-use crate::PlotError;
+use crate::error::PlotError;
 use crate::font;
 use crate::palette::{AXIS, BAND, GRID, INK, MUTED};
 use crate::surface::{Point, Surface, Type};

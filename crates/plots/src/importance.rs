@@ -1,6 +1,6 @@
 //! Feature importance as sorted bars.
 
-use crate::PlotError;
+use crate::error::PlotError;
 use crate::font;
 use crate::frame::{Axes, Heading, heading, no_data, subjects};
 use crate::palette::{AXIS, BLUE, INK, MUTED};

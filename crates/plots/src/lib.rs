@@ -5,7 +5,9 @@
 mod calibration;
 mod comparison;
 mod confusion;
+mod error;
 mod font;
+mod format;
 mod frame;
 mod importance;
 mod palette;
@@ -15,59 +17,14 @@ mod style;
 mod surface;
 mod vector;
 
+pub use error::PlotError;
+pub use format::Format;
+
 use provost_domain::evaluation::{ComparisonPlotData, PlotData};
-use surface::{Layout, Surface};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    Png,
-    Svg,
-}
-
-impl Format {
-    /// By a file name's ending, `png` or `svg`.
-    pub fn parse(ending: &str) -> Option<Self> {
-        match ending {
-            "png" => Some(Self::Png),
-            "svg" => Some(Self::Svg),
-            _ => None,
-        }
-    }
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Png => "png",
-            Self::Svg => "svg",
-        }
-    }
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Png => "image/png",
-            Self::Svg => "image/svg+xml",
-        }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum PlotError {
-    #[error("there is no plot {0:?}; the plots are confusion_matrix, roc_curve, feature_importance, calibration")]
-    Unknown(String),
-    #[error("drawing failed: {0}")]
-    Draw(String),
-    #[error("encoding the picture failed: {0}")]
-    Encode(String),
-    #[error("the bundled font is damaged: {0}")]
-    Font(String),
-}
-
-type Drawing<'a> = dyn Fn(&mut dyn Surface) -> Result<(), PlotError> + 'a;
+use surface::{Drawing, Layout, Surface};
+use vector::Caption;
 
 type DrawPlot = fn(&mut dyn Surface, &PlotData) -> Result<(), PlotError>;
-
-/// What a picture is called and says, for those who do not see it.
-struct Caption {
-    title: String,
-    description: String,
-}
 
 /// One of an evaluation's plots, by its name in `provost_domain::evaluation::PLOTS`; with `_narrow` after the name, arranged
 /// for a phone.

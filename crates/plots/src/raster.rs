@@ -1,9 +1,10 @@
 //! PNG: drawn at twice the size and averaged down, so that every edge is smooth.
 
+use crate::error::PlotError;
 use crate::font;
 use crate::palette::{Color, PAPER};
+use crate::surface::Drawing;
 use crate::surface::{Align, HALF_CAPITAL, Layout, Point, Surface, Type};
-use crate::{Drawing, PlotError};
 use plotters::backend::{BitMapBackend, DrawingBackend};
 use plotters::style::{Color as _, RGBColor, ShapeStyle};
 

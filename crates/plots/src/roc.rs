@@ -1,6 +1,6 @@
 //! The ROC curve, with the model's own threshold marked on it.
 
-use crate::PlotError;
+use crate::error::PlotError;
 use crate::frame::{Axes, Heading, heading, no_data, subjects};
 use crate::palette::{AXIS, BLUE, GRID, INK, MUTED, ORANGE, PALER_BLUE};
 use crate::style::{count, interval, percent, score, ticks};

@@ -1,7 +1,10 @@
 //! What the plots draw on, whatever the picture's format: units from the upper left.
 
-use crate::PlotError;
+use crate::error::PlotError;
 use crate::palette::{BLUE, Color, GREEN, GREY, ORANGE, PAPER, PINK};
+
+/// Draws onto a surface, as often as it is asked to.
+pub type Drawing<'a> = dyn Fn(&mut dyn Surface) -> Result<(), PlotError> + 'a;
 
 /// A picture's size in units, and which arrangement it has.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,11 +2,18 @@
 //! an attribute, for a light ground, and the colour's name as a class; with the class `dark` on the root, or `auto` and a
 //! reader who prefers dark, a style sheet of the picture's own turns them.
 
+use crate::error::PlotError;
 use crate::palette::{Color, PAPER};
+use crate::surface::Drawing;
 use crate::surface::{Align, HALF_CAPITAL, Layout, Point, Surface, Type};
-use crate::{Caption, Drawing, PlotError};
 use std::collections::BTreeSet;
 use std::fmt::Write;
+
+/// What a picture is called and says, for those who do not see it.
+pub struct Caption {
+    pub title: String,
+    pub description: String,
+}
 
 const FAMILY: &str = "Inter, 'Segoe UI', 'Helvetica Neue', Helvetica, Arial, sans-serif";
 

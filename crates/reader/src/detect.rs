@@ -3,8 +3,8 @@
 //! encoding that the bytes look like, but only while most lines that are no ASCII are no UTF-8 either; in a file that is UTF-8
 //! otherwise it stays as it is, and its row is rejected.
 
-use crate::Input;
 use crate::text::{decode, read_buffered};
+use crate::unpack::Input;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, WINDOWS_1252};
 use std::collections::BTreeSet;

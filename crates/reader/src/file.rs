@@ -1,6 +1,8 @@
 //! A file from its first byte to its last row.
 
-use crate::Limits;
+use crate::error::ReadError;
+use crate::format::Format;
+use crate::limits::Limits;
 use crate::lines::{Chunk, Lines, ReadEnd};
 use crate::opened::{self, GUESSED_ROWS, Opened, What, cut, no_row, sample, sample_objects};
 use crate::parse::{Parser, Shape};
@@ -15,14 +17,6 @@ use provost_domain::{Fault, Faults};
 use std::io::Read;
 use std::sync::Arc;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// By the name's ending, else by the first character.
-    Auto,
-    Json,
-    Csv,
-}
-
 /// How files are read.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -34,16 +28,6 @@ pub struct Options {
     /// Rows of one chunk.
     pub batch: usize,
     pub limits: Limits,
-}
-
-/// Why nothing of a file could be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The mapping does not fit the file, or two columns are one field.
-    #[error("{0}")]
-    Mapping(Faults),
-    #[error("{0}")]
-    Unreadable(String),
 }
 
 /// What a file's reading came to.

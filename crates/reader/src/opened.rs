@@ -1,8 +1,9 @@
 //! A file as far as its head tells: what it is made of, and its first rows.
 
-use crate::Limits;
 use crate::detect::{Detected, Detecting};
-use crate::file::{Format, ReadError};
+use crate::error::ReadError;
+use crate::format::Format;
+use crate::limits::Limits;
 use crate::lines::{Chunk, Lines, ReadEnd, Record};
 use crate::parse::members;
 use crate::rows::{self, Rows};

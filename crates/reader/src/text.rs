@@ -1,7 +1,7 @@
 //! Bytes to UTF-8. A byte order mark and UTF-16 are told from the first bytes; for an older encoding of a CSV file see
 //! `detect`. JSON is UTF-8 or UTF-16 by its own rules.
 
-use crate::Input;
+use crate::unpack::Input;
 use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use std::io::{self, BufRead, Read};
 

@@ -1,6 +1,6 @@
 //! The bytes of a file, unpacked and counted.
 
-use crate::Limits;
+use crate::limits::Limits;
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};

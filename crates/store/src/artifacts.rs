@@ -7,8 +7,9 @@
 //! What no record names is removed once it is old ([`Artifacts::sweep`]). An artifact is stored before a record names it, by
 //! whatever process, so its age counts from when it was last stored.
 
-use crate::error::{Result, StoreError};
+use crate::error::{Result, StoreError, io_error};
 use crate::private;
+use provost_domain::hash::hex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -31,6 +32,7 @@ pub trait Remote: std::fmt::Debug + Send + Sync {
     fn put(&self, sha256: &str, bytes: &[u8]) -> Result<()>;
     /// What is kept under this name; the caller verifies it.
     fn get(&self, sha256: &str) -> Result<Option<Vec<u8>>>;
+    /// Whether something is kept under this name.
     fn contains(&self, sha256: &str) -> Result<bool>;
     /// Names of what was last stored before this time.
     fn older_than(&self, before: SystemTime) -> Result<Vec<String>>;
@@ -46,8 +48,11 @@ pub struct Hold(#[allow(dead_code)] File); // the lock goes with the file
 /// What a sweep removed; `held` says that it stopped because somebody holds the folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
+    /// Artifacts that were removed.
     pub removed: u64,
+    /// Their bytes.
     pub bytes: u64,
+    /// Another process holds the folder, so the sweep stopped.
     pub held: bool,
 }
 
@@ -311,22 +316,6 @@ fn is_older(path: &Path, before: SystemTime) -> Result<bool> {
 
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(|e| io_error(folder, e))
-}
-
-pub(crate) fn io_error(path: &Path, e: std::io::Error) -> StoreError {
-    let text = format!("{}: {e}", path.display());
-    match e.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreError::Full(text),
-        _ => StoreError::Unavailable(text),
-    }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
-        let _ = write!(s, "{b:02x}"); // writing to a String cannot fail
-        s
-    })
 }
 
 #[cfg(test)]

@@ -5,13 +5,16 @@
 //! under their names, so those that the copy names can be copied after it, while a [`Hold`](crate::artifacts::Hold) keeps
 //! them from being swept.
 
-use crate::artifacts::{Artifacts, hex, io_error, sync_folder};
+use crate::artifacts::{Artifacts, sync_folder};
+use crate::error::io_error;
 use crate::error::{Result, StoreError};
-use crate::lock::{DataFolderLock, LOCK_FILE};
+use crate::layout::LOCK_FILE;
+use crate::layout::{ARTIFACTS, DATABASE, RESTORING};
+use crate::lock::DataFolderLock;
 use crate::private;
-use crate::sqlite::DATABASE;
 use crate::sqlite::backup::{copy, look};
 use chrono::{DateTime, Utc};
+use provost_domain::hash::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,22 +22,22 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
+/// Name of the manifest in a backup.
 pub const MANIFEST: &str = "manifest.json";
 const FORMAT: u32 = 1;
-/// Folder of the artifacts, in a data folder and in a backup.
-pub const ARTIFACTS: &str = "artifacts";
-/// Where a restoration writes until all of it is there.
-pub(crate) const RESTORING: &str = "restoring";
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// Version of the manifest's format.
     pub format: u32,
+    /// When the backup was taken.
     pub created_at: DateTime<Utc>,
     /// Version of the program that took it.
     pub provost: String,
     /// Version of the database's schema.
     pub schema: u32,
+    /// Size and hash of the copied database.
     pub database: Content,
     /// SHA-256 to bytes.
     pub artifacts: BTreeMap<String, u64>,
@@ -42,9 +45,12 @@ pub struct Manifest {
     pub damaged: BTreeSet<String>,
 }
 
+/// Size and hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
+    /// Bytes of the file.
     pub bytes: u64,
+    /// SHA-256 of the file, in hexadecimal digits.
     pub sha256: String,
 }
 

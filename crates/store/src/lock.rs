@@ -1,14 +1,12 @@
 //! One process at a time serves a data folder.
 
-use crate::artifacts::io_error;
+use crate::error::io_error;
 use crate::error::{Result, StoreError};
+use crate::layout::LOCK_FILE;
 use crate::private;
 use std::fs::{self, File, TryLockError};
 use std::io::{Seek, Write};
 use std::path::Path;
-
-/// Name of the lock file in the data folder; it holds the owner's process id.
-pub(crate) const LOCK_FILE: &str = "provost.lock";
 
 /// Ownership of a data folder, by an advisory lock that the kernel releases when the process ends, however it ends. The
 /// file itself stays: removing it would let a third process lock another file of the same name. No other user can open it,

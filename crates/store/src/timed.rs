@@ -1,7 +1,27 @@
 //! A store that tells an observer how long each of its calls took, and whether it failed.
 
 use crate::error::{Result, StoreError};
-use crate::store::*;
+use crate::page::Page;
+use crate::roles::activation::{ActivationStore, DecisionReader};
+use crate::roles::audit::{AuditReader, AuditStore};
+use crate::roles::evaluations::{EvaluationReader, EvaluationRecord, EvaluationStore};
+use crate::roles::health::StoreHealth;
+use crate::roles::inbox::{InboxEffect, InboxEntry, InboxOutcome, InboxStore};
+use crate::roles::installation::{Installation, InstallationReader};
+use crate::roles::jobs::{JobCreation, JobReader, JobStore, NewJob, NewJobEvent};
+use crate::roles::keys::{KeyReader, KeyStore};
+use crate::roles::leases::LeaseStore;
+use crate::roles::models::{ModelReader, ModelStore};
+use crate::roles::outbox::{OutboxMessage, OutboxReader, OutboxStore};
+use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
+use crate::roles::responses::{ResponseStore, ResponsesHeld, StoredResponse};
+use crate::roles::retention::{Cutoffs, Forgotten, RetentionStore};
+use crate::roles::schedule::{ScheduleReader, ScheduleStore};
+use crate::roles::sessions::SessionStore;
+use crate::roles::trials::{TrialReader, TrialStore};
+use crate::roles::triggers::{TriggerReader, TriggerRecord, TriggerStore};
+use crate::roles::units::UnitStore;
+use crate::store::Store;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use provost_domain::audit::{AuditEntry, Deed, Head};
@@ -22,24 +42,40 @@ use tokio::sync::mpsc;
 /// What a call is about: the parts of the trait [`Store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
+    /// Readiness, and the installation.
     Health,
+    /// Data points.
     Points,
+    /// Jobs and their events.
     Jobs,
+    /// Leases and units of work.
     Leases,
+    /// Trials of searches.
     Trials,
+    /// Model versions and which one is active.
     Models,
+    /// Decisions of the gate.
     Decisions,
+    /// Evaluations.
     Evaluations,
+    /// Triggers and the schedule.
     Triggers,
+    /// Responses to repeat.
     Responses,
+    /// Inbox and outbox.
     Messages,
+    /// API keys.
     Keys,
+    /// Sessions of browsers.
     Sessions,
+    /// The audit log.
     Audit,
+    /// Removal of what is old enough.
     Retention,
 }
 
 impl Group {
+    /// Every group, in the order of its number.
     pub const ALL: [Group; 15] = [
         Group::Health,
         Group::Points,
@@ -58,6 +94,7 @@ impl Group {
         Group::Retention,
     ];
 
+    /// The word in labels of metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Group::Health => "health",
@@ -82,13 +119,17 @@ impl Group {
 /// Whether a call changes something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
+    /// The call reads.
     Read,
+    /// The call may change something.
     Write,
 }
 
 impl Operation {
+    /// Both operations.
     pub const ALL: [Operation; 2] = [Operation::Read, Operation::Write];
 
+    /// The word in labels of metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Operation::Read => "read",
@@ -100,7 +141,9 @@ impl Operation {
 /// One kind of call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
+    /// What the call is about.
     pub group: Group,
+    /// Whether the call changes something.
     pub operation: Operation,
 }
 
@@ -148,6 +191,7 @@ impl Drop for AtWork<'_> {
 }
 
 impl TimedStore {
+    /// Passes every call to `inner`, and tells `observer` of it.
     pub fn new(inner: Arc<dyn Store>, observer: Arc<dyn Observer>) -> Self {
         Self { inner, observer }
     }
@@ -178,140 +222,174 @@ fn is_fault(error: &StoreError) -> bool {
     }
 }
 
-/// Passes every call on, by group and operation.
+/// Implements a role: each call is passed on, and timed under the group and operation that are named before it.
 macro_rules! pass_on {
-    ($($group:ident { $($operation:ident $name:ident($($argument:ident: $type:ty),* $(,)?) -> $answer:ty;)+ })+) => {
-        #[async_trait]
-        impl Store for TimedStore {
-            fn close(&self) {
-                self.inner.close();
+    ($($role:ident { $($group:ident $operation:ident $name:ident($($argument:ident: $type:ty),* $(,)?) -> $answer:ty;)+ })+) => {
+        $(
+            #[async_trait]
+            impl $role for TimedStore {
+                $(
+                    async fn $name(&self, $($argument: $type),*) -> Result<$answer> {
+                        let call = Call { group: Group::$group, operation: Operation::$operation };
+                        self.timed(call, self.inner.$name($($argument),*)).await
+                    }
+                )+
             }
-            fn unreadable(&self) -> Vec<String> {
-                self.inner.unreadable()
-            }
-            $($(
-                async fn $name(&self, $($argument: $type),*) -> Result<$answer> {
-                    let call = Call { group: Group::$group, operation: Operation::$operation };
-                    self.timed(call, self.inner.$name($($argument),*)).await
-                }
-            )+)+
-        }
+        )+
     };
 }
 
 pass_on! {
-    Health {
-        Read ping() -> ();
-        Read installation() -> Installation;
+    InstallationReader {
+        Health Read installation() -> Installation;
     }
-    Points {
-        Write record_points(points: Vec<AdmissionDataPoint>) -> Vec<PointOutcome>;
-        Read stream_points(selection: PointSelection) -> mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>;
-        Read points_mark() -> PointsMark;
+    PointReader {
+        Points Read stream_points(selection: PointSelection) -> mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>;
+        Points Read point_totals() -> PointTotals;
     }
-    Jobs {
-        Write create_job(
-            record: JobRecord,
-            events: Vec<NewJobEvent>,
-            outbox: Vec<OutboxMessage>,
-            triggers: Vec<TriggerRecord>,
-            response: Option<StoredResponse>,
-            max_waiting: u64,
-        ) -> JobCreation;
-        Read job(id: &JobId) -> Option<JobRecord>;
-        Read job_named(name: &str) -> Option<JobId>;
-        Read list_jobs(status: Option<JobStatus>, cursor: Option<&str>, limit: u32) -> Page<TrainingJob>;
-        Read unfinished_jobs() -> Vec<QueuedJob>;
-        Write save_job(record: JobRecord, events: Vec<NewJobEvent>, outbox: Vec<OutboxMessage>) -> JobRecord;
-        Write join_job(record: JobRecord, events: Vec<NewJobEvent>, triggers: Vec<TriggerRecord>) -> JobRecord;
-        Write claim_job(id: &JobId, epoch: u64) -> JobRecord;
-        Read job_counts() -> BTreeMap<JobStatus, u64>;
-        Read job_events(id: &JobId, after: u64, limit: u32) -> Vec<JobEvent>;
+    PointStore {
+        Points Write record_points(points: Vec<AdmissionDataPoint>) -> Vec<PointOutcome>;
     }
-    Leases {
-        Write take_lease(name: &str, holder: &str, seen: Option<Lease>) -> Option<Lease>;
-        Write renew_lease(lease: &Lease) -> Option<Lease>;
-        Write release_lease(lease: &Lease) -> ();
-        Read lease(name: &str) -> Option<Lease>;
-        Write offer_unit(unit: WorkUnit, outbox: Vec<OutboxMessage>) -> WorkUnit;
-        Read unit(id: &str) -> Option<WorkUnit>;
-        Read open_units() -> Vec<WorkUnit>;
-        Write save_unit(unit: WorkUnit) -> WorkUnit;
+    JobReader {
+        Jobs Read job(id: &JobId) -> Option<JobRecord>;
+        Jobs Read job_named(name: &str) -> Option<JobId>;
+        Jobs Read list_jobs(status: Option<JobStatus>, cursor: Option<&str>, limit: u32) -> Page<TrainingJob>;
+        Jobs Read unfinished_jobs() -> Vec<QueuedJob>;
+        Jobs Read job_counts() -> BTreeMap<JobStatus, u64>;
+        Jobs Read job_events(id: &JobId, after: u64, limit: u32) -> Vec<JobEvent>;
     }
-    Trials {
-        Write record_trial(epoch: u64, trial: TrialRecord) -> ();
-        Read trials_from(job: &JobId, algorithm: Algorithm, from: u32, limit: u32) -> Vec<TrialRecord>;
+    JobStore {
+        Jobs Write create_job(job: NewJob) -> JobCreation;
+        Jobs Write save_job(record: JobRecord, events: Vec<NewJobEvent>, outbox: Vec<OutboxMessage>) -> JobRecord;
+        Jobs Write join_job(record: JobRecord, events: Vec<NewJobEvent>, triggers: Vec<TriggerRecord>) -> JobRecord;
+        Jobs Write claim_job(id: &JobId, epoch: u64) -> JobRecord;
     }
-    Models {
-        Write register_model(model: ModelRecord, evaluation: EvaluationRecord, outbox: Vec<OutboxMessage>) -> ();
-        Read model(id: &ModelId) -> Option<ModelRecord>;
-        Read model_named(name: &str) -> Option<ModelId>;
-        Read list_models(active_only: bool, cursor: Option<&str>, limit: u32) -> Page<ModelVersion>;
-        Read model_count() -> u64;
-        Write activate_model(
+    TrialReader {
+        Trials Read trials_from(job: &JobId, algorithm: Algorithm, from: u32, limit: u32) -> Vec<TrialRecord>;
+    }
+    TrialStore {
+        Trials Write record_trial(epoch: u64, trial: TrialRecord) -> ();
+    }
+    LeaseStore {
+        Leases Write take_lease(name: &str, holder: &str, seen: Option<Lease>) -> Option<Lease>;
+        Leases Write renew_lease(lease: &Lease) -> Option<Lease>;
+        Leases Write release_lease(lease: &Lease) -> ();
+        Leases Read lease(name: &str) -> Option<Lease>;
+    }
+    UnitStore {
+        Leases Write offer_unit(unit: WorkUnit, outbox: Vec<OutboxMessage>) -> WorkUnit;
+        Leases Read unit(id: &str) -> Option<WorkUnit>;
+        Leases Read open_units() -> Vec<WorkUnit>;
+        Leases Write save_unit(unit: WorkUnit) -> WorkUnit;
+    }
+    ModelReader {
+        Models Read model(id: &ModelId) -> Option<ModelRecord>;
+        Models Read model_named(name: &str) -> Option<ModelId>;
+        Models Read list_models(active_only: bool, cursor: Option<&str>, limit: u32) -> Page<ModelVersion>;
+        Models Read model_count() -> u64;
+        Models Read active_model() -> Option<ModelId>;
+        Models Read activations(before: Option<u64>, limit: u32) -> Page<Activation>;
+        Models Read activation_at(at: DateTime<Utc>) -> Option<Activation>;
+    }
+    ModelStore {
+        Models Write register_model(model: ModelRecord, evaluation: EvaluationRecord, outbox: Vec<OutboxMessage>) -> ();
+    }
+    DecisionReader {
+        Decisions Read decision(job: &JobId) -> Option<GateDecision>;
+        Decisions Read decisions(since: Option<DateTime<Utc>>, cursor: Option<&str>, limit: u32) -> Page<GateDecision>;
+    }
+    ActivationStore {
+        Models Write activate_model(
             id: &ModelId,
             by: Option<String>,
             reason: Option<String>,
             at: DateTime<Utc>,
             outbox: Vec<OutboxMessage>,
         ) -> ModelRecord;
-        Read active_model() -> Option<ModelId>;
-        Read activations(before: Option<u64>, limit: u32) -> Page<Activation>;
-        Read activation_at(at: DateTime<Utc>) -> Option<Activation>;
+        Decisions Write decide(decision: GateDecision, outbox: Vec<OutboxMessage>) -> GateDecision;
     }
-    Decisions {
-        Write decide(decision: GateDecision, outbox: Vec<OutboxMessage>) -> GateDecision;
-        Read decision(job: &JobId) -> Option<GateDecision>;
-        Read decisions(since: Option<DateTime<Utc>>, cursor: Option<&str>, limit: u32) -> Page<GateDecision>;
+    EvaluationReader {
+        Evaluations Read evaluation(model: &ModelId) -> Option<EvaluationRecord>;
+        Evaluations Read unfinished_evaluations() -> Vec<EvaluationRecord>;
     }
-    Evaluations {
-        Write start_evaluation(record: EvaluationRecord) -> ();
-        Write finish_evaluation(record: EvaluationRecord) -> ();
-        Read evaluation(model: &ModelId) -> Option<EvaluationRecord>;
-        Read unfinished_evaluations() -> Vec<EvaluationRecord>;
+    EvaluationStore {
+        Evaluations Write start_evaluation(record: EvaluationRecord) -> ();
+        Evaluations Write finish_evaluation(record: EvaluationRecord) -> ();
     }
-    Triggers {
-        Write add_trigger(record: TriggerRecord, outbox: Vec<OutboxMessage>) -> bool;
-        Read pending_triggers() -> Vec<TriggerRecord>;
-        Write settle_trigger(id: &str, outcome: String) -> bool;
-        Read list_triggers(cursor: Option<&str>, limit: u32) -> Page<TriggerRecord>;
-        Read schedule() -> Option<ScheduledTrainingConfig>;
-        Write put_schedule(schedule: ScheduledTrainingConfig) -> ();
-        Read slot_progress() -> Option<SlotProgress>;
-        Write put_slot_progress(progress: SlotProgress) -> ();
+    TriggerReader {
+        Triggers Read pending_triggers() -> Vec<TriggerRecord>;
+        Triggers Read list_triggers(cursor: Option<&str>, limit: u32) -> Page<TriggerRecord>;
     }
-    Responses {
-        Read stored_response(key: &str, now: DateTime<Utc>) -> Option<StoredResponse>;
-        Write store_response(response: StoredResponse) -> StoredResponse;
-        Read responses_held(owner: &str, now: DateTime<Utc>) -> ResponsesHeld;
+    TriggerStore {
+        Triggers Write add_trigger(record: TriggerRecord, outbox: Vec<OutboxMessage>) -> bool;
+        Triggers Write settle_trigger(id: &str, outcome: String) -> bool;
     }
-    Messages {
-        Write record_inbox(events: Vec<(InboxEntry, InboxEffect)>) -> Vec<InboxOutcome>;
-        Read outbox_pending(channel: &str, limit: u32) -> Vec<OutboxMessage>;
-        Read outbox_count(channel: &str) -> u64;
-        Write outbox_sent(ids: Vec<String>) -> ();
-        Write outbox_trim(channel: &str, keep: u64) -> u64;
+    ScheduleReader {
+        Triggers Read schedule() -> Option<ScheduledTrainingConfig>;
+        Triggers Read slot_progress() -> Option<SlotProgress>;
     }
-    Keys {
-        Write add_key(key: ApiKey, deed: Deed) -> ();
-        Read keys() -> Vec<ApiKey>;
-        Write revoke_key(id: &str, from: DateTime<Utc>, deed: Deed) -> ApiKey;
+    ScheduleStore {
+        Triggers Write put_schedule(schedule: ScheduledTrainingConfig) -> ();
+        Triggers Write put_slot_progress(progress: SlotProgress) -> ();
     }
-    Sessions {
-        Write add_session(session: Session, bounds: SessionBounds) -> ();
-        Read sessions() -> Vec<Session>;
-        Write see_sessions(sessions: Vec<Session>) -> ();
-        Write end_session(sha256: &str) -> bool;
+    ResponseStore {
+        Responses Read stored_response(key: &str, now: DateTime<Utc>) -> Option<StoredResponse>;
+        Responses Write store_response(response: StoredResponse) -> StoredResponse;
+        Responses Read responses_held(owner: &str, now: DateTime<Utc>) -> ResponsesHeld;
     }
-    Audit {
-        Write append_audit(deeds: Vec<Deed>) -> Vec<AuditEntry>;
-        Read audit(cursor: Option<&str>, limit: u32) -> Page<AuditEntry>;
-        Read audit_after(number: u64, limit: u32) -> Vec<AuditEntry>;
-        Read audit_head() -> Head;
+    InboxStore {
+        Messages Write record_inbox(events: Vec<(InboxEntry, InboxEffect)>) -> Vec<InboxOutcome>;
     }
-    Retention {
-        Write forget(before: Cutoffs, limit: u32) -> Forgotten;
-        Read artifacts_in_use() -> BTreeSet<String>;
+    OutboxReader {
+        Messages Read outbox_pending(channel: &str, limit: u32) -> Vec<OutboxMessage>;
+        Messages Read outbox_count(channel: &str) -> u64;
+    }
+    OutboxStore {
+        Messages Write outbox_sent(ids: Vec<String>) -> ();
+        Messages Write outbox_trim(channel: &str, keep: u64) -> u64;
+    }
+    KeyReader {
+        Keys Read keys() -> Vec<ApiKey>;
+    }
+    KeyStore {
+        Keys Write add_key(key: ApiKey, deed: Deed) -> ();
+        Keys Write revoke_key(id: &str, from: DateTime<Utc>, deed: Deed) -> ApiKey;
+    }
+    SessionStore {
+        Sessions Write add_session(session: Session, bounds: SessionBounds) -> ();
+        Sessions Read sessions() -> Vec<Session>;
+        Sessions Write see_sessions(sessions: Vec<Session>) -> ();
+        Sessions Write end_session(sha256: &str) -> bool;
+    }
+    AuditReader {
+        Audit Read audit(cursor: Option<&str>, limit: u32) -> Page<AuditEntry>;
+        Audit Read audit_after(number: u64, limit: u32) -> Vec<AuditEntry>;
+        Audit Read audit_head() -> Head;
+    }
+    AuditStore {
+        Audit Write append_audit(deeds: Vec<Deed>) -> Vec<AuditEntry>;
+    }
+    RetentionStore {
+        Retention Write forget(before: Cutoffs, limit: u32) -> Forgotten;
+        Retention Read artifacts_in_use() -> BTreeSet<String>;
+    }
+}
+
+#[async_trait]
+impl StoreHealth for TimedStore {
+    async fn ping(&self) -> Result<()> {
+        let call = Call { group: Group::Health, operation: Operation::Read };
+        self.timed(call, self.inner.ping()).await
+    }
+
+    fn unreadable(&self) -> Vec<String> {
+        self.inner.unreadable()
+    }
+}
+
+impl Store for TimedStore {
+    fn close(&self) {
+        self.inner.close();
     }
 }
 
@@ -319,8 +397,8 @@ pass_on! {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::SqliteStore;
     use crate::conformance::{self, Backend, samples};
+    use crate::sqlite::SqliteStore;
     use std::sync::Mutex;
     use tempfile::TempDir;
 

@@ -2,7 +2,9 @@
 
 use super::evidence::{documents, open, texts};
 use provost_domain::{Algorithm, JobId};
-use provost_store::{Artifacts, MongoStore, PointSelection, SqliteStore, Store};
+use provost_store::{
+    Artifacts, DecisionReader, ModelReader, MongoStore, OutboxReader, PointReader, PointSelection, SqliteStore, Store,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -94,7 +96,7 @@ impl Facts {
     pub async fn of_mongodb(url: &str) -> Self {
         let store = MongoStore::open(url, chrono::Utc::now()).unwrap();
         let mut facts = Self {
-            total: store.points_mark().await.unwrap().total,
+            total: store.point_totals().await.unwrap().total,
             active: store.active_model().await.unwrap().iter().map(ToString::to_string).collect(),
             decisions: store.newest_decisions(None, u32::MAX >> 1).await.unwrap().into_iter().map(json).collect(),
             activations: Self::activations_of(&store).await,

@@ -41,7 +41,7 @@ async fn options(folder: &Path, failpoints: Failpoints) -> Options {
     let store = SqliteStore::open(folder, chrono::Utc::now()).unwrap();
     let artifacts = Artifacts::open(folder.join("artifacts")).unwrap();
     let options = Options::new(Arc::new(store), artifacts, folder.join("import"));
-    if options.store.points_mark().await.unwrap().total == 0 {
+    if options.store.point_totals().await.unwrap().total == 0 {
         options.store.record_points(sample::draw(600, 7).map(|d| d.point).collect()).await.unwrap();
     }
     Options {

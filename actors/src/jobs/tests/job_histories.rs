@@ -16,7 +16,7 @@ use provost_domain::job::{
 };
 use provost_domain::{Algorithm, JobId, TrainingConfig};
 use provost_store::sqlite::SqliteStore;
-use provost_store::{Artifacts, JobCreation, NewJobEvent, Store, StoreError, StoredResponse};
+use provost_store::{Artifacts, JobCreation, NewJob, NewJobEvent, Store, StoreError, StoredResponse};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -159,7 +159,7 @@ impl World {
             at: now,
         });
         let first = vec![NewJobEvent { at: now, kind: JobEventKind::State, data: json!({ "status": "pending" }) }];
-        match self.store().create_job(record, first, vec![], vec![], response, u64::MAX).await.unwrap() {
+        match self.store().create_job(NewJob { events: first, response, ..NewJob::new(record) }).await.unwrap() {
             JobCreation::Created(_) => {
                 assert!(key.is_none_or(|key| !self.keys.contains_key(&key)), "a key led to two jobs");
                 self.keys.extend(key.map(|key| (key, id.clone())));

@@ -1,7 +1,7 @@
 //! The search grids of a training configuration, and how large they may be.
 
 use super::{TrainingConfig, Tuning};
-use crate::Algorithm;
+use crate::algorithm::Algorithm;
 use crate::check::brief;
 use crate::fields::{Fields, did_you_mean, escaped, shown};
 use crate::limits;

@@ -5,13 +5,16 @@ mod kind;
 pub use kind::InboundType;
 
 use super::SPEC_VERSION;
+use crate::check::Faults;
 use crate::check::brief;
-use crate::config::word_enum;
+use crate::config::TrainingConfig;
 use crate::hash::hex;
+use crate::ids::JobId;
 use crate::json;
 use crate::limits;
+use crate::record::AdmissionDataPoint;
 use crate::record::shape;
-use crate::{AdmissionDataPoint, Faults, JobId, TrainingConfig};
+use crate::words::word_enum;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,12 +63,14 @@ impl InboundType {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {detail}")]
 pub struct Refusal {
+    /// The kind of fault.
     pub code: RefusalCode,
     /// Names the attribute or field, the value and what is allowed.
     pub detail: String,
 }
 
 impl Refusal {
+    /// A refusal with its details.
     pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
         // A reader's own error may quote all of a long value.
         let detail = detail.into();
@@ -76,7 +81,9 @@ impl Refusal {
 /// A point that is superseded by nothing: it is out of the data in every version up to `seq`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Retraction {
+    /// The point to remove.
     pub data_point_id: String,
+    /// Points of this `seq` and of lower ones are removed.
     #[schema(minimum = 0)]
     pub seq: u64,
 }
@@ -84,6 +91,7 @@ pub struct Retraction {
 /// Points in one event.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct PointBatch {
+    /// The points.
     #[schema(min_items = 1)]
     pub points: Vec<AdmissionDataPoint>,
 }
@@ -91,12 +99,14 @@ pub struct PointBatch {
 /// A job that is not wanted any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Cancellation {
+    /// The job to cancel.
     pub job_id: JobId,
 }
 
 /// A wish for a training job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TriggerRequest {
+    /// Why to train.
     pub reason: String,
     /// None: the schedule's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,7 +119,9 @@ pub struct TriggerRequest {
 /// A point of a batch that is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchFault {
+    /// The point's index in the batch, from 0.
     pub index: usize,
+    /// What is wrong with the point.
     pub faults: Faults,
 }
 
@@ -118,11 +130,16 @@ pub struct BatchFault {
 pub enum Inbound {
     /// Recorded or corrected points; of a batch also those that cannot be used, which take nothing from the others.
     Points {
+        /// Points that can be recorded.
         points: Vec<AdmissionDataPoint>,
+        /// Points that cannot, and why.
         refused: Vec<BatchFault>,
     },
+    /// A point to remove.
     Retraction(Retraction),
+    /// A reason to train.
     Trigger(Box<TriggerRequest>),
+    /// A job to cancel.
     Cancel(JobId),
 }
 
@@ -149,13 +166,17 @@ impl Inbound {
 /// An event that was read and checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InboundEvent {
+    /// The event's `source`.
     pub source: String,
+    /// The event's `id`.
     pub id: String,
     /// The type with its version, `admission.data.recorded.v1`.
     pub kind: String,
+    /// The event's `time`.
     pub time: DateTime<Utc>,
     /// SHA-256 of type and data, hexadecimal: equal events have equal ones.
     pub payload_hash: String,
+    /// The event's data.
     pub data: Inbound,
 }
 

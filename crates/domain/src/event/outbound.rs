@@ -1,10 +1,12 @@
 //! What the service announces: one type per kind of event, so that the published document is made of what is sent.
 
 use super::SPEC_VERSION;
-use crate::config::word_enum;
+use crate::algorithm::Algorithm;
+use crate::ids::JobId;
+use crate::ids::ModelId;
 use crate::job::JobStatus;
 use crate::schedule::TrainingTrigger;
-use crate::{Algorithm, JobId, ModelId};
+use crate::words::word_enum;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -31,62 +33,92 @@ word_enum!(
 /// A job's state when it changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobAnnouncement {
+    /// The job.
     pub job_id: JobId,
+    /// Its status.
     pub status: JobStatus,
+    /// 0 to 100.
     pub progress_percentage: f64,
+    /// The step at work.
     pub current_step: Option<String>,
+    /// The algorithms of the job.
     pub algorithms: Vec<Algorithm>,
+    /// Models that came out of the job.
     pub trained_models: Vec<ModelId>,
+    /// The best of them.
     pub best_model_id: Option<ModelId>,
+    /// The best model's `cv_mean`.
     pub best_score: Option<f64>,
+    /// Why the job failed.
     pub error_message: Option<String>,
+    /// What clients should know.
     pub warnings: Vec<String>,
+    /// Who asked for the job.
     pub created_by: Option<String>,
+    /// The triggers that led to the job.
     pub triggers: Vec<TrainingTrigger>,
 }
 
 /// A model version that is there now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RegisteredAnnouncement {
+    /// The model.
     pub model_id: ModelId,
+    /// The job that the model came out of.
     pub job_id: JobId,
+    /// The algorithm.
     pub algorithm: Algorithm,
     /// `YYYYMMDD_{samples}`
     pub version: String,
+    /// Mean score of the cross-validation.
     pub cv_mean: f64,
+    /// Area under the receiver operating characteristic, on the test rows.
     pub auc_roc: f64,
 }
 
 /// The model that is active now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ActivatedAnnouncement {
+    /// The model.
     pub model_id: ModelId,
+    /// The model that was active before.
     pub previous_model_id: Option<ModelId>,
+    /// Who activated it.
     pub activated_by: Option<String>,
+    /// Why.
     pub reason: Option<String>,
 }
 
 /// A challenger that did not become the active model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RejectedAnnouncement {
+    /// The model.
     pub model_id: ModelId,
+    /// The job whose model was not activated.
     pub job_id: JobId,
+    /// The active model.
     pub champion_id: Option<ModelId>,
+    /// Why it stays active.
     pub reason: String,
 }
 
 /// A model version that is not to be used any more.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeprecatedAnnouncement {
+    /// The model.
     pub model_id: ModelId,
+    /// Why it should not be used.
     pub reason: Option<String>,
 }
 
 /// The active model does worse on new rows than it did on its last year in time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DriftAnnouncement {
+    /// The model.
     pub model_id: ModelId,
+    /// Why retraining is suggested.
     pub reason: String,
+    /// The numbers behind it.
     #[schema(value_type = Object)]
     pub evidence: Value,
 }
@@ -94,8 +126,11 @@ pub struct DriftAnnouncement {
 /// A unit of work that a worker may take; the store says whether it is still to be had.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UnitAnnouncement {
+    /// The unit of work.
     pub unit_id: String,
+    /// Its job.
     pub job_id: JobId,
+    /// Its algorithm.
     pub algorithm: Algorithm,
 }
 

@@ -2,9 +2,9 @@
 //! snapshot. Nothing here looks at outcomes; encodings by outcomes are fitted by the learners, inside each fold.
 
 use super::{FeatureTables, Reader, Reading};
-use crate::AdmissionDataPoint;
 use crate::hash::Content;
 use crate::names::category;
+use crate::record::AdmissionDataPoint;
 use crate::record::{Cycle, DegreeLevel, TestType};
 
 /// Columns after the twelve, in order; the categories last.
@@ -44,6 +44,7 @@ pub const CATEGORY_RULE: u32 = 2;
 /// Codes stay below: whole numbers that f32 keeps. Of 5,000 names a code in 1,300 is shared by two of them.
 const CODES: u64 = 1 << 24;
 
+/// Whether this feature's values are codes of categories.
 pub fn is_category(name: &str) -> bool {
     CATEGORIES.contains(&name)
 }

@@ -2,7 +2,8 @@
 
 use super::FeatureTables;
 use super::tables::Range;
-use crate::{Fault, Faults};
+use crate::check::Fault;
+use crate::check::Faults;
 
 /// Scores lie from 0 to this on every scale.
 const HIGHEST_SCORE: f64 = 10_000.0;

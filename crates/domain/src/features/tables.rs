@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Anchors(pub Vec<[f64; 2]>);
 
 impl Anchors {
+    /// The percentile of a score, linear between anchors.
     pub fn at(&self, score: f64) -> f64 {
         let points = &self.0;
         let above = points.iter().position(|[x, _]| score < *x).unwrap_or(points.len());
@@ -26,7 +27,9 @@ impl Anchors {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
+    /// Lower end.
     pub low: f64,
+    /// Upper end.
     pub high: f64,
 }
 
@@ -40,16 +43,21 @@ impl Range {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scales {
+    /// The greatest scale of a grade point average.
     pub gpa_scale_max: f64,
+    /// A section of the GRE.
     pub gre_section: Range,
     /// Before August 2011.
     pub gre_old_section: Range,
+    /// The GMAT.
     pub gmat: Range,
+    /// Maximum of the internet test.
     pub toefl_internet_max: f64,
     /// The computer test, read above the internet test's maximum, in proportion.
     pub toefl_computer_max: f64,
     /// The paper test, linear onto 0 to the internet test's maximum.
     pub toefl_paper: Range,
+    /// The IELTS.
     pub ielts: Range,
 }
 
@@ -72,9 +80,13 @@ impl Default for Scales {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plausible {
+    /// Publications, awards, positions and the like.
     pub count: f64,
+    /// Months of work.
     pub months: f64,
+    /// Hours of volunteer work.
     pub hours: f64,
+    /// Ranking of a university.
     pub ranking: f64,
 }
 
@@ -90,7 +102,9 @@ impl Default for Plausible {
 pub struct PrestigeSteps {
     /// (ranking up to, prestige), rising.
     pub steps: Vec<[f64; 2]>,
+    /// Prestige of a university ranked below the last step.
     pub beyond: f64,
+    /// Prestige of a university without a ranking.
     pub unranked: f64,
 }
 
@@ -110,14 +124,21 @@ impl Default for PrestigeSteps {
     }
 }
 
+/// Points of the research score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResearchWeights {
+    /// Points of a publication.
     pub publication: f64,
+    /// Points of all publications, at most.
     pub publications_max: f64,
+    /// Points of a conference paper.
     pub conference_paper: f64,
+    /// Points of all conference papers, at most.
     pub conference_papers_max: f64,
+    /// Points of a patent.
     pub patent: f64,
+    /// Points of all patents, at most.
     pub patents_max: f64,
 }
 
@@ -134,15 +155,23 @@ impl Default for ResearchWeights {
     }
 }
 
+/// Points of the professional score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProfessionalWeights {
+    /// Points of `work_full_months` months of work.
     pub work: f64,
+    /// Months of work that give all points.
     pub work_full_months: f64,
+    /// Points of `relevant_full_months` months of relevant work.
     pub relevant: f64,
+    /// Months of relevant work that give all points.
     pub relevant_full_months: f64,
+    /// Points of internships, at most.
     pub internships: f64,
+    /// Points of an internship.
     pub internship: f64,
+    /// Internships that count, at most.
     pub internships_max: f64,
 }
 
@@ -160,17 +189,25 @@ impl Default for ProfessionalWeights {
     }
 }
 
+/// Points of the extracurricular score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExtracurricularWeights {
+    /// Points of a position of leadership.
     pub leadership: f64,
+    /// Points of all positions of leadership, at most.
     pub leadership_max: f64,
+    /// Points of an award.
     pub award: f64,
+    /// Points of all awards, at most.
     pub awards_max: f64,
+    /// Points of a certification.
     pub certification: f64,
+    /// Points of all certifications, at most.
     pub certifications_max: f64,
     /// Hours that would count as 1.
     pub volunteer_hours: f64,
+    /// Points of volunteer work, at most.
     pub volunteer_max: f64,
 }
 
@@ -189,6 +226,7 @@ impl Default for ExtracurricularWeights {
     }
 }
 
+/// How a programme's competitiveness is made of its acceptance rate and its university's prestige.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CompetitivenessWeights {
@@ -210,17 +248,29 @@ impl Default for CompetitivenessWeights {
 pub struct FeatureTables {
     /// At twice a section's score.
     pub gre: Anchors,
+    /// Verbal section before August 2011.
     pub gre_old_verbal: Anchors,
+    /// Quantitative section before August 2011.
     pub gre_old_quant: Anchors,
+    /// At the total score.
     pub gmat: Anchors,
+    /// At the internet test's total score.
     pub toefl: Anchors,
+    /// At the band score.
     pub ielts: Anchors,
+    /// The scales of scores.
     pub scales: Scales,
+    /// Bounds of counts.
     pub plausible: Plausible,
+    /// Ranking to prestige.
     pub prestige: PrestigeSteps,
+    /// The research score.
     pub research: ResearchWeights,
+    /// The professional score.
     pub professional: ProfessionalWeights,
+    /// The extracurricular score.
     pub extracurricular: ExtracurricularWeights,
+    /// The programme's competitiveness.
     pub competitiveness: CompetitivenessWeights,
 }
 

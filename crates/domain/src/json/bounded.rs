@@ -9,6 +9,7 @@ use std::fmt;
 /// Why a document was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
+    /// The text is not JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     /// There are more values than `0`.

@@ -1,7 +1,7 @@
 //! A data point's document out of a row's cells.
 
-use super::Tally;
 use super::cell::Cell;
+use super::tally::Tally;
 use super::target::Target;
 use crate::record::TestType;
 use crate::record::shape::{SPECS, TEST_SPECS};

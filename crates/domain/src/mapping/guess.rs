@@ -19,6 +19,7 @@ pub struct Facts {
     pub delimiter: Option<char>,
     /// Where it is neither UTF-8 nor told by a mark.
     pub encoding: Option<String>,
+    /// Its numbers have decimal commas.
     pub decimal_comma: bool,
     /// Whether numbers such as `1,234` are there and nothing tells what their comma means.
     pub unsure: bool,

@@ -3,14 +3,17 @@
 use super::cell::{Cell, Common, Refusal, Rule, is_format};
 use super::document::Document;
 use super::header::{Header, tidy};
+use super::tally::Tally;
 use super::target::{Target, nearest_field};
 use super::{Mapping, Source, Unread};
+use crate::check::Fault;
+use crate::check::Faults;
 use crate::check::brief;
 use crate::fields::{escaped, shown};
 use crate::names::folded;
+use crate::record::AdmissionDataPoint;
 use crate::record::Decision;
 use crate::record::explain::{allowed, fits};
-use crate::{AdmissionDataPoint, Fault, Faults};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -48,17 +51,6 @@ struct Input {
     /// As the file calls the column.
     name: String,
     rule: Rule,
-}
-
-/// What rows came to beside their points and faults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// Rows that the mapping leaves out.
-    pub left_out: u64,
-    /// Cells that their pattern did not match: read as missing.
-    pub unmatched: u64,
-    /// Numbers with two readings, of which one is on the field's scale.
-    pub by_scale: u64,
 }
 
 /// Faults on their way, and the targets that are taken, each with what took it.

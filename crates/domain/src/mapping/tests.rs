@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::target::Target;
 use super::*;
-use crate::AdmissionDataPoint;
+use crate::record::AdmissionDataPoint;
 use crate::record::shape::SPECS;
 use crate::record::{Cycle, Decision, DegreeLevel, TestType};
 use serde_json::json;

@@ -3,6 +3,7 @@
 /// A column, or a member by its dotted path.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Unread {
+    /// The column as the file names it.
     pub column: String,
     /// The field whose name is nearest.
     #[serde(skip_serializing_if = "Option::is_none")]

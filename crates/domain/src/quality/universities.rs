@@ -10,13 +10,18 @@ pub const MINIMUM: u64 = 50;
 /// What is counted, and how much of it is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
+    /// Spellings that are kept.
     pub spellings: usize,
+    /// Their bytes.
     pub spelling_bytes: usize,
+    /// Names that are reported.
     pub named: usize,
+    /// Their bytes.
     pub named_bytes: usize,
 }
 
 impl Bounds {
+    /// The bounds for one source of rows.
     pub const OF_A_SOURCE: Self = Self {
         spellings: SPELLINGS,
         spelling_bytes: SPELLING_BYTES,
@@ -54,10 +59,12 @@ impl Default for Universities {
 }
 
 impl Universities {
+    /// No names yet.
     pub fn new(bounds: Bounds) -> Self {
         Self { bounds, spellings: BTreeMap::new(), bytes: 0, beyond: 0 }
     }
 
+    /// Takes a name in.
     pub fn add(&mut self, name: &str) {
         if let Some(points) = self.spellings.get_mut(name) {
             *points += 1;
@@ -70,6 +77,7 @@ impl Universities {
         }
     }
 
+    /// The names to report.
     pub fn named(&self) -> Named {
         let mut all: Vec<(String, u64)> = self.by_category().collect();
         all.sort_unstable_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));

@@ -3,8 +3,8 @@
 //! that a model is to predict (a leave-one-out rate, say), and an AUC within such cells far from 0.5 shows that they do.
 
 use super::Row;
-use crate::AdmissionDataPoint;
 use crate::hash::Content;
+use crate::record::AdmissionDataPoint;
 
 pub(super) const FIELDS: [&str; 5] = ["acceptance_rate", "average_gpa", "gre_verbal_avg", "gre_quant_avg", "gmat_avg"];
 /// Values that differ by less than this part are one value, rounded twice.
@@ -21,6 +21,7 @@ pub(super) struct Program {
 }
 
 impl Program {
+    /// The checks on this point.
     pub fn of(point: &AdmissionDataPoint) -> Self {
         let p = &point.program;
         let cell = Content::new()

@@ -1,7 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
 use crate::conformance::samples;
-use crate::{SqliteStore, Store};
+use crate::roles::installation::InstallationReader;
+use crate::roles::points::PointReader;
+use crate::roles::sessions::SessionStore;
+use crate::sqlite::SqliteStore;
+use crate::store::Store;
 use provost_domain::session::{Session, SessionBounds, SessionToken};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,7 +57,7 @@ async fn what_was_backed_up_is_restored_and_nothing_else() {
     assert_eq!(store.sessions().await.unwrap().len(), 1);
     assert_eq!(restore(&folder.path("backup"), &folder.path("again"), NOTHING).unwrap(), taken);
     let restored = SqliteStore::open(&folder.path("again"), samples::at(99)).unwrap();
-    assert_eq!(restored.points_mark().await.unwrap().total, 50);
+    assert_eq!(restored.point_totals().await.unwrap().total, 50);
     assert_eq!(restored.sessions().await.unwrap(), [], "nobody is signed in by a restoration");
     assert_eq!(restored.installation().await.unwrap(), store.installation().await.unwrap());
     let artifacts = Artifacts::open(folder.path("again").join(ARTIFACTS)).unwrap();
@@ -80,7 +84,7 @@ async fn a_backup_beside_a_writer_is_of_one_moment() {
         let to = target.clone();
         tokio::task::spawn_blocking(move || take(&data, &to, samples::at(9), NOTHING).unwrap()).await.unwrap();
         let copy = SqliteStore::open(&target, samples::at(9)).unwrap();
-        assert_eq!(copy.points_mark().await.unwrap().total % 2, 0);
+        assert_eq!(copy.point_totals().await.unwrap().total % 2, 0);
     }
     writer.abort();
 }

@@ -1,8 +1,11 @@
 //! Properties of jobs, their events and their trials.
 
 use super::samples::{at, create, event, job, message, response, trial};
-use crate::store::{JobCreation, Page, RESPONSE_LIFETIME_HOURS};
-use crate::{Store, StoreError};
+use crate::error::StoreError;
+use crate::page::Page;
+use crate::roles::jobs::{JobCreation, NewJob};
+use crate::roles::responses::RESPONSE_LIFETIME_HOURS;
+use crate::store::Store;
 use chrono::TimeDelta;
 use provost_domain::job::{CancelWish, JobStatus, TrialRecord};
 use provost_domain::queue::QueuedJob;
@@ -40,7 +43,10 @@ pub async fn life_cycle(store: Arc<dyn Store>) {
     let ids: Vec<_> = store.list_jobs(None, None, 10).await.unwrap().items.into_iter().map(|j| j.job_id).collect();
     assert_eq!(ids, [second.job.job_id, first.job.job_id.clone()], "newest first");
     assert!(is_conflict(store.claim_job(&first.job.job_id, 0).await), "a finished job cannot be claimed");
-    assert!(is_conflict(store.create_job(job(1, 0), vec![], vec![], vec![], None, 9).await), "an id names one job");
+    assert!(
+        is_conflict(store.create_job(NewJob { max_waiting: 9, ..NewJob::new(job(1, 0)) }).await),
+        "an id names one job"
+    );
 }
 
 pub async fn saves_are_compared(store: Arc<dyn Store>) {
@@ -104,7 +110,10 @@ pub async fn saves_race(store: Arc<dyn Store>) {
 }
 
 pub async fn events_are_numbered(store: Arc<dyn Store>) {
-    let creation = store.create_job(job(1, 0), vec![event(1), event(2)], vec![], vec![], None, 1).await.unwrap();
+    let creation = store
+        .create_job(NewJob { events: vec![event(1), event(2)], max_waiting: 1, ..NewJob::new(job(1, 0)) })
+        .await
+        .unwrap();
     let JobCreation::Created(record) = creation else { panic!("{creation:?}") };
     assert_eq!(record.next_event, 3);
     let id = record.job.job_id.clone();
@@ -154,12 +163,23 @@ pub async fn queue_is_bounded(store: Arc<dyn Store>) {
     // One waits; what runs does not count.
     let attempt = |number| {
         let response = response("key", at(0));
-        store.create_job(job(number, 0), vec![event(1)], vec![message("m")], vec![], Some(response), 2)
+        store.create_job(NewJob {
+            events: vec![event(1)],
+            outbox: vec![message("m")],
+            response: Some(response),
+            max_waiting: 2,
+            ..NewJob::new(job(number, 0))
+        })
     };
     assert!(matches!(attempt(3).await.unwrap(), JobCreation::Created(_)));
     store.outbox_sent(vec!["m".to_owned()]).await.unwrap();
     let full = store
-        .create_job(job(4, 0), vec![], vec![message("n")], vec![], Some(response("other", at(0))), 2)
+        .create_job(NewJob {
+            outbox: vec![message("n")],
+            response: Some(response("other", at(0))),
+            max_waiting: 2,
+            ..NewJob::new(job(4, 0))
+        })
         .await
         .unwrap();
     assert_eq!(full, JobCreation::QueueFull);
@@ -247,7 +267,9 @@ pub async fn bad_cursors_are_named(store: Arc<dyn Store>) {
 
 pub async fn keys_repeat_responses(store: Arc<dyn Store>) {
     let first = response("key", at(0));
-    let attempt = |number, response| store.create_job(job(number, 0), vec![], vec![], vec![], Some(response), 9);
+    let attempt = |number, response| {
+        store.create_job(NewJob { response: Some(response), max_waiting: 9, ..NewJob::new(job(number, 0)) })
+    };
     assert!(matches!(attempt(1, first.clone()).await.unwrap(), JobCreation::Created(_)));
     let mut again = response("key", at(60));
     again.request_hash = "other".to_owned();
@@ -257,7 +279,14 @@ pub async fn keys_repeat_responses(store: Arc<dyn Store>) {
     for number in 10..18 {
         let store = Arc::clone(&store);
         racing.spawn(async move {
-            store.create_job(job(number, 0), vec![], vec![], vec![], Some(response("race", at(0))), 99).await.unwrap()
+            store
+                .create_job(NewJob {
+                    response: Some(response("race", at(0))),
+                    max_waiting: 99,
+                    ..NewJob::new(job(number, 0))
+                })
+                .await
+                .unwrap()
         });
     }
     let created = racing.join_all().await.into_iter().filter(|c| matches!(c, JobCreation::Created(_))).count();

@@ -1,7 +1,8 @@
 //! Properties of leases and of units of work.
 
 use super::samples::{at, create, job, message, unit};
-use crate::{Store, StoreError};
+use crate::error::StoreError;
+use crate::store::Store;
 use provost_domain::lease::UnitState;
 use std::sync::Arc;
 use tokio::task::JoinSet;

@@ -1,7 +1,8 @@
 //! Properties of API keys and of the audit log.
 
 use super::samples::at;
-use crate::{Store, StoreError};
+use crate::error::StoreError;
+use crate::store::Store;
 use chrono::TimeDelta;
 use provost_domain::audit::{Act, AuditEntry, Deed, Head};
 use provost_domain::key::{ApiKey, KeyText, Role};

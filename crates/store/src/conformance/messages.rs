@@ -2,11 +2,13 @@
 
 use super::points::all;
 use super::samples::{at, create, event, job, message, point, response, trigger};
-use crate::store::{
-    InboxEffect, InboxEntry, InboxOutcome, JobCreation, OutboxMessage, PointOutcome, RESPONSE_LIFETIME_HOURS,
-    ResponsesHeld, StoredResponse,
-};
-use crate::{Store, StoreError};
+use crate::error::StoreError;
+use crate::roles::inbox::{InboxEffect, InboxEntry, InboxOutcome};
+use crate::roles::jobs::{JobCreation, NewJob};
+use crate::roles::outbox::OutboxMessage;
+use crate::roles::points::PointOutcome;
+use crate::roles::responses::{RESPONSE_LIFETIME_HOURS, ResponsesHeld, StoredResponse};
+use crate::store::Store;
 use chrono::TimeDelta;
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use serde_json::json;
@@ -23,10 +25,25 @@ fn carries(id: &str, seq: u64) -> InboxEffect {
 
 pub async fn outbox_goes_with_its_change(store: Arc<dyn Store>) {
     let key = response("key", at(0));
-    let creation =
-        store.create_job(job(1, 0), vec![], vec![message("created")], vec![], Some(key.clone()), 9).await.unwrap();
+    let creation = store
+        .create_job(NewJob {
+            outbox: vec![message("created")],
+            response: Some(key.clone()),
+            max_waiting: 9,
+            ..NewJob::new(job(1, 0))
+        })
+        .await
+        .unwrap();
     let JobCreation::Created(record) = creation else { panic!("{creation:?}") };
-    store.create_job(job(2, 0), vec![], vec![message("repeated")], vec![], Some(key), 9).await.unwrap();
+    store
+        .create_job(NewJob {
+            outbox: vec![message("repeated")],
+            response: Some(key),
+            max_waiting: 9,
+            ..NewJob::new(job(2, 0))
+        })
+        .await
+        .unwrap();
     store.save_job(*record.clone(), vec![event(1)], vec![message("saved")]).await.unwrap();
     store.save_job(*record, vec![event(2)], vec![message("refused")]).await.unwrap_err();
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [message("created"), message("saved")]);
@@ -86,7 +103,7 @@ pub async fn inbox_and_points_are_one_step(store: Arc<dyn Store>) {
         [InboxOutcome::New(vec![PointOutcome::Inserted])],
         "an event whose points were refused counts as taken in"
     );
-    assert_eq!(store.points_mark().await.unwrap().total, 1);
+    assert_eq!(store.point_totals().await.unwrap().total, 1);
 }
 
 pub async fn responses_expire(store: Arc<dyn Store>) {
@@ -124,8 +141,14 @@ pub async fn responses_are_counted_by_owner(store: Arc<dyn Store>) {
     assert_eq!(held("key_2", at(10)).await.keys, 1);
     // A job's response counts as well, and one that was refused does not.
     let of_job = response("d", at(20));
-    store.create_job(job(1, 0), vec![], vec![], vec![], Some(of_job.clone()), 1).await.unwrap();
-    store.create_job(job(2, 0), vec![], vec![], vec![], Some(response("e", at(20))), 1).await.unwrap();
+    store
+        .create_job(NewJob { response: Some(of_job.clone()), max_waiting: 1, ..NewJob::new(job(1, 0)) })
+        .await
+        .unwrap();
+    store
+        .create_job(NewJob { response: Some(response("e", at(20))), max_waiting: 1, ..NewJob::new(job(2, 0)) })
+        .await
+        .unwrap();
     assert_eq!(held("key_1", at(20)).await.keys, 3);
     // What has expired does not count.
     let left = held("key_1", at(5) + life).await;
@@ -170,13 +193,13 @@ pub async fn retractions(store: Arc<dyn Store>) {
     assert_eq!(send("2", retract("a", 2)).await, Stale, "an older retraction takes nothing");
     assert_eq!(send("3", retract("a", 3)).await, Superseded);
     assert_eq!(all(&store, false).await, []);
-    let mark = store.points_mark().await.unwrap();
+    let mark = store.point_totals().await.unwrap();
     assert_eq!((mark.total, mark.arrivals.usable), (0, 1));
     assert_eq!(send("4", retract("a", 3)).await, Stale, "it is retracted already");
     assert_eq!(send("5", carries("a", 3)).await, Stale, "what was retracted stays so");
     assert_eq!(send("6", carries("a", 4)).await, Superseded, "a later record brings it back");
     assert_eq!(all(&store, false).await, [point("a", 4)]);
-    assert_eq!(store.points_mark().await.unwrap().total, 1);
+    assert_eq!(store.point_totals().await.unwrap().total, 1);
     // A retraction that overtook its record.
     assert_eq!(send("7", retract("b", 5)).await, Superseded);
     assert_eq!(send("8", carries("b", 5)).await, Stale);
@@ -225,14 +248,25 @@ pub async fn triggers(store: Arc<dyn Store>) {
 pub async fn triggers_lead_to_one_job(store: Arc<dyn Store>) {
     store.add_trigger(trigger(1), vec![]).await.unwrap();
     let new = trigger(2); // recorded with its job
-    let creation = store.create_job(job(1, 0), vec![], vec![], vec![trigger(1), new.clone()], None, 9).await.unwrap();
+    let creation = store
+        .create_job(NewJob { triggers: vec![trigger(1), new.clone()], max_waiting: 9, ..NewJob::new(job(1, 0)) })
+        .await
+        .unwrap();
     let JobCreation::Created(record) = creation else { panic!("{creation:?}") };
     let id = record.job.job_id.clone();
     assert_eq!(store.pending_triggers().await.unwrap(), []);
     let listed = store.list_triggers(None, 9).await.unwrap().items;
     assert_eq!(listed.iter().map(|t| t.job_id.as_ref()).collect::<Vec<_>>(), [Some(&id), Some(&id)]);
     // Another scheduler had the same trigger in hand.
-    let second = store.create_job(job(2, 0), vec![], vec![message("m")], vec![new.clone()], None, 9).await.unwrap();
+    let second = store
+        .create_job(NewJob {
+            outbox: vec![message("m")],
+            triggers: vec![new.clone()],
+            max_waiting: 9,
+            ..NewJob::new(job(2, 0))
+        })
+        .await
+        .unwrap();
     assert_eq!(second, JobCreation::Settled);
     assert_eq!(store.unfinished_jobs().await.unwrap().len(), 1);
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), []);
@@ -260,8 +294,9 @@ pub async fn schedulers_race(store: Arc<dyn Store>) {
     for number in 0..8 {
         let store = Arc::clone(&store);
         let triggers = vec![trigger(1)];
-        racing
-            .spawn(async move { store.create_job(job(number, 0), vec![], vec![], triggers, None, 99).await.unwrap() });
+        racing.spawn(async move {
+            store.create_job(NewJob { triggers, max_waiting: 99, ..NewJob::new(job(number, 0)) }).await.unwrap()
+        });
     }
     let created = racing.join_all().await.into_iter().filter(|c| matches!(c, JobCreation::Created(_))).count();
     assert_eq!(created, 1);

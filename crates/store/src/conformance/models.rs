@@ -1,8 +1,9 @@
 //! Properties of models, activation and evaluations.
 
 use super::samples::{at, evaluation, job, message, model, register};
-use crate::store::EvaluationRecord;
-use crate::{Store, StoreError};
+use crate::error::StoreError;
+use crate::roles::evaluations::EvaluationRecord;
+use crate::store::Store;
 use provost_domain::gate::{GateDecision, GateOutcome};
 use provost_domain::model::ModelRecord;
 use provost_domain::{ModelId, limits};

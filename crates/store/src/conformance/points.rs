@@ -1,8 +1,9 @@
 //! Properties of data points.
 
 use super::samples::{at, point};
-use crate::store::{PointOutcome, PointSelection};
-use crate::{Store, StoreError};
+use crate::error::StoreError;
+use crate::roles::points::{PointOutcome, PointSelection};
+use crate::store::Store;
 use provost_domain::AdmissionDataPoint;
 use provost_domain::record::Decision;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub async fn duplicates_in_one_batch(store: Arc<dyn Store>) {
     use PointOutcome::*;
     assert_eq!(store.record_points(batch).await.unwrap(), [Inserted, Inserted, Unchanged, Superseded, Conflict, Stale]);
     assert_eq!(all(&store, false).await, [point("a", 2), point("b", 0)]);
-    assert_eq!(store.points_mark().await.unwrap().total, 2);
+    assert_eq!(store.point_totals().await.unwrap().total, 2);
     assert_eq!(store.record_points(vec![]).await.unwrap(), []);
 }
 
@@ -105,18 +106,18 @@ pub async fn a_stream_can_be_left(store: Arc<dyn Store>) {
 }
 
 pub async fn mark_moves_with_changes(store: Arc<dyn Store>) {
-    let first = store.points_mark().await.unwrap();
+    let first = store.point_totals().await.unwrap();
     assert_eq!(first.total, 0);
     record(&store, point("a", 1)).await;
-    let inserted = store.points_mark().await.unwrap();
+    let inserted = store.point_totals().await.unwrap();
     assert_ne!(inserted, first);
     assert_eq!(inserted.total, 1);
     for same in [point("a", 1), rejected(point("a", 1)), point("a", 0)] {
         record(&store, same).await;
-        assert_eq!(store.points_mark().await.unwrap(), inserted);
+        assert_eq!(store.point_totals().await.unwrap(), inserted);
     }
     record(&store, point("a", 2)).await;
-    let superseded = store.points_mark().await.unwrap();
+    let superseded = store.point_totals().await.unwrap();
     assert_ne!(superseded.version, inserted.version);
     assert_eq!(superseded.total, 1);
 }
@@ -140,17 +141,17 @@ pub async fn arrivals_count_what_is_new(store: Arc<dyn Store>) {
     ];
     for (p, expected) in steps {
         record(&store, p.clone()).await;
-        let arrivals = store.points_mark().await.unwrap().arrivals;
+        let arrivals = store.point_totals().await.unwrap().arrivals;
         assert_eq!((arrivals.usable, arrivals.verified), expected, "after {p:?}");
     }
 }
 
 pub async fn a_refused_batch_leaves_nothing(store: Arc<dyn Store>) {
-    let mark = store.points_mark().await.unwrap();
+    let mark = store.point_totals().await.unwrap();
     let mut bad = point("bad", 0);
     bad.profile.gpa_scale = f64::NAN;
     let error = store.record_points(vec![point("good", 0), bad]).await.unwrap_err();
     assert!(matches!(&error, StoreError::Invalid(text) if text.contains("`bad`")), "{error}");
     assert_eq!(all(&store, false).await, []);
-    assert_eq!(store.points_mark().await.unwrap(), mark);
+    assert_eq!(store.point_totals().await.unwrap(), mark);
 }

@@ -1,8 +1,10 @@
 //! Properties of forgetting: what goes, what stays, and that it goes in small steps.
 
 use super::samples::{at, create, evaluation, event, job, message, model, point, register, response, trial, unit};
-use crate::Store;
-use crate::store::{Cutoffs, Forgotten, InboxEffect, InboxEntry, InboxOutcome, OutboxMessage};
+use crate::roles::inbox::{InboxEffect, InboxEntry, InboxOutcome};
+use crate::roles::outbox::OutboxMessage;
+use crate::roles::retention::{Cutoffs, Forgotten};
+use crate::store::Store;
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::Algorithm;
 use provost_domain::job::{JobRecord, JobStatus};
@@ -62,7 +64,7 @@ pub async fn old_messages_are_forgotten(store: Arc<dyn Store>) {
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [message("waits")], "what waits is not old");
     let again = store.record_inbox(vec![entry("new", 200), entry("old", 200)]).await.unwrap();
     assert!(matches!(&again[..], [InboxOutcome::Duplicate, InboxOutcome::New(_)]), "{again:?}");
-    assert_eq!(store.points_mark().await.unwrap().total, 2, "points stay, and know themselves again");
+    assert_eq!(store.point_totals().await.unwrap().total, 2, "points stay, and know themselves again");
     assert!(store.stored_response("key", at(50)).await.unwrap().is_some(), "its time is not over");
     assert_eq!(forget(&store, at(25 * 3600), 100).await.responses, 1);
 }

@@ -1,9 +1,14 @@
 //! Documents for the suite, each different from the others in what identifies it.
 
-use crate::store::*;
+use crate::roles::evaluations::EvaluationRecord;
+use crate::roles::jobs::{JobCreation, NewJob, NewJobEvent};
+use crate::roles::outbox::OutboxMessage;
+use crate::roles::responses::StoredResponse;
+use crate::roles::triggers::TriggerRecord;
+use crate::store::Store;
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::evaluation::EvaluationResults;
-use provost_domain::job::{JobEventKind, JobRecord, JobStatus, TrialRecord, UnitProgress};
+use provost_domain::job::{JobEventKind, JobRecord, TrialRecord, UnitProgress};
 use provost_domain::lease::{Lease, UnitState, WorkUnit};
 use provost_domain::model::{FeatureImportance, ImportanceKind, ModelRecord, TrainingMetrics};
 use provost_domain::record::{Decision, Profile, Program, TestScore, TestType};
@@ -53,46 +58,18 @@ pub fn point(id: &str, seq: u64) -> AdmissionDataPoint {
 /// A pending job, `seconds` after the fixed moment; `number` tells jobs of one moment apart.
 pub fn job(number: u128, seconds: i64) -> JobRecord {
     let created_at = at(seconds);
+    let job = TrainingJob::new(JobId::new(created_at, number), TrainingConfig::default(), created_at);
     JobRecord {
-        job: TrainingJob {
-            job_id: JobId::new(created_at, number),
-            status: JobStatus::Pending,
-            config: TrainingConfig::default(),
-            progress_percentage: 0.0,
-            current_step: None,
-            algorithms_completed: vec![],
-            trained_models: vec![],
-            best_model_id: None,
-            best_score: None,
-            started_at: None,
-            completed_at: None,
-            estimated_time_remaining_seconds: None,
-            error_message: None,
-            warnings: vec![],
-            cpu_usage_percent: None,
-            memory_usage_mb: None,
-            logs: vec![],
-            created_at,
-            created_by: None,
-            triggers: vec![],
-        },
-        rev: 0,
-        epoch: 0,
-        snapshot: None,
         units: BTreeMap::from([(Algorithm::RandomForest, UnitProgress::default())]),
-        cancel: None,
-        running_seconds: 0.0,
         config_hash: "c0ffee".to_owned(),
-        next_event: 0,
-        arrivals: None,
-        activation: Default::default(),
         estimated_minutes: Some(1.5),
+        ..JobRecord::new(job)
     }
 }
 
 /// Creates the job without events, outbox, key or bound.
 pub async fn create(store: &Arc<dyn Store>, record: JobRecord) -> JobRecord {
-    match store.create_job(record, vec![], vec![], vec![], None, u64::MAX).await.unwrap() {
+    match store.create_job(NewJob::new(record)).await.unwrap() {
         JobCreation::Created(record) => *record,
         other => panic!("not created: {other:?}"),
     }

@@ -6,9 +6,9 @@
 use super::STATE;
 use super::connection::{Db, Tries};
 use super::documents::{self, Part, list, number, text};
+use crate::documents::{Cursor, encode, page_size};
 use crate::error::Result;
-use crate::sqlite::documents::{Cursor, encode, page_size};
-use crate::store::Page;
+use crate::page::Page;
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::audit::{AuditEntry, Deed, Head};
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! Documents as MongoDB has them: what is readable in them, and what is the store's own below `provost`.
 
-use super::connection::Db;
+use crate::damage::Damage;
+use crate::documents::{Cursor, decode, encode};
 use crate::error::{Result, StoreError};
-use crate::sqlite::documents::{Cursor, decode, encode};
-use crate::store::Page;
+use crate::page::Page;
 use chrono::{DateTime, NaiveDate, Utc};
 use mongodb::bson::{self, Bson, Document, doc};
 use serde::Serialize;
@@ -190,27 +190,27 @@ pub fn after(mut filter: Document, cursor: &Cursor) -> (Document, Document) {
 
 /// Those of the documents that can be read; `named` says what each is.
 pub fn intact<T>(
-    db: &Db,
+    damage: &Damage,
     found: &[Document],
     named: impl Fn(&Document) -> String,
     read: impl Fn(&Document) -> Result<T>,
 ) -> Result<Vec<T>> {
     let mut items = Vec::with_capacity(found.len());
     for document in found {
-        items.extend(db.damage.left_out(&named(document), read(document))?);
+        items.extend(damage.left_out(&named(document), read(document))?);
     }
     Ok(items)
 }
 
 /// The page that these documents make. What cannot be read is left out of it.
 pub fn page<T>(
-    db: &Db,
+    damage: &Damage,
     kind: char,
     found: &Part,
     named: impl Fn(&Document) -> String,
     read: impl Fn(&Document) -> Result<T>,
 ) -> Result<Page<T>> {
-    let items = intact(db, &found.documents, named, read)?;
+    let items = intact(damage, &found.documents, named, read)?;
     let next = found.documents.last().filter(|_| found.more).map(|last| {
         let cursor = Cursor {
             at: number(last, "provost.at").unwrap_or(i64::MIN),

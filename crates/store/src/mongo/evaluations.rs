@@ -2,10 +2,10 @@
 
 use super::connection::{Db, Tries};
 use super::documents::{self, at, number, text};
-use super::models;
+use super::model_documents;
+use crate::documents::encode;
 use crate::error::{Result, StoreError};
-use crate::sqlite::documents::encode;
-use crate::store::EvaluationRecord;
+use crate::roles::evaluations::EvaluationRecord;
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::ModelId;
 
@@ -43,7 +43,7 @@ fn read(document: &Document) -> Result<EvaluationRecord> {
 
 /// Records an evaluation; one that was recorded before stays as it is.
 pub async fn start(db: &Db, record: &EvaluationRecord) -> Result<()> {
-    if models::find(db, &record.model_id).await?.is_none() {
+    if model_documents::find(db, &record.model_id).await?.is_none() {
         return Err(StoreError::NotFound { what: "model", id: record.model_id.to_string() });
     }
     if db.one(EVALUATIONS, doc! {"_id": record.task_id.as_str()}).await?.is_none() {
@@ -79,7 +79,7 @@ pub async fn last(db: &Db, model: &ModelId) -> Result<Option<EvaluationRecord>> 
         return Ok(last);
     }
     // Of a model whose registration was cut off.
-    let Some(model) = models::find(db, model).await? else { return Ok(last) };
+    let Some(model) = model_documents::find(db, model).await? else { return Ok(last) };
     if at(&model, "provost.evaluation").and_then(Bson::as_str).is_none() {
         return Ok(last);
     }
@@ -89,5 +89,5 @@ pub async fn last(db: &Db, model: &ModelId) -> Result<Option<EvaluationRecord>> 
 
 pub async fn unfinished(db: &Db) -> Result<Vec<EvaluationRecord>> {
     let found = db.all(EVALUATIONS, doc! {"finished": null}, doc! {"_id": 1}, None).await?;
-    documents::intact(db, &found, named, read)
+    documents::intact(&db.damage, &found, named, read)
 }

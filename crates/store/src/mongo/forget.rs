@@ -8,11 +8,14 @@ use super::inbox::INBOX;
 use super::jobs::{self, EVENTS, THERE, TRIALS};
 use super::leases::LEASES;
 use super::outbox::OUTBOX;
-use super::responses::RESPONSES;
+use super::response_documents::RESPONSES;
 use super::sessions::SESSIONS;
-use super::{JOBS, MODELS, UNITS, models};
+use super::{JOBS, MODELS, UNITS, model_documents};
 use crate::error::Result;
-use crate::store::{Cutoffs, EvaluationRecord, Forgotten, OutboxMessage, RESPONSE_LIFETIME_HOURS};
+use crate::roles::evaluations::EvaluationRecord;
+use crate::roles::outbox::OutboxMessage;
+use crate::roles::responses::RESPONSE_LIFETIME_HOURS;
+use crate::roles::retention::{Cutoffs, Forgotten};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
@@ -154,7 +157,7 @@ pub async fn artifacts_in_use(db: &Db) -> Result<BTreeSet<String>> {
     let records = doc! {"provost.document": {"$exists": true}};
     let mut found = db.find(MODELS, records.clone(), doc! {}, None).await?;
     while let Some(document) = within(found.try_next()).await? {
-        let record = models::read(&document)?;
+        let record = model_documents::read(&document)?;
         names.extend([record.version.model_sha256, record.version.model_path, record.snapshot]);
         names.extend(record.version.scaler_path);
         if documents::at(&document, "provost.evaluation").is_some() {

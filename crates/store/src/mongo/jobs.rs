@@ -7,9 +7,11 @@
 use super::connection::{Db, Tries};
 use super::documents::{self, list, number, text};
 use super::{JOBS, outbox};
+use crate::documents::{Cursor, encode};
 use crate::error::{Result, StoreError};
-use crate::sqlite::documents::{Cursor, encode};
-use crate::store::{NewJobEvent, OutboxMessage, Page};
+use crate::page::Page;
+use crate::roles::jobs::NewJobEvent;
+use crate::roles::outbox::OutboxMessage;
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
 use provost_domain::queue::QueuedJob;
@@ -151,7 +153,7 @@ pub async fn list_page(
     }
     let (filter, order) = documents::after(filter, &cursor);
     let found = db.part(JOBS, filter, order, limit, documents::DOCUMENT).await?;
-    documents::page(db, 'j', &found, named, |document| Ok(read(document)?.job))
+    documents::page(&db.damage, 'j', &found, named, |document| Ok(read(document)?.job))
 }
 
 /// The records are not read, and stay where they are.

@@ -4,8 +4,8 @@
 use super::audit;
 use super::connection::{Db, Tries};
 use super::documents::{self, list, text};
+use crate::documents::{decode, encode};
 use crate::error::{Result, StoreError};
-use crate::sqlite::documents::{decode, encode};
 use chrono::{DateTime, Utc};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::audit::Deed;

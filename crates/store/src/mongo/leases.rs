@@ -4,7 +4,7 @@ use super::connection::{Db, Tries};
 use super::documents::{self, number, text};
 use super::{UNITS, jobs, outbox};
 use crate::error::{Result, StoreError};
-use crate::store::OutboxMessage;
+use crate::roles::outbox::OutboxMessage;
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::lease::{Lease, WorkUnit};
 
@@ -110,7 +110,7 @@ pub async fn unit(db: &Db, id: &str) -> Result<Option<WorkUnit>> {
 
 pub async fn open(db: &Db) -> Result<Vec<WorkUnit>> {
     let found = db.all(UNITS, doc! {"unit_state": "open"}, doc! {"provost.at": 1, "provost.id": 1}, None).await?;
-    documents::intact(db, &found, named, read_unit)
+    documents::intact(&db.damage, &found, named, read_unit)
 }
 
 pub async fn save(db: &Db, unit: WorkUnit) -> Result<WorkUnit> {

@@ -14,9 +14,9 @@ pub use points::CHUNK;
 
 use super::connection::Db;
 use super::documents::{self, number, object, text};
-use super::{JOBS, MODELS, TRIGGERS, jobs, models, pointer};
+use super::{JOBS, MODELS, TRIGGERS, jobs, model_documents, pointer};
 use crate::error::Result;
-use crate::store::TriggerRecord;
+use crate::roles::triggers::TriggerRecord;
 use chrono::{DateTime, Utc};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
@@ -61,7 +61,7 @@ async fn add(db: &Db, collection: &str, document: &Document, meta: Document) -> 
 /// The model that goes by this text, as an id of ours or one of the replaced service.
 pub async fn model_named(db: &Db, name: &str) -> Result<Option<ModelId>> {
     let found = match ModelId::parse(name) {
-        Ok(id) => models::find(db, &id).await?,
+        Ok(id) => model_documents::find(db, &id).await?,
         Err(_) => named(db, MODELS, "model_id", name).await?,
     };
     let id = found.as_ref().and_then(|document| text(document, "provost.id"));
@@ -251,26 +251,9 @@ fn job(document: &Document, models: &BTreeMap<String, ModelId>, words: &mut Word
     for (name, value) in changed {
         members.insert(name.to_owned(), value);
     }
-    let base = json!({"job_id": id, "status": "failed", "config": TrainingConfig::default(), "progress_percentage": 0.0,
-        "current_step": null, "algorithms_completed": [], "trained_models": [], "best_model_id": null, "best_score": null,
-        "started_at": null, "completed_at": null, "estimated_time_remaining_seconds": null, "error_message": null,
-        "warnings": [], "cpu_usage_percent": null, "memory_usage_mb": null, "logs": [], "created_at": created,
-        "created_by": null, "triggers": []});
-    let job: TrainingJob = over(base, &members)?;
-    Some(JobRecord {
-        job,
-        rev: 1,
-        epoch: 0,
-        snapshot: None,
-        units: BTreeMap::new(),
-        cancel: None,
-        running_seconds: 0.0,
-        config_hash: String::new(),
-        next_event: 1,
-        arrivals: None,
-        activation: Default::default(),
-        estimated_minutes: None,
-    })
+    let base = TrainingJob { status: JobStatus::Failed, ..TrainingJob::new(id, TrainingConfig::default(), created) };
+    let job: TrainingJob = over(json!(base), &members)?;
+    Some(JobRecord { rev: 1, config_hash: String::new(), ..JobRecord::new(job) })
 }
 
 async fn triggers(db: &Db, words: &mut Words) -> Result<u64> {

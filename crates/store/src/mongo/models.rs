@@ -1,48 +1,17 @@
 //! Model versions.
 
 use super::connection::Db;
-use super::documents::{self, flag, text};
+use super::documents::{self, text};
+use super::model_documents::{find, named, read, what};
 use super::{MODELS, evaluations, outbox, pointer};
-use crate::error::{Result, StoreError};
-use crate::sqlite::documents::{Cursor, encode};
-use crate::store::{EvaluationRecord, OutboxMessage, Page};
-use mongodb::bson::{Bson, Document, doc};
+use crate::documents::{Cursor, encode};
+use crate::error::Result;
+use crate::page::Page;
+use crate::roles::evaluations::EvaluationRecord;
+use crate::roles::outbox::OutboxMessage;
+use mongodb::bson::{Bson, doc};
 use provost_domain::model::ModelRecord;
 use provost_domain::{ModelId, ModelVersion};
-
-fn what(id: &str) -> String {
-    format!("model {id}")
-}
-
-pub fn missing(id: &ModelId) -> StoreError {
-    StoreError::NotFound { what: "model", id: id.to_string() }
-}
-
-pub async fn find(db: &Db, id: &ModelId) -> Result<Option<Document>> {
-    match db.one(MODELS, doc! {"_id": id.as_str()}).await? {
-        Some(found) => Ok(Some(found)),
-        // One of the replaced service keeps its own id.
-        None => db.one(MODELS, doc! {"provost.id": id.as_str()}).await,
-    }
-}
-
-/// What errors call it.
-fn named(document: &Document) -> String {
-    what(text(document, "provost.id").unwrap_or_default())
-}
-
-pub fn read(document: &Document) -> Result<ModelRecord> {
-    documents::read(document, "provost.document", &named(document))
-}
-
-/// A model to activate: of the replaced service's there is no artifact that this one could load.
-pub async fn loadable(db: &Db, id: &ModelId) -> Result<ModelRecord> {
-    let document = find(db, id).await?.ok_or_else(|| missing(id))?;
-    if flag(&document, "provost.legacy") {
-        return Err(StoreError::NoArtifact { model: id.to_string() });
-    }
-    read(&document)
-}
 
 pub async fn register(
     db: &Db,
@@ -95,7 +64,7 @@ pub async fn list(db: &Db, active_only: bool, cursor: Option<&str>, limit: u32) 
     }
     let (filter, order) = documents::after(filter, &cursor);
     let found = db.part(MODELS, filter, order, limit, documents::DOCUMENT).await?;
-    documents::page(db, 'm', &found, named, |document| {
+    documents::page(&db.damage, 'm', &found, named, |document| {
         let mut version = read(document)?.version;
         version.is_active = active.as_ref() == Some(&version.model_id);
         Ok(version)
@@ -104,24 +73,4 @@ pub async fn list(db: &Db, active_only: bool, cursor: Option<&str>, limit: u32) 
 
 pub async fn count(db: &Db) -> Result<u64> {
     db.count(MODELS, doc! {"provost.document": {"$exists": true}}).await
-}
-
-/// Lets the flag in the documents say what the pointer says, for those who read it there.
-pub async fn show_active(db: &Db, active: &ModelId) -> Result<()> {
-    let of = |other: bool| {
-        if other {
-            doc! {"$ne": active.as_str()}
-        } else {
-            doc! {"$eq": active.as_str()}
-        }
-    };
-    db.update_all(
-        MODELS,
-        doc! {"provost.id": of(false), "is_active": {"$ne": true}},
-        doc! {"$set": {"is_active": true}},
-    )
-    .await?;
-    db.update_all(MODELS, doc! {"provost.id": of(true), "is_active": true}, doc! {"$set": {"is_active": false}})
-        .await?;
-    Ok(())
 }

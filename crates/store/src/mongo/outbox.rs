@@ -4,9 +4,9 @@
 use super::connection::{Db, Tries};
 use super::documents::{self, flag, list, number, text};
 use super::{JOBS, MODELS, STATE, TRIGGERS, UNITS};
+use crate::documents::encode;
 use crate::error::{Result, StoreError};
-use crate::sqlite::documents::encode;
-use crate::store::OutboxMessage;
+use crate::roles::outbox::OutboxMessage;
 use mongodb::bson::{Bson, Document, doc};
 
 pub const OUTBOX: &str = "outbox";
@@ -86,7 +86,8 @@ pub async fn pending(db: &Db, channel: &str, limit: u32) -> Result<Vec<OutboxMes
     loop {
         let left = limit.saturating_sub(messages.len() as u32);
         let rows = db.all(OUTBOX, filter.clone(), doc! {"position": 1}, Some(left)).await?;
-        messages.extend(documents::intact(db, &rows, named, |row| documents::read(row, "document", &named(row)))?);
+        messages
+            .extend(documents::intact(&db.damage, &rows, named, |row| documents::read(row, "document", &named(row)))?);
         // Damaged ones take no place: enough of them would keep all others from being sent.
         let Some(last) = rows.last().filter(|_| rows.len() == left as usize) else { return Ok(messages) };
         filter.insert("position", doc! {"$gt": number(last, "position").unwrap_or(i64::MIN)});

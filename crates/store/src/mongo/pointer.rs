@@ -7,10 +7,11 @@
 
 use super::connection::{Db, Tries};
 use super::documents::{self, number, text};
-use super::{STATE, audit, models, outbox};
+use super::{STATE, audit, model_documents, outbox};
+use crate::documents::{Cursor, encode, page_size};
 use crate::error::{Result, StoreError};
-use crate::sqlite::documents::{Cursor, encode, page_size};
-use crate::store::{OutboxMessage, Page};
+use crate::page::Page;
+use crate::roles::outbox::OutboxMessage;
 use chrono::{DateTime, Utc};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::audit::Deed;
@@ -104,7 +105,7 @@ async fn audited(db: &Db, row: &Document) -> Result<()> {
 async fn finish(db: &Db, changed: &Document, switched: Option<&ModelId>, announced: bool) -> Result<()> {
     settle(db, Some(changed)).await?;
     if let Some(active) = switched {
-        models::show_active(db, active).await?;
+        model_documents::show_active(db, active).await?;
     }
     if announced {
         outbox::flush(db, STATE, Bson::from(POINTER)).await?;
@@ -114,7 +115,7 @@ async fn finish(db: &Db, changed: &Document, switched: Option<&ModelId>, announc
 
 pub async fn activate(db: &Db, id: &ModelId, switch: Switch, announced: &[OutboxMessage]) -> Result<ModelRecord> {
     let Switch { by, reason, at } = switch;
-    let mut record = models::loadable(db, id).await?;
+    let mut record = model_documents::loadable(db, id).await?;
     record.version.is_active = true;
     let announced = outbox::numbered(db, announced).await?;
     let mut tries = Tries::default();
@@ -213,7 +214,7 @@ pub async fn decide(db: &Db, decision: GateDecision, announced: &[OutboxMessage]
         let challenger = &decision.challenger_id;
         let switches = decision.outcome == GateOutcome::Activated && active.as_ref() != Some(challenger);
         if decision.outcome == GateOutcome::Activated {
-            models::loadable(db, challenger).await?;
+            model_documents::loadable(db, challenger).await?;
         }
         let switch = switches.then(|| Switch {
             by: Some(GATE.to_owned()),

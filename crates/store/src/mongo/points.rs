@@ -4,14 +4,14 @@
 use super::POINTS;
 use super::connection::{Db, Tries, within};
 use super::documents::{self, at, flag, number, text};
-use super::mark::{Sums, Writing};
-use crate::artifacts::hex;
+use super::totals::{Sums, Writing};
 use crate::error::{Result, StoreError};
-use crate::store::{PointOutcome, PointSelection};
+use crate::roles::points::{PointOutcome, PointSelection};
 use chrono::{DateTime, Utc};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::AdmissionDataPoint;
 use provost_domain::event::Retraction;
+use provost_domain::hash::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,11 +9,11 @@ use super::inbox::INBOX;
 use super::jobs::{EVENTS, TRIALS};
 use super::outbox::{ANNOUNCERS, OUTBOX};
 use super::pointer::DECISIONS;
-use super::responses::RESPONSES;
-use super::{JOBS, MODELS, POINTS, STATE, TRIGGERS, UNITS, creation, inbox, legacy, mark, outbox, pointer};
+use super::response_documents::RESPONSES;
+use super::{JOBS, MODELS, POINTS, STATE, TRIGGERS, UNITS, inbox, legacy, outbox, pointer, settlement, totals};
+use crate::documents::encode;
 use crate::error::{Result, StoreError};
-use crate::sqlite::documents::encode;
-use crate::store::Installation;
+use crate::roles::installation::Installation;
 use chrono::{DateTime, Utc};
 use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
@@ -70,11 +70,11 @@ pub async fn prepare(db: &Db, now: DateTime<Utc>) -> Result<()> {
     install(db, now).await?;
     legacy::adopt(db, legacy::CHUNK).await?;
     for (what, left) in [
-        ("jobs", creation::finish_all(db).await),
+        ("jobs", settlement::finish_all(db).await),
         ("the inbox", inbox::finish_all(db).await),
         ("the active model", pointer::finish_all(db).await),
         ("the outbox", outbox::flush_all(db).await),
-        ("the points' mark", mark::forget_the_dead(db, now).await),
+        ("the points' mark", totals::forget_the_dead(db, now).await),
     ] {
         match left {
             Ok(()) => {}

@@ -2,8 +2,8 @@
 
 use super::connection::Db;
 use super::documents::{number, text};
+use crate::damaged_sessions::{leave_out, time};
 use crate::error::{Result, StoreError};
-use crate::sqlite::sessions::{leave_out, time};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::session::{Session, SessionBounds};
 

@@ -1,9 +1,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+use super::documents;
 use super::server::Server;
 use super::*;
 use crate::conformance::{self, Backend, samples};
+use crate::roles::inbox::{InboxEffect, InboxEntry, InboxOutcome};
+use crate::roles::jobs::{JobCreation, NewJob};
+use crate::roles::points::{PointOutcome, PointSelection};
+use crate::*;
+use async_trait::async_trait;
 use mongodb::bson::Document;
+use mongodb::bson::doc;
 use mongodb::event::EventHandler;
+use provost_domain::AdmissionDataPoint;
+use provost_domain::job::JobStatus;
 use std::sync::Mutex;
 
 mod dialect;
@@ -151,14 +160,13 @@ async fn what_was_begun_comes_to_an_end() {
     let db = database(&url).await;
     let create = |number| {
         let response = samples::response(&format!("key-{number}"), samples::at(0));
-        store.create_job(
-            samples::job(number, 0),
-            vec![],
-            vec![samples::message("m")],
-            vec![samples::trigger(1)],
-            Some(response),
-            9,
-        )
+        store.create_job(NewJob {
+            outbox: vec![samples::message("m")],
+            triggers: vec![samples::trigger(1)],
+            response: Some(response),
+            max_waiting: 9,
+            ..NewJob::new(samples::job(number, 0))
+        })
     };
     // Hidden, with a claim on its key and none on its trigger.
     let JobCreation::Created(made) = create(1).await.unwrap() else { panic!("not created") };
@@ -206,8 +214,8 @@ async fn a_start_finishes_what_the_dead_left() {
     let effect = serde_json::json!({"Points": [samples::point("a", 0), samples::point("b", 0)]});
     let row = doc! {"_id": "3:/up1", "source": "/up", "id": "1", "payload_hash": "x", "at": 0_i64, "pending": true, "effect": effect.to_string()};
     db.insert("inbox", row).await.unwrap();
-    mark::Writing::sign_in(&db).await.unwrap();
-    assert_eq!(store.points_mark().await.unwrap().total, 1, "the sum is made anew while somebody writes");
+    totals::Writing::sign_in(&db).await.unwrap();
+    assert_eq!(store.point_totals().await.unwrap().total, 1, "the sum is made anew while somebody writes");
     // An activation that is in the pointer alone, an announcement in its document alone.
     let model = samples::model(1, &samples::job(0, 0).job.job_id);
     store.register_model(model.clone(), samples::evaluation("t", &model), vec![]).await.unwrap();
@@ -231,12 +239,12 @@ async fn a_start_finishes_what_the_dead_left() {
     let again = store.record_inbox(vec![(entry, InboxEffect::None)]).await.unwrap();
     assert_eq!(again, [InboxOutcome::Duplicate]);
     assert_eq!(points(&store).await, [samples::point("a", 0), samples::point("b", 0)]);
-    let mark = store.points_mark().await.unwrap();
+    let mark = store.point_totals().await.unwrap();
     assert_eq!((mark.total, mark.version, mark.arrivals.usable), (2, 2, 2), "nothing is counted twice");
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [samples::message("m")]);
     assert_eq!(db.count("activations", doc! {}).await.unwrap(), 1);
     store.record_points(vec![samples::point("c", 0)]).await.unwrap();
-    assert_eq!(store.points_mark().await.unwrap().total, 3);
+    assert_eq!(store.point_totals().await.unwrap().total, 3);
 }
 
 /// Two importers and a reader: the mark that is left is the sum of what is there.
@@ -252,7 +260,7 @@ async fn importers_race_and_nothing_is_counted_twice() {
             for seq in 0..6 {
                 let batch = (0..20).map(|i| samples::point(&format!("p{i:02}"), seq * 3 + worker)).collect();
                 store.record_points(batch).await.unwrap();
-                store.points_mark().await.unwrap();
+                store.point_totals().await.unwrap();
             }
         });
     }
@@ -265,9 +273,9 @@ async fn importers_race_and_nothing_is_counted_twice() {
         .iter()
         .map(|point| documents::number(point, "provost.changes").unwrap())
         .sum();
-    let mark = store.points_mark().await.unwrap();
+    let mark = store.point_totals().await.unwrap();
     assert_eq!((mark.total, mark.version.cast_signed(), mark.arrivals.usable), (20, changes, 20));
-    assert_eq!(store.points_mark().await.unwrap(), mark);
+    assert_eq!(store.point_totals().await.unwrap(), mark);
     assert!(points(&store).await.iter().all(|p| p.seq == 17), "the highest seq wins");
 }
 
@@ -320,7 +328,7 @@ async fn many_points_are_taken_over(server: Server) {
     assert_eq!(all.len(), rows - 1, "all but the one with an unknown decision");
     let usable = all.iter().filter(|p| p.decision.label().is_some()).count() as u64;
     let verified = all.iter().filter(|p| p.verified && p.decision.label().is_some()).count() as u64;
-    let mark = store.points_mark().await.unwrap();
+    let mark = store.point_totals().await.unwrap();
     assert_eq!((mark.total, mark.arrivals.usable, mark.arrivals.verified), (rows as u64 - 1, usable, verified));
     assert_eq!(mark.version, rows as u64 - 1);
     let twin = all.iter().find(|p| p.data_point_id == "old-1").unwrap();
@@ -336,7 +344,7 @@ async fn many_points_are_taken_over(server: Server) {
     db.insert(POINTS, point(3)).await.unwrap();
     drop(store);
     let store = MongoStore::open(&url, samples::at(0)).unwrap();
-    assert_eq!(store.points_mark().await.unwrap().total, rows as u64);
+    assert_eq!(store.point_totals().await.unwrap().total, rows as u64);
     assert_eq!(db.count(POINTS, refused).await.unwrap(), 4, "a point that was there has another twin");
 }
 
@@ -372,7 +380,7 @@ async fn two_that_take_over_at_once_take_no_twins() {
     let all = points(&store).await;
     assert!(all.len() == 100 && all.iter().all(|point| point.decision.as_str() == "accepted"), "{}", all.len());
     assert_eq!(one.count(POINTS, doc! {"provost.refused": {"$exists": true}}).await.unwrap(), 100);
-    assert_eq!(store.points_mark().await.unwrap().total, 100);
+    assert_eq!(store.point_totals().await.unwrap().total, 100);
 }
 
 /// Events that were left pending are finished together, in few commands, and in the order in which they came.
@@ -463,7 +471,7 @@ async fn documents_of_the_replaced_service_are_read() {
         assert_eq!(read[0].profile.test_scores[0].date_taken.unwrap().to_string(), "2022-05-01");
         assert_eq!(read[0].created_at.unwrap().to_rfc3339(), "2023-03-02T10:11:12.345+00:00");
         assert_eq!(read[0].decision_date.unwrap().to_string(), "2023-03-01");
-        let mark = store.points_mark().await.unwrap();
+        let mark = store.point_totals().await.unwrap();
         assert_eq!((mark.total, mark.arrivals.usable, mark.arrivals.verified), (2, 1, 1), "round {round}");
         assert_eq!(store.record_points(vec![read[0].clone()]).await.unwrap(), [PointOutcome::Unchanged]);
 

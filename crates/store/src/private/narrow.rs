@@ -1,11 +1,11 @@
 //! Closes what others may enter or read in a data folder that an older version made, or that was copied with other rights.
 
 use super::{OTHERS, check_data_folder, check_owner, held_by_group};
-use crate::artifacts::io_error;
-use crate::backup::{ARTIFACTS, RESTORING};
+use crate::error::io_error;
 use crate::error::{Result, StoreError};
-use crate::lock::LOCK_FILE;
-use crate::sqlite::DATABASE;
+use crate::layout::DATABASE;
+use crate::layout::LOCK_FILE;
+use crate::layout::{ARTIFACTS, RESTORING};
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, Metadata, Permissions};
 use std::io::ErrorKind;
@@ -22,7 +22,9 @@ const SHARED: u32 = 0o1002;
 /// What was closed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Narrowed {
+    /// Folders that others could enter.
     pub folders: u64,
+    /// Files that others could read or write.
     pub files: u64,
     /// Of what they are.
     pub kinds: BTreeSet<&'static str>,

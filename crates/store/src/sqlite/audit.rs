@@ -1,8 +1,9 @@
 //! The audit log: a chain of entries, and where it ends.
 
-use super::documents::{self, encode};
+use super::rows;
+use crate::documents::{Cursor, encode, page_size};
 use crate::error::{Result, StoreError};
-use crate::store::Page;
+use crate::page::Page;
 use provost_domain::audit::{AuditEntry, Deed, Head};
 use rusqlite::{Connection, Transaction, params};
 
@@ -37,16 +38,16 @@ pub fn head(c: &Connection) -> Result<Head> {
 
 /// An entry that cannot be read is an error: a list that leaves one out would hide it.
 pub fn page(c: &Connection, cursor: Option<&str>, limit: u32) -> Result<Page<AuditEntry>> {
-    let documents::Cursor { at, .. } = documents::Cursor::parse('a', cursor)?;
-    let limit = documents::page_size(limit);
+    let Cursor { at, .. } = Cursor::parse('a', cursor)?;
+    let limit = page_size(limit);
     let sql =
         "SELECT document, number, CAST(number AS TEXT) FROM audit WHERE number < ?1 ORDER BY number DESC LIMIT ?2";
-    let (items, last) = documents::part(c, None, "audit entry", limit, sql, params![at, i64::from(limit) + 1])?;
+    let (items, last) = rows::part(c, None, "audit entry", limit, sql, params![at, i64::from(limit) + 1])?;
     Ok(Page { items, next: last.map(|last| last.encode('a')) })
 }
 
 pub fn after(c: &Connection, number: u64, limit: u32) -> Result<Vec<AuditEntry>> {
     let number = i64::try_from(number).unwrap_or(i64::MAX);
     let sql = "SELECT document FROM audit WHERE number > ?1 ORDER BY number LIMIT ?2";
-    documents::all(c, "an audit entry", sql, params![number, limit])
+    rows::all(c, "an audit entry", sql, params![number, limit])
 }

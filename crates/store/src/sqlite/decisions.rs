@@ -1,11 +1,13 @@
 //! Decisions of the gate, one per job.
 
 use super::audit;
-use super::documents::{self, Cursor, encode};
 use super::messages;
 use super::models::{self, Switch};
+use super::rows;
+use crate::documents::{Cursor, encode, page_size};
 use crate::error::{Result, StoreError};
-use crate::store::{OutboxMessage, Page};
+use crate::page::Page;
+use crate::roles::outbox::OutboxMessage;
 use chrono::{DateTime, Utc};
 use provost_domain::JobId;
 use provost_domain::audit::Deed;
@@ -36,7 +38,7 @@ pub fn decide(transaction: &Transaction<'_>, decision: GateDecision, outbox: &[O
 }
 
 pub fn get(c: &Connection, job: &JobId) -> Result<Option<GateDecision>> {
-    documents::one(c, "a decision", "SELECT document FROM decisions WHERE job_id = ?1", [job.as_str()])
+    rows::one(c, "a decision", "SELECT document FROM decisions WHERE job_id = ?1", [job.as_str()])
 }
 
 pub fn page(
@@ -47,11 +49,11 @@ pub fn page(
 ) -> Result<Page<GateDecision>> {
     let since = since.map_or(i64::MIN, |at| at.timestamp_micros());
     let Cursor { at, id } = Cursor::parse('d', cursor)?;
-    let limit = documents::page_size(limit);
+    let limit = page_size(limit);
     let sql = "SELECT document, created_at, job_id FROM decisions
                WHERE created_at >= ?1 AND (created_at, job_id) < (?2, ?3)
                ORDER BY created_at DESC, job_id DESC LIMIT ?4";
     let params = params![since, at, id, i64::from(limit) + 1];
-    let (items, last) = documents::part(c, None, "decision on job", limit, sql, params)?;
+    let (items, last) = rows::part(c, None, "decision on job", limit, sql, params)?;
     Ok(Page { items, next: last.map(|last| last.encode('d')) })
 }

@@ -1,9 +1,10 @@
 //! Evaluations: asked for, finished, and read.
 
-use super::documents::{self, encode};
+use super::rows;
 use crate::damage::Damage;
+use crate::documents::encode;
 use crate::error::{Result, StoreError};
-use crate::store::EvaluationRecord;
+use crate::roles::evaluations::EvaluationRecord;
 use provost_domain::ModelId;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -71,10 +72,10 @@ pub fn finish(transaction: &Transaction<'_>, record: &EvaluationRecord) -> Resul
 pub fn last(c: &Connection, model: &ModelId) -> Result<Option<EvaluationRecord>> {
     let sql = "SELECT document FROM evaluations WHERE model_id = ?1 AND finished IS NOT NULL
                ORDER BY scored DESC, finished DESC LIMIT 1";
-    documents::one(c, &format!("the evaluation of model {model}"), sql, [model.as_str()])
+    rows::one(c, &format!("the evaluation of model {model}"), sql, [model.as_str()])
 }
 
 pub fn unfinished(c: &Connection, damage: &Damage) -> Result<Vec<EvaluationRecord>> {
     let sql = "SELECT document, task_id FROM evaluations WHERE finished IS NULL ORDER BY task_id";
-    documents::intact(c, damage, "evaluation", sql, [])
+    rows::intact(c, damage, "evaluation", sql, [])
 }

@@ -1,9 +1,10 @@
 //! Retention: what is over for long enough goes, in small steps; and which artifacts are still named.
 
-use super::documents::encode;
 use super::jobs;
+use crate::documents::encode;
 use crate::error::{Result, StoreError};
-use crate::store::{Cutoffs, Forgotten, RESPONSE_LIFETIME_HOURS};
+use crate::roles::responses::RESPONSE_LIFETIME_HOURS;
+use crate::roles::retention::{Cutoffs, Forgotten};
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::JobId;
 use rusqlite::{Connection, Transaction, params};

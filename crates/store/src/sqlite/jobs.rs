@@ -1,11 +1,15 @@
 //! Jobs with their event streams, and the trials of their searches.
 
-use super::documents::{self, Cursor, encode};
 use super::messages::{self, stored_response};
+use super::rows;
 use super::triggers;
 use crate::damage::Damage;
+use crate::documents::{Cursor, encode, page_size};
 use crate::error::{Result, StoreError};
-use crate::store::{JobCreation, NewJobEvent, OutboxMessage, Page, StoredResponse, TriggerRecord};
+use crate::page::Page;
+use crate::roles::jobs::{JobCreation, NewJob, NewJobEvent};
+use crate::roles::outbox::OutboxMessage;
+use crate::roles::triggers::TriggerRecord;
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
 use provost_domain::queue::QueuedJob;
 use provost_domain::{Algorithm, JobId, TrainingJob};
@@ -21,16 +25,9 @@ fn conflict(id: &JobId) -> StoreError {
     StoreError::Conflict { what: "job", id: id.to_string() }
 }
 
-pub fn create(
-    transaction: &Transaction<'_>,
-    mut record: JobRecord,
-    events: Vec<NewJobEvent>,
-    outbox: &[OutboxMessage],
-    triggers: Vec<TriggerRecord>,
-    response: Option<&StoredResponse>,
-    max_waiting: u64,
-) -> Result<JobCreation> {
-    if let Some(response) = response
+pub fn create(transaction: &Transaction<'_>, job: NewJob) -> Result<JobCreation> {
+    let NewJob { mut record, events, outbox, triggers, response, max_waiting } = job;
+    if let Some(response) = &response
         && let Some(known) = stored_response(transaction, &response.key, response.at)?
     {
         return Ok(JobCreation::Known(known));
@@ -55,16 +52,16 @@ pub fn create(
         return Err(conflict(&id));
     }
     append(transaction, &id, &numbered)?;
-    messages::announce(transaction, outbox)?;
+    messages::announce(transaction, &outbox)?;
     triggers::lead_to(transaction, triggers, &id)?;
-    if let Some(response) = response {
+    if let Some(response) = &response {
         messages::store_response(transaction, response)?;
     }
     Ok(JobCreation::Created(Box::new(record)))
 }
 
 pub fn get(c: &Connection, id: &JobId) -> Result<Option<JobRecord>> {
-    documents::one(c, &what(id), "SELECT document FROM jobs WHERE job_id = ?1", [id.as_str()])
+    rows::one(c, &what(id), "SELECT document FROM jobs WHERE job_id = ?1", [id.as_str()])
 }
 
 fn existing(c: &Connection, id: &JobId) -> Result<JobRecord> {
@@ -79,9 +76,9 @@ pub fn list(
     limit: u32,
 ) -> Result<Page<TrainingJob>> {
     let Cursor { at, id } = Cursor::parse('j', cursor)?;
-    let limit = documents::page_size(limit);
+    let limit = page_size(limit);
     let page: Page<JobRecord> = match status {
-        None => documents::page(
+        None => rows::page(
             c,
             damage,
             'j',
@@ -91,7 +88,7 @@ pub fn list(
              ORDER BY created_at DESC, job_id DESC LIMIT ?3",
             params![at, id, i64::from(limit) + 1],
         )?,
-        Some(status) => documents::page(
+        Some(status) => rows::page(
             c,
             damage,
             'j',
@@ -230,7 +227,7 @@ pub fn counts(c: &Connection) -> Result<BTreeMap<JobStatus, u64>> {
 pub fn events(c: &Connection, id: &JobId, after: u64, limit: u32) -> Result<Vec<JobEvent>> {
     let sql = "SELECT document FROM job_events WHERE job_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
     let after = i64::try_from(after).unwrap_or(i64::MAX);
-    documents::all(c, &format!("an event of job {id}"), sql, params![id.as_str(), after, limit])
+    rows::all(c, &format!("an event of job {id}"), sql, params![id.as_str(), after, limit])
 }
 
 /// Refuses what is done for a job under another epoch than its present one.
@@ -262,9 +259,9 @@ pub fn trials_from(
     from: u32,
     limit: u32,
 ) -> Result<Vec<TrialRecord>> {
-    let limit = documents::page_size(limit);
+    let limit = page_size(limit);
     let sql = "SELECT document, number, CAST(number AS TEXT) FROM trials
                WHERE job_id = ?1 AND algorithm = ?2 AND number >= ?3 ORDER BY number LIMIT ?4";
     let params = params![id.as_str(), algorithm.as_str(), from, i64::from(limit) + 1];
-    documents::part(c, None, &format!("job {id}, trial"), limit, sql, params).map(|(trials, _)| trials)
+    rows::part(c, None, &format!("job {id}, trial"), limit, sql, params).map(|(trials, _)| trials)
 }

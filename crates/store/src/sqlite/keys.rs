@@ -1,7 +1,8 @@
 //! API keys, each with the deeds that it came and went by.
 
 use super::audit;
-use super::documents::{self, encode};
+use super::rows;
+use crate::documents::encode;
 use crate::error::{Result, StoreError};
 use chrono::{DateTime, Utc};
 use provost_domain::audit::Deed;
@@ -19,11 +20,11 @@ pub fn add(transaction: &Transaction<'_>, key: &ApiKey, deed: Deed) -> Result<()
 }
 
 pub fn all(c: &Connection) -> Result<Vec<ApiKey>> {
-    documents::all(c, "a key", "SELECT document FROM keys ORDER BY created_at, key_id", [])
+    rows::all(c, "a key", "SELECT document FROM keys ORDER BY created_at, key_id", [])
 }
 
 pub fn revoke(transaction: &Transaction<'_>, id: &str, from: DateTime<Utc>, deed: Deed) -> Result<ApiKey> {
-    let found: Option<ApiKey> = documents::one(transaction, id, "SELECT document FROM keys WHERE key_id = ?1", [id])?;
+    let found: Option<ApiKey> = rows::one(transaction, id, "SELECT document FROM keys WHERE key_id = ?1", [id])?;
     let mut key = found.ok_or_else(|| StoreError::NotFound { what: "key", id: id.to_owned() })?;
     key.revoked_at = key.revoked_at.into_iter().chain([from]).min();
     transaction

@@ -1,10 +1,11 @@
 //! Leases and units of work.
 
-use super::documents::{self, encode};
+use super::rows;
 use super::{jobs, messages};
 use crate::damage::Damage;
+use crate::documents::encode;
 use crate::error::{Result, StoreError};
-use crate::store::OutboxMessage;
+use crate::roles::outbox::OutboxMessage;
 use provost_domain::lease::{Lease, WorkUnit};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -95,12 +96,12 @@ pub fn offer(transaction: &Transaction<'_>, mut unit: WorkUnit, outbox: &[Outbox
 }
 
 pub fn unit(c: &Connection, id: &str) -> Result<Option<WorkUnit>> {
-    documents::one(c, &what(id), "SELECT document FROM work_units WHERE unit_id = ?1", [id])
+    rows::one(c, &what(id), "SELECT document FROM work_units WHERE unit_id = ?1", [id])
 }
 
 pub fn open(c: &Connection, damage: &Damage) -> Result<Vec<WorkUnit>> {
     let sql = "SELECT document, unit_id FROM work_units WHERE state = 'open' ORDER BY created_at, unit_id";
-    documents::intact(c, damage, "unit of work", sql, [])
+    rows::intact(c, damage, "unit of work", sql, [])
 }
 
 pub fn save(transaction: &Transaction<'_>, mut unit: WorkUnit) -> Result<WorkUnit> {

@@ -1,15 +1,16 @@
 //! What crosses the system's border exactly once in effect: stored responses, the inbox, the outbox.
 
 use super::audit;
-use super::documents::{self, encode};
 use super::points::{self, Encoded, Moved};
+use super::rows;
 use super::triggers;
 use crate::damage::Damage;
+use crate::documents::encode;
 use crate::error::Result;
-use crate::store::{
-    InboxEffect, InboxEntry, InboxOutcome, OutboxMessage, RESPONSE_LIFETIME_HOURS, ResponsesHeld, StoredResponse,
-    TriggerRecord,
-};
+use crate::roles::inbox::{InboxEffect, InboxEntry, InboxOutcome};
+use crate::roles::outbox::OutboxMessage;
+use crate::roles::responses::{RESPONSE_LIFETIME_HOURS, ResponsesHeld, StoredResponse};
+use crate::roles::triggers::TriggerRecord;
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::audit::Deed;
 use provost_domain::event::Retraction;
@@ -22,7 +23,7 @@ fn expired_at(now: DateTime<Utc>) -> i64 {
 
 pub fn stored_response(c: &Connection, key: &str, now: DateTime<Utc>) -> Result<Option<StoredResponse>> {
     let sql = "SELECT document FROM responses WHERE key = ?1 AND created_at > ?2";
-    documents::one(c, "a stored response", sql, params![key, expired_at(now)])
+    rows::one(c, "a stored response", sql, params![key, expired_at(now)])
 }
 
 /// Stores a response unless its key has one, and removes those that have expired by its time.
@@ -141,7 +142,7 @@ pub fn announce(transaction: &Transaction<'_>, messages: &[OutboxMessage]) -> Re
 pub fn pending(c: &Connection, damage: &Damage, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>> {
     let sql = "SELECT document, message_id FROM outbox WHERE sent = 0 AND channel = ?1 ORDER BY position";
     // Damaged ones take no place: enough of them would keep all others from being sent.
-    documents::first_intact(c, damage, "outbox message", limit as usize, sql, params![channel])
+    rows::first_intact(c, damage, "outbox message", limit as usize, sql, params![channel])
 }
 
 pub fn sent(transaction: &Transaction<'_>, ids: &[String]) -> Result<()> {

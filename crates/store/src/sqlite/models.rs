@@ -1,10 +1,13 @@
 //! Model versions, which of them is active, and how it became so.
 
-use super::documents::{self, Cursor, decode, encode};
+use super::rows;
 use super::{evaluations, messages};
 use crate::damage::Damage;
+use crate::documents::{Cursor, decode, encode, page_size};
 use crate::error::{Result, StoreError};
-use crate::store::{EvaluationRecord, OutboxMessage, Page};
+use crate::page::Page;
+use crate::roles::evaluations::EvaluationRecord;
+use crate::roles::outbox::OutboxMessage;
 use chrono::{DateTime, Utc};
 use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::{ModelId, ModelVersion};
@@ -57,11 +60,11 @@ pub fn list(
     limit: u32,
 ) -> Result<Page<ModelVersion>> {
     let Cursor { at, id } = Cursor::parse('m', cursor)?;
-    let limit = documents::page_size(limit);
+    let limit = page_size(limit);
     // A read transaction, so that the page and the pointer are of one moment.
     let view = c.unchecked_transaction()?;
     let active = active(&view)?;
-    let page: Page<ModelRecord> = documents::page(
+    let page: Page<ModelRecord> = rows::page(
         &view,
         damage,
         'm',
@@ -148,9 +151,9 @@ pub fn activate(
 
 pub fn activations(c: &Connection, before: Option<u64>, limit: u32) -> Result<Page<Activation>> {
     let before = before.map_or(i64::MAX, |rev| i64::try_from(rev).unwrap_or(i64::MAX));
-    let limit = documents::page_size(limit);
+    let limit = page_size(limit);
     let sql = "SELECT document, rev, CAST(rev AS TEXT) FROM activations WHERE rev < ?1 ORDER BY rev DESC LIMIT ?2";
-    let (items, last) = documents::part(c, None, "activation", limit, sql, params![before, i64::from(limit) + 1])?;
+    let (items, last) = rows::part(c, None, "activation", limit, sql, params![before, i64::from(limit) + 1])?;
     Ok(Page { items, next: last.map(|last| last.id) })
 }
 
@@ -160,7 +163,7 @@ pub fn activation_at(c: &Connection, at: DateTime<Utc>) -> Result<Option<Activat
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let text = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-        let activation: Activation = documents::decode("an activation", text)?;
+        let activation: Activation = decode("an activation", text)?;
         if activation.activated_at <= at {
             return Ok(Some(activation));
         }

@@ -1,9 +1,9 @@
 //! Data points: recording them by id and `seq`, streaming them in order, and the mark that moves with them.
 
 use super::connection::open_reader;
-use super::documents::decode;
+use crate::documents::decode;
 use crate::error::{Result, StoreError};
-use crate::store::{PointOutcome, PointSelection, PointsMark};
+use crate::roles::points::{PointOutcome, PointSelection, PointTotals};
 use provost_domain::AdmissionDataPoint;
 use provost_domain::event::Retraction;
 use provost_domain::schedule::Arrivals;
@@ -216,13 +216,14 @@ fn same_content(transaction: &Transaction<'_>, point: &AdmissionDataPoint) -> Re
     Ok(stored == *point)
 }
 
-pub fn mark(c: &Connection) -> Result<PointsMark> {
-    let mark = c.prepare_cached("SELECT version, total, usable, verified FROM points_mark")?.query_row([], |row| {
-        let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-        let arrivals = Arrivals { usable: number(2)?, verified: number(3)? };
-        Ok(PointsMark { version: number(0)?, total: number(1)?, arrivals })
-    })?;
-    Ok(mark)
+pub fn totals(c: &Connection) -> Result<PointTotals> {
+    let totals =
+        c.prepare_cached("SELECT version, total, usable, verified FROM points_mark")?.query_row([], |row| {
+            let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            let arrivals = Arrivals { usable: number(2)?, verified: number(3)? };
+            Ok(PointTotals { version: number(0)?, total: number(1)?, arrivals })
+        })?;
+    Ok(totals)
 }
 
 /// Sends all selected points in id order, from one consistent view, until the receiver is dropped. Blocking.

@@ -1,10 +1,9 @@
 //! Sessions of browsers.
 
+use crate::damaged_sessions::{leave_out, time};
 use crate::error::{Result, StoreError};
-use chrono::{DateTime, Utc};
 use provost_domain::session::{Session, SessionBounds};
 use rusqlite::{Connection, Row, Transaction, params};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Removes what is over, keeps the new one, and removes what is beyond the bounds.
 pub fn add(t: &Transaction<'_>, session: &Session, bounds: SessionBounds) -> Result<()> {
@@ -59,24 +58,6 @@ fn read(row: &Row<'_>) -> Result<Session> {
     let (created_at, seen_at, expires_at) = (time(row.get(2)?)?, time(row.get(3)?)?, time(row.get(4)?)?);
     let key_id = row.get(1)?;
     Ok(Session { created_at, seen_at, expires_at, key_id, sha256 })
-}
-
-/// A session that is not what it should be opens nothing, and hides no other. It is told once: sessions are read all the
-/// time.
-pub(crate) fn leave_out(error: &StoreError) {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    if !TOLD.swap(true, Ordering::Relaxed) {
-        tracing::warn!(%error, "a damaged session is left out, and so are others of its kind");
-    }
-}
-
-/// A session's time out of its microseconds since 1970.
-pub(crate) fn time(micros: i64, sha256: &str) -> Result<DateTime<Utc>> {
-    let corrupt = || StoreError::Corrupt {
-        what: format!("session {sha256}"),
-        why: format!("{micros} is no time in microseconds"),
-    };
-    DateTime::from_timestamp_micros(micros).ok_or_else(corrupt)
 }
 
 pub fn seen(t: &Transaction<'_>, sessions: &[Session]) -> Result<()> {

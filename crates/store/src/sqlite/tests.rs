@@ -1,6 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
 use crate::conformance::{self, Backend, samples};
+use crate::*;
+
+use crate::roles::jobs::{JobCreation, NewJob};
+use crate::roles::points::{PointOutcome, PointSelection, PointTotals};
+use async_trait::async_trait;
+use provost_domain::{AdmissionDataPoint, Algorithm, JobId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
@@ -53,7 +59,7 @@ fn batch(prefix: &str, number: usize) -> Vec<AdmissionDataPoint> {
 async fn a_panic_in_a_command_leaves_no_half_batch() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
-    let first = encode_points(batch("a", 100)).unwrap();
+    let first = batch("a", 100).into_iter().map(points::Encoded::new).collect::<Result<Vec<_>>>().unwrap();
     let result: Result<()> = store
         .write(move |t| {
             points::record(t, &first)?;
@@ -63,7 +69,7 @@ async fn a_panic_in_a_command_leaves_no_half_batch() {
     let error = result.unwrap_err();
     assert!(matches!(&error, StoreError::Internal(text) if text.contains("in the middle of batch 7")), "{error}");
     assert_eq!(points(&store).await, []);
-    assert_eq!(store.points_mark().await.unwrap(), PointsMark { version: 0, total: 0, arrivals: arrivals(0) });
+    assert_eq!(store.point_totals().await.unwrap(), PointTotals { version: 0, total: 0, arrivals: arrivals(0) });
     // The thread lives and its connection is usable.
     store.record_points(batch("b", 10)).await.unwrap();
     assert_eq!(points(&store).await.len(), 10);
@@ -81,7 +87,7 @@ async fn a_command_that_leaves_its_transaction_open_is_rolled_back() {
         Ok(())
     });
     left.await.unwrap();
-    assert_eq!(store.points_mark().await.unwrap().version, 0);
+    assert_eq!(store.point_totals().await.unwrap().version, 0);
     store.record_points(batch("a", 1)).await.unwrap();
 }
 
@@ -90,14 +96,14 @@ async fn a_full_disk_keeps_the_old_state_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
     store.record_points(batch("a", 100)).await.unwrap();
-    let mark = store.points_mark().await.unwrap();
+    let mark = store.point_totals().await.unwrap();
     let limit = |pages: i64| store.writer.call(move |c| Ok(c.pragma_update(None, "max_page_count", pages)?));
     limit(1).await.unwrap(); // SQLite rounds up to the present size
     let error = store.record_points(batch("b", 2000)).await.unwrap_err();
     assert!(matches!(error, StoreError::Full(_)), "{error}");
     assert!(error.may_pass());
     assert_eq!(points(&store).await, batch("a", 100));
-    assert_eq!(store.points_mark().await.unwrap(), mark);
+    assert_eq!(store.point_totals().await.unwrap(), mark);
     limit(1 << 30).await.unwrap();
     let outcomes = store.record_points(batch("b", 2000)).await.unwrap();
     assert!(outcomes.iter().all(|o| *o == PointOutcome::Inserted));
@@ -116,7 +122,7 @@ async fn two_stores_share_a_folder() {
         }
     };
     let serving = async {
-        let created = server.create_job(samples::job(1, 0), vec![], vec![], vec![], None, 1).await.unwrap();
+        let created = server.create_job(NewJob { max_waiting: 1, ..NewJob::new(samples::job(1, 0)) }).await.unwrap();
         let JobCreation::Created(record) = created else { panic!("{created:?}") };
         let mut record = *record;
         for i in 0..20 {
@@ -125,10 +131,10 @@ async fn two_stores_share_a_folder() {
         }
     };
     tokio::join!(importing, serving);
-    assert_eq!(server.points_mark().await.unwrap(), import.points_mark().await.unwrap());
+    assert_eq!(server.point_totals().await.unwrap(), import.point_totals().await.unwrap());
     assert_eq!(
-        server.points_mark().await.unwrap(),
-        PointsMark { version: 1000, total: 1000, arrivals: arrivals(1000) }
+        server.point_totals().await.unwrap(),
+        PointTotals { version: 1000, total: 1000, arrivals: arrivals(1000) }
     );
     assert_eq!(points(&server).await.len(), 1000);
 }
@@ -204,7 +210,7 @@ async fn version_1_is_migrated() {
     assert_eq!(version as usize, schema::STEPS.len());
     assert_eq!(store.installation().await.unwrap().created_at, samples::at(-100), "not a new installation");
     assert_eq!(points(&store).await, [samples::point("p-1", 1), samples::point("p-2", 0)]);
-    assert_eq!(store.points_mark().await.unwrap(), PointsMark { version: 2, total: 2, arrivals: arrivals(2) });
+    assert_eq!(store.point_totals().await.unwrap(), PointTotals { version: 2, total: 2, arrivals: arrivals(2) });
     let id = samples::job(1, 0).job.job_id;
     let record = store.job(&id).await.unwrap().unwrap();
     assert_eq!((record.rev, record.epoch, record.next_event), (3, 1, 3));
@@ -329,7 +335,10 @@ async fn a_damaged_record_hides_no_other() {
         let record = samples::job(n, n as i64);
         let triggers = vec![samples::trigger(n as u32)];
         let message = samples::message(&format!("m-{n}"));
-        shared.create_job(record, vec![], vec![message], triggers, None, 9).await.unwrap();
+        shared
+            .create_job(NewJob { outbox: vec![message], triggers, max_waiting: 9, ..NewJob::new(record) })
+            .await
+            .unwrap();
         shared.add_trigger(samples::trigger(10 + n as u32), vec![]).await.unwrap();
     }
     let all = shared.list_triggers(None, 9).await.unwrap().items.len();

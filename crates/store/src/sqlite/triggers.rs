@@ -1,9 +1,11 @@
 //! Triggers and the schedule.
 
-use super::documents::{self, Cursor, encode};
+use super::rows;
 use crate::damage::Damage;
+use crate::documents::{Cursor, encode, page_size};
 use crate::error::Result;
-use crate::store::{Page, TriggerRecord};
+use crate::page::Page;
+use crate::roles::triggers::TriggerRecord;
 use provost_domain::JobId;
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use rusqlite::{Connection, Transaction, params};
@@ -27,11 +29,11 @@ pub fn add(transaction: &Transaction<'_>, record: &TriggerRecord) -> Result<bool
 
 pub fn pending(c: &Connection, damage: &Damage) -> Result<Vec<TriggerRecord>> {
     let sql = "SELECT document, trigger_id FROM triggers WHERE pending ORDER BY created_at, trigger_id";
-    documents::intact(c, damage, "trigger", sql, [])
+    rows::intact(c, damage, "trigger", sql, [])
 }
 
 fn get(c: &Connection, id: &str) -> Result<Option<TriggerRecord>> {
-    documents::one(c, &format!("trigger {id}"), "SELECT document FROM triggers WHERE trigger_id = ?1", [id])
+    rows::one(c, &format!("trigger {id}"), "SELECT document FROM triggers WHERE trigger_id = ?1", [id])
 }
 
 fn replace(transaction: &Transaction<'_>, record: &TriggerRecord) -> Result<()> {
@@ -75,8 +77,8 @@ pub fn lead_to(transaction: &Transaction<'_>, triggers: Vec<TriggerRecord>, job:
 
 pub fn list(c: &Connection, damage: &Damage, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>> {
     let Cursor { at, id } = Cursor::parse('t', cursor)?;
-    let limit = documents::page_size(limit);
-    documents::page(
+    let limit = page_size(limit);
+    rows::page(
         c,
         damage,
         't',
@@ -89,7 +91,7 @@ pub fn list(c: &Connection, damage: &Damage, cursor: Option<&str>, limit: u32) -
 }
 
 fn setting<T: DeserializeOwned>(c: &Connection, name: &str) -> Result<Option<T>> {
-    documents::one(c, &format!("the {name}"), "SELECT document FROM settings WHERE name = ?1", [name])
+    rows::one(c, &format!("the {name}"), "SELECT document FROM settings WHERE name = ?1", [name])
 }
 
 fn put_setting<T: Serialize + DeserializeOwned>(transaction: &Transaction<'_>, name: &str, value: &T) -> Result<()> {

@@ -1,9 +1,7 @@
 //! The types of events that are taken in.
 
 use super::{Refusal, RefusalCode, cut};
-use crate::config::word_enum;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use crate::words::word_enum;
 
 word_enum!(
     /// What events may say; on the wire each type ends in its major version, `.v1`.

@@ -11,7 +11,8 @@ mod points;
 mod retention;
 pub mod samples;
 
-use crate::{Store, StoreError};
+use crate::error::StoreError;
+use crate::store::Store;
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -69,7 +70,7 @@ pub async fn reopening(backend: &impl Backend) {
     let installation = store.installation().await.unwrap();
     let point = samples::point("p-1", 1);
     store.record_points(vec![point.clone()]).await.unwrap();
-    let mark = store.points_mark().await.unwrap();
+    let mark = store.point_totals().await.unwrap();
     let job = samples::create(&store, samples::job(1, 0)).await;
     let job = store.save_job(job, vec![samples::event(1)], vec![samples::message("m-1")]).await.unwrap();
     let id = job.job.job_id.clone();
@@ -88,7 +89,7 @@ pub async fn reopening(backend: &impl Backend) {
     let store = backend.reopened(store).await;
     assert_eq!(store.installation().await.unwrap(), installation);
     assert_eq!(points::all(&store, false).await, [point]);
-    assert_eq!(store.points_mark().await.unwrap(), mark);
+    assert_eq!(store.point_totals().await.unwrap(), mark);
     assert_eq!(store.job(&id).await.unwrap(), Some(job.clone()));
     assert_eq!(store.unfinished_jobs().await.unwrap(), [(&job).into()]);
     assert_eq!(store.unreadable(), [""; 0]);

@@ -10,7 +10,7 @@ use super::connection::{Db, Tries};
 use super::documents::{flag, list, number};
 use super::{POINTS, STATE};
 use crate::error::Result;
-use crate::store::PointsMark;
+use crate::roles::points::PointTotals;
 use chrono::{DateTime, TimeDelta, Utc};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::schedule::Arrivals;
@@ -59,9 +59,9 @@ impl Sums {
         document.insert("verified", self.verified);
     }
 
-    fn mark(self) -> PointsMark {
+    fn mark(self) -> PointTotals {
         let arrivals = Arrivals { usable: self.usable.cast_unsigned(), verified: self.verified.cast_unsigned() };
-        PointsMark { version: self.version.cast_unsigned(), total: self.total.cast_unsigned(), arrivals }
+        PointTotals { version: self.version.cast_unsigned(), total: self.total.cast_unsigned(), arrivals }
     }
 }
 
@@ -117,7 +117,7 @@ async fn change(db: &Db, f: impl Fn(&mut Document)) -> Result<()> {
     }
 }
 
-pub async fn read(db: &Db) -> Result<PointsMark> {
+pub async fn read(db: &Db) -> Result<PointTotals> {
     let was = db.one(STATE, doc! {"_id": ID}).await?;
     let quiet = was.as_ref().is_none_or(|d| list(d, "writing").is_empty());
     if let Some(document) = &was

@@ -1,0 +1,13 @@
+//! Why a file cannot be read.
+
+use provost_domain::Faults;
+
+/// Why nothing of a file could be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The mapping does not fit the file, or two columns are one field.
+    #[error("{0}")]
+    Mapping(Faults),
+    #[error("{0}")]
+    Unreadable(String),
+}

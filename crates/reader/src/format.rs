@@ -1,0 +1,10 @@
+//! The formats of files.
+
+/// What a file is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// By the name's ending, else by the first character.
+    Auto,
+    Json,
+    Csv,
+}

@@ -1,0 +1,25 @@
+//! The bounds of a file.
+
+/// What a file may hold at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one row: a line, a CSV row over several lines, one JSON object.
+    pub row_bytes: usize,
+    /// Bytes of one CSV cell.
+    pub cell_bytes: usize,
+    /// Columns of a CSV file.
+    pub columns: usize,
+    /// Rows of a file.
+    pub rows: u64,
+    /// Bytes of a file, after unpacking.
+    pub bytes: u64,
+    /// Bytes that one packed byte may become, once more than 64 MiB were unpacked.
+    pub ratio: u64,
+}
+
+impl Default for Limits {
+    /// The settings' defaults.
+    fn default() -> Self {
+        Self { row_bytes: 1 << 20, cell_bytes: 1 << 16, columns: 2000, rows: 10_000_000, bytes: 16 << 30, ratio: 1000 }
+    }
+}

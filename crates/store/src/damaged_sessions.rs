@@ -1,0 +1,23 @@
+//! Sessions that cannot be read: both backends leave them out alike.
+
+use crate::error::{Result, StoreError};
+use chrono::{DateTime, Utc};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A session that is not what it should be opens nothing, and hides no other. It is told once: sessions are read all the
+/// time.
+pub fn leave_out(error: &StoreError) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        tracing::warn!(%error, "a damaged session is left out, and so are others of its kind");
+    }
+}
+
+/// A session's time out of its microseconds since 1970.
+pub fn time(micros: i64, sha256: &str) -> Result<DateTime<Utc>> {
+    let corrupt = || StoreError::Corrupt {
+        what: format!("session {sha256}"),
+        why: format!("{micros} is no time in microseconds"),
+    };
+    DateTime::from_timestamp_micros(micros).ok_or_else(corrupt)
+}

@@ -1,0 +1,10 @@
+//! The names of what lies in a data folder.
+
+/// The SQLite database.
+pub const DATABASE: &str = "provost.db";
+/// The folder of the artifacts, in a data folder and in a backup.
+pub const ARTIFACTS: &str = "artifacts";
+/// The folder into which a backup is restored until all of it is there.
+pub(crate) const RESTORING: &str = "restoring";
+/// The file that the process which serves the folder keeps locked.
+pub const LOCK_FILE: &str = "provost.lock";

@@ -1,0 +1,117 @@
+//! Training jobs and their event streams.
+
+use crate::error::Result;
+use crate::page::{Page, newest};
+use crate::roles::outbox::OutboxMessage;
+use crate::roles::responses::StoredResponse;
+use crate::roles::triggers::TriggerRecord;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use provost_domain::job::{JobEvent, JobEventKind, JobRecord, JobStatus};
+use provost_domain::queue::QueuedJob;
+use provost_domain::{JobId, TrainingJob};
+use std::collections::BTreeMap;
+
+/// Outcome of [`JobStore::create_job`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobCreation {
+    /// The job as it was stored.
+    Created(Box<JobRecord>),
+    /// The idempotency key was used before, with this response.
+    Known(StoredResponse),
+    /// [`NewJob::max_waiting`] jobs or more are pending.
+    QueueFull,
+    /// One of its triggers has led to a job or was settled without one.
+    Settled,
+}
+
+/// An event to append to a job's stream; the store numbers it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJobEvent {
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// What happened.
+    pub kind: JobEventKind,
+    /// Details; their members depend on `kind`.
+    pub data: serde_json::Value,
+}
+
+/// A job to create, with everything that is recorded in the same step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    /// Pending; the store sets its `rev` and `next_event`.
+    pub record: JobRecord,
+    /// The first events of its stream.
+    pub events: Vec<NewJobEvent>,
+    /// What is announced of it.
+    pub outbox: Vec<OutboxMessage>,
+    /// The triggers that led to it.
+    pub triggers: Vec<TriggerRecord>,
+    /// What to answer when its idempotency key comes again; `at` is the present.
+    pub response: Option<StoredResponse>,
+    /// How many jobs may be pending before this one is refused.
+    pub max_waiting: u64,
+}
+
+impl NewJob {
+    /// A job without events, announcements, triggers or a response, in a queue without a bound.
+    pub fn new(record: JobRecord) -> Self {
+        Self {
+            record,
+            events: Vec::new(),
+            outbox: Vec::new(),
+            triggers: Vec::new(),
+            response: None,
+            max_waiting: u64::MAX,
+        }
+    }
+}
+
+/// Reads jobs and their event streams.
+#[async_trait]
+pub trait JobReader: Send + Sync + 'static {
+    /// The record of a job.
+    async fn job(&self, id: &JobId) -> Result<Option<JobRecord>>;
+    /// The job that goes by this text: a job's id, or the id that it had in the replaced service.
+    async fn job_named(&self, name: &str) -> Result<Option<JobId>>;
+    /// Jobs, of one status or of all, newest first.
+    async fn list_jobs(&self, status: Option<JobStatus>, cursor: Option<&str>, limit: u32)
+    -> Result<Page<TrainingJob>>;
+    /// The newest jobs, over as many pages as they take: a page ends early when its documents are long.
+    async fn newest_jobs(&self, most: u32) -> Result<Vec<TrainingJob>> {
+        newest(most, |cursor, left| async move { self.list_jobs(None, cursor.as_deref(), left).await }).await
+    }
+    /// All pending and running jobs, oldest first. Their records are not read: there may be many, and large ones.
+    async fn unfinished_jobs(&self) -> Result<Vec<QueuedJob>>;
+    /// Every status, those without jobs too.
+    async fn job_counts(&self) -> Result<BTreeMap<JobStatus, u64>>;
+    /// Events with `seq` above `after`, in order.
+    async fn job_events(&self, id: &JobId, after: u64, limit: u32) -> Result<Vec<JobEvent>>;
+}
+
+/// Reads and writes jobs: for the actor Jobs only.
+#[async_trait]
+pub trait JobStore: JobReader {
+    /// Persists a new pending job with its events, outbox and (if any) the response to repeat for its idempotency key, all or
+    /// nothing, unless the key is known, `max_waiting` jobs are pending already, or one of the triggers is settled. Triggers
+    /// are recorded as having led to the job. `Conflict` if there is a job of this id.
+    async fn create_job(&self, job: NewJob) -> Result<JobCreation>;
+    /// Replaces the record if `rev` and `epoch` are still the stored ones, raises `rev`, and appends events and outbox with
+    /// it; else `Conflict`. Returns the record as stored; `next_event` is the store's to set.
+    async fn save_job(
+        &self,
+        record: JobRecord,
+        events: Vec<NewJobEvent>,
+        outbox: Vec<OutboxMessage>,
+    ) -> Result<JobRecord>;
+    /// As `save_job`, and records the triggers as having led to this job; `Conflict` also if one of them is settled.
+    async fn join_job(
+        &self,
+        record: JobRecord,
+        events: Vec<NewJobEvent>,
+        triggers: Vec<TriggerRecord>,
+    ) -> Result<JobRecord>;
+    /// Raises epoch and revision if the epoch is still the one that the caller has seen: from now on older writers are
+    /// refused. `Conflict` if it is not, and for a job that is finished. Returns the record as stored.
+    async fn claim_job(&self, id: &JobId, epoch: u64) -> Result<JobRecord>;
+}

@@ -1,0 +1,53 @@
+//! Responses that are repeated for an `Idempotency-Key`.
+
+use crate::error::Result;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A stored response is repeated for this long; then its key may be used anew.
+pub const RESPONSE_LIFETIME_HOURS: i64 = 24;
+
+/// An `Idempotency-Key`, the hash of method, path and body it came with, and the response to repeat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredResponse {
+    /// Unique among all callers: it names the caller as well.
+    pub key: String,
+    /// Whose key it is; empty in what older versions stored.
+    #[serde(default)]
+    pub owner: String,
+    /// SHA-256 of method, path and body of the request.
+    pub request_hash: String,
+    /// HTTP status.
+    pub status: u16,
+    /// The header `Location`.
+    pub location: Option<String>,
+    /// The JSON body.
+    pub body: serde_json::Value,
+    /// When the response was stored.
+    pub at: DateTime<Utc>,
+}
+
+/// What is stored of one caller's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ResponsesHeld {
+    /// Keys with a response.
+    pub keys: u64,
+    /// Of the stored responses, as JSON.
+    pub bytes: u64,
+    /// When the oldest of them was stored.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// Reads and stores responses to requests other than job creation, whose response is stored with the job.
+#[async_trait]
+pub trait ResponseStore: Send + Sync + 'static {
+    /// The response stored under this key, if it is not older than [`RESPONSE_LIFETIME_HOURS`] at `now`.
+    async fn stored_response(&self, key: &str, now: DateTime<Utc>) -> Result<Option<StoredResponse>>;
+    /// Stores a response; the first one under a key stays for its lifetime, and is returned. The response's `at` is the
+    /// present.
+    async fn store_response(&self, response: StoredResponse) -> Result<StoredResponse>;
+    /// What is stored of this caller's keys and has not expired. Its size is what the writer stored, so that counting reads
+    /// no response.
+    async fn responses_held(&self, owner: &str, now: DateTime<Utc>) -> Result<ResponsesHeld>;
+}

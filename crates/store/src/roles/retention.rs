@@ -1,0 +1,82 @@
+//! What is removed once it is old enough.
+
+use crate::error::Result;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What may be forgotten: what was over before these times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cutoffs {
+    /// Inbound events that were taken in before; one of them that comes again is taken in anew.
+    pub inbox: DateTime<Utc>,
+    /// Announcements and mails that were made before, and sent or given up.
+    pub outbox: DateTime<Utc>,
+    /// Event streams and log lines of jobs that ended before.
+    pub job_events: DateTime<Utc>,
+    /// Trials and units of work of jobs that ended before, and the intermediate results that their units name.
+    pub trials: DateTime<Utc>,
+    /// The present, by which stored responses have outlived [`RESPONSE_LIFETIME_HOURS`](crate::RESPONSE_LIFETIME_HOURS), and sessions have expired.
+    pub now: DateTime<Utc>,
+}
+
+/// How many rows of each kind were forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Inbound events.
+    pub inbox: u64,
+    /// Announcements and mails.
+    pub outbox: u64,
+    /// Stored responses.
+    pub responses: u64,
+    /// Of browsers.
+    pub sessions: u64,
+    /// Events of jobs.
+    pub job_events: u64,
+    /// Trials of searches.
+    pub trials: u64,
+    /// Units of work.
+    pub units: u64,
+    /// Jobs whose log lines or intermediate results went.
+    pub jobs: u64,
+}
+
+impl Forgotten {
+    /// Rows of all kinds. Jobs are counted apart.
+    pub fn total(&self) -> u64 {
+        self.inbox
+            + self.outbox
+            + self.responses
+            + self.sessions
+            + self.job_events
+            + self.trials
+            + self.units
+            + self.jobs
+    }
+}
+
+impl std::ops::AddAssign for Forgotten {
+    fn add_assign(&mut self, other: Self) {
+        self.inbox += other.inbox;
+        self.outbox += other.outbox;
+        self.responses += other.responses;
+        self.sessions += other.sessions;
+        self.job_events += other.job_events;
+        self.trials += other.trials;
+        self.units += other.units;
+        self.jobs += other.jobs;
+    }
+}
+
+/// Removes what is old enough, and tells which artifacts are in use: for the Retention actor only.
+#[async_trait]
+pub trait RetentionStore: Send + Sync + 'static {
+    /// Removes about `limit` rows at most of what is older than the cutoffs, oldest first: small steps, so that no other
+    /// writer waits long. There is nothing left when nothing was forgotten. Jobs, models, evaluations, activations,
+    /// decisions, triggers and points are never forgotten, nor is anything of a job that has not ended.
+    async fn forget(&self, before: Cutoffs, limit: u32) -> Result<Forgotten>;
+    /// SHA-256 of every artifact that a record names: models and their snapshots, snapshots and intermediate results of
+    /// jobs, plots.
+    async fn artifacts_in_use(&self) -> Result<BTreeSet<String>>;
+}

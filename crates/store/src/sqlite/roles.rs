@@ -1,0 +1,21 @@
+//! The roles of the store, each in terms of this backend's modules.
+
+mod activation;
+mod audit;
+mod evaluations;
+mod health;
+mod inbox;
+mod installation;
+mod jobs;
+mod keys;
+mod leases;
+mod models;
+mod outbox;
+mod points;
+mod responses;
+mod retention;
+mod schedule;
+mod sessions;
+mod trials;
+mod triggers;
+mod units;

@@ -1,0 +1,43 @@
+//! [`PointReader`] and [`PointStore`] on SQLite.
+
+use crate::error::{Result, StoreError};
+use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
+use crate::sqlite::connection::in_transaction;
+use crate::sqlite::points::Encoded;
+use crate::sqlite::{SqliteStore, points};
+use async_trait::async_trait;
+use provost_domain::AdmissionDataPoint;
+use tokio::sync::mpsc;
+
+#[async_trait]
+impl PointReader for SqliteStore {
+    async fn stream_points(
+        &self,
+        selection: PointSelection,
+    ) -> Result<mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>> {
+        let (sender, receiver) = mpsc::channel(points::STREAM_AHEAD);
+        let path = self.path.clone();
+        // A thread of its own: a slow consumer holds no reader of the pool.
+        std::thread::Builder::new()
+            .name("store-stream".to_owned())
+            .spawn(move || points::stream(&path, &selection, &sender))
+            .map_err(|e| StoreError::Unavailable(format!("thread store-stream: {e}")))?;
+        Ok(receiver)
+    }
+
+    async fn point_totals(&self) -> Result<PointTotals> {
+        self.read(points::totals).await
+    }
+}
+
+#[async_trait]
+impl PointStore for SqliteStore {
+    async fn record_points(&self, points: Vec<AdmissionDataPoint>) -> Result<Vec<PointOutcome>> {
+        self.writer
+            .call(move |connection| {
+                let points = points.into_iter().map(Encoded::new).collect::<Result<Vec<_>>>()?; // before the write lock is taken
+                in_transaction(connection, |t| points::record(t, &points))
+            })
+            .await
+    }
+}
