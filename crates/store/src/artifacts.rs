@@ -26,26 +26,26 @@ const HOLD: &str = "hold.lock";
 /// How often a write starts anew after a cleaner took its temporary file in the moment before it was locked.
 const ATTEMPTS: u32 = 5;
 
-/// Where artifacts lie besides the folder, for processes on other hosts. Blocking, and called on threads that may block.
+/// A second place for artifacts, which processes on other hosts can read. Its methods block.
 pub trait Remote: std::fmt::Debug + Send + Sync {
-    /// The bytes have this name; they are there when this returns.
+    /// Stores the bytes under their SHA-256; they are durable when this returns.
     fn put(&self, sha256: &str, bytes: &[u8]) -> Result<()>;
-    /// What is kept under this name; the caller verifies it.
+    /// The bytes that are stored under this name; the caller verifies them.
     fn get(&self, sha256: &str) -> Result<Option<Vec<u8>>>;
-    /// Whether something is kept under this name.
+    /// Whether bytes are stored under this name.
     fn contains(&self, sha256: &str) -> Result<bool>;
-    /// Names of what was last stored before this time.
+    /// Names of the artifacts that were last stored before this time.
     fn older_than(&self, before: SystemTime) -> Result<Vec<String>>;
-    /// Removes these, less what was stored again since `before`, and what writers left unfinished before it. What is stored
-    /// meanwhile is whole.
+    /// Removes these artifacts unless they were stored again since `before`, and unfinished writes from before that time. An
+    /// artifact that is stored at the same time stays complete.
     fn sweep(&self, names: &[String], before: SystemTime) -> Result<Swept>;
 }
 
-/// While this is held nothing is removed. Ends with the process at the latest.
+/// While this is held no artifact is removed. Released when dropped, or when the process ends.
 #[derive(Debug)]
 pub struct Hold(#[allow(dead_code)] File); // the lock goes with the file
 
-/// What a sweep removed; `held` says that it stopped because somebody holds the folder.
+/// What a sweep removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Artifacts that were removed.
@@ -73,24 +73,24 @@ impl Artifacts {
         Ok(Self { root, remote: None })
     }
 
-    /// A folder that is only read: nothing is created or cleaned in it.
+    /// Opens a folder for reading only: nothing is created or removed in it.
     pub fn to_read(root: PathBuf) -> Self {
         Self { root, remote: None }
     }
 
-    /// Where they lie.
+    /// The folder.
     pub fn folder(&self) -> &Path {
         &self.root
     }
 
-    /// The folder becomes a copy of what is needed here: what is put goes to the remote place too, and what is missing here
-    /// or damaged is fetched from there. A sweep cleans both.
+    /// Makes the folder a cache of `remote`: artifacts are stored in both, and one that is missing or damaged in the folder is
+    /// fetched from the remote. A sweep cleans both.
     pub fn with_remote(self, remote: Arc<dyn Remote>) -> Self {
         Self { remote: Some(remote), ..self }
     }
 
     /// Stores the bytes and returns their SHA-256 in hexadecimal; they are on the disk (and in the remote place, if there is
-    /// one) when this returns. Storing content that is there already verifies it and makes it young again; a damaged copy is
+    /// one) when this returns. Storing content that is there already verifies it and renews its time; a damaged copy is
     /// replaced.
     pub fn put(&self, bytes: &[u8]) -> Result<String> {
         let sha256 = self.put_here(bytes)?;
@@ -149,14 +149,14 @@ impl Artifacts {
         Ok(bytes)
     }
 
-    /// Whether an artifact of this name is there; its content is not looked at. A remote place that cannot be asked has none.
+    /// Whether an artifact of this name exists. Its content is not verified. A remote that cannot be reached counts as empty.
     pub fn contains(&self, sha256: &str) -> bool {
         self.path(sha256).is_ok_and(|path| {
             path.is_file() || self.remote.as_ref().is_some_and(|r| r.contains(sha256).unwrap_or(false))
         })
     }
 
-    /// Keeps everything that is here from being removed; several may hold at once. Waits out a removal of one file.
+    /// Prevents removals until the returned value is dropped. Several holders are allowed. Waits for a removal at work.
     pub fn hold(&self) -> Result<Hold> {
         let file = self.hold_file()?;
         file.lock_shared().map_err(|e| io_error(&self.root.join(HOLD), e))?;
@@ -168,7 +168,7 @@ impl Artifacts {
         private::open_own(&path).map_err(|e| io_error(&path, e))
     }
 
-    /// Names of the artifacts that were last stored before this time, here or in the remote place.
+    /// Names of the artifacts that were last stored before this time, in the folder or in the remote.
     pub fn older_than(&self, before: SystemTime) -> Result<Vec<String>> {
         let mut names = BTreeSet::new();
         for first in folders(&self.root)? {
@@ -187,8 +187,8 @@ impl Artifacts {
         Ok(names.into_iter().collect())
     }
 
-    /// Removes these, less what was stored again since `before`. Each removal is a step of its own, during which nobody
-    /// stores; where somebody holds the folder, the rest waits for another sweep.
+    /// Removes these artifacts unless they were stored again since `before`. The folder is locked for one removal at a time;
+    /// where another process holds it, the sweep ends and the next one continues.
     pub fn sweep(&self, names: &[String], before: SystemTime) -> Result<Swept> {
         let lock = self.hold_file()?;
         let mut swept = Swept::default();
@@ -230,7 +230,7 @@ impl Artifacts {
         }
     }
 
-    /// Creates both levels and syncs what names them.
+    /// Creates both folder levels and syncs their parents.
     fn make_folders(&self, folder: &Path) -> Result<()> {
         if folder.is_dir() {
             return Ok(());
@@ -263,7 +263,7 @@ impl Artifacts {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) => {
-                let _ = fs::remove_file(&temporary); // best effort: the write's own error is the one to tell
+                let _ = fs::remove_file(&temporary); // best effort: the error of the write is the one to report
                 Err(io_error(&temporary, e))
             }
         }
@@ -285,7 +285,7 @@ fn verify(sha256: &str, bytes: &[u8]) -> Result<()> {
 fn remove_abandoned(incoming: &Path) -> Result<()> {
     for entry in fs::read_dir(incoming).map_err(|e| io_error(incoming, e))? {
         let path = entry.map_err(|e| io_error(incoming, e))?.path();
-        // A file that is gone by now was renamed or removed by its owner.
+        // A missing file was renamed or removed by its writer.
         let Ok(file) = OpenOptions::new().write(true).open(&path) else { continue };
         if file.try_lock().is_ok() && fs::remove_file(&path).is_ok() {
             tracing::info!(file = %path.display(), "removed an unfinished artifact");
@@ -299,13 +299,13 @@ fn read_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     entries.map(|entry| entry.map(|e| e.path()).map_err(|e| io_error(folder, e))).collect()
 }
 
-/// The folders in here whose names are two hexadecimal digits.
+/// The subfolders whose names are two hexadecimal digits.
 fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_level = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() == 2) && path.is_dir();
     Ok(read_folder(folder)?.into_iter().filter(is_level).collect())
 }
 
-/// False for one that is gone.
+/// Whether the file was last modified before this time; false if it does not exist any more.
 fn is_older(path: &Path, before: SystemTime) -> Result<bool> {
     match path.metadata().and_then(|m| m.modified()) {
         Ok(modified) => Ok(modified < before),

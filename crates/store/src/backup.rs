@@ -39,9 +39,9 @@ pub struct Manifest {
     pub schema: u32,
     /// Size and hash of the copied database.
     pub database: Content,
-    /// SHA-256 to bytes.
+    /// SHA-256 of each copied artifact to its size in bytes.
     pub artifacts: BTreeMap<String, u64>,
-    /// Artifacts that were missing or damaged where the backup was taken, and so are not in it.
+    /// Artifacts that were missing or damaged in the data folder and are not part of the backup.
     pub damaged: BTreeSet<String>,
 }
 
@@ -55,7 +55,7 @@ pub struct Content {
 }
 
 impl Manifest {
-    /// All that is in the backup, in bytes.
+    /// Size of the backup in bytes.
     pub fn bytes(&self) -> u64 {
         self.database.bytes + self.artifacts.values().sum::<u64>()
     }
@@ -86,7 +86,7 @@ fn sync_file(path: &Path) -> Result<()> {
 }
 
 /// Takes a backup of the data folder into `target`, which must be missing or empty; `Invalid` if it is not, or if there is no
-/// database. `each` hears how many artifacts of how many are copied. A backup without a manifest was broken off.
+/// database. `each` is called with the number of copied artifacts and their total number. A backup without a manifest is incomplete.
 pub fn take(data_dir: &Path, target: &Path, now: DateTime<Utc>, mut each: impl FnMut(u64, u64)) -> Result<Manifest> {
     let database = data_dir.join(DATABASE);
     if !database.is_file() {
@@ -104,10 +104,10 @@ pub fn take(data_dir: &Path, target: &Path, now: DateTime<Utc>, mut each: impl F
     }
     restrict(target)?;
     let from = Artifacts::open(data_dir.join(ARTIFACTS))?;
-    // Before the database is copied: nothing that the copy names may go until it is copied too.
+    // Held before the database is copied, so that no artifact that the copy names is removed before it is copied.
     let _hold = from.hold()?;
     let copied = target.join(DATABASE);
-    // An empty file is as good as none for the copy, and keeps its rights.
+    // SQLite copies into an existing empty file, whose mode stays private.
     private::create_new(&copied).map_err(|e| io_error(&copied, e))?;
     copy(&database, &copied)?;
     sync_file(&copied)?;
@@ -141,7 +141,7 @@ pub fn take(data_dir: &Path, target: &Path, now: DateTime<Utc>, mut each: impl F
     Ok(manifest)
 }
 
-/// A folder that was there before may be open to others.
+/// Makes the folder private: it may have existed with a wider mode.
 fn restrict(folder: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(|e| io_error(folder, e))
@@ -158,8 +158,8 @@ fn write_manifest(target: &Path, manifest: &Manifest) -> Result<()> {
     sync_folder(target)
 }
 
-/// Checks all of a backup and writes nothing. `Invalid` where there is none, `Corrupt` names the first thing that is not as
-/// the manifest says.
+/// Verifies a backup and writes nothing. `Invalid` if there is none; `Corrupt` names the first file that differs from the
+/// manifest.
 pub fn verify(source: &Path, mut each: impl FnMut(u64, u64)) -> Result<Manifest> {
     let path = source.join(MANIFEST);
     let text = fs::read_to_string(&path).map_err(|e| match e.kind() {
@@ -197,8 +197,8 @@ pub fn verify(source: &Path, mut each: impl FnMut(u64, u64)) -> Result<Manifest>
     Ok(manifest)
 }
 
-/// Takes the data folder for a restoration; `Locked` if a process has it, `Invalid` if there is anything in it but what an
-/// earlier restoration left unfinished, which goes.
+/// Locks the data folder for a restoration; `Locked` if a process holds it, `Invalid` if it is not empty. Files of an
+/// unfinished restoration are removed.
 fn claim(data_dir: &Path) -> Result<DataFolderLock> {
     let lock = DataFolderLock::acquire(data_dir)?;
     let mut found = names_in(data_dir)?;
@@ -220,8 +220,8 @@ fn claim(data_dir: &Path) -> Result<DataFolderLock> {
     }
 }
 
-/// Restores a backup, after all of it was checked, into a data folder that is missing or empty. The database is named last: a
-/// folder that has one has everything.
+/// Restores a backup, after all of it was checked, into a data folder that is missing or empty. The database is renamed into
+/// place last, so a folder with a database is complete.
 pub fn restore(source: &Path, data_dir: &Path, mut each: impl FnMut(u64, u64)) -> Result<Manifest> {
     let claimed = data_dir.exists().then(|| claim(data_dir)).transpose()?;
     let manifest = verify(source, &mut each)?;

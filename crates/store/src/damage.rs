@@ -1,11 +1,11 @@
-//! Records that were met and could not be read. One of them is no reason to keep the others from anybody: lists leave it out,
-//! the log tells of it once, and the store's health says so until it is read again, or the process restarts.
+//! Records that could not be read. Lists leave such a record out and return the others; the log names it once, and the store's
+//! health reports it until it is read successfully, or the process restarts.
 
 use crate::error::{Result, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Records that are kept in mind.
+/// Unreadable records that are remembered, at most.
 const MOST: usize = 100;
 
 /// The unreadable records of one store. Clones share them.
@@ -14,9 +14,9 @@ pub struct Damage(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The line for callers of each.
+    /// Name of the record to the line that callers may see.
     named: BTreeMap<String, String>,
-    /// The log has told that there are more than these.
+    /// The log has said that there are more than [`MOST`].
     told_of_others: bool,
 }
 
@@ -25,7 +25,7 @@ impl Damage {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps an error in mind that says of a record that it is corrupt.
+    /// Remembers the record that a `Corrupt` error names; other errors are ignored.
     pub fn note(&self, error: &StoreError) {
         let StoreError::Corrupt { what, .. } = error else { return };
         let mut known = self.lock();
@@ -34,7 +34,7 @@ impl Damage {
                 tracing::error!(%error, "a record cannot be read");
             }
         } else if !known.named.contains_key(what) && !std::mem::replace(&mut known.told_of_others, true) {
-            tracing::error!(%error, "a record cannot be read, and others: only the first {MOST} are named");
+            tracing::error!(%error, "a record cannot be read; more than {MOST} cannot, and only the first {MOST} are named");
         }
     }
 
@@ -43,7 +43,7 @@ impl Damage {
         self.lock().named.remove(what);
     }
 
-    /// What was read, if it could be; else None, and the error is kept in mind. Errors that are no record's stay errors.
+    /// The record, or None if it is corrupt, which is remembered. Other errors are returned.
     pub fn left_out<T>(&self, what: &str, read: Result<T>) -> Result<Option<T>> {
         match read {
             Ok(record) => {
@@ -58,7 +58,7 @@ impl Damage {
         }
     }
 
-    /// A line for each.
+    /// One line for each unreadable record.
     pub fn tell(&self) -> Vec<String> {
         self.lock().named.values().cloned().collect()
     }

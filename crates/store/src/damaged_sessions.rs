@@ -4,8 +4,7 @@ use crate::error::{Result, StoreError};
 use chrono::{DateTime, Utc};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A session that is not what it should be opens nothing, and hides no other. It is told once: sessions are read all the
-/// time.
+/// Logs, once per process, that a session cannot be read. It is left out of the list, so it opens nothing and hides no other.
 pub fn leave_out(error: &StoreError) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if !TOLD.swap(true, Ordering::Relaxed) {
@@ -13,7 +12,7 @@ pub fn leave_out(error: &StoreError) {
     }
 }
 
-/// A session's time out of its microseconds since 1970.
+/// A time of a session from its microseconds since 1970.
 pub fn time(micros: i64, sha256: &str) -> Result<DateTime<Utc>> {
     let corrupt = || StoreError::Corrupt {
         what: format!("session {sha256}"),

@@ -5,8 +5,8 @@ use provost_domain::hash::hex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The document's text. What could not be read back (a NaN where a number must be) is refused here, where its writer can
-/// still be told.
+/// The record as JSON. A value that could not be read back (a NaN where a number must be) is refused here, so that its writer
+/// gets the error.
 pub fn encode<T: Serialize + DeserializeOwned>(what: &str, value: &T) -> Result<String> {
     let bad = |e: serde_json::Error| StoreError::Invalid(format!("{what} cannot be stored: {e}"));
     let text = serde_json::to_string(value).map_err(bad)?;
@@ -19,7 +19,7 @@ pub fn decode<T: DeserializeOwned>(what: &str, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| StoreError::Corrupt { what: what.to_owned(), why: e.to_string() })
 }
 
-/// Where a page ended: the time (microseconds) and id of its last element.
+/// The end of a page: time and id of its last element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     /// Time in microseconds since 1970.
@@ -29,7 +29,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Before the newest.
+    /// The position before the newest element.
     pub fn start() -> Self {
         Self { at: i64::MAX, id: String::new() }
     }
@@ -39,7 +39,7 @@ impl Cursor {
         hex(format!("{kind}{}/{}", self.at, self.id).as_bytes())
     }
 
-    /// `kind` keeps a cursor of one list from being taken for another's.
+    /// Reads a cursor. `kind` names the list: the cursor of another list is refused.
     pub fn parse(kind: char, text: Option<&str>) -> Result<Self> {
         let Some(text) = text else { return Ok(Self::start()) };
         Self::read(kind, text).ok_or_else(|| {
@@ -57,7 +57,7 @@ impl Cursor {
     }
 }
 
-/// Pages hold at least one element, so that every walk ends.
+/// The size of a page: at least 1, so that reading page after page ends.
 pub fn page_size(limit: u32) -> u32 {
     limit.max(1)
 }

@@ -1,4 +1,4 @@
-//! One process at a time serves a data folder.
+//! The lock of a data folder: one process at a time serves it.
 
 use crate::error::io_error;
 use crate::error::{Result, StoreError};
@@ -19,7 +19,7 @@ pub struct DataFolderLock {
 }
 
 impl DataFolderLock {
-    /// Takes the folder (created if missing), or says which process has it ([`StoreError::Locked`]).
+    /// Locks the folder, which is created if missing. [`StoreError::Locked`] names the process that holds it.
     pub fn acquire(folder: &Path) -> Result<Self> {
         private::make_data_folder(folder)?;
         let path = folder.join(LOCK_FILE);
@@ -66,7 +66,7 @@ mod tests {
         let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
         drop(DataFolderLock::acquire(dir.path()).unwrap());
         assert_eq!(mode(), 0o600);
-        // As older versions made it.
+        // With the mode that older versions created it with.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         drop(DataFolderLock::acquire(dir.path()).unwrap());
         assert_eq!(mode(), 0o600);

@@ -1,9 +1,9 @@
 //! The MongoDB backend, for several hosts. It needs no transactions, and so no replica set: every step that must be whole is a
-//! change of one document that compares (`Db::put`), and what spans documents is told in one of them first.
+//! change of one document that compares (`Db::put`), and what spans documents is recorded in one of them first.
 //!
 //! | verb | documents, in order | a crash leaves | who repairs it |
 //! | --- | --- | --- | --- |
-//! | `record_points` | sign in at the mark; each point by itself; sign out | some points recorded, a sum to be made | the caller, who records again; the mark's next reader |
+//! | `record_points` | register at the totals; each point by itself; deregister | some points recorded, totals to be summed | the caller, who records again; the next reader of the totals |
 //! | `record_inbox` | rows, pending, with their effects; points, triggers; rows done | pending rows | the next delivery, or start |
 //! | `point_totals` | the kept sum, or one made anew | nothing | |
 //! | `create_job` | job, hidden; claims on key and triggers; job there; claims to facts | a hidden job, claims | whoever meets a claim; the next start |
@@ -73,7 +73,7 @@ const POINTS: &str = "admission_data";
 const MODELS: &str = "ml_models";
 const JOBS: &str = "training_jobs";
 const TRIGGERS: &str = "training_triggers";
-/// Single documents: the pointer to the active model, the points' mark, counters, schedule, installation.
+/// Single documents: the pointer to the active model, the points' totals, counters, schedule, installation.
 const STATE: &str = "provost_state";
 const UNITS: &str = "work_units";
 

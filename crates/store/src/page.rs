@@ -11,7 +11,7 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// The newest `most` of a list, over as many of its pages as they take.
+/// The newest `most` elements of a list, read page by page.
 pub(crate) async fn newest<T, F>(most: u32, mut page: impl FnMut(Option<String>, u32) -> F + Send) -> Result<Vec<T>>
 where
     T: Send,

@@ -14,13 +14,13 @@ use std::path::Path;
 
 const FOLDER: u32 = 0o700;
 const FILE: u32 = 0o600;
-/// What others than the owner may do.
+/// The permission bits of everybody but the owner.
 pub const OTHERS: u32 = 0o077;
 
-/// Makes the folder and those above it that are missing, for nobody else. One that is there stays as it is.
+/// Creates the folder and its missing parents with mode 0700. A folder that exists is left as it is.
 ///
 /// # Errors
-/// As the system has them.
+/// Those of the operating system.
 pub fn make_folder(path: &Path) -> Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
@@ -31,16 +31,16 @@ pub fn make_folder(path: &Path) -> Result<()> {
     match DirBuilder::new().mode(FOLDER).create(path) {
         // The umask may have taken rights of the owner's own.
         Ok(()) => std::fs::set_permissions(path, Permissions::from_mode(FOLDER)),
-        // Another process was faster.
+        // Another process created it in the meantime.
         Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(e) => Err(e),
     }
 }
 
-/// Makes a data folder, or looks at the one that is there: another user's could be changed under the process's feet.
+/// Creates a data folder, or checks the owner of an existing one: another user could change its content at any time.
 ///
 /// # Errors
-/// `Invalid` for a folder of another user that is not [`held_by_group`]; else as the system has them.
+/// `Invalid` for a folder of another user that is not [`held_by_group`]; else those of the operating system.
 pub fn make_data_folder(path: &Path) -> std::result::Result<(), StoreError> {
     let metadata = make_folder(path).and_then(|()| std::fs::metadata(path)).map_err(|e| io_error(path, e))?;
     check_data_folder(path, &metadata)
@@ -87,21 +87,20 @@ fn own_groups() -> Vec<u32> {
     groups
 }
 
-/// Makes a file that must not be there yet, to write to.
+/// Creates a file for writing; it is an error if the file exists.
 ///
 /// # Errors
-/// As the system has them.
+/// Those of the operating system.
 pub fn create_new(path: &Path) -> Result<File> {
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(FILE).open(path)?;
     file.set_permissions(Permissions::from_mode(FILE))?;
     Ok(file)
 }
 
-/// Makes a file to write to, for nobody else, or empties the one that is there, whose rights stay: whoever has chosen them
-/// knows why.
+/// Creates a file for writing with mode 0600, or truncates an existing one and keeps its mode, which somebody has chosen.
 ///
 /// # Errors
-/// As the system has them.
+/// Those of the operating system.
 pub fn create(path: &Path) -> Result<File> {
     match create_new(path) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => File::create(path),
@@ -113,7 +112,7 @@ pub fn create(path: &Path) -> Result<File> {
 /// user is refused, and one that others may open is closed to them first: to hold a lock on a file it is enough to open it.
 ///
 /// # Errors
-/// `PermissionDenied` for the file of another user; else as the system has them.
+/// `PermissionDenied` for the file of another user; else those of the operating system.
 pub fn open_own(path: &Path) -> Result<File> {
     let existing = || OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path);
     let file = match create_new(path) {

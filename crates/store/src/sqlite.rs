@@ -37,8 +37,8 @@ const READERS: usize = 3;
 /// A [`Store`] in a file. Several processes may have one data folder open; SQLite's locks order their writes.
 pub struct SqliteStore {
     path: PathBuf,
-    /// Before the writer, as they are dropped: the last connection folds the log into the database and removes it, and one that
-    /// only reads cannot.
+    /// Dropped before the writer: the last connection to close checkpoints the write-ahead log and removes it, which a read-only
+    /// connection cannot.
     readers: Workers,
     writer: Workers,
     damage: Damage,
@@ -63,7 +63,7 @@ impl SqliteStore {
         })
     }
 
-    /// Reads all of the database in this folder for damage. Blocks for as long as that takes: seconds for each gigabyte.
+    /// Checks the whole database in this folder for damage. Blocks for as long as that takes: seconds for each gigabyte.
     ///
     /// # Errors
     /// `Corrupt` with the first damage that was found.
@@ -93,7 +93,7 @@ impl SqliteStore {
         self.noted(self.readers.call(move |connection| f(connection)).await)
     }
 
-    /// As `read`, of a list that leaves out what cannot be read.
+    /// As `read`, for a list that leaves out corrupt records.
     async fn list<T, F>(&self, f: F) -> Result<T>
     where
         T: Send + 'static,
@@ -108,8 +108,8 @@ impl SqliteStore {
     }
 }
 
-/// Makes the folder and the file if they are missing, for nobody else. SQLite gives the file's rights to those that it makes
-/// beside it.
+/// Creates the folder and the file, if missing, with private modes. SQLite gives the database's mode to the files that it
+/// creates beside it.
 fn own_file(data_dir: &Path, path: &Path) -> Result<()> {
     private::make_data_folder(data_dir)?;
     match private::create_new(path) {

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// What a call is about: the parts of the trait [`Store`].
+/// What a call is about: the roles of [`Store`], as metrics label them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// Readiness, and the installation.
@@ -148,7 +148,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// How many kinds there are.
+    /// Number of kinds.
     pub const COUNT: usize = Group::ALL.len() * Operation::ALL.len();
 
     /// Every kind, in the order of `index`.
@@ -157,26 +157,26 @@ impl Call {
         Group::ALL.into_iter().flat_map(of)
     }
 
-    /// Below `COUNT`.
+    /// Index of this kind, less than `COUNT`.
     pub fn index(self) -> usize {
         self.group as usize * Operation::ALL.len() + self.operation as usize
     }
 }
 
-/// Hears of every call once it has ended.
+/// Is told of every call after its end.
 pub trait Observer: Send + Sync + 'static {
-    /// `failed`: the store is to blame, or nobody waited for the answer to the end. A record that was not found, or that
-    /// another writer had changed, is no failure.
+    /// `failed`: the store failed, or the caller dropped the call before its end. `NotFound`, `Conflict` and `Invalid` are
+    /// answers, not failures.
     fn observe(&self, call: Call, took: Duration, failed: bool);
 }
 
-/// A store and the observer of its calls. It changes no answer.
+/// A store whose calls are timed. It returns the answers of the inner store unchanged.
 pub struct TimedStore {
     inner: Arc<dyn Store>,
     observer: Arc<dyn Observer>,
 }
 
-/// A call at work. One that is dropped before its end has failed: whoever asked waited no longer.
+/// A call at work. It counts as failed if it is dropped before its end: the caller stopped waiting.
 struct AtWork<'a> {
     observer: &'a dyn Observer,
     call: Call,
@@ -197,7 +197,7 @@ impl TimedStore {
     }
 
     async fn timed<T>(&self, call: Call, work: impl Future<Output = Result<T>>) -> Result<T> {
-        // Real time: it is the store's own.
+        // Real time, not the clock of the actors: the store's speed is measured.
         let mut at_work = AtWork { observer: &*self.observer, call, began: Instant::now(), failed: true };
         let answer = work.await;
         at_work.failed = answer.as_ref().is_err_and(is_fault);
@@ -205,7 +205,7 @@ impl TimedStore {
     }
 }
 
-/// Whether the store is to blame for this error.
+/// Whether this error is a failure of the store.
 fn is_fault(error: &StoreError) -> bool {
     match error {
         StoreError::Unavailable(_)

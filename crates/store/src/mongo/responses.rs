@@ -1,4 +1,4 @@
-//! Responses to repeat for an idempotency key. A key that a job's creation has in hand carries a claim until the job is there.
+//! Responses to repeat for an idempotency key. A key that a new job is about to take carries a claim until the job exists.
 
 use super::connection::{Db, Tries};
 use super::documents::number;

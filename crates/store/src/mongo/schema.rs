@@ -74,7 +74,7 @@ pub async fn prepare(db: &Db, now: DateTime<Utc>) -> Result<()> {
         ("the inbox", inbox::finish_all(db).await),
         ("the active model", pointer::finish_all(db).await),
         ("the outbox", outbox::flush_all(db).await),
-        ("the points' mark", totals::forget_the_dead(db, now).await),
+        ("the points' totals", totals::forget_the_dead(db, now).await),
     ] {
         match left {
             Ok(()) => {}

@@ -21,15 +21,15 @@ pub struct Takes {
     pub triggers: Vec<TriggerRecord>,
 }
 
-/// What became of a new job.
+/// The outcome of a new job.
 #[derive(PartialEq)]
 pub enum Fate {
     There,
-    /// Or never was.
+    /// It was refused and removed, or never existed.
     Gone,
 }
 
-/// Leads a job to its end: there, or gone.
+/// Brings a new job to its outcome: created, or refused and removed.
 pub fn advance<'a>(db: &'a Db, id: &'a str) -> BoxFuture<'a, Result<Fate>> {
     Box::pin(async move {
         let mut tries = Tries::default();
@@ -97,8 +97,8 @@ async fn release(db: &Db, takes: &Takes, claim: &Claim) -> Result<()> {
     Ok(())
 }
 
-/// Leads whoever has a claim to its end. A claim of theirs that is still there afterwards was made by somebody who did not know
-/// of that end: it is to be taken back.
+/// Completes or refuses the job that holds a claim. If the claim still exists afterwards, it was made by a process that did not
+/// know that end, and must be removed.
 pub async fn resolve(db: &Db, claim: &Claim) -> Result<()> {
     let Some(joining) = &claim.joining else {
         return advance(db, &claim.job).await.map(|_| ());
@@ -147,7 +147,7 @@ pub async fn finish_joinings(db: &Db, job: &str) -> Result<()> {
     }
 }
 
-/// Sees to what processes that died had begun.
+/// Completes what processes began that have died since.
 pub async fn finish_all(db: &Db) -> Result<()> {
     let begun = doc! {"$or": [
         {"provost.state": {"$in": [jobs::PREPARING, jobs::REFUSED]}},

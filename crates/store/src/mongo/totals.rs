@@ -1,10 +1,9 @@
-//! The points' mark, kept beside them.
+//! The totals of the stored points.
 //!
-//! Each point carries what it adds to the mark (`provost.changes`, `present`, `arrived`, `arrived_verified`), written with
-//! the point itself. So the mark is a sum that can be made anew at any time, and nothing is counted twice or never. The sum is
-//! kept in one document so that it need not be made at each look: a writer signs in there before its first change and out
-//! after its last. While one is alone in there, it adds what it changed as it signs out; if two were, or one never came back,
-//! the next reader makes the sum.
+//! Each point carries what it adds to the totals (`provost.changes`, `present`, `arrived`, `arrived_verified`), written with the
+//! point itself, so the totals can be summed again at any time and nothing is counted twice or missed. One document caches the
+//! sum: a writer registers there before its first change and deregisters after its last. A writer that was registered alone
+//! adds its changes when it deregisters; if two were registered at once, or one never came back, the next reader sums again.
 
 use super::connection::{Db, Tries};
 use super::documents::{flag, list, number};
@@ -16,10 +15,10 @@ use mongodb::bson::{Bson, Document, doc};
 use provost_domain::schedule::Arrivals;
 
 const ID: &str = "points mark";
-/// A writer that signed in so long ago does not come back.
+/// A writer that registered longer ago than this counts as dead.
 const LONGEST_WRITING: TimeDelta = TimeDelta::hours(1);
 
-/// What points add to the mark.
+/// What points add to the totals.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct Sums {
     pub version: i64,

@@ -1,5 +1,5 @@
-//! Triggers, and the schedule. A trigger that a job's creation or a joining has in hand carries a claim; whoever meets one sees to
-//! its end first.
+//! Triggers, and settings such as the schedule. A trigger that a job is about to take carries a claim; every reader settles the
+//! claims that it meets first.
 
 use super::claim::Claim;
 use super::connection::{Db, Tries};
@@ -16,7 +16,7 @@ use mongodb::bson::{Document, doc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Records a trigger unless there is one of this id; answers whether it is new.
+/// Records a trigger unless there is one of this id; returns whether it is new.
 pub async fn add(db: &Db, record: &TriggerRecord, announced: &[OutboxMessage]) -> Result<bool> {
     let mut tries = Tries::default();
     loop {
@@ -41,14 +41,14 @@ pub async fn pending(db: &Db) -> Result<Vec<TriggerRecord>> {
         tries.spend("the pending triggers").await?;
         let order = doc! {"provost.at": 1, "provost.id": 1};
         let found = db.all(TRIGGERS, doc! {"provost.pending": true}, order, None).await?;
-        if !see_to_all(db, &found).await? {
+        if !end_claims(db, &found).await? {
             return documents::intact(&db.damage, &found, named, read);
         }
     }
 }
 
-/// Sees to the claims on these; answers whether there were any.
-async fn see_to_all(db: &Db, found: &[Document]) -> Result<bool> {
+/// Settles the claims on these triggers; returns whether there were any.
+async fn end_claims(db: &Db, found: &[Document]) -> Result<bool> {
     let mut any = false;
     for document in found {
         if let Some(claim) = Claim::on(document) {
@@ -94,7 +94,7 @@ pub async fn list(db: &Db, cursor: Option<&str>, limit: u32) -> Result<Page<Trig
         tries.spend("the triggers").await?;
         let (filter, order) = documents::after(doc! {"provost.document": {"$exists": true}}, &cursor);
         let found = db.part(TRIGGERS, filter, order, limit, documents::DOCUMENT).await?;
-        if !see_to_all(db, &found.documents).await? {
+        if !end_claims(db, &found.documents).await? {
             return documents::page(&db.damage, 't', &found, named, read);
         }
     }

@@ -31,8 +31,8 @@ pub trait DecisionReader: Send + Sync + 'static {
 /// Changes which model is active: for the Registry only.
 #[async_trait]
 pub trait ActivationStore: ModelReader + DecisionReader {
-    /// Switches the pointer atomically and adds to the history; activating the active model again changes nothing and
-    /// returns it. `NotFound` leaves the pointer as it was.
+    /// Makes a model the active one and adds the change to the history, in one step. Activating the active model again changes
+    /// nothing and returns it. `NotFound` if there is no such model.
     async fn activate_model(
         &self,
         id: &ModelId,

@@ -42,15 +42,15 @@ impl EvaluationRecord {
 pub trait EvaluationReader: Send + Sync + 'static {
     /// The last that finished with results; if none did, the last that failed.
     async fn evaluation(&self, model: &ModelId) -> Result<Option<EvaluationRecord>>;
-    /// Those asked for and not finished.
+    /// Evaluations that were asked for and have not finished.
     async fn unfinished_evaluations(&self) -> Result<Vec<EvaluationRecord>>;
 }
 
 /// Reads and records evaluations: for the Evaluator only. The first one of a model is recorded with its registration.
 #[async_trait]
 pub trait EvaluationStore: EvaluationReader {
-    /// Records that an evaluation was asked for; the last finished results stay readable. Idempotent by task.
+    /// Records that an evaluation was asked for. Earlier results stay readable. Idempotent by task id.
     async fn start_evaluation(&self, record: EvaluationRecord) -> Result<()>;
-    /// Adds results or an error to a running evaluation; one that is finished stays as it is.
+    /// Adds results or an error to a running evaluation; a finished one is not changed.
     async fn finish_evaluation(&self, record: EvaluationRecord) -> Result<()>;
 }

@@ -72,18 +72,18 @@ impl NewJob {
 pub trait JobReader: Send + Sync + 'static {
     /// The record of a job.
     async fn job(&self, id: &JobId) -> Result<Option<JobRecord>>;
-    /// The job that goes by this text: a job's id, or the id that it had in the replaced service.
+    /// The job with this id, or with this id in the service that Provost replaced.
     async fn job_named(&self, name: &str) -> Result<Option<JobId>>;
     /// Jobs, of one status or of all, newest first.
     async fn list_jobs(&self, status: Option<JobStatus>, cursor: Option<&str>, limit: u32)
     -> Result<Page<TrainingJob>>;
-    /// The newest jobs, over as many pages as they take: a page ends early when its documents are long.
+    /// The newest `most` jobs, read page by page: a page ends early when its documents are long.
     async fn newest_jobs(&self, most: u32) -> Result<Vec<TrainingJob>> {
         newest(most, |cursor, left| async move { self.list_jobs(None, cursor.as_deref(), left).await }).await
     }
     /// All pending and running jobs, oldest first. Their records are not read: there may be many, and large ones.
     async fn unfinished_jobs(&self) -> Result<Vec<QueuedJob>>;
-    /// Every status, those without jobs too.
+    /// How many jobs have each status; statuses without jobs are included.
     async fn job_counts(&self) -> Result<BTreeMap<JobStatus, u64>>;
     /// Events with `seq` above `after`, in order.
     async fn job_events(&self, id: &JobId, after: u64, limit: u32) -> Result<Vec<JobEvent>>;
@@ -96,8 +96,8 @@ pub trait JobStore: JobReader {
     /// nothing, unless the key is known, `max_waiting` jobs are pending already, or one of the triggers is settled. Triggers
     /// are recorded as having led to the job. `Conflict` if there is a job of this id.
     async fn create_job(&self, job: NewJob) -> Result<JobCreation>;
-    /// Replaces the record if `rev` and `epoch` are still the stored ones, raises `rev`, and appends events and outbox with
-    /// it; else `Conflict`. Returns the record as stored; `next_event` is the store's to set.
+    /// Replaces the record, raises `rev`, and appends events and outbox in the same step. `Conflict` if `rev` or `epoch` differ
+    /// from the stored ones. Returns the record as stored; the store sets `next_event`.
     async fn save_job(
         &self,
         record: JobRecord,
@@ -111,7 +111,7 @@ pub trait JobStore: JobReader {
         events: Vec<NewJobEvent>,
         triggers: Vec<TriggerRecord>,
     ) -> Result<JobRecord>;
-    /// Raises epoch and revision if the epoch is still the one that the caller has seen: from now on older writers are
-    /// refused. `Conflict` if it is not, and for a job that is finished. Returns the record as stored.
+    /// Raises epoch and revision, so that writers with an older epoch are refused from now on. `Conflict` if `epoch` is not the
+    /// stored one, or if the job has ended. Returns the record as stored.
     async fn claim_job(&self, id: &JobId, epoch: u64) -> Result<JobRecord>;
 }

@@ -7,12 +7,12 @@ use provost_domain::lease::Lease;
 /// Takes, renews and releases leases.
 #[async_trait]
 pub trait LeaseStore: Send + Sync + 'static {
-    /// Takes a lease that nobody holds, that `holder` holds already, or that still is as the caller has `seen` it (who says
-    /// thereby that its holder is gone); raises its epoch. None: somebody else has it.
+    /// Takes a lease that nobody holds, that `holder` holds already, or that is unchanged since the caller has `seen` it (its
+    /// holder stopped renewing it), and raises its epoch. None if another process holds it.
     async fn take_lease(&self, name: &str, holder: &str, seen: Option<Lease>) -> Result<Option<Lease>>;
-    /// Raises the beat of a lease that is still held under this epoch; answers it as stored. None: it is lost.
+    /// Raises the beat of a lease that is held under this epoch, and returns it as stored. None if the lease was lost.
     async fn renew_lease(&self, lease: &Lease) -> Result<Option<Lease>>;
-    /// Gives a lease up, if it is still held under this epoch.
+    /// Gives up a lease that is held under this epoch.
     async fn release_lease(&self, lease: &Lease) -> Result<()>;
     /// The lease of this name, held or not.
     async fn lease(&self, name: &str) -> Result<Option<Lease>>;

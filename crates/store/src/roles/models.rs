@@ -14,7 +14,7 @@ use provost_domain::{ModelId, ModelVersion};
 pub trait ModelReader: Send + Sync + 'static {
     /// The record of a model version.
     async fn model(&self, id: &ModelId) -> Result<Option<ModelRecord>>;
-    /// The model that goes by this text: a model's id, or the id that it had in the replaced service.
+    /// The model with this id, or with this id in the service that Provost replaced.
     async fn model_named(&self, name: &str) -> Result<Option<ModelId>>;
     /// Model versions, newest first.
     async fn list_models(&self, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>>;
@@ -31,7 +31,7 @@ pub trait ModelReader: Send + Sync + 'static {
 /// Reads and registers model versions: for the Registry only.
 #[async_trait]
 pub trait ModelStore: ModelReader {
-    /// Registers a version together with its evaluation; idempotent by id: the first stays.
+    /// Registers a version together with its evaluation. Idempotent: a version that is registered already is not changed.
     async fn register_model(
         &self,
         model: ModelRecord,

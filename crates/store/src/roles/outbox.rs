@@ -23,7 +23,7 @@ pub struct OutboxMessage {
 /// Reads messages that wait to be sent.
 #[async_trait]
 pub trait OutboxReader: Send + Sync + 'static {
-    /// Oldest first.
+    /// Messages that wait to be sent, oldest first.
     async fn outbox_pending(&self, channel: &str, limit: u32) -> Result<Vec<OutboxMessage>>;
     /// How many are pending.
     async fn outbox_count(&self, channel: &str) -> Result<u64>;
@@ -34,7 +34,7 @@ pub trait OutboxReader: Send + Sync + 'static {
 pub trait OutboxStore: OutboxReader {
     /// Marks messages as sent; unknown ids are ignored.
     async fn outbox_sent(&self, ids: Vec<String>) -> Result<()>;
-    /// Gives up all but the newest `keep` pending messages; answers how many. May forget messages that were settled before
-    /// the newest `keep` came.
+    /// Gives up all but the newest `keep` pending messages and returns their number. Messages that were sent or given up earlier
+    /// may be removed.
     async fn outbox_trim(&self, channel: &str, keep: u64) -> Result<u64>;
 }

@@ -5,15 +5,15 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// A stored response is repeated for this long; then its key may be used anew.
+/// A stored response is repeated for this long; afterwards its key may be used again.
 pub const RESPONSE_LIFETIME_HOURS: i64 = 24;
 
 /// An `Idempotency-Key`, the hash of method, path and body it came with, and the response to repeat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredResponse {
-    /// Unique among all callers: it names the caller as well.
+    /// Unique among all callers: the caller's name is part of it.
     pub key: String,
-    /// Whose key it is; empty in what older versions stored.
+    /// Whose key it is; empty in records of older versions.
     #[serde(default)]
     pub owner: String,
     /// SHA-256 of method, path and body of the request.
@@ -44,10 +44,8 @@ pub struct ResponsesHeld {
 pub trait ResponseStore: Send + Sync + 'static {
     /// The response stored under this key, if it is not older than [`RESPONSE_LIFETIME_HOURS`] at `now`.
     async fn stored_response(&self, key: &str, now: DateTime<Utc>) -> Result<Option<StoredResponse>>;
-    /// Stores a response; the first one under a key stays for its lifetime, and is returned. The response's `at` is the
-    /// present.
+    /// Stores a response whose `at` is the present, unless its key has one; returns the response that is stored.
     async fn store_response(&self, response: StoredResponse) -> Result<StoredResponse>;
-    /// What is stored of this caller's keys and has not expired. Its size is what the writer stored, so that counting reads
-    /// no response.
+    /// Number, size and age of the unexpired responses of this owner. The writer stores each size, so no response is read.
     async fn responses_held(&self, owner: &str, now: DateTime<Utc>) -> Result<ResponsesHeld>;
 }

@@ -6,22 +6,22 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What may be forgotten: what was over before these times.
+/// The times before which records of each kind may be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cutoffs {
-    /// Inbound events that were taken in before; one of them that comes again is taken in anew.
+    /// Inbound events that were taken in before this time. A repetition of a removed event has its effect again.
     pub inbox: DateTime<Utc>,
-    /// Announcements and mails that were made before, and sent or given up.
+    /// Announcements and mails from before this time that were sent or given up.
     pub outbox: DateTime<Utc>,
-    /// Event streams and log lines of jobs that ended before.
+    /// Event streams and log lines of jobs that ended before this time.
     pub job_events: DateTime<Utc>,
-    /// Trials and units of work of jobs that ended before, and the intermediate results that their units name.
+    /// Trials, units of work and intermediate results of jobs that ended before this time.
     pub trials: DateTime<Utc>,
     /// The present, by which stored responses have outlived [`RESPONSE_LIFETIME_HOURS`](crate::RESPONSE_LIFETIME_HOURS), and sessions have expired.
     pub now: DateTime<Utc>,
 }
 
-/// How many rows of each kind were forgotten.
+/// How many records of each kind were removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
     /// Inbound events.
@@ -30,7 +30,7 @@ pub struct Forgotten {
     pub outbox: u64,
     /// Stored responses.
     pub responses: u64,
-    /// Of browsers.
+    /// Sessions of browsers.
     pub sessions: u64,
     /// Events of jobs.
     pub job_events: u64,
@@ -38,7 +38,7 @@ pub struct Forgotten {
     pub trials: u64,
     /// Units of work.
     pub units: u64,
-    /// Jobs whose log lines or intermediate results went.
+    /// Jobs whose log lines or intermediate results were removed.
     pub jobs: u64,
 }
 
@@ -72,8 +72,8 @@ impl std::ops::AddAssign for Forgotten {
 /// Removes what is old enough, and tells which artifacts are in use: for the Retention actor only.
 #[async_trait]
 pub trait RetentionStore: Send + Sync + 'static {
-    /// Removes about `limit` rows at most of what is older than the cutoffs, oldest first: small steps, so that no other
-    /// writer waits long. There is nothing left when nothing was forgotten. Jobs, models, evaluations, activations,
+    /// Removes up to about `limit` records that are older than the cutoffs, oldest first: a small step, so that no other writer
+    /// waits long. Nothing is left to remove when a step removes nothing. Jobs, models, evaluations, activations,
     /// decisions, triggers and points are never forgotten, nor is anything of a job that has not ended.
     async fn forget(&self, before: Cutoffs, limit: u32) -> Result<Forgotten>;
     /// SHA-256 of every artifact that a record names: models and their snapshots, snapshots and intermediate results of

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use provost_domain::job::TrialRecord;
 use provost_domain::{Algorithm, JobId};
 
-/// Trials that are read in one call: some tens of milliseconds.
+/// Trials to read in one call: some tens of milliseconds of work.
 pub const TRIALS_READ: u32 = 500;
 
 /// Reads trials.
@@ -16,7 +16,7 @@ pub trait TrialReader: Send + Sync + 'static {
     ///
     /// [`limits::PAGE_BYTES`]: provost_domain::limits::PAGE_BYTES
     async fn trials_from(&self, job: &JobId, algorithm: Algorithm, from: u32, limit: u32) -> Result<Vec<TrialRecord>>;
-    /// All, by index. There may be very many: who may be told to stop reads them piece by piece.
+    /// All trials by index. There may be very many: callers that can be cancelled should use `trials_from`.
     async fn trials(&self, job: &JobId, algorithm: Algorithm) -> Result<Vec<TrialRecord>> {
         let (mut trials, mut from) = (Vec::new(), 0);
         loop {

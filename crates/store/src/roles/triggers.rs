@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 /// A trigger as the store keeps it: why to train, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TriggerRecord {
-    /// Names its occasion, so that one occasion is one trigger.
+    /// Id of the occasion, so that one occasion is one trigger.
     pub id: String,
     /// The trigger as clients read it.
     pub trigger: TrainingTrigger,
-    /// What is to be trained; None is the schedule's own.
+    /// What to train; None stands for the configuration of the schedule.
     #[serde(default)]
     pub config: Option<TrainingConfig>,
     /// What becomes of the best model of its job.
@@ -24,12 +24,12 @@ pub struct TriggerRecord {
     pub activation: ActivationWish,
     /// The job it led to or joined.
     pub job_id: Option<JobId>,
-    /// Why it led to none.
+    /// Why it led to no job.
     pub outcome: Option<String>,
 }
 
 impl TriggerRecord {
-    /// Whether nothing has become of it yet.
+    /// Whether it has led to no job yet and was not settled without one.
     pub fn is_pending(&self) -> bool {
         self.job_id.is_none() && self.outcome.is_none()
     }
@@ -38,11 +38,11 @@ impl TriggerRecord {
 /// Reads triggers.
 #[async_trait]
 pub trait TriggerReader: Send + Sync + 'static {
-    /// Triggers that have led to nothing yet, oldest first.
+    /// Triggers that are not settled yet, oldest first.
     async fn pending_triggers(&self) -> Result<Vec<TriggerRecord>>;
     /// Triggers, newest first.
     async fn list_triggers(&self, cursor: Option<&str>, limit: u32) -> Result<Page<TriggerRecord>>;
-    /// The newest triggers, over as many pages as they take.
+    /// The newest `most` triggers, read page by page.
     async fn newest_triggers(&self, most: u32) -> Result<Vec<TriggerRecord>> {
         newest(most, |cursor, left| async move { self.list_triggers(cursor.as_deref(), left).await }).await
     }
@@ -51,8 +51,8 @@ pub trait TriggerReader: Send + Sync + 'static {
 /// Reads, adds and settles triggers: for the Scheduler only. Events add theirs with the inbox, and a job is created with those that lead to it.
 #[async_trait]
 pub trait TriggerStore: TriggerReader {
-    /// Records a trigger, with what is announced of it, unless there is one of this id; answers whether it is new.
+    /// Records a trigger with its announcements unless there is one of this id; returns whether it is new.
     async fn add_trigger(&self, record: TriggerRecord, outbox: Vec<OutboxMessage>) -> Result<bool>;
-    /// Says why a pending trigger leads to no job; answers whether it was pending.
+    /// Records why a pending trigger leads to no job; returns whether it was pending.
     async fn settle_trigger(&self, id: &str, outcome: String) -> Result<bool>;
 }

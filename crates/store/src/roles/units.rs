@@ -13,8 +13,8 @@ pub trait UnitStore: Send + Sync + 'static {
     async fn offer_unit(&self, unit: WorkUnit, outbox: Vec<OutboxMessage>) -> Result<WorkUnit>;
     /// The unit of work of this id.
     async fn unit(&self, id: &str) -> Result<Option<WorkUnit>>;
-    /// All that are open, oldest first.
+    /// All open units, oldest first.
     async fn open_units(&self) -> Result<Vec<WorkUnit>>;
-    /// Replaces a unit if `rev` is still the stored one, and raises it; else `Conflict`. Returns it as stored.
+    /// Replaces a unit and raises `rev`; `Conflict` if `rev` is not the stored one. Returns the unit as stored.
     async fn save_unit(&self, unit: WorkUnit) -> Result<WorkUnit>;
 }

@@ -1,4 +1,4 @@
-//! Data points: recording them by id and `seq`, streaming them in order, and the mark that moves with them.
+//! Data points: recording them by id and `seq`, streaming them in order, and their totals.
 
 use super::connection::open_reader;
 use crate::documents::decode;
@@ -56,7 +56,7 @@ fn encode(point: &mut AdmissionDataPoint) -> std::result::Result<(String, [u8; 1
     Ok((document, content))
 }
 
-/// Records points in order within the caller's transaction and moves the mark if any changed something.
+/// Records points in order within the caller's transaction, and updates the totals.
 pub fn record(transaction: &Transaction<'_>, points: &[Encoded]) -> Result<Vec<PointOutcome>> {
     let mut moved = Moved::default();
     let outcomes = add(transaction, points, &mut moved)?;
@@ -64,7 +64,7 @@ pub fn record(transaction: &Transaction<'_>, points: &[Encoded]) -> Result<Vec<P
     Ok(outcomes)
 }
 
-/// Records points; the mark is the caller's to move, once for all that its transaction records.
+/// Records points. The caller updates the totals, once for its transaction.
 pub fn add(transaction: &Transaction<'_>, points: &[Encoded], moved: &mut Moved) -> Result<Vec<PointOutcome>> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO points (data_point_id, seq, content, verified, usable, document) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -93,7 +93,7 @@ fn usable(point: &AdmissionDataPoint) -> bool {
     point.decision.label().is_some()
 }
 
-/// What a transaction adds to the mark.
+/// What a transaction adds to the totals.
 #[derive(Default)]
 pub struct Moved {
     version: i64,

@@ -7,13 +7,13 @@ use crate::sqlite::SqliteStore;
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// A writer that was between two commands this short a time ago is taken to be at work.
+/// A writer that finished a command within this time counts as alive.
 const PULSE: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl StoreHealth for SqliteStore {
     async fn ping(&self) -> Result<()> {
-        // Not behind a commit: one that folds the log into the database waits for the disk for a second and more.
+        // The writer is not waited for: a commit that checkpoints the log can take more than a second.
         self.writer.alive(PULSE).await?;
         self.point_totals().await.map(|_| ())
     }
