@@ -90,6 +90,7 @@ limits! {
     EVENT_POINTS = 1_000, "items", "points of one batch event", "one transaction of the store";
     POINT_ID = 200, "characters", "`data_point_id`", "it is a key of the store";
     POINT_TEXT = 500, "characters", "any other text of a data point", "names of universities and programs";
+    SHADOW_MODELS = 3, "items", "`model_ids` of the shadow selection", "each one predicts every application a second time";
     POINT_TESTS = 100, "items", "`test_scores` of a data point", "far more tests than anybody takes";
 }
 
