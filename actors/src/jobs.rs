@@ -5,6 +5,7 @@ mod driver;
 mod estimate;
 mod messages;
 mod queue;
+mod queue_state;
 mod step;
 mod streams;
 mod takeover;

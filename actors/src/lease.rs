@@ -1,21 +1,20 @@
-//! How processes that share one store keep out of each other's way: whoever works on something holds its lease and beats;
-//! whoever finds a lease silent for a term, by its own clock, takes it over. What a process does after it lost a lease
-//! without noticing is refused by the store, since every claim raises an epoch.
+//! Leases: how processes that share one store work on different things. Whoever works on something holds its lease and renews
+//! it (a beat); whoever sees a lease unchanged for a term, by its own clock, takes it over. The store refuses what a process
+//! writes after it lost a lease without noticing, since every claim raises an epoch.
+
+mod observed;
 
 use crate::clock::Clock;
+use observed::ObservedLeases;
 use provost_domain::lease::Lease;
 use provost_store::{Store, StoreError};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Beats in one term: some may fail or be late before anybody takes over.
+/// Beats in one term: some may fail or be late before another process takes over.
 const BEATS: u32 = 5;
-/// Longest time between two looks at what others hold: it bounds how long beyond a term a takeover takes.
+/// Longest time between two looks at other processes' leases. It bounds how long after its term a lease is taken over.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// Leases of others that are kept in mind before old ones are forgotten.
-const REMEMBERED: usize = 1000;
 
 /// This process's part in the leases of a shared store.
 #[derive(Clone)]
@@ -24,14 +23,13 @@ pub struct Leases {
     clock: Arc<dyn Clock>,
     holder: Arc<str>,
     term: Duration,
-    /// Leases of others, each with when (monotonic) it was first seen as it is.
-    seen: Arc<Mutex<BTreeMap<String, (Lease, Duration)>>>,
+    observed: Arc<Mutex<ObservedLeases>>,
 }
 
 impl Leases {
-    /// `holder` names this process and no other one, nor itself in an earlier life.
+    /// `holder` names this run of this process and no other.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, holder: &str, term: Duration) -> Self {
-        Self { store, clock, holder: holder.into(), term, seen: Arc::default() }
+        Self { store, clock, holder: holder.into(), term, observed: Arc::default() }
     }
 
     pub fn holder(&self) -> &str {
@@ -46,32 +44,22 @@ impl Leases {
         self.term / BEATS
     }
 
-    /// Whether this lease has been seen to stand still for a term. The first look at it starts the term.
+    /// Whether this lease has been seen unchanged for a term. The first look at it starts the term.
     pub fn is_silent(&self, lease: &Lease) -> bool {
-        let now = self.clock.monotonic();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() > REMEMBERED {
-            // What has long been silent is nobody's concern any more; if it is, its term starts anew.
-            seen.retain(|_, (_, since)| now.saturating_sub(*since) < self.term * BEATS);
-        }
-        let (known, since) = seen.entry(lease.name.clone()).or_insert_with(|| (lease.clone(), now));
-        if known != lease {
-            (*known, *since) = (lease.clone(), now);
-        }
-        now.saturating_sub(*since) >= self.term
+        self.observed().is_silent(lease, self.clock.monotonic(), self.term)
     }
 
-    /// Whether nobody else is at work on it.
+    /// Whether this process may take the lease.
     pub fn is_free(&self, lease: &Lease) -> bool {
-        !lease.is_held() || lease.holder == *self.holder || self.is_silent(lease)
+        self.observed().is_free(lease, &self.holder, self.clock.monotonic(), self.term)
     }
 
-    /// Whether nobody else holds what has this name.
+    /// Whether no other process holds the lease of this name.
     pub async fn is_left(&self, name: &str) -> Result<bool, StoreError> {
         Ok(self.store.lease(name).await?.is_none_or(|lease| self.is_free(&lease)))
     }
 
-    /// Takes what nobody else is at work on.
+    /// Takes the lease of this name; None if another process holds it.
     pub async fn take(&self, name: &str) -> Result<Option<Lease>, StoreError> {
         let seen = self.store.lease(name).await?;
         if seen.as_ref().is_some_and(|lease| !self.is_free(lease)) {
@@ -82,13 +70,13 @@ impl Leases {
             tracing::warn!(name, from = %seen.holder, epoch = taken.epoch, "taken over: its holder has fallen silent");
         }
         if taken.is_some() {
-            self.forget(name);
+            self.observed().forget(name);
         }
         Ok(taken)
     }
 
-    /// Beats until the lease is lost, which is when this returns. While the store is away it goes on: nobody else can take
-    /// over either.
+    /// Renews the lease until it is lost, and returns then. While the store is away it goes on trying: no other process can
+    /// take over then either.
     pub async fn keep(&self, mut lease: Lease) {
         let mut failures = 0u32;
         loop {
@@ -117,8 +105,8 @@ impl Leases {
         }
     }
 
-    fn forget(&self, name: &str) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    fn observed(&self) -> MutexGuard<'_, ObservedLeases> {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

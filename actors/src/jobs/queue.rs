@@ -8,6 +8,7 @@ use super::estimate;
 use super::messages::{
     Accepted, Join, Joined, KeyedSubmission, ShutdownReport, Submission, Submit, Submitted, WrittenResponse,
 };
+use super::queue_state::{QueueState, outranks};
 use super::writer::{Change, JobWriter, Patience, WriteError};
 use crate::error::{CancelError, SubmitError};
 use crate::failures::{Kind, LONG_PAUSE};
@@ -22,7 +23,7 @@ use provost_domain::queue::{QueuedJob, waiting_jobs};
 use provost_domain::{JobId, TrainingJob, limits};
 use provost_store::{JobCreation, NewJob, StoreError, StoredResponse};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,39 +39,17 @@ const CANCEL_POLL: Duration = Duration::from_secs(1);
 /// Tries of joining a job that changes meanwhile.
 const JOINS: u32 = 4;
 
-#[derive(Default)]
-struct State {
-    queue: VecDeque<JobId>,
-    running: BTreeMap<JobId, Running>,
-    /// The unfinished jobs of the store are in the queue.
-    recovered: bool,
-    /// No more jobs are taken in or begun.
-    closed: bool,
-}
-
-impl State {
-    /// Idempotent: recovery may find a new job before `submit` queues it.
-    fn enqueue(&mut self, id: JobId) {
-        if !self.has(&id) {
-            self.queue.push_back(id);
-        }
-    }
-
-    fn has(&self, id: &JobId) -> bool {
-        self.running.contains_key(id) || self.queue.contains(id)
-    }
-}
-
+/// What the queue holds of a job that runs.
 struct Running {
     stop: watch::Sender<JobStop>,
-    /// Once it is claimed.
+    /// None until the job is claimed.
     writer: Option<Arc<JobWriter>>,
     task: Option<AbortHandle>,
 }
 
 pub struct JobQueue {
     env: Arc<JobEnv>,
-    state: Mutex<State>,
+    state: Mutex<QueueState<Running>>,
     /// Moves with every change of `state`.
     changes: watch::Sender<u64>,
     /// Jobs are created one after the other, so that the count of waiting ones is right.
@@ -85,12 +64,12 @@ impl JobQueue {
     pub fn status(&self) -> Value {
         let state = self.state();
         json!({
-            "running": state.running.keys().collect::<Vec<_>>(),
-            "queued": state.queue.len(),
+            "running": state.running().keys().collect::<Vec<_>>(),
+            "queued": state.waiting(),
             "max_running": self.env.options.max_running,
             "max_queued": self.env.options.max_queued,
-            "recovered": state.recovered,
-            "closed": state.closed,
+            "recovered": state.is_recovered(),
+            "closed": state.is_closed(),
             "fits": self.env.peers.executor.running(),
         })
     }
@@ -104,7 +83,7 @@ impl JobQueue {
                     options.failures.succeeded(COMPONENT, UNFINISHED);
                     self.change(|state| {
                         jobs.into_iter().for_each(|job| state.enqueue(job.job_id));
-                        state.recovered = true;
+                        state.recover();
                     });
                     self.dispatch();
                     return;
@@ -114,7 +93,7 @@ impl JobQueue {
                     let wait = options.failures.wait(COMPONENT, UNFINISHED, kind, &error.to_string(), pauses);
                     if wait >= LONG_PAUSE {
                         // What cannot be read keeps no new job from being done.
-                        self.change(|state| state.recovered = true);
+                        self.change(|state| state.recover());
                     }
                     options.clock.sleep(wait).await;
                 }
@@ -123,20 +102,17 @@ impl JobQueue {
     }
 
     pub async fn submit(self: Arc<Self>, message: Submit) -> Result<Submitted, SubmitError> {
-        self.until(|state| state.recovered || state.closed).await;
+        self.until(|state| state.is_recovered() || state.is_closed()).await;
         let _turn = self.admission.lock().await;
         let options = &self.env.options;
         let Submit { submission, usable_rows } = message;
         let own_minutes = estimate::minutes(&submission.config, usable_rows, options).await?;
         let max_waiting = {
             let state = self.state();
-            if state.closed {
+            if state.is_closed() {
                 return Err(SubmitError::ShuttingDown);
             }
-            // A job that begins at once, or is about to, does not wait.
-            let free = options.max_running.saturating_sub(state.running.len());
-            let beginning = state.running.values().filter(|r| r.writer.is_none()).count();
-            options.max_queued.saturating_add((free + beginning) as u64)
+            state.may_be_pending(options.max_running, options.max_queued, |running| running.writer.is_some())
         };
         let idempotency = submission.idempotency.clone();
         let triggers = submission.triggers.clone();
@@ -233,12 +209,12 @@ impl JobQueue {
         by: Option<String>,
         keep_best: bool,
     ) -> Result<TrainingJob, CancelError> {
-        self.until(|state| state.recovered || state.closed).await;
+        self.until(|state| state.is_recovered() || state.is_closed()).await;
         let options = &self.env.options;
         loop {
             // A job that is being claimed is asked once it is.
-            self.until(|state| state.running.get(&id).is_none_or(|r| r.writer.is_some())).await;
-            let writer = self.state().running.get(&id).and_then(|r| r.writer.clone());
+            self.until(|state| state.running().get(&id).is_none_or(|r| r.writer.is_some())).await;
+            let writer = self.state().running().get(&id).and_then(|r| r.writer.clone());
             let (writer, running) = match writer {
                 Some(writer) => (writer, true),
                 None => {
@@ -274,7 +250,7 @@ impl JobQueue {
                         self.wish(&id, JobStop::Cancel { keep_best });
                     } else if saved.job.status.is_final() {
                         options.failures.over(COMPONENT, &driver::task_of(&id));
-                        self.change(|state| state.queue.retain(|queued| *queued != id));
+                        self.change(|state| state.withdraw(&id));
                     }
                     return Ok(saved.job);
                 }
@@ -287,19 +263,19 @@ impl JobQueue {
 
     pub async fn shutdown(self: Arc<Self>, deadline: Duration) -> ShutdownReport {
         let ids: Vec<JobId> = self.change(|state| {
-            state.closed = true;
-            state.running.keys().cloned().collect()
+            state.close();
+            state.running().keys().cloned().collect()
         });
         for id in &ids {
             self.wish(id, JobStop::Shutdown);
         }
         tokio::select! {
-            () = self.until(|state| state.running.is_empty()) => {}
+            () = self.until(|state| state.running().is_empty()) => {}
             () = self.env.options.clock.sleep(deadline) => {}
         }
         let stragglers = self.env.peers.executor.running();
         let late: Vec<Arc<JobWriter>> =
-            self.change(|state| std::mem::take(&mut state.running).into_values().filter_map(|r| r.end()).collect());
+            self.change(|state| state.end_all().into_values().filter_map(|r| r.end()).collect());
         for writer in late {
             if let Err(error) = interrupt(&writer, Patience::Once).await {
                 tracing::warn!(job = %writer.id, %error, "the job stays as it is and is resumed with the next start");
@@ -319,8 +295,8 @@ impl JobQueue {
     /// Ends the drivers without a word to the store: what a death of the actor leaves behind.
     pub fn abandon(&self) {
         let running = self.change(|state| {
-            state.closed = true;
-            std::mem::take(&mut state.running)
+            state.close();
+            state.end_all()
         });
         for job in running.into_values() {
             job.end();
@@ -348,22 +324,16 @@ impl JobQueue {
     /// Begins queued jobs while there is room.
     fn dispatch(self: &Arc<Self>) {
         loop {
-            let begun = self.change(|state| {
-                if state.closed || state.running.len() >= self.env.options.max_running {
-                    return None;
-                }
-                let id = state.queue.pop_front()?;
-                let (stop, wishes) = watch::channel(JobStop::No);
-                state.running.insert(id.clone(), Running { stop, writer: None, task: None });
-                Some((id, wishes))
-            });
-            let Some((id, wishes)) = begun else { return };
+            let (stop, wishes) = watch::channel(JobStop::No);
+            let running = || Running { stop, writer: None, task: None };
+            let begun = self.change(|state| state.begin(self.env.options.max_running, running));
+            let Some(id) = begun else { return };
             let overseen = self.clone().oversee(id.clone(), wishes);
             let task = match Owner::current() {
                 Some(owner) => actix_rt::spawn(owner.follow(overseen)),
                 None => actix_rt::spawn(overseen),
             };
-            if let Some(running) = self.state().running.get_mut(&id) {
+            if let Some(running) = self.state().running_mut(&id) {
                 running.task = Some(task.abort_handle());
             }
         }
@@ -374,7 +344,7 @@ impl JobQueue {
         while let Some((writer, lease)) = claim(&self.env, &id, &stop).await {
             let wish = writer.read().await.cancel;
             self.change(|state| {
-                if let Some(running) = state.running.get_mut(&id) {
+                if let Some(running) = state.running_mut(&id) {
                     running.writer = Some(writer.clone());
                 }
             });
@@ -405,7 +375,7 @@ impl JobQueue {
                 }
             }
         }
-        self.change(|state| state.running.remove(&id));
+        self.change(|state| state.end(&id));
         self.env.options.nudge.notify_one();
         // Where the store is shared it is looked at for such jobs anyhow.
         if self.env.options.leases.is_none() && !may_claim(&self.env.options, &id) {
@@ -470,15 +440,11 @@ impl JobQueue {
         false
     }
 
-    /// Tells the driver; a shutdown outranks a cancel, and a cancel that keeps nothing one that keeps the best.
+    /// Tells the job's driver to stop, unless it was told something stronger.
     fn wish(&self, id: &JobId, wish: JobStop) {
-        if let Some(running) = self.state().running.get(id) {
+        if let Some(running) = self.state().running().get(id) {
             running.stop.send_if_modified(|stop| {
-                let stronger = match (*stop, wish) {
-                    (JobStop::Shutdown, _) | (_, JobStop::No) => false,
-                    (JobStop::Cancel { keep_best: false }, JobStop::Cancel { .. }) => false,
-                    (before, wish) => before != wish,
-                };
+                let stronger = outranks(wish, *stop);
                 if stronger {
                     *stop = wish;
                 }
@@ -487,17 +453,17 @@ impl JobQueue {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState<Running>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut QueueState<Running>) -> T) -> T {
         let changed = change(&mut self.state());
         self.changes.send_modify(|n| *n += 1);
         changed
     }
 
-    async fn until(&self, condition: impl Fn(&State) -> bool) {
+    async fn until(&self, condition: impl Fn(&QueueState<Running>) -> bool) {
         let mut changes = self.changes.subscribe();
         while !condition(&self.state()) {
             if changes.changed().await.is_err() {
