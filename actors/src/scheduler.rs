@@ -5,11 +5,12 @@
 
 mod arbiter;
 pub mod cron;
+mod occasion;
 mod rules;
+mod settlement;
 
 use crate::admission::Admission;
 use crate::background::WhileReachable;
-use crate::error::SubmitError;
 use crate::evaluator::Evaluator;
 use crate::failures::Kind;
 use crate::jobs::may_claim;
@@ -182,28 +183,6 @@ impl TriggerLoop {
 /// What a trigger asks for: its own configuration, else the schedule's.
 fn config_of(trigger: &TriggerRecord, schedule: &ScheduledTrainingConfig) -> TrainingConfig {
     trigger.config.clone().unwrap_or_else(|| schedule.training_config.clone())
-}
-
-/// What becomes of triggers for which no job could be made.
-enum Refused {
-    /// They are settled with the reason: the data would be refused again.
-    ForGood,
-    /// They wait, and nothing has failed.
-    Waits,
-    Failed(Kind),
-}
-
-fn refused(error: &SubmitError) -> Refused {
-    match error {
-        SubmitError::Quality(_) | SubmitError::Data(_) | SubmitError::Config(_) | SubmitError::Mismatch => {
-            Refused::ForGood
-        }
-        SubmitError::QueueFull { .. } | SubmitError::Settled | SubmitError::Busy(_) | SubmitError::ShuttingDown => {
-            Refused::Waits
-        }
-        SubmitError::Store(e) => Refused::Failed(Kind::of(e)),
-        SubmitError::Unreachable(_) => Refused::Failed(Kind::Fault),
-    }
 }
 
 pub struct Scheduler {

@@ -3,10 +3,13 @@
 //! Challenger and champion are scored on the challenger's test part, less what the champion was trained or tuned on. Test
 //! parts are nested and stable, so what remains is nearly all of it, and rows that came after the champion are in it too.
 
+mod outcome;
+
 use super::{ModelService, RegistryError};
 use crate::blocking::blocking;
 use crate::scoring::{Opened, labels, open};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use outcome::{looks, outcome};
 use provost_domain::event::outbound::{RejectedAnnouncement, Topic};
 use provost_domain::gate::{ActivationWish, GateDecision, GateEvidence, GateOutcome};
 use provost_domain::{JobId, ModelId, TargetMetric};
@@ -97,12 +100,7 @@ impl ModelService {
             find(&challenger, champion.as_ref(), look, threshold, not_worse_suffices).map_err(RegistryError::from)
         })
         .await?;
-        let outcome = match (m.wish, &found.evidence) {
-            (ActivationWish::None | ActivationWish::Approval, _) => GateOutcome::AwaitsApproval,
-            (_, None) => GateOutcome::NotComparable,
-            _ if found.verdict.passed => GateOutcome::Activated,
-            _ => GateOutcome::Kept,
-        };
+        let outcome = outcome(m.wish, found.evidence.is_some(), found.verdict.passed);
         Ok(GateDecision {
             job_id: m.job_id.clone(),
             challenger_id: m.challenger.clone(),
@@ -144,13 +142,6 @@ fn quarter(at: DateTime<Utc>) -> DateTime<Utc> {
     NaiveDate::from_ymd_opt(at.year(), month, 1)
         .and_then(|day| day.and_hms_opt(0, 0, 0))
         .map_or(at, |midnight| midnight.and_utc())
-}
-
-/// Decisions that spent some of the quarter's alpha: those that could have activated a model on evidence.
-fn looks(decisions: &[GateDecision]) -> u32 {
-    let spent =
-        |d: &&GateDecision| d.evidence.is_some() && matches!(d.outcome, GateOutcome::Activated | GateOutcome::Kept);
-    decisions.iter().filter(spent).count() as u32
 }
 
 fn find(

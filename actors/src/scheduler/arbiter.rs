@@ -1,7 +1,7 @@
 //! The arbiter: each pending trigger leads to a new job, joins one that waits, or is told why it leads to none.
 
-use super::{COMPONENT, Look, Refused, TriggerLoop, config_of, is_automatic, refused, rules};
-use crate::error::SubmitError;
+use super::settlement::{Next, after_join, after_submit};
+use super::{COMPONENT, Look, TriggerLoop, config_of, is_automatic, rules};
 use crate::failures::Kind;
 use crate::jobs::{Joined, Submission, Submitted};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -84,29 +84,19 @@ impl TriggerLoop {
         mut group: Group,
         ready_at: &mut Option<DateTime<Utc>>,
     ) -> Result<bool, Failed> {
-        match self.admission.join(group.hash.clone(), group.triggers.clone()).await {
-            Ok(Joined::Job(job)) => {
-                tracing::info!(%job, triggers = group.triggers.len(), "triggers joined a job that waits");
-                return Ok(true);
-            }
-            Ok(Joined::None) => {}
-            Ok(Joined::Busy) => return Ok(false),
-            Ok(Joined::Begun) => {
-                // A request waits for a job of its own; the schedule's own slot is served by the one that has begun.
+        let cooling = ready_at.is_some_and(|at| at > look.now);
+        let joined = self.admission.join(group.hash.clone(), group.triggers.clone()).await;
+        if let Ok(Joined::Job(job)) = &joined {
+            tracing::info!(%job, triggers = group.triggers.len(), "triggers joined a job that waits");
+        }
+        match after_join(&joined, cooling) {
+            Next::Submit => {}
+            Next::SettleSlots => {
                 let (slots, others): (Vec<_>, Vec<_>) = group.triggers.into_iter().partition(rules::is_slot);
-                for slot in slots {
-                    let why = "a job for the same configuration was running".to_owned();
-                    self.admission.options.store.settle_trigger(&slot.id, why).await?;
-                }
+                self.settle_all(&slots, "a job for the same configuration was running").await?;
                 return Ok(others.is_empty());
             }
-            Err(error) => match refused(&error) {
-                Refused::Failed(kind) => return Err(Failed { kind, text: error.to_string() }),
-                Refused::ForGood | Refused::Waits => return Ok(false),
-            },
-        }
-        if ready_at.is_some_and(|at| at > look.now) {
-            return Ok(false);
+            next => return self.carry_out(next, &group.triggers).await,
         }
         let by = group.triggers.first().and_then(|t| t.trigger.triggered_by.clone());
         for trigger in &mut group.triggers {
@@ -114,32 +104,41 @@ impl TriggerLoop {
         }
         let submission =
             Submission { config: group.config, created_by: by, triggers: group.triggers.clone(), idempotency: None };
-        match self.admission.submit(submission, None).await {
+        let submitted = self.admission.submit(submission, None).await;
+        match &submitted {
             Ok(Submitted::New(accepted)) => {
                 tracing::info!(job = %accepted.job.job_id, triggers = group.triggers.len(), "triggers led to a job");
                 // The next group of this look has its cooldown too.
                 let cooldown = TimeDelta::from_std(self.admission.options.cooldown).unwrap_or(TimeDelta::MAX);
                 *ready_at = look.now.checked_add_signed(cooldown);
                 self.seen().cooldown_until = *ready_at;
+            }
+            Ok(Submitted::Repeated(_)) => {}
+            Err(error) => tracing::debug!(%error, "no job was created for triggers"),
+        }
+        self.carry_out(after_submit(&submitted), &group.triggers).await
+    }
+
+    /// Whether something has become of the triggers.
+    async fn carry_out(&self, next: Next, triggers: &[TriggerRecord]) -> Result<bool, Failed> {
+        match next {
+            Next::Settled => Ok(true),
+            Next::Wait | Next::Submit | Next::SettleSlots => Ok(false),
+            Next::Refuse(why) => {
+                tracing::warn!(why, triggers = triggers.len(), "triggers lead to no job");
+                self.settle_all(triggers, &why).await?;
                 Ok(true)
             }
-            Ok(Submitted::Repeated(_)) | Err(SubmitError::Settled) => Ok(true),
-            Err(error) => match refused(&error) {
-                Refused::Failed(kind) => Err(Failed { kind, text: error.to_string() }),
-                Refused::Waits => {
-                    tracing::debug!(%error, "triggers wait: no job could be created for them");
-                    Ok(false)
-                }
-                Refused::ForGood => {
-                    let why = refusal(&error);
-                    tracing::warn!(why, triggers = group.triggers.len(), "triggers lead to no job");
-                    for trigger in &group.triggers {
-                        self.admission.options.store.settle_trigger(&trigger.id, why.clone()).await?;
-                    }
-                    Ok(true)
-                }
-            },
+            Next::Failed { kind, text } => Err(Failed { kind, text }),
         }
+    }
+
+    /// Records why these triggers lead to no job of their own.
+    async fn settle_all(&self, triggers: &[TriggerRecord], why: &str) -> Result<(), StoreError> {
+        for trigger in triggers {
+            self.admission.options.store.settle_trigger(&trigger.id, why.to_owned()).await?;
+        }
+        Ok(())
     }
 }
 
@@ -152,12 +151,5 @@ struct Failed {
 impl From<StoreError> for Failed {
     fn from(e: StoreError) -> Self {
         Self { kind: Kind::of(&e), text: e.to_string() }
-    }
-}
-
-fn refusal(error: &SubmitError) -> String {
-    match error {
-        SubmitError::Quality(report) => format!("{error}: {}", report.quality_issues.join("; ")),
-        error => error.to_string(),
     }
 }

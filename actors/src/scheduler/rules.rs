@@ -2,6 +2,7 @@
 //! however often and by however many schedulers it is seen, it is one trigger.
 
 use super::cron::Cron;
+use super::occasion::{SlotStep, crossing, slot_step, weeks_too_old};
 use super::{COMPONENT, Checked, Look, TriggerLoop, is_automatic};
 use crate::error::EvaluateError;
 use crate::evaluator::CheckPerformance;
@@ -54,7 +55,7 @@ impl RuleError {
 }
 
 /// What the rules know of the active model.
-struct Champion {
+struct ActiveModel {
     model: ModelRecord,
     job: Option<JobRecord>,
 }
@@ -76,16 +77,16 @@ impl TriggerLoop {
             self.admission.options.failures.keep(COMPONENT, "rule ", |task| task == "rule slot");
             return Ok(slot);
         }
-        let champion = self.champion().await?;
+        let active = self.active().await?;
         let arrivals = self.admission.options.store.point_totals().await?.arrivals;
         let arrived = arrivals.of(look.schedule.training_config.use_verified_only);
-        let champion = champion.as_ref();
-        let threshold = self.rule(THRESHOLD, &input, self.threshold(look, champion, arrived)).await;
-        let age = self.rule(AGE, &input, self.age(look, champion)).await;
+        let active = active.as_ref();
+        let threshold = self.rule(THRESHOLD, &input, self.threshold(look, active, arrived)).await;
+        let age = self.rule(AGE, &input, self.age(look, active)).await;
         // What it is tested on changes with the model and with enough new points.
-        let model = champion.map_or("", |c| c.model.version.model_id.as_str());
+        let model = active.map_or("", |c| c.model.version.model_id.as_str());
         let tested = format!("{input} {model} {}", arrived / CHECK_POINTS);
-        let performance = self.rule_of_performance(&tested, look, champion, arrived).await;
+        let performance = self.rule_of_performance(&tested, look, active, arrived).await;
         Ok(slot.or(threshold).or(age).or(performance))
     }
 
@@ -124,24 +125,24 @@ impl TriggerLoop {
         &self,
         input: &str,
         look: &Look,
-        champion: Option<&Champion>,
+        active: Option<&ActiveModel>,
         arrived: u64,
     ) -> Option<String> {
         let now = self.admission.options.clock.monotonic();
         if lock(&self.check_failed).is_some_and(|at| now < at + CHECK_EVERY) {
             return None;
         }
-        let failed = self.rule(PERFORMANCE, input, self.performance(look, champion, arrived)).await;
+        let failed = self.rule(PERFORMANCE, input, self.performance(look, active, arrived)).await;
         *lock(&self.check_failed) = failed.is_some().then_some(now);
         failed
     }
 
-    async fn champion(&self) -> Result<Option<Champion>, StoreError> {
+    async fn active(&self) -> Result<Option<ActiveModel>, StoreError> {
         let store = &self.admission.options.store;
         let Some(id) = store.active_model().await? else { return Ok(None) };
         let Some(model) = store.model(&id).await? else { return Ok(None) };
         let job = store.job(&model.job_id).await?;
-        Ok(Some(Champion { model, job }))
+        Ok(Some(ActiveModel { model, job }))
     }
 
     /// Records an occasion that is not recorded yet.
@@ -179,24 +180,27 @@ impl TriggerLoop {
         let schedule = &look.schedule;
         let name = if enabled { format!("{} {}", schedule.schedule_cron, schedule.time_zone) } else { OFF.to_owned() };
         let progress = store.slot_progress().await?.filter(|p| p.schedule == name);
-        let Some(progress) = progress else {
-            self.seen().next_slot = None;
-            return Ok(store.put_slot_progress(SlotProgress { schedule: name, until: look.now }).await?);
+        let until = progress.map(|progress| progress.until);
+        let last = match until {
+            Some(_) if enabled => {
+                let cron = Cron::parse(&schedule.schedule_cron, &schedule.time_zone);
+                // It was checked when it was put; an older version may have allowed it.
+                let cron = cron.map_err(|e| StoreError::Invalid(format!("the stored schedule: {e}")))?;
+                self.seen().next_slot = cron.next_after(look.now);
+                cron.last_until(look.now)
+            }
+            _ => {
+                self.seen().next_slot = None;
+                None
+            }
         };
-        if !enabled {
-            return Ok(());
-        }
-        if progress.until > look.now {
-            // The clock was set back. Slots that have fired have their triggers, so none fires again.
-            return Ok(store.put_slot_progress(SlotProgress { schedule: name, until: look.now }).await?);
-        }
-        let cron = match Cron::parse(&schedule.schedule_cron, &schedule.time_zone) {
-            Ok(cron) => cron,
-            // It was checked when it was put; an older version may have allowed it.
-            Err(e) => return Err(StoreError::Invalid(format!("the stored schedule: {e}")).into()),
+        let slot = match slot_step(enabled, until, look.now, last) {
+            SlotStep::Nothing => return Ok(()),
+            SlotStep::StartFromNow => {
+                return Ok(store.put_slot_progress(SlotProgress { schedule: name, until: look.now }).await?);
+            }
+            SlotStep::Raise(slot) => slot,
         };
-        self.seen().next_slot = cron.next_after(look.now);
-        let Some(slot) = cron.last_until(look.now).filter(|slot| *slot > progress.until) else { return Ok(()) };
         let shown = slot.to_rfc3339_opts(SecondsFormat::Secs, true);
         let reason = format!("the slot {shown} of `{}` ({})", schedule.schedule_cron, schedule.time_zone);
         let mut trigger = raised(TriggerType::Scheduled, look.now, reason);
@@ -208,20 +212,21 @@ impl TriggerLoop {
 
     /// New usable points since the rows of the active model were read, or since the last job that their number led to; with
     /// no active model since the last job; with neither since ever.
-    async fn threshold(&self, look: &Look, champion: Option<&Champion>, arrived: u64) -> Result<(), RuleError> {
+    async fn threshold(&self, look: &Look, active: Option<&ActiveModel>, arrived: u64) -> Result<(), RuleError> {
         let config = &look.schedule.training_config;
         let known =
             |job: Option<&JobRecord>| job.and_then(|j| j.arrivals).map_or(0, |a| a.of(config.use_verified_only));
         // What led to a challenger that was not better is not new any more.
-        let counts = |kind: TriggerType| champion.is_none() || kind == TriggerType::DataThreshold;
+        let counts = |kind: TriggerType| active.is_none() || kind == TriggerType::DataThreshold;
         let last = self.last_that_read(look, counts).await?;
-        let origin = known(champion.and_then(|c| c.job.as_ref())).max(known(last.as_ref()));
+        let origin = known(active.and_then(|c| c.job.as_ref())).max(known(last.as_ref()));
         let new = arrived.saturating_sub(origin);
         self.seen().new_points = Some(new);
         let needed = look.schedule.min_new_samples;
         // Single flight: a job that is at work may be reading these points just now, and one occasion is enough.
         let waits = |t: &TriggerRecord| t.is_pending() && t.trigger.trigger_type == TriggerType::DataThreshold;
-        if new < needed || look.at_work(&config.content_hash()) || look.triggers.iter().any(waits) {
+        let Some(crossing) = crossing(new, needed) else { return Ok(()) };
+        if look.at_work(&config.content_hash()) || look.triggers.iter().any(waits) {
             return Ok(());
         }
         let reason = format!("{new} new usable points; {needed} are enough");
@@ -230,16 +235,10 @@ impl TriggerLoop {
         trigger.evidence = Some(json!({
             "new_points": new, "min_new_samples": needed, "since": origin,
             "use_verified_only": config.use_verified_only,
-            "active_model_id": champion.map(|c| &c.model.version.model_id),
+            "active_model_id": active.map(|c| &c.model.version.model_id),
         }));
         // A crossing whose job failed before it had read the data is raised again with as many points more.
-        self.occasion(
-            THRESHOLD,
-            format!("data_threshold:{origin}:{}", new / needed.max(1)),
-            trigger,
-            wish(&look.schedule),
-        )
-        .await?;
+        self.occasion(THRESHOLD, format!("data_threshold:{origin}:{crossing}"), trigger, wish(&look.schedule)).await?;
         Ok(())
     }
 
@@ -262,12 +261,13 @@ impl TriggerLoop {
         Ok(None)
     }
 
-    async fn age(&self, look: &Look, champion: Option<&Champion>) -> Result<(), RuleError> {
-        let Some(champion) = champion else { return Ok(()) };
-        let version = &champion.model.version;
+    async fn age(&self, look: &Look, active: Option<&ActiveModel>) -> Result<(), RuleError> {
+        let Some(active) = active else { return Ok(()) };
+        let version = &active.model.version;
         let limit = TimeDelta::days(i64::from(look.schedule.max_model_age_days));
         let age = look.now - version.training_date;
-        if age < limit || look.at_work(&look.schedule.training_config.content_hash()) {
+        let Some(weeks) = weeks_too_old(age, limit) else { return Ok(()) };
+        if look.at_work(&look.schedule.training_config.content_hash()) {
             return Ok(());
         }
         let days = age.num_days();
@@ -283,17 +283,16 @@ impl TriggerLoop {
             other => other,
         };
         // Where nothing came of it, the model is asked about again when it has aged a week more.
-        let weeks = (age - limit).num_weeks();
         self.occasion(AGE, format!("age:{}:{weeks}", version.model_id), trigger, activation).await?;
         Ok(())
     }
 
     /// Whether the active model foretells what has come in since as well as it did foretell its last year. Tested again
     /// when enough has come in to move the answer, and every day, since cohorts mature.
-    async fn performance(&self, look: &Look, champion: Option<&Champion>, arrived: u64) -> Result<(), RuleError> {
-        let Some(champion) = champion else { return Ok(()) };
+    async fn performance(&self, look: &Look, active: Option<&ActiveModel>, arrived: u64) -> Result<(), RuleError> {
+        let Some(active) = active else { return Ok(()) };
         let config = &look.schedule.training_config;
-        let version = &champion.model.version;
+        let version = &active.model.version;
         let now = Checked {
             model: version.model_id.clone(),
             arrived,
@@ -303,7 +302,7 @@ impl TriggerLoop {
         if lock(&self.checked).as_ref().is_some_and(|last| !now.is_due(last)) || look.at_work(&config.content_hash()) {
             return Ok(());
         }
-        let check = CheckPerformance { model: champion.model.clone(), config: config.clone() };
+        let check = CheckPerformance { model: active.model.clone(), config: config.clone() };
         let found = self.evaluator.send(check).await.map_err(EvaluateError::from)??;
         self.seen().rules.entry(PERFORMANCE).or_default().tests += 1;
         let none = "the active model has no figures of a last year in time to compare with";
