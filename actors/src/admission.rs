@@ -1,22 +1,26 @@
 //! Admission of a job, whoever asks for it: checks the configuration and the data, then hands the job to Jobs.
 
 use crate::blocking::blocking;
+use crate::clock::Clock;
 use crate::error::{LoadError, SubmitError};
 use crate::jobs::{Jobs, Join, Joined, Submission, Submit, Submitted};
 use crate::loader::{Loader, Purpose, Quality};
-use crate::options::Options;
 use crate::plan::check_spaces;
 use crate::pool::Place;
 use crate::supervise::{Phase, Slot};
-use provost_domain::TrainingConfig;
-use provost_domain::config::Tuning;
+use provost_domain::config::{Grid, Tuning};
 use provost_domain::quality::DataQualityReport;
-use provost_store::TriggerRecord;
+use provost_domain::{Algorithm, TrainingConfig};
+use provost_store::{ResponseStore, TriggerRecord};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Clone)]
 pub struct Admission {
-    pub options: Arc<Options>,
+    pub clock: Arc<dyn Clock>,
+    pub responses: Arc<dyn ResponseStore>,
+    /// Configured search grids.
+    pub grids: Arc<BTreeMap<Algorithm, Grid>>,
     pub loader: Slot<Loader>,
     pub jobs: Slot<Jobs>,
 }
@@ -30,7 +34,7 @@ impl Admission {
         }
         // A known key is answered as it was then, whatever became of the data since.
         if let Some(asked) = submission.idempotency.as_ref().map(|keyed| &keyed.request)
-            && let Some(known) = asked.answered(&*self.options.store, self.options.clock.now()).await?
+            && let Some(known) = asked.answered(&*self.responses, self.clock.now()).await?
         {
             return if known.request_hash == asked.request_hash {
                 Ok(Submitted::Repeated(known))
@@ -39,8 +43,8 @@ impl Admission {
             };
         }
         if submission.config.hyperparameter_tuning != Tuning::None {
-            let (config, options) = (submission.config.clone(), self.options.clone());
-            blocking(move || check_spaces(&config, &options.grids)).await?;
+            let (config, grids) = (submission.config.clone(), self.grids.clone());
+            blocking(move || check_spaces(&config, &grids)).await?;
         }
         let report = self.quality(submission.config.clone(), Purpose::Work, place).await?;
         if !report.passes_quality_check {

@@ -27,9 +27,10 @@ pub use dead_letter::HEADERS as PARKED_HEADERS;
 
 use crate::failures::Kind;
 use crate::jobs::Jobs;
-use crate::options::{BridgeOptions, Options};
+use crate::options::{BridgeOptions, BridgeResources};
 use crate::outbox::EVENTS;
 use crate::panics::Owner;
+use crate::retry::{never, retry};
 use crate::supervise::{Slot, Status};
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use env::BridgeEnv;
@@ -79,7 +80,7 @@ const TRIM_EVERY: Duration = Duration::from_secs(10);
 const END_WITHIN: Duration = Duration::from_secs(8);
 
 pub struct Bridge {
-    options: Arc<Options>,
+    resources: Arc<BridgeResources>,
     jobs: Slot<Jobs>,
     state: State,
     /// Dropped with the actor, which ends the threads too.
@@ -90,10 +91,10 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    pub fn new(options: Arc<Options>, jobs: Slot<Jobs>) -> Self {
+    pub fn new(resources: Arc<BridgeResources>, jobs: Slot<Jobs>) -> Self {
         Self {
-            state: State::new(options.metrics.clone()),
-            options,
+            state: State::new(resources.metrics.clone()),
+            resources,
             jobs,
             stop_consumer: watch::Sender::new(false),
             stop_publisher: watch::Sender::new(false),
@@ -106,29 +107,32 @@ impl Bridge {
 impl Actor for Bridge {
     type Context = Context<Self>;
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let trimming = trim(self.options.clone(), self.state.clone(), self.stop_trimming.subscribe());
+        let trimming = trim(self.resources.clone(), self.state.clone(), self.stop_trimming.subscribe());
         ctx.spawn(trimming.into_actor(self));
-        let Some(bridge) = self.options.bridge.clone() else { return };
+        let Some(bridge) = self.resources.bus.clone() else { return };
         let (publisher, queued) = publisher_channel::channel();
-        let (options, state, jobs, ended) =
-            (self.options.clone(), self.state.clone(), self.jobs.clone(), self.ended.clone());
+        let (resources, state, jobs, ended) =
+            (self.resources.clone(), self.state.clone(), self.jobs.clone(), self.ended.clone());
         let stops = (self.stop_consumer.subscribe(), self.stop_publisher.subscribe());
         let work = async move {
             let env = BridgeEnv {
                 inbox: Inbox {
-                    store: options.store.clone(),
+                    store: resources.inbox.clone(),
+                    points: resources.points.clone(),
                     jobs,
                     max_bytes: bridge.max_message_bytes,
-                    metrics: options.metrics.clone(),
+                    metrics: resources.metrics.clone(),
                 },
                 bridge,
-                clock: options.clock.clone(),
+                clock: resources.clock.clone(),
+                outbox: resources.outbox.clone(),
+                health: resources.health.clone(),
                 publisher,
                 state,
-                nudge: options.nudge.clone(),
-                leases: options.leases.clone(),
-                failures: options.failures.clone(),
-                source: source(&options).await,
+                nudge: resources.nudge.clone(),
+                leases: resources.leases.clone(),
+                failures: resources.failures.clone(),
+                source: source(&resources).await,
             };
             let consuming = side(Side::Consumer, env.clone(), None, stops.0, ended.clone());
             let publishing = side(Side::Publisher, env, Some(queued), stops.1, ended);
@@ -151,23 +155,17 @@ impl Drop for Bridge {
 /// Under which its failures are told.
 const COMPONENT: &str = "bridge";
 const INSTALLATION: &str = "reading the installation";
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 const TRIMMING: &str = "trimming the outbox";
 
 /// The `source` of what this installation announces.
-async fn source(options: &Options) -> String {
-    let pauses = (Duration::from_millis(200), Duration::from_secs(5));
-    loop {
-        match options.store.installation().await {
-            Ok(installation) => {
-                options.failures.succeeded(COMPONENT, INSTALLATION);
-                return format!("/provost/{:x}", installation.created_at.timestamp_micros());
-            }
-            Err(e) => {
-                let wait = options.failures.wait(COMPONENT, INSTALLATION, Kind::of(&e), &e.to_string(), pauses);
-                options.clock.sleep(wait).await;
-            }
-        }
-    }
+async fn source(resources: &BridgeResources) -> String {
+    let policy = resources.failures.policy(COMPONENT, INSTALLATION, Kind::of, PAUSES);
+    let read = retry(&*resources.clock, policy, never(), || resources.installation.installation()).await;
+    resources.failures.succeeded(COMPONENT, INSTALLATION);
+    // The policy never gives up.
+    let created_at = read.map(|installation| installation.created_at).unwrap_or_default();
+    format!("/provost/{:x}", created_at.timestamp_micros())
 }
 
 /// Runs a side on a thread of its own and waits for its end; a panic there is one here.
@@ -204,24 +202,24 @@ async fn side(
 }
 
 /// Keeps the outbox within its bound, whether there is a bus or not.
-async fn trim(options: Arc<Options>, state: State, mut stop: watch::Receiver<bool>) {
+async fn trim(resources: Arc<BridgeResources>, state: State, mut stop: watch::Receiver<bool>) {
     while tokio::time::timeout(TRIM_EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
-        match options.store.outbox_trim(EVENTS, options.outbox_max).await {
-            Ok(0) => options.failures.succeeded(COMPONENT, TRIMMING),
+        match resources.outbox.outbox_trim(EVENTS, resources.outbox_max).await {
+            Ok(0) => resources.failures.succeeded(COMPONENT, TRIMMING),
             Ok(given_up) => {
-                options.failures.succeeded(COMPONENT, TRIMMING);
+                resources.failures.succeeded(COMPONENT, TRIMMING);
                 state.count(|c| c.given_up += given_up);
                 // Without a bus nobody waits for them.
-                if options.bridge.is_some() {
+                if resources.bus.is_some() {
                     tracing::warn!(
                         given_up,
-                        keep = options.outbox_max,
+                        keep = resources.outbox_max,
                         "the outbox is full: the oldest announcements are given up"
                     );
                 }
             }
             Err(e) => {
-                options.failures.failed(COMPONENT, TRIMMING, Kind::of(&e), &e.to_string());
+                resources.failures.failed(COMPONENT, TRIMMING, Kind::of(&e), &e.to_string());
             }
         }
     }
@@ -230,7 +228,7 @@ async fn trim(options: Arc<Options>, state: State, mut stop: watch::Receiver<boo
 impl Handler<Status> for Bridge {
     type Result = MessageResult<Status>;
     fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.state.tell(self.options.bridge.is_none()))
+        MessageResult(self.state.tell(self.resources.bus.is_none()))
     }
 }
 
@@ -256,7 +254,7 @@ impl Handler<BridgeStop> for Bridge {
             self.stop_trimming.send_replace(true);
         }
         let mut ended = self.ended.subscribe();
-        let disabled = self.options.bridge.is_none();
+        let disabled = self.resources.bus.is_none();
         let waiting = async move {
             if disabled {
                 return;

@@ -9,9 +9,9 @@ use crate::blocking::blocking;
 use crate::error::EvaluateError;
 use crate::failures::{Kind, LONG_PAUSE};
 use crate::loader::Loader;
-use crate::options::Options;
+use crate::options::EvaluatorResources;
 use crate::pool::Busy;
-use crate::retry::backoff;
+use crate::retry::{backoff, never, retry};
 use crate::scoring::{labels, load_model, open};
 use crate::snapshot::LoadedSnapshot;
 use crate::supervise::{Slot, Status};
@@ -100,7 +100,7 @@ const AT_WORK: usize = 2;
 const RESUME_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Evaluator {
-    options: Arc<Options>,
+    resources: Arc<EvaluatorResources>,
     loader: Slot<Loader>,
     /// By task.
     running: BTreeSet<String>,
@@ -114,9 +114,9 @@ pub struct Evaluator {
 }
 
 impl Evaluator {
-    pub fn new(options: Arc<Options>, loader: Slot<Loader>) -> Self {
+    pub fn new(resources: Arc<EvaluatorResources>, loader: Slot<Loader>) -> Self {
         Self {
-            options,
+            resources,
             loader,
             running: BTreeSet::new(),
             tickets: Arc::new(Semaphore::new(limits::EVALUATIONS)),
@@ -131,16 +131,16 @@ impl Evaluator {
 impl Evaluator {
     /// Whether the outcome of an evaluation is to be kept: not while that is given up.
     fn may_keep(&self, task_id: &str) -> bool {
-        let now = self.options.clock.monotonic();
-        self.options.failures.may_try(COMPONENT, &keeping(task_id), ("", now))
+        let now = self.resources.clock.monotonic();
+        self.resources.failures.may_try(COMPONENT, &keeping(task_id), ("", now))
     }
 
     /// Looks for unfinished evaluations later. Where the store is shared it is looked at again anyhow.
     fn resume_in(&self, wait: Duration, context: &mut Context<Self>) {
-        if self.options.leases.is_some() {
+        if self.resources.leases.is_some() {
             return;
         }
-        let (me, clock) = (context.address().downgrade(), self.options.clock.clone());
+        let (me, clock) = (context.address().downgrade(), self.resources.clock.clone());
         context.spawn(WhileReachable::new(async move {
             clock.sleep(wait).await;
             if let Some(me) = me.upgrade() {
@@ -155,10 +155,10 @@ impl Actor for Evaluator {
 
     fn started(&mut self, context: &mut Context<Self>) {
         context.notify(Resume);
-        let Some(leases) = &self.options.leases else { return };
+        let Some(leases) = &self.resources.leases else { return };
         // What other processes leave unfinished; what they are at work on is not taken.
         let (me, clock, pause) =
-            (context.address().downgrade(), self.options.clock.clone(), leases.look_every().max(RESUME_EVERY));
+            (context.address().downgrade(), self.resources.clock.clone(), leases.look_every().max(RESUME_EVERY));
         context.spawn(WhileReachable::new(async move {
             loop {
                 clock.sleep(pause).await;
@@ -270,7 +270,7 @@ impl Subject<'_> {
 impl Handler<Score> for Evaluator {
     type Result = ResponseActFuture<Self, Result<EvaluationRecord, EvaluateError>>;
     fn handle(&mut self, m: Score, _: &mut Context<Self>) -> Self::Result {
-        let (artifacts, at) = (self.options.artifacts.clone(), self.options.clock.now());
+        let (artifacts, at) = (self.resources.artifacts.clone(), self.resources.clock.now());
         let scored = blocking(move || {
             let f = &m.fitted;
             let subject = Subject {
@@ -304,25 +304,26 @@ fn task_id() -> String {
 impl Handler<Evaluate> for Evaluator {
     type Result = ResponseActFuture<Self, Result<String, EvaluateError>>;
     fn handle(&mut self, message: Evaluate, context: &mut Context<Self>) -> Self::Result {
-        self.options.failpoints.hit("evaluator");
-        let (options, me, ticket) = (self.options.clone(), context.address(), self.tickets.clone().try_acquire_owned());
+        self.resources.failpoints.hit("evaluator");
+        let (resources, me, ticket) =
+            (self.resources.clone(), context.address(), self.tickets.clone().try_acquire_owned());
         let begun = async move {
             let ticket = ticket.map_err(|_| Busy { what: "evaluations", waiting: limits::EVALUATIONS })?;
-            let Some(known) = options.store.model(&message.model).await? else {
+            let Some(known) = resources.models.model(&message.model).await? else {
                 return Err(EvaluateError::NotFound(message.model));
             };
             // A damaged artifact is told to whoever asks, not only to the log.
-            load_model::<EvaluateError>(&options, &known.version).await?;
+            load_model::<EvaluateError>(&resources.artifacts, &known.version).await?;
             let task_id = task_id();
             let record = EvaluationRecord {
                 task_id: task_id.clone(),
                 model_id: message.model,
-                requested_at: options.clock.now(),
+                requested_at: resources.clock.now(),
                 results: None,
                 error: None,
                 plots: BTreeMap::new(),
             };
-            options.store.start_evaluation(record.clone()).await?;
+            resources.evaluations.start_evaluation(record.clone()).await?;
             // Should the actor die first, its successor finds the record.
             me.do_send(Perform { record, plots: message.plots, ticket: Some(ticket) });
             Ok(task_id)
@@ -346,21 +347,21 @@ fn keeping(task_id: &str) -> String {
 /// The whole of one evaluation; the record comes back finished, with results or with the error. While the store is away it
 /// is tried for as long as that lasts.
 async fn perform(
-    options: Arc<Options>,
+    resources: Arc<EvaluatorResources>,
     loader: Slot<Loader>,
     mut record: EvaluationRecord,
     plots: bool,
 ) -> EvaluationRecord {
     let task = task_of(&record);
     loop {
-        record = match perform_now(options.clone(), loader.clone(), record, plots).await {
+        record = match perform_now(resources.clone(), loader.clone(), record, plots).await {
             Ok(record) => {
-                options.failures.succeeded(COMPONENT, &task);
+                resources.failures.succeeded(COMPONENT, &task);
                 return record;
             }
             Err((record, error)) => {
-                let wait = options.failures.wait(COMPONENT, &task, error.kind(), &error.to_string(), PAUSES);
-                options.clock.sleep(wait).await;
+                let wait = resources.failures.wait(COMPONENT, &task, error.kind(), &error.to_string(), PAUSES);
+                resources.clock.sleep(wait).await;
                 record
             }
         };
@@ -368,16 +369,16 @@ async fn perform(
 }
 
 async fn perform_now(
-    options: Arc<Options>,
+    resources: Arc<EvaluatorResources>,
     loader: Slot<Loader>,
     mut record: EvaluationRecord,
     plots: bool,
 ) -> Result<EvaluationRecord, (EvaluationRecord, EvaluateError)> {
     let evaluated = async {
-        let known = options.store.model(&record.model_id).await?;
+        let known = resources.models.model(&record.model_id).await?;
         let known = known.ok_or_else(|| EvaluateError::NotFound(record.model_id.clone()))?;
-        let opened = open::<EvaluateError>(&options, &loader, known).await?;
-        let (artifacts, at) = (options.artifacts.clone(), options.clock.now());
+        let opened = open::<EvaluateError>((&resources.artifacts, &*resources.installation), &loader, known).await?;
+        let (artifacts, at) = (resources.artifacts.clone(), resources.clock.now());
         blocking(move || {
             let version = &opened.record.version;
             let subject = Subject {
@@ -411,57 +412,59 @@ async fn perform_now(
 
 /// Keeps the outcome; while the store is away for as long as that lasts. Of what fails otherwise the third failure is the
 /// last for a day.
-async fn keep(options: &Options, record: EvaluationRecord) -> Result<(), StoreError> {
-    let (task, mut tries) = (keeping(&record.task_id), 0);
-    loop {
-        match options.store.finish_evaluation(record.clone()).await {
-            // Nobody waits for one that is gone.
-            kept @ (Ok(()) | Err(StoreError::NotFound { .. })) => {
-                options.failures.succeeded(COMPONENT, &task);
-                return kept;
-            }
-            Err(e) => {
-                let (kind, now) = (Kind::of(&e), options.clock.monotonic());
-                if options.failures.gives_up(COMPONENT, &task, kind, &e.to_string(), ("", now)) {
-                    return Err(e);
-                }
-                options.clock.sleep(backoff(PAUSES.0, PAUSES.1, tries)).await;
-                tries += 1;
-            }
+async fn keep(resources: &EvaluatorResources, record: EvaluationRecord) -> Result<(), StoreError> {
+    let task = keeping(&record.task_id);
+    let policy = |e: &StoreError, failures: u32| {
+        let (kind, now) = (Kind::of(e), resources.clock.monotonic());
+        let given_up = resources.failures.gives_up(COMPONENT, &task, kind, &e.to_string(), ("", now));
+        (!given_up).then(|| backoff(PAUSES.0, PAUSES.1, failures))
+    };
+    let finish = || async {
+        match resources.evaluations.finish_evaluation(record.clone()).await {
+            // Nobody waits for an evaluation that is gone: there is nothing to try again.
+            Err(e @ StoreError::NotFound { .. }) => Ok(Err(e)),
+            finished => finished.map(Ok),
         }
+    };
+    match retry(&*resources.clock, policy, never(), finish).await {
+        Ok(kept) => {
+            resources.failures.succeeded(COMPONENT, &task);
+            kept
+        }
+        Err(ended) => ended.error().map_or(Ok(()), Err),
     }
 }
 
 /// Performs what no other process is at work on, and keeps the outcome; false if one is.
 async fn perform_once(
-    options: Arc<Options>,
+    resources: Arc<EvaluatorResources>,
     loader: Slot<Loader>,
     record: EvaluationRecord,
     plots: bool,
 ) -> Result<bool, String> {
     let text = |e: StoreError| e.to_string();
     let task = task_of(&record);
-    let lease = match &options.leases {
+    let lease = match &resources.leases {
         None => None,
         Some(leases) => match leases.take(&format!("evaluation:{}", record.task_id)).await.map_err(text)? {
             None => return Ok(false),
             Some(lease) => Some((leases, lease)),
         },
     };
-    let performing = perform(options.clone(), loader, record, plots);
+    let performing = perform(resources.clone(), loader, record, plots);
     let record = match &lease {
         None => performing.await,
         Some((leases, lease)) => tokio::select! {
             record = performing => record,
             () = leases.keep(lease.clone()) => {
                 // Another process's now, and its failures with it.
-                options.failures.succeeded(COMPONENT, &task);
+                resources.failures.succeeded(COMPONENT, &task);
                 return Ok(false);
             }
         },
     };
     let error = record.error.clone();
-    let kept = keep(&options, record).await.map_err(text);
+    let kept = keep(&resources, record).await.map_err(text);
     if let Some((leases, lease)) = &lease {
         leases.release(lease).await;
     }
@@ -478,12 +481,12 @@ impl Handler<Perform> for Evaluator {
         if !self.running.insert(task.clone()) {
             return;
         }
-        let (options, loader, turns) = (self.options.clone(), self.loader.clone(), self.turns.clone());
+        let (resources, loader, turns) = (self.resources.clone(), self.loader.clone(), self.turns.clone());
         let work = async move {
             let _ticket = ticket;
             // The semaphore is never closed.
             let _turn = turns.acquire_owned().await.ok();
-            perform_once(options, loader, record, plots).await
+            perform_once(resources, loader, record, plots).await
         };
         context.spawn(work.into_actor(self).map(move |performed, actor, context| {
             actor.running.remove(&task);
@@ -505,11 +508,11 @@ impl Handler<Perform> for Evaluator {
 impl Handler<Resume> for Evaluator {
     type Result = ();
     fn handle(&mut self, _: Resume, context: &mut Context<Self>) {
-        let store = self.options.store.clone();
-        let unfinished = async move { store.unfinished_evaluations().await };
+        let evaluations = self.resources.evaluations.clone();
+        let unfinished = async move { evaluations.unfinished_evaluations().await };
         context.spawn(unfinished.into_actor(self).map(|unfinished, actor, context| match unfinished {
             Ok(records) => {
-                let failures = &actor.options.failures;
+                let failures = &actor.resources.failures;
                 failures.succeeded(COMPONENT, RESUMING);
                 // What another process has finished is not to be kept any more.
                 failures.keep(COMPONENT, KEEPING, |task| records.iter().any(|r| keeping(&r.task_id) == task));
@@ -523,7 +526,7 @@ impl Handler<Resume> for Evaluator {
             }
             Err(error) => {
                 let kind = Kind::of(&error);
-                let wait = actor.options.failures.wait(COMPONENT, RESUMING, kind, &error.to_string(), PAUSES);
+                let wait = actor.resources.failures.wait(COMPONENT, RESUMING, kind, &error.to_string(), PAUSES);
                 actor.resume_in(wait, context);
             }
         }));

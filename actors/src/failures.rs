@@ -161,6 +161,17 @@ impl Failures {
         if faults >= MOST { LONG_PAUSE } else { backoff(first, longest, failures - 1) }
     }
 
+    /// A policy for [`retry`](crate::retry::retry) that never gives up: waits as `wait` says.
+    pub fn policy<'a, E: std::fmt::Display>(
+        &'a self,
+        component: &'a str,
+        task: &'a str,
+        kind: impl Fn(&E) -> Kind + 'a,
+        pauses: (Duration, Duration),
+    ) -> impl FnMut(&E, u32) -> Option<Duration> + 'a {
+        move |error, _| Some(self.wait(component, task, kind(error), &error.to_string(), pauses))
+    }
+
     /// As `failed`, for what is done to `input`: true once it is given up, which is at the third fault in a row. It is left
     /// until `may_try` says otherwise.
     pub fn gives_up(

@@ -11,7 +11,10 @@ use crate::fleet::FleetExecutor;
 use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submitted};
 use crate::loader::{Loader, Purpose};
 use crate::notifier::Notifier;
-use crate::options::Options;
+use crate::options::{
+    BridgeResources, EvaluatorResources, FleetResources, JobsResources, LoaderResources, NotifierResources, Options,
+    RegistryResources, RetentionResources, SchedulerResources,
+};
 use crate::panics::Panics;
 use crate::pool::Pool;
 use crate::pulse::{OUTCOME_WITHIN, Pulse};
@@ -80,17 +83,18 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let budget = || options.restart_budget.clone();
     let clock = || options.clock.clone();
 
-    let o = options.clone();
+    let o = Arc::new(LoaderResources::from(&*options));
     let loader = supervise_in(&panics, "loader", budget(), clock(), move || Loader::new(o.clone()));
-    let (o, l) = (options.clone(), loader.clone());
+    let (o, l) = (Arc::new(EvaluatorResources::from(&*options)), loader.clone());
     let evaluator = supervise_in(&panics, "evaluator", budget(), clock(), move || Evaluator::new(o.clone(), l.clone()));
-    let (o, l) = (options.clone(), loader.clone());
+    let (o, l) = (Arc::new(RegistryResources::from(&*options)), loader.clone());
     let registry = supervise_in(&panics, "registry", budget(), clock(), move || Registry::new(o.clone(), l.clone()));
     let executor = options.executor.clone().unwrap_or_else(|| {
         let local = LocalExecutor::new(options.threads, options.idle_priority, options.failpoints.clone());
         match (&options.leases, options.fleet) {
             (Some(leases), Some(patience)) => {
-                Arc::new(FleetExecutor::new(options.clone(), leases.clone(), patience, local)) as Arc<dyn Executor>
+                let fleet = Arc::new(FleetResources::from(&*options));
+                Arc::new(FleetExecutor::new(fleet, leases.clone(), patience, local)) as Arc<dyn Executor>
             }
             _ => Arc::new(local),
         }
@@ -110,17 +114,24 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         trainers: trainers.clone(),
         executor,
     };
-    let (o, s) = (options.clone(), streams.clone());
+    let (o, s) = (Arc::new(JobsResources::from(&*options)), streams.clone());
     let jobs = supervise_in(&panics, "jobs", budget(), clock(), move || Jobs::new(o.clone(), peers.clone(), s.clone()));
 
-    let admission = Admission { options: options.clone(), loader: loader.clone(), jobs: jobs.clone() };
-    let (d, e) = (admission.clone(), evaluator.clone());
-    let scheduler = supervise_in(&panics, "scheduler", budget(), clock(), move || Scheduler::new(d.clone(), e.clone()));
-    let (o, j) = (options.clone(), jobs.clone());
+    let admission = Admission {
+        clock: options.clock.clone(),
+        responses: options.store.clone(),
+        grids: Arc::new(options.grids.clone()),
+        loader: loader.clone(),
+        jobs: jobs.clone(),
+    };
+    let (o, d, e) = (SchedulerResources::from(&*options), admission.clone(), evaluator.clone());
+    let make = move || Scheduler::new(o.clone(), d.clone(), e.clone());
+    let scheduler = supervise_in(&panics, "scheduler", budget(), clock(), make);
+    let (o, j) = (Arc::new(BridgeResources::from(&*options)), jobs.clone());
     let bridge = supervise_in(&panics, "bridge", budget(), clock(), move || Bridge::new(o.clone(), j.clone()));
-    let o = options.clone();
+    let o = Arc::new(NotifierResources::from(&*options));
     let notifier = supervise_in(&panics, "notifier", budget(), clock(), move || Notifier::new(o.clone()));
-    let o = options.clone();
+    let o = Arc::new(RetentionResources::from(&*options));
     let retention = supervise_in(&panics, "retention", budget(), clock(), move || Retention::new(o.clone()));
 
     let mut children: Vec<Arc<dyn Child>> = vec![

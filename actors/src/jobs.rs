@@ -24,7 +24,7 @@ use crate::error::{CancelError, SubmitError};
 use crate::evaluator::Evaluator;
 use crate::executor::Executor;
 use crate::loader::Loader;
-use crate::options::Options;
+use crate::options::JobsResources;
 use crate::registry::Registry;
 use crate::supervise::{Slot, Status};
 use crate::trainer::Trainer;
@@ -47,21 +47,21 @@ pub struct Peers {
 }
 
 pub struct Jobs {
-    options: Arc<Options>,
+    resources: Arc<JobsResources>,
     queue: Arc<JobQueue>,
 }
 
 impl Jobs {
-    pub fn new(options: Arc<Options>, peers: Peers, streams: Streams) -> Self {
-        let env = JobEnv { options: options.clone(), peers, streams };
-        Self { options, queue: Arc::new(JobQueue::new(Arc::new(env))) }
+    pub fn new(resources: Arc<JobsResources>, peers: Peers, streams: Streams) -> Self {
+        let env = JobEnv { resources: resources.clone(), peers, streams };
+        Self { resources, queue: Arc::new(JobQueue::new(Arc::new(env))) }
     }
 }
 
 impl Actor for Jobs {
     type Context = Context<Self>;
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let (queue, leases) = (self.queue.clone(), self.options.leases.clone());
+        let (queue, leases) = (self.queue.clone(), self.resources.leases.clone());
         ctx.spawn(WhileReachable::new(async move {
             queue.recover().await;
             if let Some(leases) = leases {
@@ -90,7 +90,7 @@ impl Handler<Status> for Jobs {
 impl Handler<Submit> for Jobs {
     type Result = ResponseActFuture<Self, Result<Submitted, SubmitError>>;
     fn handle(&mut self, message: Submit, _: &mut Context<Self>) -> Self::Result {
-        self.options.failpoints.hit("jobs");
+        self.resources.failpoints.hit("jobs");
         Box::pin(self.queue.clone().submit(message).into_actor(self))
     }
 }

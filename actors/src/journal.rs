@@ -7,7 +7,7 @@ use provost_domain::{Algorithm, JobId};
 use provost_learn::control::Token;
 use provost_learn::train::{Journal, TrialResult};
 use provost_learn::{Progress, StopReason};
-use provost_store::{Store, StoreError, TRIALS_READ};
+use provost_store::{StoreError, TRIALS_READ, TrialReader, TrialStore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -22,7 +22,7 @@ impl Finished {
     /// Records the trial under the job's epoch, and lets the fit go on.
     pub async fn keep(
         self,
-        store: &dyn Store,
+        store: &dyn TrialStore,
         clock: &dyn Clock,
         job: &JobId,
         algorithm: Algorithm,
@@ -62,7 +62,7 @@ pub enum ReadError {
 /// All trials that a search has recorded. There may be very many: they are read in parts, on threads that may block, and the
 /// token is looked at before each. A time limit ends the search and not this: the best of all is kept.
 pub async fn recorded(
-    store: &dyn Store,
+    store: &dyn TrialReader,
     job: &JobId,
     algorithm: Algorithm,
     token: &Token,

@@ -7,7 +7,7 @@ mod observed;
 use crate::clock::Clock;
 use observed::ObservedLeases;
 use provost_domain::lease::Lease;
-use provost_store::{Store, StoreError};
+use provost_store::{LeaseStore, StoreError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// This process's part in the leases of a shared store.
 #[derive(Clone)]
 pub struct Leases {
-    store: Arc<dyn Store>,
+    store: Arc<dyn LeaseStore>,
     clock: Arc<dyn Clock>,
     holder: Arc<str>,
     term: Duration,
@@ -28,7 +28,7 @@ pub struct Leases {
 
 impl Leases {
     /// `holder` names this run of this process and no other.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, holder: &str, term: Duration) -> Self {
+    pub fn new(store: Arc<dyn LeaseStore>, clock: Arc<dyn Clock>, holder: &str, term: Duration) -> Self {
         Self { store, clock, holder: holder.into(), term, observed: Arc::default() }
     }
 
@@ -159,7 +159,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::clock::TestClock;
-    use provost_store::SqliteStore;
+    use provost_store::{SqliteStore, Store};
 
     const TERM: Duration = Duration::from_secs(10);
 

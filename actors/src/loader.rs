@@ -7,7 +7,7 @@ mod source_key;
 
 use crate::blocking::blocking;
 use crate::error::LoadError;
-use crate::options::Options;
+use crate::options::LoaderResources;
 use crate::pool::Place;
 use crate::snapshot::{LoadedSnapshot, encode, read_snapshot};
 use crate::supervise::Status;
@@ -109,7 +109,7 @@ fn keep<T>(queue: &mut VecDeque<Arc<T>>, item: Arc<T>, most: usize) {
 /// What each message works with, apart from the actor: handlers only start futures.
 #[derive(Clone)]
 struct SnapshotService {
-    options: Arc<Options>,
+    resources: Arc<LoaderResources>,
     cache: Arc<Cache>,
 }
 
@@ -121,18 +121,18 @@ impl SnapshotService {
             Purpose::Look => (&self.cache.looks, LOOKS_KEPT),
         };
         let _one = scans.scanning.lock().await;
-        let source = source::open(config, &self.options).await?;
+        let source = source::open(config, &self.resources).await?;
         if let Some(known) = self.cache.scans().into_iter().find(|s| s.key == *source.key()) {
             return Ok(known);
         }
-        let scanned = Arc::new(source::scan(source, config, &self.options).await?);
+        let scanned = Arc::new(source::scan(source, config, &self.resources).await?);
         keep(&mut lock(&scans.scans), scanned.clone(), kept);
         Ok(scanned)
     }
 
     async fn quality(&self, config: &TrainingConfig, purpose: Purpose) -> Result<Arc<DataQualityReport>, LoadError> {
         let scan = self.scan(config, purpose).await?;
-        let (config, strict, now) = (config.clone(), self.options.strict_quality, self.options.clock.now());
+        let (config, strict, now) = (config.clone(), self.resources.strict_quality, self.resources.clock.now());
         // With a hundred thousand universities this takes some hundredths of a second.
         blocking(move || {
             let mut report = scan.quality.clone().finish(&config, strict, now);
@@ -146,9 +146,9 @@ impl SnapshotService {
 
     async fn take(&self, config: &TrainingConfig) -> Result<Taken, LoadError> {
         // Before the rows are read: what comes meanwhile counts as new.
-        let arrivals = self.options.store.point_totals().await?.arrivals;
+        let arrivals = self.resources.points.point_totals().await?.arrivals;
         let scan = self.scan(config, Purpose::Work).await?;
-        let artifacts = self.options.artifacts.clone();
+        let artifacts = self.resources.artifacts.clone();
         let loaded = blocking(move || {
             let mut snapshot = scan.snapshot.clone();
             snapshot.warnings.extend(scan.warnings());
@@ -173,7 +173,7 @@ impl SnapshotService {
         if let Some(known) = lock(&self.cache.snapshots).iter().find(|s| s.sha == sha) {
             return Ok(known.clone());
         }
-        let artifacts = self.options.artifacts.clone();
+        let artifacts = self.resources.artifacts.clone();
         let loaded = blocking(move || read_snapshot(&artifacts, sha)).await?;
         Ok(self.remember(loaded))
     }
@@ -194,8 +194,8 @@ pub struct Loader {
 }
 
 impl Loader {
-    pub fn new(options: Arc<Options>) -> Self {
-        Self { snapshots: SnapshotService { options, cache: Arc::default() } }
+    pub fn new(resources: Arc<LoaderResources>) -> Self {
+        Self { snapshots: SnapshotService { resources, cache: Arc::default() } }
     }
 }
 
@@ -226,7 +226,7 @@ impl Handler<Status> for Loader {
 impl Handler<Quality> for Loader {
     type Result = ResponseActFuture<Self, Result<Arc<DataQualityReport>, LoadError>>;
     fn handle(&mut self, Quality { config, purpose, place }: Quality, _: &mut Context<Self>) -> Self::Result {
-        self.snapshots.options.failpoints.hit("loader");
+        self.snapshots.resources.failpoints.hit("loader");
         let service = self.snapshots.clone();
         let reported = async move {
             let _place = place;
@@ -264,6 +264,7 @@ impl Handler<Open> for Loader {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::options::Options;
     use provost_store::sqlite::SqliteStore;
     use provost_store::{Artifacts, Store};
 
@@ -275,8 +276,9 @@ mod tests {
         let artifacts = Artifacts::open(folder.path().join("artifacts")).unwrap();
         let import = folder.path().join("import");
         std::fs::create_dir(&import).unwrap();
-        let options = Arc::new(Options::new(store, artifacts, import.clone()));
-        let service = SnapshotService { options, cache: Arc::default() };
+        let options = Options::new(store, artifacts, import.clone());
+        let resources = Arc::new(LoaderResources::from(&options));
+        let service = SnapshotService { resources, cache: Arc::default() };
         let point = json!({"data_point_id": "1", "profile": {}, "program": {}, "decision": "accepted"});
         let of_file = |name: &str| {
             std::fs::write(import.join(name), point.to_string()).unwrap();

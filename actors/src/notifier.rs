@@ -10,7 +10,7 @@ pub use rendered_mail::{RenderError, RenderedMail};
 pub use session::ConnectError;
 
 use crate::background::WhileReachable;
-use crate::options::{MailOptions, Options};
+use crate::options::{MailOptions, NotifierResources};
 use crate::supervise::Status;
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use delivery::{Delivery, Report};
@@ -25,17 +25,17 @@ pub async fn check(mail: &MailOptions) -> Result<(), ConnectError> {
 }
 
 pub struct Notifier {
-    options: Arc<Options>,
+    resources: Arc<NotifierResources>,
     report: Arc<Mutex<Report>>,
 }
 
 impl Notifier {
-    pub fn new(options: Arc<Options>) -> Self {
-        Self { options, report: Arc::default() }
+    pub fn new(resources: Arc<NotifierResources>) -> Self {
+        Self { resources, report: Arc::default() }
     }
 
     fn status(&self) -> Value {
-        let Some(mail) = &self.options.mail else { return json!({ "health": "disabled" }) };
+        let Some(mail) = &self.resources.mail else { return json!({ "health": "disabled" }) };
         let report = self.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
         json!({
             "health": if report.failing { "degraded" } else { "up" },
@@ -55,8 +55,8 @@ impl Actor for Notifier {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        if let Some(mail) = self.options.mail.clone() {
-            let delivery = Delivery::new(self.options.clone(), mail, self.report.clone());
+        if let Some(mail) = self.resources.mail.clone() {
+            let delivery = Delivery::new(self.resources.clone(), mail, self.report.clone());
             context.spawn(WhileReachable::new(delivery.run()));
         }
     }

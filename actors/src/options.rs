@@ -1,11 +1,29 @@
-//! What the actor system is started with.
+//! What the actor system is started with, and what each actor gets of it: its own settings and its own roles of the store.
 
 mod amqp;
+mod bridge;
+mod evaluator;
+mod fleet;
+mod jobs;
+mod loader;
+mod mail_sources;
+mod notifier;
+mod registry;
 mod retention;
+mod scheduler;
 mod smtp;
 
 pub use amqp::{Address, BridgeOptions};
-pub use retention::RetentionOptions;
+pub use bridge::BridgeResources;
+pub use evaluator::EvaluatorResources;
+pub use fleet::FleetResources;
+pub use jobs::JobsResources;
+pub use loader::LoaderResources;
+pub use mail_sources::MailSources;
+pub use notifier::NotifierResources;
+pub use registry::RegistryResources;
+pub use retention::{RetentionOptions, RetentionResources};
+pub use scheduler::SchedulerResources;
 pub use smtp::{MailOptions, MailUrl, Security, Sender};
 
 use crate::clock::{Clock, SystemClock};

@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use provost_domain::status::{ComponentStatus, Exits, Health};
-use provost_store::{Store, StoreError};
+use provost_store::{StoreError, StoreHealth};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +44,7 @@ impl Drop for Ended {
 }
 
 impl Pulse {
-    pub fn of(store: Arc<dyn Store>) -> Self {
+    pub fn of(store: Arc<dyn StoreHealth>) -> Self {
         Self::new(move || {
             let store = store.clone();
             async move { store.ping().await }.boxed()

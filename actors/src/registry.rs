@@ -11,7 +11,7 @@ use crate::error::RegistryError;
 use crate::evaluator::{Fitted, ranked};
 use crate::loader::Loader;
 use crate::notifier::mail_content::{Switch, about_activation};
-use crate::options::Options;
+use crate::options::RegistryResources;
 use crate::outbox::announcement_of;
 use crate::pool::Place;
 use crate::scoring::{load_model, open};
@@ -80,27 +80,26 @@ impl Message for Compare {
 /// What each message works with, apart from the actor: handlers only start futures.
 #[derive(Clone)]
 struct ModelService {
-    options: Arc<Options>,
+    resources: Arc<RegistryResources>,
     loader: Slot<Loader>,
 }
 
 impl ModelService {
     async fn record(&self, id: &ModelId) -> Result<ModelRecord, RegistryError> {
-        self.options.store.model(id).await?.ok_or_else(|| RegistryError::NotFound(id.clone()))
+        self.resources.models.model(id).await?.ok_or_else(|| RegistryError::NotFound(id.clone()))
     }
 
     async fn register(&self, m: Register) -> Result<ModelVersion, RegistryError> {
-        let store = &self.options.store;
-        if let Some(known) = store.model(&m.model_id).await? {
+        if let Some(known) = self.resources.models.model(&m.model_id).await? {
             return Ok(known.version);
         }
         let Some(results) = m.evaluation.results.as_ref() else {
             return Err(RegistryError::Invalid(format!("{} has no evaluation", m.model_id)));
         };
-        let (artifacts, fitted) = (self.options.artifacts.clone(), m.fitted.clone());
+        let (artifacts, fitted) = (self.resources.artifacts.clone(), m.fitted.clone());
         // Written and synced before anything names it.
         let sha256 = blocking(move || artifacts.put(&fitted.model.to_bytes()).map_err(RegistryError::from)).await?;
-        let now = self.options.clock.now();
+        let now = self.resources.clock.now();
         let version = ModelVersion {
             model_id: m.model_id.clone(),
             version: format!("{}_{}", now.format("%Y%m%d"), m.training_samples),
@@ -115,7 +114,7 @@ impl ModelService {
             scaler_path: Some(sha256),
             is_active: false,
             is_deprecated: false,
-            parent_model_id: store.active_model().await?,
+            parent_model_id: self.resources.models.active_model().await?,
             created_by: m.created_by,
             version_tag: m.config.version_tag.clone(),
             notes: m.config.notes.clone(),
@@ -138,17 +137,17 @@ impl ModelService {
             threshold: m.fitted.model.threshold,
             temporal: m.fitted.temporal,
         };
-        store.register_model(record, m.evaluation, outbox).await?;
+        self.resources.models.register_model(record, m.evaluation, outbox).await?;
         Ok(self.record(&m.model_id).await?.version)
     }
 
     async fn activate(&self, m: Activate) -> Result<ModelVersion, RegistryError> {
         let record = self.record(&m.id).await?;
         // A model that does not load never becomes the active one.
-        load_model::<RegistryError>(&self.options, &record.version).await?;
-        let now = self.options.clock.now();
+        load_model::<RegistryError>(&self.resources.artifacts, &record.version).await?;
+        let now = self.resources.clock.now();
         let outbox = self.activation_notes(&record.version, m.by.clone(), m.reason.clone(), now).await?;
-        match self.options.store.activate_model(&m.id, m.by, m.reason, now, outbox).await {
+        match self.resources.activation.activate_model(&m.id, m.by, m.reason, now, outbox).await {
             Ok(record) => Ok(record.version),
             Err(StoreError::NotFound { .. }) => Err(RegistryError::NotFound(m.id)),
             Err(e) => Err(e.into()),
@@ -165,7 +164,7 @@ impl ModelService {
     ) -> Result<Vec<OutboxMessage>, RegistryError> {
         let event = ActivatedAnnouncement {
             model_id: model.model_id.clone(),
-            previous_model_id: self.options.store.active_model().await?,
+            previous_model_id: self.resources.models.active_model().await?,
             activated_by: by,
             reason,
         };
@@ -178,13 +177,13 @@ impl ModelService {
             reason: event.reason.as_deref(),
             at: now,
         };
-        let mut outbox = about_activation(&self.options, switch).await;
+        let mut outbox = about_activation(&self.resources.mail, switch).await;
         outbox.push(announcement_of(id, Topic::ModelActivated, &event, now));
         Ok(outbox)
     }
 
     async fn rollback(&self, m: Rollback) -> Result<ModelVersion, RegistryError> {
-        let latest = self.options.store.activations(None, 1).await?.items.into_iter().next();
+        let latest = self.resources.models.activations(None, 1).await?.items.into_iter().next();
         let Some((now, before)) = latest.and_then(|a| Some((a.model_id, a.previous_model_id?))) else {
             return Err(RegistryError::NothingBefore);
         };
@@ -211,10 +210,12 @@ impl ModelService {
         let mut common = comparison::Common::default();
         for record in records {
             wanted()?;
-            let opened = open::<RegistryError>(&self.options, &self.loader, record).await?;
+            let opened =
+                open::<RegistryError>((&self.resources.artifacts, &*self.resources.installation), &self.loader, record)
+                    .await?;
             common = blocking(move || common.with(opened).map_err(RegistryError::from)).await?;
         }
-        let (artifacts, place, at) = (self.options.artifacts.clone(), m.place, self.options.clock.now());
+        let (artifacts, place, at) = (self.resources.artifacts.clone(), m.place, self.resources.clock.now());
         blocking(move || {
             let _place = place;
             comparison::compare(&common, &m.metrics, m.visualizations.then_some(&artifacts), at, wanted)
@@ -226,7 +227,7 @@ impl ModelService {
 impl Handler<Decide> for Registry {
     type Result = ResponseActFuture<Self, Result<GateDecision, RegistryError>>;
     fn handle(&mut self, message: Decide, _: &mut Context<Self>) -> Self::Result {
-        self.models.options.failpoints.hit("gate");
+        self.models.resources.failpoints.hit("gate");
         self.decisions += 1;
         let models = self.models.clone();
         Box::pin(async move { models.decide(message).await }.into_actor(self))
@@ -241,8 +242,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    pub fn new(options: Arc<Options>, loader: Slot<Loader>) -> Self {
-        Self { models: ModelService { options, loader }, activated: 0, registered: 0, decisions: 0 }
+    pub fn new(resources: Arc<RegistryResources>, loader: Slot<Loader>) -> Self {
+        Self { models: ModelService { resources, loader }, activated: 0, registered: 0, decisions: 0 }
     }
 }
 
@@ -273,7 +274,7 @@ impl Handler<Register> for Registry {
 impl Handler<Activate> for Registry {
     type Result = ResponseActFuture<Self, Result<ModelVersion, RegistryError>>;
     fn handle(&mut self, message: Activate, _: &mut Context<Self>) -> Self::Result {
-        self.models.options.failpoints.hit("registry");
+        self.models.resources.failpoints.hit("registry");
         self.activated += 1;
         let models = self.models.clone();
         Box::pin(async move { models.activate(message).await }.into_actor(self))

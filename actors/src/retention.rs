@@ -7,7 +7,7 @@ use crate::background::WhileReachable;
 use crate::blocking::blocking;
 use crate::error::Unreachable;
 use crate::failures::Kind;
-use crate::options::{Options, RetentionOptions};
+use crate::options::{RetentionOptions, RetentionResources};
 use crate::supervise::Status;
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -53,7 +53,7 @@ impl RetentionError {
 }
 
 struct Sweeper {
-    options: Arc<Options>,
+    resources: Arc<RetentionResources>,
     keep: RetentionOptions,
     report: Arc<Mutex<Report>>,
 }
@@ -69,12 +69,12 @@ fn before(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
 
 impl Sweeper {
     async fn run(self) {
-        let clock = self.options.clock.clone();
+        let clock = self.resources.clock.clone();
         clock.sleep(FIRST.min(self.keep.every)).await;
         loop {
             let outcome = self.round().await;
             // The next round is an hour away, whatever it was: nothing is tried without a pause.
-            self.options.failures.note("retention", "a round", &outcome, RetentionError::kind);
+            self.resources.failures.note("retention", "a round", &outcome, RetentionError::kind);
             {
                 let mut report = lock(&self.report);
                 report.rounds += 1;
@@ -86,8 +86,8 @@ impl Sweeper {
     }
 
     async fn round(&self) -> Result<(), RetentionError> {
-        self.options.failpoints.hit("retention");
-        let now = self.options.clock.now();
+        self.resources.failpoints.hit("retention");
+        let now = self.resources.clock.now();
         let cutoffs = Cutoffs {
             inbox: before(now, self.keep.inbox),
             outbox: before(now, self.keep.outbox),
@@ -97,13 +97,13 @@ impl Sweeper {
         };
         let mut forgotten = Forgotten::default();
         loop {
-            let step = self.options.store.forget(cutoffs.clone(), STEP).await?;
+            let step = self.resources.retention.forget(cutoffs.clone(), STEP).await?;
             if step.total() == 0 {
                 break;
             }
             forgotten += step;
             lock(&self.report).forgotten += step;
-            self.options.clock.sleep(PAUSE).await;
+            self.resources.clock.sleep(PAUSE).await;
         }
         let swept = self.sweep().await?;
         {
@@ -120,30 +120,30 @@ impl Sweeper {
     async fn sweep(&self) -> Result<Swept, RetentionError> {
         // Files are dated by the machine, not by the clock of the actors.
         let cutoff = SystemTime::now().checked_sub(self.keep.artifacts).unwrap_or(SystemTime::UNIX_EPOCH);
-        let artifacts = self.options.artifacts.clone();
+        let artifacts = self.resources.artifacts.clone();
         let mut old = blocking(move || artifacts.older_than(cutoff).map_err(RetentionError::from)).await?;
         if old.is_empty() {
             return Ok(Swept::default());
         }
-        let named = self.options.store.artifacts_in_use().await?;
+        let named = self.resources.retention.artifacts_in_use().await?;
         old.retain(|name| !named.contains(name));
-        let artifacts = self.options.artifacts.clone();
+        let artifacts = self.resources.artifacts.clone();
         blocking(move || artifacts.sweep(&old, cutoff).map_err(RetentionError::from)).await
     }
 }
 
 pub struct Retention {
-    options: Arc<Options>,
+    resources: Arc<RetentionResources>,
     report: Arc<Mutex<Report>>,
 }
 
 impl Retention {
-    pub fn new(options: Arc<Options>) -> Self {
-        Self { options, report: Arc::default() }
+    pub fn new(resources: Arc<RetentionResources>) -> Self {
+        Self { resources, report: Arc::default() }
     }
 
     fn status(&self) -> Value {
-        if self.options.retention.is_none() {
+        if self.resources.keep.is_none() {
             return json!({ "health": "disabled" });
         }
         let report = lock(&self.report);
@@ -163,8 +163,8 @@ impl Actor for Retention {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        if let Some(keep) = self.options.retention.clone() {
-            let sweeper = Sweeper { options: self.options.clone(), keep, report: self.report.clone() };
+        if let Some(keep) = self.resources.keep.clone() {
+            let sweeper = Sweeper { resources: self.resources.clone(), keep, report: self.report.clone() };
             context.spawn(WhileReachable::new(sweeper.run()));
         }
     }

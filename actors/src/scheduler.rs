@@ -14,6 +14,7 @@ use crate::background::WhileReachable;
 use crate::evaluator::Evaluator;
 use crate::failures::Kind;
 use crate::jobs::may_claim;
+use crate::options::SchedulerResources;
 use crate::supervise::{Slot, Status};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -63,6 +64,7 @@ const READING: &str = "reading the store";
 
 /// What the scheduler works with, apart from the actor: handlers only start futures.
 struct TriggerLoop {
+    resources: SchedulerResources,
     admission: Admission,
     evaluator: Slot<Evaluator>,
     seen: Mutex<Seen>,
@@ -111,19 +113,19 @@ fn is_automatic(kind: TriggerType) -> bool {
 
 impl TriggerLoop {
     async fn run(self: Arc<Self>) {
-        let options = self.admission.options.clone();
+        let resources = self.resources.clone();
         loop {
             let looked = self.look().await;
-            options.metrics.scheduler_looked(options.clock.now());
-            options.failures.note(COMPONENT, READING, &looked, Kind::of);
+            resources.metrics.scheduler_looked(resources.clock.now());
+            resources.failures.note(COMPONENT, READING, &looked, Kind::of);
             // A rule's failure is told by itself; the next look tries it again.
             self.seen().error = match looked {
                 Ok(failed) => failed,
                 Err(e) => Some(e.to_string()),
             };
             tokio::select! {
-                () = options.clock.sleep(PERIOD) => {}
-                () = options.nudge.notified() => {}
+                () = resources.clock.sleep(PERIOD) => {}
+                () = resources.nudge.notified() => {}
             }
         }
     }
@@ -144,14 +146,14 @@ impl TriggerLoop {
     }
 
     async fn read(&self) -> Result<Look, StoreError> {
-        let options = &self.admission.options;
-        let mut unfinished = options.store.unfinished_jobs().await?;
-        unfinished.retain(|job| may_claim(options, &job.job_id));
+        let resources = &self.resources;
+        let mut unfinished = resources.jobs.unfinished_jobs().await?;
+        unfinished.retain(|job| may_claim(&resources.failures, &*resources.clock, &job.job_id));
         Ok(Look {
-            now: options.clock.now(),
-            schedule: options.store.schedule().await?.unwrap_or_default(),
+            now: resources.clock.now(),
+            schedule: resources.schedule.schedule().await?.unwrap_or_default(),
             unfinished,
-            triggers: options.store.newest_triggers(LOOKED_AT).await?,
+            triggers: resources.triggers.newest_triggers(LOOKED_AT).await?,
         })
     }
 
@@ -160,7 +162,7 @@ impl TriggerLoop {
     }
 
     fn status(&self) -> Value {
-        let enabled = self.admission.options.schedule_enabled;
+        let enabled = self.resources.enabled;
         let seen = self.seen();
         json!({
             "enabled": enabled && seen.schedule.enabled,
@@ -190,9 +192,9 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    pub(crate) fn new(admission: Admission, evaluator: Slot<Evaluator>) -> Self {
+    pub(crate) fn new(resources: SchedulerResources, admission: Admission, evaluator: Slot<Evaluator>) -> Self {
         let (seen, checked, check_failed) = Default::default();
-        Self { triggers: Arc::new(TriggerLoop { admission, evaluator, seen, checked, check_failed }) }
+        Self { triggers: Arc::new(TriggerLoop { resources, admission, evaluator, seen, checked, check_failed }) }
     }
 }
 

@@ -2,13 +2,12 @@
 
 use crate::blocking::blocking;
 use crate::loader::{Loader, Open};
-use crate::options::Options;
 use crate::snapshot::LoadedSnapshot;
 use crate::supervise::Slot;
 use provost_domain::ModelVersion;
 use provost_domain::model::ModelRecord;
 use provost_learn::{LearnError, Model};
-use provost_store::StoreError;
+use provost_store::{Artifacts, InstallationReader, StoreError};
 use std::sync::Arc;
 
 /// A registered model with the rows that it was trained and tested on.
@@ -21,14 +20,14 @@ pub(crate) struct Opened {
 }
 
 /// Reads and verifies a model's artifact. One of the replaced service has none.
-pub(crate) async fn load_model<E>(options: &Options, version: &ModelVersion) -> Result<Arc<Model>, E>
+pub(crate) async fn load_model<E>(artifacts: &Artifacts, version: &ModelVersion) -> Result<Arc<Model>, E>
 where
     E: From<StoreError> + From<LearnError> + From<crate::error::Unreachable> + Send + 'static,
 {
     if !version.has_artifact() {
         return Err(StoreError::NoArtifact { model: version.model_id.to_string() }.into());
     }
-    let (artifacts, sha256) = (options.artifacts.clone(), version.model_sha256.clone());
+    let (artifacts, sha256) = (artifacts.clone(), version.model_sha256.clone());
     blocking(move || {
         let bytes = artifacts.get(&sha256).map_err(|e| match e {
             // The model is known: that its file is gone is damage, not an unknown name.
@@ -43,7 +42,11 @@ where
 }
 
 /// Opens a model, its snapshot and its test part.
-pub(crate) async fn open<E>(options: &Options, loader: &Slot<Loader>, record: ModelRecord) -> Result<Opened, E>
+pub(crate) async fn open<E>(
+    (artifacts, installation): (&Artifacts, &dyn InstallationReader),
+    loader: &Slot<Loader>,
+    record: ModelRecord,
+) -> Result<Opened, E>
 where
     E: From<StoreError>
         + From<LearnError>
@@ -52,9 +55,9 @@ where
         + Send
         + 'static,
 {
-    let model = load_model::<E>(options, &record.version).await?;
+    let model = load_model::<E>(artifacts, &record.version).await?;
     let data = loader.send(Open(record.snapshot.clone())).await??;
-    let salt = options.store.installation().await?.salt;
+    let salt = installation.installation().await?.salt;
     let (rows, config) = (data.clone(), record.version.training_config.clone());
     let parts = blocking(move || rows.parts(&config, salt).map_err(E::from)).await?;
     Ok(Opened { record, model, data, test: Arc::new(parts.test) })

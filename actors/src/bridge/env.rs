@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::failures::Failures;
 use crate::lease::Leases;
 use crate::options::BridgeOptions;
+use provost_store::{OutboxStore, StoreHealth};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -15,6 +16,8 @@ pub struct BridgeEnv {
     pub bridge: BridgeOptions,
     pub clock: Arc<dyn Clock>,
     pub inbox: Inbox,
+    pub outbox: Arc<dyn OutboxStore>,
+    pub health: Arc<dyn StoreHealth>,
     pub publisher: Publisher,
     pub state: State,
     /// Told when points or triggers came in.

@@ -11,7 +11,9 @@ use provost_domain::check::brief;
 use provost_domain::event::{Inbound, InboundEvent, Refusal, RefusalCode, TriggerRequest};
 use provost_domain::gate::ActivationWish;
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
-use provost_store::{InboxEffect, InboxEntry, InboxOutcome, PointOutcome, Store, StoreError, TriggerRecord};
+use provost_store::{
+    InboxEffect, InboxEntry, InboxOutcome, InboxStore, PointOutcome, PointStore, StoreError, TriggerRecord,
+};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,7 +118,8 @@ pub struct StoreAway(pub String);
 /// Records events; who asks keeps the messages.
 #[derive(Clone)]
 pub struct Inbox {
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn InboxStore>,
+    pub points: Arc<dyn PointStore>,
     pub jobs: Slot<Jobs>,
     pub max_bytes: usize,
     pub metrics: Metrics,
@@ -247,7 +250,7 @@ impl Inbox {
                 }
                 match read(&received.message, self.max_bytes, now) {
                     Ok(Event { effect: InboxEffect::Points(points), .. }) => {
-                        match self.store.record_points(points).await {
+                        match self.points.record_points(points).await {
                             Ok(outcomes) => outcomes,
                             Err(e) if e.may_pass() => return Err(StoreAway(e.to_string())),
                             Err(e) => return Ok(Verdict::Later(e.to_string())),

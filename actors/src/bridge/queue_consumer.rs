@@ -72,7 +72,7 @@ async fn store_is_back(
         if tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
             return false;
         }
-        let error = match env.inbox.store.ping().await {
+        let error = match env.health.ping().await {
             Err(e) => e.to_string(),
             Ok(()) => {
                 let events = received.iter().map(|r| read(&r.message, env.inbox.max_bytes, env.clock.now())).collect();

@@ -70,7 +70,7 @@ impl Relay {
                 c.unroutable += unroutable;
                 c.refused += refused;
             });
-            if let Err(e) = env.inbox.store.outbox_sent(sent).await {
+            if let Err(e) = env.outbox.outbox_sent(sent).await {
                 // They are sent again: a subscriber knows them by their id.
                 self.pause(env, Kind::of(&e), &format!("announcements were sent, but cannot be marked so: {e}"));
                 return Ok(());
@@ -100,7 +100,7 @@ impl Relay {
         if !self.role.is_mine().await? {
             return Ok(Vec::new());
         }
-        env.inbox.store.outbox_pending(CHANNEL, BATCH).await
+        env.outbox.outbox_pending(CHANNEL, BATCH).await
     }
 
     fn pause(&mut self, env: &BridgeEnv, kind: Kind, text: &str) {

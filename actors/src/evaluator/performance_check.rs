@@ -4,7 +4,7 @@ use super::Evaluator;
 use crate::blocking::blocking;
 use crate::error::EvaluateError;
 use crate::loader::{Fresh, Loader, Open};
-use crate::options::Options;
+use crate::options::EvaluatorResources;
 use crate::scoring::{labels, load_model};
 use crate::snapshot::LoadedSnapshot;
 use crate::supervise::Slot;
@@ -29,21 +29,21 @@ impl Message for CheckPerformance {
 impl Handler<CheckPerformance> for Evaluator {
     type Result = ResponseActFuture<Self, Result<Option<PerformanceDrop>, EvaluateError>>;
     fn handle(&mut self, message: CheckPerformance, _: &mut Context<Self>) -> Self::Result {
-        let (options, loader) = (self.options.clone(), self.loader.clone());
-        Box::pin(async move { check(&options, &loader, message).await }.into_actor(self))
+        let (resources, loader) = (self.resources.clone(), self.loader.clone());
+        Box::pin(async move { check(&resources, &loader, message).await }.into_actor(self))
     }
 }
 
 async fn check(
-    options: &Arc<Options>,
+    resources: &Arc<EvaluatorResources>,
     loader: &Slot<Loader>,
     CheckPerformance { model: record, config }: CheckPerformance,
 ) -> Result<Option<PerformanceDrop>, EvaluateError> {
     let Some(reference) = record.temporal else { return Ok(None) };
     let fresh = loader.send(Fresh(config)).await??;
     let known = loader.send(Open(record.snapshot.clone())).await??;
-    let today = options.clock.now().date_naive();
-    let failpoints = options.failpoints.clone();
+    let today = resources.clock.now().date_naive();
+    let failpoints = resources.failpoints.clone();
     let (fresh, rows) = blocking(move || {
         failpoints.hit("performance_check");
         let rows = new_rows(&fresh, &known, &reference, today);
@@ -54,7 +54,7 @@ async fn check(
     if rows.is_empty() {
         return Ok(Some(performance_drop(&reference, &[], &[])));
     }
-    let model = load_model::<EvaluateError>(options, &record.version).await?;
+    let model = load_model::<EvaluateError>(&resources.artifacts, &record.version).await?;
     blocking(move || {
         let p = model.predict_proba(&fresh.rows_for(&model), &rows)?;
         Ok(Some(performance_drop(&reference, &labels(&fresh, &rows), &p)))

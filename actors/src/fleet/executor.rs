@@ -5,10 +5,10 @@ use crate::executor::{Attempt, AttemptError, Executor, LocalExecutor, Outcome};
 use crate::failures::Kind;
 use crate::journal::read;
 use crate::lease::Leases;
-use crate::options::Options;
+use crate::options::FleetResources;
 use crate::outbox::announcement_of;
 use crate::panics::off_the_arbiter;
-use crate::retry::backoff;
+use crate::retry::{backoff, never, retry};
 use provost_domain::event::outbound::{Topic, UnitAnnouncement};
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
 use provost_learn::train::Trained;
@@ -24,7 +24,7 @@ const LOOKING: &str = "looking at a unit of work";
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 pub struct FleetExecutor {
-    options: Arc<Options>,
+    resources: Arc<FleetResources>,
     leases: Leases,
     /// How long a unit waits for a worker before it is done in this process.
     patience: Duration,
@@ -34,8 +34,8 @@ pub struct FleetExecutor {
 }
 
 impl FleetExecutor {
-    pub fn new(options: Arc<Options>, leases: Leases, patience: Duration, local: LocalExecutor) -> Self {
-        Self { options, leases, patience, local: Arc::new(local), running: Arc::default() }
+    pub fn new(resources: Arc<FleetResources>, leases: Leases, patience: Duration, local: LocalExecutor) -> Self {
+        Self { resources, leases, patience, local: Arc::new(local), running: Arc::default() }
     }
 }
 
@@ -43,11 +43,11 @@ impl Executor for FleetExecutor {
     fn start(&self, attempt: Attempt) -> oneshot::Receiver<Outcome> {
         let Some(spec) = UnitSpec::of(&attempt) else { return self.local.start(attempt) };
         let (tx, rx) = oneshot::channel();
-        let offered = unit(&attempt, &spec, self.options.clock.now());
+        let offered = unit(&attempt, &spec, self.resources.clock.now());
         let (id, running) = (offered.id.clone(), self.running.clone());
         lock(&running).insert(id.clone(), format!("{} of {} (fleet)", attempt.name(), attempt.job));
         let mut watcher = Watcher {
-            options: self.options.clone(),
+            resources: self.resources.clone(),
             leases: self.leases.clone(),
             patience: self.patience,
             local: self.local.clone(),
@@ -78,7 +78,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// Stays with one unit until it has an outcome.
 struct Watcher {
-    options: Arc<Options>,
+    resources: Arc<FleetResources>,
     leases: Leases,
     patience: Duration,
     local: Arc<LocalExecutor>,
@@ -101,28 +101,28 @@ impl From<StoreError> for AttemptError {
 
 impl Watcher {
     async fn watch(&mut self, offered: WorkUnit) -> Outcome {
-        let clock = self.options.clock.clone();
+        let clock = self.resources.clock.clone();
         let id = offered.id.clone();
         self.offer(offered).await?;
         // However this ends, the unit is not looked at any more.
-        let _ending = self.options.failures.ending("jobs", LOOKING);
+        let _ending = self.resources.failures.ending("jobs", LOOKING);
         // Since when nobody is at it, by the monotonic clock.
         let mut alone = Some(clock.monotonic());
         let mut failures = 0;
         loop {
             let wait = if failures == 0 { self.leases.look_every() } else { LONGEST_WAIT.min(self.patience) };
             clock.sleep(wait).await;
-            let found = match self.options.store.unit(&id).await {
+            let found = match self.resources.units.unit(&id).await {
                 Ok(found) => found,
                 // A store that is away is waited for: the worker does the same.
                 Err(e) if e.may_pass() => {
-                    self.options.failures.failed("jobs", LOOKING, Kind::Outage, &e.to_string());
+                    self.resources.failures.failed("jobs", LOOKING, Kind::Outage, &e.to_string());
                     failures += 1;
                     continue;
                 }
                 Err(e) => return Err(e.into()),
             };
-            self.options.failures.succeeded("jobs", LOOKING);
+            self.resources.failures.succeeded("jobs", LOOKING);
             failures = 0;
             let unit = found.ok_or_else(|| failed("the unit of work is gone".to_owned(), true))?;
             self.forward().await?;
@@ -136,7 +136,7 @@ impl Watcher {
             }
             let manned = unit.lease.is_held() && !self.leases.is_silent(&unit.lease);
             alone = if manned { None } else { alone.or(Some(clock.monotonic())) };
-            if unit.lease.epoch > u64::from(self.options.deaths) {
+            if unit.lease.epoch > u64::from(self.resources.deaths) {
                 let text = format!("{} workers took it and did not end it", unit.lease.epoch);
                 if self.withdraw(unit).await? {
                     return Err(failed(text, true));
@@ -164,33 +164,29 @@ impl Watcher {
     async fn offer(&self, unit: WorkUnit) -> Result<(), AttemptError> {
         let announcement =
             UnitAnnouncement { unit_id: unit.id.clone(), job_id: unit.job_id.clone(), algorithm: unit.algorithm };
-        let store = &self.options.store;
-        for failures in 0.. {
+        let (units, resources) = (&self.resources.units, &self.resources);
+        let policy = |e: &StoreError, failures: u32| {
+            let again = e.may_pass() && failures + 1 < resources.attempts;
+            again.then(|| backoff(resources.backoff, LONGEST_WAIT, failures))
+        };
+        let offer = || async {
             let message = announcement_of(unit.id.clone(), Topic::UnitOffered, &announcement, unit.created_at);
-            let offered = async {
-                for old in store.open_units().await?.into_iter().filter(|u| u.job_id == unit.job_id && u.id != unit.id)
-                {
-                    self.withdraw(old).await?;
-                }
-                match store.offer_unit(unit.clone(), vec![message]).await {
-                    // An answer was lost on the way.
-                    Err(StoreError::Conflict { .. }) if store.unit(&unit.id).await?.is_some() => Ok(()),
-                    offered => offered.map(|_| ()),
-                }
-            };
-            match offered.await {
-                Err(e) if e.may_pass() && failures + 1 < self.options.attempts => {
-                    self.options.clock.sleep(backoff(self.options.backoff, LONGEST_WAIT, failures)).await;
-                }
-                offered => return Ok(offered?),
+            for old in units.open_units().await?.into_iter().filter(|u| u.job_id == unit.job_id && u.id != unit.id) {
+                self.withdraw(old).await?;
             }
-        }
-        Ok(())
+            match units.offer_unit(unit.clone(), vec![message]).await {
+                // An answer was lost on the way.
+                Err(StoreError::Conflict { .. }) if units.unit(&unit.id).await?.is_some() => Ok(()),
+                offered => offered.map(|_| ()),
+            }
+        };
+        let offered = retry(&*resources.clock, policy, never(), offer).await;
+        offered.or_else(|ended| ended.error().map_or(Ok(()), |e| Err(e.into())))
     }
 
     /// False if it was changed meanwhile: then it is to be looked at again.
     async fn save(&self, unit: WorkUnit) -> Result<bool, StoreError> {
-        match self.options.store.save_unit(unit).await {
+        match self.resources.units.save_unit(unit).await {
             Ok(_) => Ok(true),
             Err(StoreError::Conflict { .. }) => Ok(false),
             Err(e) if e.may_pass() => Ok(false),
@@ -209,8 +205,12 @@ impl Watcher {
         }
         let mut next = Some(self.first_new);
         while let Some(from) = next {
-            let store = &self.options.store;
-            let part = match store.trials_from(&self.attempt.job, self.attempt.algorithm, from, TRIALS_READ).await {
+            let part = match self
+                .resources
+                .trials
+                .trials_from(&self.attempt.job, self.attempt.algorithm, from, TRIALS_READ)
+                .await
+            {
                 Ok(part) => part,
                 Err(e) if e.may_pass() => return Ok(()),
                 Err(e) => return Err(e.into()),
@@ -230,7 +230,7 @@ impl Watcher {
 
     async fn result(&self, unit: &WorkUnit) -> Outcome {
         let sha = unit.result.clone().ok_or_else(|| failed("the unit of work has no result".to_owned(), true))?;
-        let artifacts = self.options.artifacts.clone();
+        let artifacts = self.resources.artifacts.clone();
         let bytes = off_the_arbiter(move || artifacts.get(&sha)).await;
         let bytes = bytes.map_err(|e| failed(e, true))??;
         Ok(Trained::from_bytes(&bytes)?)

@@ -6,9 +6,10 @@ use crate::executor::{Attempt, AttemptError, Executor, Work};
 use crate::failures::{Kind, LONG_PAUSE};
 use crate::journal::{self, Meter, ReadError};
 use crate::lease::Leases;
-use crate::options::Options;
+use crate::options::FleetResources;
 use crate::panics::off_the_arbiter;
 use crate::plan;
+use crate::retry::{never, retry};
 use crate::snapshot::{LoadedSnapshot, read_snapshot};
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
 use provost_learn::control::Token;
@@ -64,7 +65,7 @@ impl From<AttemptError> for Failure {
 
 #[derive(Clone)]
 pub struct UnitRun {
-    pub options: Arc<Options>,
+    pub resources: Arc<FleetResources>,
     pub leases: Leases,
     pub executor: Arc<dyn Executor>,
 }
@@ -81,7 +82,7 @@ impl UnitRun {
                 tokio::select! {
                     biased;
                     performed = &mut performing => break performed,
-                    () = self.options.clock.sleep(self.leases.beat_every()) => {
+                    () = self.resources.clock.sleep(self.leases.beat_every()) => {
                         unit.progress = meter.share();
                         match self.beat(unit.clone()).await {
                             Ok(saved) => unit = saved,
@@ -121,22 +122,20 @@ impl UnitRun {
                 (unit.state, unit.failure) = (UnitState::Failed, Some(why));
             }
         }
-        let failures = &self.options.failures;
+        let failures = &self.resources.failures;
         let task = format!("recording the outcome of {}", unit.id);
-        loop {
-            match self.beat(unit.clone()).await {
-                Ok(_) => return failures.succeeded(COMPONENT, &task),
-                Err(Failure::Lost) => return failures.over(COMPONENT, &task),
-                Err(Failure::Told(why)) => {
-                    let kind = if why.may_pass || why.store_away { Kind::Outage } else { Kind::Fault };
-                    let wait = failures.wait(COMPONENT, &task, kind, &why.text, PAUSES);
-                    if wait >= LONG_PAUSE {
-                        // Its lease falls silent, and another worker does it again.
-                        return failures.over(COMPONENT, &task);
-                    }
-                    self.options.clock.sleep(wait).await;
-                }
+        let policy = |failure: &Failure, _| match failure {
+            Failure::Lost => None,
+            Failure::Told(why) => {
+                let kind = if why.may_pass || why.store_away { Kind::Outage } else { Kind::Fault };
+                let wait = failures.wait(COMPONENT, &task, kind, &why.text, PAUSES);
+                // Given up: its lease falls silent, and another worker does the unit again.
+                (wait < LONG_PAUSE).then_some(wait)
             }
+        };
+        match retry(&*self.resources.clock, policy, never(), || self.beat(unit.clone())).await {
+            Ok(_) => failures.succeeded(COMPONENT, &task),
+            Err(_) => failures.over(COMPONENT, &task),
         }
     }
 
@@ -144,9 +143,9 @@ impl UnitRun {
     async fn beat(&self, mut unit: WorkUnit) -> Result<WorkUnit, Failure> {
         unit.lease.beat += 1;
         loop {
-            match self.options.store.save_unit(unit.clone()).await {
+            match self.resources.units.save_unit(unit.clone()).await {
                 Err(StoreError::Conflict { .. }) => {
-                    let stored = self.options.store.unit(&unit.id).await?.ok_or(Failure::Lost)?;
+                    let stored = self.resources.units.unit(&unit.id).await?.ok_or(Failure::Lost)?;
                     let held = (&stored.lease.holder, stored.lease.epoch) == (&unit.lease.holder, unit.lease.epoch);
                     // One that is given up has no holder any more.
                     if stored.state != UnitState::Open || !(held || unit.lease.holder.is_empty()) {
@@ -161,16 +160,16 @@ impl UnitRun {
 
     /// Does the unit; answers the artifact of the result.
     async fn perform(&self, unit: &WorkUnit, token: Token, meter: Meter) -> Result<String, Failure> {
-        let options = &self.options;
+        let resources = &self.resources;
         let spec: UnitSpec = serde_json::from_value(unit.order.clone())
             .map_err(|e| Failure::told(false, format!("the specification is not readable by this worker: {e}")))?;
-        let (artifacts, sha) = (options.artifacts.clone(), spec.snapshot);
+        let (artifacts, sha) = (resources.artifacts.clone(), spec.snapshot);
         let loading = blocking(move || read_snapshot(&artifacts, sha));
         let data: Arc<LoadedSnapshot> =
             Arc::new(loading.await.map_err(|e| Failure::told(e.may_pass(), format!("the rows: {e}")))?);
-        let salt = options.store.installation().await?.salt;
+        let salt = resources.installation.installation().await?.salt;
         let parts = data.parts(&spec.config, salt).map_err(|e| Failure::told(false, e))?;
-        let finished = journal::recorded(&*options.store, &unit.job_id, unit.algorithm, &token).await?;
+        let finished = journal::recorded(&*resources.trials, &unit.job_id, unit.algorithm, &token).await?;
         let (journal, mut trials) = journal::journal(finished);
         let work = match spec.kind {
             UnitKind::Search => Work::Search,
@@ -181,7 +180,7 @@ impl UnitRun {
             epoch: unit.job_epoch,
             algorithm: unit.algorithm,
             work,
-            spec: plan::spec(&spec.config, unit.algorithm, &options.grids),
+            spec: plan::spec(&spec.config, unit.algorithm, &resources.grids),
             threads: plan::threads(&spec.config),
             config: spec.config,
             data,
@@ -196,7 +195,7 @@ impl UnitRun {
                 biased;
                 Some(done) = trials.recv() => {
                     // Under the epoch that the unit was offered in.
-                    if let Err(e) = done.keep(&*options.store, &*options.clock, &unit.job_id, unit.algorithm, unit.job_epoch).await {
+                    if let Err(e) = done.keep(&*resources.trials, &*resources.clock, &unit.job_id, unit.algorithm, unit.job_epoch).await {
                         refused.get_or_insert(e);
                     }
                 }
@@ -210,7 +209,7 @@ impl UnitRun {
             (Ok(Err(e)), None) => return Err(e.into()),
             (Err(_), None) => return Err(Failure::told(true, "the executor went away")),
         };
-        let artifacts = options.artifacts.clone();
+        let artifacts = resources.artifacts.clone();
         let kept = off_the_arbiter(move || artifacts.put(&trained.to_bytes()));
         Ok(kept.await.map_err(|e| Failure::told(true, e))??)
     }

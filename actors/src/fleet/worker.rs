@@ -6,7 +6,7 @@ use crate::bridge::listener;
 use crate::error::ActorError;
 use crate::executor::LocalExecutor;
 use crate::failures::{Failures, Kind};
-use crate::options::Options;
+use crate::options::{FleetResources, Options};
 use crate::supervise::{Child, Slot, Status, supervise_in};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use provost_domain::Algorithm;
@@ -77,7 +77,7 @@ impl WorkerShared {
     /// Until it is told to stop.
     async fn work(&self, name: &str, report: &Mutex<Report>) {
         let mut stop = self.stop.clone();
-        let (failures, look_every) = (&self.run.options.failures, self.run.leases.look_every());
+        let (failures, look_every) = (&self.run.resources.failures, self.run.leases.look_every());
         while !*stop.borrow() {
             let claimed = self.claim(name).await;
             if claimed.is_ok() {
@@ -104,7 +104,7 @@ impl WorkerShared {
                 }
             }
             tokio::select! {
-                () = self.run.options.clock.sleep(wait) => {}
+                () = self.run.resources.clock.sleep(wait) => {}
                 () = self.news.notified() => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
@@ -113,8 +113,7 @@ impl WorkerShared {
 
     /// The oldest unit that nobody is at, as this worker's.
     async fn claim(&self, name: &str) -> Result<Option<WorkUnit>, StoreError> {
-        let store = &self.run.options.store;
-        for mut unit in store.open_units().await? {
+        for mut unit in self.run.resources.units.open_units().await? {
             let lease = &unit.lease;
             let free = !lease.is_held() || self.run.leases.is_silent(lease);
             if !free || !self.algorithms.contains(&unit.algorithm) || unit.state != UnitState::Open {
@@ -122,7 +121,7 @@ impl WorkerShared {
             }
             let before = lease.holder.clone();
             (unit.lease.holder, unit.lease.epoch, unit.lease.beat) = (name.to_owned(), lease.epoch + 1, 0);
-            match store.save_unit(unit).await {
+            match self.run.resources.units.save_unit(unit).await {
                 Ok(taken) => {
                     if !before.is_empty() {
                         tracing::warn!(unit = %taken.id, from = %before, "taken over: its worker has fallen silent");
@@ -147,7 +146,7 @@ pub struct Fleet {
     listener: Option<std::thread::JoinHandle<()>>,
 }
 
-/// Starts `options.max_running` workers on the current arbiter. They need leases, and hear of units sooner with a bus.
+/// Starts `resources.max_running` workers on the current arbiter. They need leases, and hear of units sooner with a bus.
 pub async fn start(options: Options, algorithms: BTreeSet<Algorithm>) -> Result<Fleet, ActorError> {
     let Some(leases) = options.leases.clone() else {
         return Err(ActorError::Setting {
@@ -172,7 +171,11 @@ pub async fn start(options: Options, algorithms: BTreeSet<Algorithm>) -> Result<
             )
         }
     };
-    let run = UnitRun { options: options.clone(), leases: leases.clone(), executor: Arc::new(executor) };
+    let run = UnitRun {
+        resources: Arc::new(FleetResources::from(&*options)),
+        leases: leases.clone(),
+        executor: Arc::new(executor),
+    };
     let shared = WorkerShared { run, algorithms: Arc::new(algorithms), news, stop: stopped };
     let (finished, ended) = watch::channel(0);
     let workers = (0..options.max_running)

@@ -53,7 +53,7 @@ struct Recorded {
 impl Driver {
     /// Runs one attempt to its end. What it finished is in the store when this returns, whatever it returns.
     pub(super) async fn attempt(&mut self, unit: Unit, work: Work) -> Result<Trained, StepError> {
-        let options = self.env.options.clone();
+        let resources = self.env.resources.clone();
         let algorithm = unit.algorithm;
         let (searching, finishing) = (matches!(work, Work::Search), matches!(work, Work::Finish));
         let (token, meter) = (Token::new(), Meter::default());
@@ -75,7 +75,7 @@ impl Driver {
             data: self.data.clone(),
             parts: self.parts.clone(),
             config: self.config.clone(),
-            spec: plan::spec(&self.config, algorithm, &options.grids),
+            spec: plan::spec(&self.config, algorithm, &resources.grids),
             journal: Arc::new(journal),
             control: Control { token: for_fit, on_progress: Some(meter.reader()) },
             threads: plan::threads(&self.config),
@@ -85,7 +85,7 @@ impl Driver {
         };
         let mut outcome = pin!(trainer.send(Run(attempt)));
 
-        let mut tick = options.clock.sleep(options.report_every);
+        let mut tick = resources.clock.sleep(resources.report_every);
         let mut deadline: Option<Sleep> = None;
         let (mut hard, mut record_error) = (false, None);
         let (mut next_limit, mut limit) = self.limit(reached).await;
@@ -97,7 +97,7 @@ impl Driver {
             {
                 token.trip(reason);
                 if stop != JobStop::Shutdown {
-                    deadline = Some(options.clock.sleep(options.cancel_deadline));
+                    deadline = Some(resources.clock.sleep(resources.cancel_deadline));
                 }
             }
             tokio::select! {
@@ -131,17 +131,17 @@ impl Driver {
                         Limit::Hard => {
                             hard = true;
                             token.trip(StopReason::Cancelled);
-                            deadline.get_or_insert_with(|| options.clock.sleep(options.cancel_deadline));
+                            deadline.get_or_insert_with(|| resources.clock.sleep(resources.cancel_deadline));
                         }
                     }
                     (next_limit, limit) = self.limit(Some(next_limit)).await;
                 }
                 () = &mut tick => {
                     self.report(unit, meter.share(), &mut news, Patience::Once).await?;
-                    tick = options.clock.sleep(options.report_every);
+                    tick = resources.clock.sleep(resources.report_every);
                 }
                 () = overdue(&mut deadline) => {
-                    let late = format!("{algorithm}: the fit had not ended {} s after it was stopped", options.cancel_deadline.as_secs());
+                    let late = format!("{algorithm}: the fit had not ended {} s after it was stopped", resources.cancel_deadline.as_secs());
                     self.writer.update(Patience::Forever, |r, n| n.warn(r, &late)).await?;
                     return Err(if hard { StepError::HardLimit } else { StepError::Stopped });
                 }
@@ -167,8 +167,8 @@ impl Driver {
     /// is read, since the best of all is kept.
     async fn recorded(&self, unit: Unit, searching: bool, token: &Token) -> Result<Recorded, StepError> {
         let read = async {
-            let store = &*self.env.options.store;
-            let finished = journal::recorded(store, &self.writer.id, unit.algorithm, token).await?;
+            let finished =
+                journal::recorded(&*self.env.resources.trials, &self.writer.id, unit.algorithm, token).await?;
             let news = self.untold(unit, &finished).await?;
             Ok::<_, StepError>((finished, news))
         };
@@ -211,7 +211,7 @@ impl Driver {
 
     /// Trials of the unit that the event stream tells of.
     async fn said(&self, unit: Unit) -> Result<BTreeSet<u64>, StoreError> {
-        let (store, id) = (&self.env.options.store, &self.writer.id);
+        let (store, id) = (&self.env.resources.jobs, &self.writer.id);
         let (mut said, mut after) = (BTreeSet::new(), 0);
         loop {
             let events = store.job_events(id, after, EVENTS_READ).await?;
@@ -226,11 +226,12 @@ impl Driver {
     /// Records a trial and lets the fit go on.
     async fn keep_trial(&mut self, unit: Unit, done: Finished, news: &mut Vec<Value>) -> Result<(), StoreError> {
         let trial = done.trial.clone();
-        let options = &self.env.options;
-        let kept =
-            done.keep(&*options.store, &*options.clock, &self.writer.id, unit.algorithm, self.writer.epoch()).await;
+        let resources = &self.env.resources;
+        let kept = done
+            .keep(&*resources.trials, &*resources.clock, &self.writer.id, unit.algorithm, self.writer.epoch())
+            .await;
         if kept.is_ok() {
-            options.metrics.trial_recorded(unit.algorithm, trial.seconds);
+            resources.metrics.trial_recorded(unit.algorithm, trial.seconds);
             news.push(told(unit, &trial));
         }
         kept
@@ -319,12 +320,12 @@ impl Driver {
 
     /// The limit after `last`, and a sleep until it is reached.
     async fn limit(&self, last: Option<Limit>) -> (Limit, Sleep) {
-        let (options, seconds) = (&self.env.options, self.writer.running_seconds().await);
+        let (resources, seconds) = (&self.env.resources, self.writer.running_seconds().await);
         let until =
-            |limit: Duration| options.clock.sleep(limit.saturating_sub(Duration::from_secs_f64(seconds.max(0.0))));
+            |limit: Duration| resources.clock.sleep(limit.saturating_sub(Duration::from_secs_f64(seconds.max(0.0))));
         match last {
             None => (Limit::Soft, until(self.time_limit())),
-            Some(Limit::Soft) => (Limit::Hard, until(options.hard_limit)),
+            Some(Limit::Soft) => (Limit::Hard, until(resources.hard_limit)),
             Some(Limit::Hard) => (Limit::Hard, Box::pin(std::future::pending())),
         }
     }

@@ -4,13 +4,14 @@ use super::step::{End, StepError, UnitEnd};
 use super::streams::Streams;
 use super::writer::{Change, JobWriter, Patience, WriteError};
 use super::{Peers, estimate};
+use crate::clock::Clock;
 use crate::error::{LoadError, RegistryError};
-use crate::failures::Kind;
+use crate::failures::{Failures, Kind};
 use crate::loader::{Open, Take};
-use crate::options::Options;
+use crate::options::JobsResources;
 use crate::plan::{self, Unit};
 use crate::registry::Decide;
-use crate::retry::backoff;
+use crate::retry::{Ended, backoff, retry};
 use crate::sampler::Sampler;
 use crate::snapshot::LoadedSnapshot;
 use provost_domain::event::outbound::Topic;
@@ -37,7 +38,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What all drivers share.
 pub struct JobEnv {
-    pub options: Arc<Options>,
+    pub resources: Arc<JobsResources>,
     pub peers: Peers,
     pub streams: Streams,
 }
@@ -94,8 +95,8 @@ pub(super) fn task_of(id: &JobId) -> String {
 }
 
 /// Whether a job is to be claimed: not while that is given up.
-pub(crate) fn may_claim(options: &Options, id: &JobId) -> bool {
-    options.failures.may_try(COMPONENT, &task_of(id), ("", options.clock.monotonic()))
+pub(crate) fn may_claim(failures: &Failures, clock: &dyn Clock, id: &JobId) -> bool {
+    failures.may_try(COMPONENT, &task_of(id), ("", clock.monotonic()))
 }
 
 /// Claims a job: from now on only this driver may write to it, and with a lease no other process will try to. None: it is
@@ -105,34 +106,34 @@ pub async fn claim(
     id: &JobId,
     stop: &watch::Receiver<JobStop>,
 ) -> Option<(Arc<JobWriter>, Option<Lease>)> {
-    let options = &env.options;
+    let resources = &env.resources;
     let task = task_of(id);
-    if !may_claim(options, id) {
+    if !may_claim(&resources.failures, &*resources.clock, id) {
         return None;
     }
     let mut failures = 0;
     loop {
         if *stop.borrow() == JobStop::Shutdown {
-            options.failures.over(COMPONENT, &task);
+            resources.failures.over(COMPONENT, &task);
             return None;
         }
         match try_claim(env, id).await {
             Ok(None) => {
-                options.failures.succeeded(COMPONENT, &task);
+                resources.failures.succeeded(COMPONENT, &task);
                 return None;
             }
             Ok(Some((record, lease))) => {
-                options.failures.succeeded(COMPONENT, &task);
-                return Some((Arc::new(JobWriter::new(record, options.clone(), env.streams.clone())), lease));
+                resources.failures.succeeded(COMPONENT, &task);
+                return Some((Arc::new(JobWriter::new(record, resources.clone(), env.streams.clone())), lease));
             }
             // Somebody changed it in between.
             Err(StoreError::Conflict { .. }) => {}
             Err(error) => {
-                let (kind, now) = (Kind::of(&error), options.clock.monotonic());
-                if options.failures.gives_up(COMPONENT, &task, kind, &error.to_string(), ("", now)) {
+                let (kind, now) = (Kind::of(&error), resources.clock.monotonic());
+                if resources.failures.gives_up(COMPONENT, &task, kind, &error.to_string(), ("", now)) {
                     return None;
                 }
-                sleep_or_stop(env, stop.clone(), backoff(options.backoff, LONGEST_WAIT, failures)).await;
+                sleep_or_stop(env, stop.clone(), backoff(resources.backoff, LONGEST_WAIT, failures)).await;
                 failures += 1;
             }
         }
@@ -140,20 +141,20 @@ pub async fn claim(
 }
 
 async fn try_claim(env: &JobEnv, id: &JobId) -> Result<Option<(JobRecord, Option<Lease>)>, StoreError> {
-    let options = &env.options;
+    let resources = &env.resources;
     // Read before the lease is taken: whoever freezes in between claims nothing afterwards.
-    let Some(record) = options.store.job(id).await?.filter(|record| !record.job.status.is_final()) else {
+    let Some(record) = resources.jobs.job(id).await?.filter(|record| !record.job.status.is_final()) else {
         return Ok(None);
     };
-    let lease = match &options.leases {
+    let lease = match &resources.leases {
         None => None,
         Some(leases) => match leases.take(&lease::of_job(id)).await? {
             None => return Ok(None),
             taken => taken,
         },
     };
-    let claimed = options.store.claim_job(id, record.epoch).await;
-    if let (Err(_), Some(leases), Some(lease)) = (&claimed, &options.leases, &lease) {
+    let claimed = resources.jobs.claim_job(id, record.epoch).await;
+    if let (Err(_), Some(leases), Some(lease)) = (&claimed, &resources.leases, &lease) {
         leases.release(lease).await;
     }
     Ok(Some((claimed?, lease)))
@@ -184,8 +185,8 @@ async fn begin(
     let units = plan::units(&record.job.config);
     let current = units.iter().map(|u| u.algorithm).find(|a| !is_over(&record, *a));
     let died = record.job.status == JobStatus::Running;
-    let most = env.options.deaths;
-    let holder = env.options.leases.as_ref().map(|leases| leases.holder());
+    let most = env.resources.deaths;
+    let holder = env.resources.leases.as_ref().map(|leases| leases.holder());
     let record = writer
         .update(Patience::Forever, |r, n| {
             let first = r.job.started_at.is_none();
@@ -221,7 +222,7 @@ async fn begin(
     let (data, parts) = load(env, writer, stop, current).await?;
     let config = record.job.config;
     let (env, writer, stop, parts) = (env.clone(), writer.clone(), stop.clone(), Arc::new(parts));
-    let position = Position::of(&estimate::weights(&config, &env.options), 0);
+    let position = Position::of(&estimate::weights(&config, &env.resources), 0);
     Ok(Some(Driver {
         env,
         writer,
@@ -248,9 +249,9 @@ async fn load(
     stop: &watch::Receiver<JobStop>,
     unit: Option<Algorithm>,
 ) -> Result<(Arc<LoadedSnapshot>, Parts), StepError> {
-    let options = &env.options;
+    let resources = &env.resources;
     // However this ends, the rows are not waited for any more.
-    let _ending = options.failures.ending(COMPONENT, LOADING);
+    let _ending = resources.failures.ending(COMPONENT, LOADING);
     let mut away = 0;
     loop {
         let record = writer.read().await;
@@ -266,7 +267,7 @@ async fn load(
                     (taken.data, Some(taken.arrivals))
                 }
             };
-            let salt = options.store.installation().await?.salt;
+            let salt = resources.installation.installation().await?.salt;
             let (rows, config) = (data.clone(), config.clone());
             // Splitting many rows takes longer than an actors' thread may be held.
             let parts = tokio::task::spawn_blocking(move || rows.parts(&config, salt)).await;
@@ -278,7 +279,7 @@ async fn load(
         };
         match loaded {
             Ok((data, arrivals, parts)) => {
-                options.failures.succeeded(COMPONENT, LOADING);
+                resources.failures.succeeded(COMPONENT, LOADING);
                 let parts = parts.map_err(|e| StepError::MayPass(e.to_string()))?;
                 let parts = parts.map_err(|e| StepError::Final(e.to_string()))?;
                 let before = record.snapshot.is_none();
@@ -307,18 +308,18 @@ async fn load(
                 return Ok((data, parts));
             }
             Err(e) if e.is_store_away() => {
-                options.failures.failed(COMPONENT, LOADING, Kind::Outage, &format!("job {}: {e}", writer.id));
+                resources.failures.failed(COMPONENT, LOADING, Kind::Outage, &format!("job {}: {e}", writer.id));
                 away += 1;
-                sleep_or_stop(env, stop.clone(), backoff(options.backoff, LONGEST_WAIT, away - 1)).await;
+                sleep_or_stop(env, stop.clone(), backoff(resources.backoff, LONGEST_WAIT, away - 1)).await;
             }
             Err(e) if e.may_pass() => {
                 let why = format!("the data could not be loaded: {e}");
                 let Some(unit) = unit else { return Err(StepError::Final(why)) };
                 let attempts = count_attempt(writer, unit, &why).await?;
-                if attempts >= options.attempts {
+                if attempts >= resources.attempts {
                     return Err(StepError::Final(why));
                 }
-                sleep_or_stop(env, stop.clone(), backoff(options.backoff, LONGEST_WAIT, attempts - 1)).await;
+                sleep_or_stop(env, stop.clone(), backoff(resources.backoff, LONGEST_WAIT, attempts - 1)).await;
                 if *stop.borrow() != JobStop::No {
                     return Err(StepError::Stopped);
                 }
@@ -350,11 +351,18 @@ pub(super) async fn told_to_end(mut stop: watch::Receiver<JobStop>) {
     }
 }
 
+/// Resolves once the job is told to stop, in whatever way.
+async fn stopped(mut stop: watch::Receiver<JobStop>) {
+    if stop.wait_for(|stop| *stop != JobStop::No).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Sleeps, but wakes when somebody wishes something new of the job.
 pub async fn sleep_or_stop(env: &JobEnv, mut stop: watch::Receiver<JobStop>, wait: Duration) {
     stop.borrow_and_update();
     tokio::select! {
-        () = env.options.clock.sleep(wait) => {}
+        () = env.resources.clock.sleep(wait) => {}
         _ = stop.changed() => {}
     }
 }
@@ -362,7 +370,7 @@ pub async fn sleep_or_stop(env: &JobEnv, mut stop: watch::Receiver<JobStop>, wai
 impl Driver {
     async fn units(&mut self) -> End {
         let units = plan::units(&self.config);
-        let weights = estimate::weights(&self.config, &self.env.options);
+        let weights = estimate::weights(&self.config, &self.env.resources);
         for (index, unit) in units.iter().copied().enumerate() {
             self.position = Position::of(&weights, index);
             let record = self.writer.read().await;
@@ -403,37 +411,33 @@ impl Driver {
         let Some(challenger) = record.job.best_model_id.filter(|_| record.activation != ActivationWish::None) else {
             return End::AllDone;
         };
-        let options = &self.env.options;
-        for attempt in 0.. {
-            let decide =
-                Decide { job_id: self.writer.id.clone(), challenger: challenger.clone(), wish: record.activation };
-            let decided = self.env.peers.registry.send(decide).await.map_err(RegistryError::from).and_then(|d| d);
-            let (text, warning) = match decided {
-                Ok(decision) => (format!("gate: {}", decision.reason), false),
-                Err(e) if e.is_store_away() || (e.may_pass() && attempt + 1 < options.attempts) => {
-                    let wait = backoff(options.backoff, LONGEST_WAIT, attempt);
-                    sleep_or_stop(&self.env, self.stop.clone(), wait).await;
-                    if *self.stop.borrow() == JobStop::No {
-                        continue;
-                    }
-                    return End::Stopped;
-                }
-                Err(e) => (format!("the gate could not decide, so the active model stays: {e}"), true),
-            };
-            let told =
-                self.writer.update(Patience::Forever, |r, n| if warning { n.warn(r, &text) } else { n.log(r, &text) });
-            if let Err(e) = told.await {
-                return StepError::from(e).into();
-            }
-            break;
+        let resources = &self.env.resources;
+        let policy = |e: &RegistryError, failures: u32| {
+            let again = e.is_store_away() || (e.may_pass() && failures + 1 < resources.attempts);
+            again.then(|| backoff(resources.backoff, LONGEST_WAIT, failures))
+        };
+        let decide = || async {
+            let (job_id, challenger) = (self.writer.id.clone(), challenger.clone());
+            self.env.peers.registry.send(Decide { job_id, challenger, wish: record.activation }).await?
+        };
+        let decided = retry(&*resources.clock, policy, stopped(self.stop.clone()), decide).await;
+        let (text, warning) = match decided {
+            Ok(decision) => (format!("gate: {}", decision.reason), false),
+            Err(Ended::Stopped) => return End::Stopped,
+            Err(Ended::GaveUp(e)) => (format!("the gate could not decide, so the active model stays: {e}"), true),
+        };
+        let told =
+            self.writer.update(Patience::Forever, |r, n| if warning { n.warn(r, &text) } else { n.log(r, &text) });
+        match told.await {
+            Ok(_) => End::AllDone,
+            Err(e) => StepError::from(e).into(),
         }
-        End::AllDone
     }
 
     /// Running seconds after which the search ends with the best so far.
     pub(super) fn time_limit(&self) -> Duration {
         let own = Duration::from_secs(60 * u64::from(self.config.max_training_time_minutes));
-        own.min(self.env.options.soft_limit)
+        own.min(self.env.resources.soft_limit)
     }
 
     /// The job's progress when its present unit has come this far.

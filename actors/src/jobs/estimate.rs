@@ -1,6 +1,6 @@
 //! How long a job will take, from how long its like has taken.
 
-use crate::options::Options;
+use crate::options::JobsResources;
 use crate::plan;
 use provost_domain::{Algorithm, ModelVersion, TrainingConfig};
 use provost_store::StoreError;
@@ -23,43 +23,43 @@ fn prior(algorithm: Algorithm) -> f64 {
 }
 
 /// Fits times thousands of rows: what the time of a unit of work is taken to be proportional to.
-fn size(config: &TrainingConfig, algorithm: Algorithm, rows: f64, options: &Options) -> f64 {
+fn size(config: &TrainingConfig, algorithm: Algorithm, rows: f64, resources: &JobsResources) -> f64 {
     let fits = match algorithm {
         Algorithm::Ensemble => 1,
-        _ => plan::candidates(config, algorithm, &options.grids) * u64::from(config.cross_validation_folds) + 1,
+        _ => plan::candidates(config, algorithm, &resources.grids) * u64::from(config.cross_validation_folds) + 1,
     };
     fits as f64 * rows.max(1.0) / 1000.0
 }
 
 /// What each unit of a job weighs in its progress: about the time that it takes, on any number of rows.
-pub fn weights(config: &TrainingConfig, options: &Options) -> Vec<f64> {
-    let weight = |unit: &plan::Unit| prior(unit.algorithm) * size(config, unit.algorithm, 1000.0, options);
+pub fn weights(config: &TrainingConfig, resources: &JobsResources) -> Vec<f64> {
+    let weight = |unit: &plan::Unit| prior(unit.algorithm) * size(config, unit.algorithm, 1000.0, resources);
     plan::units(config).iter().map(weight).collect()
 }
 
 /// Minutes that a job on `usable_rows` rows will run, by the median rate of each algorithm in past jobs.
-pub async fn minutes(config: &TrainingConfig, usable_rows: u64, options: &Options) -> Result<f64, StoreError> {
-    let past = options.store.list_models(false, None, LOOK_BACK).await?.items;
-    let mut rates = rates(&past, options);
+pub async fn minutes(config: &TrainingConfig, usable_rows: u64, resources: &JobsResources) -> Result<f64, StoreError> {
+    let past = resources.models.list_models(false, None, LOOK_BACK).await?.items;
+    let mut rates = rates(&past, resources);
     let train = usable_rows as f64 * (1.0 - config.test_size - config.validation_size);
     let seconds: f64 = plan::units(config)
         .iter()
         .map(|unit| {
             let rate =
                 rates.get_mut(&unit.algorithm).and_then(|rates| median(rates)).unwrap_or_else(|| prior(unit.algorithm));
-            rate * size(config, unit.algorithm, train, options)
+            rate * size(config, unit.algorithm, train, resources)
         })
         .sum();
-    let most = f64::from(config.max_training_time_minutes).min(options.soft_limit.as_secs_f64() / 60.0);
+    let most = f64::from(config.max_training_time_minutes).min(resources.soft_limit.as_secs_f64() / 60.0);
     // A hundredth of a minute is as fine as it is any use.
     Ok(((seconds / 60.0).min(most) * 100.0).round().max(1.0) / 100.0)
 }
 
-fn rates(past: &[ModelVersion], options: &Options) -> BTreeMap<Algorithm, Vec<f64>> {
+fn rates(past: &[ModelVersion], resources: &JobsResources) -> BTreeMap<Algorithm, Vec<f64>> {
     let mut rates: BTreeMap<Algorithm, Vec<f64>> = BTreeMap::new();
     for model in past {
         let rows = model.training_samples as f64;
-        let rate = model.metrics.training_time_seconds / size(&model.training_config, model.algorithm, rows, options);
+        let rate = model.metrics.training_time_seconds / size(&model.training_config, model.algorithm, rows, resources);
         if rate.is_finite() && rate > 0.0 {
             rates.entry(model.algorithm).or_default().push(rate);
         }

@@ -7,7 +7,7 @@ use provost_domain::gate::ActivationWish;
 use provost_domain::queue::Waiting;
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
 use provost_domain::{JobId, TrainingConfig, TrainingJob};
-use provost_store::{Store, StoreError, StoredResponse, TriggerRecord};
+use provost_store::{ResponseStore, StoreError, StoredResponse, TriggerRecord};
 use std::time::Duration;
 
 /// A wish for a job.
@@ -67,7 +67,11 @@ impl KeyedRequest {
 
     /// The response that the key has, if it has one. What an older version stored belongs to no caller: it is the answer to
     /// the very same request only.
-    pub async fn answered(&self, store: &dyn Store, now: DateTime<Utc>) -> Result<Option<StoredResponse>, StoreError> {
+    pub async fn answered(
+        &self,
+        store: &dyn ResponseStore,
+        now: DateTime<Utc>,
+    ) -> Result<Option<StoredResponse>, StoreError> {
         if let Some(known) = store.stored_response(&self.stored_key(), now).await? {
             return Ok(Some(known));
         }

@@ -15,6 +15,7 @@ use crate::failures::{Kind, LONG_PAUSE};
 use crate::lease::Leases;
 use crate::panics::{Owner, panic_text};
 use crate::plan;
+use crate::retry::{never, retry};
 use futures_util::FutureExt;
 use provost_domain::event::outbound::Topic;
 use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStateChange, JobStatus};
@@ -66,8 +67,8 @@ impl JobQueue {
         json!({
             "running": state.running().keys().collect::<Vec<_>>(),
             "queued": state.waiting(),
-            "max_running": self.env.options.max_running,
-            "max_queued": self.env.options.max_queued,
+            "max_running": self.env.resources.max_running,
+            "max_queued": self.env.resources.max_queued,
             "recovered": state.is_recovered(),
             "closed": state.is_closed(),
             "fits": self.env.peers.executor.running(),
@@ -76,52 +77,48 @@ impl JobQueue {
 
     /// Queues every unfinished job, oldest first; keeps trying while the store is away.
     pub async fn recover(self: &Arc<Self>) {
-        let options = &self.env.options;
-        loop {
-            match options.store.unfinished_jobs().await {
-                Ok(jobs) => {
-                    options.failures.succeeded(COMPONENT, UNFINISHED);
-                    self.change(|state| {
-                        jobs.into_iter().for_each(|job| state.enqueue(job.job_id));
-                        state.recover();
-                    });
-                    self.dispatch();
-                    return;
-                }
-                Err(error) => {
-                    let (kind, pauses) = (Kind::of(&error), (options.backoff, LONGEST_WAIT));
-                    let wait = options.failures.wait(COMPONENT, UNFINISHED, kind, &error.to_string(), pauses);
-                    if wait >= LONG_PAUSE {
-                        // What cannot be read keeps no new job from being done.
-                        self.change(|state| state.recover());
-                    }
-                    options.clock.sleep(wait).await;
-                }
+        let resources = &self.env.resources;
+        let policy = |error: &StoreError, _| {
+            let (kind, pauses) = (Kind::of(error), (resources.backoff, LONGEST_WAIT));
+            let wait = resources.failures.wait(COMPONENT, UNFINISHED, kind, &error.to_string(), pauses);
+            if wait >= LONG_PAUSE {
+                // New jobs are taken in although the old ones cannot be read.
+                self.change(|state| state.recover());
             }
-        }
+            Some(wait)
+        };
+        let read = || resources.jobs.unfinished_jobs();
+        // The policy never gives up.
+        let Ok(jobs) = retry(&*resources.clock, policy, never(), read).await else { return };
+        resources.failures.succeeded(COMPONENT, UNFINISHED);
+        self.change(|state| {
+            jobs.into_iter().for_each(|job| state.enqueue(job.job_id));
+            state.recover();
+        });
+        self.dispatch();
     }
 
     pub async fn submit(self: Arc<Self>, message: Submit) -> Result<Submitted, SubmitError> {
         self.until(|state| state.is_recovered() || state.is_closed()).await;
         let _turn = self.admission.lock().await;
-        let options = &self.env.options;
+        let resources = &self.env.resources;
         let Submit { submission, usable_rows } = message;
-        let own_minutes = estimate::minutes(&submission.config, usable_rows, options).await?;
+        let own_minutes = estimate::minutes(&submission.config, usable_rows, resources).await?;
         let max_waiting = {
             let state = self.state();
             if state.is_closed() {
                 return Err(SubmitError::ShuttingDown);
             }
-            state.may_be_pending(options.max_running, options.max_queued, |running| running.writer.is_some())
+            state.may_be_pending(resources.max_running, resources.max_queued, |running| running.writer.is_some())
         };
         let idempotency = submission.idempotency.clone();
         let triggers = submission.triggers.clone();
-        let mut record = new_record(submission, options.clock.now());
+        let mut record = new_record(submission, resources.clock.now());
         record.estimated_minutes = Some(own_minutes);
         let id = record.job.job_id.clone();
-        let mut unfinished = options.store.unfinished_jobs().await?;
+        let mut unfinished = resources.jobs.unfinished_jobs().await?;
         unfinished.push(QueuedJob::from(&record));
-        let waiting = waiting_jobs(&unfinished, options.max_running).remove(&id).unwrap_or_default();
+        let waiting = waiting_jobs(&unfinished, resources.max_running).remove(&id).unwrap_or_default();
         // Where the time of a job before it is not known, that of the rest is told.
         let wait_minutes = waiting.estimated_wait_seconds.map(|seconds| hundredths(seconds / 60.0));
         let accepted = Accepted {
@@ -135,9 +132,9 @@ impl JobQueue {
         change.event(JobEventKind::State, &JobStateChange::from(&record.job));
         change.announce(&record, Topic::JobQueued);
         let job = NewJob { record, events: change.events, outbox: change.outbox, triggers, response, max_waiting };
-        match options.store.create_job(job).await? {
+        match resources.jobs.create_job(job).await? {
             JobCreation::Created(record) => {
-                options.metrics.job_submitted();
+                resources.metrics.job_submitted();
                 self.change(|state| state.enqueue(id));
                 self.dispatch();
                 Ok(Submitted::New(Box::new(Accepted { job: record.job, ..accepted })))
@@ -148,7 +145,7 @@ impl JobQueue {
                 Ok(Submitted::Repeated(known))
             }
             JobCreation::Known(_) => Err(SubmitError::Mismatch),
-            JobCreation::QueueFull => Err(SubmitError::QueueFull { max_queued: options.max_queued }),
+            JobCreation::QueueFull => Err(SubmitError::QueueFull { max_queued: resources.max_queued }),
             JobCreation::Settled => Err(SubmitError::Settled),
         }
     }
@@ -156,19 +153,18 @@ impl JobQueue {
     pub async fn join(self: Arc<Self>, message: Join) -> Result<Joined, SubmitError> {
         let _turn = self.admission.lock().await;
         let Join { config_hash, triggers } = message;
-        let store = &self.env.options.store;
         let (mut tries, mut unreadable) = (0, BTreeSet::new());
         while tries < JOINS {
-            let mut unfinished = store.unfinished_jobs().await?;
+            let mut unfinished = self.env.resources.jobs.unfinished_jobs().await?;
             unfinished.retain(|job| {
                 let is_wanted = job.config_hash == config_hash && !job.is_cancelled;
-                is_wanted && !unreadable.contains(&job.job_id) && may_claim(&self.env.options, &job.job_id)
+                is_wanted && !unreadable.contains(&job.job_id) && self.may_claim(&job.job_id)
             });
             let Some(waits) = unfinished.iter().find(|job| job.may_be_joined()) else {
                 return Ok(if unfinished.is_empty() { Joined::None } else { Joined::Begun });
             };
             let id = waits.job_id.clone();
-            let found = match store.job(&id).await {
+            let found = match self.env.resources.jobs.job(&id).await {
                 // It never begins, and is in the way of no other. Each is met once.
                 Err(StoreError::Corrupt { .. }) => {
                     unreadable.insert(id);
@@ -180,7 +176,7 @@ impl JobQueue {
             // It may have begun or ended by now.
             let record = found.filter(|record| QueuedJob::from(record).may_be_joined());
             let Some(mut record) = record else { continue };
-            let mut change = Change::new(self.env.options.clock.now());
+            let mut change = Change::new(self.env.resources.clock.now());
             for t in &triggers {
                 record.activation = record.activation.max(t.activation);
                 // The others are in the list of triggers, with this job's id.
@@ -190,7 +186,7 @@ impl JobQueue {
                     record.job.triggers.push(t.trigger.clone());
                 }
             }
-            match store.join_job(record, change.events, triggers.clone()).await {
+            match self.env.resources.jobs.join_job(record, change.events, triggers.clone()).await {
                 Ok(saved) => {
                     self.env.streams.moved(&id, saved.next_event);
                     return Ok(Joined::Job(id));
@@ -210,7 +206,7 @@ impl JobQueue {
         keep_best: bool,
     ) -> Result<TrainingJob, CancelError> {
         self.until(|state| state.is_recovered() || state.is_closed()).await;
-        let options = &self.env.options;
+        let resources = &self.env.resources;
         loop {
             // A job that is being claimed is asked once it is.
             self.until(|state| state.running().get(&id).is_none_or(|r| r.writer.is_some())).await;
@@ -218,8 +214,8 @@ impl JobQueue {
             let (writer, running) = match writer {
                 Some(writer) => (writer, true),
                 None => {
-                    let found = options.store.job(&id).await?.ok_or_else(|| CancelError::NotFound(id.clone()))?;
-                    (Arc::new(JobWriter::new(found, options.clone(), self.env.streams.clone())), false)
+                    let found = resources.jobs.job(&id).await?.ok_or_else(|| CancelError::NotFound(id.clone()))?;
+                    (Arc::new(JobWriter::new(found, resources.clone(), self.env.streams.clone())), false)
                 }
             };
             let before = writer.read().await;
@@ -235,7 +231,7 @@ impl JobQueue {
                     r.cancel = Some(wish);
                     // One that was interrupted may have a best trial: its driver sees to it. Where the store is shared
                     // the driver may be another process's, which looks for wishes with every beat.
-                    let elsewhere = options.leases.is_some() && r.job.status == JobStatus::Running;
+                    let elsewhere = resources.leases.is_some() && r.job.status == JobStatus::Running;
                     let has_a_driver = running || elsewhere || (keep_best && r.job.started_at.is_some());
                     if has_a_driver {
                         n.log(r, "asked to cancel");
@@ -249,7 +245,7 @@ impl JobQueue {
                     if running {
                         self.wish(&id, JobStop::Cancel { keep_best });
                     } else if saved.job.status.is_final() {
-                        options.failures.over(COMPONENT, &driver::task_of(&id));
+                        resources.failures.over(COMPONENT, &driver::task_of(&id));
                         self.change(|state| state.withdraw(&id));
                     }
                     return Ok(saved.job);
@@ -271,7 +267,7 @@ impl JobQueue {
         }
         tokio::select! {
             () = self.until(|state| state.running().is_empty()) => {}
-            () = self.env.options.clock.sleep(deadline) => {}
+            () = self.env.resources.clock.sleep(deadline) => {}
         }
         let stragglers = self.env.peers.executor.running();
         let late: Vec<Arc<JobWriter>> =
@@ -283,7 +279,7 @@ impl JobQueue {
         }
         let mut interrupted = Vec::new();
         for id in ids {
-            if let Ok(Some(record)) = self.env.options.store.job(&id).await
+            if let Ok(Some(record)) = self.env.resources.jobs.job(&id).await
                 && !record.job.status.is_final()
             {
                 interrupted.push(id);
@@ -301,6 +297,12 @@ impl JobQueue {
         for job in running.into_values() {
             job.end();
         }
+    }
+
+    /// Whether a job may be claimed: not while claiming it is given up.
+    fn may_claim(&self, id: &JobId) -> bool {
+        let resources = &self.env.resources;
+        may_claim(&resources.failures, &*resources.clock, id)
     }
 
     /// Whether a job is driven or waits here.
@@ -326,7 +328,7 @@ impl JobQueue {
         loop {
             let (stop, wishes) = watch::channel(JobStop::No);
             let running = || Running { stop, writer: None, task: None };
-            let begun = self.change(|state| state.begin(self.env.options.max_running, running));
+            let begun = self.change(|state| state.begin(self.env.resources.max_running, running));
             let Some(id) = begun else { return };
             let overseen = self.clone().oversee(id.clone(), wishes);
             let task = match Owner::current() {
@@ -352,7 +354,7 @@ impl JobQueue {
                 self.wish(&id, JobStop::Cancel { keep_best: wish.keep_best });
             }
             let driving = AssertUnwindSafe(drive(self.env.clone(), writer.clone(), stop.clone())).catch_unwind();
-            let driven = match (&self.env.options.leases, lease) {
+            let driven = match (&self.env.resources.leases, lease) {
                 (Some(leases), Some(lease)) => {
                     let driven = tokio::select! {
                         driven = driving => Some(driven),
@@ -371,14 +373,14 @@ impl JobQueue {
                     if !self.survives(&writer, &text).await {
                         break;
                     }
-                    driver::sleep_or_stop(&self.env, stop.clone(), self.env.options.backoff).await;
+                    driver::sleep_or_stop(&self.env, stop.clone(), self.env.resources.backoff).await;
                 }
             }
         }
         self.change(|state| state.end(&id));
-        self.env.options.nudge.notify_one();
+        self.env.resources.nudge.notify_one();
         // Where the store is shared it is looked at for such jobs anyhow.
-        if self.env.options.leases.is_none() && !may_claim(&self.env.options, &id) {
+        if self.env.resources.leases.is_none() && !self.may_claim(&id) {
             self.take_in_later(id);
         }
         self.dispatch();
@@ -386,7 +388,7 @@ impl JobQueue {
 
     /// Queues a job again whose claim was given up, once it may be tried again.
     fn take_in_later(self: &Arc<Self>, id: JobId) {
-        let (desk, clock) = (Arc::downgrade(self), self.env.options.clock.clone());
+        let (desk, clock) = (Arc::downgrade(self), self.env.resources.clock.clone());
         let waiting = async move {
             clock.sleep(LONG_PAUSE).await;
             if let Some(desk) = desk.upgrade() {
@@ -403,9 +405,9 @@ impl JobQueue {
     async fn guard(&self, leases: &Leases, id: &JobId, lease: Lease) {
         let wishes = async {
             loop {
-                self.env.options.clock.sleep(leases.beat_every().min(CANCEL_POLL)).await;
+                self.env.resources.clock.sleep(leases.beat_every().min(CANCEL_POLL)).await;
                 // A store that is away says nothing, and is heard of elsewhere.
-                let Ok(Some(record)) = self.env.options.store.job(id).await else { continue };
+                let Ok(Some(record)) = self.env.resources.jobs.job(id).await else { continue };
                 if let Some(wish) = record.cancel {
                     self.wish(id, JobStop::Cancel { keep_best: wish.keep_best });
                 }
@@ -426,7 +428,7 @@ impl JobQueue {
             Some(unit) => count_attempt(writer, unit, text).await.ok(),
             None => None,
         };
-        if attempts.is_some_and(|n| n < self.env.options.attempts) {
+        if attempts.is_some_and(|n| n < self.env.resources.attempts) {
             return true;
         }
         let mail = writer.mail(Patience::Attempts).await;

@@ -31,18 +31,18 @@ impl Takeover {
 
     /// Looks, for ever.
     pub async fn watch(self) {
-        let options = self.queue.env().options.clone();
+        let resources = self.queue.env().resources.clone();
         let mut wait = self.leases.look_every();
         loop {
-            options.clock.sleep(wait).await;
+            resources.clock.sleep(wait).await;
             wait = match self.look().await {
                 Ok(()) => {
-                    options.failures.succeeded(COMPONENT, TASK);
+                    resources.failures.succeeded(COMPONENT, TASK);
                     self.leases.look_every()
                 }
                 Err(error) => {
                     let pauses = (self.leases.look_every(), LONGEST_WAIT);
-                    options.failures.wait(COMPONENT, TASK, Kind::of(&error), &error.to_string(), pauses)
+                    resources.failures.wait(COMPONENT, TASK, Kind::of(&error), &error.to_string(), pauses)
                 }
             };
         }
@@ -50,16 +50,16 @@ impl Takeover {
 
     /// Takes in what nobody is at work on, and tells those who follow a job how far it is, wherever it is driven.
     async fn look(&self) -> Result<(), StoreError> {
-        let options = self.queue.env().options.clone();
-        let (store, mut left) = (&options.store, Vec::new());
+        let resources = self.queue.env().resources.clone();
+        let (store, mut left) = (&resources.jobs, Vec::new());
         let unfinished = store.unfinished_jobs().await?;
         // What has ended meanwhile, here or elsewhere, is claimed no more.
         let claimed: BTreeSet<String> = unfinished.iter().map(|job| task_of(&job.job_id)).collect();
-        options.failures.keep(COMPONENT, CLAIMING, |task| claimed.contains(task));
+        resources.failures.keep(COMPONENT, CLAIMING, |task| claimed.contains(task));
         for QueuedJob { job_id: id, status, .. } in unfinished {
             // One that waits is claimed by whoever has room first, and none whose claim was given up.
             if !self.queue.has(&id)
-                && may_claim(&options, &id)
+                && may_claim(&resources.failures, &*resources.clock, &id)
                 && (status == JobStatus::Pending || self.leases.is_left(&of_job(&id)).await?)
             {
                 left.push(id);

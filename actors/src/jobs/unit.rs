@@ -23,7 +23,7 @@ impl Driver {
     /// Works on a unit until it is done, failed for good, or stopped.
     pub(super) async fn unit(&mut self, unit: Unit) -> UnitEnd {
         let algorithm = unit.algorithm;
-        let options = self.env.options.clone();
+        let resources = self.env.resources.clone();
         let mut away = 0;
         loop {
             let ended = match self.steps(unit).await {
@@ -34,7 +34,7 @@ impl Driver {
                     match self.writer.update(Patience::Forever, |r, n| n.log(r, &text)).await {
                         Ok(_) => {
                             away += 1;
-                            let wait = backoff(options.backoff, LONGEST_WAIT, away - 1);
+                            let wait = backoff(resources.backoff, LONGEST_WAIT, away - 1);
                             sleep_or_stop(&self.env, self.stop.clone(), wait).await;
                             continue;
                         }
@@ -42,8 +42,8 @@ impl Driver {
                     }
                 }
                 Err(StepError::MayPass(why)) => match count_attempt(&self.writer, algorithm, &why).await {
-                    Ok(attempts) if attempts < options.attempts => {
-                        let wait = backoff(options.backoff, LONGEST_WAIT, attempts - 1);
+                    Ok(attempts) if attempts < resources.attempts => {
+                        let wait = backoff(resources.backoff, LONGEST_WAIT, attempts - 1);
                         sleep_or_stop(&self.env, self.stop.clone(), wait).await;
                         continue;
                     }
@@ -145,9 +145,9 @@ impl Driver {
             fitted => fitted?,
         };
         let bytes = trained.to_bytes();
-        let artifacts = self.env.options.artifacts.clone();
+        let artifacts = self.env.resources.artifacts.clone();
         let sha = blocking(move || artifacts.put(&bytes)).await?;
-        let id = ModelId::new(algorithm, self.env.options.clock.now(), uuid::Uuid::new_v4().as_u128());
+        let id = ModelId::new(algorithm, self.env.resources.clock.now(), uuid::Uuid::new_v4().as_u128());
         self.writer
             .update(Patience::Forever, |r, n| {
                 let progress = r.units.entry(algorithm).or_default();
@@ -167,7 +167,7 @@ impl Driver {
     }
 
     pub(super) async fn open_result(&self, sha: &str) -> Result<Trained, StepError> {
-        let (artifacts, sha) = (self.env.options.artifacts.clone(), sha.to_owned());
+        let (artifacts, sha) = (self.env.resources.artifacts.clone(), sha.to_owned());
         let bytes = blocking(move || artifacts.get(&sha)).await.map_err(|e| match e {
             // A missing artifact is damage, not somebody else's job.
             StepError::Lost => StepError::Final("the kept result is missing".to_owned()),

@@ -4,7 +4,7 @@
 use super::streams::Streams;
 use crate::failures::Kind;
 use crate::notifier::mail_content::JobMail;
-use crate::options::Options;
+use crate::options::JobsResources;
 use crate::outbox::announcement_of;
 use crate::retry::backoff;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -135,18 +135,18 @@ pub struct JobWriter {
     /// Under which failures to save are told.
     saving: String,
     epoch: u64,
-    options: Arc<Options>,
+    resources: Arc<JobsResources>,
     streams: Streams,
     held: Mutex<Held>,
 }
 
 impl JobWriter {
     /// `record` as it was claimed.
-    pub fn new(record: JobRecord, options: Arc<Options>, streams: Streams) -> Self {
+    pub fn new(record: JobRecord, resources: Arc<JobsResources>, streams: Streams) -> Self {
         let held = Held { base_seconds: record.running_seconds, since: None, record };
         let id = held.record.job.job_id.clone();
         let saving = format!("saving job {id}");
-        Self { id, saving, epoch: held.record.epoch, options, streams, held: Mutex::new(held) }
+        Self { id, saving, epoch: held.record.epoch, resources, streams, held: Mutex::new(held) }
     }
 
     pub fn epoch(&self) -> u64 {
@@ -164,13 +164,13 @@ impl JobWriter {
     }
 
     fn seconds(&self, held: &Held) -> f64 {
-        let own = held.since.map_or(Duration::ZERO, |since| self.options.clock.monotonic().saturating_sub(since));
+        let own = held.since.map_or(Duration::ZERO, |since| self.resources.clock.monotonic().saturating_sub(since));
         held.base_seconds + own.as_secs_f64()
     }
 
     /// A unit of work failed for a reason that may pass.
     pub(super) fn attempt_failed(&self, unit: Algorithm) {
-        self.options.metrics.attempt_failed(unit);
+        self.resources.metrics.attempt_failed(unit);
     }
 
     /// Applies a change and saves it. The change may be applied again to a record that was read anew. `Lost` also where
@@ -191,18 +191,18 @@ impl JobWriter {
             }
             let again = unsure.is_some();
             let (next, notes) = unsure.take().unwrap_or_else(|| self.changed(&held, &change));
-            let saved = self.options.store.save_job(next.clone(), notes.events.clone(), notes.outbox.clone()).await;
+            let saved = self.resources.jobs.save_job(next.clone(), notes.events.clone(), notes.outbox.clone()).await;
             match saved {
                 Ok(saved) => {
-                    self.options.failures.succeeded(COMPONENT, &self.saving);
+                    self.resources.failures.succeeded(COMPONENT, &self.saving);
                     return Ok(self.saved(&mut held, saved));
                 }
                 Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS => {
                     conflicts += 1;
-                    match self.options.store.job(&self.id).await {
+                    match self.resources.jobs.job(&self.id).await {
                         // Applied again, it would be told twice.
                         Ok(Some(found)) if again && is_saved(&next, &found) => {
-                            self.options.failures.succeeded(COMPONENT, &self.saving);
+                            self.resources.failures.succeeded(COMPONENT, &self.saving);
                             return Ok(self.saved(&mut held, found));
                         }
                         Ok(Some(found)) if found.epoch == self.epoch => held.record = found,
@@ -224,13 +224,13 @@ impl JobWriter {
 
     /// Nothing of the job is to be saved here any more.
     fn lost(&self) -> WriteError {
-        self.options.failures.over(COMPONENT, &self.saving);
+        self.resources.failures.over(COMPONENT, &self.saving);
         WriteError::Lost
     }
 
     /// The record with the change applied, and what is written along with it.
     fn changed(&self, held: &Held, change: impl Fn(&mut JobRecord, &mut Change)) -> (JobRecord, Change) {
-        let (mut next, mut notes) = (held.record.clone(), Change::new(self.options.clock.now()));
+        let (mut next, mut notes) = (held.record.clone(), Change::new(self.resources.clock.now()));
         next.running_seconds = self.seconds(held);
         change(&mut next, &mut notes);
         // Progress never goes back.
@@ -240,11 +240,11 @@ impl JobWriter {
     }
 
     fn saved(&self, held: &mut Held, saved: JobRecord) -> JobRecord {
-        self.options.metrics.job_saved(saved.job.status);
+        self.resources.metrics.job_saved(saved.job.status);
         let running = saved.job.status == JobStatus::Running;
         if running != held.since.is_some() {
             held.base_seconds = saved.running_seconds;
-            held.since = running.then(|| self.options.clock.monotonic());
+            held.since = running.then(|| self.resources.clock.monotonic());
         }
         held.record = saved.clone();
         self.streams.moved(&self.id, saved.next_event);
@@ -256,7 +256,7 @@ impl JobWriter {
     pub async fn mail(&self, patience: Patience) -> JobMail {
         let (record, mut failures) = (self.read().await, 0);
         loop {
-            let error = match JobMail::read(&self.options, &record).await {
+            let error = match JobMail::read(&self.resources.mail, &record).await {
                 Ok(mail) => return mail,
                 Err(e) if e.may_pass() => match self.wait_out(e, patience, &mut failures).await {
                     Ok(()) => continue,
@@ -271,7 +271,7 @@ impl JobWriter {
 
     /// Tells of a failure to save, or to see what was saved.
     pub(super) fn not_saved(&self, error: &StoreError) {
-        self.options.failures.failed(COMPONENT, &self.saving, Kind::of(error), &error.to_string());
+        self.resources.failures.failed(COMPONENT, &self.saving, Kind::of(error), &error.to_string());
     }
 
     pub(super) async fn wait_out(
@@ -283,21 +283,21 @@ impl JobWriter {
         *failures += 1;
         let again = match patience {
             Patience::Once => false,
-            Patience::Attempts => error.may_pass() && *failures < self.options.attempts,
+            Patience::Attempts => error.may_pass() && *failures < self.resources.attempts,
             Patience::Forever => error.may_pass(),
         };
         if !again {
             return Err(WriteError::Store(error));
         }
         self.not_saved(&error);
-        self.options.clock.sleep(backoff(self.options.backoff, LONGEST_WAIT, *failures - 1)).await;
+        self.resources.clock.sleep(backoff(self.resources.backoff, LONGEST_WAIT, *failures - 1)).await;
         Ok(())
     }
 }
 
 impl Drop for JobWriter {
     fn drop(&mut self) {
-        self.options.failures.over(COMPONENT, &self.saving);
+        self.resources.failures.over(COMPONENT, &self.saving);
     }
 }
 
@@ -313,6 +313,7 @@ mod tests {
     use super::*;
     use crate::jobs::messages::Submission;
     use crate::jobs::queue::new_record;
+    use crate::options::Options;
     use provost_domain::TrainingConfig;
     use provost_store::sqlite::SqliteStore;
     use provost_store::{Artifacts, NewJob, Store};
@@ -326,8 +327,9 @@ mod tests {
         let id = record.job.job_id.clone();
         store.create_job(NewJob { max_waiting: 9, ..NewJob::new(record) }).await.unwrap();
         let claimed = store.claim_job(&id, 0).await.unwrap();
-        let options = Arc::new(Options::new(store.clone(), artifacts, folder.join("import")));
-        (JobWriter::new(claimed, options, Streams::default()), store)
+        let options = Options::new(store.clone(), artifacts, folder.join("import"));
+        let resources = Arc::new(JobsResources::from(&options));
+        (JobWriter::new(claimed, resources, Streams::default()), store)
     }
 
     #[tokio::test]
@@ -370,10 +372,10 @@ mod tests {
     async fn a_save_that_was_given_up_is_no_failure_any_more() {
         let folder = tempfile::tempdir().unwrap();
         let (mut writer, store) = writer(folder.path()).await;
-        let mut options = (*writer.options).clone();
-        (options.attempts, options.backoff) = (5, Duration::ZERO);
-        writer.options = Arc::new(options);
-        let failures = writer.options.failures.clone();
+        let mut resources = (*writer.resources).clone();
+        (resources.attempts, resources.backoff) = (5, Duration::ZERO);
+        writer.resources = Arc::new(resources);
+        let failures = writer.resources.failures.clone();
         store.close();
         let refused = writer.update(Patience::Attempts, |r, n| n.warn(r, "late")).await;
         assert!(matches!(refused, Err(WriteError::Store(_))), "{refused:?}");

@@ -5,7 +5,7 @@ use super::scan::{Scan, Scanner};
 use super::source_key::{FileState, SourceKey};
 use crate::blocking::blocking;
 use crate::error::LoadError;
-use crate::options::Options;
+use crate::options::LoaderResources;
 use provost_domain::TrainingConfig;
 use provost_domain::config::DataSource;
 use provost_domain::features::FeatureTables;
@@ -31,16 +31,16 @@ impl Source {
 }
 
 /// Opens what a configuration names. Fails for a `data_path` that is not a regular file below the import folder.
-pub async fn open(config: &TrainingConfig, options: &Options) -> Result<Source, LoadError> {
+pub async fn open(config: &TrainingConfig, resources: &LoaderResources) -> Result<Source, LoadError> {
     let (verified_only, features) = (config.use_verified_only, config.features);
     if config.data_source == DataSource::Mongodb {
         return Ok(Source::Store(SourceKey::Store {
             verified_only,
             features,
-            mark: options.store.point_totals().await?,
+            mark: resources.points.point_totals().await?,
         }));
     }
-    let (kind, folder) = (config.data_source, options.import_dir.clone());
+    let (kind, folder) = (config.data_source, resources.import_dir.clone());
     let name = config.data_path.clone().unwrap_or_default();
     blocking(move || {
         let refused = |why: &dyn std::fmt::Display| LoadError::Data(format!("data_path `{name}`: {why}"));
@@ -55,11 +55,11 @@ pub async fn open(config: &TrainingConfig, options: &Options) -> Result<Source, 
 }
 
 /// Reads the whole source once.
-pub async fn scan(source: Source, config: &TrainingConfig, options: &Options) -> Result<Scan, LoadError> {
-    let (tables, verified_only, features) = (options.tables.clone(), config.use_verified_only, config.features);
+pub async fn scan(source: Source, config: &TrainingConfig, resources: &LoaderResources) -> Result<Scan, LoadError> {
+    let (tables, verified_only, features) = (resources.tables.clone(), config.use_verified_only, config.features);
     match source {
         Source::Store(key) => {
-            let mut batches = options.store.stream_points(PointSelection { verified_only }).await?;
+            let mut batches = resources.points.stream_points(PointSelection { verified_only }).await?;
             blocking(move || {
                 let mut scanner = Scanner::new(&tables, verified_only, features);
                 while let Some(batch) = batches.blocking_recv() {
@@ -76,7 +76,7 @@ pub async fn scan(source: Source, config: &TrainingConfig, options: &Options) ->
                 mapping: None,
                 verified: false,
                 batch: CHUNK,
-                limits: options.import_limits,
+                limits: resources.import_limits,
             };
             blocking(move || {
                 let mut scanner = Scanner::new(&tables, verified_only, features);

@@ -4,7 +4,7 @@ use super::rendered_mail::RenderedMail;
 use super::session::{SendError, Session};
 use crate::failures::Kind;
 use crate::lease::Role;
-use crate::options::{MailOptions, Options};
+use crate::options::{MailOptions, NotifierResources};
 use crate::outbox::MAIL;
 use crate::retry::backoff;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -46,7 +46,7 @@ struct Deferred {
 }
 
 pub struct Delivery {
-    options: Arc<Options>,
+    resources: Arc<NotifierResources>,
     mail: MailOptions,
     report: Arc<Mutex<Report>>,
     /// One process delivers at a time: two would send every mail twice.
@@ -62,9 +62,18 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    pub fn new(options: Arc<Options>, mail: MailOptions, report: Arc<Mutex<Report>>) -> Self {
-        let role = Role::new(options.leases.clone(), "mail");
-        Self { options, mail, report, role, deferred: BTreeMap::new(), accepted: Vec::new(), outage: 0, store_away: 0 }
+    pub fn new(resources: Arc<NotifierResources>, mail: MailOptions, report: Arc<Mutex<Report>>) -> Self {
+        let role = Role::new(resources.leases.clone(), "mail");
+        Self {
+            resources,
+            mail,
+            report,
+            role,
+            deferred: BTreeMap::new(),
+            accepted: Vec::new(),
+            outage: 0,
+            store_away: 0,
+        }
     }
 
     pub async fn run(mut self) {
@@ -72,20 +81,20 @@ impl Delivery {
             let wait = match self.round().await {
                 Ok(wait) => {
                     self.store_away = 0;
-                    self.options.failures.succeeded(COMPONENT, OUTBOX);
+                    self.resources.failures.succeeded(COMPONENT, OUTBOX);
                     wait
                 }
                 Err(error) => {
                     self.note(|r| r.last_error = Some(error.to_string()));
                     self.store_away += 1;
                     let (kind, pauses) = (Kind::of(&error), (FIRST_WAIT, LONGEST_WAIT));
-                    self.options.failures.wait(COMPONENT, OUTBOX, kind, &error.to_string(), pauses)
+                    self.resources.failures.wait(COMPONENT, OUTBOX, kind, &error.to_string(), pauses)
                 }
             };
             let failing = self.outage > 0 || self.store_away > 0 || !self.deferred.is_empty();
-            let next_try = failing.then(|| self.options.clock.now() + TimeDelta::from_std(wait).unwrap_or_default());
+            let next_try = failing.then(|| self.resources.clock.now() + TimeDelta::from_std(wait).unwrap_or_default());
             self.note(|r| (r.failing, r.next_try) = (failing, next_try));
-            self.options.clock.sleep(wait).await;
+            self.resources.clock.sleep(wait).await;
         }
     }
 
@@ -96,22 +105,21 @@ impl Delivery {
             self.nothing_due();
             return Ok(LOOK_EVERY);
         }
-        let store = self.options.store.clone();
-        let mut pending = store.outbox_count(MAIL).await?;
+        let mut pending = self.resources.outbox.outbox_count(MAIL).await?;
         if pending > MOST_WAITING {
-            let dropped = store.outbox_trim(MAIL, MOST_WAITING).await?;
+            let dropped = self.resources.outbox.outbox_trim(MAIL, MOST_WAITING).await?;
             tracing::warn!(dropped, "too many mails wait: the oldest are given up");
             self.note(|r| r.dropped += dropped);
-            self.options.metrics.mails(0, dropped);
+            self.resources.metrics.mails(0, dropped);
             pending = MOST_WAITING;
         }
         self.note(|r| r.pending = pending);
         let deferred = u32::try_from(self.deferred.len()).unwrap_or(u32::MAX);
         let limit = BATCH.saturating_add(deferred);
-        let waiting = store.outbox_pending(MAIL, limit).await?;
+        let waiting = self.resources.outbox.outbox_pending(MAIL, limit).await?;
         let more = waiting.len() as u64 == u64::from(limit);
         self.deferred.retain(|id, _| waiting.iter().any(|m| m.id == *id));
-        let now = self.options.clock.monotonic();
+        let now = self.resources.clock.monotonic();
         let due: Vec<OutboxMessage> =
             waiting.into_iter().filter(|m| self.deferred.get(&m.id).is_none_or(|d| d.until <= now)).collect();
         if due.is_empty() {
@@ -150,13 +158,13 @@ impl Delivery {
                             tracing::info!(server = %mail.url, "the mail server is back");
                         }
                         self.outage = 0;
-                        self.options.failures.succeeded(COMPONENT, SERVER);
+                        self.resources.failures.succeeded(COMPONENT, SERVER);
                         session = Some(opened);
                     }
                     Err(error) => {
                         self.outage += 1;
                         let text = format!("no mail can be sent; it waits: {error}");
-                        self.options.failures.failed(COMPONENT, SERVER, Kind::Outage, &text);
+                        self.resources.failures.failed(COMPONENT, SERVER, Kind::Outage, &text);
                         self.note(|r| r.last_error = Some(error.to_string()));
                         for message in &due[at..] {
                             if self.is_too_old(message) {
@@ -170,7 +178,7 @@ impl Delivery {
             let Some(open) = session.as_mut() else { return Ok(()) };
             match open.send(&rendered).await {
                 Ok(()) => {
-                    self.options.failpoints.hit("mail_accepted");
+                    self.resources.failpoints.hit("mail_accepted");
                     self.deferred.remove(&message.id);
                     tracing::info!(mail = %message.id, topic = %message.topic, "mail sent");
                     self.accepted.push(message.id.clone());
@@ -193,18 +201,18 @@ impl Delivery {
     /// What the server was needed for was sent elsewhere or given up: it is asked again with the next mail.
     fn nothing_due(&mut self) {
         self.outage = 0;
-        self.options.failures.succeeded(COMPONENT, SERVER);
+        self.resources.failures.succeeded(COMPONENT, SERVER);
     }
 
     /// Marks what the server has accepted. Until that is done nothing else is sent, so that nothing is sent twice by this
     /// process.
     async fn mark(&mut self) -> Result<(), StoreError> {
         if !self.accepted.is_empty() {
-            self.options.store.outbox_sent(self.accepted.clone()).await?;
+            self.resources.outbox.outbox_sent(self.accepted.clone()).await?;
             let marked = self.accepted.len() as u64;
             self.accepted.clear();
             // Counted when it is marked: what is told as sent waits nowhere any more.
-            self.options.metrics.mails(marked, 0);
+            self.resources.metrics.mails(marked, 0);
             self.note(|r| {
                 r.sent += marked;
                 r.pending = r.pending.saturating_sub(marked);
@@ -220,17 +228,17 @@ impl Delivery {
         let failures = self.deferred.get(&message.id).map_or(0, |d| d.failures);
         let wait = backoff(FIRST_WAIT, LONGEST_WAIT, failures);
         tracing::warn!(mail = %message.id, error = %why, wait_s = wait.as_secs(), "the mail was not accepted yet");
-        let until = self.options.clock.monotonic() + wait;
+        let until = self.resources.clock.monotonic() + wait;
         self.deferred.insert(message.id.clone(), Deferred { failures: failures + 1, until });
         self.note(|r| r.last_error = Some(why.to_string()));
         Ok(())
     }
 
     async fn give_up(&mut self, message: &OutboxMessage, why: &str) -> Result<(), StoreError> {
-        self.options.store.outbox_sent(vec![message.id.clone()]).await?;
+        self.resources.outbox.outbox_sent(vec![message.id.clone()]).await?;
         self.deferred.remove(&message.id);
         tracing::warn!(mail = %message.id, topic = %message.topic, to = %message.payload["to"], error = why, "mail given up");
-        self.options.metrics.mails(0, 1);
+        self.resources.metrics.mails(0, 1);
         self.note(|r| {
             r.dropped += 1;
             r.pending = r.pending.saturating_sub(1);
@@ -241,7 +249,7 @@ impl Delivery {
 
     /// Each mail is tried at least once: this is only asked of one that has just failed.
     fn is_too_old(&self, message: &OutboxMessage) -> bool {
-        let age = self.options.clock.now() - message.at;
+        let age = self.resources.clock.now() - message.at;
         age.to_std().is_ok_and(|age| age >= self.mail.give_up_after)
     }
 

@@ -1,6 +1,6 @@
 //! Mails into the outbox: who gets one, and what each says. Recorded in one step with the change that they are about.
 
-use crate::options::Options;
+use crate::options::MailSources;
 use crate::outbox::MAIL;
 use chrono::{DateTime, Utc};
 use provost_domain::job::{JobRecord, JobStatus};
@@ -25,11 +25,11 @@ pub fn letters(occasion: &str, recipients: &[String], letter: &Letter, at: DateT
 }
 
 /// Nobody, while there is no mail server.
-async fn recipients(options: &Options) -> Result<Vec<String>, StoreError> {
-    if options.mail.is_none() {
+async fn recipients(sources: &MailSources) -> Result<Vec<String>, StoreError> {
+    if !sources.enabled {
         return Ok(Vec::new());
     }
-    Ok(options.store.schedule().await?.map(|s| s.notification_emails).unwrap_or_default())
+    Ok(sources.schedule.schedule().await?.map(|s| s.notification_emails).unwrap_or_default())
 }
 
 /// What mails about a job's end need beside its record; read before the end is written.
@@ -41,16 +41,16 @@ pub struct JobMail {
 }
 
 impl JobMail {
-    pub async fn read(options: &Options, record: &JobRecord) -> Result<Self, StoreError> {
-        let recipients = recipients(options).await?;
+    pub async fn read(sources: &MailSources, record: &JobRecord) -> Result<Self, StoreError> {
+        let recipients = recipients(sources).await?;
         if recipients.is_empty() {
             return Ok(Self::default());
         }
         let mut models = Vec::with_capacity(record.job.trained_models.len());
         for id in &record.job.trained_models {
-            models.extend(options.store.model(id).await?.map(|m| m.version));
+            models.extend(sources.models.model(id).await?.map(|m| m.version));
         }
-        let gate = options.store.decision(&record.job.job_id).await?.map(|d| d.reason);
+        let gate = sources.decisions.decision(&record.job.job_id).await?.map(|d| d.reason);
         Ok(Self { recipients, models, gate })
     }
 
@@ -80,14 +80,14 @@ pub struct Switch<'a> {
 
 /// The mails about an activation. It is not held up or refused for them: what cannot be read leads to no mail and a line in
 /// the log.
-pub async fn about_activation(options: &Options, switch: Switch<'_>) -> Vec<OutboxMessage> {
+pub async fn about_activation(sources: &MailSources, switch: Switch<'_>) -> Vec<OutboxMessage> {
     let written = async {
-        let recipients = recipients(options).await?;
+        let recipients = recipients(sources).await?;
         let (by, reason) = (switch.by.map(str::to_owned), switch.reason.map(str::to_owned));
         let mut letter = ActivatedLetter::new(switch.model, switch.at, by, reason);
         letter.previous_model_id = switch.previous.cloned();
         if let Some(id) = switch.previous.filter(|_| !recipients.is_empty()) {
-            letter.previous = options.store.model(id).await?.map(|m| (&m.version).into());
+            letter.previous = sources.models.model(id).await?.map(|m| (&m.version).into());
         }
         Ok::<_, StoreError>(letters(switch.occasion, &recipients, &Letter::Activated(Box::new(letter)), switch.at))
     };

@@ -1,5 +1,11 @@
 //! How long finished records are kept.
 
+use super::Options;
+use crate::clock::Clock;
+use crate::failures::Failures;
+use crate::testkit::Failpoints;
+use provost_store::{Artifacts, RetentionStore};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long what is over is kept.
@@ -30,6 +36,31 @@ impl Default for RetentionOptions {
             job_events: days(90),
             trials: days(30),
             artifacts: days(7),
+        }
+    }
+}
+
+/// What Retention works with: it removes finished records and artifacts that no record names.
+#[derive(Clone)]
+pub struct RetentionResources {
+    pub clock: Arc<dyn Clock>,
+    pub retention: Arc<dyn RetentionStore>,
+    pub artifacts: Artifacts,
+    /// None: nothing is removed.
+    pub keep: Option<RetentionOptions>,
+    pub failures: Failures,
+    pub failpoints: Failpoints,
+}
+
+impl From<&Options> for RetentionResources {
+    fn from(o: &Options) -> Self {
+        Self {
+            clock: o.clock.clone(),
+            retention: o.store.clone(),
+            artifacts: o.artifacts.clone(),
+            keep: o.retention.clone(),
+            failures: o.failures.clone(),
+            failpoints: o.failpoints.clone(),
         }
     }
 }

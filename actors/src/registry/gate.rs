@@ -45,9 +45,8 @@ struct Found {
 
 impl ModelService {
     pub(super) async fn decide(&self, m: Decide) -> Result<GateDecision, RegistryError> {
-        let store = &self.options.store;
         for _ in 0..RACES {
-            if let Some(known) = store.decision(&m.job_id).await? {
+            if let Some(known) = self.resources.activation.decision(&m.job_id).await? {
                 return Ok(known);
             }
             let mut decision = match self.weigh(&m).await {
@@ -56,9 +55,9 @@ impl ModelService {
                 weighed => weighed?,
             };
             // The active one is active until now, not until the weighing began.
-            decision.decided_at = self.options.clock.now();
+            decision.decided_at = self.resources.clock.now();
             let outbox = self.tell(&decision).await?;
-            match store.decide(decision, outbox).await {
+            match self.resources.activation.decide(decision, outbox).await {
                 // Somebody activated a model meanwhile: that one is the champion now.
                 Err(StoreError::Conflict { .. }) => {}
                 decided => return Ok(decided?),
@@ -69,32 +68,42 @@ impl ModelService {
 
     /// Nothing is activated on models that cannot be compared.
     async fn undecided(&self, m: &Decide, why: &RegistryError) -> Result<GateDecision, RegistryError> {
-        let store = &self.options.store;
-        let champion_id = store.active_model().await?;
+        let champion_id = self.resources.models.active_model().await?;
         let verdict = Verdict::not_comparable(why.to_string(), champion_id.is_some());
         Ok(GateDecision {
             job_id: m.job_id.clone(),
             challenger_id: m.challenger.clone(),
             champion_id,
-            decided_at: self.options.clock.now(),
+            decided_at: self.resources.clock.now(),
             outcome: GateOutcome::NotComparable,
             reason: verdict.reason(GateOutcome::NotComparable),
-            improvement_threshold: store.schedule().await?.unwrap_or_default().improvement_threshold,
+            improvement_threshold: self.resources.schedule.schedule().await?.unwrap_or_default().improvement_threshold,
             evidence: None,
         })
     }
 
     async fn weigh(&self, m: &Decide) -> Result<GateDecision, RegistryError> {
-        let store = &self.options.store;
-        let now = self.options.clock.now();
-        let threshold = store.schedule().await?.unwrap_or_default().improvement_threshold;
-        let champion_id = store.active_model().await?;
-        let challenger = open::<RegistryError>(&self.options, &self.loader, self.record(&m.challenger).await?).await?;
+        let now = self.resources.clock.now();
+        let threshold = self.resources.schedule.schedule().await?.unwrap_or_default().improvement_threshold;
+        let champion_id = self.resources.models.active_model().await?;
+        let challenger = open::<RegistryError>(
+            (&self.resources.artifacts, &*self.resources.installation),
+            &self.loader,
+            self.record(&m.challenger).await?,
+        )
+        .await?;
         let champion = match &champion_id {
-            Some(id) => Some(open::<RegistryError>(&self.options, &self.loader, self.record(id).await?).await?),
+            Some(id) => Some(
+                open::<RegistryError>(
+                    (&self.resources.artifacts, &*self.resources.installation),
+                    &self.loader,
+                    self.record(id).await?,
+                )
+                .await?,
+            ),
             None => None,
         };
-        let look = 1 + looks(&store.newest_decisions(Some(quarter(now)), LOOKS).await?);
+        let look = 1 + looks(&self.resources.activation.newest_decisions(Some(quarter(now)), LOOKS).await?);
         let not_worse_suffices = m.wish == ActivationWish::IfNotWorse;
         let found = blocking(move || {
             find(&challenger, champion.as_ref(), look, threshold, not_worse_suffices).map_err(RegistryError::from)

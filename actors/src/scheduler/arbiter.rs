@@ -26,7 +26,7 @@ fn task_of(config_hash: &str) -> String {
 impl TriggerLoop {
     /// Answers what a group of triggers failed with.
     pub(super) async fn arbitrate(&self, look: Look) -> Result<Option<String>, StoreError> {
-        let pending = self.admission.options.store.pending_triggers().await?;
+        let pending = self.resources.triggers.pending_triggers().await?;
         let mut groups: Vec<Group> = Vec::new();
         for mut trigger in pending {
             if is_automatic(trigger.trigger.trigger_type) && trigger.activation == ActivationWish::None {
@@ -42,27 +42,27 @@ impl TriggerLoop {
         let (mut waiting, mut failed) = (0, None);
         let mut ready_at = if groups.is_empty() { None } else { self.ready_at(&look).await? };
         self.seen().cooldown_until = ready_at.filter(|at| *at > look.now);
-        let options = &self.admission.options;
+        let resources = &self.resources;
         let tasks: Vec<String> = groups.iter().map(|g| task_of(&g.hash)).collect();
-        options.failures.keep(COMPONENT, TASK, |task| tasks.iter().any(|known| known == task));
+        resources.failures.keep(COMPONENT, TASK, |task| tasks.iter().any(|known| known == task));
         for group in groups {
             let count = group.triggers.len();
             let task = task_of(&group.hash);
             let ids: Vec<&str> = group.triggers.iter().map(|t| t.id.as_str()).collect();
-            let tried = (ids.join(" "), options.clock.monotonic());
+            let tried = (ids.join(" "), resources.clock.monotonic());
             let tried = (tried.0.as_str(), tried.1);
-            if !options.failures.may_try(COMPONENT, &task, tried) {
+            if !resources.failures.may_try(COMPONENT, &task, tried) {
                 waiting += count;
                 continue;
             }
             match self.settle(&look, group, &mut ready_at).await {
                 Ok(settled) => {
-                    options.failures.succeeded(COMPONENT, &task);
+                    resources.failures.succeeded(COMPONENT, &task);
                     waiting += if settled { 0 } else { count };
                 }
                 Err(Failed { kind, text }) => {
                     waiting += count;
-                    options.failures.gives_up(COMPONENT, &task, kind, &text, tried);
+                    resources.failures.gives_up(COMPONENT, &task, kind, &text, tried);
                     failed.get_or_insert(text);
                 }
             }
@@ -73,7 +73,7 @@ impl TriggerLoop {
 
     /// When the cooldown after the last automatic job is over.
     async fn ready_at(&self, look: &Look) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let cooldown = TimeDelta::from_std(self.admission.options.cooldown).unwrap_or(TimeDelta::MAX);
+        let cooldown = TimeDelta::from_std(self.resources.cooldown).unwrap_or(TimeDelta::MAX);
         Ok(self.last_automatic(look.now).await?.and_then(|at| at.checked_add_signed(cooldown)))
     }
 
@@ -109,7 +109,7 @@ impl TriggerLoop {
             Ok(Submitted::New(accepted)) => {
                 tracing::info!(job = %accepted.job.job_id, triggers = group.triggers.len(), "triggers led to a job");
                 // The next group of this look has its cooldown too.
-                let cooldown = TimeDelta::from_std(self.admission.options.cooldown).unwrap_or(TimeDelta::MAX);
+                let cooldown = TimeDelta::from_std(self.resources.cooldown).unwrap_or(TimeDelta::MAX);
                 *ready_at = look.now.checked_add_signed(cooldown);
                 self.seen().cooldown_until = *ready_at;
             }
@@ -136,7 +136,7 @@ impl TriggerLoop {
     /// Records why these triggers lead to no job of their own.
     async fn settle_all(&self, triggers: &[TriggerRecord], why: &str) -> Result<(), StoreError> {
         for trigger in triggers {
-            self.admission.options.store.settle_trigger(&trigger.id, why.to_owned()).await?;
+            self.resources.triggers.settle_trigger(&trigger.id, why.to_owned()).await?;
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ impl TriggerLoop {
     /// Looks at every rule; one that fails keeps no other from being looked at. Answers what the first of them failed with.
     pub(super) async fn raise(&self, look: &Look) -> Result<Option<String>, StoreError> {
         // A process that has no rules leaves the slots to one that has.
-        if !self.admission.options.schedule_enabled {
+        if !self.resources.enabled {
             return Ok(None);
         }
         let enabled = look.schedule.enabled;
@@ -74,11 +74,11 @@ impl TriggerLoop {
         if !enabled {
             self.seen().new_points = None;
             // Rules that are off fail at nothing.
-            self.admission.options.failures.keep(COMPONENT, "rule ", |task| task == "rule slot");
+            self.resources.failures.keep(COMPONENT, "rule ", |task| task == "rule slot");
             return Ok(slot);
         }
         let active = self.active().await?;
-        let arrivals = self.admission.options.store.point_totals().await?.arrivals;
+        let arrivals = self.resources.points.point_totals().await?.arrivals;
         let arrived = arrivals.of(look.schedule.training_config.use_verified_only);
         let active = active.as_ref();
         let threshold = self.rule(THRESHOLD, &input, self.threshold(look, active, arrived)).await;
@@ -97,9 +97,9 @@ impl TriggerLoop {
         input: &str,
         look: impl Future<Output = Result<(), RuleError>>,
     ) -> Option<String> {
-        let options = &self.admission.options;
-        let (task, at) = (format!("rule {rule}"), (input, options.clock.monotonic()));
-        if !options.failures.may_try(COMPONENT, &task, at) {
+        let resources = &self.resources;
+        let (task, at) = (format!("rule {rule}"), (input, resources.clock.monotonic()));
+        if !resources.failures.may_try(COMPONENT, &task, at) {
             return None;
         }
         let looked = look.await;
@@ -108,13 +108,13 @@ impl TriggerLoop {
         counts.looks += 1;
         match looked {
             Ok(()) => {
-                options.failures.succeeded(COMPONENT, &task);
+                resources.failures.succeeded(COMPONENT, &task);
                 None
             }
             Err(error) => {
                 counts.failures += 1;
                 let text = error.to_string();
-                options.failures.gives_up(COMPONENT, &task, error.kind(), &text, at);
+                resources.failures.gives_up(COMPONENT, &task, error.kind(), &text, at);
                 Some(text)
             }
         }
@@ -128,7 +128,7 @@ impl TriggerLoop {
         active: Option<&ActiveModel>,
         arrived: u64,
     ) -> Option<String> {
-        let now = self.admission.options.clock.monotonic();
+        let now = self.resources.clock.monotonic();
         if lock(&self.check_failed).is_some_and(|at| now < at + CHECK_EVERY) {
             return None;
         }
@@ -138,10 +138,9 @@ impl TriggerLoop {
     }
 
     async fn active(&self) -> Result<Option<ActiveModel>, StoreError> {
-        let store = &self.admission.options.store;
-        let Some(id) = store.active_model().await? else { return Ok(None) };
-        let Some(model) = store.model(&id).await? else { return Ok(None) };
-        let job = store.job(&model.job_id).await?;
+        let Some(id) = self.resources.models.active_model().await? else { return Ok(None) };
+        let Some(model) = self.resources.models.model(&id).await? else { return Ok(None) };
+        let job = self.resources.jobs.job(&model.job_id).await?;
         Ok(Some(ActiveModel { model, job }))
     }
 
@@ -166,7 +165,7 @@ impl TriggerLoop {
     ) -> Result<(), StoreError> {
         let (kind, reason) = (trigger.trigger_type, trigger.reason.clone());
         let record = TriggerRecord { id, trigger, config: None, activation, job_id: None, outcome: None };
-        if self.admission.options.store.add_trigger(record, outbox).await? {
+        if self.resources.triggers.add_trigger(record, outbox).await? {
             self.seen().rules.entry(rule).or_default().triggers += 1;
             tracing::info!(%kind, reason, "a trigger");
         }
@@ -176,10 +175,9 @@ impl TriggerLoop {
     /// The last slot that has passed, once, however many were missed. A schedule that is new, was changed, or was off has
     /// missed none.
     async fn slot(&self, look: &Look, enabled: bool) -> Result<(), RuleError> {
-        let store = &self.admission.options.store;
         let schedule = &look.schedule;
         let name = if enabled { format!("{} {}", schedule.schedule_cron, schedule.time_zone) } else { OFF.to_owned() };
-        let progress = store.slot_progress().await?.filter(|p| p.schedule == name);
+        let progress = self.resources.schedule.slot_progress().await?.filter(|p| p.schedule == name);
         let until = progress.map(|progress| progress.until);
         let last = match until {
             Some(_) if enabled => {
@@ -197,7 +195,11 @@ impl TriggerLoop {
         let slot = match slot_step(enabled, until, look.now, last) {
             SlotStep::Nothing => return Ok(()),
             SlotStep::StartFromNow => {
-                return Ok(store.put_slot_progress(SlotProgress { schedule: name, until: look.now }).await?);
+                return Ok(self
+                    .resources
+                    .schedule
+                    .put_slot_progress(SlotProgress { schedule: name, until: look.now })
+                    .await?);
             }
             SlotStep::Raise(slot) => slot,
         };
@@ -207,7 +209,7 @@ impl TriggerLoop {
         trigger.evidence = Some(json!({"slot": shown, "rule": "cron"}));
         self.occasion(SLOT, format!("slot:{name}:{shown}"), trigger, wish(schedule)).await?;
         // After the trigger: a crash in between raises the same occasion again, which is the same trigger.
-        Ok(store.put_slot_progress(SlotProgress { schedule: name, until: slot }).await?)
+        Ok(self.resources.schedule.put_slot_progress(SlotProgress { schedule: name, until: slot }).await?)
     }
 
     /// New usable points since the rows of the active model were read, or since the last job that their number led to; with
@@ -254,7 +256,7 @@ impl TriggerLoop {
                 continue;
             }
             last = Some(id);
-            if let Some(job) = self.admission.options.store.job(id).await?.filter(|j| j.arrivals.is_some()) {
+            if let Some(job) = self.resources.jobs.job(id).await?.filter(|j| j.arrivals.is_some()) {
                 return Ok(Some(job));
             }
         }
@@ -297,7 +299,7 @@ impl TriggerLoop {
             model: version.model_id.clone(),
             arrived,
             on: look.now.date_naive(),
-            at: self.admission.options.clock.monotonic(),
+            at: self.resources.clock.monotonic(),
         };
         if lock(&self.checked).as_ref().is_some_and(|last| !now.is_due(last)) || look.at_work(&config.content_hash()) {
             return Ok(());
@@ -329,7 +331,7 @@ impl TriggerLoop {
     /// When the last job that nobody asked for by hand was created, looking through the newest jobs. One from the future is
     /// one of a clock that has been set back since.
     pub(super) async fn last_automatic(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let jobs = self.admission.options.store.newest_jobs(JOBS_LOOKED_AT).await?;
+        let jobs = self.resources.jobs.newest_jobs(JOBS_LOOKED_AT).await?;
         let automatic = |job: &TrainingJob| job.triggers.iter().any(|t| is_automatic(t.trigger_type));
         Ok(jobs.iter().find(|job| job.created_at <= now && automatic(job)).map(|job| job.created_at))
     }

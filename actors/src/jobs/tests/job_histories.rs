@@ -8,7 +8,7 @@ use crate::jobs::messages::Submission;
 use crate::jobs::queue::new_record;
 use crate::jobs::streams::Streams;
 use crate::jobs::writer::{JobWriter, Patience, WriteError};
-use crate::options::Options;
+use crate::options::{JobsResources, Options};
 use chrono::DateTime;
 use proptest::prelude::*;
 use provost_domain::job::{
@@ -203,7 +203,11 @@ impl World {
                     Ok(record) => {
                         assert!(!status.is_final(), "a job that has ended was claimed");
                         assert_eq!(record.epoch, before[&id].record.epoch + 1);
-                        self.writers.push(JobWriter::new(record, self.options.clone(), Streams::default()));
+                        self.writers.push(JobWriter::new(
+                            record,
+                            Arc::new(JobsResources::from(&*self.options)),
+                            Streams::default(),
+                        ));
                         Some((id, Expected::Status(status)))
                     }
                     Err(StoreError::Conflict { .. }) => {
@@ -216,7 +220,7 @@ impl World {
             Step::Cancel { job: at, by_driver: None } => {
                 let id = job(at)?;
                 let found = self.store().job(&id).await.unwrap().unwrap();
-                let cell = JobWriter::new(found, self.options.clone(), Streams::default());
+                let cell = JobWriter::new(found, Arc::new(JobsResources::from(&*self.options)), Streams::default());
                 let result = cell.update(Patience::Once, cancelled).await;
                 Some((id.clone(), self.outcome(&id, cell.epoch(), before, result, Transition::Cancel)))
             }

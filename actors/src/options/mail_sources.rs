@@ -1,0 +1,26 @@
+//! What the content of mails is read from.
+
+use super::Options;
+use provost_store::{DecisionReader, ModelReader, ScheduleReader};
+use std::sync::Arc;
+
+/// Recipients, models and decisions, for whoever writes a mail into the outbox.
+#[derive(Clone)]
+pub struct MailSources {
+    /// There is a mail server.
+    pub enabled: bool,
+    pub schedule: Arc<dyn ScheduleReader>,
+    pub models: Arc<dyn ModelReader>,
+    pub decisions: Arc<dyn DecisionReader>,
+}
+
+impl From<&Options> for MailSources {
+    fn from(o: &Options) -> Self {
+        Self {
+            enabled: o.mail.is_some(),
+            schedule: o.store.clone(),
+            models: o.store.clone(),
+            decisions: o.store.clone(),
+        }
+    }
+}

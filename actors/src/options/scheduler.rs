@@ -1,0 +1,45 @@
+//! What the Scheduler works with.
+
+use super::Options;
+use crate::clock::Clock;
+use crate::failures::Failures;
+use crate::metrics::Metrics;
+use provost_store::{JobReader, ModelReader, PointReader, ScheduleStore, TriggerStore};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The Scheduler writes triggers and the progress through the schedule's slots.
+#[derive(Clone)]
+pub struct SchedulerResources {
+    pub clock: Arc<dyn Clock>,
+    pub triggers: Arc<dyn TriggerStore>,
+    pub schedule: Arc<dyn ScheduleStore>,
+    pub jobs: Arc<dyn JobReader>,
+    pub models: Arc<dyn ModelReader>,
+    pub points: Arc<dyn PointReader>,
+    pub enabled: bool,
+    /// Between two jobs that nobody asked for by hand.
+    pub cooldown: Duration,
+    pub failures: Failures,
+    pub metrics: Metrics,
+    pub nudge: Arc<Notify>,
+}
+
+impl From<&Options> for SchedulerResources {
+    fn from(o: &Options) -> Self {
+        Self {
+            clock: o.clock.clone(),
+            triggers: o.store.clone(),
+            schedule: o.store.clone(),
+            jobs: o.store.clone(),
+            models: o.store.clone(),
+            points: o.store.clone(),
+            enabled: o.schedule_enabled,
+            cooldown: o.cooldown,
+            failures: o.failures.clone(),
+            metrics: o.metrics.clone(),
+            nudge: o.nudge.clone(),
+        }
+    }
+}
