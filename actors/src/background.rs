@@ -1,4 +1,4 @@
-//! Work that goes on as long as its actor is there.
+//! Background work of an actor.
 
 use actix::{Actor, ActorFuture, Context};
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! The Bridge stands between RabbitMQ and the system: inbound events into the inbox, the outbox onto the bus.
 //!
-//! The work runs on two threads, one per connection, with runtimes of their own: thousands of deliveries a second are no
-//! business of the actors' thread. The actor starts them, hears of their panics, and ends them when it ends.
+//! The work runs on two threads, one per connection, with runtimes of their own: thousands of deliveries a second are
+//! kept off the actors' thread. The actor starts the threads, sees their panics, and ends them when it ends.
 
 pub mod amqp;
 mod connect;
@@ -58,7 +58,7 @@ pub struct Check {
     pub unfit: Vec<String>,
 }
 
-/// Connects once, looks, and takes leave. Nothing that is not there is made.
+/// Connects once, reads the depths of the queues and disconnects. Nothing is declared.
 pub async fn check(options: &BridgeOptions) -> Result<Check, AmqpError> {
     let link = amqp::Link::open(&options.url, options.ca_file.as_deref(), "provost doctor", options.wait).await?;
     let mut depths = Vec::new();
@@ -152,7 +152,7 @@ impl Drop for Bridge {
     }
 }
 
-/// Under which its failures are told.
+/// The component's name in reports of failures.
 const COMPONENT: &str = "bridge";
 const INSTALLATION: &str = "reading the installation";
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
@@ -185,7 +185,7 @@ async fn side(
             None => run(),
         };
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(owned));
-        // Nobody listens when the actor is gone.
+        // An error means that the actor is gone.
         let _ = done.send(outcome);
     };
     let name = if side == Side::Consumer { "bridge-consumer" } else { "bridge-publisher" };
@@ -232,7 +232,7 @@ impl Handler<Status> for Bridge {
     }
 }
 
-/// The order of the way down.
+/// The two steps of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BridgeStop {
     /// Takes no more events; what was taken is acknowledged, the rest is left to the broker.

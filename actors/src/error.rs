@@ -1,4 +1,4 @@
-//! What callers of the actor system can be told.
+//! The errors that callers of the actor system get.
 
 use crate::failures::Kind;
 use crate::pool::Busy;
@@ -10,10 +10,10 @@ use provost_learn::LearnError;
 use provost_store::StoreError;
 use std::sync::Arc;
 
-/// The actor that was asked is not there.
+/// The actor did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreachable {
-    /// It died while it had the message; it is being rebuilt.
+    /// The actor died while it handled the message; it is being rebuilt.
     #[error("the {0} actor was restarted; try again")]
     Restarted(String),
     #[error("the {0} actor is down")]
@@ -112,7 +112,7 @@ impl LoadError {
         }
     }
 
-    /// Whether the store was away, which is no fault of who asked.
+    /// Whether the store could not be reached; the request itself was not at fault.
     pub fn is_store_away(&self) -> bool {
         matches!(self, LoadError::Store(e) if e.may_pass())
     }
@@ -152,7 +152,7 @@ impl EvaluateError {
         }
     }
 
-    /// Whether the store was away, which is no fault of who asked.
+    /// Whether the store could not be reached; the request itself was not at fault.
     pub fn is_store_away(&self) -> bool {
         match self {
             EvaluateError::Store(e) => e.may_pass(),
@@ -171,7 +171,7 @@ pub enum RegistryError {
     NothingBefore,
     #[error(transparent)]
     Busy(#[from] Busy),
-    /// Who asked has left, so the work was given up.
+    /// The client has disconnected, so the work was stopped.
     #[error("nobody waits for the comparison any more")]
     Abandoned,
     #[error("{0}")]
@@ -199,7 +199,7 @@ impl RegistryError {
         }
     }
 
-    /// Whether the store was away, which is no fault of who asked.
+    /// Whether the store could not be reached; the request itself was not at fault.
     pub fn is_store_away(&self) -> bool {
         match self {
             RegistryError::Store(e) => e.may_pass(),

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a unit of work hands on: the fitted model and how it came about.
+/// The result of a unit of work: the fitted model and how it was chosen.
 #[derive(Debug, Clone)]
 pub struct Fitted {
     pub model: Arc<Model>,
@@ -89,14 +89,14 @@ impl Message for Resume {
     type Result = ();
 }
 
-/// Under which its failures are told.
+/// The component's name in reports of failures.
 const COMPONENT: &str = "evaluator";
 const RESUMING: &str = "reading the unfinished evaluations";
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
 /// Evaluations that are worked on at a time; each has a model and the rows of its snapshot in memory.
 const AT_WORK: usize = 2;
-/// Between two looks for evaluations that other processes left.
+/// Interval between looks for evaluations that other processes left.
 const RESUME_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Evaluator {
@@ -312,7 +312,7 @@ impl Handler<Evaluate> for Evaluator {
             let Some(known) = resources.models.model(&message.model).await? else {
                 return Err(EvaluateError::NotFound(message.model));
             };
-            // A damaged artifact is told to whoever asks, not only to the log.
+            // A damaged artifact is an error of the request, not only a line in the log.
             load_model::<EvaluateError>(&resources.artifacts, &known.version).await?;
             let task_id = task_id();
             let record = EvaluationRecord {
@@ -332,12 +332,12 @@ impl Handler<Evaluate> for Evaluator {
     }
 }
 
-/// Where the failures of an evaluation are told.
+/// The task's name in reports of failures of an evaluation.
 fn task_of(record: &EvaluationRecord) -> String {
     format!("evaluation {}", record.task_id)
 }
 
-/// Where the failures to keep its outcome are told.
+/// Prefix of the task's name in reports of failures to store an outcome.
 const KEEPING: &str = "keeping evaluation ";
 
 fn keeping(task_id: &str) -> String {

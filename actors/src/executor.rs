@@ -44,7 +44,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Names its thread and shows up where stragglers are told.
+    /// The name of its thread, and of the attempt in the report of a shutdown.
     pub fn name(&self) -> String {
         format!("fit-{}", self.algorithm)
     }

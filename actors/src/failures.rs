@@ -1,4 +1,4 @@
-//! What fails again and again. Whoever repeats something tells here how it went: a rule of the scheduler, a sweep, a relay, a
+//! Repeated failures. Every task that is repeated reports its outcomes here: a rule of the scheduler, a sweep, a relay, a
 //! look at the store. The third failure in a row makes its component `degraded`, with the text; a success clears that.
 //!
 //! An outage (the store, the broker or the mail server is away) is waited for as long as it lasts. A fault (anything else) is
@@ -210,7 +210,7 @@ impl Failures {
         }
     }
 
-    /// Ends the streak of a task that nobody does any more.
+    /// Ends the streak of a task that is no longer done.
     pub fn over(&self, component: &str, task: &str) {
         self.lock().remove(&(component.to_owned(), task.to_owned()));
     }

@@ -1,4 +1,4 @@
-//! The one way from the process to the actors.
+//! The handle: all that the process can ask of the actors.
 
 mod metrics;
 

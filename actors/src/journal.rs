@@ -109,7 +109,7 @@ impl Meter {
         self.0.load(Ordering::Relaxed) as f64 / 1e6
     }
 
-    /// What a fit tells of its progress is read by this.
+    /// A callback that a fit reports its progress to.
     pub fn reader(&self) -> Arc<dyn Fn(Progress) + Send + Sync> {
         let meter = self.0.clone();
         Arc::new(move |p| {

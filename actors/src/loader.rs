@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Scans for jobs, and snapshots, that are kept in memory: the one in use and the one before.
 const KEPT: usize = 2;
-/// Scans for whoever only looks that are kept in memory.
+/// Scans for reports that are kept in memory.
 const LOOKS_KEPT: usize = 1;
 
 /// What a scan is for. Neither waits for the other's scans, nor loses what it has in memory to them.
@@ -30,7 +30,7 @@ const LOOKS_KEPT: usize = 1;
 pub enum Purpose {
     /// A job is made of the data, or a model is tested on it.
     Work,
-    /// Somebody looks, who may do nothing more.
+    /// A viewer asks for a report.
     Look,
 }
 

@@ -1,4 +1,4 @@
-//! What the system counts of its own doings, and what it tells of itself to whoever watches it. Nothing here decides anything.
+//! What the system counts about itself, for monitoring. Nothing here decides anything.
 //!
 //! Every label has a bound: an algorithm, an actor, a room of the store, a state. No id of a job, a model or a client is one.
 

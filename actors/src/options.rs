@@ -84,13 +84,13 @@ pub struct Options {
     /// Where fits run; None is threads of this process.
     pub executor: Option<Arc<dyn Executor>>,
     pub schedule_enabled: bool,
-    /// Between two jobs that nobody asked for by hand.
+    /// Shortest time between two automatic jobs.
     pub cooldown: Duration,
     /// Announcements that may wait for the bus; the oldest beyond are given up.
     pub outbox_max: u64,
     /// None: nothing is forgotten.
     pub retention: Option<RetentionOptions>,
-    /// Wakes the scheduler when points or triggers came in, or a job ended; it looks now and then by itself, too.
+    /// Wakes the scheduler when points or triggers came in or a job ended. It also looks periodically.
     pub nudge: Arc<Notify>,
     /// None: there is no bus.
     pub bridge: Option<BridgeOptions>,

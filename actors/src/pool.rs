@@ -1,10 +1,10 @@
-//! Long work that requests ask for: so much at a time, and so much that waits.
+//! Pools for long work of requests: a number of places, and a bounded queue before them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// So much waits that nothing more may. A later try may find room.
+/// The queue is full. A later request may find room.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{waiting} {what} wait already, which is as many as may; try again later")]
 pub struct Busy {

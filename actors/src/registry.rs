@@ -70,7 +70,7 @@ pub struct Compare {
     pub visualizations: bool,
     /// Held until the comparison has ended.
     pub place: Place,
-    /// Gone once nobody waits for the answer.
+    /// Dropped when the client disconnects.
     pub asked_for: Weak<()>,
 }
 impl Message for Compare {

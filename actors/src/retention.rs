@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 
 /// Rows forgotten in one transaction: milliseconds of the writer's time.
 const STEP: u32 = 500;
-/// Between two steps others have the writer.
+/// Pause between two steps, in which other transactions can write.
 const PAUSE: Duration = Duration::from_millis(20);
 /// After the start, so that it does not compete with the resumption of jobs.
 const FIRST: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The Root knows every child and tells their health.
+//! The Root has every child's slot and reports their health.
 
 use crate::pulse::{Pulse, silent};
 use crate::supervise::{Child, Status};

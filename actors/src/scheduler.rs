@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A look without a nudge: what an import beside the service brought, a slot, the end of a cooldown.
+/// Interval between looks without a nudge: for imports beside the service, slots and the end of a cooldown.
 const PERIOD: Duration = Duration::from_secs(5);
 /// Newest triggers that are looked through for the last job of some kind.
 const LOOKED_AT: u32 = 200;
@@ -58,7 +58,7 @@ struct RuleCounts {
     tests: u64,
 }
 
-/// Under which the scheduler's failures are told.
+/// The component's name in reports of failures.
 const COMPONENT: &str = "scheduler";
 const READING: &str = "reading the store";
 
@@ -118,7 +118,7 @@ impl TriggerLoop {
             let looked = self.look().await;
             resources.metrics.scheduler_looked(resources.clock.now());
             resources.failures.note(COMPONENT, READING, &looked, Kind::of);
-            // A rule's failure is told by itself; the next look tries it again.
+            // A rule's failure is reported by the rule; the next look tries it again.
             self.seen().error = match looked {
                 Ok(failed) => failed,
                 Err(e) => Some(e.to_string()),
@@ -130,7 +130,7 @@ impl TriggerLoop {
         }
     }
 
-    /// One look: rules raise triggers, the arbiter settles those that wait. Answers what a rule, or a group of triggers,
+    /// One look: the rules raise triggers, the arbiter settles pending ones. Returns what a rule, or a group of triggers,
     /// failed with. An error is one of reading what all of them look at.
     async fn look(&self) -> Result<Option<String>, StoreError> {
         let look = self.read().await?;
@@ -139,7 +139,7 @@ impl TriggerLoop {
             seen.looks += 1;
             seen.schedule = look.schedule.clone();
         }
-        // A rule that cannot be looked at keeps no trigger from its job.
+        // A rule that fails does not keep pending triggers from their jobs.
         let raised = self.raise(&look).await;
         let settled = self.arbitrate(look).await?;
         Ok(raised?.or(settled))

@@ -21,7 +21,7 @@ use std::time::Duration;
 pub enum AmqpError {
     #[error("the broker did not answer within {0:?} ({1})")]
     Mute(Duration, &'static str),
-    /// It was told to stop delivering: the queue was deleted, or its leader is gone.
+    /// The broker cancelled the consumer: the queue was deleted, or its leader is gone.
     #[error("the broker cancelled the consumer of {0}")]
     Cancelled(String),
     #[error("the connection is lost")]

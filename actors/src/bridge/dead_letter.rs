@@ -1,4 +1,4 @@
-//! Messages that leave the straight way: to be tried again later, or parked with the reason.
+//! Messages that could not be taken in: published to a retry queue, or to the parking queue with the reason.
 
 use super::amqp::Message;
 use super::topology::{PARKED, RETRIES};

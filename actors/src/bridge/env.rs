@@ -1,4 +1,4 @@
-//! What every part of a running bridge has at hand.
+//! What the parts of a running bridge share.
 
 use super::inbox::Inbox;
 use super::publisher_channel::Publisher;

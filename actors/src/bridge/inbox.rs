@@ -25,10 +25,10 @@ const ATTRIBUTES: [&str; 2] = ["cloudEvents:", "cloudEvents_"];
 /// Ids that a reason names; the others are counted.
 const TOLD: usize = 5;
 
-/// What is to become of a message.
+/// What happens to a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// It had its effect, now or before.
+    /// Its effect is on record, from this or an earlier delivery.
     Done,
     Park(Refusal),
     /// A failure that may pass.
@@ -48,7 +48,7 @@ pub struct Event {
     time: DateTime<Utc>,
 }
 
-/// What a batch changed, for who waits for it.
+/// What recording a batch has changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     pub taken: u64,
@@ -110,12 +110,12 @@ fn trigger(source: &str, id: &str, request: TriggerRequest, now: DateTime<Utc>) 
     }
 }
 
-/// The store takes nothing now.
+/// The store cannot record anything now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreAway(pub String);
 
-/// Records events; who asks keeps the messages.
+/// Records events. The caller keeps the messages.
 #[derive(Clone)]
 pub struct Inbox {
     pub store: Arc<dyn InboxStore>,
@@ -288,7 +288,7 @@ impl Inbox {
     }
 }
 
-/// What is remembered of an event while the store has its effect.
+/// What is kept of an event while the store records it.
 struct Note {
     index: usize,
     news: bool,

@@ -1,5 +1,5 @@
-//! Hears that something was announced, on a connection of its own. What is heard says only that it is time to look: whoever
-//! hears nothing looks now and then all the same.
+//! Listens for announcements on a connection of its own. An announcement only says that it is time to look: a worker that
+//! hears nothing looks periodically.
 
 use super::amqp::{Link, Result};
 use super::topology::{EVENTS, TOPOLOGY};

@@ -117,7 +117,7 @@ impl ParkingQueue {
         self.each(which, Some(&outlet)).await
     }
 
-    /// Takes them out for good.
+    /// Removes them.
     pub async fn discard(&self, which: &Which) -> Result<Outcome> {
         self.each(which, None).await
     }

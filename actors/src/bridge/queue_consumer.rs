@@ -17,9 +17,9 @@ use tokio::time::Instant;
 const HELD: usize = 100;
 /// Longest that a delivery is held; brokers close a channel that holds one for half an hour.
 const HELD_FOR: Duration = Duration::from_secs(600);
-/// Between tries to move what is held.
+/// Interval between tries to move held deliveries.
 const HELD_RETRY: Duration = Duration::from_secs(1);
-/// Longest pause while the store is away.
+/// Longest pause while the store cannot be reached.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Deliveries with what they say.
@@ -57,7 +57,7 @@ pub async fn run(env: &BridgeEnv, link: &Link, queue: &'static str, stop: watch:
     }
 }
 
-/// Waits until the store takes what it did not take before. These deliveries went back to the broker already: they come
+/// Waits until the store records what it could not record before. These deliveries went back to the broker already: they come
 /// again as duplicates. Asking only for a sign of life would not do: a store that is full gives one, and every round of
 /// deliveries counts against a message. False: stopped.
 async fn store_is_back(

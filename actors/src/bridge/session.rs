@@ -58,7 +58,7 @@ pub fn run(
         // Half to all of it, so that the clients of a broker that returns do not come at the same moment.
         let pause = backoff(FIRST_PAUSE, MAX_PAUSE, failures).mul_f64(0.5 + random.unit() / 2.0);
         failures += 1;
-        // Without the address: whoever may see the status need not know it.
+        // Without the address: the status is shown to viewers.
         let text = format!("the bus is away: {error}");
         env.failures.failed(COMPONENT, side.task(), Kind::Outage, &text);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;

@@ -1,4 +1,4 @@
-//! What the bridge knows of itself: seen from all its threads, told in its status.
+//! The state of the bridge: written by all its threads, read for its status.
 
 use super::topology::{DATA, PARKED, TRAIN};
 use crate::metrics::{BusCounts, Metrics};
@@ -22,7 +22,7 @@ impl Side {
         }
     }
 
-    /// What it does, where its failures are told.
+    /// The task's name in reports of failures.
     pub fn task(self) -> &'static str {
         match self {
             Side::Consumer => "keeping the connection that consumes",

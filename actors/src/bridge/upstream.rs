@@ -17,7 +17,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Hears everything that is published from now on.
+    /// Subscribes to everything that is published from now on.
     pub async fn open(options: &BridgeOptions) -> Result<Self> {
         let link = Link::open(&options.url, options.ca_file.as_deref(), "provost demo", options.wait).await?;
         let heard = link.subscribe(EVENTS, "#").await?;

@@ -95,7 +95,7 @@ impl Executor for LocalExecutor {
             // What the attempt holds (rows, journal) is let go before anyone hears that it ended.
             drop(attempt);
             lock(&shared.running).1.remove(&serial);
-            // Nobody may be waiting any more: then nobody needs the outcome.
+            // An error means that the receiver is gone and the outcome is not needed.
             let _ = tx.send(outcome);
         };
         let name = lock(&self.shared.running).1.get(&serial).cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Attempts on other machines: offered as units of work in the store, done by whichever worker takes them.
+//! Attempts on other machines: offered as units of work in the store and done by the worker that claims them.
 
 use super::{UnitSpec, reason, unit, wish};
 use crate::executor::{Attempt, AttemptError, Executor, LocalExecutor, Outcome};
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Where its failures are told.
+/// The task's name in reports of failures.
 const LOOKING: &str = "looking at a unit of work";
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
@@ -59,7 +59,7 @@ impl Executor for FleetExecutor {
             let outcome = watcher.watch(offered).await;
             drop(watcher);
             lock(&running).remove(&id);
-            // Nobody may be waiting any more: then nobody needs the outcome.
+            // An error means that the receiver is gone and the outcome is not needed.
             let _ = tx.send(outcome);
         });
         rx
@@ -76,7 +76,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Stays with one unit until it has an outcome.
+/// Watches one unit until it has an outcome.
 struct Watcher {
     resources: Arc<FleetResources>,
     leases: Leases,
@@ -104,9 +104,9 @@ impl Watcher {
         let clock = self.resources.clock.clone();
         let id = offered.id.clone();
         self.offer(offered).await?;
-        // However this ends, the unit is not looked at any more.
+        // However this ends, the unit is no longer polled.
         let _ending = self.resources.failures.ending("jobs", LOOKING);
-        // Since when nobody is at it, by the monotonic clock.
+        // Since when no worker works on it, by the monotonic clock.
         let mut alone = Some(clock.monotonic());
         let mut failures = 0;
         loop {
@@ -145,7 +145,7 @@ impl Watcher {
             }
             let tired = alone.is_some_and(|since| clock.monotonic().saturating_sub(since) >= self.patience);
             if let Some(why) = self.attempt.control.token.reason() {
-                // A worker hears it with its next beat; nobody else would.
+                // The worker reads it with its next beat.
                 if manned && unit.stop.as_ref().map(reason) != Some(why) {
                     self.save(WorkUnit { stop: Some(wish(why)), ..unit }).await?;
                 } else if !manned && self.withdraw(unit).await? {
@@ -184,7 +184,7 @@ impl Watcher {
         offered.or_else(|ended| ended.error().map_or(Ok(()), |e| Err(e.into())))
     }
 
-    /// False if it was changed meanwhile: then it is to be looked at again.
+    /// False if the unit was changed meanwhile and has to be read again.
     async fn save(&self, unit: WorkUnit) -> Result<bool, StoreError> {
         match self.resources.units.save_unit(unit).await {
             Ok(_) => Ok(true),

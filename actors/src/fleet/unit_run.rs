@@ -20,13 +20,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Under which its failures are told.
+/// The component's name in reports of failures.
 const COMPONENT: &str = "fleet";
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 /// Why a unit has no result.
 enum Failure {
-    /// It is another's by now, or nobody wants it any more.
+    /// Another worker has claimed the unit, or it was withdrawn.
     Lost,
     Told(UnitFailure),
 }
@@ -111,7 +111,7 @@ impl UnitRun {
                 tracing::info!(unit = %unit.id, algorithm = %unit.algorithm, "done");
                 (unit.state, unit.result, unit.progress) = (UnitState::Done, Some(sha), 1.0);
             }
-            // Others may go on with it at once.
+            // Another worker may continue at once.
             Err(Failure::Told(why)) if left && why.stopped => unit.lease.holder.clear(),
             Err(Failure::Told(why)) => {
                 if why.stopped {

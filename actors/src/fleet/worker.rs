@@ -1,4 +1,4 @@
-//! The Worker actor: looks for units of work that nobody is at, takes one at a time, and does it.
+//! The Worker actor: looks for units of work that no worker has claimed, claims one at a time, and does it.
 
 use super::unit_run::UnitRun;
 use crate::background::WhileReachable;
@@ -20,10 +20,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// Under which its failures are told.
+/// The component's name in reports of failures.
 const COMPONENT: &str = "fleet";
 const TASK: &str = "looking for units of work";
-/// Between two looks while the store is away.
+/// Longest interval between tries while the store cannot be reached.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the workers of one process share.
@@ -45,7 +45,7 @@ struct Report {
 
 struct Worker {
     shared: WorkerShared,
-    /// Who it is to the store.
+    /// The holder's name in leases.
     name: String,
     report: Arc<Mutex<Report>>,
     ended: watch::Sender<usize>,
@@ -74,7 +74,7 @@ impl Handler<Status> for Worker {
 }
 
 impl WorkerShared {
-    /// Until it is told to stop.
+    /// Runs until it is stopped.
     async fn work(&self, name: &str, report: &Mutex<Report>) {
         let mut stop = self.stop.clone();
         let (failures, look_every) = (&self.run.resources.failures, self.run.leases.look_every());
@@ -111,7 +111,7 @@ impl WorkerShared {
         }
     }
 
-    /// The oldest unit that nobody is at, as this worker's.
+    /// Claims the oldest unit that no worker works on.
     async fn claim(&self, name: &str) -> Result<Option<WorkUnit>, StoreError> {
         for mut unit in self.run.resources.units.open_units().await? {
             let lease = &unit.lease;
@@ -128,7 +128,7 @@ impl WorkerShared {
                     }
                     return Ok(Some(taken));
                 }
-                // Somebody was faster.
+                // Another worker was faster.
                 Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => {}
                 Err(e) => return Err(e),
             }

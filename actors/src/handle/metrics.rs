@@ -36,7 +36,7 @@ impl Handle {
         let metrics = &self.options().metrics;
         let components = async {
             let told = tokio::time::timeout(ANSWER_WITHIN, self.components()).await;
-            // Nobody tells anything: on a machine this busy all may be well, or nothing.
+            // No component answered in time: on an overloaded machine their state is unknown.
             let names = self.every_child().map(|child| child.name().to_owned()).chain(["store".to_owned()]);
             told.unwrap_or_else(|_| names.map(|name| (name, degraded())).collect())
         };

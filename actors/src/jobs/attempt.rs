@@ -27,7 +27,7 @@ const ANNOUNCED_PERCENT: f64 = 10.0;
 /// Events read in one call.
 const EVENTS_READ: u32 = 500;
 
-/// Whoever waits no longer for a fit ends it.
+/// Stops the fit when the driver no longer waits for it.
 struct TripOnDrop(Token);
 impl Drop for TripOnDrop {
     fn drop(&mut self) {
@@ -120,7 +120,7 @@ impl Driver {
                         Limit::Soft => {
                             token.trip(StopReason::TimeLimit);
                             if searching {
-                                // Heard here, a stop is seen to by the next turn of the loop.
+                                // A request to stop is handled by the next turn of the loop.
                                 tokio::select! {
                                     biased;
                                     () = told_to_end(self.stop.clone()) => {}
@@ -370,7 +370,7 @@ fn trips(stop: JobStop, finishing: bool) -> Option<StopReason> {
     }
 }
 
-/// Trips the token as soon as somebody wishes the work to end.
+/// Trips the token once the job is to stop.
 async fn trip_at_wish(mut stop: watch::Receiver<JobStop>, finishing: bool, token: Token) {
     if let Ok(wish) = stop.wait_for(|stop| trips(*stop, finishing).is_some()).await
         && let Some(reason) = trips(*wish, finishing)
@@ -386,7 +386,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Resolves when somebody wishes what has not been looked at.
+/// Resolves at a request to stop that was not seen yet.
 async fn new_wish(mut stop: watch::Receiver<JobStop>) {
     if stop.changed().await.is_err() {
         std::future::pending::<()>().await;

@@ -31,7 +31,7 @@ use tokio::sync::watch;
 const LOADED_PERCENT: f64 = 2.0;
 /// Share at which all units are done.
 const TRAINED_PERCENT: f64 = 98.0;
-/// Under which its failures are told.
+/// The component's name in reports of failures.
 const COMPONENT: &str = "jobs";
 const LOADING: &str = "loading the rows of a job";
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -43,7 +43,7 @@ pub struct JobEnv {
     pub streams: Streams,
 }
 
-/// What somebody wishes of a running job.
+/// A request to stop a running job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobStop {
     No,
@@ -87,7 +87,7 @@ impl Position {
     }
 }
 
-/// What the tasks are called under which failures to claim are told.
+/// Prefix of the task's name in reports of failures to claim a job.
 pub(super) const CLAIMING: &str = "claiming job ";
 
 pub(super) fn task_of(id: &JobId) -> String {
@@ -126,7 +126,7 @@ pub async fn claim(
                 resources.failures.succeeded(COMPONENT, &task);
                 return Some((Arc::new(JobWriter::new(record, resources.clone(), env.streams.clone())), lease));
             }
-            // Somebody changed it in between.
+            // Another process changed it in between.
             Err(StoreError::Conflict { .. }) => {}
             Err(error) => {
                 let (kind, now) = (Kind::of(&error), resources.clock.monotonic());
@@ -142,7 +142,7 @@ pub async fn claim(
 
 async fn try_claim(env: &JobEnv, id: &JobId) -> Result<Option<(JobRecord, Option<Lease>)>, StoreError> {
     let resources = &env.resources;
-    // Read before the lease is taken: whoever freezes in between claims nothing afterwards.
+    // Read before the lease is taken: a process that freezes in between claims nothing afterwards.
     let Some(record) = resources.jobs.job(id).await?.filter(|record| !record.job.status.is_final()) else {
         return Ok(None);
     };
@@ -256,7 +256,7 @@ async fn load(
     loop {
         let record = writer.read().await;
         let config = &record.job.config;
-        // A wish is heard while the rows are on their way; the Loader may finish for its cache.
+        // A request to stop ends the wait; the Loader may finish for its cache.
         let loading = async {
             let (data, arrivals) = match &record.snapshot {
                 Some(sha) => {
@@ -358,7 +358,7 @@ async fn stopped(mut stop: watch::Receiver<JobStop>) {
     }
 }
 
-/// Sleeps, but wakes when somebody wishes something new of the job.
+/// Sleeps until the time is over or a new request to stop arrives.
 pub async fn sleep_or_stop(env: &JobEnv, mut stop: watch::Receiver<JobStop>, wait: Duration) {
     stop.borrow_and_update();
     tokio::select! {

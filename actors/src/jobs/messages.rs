@@ -130,7 +130,7 @@ pub(crate) enum Joined {
     Begun,
     /// There is none.
     None,
-    /// They change just now; look again.
+    /// The jobs changed meanwhile; the caller looks again.
     Busy,
 }
 

@@ -31,7 +31,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// Under which its failures are told.
+/// The component's name in reports of failures.
 const COMPONENT: &str = "jobs";
 const UNFINISHED: &str = "reading the unfinished jobs";
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -250,7 +250,7 @@ impl JobQueue {
                     }
                     return Ok(saved.job);
                 }
-                // It was claimed or settled in between: look again.
+                // The job was claimed or settled in between: read it again.
                 Err(WriteError::Lost) => {}
                 Err(WriteError::Store(e)) => return Err(CancelError::Store(e)),
             }
@@ -401,12 +401,12 @@ impl JobQueue {
         };
     }
 
-    /// Holds a job's lease, and hears what other processes wish of the job. Returns once the lease is lost.
+    /// Renews a job's lease and polls for cancel requests of other processes. Returns once the lease is lost.
     async fn guard(&self, leases: &Leases, id: &JobId, lease: Lease) {
         let wishes = async {
             loop {
                 self.env.resources.clock.sleep(leases.beat_every().min(CANCEL_POLL)).await;
-                // A store that is away says nothing, and is heard of elsewhere.
+                // A store that cannot be reached is reported elsewhere.
                 let Ok(Some(record)) = self.env.resources.jobs.job(id).await else { continue };
                 if let Some(wish) = record.cancel {
                     self.wish(id, JobStop::Cancel { keep_best: wish.keep_best });

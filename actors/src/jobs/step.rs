@@ -13,7 +13,7 @@ pub enum StepError {
     StoreAway(String),
     /// Would fail again.
     Final(String),
-    /// Somebody wished it to end: a cancel or a shutdown.
+    /// Stopped by a cancel or a shutdown.
     Stopped,
     /// The time limit was reached before there was anything to keep.
     OutOfTime,
@@ -73,7 +73,7 @@ impl From<StepError> for End {
 /// How a unit of work ended.
 pub(super) enum UnitEnd {
     Done,
-    /// For good; its error is in the record, and the job goes on with the next.
+    /// Permanently; the error is in the record, and the job goes on with the next unit.
     Failed,
     /// The job's work ends with it.
     Ended(End),

@@ -13,10 +13,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Under which its failures are told.
+/// The component's name in reports of failures.
 const COMPONENT: &str = "jobs";
 const TASK: &str = "looking at other processes' jobs";
-/// Between two looks while the store is away.
+/// Longest interval between tries while the store cannot be reached.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 pub struct Takeover {
@@ -29,7 +29,7 @@ impl Takeover {
         Self { queue, leases }
     }
 
-    /// Looks, for ever.
+    /// Looks periodically, without an end.
     pub async fn watch(self) {
         let resources = self.queue.env().resources.clone();
         let mut wait = self.leases.look_every();
@@ -48,7 +48,7 @@ impl Takeover {
         }
     }
 
-    /// Takes in what nobody is at work on, and tells those who follow a job how far it is, wherever it is driven.
+    /// Queues jobs that no process works on, and passes the progress of other processes' jobs on to their followers here.
     async fn look(&self) -> Result<(), StoreError> {
         let resources = self.queue.env().resources.clone();
         let (store, mut left) = (&resources.jobs, Vec::new());
@@ -57,7 +57,7 @@ impl Takeover {
         let claimed: BTreeSet<String> = unfinished.iter().map(|job| task_of(&job.job_id)).collect();
         resources.failures.keep(COMPONENT, CLAIMING, |task| claimed.contains(task));
         for QueuedJob { job_id: id, status, .. } in unfinished {
-            // One that waits is claimed by whoever has room first, and none whose claim was given up.
+            // A pending job is claimed by the first process with room; none is claimed while claiming it is given up.
             if !self.queue.has(&id)
                 && may_claim(&resources.failures, &*resources.clock, &id)
                 && (status == JobStatus::Pending || self.leases.is_left(&of_job(&id)).await?)

@@ -20,7 +20,7 @@ use std::time::Duration;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Driver {
-    /// Works on a unit until it is done, failed for good, or stopped.
+    /// Works on a unit until it is done, has failed permanently, or is stopped.
     pub(super) async fn unit(&mut self, unit: Unit) -> UnitEnd {
         let algorithm = unit.algorithm;
         let resources = self.env.resources.clone();
@@ -137,7 +137,7 @@ impl Driver {
             fitted = self.attempt(unit, Work::Finish).await;
         }
         let trained = match fitted {
-            // Nothing to keep is no fault of a job that somebody cancelled.
+            // A cancelled job without a finished trial has nothing to keep; that is not a failure.
             Err(StepError::Final(why)) if keep_best(*self.stop.borrow()) => {
                 self.writer.update(Patience::Forever, |r, n| n.warn(r, &why)).await?;
                 return Err(StepError::Stopped);
@@ -169,7 +169,7 @@ impl Driver {
     pub(super) async fn open_result(&self, sha: &str) -> Result<Trained, StepError> {
         let (artifacts, sha) = (self.env.resources.artifacts.clone(), sha.to_owned());
         let bytes = blocking(move || artifacts.get(&sha)).await.map_err(|e| match e {
-            // A missing artifact is damage, not somebody else's job.
+            // A missing artifact is damage; it does not mean that another process has the job.
             StepError::Lost => StepError::Final("the kept result is missing".to_owned()),
             e => e,
         })?;

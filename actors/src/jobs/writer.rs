@@ -17,11 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// Under which its failures are told.
+/// The component's name in reports of failures.
 const COMPONENT: &str = "jobs";
 /// Log lines that a record keeps.
 const LOG_LINES: usize = 200;
-/// Saves that lose against another writer before the job is given up.
+/// Conflicts with other writers after which a save is given up.
 const CONFLICTS: u32 = 8;
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -129,10 +129,10 @@ struct Held {
     since: Option<Duration>,
 }
 
-/// Whoever saves the job holds it: once it is dropped nobody tries to save any more, and no failure to is told.
+/// Dropping the writer ends the reports of failures to save.
 pub struct JobWriter {
     pub id: JobId,
-    /// Under which failures to save are told.
+    /// The task's name in reports of failures to save.
     saving: String,
     epoch: u64,
     resources: Arc<JobsResources>,

@@ -8,7 +8,7 @@ pub struct BusCounts {
     pub parked: u64,
     pub retried: u64,
     pub replayed: u64,
-    /// Acknowledgements that reached no broker: these deliveries come again.
+    /// Acknowledgements that did not reach the broker: these deliveries come again.
     pub unacknowledged: u64,
     pub relayed: u64,
     pub unroutable: u64,

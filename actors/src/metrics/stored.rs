@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// What was read is told again for so long, however often it is asked for.
+/// How long a reading is answered again before the store is asked anew.
 const FRESH: Duration = Duration::from_secs(1);
 const READ_WITHIN: Duration = Duration::from_millis(900);
 
@@ -39,7 +39,7 @@ struct Reading {
     figures: Option<Figures>,
 }
 
-/// The last reading. Who asks while it is being made waits for it.
+/// The last reading. Requests that come while it is made wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Stored(Mutex<Option<Reading>>);
 

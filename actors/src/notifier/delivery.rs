@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Under which its failures are told.
+/// The component's name in reports of failures.
 const COMPONENT: &str = "notifier";
 const OUTBOX: &str = "reading the outbox";
 const SERVER: &str = "reaching the mail server";
-/// Between two looks into an outbox where nothing waits.
+/// Interval between looks into an empty outbox.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -26,7 +26,7 @@ const BATCH: u32 = 50;
 /// Mails that may wait; of more the oldest are given up.
 const MOST_WAITING: u64 = 10_000;
 
-/// What the Notifier tells of itself.
+/// The state of the Notifier, for `Status`.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     pub failing: bool,

@@ -24,7 +24,7 @@ pub fn letters(occasion: &str, recipients: &[String], letter: &Letter, at: DateT
     recipients.iter().map(message).collect()
 }
 
-/// Nobody, while there is no mail server.
+/// Empty where there is no mail server.
 async fn recipients(sources: &MailSources) -> Result<Vec<String>, StoreError> {
     if !sources.enabled {
         return Ok(Vec::new());

@@ -80,7 +80,7 @@ fn escape(value: &mut serde_json::Value) {
     }
 }
 
-/// Texts of others are in it: no header comes out of them.
+/// Subjects contain texts of clients: line breaks in them must not make headers.
 fn one_line(subject: &str) -> String {
     let words: Vec<&str> = subject.split_ascii_whitespace().collect();
     let line = visible::line(&words.join(" ")).into_owned();

@@ -52,7 +52,7 @@ impl RenderedMail {
         Ok(Self { from: sender.mailbox().email.clone(), to, bytes })
     }
 
-    /// Whether an address needs a server that takes more than ASCII.
+    /// Whether an address needs a server that accepts more than ASCII (SMTPUTF8).
     pub fn is_international(&self) -> bool {
         [&self.from, &self.to].iter().any(|a| !AsRef::<str>::as_ref(a).is_ascii())
     }

@@ -12,7 +12,7 @@ use provost_domain::visible;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-/// How long a parting word may take.
+/// How long closing the connection may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// "Service not available, closing transmission channel."
 const CLOSING: u16 = 421;

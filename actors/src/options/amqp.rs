@@ -27,7 +27,7 @@ impl Address {
         Ok(address)
     }
 
-    /// For the driver. It may be shown to nobody.
+    /// For the driver only: the URI contains the password.
     pub(crate) fn uri(&self) -> Result<AMQPUri, AddressFault> {
         // What the driver does not take of an address is in its options.
         let mut uri: AMQPUri = self.0.expose().parse().map_err(|_| AddressFault::Options)?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How long what is over is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionOptions {
-    /// From one look to the next.
+    /// Interval between two rounds.
     pub every: Duration,
     /// Ids of inbound events.
     pub inbox: Duration,

@@ -19,7 +19,7 @@ pub struct SchedulerResources {
     pub models: Arc<dyn ModelReader>,
     pub points: Arc<dyn PointReader>,
     pub enabled: bool,
-    /// Between two jobs that nobody asked for by hand.
+    /// Shortest time between two automatic jobs.
     pub cooldown: Duration,
     pub failures: Failures,
     pub metrics: Metrics,

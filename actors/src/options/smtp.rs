@@ -138,7 +138,7 @@ impl fmt::Display for Sender {
     }
 }
 
-/// How to reach the mail server, and who writes.
+/// How the mail server is reached, and the sender.
 #[derive(Debug, Clone)]
 pub struct MailOptions {
     pub url: MailUrl,

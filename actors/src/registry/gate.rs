@@ -58,7 +58,7 @@ impl ModelService {
             decision.decided_at = self.resources.clock.now();
             let outbox = self.tell(&decision).await?;
             match self.resources.activation.decide(decision, outbox).await {
-                // Somebody activated a model meanwhile: that one is the champion now.
+                // Another model was activated meanwhile: the new model is compared with that one.
                 Err(StoreError::Conflict { .. }) => {}
                 decided => return Ok(decided?),
             }

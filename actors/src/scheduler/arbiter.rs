@@ -16,7 +16,7 @@ struct Group {
     triggers: Vec<TriggerRecord>,
 }
 
-/// What is done for a group, where its failures are told.
+/// Prefix of the task's name in reports of failures.
 const TASK: &str = "making a job of triggers";
 
 fn task_of(config_hash: &str) -> String {
@@ -77,7 +77,7 @@ impl TriggerLoop {
         Ok(self.last_automatic(look.now).await?.and_then(|at| at.checked_add_signed(cooldown)))
     }
 
-    /// Whether something has become of the triggers; those that wait are looked at again.
+    /// Whether the triggers were settled; the others are looked at again.
     async fn settle(
         &self,
         look: &Look,
@@ -142,7 +142,7 @@ impl TriggerLoop {
     }
 }
 
-/// Why nothing became of a group of triggers at this look.
+/// Why a group of triggers could not be settled at this look.
 struct Failed {
     kind: Kind,
     text: String,

@@ -36,7 +36,7 @@ const THRESHOLD: &str = "threshold";
 const AGE: &str = "age";
 const PERFORMANCE: &str = "performance";
 
-/// Why a rule could not be looked at.
+/// Why a rule could not be evaluated.
 #[derive(Debug, thiserror::Error)]
 enum RuleError {
     #[error(transparent)]
@@ -289,7 +289,7 @@ impl TriggerLoop {
         Ok(())
     }
 
-    /// Whether the active model foretells what has come in since as well as it did foretell its last year. Tested again
+    /// Whether the active model predicts newer rows as well as it predicted the last year of its own data. Tested again
     /// when enough has come in to move the answer, and every day, since cohorts mature.
     async fn performance(&self, look: &Look, active: Option<&ActiveModel>, arrived: u64) -> Result<(), RuleError> {
         let Some(active) = active else { return Ok(()) };

@@ -248,7 +248,9 @@ mod tests {
         assert!(bad(|r| r.probability = f64::NAN).contains("NaN"));
         assert!(bad(|r| r.predicted_outcome = Decision::Waitlisted).contains("waitlisted"));
         assert!(bad(|r| r.data_point_id = Some("x".repeat(201))).contains("data_point_id"));
-        assert!(bad(|r| r.features = LoggedFeatures::new((0..201).map(|i| (i.to_string(), None)))).contains("201 features"));
+        assert!(
+            bad(|r| r.features = LoggedFeatures::new((0..201).map(|i| (i.to_string(), None)))).contains("201 features")
+        );
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Link {
         Ok(Intake::new(queue, channel, consumer, self.wait))
     }
 
-    /// Hears what an exchange passes on, from now on, in a queue that ends with this connection.
+    /// Subscribes to an exchange with a queue that ends with this connection.
     pub async fn subscribe(&self, exchange: &str, key: &str) -> Result<Intake> {
         let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
@@ -172,9 +172,9 @@ impl Link {
         Ok(Reader { channel, queue, wait: self.wait })
     }
 
-    /// Takes leave. The broker returns what was not acknowledged.
+    /// Closes the connection. The broker requeues what was not acknowledged.
     pub async fn close(self) {
-        // It ends either way; this way the broker logs no fault.
+        // The connection ends either way; a clean close keeps the broker's log free of errors.
         let _ = within(self.wait, "connection.close", self.connection.close(200, "OK".into())).await;
     }
 }
