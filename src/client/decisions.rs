@@ -152,7 +152,7 @@ mod tests {
                     "challenger_id": format!("model_logistic_regression_0190164{n}8694739b8b2c2a0b7a3f1e55"),
                     "champion_id": null, "decided_at": "2026-11-30T10:00:00Z",
                     "outcome": if n == 1 { "awaits_approval" } else { "kept" }, "improvement_threshold": 0.02,
-                    "reason": "kept the champion, because an improvement of f1_score by less than 0.02 is not enough",
+                    "reason": "kept the active model, because an improvement of f1_score by less than 0.02 is not enough",
                     "evidence": {"metric": "f1_score", "rows": 1200, "clusters": 40, "challenger_score": 0.71,
                         "champion_score": 0.7, "improvement": 0.01, "lower_bound": -0.005, "alpha": 0.0125, "look": 1}})
             })
@@ -174,7 +174,10 @@ mod tests {
         let now = "2026-11-30T12:00:00Z".parse().unwrap();
         let shown = list(&some(), Some(80), now);
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
-        assert!(shown.contains("2 hours ago") && shown.matches("kept the champion, because").count() == 2, "{shown}");
+        assert!(
+            shown.contains("2 hours ago") && shown.matches("kept the active model, because").count() == 2,
+            "{shown}"
+        );
         let shown = one(&some()[0], now);
         for part in ["1,200", "its f1_score", "0.710", "+.010", "−.005", "0.0125", "+.020", "provost activate model_"]
         {

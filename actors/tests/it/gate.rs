@@ -92,7 +92,7 @@ async fn a_better_model_replaces_the_champion_and_one_that_is_not_is_told_why() 
     let same = trained(&handle, TrainingConfig { random_state: 7, ..logistic() }, ActivationWish::IfBetter).await;
     let decided = decision(&handle, &same).await;
     assert_eq!(decided.outcome, GateOutcome::Kept);
-    assert!(decided.reason.starts_with("kept the champion, because auc_roc"), "{}", decided.reason);
+    assert!(decided.reason.starts_with("kept the active model, because auc_roc"), "{}", decided.reason);
     let spent = decided.evidence.unwrap();
     assert_eq!(spent.look, 2);
     assert!(spent.alpha < evidence.alpha, "the same rows are looked at again");
@@ -139,7 +139,7 @@ async fn a_champion_that_cannot_be_opened_stays_and_the_job_completes() {
     let job = trained(&handle, logistic(), ActivationWish::IfBetter).await;
     let decided = decision(&handle, &job).await;
     assert_eq!((decided.outcome, decided.champion_id.as_ref()), (GateOutcome::NotComparable, Some(&champion)));
-    assert!(decided.reason.starts_with("kept the champion, not comparable, because"), "{}", decided.reason);
+    assert!(decided.reason.starts_with("kept the active model, not comparable, because"), "{}", decided.reason);
     assert_eq!(active(&handle).await, Some(champion));
     assert_eq!(topics(&handle).await.last().unwrap(), "model.version.rejected");
 }

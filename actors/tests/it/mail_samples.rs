@@ -87,7 +87,8 @@ pub fn completed() -> JobLetter {
         models,
         top_features: features(),
         gate: Some(
-            "Activated: F1 score improves by 0.021 over the champion (lower bound 0.006 at alpha 0.017).".to_owned(),
+            "Activated: F1 score improves by 0.021 over the active model (lower bound 0.006 at alpha 0.017)."
+                .to_owned(),
         ),
         version_tag: Some("winter".to_owned()),
         notes: Some(HOSTILE.to_owned()),

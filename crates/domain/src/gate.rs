@@ -76,7 +76,7 @@ pub struct GateDecision {
     pub decided_at: DateTime<Utc>,
     /// What the gate decided.
     pub outcome: GateOutcome,
-    /// "kept the champion, because …"
+    /// "kept the active model, because …"
     pub reason: String,
     /// The improvement that was asked for.
     pub improvement_threshold: f64,

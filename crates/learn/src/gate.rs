@@ -109,14 +109,14 @@ impl Verdict {
         Self { passed: false, because, champion }
     }
 
-    /// As a sentence about what came of it: "kept the champion, because f1_score rose by 0.004, and 0.02 is needed".
+    /// As a sentence about what came of it: "kept the active model, because f1_score rose by 0.004, and 0.02 is needed".
     pub fn reason(&self, outcome: GateOutcome) -> String {
         let what = match (outcome, self.champion) {
             (GateOutcome::Activated, _) => "activated",
-            (GateOutcome::Kept, true) => "kept the champion",
+            (GateOutcome::Kept, true) => "kept the active model",
             (GateOutcome::Kept, false) => "activated nothing",
             (GateOutcome::AwaitsApproval, _) => "awaits an approval",
-            (GateOutcome::NotComparable, true) => "kept the champion, not comparable",
+            (GateOutcome::NotComparable, true) => "kept the active model, not comparable",
             (GateOutcome::NotComparable, false) => "activated nothing, not comparable",
         };
         format!("{what}, because {}", self.because)
@@ -159,7 +159,7 @@ pub fn verdict_without_champion(found: &Improvement) -> Verdict {
     let passed = found.lower_bound > 0.0;
     let because = match nothing_known(found) {
         Some(unknown) if !passed => format!("auc_roc is {score}, but {unknown}"),
-        _ if passed => format!("there is no champion and auc_roc is {score}, with a lower bound of {bound}"),
+        _ if passed => format!("no model was active and auc_roc is {score}, with a lower bound of {bound}"),
         _ => {
             format!("auc_roc is {score}, but that could be chance: its lower bound is {bound}, and above 0.5 is needed")
         }

@@ -134,7 +134,7 @@ pub fn outbound(topic: Topic) -> Example {
                 model_id: challenger(),
                 job_id: job_id(),
                 champion_id: Some(champion()),
-                reason: "kept the champion, because auc_roc rose by 0.004, and 0.02 is needed".to_owned(),
+                reason: "kept the active model, because auc_roc rose by 0.004, and 0.02 is needed".to_owned(),
             }),
         ),
         Topic::ModelDeprecated => (

@@ -141,7 +141,7 @@ fn a_models_own_auc_is_told_from_chance() {
     assert!(good.lower_bound > 0.0 && good.lower_bound < good.difference, "{good:?}");
     let passed = verdict_without_champion(&good);
     assert!(
-        passed.passed && passed.reason(GateOutcome::Activated).starts_with("activated, because there is no champion")
+        passed.passed && passed.reason(GateOutcome::Activated).starts_with("activated, because no model was active")
     );
     // 400 rankings that say nothing.
     let mut r = SplitMix64::new(9);
@@ -180,20 +180,20 @@ fn both_conditions_are_needed_and_the_reason_names_the_one_that_failed() {
             yes,
             "activated, because f1_score rose by 0.031 (0.02 is needed), with a lower bound of 0.012",
         ),
-        (of(0.004, 0.001, no), no, "kept the champion, because f1_score rose by 0.004, and 0.02 is needed"),
-        (of(-0.004, -0.02, no), no, "kept the champion, because f1_score fell by 0.004, and 0.02 is needed"),
-        (of(0.0, 0.0, no), no, "kept the champion, because f1_score is the same, and 0.02 is needed"),
+        (of(0.004, 0.001, no), no, "kept the active model, because f1_score rose by 0.004, and 0.02 is needed"),
+        (of(-0.004, -0.02, no), no, "kept the active model, because f1_score fell by 0.004, and 0.02 is needed"),
+        (of(0.0, 0.0, no), no, "kept the active model, because f1_score is the same, and 0.02 is needed"),
         (
             of(0.03, -0.002, no),
             no,
-            "kept the champion, because f1_score rose by 0.030, but that could be chance: its lower bound is -0.002, and above 0 is needed",
+            "kept the active model, because f1_score rose by 0.030, but that could be chance: its lower bound is -0.002, and above 0 is needed",
         ),
         // Nothing is rounded to the other side.
-        (of(0.01996, 0.01, no), no, "kept the champion, because f1_score rose by 0.01996, and 0.02 is needed"),
+        (of(0.01996, 0.01, no), no, "kept the active model, because f1_score rose by 0.01996, and 0.02 is needed"),
         (
             of(0.03, -0.0001, no),
             no,
-            "kept the champion, because f1_score rose by 0.030, but that could be chance: its lower bound is -0.0001, and above 0 is needed",
+            "kept the active model, because f1_score rose by 0.030, but that could be chance: its lower bound is -0.0001, and above 0 is needed",
         ),
         (
             of(0.0, 0.0, yes),
@@ -208,12 +208,12 @@ fn both_conditions_are_needed_and_the_reason_names_the_one_that_failed() {
         (
             of(0.004, -0.006, yes),
             no,
-            "kept the champion, because f1_score rose by 0.004, with a lower bound of -0.006, not above -0.005",
+            "kept the active model, because f1_score rose by 0.004, with a lower bound of -0.006, not above -0.005",
         ),
         (
             of(0.004, -0.005, yes),
             no,
-            "kept the champion, because f1_score rose by 0.004, with a lower bound of -0.005, not above -0.005",
+            "kept the active model, because f1_score rose by 0.004, with a lower bound of -0.005, not above -0.005",
         ),
     ];
     for ((passed, reason), expected, text) in cases {
