@@ -3,7 +3,8 @@
 use super::evidence::{documents, open, texts};
 use provost_domain::{Algorithm, JobId};
 use provost_store::{
-    Artifacts, DecisionReader, ModelReader, MongoStore, OutboxReader, PointReader, PointSelection, SqliteStore, Store,
+    Artifacts, DecisionReader, JobReader, ModelReader, MongoStore, OutboxReader, PointReader, PointSelection,
+    SqliteStore, Store,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
