@@ -2,6 +2,7 @@
 //! name stays until then. None of them may be a file that the command reads.
 
 use crate::error::{Error, Result};
+use provost_store::layout::{DATABASE, PREDICTIONS};
 use provost_store::private;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -107,9 +108,12 @@ fn beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
     Err(ErrorKind::AlreadyExists.into())
 }
 
-/// The store's file and the two that SQLite keeps beside it: no command's output.
-pub fn database_files(data_dir: &Path) -> [PathBuf; 3] {
-    ["provost.db", "provost.db-wal", "provost.db-shm"].map(|name| data_dir.join(name))
+/// The store's two files, each with the two that SQLite keeps beside it: no command's output.
+pub fn database_files(data_dir: &Path) -> [PathBuf; 6] {
+    let names =
+        [DATABASE, PREDICTIONS].map(|name| ["", "-wal", "-shm"].map(|end| data_dir.join(format!("{name}{end}"))));
+    let [[a, b, c], [d, e, f]] = names;
+    [a, b, c, d, e, f]
 }
 
 /// Whether both names lead to one file, through links of either kind, or to one place where there is none yet.

@@ -1,4 +1,14 @@
 //! `TrainingConfig`: what a client may ask of a training job, with the contract's defaults and ranges.
+//!
+//! ```
+//! use provost_domain::{Algorithm, TrainingConfig};
+//! use serde_json::json;
+//!
+//! let config = TrainingConfig::from_json(&json!({"algorithms": ["xgboost"], "test_size": 0.25})).unwrap();
+//! assert_eq!(config.algorithms, [Algorithm::Xgboost]);
+//! let faults = TrainingConfig::from_json(&json!({"test_size": 0.9})).unwrap_err();
+//! assert_eq!(faults.0[0].pointer, "/test_size");
+//! ```
 
 mod grids;
 

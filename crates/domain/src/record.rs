@@ -1,5 +1,21 @@
 //! `AdmissionDataPoint`: one application as upstream services send it. Reading is a single pass of serde straight into the
 //! struct; only a document that fails is looked at again, slowly, to name its faults.
+//!
+//! ```
+//! use provost_domain::AdmissionDataPoint;
+//!
+//! let read = |decision: &str| {
+//!     let profile = r#"{"gpa": 3.6}"#;
+//!     let program = r#"{"university_name": "Uni"}"#;
+//!     let json = format!(
+//!         r#"{{"data_point_id": "a-1", "profile": {profile}, "program": {program}, "decision": "{decision}"}}"#
+//!     );
+//!     AdmissionDataPoint::from_json(json.as_bytes())
+//! };
+//! assert_eq!(read("accepted").unwrap().decision.label(), Some(1));
+//! // Faults name the member, its value and what is allowed.
+//! assert_eq!(read("perhaps").unwrap_err().0[0].pointer, "/decision");
+//! ```
 
 mod application;
 pub(crate) mod explain;

@@ -9,10 +9,10 @@ use crate::artifacts::{Artifacts, sync_folder};
 use crate::error::io_error;
 use crate::error::{Result, StoreError};
 use crate::layout::LOCK_FILE;
-use crate::layout::{ARTIFACTS, DATABASE, RESTORING};
+use crate::layout::{ARTIFACTS, DATABASE, PREDICTIONS, RESTORING};
 use crate::lock::DataFolderLock;
 use crate::private;
-use crate::sqlite::backup::{copy, look};
+use crate::sqlite::backup::{copy, look, look_at_log};
 use chrono::{DateTime, Utc};
 use provost_domain::hash::hex;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub struct Manifest {
     pub schema: u32,
     /// Size and hash of the copied database.
     pub database: Content,
+    /// Size and hash of the copied prediction log; none if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<Content>,
     /// SHA-256 of each copied artifact to its size in bytes.
     pub artifacts: BTreeMap<String, u64>,
     /// Artifacts that were missing or damaged in the data folder and are not part of the backup.
@@ -57,7 +60,8 @@ pub struct Content {
 impl Manifest {
     /// Size of the backup in bytes.
     pub fn bytes(&self) -> u64 {
-        self.database.bytes + self.artifacts.values().sum::<u64>()
+        let log = self.predictions.as_ref().map_or(0, |log| log.bytes);
+        self.database.bytes + log + self.artifacts.values().sum::<u64>()
     }
 }
 
@@ -112,6 +116,7 @@ pub fn take(data_dir: &Path, target: &Path, now: DateTime<Utc>, mut each: impl F
     copy(&database, &copied)?;
     sync_file(&copied)?;
     let looked = look(&copied)?;
+    let predictions = copy_predictions(data_dir, target)?;
     let into = Artifacts::open(target.join(ARTIFACTS))?;
     let (mut artifacts, mut damaged) = (BTreeMap::new(), BTreeSet::new());
     let all = looked.artifacts.len() as u64;
@@ -134,11 +139,36 @@ pub fn take(data_dir: &Path, target: &Path, now: DateTime<Utc>, mut each: impl F
         provost: env!("CARGO_PKG_VERSION").to_owned(),
         schema: looked.schema,
         database: content(&copied)?,
+        predictions,
         artifacts,
         damaged,
     };
     write_manifest(target, &manifest)?;
     Ok(manifest)
+}
+
+/// Copies the prediction log, if there is one.
+fn copy_predictions(data_dir: &Path, target: &Path) -> Result<Option<Content>> {
+    let from = data_dir.join(PREDICTIONS);
+    if !from.is_file() {
+        return Ok(None);
+    }
+    let to = target.join(PREDICTIONS);
+    private::create_new(&to).map_err(|e| io_error(&to, e))?;
+    copy(&from, &to)?;
+    sync_file(&to)?;
+    look_at_log(&to)?;
+    content(&to).map(Some)
+}
+
+/// `Corrupt` if a file is not the one that the manifest names.
+fn check_content(path: &Path, expected: &Content) -> Result<()> {
+    let found = content(path)?;
+    if found == *expected {
+        return Ok(());
+    }
+    let why = format!("its {} bytes have the SHA-256 {}", found.bytes, found.sha256);
+    Err(StoreError::Corrupt { what: path.display().to_string(), why })
 }
 
 /// Makes the folder private: it may have existed with a wider mode.
@@ -176,9 +206,11 @@ pub fn verify(source: &Path, mut each: impl FnMut(u64, u64)) -> Result<Manifest>
         return Err(StoreError::Invalid(format!("{}: format {found}; this binary knows {FORMAT}", path.display())));
     }
     let database = source.join(DATABASE);
-    let found = content(&database)?;
-    if found != manifest.database {
-        return Err(corrupt(&database, format!("its {} bytes have the SHA-256 {}", found.bytes, found.sha256)));
+    check_content(&database, &manifest.database)?;
+    if let Some(expected) = &manifest.predictions {
+        let log = source.join(PREDICTIONS);
+        check_content(&log, expected)?;
+        look_at_log(&log)?;
     }
     let looked = look(&database)?;
     let lacking =
@@ -210,6 +242,10 @@ fn claim(data_dir: &Path) -> Result<DataFolderLock> {
                 fs::remove_dir_all(&left).map_err(|e| io_error(&left, e))?;
             }
         }
+        if found.remove(PREDICTIONS) {
+            let left = data_dir.join(PREDICTIONS);
+            fs::remove_file(&left).map_err(|e| io_error(&left, e))?;
+        }
     }
     match found.into_iter().next() {
         None => Ok(lock),
@@ -234,18 +270,18 @@ pub fn restore(source: &Path, data_dir: &Path, mut each: impl FnMut(u64, u64)) -
     for name in manifest.artifacts.keys() {
         into.put(&from.get(name)?)?;
     }
-    let database = restoring.join(DATABASE);
-    let copied = File::open(source.join(DATABASE))
-        .and_then(|mut from| std::io::copy(&mut from, &mut private::create_new(&database)?));
-    copied.map_err(|e| io_error(&database, e))?;
-    sync_file(&database)?;
-    if content(&database)? != manifest.database {
-        return Err(StoreError::Corrupt {
-            what: database.display().to_string(),
-            why: "it was not copied whole".to_owned(),
-        });
+    let files = std::iter::once((DATABASE, &manifest.database));
+    for (name, expected) in files.chain(manifest.predictions.iter().map(|log| (PREDICTIONS, log))) {
+        let to = restoring.join(name);
+        let copied =
+            File::open(source.join(name)).and_then(|mut from| std::io::copy(&mut from, &mut private::create_new(&to)?));
+        copied.map_err(|e| io_error(&to, e))?;
+        sync_file(&to)?;
+        check_content(&to, expected)?;
     }
-    for name in [ARTIFACTS, DATABASE] {
+    // The database last: a folder that has one is complete.
+    let log = manifest.predictions.as_ref().map(|_| PREDICTIONS);
+    for name in std::iter::once(ARTIFACTS).chain(log).chain([DATABASE]) {
         let to = data_dir.join(name);
         fs::rename(restoring.join(name), &to).map_err(|e| io_error(&to, e))?;
         sync_folder(data_dir)?;

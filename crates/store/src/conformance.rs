@@ -8,6 +8,7 @@ mod locks;
 mod messages;
 mod models;
 mod points;
+mod predictions;
 mod retention;
 pub mod samples;
 
@@ -59,6 +60,9 @@ rooms! {
         triggers_lead_to_one_job, schedulers_race, schedule, slots;
     locks: keys_are_kept_with_their_deeds, the_earliest_revocation_counts, deeds_make_a_chain, pages_of_the_log_are_bounded_in_bytes, appends_race,
         sessions_are_seen_and_ended, sessions_are_bounded;
+    predictions: an_empty_log_has_nothing, entries_come_back_as_they_were, a_refused_entry_leaves_nothing, lists_are_filtered,
+        outcomes_are_joined, a_retraction_removes_entries, the_shadow_is_compared, the_log_is_bounded,
+        the_shadow_selection_is_kept;
     retention: old_messages_are_forgotten, expired_sessions_are_forgotten, ended_jobs_keep_their_record, steps_are_bounded, artifacts_in_use;
 }
 

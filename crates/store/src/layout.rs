@@ -2,6 +2,8 @@
 
 /// The SQLite database.
 pub const DATABASE: &str = "provost.db";
+/// The log of predictions, with a SQLite backend.
+pub const PREDICTIONS: &str = "predictions.db";
 /// The folder of the artifacts, in a data folder and in a backup.
 pub const ARTIFACTS: &str = "artifacts";
 /// The folder into which a backup is restored until all of it is there.

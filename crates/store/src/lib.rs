@@ -11,6 +11,7 @@ mod damage;
 mod damaged_sessions;
 mod documents;
 pub mod error;
+mod known_outcomes;
 pub mod layout;
 pub mod lock;
 pub mod mongo;
@@ -42,10 +43,14 @@ pub use roles::leases::LeaseStore;
 pub use roles::models::{ModelReader, ModelStore};
 pub use roles::outbox::{OutboxMessage, OutboxReader, OutboxStore};
 pub use roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
+pub use roles::predictions::{
+    PredictionFilter, PredictionLog, PredictionReader, PredictionTotals, ScoredOutcome, ShadowTally,
+};
 pub use roles::responses::{RESPONSE_LIFETIME_HOURS, ResponseStore, ResponsesHeld, StoredResponse};
 pub use roles::retention::{Cutoffs, Forgotten, RetentionStore};
 pub use roles::schedule::{ScheduleReader, ScheduleStore};
 pub use roles::sessions::SessionStore;
+pub use roles::shadow::{ShadowReader, ShadowStore};
 pub use roles::trials::{TRIALS_READ, TrialReader, TrialStore};
 pub use roles::triggers::{TriggerReader, TriggerRecord, TriggerStore};
 pub use roles::units::UnitStore;

@@ -15,6 +15,7 @@
 //! | `append_audit` | head with the entries; entries | entries in the head only | readers look there first; the next append |
 //! | `add_key`, `revoke_key` | key with the deeds that it owes; audit log; key without | a deed that is owed | whoever reads the keys |
 //! | `add_trigger` | trigger with announcements; announcements moved | announcements in the trigger | the relay |
+//! | `append_predictions` | an entry each | some entries | the caller, who appends again |
 //! | leases, evaluations, responses, sessions, settings | one document | nothing | |
 //!
 //! So a batch of points or events is not one transaction here: a crash may leave a part of it, each point whole, and doing it
@@ -44,6 +45,7 @@ mod models;
 mod outbox;
 mod pointer;
 mod points;
+mod predictions;
 mod response_documents;
 mod responses;
 mod roles;
@@ -52,6 +54,7 @@ mod schema;
 #[path = "../../../tests/it/mongo_server.rs"]
 pub mod server;
 mod sessions;
+mod settings;
 mod settlement;
 mod totals;
 mod trigger_documents;

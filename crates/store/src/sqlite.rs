@@ -1,4 +1,5 @@
-//! The SQLite backend: one file in the data folder, one writer thread, a few reader threads.
+//! The SQLite backend: one file in the data folder, one writer thread, a few reader threads; and a file of its own for the
+//! prediction log.
 
 mod audit;
 pub(crate) mod backup;
@@ -12,10 +13,13 @@ mod leases;
 mod messages;
 mod models;
 mod points;
+mod prediction_file;
+mod predictions;
 mod roles;
 mod rows;
 mod schema;
 mod sessions;
+mod settings;
 mod triggers;
 
 use crate::damage::Damage;
@@ -28,6 +32,7 @@ use crate::roles::installation::Installation;
 use crate::store::Store;
 use chrono::{DateTime, Utc};
 use connection::{Workers, in_transaction};
+use prediction_file::PredictionFile;
 use rusqlite::{Connection, Transaction};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -42,6 +47,7 @@ pub struct SqliteStore {
     readers: Workers,
     writer: Workers,
     damage: Damage,
+    log: PredictionFile,
 }
 
 impl SqliteStore {
@@ -60,6 +66,7 @@ impl SqliteStore {
             readers: Workers::start("store-reader", readers)?,
             writer: Workers::start("store-writer", vec![writer])?,
             damage: Damage::default(),
+            log: PredictionFile::new(data_dir),
         })
     }
 
@@ -137,6 +144,7 @@ impl Store for SqliteStore {
     fn close(&self) {
         self.readers.close();
         self.writer.close();
+        self.log.close();
     }
 }
 

@@ -12,16 +12,34 @@ use crate::roles::leases::LeaseStore;
 use crate::roles::models::ModelStore;
 use crate::roles::outbox::OutboxStore;
 use crate::roles::points::PointStore;
+use crate::roles::predictions::PredictionLog;
 use crate::roles::responses::ResponseStore;
 use crate::roles::retention::RetentionStore;
 use crate::roles::schedule::ScheduleStore;
 use crate::roles::sessions::SessionStore;
+use crate::roles::shadow::ShadowStore;
 use crate::roles::trials::TrialStore;
 use crate::roles::triggers::TriggerStore;
 use crate::roles::units::UnitStore;
 
 /// A backend: all roles in one. Whoever needs a part of it takes the trait of that role: `Arc<dyn Store>` coerces to
 /// `Arc<dyn JobReader>` and to every other role.
+///
+/// ```
+/// use provost_store::{JobReader, SqliteStore, Store};
+/// use std::sync::Arc;
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let folder = tempfile::tempdir()?;
+/// let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), chrono::Utc::now())?);
+/// assert_eq!(store.point_totals().await?.total, 0);
+/// // Whoever may only read jobs is given that role.
+/// let jobs: Arc<dyn JobReader> = store;
+/// assert!(jobs.unfinished_jobs().await?.is_empty());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// Every method that changes something is one transaction: all of it is kept, durably, or nothing is. A call whose future is
 /// dropped may still take effect. [`StoreError::may_pass`](crate::StoreError::may_pass) tells which errors are worth a retry.
@@ -49,6 +67,8 @@ pub trait Store:
     + KeyStore
     + SessionStore
     + AuditStore
+    + PredictionLog
+    + ShadowStore
     + RetentionStore
 {
     /// Finishes the calls at work and closes files and connections; later calls are `Unavailable`. Blocks until that is done.

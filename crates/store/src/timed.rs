@@ -14,10 +14,14 @@ use crate::roles::leases::LeaseStore;
 use crate::roles::models::{ModelReader, ModelStore};
 use crate::roles::outbox::{OutboxMessage, OutboxReader, OutboxStore};
 use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
+use crate::roles::predictions::{
+    PredictionFilter, PredictionLog, PredictionReader, PredictionTotals, ScoredOutcome, ShadowTally,
+};
 use crate::roles::responses::{ResponseStore, ResponsesHeld, StoredResponse};
 use crate::roles::retention::{Cutoffs, Forgotten, RetentionStore};
 use crate::roles::schedule::{ScheduleReader, ScheduleStore};
 use crate::roles::sessions::SessionStore;
+use crate::roles::shadow::{ShadowReader, ShadowStore};
 use crate::roles::trials::{TrialReader, TrialStore};
 use crate::roles::triggers::{TriggerReader, TriggerRecord, TriggerStore};
 use crate::roles::units::UnitStore;
@@ -30,6 +34,7 @@ use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
 use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord, ModelVersion};
+use provost_domain::prediction::{PredictionRecord, ShadowSelection};
 use provost_domain::queue::QueuedJob;
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::session::{Session, SessionBounds};
@@ -72,11 +77,13 @@ pub enum Group {
     Audit,
     /// Removal of what is old enough.
     Retention,
+    /// The log of predictions, and the shadow selection.
+    Predictions,
 }
 
 impl Group {
     /// Every group, in the order of its number.
-    pub const ALL: [Group; 15] = [
+    pub const ALL: [Group; 16] = [
         Group::Health,
         Group::Points,
         Group::Jobs,
@@ -92,6 +99,7 @@ impl Group {
         Group::Sessions,
         Group::Audit,
         Group::Retention,
+        Group::Predictions,
     ];
 
     /// The word in labels of metrics.
@@ -112,6 +120,7 @@ impl Group {
             Group::Sessions => "sessions",
             Group::Audit => "audit",
             Group::Retention => "retention",
+            Group::Predictions => "predictions",
         }
     }
 }
@@ -368,6 +377,23 @@ pass_on! {
     }
     AuditStore {
         Audit Write append_audit(deeds: Vec<Deed>) -> Vec<AuditEntry>;
+    }
+    PredictionReader {
+        Predictions Read predictions(filter: PredictionFilter, cursor: Option<&str>, limit: u32) -> Page<PredictionRecord>;
+        Predictions Read prediction(id: &str) -> Option<PredictionRecord>;
+        Predictions Read prediction_totals() -> PredictionTotals;
+        Predictions Read shadow_tally(model: &ModelId, since: DateTime<Utc>) -> ShadowTally;
+        Predictions Read scored_outcomes(model: &ModelId, since: DateTime<Utc>, limit: u32) -> Vec<ScoredOutcome>;
+    }
+    PredictionLog {
+        Predictions Write append_predictions(batch: Vec<PredictionRecord>) -> u64;
+        Predictions Write forget_predictions(before: DateTime<Utc>, keep: u64, limit: u32) -> u64;
+    }
+    ShadowReader {
+        Predictions Read shadow_selection() -> Option<ShadowSelection>;
+    }
+    ShadowStore {
+        Predictions Write put_shadow_selection(selection: ShadowSelection) -> ();
     }
     RetentionStore {
         Retention Write forget(before: Cutoffs, limit: u32) -> Forgotten;

@@ -9,6 +9,7 @@ use super::inbox::INBOX;
 use super::jobs::{EVENTS, TRIALS};
 use super::outbox::{ANNOUNCERS, OUTBOX};
 use super::pointer::DECISIONS;
+use super::predictions::PREDICTIONS;
 use super::response_documents::RESPONSES;
 use super::{JOBS, MODELS, POINTS, STATE, TRIGGERS, UNITS, inbox, legacy, outbox, pointer, settlement, totals};
 use crate::documents::encode;
@@ -50,6 +51,16 @@ fn indexes() -> Vec<(&'static str, Vec<Document>)> {
         (INBOX, vec![doc! {"pending": 1}, doc! {"at": 1}]),
         (RESPONSES, vec![doc! {"at": 1}, doc! {"owner": 1, "at": 1}]),
         (AUDIT, vec![doc! {"name": 1}]),
+        (
+            PREDICTIONS,
+            vec![
+                doc! {"prediction_id": 1},
+                doc! {"at": 1, "prediction_id": 1},
+                doc! {"model_id": 1, "at": 1, "prediction_id": 1},
+                doc! {"outcome": 1, "at": 1},
+                doc! {"data_point_id": 1},
+            ],
+        ),
         (CHUNKS, vec![doc! {"upload": 1}, doc! {"stored_at": 1, "upload": 1}]),
     ]
 }

@@ -48,9 +48,9 @@ impl Backend for Databases {
     }
 }
 
-/// Room by room, so that one can be run alone.
+/// A test for each part of the suite, so that one can be run alone. `@test` makes one of them.
 macro_rules! conforms {
-    ($(#[$attribute:meta])* $server:ident: $($room:ident),+) => {$(
+    (@test [$(#[$attribute:meta])*] $server:ident $room:ident) => {
         $(#[$attribute])*
         #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
         async fn $room() {
@@ -58,18 +58,21 @@ macro_rules! conforms {
             conformance::$room(&Databases { server, last: Mutex::default() }).await;
             assert_eq!(dialect::broken(), Vec::<String>::new());
         }
-    )+};
+    };
+    ($attributes:tt $server:ident: $($room:ident),+) => {
+        $(conforms!(@test $attributes $server $room);)+
+    };
 }
 
 mod conforms {
     use super::*;
-    conforms!(start: points, jobs, leases, models, messages, locks, retention, reopening);
+    conforms!([] start: points, jobs, leases, models, messages, locks, retention, predictions, reopening);
 }
 
 /// The same on an implementation of its own, without anything of the first.
 mod acceptance_on_another {
     use super::*;
-    conforms!(#[ignore = "acceptance"] java: points, jobs, leases, models, messages, locks, retention, reopening);
+    conforms!([#[ignore = "acceptance"]] java: points, jobs, leases, models, messages, locks, retention, predictions, reopening);
 }
 
 /// All points of a store.

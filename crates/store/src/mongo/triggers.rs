@@ -1,4 +1,4 @@
-//! Triggers, and settings such as the schedule. A trigger that a job is about to take carries a claim; every reader settles the
+//! Triggers. A trigger that a job is about to take carries a claim; every reader settles the
 //! claims that it meets first.
 
 use super::claim::Claim;
@@ -13,8 +13,6 @@ use crate::page::Page;
 use crate::roles::outbox::OutboxMessage;
 use crate::roles::triggers::TriggerRecord;
 use mongodb::bson::{Document, doc};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// Records a trigger unless there is one of this id; returns whether it is new.
 pub async fn add(db: &Db, record: &TriggerRecord, announced: &[OutboxMessage]) -> Result<bool> {
@@ -96,23 +94,6 @@ pub async fn list(db: &Db, cursor: Option<&str>, limit: u32) -> Result<Page<Trig
         let found = db.part(TRIGGERS, filter, order, limit, documents::DOCUMENT).await?;
         if !end_claims(db, &found.documents).await? {
             return documents::page(&db.damage, 't', &found, named, read);
-        }
-    }
-}
-
-pub async fn setting<T: DeserializeOwned>(db: &Db, name: &str) -> Result<Option<T>> {
-    let found = db.one(STATE, doc! {"_id": name}).await?;
-    found.map(|document| documents::read(&document, "document", &format!("the {name}"))).transpose()
-}
-
-pub async fn put_setting<T: Serialize + DeserializeOwned>(db: &Db, name: &str, value: &T) -> Result<()> {
-    let text = encode(&format!("the {name}"), value)?;
-    let mut tries = Tries::default();
-    loop {
-        tries.spend(name).await?;
-        let was = db.one(STATE, doc! {"_id": name}).await?;
-        if db.put(STATE, was.as_ref(), doc! {"_id": name, "document": text.as_str()}).await? {
-            return Ok(());
         }
     }
 }

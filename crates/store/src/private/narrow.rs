@@ -3,9 +3,7 @@
 use super::{OTHERS, check_data_folder, check_owner, held_by_group};
 use crate::error::io_error;
 use crate::error::{Result, StoreError};
-use crate::layout::DATABASE;
-use crate::layout::LOCK_FILE;
-use crate::layout::{ARTIFACTS, RESTORING};
+use crate::layout::{ARTIFACTS, DATABASE, LOCK_FILE, PREDICTIONS, RESTORING};
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, Metadata, Permissions};
 use std::io::ErrorKind;
@@ -66,6 +64,7 @@ fn kind(name: &str) -> Option<&'static str> {
         LOCK_FILE => Some("lock"),
         "provost.url" => Some("service's address"),
         _ if name.starts_with(DATABASE) => Some("database"),
+        _ if name.starts_with(PREDICTIONS) => Some("prediction log"),
         _ if between("rejects-", ".jsonl") => Some("rejects"),
         _ if between("sample-", ".jsonl") => Some("samples"),
         _ if name.starts_with(".doctor-") => Some("doctor"),

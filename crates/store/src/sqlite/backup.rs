@@ -1,7 +1,7 @@
 //! A copy of the database as it is at one moment, taken beside its writers, and the look at such a copy.
 
 use super::connection::open_reader;
-use super::{forget, schema};
+use super::{forget, prediction_file, schema};
 use crate::error::{Result, StoreError};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
@@ -26,6 +26,11 @@ fn forget_sessions(copy: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Checks the structure of a copied prediction log; writes nothing, also not beside it.
+pub fn look_at_log(copy: &Path) -> Result<()> {
+    checked(copy, prediction_file::known_version()).map(|_| ())
+}
+
 /// What a copy says of itself.
 pub struct Looked {
     pub schema: u32,
@@ -34,16 +39,20 @@ pub struct Looked {
 
 /// Checks a copy's structure and reads what it refers to; writes nothing, also not beside it.
 pub fn look(copy: &Path) -> Result<Looked> {
-    let corrupt = |why: String| StoreError::Corrupt { what: copy.display().to_string(), why };
+    let (connection, schema) = checked(copy, u32::try_from(schema::STEPS.len()).unwrap_or(u32::MAX))?;
+    Ok(Looked { schema, artifacts: forget::artifacts_in_use(&connection)? })
+}
+
+/// A copy whose structure is sound and whose schema this binary knows, and the schema's version.
+fn checked(copy: &Path, known: u32) -> Result<(Connection, u32)> {
     let connection = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let schema = schema::version(&connection)?;
-    let known = u32::try_from(schema::STEPS.len()).unwrap_or(u32::MAX);
     if schema > known {
         return Err(StoreError::NewerSchema { found: schema, known });
     }
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
-        return Err(corrupt(verdict));
+        return Err(StoreError::Corrupt { what: copy.display().to_string(), why: verdict });
     }
-    Ok(Looked { schema, artifacts: forget::artifacts_in_use(&connection)? })
+    Ok((connection, schema))
 }

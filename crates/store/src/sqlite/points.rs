@@ -9,6 +9,7 @@ use provost_domain::event::Retraction;
 use provost_domain::schedule::Arrivals;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::path::Path;
 use tokio::sync::mpsc;
 
@@ -214,6 +215,18 @@ fn same_content(transaction: &Transaction<'_>, point: &AdmissionDataPoint) -> Re
     let mut stored: AdmissionDataPoint = decode(&format!("data point {}", point.data_point_id), &text)?;
     (stored.created_at, stored.updated_at) = (point.created_at, point.updated_at);
     Ok(stored == *point)
+}
+
+/// Those of these ids whose point was retracted.
+pub fn retracted(c: &Connection, ids: &[String]) -> Result<BTreeSet<String>> {
+    let mut select = c.prepare_cached("SELECT 1 FROM points WHERE data_point_id = ?1 AND retracted")?;
+    let mut found = BTreeSet::new();
+    for id in ids {
+        if select.exists([id])? {
+            found.insert(id.clone());
+        }
+    }
+    Ok(found)
 }
 
 pub fn totals(c: &Connection) -> Result<PointTotals> {

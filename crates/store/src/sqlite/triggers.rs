@@ -1,4 +1,4 @@
-//! Triggers and the schedule.
+//! Triggers.
 
 use super::rows;
 use crate::damage::Damage;
@@ -7,10 +7,7 @@ use crate::error::Result;
 use crate::page::Page;
 use crate::roles::triggers::TriggerRecord;
 use provost_domain::JobId;
-use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use rusqlite::{Connection, Transaction, params};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// Records a trigger unless there is one of this id; answers whether it is new.
 pub fn add(transaction: &Transaction<'_>, record: &TriggerRecord) -> Result<bool> {
@@ -88,33 +85,4 @@ pub fn list(c: &Connection, damage: &Damage, cursor: Option<&str>, limit: u32) -
          ORDER BY created_at DESC, trigger_id DESC LIMIT ?3",
         params![at, id, i64::from(limit) + 1],
     )
-}
-
-fn setting<T: DeserializeOwned>(c: &Connection, name: &str) -> Result<Option<T>> {
-    rows::one(c, &format!("the {name}"), "SELECT document FROM settings WHERE name = ?1", [name])
-}
-
-fn put_setting<T: Serialize + DeserializeOwned>(transaction: &Transaction<'_>, name: &str, value: &T) -> Result<()> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO settings (name, document) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET document = ?2",
-        )?
-        .execute([name, &encode(&format!("the {name}"), value)?])?;
-    Ok(())
-}
-
-pub fn schedule(c: &Connection) -> Result<Option<ScheduledTrainingConfig>> {
-    setting(c, "schedule")
-}
-
-pub fn put_schedule(transaction: &Transaction<'_>, schedule: &ScheduledTrainingConfig) -> Result<()> {
-    put_setting(transaction, "schedule", schedule)
-}
-
-pub fn slot_progress(c: &Connection) -> Result<Option<SlotProgress>> {
-    setting(c, "slot progress")
-}
-
-pub fn put_slot_progress(transaction: &Transaction<'_>, progress: &SlotProgress) -> Result<()> {
-    put_setting(transaction, "slot progress", progress)
 }

@@ -1,7 +1,8 @@
 //! [`PointReader`] and [`PointStore`] on MongoDB.
 
 use crate::error::Result;
-use crate::mongo::{MongoStore, points, totals};
+use crate::known_outcomes;
+use crate::mongo::{MongoStore, points, predictions, totals};
 use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
 use async_trait::async_trait;
 use provost_domain::AdmissionDataPoint;
@@ -24,6 +25,12 @@ impl PointReader for MongoStore {
 #[async_trait]
 impl PointStore for MongoStore {
     async fn record_points(&self, points: Vec<AdmissionDataPoint>) -> Result<Vec<PointOutcome>> {
-        self.run(|db| async move { points::apply(&db, &points::encode(points)?).await }).await
+        self.run(|db| async move {
+            let known = known_outcomes::of_points(&points);
+            let outcomes = points::apply(&db, &points::encode(points)?).await?;
+            predictions::join(&db, &known_outcomes::stored(known, &outcomes)).await?;
+            Ok(outcomes)
+        })
+        .await
     }
 }

@@ -1,10 +1,11 @@
 //! [`PointReader`] and [`PointStore`] on SQLite.
 
 use crate::error::{Result, StoreError};
+use crate::known_outcomes;
 use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
 use crate::sqlite::connection::in_transaction;
 use crate::sqlite::points::Encoded;
-use crate::sqlite::{SqliteStore, points};
+use crate::sqlite::{SqliteStore, points, predictions};
 use async_trait::async_trait;
 use provost_domain::AdmissionDataPoint;
 use tokio::sync::mpsc;
@@ -33,11 +34,14 @@ impl PointReader for SqliteStore {
 #[async_trait]
 impl PointStore for SqliteStore {
     async fn record_points(&self, points: Vec<AdmissionDataPoint>) -> Result<Vec<PointOutcome>> {
-        self.writer
-            .call(move |connection| {
-                let points = points.into_iter().map(Encoded::new).collect::<Result<Vec<_>>>()?; // before the write lock is taken
-                in_transaction(connection, |t| points::record(t, &points))
-            })
-            .await
+        let known = known_outcomes::of_points(&points);
+        let recorded = self.writer.call(move |connection| {
+            let points = points.into_iter().map(Encoded::new).collect::<Result<Vec<_>>>()?; // before the write lock is taken
+            in_transaction(connection, |t| points::record(t, &points))
+        });
+        let outcomes = recorded.await?;
+        let known = known_outcomes::stored(known, &outcomes);
+        self.log.write(false, move |t| predictions::join(t, &known)).await?;
+        Ok(outcomes)
     }
 }
