@@ -14,10 +14,8 @@ mod grids;
 
 pub use grids::{Grid, candidates, too_many_candidates};
 
-use crate::algorithm::Algorithm;
-use crate::algorithm::TargetMetric;
-use crate::check::Faults;
-use crate::check::brief;
+use crate::algorithm::{Algorithm, TargetMetric};
+use crate::check::{Faults, brief};
 use crate::features::{EXTENDED, FEATURES};
 use crate::fields::{Fields, Texts, did_you_mean, shown};
 use crate::hash::hex;

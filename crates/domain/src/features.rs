@@ -6,8 +6,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use crate::record::AdmissionDataPoint;
-use crate::record::{Profile, Program, TestScore, TestType};
+use crate::record::{AdmissionDataPoint, Profile, Program, TestScore, TestType};
 pub use extended::{CATEGORIES, CATEGORY_RULE, EXTENDED, YEAR, is_category, older_codes};
 pub use tables::{
     Anchors, CompetitivenessWeights, ExtracurricularWeights, FeatureTables, Plausible, PrestigeSteps,

@@ -1,9 +1,7 @@
 //! Reads the fields of a JSON object one by one with defaults and ranges, and collects every fault instead of stopping
 //! at the first.
 
-use crate::check::Fault;
-use crate::check::Faults;
-use crate::check::brief;
+use crate::check::{Fault, Faults, brief};
 use crate::limits::{self, fits};
 use serde_json::{Map, Value};
 use std::fmt::Write;

@@ -2,8 +2,7 @@
 
 use crate::algorithm::TargetMetric;
 use crate::evaluation::{Difference, McNemarTest};
-use crate::ids::JobId;
-use crate::ids::ModelId;
+use crate::ids::{JobId, ModelId};
 use crate::words::word_enum;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -7,8 +7,7 @@ pub use events::{JobEvent, JobEventKind, JobLogLine, JobProgress, JobStateChange
 use crate::algorithm::Algorithm;
 use crate::config::TrainingConfig;
 use crate::gate::ActivationWish;
-use crate::ids::JobId;
-use crate::ids::ModelId;
+use crate::ids::{JobId, ModelId};
 use crate::schedule::{Arrivals, TrainingTrigger};
 use crate::words::word_enum;
 use chrono::{DateTime, Utc};

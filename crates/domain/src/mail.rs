@@ -1,10 +1,8 @@
 //! Mails about jobs and models: what they say. How they look and travel is the notifier's.
 
-use crate::algorithm::Algorithm;
-use crate::algorithm::TargetMetric;
+use crate::algorithm::{Algorithm, TargetMetric};
 use crate::hash::Content;
-use crate::ids::JobId;
-use crate::ids::ModelId;
+use crate::ids::{JobId, ModelId};
 use crate::job::{JobRecord, JobStatus};
 use crate::model::{FeatureImportance, ModelVersion};
 use crate::schedule::TrainingTrigger;

@@ -19,9 +19,7 @@ pub use tally::Tally;
 pub use target::unread_member;
 pub use unread::{Unread, listed};
 
-use crate::check::Fault;
-use crate::check::Faults;
-use crate::check::brief;
+use crate::check::{Fault, Faults, brief};
 use crate::fields::{Fields, Texts, escaped, shown};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

@@ -6,8 +6,7 @@ mod universities;
 
 use crate::config::TrainingConfig;
 use crate::features::{FEATURES, FeatureRow, FeatureTables};
-use crate::record::AdmissionDataPoint;
-use crate::record::Decision;
+use crate::record::{AdmissionDataPoint, Decision};
 use crate::verdict::beside;
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};

@@ -26,8 +26,7 @@
 //! on these features can rank better than it, on average, and a good one comes near.
 
 use crate::features::FeatureTables;
-use crate::record::AdmissionDataPoint;
-use crate::record::{Cycle, Decision, DegreeLevel, Profile, Program, TestScore, TestType};
+use crate::record::{AdmissionDataPoint, Cycle, Decision, DegreeLevel, Profile, Program, TestScore, TestType};
 use crate::rng::SplitMix64;
 use chrono::{DateTime, NaiveDate, Utc};
 

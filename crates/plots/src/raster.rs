@@ -3,8 +3,7 @@
 use crate::error::PlotError;
 use crate::font;
 use crate::palette::{Color, PAPER};
-use crate::surface::Drawing;
-use crate::surface::{Align, HALF_CAPITAL, Layout, Point, Surface, Type};
+use crate::surface::{Align, Drawing, HALF_CAPITAL, Layout, Point, Surface, Type};
 use plotters::backend::{BitMapBackend, DrawingBackend};
 use plotters::style::{Color as _, RGBColor, ShapeStyle};
 

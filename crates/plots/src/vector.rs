@@ -4,8 +4,7 @@
 
 use crate::error::PlotError;
 use crate::palette::{Color, PAPER};
-use crate::surface::Drawing;
-use crate::surface::{Align, HALF_CAPITAL, Layout, Point, Surface, Type};
+use crate::surface::{Align, Drawing, HALF_CAPITAL, Layout, Point, Surface, Type};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 

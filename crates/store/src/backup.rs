@@ -6,10 +6,8 @@
 //! them from being swept.
 
 use crate::artifacts::{Artifacts, sync_folder};
-use crate::error::io_error;
-use crate::error::{Result, StoreError};
-use crate::layout::LOCK_FILE;
-use crate::layout::{ARTIFACTS, DATABASE, PREDICTIONS, RESTORING};
+use crate::error::{Result, StoreError, io_error};
+use crate::layout::{ARTIFACTS, DATABASE, LOCK_FILE, PREDICTIONS, RESTORING};
 use crate::lock::DataFolderLock;
 use crate::private;
 use crate::sqlite::backup::{copy, look, look_at_log};

@@ -1,7 +1,6 @@
 //! The lock of a data folder: one process at a time serves it.
 
-use crate::error::io_error;
-use crate::error::{Result, StoreError};
+use crate::error::{Result, StoreError, io_error};
 use crate::layout::LOCK_FILE;
 use crate::private;
 use std::fs::{self, File, TryLockError};

@@ -5,8 +5,7 @@ mod narrow;
 
 pub use narrow::{Narrowed, narrow};
 
-use crate::error::StoreError;
-use crate::error::io_error;
+use crate::error::{StoreError, io_error};
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};

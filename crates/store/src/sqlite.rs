@@ -24,8 +24,7 @@ mod triggers;
 
 use crate::damage::Damage;
 use crate::documents::encode;
-use crate::error::io_error;
-use crate::error::{Result, StoreError};
+use crate::error::{Result, StoreError, io_error};
 use crate::layout::DATABASE;
 use crate::private;
 use crate::roles::installation::Installation;

@@ -2,8 +2,7 @@
 
 use super::SPEC_VERSION;
 use crate::algorithm::Algorithm;
-use crate::ids::JobId;
-use crate::ids::ModelId;
+use crate::ids::{JobId, ModelId};
 use crate::job::JobStatus;
 use crate::schedule::TrainingTrigger;
 use crate::words::word_enum;

@@ -4,8 +4,7 @@
 use super::{FeatureTables, Reader, Reading};
 use crate::hash::Content;
 use crate::names::category;
-use crate::record::AdmissionDataPoint;
-use crate::record::{Cycle, DegreeLevel, TestType};
+use crate::record::{AdmissionDataPoint, Cycle, DegreeLevel, TestType};
 
 /// Columns after the twelve, in order; the categories last.
 pub const EXTENDED: [&str; 18] = [

@@ -2,8 +2,7 @@
 
 use super::FeatureTables;
 use super::tables::Range;
-use crate::check::Fault;
-use crate::check::Faults;
+use crate::check::{Fault, Faults};
 
 /// Scores lie from 0 to this on every scale.
 const HIGHEST_SCORE: f64 = 10_000.0;

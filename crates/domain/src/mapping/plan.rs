@@ -6,14 +6,11 @@ use super::header::{Header, tidy};
 use super::tally::Tally;
 use super::target::{Target, nearest_field};
 use super::{Mapping, Source, Unread};
-use crate::check::Fault;
-use crate::check::Faults;
-use crate::check::brief;
+use crate::check::{Fault, Faults, brief};
 use crate::fields::{escaped, shown};
 use crate::names::folded;
-use crate::record::AdmissionDataPoint;
-use crate::record::Decision;
 use crate::record::explain::{allowed, fits};
+use crate::record::{AdmissionDataPoint, Decision};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -1,9 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::target::Target;
 use super::*;
-use crate::record::AdmissionDataPoint;
 use crate::record::shape::SPECS;
-use crate::record::{Cycle, Decision, DegreeLevel, TestType};
+use crate::record::{AdmissionDataPoint, Cycle, Decision, DegreeLevel, TestType};
 use serde_json::json;
 
 fn mapping(value: Value) -> Mapping {

@@ -1,9 +1,7 @@
 //! Names the faults of a data point that could not be read.
 
 use super::shape::{self, Kind, SPECS, Spec, TEST_SPECS};
-use crate::check::Fault;
-use crate::check::Faults;
-use crate::check::brief;
+use crate::check::{Fault, Faults, brief};
 use crate::fields::{as_whole, did_you_mean, shown, spelling};
 use serde_json::Value;
 

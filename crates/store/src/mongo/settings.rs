@@ -1,8 +1,7 @@
 //! Single records by name: the schedule, its progress, the shadow selection.
 
-use super::STATE;
 use super::connection::{Db, Tries};
-use super::documents;
+use super::{STATE, documents};
 use crate::documents::encode;
 use crate::error::Result;
 use mongodb::bson::doc;

@@ -1,8 +1,7 @@
 //! Closes what others may enter or read in a data folder that an older version made, or that was copied with other rights.
 
 use super::{OTHERS, check_data_folder, check_owner, held_by_group};
-use crate::error::io_error;
-use crate::error::{Result, StoreError};
+use crate::error::{Result, StoreError, io_error};
 use crate::layout::{ARTIFACTS, DATABASE, LOCK_FILE, PREDICTIONS, RESTORING};
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, Metadata, Permissions};

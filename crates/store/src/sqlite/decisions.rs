@@ -1,9 +1,7 @@
 //! Decisions of the gate, one per job.
 
-use super::audit;
-use super::messages;
 use super::models::{self, Switch};
-use super::rows;
+use super::{audit, messages, rows};
 use crate::documents::{Cursor, encode, page_size};
 use crate::error::{Result, StoreError};
 use crate::page::Page;

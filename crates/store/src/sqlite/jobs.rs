@@ -1,8 +1,7 @@
 //! Jobs with their event streams, and the trials of their searches.
 
 use super::messages::{self, stored_response};
-use super::rows;
-use super::triggers;
+use super::{rows, triggers};
 use crate::damage::Damage;
 use crate::documents::{Cursor, encode, page_size};
 use crate::error::{Result, StoreError};

@@ -1,7 +1,6 @@
 //! API keys, each with the deeds that it came and went by.
 
-use super::audit;
-use super::rows;
+use super::{audit, rows};
 use crate::documents::encode;
 use crate::error::{Result, StoreError};
 use chrono::{DateTime, Utc};

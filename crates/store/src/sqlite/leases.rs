@@ -1,7 +1,6 @@
 //! Leases and units of work.
 
-use super::rows;
-use super::{jobs, messages};
+use super::{jobs, messages, rows};
 use crate::damage::Damage;
 use crate::documents::encode;
 use crate::error::{Result, StoreError};

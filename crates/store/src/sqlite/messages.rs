@@ -1,9 +1,7 @@
 //! What crosses the system's border exactly once in effect: stored responses, the inbox, the outbox.
 
-use super::audit;
 use super::points::{self, Encoded, Moved};
-use super::rows;
-use super::triggers;
+use super::{audit, rows, triggers};
 use crate::damage::Damage;
 use crate::documents::encode;
 use crate::error::Result;

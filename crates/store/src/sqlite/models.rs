@@ -1,7 +1,6 @@
 //! Model versions, which of them is active, and how it became so.
 
-use super::rows;
-use super::{evaluations, messages};
+use super::{evaluations, messages, rows};
 use crate::damage::Damage;
 use crate::documents::{Cursor, decode, encode, page_size};
 use crate::error::{Result, StoreError};
