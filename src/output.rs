@@ -165,7 +165,7 @@ mod tests {
             assert!(matches!(refused, Error::Usage(_)), "{}", out.display());
         }
         // Nor is the place of one that is not there now.
-        let [_, log, _] = database_files(dir.path());
+        let [_, log, ..] = database_files(dir.path());
         assert!(OutFile::create(&dir.path().join("./provost.db-wal"), &[&log]).is_err());
         // A link to another file stays, and leads to the new one.
         let out = OutFile::create(&soft, &[]).unwrap();
