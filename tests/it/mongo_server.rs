@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// A MongoDB server for tests.
 pub struct Server {
     /// Ends with `/`.
     url: String,
@@ -131,6 +132,7 @@ impl Server {
         self.own.is_some()
     }
 
+    /// Kills the server, as a crash would.
     pub fn kill(&mut self) {
         let own = self.own.as_mut().unwrap();
         own.child.kill().unwrap();

@@ -1,5 +1,5 @@
-//! Addresses of servers as settings and flags have them: `scheme://user:password@host:port/name?options`. One type for all, which
-//! knows what of an address may be shown: scheme, host and port, and a name that can be nothing but a name.
+//! Addresses of servers in settings and flags: `scheme://user:password@host:port/name?options`. One type for all of them, which
+//! shows only scheme, host, port and name.
 
 use crate::secret::Secret;
 use crate::visible;
@@ -10,7 +10,7 @@ use std::fmt;
 const LONGEST: usize = 4096;
 /// Longest name of a database or a virtual host that is shown, in characters.
 const LONGEST_NAME: usize = 64;
-/// What is shorter is no secret that could be told from a word.
+/// A shorter text could not be distinguished from a word and is not treated as a secret.
 const SHORTEST: usize = 3;
 const HIDDEN: &str = "***";
 

@@ -13,7 +13,7 @@ pub struct Fault {
     pub message: String,
 }
 
-/// Faults that a text tells; the others are counted.
+/// Faults that a text lists; further ones are counted.
 const TOLD: usize = 10;
 /// Characters of a pointer and of a message in such a text. What a client sent may be of any length.
 const LONGEST_POINTER: usize = 100;

@@ -125,7 +125,7 @@ impl<'a> Fields<'a> {
         self.fault_with(tail, || message.into());
     }
 
-    /// The message is made only if it is told.
+    /// The message is made only if the fault is among those that are listed.
     pub(crate) fn fault_with(&mut self, tail: &str, message: impl FnOnce() -> String) {
         if self.faults.len() < limits::FAULTS {
             let pointer = brief(&format!("/{tail}"), limits::POINTER).into_owned();

@@ -1,4 +1,4 @@
-//! The gate between a trained challenger and the active model: what was decided, and on what evidence.
+//! The gate, which decides whether a trained model (the challenger) replaces the active one: its decisions and their evidence.
 
 use crate::algorithm::TargetMetric;
 use crate::evaluation::{Difference, McNemarTest};
@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What a job's best model may become by itself. The greatest wish of a job's triggers counts.
+/// What may happen to a job's best model without an operator. Of a job's triggers the most permissive counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActivationWish {

@@ -36,7 +36,7 @@ pub enum Transition {
     Complete,
     /// It cannot go on.
     Fail,
-    /// A client wishes it to end.
+    /// A client asked for its end.
     Cancel,
 }
 
@@ -146,7 +146,7 @@ impl TrainingJob {
 /// How far one algorithm of a job has come.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct UnitProgress {
-    /// Attempts that failed for a reason that may pass.
+    /// Attempts that failed for a temporary reason.
     pub attempts: u32,
     /// Deaths of the process while this unit ran, since its last progress.
     pub deaths: u32,
@@ -173,7 +173,7 @@ pub struct JobRecord {
     pub snapshot: Option<String>,
     /// Progress of each algorithm.
     pub units: BTreeMap<Algorithm, UnitProgress>,
-    /// A client wishes the job to end.
+    /// The request to cancel the job, if there is one.
     pub cancel: Option<CancelWish>,
     /// Seconds in state `running`, summed over processes: time limits count these.
     pub running_seconds: f64,
@@ -212,12 +212,12 @@ impl JobRecord {
     }
 }
 
-/// The wish that a job ends, and how.
+/// A request to cancel a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CancelWish {
-    /// When it was expressed.
+    /// When it was made.
     pub at: DateTime<Utc>,
-    /// Who expressed it.
+    /// Who made it.
     pub by: Option<String>,
     /// Fit and register the best finished trial before ending.
     pub keep_best: bool,

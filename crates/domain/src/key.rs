@@ -1,4 +1,4 @@
-//! API keys: who may call the facade, and what for. Of a key's text only its SHA-256 is kept.
+//! API keys: who may call the HTTP interface, and which routes. Of a key's text only its SHA-256 is kept.
 
 use crate::hash::hex;
 use crate::limits;

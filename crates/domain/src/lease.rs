@@ -1,4 +1,4 @@
-//! Who is at work on what: leases, and units of work that a fleet's workers take.
+//! Leases, by which processes divide the work, and the units of work that workers of a fleet take.
 
 use crate::algorithm::Algorithm;
 use crate::ids::JobId;
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A claim that is kept alive by counting on. Nobody compares clocks: whoever has watched `epoch` and `beat` stand still
+/// A claim that its holder keeps alive by raising `beat`. No clocks are compared: whoever has seen `epoch` and `beat` unchanged
 /// for long enough, by a clock of their own, may take it over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
@@ -22,7 +22,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Whether somebody holds the lease.
+    /// Whether the lease is held.
     pub fn is_held(&self) -> bool {
         !self.holder.is_empty()
     }
@@ -52,7 +52,7 @@ pub struct WorkUnit {
     pub job_id: JobId,
     /// The algorithm to train.
     pub algorithm: Algorithm,
-    /// The job's epoch when it was offered: under a later one nobody may record trials for it.
+    /// The job's epoch when the unit was offered. Once the epoch was raised, no trials can be recorded for the unit.
     pub job_epoch: u64,
     /// Raised by every save; a save with an old revision is refused.
     pub rev: u64,
@@ -81,7 +81,7 @@ pub struct UnitFailure {
     pub text: String,
     /// Whether another attempt may succeed.
     pub may_pass: bool,
-    /// It was told to end, and has.
+    /// It ended on request.
     pub stopped: bool,
     /// The worker's store was away, which is no fault of the unit.
     #[serde(default)]
@@ -89,7 +89,7 @@ pub struct UnitFailure {
 }
 
 impl UnitFailure {
-    /// What the store's error says; one that may pass is the store's, not the unit's.
+    /// A failure of the store, with its error's text; `may_pass` if the cause is temporary, and so not the unit's fault.
     pub fn of_store(text: String, may_pass: bool) -> Self {
         UnitFailure { text, may_pass, store_away: may_pass, ..UnitFailure::default() }
     }

@@ -1,5 +1,5 @@
-//! What the words of admissions modelling mean: data points, features, configurations, the job's state machine, versions,
-//! evaluations. No I/O, no async, no clock and no random source of its own: the caller passes times and seeds in.
+//! The domain model: data points, features, configurations, the job's state machine, model versions, evaluations, predictions. No
+//! I/O and no async; times and seeds are passed in by the caller.
 
 #![warn(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! Mails about jobs and models: what they say. How they look and travel is the notifier's.
+//! The content of mails about jobs and models. The notifier renders and sends them.
 
 use crate::algorithm::{Algorithm, TargetMetric};
 use crate::hash::Content;
@@ -192,7 +192,7 @@ impl ActivatedLetter {
     }
 }
 
-/// What a mail says, whoever reads it.
+/// The content of a mail, the same for each recipient.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "topic", rename_all = "snake_case")]
 pub enum Letter {

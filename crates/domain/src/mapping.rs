@@ -1,5 +1,5 @@
-//! Rows of foreign files to data points. Columns go by their field's name (`gpa`, `university_name`), its dotted path
-//! (`profile.gpa`) or a test's short name (`gre_verbal`, `toefl`); a mapping gives others a meaning.
+//! Mappings from the rows of files to data points. A column is found by its field's name (`gpa`, `university_name`), its dotted path
+//! (`profile.gpa`) or a test's short name (`gre_verbal`, `toefl`); a mapping names others.
 
 mod cell;
 mod document;
@@ -50,21 +50,21 @@ pub struct Mapping {
     pub id_prefix: Option<String>,
     /// Words that mean a missing value, in every column.
     pub missing: Vec<String>,
-    /// `3,75` is a number. None: told from the file.
+    /// Whether `3,75` is a number; None: detected from the file.
     pub decimal_comma: Option<bool>,
     /// Told from the file, for numbers of which `decimal_comma` says nothing.
     pub separators: Separators,
     /// How dates are written (`%d %b %Y`), unless a column says otherwise.
     pub date_format: Option<String>,
-    /// `,`, `;`, a tab or `|`. None: told from the file.
+    /// `,`, `;`, a tab or `|`; None: detected from the file.
     pub delimiter: Option<u8>,
-    /// A label such as `windows-1252`. None: told from the file.
+    /// A label such as `windows-1252`; None: detected from the file.
     pub encoding: Option<String>,
     /// Lines before the header.
     pub skip_lines: u64,
     /// Whether the first row names the columns.
     pub header: Option<bool>,
-    /// What was wrong with the mapping's document; told with what the file lacks.
+    /// Faults of the mapping's document, which are reported together with those of the file.
     faults: Vec<Fault>,
 }
 
@@ -106,7 +106,7 @@ impl Default for Column {
 }
 
 impl Mapping {
-    /// Reads a mapping's document. What is wrong with it is kept, and told by [`Mapping::plan`] with what is wrong with
+    /// Reads a mapping's document. Its faults are kept, and returned by [`Mapping::plan`] together with those of
     /// the mapping for a file.
     pub fn from_json(body: &Value) -> Self {
         let mut f = match Fields::new(body, "a mapping") {

@@ -1,5 +1,5 @@
-//! When two spellings are one name. Universities and programs arrive composed and decomposed, in capitals, with blanks and
-//! invisible characters; features, the quality report and mappings take them for one by what is here.
+//! Canonical forms of names: universities and programs arrive in composed and decomposed Unicode, in capitals, with blanks and
+//! invisible characters. Features, the quality report and mappings compare names in the form that is defined here.
 
 use std::borrow::Cow;
 use unicode_normalization::{UnicodeNormalization, is_nfc};

@@ -77,7 +77,7 @@ pub struct QualityAccumulator {
 }
 
 impl QualityAccumulator {
-    /// The tables are those that made the rows; they are asked for so that nobody mixes two sets.
+    /// `tables` must be those that the rows were made with.
     pub fn new(_tables: &FeatureTables) -> Self {
         Self::default()
     }

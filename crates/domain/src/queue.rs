@@ -1,4 +1,4 @@
-//! How long the unfinished jobs will take, and what each of them waits for.
+//! Estimates of when unfinished jobs end, and which jobs each of them waits for.
 
 use crate::ids::JobId;
 use crate::job::{JobRecord, JobStatus};
@@ -63,7 +63,7 @@ pub struct Waiting {
     pub left_seconds: Option<f64>,
 }
 
-/// Seconds that a job will still run. Its progress tells best, then what was estimated when it was submitted.
+/// Estimated seconds until a job ends: from its progress, else from the estimate at its submission.
 fn run_seconds(job: &QueuedJob) -> Option<f64> {
     let estimated = job.estimated_minutes.map(|minutes| (minutes * 60.0 - job.running_seconds).max(0.0));
     job.remaining_seconds.or(estimated)

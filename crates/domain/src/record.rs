@@ -1,5 +1,5 @@
 //! `AdmissionDataPoint`: one application as upstream services send it. Reading is a single pass of serde straight into the
-//! struct; only a document that fails is looked at again, slowly, to name its faults.
+//! struct. Only a document that fails is read a second time, to name all its faults.
 //!
 //! ```
 //! use provost_domain::AdmissionDataPoint;

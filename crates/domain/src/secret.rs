@@ -1,4 +1,4 @@
-//! A text that nobody sees: no `Display`, a `Debug` that shows nothing of it, and memory that is overwritten when it goes.
+//! A secret text: it has no `Display`, its `Debug` shows nothing, and its memory is overwritten when it is dropped.
 
 use zeroize::Zeroizing;
 

@@ -29,10 +29,10 @@ pub struct Snapshot {
     pub years: Vec<i32>,
     /// What readers should know of the data.
     pub warnings: Vec<String>,
-    /// The rule by which names became the codes of categories. An artifact tells it by its version.
+    /// The rule by which names became codes of categories; the version of an artifact states it.
     #[serde(skip, default = "todays_rule")]
     pub category_rule: u32,
-    /// Codes of categories that an earlier rule gives otherwise, for models of before. An artifact keeps them behind the rest.
+    /// Codes of categories that differ by an earlier rule, for models trained with it. An artifact has them at its end.
     #[serde(skip)]
     pub older_codes: Vec<OlderCode>,
     /// When the outcomes of the row's cohort are settled. Empty in a snapshot that was read back.

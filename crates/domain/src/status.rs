@@ -1,4 +1,4 @@
-//! What every actor and dependency says of itself.
+//! The health of actors and dependencies.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

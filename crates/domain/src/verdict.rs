@@ -1,4 +1,4 @@
-//! What may be said of a difference: that follows from its interval, never from the digits that are shown.
+//! Verdicts on the difference between two models. They follow from its interval, never from the digits that are shown.
 
 use crate::evaluation::{Difference, ModelComparisonResponse, PairSignificance};
 use crate::ids::ModelId;
@@ -102,7 +102,7 @@ impl Standing {
         Some(Self { first: first.clone(), others })
     }
 
-    /// The first and those that cannot be told apart from it.
+    /// The best model and those that do not differ significantly from it.
     pub fn alike(&self) -> Vec<&ModelId> {
         let alike = self.others.iter().filter(|(_, d)| d.side() == Ordering::Equal).map(|(id, _)| id);
         std::iter::once(&self.first).chain(alike).collect()

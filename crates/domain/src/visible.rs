@@ -1,5 +1,5 @@
-//! Text of others, made safe to show: characters that a terminal obeys, that change the order of what is read or that nobody
-//! sees are written as escapes. Whatever prints data (terminal, log, mail) uses these functions.
+//! Escapes for text from outside: control characters, characters that change the direction of text and invisible ones are written
+//! as escapes. Whatever prints data (terminal, log, mail) uses these functions.
 
 use std::borrow::Cow;
 use std::fmt::Write;

@@ -1,4 +1,4 @@
-//! What upstream services send: envelope and data, read and checked with every fault named.
+//! Inbound events: envelope and data, read and checked; every fault is named.
 
 mod kind;
 
@@ -100,7 +100,7 @@ pub struct Cancellation {
     pub job_id: JobId,
 }
 
-/// A wish for a training job.
+/// A request for a training job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TriggerRequest {
     /// Why to train.

@@ -1,4 +1,4 @@
-//! What the service announces: one type per kind of event, so that the published document is made of what is sent.
+//! Outbound events: one type for each kind, from which the published document is made.
 
 use super::SPEC_VERSION;
 use crate::algorithm::Algorithm;

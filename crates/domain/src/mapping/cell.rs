@@ -1,4 +1,4 @@
-//! One cell as the JSON value of its field.
+//! Cells to the JSON values of their fields.
 
 use super::Source;
 use super::number::{Notation, Reading, Scale, Separators};
@@ -21,7 +21,7 @@ const YEARS: std::ops::RangeInclusive<i32> = 1900..=2200;
 pub struct Common {
     pub missing: Vec<String>,
     pub decimal_comma: Option<bool>,
-    /// What the file tells of its numbers.
+    /// What was detected about the numbers of the file.
     pub separators: Separators,
     pub date_format: Option<String>,
 }

@@ -17,11 +17,11 @@ pub struct Facts {
     pub file: String,
     /// Of a CSV file whose delimiter is no comma.
     pub delimiter: Option<char>,
-    /// Where it is neither UTF-8 nor told by a mark.
+    /// The encoding, where it is neither UTF-8 nor stated by a byte order mark.
     pub encoding: Option<String>,
     /// Its numbers have decimal commas.
     pub decimal_comma: bool,
-    /// Whether numbers such as `1,234` are there and nothing tells what their comma means.
+    /// Whether there are numbers such as `1,234` and nothing shows what their comma means.
     pub unsure: bool,
     /// Whether the first row is no header.
     pub headerless: bool,

@@ -1,4 +1,4 @@
-//! The columns of a file, and how a mapping's words find them.
+//! The columns of a file, and how the names in a mapping find them.
 
 use super::Column;
 use crate::check::brief;

@@ -1,6 +1,6 @@
 //! Numbers as people write them: `3.75`, `3,75`, `$30,000`. A number with one separator and three digits behind it, such as
-//! `3,125`, has two readings; which of them is meant is said by the mapping, told from the file, or follows from the field's
-//! scale.
+//! `3,125`, has two readings; the mapping states
+//! which of them is meant, or it is detected from the file or follows from the field's scale.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ pub enum Separators {
     Points,
     /// `3,75`; a point parts thousands.
     Commas,
-    /// No cell tells what a comma means: `1,234` has two readings.
+    /// No cell shows what a comma means: `1,234` has two readings.
     Unsure,
     /// Both are in use: `1,234` and `1.234` have two readings.
     Mixed,
@@ -55,7 +55,7 @@ pub enum Reading {
 pub struct Notation {
     /// Whether `3,75` is a number, where the mapping says so.
     pub decimal_comma: Option<bool>,
-    /// What the file tells.
+    /// What was detected in the file.
     pub separators: Separators,
     /// Of the field, if it has one.
     pub scale: Option<Scale>,

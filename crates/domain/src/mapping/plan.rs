@@ -1,4 +1,4 @@
-//! A mapping applied to a file's header, and its rows read by that.
+//! A mapping applied to a file's header: reads the file's rows.
 
 use super::cell::{Cell, Common, Refusal, Rule, is_format};
 use super::document::Document;
@@ -198,7 +198,7 @@ impl Mapping {
     }
 }
 
-/// What the mapping leaves open goes by the columns' own names.
+/// Columns that the mapping does not name are found by their own names.
 fn by_own_names(header: &Header<'_>, common: &Common, used: &[bool], inputs: &mut Vec<Input>, making: &mut Making) {
     let given = making.taken.len();
     for (column, name) in header.names.iter().enumerate().filter(|(column, _)| !used[*column]) {
@@ -224,7 +224,7 @@ fn by_own_names(header: &Header<'_>, common: &Common, used: &[bool], inputs: &mu
     }
 }
 
-/// The rule of a column that goes by its own name.
+/// The rule of a column that is found by its own name.
 fn by_itself(target: Target, common: &Common) -> Result<Rule, Vec<(String, String)>> {
     Rule::new(target.kind(), target.scale(), &Source::default(), common)
 }
@@ -272,7 +272,7 @@ impl Plan {
         self.members(row, width, |i| (cell(i), false), &[], tally)
     }
 
-    /// A member of an object that is no column of the plan, if it goes by the name of a field that nothing else is.
+    /// A member of an object that is no column of the plan, if its name is that of a field that no column is read into.
     pub fn late<'c>(&self, name: &'c str, text: &'c str, is_number: bool) -> Option<Late<'c>> {
         let target = Target::parse(tidy(name)).filter(|target| !self.taken.contains(target))?;
         Some(Late { target, name, text, is_number })

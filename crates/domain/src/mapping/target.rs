@@ -1,4 +1,4 @@
-//! The fields that a column can be, by their names.
+//! The fields that a column can be read into, by their names.
 
 use super::Unread;
 use super::number::Scale;

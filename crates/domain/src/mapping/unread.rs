@@ -1,4 +1,4 @@
-//! Columns and members that no field is read from.
+//! Columns and members of objects that belong to no field.
 
 /// A column, or a member by its dotted path.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -1,4 +1,4 @@
-//! Points by university: all are counted, and as many are named as an answer may hold.
+//! Counts of points by university: all are counted, and as many universities are named as a response may hold.
 
 use crate::limits::{SPELLING_BYTES, SPELLINGS, UNIVERSITIES, UNIVERSITY_BYTES};
 use crate::names::{category, tidy};

@@ -1,4 +1,4 @@
-//! Names the faults of a data point that could not be read.
+//! The faults of a data point that could not be read.
 
 use super::shape::{self, Kind, SPECS, Spec, TEST_SPECS};
 use crate::check::{Fault, Faults, brief};

@@ -1,4 +1,4 @@
-//! Deserialisers for what serde's own are too narrow for: null where a default exists, whole numbers spelled as floats,
+//! Deserialisers that accept more than serde's own: null where a default exists, whole numbers spelled as floats,
 //! dates that come as times.
 
 use super::shape;

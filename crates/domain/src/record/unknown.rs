@@ -1,5 +1,4 @@
-//! The members of a data point's document that no field is read from. The reader of points passes them by; whoever reads a
-//! file lists them.
+//! Members of a data point's document that belong to no field. Reading a point ignores them; reading a file lists them.
 
 use super::shape::{SPECS, TEST_SPECS};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -27,7 +26,7 @@ static NAMES: LazyLock<[Vec<&'static str>; 4]> = LazyLock::new(|| {
     names
 });
 
-/// What a member's value is to be looked at for.
+/// What to look for in a member's value.
 enum Within {
     Nothing,
     Part(Part),
