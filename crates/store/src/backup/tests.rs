@@ -3,10 +3,12 @@ use super::*;
 use crate::conformance::samples;
 use crate::roles::installation::InstallationReader;
 use crate::roles::points::PointReader;
+use crate::roles::predictions::PredictionReader;
 use crate::roles::sessions::SessionStore;
 use crate::sqlite::SqliteStore;
 use crate::store::Store;
 use provost_domain::session::{Session, SessionBounds, SessionToken};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -49,6 +51,8 @@ async fn what_was_backed_up_is_restored_and_nothing_else() {
     let (hour, token) = (chrono::TimeDelta::hours(1), SessionToken::new([1; 32]));
     let session = Session::new(&token, "key_1", samples::at(0), hour, hour);
     store.add_session(session, SessionBounds { of_key: 9, of_all: 9 }).await.unwrap();
+    let prediction = samples::prediction("prediction", 5);
+    store.append_predictions(vec![prediction.clone()]).await.unwrap();
     let unnamed = Artifacts::open(folder.path("data").join(ARTIFACTS)).unwrap().put(b"nobody's").unwrap();
     let taken = take(&folder.path("data"), &folder.path("backup"), samples::at(9), NOTHING).unwrap();
     assert_eq!(taken.artifacts.keys().cloned().collect::<BTreeSet<_>>(), names.iter().cloned().collect());
@@ -58,12 +62,33 @@ async fn what_was_backed_up_is_restored_and_nothing_else() {
     assert_eq!(restore(&folder.path("backup"), &folder.path("again"), NOTHING).unwrap(), taken);
     let restored = SqliteStore::open(&folder.path("again"), samples::at(99)).unwrap();
     assert_eq!(restored.point_totals().await.unwrap().total, 50);
+    assert_eq!(restored.prediction("prediction").await.unwrap(), Some(prediction));
+    for place in ["data", "backup", "again"] {
+        let mode = std::fs::metadata(folder.path(place).join(PREDICTIONS)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{place}");
+    }
     assert_eq!(restored.sessions().await.unwrap(), [], "nobody is signed in by a restoration");
     assert_eq!(restored.installation().await.unwrap(), store.installation().await.unwrap());
     let artifacts = Artifacts::open(folder.path("again").join(ARTIFACTS)).unwrap();
     assert_eq!(artifacts.get(&names[1]).unwrap(), b"snapshot");
     assert!(!artifacts.contains(&unnamed));
     assert!(!folder.path("again").join(RESTORING).exists());
+}
+
+#[tokio::test]
+async fn a_damaged_prediction_log_is_named() {
+    let (folder, store, _) = folder().await;
+    store.append_predictions(vec![samples::prediction("prediction", 5)]).await.unwrap();
+    take(&folder.path("data"), &folder.path("backup"), samples::at(9), NOTHING).unwrap();
+    let log = folder.path("backup").join(PREDICTIONS);
+    let mut bytes = std::fs::read(&log).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    let error = restore(&folder.path("backup"), &folder.path("again"), NOTHING).unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt { what, .. } if what.contains(PREDICTIONS)), "{error}");
+    std::fs::remove_file(&log).unwrap();
+    assert!(verify(&folder.path("backup"), NOTHING).is_err(), "a log that is listed must be there");
 }
 
 #[tokio::test]

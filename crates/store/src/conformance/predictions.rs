@@ -1,6 +1,6 @@
 //! The prediction log, the outcomes that it learns of, and the shadow selection.
 
-use super::samples::{at, point};
+use super::samples::{at, point, predicting_model as model, prediction};
 use crate::error::StoreError;
 use crate::page::Page;
 use crate::roles::inbox::{InboxEffect, InboxEntry};
@@ -9,27 +9,7 @@ use crate::store::Store;
 use provost_domain::event::Retraction;
 use provost_domain::prediction::{LoggedFeatures, PredictionRecord, ServingAnswer, ShadowSelection};
 use provost_domain::record::Decision;
-use provost_domain::{Algorithm, ModelId};
 use std::sync::Arc;
-
-fn model(number: u128) -> ModelId {
-    ModelId::new(Algorithm::Xgboost, at(0), number)
-}
-
-/// A prediction of model 1, made `seconds` after the fixed moment.
-fn prediction(id: &str, seconds: i64) -> PredictionRecord {
-    PredictionRecord {
-        prediction_id: id.to_owned(),
-        predicted_at: at(seconds),
-        model_id: model(1),
-        data_point_id: Some(format!("application-{id}")),
-        probability: 0.1 + 0.2,
-        predicted_outcome: Decision::Rejected,
-        outcome: None,
-        features: LoggedFeatures::new([("gpa", Some(f64::from(3.3_f32))), ("toefl", None)]),
-        serving: None,
-    }
-}
 
 /// What model 2, in the shadow, predicted for the same application.
 fn shadow(of: &PredictionRecord, probability: f64, predicted_outcome: Decision) -> PredictionRecord {

@@ -11,6 +11,7 @@ use provost_domain::evaluation::EvaluationResults;
 use provost_domain::job::{JobEventKind, JobRecord, TrialRecord, UnitProgress};
 use provost_domain::lease::{Lease, UnitState, WorkUnit};
 use provost_domain::model::{FeatureImportance, ImportanceKind, ModelRecord, TrainingMetrics};
+use provost_domain::prediction::{LoggedFeatures, PredictionRecord};
 use provost_domain::record::{Decision, Profile, Program, TestScore, TestType};
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingConfig, TrainingJob};
@@ -234,5 +235,25 @@ pub fn unit(id: &str, job: &JobRecord, seconds: i64) -> WorkUnit {
         result: None,
         failure: None,
         created_at: at(seconds),
+    }
+}
+
+/// The id of a model that predicts.
+pub fn predicting_model(number: u128) -> ModelId {
+    ModelId::new(Algorithm::Xgboost, at(0), number)
+}
+
+/// A prediction of model 1, made `seconds` after the fixed moment.
+pub fn prediction(id: &str, seconds: i64) -> PredictionRecord {
+    PredictionRecord {
+        prediction_id: id.to_owned(),
+        predicted_at: at(seconds),
+        model_id: predicting_model(1),
+        data_point_id: Some(format!("application-{id}")),
+        probability: 0.1 + 0.2,
+        predicted_outcome: Decision::Rejected,
+        outcome: None,
+        features: LoggedFeatures::new([("gpa", Some(f64::from(3.3_f32))), ("toefl", None)]),
+        serving: None,
     }
 }

@@ -6,6 +6,7 @@ use crate::*;
 use crate::roles::jobs::{JobCreation, NewJob};
 use crate::roles::points::{PointOutcome, PointSelection, PointTotals};
 use async_trait::async_trait;
+use provost_domain::prediction::{LoggedFeatures, PredictionRecord};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -430,4 +431,29 @@ async fn the_queue_is_read_without_the_records() {
     let index = steps.iter().find(|(step, _)| step == "Rewind" || step.starts_with("Seek")).unwrap().1;
     assert_eq!(read_from(index), 3, "{steps:?}");
     assert_eq!(steps.iter().filter(|(step, _)| step == "Column").count(), 3, "the table is read: {steps:?}");
+}
+
+/// How many predictions a second the log takes, and what a job's save costs meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+#[ignore = "a measurement, in release only"]
+async fn prediction_log_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(open(&folder));
+    let mut job = samples::create(&store, samples::job(1, 0)).await;
+    let names: Vec<String> = (0..12).map(|n| format!("feature_{n}")).collect();
+    let began = std::time::Instant::now();
+    let mut slowest = std::time::Duration::ZERO;
+    for batch in 0..200 {
+        let record = |n: i64| PredictionRecord {
+            features: LoggedFeatures::new(names.iter().map(|name| (name.as_str(), Some(n as f64)))),
+            ..samples::prediction(&format!("{batch}-{n}"), batch)
+        };
+        store.append_predictions((0..1000).map(record).collect()).await.unwrap();
+        let save = std::time::Instant::now();
+        job = store.save_job(job, vec![], vec![]).await.unwrap();
+        slowest = slowest.max(save.elapsed());
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let bytes = std::fs::metadata(folder.path().join(crate::layout::PREDICTIONS)).unwrap().len();
+    eprintln!("{:.0} predictions/s, {} bytes each, slowest save {slowest:?}", 2e5 / seconds, bytes / 200_000);
 }
