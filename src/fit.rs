@@ -15,7 +15,9 @@ use provost_domain::config::Pruning;
 use provost_domain::features::CATEGORY_RULE;
 use provost_domain::{Algorithm, Faults};
 use provost_learn::learners::learner;
-use provost_learn::{Calibration, Control, Dataset, FitTask, LearnError, Learner, Matrix, Model, Params, Predictor};
+use provost_learn::{
+    Calibration, CheckedParams, Control, Dataset, FitTask, LearnError, Learner, Matrix, Model, Params, Predictor,
+};
 use provost_store::private;
 use serde_json::{Map, Value};
 use std::io::Write;
@@ -248,7 +250,7 @@ impl Job<'_> {
     }
 
     /// On all training rows and all columns, deciding at 0.5, as the peer does: no calibration, no early stopping.
-    fn fit(&self, learner: &dyn Learner, params: &Params) -> Result<Model, LearnError> {
+    fn fit(&self, learner: &dyn Learner, params: &CheckedParams) -> Result<Model, LearnError> {
         let columns: Vec<usize> = (0..self.data.x().width()).collect();
         let task = FitTask {
             data: self.data,

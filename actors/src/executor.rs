@@ -7,6 +7,7 @@ pub use local::LocalExecutor;
 use crate::snapshot::LoadedSnapshot;
 use provost_domain::lease::UnitFailure;
 use provost_domain::{Algorithm, JobId, TrainingConfig};
+use provost_learn::ensemble;
 use provost_learn::split::Parts;
 use provost_learn::train::{self, Journal, TrainSpec, Trained};
 use provost_learn::{Control, LearnError};
@@ -57,7 +58,7 @@ impl Attempt {
             Work::Finish => train::finish(data, parts, &self.spec, journal, &self.control),
             Work::Combine(members) => {
                 let members: Vec<&Trained> = members.iter().map(|m| &**m).collect();
-                train::combine(data, parts, &self.spec, &members, &self.control)
+                ensemble::combine(data, parts, &self.spec, &members, &self.control)
             }
         }
     }

@@ -4,7 +4,7 @@ use super::{Finding, Verdict, ok, trouble};
 use crate::settings::Settings;
 use provost_domain::Algorithm;
 use provost_learn::learners::learner;
-use provost_learn::{Control, Dataset, FitTask, Matrix};
+use provost_learn::{Control, Dataset, FitTask, LearnError, Matrix};
 use std::time::Instant;
 
 /// A fit through the real library, small enough to be instant unless its threads get in each other's way.
@@ -12,14 +12,15 @@ pub fn of_xgboost(_: &Settings) -> Finding {
     let rows = 200u32;
     let column: Vec<f32> = (0..rows).map(|i| i as f32).collect();
     let labels = (0..rows).map(|i| u8::from(i >= rows / 2)).collect();
-    let data = Matrix::new(vec!["x".to_owned()], vec![column]).and_then(|x| Dataset::new(x, labels));
+    let x = Matrix::new(vec!["x".to_owned()], vec![column]).map_err(LearnError::from);
+    let data = x.and_then(|x| Dataset::new(x, labels));
     let all: Vec<u32> = (0..rows).collect();
     let began = Instant::now();
     let fitted = data.and_then(|data| {
         let Some(learner) = learner(Algorithm::Xgboost) else {
-            return Err(provost_learn::LearnError::Xgboost("no such learner".to_owned()));
+            return Err(LearnError::Xgboost("no such learner".to_owned()));
         };
-        let params = learner.defaults();
+        let params = learner.check(&learner.defaults()).map_err(LearnError::Params)?;
         let task = FitTask {
             data: &data,
             columns: &[0],

@@ -3,12 +3,13 @@
 use super::{FitError, FitOptions, GridDraw, Objects};
 use provost_domain::config::Tuning;
 use provost_domain::limits::GRID_CANDIDATES;
-use provost_learn::search::choice::{Rule, choose};
+use provost_learn::search::choice::choose;
 use provost_learn::search::draws::{drawn, drawn_points};
+use provost_learn::search::rule::Rule;
 use provost_learn::search::workers::Meter;
 use provost_learn::search::{Fold, Listed, NoJournal, Space, Study, TrialResult, TrialStatus};
 use provost_learn::split::without;
-use provost_learn::{Control, Dataset, LearnError, Learner, Params};
+use provost_learn::{CheckedParams, Control, Dataset, LearnError, Learner, Params};
 use serde_json::{Map, Value, json};
 
 use super::report::rounded;
@@ -17,7 +18,7 @@ use super::report::rounded;
 pub struct Search {
     /// As drawn or given, and as checked and completed.
     drawn: Vec<Params>,
-    checked: Vec<Params>,
+    checked: Vec<CheckedParams>,
     /// `--candidates` was given: every candidate's scores are asked for.
     listed: bool,
 }
@@ -55,7 +56,7 @@ impl Search {
         };
         let checked = checked.map_err(failed)?;
         let grid = learner.grid();
-        let of_grid = |params: &Params| -> Params {
+        let of_grid = |params: &CheckedParams| -> Params {
             params.iter().filter(|(name, _)| grid.contains_key(*name)).map(|(k, v)| (k.clone(), v.clone())).collect()
         };
         Ok(Self { drawn: checked.iter().map(of_grid).collect(), checked, listed })
@@ -69,7 +70,7 @@ impl Search {
         train: &[u32],
         held: &[Vec<u32>],
         options: &FitOptions,
-    ) -> Result<(Params, Map<String, Value>), LearnError> {
+    ) -> Result<(CheckedParams, Map<String, Value>), LearnError> {
         let columns: Vec<usize> = (0..data.x().width()).collect();
         let folds: Vec<Fold> = held
             .iter()

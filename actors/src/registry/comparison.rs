@@ -10,9 +10,10 @@ use provost_domain::evaluation::{
 use provost_domain::verdict::Standing;
 use provost_domain::{ModelId, ModelVersion, TargetMetric, limits};
 use provost_learn::LearnError;
+use provost_learn::bootstrap::Draws;
 use provost_learn::intervals::intervals;
 use provost_learn::metrics::metric;
-use provost_learn::stats::{Draws, Placements, mcnemar};
+use provost_learn::stats::{Placements, mcnemar};
 use provost_plots::Format;
 use provost_store::Artifacts;
 use std::cmp::Ordering;

@@ -1,12 +1,17 @@
 //! Columns cut into few bins, fitted on the training rows of one fit alone.
 
-use crate::categories::Known;
-use crate::control::BLOCK;
+use crate::categories::frequent;
+use crate::dataset::Dataset;
+use crate::error::LearnError;
+use crate::learner::FitTask;
 use crate::prefetch::{AHEAD, prefetch};
 use crate::ranks::{Ranks, Sorted};
-use crate::trees::sets;
-use crate::{Control, Dataset, LearnError};
+use crate::shared;
 use provost_domain::features::is_category;
+use provost_predict::control::BLOCK;
+use provost_predict::control::Control;
+use provost_predict::known::Known;
+use provost_predict::trees::sets;
 use rayon::prelude::*;
 
 /// Value ranges of one column's bins, ascending. Missing values have a bin of their own after the last.
@@ -208,7 +213,7 @@ impl NarrowTable {
         let known = |(at, column): (usize, &usize)| {
             let x = data.x().column(*column);
             let category = is_category(&data.x().names()[*column]);
-            category.then(|| Known::new(at, x, rows, (sets::CODES, 1), control)).transpose()
+            category.then(|| frequent(at, x, rows, (sets::CODES, 1), control)).transpose()
         };
         let categories: Vec<Option<Known>> = columns.iter().enumerate().map(known).collect::<Result<_, _>>()?;
         let ordered: Vec<usize> =
@@ -241,12 +246,40 @@ impl NarrowTable {
     }
 }
 
+impl FitTask<'_> {
+    /// Calls `work` with the task's own table or the shared one.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped` while the table is made; those of `work`.
+    pub(crate) fn with_wide<R>(
+        &self,
+        control: &Control,
+        work: impl FnOnce(&WideTable) -> Result<R, LearnError>,
+    ) -> Result<R, LearnError> {
+        shared::with(self.shared, || WideTable::new(self.data, self.columns, self.train, control), work)
+    }
+
+    /// As `with_wide`.
+    ///
+    /// # Errors
+    ///
+    /// As `with_wide`.
+    pub(crate) fn with_narrow<R>(
+        &self,
+        control: &Control,
+        work: impl FnOnce(&NarrowTable) -> Result<R, LearnError>,
+    ) -> Result<R, LearnError> {
+        shared::with(self.shared, || NarrowTable::new(self.data, self.columns, self.train, control), work)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use crate::Matrix;
     use proptest::prelude::*;
+    use provost_predict::matrix::Matrix;
 
     fn dataset(column: Vec<f32>) -> Dataset {
         let y = vec![0; column.len()];

@@ -2,111 +2,38 @@
 //! Newton step per leaf, no penalty.
 
 mod candidates;
+mod category_split;
 mod chooser;
-mod cut;
 mod grow;
 mod histogram;
 mod leaves;
-mod parting;
-mod side;
+mod node_test;
+mod settings;
+mod tree_node;
 
-use crate::control::BLOCK;
+use crate::error::LearnError;
+use crate::learner::{Fit, FitTask, Learner};
 use crate::learner::{defaults, fit_apart, grid, key, stops};
 use crate::max_features::MaxFeatures;
-use crate::params::Reader;
-use crate::trees::sets::{Categories, Set};
-use crate::trees::{self, Tree};
+use crate::params::{CheckedParams, Params, Reader};
+use crate::shares::normalised;
 use crate::weights::class_weights;
-use crate::{Control, Fit, FitTask, LearnError, Learner, Matrix, Params, Predictor};
-use grow::{Grower, Settings};
+use grow::Grower;
 use provost_domain::config::Grid;
 use provost_domain::features::is_category;
 use provost_domain::{Algorithm, Faults};
-use serde::{Deserialize, Serialize};
+use provost_predict::boosting::{Boosting, CategoryBoosting};
+use provost_predict::control::BLOCK;
+use provost_predict::control::Control;
+use provost_predict::error::PredictError;
+use provost_predict::matrix::Matrix;
+use provost_predict::predictor::Predictor;
+use provost_predict::trees::sets::{Categories, Set};
+use provost_predict::trees::{self, Tree};
 use serde_json::{Map, Value, json};
+use settings::BoostingSettings;
 use std::ops::Bound;
 use std::sync::LazyLock;
-
-/// Fitted boosted trees: log-odds of the base rate plus the leaves.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Boosting {
-    base: f64,
-    trees: Vec<Tree>,
-}
-
-impl Boosting {
-    /// Probability of class 1 for each of `rows`. `columns` maps the model's own columns to the matrix's.
-    ///
-    /// # Errors
-    ///
-    /// `Stopped`.
-    pub fn predict(
-        &self,
-        x: &Matrix,
-        columns: &[usize],
-        rows: &[u32],
-        control: &Control,
-    ) -> Result<Vec<f64>, LearnError> {
-        Ok(self.predict_at(None, x, columns, rows, &[self.trees.len()], control)?.pop().unwrap_or_default())
-    }
-    /// What the first so many trees predict, for each of the ascending `ends`.
-    fn predict_at(
-        &self,
-        categories: Option<&Categories>,
-        x: &Matrix,
-        columns: &[usize],
-        rows: &[u32],
-        ends: &[usize],
-        control: &Control,
-    ) -> Result<Vec<Vec<f64>>, LearnError> {
-        let mut all = trees::sums(&self.trees, categories, x, columns, rows, ends, 0.0f64, control)?;
-        all.iter_mut().flatten().for_each(|s| *s = sigmoid(self.base + *s));
-        Ok(all)
-    }
-    /// That predicting from `width` columns cannot panic or loop.
-    pub fn validate(&self, width: usize) -> Result<(), String> {
-        self.validate_with(None, width)
-    }
-    fn validate_with(&self, categories: Option<&Categories>, width: usize) -> Result<(), String> {
-        if !self.base.is_finite() {
-            return Err(format!("base {}", self.base));
-        }
-        trees::validate(&self.trees, categories, width)
-    }
-}
-
-/// Boosted trees some of whose splits are sets of categories.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CategoryBoosting {
-    boosting: Boosting,
-    categories: Categories,
-}
-
-impl CategoryBoosting {
-    /// As `Boosting::predict`, of categories as they are.
-    ///
-    /// # Errors
-    ///
-    /// `Stopped`.
-    pub fn predict(
-        &self,
-        x: &Matrix,
-        columns: &[usize],
-        rows: &[u32],
-        control: &Control,
-    ) -> Result<Vec<f64>, LearnError> {
-        let all = [self.boosting.trees.len()];
-        let found = self.boosting.predict_at(Some(&self.categories), x, columns, rows, &all, control)?;
-        Ok(found.into_iter().next_back().unwrap_or_default())
-    }
-    pub fn validate(&self, width: usize) -> Result<(), String> {
-        self.boosting.validate_with(Some(&self.categories), width)
-    }
-}
-
-fn sigmoid(z: f64) -> f64 {
-    1.0 / (1.0 + (-z).exp())
-}
 
 /// The learner `gradient_boosting`.
 pub struct GradientBoosting;
@@ -127,11 +54,11 @@ fn monotone(value: &Value) -> Option<Value> {
     }
 }
 
-fn read(params: &Params) -> (Settings, MaxFeatures, Reader<'_>) {
+fn read(params: &Params) -> (BoostingSettings, MaxFeatures, Reader<'_>) {
     static DEFAULTS: LazyLock<Params> = LazyLock::new(|| GradientBoosting.defaults());
     let share = (Bound::Excluded(0.0), Bound::Included(1.0));
     let mut r = Reader::new(params, &DEFAULTS);
-    let settings = Settings {
+    let settings = BoostingSettings {
         seed: 0,
         rounds: r.int("n_estimators", 1..=10_000) as usize,
         rate: r.float("learning_rate", share),
@@ -233,14 +160,14 @@ impl Grown {
         rows: &[u32],
         ends: &[usize],
         control: &Control,
-    ) -> Result<Vec<Vec<f64>>, LearnError> {
+    ) -> Result<Vec<Vec<f64>>, PredictError> {
         self.boosting.predict_at(self.categories.as_ref(), x, columns, rows, ends, control)
     }
     fn into_fit(self) -> Fit {
         let Self { boosting, categories, importance } = self;
-        let iterations = boosting.trees.len() as u64;
+        let iterations = boosting.trees().len() as u64;
         let predictor = match categories {
-            Some(categories) => Predictor::CategoryBoosting(CategoryBoosting { boosting, categories }),
+            Some(categories) => Predictor::CategoryBoosting(CategoryBoosting::new(boosting, categories)),
             None => Predictor::Boosting(boosting),
         };
         Fit { predictor, importance: Some(importance), iterations }
@@ -284,7 +211,7 @@ fn grow(task: &FitTask<'_>, control: &Control) -> Result<Grown, LearnError> {
         }
         Ok::<_, LearnError>(categories.of(&trees, grower.into_sets()))
     })?;
-    Ok(Grown { boosting: Boosting { base, trees }, categories, importance: trees::normalised(gains) })
+    Ok(Grown { boosting: Boosting::new(base, trees), categories, importance: normalised(gains) })
 }
 
 impl Learner for GradientBoosting {
@@ -316,7 +243,7 @@ impl Learner for GradientBoosting {
     fn length(&self) -> Option<&'static str> {
         Some("n_estimators")
     }
-    fn check(&self, params: &Params) -> Result<Params, Faults> {
+    fn check(&self, params: &Params) -> Result<CheckedParams, Faults> {
         read(params).2.finish()
     }
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
@@ -332,7 +259,7 @@ impl Learner for GradientBoosting {
     fn fit_family(
         &self,
         task: &FitTask<'_>,
-        members: &[&Params],
+        members: &[&CheckedParams],
         rows: &[u32],
         control: &Control,
     ) -> Result<Vec<Vec<f64>>, LearnError> {

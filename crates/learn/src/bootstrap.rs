@@ -1,6 +1,6 @@
 //! The bootstrap over whole clusters: rows of one university and program are alike, so they are drawn together.
 
-use crate::metrics::Counts;
+use crate::counts::Counts;
 use crate::stats::no_evidence;
 use provost_domain::TargetMetric;
 use provost_domain::evaluation::Difference;
@@ -38,6 +38,7 @@ pub struct Draws {
 }
 
 impl Draws {
+    /// The metric of one model over all draws of clusters; the same draws for the same seed.
     pub fn of(
         metric: TargetMetric,
         y: &[u8],
@@ -310,5 +311,22 @@ mod tests {
         let of_row: Vec<usize> = (0..300).collect();
         let auc = weighted_auc(&ranked(&y, &rounded, &of_row), &[1; 300]).unwrap();
         assert!((auc - crate::metrics::auc(&y, &rounded)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn models_that_agree_do_not_differ() {
+        let (y, p) = ([0, 1, 0, 1, 1], [0.1, 0.9, 0.6, 0.4, 0.8]);
+        for metric in TargetMetric::ALL {
+            let d = clustered_bootstrap(metric, &y, &p, 0.5, &p, 0.5, &[1, 1, 2, 2, 3], 7, 50);
+            assert_eq!(d, Difference { difference: 0.0, interval_95: [0.0, 0.0], p_value: 1.0 });
+        }
+    }
+
+    #[test]
+    fn one_cluster_or_none_is_no_evidence() {
+        let one =
+            clustered_bootstrap(TargetMetric::Accuracy, &[1, 0], &[0.9, 0.1], 0.5, &[0.1, 0.9], 0.5, &[4, 4], 7, 50);
+        assert_eq!((one.difference, one.p_value), (1.0, 1.0));
+        assert_eq!(clustered_bootstrap(TargetMetric::AucRoc, &[], &[], 0.5, &[], 0.5, &[], 7, 50).p_value, 1.0);
     }
 }

@@ -1,10 +1,11 @@
-//! Calibration: from a learner's scores to probabilities, fitted on out-of-fold predictions.
+//! Fits the calibration, from a learner's scores to probabilities, on out-of-fold predictions.
 
 mod platt;
 
+use crate::error::LearnError;
 use crate::sorting::sort_by;
-use crate::{Control, LearnError};
-use serde::{Deserialize, Serialize};
+use provost_predict::calibration::{Calibration, logit};
+use provost_predict::control::Control;
 
 /// Below this many rows isotonic regression overfits.
 const ISOTONIC_MIN_ROWS: usize = 2_000;
@@ -12,74 +13,25 @@ const CROSS_FITS: usize = 5;
 /// A slope below this would (nearly) reverse the ranking; scores that bad are flattened instead.
 const MIN_SLOPE: f64 = 1e-3;
 
-/// A strictly increasing map of probabilities, so that rankings and AUC stay.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub enum Calibration {
-    #[default]
-    None,
-    /// `sigmoid(a · logit(p) + b)` (Platt 1999, on log-odds); a > 0.
-    Platt { a: f64, b: f64 },
-    /// Linear between the points (x, y), both increasing from x = 0 to x = 1.
-    Isotonic { x: Vec<f64>, y: Vec<f64> },
-}
-
-impl Calibration {
-    /// Platt scaling below 2,000 rows, else the better of Platt and isotonic by cross-fitted log loss.
-    /// `oof`: out-of-fold probabilities, `y`: labels 0 or 1 of the same rows. `None` where nothing can be fitted:
-    /// fewer than two rows or a single class.
-    ///
-    /// # Errors
-    ///
-    /// `Stopped`.
-    pub fn fit(oof: &[f64], y: &[u8], control: &Control) -> Result<Calibration, LearnError> {
-        let n = oof.len().min(y.len());
-        let (oof, y) = (&oof[..n], &y[..n]);
-        let positives = y.iter().filter(|l| **l == 1).count();
-        if positives == 0 || positives == n {
-            return Ok(Calibration::None);
-        }
-        if n < ISOTONIC_MIN_ROWS || cross_fitted(platt, oof, y, control)? <= cross_fitted(isotonic, oof, y, control)? {
-            platt(oof, y, control)
-        } else {
-            isotonic(oof, y, control)
-        }
+/// Platt scaling below 2,000 rows, else the better of Platt and isotonic by cross-fitted log loss.
+/// `oof`: out-of-fold probabilities, `y`: labels 0 or 1 of the same rows. `None` where nothing can be fitted:
+/// fewer than two rows or a single class.
+///
+/// # Errors
+///
+/// `Stopped`.
+pub fn fit(oof: &[f64], y: &[u8], control: &Control) -> Result<Calibration, LearnError> {
+    let n = oof.len().min(y.len());
+    let (oof, y) = (&oof[..n], &y[..n]);
+    let positives = y.iter().filter(|l| **l == 1).count();
+    if positives == 0 || positives == n {
+        return Ok(Calibration::None);
     }
-
-    /// The calibrated probability of `p`, within 0..=1.
-    pub fn apply(&self, p: f64) -> f64 {
-        match self {
-            Calibration::None => p.clamp(0.0, 1.0),
-            Calibration::Platt { a, b } => sigmoid(a * logit(p) + b),
-            Calibration::Isotonic { x, y } => interpolate(x, y, p),
-        }
+    if n < ISOTONIC_MIN_ROWS || cross_fitted(platt, oof, y, control)? <= cross_fitted(isotonic, oof, y, control)? {
+        platt(oof, y, control)
+    } else {
+        isotonic(oof, y, control)
     }
-
-    /// Of a decoded artifact: what `apply` relies on.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        match self {
-            Calibration::None => Ok(()),
-            Calibration::Platt { a, b } if a.is_finite() && b.is_finite() && *a > 0.0 => Ok(()),
-            Calibration::Platt { a, b } => Err(format!("Platt calibration with slope {a} and intercept {b}")),
-            Calibration::Isotonic { x, y } => {
-                let inside = |v: &[f64]| v.iter().all(|v| (0.0..=1.0).contains(v));
-                let rising = x.windows(2).all(|w| w[0] < w[1]) && y.windows(2).all(|w| w[0] <= w[1]);
-                if x.len() < 2 || x.len() != y.len() || !inside(x) || !inside(y) || !rising {
-                    return Err("isotonic calibration whose points do not rise within 0..=1".to_owned());
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-fn sigmoid(z: f64) -> f64 {
-    1.0 / (1.0 + (-z).exp())
-}
-
-/// Bounded, so that a score of exactly 0 or 1 (a forest's) stays finite.
-fn logit(p: f64) -> f64 {
-    let p = p.clamp(1e-6, 1.0 - 1e-6);
-    (p / (1.0 - p)).ln()
 }
 
 fn platt(p: &[f64], y: &[u8], control: &Control) -> Result<Calibration, LearnError> {
@@ -154,24 +106,11 @@ fn isotonic(p: &[f64], y: &[u8], control: &Control) -> Result<Calibration, Learn
     Ok(Calibration::Isotonic { x: xs, y: ys })
 }
 
-fn interpolate(x: &[f64], y: &[f64], p: f64) -> f64 {
-    let p = p.clamp(0.0, 1.0);
-    let above = x.partition_point(|v| *v <= p);
-    if above == 0 {
-        return y[0];
-    }
-    if above == x.len() {
-        return y[above - 1];
-    }
-    let share = (p - x[above - 1]) / (x[above] - x[above - 1]);
-    y[above - 1] + share * (y[above] - y[above - 1])
-}
-
 /// Fits a map from scores and their classes.
-type Fit = fn(&[f64], &[u8], &Control) -> Result<Calibration, LearnError>;
+type Method = fn(&[f64], &[u8], &Control) -> Result<Calibration, LearnError>;
 
 /// Mean log loss when each fifth of the rows (stratified, interleaved) is calibrated by the other four.
-fn cross_fitted(fit: Fit, p: &[f64], y: &[u8], control: &Control) -> Result<f64, LearnError> {
+fn cross_fitted(method: Method, p: &[f64], y: &[u8], control: &Control) -> Result<f64, LearnError> {
     let mut seen = [0usize; 2];
     let fold: Vec<usize> = y
         .iter()
@@ -186,7 +125,7 @@ fn cross_fitted(fit: Fit, p: &[f64], y: &[u8], control: &Control) -> Result<f64,
         control.check()?;
         let kept = || (0..p.len()).filter(|i| fold[*i] != k);
         let (ps, ys): (Vec<f64>, Vec<u8>) = kept().map(|i| (p[i], y[i])).unzip();
-        let map = fit(&ps, &ys, control)?;
+        let map = method(&ps, &ys, control)?;
         let mut at = 0;
         control.in_blocks(p, |block| {
             for p in block {
@@ -207,6 +146,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use provost_domain::rng::SplitMix64;
+    use provost_predict::calibration::sigmoid;
 
     /// Scores distorted by `warp` from the true probabilities.
     fn draw(n: usize, warp: fn(f64) -> f64) -> (Vec<f64>, Vec<u8>, Vec<f64>) {
@@ -217,7 +157,7 @@ mod tests {
     }
 
     fn fitted(p: &[f64], y: &[u8]) -> Calibration {
-        Calibration::fit(p, y, &Control::default()).unwrap()
+        fit(p, y, &Control::default()).unwrap()
     }
 
     fn rms(c: &Calibration, p: &[f64], truth: &[f64]) -> f64 {

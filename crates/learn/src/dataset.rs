@@ -1,13 +1,16 @@
 //! Rows to learn from. Folds and parts are lists of row numbers, never copies.
 
+use crate::error::LearnError;
 use crate::ranks::Ranks;
-use crate::{Control, LearnError, Matrix};
 use provost_domain::features::CATEGORY_RULE;
+use provost_predict::control::Control;
+use provost_predict::matrix::Matrix;
 use std::sync::OnceLock;
 
 /// Above this many rows the four bytes for each cell are not kept: sorting again takes a small part of a fit.
 const KEPT_ROWS: usize = 1 << 18;
 
+/// A feature matrix with its labels.
 #[derive(Debug)]
 pub struct Dataset {
     x: Matrix,
@@ -37,12 +40,15 @@ impl Dataset {
     pub fn category_rule(&self) -> u32 {
         self.category_rule
     }
+    /// The features.
     pub fn x(&self) -> &Matrix {
         &self.x
     }
+    /// The labels, 0 or 1.
     pub fn y(&self) -> &[u8] {
         &self.y
     }
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.y.len()
     }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 /// A window closes with this many rows and as many of each class; a temporal reference needs them too.
 pub const WINDOW_ROWS: usize = 300;
+/// Rows of each class that a window needs.
 pub const WINDOW_ROWS_OF_CLASS: usize = 50;
 /// Of a window's test, shared by its two measures.
 pub const DROP_ALPHA: f64 = 0.05;
@@ -35,21 +36,28 @@ pub(crate) fn enough(of_class: [usize; 2]) -> bool {
 /// One measure of a window beside the reference's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Shift {
+    /// On the reference rows.
     pub reference: Estimate,
+    /// On the new rows.
     pub observed: Estimate,
     /// How much worse, in standard errors of the difference; negative where it is better.
     pub z: f64,
     /// One-sided: the chance of such a difference, or a worse one, if nothing has changed.
     pub p_value: f64,
+    /// Whether the fall is more than chance explains.
     pub dropped: bool,
 }
 
 /// A window's two measures beside the reference's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Shifts {
+    /// Rows of the window.
     pub rows: usize,
+    /// Those of class 1.
     pub positives: usize,
+    /// Of the area under the ROC curve.
     pub auc: Shift,
+    /// Of the mean log loss.
     pub log_loss: Shift,
 }
 
@@ -80,6 +88,7 @@ fn shift(reference: Estimate, observed: Estimate, worse_by: f64) -> Shift {
 /// What the newest windows say of a model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PerformanceDrop {
+    /// Whether two consecutive windows fell.
     pub dropped: bool,
     /// "auc fell from 0.741 to 0.688 and 0.675 in two consecutive windows", or why there is no drop.
     pub reason: String,

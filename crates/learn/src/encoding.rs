@@ -4,78 +4,19 @@
 mod encoder;
 mod standards;
 
-pub use encoder::Encoder;
-
-use crate::control::Control;
-use crate::{Dataset, Fit, FitTask, LearnError, Learner, Matrix, Params, Predictor, Shared};
+use crate::dataset::Dataset;
+use crate::error::LearnError;
+use crate::learner::{Fit, FitTask, Learner};
+use crate::params::{CheckedParams, Params};
+use crate::shared::Shared;
 use provost_domain::config::Grid;
-use provost_domain::features::{YEAR, is_category};
+use provost_domain::features::is_category;
 use provost_domain::{Algorithm, Faults};
-use serde::{Deserialize, Deserializer, Serialize};
-use std::cell::Cell;
-
-/// A predictor over encoded columns, with the encoder that leads there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EncodedModel {
-    encoder: Encoder,
-    #[serde(deserialize_with = "not_nested")]
-    predictor: Box<Predictor>,
-}
-
-thread_local! {
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// An encoder within an encoder is refused while decoding, so that hostile bytes cannot nest without end.
-fn not_nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Predictor>, D::Error> {
-    if INSIDE.replace(true) {
-        return Err(serde::de::Error::custom("an encoder within an encoder"));
-    }
-    let predictor = Predictor::deserialize(deserializer);
-    INSIDE.set(false);
-    Ok(Box::new(predictor?))
-}
-
-/// Rows that are encoded at a time.
-const CHUNK: usize = 65_536;
-
-impl EncodedModel {
-    pub fn predictor(&self) -> &Predictor {
-        &self.predictor
-    }
-
-    /// Probability of class 1 for each of `rows`. `columns` maps the model's own columns to the matrix's.
-    ///
-    /// # Errors
-    ///
-    /// `Stopped`.
-    pub fn predict(
-        &self,
-        x: &Matrix,
-        columns: &[usize],
-        rows: &[u32],
-        control: &Control,
-    ) -> Result<Vec<f64>, LearnError> {
-        let own: Vec<usize> = (0..self.encoder.outputs()).collect();
-        let mut out = Vec::with_capacity(rows.len());
-        for rows in rows.chunks(CHUNK) {
-            control.check()?;
-            let encoded = Matrix::of_finite(self.encoder.names().to_vec(), self.encoder.encode(x, columns, rows));
-            let all: Vec<u32> = (0..rows.len() as u32).collect();
-            out.extend(self.predictor.predict_under(&encoded, &own, &all, control)?);
-        }
-        Ok(out)
-    }
-
-    /// Of a decoded artifact.
-    pub(crate) fn check(&self, width: usize) -> Result<(), String> {
-        self.encoder.check(width)?;
-        if matches!(*self.predictor, Predictor::Encoded(_) | Predictor::Ensemble(_)) {
-            return Err("an encoder around a model that is no single learner's".to_owned());
-        }
-        self.predictor.check(self.encoder.outputs())
-    }
-}
+use provost_predict::control::Control;
+use provost_predict::encoder::{Encoder, PER_CATEGORY};
+use provost_predict::matrix::Matrix;
+use provost_predict::predictor::Predictor;
+use provost_predict::predictor::encoded::EncodedModel;
 
 /// A learner that is given categories as they are; without any in the task it is the inner one.
 pub struct Encoding<L>(pub L);
@@ -98,7 +39,7 @@ impl Encoded {
         let x = task.data.x();
         let names: Vec<&str> = task.columns.iter().map(|c| x.names()[*c].as_str()).collect();
         let (encoder, mut columns) =
-            Encoder::fit(task.data, task.columns, &names, task.train, task.seed, keep, control)?;
+            encoder::fit(task.data, task.columns, &names, task.train, task.seed, keep, control)?;
         control.check()?;
         for (column, more) in columns.iter_mut().zip(encoder.encode(x, task.columns, others)) {
             column.extend(more);
@@ -143,7 +84,7 @@ impl<L: Learner> Learner for Encoding<L> {
     fn grid(&self) -> Grid {
         self.0.grid()
     }
-    fn check(&self, params: &Params) -> Result<Params, Faults> {
+    fn check(&self, params: &Params) -> Result<CheckedParams, Faults> {
         self.0.check(params)
     }
     fn idle(&self) -> &'static [&'static str] {
@@ -162,7 +103,7 @@ impl<L: Learner> Learner for Encoding<L> {
         let names: Vec<&str> = columns.iter().map(|c| data.x().names()[*c].as_str()).collect();
         let categories = names.iter().filter(|name| is_category(name)).count();
         let kept = if self.0.parts_categories() { categories } else { 0 };
-        columns.len() - categories + kept + categories * encoder::PER_CATEGORY + standards::width(&names)
+        columns.len() - categories + kept + categories * PER_CATEGORY + standards::width(&names)
     }
 
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
@@ -173,14 +114,14 @@ impl<L: Learner> Learner for Encoding<L> {
         let encoded = Encoded::new(task, task.validation, keep, control)?;
         let fit = self.0.fit(&encoded.task(task, &encoded.at, false), control)?;
         let importance = fit.importance.map(|shares| encoded.encoder.of_sources(&shares));
-        let predictor = EncodedModel { encoder: encoded.encoder, predictor: Box::new(fit.predictor) };
+        let predictor = EncodedModel::new(encoded.encoder, Box::new(fit.predictor));
         Ok(Fit { predictor: Predictor::Encoded(predictor), importance, iterations: fit.iterations })
     }
 
     fn fit_family(
         &self,
         task: &FitTask<'_>,
-        members: &[&Params],
+        members: &[&CheckedParams],
         rows: &[u32],
         control: &Control,
     ) -> Result<Vec<Vec<f64>>, LearnError> {
@@ -188,18 +129,19 @@ impl<L: Learner> Learner for Encoding<L> {
             return self.0.fit_family(task, members, rows, control);
         }
         let keep = self.0.parts_categories();
-        // Early stopping looks at rows of its own, which are encoded as rows to predict are.
+        // The validation rows are encoded as rows to predict are.
         let others: Vec<u32> = task.validation.iter().chain(rows).copied().collect();
         let grow = |encoded: &Encoded, shared: bool| {
             let (validation, held) = encoded.at.split_at(task.validation.len());
             self.0.fit_family(&encoded.task(task, validation, shared), members, held, control)
         };
         let Some(shared) = task.shared else { return grow(&Encoded::new(task, &others, keep, control)?, false) };
-        let known = match shared.encoded().get() {
+        let cell = shared.cell::<Encoded>();
+        let known = match cell.get() {
             Some(known) => known,
             None => {
                 let made = Encoded::new(task, &others, keep, control)?;
-                shared.encoded().get_or_init(|| Box::new(made))
+                cell.get_or_init(|| made)
             }
         };
         if known.others == others {

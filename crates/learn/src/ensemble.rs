@@ -1,13 +1,20 @@
 //! The ensemble: a weighted mean of trained models, weights chosen on their out-of-fold predictions.
 
+use crate::dataset::Dataset;
+use crate::error::LearnError;
 use crate::importance::ranked;
-use crate::member::Member;
 use crate::metrics::{best_threshold, log_loss};
+use crate::params::Params;
 use crate::split::Parts;
+use crate::temporal::Temporal;
 use crate::train::{TrainSpec, Trained, Unit, base_learner, fold_scores, held_out};
-use crate::{Calibration, Control, Dataset, LearnError, Model, Params, Predictor, Temporal};
 use provost_domain::Algorithm;
 use provost_domain::config::Tuning;
+use provost_predict::calibration::Calibration;
+use provost_predict::control::Control;
+use provost_predict::model::Model;
+use provost_predict::predictor::Predictor;
+use provost_predict::predictor::member::Member;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -159,7 +166,8 @@ fn bag(
     if BAGGED.contains(&model.algorithm) {
         let spec = TrainSpec { algorithm: model.algorithm, tuning: Tuning::None, ..spec.clone() };
         let unit = Unit::new(base_learner(model.algorithm)?, data, parts, &spec, control)?;
-        let fits = unit.fold_fits(&member.params, member.iterations, control)?;
+        let params = base_learner(model.algorithm)?.check(&member.params).map_err(LearnError::Params)?;
+        let fits = unit.fold_fits(&params, member.iterations, control)?;
         models.extend(fits.into_iter().map(|(fit, c)| (fit.predictor, c.into_iter().map(|c| c as u32).collect())));
     }
     let weight = weight / models.len() as f64;

@@ -1,11 +1,14 @@
 //! What can go wrong in learning.
 
-use crate::control::StopReason;
 use provost_domain::limits::GRID_CANDIDATES;
 use provost_domain::{Algorithm, Faults};
+use provost_predict::control::StopReason;
+use provost_predict::error::PredictError;
 
+/// Why nothing was learnt.
 #[derive(Debug, thiserror::Error)]
 pub enum LearnError {
+    /// The caller's token was set.
     #[error("stopped: {0}")]
     Stopped(StopReason),
     /// Bad parameters, every fault at once.
@@ -16,7 +19,12 @@ pub enum LearnError {
         "the grid of {algorithm} has {candidates} candidates; `grid_search` is allowed for at most {GRID_CANDIDATES}: shorten \
          its lists, or use `random_search` or `bayesian`, which draw from a grid of any size"
     )]
-    SearchSpace { algorithm: Algorithm, candidates: u128 },
+    SearchSpace {
+        /// Whose grid it is.
+        algorithm: Algorithm,
+        /// How many there are.
+        candidates: u128,
+    },
     /// Data that no model can be fitted on: names the cause.
     #[error("{0}")]
     Data(String),
@@ -29,4 +37,14 @@ pub enum LearnError {
     /// The foreign library's own words.
     #[error("xgboost: {0}")]
     Xgboost(String),
+}
+
+impl From<PredictError> for LearnError {
+    fn from(error: PredictError) -> Self {
+        match error {
+            PredictError::Stopped(reason) => Self::Stopped(reason),
+            PredictError::Data(text) => Self::Data(text),
+            PredictError::Artifact(text) => Self::Artifact(text),
+        }
+    }
 }

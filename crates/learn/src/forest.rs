@@ -7,55 +7,28 @@ mod block;
 mod grow;
 mod sample;
 mod scan;
+mod settings;
+mod sums;
 mod sweep;
 
+use crate::error::LearnError;
+use crate::learner::{Fit, FitTask, Learner};
 use crate::learner::{defaults, grid, key};
 use crate::max_features::MaxFeatures;
-use crate::params::Reader;
-use crate::trees::{self, Tree};
+use crate::params::{CheckedParams, Params, Reader};
+use crate::shares::normalised;
 use crate::weights::class_weights;
-use crate::{Control, Fit, FitTask, LearnError, Learner, Matrix, Params, Predictor};
-use grow::{Grower, Grown, Settings};
+use grow::{Grower, Grown};
 use provost_domain::config::Grid;
 use provost_domain::{Algorithm, Faults};
+use provost_predict::control::Control;
+use provost_predict::forest::Forest;
+use provost_predict::predictor::Predictor;
+use provost_predict::trees;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use settings::ForestSettings;
 use std::sync::Mutex;
-
-/// Fitted forest: the mean of its leaves' class shares.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Forest {
-    trees: Vec<Tree>,
-}
-
-impl Forest {
-    /// Probability of class 1 for each of `rows`. `columns` maps the forest's own columns to the matrix's.
-    ///
-    /// # Errors
-    ///
-    /// `Stopped`.
-    pub fn predict(
-        &self,
-        x: &Matrix,
-        columns: &[usize],
-        rows: &[u32],
-        control: &Control,
-    ) -> Result<Vec<f64>, LearnError> {
-        let all = trees::sums(&self.trees, None, x, columns, rows, &[self.trees.len()], 0.0f64, control)?.pop();
-        let mut sums = all.unwrap_or_default();
-        sums.iter_mut().for_each(|s| *s /= self.trees.len() as f64);
-        Ok(sums)
-    }
-    /// That predicting from `width` columns cannot panic, loop or give a value outside [0, 1].
-    pub fn validate(&self, width: usize) -> Result<(), String> {
-        trees::validate(&self.trees, None, width)?;
-        match self.trees.iter().flatten().filter_map(trees::Node::as_leaf).find(|v| !(0.0..=1.0).contains(v)) {
-            Some(v) => Err(format!("leaf with probability {v}")),
-            None => Ok(()),
-        }
-    }
-}
 
 /// The learner `random_forest`.
 pub struct RandomForest;
@@ -64,7 +37,7 @@ struct Read {
     trees: usize,
     max_features: MaxFeatures,
     balanced: bool,
-    settings: Settings,
+    settings: ForestSettings,
 }
 
 fn read(params: &Params) -> (Read, Reader<'_>) {
@@ -77,7 +50,7 @@ fn read(params: &Params) -> (Read, Reader<'_>) {
     let max_features = MaxFeatures::read(&mut r);
     let balanced = r.word_or_none("class_weight", &["balanced"]).is_some();
     let bootstrap = r.bool("bootstrap");
-    let settings = Settings {
+    let settings = ForestSettings {
         seed: 0,
         features: 0,
         max_depth,
@@ -157,7 +130,7 @@ impl Learner for RandomForest {
             ("class_weight", json!(["balanced", null])),
         ])
     }
-    fn check(&self, params: &Params) -> Result<Params, Faults> {
+    fn check(&self, params: &Params) -> Result<CheckedParams, Faults> {
         read(params).1.finish()
     }
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
@@ -165,13 +138,13 @@ impl Learner for RandomForest {
         let mut importance = vec![0.0; task.columns.len()];
         let mut trees = Vec::with_capacity(grown.len());
         for one in grown {
-            let shares = trees::normalised(one.gains);
+            let shares = normalised(one.gains);
             importance.iter_mut().zip(shares).for_each(|(all, one)| *all += one);
             trees.push(one.tree);
         }
         let iterations = trees.len() as u64;
-        let predictor = Predictor::Forest(Forest { trees });
-        Ok(Fit { predictor, importance: Some(trees::normalised(importance)), iterations })
+        let predictor = Predictor::Forest(Forest::new(trees));
+        Ok(Fit { predictor, importance: Some(normalised(importance)), iterations })
     }
     fn family(&self, params: &Params, width: usize) -> String {
         let features = read(params).0.max_features.of(width);
@@ -182,7 +155,7 @@ impl Learner for RandomForest {
     fn fit_family(
         &self,
         task: &FitTask<'_>,
-        members: &[&Params],
+        members: &[&CheckedParams],
         rows: &[u32],
         control: &Control,
     ) -> Result<Vec<Vec<f64>>, LearnError> {
@@ -202,19 +175,19 @@ impl Learner for RandomForest {
         let whole = cut(&widest);
         let grown = grow(task, widest, cuts != [whole], control)?;
         let (values, width) = (trees::gather(task.data.x(), task.columns, rows), task.columns.len());
-        let mut sums = vec![vec![0.0; rows.len()]; cuts.len()];
+        let mut totals = vec![vec![0.0; rows.len()]; cuts.len()];
         let mut out = vec![Vec::new(); members.len()];
         for (at, one) in grown.into_iter().enumerate() {
-            for (of_cut, sums) in cuts.iter().zip(&mut sums) {
+            for (of_cut, sums) in cuts.iter().zip(&mut totals) {
                 control.check()?;
                 let of_this = || reads.iter().enumerate().filter(|(_, r)| cut(r) == *of_cut && r.trees > at);
                 if of_this().next().is_none() {
                     continue;
                 }
                 if *of_cut == whole {
-                    trees::add_side_by_side(&one.tree, &values, width, sums, control)?;
+                    sums::add_side_by_side(&one.tree, &values, width, sums, control)?;
                 } else {
-                    trees::add_side_by_side(&one.cut(of_cut.0, of_cut.1), &values, width, sums, control)?;
+                    sums::add_side_by_side(&one.cut(of_cut.0, of_cut.1), &values, width, sums, control)?;
                 }
                 let count = at + 1;
                 for (member, _) in of_this().filter(|(_, r)| r.trees == count) {

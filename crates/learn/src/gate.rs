@@ -27,6 +27,7 @@ pub struct Improvement {
     pub difference: f64,
     /// One-sided lower bound of it at `alpha`; -1, which says nothing, where there is too little to draw from.
     pub lower_bound: f64,
+    /// The level of each test.
     pub alpha: f64,
     /// Universities and programs among the rows.
     pub clusters: usize,
@@ -96,6 +97,7 @@ pub fn alpha_of_look(k: u32) -> f64 {
 /// Whether a challenger passes, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
+    /// Whether the candidate may replace the champion.
     pub passed: bool,
     /// A clause: "f1_score rose by 0.004, and 0.02 is needed".
     pub because: String,

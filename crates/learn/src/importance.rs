@@ -1,8 +1,13 @@
 //! How much a model relies on each feature.
 
+use crate::dataset::Dataset;
+use crate::error::LearnError;
 use crate::metrics::auc;
-use crate::{Control, Dataset, LearnError, Matrix, Predictor};
+use crate::shares::normalised;
 use provost_domain::rng::SplitMix64;
+use provost_predict::control::Control;
+use provost_predict::matrix::Matrix;
+use provost_predict::predictor::Predictor;
 use rayon::prelude::*;
 
 const PERMUTATION_STREAM: u64 = 0x7065_726d;
@@ -26,7 +31,7 @@ pub fn permutation(
     let all: Vec<u32> = (0..rows.len() as u32).collect();
     let score = |columns: Vec<Vec<f32>>| -> Result<f64, LearnError> {
         let x = Matrix::new(names.clone(), columns)?;
-        Ok(auc(&y, &predictor.predict_under(&x, &own, &all, control)?))
+        Ok(auc(&y, &predictor.predict_with(&x, &own, &all, control)?))
     };
     let base = score(gathered.clone())?;
     let fall = |column: usize| -> Result<f64, LearnError> {
@@ -42,15 +47,6 @@ pub fn permutation(
     };
     let falls: Vec<f64> = own.par_iter().map(|c| fall(*c)).collect::<Result<_, _>>()?;
     Ok(normalised(falls))
-}
-
-/// To a sum of 1, where there is anything to share.
-pub(crate) fn normalised(mut values: Vec<f64>) -> Vec<f64> {
-    let sum: f64 = values.iter().sum();
-    if sum > 0.0 {
-        values.iter_mut().for_each(|v| *v /= sum);
-    }
-    values
 }
 
 /// All `names` with their share, unused ones 0; the highest first, equal ones in the order of `names`.
@@ -90,7 +86,7 @@ mod tests {
         // c0 and c1 count, c3 is noise, c4 constant.
         assert!(shares[0] > 0.3 && shares[1] > 0.1 && shares[3] < 0.05 && shares[4] == 0.0, "{shares:?}");
         let stopped = Control::default();
-        stopped.token.trip(crate::StopReason::Cancelled);
+        stopped.token.trip(provost_predict::control::StopReason::Cancelled);
         assert!(permutation(&model.predictor, &data, &columns, &rows, 5, 3, &stopped).is_err());
     }
 
@@ -99,6 +95,5 @@ mod tests {
         let names: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
         let expected = [("c", 0.75), ("a", 0.25), ("b", 0.0)].map(|(n, s)| (n.to_owned(), s));
         assert_eq!(ranked(&names, [(2, 0.5), (0, 0.25), (2, 0.25)]), expected);
-        assert_eq!(normalised(vec![0.0, 0.0]), vec![0.0, 0.0]);
     }
 }

@@ -1,6 +1,6 @@
 //! 95 % intervals of a model's scores on one set of rows.
 
-use crate::metrics::Counts;
+use crate::counts::Counts;
 use crate::stats::{auc_with_error, normal_quantile};
 use provost_domain::TargetMetric;
 use std::collections::BTreeMap;

@@ -1,36 +1,69 @@
 //! One trait for all algorithms: checked parameters in, a fitted predictor out.
 
+use crate::dataset::Dataset;
+use crate::error::LearnError;
+use crate::params::{CheckedParams, Params};
 use crate::shared::Shared;
-use crate::{Control, Dataset, LearnError, Predictor};
 use provost_domain::config::Grid;
 use provost_domain::{Algorithm, Faults};
-use serde_json::{Map, Value};
+use provost_predict::control::Control;
+use provost_predict::predictor::Predictor;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Parameter name to value, as in the contract's grids (scikit-learn's names).
-pub type Params = Map<String, Value>;
-
 /// What to fit: rows and columns of a dataset, and how.
+///
+/// ```
+/// use provost_domain::Algorithm;
+/// use provost_learn::learners::learner;
+/// use provost_learn::{Control, Dataset, FitTask, Matrix, Params};
+///
+/// let column: Vec<f32> = (0..60).map(|row| row as f32).collect();
+/// let labels = (0..60).map(|row| u8::from(row >= 30)).collect();
+/// let data = Dataset::new(Matrix::new(vec!["score".to_owned()], vec![column]).unwrap(), labels).unwrap();
+/// let boosting = learner(Algorithm::GradientBoosting).unwrap();
+/// let params = boosting.check(&Params::new()).unwrap();
+/// let train: Vec<u32> = (0..60).collect();
+/// let task = FitTask {
+///     data: &data,
+///     columns: &[0],
+///     train: &train,
+///     validation: &[],
+///     params: &params,
+///     seed: 1,
+///     early_stopping_rounds: 0,
+///     scale: true,
+///     shared: None,
+/// };
+/// let fit = boosting.fit(&task, &Control::default()).unwrap();
+/// let p = fit.predictor.predict(data.x(), &[0], &[0, 59]);
+/// assert!(p[0] < 0.1 && p[1] > 0.9);
+/// ```
 pub struct FitTask<'a> {
+    /// The rows to choose from.
     pub data: &'a Dataset,
     /// Columns to learn from, in this order.
     pub columns: &'a [usize],
+    /// Rows to fit on.
     pub train: &'a [u32],
     /// For early stopping only; empty turns it off.
     pub validation: &'a [u32],
-    /// As `Learner::check` returned them.
-    pub params: &'a Params,
+    /// What the learner is set to.
+    pub params: &'a CheckedParams,
+    /// Of every random choice.
     pub seed: u64,
     /// 0 is off.
     pub early_stopping_rounds: u32,
     /// Standardise columns (linear and neural learners only).
     pub scale: bool,
-    /// Of fits on the same rows and columns.
+    /// State shared between fits on the same rows and columns.
     pub shared: Option<&'a Shared>,
 }
 
+/// What a fit leaves behind.
 #[derive(Debug)]
 pub struct Fit {
+    /// What predicts.
     pub predictor: Predictor,
     /// Gain (trees) or absolute coefficient on the standardised scale (linear), per entry of `columns`, summing to 1 or all 0;
     /// a missing-indicator's share is added to its column. None where the learner has none (network): see permutation.
@@ -41,16 +74,17 @@ pub struct Fit {
 
 /// Same data, task and seed give the same predictor bytes at any thread count.
 pub trait Learner: Send + Sync {
+    /// Its name.
     fn algorithm(&self) -> Algorithm;
     /// scikit-learn's or XGBoost's defaults, every parameter present.
     fn defaults(&self) -> Params;
     /// The contract's search grid.
     fn grid(&self) -> Grid;
     /// Completes with defaults and checks names, types and ranges; all faults at once.
-    fn check(&self, params: &Params) -> Result<Params, Faults>;
+    fn check(&self, params: &Params) -> Result<CheckedParams, Faults>;
     /// Runs on rayon's current pool.
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError>;
-    /// Parameters that are recorded and change nothing.
+    /// Parameters that are recorded but change no model.
     fn idle(&self) -> &'static [&'static str] {
         &[]
     }
@@ -58,15 +92,15 @@ pub trait Learner: Send + Sync {
     fn length(&self) -> Option<&'static str> {
         None
     }
-    /// Whether it parts categories as they are, beside their rates.
+    /// Whether it splits by sets of categories, beside their rates.
     fn parts_categories(&self) -> bool {
         false
     }
-    /// Columns that a fit on these columns really learns from.
+    /// Number of columns that a fit on these columns learns from, encoded ones included.
     fn width(&self, _data: &Dataset, columns: &[usize]) -> usize {
         columns.len()
     }
-    /// Equal for parameters that one growth serves, on so many columns (see `width`): see `fit_family`.
+    /// Equal for parameters that one growth serves (see `fit_family`), on so many columns (see `width`).
     fn family(&self, params: &Params, _width: usize) -> String {
         key(params, self.idle())
     }
@@ -75,7 +109,7 @@ pub trait Learner: Send + Sync {
     fn fit_family(
         &self,
         task: &FitTask<'_>,
-        members: &[&Params],
+        members: &[&CheckedParams],
         rows: &[u32],
         control: &Control,
     ) -> Result<Vec<Vec<f64>>, LearnError> {
@@ -83,17 +117,17 @@ pub trait Learner: Send + Sync {
     }
 }
 
-/// `fit_family` by one fit per member.
+/// As `Learner::fit_family`, with one fit per member.
 pub(crate) fn fit_apart<L: Learner + ?Sized>(
     learner: &L,
     task: &FitTask<'_>,
-    members: &[&Params],
+    members: &[&CheckedParams],
     rows: &[u32],
     control: &Control,
 ) -> Result<Vec<Vec<f64>>, LearnError> {
-    let one = |params: &&Params| {
+    let one = |params: &&CheckedParams| {
         let fit = learner.fit(&FitTask { params, ..*task }, control)?;
-        fit.predictor.predict_under(task.data.x(), task.columns, rows, control)
+        Ok(fit.predictor.predict_with(task.data.x(), task.columns, rows, control)?)
     };
     members.iter().map(one).collect()
 }
@@ -104,7 +138,7 @@ pub(crate) fn key(params: &Params, without: &[&str]) -> String {
     sorted.into_iter().map(|(name, value)| format!("{name}={value};")).collect()
 }
 
-/// Ascending and each once, with every member's place among them: where a longer fit is looked at on its way.
+/// Ascending and each once, with every member's place among them: where a longer fit is evaluated on its way.
 pub(crate) fn stops(of_members: &[u64]) -> (Vec<u64>, Vec<usize>) {
     let mut ends = of_members.to_vec();
     ends.sort_unstable();

@@ -1,12 +1,12 @@
 //! The registry of learners.
 
-use crate::Learner;
 use crate::boosting::GradientBoosting;
 use crate::encoding::Encoding;
 use crate::forest::RandomForest;
+use crate::learner::Learner;
 use crate::logistic::LogisticRegression;
 use crate::network::NeuralNetwork;
-use crate::xgb::Xgboost;
+use crate::xgboost::Xgboost;
 use provost_domain::Algorithm;
 
 /// The learner of an algorithm; None for the ensemble, which combines the others.

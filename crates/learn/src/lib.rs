@@ -1,14 +1,15 @@
 //! The learners, their search, metrics and statistics. Synchronous; parallel over rayon's current pool; no store, no async.
 
-pub mod artifact;
+#![warn(missing_docs)]
+
 mod bins;
 pub mod boosting;
-mod bootstrap;
+pub mod bootstrap;
 pub mod calibration;
 mod categories;
 #[cfg(test)]
 mod conformance;
-pub mod control;
+mod counts;
 pub mod dataset;
 pub mod drift;
 pub mod encoding;
@@ -21,20 +22,18 @@ pub mod intervals;
 pub mod learner;
 pub mod learners;
 pub mod logistic;
-pub mod matrix;
+mod losses;
 mod max_features;
-pub mod member;
 pub mod metrics;
-pub mod model;
 pub mod network;
 pub mod params;
-pub mod predictor;
 mod prefetch;
 pub mod preprocess;
 pub mod ranks;
 pub mod search;
 pub mod select;
 pub mod shared;
+mod shares;
 mod sorting;
 pub mod split;
 pub mod stats;
@@ -47,18 +46,20 @@ mod testdata;
 mod testing;
 pub mod train;
 pub mod trained;
-mod trees;
 pub mod weights;
-pub mod xgb;
+pub mod xgboost;
 
-pub use calibration::Calibration;
-pub use control::{Control, Progress, StopReason};
 pub use dataset::Dataset;
 pub use error::LearnError;
-pub use learner::{Fit, FitTask, Learner, Params};
-pub use matrix::Matrix;
-pub use model::Model;
-pub use predictor::Predictor;
+pub use learner::{Fit, FitTask, Learner};
+pub use params::{CheckedParams, Params};
 pub use shared::Shared;
 pub use temporal::Temporal;
 pub use trained::Trained;
+
+// What training returns is defined in `provost_predict`; callers that only train need not name that crate.
+pub use provost_predict::predictor::member;
+pub use provost_predict::{
+    Calibration, Control, Matrix, Model, PredictError, Predictor, Progress, StopReason, artifact, control, matrix,
+    model, predictor,
+};

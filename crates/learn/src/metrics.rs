@@ -3,15 +3,15 @@
 //! scikit-learn's `zero_division=0` has it; only an AUC without both classes is 0.5, which is what a ranking that
 //! says nothing scores.
 
+use crate::counts::{Counts, ratio};
 use crate::intervals::{intervals, wilson};
+use crate::losses::log_losses;
 use provost_domain::TargetMetric;
 use provost_domain::evaluation::{CalibrationBin, TierMetrics};
 use provost_domain::model::TrainingMetrics;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// Probabilities are kept this far from 0 and 1 in the log loss.
-const LOG_LOSS_CLIP: f64 = 1e-15;
 const CALIBRATION_BINS: usize = 10;
 /// Below the first is `reach`, above the second `safety`, between them (both included) `target`.
 const TIER_BOUNDS: (f64, f64) = (0.25, 0.75);
@@ -19,81 +19,25 @@ const TIER_BOUNDS: (f64, f64) = (0.25, 0.75);
 /// All scores at one threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
+    /// Share of the rows that are decided rightly.
     pub accuracy: f64,
+    /// Share of class 1 among positive decisions.
     pub precision: f64,
+    /// Share of positive decisions among class 1.
     pub recall: f64,
+    /// Harmonic mean of precision and recall.
     pub f1_score: f64,
+    /// Area under the ROC curve; no threshold enters.
     pub auc_roc: f64,
     /// [[tn, fp], [fn, tp]]
     pub confusion_matrix: [[u64; 2]; 2],
+    /// Mean squared error of the probabilities.
     pub brier: f64,
     /// Natural logarithm, mean over rows.
     pub log_loss: f64,
 }
 
-/// Decisions against labels, counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    pub tn: u64,
-    pub fp: u64,
-    pub fn_: u64,
-    pub tp: u64,
-}
-
-impl Counts {
-    pub fn of(y: &[u8], p: &[f64], threshold: f64) -> Self {
-        let mut counts = Self::default();
-        for (y, p) in y.iter().zip(p) {
-            counts.add(*y, *p >= threshold, 1);
-        }
-        counts
-    }
-    pub(crate) fn add(&mut self, label: u8, decision: bool, times: u64) {
-        match (label == 1, decision) {
-            (false, false) => self.tn += times,
-            (false, true) => self.fp += times,
-            (true, false) => self.fn_ += times,
-            (true, true) => self.tp += times,
-        }
-    }
-    pub fn matrix(self) -> [[u64; 2]; 2] {
-        [[self.tn, self.fp], [self.fn_, self.tp]]
-    }
-    pub fn total(self) -> u64 {
-        self.tn + self.fp + self.fn_ + self.tp
-    }
-    pub fn accuracy(self) -> f64 {
-        ratio(self.tn + self.tp, self.total())
-    }
-    pub fn precision(self) -> f64 {
-        ratio(self.tp, self.tp + self.fp)
-    }
-    pub fn recall(self) -> f64 {
-        ratio(self.tp, self.tp + self.fn_)
-    }
-    pub fn f1(self) -> f64 {
-        ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn_)
-    }
-    /// The same rows with the classes' names exchanged: its precision and recall are those of class 0.
-    fn swapped(self) -> Self {
-        Self { tn: self.tp, fp: self.fn_, fn_: self.fp, tp: self.tn }
-    }
-    /// None for the AUC, which no threshold enters.
-    pub(crate) fn metric(self, metric: TargetMetric) -> Option<f64> {
-        match metric {
-            TargetMetric::Accuracy => Some(self.accuracy()),
-            TargetMetric::Precision => Some(self.precision()),
-            TargetMetric::Recall => Some(self.recall()),
-            TargetMetric::F1Score => Some(self.f1()),
-            TargetMetric::AucRoc => None,
-        }
-    }
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
+/// All scores at one threshold.
 pub fn scores(y: &[u8], p: &[f64], threshold: f64) -> Scores {
     let counts = Counts::of(y, p, threshold);
     Scores {
@@ -158,16 +102,9 @@ pub fn brier(y: &[u8], p: &[f64]) -> f64 {
     mean(y.iter().zip(p).map(|(y, p)| (p - f64::from(*y)).powi(2)), y.len())
 }
 
+/// Mean log loss; probabilities are kept 1e-15 from 0 and 1.
 pub fn log_loss(y: &[u8], p: &[f64]) -> f64 {
     mean(log_losses(y, p), y.len())
-}
-
-/// Each row's.
-pub(crate) fn log_losses(y: &[u8], p: &[f64]) -> impl Iterator<Item = f64> {
-    y.iter().zip(p).map(|(y, p)| {
-        let p = p.clamp(LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP);
-        if *y == 1 { -p.ln() } else { -(1.0 - p).ln() }
-    })
 }
 
 fn mean(values: impl Iterator<Item = f64>, n: usize) -> f64 {

@@ -1,10 +1,51 @@
 //! Typed parameters out of a JSON map, with every fault collected.
 
-use crate::learner::Params;
 use provost_domain::{Fault, Faults};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt::Display;
-use std::ops::{Bound, RangeBounds, RangeInclusive};
+use std::ops::{Bound, Deref, RangeBounds, RangeInclusive};
+
+/// Parameter name to value, as in the contract's grids (scikit-learn's names).
+pub type Params = Map<String, Value>;
+
+/// Parameters that a learner has checked and completed: every parameter is there, and within its range. Only
+/// [`Learner::check`](crate::learner::Learner::check) makes them, so that no other map reaches a fit (as linfa's `ParamGuard`
+/// does it).
+///
+/// ```
+/// use provost_domain::Algorithm;
+/// use provost_learn::learners::learner;
+/// use serde_json::json;
+///
+/// let forest = learner(Algorithm::RandomForest).unwrap();
+/// let checked = forest.check(json!({"n_estimators": 50}).as_object().unwrap()).unwrap();
+/// assert_eq!((checked["n_estimators"].as_u64(), checked["min_samples_leaf"].as_u64()), (Some(50), Some(1)));
+/// assert!(forest.check(json!({"n_estimators": 0}).as_object().unwrap()).is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckedParams(Params);
+
+impl CheckedParams {
+    /// The plain map.
+    pub fn into_map(self) -> Params {
+        self.0
+    }
+
+    /// The same with another value of one parameter, which its learner is known to accept.
+    #[must_use]
+    pub(crate) fn with_accepted(mut self, name: &str, value: Value) -> Self {
+        self.0.insert(name.to_owned(), value);
+        self
+    }
+}
+
+impl Deref for CheckedParams {
+    type Target = Params;
+
+    fn deref(&self) -> &Params {
+        &self.0
+    }
+}
 
 /// Reads parameters one by one; where one is absent its default counts, where one is wrong a fault is noted and its default
 /// is returned. `finish` gives the completed map in reading order, or all faults, names that nobody read included.
@@ -18,6 +59,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// `defaults` has every parameter of the algorithm.
     pub fn new(given: &'a Params, defaults: &'a Params) -> Self {
         Self { given, defaults, read: Params::new(), faults: Vec::new() }
     }
@@ -49,6 +91,7 @@ impl<'a> Reader<'a> {
         self.take(name, &expected, parse).as_f64().unwrap_or_default()
     }
 
+    /// True or false.
     pub fn bool(&mut self, name: &str) -> bool {
         self.take(name, "true or false", |v| v.as_bool().map(Value::from)).as_bool().unwrap_or_default()
     }
@@ -96,12 +139,17 @@ impl<'a> Reader<'a> {
         self.faults.push(fault(name, message.to_string()));
     }
 
-    pub fn finish(mut self) -> Result<Params, Faults> {
+    /// The completed parameters in reading order.
+    ///
+    /// # Errors
+    ///
+    /// All faults, names that nobody read included.
+    pub fn finish(mut self) -> Result<CheckedParams, Faults> {
         let known = self.read.keys().cloned().collect::<Vec<_>>().join(", ");
         for name in self.given.keys().filter(|name| !self.read.contains_key(*name)) {
             self.faults.push(fault(name, format!("{name} is not a parameter of this algorithm; it has {known}")));
         }
-        if self.faults.is_empty() { Ok(self.read) } else { Err(Faults(self.faults)) }
+        if self.faults.is_empty() { Ok(CheckedParams(self.read)) } else { Err(Faults(self.faults)) }
     }
 }
 
@@ -155,7 +203,7 @@ mod tests {
         value.as_object().unwrap().clone()
     }
 
-    fn read(given: Value) -> Result<Params, Faults> {
+    fn read(given: Value) -> Result<CheckedParams, Faults> {
         let (given, defaults) = (map(given), map(json!({"trees": 100, "depth": null, "rate": 0.1, "kind": "sqrt"})));
         let mut r = Reader::new(&given, &defaults);
         r.int("trees", 1..=1000);
@@ -167,9 +215,9 @@ mod tests {
 
     #[test]
     fn completes_and_canonicalises() {
-        assert_eq!(read(json!({})).unwrap(), map(json!({"trees": 100, "depth": null, "rate": 0.1, "kind": "sqrt"})));
+        assert_eq!(*read(json!({})).unwrap(), map(json!({"trees": 100, "depth": null, "rate": 0.1, "kind": "sqrt"})));
         let got = read(json!({"kind": "log2", "trees": 5.0, "rate": 1, "depth": "none"})).unwrap();
-        assert_eq!(got, map(json!({"trees": 5, "depth": null, "rate": 1.0, "kind": "log2"})));
+        assert_eq!(*got, map(json!({"trees": 5, "depth": null, "rate": 1.0, "kind": "log2"})));
     }
 
     #[test]

@@ -1,153 +1,65 @@
-//! Imputation, presence indicators and standardisation for the learners that cannot see a missing value; fitted on
-//! training rows only.
+//! Fits imputation, presence indicators and standardisation on training rows, for the learners that cannot take a missing value.
 
-use crate::{Control, LearnError, Matrix};
+use crate::error::LearnError;
+use provost_predict::control::Control;
+use provost_predict::matrix::Matrix;
+use provost_predict::preprocess::{Affine, Column, Preprocessor};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 /// Rows per task when a design matrix is filled.
 const CHUNK: usize = 2_048;
-/// Of a decoded artifact's numbers: no product of three of them with an f32 overflows.
-const BOUND: f64 = 1e60;
 
 /// Which outputs get mean 0 and standard deviation 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standardise {
+    /// None.
     Nothing,
     /// The features, not their indicators.
     Features,
+    /// Features and indicators.
     Everything,
 }
 
-/// `(value − shift) · factor`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Affine {
-    shift: f64,
-    factor: f64,
-}
-
-impl Affine {
-    fn apply(self, value: f64) -> f64 {
-        (value - self.shift) * self.factor
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Column {
-    /// The training median, in place of a missing value.
-    median: f64,
-    value: Affine,
-    /// For the output that is 1 where the value is present; only where some, but not all, are missing in training.
-    present: Option<Affine>,
-}
-
-/// Maps feature columns to a dense design: one output per column, then the indicators.
+/// Fitted on `rows`, which must not be empty. The sums of one column are one thread's, so the result does not depend on threads.
 ///
-/// A column without any value in training is constantly 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Preprocessor {
-    columns: Vec<Column>,
+/// # Errors
+///
+/// `Stopped`.
+pub fn fit(
+    x: &Matrix,
+    columns: &[usize],
+    rows: &[u32],
+    indicators: bool,
+    standardise: Standardise,
+    control: &Control,
+) -> Result<Preprocessor, LearnError> {
+    let fit_one = |c: &usize| fit_column(x.column(*c), rows, indicators, standardise, control);
+    Ok(Preprocessor::new(columns.par_iter().map(fit_one).collect::<Result<_, LearnError>>()?))
 }
 
-/// What one output is made of.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Output {
-    /// Index into the columns fitted on.
-    pub column: usize,
-    pub indicator: bool,
-    /// One unit of the output in units of the feature.
-    pub unit: f64,
-}
-
-impl Preprocessor {
-    /// `rows` must not be empty; the sums of one column are one thread's, so the result does not depend on threads.
-    ///
-    /// # Errors
-    ///
-    /// `Stopped`.
-    pub fn fit(
-        x: &Matrix,
-        columns: &[usize],
-        rows: &[u32],
-        indicators: bool,
-        standardise: Standardise,
-        control: &Control,
-    ) -> Result<Self, LearnError> {
-        let fit = |c: &usize| fit_column(x.column(*c), rows, indicators, standardise, control);
-        Ok(Self { columns: columns.par_iter().map(fit).collect::<Result<_, LearnError>>()? })
+/// The design of `rows`, row-major with `stride` (at least `width`) numbers a row; the rest of a row is 0.
+///
+/// # Errors
+///
+/// `Stopped`.
+pub fn design(
+    preprocessor: &Preprocessor,
+    x: &Matrix,
+    columns: &[usize],
+    rows: &[u32],
+    stride: usize,
+    control: &Control,
+) -> Result<Vec<f64>, LearnError> {
+    let mut out = vec![0.0; rows.len() * stride];
+    if stride > 0 {
+        let chunks = out.par_chunks_mut(CHUNK * stride).zip(rows.par_chunks(CHUNK));
+        chunks.try_for_each(|(out, rows)| {
+            control.check()?;
+            preprocessor.fill(x, columns, rows, stride, out);
+            Ok::<(), LearnError>(())
+        })?;
     }
-
-    /// Number of outputs.
-    pub fn width(&self) -> usize {
-        self.columns.len() + self.columns.iter().filter(|c| c.present.is_some()).count()
-    }
-
-    pub fn outputs(&self) -> Vec<Output> {
-        let output = |column, affine: &Affine, indicator| Output {
-            column,
-            indicator,
-            unit: if affine.factor > 0.0 { affine.factor.recip() } else { 1.0 },
-        };
-        let values = self.columns.iter().enumerate().map(|(i, c)| output(i, &c.value, false));
-        let present =
-            self.columns.iter().enumerate().filter_map(|(i, c)| c.present.as_ref().map(|p| output(i, p, true)));
-        values.chain(present).collect()
-    }
-
-    /// The design of `rows`, row-major with `stride` (at least `width`) numbers a row; the rest of a row is 0.
-    ///
-    /// # Errors
-    ///
-    /// `Stopped`.
-    pub fn design(
-        &self,
-        x: &Matrix,
-        columns: &[usize],
-        rows: &[u32],
-        stride: usize,
-        control: &Control,
-    ) -> Result<Vec<f64>, LearnError> {
-        let mut out = vec![0.0; rows.len() * stride];
-        if stride > 0 {
-            let chunks = out.par_chunks_mut(CHUNK * stride).zip(rows.par_chunks(CHUNK));
-            chunks.try_for_each(|(out, rows)| {
-                control.check()?;
-                self.fill(x, columns, rows, stride, out);
-                Ok::<(), LearnError>(())
-            })?;
-        }
-        Ok(out)
-    }
-
-    /// As `design`, on this thread, into `out` (`rows.len() · stride` numbers).
-    pub fn fill(&self, x: &Matrix, columns: &[usize], rows: &[u32], stride: usize, out: &mut [f64]) {
-        let mut indicator = self.columns.len();
-        for (at, (fitted, column)) in self.columns.iter().zip(columns).enumerate() {
-            let values = x.column(*column);
-            for (row, out) in rows.iter().zip(out.chunks_exact_mut(stride)) {
-                let v = f64::from(values[*row as usize]);
-                out[at] = fitted.value.apply(if v.is_nan() { fitted.median } else { v });
-            }
-            let Some(present) = fitted.present else { continue };
-            for (row, out) in rows.iter().zip(out.chunks_exact_mut(stride)) {
-                out[indicator] = present.apply(f64::from(u8::from(!values[*row as usize].is_nan())));
-            }
-            indicator += 1;
-        }
-    }
-
-    /// Of a decoded artifact.
-    pub(crate) fn check(&self, width: usize) -> Result<(), String> {
-        if self.columns.len() != width {
-            return Err(format!("preprocessing of {} columns for a model of {width}", self.columns.len()));
-        }
-        let fits = |a: &Affine| a.shift.abs() <= BOUND && (0.0..=BOUND).contains(&a.factor);
-        let sound = |c: &Column| c.median.abs() <= BOUND && fits(&c.value) && c.present.as_ref().is_none_or(fits);
-        match self.columns.iter().position(|c| !sound(c)) {
-            Some(at) => Err(format!("preprocessing of column {at} is not finite")),
-            None => Ok(()),
-        }
-    }
+    Ok(out)
 }
 
 fn fit_column(
@@ -211,6 +123,7 @@ fn median(values: &mut [f32], control: &Control) -> Result<f64, LearnError> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use provost_predict::preprocess::Output;
 
     const N: f32 = f32::NAN;
 
@@ -222,9 +135,9 @@ mod tests {
     fn imputes_the_median_and_standardises_as_scikit_learn() {
         let x = matrix(vec![vec![1.0, N, 3.0, 8.0, 100.0], vec![N, N, N, N, 5.0], vec![0.1, 0.1, 0.1, 0.1, 7.0]]);
         let control = Control::default();
-        let p = Preprocessor::fit(&x, &[0, 1, 2], &[0, 1, 2, 3], true, Standardise::Features, &control).unwrap();
+        let p = fit(&x, &[0, 1, 2], &[0, 1, 2, 3], true, Standardise::Features, &control).unwrap();
         assert_eq!(p.width(), 4);
-        let d = p.design(&x, &[0, 1, 2], &[0, 1, 4], 5, &control).unwrap();
+        let d = design(&p, &x, &[0, 1, 2], &[0, 1, 4], 5, &control).unwrap();
         // Of 1, 3, 3, 8: mean 3.75, deviation 2.5860201081971503.
         let z = |v: f64| (v - 3.75) / 2.586_020_108_197_150_3;
         let expected = [z(1.0), 0.0, 0.0, 1.0, 0.0, z(3.0), 0.0, 0.0, 0.0, 0.0, z(100.0), 0.0, 6.9, 1.0, 0.0];
@@ -236,13 +149,11 @@ mod tests {
     fn raw_values_and_standardised_indicators() {
         let x = matrix(vec![vec![1e30, N, -3e38, N]]);
         let control = Control::default();
-        let fit = |indicators, standardise| {
-            Preprocessor::fit(&x, &[0], &[0, 1, 2, 3], indicators, standardise, &control).unwrap()
-        };
-        let raw = fit(false, Standardise::Nothing);
-        assert_eq!(raw.design(&x, &[0], &[0], 1, &control).unwrap(), [f64::from(1e30f32)]);
-        let all = fit(true, Standardise::Everything);
-        let d = all.design(&x, &[0], &[0, 1], 2, &control).unwrap();
+        let fitted = |indicators, standardise| fit(&x, &[0], &[0, 1, 2, 3], indicators, standardise, &control).unwrap();
+        let raw = fitted(false, Standardise::Nothing);
+        assert_eq!(design(&raw, &x, &[0], &[0], 1, &control).unwrap(), [f64::from(1e30f32)]);
+        let all = fitted(true, Standardise::Everything);
+        let d = design(&all, &x, &[0], &[0, 1], 2, &control).unwrap();
         assert_eq!((d[1], d[3]), (1.0, -1.0));
         assert!(d.iter().all(|v| v.is_finite()) && all.check(1).is_ok() && all.check(2).is_err());
     }

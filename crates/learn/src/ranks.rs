@@ -1,8 +1,9 @@
 //! A coding of one column that has no parameters: computed once per data set, shared by every fold and fit.
 
-use crate::control::BLOCK;
+use crate::error::LearnError;
 use crate::sorting::sort_by;
-use crate::{Control, LearnError};
+use provost_predict::control::BLOCK;
+use provost_predict::control::Control;
 use std::convert::Infallible;
 
 /// Sorted distinct values of a column, and for each row the place of its value among them.
@@ -23,24 +24,24 @@ impl Ranks {
         ranks
     }
 
-    /// The same by all threads of rayon's current pool, with looks at the control.
+    /// The same by all threads of rayon's current pool, with checks of the token in between.
     ///
     /// # Errors
     ///
     /// `Stopped`.
     pub fn by_all_threads(column: &[f32], control: &Control) -> Result<Self, LearnError> {
-        Self::sorted(column, |order| sort_by(order, u64::cmp, control), || control.check())
+        Self::sorted(column, |order| sort_by(order, u64::cmp, control), || Ok(control.check()?))
     }
 
-    /// `look` is called before each block of rows.
+    /// `check` is called before each block of rows.
     fn sorted<E>(
         column: &[f32],
         sort: impl FnOnce(&mut Vec<u64>) -> Result<(), E>,
-        look: impl Fn() -> Result<(), E>,
+        check: impl Fn() -> Result<(), E>,
     ) -> Result<Self, E> {
         let mut order: Vec<u64> = Vec::with_capacity(column.len());
         for (block, rows) in column.chunks(BLOCK).zip((0u64..).step_by(BLOCK)) {
-            look()?;
+            check()?;
             let present = block.iter().zip(rows..).filter(|(v, _)| !v.is_nan());
             order.extend(present.map(|(v, row)| u64::from(sort_key(*v)) << 32 | row));
         }
@@ -48,7 +49,7 @@ impl Ranks {
         let mut values: Vec<f32> = Vec::new();
         let mut codes = vec![u32::MAX; column.len()];
         for block in order.chunks(BLOCK) {
-            look()?;
+            check()?;
             for packed in block {
                 let row = (packed & u64::from(u32::MAX)) as usize;
                 let v = column[row] + 0.0; // -0 and 0 are one value
@@ -73,6 +74,7 @@ impl Ranks {
     pub fn codes(&self) -> &[u32] {
         &self.codes
     }
+    /// The code of a missing value.
     pub fn missing(&self) -> u32 {
         self.values.len() as u32
     }
@@ -117,6 +119,7 @@ impl Sorted {
     pub fn count(&self) -> usize {
         self.0.len()
     }
+    /// The rows' places, by ascending value.
     pub fn places(&self) -> impl Iterator<Item = usize> {
         self.0.iter().map(|packed| *packed as u32 as usize)
     }

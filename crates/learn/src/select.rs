@@ -1,10 +1,13 @@
 //! Feature selection: which columns a model learns from, decided on training rows alone.
 
-use crate::importance::normalised;
+use crate::dataset::Dataset;
+use crate::error::LearnError;
+use crate::learner::FitTask;
 use crate::learners::learner;
 use crate::metrics::auc;
+use crate::params::Params;
+use crate::shares::normalised;
 use crate::split::{stratified_folds, without};
-use crate::{Control, Dataset, FitTask, LearnError, Params};
 use linfa::prelude::*;
 use linfa_elasticnet::ElasticNet;
 use ndarray::{Array1, Array2};
@@ -12,6 +15,7 @@ use provost_domain::config::FeatureSelection;
 use provost_domain::features::is_category;
 use provost_domain::rng::SplitMix64;
 use provost_domain::{Algorithm, Fault, Faults};
+use provost_predict::control::Control;
 use serde_json::{Value, json};
 
 const SAMPLE_STREAM: u64 = 0x7361_6d70;
@@ -24,9 +28,11 @@ const PATH: usize = 25;
 /// How columns are selected.
 #[derive(Debug, Clone, Copy)]
 pub struct Selection<'a> {
+    /// By what columns are chosen.
     pub kind: FeatureSelection,
     /// For `manual`.
     pub features: Option<&'a [String]>,
+    /// Of every random choice.
     pub seed: u64,
 }
 
@@ -226,7 +232,7 @@ fn sizes(from: usize) -> Vec<usize> {
 
 /// A small boosted model: cheap, and blind to the scale of features.
 struct Boosted {
-    predictor: crate::Predictor,
+    predictor: provost_predict::predictor::Predictor,
     gain: Vec<f64>,
 }
 

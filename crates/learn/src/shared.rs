@@ -1,41 +1,50 @@
-//! What fits on the same rows and columns need not make again.
+//! What fits on the same rows and columns need to make only once.
 
-use crate::bins::{NarrowTable, WideTable};
-use crate::encoding::Encoded;
-use crate::xgb::Binned;
-use crate::{Control, FitTask, LearnError};
-use std::sync::{Arc, OnceLock, Weak};
+use crate::error::LearnError;
+use std::any::{Any, TypeId};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-/// Belongs to one list of training rows, and one of columns, of one dataset; made when first asked for. Fits with and
-/// without it are the same.
+/// State shared between fits on the same training rows and columns of one dataset: one value of each type, made by the first
+/// fit that asks for it. Fits with and without it are the same.
 #[derive(Default)]
 pub struct Shared {
-    /// None: the fit that was to make it was stopped.
-    wide: OnceLock<Option<WideTable>>,
-    narrow: OnceLock<Option<NarrowTable>>,
-    binned: OnceLock<Option<Binned>>,
-    encoded: OnceLock<Box<Encoded>>,
+    cells: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
     identity: Arc<()>,
 }
 
 impl Shared {
-    pub(crate) fn encoded(&self) -> &OnceLock<Box<Encoded>> {
-        &self.encoded
+    /// The cell for the value of this type; empty until somebody fills it.
+    pub(crate) fn cell<T: Send + Sync + 'static>(&self) -> Arc<OnceLock<T>> {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = cells.iter().find(|(kind, _)| *kind == TypeId::of::<T>());
+        if let Some(cell) = known.and_then(|(_, cell)| Arc::clone(cell).downcast().ok()) {
+            return cell;
+        }
+        let cell = Arc::<OnceLock<T>>::default();
+        cells.push((TypeId::of::<T>(), cell.clone()));
+        cell
     }
-    /// Lives as long as this and is the same for no other: for caches that belong to threads.
+    /// Lives as long as this and differs from every other: for caches that belong to threads.
     pub(crate) fn identity(&self) -> Weak<()> {
         Arc::downgrade(&self.identity)
     }
 }
 
-/// Calls `work` with what the cell holds; made where it holds nothing yet.
-fn with<T, R>(
-    cell: Option<&OnceLock<Option<T>>>,
+/// Calls `work` with the shared value, or with one of its own where nothing is shared; the value is made where there is none
+/// yet.
+///
+/// # Errors
+///
+/// Those of `make` and `work`. Where another fit was stopped while it made the shared value, `make` is called again.
+pub(crate) fn with<T: Send + Sync + 'static, R>(
+    shared: Option<&Shared>,
     make: impl Fn() -> Result<T, LearnError>,
     work: impl FnOnce(&T) -> Result<R, LearnError>,
 ) -> Result<R, LearnError> {
+    // None: the fit that was to make the value was stopped.
+    let cell = shared.map(Shared::cell::<Option<T>>);
     let mut stopped = None;
-    let kept = cell.and_then(|cell| cell.get_or_init(|| make().map_err(|e| stopped = Some(e)).ok()).as_ref());
+    let kept = cell.as_ref().and_then(|cell| cell.get_or_init(|| make().map_err(|e| stopped = Some(e)).ok()).as_ref());
     match (kept, stopped) {
         (Some(kept), _) => work(kept),
         (None, Some(error)) => Err(error),
@@ -43,42 +52,26 @@ fn with<T, R>(
     }
 }
 
-impl FitTask<'_> {
-    /// Calls `work` with the task's own table or the shared one.
-    ///
-    /// # Errors
-    ///
-    /// `Stopped` while the table is made; those of `work`.
-    pub(crate) fn with_wide<R>(
-        &self,
-        control: &Control,
-        work: impl FnOnce(&WideTable) -> Result<R, LearnError>,
-    ) -> Result<R, LearnError> {
-        let make = || WideTable::new(self.data, self.columns, self.train, control);
-        with(self.shared.map(|shared| &shared.wide), make, work)
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use provost_predict::control::StopReason;
+
+    #[test]
+    fn a_value_of_each_type_is_made_once() {
+        let shared = Shared::default();
+        let sum = |shared: Option<&Shared>, made: u32| with(shared, || Ok(made), |kept| Ok(*kept)).unwrap();
+        assert_eq!((sum(Some(&shared), 1), sum(Some(&shared), 2), sum(None, 3)), (1, 1, 3));
+        assert_eq!(with(Some(&shared), || Ok("other"), |kept| Ok(kept.len())).unwrap(), 5);
+        assert_eq!(sum(Some(&shared), 4), 1);
     }
 
-    /// # Errors
-    ///
-    /// As `with_wide`.
-    pub(crate) fn with_narrow<R>(
-        &self,
-        control: &Control,
-        work: impl FnOnce(&NarrowTable) -> Result<R, LearnError>,
-    ) -> Result<R, LearnError> {
-        let make = || NarrowTable::new(self.data, self.columns, self.train, control);
-        with(self.shared.map(|shared| &shared.narrow), make, work)
-    }
-
-    /// # Errors
-    ///
-    /// As `with_wide`.
-    pub(crate) fn with_binned<R>(
-        &self,
-        control: &Control,
-        work: impl FnOnce(&Binned) -> Result<R, LearnError>,
-    ) -> Result<R, LearnError> {
-        let make = || Binned::new(self, control);
-        with(self.shared.map(|shared| &shared.binned), make, work)
+    #[test]
+    fn a_fit_that_was_stopped_while_it_made_a_value_leaves_the_others_to_make_their_own() {
+        let shared = Shared::default();
+        let stopped = || Err::<u8, _>(LearnError::Stopped(StopReason::Cancelled));
+        assert!(with(Some(&shared), stopped, |_| Ok(())).is_err());
+        assert_eq!(with(Some(&shared), || Ok(7u8), |kept| Ok(*kept)).unwrap(), 7);
     }
 }

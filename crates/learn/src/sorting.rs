@@ -1,10 +1,11 @@
-//! Sorting of very many items, in pieces, with a look at the control between them.
+//! Sorting of very many items, in pieces, with a check of the token between them.
 
-use crate::{Control, LearnError};
+use crate::error::LearnError;
+use provost_predict::control::Control;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
-/// Items that are sorted in one go, and merged between two looks: some milliseconds.
+/// Items that are sorted in one go, and merged between two checks of the token: some milliseconds.
 const PIECE: usize = 1 << 16;
 
 /// As `slice::sort_by`, equal items in their order, by all threads of rayon's current pool.
@@ -25,7 +26,7 @@ pub fn sort_by<T: Copy + Send + Sync>(
     items.par_chunks_mut(PIECE).try_for_each(|piece| {
         control.check()?;
         piece.sort_by(&compare);
-        Ok(())
+        Ok::<(), LearnError>(())
     })?;
     let (mut other, mut run) = (items.clone(), PIECE);
     while run < items.len() {
@@ -66,10 +67,10 @@ fn merge<'i, T: Copy>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::control::Watched;
     use crate::testdata::on_threads;
-    use crate::{StopReason, control::Token};
     use provost_domain::rng::SplitMix64;
+    use provost_predict::control::StopReason;
+    use provost_predict::control::Token;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -97,14 +98,14 @@ mod tests {
     #[test]
     fn a_cancel_at_any_look_ends_the_sort() {
         let sort = |at: usize| {
-            let (looks, mut token) = (Arc::new(AtomicUsize::new(0)), Token::new());
+            let (looks, token) = (Arc::new(AtomicUsize::new(0)), Token::new());
             let (seen, tripped) = (looks.clone(), token.clone());
-            token.watched = Some(Watched(Arc::new(move || {
+            let observer = Arc::new(move || {
                 if seen.fetch_add(1, Relaxed) == at {
                     tripped.trip(StopReason::Cancelled);
                 }
-            })));
-            let control = Control { token, ..Control::default() };
+            });
+            let control = Control { token: token.observed_by(observer), ..Control::default() };
             let mut items = drawn(6 * PIECE, u32::MAX);
             let sorted = on_threads(1, || sort_by(&mut items, |a, b| a.0.cmp(&b.0), &control));
             (sorted, looks.load(Relaxed))

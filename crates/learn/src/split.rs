@@ -1,13 +1,18 @@
 //! Splits and folds: which rows a model is fitted, stopped and tested on. Everything is decided by keyed hashes or seeded
 //! shuffles of row numbers, never by the order of arrival alone.
 
-use crate::control::BLOCK;
+pub mod rows;
+
+use crate::error::LearnError;
 use crate::sorting::sort_by;
 use crate::temporal::LastYears;
-use crate::{Control, LearnError};
 use provost_domain::config::SplitKind;
 use provost_domain::rng::{SplitMix64, mix};
+use provost_predict::control::BLOCK;
+use provost_predict::control::Control;
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use rows::SplitRows;
 
 const VALIDATION_STREAM: u64 = 0x7661_6c69;
 const FOLD_STREAM: u64 = 0x666f_6c64;
@@ -15,24 +20,16 @@ const FOLD_STREAM: u64 = 0x666f_6c64;
 /// Row numbers of the three parts, each ascending; no row is in two of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Parts {
+    /// To fit on.
     pub train: Vec<u32>,
+    /// For early stopping.
     pub validation: Vec<u32>,
+    /// For evaluation alone.
     pub test: Vec<u32>,
     /// For a grouped split: the applicant of each row of `train`, so that folds keep applicants whole too.
     pub groups: Option<Vec<u64>>,
     /// Where the training part can be cut in time.
     pub latest: Option<LastYears>,
-}
-
-/// What a split looks at, one entry per row.
-#[derive(Debug, Clone, Copy)]
-pub struct SplitRows<'a> {
-    /// 0 or 1.
-    pub labels: &'a [u8],
-    pub applicants: &'a [u64],
-    pub row_ids: &'a [u128],
-    /// Application years, `i32::MIN` where unknown.
-    pub years: &'a [i32],
 }
 
 /// Splits rows into training, validation and test part.
@@ -175,7 +172,7 @@ pub fn grouped_folds(
     }
 }
 
-/// As `SplitMix64::shuffle`, with looks at the control.
+/// As `SplitMix64::shuffle`, with checks of the token in between.
 pub(crate) fn shuffle<T>(random: &mut SplitMix64, items: &mut [T], control: &Control) -> Result<(), LearnError> {
     let mut end = items.len();
     while end > 0 {

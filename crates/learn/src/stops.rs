@@ -2,12 +2,16 @@
 //! block by block. What counts is looks, and each thread's processor time between two of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::control::{Token, Watched};
+use crate::calibration;
+use crate::dataset::Dataset;
+use crate::error::LearnError;
+use crate::learner::FitTask;
 use crate::learners::learner;
 use crate::split::{grouped_folds, stratified_folds};
 use crate::testdata::{columns, noisy, on_threads, params, rows};
-use crate::{Calibration, Control, Dataset, FitTask, LearnError, StopReason};
 use provost_domain::Algorithm;
+use provost_predict::control::Token;
+use provost_predict::control::{Control, StopReason};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -39,7 +43,7 @@ struct Looks {
 impl Looks {
     /// A control that counts its looks, and which is cancelled at look `at`.
     fn control(self: &Arc<Self>, at: Option<u64>) -> Control {
-        let (looks, mut token) = (Arc::clone(self), Token::new());
+        let (looks, token) = (Arc::clone(self), Token::new());
         let tripped = token.clone();
         let look = move || {
             if at == Some(looks.count.fetch_add(1, Ordering::Relaxed)) {
@@ -53,8 +57,7 @@ impl Looks {
                 }
             }
         };
-        token.watched = Some(Watched(Arc::new(look)));
-        Control { token, ..Control::default() }
+        Control { token: token.observed_by(Arc::new(look)), ..Control::default() }
     }
 }
 
@@ -110,14 +113,15 @@ fn fit(
             shared: None,
         };
         let fit = learner.fit(&task, control)?;
-        fit.predictor.predict_under(data.x(), &columns, &all, control).map(|_| ())
+        fit.predictor.predict_with(data.x(), &columns, &all, control)?;
+        Ok(())
     }
 }
 
 #[test]
 fn a_cancel_is_heard_inside_every_step_of_a_fit_on_many_rows() {
     let data = noisy(ROWS, 1);
-    let blocks = (ROWS / crate::control::BLOCK) as u64;
+    let blocks = (ROWS / provost_predict::control::BLOCK) as u64;
     let of = |algorithm, given, validation| fit(&data, algorithm, given, validation);
     // Six columns are cut into bins, each block by block.
     let binned = 6 * 3 * blocks;
@@ -135,10 +139,10 @@ fn a_cancel_is_heard_inside_every_step_of_a_fit_on_many_rows() {
 fn a_cancel_is_heard_inside_calibration_and_the_making_of_folds() {
     let data = noisy(ROWS, 2);
     let (y, all) = (data.y(), rows(&data));
-    let blocks = (ROWS / crate::control::BLOCK) as u64;
+    let blocks = (ROWS / provost_predict::control::BLOCK) as u64;
     let p: Vec<f64> =
         data.x().column(3).iter().zip(y).map(|(v, y)| 0.4 * f64::from(*v) + 0.3 * f64::from(*y)).collect();
-    stops("calibration", 10 * blocks, false, |control| Calibration::fit(&p, y, control).map(|_| ()));
+    stops("calibration", 10 * blocks, false, |control| calibration::fit(&p, y, control).map(|_| ()));
     stops("folds", 4 * blocks, false, |control| stratified_folds(y, &all, 5, 1, control).map(|_| ()));
     let groups: Vec<u64> = (0..ROWS as u64).map(|row| row / 2).collect();
     stops("folds of groups", 4 * blocks, false, |control| grouped_folds(y, &all, &groups, 5, 1, control).map(|_| ()));

@@ -1,8 +1,8 @@
-//! The temporal reference: how well an algorithm with its parameters foretells the last years of its data from the years
+//! The temporal reference: how well an algorithm with its parameters predicts the last years of its data from the years
 //! before. New years are measured against it, because a random split flatters.
 
 use crate::drift::{WINDOW_ROWS, enough};
-use crate::split::SplitRows;
+use crate::split::rows::SplitRows;
 use crate::stats::{auc_with_error, log_loss_with_error};
 use provost_domain::model::TemporalFigures;
 
@@ -15,7 +15,7 @@ pub struct LastYears {
     pub last: Vec<u32>,
     /// Training rows of the years before, ascending.
     pub earlier: Vec<u32>,
-    /// Validation rows of the years before, ascending: early stopping must not look ahead either.
+    /// Validation rows of the years before, ascending: early stopping must not use later years either.
     pub earlier_validation: Vec<u32>,
 }
 
@@ -60,6 +60,7 @@ pub struct Temporal {
     pub rows: Vec<u32>,
     /// Calibrated probability of class 1 for each of `rows`.
     pub p: Vec<f64>,
+    /// What the registry keeps.
     pub figures: TemporalFigures,
 }
 

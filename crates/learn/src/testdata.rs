@@ -1,9 +1,13 @@
 //! Data sets for tests of the tree learners.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use crate::dataset::Dataset;
+use crate::learner::{Fit, FitTask, Learner};
+use crate::params::CheckedParams;
+use crate::shared::Shared;
 use crate::testing::dataset;
-use crate::{Control, Dataset, Fit, FitTask, Learner, Params, Shared};
 use provost_domain::rng::SplitMix64;
+use provost_predict::control::Control;
 use serde_json::Value;
 
 /// Six columns: two that count, one of few values that counts, one of noise, one constant, one with missing values.
@@ -21,7 +25,7 @@ pub fn noisy(n: usize, seed: u64) -> Dataset {
     dataset(columns, y)
 }
 
-pub fn params(learner: &dyn Learner, given: Value) -> Params {
+pub fn params(learner: &dyn Learner, given: Value) -> CheckedParams {
     learner.check(given.as_object().unwrap()).unwrap()
 }
 
@@ -76,9 +80,9 @@ pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T
 /// early stopping and without, and with what earlier fits share. True if all predict differently.
 pub fn family_equals_fits_apart(learner: &dyn Learner, members: &[Value]) {
     let data = noisy(600, 21);
-    let members: Vec<Params> = members.iter().map(|given| params(learner, given.clone())).collect();
+    let members: Vec<CheckedParams> = members.iter().map(|given| params(learner, given.clone())).collect();
     let columns = columns(&data);
-    let mut given: Vec<&Params> = members.iter().collect();
+    let mut given: Vec<&CheckedParams> = members.iter().collect();
     let families: Vec<String> = given.iter().map(|params| learner.family(params, columns.len())).collect();
     assert!(families.iter().all(|f| *f == families[0]), "{families:?}");
     let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 3 > 0);

@@ -1,7 +1,12 @@
 //! What the learners' tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::{Control, Dataset, Fit, FitTask, LearnError, Learner, Matrix, Params};
+use crate::dataset::Dataset;
+use crate::error::LearnError;
+use crate::learner::{Fit, FitTask, Learner};
+use crate::params::CheckedParams;
+use provost_predict::control::Control;
+use provost_predict::matrix::Matrix;
 
 /// Columns named c0, c1…
 pub fn dataset(columns: Vec<Vec<f32>>, y: Vec<u8>) -> Dataset {
@@ -10,7 +15,7 @@ pub fn dataset(columns: Vec<Vec<f32>>, y: Vec<u8>) -> Dataset {
 }
 
 /// Without validation rows.
-pub fn task<'a>(data: &'a Dataset, columns: &'a [usize], train: &'a [u32], params: &'a Params) -> FitTask<'a> {
+pub fn task<'a>(data: &'a Dataset, columns: &'a [usize], train: &'a [u32], params: &'a CheckedParams) -> FitTask<'a> {
     FitTask {
         data,
         columns,
@@ -28,7 +33,7 @@ pub fn task<'a>(data: &'a Dataset, columns: &'a [usize], train: &'a [u32], param
 pub fn fit(
     learner: &dyn Learner,
     data: &Dataset,
-    params: &Params,
+    params: &CheckedParams,
     change: impl for<'a> FnOnce(&mut FitTask<'a>),
 ) -> Result<Fit, LearnError> {
     let columns: Vec<usize> = (0..data.x().width()).collect();

@@ -2,21 +2,27 @@
 
 mod reference;
 
-use crate::calibration::Calibration;
+use crate::calibration;
+use crate::dataset::Dataset;
+use crate::error::LearnError;
 use crate::importance::{permutation, ranked};
+use crate::learner::{Fit, FitTask, Learner};
 use crate::learners::learner;
 use crate::metrics::{best_threshold, metric};
-use crate::search::choice::{Rule, choose};
-use crate::search::sampler::sampler;
+use crate::params::CheckedParams;
+use crate::search::choice::choose;
+use crate::search::rule::Rule;
+use crate::search::tuning::sampler;
 use crate::search::workers::{self, Meter};
 use crate::search::{Fold, Sampler, Space, Study, StudyEnd};
 use crate::select::Selection;
 use crate::split::{Parts, grouped_folds, stratified_folds, without};
-use crate::{Control, Dataset, Fit, FitTask, LearnError, Learner, Model, Params, StopReason};
 use provost_domain::config::{FeatureSelection, Grid, Pruning, Tuning};
 use provost_domain::model::ImportanceKind;
 use provost_domain::rng::SplitMix64;
 use provost_domain::{Algorithm, TargetMetric};
+use provost_predict::control::{Control, StopReason};
+use provost_predict::model::Model;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,16 +36,27 @@ const IMPORTANCE_REPEATS: u32 = 3;
 /// What to train: the parts of a job's configuration that concern one algorithm.
 #[derive(Debug, Clone)]
 pub struct TrainSpec {
+    /// What is trained.
     pub algorithm: Algorithm,
+    /// How candidates are chosen.
     pub tuning: Tuning,
+    /// Candidates at most, where the tuning draws them.
     pub iterations: u32,
+    /// Of the cross-validation.
     pub folds: u32,
+    /// What candidates are compared by.
     pub metric: TargetMetric,
+    /// Of every random choice.
     pub seed: u64,
+    /// By what columns are chosen.
     pub feature_selection: FeatureSelection,
+    /// The columns where these are chosen by name.
     pub selected_features: Option<Vec<String>>,
+    /// Standardise columns (linear and neural learners only).
     pub scale: bool,
+    /// 0 is off.
     pub early_stopping_rounds: u32,
+    /// Whether hopeless candidates are given up early.
     pub pruning: Pruning,
     /// Replaces the learner's own grid.
     pub grid: Option<Grid>,
@@ -63,7 +80,7 @@ pub fn train(
     let trained = Unit::new(learner, data, parts, spec, control).and_then(|unit| unit.train(journal, control));
     let complete = || journal.finished().iter().any(|t| t.status == TrialStatus::Complete);
     match trained {
-        // The limit was reached before the search could look at what an earlier process had recorded.
+        // The limit was reached before the search had read what an earlier process had recorded.
         Err(LearnError::Stopped(StopReason::TimeLimit)) if complete() => {
             let after = past_time_limit(control);
             Unit::new(learner, data, parts, spec, &after)?.finish(journal, "the time limit ended the search", &after)
@@ -84,12 +101,10 @@ pub fn finish(
     Unit::new(learner, data, parts, spec, control)?.finish(journal, "the search was ended", control)
 }
 
-/// The same control, which does not hear the time limit.
+/// The same control without the time limit.
 fn past_time_limit(control: &Control) -> Control {
     Control { token: control.token.past_time_limit(), on_progress: control.on_progress.clone() }
 }
-
-pub use crate::ensemble::combine;
 
 pub(crate) fn base_learner(algorithm: Algorithm) -> Result<&'static dyn Learner, LearnError> {
     learner(algorithm)
@@ -228,7 +243,7 @@ impl<'a> Unit<'a> {
             return Err(LearnError::Data("no trial is complete".to_owned()));
         };
         warnings.extend(warning.map(|w| format!("{}: {w}", self.spec.algorithm)));
-        let params = &winner.params.clone();
+        let params = &self.learner.check(&winner.params).map_err(LearnError::Params)?;
         let index = winner.index;
         let (inner, unit) = meter.unit(control);
         let (fit, columns) = self.fit(&self.parts.train, &self.parts.validation, params, &inner)?;
@@ -242,7 +257,7 @@ impl<'a> Unit<'a> {
         };
         let raw = aligned(&self.parts.train, study.folds.iter().map(|f| &f.held[..]), &by_fold);
         let y: Vec<u8> = self.parts.train.iter().map(|r| self.data.y()[*r as usize]).collect();
-        let calibration = Calibration::fit(&raw, &y, control)?;
+        let calibration = calibration::fit(&raw, &y, control)?;
         let oof: Vec<f64> = raw.iter().map(|p| calibration.apply(*p)).collect();
         let (threshold, _) = best_threshold(self.spec.metric, &y, &oof);
         let held = study.folds.iter().map(|f| &f.held[..]);
@@ -268,7 +283,7 @@ impl<'a> Unit<'a> {
         };
         Ok(Trained {
             model,
-            params: params.clone(),
+            params: params.clone().into_map(),
             cv_scores,
             oof,
             importance,
@@ -288,21 +303,18 @@ impl<'a> Unit<'a> {
     }
 
     /// The parameters of fits that take `iterations`; None where these do already.
-    fn cut(&self, params: &Params, iterations: u64) -> Option<Params> {
+    fn cut(&self, params: &CheckedParams, iterations: u64) -> Option<CheckedParams> {
         let name = self.learner.length()?;
         let given = params.get(name)?.as_u64()?;
-        (1..given).contains(&iterations).then(|| {
-            let mut shorter = params.clone();
-            shorter.insert(name.to_owned(), iterations.into());
-            shorter
-        })
+        // Shorter than what the learner has accepted, and at least 1.
+        (1..given).contains(&iterations).then(|| params.clone().with_accepted(name, iterations.into()))
     }
 
     fn fit(
         &self,
         train: &[u32],
         validation: &[u32],
-        params: &Params,
+        params: &CheckedParams,
         control: &Control,
     ) -> Result<(Fit, Vec<usize>), LearnError> {
         let columns = self.selection().columns(self.data, train, control)?;
@@ -324,7 +336,7 @@ impl<'a> Unit<'a> {
     /// Fits without each fold's held rows, which take as many iterations as the model's own did.
     pub(crate) fn fold_fits(
         &self,
-        params: &Params,
+        params: &CheckedParams,
         iterations: u64,
         control: &Control,
     ) -> Result<Vec<(Fit, Vec<usize>)>, LearnError> {

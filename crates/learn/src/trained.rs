@@ -1,8 +1,11 @@
 //! What training leaves behind, and its bytes between processes.
 
-use crate::artifact::{self, Format};
-use crate::{LearnError, Model, Params, Temporal};
+use crate::error::LearnError;
+use crate::params::Params;
+use crate::temporal::Temporal;
 use provost_domain::model::TemporalFigures;
+use provost_predict::artifact::{self, Format};
+use provost_predict::model::Model;
 use serde::{Deserialize, Serialize};
 
 /// Version 1 ends before `temporal`.
@@ -11,6 +14,7 @@ const FORMAT: Format = Format { magic: *b"PROVOSTT", version: 2 };
 /// A trained model with all that registering it, and combining it with others, needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
+    /// What predicts.
     pub model: Model,
     /// The chosen ones; of an ensemble, its members with their weights.
     pub params: Params,
@@ -24,6 +28,7 @@ pub struct Trained {
     pub iterations: u64,
     /// Finished trials, pruned ones included.
     pub trials: u32,
+    /// What the job reports of this training.
     pub warnings: Vec<String>,
     /// Wall-clock time of this process's share of the work, the fit of `temporal` left out.
     pub seconds: f64,
@@ -75,6 +80,7 @@ impl From<WireTemporal> for Temporal {
 }
 
 impl Trained {
+    /// In a checked envelope, for another process.
     pub fn to_bytes(&self) -> Vec<u8> {
         let wire = Wire {
             model: self.model.to_bytes(),

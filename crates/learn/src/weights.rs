@@ -1,6 +1,6 @@
 //! Class weights out of the labels that are trained on.
 
-use crate::LearnError;
+use crate::error::LearnError;
 
 /// Weight of class 0 and of class 1: scikit-learn's "balanced" is `n / (2 · rows of the class)`, else 1.
 /// A single class, or no row at all, is an error that names it: nothing can be learnt.

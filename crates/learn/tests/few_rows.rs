@@ -5,20 +5,22 @@
 use provost_domain::config::{FeatureSelection, Pruning, SplitKind, Tuning};
 use provost_domain::model::TemporalFigures;
 use provost_domain::{Algorithm, TargetMetric};
+use provost_learn::bootstrap::clustered_bootstrap;
 use provost_learn::drift::{performance_drop, shifts, windows};
+use provost_learn::ensemble::combine;
 use provost_learn::gate::{above_chance, improvement, verdict, verdict_without_champion};
 use provost_learn::importance::permutation;
 use provost_learn::metrics::{
     Counts, auc, best_threshold, brier, calibration_bins, classification_report, log_loss, mean_std, metric, roc_curve,
     scores, tiers, training_metrics,
 };
-use provost_learn::preprocess::{Preprocessor, Standardise};
+use provost_learn::preprocess::{self, Standardise};
 use provost_learn::ranks::Ranks;
 use provost_learn::select::Selection;
 use provost_learn::split::{Parts, SplitRows, grouped_folds, split, stratified_folds, without};
-use provost_learn::stats::{auc_with_error, clustered_bootstrap, delong, log_loss_with_error, mcnemar};
+use provost_learn::stats::{auc_with_error, delong, log_loss_with_error, mcnemar};
 use provost_learn::temporal::LastYears;
-use provost_learn::train::{NoJournal, TrainSpec, combine, finish, train};
+use provost_learn::train::{NoJournal, TrainSpec, finish, train};
 use provost_learn::weights::class_weights;
 use provost_learn::{Calibration, Control, Dataset, LearnError, Matrix, Predictor};
 
@@ -192,12 +194,12 @@ fn preparation_takes_columns_without_values() {
     assert!(Ranks::new(&[]).values().is_empty() && Ranks::new(&[f32::NAN]).codes() == [0]);
     let x = Matrix::new(vec!["a".into(), "b".into()], vec![vec![f32::NAN, f32::NAN], vec![1.0, f32::NAN]]).unwrap();
     for rows in [vec![0u32, 1], vec![0], vec![1]] {
-        let p = Preprocessor::fit(&x, &[0, 1], &rows, true, Standardise::Everything, &control).unwrap();
+        let p = preprocess::fit(&x, &[0, 1], &rows, true, Standardise::Everything, &control).unwrap();
         let stride = p.width();
-        assert!(p.design(&x, &[0, 1], &[], stride, &control).unwrap().is_empty());
-        assert!(p.design(&x, &[0, 1], &[0, 1], stride, &control).unwrap().iter().all(|v| v.is_finite()));
+        assert!(preprocess::design(&p, &x, &[0, 1], &[], stride, &control).unwrap().is_empty());
+        assert!(preprocess::design(&p, &x, &[0, 1], &[0, 1], stride, &control).unwrap().iter().all(|v| v.is_finite()));
     }
-    assert_eq!(Preprocessor::fit(&x, &[], &[0], true, Standardise::Nothing, &control).unwrap().width(), 0);
+    assert_eq!(preprocess::fit(&x, &[], &[0], true, Standardise::Nothing, &control).unwrap().width(), 0);
     let data = named(vec![vec![], vec![]], vec![]);
     let half = Predictor::Constant(0.5);
     assert_eq!(permutation(&half, &data, &[0, 1], &[], 1, 2, &Control::default()).unwrap(), [0.0, 0.0]);

@@ -4,9 +4,10 @@
 use provost_domain::config::{FeatureSelection, Pruning, SplitKind, Tuning};
 use provost_domain::rng::mix;
 use provost_domain::{Algorithm, TargetMetric};
+use provost_learn::ensemble::combine;
 use provost_learn::metrics::{auc, log_loss};
 use provost_learn::split::{Parts, SplitRows, split};
-use provost_learn::train::{NoJournal, TrainSpec, combine, train};
+use provost_learn::train::{NoJournal, TrainSpec, train};
 use provost_learn::{Control, Dataset, Matrix, Trained};
 use std::time::Instant;
 

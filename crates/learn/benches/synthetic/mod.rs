@@ -3,7 +3,7 @@
 use provost_domain::Algorithm;
 use provost_domain::rng::SplitMix64;
 use provost_learn::learners::learner;
-use provost_learn::{Control, Dataset, Fit, FitTask, Matrix, Params};
+use provost_learn::{Control, Dataset, Fit, FitTask, Matrix};
 use serde_json::Value;
 
 /// Twelve continuous columns, a tenth of three of them missing, and a label that they half explain.
@@ -32,7 +32,7 @@ pub fn all(data: &Dataset) -> Vec<u32> {
 /// On all columns.
 pub fn fit(algorithm: Algorithm, data: &Dataset, train: &[u32], given: &Value) -> Fit {
     let learner = learner(algorithm).unwrap();
-    let params: Params = learner.check(given.as_object().unwrap()).unwrap();
+    let params = learner.check(given.as_object().unwrap()).unwrap();
     let columns: Vec<usize> = (0..data.x().width()).collect();
     let task = FitTask {
         data,

@@ -1,15 +1,15 @@
 //! Which column parts a node, and how.
 
 use super::candidates::{Candidates, Found, Totals};
-use super::grow::Settings;
+use super::category_split;
 use super::histogram::{Cell, Histogram, Packing};
-use super::parting;
+use super::settings::BoostingSettings;
 use crate::bins::NarrowTable;
-use crate::trees::sets::Set;
 use provost_domain::rng::SplitMix64;
+use provost_predict::trees::sets::Set;
 
 /// A split of a node's histogram.
-pub enum Split {
+pub enum BoostingSplit {
     Ordered(Found),
     Set(Set),
 }
@@ -17,7 +17,7 @@ pub enum Split {
 /// What looking for splits needs again and again.
 pub struct Chooser<'a> {
     table: &'a NarrowTable,
-    settings: &'a Settings,
+    settings: &'a BoostingSettings,
     candidates: Candidates,
     order: Vec<(f64, u8)>,
     /// All columns, in the order of the last draw.
@@ -31,7 +31,7 @@ fn parts_rows(cells: &[Cell]) -> bool {
 }
 
 impl<'a> Chooser<'a> {
-    pub fn new(table: &'a NarrowTable, settings: &'a Settings) -> Self {
+    pub fn new(table: &'a NarrowTable, settings: &'a BoostingSettings) -> Self {
         let drawn = (0..table.width).collect();
         Self { table, settings, candidates: Candidates::NONE, order: Vec::new(), drawn, no_sets: false }
     }
@@ -42,7 +42,7 @@ impl<'a> Chooser<'a> {
         histogram: &Histogram,
         packing: Packing,
         mut random: SplitMix64,
-    ) -> Option<(usize, Split, f64)> {
+    ) -> Option<(usize, BoostingSplit, f64)> {
         let width = self.table.width;
         let total: Cell = histogram.first()?[..=self.table.bins[0].len()].iter().sum();
         let (sum, rows) = packing.open(total);
@@ -79,17 +79,17 @@ impl<'a> Chooser<'a> {
         node: Totals,
         packing: Packing,
         least: f64,
-    ) -> Option<(f64, Split)> {
+    ) -> Option<(f64, BoostingSplit)> {
         let bins = self.table.bins[column].len();
         if self.table.categories[column].is_some() {
             if self.no_sets {
                 return None;
             }
-            let found = parting::best(node, packing, &cells[..bins], &mut self.order, least)?;
-            return Some((found.score, Split::Set(found.set)));
+            let found = category_split::best(node, packing, &cells[..bins], &mut self.order, least)?;
+            return Some((found.score, BoostingSplit::Set(found.set)));
         }
         let direction = self.settings.direction(column);
         let found = self.candidates.best(node, packing, cells, bins, direction, least)?;
-        Some((found.score, Split::Ordered(found)))
+        Some((found.score, BoostingSplit::Ordered(found)))
     }
 }

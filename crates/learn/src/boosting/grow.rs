@@ -1,39 +1,20 @@
 //! Growing the tree of one round.
 
-use super::chooser::{Chooser, Split};
-use super::cut::{Cut, Test};
+use super::chooser::{BoostingSplit, Chooser};
 use super::histogram::{self, Cell, Histogram, Packing};
 use super::leaves::{Sums, shift, sum, sums, sums_side_by_side};
-use super::side::{Halves, Part, Side};
-use super::sigmoid;
+use super::node_test::{NodeTest, Test};
+use super::settings::BoostingSettings;
+use super::tree_node::{Halves, Part, TreeNode};
 use crate::bins::NarrowTable;
-use crate::control::BLOCK;
-use crate::trees::sets::{self, Set};
-use crate::trees::{Node, Tree};
-use crate::{Control, LearnError};
+use crate::error::LearnError;
 use provost_domain::rng::SplitMix64;
+use provost_predict::calibration::sigmoid;
+use provost_predict::control::BLOCK;
+use provost_predict::control::Control;
+use provost_predict::trees::sets::{self, Set};
+use provost_predict::trees::{Node, Tree};
 use rayon::prelude::*;
-
-pub struct Settings {
-    pub seed: u64,
-    pub rounds: usize,
-    pub rate: f64,
-    pub max_depth: u32,
-    pub min_split: usize,
-    pub min_leaf: usize,
-    /// Share of the rows that each tree sees, without replacement.
-    pub subsample: f64,
-    /// Columns that a split chooses from; those that part nothing do not count.
-    pub columns: usize,
-    /// Per column 1 (rising), -1 (falling) or 0; empty where nothing is held.
-    pub monotone: Vec<i8>,
-}
-
-impl Settings {
-    pub fn direction(&self, column: usize) -> i8 {
-        self.monotone.get(column).copied().unwrap_or(0)
-    }
-}
 
 /// Fewer elements than this stay on one thread; elementwise work does not depend on it.
 const PARALLEL: usize = 16_384;
@@ -52,7 +33,7 @@ const COLUMNS: u64 = 0x636f_6c75;
 pub struct Grower<'a> {
     table: &'a NarrowTable,
     labels: &'a [u8],
-    settings: &'a Settings,
+    settings: &'a BoostingSettings,
     margins: Vec<f64>,
     probabilities: Vec<f64>,
     packed: Vec<Cell>,
@@ -64,7 +45,7 @@ pub struct Grower<'a> {
 }
 
 impl<'a> Grower<'a> {
-    pub fn new(table: &'a NarrowTable, labels: &'a [u8], settings: &'a Settings, base: f64) -> Self {
+    pub fn new(table: &'a NarrowTable, labels: &'a [u8], settings: &'a BoostingSettings, base: f64) -> Self {
         let n = labels.len();
         Self {
             table,
@@ -163,9 +144,9 @@ impl<'a> Grower<'a> {
         control.check()?;
         let packing = self.residuals(control)?;
         let whole = self.sample(round, control)?;
-        let (mut nodes, mut cuts) = (vec![Node::leaf(0.0)], vec![Cut::LEAF]);
+        let (mut nodes, mut cuts) = (vec![Node::leaf(0.0)], vec![NodeTest::LEAF]);
         let (mut parts, mut leaves) = (Vec::new(), Vec::new());
-        let all = Side { node: 0, from: 0, to: self.rows.len(), steps: (f64::NEG_INFINITY, f64::INFINITY) };
+        let all = TreeNode { node: 0, from: 0, to: self.rows.len(), steps: (f64::NEG_INFINITY, f64::INFINITY) };
         if self.splittable(all.rows(), 0) {
             let mut histogram = self.histogram();
             histogram::fill(self.table, &self.packed, &[&self.rows], std::slice::from_mut(&mut histogram), control)?;
@@ -188,13 +169,13 @@ impl<'a> Grower<'a> {
                 gains[column] += packing.gain(gain);
                 let child = nodes.len();
                 let (test, node) = self.test(column, split, child);
-                let cut = Cut { column, test, child };
+                let cut = NodeTest { column, test, child };
                 let middle = self.partition(part.side.from, part.side.to, &cut);
                 control.check()?;
                 nodes[part.side.node] = node;
                 cuts[part.side.node] = cut;
                 nodes.extend([Node::leaf(0.0); 2]);
-                cuts.extend([Cut::LEAF; 2]);
+                cuts.extend([NodeTest::LEAF; 2]);
                 halves.push(self.halves(part, middle, child, self.settings.direction(column)));
             }
             self.children(&mut halves, &mut parts, &mut leaves, control)?;
@@ -207,16 +188,16 @@ impl<'a> Grower<'a> {
     }
 
     /// A split by codes, and the same one by values.
-    fn test(&mut self, column: usize, split: Split, child: usize) -> (Test, Node) {
+    fn test(&mut self, column: usize, split: BoostingSplit, child: usize) -> (Test, Node) {
         match split {
-            Split::Ordered(found) => {
+            BoostingSplit::Ordered(found) => {
                 let bins = &self.table.bins[column];
                 let (bin, threshold) = bins.between(found.bin, found.next);
-                let missing = if found.missing_left { bins.len() as u16 } else { Cut::NONE };
+                let missing = if found.missing_left { bins.len() as u16 } else { NodeTest::NONE };
                 let node = Node::split(column, threshold, found.missing_left, child);
                 (Test::Below { bin: bin as u8, missing }, node)
             }
-            Split::Set(set) => {
+            BoostingSplit::Set(set) => {
                 self.sets.push(set);
                 self.chooser.no_sets = self.sets.len() >= sets::MOST;
                 (Test::Among(set), Node::in_set(column, self.sets.len() - 1, child))
@@ -235,7 +216,7 @@ impl<'a> Grower<'a> {
     }
 
     /// A Newton step for a side's rows.
-    fn step(&self, side: Side) -> f64 {
+    fn step(&self, side: TreeNode) -> f64 {
         side.step(sum((0.0, 0.0), &self.rows[side.from..side.to], &self.probabilities, self.labels))
     }
 
@@ -245,9 +226,9 @@ impl<'a> Grower<'a> {
 
     /// Both sides of a part whose rows are parted.
     fn halves(&self, part: Part, middle: usize, node: usize, direction: i8) -> Halves {
-        let Side { from, to, steps, .. } = part.side;
-        let mut left = Side { node, from, to: middle, steps };
-        let mut right = Side { node: node + 1, from: middle, to, steps };
+        let TreeNode { from, to, steps, .. } = part.side;
+        let mut left = TreeNode { node, from, to: middle, steps };
+        let mut right = TreeNode { node: node + 1, from: middle, to, steps };
         if direction != 0 {
             // What is above stays on its side of the middle for all levels below.
             let between = 0.5 * (self.step(left) + self.step(right));
@@ -264,10 +245,10 @@ impl<'a> Grower<'a> {
         &mut self,
         halves: &mut Vec<Halves>,
         parts: &mut Vec<Part>,
-        leaves: &mut Vec<Side>,
+        leaves: &mut Vec<TreeNode>,
         control: &Control,
     ) -> Result<(), LearnError> {
-        let counts: Vec<Side> =
+        let counts: Vec<TreeNode> =
             halves.iter().filter(|h| self.splittable(h.large.rows(), h.depth)).map(|h| h.small).collect();
         let mut counted: Vec<Histogram> = counts.iter().map(|_| self.histogram()).collect();
         let rows: Vec<&[u32]> = counts.iter().map(|side| &self.rows[side.from..side.to]).collect();
@@ -293,7 +274,7 @@ impl<'a> Grower<'a> {
     }
 
     /// Parts a node's rows, each side in the order in which they were; where the right side begins.
-    fn partition(&mut self, from: usize, to: usize, cut: &Cut) -> usize {
+    fn partition(&mut self, from: usize, to: usize, cut: &NodeTest) -> usize {
         let (rows, spill, codes) =
             (&mut self.rows[from..to], &mut self.spill[from..to], &self.table.columns[cut.column][..]);
         let threads = if rows.len() < PARALLEL { 1 } else { rayon::current_num_threads() };
@@ -315,7 +296,7 @@ impl<'a> Grower<'a> {
     }
 
     /// One Newton step per leaf, shrunk; the rows of the sample move by it.
-    fn leaves(&mut self, leaves: &[Side], nodes: &mut [Node], control: &Control) -> Result<(), LearnError> {
+    fn leaves(&mut self, leaves: &[TreeNode], nodes: &mut [Node], control: &Control) -> Result<(), LearnError> {
         let few = self.rows.len() < PARALLEL;
         let rows: Vec<&[u32]> = leaves.iter().map(|side| &self.rows[side.from..side.to]).collect();
         let sums = if few {
@@ -323,7 +304,7 @@ impl<'a> Grower<'a> {
         } else {
             sums_side_by_side(&rows, &self.probabilities, self.labels, control)?
         };
-        let value = |(side, sums): (&Side, Sums)| (self.settings.rate * side.step(sums)).clamp(-1e30, 1e30) as f32;
+        let value = |(side, sums): (&TreeNode, Sums)| (self.settings.rate * side.step(sums)).clamp(-1e30, 1e30) as f32;
         let values: Vec<f32> = leaves.iter().zip(sums).map(value).collect();
         leaves.iter().zip(&values).for_each(|(side, value)| nodes[side.node] = Node::leaf(*value));
         let parts = if few { 1 } else { rayon::current_num_threads() };
@@ -331,7 +312,7 @@ impl<'a> Grower<'a> {
     }
 
     /// Moves the rows outside the sample.
-    fn rest(&mut self, nodes: &[Node], cuts: &[Cut], control: &Control) -> Result<(), LearnError> {
+    fn rest(&mut self, nodes: &[Node], cuts: &[NodeTest], control: &Control) -> Result<(), LearnError> {
         let mut sampled = vec![false; self.labels.len()];
         self.rows.iter().for_each(|row| sampled[*row as usize] = true);
         for (row, margin) in self.margins.iter_mut().enumerate() {

@@ -4,9 +4,10 @@
 
 use super::leaves::{Rows, by_span};
 use crate::bins::NarrowTable;
+use crate::error::LearnError;
 use crate::prefetch::{AHEAD, prefetch};
-use crate::{Control, LearnError};
 use multiversion::multiversion;
+use provost_predict::control::Control;
 use rayon::prelude::*;
 
 /// Sum of residuals above `bits`, number of rows below.
@@ -91,7 +92,7 @@ fn count_all(
     control: &Control,
 ) -> Result<(), LearnError> {
     if let ([rows], [histogram]) = (nodes, &mut *histograms) {
-        return control.in_blocks(rows, |rows| count(table, packed, rows, histogram));
+        return Ok(control.in_blocks(rows, |rows| count(table, packed, rows, histogram))?);
     }
     let begin = nodes.iter().filter_map(|rows| rows.first()).min().map_or(0, |row| *row as usize);
     let end = nodes.iter().filter_map(|rows| rows.last()).max().map_or(0, |row| *row as usize + 1);

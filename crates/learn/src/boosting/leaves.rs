@@ -1,7 +1,8 @@
 //! What the rows of all leaves add up to and move by. The rows go by once, span by span, and each span is read for one leaf
 //! after the other while it is in the cache; leaf by leaf, every leaf would fetch nearly all of the memory again.
 
-use crate::{Control, LearnError};
+use crate::error::LearnError;
+use provost_predict::control::Control;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -17,7 +18,7 @@ pub type Rows<'r> = &'r [u32];
 ///
 /// # Errors
 ///
-/// `Stopped`: there is a look before each span.
+/// `Stopped`: the token is checked before each span.
 pub fn by_span<'r>(
     leaves: &mut [Rows<'r>],
     rows: Range<usize>,

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::bins::NarrowTable;
+use crate::dataset::Dataset;
 use crate::testdata::{auc, columns, family_equals_fits_apart, fit, noisy, on_threads, params, rows};
 use crate::testing::dataset;
-use crate::{Dataset, StopReason};
+use provost_predict::control::StopReason;
 use serde_json::Value;
 
 fn boosting(fit: &Fit) -> &Boosting {
@@ -71,7 +72,7 @@ fn the_root_split_is_the_best_there_is() {
                 }
             }
             let fit = fitted(&data, json!({"n_estimators": 1, "min_samples_leaf": min_leaf}));
-            let (column, threshold, missing_left, _) = boosting(&fit).trees[0][0].as_split().unwrap();
+            let (column, threshold, missing_left, _) = boosting(&fit).trees()[0][0].as_split().unwrap();
             let got = score(data.x().column(column), threshold, missing_left).unwrap();
             assert!((got - best).abs() < 1e-6 * best, "n {n} seed {seed}: {got} for {best}");
         }
@@ -105,10 +106,10 @@ fn margins_of_training_agree_with_prediction_for_rows_inside_and_outside_the_sam
         let mut grower = Grower::new(&table, data.y(), &settings, 0.25);
         let mut gains = vec![0.0; 6];
         let grown = (1..=20).map(|r| grower.round(r, &mut gains, &Control::default()).unwrap()).collect();
-        let model = Boosting { base: 0.25, trees: grown };
+        let model = Boosting::new(0.25, grown);
         let predicted = model.predict(data.x(), &columns, &train, &Control::default()).unwrap();
         for (margin, p) in grower.margins().iter().zip(predicted) {
-            assert!((sigmoid(*margin) - p).abs() < 1e-9, "{margin} {p}");
+            assert!((provost_predict::calibration::sigmoid(*margin) - p).abs() < 1e-9, "{margin} {p}");
         }
     }
 }
@@ -138,7 +139,7 @@ fn fewer_rounds_are_a_truncation() {
     let data = noisy(500, 7);
     let long = fitted(&data, json!({"n_estimators": 12, "subsample": 0.8}));
     let short = fitted(&data, json!({"n_estimators": 5, "subsample": 0.8}));
-    assert_eq!(boosting(&short).trees, boosting(&long).trees[..5]);
+    assert_eq!(boosting(&short).trees(), &boosting(&long).trees()[..5]);
 }
 
 #[test]
@@ -146,7 +147,7 @@ fn leaves_hold_enough_rows() {
     let data = noisy(400, 9);
     let fit = fitted(&data, json!({"n_estimators": 4, "max_depth": null, "min_samples_leaf": 25}));
     let values = trees::gather(data.x(), &columns(&data), &rows(&data));
-    for tree in &boosting(&fit).trees {
+    for tree in boosting(&fit).trees() {
         let mut held = vec![0; tree.len()];
         for row in values.chunks(6) {
             let mut at = 0;
@@ -210,7 +211,7 @@ fn parameters_are_checked_together() {
     let faults = GradientBoosting.check(bad.as_object().unwrap()).unwrap_err().0;
     let pointers: Vec<_> = faults.iter().map(|f| f.pointer.as_str()).collect();
     assert_eq!(pointers, ["/n_estimators", "/learning_rate", "/max_depth", "/subsample", "/eta"]);
-    assert_eq!(params(&GradientBoosting, json!({})), GradientBoosting.defaults());
+    assert_eq!(*params(&GradientBoosting, json!({})), GradientBoosting.defaults());
     for (name, values) in GradientBoosting.grid() {
         for value in values {
             params(&GradientBoosting, json!({name.clone(): value}));
@@ -240,13 +241,13 @@ fn a_split_chooses_from_so_many_columns_that_part_something() {
     // c0 counts most; c4 is constant and never a choice.
     let roots = |fit: &Fit| {
         let mut roots = [0; 6];
-        boosting(fit).trees.iter().for_each(|t| roots[t[0].as_split().unwrap().0] += 1);
+        boosting(fit).trees().iter().for_each(|t| roots[t[0].as_split().unwrap().0] += 1);
         roots
     };
     let one = grown(with(json!(1)));
     let roots = roots(&one);
     assert!(roots[4] == 0 && [0, 1, 2, 3, 5].iter().all(|c| roots[*c] > 1), "{roots:?}");
-    assert!(boosting(&one).trees.iter().all(|t| t.len() > 3), "a constant column ends no tree");
+    assert!(boosting(&one).trees().iter().all(|t| t.len() > 3), "a constant column ends no tree");
     let score = |fit: &Fit| auc(&data, &rows(&data), &fit.predictor.predict(data.x(), &columns(&data), &rows(&data)));
     let (few, many) = (score(&grown(with(json!(0.5)))), score(&grown(all)));
     assert!(few > 0.85 && (few - many).abs() < 0.03, "{few} {many}");

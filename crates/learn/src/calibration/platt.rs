@@ -1,7 +1,8 @@
 //! Platt's fit (1999) with his smoothed targets, by Newton's method with a line search (Lin, Lin and Weng 2007). The arithmetic
-//! is that of linfa's `platt_newton_method`, to the last bit, with looks at the control, which a library's function cannot have.
+//! is that of linfa's `platt_newton_method`, to the last bit, with checks of the token in between, which a library's function cannot have.
 
-use crate::{Control, LearnError};
+use crate::error::LearnError;
+use provost_predict::control::Control;
 
 const MAX_STEPS: usize = 100;
 const LEAST_STEP: f64 = 1e-10;
@@ -30,7 +31,8 @@ impl Rows<'_> {
         let mut targets = self.targets.iter();
         self.control.in_blocks(self.scores, |scores| {
             scores.iter().zip(targets.by_ref()).for_each(|(score, target)| each(*score, *target));
-        })
+        })?;
+        Ok(())
     }
 
     fn loss(&self, a: f64, b: f64) -> Result<f64, LearnError> {

@@ -1,9 +1,7 @@
-//! How an applicant compares with those whom a university, or a program of one, has admitted and rejected: a measured column
-//! less its mean over the training rows of that outcome. What a university asks for differs between universities more than
-//! applicants do, and a tree needs many splits to find a difference of two columns.
+//! Fits the standards by which applicants are compared (`provost_predict::encoder::standards`).
 
-use crate::Matrix;
-use serde::{Deserialize, Serialize};
+use provost_predict::encoder::standards::{OUTCOMES, Standards};
+use provost_predict::matrix::Matrix;
 
 /// Categories that decide by standards of their own.
 const BY: [&str; 2] = ["university", "university_program"];
@@ -16,25 +14,8 @@ const OF: [&str; 6] = [
     "undergrad_prestige",
     "gre_writing",
 ];
-const OUTCOMES: usize = 2;
 /// Rows that the mean over all categories weighs as much as.
 const WEIGHT: f64 = 10.0;
-
-/// Of a mean, or of a category's value.
-const LARGEST: f32 = 1e9;
-
-/// The standards of one category, fitted on training rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Standards {
-    category: u32,
-    of: Vec<u32>,
-    /// Of the category, ascending.
-    values: Vec<f32>,
-    /// By value, measured column and outcome: rejected, admitted.
-    means: Vec<f32>,
-    /// Where the value is not known.
-    overall: Vec<f32>,
-}
 
 /// Rows and what they add up to.
 #[derive(Clone, Copy, Default)]
@@ -80,112 +61,61 @@ pub(super) fn width(names: &[&str]) -> usize {
     by.len() * of.len() * OUTCOMES
 }
 
-impl Standards {
-    /// With the columns of the training rows, each by rows of other parts. `codes` are the rows' positions in `distinct`,
-    /// the ascending values of the category; beyond them is missing.
-    pub(super) fn fit(
-        training: &Training<'_>,
-        category: u32,
-        of: &[u32],
-        distinct: &[f32],
-        codes: impl Fn(u32) -> usize,
-    ) -> (Self, Vec<Vec<f32>>) {
-        let Training { x, y, columns, rows, part, parts } = *training;
-        let n = distinct.len();
-        let mut seen = vec![false; n];
-        rows.iter().map(|row| codes(*row)).filter(|code| *code < n).for_each(|code| seen[code] = true);
-        let kept: Vec<usize> = (0..n).filter(|code| seen[*code]).collect();
-        let width = of.len() * OUTCOMES;
-        let mut means = vec![0.0; kept.len() * width];
-        let mut overall = vec![0.0; width];
-        let mut encoded = vec![Vec::with_capacity(rows.len()); width];
-        for (which, at) in of.iter().enumerate() {
-            let column = x.column(columns[*at as usize]);
-            let mut sums = vec![Sum::default(); n * OUTCOMES * parts];
-            let mut all = vec![Sum::default(); OUTCOMES * parts];
-            for (row, part) in rows.iter().zip(part) {
-                let value = f64::from(column[*row as usize]);
-                if value.is_nan() {
-                    continue;
-                }
-                let (code, outcome) = (codes(*row), usize::from(y[*row as usize]));
-                all[outcome * parts + part].add(Sum(1.0, value));
-                if code < n {
-                    sums[(code * OUTCOMES + outcome) * parts + part].add(Sum(1.0, value));
-                }
+/// With the columns of the training rows, each by rows of other parts. `codes` are the rows' positions in `distinct`,
+/// the ascending values of the category; beyond them is missing.
+pub(super) fn fit(
+    training: &Training<'_>,
+    category: u32,
+    of: &[u32],
+    distinct: &[f32],
+    codes: impl Fn(u32) -> usize,
+) -> (Standards, Vec<Vec<f32>>) {
+    let Training { x, y, columns, rows, part, parts } = *training;
+    let n = distinct.len();
+    let mut seen = vec![false; n];
+    rows.iter().map(|row| codes(*row)).filter(|code| *code < n).for_each(|code| seen[code] = true);
+    let kept: Vec<usize> = (0..n).filter(|code| seen[*code]).collect();
+    let width = of.len() * OUTCOMES;
+    let mut means = vec![0.0; kept.len() * width];
+    let mut overall = vec![0.0; width];
+    let mut encoded = vec![Vec::with_capacity(rows.len()); width];
+    for (which, at) in of.iter().enumerate() {
+        let column = x.column(columns[*at as usize]);
+        let mut sums = vec![Sum::default(); n * OUTCOMES * parts];
+        let mut all = vec![Sum::default(); OUTCOMES * parts];
+        for (row, part) in rows.iter().zip(part) {
+            let value = f64::from(column[*row as usize]);
+            if value.is_nan() {
+                continue;
             }
-            let total = |sums: &[Sum], own: usize| {
-                let mut total = Sum::default();
-                (0..parts).filter(|part| *part != own).for_each(|part| total.add(sums[part]));
-                total
-            };
-            for outcome in 0..OUTCOMES {
-                let column_of = which * OUTCOMES + outcome;
-                let of_all = &all[outcome * parts..][..parts];
-                let of_code = |code: usize| &sums[(code * OUTCOMES + outcome) * parts..][..parts];
-                let prior = total(of_all, parts).mean();
-                overall[column_of] = prior as f32;
-                for (position, code) in kept.iter().enumerate() {
-                    means[position * width + column_of] = total(of_code(*code), parts).towards(prior);
-                }
-                let priors: Vec<f64> = (0..parts).map(|own| total(of_all, own).mean()).collect();
-                encoded[column_of].extend(rows.iter().zip(part).map(|(row, own)| {
-                    let (code, prior) = (codes(*row), priors[*own]);
-                    let mean = if code < n { total(of_code(code), *own).towards(prior) } else { prior as f32 };
-                    column[*row as usize] - mean
-                }));
+            let (code, outcome) = (codes(*row), usize::from(y[*row as usize]));
+            all[outcome * parts + part].add(Sum(1.0, value));
+            if code < n {
+                sums[(code * OUTCOMES + outcome) * parts + part].add(Sum(1.0, value));
             }
         }
-        let values = kept.iter().map(|code| distinct[*code]).collect();
-        (Self { category, of: of.to_vec(), values, means, overall }, encoded)
-    }
-
-    /// Rows that were not trained on.
-    pub(super) fn encode(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<Vec<f32>> {
-        let width = self.overall.len();
-        let category = x.column(columns[self.category as usize]);
-        let means: Vec<&[f32]> = rows
-            .iter()
-            .map(|row| {
-                let value = category[*row as usize];
-                let found = self.values.binary_search_by(|v| v.total_cmp(&value));
-                found.map_or(&self.overall[..], |at| &self.means[at * width..][..width])
-            })
-            .collect();
-        let column_of = |which: usize| {
-            let column = x.column(columns[self.of[which / OUTCOMES] as usize]);
-            rows.iter().zip(&means).map(|(row, means)| column[*row as usize] - means[which]).collect()
+        let total = |sums: &[Sum], own: usize| {
+            let mut total = Sum::default();
+            (0..parts).filter(|part| *part != own).for_each(|part| total.add(sums[part]));
+            total
         };
-        (0..width).map(column_of).collect()
+        for outcome in 0..OUTCOMES {
+            let column_of = which * OUTCOMES + outcome;
+            let of_all = &all[outcome * parts..][..parts];
+            let of_code = |code: usize| &sums[(code * OUTCOMES + outcome) * parts..][..parts];
+            let prior = total(of_all, parts).mean();
+            overall[column_of] = prior as f32;
+            for (position, code) in kept.iter().enumerate() {
+                means[position * width + column_of] = total(of_code(*code), parts).towards(prior);
+            }
+            let priors: Vec<f64> = (0..parts).map(|own| total(of_all, own).mean()).collect();
+            encoded[column_of].extend(rows.iter().zip(part).map(|(row, own)| {
+                let (code, prior) = (codes(*row), priors[*own]);
+                let mean = if code < n { total(of_code(code), *own).towards(prior) } else { prior as f32 };
+                column[*row as usize] - mean
+            }));
+        }
     }
-
-    /// Of what each column is made: its category and the measured column.
-    pub(super) fn sources(&self) -> impl Iterator<Item = (u32, u32)> {
-        self.of.iter().flat_map(|of| [(self.category, *of); OUTCOMES])
-    }
-
-    pub(super) fn names<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = String> + 'a {
-        let against = |of: &u32, whom: &str| {
-            format!("{}, less the {whom} of the same {}", names[*of as usize], names[self.category as usize])
-        };
-        self.of.iter().flat_map(move |of| [against(of, "rejected"), against(of, "admitted")])
-    }
-
-    pub(super) fn width(&self) -> usize {
-        self.overall.len()
-    }
-
-    /// Of a decoded artifact.
-    pub(super) fn check(&self, width: usize) -> Result<(), String> {
-        let finite = |v: &[f32]| v.iter().all(|v| v.abs() <= LARGEST);
-        let sound = self.category < width as u32
-            && self.of.iter().all(|of| *of < width as u32)
-            && self.overall.len() == self.of.len() * OUTCOMES
-            && Some(self.means.len()) == self.values.len().checked_mul(self.overall.len())
-            && self.values.is_sorted_by(|a, b| a.total_cmp(b).is_lt())
-            && finite(&self.values)
-            && finite(&self.means)
-            && finite(&self.overall);
-        if sound { Ok(()) } else { Err(format!("encoder: the standards by column {} are damaged", self.category)) }
-    }
+    let values = kept.iter().map(|code| distinct[*code]).collect();
+    (Standards { category, of: of.to_vec(), values, means, overall }, encoded)
 }

@@ -4,8 +4,10 @@ use crate::boosting::GradientBoosting;
 use crate::forest::RandomForest;
 use crate::learners::learner;
 use crate::metrics::auc;
+use crate::params::{CheckedParams, Params};
 use crate::testdata::{columns, on_threads, params, rows};
 use crate::testing::task;
+use provost_domain::features::YEAR;
 use provost_domain::rng::SplitMix64;
 use serde_json::json;
 
@@ -48,7 +50,7 @@ fn earlier_years_are_strictly_earlier_and_of_training_rows() {
     let (all, columns) = (rows(&data), columns(&data));
     let (train, held): (Vec<u32>, Vec<u32>) = all.into_iter().partition(|r| r % 4 > 0);
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
-    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5, false, &Control::default()).unwrap();
+    let (encoder, encoded) = encoder::fit(&data, &columns, &names, &train, 5, false, &Control::default()).unwrap();
     assert_eq!(encoder.names()[..2], ["research_score", YEAR].map(String::from));
     assert_eq!(encoder.names()[2], "university, earlier years");
     let later = encoder.encode(data.x(), &columns, &held);
@@ -90,7 +92,7 @@ fn a_number_is_compared_with_its_means_over_the_same_university() {
     let (x, y, columns) = (data.x(), data.y(), columns(&data));
     let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 4 > 0);
     let names: Vec<&str> = x.names().iter().map(String::as_str).collect();
-    let (encoder, encoded) = Encoder::fit(&data, &columns, &names, &train, 5, false, &Control::default()).unwrap();
+    let (encoder, encoded) = encoder::fit(&data, &columns, &names, &train, 5, false, &Control::default()).unwrap();
     assert_eq!(encoder.outputs(), 10);
     assert_eq!(encoder.names()[8], "gpa_normalized, less the rejected of the same university");
     assert!((8..10).all(|c| encoded[c].len() == train.len() && encoded[c].iter().all(|v| v.is_finite())));
@@ -120,7 +122,7 @@ fn no_label_of_a_row_or_of_its_future_reaches_what_is_held_out_or_earlier() {
     let (train, columns) = (rows(&data), columns(&data));
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
     let encode =
-        |data: &Dataset| Encoder::fit(data, &columns, &names, &train, 5, false, &Control::default()).unwrap().1;
+        |data: &Dataset| encoder::fit(data, &columns, &names, &train, 5, false, &Control::default()).unwrap().1;
     let before = encode(&data);
     for row in [3usize, 77, 410] {
         let mut y = data.y().to_vec();
@@ -194,7 +196,7 @@ fn families_share_the_encoding_and_answer_as_fits_apart_at_any_number_of_threads
     let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 3 > 0);
     let forest = Encoding(RandomForest);
     let members = [json!({"n_estimators": 6, "max_depth": 4}), json!({"n_estimators": 9})].map(|p| params(&forest, p));
-    let members: Vec<&Params> = members.iter().collect();
+    let members: Vec<&CheckedParams> = members.iter().collect();
     // Of eight columns the square root and the logarithm differ, of the four given they do not.
     assert_eq!(forest.width(&data, &columns), 8);
     let of = |word: &str| forest.family(&params(&forest, json!({"max_features": word})), 8);
@@ -252,7 +254,7 @@ fn sets_of_categories_find_what_rates_cannot_tell() {
         (auc(&y, &fit.predictor.predict(data.x(), &columns, &held)), fit)
     };
     let (of_boosting, fit) = score(&Encoding(GradientBoosting));
-    let (of_xgboost, _) = score(&Encoding(crate::xgb::Xgboost));
+    let (of_xgboost, _) = score(&Encoding(crate::xgboost::Xgboost));
     assert!(of_boosting > 0.85 && of_xgboost < 0.8, "{of_boosting} {of_xgboost}");
     let importance = fit.importance.unwrap();
     assert!(importance[2] > 0.3 && importance[3] < 0.05, "{importance:?}");
@@ -270,7 +272,7 @@ fn sets_are_the_same_on_any_threads_in_families_and_in_bytes() {
     let (train, held): (Vec<u32>, Vec<u32>) = rows(&data).into_iter().partition(|r| r % 3 > 0);
     let learner = Encoding(GradientBoosting);
     let members = [9, 25].map(|n| params(&learner, json!({"n_estimators": n, "max_depth": 4, "subsample": 0.8})));
-    let members: Vec<&Params> = members.iter().collect();
+    let members: Vec<&CheckedParams> = members.iter().collect();
     assert_eq!(learner.width(&data, &columns), 10, "two numbers, two categories, three columns for each");
     let fit = |threads, validation| {
         let task =
@@ -305,13 +307,13 @@ fn damaged_encoders_are_refused() {
     let data = compared(&applications(300, 7));
     let (columns, train) = (columns(&data), rows(&data));
     let names: Vec<&str> = data.x().names().iter().map(String::as_str).collect();
-    let (encoder, _) = Encoder::fit(&data, &columns, &names, &train, 5, false, &Control::default()).unwrap();
-    let model = EncodedModel { encoder, predictor: Box::new(Predictor::Constant(0.5)) };
+    let (encoder, _) = encoder::fit(&data, &columns, &names, &train, 5, false, &Control::default()).unwrap();
+    let model = EncodedModel::new(encoder, Box::new(Predictor::Constant(0.5)));
     assert_eq!(model.check(4), Ok(()));
     assert!(model.check(3).is_err());
     let bytes = postcard::to_allocvec(&model).unwrap();
     assert_eq!(postcard::from_bytes::<EncodedModel>(&bytes).unwrap(), model);
-    let nested = EncodedModel { predictor: Box::new(Predictor::Encoded(model.clone())), ..model.clone() };
+    let nested = EncodedModel::new(model.encoder().clone(), Box::new(Predictor::Encoded(model.clone())));
     assert!(nested.check(4).is_err());
     assert!(postcard::from_bytes::<EncodedModel>(&postcard::to_allocvec(&nested).unwrap()).is_err());
     assert!(postcard::from_bytes::<EncodedModel>(&bytes).is_ok(), "a refusal leaves nothing behind");

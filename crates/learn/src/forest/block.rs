@@ -73,10 +73,11 @@ impl<'a> Blocks<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use super::super::grow::{Grower, Settings};
-    use crate::Control;
+    use super::super::grow::Grower;
+    use super::super::settings::ForestSettings;
     use crate::bins::WideTable;
     use crate::testdata::{columns, noisy, rows};
+    use provost_predict::control::Control;
 
     #[test]
     fn a_tree_with_copies_is_the_one_without() {
@@ -84,7 +85,7 @@ mod tests {
         let table = WideTable::new(&data, &columns(&data), &rows(&data), &Control::default()).unwrap();
         for (bootstrap, min_leaf) in [(true, 1), (false, 3)] {
             let grown = |copies: &[usize]| {
-                let settings = Settings {
+                let settings = ForestSettings {
                     seed: 5,
                     features: 2,
                     max_depth: u32::MAX,

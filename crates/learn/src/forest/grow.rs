@@ -3,37 +3,15 @@
 use super::block::Blocks;
 use super::sample::{self, Draw};
 use super::scan::{SMALL, count, sort};
-use super::sweep::{Packed, Split, Sweep, Tally, masses};
+use super::settings::ForestSettings;
+use super::sweep::{ForestSplit, Packed, Sweep, Tally, masses};
 use crate::bins::WideTable;
-use crate::control::BLOCK;
+use crate::error::LearnError;
 use crate::prefetch::{AHEAD, prefetch};
-use crate::trees::{Node, Tree};
-use crate::{Control, LearnError};
 use provost_domain::rng::{SplitMix64, mix};
-
-pub struct Settings {
-    pub seed: u64,
-    /// Columns to visit per node; constant ones count, but one that varies is always looked for.
-    pub features: usize,
-    pub max_depth: u32,
-    /// Minima count distinct rows, not draws.
-    pub min_split: usize,
-    pub min_leaf: usize,
-    pub bootstrap: bool,
-    /// Per class.
-    pub weights: [f64; 2],
-    /// Whether trees are kept so that they can be cut back.
-    pub inner: bool,
-    /// Nodes of at most so many rows have their codes copied; the trees are the same.
-    pub copies: Vec<usize>,
-}
-
-impl Settings {
-    /// Distinct rows that a node needs to be split.
-    pub fn enough(&self) -> usize {
-        self.min_split.max(2 * self.min_leaf)
-    }
-}
+use provost_predict::control::BLOCK;
+use provost_predict::control::Control;
+use provost_predict::trees::{Node, Tree};
 
 /// A node's share of class 1 and its distinct rows, whether it was split or not.
 #[derive(Clone, Copy, Default)]
@@ -84,14 +62,14 @@ struct Part {
     tally: Tally,
 }
 
-/// Row visits between two looks at the cancel token: some milliseconds.
+/// Row visits between two checks of the token: some milliseconds.
 const PATIENCE: usize = 1 << 20;
 
 /// The memory of one thread's trees.
 pub struct Grower<'a> {
     table: &'a WideTable,
     labels: &'a [u8],
-    settings: &'a Settings,
+    settings: &'a ForestSettings,
     blocks: Blocks<'a>,
     draws: Vec<Draw>,
     spill: Vec<Draw>,
@@ -106,7 +84,7 @@ pub struct Grower<'a> {
 }
 
 impl<'a> Grower<'a> {
-    pub fn new(table: &'a WideTable, labels: &'a [u8], settings: &'a Settings) -> Self {
+    pub fn new(table: &'a WideTable, labels: &'a [u8], settings: &'a ForestSettings) -> Self {
         let most = table.bins.iter().map(|b| b.len() + 1).max().unwrap_or(1);
         // A bootstrap sample of many rows has 63% of them.
         let drawn = if settings.bootstrap { labels.len() / 3 * 2 } else { labels.len() };
@@ -213,7 +191,7 @@ impl<'a> Grower<'a> {
     }
 
     /// Visits columns in random order; the first of equally good splits counts.
-    fn best_split(&mut self, part: &mut Part, control: &Control) -> Result<Option<Split>, LearnError> {
+    fn best_split(&mut self, part: &mut Part, control: &Control) -> Result<Option<ForestSplit>, LearnError> {
         let many = part.to - part.from >= BLOCK;
         let width = self.order.len();
         let mut rng = SplitMix64::new(part.key);
@@ -249,7 +227,7 @@ impl<'a> Grower<'a> {
     }
 
     /// Looks for a better split by one column; false if the column is constant here.
-    fn scan(&mut self, part: &Part, column: usize, best: &mut Option<Split>) -> bool {
+    fn scan(&mut self, part: &Part, column: usize, best: &mut Option<ForestSplit>) -> bool {
         let codes = self.blocks.column(column, part.copy);
         let missing = self.table.bins[column].len();
         let rows = &self.draws[part.from..part.to];
@@ -269,13 +247,13 @@ impl<'a> Grower<'a> {
     }
 
     /// Moves the left rows before the right ones, both in their order; returns where the right ones start.
-    fn partition(&mut self, part: &Part, split: &Split) -> usize {
+    fn partition(&mut self, part: &Part, split: &ForestSplit) -> usize {
         let codes = self.blocks.column(split.column, part.copy);
         let missing = self.table.bins[split.column].len();
         let absent = if split.missing_left { missing } else { usize::MAX };
         let (draws, spill) = (&mut self.draws[part.from..part.to], &mut self.spill[..part.to - part.from]);
         let (mut left, mut others) = (0, 0);
-        // Without a branch: which side comes next cannot be foretold.
+        // Without a branch: which side comes next is not predictable.
         for at in 0..draws.len() {
             let draw = draws[at];
             if let Some(next) = draws.get(at + AHEAD) {

@@ -1,9 +1,10 @@
 //! The rows that one tree sees.
 
-use crate::control::BLOCK;
+use crate::error::LearnError;
 use crate::prefetch::prefetch;
-use crate::{Control, LearnError};
 use provost_domain::rng::SplitMix64;
+use provost_predict::control::BLOCK;
+use provost_predict::control::Control;
 
 /// A row, how often it was drawn, and its class.
 #[derive(Clone, Copy, Default)]
@@ -48,7 +49,7 @@ pub fn bootstrap(
     draws.clear();
     let drawn = counts.iter().zip(labels).zip(0..).filter(|((count, _), _)| **count > 0);
     draws.extend(drawn.map(|((count, label), row)| Draw { row, count: *count, label: u16::from(*label) }));
-    control.check()
+    Ok(control.check()?)
 }
 
 /// Every row once.

@@ -1,7 +1,7 @@
 //! The search for the best split of one node, column by column.
 
-use super::grow::Settings;
 use super::sample::Draw;
+use super::settings::ForestSettings;
 use multiversion::multiversion;
 
 /// Draws, draws of class 1, distinct rows.
@@ -93,7 +93,7 @@ pub fn masses(t: Tally, weights: [f64; 2]) -> [f64; 2] {
 }
 
 #[derive(Clone, Copy)]
-pub struct Split {
+pub struct ForestSplit {
     /// Half the weighted Gini impurity that is left, times the weight; less is better.
     pub cost: f64,
     pub column: usize,
@@ -191,7 +191,7 @@ impl Sweep {
     }
 
     /// Puts a better split by these bins into `best`.
-    pub fn finish(&mut self, total: Tally, column: usize, settings: &Settings, best: &mut Option<Split>) {
+    pub fn finish(&mut self, total: Tally, column: usize, settings: &ForestSettings, best: &mut Option<ForestSplit>) {
         let any_missing = self.missing.rows > 0;
         // Place 0 has nothing below. Where missing values come last, no place of theirs has them on the left as well.
         let ways = [(false, self.len - 1), (true, self.len.saturating_sub(2))];
@@ -216,7 +216,7 @@ impl Sweep {
         let Some((at, missing_left)) = found else { return };
         let below = Tally { all: self.all[at] as u32, ones: self.ones[at] as u32, rows: self.rows[at] as u32 };
         let left = if missing_left { below.plus(self.missing) } else { below };
-        *best = Some(Split {
+        *best = Some(ForestSplit {
             cost: limit,
             column,
             bin: usize::from(self.bins[at - 1]),

@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
+use crate::dataset::Dataset;
 use crate::testdata::{auc, columns, family_equals_fits_apart, fit, noisy, on_threads, params, rows};
 use crate::testing::{self, dataset};
-use crate::{Dataset, StopReason};
 use provost_domain::rng::SplitMix64;
+use provost_predict::control::StopReason;
+use provost_predict::trees::Tree;
 use serde_json::json;
 
 fn forest(fit: &Fit) -> &Forest {
@@ -75,8 +77,8 @@ fn fewer_trees_and_less_depth_are_truncations() {
     let deep = fit(&RandomForest, &data, &rows(&data), &[], json!({"n_estimators": 9}));
     let few = fit(&RandomForest, &data, &rows(&data), &[], json!({"n_estimators": 4}));
     let shallow = fit(&RandomForest, &data, &rows(&data), &[], json!({"n_estimators": 9, "max_depth": 5}));
-    assert_eq!(forest(&few).trees, forest(&deep).trees[..4]);
-    for (a, b) in forest(&shallow).trees.iter().zip(&forest(&deep).trees) {
+    assert_eq!(forest(&few).trees(), &forest(&deep).trees()[..4]);
+    for (a, b) in forest(&shallow).trees().iter().zip(forest(&deep).trees()) {
         assert!(same_top(a, b, (0, 0), 5));
     }
 }
@@ -113,7 +115,7 @@ fn the_root_split_is_the_best_there_is() {
             let given = json!({"n_estimators": 1, "bootstrap": false, "max_features": null, "max_depth": 1,
                 "min_samples_leaf": min_leaf, "class_weight": if balanced { json!("balanced") } else { json!(null) }});
             let fit = fit(&RandomForest, &data, &rows(&data), &[], given);
-            let tree = &forest(&fit).trees[0];
+            let tree = &forest(&fit).trees()[0];
             let (column, threshold, missing_left, _) = tree[0].as_split().unwrap();
             let mut mass = [[0.0; 2]; 2];
             for (v, y) in data.x().column(column).iter().zip(data.y()) {
@@ -133,7 +135,7 @@ fn leaves_hold_enough_rows_and_splits_had_enough() {
     let given = json!({"n_estimators": 3, "bootstrap": false, "min_samples_leaf": 9, "min_samples_split": 40});
     let fit = fit(&RandomForest, &data, &rows(&data), &[], given);
     let values = trees::gather(data.x(), &columns(&data), &rows(&data));
-    for tree in &forest(&fit).trees {
+    for tree in forest(&fit).trees() {
         let mut held = vec![0; tree.len()];
         for row in values.chunks(6) {
             let mut at = 0;
@@ -230,7 +232,7 @@ fn parameters_are_checked_together() {
     let faults = RandomForest.check(bad.as_object().unwrap()).unwrap_err().0;
     let pointers: Vec<_> = faults.iter().map(|f| f.pointer.as_str()).collect();
     assert_eq!(pointers, ["/n_estimators", "/max_depth", "/max_features", "/class_weight", "/leaf"]);
-    assert_eq!(params(&RandomForest, json!({})), RandomForest.defaults());
+    assert_eq!(*params(&RandomForest, json!({})), RandomForest.defaults());
     for (name, values) in RandomForest.grid() {
         for value in values {
             params(&RandomForest, json!({name.clone(): value}));

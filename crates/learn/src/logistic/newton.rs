@@ -2,7 +2,8 @@
 //! plus the penalty, by Cholesky where the penalty is smooth, else by coordinate descent (Friedman et al. 2010).
 
 use super::rows::{Rows, Sums};
-use crate::{Control, LearnError};
+use crate::error::LearnError;
+use provost_predict::control::Control;
 
 const MAX_STEPS: u64 = 200;
 const MAX_HALVINGS: u32 = 40;

@@ -1,8 +1,11 @@
 //! Loss, gradient and Hessian summed over rows, in fixed chunks that are added in a fixed order.
 
-use crate::control::BLOCK;
-use crate::preprocess::Preprocessor;
-use crate::{Control, FitTask, LearnError};
+use crate::error::LearnError;
+use crate::learner::FitTask;
+use crate::preprocess::design;
+use provost_predict::control::BLOCK;
+use provost_predict::control::Control;
+use provost_predict::preprocess::Preprocessor;
 use rayon::prelude::*;
 
 /// Rows whose sums are one thread's; a constant, so that the order of additions does not depend on threads.
@@ -44,7 +47,7 @@ impl Rows {
         let ones = preprocessor.width();
         let width = ones + 1;
         let stride = width.next_multiple_of(LANES);
-        let mut design = preprocessor.design(task.data.x(), task.columns, task.train, stride, control)?;
+        let mut design = design(preprocessor, task.data.x(), task.columns, task.train, stride, control)?;
         for rows in design.chunks_mut(BLOCK * stride) {
             control.check()?;
             rows.chunks_exact_mut(stride).for_each(|row| row[ones] = 1.0);

@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use crate::Dataset;
+use crate::dataset::Dataset;
+use crate::preprocess::design;
 use crate::testing;
+use provost_predict::matrix::Matrix;
 
 /// 400 rows of smooth functions of the row number, so that Python makes the same (numpy, float32):
 /// x0 = sin(.7 i), x1 = 2 cos(1.3 i), x2 = (37 i mod 101) / 10, x3 = x0 + x1 / 2 + sin(5.1 i) / 10,
@@ -68,12 +70,12 @@ fn coefficients_equal_scikit_learns() {
         let weight = if *balanced { json!("balanced") } else { Value::Null };
         let m = model(&data, json!({"C": c, "penalty": penalty, "class_weight": weight}), *scale);
         // Ours are on the standardised scale throughout.
-        let outputs = m.preprocessor.outputs();
-        let mut got: Vec<f64> = m.coefficients.clone();
-        let mut zero = m.intercept;
+        let outputs = m.preprocessor().outputs();
+        let mut got: Vec<f64> = m.coefficients().to_vec();
+        let mut zero = m.intercept();
         if !scale {
             let origin = Matrix::new(data.x().names().to_vec(), vec![vec![0.0]; 4]).unwrap();
-            let shift = m.preprocessor.design(&origin, &[0, 1, 2, 3], &[0], 4, &Control::default()).unwrap();
+            let shift = design(m.preprocessor(), &origin, &[0, 1, 2, 3], &[0], 4, &Control::default()).unwrap();
             zero += shift.iter().zip(&got).map(|(s, c)| s * c).sum::<f64>();
             got.iter_mut().zip(&outputs).for_each(|(c, o)| *c /= o.unit);
         }
@@ -92,7 +94,7 @@ fn l2_coefficients_equal_linfas() {
     let data = waves();
     let m = model(&data, json!({"C": 0.5}), true);
     let rows: Vec<u32> = (0..400).collect();
-    let design = m.preprocessor.design(data.x(), &[0, 1, 2, 3], &rows, 4, &Control::default()).unwrap();
+    let design = design(m.preprocessor(), data.x(), &[0, 1, 2, 3], &rows, 4, &Control::default()).unwrap();
     let records = ndarray::Array2::from_shape_vec((400, 4), design).unwrap();
     let targets = ndarray::Array1::from_iter(data.y().iter().map(|y| *y == 1));
     let other = linfa_logistic::LogisticRegression::default()
@@ -102,8 +104,8 @@ fn l2_coefficients_equal_linfas() {
         .fit(&linfa::Dataset::new(records, targets))
         .unwrap();
     // linfa chooses itself which class is positive.
-    let sign = other.params()[0].signum() * m.coefficients[0].signum();
-    for (ours, theirs) in m.coefficients.iter().zip(other.params()) {
+    let sign = other.params()[0].signum() * m.coefficients()[0].signum();
+    for (ours, theirs) in m.coefficients().iter().zip(other.params()) {
         assert!((ours - sign * theirs).abs() < 1e-4, "{ours} {theirs}");
     }
 }

@@ -1,33 +1,35 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use super::gradients::{Workspace, backward};
 use super::*;
 use crate::testing;
 use provost_domain::rng::SplitMix64;
+use provost_predict::network::layers::Layers;
 
 /// The analytical gradient against central differences, with both activations and hidden layers of several shapes.
 #[test]
 fn gradient_equals_differences() {
     let shapes: [&[usize]; 3] = [&[5, 4], &[1], &[3, 1]];
     for (activation, hidden) in [Activation::Relu, Activation::Tanh].into_iter().flat_map(|a| shapes.map(|s| (a, s))) {
-        let mut layers = Layers::new(3, hidden, activation, 9);
+        let mut layers = gradients::initial(3, hidden, activation, 9);
         let mut r = SplitMix64::new(1);
         let x: Vec<f32> = (0..30).map(|_| r.normal() as f32).collect();
         let y: Vec<f32> = (0..10).map(|i| (i % 2) as f32).collect();
-        let mut buffers = Buffers::new(&layers, 10);
+        let mut workspace = Workspace::new(&layers, 10);
         let mut gradient = vec![0.0; layers.parameters().len()];
-        layers.forward(&x, 10, &mut buffers);
-        layers.backward(&x, &y, 0.5, &mut buffers, &mut gradient);
+        layers.forward(&x, 10, &mut workspace.buffers);
+        backward(&layers, &x, &y, 0.5, &mut workspace, &mut gradient);
         let mut spare = gradient.clone();
-        let mut loss = |layers: &Layers, buffers: &mut Buffers| {
-            layers.forward(&x, 10, buffers);
-            layers.backward(&x, &y, 0.5, buffers, &mut spare)
+        let mut loss = |layers: &Layers, workspace: &mut Workspace| {
+            layers.forward(&x, 10, &mut workspace.buffers);
+            backward(layers, &x, &y, 0.5, workspace, &mut spare)
         };
         for (at, analytical) in gradient.iter().enumerate() {
             let kept = layers.parameters()[at];
             layers.parameters_mut()[at] = kept + 2e-3;
-            let above = loss(&layers, &mut buffers);
+            let above = loss(&layers, &mut workspace);
             layers.parameters_mut()[at] = kept - 2e-3;
-            let below = loss(&layers, &mut buffers);
+            let below = loss(&layers, &mut workspace);
             layers.parameters_mut()[at] = kept;
             let difference = (above - below) / 4e-3;
             assert!(
@@ -70,7 +72,7 @@ fn raw_extremes_stay_finite() {
 
 #[test]
 fn doctored_layers_are_refused() {
-    let good = Layers::new(2, &[3], Activation::Relu, 0);
+    let good = gradients::initial(2, &[3], Activation::Relu, 0);
     assert!(good.check(2).is_ok() && good.check(3).is_err());
     let mut bytes = postcard::to_allocvec(&good).unwrap();
     assert_eq!(bytes[..4], [3, 2, 3, 1]);

@@ -1,10 +1,12 @@
 //! Adam over shuffled batches until the loss, or the validation rows' loss, stops falling.
 
 use super::elementwise;
-use super::layers::{Buffers, Layers};
+use super::gradients::{Workspace, backward};
+use crate::error::LearnError;
 use crate::split::shuffle;
-use crate::{Control, LearnError};
 use provost_domain::rng::SplitMix64;
+use provost_predict::control::Control;
+use provost_predict::network::layers::{Buffers, Layers};
 
 const BATCH: usize = 200;
 const RATE: f64 = 1e-3;
@@ -40,7 +42,7 @@ pub fn train(
 ) -> Result<Vec<(Layers, u64)>, LearnError> {
     let (rows, width, count) = (train.labels.len(), layers.inputs(), layers.parameters().len());
     let batch = BATCH.min(rows);
-    let mut buffers = Buffers::new(&layers, batch);
+    let mut workspace = Workspace::new(&layers, batch);
     let (mut first, mut second, mut gradient) = (vec![0.0; count], vec![0.0; count], vec![0.0; count]);
     let (mut x, mut y) = (vec![0.0; batch * width], vec![0.0; batch]);
     let mut order: Vec<u32> = (0..rows as u32).collect();
@@ -61,8 +63,8 @@ pub fn train(
                 y[at] = train.labels[row];
             }
             let n = rows.len();
-            layers.forward(&x[..n * width], n, &mut buffers);
-            sum += n as f64 * layers.backward(&x[..n * width], &y[..n], plan.alpha, &mut buffers, &mut gradient);
+            layers.forward(&x[..n * width], n, &mut workspace.buffers);
+            sum += n as f64 * backward(&layers, &x[..n * width], &y[..n], plan.alpha, &mut workspace, &mut gradient);
             steps = steps.saturating_add(1);
             let rate = RATE * (1.0 - 0.999f64.powi(steps)).sqrt() / (1.0 - 0.9f64.powi(steps));
             elementwise::adam(layers.parameters_mut(), &gradient, &mut first, &mut second, rate as f32);

@@ -1,44 +1,12 @@
-//! How a candidate is scored, and which of the scored ones wins.
+//! Which of the scored candidates wins.
 
+use super::rule::Rule;
 use super::trial::{TrialResult, TrialStatus, exact, mean};
-use crate::metrics::{best_threshold, metric};
-use provost_domain::TargetMetric;
 
 /// A winner that decides one way for more than this share of the rows is refused.
 const ONE_WAY: f64 = 0.99;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
-    /// The service's: the target metric at the best out-of-fold threshold where it has one; of all candidates within one
-    /// standard error of the best, the one with the lowest log loss.
-    Service(TargetMetric),
-    /// scikit-learn's: the mean of the folds' F1 at 0.5; the first best wins.
-    PeerF1,
-}
-
-impl Rule {
-    /// The threshold to decide at, and the score there.
-    pub(crate) fn threshold(self, y: &[u8], p: &[f64]) -> (f64, f64) {
-        match self {
-            Rule::Service(target) => best_threshold(target, y, p),
-            Rule::PeerF1 => (0.5, self.score(y, p, 0.5)),
-        }
-    }
-
-    pub(crate) fn score(self, y: &[u8], p: &[f64], threshold: f64) -> f64 {
-        match self {
-            Rule::Service(target) => metric(target, y, p, threshold),
-            Rule::PeerF1 => metric(TargetMetric::F1Score, y, p, threshold),
-        }
-    }
-
-    /// Whether deciding everything one way disqualifies; the AUC has no decisions.
-    fn refuses(self) -> bool {
-        !matches!(self, Rule::PeerF1 | Rule::Service(TargetMetric::AucRoc))
-    }
-}
-
-/// What a choice looks at, over the same folds for every candidate.
+/// What a choice compares, over the same folds for every candidate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing<'a> {
     pub index: u32,
@@ -101,6 +69,7 @@ pub fn choose(rule: Rule, trials: &[TrialResult]) -> Option<(&TrialResult, Optio
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use provost_domain::TargetMetric;
 
     const F1: Rule = Rule::Service(TargetMetric::F1Score);
 

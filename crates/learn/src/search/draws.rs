@@ -1,8 +1,10 @@
 //! Random draws from a search space, each point at most once, without listing the space.
 
 use super::space::Space;
-use crate::{Control, LearnError, Params};
+use crate::error::LearnError;
+use crate::params::CheckedParams;
 use provost_domain::rng::SplitMix64;
+use provost_predict::control::Control;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -13,11 +15,16 @@ const SHUFFLED: u64 = 1 << 20;
 /// Places of the shuffle that are worked out together: at first, and at most.
 const FIRST_PLACES: u32 = 1 << 10;
 const MOST_PLACES: u32 = 1 << 16;
-/// Steps between two looks at the control.
+/// Steps between two checks of the token.
 const LOOK: u32 = 1 << 12;
 
 /// Up to `iterations` candidates that lead to different models, in the order of the draws.
-pub fn drawn(space: &Space<'_>, iterations: u32, seed: u64, control: &Control) -> Result<Vec<Params>, LearnError> {
+pub fn drawn(
+    space: &Space<'_>,
+    iterations: u32,
+    seed: u64,
+    control: &Control,
+) -> Result<Vec<CheckedParams>, LearnError> {
     let wanted = usize::try_from(space.candidates().min(u128::from(iterations))).unwrap_or(usize::MAX);
     distinct(space, wanted, seed, control, |point| space.model(point))
 }
@@ -28,7 +35,7 @@ pub fn drawn_points(
     iterations: u32,
     seed: u64,
     control: &Control,
-) -> Result<Vec<Params>, LearnError> {
+) -> Result<Vec<CheckedParams>, LearnError> {
     distinct(space, iterations as usize, seed, control, |point| point.iter().map(|at| *at as u32).collect())
 }
 
@@ -38,7 +45,7 @@ fn distinct(
     seed: u64,
     control: &Control,
     name: impl Fn(&[usize]) -> Vec<u32>,
-) -> Result<Vec<Params>, LearnError> {
+) -> Result<Vec<CheckedParams>, LearnError> {
     let (mut seen, mut found) = (HashSet::new(), Vec::new());
     let mut draws = Draws::new(space, seed);
     while found.len() < wanted {

@@ -3,18 +3,22 @@
 //! that do not call the learner.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::choice::Rule;
 use super::pruner::{Runner, hopeless};
-use super::sampler::sampler;
+use super::rule::Rule;
+use super::tuning::sampler;
 use super::workers::Meter;
 use super::*;
-use crate::control::{Token, Watched};
+use crate::error::LearnError;
 use crate::forest::RandomForest;
+use crate::learner::{Fit, FitTask, Learner};
+use crate::params::{CheckedParams, Params};
 use crate::split::{stratified_folds, without};
 use crate::testdata::{columns, noisy, on_threads, rows};
-use crate::{Control, Fit, FitTask, LearnError, Learner, Params, Predictor, StopReason};
 use provost_domain::config::{Grid, Pruning, Tuning};
 use provost_domain::{Algorithm, Faults, TargetMetric};
+use provost_predict::control::Token;
+use provost_predict::control::{Control, StopReason};
+use provost_predict::predictor::Predictor;
 use serde_json::Value;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +51,7 @@ struct Longest {
 impl Longest {
     /// A control whose looks are measured, and which is cancelled at look `at`.
     fn control(self: &Arc<Self>, at: Option<u64>) -> Control {
-        let (longest, mut token) = (Arc::clone(self), Token::new());
+        let (longest, token) = (Arc::clone(self), Token::new());
         let tripped = token.clone();
         CALLS.set(0);
         LAST.set(processor_time());
@@ -66,8 +70,7 @@ impl Longest {
                 }
             }
         };
-        token.watched = Some(Watched(Arc::new(look)));
-        Control { token, ..Control::default() }
+        Control { token: token.observed_by(Arc::new(look)), ..Control::default() }
     }
 
     fn assert(&self, what: &str) {
@@ -95,7 +98,7 @@ impl Learner for Cheap {
     fn grid(&self) -> Grid {
         RandomForest.grid()
     }
-    fn check(&self, params: &Params) -> Result<Params, Faults> {
+    fn check(&self, params: &Params) -> Result<CheckedParams, Faults> {
         counted();
         RandomForest.check(params)
     }

@@ -3,9 +3,11 @@
 //! After Maron and Moore (1994) and Birattari's F-Race (2002), with Student's t over the folds' differences. Two folds say
 //! little about one candidate's variance, so the variance of the differences is pooled over the field.
 
-use super::choice::{Rule, Standing, standard_error, winner};
+use super::choice::{Standing, standard_error, winner};
+use super::rule::Rule;
 use super::trial::{FoldResult, exact, mean};
-use crate::{Control, LearnError};
+use crate::error::LearnError;
+use provost_predict::control::Control;
 
 /// Student's t by degrees of freedom, for wrongly dropping one candidate at one rung once in ten times. What that costs the
 /// winner's score is in docs/BENCHMARKS.md.
@@ -22,7 +24,7 @@ pub(crate) struct Runner<'a> {
     pub folds: &'a [FoldResult],
 }
 
-/// Runners between two looks at the control.
+/// Runners between two checks of the token.
 const LOOK: usize = 1 << 10;
 
 /// Indices of those in `alive` that will not win, judged on the first `seen` folds of all. Depends on the values only, not

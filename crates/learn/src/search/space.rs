@@ -1,11 +1,14 @@
-//! The space that a search looks at: the parameters of a grid and how many candidates they make. Candidates are counted by
+//! A search space: the parameters of a grid and how many candidates they make. Candidates are counted by
 //! multiplication and made one at a time from their number, so that time and memory grow with the lists, not with their
 //! product.
 
-use crate::{Control, LearnError, Learner, Params};
+use crate::error::LearnError;
+use crate::learner::Learner;
+use crate::params::CheckedParams;
 use provost_domain::config::{Grid, Tuning};
 use provost_domain::limits::GRID_CANDIDATES;
 use provost_domain::{Fault, Faults};
+use provost_predict::control::Control;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
@@ -15,6 +18,7 @@ const MOST_FAULTS: usize = 100;
 /// One parameter of the grid and the values to try.
 #[derive(Debug)]
 pub struct Parameter {
+    /// As the learner names it.
     pub name: String,
     /// Recorded, but no model depends on it.
     pub idle: bool,
@@ -35,7 +39,9 @@ impl Parameter {
 
 /// The candidates of a search: all combinations of one value per parameter.
 pub struct Space<'a> {
+    /// What the candidates are parameters of.
     pub learner: &'a dyn Learner,
+    /// How candidates are chosen.
     pub tuning: Tuning,
     /// In the order of their names; empty without tuning, where the defaults are the one candidate.
     pub parameters: Vec<Parameter>,
@@ -95,7 +101,7 @@ impl<'a> Space<'a> {
 
     /// Candidate `index` of all that lead to different models; the last parameter changes fastest. Where several points
     /// lead to the same model, the candidate is the first of them.
-    pub fn candidate(&self, index: u128) -> Result<Params, LearnError> {
+    pub fn candidate(&self, index: u128) -> Result<CheckedParams, LearnError> {
         let places = decode(index, self.parameters.iter().map(Parameter::choices));
         self.complete(&places, |parameter| &parameter.distinct)
     }
@@ -117,11 +123,11 @@ impl<'a> Space<'a> {
     }
 
     /// The complete parameters at a point.
-    pub fn params(&self, point: &[usize]) -> Result<Params, LearnError> {
+    pub fn params(&self, point: &[usize]) -> Result<CheckedParams, LearnError> {
         self.complete(point, |parameter| &parameter.given)
     }
 
-    fn complete(&self, places: &[usize], of: impl Fn(&Parameter) -> &Vec<Value>) -> Result<Params, LearnError> {
+    fn complete(&self, places: &[usize], of: impl Fn(&Parameter) -> &Vec<Value>) -> Result<CheckedParams, LearnError> {
         let chosen = self.parameters.iter().zip(places).map(|(p, at)| (p.name.clone(), of(p)[*at].clone()));
         self.learner.check(&Map::from_iter(chosen)).map_err(LearnError::Params)
     }
@@ -157,8 +163,8 @@ fn read(learner: &dyn Learner, grid: &Grid, control: &Control) -> Result<Vec<Par
         for (at, value) in values.iter().enumerate() {
             control.check()?;
             match learner.check(&Map::from_iter([(name.clone(), value.clone())])) {
-                Ok(mut complete) => {
-                    let value = complete.remove(name).unwrap_or_default();
+                Ok(complete) => {
+                    let value = complete.into_map().remove(name).unwrap_or_default();
                     let place = *known.entry(value.to_string()).or_insert(distinct.len() as u32);
                     if place as usize == distinct.len() {
                         distinct.push(value);

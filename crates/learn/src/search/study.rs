@@ -3,15 +3,21 @@
 mod rungs;
 
 use self::rungs::Race;
-use super::choice::{Rule, choose};
-use super::lanes::{Ahead, Lane};
+use super::choice::choose;
+use super::race_entry::{Ahead, RaceEntry};
+use super::rule::Rule;
 use super::sampler::Sampler;
 use super::trial::{Journal, TrialResult, TrialStatus};
 use super::window::{Window, forget_before};
 use super::workers::{self, Meter};
+use crate::dataset::Dataset;
+use crate::error::LearnError;
+use crate::learner::{FitTask, Learner};
 use crate::learner::{fit_apart, key};
-use crate::{Control, Dataset, FitTask, LearnError, Learner, Params, Shared, StopReason};
+use crate::params::CheckedParams;
+use crate::shared::Shared;
 use provost_domain::config::Pruning;
+use provost_predict::control::{Control, StopReason};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,7 +32,9 @@ const PLAIN_BLOCK: usize = 64;
 /// One fold of the training part.
 #[derive(Debug, Clone)]
 pub struct Fold {
+    /// Rows to fit on.
     pub train: Vec<u32>,
+    /// Rows to predict.
     pub held: Vec<u32>,
     /// Selected on `train` alone, and the same for all candidates.
     pub columns: Vec<usize>,
@@ -34,12 +42,19 @@ pub struct Fold {
 
 /// Everything that all trials of a search share.
 pub struct Study<'a> {
+    /// What is fitted.
     pub learner: &'a dyn Learner,
+    /// The rows to choose from.
     pub data: &'a Dataset,
+    /// The same for all candidates.
     pub folds: &'a [Fold],
+    /// How candidates are scored.
     pub rule: Rule,
+    /// Whether hopeless candidates are given up early.
     pub pruning: Pruning,
+    /// As in a fit's task.
     pub scale: bool,
+    /// Of every fit.
     pub seed: u64,
     /// Candidates of one family are grown together, and fits on one fold share its tables; the answers are the same.
     pub sharing: bool,
@@ -115,18 +130,18 @@ impl Study<'_> {
             if self.sharing {
                 window.slide(sampler, next, known, control)?;
             }
-            let lanes = candidates.iter().enumerate().map(|(i, params)| {
+            let entries = candidates.iter().enumerate().map(|(i, params)| {
                 let index = (at + i) as u32;
-                self.lane(index, params, known.remove(&index).filter(|t| t.params == *params))
+                self.entry(index, params, known.remove(&index).filter(|t| t.params == **params))
             });
-            let lanes = Mutex::new(lanes.collect::<Vec<_>>());
+            let entries = Mutex::new(entries.collect::<Vec<_>>());
             let later = window.later();
             let race = Race { later, widths: &widths, ahead: &ahead, shared: &shared, journal, meter, control };
-            let outcome = self.race(&lanes, &end.trials, &race);
-            for lane in lanes.into_inner().unwrap_or_else(PoisonError::into_inner) {
-                let predictions = lane.predictions(self.folds.len());
+            let outcome = self.race(&entries, &end.trials, &race);
+            for entry in entries.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                let predictions = entry.predictions(self.folds.len());
                 // A block cut short gives its journaled trials back as they were.
-                let Some(trial) = lane.finished.or(lane.journaled) else { continue };
+                let Some(trial) = entry.finished.or(entry.journaled) else { continue };
                 if trial.status == TrialStatus::Complete && predictions.len() == self.folds.len() {
                     end.predictions.insert(trial.index, predictions);
                 }
@@ -158,7 +173,7 @@ impl Study<'_> {
             let listed = sampler.settled() > 0;
             let mut missing = false;
             for (i, params) in candidates.iter().enumerate() {
-                match known.remove(&((at + i) as u32)).filter(|t| t.params == *params) {
+                match known.remove(&((at + i) as u32)).filter(|t| t.params == **params) {
                     Some(trial) => trials.push(trial),
                     None => missing = true,
                 }
@@ -217,7 +232,7 @@ impl Study<'_> {
     /// Predictions for the held rows of each fold.
     pub fn predictions(
         &self,
-        params: &Params,
+        params: &CheckedParams,
         meter: &Arc<Meter>,
         control: &Control,
     ) -> Result<Vec<Arc<[f64]>>, LearnError> {
@@ -227,16 +242,16 @@ impl Study<'_> {
         })
     }
 
-    fn lane<'p>(&self, index: u32, params: &'p Params, journaled: Option<TrialResult>) -> Lane<'p> {
+    fn entry<'p>(&self, index: u32, params: &'p CheckedParams, journaled: Option<TrialResult>) -> RaceEntry<'p> {
         let known = journaled.iter().flat_map(|t| &t.folds).cloned().collect();
         let key = key(params, self.learner.idle());
-        Lane { index, params, key, journaled, known, scored: vec![None; self.folds.len()], finished: None }
+        RaceEntry { index, params, key, journaled, known, scored: vec![None; self.folds.len()], finished: None }
     }
 
     /// Each member's predictions for a fold's held rows.
     fn grow(
         &self,
-        members: &[&Params],
+        members: &[&CheckedParams],
         fold: usize,
         shared: Option<&Shared>,
         meter: &Arc<Meter>,
@@ -270,11 +285,11 @@ impl Study<'_> {
         self.folds[fold].held.iter().map(|r| self.data.y()[*r as usize]).collect()
     }
 
-    fn result(&self, lane: &Lane<'_>, folds: usize, status: TrialStatus) -> TrialResult {
+    fn result(&self, entry: &RaceEntry<'_>, folds: usize, status: TrialStatus) -> TrialResult {
         let labels: Vec<Vec<u8>> = (0..folds).map(|f| self.labels(f)).collect();
-        let predictions = lane.predictions(folds);
+        let predictions = entry.predictions(folds);
         let held: Vec<(&[u8], &[f64])> = labels.iter().zip(&predictions).map(|(y, p)| (&y[..], &p[..])).collect();
-        TrialResult::of(self.rule, lane.index, lane.params, status, &held, lane.results(folds))
+        TrialResult::of(self.rule, entry.index, entry.params, status, &held, entry.results(folds))
     }
 
     /// Keeps memory bounded: beyond it only the present winner's predictions stay.

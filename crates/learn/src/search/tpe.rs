@@ -4,10 +4,13 @@ use super::draws::drawn;
 use super::sampler::Sampler;
 use super::space::Space;
 use super::trial::{TrialResult, TrialStatus};
+use crate::error::LearnError;
+use crate::learner::Learner;
 use crate::learner::key;
+use crate::params::{CheckedParams, Params};
 use crate::stats::normal_cdf;
-use crate::{Control, LearnError, Learner, Params};
 use provost_domain::rng::SplitMix64;
+use provost_predict::control::Control;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -20,12 +23,13 @@ const BLOCK: usize = 4;
 const DRAWS: usize = 24;
 /// Rounds of draws before a random candidate is proposed, where all that was drawn is known already.
 const ROUNDS: usize = 8;
-/// Values of a density between two looks at the control.
+/// Values of a density between two checks of the token.
 const LOOK: usize = 1 << 12;
 
 /// An axis of the grid.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Axis {
+    /// How many values it has.
     pub values: usize,
     /// Neighbouring values do alike.
     pub ordered: bool,
@@ -140,7 +144,7 @@ pub struct Bayesian<'a> {
     values: Vec<Vec<Value>>,
     axes: Vec<Axis>,
     /// What random search would try: the start, and where the estimator has nothing new.
-    random: Vec<Params>,
+    random: Vec<CheckedParams>,
     seed: u64,
     proposed: usize,
     /// Of what was proposed, by index.
@@ -176,12 +180,13 @@ impl<'a> Bayesian<'a> {
         Ok(Self { learner, names, values, axes, random, seed, proposed: 0, points: Vec::new(), known: HashSet::new() })
     }
 
-    fn params(&self, point: &[usize]) -> Params {
-        let mut params = self.random.first().cloned().unwrap_or_default();
-        for (at, value) in point.iter().enumerate() {
-            params.insert(self.names[at].clone(), self.values[at][*value].clone());
-        }
-        params
+    /// The candidate at a point: one value per parameter, each of which the learner has accepted.
+    fn params(&self, point: &[usize]) -> Option<CheckedParams> {
+        let first = self.random.first().cloned()?;
+        let set = |params: CheckedParams, (at, value): (usize, &usize)| {
+            params.with_accepted(&self.names[at], self.values[at][*value].clone())
+        };
+        Some(point.iter().enumerate().fold(first, set))
     }
 
     fn key(&self, params: &Params) -> String {
@@ -211,14 +216,14 @@ impl<'a> Bayesian<'a> {
         trials.into_iter().filter_map(|t| self.points.get(t.index as usize).cloned().flatten()).collect()
     }
 
-    fn estimated(&self, estimator: &Estimator, control: &Control) -> Result<Option<Params>, LearnError> {
+    fn estimated(&self, estimator: &Estimator, control: &Control) -> Result<Option<CheckedParams>, LearnError> {
         let mut random = SplitMix64::keyed(self.seed, &[STREAM, self.proposed as u64]);
-        let known = |p: &[usize]| self.known.contains(&self.key(&self.params(p)));
-        Ok(estimator.propose(&mut random, known, control)?.map(|point| self.params(&point)))
+        let known = |p: &[usize]| self.params(p).is_none_or(|params| self.known.contains(&self.key(&params)));
+        Ok(estimator.propose(&mut random, known, control)?.and_then(|point| self.params(&point)))
     }
 
     /// The first random candidate that was not proposed yet.
-    fn unknown(&self, control: &Control) -> Result<Option<Params>, LearnError> {
+    fn unknown(&self, control: &Control) -> Result<Option<CheckedParams>, LearnError> {
         for params in &self.random {
             control.check()?;
             if !self.known.contains(&self.key(params)) {
@@ -230,7 +235,12 @@ impl<'a> Bayesian<'a> {
 }
 
 impl Sampler for Bayesian<'_> {
-    fn next(&mut self, finished: &[TrialResult], most: usize, control: &Control) -> Result<Vec<Params>, LearnError> {
+    fn next(
+        &mut self,
+        finished: &[TrialResult],
+        most: usize,
+        control: &Control,
+    ) -> Result<Vec<CheckedParams>, LearnError> {
         let start = STARTUP.min(self.random.len());
         let end = match self.proposed {
             at if at < start => (at + most).min(start),
@@ -266,7 +276,7 @@ impl Sampler for Bayesian<'_> {
         STARTUP.min(self.random.len()).saturating_sub(self.proposed)
     }
 
-    fn peek(&self, ahead: usize) -> Option<Params> {
+    fn peek(&self, ahead: usize) -> Option<CheckedParams> {
         if ahead < self.settled() { self.random.get(self.proposed + ahead).cloned() } else { None }
     }
 }

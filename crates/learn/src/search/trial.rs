@@ -1,8 +1,8 @@
 //! One candidate's results, and where they are written down so that a later process can go on from them.
 
-use super::choice::Rule;
-use crate::Params;
+use super::rule::Rule;
 use crate::metrics::{auc, log_loss};
+use crate::params::Params;
 pub use provost_domain::job::TrialStatus;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -13,10 +13,13 @@ use std::sync::Arc;
 pub struct FoldResult {
     /// In the target metric, at this fold's own best threshold where the metric has one: what racing compares.
     pub score: f64,
+    /// Mean over the held-out rows.
     pub log_loss: f64,
+    /// Area under the ROC curve.
     pub auc: f64,
     /// Share of the rows that are decided the more frequent way at that threshold.
     pub one_way: f64,
+    /// Wall-clock time of the fit; not part of any decision.
     pub seconds: f64,
 }
 
@@ -38,7 +41,9 @@ impl FoldResult {
 pub struct TrialResult {
     /// Position in the deterministic list of candidates.
     pub index: u32,
+    /// What was tried.
     pub params: Params,
+    /// Complete, or given up.
     pub status: TrialStatus,
     /// Per fold, in the target metric at `threshold`; of a pruned trial, the folds it saw.
     pub fold_scores: Vec<f64>,
@@ -50,6 +55,7 @@ pub struct TrialResult {
     pub log_loss: f64,
     /// Share of the out-of-fold rows that are decided the more frequent way.
     pub one_way: f64,
+    /// Per fold that the trial saw.
     pub folds: Vec<FoldResult>,
     /// Of the fits, added up; not part of any decision.
     pub seconds: f64,

@@ -1,13 +1,16 @@
 //! Candidates of later blocks that the growths of the present one may serve.
 
-use super::lanes::{Ahead, lock};
+use super::race_entry::{Ahead, lock};
 use super::sampler::Sampler;
 use super::trial::TrialResult;
+use crate::error::LearnError;
+use crate::learner::Learner;
 use crate::learner::key;
-use crate::{Control, LearnError, Learner, Params};
+use crate::params::CheckedParams;
+use provost_predict::control::Control;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Candidates that are looked at together; the contract's largest grid has 6,912.
+/// Size of the window in candidates; the contract's largest grid has 6,912.
 const MOST: usize = 8_192;
 /// Memory for their predictions: a window that could need more stays empty.
 const BYTES: usize = 256 << 20;
@@ -15,13 +18,13 @@ const BYTES: usize = 256 << 20;
 /// A candidate of a later block.
 pub(super) struct Later {
     pub index: u32,
-    pub params: Params,
+    pub params: CheckedParams,
     pub key: String,
     /// Its family on each fold's columns, by the place of the fold's width.
     pub families: Vec<String>,
 }
 
-/// The next candidates that are certain to come, without those that the journal has finished.
+/// The next candidates, whatever the trials before them say, without those that the journal has finished.
 pub(super) struct Window<'a> {
     learner: &'a dyn Learner,
     /// Different widths of the folds' columns.
@@ -29,7 +32,7 @@ pub(super) struct Window<'a> {
     /// All folds' held rows.
     rows: usize,
     later: VecDeque<Later>,
-    /// Index after the last candidate that was looked at.
+    /// Index after the last candidate in the window.
     end: usize,
 }
 
@@ -65,7 +68,7 @@ impl<'a> Window<'a> {
             let Some(params) = sampler.peek(self.end - from) else { break };
             let index = self.end as u32;
             self.end += 1;
-            if known.get(&index).is_none_or(|t| t.params != params) {
+            if known.get(&index).is_none_or(|t| t.params != *params) {
                 let key = key(&params, self.learner.idle());
                 let families = self.widths.iter().map(|width| self.learner.family(&params, *width)).collect();
                 self.later.push_back(Later { index, params, key, families });

@@ -1,6 +1,7 @@
 //! Many small fits side by side, each on threads of its own: as many at once as rayon's current pool has threads.
 
-use crate::{Control, LearnError, Progress};
+use crate::error::LearnError;
+use provost_predict::control::{Control, Progress};
 use rayon::ThreadPoolBuilder;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,6 +103,7 @@ pub struct Meter {
 pub const UNIT: u64 = 100;
 
 impl Meter {
+    /// For so many units of work, which are reported to `control`.
     pub fn new(control: &Control, units: u64) -> Arc<Self> {
         let meter = Self {
             control: control.clone(),
@@ -144,6 +146,7 @@ pub struct UnitDone {
 }
 
 impl UnitDone {
+    /// The unit is over.
     pub fn done(self) {
         let before = self.counted.swap(UNIT, Ordering::Relaxed);
         self.meter.add(UNIT.saturating_sub(before));

@@ -1,8 +1,12 @@
-//! The fit beside the model's own that foretells the last years.
+//! The second fit, on earlier years, that predicts the last years.
 
 use super::Unit;
+use crate::calibration;
+use crate::error::LearnError;
+use crate::params::CheckedParams;
 use crate::search::workers::Meter;
-use crate::{Calibration, Control, LearnError, Params, Temporal};
+use crate::temporal::Temporal;
+use provost_predict::control::Control;
 use std::sync::Arc;
 
 impl Unit<'_> {
@@ -10,7 +14,7 @@ impl Unit<'_> {
     /// part.
     pub(super) fn temporal(
         &self,
-        params: &Params,
+        params: &CheckedParams,
         raw: &[f64],
         y: &[u8],
         meter: &Arc<Meter>,
@@ -26,8 +30,8 @@ impl Unit<'_> {
         // Calibrated as it would have been then, too: the last years' rate of acceptance is not known yet.
         let at = latest.earlier.iter().filter_map(|r| self.parts.train.binary_search(r).ok());
         let (raw, y): (Vec<f64>, Vec<u8>) = at.map(|i| (raw[i], y[i])).unzip();
-        let calibration = Calibration::fit(&raw, &y, control)?;
-        let p = fit.predictor.predict_under(self.data.x(), &columns, &latest.last, control)?;
+        let calibration = calibration::fit(&raw, &y, control)?;
+        let p = fit.predictor.predict_with(self.data.x(), &columns, &latest.last, control)?;
         let p = p.into_iter().map(|p| calibration.apply(p)).collect();
         let y: Vec<u8> = latest.last.iter().map(|r| self.data.y()[*r as usize]).collect();
         Ok(Temporal::new(latest.from, latest.last.clone(), &y, p))

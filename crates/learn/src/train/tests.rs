@@ -1,12 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
-use crate::Predictor;
+use crate::ensemble::combine;
 use crate::metrics::{auc, log_loss};
+use crate::params::Params;
 use crate::split::{SplitRows, split};
 use crate::testdata::{noisy, on_threads};
 use crate::testing::dataset;
 use provost_domain::config::SplitKind;
 use provost_domain::rng::mix;
+use provost_predict::predictor::Predictor;
 use serde_json::json;
 use std::sync::Mutex;
 
@@ -14,7 +16,7 @@ use std::sync::Mutex;
 #[derive(Default)]
 struct Memory {
     texts: Mutex<Vec<String>>,
-    trip: Option<(usize, StopReason, crate::control::Token)>,
+    trip: Option<(usize, StopReason, provost_predict::control::Token)>,
 }
 
 impl Journal for Memory {
@@ -541,11 +543,11 @@ fn a_cancelled_reference_stops_and_a_time_limit_does_not() {
     let fits = u64::from(spec.folds) + 2;
     for (reason, stops) in [(StopReason::Cancelled, true), (StopReason::Shutdown, true), (StopReason::TimeLimit, false)]
     {
-        let token = crate::control::Token::default();
+        let token = provost_predict::control::Token::default();
         let (tripped, seen) = (token.clone(), std::sync::Arc::new(Mutex::new(Vec::new())));
         let sink = seen.clone();
         // All but the reference is done.
-        let on_progress = move |p: crate::Progress| {
+        let on_progress = move |p: provost_predict::control::Progress| {
             sink.lock().unwrap().push(p);
             if p.done * fits > p.of * (fits - 1) {
                 tripped.trip(reason);

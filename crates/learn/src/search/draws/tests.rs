@@ -2,6 +2,7 @@
 use super::*;
 use crate::learner::key;
 use crate::learners::learner;
+use crate::params::CheckedParams;
 use proptest::prelude::*;
 use provost_domain::Algorithm;
 use provost_domain::config::{Grid, Tuning};
@@ -14,12 +15,12 @@ fn space(algorithm: Algorithm, axes: &[(&str, Value)]) -> Space<'static> {
     Space::new(learner(algorithm).unwrap(), Tuning::RandomSearch, grid, &Control::default()).unwrap()
 }
 
-fn draw(space: &Space<'_>, iterations: u32, seed: u64) -> Vec<Params> {
+fn draw(space: &Space<'_>, iterations: u32, seed: u64) -> Vec<CheckedParams> {
     drawn(space, iterations, seed, &Control::default()).unwrap()
 }
 
 /// Different models among what was drawn.
-fn models(space: &Space<'_>, drawn: &[Params]) -> usize {
+fn models(space: &Space<'_>, drawn: &[CheckedParams]) -> usize {
     drawn.iter().map(|p| key(p, space.learner.idle())).collect::<HashSet<String>>().len()
 }
 

@@ -1,10 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
-use crate::StopReason;
 use crate::learner::key;
 use crate::learners::learner;
+use crate::params::{CheckedParams, Params};
 use proptest::prelude::*;
 use provost_domain::Algorithm;
+use provost_predict::control::StopReason;
 use serde_json::json;
 use std::collections::HashSet;
 
@@ -41,7 +42,7 @@ fn the_contracts_grids_have_these_sizes() {
 }
 
 /// What the search did before: all points in order, of which the first of each model is tried.
-fn listed(learner: &dyn Learner, grid: &Grid) -> Vec<Params> {
+fn listed(learner: &dyn Learner, grid: &Grid) -> Vec<CheckedParams> {
     let mut points = vec![Params::new()];
     for (name, values) in grid {
         let with = |point: &Params, value: &Value| {
@@ -72,7 +73,7 @@ fn candidates_come_in_the_order_of_a_listed_grid() {
     ];
     for (algorithm, grid) in grids {
         let space = space(algorithm, Tuning::GridSearch, &grid).unwrap();
-        let made: Vec<Params> = (0..space.candidates()).map(|i| space.candidate(i).unwrap()).collect();
+        let made: Vec<CheckedParams> = (0..space.candidates()).map(|i| space.candidate(i).unwrap()).collect();
         assert_eq!(made, listed(learner(algorithm).unwrap(), &grid), "{algorithm}");
     }
 }

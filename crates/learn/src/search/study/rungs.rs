@@ -1,13 +1,16 @@
 //! One block of candidates through the folds: rung by rung, each rung's missing fits side by side.
 
 use super::{Study, Widths};
-use crate::search::lanes::{Ahead, For, Growth, Lane, Scored, lock};
+use crate::error::LearnError;
+use crate::params::{CheckedParams, Params};
 use crate::search::pruner::{Runner, hopeless};
+use crate::search::race_entry::{Ahead, For, Growth, RaceEntry, Scored, lock};
 use crate::search::trial::{FoldResult, Journal, TrialResult, TrialStatus};
 use crate::search::window::Later;
 use crate::search::workers::{self, Meter};
-use crate::{Control, LearnError, Params, Shared};
+use crate::shared::Shared;
 use provost_domain::config::Pruning;
+use provost_predict::control::Control;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -42,93 +45,93 @@ impl Study<'_> {
     /// One block through all folds, rung by rung.
     pub(super) fn race(
         &self,
-        lanes: &Mutex<Vec<Lane<'_>>>,
+        entries: &Mutex<Vec<RaceEntry<'_>>>,
         earlier: &[TrialResult],
         race: &Race<'_>,
     ) -> Result<(), LearnError> {
         let k = self.folds.len();
-        let mut alive: Vec<usize> = (0..lock(lanes).len()).collect();
+        let mut alive: Vec<usize> = (0..lock(entries).len()).collect();
         let mut rung = 0..self.first_rung();
         loop {
-            self.rung(lanes, &alive, rung.clone(), race)?;
+            self.rung(entries, &alive, rung.clone(), race)?;
             if rung.end == k {
                 break;
             }
-            let losers = self.losers(&lock(lanes), &alive, earlier, rung.end, race.control)?;
+            let losers = self.losers(&lock(entries), &alive, earlier, rung.end, race.control)?;
             for index in losers {
-                let lane = &mut lock(lanes)[index];
+                let entry = &mut lock(entries)[index];
                 alive.retain(|i| *i != index);
                 race.meter.skip((k - rung.end) as u64);
-                let trial = match lane.journaled.take_if(|t| t.folds.len() == rung.end) {
+                let trial = match entry.journaled.take_if(|t| t.folds.len() == rung.end) {
                     Some(trial) => trial,
                     None => {
-                        let trial = self.result(lane, rung.end, TrialStatus::Pruned);
+                        let trial = self.result(entry, rung.end, TrialStatus::Pruned);
                         record(race.journal, &trial)?;
                         trial
                     }
                 };
-                lane.finished = Some(trial);
+                entry.finished = Some(trial);
             }
             // Who is alone has nobody to lose to: the rest side by side.
             let alone = alive.len() == 1 && earlier.iter().all(|t| t.status != TrialStatus::Complete);
             rung = rung.end..if alone { k } else { rung.end + 1 };
         }
         for index in alive {
-            let lane = &mut lock(lanes)[index];
-            if lane.finished.is_none() {
-                lane.finished = lane.journaled.take();
+            let entry = &mut lock(entries)[index];
+            if entry.finished.is_none() {
+                entry.finished = entry.journaled.take();
             }
         }
         Ok(())
     }
 
-    /// Positions of the lanes that leave after `seen` folds.
+    /// Positions of the entries that leave after `seen` folds.
     fn losers(
         &self,
-        lanes: &[Lane<'_>],
+        entries: &[RaceEntry<'_>],
         alive: &[usize],
         earlier: &[TrialResult],
         seen: usize,
         control: &Control,
     ) -> Result<Vec<usize>, LearnError> {
-        let folds: Vec<Vec<FoldResult>> = alive.iter().map(|i| lanes[*i].results(seen)).collect();
+        let folds: Vec<Vec<FoldResult>> = alive.iter().map(|i| entries[*i].results(seen)).collect();
         let runners: Vec<Runner<'_>> =
-            alive.iter().zip(&folds).map(|(i, folds)| Runner { index: lanes[*i].index, folds }).collect();
+            alive.iter().zip(&folds).map(|(i, folds)| Runner { index: entries[*i].index, folds }).collect();
         let finished: Vec<Runner<'_>> = earlier
             .iter()
             .filter(|t| t.status == TrialStatus::Complete)
             .map(|t| Runner { index: t.index, folds: &t.folds })
             .collect();
         let out = hopeless(self.rule, (seen, self.folds.len()), &runners, &finished, control)?;
-        Ok(alive.iter().copied().filter(|i| out.contains(&lanes[*i].index)).collect())
+        Ok(alive.iter().copied().filter(|i| out.contains(&entries[*i].index)).collect())
     }
 
     /// All missing fits of `alive` up to the rung's end, the longest growth first.
     fn rung(
         &self,
-        lanes: &Mutex<Vec<Lane<'_>>>,
+        entries: &Mutex<Vec<RaceEntry<'_>>>,
         alive: &[usize],
         rung: Range<usize>,
         race: &Race<'_>,
     ) -> Result<(), LearnError> {
-        // Of the lanes, whose keys and parameters the growths borrow while the lanes themselves are written to.
-        let named: Vec<(usize, &Params, String)> = {
-            let lanes = lock(lanes);
-            alive.iter().map(|at| (*at, lanes[*at].params, lanes[*at].key.clone())).collect()
+        // Of the entries, whose keys and parameters the growths borrow while the entries themselves are written to.
+        let named: Vec<(usize, &CheckedParams, String)> = {
+            let entries = lock(entries);
+            alive.iter().map(|at| (*at, entries[*at].params, entries[*at].key.clone())).collect()
         };
         let mut growths: Vec<Growth<'_>> = Vec::new();
         let mut places: HashMap<(String, usize), usize> = HashMap::new();
         let mut ready = Vec::new();
         for (index, params, key) in &named {
             let missing: Vec<usize> = {
-                let lane = &lock(lanes)[*index];
-                if lane.known.len() >= rung.end {
+                let entry = &lock(entries)[*index];
+                if entry.known.len() >= rung.end {
                     race.meter.skip(rung.len() as u64);
                     continue;
                 }
-                (0..rung.end).filter(|f| lane.scored[*f].is_none()).collect()
+                (0..rung.end).filter(|f| entry.scored[*f].is_none()).collect()
             };
-            let own = lock(lanes)[*index].index;
+            let own = lock(entries)[*index].index;
             for fold in missing {
                 if let Some(scored) = lock(race.ahead).remove(&(own, fold)) {
                     ready.push((*index, fold, scored));
@@ -139,7 +142,7 @@ impl Study<'_> {
                     growths.push(Growth::new(fold));
                     growths.len() - 1
                 });
-                growths[growth].add(params, key, For::Lane(*index));
+                growths[growth].add(params, key, For::Entry(*index));
             }
         }
         if !growths.is_empty() {
@@ -157,7 +160,7 @@ impl Study<'_> {
         }
         for (index, fold, scored) in ready {
             race.meter.skip(1);
-            self.arrived(lanes, index, fold, scored, race.journal)?;
+            self.arrived(entries, index, fold, scored, race.journal)?;
         }
         // Stable: growths keep their order among equals.
         growths.sort_by(|a, b| b.cost().total_cmp(&a.cost()));
@@ -176,9 +179,9 @@ impl Study<'_> {
             let mut served = 0;
             for (whom, member) in &growth.of {
                 match whom {
-                    For::Lane(index) => {
+                    For::Entry(index) => {
                         served += 1;
-                        self.arrived(lanes, *index, growth.fold, scored[*member].clone(), race.journal)?;
+                        self.arrived(entries, *index, growth.fold, scored[*member].clone(), race.journal)?;
                     }
                     For::Later(index) => {
                         lock(race.ahead).insert((*index, growth.fold), scored[*member].clone());
@@ -199,18 +202,18 @@ impl Study<'_> {
     /// Writes down what was found; a trial that it completes is recorded.
     fn arrived(
         &self,
-        lanes: &Mutex<Vec<Lane<'_>>>,
+        entries: &Mutex<Vec<RaceEntry<'_>>>,
         index: usize,
         fold: usize,
         scored: Scored,
         journal: &dyn Journal,
     ) -> Result<(), LearnError> {
         let complete = {
-            let lane = &mut lock(lanes)[index];
-            lane.scored[fold] = Some(scored);
-            lane.scored.iter().all(Option::is_some).then(|| {
-                let trial = self.result(lane, self.folds.len(), TrialStatus::Complete);
-                lane.finished = Some(trial.clone());
+            let entry = &mut lock(entries)[index];
+            entry.scored[fold] = Some(scored);
+            entry.scored.iter().all(Option::is_some).then(|| {
+                let trial = self.result(entry, self.folds.len(), TrialStatus::Complete);
+                entry.finished = Some(trial.clone());
                 trial
             })
         };

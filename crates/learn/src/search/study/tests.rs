@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
 use crate::learners::learner;
-use crate::search::sampler::sampler;
+use crate::params::{CheckedParams, Params};
+use crate::search::tuning::sampler;
 use crate::search::{NoJournal, Space};
 use crate::split::{stratified_folds, without};
 use crate::testdata::{columns, noisy, on_threads, rows};
@@ -112,10 +113,10 @@ impl Learner for Counting {
     fn grid(&self) -> Grid {
         crate::forest::RandomForest.grid()
     }
-    fn check(&self, params: &Params) -> Result<Params, provost_domain::Faults> {
+    fn check(&self, params: &Params) -> Result<CheckedParams, provost_domain::Faults> {
         crate::forest::RandomForest.check(params)
     }
-    fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<crate::Fit, LearnError> {
+    fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<crate::learner::Fit, LearnError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         crate::forest::RandomForest.fit(task, control)
     }
@@ -125,7 +126,7 @@ impl Learner for Counting {
     fn fit_family(
         &self,
         task: &FitTask<'_>,
-        members: &[&Params],
+        members: &[&CheckedParams],
         rows: &[u32],
         control: &Control,
     ) -> Result<Vec<Vec<f64>>, LearnError> {
@@ -156,7 +157,7 @@ fn a_whole_grid_of_forests_is_grown_as_often_as_it_has_families() {
         };
         let reports = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&reports);
-        let on_progress = move |p: crate::Progress| sink.lock().unwrap().push(p.done);
+        let on_progress = move |p: provost_predict::control::Progress| sink.lock().unwrap().push(p.done);
         let control = Control { on_progress: Some(Arc::new(on_progress)), ..Control::default() };
         let meter = Meter::new(&control, 48 * folds.len() as u64);
         study.run(&mut *sampler(&space, 1, 3, &control).unwrap(), &NoJournal, &meter, &control).unwrap();

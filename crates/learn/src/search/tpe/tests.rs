@@ -97,7 +97,7 @@ fn search(sampler: &mut Bayesian<'_>, most: usize) -> Vec<TrialResult> {
             trials.push(TrialResult {
                 index: trials.len() as u32,
                 status: if trials.len() % 3 == 2 { TrialStatus::Pruned } else { TrialStatus::Complete },
-                params,
+                params: params.into_map(),
                 fold_scores: vec![score],
                 score,
                 threshold: 0.5,
@@ -122,9 +122,9 @@ fn proposals_are_distinct_repeatable_and_end_with_the_grid() {
     assert_eq!(distinct.len(), 60);
     assert_eq!(of(3), trials);
     assert_ne!(of(4)[0].params, trials[0].params);
-    assert!(trials.iter().all(|t| xgboost.check(&t.params).unwrap() == t.params));
+    assert!(trials.iter().all(|t| xgboost.check(&t.params).unwrap().into_map() == t.params));
     let random = drawn(&space, 60, 3, &control).unwrap();
-    assert!(trials[..10].iter().zip(&random).all(|(t, p)| t.params == *p), "the start is random search's");
+    assert!(trials[..10].iter().zip(&random).all(|(t, p)| t.params == **p), "the start is random search's");
     // What it learnt shows.
     let good = |t: &&TrialResult| t.params["learning_rate"] == json!(0.1) && t.params["max_depth"] == json!(5);
     assert!(trials[30..].iter().filter(good).count() > 10, "{}", trials[30..].iter().filter(good).count());

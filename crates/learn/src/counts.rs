@@ -1,0 +1,67 @@
+//! Decisions against labels, counted.
+
+use provost_domain::TargetMetric;
+
+/// Decisions against labels, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    pub tn: u64,
+    pub fp: u64,
+    pub fn_: u64,
+    pub tp: u64,
+}
+
+impl Counts {
+    pub fn of(y: &[u8], p: &[f64], threshold: f64) -> Self {
+        let mut counts = Self::default();
+        for (y, p) in y.iter().zip(p) {
+            counts.add(*y, *p >= threshold, 1);
+        }
+        counts
+    }
+    pub(crate) fn add(&mut self, label: u8, decision: bool, times: u64) {
+        match (label == 1, decision) {
+            (false, false) => self.tn += times,
+            (false, true) => self.fp += times,
+            (true, false) => self.fn_ += times,
+            (true, true) => self.tp += times,
+        }
+    }
+    pub fn matrix(self) -> [[u64; 2]; 2] {
+        [[self.tn, self.fp], [self.fn_, self.tp]]
+    }
+    pub fn total(self) -> u64 {
+        self.tn + self.fp + self.fn_ + self.tp
+    }
+    pub fn accuracy(self) -> f64 {
+        ratio(self.tn + self.tp, self.total())
+    }
+    pub fn precision(self) -> f64 {
+        ratio(self.tp, self.tp + self.fp)
+    }
+    pub fn recall(self) -> f64 {
+        ratio(self.tp, self.tp + self.fn_)
+    }
+    pub fn f1(self) -> f64 {
+        ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn_)
+    }
+    /// The same rows with the classes' names exchanged: its precision and recall are those of class 0.
+    pub(crate) fn swapped(self) -> Self {
+        Self { tn: self.tp, fp: self.fn_, fn_: self.fp, tp: self.tn }
+    }
+    /// None for the AUC, which no threshold enters.
+    pub(crate) fn metric(self, metric: TargetMetric) -> Option<f64> {
+        match metric {
+            TargetMetric::Accuracy => Some(self.accuracy()),
+            TargetMetric::Precision => Some(self.precision()),
+            TargetMetric::Recall => Some(self.recall()),
+            TargetMetric::F1Score => Some(self.f1()),
+            TargetMetric::AucRoc => None,
+        }
+    }
+}
+
+/// A share; 0 of nothing.
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}

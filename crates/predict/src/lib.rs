@@ -1,0 +1,30 @@
+//! Fitted models: reading their artifacts and predicting with them. Nothing here trains; no threads, no store, no async.
+//! With the feature `parallel` many rows are predicted on all threads of rayon's current pool; one row never needs it.
+
+#![warn(missing_docs)]
+
+pub mod artifact;
+pub mod boosting;
+pub mod calibration;
+pub mod control;
+pub mod encoder;
+pub mod error;
+pub mod forest;
+pub mod known;
+pub mod logistic;
+pub mod matrix;
+pub mod model;
+pub mod network;
+mod parallel;
+pub mod predictor;
+pub mod preprocess;
+pub mod stop;
+pub mod trees;
+pub mod xgboost;
+
+pub use calibration::Calibration;
+pub use control::{Control, Progress, StopReason, Token};
+pub use error::PredictError;
+pub use matrix::Matrix;
+pub use model::Model;
+pub use predictor::Predictor;

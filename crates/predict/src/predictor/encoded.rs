@@ -1,0 +1,87 @@
+//! A predictor that takes categories as rates of acceptance.
+
+use super::Predictor;
+use crate::control::Control;
+use crate::encoder::Encoder;
+use crate::error::PredictError;
+use crate::matrix::Matrix;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::cell::Cell;
+
+/// A predictor over encoded columns, with the encoder that leads there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EncodedModel {
+    encoder: Encoder,
+    #[serde(deserialize_with = "not_nested")]
+    predictor: Box<Predictor>,
+}
+
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// An encoder within an encoder is refused while decoding, so that hostile bytes cannot nest without end.
+fn not_nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Predictor>, D::Error> {
+    if INSIDE.replace(true) {
+        return Err(serde::de::Error::custom("an encoder within an encoder"));
+    }
+    let predictor = Predictor::deserialize(deserializer);
+    INSIDE.set(false);
+    Ok(Box::new(predictor?))
+}
+
+/// Rows that are encoded at a time.
+const CHUNK: usize = 65_536;
+
+impl EncodedModel {
+    /// `predictor` is over the encoder's outputs.
+    pub fn new(encoder: Encoder, predictor: Box<Predictor>) -> Self {
+        Self { encoder, predictor }
+    }
+
+    /// From raw columns to encoded ones.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// Over the encoded columns.
+    pub fn predictor(&self) -> &Predictor {
+        &self.predictor
+    }
+
+    /// Probability of class 1 for each of `rows`. `columns` maps the model's own columns to the matrix's.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
+    pub fn predict(
+        &self,
+        x: &Matrix,
+        columns: &[usize],
+        rows: &[u32],
+        control: &Control,
+    ) -> Result<Vec<f64>, PredictError> {
+        let own: Vec<usize> = (0..self.encoder.outputs()).collect();
+        let mut out = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(CHUNK) {
+            control.check()?;
+            let encoded = Matrix::of_finite(self.encoder.names().to_vec(), self.encoder.encode(x, columns, rows));
+            let all: Vec<u32> = (0..rows.len() as u32).collect();
+            out.extend(self.predictor.predict_with(&encoded, &own, &all, control)?);
+        }
+        Ok(out)
+    }
+
+    /// Of a decoded artifact.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong.
+    pub fn check(&self, width: usize) -> Result<(), String> {
+        self.encoder.check(width)?;
+        if matches!(*self.predictor, Predictor::Encoded(_) | Predictor::Ensemble(_)) {
+            return Err("an encoder around a model that is no single learner's".to_owned());
+        }
+        self.predictor.check(self.encoder.outputs())
+    }
+}

@@ -1,0 +1,109 @@
+//! One model inside an ensemble.
+
+use super::Predictor;
+use crate::calibration::Calibration;
+use crate::control::Control;
+use crate::error::PredictError;
+use crate::matrix::Matrix;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::cell::Cell;
+
+/// A fitted model with its weight in the mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Positive; the weights of an ensemble sum to 1.
+    pub weight: f64,
+    /// The columns that the predictor uses, in its order, as indices into the ensemble's columns.
+    pub columns: Vec<u32>,
+    /// From the columns to a score.
+    #[serde(deserialize_with = "not_nested")]
+    pub predictor: Box<Predictor>,
+    /// From the score to a probability.
+    pub calibration: Calibration,
+}
+
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// An ensemble within an ensemble is refused while decoding, so that hostile bytes cannot nest without end.
+fn not_nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Predictor>, D::Error> {
+    if INSIDE.replace(true) {
+        return Err(serde::de::Error::custom("an ensemble within an ensemble"));
+    }
+    let predictor = Predictor::deserialize(deserializer);
+    INSIDE.set(false);
+    Ok(Box::new(predictor?))
+}
+
+/// Weighted mean of the members' calibrated probabilities; parameters as of `Predictor::predict`.
+pub(super) fn predict(
+    members: &[Member],
+    x: &Matrix,
+    columns: &[usize],
+    rows: &[u32],
+    control: &Control,
+) -> Result<Vec<f64>, PredictError> {
+    let mut mean = vec![0.0; rows.len()];
+    for member in members {
+        let own: Vec<usize> = member.columns.iter().map(|c| columns[*c as usize]).collect();
+        for (mean, p) in mean.iter_mut().zip(member.predictor.predict_with(x, &own, rows, control)?) {
+            *mean += member.weight * member.calibration.apply(p);
+        }
+    }
+    mean.iter_mut().for_each(|p| *p = p.clamp(0.0, 1.0));
+    Ok(mean)
+}
+
+/// Of decoded members: all that `predict` relies on, for an ensemble of `width` columns.
+pub(super) fn check(members: &[Member], width: usize) -> Result<(), String> {
+    let total: f64 = members.iter().map(|m| m.weight).sum();
+    if members.iter().any(|m| m.weight.is_nan() || m.weight <= 0.0) || (total - 1.0).abs() > 1e-6 {
+        return Err(format!("an ensemble whose weights are not positive or sum to {total}"));
+    }
+    for member in members {
+        if matches!(*member.predictor, Predictor::Ensemble(_)) {
+            return Err("an ensemble within an ensemble".to_owned());
+        }
+        if let Some(column) = member.columns.iter().find(|c| **c as usize >= width) {
+            return Err(format!("an ensemble's member uses column {column} of {width}"));
+        }
+        member.calibration.check()?;
+        member.predictor.check(member.columns.len())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn member(weight: f64, predictor: Predictor) -> Member {
+        Member { weight, columns: vec![0], predictor: Box::new(predictor), calibration: Calibration::None }
+    }
+
+    #[test]
+    fn predicts_the_weighted_mean() {
+        let x = Matrix::new(vec!["a".into()], vec![vec![1.0, 2.0]]).unwrap();
+        let members = [member(0.25, Predictor::Constant(0.2)), member(0.75, Predictor::Constant(0.6))];
+        assert!(
+            predict(&members, &x, &[0], &[1, 0], &Control::default()).unwrap().iter().all(|p| (p - 0.5).abs() < 1e-12)
+        );
+        check(&members, 1).unwrap();
+    }
+
+    #[test]
+    fn refuses_nesting_and_bad_weights() {
+        let nested =
+            Predictor::Ensemble(vec![member(1.0, Predictor::Ensemble(vec![member(1.0, Predictor::Constant(0.5))]))]);
+        let bytes = postcard::to_allocvec(&nested).unwrap();
+        assert!(postcard::from_bytes::<Predictor>(&bytes).is_err());
+        let flat = Predictor::Ensemble(vec![member(1.0, Predictor::Constant(0.5))]);
+        assert_eq!(postcard::from_bytes::<Predictor>(&postcard::to_allocvec(&flat).unwrap()).unwrap(), flat);
+        assert!(check(&[member(f64::NAN, Predictor::Constant(0.5))], 1).is_err());
+        assert!(check(&[member(0.5, Predictor::Constant(0.5))], 1).unwrap_err().contains("sum to 0.5"));
+        assert!(check(&[member(1.0, Predictor::Constant(0.5))], 0).unwrap_err().contains("column 0 of 0"));
+        assert!(check(&[], 1).is_err());
+    }
+}
