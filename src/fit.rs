@@ -272,6 +272,7 @@ impl Job<'_> {
             calibration: Calibration::None,
             threshold: 0.5,
             category_rule: CATEGORY_RULE,
+            evidence: None,
         })
     }
 }

@@ -133,6 +133,7 @@ mod tests {
             calibration: Calibration::None,
             threshold: 0.5,
             category_rule,
+            evidence: None,
         };
         let at = loaded.dataset.x().names().iter().position(|n| n == "university").unwrap();
         let codes = |rule| {

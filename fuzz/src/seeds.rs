@@ -46,6 +46,7 @@ fn models() -> Result<Vec<Model>, Box<dyn Error>> {
         calibration,
         threshold: 0.5,
         category_rule: CATEGORY_RULE,
+        evidence: None,
     };
     let mut models = Vec::new();
     for algorithm in Algorithm::BASE {

@@ -102,6 +102,7 @@ impl Case {
             calibration: Calibration::Platt { a: 1.1, b: -0.1 },
             threshold: 0.4,
             category_rule: CATEGORY_RULE,
+            evidence: None,
         }
     }
 

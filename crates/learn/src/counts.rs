@@ -5,13 +5,18 @@ use provost_domain::TargetMetric;
 /// Decisions against labels, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
+    /// Class 0, decided 0.
     pub tn: u64,
+    /// Class 0, decided 1.
     pub fp: u64,
+    /// Class 1, decided 0.
     pub fn_: u64,
+    /// Class 1, decided 1.
     pub tp: u64,
 }
 
 impl Counts {
+    /// At one threshold; `y` is 0 or 1.
     pub fn of(y: &[u8], p: &[f64], threshold: f64) -> Self {
         let mut counts = Self::default();
         for (y, p) in y.iter().zip(p) {
@@ -27,21 +32,27 @@ impl Counts {
             (true, true) => self.tp += times,
         }
     }
+    /// `[[tn, fp], [fn, tp]]`
     pub fn matrix(self) -> [[u64; 2]; 2] {
         [[self.tn, self.fp], [self.fn_, self.tp]]
     }
+    /// All rows.
     pub fn total(self) -> u64 {
         self.tn + self.fp + self.fn_ + self.tp
     }
+    /// Share of the rows that are decided rightly.
     pub fn accuracy(self) -> f64 {
         ratio(self.tn + self.tp, self.total())
     }
+    /// Share of class 1 among positive decisions.
     pub fn precision(self) -> f64 {
         ratio(self.tp, self.tp + self.fp)
     }
+    /// Share of positive decisions among class 1.
     pub fn recall(self) -> f64 {
         ratio(self.tp, self.tp + self.fn_)
     }
+    /// Harmonic mean of precision and recall.
     pub fn f1(self) -> f64 {
         ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn_)
     }

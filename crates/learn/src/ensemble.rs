@@ -2,6 +2,7 @@
 
 use crate::dataset::Dataset;
 use crate::error::LearnError;
+use crate::evidence;
 use crate::importance::ranked;
 use crate::metrics::{best_threshold, log_loss};
 use crate::params::Params;
@@ -99,6 +100,7 @@ pub fn combine(
             calibration: Calibration::None,
             threshold,
             category_rule: data.category_rule(),
+            evidence: Some(evidence::of(data, &parts.train, &oof, spec.seed, control)?),
         },
         cv_scores,
         oof,

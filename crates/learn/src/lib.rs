@@ -9,12 +9,13 @@ pub mod calibration;
 mod categories;
 #[cfg(test)]
 mod conformance;
-mod counts;
+pub mod counts;
 pub mod dataset;
 pub mod drift;
 pub mod encoding;
 pub mod ensemble;
 pub mod error;
+mod evidence;
 pub mod forest;
 pub mod gate;
 pub mod importance;

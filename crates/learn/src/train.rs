@@ -5,6 +5,7 @@ mod reference;
 use crate::calibration;
 use crate::dataset::Dataset;
 use crate::error::LearnError;
+use crate::evidence;
 use crate::importance::{permutation, ranked};
 use crate::learner::{Fit, FitTask, Learner};
 use crate::learners::learner;
@@ -270,6 +271,7 @@ impl<'a> Unit<'a> {
             calibration,
             threshold,
             category_rule: self.data.category_rule(),
+            evidence: Some(evidence::of(self.data, &self.parts.train, &oof, self.spec.seed, control)?),
         };
         let seconds = self.started.elapsed().as_secs_f64();
         let temporal = match self.temporal(params, &raw, &y, meter, control) {

@@ -6,13 +6,15 @@ use provost_domain::config::{FeatureSelection, Pruning, SplitKind, Tuning};
 use provost_domain::model::TemporalFigures;
 use provost_domain::{Algorithm, TargetMetric};
 use provost_learn::bootstrap::clustered_bootstrap;
+use provost_learn::calibration;
+use provost_learn::counts::Counts;
 use provost_learn::drift::{performance_drop, shifts, windows};
 use provost_learn::ensemble::combine;
 use provost_learn::gate::{above_chance, improvement, verdict, verdict_without_champion};
 use provost_learn::importance::permutation;
 use provost_learn::metrics::{
-    Counts, auc, best_threshold, brier, calibration_bins, classification_report, log_loss, mean_std, metric, roc_curve,
-    scores, tiers, training_metrics,
+    auc, best_threshold, brier, calibration_bins, classification_report, log_loss, mean_std, metric, roc_curve, scores,
+    tiers, training_metrics,
 };
 use provost_learn::preprocess::{self, Standardise};
 use provost_learn::ranks::Ranks;
@@ -124,7 +126,7 @@ fn a_watch_over_no_rows_tests_nothing_and_says_so() {
 #[test]
 fn calibration_of_too_little_changes_nothing() {
     for (y, p) in cases() {
-        let calibration = Calibration::fit(&p, &y, &Control::default()).unwrap();
+        let calibration = calibration::fit(&p, &y, &Control::default()).unwrap();
         let both = y.contains(&0) && y.contains(&1);
         assert!(both || calibration == Calibration::None, "{calibration:?}");
         for q in [0.0, 0.5, 1.0] {
@@ -132,7 +134,7 @@ fn calibration_of_too_little_changes_nothing() {
         }
     }
     let many: Vec<u8> = (0..3_000).map(|i| u8::from(i == 0)).collect();
-    let flat = Calibration::fit(&vec![0.5; 3_000], &many, &Control::default()).unwrap();
+    let flat = calibration::fit(&vec![0.5; 3_000], &many, &Control::default()).unwrap();
     assert!((0.0..=1.0).contains(&flat.apply(0.5)));
 }
 

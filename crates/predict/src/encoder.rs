@@ -132,6 +132,17 @@ impl Encoder {
         &self.names
     }
 
+    /// The raw columns that each encoded column is made of.
+    pub fn sources(&self) -> Vec<Vec<u32>> {
+        let of_category = |category: &Category| {
+            let sources: Vec<u32> = [category.column].into_iter().chain(self.year).collect();
+            std::iter::repeat_n(sources, PER_CATEGORY)
+        };
+        let plain = self.plain.iter().map(|at| vec![*at]);
+        let compared = self.standards.iter().flat_map(Standards::sources).map(|(category, of)| vec![category, of]);
+        plain.chain(self.categories.iter().flat_map(of_category)).chain(compared).collect()
+    }
+
     /// Shares of the encoded columns, added up per source column; a comparison counts for both of its sources.
     pub fn of_sources(&self, shares: &[f64]) -> Vec<f64> {
         let mut sources = vec![0.0; self.width as usize];

@@ -3,15 +3,27 @@
 use crate::artifact::{self, Format};
 use crate::calibration::Calibration;
 use crate::error::PredictError;
+use crate::evidence::Evidence;
 use crate::matrix::Matrix;
 use crate::predictor::Predictor;
 use provost_domain::Algorithm;
 use provost_domain::features::CATEGORY_RULE;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-/// The version is the rule by which categories became codes; the payload is the same in all.
-pub const FORMAT: Format = Format { magic: *b"PROVOSTM", version: CATEGORY_RULE };
+/// Versions 1 and 2 hold the model alone, and the version is the rule by which categories became codes. From version 3 on that
+/// rule and the [`Evidence`] follow the model.
+pub const FORMAT: Format = Format { magic: *b"PROVOSTM", version: WITH_EVIDENCE };
+/// The first version with evidence.
+const WITH_EVIDENCE: u32 = 3;
+
+/// What follows the model from version 3 on.
+#[derive(Serialize, Deserialize)]
+struct Trailer {
+    category_rule: u32,
+    evidence: Evidence,
+}
 
 /// A fitted, calibrated model with the schema of its input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +43,9 @@ pub struct Model {
     /// The rule by which the categories of its rows became codes, see [`CATEGORY_RULE`].
     #[serde(skip)]
     pub category_rule: u32,
+    /// What intervals, sets, explanations and warnings are made of. None in artifacts of before.
+    #[serde(skip)]
+    pub evidence: Option<Arc<Evidence>>,
 }
 
 impl Model {
@@ -64,8 +79,14 @@ impl Model {
     pub fn to_bytes(&self) -> Vec<u8> {
         #[allow(clippy::expect_used)]
         // postcard fails only on a short buffer or a sequence of unknown length; neither is here
-        let payload = postcard::to_allocvec(self).expect("a model serialises");
-        artifact::seal(Format { version: self.category_rule, ..FORMAT }, &payload)
+        let mut payload = postcard::to_allocvec(self).expect("a model serialises");
+        let Some(evidence) = &self.evidence else {
+            return artifact::seal(Format { version: self.category_rule, ..FORMAT }, &payload);
+        };
+        let trailer = Trailer { category_rule: self.category_rule, evidence: Evidence::clone(evidence) };
+        #[allow(clippy::expect_used)] // as above
+        payload.extend(postcard::to_allocvec(&trailer).expect("evidence serialises"));
+        artifact::seal(Format { version: WITH_EVIDENCE, ..FORMAT }, &payload)
     }
 
     /// Decodes and checks everything that predicting relies on: any bytes give a usable model or an error.
@@ -75,12 +96,17 @@ impl Model {
     /// `Artifact`.
     pub fn from_bytes(bytes: &[u8]) -> Result<Model, PredictError> {
         let (version, payload) = artifact::open(FORMAT, bytes)?;
-        let (mut model, rest): (Model, &[u8]) =
-            postcard::take_from_bytes(payload).map_err(|e| PredictError::Artifact(format!("does not decode: {e}")))?;
+        let fault = |e: postcard::Error| PredictError::Artifact(format!("does not decode: {e}"));
+        let (mut model, mut rest): (Model, &[u8]) = postcard::take_from_bytes(payload).map_err(fault)?;
+        model.category_rule = version;
+        if version >= WITH_EVIDENCE {
+            let (trailer, behind): (Trailer, &[u8]) = postcard::take_from_bytes(rest).map_err(fault)?;
+            (model.category_rule, model.evidence, rest) =
+                (trailer.category_rule, Some(Arc::new(trailer.evidence)), behind);
+        }
         if !rest.is_empty() {
             return Err(PredictError::Artifact(format!("{} bytes beyond the model", rest.len())));
         }
-        model.category_rule = version;
         model.check().map_err(PredictError::Artifact)?;
         Ok(model)
     }
@@ -102,6 +128,10 @@ impl Model {
         if !(0.0..=1.0).contains(&self.threshold) {
             return Err(format!("threshold {} is not within 0..=1", self.threshold));
         }
+        if !(1..=CATEGORY_RULE).contains(&self.category_rule) {
+            return Err(format!("rule {} of categories; this program knows 1 to {CATEGORY_RULE}", self.category_rule));
+        }
+        self.evidence.as_ref().map_or(Ok(()), |evidence| evidence.check(width))?;
         self.calibration.check()?;
         self.predictor.check(self.columns.len())
     }
@@ -111,6 +141,8 @@ impl Model {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use crate::ranges::FeatureRange;
+    use crate::score_counts::ScoreCounts;
     use proptest::prelude::*;
 
     /// A payload of any content in a valid envelope, as a hostile writer would make it.
@@ -127,6 +159,7 @@ mod tests {
             calibration: Calibration::Isotonic { x: vec![0.0, 0.5, 1.0], y: vec![0.1, 0.2, 0.9] },
             threshold: 0.5,
             category_rule: CATEGORY_RULE,
+            evidence: None,
         }
     }
 
@@ -137,6 +170,30 @@ mod tests {
         let read = Model::from_bytes(&old).unwrap();
         assert_eq!((read.category_rule, read.to_bytes() == old), (1, true));
         assert_eq!(Model { category_rule: CATEGORY_RULE, ..read }, new);
+    }
+
+    #[test]
+    fn evidence_follows_the_model_in_a_newer_version() {
+        let evidence = Evidence {
+            scores: ScoreCounts::new(&[0.2, 0.8], &[0, 1]),
+            background: vec![vec![0.5, f32::NAN]],
+            ranges: vec![FeatureRange::Never, FeatureRange::Numbers { low: 0.0, high: 1.0 }],
+        };
+        let with = |evidence: Evidence| Model { evidence: Some(Arc::new(evidence)), ..model() };
+        let bytes = with(evidence.clone()).to_bytes();
+        assert_eq!(bytes[8], 3);
+        let read = Model::from_bytes(&bytes).unwrap();
+        assert_eq!((read.category_rule, read.to_bytes() == bytes), (CATEGORY_RULE, true));
+        assert_eq!(read.evidence.as_ref().map(|e| (&e.scores, &e.ranges)), Some((&evidence.scores, &evidence.ranges)));
+        let wrong = [
+            Evidence { background: vec![vec![0.5]], ..evidence.clone() },
+            Evidence { background: vec![vec![0.5, f32::INFINITY]], ..evidence.clone() },
+            Evidence { background: vec![vec![0.5; 2]; 101], ..evidence.clone() },
+            Evidence { ranges: Vec::new(), ..evidence },
+        ];
+        for evidence in wrong {
+            assert!(matches!(Model::from_bytes(&with(evidence).to_bytes()), Err(PredictError::Artifact(_))));
+        }
     }
 
     fn refused(change: impl Fn(&mut Model)) -> String {
@@ -178,9 +235,9 @@ mod tests {
                 .contains("isotonic")
         );
         let mut newer = model().to_bytes();
-        newer[8] = 3;
+        newer[8] = 4;
         assert!(
-            Model::from_bytes(&newer).unwrap_err().to_string().contains("format version 3; this program reads 1 to 2")
+            Model::from_bytes(&newer).unwrap_err().to_string().contains("format version 4; this program reads 1 to 3")
         );
         let mut huge = model().to_bytes();
         huge[19] = 0x7f;

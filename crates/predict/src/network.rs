@@ -74,6 +74,12 @@ impl NetworkModel {
     }
 }
 
+/// An output of the preprocessor as the first layer takes it.
+#[inline]
+pub fn bounded(value: f64) -> f32 {
+    value.clamp(-INPUT_BOUND, INPUT_BOUND) as f32
+}
+
 /// The network's inputs, row-major.
 ///
 /// # Errors
@@ -93,7 +99,7 @@ pub fn inputs(
         if width > 0 {
             preprocessor.fill(x, columns, rows, width, &mut design);
         }
-        inputs.extend(design.into_iter().map(|v| v.clamp(-INPUT_BOUND, INPUT_BOUND) as f32));
+        inputs.extend(design.into_iter().map(bounded));
     })?;
     Ok(inputs)
 }

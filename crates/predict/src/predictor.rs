@@ -2,6 +2,7 @@
 
 pub mod encoded;
 pub mod member;
+pub mod stack;
 
 use crate::boosting::{Boosting, CategoryBoosting};
 use crate::control::Control;
@@ -14,6 +15,7 @@ use crate::xgboost::XgboostModel;
 use encoded::EncodedModel;
 use member::Member;
 use serde::{Deserialize, Serialize};
+use stack::Stack;
 
 /// One variant per algorithm; each holds its own preprocessing, so that it predicts from the raw matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +39,8 @@ pub enum Predictor {
     Encoded(EncodedModel),
     /// Gradient-boosted trees with splits by sets of categories.
     CategoryBoosting(CategoryBoosting),
+    /// A linear combination of calibrated models.
+    Stack(Stack),
 }
 
 impl Predictor {
@@ -70,6 +74,7 @@ impl Predictor {
             Predictor::Xgboost(m) => m.predict(x, columns, rows, control),
             Predictor::Encoded(m) => m.predict(x, columns, rows, control),
             Predictor::CategoryBoosting(m) => m.predict(x, columns, rows, control),
+            Predictor::Stack(m) => m.predict(x, columns, rows, control),
         }
     }
 
@@ -90,6 +95,7 @@ impl Predictor {
             Predictor::Xgboost(m) => m.check(width),
             Predictor::Encoded(m) => m.check(width),
             Predictor::CategoryBoosting(m) => m.validate(width),
+            Predictor::Stack(m) => m.check(width),
         }
     }
 }

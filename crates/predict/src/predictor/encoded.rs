@@ -79,7 +79,7 @@ impl EncodedModel {
     /// What is wrong.
     pub fn check(&self, width: usize) -> Result<(), String> {
         self.encoder.check(width)?;
-        if matches!(*self.predictor, Predictor::Encoded(_) | Predictor::Ensemble(_)) {
+        if matches!(*self.predictor, Predictor::Encoded(_) | Predictor::Ensemble(_) | Predictor::Stack(_)) {
             return Err("an encoder around a model that is no single learner's".to_owned());
         }
         self.predictor.check(self.encoder.outputs())

@@ -62,8 +62,8 @@ pub(super) fn check(members: &[Member], width: usize) -> Result<(), String> {
         return Err(format!("an ensemble whose weights are not positive or sum to {total}"));
     }
     for member in members {
-        if matches!(*member.predictor, Predictor::Ensemble(_)) {
-            return Err("an ensemble within an ensemble".to_owned());
+        if matches!(*member.predictor, Predictor::Ensemble(_) | Predictor::Stack(_)) {
+            return Err("an ensemble around an ensemble or a stack".to_owned());
         }
         if let Some(column) = member.columns.iter().find(|c| **c as usize >= width) {
             return Err(format!("an ensemble's member uses column {column} of {width}"));

@@ -44,6 +44,14 @@ impl Categories {
         &self.sets
     }
 
+    /// What `coded` makes of a value of the predictor's column `column`.
+    pub fn code(&self, column: usize, value: f32) -> f32 {
+        match self.known.iter().find(|known| known.column() == column) {
+            Some(known) => known.code(value).map_or(UNKNOWN, |code| code as f32),
+            None => value,
+        }
+    }
+
     /// Rows of `width` values each, with codes in the place of categories.
     pub fn coded(&self, mut rows: Vec<f32>, width: usize) -> Vec<f32> {
         for known in &self.known {

@@ -1,0 +1,83 @@
+//! A predictor's column, as coalitions see it.
+
+/// The values that one column has, by which of the players that it hangs on are in the coalition. These are one at most for a raw
+/// column (its group), and two for an encoded one (a category with the year, or with what is compared).
+#[derive(Clone)]
+pub struct Column {
+    /// Bits of a coalition, ascending; the first `count` count.
+    players: [usize; 2],
+    count: usize,
+    /// By the players inside: none, the first, the second, both.
+    values: [f32; 4],
+}
+
+impl Column {
+    /// The same in all coalitions.
+    pub fn constant(value: f32) -> Self {
+        Self { players: [0; 2], count: 0, values: [value; 4] }
+    }
+
+    /// One value without a player, another with it.
+    pub fn of_player(player: usize, without: f32, with: f32) -> Self {
+        Self { players: [1 << player, 0], count: 1, values: [without, with, without, with] }
+    }
+
+    /// On the players of all `sources`, with the values that `value` gives for a coalition of these.
+    pub fn of_sources<'c>(sources: impl Iterator<Item = &'c Column>, value: impl Fn(usize) -> f32) -> Self {
+        let mut players: Vec<usize> = sources.flat_map(|c| c.players[..c.count].iter().copied()).collect();
+        players.sort_unstable();
+        players.dedup();
+        players.truncate(2);
+        let mut column = Self::constant(f32::NAN);
+        column.count = players.len();
+        column.players[..players.len()].copy_from_slice(&players);
+        for index in 0..4 {
+            column.values[index] = value(column.coalition(index));
+        }
+        column
+    }
+
+    /// With other values in their places.
+    pub fn map(&self, value: impl Fn(f32) -> f32) -> Self {
+        Self { values: self.values.map(value), ..self.clone() }
+    }
+
+    /// The values, by subset of the players.
+    pub fn values(&self) -> &[f32] {
+        &self.values[..1 << self.count]
+    }
+
+    /// The coalition of those of this column's players that are in subset `index` of them.
+    pub fn coalition(&self, index: usize) -> usize {
+        (index & 1) * self.players[0] | (index >> 1 & 1) * self.players[1]
+    }
+
+    /// The column's value in a coalition.
+    pub fn value(&self, coalition: usize) -> f32 {
+        self.values[self.index(coalition)]
+    }
+
+    /// The subset of this column's players that are in a coalition.
+    #[inline]
+    fn index(&self, coalition: usize) -> usize {
+        usize::from(coalition & self.players[0] != 0) | usize::from(coalition & self.players[1] != 0) << 1
+    }
+
+    /// Whether `left` holds for the values of all coalitions with the players `inside` and without those `outside`; else a player
+    /// on whom it hangs, as a bit.
+    #[inline]
+    pub fn decide(&self, inside: usize, outside: usize, left: impl Fn(f32) -> bool) -> Result<bool, usize> {
+        let known = self.index(inside);
+        let way = left(self.values[known]);
+        let open = |player: usize| player & !(inside | outside);
+        let (first, second) = (open(self.players[0]), open(self.players[1]));
+        let turns = |index: usize| left(self.values[known | index]) != way;
+        if first != 0 && (turns(1) || (second != 0 && turns(3))) {
+            return Err(first);
+        }
+        if second != 0 && turns(2) {
+            return Err(second);
+        }
+        Ok(way)
+    }
+}

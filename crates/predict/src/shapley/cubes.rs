@@ -1,0 +1,93 @@
+//! Sums over all coalitions of values that each hold for a cube of them: those with some players and without some others.
+
+/// The sums in the making, for `1 << players` coalitions.
+pub struct Cubes {
+    players: u32,
+    /// What every superset of a coalition gets.
+    up: Vec<f64>,
+    /// What every coalition without these players gets.
+    down: Vec<f64>,
+    /// What a coalition gets itself.
+    own: Vec<f64>,
+}
+
+/// All subsets of `mask`.
+fn subsets(mask: usize) -> impl Iterator<Item = usize> {
+    let mut next = Some(mask);
+    std::iter::from_fn(move || {
+        let now = next?;
+        next = now.checked_sub(1).map(|before| before & mask);
+        Some(now)
+    })
+}
+
+/// To each entry those of all subsets of its index.
+fn add_subsets(values: &mut [f64]) {
+    let mut bit = 1;
+    while bit < values.len() {
+        for block in values.chunks_exact_mut(2 * bit) {
+            let (without, with) = block.split_at_mut(bit);
+            with.iter_mut().zip(without).for_each(|(with, without)| *with += *without);
+        }
+        bit *= 2;
+    }
+}
+
+impl Cubes {
+    pub fn new(players: usize) -> Self {
+        let zeros = || vec![0.0; 1 << players];
+        Self { players: players as u32, up: zeros(), down: zeros(), own: zeros() }
+    }
+
+    /// Adds `value` to all coalitions with the players `inside` and without those `outside`, in whichever way has the fewest
+    /// additions.
+    pub fn add(&mut self, inside: usize, outside: usize, value: f64) {
+        let sign = |taken: usize| if taken.count_ones() % 2 == 1 { -value } else { value };
+        let (with, without) = (inside.count_ones(), outside.count_ones());
+        let free = self.players - with - without;
+        if without <= with && without <= free {
+            // Without some players: less those with one of them, and so on.
+            subsets(outside).for_each(|taken| self.up[inside | taken] += sign(taken));
+        } else if with <= free {
+            subsets(inside).for_each(|taken| self.down[outside | taken] += sign(taken));
+        } else {
+            let all = (1 << self.players) - 1;
+            subsets(all & !inside & !outside).for_each(|taken| self.own[inside | taken] += value);
+        }
+    }
+
+    /// Adds `value` to all coalitions with these players.
+    pub fn add_up(&mut self, inside: usize, value: f64) {
+        self.up[inside] += value;
+    }
+
+    /// The sum of each coalition.
+    pub fn sums(mut self) -> Vec<f64> {
+        add_subsets(&mut self.up);
+        add_subsets(&mut self.down);
+        let from_last = self.down.iter().rev();
+        self.own.iter_mut().zip(&self.up).zip(from_last).for_each(|((own, up), down)| *own += up + down);
+        self.own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_coalition_of_a_cube_gets_its_value(cubes in prop::collection::vec((0usize..64, 0usize..64, -4i8..5), 0..40)) {
+            let mut sums = Cubes::new(6);
+            let mut slow = [0.0; 64];
+            for (inside, outside, value) in cubes {
+                let outside = outside & !inside;
+                sums.add(inside, outside, f64::from(value));
+                let within = (0..64usize).filter(|s| s & inside == inside && s & outside == 0);
+                within.for_each(|s| slow[s] += f64::from(value));
+            }
+            prop_assert_eq!(sums.sums(), slow);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What a predictor gives every coalition.
+
+use super::column::Column;
+use super::cubes::Cubes;
+use super::{additive, network, walk};
+use crate::calibration::{Calibration, logit};
+use crate::encoder::Encoder;
+use crate::matrix::Matrix;
+use crate::predictor::Predictor;
+use crate::predictor::member::Member;
+use crate::trees::Tree;
+use crate::trees::sets::Categories;
+
+/// One score per coalition.
+pub enum Scores {
+    /// Before the logistic function.
+    LogOdds(Vec<f64>),
+    /// Probabilities.
+    Shares(Vec<f64>),
+}
+
+impl Scores {
+    /// The calibrated probability of each coalition.
+    pub fn calibrated(self, calibration: &Calibration) -> Vec<f64> {
+        match (self, calibration) {
+            // The logistic function and the log-odds cancel out.
+            (Scores::LogOdds(mut z), Calibration::Platt { a, b }) => {
+                let most = logit(1.0);
+                z.iter_mut().for_each(|z| *z = a * finite(*z).clamp(-most, most) + b);
+                sigmoids(&mut z);
+                z
+            }
+            (Scores::LogOdds(mut z), _) => {
+                z.iter_mut().for_each(|z| *z = finite(*z));
+                sigmoids(&mut z);
+                z.iter_mut().for_each(|p| *p = calibration.apply(*p));
+                z
+            }
+            (Scores::Shares(mut p), _) => {
+                p.iter_mut().for_each(|p| *p = calibration.apply(*p));
+                p
+            }
+        }
+    }
+}
+
+/// Infinities of both signs, which only a doctored artifact reaches, say nothing.
+fn finite(z: f64) -> f64 {
+    if z.is_nan() { 0.0 } else { z }
+}
+
+/// The logistic function of each, within 1e-15.
+#[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma"))]
+fn sigmoids(z: &mut [f64]) {
+    for z in z {
+        *z = 1.0 / (1.0 + exp(-z.clamp(-700.0, 700.0)));
+    }
+}
+
+/// e^x for x from -708 to 708, within some units of the last place: by 2^k times a series, without a branch, so that it compiles
+/// to vector instructions.
+#[inline(always)]
+fn exp(x: f64) -> f64 {
+    // Adding 1.5 · 2^52 rounds to a whole number, which then is in the last bits.
+    let shifted = x * std::f64::consts::LOG2_E + 6_755_399_441_055_744.0;
+    let k = shifted - 6_755_399_441_055_744.0;
+    // ln 2 in two parts, so that the product with k is exact.
+    let r = (x - k * 0.693_147_180_369_123_8) - k * 1.908_214_929_270_587_7e-10;
+    let mut series = 1.0;
+    for n in (1..=13).rev() {
+        series = series * r / f64::from(n) + 1.0;
+    }
+    series * f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52)
+}
+
+/// The score of each of the `1 << players` coalitions. `columns` are the predictor's own.
+pub fn scores(predictor: &Predictor, columns: &[Column], players: usize) -> Scores {
+    match predictor {
+        Predictor::Constant(p) => Scores::Shares(vec![*p; 1 << players]),
+        Predictor::Logistic(model) => Scores::LogOdds(additive::log_odds(model, columns, players)),
+        Predictor::Forest(forest) => {
+            let count = forest.trees().len() as f64;
+            let sums = tree_sums(forest.trees(), None, columns, players, 0.0);
+            Scores::Shares(sums.into_iter().map(|sum| sum / count).collect())
+        }
+        Predictor::Boosting(model) => Scores::LogOdds(tree_sums(model.trees(), None, columns, players, model.base())),
+        Predictor::CategoryBoosting(model) => {
+            let trees = model.boosting();
+            let coded = coded(model.categories(), columns);
+            Scores::LogOdds(tree_sums(trees.trees(), Some(model.categories()), &coded, players, trees.base()))
+        }
+        Predictor::Xgboost(model) => {
+            Scores::LogOdds(tree_sums(model.trees(), None, columns, players, f64::from(model.margin())))
+        }
+        Predictor::Network(model) => Scores::LogOdds(network::log_odds(model, columns, players)),
+        Predictor::Encoded(model) => scores(model.predictor(), &encoded(model.encoder(), columns), players),
+        Predictor::Ensemble(members) => Scores::Shares(mean(members, columns, players)),
+        Predictor::Stack(stack) => {
+            let of_members: Vec<Vec<f64>> = stack
+                .members
+                .iter()
+                .map(|m| of_member((&m.columns, &m.predictor, &m.calibration), columns, players))
+                .collect();
+            Scores::Shares((0..1 << players).map(|s| stack.combine(of_members.iter().map(|p| p[s]))).collect())
+        }
+    }
+}
+
+fn tree_sums(
+    trees: &[Tree],
+    categories: Option<&Categories>,
+    columns: &[Column],
+    players: usize,
+    start: f64,
+) -> Vec<f64> {
+    let mut sums = Cubes::new(players);
+    sums.add_up(0, start);
+    let sets = categories.map_or(&[][..], Categories::sets);
+    let mut parts = Vec::new();
+    trees.iter().for_each(|tree| walk::walk(tree, sets, columns, &mut sums, &mut parts));
+    sums.sums()
+}
+
+/// With codes in the place of categories, as the trees' sets have them.
+fn coded(categories: &Categories, columns: &[Column]) -> Vec<Column> {
+    columns.iter().enumerate().map(|(at, column)| column.map(|value| categories.code(at, value))).collect()
+}
+
+/// The encoder's outputs. Each hangs on the players of its own sources alone.
+fn encoded(encoder: &Encoder, columns: &[Column]) -> Vec<Column> {
+    let sources = encoder.sources();
+    let of = |sources: &[u32]| sources.iter().map(|s| &columns[*s as usize]).collect::<Vec<_>>();
+    // All coalitions that some output needs to be told apart.
+    let mut coalitions: Vec<usize> = Vec::new();
+    for sources in &sources {
+        let column = Column::of_sources(of(sources).into_iter(), |_| f32::NAN);
+        coalitions.extend((0..column.values().len()).map(|index| column.coalition(index)));
+    }
+    coalitions.sort_unstable();
+    coalitions.dedup();
+    let of_coalitions = |column: &Column| coalitions.iter().map(|c| column.value(*c)).collect();
+    let x = Matrix::of_finite(Vec::new(), columns.iter().map(of_coalitions).collect());
+    let (own, rows): (Vec<usize>, Vec<u32>) = ((0..columns.len()).collect(), (0..coalitions.len() as u32).collect());
+    let outputs = encoder.encode(&x, &own, &rows);
+    let place = |coalition: usize| coalitions.partition_point(|c| *c < coalition);
+    let output = |(sources, output): (&Vec<u32>, &Vec<f32>)| {
+        Column::of_sources(of(sources).into_iter(), |coalition| output[place(coalition)])
+    };
+    sources.iter().zip(&outputs).map(output).collect()
+}
+
+fn mean(members: &[Member], columns: &[Column], players: usize) -> Vec<f64> {
+    let mut mean = vec![0.0; 1 << players];
+    for member in members {
+        let p = of_member((&member.columns, &member.predictor, &member.calibration), columns, players);
+        mean.iter_mut().zip(p).for_each(|(mean, p)| *mean += member.weight * p);
+    }
+    mean.iter_mut().for_each(|p| *p = p.clamp(0.0, 1.0));
+    mean
+}
+
+/// A member's calibrated probability of each coalition.
+fn of_member(
+    (own, predictor, calibration): (&[u32], &Predictor, &Calibration),
+    columns: &[Column],
+    players: usize,
+) -> Vec<f64> {
+    let own: Vec<Column> = own.iter().map(|at| columns[*at as usize].clone()).collect();
+    scores(predictor, &own, players).calibrated(calibration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibration::sigmoid;
+
+    #[test]
+    fn the_logistic_function_of_many_is_that_of_each() {
+        let z: Vec<f64> =
+            (-8_000..=8_000).map(|i| f64::from(i) / 200.0).chain([1e300, -1e300, f64::INFINITY]).collect();
+        let mut found = z.clone();
+        sigmoids(&mut found);
+        for (z, p) in z.iter().zip(found) {
+            assert!((p - sigmoid(*z)).abs() <= 1e-15, "{z}: {p} for {}", sigmoid(*z));
+        }
+    }
+}
