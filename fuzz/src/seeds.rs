@@ -7,9 +7,14 @@ use provost_learn::artifact::{Format, open};
 use provost_learn::learners::learner;
 use provost_learn::member::Member;
 use provost_learn::{Calibration, Control, Dataset, FitTask, Matrix, Model, Predictor, Trained};
+use provost_predict::evidence::Evidence;
+use provost_predict::model::FORMAT;
+use provost_predict::ranges::FeatureRange;
+use provost_predict::score_counts::ScoreCounts;
 use serde_json::{Map, Value, json};
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 type Done = Result<(), Box<dyn Error>>;
 
@@ -87,6 +92,13 @@ fn models() -> Result<Vec<Model>, Box<dyn Error>> {
     let ensemble = Predictor::Ensemble(members.collect());
     models.push(model(Algorithm::Ensemble, ensemble, Calibration::None));
     models.push(model(Algorithm::RandomForest, Predictor::Constant(0.25), Calibration::None));
+    let evidence = Evidence {
+        scores: ScoreCounts::new(&[0.2, 0.4, 0.7], &[0, 1, 1]),
+        background: vec![vec![0.5; columns.len()]],
+        ranges: vec![FeatureRange::Numbers { low: 0.0, high: 1.0 }; columns.len()],
+    };
+    let with = models.first().cloned().map(|model| Model { evidence: Some(Arc::new(evidence)), ..model });
+    models.extend(with);
     Ok(models)
 }
 
@@ -97,7 +109,9 @@ fn artifacts(seeds: &Seeds) -> Done {
     for (number, model) in models()?.into_iter().enumerate() {
         let name = format!("{number}-{}", model.algorithm);
         let sealed = model.to_bytes();
-        seeds.put("model", &name, &[&[0], bare(b"PROVOSTM", CATEGORY_RULE, &sealed)?.as_slice()].concat())?;
+        let kind = if model.evidence.is_some() { 2 } else { 0 };
+        let payload = bare(b"PROVOSTM", FORMAT.version, &sealed)?;
+        seeds.put("model", &name, &[&[kind], payload.as_slice()].concat())?;
         seeds.put("model", &format!("{name}-sealed"), &[&[1], sealed.as_slice()].concat())?;
         let trained = Trained {
             model,

@@ -2,16 +2,20 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use provost_domain::features::FeatureTables;
 use provost_fuzz::told;
 use provost_learn::artifact::{Format, seal};
 use provost_learn::{Matrix, Model};
+use provost_predict::serving::ServingModel;
 
-const FORMAT: Format = Format { magic: *b"PROVOSTM", version: 1 };
+/// Without and with what follows the model in newer ones.
+const FORMATS: [Format; 2] = [Format { magic: *b"PROVOSTM", version: 1 }, Format { magic: *b"PROVOSTM", version: 3 }];
 const ROWS: usize = 3;
 
 fuzz_target!(|data: &[u8]| {
     let Some((first, rest)) = data.split_first() else { return };
-    let read = if first & 1 == 0 { Model::from_bytes(&seal(FORMAT, rest)) } else { Model::from_bytes(rest) };
+    let format = FORMATS[usize::from(first >> 1 & 1)];
+    let read = if first & 1 == 0 { Model::from_bytes(&seal(format, rest)) } else { Model::from_bytes(rest) };
     let model = match read {
         Ok(model) => model,
         Err(e) => return told(&e.to_string()),
@@ -30,4 +34,16 @@ fuzz_target!(|data: &[u8]| {
     let p = p.expect("rows that are there");
     assert_eq!(p.len(), ROWS);
     assert!(p.iter().all(|p| (0.0..=1.0).contains(p)), "{p:?}");
+    let Ok(serving) = ServingModel::new(model, FeatureTables::default()) else { return };
+    let row = vec![0.5; serving.feature_names().len()];
+    for answer in serving.predict_features(&[row.clone(), vec![f32::NAN; row.len()]], 0.9).into_iter().flatten() {
+        let (low, high) = (answer.probability_low.unwrap_or(0.0), answer.probability_high.unwrap_or(1.0));
+        assert!(low <= answer.probability && answer.probability <= high, "{answer:?}");
+    }
+    // Each background row takes some milliseconds.
+    if serving.model().evidence.as_ref().is_some_and(|e| e.background.len() < 3)
+        && let Ok(found) = serving.explain_features(&row)
+    {
+        assert!(found.contributions.iter().all(|c| c.contribution.is_finite()), "{found:?}");
+    }
 });
