@@ -299,6 +299,7 @@ fn check(options: &FitOptions) -> Result<(), FitError> {
 
 fn dataset(table: Table, path: &Path) -> Result<Dataset, FitError> {
     Matrix::new(table.names, table.columns)
+        .map_err(LearnError::from)
         .and_then(|x| Dataset::new(x, table.labels))
         .map_err(|e| in_table(path, e.to_string()))
 }
@@ -348,7 +349,8 @@ fn save(model: &Model, folder: &Path, inputs: &[&Path]) -> Result<(), FitError> 
     };
     if let Predictor::Xgboost(xgboost) = inner {
         let path = folder.join("xgboost.json");
-        let text = xgboost.to_json().map_err(|source| FitError::Learn { algorithm: model.algorithm, source })?;
+        let text = provost_learn::xgboost::library::to_json(xgboost)
+            .map_err(|source| FitError::Learn { algorithm: model.algorithm, source })?;
         write_file(&path, &text, inputs)?;
     }
     Ok(())

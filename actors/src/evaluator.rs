@@ -22,7 +22,7 @@ use provost_domain::evaluation::{EvaluationResults, PLOTS, PlotData};
 use provost_domain::model::{FeatureImportance, ImportanceKind, TemporalFigures, TrainingMetrics};
 use provost_domain::{Algorithm, ModelId, TargetMetric, limits};
 use provost_learn::metrics::{calibration_bins, roc_curve, scores, tiers, training_metrics};
-use provost_learn::{Model, Params};
+use provost_learn::{LearnError, Model, Params};
 use provost_plots::Format;
 use provost_store::{Artifacts, EvaluationRecord, StoreError};
 use serde_json::json;
@@ -215,7 +215,7 @@ impl Subject<'_> {
         at: chrono::DateTime<chrono::Utc>,
     ) -> Result<(EvaluationResults, BTreeMap<String, String>), EvaluateError> {
         let y = labels(self.data, self.test);
-        let p = self.model.predict_proba(self.data.dataset.x(), self.test)?;
+        let p = self.model.predict_proba(self.data.dataset.x(), self.test).map_err(LearnError::from)?;
         let metrics = metrics(&y, &p);
         let brier = scores(&y, &p, self.model.threshold).brier;
         let bins = calibration_bins(&y, &p);

@@ -36,7 +36,7 @@ where
             }
             e => e,
         })?;
-        Ok(Arc::new(Model::from_bytes(&bytes)?))
+        Ok(Arc::new(Model::from_bytes(&bytes).map_err(LearnError::from)?))
     })
     .await
 }

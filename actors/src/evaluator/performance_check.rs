@@ -12,6 +12,7 @@ use actix::{Context, Handler, Message, ResponseActFuture, WrapFuture};
 use chrono::NaiveDate;
 use provost_domain::TrainingConfig;
 use provost_domain::model::{ModelRecord, TemporalFigures};
+use provost_learn::LearnError;
 use provost_learn::drift::{PerformanceDrop, performance_drop};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ async fn check(
     }
     let model = load_model::<EvaluateError>(&resources.artifacts, &record.version).await?;
     blocking(move || {
-        let p = model.predict_proba(&fresh.rows_for(&model), &rows)?;
+        let p = model.predict_proba(&fresh.rows_for(&model), &rows).map_err(LearnError::from)?;
         Ok(Some(performance_drop(&reference, &labels(&fresh, &rows), &p)))
     })
     .await

@@ -31,9 +31,7 @@ impl Column {
         let mut column = Self::constant(f32::NAN);
         column.count = players.len();
         column.players[..players.len()].copy_from_slice(&players);
-        for index in 0..4 {
-            column.values[index] = value(column.coalition(index));
-        }
+        column.values = std::array::from_fn(|index| value(column.coalition(index)));
         column
     }
 
@@ -49,7 +47,7 @@ impl Column {
 
     /// The coalition of those of this column's players that are in subset `index` of them.
     pub fn coalition(&self, index: usize) -> usize {
-        (index & 1) * self.players[0] | (index >> 1 & 1) * self.players[1]
+        ((index & 1) * self.players[0]) | ((index >> 1 & 1) * self.players[1])
     }
 
     /// The column's value in a coalition.
