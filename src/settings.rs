@@ -237,6 +237,7 @@ fn retention(read: &Reader<'_>) -> Result<Option<RetentionOptions>, SettingsErro
         job_events: read.time("retention.job_events")?,
         trials: read.time("retention.trials")?,
         artifacts: read.time("retention.artifacts")?,
+        ..RetentionOptions::default()
     };
     Ok(read.switch("retention.enabled")?.then_some(options))
 }

@@ -11,6 +11,7 @@ mod env;
 mod inbox;
 pub(crate) mod listener;
 pub mod parked;
+mod predictions;
 mod publisher;
 mod publisher_channel;
 mod queue_consumer;
@@ -31,6 +32,7 @@ use crate::options::{BridgeOptions, BridgeResources};
 use crate::outbox::EVENTS;
 use crate::panics::Owner;
 use crate::retry::{never, retry};
+use crate::serving::PredictionService;
 use crate::supervise::{Slot, Status};
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use env::BridgeEnv;
@@ -82,6 +84,7 @@ const END_WITHIN: Duration = Duration::from_secs(8);
 pub struct Bridge {
     resources: Arc<BridgeResources>,
     jobs: Slot<Jobs>,
+    predictions: PredictionService,
     state: State,
     /// Dropped with the actor, which ends the threads too.
     stop_consumer: watch::Sender<bool>,
@@ -91,11 +94,12 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    pub fn new(resources: Arc<BridgeResources>, jobs: Slot<Jobs>) -> Self {
+    pub(crate) fn new(resources: Arc<BridgeResources>, jobs: Slot<Jobs>, predictions: PredictionService) -> Self {
         Self {
             state: State::new(resources.metrics.clone()),
             resources,
             jobs,
+            predictions,
             stop_consumer: watch::Sender::new(false),
             stop_publisher: watch::Sender::new(false),
             stop_trimming: watch::Sender::new(false),
@@ -113,6 +117,7 @@ impl Actor for Bridge {
         let (publisher, queued) = publisher_channel::channel();
         let (resources, state, jobs, ended) =
             (self.resources.clone(), self.state.clone(), self.jobs.clone(), self.ended.clone());
+        let predictions = self.predictions.clone();
         let stops = (self.stop_consumer.subscribe(), self.stop_publisher.subscribe());
         let work = async move {
             let env = BridgeEnv {
@@ -125,6 +130,8 @@ impl Actor for Bridge {
                 },
                 bridge,
                 clock: resources.clock.clone(),
+                predictions,
+                responses: resources.responses.clone(),
                 outbox: resources.outbox.clone(),
                 health: resources.health.clone(),
                 publisher,

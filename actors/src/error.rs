@@ -166,6 +166,9 @@ impl EvaluateError {
 pub enum RegistryError {
     #[error("no model {0}")]
     NotFound(ModelId),
+    /// A model that will not answer never becomes the active one.
+    #[error("model {model} cannot serve: {why}")]
+    CannotServe { model: ModelId, why: String },
     /// There is no earlier activation to go back to.
     #[error("there is no earlier model to roll back to")]
     NothingBefore,

@@ -13,7 +13,7 @@ use crate::loader::{Loader, Purpose};
 use crate::notifier::Notifier;
 use crate::options::{
     BridgeResources, EvaluatorResources, FleetResources, JobsResources, LoaderResources, NotifierResources, Options,
-    RegistryResources, RetentionResources, SchedulerResources,
+    RegistryResources, RetentionResources, SchedulerResources, ServingResources,
 };
 use crate::panics::Panics;
 use crate::pool::Pool;
@@ -22,6 +22,9 @@ use crate::registry::{Activate, Compare, Registry, Rollback};
 use crate::retention::Retention;
 use crate::root::{ANSWER_WITHIN, Components, Root};
 use crate::scheduler::Scheduler;
+use crate::serving::{
+    PredictOptions, PredictionError, PredictionService, Predictions, ServedModel, Serving, ServingState, ShadowReport,
+};
 use crate::supervise::{Child, Slot, supervise_in};
 use crate::trainer::Trainer;
 use provost_domain::evaluation::ModelComparisonResponse;
@@ -30,6 +33,8 @@ use provost_domain::quality::DataQualityReport;
 use provost_domain::queue::{Waiting, waiting_jobs};
 use provost_domain::status::{ComponentStatus, Health};
 use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, TrainingJob, limits};
+use provost_predict::application::Application;
+use provost_predict::serving::{Prediction, RowFault};
 use provost_store::{Artifacts, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +57,7 @@ pub struct Handle {
     scheduler: Slot<Scheduler>,
     evaluator: Slot<Evaluator>,
     registry: Slot<Registry>,
+    predictions: PredictionService,
     /// Quality reports, which viewers may ask for.
     reports: Pool,
     /// Checks of what a new job is to learn from. They have places of their own, so that no viewer is in an operator's way.
@@ -87,8 +93,12 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let loader = supervise_in(&panics, "loader", budget(), clock(), move || Loader::new(o.clone()));
     let (o, l) = (Arc::new(EvaluatorResources::from(&*options)), loader.clone());
     let evaluator = supervise_in(&panics, "evaluator", budget(), clock(), move || Evaluator::new(o.clone(), l.clone()));
-    let (o, l) = (Arc::new(RegistryResources::from(&*options)), loader.clone());
-    let registry = supervise_in(&panics, "registry", budget(), clock(), move || Registry::new(o.clone(), l.clone()));
+    let serving_state = ServingState::new(ServingResources::from(&*options))?;
+    let s = serving_state.clone();
+    let serving = supervise_in(&panics, "serving", budget(), clock(), move || Serving::new(s.clone()));
+    let (o, l, s) = (Arc::new(RegistryResources::from(&*options)), loader.clone(), serving.clone());
+    let registry =
+        supervise_in(&panics, "registry", budget(), clock(), move || Registry::new(o.clone(), l.clone(), s.clone()));
     let executor = options.executor.clone().unwrap_or_else(|| {
         let local = LocalExecutor::new(options.threads, options.idle_priority, options.failpoints.clone());
         match (&options.leases, options.fleet) {
@@ -127,8 +137,10 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let (o, d, e) = (SchedulerResources::from(&*options), admission.clone(), evaluator.clone());
     let make = move || Scheduler::new(o.clone(), d.clone(), e.clone());
     let scheduler = supervise_in(&panics, "scheduler", budget(), clock(), make);
-    let (o, j) = (Arc::new(BridgeResources::from(&*options)), jobs.clone());
-    let bridge = supervise_in(&panics, "bridge", budget(), clock(), move || Bridge::new(o.clone(), j.clone()));
+    let predictions = serving_state.service();
+    let (o, j, p) = (Arc::new(BridgeResources::from(&*options)), jobs.clone(), predictions.clone());
+    let bridge =
+        supervise_in(&panics, "bridge", budget(), clock(), move || Bridge::new(o.clone(), j.clone(), p.clone()));
     let o = Arc::new(NotifierResources::from(&*options));
     let notifier = supervise_in(&panics, "notifier", budget(), clock(), move || Notifier::new(o.clone()));
     let o = Arc::new(RetentionResources::from(&*options));
@@ -138,6 +150,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         Arc::new(loader.clone()),
         Arc::new(evaluator.clone()),
         Arc::new(registry.clone()),
+        Arc::new(serving),
         Arc::new(scheduler.clone()),
         Arc::new(bridge.clone()),
         Arc::new(notifier),
@@ -162,6 +175,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         scheduler,
         evaluator,
         registry,
+        predictions,
         reports,
         checks,
         comparisons,
@@ -215,6 +229,55 @@ impl Handle {
         let asking = Arc::new(());
         let asked_for = Arc::downgrade(&asking);
         self.registry.send(Compare { ids, metrics, visualizations, place, asked_for }).await?
+    }
+
+    /// The serving model, or none. Neither waits nor asks an actor.
+    pub fn serving(&self) -> Option<Arc<ServedModel>> {
+        self.predictions.serving()
+    }
+
+    /// The model that answers: the serving one, or the one that is named, which may have to be opened.
+    pub async fn pin(&self, model: Option<&ModelId>) -> Result<Arc<ServedModel>, PredictionError> {
+        self.predictions.pin(model).await
+    }
+
+    /// One answer per application, in order.
+    pub async fn predict(
+        &self,
+        rows: Vec<Application>,
+        options: PredictOptions,
+    ) -> Result<Predictions, PredictionError> {
+        self.predictions.predict(rows, options).await
+    }
+
+    /// As `predict`, by this model, whatever the options name.
+    pub async fn predict_with(
+        &self,
+        model: &Arc<ServedModel>,
+        rows: Vec<Application>,
+        options: &PredictOptions,
+    ) -> Result<Predictions, PredictionError> {
+        self.predictions.predict_with(model, rows, options).await
+    }
+
+    /// From feature values in the order of the model's names; a bad row is its own fault.
+    pub async fn predict_features(
+        &self,
+        model: &Arc<ServedModel>,
+        rows: Vec<Vec<f32>>,
+        options: &PredictOptions,
+    ) -> Result<Vec<Result<Prediction, RowFault>>, PredictionError> {
+        self.predictions.predict_features(model, rows, options).await
+    }
+
+    /// What the shadow models have found.
+    pub async fn shadow(&self) -> Result<ShadowReport, PredictionError> {
+        self.predictions.shadow().await
+    }
+
+    /// These models score every prediction from now on; none are left for an empty list.
+    pub async fn set_shadow(&self, ids: Vec<ModelId>) -> Result<ShadowReport, PredictionError> {
+        self.predictions.set_shadow(ids).await
     }
 
     /// Every actor's and the store's state, told within a second: of a store that is slow or away, what was last known.

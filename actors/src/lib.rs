@@ -31,6 +31,7 @@ pub mod root;
 pub mod sampler;
 pub mod scheduler;
 mod scoring;
+pub mod serving;
 pub mod snapshot;
 pub mod supervise;
 pub mod testkit;
@@ -44,7 +45,11 @@ pub use handle::{Handle, start};
 pub use jobs::{Accepted, KeyedRequest, KeyedSubmission, ShutdownReport, Submission, Submitted, WrittenResponse};
 pub use lease::Leases;
 pub use metrics::Metrics;
-pub use options::{BridgeOptions, MailOptions, MailUrl, Options, RetentionOptions, Sender};
+pub use options::{BridgeOptions, MailOptions, MailUrl, Options, PredictServiceOptions, RetentionOptions, Sender};
 pub use pool::{Busy, Place, Pool, WorkError};
 pub use scheduler::cron::{BadCron, Cron};
+pub use serving::{
+    Answered, PredictAnswer, PredictOptions, PredictRequest, PredictionError, Predictions, RequestBounds, RowAnswer,
+    RowError, ServedModel, ShadowModelReport, ShadowReport,
+};
 pub use supervise::RestartBudget;

@@ -11,6 +11,7 @@ mod notifier;
 mod registry;
 mod retention;
 mod scheduler;
+mod serving;
 mod smtp;
 
 pub use amqp::{Address, BridgeOptions};
@@ -24,6 +25,7 @@ pub use notifier::NotifierResources;
 pub use registry::RegistryResources;
 pub use retention::{RetentionOptions, RetentionResources};
 pub use scheduler::SchedulerResources;
+pub use serving::{PredictServiceOptions, ServingResources};
 pub use smtp::{MailOptions, MailUrl, Security, Sender};
 
 use crate::clock::{Clock, SystemClock};
@@ -83,6 +85,8 @@ pub struct Options {
     pub report_every: Duration,
     /// Where fits run; None is threads of this process.
     pub executor: Option<Arc<dyn Executor>>,
+    /// How predictions are made and logged.
+    pub predict: PredictServiceOptions,
     pub schedule_enabled: bool,
     /// Shortest time between two automatic jobs.
     pub cooldown: Duration,
@@ -136,6 +140,7 @@ impl Options {
             idle_priority: true,
             report_every: Duration::from_millis(500),
             executor: None,
+            predict: PredictServiceOptions::default(),
             schedule_enabled: true,
             cooldown: Duration::from_secs(600),
             outbox_max: 100_000,

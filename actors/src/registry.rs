@@ -14,7 +14,8 @@ use crate::notifier::mail_content::{Switch, about_activation};
 use crate::options::RegistryResources;
 use crate::outbox::announcement_of;
 use crate::pool::Place;
-use crate::scoring::{load_model, open};
+use crate::scoring::open;
+use crate::serving::{Look, Prepare, Serving};
 use crate::supervise::{Slot, Status};
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use chrono::{DateTime, Utc};
@@ -82,6 +83,7 @@ impl Message for Compare {
 struct ModelService {
     resources: Arc<RegistryResources>,
     loader: Slot<Loader>,
+    serving: Slot<Serving>,
 }
 
 impl ModelService {
@@ -143,14 +145,31 @@ impl ModelService {
 
     async fn activate(&self, m: Activate) -> Result<ModelVersion, RegistryError> {
         let record = self.record(&m.id).await?;
-        // A model that does not load never becomes the active one.
-        load_model::<RegistryError>(&self.resources.artifacts, &record.version).await?;
+        self.prepare(&record.version).await?;
         let now = self.resources.clock.now();
         let outbox = self.activation_notes(&record.version, m.by.clone(), m.reason.clone(), now).await?;
         match self.resources.activation.activate_model(&m.id, m.by, m.reason, now, outbox).await {
-            Ok(record) => Ok(record.version),
+            Ok(record) => {
+                self.activated().await;
+                Ok(record.version)
+            }
             Err(StoreError::NotFound { .. }) => Err(RegistryError::NotFound(m.id)),
             Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Has the model opened and warmed: one that will not answer never becomes the active one.
+    async fn prepare(&self, version: &ModelVersion) -> Result<(), RegistryError> {
+        if !version.has_artifact() {
+            return Err(StoreError::NoArtifact { model: version.model_id.to_string() }.into());
+        }
+        Ok(self.serving.send(Prepare(version.clone())).await??)
+    }
+
+    /// Has the model that was just activated serve at once. Where that fails the next look at the store does it.
+    async fn activated(&self) {
+        if let Err(error) = self.serving.send(Look).await {
+            tracing::warn!(%error, "the new model serves a moment later");
         }
     }
 
@@ -242,8 +261,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    pub fn new(resources: Arc<RegistryResources>, loader: Slot<Loader>) -> Self {
-        Self { models: ModelService { resources, loader }, activated: 0, registered: 0, decisions: 0 }
+    pub fn new(resources: Arc<RegistryResources>, loader: Slot<Loader>, serving: Slot<Serving>) -> Self {
+        Self { models: ModelService { resources, loader, serving }, activated: 0, registered: 0, decisions: 0 }
     }
 }
 

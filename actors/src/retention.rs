@@ -30,6 +30,7 @@ struct Report {
     rounds: u64,
     last: Option<DateTime<Utc>>,
     forgotten: Forgotten,
+    predictions: u64,
     artifacts: u64,
     bytes: u64,
     error: Option<String>,
@@ -105,16 +106,37 @@ impl Sweeper {
             lock(&self.report).forgotten += step;
             self.resources.clock.sleep(PAUSE).await;
         }
+        let predictions = self.forget_predictions(before(now, self.keep.predictions)).await?;
         let swept = self.sweep().await?;
         {
             let mut report = lock(&self.report);
+            report.predictions += predictions;
             report.artifacts += swept.removed;
             report.bytes += swept.bytes;
         }
-        if forgotten.total() + swept.removed > 0 {
-            tracing::info!(?forgotten, artifacts = swept.removed, bytes = swept.bytes, "forgot what was over");
+        if forgotten.total() + predictions + swept.removed > 0 {
+            tracing::info!(
+                ?forgotten,
+                predictions,
+                artifacts = swept.removed,
+                bytes = swept.bytes,
+                "forgot what was over"
+            );
         }
         Ok(())
+    }
+
+    /// Removes old entries of the prediction log, and the oldest beyond its bound; returns how many.
+    async fn forget_predictions(&self, before: DateTime<Utc>) -> Result<u64, RetentionError> {
+        let mut removed = 0;
+        loop {
+            let (log, keep) = (&self.resources.predictions, self.resources.predictions_max);
+            match log.forget_predictions(before, keep, STEP).await? {
+                0 => return Ok(removed),
+                some => removed += some,
+            }
+            self.resources.clock.sleep(PAUSE).await;
+        }
     }
 
     async fn sweep(&self) -> Result<Swept, RetentionError> {
@@ -152,6 +174,7 @@ impl Retention {
             "rounds": report.rounds,
             "last_round": report.last,
             "forgotten": report.forgotten,
+            "predictions_removed": report.predictions,
             "artifacts_removed": report.artifacts,
             "bytes_removed": report.bytes,
             "last_error": report.error,

@@ -1,13 +1,14 @@
 //! The AsyncAPI 3.0 document, generated from the types: what the service takes from the bus, and what it announces there.
 
 mod examples;
+mod predictions;
 mod schemas;
 #[cfg(test)]
 mod tests;
 
 use examples::{Example, PREFIX};
 use provost_actors::bridge::PARKED_HEADERS;
-use provost_actors::bridge::topology::{Argument, EVENTS, PARKED, TOPOLOGY};
+use provost_actors::bridge::topology::{Argument, EVENTS, PARKED, PREDICT, TOPOLOGY};
 use provost_domain::event::outbound::Topic;
 use provost_domain::event::{InboundType, RefusalCode, STRUCTURED};
 use schemas::{Schemas, reference};
@@ -35,6 +36,7 @@ pub fn document() -> Value {
         parts.outbound(*topic);
     }
     parts.queues();
+    parts.predictions();
     json!({
         "asyncapi": "3.0.0",
         "info": {"title": "Provost", "version": env!("CARGO_PKG_VERSION"), "description": DESCRIPTION},
@@ -133,7 +135,8 @@ impl Parts {
             let queue = json!({"name": name, "durable": true, "exclusive": false, "autoDelete": false});
             json!({"is": "queue", "queue": queue, "bindingVersion": "0.3.0"})
         };
-        for (queue, _, pattern) in TOPOLOGY.bindings.iter().filter(|(_, exchange, _)| *exchange == EVENTS) {
+        let of_events = |(queue, exchange, _): &&(&str, &str, &str)| *exchange == EVENTS && *queue != PREDICT;
+        for (queue, _, pattern) in TOPOLOGY.bindings.iter().filter(of_events) {
             let prefix = pattern.trim_end_matches('#');
             let bound = InboundType::ALL.iter().filter(|kind| kind.routing_key().starts_with(prefix));
             let messages: Vec<String> =

@@ -56,6 +56,7 @@ codes! {
     EvaluationRunning, CONFLICT, "The model's first evaluation is still running.";
     IdempotencyKeyInProgress, CONFLICT, "A request with this `Idempotency-Key` is still being answered.";
     NoArtifact, CONFLICT, "The model has no artifact in this service, so it cannot be loaded.";
+    CannotServe, CONFLICT, "The model cannot answer predictions: its artifact is missing, damaged or of columns that no application has.";
     NoPreviousModel, CONFLICT, "No other model was active before, so there is none to go back to.";
     TriggerSettled, CONFLICT, "Another job was already made for this trigger.";
     BodyTooLarge, PAYLOAD_TOO_LARGE, "The body is longer than the route allows.";

@@ -111,6 +111,7 @@ impl From<RegistryError> for Problem {
             RegistryError::Busy(e) => e.into(),
             // The caller has gone: nobody reads this answer.
             RegistryError::Abandoned => Self::unavailable(Code::Busy, error.to_string(), 1),
+            RegistryError::CannotServe { .. } => Self::new(Code::CannotServe, error.to_string()),
             RegistryError::NothingBefore => Self::new(Code::NoPreviousModel, error.to_string()),
             RegistryError::Invalid(why) => Self::invalid("", why),
             RegistryError::Store(e) => e.into(),

@@ -4,8 +4,8 @@ use super::amqp::{AmqpError, Link, Result};
 use super::connect::connect;
 use super::env::BridgeEnv;
 use super::state::Side;
-use super::topology::{DATA, TOPOLOGY, TRAIN, UNROUTED};
-use super::{COMPONENT, queue_consumer, unrouted};
+use super::topology::{DATA, PREDICT, TOPOLOGY, TRAIN, UNROUTED};
+use super::{COMPONENT, predictions, queue_consumer, unrouted};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -20,7 +20,8 @@ pub async fn session(env: &BridgeEnv, mut stop: watch::Receiver<bool>) -> Result
     let consuming = async {
         tokio::try_join!(
             queue_consumer::run(env, &link, DATA, stop.clone()),
-            queue_consumer::run(env, &link, TRAIN, stop.clone())
+            queue_consumer::run(env, &link, TRAIN, stop.clone()),
+            predictions::run(env, &link, stop.clone())
         )
     };
     let missing = Notify::new();
@@ -42,7 +43,7 @@ async fn upkeep(env: &BridgeEnv, link: &Link, missing: &Notify) -> Result<()> {
         }
         // Round trips, all of them: a broker that is frozen shows here.
         let mut gone = false;
-        for queue in [DATA, TRAIN] {
+        for queue in [DATA, TRAIN, PREDICT] {
             let depth = link.depth(queue).await?;
             gone |= depth.is_none();
             env.state.metrics().queue_holds(queue, depth.map(|depth| u64::from(depth.messages)));

@@ -7,7 +7,8 @@ use crate::clock::Clock;
 use crate::failures::Failures;
 use crate::lease::Leases;
 use crate::options::BridgeOptions;
-use provost_store::{OutboxStore, StoreHealth};
+use crate::serving::PredictionService;
+use provost_store::{OutboxStore, ResponseStore, StoreHealth};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -16,6 +17,9 @@ pub struct BridgeEnv {
     pub bridge: BridgeOptions,
     pub clock: Arc<dyn Clock>,
     pub inbox: Inbox,
+    pub predictions: PredictionService,
+    /// Answers to predictions, kept for those that ask again.
+    pub responses: Arc<dyn ResponseStore>,
     pub outbox: Arc<dyn OutboxStore>,
     pub health: Arc<dyn StoreHealth>,
     pub publisher: Publisher,

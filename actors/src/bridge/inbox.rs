@@ -6,11 +6,11 @@ use crate::jobs::{Cancel, Jobs};
 use crate::metrics::Metrics;
 use crate::supervise::Slot;
 use chrono::{DateTime, Utc};
-use provost_domain::JobId;
 use provost_domain::check::brief;
 use provost_domain::event::{Inbound, InboundEvent, Refusal, RefusalCode, TriggerRequest};
 use provost_domain::gate::ActivationWish;
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
+use provost_domain::{AdmissionDataPoint, JobId};
 use provost_store::{
     InboxEffect, InboxEntry, InboxOutcome, InboxStore, PointOutcome, PointStore, StoreError, TriggerRecord,
 };
@@ -46,6 +46,12 @@ pub struct Event {
     refused: Option<Refusal>,
     /// Its own.
     time: DateTime<Utc>,
+}
+
+impl Event {
+    fn to_record(&self) -> (InboxEntry, InboxEffect) {
+        (self.entry.clone(), self.effect.clone())
+    }
 }
 
 /// What recording a batch has changed.
@@ -129,73 +135,59 @@ pub struct Inbox {
 const TRY_FOR: Duration = Duration::from_secs(1);
 
 impl Inbox {
-    /// Reads and records a batch; a verdict per message, in order. `again` reads the messages anew where the batch has to
-    /// be taken apart.
+    /// Records a batch of events that were read; a verdict for each, in order. Each body is parsed once: what the store needs a
+    /// second time is copied.
     pub async fn record(
         &self,
-        events: Vec<Result<Event, Refusal>>,
+        events: &[Result<Event, Refusal>],
         received: &[Received],
         now: DateTime<Utc>,
     ) -> Result<(Vec<Verdict>, Tally), StoreAway> {
         let mut tally = Tally::default();
-        let mut verdicts: Vec<Option<Verdict>> = Vec::with_capacity(events.len());
-        let mut notes = Vec::new();
-        let mut batch = Vec::with_capacity(events.len());
-        for (index, event) in events.into_iter().enumerate() {
+        let mut verdicts: Vec<Verdict> = Vec::with_capacity(events.len());
+        let mut readable = Vec::with_capacity(events.len());
+        for (index, event) in events.iter().enumerate() {
             match event {
-                Err(refusal) => verdicts.push(Some(Verdict::Park(refusal))),
-                Ok(Event { entry, effect, cancel, refused, time }) => {
-                    verdicts.push(None);
-                    notes.push(Note { index, news: news(&effect), cancel, refused, time });
-                    batch.push((entry, effect));
+                Err(refusal) => verdicts.push(Verdict::Park(refusal.clone())),
+                Ok(event) => {
+                    verdicts.push(Verdict::Done);
+                    readable.push((index, event));
                 }
             }
         }
-        if !batch.is_empty() {
-            match self.store(batch, received, &notes, now).await? {
-                Some(outcomes) => {
-                    for (note, outcome) in notes.into_iter().zip(outcomes) {
-                        let again = received[note.index].redelivered;
-                        let index = note.index;
-                        verdicts[index] =
-                            Some(self.judge(note, outcome, again, &received[index], now, &mut tally).await?);
-                    }
-                }
-                None => {
-                    for note in notes {
-                        let index = note.index;
-                        verdicts[index] = Some(self.alone(&received[index], now, &mut tally).await?);
-                    }
-                }
-            }
+        if readable.is_empty() {
+            return Ok((verdicts, tally));
         }
-        Ok((verdicts.into_iter().map(|v| v.unwrap_or(Verdict::Done)).collect(), tally))
+        let outcomes = self.store(|| readable.iter().map(|(_, event)| event.to_record()).collect()).await?;
+        // One outcome per event; none where the batch cannot be recorded as one.
+        let mut outcomes = outcomes.map(Vec::into_iter);
+        for (index, event) in readable {
+            let redelivered = received[index].redelivered;
+            verdicts[index] = match outcomes.as_mut().map(Iterator::next) {
+                Some(Some(outcome)) => self.judge(event, outcome, redelivered, now, &mut tally).await?,
+                Some(None) => Verdict::Later("the store gave no outcome".to_owned()),
+                None => self.alone(event, redelivered, now, &mut tally).await?,
+            };
+        }
+        Ok((verdicts, tally))
     }
 
     /// The outcomes; None if the batch cannot be recorded as one.
     async fn store(
         &self,
-        batch: Vec<(InboxEntry, InboxEffect)>,
-        received: &[Received],
-        notes: &[Note],
-        now: DateTime<Utc>,
+        batch: impl Fn() -> Vec<(InboxEntry, InboxEffect)>,
     ) -> Result<Option<Vec<InboxOutcome>>, StoreAway> {
-        let mut batch = Some(batch);
         // Real time: a busy store is a matter of other processes.
         let began = std::time::Instant::now();
         loop {
-            let events = batch.take().unwrap_or_else(|| {
-                let read = |note: &Note| read(&received[note.index].message, self.max_bytes, now).ok();
-                notes.iter().filter_map(read).map(|e| (e.entry, e.effect)).collect()
-            });
-            match self.store.record_inbox(events).await {
+            match self.store.record_inbox(batch()).await {
                 Ok(outcomes) => return Ok(Some(outcomes)),
                 Err(e) if e.may_pass() && began.elapsed() < TRY_FOR => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Err(e) if e.may_pass() => return Err(StoreAway(e.to_string())),
                 Err(e) => {
-                    tracing::warn!(error = %e, events = notes.len(), "a batch of events is taken apart");
+                    tracing::warn!(error = %e, events = batch().len(), "a batch of events is taken apart");
                     return Ok(None);
                 }
             }
@@ -203,16 +195,16 @@ impl Inbox {
     }
 
     /// One event by itself, so that it harms no other.
-    async fn alone(&self, received: &Received, now: DateTime<Utc>, tally: &mut Tally) -> Result<Verdict, StoreAway> {
-        let event = match read(&received.message, self.max_bytes, now) {
-            Ok(event) => event,
-            Err(refusal) => return Ok(Verdict::Park(refusal)),
-        };
-        let Event { entry, effect, cancel, refused, time } = event;
-        let note = Note { index: 0, news: news(&effect), cancel, refused, time };
-        match self.store.record_inbox(vec![(entry, effect)]).await {
+    async fn alone(
+        &self,
+        event: &Event,
+        redelivered: bool,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<Verdict, StoreAway> {
+        match self.store.record_inbox(vec![event.to_record()]).await {
             Ok(outcomes) => match outcomes.into_iter().next() {
-                Some(outcome) => self.judge(note, outcome, received.redelivered, received, now, tally).await,
+                Some(outcome) => self.judge(event, outcome, redelivered, now, tally).await,
                 None => Ok(Verdict::Later("the store gave no outcome".to_owned())),
             },
             Err(e) if e.may_pass() => Err(StoreAway(e.to_string())),
@@ -223,10 +215,9 @@ impl Inbox {
 
     async fn judge(
         &self,
-        note: Note,
+        event: &Event,
         outcome: InboxOutcome,
         redelivered: bool,
-        received: &Received,
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<Verdict, StoreAway> {
@@ -237,40 +228,31 @@ impl Inbox {
             }
             InboxOutcome::New(outcomes) => {
                 tally.taken += 1;
-                tally.news |= note.news;
-                self.metrics.event_recorded(note.time, now);
+                tally.news |= !matches!(event.effect, InboxEffect::None);
+                self.metrics.event_recorded(event.time, now);
                 outcomes
             }
             InboxOutcome::Duplicate => {
                 tally.duplicates += 1;
-                // Its first delivery may have ended between the record and the parking: what there was to say of it is
-                // found out again. Points that are recorded a second time stay as they are.
-                if !redelivered {
-                    return self.cancelled(note.cancel).await;
-                }
-                match read(&received.message, self.max_bytes, now) {
-                    Ok(Event { effect: InboxEffect::Points(points), .. }) => {
-                        match self.points.record_points(points).await {
+                match &event.effect {
+                    // Its first delivery may have ended between the record and the parking: what there was to say of it is
+                    // found out again. Points that are recorded a second time stay as they are.
+                    InboxEffect::Points(points) if redelivered => {
+                        match self.points.record_points(points.clone()).await {
                             Ok(outcomes) => outcomes,
                             Err(e) if e.may_pass() => return Err(StoreAway(e.to_string())),
                             Err(e) => return Ok(Verdict::Later(e.to_string())),
                         }
                     }
-                    _ => Vec::new(),
+                    _ if redelivered => Vec::new(),
+                    _ => return self.cancelled(event.cancel.clone()).await,
                 }
             }
         };
-        if outcomes.contains(&PointOutcome::Conflict) {
-            let mut detail = conflicts(&outcomes, read(&received.message, self.max_bytes, now).ok());
-            if let Some(refused) = note.refused {
-                detail = format!("{detail}; {}", refused.detail);
-            }
-            return Ok(Verdict::Park(Refusal::new(RefusalCode::Conflict, detail)));
+        match refusal(event, &outcomes) {
+            Some(refusal) => Ok(Verdict::Park(refusal)),
+            None => self.cancelled(event.cancel.clone()).await,
         }
-        if let Some(refused) = note.refused {
-            return Ok(Verdict::Park(refused));
-        }
-        self.cancelled(note.cancel).await
     }
 
     /// Cancels after the event is on record: one that turns out to be another's must not take effect, and one whose
@@ -288,20 +270,23 @@ impl Inbox {
     }
 }
 
-/// What is kept of an event while the store records it.
-struct Note {
-    index: usize,
-    news: bool,
-    cancel: Option<(JobId, String)>,
-    refused: Option<Refusal>,
-    time: DateTime<Utc>,
+/// Why an event that is on record is parked all the same: some of its points were refused.
+fn refusal(event: &Event, outcomes: &[PointOutcome]) -> Option<Refusal> {
+    if !outcomes.contains(&PointOutcome::Conflict) {
+        return event.refused.clone();
+    }
+    let mut detail = conflicts(outcomes, event);
+    if let Some(refused) = &event.refused {
+        detail = format!("{detail}; {}", refused.detail);
+    }
+    Some(Refusal::new(RefusalCode::Conflict, detail))
 }
 
 /// Names the points that were refused for their content.
-fn conflicts(outcomes: &[PointOutcome], event: Option<Event>) -> String {
-    let points = match event.map(|e| e.effect) {
-        Some(InboxEffect::Points(points)) => points,
-        _ => Vec::new(),
+fn conflicts(outcomes: &[PointOutcome], event: &Event) -> String {
+    let points: &[AdmissionDataPoint] = match &event.effect {
+        InboxEffect::Points(points) => points,
+        _ => &[],
     };
     let refused = points.iter().zip(outcomes).filter(|(_, outcome)| **outcome == PointOutcome::Conflict);
     let ids: Vec<String> = refused.map(|(point, _)| format!("`{}`", point.data_point_id)).collect();
@@ -312,10 +297,6 @@ fn conflicts(outcomes: &[PointOutcome], event: Option<Event>) -> String {
         ids[..ids.len().min(TOLD)].join(", "),
         if ids.len() > TOLD { ", …" } else { "" }
     )
-}
-
-fn news(effect: &InboxEffect) -> bool {
-    !matches!(effect, InboxEffect::None)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ struct Batch {
 enum End {
     Stopped,
     /// With the batch that could not be recorded.
-    StoreAway(StoreAway, Vec<Received>),
+    StoreAway(StoreAway, Batch),
 }
 
 /// Consumes until `stop`; with the store away it gives everything back and waits. An error is the connection's.
@@ -44,10 +44,10 @@ pub async fn run(env: &BridgeEnv, link: &Link, queue: &'static str, stop: watch:
         intake.release().await?;
         match end {
             End::Stopped => return Ok(()),
-            End::StoreAway(why, received) => {
+            End::StoreAway(why, batch) => {
                 tracing::warn!(queue, error = %why, "the store is away: consuming stops");
                 env.state.store(queue, Some(why.0));
-                if !store_is_back(env, queue, &received, stop.clone()).await {
+                if !store_is_back(env, queue, &batch, stop.clone()).await {
                     return Ok(());
                 }
                 env.state.store(queue, None);
@@ -60,12 +60,7 @@ pub async fn run(env: &BridgeEnv, link: &Link, queue: &'static str, stop: watch:
 /// Waits until the store records what it could not record before. These deliveries went back to the broker already: they come
 /// again as duplicates. Asking only for a sign of life would not do: a store that is full gives one, and every round of
 /// deliveries counts against a message. False: stopped.
-async fn store_is_back(
-    env: &BridgeEnv,
-    queue: &'static str,
-    received: &[Received],
-    mut stop: watch::Receiver<bool>,
-) -> bool {
+async fn store_is_back(env: &BridgeEnv, queue: &'static str, batch: &Batch, mut stop: watch::Receiver<bool>) -> bool {
     for failures in 0.. {
         let pause = backoff(Duration::from_millis(200), MAX_PAUSE, failures);
         // Real time: it is the store's own.
@@ -74,22 +69,19 @@ async fn store_is_back(
         }
         let error = match env.health.ping().await {
             Err(e) => e.to_string(),
-            Ok(()) => {
-                let events = received.iter().map(|r| read(&r.message, env.inbox.max_bytes, env.clock.now())).collect();
-                match env.inbox.record(events, received, env.clock.now()).await {
-                    Ok((_, tally)) => {
-                        env.state.count(|c| {
-                            c.taken += tally.taken;
-                            c.duplicates += tally.duplicates;
-                        });
-                        if tally.news {
-                            env.nudge.notify_one();
-                        }
-                        return true;
+            Ok(()) => match env.inbox.record(&batch.events, &batch.received, env.clock.now()).await {
+                Ok((_, tally)) => {
+                    env.state.count(|c| {
+                        c.taken += tally.taken;
+                        c.duplicates += tally.duplicates;
+                    });
+                    if tally.news {
+                        env.nudge.notify_one();
                     }
-                    Err(e) => e.0,
+                    return true;
                 }
-            }
+                Err(e) => e.0,
+            },
         };
         env.state.store(queue, Some(error));
     }
@@ -175,8 +167,8 @@ type Settled = Vec<(Received, Verdict)>;
 
 /// Answers why it ended before the batches did.
 async fn record(env: &BridgeEnv, mut batches: mpsc::Receiver<Batch>, to_settle: mpsc::Sender<Settled>) -> Option<End> {
-    while let Some(Batch { received, events }) = batches.recv().await {
-        match env.inbox.record(events, &received, env.clock.now()).await {
+    while let Some(batch) = batches.recv().await {
+        match env.inbox.record(&batch.events, &batch.received, env.clock.now()).await {
             Ok((verdicts, tally)) => {
                 env.state.count(|c| {
                     c.taken += tally.taken;
@@ -185,11 +177,11 @@ async fn record(env: &BridgeEnv, mut batches: mpsc::Receiver<Batch>, to_settle: 
                 if tally.news {
                     env.nudge.notify_one();
                 }
-                if to_settle.send(received.into_iter().zip(verdicts).collect()).await.is_err() {
+                if to_settle.send(batch.received.into_iter().zip(verdicts).collect()).await.is_err() {
                     return None;
                 }
             }
-            Err(away) => return Some(End::StoreAway(away, received)),
+            Err(away) => return Some(End::StoreAway(away, batch)),
         }
     }
     None

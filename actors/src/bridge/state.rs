@@ -1,6 +1,6 @@
 //! The state of the bridge: written by all its threads, read for its status.
 
-use super::topology::{DATA, PARKED, TRAIN};
+use super::topology::{DATA, PARKED, PREDICT, TRAIN};
 use crate::metrics::{BusCounts, Metrics};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ impl Side {
     /// The queues whose messages it counts.
     pub fn queues(self) -> &'static [&'static str] {
         match self {
-            Side::Consumer => &[DATA, TRAIN],
+            Side::Consumer => &[DATA, TRAIN, PREDICT],
             Side::Publisher => &[PARKED],
         }
     }
@@ -126,6 +126,10 @@ impl State {
                 "events".to_owned(),
                 json!({ "taken": c.taken, "duplicates": c.duplicates, "parked": c.parked, "retried": c.retried,
                     "replayed": c.replayed, "unacknowledged": c.unacknowledged }),
+            );
+            told.insert(
+                "predictions".to_owned(),
+                json!({ "made": c.predictions_made, "refused": c.predictions_refused, "expired": c.predictions_expired }),
             );
             told.insert(
                 "announcements".to_owned(),

@@ -10,6 +10,10 @@ pub const DEAD: &str = "ml.dlx";
 pub const DATA: &str = "ml.data";
 /// Wishes for training.
 pub const TRAIN: &str = "ml.train";
+/// Requests for predictions.
+pub const PREDICT: &str = "ml.predict";
+/// Answers to requests for predictions, by topic. Answers without a listener are dropped.
+pub const PREDICTIONS: &str = "ml.predictions";
 /// What cannot be taken in, with the reason.
 pub const PARKED: &str = "ml.parked";
 /// Where a message waits before its next try, by how often it failed before.
@@ -88,6 +92,7 @@ pub const TOPOLOGY: Topology = Topology {
     exchanges: &[
         fanout(UNROUTED),
         Exchange { name: EVENTS, fanout: false, arguments: &[("alternate-exchange", Text(UNROUTED))] },
+        Exchange { name: PREDICTIONS, fanout: false, arguments: &[] },
         fanout(DEAD),
         fanout(RETRIES[0]),
         fanout(RETRIES[1]),
@@ -106,6 +111,7 @@ pub const TOPOLOGY: Topology = Topology {
         },
         work!(DATA, 1_000_000),
         work!(TRAIN, 10_000),
+        work!(PREDICT, 100_000),
         retry!(RETRIES[0], 5),
         retry!(RETRIES[1], 60),
         retry!(RETRIES[2], 600),
@@ -118,12 +124,13 @@ pub const TOPOLOGY: Topology = Topology {
         (RETRIES[2], RETRIES[2], ""),
         (DATA, EVENTS, "admission.data.#"),
         (TRAIN, EVENTS, "training.trigger.#"),
+        (PREDICT, EVENTS, "admission.prediction.requested"),
     ],
 };
 
 /// Whether a message with this routing key is for one of our queues.
 pub fn is_inbound(routing_key: &str) -> bool {
-    ["admission.data", "training.trigger"]
+    ["admission.data", "training.trigger", "admission.prediction.requested"]
         .iter()
         .any(|prefix| routing_key.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
@@ -145,10 +152,14 @@ mod tests {
 
     #[test]
     fn what_is_for_us() {
-        for key in ["admission.data.recorded", "admission.data", "training.trigger.cancel"] {
+        for key in
+            ["admission.data.recorded", "admission.data", "training.trigger.cancel", "admission.prediction.requested"]
+        {
             assert!(is_inbound(key), "{key}");
         }
-        for key in ["admission.database", "training.job.queued", "model.version.activated", ""] {
+        for key in
+            ["admission.database", "admission.prediction.made", "training.job.queued", "model.version.activated", ""]
+        {
             assert!(!is_inbound(key), "{key}");
         }
     }

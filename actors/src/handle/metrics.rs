@@ -49,6 +49,7 @@ impl Handle {
         families.extend(of_fits(metrics));
         families.extend(of_models(self, figures.as_ref()));
         families.extend(of_scheduler(metrics, &components));
+        families.extend(of_serving(&components));
         families.extend(of_bus(metrics, &components, figures.as_ref()));
         families.extend(of_mail(metrics, figures.as_ref()));
         families.extend(of_store(self, figures.as_ref()));
@@ -220,6 +221,20 @@ fn of_scheduler(metrics: &Metrics, components: &Components) -> Vec<Family> {
         .of_known((last != 0).then(|| seconds(last))),
         Family::gauge("provost_pending_triggers", "Triggers that have led to nothing yet")
             .of_known(told("/pending_triggers")),
+    ]
+}
+
+fn of_serving(components: &Components) -> Vec<Family> {
+    let told = |pointer| told(components, "serving", pointer);
+    vec![
+        Family::gauge("provost_serving", "Whether a model serves predictions")
+            .of_known(components.get("serving").map(|serving| u64::from(serving.state["model_id"].is_string()))),
+        Family::gauge("provost_prediction_log_waiting", "Predictions that wait for the log")
+            .of_known(told("/log_waiting")),
+        Family::counter("provost_prediction_log_dropped", "Predictions that were not logged, for want of room")
+            .of_known(told("/log_dropped")),
+        Family::counter("provost_shadow_dropped", "Predictions that no shadow model has scored, for want of room")
+            .of_known(told("/shadow_dropped")),
     ]
 }
 

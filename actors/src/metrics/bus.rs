@@ -14,6 +14,10 @@ pub struct BusCounts {
     pub unroutable: u64,
     pub refused: u64,
     pub given_up: u64,
+    /// Requests for predictions, by how they were answered.
+    pub predictions_made: u64,
+    pub predictions_refused: u64,
+    pub predictions_expired: u64,
 }
 
 impl BusCounts {
@@ -28,5 +32,8 @@ impl BusCounts {
         self.unroutable += other.unroutable;
         self.refused += other.refused;
         self.given_up += other.given_up;
+        self.predictions_made += other.predictions_made;
+        self.predictions_refused += other.predictions_refused;
+        self.predictions_expired += other.predictions_expired;
     }
 }

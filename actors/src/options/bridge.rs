@@ -5,11 +5,11 @@ use crate::clock::Clock;
 use crate::failures::Failures;
 use crate::lease::Leases;
 use crate::metrics::Metrics;
-use provost_store::{InboxStore, InstallationReader, OutboxStore, PointStore, StoreHealth};
+use provost_store::{InboxStore, InstallationReader, OutboxStore, PointStore, ResponseStore, StoreHealth};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// The Bridge writes the inbox, with the points and triggers of its events, and marks the outbox.
+/// The Bridge writes the inbox, with the points and triggers of its events, and answers to predictions, and marks the outbox.
 #[derive(Clone)]
 pub struct BridgeResources {
     pub clock: Arc<dyn Clock>,
@@ -18,6 +18,7 @@ pub struct BridgeResources {
     pub inbox: Arc<dyn InboxStore>,
     pub points: Arc<dyn PointStore>,
     pub outbox: Arc<dyn OutboxStore>,
+    pub responses: Arc<dyn ResponseStore>,
     pub installation: Arc<dyn InstallationReader>,
     pub health: Arc<dyn StoreHealth>,
     /// Announcements that may wait; of more, the oldest are given up.
@@ -36,6 +37,7 @@ impl From<&Options> for BridgeResources {
             inbox: o.store.clone(),
             points: o.store.clone(),
             outbox: o.store.clone(),
+            responses: o.store.clone(),
             installation: o.store.clone(),
             health: o.store.clone(),
             outbox_max: o.outbox_max,

@@ -4,7 +4,7 @@ use super::Options;
 use crate::clock::Clock;
 use crate::failures::Failures;
 use crate::testkit::Failpoints;
-use provost_store::{Artifacts, RetentionStore};
+use provost_store::{Artifacts, PredictionLog, RetentionStore};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct RetentionOptions {
     pub job_events: Duration,
     /// Trials and intermediate results of jobs, after their end.
     pub trials: Duration,
+    /// Entries of the prediction log.
+    pub predictions: Duration,
     /// Artifacts that no record names, since they were last stored. Longer than any pause between an artifact's being stored
     /// and its being named.
     pub artifacts: Duration,
@@ -35,6 +37,7 @@ impl Default for RetentionOptions {
             outbox: days(7),
             job_events: days(90),
             trials: days(30),
+            predictions: days(400),
             artifacts: days(7),
         }
     }
@@ -45,6 +48,9 @@ impl Default for RetentionOptions {
 pub struct RetentionResources {
     pub clock: Arc<dyn Clock>,
     pub retention: Arc<dyn RetentionStore>,
+    pub predictions: Arc<dyn PredictionLog>,
+    /// Entries that the prediction log keeps, however young they are.
+    pub predictions_max: u64,
     pub artifacts: Artifacts,
     /// None: nothing is removed.
     pub keep: Option<RetentionOptions>,
@@ -57,6 +63,8 @@ impl From<&Options> for RetentionResources {
         Self {
             clock: o.clock.clone(),
             retention: o.store.clone(),
+            predictions: o.store.clone(),
+            predictions_max: o.predict.log_max_rows,
             artifacts: o.artifacts.clone(),
             keep: o.retention.clone(),
             failures: o.failures.clone(),

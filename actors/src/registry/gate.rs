@@ -60,7 +60,13 @@ impl ModelService {
             match self.resources.activation.decide(decision, outbox).await {
                 // Another model was activated meanwhile: the new model is compared with that one.
                 Err(StoreError::Conflict { .. }) => {}
-                decided => return Ok(decided?),
+                decided => {
+                    let decided = decided?;
+                    if decided.outcome == GateOutcome::Activated {
+                        self.activated().await;
+                    }
+                    return Ok(decided);
+                }
             }
         }
         Err(StoreError::Unavailable("the active model changes too often to decide on another".to_owned()).into())
@@ -110,6 +116,9 @@ impl ModelService {
         })
         .await?;
         let outcome = outcome(m.wish, found.evidence.is_some(), found.verdict.passed);
+        if outcome == GateOutcome::Activated {
+            self.prepare(&self.record(&m.challenger).await?.version).await?;
+        }
         Ok(GateDecision {
             job_id: m.job_id.clone(),
             challenger_id: m.challenger.clone(),

@@ -6,6 +6,7 @@ mod bridge;
 mod bridge_faults;
 mod bridge_jobs;
 mod bridge_load;
+mod bridge_predictions;
 #[path = "../../../tests/it/broker.rs"]
 mod broker;
 mod fleet;
@@ -20,6 +21,7 @@ mod metrics;
 mod peer;
 mod retention;
 mod schedule;
+mod serving;
 mod silence;
 #[path = "../../../tests/it/skip.rs"]
 mod skip;

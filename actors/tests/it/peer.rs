@@ -74,6 +74,7 @@ pub async fn count(handle: &Handle, name: &str) -> u64 {
     state["events"][name]
         .as_u64()
         .or_else(|| state["announcements"][name].as_u64())
+        .or_else(|| state["predictions"][name].as_u64())
         .unwrap_or_else(|| panic!("{state}"))
 }
 
@@ -188,12 +189,17 @@ impl Peer {
 
     /// A queue of our own for announcements.
     pub async fn subscribe(&self, queue: &str, routing_key: &str) {
+        self.subscribe_to("ml.events", queue, routing_key).await;
+    }
+
+    /// A queue of our own for what this exchange passes on.
+    pub async fn subscribe_to(&self, exchange: &str, queue: &str, routing_key: &str) {
         let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
         self.channel.queue_declare(queue.into(), options, FieldTable::default()).await.unwrap();
         self.channel
             .queue_bind(
                 queue.into(),
-                "ml.events".into(),
+                exchange.into(),
                 routing_key.into(),
                 QueueBindOptions::default(),
                 FieldTable::default(),
@@ -255,7 +261,16 @@ impl Peer {
     }
 
     async fn clear(&self) {
-        for queue in ["ml.data", "ml.train", "ml.parked", "ml.unrouted", "ml.retry.5s", "ml.retry.1m", "ml.retry.10m"] {
+        for queue in [
+            "ml.data",
+            "ml.train",
+            "ml.predict",
+            "ml.parked",
+            "ml.unrouted",
+            "ml.retry.5s",
+            "ml.retry.1m",
+            "ml.retry.10m",
+        ] {
             self.delete(queue).await;
         }
     }
