@@ -3,7 +3,7 @@
 pub mod audit;
 mod backup;
 pub mod common;
-mod data;
+pub mod data;
 mod fit;
 mod help;
 mod human;
@@ -16,7 +16,7 @@ mod table;
 pub use help::{command, groups_of_commands};
 
 use crate::error::Result;
-use crate::{client, demo, doctor, serve, worker};
+use crate::{client, demo, doctor, predict, serve, worker};
 use clap::{Args, Parser, Subcommand};
 use common::{Common, Output};
 
@@ -50,6 +50,8 @@ pub enum Command {
     Sample(data::SampleArgs),
     /// Write the feature matrix of a file or of the store as CSV
     Features(data::FeaturesArgs),
+    /// Predict the outcome of the applications in a file
+    Predict(predict::PredictArgs),
     /// Report what the data is like that a job would train on
     Quality(client::QualityArgs),
     /// Look at the messages that could not be taken in, send them again or drop them
@@ -134,6 +136,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Import(args) => data::import(&args),
         Command::Sample(args) => data::sample(&args),
         Command::Features(args) => data::features(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Quality(args) => client::quality(&args),
         Command::Parked(args) => parked::run(&args),
         Command::Train(args) => client::train::run(&args),

@@ -2,6 +2,7 @@
 //! evaluation with plots, activation of the simplest of the models
 //! that cannot be told apart from the best, and the addresses where all of it can be seen.
 
+mod asking;
 mod choice;
 mod events;
 mod sample;
@@ -106,6 +107,7 @@ async fn tell(
         if let Some(compared) = &compared {
             screen.verdict(compared, &best);
         }
+        asking::ask(&service.handle, &best, screen).await?;
         if let (true, Some(bus)) = (args.events, &settings.bridge.options) {
             events::story(&service.handle, bus, config(args.rows), screen).await?;
         }

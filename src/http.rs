@@ -20,13 +20,18 @@ mod idempotency;
 mod ids;
 mod jobs;
 mod metrics;
+mod mlflow;
 mod models;
+mod oip;
 mod openapi;
 mod opening;
 mod page;
+mod predict;
+mod prediction_log;
 mod problem;
 mod schedule;
 mod server;
+mod shadow;
 mod slash;
 mod status;
 mod tls;
@@ -37,7 +42,7 @@ pub use opening::open as opening;
 pub use server::{Server, serve};
 pub use tls::load as check_tls;
 
-use crate::settings::Http;
+use crate::settings::{Http, Predict};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use connection_limit::KeyedLimit;
@@ -66,6 +71,9 @@ pub struct State {
     compute: Pool,
     /// The memory for request bodies, in KiB.
     bodies: Arc<Semaphore>,
+    pub predict: Predict,
+    /// The memory for bodies of prediction requests, in KiB.
+    prediction_bodies: Arc<Semaphore>,
     /// Event streams by caller.
     streams: Arc<KeyedLimit<String>>,
     keys: Arc<idempotency::InFlight>,
@@ -73,7 +81,7 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(handle: Handle, http: &Http, closing: watch::Receiver<bool>) -> Self {
+    pub fn new(handle: Handle, http: &Http, predict: Predict, closing: watch::Receiver<bool>) -> Self {
         let (max_body_bytes, body_timeout) = (http.max_body_bytes, http.deadlines.body);
         Self {
             handle,
@@ -82,6 +90,8 @@ impl State {
             closing,
             compute: Pool::new("requests with long work", http.compute_threads, limits::COMPUTE_QUEUE),
             bodies: body::memory(max_body_bytes),
+            prediction_bodies: body::memory(predict.max_body_bytes / 4),
+            predict,
             streams: KeyedLimit::new(limits::EVENT_STREAMS),
             keys: Arc::default(),
             traffic: Arc::default(),
@@ -111,10 +121,15 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .configure(schedule::routes)
                 .configure(audit::routes)
                 .configure(status::routes)
+                .configure(predict::routes)
+                .configure(shadow::routes)
+                .configure(prediction_log::routes)
                 .default_service(web::to(problem::no_such_route)),
         )
         .configure(status::root_routes)
         .configure(metrics::routes)
+        .configure(oip::routes)
+        .configure(mlflow::routes)
         .configure(docs::routes)
         .configure(auth::routes)
         .default_service(web::to(problem::no_such_route));

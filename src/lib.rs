@@ -18,6 +18,7 @@ pub mod log;
 pub mod memory;
 pub mod open;
 pub mod output;
+pub mod predict;
 pub mod sample;
 pub mod serve;
 pub mod settings;

@@ -6,7 +6,7 @@ use crate::http::{self, Server};
 use crate::settings::{Http, Settings};
 use crate::{log, open};
 use chrono::Utc;
-use provost_actors::{Handle, Metrics, Options, RestartBudget};
+use provost_actors::{Handle, Metrics, Options, PredictServiceOptions, RestartBudget};
 use provost_store::{Artifacts, DataFolderLock, Store, TimedStore, private};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -96,6 +96,12 @@ pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
         schedule_enabled: settings.schedule_enabled,
         cooldown: settings.cooldown,
         mail: settings.mail.options()?,
+        predict: PredictServiceOptions {
+            log: settings.predict.log,
+            log_sample: settings.predict.log_sample,
+            log_max_rows: settings.predict.log_max_rows,
+            ..PredictServiceOptions::default()
+        },
         retention: settings.retention.clone(),
         outbox_max: settings.bridge.outbox_max,
         bridge: settings.bridge.options.clone(),
@@ -146,7 +152,7 @@ pub struct Service {
 impl Service {
     pub async fn start(settings: &Settings, folder: &Folder, listener: TcpListener) -> Result<Self> {
         let handle = actors(settings, folder).await?;
-        let server = http::serve(listener, handle.clone(), &settings.http).await?;
+        let server = http::serve(listener, handle.clone(), &settings.http, settings.predict.clone()).await?;
         let address_file = address_file(settings);
         let written = private::create(&address_file).and_then(|mut file| file.write_all(server.url().as_bytes()));
         if let Err(error) = written {

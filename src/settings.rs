@@ -6,6 +6,7 @@ mod http;
 mod layers;
 mod mail;
 mod network;
+mod predict;
 mod redaction;
 mod schema;
 mod secret;
@@ -18,6 +19,7 @@ pub use hosts::{HostName, HostPort};
 pub use http::{Deadlines, Http, Rates, SessionLimits, Tls};
 pub use mail::Mail;
 pub use network::Network;
+pub use predict::Predict;
 pub use redaction::holds_secret;
 pub use secret::{read_file as read_secret_file, shown_path};
 pub use store::StoreAddress;
@@ -99,6 +101,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub store: StoreAddress,
     pub import: Import,
+    pub predict: Predict,
     pub sharing: Sharing,
     pub bridge: Bridge,
     pub mail: Mail,
@@ -167,6 +170,7 @@ impl Settings {
                 },
                 batch: read.whole("import.batch")?,
             },
+            predict: Predict::read(&read, &data_dir)?,
             store: StoreAddress::read(&read)?,
             sharing: sharing(&read)?,
             bridge: bridge(&read)?,
@@ -237,7 +241,7 @@ fn retention(read: &Reader<'_>) -> Result<Option<RetentionOptions>, SettingsErro
         job_events: read.time("retention.job_events")?,
         trials: read.time("retention.trials")?,
         artifacts: read.time("retention.artifacts")?,
-        ..RetentionOptions::default()
+        predictions: read.time("retention.predictions")?,
     };
     Ok(read.switch("retention.enabled")?.then_some(options))
 }

@@ -82,11 +82,15 @@ const IMPORT_BAR: &str = "  {bar:30.green/dim} {binary_bytes:>10} of {binary_tot
 
 /// Which column fills which field, as TOML.
 fn mapping(path: &Path) -> Result<Mapping> {
+    Ok(Mapping::from_json(&mapping_document(path)?))
+}
+
+/// The document of a mapping, not checked yet.
+pub fn mapping_document(path: &Path) -> Result<Value> {
     let name = path.display();
     let usage = |why: String| Error::Usage(format!("mapping {name}: {why}"));
     let text = input::text(path, input::LONGEST).map_err(|e| usage(e.to_string()))?;
-    let document: Value = toml::from_str(&text).map_err(|e| usage(e.to_string().trim_end().to_owned()))?;
-    Ok(Mapping::from_json(&document))
+    toml::from_str(&text).map_err(|e| usage(e.to_string().trim_end().to_owned()))
 }
 
 fn guess(path: &Path, args: &ImportArgs) -> Result<()> {

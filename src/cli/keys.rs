@@ -23,7 +23,7 @@ pub struct KeysArgs {
 pub enum Action {
     /// Make a key and show it, this once
     Create {
-        /// viewer reads; operator also trains, evaluates, activates, cancels; admin also the schedule and the audit log
+        /// client asks for predictions; viewer reads; operator also trains, evaluates, activates, cancels; admin also the schedule and the audit log
         #[arg(long, value_parser = role)]
         role: Role,
         /// Whose or what for; stands in the records of what is done with it
@@ -63,7 +63,7 @@ pub enum Action {
 }
 
 fn role(text: &str) -> std::result::Result<Role, String> {
-    Role::parse(text).ok_or_else(|| "allowed: viewer, operator, admin".to_owned())
+    Role::parse(text).ok_or_else(|| "allowed: client, viewer, operator, admin".to_owned())
 }
 
 fn name(text: &str) -> std::result::Result<String, String> {

@@ -253,6 +253,8 @@ impl Screen {
                 (command("jobs"), "the training jobs"),
             ],
         );
+        let [first, second] = curl(address);
+        self.next("or ask for the next application:", &[(first, ""), (second, "")]);
         let stops = format!("Serving at {}. Ctrl-C stops it.", self.bold(address));
         self.say(&format!("\n  {stops}"), || json!({ "step": "serving", "url": address }));
     }
@@ -264,6 +266,14 @@ impl Screen {
         let shown = show::wrapped_at(what, "  ", self.width);
         self.say(&format!("\n{shown}"), || json!({ "step": "stopping" }));
     }
+}
+
+/// A command that asks for a prediction.
+fn curl(address: &str) -> [String; 2] {
+    [
+        format!("curl {address}{BASE}/predict \\"),
+        r#"  --json '{"profile": {"gpa": 3.8}, "program": {"acceptance_rate": 0.3}}'"#.to_owned(),
+    ]
 }
 
 /// What the true probabilities reach, and why a model may lie above it.

@@ -21,7 +21,7 @@ pub use record::note;
 pub use session::{COOKIE, routes};
 
 use crate::http::code::Code;
-use crate::http::problem::{LONGEST_PATH, Problem};
+use crate::http::problem::{Dialect, LONGEST_PATH, Problem};
 use crate::log::strangers::{self, Strangers};
 use crate::settings::{Http, Network};
 use actix_web::body::BoxBody;
@@ -95,6 +95,11 @@ pub fn may_see_addresses(request: &HttpRequest) -> bool {
 pub fn by(request: &HttpRequest) -> Option<String> {
     let by = request.extensions().get::<Caller>().and_then(Caller::by);
     Some(by.unwrap_or_else(|| "anonymous".to_owned()))
+}
+
+/// The role of the caller's key; None while no key is needed.
+pub fn role(request: &HttpRequest) -> Option<Role> {
+    request.extensions().get::<Caller>().and_then(|caller| caller.holder.as_ref()).map(|holder| holder.role)
 }
 
 /// Whether the request carries a valid session.
@@ -331,7 +336,7 @@ pub async fn check_request(
             let mut response = if problem.status == 401 && session::wants_page(&request) {
                 session::ask("This page needs an API key.")
             } else {
-                problem.error_response()
+                problem.in_dialect(Dialect::of(request.path()), problem.code.status())
             };
             if has_body(&request) {
                 // The body will not be read, so the connection cannot be used again.

@@ -53,6 +53,24 @@ impl Body {
 /// 415 for a compressed body, 413 as soon as the body is known to be too large, 408 when it takes too long, 503 where the memory
 /// for bodies is used up.
 pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Body, Problem> {
+    let memory = request.app_data::<Data<State>>().map(|state| state.bodies.clone());
+    read_within(request, payload, limit, memory).await
+}
+
+/// The whole body of a prediction request, which may be longer; these have a memory of their own.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_large(request: &HttpRequest, payload: Payload, state: &State) -> Result<Body, Problem> {
+    read_within(request, payload, state.predict.max_body_bytes, Some(state.prediction_bodies.clone())).await
+}
+
+async fn read_within(
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+    memory: Option<Arc<Semaphore>>,
+) -> Result<Body, Problem> {
     let packed = |value: &&HeaderValue| {
         let value = value.as_bytes().trim_ascii();
         !value.is_empty() && !value.eq_ignore_ascii_case(b"identity")
@@ -70,9 +88,8 @@ pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Resu
     if announced.is_some_and(|n| n > limit as u64) {
         return Err(too_large());
     }
-    let state = request.app_data::<Data<State>>();
-    let whole = collect(payload, limit, too_large, state.map(|state| &state.bodies));
-    let Some(state) = state else { return whole.await };
+    let whole = collect(payload, limit, too_large, memory.as_ref());
+    let Some(state) = request.app_data::<Data<State>>() else { return whole.await };
     tokio::select! {
         body = whole => body,
         () = state.handle.options().clock.sleep(state.body_timeout) => {

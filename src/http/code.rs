@@ -49,6 +49,7 @@ codes! {
     JobNotFound, NOT_FOUND, "No job has this id.";
     ModelNotFound, NOT_FOUND, "No model has this id.";
     PlotNotFound, NOT_FOUND, "No plot has this name.";
+    PredictionNotFound, NOT_FOUND, "No prediction has this id.";
     NotFound, NOT_FOUND, "Another record that the request names does not exist.";
     MethodNotAllowed, METHOD_NOT_ALLOWED, "The route does not take this method; `Allow` lists those that it takes.";
     BodyTimeout, REQUEST_TIMEOUT, "The body did not arrive in time.";
@@ -57,6 +58,7 @@ codes! {
     IdempotencyKeyInProgress, CONFLICT, "A request with this `Idempotency-Key` is still being answered.";
     NoArtifact, CONFLICT, "The model has no artifact in this service, so it cannot be loaded.";
     CannotServe, CONFLICT, "The model cannot answer predictions: its artifact is missing, damaged or of columns that no application has.";
+    NoActiveModel, CONFLICT, "No model is active, so none answers predictions.";
     NoPreviousModel, CONFLICT, "No other model was active before, so there is none to go back to.";
     TriggerSettled, CONFLICT, "Another job was already made for this trigger.";
     BodyTooLarge, PAYLOAD_TOO_LARGE, "The body is longer than the route allows.";
@@ -64,6 +66,7 @@ codes! {
     HostUnknown, MISDIRECTED_REQUEST, "The request calls the service by a name that is not its own.";
     InvalidRequest, UNPROCESSABLE_ENTITY, "The body or a parameter is not valid; `errors` names each fault by its pointer.";
     IdempotencyKeyReused, UNPROCESSABLE_ENTITY, "This `Idempotency-Key` was used before with another request.";
+    NoReadableRow, UNPROCESSABLE_ENTITY, "No row of the prediction request could be read; `errors` names each fault.";
     TooManyRequests, TOO_MANY_REQUESTS, "The key or the address has sent too many requests.";
     TooManyStreams, TOO_MANY_REQUESTS, "The caller has as many event streams open as are allowed.";
     TooManyIdempotencyKeys, TOO_MANY_REQUESTS, "The caller has as many stored answers as are allowed.";

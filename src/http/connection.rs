@@ -15,26 +15,43 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How many of a connection's requests are being answered.
+/// How many of a connection's requests are being answered, and how many of these are answered while their body still comes.
 #[derive(Clone, Default)]
-pub struct Activity(Rc<Cell<usize>>);
+pub struct Activity {
+    busy: Rc<Cell<usize>>,
+    two_way: Rc<Cell<usize>>,
+}
 
 /// A request that is being answered, until this is dropped.
 pub struct Busy(Activity);
 
 impl Activity {
     pub fn busy(&self) -> Busy {
-        self.0.set(self.0.get() + 1);
+        self.busy.set(self.busy.get() + 1);
         Busy(self.clone())
     }
     fn is_busy(&self) -> bool {
-        self.0.get() > 0
+        self.busy.get() > 0
+    }
+    /// From now on, until the guard is dropped, what the client sends counts as progress like what it reads.
+    pub fn two_way(&self) -> TwoWay {
+        self.two_way.set(self.two_way.get() + 1);
+        TwoWay(self.clone())
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.0.set(self.0.0.get().saturating_sub(1));
+        self.0.busy.set(self.0.busy.get().saturating_sub(1));
+    }
+}
+
+/// A request that is answered while its body comes, until this is dropped.
+pub struct TwoWay(Activity);
+
+impl Drop for TwoWay {
+    fn drop(&mut self) {
+        self.0.two_way.set(self.0.two_way.get().saturating_sub(1));
     }
 }
 
@@ -139,7 +156,12 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Guarded<Io> {
         if self.poll_quiet(cx).is_ready() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes too long")));
         }
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if buffer.filled().len() > before && self.activity.two_way.get() > 0 {
+            self.stalled = None;
+        }
+        read
     }
 }
 
@@ -242,6 +264,26 @@ mod tests {
         assert!(server.write(&[0; 64]).now_or_never().is_none());
         clock.advance(WRITE);
         assert!(timed_out(server.write(&[0; 64]).now_or_never()));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_rows_before_it_reads_answers_makes_progress() {
+        let (mut client, mut server, clock) = connection();
+        let activity = server.activity();
+        let (_busy, two_way) = (activity.busy(), activity.two_way());
+        assert!(server.write_all(&[0; 64]).now_or_never().unwrap().is_ok());
+        for _ in 0..3 {
+            assert!(server.write(&[0; 64]).now_or_never().is_none());
+            clock.advance(WRITE - SECOND);
+            client.write_all(b"row").await.unwrap();
+            assert_eq!(read(&mut server).unwrap().unwrap(), 3);
+        }
+        drop(two_way);
+        assert!(server.write(&[0; 64]).now_or_never().is_none());
+        clock.advance(WRITE);
+        client.write_all(b"row").await.unwrap();
+        assert_eq!(read(&mut server).unwrap().unwrap(), 3);
+        assert!(timed_out(server.write(&[0; 64]).now_or_never()), "its body is over");
     }
 
     #[tokio::test]

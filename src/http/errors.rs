@@ -3,6 +3,7 @@
 use super::code::Code;
 use super::problem::{Problem, key_reused};
 use provost_actors::error::{CancelError, EvaluateError, LoadError, RegistryError, SubmitError, Unreachable};
+use provost_actors::serving::PredictionError;
 use provost_actors::{Busy, WorkError};
 use provost_domain::quality::DataQualityReport;
 use provost_store::StoreError;
@@ -76,6 +77,21 @@ impl From<SubmitError> for Problem {
             SubmitError::ShuttingDown => Self::unavailable(Code::ShuttingDown, error.to_string(), 10),
             SubmitError::Store(e) => e.into(),
             SubmitError::Unreachable(e) => e.into(),
+        }
+    }
+}
+
+impl From<PredictionError> for Problem {
+    fn from(error: PredictionError) -> Self {
+        match error {
+            PredictionError::NoActiveModel => Self::new(Code::NoActiveModel, error.to_string()),
+            PredictionError::UnknownModel(id) => Self::not_found("model", id.as_str()),
+            PredictionError::Opening => Self::unavailable(Code::Starting, error.to_string(), 1),
+            PredictionError::TooManyShadows => Self::invalid("/model_ids", error.to_string()),
+            PredictionError::CannotServe { .. } => Self::new(Code::CannotServe, error.to_string()),
+            PredictionError::Busy(e) => e.into(),
+            PredictionError::Store(e) => e.into(),
+            PredictionError::Unreachable(e) => e.into(),
         }
     }
 }

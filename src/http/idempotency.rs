@@ -52,6 +52,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// The key with its caller, for what keeps apart the requests of several callers.
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.owner, self.key)
+    }
+
     /// With the hash of method, path, query and body.
     pub fn with(self, body: &[u8]) -> KeyedRequest {
         let mut hash = Sha256::new();

@@ -4,12 +4,16 @@ mod answers;
 pub mod bounds;
 mod examples;
 mod parameters;
+mod predictions;
 mod records;
 mod stream;
 #[cfg(test)]
 mod tests;
 
-use super::{BASE, audit, data, evaluations, events, jobs, metrics, models, schedule, status};
+use super::{
+    BASE, audit, data, evaluations, events, jobs, metrics, mlflow, models, oip, predict, prediction_log, schedule,
+    shadow, status,
+};
 use serde_json::Value;
 use std::sync::OnceLock;
 use utoipa::OpenApi;
@@ -28,7 +32,7 @@ use utoipa::openapi::path::PathItem;
         evaluations::evaluate, evaluations::results, evaluations::plot, evaluations::comparison_plot,
         models::list, models::read, models::activate, models::rollback, models::activations, models::decisions, models::compare,
         models::metrics, models::importance,
-        data::report, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list,
+        predict::predict, prediction_log::list, prediction_log::read, shadow::read, shadow::replace, data::report, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list,
     ),
     tags(
         (name = "jobs", description = "Training jobs"),
@@ -36,13 +40,28 @@ use utoipa::openapi::path::PathItem;
         (name = "evaluations", description = "Metrics and plots on held-out rows"),
         (name = "data", description = "What the training data is worth"),
         (name = "schedule", description = "Retraining by itself"),
+        (name = "predictions", description = "What the active model says of applications without an outcome"),
+        (name = "inference", description = "The same for clients of the Open Inference Protocol and of MLflow"),
         (name = "service", description = "State of the service"),
     )
 )]
 struct Contract;
 
 #[derive(OpenApi)]
-#[openapi(paths(status::live, status::ready, metrics::metrics))]
+#[openapi(paths(
+    status::live,
+    status::ready,
+    metrics::metrics,
+    oip::server,
+    oip::live,
+    oip::ready,
+    oip::metadata,
+    oip::model_ready,
+    oip::infer,
+    mlflow::invocations,
+    mlflow::ping,
+    mlflow::version,
+))]
 struct Root;
 
 /// The document as it is served.
@@ -77,7 +96,7 @@ fn generated() -> utoipa::openapi::OpenApi {
     let routes: Vec<(String, PathItem)> = std::mem::take(&mut document.paths.paths).into_iter().collect();
     for (path, mut item) in routes {
         for operation in [&mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
-            answers::add_common(operation);
+            answers::add_common(operation, &path);
         }
         document.paths.paths.insert(format!("{BASE}{path}"), item);
     }

@@ -91,6 +91,58 @@ impl Problem {
     }
 }
 
+/// The form in which a protocol has its errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `application/problem+json`.
+    Problem,
+    /// `{"error": "..."}`, as the Open Inference Protocol has it.
+    OpenInference,
+    /// `{"error_code": "...", "message": "..."}`, as MLflow has it.
+    Mlflow,
+}
+
+impl Dialect {
+    /// Of the protocol that has this path.
+    pub fn of(path: &str) -> Self {
+        match path {
+            "/v2" => Self::OpenInference,
+            "/invocations" | "/ping" | "/health" | "/version" => Self::Mlflow,
+            path if path.starts_with("/v2/") => Self::OpenInference,
+            _ => Self::Problem,
+        }
+    }
+}
+
+impl Problem {
+    /// The answer in a protocol's own form, with this status.
+    pub fn in_dialect(&self, dialect: Dialect, status: StatusCode) -> HttpResponse {
+        let body = match dialect {
+            Dialect::Problem => return self.error_response(),
+            Dialect::OpenInference => serde_json::json!({"error": self.detail}),
+            Dialect::Mlflow => serde_json::json!({"error_code": mlflow_code(status), "message": self.detail}),
+        };
+        let mut response = HttpResponse::build(status);
+        for (name, value) in &self.headers {
+            response.insert_header((*name, value.as_str()));
+        }
+        response.insert_header((header::CONTENT_TYPE, "application/json")).body(body.to_string())
+    }
+}
+
+/// MLflow's name for a status.
+fn mlflow_code(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "RESOURCE_DOES_NOT_EXIST",
+        429 => "REQUEST_LIMIT_EXCEEDED",
+        503 => "TEMPORARILY_UNAVAILABLE",
+        500.. => "INTERNAL_ERROR",
+        _ => "BAD_REQUEST",
+    }
+}
+
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}: {}", self.status, self.title, self.detail)
@@ -123,8 +175,9 @@ pub fn key_reused() -> Problem {
     Problem { code: Code::IdempotencyKeyReused, ..Problem::invalid("", detail) }
 }
 
-pub async fn no_such_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Err(Problem::no_route(request.path()))
+pub async fn no_such_route(request: HttpRequest) -> HttpResponse {
+    let problem = Problem::no_route(request.path());
+    problem.in_dialect(Dialect::of(request.path()), problem.code.status())
 }
 
 /// Answers GET, and HEAD with the same headers and no body (RFC 9110, 9.3.2).
@@ -135,16 +188,10 @@ pub fn readable() -> actix_web::Route {
 /// Answers 405 to methods that the resource does not have.
 pub fn only(allow: &'static str) -> actix_web::Route {
     actix_web::web::to(move |request: HttpRequest| async move {
-        Err::<HttpResponse, Problem>(
-            Problem::new(
-                Code::MethodNotAllowed,
-                format!(
-                    "{} is not allowed at {}; allowed: {allow}",
-                    brief(request.method().as_str(), LONGEST_PATH),
-                    brief(request.path(), LONGEST_PATH)
-                ),
-            )
-            .with_header("allow", allow.to_owned()),
-        )
+        let (method, path) = (request.method().as_str(), request.path());
+        let (shown, at) = (brief(method, LONGEST_PATH), brief(path, LONGEST_PATH));
+        let problem = Problem::new(Code::MethodNotAllowed, format!("{shown} is not allowed at {at}; allowed: {allow}"))
+            .with_header("allow", allow.to_owned());
+        problem.in_dialect(Dialect::of(path), problem.code.status())
     })
 }

@@ -38,7 +38,7 @@ fn the_story_fits_two_screens_and_ends_with_what_to_do_next() {
     }
     let steps: Vec<&str> = told.iter().map(|(step, _)| *step).collect();
     let trained = ["trained"; 6];
-    assert_eq!(steps, [&["data", "import", "quality"][..], &trained, &["active"]].concat());
+    assert_eq!(steps, [&["data", "import", "quality"][..], &trained, &["active", "predict"]].concat());
     assert!(told.is_sorted_by_key(|(_, minutes)| *minutes), "one clock: {told:?}");
     assert!(ran.out.contains("● is active") && ran.out.contains("by luck"), "{}", ran.out);
     assert!(ran.out.contains("cannot be told apart") || ran.out.contains("ranks better"), "{}", ran.out);

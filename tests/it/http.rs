@@ -41,7 +41,7 @@ impl Answer {
         let body = self.ok(status);
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         assert_eq!(body["status"], status);
-        for member in ["type", "title", "detail"] {
+        for member in ["type", "title", "detail", "code"] {
             assert!(body[member].as_str().is_some_and(|s| !s.is_empty()), "{member}: {body}");
         }
         let errors = body["errors"].as_array().cloned().unwrap_or_default();

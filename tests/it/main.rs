@@ -2,6 +2,7 @@
 
 mod acceptance_client;
 mod acceptance_openapi;
+mod acceptance_triton;
 mod architecture;
 mod auth;
 mod auth_hosts;
@@ -33,6 +34,7 @@ mod mongo;
 mod mongo_server;
 mod network;
 
+mod predictions;
 mod private;
 mod secrets;
 mod serving;

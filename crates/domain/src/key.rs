@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 word_enum!(
-    /// What a key may do. A viewer reads; an operator trains, evaluates, activates and cancels, too; an admin also replaces
-    /// the schedule and reads the audit log.
-    Role { Viewer = "viewer", Operator = "operator", Admin = "admin" }
+    /// What a key may do. A client asks for predictions and nothing else; a viewer reads; an operator trains, evaluates,
+    /// activates and cancels, too; an admin also replaces the schedule and reads the audit log.
+    Role { Client = "client", Viewer = "viewer", Operator = "operator", Admin = "admin" }
 );
 
 /// What every key's text begins with, so that one that was left somewhere is recognised.
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn roles_are_ordered() {
-        assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
+        assert!(Role::Client < Role::Viewer && Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
         assert_eq!(Role::parse("admin"), Some(Role::Admin));
     }
 

@@ -58,6 +58,15 @@ limits! {
         "further triggers that join the job are listed by GET /triggers with the job's id";
     FAULTS = 100, "items", "faults of one document that `errors` names one by one", "further faults are counted";
     POINTER = 200, "characters", "a `pointer` in `errors`", "a longer pointer is cut, since it repeats what the client sent";
+    PREDICT_ROWS = 10_000, "items", "`applications` of a prediction request, and rows of a tensor or a table",
+        "longer lists go as a stream of NDJSON, which has no limit";
+    PREDICT_ROWS_EXPLAINED = 100, "items", "`applications` of a prediction request with `explain`, `similar` or `counterfactual`",
+        "each of these takes a thousand times as long as a probability";
+    PREDICT_ROW_BYTES = 65_536, "bytes", "one application of a prediction request", "thirty times an application with every field";
+    PREDICT_VALUES = 500_000, "values", "texts, numbers, lists, objects and the like in a table for `/invocations`",
+        "10,000 rows of 50 columns";
+    SHADOWS = 3, "items", "`model_ids` of the shadow models", "each scores every prediction once more";
+    SIMILAR = 20, "items", "`similar` of a prediction request", "the most neighbours of each outcome that one answer shows";
     JSON_DEPTH = 127, "levels", "arrays and objects in each other", "the JSON reader's own limit; no document here has more than six";
     JSON_VALUES = 200_000, "values", "texts, numbers, lists, objects and the like in a request's body",
         "a value takes up to 36 times as much memory as its text; grids of numbers have 20,000";

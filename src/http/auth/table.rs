@@ -14,6 +14,7 @@ pub enum Access {
 }
 
 const PUBLIC: Access = Access::Public;
+const CLIENT: Access = Access::Role(Role::Client);
 const VIEWER: Access = Access::Role(Role::Viewer);
 const OPERATOR: Access = Access::Role(Role::Operator);
 const ADMIN: Access = Access::Role(Role::Admin);
@@ -58,6 +59,11 @@ pub const CONTRACT: &[Row] = &[
     row(READ, "/evaluate/{model_id}/results", VIEWER, false),
     row(READ, "/evaluate/{model_id}/plots/{file}", VIEWER, false),
     row(POST, "/data-quality", VIEWER, false),
+    row(POST, "/predict", CLIENT, false),
+    row(READ, "/predictions", VIEWER, false),
+    row(READ, "/predictions/{prediction_id}", VIEWER, false),
+    row(READ, "/shadow", VIEWER, false),
+    row(&["PUT"], "/shadow", OPERATOR, true),
     row(READ, "/triggers", VIEWER, false),
     row(READ, "/schedule", VIEWER, false),
     row(&["PUT"], "/schedule", ADMIN, true),
@@ -79,6 +85,19 @@ pub const ROOT: &[Row] = &[
     row(GET, "/docs/{file:.*}", PUBLIC, false),
     row(READ, "/redoc", PUBLIC, false),
     row(READ, "/redoc/redoc.standalone.js", PUBLIC, false),
+    row(READ, "/v2", CLIENT, false),
+    row(READ, "/v2/health/live", PUBLIC, false),
+    row(READ, "/v2/health/ready", PUBLIC, false),
+    row(READ, "/v2/models/{name}", CLIENT, false),
+    row(READ, "/v2/models/{name}/versions/{version}", CLIENT, false),
+    row(READ, "/v2/models/{name}/ready", CLIENT, false),
+    row(READ, "/v2/models/{name}/versions/{version}/ready", CLIENT, false),
+    row(POST, "/v2/models/{name}/infer", CLIENT, false),
+    row(POST, "/v2/models/{name}/versions/{version}/infer", CLIENT, false),
+    row(POST, "/invocations", CLIENT, false),
+    row(READ, "/ping", PUBLIC, false),
+    row(READ, "/health", PUBLIC, false),
+    row(READ, "/version", PUBLIC, false),
     // They look at the key themselves.
     row(POST, "/sign-in", PUBLIC, false),
     row(POST, "/sign-out", PUBLIC, false),

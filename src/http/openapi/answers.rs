@@ -2,6 +2,7 @@
 
 use super::super::auth;
 use super::super::auth::table::{Access, Found, find};
+use super::super::problem::Dialect;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
@@ -16,7 +17,7 @@ const KEY: &str = "key";
 /// Name of the scheme: a browser's session cookie.
 const SESSION: &str = "session";
 
-const OF_KEY: &str = "An API key (`provost keys create`) of the operation's `x-required-role` or a higher one: viewer, operator, \
+const OF_KEY: &str = "An API key (`provost keys create`) of the operation's `x-required-role` or a higher one: client, viewer, operator, \
     admin. While there is none, and the service listens on loopback, all is open.";
 const OF_SESSION: &str = "A browser's session, which begins at `/sign-in` with a key and has its role. Over https the cookie is \
     `__Host-provost_session`.";
@@ -59,14 +60,14 @@ pub fn lock(operation: &mut Operation, method: &str, path: &str) {
         ("421", "Asked without a key by a name that is not this service's (see the setting `http.hosts`)".to_owned()),
         ("429", "Too many requests; `Retry-After` says when to try again".to_owned()),
     ] {
-        operation.responses.responses.insert(status.to_owned(), problem(description, status == "429").into());
+        operation.responses.responses.insert(status.to_owned(), error(path, description, status == "429").into());
     }
     let busy = "Too much waits already, or the store is away; `Retry-After` says when to try again".to_owned();
-    operation.responses.responses.entry("503".to_owned()).or_insert(problem(busy, true).into());
+    operation.responses.responses.entry("503".to_owned()).or_insert(error(path, busy, true).into());
 }
 
 /// Adds the error answers of every operation that reads a body or an `Idempotency-Key`.
-pub fn add_common(operation: &mut Operation) {
+pub fn add_common(operation: &mut Operation, path: &str) {
     let keyed = operation
         .parameters
         .iter()
@@ -80,14 +81,23 @@ pub fn add_common(operation: &mut Operation) {
         ("415", "A body with a `Content-Encoding`"),
         ("422", "A bad body or `Idempotency-Key`"),
     ] {
-        let response = problem(description.to_owned(), false);
+        let response = error(path, description.to_owned(), false);
         operation.responses.responses.entry(status.to_owned()).or_insert(response.into());
     }
 }
 
-fn problem(description: String, wait: bool) -> Response {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let response = ResponseBuilder::new().description(description).content("application/problem+json", content);
+/// An error answer in the form of the protocol that has this path.
+fn error(path: &str, description: String, wait: bool) -> Response {
+    let response = match Dialect::of(path) {
+        Dialect::Problem => {
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+            ResponseBuilder::new().description(description).content("application/problem+json", content)
+        }
+        Dialect::OpenInference | Dialect::Mlflow => {
+            let content = ContentBuilder::new().schema(Some(ObjectBuilder::new().build())).build();
+            ResponseBuilder::new().description(description).content("application/json", content)
+        }
+    };
     if !wait {
         return response.build();
     }

@@ -25,6 +25,7 @@ fn of_properties() -> Vec<(&'static str, &'static str, Value)> {
         ("ModelComparisonRequest", "model_ids", json!({"minItems": 2, "uniqueItems": true})),
         ("ModelComparisonRequest", "metrics", json!({"minItems": 1, "maxItems": METRICS})),
         ("ActivateRequest", "model_id", text(ID)),
+        ("ShadowRequest", "model_ids", texts(SHADOWS, ID)),
         ("ActivateRequest", "reason", text(REASON)),
         ("ScheduledTrainingConfig", "schedule_cron", text(SCHEDULE_CRON)),
         ("ScheduledTrainingConfig", "time_zone", text(TIME_ZONE)),
@@ -60,7 +61,7 @@ fn grids() -> Value {
 /// Keywords of parameters by name.
 fn of_parameter(name: &str) -> Option<Value> {
     match name {
-        "job_id" | "model_id" | "file" => Some(text(ID)),
+        "job_id" | "model_id" | "file" | "name" | "prediction_id" => Some(text(ID)),
         "cursor" => Some(text(CURSOR)),
         "Idempotency-Key" => Some(json!({"minLength": 1, "maxLength": IDEMPOTENCY_KEY})),
         _ => None,

@@ -11,6 +11,7 @@ use super::super::problem::{PROBLEM, Problem, key_reused};
 use super::super::schedule::Trigger;
 use super::super::status::{Alive, Faults, JobCounts, LatestModel, ModelCounts, Readiness, ServiceStatus};
 use super::super::{BASE, evaluations};
+use super::predictions;
 use super::records::{self, COMPARISON_PLOT, job_id, model_id, of};
 use provost_actors::error::{CancelError, RegistryError, SubmitError};
 use provost_domain::evaluation::{ModelComparisonRequest, PLOTS};
@@ -84,7 +85,7 @@ pub fn request(operation: &str) -> Option<Value> {
             schedule["training_config"] = beyond(&schedule_config(), &TrainingConfig::default());
             schedule
         }
-        _ => return None,
+        other => return predictions::request(other),
     })
 }
 
@@ -129,7 +130,7 @@ fn answer(operation: &str, status: u16) -> Option<Value> {
         ("live", _) => of(&Alive::default()),
         ("ready", 200) => of(&Readiness::of("ready", Some(Health::Up), Some(Health::Disabled))),
         ("ready", _) => of(&Readiness::of("unavailable", Some(Health::Down), Some(Health::Disabled))),
-        _ => return None,
+        _ => return predictions::answer(operation, status),
     })
 }
 
@@ -221,6 +222,7 @@ fn problem(operation: &str, status: u16) -> Problem {
         (_, 403) => auth::forbidden("key_01", Role::Viewer, Role::Operator),
         ("get_plot", 404) => Problem::not_found("plot", &format!("{}.gif", PLOTS[0])),
         ("get_comparison_plot", 404) => Problem::not_found("plot", COMPARISON_PLOT),
+        ("get_prediction", 404) => Problem::new(Code::PredictionNotFound, "there is no prediction pred_01"),
         ("get_job" | "cancel_job" | "stream_job_events", 404) => Problem::not_found("job", job_id().as_str()),
         (_, 404) => Problem::not_found("model", model().as_str()),
         ("get_evaluation_results", 409) => evaluations::first_still_runs(&model()),

@@ -18,6 +18,8 @@ fn of(name: &str, operation: &str) -> (&'static str, Option<Value>) {
             Some(json!("nightly-2026-02-16")),
         ),
         "Last-Event-ID" => ("Goes on after this event", Some(json!(12))),
+        "explain" => ("Adds the contribution of each feature", Some(json!(true))),
+        "name" => ("The setting `predict.name`", Some(json!("admission"))),
         "at" => ("A moment", Some(json!("2026-02-16T08:00:00Z"))),
         "status" => ("Only jobs in this status", Some(json!("completed"))),
         _ => ("", None),

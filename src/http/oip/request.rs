@@ -1,0 +1,320 @@
+//! An inference request of the Open Inference Protocol, as JSON or with binary tensor data behind the JSON.
+
+use super::tensor::{self, Datatype, Elements};
+use provost_domain::check::brief;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// Name of the tensor whose elements are applications as JSON.
+pub const APPLICATION: &str = "application";
+
+/// The outputs, in the order of an answer to a request that names none.
+pub const OUTPUTS: [&str; 4] = ["probability", "probability_low", "probability_high", "predicted_outcome"];
+
+/// The most tensors of one request: more than a model has columns.
+const TENSORS: usize = 200;
+
+/// A request that was read whole and checked, but for the names of its features.
+#[derive(Debug)]
+pub struct InferRequest {
+    pub id: Option<String>,
+    pub rows: Rows,
+    pub outputs: Vec<Output>,
+}
+
+/// What the rows are given as.
+#[derive(Debug, PartialEq)]
+pub enum Rows {
+    /// A column of equal length for each named feature; NaN is missing.
+    Features(Vec<(String, Vec<f64>)>),
+    /// One application each, as JSON.
+    Applications(Vec<Vec<u8>>),
+}
+
+/// An output that the client asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// One of [`OUTPUTS`].
+    pub name: &'static str,
+    /// Its data follow the JSON as bytes.
+    pub binary: bool,
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(borrow)]
+    inputs: Vec<InputTensor<'a>>,
+    #[serde(default)]
+    outputs: Option<Vec<OutputTensor>>,
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+#[derive(Deserialize)]
+struct InputTensor<'a> {
+    name: String,
+    shape: Vec<u64>,
+    datatype: String,
+    #[serde(default)]
+    parameters: Parameters,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct OutputTensor {
+    name: String,
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+/// Of a request, an input and an output: the members of the binary tensor data extension. Others are ignored.
+#[derive(Deserialize, Default)]
+struct Parameters {
+    #[serde(default)]
+    binary_data_size: Option<usize>,
+    #[serde(default)]
+    binary_data: Option<bool>,
+    #[serde(default)]
+    binary_data_output: Option<bool>,
+}
+
+impl InferRequest {
+    /// Reads a body. `json_length` is the header `Inference-Header-Content-Length`: where the JSON ends and the binary data
+    /// begin. `most` is the number of rows allowed.
+    ///
+    /// # Errors
+    /// One sentence that names the tensor and what is allowed.
+    pub fn read(body: &[u8], json_length: Option<usize>, most: usize) -> Result<Self, String> {
+        let length = json_length.unwrap_or(body.len());
+        let (json, mut binary) = body
+            .split_at_checked(length)
+            .ok_or_else(|| format!("Inference-Header-Content-Length is {length}; the body has {} bytes", body.len()))?;
+        let json = std::str::from_utf8(json).map_err(|error| format!("the request is not UTF-8: {error}"))?;
+        let json = without_nan(json);
+        let request: Body<'_> =
+            serde_json::from_str(&json).map_err(|error| format!("the request is not readable: {error}"))?;
+        if request.inputs.is_empty() || request.inputs.len() > TENSORS {
+            return Err(format!("inputs has {} tensors; 1 to {TENSORS} are allowed", request.inputs.len()));
+        }
+        let mut tensors = Vec::new();
+        for input in request.inputs {
+            let name = brief(&input.name, 80).into_owned();
+            let elements = input.elements(&mut binary, most).map_err(|why| format!("input `{name}`: {why}"))?;
+            if tensors.iter().any(|(known, _)| *known == input.name) {
+                return Err(format!("input `{name}` is there twice"));
+            }
+            tensors.push((input.name, elements));
+        }
+        if !binary.is_empty() {
+            return Err(format!("{} bytes follow the data of the last input", binary.len()));
+        }
+        let by_default = request.parameters.binary_data_output.unwrap_or(false);
+        Ok(Self { id: request.id, rows: rows(tensors)?, outputs: outputs(request.outputs, by_default)? })
+    }
+}
+
+impl InputTensor<'_> {
+    /// The tensor's data, out of the JSON or off the front of `binary`.
+    fn elements(&self, binary: &mut &[u8], most: usize) -> Result<Elements, String> {
+        let rows = match self.shape[..] {
+            [rows] | [rows, 1] => rows,
+            _ => return Err(format!("shape is {:?}; [rows] or [rows, 1] is allowed", self.shape)),
+        };
+        if rows == 0 || rows > most as u64 {
+            return Err(format!("shape has {rows} rows; 1 to {most} are allowed"));
+        }
+        let datatype = Datatype::parse(&self.datatype)?;
+        let elements = match (self.parameters.binary_data_size, self.data) {
+            (Some(size), None) => {
+                let Some((data, rest)) = binary.split_at_checked(size) else {
+                    return Err(format!("binary_data_size is {size}; {} bytes are left", binary.len()));
+                };
+                *binary = rest;
+                tensor::from_bytes(datatype, data)?
+            }
+            (None, Some(data)) => tensor::from_json(datatype, data.get())?,
+            (Some(_), Some(_)) => {
+                return Err("has both data and binary_data_size; one of the two is allowed".to_owned());
+            }
+            (None, None) => return Err("has neither data nor binary_data_size".to_owned()),
+        };
+        if elements.len() as u64 != rows {
+            return Err(format!("has {} elements; its shape says {rows}", elements.len()));
+        }
+        Ok(elements)
+    }
+}
+
+/// Tensors by name as rows: one tensor of applications, or one tensor of numbers for each feature.
+fn rows(tensors: Vec<(String, Elements)>) -> Result<Rows, String> {
+    let mut columns: Vec<(String, Vec<f64>)> = Vec::new();
+    let several = tensors.len() > 1;
+    for (name, elements) in tensors {
+        match elements {
+            Elements::Texts(texts) if name == APPLICATION && !several => return Ok(Rows::Applications(texts)),
+            Elements::Texts(_) if name == APPLICATION => {
+                return Err(format!("input `{APPLICATION}` stands alone; no other input is allowed beside it"));
+            }
+            Elements::Texts(_) => {
+                return Err(format!("input `{}` has the datatype BYTES; a number is needed", brief(&name, 80)));
+            }
+            Elements::Numbers(_) if name == APPLICATION => {
+                return Err(format!("input `{APPLICATION}` has numbers; the datatype BYTES is needed"));
+            }
+            Elements::Numbers(values) => {
+                if let Some((first, known)) = columns.first()
+                    && known.len() != values.len()
+                {
+                    let (name, first) = (brief(&name, 80), brief(first, 80));
+                    return Err(format!("input `{name}` has {} rows, input `{first}` {}", values.len(), known.len()));
+                }
+                columns.push((name, values));
+            }
+        }
+    }
+    Ok(Rows::Features(columns))
+}
+
+/// The outputs that are asked for; all where none is named.
+fn outputs(asked: Option<Vec<OutputTensor>>, by_default: bool) -> Result<Vec<Output>, String> {
+    let asked = asked.unwrap_or_default();
+    if asked.is_empty() {
+        return Ok(OUTPUTS.map(|name| Output { name, binary: by_default }).to_vec());
+    }
+    if asked.len() > OUTPUTS.len() {
+        return Err(format!("outputs names {} tensors; at most {} are allowed", asked.len(), OUTPUTS.len()));
+    }
+    let read = |output: OutputTensor| {
+        let Some(name) = OUTPUTS.into_iter().find(|name| *name == output.name) else {
+            let name = brief(&output.name, 80);
+            return Err(format!("there is no output `{name}`; allowed are {}", OUTPUTS.join(", ")));
+        };
+        Ok(Output { name, binary: output.parameters.binary_data.unwrap_or(by_default) })
+    };
+    asked.into_iter().map(read).collect()
+}
+
+/// The text with `null` in place of each bare `NaN`, which JSON does not have but Python's writers use for missing numbers.
+fn without_nan(json: &str) -> Cow<'_, str> {
+    if !json.contains("NaN") {
+        return Cow::Borrowed(json);
+    }
+    let (mut out, mut in_string, mut escaped) = (String::with_capacity(json.len() + 64), false, false);
+    let mut rest = json.char_indices();
+    while let Some((at, c)) = rest.next() {
+        if !in_string && json[at..].starts_with("NaN") {
+            out.push_str("null");
+            rest.nth(1);
+            continue;
+        }
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+        out.push(c);
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn read(body: &serde_json::Value) -> Result<InferRequest, String> {
+        InferRequest::read(body.to_string().as_bytes(), None, 10)
+    }
+
+    fn tensor(name: &str, datatype: &str, data: serde_json::Value) -> serde_json::Value {
+        let rows = data.as_array().unwrap().len();
+        json!({"name": name, "shape": [rows], "datatype": datatype, "data": data})
+    }
+
+    #[test]
+    fn features_and_applications_are_read_from_json() {
+        let body = json!({"id": "7", "inputs": [
+            tensor("a", "FP64", json!([0.5, null])), tensor("b", "INT32", json!([[1], [2]])),
+        ]});
+        let request = read(&body).unwrap();
+        assert_eq!(request.id.as_deref(), Some("7"));
+        let Rows::Features(columns) = &request.rows else { panic!("{request:?}") };
+        assert_eq!((columns[0].0.as_str(), columns[0].1[0], columns[0].1[1].is_nan()), ("a", 0.5, true));
+        assert_eq!(columns[1], ("b".to_owned(), vec![1.0, 2.0]));
+        let names: Vec<&str> = request.outputs.iter().map(|output| output.name).collect();
+        assert_eq!(names, OUTPUTS);
+        let body = json!({"inputs": [tensor("application", "BYTES", json!(["{}"]))],
+            "outputs": [{"name": "probability", "parameters": {"binary_data": true}}]});
+        let request = read(&body).unwrap();
+        assert_eq!(request.rows, Rows::Applications(vec![b"{}".to_vec()]));
+        assert_eq!(request.outputs, [Output { name: "probability", binary: true }]);
+    }
+
+    #[test]
+    fn binary_data_follow_the_json_in_the_order_of_the_inputs() {
+        let json = json!({"parameters": {"binary_data_output": true}, "inputs": [
+            {"name": "a", "shape": [2], "datatype": "FP32", "parameters": {"binary_data_size": 8}},
+            {"name": "b", "shape": [2], "datatype": "FP64", "data": [3, 4]},
+            {"name": "c", "shape": [2], "datatype": "INT64", "parameters": {"binary_data_size": 16}},
+        ]})
+        .to_string();
+        let mut body = json.clone().into_bytes();
+        body.extend([1.0f32, 2.0].iter().flat_map(|x| x.to_le_bytes()));
+        body.extend([5i64, 6].iter().flat_map(|x| x.to_le_bytes()));
+        let request = InferRequest::read(&body, Some(json.len()), 10).unwrap();
+        let column = |name: &str, values: [f64; 2]| (name.to_owned(), values.to_vec());
+        let columns = vec![column("a", [1.0, 2.0]), column("b", [3.0, 4.0]), column("c", [5.0, 6.0])];
+        assert_eq!(request.rows, Rows::Features(columns));
+        assert!(request.outputs.iter().all(|output| output.binary));
+        for (body, length, why) in [
+            (&body[..body.len() - 1], json.len(), "bytes are left"),
+            (&[&body[..], b"x"].concat(), json.len(), "follow the data"),
+            (&body[..], body.len() + 1, "Inference-Header-Content-Length"),
+        ] {
+            let error = InferRequest::read(body, Some(length), 10).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn bare_nan_is_missing_but_not_within_a_text() {
+        let body =
+            br#"{"id": "NaN\"NaN", "inputs": [{"name": "a", "shape": [2], "datatype": "FP32", "data": [NaN, 1]}]}"#;
+        let request = InferRequest::read(body, None, 10).unwrap();
+        assert_eq!(request.id.as_deref(), Some("NaN\"NaN"));
+        let Rows::Features(columns) = request.rows else { panic!() };
+        assert!(columns[0].1[0].is_nan());
+    }
+
+    #[test]
+    fn each_fault_names_the_tensor_and_what_is_allowed() {
+        let one = |name: &str, datatype: &str, data| json!({"inputs": [tensor(name, datatype, data)]});
+        for (body, wanted) in [
+            (json!({"inputs": []}), "1 to 200"),
+            (json!({}), "inputs"),
+            (one("a", "FP16", json!([1])), "`FP16` is not supported"),
+            (one("a", "BYTES", json!(["x"])), "a number is needed"),
+            (one("application", "FP32", json!([1])), "BYTES is needed"),
+            (one("a", "FP32", json!([])), "1 to 10"),
+            (one("a", "FP32", json!(vec![1; 11])), "1 to 10"),
+            (
+                json!({"inputs": [{"name": "a", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]}]}),
+                "[rows, 1]",
+            ),
+            (json!({"inputs": [{"name": "a", "shape": [3], "datatype": "FP32", "data": [1]}]}), "its shape says 3"),
+            (json!({"inputs": [{"name": "a", "shape": [1], "datatype": "FP32"}]}), "neither data nor"),
+            (json!({"inputs": [tensor("a", "FP32", json!([1])), tensor("a", "FP32", json!([1]))]}), "twice"),
+            (json!({"inputs": [tensor("a", "FP32", json!([1])), tensor("b", "FP32", json!([1, 2]))]}), "2 rows"),
+            (json!({"inputs": [tensor("a", "FP32", json!([1]))], "outputs": [{"name": "p"}]}), "no output `p`"),
+        ] {
+            let error = read(&body).unwrap_err();
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+}

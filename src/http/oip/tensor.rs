@@ -1,0 +1,297 @@
+//! Tensors of the Open Inference Protocol: their data as JSON and as little-endian bytes (the binary tensor data extension).
+
+use provost_domain::check::brief;
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use std::fmt;
+
+/// The element types that a client may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Datatype {
+    Fp32,
+    Fp64,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Uint8,
+    Uint16,
+    Uint32,
+    Uint64,
+    Bool,
+    Bytes,
+}
+
+const NAMES: [(&str, Datatype); 12] = [
+    ("FP32", Datatype::Fp32),
+    ("FP64", Datatype::Fp64),
+    ("INT8", Datatype::Int8),
+    ("INT16", Datatype::Int16),
+    ("INT32", Datatype::Int32),
+    ("INT64", Datatype::Int64),
+    ("UINT8", Datatype::Uint8),
+    ("UINT16", Datatype::Uint16),
+    ("UINT32", Datatype::Uint32),
+    ("UINT64", Datatype::Uint64),
+    ("BOOL", Datatype::Bool),
+    ("BYTES", Datatype::Bytes),
+];
+
+impl Datatype {
+    /// # Errors
+    /// Names the types that are allowed.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, datatype)| *datatype).ok_or_else(|| {
+            let allowed: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+            format!("datatype `{}` is not supported; allowed are {}", brief(name, 40), allowed.join(", "))
+        })
+    }
+
+    /// Bytes of one element; None for BYTES, whose elements have lengths of their own.
+    fn size(self) -> Option<usize> {
+        Some(match self {
+            Self::Int8 | Self::Uint8 | Self::Bool => 1,
+            Self::Int16 | Self::Uint16 => 2,
+            Self::Fp32 | Self::Int32 | Self::Uint32 => 4,
+            Self::Fp64 | Self::Int64 | Self::Uint64 => 8,
+            Self::Bytes => return None,
+        })
+    }
+}
+
+/// The data of one tensor, flattened in row-major order.
+#[derive(Debug, PartialEq)]
+pub enum Elements {
+    /// NaN is missing.
+    Numbers(Vec<f64>),
+    Texts(Vec<Vec<u8>>),
+}
+
+impl Elements {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Numbers(values) => values.len(),
+            Self::Texts(values) => values.len(),
+        }
+    }
+}
+
+/// Reads little-endian elements. BYTES elements each follow their length, a little-endian `u32`.
+///
+/// # Errors
+/// A length that is no multiple of the element's, and an element that goes beyond the end.
+pub fn from_bytes(datatype: Datatype, mut bytes: &[u8]) -> Result<Elements, String> {
+    let Some(size) = datatype.size() else {
+        let mut texts = Vec::new();
+        while !bytes.is_empty() {
+            let (length, rest) = bytes.split_first_chunk::<4>().ok_or("an element's length is cut off")?;
+            let length = u32::from_le_bytes(*length) as usize;
+            let (text, rest) = rest
+                .split_at_checked(length)
+                .ok_or_else(|| format!("an element of {length} bytes goes beyond the end of the data"))?;
+            texts.push(text.to_vec());
+            bytes = rest;
+        }
+        return Ok(Elements::Texts(texts));
+    };
+    if !bytes.len().is_multiple_of(size) {
+        return Err(format!("{} bytes are no whole number of elements of {size} bytes", bytes.len()));
+    }
+    Ok(Elements::Numbers(bytes.chunks_exact(size).map(|element| number(datatype, element)).collect()))
+}
+
+/// One element; `element` has the datatype's size.
+fn number(datatype: Datatype, element: &[u8]) -> f64 {
+    let mut wide = [0; 8];
+    wide[..element.len()].copy_from_slice(element);
+    let unsigned = u64::from_le_bytes(wide);
+    match datatype {
+        Datatype::Fp32 => f64::from(f32::from_bits(unsigned as u32)),
+        Datatype::Fp64 => f64::from_bits(unsigned),
+        Datatype::Int8 => f64::from(unsigned as u8 as i8),
+        Datatype::Int16 => f64::from(unsigned as u16 as i16),
+        Datatype::Int32 => f64::from(unsigned as u32 as i32),
+        Datatype::Int64 => unsigned as i64 as f64,
+        Datatype::Bool => f64::from(u8::from(unsigned != 0)),
+        _ => unsigned as f64,
+    }
+}
+
+/// Reads a JSON array of elements, nested by shape or flat. In numbers `null` is missing.
+///
+/// # Errors
+/// What is no such array.
+pub fn from_json(datatype: Datatype, text: &str) -> Result<Elements, String> {
+    let wrong = |error: serde_json::Error| format!("data is not readable: {error}");
+    Ok(match datatype {
+        Datatype::Bytes => {
+            let Flat(texts) = serde_json::from_str::<Flat<String>>(text).map_err(wrong)?;
+            Elements::Texts(texts.into_iter().map(String::into_bytes).collect())
+        }
+        _ => {
+            let Flat(numbers) = serde_json::from_str::<Flat<Number>>(text).map_err(wrong)?;
+            Elements::Numbers(numbers.into_iter().map(|Number(value)| value).collect())
+        }
+    })
+}
+
+/// An array of `T` with any nesting, flattened.
+struct Flat<T>(Vec<T>);
+
+struct Number(f64);
+
+/// What an array may hold: elements, or arrays of the same.
+trait Element: Sized {
+    fn number(_: f64) -> Option<Self> {
+        None
+    }
+    fn text(_: &str) -> Option<Self> {
+        None
+    }
+}
+
+impl Element for Number {
+    fn number(value: f64) -> Option<Self> {
+        Some(Self(value))
+    }
+}
+
+impl Element for String {
+    fn text(value: &str) -> Option<Self> {
+        Some(value.to_owned())
+    }
+}
+
+impl<'de, T: Element> Deserialize<'de> for Flat<T> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Items<T>(Vec<T>);
+        impl<'de, T: Element> Visitor<'de> for Items<T> {
+            type Value = Vec<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of elements")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Vec<T>, A::Error> {
+                while let Some(item) = items.next_element::<Item<T>>()? {
+                    match item {
+                        Item::One(value) => self.0.push(value),
+                        Item::Many(values) => self.0.extend(values),
+                    }
+                }
+                Ok(self.0)
+            }
+        }
+        reader.deserialize_seq(Items(Vec::new())).map(Flat)
+    }
+}
+
+enum Item<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<'de, T: Element> Deserialize<'de> for Item<T> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Any<T>(std::marker::PhantomData<T>);
+        impl<T: Element> Any<T> {
+            fn number<E: serde::de::Error>(value: f64) -> Result<Item<T>, E> {
+                T::number(value).map(Item::One).ok_or_else(|| E::custom("a number stands where a text is expected"))
+            }
+        }
+        impl<'de, T: Element> Visitor<'de> for Any<T> {
+            type Value = Item<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an element of the tensor's datatype")
+            }
+            fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Item<T>, E> {
+                Self::number(f64::from(u8::from(value)))
+            }
+            fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Item<T>, E> {
+                Self::number(value as f64)
+            }
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Item<T>, E> {
+                Self::number(value as f64)
+            }
+            fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Item<T>, E> {
+                Self::number(value)
+            }
+            fn visit_unit<E: serde::de::Error>(self) -> Result<Item<T>, E> {
+                Self::number(f64::NAN)
+            }
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Item<T>, E> {
+                T::text(value).map(Item::One).ok_or_else(|| E::custom("a text stands where a number is expected"))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Item<T>, A::Error> {
+                let Flat(values) = Flat::deserialize(serde::de::value::SeqAccessDeserializer::new(items))?;
+                Ok(Item::Many(values))
+            }
+        }
+        reader.deserialize_any(Any(std::marker::PhantomData))
+    }
+}
+
+/// Little-endian bytes of FP64 elements.
+pub fn doubles_to_bytes(values: &[f64]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// BYTES elements, each after its length.
+pub fn texts_to_bytes(values: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for value in values {
+        // Texts of answers are single words, far below 4 GiB.
+        bytes.extend((value.len() as u32).to_le_bytes());
+        bytes.extend(value.as_bytes());
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn numbers(elements: Elements) -> Vec<f64> {
+        match elements {
+            Elements::Numbers(values) => values,
+            Elements::Texts(texts) => panic!("{texts:?}"),
+        }
+    }
+
+    #[test]
+    fn little_endian_elements_of_each_type_are_read() {
+        let read = |name: &str, bytes: &[u8]| numbers(from_bytes(Datatype::parse(name).unwrap(), bytes).unwrap());
+        assert_eq!(read("FP32", &[0.5f32.to_le_bytes(), (-2.0f32).to_le_bytes()].concat()), [0.5, -2.0]);
+        assert_eq!(read("FP64", &0.1f64.to_le_bytes()), [0.1]);
+        assert!(read("FP32", &f32::NAN.to_le_bytes())[0].is_nan());
+        assert_eq!(read("INT8", &[0xff, 1]), [-1.0, 1.0]);
+        assert_eq!(read("UINT8", &[0xff]), [255.0]);
+        assert_eq!(read("INT16", &(-300i16).to_le_bytes()), [-300.0]);
+        assert_eq!(read("INT32", &(-70_000i32).to_le_bytes()), [-70_000.0]);
+        assert_eq!(read("INT64", &i64::MIN.to_le_bytes()), [i64::MIN as f64]);
+        assert_eq!(read("UINT64", &u64::MAX.to_le_bytes()), [u64::MAX as f64]);
+        assert_eq!(read("BOOL", &[0, 1]), [0.0, 1.0]);
+        assert!(from_bytes(Datatype::Fp32, &[0; 5]).unwrap_err().contains("no whole number"));
+        assert!(Datatype::parse("FP16").unwrap_err().contains("FP32, FP64"));
+    }
+
+    #[test]
+    fn texts_follow_their_lengths_and_none_goes_beyond_the_end() {
+        let bytes = texts_to_bytes(&["a", "", "ünï"]);
+        let texts = vec![b"a".to_vec(), Vec::new(), "ünï".as_bytes().to_vec()];
+        assert_eq!(from_bytes(Datatype::Bytes, &bytes).unwrap(), Elements::Texts(texts));
+        for cut in [1, 3, bytes.len() - 1] {
+            assert!(from_bytes(Datatype::Bytes, &bytes[..cut]).is_err(), "{cut}");
+        }
+        assert!(from_bytes(Datatype::Bytes, &u32::MAX.to_le_bytes()).unwrap_err().contains("beyond the end"));
+    }
+
+    #[test]
+    fn json_data_may_be_nested_and_null_is_missing() {
+        let read = numbers(from_json(Datatype::Fp32, "[[0.5, null], [1], 2, true]").unwrap());
+        assert_eq!((read[0], read[1].is_nan(), &read[2..]), (0.5, true, &[1.0, 2.0, 1.0][..]));
+        let texts = from_json(Datatype::Bytes, r#"["a", ["b"]]"#).unwrap();
+        assert_eq!(texts, Elements::Texts(vec![b"a".to_vec(), b"b".to_vec()]));
+        for (datatype, text) in [(Datatype::Fp32, r#"["a"]"#), (Datatype::Bytes, "[1]"), (Datatype::Fp32, "{}")] {
+            assert!(from_json(datatype, text).is_err(), "{text}");
+        }
+    }
+}

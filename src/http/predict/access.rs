@@ -1,0 +1,49 @@
+//! Who may ask for what, and by which model.
+
+use super::options::PredictOptions;
+use crate::http::code::Code;
+use crate::http::problem::Problem;
+use crate::http::{State, auth, ids};
+use crate::settings::Predict;
+use actix_web::HttpRequest;
+use provost_actors::serving::ServedModel;
+use provost_domain::key::Role;
+use std::sync::Arc;
+
+/// Refuses options that are not for the caller's role: a client gets plain answers of the active model, unless the settings
+/// `predict.client_*` allow more.
+///
+/// # Errors
+/// 403 that names the option; 422 for `similar`, which this version does not answer.
+pub fn check(request: &HttpRequest, settings: &Predict, options: &PredictOptions) -> Result<(), Problem> {
+    if options.similar > 0 {
+        return Err(Problem::invalid("/similar", "`similar` is not available in this version; 0 is allowed"));
+    }
+    if auth::role(request) != Some(Role::Client) {
+        return Ok(());
+    }
+    let refused = [
+        ("model_id", options.model_id.is_some() && !settings.client_model_id),
+        ("counterfactual", options.counterfactual && !settings.client_counterfactual),
+    ];
+    match refused.into_iter().find(|(_, refused)| *refused) {
+        Some((option, _)) => {
+            let detail =
+                format!("the role client may not ask for `{option}`; the setting predict.client_{option} allows it");
+            Err(Problem::new(Code::RoleTooLow, detail))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The model that answers: the named one, else the active one.
+///
+/// # Errors
+/// 404 for an unknown model, 409 where none is active or the model cannot serve.
+pub async fn model(state: &State, name: Option<&str>) -> Result<Arc<ServedModel>, Problem> {
+    let id = match name {
+        Some(name) => Some(ids::model_id(state, name).await?),
+        None => None,
+    };
+    Ok(state.handle.pin(id.as_ref()).await?)
+}

@@ -1,0 +1,73 @@
+//! The log of predictions: what was answered, when and by which model, with the outcomes that became known since.
+
+use super::code::Code;
+use super::page::{Query, cursor_fault, respond};
+use super::problem::{Problem, only, readable};
+use super::{State, ids};
+use actix_web::web::{self, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
+use provost_domain::check::brief;
+use provost_domain::limits;
+use provost_domain::prediction::PredictionRecord;
+use provost_domain::record::Decision;
+use provost_store::roles::predictions::PredictionFilter;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    let get = |path: &str| web::resource(path.to_owned()).default_service(only("GET, HEAD"));
+    config
+        .service(get("/predictions").route(readable().to(list)))
+        .service(get("/predictions/{prediction_id}").route(readable().to(read)));
+}
+
+/// Predictions, newest first.
+///
+/// What each model answered, on which features, and the outcome where it is known by now. A page has `limit` predictions at most; the
+/// `Link` header leads to the next one. Names, nationality and gender are never logged.
+#[utoipa::path(get, path = "/predictions", operation_id = "list_predictions", tag = "predictions",
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "From the `Link` header"),
+        ("model_id" = Option<String>, Query, description = "Only predictions of this model"),
+        ("from" = Option<DateTime<Utc>>, Query, description = "Only predictions made at this time or later"),
+        ("to" = Option<DateTime<Utc>>, Query, description = "Only predictions made before this time"),
+        ("outcome" = Option<String>, Query, description = "Only predictions with this real outcome: accepted or rejected", max_length = 8)),
+    responses(
+        (status = 200, description = "Predictions", body = Vec<PredictionRecord>),
+        (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request);
+    let (limit, cursor) = (query.limit(), query.cursor());
+    let model = query.read("model_id", None, |text| Ok(Some(text.to_owned())));
+    let time = |text: &str| match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => Ok(Some(time.with_timezone(&Utc))),
+        Err(_) => Err("a time such as 2026-11-30T08:00:00Z is allowed".to_owned()),
+    };
+    let (from, to) = (query.read("from", None, time), query.read("to", None, time));
+    let outcome = query.read("outcome", None, |text| match Decision::parse(text) {
+        Some(outcome) if outcome.label().is_some() => Ok(Some(outcome)),
+        _ => Err("accepted or rejected is allowed".to_owned()),
+    });
+    query.check()?;
+    let model_id = match model {
+        Some(name) => Some(ids::model_id(&state, &name).await?),
+        None => None,
+    };
+    let filter = PredictionFilter { model_id, from, to, outcome };
+    let page = state.handle.store().predictions(filter, cursor.as_deref(), limit).await.map_err(cursor_fault)?;
+    respond(&state, &request, page).await
+}
+
+/// One prediction.
+///
+/// As it was logged, with the outcome where it is known by now.
+#[utoipa::path(get, path = "/predictions/{prediction_id}", operation_id = "get_prediction", tag = "predictions",
+    params(("prediction_id" = String, Path, description = "The prediction's id, as `POST /predict` answered it")),
+    responses(
+        (status = 200, description = "The prediction", body = PredictionRecord),
+        (status = 404, description = "No such prediction", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
+    let known = if limits::fits(&path, limits::ID) { state.handle.store().prediction(&path).await? } else { None };
+    let missing = || Problem::new(Code::PredictionNotFound, format!("there is no prediction {}", brief(&path, 80)));
+    Ok(HttpResponse::Ok().json(known.ok_or_else(missing)?))
+}

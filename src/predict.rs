@@ -1,0 +1,234 @@
+//! `provost predict`: predictions for a file of applications, beside a running service or without one.
+
+mod output;
+
+use crate::cli::common::Common;
+use crate::cli::show;
+use crate::error::{Error, Result};
+use crate::import::{self, Batch, FormatName, listed};
+use crate::open;
+use crate::output::database_files;
+use crate::settings::Settings;
+use clap::Args;
+use output::{Layout, Out};
+use provost_domain::mapping::Mapping;
+use provost_domain::{ModelId, visible};
+use provost_predict::application::Application;
+use provost_predict::serving::{DEFAULT_COVERAGE, ServingModel};
+use provost_reader::{Parsed, ReadBytes, ReadError};
+use provost_store::Store;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+#[derive(Args)]
+pub struct PredictArgs {
+    /// Applications, in any file that `import` reads; an outcome is not needed
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// By name and content unless given
+    #[arg(long, value_enum, default_value_t = FormatName::Auto)]
+    pub format: FormatName,
+    /// Which column fills which field, and how (TOML)
+    #[arg(long, value_name = "M.toml")]
+    pub mapping: Option<PathBuf>,
+    /// Model of the store [default: the active one]
+    #[arg(long, value_name = "ID", conflicts_with = "artifact")]
+    pub model: Option<String>,
+    /// Model in a file, as `export` or `fit` wrote it
+    #[arg(long, value_name = "F")]
+    pub artifact: Option<PathBuf>,
+    /// Add the contribution of each feature (JSON lines)
+    #[arg(long)]
+    pub explain: bool,
+    /// Coverage of the plausible outcomes, 0.5 to 0.999
+    #[arg(long, value_name = "SHARE", default_value_t = DEFAULT_COVERAGE, value_parser = coverage)]
+    pub coverage: f64,
+    /// Where the predictions go: JSON lines, or CSV if the name ends in .csv
+    #[arg(long, value_name = "F")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+const BAR: &str = "  {bar:30.green/dim} {binary_bytes:>10} of {binary_total_bytes}  {msg}";
+
+fn coverage(text: &str) -> std::result::Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "a number from 0.5 to 0.999 is allowed".to_owned())?;
+    if (0.5..=0.999).contains(&share) { Ok(share) } else { Err("a number from 0.5 to 0.999 is allowed".to_owned()) }
+}
+
+/// What the file came to.
+#[derive(Default)]
+struct Tally {
+    predicted: u64,
+    accepted: u64,
+    faulty: u64,
+    first_fault: Option<String>,
+}
+
+pub fn run(args: &PredictArgs) -> Result<()> {
+    let settings = args.common.settings()?;
+    let layout = Layout::of(&args.out);
+    if args.explain && layout == Layout::Csv {
+        return Err(Error::usage_with("--explain needs JSON lines", "name the output *.jsonl"));
+    }
+    let options = reading(args, &settings)?;
+    let (model, name) = model(args, &settings)?;
+    let began = Instant::now();
+    let database = database_files(&settings.data_dir);
+    let mut inputs: Vec<&Path> = vec![&args.file];
+    inputs.extend([&args.mapping, &args.artifact, &args.common.config].into_iter().flatten().map(PathBuf::as_path));
+    inputs.extend(database.iter().map(PathBuf::as_path));
+    let mut out = Out::create(&args.out, &inputs, layout, &name)?;
+    let json = args.common.output.json;
+    let bar = show::bar(args.file.metadata().map_or(0, |m| m.len()), BAR, json);
+    let (read, mut tally, mut row) = (ReadBytes::default(), Tally::default(), 0);
+    let reports = import::read_all(&options, &settings.features, &read, |Batch { parsed, .. }| {
+        for (number, application) in applications(parsed) {
+            match application {
+                Ok(application) => {
+                    let predicted = out.predict(&model, row, number, &application, args.coverage, args.explain)?;
+                    tally.predicted += 1;
+                    tally.accepted += u64::from(predicted);
+                }
+                Err(reason) => {
+                    out.fault(row, number, &reason)?;
+                    tally.faulty += 1;
+                    tally.first_fault.get_or_insert(reason);
+                }
+            }
+            row += 1;
+        }
+        bar.set_position(read.load(Ordering::Relaxed));
+        bar.set_message(format!("{} rows", show::thousands(row)));
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    if let Some(why) = reports.iter().find_map(|report| report.error.as_deref()) {
+        return Err(Error::failed(format!("{}: {} (nothing was written)", args.file.display(), visible::line(why))));
+    }
+    if tally.predicted == 0 {
+        let why = tally
+            .first_fault
+            .map_or_else(|| "the file has no rows".to_owned(), |fault| visible::line(&fault).into_owned());
+        return Err(Error::failed(format!("no row was read as an application: {why} (nothing was written)")));
+    }
+    out.finish()?;
+    let seconds = began.elapsed().as_secs_f64();
+    show::tell(json, || told(args, &name, &tally, seconds), || summary(args, &name, &tally, seconds));
+    Ok(())
+}
+
+fn told(args: &PredictArgs, model: &str, tally: &Tally, seconds: f64) -> Value {
+    json!({ "rows": tally.predicted + tally.faulty, "predicted": tally.predicted, "accepted": tally.accepted,
+        "faulty": tally.faulty, "model": model, "seconds": seconds, "out": args.out })
+}
+
+fn summary(args: &PredictArgs, model: &str, tally: &Tally, seconds: f64) -> String {
+    let mut text = format!(
+        "{} predictions by {model} in {} ({} accepted), written to {}",
+        show::thousands(tally.predicted),
+        show::seconds(seconds),
+        show::thousands(tally.accepted),
+        args.out.display()
+    );
+    if let Some(fault) = &tally.first_fault {
+        let (rows, fault) = (show::thousands(tally.faulty), visible::line(fault));
+        text += &format!("\n  {rows} rows could not be read and are marked so; the first reason: {fault}");
+    }
+    text
+}
+
+/// How the file is read. A file without a decision or an id is read as if each row had one, since a prediction needs neither.
+fn reading(args: &PredictArgs, settings: &Settings) -> Result<import::Options> {
+    let mut options = import::Options::new(settings, vec![args.file.clone()]);
+    options.reading.format = args.format.into();
+    let given = args.mapping.as_deref().map(crate::cli::data::mapping_document).transpose()?;
+    let mut first = None;
+    for (decision, id) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut document = given.clone().unwrap_or_else(|| json!({}));
+        if decision {
+            document["constants"]["decision"] = json!("deferred");
+        }
+        if id {
+            document["id_prefix"] = json!("row-");
+        }
+        let as_it_is = given.is_none() && !decision && !id;
+        options.reading.mapping = (!as_it_is).then(|| Mapping::from_json(&document));
+        match faults(&options, &args.file)? {
+            None => return Ok(options),
+            Some(faults) => first = first.or(Some(faults)),
+        }
+    }
+    Err(Error::Usage(first.unwrap_or_else(|| format!("{}: it cannot be read", args.file.display()))))
+}
+
+/// What is wrong with the mapping for this file, or with its columns.
+fn faults(options: &import::Options, path: &Path) -> Result<Option<String>> {
+    let file = File::open(path).map_err(|e| Error::failed(format!("{}: {e}", path.display())))?;
+    match provost_reader::check(&path.to_string_lossy(), file, &options.reading) {
+        Err(ReadError::Mapping(faults)) => Ok(Some(format!("{}:{}", path.display(), listed(&faults)))),
+        // What else is wrong is told when the file is read.
+        _ => Ok(None),
+    }
+}
+
+/// The rows of a chunk in their order, each with its line.
+fn applications(parsed: Parsed) -> Vec<(u64, std::result::Result<Application, String>)> {
+    let Parsed { chunk, points, places, faults, .. } = parsed;
+    let mut rows: Vec<(usize, std::result::Result<Application, String>)> =
+        places.into_iter().zip(points).map(|(place, point)| (place, Ok(Application::from_point(point)))).collect();
+    // A JSON document without an outcome is no data point, but may be an application.
+    rows.extend(faults.into_iter().map(|(place, reason)| {
+        let raw = chunk.raw(&chunk.records[place]);
+        (
+            place,
+            Application::from_json(raw)
+                .map_err(|faults| if raw.starts_with(b"{") { faults.to_string() } else { reason }),
+        )
+    }));
+    rows.sort_by_key(|(place, _)| *place);
+    rows.into_iter().map(|(place, row)| (chunk.records[place].line, row)).collect()
+}
+
+/// The model, and what it is called in the output.
+fn model(args: &PredictArgs, settings: &Settings) -> Result<(ServingModel, String)> {
+    let opened = |bytes: &[u8], name: String| match ServingModel::open(bytes, settings.features.clone()) {
+        Ok(model) => Ok((model, name)),
+        Err(why) => Err(Error::failed(format!("{name} cannot predict: {why}"))),
+    };
+    if let Some(path) = &args.artifact {
+        let bytes = std::fs::read(path).map_err(|e| Error::failed(format!("{}: {e}", path.display())))?;
+        return opened(&bytes, visible::line(&path.to_string_lossy()).into_owned());
+    }
+    if !open::has_store(settings) {
+        return Err(Error::failed_with("there is no store", "train a model first, or name one with --artifact"));
+    }
+    let runtime = open::runtime()?;
+    let (store, artifacts) = open::store_and_artifacts(settings)?;
+    let id = runtime.block_on(id(args, &*store))?;
+    let record = runtime.block_on(store.model(&id))?.ok_or_else(|| Error::failed(format!("there is no model {id}")))?;
+    let bytes = artifacts.get(&record.version.model_sha256)?;
+    opened(&bytes, id.to_string())
+}
+
+async fn id(args: &PredictArgs, store: &dyn Store) -> Result<ModelId> {
+    match &args.model {
+        None => store.active_model().await?.ok_or_else(|| {
+            Error::failed_with(
+                "no model is active",
+                "activate one with `provost activate ID`, or name one with --model",
+            )
+        }),
+        Some(name) => match ModelId::parse(name) {
+            Ok(id) => Ok(id),
+            Err(_) => {
+                let known = store.model_named(name).await?;
+                known.ok_or_else(|| Error::failed(format!("there is no model {}", visible::line(name))))
+            }
+        },
+    }
+}

@@ -1,0 +1,259 @@
+//! Predictions over every door: the same numbers, whatever a client speaks, and no row costs another its answer.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use crate::auth::key;
+use crate::command::Place;
+use crate::http::{Answer, BASE, Client, place_with_points, small_job};
+use crate::serving::Server;
+use provost_domain::features::FEATURES;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// A server whose only model is active.
+pub fn serving(place: &Place) -> (Server, Client, String) {
+    let server = Server::start(place);
+    let client = Client::of(&server);
+    let none = client.post("predict", &application(3.5)).ok(409);
+    assert_eq!(none["code"], "no_active_model");
+    assert_eq!(client.get("/v2/health/ready").status, 503);
+    assert_eq!(client.get("/ping").status, 404);
+    let job = client.train(&small_job());
+    let model = client.ended(&job)["best_model_id"].as_str().unwrap().to_owned();
+    client.post(&format!("activate/{model}"), &json!({})).ok(200);
+    let until = Instant::now() + Duration::from_secs(10);
+    while client.get("/v2/health/ready").status != 200 {
+        assert!(Instant::now() < until, "the active model does not serve");
+        std::thread::yield_now();
+    }
+    (server, client, model)
+}
+
+pub fn application(gpa: f64) -> Value {
+    json!({
+        "profile": {"gpa": gpa, "undergraduate_university_ranking": 40, "research_publications": 2,
+            "test_scores": [{"test_type": "gre", "verbal_score": 160, "quantitative_score": 165}]},
+        "program": {"university_name": "U", "acceptance_rate": 0.25, "average_gpa": 3.6},
+    })
+}
+
+fn probability(prediction: &Value) -> f64 {
+    prediction["probability"].as_f64().unwrap_or_else(|| panic!("{prediction}"))
+}
+
+fn send(client: &Client, path: &str, kind: &str, body: &[u8]) -> Answer {
+    client.send("POST", path, &[("content-type", kind)], Some(body))
+}
+
+#[test]
+fn all_doors_give_the_same_probability() {
+    let place = place_with_points(600);
+    let (mut server, client, model) = serving(&place);
+    let one = client.post("predict", &application(3.7)).ok(200);
+    assert_eq!((&one["model_id"], one["predictions"].as_array().unwrap().len()), (&json!(model), 1));
+    let expected = probability(&one["predictions"][0]);
+    assert!((0.0..=1.0).contains(&expected));
+    let outcome = if expected >= one["threshold"].as_f64().unwrap() { "accepted" } else { "rejected" };
+    assert_eq!(one["predictions"][0]["predicted_outcome"], outcome);
+
+    // NDJSON, with a row in the middle that cannot be read.
+    let lines = format!("{}\n{{\"profile\": 1}}\n\n{}", application(3.7), application(2.1));
+    let streamed = send(&client, "predict", "application/x-ndjson", lines.as_bytes());
+    assert_eq!(streamed.header("content-type"), Some("application/x-ndjson"));
+    let lines: Vec<Value> = streamed
+        .bytes
+        .split(|b| *b == b'\n')
+        .filter(|l| !l.is_empty())
+        .map(|l| serde_json::from_slice(l).unwrap())
+        .collect();
+    let rows: Vec<u64> = lines.iter().map(|line| line["row"].as_u64().unwrap()).collect();
+    assert_eq!(rows, [0, 1, 2]);
+    assert!(lines.iter().all(|line| line["model_id"] == model), "{lines:?}");
+    assert_eq!((probability(&lines[0]), &lines[1]["errors"][0]["pointer"]), (expected, &json!("/profile")));
+    assert!(probability(&lines[2]) < expected, "a lower gpa");
+
+    // The Open Inference Protocol, as JSON.
+    let tensor =
+        json!({"name": "application", "shape": [1], "datatype": "BYTES", "data": [application(3.7).to_string()]});
+    let inferred = client.post("/v2/models/admission/infer", &json!({"id": "7", "inputs": [tensor]})).ok(200);
+    assert_eq!((&inferred["id"], &inferred["model_version"]), (&json!("7"), &json!(model)));
+    assert_eq!(inferred["outputs"][0]["data"], json!([expected]));
+    assert_eq!(inferred["outputs"][3]["data"], json!([outcome]));
+    // And from the features that `provost features` computes, as bytes and by MLflow.
+    let drawn = format!("{}\n", {
+        let mut point = application(3.7);
+        point["data_point_id"] = json!("p");
+        point["decision"] = json!("accepted");
+        point
+    });
+    place.file("one.jsonl", drawn);
+    assert_eq!(place.run(&["features", "one.jsonl", "--out", "one.csv"]).code, Some(0));
+    let csv = std::fs::read_to_string(place.path("one.csv")).unwrap();
+    let (head, row) = csv.trim_end().split_once('\n').unwrap();
+    let cells: Vec<(&str, &str)> =
+        head.split(',').zip(row.split(',')).filter(|(name, _)| FEATURES.contains(name)).collect();
+    assert_eq!(cells.len(), 12);
+    let value = |text: &str| if text.is_empty() { f32::NAN } else { text.parse().unwrap() };
+    let inputs: Vec<Value> = cells
+        .iter()
+        .map(|(name, _)| json!({"name": name, "shape": [1], "datatype": "FP32", "parameters": {"binary_data_size": 4}}))
+        .collect();
+    let json_part =
+        json!({"inputs": inputs, "outputs": [{"name": "probability", "parameters": {"binary_data": true}}]})
+            .to_string();
+    let mut body = json_part.clone().into_bytes();
+    body.extend(cells.iter().flat_map(|(_, text)| value(text).to_le_bytes()));
+    let length = json_part.len().to_string();
+    let headers = [("inference-header-content-length", length.as_str()), ("content-type", "application/octet-stream")];
+    let binary = client.send("POST", &format!("/v2/models/admission/versions/{model}/infer"), &headers, Some(&body));
+    let split: usize = binary.header("inference-header-content-length").unwrap().parse().unwrap();
+    assert_eq!(binary.status, 200);
+    assert_eq!(f64::from_le_bytes(binary.bytes[split..].try_into().unwrap()), expected);
+
+    let names: Vec<&str> = cells.iter().map(|(name, _)| *name).collect();
+    let row: Vec<Value> = cells.iter().map(|(_, text)| text.parse::<f64>().map_or(Value::Null, |v| json!(v))).collect();
+    let split = json!({"dataframe_split": {"columns": names, "data": [row]}});
+    let invoked = send(&client, "/invocations", "application/json", split.to_string().as_bytes()).ok(200);
+    assert_eq!(invoked, json!({"predictions": [expected]}));
+    let csv = "gpa,undergraduate_university_ranking,research_publications,gre_verbal,gre_quant,acceptance_rate,average_gpa\n3.7,40,2,160,165,0.25,3.6\n";
+    let invoked = send(&client, "/invocations", "text/csv", csv.as_bytes()).ok(200);
+    assert_eq!(invoked, json!({"predictions": [expected]}));
+
+    // A file, beside the running service: without an outcome and without an id.
+    place.file("asked.csv", csv);
+    let ran = place.run(&["predict", "asked.csv", "--out", "answers.jsonl"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let line: Value = serde_json::from_slice(&std::fs::read(place.path("answers.jsonl")).unwrap()).unwrap();
+    assert_eq!((probability(&line), &line["model_id"]), (expected, &json!(model)));
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_bad_row_or_option_is_named_and_costs_no_other_row_its_answer() {
+    let place = place_with_points(600);
+    let (mut server, client, model) = serving(&place);
+    let rows =
+        json!([application(3.7), {"profile": {"gpa": -1}, "program": {"degree_level": "master"}}, 7, application(3.1)]);
+    let answer = client.post("predict", &json!({"applications": rows, "explain": true})).ok(200);
+    let answered: Vec<&Value> = answer["predictions"].as_array().unwrap().iter().map(|p| &p["row"]).collect();
+    assert_eq!(answered, [0, 3]);
+    for prediction in answer["predictions"].as_array().unwrap() {
+        let explanation = &prediction["explanation"];
+        let parts: f64 =
+            explanation["contributions"].as_array().unwrap().iter().map(|c| c["contribution"].as_f64().unwrap()).sum();
+        let total = explanation["base"].as_f64().unwrap() + parts;
+        assert!((total - probability(prediction)).abs() < 1e-9, "{total} {prediction}");
+    }
+    let faults: Vec<(&Value, &Value)> =
+        answer["errors"].as_array().unwrap().iter().map(|e| (&e["row"], &e["pointer"])).collect();
+    assert_eq!(
+        faults,
+        [(&json!(1), &json!("/profile/gpa")), (&json!(1), &json!("/program/degree_level")), (&json!(2), &json!(""))]
+    );
+
+    let many = json!({"applications": vec![application(3.5); 10_001]});
+    assert_eq!(client.post("predict", &many).problem(422), ["/applications"]);
+    let explained = json!({"applications": vec![application(3.5); 101], "explain": true});
+    assert_eq!(client.post("predict", &explained).problem(422), ["/applications"]);
+    assert_eq!(client.post("predict?coverage=2", &application(3.5)).problem(422), ["/coverage"]);
+    let none = client.post("predict", &json!({"applications": [{"profile": {"gpa": 1e308}, "program": 1}]}));
+    assert_eq!(none.problem(422), ["/applications/0/program"]);
+    assert_eq!(none.json()["code"], "no_readable_row");
+    let unknown = client.post(&format!("predict?model_id={}", model.replace("_0", "_1")), &application(3.5));
+    assert_eq!(unknown.ok(404)["code"], "model_not_found");
+
+    // In the protocols' own words, with exactly their type.
+    let wrong = client.post(
+        "/v2/models/admission/infer",
+        &json!({"inputs": [
+        {"name": "gpa", "shape": [1], "datatype": "FP32", "data": [1]}]}),
+    );
+    assert_eq!(wrong.header("content-type"), Some("application/json"));
+    assert!(wrong.ok(400)["error"].as_str().unwrap().contains("`gpa` is no feature"), "{wrong:?}");
+    let huge: Vec<Value> =
+        FEATURES.map(|name| json!({"name": name, "shape": [2], "datatype": "FP64", "data": [0.5, 1e308]})).to_vec();
+    let infinite = client.post("/v2/models/admission/infer", &json!({"inputs": huge})).ok(400);
+    assert!(infinite["error"].as_str().unwrap().starts_with("row 1"), "{infinite}");
+    assert_eq!(client.get("/v2/models/other").ok(404)["error"], "there is no model `other`; the model is `admission`");
+    assert!(client.get("/v2/nothing").ok(404)["error"].is_string());
+    let mixed = json!({"dataframe_records": [{"gpa_normalized": 0.9, "gpa": 3.7}]});
+    let mixed = send(&client, "/invocations", "application/json", mixed.to_string().as_bytes()).ok(400);
+    assert_eq!(mixed["error_code"], "BAD_REQUEST");
+    assert!(mixed["message"].as_str().unwrap().contains("not mixed"), "{mixed}");
+    assert_eq!(send(&client, "/invocations", "text/plain", b"x").status, 415);
+    let metadata = client.get("/v2/models/admission").ok(200);
+    assert_eq!((metadata["inputs"].as_array().unwrap().len(), &metadata["versions"]), (12, &json!([model])));
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_client_may_ask_for_predictions_and_nothing_else() {
+    let place = place_with_points(600);
+    let (mut server, _, model) = serving(&place);
+    assert_eq!(server.terminate(), Some(0));
+    let admin = key(&place, &["--role", "admin"]);
+    let asking = key(&place, &["--role", "client"]);
+    let mut server = Server::start(&place);
+    let client = Client::of(&server);
+    let text = application(3.5).to_string();
+    let ask = |key: Option<&str>, path: &str| client.with(key, "POST", path, Some(text.as_bytes()));
+    let until = Instant::now() + Duration::from_secs(10);
+    while client.get("/v2/health/ready").status != 200 {
+        assert!(Instant::now() < until, "the active model does not serve");
+        std::thread::yield_now();
+    }
+    assert_eq!(ask(Some(&asking.text), "predict").status, 200);
+    assert_eq!(ask(None, "predict").ok(401)["code"], "key_missing");
+    let named = format!("predict?model_id={model}");
+    assert_eq!(ask(Some(&asking.text), &named).ok(403)["code"], "role_too_low");
+    assert_eq!(ask(Some(&admin.text), &named).status, 200);
+    assert_eq!(ask(Some(&asking.text), "predict?counterfactual=true").status, 403);
+    for path in ["status", "models", "jobs", "shadow"] {
+        assert_eq!(client.with(Some(&asking.text), "GET", &format!("{BASE}/{path}"), None).status, 403, "{path}");
+    }
+    // Open to everybody, and closed in the protocols' own words.
+    for path in ["/v2/health/live", "/ping", "/health", "/version"] {
+        assert_eq!(client.get(path).status, 200, "{path}");
+    }
+    let closed = client.get("/v2/models/admission");
+    assert_eq!(closed.header("content-type"), Some("application/json"));
+    assert!(closed.ok(401)["error"].is_string());
+    let closed = send(&client, "/invocations", "application/json", b"{}");
+    assert_eq!(closed.ok(401)["error_code"], "UNAUTHENTICATED");
+    assert_eq!(server.terminate(), Some(0));
+}
+
+/// A request of chunked NDJSON on a connection of its own: all rows are sent before the first byte of the answer is read.
+fn sent_whole_before_reading(server: &Server, rows: usize) -> (String, u64) {
+    let address = server.url.split_once("://").unwrap().1;
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let head = format!(
+        "POST {BASE}/predict HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-ndjson\r\n\
+         transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let line = format!("{}\n", application(3.3));
+    let block = line.repeat(500);
+    for _ in 0..rows / 500 {
+        stream.write_all(format!("{:x}\r\n{block}\r\n", block.len()).as_bytes()).unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut status = String::new();
+    reader.read_line(&mut status).unwrap();
+    let answered = reader.lines().map_while(Result::ok).filter(|line| line.contains("\"prediction_id\"")).count();
+    (status, answered as u64)
+}
+
+#[test]
+fn a_client_that_sends_all_rows_before_it_reads_gets_all_answers() {
+    let place = place_with_points(600);
+    let (mut server, _, _) = serving(&place);
+    let (status, answered) = sent_whole_before_reading(&server, 40_000);
+    assert!(status.contains("200"), "{status}");
+    assert_eq!(answered, 40_000);
+    assert_eq!(server.terminate(), Some(0));
+}
