@@ -216,14 +216,14 @@ fn a_damaged_artifact_is_told_and_the_active_model_stays() {
             _ => std::fs::remove_file(&path).unwrap(),
         }
         let compare = json!({"model_ids": [good, bad]});
-        for (request, body) in [
-            (format!("/activate/{bad}"), None),
-            (format!("/evaluate/{bad}"), None),
-            ("/compare".to_owned(), Some(&compare)),
+        for (request, body, expected) in [
+            (format!("/activate/{bad}"), None, (409, "cannot_serve")),
+            (format!("/evaluate/{bad}"), None, (500, "internal")),
+            ("/compare".to_owned(), Some(&compare), (500, "internal")),
         ] {
             let (status, problem) = ask(&server, "POST", &request, body);
             let detail = problem["detail"].as_str().unwrap();
-            assert_eq!(status, 500, "{damage}: {request}: {problem}");
+            assert_eq!((status, problem["code"].as_str().unwrap()), expected, "{damage}: {request}: {problem}");
             assert!(detail.contains("corrupt") && detail.contains(&sha), "{damage}: {request}: {detail}");
         }
         let (_, active) = ask(&server, "GET", "/models?active_only=true", None);

@@ -4,9 +4,13 @@ use super::request::RowError;
 use super::service::{Answered, Predictions};
 use chrono::{DateTime, Utc};
 use provost_domain::{Algorithm, ModelId};
-use provost_predict::serving::{Counterfactual, Explanation, Prediction, Unavailable};
+use provost_predict::outcome::Outcome;
+use provost_predict::serving::{Contribution, Counterfactual, Explanation, Prediction, Unavailable};
 use serde::Serialize;
 use serde_json::{Value, json};
+
+/// Factors that a statement names.
+const FACTORS: usize = 3;
 
 /// `{model_id, algorithm, predicted_at, threshold, coverage, predictions, errors}`.
 #[derive(Debug, Clone, Serialize)]
@@ -29,6 +33,9 @@ pub struct RowAnswer {
     pub data_point_id: Option<String>,
     #[serde(flatten)]
     pub prediction: Prediction,
+    /// What an estimate below the threshold means for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
     /// Null with a code where there is none: see `explanation_code`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Option<Explanation>>,
@@ -38,8 +45,6 @@ pub struct RowAnswer {
     pub counterfactual: Option<Option<Counterfactual>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counterfactual_code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub similar: Option<Value>,
 }
 
 fn parts<T>(asked: Option<Result<T, Unavailable>>) -> (Option<Option<T>>, Option<&'static str>) {
@@ -50,9 +55,23 @@ fn parts<T>(asked: Option<Result<T, Unavailable>>) -> (Option<Option<T>>, Option
     }
 }
 
+/// An adverse answer in words: it is an estimate, a person decides, and these factors lowered it most.
+fn statement(outcome: Outcome, explanation: Option<&Explanation>) -> Option<String> {
+    if outcome == Outcome::Accepted {
+        return None;
+    }
+    let all = explanation.map(|explanation| explanation.contributions.as_slice()).unwrap_or_default();
+    let mut lowering: Vec<&Contribution> = all.iter().filter(|part| part.contribution < 0.0).collect();
+    lowering.sort_by(|a, b| a.contribution.total_cmp(&b.contribution));
+    let named: Vec<&str> = lowering.iter().take(FACTORS).map(|part| part.feature.as_str()).collect();
+    let factors = if named.is_empty() { String::new() } else { format!(" Main factors: {}.", named.join(", ")) };
+    Some(format!("Estimated below the threshold; a person decides.{factors}"))
+}
+
 impl RowAnswer {
     pub fn new(row: usize, answered: Answered) -> Self {
         let Answered { prediction_id, data_point_id, prediction, explanation, counterfactual } = answered;
+        let statement = statement(prediction.predicted_outcome, explanation.as_ref().and_then(|e| e.as_ref().ok()));
         let (explanation, explanation_code) = parts(explanation);
         let (counterfactual, counterfactual_code) = parts(counterfactual);
         Self {
@@ -60,11 +79,11 @@ impl RowAnswer {
             prediction_id,
             data_point_id,
             prediction,
+            statement,
             explanation,
             explanation_code,
             counterfactual,
             counterfactual_code,
-            similar: None,
         }
     }
 }

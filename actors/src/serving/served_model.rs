@@ -48,7 +48,9 @@ impl ModelOpener {
             let bytes = match artifacts.get(&sha256) {
                 Ok(bytes) => bytes,
                 Err(e) if e.may_pass() => return Err(e.into()),
-                Err(StoreError::NotFound { .. }) => return Ok(Err("the file of its artifact is missing".to_owned())),
+                Err(StoreError::NotFound { .. }) => {
+                    return Ok(Err(format!("artifact {sha256} is corrupt: its file is missing")));
+                }
                 Err(e) => return Ok(Err(e.to_string())),
             };
             Ok(ServingModel::open(&bytes, tables).map_err(|e| e.to_string()).and_then(warmed))

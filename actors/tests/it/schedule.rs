@@ -415,7 +415,7 @@ async fn a_model_that_foretells_new_cohorts_worse_is_one_job_and_drift_is_announ
 
 #[actix_rt::test]
 async fn a_rule_that_panics_is_given_up_after_three_looks_and_told() {
-    expect_panics("failpoint watch", 6);
+    expect_panics("failpoint performance_check", 6);
     let folder = tempfile::tempdir().unwrap();
     let (handle, clock) = scheduled(folder.path(), "2029-01-15T12:00:00Z", schedule()).await;
     let job = finished(&handle, &submit(&handle, config(&[Algorithm::LogisticRegression])).await).await;
@@ -434,10 +434,13 @@ async fn a_rule_that_panics_is_given_up_after_three_looks_and_told() {
     let (scheduler, evaluator) = (&components["scheduler"], &components["evaluator"]);
     let text = scheduler.last_error.clone().unwrap();
     assert_eq!(scheduler.health, Health::Degraded);
-    assert!(text.contains("rule performance failed 3 times in a row") && text.contains("failpoint watch"), "{text}");
+    assert!(
+        text.contains("rule performance failed 3 times in a row") && text.contains("failpoint performance_check"),
+        "{text}"
+    );
     assert_eq!((evaluator.panics, evaluator.restarts, handle.panics().count()), (3, 0, 3));
     let panic = evaluator.last_panic.clone().unwrap();
-    assert!(panic.contains("failpoint watch") && panic.contains("testkit.rs:"), "{panic}");
+    assert!(panic.contains("failpoint performance_check") && panic.contains("testkit.rs:"), "{panic}");
     // A day later it is tried again, and what succeeds is degraded no more.
     clock.advance(DAY);
     looked(&handle).await;

@@ -60,7 +60,6 @@ fn request_data() -> Value {
             "model_id": {"type": "string", "maxLength": 200, "description": "Another model than the active one"},
             "explain": {"type": "boolean"},
             "counterfactual": {"type": "boolean"},
-            "similar": {"type": "integer", "minimum": 1, "maximum": 20},
             "coverage": {"type": "number", "minimum": 0.5, "maximum": 0.999, "description": "Of the conformal sets"},
         },
     })

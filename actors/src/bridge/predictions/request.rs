@@ -153,6 +153,10 @@ pub fn read(message: &Message, max_bytes: usize) -> Result<PredictionRequest, Un
     }
     let invalid = |faults: provost_domain::Faults| refuse(Refusal::new(RefusalCode::InvalidData, faults.to_string()));
     let mut asked = PredictRequest::from_json(data, BOUNDS).map_err(invalid)?;
+    if asked.similar.is_some() {
+        let detail = "`similar` is not available in this version";
+        return Err(refuse(Refusal::new(RefusalCode::InvalidData, detail)));
+    }
     if asked.rows.is_empty() {
         let first = asked.errors.first().map(|e| format!("{}: {}", e.pointer, e.message)).unwrap_or_default();
         let detail = format!("no application can be used; the first fault: {first}");
@@ -197,6 +201,7 @@ mod tests {
             (("type", json!("admission.prediction.requested.v2")), "this queue", true),
             (("data", json!({ "applications": [] })), "/applications", true),
             (("data", json!({ "applications": [{}], "replykey": "a" })), "no application", true),
+            (("data", json!({ "applications": [{}], "similar": 3 })), "not available", true),
             (("data", json!({ "applications": [{}], "replykey": "A b" })), "replykey", true),
             (("id", json!("")), "`id`", false),
             (("specversion", json!("0.3")), "specversion", false),
