@@ -6,7 +6,9 @@ mod estimate;
 mod messages;
 mod queue;
 mod queue_state;
+mod settlement;
 mod step;
+mod stop;
 mod streams;
 mod takeover;
 #[cfg(test)]

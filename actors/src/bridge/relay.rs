@@ -53,17 +53,7 @@ impl Relay {
             }
             let messages: Vec<Message> = pending.iter().map(|m| announcement(m, &env.source)).collect();
             let outcomes = outlet.publish(&messages).await?;
-            let (mut sent, mut unroutable, mut refused) = (Vec::new(), 0, 0);
-            for (message, outcome) in pending.iter().zip(&outcomes) {
-                match outcome {
-                    Published::Confirmed => sent.push(message.id.clone()),
-                    Published::Unroutable(why) => {
-                        unroutable += 1;
-                        tracing::debug!(id = %message.id, topic = %message.topic, %why, "an announcement came back");
-                    }
-                    Published::Refused => refused += 1,
-                }
-            }
+            let Relayed { sent, unroutable, refused } = Relayed::of(&pending, &outcomes);
             let relayed = sent.len();
             env.state.count(|c| {
                 c.relayed += relayed as u64;
@@ -109,6 +99,34 @@ impl Relay {
     }
 }
 
+/// What publishing announcements came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Relayed {
+    /// Ids of those that the broker has.
+    sent: Vec<String>,
+    /// Those that no queue wanted.
+    unroutable: u64,
+    /// Those that the broker could not take.
+    refused: u64,
+}
+
+impl Relayed {
+    fn of(pending: &[OutboxMessage], outcomes: &[Published]) -> Self {
+        let mut relayed = Self::default();
+        for (message, outcome) in pending.iter().zip(outcomes) {
+            match outcome {
+                Published::Confirmed => relayed.sent.push(message.id.clone()),
+                Published::Unroutable(why) => {
+                    relayed.unroutable += 1;
+                    tracing::debug!(id = %message.id, topic = %message.topic, %why, "an announcement came back");
+                }
+                Published::Refused => relayed.refused += 1,
+            }
+        }
+        relayed
+    }
+}
+
 fn announcement(message: &OutboxMessage, source: &str) -> Message {
     let event = envelope(&message.id, source, &message.topic, message.at, &message.payload);
     Message::new(EVENTS, &message.topic, STRUCTURED, &message.id, event.to_string().into_bytes())
@@ -120,6 +138,21 @@ mod tests {
     use super::*;
     use chrono::DateTime;
     use serde_json::{Value, json};
+
+    fn pending(id: &str) -> OutboxMessage {
+        let (channel, topic) = (CHANNEL.to_owned(), "training.job.queued".to_owned());
+        OutboxMessage { id: id.to_owned(), channel, topic, payload: json!({}), at: DateTime::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn only_what_the_broker_has_counts_as_sent() {
+        let all = ["a", "b", "c", "d"].map(pending);
+        let came_back = Published::Unroutable("312 NO_ROUTE".to_owned());
+        let outcomes = [Published::Confirmed, came_back, Published::Refused, Published::Confirmed];
+        let sent = vec!["a".to_owned(), "d".to_owned()];
+        assert_eq!(Relayed::of(&all, &outcomes), Relayed { sent, unroutable: 1, refused: 1 });
+        assert_eq!(Relayed::of(&all, &[]), Relayed::default(), "without an outcome nothing was sent");
+    }
 
     #[test]
     fn an_announcement_is_a_cloud_event_under_its_topic() {

@@ -1,7 +1,8 @@
 //! One attempt at a unit of work: starts it on its Trainer, records its trials, reports its progress and stops it.
 
-use super::driver::{Driver, JobStop, told_to_end};
+use super::driver::{Driver, told_to_end};
 use super::step::{StepError, store_failed};
+use super::stop::JobStop;
 use super::writer::{Patience, WriteError};
 use crate::clock::Sleep;
 use crate::executor::{Attempt, AttemptError, Outcome, Work};

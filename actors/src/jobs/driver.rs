@@ -1,6 +1,8 @@
 //! The driver takes one job from its claim to its end: snapshot, units of work, settling.
 
+use super::settlement::{Settlement, settlement};
 use super::step::{End, StepError, UnitEnd};
+use super::stop::JobStop;
 use super::streams::Streams;
 use super::writer::{Change, JobWriter, Patience, WriteError};
 use super::{Peers, estimate};
@@ -41,14 +43,6 @@ pub struct JobEnv {
     pub resources: Arc<JobsResources>,
     pub peers: Peers,
     pub streams: Streams,
-}
-
-/// A request to stop a running job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobStop {
-    No,
-    Cancel { keep_best: bool },
-    Shutdown,
 }
 
 pub struct Driver {
@@ -448,25 +442,21 @@ impl Driver {
 
 /// Writes down how the job ended.
 async fn settle(writer: &JobWriter, stop: &watch::Receiver<JobStop>, end: End) -> Result<(), WriteError> {
-    let end = match end {
-        End::Lost => return Err(WriteError::Lost),
-        End::Stopped if *stop.borrow() == JobStop::Shutdown => {
-            return interrupt(writer, Patience::Attempts).await.map(|_| ());
-        }
-        end => end,
-    };
+    let stop = *stop.borrow();
+    match settlement(&end, stop, &writer.read().await) {
+        Settlement::Nothing => return Err(WriteError::Lost),
+        Settlement::Interrupt => return interrupt(writer, Patience::Attempts).await.map(|_| ()),
+        Settlement::Cancel | Settlement::Fail(_) | Settlement::Complete => {}
+    }
     let mail = writer.mail(Patience::Forever).await;
     let saved = writer
         .update(Patience::Forever, |r, n| {
-            match &end {
-                End::Stopped => cancelled(r, n),
-                End::Failed(why) => failed(r, n, why),
-                End::AllDone if r.job.trained_models.is_empty() => {
-                    let errors = r.units.iter().filter_map(|(a, u)| u.error.as_ref().map(|e| format!("{a}: {e}")));
-                    let why = errors.collect::<Vec<_>>().join("; ");
-                    failed(r, n, if why.is_empty() { "no model was trained" } else { &why });
-                }
-                End::AllDone => {
+            // Of the record as it is now: the change may be applied again to one that was read anew.
+            match settlement(&end, stop, r) {
+                Settlement::Nothing | Settlement::Interrupt => {}
+                Settlement::Cancel => cancelled(r, n),
+                Settlement::Fail(why) => failed(r, n, &why),
+                Settlement::Complete => {
                     r.job.progress_percentage = 100.0;
                     r.job.current_step = Some("completed".to_owned());
                     if n.transition(r, Transition::Complete) {
@@ -474,7 +464,6 @@ async fn settle(writer: &JobWriter, stop: &watch::Receiver<JobStop>, end: End) -
                         n.announce(r, Topic::JobCompleted);
                     }
                 }
-                End::Lost => {}
             }
             n.write(&mail, r);
         })

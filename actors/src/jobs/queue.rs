@@ -1,14 +1,13 @@
 //! The job queue: takes jobs in, starts them while there is room, and watches over their drivers. Its state is rebuilt from
 //! the store at the start.
 
-use super::driver::{
-    self, JobEnv, JobStop, cancelled, claim, count_attempt, drive, failed, interrupt, is_over, may_claim,
-};
+use super::driver::{self, JobEnv, cancelled, claim, count_attempt, drive, failed, interrupt, is_over, may_claim};
 use super::estimate;
 use super::messages::{
     Accepted, Join, Joined, KeyedSubmission, ShutdownReport, Submission, Submit, Submitted, WrittenResponse,
 };
-use super::queue_state::{QueueState, outranks};
+use super::queue_state::QueueState;
+use super::stop::{JobStop, outranks};
 use super::writer::{Change, JobWriter, Patience, WriteError};
 use crate::error::{CancelError, SubmitError};
 use crate::failures::{Kind, LONG_PAUSE};

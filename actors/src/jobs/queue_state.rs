@@ -1,6 +1,5 @@
 //! The state of the job queue: which jobs wait and which run. Pure: what is done about a change is the queue's.
 
-use super::driver::JobStop;
 use provost_domain::JobId;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -94,16 +93,6 @@ impl<R> QueueState<R> {
     }
 }
 
-/// Whether a request to stop replaces the one that a driver has: a shutdown outranks a cancel, and a cancel that keeps nothing
-/// outranks one that keeps the best trial.
-pub fn outranks(new: JobStop, present: JobStop) -> bool {
-    match (present, new) {
-        (JobStop::Shutdown, _) | (_, JobStop::No) => false,
-        (JobStop::Cancel { keep_best: false }, JobStop::Cancel { .. }) => false,
-        (present, new) => present != new,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,18 +102,6 @@ mod tests {
 
     fn job(number: u8) -> JobId {
         JobId::new(DateTime::UNIX_EPOCH, u128::from(number))
-    }
-
-    #[test]
-    fn which_stop_replaces_which() {
-        use JobStop::*;
-        let (keep, drop) = (Cancel { keep_best: true }, Cancel { keep_best: false });
-        let all = [No, keep, drop, Shutdown];
-        let replaces = |present| all.map(|new| outranks(new, present));
-        assert_eq!(replaces(No), [false, true, true, true]);
-        assert_eq!(replaces(keep), [false, false, true, true]);
-        assert_eq!(replaces(drop), [false, false, false, true]);
-        assert_eq!(replaces(Shutdown), [false; 4]);
     }
 
     #[test]

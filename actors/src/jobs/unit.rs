@@ -1,8 +1,9 @@
 //! One unit of work, an algorithm of a job: fit, keep the result, score, register; each step repeatable, each kept before
 //! the next begins.
 
-use super::driver::{Driver, JobStop, count_attempt, sleep_or_stop};
+use super::driver::{Driver, count_attempt, sleep_or_stop};
 use super::step::{StepError, UnitEnd, store_failed};
+use super::stop::JobStop;
 use super::writer::Patience;
 use crate::evaluator::{Fitted, Score};
 use crate::executor::Work;
