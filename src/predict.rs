@@ -37,7 +37,7 @@ pub struct PredictArgs {
     /// Model of the store [default: the active one]
     #[arg(long, value_name = "ID", conflicts_with = "artifact")]
     pub model: Option<String>,
-    /// Model in a file, as `export` or `fit` wrote it
+    /// Model in a file, as `fit` wrote it
     #[arg(long, value_name = "F")]
     pub artifact: Option<PathBuf>,
     /// Add the contribution of each feature (JSON lines)

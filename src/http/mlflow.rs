@@ -56,7 +56,7 @@ pub(super) async fn version() -> HttpResponse {
 /// features of the model, or the names that an import takes; the two are never mixed. The answer has the probability of each row; with
 /// `"params": {"output": "records"}` an object with interval and outcome. A row that cannot be read fails the request, and the error names it.
 #[utoipa::path(post, path = "/invocations", operation_id = "invoke", tag = "inference",
-    request_body(content((serde_json::Value = "application/json"), (String = "text/csv"))),
+    request_body(content((serde_json::Value = "application/json"), (serde_json::Value = "text/csv"))),
     responses(
         (status = 200, description = "The predictions", body = serde_json::Value),
         (status = 400, description = "A bad table", body = serde_json::Value),

@@ -139,10 +139,10 @@ pub(super) async fn model_ready(
 #[utoipa::path(post, path = "/v2/models/{name}/infer", operation_id = "infer", tag = "inference",
     params(("name" = String, Path, description = "The setting `predict.name`"),
         ("Inference-Header-Content-Length" = Option<u64>, Header, description = "Length of the JSON in front of binary data")),
-    request_body(content((serde_json::Value = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    request_body(content((serde_json::Value = "application/json"), (serde_json::Value = "application/octet-stream"))),
     responses(
         (status = 200, description = "The outputs",
-            content((serde_json::Value = "application/json"), (Vec<u8> = "application/octet-stream"))),
+            content((serde_json::Value = "application/json"), (serde_json::Value = "application/octet-stream"))),
         (status = 400, description = "A bad request, tensor or row", body = serde_json::Value),
         (status = 404, description = "No such model", body = serde_json::Value)))]
 pub(super) async fn infer(

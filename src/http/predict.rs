@@ -40,7 +40,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 /// the order of the rows, for any number of rows. An `Idempotency-Key` gives a repeated request the same prediction ids; the answer
 /// itself is not stored.
 #[utoipa::path(post, path = "/predict", operation_id = "predict", tag = "predictions",
-    request_body(content((serde_json::Value = "application/json"), (String = "application/x-ndjson"))),
+    request_body(content((serde_json::Value = "application/json"), (serde_json::Value = "application/x-ndjson"))),
     params(
         ("model_id" = Option<String>, Query, description = "Another model than the active one"),
         ("explain" = Option<bool>, Query, description = "Adds the contribution of each feature"),
@@ -49,7 +49,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         ("Idempotency-Key" = Option<String>, Header)),
     responses(
         (status = 200, description = "A prediction for each row that was read, and the faults of the others",
-            content((PredictAnswer = "application/json"), (String = "application/x-ndjson"))),
+            content((PredictAnswer = "application/json"), (serde_json::Value = "application/x-ndjson"))),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 409, description = "No model is active, or the named one cannot serve", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "A bad option, or no row could be read", body = super::problem::Problem, content_type = "application/problem+json")))]

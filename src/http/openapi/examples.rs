@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const JSON: &str = "application/json";
+const NDJSON: &str = "application/x-ndjson";
 const TASK: &str = "task_0199c7a2b4d87c3e9f10a1b2c3d4e5f6";
 
 /// Adds the examples of one operation, but for bodies that have one already.
@@ -36,6 +37,8 @@ pub fn add(operation: &mut Value) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let body = operation.pointer_mut("/requestBody/content/application~1json").and_then(Value::as_object_mut);
     insert(body, || request(&id));
+    let lines = operation.pointer_mut("/requestBody/content/application~1x-ndjson").and_then(Value::as_object_mut);
+    insert(lines, || predictions::line(&id));
     let responses = operation.get_mut("responses").and_then(Value::as_object_mut);
     for (status, response) in responses.into_iter().flatten() {
         let status = status.parse().unwrap_or_default();
@@ -43,6 +46,7 @@ pub fn add(operation: &mut Value) {
             insert(body.as_object_mut(), || match kind.as_str() {
                 PROBLEM => Some(of(&problem(&id, status))),
                 JSON => answer(&id, status),
+                NDJSON => predictions::answer_line(&id),
                 _ => None,
             });
         }

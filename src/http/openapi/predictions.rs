@@ -53,6 +53,20 @@ pub fn request(operation: &str) -> Option<Value> {
     })
 }
 
+/// A line of a streamed request.
+pub fn line(operation: &str) -> Option<Value> {
+    (operation == "predict").then(|| json!(format!("{}\n", application())))
+}
+
+/// A line of a streamed answer.
+pub fn answer_line(operation: &str) -> Option<Value> {
+    let line = json!({
+        "model_id": model_id(Algorithm::Xgboost), "row": 0, "prediction_id": "pred_0199c7a2b4d87c3e9f10a1b2c3d4e5f6",
+        "probability": 0.64, "predicted_outcome": "accepted", "warnings": [],
+    });
+    (operation == "predict").then(|| json!(format!("{line}\n")))
+}
+
 /// The example of an operation's JSON answer with this status.
 pub fn answer(operation: &str, status: u16) -> Option<Value> {
     let model = model_id(Algorithm::Xgboost);
