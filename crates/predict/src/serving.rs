@@ -7,7 +7,7 @@ pub use answer::{
     Abilities, Change, Contribution, Counterfactual, Explanation, OpenError, Prediction, RowFault, Unavailable, Warning,
 };
 
-use crate::application::Application;
+use crate::application::{Application, features};
 use crate::conformal::ConformalSets;
 pub use crate::counterfactual::DEFAULT_CHANGEABLE;
 use crate::counterfactual::Search;
@@ -239,7 +239,7 @@ impl ServingModel {
     }
 
     fn row<'a>(&self, application: &'a Application) -> Row<'a> {
-        let (mut all, present) = application.features(&self.tables, self.extended);
+        let (mut all, present) = features(application, &self.tables, self.extended);
         let point = application.point();
         if self.extended && self.model.category_rule != CATEGORY_RULE {
             older_codes(point).into_iter().for_each(|(at, code)| all[FEATURES.len() + at] = code);
