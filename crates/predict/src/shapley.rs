@@ -29,8 +29,9 @@ pub struct Shares {
 /// gives them, one at least; `groups` are of these features, 14 at most.
 pub fn shares(model: &Model, x: &[f32], probability: f64, background: &[(&[f32], f64)], groups: &[Group]) -> Shares {
     let mut contributions = vec![0.0; groups.len()];
+    let used = |column: &usize| model.columns.contains(&(*column as u32));
     for (other, theirs) in background {
-        let differs = |group: &Group| group.columns.iter().any(|c| !same(x[*c], other[*c]));
+        let differs = |group: &Group| group.columns.iter().any(|c| !same(x[*c], other[*c]) && used(c));
         let players: Vec<usize> = (0..groups.len()).filter(|at| differs(&groups[*at])).collect();
         let columns = columns(model, x, other, groups, &players);
         let mut values = scores::scores(&model.predictor, &columns, players.len()).calibrated(&model.calibration);

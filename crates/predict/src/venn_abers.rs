@@ -125,7 +125,7 @@ mod tests {
     fn by_pooling(p: &[f64], y: &[u8], at: f64, label: u8) -> f64 {
         let mut rows: Vec<(u32, f64)> = p.iter().zip(y).map(|(p, y)| (place(*p), f64::from(*y))).collect();
         rows.push((place(at), f64::from(label)));
-        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        rows.sort_by_key(|row| row.0);
         // Place of the last row, rows, ones.
         let mut pools: Vec<(u32, f64, f64)> = Vec::new();
         for (place, y) in rows {

@@ -7,6 +7,8 @@ pub struct Cubes {
     up: Vec<f64>,
     /// What every coalition without these players gets.
     down: Vec<f64>,
+    /// Whether any value went there.
+    has_down: bool,
     /// What a coalition gets itself.
     own: Vec<f64>,
 }
@@ -36,7 +38,7 @@ fn add_subsets(values: &mut [f64]) {
 impl Cubes {
     pub fn new(players: usize) -> Self {
         let zeros = || vec![0.0; 1 << players];
-        Self { players: players as u32, up: zeros(), down: zeros(), own: zeros() }
+        Self { players: players as u32, up: zeros(), down: zeros(), has_down: false, own: zeros() }
     }
 
     /// Adds `value` to all coalitions with the players `inside` and without those `outside`, in whichever way has the fewest
@@ -49,6 +51,7 @@ impl Cubes {
             // Without some players: less those with one of them, and so on.
             subsets(outside).for_each(|taken| self.up[inside | taken] += sign(taken));
         } else if with <= free {
+            self.has_down = true;
             subsets(inside).for_each(|taken| self.down[outside | taken] += sign(taken));
         } else {
             let all = (1 << self.players) - 1;
@@ -64,7 +67,9 @@ impl Cubes {
     /// The sum of each coalition.
     pub fn sums(mut self) -> Vec<f64> {
         add_subsets(&mut self.up);
-        add_subsets(&mut self.down);
+        if self.has_down {
+            add_subsets(&mut self.down);
+        }
         let from_last = self.down.iter().rev();
         self.own.iter_mut().zip(&self.up).zip(from_last).for_each(|((own, up), down)| *own += up + down);
         self.own
