@@ -4,7 +4,7 @@
 # RabbitMQ, whose nodes the tests start themselves, the modules of their MongoDB server where Go is, the libraries of
 # another where Java and Maven are (`CI=true` installs both), and in Python a mail server, a client of the message bus,
 # Prometheus's parser and Schemathesis, in third_party/python. With `acceptance` also what the acceptance tests use beyond
-# that: the generator of typed clients and Triton's client, in third_party/python-acceptance. Run it as often as you like: what is there stays.
+# that: the generator of typed clients, Triton's client and ONNX Runtime, in third_party/python-acceptance. Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,7 +13,7 @@ LIBRARY=third_party/xgboost
 PYTHON=third_party/python
 PYTHON_PACKAGES=(aiosmtpd==1.4.6 pika==1.4.4 prometheus-client==0.26.0 schemathesis==4.32.5)
 ACCEPTANCE=third_party/python-acceptance
-ACCEPTANCE_PACKAGES=(openapi-python-client==0.29.1 'tritonclient[http]==2.73.0')
+ACCEPTANCE_PACKAGES=(openapi-python-client==0.29.1 'tritonclient[http]==2.73.0' onnxruntime==1.32.0)
 mode=${1:-}
 
 say() { printf 'setup: %s\n' "$*" >&2; }

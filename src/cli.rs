@@ -4,6 +4,7 @@ pub mod audit;
 mod backup;
 pub mod common;
 pub mod data;
+mod export;
 mod fit;
 mod help;
 mod human;
@@ -72,6 +73,8 @@ pub enum Command {
     Evaluate(client::EvaluateArgs),
     /// Fetch a model's plots into files
     Plots(client::PlotsArgs),
+    /// Write a model to a file that other systems predict with
+    Export(export::ExportArgs),
     /// Make a model the active one
     Activate(client::ActivateArgs),
     /// Go back to the model that was active before, or to a named one
@@ -147,6 +150,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Compare(args) => client::compare(&args),
         Command::Evaluate(args) => client::evaluate(&args),
         Command::Plots(args) => client::plots(&args),
+        Command::Export(args) => export::run(&args),
         Command::Activate(args) => client::activate(&args),
         Command::Rollback(args) => client::rollback(&args),
         Command::History(args) => client::history(&args),

@@ -8,6 +8,7 @@ pub mod client;
 pub mod demo;
 pub mod doctor;
 pub mod error;
+pub mod export;
 pub mod features;
 pub mod fit;
 pub mod http;

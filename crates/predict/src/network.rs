@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// Rows per task when predicting.
 const CHUNK: usize = 512;
 /// Inputs beyond this (raw columns without scaling) are cut: their products must stay within f32.
-const INPUT_BOUND: f64 = 1e6;
+pub const INPUT_BOUND: f64 = 1e6;
 
 /// Layers over preprocessed columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

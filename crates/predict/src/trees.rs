@@ -45,6 +45,10 @@ impl Node {
     pub fn is_in_set(&self) -> bool {
         self.test & IN_SET != 0
     }
+    /// Of a split by a set, the number of the set.
+    pub fn set(&self) -> Option<usize> {
+        (self.child != 0 && self.is_in_set()).then_some(self.value as usize)
+    }
     /// Of a split, the predictor's own column.
     #[inline]
     pub fn column(&self) -> usize {

@@ -39,6 +39,11 @@ impl Categories {
         (!sets.is_empty()).then_some(Self { sets, ..self })
     }
 
+    /// The categories of each column that has any; what a set holds are codes of these.
+    pub fn known(&self) -> &[Known] {
+        &self.known
+    }
+
     /// The sets, by their numbers in the nodes.
     pub fn sets(&self) -> &[Set] {
         &self.sets

@@ -1,0 +1,240 @@
+//! Exported models beside the models themselves, in ONNX Runtime, over 10,000 rows with missing and extreme values.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../../../tests/it/skip.rs"]
+mod skip;
+
+use provost_domain::features::{CATEGORY_RULE, EXTENDED, FEATURES, FeatureTables};
+use provost_domain::rng::SplitMix64;
+use provost_domain::{Algorithm, sample};
+use provost_export::{Exported, Source, onnx};
+use provost_learn::learners::learner;
+use provost_learn::{Control, Dataset, FitTask};
+use provost_predict::predictor::member::Member;
+use provost_predict::predictor::stack::{Stack, StackMember};
+use provost_predict::{Calibration, Matrix, Model, Predictor};
+use serde_json::json;
+use std::path::Path;
+use std::process::Command;
+
+const TRAINED: usize = 1_200;
+const COMPARED: usize = 10_000;
+/// Exit code of the script where ONNX Runtime is not installed.
+const MISSING: i32 = 3;
+/// For trees and logistic regression, and for what contains a network.
+const CLOSE: f64 = 1e-6;
+const OF_NETWORKS: f64 = 1e-5;
+
+/// Features of sampled applications, with labels.
+fn rows(n: usize, seed: u64, extended: bool) -> (Matrix, Vec<u8>) {
+    let tables = FeatureTables::default();
+    let mut names: Vec<String> = FEATURES.iter().map(ToString::to_string).collect();
+    if extended {
+        names.extend(EXTENDED.iter().map(ToString::to_string));
+    }
+    let mut columns = vec![Vec::with_capacity(n); names.len()];
+    let mut labels = Vec::with_capacity(n);
+    for draw in sample::draw(2 * n, seed).filter(|draw| draw.point.decision.label().is_some()).take(n) {
+        labels.push(draw.point.decision.label().unwrap());
+        let mut values = tables.row(&draw.point).values.to_vec();
+        if extended {
+            values.extend(tables.extended(&draw.point));
+        }
+        columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
+    }
+    assert_eq!(labels.len(), n);
+    (Matrix::new(names, columns).unwrap(), labels)
+}
+
+/// The same rows with every tenth value missing and every twentieth extreme.
+fn harsh(x: &Matrix, seed: u64) -> Matrix {
+    let mut random = SplitMix64::new(seed);
+    let columns = (0..x.width()).map(|column| {
+        let harsh = |value: &f32| match random.next_u64() % 40 {
+            0..4 => f32::NAN,
+            4 => f32::MAX,
+            5 => f32::MIN,
+            6 => -0.0,
+            _ => *value,
+        };
+        x.column(column).iter().map(harsh).collect()
+    });
+    Matrix::new(x.names().to_vec(), columns.collect()).unwrap()
+}
+
+fn fitted(algorithm: Algorithm, data: &Dataset) -> Predictor {
+    let params = match algorithm {
+        Algorithm::RandomForest => json!({"n_estimators": 40}),
+        Algorithm::GradientBoosting | Algorithm::Xgboost => json!({"n_estimators": 60}),
+        Algorithm::NeuralNetwork => json!({"max_iter": 30, "hidden_layer_sizes": [20, 10]}),
+        _ => json!({}),
+    };
+    let learner = learner(algorithm).unwrap();
+    let columns: Vec<usize> = (0..data.x().width()).collect();
+    let train: Vec<u32> = (0..data.rows() as u32).collect();
+    let task = FitTask {
+        data,
+        columns: &columns,
+        train: &train,
+        validation: &[],
+        params: &learner.check(params.as_object().unwrap()).unwrap(),
+        seed: 7,
+        early_stopping_rounds: 0,
+        scale: true,
+        shared: None,
+    };
+    learner.fit(&task, &Control::default()).unwrap().predictor
+}
+
+fn model(algorithm: Algorithm, x: &Matrix, predictor: Predictor, calibration: Calibration) -> Model {
+    Model {
+        algorithm,
+        feature_names: x.names().to_vec(),
+        columns: (0..x.width() as u32).collect(),
+        predictor,
+        calibration,
+        threshold: 0.5,
+        category_rule: CATEGORY_RULE,
+        evidence: None,
+    }
+}
+
+/// The encoders of a predictor's members, in order.
+fn encoders<'p>(
+    predictor: &'p Predictor,
+    found: &mut Vec<(&'p provost_predict::encoder::Encoder, Vec<u32>)>,
+    own: &[u32],
+) {
+    let part = |columns: &[u32]| columns.iter().map(|c| own[*c as usize]).collect::<Vec<u32>>();
+    match predictor {
+        Predictor::Encoded(model) => found.push((model.encoder(), own.to_vec())),
+        Predictor::Ensemble(members) => {
+            members.iter().for_each(|m| encoders(&m.predictor, found, &part(&m.columns)));
+        }
+        Predictor::Stack(stack) => {
+            stack.members.iter().for_each(|m| encoders(&m.predictor, found, &part(&m.columns)));
+        }
+        _ => {}
+    }
+}
+
+/// The input of the exported model for each row, row-major.
+fn input(model: &Model, exported: &Exported, x: &Matrix) -> Vec<f32> {
+    let all: Vec<u32> = (0..x.rows() as u32).collect();
+    let mut found = Vec::new();
+    encoders(&model.predictor, &mut found, &model.columns);
+    let encoded: Vec<Vec<Vec<f32>>> = found
+        .iter()
+        .map(|(encoder, own)| encoder.encode(x, &own.iter().map(|c| *c as usize).collect::<Vec<_>>(), &all))
+        .collect();
+    let value = |row: usize, source: Source| match source {
+        Source::Feature(feature) => x.value(row, feature as usize),
+        Source::Encoded { encoder, column } => encoded[encoder][column][row],
+    };
+    (0..x.rows())
+        .flat_map(|row| exported.inputs.iter().map(move |input| (row, input.source)))
+        .map(|(r, s)| value(r, s))
+        .collect()
+}
+
+/// Probabilities and outcomes by ONNX Runtime; None where it is not installed.
+fn by_onnx_runtime(folder: &Path, exported: &Exported, input: &[f32]) -> Option<(Vec<f64>, Vec<String>)> {
+    std::fs::write(folder.join("model.onnx"), &exported.bytes).unwrap();
+    std::fs::write(folder.join("input"), input.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let ran = Command::new("python3")
+        .arg(root.join("crates/export/tests/onnx.py"))
+        .args([folder.to_str().unwrap(), &exported.inputs.len().to_string()])
+        .env("PYTHONPATH", root.join("third_party/python-acceptance"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let told = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    if ran.status.code() == Some(MISSING) {
+        skip::skipped("onnxruntime", &told);
+        return None;
+    }
+    assert!(ran.status.success(), "{told}");
+    let bytes = std::fs::read(folder.join("probability")).unwrap();
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    assert!(rest.is_empty());
+    let outcomes = std::fs::read_to_string(folder.join("outcome")).unwrap();
+    Some((chunks.iter().map(|c| f64::from_le_bytes(*c)).collect(), outcomes.lines().map(str::to_owned).collect()))
+}
+
+/// False where ONNX Runtime is not installed.
+fn agrees(name: &str, model: &Model, x: &Matrix, tolerance: f64) -> bool {
+    let exported = onnx(model).unwrap();
+    assert_eq!(onnx(model).unwrap().bytes, exported.bytes, "the same model gives the same bytes");
+    let folder = tempfile::tempdir().unwrap();
+    let Some((found, outcomes)) = by_onnx_runtime(folder.path(), &exported, &input(model, &exported, x)) else {
+        return false;
+    };
+    let all: Vec<u32> = (0..x.rows() as u32).collect();
+    let own = model.predict_proba(x, &all).unwrap();
+    assert_eq!((found.len(), outcomes.len()), (own.len(), own.len()));
+    let worst = own.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    eprintln!("{name}: {} bytes, {} inputs, worst difference {worst:e}", exported.bytes.len(), exported.inputs.len());
+    assert!(worst <= tolerance, "{name}: {worst:e}");
+    for ((p, _), outcome) in
+        own.iter().zip(&found).zip(&outcomes).filter(|((p, _), _)| (*p - model.threshold).abs() > tolerance)
+    {
+        assert_eq!(outcome == "accepted", *p >= model.threshold, "{name}: {p}");
+    }
+    true
+}
+
+fn isotonic() -> Calibration {
+    Calibration::Isotonic { x: vec![0.0, 0.2, 0.21, 0.7, 1.0], y: vec![0.02, 0.1, 0.3, 0.6, 0.97] }
+}
+
+#[test]
+#[ignore = "acceptance"]
+fn acceptance_exported_models_predict_in_onnx_runtime_what_they_predict_here() {
+    for extended in [false, true] {
+        let (x, y) = rows(TRAINED, 3, extended);
+        let test = harsh(&rows(COMPARED, 4, extended).0, 5);
+        let data = Dataset::new(x, y).unwrap();
+        let columns: Vec<u32> = (0..data.x().width() as u32).collect();
+        let platt = Calibration::Platt { a: 1.3, b: -0.2 };
+        let mut members = Vec::new();
+        for algorithm in Algorithm::BASE {
+            let predictor = fitted(algorithm, &data);
+            let tolerance = if algorithm == Algorithm::NeuralNetwork { OF_NETWORKS } else { CLOSE };
+            let calibration = if algorithm == Algorithm::Xgboost { isotonic() } else { platt.clone() };
+            let name = format!("{algorithm}, extended {extended}");
+            if !agrees(&name, &model(algorithm, data.x(), predictor.clone(), calibration), &test, tolerance) {
+                return;
+            }
+            members.push(Box::new(predictor));
+        }
+        let weight = 1.0 / members.len() as f64;
+        let member = |predictor: &Box<Predictor>| Member {
+            weight,
+            columns: columns.clone(),
+            predictor: predictor.clone(),
+            calibration: platt.clone(),
+        };
+        let ensemble = Predictor::Ensemble(members.iter().map(member).collect());
+        agrees("ensemble", &model(Algorithm::Ensemble, data.x(), ensemble, Calibration::None), &test, OF_NETWORKS);
+        let member = |(at, predictor): (usize, &Box<Predictor>)| StackMember {
+            weight: 0.5 - 0.2 * at as f64,
+            columns: columns.clone(),
+            predictor: predictor.clone(),
+            calibration: isotonic(),
+        };
+        let stack = Stack { intercept: 0.1, members: members.iter().enumerate().map(member).collect() };
+        let stack = Predictor::Stack(stack);
+        agrees("stack", &model(Algorithm::Ensemble, data.x(), stack, Calibration::None), &test, 1e-4);
+    }
+}
+
+#[test]
+fn a_constant_is_exported_too() {
+    let (x, _) = rows(10, 1, false);
+    let constant = model(Algorithm::RandomForest, &x, Predictor::Constant(0.25), Calibration::None);
+    let exported = onnx(&constant).unwrap();
+    assert_eq!(exported.inputs.len(), 1);
+    let constant = Model { columns: Vec::new(), ..constant };
+    assert_eq!(onnx(&constant).unwrap().inputs[0].name, "gpa_normalized");
+}

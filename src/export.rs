@@ -1,0 +1,151 @@
+//! `provost export`: a model version as a file that other systems predict with.
+
+use crate::error::{Error, Result};
+use crate::open;
+use crate::output::{OutFile, database_files};
+use crate::settings::Settings;
+use provost_domain::ModelId;
+use provost_learn::xgboost::library;
+use provost_learn::{Model, Predictor};
+use provost_store::Store;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The format of an exported model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// ONNX: the calibrated probability, from the feature columns on.
+    Onnx,
+    /// XGBoost's own JSON: the booster alone, without calibration.
+    XgboostJson,
+    /// The model artifact as Provost stores it.
+    Artifact,
+}
+
+impl Format {
+    /// Every format, in the order of the help.
+    pub const ALL: [Format; 3] = [Format::Onnx, Format::XgboostJson, Format::Artifact];
+
+    /// The word on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Onnx => "onnx",
+            Format::XgboostJson => "xgboost-json",
+            Format::Artifact => "artifact",
+        }
+    }
+
+    /// The format that this word names.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == word)
+    }
+}
+
+/// What was exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// The model.
+    pub model_id: ModelId,
+    /// Size of the file.
+    pub bytes: usize,
+    /// What users of the file should know.
+    pub notes: Vec<String>,
+}
+
+/// The file of an artifact in this format, and what users of it should know.
+///
+/// # Errors
+/// If the artifact is damaged, or its model has no such format.
+pub fn convert(artifact: Vec<u8>, format: Format) -> Result<(Vec<u8>, Vec<String>)> {
+    if format == Format::Artifact {
+        return Ok((artifact, Vec::new()));
+    }
+    let failed = |e: &dyn std::fmt::Display| Error::failed(format!("the model cannot be exported: {e}"));
+    let model = Model::from_bytes(&artifact).map_err(|e| failed(&e))?;
+    if format == Format::Onnx {
+        let exported = provost_export::onnx(&model).map_err(|e| failed(&e))?;
+        let encoded = exported.inputs.iter().any(|i| matches!(i.source, provost_export::Source::Encoded { .. }));
+        let note = "the model's categories are inputs as rates, which `feature_names` in the file's metadata name";
+        return Ok((exported.bytes, encoded.then(|| note.to_owned()).into_iter().collect()));
+    }
+    let booster = match &model.predictor {
+        Predictor::Encoded(encoded) => encoded.predictor(),
+        own => own,
+    };
+    let Predictor::Xgboost(booster) = booster else {
+        return Err(Error::Usage(format!("--format xgboost-json: the model is a {} model", model.algorithm)));
+    };
+    let note = "the file has the booster alone: its probabilities are not calibrated".to_owned();
+    Ok((library::to_json(booster).map_err(|e| failed(&e))?, vec![note]))
+}
+
+/// Writes a model to a file. `name` is an id, or `active`.
+///
+/// # Errors
+/// If there is no such model, or it cannot be exported, or the file cannot be written.
+pub fn run(settings: &Settings, name: &str, format: Format, out: &Path) -> Result<Exported> {
+    if !open::has_store(settings) {
+        return Err(Error::Usage(format!("{} has no store", settings.data_dir.display())));
+    }
+    let (store, artifacts) = open::store_and_artifacts(settings)?;
+    let (model_id, sha256) = open::runtime()?.block_on(find(&store, name))?;
+    let (bytes, notes) = convert(artifacts.get(&sha256)?, format)?;
+    let database: Vec<PathBuf> = database_files(&settings.data_dir).to_vec();
+    let mut file = OutFile::create(out, &database.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+    file.write_all(&bytes)?;
+    file.finish()?;
+    Ok(Exported { model_id, bytes: bytes.len(), notes })
+}
+
+async fn find(store: &Arc<dyn Store>, name: &str) -> Result<(ModelId, String)> {
+    let found = match name {
+        "active" => store.active_model().await?,
+        name => store.model_named(name).await?,
+    };
+    let none = || Error::Usage(format!("no model {}", provost_domain::visible::line(name)));
+    let record = store.model(&found.ok_or_else(none)?).await?.ok_or_else(none)?;
+    let version = record.version;
+    if !version.has_artifact() {
+        return Err(Error::Usage(format!("model {} is of the replaced service and has no artifact", version.model_id)));
+    }
+    Ok((version.model_id, version.model_sha256))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use provost_domain::Algorithm;
+    use provost_domain::features::CATEGORY_RULE;
+    use provost_learn::Calibration;
+
+    fn artifact() -> Vec<u8> {
+        let model = Model {
+            algorithm: Algorithm::RandomForest,
+            feature_names: vec!["gpa".to_owned()],
+            columns: vec![0],
+            predictor: Predictor::Constant(0.25),
+            calibration: Calibration::None,
+            threshold: 0.5,
+            category_rule: CATEGORY_RULE,
+            evidence: None,
+        };
+        model.to_bytes()
+    }
+
+    #[test]
+    fn an_artifact_is_exported_as_it_is_and_as_onnx() {
+        let (same, notes) = convert(artifact(), Format::Artifact).unwrap();
+        assert_eq!((same, notes.len()), (artifact(), 0));
+        let (onnx, notes) = convert(artifact(), Format::Onnx).unwrap();
+        assert!(onnx.windows(13).any(|bytes| bytes == b"feature_names") && notes.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_exported_says_why() {
+        let why = |artifact, format| convert(artifact, format).unwrap_err().to_string();
+        assert!(why(artifact(), Format::XgboostJson).contains("a random_forest model"));
+        assert!(why(b"not an artifact".to_vec(), Format::Onnx).contains("cannot be exported"));
+    }
+}
