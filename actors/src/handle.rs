@@ -45,6 +45,9 @@ use tokio::sync::watch;
 /// the other.
 const REPORTS: usize = 4;
 
+/// How long a shutdown waits for the prediction log.
+const LOGGED_WITHIN: Duration = Duration::from_secs(2);
+
 #[derive(Clone)]
 pub struct Handle {
     options: Arc<Options>,
@@ -397,6 +400,7 @@ impl Handle {
             self.jobs.send(Shutdown { deadline: deadline.saturating_sub(began.elapsed()) }).await.unwrap_or_default();
         let left = deadline.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
         let _ = tokio::time::timeout(left, self.bridge.send(BridgeStop::All)).await;
+        self.predictions.flush(LOGGED_WITHIN).await;
         for child in &self.children {
             child.stop();
         }

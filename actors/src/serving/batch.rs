@@ -34,6 +34,18 @@ pub struct PredictedBatch {
     pub answers: Vec<MadePrediction>,
 }
 
+/// A batch that is being dealt with, or was dealt with when this is dropped.
+pub(super) struct TakenBatch {
+    pub batch: Arc<PredictedBatch>,
+    queue: BatchQueue,
+}
+
+impl Drop for TakenBatch {
+    fn drop(&mut self) {
+        self.queue.0.waiting_rows.fetch_sub(self.batch.rows.len(), Ordering::AcqRel);
+    }
+}
+
 /// Batches that wait, up to a number of rows. What is beyond is dropped and counted: an answer never waits for it.
 #[derive(Clone)]
 pub(super) struct BatchQueue(Arc<Shared>);
@@ -64,13 +76,10 @@ impl BatchQueue {
         }
     }
 
-    /// The oldest batch, once there is one.
-    pub async fn take(&self) -> Arc<PredictedBatch> {
+    /// The oldest batch, once there is one. Its rows count as waiting until it is dropped.
+    pub async fn take(&self) -> TakenBatch {
         match self.0.receiver.lock().await.recv().await {
-            Some(batch) => {
-                self.0.waiting_rows.fetch_sub(batch.rows.len(), Ordering::AcqRel);
-                batch
-            }
+            Some(batch) => TakenBatch { batch, queue: self.clone() },
             // The sender lives as long as the queue.
             None => std::future::pending().await,
         }
@@ -85,7 +94,7 @@ impl BatchQueue {
         self.0.dropped_rows.load(Ordering::Relaxed)
     }
 
-    /// Rows that wait.
+    /// Rows that are not dealt with yet.
     pub fn waiting(&self) -> usize {
         self.0.waiting_rows.load(Ordering::Relaxed)
     }

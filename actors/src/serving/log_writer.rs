@@ -38,16 +38,16 @@ impl LogWriter {
     pub async fn run(self) {
         loop {
             let mut batches = vec![self.queue.take().await];
-            let mut rows = batches[0].rows.len();
+            let mut rows = batches[0].batch.rows.len();
             let until = tokio::time::Instant::now() + GATHER;
             while rows < STEP {
                 let Ok(more) = tokio::time::timeout_at(until, self.queue.take()).await else { break };
-                rows += more.rows.len();
+                rows += more.batch.rows.len();
                 batches.push(more);
             }
-            let sample = self.sample;
+            let (sample, read): (_, Vec<_>) = (self.sample, batches.iter().map(|taken| taken.batch.clone()).collect());
             let records = blocking(move || {
-                Ok::<_, Unreachable>(batches.iter().flat_map(|batch| records(batch, sample)).collect::<Vec<_>>())
+                Ok::<_, Unreachable>(read.iter().flat_map(|batch| records(batch, sample)).collect::<Vec<_>>())
             });
             match records.await {
                 Ok(records) => self.write(records).await,
@@ -56,6 +56,7 @@ impl LogWriter {
                     self.queue.count_dropped(rows);
                 }
             }
+            drop(batches);
         }
     }
 

@@ -107,6 +107,16 @@ impl PredictionService {
         self.current.get()
     }
 
+    /// Waits until what was predicted is in the log, within this time.
+    pub async fn flush(&self, within: Duration) {
+        let Some(log) = &self.log else { return };
+        let until = Instant::now() + within;
+        // Real time: it is the log's own.
+        while log.waiting() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// The model that answers: the serving one, or the one that is named.
     pub async fn pin(&self, id: Option<&ModelId>) -> Result<Arc<ServedModel>, PredictionError> {
         let Some(id) = id else { return self.current.wait().await };

@@ -71,20 +71,24 @@ impl Shadow {
     /// Scores batch after batch, without an end. Where the pool is busy with answers, or the log is away, the batch is dropped.
     pub async fn run(self, pool: PredictionPool, log: Arc<dyn PredictionLog>, failures: Failures) {
         loop {
-            let (batch, selected) = (self.queue.take().await, self.selected());
+            let (taken, selected) = (self.queue.take().await, self.selected());
+            let batch = taken.batch.clone();
             let rows = batch.rows.len();
             let score = move |_: &Abandoned<'_>| {
                 selected.models.iter().flat_map(|model| scores(model, &batch)).collect::<Vec<_>>()
             };
-            let Ok((scored, _)) = pool.run(score).await else {
-                self.queue.count_dropped(rows);
-                continue;
+            let kept = match pool.run(score).await {
+                Ok((scored, _)) => {
+                    let written = log.append_predictions(scored).await;
+                    failures.note(COMPONENT, TASK, &written, Kind::of);
+                    written.is_ok()
+                }
+                Err(_) => false,
             };
-            let written = log.append_predictions(scored).await;
-            failures.note(COMPONENT, TASK, &written, Kind::of);
-            if written.is_err() {
+            if !kept {
                 self.queue.count_dropped(rows);
             }
+            drop(taken);
         }
     }
 }

@@ -178,6 +178,19 @@ async fn what_is_predicted_is_logged_behind_the_answer_once() {
 }
 
 #[actix_rt::test]
+async fn a_shutdown_leaves_no_prediction_unlogged() {
+    let folder = tempfile::tempdir().unwrap();
+    let handle = system(folder.path()).await;
+    let id = model(&handle, 1).await;
+    activate(&handle, &id).await;
+    for _ in 0..20 {
+        handle.predict(applications(100), PredictOptions::default()).await.unwrap();
+    }
+    handle.shutdown(Duration::from_secs(10)).await;
+    assert_eq!(handle.store().prediction_totals().await.unwrap().entries, 2_000);
+}
+
+#[actix_rt::test]
 async fn shadow_models_score_what_was_answered() {
     let folder = tempfile::tempdir().unwrap();
     let handle = system(folder.path()).await;
