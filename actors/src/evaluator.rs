@@ -21,7 +21,7 @@ use actix::{
 use provost_domain::evaluation::{EvaluationResults, PLOTS, PlotData};
 use provost_domain::model::{FeatureImportance, ImportanceKind, TemporalFigures, TrainingMetrics};
 use provost_domain::{Algorithm, ModelId, TargetMetric, limits};
-use provost_learn::metrics::{calibration_bins, roc_curve, scores, tiers, training_metrics};
+use provost_learn::metrics::{calibration_bins, roc_curve, scores, threshold_counts, tiers, training_metrics};
 use provost_learn::{LearnError, Model, Params};
 use provost_plots::Format;
 use provost_store::{Artifacts, EvaluationRecord, StoreError};
@@ -257,6 +257,7 @@ impl Subject<'_> {
             feature_importance: self.importance,
             importance_kind: Some(importance_kind),
             importance_rows: Some(importance_rows),
+            threshold_counts: Some(threshold_counts(&y, &p)),
             confusion_matrix_plot: plot("confusion_matrix"),
             roc_curve_plot: plot("roc_curve"),
             feature_importance_plot: plot("feature_importance"),

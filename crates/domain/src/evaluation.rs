@@ -53,6 +53,16 @@ pub struct CalibrationBin {
     pub interval_95: Option<[f64; 2]>,
 }
 
+/// Test rows that the model accepts at each of the thresholds 0, 0.01, … 1: 101 numbers of each class. At 0 they are all rows of
+/// the class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ThresholdCounts {
+    /// Rejected rows that it accepts.
+    pub false_positives: Vec<u64>,
+    /// Accepted rows that it accepts.
+    pub true_positives: Vec<u64>,
+}
+
 /// What a model is worth on rows that it was not trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EvaluationResults {
@@ -76,6 +86,9 @@ pub struct EvaluationResults {
     /// Training rows that it was computed on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub importance_rows: Option<u64>,
+    /// None in what older versions stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold_counts: Option<ThresholdCounts>,
     /// Addresses below the base path; null when plots were not asked for.
     pub confusion_matrix_plot: Option<String>,
     /// Address of the plot `roc_curve`.

@@ -7,7 +7,7 @@ use crate::counts::{Counts, ratio};
 use crate::intervals::{intervals, wilson};
 use crate::losses::log_losses;
 use provost_domain::TargetMetric;
-use provost_domain::evaluation::{CalibrationBin, TierMetrics};
+use provost_domain::evaluation::{CalibrationBin, ThresholdCounts, TierMetrics};
 use provost_domain::model::TrainingMetrics;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -204,6 +204,29 @@ pub fn calibration_bins(y: &[u8], p: &[f64]) -> Vec<CalibrationBin> {
         .collect()
 }
 
+/// Steps between the thresholds 0 and 1 that decisions are counted at.
+const THRESHOLD_STEPS: usize = 100;
+
+/// The rows of each class that are decided positive at the thresholds 0, 0.01, … 1.
+pub fn threshold_counts(y: &[u8], p: &[f64]) -> ThresholdCounts {
+    let thresholds: Vec<f64> = (0..=THRESHOLD_STEPS).map(|step| step as f64 / THRESHOLD_STEPS as f64).collect();
+    // First, by how many thresholds a row reaches; then summed from the highest down.
+    let mut counts = [vec![0u64; THRESHOLD_STEPS + 1], vec![0u64; THRESHOLD_STEPS + 1]];
+    for (y, p) in y.iter().zip(p) {
+        let reached = thresholds.partition_point(|threshold| threshold <= p);
+        if let Some(last) = reached.checked_sub(1) {
+            counts[usize::from(*y == 1)][last] += 1;
+        }
+    }
+    for class in &mut counts {
+        for step in (0..THRESHOLD_STEPS).rev() {
+            class[step] += class[step + 1];
+        }
+    }
+    let [false_positives, true_positives] = counts;
+    ThresholdCounts { false_positives, true_positives }
+}
+
 /// `reach` (p below 0.25), `target` (to 0.75) and `safety` (above), each scored at the same threshold; always all three.
 pub fn tiers(y: &[u8], p: &[f64], threshold: f64) -> BTreeMap<String, TierMetrics> {
     let names = ["reach", "target", "safety"];
@@ -276,6 +299,21 @@ mod tests {
     use proptest::prelude::*;
 
     const EMPTY: (&[u8], &[f64]) = (&[], &[]);
+
+    #[test]
+    fn a_row_is_counted_at_every_threshold_that_it_reaches() {
+        let (y, p) = ([0, 0, 1, 1, 1], [0.0, 0.29, 0.29, 0.5, 1.0]);
+        let counts = threshold_counts(&y, &p);
+        assert_eq!((counts.false_positives.len(), counts.true_positives.len()), (101, 101));
+        for (step, expected) in
+            [(0, (2, 3)), (1, (1, 3)), (29, (1, 3)), (30, (0, 2)), (50, (0, 2)), (51, (0, 1)), (100, (0, 1))]
+        {
+            assert_eq!((counts.false_positives[step], counts.true_positives[step]), expected, "{step}");
+            let [[_, fp], [_, tp]] = scores(&y, &p, step as f64 / 100.0).confusion_matrix;
+            assert_eq!((fp, tp), expected, "{step}");
+        }
+        assert_eq!(threshold_counts(EMPTY.0, EMPTY.1).true_positives, vec![0; 101]);
+    }
 
     #[test]
     fn nothing_and_one_class_are_defined() {

@@ -20,7 +20,7 @@ use provost_learn::Params;
 use provost_learn::bootstrap::Draws;
 use provost_learn::intervals::intervals;
 use provost_learn::learners::learner;
-use provost_learn::metrics::{brier, calibration_bins, metric, tiers, training_metrics};
+use provost_learn::metrics::{brier, calibration_bins, metric, threshold_counts, tiers, training_metrics};
 use provost_learn::stats::{Placements, mcnemar};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -253,6 +253,7 @@ pub fn evaluation(base: &str) -> EvaluationResults {
         feature_importance: importance(),
         importance_kind: Some(kind),
         importance_rows: Some(kind.rows(TRAINING_ROWS)),
+        threshold_counts: Some(threshold_counts(&held().y, probabilities(algorithm))),
         confusion_matrix_plot: plot("confusion_matrix"),
         roc_curve_plot: plot("roc_curve"),
         feature_importance_plot: plot("feature_importance"),

@@ -7,7 +7,7 @@ use crate::roles::responses::StoredResponse;
 use crate::roles::triggers::TriggerRecord;
 use crate::store::Store;
 use chrono::{DateTime, TimeDelta, Utc};
-use provost_domain::evaluation::EvaluationResults;
+use provost_domain::evaluation::{EvaluationResults, ThresholdCounts};
 use provost_domain::job::{JobEventKind, JobRecord, TrialRecord, UnitProgress};
 use provost_domain::lease::{Lease, UnitState, WorkUnit};
 use provost_domain::model::{FeatureImportance, ImportanceKind, ModelRecord, TrainingMetrics};
@@ -183,6 +183,10 @@ pub fn evaluation(task: &str, model: &ModelRecord) -> EvaluationRecord {
             feature_importance: vec![],
             importance_kind: Some(ImportanceKind::Gain),
             importance_rows: Some(1000),
+            threshold_counts: Some(ThresholdCounts {
+                false_positives: vec![60, 20, 0],
+                true_positives: vec![40, 30, 0],
+            }),
             confusion_matrix_plot: None,
             roc_curve_plot: None,
             feature_importance_plot: None,

@@ -223,7 +223,7 @@ async fn version_1_is_migrated() {
     // What evaluations were given since is not there.
     let mut expected = samples::evaluation("task-1", &model);
     let results = expected.results.as_mut().unwrap();
-    (results.importance_kind, results.importance_rows) = (None, None);
+    (results.importance_kind, results.importance_rows, results.threshold_counts) = (None, None, None);
     (results.metrics.threshold, results.metrics.intervals_95) = (None, BTreeMap::new());
     assert_eq!(evaluation, Some(expected));
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [samples::message("m-1")]);
