@@ -4,7 +4,8 @@
 # RabbitMQ, whose nodes the tests start themselves, the modules of their MongoDB server where Go is, the libraries of
 # another where Java and Maven are (`CI=true` installs both), and in Python a mail server, a client of the message bus,
 # Prometheus's parser and Schemathesis, in third_party/python. With `acceptance` also what the acceptance tests use beyond
-# that: the generator of typed clients, Triton's client and ONNX Runtime, in third_party/python-acceptance. Run it as often as you like: what is there stays.
+# that: the generator of typed clients, Triton's client and ONNX Runtime, in third_party/python-acceptance, and where npm is, what
+# drives a browser, in third_party/node. Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,6 +15,8 @@ PYTHON=third_party/python
 PYTHON_PACKAGES=(aiosmtpd==1.4.6 pika==1.4.4 prometheus-client==0.26.0 schemathesis==4.32.5)
 ACCEPTANCE=third_party/python-acceptance
 ACCEPTANCE_PACKAGES=(openapi-python-client==0.29.1 'tritonclient[http]==2.73.0' onnxruntime==1.32.0)
+NODE=third_party/node
+NODE_PACKAGES=(playwright-core@1.65.1 axe-core@4.14.1)
 mode=${1:-}
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -189,6 +192,19 @@ if ! python_is_whole; then
     test) fetch_packages "$PYTHON" "${PYTHON_PACKAGES[@]}" ;;
     acceptance) fetch_packages "$ACCEPTANCE" "${ACCEPTANCE_PACKAGES[@]}" ;;
   esac
+fi
+
+# ---- Node packages of the browser tests
+
+if [ "$mode" = acceptance ] && ! has_packages "$NODE" "${NODE_PACKAGES[@]}"; then
+  if ! command -v npm >/dev/null 2>&1; then
+    say "npm is not found: the browser tests are skipped, and say so"
+  elif npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$NODE" "${NODE_PACKAGES[@]}" >/dev/null 2>&1; then
+    printf '%s\n' "${NODE_PACKAGES[*]}" >"$NODE/PACKAGES"
+    say "${NODE_PACKAGES[*]} are in $NODE"
+  else
+    say "npm could not fetch ${NODE_PACKAGES[*]}: the browser tests are skipped, and say so"
+  fi
 fi
 
 # ---- modules of the tests' MongoDB server

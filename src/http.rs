@@ -26,6 +26,7 @@ mod oip;
 mod openapi;
 mod opening;
 mod page;
+mod pages;
 mod predict;
 mod prediction_log;
 mod problem;
@@ -33,6 +34,7 @@ mod schedule;
 mod server;
 mod shadow;
 mod slash;
+mod static_files;
 mod status;
 mod tls;
 
@@ -131,6 +133,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .configure(oip::routes)
         .configure(mlflow::routes)
         .configure(docs::routes)
+        .configure(pages::routes)
+        .configure(static_files::routes)
         .configure(auth::routes)
         .default_service(web::to(problem::no_such_route));
 }

@@ -18,7 +18,7 @@ pub use headers::add as add_headers;
 pub use host::{LocalAddress, refused as not_ours};
 pub use keyring::Keyring;
 pub use record::note;
-pub use session::{COOKIE, routes};
+pub use session::{COOKIE, cookie_of, routes};
 
 use crate::http::code::Code;
 use crate::http::problem::{Dialect, LONGEST_PATH, Problem};
@@ -89,6 +89,11 @@ impl Caller {
 /// Whether the caller may see the addresses of servers: an admin may, and everybody while no key exists.
 pub fn may_see_addresses(request: &HttpRequest) -> bool {
     request.extensions().get::<Caller>().is_some_and(|c| c.holder.as_ref().is_none_or(|h| h.role == Role::Admin))
+}
+
+/// Whether the request's caller has this role or a higher one; anybody has while the service asks for no key.
+pub fn may(request: &HttpRequest, role: Role) -> bool {
+    request.extensions().get::<Caller>().is_some_and(|c| c.holder.as_ref().is_none_or(|h| h.role >= role))
 }
 
 /// The caller's key as records of jobs and activations name it; `anonymous` without a key.

@@ -1,7 +1,6 @@
 //! `/openapi.json`, `/asyncapi.json`, Swagger UI at `/docs`, ReDoc at `/redoc`: all from the binary, nothing from another host.
 
 use super::asyncapi;
-use super::auth;
 use super::openapi;
 use super::problem::{only, readable};
 use actix_web::http::header;
@@ -29,38 +28,8 @@ const REDOC_PAGE: &str = r#"<!doctype html>
 </html>
 "#;
 
-const INDEX_PAGE: &str = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Provost</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body { font: 16px/1.6 system-ui, sans-serif; max-width: 42rem; margin: 4rem auto; padding: 0 1.5rem; color: #1d2733; }
-h1 { margin-bottom: .2rem; } a { color: #0b62a8; } li { margin: .3rem 0; } code { background: #eef2f6; padding: .1rem .3rem; }
-</style>
-</head>
-<body>
-<h1>Provost</h1>
-<p>Trains, tunes, evaluates and versions the models that predict university admissions.</p>
-<ul>
-<li><a href="/docs/">/docs</a>: try the routes (Swagger UI)</li>
-<li><a href="/redoc">/redoc</a>: read the routes (ReDoc)</li>
-<li><a href="/openapi.json">/openapi.json</a>: the OpenAPI document</li>
-<li><a href="/asyncapi.json">/asyncapi.json</a>: the AsyncAPI document, of the events on RabbitMQ</li>
-<li><a href="/metrics">/metrics</a>: metrics for Prometheus</li>
-<li><a href="/api/v1/model-training/status">/api/v1/model-training/status</a>: models, jobs and the state of each part</li>
-<li><a href="/api/v1/model-training/models">/api/v1/model-training/models</a>,
-<a href="/api/v1/model-training/jobs">/api/v1/model-training/jobs</a>: the newest models and jobs</li>
-</ul>
-<!-- session -->
-</body>
-</html>
-"#;
-
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/").route(readable().to(index)).default_service(only("GET, HEAD")))
         .service(web::resource("/docs").route(readable().to(to_docs)).default_service(only("GET, HEAD")))
         .service(
             SwaggerUi::new("/docs/{_:.*}")
@@ -77,15 +46,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/redoc/redoc.standalone.js").route(readable().to(redoc)).default_service(only("GET, HEAD")),
         );
-}
-
-/// The sign-out button, shown to signed-in browsers.
-async fn index(request: HttpRequest) -> HttpResponse {
-    let session = match auth::is_signed_in(&request) {
-        true => r#"<form method="post" action="/sign-out"><button>Sign out</button></form>"#,
-        false => "",
-    };
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(INDEX_PAGE.replace("<!-- session -->", session))
 }
 
 async fn page(html: &'static str) -> HttpResponse {

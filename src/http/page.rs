@@ -130,7 +130,7 @@ fn link(request: &HttpRequest, next: Option<&str>) -> Option<String> {
 }
 
 /// Percent-encodes all but unreserved characters (RFC 3986).
-fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     text.bytes()
         .map(|b| match b {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => (b as char).to_string(),

@@ -120,6 +120,24 @@ impl Client {
         self.send("POST", path, &[("idempotency-key", key)], Some(body.to_string().as_bytes()))
     }
 
+    /// The first event of a page's stream, asked for from event `after` on.
+    pub fn stream(&self, path: &str, after: u64) -> Event {
+        let request = Request::builder().uri(self.address(path)).header("last-event-id", after.to_string());
+        let response = self.agent.run(request.body(()).unwrap()).unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let (mut id, mut kind) = (0, String::new());
+        for line in BufReader::new(response.into_body().into_reader()).lines() {
+            let line = line.unwrap();
+            match line.split_once(": ") {
+                Some(("id", text)) => id = text.parse().unwrap(),
+                Some(("event", text)) => kind = text.to_owned(),
+                Some(("data", text)) => return Event { id, kind, data: serde_json::from_str(text).unwrap() },
+                _ => {}
+            }
+        }
+        panic!("{path}: the stream has no event")
+    }
+
     /// A job's events after `after`, as they come, until `enough` or the end of the stream.
     pub fn events(&self, job: &str, after: u64, mut enough: impl FnMut(&Event) -> bool) -> Vec<Event> {
         let request = Request::builder()

@@ -1,5 +1,6 @@
 //! One integration binary over the public surface.
 
+mod acceptance_browser;
 mod acceptance_client;
 mod acceptance_openapi;
 mod acceptance_triton;
@@ -33,6 +34,7 @@ mod metrics;
 mod mongo;
 mod mongo_server;
 mod network;
+mod pages;
 
 mod predictions;
 mod private;

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// For the pages. ReDoc and Swagger UI write style elements; ReDoc searches in a worker that it makes itself, and both
+/// For the API's documentation. ReDoc and Swagger UI write style elements; ReDoc searches in a worker that it makes itself, and both
 /// have pictures in their style sheets.
 const PAGE: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
     font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; form-action 'self'; base-uri 'none'; \
@@ -18,8 +18,12 @@ pub fn add(headers: &mut HeaderMap, tls: bool) {
         kind if kind.starts_with(b"image/svg") => SVG,
         _ => DATA,
     };
+    let has_policy = headers.contains_key(header::CONTENT_SECURITY_POLICY);
     let mut set = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_SECURITY_POLICY, policy);
+    // Pages of ours bring a stricter one.
+    if !has_policy {
+        set(header::CONTENT_SECURITY_POLICY, policy);
+    }
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
     set(header::REFERRER_POLICY, "no-referrer");

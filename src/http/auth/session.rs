@@ -3,11 +3,13 @@
 
 use super::{Auth, Caller};
 use crate::http::problem::{Problem, only};
+use crate::http::static_files::{FILES, POLICY};
 use crate::http::{State, body};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use askama::Template;
 use provost_domain::session::SessionToken;
 
 pub const COOKIE: &str = "provost_session";
@@ -29,7 +31,8 @@ pub fn token_of(headers: &HeaderMap, secure: bool) -> Option<&str> {
     cookie_of(headers, cookie_name(secure))
 }
 
-fn cookie_of<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
+/// The value of a cookie.
+pub fn cookie_of<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
     let pairs = headers.get_all(header::COOKIE).filter_map(|v| v.to_str().ok()).flat_map(|line| line.split(';'));
     pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }
@@ -44,42 +47,23 @@ pub fn wants_page(request: &actix_web::dev::ServiceRequest) -> bool {
     request.method() == "GET" && accepts.contains("text/html")
 }
 
-fn page(title: &str, text: &str) -> String {
-    format!(
-        r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Provost: {title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body {{ font: 16px/1.6 system-ui, sans-serif; max-width: 32rem; margin: 4rem auto; padding: 0 1.5rem; color: #1d2733; }}
-input {{ font: 1em ui-monospace, monospace; width: 100%; box-sizing: border-box; padding: .4rem; margin: .3rem 0 1rem; }}
-button {{ font: inherit; padding: .3rem 1rem; }} a {{ color: #0b62a8; }}
-</style>
-</head>
-<body>
-<h1>Provost</h1>
-<p>{text}</p>
-<form method="post" action="/sign-in">
-<label for="key">API key</label>
-<input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
-<button>Sign in</button>
-</form>
-<p><a href="/docs/">/docs</a> and <a href="/redoc">/redoc</a> are open.</p>
-</body>
-</html>
-"#
-    )
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignIn<'a> {
+    text: &'a str,
+    icon: &'a str,
+    style: &'a str,
 }
 
 /// 401 as a page.
 pub fn ask(text: &str) -> HttpResponse {
+    let page = SignIn { text, icon: &FILES.icon.path, style: &FILES.style.path };
     HttpResponse::Unauthorized()
         .insert_header((header::WWW_AUTHENTICATE, "Bearer"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type("text/html; charset=utf-8")
-        .body(page("sign in", text))
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .body(page.render().unwrap_or_else(|_| text.to_owned()))
 }
 
 fn cookie(name: &str, value: &str, secure: bool, more: &str) -> HeaderValue {

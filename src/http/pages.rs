@@ -1,0 +1,121 @@
+//! The operator's pages: HTML written on the server, over the same handle that the API stands on. Each page is a module with its
+//! template beside it; everything but live updates works without a script.
+
+mod activation;
+mod chart;
+mod compare;
+mod data;
+mod difference;
+mod form;
+mod job;
+mod jobs;
+mod live;
+mod model;
+mod models;
+mod needs;
+mod overview;
+mod shell;
+mod system;
+mod text;
+mod train;
+
+use super::State;
+use super::problem::Problem;
+use super::static_files::{FILES, POLICY};
+use actix_web::http::{StatusCode, header};
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpResponse, ResponseError};
+use askama::Template;
+use std::fmt;
+
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .configure(overview::routes)
+        .configure(jobs::routes)
+        .configure(job::routes)
+        .configure(train::routes)
+        .configure(models::routes)
+        .configure(model::routes)
+        .configure(activation::routes)
+        .configure(compare::routes)
+        .configure(data::routes)
+        .configure(system::routes)
+        .configure(shell::routes);
+}
+
+/// A problem as a page.
+#[derive(Debug)]
+struct PageError(Problem);
+
+impl<E: Into<Problem>> From<E> for PageError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    title: &'a str,
+    detail: &'a str,
+    faults: Vec<&'a str>,
+    icon: &'a str,
+    style: &'a str,
+}
+
+impl ResponseError for PageError {
+    fn status_code(&self) -> StatusCode {
+        self.0.status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let problem = &self.0;
+        let faults: Vec<&str> = problem.errors.iter().map(|fault| fault.message.as_str()).collect();
+        let page = ErrorPage {
+            title: problem.title,
+            detail: if faults.is_empty() { &problem.detail } else { "What was sent cannot be taken:" },
+            faults,
+            icon: &FILES.icon.path,
+            style: &FILES.style.path,
+        };
+        let mut response = respond(problem.status_code(), page.render().unwrap_or_else(|_| problem.to_string()));
+        for (name, value) in &problem.headers {
+            let pair = (header::HeaderName::from_bytes(name.as_bytes()), header::HeaderValue::from_str(value));
+            if let (Ok(name), Ok(value)) = pair {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+fn respond(status: StatusCode, html: String) -> HttpResponse {
+    HttpResponse::build(status)
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(html)
+}
+
+/// A template's text.
+fn render(template: &impl Template) -> Result<String, PageError> {
+    template.render().map_err(|error| PageError(Problem::internal(&error)))
+}
+
+fn html(template: &impl Template) -> Result<HttpResponse, PageError> {
+    Ok(respond(StatusCode::OK, render(template)?))
+}
+
+/// To another page, after a form had its effect.
+fn see(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, path))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}

@@ -1,0 +1,179 @@
+//! Which model serves: activation and rollback, each with a reason, and with a look at what was shown when it was asked for.
+
+use super::form::Form;
+use super::needs::name_of;
+use super::shell::{Section, Shell};
+use super::text::{Mark, Moment, Score, algorithm, shown};
+use super::{PageError, State, html, render, respond, see};
+use crate::http::auth;
+use crate::http::code::Code;
+use crate::http::models::record;
+use crate::http::problem::{Problem, only, readable};
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use provost_domain::ModelId;
+use provost_domain::model::{Activation, ModelRecord};
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::resource("/models/{model_id}/activate")
+                .route(readable().to(ask))
+                .route(web::post().to(activate))
+                .default_service(only("GET, HEAD, POST")),
+        )
+        .service(
+            web::resource("/rollback")
+                .route(readable().to(ask_rollback))
+                .route(web::post().to(roll_back))
+                .default_service(only("GET, HEAD, POST")),
+        );
+}
+
+/// One of the two models.
+struct Side {
+    role: &'static str,
+    path: String,
+    name: String,
+    auc: Score,
+    f1: Score,
+    trained: Moment,
+}
+
+#[derive(Template)]
+#[template(path = "activation/page.html")]
+struct Page {
+    shell: Shell,
+    heading: String,
+    action: String,
+    button: &'static str,
+    sides: Vec<Side>,
+    compare: Option<String>,
+    /// The model that serves now; empty for none.
+    serving: String,
+    /// Who activated what since the form was shown.
+    conflict: Option<String>,
+    /// The form was sent without a reason.
+    lacks_reason: bool,
+    reason: String,
+}
+
+fn side(role: &'static str, record: &ModelRecord, now: chrono::DateTime<chrono::Utc>) -> Side {
+    let (version, metrics) = (&record.version, &record.version.metrics);
+    let ends = |name: &str| metrics.intervals_95.get(name).copied();
+    Side {
+        role,
+        path: format!("/models/{}", version.model_id),
+        name: format!("{} {}", algorithm(version.algorithm), version.version),
+        auc: Score::new(metrics.auc_roc, ends("auc_roc")),
+        f1: Score::new(metrics.f1_score, ends("f1_score")),
+        trained: Moment::new(version.training_date, now),
+    }
+}
+
+async fn latest(state: &State) -> Result<Option<Activation>, PageError> {
+    Ok(state.handle.store().activations(None, 1).await?.items.into_iter().next())
+}
+
+/// The form for making `id` the serving model.
+async fn show(
+    state: &State,
+    request: &HttpRequest,
+    id: &ModelId,
+    is_rollback: bool,
+    form: Option<&Form>,
+) -> Result<Page, PageError> {
+    let now = state.handle.options().clock.now();
+    let candidate = record(state, id.as_str()).await?;
+    let latest = latest(state).await?;
+    let serving = match &latest {
+        Some(activation) => state.handle.store().model(&activation.model_id).await?,
+        None => None,
+    };
+    let name = name_of(id.as_str());
+    let heading = if is_rollback { format!("Roll back to {name}") } else { format!("Activate {name}") };
+    let seen = form.map(|form| form.get("serving").unwrap_or_default());
+    let active = latest.as_ref().map_or("", |activation| activation.model_id.as_str());
+    let conflict = latest.as_ref().filter(|_| seen.is_some_and(|seen| seen != active)).map(|activation| {
+        let by = activation.activated_by.as_deref().map_or_else(|| "The gate".to_owned(), shown);
+        let at = Moment::new(activation.activated_at, now);
+        let why = activation.reason.as_deref().map(|why| format!(": {}", shown(why))).unwrap_or_default();
+        format!("{by} activated {} {}{why}", name_of(activation.model_id.as_str()), at.relative)
+    });
+    let mut sides = vec![side("Candidate", &candidate, now)];
+    sides.extend(serving.as_ref().map(|record| side("Serves now", record, now)));
+    Ok(Page {
+        shell: Shell::of(request, Section::Models, format!("{} {heading}", Mark::TO_DO.shape)),
+        heading,
+        action: if is_rollback { "/rollback".to_owned() } else { format!("/models/{id}/activate") },
+        button: if is_rollback { "Roll back" } else { "Activate" },
+        compare: serving
+            .filter(|s| s.version.model_id != *id)
+            .map(|s| format!("/compare?ids={}&ids={id}", s.version.model_id)),
+        sides,
+        serving: active.to_owned(),
+        conflict,
+        lacks_reason: form.is_some_and(|form| form.reason().is_err()),
+        reason: form.and_then(|form| form.get("reason")).unwrap_or_default().to_owned(),
+    })
+}
+
+async fn ask(state: Data<State>, request: HttpRequest, path: Path<String>) -> Result<HttpResponse, PageError> {
+    let id = record(&state, &path).await?.version.model_id;
+    html(&show(&state, &request, &id, false, None).await?)
+}
+
+async fn activate(
+    state: Data<State>,
+    request: HttpRequest,
+    path: Path<String>,
+    payload: Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&state, &request, payload).await?;
+    let id = record(&state, &path).await?.version.model_id;
+    let page = show(&state, &request, &id, false, Some(&form)).await?;
+    if let Some(refused) = refused(&page)? {
+        return Ok(refused);
+    }
+    state.handle.activate(&id, auth::by(&request), Some(form.reason()?)).await?;
+    Ok(see(&format!("/models/{id}?done=activated")))
+}
+
+/// The form once more, where the reason is missing or another model serves than the form showed. Between this look and the
+/// activation another one can still come: the history has both.
+fn refused(page: &Page) -> Result<Option<HttpResponse>, PageError> {
+    let status = if page.conflict.is_some() {
+        StatusCode::CONFLICT
+    } else if page.lacks_reason {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(respond(status, render(page)?)))
+}
+
+/// The model that serves, and the one before it.
+async fn before(state: &State) -> Result<(ModelId, ModelId), PageError> {
+    let pair = latest(state).await?.and_then(|a| Some((a.model_id, a.previous_model_id?)));
+    pair.ok_or_else(|| Problem::new(Code::NoPreviousModel, "there is no model to go back to").into())
+}
+
+async fn ask_rollback(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let (_, before) = before(&state).await?;
+    html(&show(&state, &request, &before, true, None).await?)
+}
+
+async fn roll_back(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&state, &request, payload).await?;
+    let (now, before) = before(&state).await?;
+    let page = show(&state, &request, &before, true, Some(&form)).await?;
+    if let Some(refused) = refused(&page)? {
+        return Ok(refused);
+    }
+    let reason = format!("rolled back from {now}: {}", form.reason()?);
+    let reason = reason.chars().take(provost_domain::limits::REASON).collect();
+    state.handle.activate(&before, auth::by(&request), Some(reason)).await?;
+    Ok(see(&format!("/models/{before}?done=rolled-back")))
+}

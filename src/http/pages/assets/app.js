@@ -1,0 +1,124 @@
+// What the pages do beyond forms and links. Without this script everything works but live updates.
+"use strict";
+(() => {
+  const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
+
+  // Relative times, and clocks of what runs.
+  const words = (seconds) => {
+    const s = Math.max(0, Math.round(seconds));
+    if (s < 5) return "just now";
+    if (s < 90) return s + " s ago";
+    if (s < 90 * 60) return Math.round(s / 60) + " min ago";
+    if (s < 36 * 3600) return Math.round(s / 3600) + " h ago";
+    return Math.round(s / 86400) + " days ago";
+  };
+  const tick = () => {
+    for (const time of all("time[data-ago]")) {
+      const text = words((Date.now() - Date.parse(time.dateTime)) / 1000);
+      if (time.textContent !== text) time.textContent = text;
+    }
+    for (const clock of all("[data-since]")) {
+      const s = Math.max(0, Math.floor((Date.now() - Date.parse(clock.dataset.since)) / 1000));
+      const pad = (n) => String(n).padStart(2, "0");
+      const h = Math.floor(s / 3600);
+      clock.textContent = (h ? h + ":" + pad(Math.floor(s / 60) % 60) : Math.floor(s / 60)) + ":" + pad(s % 60);
+    }
+  };
+  setInterval(tick, 1000);
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button || !navigator.clipboard) return;
+    navigator.clipboard.writeText(button.dataset.copy).then(() => {
+      const before = button.textContent;
+      button.textContent = "copied";
+      setTimeout(() => { button.textContent = before; }, 1200);
+    });
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (/^(input|textarea|select)$/i.test(event.target.tagName)) return;
+    const field = document.querySelector("[data-search]");
+    if (field) { event.preventDefault(); field.focus(); }
+  });
+
+  // The decisions at a threshold: every step's counts came with the page.
+  for (const box of all("[data-counts]")) {
+    const steps = box.dataset.counts.split(";").map((pair) => pair.split(",").map(Number));
+    const [rejected, accepted] = steps[0];
+    const range = box.querySelector("input[type=range]");
+    const number = box.querySelector("input[type=number]");
+    const put = (name, text) => all('[data-value="' + name + '"]', box).forEach((e) => { e.textContent = text; });
+    const show = (step) => {
+      const [fp, tp] = steps[step];
+      const tn = rejected - fp, fn = accepted - tp, n = rejected + accepted;
+      const share = (a, b) => (b ? (100 * a / b).toFixed(1) + " %" : "–");
+      put("tn", tn); put("fp", fp); put("fn", fn); put("tp", tp);
+      put("accuracy", share(tp + tn, n)); put("precision", share(tp, tp + fp)); put("recall", share(tp, accepted));
+      const mark = box.querySelector("[data-mark]");
+      if (mark) {
+        const x = Number(mark.dataset.left) + step / 100 * Number(mark.dataset.width);
+        mark.setAttribute("x1", x); mark.setAttribute("x2", x);
+      }
+    };
+    const move = (from, to) => () => {
+      const step = Math.min(100, Math.max(0, Math.round(Number(from.value))));
+      to.value = step;
+      show(step);
+    };
+    range.hidden = false;
+    range.addEventListener("input", move(range, number));
+    number.addEventListener("input", move(number, range));
+  }
+
+  // Live: the server sends whole regions; a stream is closed while its page is hidden.
+  const page = document.querySelector("[data-live]");
+  if (!page || !window.EventSource) return;
+  const said = document.getElementById("live");
+  const pause = document.getElementById("live-pause");
+  let source = null, heard = Date.now(), over = false, paused = false;
+  const swap = (id, html) => {
+    const region = document.getElementById(id);
+    if (!region) return;
+    const focused = region.contains(document.activeElement) ? document.activeElement.id : "";
+    const open = all("details[id][open]", region).map((d) => d.id);
+    region.innerHTML = html;
+    open.forEach((name) => { const d = document.getElementById(name); if (d) d.open = true; });
+    if (focused) (document.getElementById(focused) || region).focus();
+  };
+  const close = () => { if (source) { source.close(); source = null; } };
+  const open = () => {
+    if (source || over || paused || document.hidden) return;
+    source = new EventSource(page.dataset.live);
+    heard = Date.now();
+    source.addEventListener("regions", (event) => {
+      heard = Date.now();
+      const news = JSON.parse(event.data);
+      if (news.title) document.title = news.title;
+      for (const id of Object.keys(news.regions)) swap(id, news.regions[id]);
+      tick();
+    });
+    source.addEventListener("alive", () => { heard = Date.now(); });
+    source.addEventListener("end", () => { over = true; close(); });
+  };
+  const state = () => {
+    if (!said) return;
+    const silent = Math.round((Date.now() - heard) / 1000);
+    const text = over ? "" : paused ? "Paused" : silent >= 15 ? "Disconnected" : silent >= 5 ? "Last news " + silent + " s ago" : "Live";
+    if (said.textContent !== text) said.textContent = text;
+    if (pause) pause.hidden = over;
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", open);
+  if (pause) pause.addEventListener("click", () => {
+    paused = !paused;
+    pause.textContent = paused ? "Go on" : "Pause";
+    if (paused) close(); else open();
+    state();
+  });
+  setInterval(state, 1000);
+  open();
+  state();
+})();

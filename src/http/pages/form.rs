@@ -1,0 +1,49 @@
+//! A form's fields, as a browser sends them.
+
+use super::{PageError, State};
+use crate::http::body;
+use crate::http::problem::Problem;
+use actix_web::HttpRequest;
+use actix_web::web::{Payload, Query};
+use provost_domain::limits;
+
+/// Bytes of a form at most: its longest text is a job's notes.
+const LONGEST: usize = 128 * 1024;
+
+pub struct Form(Vec<(String, String)>);
+
+impl Form {
+    pub async fn read(state: &State, request: &HttpRequest, payload: Payload) -> Result<Self, PageError> {
+        let body = body::read(request, payload, LONGEST.min(state.max_body_bytes)).await?;
+        let text = std::str::from_utf8(&body).map_err(|_| Problem::invalid("", "a form is UTF-8"))?;
+        let pairs = Query::<Vec<(String, String)>>::from_query(text)
+            .map_err(|error| Problem::invalid("", format!("this is no form: {error}")))?;
+        Ok(Self(pairs.into_inner()))
+    }
+
+    /// The first value of this name that is not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, value)| key == name && !value.trim().is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// Its values that are not empty.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .iter()
+            .filter(move |(key, value)| key == name && !value.trim().is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Why somebody does it; it is asked for.
+    pub fn reason(&self) -> Result<String, PageError> {
+        let reason = self.get("reason").map(str::trim).unwrap_or_default();
+        if reason.is_empty() {
+            return Err(Problem::invalid("/reason", "a reason is needed: who reads the history will ask for it").into());
+        }
+        if !limits::fits(reason, limits::REASON) {
+            let message = format!("the reason has more than {} characters", limits::REASON);
+            return Err(Problem::invalid("/reason", message).into());
+        }
+        Ok(reason.to_owned())
+    }
+}

@@ -1,0 +1,250 @@
+//! `/models/{id}`: what a model is worth, on which rows, and when it served.
+
+mod decisions;
+pub mod figures;
+
+use super::chart::Figure;
+use super::difference::{auc_difference, mark_of, pair_of};
+use super::shell::{Section, Shell};
+use super::text::{Mark, Moment, Score, algorithm, count, percent, said, short, shown, signed, span};
+use super::{PageError, State, html};
+use crate::http::BASE;
+use crate::http::models::record;
+use crate::http::page::Query;
+use crate::http::problem::{only, readable};
+use actix_web::web::{self, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use decisions::Decisions;
+use provost_domain::model::{Activation, ModelRecord};
+use provost_domain::{ModelId, TargetMetric, TrainingMetrics};
+use std::time::Duration;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.service(web::resource("/models/{model_id}").route(readable().to(page)).default_service(only("GET, HEAD")));
+}
+
+/// A metric beside what saying the more frequent outcome to everybody would reach.
+struct MetricRow {
+    name: &'static str,
+    score: Score,
+    baseline: String,
+}
+
+/// From when to when it served, by whom and why.
+struct Service {
+    from: Moment,
+    until: Option<Moment>,
+    by: String,
+    why: String,
+}
+
+struct Verdict {
+    mark: Mark,
+    text: String,
+}
+
+#[derive(Template)]
+#[template(path = "model/page.html")]
+struct Page {
+    shell: Shell,
+    id: String,
+    name: &'static str,
+    short: String,
+    version: String,
+    tag: String,
+    is_serving: bool,
+    has_artifact: bool,
+    verdict: Verdict,
+    compare: Option<String>,
+    metrics: Vec<MetricRow>,
+    rows: String,
+    decisions: Option<Decisions>,
+    histogram: Option<Figure>,
+    figures: Vec<Figure>,
+    bands: Vec<[String; 5]>,
+    services: Vec<Service>,
+    may_roll_back: bool,
+    facts: Vec<(&'static str, String)>,
+    parameters: Vec<(String, String)>,
+    job: (String, String),
+    parent: Option<(String, String)>,
+    trained: Moment,
+    notes: String,
+    api: String,
+}
+
+fn metrics(metrics: &TrainingMetrics) -> (Vec<MetricRow>, u64) {
+    let [[tn, fp], [fn_, tp]] = metrics.confusion_matrix;
+    let (n, positives) = (tn + fp + fn_ + tp, fn_ + tp);
+    let share = if n > 0 { positives as f64 / n as f64 } else { f64::NAN };
+    // Everybody gets the more frequent outcome: with acceptances the rarer one no acceptance is found.
+    let says_yes = share > 0.5;
+    let yes = |value: f64| if says_yes { percent(value) } else { percent(0.0) };
+    let score = |name: &str, value: f64| Score::new(value, metrics.intervals_95.get(name).copied());
+    let rows = vec![
+        MetricRow { name: "AUC", score: score("auc_roc", metrics.auc_roc), baseline: "0.500".to_owned() },
+        MetricRow {
+            name: "Accuracy",
+            score: score("accuracy", metrics.accuracy),
+            baseline: percent(share.max(1.0 - share)),
+        },
+        MetricRow { name: "Precision", score: score("precision", metrics.precision), baseline: yes(share) },
+        MetricRow { name: "Recall", score: score("recall", metrics.recall), baseline: yes(1.0) },
+        MetricRow {
+            name: "F1",
+            score: score("f1_score", metrics.f1_score),
+            baseline: yes(2.0 * share / (1.0 + share)),
+        },
+    ];
+    (rows, n)
+}
+
+/// What the gate found, or how it stands to the model that serves.
+async fn verdict(state: &State, record: &ModelRecord) -> Result<(Verdict, Option<ModelId>), PageError> {
+    let store = state.handle.store();
+    let id = &record.version.model_id;
+    let active = store.active_model().await?;
+    if record.version.is_active {
+        return Ok((Verdict { mark: Mark::SERVING, text: "This model serves.".to_owned() }, None));
+    }
+    let decided = store.decision(&record.job_id).await?.filter(|decision| decision.challenger_id == *id);
+    let verdict = match decided {
+        Some(decision) => {
+            let interval = decision.evidence.as_ref().and_then(|e| e.delong.as_ref()).map(|d| {
+                format!(" AUC {}, {} to {}.", signed(d.difference), signed(d.interval_95[0]), signed(d.interval_95[1]))
+            });
+            let reason = said(&decision.reason);
+            Verdict { mark: Mark::of_decision(decision.outcome), text: reason + &interval.unwrap_or_default() }
+        }
+        None => match &active {
+            Some(active) => against(state, active, id).await,
+            None => Verdict { mark: Mark::OPEN, text: "No model serves. This one could.".to_owned() },
+        },
+    };
+    Ok((verdict, active))
+}
+
+/// How long a page waits for a comparison with the serving model.
+const COMPARED_WITHIN: Duration = Duration::from_millis(200);
+
+/// How it stands to the serving model on the rows that both were held out from, where that is soon known.
+async fn against(state: &State, active: &ModelId, id: &ModelId) -> Verdict {
+    let compared = state.handle.compare(vec![active.clone(), id.clone()], vec![TargetMetric::AucRoc], false);
+    let Ok(Ok(compared)) = tokio::time::timeout(COMPARED_WITHIN, compared).await else {
+        return Verdict { mark: Mark::OPEN, text: "Compare it with the serving model.".to_owned() };
+    };
+    let pair = pair_of(&compared, active, id);
+    let difference = pair.and_then(|(pair, is_a)| auc_difference(pair, is_a));
+    match difference {
+        Some((d, [low, high])) => {
+            let mark = mark_of(difference);
+            let text = match mark {
+                Mark::BETTER => "Better than the serving model",
+                Mark::WORSE => "Worse than the serving model",
+                _ => "Cannot be told apart from the serving model",
+            };
+            Verdict { mark, text: format!("{text}: AUC {}, {} to {}.", signed(d), signed(low), signed(high)) }
+        }
+        None => {
+            let why = pair.and_then(|(pair, _)| pair.not_comparable.as_deref()).map(said).unwrap_or_default();
+            Verdict { mark: Mark::OPEN, text: format!("It cannot be compared with the serving model. {why}") }
+        }
+    }
+}
+
+/// When this model served, of the newest activations.
+fn services(activations: &[Activation], id: &ModelId, now: chrono::DateTime<chrono::Utc>) -> Vec<Service> {
+    activations
+        .iter()
+        .enumerate()
+        .filter(|(_, activation)| activation.model_id == *id)
+        .map(|(at, activation)| Service {
+            from: Moment::new(activation.activated_at, now),
+            until: at
+                .checked_sub(1)
+                .and_then(|next| activations.get(next))
+                .map(|next| Moment::new(next.activated_at, now)),
+            by: activation.activated_by.as_deref().map_or_else(|| "the gate".to_owned(), shown),
+            why: activation.reason.as_deref().map(shown).unwrap_or_default(),
+        })
+        .collect()
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| shown(&value.to_string()), shown)
+}
+
+async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> Result<HttpResponse, PageError> {
+    let mut query = Query::of(&request);
+    let step = query.read("threshold", None, |text| match text.parse::<u32>() {
+        Ok(step) if step <= 100 => Ok(Some(step)),
+        _ => Err("a whole number of per cent from 0 to 100 is allowed".to_owned()),
+    });
+    query.check()?;
+    let record = record(&state, &path).await?;
+    let (version, store) = (&record.version, state.handle.store());
+    let now = state.handle.options().clock.now();
+    let id = version.model_id.clone();
+    let (verdict, active) = verdict(&state, &record).await?;
+    let results = store.evaluation(&id).await?.and_then(|evaluation| evaluation.results);
+    let activations = store.activations(None, 200).await?.items;
+    let (metrics, rows) = metrics(&version.metrics);
+    let shell = Shell::of(
+        &request,
+        Section::Models,
+        format!("{} {} {}", verdict.mark.shape, algorithm(version.algorithm), short(id.as_str())),
+    );
+    let own_step = (record.threshold * 100.0).round().clamp(0.0, 100.0) as usize;
+    let counts = results.as_ref().and_then(|results| results.threshold_counts.as_ref());
+    let decisions =
+        counts.and_then(|counts| Decisions::of(counts, step.map_or(own_step, |step| step as usize), record.threshold));
+    let histogram = counts
+        .and_then(|counts| figures::histogram(counts, step.map_or(record.threshold, |step| f64::from(step) / 100.0)));
+    let may_roll_back = version.is_active && activations.first().is_some_and(|a| a.previous_model_id.is_some());
+    html(&Page {
+        id: id.to_string(),
+        name: algorithm(version.algorithm),
+        short: short(id.as_str()),
+        version: version.version.clone(),
+        tag: version.version_tag.as_deref().map(shown).unwrap_or_default(),
+        is_serving: version.is_active,
+        has_artifact: version.has_artifact(),
+        verdict,
+        compare: active.map(|active| format!("/compare?ids={active}&ids={id}")),
+        metrics,
+        rows: count(rows),
+        decisions,
+        histogram,
+        figures: results.as_ref().map(|results| figures::figures(results, &record)).unwrap_or_default(),
+        bands: results.as_ref().map(figures::bands).unwrap_or_default(),
+        services: services(&activations, &id, now),
+        may_roll_back: may_roll_back && shell.may_operate,
+        facts: vec![
+            ("Training rows", count(version.training_samples)),
+            ("Training time", span(version.metrics.training_time_seconds)),
+            ("Iterations", count(version.metrics.iterations_completed)),
+            ("Threshold", super::text::three(record.threshold)),
+            (
+                "Cross-validated",
+                format!(
+                    "{} ± {} {}",
+                    super::text::three(version.metrics.cv_mean),
+                    super::text::three(version.metrics.cv_std),
+                    super::text::metric(version.training_config.target_metric)
+                ),
+            ),
+            ("By", version.created_by.as_deref().map(shown).unwrap_or_default()),
+        ],
+        parameters: version.hyperparameters.iter().map(|(name, value)| (shown(name), plain(value))).collect(),
+        job: (format!("/jobs/{}", record.job_id), short(record.job_id.as_str())),
+        parent: version
+            .parent_model_id
+            .as_ref()
+            .map(|id| (format!("/models/{id}"), super::needs::name_of(id.as_str()))),
+        trained: Moment::new(version.training_date, now),
+        notes: version.notes.as_deref().map(shown).unwrap_or_default(),
+        api: format!("{BASE}/models/{id}"),
+        shell,
+    })
+}

@@ -1,0 +1,72 @@
+//! What a model decides at a threshold, out of the counts at a hundred and one of them.
+
+use super::super::text::{count, percent, three};
+use provost_domain::evaluation::ThresholdCounts;
+
+pub struct Decisions {
+    /// In per cent.
+    pub step: usize,
+    pub own: String,
+    /// `false positives,true positives` of each step, for the script.
+    pub counts: String,
+    pub tn: String,
+    pub fp: String,
+    pub fn_: String,
+    pub tp: String,
+    pub accuracy: String,
+    pub precision: String,
+    pub recall: String,
+    pub majority: String,
+}
+
+impl Decisions {
+    /// None where there are no rows.
+    pub fn of(counts: &ThresholdCounts, step: usize, own: f64) -> Option<Self> {
+        let (fps, tps) = (&counts.false_positives, &counts.true_positives);
+        let (rejected, accepted) = (*fps.first()?, *tps.first()?);
+        let (fp, tp) = (*fps.get(step)?, *tps.get(step)?);
+        let n = rejected + accepted;
+        if n == 0 || fps.len() != 101 || tps.len() != 101 {
+            return None;
+        }
+        let (tn, fn_) = (rejected.saturating_sub(fp), accepted.saturating_sub(tp));
+        let share =
+            |part: u64, whole: u64| if whole > 0 { percent(part as f64 / whole as f64) } else { "–".to_owned() };
+        let pairs: Vec<String> = fps.iter().zip(tps).map(|(fp, tp)| format!("{fp},{tp}")).collect();
+        Some(Self {
+            step,
+            own: three(own),
+            counts: pairs.join(";"),
+            tn: count(tn),
+            fp: count(fp),
+            fn_: count(fn_),
+            tp: count(tp),
+            accuracy: share(tn + tp, n),
+            precision: share(tp, tp + fp),
+            recall: share(tp, accepted),
+            majority: share(rejected.max(accepted), n),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_threshold_splits_both_classes() {
+        let mut counts = ThresholdCounts { false_positives: vec![60; 101], true_positives: vec![40; 101] };
+        counts.false_positives[50..].fill(10);
+        counts.true_positives[50..].fill(30);
+        let at = Decisions::of(&counts, 50, 0.5).unwrap();
+        assert_eq!([at.tn, at.fp, at.fn_, at.tp], ["50", "10", "10", "30"]);
+        assert_eq!([at.accuracy, at.precision, at.recall, at.majority], ["80.0 %", "75.0 %", "75.0 %", "60.0 %"]);
+        let all = Decisions::of(&counts, 0, 0.5).unwrap();
+        assert_eq!([all.tn, all.fp, all.fn_, all.tp], ["0", "60", "0", "40"]);
+        assert!(Decisions::of(&counts, 101, 0.5).is_none());
+        let none = ThresholdCounts { false_positives: vec![0; 101], true_positives: vec![0; 101] };
+        assert!(Decisions::of(&none, 50, 0.5).is_none(), "no rows");
+        assert!(Decisions::of(&ThresholdCounts { false_positives: vec![], true_positives: vec![] }, 0, 0.5).is_none());
+    }
+}

@@ -1,0 +1,339 @@
+//! `/`: is all well, what needs a person, what serves, what runs.
+
+use super::live::{Regions, Source};
+use super::needs::{Components, Need, component, name_of, needs, sentence};
+use super::shell::{Section, Shell};
+use super::text::{Mark, Moment, Score, algorithm, left, reason, short, shown};
+use super::{PageError, State, html, live, render};
+use crate::http::auth;
+use crate::http::problem::{only, readable};
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use chrono::{DateTime, Utc};
+use provost_domain::TrainingJob;
+use provost_domain::job::JobStatus;
+use provost_domain::status::Health;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::watch;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/").route(readable().to(page)).default_service(only("GET, HEAD")))
+        .service(web::resource("/live").route(web::get().to(stream)).default_service(only("GET")));
+}
+
+/// A job that runs or waits.
+pub struct Work {
+    pub path: String,
+    pub name: String,
+    pub mark: Mark,
+    pub step: String,
+    pub percent: u32,
+    pub left: Option<String>,
+    pub reason: String,
+    pub since: Moment,
+}
+
+impl Work {
+    pub fn of(job: &TrainingJob, now: DateTime<Utc>) -> Self {
+        let is_running = job.status == JobStatus::Running;
+        Self {
+            path: format!("/jobs/{}", job.job_id),
+            name: short(job.job_id.as_str()),
+            mark: Mark::of_job(job.status),
+            step: shown(job.current_step.as_deref().unwrap_or("in the queue")).replace('_', " "),
+            percent: job.progress_percentage.round().clamp(0.0, 100.0) as u32,
+            left: job.estimated_time_remaining_seconds.filter(|_| is_running).map(left),
+            reason: job.triggers.first().map_or("by hand", |t| reason(t.trigger_type)).to_owned(),
+            since: Moment::new(job.started_at.unwrap_or(job.created_at), now),
+        }
+    }
+}
+
+/// The model that serves.
+struct Serving {
+    path: String,
+    name: &'static str,
+    version: String,
+    auc: Score,
+    f1: Score,
+    trained: Moment,
+    since: Option<Moment>,
+    by: String,
+    why: String,
+    may_roll_back: bool,
+}
+
+/// One of the four dependencies, or the actors together.
+struct HealthRow {
+    name: String,
+    mark: Mark,
+    detail: String,
+}
+
+/// Something that happened.
+struct Change {
+    mark: Mark,
+    fact: String,
+    path: String,
+    at: Moment,
+    order: DateTime<Utc>,
+}
+
+/// A first step of an empty service.
+struct Step {
+    mark: Mark,
+    name: &'static str,
+    text: &'static str,
+    command: &'static str,
+    action: Option<(&'static str, &'static str)>,
+}
+
+struct View {
+    may_operate: bool,
+    needs: Vec<Need>,
+    sentence: String,
+    serving: Option<Serving>,
+    models: u64,
+    work: Vec<Work>,
+    health: Vec<HealthRow>,
+    changes: Vec<Change>,
+    /// Of a service without a model; empty otherwise.
+    steps: Vec<Step>,
+}
+
+#[derive(Template)]
+#[template(path = "overview/page.html")]
+struct Page<'a> {
+    shell: Shell,
+    view: &'a View,
+    regions: BTreeMap<&'static str, String>,
+}
+
+macro_rules! region {
+    ($name:ident, $path:literal) => {
+        #[derive(Template)]
+        #[template(path = $path)]
+        struct $name<'a> {
+            view: &'a View,
+        }
+    };
+}
+region!(NeedsRegion, "overview/needs.html");
+region!(ServingRegion, "overview/serving.html");
+region!(WorkRegion, "overview/work.html");
+region!(HealthRegion, "overview/health.html");
+region!(ChangesRegion, "overview/changes.html");
+
+impl View {
+    async fn read(state: &State, may_operate: bool) -> Result<Self, PageError> {
+        let now = state.handle.options().clock.now();
+        let store = state.handle.store();
+        let components = state.handle.components().await;
+        let needs = needs(state, &components, now);
+        let running = async { Ok(store.list_jobs(Some(JobStatus::Running), None, 10).await?) };
+        let pending = async { Ok(store.list_jobs(Some(JobStatus::Pending), None, 10).await?) };
+        let rest = async {
+            Ok::<_, PageError>(tokio::try_join!(store.model_count(), store.job_counts(), store.point_totals())?)
+        };
+        let (needs, running, pending, (models, jobs, points), serving, changes) =
+            tokio::try_join!(needs, running, pending, rest, Self::serving(state, now), Self::changes(state, now))?;
+        let work: Vec<Work> =
+            running.items.iter().chain(pending.items.iter().rev()).map(|job| Work::of(job, now)).collect();
+        let steps = if models == 0 { steps(points.total > 0, jobs.values().sum::<u64>() > 0) } else { Vec::new() };
+        let sentence = if models == 0 && needs.is_empty() {
+            "Nothing is trained yet. These are the first steps.".to_owned()
+        } else {
+            sentence(&needs, running.items.len())
+        };
+        Ok(Self { may_operate, needs, sentence, serving, models, work, health: health(&components), changes, steps })
+    }
+
+    async fn serving(state: &State, now: DateTime<Utc>) -> Result<Option<Serving>, PageError> {
+        let store = state.handle.store();
+        let Some(id) = store.active_model().await? else { return Ok(None) };
+        let Some(record) = store.model(&id).await? else { return Ok(None) };
+        let latest = store.activations(None, 1).await?.items.into_iter().next();
+        let (version, metrics) = (&record.version, &record.version.metrics);
+        let ends = |name: &str| metrics.intervals_95.get(name).copied();
+        Ok(Some(Serving {
+            path: format!("/models/{id}"),
+            name: algorithm(version.algorithm),
+            version: version.version.clone(),
+            auc: Score::new(metrics.auc_roc, ends("auc_roc")),
+            f1: Score::new(metrics.f1_score, ends("f1_score")),
+            trained: Moment::new(version.training_date, now),
+            since: latest.as_ref().map(|a| Moment::new(a.activated_at, now)),
+            by: latest.as_ref().and_then(|a| a.activated_by.as_deref()).map_or_else(|| "the gate".to_owned(), shown),
+            why: latest.as_ref().and_then(|a| a.reason.as_deref()).map(shown).unwrap_or_default(),
+            may_roll_back: latest.is_some_and(|a| a.previous_model_id.is_some()),
+        }))
+    }
+
+    /// What happened last: ends of jobs, activations, decisions.
+    async fn changes(state: &State, now: DateTime<Utc>) -> Result<Vec<Change>, PageError> {
+        let store = state.handle.store();
+        let (jobs, activations, decisions) = tokio::try_join!(
+            store.list_jobs(None, None, 10),
+            store.activations(None, 6),
+            store.decisions(None, None, 6)
+        )?;
+        let mut changes = Vec::new();
+        let mut add =
+            |mark, fact, path, order| changes.push(Change { mark, fact, path, at: Moment::new(order, now), order });
+        for job in jobs.items.iter().filter(|job| job.status.is_final()) {
+            let mark = Mark::of_job(job.status);
+            let models = super::text::counted(job.trained_models.len() as u64, "model");
+            let fact = match job.status {
+                JobStatus::Completed => format!("Training job {} is done: {models}", short(job.job_id.as_str())),
+                _ => format!("Training job {} {}", short(job.job_id.as_str()), mark.word),
+            };
+            add(mark, fact, format!("/jobs/{}", job.job_id), job.completed_at.unwrap_or(job.created_at));
+        }
+        for a in &activations.items {
+            let by = a.activated_by.as_deref().map_or_else(|| "the gate".to_owned(), shown);
+            let fact = format!("{} serves, by {by}", name_of(a.model_id.as_str()));
+            add(Mark::SERVING, fact, format!("/models/{}", a.model_id), a.activated_at);
+        }
+        for d in decisions.items.iter().filter(|d| d.outcome != provost_domain::gate::GateOutcome::Activated) {
+            let mark = Mark::of_decision(d.outcome);
+            let fact = format!("{} {}", name_of(d.challenger_id.as_str()), mark.word);
+            add(mark, fact, format!("/models/{}", d.challenger_id), d.decided_at);
+        }
+        changes.sort_by_key(|change| std::cmp::Reverse(change.order));
+        changes.truncate(8);
+        Ok(changes)
+    }
+
+    fn regions(&self) -> Result<BTreeMap<&'static str, String>, PageError> {
+        Ok(BTreeMap::from([
+            ("sentence", self.sentence.clone()),
+            ("needs", render(&NeedsRegion { view: self })?),
+            ("serving", render(&ServingRegion { view: self })?),
+            ("work", render(&WorkRegion { view: self })?),
+            ("health", render(&HealthRegion { view: self })?),
+            ("changes", render(&ChangesRegion { view: self })?),
+        ]))
+    }
+
+    fn title(&self) -> String {
+        match self.needs.len() {
+            0 => "Overview".to_owned(),
+            n => format!("▲ {n} · Overview"),
+        }
+    }
+}
+
+/// Store, bus, mail, and all actors as one row.
+fn health(components: &Components) -> Vec<HealthRow> {
+    const OWN: [&str; 3] = ["store", "bridge", "notifier"];
+    let mut rows: Vec<HealthRow> = OWN
+        .iter()
+        .filter_map(|name| {
+            let found = components.get(*name)?;
+            let detail = found.last_error.as_deref().map(shown).unwrap_or_default();
+            Some(HealthRow { name: component(name), mark: Mark::of_health(found.health), detail })
+        })
+        .collect();
+    let actors: Vec<_> = components.iter().filter(|(name, _)| !OWN.contains(&name.as_str())).collect();
+    let unwell: Vec<_> = actors.iter().filter(|(_, c)| matches!(c.health, Health::Degraded | Health::Down)).collect();
+    let detail = match unwell.first() {
+        Some((name, found)) => {
+            format!("{}: {}", component(name), found.last_error.as_deref().map(shown).unwrap_or_default())
+        }
+        None => format!("{} run, {} rebuilds", actors.len(), actors.iter().map(|(_, c)| c.restarts).sum::<u64>()),
+    };
+    let worst = if unwell.iter().any(|(_, c)| c.health == Health::Down) {
+        Health::Down
+    } else if unwell.is_empty() {
+        Health::Up
+    } else {
+        Health::Degraded
+    };
+    rows.push(HealthRow { name: "Actors".to_owned(), mark: Mark::of_health(worst), detail });
+    rows
+}
+
+fn steps(has_data: bool, has_jobs: bool) -> Vec<Step> {
+    let mark = |done: bool| if done { Mark::DONE } else { Mark::TO_DO };
+    vec![
+        Step {
+            mark: mark(has_data),
+            name: "Bring in data",
+            text: "Admissions decisions from a file: CSV, JSON, Excel's exports and others are recognised. The command provost sample writes rows to try with.",
+            command: "provost import decisions.csv",
+            action: has_data.then_some(("/data", "See its quality")),
+        },
+        Step {
+            mark: mark(has_jobs),
+            name: "Train",
+            text: "Choose algorithms and a search; the service tunes, evaluates and registers models.",
+            command: "",
+            action: has_data.then_some(("/train", "New training")),
+        },
+        Step {
+            mark: Mark::TO_DO,
+            name: "Compare and activate",
+            text: "Look at the models' figures with their intervals, and say which one serves, and why.",
+            command: "",
+            action: None,
+        },
+        Step {
+            mark: Mark::TO_DO,
+            name: "Let it retrain by itself",
+            text: "A schedule, new data or a drop in performance can start training; a model takes over only if it is better beyond chance.",
+            command: "",
+            action: Some(("/system", "See the schedule")),
+        },
+    ]
+}
+
+async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let mut shell = Shell::of(&request, Section::Overview, "Overview");
+    let view = View::read(&state, shell.may_operate).await?;
+    shell.title = view.title();
+    shell.is_needed = !view.needs.is_empty();
+    let regions = view.regions()?;
+    html(&Page { shell, view: &view, regions })
+}
+
+/// So often the overview looks for what no job tells.
+const LOOK_EVERY: Duration = Duration::from_secs(4);
+
+/// The overview as it changes: at each news of a running job, and every few seconds.
+struct Overview {
+    state: Data<State>,
+    may_operate: bool,
+    running: Option<watch::Receiver<u64>>,
+}
+
+impl Source for Overview {
+    async fn read(&mut self) -> Result<Regions, PageError> {
+        let running = self.state.handle.store().list_jobs(Some(JobStatus::Running), None, 1).await?;
+        self.running = running.items.first().map(|job| self.state.handle.watch(&job.job_id));
+        let view = View::read(&self.state, self.may_operate).await?;
+        Ok(Regions { title: view.title(), regions: view.regions()?, is_final: false })
+    }
+
+    async fn changed(&mut self) {
+        let news = async {
+            match &mut self.running {
+                Some(running) => drop(running.changed().await),
+                None => std::future::pending().await,
+            }
+            // Half a second gathers what comes together.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        };
+        tokio::select! {
+            () = news => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+async fn stream(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let may_operate = auth::may(&request, provost_domain::key::Role::Operator);
+    live::stream(&state, &request, Overview { state: state.clone(), may_operate, running: None })
+}

@@ -1,0 +1,83 @@
+// Opens pages of a running service in Chromium, at two widths and in both colour schemes, with scripts and without.
+//
+//   node tests/browser/pages.mjs URL FOLDER PATH…
+//
+// Each page is a PNG in FOLDER. Exits 1 and says why if a page has an error in its console, asks another host, is wider than the
+// window, or has a serious fault by axe-core; 3 if Chromium or a package is not there. PROVOST_CHROMIUM names the browser.
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const [url, folder, ...paths] = process.argv.slice(2);
+const packages = process.env.PROVOST_NODE_MODULES
+  ?? join(dirname(fileURLToPath(import.meta.url)), "../../third_party/node/node_modules");
+const browserPath = [process.env.PROVOST_CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+  .find((path) => path && existsSync(path));
+let chromium, axe;
+try {
+  const require = createRequire(join(packages, "x.js"));
+  ({ chromium } = require("playwright-core"));
+  axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+} catch (error) {
+  console.error(`playwright-core and axe-core are not in ${packages}: scripts/setup.sh acceptance fetches them (${error.message})`);
+  process.exit(3);
+}
+if (!browserPath) {
+  console.error("Chromium is not installed");
+  process.exit(3);
+}
+
+mkdirSync(folder, { recursive: true });
+const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-gpu"] });
+const faults = [];
+const host = new URL(url).host;
+
+const open = async (options, path, name, work) => {
+  const context = await browser.newContext({ ...options, bypassCSP: false, reducedMotion: "reduce" });
+  const page = await context.newPage();
+  const fault = (text) => faults.push(`${name} ${path}: ${text}`);
+  page.on("console", (message) => { if (["error", "warning"].includes(message.type())) fault(`console: ${message.text()}`); });
+  page.on("pageerror", (error) => fault(`error: ${error.message}`));
+  page.on("request", (request) => {
+    const asked = new URL(request.url());
+    if (asked.protocol !== "data:" && asked.host !== host) fault(`asks ${asked.host}`);
+  });
+  const answer = await page.goto(url + path, { waitUntil: "load" });
+  if (answer.status() !== 200) fault(`status ${answer.status()}`);
+  await work(page, fault);
+  await context.close();
+};
+
+for (const [number, path] of paths.entries()) {
+  const words = path.replace(/[?].*/, "").split("/").filter((part) => /^[a-z]{1,12}$/.test(part));
+  const stem = `${String(number + 1).padStart(2, "0")}_${words.join("_") || "overview"}`;
+  for (const width of [1440, 360]) {
+    for (const colorScheme of ["light", "dark"]) {
+      const name = `${stem}_${width}_${colorScheme}`;
+      await open({ viewport: { width, height: 900 }, colorScheme }, path, name, async (page, fault) => {
+        await page.waitForTimeout(150);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        if (wide > 0) fault(`${wide} px wider than the window`);
+        await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+        await page.evaluate(axe).catch(() => {});
+        // Run in the page's isolated world: the page's own policy lets no text be run.
+        const found = await page.evaluate(async () => {
+          if (!window.axe) return null;
+          const result = await window.axe.run(document, { resultTypes: ["violations"] });
+          return result.violations.filter((v) => ["serious", "critical"].includes(v.impact))
+            .map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.target.join(" ")).join("; ")}`);
+        });
+        if (found === null) fault("axe-core did not run");
+        for (const violation of found ?? []) fault(`axe ${violation}`);
+      });
+    }
+  }
+  await open({ viewport: { width: 1440, height: 900 }, javaScriptEnabled: false }, path, `${stem}_without_script`, async (page, fault) => {
+    if ((await page.locator("h1").count()) !== 1) fault("has no heading");
+  });
+}
+await browser.close();
+for (const fault of faults) console.error(fault);
+console.log(`${paths.length} pages, ${faults.length} faults`);
+process.exit(faults.length ? 1 : 0);
