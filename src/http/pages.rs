@@ -14,6 +14,7 @@ mod model;
 mod models;
 mod needs;
 mod overview;
+mod schedule;
 mod shell;
 mod system;
 mod text;
@@ -40,6 +41,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(compare::routes)
         .configure(data::routes)
         .configure(system::routes)
+        .configure(schedule::routes)
         .configure(shell::routes);
 }
 

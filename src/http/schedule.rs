@@ -73,7 +73,7 @@ pub(super) async fn read(state: Data<State>) -> Result<HttpResponse, Problem> {
 }
 
 /// The domain checks the form; whether the expression names times at all, and the zone is one, is the scheduler's to say.
-fn checked(document: &Value) -> Result<ScheduledTrainingConfig, Faults> {
+pub(super) fn checked(document: &Value) -> Result<ScheduledTrainingConfig, Faults> {
     let read = ScheduledTrainingConfig::from_json(document);
     let defaults = ScheduledTrainingConfig::default();
     let text = |name: &str, default: String| document.get(name).and_then(Value::as_str).map_or(default, str::to_owned);

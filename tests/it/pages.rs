@@ -10,8 +10,8 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Pages without an id in their path.
-const PLAIN: [&str; 8] =
-    ["/", "/jobs", "/models", "/data", "/data?verified_only=false", "/system", "/train", "/compare"];
+const PLAIN: [&str; 9] =
+    ["/", "/jobs", "/models", "/data", "/data?verified_only=false", "/system", "/train", "/compare", "/schedule"];
 
 fn text(answer: &Answer) -> String {
     String::from_utf8(answer.bytes.clone()).unwrap()
@@ -320,4 +320,34 @@ fn colours_are_chosen_without_a_script_and_files_are_kept_by_browsers() {
     }
     assert!(script > 0 && script < 50 * 1024, "{script} bytes of script");
     assert_eq!(client.get("/assets/style.000000000000.css").status, 404);
+}
+
+#[test]
+fn the_schedule_is_changed_by_a_form_that_says_what_is_wrong() {
+    let place = Place::new();
+    let server = Server::start(&place);
+    let client = Client::of(&server);
+    let fields = "schedule_cron=0+3+*+*+1&time_zone=Europe%2FBerlin&min_new_samples=50&max_model_age_days=30";
+    let refused =
+        form(&client, "/schedule", &format!("{fields}&improvement_threshold=much&notification_emails=nobody"));
+    assert_eq!(refused.status, 422);
+    is_ours(&refused, "/schedule");
+    let html = text(&refused);
+    assert!(
+        html.contains("href=\"#improvement_threshold\"") && html.contains("href=\"#notification_emails\""),
+        "{html}"
+    );
+    assert!(html.contains("value=\"0 3 * * 1\"") && html.contains("value=\"much\""), "what was entered stays: {html}");
+    let stored = form(
+        &client,
+        "/schedule",
+        &format!("{fields}&improvement_threshold=0.05&notification_emails=a%40b.example&enabled=yes"),
+    );
+    assert_eq!((stored.status, stored.header("location")), (303, Some("/system?done=scheduled")));
+    let schedule = client.get("schedule").ok(200);
+    assert_eq!((&schedule["enabled"], &schedule["auto_activate_if_better"]), (&json!(true), &json!(false)));
+    assert_eq!((&schedule["time_zone"], &schedule["min_new_samples"]), (&json!("Europe/Berlin"), &json!(50)));
+    assert_eq!(schedule["notification_emails"], json!(["a@b.example"]));
+    let system = page(&client, "/system?done=scheduled");
+    assert!(system.contains("The schedule is in force.") && system.contains("0 3 * * 1 (Europe/Berlin)"), "{system}");
 }

@@ -92,6 +92,8 @@ pub const ROOT: &[Row] = &[
     row(READ, "/compare", VIEWER, false),
     row(READ, "/data", VIEWER, false),
     row(READ, "/system", VIEWER, false),
+    row(READ, "/schedule", ADMIN, false),
+    row(POST, "/schedule", ADMIN, true),
     row(POST, "/theme", PUBLIC, false),
     row(READ, "/assets/{file}", PUBLIC, false),
     row(READ, "/livez", PUBLIC, false),

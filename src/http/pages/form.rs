@@ -1,14 +1,29 @@
 //! A form's fields, as a browser sends them.
 
+use super::text::shown;
 use super::{PageError, State};
 use crate::http::body;
 use crate::http::problem::Problem;
 use actix_web::HttpRequest;
 use actix_web::web::{Payload, Query};
-use provost_domain::limits;
+use provost_domain::{Fault, limits};
+use serde_json::Value;
 
 /// Bytes of a form at most: its longest text is a job's notes.
 const LONGEST: usize = 128 * 1024;
+
+/// What is wrong, and the field that it is about.
+pub struct Wrong {
+    pub field: String,
+    pub message: String,
+}
+
+impl Wrong {
+    pub fn of(fault: &Fault) -> Self {
+        let field = fault.pointer.split('/').nth(1).unwrap_or_default();
+        Self { field: field.to_owned(), message: shown(&fault.message) }
+    }
+}
 
 pub struct Form(Vec<(String, String)>);
 
@@ -32,6 +47,13 @@ impl Form {
             .iter()
             .filter(move |(key, value)| key == name && !value.trim().is_empty())
             .map(|(_, value)| value.as_str())
+    }
+
+    /// A number as JSON; what is none stays a text, which the check of the whole then names.
+    pub fn number(&self, name: &str) -> Value {
+        let text = self.get(name).map(str::trim).unwrap_or_default();
+        let whole = text.parse::<u64>().map(Value::from);
+        whole.or_else(|_| text.parse::<f64>().map(Value::from)).unwrap_or_else(|_| Value::from(text))
     }
 
     /// Why somebody does it; it is asked for.

@@ -281,7 +281,10 @@ fn verdict(record: &JobRecord, decision: Option<&GateDecision>) -> Verdict {
         (JobStatus::Failed, _) => {
             (Mark::FAILED, job.error_message.as_deref().map_or_else(|| "It failed.".to_owned(), shown))
         }
-        _ => (Mark::of_job(job.status), "It was cancelled.".to_owned()),
+        _ if job.trained_models.is_empty() => {
+            (Mark::of_job(job.status), "It was cancelled; nothing was kept.".to_owned())
+        }
+        _ => (Mark::of_job(job.status), "It was cancelled; what was finished was kept.".to_owned()),
     };
     Verdict { mark, text, links }
 }

@@ -121,6 +121,7 @@ fn notice(word: &str) -> Option<&'static str> {
         "stopping" => "The job is being stopped.",
         "keeping" => "The job is being stopped; its best finished trial is kept.",
         "activated" => "This model serves now. Roll back on its page if it should not.",
+        "scheduled" => "The schedule is in force.",
         "rolled-back" => "Rolled back: the model that served before serves again.",
         _ => return None,
     })

@@ -1,6 +1,6 @@
 //! `/train`: a new training job as a form, with the defaults or with another job's configuration.
 
-use super::form::Form;
+use super::form::{Form, Wrong};
 use super::shell::{Section, Shell};
 use super::text::{algorithm, count, metric, shown};
 use super::{PageError, State, html, render, respond, see};
@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_actors::{Submission, SubmitError, Submitted};
 use provost_domain::config::Tuning;
-use provost_domain::{Algorithm, Fault, TargetMetric, TrainingConfig, limits};
+use provost_domain::{Algorithm, TargetMetric, TrainingConfig, limits};
 use serde_json::{Value, json};
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -44,12 +44,6 @@ struct Number {
     max: &'static str,
     step: &'static str,
     hint: &'static str,
-}
-
-/// What is wrong, and the field that it is about.
-struct Wrong {
-    field: String,
-    message: String,
 }
 
 #[derive(Template)]
@@ -220,10 +214,8 @@ fn document(form: &Form) -> Value {
         "random_state",
         "test_size",
     ] {
-        if let Some(text) = form.get(name) {
-            let number = text.trim().parse::<u64>().map(Value::from).ok();
-            let number = number.or_else(|| text.trim().parse::<f64>().ok().map(Value::from));
-            document[name] = number.unwrap_or_else(|| json!(text));
+        if form.get(name).is_some() {
+            document[name] = form.number(name);
         }
     }
     document["use_verified_only"] = json!(form.get("use_verified_only").is_some());
@@ -233,16 +225,11 @@ fn document(form: &Form) -> Value {
     document
 }
 
-fn wrong(fault: &Fault) -> Wrong {
-    let field = fault.pointer.split('/').nth(1).unwrap_or_default();
-    Wrong { field: field.to_owned(), message: shown(&fault.message) }
-}
-
 async fn submit(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
     let form = Form::read(&state, &request, payload).await?;
     let config = match TrainingConfig::from_json(&document(&form)) {
         Ok(config) => config,
-        Err(faults) => return again(&state, &request, &form, faults.0.iter().map(wrong).collect()).await,
+        Err(faults) => return again(&state, &request, &form, faults.0.iter().map(Wrong::of).collect()).await,
     };
     let now = state.handle.options().clock.now();
     let submission = Submission::manual(config, auth::by(&request), "asked for on the page", now);

@@ -1,0 +1,117 @@
+//! `/schedule`: when the service trains by itself, as a form.
+
+use super::form::{Form, Wrong};
+use super::shell::{Section, Shell};
+use super::text::Mark;
+use super::{PageError, State, html, render, respond, see};
+use crate::http::problem::{Problem, only, readable};
+use crate::http::schedule::checked;
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use provost_domain::schedule::ScheduledTrainingConfig;
+use serde_json::{Value, json};
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.service(
+        web::resource("/schedule")
+            .route(readable().to(page))
+            .route(web::post().to(replace))
+            .default_service(only("GET, HEAD, POST")),
+    );
+}
+
+/// A text or a number of the form.
+struct Entry {
+    id: &'static str,
+    name: &'static str,
+    value: String,
+    is_number: bool,
+    hint: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "schedule/page.html")]
+struct Page {
+    shell: Shell,
+    wrong: Vec<Wrong>,
+    entries: Vec<Entry>,
+    is_enabled: bool,
+    is_activated: bool,
+    emails: String,
+}
+
+/// What is in the form's field `name` of a schedule as JSON.
+fn entered(document: &Value, name: &str) -> String {
+    match document.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn show(request: &HttpRequest, document: &Value, wrong: Vec<Wrong>) -> Page {
+    let entry = |id, name, is_number, hint| Entry { id, name, value: entered(document, id), is_number, hint };
+    let flag = |name: &str| document.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let emails = document.get("notification_emails").and_then(Value::as_array).into_iter().flatten();
+    let mark = if wrong.is_empty() { "" } else { Mark::FAILED.shape };
+    Page {
+        shell: Shell::of(request, Section::System, format!("{mark} Schedule").trim().to_owned()),
+        wrong,
+        entries: vec![
+            entry("schedule_cron", "When", false, "five fields: minute, hour, day of month, month, day of week"),
+            entry("time_zone", "Time zone", false, "as in Europe/Berlin; UTC is one, too"),
+            entry("min_new_samples", "New rows that start a training", true, "at least 1"),
+            entry("max_model_age_days", "Age that starts a training, in days", true, "1 to 36,500"),
+            entry("improvement_threshold", "How much better a model must be", true, "0 to 1, in the target metric"),
+        ],
+        is_enabled: flag("enabled"),
+        is_activated: flag("auto_activate_if_better"),
+        emails: emails.filter_map(Value::as_str).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+async fn stored(state: &State) -> Result<Value, PageError> {
+    let schedule: ScheduledTrainingConfig = state.handle.store().schedule().await?.unwrap_or_default();
+    Ok(serde_json::to_value(schedule).map_err(Problem::unwritable)?)
+}
+
+async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    html(&show(&request, &stored(&state).await?, Vec::new()))
+}
+
+/// What the form says, over the schedule in force: what is trained stays.
+fn document(mut schedule: Value, form: &Form) -> Value {
+    for name in ["schedule_cron", "time_zone"] {
+        schedule[name] = json!(form.get(name).map(str::trim).unwrap_or_default());
+    }
+    for name in ["min_new_samples", "max_model_age_days", "improvement_threshold"] {
+        schedule[name] = form.number(name);
+    }
+    for name in ["enabled", "auto_activate_if_better"] {
+        schedule[name] = json!(form.get(name).is_some());
+    }
+    let emails = form.get("notification_emails").unwrap_or_default().split_whitespace();
+    schedule["notification_emails"] = emails.collect();
+    schedule
+}
+
+async fn replace(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&state, &request, payload).await?;
+    let document = document(stored(&state).await?, &form);
+    let asked = document.clone();
+    // Looking for the times that an expression names takes some milliseconds where there are none.
+    match state.compute.run(move || checked(&asked)).await? {
+        Ok(schedule) => {
+            state.handle.store().put_schedule(schedule).await?;
+            state.handle.options().nudge.notify_one();
+            Ok(see("/system?done=scheduled"))
+        }
+        Err(faults) => {
+            let wrong = faults.0.iter().map(Wrong::of).collect();
+            let page = show(&request, &document, wrong);
+            Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?))
+        }
+    }
+}
