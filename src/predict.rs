@@ -158,22 +158,29 @@ fn reading(args: &PredictArgs, settings: &Settings) -> Result<import::Options> {
         }
         let as_it_is = given.is_none() && !decision && !id;
         options.reading.mapping = (!as_it_is).then(|| Mapping::from_json(&document));
-        match faults(&options, &args.file)? {
-            None => return Ok(options),
-            Some(faults) => first = first.or(Some(faults)),
+        match check(&options, &args.file) {
+            Ok(()) => return Ok(options),
+            Err(error) => first = first.or(Some(error)),
         }
     }
-    Err(Error::Usage(first.unwrap_or_else(|| format!("{}: it cannot be read", args.file.display()))))
+    Err(first.unwrap_or_else(|| Error::failed(format!("{}: it cannot be read", args.file.display()))))
 }
 
-/// What is wrong with the mapping for this file, or with its columns.
-fn faults(options: &import::Options, path: &Path) -> Result<Option<String>> {
-    let file = File::open(path).map_err(|e| Error::failed(format!("{}: {e}", path.display())))?;
-    match provost_reader::check(&path.to_string_lossy(), file, &options.reading) {
-        Err(ReadError::Mapping(faults)) => Ok(Some(format!("{}:{}", path.display(), listed(&faults)))),
-        // What else is wrong is told when the file is read.
-        _ => Ok(None),
+/// Looks at the head of the file.
+///
+/// # Errors
+/// A mapping that does not fit the file, and a file without columns that an import knows.
+fn check(options: &import::Options, path: &Path) -> Result<()> {
+    // A pipe can be read once only.
+    if !path.metadata().is_ok_and(|m| m.is_file()) {
+        return Ok(());
     }
+    let name = path.display();
+    let file = File::open(path).map_err(|e| Error::failed(format!("{name}: {e}")))?;
+    provost_reader::check(&path.to_string_lossy(), file, &options.reading).map_err(|error| match error {
+        ReadError::Mapping(faults) => Error::Usage(format!("{name}:{}", listed(&faults))),
+        ReadError::Unreadable(why) => Error::failed(visible::line(&format!("{name}: {why}"))),
+    })
 }
 
 /// The rows of a chunk in their order, each with its line.

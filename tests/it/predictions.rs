@@ -195,6 +195,7 @@ fn a_client_may_ask_for_predictions_and_nothing_else() {
     let admin = key(&place, &["--role", "admin"]);
     let asking = key(&place, &["--role", "client"]);
     let mut server = Server::start(&place);
+    server.expects_warnings(&["refused: too low a role"]);
     let client = Client::of(&server);
     let text = application(3.5).to_string();
     let ask = |key: Option<&str>, path: &str| client.with(key, "POST", path, Some(text.as_bytes()));
