@@ -59,7 +59,7 @@ impl PredictionRequest {
 #[derive(Debug)]
 pub struct Unreadable {
     pub refusal: Refusal,
-    pub sender: Option<Sender>,
+    pub sender: Option<Box<Sender>>,
 }
 
 impl From<Refusal> for Unreadable {
@@ -142,7 +142,7 @@ pub fn read(message: &Message, max_bytes: usize) -> Result<PredictionRequest, Un
     };
     let bad_key = reply_key.as_ref().is_some_and(|key| !is_key(key));
     let sender = Sender { source, id, correlation, reply_key: reply_key.filter(is_key), expires };
-    let refuse = |refusal| Unreadable { refusal, sender: Some(sender.clone()) };
+    let refuse = |refusal| Unreadable { refusal, sender: Some(Box::new(sender.clone())) };
     if bad_key {
         let detail = format!("`replykey`: 1 to {REPLY_KEY} lower-case letters, digits and hyphens are allowed");
         return Err(refuse(Refusal::new(RefusalCode::InvalidData, detail)));
