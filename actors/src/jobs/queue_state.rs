@@ -95,6 +95,7 @@ impl<R> QueueState<R> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
     use super::*;
     use chrono::DateTime;
     use proptest::prelude::*;

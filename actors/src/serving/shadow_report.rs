@@ -102,6 +102,7 @@ fn metrics(scored: &[ScoredOutcome], threshold: f64) -> Option<BTreeMap<&'static
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
     use super::*;
 
     #[test]
