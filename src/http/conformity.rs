@@ -1,6 +1,7 @@
 //! Whether a value is as a schema says, for the tests of both documents.
 #![allow(clippy::unwrap_used)]
 
+use regex::Regex;
 use serde_json::{Value, json};
 
 /// What a reference leads to.
@@ -39,6 +40,7 @@ fn fit(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut V
             "maximum" => value.as_f64().is_none_or(|n| n <= wanted.as_f64().unwrap()),
             "minLength" => value.as_str().is_none_or(|s| s.chars().count() >= wanted.as_u64().unwrap() as usize),
             "maxLength" => value.as_str().is_none_or(|s| s.chars().count() <= wanted.as_u64().unwrap() as usize),
+            "pattern" => value.as_str().is_none_or(|s| Regex::new(wanted.as_str().unwrap()).unwrap().is_match(s)),
             "minItems" => value.as_array().is_none_or(|l| l.len() >= wanted.as_u64().unwrap() as usize),
             "maxItems" => value.as_array().is_none_or(|l| l.len() <= wanted.as_u64().unwrap() as usize),
             "required" => {
