@@ -203,12 +203,12 @@ fn applications(mut table: Table) -> Result<Vec<Application>, String> {
 #[derive(Debug)]
 pub struct MlflowError {
     status: StatusCode,
-    problem: Problem,
+    problem: Box<Problem>,
 }
 
 impl MlflowError {
     fn bad(detail: String) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, problem: Problem::new(Code::InvalidRequest, detail) }
+        Self { status: StatusCode::BAD_REQUEST, problem: Box::new(Problem::new(Code::InvalidRequest, detail)) }
     }
 }
 
@@ -216,7 +216,7 @@ impl From<Problem> for MlflowError {
     fn from(problem: Problem) -> Self {
         let status = problem.code.status();
         let status = if status == StatusCode::UNPROCESSABLE_ENTITY { StatusCode::BAD_REQUEST } else { status };
-        Self { status, problem }
+        Self { status, problem: Box::new(problem) }
     }
 }
 

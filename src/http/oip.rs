@@ -242,12 +242,12 @@ fn json_length(request: &HttpRequest) -> Result<Option<usize>, OipError> {
 #[derive(Debug)]
 pub struct OipError {
     status: StatusCode,
-    problem: Problem,
+    problem: Box<Problem>,
 }
 
 impl OipError {
     fn bad(detail: String) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, problem: Problem::new(Code::InvalidRequest, detail) }
+        Self { status: StatusCode::BAD_REQUEST, problem: Box::new(Problem::new(Code::InvalidRequest, detail)) }
     }
 }
 
@@ -256,7 +256,7 @@ impl From<Problem> for OipError {
         let status = problem.code.status();
         // The protocol has no 422.
         let status = if status == StatusCode::UNPROCESSABLE_ENTITY { StatusCode::BAD_REQUEST } else { status };
-        Self { status, problem }
+        Self { status, problem: Box::new(problem) }
     }
 }
 

@@ -206,21 +206,21 @@ fn acceptance_exported_models_predict_in_onnx_runtime_what_they_predict_here() {
             if !agrees(&name, &model(algorithm, data.x(), predictor.clone(), calibration), &test, tolerance) {
                 return;
             }
-            members.push(Box::new(predictor));
+            members.push(predictor);
         }
         let weight = 1.0 / members.len() as f64;
-        let member = |predictor: &Box<Predictor>| Member {
+        let member = |predictor: &Predictor| Member {
             weight,
             columns: columns.clone(),
-            predictor: predictor.clone(),
+            predictor: Box::new(predictor.clone()),
             calibration: platt.clone(),
         };
         let ensemble = Predictor::Ensemble(members.iter().map(member).collect());
         agrees("ensemble", &model(Algorithm::Ensemble, data.x(), ensemble, Calibration::None), &test, OF_NETWORKS);
-        let member = |(at, predictor): (usize, &Box<Predictor>)| StackMember {
+        let member = |(at, predictor): (usize, &Predictor)| StackMember {
             weight: 0.5 - 0.2 * at as f64,
             columns: columns.clone(),
-            predictor: predictor.clone(),
+            predictor: Box::new(predictor.clone()),
             calibration: isotonic(),
         };
         let stack = Stack { intercept: 0.1, members: members.iter().enumerate().map(member).collect() };

@@ -60,7 +60,7 @@ pub async fn needs(state: &State, components: &Components, now: DateTime<Utc>) -
         needs.push(Need {
             mark: Mark::NEEDS,
             fact: "No model serves".to_owned(),
-            detail: format!("{} models could", store.model_count().await?),
+            detail: format!("{} could", counted(store.model_count().await?, "model")),
             since: Some(Moment::new(model.training_date, now)),
             path: "/models".to_owned(),
             action: "Choose one",

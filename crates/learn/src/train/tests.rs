@@ -470,7 +470,8 @@ fn the_last_year_is_foretold_without_a_trace_in_the_model() {
         // Noise that the fit has seen, it would have learnt in part.
         let oof: Vec<u8> = parts.train.iter().map(|r| data.y()[*r as usize]).collect();
         assert!(t.figures.auc < auc(&oof, &with.oof) - 0.03, "{algorithm}: {:?}", t.figures);
-        assert_eq!(Trained::from_bytes(&with.to_bytes()).unwrap(), with);
+        // Background rows have missing values, which are not equal to themselves; bytes are.
+        assert_eq!(bytes(&Trained::from_bytes(&with.to_bytes()).unwrap()), bytes(&with));
         assert_eq!(bytes(&on_threads(3, || run(&parts))), bytes(&with), "{algorithm}");
     }
 }
@@ -529,11 +530,11 @@ fn the_ensembles_reference_is_its_members_weighted_mean() {
     assert!((t.figures.auc - auc(&y, &t.p)).abs() < 1e-12);
     // Members kept before the upgrade have no reference, and then the ensemble has none.
     let old = Trained::from_bytes(&crate::trained::as_version_1(&members[0].to_bytes())).unwrap();
-    assert_eq!(old, Trained { temporal: None, ..members[0].clone() });
+    assert_eq!(bytes(&old), bytes(&Trained { temporal: None, ..members[0].clone() }));
     members[0] = old;
     let e = combined(&members);
     assert_eq!(e.temporal, None);
-    assert_eq!(Trained::from_bytes(&e.to_bytes()).unwrap(), e);
+    assert_eq!(bytes(&Trained::from_bytes(&e.to_bytes()).unwrap()), bytes(&e));
 }
 
 #[test]
