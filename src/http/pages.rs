@@ -2,6 +2,7 @@
 //! template beside it; everything but live updates works without a script.
 
 mod activation;
+mod ask;
 mod chart;
 mod compare;
 mod data;
@@ -40,6 +41,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(activation::routes)
         .configure(compare::routes)
         .configure(data::routes)
+        .configure(ask::routes)
         .configure(system::routes)
         .configure(schedule::routes)
         .configure(shell::routes);

@@ -10,8 +10,18 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Pages without an id in their path.
-const PLAIN: [&str; 9] =
-    ["/", "/jobs", "/models", "/data", "/data?verified_only=false", "/system", "/train", "/compare", "/schedule"];
+const PLAIN: [&str; 10] = [
+    "/",
+    "/jobs",
+    "/models",
+    "/data",
+    "/data?verified_only=false",
+    "/system",
+    "/train",
+    "/compare",
+    "/schedule",
+    "/ask",
+];
 
 fn text(answer: &Answer) -> String {
     String::from_utf8(answer.bytes.clone()).unwrap()
@@ -181,6 +191,15 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
     let history = client.get("activations").ok(200);
     let reason = history[0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("rolled back from ") && reason.ends_with(": worse than it looked"), "{reason}");
+
+    // An estimate by the model that serves: with its explanation, and with what is wrong where something is.
+    let estimate = form(&client, "/ask", "gpa=3.7&gpa_scale=4&gre_quant=168&publications=2&acceptance_rate=0.2");
+    assert_eq!(estimate.status, 200, "{}", text(&estimate));
+    is_ours(&estimate, "/ask");
+    let html = text(&estimate);
+    assert!(html.contains("Estimated chance") && html.contains(" % · Predict – Provost"), "{html}");
+    assert!(html.contains("How it comes about") && html.contains("value=\"168\""), "{html}");
+    assert_eq!(form(&client, "/ask", "gpa=much").status, 422);
 
     let compared = page(&client, &format!("/compare?ids={}&ids={}", ids[0], ids[1]));
     assert!(compared.contains("answers change") && compared.contains("Difference of the AUC"), "{compared}");

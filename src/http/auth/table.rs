@@ -91,6 +91,9 @@ pub const ROOT: &[Row] = &[
     row(POST, "/rollback", OPERATOR, true),
     row(READ, "/compare", VIEWER, false),
     row(READ, "/data", VIEWER, false),
+    // An estimate is a question, though it is a POST.
+    row(READ, "/ask", VIEWER, false),
+    row(POST, "/ask", VIEWER, false),
     row(READ, "/system", VIEWER, false),
     row(READ, "/schedule", ADMIN, false),
     row(POST, "/schedule", ADMIN, true),

@@ -4,10 +4,12 @@
 mod curves;
 mod scores;
 mod search;
+mod waterfall;
 
 pub use curves::{Curve, calibration, precision_recall, roc};
 pub use scores::{Bar, Range, importance, ranges, score_histogram};
 pub use search::{Dot, history};
+pub use waterfall::{Step, waterfall};
 
 use std::fmt::Write;
 

@@ -20,6 +20,7 @@ pub enum Section {
     Overview,
     Jobs,
     Models,
+    Predict,
     Data,
     System,
 }
@@ -80,6 +81,12 @@ impl Shell {
             (Section::Overview, "/", "Overview", "M2 2h5v5H2zM9 2h5v5H9zM2 9h5v5H2zM9 9h5v5H9z"),
             (Section::Jobs, "/jobs", "Jobs", "M2 4h12M2 8h8M2 12h10"),
             (Section::Models, "/models", "Models", "M8 1.500 14 5v6l-6 3.500L2 11V5zM2 5l6 3.500L14 5M8 8.500v6"),
+            (
+                Section::Predict,
+                "/ask",
+                "Predict",
+                "M8 2.500a5.500 5.500 0 1 0 0 11 5.500 5.500 0 0 0 0-11zM8 8l3-3M8 5v-.500",
+            ),
             (
                 Section::Data,
                 "/data",

@@ -1,0 +1,249 @@
+//! `/ask`: an estimate for one application, and how it comes about. The application is sent in the form's body and stands in no
+//! address.
+
+use super::chart::{Figure, Step, waterfall};
+use super::form::Form;
+use super::needs::name_of;
+use super::shell::{Section, Shell};
+use super::text::{percent, shown, three, words};
+use super::{PageError, State, html, render, respond};
+use crate::http::code::Code;
+use crate::http::problem::{Problem, only, readable};
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use provost_actors::{PredictRequest, PredictionError, Predictions, RequestBounds};
+use serde_json::{Value, json};
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.service(
+        web::resource("/ask")
+            .route(readable().to(page))
+            .route(web::post().to(ask))
+            .default_service(only("GET, HEAD, POST")),
+    );
+}
+
+/// Where a field's value belongs in an application.
+#[derive(Clone, Copy)]
+enum Place {
+    Profile,
+    Gre,
+    Toefl,
+    Program,
+}
+
+struct Spec {
+    id: &'static str,
+    name: &'static str,
+    place: Place,
+    member: &'static str,
+    hint: &'static str,
+}
+
+const fn spec(id: &'static str, name: &'static str, place: Place, member: &'static str, hint: &'static str) -> Spec {
+    Spec { id, name, place, member, hint }
+}
+
+const APPLICANT: &[Spec] = &[
+    spec("gpa", "GPA", Place::Profile, "gpa", "3.6"),
+    spec("gpa_scale", "of", Place::Profile, "gpa_scale", "4.0"),
+    spec("gre_quant", "GRE quant", Place::Gre, "quantitative_score", "130 to 170"),
+    spec("gre_verbal", "GRE verbal", Place::Gre, "verbal_score", "130 to 170"),
+    spec("toefl", "TOEFL", Place::Toefl, "total_score", "0 to 120"),
+    spec(
+        "undergraduate_ranking",
+        "Rank of the undergraduate university",
+        Place::Profile,
+        "undergraduate_university_ranking",
+        "",
+    ),
+    spec("publications", "Publications", Place::Profile, "research_publications", ""),
+    spec("work_months", "Months of work", Place::Profile, "work_experience_months", ""),
+    spec("relevant_months", "Of these relevant", Place::Profile, "relevant_work_experience_months", ""),
+    spec("internships", "Internships", Place::Profile, "internships_count", ""),
+    spec("leadership", "Leadership positions", Place::Profile, "leadership_positions", ""),
+    spec("awards", "Academic awards", Place::Profile, "academic_awards", ""),
+];
+
+const PROGRAM: &[Spec] = &[
+    spec("university_ranking", "Rank of the university", Place::Program, "university_ranking", ""),
+    spec("acceptance_rate", "Share of applications accepted", Place::Program, "acceptance_rate", "0 to 1"),
+    spec("average_gpa", "Average GPA", Place::Program, "average_gpa", "on a scale of 4.0"),
+    spec("gre_quant_avg", "Average GRE quant", Place::Program, "gre_quant_avg", ""),
+];
+
+struct Entry {
+    id: &'static str,
+    name: &'static str,
+    value: String,
+    hint: &'static str,
+}
+
+/// What the model answers.
+struct Answer {
+    chance: String,
+    range: Option<String>,
+    /// In per cent, for the scale.
+    at: String,
+    low: String,
+    width: String,
+    threshold: String,
+    threshold_at: String,
+    outcome: &'static str,
+    plausible: Option<String>,
+    warnings: Vec<String>,
+    figure: Option<Figure>,
+    why_not: Option<String>,
+    changes: Vec<String>,
+    changed_chance: Option<String>,
+    no_changes: Option<String>,
+    model: (String, String),
+}
+
+#[derive(Template)]
+#[template(path = "ask/page.html")]
+struct Page {
+    shell: Shell,
+    applicant: Vec<Entry>,
+    program: Vec<Entry>,
+    serves: bool,
+    wrong: Vec<String>,
+    answer: Option<Answer>,
+}
+
+fn entries(specs: &[Spec], form: Option<&Form>) -> Vec<Entry> {
+    let value = |id: &str| form.and_then(|form| form.get(id)).unwrap_or_default().to_owned();
+    specs.iter().map(|spec| Entry { id: spec.id, name: spec.name, value: value(spec.id), hint: spec.hint }).collect()
+}
+
+fn show(state: &State, request: &HttpRequest, form: Option<&Form>) -> Page {
+    Page {
+        shell: Shell::of(request, Section::Predict, "Predict"),
+        applicant: entries(APPLICANT, form),
+        program: entries(PROGRAM, form),
+        serves: state.handle.serving().is_some(),
+        wrong: Vec::new(),
+        answer: None,
+    }
+}
+
+async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    html(&show(&state, &request, None))
+}
+
+/// The application that the form describes, as a request for a prediction.
+fn document(form: &Form) -> Value {
+    let (mut profile, mut program) = (json!({}), json!({}));
+    let (mut gre, mut toefl) = (json!({}), json!({}));
+    for spec in APPLICANT.iter().chain(PROGRAM).filter(|spec| form.get(spec.id).is_some()) {
+        let part = match spec.place {
+            Place::Profile => &mut profile,
+            Place::Gre => &mut gre,
+            Place::Toefl => &mut toefl,
+            Place::Program => &mut program,
+        };
+        part[spec.member] = form.number(spec.id);
+    }
+    let mut scores = Vec::new();
+    for (kind, mut score) in [("gre", gre), ("toefl", toefl)] {
+        if score.as_object().is_some_and(|members| !members.is_empty()) {
+            score["test_type"] = json!(kind);
+            scores.push(score);
+        }
+    }
+    profile["test_scores"] = json!(scores);
+    json!({"applications": [{"profile": profile, "program": program}], "explain": true, "counterfactual": true})
+}
+
+async fn ask(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&state, &request, payload).await?;
+    let mut page = show(&state, &request, Some(&form));
+    let asked =
+        PredictRequest::from_json(document(&form).to_string().as_bytes(), RequestBounds { rows: 1, explained: 1 })?;
+    page.wrong = asked.errors.iter().map(|error| shown(&error.message)).collect();
+    if !page.wrong.is_empty() {
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?));
+    }
+    let rows = asked.rows.into_iter().map(|(_, application)| application).collect();
+    match state.handle.predict(rows, asked.options).await {
+        Ok(predictions) => {
+            page.answer = answer(predictions);
+            if let Some(answer) = &page.answer {
+                page.shell.title = format!("{} · Predict", answer.chance);
+            }
+            html(&page)
+        }
+        Err(PredictionError::NoActiveModel) => {
+            page.serves = false;
+            Ok(respond(StatusCode::CONFLICT, render(&page)?))
+        }
+        Err(error) if error.may_pass() => Err(Problem::unavailable(Code::Busy, error.to_string(), 1).into()),
+        Err(error) => Err(Problem::new(Code::Conflict, error.to_string()).into()),
+    }
+}
+
+/// A feature's value in few digits.
+fn brief(value: &Value) -> String {
+    match value.as_f64() {
+        Some(number) => format!("{}", (number * 100.0).round() / 100.0),
+        None if value.is_null() => "missing".to_owned(),
+        None => String::new(),
+    }
+}
+
+fn answer(predictions: Predictions) -> Option<Answer> {
+    let model = predictions.model;
+    let row = predictions.rows.into_iter().next()?;
+    let (prediction, threshold) = (row.prediction, model.model.threshold());
+    let chance = prediction.probability;
+    let per_cent = |share: f64| format!("{:.2}", 100.0 * share.clamp(0.0, 1.0));
+    let range = prediction.probability_low.zip(prediction.probability_high);
+    let (low, high) = range.unwrap_or((chance, chance));
+    let plausible = prediction.plausible_outcomes.map(|outcomes| match &outcomes[..] {
+        [] => "none: it is unlike the training data".to_owned(),
+        [one] => one.to_string(),
+        _ => "accepted and rejected".to_owned(),
+    });
+    let (figure, why_not) = match row.explanation {
+        Some(Ok(explanation)) => {
+            let contributions = explanation.contributions.iter();
+            let steps = contributions
+                .map(|c| Step { name: words(&c.feature), value: brief(&c.value), adds: c.contribution })
+                .collect();
+            (Some(waterfall(explanation.base, steps, chance)), None)
+        }
+        Some(Err(why)) => (None, Some(why.to_string())),
+        None => (None, None),
+    };
+    let (changes, changed_chance, no_changes) = match row.counterfactual {
+        Some(Ok(found)) => {
+            let changes = found.changes.iter().map(|change| {
+                let from = change.from.map_or_else(|| "missing".to_owned(), three);
+                format!("{}: {from} → {}", words(&change.feature), three(change.to))
+            });
+            (changes.collect(), Some(percent(found.probability)), None)
+        }
+        Some(Err(why)) => (Vec::new(), None, Some(why.to_string())),
+        None => (Vec::new(), None, None),
+    };
+    Some(Answer {
+        chance: format!("{:.0} %", 100.0 * chance),
+        range: range.map(|(low, high)| format!("{:.0} to {:.0} %", 100.0 * low, 100.0 * high)),
+        at: per_cent(chance),
+        low: per_cent(low),
+        width: per_cent(high - low),
+        threshold: format!("{:.0} %", 100.0 * threshold),
+        threshold_at: per_cent(threshold),
+        outcome: prediction.predicted_outcome.as_str(),
+        plausible,
+        warnings: prediction.warnings.iter().map(|warning| shown(&warning.message)).collect(),
+        figure,
+        why_not,
+        changes,
+        changed_chance,
+        no_changes,
+        model: (format!("/models/{}", model.model_id), name_of(model.model_id.as_str())),
+    })
+}
