@@ -7,7 +7,7 @@ use crate::http::{Answer, BASE, Client, place_with_points, small_job};
 use crate::serving::Server;
 use provost_domain::features::FEATURES;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -245,7 +245,20 @@ fn sent_whole_before_reading(server: &Server, rows: usize) -> (String, u64) {
     let mut reader = BufReader::new(stream);
     let mut status = String::new();
     reader.read_line(&mut status).unwrap();
-    let answered = reader.lines().map_while(Result::ok).filter(|line| line.contains("\"prediction_id\"")).count();
+    while !status.is_empty() && reader.read_line(&mut String::new()).unwrap() > 2 {}
+    // Chunks end anywhere in a line.
+    let mut body = Vec::new();
+    loop {
+        let mut length = String::new();
+        reader.read_line(&mut length).unwrap();
+        let length = u64::from_str_radix(length.trim(), 16).unwrap();
+        reader.by_ref().take(length).read_to_end(&mut body).unwrap();
+        reader.read_line(&mut String::new()).unwrap();
+        if length == 0 {
+            break;
+        }
+    }
+    let answered = body.lines().map(Result::unwrap).filter(|line| line.contains("\"prediction_id\"")).count();
     (status, answered as u64)
 }
 

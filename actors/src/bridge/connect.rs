@@ -3,7 +3,11 @@
 use super::amqp::{Link, Result};
 use super::env::BridgeEnv;
 use super::topology::TOPOLOGY;
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long an attempt may take to end once the bridge is to stop.
+const LAST_ATTEMPT: Duration = Duration::from_millis(500);
 
 /// Connects and declares; None if it is to stop meanwhile.
 pub async fn connect(env: &BridgeEnv, name: &str, stop: &mut watch::Receiver<bool>) -> Result<Option<Link>> {
@@ -12,8 +16,13 @@ pub async fn connect(env: &BridgeEnv, name: &str, stop: &mut watch::Receiver<boo
         link.declare(&TOPOLOGY).await?;
         Ok(Some(link))
     };
+    tokio::pin!(connecting);
     tokio::select! {
-        _ = stop.wait_for(|stop| *stop) => Ok(None),
-        link = connecting => link,
+        link = &mut connecting => link,
+        _ = stop.wait_for(|stop| *stop) => {
+            // lapin's thread panics if the runtime ends while the thread waits for a connection to open.
+            let _ = tokio::time::timeout(LAST_ATTEMPT, connecting).await;
+            Ok(None)
+        }
     }
 }
