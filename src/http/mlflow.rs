@@ -35,7 +35,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 ///
 /// MLflow's scoring protocol, which has this at `/health` too: an empty line, or 404 where no model serves.
 #[utoipa::path(get, path = "/ping", operation_id = "ping", tag = "inference",
-    responses((status = 200, description = "A model serves", body = String), (status = 404, description = "No model serves", body = String)))]
+    responses((status = 200, description = "A model serves"), (status = 404, description = "No model serves")))]
 pub(super) async fn ping(state: Data<State>) -> HttpResponse {
     let status = if state.handle.serving().is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
     HttpResponse::build(status).content_type("application/json").body("\n")
@@ -60,6 +60,7 @@ pub(super) async fn version() -> HttpResponse {
     responses(
         (status = 200, description = "The predictions", body = serde_json::Value),
         (status = 400, description = "A bad table", body = serde_json::Value),
+        (status = 409, description = "No model is active", body = serde_json::Value),
         (status = 415, description = "Neither JSON nor CSV", body = serde_json::Value)))]
 pub(super) async fn invocations(
     state: Data<State>,

@@ -98,7 +98,8 @@ fn health(ok: bool, ready: bool) -> HttpResponse {
     params(("name" = String, Path, description = "The setting `predict.name`")),
     responses(
         (status = 200, description = "The model", body = serde_json::Value),
-        (status = 404, description = "No such model", body = serde_json::Value)))]
+        (status = 404, description = "No such model", body = serde_json::Value),
+        (status = 409, description = "No model is active", body = serde_json::Value)))]
 pub(super) async fn metadata(
     state: Data<State>,
     request: HttpRequest,
@@ -120,7 +121,8 @@ pub(super) async fn metadata(
     params(("name" = String, Path, description = "The setting `predict.name`")),
     responses(
         (status = 200, description = "It does", body = serde_json::Value),
-        (status = 404, description = "No such model", body = serde_json::Value)))]
+        (status = 404, description = "No such model", body = serde_json::Value),
+        (status = 409, description = "No model is active", body = serde_json::Value)))]
 pub(super) async fn model_ready(
     state: Data<State>,
     request: HttpRequest,
@@ -144,7 +146,8 @@ pub(super) async fn model_ready(
         (status = 200, description = "The outputs",
             content((serde_json::Value = "application/json"), (serde_json::Value = "application/octet-stream"))),
         (status = 400, description = "A bad request, tensor or row", body = serde_json::Value),
-        (status = 404, description = "No such model", body = serde_json::Value)))]
+        (status = 404, description = "No such model", body = serde_json::Value),
+        (status = 409, description = "No model is active", body = serde_json::Value)))]
 pub(super) async fn infer(
     state: Data<State>,
     request: HttpRequest,
