@@ -4,8 +4,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-CRATES=390
-BINARY_MB=45
+# 383 before predictions and pages came.
+CRATES=395
+# 45 MB before predictions, the pages and the export to ONNX came; 45 stays the goal.
+BINARY_MB=48
 # Measured: 1,105 s on two cores with nothing else to build. Other machines are slower or faster by some; the goal is 840 s.
 BUILD_CPU_S=1300
 

@@ -34,6 +34,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         ("outcome" = Option<String>, Query, description = "Only predictions with this real outcome: accepted or rejected", max_length = 8)),
     responses(
         (status = 200, description = "Predictions", body = Vec<PredictionRecord>),
+        (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request);
