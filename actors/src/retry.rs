@@ -52,7 +52,7 @@ pub fn never() -> impl Future<Output = ()> {
     std::future::pending()
 }
 
-/// `first` doubled `times` times, at most `most`.
+/// A wait that doubles: `first` times two to the power of `times`, at most `most`.
 pub fn backoff(first: Duration, most: Duration, times: u32) -> Duration {
     first.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX)).min(most)
 }

@@ -1,4 +1,4 @@
-//! What is removed once it is old enough.
+//! Removal of records that are older than the retention settings allow.
 
 use crate::error::Result;
 use async_trait::async_trait;

@@ -10,7 +10,7 @@ pub struct Bar {
 }
 
 /// Rows by predicted chance, the accepted upwards and the rejected downwards, with the threshold as a line. `accepted` and
-/// `rejected` have as many bins each, over 0 to 1.
+/// `rejected` count rows in equal bins from 0 to 1; both have the same number of bins.
 pub fn score_histogram(rejected: &[u64], accepted: &[u64], threshold: f64) -> Figure {
     let title = "Predicted chance by outcome";
     let most = rejected.iter().chain(accepted).copied().max().unwrap_or(0).max(1) as f64;
