@@ -22,6 +22,7 @@ mod jobs;
 mod metrics;
 mod mlflow;
 mod models;
+mod needs;
 mod oip;
 mod openapi;
 mod opening;
@@ -121,6 +122,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .configure(evaluations::routes)
                 .configure(data::routes)
                 .configure(schedule::routes)
+                .configure(needs::routes)
                 .configure(audit::routes)
                 .configure(status::routes)
                 .configure(predict::routes)

@@ -4,23 +4,25 @@ mod metrics;
 
 use crate::admission::Admission;
 use crate::bridge::{Bridge, BridgeStop};
+use crate::component_look::{ComponentLook, Look};
 use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
 use crate::evaluator::{Evaluate, Evaluator};
 use crate::executor::{Executor, LocalExecutor};
 use crate::fleet::FleetExecutor;
 use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submitted};
 use crate::loader::{Loader, Purpose};
+use crate::needs::Needs;
 use crate::notifier::Notifier;
 use crate::options::{
-    BridgeResources, EvaluatorResources, FleetResources, JobsResources, LoaderResources, NotifierResources, Options,
-    RegistryResources, RetentionResources, SchedulerResources, ServingResources,
+    BridgeResources, EvaluatorResources, FleetResources, JobsResources, LoaderResources, NeedsResources,
+    NotifierResources, Options, RegistryResources, RetentionResources, SchedulerResources, ServingResources,
 };
 use crate::panics::Panics;
 use crate::pool::Pool;
 use crate::pulse::{OUTCOME_WITHIN, Pulse};
 use crate::registry::{Activate, Compare, Registry, Rollback};
 use crate::retention::Retention;
-use crate::root::{ANSWER_WITHIN, Components, Root};
+use crate::root::{ANSWER_WITHIN, Root};
 use crate::scheduler::Scheduler;
 use crate::serving::{
     PredictOptions, PredictionError, PredictionService, Predictions, ServedModel, Serving, ServingState, ShadowReport,
@@ -31,7 +33,7 @@ use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::job::JobStatus;
 use provost_domain::quality::DataQualityReport;
 use provost_domain::queue::{Waiting, waiting_jobs};
-use provost_domain::status::{ComponentStatus, Health};
+use provost_domain::status::ComponentStatus;
 use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, TrainingJob, limits};
 use provost_predict::application::Application;
 use provost_predict::serving::{Prediction, RowFault};
@@ -52,8 +54,7 @@ const LOGGED_WITHIN: Duration = Duration::from_secs(2);
 pub struct Handle {
     options: Arc<Options>,
     streams: Streams,
-    root: Slot<Root>,
-    pulse: Pulse,
+    components: Arc<ComponentLook>,
     jobs: Slot<Jobs>,
     admission: Admission,
     bridge: Slot<Bridge>,
@@ -66,15 +67,6 @@ pub struct Handle {
     /// Checks of what a new job is to learn from. They have places of their own, so that no viewer is in an operator's way.
     checks: Pool,
     comparisons: Pool,
-    children: Vec<Arc<dyn Child>>,
-}
-
-/// What a look at all components found.
-struct Look {
-    components: BTreeMap<String, ComponentStatus>,
-    store_answers: bool,
-    /// What requests need is up.
-    ready: bool,
 }
 
 /// Starts all actors on the current arbiter; unfinished jobs go on at once.
@@ -148,6 +140,9 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let notifier = supervise_in(&panics, "notifier", budget(), clock(), move || Notifier::new(o.clone()));
     let o = Arc::new(RetentionResources::from(&*options));
     let retention = supervise_in(&panics, "retention", budget(), clock(), move || Retention::new(o.clone()));
+    let o = NeedsResources::from(&*options);
+    let observed = o.components.clone();
+    let needs = supervise_in(&panics, "needs", budget(), clock(), move || Needs::new(o.clone()));
 
     let mut children: Vec<Arc<dyn Child>> = vec![
         Arc::new(loader.clone()),
@@ -158,20 +153,24 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         Arc::new(bridge.clone()),
         Arc::new(notifier),
         Arc::new(retention),
+        Arc::new(needs),
         Arc::new(jobs.clone()),
     ];
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));
     let pulse = Pulse::of(options.store.clone());
     let (known, p) = (children.clone(), pulse.clone());
     let root = supervise_in(&panics, "root", budget(), clock(), move || Root::new(known.clone(), p.clone()));
+    let (store, failures) = (options.store.clone(), options.failures.clone());
+    let components = Arc::new(ComponentLook { root, pulse, children, store, failures });
+    // Set once, here.
+    let _ = observed.set(Arc::downgrade(&components));
     let reports = Pool::new("requests for a look at the data", REPORTS, limits::COMPUTE_QUEUE);
     let checks = Pool::new("requests for a job", REPORTS, limits::COMPUTE_QUEUE);
     let comparisons = Pool::new("comparisons", 1, limits::COMPARISONS);
     Ok(Handle {
         options,
         streams,
-        root,
-        pulse,
+        components,
         jobs,
         admission,
         bridge,
@@ -182,7 +181,6 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         reports,
         checks,
         comparisons,
-        children,
     })
 }
 
@@ -303,38 +301,12 @@ impl Handle {
     }
 
     async fn look(&self, store_within: Duration) -> Look {
-        let mut components = match self.root.send(Components { store_within }).await {
-            Ok(components) => components,
-            // The Root itself is gone: ask on its behalf.
-            Err(_) => {
-                let asked = self.children.iter().map(|c| async { (c.name().to_owned(), c.status().await) });
-                let mut components: BTreeMap<_, _> = futures_util::future::join_all(asked).await.into_iter().collect();
-                components.insert("store".to_owned(), self.pulse.status(store_within).await);
-                components
-            }
-        };
-        components.insert(self.root.name().to_owned(), Child::status(&self.root).await);
-        let up = |name: &str| components.get(name).is_some_and(|c| c.health == Health::Up);
-        let store_answers = up("store");
-        let ready = store_answers && up("jobs");
-        let unreadable = self.options.store.unreadable();
-        if let Some(store) = components.get_mut("store").filter(|s| s.health == Health::Up && !unreadable.is_empty()) {
-            store.health = Health::Degraded;
-            store.last_error = Some(unreadable.join("; "));
-        }
-        for (name, component) in &mut components {
-            let Some(text) = self.options.failures.of(name) else { continue };
-            if component.health == Health::Up {
-                component.health = Health::Degraded;
-            }
-            component.last_error = Some(text);
-        }
-        Look { components, store_answers, ready }
+        self.components.look(store_within).await
     }
 
     /// Every actor, the Root too.
     pub(crate) fn every_child(&self) -> impl Iterator<Item = &dyn Child> {
-        self.children.iter().map(|child| &**child).chain(std::iter::once(&self.root as &dyn Child))
+        self.components.every_child()
     }
 
     /// Rebuilds of all actors so far.
@@ -401,10 +373,9 @@ impl Handle {
         let left = deadline.saturating_sub(began.elapsed()).max(Duration::from_secs(1));
         let _ = tokio::time::timeout(left, self.bridge.send(BridgeStop::All)).await;
         self.predictions.flush(LOGGED_WITHIN).await;
-        for child in &self.children {
+        for child in self.every_child() {
             child.stop();
         }
-        Slot::stop(&self.root);
         report
     }
 }

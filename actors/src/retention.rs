@@ -24,6 +24,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// After the start, so that it does not compete with the resumption of jobs.
 const FIRST: Duration = Duration::from_secs(60);
 
+/// Needs that were dealt with are kept so long at least: longer than what raised them is looked at.
+const NEEDS: Duration = Duration::from_secs(30 * 86_400);
+
 /// What was done since the actor was built, for `Status`.
 #[derive(Debug, Default)]
 struct Report {
@@ -94,6 +97,7 @@ impl Sweeper {
             outbox: before(now, self.keep.outbox),
             job_events: before(now, self.keep.job_events),
             trials: before(now, self.keep.trials),
+            needs: before(now, self.keep.job_events.max(NEEDS)),
             now,
         };
         let mut forgotten = Forgotten::default();

@@ -50,6 +50,7 @@ codes! {
     ModelNotFound, NOT_FOUND, "No model has this id.";
     PlotNotFound, NOT_FOUND, "No plot has this name.";
     PredictionNotFound, NOT_FOUND, "No prediction has this id.";
+    NeedNotFound, NOT_FOUND, "No need has this id.";
     NotFound, NOT_FOUND, "Another record that the request names does not exist.";
     MethodNotAllowed, METHOD_NOT_ALLOWED, "The route does not take this method; `Allow` lists those that it takes.";
     BodyTimeout, REQUEST_TIMEOUT, "The body did not arrive in time.";
@@ -86,6 +87,7 @@ impl Code {
             "job" => Code::JobNotFound,
             "model" => Code::ModelNotFound,
             "plot" => Code::PlotNotFound,
+            "need" => Code::NeedNotFound,
             _ => Code::NotFound,
         }
     }

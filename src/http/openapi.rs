@@ -3,6 +3,7 @@
 mod answers;
 pub mod bounds;
 mod examples;
+mod needs;
 mod parameters;
 mod predictions;
 mod records;
@@ -10,6 +11,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use super::needs as need_routes;
 use super::{
     BASE, audit, data, evaluations, events, jobs, metrics, mlflow, models, oip, predict, prediction_log, schedule,
     shadow, status,
@@ -32,7 +34,7 @@ use utoipa::openapi::path::PathItem;
         evaluations::evaluate, evaluations::results, evaluations::plot, evaluations::comparison_plot,
         models::list, models::read, models::activate, models::rollback, models::activations, models::decisions, models::compare,
         models::metrics, models::importance,
-        predict::predict, prediction_log::list, prediction_log::read, shadow::read, shadow::replace, data::report, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list,
+        predict::predict, prediction_log::list, prediction_log::read, shadow::read, shadow::replace, data::report, need_routes::list, need_routes::acknowledge, need_routes::snooze, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list,
     ),
     tags(
         (name = "jobs", description = "Training jobs"),
@@ -42,6 +44,7 @@ use utoipa::openapi::path::PathItem;
         (name = "schedule", description = "Retraining by itself"),
         (name = "predictions", description = "What the active model says of applications without an outcome"),
         (name = "inference", description = "The same for clients of the Open Inference Protocol and of MLflow"),
+        (name = "needs", description = "What needs a person"),
         (name = "service", description = "State of the service"),
     )
 )]

@@ -33,6 +33,7 @@ use std::fmt;
 pub fn routes(config: &mut ServiceConfig) {
     config
         .configure(overview::routes)
+        .configure(needs::routes)
         .configure(jobs::routes)
         .configure(job::routes)
         .configure(train::routes)

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Code that several actors stand on: who has it sends as it does.
-const ADMISSION: (&str, [&str; 2]) = ("admission.rs", ["Handle", "Scheduler"]);
+const SHARED: [(&str, [&str; 2]); 2] =
+    [("admission.rs", ["Handle", "Scheduler"]), ("component_look.rs", ["Handle", "Needs"])];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -37,10 +38,9 @@ fn arrows(actors: &[(String, PathBuf)], root: &Path, files: &[(PathBuf, String)]
     let mut arrows = BTreeSet::new();
     for (path, text) in files {
         let production = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-        let (shared, users) = ADMISSION;
-        let owners: Vec<&str> = match path == &root.join(shared) {
-            true => users.to_vec(),
-            false => {
+        let owners: Vec<&str> = match SHARED.iter().find(|(shared, _)| path == &root.join(shared)) {
+            Some((_, users)) => users.to_vec(),
+            None => {
                 let within = |home: &PathBuf| path.with_extension("") == *home || path.starts_with(home);
                 actors.iter().filter(|(_, home)| within(home)).map(|(name, _)| name.as_str()).collect()
             }

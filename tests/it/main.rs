@@ -33,6 +33,7 @@ mod layouts;
 mod metrics;
 mod mongo;
 mod mongo_server;
+mod needs;
 mod network;
 mod pages;
 

@@ -2,7 +2,7 @@
 //! data brings as text.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::auth::{key, locked};
+use crate::auth::{key, locked, until};
 use crate::command::Place;
 use crate::http::{Answer, Client, long_job, place_with_points, small_job};
 use crate::serving::Server;
@@ -10,8 +10,9 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Pages without an id in their path.
-const PLAIN: [&str; 10] = [
+const PLAIN: [&str; 11] = [
     "/",
+    "/needs",
     "/jobs",
     "/models",
     "/data",
@@ -252,8 +253,14 @@ fn a_job_is_followed_stopped_and_its_failure_told() {
     let failed = page(&client, &format!("/jobs/{late}"));
     assert!(failed.contains("✕") && failed.contains("late.jsonl"), "{failed}");
     assert!(page(&client, "/jobs?status=failed").contains("late.jsonl"), "the reason is in the row");
+    until("the failure needs somebody", || page(&client, "/").contains("<title>▲ 1 · Overview"));
     let overview = page(&client, "/");
-    assert!(overview.contains("See why") && overview.contains("<title>▲ 1 · Overview"), "{overview}");
+    assert!(overview.contains("1 thing needs you.") && overview.contains(">Acknowledge</button>"), "{overview}");
+    let need = client.get("needs").ok(200)[0]["need_id"].as_str().unwrap().to_owned();
+    let dealt = form(&client, &format!("/needs/{need}/acknowledge"), "back=%2F&reason=the+file+was+late");
+    assert_eq!((dealt.status, dealt.header("location")), (303, Some("/?done=acknowledged")));
+    assert!(page(&client, "/").contains("<title>Overview"));
+    assert!(page(&client, "/needs?state=acknowledged").contains("the file was late"));
     assert_eq!(form(&client, &format!("/jobs/{long}/stop"), "stop=yes").status, 400, "it has ended");
     reached(&client, &PLAIN);
 }
@@ -265,7 +272,7 @@ fn a_page_shows_what_the_role_may_do_and_no_more() {
     let config = small_job().to_string();
     let trained = client.with(Some(&keys[1].text), "POST", "train", Some(config.as_bytes())).ok(202);
     let job = trained["job_id"].as_str().unwrap().to_owned();
-    crate::auth::until("the job ends", || {
+    until("the job ends", || {
         client.with(Some(&keys[0].text), "GET", &format!("jobs/{job}"), None).json()["status"] == "completed"
     });
     let models = client.with(Some(&keys[0].text), "GET", "models", None).json();

@@ -11,6 +11,12 @@ use uuid::Uuid;
 #[error("`{0}` is not a {1} id")]
 pub struct BadId(pub String, pub &'static str);
 
+/// The end of an id, which tells ids of one time apart: `…cdef`.
+pub fn short(id: &str) -> String {
+    let end: String = id.chars().rev().take(4).collect();
+    format!("…{}", end.chars().rev().collect::<String>())
+}
+
 /// 32 hexadecimal digits, time-sortable (UUID version 7): milliseconds first, then 74 random bits.
 fn sortable(at: DateTime<Utc>, entropy: u128) -> String {
     let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);

@@ -24,6 +24,7 @@ pub mod mail;
 pub mod mapping;
 pub mod model;
 pub mod names;
+pub mod need;
 pub mod prediction;
 pub mod quality;
 pub mod queue;

@@ -66,6 +66,7 @@ limits! {
     PREDICT_VALUES = 500_000, "values", "texts, numbers, lists, objects and the like in a table for `/invocations`",
         "10,000 rows of 50 columns";
     SHADOWS = 3, "items", "`model_ids` of the shadow models", "each scores every prediction once more";
+    SNOOZE_HOURS = 720, "hours", "`hours` of a snooze", "a month; what can wait longer is acknowledged";
     SIMILAR = 20, "items", "`similar` of a prediction request", "the most neighbours of each outcome that one answer shows";
     JSON_DEPTH = 127, "levels", "arrays and objects in each other", "the JSON reader's own limit; no document here has more than six";
     JSON_VALUES = 200_000, "values", "texts, numbers, lists, objects and the like in a request's body",

@@ -52,3 +52,17 @@ pub struct ComponentStatus {
     #[schema(value_type = Object)]
     pub state: serde_json::Value,
 }
+
+/// A component's name for people: `bridge` is the Bus, `trainer_xgboost` is Trainer xgboost.
+pub fn component_title(name: &str) -> String {
+    match name {
+        "store" => "Store".to_owned(),
+        "bridge" => "Bus".to_owned(),
+        "notifier" => "Mail".to_owned(),
+        name => {
+            let words = name.replace('_', " ");
+            let mut letters = words.chars();
+            letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+        }
+    }
+}

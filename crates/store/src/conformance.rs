@@ -7,6 +7,7 @@ mod leases;
 mod locks;
 mod messages;
 mod models;
+mod needs;
 mod points;
 mod predictions;
 mod retention;
@@ -63,6 +64,7 @@ rooms! {
     predictions: an_empty_log_has_nothing, entries_come_back_as_they_were, a_refused_entry_leaves_nothing, lists_are_filtered,
         outcomes_are_joined, a_retraction_removes_entries, the_shadow_is_compared, the_log_is_bounded,
         the_shadow_selection_is_kept;
+    needs: needs_are_raised_once, needs_are_dealt_with, younger_facts_open_needs_again, dealt_needs_are_forgotten;
     retention: old_messages_are_forgotten, expired_sessions_are_forgotten, ended_jobs_keep_their_record, steps_are_bounded, artifacts_in_use;
 }
 

@@ -41,6 +41,7 @@ pub use roles::jobs::{JobCreation, JobReader, JobStore, NewJob, NewJobEvent};
 pub use roles::keys::{KeyReader, KeyStore};
 pub use roles::leases::LeaseStore;
 pub use roles::models::{ModelReader, ModelStore};
+pub use roles::needs::{NeedProducer, NeedReader, NeedStore};
 pub use roles::outbox::{OutboxMessage, OutboxReader, OutboxStore};
 pub use roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
 pub use roles::predictions::{

@@ -16,7 +16,7 @@
 //! | `add_key`, `revoke_key` | key with the deeds that it owes; audit log; key without | a deed that is owed | whoever reads the keys |
 //! | `add_trigger` | trigger with announcements; announcements moved | announcements in the trigger | the relay |
 //! | `append_predictions` | an entry each | some entries | the caller, who appends again |
-//! | leases, evaluations, responses, sessions, settings | one document | nothing | |
+//! | leases, evaluations, responses, sessions, settings, needs | one document | nothing | |
 //!
 //! So a batch of points or events is not one transaction here: a crash may leave a part of it, each point whole, and doing it
 //! again completes it. A stream of points reads each point as it was at some moment of the reading, not all at one, as a
@@ -42,6 +42,7 @@ mod leases;
 mod legacy;
 mod model_documents;
 mod models;
+mod needs;
 mod outbox;
 mod pointer;
 mod points;

@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod keys;
 pub mod leases;
 pub mod models;
+pub mod needs;
 pub mod outbox;
 pub mod points;
 pub mod predictions;

@@ -12,6 +12,7 @@ mod keys;
 mod leases;
 mod messages;
 mod models;
+mod needs;
 mod points;
 mod prediction_file;
 mod predictions;

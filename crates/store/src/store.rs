@@ -10,6 +10,7 @@ use crate::roles::jobs::JobStore;
 use crate::roles::keys::KeyStore;
 use crate::roles::leases::LeaseStore;
 use crate::roles::models::ModelStore;
+use crate::roles::needs::NeedStore;
 use crate::roles::outbox::OutboxStore;
 use crate::roles::points::PointStore;
 use crate::roles::predictions::PredictionLog;
@@ -69,6 +70,7 @@ pub trait Store:
     + AuditStore
     + PredictionLog
     + ShadowStore
+    + NeedStore
     + RetentionStore
 {
     /// Finishes the calls at work and closes files and connections; later calls are `Unavailable`. Blocks until that is done.

@@ -12,6 +12,7 @@ use crate::roles::jobs::{JobCreation, JobReader, JobStore, NewJob, NewJobEvent};
 use crate::roles::keys::{KeyReader, KeyStore};
 use crate::roles::leases::LeaseStore;
 use crate::roles::models::{ModelReader, ModelStore};
+use crate::roles::needs::{NeedProducer, NeedReader, NeedStore};
 use crate::roles::outbox::{OutboxMessage, OutboxReader, OutboxStore};
 use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
 use crate::roles::predictions::{
@@ -34,6 +35,7 @@ use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
 use provost_domain::key::ApiKey;
 use provost_domain::lease::{Lease, WorkUnit};
 use provost_domain::model::{Activation, ModelRecord, ModelVersion};
+use provost_domain::need::{Need, NeedDealing, NeedState};
 use provost_domain::prediction::{PredictionRecord, ShadowSelection};
 use provost_domain::queue::QueuedJob;
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
@@ -79,11 +81,13 @@ pub enum Group {
     Retention,
     /// The log of predictions, and the shadow selection.
     Predictions,
+    /// What needs a person.
+    Needs,
 }
 
 impl Group {
     /// Every group, in the order of its number.
-    pub const ALL: [Group; 16] = [
+    pub const ALL: [Group; 17] = [
         Group::Health,
         Group::Points,
         Group::Jobs,
@@ -100,6 +104,7 @@ impl Group {
         Group::Audit,
         Group::Retention,
         Group::Predictions,
+        Group::Needs,
     ];
 
     /// The word in labels of metrics.
@@ -121,6 +126,7 @@ impl Group {
             Group::Audit => "audit",
             Group::Retention => "retention",
             Group::Predictions => "predictions",
+            Group::Needs => "needs",
         }
     }
 }
@@ -394,6 +400,19 @@ pass_on! {
     }
     ShadowStore {
         Predictions Write put_shadow_selection(selection: ShadowSelection) -> ();
+    }
+    NeedReader {
+        Needs Read needs(state: Option<NeedState>, now: DateTime<Utc>, cursor: Option<&str>, limit: u32) -> Page<Need>;
+        Needs Read open_needs(now: DateTime<Utc>) -> u64;
+        Needs Read need(id: &str) -> Option<Need>;
+    }
+    NeedProducer {
+        Needs Write raise_need(need: Need) -> bool;
+        Needs Write withdraw_need(id: &str, at: DateTime<Utc>) -> bool;
+    }
+    NeedStore {
+        Needs Write acknowledge_need(id: &str, dealing: NeedDealing) -> Need;
+        Needs Write snooze_need(id: &str, until: DateTime<Utc>, dealing: NeedDealing) -> Need;
     }
     RetentionStore {
         Retention Write forget(before: Cutoffs, limit: u32) -> Forgotten;

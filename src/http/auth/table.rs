@@ -67,6 +67,9 @@ pub const CONTRACT: &[Row] = &[
     row(READ, "/triggers", VIEWER, false),
     row(READ, "/schedule", VIEWER, false),
     row(&["PUT"], "/schedule", ADMIN, true),
+    row(READ, "/needs", VIEWER, false),
+    row(POST, "/needs/{need_id}/acknowledge", OPERATOR, true),
+    row(POST, "/needs/{need_id}/snooze", OPERATOR, true),
     row(READ, "/audit", ADMIN, false),
     row(READ, "/status", VIEWER, false),
 ];
@@ -77,6 +80,9 @@ pub const METRICS: &str = "/metrics";
 pub const ROOT: &[Row] = &[
     row(READ, "/", VIEWER, false),
     row(GET, "/live", VIEWER, false),
+    row(READ, "/needs", VIEWER, false),
+    row(POST, "/needs/{need_id}/acknowledge", OPERATOR, true),
+    row(POST, "/needs/{need_id}/snooze", OPERATOR, true),
     row(READ, "/jobs", VIEWER, false),
     row(READ, "/jobs/{job_id}", VIEWER, false),
     row(GET, "/jobs/{job_id}/live", VIEWER, false),

@@ -27,6 +27,8 @@ fn of_properties() -> Vec<(&'static str, &'static str, Value)> {
         ("ActivateRequest", "model_id", text(ID)),
         ("ShadowRequest", "model_ids", texts(SHADOWS, ID)),
         ("ActivateRequest", "reason", text(REASON)),
+        ("AcknowledgeRequest", "reason", text(REASON)),
+        ("SnoozeRequest", "reason", text(REASON)),
         ("ScheduledTrainingConfig", "schedule_cron", text(SCHEDULE_CRON)),
         ("ScheduledTrainingConfig", "time_zone", text(TIME_ZONE)),
         ("ScheduledTrainingConfig", "notification_emails", texts(NOTIFICATION_EMAILS, EMAIL)),
@@ -61,7 +63,7 @@ fn grids() -> Value {
 /// Keywords of parameters by name.
 fn of_parameter(name: &str) -> Option<Value> {
     match name {
-        "job_id" | "model_id" | "file" | "name" | "prediction_id" => Some(text(ID)),
+        "job_id" | "model_id" | "file" | "name" | "prediction_id" | "need_id" => Some(text(ID)),
         "cursor" => Some(text(CURSOR)),
         "Idempotency-Key" => Some(json!({"minLength": 1, "maxLength": IDEMPOTENCY_KEY})),
         _ => None,

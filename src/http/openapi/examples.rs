@@ -7,12 +7,13 @@ use super::super::jobs::{CancelAccepted, JobAnswer, TrainAccepted};
 use super::super::models::{
     ActivateRequest, MetricValues, ModelFeatureImportance, ModelMetrics, RankedFeature, activation_reason,
 };
+use super::super::needs::{acknowledgement, snoozing};
 use super::super::problem::{PROBLEM, Problem, key_reused};
 use super::super::schedule::Trigger;
 use super::super::status::{Alive, Faults, JobCounts, LatestModel, ModelCounts, Readiness, ServiceStatus};
 use super::super::{BASE, evaluations};
-use super::predictions;
 use super::records::{self, COMPARISON_PLOT, job_id, model_id, of};
+use super::{needs, predictions};
 use provost_actors::error::{CancelError, RegistryError, SubmitError};
 use provost_domain::evaluation::{ModelComparisonRequest, PLOTS};
 use provost_domain::job::JobStatus;
@@ -89,7 +90,7 @@ pub fn request(operation: &str) -> Option<Value> {
             schedule["training_config"] = beyond(&schedule_config(), &TrainingConfig::default());
             schedule
         }
-        other => return predictions::request(other),
+        other => return needs::request(other).or_else(|| predictions::request(other)),
     })
 }
 
@@ -134,7 +135,7 @@ fn answer(operation: &str, status: u16) -> Option<Value> {
         ("live", _) => of(&Alive::default()),
         ("ready", 200) => of(&Readiness::of("ready", Some(Health::Up), Some(Health::Disabled))),
         ("ready", _) => of(&Readiness::of("unavailable", Some(Health::Down), Some(Health::Disabled))),
-        _ => return predictions::answer(operation, status),
+        _ => return needs::answer(operation).or_else(|| predictions::answer(operation, status)),
     })
 }
 
@@ -228,9 +229,11 @@ fn problem(operation: &str, status: u16) -> Problem {
         ("get_comparison_plot", 404) => Problem::not_found("plot", COMPARISON_PLOT),
         ("get_prediction", 404) => Problem::new(Code::PredictionNotFound, "there is no prediction pred_01"),
         ("get_job" | "cancel_job" | "stream_job_events", 404) => Problem::not_found("job", job_id().as_str()),
+        ("acknowledge_need" | "snooze_need", 404) => Problem::not_found("need", "need_0123456789abcdef"),
         (_, 404) => Problem::not_found("model", model().as_str()),
         ("get_evaluation_results", 409) => evaluations::first_still_runs(&model()),
         ("rollback", 409) => RegistryError::NothingBefore.into(),
+        ("snooze_need", 409) => StoreError::Conflict { what: "need", id: needs::need().need_id }.into(),
         (_, 409) => StoreError::NoArtifact { model: model().to_string() }.into(),
         (_, 413) => Problem::new(Code::BodyTooLarge, "the body is larger than the 1048576 bytes allowed"),
         (_, 415) => {
@@ -260,6 +263,8 @@ fn invalid(operation: &str) -> Problem {
         }
         "replace_schedule" => faults(ScheduledTrainingConfig::from_json(&json!({"min_new_samples": 0})).err()),
         "activate_model" => activation_reason(br#"{"reason": 1}"#, &model_id(Algorithm::Xgboost)).err(),
+        "acknowledge_need" => acknowledgement(br#"{"reason": 1}"#).err(),
+        "snooze_need" => snoozing(br#"{"hours": 0}"#).err(),
         "rollback" => Some(key_reused()),
         "evaluate_model" => Some(Problem::invalid(
             "/generate_plots",

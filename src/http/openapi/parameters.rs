@@ -20,6 +20,7 @@ fn of(name: &str, operation: &str) -> (&'static str, Option<Value>) {
         "Last-Event-ID" => ("Goes on after this event", Some(json!(12))),
         "explain" => ("Adds the contribution of each feature", Some(json!(true))),
         "name" => ("The setting `predict.name`", Some(json!("admission"))),
+        "need_id" => ("The need's id", Some(json!(super::needs::need().need_id))),
         "at" => ("A moment", Some(json!("2026-02-16T08:00:00Z"))),
         "status" => ("Only jobs in this status", Some(json!("completed"))),
         _ => ("", None),

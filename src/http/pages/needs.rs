@@ -1,132 +1,211 @@
-//! What waits for a person, derived from what the service knows: each fact says since when, and where to deal with it.
+//! `/needs`: what needs a person, and what was dealt with; the overview shows the open ones.
 
+use super::form::Form;
+use super::shell::{Section, Shell, is_own};
 use super::text::{Mark, Moment, algorithm, counted, said, short, shown};
-use super::{PageError, State};
-use chrono::{DateTime, TimeDelta, Utc};
-use provost_domain::gate::{GateDecision, GateOutcome};
-use provost_domain::job::JobStatus;
-use provost_domain::model::Activation;
-use provost_domain::status::{ComponentStatus, Health};
+use super::{PageError, State, html, see};
+use crate::http::needs::{record_acknowledgement, record_snooze, state_of};
+use crate::http::page::{Query, cursor_fault, encode};
+use crate::http::problem::{Problem, only, readable};
+use actix_web::web::{self, Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use chrono::{DateTime, Utc};
+use provost_domain::limits;
+use provost_domain::need::{Need, NeedKind, NeedState};
+use provost_domain::status::ComponentStatus;
 use std::collections::BTreeMap;
 
-/// Failed jobs of so many days count; older ones are in the list of jobs.
-const DAYS: i64 = 7;
-/// Rows of one kind at most.
-const MOST: u32 = 5;
+/// Needs that the overview shows.
+const SHOWN: u32 = 8;
+const PAGE: u32 = 40;
+/// Hours for which the button hides a need.
+const SNOOZE: u32 = 24;
 
-pub struct Need {
+pub fn routes(config: &mut web::ServiceConfig) {
+    let post = |path: &str| web::resource(path.to_owned()).default_service(only("POST"));
+    config
+        .service(web::resource("/needs").route(readable().to(page)).default_service(only("GET, HEAD")))
+        .service(post("/needs/{need_id}/acknowledge").route(web::post().to(acknowledge)))
+        .service(post("/needs/{need_id}/snooze").route(web::post().to(snooze)));
+}
+
+pub struct NeedRow {
+    pub id: String,
     pub mark: Mark,
     pub fact: String,
     pub detail: String,
-    pub since: Option<Moment>,
+    pub since: Moment,
+    /// Where it is looked at and dealt with.
     pub path: String,
     pub action: &'static str,
+    /// There is nothing to do but to take note.
+    pub is_note: bool,
+    /// What became of it; empty while it is open.
+    pub outcome: String,
 }
 
-pub type Components = BTreeMap<String, ComponentStatus>;
-
-/// A component's name for people.
-pub fn component(name: &str) -> String {
-    match name {
-        "store" => "Store".to_owned(),
-        "bridge" => "Bus".to_owned(),
-        "notifier" => "Mail".to_owned(),
-        name => {
-            let words = name.replace('_', " ");
-            let mut letters = words.chars();
-            letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+impl NeedRow {
+    fn of(need: &Need, now: DateTime<Utc>) -> Self {
+        let subject = encode(&need.subject);
+        let (mark, path, action, is_note) = match need.kind {
+            NeedKind::JobFailed => (Mark::FAILED, format!("/jobs/{subject}"), "See why", true),
+            NeedKind::ApprovalAwaited => (Mark::NEEDS, format!("/jobs/{subject}"), "Decide", false),
+            NeedKind::NoServingModel => (Mark::NEEDS, "/models".to_owned(), "Choose one", false),
+            NeedKind::MessagesSetAside => (Mark::ASIDE, "/system#messages".to_owned(), "See them", false),
+            NeedKind::ComponentUnwell => (Mark::NEEDS, format!("/system#{subject}"), "Look", false),
+            NeedKind::DriftAlarm => (Mark::NEEDS, "/data".to_owned(), "See how", true),
+        };
+        Self {
+            id: need.need_id.clone(),
+            mark,
+            fact: shown(&need.fact),
+            detail: said(&need.detail),
+            since: Moment::new(need.since, now),
+            path,
+            action,
+            is_note,
+            outcome: outcome(need, now),
         }
     }
 }
 
+fn outcome(need: &Need, now: DateTime<Utc>) -> String {
+    let by = |by: &Option<String>| by.as_deref().map(|by| format!(" by {}", shown(by))).unwrap_or_default();
+    let why = |why: &Option<String>| why.as_deref().map(|why| format!(": {}", shown(why))).unwrap_or_default();
+    match need.state(now) {
+        NeedState::Open => String::new(),
+        NeedState::Snoozed => {
+            let until = need.snoozed_until.map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();
+            let who = need.snoozed.as_ref().map(|dealing| by(&dealing.by)).unwrap_or_default();
+            format!("snoozed{who} until {until}")
+        }
+        NeedState::Acknowledged => need.acknowledged.as_ref().map_or_else(String::new, |dealing| {
+            format!("acknowledged{} {}{}", by(&dealing.by), Moment::new(dealing.at, now).relative, why(&dealing.reason))
+        }),
+        NeedState::Withdrawn => {
+            let at = need.withdrawn_at.map(|at| Moment::new(at, now).relative).unwrap_or_default();
+            format!("gone {at}")
+        }
+    }
+}
+
+/// The newest open needs, and how many there are in all.
+pub struct Open {
+    pub rows: Vec<NeedRow>,
+    pub count: u64,
+}
+
+pub async fn open(state: &State, now: DateTime<Utc>) -> Result<Open, PageError> {
+    let store = state.handle.store();
+    let (found, count) = tokio::try_join!(store.needs(Some(NeedState::Open), now, None, SHOWN), store.open_needs(now))?;
+    Ok(Open { rows: found.items.iter().map(|need| NeedRow::of(need, now)).collect(), count })
+}
+
+/// `2 things need you`
+pub fn sentence(needs: u64, running: usize) -> String {
+    match needs {
+        0 if running == 0 => "All is well. Nothing needs you.".to_owned(),
+        0 => format!("All is well. {} at work; nothing needs you.", counted(running as u64, "job")),
+        1 => "1 thing needs you.".to_owned(),
+        n => format!("{n} things need you."),
+    }
+}
+
+struct Tab {
+    path: String,
+    name: &'static str,
+    is_current: bool,
+}
+
+#[derive(Template)]
+#[template(path = "needs/page.html")]
+struct Page {
+    shell: Shell,
+    sentence: String,
+    tabs: Vec<Tab>,
+    rows: Vec<NeedRow>,
+    is_open: bool,
+    next: Option<String>,
+}
+
+async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let mut query = Query::of(&request);
+    let (cursor, wanted) = (query.cursor(), state_of(&mut query));
+    query.check()?;
+    let (store, now) = (state.handle.store(), state.handle.options().clock.now());
+    let found = store.needs(Some(wanted), now, cursor.as_deref(), PAGE).await.map_err(cursor_fault)?;
+    let count = store.open_needs(now).await?;
+    let tabs = [
+        (NeedState::Open, "Open"),
+        (NeedState::Snoozed, "Snoozed"),
+        (NeedState::Acknowledged, "Acknowledged"),
+        (NeedState::Withdrawn, "Gone by themselves"),
+    ];
+    let title = if count == 0 { "Needs you".to_owned() } else { format!("▲ {count} · Needs you") };
+    let mut shell = Shell::of(&request, Section::Overview, title);
+    shell.is_needed = count > 0;
+    html(&Page {
+        shell,
+        sentence: match count {
+            0 => "Nothing needs you.".to_owned(),
+            count => sentence(count, 0),
+        },
+        tabs: tabs
+            .map(|(one, name)| Tab { path: format!("/needs?state={one}"), name, is_current: one == wanted })
+            .into(),
+        rows: found.items.iter().map(|need| NeedRow::of(need, now)).collect(),
+        is_open: matches!(wanted, NeedState::Open | NeedState::Snoozed),
+        next: found.next.map(|next| format!("/needs?state={wanted}&cursor={}", encode(&next))),
+    })
+}
+
+/// Why, where somebody has written it.
+fn reason(form: &Form) -> Result<Option<String>, PageError> {
+    let reason = form.get("reason").map(str::trim).map(str::to_owned);
+    match reason.as_deref().is_none_or(|reason| limits::fits(reason, limits::REASON)) {
+        true => Ok(reason),
+        false => {
+            let message = format!("the reason has more than {} characters", limits::REASON);
+            Err(Problem::invalid("/reason", message).into())
+        }
+    }
+}
+
+/// Back to where the form was.
+fn back(form: &Form, done: &str) -> HttpResponse {
+    let path = form.get("back").filter(|path| is_own(path)).unwrap_or("/needs");
+    let path = path.split(['?', '#']).next().unwrap_or("/needs");
+    see(&format!("{path}?done={done}"))
+}
+
+async fn acknowledge(
+    state: Data<State>,
+    request: HttpRequest,
+    path: Path<String>,
+    payload: Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&state, &request, payload).await?;
+    record_acknowledgement(&state, &request, &path, reason(&form)?).await?;
+    Ok(back(&form, "acknowledged"))
+}
+
+async fn snooze(
+    state: Data<State>,
+    request: HttpRequest,
+    path: Path<String>,
+    payload: Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&state, &request, payload).await?;
+    record_snooze(&state, &request, &path, SNOOZE, reason(&form)?).await?;
+    Ok(back(&form, "snoozed"))
+}
+
+pub type Components = BTreeMap<String, ComponentStatus>;
+
 /// A number in an actor's own state.
 pub fn told(components: &Components, name: &str, pointer: &str) -> u64 {
     components.get(name).and_then(|component| component.state.pointer(pointer)?.as_u64()).unwrap_or(0)
-}
-
-/// Failed jobs, what is unwell, messages set aside, decisions that wait.
-pub async fn needs(state: &State, components: &Components, now: DateTime<Utc>) -> Result<Vec<Need>, PageError> {
-    let store = state.handle.store();
-    let (failed, decisions, activations) = tokio::try_join!(
-        store.list_jobs(Some(JobStatus::Failed), None, MOST),
-        store.newest_decisions(Some(now - TimeDelta::days(90)), 20),
-        store.activations(None, 20),
-    )?;
-    let mut needs = of_components(components);
-    needs.extend(of_decisions(&decisions, &activations.items, now));
-    if activations.items.is_empty()
-        && let Some(model) = store.list_models(false, None, 1).await?.items.first()
-    {
-        needs.push(Need {
-            mark: Mark::NEEDS,
-            fact: "No model serves".to_owned(),
-            detail: format!("{} could", counted(store.model_count().await?, "model")),
-            since: Some(Moment::new(model.training_date, now)),
-            path: "/models".to_owned(),
-            action: "Choose one",
-        });
-    }
-    let recent = |at: DateTime<Utc>| now - at < TimeDelta::days(DAYS);
-    for job in failed.items.iter().filter(|job| recent(job.completed_at.unwrap_or(job.created_at))) {
-        needs.push(Need {
-            mark: Mark::FAILED,
-            fact: format!("Training job {} failed", short(job.job_id.as_str())),
-            detail: job.error_message.as_deref().and_then(|text| text.lines().next()).map(shown).unwrap_or_default(),
-            since: Some(Moment::new(job.completed_at.unwrap_or(job.created_at), now)),
-            path: format!("/jobs/{}", job.job_id),
-            action: "See why",
-        });
-    }
-    Ok(needs)
-}
-
-fn of_components(components: &Components) -> Vec<Need> {
-    let mut needs: Vec<Need> = components
-        .iter()
-        .filter(|(_, component)| matches!(component.health, Health::Degraded | Health::Down))
-        .map(|(name, found)| Need {
-            mark: if found.health == Health::Down { Mark::FAILED } else { Mark::NEEDS },
-            fact: format!("{} is {}", component(name), Mark::of_health(found.health).word),
-            detail: found.last_error.as_deref().map(shown).unwrap_or_default(),
-            since: None,
-            path: format!("/system#{name}"),
-            action: "Look",
-        })
-        .collect();
-    let aside = told(components, "bridge", "/events/parked");
-    if aside > 0 {
-        needs.push(Need {
-            mark: Mark::ASIDE,
-            fact: format!("{} set aside since the start", counted(aside, "message")),
-            detail: "They could not be taken in; each has its reason.".to_owned(),
-            since: None,
-            path: "/system#messages".to_owned(),
-            action: "See them",
-        });
-    }
-    needs
-}
-
-fn of_decisions(decisions: &[GateDecision], activations: &[Activation], now: DateTime<Utc>) -> Vec<Need> {
-    let is_open = |decision: &&GateDecision| {
-        decision.outcome == GateOutcome::AwaitsApproval
-            && !activations.iter().any(|activation| activation.activated_at >= decision.decided_at)
-    };
-    decisions
-        .iter()
-        .filter(is_open)
-        .map(|decision| Need {
-            mark: Mark::NEEDS,
-            fact: format!("{} awaits approval", name_of(decision.challenger_id.as_str())),
-            detail: said(&decision.reason),
-            since: Some(Moment::new(decision.decided_at, now)),
-            path: match &decision.champion_id {
-                Some(champion) => format!("/compare?ids={champion}&ids={}", decision.challenger_id),
-                None => format!("/models/{}", decision.challenger_id),
-            },
-            action: "Decide",
-        })
-        .collect()
 }
 
 /// A model's algorithm and the end of its id.
@@ -134,14 +213,4 @@ pub fn name_of(id: &str) -> String {
     let name = id.strip_prefix("model_").and_then(|rest| rest.rsplit_once('_')).map_or("", |(name, _)| name);
     let name = provost_domain::Algorithm::parse(name).map_or("Model", algorithm);
     format!("{name} {}", short(id))
-}
-
-/// `2 things need you`
-pub fn sentence(needs: &[Need], running: usize) -> String {
-    match needs.len() {
-        0 if running == 0 => "All is well. Nothing needs you.".to_owned(),
-        0 => format!("All is well. {} at work; nothing needs you.", counted(running as u64, "job")),
-        1 => "1 thing needs you.".to_owned(),
-        n => format!("{n} things need you."),
-    }
 }

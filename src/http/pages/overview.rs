@@ -1,7 +1,7 @@
 //! `/`: is all well, what needs a person, what serves, what runs.
 
 use super::live::{Regions, Source};
-use super::needs::{Components, Need, component, name_of, needs, sentence};
+use super::needs::{self, Components, name_of, sentence};
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, Score, algorithm, left, reason, short, shown};
 use super::{PageError, State, html, live, render};
@@ -13,7 +13,7 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 use provost_domain::TrainingJob;
 use provost_domain::job::JobStatus;
-use provost_domain::status::Health;
+use provost_domain::status::{Health, component_title};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -93,7 +93,7 @@ struct Step {
 
 struct View {
     may_operate: bool,
-    needs: Vec<Need>,
+    needs: needs::Open,
     sentence: String,
     serving: Option<Serving>,
     models: u64,
@@ -132,7 +132,7 @@ impl View {
         let now = state.handle.options().clock.now();
         let store = state.handle.store();
         let components = state.handle.components().await;
-        let needs = needs(state, &components, now);
+        let needs = needs::open(state, now);
         let running = async { Ok(store.list_jobs(Some(JobStatus::Running), None, 10).await?) };
         let pending = async { Ok(store.list_jobs(Some(JobStatus::Pending), None, 10).await?) };
         let rest = async {
@@ -143,10 +143,10 @@ impl View {
         let work: Vec<Work> =
             running.items.iter().chain(pending.items.iter().rev()).map(|job| Work::of(job, now)).collect();
         let steps = if models == 0 { steps(points.total > 0, jobs.values().sum::<u64>() > 0) } else { Vec::new() };
-        let sentence = if models == 0 && needs.is_empty() {
+        let sentence = if models == 0 && needs.count == 0 {
             "Nothing is trained yet. These are the first steps.".to_owned()
         } else {
-            sentence(&needs, running.items.len())
+            sentence(needs.count, running.items.len())
         };
         Ok(Self { may_operate, needs, sentence, serving, models, work, health: health(&components), changes, steps })
     }
@@ -219,7 +219,7 @@ impl View {
     }
 
     fn title(&self) -> String {
-        match self.needs.len() {
+        match self.needs.count {
             0 => "Overview".to_owned(),
             n => format!("▲ {n} · Overview"),
         }
@@ -234,14 +234,14 @@ fn health(components: &Components) -> Vec<HealthRow> {
         .filter_map(|name| {
             let found = components.get(*name)?;
             let detail = found.last_error.as_deref().map(shown).unwrap_or_default();
-            Some(HealthRow { name: component(name), mark: Mark::of_health(found.health), detail })
+            Some(HealthRow { name: component_title(name), mark: Mark::of_health(found.health), detail })
         })
         .collect();
     let actors: Vec<_> = components.iter().filter(|(name, _)| !OWN.contains(&name.as_str())).collect();
     let unwell: Vec<_> = actors.iter().filter(|(_, c)| matches!(c.health, Health::Degraded | Health::Down)).collect();
     let detail = match unwell.first() {
         Some((name, found)) => {
-            format!("{}: {}", component(name), found.last_error.as_deref().map(shown).unwrap_or_default())
+            format!("{}: {}", component_title(name), found.last_error.as_deref().map(shown).unwrap_or_default())
         }
         None => format!("{} run, {} rebuilds", actors.len(), actors.iter().map(|(_, c)| c.restarts).sum::<u64>()),
     };
@@ -294,7 +294,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     let mut shell = Shell::of(&request, Section::Overview, "Overview");
     let view = View::read(&state, shell.may_operate).await?;
     shell.title = view.title();
-    shell.is_needed = !view.needs.is_empty();
+    shell.is_needed = view.needs.count > 0;
     let regions = view.regions()?;
     html(&Page { shell, view: &view, regions })
 }

@@ -112,6 +112,11 @@ impl Shell {
         if self.is_needed { &FILES.icon_needs.path } else { &FILES.icon.path }
     }
 
+    /// The icons that a live page shows by its state.
+    pub fn icons(&self) -> (&'static str, &'static str) {
+        (&FILES.icon.path, &FILES.icon_needs.path)
+    }
+
     pub fn style(&self) -> &'static str {
         &FILES.style.path
     }
@@ -128,6 +133,8 @@ fn notice(word: &str) -> Option<&'static str> {
         "stopping" => "The job is being stopped.",
         "keeping" => "The job is being stopped; its best finished trial is kept.",
         "activated" => "This model serves now. Roll back on its page if it should not.",
+        "acknowledged" => "Acknowledged: it needs nobody any more.",
+        "snoozed" => "Snoozed: it is shown again in a day.",
         "scheduled" => "The schedule is in force.",
         "rolled-back" => "Rolled back: the model that served before serves again.",
         _ => return None,
@@ -139,7 +146,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// A path of this service, and of no other host.
-fn is_own(path: &str) -> bool {
+pub fn is_own(path: &str) -> bool {
     path.starts_with('/')
         && !path.starts_with("//")
         && !path.contains('\\')

@@ -1,6 +1,6 @@
 //! `/system`: what the service is made of, why it trained, what waits on the bus, who did what, who may come in.
 
-use super::needs::{component, told};
+use super::needs::told;
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, count, reason, short, shown, span};
 use super::{PageError, State, html};
@@ -13,7 +13,7 @@ use provost_actors::Cron;
 use provost_domain::audit::AuditEntry;
 use provost_domain::key::ApiKey;
 use provost_domain::schedule::ScheduledTrainingConfig;
-use provost_domain::status::Health;
+use provost_domain::status::{Health, component_title};
 use provost_store::TriggerRecord;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -155,7 +155,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
             .iter()
             .map(|(name, found)| Component {
                 id: name.clone(),
-                name: component(name),
+                name: component_title(name),
                 mark: Mark::of_health(found.health),
                 restarts: found.restarts,
                 panics: found.panics,

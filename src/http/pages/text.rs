@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use provost_domain::gate::GateOutcome;
+pub use provost_domain::ids::short;
 use provost_domain::job::JobStatus;
 use provost_domain::schedule::TriggerType;
 use provost_domain::status::Health;
@@ -190,12 +191,6 @@ pub fn reason(kind: TriggerType) -> &'static str {
         TriggerType::Event => "event",
         TriggerType::Drift => "drift",
     }
-}
-
-/// The end of an id, which tells ids of one time apart, as the sentences of comparisons write it.
-pub fn short(id: &str) -> String {
-    let end: String = id.chars().rev().take(4).collect();
-    format!("…{}", end.chars().rev().collect::<String>())
 }
 
 /// A text of others, in one line, with nothing hidden.

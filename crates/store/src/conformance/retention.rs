@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn all_before(cutoff: DateTime<Utc>) -> Cutoffs {
-    Cutoffs { inbox: cutoff, outbox: cutoff, job_events: cutoff, trials: cutoff, now: cutoff }
+    Cutoffs { inbox: cutoff, outbox: cutoff, job_events: cutoff, trials: cutoff, needs: cutoff, now: cutoff }
 }
 
 /// Forgets until there is nothing left.

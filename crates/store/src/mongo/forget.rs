@@ -7,6 +7,7 @@ use super::evaluations::EVALUATIONS;
 use super::inbox::INBOX;
 use super::jobs::{self, EVENTS, THERE, TRIALS};
 use super::leases::LEASES;
+use super::needs::NEEDS;
 use super::outbox::OUTBOX;
 use super::response_documents::RESPONSES;
 use super::sessions::SESSIONS;
@@ -60,6 +61,8 @@ pub async fn forget(db: &Db, before: &Cutoffs, limit: u32) -> Result<Forgotten> 
         }
     }
     forgotten.outbox = remove_these(db, OUTBOX, &settled, &mut left).await?;
+    let dealt = doc! {"provost.dealt_at": {"$lt": before.needs.timestamp_micros()}};
+    forgotten.needs = remove(db, NEEDS, dealt, doc! {"provost.dealt_at": 1}, &mut left).await?;
     for was in ended(db, "no_events", before.job_events, limit).await? {
         if left == 0 {
             return Ok(forgotten);

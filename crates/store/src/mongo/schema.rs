@@ -7,6 +7,7 @@ use super::documents::{self, number};
 use super::evaluations::EVALUATIONS;
 use super::inbox::INBOX;
 use super::jobs::{EVENTS, TRIALS};
+use super::needs::NEEDS;
 use super::outbox::{ANNOUNCERS, OUTBOX};
 use super::pointer::DECISIONS;
 use super::predictions::PREDICTIONS;
@@ -60,6 +61,10 @@ fn indexes() -> Vec<(&'static str, Vec<Document>)> {
                 doc! {"outcome": 1, "at": 1},
                 doc! {"data_point_id": 1},
             ],
+        ),
+        (
+            NEEDS,
+            vec![newest(), doc! {"provost.dealt": 1, "provost.at": -1, "provost.id": -1}, doc! {"provost.dealt_at": 1}],
         ),
         (CHUNKS, vec![doc! {"upload": 1}, doc! {"stored_at": 1, "upload": 1}]),
     ]

@@ -81,6 +81,10 @@ pub trait JobReader: Send + Sync + 'static {
     async fn newest_jobs(&self, most: u32) -> Result<Vec<TrainingJob>> {
         newest(most, |cursor, left| async move { self.list_jobs(None, cursor.as_deref(), left).await }).await
     }
+    /// The newest `most` jobs of one status.
+    async fn newest_jobs_in(&self, status: JobStatus, most: u32) -> Result<Vec<TrainingJob>> {
+        newest(most, |cursor, left| async move { self.list_jobs(Some(status), cursor.as_deref(), left).await }).await
+    }
     /// All pending and running jobs, oldest first. Their records are not read: there may be many, and large ones.
     async fn unfinished_jobs(&self) -> Result<Vec<QueuedJob>>;
     /// How many jobs have each status; statuses without jobs are included.

@@ -17,6 +17,8 @@ pub struct Cutoffs {
     pub job_events: DateTime<Utc>,
     /// Trials, units of work and intermediate results of jobs that ended before this time.
     pub trials: DateTime<Utc>,
+    /// Needs that were dealt with before this time.
+    pub needs: DateTime<Utc>,
     /// The present, by which stored responses have outlived [`RESPONSE_LIFETIME_HOURS`](crate::RESPONSE_LIFETIME_HOURS), and sessions have expired.
     pub now: DateTime<Utc>,
 }
@@ -38,6 +40,9 @@ pub struct Forgotten {
     pub trials: u64,
     /// Units of work.
     pub units: u64,
+    /// Needs that were dealt with.
+    #[serde(default)]
+    pub needs: u64,
     /// Jobs whose log lines or intermediate results were removed.
     pub jobs: u64,
 }
@@ -52,6 +57,7 @@ impl Forgotten {
             + self.job_events
             + self.trials
             + self.units
+            + self.needs
             + self.jobs
     }
 }
@@ -65,6 +71,7 @@ impl std::ops::AddAssign for Forgotten {
         self.job_events += other.job_events;
         self.trials += other.trials;
         self.units += other.units;
+        self.needs += other.needs;
         self.jobs += other.jobs;
     }
 }

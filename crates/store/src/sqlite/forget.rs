@@ -79,6 +79,12 @@ pub fn forget(t: &Transaction<'_>, before: &Cutoffs, ended: &EndedJobs, limit: u
         before.outbox.timestamp(),
         &mut left,
     )?;
+    forgotten.needs = delete(
+        "DELETE FROM needs WHERE need_id IN
+         (SELECT need_id FROM needs WHERE dealt_at IS NOT NULL AND dealt_at < ?1 ORDER BY dealt_at LIMIT ?2)",
+        before.needs.timestamp_micros(),
+        &mut left,
+    )?;
     for id in &ended.with_events {
         if left <= 0 {
             return Ok(forgotten);

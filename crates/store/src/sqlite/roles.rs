@@ -10,6 +10,7 @@ mod jobs;
 mod keys;
 mod leases;
 mod models;
+mod needs;
 mod outbox;
 mod points;
 mod predictions;

@@ -8,7 +8,7 @@ use crate::error::{Result, StoreError};
 use rusqlite::Connection;
 
 /// Step n leads from version n to n + 1.
-pub const STEPS: &[&str] = &[V1, V2, V3, LOCKS, RETENTION, SESSIONS, CALLERS, QUEUE];
+pub const STEPS: &[&str] = &[V1, V2, V3, LOCKS, RETENTION, SESSIONS, CALLERS, QUEUE, NEEDS];
 
 /// Documents are JSON text. Points fill plain columns from the struct instead of generated ones: SQLite computes these at
 /// each insert to check their types, and on this one hot table two of them doubled the insert's time (2 to 4 µs at 560
@@ -218,6 +218,21 @@ const QUEUE: &str = "
 ALTER TABLE jobs ADD COLUMN queue TEXT GENERATED ALWAYS AS (json_extract(document, '$.config_hash', '$.snapshot',
     '$.cancel.at', '$.running_seconds', '$.estimated_minutes', '$.job.estimated_time_remaining_seconds')) VIRTUAL;
 CREATE INDEX jobs_unfinished ON jobs (created_at, job_id, status, queue) WHERE status IN ('pending', 'running');
+";
+
+/// What needs a person. `dealt` is 0 for what waits, 1 for what somebody has acknowledged, 2 for what was withdrawn.
+const NEEDS: &str = "
+CREATE TABLE needs (
+    need_id TEXT PRIMARY KEY,
+    since INTEGER NOT NULL,
+    dealt INTEGER NOT NULL,
+    dealt_at INTEGER,
+    snoozed_until INTEGER NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+CREATE INDEX needs_by_age ON needs (since, need_id);
+CREATE INDEX needs_by_state ON needs (dealt, since, need_id, snoozed_until);
+CREATE INDEX needs_dealt_with ON needs (dealt_at) WHERE dealt_at IS NOT NULL;
 ";
 
 /// The version of the schema in this file.

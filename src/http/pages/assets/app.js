@@ -95,7 +95,12 @@
     source.addEventListener("regions", (event) => {
       heard = Date.now();
       const news = JSON.parse(event.data);
-      if (news.title) document.title = news.title;
+      if (news.title) {
+        document.title = news.title;
+        const icon = document.querySelector("link[rel=icon][data-needs]");
+        const wanted = news.title.startsWith("▲") ? icon.dataset.needs : icon.dataset.plain;
+        if (icon.getAttribute("href") !== wanted) icon.href = wanted;
+      }
       for (const id of Object.keys(news.regions)) swap(id, news.regions[id]);
       tick();
     });

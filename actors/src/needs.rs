@@ -1,0 +1,234 @@
+//! Needs notices what needs a person: failed jobs, candidates that await approval, components that are unwell, messages that were
+//! set aside, and a service in which no model serves. It raises a need for each in the store, and withdraws it once the fact has
+//! gone. Other actors raise needs of their own through the same role, `NeedProducer`.
+//!
+//! It reconciles, as the Scheduler does: a need is named by its fact, so that a look after a crash raises nothing twice.
+
+mod facts;
+
+use crate::background::WhileReachable;
+use crate::failures::Kind;
+use crate::options::NeedsResources;
+use crate::root::ANSWER_WITHIN;
+use crate::supervise::Status;
+use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
+use chrono::{DateTime, TimeDelta, Utc};
+use facts::Facts;
+use provost_domain::TrainingJob;
+use provost_domain::job::JobStatus;
+use provost_domain::need::{Need, NeedState};
+use provost_store::StoreError;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+/// Interval between looks.
+const PERIOD: Duration = Duration::from_secs(3);
+/// Jobs that failed longer ago raise no need.
+const DAYS: i64 = 7;
+/// Failed jobs that are looked through at most.
+const FAILED_JOBS: u32 = 200;
+/// Decisions and activations that are looked through at most.
+const DECISIONS: u32 = 20;
+/// Facts that are kept in mind.
+const REMEMBERED: usize = 500;
+const COMPONENT: &str = "needs";
+
+/// What the actor knows of its own looks, for `Status`.
+#[derive(Default)]
+struct Seen {
+    looks: u64,
+    raised: u64,
+    withdrawn: u64,
+    error: Option<String>,
+}
+
+/// What earlier looks found. It saves calls of the store; a rebuilt actor finds out anew.
+#[derive(Default)]
+struct Known {
+    /// The fact that was last raised under each id.
+    raised: BTreeMap<String, String>,
+    /// Ids of what is known to be no need now.
+    gone: BTreeSet<String>,
+    /// Components that were unwell in the last look, and since when.
+    unwell: BTreeMap<String, DateTime<Utc>>,
+    set_aside: u64,
+    failed_jobs: u64,
+}
+
+struct NeedLoop {
+    resources: NeedsResources,
+    seen: Arc<Mutex<Seen>>,
+    known: Known,
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl NeedLoop {
+    async fn run(mut self) {
+        let clock = self.resources.clock.clone();
+        loop {
+            // Unwell is what is so in two looks: a start or a slow answer needs nobody.
+            clock.sleep(PERIOD).await;
+            let looked = self.look().await;
+            match &looked {
+                // That the store is away is told by the store's own state.
+                Err(error) if Kind::of(error) == Kind::Outage => {}
+                _ => self.resources.failures.note(COMPONENT, "a look", &looked, Kind::of),
+            }
+            let mut seen = lock(&self.seen);
+            seen.looks += 1;
+            seen.error = looked.err().map(|error| error.to_string());
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), StoreError> {
+        let now = self.resources.clock.now();
+        let mut facts = self.component_facts(now).await?;
+        facts.extend(self.decision_facts(now).await?);
+        facts.here.extend(self.failed_jobs(now).await?);
+        let Facts { here, gone } = facts;
+        for need in here {
+            self.raise(need).await?;
+        }
+        for id in gone {
+            self.withdraw(id, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn component_facts(&mut self, now: DateTime<Utc>) -> Result<Facts, StoreError> {
+        let Some(components) = self.resources.components.get().and_then(Weak::upgrade) else {
+            return Ok(Facts::default());
+        };
+        let found = components.look(ANSWER_WITHIN).await.components;
+        let mut facts = Facts::default();
+        let mut unwell = BTreeMap::new();
+        for (name, component) in &found {
+            let id = facts::component_id(name);
+            if !facts::is_unwell(component.health) {
+                facts.gone.push(id);
+                continue;
+            }
+            match self.known.unwell.get(name) {
+                Some(since) => {
+                    facts.here.push(facts::component(name, component, *since));
+                    unwell.insert(name.clone(), *since);
+                }
+                None => {
+                    // One that was unwell before this process began has been so since then.
+                    let was = self.resources.needs.need(&id).await?.filter(|need| need.withdrawn_at.is_none());
+                    unwell.insert(name.clone(), was.map_or(now, |need| need.since));
+                }
+            }
+        }
+        self.known.unwell = unwell;
+        let set_aside = facts::set_aside(&found);
+        if set_aside > self.known.set_aside {
+            facts.here.push(facts::messages_set_aside(set_aside, now));
+        }
+        self.known.set_aside = set_aside;
+        Ok(facts)
+    }
+
+    async fn decision_facts(&self, now: DateTime<Utc>) -> Result<Facts, StoreError> {
+        let (decisions, models) = (&self.resources.decisions, &self.resources.models);
+        let newest = decisions.newest_decisions(Some(now - TimeDelta::days(90)), DECISIONS).await?;
+        let activations = models.activations(None, DECISIONS).await?.items;
+        let mut facts = facts::approvals(&newest, &activations);
+        let newest_model = match models.active_model().await? {
+            Some(_) => None,
+            None => models.list_models(false, None, 1).await?.items.into_iter().next(),
+        };
+        facts.extend(match newest_model {
+            Some(model) => facts::no_serving_model(models.model_count().await?, model.training_date),
+            None => facts::a_model_serves(),
+        });
+        Ok(facts)
+    }
+
+    /// Lately failed jobs, where there are more than at the last look.
+    async fn failed_jobs(&mut self, now: DateTime<Utc>) -> Result<Vec<Need>, StoreError> {
+        let counts = self.resources.jobs.job_counts().await?;
+        let failed = counts.get(&JobStatus::Failed).copied().unwrap_or(0);
+        if failed == self.known.failed_jobs {
+            return Ok(Vec::new());
+        }
+        let ended = |job: &TrainingJob| job.completed_at.unwrap_or(job.created_at);
+        let mut jobs = self.resources.jobs.newest_jobs_in(JobStatus::Failed, FAILED_JOBS).await?;
+        jobs.retain(|job| now - ended(job) < TimeDelta::days(DAYS));
+        self.known.failed_jobs = failed;
+        Ok(jobs.iter().map(|job| facts::job_failed(job, ended(job))).collect())
+    }
+
+    async fn raise(&mut self, need: Need) -> Result<(), StoreError> {
+        let (id, fact) = (need.need_id.clone(), need.fact.clone());
+        if self.known.raised.get(&id) == Some(&fact) {
+            return Ok(());
+        }
+        if self.resources.needs.raise_need(need).await? {
+            lock(&self.seen).raised += 1;
+        }
+        self.known.gone.remove(&id);
+        self.known.raised.insert(id, fact);
+        if self.known.raised.len() > REMEMBERED {
+            // What is raised once more changes nothing.
+            self.known.raised.clear();
+        }
+        Ok(())
+    }
+
+    async fn withdraw(&mut self, id: String, now: DateTime<Utc>) -> Result<(), StoreError> {
+        if self.known.gone.contains(&id) {
+            return Ok(());
+        }
+        let waits = |need: &Need| matches!(need.state(now), NeedState::Open | NeedState::Snoozed);
+        if self.resources.needs.need(&id).await?.as_ref().is_some_and(waits)
+            && self.resources.needs.withdraw_need(&id, now).await?
+        {
+            lock(&self.seen).withdrawn += 1;
+        }
+        self.known.raised.remove(&id);
+        self.known.gone.insert(id);
+        Ok(())
+    }
+}
+
+pub struct Needs {
+    resources: NeedsResources,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Needs {
+    pub fn new(resources: NeedsResources) -> Self {
+        Self { resources, seen: Arc::default() }
+    }
+}
+
+impl Actor for Needs {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        let work = NeedLoop { resources: self.resources.clone(), seen: self.seen.clone(), known: Known::default() };
+        context.spawn(WhileReachable::new(work.run()));
+    }
+}
+
+crate::takes_messages!(Needs);
+
+impl Handler<Status> for Needs {
+    type Result = MessageResult<Status>;
+    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
+        let seen = lock(&self.seen);
+        MessageResult(json!({
+            "health": if seen.error.is_some() { "degraded" } else { "up" },
+            "looks": seen.looks,
+            "raised": seen.raised,
+            "withdrawn": seen.withdrawn,
+            "last_error": seen.error,
+        }))
+    }
+}

@@ -1,0 +1,35 @@
+//! What Needs works with.
+
+use super::Options;
+use crate::clock::Clock;
+use crate::component_look::ComponentLook;
+use crate::failures::Failures;
+use provost_store::{DecisionReader, JobReader, ModelReader, NeedProducer};
+use std::sync::{Arc, OnceLock, Weak};
+
+/// Needs raises and withdraws needs; it reads what they are about.
+#[derive(Clone)]
+pub struct NeedsResources {
+    pub clock: Arc<dyn Clock>,
+    pub needs: Arc<dyn NeedProducer>,
+    pub jobs: Arc<dyn JobReader>,
+    pub models: Arc<dyn ModelReader>,
+    pub decisions: Arc<dyn DecisionReader>,
+    pub failures: Failures,
+    /// Set once all actors are started, Needs among them; it ends with the handle.
+    pub components: Arc<OnceLock<Weak<ComponentLook>>>,
+}
+
+impl From<&Options> for NeedsResources {
+    fn from(o: &Options) -> Self {
+        Self {
+            clock: o.clock.clone(),
+            needs: o.store.clone(),
+            jobs: o.store.clone(),
+            models: o.store.clone(),
+            decisions: o.store.clone(),
+            failures: o.failures.clone(),
+            components: Arc::default(),
+        }
+    }
+}
