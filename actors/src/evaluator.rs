@@ -1,7 +1,9 @@
 //! The Evaluator scores models on their test part, draws their plots and keeps their evaluations.
 
+mod audit;
 mod performance_check;
 
+pub use audit::{Audit, AuditModel};
 pub use performance_check::CheckPerformance;
 
 use crate::background::WhileReachable;
@@ -108,6 +110,7 @@ pub struct Evaluator {
     tickets: Arc<Semaphore>,
     /// Evaluations at work at a time.
     turns: Arc<Semaphore>,
+    audits: audit::Audits,
     finished: u64,
     failed: u64,
     last_error: Option<String>,
@@ -121,6 +124,7 @@ impl Evaluator {
             running: BTreeSet::new(),
             tickets: Arc::new(Semaphore::new(limits::EVALUATIONS)),
             turns: Arc::new(Semaphore::new(AT_WORK)),
+            audits: audit::Audits::default(),
             finished: 0,
             failed: 0,
             last_error: None,

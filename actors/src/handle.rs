@@ -6,7 +6,7 @@ use crate::admission::Admission;
 use crate::bridge::{Bridge, BridgeStop};
 use crate::component_look::{ComponentLook, Look};
 use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
-use crate::evaluator::{Evaluate, Evaluator};
+use crate::evaluator::{Audit, AuditModel, Evaluate, Evaluator};
 use crate::executor::{Executor, LocalExecutor};
 use crate::fleet::FleetExecutor;
 use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submitted};
@@ -67,6 +67,8 @@ pub struct Handle {
     /// Checks of what a new job is to learn from. They have places of their own, so that no viewer is in an operator's way.
     checks: Pool,
     comparisons: Pool,
+    /// Fairness audits and data checks.
+    audits: Pool,
 }
 
 /// Starts all actors on the current arbiter; unfinished jobs go on at once.
@@ -167,6 +169,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let reports = Pool::new("requests for a look at the data", REPORTS, limits::COMPUTE_QUEUE);
     let checks = Pool::new("requests for a job", REPORTS, limits::COMPUTE_QUEUE);
     let comparisons = Pool::new("comparisons", 1, limits::COMPARISONS);
+    let audits = Pool::new("audits and data checks", 1, limits::AUDITS);
     Ok(Handle {
         options,
         streams,
@@ -181,6 +184,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         reports,
         checks,
         comparisons,
+        audits,
     })
 }
 
@@ -204,6 +208,12 @@ impl Handle {
     /// Evaluates a model again, behind; answers the task's id at once.
     pub async fn evaluate(&self, model: &ModelId, plots: bool) -> Result<String, EvaluateError> {
         self.evaluator.send(Evaluate { model: model.clone(), plots }).await?
+    }
+
+    /// How a model treats the groups of its test part, and what its data is like.
+    pub async fn audit(&self, model: &ModelId) -> Result<Arc<Audit>, EvaluateError> {
+        let place = self.audits.place().await?;
+        self.evaluator.send(AuditModel { id: model.clone(), place }).await?
     }
 
     pub async fn activate(

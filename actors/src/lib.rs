@@ -2,6 +2,7 @@
 //! [`Handle`], made by [`start`].
 
 mod admission;
+mod audit;
 mod background;
 mod blocking;
 pub mod bridge;
@@ -47,7 +48,9 @@ pub use handle::{Handle, start};
 pub use jobs::{Accepted, KeyedRequest, KeyedSubmission, ShutdownReport, Submission, Submitted, WrittenResponse};
 pub use lease::Leases;
 pub use metrics::Metrics;
-pub use options::{BridgeOptions, MailOptions, MailUrl, Options, PredictServiceOptions, RetentionOptions, Sender};
+pub use options::{
+    BridgeOptions, FairnessOptions, MailOptions, MailUrl, Options, PredictServiceOptions, RetentionOptions, Sender,
+};
 pub use pool::{Busy, Place, Pool, WorkError};
 pub use scheduler::cron::{BadCron, Cron};
 pub use serving::{

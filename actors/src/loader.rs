@@ -1,9 +1,13 @@
 //! The Loader owns the snapshots: immutable rows to learn from, named by content hash.
 
+mod audit_groups;
 mod beneath;
 mod scan;
 mod source;
 mod source_key;
+
+pub use audit_groups::{AuditGroups, FoundGroups, SourceState};
+pub use source_key::SourceKey;
 
 use crate::blocking::blocking;
 use crate::error::LoadError;
@@ -178,6 +182,18 @@ impl SnapshotService {
         Ok(self.remember(loaded))
     }
 
+    async fn source_state(&self, config: &TrainingConfig) -> Result<SourceKey, LoadError> {
+        Ok(source::open(config, &self.resources).await?.key().clone())
+    }
+
+    /// The groups of rows, as their source has them now.
+    async fn audit_groups(&self, m: AuditGroups) -> Result<FoundGroups, LoadError> {
+        let source = source::open(&m.config, &self.resources).await?;
+        let sink = audit_groups::Collector::new(m.rows, m.names);
+        let (collector, _) = source::each_point(source, &m.config, &self.resources, sink).await?;
+        Ok(collector.finish())
+    }
+
     fn remember(&self, loaded: LoadedSnapshot) -> Arc<LoadedSnapshot> {
         let mut snapshots = lock(&self.cache.snapshots);
         if let Some(known) = snapshots.iter().find(|s| s.sha == loaded.sha) {
@@ -257,6 +273,22 @@ impl Handler<Open> for Loader {
     fn handle(&mut self, Open(sha): Open, _: &mut Context<Self>) -> Self::Result {
         let service = self.snapshots.clone();
         Box::pin(async move { service.open(sha).await }.into_actor(self))
+    }
+}
+
+impl Handler<AuditGroups> for Loader {
+    type Result = ResponseActFuture<Self, Result<FoundGroups, LoadError>>;
+    fn handle(&mut self, message: AuditGroups, _: &mut Context<Self>) -> Self::Result {
+        let service = self.snapshots.clone();
+        Box::pin(async move { service.audit_groups(message).await }.into_actor(self))
+    }
+}
+
+impl Handler<SourceState> for Loader {
+    type Result = ResponseActFuture<Self, Result<SourceKey, LoadError>>;
+    fn handle(&mut self, SourceState(config): SourceState, _: &mut Context<Self>) -> Self::Result {
+        let service = self.snapshots.clone();
+        Box::pin(async move { service.source_state(&config).await }.into_actor(self))
     }
 }
 

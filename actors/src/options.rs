@@ -3,6 +3,7 @@
 mod amqp;
 mod bridge;
 mod evaluator;
+mod fairness;
 mod fleet;
 mod jobs;
 mod loader;
@@ -18,6 +19,7 @@ mod smtp;
 pub use amqp::{Address, BridgeOptions};
 pub use bridge::BridgeResources;
 pub use evaluator::EvaluatorResources;
+pub use fairness::FairnessOptions;
 pub use fleet::FleetResources;
 pub use jobs::JobsResources;
 pub use loader::LoaderResources;
@@ -89,6 +91,8 @@ pub struct Options {
     pub executor: Option<Arc<dyn Executor>>,
     /// How predictions are made and logged.
     pub predict: PredictServiceOptions,
+    /// What fairness audits look at.
+    pub fairness: FairnessOptions,
     pub schedule_enabled: bool,
     /// Shortest time between two automatic jobs.
     pub cooldown: Duration,
@@ -143,6 +147,7 @@ impl Options {
             report_every: Duration::from_millis(500),
             executor: None,
             predict: PredictServiceOptions::default(),
+            fairness: FairnessOptions::default(),
             schedule_enabled: true,
             cooldown: Duration::from_secs(600),
             outbox_max: 100_000,

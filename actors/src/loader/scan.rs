@@ -7,6 +7,7 @@ use provost_domain::mapping::{Unread, listed};
 use provost_domain::quality::QualityAccumulator;
 use provost_domain::snapshot::SnapshotBuilder;
 use provost_domain::{AdmissionDataPoint, Snapshot};
+use std::fmt::Display;
 
 /// Rejected rows that are told one by one; the others are counted.
 const TOLD: usize = 5;
@@ -36,9 +37,19 @@ impl Scan {
     }
 }
 
+/// What a pass over a source is given to.
+pub trait Sink: Send + 'static {
+    /// A data point.
+    fn take(&mut self, point: &AdmissionDataPoint);
+    /// A row that is none.
+    fn reject(&mut self, row: u64, why: &dyn Display);
+    /// The columns of a file that no field was read from, and how many there are beside.
+    fn unread(&mut self, columns: &[Unread], more: u64);
+}
+
 /// A pass under way.
-pub struct Scanner<'a> {
-    tables: &'a FeatureTables,
+pub struct Scanner {
+    tables: FeatureTables,
     verified_only: bool,
     features: FeatureSet,
     quality: QualityAccumulator,
@@ -48,9 +59,9 @@ pub struct Scanner<'a> {
     unread: Option<String>,
 }
 
-impl<'a> Scanner<'a> {
-    pub fn new(tables: &'a FeatureTables, verified_only: bool, features: FeatureSet) -> Self {
-        let quality = QualityAccumulator::new(tables);
+impl Scanner {
+    pub fn new(tables: FeatureTables, verified_only: bool, features: FeatureSet) -> Self {
+        let quality = QualityAccumulator::new(&tables);
         Self {
             tables,
             verified_only,
@@ -63,7 +74,14 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    pub fn take(&mut self, point: &AdmissionDataPoint) {
+    pub fn finish(self, key: SourceKey) -> Scan {
+        let Self { quality, rows, rejected, told, unread, .. } = self;
+        Scan { key, quality, snapshot: rows.finish(), rejected, told, unread }
+    }
+}
+
+impl Sink for Scanner {
+    fn take(&mut self, point: &AdmissionDataPoint) {
         if self.verified_only && !point.verified {
             return;
         }
@@ -73,20 +91,14 @@ impl<'a> Scanner<'a> {
         self.rows.add(point, &features, extended);
     }
 
-    pub fn reject(&mut self, row: u64, why: &dyn std::fmt::Display) {
+    fn reject(&mut self, row: u64, why: &dyn Display) {
         self.rejected += 1;
         if self.told.len() < TOLD {
             self.told.push(format!("row {row}: {why}").chars().take(200).collect());
         }
     }
 
-    /// The columns of a file that no field was read from, and how many there are beside.
-    pub fn unread(&mut self, columns: &[Unread], more: u64) {
+    fn unread(&mut self, columns: &[Unread], more: u64) {
         self.unread = (!columns.is_empty()).then(|| listed(columns, more));
-    }
-
-    pub fn finish(self, key: SourceKey) -> Scan {
-        let Self { quality, rows, rejected, told, unread, .. } = self;
-        Scan { key, quality, snapshot: rows.finish(), rejected, told, unread }
     }
 }

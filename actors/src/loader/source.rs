@@ -1,7 +1,7 @@
 //! Where rows come from: the store, or a file below the import folder.
 
 use super::beneath;
-use super::scan::{Scan, Scanner};
+use super::scan::{Scan, Scanner, Sink};
 use super::source_key::{FileState, SourceKey};
 use crate::blocking::blocking;
 use crate::error::LoadError;
@@ -56,16 +56,29 @@ pub async fn open(config: &TrainingConfig, resources: &LoaderResources) -> Resul
 
 /// Reads the whole source once.
 pub async fn scan(source: Source, config: &TrainingConfig, resources: &LoaderResources) -> Result<Scan, LoadError> {
-    let (tables, verified_only, features) = (resources.tables.clone(), config.use_verified_only, config.features);
+    let (verified_only, features) = (config.use_verified_only, config.features);
+    let scanner = Scanner::new(resources.tables.clone(), verified_only, features);
+    let (scanner, key) = each_point(source, config, resources, scanner).await?;
+    // Sorting takes its time.
+    blocking(move || Ok(scanner.finish(key))).await
+}
+
+/// Gives every point of a source to `sink`, and what in a file is none.
+pub async fn each_point<S: Sink>(
+    source: Source,
+    config: &TrainingConfig,
+    resources: &LoaderResources,
+    mut sink: S,
+) -> Result<(S, SourceKey), LoadError> {
+    let (tables, verified_only) = (resources.tables.clone(), config.use_verified_only);
     match source {
         Source::Store(key) => {
             let mut batches = resources.points.stream_points(PointSelection { verified_only }).await?;
             blocking(move || {
-                let mut scanner = Scanner::new(&tables, verified_only, features);
                 while let Some(batch) = batches.blocking_recv() {
-                    batch?.iter().for_each(|point| scanner.take(point));
+                    batch?.iter().for_each(|point| sink.take(point));
                 }
-                Ok(scanner.finish(key))
+                Ok((sink, key))
             })
             .await
         }
@@ -79,10 +92,9 @@ pub async fn scan(source: Source, config: &TrainingConfig, resources: &LoaderRes
                 limits: resources.import_limits,
             };
             blocking(move || {
-                let mut scanner = Scanner::new(&tables, verified_only, features);
-                let read = read(&key.to_string(), file, kind, &reading, &tables, &mut scanner);
+                let read = read(&key.to_string(), file, kind, &reading, &tables, &mut sink);
                 read.map_err(|why| LoadError::Data(format!("data_path: {key}: {why}")))?;
-                Ok(scanner.finish(key))
+                Ok((sink, key))
             })
             .await
         }
@@ -93,14 +105,14 @@ fn text(e: impl std::fmt::Display) -> String {
     e.to_string()
 }
 
-/// Every row of the file to the scanner, in its order.
+/// Every row of the file to the sink, in its order.
 fn read(
     name: &str,
     file: File,
     kind: DataSource,
     options: &ReadOptions,
     tables: &FeatureTables,
-    scanner: &mut Scanner<'_>,
+    sink: &mut impl Sink,
 ) -> Result<(), String> {
     let format = if kind == DataSource::Csv { Format::Csv } else { Format::Json };
     let options = ReadOptions { format, ..options.clone() };
@@ -108,14 +120,14 @@ fn read(
     let report = provost_reader::read(name, file, &options, tables, ReadBytes::default(), &mut |parser, chunk| {
         let mut parsed = parser.chunk(chunk);
         strays.extend(std::mem::take(&mut parsed.strays));
-        parsed.points.iter().for_each(|point| scanner.take(point));
+        parsed.points.iter().for_each(|point| sink.take(point));
         for (place, why) in &parsed.faults {
-            scanner.reject(parsed.chunk.records[*place].line, why);
+            sink.reject(parsed.chunk.records[*place].line, why);
         }
         true
     });
     let mut report = report.map_err(text)?;
     let more = strays.append_to(&mut report.unread);
-    scanner.unread(&report.unread, more);
+    sink.unread(&report.unread, more);
     report.broken.map_or(Ok(()), Err)
 }

@@ -1,6 +1,7 @@
 //! What the Evaluator works with.
 
 use super::Options;
+use super::fairness::FairnessOptions;
 use crate::clock::Clock;
 use crate::failures::Failures;
 use crate::lease::Leases;
@@ -18,6 +19,7 @@ pub struct EvaluatorResources {
     pub artifacts: Artifacts,
     pub leases: Option<Leases>,
     pub failures: Failures,
+    pub fairness: FairnessOptions,
     pub failpoints: Failpoints,
 }
 
@@ -31,6 +33,7 @@ impl From<&Options> for EvaluatorResources {
             artifacts: o.artifacts.clone(),
             leases: o.leases.clone(),
             failures: o.failures.clone(),
+            fairness: o.fairness.clone(),
             failpoints: o.failpoints.clone(),
         }
     }

@@ -1,6 +1,7 @@
 //! What the Registry works with.
 
 use super::Options;
+use super::fairness::FairnessOptions;
 use super::mail_sources::MailSources;
 use crate::clock::Clock;
 use crate::testkit::Failpoints;
@@ -17,6 +18,7 @@ pub struct RegistryResources {
     pub installation: Arc<dyn InstallationReader>,
     pub artifacts: Artifacts,
     pub mail: MailSources,
+    pub fairness: FairnessOptions,
     pub failpoints: Failpoints,
 }
 
@@ -30,6 +32,7 @@ impl From<&Options> for RegistryResources {
             installation: o.store.clone(),
             artifacts: o.artifacts.clone(),
             mail: MailSources::from(o),
+            fairness: o.fairness.clone(),
             failpoints: o.failpoints.clone(),
         }
     }

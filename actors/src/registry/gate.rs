@@ -3,6 +3,7 @@
 //! Challenger and champion are scored on the challenger's test part, less what the champion was trained or tuned on. Test
 //! parts are nested and stable, so what remains is nearly all of it, and rows that came after the champion are in it too.
 
+mod fairness;
 mod outcome;
 
 use super::{ModelService, RegistryError};
@@ -41,6 +42,8 @@ impl actix::Message for Decide {
 struct Found {
     evidence: Option<GateEvidence>,
     verdict: Verdict,
+    /// What both models say of the rows.
+    scored: Option<fairness::Scored>,
 }
 
 impl ModelService {
@@ -111,10 +114,16 @@ impl ModelService {
         };
         let look = 1 + looks(&self.resources.activation.newest_decisions(Some(quarter(now)), LOOKS).await?);
         let not_worse_suffices = m.wish == ActivationWish::IfNotWorse;
-        let found = blocking(move || {
+        let config = challenger.record.version.training_config.clone();
+        let mut found = blocking(move || {
             find(&challenger, champion.as_ref(), look, threshold, not_worse_suffices).map_err(RegistryError::from)
         })
         .await?;
+        if let Some(scored) = found.scored.take().filter(|_| self.resources.fairness.gate)
+            && let Some(because) = self.less_fair(m.challenger.clone(), config, scored).await?
+        {
+            found.verdict = Verdict::failed(because);
+        }
         let outcome = outcome(m.wish, found.evidence.is_some(), found.verdict.passed);
         if outcome == GateOutcome::Activated {
             self.prepare(&self.record(&m.challenger).await?.version).await?;
@@ -181,7 +190,8 @@ fn find(
         None
     };
     if let Some(because) = not_comparable {
-        return Ok(Found { evidence: None, verdict: Verdict::not_comparable(because, champion.is_some()) });
+        let verdict = Verdict::not_comparable(because, champion.is_some());
+        return Ok(Found { evidence: None, verdict, scored: None });
     }
     let clusters: Vec<u64> = rows.iter().map(|r| challenger.data.snapshot.clusters[*r as usize]).collect();
     let alpha = alpha_of_look(look);
@@ -205,7 +215,7 @@ fn find(
         let found = above_chance(&y, &own, &clusters, alpha, SEED);
         let auc = TargetMetric::AucRoc;
         let evidence = evidence(auc, score(auc, &own, at), None, &found);
-        return Ok(Found { evidence: Some(evidence), verdict: verdict_without_champion(&found) });
+        return Ok(Found { evidence: Some(evidence), verdict: verdict_without_champion(&found), scored: None });
     };
     let theirs = champion.model.predict_proba(&challenger.data.rows_for(&champion.model), &rows)?;
     let their_at = champion.model.threshold;
@@ -215,7 +225,9 @@ fn find(
         mcnemar: Some(mcnemar(&y, &own, at, &theirs, their_at)),
         ..evidence(metric, score(metric, &own, at), Some(score(metric, &theirs, their_at)), &found)
     };
-    Ok(Found { evidence: Some(evidence), verdict: verdict(metric, &found, threshold, not_worse_suffices) })
+    let verdict = verdict(metric, &found, threshold, not_worse_suffices);
+    let scored = fairness::Scored::new(challenger, &rows, y, (own, at), (theirs, their_at));
+    Ok(Found { evidence: Some(evidence), verdict, scored: Some(scored) })
 }
 
 /// Rows of the challenger's snapshot that neither model was trained, tuned or calibrated on.

@@ -10,6 +10,7 @@ pub mod check;
 pub mod config;
 pub mod evaluation;
 pub mod event;
+pub mod fairness;
 pub mod features;
 pub mod fields;
 pub mod gate;

@@ -83,6 +83,10 @@ limits! {
     COMPUTE_QUEUE = 64, "requests", "requests that wait for the threads for long work", "one beyond is answered with 503";
     COMPARISONS = 16, "requests", "comparisons that wait for the one under way", "one beyond is answered with 503";
     EVALUATIONS = 64, "tasks", "evaluations that run or wait", "one beyond is answered with 503";
+    AUDITS = 16, "requests", "fairness audits and data checks that wait for the one under way", "one beyond is answered with 503";
+    FAIRNESS_ATTRIBUTES = 6, "items", "`fairness.attributes` in the settings", "with nationality and gender 8 attributes and 28 pairs of them";
+    FAIRNESS_GROUPS = 50, "items", "groups of one attribute in a fairness report",
+        "those with the most rows; how many others there are is in `groups_not_shown`";
     EVENT_STREAMS = 100, "streams", "event streams of one caller", "one beyond is answered with 429";
     UNIVERSITIES = 5_000, "items", "universities that a quality report names",
         "those with the most points; how many others there are is in its `warnings`";
@@ -101,6 +105,9 @@ limits! {
     POINT_ID = 200, "characters", "`data_point_id`", "it is a key of the store";
     POINT_TEXT = 500, "characters", "any other text of a data point", "names of universities and programs";
     SHADOW_MODELS = 3, "items", "`model_ids` of the shadow selection", "each one predicts every application a second time";
+    POINT_ATTRIBUTES = 20, "items", "`attributes` of a data point", "groups that audits compare; no model learns from them";
+    ATTRIBUTE_NAME = 50, "characters", "the name of an attribute of a data point", "a word such as `citizenship_status`";
+    ATTRIBUTE_VALUE = 100, "characters", "the value of an attribute of a data point", "the name of a group";
     POINT_TESTS = 100, "items", "`test_scores` of a data point", "far more tests than anybody takes";
 }
 

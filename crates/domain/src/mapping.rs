@@ -1,6 +1,7 @@
 //! Mappings from the rows of files to data points. A column is found by its field's name (`gpa`, `university_name`), its dotted path
 //! (`profile.gpa`) or a test's short name (`gre_verbal`, `toefl`); a mapping names others.
 
+mod attribute;
 mod cell;
 mod document;
 pub mod guess;
@@ -165,7 +166,9 @@ impl Mapping {
     /// Whether a member of this name may be read: it is named here, or a field goes by it.
     pub fn wants(&self, name: &str) -> bool {
         let is = |column: &Column| matches!(column, Column::Name(wanted) if wanted.trim() == name.trim());
-        target::Target::parse(name.trim()).is_some() || self.columns.values().any(|source| is(&source.column))
+        attribute::name(name.trim()).is_some()
+            || target::Target::parse(name.trim()).is_some()
+            || self.columns.values().any(|source| is(&source.column))
     }
 
     /// Adds a fault that only the reader of the file can see.

@@ -34,6 +34,7 @@ use crate::hash::Content;
 use crate::words::word_enum;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 word_enum!(
@@ -265,6 +266,9 @@ pub struct AdmissionDataPoint {
     /// The highest wins; the same `seq` with other content is rejected.
     #[serde(default, deserialize_with = "read::seq")]
     pub seq: u64,
+    /// Groups that audits compare, by the attribute's name. Never features.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "read::or_default")]
+    pub attributes: BTreeMap<String, String>,
 }
 
 impl AdmissionDataPoint {
@@ -373,6 +377,20 @@ impl AdmissionDataPoint {
             && self.application_year.is_none_or(|y| y >= 0)
             && test_scores.len() <= shape::MAX_TESTS
             && test_scores.iter().all(scores)
+            && shape::are_attributes(&self.attributes)
+    }
+
+    /// The group that the point is in by an audit attribute: `nationality` and `gender` of the profile, any other name, and
+    /// these where the profile has none, of `attributes`. None where it is blank.
+    pub fn audit_group(&self, attribute: &str) -> Option<&str> {
+        let of_profile = match attribute {
+            "nationality" => self.profile.nationality.as_deref(),
+            "gender" => self.profile.gender.as_deref(),
+            _ => None,
+        };
+        let blank = |group: &&str| !group.is_empty();
+        let listed = || self.attributes.get(attribute).map(|group| group.trim()).filter(blank);
+        of_profile.map(str::trim).filter(blank).or_else(listed)
     }
 
     /// Stable key of the applicant: of `applicant_id`, else of the profile (an absent count equals 0).

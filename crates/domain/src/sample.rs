@@ -29,6 +29,7 @@ use crate::features::FeatureTables;
 use crate::record::{AdmissionDataPoint, Cycle, Decision, DegreeLevel, Profile, Program, TestScore, TestType};
 use crate::rng::SplitMix64;
 use chrono::{DateTime, NaiveDate, Utc};
+use std::collections::BTreeMap;
 
 /// The last application year drawn; the five before it come up too, the later the more often.
 pub const REFERENCE_YEAR: i32 = 2026;
@@ -102,6 +103,7 @@ fn draw_row(row: u64, seed: u64, tables: &FeatureTables) -> Drawn {
         updated_at: None,
         applicant_id: Some(format!("sample-{seed}-applicant-{applicant:07}")),
         seq: 0,
+        attributes: BTreeMap::new(),
     };
     let probability = sigmoid(score(&tables.row(&point).values));
     point.decision = if r.unit() < 0.04 {

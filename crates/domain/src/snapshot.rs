@@ -2,8 +2,11 @@
 //! SHA-256 of its encoded bytes.
 
 mod alarm;
+mod facts;
 #[cfg(test)]
 mod tests;
+
+pub use facts::{FeatureFacts, SnapshotFacts, YearFacts};
 
 use crate::features::{CATEGORY_RULE, EXTENDED, FEATURES, FeatureRow, is_category, older_codes};
 use crate::record::AdmissionDataPoint;

@@ -106,6 +106,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// That the challenger does not pass, whatever its metric; `because` says why.
+    pub fn failed(because: String) -> Self {
+        Self { passed: false, because, champion: true }
+    }
+
     /// Of models that cannot be compared; `because` says why.
     pub fn not_comparable(because: String, champion: bool) -> Self {
         Self { passed: false, because, champion }

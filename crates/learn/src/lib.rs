@@ -47,6 +47,7 @@ mod testdata;
 mod testing;
 pub mod train;
 pub mod trained;
+pub mod watch;
 pub mod weights;
 pub mod xgboost;
 

@@ -54,7 +54,7 @@ fn point(id: &str, seq: u64, decision: &str) -> Value {
             "average_gpa": 3.8, "gre_quant_avg": 166, "is_stem": true,
         },
         "decision": decision, "decision_date": "2026-02-14", "application_year": 2026, "application_cycle": "fall",
-        "verified": true, "source": "registrar", "seq": seq,
+        "verified": true, "source": "registrar", "seq": seq, "attributes": {"citizenship_status": "resident"},
     })
 }
 

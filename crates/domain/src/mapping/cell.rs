@@ -2,6 +2,8 @@
 
 use super::Source;
 use super::number::{Notation, Reading, Scale, Separators};
+use crate::check::{Fault, brief};
+use crate::fields::{escaped, shown};
 use crate::names::folded;
 use crate::record::explain::{allowed, fits};
 use crate::record::shape::Kind;
@@ -66,6 +68,12 @@ impl std::fmt::Display for Refusal {
             Self::Reason(why) => write!(f, ", {why}"),
         }
     }
+}
+
+/// The fault of a cell that is not allowed; `name` is the column's.
+pub fn refused(name: &str, text: &str, why: &Refusal) -> Fault {
+    let message = format!("`{}` is {}{why}", brief(name, 60), shown(&Value::from(text)));
+    Fault { pointer: format!("/{}", escaped(name)), message }
 }
 
 impl Rule {

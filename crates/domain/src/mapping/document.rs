@@ -14,6 +14,7 @@ pub struct Document {
     profile: Map<String, Value>,
     program: Map<String, Value>,
     tests: Vec<(TestType, Map<String, Value>)>,
+    attributes: Map<String, Value>,
 }
 
 impl Document {
@@ -50,6 +51,11 @@ impl Document {
         }
     }
 
+    /// Sets an attribute for audits.
+    pub fn attribute(&mut self, name: &str, value: Value) {
+        self.attributes.insert(name.to_owned(), value);
+    }
+
     pub fn finish(mut self, id_prefix: Option<&str>, row: u64) -> Value {
         if let Some(prefix) = id_prefix {
             let own = match self.top.get("data_point_id") {
@@ -60,6 +66,9 @@ impl Document {
         }
         let tests = self.tests.into_iter().map(|(_, t)| Value::Object(t)).collect::<Vec<_>>();
         self.profile.insert("test_scores".to_owned(), Value::Array(tests));
+        if !self.attributes.is_empty() {
+            self.top.insert("attributes".to_owned(), Value::Object(self.attributes));
+        }
         self.top.insert("profile".to_owned(), Value::Object(self.profile));
         self.top.insert("program".to_owned(), Value::Object(self.program));
         Value::Object(self.top)

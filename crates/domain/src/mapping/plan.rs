@@ -1,6 +1,7 @@
 //! A mapping applied to a file's header: reads the file's rows.
 
-use super::cell::{Cell, Common, Refusal, Rule, is_format};
+use super::attribute::{self, Attribute};
+use super::cell::{Cell, Common, Refusal, Rule, is_format, refused};
 use super::document::Document;
 use super::header::{Header, tidy};
 use super::tally::Tally;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 pub struct Plan {
     inputs: Vec<Input>,
     constants: Vec<(Target, Value)>,
+    attributes: Vec<Attribute>,
     /// By folded text.
     decisions: BTreeMap<String, Decision>,
     /// Folded.
@@ -98,7 +100,11 @@ impl Mapping {
         };
         let mut inputs: Vec<Input> = Vec::new();
         let mut used = vec![false; header.names.len()];
-        for (name, source) in &self.columns {
+        let attributes = attribute::of_mapping(self, &header, &common, &mut used).unwrap_or_else(|faults| {
+            making.faults.extend(faults);
+            Vec::new()
+        });
+        for (name, source) in self.columns.iter().filter(|(name, _)| attribute::name(name).is_none()) {
             let Some(target) = making.target("columns", name) else { continue };
             let pointer = format!("/columns/{}", escaped(name));
             let rule = Rule::new(target.kind(), target.scale(), source, &common);
@@ -119,7 +125,7 @@ impl Mapping {
             }
         }
         let mut constants = Vec::new();
-        for (name, value) in &self.constants {
+        for (name, value) in self.constants.iter().filter(|(name, _)| attribute::name(name).is_none()) {
             let Some(target) = making.target("constants", name) else { continue };
             if fits(target.kind(), value) {
                 constants.push((target, value.clone()));
@@ -131,7 +137,7 @@ impl Mapping {
         if header.named {
             by_own_names(&header, &common, &used, &mut inputs, &mut making);
         }
-        let unread = unread(&header, &inputs, &making);
+        let unread = unread(&header, &inputs, &attributes, &making);
         self.needed(&header, &mut making);
         if !making.faults.is_empty() {
             return Err(Faults(making.faults));
@@ -140,6 +146,7 @@ impl Mapping {
         Ok(Plan {
             inputs,
             constants,
+            attributes,
             decisions: self.decisions.iter().filter_map(decision).collect(),
             leave_out: self.leave_out.iter().map(|word| folded(word)).collect(),
             threshold: self.threshold,
@@ -229,8 +236,9 @@ fn by_itself(target: Target, common: &Common) -> Result<Rule, Vec<(String, Strin
     Rule::new(target.kind(), target.scale(), &Source::default(), common)
 }
 
-fn unread(header: &Header<'_>, inputs: &[Input], making: &Making) -> Vec<Unread> {
-    let columns = (0..header.names.len()).filter(|column| !inputs.iter().any(|i| i.column == *column));
+fn unread(header: &Header<'_>, inputs: &[Input], attributes: &[Attribute], making: &Making) -> Vec<Unread> {
+    let columns = (0..header.names.len())
+        .filter(|column| !inputs.iter().any(|i| i.column == *column) && !attributes.iter().any(|a| a.reads(*column)));
     let free = |name: &String| Target::parse(name).is_some_and(|t| !making.taken.iter().any(|(taken, _)| *taken == t));
     columns
         .map(|column| {
@@ -315,6 +323,11 @@ impl Plan {
                 Err(why) => faults.push(refused(&input.name, text, &why)),
             }
         }
+        for attribute in &self.attributes {
+            if let Err(fault) = attribute.take(&cell, &mut doc, &mut found) {
+                faults.push(fault);
+            }
+        }
         for (i, Late { target, name, text, is_number }) in late.iter().enumerate() {
             if let Some(other) = late[..i].iter().find(|other| other.target == *target) {
                 let message =
@@ -367,9 +380,4 @@ impl Plan {
             read => Ok(Some(read)),
         }
     }
-}
-
-fn refused(name: &str, text: &str, why: &Refusal) -> Fault {
-    let message = format!("`{}` is {}{why}", brief(name, 60), shown(&Value::from(text)));
-    Fault { pointer: format!("/{}", escaped(name)), message }
 }

@@ -38,6 +38,30 @@ fn columns_by_their_own_names() {
 }
 
 #[test]
+fn attributes_are_read_by_their_prefix_and_by_a_mapping() {
+    let header = ["data_point_id", "gpa", "university_name", "decision", "attributes.degree", "citizen"];
+    let rules = json!({"columns": {"attributes.citizenship": {"column": "citizen", "missing": ["?"]}},
+        "constants": {"attributes.cohort": "2026"}});
+    let plan = mapping(rules).plan(header).unwrap();
+    assert!(plan.unread().is_empty(), "{:?}", plan.unread());
+    let point = plan.point(1, ["a", "3", "U", "accepted", " Bachelor ", "EU"]).unwrap();
+    let named = |point: &AdmissionDataPoint| point.attributes.clone().into_iter().collect::<Vec<_>>();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(named(&point), [pair("citizenship", "EU"), pair("cohort", "2026"), pair("degree", "Bachelor")]);
+    let point = plan.point(1, ["a", "3", "U", "accepted", "", "?"]).unwrap();
+    assert_eq!(named(&point), [pair("cohort", "2026")]);
+    let long = "x".repeat(101);
+    let faults = plan.point(1, ["a", "3", "U", "accepted", &long, "EU"]).unwrap_err();
+    assert_eq!(pointers(&faults), ["/attributes/degree"]);
+    let wrong = json!({"columns": {"attributes.": "gpa", "attributes.degree": "citizen"}, "constants": {"attributes.a$": "x",
+        "attributes.n": 3}});
+    let faults = mapping(wrong).plan(header).unwrap_err();
+    let at =
+        ["/columns/attributes.", "/constants/attributes.a$", "/constants/attributes.n", "/columns/attributes.degree"];
+    assert_eq!(pointers(&faults), at);
+}
+
+#[test]
 fn bad_cells_are_all_named() {
     let plan = Mapping::default().plan(["data_point_id", "gpa", "acceptance_rate", "is_stem", "decision"]).unwrap();
     let faults = plan.point(1, ["a", "NaN", "-1", "perhaps", "admitted"]).unwrap_err();

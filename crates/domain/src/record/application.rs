@@ -4,6 +4,7 @@ use super::{AdmissionDataPoint, Cycle, Decision, Profile, Program, explain, read
 use crate::{Fault, Faults};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A data point whose outcome is not known: `profile` and `program` as in [`AdmissionDataPoint`], and optionally
 /// `data_point_id`, `application_year`, `application_cycle` and `applicant_id`. Other members are ignored, a `decision` too.
@@ -62,10 +63,11 @@ impl Application {
         }
     }
 
-    /// Of a point that was read from a file: its outcome is dropped.
+    /// Of a point that was read from a file: its outcome and its attributes are dropped.
     pub fn from_point(point: AdmissionDataPoint) -> Self {
         let data_point_id = Some(point.data_point_id.clone());
-        Self { data_point_id, point: AdmissionDataPoint { decision: Decision::Deferred, ..point } }
+        let attributes = BTreeMap::new();
+        Self { data_point_id, point: AdmissionDataPoint { decision: Decision::Deferred, attributes, ..point } }
     }
 
     fn checked(parts: Parts) -> Option<Self> {
@@ -85,6 +87,7 @@ impl Application {
             updated_at: None,
             applicant_id: parts.applicant_id,
             seq: 0,
+            attributes: BTreeMap::new(),
         };
         point.is_sound().then_some(Self { data_point_id: parts.data_point_id, point })
     }

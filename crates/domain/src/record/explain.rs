@@ -2,7 +2,8 @@
 
 use super::shape::{self, Kind, SPECS, Spec, TEST_SPECS};
 use crate::check::{Fault, Faults, brief};
-use crate::fields::{as_whole, did_you_mean, shown, spelling};
+use crate::fields::{as_whole, did_you_mean, escaped, shown, spelling};
+use crate::limits;
 use serde_json::Value;
 
 /// One fault of the document itself. A reader's own message may quote all of a long value.
@@ -38,7 +39,37 @@ pub(super) fn value_faults(value: &Value) -> Vec<Fault> {
         check(spec, value.pointer(&format!("/{pointer}")), &pointer, &mut found);
     }
     tests(value.pointer("/profile/test_scores"), &mut found);
+    attributes(value.get(ATTRIBUTES), &mut found);
     found
+}
+
+const ATTRIBUTES: &str = "attributes";
+
+fn attributes(attributes: Option<&Value>, found: &mut Vec<Fault>) {
+    let map = match attributes {
+        None | Some(Value::Null) => return,
+        Some(Value::Object(map)) => map,
+        Some(other) => {
+            let message = format!("`{ATTRIBUTES}` is {}; an object of names and texts is allowed", shown(other));
+            return fault(found, ATTRIBUTES, message);
+        }
+    };
+    if map.len() > limits::POINT_ATTRIBUTES {
+        let (has, most) = (map.len(), limits::POINT_ATTRIBUTES);
+        return fault(found, ATTRIBUTES, format!("`{ATTRIBUTES}` has {has} members; at most {most} are allowed"));
+    }
+    for (name, value) in map {
+        let at = format!("{ATTRIBUTES}/{}", escaped(name));
+        if !shape::is_attribute_name(name) {
+            let allowed = shape::attribute_name_allowed();
+            fault(found, &at, format!("an attribute is called `{}`; {allowed} is allowed", brief(name, 60)));
+        } else if !value.as_str().is_some_and(shape::is_attribute_value) {
+            let most = limits::ATTRIBUTE_VALUE;
+            let name = brief(name, 60);
+            let message = format!("`{name}` is {}; a string of at most {most} characters is allowed", shown(value));
+            fault(found, &at, message);
+        }
+    }
 }
 
 fn tests(tests: Option<&Value>, found: &mut Vec<Fault>) {

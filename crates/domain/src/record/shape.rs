@@ -6,6 +6,7 @@ use crate::fields::all_words;
 use crate::limits;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 pub(crate) const MAX_ID: usize = limits::POINT_ID;
 pub(crate) const MAX_TEXT: usize = limits::POINT_TEXT;
@@ -20,6 +21,29 @@ pub(super) fn is_number(x: f64) -> bool {
 /// Characters are at most 4 bytes, so short texts are settled without counting.
 pub(super) fn is_text(s: &str) -> bool {
     s.len() <= MAX_TEXT || s.chars().count() <= MAX_TEXT
+}
+
+/// What a name of an attribute is not made of, beside control characters: stores write it as a member's name.
+const NOT_IN_NAMES: [char; 2] = ['.', '$'];
+
+/// A name of an attribute.
+pub(crate) fn is_attribute_name(name: &str) -> bool {
+    let plain = |c: char| !c.is_control() && !NOT_IN_NAMES.contains(&c);
+    !name.is_empty() && limits::fits(name, limits::ATTRIBUTE_NAME) && name.chars().all(plain)
+}
+
+/// What is allowed as a name of an attribute.
+pub(crate) fn attribute_name_allowed() -> String {
+    format!("a name of 1 to {} characters without control characters, `.` and `$`", limits::ATTRIBUTE_NAME)
+}
+
+pub(super) fn is_attribute_value(value: &str) -> bool {
+    limits::fits(value, limits::ATTRIBUTE_VALUE)
+}
+
+pub(super) fn are_attributes(attributes: &BTreeMap<String, String>) -> bool {
+    attributes.len() <= limits::POINT_ATTRIBUTES
+        && attributes.iter().all(|(name, value)| is_attribute_name(name) && is_attribute_value(value))
 }
 
 pub(crate) fn is_id(s: &str) -> bool {
@@ -133,5 +157,11 @@ pub fn keywords() -> Vec<(String, Value)> {
         Kind::Flag | Kind::Date | Kind::Time | Kind::Word(_) => json!({}),
     };
     let all = fields.map(|(path, kind)| (path, keywords(kind)));
-    all.chain([("profile.test_scores".to_owned(), json!({"maxItems": MAX_TESTS}))]).collect()
+    let attributes = json!({
+        "maxProperties": limits::POINT_ATTRIBUTES,
+        "propertyNames": {"minLength": 1, "maxLength": limits::ATTRIBUTE_NAME},
+        "additionalProperties": {"type": "string", "maxLength": limits::ATTRIBUTE_VALUE},
+    });
+    let tests = json!({"maxItems": MAX_TESTS});
+    all.chain([("profile.test_scores".to_owned(), tests), ("attributes".to_owned(), attributes)]).collect()
 }

@@ -170,3 +170,55 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn attributes_are_bounded_and_absent_ones_change_no_document() {
+    let with = |attributes: Value| {
+        let mut document = json!({"data_point_id": "a", "profile": {"gender": " ", "nationality": "PT"}, "program": {},
+            "decision": "accepted"});
+        document["attributes"] = attributes;
+        AdmissionDataPoint::from_value(document)
+    };
+    let point = with(json!({"degree": "Bachelor", "gender": "f", "nationality": "ES", "blank": " "})).unwrap();
+    let groups = ["degree", "gender", "nationality", "blank", "other"].map(|name| point.audit_group(name));
+    assert_eq!(groups, [Some("Bachelor"), Some("f"), Some("PT"), None, None]);
+    assert_eq!(AdmissionDataPoint::from_json(&serde_json::to_vec(&point).unwrap()).unwrap(), point);
+    for none in [json!(null), json!({})] {
+        let written = serde_json::to_value(with(none).unwrap()).unwrap();
+        assert!(written.get("attributes").is_none());
+    }
+    let many: serde_json::Map<String, Value> = (0..21).map(|i| (format!("n{i}"), json!("x"))).collect();
+    let pointers = |attributes: Value| -> Vec<String> {
+        with(attributes).unwrap_err().0.into_iter().map(|fault| fault.pointer).collect()
+    };
+    assert_eq!(pointers(Value::Object(many)), ["/attributes"]);
+    assert_eq!(pointers(json!(["a"])), ["/attributes"]);
+    assert_eq!(
+        pointers(json!({"": "x", "a.b": "x", "a/b": 3, "c": "x".repeat(101), "n".repeat(51): "x", "null": null})),
+        [
+            "/attributes/",
+            "/attributes/a.b",
+            "/attributes/a~1b",
+            "/attributes/c",
+            &format!("/attributes/{}", "n".repeat(51)),
+            "/attributes/null"
+        ]
+    );
+    let unknown = std::cell::RefCell::new(Vec::new());
+    unknown_members(br#"{"attributes": {"x": "y"}}"#, &mut |path| unknown.borrow_mut().push(path.to_owned()));
+    assert!(unknown.borrow().is_empty());
+}
+
+#[test]
+fn attributes_are_no_features_and_reach_no_prediction() {
+    let mut document = json!({"data_point_id": "a", "profile": {"gpa": 3.0}, "program": {}, "decision": "accepted"});
+    let plain = AdmissionDataPoint::from_value(document.clone()).unwrap();
+    document["attributes"] = json!({"gpa": "4.0"});
+    let point = AdmissionDataPoint::from_value(document.clone()).unwrap();
+    let tables = crate::features::FeatureTables::default();
+    assert_eq!(format!("{:?}", tables.row(&point)), format!("{:?}", tables.row(&plain)));
+    assert_eq!((point.applicant_key(), point.content_key()), (plain.applicant_key(), plain.content_key()));
+    for application in [Application::from_value(document).unwrap(), Application::from_point(point)] {
+        assert!(application.point().attributes.is_empty());
+    }
+}

@@ -49,6 +49,7 @@ impl Part {
             (Self::Top, "profile") => Some(Within::Part(Self::Profile)),
             (Self::Top, "program") => Some(Within::Part(Self::Program)),
             (Self::Profile, "test_scores") => Some(Within::Tests),
+            (Self::Top, "attributes") => Some(Within::Nothing),
             _ => NAMES[self as usize].binary_search(&name).ok().map(|_| Within::Nothing),
         }
     }

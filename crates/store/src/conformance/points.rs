@@ -64,6 +64,7 @@ pub async fn content_is_kept(store: Arc<dyn Store>) {
     full.updated_at = Some(at(2));
     full.decision_date = at(3).date_naive().into();
     full.applicant_id = Some(String::new());
+    full.attributes = [("degree", "Bachelor"), ("group/1~2", "")].map(|(n, v)| (n.to_owned(), v.to_owned())).into();
     record(&store, full.clone()).await;
     assert_eq!(all(&store, false).await, [full]);
 }

@@ -53,6 +53,7 @@ pub fn point(id: &str, seq: u64) -> AdmissionDataPoint {
         updated_at: None,
         applicant_id: None,
         seq,
+        attributes: BTreeMap::new(),
     }
 }
 

@@ -1,0 +1,109 @@
+//! The fairness audit of a model on its test part, with what its data is like. Answers are kept until the data changes.
+
+use super::Evaluator;
+use crate::audit::{groups, report};
+use crate::blocking::blocking;
+use crate::error::EvaluateError;
+use crate::loader::{Loader, SourceKey, SourceState};
+use crate::options::EvaluatorResources;
+use crate::pool::Place;
+use crate::scoring::{labels, open};
+use crate::supervise::Slot;
+use actix::{Context, Handler, Message, ResponseActFuture, WrapFuture};
+use provost_domain::ModelId;
+use provost_domain::fairness::FairnessReport;
+use provost_domain::snapshot::SnapshotFacts;
+use provost_learn::LearnError;
+use provost_learn::watch::fairness::AuditRows;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Audits that are kept in memory.
+const KEPT: usize = 16;
+
+/// Audits a registered model on its test part.
+pub struct AuditModel {
+    pub id: ModelId,
+    /// Held until the audit has ended.
+    pub place: Place,
+}
+impl Message for AuditModel {
+    type Result = Result<Arc<Audit>, EvaluateError>;
+}
+
+/// What an audit found.
+#[derive(Debug)]
+pub struct Audit {
+    pub fairness: FairnessReport,
+    pub data: SnapshotFacts,
+}
+
+struct Known {
+    id: ModelId,
+    /// None where the source could not be read; it may be there again.
+    key: Option<SourceKey>,
+    audit: Arc<Audit>,
+}
+
+/// The newest audits.
+#[derive(Clone, Default)]
+pub(super) struct Audits(Arc<Mutex<VecDeque<Known>>>);
+
+impl Audits {
+    fn find(&self, id: &ModelId, key: Option<&SourceKey>) -> Option<Arc<Audit>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |k: &&Known| k.id == *id && k.key.is_some() && k.key.as_ref() == key;
+        known.iter().find(same).map(|k| k.audit.clone())
+    }
+
+    fn keep(&self, new: Known) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|k| k.id != new.id);
+        known.push_front(new);
+        known.truncate(KEPT);
+    }
+}
+
+async fn audit(
+    resources: Arc<EvaluatorResources>,
+    loader: Slot<Loader>,
+    audits: Audits,
+    AuditModel { id, place }: AuditModel,
+) -> Result<Arc<Audit>, EvaluateError> {
+    let record = resources.models.model(&id).await?.ok_or_else(|| EvaluateError::NotFound(id.clone()))?;
+    let config = record.version.training_config.clone();
+    // What comes meanwhile makes the answer one of before.
+    let key = loader.send(SourceState(config.clone())).await?.ok();
+    if let Some(known) = audits.find(&id, key.as_ref()) {
+        return Ok(known);
+    }
+    let opened = open::<EvaluateError>((&resources.artifacts, &*resources.installation), &loader, record).await?;
+    let ids = opened.test.iter().map(|row| opened.data.snapshot.row_ids[*row as usize]).collect();
+    let (columns, warnings) = groups(&loader, config, ids, resources.fairness.names()).await?;
+    let of = id.clone();
+    let found = blocking(move || {
+        let _place = place;
+        let (data, test) = (&opened.data, &opened.test[..]);
+        let p = opened.model.predict_proba(&data.rows_for(&opened.model), test).map_err(LearnError::from)?;
+        let applicants: Vec<u64> = test.iter().map(|row| data.snapshot.applicants[*row as usize]).collect();
+        let y = labels(data, test);
+        let rows = AuditRows { y: &y, p: &p, threshold: opened.model.threshold, applicants: &applicants };
+        let fairness = report(of, &rows, &columns, warnings);
+        let x = data.dataset.x();
+        let present = |column: usize| x.column(column).iter().filter(|cell| !cell.is_nan()).count() as u64;
+        let present: Vec<u64> = (0..x.width()).map(present).collect();
+        let data = SnapshotFacts::of(&data.sha, &data.snapshot, data.dataset.y(), test.len() as u64, &present);
+        Ok::<_, EvaluateError>(Arc::new(Audit { fairness, data }))
+    })
+    .await?;
+    audits.keep(Known { id, key, audit: found.clone() });
+    Ok(found)
+}
+
+impl Handler<AuditModel> for Evaluator {
+    type Result = ResponseActFuture<Self, Result<Arc<Audit>, EvaluateError>>;
+    fn handle(&mut self, message: AuditModel, _: &mut Context<Self>) -> Self::Result {
+        let audited = audit(self.resources.clone(), self.loader.clone(), self.audits.clone(), message);
+        Box::pin(audited.into_actor(self))
+    }
+}

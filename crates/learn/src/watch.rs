@@ -1,0 +1,3 @@
+//! What is watched of a model and of its data.
+
+pub mod fairness;
