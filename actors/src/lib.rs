@@ -24,6 +24,7 @@ pub mod notifier;
 pub mod options;
 pub mod outbox;
 pub mod panics;
+pub mod pem;
 mod plan;
 pub mod pool;
 mod pulse;

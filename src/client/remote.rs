@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::settings::{Http, read_secret_file};
 use clap::Args;
+use provost_actors::pem;
 use provost_domain::{Secret, ServerAddress};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -103,8 +104,8 @@ pub fn tls(ca: Option<&Path>) -> Result<TlsConfig> {
     }
     if let Some(file) = ca {
         let wrong = |why: String| Error::Usage(format!("--ca {}: {why}", file.display()));
-        let certificates =
-            CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
+        let bytes = pem::read(file).map_err(|e| wrong(e.to_string()))?;
+        let certificates: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
         let certificates = certificates.map_err(|e| wrong(format!("no certificates in PEM form: {e}")))?;
         if certificates.is_empty() {
             return Err(wrong("there is no certificate in it".to_owned()));

@@ -1,6 +1,7 @@
 //! TLS 1.2 and 1.3, from PEM files that are read at the start.
 
 use crate::settings::Tls;
+use provost_actors::pem;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -22,13 +23,15 @@ fn wrong(setting: &'static str, file: &Path, why: impl ToString) -> TlsError {
 
 pub fn load(files: &Tls) -> Result<ServerConfig, TlsError> {
     let bad_cert = |why: &dyn std::fmt::Display| wrong("http.tls_cert", &files.cert, why);
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.cert)
-        .and_then(Iterator::collect)
+    let read = |setting, file: &Path| pem::read(file).map_err(|e| wrong(setting, file, e));
+    let (certificates, key) = (read("http.tls_cert", &files.cert)?, read("http.tls_key", &files.key)?);
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&certificates)
+        .collect::<Result<_, _>>()
         .map_err(|e| bad_cert(&format!("no certificates in PEM form: {e}")))?;
     if chain.is_empty() {
         return Err(bad_cert(&"there is no certificate in it"));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key)
+    let key = PrivateKeyDer::from_pem_slice(&key)
         .map_err(|e| wrong("http.tls_key", &files.key, format!("no private key in PEM form: {e}")))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -61,9 +64,12 @@ mod tests {
 
         let others = file("other.pem", &other.signing_key.serialize_pem());
         let empty = file("empty.pem", "");
+        let endless = Path::new("/dev/zero").to_owned();
         for (cert, key, wanted) in [
             (&folder.path().join("none.pem"), &key, "http.tls_cert"),
             (&empty, &key, "no certificate in it"),
+            (&endless, &key, "longer than"),
+            (&cert, &endless, "longer than"),
             (&cert, &empty, "http.tls_key"),
             (&cert, &cert, "no private key"),
             (&cert, &others, "does not go with"),

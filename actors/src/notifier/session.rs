@@ -2,6 +2,7 @@
 
 use super::rendered_mail::{RenderedMail, cause};
 use crate::options::{MailOptions, Security};
+use crate::pem;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
@@ -167,11 +168,11 @@ async fn tls(mail: &MailOptions) -> Result<TlsParameters, ConnectError> {
         let mut builder = TlsParameters::builder(host);
         if let Some(path) = file {
             let unusable = |why: String| ConnectError::CaFile { path: path.display().to_string(), why };
-            let pem = std::fs::read(&path).map_err(|e| unusable(e.to_string()))?;
-            if !String::from_utf8_lossy(&pem).contains("BEGIN CERTIFICATE") {
+            let bytes = pem::read(&path).map_err(|e| unusable(e.to_string()))?;
+            if !String::from_utf8_lossy(&bytes).contains("BEGIN CERTIFICATE") {
                 return Err(unusable("there are none in PEM form".to_owned()));
             }
-            let certificate = Certificate::from_pem(&pem).map_err(|e| unusable(e.to_string()))?;
+            let certificate = Certificate::from_pem(&bytes).map_err(|e| unusable(e.to_string()))?;
             builder = builder.add_root_certificate(certificate);
         }
         builder.build_rustls().map_err(|_| ConnectError::Connect("TLS cannot be set up"))

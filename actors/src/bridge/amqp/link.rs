@@ -6,6 +6,7 @@ use super::outlet::Outlet;
 use super::{AmqpError, PRECONDITION_FAILED, Result, within};
 use crate::bridge::topology::{Argument, Topology};
 use crate::options::Address;
+use crate::pem;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions, ConfirmSelectOptions,
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
@@ -34,7 +35,9 @@ impl Link {
     pub async fn open(address: &Address, ca_file: Option<&Path>, name: &str, wait: Duration) -> Result<Self> {
         let cert_chain = match ca_file {
             Some(path) => {
-                Some(std::fs::read_to_string(path).map_err(|e| AmqpError::File(format!("{}: {e}", path.display())))?)
+                let wrong = |why: String| AmqpError::File(format!("{}: {why}", path.display()));
+                let bytes = pem::read(path).map_err(|e| wrong(e.to_string()))?;
+                Some(String::from_utf8(bytes).map_err(|_| wrong("it is no UTF-8".to_owned()))?)
             }
             None => None,
         };
