@@ -16,8 +16,15 @@ fn every_answer_is_as_the_document_says_and_none_is_a_server_error() {
     let place = Place::new();
     place.file("p.jsonl", points(0..150));
     assert_eq!(place.run(&["import", "p.jsonl"]).code, Some(0));
-    // Whatever it asks for, the queue is not full.
-    let server = Server::start_with(&place, &[("PROVOST_JOBS__MAX_QUEUED", "100000"), ("PROVOST_LEARN__THREADS", "1")]);
+    // Whatever it asks for, the queue is not full; and every route is asked with wrong keys, all from one address.
+    let server = Server::start_with(
+        &place,
+        &[
+            ("PROVOST_JOBS__MAX_QUEUED", "100000"),
+            ("PROVOST_LEARN__THREADS", "1"),
+            ("PROVOST_HTTP__FAILED_AUTH_PER_MINUTE", "1000000"),
+        ],
+    );
     // Headers that are no HTTP, and wrong keys, are among what is sent.
     server.expects(&["stream error", "a wrong key", "so many more times"]);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/schemathesis.sh");
@@ -28,6 +35,8 @@ fn every_answer_is_as_the_document_says_and_none_is_a_server_error() {
     );
     let trained = place.run(&["train", "--config", config.to_str().unwrap(), "--wait", "--url", &server.url]);
     assert_eq!(trained.code, Some(0), "{trained:?}");
+    let activated = place.run(&["activate", "latest", "--url", &server.url]);
+    assert_eq!(activated.code, Some(0), "{activated:?}");
     // Once there is a key the service is what its document says; without one all is open.
     let made = place.run(&["keys", "create", "--role", "admin", "--json"]);
     assert_eq!(made.code, Some(0), "{made:?}");
