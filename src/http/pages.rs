@@ -68,8 +68,8 @@ impl fmt::Display for PageError {
 #[template(path = "error.html")]
 struct ErrorPage<'a> {
     title: &'a str,
-    detail: &'a str,
-    faults: Vec<&'a str>,
+    detail: String,
+    faults: Vec<String>,
     icon: &'a str,
     style: &'a str,
 }
@@ -81,10 +81,13 @@ impl ResponseError for PageError {
 
     fn error_response(&self) -> HttpResponse {
         let problem = &self.0;
-        let faults: Vec<&str> = problem.errors.iter().map(|fault| fault.message.as_str()).collect();
+        let faults: Vec<String> = problem.errors.iter().map(|fault| text::shown(&fault.message)).collect();
         let page = ErrorPage {
             title: problem.title,
-            detail: if faults.is_empty() { &problem.detail } else { "What was sent cannot be taken:" },
+            detail: match faults.is_empty() {
+                true => text::shown(&problem.detail),
+                false => "What was sent cannot be taken:".to_owned(),
+            },
             faults,
             icon: &FILES.icon.path,
             style: &FILES.style.path,
@@ -123,4 +126,21 @@ fn see(path: &str) -> HttpResponse {
         .insert_header((header::LOCATION, path))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .finish()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::http::code::Code;
+    use actix_web::body::MessageBody;
+
+    #[test]
+    fn an_errors_page_shows_hidden_characters_and_obeys_no_markup() {
+        let page = PageError(Problem::new(Code::RouteNotFound, "a\u{202e}b <b>\u{7}</b>")).error_response();
+        let text = page.into_body().try_into_bytes().unwrap();
+        let text = std::str::from_utf8(&text).unwrap();
+        assert!(text.contains(r"a\u{202e}b") && text.contains(r"\u{7}"), "{text}");
+        assert!(!text.contains('\u{202e}') && !text.contains("<b>"), "{text}");
+    }
 }

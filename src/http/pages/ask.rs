@@ -7,8 +7,7 @@ use super::needs::name_of;
 use super::shell::{Section, Shell};
 use super::text::{percent, shown, three, words};
 use super::{PageError, State, html, render, respond};
-use crate::http::code::Code;
-use crate::http::problem::{Problem, only, readable};
+use crate::http::problem::{only, readable};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -166,7 +165,7 @@ async fn ask(state: Data<State>, request: HttpRequest, payload: Payload) -> Resu
     if !page.wrong.is_empty() {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?));
     }
-    let rows = asked.rows.into_iter().map(|(_, application)| application).collect();
+    let rows: Vec<_> = asked.rows.into_iter().map(|(_, application)| application).collect();
     match state.handle.predict(rows, asked.options).await {
         Ok(predictions) => {
             page.answer = answer(predictions);
@@ -179,8 +178,7 @@ async fn ask(state: Data<State>, request: HttpRequest, payload: Payload) -> Resu
             page.serves = false;
             Ok(respond(StatusCode::CONFLICT, render(&page)?))
         }
-        Err(error) if error.may_pass() => Err(Problem::unavailable(Code::Busy, error.to_string(), 1).into()),
-        Err(error) => Err(Problem::new(Code::Conflict, error.to_string()).into()),
+        Err(error) => Err(error.into()),
     }
 }
 

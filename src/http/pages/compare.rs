@@ -15,6 +15,7 @@ use askama::Template;
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::{ModelVersion, TargetMetric, limits};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/compare").route(readable().to(page)).default_service(only("GET, HEAD")));
@@ -101,11 +102,17 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     for name in &names {
         ids.push(model_id(&state, name).await?);
     }
-    let compared = state.handle.compare(ids.clone(), TargetMetric::ALL.to_vec(), false).await?;
+    let mut compared = state.handle.compare(ids.clone(), TargetMetric::ALL.to_vec(), false).await?;
     // The serving model is what the others are measured against.
-    let mut models: Vec<&ModelVersion> =
-        ids.iter().filter_map(|id| compared.models.iter().find(|m| m.model_id == *id)).collect();
-    models.sort_by_key(|model| !model.is_active);
+    let mut models = std::mem::take(&mut compared.models);
+    models.sort_by_cached_key(|model| (!model.is_active, ids.iter().position(|id| *id == model.model_id)));
+    let versions = Arc::new(models);
+    let parameters = {
+        // Configurations may have long lists.
+        let versions = versions.clone();
+        state.compute.run(move || parameters(&versions)).await?
+    };
+    let models: Vec<&ModelVersion> = versions.iter().collect();
     let curves = curves(&state, &models).await?;
     let pairs = pairs(&compared, &models);
     let heading = match (&pairs[..], models.len()) {
@@ -123,7 +130,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
         differences: differences(&compared, &models),
         pairs,
         curves,
-        parameters: parameters(&models),
+        parameters,
     })
 }
 
@@ -225,7 +232,7 @@ async fn curves(state: &State, models: &[&ModelVersion]) -> Result<Option<Figure
 }
 
 /// What differs between the models' parameters and configurations.
-fn parameters(models: &[&ModelVersion]) -> Vec<(String, Vec<String>)> {
+fn parameters(models: &[ModelVersion]) -> Vec<(String, Vec<String>)> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (at, model) in models.iter().enumerate() {
         let config = serde_json::to_value(&model.training_config).unwrap_or_default();

@@ -52,8 +52,10 @@ impl Form {
     /// A number as JSON; what is none stays a text, which the check of the whole then names.
     pub fn number(&self, name: &str) -> Value {
         let text = self.get(name).map(str::trim).unwrap_or_default();
-        let whole = text.parse::<u64>().map(Value::from);
-        whole.or_else(|_| text.parse::<f64>().map(Value::from)).unwrap_or_else(|_| Value::from(text))
+        let whole = text.parse::<u64>().ok().map(Value::from);
+        // JSON has no infinities: as numbers they would be null, as if nothing had been entered.
+        let real = || text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from);
+        whole.or_else(real).unwrap_or_else(|| Value::from(text))
     }
 
     /// Why somebody does it; it is asked for.
@@ -67,5 +69,26 @@ impl Form {
             return Err(Problem::invalid("/reason", message).into());
         }
         Ok(reason.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_no_finite_number_stays_the_text_that_it_is() {
+        for (text, value) in [
+            ("3", json!(3)),
+            (" 3.5 ", json!(3.5)),
+            ("-1", json!(-1.0)),
+            ("1e999", json!("1e999")),
+            ("inf", json!("inf")),
+            ("NaN", json!("NaN")),
+            ("three", json!("three")),
+        ] {
+            assert_eq!(Form(vec![("gpa".to_owned(), text.to_owned())]).number("gpa"), value, "{text}");
+        }
     }
 }

@@ -20,7 +20,7 @@ use provost_domain::config::Tuning;
 use provost_domain::gate::GateDecision;
 use provost_domain::job::{JobRecord, JobStatus};
 use provost_domain::key::Role;
-use provost_domain::{Algorithm, JobId};
+use provost_domain::{Algorithm, JobId, TrainingConfig, visible};
 use std::collections::BTreeMap;
 use tokio::sync::watch;
 use trials::Trials;
@@ -75,7 +75,6 @@ struct View {
     logs: String,
     reasons: Vec<(String, String, String)>,
     config: Vec<(&'static str, String)>,
-    document: String,
     created: Moment,
     by: String,
 }
@@ -100,12 +99,24 @@ region!(LogRegion, "job/log.html");
 struct Page<'a> {
     shell: Shell,
     view: &'a View,
+    /// The configuration as JSON.
+    document: String,
     live: Option<String>,
     regions: BTreeMap<&'static str, String>,
 }
 
 impl View {
     async fn read(state: &State, id: &JobId, trials: &mut Trials, may_operate: bool) -> Result<Self, PageError> {
+        Ok(Self::with_config(state, id, trials, may_operate).await?.0)
+    }
+
+    /// With the job's configuration, which may have long lists.
+    async fn with_config(
+        state: &State,
+        id: &JobId,
+        trials: &mut Trials,
+        may_operate: bool,
+    ) -> Result<(Self, TrainingConfig), PageError> {
         let store = state.handle.store();
         let now = state.handle.options().clock.now();
         let record = store.job(id).await?.ok_or_else(|| Problem::not_found("job", id.as_str()))?;
@@ -117,7 +128,8 @@ impl View {
             let wait = w.estimated_wait_seconds.map(|s| format!(", begins in about {}", span(s))).unwrap_or_default();
             Some(format!("number {position} in the queue{wait}"))
         });
-        Ok(Self { may_operate, ..Self::of(&record, trials, decision.as_ref(), waits, now) })
+        let view = Self { may_operate, ..Self::of(&record, trials, decision.as_ref(), waits, now) };
+        Ok((view, record.job.config))
     }
 
     fn of(
@@ -165,7 +177,6 @@ impl View {
                 })
                 .collect(),
             config: config(record),
-            document: serde_json::to_string_pretty(&job.config).unwrap_or_default(),
             created: Moment::new(job.created_at, now),
             by: job.created_by.as_deref().map(shown).unwrap_or_default(),
         }
@@ -314,11 +325,13 @@ fn config(record: &JobRecord) -> Vec<(&'static str, String)> {
 async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> Result<HttpResponse, PageError> {
     let id = job_id(&state, &path).await?;
     let mut shell = Shell::of(&request, Section::Jobs, "Job");
-    let view = View::read(&state, &id, &mut Trials::default(), shell.may_operate).await?;
+    let (view, config) = View::with_config(&state, &id, &mut Trials::default(), shell.may_operate).await?;
+    let document = state.compute.run(move || serde_json::to_string_pretty(&config)).await?;
+    let document = visible::json(&document.map_err(Problem::unwritable)?).into_owned();
     shell.title = view.title();
     let regions = view.regions()?;
     let live = (!view.is_final).then(|| format!("/jobs/{id}/live"));
-    html(&Page { shell, view: &view, live, regions })
+    html(&Page { shell, view: &view, document, live, regions })
 }
 
 struct Job {

@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_actors::{Submission, SubmitError, Submitted};
 use provost_domain::config::Tuning;
-use provost_domain::{Algorithm, TargetMetric, TrainingConfig, limits};
+use provost_domain::{Algorithm, TargetMetric, TrainingConfig, limits, visible};
 use serde_json::{Value, json};
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -146,7 +146,11 @@ async fn show(
 ) -> Result<Page, PageError> {
     let points = state.handle.store().point_totals().await?;
     let document = serde_json::to_string(config).map_err(Problem::unwritable)?;
-    let host = request.connection_info().host().to_owned();
+    let document = visible::json(&document).into_owned();
+    // It is part of a command that somebody will run.
+    let is_plain = |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-_[]".contains(&b));
+    let host = Some(request.connection_info().host().to_owned()).filter(|host| is_plain(host));
+    let host = host.unwrap_or_else(|| "HOST".to_owned());
     let scheme = request.connection_info().scheme().to_owned();
     let quoted = document.replace('\'', "'\\''");
     let curl = format!(
