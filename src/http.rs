@@ -50,11 +50,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use connection_limit::KeyedLimit;
 use problem::Problem;
-use provost_actors::Pool;
 use provost_actors::handle::Handle;
+use provost_actors::{ByLane, Pool};
 use provost_domain::limits;
 use serde::Serialize;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
@@ -73,12 +74,16 @@ pub struct State {
     /// Threads for work longer than a millisecond that no actor does: long bodies, long answers, files.
     compute: Pool,
     /// The memory for request bodies, in KiB.
-    bodies: Arc<Semaphore>,
+    bodies: ByLane<Arc<Semaphore>>,
     pub predict: Predict,
     /// The memory for bodies of prediction requests, in KiB.
-    prediction_bodies: Arc<Semaphore>,
+    prediction_bodies: ByLane<Arc<Semaphore>>,
     /// Event streams by caller.
     streams: Arc<KeyedLimit<String>>,
+    /// Streams of predictions, which share the disk for answers that wait.
+    spools: Arc<AtomicU64>,
+    /// Streams of predictions by caller.
+    predict_streams: Arc<KeyedLimit<String>>,
     keys: Arc<idempotency::InFlight>,
     traffic: Arc<metrics::Traffic>,
 }
@@ -92,10 +97,12 @@ impl State {
             body_timeout,
             closing,
             compute: Pool::new("requests with long work", http.compute_threads, limits::COMPUTE_QUEUE),
-            bodies: body::memory(max_body_bytes),
-            prediction_bodies: body::memory(predict.max_body_bytes / 4),
+            bodies: ByLane::new(|| body::memory(max_body_bytes)),
+            prediction_bodies: ByLane::new(|| body::memory(predict.max_body_bytes / 4)),
             predict,
             streams: KeyedLimit::new(limits::EVENT_STREAMS),
+            spools: Arc::default(),
+            predict_streams: KeyedLimit::new(limits::PREDICT_STREAMS),
             keys: Arc::default(),
             traffic: Arc::default(),
         }

@@ -255,7 +255,7 @@ impl Handle {
     /// One answer per application, in order.
     pub async fn predict(
         &self,
-        rows: Vec<Application>,
+        rows: impl Into<Arc<Vec<Application>>>,
         options: PredictOptions,
     ) -> Result<Predictions, PredictionError> {
         self.predictions.predict(rows, options).await
@@ -265,7 +265,7 @@ impl Handle {
     pub async fn predict_with(
         &self,
         model: &Arc<ServedModel>,
-        rows: Vec<Application>,
+        rows: impl Into<Arc<Vec<Application>>>,
         options: &PredictOptions,
     ) -> Result<Predictions, PredictionError> {
         self.predictions.predict_with(model, rows, options).await

@@ -30,7 +30,7 @@ pub mod pool;
 mod pulse;
 pub mod registry;
 pub mod retention;
-mod retry;
+pub mod retry;
 pub mod root;
 pub mod sampler;
 pub mod scheduler;
@@ -52,7 +52,7 @@ pub use metrics::Metrics;
 pub use options::{
     BridgeOptions, FairnessOptions, MailOptions, MailUrl, Options, PredictServiceOptions, RetentionOptions, Sender,
 };
-pub use pool::{Busy, Place, Pool, WorkError};
+pub use pool::{Busy, ByLane, Lane, Place, Pool, WorkError};
 pub use scheduler::cron::{BadCron, Cron};
 pub use serving::{
     Answered, PredictAnswer, PredictOptions, PredictRequest, PredictionError, Predictions, RequestBounds, RowAnswer,

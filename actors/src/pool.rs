@@ -1,5 +1,7 @@
-//! Pools for long work of requests: a number of places, and a bounded queue before them.
+//! Pools for long work of requests: a number of places, and a bounded queue before them. Who operates the service and who reads
+//! it have places and queues of their own, so that no number of readers keeps an operator out.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,12 +24,65 @@ pub enum WorkError {
     Ended(String),
 }
 
-/// A number of places for work, and a bounded queue before them. Clones share both.
+tokio::task_local! {
+    static LANE: Lane;
+}
+
+/// On whose behalf a task works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lane {
+    /// Operators, admins and the service itself.
+    #[default]
+    Operators,
+    /// Viewers and clients.
+    Readers,
+}
+
+impl Lane {
+    /// That of this task: `Operators` where nothing else was said.
+    pub fn current() -> Self {
+        LANE.try_with(|lane| *lane).unwrap_or_default()
+    }
+
+    /// Runs `work` in this lane. Tasks that it spawns are in none.
+    pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        LANE.scope(self, work)
+    }
+}
+
+/// One for each lane.
+#[derive(Debug, Clone)]
+pub struct ByLane<T> {
+    operators: T,
+    readers: T,
+}
+
+impl<T> ByLane<T> {
+    pub fn new(make: impl Fn() -> T) -> Self {
+        Self { operators: make(), readers: make() }
+    }
+
+    /// That of the lane of this task.
+    pub fn current(&self) -> &T {
+        match Lane::current() {
+            Lane::Operators => &self.operators,
+            Lane::Readers => &self.readers,
+        }
+    }
+}
+
+/// The places and the queue of one lane.
+#[derive(Clone)]
+struct Queue {
+    places: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A number of places for work, and a bounded queue before them, for each lane. Clones share both.
 #[derive(Clone)]
 pub struct Pool {
     what: &'static str,
-    places: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    lanes: ByLane<Queue>,
     most_waiting: usize,
 }
 
@@ -45,30 +100,32 @@ impl Drop for Waiting<'_> {
 }
 
 impl Pool {
-    /// `what` names in the plural what waits.
+    /// `what` names in the plural what waits. Each lane has so many places and a queue of this length.
     pub fn new(what: &'static str, places: usize, most_waiting: usize) -> Self {
-        Self { what, places: Arc::new(Semaphore::new(places)), waiting: Arc::default(), most_waiting }
+        let queue = || Queue { places: Arc::new(Semaphore::new(places)), waiting: Arc::default() };
+        Self { what, lanes: ByLane::new(queue), most_waiting }
     }
 
     fn busy(&self) -> Busy {
         Busy { what: self.what, waiting: self.most_waiting }
     }
 
-    /// A place once one is free, in the order of asking. Who stops waiting leaves the queue.
+    /// A place of the task's lane once one is free, in the order of asking. Who stops waiting leaves the queue.
     ///
     /// # Errors
     /// At once, if as many wait as may.
     pub async fn place(&self) -> Result<Place, Busy> {
-        if let Ok(place) = self.places.clone().try_acquire_owned() {
+        let Queue { places, waiting } = self.lanes.current();
+        if let Ok(place) = places.clone().try_acquire_owned() {
             return Ok(Place(place));
         }
         let one_more = |waiting| (waiting < self.most_waiting).then_some(waiting + 1);
-        if self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_err() {
+        if waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_err() {
             return Err(self.busy());
         }
-        let _waiting = Waiting(&self.waiting);
+        let _waiting = Waiting(waiting);
         // The semaphore is never closed.
-        self.places.clone().acquire_owned().await.map(Place).map_err(|_| self.busy())
+        places.clone().acquire_owned().await.map(Place).map_err(|_| self.busy())
     }
 
     /// Runs `work` in a place, on the runtime's threads for blocking work.
@@ -110,7 +167,16 @@ mod tests {
         drop(first);
         second.await.unwrap().unwrap();
         fourth.await.unwrap();
-        assert_eq!(pool.waiting.load(Ordering::Acquire), 0);
+        assert_eq!(pool.lanes.current().waiting.load(Ordering::Acquire), 0);
+    }
+
+    #[actix_rt::test]
+    async fn readers_do_not_take_the_places_of_operators() {
+        let pool = Pool::new("questions", 1, 0);
+        let _held = Lane::Readers.scope(pool.place()).await.unwrap();
+        assert!(Lane::Readers.scope(pool.place()).await.is_err());
+        let _also_held = Lane::Operators.scope(pool.place()).await.unwrap();
+        assert!(pool.place().await.is_err(), "a task without a lane is an operator's");
     }
 
     #[actix_rt::test]

@@ -20,6 +20,7 @@ pub use answer::{PredictAnswer, RowAnswer};
 pub use error::{MOST_SHADOWS, PredictionError};
 pub use request::{COVERAGE, MOST_SIMILAR, PredictRequest, RequestBounds, RowError, row_errors};
 pub use served_model::ServedModel;
+use service::OtherModels;
 pub(crate) use service::PredictionService;
 pub use service::{Answered, PredictOptions, Predictions};
 pub use shadow_report::{MetricWithInterval, ShadowModelReport, ShadowReport};
@@ -28,13 +29,14 @@ use crate::background::WhileReachable;
 use crate::error::ActorError;
 use crate::failures::Kind;
 use crate::options::ServingResources;
+use crate::pool::Pool;
 use crate::supervise::Status;
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use batch::BatchQueue;
 use current::{CurrentModel, Finding};
 use log_writer::LogWriter;
 use pool::PredictionPool;
-use provost_domain::{ModelId, ModelVersion};
+use provost_domain::{ModelId, ModelVersion, limits};
 use serde_json::json;
 use served_model::ModelOpener;
 use shadow::Shadow;
@@ -49,6 +51,10 @@ const COMPONENT: &str = "serving";
 const READING: &str = "reading the active model";
 const READING_SHADOW: &str = "reading the shadow selection";
 const OPENING: &str = "opening the active model";
+const OPENING_SHADOW: &str = "opening a shadow model";
+const LOGGING: &str = "keeping all predictions for the log";
+/// After so long without a loss the log keeps up again.
+const KEEPS_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// What the actor and the handlers share. It outlives the actor, so that a rebuild costs no answer.
 #[derive(Clone)]
@@ -58,6 +64,9 @@ pub(crate) struct ServingState {
     shadow: Shadow,
     log: Option<BatchQueue>,
     pool: PredictionPool,
+    reports: Pool,
+    openings: Pool,
+    others: OtherModels,
     opener: ModelOpener,
 }
 
@@ -68,8 +77,10 @@ impl ServingState {
         let pool = PredictionPool::new(resources.predict.threads, resources.predict.waiting)?;
         let log = resources.predict.log.then(|| BatchQueue::new(log_writer::MOST_WAITING));
         let opener = ModelOpener { artifacts: resources.artifacts.clone(), tables: resources.tables.clone() };
-        let (current, shadow) = Default::default();
-        Ok(Self { resources: Arc::new(resources), current, shadow, log, pool, opener })
+        let reports = Pool::new("reports on the shadow models", 1, limits::SHADOW_REPORTS);
+        let openings = Pool::new("models to be opened", 1, limits::MODEL_OPENINGS);
+        let (current, shadow, others) = Default::default();
+        Ok(Self { resources: Arc::new(resources), current, shadow, log, pool, reports, openings, others, opener })
     }
 
     /// What answers requests.
@@ -84,7 +95,9 @@ impl ServingState {
             predictions: self.resources.predictions.clone(),
             log: self.log.clone(),
             clock: self.resources.clock.clone(),
-            others: Arc::default(),
+            reports: self.reports.clone(),
+            openings: self.openings.clone(),
+            others: self.others.clone(),
         }
     }
 }
@@ -109,6 +122,15 @@ struct Looks {
     /// The model that was last prepared.
     prepared: Mutex<Option<Arc<ServedModel>>>,
     swaps: AtomicU64,
+    losses: Mutex<Losses>,
+}
+
+/// Predictions that were not logged, for want of room.
+struct Losses {
+    /// At the last look.
+    dropped: u64,
+    /// When the number last rose, by the monotonic clock.
+    rose: Option<Duration>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -121,6 +143,7 @@ impl Looks {
         loop {
             self.look().await;
             self.look_at_shadow().await;
+            self.look_at_losses();
             self.state.resources.clock.sleep(LOOK_EVERY).await;
         }
     }
@@ -176,11 +199,32 @@ impl Looks {
         for id in &selection.model_ids {
             match service.pin(Some(id)).await {
                 Ok(model) => models.push(model),
-                Err(e) if e.may_pass() => return,
+                Err(e) if e.may_pass() => {
+                    resources.failures.failed(COMPONENT, OPENING_SHADOW, Kind::Outage, &e.to_string());
+                    return;
+                }
                 Err(error) => tracing::warn!(model = %id, %error, "a shadow model cannot be opened"),
             }
         }
+        resources.failures.over(COMPONENT, OPENING_SHADOW);
         self.state.shadow.select(models, selection.since);
+    }
+
+    /// Tells of predictions that were dropped on their way to the log, until none were for a while.
+    fn look_at_losses(&self) {
+        let Some(log) = &self.state.log else { return };
+        let (failures, now) = (&self.state.resources.failures, self.state.resources.clock.monotonic());
+        let (mut losses, dropped) = (lock(&self.losses), log.dropped());
+        let lost = dropped.saturating_sub(losses.dropped);
+        losses.dropped = dropped;
+        if lost > 0 {
+            losses.rose = Some(now);
+            let text = format!("{lost} predictions were not logged: more were made than the log could take");
+            failures.failed(COMPONENT, LOGGING, Kind::Outage, &text);
+        } else if losses.rose.is_some_and(|rose| now.saturating_sub(rose) >= KEEPS_UP_AFTER) {
+            losses.rose = None;
+            failures.succeeded(COMPONENT, LOGGING);
+        }
     }
 
     /// The model that was prepared, or one opened anew.
@@ -211,7 +255,9 @@ pub struct Serving {
 impl Serving {
     pub(crate) fn new(state: ServingState) -> Self {
         let (looking, prepared, swaps) = Default::default();
-        Self { looks: Arc::new(Looks { state, looking, prepared, swaps }) }
+        let losses = Losses { dropped: state.log.as_ref().map_or(0, BatchQueue::dropped), rose: None };
+        let losses = Mutex::new(losses);
+        Self { looks: Arc::new(Looks { state, looking, prepared, swaps, losses }) }
     }
 }
 

@@ -36,8 +36,8 @@ use host::Hosts;
 use keyring::Holder;
 use origin::Reached;
 use pass::Pass;
-use provost_actors::Handle;
 use provost_actors::clock::Clock;
+use provost_actors::{Handle, Lane};
 use provost_domain::check::brief;
 use provost_domain::key::Role;
 use provost_store::{Store, StoreError};
@@ -83,6 +83,15 @@ impl Caller {
 
     fn by(&self) -> Option<String> {
         self.holder.as_ref().map(|h| h.label.clone())
+    }
+
+    /// Whose places its long work takes. Without a key, but on public routes, everybody may operate.
+    fn lane(&self) -> Lane {
+        match (&self.holder, &self.pass) {
+            (Some(holder), _) if holder.role < Role::Operator => Lane::Readers,
+            (None, Pass::Public) => Lane::Readers,
+            _ => Lane::Operators,
+        }
     }
 }
 
@@ -361,8 +370,9 @@ pub async fn check_request(
     } else {
         None
     };
+    let lane = caller.lane();
     request.extensions_mut().insert(caller);
-    let mut response = next.call(request).await?;
+    let mut response = lane.scope(next.call(request)).await?;
     if let Some(recorded) = recorded {
         recorded.end(response.response()).await;
     }
@@ -370,4 +380,23 @@ pub async fn check_request(
         response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     }
     Ok(response.map_body(|_, body| pass.bound(body, &auth)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_operate_takes_no_operators_place() {
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let of_key = |role| {
+            let holder = Holder { id: "k".to_owned(), label: "k".to_owned(), role };
+            Caller { holder: Some(holder), pass: Pass::Key("k".to_owned()), address }.lane()
+        };
+        assert_eq!([Role::Client, Role::Viewer].map(of_key), [Lane::Readers; 2]);
+        assert_eq!([Role::Operator, Role::Admin].map(of_key), [Lane::Operators; 2]);
+        let without = |pass| Caller { holder: None, pass, address }.lane();
+        assert_eq!(without(Pass::Unlocked), Lane::Operators, "everybody may operate while there is no key");
+        assert_eq!(without(Pass::Public), Lane::Readers);
+    }
 }

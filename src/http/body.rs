@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The unit in which the memory for bodies is counted, in bytes.
 const UNIT: usize = 1024;
 
-/// The memory for the bodies of all requests, so that eight of the largest allowed have room.
+/// The memory for the bodies of all requests of a lane, so that eight of the largest allowed have room.
 pub fn memory(max_body_bytes: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new((8 * max_body_bytes).max(limits::BODIES).div_ceil(UNIT).min(Semaphore::MAX_PERMITS)))
 }
@@ -53,7 +53,7 @@ impl Body {
 /// 415 for a compressed body, 413 as soon as the body is known to be too large, 408 when it takes too long, 503 where the memory
 /// for bodies is used up.
 pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Body, Problem> {
-    let memory = request.app_data::<Data<State>>().map(|state| state.bodies.clone());
+    let memory = request.app_data::<Data<State>>().map(|state| state.bodies.current().clone());
     read_within(request, payload, limit, memory).await
 }
 
@@ -62,7 +62,7 @@ pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Resu
 /// # Errors
 /// As [`read`].
 pub async fn read_large(request: &HttpRequest, payload: Payload, state: &State) -> Result<Body, Problem> {
-    read_within(request, payload, state.predict.max_body_bytes, Some(state.prediction_bodies.clone())).await
+    read_within(request, payload, state.predict.max_body_bytes, Some(state.prediction_bodies.current().clone())).await
 }
 
 async fn read_within(

@@ -69,7 +69,7 @@ codes! {
     IdempotencyKeyReused, UNPROCESSABLE_ENTITY, "This `Idempotency-Key` was used before with another request.";
     NoReadableRow, UNPROCESSABLE_ENTITY, "No row of the prediction request could be read; `errors` names each fault.";
     TooManyRequests, TOO_MANY_REQUESTS, "The key or the address has sent too many requests.";
-    TooManyStreams, TOO_MANY_REQUESTS, "The caller has as many event streams open as are allowed.";
+    TooManyStreams, TOO_MANY_REQUESTS, "The caller has as many streams of events or of predictions open as are allowed.";
     TooManyIdempotencyKeys, TOO_MANY_REQUESTS, "The caller has as many stored answers as are allowed.";
     Internal, INTERNAL_SERVER_ERROR, "A fault of the service; its log has the cause.";
     Busy, SERVICE_UNAVAILABLE, "Too much work of this kind waits already.";

@@ -4,7 +4,7 @@
 mod table;
 
 use super::code::Code;
-use super::predict::{PredictOptions, access, columns};
+use super::predict::{FEW, PredictOptions, access, columns};
 use super::problem::{self, Problem, readable};
 use super::{State, body};
 use actix_web::http::StatusCode;
@@ -17,6 +17,8 @@ use provost_domain::limits;
 use provost_domain::mapping::{Mapping, Tally};
 use provost_predict::application::Application;
 use provost_predict::serving::Prediction;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use table::Table;
 
@@ -90,9 +92,28 @@ pub(super) async fn invocations(
             answered.collect::<Result<_, _>>()?
         }
     };
-    let predictions: Vec<Value> =
-        predictions.iter().map(|p| if records { json!(p) } else { json!(p.probability) }).collect();
-    Ok(HttpResponse::Ok().json(json!({"predictions": predictions})))
+    let few = predictions.len() <= FEW;
+    let answer = Answer { predictions, records };
+    Ok(if few { HttpResponse::Ok().json(answer) } else { super::send(&state, StatusCode::OK, answer).await? })
+}
+
+/// `{"predictions": [...]}`: probabilities, or whole predictions as objects.
+struct Answer {
+    predictions: Vec<Prediction>,
+    records: bool,
+}
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(Some(1))?;
+        if self.records {
+            body.serialize_entry("predictions", &self.predictions)?;
+        } else {
+            let probabilities: Vec<f64> = self.predictions.iter().map(|p| p.probability).collect();
+            body.serialize_entry("predictions", &probabilities)?;
+        }
+        body.end()
+    }
 }
 
 /// Whether the body is CSV; 415 for anything but CSV and JSON.

@@ -6,7 +6,7 @@ mod request;
 mod tensor;
 
 use super::code::Code;
-use super::predict::{PredictOptions, access, columns};
+use super::predict::{FEW, PredictOptions, access, columns};
 use super::problem::{self, Problem, readable};
 use super::{State, body};
 use actix_web::http::StatusCode;
@@ -192,8 +192,10 @@ async fn predict(state: &State, model: &Arc<ServedModel>, rows: Rows) -> Result<
             answered.rows.iter().for_each(|row| add(&row.prediction));
         }
         Rows::Features(given) => {
-            let rows = columns::rows(model.model.feature_names(), &given)
-                .map_err(|why| OipError::bad(format!("input {why}")))?;
+            let (features, few) = (model.model.feature_names().to_vec(), given.iter().all(|(_, c)| c.len() <= FEW));
+            let order = move || columns::rows(&features, &given);
+            let rows = if few { order() } else { state.compute.run(order).await.map_err(Problem::from)? };
+            let rows = rows.map_err(|why| OipError::bad(format!("input {why}")))?;
             let answered = state.handle.predict_features(model, rows, &asked).await.map_err(Problem::from)?;
             for (row, answered) in answered.iter().enumerate() {
                 match answered {

@@ -26,7 +26,9 @@ use std::time::Instant;
 const NDJSON: &str = "application/x-ndjson";
 
 /// Rows up to this number are serialised where the request is answered; it takes some microseconds each.
-const FEW: usize = 100;
+pub const FEW: usize = 100;
+/// As [`FEW`], with explanations, which are much longer.
+const FEW_EXPLAINED: usize = 10;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/predict").route(web::post().to(predict)).default_service(only("POST")));
@@ -76,9 +78,10 @@ pub(super) async fn predict(
         return Err(rows.all_faulty());
     }
     let model = access::model(&state, options.model_id.as_deref()).await?;
-    let asked = options.for_actor(&state.predict, key);
+    let mut asked = options.for_actor(&state.predict, key);
     let read_for = began.elapsed();
     let ReadRows { applications, numbers, faults, .. } = rows;
+    asked.places.clone_from(&numbers);
     let predicted = state.handle.predict_with(&model, applications, &asked).await?;
     let timing = format!(
         "read;dur={:.3}, queue;dur={:.3}, predict;dur={:.3}",
@@ -87,7 +90,8 @@ pub(super) async fn predict(
         millis(predicted.worked)
     );
     let answer = PredictAnswer::new(predicted, &numbers, faults, options.coverage);
-    let mut response = if numbers.len() <= FEW {
+    let few = if options.is_costly() { FEW_EXPLAINED } else { FEW };
+    let mut response = if numbers.len() + answer.errors.len() <= few {
         HttpResponse::Ok().json(answer)
     } else {
         super::send(&state, actix_web::http::StatusCode::OK, answer).await?

@@ -12,6 +12,10 @@ use utoipa::ToSchema;
 /// The content type of a problem.
 pub const PROBLEM: &str = "application/problem+json";
 
+/// Characters of a detail, and of a fault's message. A reader's own error may quote all of a long value.
+const LONGEST_DETAIL: usize = 4_000;
+const LONGEST_MESSAGE: usize = 1_000;
+
 /// Characters of a path that an answer repeats.
 pub const LONGEST_PATH: usize = 200;
 
@@ -44,13 +48,13 @@ impl Problem {
     }
 
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        let status = code.status();
+        let (status, detail) = (code.status(), shortened(detail.into(), LONGEST_DETAIL));
         Self {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code,
-            detail: detail.into(),
+            detail,
             errors: Vec::new(),
             more: Box::default(),
             headers: Vec::new(),
@@ -67,7 +71,8 @@ impl Problem {
     }
 
     pub fn invalid(pointer: &str, message: impl Into<String>) -> Self {
-        Faults(vec![Fault { pointer: pointer.to_owned(), message: message.into() }]).into()
+        let message = shortened(message.into(), LONGEST_MESSAGE);
+        Faults(vec![Fault { pointer: pointer.to_owned(), message }]).into()
     }
 
     pub fn unavailable(code: Code, detail: impl Into<String>, retry_after_seconds: u32) -> Self {
@@ -89,6 +94,11 @@ impl Problem {
         tracing::error!(%error, "request failed");
         Self::new(Code::Internal, error.to_string())
     }
+}
+
+/// The text, or its beginning.
+fn shortened(text: String, most: usize) -> String {
+    if text.len() <= most { text } else { brief(&text, most).into_owned() }
 }
 
 /// The form in which a protocol has its errors.

@@ -6,6 +6,7 @@ use crate::command::Place;
 use crate::http::{Answer, BASE, Client, place_with_points, small_job};
 use crate::serving::Server;
 use provost_domain::features::FEATURES;
+use provost_domain::limits;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -225,21 +226,29 @@ fn a_client_may_ask_for_predictions_and_nothing_else() {
     assert_eq!(server.terminate(), Some(0));
 }
 
-/// A request of chunked NDJSON on a connection of its own: all rows are sent before the first byte of the answer is read.
-fn sent_whole_before_reading(server: &Server, rows: usize) -> (String, u64) {
+/// The begin of a request of chunked NDJSON on a connection of its own.
+fn begun(server: &Server, key: &str) -> TcpStream {
     let address = server.url.split_once("://").unwrap().1;
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = format!(
         "POST {BASE}/predict HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-ndjson\r\n\
-         transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+         idempotency-key: {key}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
-    let line = format!("{}\n", application(3.3));
-    let block = line.repeat(500);
-    for _ in 0..rows / 500 {
-        stream.write_all(format!("{:x}\r\n{block}\r\n", block.len()).as_bytes()).unwrap();
+    stream
+}
+
+/// Sends all chunks before the first byte of the answer is read; answers the status line and the lines of the body.
+fn sent_whole_before_reading<'c>(
+    server: &Server,
+    key: &str,
+    chunks: impl Iterator<Item = &'c str>,
+) -> (String, Vec<String>) {
+    let mut stream = begun(server, key);
+    for chunk in chunks {
+        stream.write_all(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes()).unwrap();
     }
     stream.write_all(b"0\r\n\r\n").unwrap();
     let mut reader = BufReader::new(stream);
@@ -258,16 +267,66 @@ fn sent_whole_before_reading(server: &Server, rows: usize) -> (String, u64) {
             break;
         }
     }
-    let answered = body.lines().map(Result::unwrap).filter(|line| line.contains("\"prediction_id\"")).count();
-    (status, answered as u64)
+    (status, body.lines().map(Result::unwrap).collect())
+}
+
+/// The ids of the answers that have one.
+fn ids(lines: &[String]) -> Vec<String> {
+    let id = |line: &String| serde_json::from_str::<Value>(line).unwrap()["prediction_id"].as_str().map(str::to_owned);
+    lines.iter().filter_map(id).collect()
+}
+
+#[test]
+fn a_repeated_request_has_the_same_ids_however_its_rows_arrive_and_a_caller_has_so_many_streams() {
+    let place = place_with_points(600);
+    let (mut server, client, _) = serving(&place);
+    let rows: Vec<String> = (0..40).map(|at| format!("{}\n", application(2.0 + f64::from(at) / 40.0))).collect();
+    let whole = rows.concat().replacen("\n", "\n{\"profile\": 1}\n", 1);
+    let stream = |key: &str, chunks: &mut dyn Iterator<Item = &str>| {
+        let (status, lines) = sent_whole_before_reading(&server, key, chunks);
+        assert!(status.contains("200"), "{status}");
+        ids(&lines)
+    };
+    let at_once = stream("k", &mut [whole.as_str()].into_iter());
+    assert_eq!(at_once.len(), 40);
+    assert_eq!(stream("k", &mut whole.split_inclusive('\n')), at_once, "line by line");
+    let parts: Vec<&str> = whole.as_bytes().chunks(700).map(|part| std::str::from_utf8(part).unwrap()).collect();
+    assert_eq!(stream("k", &mut parts.into_iter()), at_once, "in parts that end anywhere");
+    assert_ne!(stream("l", &mut [whole.as_str()].into_iter()), at_once, "another key");
+    let changed = whole.replace("3.6", "3.7");
+    let other = stream("k", &mut [changed.as_str()].into_iter());
+    assert!(
+        other.iter().all(|id| !at_once.contains(id)),
+        "other applications under the same key are other predictions"
+    );
+
+    // As many streams as one caller may have, none of which has ended.
+    let open: Vec<BufReader<TcpStream>> = (0..limits::PREDICT_STREAMS)
+        .map(|_| {
+            let mut reader = BufReader::new(begun(&server, "k"));
+            let mut status = String::new();
+            reader.read_line(&mut status).unwrap();
+            assert!(status.contains("200"), "{status}");
+            reader
+        })
+        .collect();
+    let one = |client: &Client| send(client, "predict", "application/x-ndjson", rows[0].as_bytes());
+    assert_eq!(one(&client).ok(429)["code"], "too_many_streams");
+    drop(open);
+    let until = Instant::now() + Duration::from_secs(20);
+    while one(&client).status != 200 {
+        assert!(Instant::now() < until, "the streams' clients have left");
+    }
+    assert_eq!(server.terminate(), Some(0));
 }
 
 #[test]
 fn a_client_that_sends_all_rows_before_it_reads_gets_all_answers() {
     let place = place_with_points(600);
     let (mut server, _, _) = serving(&place);
-    let (status, answered) = sent_whole_before_reading(&server, 40_000);
+    let block = format!("{}\n", application(3.3)).repeat(500);
+    let (status, lines) = sent_whole_before_reading(&server, "k", std::iter::repeat_n(block.as_str(), 80));
     assert!(status.contains("200"), "{status}");
-    assert_eq!(answered, 40_000);
+    assert_eq!(ids(&lines).len(), 40_000);
     assert_eq!(server.terminate(), Some(0));
 }

@@ -32,7 +32,24 @@ pub struct PredictedBatch {
     pub at: DateTime<Utc>,
     pub rows: Arc<Vec<Application>>,
     pub answers: Vec<MadePrediction>,
+    /// What it takes in memory, about.
+    bytes: usize,
 }
+
+impl PredictedBatch {
+    pub fn new(
+        model: Arc<ServedModel>,
+        at: DateTime<Utc>,
+        rows: Arc<Vec<Application>>,
+        answers: Vec<MadePrediction>,
+    ) -> Self {
+        let bytes = rows.iter().map(Application::bytes).sum::<usize>() + answers.len() * BYTES_OF_ANSWER;
+        Self { model, at, rows, answers, bytes }
+    }
+}
+
+/// What an answer takes in memory, about.
+const BYTES_OF_ANSWER: usize = 128;
 
 /// A batch that is being dealt with, or was dealt with when this is dropped.
 pub(super) struct TakenBatch {
@@ -42,37 +59,68 @@ pub(super) struct TakenBatch {
 
 impl Drop for TakenBatch {
     fn drop(&mut self) {
-        self.queue.0.waiting_rows.fetch_sub(self.batch.rows.len(), Ordering::AcqRel);
+        self.queue.0.leave(&self.batch);
     }
 }
 
-/// Batches that wait, up to a number of rows. What is beyond is dropped and counted: an answer never waits for it.
+/// Batches that wait, up to a number of rows and of bytes. What is beyond is dropped and counted: an answer never waits for it.
 #[derive(Clone)]
 pub(super) struct BatchQueue(Arc<Shared>);
 
 struct Shared {
     sender: mpsc::UnboundedSender<Arc<PredictedBatch>>,
     receiver: Mutex<mpsc::UnboundedReceiver<Arc<PredictedBatch>>>,
-    most_rows: usize,
+    most: Size,
     waiting_rows: AtomicUsize,
+    waiting_bytes: AtomicUsize,
     dropped_rows: AtomicU64,
 }
 
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    pub rows: usize,
+    pub bytes: usize,
+}
+
+impl Shared {
+    /// Whether there is room for the batch; then it counts as waiting.
+    fn enter(&self, batch: &PredictedBatch) -> bool {
+        let take = |count: &AtomicUsize, more: usize, most: usize| {
+            let room = |waiting: usize| waiting.checked_add(more).filter(|sum| *sum <= most);
+            count.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok()
+        };
+        if !take(&self.waiting_rows, batch.rows.len(), self.most.rows) {
+            return false;
+        }
+        let fits = take(&self.waiting_bytes, batch.bytes, self.most.bytes);
+        if !fits {
+            self.waiting_rows.fetch_sub(batch.rows.len(), Ordering::AcqRel);
+        }
+        fits
+    }
+
+    fn leave(&self, batch: &PredictedBatch) {
+        self.waiting_rows.fetch_sub(batch.rows.len(), Ordering::AcqRel);
+        self.waiting_bytes.fetch_sub(batch.bytes, Ordering::AcqRel);
+    }
+}
+
 impl BatchQueue {
-    pub fn new(most_rows: usize) -> Self {
+    pub fn new(most: Size) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let (waiting_rows, dropped_rows) = Default::default();
-        Self(Arc::new(Shared { sender, receiver: Mutex::new(receiver), most_rows, waiting_rows, dropped_rows }))
+        let (waiting_rows, waiting_bytes, dropped_rows) = Default::default();
+        let receiver = Mutex::new(receiver);
+        Self(Arc::new(Shared { sender, receiver, most, waiting_rows, waiting_bytes, dropped_rows }))
     }
 
     /// Queues the batch, or drops it where there is no room for it.
     pub fn offer(&self, batch: Arc<PredictedBatch>) {
-        let (rows, shared) = (batch.rows.len(), &self.0);
-        let room = |waiting: usize| (waiting + rows <= shared.most_rows).then_some(waiting + rows);
-        if shared.waiting_rows.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_err() {
-            self.count_dropped(rows);
-        } else if shared.sender.send(batch).is_err() {
-            shared.waiting_rows.fetch_sub(rows, Ordering::AcqRel);
+        let shared = &self.0;
+        if !shared.enter(&batch) {
+            self.count_dropped(batch.rows.len());
+        } else if let Err(unsent) = shared.sender.send(batch) {
+            shared.leave(&unsent.0);
         }
     }
 

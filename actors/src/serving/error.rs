@@ -50,7 +50,9 @@ impl PredictionError {
     pub fn may_pass(&self) -> bool {
         match self {
             PredictionError::Store(e) => e.may_pass(),
-            PredictionError::Busy(_) | PredictionError::Opening | PredictionError::Unreachable(_) => true,
+            PredictionError::Busy(_) | PredictionError::Opening => true,
+            // What panicked panics again.
+            PredictionError::Unreachable(e) => !matches!(e, Unreachable::Panicked(_)),
             PredictionError::NoActiveModel
             | PredictionError::UnknownModel(_)
             | PredictionError::CannotServe { .. }
@@ -71,5 +73,17 @@ impl From<PredictionError> for RegistryError {
                 RegistryError::Invalid(e.to_string())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_panicked_is_not_tried_again() {
+        assert!(PredictionError::Opening.may_pass());
+        assert!(PredictionError::from(Unreachable::Restarted("serving".to_owned())).may_pass());
+        assert!(!PredictionError::from(Unreachable::Panicked("a bad row".to_owned())).may_pass());
     }
 }

@@ -1,18 +1,19 @@
 //! Writes the prediction log in batches behind the answers. What waits is bounded, and what is dropped is counted.
 
-use super::batch::{BatchQueue, PredictedBatch, decision};
+use super::batch::{BatchQueue, PredictedBatch, Size, decision};
 use crate::blocking::blocking;
 use crate::clock::Clock;
 use crate::error::Unreachable;
 use crate::failures::{Failures, Kind, LONG_PAUSE};
+use crate::retry::{never, retry};
 use provost_domain::prediction::{LoggedFeatures, PredictionRecord};
-use provost_store::PredictionLog;
+use provost_store::{PredictionLog, StoreError};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Rows that may wait for the log.
-pub(super) const MOST_WAITING: usize = 100_000;
+/// What may wait for the log: some seconds of answers at the highest rate.
+pub(super) const MOST_WAITING: Size = Size { rows: 100_000, bytes: 128 << 20 };
 /// Rows that are written in one step.
 const STEP: usize = 2_000;
 /// How long the first row of a step waits for more. Real time: it bounds what a crash loses.
@@ -62,18 +63,15 @@ impl LogWriter {
 
     async fn write(&self, records: Vec<PredictionRecord>) {
         for part in records.chunks(STEP) {
-            loop {
-                match self.log.append_predictions(part.to_vec()).await {
-                    Ok(_) => break self.failures.succeeded(COMPONENT, TASK),
-                    Err(e) => {
-                        let wait = self.failures.wait(COMPONENT, TASK, Kind::of(&e), &e.to_string(), PAUSES);
-                        if wait >= LONG_PAUSE {
-                            // What cannot be written is not kept for a day.
-                            break self.queue.count_dropped(part.len());
-                        }
-                        self.clock.sleep(wait).await;
-                    }
-                }
+            // What cannot be written is not kept for a day.
+            let policy = |e: &StoreError, _| {
+                let wait = self.failures.wait(COMPONENT, TASK, Kind::of(e), &e.to_string(), PAUSES);
+                (wait < LONG_PAUSE).then_some(wait)
+            };
+            let append = || self.log.append_predictions(part.to_vec());
+            match retry(&*self.clock, policy, never(), append).await {
+                Ok(_) => self.failures.succeeded(COMPONENT, TASK),
+                Err(_) => self.queue.count_dropped(part.len()),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What is asked for: the body of `POST /predict`, and the data of the event of the same meaning.
 
 use super::service::PredictOptions;
-use provost_domain::{Fault, Faults, ModelId, json};
+use provost_domain::{Fault, Faults, ModelId, json, limits};
 use provost_predict::application::Application;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -101,7 +101,11 @@ impl PredictRequest {
         for (row, text) in wire.applications.iter().enumerate() {
             match Application::from_json(text.get().as_bytes()) {
                 Ok(application) => request.rows.push((row, application)),
-                Err(faults) => request.errors.extend(row_errors(row, faults)),
+                Err(faults) => {
+                    let named =
+                        if request.errors.len() < limits::PREDICT_FAULTS { limits::PREDICT_ROW_FAULTS } else { 1 };
+                    request.errors.extend(row_errors(row, faults).take(named));
+                }
             }
         }
         Ok(request)

@@ -9,6 +9,7 @@ use super::served_model::{ModelOpener, ServedModel};
 use super::shadow::Shadow;
 use super::shadow_report::{ShadowReport, report};
 use crate::clock::Clock;
+use crate::pool::Pool;
 use chrono::{DateTime, Utc};
 use provost_domain::ModelId;
 use provost_domain::prediction::ShadowSelection;
@@ -19,13 +20,9 @@ use provost_predict::serving::{
 use provost_store::{ModelReader, PredictionLog, ShadowStore};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
 
-/// Rows that are answered on the caller's thread: a row takes some microseconds, and the way to the pool and back as long as
-/// many.
-const ON_THE_SPOT: usize = 32;
 /// Rows between two looks whether anybody still waits.
 const BLOCK: usize = 1_024;
 /// Models beside the serving one that are kept open.
@@ -44,8 +41,11 @@ pub struct PredictOptions {
     pub coverage: f64,
     /// Whether the predictions go to the log and to the shadow models.
     pub log: bool,
-    /// The same key gives the same prediction ids, so that a repeated request is logged once.
+    /// The same key gives the same application in the same place the same prediction id, so that a repeated request is logged
+    /// once.
     pub key: Option<String>,
+    /// The applications' places in the request, of which a key makes their ids; from 0 on where none are given.
+    pub places: Vec<usize>,
 }
 
 impl Default for PredictOptions {
@@ -58,6 +58,7 @@ impl Default for PredictOptions {
             coverage: DEFAULT_COVERAGE,
             log: true,
             key: None,
+            places: Vec::new(),
         }
     }
 }
@@ -97,8 +98,40 @@ pub(crate) struct PredictionService {
     /// None: nothing is logged.
     pub(super) log: Option<BatchQueue>,
     pub(super) clock: Arc<dyn Clock>,
-    /// Models that were asked for by their ids, the latest first. Held while one is opened, so that each is opened once.
-    pub(super) others: Arc<Mutex<VecDeque<Arc<ServedModel>>>>,
+    /// Reports on the shadow models: each reads many predictions.
+    pub(super) reports: Pool,
+    /// Models that are opened because somebody named them, which takes up to seconds each.
+    pub(super) openings: Pool,
+    pub(super) others: OtherModels,
+}
+
+/// Models beside the serving one that are kept open: those that were asked for by their ids, the latest first. Clones share
+/// them.
+#[derive(Clone, Default)]
+pub(super) struct OtherModels(Arc<Mutex<VecDeque<Arc<ServedModel>>>>);
+
+impl OtherModels {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<ServedModel>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, id: &ModelId) -> Option<Arc<ServedModel>> {
+        let mut all = self.lock();
+        let model = all.iter().position(|model| model.model_id == *id).and_then(|at| all.remove(at))?;
+        all.push_front(model.clone());
+        Some(model)
+    }
+
+    fn put(&self, model: Arc<ServedModel>) {
+        let mut all = self.lock();
+        all.retain(|other| other.model_id != model.model_id);
+        all.push_front(model);
+        all.truncate(OTHERS);
+    }
+
+    fn forget(&self, id: &ModelId) {
+        self.lock().retain(|model| model.model_id != *id);
+    }
 }
 
 impl PredictionService {
@@ -123,25 +156,27 @@ impl PredictionService {
         if let Some(serving) = self.current.get().filter(|serving| serving.model_id == *id) {
             return Ok(serving);
         }
-        let mut others = self.others.lock().await;
-        let known = others.iter().position(|other| other.model_id == *id);
         // Asked each time: a model that was deleted answers no more.
         let Some(record) = self.models.model(id).await? else {
-            known.and_then(|at| others.remove(at));
+            self.others.forget(id);
             return Err(PredictionError::UnknownModel(id.clone()));
         };
-        let model = match known.and_then(|at| others.remove(at)) {
-            Some(model) => model,
-            None => self.opener.open(&record.version, self.clock.now()).await?,
-        };
-        others.push_front(model.clone());
-        others.truncate(OTHERS);
+        if let Some(model) = self.others.get(id) {
+            return Ok(model);
+        }
+        let _place = self.openings.place().await?;
+        // Somebody else may have opened it meanwhile.
+        if let Some(model) = self.others.get(id) {
+            return Ok(model);
+        }
+        let model = self.opener.open(&record.version, self.clock.now()).await?;
+        self.others.put(model.clone());
         Ok(model)
     }
 
     pub async fn predict(
         &self,
-        rows: Vec<Application>,
+        rows: impl Into<Arc<Vec<Application>>>,
         options: PredictOptions,
     ) -> Result<Predictions, PredictionError> {
         let model = self.pin(options.model.as_ref()).await?;
@@ -151,27 +186,27 @@ impl PredictionService {
     pub async fn predict_with(
         &self,
         model: &Arc<ServedModel>,
-        rows: Vec<Application>,
+        rows: impl Into<Arc<Vec<Application>>>,
         options: &PredictOptions,
     ) -> Result<Predictions, PredictionError> {
-        let (predicted_at, rows) = (self.clock.now(), Arc::new(rows));
+        let (predicted_at, rows) = (self.clock.now(), rows.into());
         let explains = options.explain || options.counterfactual;
-        let (answers, waited, worked) = if rows.len() <= ON_THE_SPOT && !explains {
+        let (made, waited, worked) = if rows.len() <= model.on_the_spot && !explains {
             let began = Instant::now();
-            (answer(model, &rows, options, &Abandoned::never()), Duration::ZERO, began.elapsed())
+            (Made::by(model, predicted_at, &rows, options, &Abandoned::never()), Duration::ZERO, began.elapsed())
         } else {
-            let (model, rows, options) = (model.clone(), rows.clone(), options.clone());
+            let (model, options) = (model.clone(), options.clone());
             let work = move |abandoned: &Abandoned<'_>| {
                 let began = Instant::now();
-                (answer(&model, &rows, &options, abandoned), began.elapsed())
+                (Made::by(&model, predicted_at, &rows, &options, abandoned), began.elapsed())
             };
-            let ((answers, worked), waited) = self.pool.run(work).await?;
-            (answers, waited, worked)
+            let ((made, worked), waited) = self.pool.run(work).await?;
+            (made, waited, worked)
         };
-        if options.log {
-            self.hand_on(model, predicted_at, rows, &answers);
+        if let Some(batch) = made.batch {
+            self.hand_on(batch);
         }
-        Ok(Predictions { model: model.clone(), predicted_at, rows: answers, waited, worked })
+        Ok(Predictions { model: model.clone(), predicted_at, rows: made.answers, waited, worked })
     }
 
     /// From feature values in the order of the model's names. Nothing is logged: values are no application.
@@ -182,7 +217,7 @@ impl PredictionService {
         options: &PredictOptions,
     ) -> Result<Vec<Result<Prediction, RowFault>>, PredictionError> {
         let coverage = options.coverage;
-        if rows.len() <= ON_THE_SPOT {
+        if rows.len() <= model.on_the_spot {
             return Ok(model.model.predict_features(&rows, coverage));
         }
         let model = model.clone();
@@ -196,14 +231,7 @@ impl PredictionService {
         Ok(self.pool.run(work).await?.0)
     }
 
-    fn hand_on(&self, model: &Arc<ServedModel>, at: DateTime<Utc>, rows: Arc<Vec<Application>>, answers: &[Answered]) {
-        let made = |answered: &Answered| MadePrediction {
-            id: answered.prediction_id.clone(),
-            probability: answered.prediction.probability,
-            outcome: answered.prediction.predicted_outcome,
-        };
-        let answers = answers.iter().map(made).collect();
-        let batch = Arc::new(PredictedBatch { model: model.clone(), at, rows, answers });
+    fn hand_on(&self, batch: Arc<PredictedBatch>) {
         if let Some(log) = &self.log {
             log.offer(batch.clone());
         }
@@ -212,6 +240,7 @@ impl PredictionService {
 
     /// How the shadow models compare with the models that served.
     pub async fn shadow(&self) -> Result<ShadowReport, PredictionError> {
+        let _place = self.reports.place().await?;
         report(&*self.predictions, &self.shadow.selected(), self.shadow.dropped()).await
     }
 
@@ -233,6 +262,34 @@ impl PredictionService {
     }
 }
 
+/// The answers to a batch, and what goes to the log and to the shadow models.
+struct Made {
+    answers: Vec<Answered>,
+    batch: Option<Arc<PredictedBatch>>,
+}
+
+impl Made {
+    fn by(
+        model: &Arc<ServedModel>,
+        at: DateTime<Utc>,
+        rows: &Arc<Vec<Application>>,
+        options: &PredictOptions,
+        abandoned: &Abandoned<'_>,
+    ) -> Self {
+        let answers = answer(model, rows, options, abandoned);
+        let made = |answered: &Answered| MadePrediction {
+            id: answered.prediction_id.clone(),
+            probability: answered.prediction.probability,
+            outcome: answered.prediction.predicted_outcome,
+        };
+        let batch = options.log.then(|| {
+            let answers = answers.iter().map(made).collect();
+            Arc::new(PredictedBatch::new(model.clone(), at, rows.clone(), answers))
+        });
+        Self { answers, batch }
+    }
+}
+
 /// One answer per row. Where nobody waits any more there are fewer.
 fn answer(
     model: &ServedModel,
@@ -248,8 +305,9 @@ fn answer(
             break;
         }
         for (row, prediction) in block.iter().zip(model.model.predict(block, options.coverage)) {
+            let place = options.places.get(answers.len()).copied().unwrap_or(answers.len());
             answers.push(Answered {
-                prediction_id: prediction_id(options.key.as_deref(), answers.len()),
+                prediction_id: prediction_id(options.key.as_deref(), place, row),
                 data_point_id: row.data_point_id.clone(),
                 prediction,
                 explanation: options.explain.then(|| model.model.explain(row)),
@@ -260,12 +318,20 @@ fn answer(
     answers
 }
 
-/// `pred_` and 32 hexadecimal digits; of a key and the place in the batch, or one that never was.
-fn prediction_id(key: Option<&str>, row: usize) -> String {
+/// `pred_` and 32 hexadecimal digits; of a key, the application and its place in the request, or one that never was. Another
+/// application under a key that was used before is another prediction.
+fn prediction_id(key: Option<&str>, place: usize, row: &Application) -> String {
     match key {
         None => format!("pred_{}", uuid::Uuid::now_v7().simple()),
         Some(key) => {
-            let hash = Sha256::new().chain_update(key).chain_update((row as u64).to_le_bytes()).finalize();
+            let point = row.data_point_id.as_deref().unwrap_or_default();
+            let hash = Sha256::new()
+                .chain_update((key.len() as u64).to_le_bytes())
+                .chain_update(key)
+                .chain_update((place as u64).to_le_bytes())
+                .chain_update(row.point().content_key().to_le_bytes())
+                .chain_update(point)
+                .finalize();
             let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
             format!("pred_{hex}")
         }
@@ -274,13 +340,19 @@ fn prediction_id(key: Option<&str>, row: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_key_gives_each_row_its_id_and_no_key_a_new_one() {
-        assert_eq!(prediction_id(Some("k"), 1), prediction_id(Some("k"), 1));
-        assert_ne!(prediction_id(Some("k"), 1), prediction_id(Some("k"), 2));
-        assert_ne!(prediction_id(None, 1), prediction_id(None, 1));
-        assert_eq!(prediction_id(Some("k"), 1).len(), "pred_".len() + 32);
+        let of_gpa = |gpa: f64| Application::from_value(json!({"profile": {"gpa": gpa}, "program": {}})).unwrap();
+        let (row, other) = (of_gpa(3.0), of_gpa(3.5));
+        let id = |key, place, row| prediction_id(key, place, row);
+        assert_eq!(id(Some("k"), 1, &row), id(Some("k"), 1, &row));
+        assert_ne!(id(Some("k"), 1, &row), id(Some("k"), 2, &row));
+        assert_ne!(id(Some("k"), 1, &row), id(Some("k"), 1, &other), "another application under the same key");
+        assert_ne!(id(None, 1, &row), id(None, 1, &row));
+        assert_eq!(id(Some("k"), 1, &row).len(), "pred_".len() + 32);
     }
 }

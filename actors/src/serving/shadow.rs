@@ -1,6 +1,6 @@
 //! Shadow models: they score what the serving model has answered, off the path of the answer, and their scores go to the log.
 
-use super::batch::{BatchQueue, PredictedBatch, decision};
+use super::batch::{BatchQueue, PredictedBatch, Size, decision};
 use super::pool::{Abandoned, PredictionPool};
 use super::served_model::ServedModel;
 use crate::failures::{Failures, Kind};
@@ -12,8 +12,8 @@ use provost_predict::serving::DEFAULT_COVERAGE;
 use provost_store::PredictionLog;
 use std::sync::Arc;
 
-/// Rows that may wait for the shadow models.
-const MOST_WAITING: usize = 20_000;
+/// What may wait for the shadow models.
+const MOST_WAITING: Size = Size { rows: 20_000, bytes: 32 << 20 };
 /// The component's name in reports of failures.
 const COMPONENT: &str = "serving";
 const TASK: &str = "writing the scores of shadow models";

@@ -65,6 +65,10 @@ limits! {
     PREDICT_ROW_BYTES = 65_536, "bytes", "one application of a prediction request", "thirty times an application with every field";
     PREDICT_VALUES = 500_000, "values", "texts, numbers, lists, objects and the like in a table for `/invocations`",
         "10,000 rows of 50 columns";
+    PREDICT_ROW_FAULTS = 10, "items", "faults of one application that `errors` names", "most applications have one";
+    PREDICT_FAULTS = 1_000, "items", "applications' faults of which `errors` names more than one of each application",
+        "each further application that cannot be read has its first fault alone";
+    INFER_ID = 1_000, "characters", "`id` of an inference request", "it is repeated in the answer; a UUID has 36";
     SHADOWS = 3, "items", "`model_ids` of the shadow models", "each scores every prediction once more";
     SNOOZE_HOURS = 720, "hours", "`hours` of a snooze", "a month; what can wait longer is acknowledged";
     SIMILAR = 20, "items", "`similar` of a prediction request", "the most neighbours of each outcome that one answer shows";
@@ -78,16 +82,23 @@ limits! {
         "a page ends early, with a link to the next one, when its documents are longer; a page has one item at least";
     SMALL_BODY = 16_384, "bytes", "a request's body that is read on the thread of its connection",
         "reading takes less than a millisecond; a longer body is read on the threads for long work";
-    BODIES = 67_108_864, "bytes", "request bodies in memory at a time, of all connections",
+    BODIES = 67_108_864, "bytes", "request bodies of viewers and clients in memory at a time; operators have as much of their own",
         "64 bodies of the default largest size; a body beyond is answered with 503";
-    COMPUTE_QUEUE = 64, "requests", "requests that wait for the threads for long work", "one beyond is answered with 503";
-    COMPARISONS = 16, "requests", "comparisons that wait for the one under way", "one beyond is answered with 503";
+    COMPUTE_QUEUE = 64, "requests", "requests of viewers and clients that wait for the threads for long work; operators have as many of their own",
+        "one beyond is answered with 503";
+    COMPARISONS = 16, "requests", "comparisons of viewers that wait for the one under way; operators have as many of their own",
+        "one beyond is answered with 503";
+    SHADOW_REPORTS = 16, "requests", "reports on the shadow models that wait for the one under way", "one beyond is answered with 503";
+    MODEL_OPENINGS = 16, "requests", "requests of viewers and clients that wait for a model to be opened; operators have as many of their own",
+        "one beyond is answered with 503; an open model is waited for by nobody";
     EVALUATIONS = 64, "tasks", "evaluations that run or wait", "one beyond is answered with 503";
     AUDITS = 16, "requests", "fairness audits and data checks that wait for the one under way", "one beyond is answered with 503";
     FAIRNESS_ATTRIBUTES = 6, "items", "`fairness.attributes` in the settings", "with nationality and gender 8 attributes and 28 pairs of them";
     FAIRNESS_GROUPS = 50, "items", "groups of one attribute in a fairness report",
         "those with the most rows; how many others there are is in `groups_not_shown`";
     EVENT_STREAMS = 100, "streams", "event streams of one caller", "one beyond is answered with 429";
+    PREDICT_STREAMS = 10, "streams", "streams of predictions of one caller",
+        "each may keep answers on disk (`predict.spool_bytes`); one beyond is answered with 429";
     UNIVERSITIES = 5_000, "items", "universities that a quality report names",
         "those with the most points; how many others there are is in its `warnings`";
     UNIVERSITY_BYTES = 1_048_576, "bytes", "names of universities in a quality report", "5,000 names of 200 characters";

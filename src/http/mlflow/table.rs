@@ -1,7 +1,9 @@
 //! The tables that MLflow's scoring server takes: `dataframe_split`, `dataframe_records`, `inputs`, `instances`, and CSV.
 
 use provost_domain::check::brief;
+use provost_domain::limits;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// Columns of a table at most: more than any model or import has.
 const COLUMNS: usize = 1_000;
@@ -58,14 +60,24 @@ impl Table {
     /// # Errors
     /// Names the line that cannot be read.
     pub fn from_csv(body: &[u8], most: usize) -> Result<Self, String> {
+        // Each comma and each line takes a hundred times its length in memory.
+        let cells = body.iter().filter(|byte| matches!(byte, b',' | b'\n')).count();
+        if cells > 2 * limits::PREDICT_VALUES {
+            return Err(format!(
+                "the CSV has {cells} commas and lines; at most {} are allowed",
+                2 * limits::PREDICT_VALUES
+            ));
+        }
         let mut reader = csv::Reader::from_reader(body);
         let wrong = |error: csv::Error| format!("the CSV is not readable: {error}");
         let columns: Vec<String> = reader.headers().map_err(wrong)?.iter().map(str::to_owned).collect();
+        fits(most.min(1), columns.len())?;
         let mut rows = Vec::new();
         for record in reader.records() {
             if rows.len() == most {
                 return Err(format!("the table has more than {most} rows; at most {most} are allowed"));
             }
+            fits(rows.len() + 1, columns.len())?;
             let cell = |text: &str| if text.is_empty() { Value::Null } else { Value::from(text) };
             rows.push(record.map_err(wrong)?.iter().map(cell).collect());
         }
@@ -100,6 +112,18 @@ impl Table {
     }
 }
 
+/// Checks the size of a table before its cells are made: a short text can stand for many missing cells.
+fn fits(rows: usize, columns: usize) -> Result<(), String> {
+    if columns > COLUMNS {
+        return Err(format!("the table has {columns} columns; 1 to {COLUMNS} are allowed"));
+    }
+    let most = limits::PREDICT_VALUES;
+    if rows.saturating_mul(columns) > most {
+        return Err(format!("the table has more than {most} cells; at most {most} are allowed"));
+    }
+    Ok(())
+}
+
 type Parts = (Vec<String>, Vec<Vec<Value>>);
 
 /// `{"columns": [...], "data": [[...], ...]}`; an `index` is ignored.
@@ -115,6 +139,7 @@ fn split_table(mut split: Map<String, Value>) -> Result<Parts, String> {
     let Some(Value::Array(data)) = split.remove("data") else {
         return Err("dataframe_split.data is no list of rows".to_owned());
     };
+    fits(data.len(), columns.len())?;
     let row = |(at, row): (usize, Value)| match row {
         Value::Array(cells) => Ok(cells),
         _ => Err(format!("dataframe_split.data: row {at} is no list of cells")),
@@ -124,6 +149,7 @@ fn split_table(mut split: Map<String, Value>) -> Result<Parts, String> {
 
 /// `{"gpa": [3.7, 3.1], ...}`
 fn by_column(columns: Map<String, Value>) -> Result<Parts, String> {
+    fits(1, columns.len())?;
     let (mut names, mut rows) = (Vec::new(), Vec::<Vec<Value>>::new());
     for (name, column) in columns {
         let cells = match column {
@@ -148,6 +174,8 @@ fn by_column(columns: Map<String, Value>) -> Result<Parts, String> {
 /// `[{"gpa": 3.7}, ...]`: the columns are the members of all records; what a record lacks is missing.
 fn by_record(kind: &str, records: Vec<Value>) -> Result<Parts, String> {
     let mut names: Vec<String> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let count = records.len();
     let mut rows = Vec::new();
     for (at, record) in records.into_iter().enumerate() {
         let Value::Object(record) = record else {
@@ -155,10 +183,11 @@ fn by_record(kind: &str, records: Vec<Value>) -> Result<Parts, String> {
         };
         let mut row = vec![Value::Null; names.len()];
         for (name, value) in record {
-            match names.iter().position(|known| *known == name) {
-                Some(column) => row[column] = value,
-                None if names.len() == COLUMNS => return Err(format!("{kind} has more than {COLUMNS} columns")),
+            match places.get(&name) {
+                Some(column) => row[*column] = value,
                 None => {
+                    fits(count, names.len() + 1).map_err(|why| format!("{kind}: {why}"))?;
+                    places.insert(name.clone(), names.len());
                     names.push(name);
                     row.push(value);
                 }
@@ -203,6 +232,24 @@ mod tests {
         assert!(records.records && records.rows == [[json!(1)]]);
         let csv = Table::from_csv(b"a,b\n1,x\n2,\n", 3).unwrap();
         assert_eq!(csv.rows, [[json!("1"), json!("x")], [json!("2"), Value::Null]]);
+    }
+
+    #[test]
+    fn a_short_text_that_stands_for_many_cells_is_refused_before_they_are_made() {
+        let wide: Map<String, Value> = (0..COLUMNS).map(|at| (format!("c{at}"), json!(1))).collect();
+        let mut records = vec![Value::Object(wide)];
+        records.resize(limits::PREDICT_VALUES / COLUMNS + 1, json!({}));
+        let refused = |table: Result<Table, String>| table.unwrap_err();
+        let Value::Object(body) = json!({ "instances": records }) else { panic!() };
+        assert!(refused(Table::from_json(body, 10_000)).contains("more than 500000 cells"));
+        let Value::Object(body) = json!({ "instances": records[..2] }) else { panic!() };
+        assert_eq!(Table::from_json(body, 10_000).unwrap().rows.len(), 2);
+        let header = |columns: usize| vec!["x"; columns].join(",");
+        assert!(refused(Table::from_csv(header(COLUMNS + 1).as_bytes(), 3)).contains("1001 columns"));
+        assert!(refused(Table::from_csv(",".repeat(1 << 20).as_bytes(), 3)).contains("commas and lines"));
+        let row = format!("{}\n", header(COLUMNS));
+        let long = row.repeat(limits::PREDICT_VALUES / COLUMNS + 2);
+        assert!(refused(Table::from_csv(long.as_bytes(), 10_000)).contains("cells"));
     }
 
     #[test]

@@ -2,9 +2,13 @@
 
 use super::tensor::{self, Datatype, Elements};
 use provost_domain::check::brief;
+use provost_domain::limits;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// Name of the tensor whose elements are applications as JSON.
 pub const APPLICATION: &str = "application";
@@ -14,6 +18,9 @@ pub const OUTPUTS: [&str; 4] = ["probability", "probability_low", "probability_h
 
 /// The most tensors of one request: more than a model has columns.
 const TENSORS: usize = 200;
+
+/// The most dimensions of a shape; those that are allowed have two.
+const DIMENSIONS: usize = 8;
 
 /// A request that was read whole and checked, but for the names of its features.
 #[derive(Debug)]
@@ -46,9 +53,9 @@ struct Body<'a> {
     #[serde(default)]
     id: Option<String>,
     #[serde(borrow)]
-    inputs: Vec<InputTensor<'a>>,
+    inputs: AtMost<InputTensor<'a>, TENSORS>,
     #[serde(default)]
-    outputs: Option<Vec<OutputTensor>>,
+    outputs: Option<AtMost<OutputTensor, { OUTPUTS.len() }>>,
     #[serde(default)]
     parameters: Parameters,
 }
@@ -56,7 +63,7 @@ struct Body<'a> {
 #[derive(Deserialize)]
 struct InputTensor<'a> {
     name: String,
-    shape: Vec<u64>,
+    shape: AtMost<u64, DIMENSIONS>,
     datatype: String,
     #[serde(default)]
     parameters: Parameters,
@@ -82,6 +89,34 @@ struct Parameters {
     binary_data_output: Option<bool>,
 }
 
+/// A list of a bounded length; what is beyond is not read.
+struct AtMost<T, const N: usize>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for AtMost<T, N> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Items<T, const N: usize>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Items<T, N> {
+            type Value = Vec<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {N} items")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+                let mut read = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    if read.len() == N {
+                        return Err(A::Error::custom(format!(
+                            "a list has more than {N} items, which is as many as it may have"
+                        )));
+                    }
+                    read.push(item);
+                }
+                Ok(read)
+            }
+        }
+        reader.deserialize_seq(Items::<T, N>(PhantomData)).map(AtMost)
+    }
+}
+
 impl InferRequest {
     /// Reads a body. `json_length` is the header `Inference-Header-Content-Length`: where the JSON ends and the binary data
     /// begin. `most` is the number of rows allowed.
@@ -97,11 +132,14 @@ impl InferRequest {
         let json = without_nan(json);
         let request: Body<'_> =
             serde_json::from_str(&json).map_err(|error| format!("the request is not readable: {error}"))?;
-        if request.inputs.is_empty() || request.inputs.len() > TENSORS {
-            return Err(format!("inputs has {} tensors; 1 to {TENSORS} are allowed", request.inputs.len()));
+        if request.inputs.0.is_empty() {
+            return Err(format!("inputs has 0 tensors; 1 to {TENSORS} are allowed"));
+        }
+        if request.id.as_ref().is_some_and(|id| !limits::fits(id, limits::INFER_ID)) {
+            return Err(format!("id has more than {} characters", limits::INFER_ID));
         }
         let mut tensors = Vec::new();
-        for input in request.inputs {
+        for input in request.inputs.0 {
             let name = brief(&input.name, 80).into_owned();
             let elements = input.elements(&mut binary, most).map_err(|why| format!("input `{name}`: {why}"))?;
             if tensors.iter().any(|(known, _)| *known == input.name) {
@@ -113,16 +151,20 @@ impl InferRequest {
             return Err(format!("{} bytes follow the data of the last input", binary.len()));
         }
         let by_default = request.parameters.binary_data_output.unwrap_or(false);
-        Ok(Self { id: request.id, rows: rows(tensors)?, outputs: outputs(request.outputs, by_default)? })
+        Ok(Self {
+            id: request.id,
+            rows: rows(tensors)?,
+            outputs: outputs(request.outputs.map(|outputs| outputs.0), by_default)?,
+        })
     }
 }
 
 impl InputTensor<'_> {
     /// The tensor's data, out of the JSON or off the front of `binary`.
     fn elements(&self, binary: &mut &[u8], most: usize) -> Result<Elements, String> {
-        let rows = match self.shape[..] {
+        let rows = match self.shape.0[..] {
             [rows] | [rows, 1] => rows,
-            _ => return Err(format!("shape is {:?}; [rows] or [rows, 1] is allowed", self.shape)),
+            _ => return Err(format!("shape is {:?}; [rows] or [rows, 1] is allowed", self.shape.0)),
         };
         if rows == 0 || rows > most as u64 {
             return Err(format!("shape has {rows} rows; 1 to {most} are allowed"));
@@ -184,9 +226,6 @@ fn outputs(asked: Option<Vec<OutputTensor>>, by_default: bool) -> Result<Vec<Out
     let asked = asked.unwrap_or_default();
     if asked.is_empty() {
         return Ok(OUTPUTS.map(|name| Output { name, binary: by_default }).to_vec());
-    }
-    if asked.len() > OUTPUTS.len() {
-        return Err(format!("outputs names {} tensors; at most {} are allowed", asked.len(), OUTPUTS.len()));
     }
     let read = |output: OutputTensor| {
         let Some(name) = OUTPUTS.into_iter().find(|name| *name == output.name) else {
@@ -290,6 +329,39 @@ mod tests {
         assert_eq!(request.id.as_deref(), Some("NaN\"NaN"));
         let Rows::Features(columns) = request.rows else { panic!() };
         assert!(columns[0].1[0].is_nan());
+    }
+
+    #[test]
+    fn lists_end_where_they_are_too_long_and_no_error_repeats_them() {
+        let long = |json: String| InferRequest::read(json.as_bytes(), None, 10).unwrap_err();
+        let tensor = |shape: &str, data: &str| {
+            format!(r#"{{"inputs": [{{"name": "a", "datatype": "FP32", "shape": [{shape}], "data": [{data}]}}]}}"#)
+        };
+        for (json, wanted) in [
+            (tensor(&vec!["1"; 100_000].join(","), "1"), "more than 8 items"),
+            (tensor("1", &vec!["1"; limits::PREDICT_ROWS + 1].join(",")), "more than 10000 elements"),
+            (tensor("1", &format!("[{}]", vec!["1"; limits::PREDICT_ROWS + 1].join(","))), "more than 10000 elements"),
+            (
+                format!(r#"{{"inputs": [{}]}}"#, vec![r#"{"name":"","datatype":"","shape":[]}"#; 201].join(",")),
+                "more than 200 items",
+            ),
+            (
+                tensor("1", "1").replace(r#"{"inputs""#, &format!(r#"{{"id": "{}", "inputs""#, "x".repeat(1_001))),
+                "id has more",
+            ),
+        ] {
+            let error = long(json);
+            assert!(error.contains(wanted) && error.len() < 300, "{error}");
+        }
+        let tensor = |datatype: &str, bytes: usize| {
+            let shape = json!({"inputs": [{"name": "a", "shape": [1], "datatype": datatype,
+                "parameters": {"binary_data_size": bytes}}]});
+            let json = shape.to_string();
+            let body = [json.as_bytes(), &vec![0; bytes]].concat();
+            InferRequest::read(&body, Some(json.len()), 10).unwrap_err()
+        };
+        assert!(tensor("UINT8", limits::PREDICT_ROWS + 1).contains("more than 10000 elements"));
+        assert!(tensor("BYTES", 4 * (limits::PREDICT_ROWS + 1)).contains("more than 10000 elements"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Tensors of the Open Inference Protocol: their data as JSON and as little-endian bytes (the binary tensor data extension).
 
 use provost_domain::check::brief;
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use provost_domain::limits;
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use std::fmt;
 
 /// The element types that a client may send.
@@ -75,6 +76,11 @@ impl Elements {
     }
 }
 
+/// Why a tensor with a further element is refused: an element takes up to twelve times its length in memory.
+fn too_many() -> String {
+    format!("more than {} elements, which is as many as a tensor may have", limits::PREDICT_ROWS)
+}
+
 /// Reads little-endian elements. BYTES elements each follow their length, a little-endian `u32`.
 ///
 /// # Errors
@@ -83,6 +89,9 @@ pub fn from_bytes(datatype: Datatype, mut bytes: &[u8]) -> Result<Elements, Stri
     let Some(size) = datatype.size() else {
         let mut texts = Vec::new();
         while !bytes.is_empty() {
+            if texts.len() == limits::PREDICT_ROWS {
+                return Err(too_many());
+            }
             let (length, rest) = bytes.split_first_chunk::<4>().ok_or("an element's length is cut off")?;
             let length = u32::from_le_bytes(*length) as usize;
             let (text, rest) = rest
@@ -95,6 +104,9 @@ pub fn from_bytes(datatype: Datatype, mut bytes: &[u8]) -> Result<Elements, Stri
     };
     if !bytes.len().is_multiple_of(size) {
         return Err(format!("{} bytes are no whole number of elements of {size} bytes", bytes.len()));
+    }
+    if bytes.len() / size > limits::PREDICT_ROWS {
+        return Err(too_many());
     }
     Ok(Elements::Numbers(bytes.chunks_exact(size).map(|element| number(datatype, element)).collect()))
 }
@@ -171,6 +183,10 @@ impl<'de, T: Element> Deserialize<'de> for Flat<T> {
             }
             fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Vec<T>, A::Error> {
                 while let Some(item) = items.next_element::<Item<T>>()? {
+                    let more = if let Item::Many(values) = &item { values.len() } else { 1 };
+                    if self.0.len() + more > limits::PREDICT_ROWS {
+                        return Err(A::Error::custom(too_many()));
+                    }
                     match item {
                         Item::One(value) => self.0.push(value),
                         Item::Many(values) => self.0.extend(values),

@@ -25,7 +25,10 @@ impl ReadRows {
                     rows.applications.push(application);
                     rows.numbers.push(number);
                 }
-                Err(faults) => rows.faults.extend(faults.0.into_iter().map(|fault| RowFault::new(number, fault))),
+                Err(faults) => {
+                    let named = if rows.faults.len() < limits::PREDICT_FAULTS { limits::PREDICT_ROW_FAULTS } else { 1 };
+                    rows.faults.extend(faults.0.into_iter().take(named).map(|fault| RowFault::new(number, fault)));
+                }
             }
         }
         rows
@@ -50,14 +53,17 @@ impl ReadRows {
 /// Reads one application.
 ///
 /// # Errors
-/// Every fault of the row, each with its pointer.
+/// The first faults of the row, each with its pointer.
 pub fn row(text: &[u8]) -> Result<Application, Faults> {
     if text.len() > limits::PREDICT_ROW_BYTES {
         let message =
             format!("the application has {} bytes; at most {} are allowed", text.len(), limits::PREDICT_ROW_BYTES);
         return Err(Faults(vec![Fault { pointer: String::new(), message }]));
     }
-    Application::from_json(text)
+    Application::from_json(text).map_err(|mut faults| {
+        faults.0.truncate(limits::PREDICT_ROW_FAULTS);
+        faults
+    })
 }
 
 #[cfg(test)]
@@ -81,6 +87,20 @@ mod tests {
         assert_eq!(rows.numbers, [0, 3]);
         let faults: Vec<(usize, &str)> = rows.faults.iter().map(|fault| (fault.row, fault.pointer.as_str())).collect();
         assert_eq!(faults, [(1, "/profile/gpa"), (1, "/profile/test_scores/0/test_type"), (2, ""), (4, "")]);
+    }
+
+    #[test]
+    fn a_request_full_of_faults_has_a_short_answer() {
+        let test = json!({"total_score": -1, "verbal_score": -1});
+        let bad = json!({"profile": {"test_scores": vec![test; limits::POINT_TESTS]}, "program": {}});
+        let rows = read(&json!({"applications": vec![bad; 1_000]}));
+        let of = |number: usize| rows.faults.iter().filter(|fault| fault.row == number).count();
+        assert_eq!((of(0), of(999)), (limits::PREDICT_ROW_FAULTS, 1));
+        assert!(
+            rows.faults.len() <= limits::PREDICT_FAULTS + limits::PREDICT_ROW_FAULTS + 1_000,
+            "{}",
+            rows.faults.len()
+        );
     }
 
     #[test]

@@ -5,22 +5,28 @@ use super::answer::{PredictionAnswer, RowFault};
 use super::options::PredictOptions;
 use super::spool::Spool;
 use super::{access, rows};
+use crate::http::code::Code;
 use crate::http::connection::{Activity, TwoWay};
+use crate::http::connection_limit::LimitSlot;
 use crate::http::problem::Problem;
-use crate::http::{State, idempotency};
+use crate::http::{State, auth, idempotency};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesOrdered};
+use provost_actors::Lane;
+use provost_actors::retry::{backoff, never, retry};
 use provost_actors::serving::{Answered, ServedModel};
 use provost_domain::{Fault, Faults, ModelId, limits};
 use provost_predict::application::Application;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify};
 
 /// Rows that are predicted together, and those that are explained together.
 const BATCH: usize = 1_000;
@@ -29,6 +35,8 @@ const EXPLAINED: usize = 20;
 const AT_WORK: usize = 3;
 /// Bytes of rows that are predicted together.
 const BATCH_BYTES: usize = 1 << 20;
+/// Waits for a place: a stream that has begun is not broken off because others are at work.
+const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// Starts to answer; the rows are read and answered behind it.
 pub async fn answer(
@@ -39,14 +47,19 @@ pub async fn answer(
 ) -> Result<HttpResponse, Problem> {
     access::check(request, &state.predict, &options)?;
     let key = idempotency::key_of(request)?.map(|key| key.name());
+    let slot = state.predict_streams.take_slot(auth::owner(request)).ok_or_else(|| {
+        let most = limits::PREDICT_STREAMS;
+        let detail = format!("this caller has {most} streams of predictions open, which is as many as may be");
+        Problem::new(Code::TooManyStreams, detail).with_header("retry-after", "10".to_owned())
+    })?;
     let model = access::model(&state, options.model_id.as_deref()).await?;
-    let spool = Spool::new(state.predict.spool_dir.clone(), state.predict.spool_bytes);
-    let shared =
-        Rc::new(Shared { spool: RefCell::new(spool), state: RefCell::new(Progress::Working), moved: Notify::new() });
+    let (folder, most) = (state.predict.spool_dir.clone(), state.predict.spool_bytes);
+    let spool = Arc::new(Mutex::new(Spool::new(folder, most, state.spools.clone())));
+    let shared = Rc::new(Shared { spool, state: RefCell::new(Progress::Working), moved: Notify::new() });
     let work = Work { state, model, options, key, shared: shared.clone(), next_row: 0, answered: 0 };
-    actix_web::rt::spawn(work.run(payload));
+    actix_web::rt::spawn(Lane::current().scope(work.run(payload)));
     let two_way = request.conn_data::<Activity>().map(Activity::two_way);
-    let reader = Reader { shared, _two_way: two_way };
+    let reader = Reader { shared, _two_way: two_way, _slot: slot };
     let lines =
         stream::unfold(reader, |reader| async move { Some((Ok::<_, Infallible>(reader.next().await?), reader)) });
     Ok(HttpResponse::Ok().content_type(super::NDJSON).insert_header(("x-accel-buffering", "no")).streaming(lines))
@@ -54,7 +67,8 @@ pub async fn answer(
 
 /// Between the task that answers rows and the response that the client reads, which run on one thread.
 struct Shared {
-    spool: RefCell<Spool>,
+    /// Held while a file is read or written, which is done on the threads for blocking calls.
+    spool: Arc<Mutex<Spool>>,
     state: RefCell<Progress>,
     /// Something was added, taken, or has ended.
     moved: Notify,
@@ -69,9 +83,34 @@ enum Progress {
     Abandoned,
 }
 
+impl Shared {
+    async fn pop(&self) -> io::Result<Option<Bytes>> {
+        let mut spool = self.spool.clone().lock_owned().await;
+        if !spool.pops_from_file() {
+            return spool.pop();
+        }
+        tokio::task::spawn_blocking(move || spool.pop()).await.map_err(io::Error::other)?
+    }
+
+    /// Adds bytes where there is room; gives them back where there is none.
+    async fn push(&self, bytes: Bytes) -> io::Result<Option<Bytes>> {
+        let mut spool = self.spool.clone().lock_owned().await;
+        if !spool.has_room_for(bytes.len()) {
+            return Ok(Some(bytes));
+        }
+        if spool.has_memory_for(bytes.len()) {
+            spool.push(bytes)?;
+        } else {
+            tokio::task::spawn_blocking(move || spool.push(bytes)).await.map_err(io::Error::other)??;
+        }
+        Ok(None)
+    }
+}
+
 struct Reader {
     shared: Rc<Shared>,
     _two_way: Option<TwoWay>,
+    _slot: LimitSlot<String>,
 }
 
 impl Reader {
@@ -79,12 +118,14 @@ impl Reader {
     async fn next(&self) -> Option<Bytes> {
         loop {
             let moved = self.shared.moved.notified();
-            match self.shared.spool.borrow_mut().pop() {
+            // Looked at before the bytes: the last ones are added before the end is told.
+            let working = *self.shared.state.borrow() == Progress::Working;
+            match self.shared.pop().await {
                 Ok(Some(bytes)) => {
                     self.shared.moved.notify_waiters();
                     return Some(bytes);
                 }
-                Ok(None) if *self.shared.state.borrow() != Progress::Working => return None,
+                Ok(None) if !working => return None,
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(%error, "waiting answers of a prediction stream cannot be read");
@@ -103,6 +144,17 @@ impl Drop for Reader {
     }
 }
 
+/// Resolves when the client has left.
+async fn left(shared: &Shared) {
+    loop {
+        let moved = shared.moved.notified();
+        if *shared.state.borrow() == Progress::Abandoned {
+            return;
+        }
+        moved.await;
+    }
+}
+
 /// The task that reads rows and answers them.
 struct Work {
     state: Data<State>,
@@ -118,24 +170,17 @@ struct Work {
 impl Work {
     async fn run(mut self, payload: Payload) {
         let shared = self.shared.clone();
-        let broken = {
-            let left = async {
-                loop {
-                    let moved = shared.moved.notified();
-                    if *shared.state.borrow() == Progress::Abandoned {
-                        return;
-                    }
-                    moved.await;
-                }
-            };
-            tokio::select! {
-                broken = self.answer_rows(payload) => broken.err(),
-                () = left => return,
-            }
+        let broken = tokio::select! {
+            broken = self.answer_rows(payload) => broken.err(),
+            () = left(&shared) => return,
         };
         if let Some(problem) = broken {
             let line = LastLine { row: self.answered, model_id: &self.model.model_id, broken: &problem };
-            if let Err(error) = self.push(to_line(&line)).await {
+            let told = tokio::select! {
+                told = self.push(to_line(&line)) => told,
+                () = left(&shared) => return,
+            };
+            if let Err(error) = told {
                 tracing::debug!(%error, "the end of a prediction stream cannot be told");
             }
         }
@@ -200,8 +245,12 @@ impl Work {
 
     /// The next part of the body, which has to come in time.
     async fn chunk(&self, payload: &mut Payload) -> Result<Option<Bytes>, Problem> {
-        use crate::http::code::Code;
+        let mut closing = self.state.closing.clone();
         tokio::select! {
+            biased;
+            _ = closing.wait_for(|closing| *closing) => {
+                Err(Problem::unavailable(Code::ShuttingDown, "the service is shutting down", 5))
+            }
             chunk = payload.next() => match chunk {
                 None => Ok(None),
                 Some(Ok(chunk)) => Ok(Some(chunk)),
@@ -219,32 +268,51 @@ impl Work {
         let rows = lines.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
         self.next_row += rows;
         let (state, model) = (self.state.clone(), self.model.clone());
-        let asked = self.options.for_actor(&state.predict, self.key.as_ref().map(|key| format!("{key}:{first}")));
+        let mut asked = self.options.for_actor(&state.predict, self.key.clone());
         async move {
-            let Batch { applications, numbers, faults } = state.compute.run(move || Batch::read(&lines, first)).await?;
-            let answered = match applications.is_empty() {
-                true => Vec::new(),
-                false => state.handle.predict_with(&model, applications, &asked).await?.rows,
+            let read = || async {
+                let lines = lines.clone();
+                Ok(state.compute.run(move || Batch::read(&lines, first)).await?)
             };
-            let model_id = model.model_id.clone();
-            let text = state.compute.run(move || write(&model_id, numbers, answered, faults)).await?;
-            Ok((rows, text))
+            let Batch { applications, numbers, faults } = when_free(&state, read).await?;
+            let applications = Arc::new(applications);
+            asked.places.clone_from(&numbers);
+            let predict = || async { Ok(state.handle.predict_with(&model, applications.clone(), &asked).await?.rows) };
+            let answered = if applications.is_empty() { Vec::new() } else { when_free(&state, predict).await? };
+            let answers = Arc::new((model.model_id.clone(), numbers, answered, faults));
+            let to_text = || async {
+                let answers = answers.clone();
+                Ok(state.compute.run(move || write(&answers.0, &answers.1, &answers.2, &answers.3)).await?)
+            };
+            Ok((rows, when_free(&state, to_text).await?))
         }
     }
 
     /// Adds bytes to the answer, once there is room for them.
-    async fn push(&self, bytes: Bytes) -> Result<(), Problem> {
+    async fn push(&self, mut bytes: Bytes) -> Result<(), Problem> {
         loop {
             let moved = self.shared.moved.notified();
-            if !self.shared.spool.borrow().is_full() {
-                break;
-            }
+            let pushed = self.shared.push(bytes).await;
+            let left =
+                pushed.map_err(|error| Problem::internal(&format!("waiting answers cannot be stored: {error}")))?;
+            let Some(left) = left else { break };
+            bytes = left;
             moved.await;
         }
-        let pushed = self.shared.spool.borrow_mut().push(bytes);
         self.shared.moved.notify_waiters();
-        pushed.map_err(|error| Problem::internal(&format!("waiting answers cannot be stored: {error}")))
+        Ok(())
     }
+}
+
+/// The result of `work` once there is a place for it.
+async fn when_free<T, F: Future<Output = Result<T, Problem>>>(
+    state: &State,
+    work: impl FnMut() -> F,
+) -> Result<T, Problem> {
+    let policy =
+        |problem: &Problem, failures| (problem.code == Code::Busy).then(|| backoff(WAITS.0, WAITS.1, failures));
+    let done = retry(&*state.handle.options().clock, policy, never(), work).await;
+    done.map_err(|ended| ended.error().unwrap_or_else(|| Problem::new(Code::Busy, "no place was free")))
 }
 
 /// Rows that were read together.
@@ -303,28 +371,28 @@ struct LastLine<'a> {
 }
 
 /// The lines of a batch in the order of its rows.
-fn write(model_id: &ModelId, numbers: Vec<usize>, answered: Vec<Answered>, faults: Vec<(usize, Faults)>) -> Bytes {
+fn write(model_id: &ModelId, numbers: &[usize], answered: &[Answered], faults: &[(usize, Faults)]) -> Bytes {
     let mut out = Vec::new();
-    let mut faults = faults.into_iter().peekable();
-    for (row, answered) in numbers.into_iter().zip(answered) {
-        while let Some((number, found)) = faults.next_if(|(number, _)| *number < row) {
-            write_faults(&mut out, model_id, number, found);
+    let mut faults = faults.iter().peekable();
+    for (row, answered) in numbers.iter().zip(answered) {
+        while let Some((number, found)) = faults.next_if(|(number, _)| number < row) {
+            write_faults(&mut out, model_id, *number, found);
         }
-        let prediction = PredictionAnswer::new(row, answered);
+        let prediction = PredictionAnswer::new(*row, answered.clone());
         write_line(&mut out, &PredictionLine { model_id, prediction });
     }
     for (number, found) in faults {
-        write_faults(&mut out, model_id, number, found);
+        write_faults(&mut out, model_id, *number, found);
     }
     Bytes::from(out)
 }
 
-fn write_faults(out: &mut Vec<u8>, model_id: &ModelId, row: usize, faults: Faults) {
-    let line = |fault: Fault| {
-        let RowFault { code, pointer, message, .. } = RowFault::new(row, fault);
+fn write_faults(out: &mut Vec<u8>, model_id: &ModelId, row: usize, faults: &Faults) {
+    let line = |fault: &Fault| {
+        let RowFault { code, pointer, message, .. } = RowFault::new(row, fault.clone());
         LineFault { code, pointer, message }
     };
-    let errors = faults.0.into_iter().take(limits::FAULTS).map(line).collect();
+    let errors = faults.0.iter().take(limits::PREDICT_ROW_FAULTS).map(line).collect();
     write_line(out, &FaultLine { row, model_id, errors });
 }
 

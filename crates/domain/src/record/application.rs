@@ -1,6 +1,6 @@
 //! An application without an outcome, as a prediction takes it.
 
-use super::{AdmissionDataPoint, Cycle, Decision, Profile, Program, explain, read};
+use super::{AdmissionDataPoint, Cycle, Decision, Profile, Program, TestScore, explain, read};
 use crate::{Fault, Faults};
 use serde::Deserialize;
 use serde_json::Value;
@@ -68,6 +68,25 @@ impl Application {
         let data_point_id = Some(point.data_point_id.clone());
         let attributes = BTreeMap::new();
         Self { data_point_id, point: AdmissionDataPoint { decision: Decision::Deferred, attributes, ..point } }
+    }
+
+    /// What it takes in memory, about: most of it, but the overhead of each text.
+    pub fn bytes(&self) -> usize {
+        let AdmissionDataPoint { profile, program, .. } = &self.point;
+        let texts = [
+            &self.data_point_id,
+            &self.point.applicant_id,
+            &profile.undergraduate_major,
+            &profile.undergraduate_university,
+            &profile.nationality,
+            &profile.gender,
+            &program.university_name,
+            &program.program_name,
+            &program.department,
+            &program.specialization,
+        ];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        size_of::<Self>() + texts + profile.test_scores.len() * size_of::<TestScore>()
     }
 
     fn checked(parts: Parts) -> Option<Self> {
@@ -149,6 +168,15 @@ mod tests {
         let application = Application::from_value(with.clone()).unwrap();
         assert_eq!(application.data_point_id.as_deref(), Some("p1"));
         assert_eq!(format!("{:?}", tables.row(application.point())), format!("{row:?}"));
+    }
+
+    #[test]
+    fn what_an_application_takes_grows_with_its_texts_and_tests() {
+        let mut long = document();
+        long["program"]["university_name"] = json!("U".repeat(500));
+        long["profile"]["test_scores"] = json!(vec![json!({"test_type": "gre"}); 100]);
+        let bytes = |value: Value| Application::from_value(value).unwrap().bytes();
+        assert!(bytes(long) > bytes(document()) + 499 + 99 * size_of::<TestScore>() - 1);
     }
 
     #[test]

@@ -86,6 +86,9 @@ fn tests(tests: Option<&Value>, found: &mut Vec<Fault>) {
         return fault(found, AT, message);
     }
     for (i, test) in list.iter().enumerate() {
+        if found.len() >= limits::FAULTS {
+            return fault(found, AT, format!("`test_scores` may have more faults from its item {i} on"));
+        }
         let at = format!("{AT}/{i}");
         if !test.is_object() {
             fault(found, &at, format!("`test_scores[{i}]` is {}; an object is expected", shown(test)));
@@ -98,7 +101,8 @@ fn tests(tests: Option<&Value>, found: &mut Vec<Fault>) {
 }
 
 fn fault(found: &mut Vec<Fault>, tail: &str, message: String) {
-    found.push(Fault { pointer: format!("/{tail}"), message });
+    let pointer = brief(&format!("/{tail}"), limits::POINTER).into_owned();
+    found.push(Fault { pointer, message });
 }
 
 fn check(spec: &Spec, value: Option<&Value>, tail: &str, found: &mut Vec<Fault>) {
