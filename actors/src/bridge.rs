@@ -9,6 +9,7 @@ mod consumer;
 mod dead_letter;
 mod env;
 mod inbox;
+mod kept_answers;
 pub(crate) mod listener;
 pub mod parked;
 mod predictions;
@@ -132,6 +133,7 @@ impl Actor for Bridge {
                 clock: resources.clock.clone(),
                 predictions,
                 responses: resources.responses.clone(),
+                kept: Arc::default(),
                 outbox: resources.outbox.clone(),
                 health: resources.health.clone(),
                 publisher,

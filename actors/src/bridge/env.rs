@@ -1,6 +1,7 @@
 //! What the parts of a running bridge share.
 
 use super::inbox::Inbox;
+use super::kept_answers::KeptAnswers;
 use super::publisher_channel::Publisher;
 use super::state::State;
 use crate::clock::Clock;
@@ -20,6 +21,8 @@ pub struct BridgeEnv {
     pub predictions: PredictionService,
     /// Answers to predictions, kept for those that ask again.
     pub responses: Arc<dyn ResponseStore>,
+    /// How many of them are kept.
+    pub kept: Arc<KeptAnswers>,
     pub outbox: Arc<dyn OutboxStore>,
     pub health: Arc<dyn StoreHealth>,
     pub publisher: Publisher,

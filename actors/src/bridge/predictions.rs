@@ -7,8 +7,9 @@ use super::amqp::{Intake, Link, Message, Published, Received, Result};
 use super::dead_letter;
 use super::env::BridgeEnv;
 use super::topology::{PREDICT, PREDICTIONS};
+use crate::clock::SystemClock;
 use crate::failures::Kind;
-use crate::retry::backoff;
+use crate::retry::{Ended, backoff, retry};
 use crate::serving::{PredictAnswer, PredictionError};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
@@ -33,6 +34,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Under which its failures are told.
 const COMPONENT: &str = "bridge";
 const STORING: &str = "storing answers to predictions";
+const PREDICTING: &str = "answering requests for predictions";
 
 /// Consumes until `stop`. An error is the connection's.
 pub async fn run(env: &BridgeEnv, link: &Link, mut stop: watch::Receiver<bool>) -> Result<()> {
@@ -130,20 +132,33 @@ async fn reply(env: &BridgeEnv, message: &Message, now: DateTime<Utc>) -> Reply 
     }
     let PredictionRequest { asked, sender, .. } = &request;
     let (rows, applications): (Vec<usize>, Vec<_>) = asked.rows.iter().cloned().unzip();
-    let mut failures = 0;
-    let predictions = loop {
-        match env.predictions.predict(applications.clone(), asked.options.clone()).await {
-            Err(e) if e.may_pass() => {
-                tokio::time::sleep(backoff(FIRST_WAIT, LONGEST_WAIT, failures)).await;
-                failures += 1;
-            }
-            made => break made,
+    let applications = Arc::new(applications);
+    // A full pool, a store that is away and a model that is being opened are waited for; a panic is not.
+    let policy = |error: &PredictionError, failures| {
+        if !matches!(error, PredictionError::Busy(_)) && error.may_pass() {
+            env.failures.failed(COMPONENT, PREDICTING, Kind::Outage, &error.to_string());
         }
+        error.may_pass().then(|| backoff(FIRST_WAIT, LONGEST_WAIT, failures))
+    };
+    let expired = async {
+        match sender.expires {
+            Some(at) => env.clock.sleep((at - now).to_std().unwrap_or_default()).await,
+            None => std::future::pending().await,
+        }
+    };
+    let predict = || env.predictions.predict(applications.clone(), asked.options.clone());
+    // Real time: it is the pool's and the store's own.
+    let predictions = match retry(&SystemClock::new(), policy, expired, predict).await {
+        Ok(made) => {
+            env.failures.over(COMPONENT, PREDICTING);
+            Ok(made)
+        }
+        Err(Ended::GaveUp(error)) => Err(error),
+        Err(Ended::Stopped) => return Reply::Nothing,
     };
     match predictions {
         Ok(predictions) => {
-            let coverage = asked.options.coverage;
-            let answer = PredictAnswer::new(predictions, &rows, coverage, asked.errors.clone());
+            let answer = PredictAnswer::new(predictions, &rows, asked.options.coverage, asked.errors.clone());
             let event = sender.event(env, MADE, now, &answer.to_value());
             store(env, &request, &event, now).await;
             Reply::Made(sender.reply(MADE, &event))
@@ -185,9 +200,16 @@ async fn stored(
 }
 
 async fn store(env: &BridgeEnv, request: &PredictionRequest, event: &Value, now: DateTime<Utc>) {
+    let owner = format!("event:{}", request.sender.source);
+    let bytes = event.to_string().len();
+    let admitted = env.kept.admit(&*env.responses, &owner, bytes, now).await;
+    if !matches!(admitted, Ok(true)) {
+        env.failures.note(COMPONENT, STORING, &admitted, Kind::of);
+        return;
+    }
     let response = StoredResponse {
         key: request.stored_key(),
-        owner: format!("event:{}", request.sender.source),
+        owner,
         request_hash: request.payload_hash.clone(),
         status: 200,
         location: None,

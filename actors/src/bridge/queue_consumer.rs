@@ -5,8 +5,9 @@ use super::amqp::{Acker, Intake, Link, Message, Published, Received, Result};
 use super::dead_letter::{self, DETAIL, Next, REASON};
 use super::env::BridgeEnv;
 use super::inbox::{Event, StoreAway, Verdict, read};
+use crate::clock::SystemClock;
 use crate::panics::Owner;
-use crate::retry::backoff;
+use crate::retry::{backoff, retry};
 use provost_domain::event::{Refusal, RefusalCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,8 @@ const HELD: usize = 100;
 const HELD_FOR: Duration = Duration::from_secs(600);
 /// Interval between tries to move held deliveries.
 const HELD_RETRY: Duration = Duration::from_secs(1);
-/// Longest pause while the store cannot be reached.
+/// Pauses while the store cannot be reached.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Deliveries with what they say.
@@ -61,29 +63,27 @@ pub async fn run(env: &BridgeEnv, link: &Link, queue: &'static str, stop: watch:
 /// again as duplicates. Asking only for a sign of life would not do: a store that is full gives one, and every round of
 /// deliveries counts against a message. False: stopped.
 async fn store_is_back(env: &BridgeEnv, queue: &'static str, batch: &Batch, mut stop: watch::Receiver<bool>) -> bool {
-    for failures in 0.. {
-        let pause = backoff(Duration::from_millis(200), MAX_PAUSE, failures);
-        // Real time: it is the store's own.
-        if tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
-            return false;
-        }
-        let error = match env.health.ping().await {
-            Err(e) => e.to_string(),
-            Ok(()) => match env.inbox.record(&batch.events, &batch.received, env.clock.now()).await {
-                Ok((_, tally)) => {
-                    env.state.count(|c| {
-                        c.taken += tally.taken;
-                        c.duplicates += tally.duplicates;
-                    });
-                    if tally.news {
-                        env.nudge.notify_one();
-                    }
-                    return true;
-                }
-                Err(e) => e.0,
-            },
-        };
-        env.state.store(queue, Some(error));
+    let mut stopped = stop.clone();
+    if tokio::time::timeout(FIRST_PAUSE, stopped.wait_for(|stop| *stop)).await.is_ok() {
+        return false;
+    }
+    let record = || async {
+        env.health.ping().await.map_err(|e| e.to_string())?;
+        env.inbox.record(&batch.events, &batch.received, env.clock.now()).await.map_err(|e| e.0)
+    };
+    let policy = |error: &String, failures: u32| {
+        env.state.store(queue, Some(error.clone()));
+        Some(backoff(FIRST_PAUSE, MAX_PAUSE, failures.saturating_add(1)))
+    };
+    let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+    // Real time: it is the store's own.
+    let Ok((_, tally)) = retry(&SystemClock::new(), policy, stopped, record).await else { return false };
+    env.state.count(|c| {
+        c.taken += tally.taken;
+        c.duplicates += tally.duplicates;
+    });
+    if tally.news {
+        env.nudge.notify_one();
     }
     true
 }
