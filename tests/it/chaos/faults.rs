@@ -91,7 +91,8 @@ impl World {
         std::fs::write(&path, damaged).unwrap();
         let request = format!("activate/{}", model["model_id"].as_str().unwrap());
         let (status, problem) = wire::ask(&self.host(), "POST", &request, None).unwrap();
-        assert!(status == 500 && problem["detail"].as_str().unwrap().contains(&sha), "{status}: {problem}");
+        assert!(status == 409 && problem["code"] == "cannot_serve", "{status}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(&sha), "{problem}");
         assert_eq!(self.get("models?active_only=true").as_array().unwrap().len(), 1);
         std::fs::write(&path, bytes).unwrap();
         true
