@@ -39,6 +39,7 @@ pub mod snapshot;
 pub mod status;
 pub mod verdict;
 pub mod visible;
+pub mod watch;
 mod words;
 
 pub use address::ServerAddress;
