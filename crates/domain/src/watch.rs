@@ -66,7 +66,7 @@ pub struct MissingDrift {
     pub p: Option<f64>,
     /// The p-value after Benjamini and Hochberg's correction over all tests of the window.
     pub q: Option<f64>,
-    /// Whether q is at most 0.05 and the effect above the floor, in this window.
+    /// Whether q is at most the window's level and the effect above the floor, in this window.
     pub over: bool,
     /// Whether this was so in this window and in the one before.
     pub alarm: bool,
@@ -96,9 +96,10 @@ pub struct FeatureDrift {
     pub q: Option<f64>,
     /// The share of missing values.
     pub missing: MissingDrift,
-    /// `chi_squared`: the share of the window's values whose category the reference does not have. Otherwise null.
+    /// `chi_squared`: the share of the window's values whose category the reference does not have; null for other tests, and
+    /// where the window has no value.
     pub new_categories: Option<f64>,
-    /// Whether q is at most 0.05 and the effect above the floor, in this window.
+    /// Whether q is at most the window's level and the effect above the floor, in this window.
     pub over: bool,
     /// Whether the values or the share of missing values were over in this window and in the one before.
     pub alarm: bool,
@@ -124,6 +125,9 @@ pub struct DriftWindow {
     pub reference_rows_tested: u64,
     /// Permutations of the p-value that took the most; 0 where nothing can be permuted.
     pub permutations: u32,
+    /// The false-discovery rate that q is held against: 0.05, and less where the reference is small beside the window, since two
+    /// windows in a row then err together.
+    pub level: f64,
     /// Whether a feature is over in this window and in the one before.
     pub alarm: bool,
     /// Area under the ROC curve of a classifier that tells the window's rows from the reference's by their features, out of
@@ -132,7 +136,8 @@ pub struct DriftWindow {
     /// The least share of the predictions that would have to move for their distribution to be the reference's: the
     /// Kolmogorov-Smirnov distance of the probabilities. Null without predictions.
     pub predictions_moved: Option<f64>,
-    /// The model's features in their order, then [`PROBABILITY`] and [`SHARE_ACCEPTED`] where there are predictions.
+    /// The model's features in their order, less those that only tell the time of the application; then [`PROBABILITY`] and
+    /// [`SHARE_ACCEPTED`] where there are predictions.
     pub features: Vec<FeatureDrift>,
 }
 
@@ -149,6 +154,47 @@ pub struct DriftReport {
     pub since: Option<DateTime<Utc>>,
     /// The windows, the newest first.
     pub windows: Vec<DriftWindow>,
+}
+
+impl DriftWindow {
+    /// Sets the alarms, from what is over here and in the window before it of the same kind: an alarm takes two in a row, of
+    /// the same feature in the same respect.
+    pub fn follow(&mut self, previous: Option<&Self>) {
+        for feature in &mut self.features {
+            let before = previous.and_then(|window| window.feature(&feature.feature));
+            feature.missing.alarm = feature.missing.over && before.is_some_and(|b| b.missing.over);
+            feature.alarm = feature.missing.alarm || (feature.over && before.is_some_and(|b| b.over));
+        }
+        self.alarm = self.features.iter().any(|feature| feature.alarm);
+    }
+
+    fn feature(&self, name: &str) -> Option<&FeatureDrift> {
+        self.features.iter().find(|feature| feature.feature == name)
+    }
+}
+
+impl DriftReport {
+    /// Of windows with their alarms set, the newest first, of either kind.
+    pub fn new(model_id: ModelId, reference: DriftReference, windows: Vec<DriftWindow>) -> Self {
+        let since = WindowKind::ALL.iter().filter_map(|kind| since(&windows, *kind)).min();
+        Self { model_id, reference, alarm: since.is_some(), since, windows }
+    }
+}
+
+/// Where the newest window of a kind has an alarm: since when, without a break, that has been over which the alarm is about.
+fn since(windows: &[DriftWindow], kind: WindowKind) -> Option<DateTime<Utc>> {
+    let of_kind = || windows.iter().filter(|window| window.kind == kind);
+    let newest = of_kind().next().filter(|window| window.alarm)?;
+    let first = |over: &dyn Fn(&DriftWindow) -> bool| of_kind().take_while(|w| over(w)).last().map(|window| window.from);
+    let of_feature = |feature: &FeatureDrift| {
+        let name = &feature.feature;
+        let values = |window: &DriftWindow| window.feature(name).is_some_and(|f| f.over);
+        let missing = |window: &DriftWindow| window.feature(name).is_some_and(|f| f.missing.over);
+        let by_values = if feature.over { first(&values) } else { None };
+        let by_missing = if feature.missing.alarm { first(&missing) } else { None };
+        by_values.into_iter().chain(by_missing).min()
+    };
+    newest.features.iter().filter(|feature| feature.alarm).filter_map(of_feature).min()
 }
 
 /// The metrics of a window's predictions; each is null where it is undefined, as the AUC of one class.
@@ -182,8 +228,8 @@ pub struct PerformanceWindow {
     pub estimated: PerformanceMetrics,
     /// On the rows whose outcome is known; null without any.
     pub realised: Option<PerformanceMetrics>,
-    /// Whether the outcomes agree with the probabilities, so that estimates may be believed: by the window's own outcomes, or
-    /// by those of the newest windows before it where it has too few. Null where these have too few, too.
+    /// Whether the outcomes agree with the probabilities, so that estimates may be believed: by the window's own outcomes where
+    /// there are 30 and 5 are expected of each kind, else as the newest window before it says. Null where none says anything.
     pub calibration_holds: Option<bool>,
 }
 
@@ -194,4 +240,156 @@ pub struct PerformanceReport {
     pub model_id: ModelId,
     /// The windows, the newest first.
     pub windows: Vec<PerformanceWindow>,
+}
+
+impl PerformanceReport {
+    /// Of windows with their own answer to whether calibration holds, the newest first. A window without one takes that of the
+    /// newest window before it that has one.
+    pub fn new(model_id: ModelId, mut windows: Vec<PerformanceWindow>) -> Self {
+        let mut known = None;
+        for window in windows.iter_mut().rev() {
+            known = window.calibration_holds.or(known);
+            window.calibration_holds = known;
+        }
+        Self { model_id, windows }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::algorithm::Algorithm;
+    use chrono::TimeDelta;
+    use serde_json::json;
+
+    fn at(hour: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::hours(hour)
+    }
+
+    fn feature(name: &str, over: bool, missing: bool) -> FeatureDrift {
+        FeatureDrift {
+            feature: name.to_owned(),
+            test: DriftTest::KolmogorovSmirnov,
+            statistic: Some(0.2),
+            effect: Some(0.3),
+            floor: 0.1,
+            p: Some(0.001),
+            q: Some(0.01),
+            missing: MissingDrift {
+                reference: 0.0,
+                window: 0.5,
+                effect: 0.5,
+                floor: 0.05,
+                p: None,
+                q: None,
+                over: missing,
+                alarm: false,
+            },
+            new_categories: None,
+            over,
+            alarm: false,
+        }
+    }
+
+    fn window(hour: i64, kind: WindowKind, features: Vec<FeatureDrift>) -> DriftWindow {
+        DriftWindow {
+            id: format!("w-{hour}"),
+            kind,
+            from: at(hour),
+            to: at(hour + 1),
+            rows: 500,
+            rows_tested: 500,
+            reference_rows_tested: 2_000,
+            permutations: 2_000,
+            level: 0.05,
+            alarm: false,
+            domain_auc: Some(Interval { value: 0.6, low: 0.5, high: 0.7 }),
+            predictions_moved: None,
+            features,
+        }
+    }
+
+    fn model() -> ModelId {
+        ModelId::new(Algorithm::RandomForest, DateTime::UNIX_EPOCH, 1)
+    }
+
+    /// Windows of one kind in order of time, each with what is over for `gpa`: its values, its missing values.
+    fn report(over: &[(bool, bool)]) -> DriftReport {
+        let mut windows: Vec<DriftWindow> = Vec::new();
+        for (hour, (values, missing)) in over.iter().enumerate() {
+            let features = vec![feature("gpa", *values, *missing), feature("gre", hour % 2 == 0, false)];
+            let mut next = window(hour as i64, WindowKind::Points, features);
+            next.follow(windows.last());
+            windows.push(next);
+        }
+        windows.reverse();
+        DriftReport::new(model(), DriftReference { rows: 9_000, from: Some(2012), to: Some(2015) }, windows)
+    }
+
+    #[test]
+    fn an_alarm_takes_two_windows_in_a_row_of_the_same_feature_in_the_same_respect() {
+        let (yes, no) = ((true, false), (false, false));
+        for quiet in [&[][..], &[yes], &[yes, no], &[yes, yes, no], &[no, yes, no, yes], &[yes, (false, true)]] {
+            let report = report(quiet);
+            assert_eq!((report.alarm, report.since), (false, None), "{quiet:?}");
+        }
+        let found = report(&[yes, no, yes, yes, yes]);
+        assert_eq!((found.alarm, found.since), (true, Some(at(2))));
+        let alarms: Vec<bool> = found.windows.iter().map(|w| w.alarm).collect();
+        assert_eq!(alarms, [true, true, false, false, false]);
+        assert!(found.windows[0].features[0].alarm && !found.windows[0].features[1].alarm);
+        // By missing values alone.
+        let found = report(&[no, (false, true), (true, true)]);
+        assert_eq!(found.since, Some(at(1)));
+        assert!(found.windows[0].features[0].missing.alarm);
+    }
+
+    #[test]
+    fn windows_of_the_other_kind_do_not_stand_between() {
+        let of = |hour, kind| window(hour, kind, vec![feature("gpa", true, false)]);
+        let first = of(0, WindowKind::Points);
+        let mut second = of(2, WindowKind::Points);
+        second.follow(Some(&first));
+        let windows = vec![of(3, WindowKind::Predictions), second, of(1, WindowKind::Predictions), first];
+        let report = DriftReport::new(model(), DriftReference { rows: 1, from: None, to: None }, windows);
+        assert_eq!((report.alarm, report.since), (true, Some(at(0))));
+    }
+
+    #[test]
+    fn the_shape_is_the_contracts() {
+        let report = serde_json::to_value(report(&[(true, true)])).unwrap();
+        let names = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+        assert_eq!(names(&report), "alarm model_id reference since windows");
+        assert_eq!(report["reference"], json!({"rows": 9000, "from": 2012, "to": 2015}));
+        let window = &report["windows"][0];
+        for name in ["id", "kind", "from", "to", "rows", "alarm", "domain_auc", "features"] {
+            assert!(window.get(name).is_some(), "{name}");
+        }
+        assert_eq!((&window["kind"], &window["domain_auc"]["low"]), (&json!("points"), &json!(0.5)));
+        let feature = &window["features"][0];
+        for name in ["feature", "test", "statistic", "effect", "floor", "p", "q", "missing", "new_categories", "alarm"] {
+            assert!(feature.get(name).is_some(), "{name}");
+        }
+        assert_eq!(feature["test"], "kolmogorov_smirnov");
+    }
+
+    #[test]
+    fn a_window_without_outcomes_trusts_the_newest_one_before_it() {
+        let of = |hour, calibration_holds| PerformanceWindow {
+            id: format!("w-{hour}"),
+            from: at(hour),
+            to: at(hour + 1),
+            rows: 10,
+            outcomes: 0,
+            estimated: PerformanceMetrics::default(),
+            realised: None,
+            calibration_holds,
+        };
+        let answers = [None, Some(false), None, None, Some(true), None, None];
+        let windows = answers.iter().enumerate().map(|(i, holds)| of(9 - i as i64, *holds)).collect();
+        let known: Vec<Option<bool>> =
+            PerformanceReport::new(model(), windows).windows.iter().map(|w| w.calibration_holds).collect();
+        assert_eq!(known, [Some(false), Some(false), Some(true), Some(true), Some(true), None, None]);
+    }
 }
