@@ -141,6 +141,58 @@ pub struct DriftWindow {
     pub features: Vec<FeatureDrift>,
 }
 
+/// What a comparison with the reference finds, before it is known which window it is of; the fields are those of
+/// [`DriftWindow`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drift {
+    /// Rows of the window.
+    pub rows: u64,
+    /// Rows of the window that p-values and the domain classifier are computed on.
+    pub rows_tested: u64,
+    /// Such rows of the reference.
+    pub reference_rows_tested: u64,
+    /// Permutations of the p-value that took the most.
+    pub permutations: u32,
+    /// The false-discovery rate that q is held against.
+    pub level: f64,
+    /// How well a classifier tells the window from the reference.
+    pub domain_auc: Option<Interval>,
+    /// The least share of the predictions that would have to move.
+    pub predictions_moved: Option<f64>,
+    /// Without alarms.
+    pub features: Vec<FeatureDrift>,
+}
+
+impl Drift {
+    /// The window of this id and kind, from its first to its last row, whose alarms are set from what is over in `previous`,
+    /// the window before it of the same kind.
+    pub fn into_window(
+        self,
+        id: String,
+        kind: WindowKind,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        previous: Option<&DriftWindow>,
+    ) -> DriftWindow {
+        let mut window = DriftWindow {
+            id,
+            kind,
+            from,
+            to,
+            rows: self.rows,
+            rows_tested: self.rows_tested,
+            reference_rows_tested: self.reference_rows_tested,
+            permutations: self.permutations,
+            level: self.level,
+            alarm: false,
+            domain_auc: self.domain_auc,
+            predictions_moved: self.predictions_moved,
+            features: self.features,
+        };
+        window.follow(previous);
+        window
+    }
+}
+
 /// What has changed since the active model's training, as `GET /drift` answers it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DriftReport {
@@ -185,7 +237,8 @@ impl DriftReport {
 fn since(windows: &[DriftWindow], kind: WindowKind) -> Option<DateTime<Utc>> {
     let of_kind = || windows.iter().filter(|window| window.kind == kind);
     let newest = of_kind().next().filter(|window| window.alarm)?;
-    let first = |over: &dyn Fn(&DriftWindow) -> bool| of_kind().take_while(|w| over(w)).last().map(|window| window.from);
+    let first =
+        |over: &dyn Fn(&DriftWindow) -> bool| of_kind().take_while(|w| over(w)).last().map(|window| window.from);
     let of_feature = |feature: &FeatureDrift| {
         let name = &feature.feature;
         let values = |window: &DriftWindow| window.feature(name).is_some_and(|f| f.over);
@@ -231,6 +284,30 @@ pub struct PerformanceWindow {
     /// Whether the outcomes agree with the probabilities, so that estimates may be believed: by the window's own outcomes where
     /// there are 30 and 5 are expected of each kind, else as the newest window before it says. Null where none says anything.
     pub calibration_holds: Option<bool>,
+}
+
+/// What the predictions of a window are worth, before it is known which window it is; the fields are those of
+/// [`PerformanceWindow`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Performance {
+    /// Rows of the window.
+    pub rows: u64,
+    /// Rows of the window whose outcome is known.
+    pub outcomes: u64,
+    /// Expected from the calibrated probabilities alone.
+    pub estimated: PerformanceMetrics,
+    /// On the rows whose outcome is known.
+    pub realised: Option<PerformanceMetrics>,
+    /// By the window's own outcomes; None where it has too few.
+    pub calibration_holds: Option<bool>,
+}
+
+impl Performance {
+    /// The window of this id, from its first to its last row.
+    pub fn into_window(self, id: String, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> PerformanceWindow {
+        let Self { rows, outcomes, estimated, realised, calibration_holds } = self;
+        PerformanceWindow { id, from, to, rows, outcomes, estimated, realised, calibration_holds }
+    }
 }
 
 /// The performance of the active model's predictions, as `GET /performance` answers it.
@@ -359,7 +436,8 @@ mod tests {
     #[test]
     fn the_shape_is_the_contracts() {
         let report = serde_json::to_value(report(&[(true, true)])).unwrap();
-        let names = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+        let names =
+            |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
         assert_eq!(names(&report), "alarm model_id reference since windows");
         assert_eq!(report["reference"], json!({"rows": 9000, "from": 2012, "to": 2015}));
         let window = &report["windows"][0];
@@ -368,7 +446,8 @@ mod tests {
         }
         assert_eq!((&window["kind"], &window["domain_auc"]["low"]), (&json!("points"), &json!(0.5)));
         let feature = &window["features"][0];
-        for name in ["feature", "test", "statistic", "effect", "floor", "p", "q", "missing", "new_categories", "alarm"] {
+        for name in ["feature", "test", "statistic", "effect", "floor", "p", "q", "missing", "new_categories", "alarm"]
+        {
             assert!(feature.get(name).is_some(), "{name}");
         }
         assert_eq!(feature["test"], "kolmogorov_smirnov");

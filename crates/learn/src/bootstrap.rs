@@ -177,7 +177,7 @@ impl Resampled {
 }
 
 /// Each row's cluster as a number from 0, and how many there are.
-fn numbered(clusters: &[u64]) -> (Vec<usize>, usize) {
+pub(crate) fn numbered(clusters: &[u64]) -> (Vec<usize>, usize) {
     let mut keys = clusters.to_vec();
     keys.sort_unstable();
     keys.dedup();

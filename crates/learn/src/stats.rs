@@ -57,10 +57,17 @@ pub fn auc_with_error(y: &[u8], p: &[f64]) -> Option<Estimate> {
 /// The mean log loss (natural logarithm) with its standard error, the sample deviation of the rows' losses over √n.
 /// `None` with fewer than two rows.
 pub fn log_loss_with_error(y: &[u8], p: &[f64]) -> Option<Estimate> {
-    let losses: Vec<f64> = log_losses(y, p).collect();
-    let n = losses.len() as f64;
-    (losses.len() > 1)
-        .then(|| Estimate { value: losses.iter().sum::<f64>() / n, error: (variance(&losses) / n).sqrt() })
+    mean_with_error(&log_losses(y, p).collect::<Vec<_>>())
+}
+
+/// The Brier score with its standard error, likewise.
+pub fn brier_with_error(y: &[u8], p: &[f64]) -> Option<Estimate> {
+    mean_with_error(&y.iter().zip(p).map(|(y, p)| (p - f64::from(*y)).powi(2)).collect::<Vec<_>>())
+}
+
+fn mean_with_error(values: &[f64]) -> Option<Estimate> {
+    let n = values.len() as f64;
+    (values.len() > 1).then(|| Estimate { value: values.iter().sum::<f64>() / n, error: (variance(values) / n).sqrt() })
 }
 
 /// An estimated figure and its standard error.

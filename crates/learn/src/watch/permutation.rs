@@ -1,0 +1,280 @@
+//! p-values by permutation: applicants are dealt anew to the window and the reference, each with all of its rows, and the
+//! statistics are counted again (Good 2005; of whole clusters, because the rows of one applicant are alike).
+//!
+//! A permutation costs one addition for each row of the smaller side and feature, because the counts of the other side are
+//! what is left of the totals.
+
+use super::cells::{Cells, MISSING, Scale};
+use crate::error::LearnError;
+use crate::intervals::wilson;
+use provost_domain::rng::SplitMix64;
+use provost_predict::control::Control;
+use rayon::prelude::*;
+
+/// Of every test.
+const LEAST: u32 = 2_000;
+/// Of tests whose p-value is near the decision, as far as `MOST_COUNTS` allows.
+const MOST: u32 = 200_000;
+/// From one look at the undecided tests to the next.
+const GROWTH: u32 = 3;
+/// Values counted for the permutations beyond `LEAST`: some seconds of one core.
+const MOST_COUNTS: u64 = 4_000_000_000;
+/// Permutations between two checks of the token.
+const BATCH: u32 = 50;
+/// Sums of rounded terms may differ by this where they are equal.
+const ROUNDING: f64 = 1e-9;
+
+/// All rows that are permuted.
+pub(super) struct Sides<'a> {
+    pub features: &'a [Cells],
+    /// Where the rows of each applicant end; those of the smaller side come first.
+    pub ends: &'a [u32],
+    /// Applicants of the smaller side.
+    pub smaller: usize,
+}
+
+/// p-values of one feature; None where nothing is tested.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct PValues {
+    pub values: Option<f64>,
+    pub missing: Option<f64>,
+    /// That they took.
+    pub permutations: u32,
+}
+
+/// Statistics of one feature: of the values the Kolmogorov-Smirnov and Wasserstein distances, or twice the chi-squared statistic
+/// of two samples; of the missing values the difference of the shares.
+type Found = [f64; 3];
+
+/// Of how many permutations each statistic was as large as the observed one.
+type Exceeded = [u32; 3];
+
+/// The p-values of each feature, two-sided by their statistics: (k + 1)/(n + 1) with k of n permutations at least as extreme as
+/// what was observed (Phipson and Smyth 2010). That of ordered values is twice the smaller one of its two distances
+/// (Bonferroni). `level`: the false-discovery rate that the tests are held against together; where a p-value may lie on either
+/// side of the decision, permutations go on. The same seed gives the same answer at any thread count.
+///
+/// # Errors
+///
+/// `Stopped`.
+pub(super) fn p_values(
+    sides: &Sides<'_>,
+    level: f64,
+    seed: u64,
+    control: &Control,
+) -> Result<Vec<PValues>, LearnError> {
+    let features = sides.features;
+    let tests = features.iter().map(|f| usize::from(f.values_tested) + usize::from(f.missing_tested)).sum::<usize>();
+    let mut found = vec![PValues::default(); features.len()];
+    let mut exceeded = vec![Exceeded::default(); features.len()];
+    let mut active: Vec<usize> =
+        (0..features.len()).filter(|f| features[*f].values_tested || features[*f].missing_tested).collect();
+    let rows = sides.smaller.checked_sub(1).and_then(|last| sides.ends.get(last)).map_or(0, |end| u64::from(*end));
+    let (mut done, mut counted) = (0u32, 0u64);
+    while !active.is_empty() {
+        let next = if done == 0 { LEAST } else { (done * GROWTH).min(MOST) };
+        if done > 0 {
+            counted += rows.max(1) * active.len() as u64 * u64::from(next - done);
+            if next == done || counted > MOST_COUNTS {
+                break;
+            }
+        }
+        let more = exceed(sides, &active, done..next, seed, control)?;
+        done = next;
+        for (feature, more) in active.iter().zip(more) {
+            exceeded[*feature].iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            found[*feature] = of(&features[*feature], &exceeded[*feature], done);
+        }
+        active.retain(|feature| {
+            let (cells, k) = (&features[*feature], &exceeded[*feature]);
+            let near = |k: u32, factor: f64| {
+                let [low, high] = wilson(u64::from(k), u64::from(done)).unwrap_or([0.0, 1.0]);
+                low * factor <= level && high * factor >= level / tests as f64
+            };
+            let (distances, factor) = of_values(cells, k);
+            (cells.values_tested && near(distances, factor)) || (cells.missing_tested && near(k[2], 1.0))
+        });
+    }
+    Ok(found)
+}
+
+/// The exceedances that the p-value of the values is computed from, and the factor for having two.
+fn of_values(cells: &Cells, k: &Exceeded) -> (u32, f64) {
+    match cells.scale {
+        Scale::Ordered(_) => (k[0].min(k[1]), 2.0),
+        Scale::Nominal => (k[0], 1.0),
+    }
+}
+
+fn of(cells: &Cells, k: &Exceeded, done: u32) -> PValues {
+    let p = |k: u32, factor: f64| (factor * (f64::from(k) + 1.0) / (f64::from(done) + 1.0)).min(1.0);
+    let (distances, factor) = of_values(cells, k);
+    PValues {
+        values: cells.values_tested.then(|| p(distances, factor)),
+        missing: cells.missing_tested.then(|| p(k[2], 1.0)),
+        permutations: done,
+    }
+}
+
+/// The permutations of these numbers, of these features.
+fn exceed(
+    sides: &Sides<'_>,
+    active: &[usize],
+    numbers: std::ops::Range<u32>,
+    seed: u64,
+    control: &Control,
+) -> Result<Vec<Exceeded>, LearnError> {
+    // The codes of one row lie next to each other.
+    let n = sides.ends.last().map_or(0, |end| *end as usize);
+    let mut codes = vec![0u8; n * active.len()];
+    for (at, feature) in active.iter().enumerate() {
+        let column = &sides.features[*feature].codes;
+        codes.iter_mut().skip(at).step_by(active.len()).zip(column).for_each(|(to, code)| *to = *code);
+    }
+    let deal = Deal { sides, active, codes: &codes };
+    let mut counts = vec![[0u32; 256]; active.len()];
+    let observed = deal.found(0..sides.smaller, &mut counts);
+    let batches: Vec<u32> = numbers.clone().step_by(BATCH as usize).collect();
+    let batch = |start: &u32| -> Result<Vec<Exceeded>, LearnError> {
+        control.check()?;
+        let mut counts = vec![[0u32; 256]; active.len()];
+        let mut exceeded = vec![Exceeded::default(); active.len()];
+        let mut drawn = Drawn::of(sides.ends.len());
+        for number in *start..numbers.end.min(start + BATCH) {
+            let random = SplitMix64::keyed(seed, &[u64::from(number)]);
+            drawn.draw(sides.smaller, random);
+            let found = deal.found(drawn.units.iter().map(|unit| *unit as usize), &mut counts);
+            for ((sum, found), observed) in exceeded.iter_mut().zip(&found).zip(&observed) {
+                for ((sum, found), observed) in sum.iter_mut().zip(found).zip(observed) {
+                    *sum += u32::from(*found >= observed * (1.0 - ROUNDING));
+                }
+            }
+        }
+        Ok(exceeded)
+    };
+    let parts: Vec<Vec<Exceeded>> = batches.par_iter().map(batch).collect::<Result<_, _>>()?;
+    let mut all = vec![Exceeded::default(); active.len()];
+    for part in parts {
+        all.iter_mut().zip(part).for_each(|(sum, part)| sum.iter_mut().zip(part).for_each(|(sum, k)| *sum += k));
+    }
+    Ok(all)
+}
+
+struct Deal<'a> {
+    sides: &'a Sides<'a>,
+    active: &'a [usize],
+    /// Row by row.
+    codes: &'a [u8],
+}
+
+impl Deal<'_> {
+    /// The statistics where these applicants are the smaller side.
+    fn found(&self, units: impl Iterator<Item = usize>, counts: &mut [[u32; 256]]) -> Vec<Found> {
+        counts.iter_mut().for_each(|counts| counts.fill(0));
+        let (ends, width) = (self.sides.ends, self.active.len());
+        let mut rows = 0;
+        for unit in units {
+            let start = unit.checked_sub(1).map_or(0, |before| ends[before] as usize);
+            let end = ends[unit] as usize;
+            rows += end - start;
+            for codes in self.codes[start * width..end * width].chunks_exact(width) {
+                counts.iter_mut().zip(codes).for_each(|(counts, code)| counts[usize::from(*code)] += 1);
+            }
+        }
+        let features = self.active.iter().map(|feature| &self.sides.features[*feature]);
+        features.zip(counts).map(|(cells, counts)| statistics(cells, counts, rows)).collect()
+    }
+}
+
+/// `counts` of `rows` rows that are the smaller side.
+fn statistics(cells: &Cells, counts: &[u32; 256], rows: usize) -> Found {
+    let all = cells.codes.len() as f64;
+    let share = |part: u32, whole: f64| f64::from(part) / whole;
+    let missing = if cells.missing_tested {
+        let others = cells.totals[MISSING] - counts[MISSING];
+        (share(counts[MISSING], rows as f64) - share(others, all - rows as f64)).abs()
+    } else {
+        0.0
+    };
+    if !cells.values_tested {
+        return [0.0, 0.0, missing];
+    }
+    let (counts, totals) = (&counts[..cells.cells], &cells.totals[..cells.cells]);
+    let (here, whole) = (counts.iter().sum::<u32>(), totals.iter().sum::<u32>());
+    let others = whole - here;
+    if here == 0 || others == 0 {
+        // Nothing can be said of a side without values, and nothing is claimed.
+        return [f64::INFINITY, f64::INFINITY, missing];
+    }
+    let pairs = f64::from(here) * f64::from(others);
+    match &cells.scale {
+        Scale::Ordered(gaps) => {
+            // Both distribution functions over one denominator: integers, exactly.
+            let (mut difference, mut largest, mut area) = (0i64, 0u64, 0.0);
+            for ((count, total), gap) in counts.iter().zip(totals).zip(gaps) {
+                difference += i64::from(*count) * i64::from(whole) - i64::from(*total) * i64::from(here);
+                let distance = difference.unsigned_abs();
+                largest = largest.max(distance);
+                area += distance as f64 * gap;
+            }
+            [largest as f64 / pairs, area / pairs, missing]
+        }
+        Scale::Nominal => {
+            let (part, whole) = (f64::from(here) / f64::from(whole), f64::from(whole));
+            let term = |(count, total): (&u32, &u32)| {
+                let gap = f64::from(*count) - part * f64::from(*total);
+                if *total == 0 { 0.0 } else { gap * gap / f64::from(*total) }
+            };
+            let chi_squared = counts.iter().zip(totals).map(term).sum::<f64>() * whole * whole / pairs;
+            [chi_squared, chi_squared, missing]
+        }
+    }
+}
+
+/// Applicants drawn without replacement, by Floyd's algorithm (Bentley and Floyd 1987).
+struct Drawn {
+    units: Vec<u32>,
+    taken: Vec<bool>,
+}
+
+impl Drawn {
+    fn of(units: usize) -> Self {
+        Self { units: Vec::new(), taken: vec![false; units] }
+    }
+
+    fn draw(&mut self, most: usize, mut random: SplitMix64) {
+        for unit in self.units.drain(..) {
+            self.taken[unit as usize] = false;
+        }
+        let all = self.taken.len();
+        for last in all - most.min(all)..all {
+            let drawn = random.below(last as u32 + 1) as usize;
+            let unit = if self.taken[drawn] { last } else { drawn };
+            self.taken[unit] = true;
+            self.units.push(unit as u32);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_is_drawn_as_often_and_never_twice() {
+        let mut drawn = Drawn::of(12);
+        let mut times = [0u32; 12];
+        for number in 0..6_000 {
+            drawn.draw(4, SplitMix64::keyed(3, &[number]));
+            let mut units = drawn.units.clone();
+            units.sort_unstable();
+            units.dedup();
+            assert_eq!(units.len(), 4);
+            units.iter().for_each(|unit| times[*unit as usize] += 1);
+        }
+        // Binomial(6000, 1/3): a deviation of 36.5.
+        assert!(times.iter().all(|n| n.abs_diff(2_000) < 150), "{times:?}");
+        drawn.draw(50, SplitMix64::new(1));
+        assert_eq!(drawn.units.len(), 12);
+    }
+}
