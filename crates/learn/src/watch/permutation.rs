@@ -5,11 +5,13 @@
 //! what is left of the totals.
 
 use super::cells::{Cells, MISSING, Scale};
+use crate::bootstrap::quantile;
 use crate::error::LearnError;
 use crate::intervals::wilson;
 use provost_domain::rng::SplitMix64;
 use provost_predict::control::Control;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Of every test.
 const LEAST: u32 = 2_000;
@@ -19,6 +21,12 @@ const MOST: u32 = 200_000;
 const GROWTH: u32 = 3;
 /// Values counted for the permutations beyond `LEAST`: some seconds of one core.
 const MOST_COUNTS: u64 = 4_000_000_000;
+/// Permutations, of their own, that say how large a distance is by chance.
+const CALIBRATION: u32 = 200;
+/// Their numbers begin here.
+const CALIBRATION_NUMBERS: u32 = 1 << 31;
+/// Distances are measured by their quantile under these.
+const CALIBRATION_QUANTILE: f64 = 0.95;
 /// Permutations between two checks of the token.
 const BATCH: u32 = 50;
 /// Sums of rounded terms may differ by this where they are equal.
@@ -46,13 +54,17 @@ pub(super) struct PValues {
 /// of two samples; of the missing values the difference of the shares.
 type Found = [f64; 3];
 
-/// Of how many permutations each statistic was as large as the observed one.
-type Exceeded = [u32; 3];
+/// Of the two distances of a feature's values: the units that they are measured in.
+type Quantiles = [f64; 2];
+
+/// Of how many permutations the values' and the missing values' statistics were as large as the observed ones.
+type Exceeded = [u32; 2];
 
 /// The p-values of each feature, two-sided by their statistics: (k + 1)/(n + 1) with k of n permutations at least as extreme as
-/// what was observed (Phipson and Smyth 2010). That of ordered values is twice the smaller one of its two distances
-/// (Bonferroni). `level`: the false-discovery rate that the tests are held against together; where a p-value may lie on either
-/// side of the decision, permutations go on. The same seed gives the same answer at any thread count.
+/// what was observed (Phipson and Smyth 2010). The statistic of ordered values is the larger one of the two distances, each in
+/// units of its 95 % quantile under 200 permutations that are not counted. `level`: the false-discovery rate that the tests are
+/// held against together; where a p-value may lie on either side of the decision, permutations go on. The same seed gives the
+/// same answer at any thread count.
 ///
 /// # Errors
 ///
@@ -69,6 +81,9 @@ pub(super) fn p_values(
     let mut exceeded = vec![Exceeded::default(); features.len()];
     let mut active: Vec<usize> =
         (0..features.len()).filter(|f| features[*f].values_tested || features[*f].missing_tested).collect();
+    let mut quantiles = vec![[1.0; 2]; features.len()];
+    let calibrated = Deal::new(sides, &active, &quantiles).calibrated(seed, control)?;
+    active.iter().zip(calibrated).for_each(|(feature, calibrated)| quantiles[*feature] = calibrated);
     let rows = sides.smaller.checked_sub(1).and_then(|last| sides.ends.get(last)).map_or(0, |end| u64::from(*end));
     let (mut done, mut counted) = (0u32, 0u64);
     while !active.is_empty() {
@@ -79,95 +94,109 @@ pub(super) fn p_values(
                 break;
             }
         }
-        let more = exceed(sides, &active, done..next, seed, control)?;
+        let more = Deal::new(sides, &active, &quantiles).exceeded(done..next, seed, control)?;
         done = next;
         for (feature, more) in active.iter().zip(more) {
-            exceeded[*feature].iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-            found[*feature] = of(&features[*feature], &exceeded[*feature], done);
+            let k = &mut exceeded[*feature];
+            k.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            let p = |k: u32| (f64::from(k) + 1.0) / (f64::from(done) + 1.0);
+            let cells = &features[*feature];
+            found[*feature] = PValues {
+                values: cells.values_tested.then(|| p(k[0])),
+                missing: cells.missing_tested.then(|| p(k[1])),
+                permutations: done,
+            };
         }
         active.retain(|feature| {
             let (cells, k) = (&features[*feature], &exceeded[*feature]);
-            let near = |k: u32, factor: f64| {
+            let near = |k: u32| {
                 let [low, high] = wilson(u64::from(k), u64::from(done)).unwrap_or([0.0, 1.0]);
-                low * factor <= level && high * factor >= level / tests as f64
+                low <= level && high >= level / tests as f64
             };
-            let (distances, factor) = of_values(cells, k);
-            (cells.values_tested && near(distances, factor)) || (cells.missing_tested && near(k[2], 1.0))
+            (cells.values_tested && near(k[0])) || (cells.missing_tested && near(k[1]))
         });
     }
     Ok(found)
 }
 
-/// The exceedances that the p-value of the values is computed from, and the factor for having two.
-fn of_values(cells: &Cells, k: &Exceeded) -> (u32, f64) {
-    match cells.scale {
-        Scale::Ordered(_) => (k[0].min(k[1]), 2.0),
-        Scale::Nominal => (k[0], 1.0),
-    }
-}
-
-fn of(cells: &Cells, k: &Exceeded, done: u32) -> PValues {
-    let p = |k: u32, factor: f64| (factor * (f64::from(k) + 1.0) / (f64::from(done) + 1.0)).min(1.0);
-    let (distances, factor) = of_values(cells, k);
-    PValues {
-        values: cells.values_tested.then(|| p(distances, factor)),
-        missing: cells.missing_tested.then(|| p(k[2], 1.0)),
-        permutations: done,
-    }
-}
-
-/// The permutations of these numbers, of these features.
-fn exceed(
-    sides: &Sides<'_>,
-    active: &[usize],
-    numbers: std::ops::Range<u32>,
-    seed: u64,
-    control: &Control,
-) -> Result<Vec<Exceeded>, LearnError> {
-    // The codes of one row lie next to each other.
-    let n = sides.ends.last().map_or(0, |end| *end as usize);
-    let mut codes = vec![0u8; n * active.len()];
-    for (at, feature) in active.iter().enumerate() {
-        let column = &sides.features[*feature].codes;
-        codes.iter_mut().skip(at).step_by(active.len()).zip(column).for_each(|(to, code)| *to = *code);
-    }
-    let deal = Deal { sides, active, codes: &codes };
-    let mut counts = vec![[0u32; 256]; active.len()];
-    let observed = deal.found(0..sides.smaller, &mut counts);
-    let batches: Vec<u32> = numbers.clone().step_by(BATCH as usize).collect();
-    let batch = |start: &u32| -> Result<Vec<Exceeded>, LearnError> {
-        control.check()?;
-        let mut counts = vec![[0u32; 256]; active.len()];
-        let mut exceeded = vec![Exceeded::default(); active.len()];
-        let mut drawn = Drawn::of(sides.ends.len());
-        for number in *start..numbers.end.min(start + BATCH) {
-            let random = SplitMix64::keyed(seed, &[u64::from(number)]);
-            drawn.draw(sides.smaller, random);
-            let found = deal.found(drawn.units.iter().map(|unit| *unit as usize), &mut counts);
-            for ((sum, found), observed) in exceeded.iter_mut().zip(&found).zip(&observed) {
-                for ((sum, found), observed) in sum.iter_mut().zip(found).zip(observed) {
-                    *sum += u32::from(*found >= observed * (1.0 - ROUNDING));
-                }
-            }
-        }
-        Ok(exceeded)
-    };
-    let parts: Vec<Vec<Exceeded>> = batches.par_iter().map(batch).collect::<Result<_, _>>()?;
-    let mut all = vec![Exceeded::default(); active.len()];
-    for part in parts {
-        all.iter_mut().zip(part).for_each(|(sum, part)| sum.iter_mut().zip(part).for_each(|(sum, k)| *sum += k));
-    }
-    Ok(all)
-}
-
+/// Permutations of some features.
 struct Deal<'a> {
     sides: &'a Sides<'a>,
     active: &'a [usize],
-    /// Row by row.
-    codes: &'a [u8],
+    quantiles: Vec<Quantiles>,
+    /// The codes of all these features, row by row.
+    codes: Vec<u8>,
 }
 
-impl Deal<'_> {
+impl<'a> Deal<'a> {
+    /// `quantiles` of all features.
+    fn new(sides: &'a Sides<'a>, active: &'a [usize], quantiles: &[Quantiles]) -> Self {
+        let n = sides.ends.last().map_or(0, |end| *end as usize);
+        let mut codes = vec![0u8; n * active.len()];
+        for (at, feature) in active.iter().enumerate() {
+            let column = &sides.features[*feature].codes;
+            codes.iter_mut().skip(at).step_by(active.len()).zip(column).for_each(|(to, code)| *to = *code);
+        }
+        Self { sides, active, quantiles: active.iter().map(|feature| quantiles[*feature]).collect(), codes }
+    }
+
+    /// What is found in the permutations of these numbers, each passed to a sum of its batch.
+    fn permuted<T: Send + Sync + Clone>(
+        &self,
+        numbers: Range<u32>,
+        seed: u64,
+        none: T,
+        sum: impl Fn(&mut T, &[Found]) + Sync,
+        control: &Control,
+    ) -> Result<Vec<T>, LearnError> {
+        let starts: Vec<u32> = numbers.clone().step_by(BATCH as usize).collect();
+        let batch = |start: &u32| -> Result<T, LearnError> {
+            control.check()?;
+            let (mut counts, mut drawn) = (vec![[0u32; 256]; self.active.len()], Drawn::of(self.sides.ends.len()));
+            let mut all = none.clone();
+            for number in *start..numbers.end.min(start + BATCH) {
+                drawn.draw(self.sides.smaller, SplitMix64::keyed(seed, &[u64::from(number)]));
+                sum(&mut all, &self.found(drawn.units.iter().map(|unit| *unit as usize), &mut counts));
+            }
+            Ok(all)
+        };
+        starts.par_iter().map(batch).collect()
+    }
+
+    /// The units in which the distances are measured.
+    fn calibrated(&self, seed: u64, control: &Control) -> Result<Vec<Quantiles>, LearnError> {
+        let numbers = CALIBRATION_NUMBERS..CALIBRATION_NUMBERS + CALIBRATION;
+        let keep = |all: &mut Vec<Vec<Found>>, found: &[Found]| all.push(found.to_vec());
+        let found = self.permuted(numbers, seed, Vec::new(), keep, control)?.concat();
+        let unit = |feature: usize, statistic: usize| {
+            let mut values: Vec<f64> = found.iter().map(|found| found[feature][statistic]).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            Some(quantile(&values, CALIBRATION_QUANTILE)).filter(|q| q.is_finite() && *q > 0.0).unwrap_or(1.0)
+        };
+        Ok((0..self.active.len()).map(|feature| [unit(feature, 0), unit(feature, 1)]).collect())
+    }
+
+    /// In how many of these permutations the statistics are as large as observed.
+    fn exceeded(&self, numbers: Range<u32>, seed: u64, control: &Control) -> Result<Vec<Exceeded>, LearnError> {
+        let statistics = |found: &Found, by: &Quantiles| [(found[0] / by[0]).max(found[1] / by[1]), found[2]];
+        let mut counts = vec![[0u32; 256]; self.active.len()];
+        let observed = self.found(0..self.sides.smaller, &mut counts);
+        let observed: Vec<[f64; 2]> = observed.iter().zip(&self.quantiles).map(|(f, by)| statistics(f, by)).collect();
+        let none = vec![Exceeded::default(); self.active.len()];
+        let compare = |all: &mut Vec<Exceeded>, found: &[Found]| {
+            for (((all, found), by), observed) in all.iter_mut().zip(found).zip(&self.quantiles).zip(&observed) {
+                for ((k, found), observed) in all.iter_mut().zip(statistics(found, by)).zip(observed) {
+                    *k += u32::from(found >= observed * (1.0 - ROUNDING));
+                }
+            }
+        };
+        let mut all = none.clone();
+        for part in self.permuted(numbers, seed, none, compare, control)? {
+            all.iter_mut().zip(part).for_each(|(sum, part)| sum.iter_mut().zip(part).for_each(|(sum, k)| *sum += k));
+        }
+        Ok(all)
+    }
+
     /// The statistics where these applicants are the smaller side.
     fn found(&self, units: impl Iterator<Item = usize>, counts: &mut [[u32; 256]]) -> Vec<Found> {
         counts.iter_mut().for_each(|counts| counts.fill(0));

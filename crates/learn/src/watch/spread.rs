@@ -10,8 +10,10 @@ const LEAST_ROWS: usize = 200;
 /// test's effect) and of the share of missing values. 0 with fewer than two cycles of 200 rows. `values` (NaN is missing) and
 /// `cycles` are of the same rows; `i32::MIN` is an unknown cycle, whose rows are left out.
 pub(super) fn spread(test: DriftTest, values: &[f32], cycles: &[i32], deviation: f64) -> (f64, f64) {
-    let known: Vec<(i32, f32)> =
+    let mut known: Vec<(i32, f32)> =
         cycles.iter().copied().zip(values.iter().copied()).filter(|(cycle, _)| *cycle != i32::MIN).collect();
+    // Parts of what is sorted are sorted, which makes sorting them quick.
+    known.sort_unstable_by(|a, b| a.1.total_cmp(&b.1));
     let mut names: Vec<i32> = known.iter().map(|(cycle, _)| *cycle).collect();
     names.sort_unstable();
     let sizes: Vec<(i32, usize)> =
