@@ -1,5 +1,5 @@
 # make demo | test | build | bench: each does all the set-up it needs.
-.PHONY: help setup build demo test acceptance chaos deny latency fuzz bench quality images
+.PHONY: help setup build demo test acceptance chaos deny latency fuzz bench quality watch-bench images
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -18,6 +18,7 @@ help:
 	@echo 'make deny    licences, sources and known vulnerabilities of the dependencies'
 	@echo 'make bench   against scikit-learn and XGBoost, to docs/BENCHMARKS.md (PAIRS=5 ROWS=1000,25000,500000 REAL=F.csv); takes an hour'
 	@echo 'make quality POINTS="a.jsonl b.jsonl"  AUC against the libraries and of our own models, to docs/QUALITY.md (SEEDS=10 SPLITS=3, four times as many where the page says so)'
+	@echo 'make watch-bench REAL="a.jsonl b.jsonl"  false alarms of watching, what it finds, and its estimates, beside Evidently and NannyML, to docs/WATCH.md (TIMES=1.0)'
 
 setup:
 	@scripts/setup.sh
@@ -81,3 +82,13 @@ bench: build third_party/bench/ready
 	$(CARGO) build --release --locked -p provost-learn --example scale
 	@third_party/bench/bin/python scripts/bench.py $(foreach p,provost examples/scale,"$${CARGO_TARGET_DIR:-target}"/release/$(p)) --pairs $(PAIRS) --rows $(ROWS) $(if $(REAL),--real $(REAL))
 	$(CARGO) bench -p provost-learn --locked
+
+third_party/watch/ready: Makefile
+	python3 -m venv third_party/watch
+	third_party/watch/bin/python -m pip install --quiet evidently==0.7.23 nannyml==0.13.1 'pandas<3'
+	touch $@
+
+# Of the sample without REAL; its numbers of pairs times TIMES. The peers have an environment of their own, since they hold pandas back.
+watch-bench: setup third_party/watch/ready
+	$(CARGO) build --release --locked -p provost-learn --example watch
+	@third_party/watch/bin/python scripts/watch_bench.py "$${CARGO_TARGET_DIR:-target}"/release/examples/watch $(REAL) --pairs $(or $(TIMES),1.0)
