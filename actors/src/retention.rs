@@ -98,6 +98,7 @@ impl Sweeper {
             job_events: before(now, self.keep.job_events),
             trials: before(now, self.keep.trials),
             needs: before(now, self.keep.job_events.max(NEEDS)),
+            windows: before(now, self.keep.predictions),
             now,
         };
         let mut forgotten = Forgotten::default();

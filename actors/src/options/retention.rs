@@ -21,7 +21,7 @@ pub struct RetentionOptions {
     pub job_events: Duration,
     /// Trials and intermediate results of jobs, after their end.
     pub trials: Duration,
-    /// Entries of the prediction log.
+    /// Entries of the prediction log, and the windows that the model was watched by.
     pub predictions: Duration,
     /// Artifacts that no record names, since they were last stored. Longer than any pause between an artifact's being stored
     /// and its being named.

@@ -12,6 +12,7 @@ mod points;
 mod predictions;
 mod retention;
 pub mod samples;
+mod watch;
 
 use crate::error::StoreError;
 use crate::store::Store;
@@ -47,7 +48,7 @@ macro_rules! rooms {
 
 rooms! {
     points: outcomes, duplicates_in_one_batch, content_is_kept, order_and_selection, a_stream_can_be_left,
-        mark_moves_with_changes, arrivals_count_what_is_new, a_refused_batch_leaves_nothing;
+        mark_moves_with_changes, arrivals_count_what_is_new, a_refused_batch_leaves_nothing, points_are_read_as_they_were_recorded;
     jobs: life_cycle, saves_are_compared, claims_fence_older_writers, claims_race, saves_race, events_are_numbered,
         events_race, queue_is_bounded, pages_lose_and_repeat_nothing, pages_are_bounded_in_bytes, bad_cursors_are_named,
         keys_repeat_responses,
@@ -63,9 +64,11 @@ rooms! {
         sessions_are_seen_and_ended, sessions_are_bounded;
     predictions: an_empty_log_has_nothing, entries_come_back_as_they_were, a_refused_entry_leaves_nothing, lists_are_filtered,
         outcomes_are_joined, a_retraction_removes_entries, the_shadow_is_compared, the_log_is_bounded,
-        the_shadow_selection_is_kept;
+        the_shadow_selection_is_kept, parts_of_the_log_are_read;
     needs: needs_are_raised_once, needs_are_dealt_with, younger_facts_open_needs_again, dealt_needs_are_forgotten;
-    retention: old_messages_are_forgotten, expired_sessions_are_forgotten, ended_jobs_keep_their_record, steps_are_bounded, artifacts_in_use;
+    watch: nothing_is_watched_at_first, windows_go_with_the_state, a_window_is_replaced_by_its_own, windows_are_listed,
+        watchers_race, windows_learn_of_outcomes;
+    retention: old_messages_are_forgotten, old_windows_are_forgotten, expired_sessions_are_forgotten, ended_jobs_keep_their_record, steps_are_bounded, artifacts_in_use;
 }
 
 /// Everything that was answered as stored is there after the store is opened again.

@@ -43,9 +43,9 @@ pub use roles::leases::LeaseStore;
 pub use roles::models::{ModelReader, ModelStore};
 pub use roles::needs::{NeedProducer, NeedReader, NeedStore};
 pub use roles::outbox::{OutboxMessage, OutboxReader, OutboxStore};
-pub use roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
+pub use roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals, RecordedPoints};
 pub use roles::predictions::{
-    PredictionFilter, PredictionLog, PredictionReader, PredictionTotals, ScoredOutcome, ShadowTally,
+    LoggedPredictions, PredictionFilter, PredictionLog, PredictionReader, PredictionTotals, ScoredOutcome, ShadowTally,
 };
 pub use roles::responses::{RESPONSE_LIFETIME_HOURS, ResponseStore, ResponsesHeld, StoredResponse};
 pub use roles::retention::{Cutoffs, Forgotten, RetentionStore};
@@ -55,6 +55,7 @@ pub use roles::shadow::{ShadowReader, ShadowStore};
 pub use roles::trials::{TRIALS_READ, TrialReader, TrialStore};
 pub use roles::triggers::{TriggerReader, TriggerRecord, TriggerStore};
 pub use roles::units::UnitStore;
+pub use roles::watch::{WatchReader, WatchStore, WindowFilter};
 pub use sqlite::SqliteStore;
 pub use store::Store;
 pub use timed::TimedStore;

@@ -15,6 +15,7 @@
 //! | `append_audit` | head with the entries; entries | entries in the head only | readers look there first; the next append |
 //! | `add_key`, `revoke_key` | key with the deeds that it owes; audit log; key without | a deed that is owed | whoever reads the keys |
 //! | `add_trigger` | trigger with announcements; announcements moved | announcements in the trigger | the relay |
+//! | `record_watch` | window; state with announcements; announcements moved | a window that the state does not count, announcements in the state | the next window of that number, which takes its place; the relay |
 //! | `append_predictions` | an entry each | some entries | the caller, who appends again |
 //! | leases, evaluations, responses, sessions, settings, needs | one document | nothing | |
 //!
@@ -47,6 +48,7 @@ mod outbox;
 mod pointer;
 mod points;
 mod predictions;
+mod recorded_points;
 mod response_documents;
 mod responses;
 mod roles;
@@ -60,6 +62,7 @@ mod settlement;
 mod totals;
 mod trigger_documents;
 mod triggers;
+mod watch;
 
 use crate::artifacts::Remote;
 use crate::error::{Result, StoreError};

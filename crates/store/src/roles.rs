@@ -23,3 +23,4 @@ pub mod shadow;
 pub mod trials;
 pub mod triggers;
 pub mod units;
+pub mod watch;

@@ -16,12 +16,14 @@ mod needs;
 mod points;
 mod prediction_file;
 mod predictions;
+mod recorded_points;
 mod roles;
 mod rows;
 mod schema;
 mod sessions;
 mod settings;
 mod triggers;
+mod watch;
 
 use crate::damage::Damage;
 use crate::documents::encode;

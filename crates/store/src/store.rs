@@ -22,6 +22,7 @@ use crate::roles::shadow::ShadowStore;
 use crate::roles::trials::TrialStore;
 use crate::roles::triggers::TriggerStore;
 use crate::roles::units::UnitStore;
+use crate::roles::watch::WatchStore;
 
 /// A backend: all roles in one. Whoever needs a part of it takes the trait of that role: `Arc<dyn Store>` coerces to
 /// `Arc<dyn JobReader>` and to every other role.
@@ -71,6 +72,7 @@ pub trait Store:
     + PredictionLog
     + ShadowStore
     + NeedStore
+    + WatchStore
     + RetentionStore
 {
     /// Finishes the calls at work and closes files and connections; later calls are `Unavailable`. Blocks until that is done.

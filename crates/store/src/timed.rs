@@ -14,9 +14,9 @@ use crate::roles::leases::LeaseStore;
 use crate::roles::models::{ModelReader, ModelStore};
 use crate::roles::needs::{NeedProducer, NeedReader, NeedStore};
 use crate::roles::outbox::{OutboxMessage, OutboxReader, OutboxStore};
-use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
+use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals, RecordedPoints};
 use crate::roles::predictions::{
-    PredictionFilter, PredictionLog, PredictionReader, PredictionTotals, ScoredOutcome, ShadowTally,
+    LoggedPredictions, PredictionFilter, PredictionLog, PredictionReader, PredictionTotals, ScoredOutcome, ShadowTally,
 };
 use crate::roles::responses::{ResponseStore, ResponsesHeld, StoredResponse};
 use crate::roles::retention::{Cutoffs, Forgotten, RetentionStore};
@@ -26,6 +26,7 @@ use crate::roles::shadow::{ShadowReader, ShadowStore};
 use crate::roles::trials::{TrialReader, TrialStore};
 use crate::roles::triggers::{TriggerReader, TriggerRecord, TriggerStore};
 use crate::roles::units::UnitStore;
+use crate::roles::watch::{WatchReader, WatchStore, WindowFilter};
 use crate::store::Store;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -40,6 +41,7 @@ use provost_domain::prediction::{PredictionRecord, ShadowSelection};
 use provost_domain::queue::QueuedJob;
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress};
 use provost_domain::session::{Session, SessionBounds};
+use provost_domain::watch_record::{LogRange, PointPosition, WatchState, WatchedWindow};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, TrainingJob};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -83,11 +85,13 @@ pub enum Group {
     Predictions,
     /// What needs a person.
     Needs,
+    /// Windows of predictions and points, and how far the watching has come.
+    Watch,
 }
 
 impl Group {
     /// Every group, in the order of its number.
-    pub const ALL: [Group; 17] = [
+    pub const ALL: [Group; 18] = [
         Group::Health,
         Group::Points,
         Group::Jobs,
@@ -105,6 +109,7 @@ impl Group {
         Group::Retention,
         Group::Predictions,
         Group::Needs,
+        Group::Watch,
     ];
 
     /// The word in labels of metrics.
@@ -127,6 +132,7 @@ impl Group {
             Group::Retention => "retention",
             Group::Predictions => "predictions",
             Group::Needs => "needs",
+            Group::Watch => "watch",
         }
     }
 }
@@ -261,6 +267,9 @@ pass_on! {
     PointReader {
         Points Read stream_points(selection: PointSelection) -> mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>;
         Points Read point_totals() -> PointTotals;
+        Points Read last_point_position() -> PointPosition;
+        Points Read count_recorded_points(after: &PointPosition, most: u32) -> u64;
+        Points Read recorded_points(after: &PointPosition, limit: u32) -> RecordedPoints;
     }
     PointStore {
         Points Write record_points(points: Vec<AdmissionDataPoint>) -> Vec<PointOutcome>;
@@ -390,6 +399,8 @@ pass_on! {
         Predictions Read prediction_totals() -> PredictionTotals;
         Predictions Read shadow_tally(model: &ModelId, since: DateTime<Utc>) -> ShadowTally;
         Predictions Read scored_outcomes(model: &ModelId, since: DateTime<Utc>, limit: u32) -> Vec<ScoredOutcome>;
+        Predictions Read count_logged_predictions(model: &ModelId, range: &LogRange, most: u32) -> u64;
+        Predictions Read logged_predictions(model: &ModelId, range: &LogRange, limit: u32) -> LoggedPredictions;
     }
     PredictionLog {
         Predictions Write append_predictions(batch: Vec<PredictionRecord>) -> u64;
@@ -413,6 +424,15 @@ pass_on! {
     NeedStore {
         Needs Write acknowledge_need(id: &str, dealing: NeedDealing) -> Need;
         Needs Write snooze_need(id: &str, until: DateTime<Utc>, dealing: NeedDealing) -> Need;
+    }
+    WatchReader {
+        Watch Read watch_state() -> Option<WatchState>;
+        Watch Read watched_windows(filter: WindowFilter, cursor: Option<&str>, limit: u32) -> Page<WatchedWindow>;
+        Watch Read watched_window(id: &str) -> Option<WatchedWindow>;
+    }
+    WatchStore {
+        Watch Write record_watch(state: WatchState, window: Option<WatchedWindow>, outbox: Vec<OutboxMessage>) -> bool;
+        Watch Write update_windows(windows: Vec<WatchedWindow>) -> ();
     }
     RetentionStore {
         Retention Write forget(before: Cutoffs, limit: u32) -> Forgotten;

@@ -92,7 +92,15 @@ pub async fn dealt_needs_are_forgotten(store: Arc<dyn Store>) {
     }
     store.acknowledge_need(&need("a", 1).need_id, dealing(10)).await.unwrap();
     store.withdraw_need(&need("b", 1).need_id, at(30)).await.unwrap();
-    let cutoffs = |needs| Cutoffs { inbox: at(0), outbox: at(0), job_events: at(0), trials: at(0), needs, now: at(0) };
+    let cutoffs = |needs| Cutoffs {
+        inbox: at(0),
+        outbox: at(0),
+        job_events: at(0),
+        trials: at(0),
+        needs,
+        windows: at(0),
+        now: at(0),
+    };
     assert_eq!(store.forget(cutoffs(at(20)), 10).await.unwrap().needs, 1);
     assert_eq!(subjects(&store, None, at(40)).await, ["c", "b"]);
     assert_eq!(store.forget(cutoffs(at(99)), 10).await.unwrap().needs, 1);

@@ -2,10 +2,13 @@
 
 use super::samples::{at, point};
 use crate::error::StoreError;
-use crate::roles::points::{PointOutcome, PointSelection};
+use crate::roles::inbox::{InboxEffect, InboxEntry};
+use crate::roles::points::{PointOutcome, PointSelection, RecordedPoints};
 use crate::store::Store;
 use provost_domain::AdmissionDataPoint;
+use provost_domain::event::Retraction;
 use provost_domain::record::Decision;
+use provost_domain::watch_record::PointPosition;
 use std::sync::Arc;
 
 /// All points of a stream.
@@ -155,4 +158,39 @@ pub async fn a_refused_batch_leaves_nothing(store: Arc<dyn Store>) {
     assert!(matches!(&error, StoreError::Invalid(text) if text.contains("`bad`")), "{error}");
     assert_eq!(all(&store, false).await, []);
     assert_eq!(store.point_totals().await.unwrap(), mark);
+}
+
+pub async fn points_are_read_as_they_were_recorded(store: Arc<dyn Store>) {
+    let start = store.last_point_position().await.unwrap();
+    let read = |after: PointPosition, limit| {
+        let store = store.clone();
+        async move { store.recorded_points(&after, limit).await.unwrap() }
+    };
+    assert_eq!(read(start.clone(), 9).await, RecordedPoints { points: vec![], cut: false });
+    record(&store, point("b", 0)).await;
+    let first = store.last_point_position().await.unwrap();
+    assert!(first > start);
+    for id in ["a", "c", "d"] {
+        record(&store, point(id, 0)).await;
+    }
+    // A correction stays in its place, and what was retracted is not read.
+    record(&store, point("b", 1)).await;
+    let entry = InboxEntry { source: "s".to_owned(), id: "1".to_owned(), payload_hash: "x".to_owned(), at: at(0) };
+    let retraction = Retraction { data_point_id: "c".to_owned(), seq: 9 };
+    store.record_inbox(vec![(entry, InboxEffect::Retraction(retraction))]).await.unwrap();
+
+    let all = read(start.clone(), 9).await;
+    let ids = |read: &RecordedPoints| -> Vec<String> {
+        read.points.iter().map(|(_, point)| point.data_point_id.clone()).collect()
+    };
+    assert_eq!((ids(&all), all.cut), (vec!["b".to_owned(), "a".to_owned(), "d".to_owned()], false));
+    assert_eq!(all.points[0].1.seq, 1);
+    assert!(all.points.is_sorted_by(|a, b| a.0 < b.0));
+    let newest = read(start.clone(), 2).await;
+    assert_eq!((ids(&newest), newest.cut), (vec!["a".to_owned(), "d".to_owned()], true));
+    assert_eq!(ids(&read(first.clone(), 9).await), ["a", "d"]);
+    assert_eq!(ids(&read(all.points[1].0.clone(), 9).await), ["d"]);
+    for (after, most, count) in [(&start, 9, 3), (&start, 2, 2), (&first, 9, 2)] {
+        assert_eq!(store.count_recorded_points(after, most).await.unwrap(), count);
+    }
 }

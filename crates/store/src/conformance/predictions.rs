@@ -4,11 +4,12 @@ use super::samples::{at, point, predicting_model as model, prediction};
 use crate::error::StoreError;
 use crate::page::Page;
 use crate::roles::inbox::{InboxEffect, InboxEntry};
-use crate::roles::predictions::{PredictionFilter, ScoredOutcome, ShadowTally};
+use crate::roles::predictions::{LoggedPredictions, PredictionFilter, ScoredOutcome, ShadowTally};
 use crate::store::Store;
 use provost_domain::event::Retraction;
 use provost_domain::prediction::{LoggedFeatures, PredictionRecord, ServingAnswer, ShadowSelection};
 use provost_domain::record::Decision;
+use provost_domain::watch_record::{LogPosition, LogRange};
 use std::sync::Arc;
 
 /// What model 2, in the shadow, predicted for the same application.
@@ -171,4 +172,36 @@ pub async fn the_shadow_selection_is_kept(store: Arc<dyn Store>) {
     let none = ShadowSelection { model_ids: vec![], ..selection };
     store.put_shadow_selection(none.clone()).await.unwrap();
     assert_eq!(store.shadow_selection().await.unwrap(), Some(none));
+}
+
+pub async fn parts_of_the_log_are_read(store: Arc<dyn Store>) {
+    let everything = LogRange { after: LogPosition::before(at(0)), upto: LogPosition::before(at(99)) };
+    let none = LoggedPredictions { predictions: vec![], cut: false };
+    assert_eq!(store.logged_predictions(&model(1), &everything, 9).await.unwrap(), none);
+    assert_eq!(store.count_logged_predictions(&model(1), &everything, 9).await.unwrap(), 0);
+    let records: Vec<_> = [("b", 1), ("a", 1), ("c", 0), ("d", 2)].map(|(id, at)| prediction(id, at)).to_vec();
+    let other = PredictionRecord { model_id: model(3), ..prediction("e", 1) };
+    let in_shadow = shadow(&PredictionRecord { model_id: model(3), ..prediction("f", 1) }, 0.5, Decision::Accepted);
+    let in_shadow = PredictionRecord { model_id: model(1), ..in_shadow };
+    store.append_predictions(records.into_iter().chain([other, in_shadow]).collect()).await.unwrap();
+    let read = |range: LogRange, limit| {
+        let store = store.clone();
+        async move {
+            let counted = store.count_logged_predictions(&model(1), &range, limit).await.unwrap();
+            let found = store.logged_predictions(&model(1), &range, limit).await.unwrap();
+            assert_eq!(counted as usize, found.predictions.len());
+            (found.predictions.into_iter().map(|p| p.prediction_id).collect::<String>(), found.cut)
+        }
+    };
+    let position = |seconds, id: &str| LogPosition { at: at(seconds), id: id.to_owned() };
+    assert_eq!(read(everything.clone(), 9).await, ("cabd".to_owned(), false));
+    assert_eq!(read(everything, 2).await, ("bd".to_owned(), true), "the newest of them");
+    assert_eq!(
+        read(LogRange { after: position(0, "c"), upto: position(1, "b") }, 9).await,
+        ("ab".to_owned(), false),
+        "from after the one to the other"
+    );
+    assert_eq!(read(LogRange { after: position(1, "a"), upto: position(2, "") }, 9).await, ("b".to_owned(), false));
+    let last = LogRange { after: position(1, "b"), upto: position(2, "d") };
+    assert_eq!(store.logged_predictions(&model(1), &last, 9).await.unwrap().predictions, [prediction("d", 2)]);
 }

@@ -1,6 +1,8 @@
 //! Properties of forgetting: what goes, what stays, and that it goes in small steps.
 
-use super::samples::{at, create, evaluation, event, job, message, model, point, register, response, trial, unit};
+use super::samples::{
+    at, create, evaluation, event, job, message, model, point, register, response, trial, unit, watch_state, watched,
+};
 use crate::roles::inbox::{InboxEffect, InboxEntry, InboxOutcome};
 use crate::roles::outbox::OutboxMessage;
 use crate::roles::retention::{Cutoffs, Forgotten};
@@ -13,7 +15,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn all_before(cutoff: DateTime<Utc>) -> Cutoffs {
-    Cutoffs { inbox: cutoff, outbox: cutoff, job_events: cutoff, trials: cutoff, needs: cutoff, now: cutoff }
+    Cutoffs {
+        inbox: cutoff,
+        outbox: cutoff,
+        job_events: cutoff,
+        trials: cutoff,
+        needs: cutoff,
+        windows: cutoff,
+        now: cutoff,
+    }
 }
 
 /// Forgets until there is nothing left.
@@ -67,6 +77,16 @@ pub async fn old_messages_are_forgotten(store: Arc<dyn Store>) {
     assert_eq!(store.point_totals().await.unwrap().total, 2, "points stay, and know themselves again");
     assert!(store.stored_response("key", at(50)).await.unwrap().is_some(), "its time is not over");
     assert_eq!(forget(&store, at(25 * 3600), 100).await.responses, 1);
+}
+
+pub async fn old_windows_are_forgotten(store: Arc<dyn Store>) {
+    for n in 1..=4 {
+        assert!(store.record_watch(watch_state(n), Some(watched(n, n.cast_signed())), vec![]).await.unwrap());
+    }
+    assert_eq!(forget(&store, at(3), 1).await.windows, 2);
+    let left = store.watched_windows(Default::default(), None, 9).await.unwrap();
+    assert_eq!(left.items, [watched(4, 4), watched(3, 3)]);
+    assert_eq!(store.watch_state().await.unwrap(), Some(watch_state(4)), "how far it has come stays");
 }
 
 pub async fn expired_sessions_are_forgotten(store: Arc<dyn Store>) {

@@ -14,6 +14,10 @@ use provost_domain::model::{FeatureImportance, ImportanceKind, ModelRecord, Trai
 use provost_domain::prediction::{LoggedFeatures, PredictionRecord};
 use provost_domain::record::{Decision, Profile, Program, TestScore, TestType};
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
+use provost_domain::watch::{DriftReference, DriftWindow, Interval, PerformanceMetrics, PerformanceWindow, WindowKind};
+use provost_domain::watch_record::{
+    LogPosition, LogRange, PointPosition, WatchState, WatchedWindow, WindowRun, window_id,
+};
 use provost_domain::{AdmissionDataPoint, Algorithm, JobId, ModelId, ModelVersion, TrainingConfig, TrainingJob};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -260,5 +264,55 @@ pub fn prediction(id: &str, seconds: i64) -> PredictionRecord {
         outcome: None,
         features: LoggedFeatures::new([("gpa", Some(f64::from(3.3_f32))), ("toefl", None)]),
         serving: None,
+    }
+}
+
+/// How far the watching of that model has come, at its change of this number.
+pub fn watch_state(revision: u64) -> WatchState {
+    let run = |closed| WindowRun { until: at(0), closed, last: None };
+    WatchState {
+        revision,
+        model_id: predicting_model(1),
+        predictions: run(revision),
+        predictions_read: LogPosition { at: at(5), id: "p5".to_owned() },
+        points: run(0),
+        points_read: PointPosition { number: 7, id: "point-7".to_owned() },
+    }
+}
+
+/// Window `number` of that model's predictions, closed `seconds` after the fixed moment.
+pub fn watched(number: u64, seconds: i64) -> WatchedWindow {
+    let id = window_id(&predicting_model(1), WindowKind::Predictions, number);
+    let position = |seconds| LogPosition { at: at(seconds), id: "p".to_owned() };
+    WatchedWindow {
+        model_id: predicting_model(1),
+        closed_at: at(seconds),
+        reference: DriftReference { rows: 1_000, from: Some(2_015), to: None },
+        range: Some(LogRange { after: position(seconds), upto: position(seconds + 1) }),
+        drift: DriftWindow {
+            id: id.clone(),
+            kind: WindowKind::Predictions,
+            from: at(seconds),
+            to: at(seconds + 1),
+            rows: 500,
+            rows_tested: 500,
+            reference_rows_tested: 1_000,
+            permutations: 2_000,
+            level: 0.05,
+            alarm: false,
+            domain_auc: Some(Interval { value: 0.1 + 0.2, low: 0.25, high: 0.5 }),
+            predictions_moved: None,
+            features: vec![],
+        },
+        performance: Some(PerformanceWindow {
+            id,
+            from: at(seconds),
+            to: at(seconds + 1),
+            rows: 500,
+            outcomes: 0,
+            estimated: PerformanceMetrics::default(),
+            realised: None,
+            calibration_holds: None,
+        }),
     }
 }

@@ -11,6 +11,7 @@ use super::needs::NEEDS;
 use super::outbox::OUTBOX;
 use super::response_documents::RESPONSES;
 use super::sessions::SESSIONS;
+use super::watch::WINDOWS;
 use super::{JOBS, MODELS, UNITS, model_documents};
 use crate::error::Result;
 use crate::roles::evaluations::EvaluationRecord;
@@ -63,6 +64,8 @@ pub async fn forget(db: &Db, before: &Cutoffs, limit: u32) -> Result<Forgotten> 
     forgotten.outbox = remove_these(db, OUTBOX, &settled, &mut left).await?;
     let dealt = doc! {"provost.dealt_at": {"$lt": before.needs.timestamp_micros()}};
     forgotten.needs = remove(db, NEEDS, dealt, doc! {"provost.dealt_at": 1}, &mut left).await?;
+    let closed = doc! {"provost.at": {"$lt": before.windows.timestamp_micros()}};
+    forgotten.windows = remove(db, WINDOWS, closed, doc! {"provost.at": 1}, &mut left).await?;
     for was in ended(db, "no_events", before.job_events, limit).await? {
         if left == 0 {
             return Ok(forgotten);

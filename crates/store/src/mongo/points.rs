@@ -170,6 +170,8 @@ impl<'c> Held<'c> {
     /// The document that it becomes, if it changes.
     fn document(&self, id: &str, was: Option<&Document>, by: &str) -> Option<Document> {
         let w = was.and_then(|was| number(was, "provost.w")).unwrap_or(0) + 1;
+        // Of the first record, which later ones keep.
+        let recorded = was.map_or_else(|| Some(Utc::now().timestamp_micros()), |was| number(was, "provost.recorded"));
         let mut meta = doc! {
             "w": w,
             "by": by,
@@ -181,6 +183,9 @@ impl<'c> Held<'c> {
             "arrived": self.adds.usable,
             "arrived_verified": self.adds.verified,
         };
+        if let Some(recorded) = recorded {
+            meta.insert("recorded", recorded);
+        }
         let own = was.and_then(|was| was.get("_id").cloned()).unwrap_or_else(|| Bson::from(id));
         let mut document = doc! {"_id": own};
         match self.next? {

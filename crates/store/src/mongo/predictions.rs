@@ -3,16 +3,17 @@
 use super::connection::Db;
 use super::documents::{Part, at, flag, number, text};
 use super::points::retracted;
-use crate::documents::{Cursor, decode, encode};
+use crate::documents::{Cursor, decode, encode, page_size};
 use crate::error::{Result, StoreError};
 use crate::known_outcomes::KnownOutcome;
 use crate::page::Page;
-use crate::roles::predictions::{PredictionFilter, PredictionTotals, ScoredOutcome, ShadowTally};
+use crate::roles::predictions::{LoggedPredictions, PredictionFilter, PredictionTotals, ScoredOutcome, ShadowTally};
 use chrono::{DateTime, Utc};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::ModelId;
 use provost_domain::prediction::{LoggedFeatures, PredictionRecord, ServingAnswer};
 use provost_domain::record::Decision;
+use provost_domain::watch_record::LogRange;
 
 pub const PREDICTIONS: &str = "predictions";
 
@@ -170,6 +171,31 @@ pub async fn scored(db: &Db, model: &ModelId, since: DateTime<Utc>, limit: u32) 
         })
     };
     Ok(found.iter().filter_map(scored).collect())
+}
+
+/// What finds the predictions that a model answered in a part of the log.
+pub fn in_range(model: &ModelId, range: &LogRange) -> Document {
+    let (after, upto) = (&range.after, &range.upto);
+    let (first, last) = (after.at.timestamp_micros(), upto.at.timestamp_micros());
+    let begun = vec![doc! {"at": {"$gt": first}}, doc! {"at": first, "prediction_id": {"$gt": after.id.as_str()}}];
+    let ended = vec![doc! {"at": {"$lt": last}}, doc! {"at": last, "prediction_id": {"$lte": upto.id.as_str()}}];
+    doc! {
+        "model_id": model.as_str(), "shadow": false, "at": {"$gte": first, "$lte": last},
+        "$and": [doc! {"$or": begun}, doc! {"$or": ended}],
+    }
+}
+
+pub async fn count_logged(db: &Db, in_range: Document, most: u32) -> Result<u64> {
+    Ok(db.count(PREDICTIONS, in_range).await?.min(u64::from(most)))
+}
+
+pub async fn logged(db: &Db, in_range: Document, limit: u32) -> Result<LoggedPredictions> {
+    let limit = page_size(limit);
+    let newest_first = doc! {"at": -1, "prediction_id": -1};
+    let found = db.all(PREDICTIONS, in_range, newest_first, Some(limit.saturating_add(1))).await?;
+    let newest = found.get(..limit as usize).unwrap_or(&found);
+    let predictions = newest.iter().rev().map(read).collect::<Result<Vec<_>>>()?;
+    Ok(LoggedPredictions { predictions, cut: found.len() > newest.len() })
 }
 
 /// Whether there are predictions for any point: most stores have none, and then nothing is looked for.

@@ -12,6 +12,7 @@ use super::outbox::{ANNOUNCERS, OUTBOX};
 use super::pointer::DECISIONS;
 use super::predictions::PREDICTIONS;
 use super::response_documents::RESPONSES;
+use super::watch::WINDOWS;
 use super::{JOBS, MODELS, POINTS, STATE, TRIGGERS, UNITS, inbox, legacy, outbox, pointer, settlement, totals};
 use crate::documents::encode;
 use crate::error::{Result, StoreError};
@@ -30,7 +31,14 @@ const INSTALLATION: &str = "installation";
 fn indexes() -> Vec<(&'static str, Vec<Document>)> {
     let newest = || doc! {"provost.at": -1, "provost.id": -1};
     vec![
-        (POINTS, vec![doc! {"data_point_id": 1}, doc! {"provost.present": 1, "data_point_id": 1}]),
+        (
+            POINTS,
+            vec![
+                doc! {"data_point_id": 1},
+                doc! {"provost.present": 1, "data_point_id": 1},
+                doc! {"provost.recorded": 1, "data_point_id": 1},
+            ],
+        ),
         (MODELS, vec![doc! {"is_active": 1}, doc! {"training_date": 1}, newest(), doc! {"provost.id": 1}]),
         (
             JOBS,
@@ -66,6 +74,7 @@ fn indexes() -> Vec<(&'static str, Vec<Document>)> {
             NEEDS,
             vec![newest(), doc! {"provost.dealt": 1, "provost.at": -1, "provost.id": -1}, doc! {"provost.dealt_at": 1}],
         ),
+        (WINDOWS, vec![newest(), doc! {"model_id": 1, "kind": 1, "provost.at": -1, "provost.id": -1}]),
         (CHUNKS, vec![doc! {"upload": 1}, doc! {"stored_at": 1, "upload": 1}]),
     ]
 }

@@ -4,6 +4,7 @@ use crate::error::Result;
 use async_trait::async_trait;
 use provost_domain::AdmissionDataPoint;
 use provost_domain::schedule::Arrivals;
+use provost_domain::watch_record::PointPosition;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -40,6 +41,15 @@ pub struct PointTotals {
     pub arrivals: Arrivals,
 }
 
+/// Points in the order in which they were first recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedPoints {
+    /// The points as they are now, each with its place.
+    pub points: Vec<(PointPosition, AdmissionDataPoint)>,
+    /// Whether older ones were left out because of the limit.
+    pub cut: bool,
+}
+
 /// Reads data points.
 #[async_trait]
 pub trait PointReader: Send + Sync + 'static {
@@ -49,6 +59,13 @@ pub trait PointReader: Send + Sync + 'static {
     -> Result<mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>>;
     /// The present totals.
     async fn point_totals(&self) -> Result<PointTotals>;
+    /// The place of the point that was first recorded last. A correction has the place of what it corrects.
+    async fn last_point_position(&self) -> Result<PointPosition>;
+    /// How many points were first recorded after this place and are still there; counting ends at `most`.
+    async fn count_recorded_points(&self, after: &PointPosition, most: u32) -> Result<u64>;
+    /// The last `limit` of these points, in the order in which they were recorded. A point that another process records at the
+    /// same moment may have a place before one that was read already.
+    async fn recorded_points(&self, after: &PointPosition, limit: u32) -> Result<RecordedPoints>;
 }
 
 /// Reads and records data points. Events record theirs with the inbox: [`InboxStore`](crate::InboxStore).

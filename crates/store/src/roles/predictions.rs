@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use provost_domain::ModelId;
 use provost_domain::prediction::PredictionRecord;
 use provost_domain::record::Decision;
+use provost_domain::watch_record::LogRange;
 
 /// Which predictions to list; nothing given is all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +55,15 @@ pub struct ScoredOutcome {
     pub accepted: bool,
 }
 
+/// Predictions that a model answered, in the order of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoggedPredictions {
+    /// The predictions, oldest first.
+    pub predictions: Vec<PredictionRecord>,
+    /// Whether older ones were left out because of the limit.
+    pub cut: bool,
+}
+
 /// Reads the log of predictions.
 #[async_trait]
 pub trait PredictionReader: Send + Sync + 'static {
@@ -73,6 +83,11 @@ pub trait PredictionReader: Send + Sync + 'static {
     /// The newest `limit` predictions of this model, serving or in the shadow, that were made at `since` or later and whose
     /// outcome is known.
     async fn scored_outcomes(&self, model: &ModelId, since: DateTime<Utc>, limit: u32) -> Result<Vec<ScoredOutcome>>;
+    /// How many predictions that this model answered are in this part of the log; counting ends at `most`.
+    async fn count_logged_predictions(&self, model: &ModelId, range: &LogRange, most: u32) -> Result<u64>;
+    /// The last `limit` of these predictions, oldest first. An entry that is appended late may have a place before one that was
+    /// read already.
+    async fn logged_predictions(&self, model: &ModelId, range: &LogRange, limit: u32) -> Result<LoggedPredictions>;
 }
 
 /// Reads and appends to the log of predictions.

@@ -19,6 +19,8 @@ pub struct Cutoffs {
     pub trials: DateTime<Utc>,
     /// Needs that were dealt with before this time.
     pub needs: DateTime<Utc>,
+    /// Windows of predictions and points that were closed before this time.
+    pub windows: DateTime<Utc>,
     /// The present, by which stored responses have outlived [`RESPONSE_LIFETIME_HOURS`](crate::RESPONSE_LIFETIME_HOURS), and sessions have expired.
     pub now: DateTime<Utc>,
 }
@@ -43,6 +45,8 @@ pub struct Forgotten {
     /// Needs that were dealt with.
     #[serde(default)]
     pub needs: u64,
+    /// Windows of predictions and points.
+    pub windows: u64,
     /// Jobs whose log lines or intermediate results were removed.
     pub jobs: u64,
 }
@@ -58,6 +62,7 @@ impl Forgotten {
             + self.trials
             + self.units
             + self.needs
+            + self.windows
             + self.jobs
     }
 }
@@ -72,6 +77,7 @@ impl std::ops::AddAssign for Forgotten {
         self.trials += other.trials;
         self.units += other.units;
         self.needs += other.needs;
+        self.windows += other.windows;
         self.jobs += other.jobs;
     }
 }

@@ -85,6 +85,12 @@ pub fn forget(t: &Transaction<'_>, before: &Cutoffs, ended: &EndedJobs, limit: u
         before.needs.timestamp_micros(),
         &mut left,
     )?;
+    forgotten.windows = delete(
+        "DELETE FROM watched_windows WHERE window_id IN
+         (SELECT window_id FROM watched_windows WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)",
+        before.windows.timestamp_micros(),
+        &mut left,
+    )?;
     for id in &ended.with_events {
         if left <= 0 {
             return Ok(forgotten);

@@ -4,11 +4,12 @@ use crate::documents::{Cursor, decode, encode, page_size};
 use crate::error::{Result, StoreError};
 use crate::known_outcomes::KnownOutcome;
 use crate::page::Page;
-use crate::roles::predictions::{PredictionFilter, PredictionTotals, ScoredOutcome, ShadowTally};
+use crate::roles::predictions::{LoggedPredictions, PredictionFilter, PredictionTotals, ScoredOutcome, ShadowTally};
 use chrono::{DateTime, Utc};
 use provost_domain::ModelId;
 use provost_domain::prediction::{LoggedFeatures, PredictionRecord, ServingAnswer};
 use provost_domain::record::Decision;
+use provost_domain::watch_record::LogRange;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
 use std::collections::BTreeMap;
@@ -228,6 +229,47 @@ pub fn scored(c: &Connection, model: &ModelId, since: DateTime<Utc>, limit: u32)
     let scored = |row: &Row<'_>| Ok(ScoredOutcome { probability: row.get(0)?, accepted: row.get(1)? });
     let rows = statement.query_map(params![model, since.timestamp_micros(), limit], scored)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The values of [`IN_RANGE`], and a limit.
+fn range_values(model: i64, range: &LogRange, limit: u32) -> [Value; 6] {
+    let (after, upto) = (&range.after, &range.upto);
+    [
+        Value::from(model),
+        Value::from(after.at.timestamp_micros()),
+        Value::from(after.id.clone()),
+        Value::from(upto.at.timestamp_micros()),
+        Value::from(upto.id.clone()),
+        Value::from(i64::from(limit)),
+    ]
+}
+
+const IN_RANGE: &str = "p.model = ?1 AND p.serving_model IS NULL AND (predicted_at, prediction_id) > (?2, ?3)
+     AND (predicted_at, prediction_id) <= (?4, ?5)";
+
+pub fn count_logged(c: &Connection, model: &ModelId, range: &LogRange, most: u32) -> Result<u64> {
+    let Some(model) = known_model(c, model)? else { return Ok(0) };
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM predictions p WHERE {IN_RANGE} LIMIT ?6)");
+    let values = params_from_iter(range_values(model, range, most));
+    let count: i64 = c.prepare_cached(&sql)?.query_row(values, |row| row.get(0))?;
+    Ok(count.cast_unsigned())
+}
+
+pub fn logged(c: &Connection, model: &ModelId, range: &LogRange, limit: u32) -> Result<LoggedPredictions> {
+    let none = LoggedPredictions { predictions: Vec::new(), cut: false };
+    let Some(model) = known_model(c, model)? else { return Ok(none) };
+    let limit = page_size(limit);
+    let sql = format!("{COLUMNS} WHERE {IN_RANGE} ORDER BY predicted_at DESC, prediction_id DESC LIMIT ?6");
+    let mut statement = c.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(range_values(model, range, limit.saturating_add(1))))?;
+    let (mut reader, mut predictions) = (Reader::default(), Vec::new());
+    while let Some(row) = rows.next()? {
+        predictions.push(reader.read(row)?);
+    }
+    let cut = predictions.len() > limit as usize;
+    predictions.truncate(limit as usize);
+    predictions.reverse();
+    Ok(LoggedPredictions { predictions, cut })
 }
 
 /// Brings outcomes to the predictions for these points.

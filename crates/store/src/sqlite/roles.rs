@@ -22,3 +22,4 @@ mod shadow;
 mod trials;
 mod triggers;
 mod units;
+mod watch;

@@ -8,7 +8,7 @@ use crate::error::{Result, StoreError};
 use rusqlite::Connection;
 
 /// Step n leads from version n to n + 1.
-pub const STEPS: &[&str] = &[V1, V2, V3, LOCKS, RETENTION, SESSIONS, CALLERS, QUEUE, NEEDS];
+pub const STEPS: &[&str] = &[V1, V2, V3, LOCKS, RETENTION, SESSIONS, CALLERS, QUEUE, NEEDS, WATCH];
 
 /// Documents are JSON text. Points fill plain columns from the struct instead of generated ones: SQLite computes these at
 /// each insert to check their types, and on this one hot table two of them doubled the insert's time (2 to 4 µs at 560
@@ -233,6 +233,19 @@ CREATE TABLE needs (
 CREATE INDEX needs_by_age ON needs (since, need_id);
 CREATE INDEX needs_by_state ON needs (dealt, since, need_id, snoozed_until);
 CREATE INDEX needs_dealt_with ON needs (dealt_at) WHERE dealt_at IS NOT NULL;
+";
+
+/// Windows of predictions and points that were compared with a model's training data.
+const WATCH: &str = "
+CREATE TABLE watched_windows (
+    window_id TEXT PRIMARY KEY,
+    model_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+CREATE INDEX watched_windows_by_age ON watched_windows (created_at, window_id);
+CREATE INDEX watched_windows_by_model ON watched_windows (model_id, kind, created_at, window_id);
 ";
 
 /// The version of the schema in this file.

@@ -2,10 +2,11 @@
 
 use crate::error::Result;
 use crate::known_outcomes;
-use crate::mongo::{MongoStore, points, predictions, totals};
-use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
+use crate::mongo::{MongoStore, points, predictions, recorded_points, totals};
+use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals, RecordedPoints};
 use async_trait::async_trait;
 use provost_domain::AdmissionDataPoint;
+use provost_domain::watch_record::PointPosition;
 use tokio::sync::mpsc;
 
 #[async_trait]
@@ -19,6 +20,20 @@ impl PointReader for MongoStore {
 
     async fn point_totals(&self) -> Result<PointTotals> {
         self.run(|db| async move { totals::read(&db).await }).await
+    }
+
+    async fn last_point_position(&self) -> Result<PointPosition> {
+        self.run(|db| async move { recorded_points::last(&db).await }).await
+    }
+
+    async fn count_recorded_points(&self, after: &PointPosition, most: u32) -> Result<u64> {
+        let after = after.clone();
+        self.run(|db| async move { recorded_points::count(&db, &after, most).await }).await
+    }
+
+    async fn recorded_points(&self, after: &PointPosition, limit: u32) -> Result<RecordedPoints> {
+        let after = after.clone();
+        self.run(|db| async move { recorded_points::list(&db, &after, limit).await }).await
     }
 }
 

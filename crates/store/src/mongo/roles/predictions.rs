@@ -4,12 +4,13 @@ use crate::error::Result;
 use crate::mongo::{MongoStore, predictions};
 use crate::page::Page;
 use crate::roles::predictions::{
-    PredictionFilter, PredictionLog, PredictionReader, PredictionTotals, ScoredOutcome, ShadowTally,
+    LoggedPredictions, PredictionFilter, PredictionLog, PredictionReader, PredictionTotals, ScoredOutcome, ShadowTally,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use provost_domain::ModelId;
 use provost_domain::prediction::PredictionRecord;
+use provost_domain::watch_record::LogRange;
 
 #[async_trait]
 impl PredictionReader for MongoStore {
@@ -40,6 +41,16 @@ impl PredictionReader for MongoStore {
     async fn scored_outcomes(&self, model: &ModelId, since: DateTime<Utc>, limit: u32) -> Result<Vec<ScoredOutcome>> {
         let model = model.clone();
         self.run(|db| async move { predictions::scored(&db, &model, since, limit).await }).await
+    }
+
+    async fn count_logged_predictions(&self, model: &ModelId, range: &LogRange, most: u32) -> Result<u64> {
+        let filter = predictions::in_range(model, range);
+        self.run(|db| async move { predictions::count_logged(&db, filter, most).await }).await
+    }
+
+    async fn logged_predictions(&self, model: &ModelId, range: &LogRange, limit: u32) -> Result<LoggedPredictions> {
+        let filter = predictions::in_range(model, range);
+        self.run(|db| async move { predictions::logged(&db, filter, limit).await }).await
     }
 }
 

@@ -2,12 +2,13 @@
 
 use crate::error::{Result, StoreError};
 use crate::known_outcomes;
-use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals};
+use crate::roles::points::{PointOutcome, PointReader, PointSelection, PointStore, PointTotals, RecordedPoints};
 use crate::sqlite::connection::in_transaction;
 use crate::sqlite::points::Encoded;
-use crate::sqlite::{SqliteStore, points, predictions};
+use crate::sqlite::{SqliteStore, points, predictions, recorded_points};
 use async_trait::async_trait;
 use provost_domain::AdmissionDataPoint;
+use provost_domain::watch_record::PointPosition;
 use tokio::sync::mpsc;
 
 #[async_trait]
@@ -28,6 +29,20 @@ impl PointReader for SqliteStore {
 
     async fn point_totals(&self) -> Result<PointTotals> {
         self.read(points::totals).await
+    }
+
+    async fn last_point_position(&self) -> Result<PointPosition> {
+        self.read(recorded_points::last).await
+    }
+
+    async fn count_recorded_points(&self, after: &PointPosition, most: u32) -> Result<u64> {
+        let after = after.number;
+        self.read(move |c| recorded_points::count(c, after, most)).await
+    }
+
+    async fn recorded_points(&self, after: &PointPosition, limit: u32) -> Result<RecordedPoints> {
+        let after = after.number;
+        self.read(move |c| recorded_points::list(c, after, limit)).await
     }
 }
 

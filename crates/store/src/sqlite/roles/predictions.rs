@@ -3,13 +3,14 @@
 use crate::error::{Result, StoreError};
 use crate::page::Page;
 use crate::roles::predictions::{
-    PredictionFilter, PredictionLog, PredictionReader, PredictionTotals, ScoredOutcome, ShadowTally,
+    LoggedPredictions, PredictionFilter, PredictionLog, PredictionReader, PredictionTotals, ScoredOutcome, ShadowTally,
 };
 use crate::sqlite::{SqliteStore, points, predictions};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use provost_domain::ModelId;
 use provost_domain::prediction::PredictionRecord;
+use provost_domain::watch_record::LogRange;
 
 #[async_trait]
 impl PredictionReader for SqliteStore {
@@ -42,6 +43,18 @@ impl PredictionReader for SqliteStore {
     async fn scored_outcomes(&self, model: &ModelId, since: DateTime<Utc>, limit: u32) -> Result<Vec<ScoredOutcome>> {
         let model = model.clone();
         Ok(self.log.read(move |c| predictions::scored(c, &model, since, limit)).await?.unwrap_or_default())
+    }
+
+    async fn count_logged_predictions(&self, model: &ModelId, range: &LogRange, most: u32) -> Result<u64> {
+        let (model, range) = (model.clone(), range.clone());
+        let count = self.log.read(move |c| predictions::count_logged(c, &model, &range, most)).await;
+        Ok(self.noted(count)?.unwrap_or_default())
+    }
+
+    async fn logged_predictions(&self, model: &ModelId, range: &LogRange, limit: u32) -> Result<LoggedPredictions> {
+        let (model, range) = (model.clone(), range.clone());
+        let found = self.log.read(move |c| predictions::logged(c, &model, &range, limit)).await;
+        Ok(self.noted(found)?.unwrap_or(LoggedPredictions { predictions: Vec::new(), cut: false }))
     }
 }
 
