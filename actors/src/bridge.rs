@@ -139,6 +139,7 @@ impl Actor for Bridge {
                 publisher,
                 state,
                 nudge: resources.nudge.clone(),
+                watch_nudge: resources.watch_nudge.clone(),
                 leases: resources.leases.clone(),
                 failures: resources.failures.clone(),
                 source: source(&resources).await,

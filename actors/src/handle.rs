@@ -16,6 +16,7 @@ use crate::notifier::Notifier;
 use crate::options::{
     BridgeResources, EvaluatorResources, FleetResources, JobsResources, LoaderResources, NeedsResources,
     NotifierResources, Options, RegistryResources, RetentionResources, SchedulerResources, ServingResources,
+    WatchResources,
 };
 use crate::panics::Panics;
 use crate::pool::Pool;
@@ -29,6 +30,7 @@ use crate::serving::{
 };
 use crate::supervise::{Child, Slot, supervise_in};
 use crate::trainer::Trainer;
+use crate::watch::Watch;
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::job::JobStatus;
 use provost_domain::quality::DataQualityReport;
@@ -145,6 +147,8 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
     let o = NeedsResources::from(&*options);
     let observed = o.components.clone();
     let needs = supervise_in(&panics, "needs", budget(), clock(), move || Needs::new(o.clone()));
+    let (o, l) = (WatchResources::from(&*options), loader.clone());
+    let watch = supervise_in(&panics, "watch", budget(), clock(), move || Watch::new(o.clone(), l.clone()));
 
     let mut children: Vec<Arc<dyn Child>> = vec![
         Arc::new(loader.clone()),
@@ -156,6 +160,7 @@ pub async fn start(options: Options) -> Result<Handle, ActorError> {
         Arc::new(notifier),
         Arc::new(retention),
         Arc::new(needs),
+        Arc::new(watch),
         Arc::new(jobs.clone()),
     ];
     children.extend(trainers.into_values().map(|t| Arc::new(t) as Arc<dyn Child>));

@@ -27,6 +27,7 @@ pub mod panics;
 pub mod pem;
 mod plan;
 pub mod pool;
+mod priority;
 mod pulse;
 pub mod registry;
 pub mod retention;
@@ -40,6 +41,7 @@ pub mod snapshot;
 pub mod supervise;
 pub mod testkit;
 pub mod trainer;
+pub mod watch;
 
 mod jobs;
 
@@ -51,6 +53,7 @@ pub use lease::Leases;
 pub use metrics::Metrics;
 pub use options::{
     BridgeOptions, FairnessOptions, MailOptions, MailUrl, Options, PredictServiceOptions, RetentionOptions, Sender,
+    WatchOptions,
 };
 pub use pool::{Busy, ByLane, Lane, Place, Pool, WorkError};
 pub use scheduler::cron::{BadCron, Cron};

@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 use disk::Disk;
 use provost_domain::Algorithm;
 use provost_domain::job::JobStatus;
+use provost_domain::watch::WindowKind;
 use provost_store::timed::{Call, Observer};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -92,6 +93,8 @@ pub(crate) struct Counts {
     pub(crate) mails_sent: AtomicU64,
     pub(crate) mails_dropped: AtomicU64,
     pub(crate) looks: AtomicU64,
+    /// Windows that were closed, by kind, and those of them with an alarm.
+    pub(crate) windows: [[AtomicU64; 2]; WindowKind::ALL.len()],
     /// Microseconds since 1970; 0 is never.
     pub(crate) last_look: AtomicI64,
     pub(crate) bus: Mutex<BusCounts>,
@@ -112,6 +115,7 @@ impl Default for Counts {
             mails_sent: AtomicU64::default(),
             mails_dropped: AtomicU64::default(),
             looks: AtomicU64::default(),
+            windows: Default::default(),
             last_look: AtomicI64::default(),
             bus: Mutex::default(),
             queues: Mutex::default(),
@@ -181,6 +185,15 @@ impl Metrics {
     pub(crate) fn scheduler_looked(&self, at: DateTime<Utc>) {
         one_more(&self.0.looks);
         self.0.last_look.store(at.timestamp_micros(), Ordering::Relaxed);
+    }
+
+    /// A window was closed, with an alarm or without.
+    pub(crate) fn window_closed(&self, kind: WindowKind, alarm: bool) {
+        let [closed, alarms] = &self.0.windows[place(WindowKind::ALL, &kind)];
+        one_more(closed);
+        if alarm {
+            one_more(alarms);
+        }
     }
 
     pub(crate) fn bus(&self) -> MutexGuard<'_, BusCounts> {

@@ -15,6 +15,7 @@ mod retention;
 mod scheduler;
 mod serving;
 mod smtp;
+mod watch;
 
 pub use amqp::{Address, BridgeOptions};
 pub use bridge::BridgeResources;
@@ -31,6 +32,7 @@ pub use retention::{RetentionOptions, RetentionResources};
 pub use scheduler::SchedulerResources;
 pub use serving::{PredictServiceOptions, ServingResources};
 pub use smtp::{MailOptions, MailUrl, Security, Sender};
+pub use watch::{WatchOptions, WatchResources};
 
 use crate::clock::{Clock, SystemClock};
 use crate::executor::Executor;
@@ -102,6 +104,10 @@ pub struct Options {
     pub retention: Option<RetentionOptions>,
     /// Wakes the scheduler when points or triggers came in or a job ended. It also looks periodically.
     pub nudge: Arc<Notify>,
+    /// How the active model is watched.
+    pub watch: WatchOptions,
+    /// Wakes Watch when predictions or points came in. It also looks periodically.
+    pub watch_nudge: Arc<Notify>,
     /// None: there is no bus.
     pub bridge: Option<BridgeOptions>,
     /// None: no mail is sent.
@@ -153,6 +159,8 @@ impl Options {
             outbox_max: 100_000,
             retention: Some(RetentionOptions::default()),
             nudge: Arc::default(),
+            watch: WatchOptions::default(),
+            watch_nudge: Arc::default(),
             bridge: None,
             mail: None,
             leases: None,

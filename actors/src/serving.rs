@@ -271,7 +271,8 @@ impl Actor for Serving {
         context.spawn(WhileReachable::new(state.shadow.clone().run(state.pool.clone(), log.clone(), failures.clone())));
         if let Some(queue) = state.log.clone() {
             let (sample, clock) = (state.resources.predict.log_sample, state.resources.clock.clone());
-            let writer = LogWriter { queue, log, sample, clock, failures };
+            let watch_nudge = state.resources.watch_nudge.clone();
+            let writer = LogWriter { queue, log, sample, clock, failures, watch_nudge };
             context.spawn(WhileReachable::new(writer.run()));
         }
     }

@@ -29,6 +29,8 @@ pub struct BridgeEnv {
     pub state: State,
     /// Told when points or triggers came in.
     pub nudge: Arc<Notify>,
+    /// Told when points came in.
+    pub watch_nudge: Arc<Notify>,
     /// Where the store is shared.
     pub leases: Option<Leases>,
     pub failures: Failures,

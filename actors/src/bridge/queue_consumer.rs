@@ -84,6 +84,7 @@ async fn store_is_back(env: &BridgeEnv, queue: &'static str, batch: &Batch, mut 
     });
     if tally.news {
         env.nudge.notify_one();
+        env.watch_nudge.notify_one();
     }
     true
 }
@@ -176,6 +177,7 @@ async fn record(env: &BridgeEnv, mut batches: mpsc::Receiver<Batch>, to_settle: 
                 });
                 if tally.news {
                     env.nudge.notify_one();
+                    env.watch_nudge.notify_one();
                 }
                 if to_settle.send(batch.received.into_iter().zip(verdicts).collect()).await.is_err() {
                     return None;

@@ -2,6 +2,7 @@
 
 use super::{Attempt, AttemptError, Executor, Outcome};
 use crate::panics::{Owner, panic_text};
+use crate::priority::give_way;
 use crate::testkit::Failpoints;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::collections::BTreeMap;
@@ -116,18 +117,3 @@ impl Executor for LocalExecutor {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Puts the calling thread, and threads that it starts, at idle scheduling priority.
-#[cfg(target_os = "linux")]
-fn give_way() {
-    let param = libc::sched_param { sched_priority: 0 };
-    // SAFETY: 0 names the calling thread; `param` is valid for the call's duration.
-    let failed = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &param) } != 0;
-    if failed {
-        let error = std::io::Error::last_os_error();
-        tracing::info!(%error, "fits run at normal priority: idle scheduling is not available");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn give_way() {}

@@ -9,6 +9,7 @@ use crate::panics::Panics;
 use crate::root::degraded;
 use provost_domain::Algorithm;
 use provost_domain::status::{ComponentStatus, Health};
+use provost_domain::watch::WindowKind;
 use provost_store::timed::{Call, Group, Operation};
 use rustix::fs::StatVfs;
 use serde_json::Value as Json;
@@ -50,6 +51,7 @@ impl Handle {
         families.extend(of_models(self, figures.as_ref()));
         families.extend(of_scheduler(metrics, &components));
         families.extend(of_serving(&components));
+        families.extend(of_watch(metrics, &components));
         families.extend(of_bus(metrics, &components, figures.as_ref()));
         families.extend(of_mail(metrics, figures.as_ref()));
         families.extend(of_store(self, figures.as_ref()));
@@ -236,6 +238,27 @@ fn of_serving(components: &Components) -> Vec<Family> {
         Family::counter("provost_shadow_dropped", "Predictions that no shadow model has scored, for want of room")
             .of_known(told("/shadow_dropped")),
     ]
+}
+
+fn of_watch(metrics: &Metrics, components: &Components) -> Vec<Family> {
+    let mut windows = Family::counter(
+        "provost_watch_windows",
+        "Windows of predictions and points that were compared with the serving model's training data",
+    );
+    let mut alarms = Family::counter("provost_watch_alarm_windows", "Windows that had an alarm");
+    let mut waiting = Family::gauge("provost_watch_waiting_rows", "Rows that came in since the last window");
+    let mut alarm =
+        Family::gauge("provost_watch_alarm", "Whether the last window has an alarm; of the server that watches");
+    for (kind, [closed, with_alarm]) in WindowKind::ALL.iter().zip(&metrics.0.windows) {
+        windows.add(one("kind", kind.as_str()), load(closed).into());
+        alarms.add(one("kind", kind.as_str()), load(with_alarm).into());
+        for (gauge, member) in [(&mut waiting, "waiting_rows"), (&mut alarm, "alarm")] {
+            if let Some(value) = told(components, "watch", &format!("/{member}/{kind}")) {
+                gauge.add(one("kind", kind.as_str()), value.into());
+            }
+        }
+    }
+    vec![windows, alarms, waiting, alarm]
 }
 
 fn of_bus(metrics: &Metrics, components: &Components, figures: Option<&Figures>) -> Vec<Family> {

@@ -4,8 +4,9 @@ use crate::options::MailSources;
 use crate::outbox::MAIL;
 use chrono::{DateTime, Utc};
 use provost_domain::job::{JobRecord, JobStatus};
-use provost_domain::mail::{ActivatedLetter, JobLetter, Letter, Mail, mail_id};
+use provost_domain::mail::{ActivatedLetter, DriftLetter, JobLetter, Letter, Mail, mail_id};
 use provost_domain::model::ModelVersion;
+use provost_domain::watch_alarm::DriftAlarm;
 use provost_store::{OutboxMessage, StoreError};
 
 /// One message per recipient. `occasion` names what happened: the same occasion is written about once.
@@ -95,4 +96,20 @@ pub async fn about_activation(sources: &MailSources, switch: Switch<'_>) -> Vec<
         tracing::error!(model = %switch.model.model_id, %error, "no mail about the activation: it could not be prepared");
         Vec::new()
     })
+}
+
+/// The mails about an alarm. It is not held up for them, as an activation is not.
+pub async fn about_drift(
+    sources: &MailSources,
+    occasion: &str,
+    alarm: &DriftAlarm,
+    at: DateTime<Utc>,
+) -> Vec<OutboxMessage> {
+    match recipients(sources).await {
+        Ok(recipients) => letters(occasion, &recipients, &Letter::Drift(Box::new(DriftLetter::from(alarm))), at),
+        Err(error) => {
+            tracing::error!(model = %alarm.model_id, %error, "no mail about the drift: it could not be prepared");
+            Vec::new()
+        }
+    }
 }

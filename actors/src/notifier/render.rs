@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 /// Characters of a subject.
 const SUBJECT: usize = 150;
 
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("base.html", include_str!("templates/base.html")),
     ("parts.html", include_str!("templates/parts.html")),
     ("job.html", include_str!("templates/job.html")),
@@ -20,6 +20,8 @@ const TEMPLATES: [(&str, &str); 8] = [
     ("base.txt", include_str!("templates/base.txt")),
     ("job.txt", include_str!("templates/job.txt")),
     ("activated.txt", include_str!("templates/activated.txt")),
+    ("drift.html", include_str!("templates/drift.html")),
+    ("drift.txt", include_str!("templates/drift.txt")),
 ];
 
 static ENVIRONMENT: LazyLock<Result<Environment<'static>, String>> =
@@ -39,6 +41,10 @@ pub fn render(letter: &Letter) -> Result<Rendered, Error> {
         Letter::Activated(a) => {
             let model = format!("{} {}", words(a.model.algorithm.as_str()), a.model.version);
             ("activated", "A new model is active", format!("Active now: {model}"))
+        }
+        Letter::Drift(drift) => {
+            let first = drift.changes.first().map_or("the data has changed", String::as_str);
+            ("drift", "The data has drifted", format!("Drift: {first}"))
         }
     };
     let subject = one_line(&subject);

@@ -27,6 +27,7 @@ pub struct BridgeResources {
     pub failures: Failures,
     pub metrics: Metrics,
     pub nudge: Arc<Notify>,
+    pub watch_nudge: Arc<Notify>,
 }
 
 impl From<&Options> for BridgeResources {
@@ -45,6 +46,7 @@ impl From<&Options> for BridgeResources {
             failures: o.failures.clone(),
             metrics: o.metrics.clone(),
             nudge: o.nudge.clone(),
+            watch_nudge: o.watch_nudge.clone(),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::Options;
 use crate::clock::Clock;
 use crate::failures::Failures;
 use crate::metrics::Metrics;
-use provost_store::{JobReader, ModelReader, PointReader, ScheduleStore, TriggerStore};
+use provost_store::{JobReader, ModelReader, PointReader, ScheduleStore, TriggerStore, WatchReader};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -18,7 +18,10 @@ pub struct SchedulerResources {
     pub jobs: Arc<dyn JobReader>,
     pub models: Arc<dyn ModelReader>,
     pub points: Arc<dyn PointReader>,
+    pub windows: Arc<dyn WatchReader>,
     pub enabled: bool,
+    /// Whether an alarm about drift is a reason to train.
+    pub retrain_on_drift: bool,
     /// Shortest time between two automatic jobs.
     pub cooldown: Duration,
     pub failures: Failures,
@@ -35,7 +38,9 @@ impl From<&Options> for SchedulerResources {
             jobs: o.store.clone(),
             models: o.store.clone(),
             points: o.store.clone(),
+            windows: o.store.clone(),
             enabled: o.schedule_enabled,
+            retrain_on_drift: o.watch.retrain,
             cooldown: o.cooldown,
             failures: o.failures.clone(),
             metrics: o.metrics.clone(),

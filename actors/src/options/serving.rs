@@ -7,6 +7,7 @@ use crate::testkit::Failpoints;
 use provost_domain::features::FeatureTables;
 use provost_store::{Artifacts, ModelReader, PredictionLog, ShadowStore};
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// How predictions are made and logged.
 #[derive(Clone)]
@@ -42,6 +43,8 @@ pub struct ServingResources {
     pub predict: PredictServiceOptions,
     pub failures: Failures,
     pub failpoints: Failpoints,
+    /// Told when predictions were logged.
+    pub watch_nudge: Arc<Notify>,
 }
 
 impl From<&Options> for ServingResources {
@@ -56,6 +59,7 @@ impl From<&Options> for ServingResources {
             predict: o.predict.clone(),
             failures: o.failures.clone(),
             failpoints: o.failpoints.clone(),
+            watch_nudge: o.watch_nudge.clone(),
         }
     }
 }

@@ -15,7 +15,9 @@ use provost_domain::gate::ActivationWish;
 use provost_domain::job::JobRecord;
 use provost_domain::model::ModelRecord;
 use provost_domain::schedule::{ScheduledTrainingConfig, SlotProgress, TrainingTrigger, TriggerType};
-use provost_store::{OutboxMessage, StoreError, TriggerRecord};
+use provost_domain::watch::WindowKind;
+use provost_domain::watch_alarm::DriftAlarm;
+use provost_store::{OutboxMessage, StoreError, TriggerRecord, WindowFilter};
 use serde_json::json;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,6 +37,10 @@ const SLOT: &str = "slot";
 const THRESHOLD: &str = "threshold";
 const AGE: &str = "age";
 const PERFORMANCE: &str = "performance";
+const DRIFT: &str = "drift";
+
+/// Newest windows of each kind that are looked through for the one that raised an alarm.
+const WINDOWS_LOOKED_AT: u32 = 50;
 
 /// Why a rule could not be evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +93,11 @@ impl TriggerLoop {
         let model = active.map_or("", |c| c.model.version.model_id.as_str());
         let tested = format!("{input} {model} {}", arrived / CHECK_POINTS);
         let performance = self.rule_of_performance(&tested, look, active, arrived).await;
-        Ok(slot.or(threshold).or(age).or(performance))
+        let drift = match self.resources.retrain_on_drift {
+            true => self.rule(DRIFT, &format!("{input} {model}"), self.drift(look, active)).await,
+            false => None,
+        };
+        Ok(slot.or(threshold).or(age).or(performance).or(drift))
     }
 
     /// Looks at one rule, unless it is given up, and counts how that went; answers what it failed with.
@@ -325,6 +335,26 @@ impl TriggerLoop {
             self.announced(PERFORMANCE, id, trigger, wish(&look.schedule), vec![told]).await?;
         }
         *lock(&self.checked) = Some(now);
+        Ok(())
+    }
+
+    /// Whether the data has drifted from what the active model was trained on. One alarm is one occasion, however long it stands.
+    async fn drift(&self, look: &Look, active: Option<&ActiveModel>) -> Result<(), RuleError> {
+        let Some(active) = active else { return Ok(()) };
+        if look.at_work(&look.schedule.training_config.content_hash()) {
+            return Ok(());
+        }
+        let model_id = &active.model.version.model_id;
+        for kind in WindowKind::ALL {
+            let filter = WindowFilter { model_id: Some(model_id.clone()), kind: Some(*kind) };
+            let windows = self.resources.windows.watched_windows(filter, None, WINDOWS_LOOKED_AT).await?.items;
+            let Some(alarm) = DriftAlarm::standing(&windows) else { continue };
+            let mut trigger = raised(TriggerType::Drift, look.now, format!("the data has drifted: {}", alarm.reason()));
+            // Numbers and texts: it serialises.
+            trigger.evidence = serde_json::to_value(&alarm).ok();
+            let id = format!("drift:{model_id}:{}", alarm.window_id);
+            self.occasion(DRIFT, id, trigger, wish(&look.schedule)).await?;
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use provost_store::{PredictionLog, StoreError};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// What may wait for the log: some seconds of answers at the highest rate.
 pub(super) const MOST_WAITING: Size = Size { rows: 100_000, bytes: 128 << 20 };
@@ -32,6 +33,8 @@ pub(super) struct LogWriter {
     pub sample: f64,
     pub clock: Arc<dyn Clock>,
     pub failures: Failures,
+    /// Told when predictions were logged.
+    pub watch_nudge: Arc<Notify>,
 }
 
 impl LogWriter {
@@ -51,7 +54,10 @@ impl LogWriter {
                 Ok::<_, Unreachable>(read.iter().flat_map(|batch| records(batch, sample)).collect::<Vec<_>>())
             });
             match records.await {
-                Ok(records) => self.write(records).await,
+                Ok(records) => {
+                    self.write(records).await;
+                    self.watch_nudge.notify_one();
+                }
                 Err(e) => {
                     self.failures.failed(COMPONENT, TASK, Kind::Fault, &e.to_string());
                     self.queue.count_dropped(rows);

@@ -75,7 +75,8 @@ async fn each_kind_of_mail_is_read_by_another_reader() {
     let (options, _clock) = options(folder.path(), mail_at(&server), all).await;
     let handle = start(options).await.unwrap();
     let [completed, failed, activated] = [server.next().await, server.next().await, server.next().await];
-    for message in [&completed, &failed, &activated] {
+    let drift = server.next().await;
+    for message in [&completed, &failed, &activated, &drift] {
         assert_eq!(message["from"], "provost@example.org");
         assert_eq!(message["to"], json!(["zoe@example.org"]));
         assert_eq!(message["type"], "multipart/alternative");
@@ -119,7 +120,12 @@ async fn each_kind_of_mail_is_read_by_another_reader() {
         assert!(said.contains("für das Wintersemester") && said.contains("model_random_forest_"), "{said}");
     }
     assert!(text(&activated, "html").contains("Zoë &lt;zoe@example.org&gt;"));
-    let done = until(&handle, |s| s["sent"] == 3).await;
+    assert_eq!(drift["headers"]["Subject"], "Drift: gpa_normalized moved by 0.31 deviations");
+    for part in ["text", "html"] {
+        let said = text(&drift, part);
+        assert!(said.contains("1,500 predictions") && said.contains("2 more") && said.contains("18 %"), "{said}");
+    }
+    let done = until(&handle, |s| s["sent"] == 4).await;
     assert_eq!((&done["health"], &done["pending"], &done["dropped"]), (&json!("up"), &json!(0), &json!(0)));
     assert_eq!((&done["last_error"], &done["next_try"]), (&Value::Null, &Value::Null));
     assert_eq!(handle.store().outbox_count("mail").await.unwrap(), 0);

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::job::{JobRecord, JobStatus};
-use provost_domain::mail::{ActivatedLetter, JobLetter, Letter, ModelFigures};
+use provost_domain::mail::{ActivatedLetter, DriftLetter, JobLetter, Letter, ModelFigures};
 use provost_domain::model::FeatureImportance;
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
+use provost_domain::watch::WindowKind;
 use provost_domain::{Algorithm, JobId, ModelId, TargetMetric};
 
 pub const HOSTILE: &str = "<script>alert('Grüße & 你好')</script>";
@@ -123,8 +124,26 @@ pub fn activated() -> ActivatedLetter {
     }
 }
 
-pub fn letters() -> [Letter; 3] {
-    [Letter::Completed(completed()), Letter::Failed(failed()), Letter::Activated(Box::new(activated()))]
+pub fn drift() -> DriftLetter {
+    DriftLetter {
+        model_id: ModelId::new(Algorithm::Xgboost, at(-9_000_000), 1),
+        kind: WindowKind::Predictions,
+        rows: 1_500,
+        to: at(5),
+        since: at(-3_600),
+        changes: vec!["gpa_normalized moved by 0.31 deviations".to_owned(), HOSTILE.to_owned(), DISGUISED.to_owned()],
+        more_changes: 2,
+        predictions_moved: Some(0.18),
+    }
+}
+
+pub fn letters() -> [Letter; 4] {
+    [
+        Letter::Completed(completed()),
+        Letter::Failed(failed()),
+        Letter::Activated(Box::new(activated())),
+        Letter::Drift(Box::new(drift())),
+    ]
 }
 
 /// A job that is over, for a store where mails are to be written with it.

@@ -28,4 +28,5 @@ mod skip;
 mod spaces;
 mod supervision;
 mod support;
+mod watch;
 mod week;

@@ -40,6 +40,7 @@ pub mod status;
 pub mod verdict;
 pub mod visible;
 pub mod watch;
+pub mod watch_alarm;
 pub mod watch_record;
 mod words;
 

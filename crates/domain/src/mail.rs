@@ -6,12 +6,16 @@ use crate::ids::{JobId, ModelId};
 use crate::job::{JobRecord, JobStatus};
 use crate::model::{FeatureImportance, ModelVersion};
 use crate::schedule::TrainingTrigger;
+use crate::watch::WindowKind;
+use crate::watch_alarm::{AlarmFeature, DriftAlarm};
 use crate::words::word_enum;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Features that a mail names.
 const FEATURES: usize = 5;
+/// Changed features that a mail describes.
+const CHANGES: usize = 10;
 /// Warnings that a mail repeats; of more it gives the number.
 const WARNINGS: usize = 20;
 /// Characters of an error or a warning that a mail repeats.
@@ -19,7 +23,7 @@ const TEXT: usize = 2000;
 
 word_enum!(
     /// Kinds of mails; each has its templates.
-    MailTopic { Completed = "completed", Failed = "failed", Activated = "activated" }
+    MailTopic { Completed = "completed", Failed = "failed", Activated = "activated", Drift = "drift" }
 );
 
 /// One model's figures: on the test part, and cross-validated in the target metric.
@@ -192,6 +196,42 @@ impl ActivatedLetter {
     }
 }
 
+/// The data of the active model is not what the model was trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DriftLetter {
+    /// The model.
+    pub model_id: ModelId,
+    /// Of what the window consists that raised the alarm.
+    pub kind: WindowKind,
+    /// Rows of that window.
+    pub rows: u64,
+    /// The end of that window.
+    pub to: DateTime<Utc>,
+    /// The start of the first window that showed it.
+    pub since: DateTime<Utc>,
+    /// What has changed, feature by feature.
+    pub changes: Vec<String>,
+    /// Features beyond those.
+    pub more_changes: usize,
+    /// The least share of the predictions that would have to move back, 0 to 1.
+    pub predictions_moved: Option<f64>,
+}
+
+impl From<&DriftAlarm> for DriftLetter {
+    fn from(alarm: &DriftAlarm) -> Self {
+        Self {
+            model_id: alarm.model_id.clone(),
+            kind: alarm.kind,
+            rows: alarm.rows,
+            to: alarm.to,
+            since: alarm.since,
+            changes: alarm.features.iter().take(CHANGES).map(AlarmFeature::words).collect(),
+            more_changes: alarm.features.len().saturating_sub(CHANGES),
+            predictions_moved: alarm.predictions_moved,
+        }
+    }
+}
+
 /// The content of a mail, the same for each recipient.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "topic", rename_all = "snake_case")]
@@ -202,6 +242,8 @@ pub enum Letter {
     Failed(JobLetter),
     /// A model was activated.
     Activated(Box<ActivatedLetter>),
+    /// The data has drifted.
+    Drift(Box<DriftLetter>),
 }
 
 impl Letter {
@@ -211,6 +253,7 @@ impl Letter {
             Letter::Completed(_) => MailTopic::Completed,
             Letter::Failed(_) => MailTopic::Failed,
             Letter::Activated(_) => MailTopic::Activated,
+            Letter::Drift(_) => MailTopic::Drift,
         }
     }
 }

@@ -110,7 +110,7 @@ pub struct DeprecatedAnnouncement {
     pub reason: Option<String>,
 }
 
-/// The active model does worse on new rows than it did on its last year in time.
+/// The data is not what the active model was trained on, or the model does worse on new rows than it did on its last year in time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DriftAnnouncement {
     /// The model.

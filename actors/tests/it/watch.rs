@@ -1,0 +1,209 @@
+//! Watching the active model: when windows close, when an alarm is raised and what it leads to, and what ends a run of windows.
+
+use crate::silence::{System, start};
+use crate::support::{config, finished, options, submit, system};
+use chrono::Utc;
+use provost_actors::{Handle, Options, PredictOptions, TestClock};
+use provost_domain::need::{NeedKind, NeedState};
+use provost_domain::record::{AdmissionDataPoint, Decision};
+use provost_domain::watch::WindowKind;
+use provost_domain::watch_record::WatchedWindow;
+use provost_domain::{Algorithm, ModelId, TrainingConfig, sample};
+use provost_predict::application::Application;
+use provost_store::WindowFilter;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const WINDOW: usize = 300;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Models that were trained in this folder, the first of them active.
+async fn trained(folder: &Path, models: u64) -> Vec<ModelId> {
+    let handle = system(folder).await;
+    let mut ids = Vec::new();
+    for seed in 1..=models {
+        let logistic = TrainingConfig { random_state: seed, ..config(&[Algorithm::LogisticRegression]) };
+        let id = submit(&handle, logistic).await;
+        ids.push(finished(&handle, &id).await.trained_models[0].clone());
+    }
+    handle.activate(&ids[0], None, None).await.unwrap();
+    handle.shutdown(Duration::from_secs(10)).await;
+    ids
+}
+
+async fn watching(folder: &Path) -> (Options, Arc<TestClock>) {
+    let mut options = options(folder).await;
+    let clock = Arc::new(TestClock::new(Utc::now() + Duration::from_secs(3600)));
+    options.clock = clock.clone();
+    options.watch.window = WINDOW;
+    // The clock runs far ahead in these tests: windows are to close by their rows alone.
+    options.watch.close_after = Duration::from_secs(3_650 * 86_400);
+    (options, clock)
+}
+
+/// Rows of the sample, those of another seed than the training data's; `shift` is added to their grades.
+fn points(rows: usize, seed: u64, shift: f64) -> Vec<AdmissionDataPoint> {
+    let drawn = sample::draw(rows, seed).map(|drawn| drawn.point);
+    let shifted = drawn.enumerate().map(|(n, mut point)| {
+        point.data_point_id = format!("new-{seed}-{n}");
+        point.profile.gpa = point.profile.gpa.map(|gpa| (gpa + shift * point.profile.gpa_scale).max(0.0));
+        point
+    });
+    shifted.collect()
+}
+
+/// Predicts them, and moves the clock on, so that they are earlier than what comes after.
+async fn predict(handle: &Handle, clock: &TestClock, points: Vec<AdmissionDataPoint>) {
+    let rows: Vec<Application> = points.into_iter().map(Application::from_point).collect();
+    handle.predict(rows, PredictOptions::default()).await.unwrap();
+    clock.advance(Duration::from_secs(60));
+}
+
+async fn windows(handle: &Handle, kind: WindowKind) -> Vec<WatchedWindow> {
+    let filter = WindowFilter { model_id: None, kind: Some(kind) };
+    handle.store().watched_windows(filter, None, 50).await.unwrap().items
+}
+
+/// Moves the clock until there are so many windows of a kind.
+async fn until_windows(handle: &Handle, clock: &TestClock, kind: WindowKind, count: usize) -> Vec<WatchedWindow> {
+    let began = Instant::now();
+    loop {
+        let found = windows(handle, kind).await;
+        if found.len() >= count {
+            assert_eq!(found.len(), count, "{found:?}");
+            return found;
+        }
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{} of {count} windows: {:?}",
+            found.len(),
+            handle.components().await["watch"]
+        );
+        clock.advance(Duration::from_millis(500));
+        actix_rt::task::yield_now().await;
+    }
+}
+
+/// Moves the clock until the actor has looked twice more, so that what it could do is done.
+async fn two_looks(handle: &Handle, clock: &TestClock) {
+    let looks = async || handle.components().await["watch"].state["looks"].as_u64().unwrap_or(0);
+    let (began, before) = (Instant::now(), looks().await);
+    while looks().await < before + 2 {
+        assert!(began.elapsed() < PATIENCE, "the actor does not look");
+        clock.advance(Duration::from_secs(1_900));
+        actix_rt::task::yield_now().await;
+    }
+}
+
+async fn announced(handle: &Handle) -> usize {
+    let pending = handle.store().outbox_pending("event", 1_000).await.unwrap();
+    pending.iter().filter(|message| message.topic == "data.drift.detected").count()
+}
+
+async fn needs(handle: &Handle) -> usize {
+    let now = handle.options().clock.now();
+    let open = handle.store().needs(Some(NeedState::Open), now, None, 50).await.unwrap().items;
+    open.iter().filter(|need| need.kind == NeedKind::DriftAlarm).count()
+}
+
+async fn started(options: Options) -> System {
+    start(options).await.unwrap()
+}
+
+#[actix_rt::test]
+async fn an_alarm_takes_two_windows_in_a_row_and_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = trained(folder.path(), 1).await;
+    let (options, clock) = watching(folder.path()).await;
+    let handle = started(options).await;
+    predict(&handle, &clock, points(WINDOW, 11, -0.2)).await;
+    let first = until_windows(&handle, &clock, WindowKind::Predictions, 1).await;
+    let gpa = |window: &WatchedWindow| {
+        window.drift.features.iter().find(|feature| feature.feature == "gpa_normalized").unwrap().clone()
+    };
+    assert!(gpa(&first[0]).over && !gpa(&first[0]).alarm && !first[0].drift.alarm, "{:?}", gpa(&first[0]));
+    assert_eq!((first[0].drift.rows, &first[0].model_id), (WINDOW as u64, &models[0]));
+    assert_eq!((announced(&handle).await, needs(&handle).await), (0, 0));
+
+    predict(&handle, &clock, points(WINDOW, 12, -0.2)).await;
+    let second = until_windows(&handle, &clock, WindowKind::Predictions, 2).await;
+    assert!(second[0].drift.alarm && gpa(&second[0]).alarm, "{:?}", gpa(&second[0]));
+    let performance = second[0].performance.as_ref().unwrap();
+    assert!(performance.estimated.auc_roc.is_some() && performance.realised.is_none());
+    predict(&handle, &clock, points(WINDOW, 13, -0.2)).await;
+    until_windows(&handle, &clock, WindowKind::Predictions, 3).await;
+    two_looks(&handle, &clock).await;
+    assert_eq!((announced(&handle).await, needs(&handle).await), (1, 1), "an alarm that goes on is told once");
+
+    // Windows without a shift end it.
+    predict(&handle, &clock, points(WINDOW, 14, 0.0)).await;
+    let last = until_windows(&handle, &clock, WindowKind::Predictions, 4).await;
+    assert!(!last[0].drift.alarm, "{:?}", last[0].drift.features);
+    two_looks(&handle, &clock).await;
+    assert_eq!((announced(&handle).await, needs(&handle).await), (1, 0));
+}
+
+#[actix_rt::test]
+async fn an_open_window_goes_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    trained(folder.path(), 1).await;
+    let (options, clock) = watching(folder.path()).await;
+    let handle = started(options).await;
+    predict(&handle, &clock, points(WINDOW - 100, 11, 0.0)).await;
+    two_looks(&handle, &clock).await;
+    assert_eq!(windows(&handle, WindowKind::Predictions).await, []);
+    handle.shutdown(Duration::from_secs(10)).await;
+
+    let (mut options, _) = watching(folder.path()).await;
+    options.clock = clock.clone();
+    let handle = started(options).await;
+    predict(&handle, &clock, points(100, 12, 0.0)).await;
+    let found = until_windows(&handle, &clock, WindowKind::Predictions, 1).await;
+    assert_eq!(found[0].drift.rows, WINDOW as u64);
+}
+
+#[actix_rt::test]
+async fn another_model_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = trained(folder.path(), 2).await;
+    let (options, clock) = watching(folder.path()).await;
+    let handle = started(options).await;
+    predict(&handle, &clock, points(WINDOW, 11, -0.2)).await;
+    until_windows(&handle, &clock, WindowKind::Predictions, 1).await;
+    handle.activate(&models[1], None, None).await.unwrap();
+    predict(&handle, &clock, points(WINDOW, 12, -0.2)).await;
+    let found = until_windows(&handle, &clock, WindowKind::Predictions, 2).await;
+    assert_eq!((&found[0].model_id, found[0].drift.alarm), (&models[1], false));
+    assert!(found[0].drift.features.iter().any(|feature| feature.over), "{:?}", found[0].drift.features);
+    assert_eq!(announced(&handle).await, 0);
+}
+
+#[actix_rt::test]
+async fn points_are_compared_and_outcomes_bring_realised_performance() {
+    let folder = tempfile::tempdir().unwrap();
+    trained(folder.path(), 1).await;
+    let (options, clock) = watching(folder.path()).await;
+    let handle = started(options).await;
+    two_looks(&handle, &clock).await;
+    let rows = points(WINDOW, 11, 0.0);
+    predict(&handle, &clock, rows.clone()).await;
+    let before = until_windows(&handle, &clock, WindowKind::Predictions, 1).await;
+    assert_eq!(before[0].performance.as_ref().unwrap().outcomes, 0);
+    let known = rows.iter().filter(|point| point.decision.label().is_some()).count() as u64;
+    handle.store().record_points(rows).await.unwrap();
+    two_looks(&handle, &clock).await;
+    let after = windows(&handle, WindowKind::Predictions).await;
+    let performance = after[0].performance.as_ref().unwrap();
+    assert_eq!(performance.outcomes, known);
+    assert!(performance.realised.is_some_and(|realised| realised.accuracy.is_some()));
+
+    // A point without an outcome is in no window.
+    let mut more = points(WINDOW, 12, 0.0);
+    more.iter_mut().take(WINDOW / 2).for_each(|point| point.decision = Decision::Waitlisted);
+    handle.store().record_points(more).await.unwrap();
+    let windows_of = (known as usize + WINDOW / 2) / WINDOW;
+    let found = until_windows(&handle, &clock, WindowKind::Points, windows_of).await;
+    assert_eq!((found[0].drift.rows, found[0].performance.is_none()), (WINDOW as u64, true));
+    assert!(!found[0].drift.alarm);
+}
