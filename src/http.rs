@@ -12,6 +12,7 @@ mod connection;
 mod connection_limit;
 mod data;
 mod docs;
+mod drift;
 mod errors;
 mod evaluations;
 mod events;
@@ -130,6 +131,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .configure(data::routes)
                 .configure(schedule::routes)
                 .configure(needs::routes)
+                .configure(drift::routes)
                 .configure(audit::routes)
                 .configure(status::routes)
                 .configure(predict::routes)

@@ -102,6 +102,7 @@ pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
             log_max_rows: settings.predict.log_max_rows,
             ..PredictServiceOptions::default()
         },
+        watch: settings.watch.clone(),
         retention: settings.retention.clone(),
         outbox_max: settings.bridge.outbox_max,
         bridge: settings.bridge.options.clone(),

@@ -26,7 +26,7 @@ pub use store::StoreAddress;
 pub use value::{SettingsError, Source, Values};
 
 use provost_actors::bridge::Address;
-use provost_actors::{BridgeOptions, RetentionOptions};
+use provost_actors::{BridgeOptions, RetentionOptions, WatchOptions};
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::features::FeatureTables;
@@ -102,6 +102,7 @@ pub struct Settings {
     pub store: StoreAddress,
     pub import: Import,
     pub predict: Predict,
+    pub watch: WatchOptions,
     pub sharing: Sharing,
     pub bridge: Bridge,
     pub mail: Mail,
@@ -171,6 +172,7 @@ impl Settings {
                 batch: read.whole("import.batch")?,
             },
             predict: Predict::read(&read, &data_dir)?,
+            watch: watch(&read)?,
             store: StoreAddress::read(&read)?,
             sharing: sharing(&read)?,
             bridge: bridge(&read)?,
@@ -231,6 +233,16 @@ fn sharing(read: &Reader<'_>) -> Result<Sharing, SettingsError> {
     }
     let patience = read.time("fleet.patience")?;
     Ok(Sharing { store, lease: read.time("store.lease")?, fleet: fleet.then_some(patience) })
+}
+
+fn watch(read: &Reader<'_>) -> Result<WatchOptions, SettingsError> {
+    Ok(WatchOptions {
+        enabled: read.switch("watch.enabled")?,
+        every: read.time("watch.every")?,
+        window: read.whole("watch.window")?,
+        close_after: read.time("watch.close_after")?,
+        retrain: read.switch("watch.retrain")?,
+    })
 }
 
 fn retention(read: &Reader<'_>) -> Result<Option<RetentionOptions>, SettingsError> {

@@ -51,6 +51,7 @@ codes! {
     PlotNotFound, NOT_FOUND, "No plot has this name.";
     PredictionNotFound, NOT_FOUND, "No prediction has this id.";
     NeedNotFound, NOT_FOUND, "No need has this id.";
+    WindowNotFound, NOT_FOUND, "No watched window has this id.";
     NotFound, NOT_FOUND, "Another record that the request names does not exist.";
     MethodNotAllowed, METHOD_NOT_ALLOWED, "The route does not take this method; `Allow` lists those that it takes.";
     BodyTimeout, REQUEST_TIMEOUT, "The body did not arrive in time.";
@@ -88,6 +89,7 @@ impl Code {
             "model" => Code::ModelNotFound,
             "plot" => Code::PlotNotFound,
             "need" => Code::NeedNotFound,
+            "window" => Code::WindowNotFound,
             _ => Code::NotFound,
         }
     }

@@ -10,11 +10,12 @@ mod records;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use super::needs as need_routes;
 use super::{
-    BASE, audit, data, evaluations, events, jobs, metrics, mlflow, models, oip, predict, prediction_log, schedule,
-    shadow, status,
+    BASE, audit, data, drift, evaluations, events, jobs, metrics, mlflow, models, oip, predict, prediction_log,
+    schedule, shadow, status,
 };
 use serde_json::Value;
 use std::sync::OnceLock;
@@ -34,7 +35,7 @@ use utoipa::openapi::path::PathItem;
         evaluations::evaluate, evaluations::results, evaluations::plot, evaluations::comparison_plot,
         models::list, models::read, models::activate, models::rollback, models::activations, models::decisions, models::compare,
         models::metrics, models::importance,
-        predict::predict, prediction_log::list, prediction_log::read, shadow::read, shadow::replace, data::report, need_routes::list, need_routes::acknowledge, need_routes::snooze, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list,
+        predict::predict, prediction_log::list, prediction_log::read, shadow::read, shadow::replace, drift::drift, drift::window, drift::performance, data::report, need_routes::list, need_routes::acknowledge, need_routes::snooze, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list,
     ),
     tags(
         (name = "jobs", description = "Training jobs"),
@@ -44,6 +45,7 @@ use utoipa::openapi::path::PathItem;
         (name = "schedule", description = "Retraining by itself"),
         (name = "predictions", description = "What the active model says of applications without an outcome"),
         (name = "inference", description = "The same for clients of the Open Inference Protocol and of MLflow"),
+        (name = "watch", description = "What has changed since the active model was trained, and what its predictions are worth"),
         (name = "needs", description = "What needs a person"),
         (name = "service", description = "State of the service"),
     )

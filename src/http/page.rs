@@ -109,8 +109,18 @@ pub async fn respond<T: Serialize + Send + 'static>(
     request: &HttpRequest,
     page: Page<T>,
 ) -> Result<HttpResponse, Problem> {
-    let link = link(request, page.next.as_deref());
-    let mut response = send(state, StatusCode::OK, page.items).await?;
+    respond_with(state, request, page.items, page.next.as_deref()).await
+}
+
+/// A document that has a page of something, the next page as a `Link`.
+pub async fn respond_with<T: Serialize + Send + 'static>(
+    state: &State,
+    request: &HttpRequest,
+    document: T,
+    next: Option<&str>,
+) -> Result<HttpResponse, Problem> {
+    let link = link(request, next);
+    let mut response = send(state, StatusCode::OK, document).await?;
     if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
         response.headers_mut().insert(LINK, link);
     }

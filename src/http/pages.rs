@@ -20,6 +20,7 @@ mod shell;
 mod system;
 mod text;
 mod train;
+mod watch;
 
 use super::State;
 use super::problem::Problem;
@@ -42,6 +43,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(activation::routes)
         .configure(compare::routes)
         .configure(data::routes)
+        .configure(watch::routes)
         .configure(ask::routes)
         .configure(system::routes)
         .configure(schedule::routes)

@@ -32,7 +32,7 @@ fn every_page_is_sound_in_a_browser() {
     let model = format!("/models/{}", ids[1]);
     let activate = format!("{model}/activate");
     let compare = format!("/compare?ids={}&ids={}", ids[0], ids[1]);
-    let mut paths = vec!["/", "/jobs", "/models", "/data", "/system", "/train"];
+    let mut paths = vec!["/", "/jobs", "/models", "/data", "/watch", "/system", "/train"];
     paths.extend([job.as_str(), &model, &activate, &compare]);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/pages.mjs");
     let shots = place.path("shots");

@@ -46,3 +46,4 @@ mod silence;
 mod skip;
 mod structure;
 mod visible;
+mod watching;

@@ -10,13 +10,14 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Pages without an id in their path.
-const PLAIN: [&str; 11] = [
+const PLAIN: [&str; 12] = [
     "/",
     "/needs",
     "/jobs",
     "/models",
     "/data",
     "/data?verified_only=false",
+    "/watch",
     "/system",
     "/train",
     "/compare",
@@ -288,6 +289,7 @@ fn a_page_shows_what_the_role_may_do_and_no_more() {
         (format!("/models/{model}/activate"), 1),
         ("/train".to_owned(), 1),
         ("/data".to_owned(), 0),
+        ("/watch".to_owned(), 0),
         ("/system".to_owned(), 0),
     ] {
         for (role, key) in [viewer, operator, admin].into_iter().enumerate() {

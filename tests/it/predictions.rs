@@ -14,7 +14,12 @@ use std::time::{Duration, Instant};
 
 /// A server whose only model is active.
 pub fn serving(place: &Place) -> (Server, Client, String) {
-    let server = Server::start(place);
+    serving_with(place, &[])
+}
+
+/// As `serving`, with settings of its own.
+pub fn serving_with(place: &Place, environment: &[(&str, &str)]) -> (Server, Client, String) {
+    let server = Server::start_with(place, environment);
     let client = Client::of(&server);
     let none = client.post("predict", &application(3.5)).ok(409);
     assert_eq!(none["code"], "no_active_model");

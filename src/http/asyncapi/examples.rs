@@ -142,11 +142,16 @@ pub fn outbound(topic: Topic) -> Example {
             of(&DeprecatedAnnouncement { model_id: champion(), reason: None }),
         ),
         Topic::DriftDetected => (
-            "The active model does worse on new rows than on its last year",
+            "The data is not what the active model was trained on",
             of(&DriftAnnouncement {
                 model_id: champion(),
-                reason: "auc fell from 0.741 to 0.688 and 0.675 in two consecutive windows".to_owned(),
-                evidence: json!({"dropped": true, "windows": 2}),
+                reason: "gpa_normalized moved by 0.31 deviations in two windows of predictions in a row, since 2026-02-16 00:10 UTC; at least 11 % of the predictions moved".to_owned(),
+                evidence: json!({
+                    "model_id": champion(), "window_id": "window_5d41402abc4b2a76b9719d911017c592", "kind": "predictions",
+                    "since": minute(-50), "to": minute(70), "rows": 500,
+                    "features": [{"feature": "gpa_normalized", "test": "kolmogorov_smirnov", "effect": 0.31, "missing": null}],
+                    "domain_auc": {"value": 0.61, "low": 0.58, "high": 0.64}, "predictions_moved": 0.11,
+                }),
             }),
         ),
         Topic::UnitOffered => (

@@ -64,6 +64,9 @@ pub const CONTRACT: &[Row] = &[
     row(READ, "/predictions/{prediction_id}", VIEWER, false),
     row(READ, "/shadow", VIEWER, false),
     row(&["PUT"], "/shadow", OPERATOR, true),
+    row(READ, "/drift", VIEWER, false),
+    row(READ, "/drift/windows/{window_id}", VIEWER, false),
+    row(READ, "/performance", VIEWER, false),
     row(READ, "/triggers", VIEWER, false),
     row(READ, "/schedule", VIEWER, false),
     row(&["PUT"], "/schedule", ADMIN, true),
@@ -97,6 +100,7 @@ pub const ROOT: &[Row] = &[
     row(POST, "/rollback", OPERATOR, true),
     row(READ, "/compare", VIEWER, false),
     row(READ, "/data", VIEWER, false),
+    row(READ, "/watch", VIEWER, false),
     // An estimate is a question, though it is a POST.
     row(READ, "/ask", VIEWER, false),
     row(POST, "/ask", VIEWER, false),

@@ -63,7 +63,7 @@ fn grids() -> Value {
 /// Keywords of parameters by name.
 fn of_parameter(name: &str) -> Option<Value> {
     match name {
-        "job_id" | "model_id" | "file" | "name" | "prediction_id" | "need_id" => Some(text(ID)),
+        "job_id" | "model_id" | "file" | "name" | "prediction_id" | "need_id" | "window_id" => Some(text(ID)),
         "cursor" => Some(text(CURSOR)),
         "Idempotency-Key" => Some(json!({"minLength": 1, "maxLength": IDEMPOTENCY_KEY})),
         _ => None,

@@ -13,7 +13,7 @@ use super::super::schedule::Trigger;
 use super::super::status::{Alive, Faults, JobCounts, LatestModel, ModelCounts, Readiness, ServiceStatus};
 use super::super::{BASE, evaluations};
 use super::records::{self, COMPARISON_PLOT, job_id, model_id, of};
-use super::{needs, predictions};
+use super::{needs, predictions, watch};
 use provost_actors::error::{CancelError, RegistryError, SubmitError};
 use provost_domain::evaluation::{ModelComparisonRequest, PLOTS};
 use provost_domain::job::JobStatus;
@@ -135,7 +135,11 @@ fn answer(operation: &str, status: u16) -> Option<Value> {
         ("live", _) => of(&Alive::default()),
         ("ready", 200) => of(&Readiness::of("ready", Some(Health::Up), Some(Health::Disabled))),
         ("ready", _) => of(&Readiness::of("unavailable", Some(Health::Down), Some(Health::Disabled))),
-        _ => return needs::answer(operation).or_else(|| predictions::answer(operation, status)),
+        _ => {
+            return needs::answer(operation)
+                .or_else(|| watch::answer(operation))
+                .or_else(|| predictions::answer(operation, status));
+        }
     })
 }
 
@@ -230,9 +234,13 @@ fn problem(operation: &str, status: u16) -> Problem {
         ("get_prediction", 404) => Problem::new(Code::PredictionNotFound, "there is no prediction pred_01"),
         ("get_job" | "cancel_job" | "stream_job_events", 404) => Problem::not_found("job", job_id().as_str()),
         ("acknowledge_need" | "snooze_need", 404) => Problem::not_found("need", "need_0123456789abcdef"),
+        ("get_drift_window", 404) => Problem::not_found("window", "window_00000000000000000000000000000000"),
         (_, 404) => Problem::not_found("model", model().as_str()),
         ("get_evaluation_results", 409) => evaluations::first_still_runs(&model()),
         ("rollback", 409) => RegistryError::NothingBefore.into(),
+        ("get_drift" | "get_performance", 409) => {
+            Problem::new(Code::NoActiveModel, "no model is active, so none is watched")
+        }
         ("snooze_need", 409) => StoreError::Conflict { what: "need", id: needs::need().need_id }.into(),
         (_, 409) => StoreError::NoArtifact { model: model().to_string() }.into(),
         (_, 413) => Problem::new(Code::BodyTooLarge, "the body is larger than the 1048576 bytes allowed"),

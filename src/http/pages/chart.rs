@@ -4,11 +4,13 @@
 mod curves;
 mod scores;
 mod search;
+mod timeline;
 mod waterfall;
 
 pub use curves::{Curve, calibration, precision_recall, roc};
 pub use scores::{Bar, Range, importance, ranges, score_histogram};
 pub use search::{Dot, history};
+pub use timeline::{Moment, Timeline, Track, timeline};
 pub use waterfall::{Step, waterfall};
 
 use std::fmt::Write;

@@ -57,6 +57,8 @@ struct Page {
     has_artifact: bool,
     verdict: Verdict,
     compare: Option<String>,
+    /// What its windows say, and whether with an alarm.
+    drift: Option<(String, bool)>,
     metrics: Vec<MetricRow>,
     rows: String,
     decisions: Option<Decisions>,
@@ -211,6 +213,7 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
         is_serving: version.is_active,
         has_artifact: version.has_artifact(),
         verdict,
+        drift: super::watch::since(&state, &id).await?,
         compare: active.map(|active| format!("/compare?ids={active}&ids={id}")),
         metrics,
         rows: count(rows),

@@ -54,7 +54,7 @@ impl NeedRow {
             NeedKind::NoServingModel => (Mark::NEEDS, "/models".to_owned(), "Choose one", false),
             NeedKind::MessagesSetAside => (Mark::ASIDE, "/system#messages".to_owned(), "See them", false),
             NeedKind::ComponentUnwell => (Mark::NEEDS, format!("/system#{subject}"), "Look", false),
-            NeedKind::DriftAlarm => (Mark::NEEDS, "/data".to_owned(), "See how", true),
+            NeedKind::DriftAlarm => (Mark::NEEDS, "/watch".to_owned(), "See how", true),
         };
         Self {
             id: need.need_id.clone(),

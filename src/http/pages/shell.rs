@@ -22,6 +22,7 @@ pub enum Section {
     Models,
     Predict,
     Data,
+    Watch,
     System,
 }
 
@@ -92,6 +93,12 @@ impl Shell {
                 "/data",
                 "Data",
                 "M2.500 4c0-3 11-3 11 0v8c0 3-11 3-11 0zM2.500 4c0 3 11 3 11 0M2.500 8c0 3 11 3 11 0",
+            ),
+            (
+                Section::Watch,
+                "/watch",
+                "Watch",
+                "M1.500 8c3-5.500 10-5.500 13 0-3 5.500-10 5.500-13 0zM8 6a2 2 0 1 0 0 4 2 2 0 0 0 0-4z",
             ),
             (
                 Section::System,
