@@ -81,6 +81,9 @@ pub(super) fn p_values(
     let mut exceeded = vec![Exceeded::default(); features.len()];
     let mut active: Vec<usize> =
         (0..features.len()).filter(|f| features[*f].values_tested || features[*f].missing_tested).collect();
+    if active.is_empty() {
+        return Ok(found);
+    }
     let mut quantiles = vec![[1.0; 2]; features.len()];
     let calibrated = Deal::new(sides, &active, &quantiles).calibrated(seed, control)?;
     active.iter().zip(calibrated).for_each(|(feature, calibrated)| quantiles[*feature] = calibrated);
