@@ -6,6 +6,7 @@ use chrono::Utc;
 use provost_actors::{Handle, Options, PredictOptions, TestClock};
 use provost_domain::need::{NeedKind, NeedState};
 use provost_domain::record::{AdmissionDataPoint, Decision};
+use provost_domain::schedule::{ScheduledTrainingConfig, TriggerType};
 use provost_domain::watch::WindowKind;
 use provost_domain::watch_record::WatchedWindow;
 use provost_domain::{Algorithm, ModelId, TrainingConfig, sample};
@@ -142,6 +143,49 @@ async fn an_alarm_takes_two_windows_in_a_row_and_is_told_once() {
     assert!(!last[0].drift.alarm, "{:?}", last[0].drift.features);
     two_looks(&handle, &clock).await;
     assert_eq!((announced(&handle).await, needs(&handle).await), (1, 0));
+}
+
+#[actix_rt::test]
+async fn an_alarm_is_a_reason_to_train_where_that_is_wished() {
+    let folder = tempfile::tempdir().unwrap();
+    trained(folder.path(), 1).await;
+    let (mut options, clock) = watching(folder.path()).await;
+    (options.schedule_enabled, options.watch.retrain) = (true, true);
+    let schedule = ScheduledTrainingConfig {
+        // The rule under test alone.
+        schedule_cron: "0 1 29 2 *".to_owned(),
+        min_new_samples: 1_000_000,
+        auto_activate_if_better: false,
+        training_config: config(&[Algorithm::LogisticRegression]),
+        ..ScheduledTrainingConfig::default()
+    };
+    options.store.put_schedule(schedule).await.unwrap();
+    let handle = started(options).await;
+    let drift_triggers = async || {
+        let all = handle.store().list_triggers(None, 50).await.unwrap().items;
+        all.into_iter().filter(|t| t.trigger.trigger_type == TriggerType::Drift).collect::<Vec<_>>()
+    };
+    for (count, seed) in [(1, 11), (2, 12)] {
+        assert_eq!(drift_triggers().await, []);
+        predict(&handle, &clock, points(WINDOW, seed, -0.2)).await;
+        until_windows(&handle, &clock, WindowKind::Predictions, count).await;
+    }
+    let began = Instant::now();
+    let job = loop {
+        if let [trigger] = &drift_triggers().await[..]
+            && let Some(job) = &trigger.job_id
+        {
+            let raised_by = windows(&handle, WindowKind::Predictions).await[0].id().to_owned();
+            assert_eq!(trigger.trigger.evidence.as_ref().unwrap()["window_id"], raised_by);
+            break job.clone();
+        }
+        assert!(began.elapsed() < PATIENCE, "{:?}", handle.components().await["scheduler"]);
+        clock.advance(Duration::from_secs(1));
+        actix_rt::task::yield_now().await;
+    };
+    finished(&handle, &job).await;
+    two_looks(&handle, &clock).await;
+    assert_eq!(drift_triggers().await.len(), 1);
 }
 
 #[actix_rt::test]

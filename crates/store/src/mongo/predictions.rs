@@ -177,12 +177,17 @@ pub async fn scored(db: &Db, model: &ModelId, since: DateTime<Utc>, limit: u32) 
 pub fn in_range(model: &ModelId, range: &LogRange) -> Document {
     let (after, upto) = (&range.after, &range.upto);
     let (first, last) = (after.at.timestamp_micros(), upto.at.timestamp_micros());
-    let begun = vec![doc! {"at": {"$gt": first}}, doc! {"at": first, "prediction_id": {"$gt": after.id.as_str()}}];
-    let ended = vec![doc! {"at": {"$lt": last}}, doc! {"at": last, "prediction_id": {"$lte": upto.id.as_str()}}];
-    doc! {
-        "model_id": model.as_str(), "shadow": false, "at": {"$gte": first, "$lte": last},
-        "$and": [doc! {"$or": begun}, doc! {"$or": ended}],
+    let mut found = doc! {"model_id": model.as_str(), "shadow": false};
+    if first == last {
+        found.extend(doc! {"at": first, "prediction_id": {"$gt": after.id.as_str(), "$lte": upto.id.as_str()}});
+    } else {
+        let between = doc! {"at": {"$gt": first, "$lt": last}};
+        let begins = doc! {"at": first, "prediction_id": {"$gt": after.id.as_str()}};
+        let ends = doc! {"at": last, "prediction_id": {"$lte": upto.id.as_str()}};
+        found.insert("at", doc! {"$gte": first, "$lte": last});
+        found.insert("$or", vec![between, begins, ends]);
     }
+    found
 }
 
 pub async fn count_logged(db: &Db, in_range: Document, most: u32) -> Result<u64> {
