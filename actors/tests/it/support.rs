@@ -36,6 +36,8 @@ pub fn bare_options(folder: &Path) -> Options {
     options.idle_priority = false;
     // The sample is enough for a job of the scheduler's own; its tests switch it on.
     options.schedule_enabled = false;
+    // Predictions of the tests are enough for windows, which take their time; the tests of these switch them on.
+    options.watch.enabled = false;
     options.restart_budget = RestartBudget { backoff: Duration::ZERO, ..RestartBudget::default() };
     options
 }

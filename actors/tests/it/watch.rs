@@ -37,6 +37,7 @@ async fn watching(folder: &Path) -> (Options, Arc<TestClock>) {
     let mut options = options(folder).await;
     let clock = Arc::new(TestClock::new(Utc::now() + Duration::from_secs(3600)));
     options.clock = clock.clone();
+    options.watch.enabled = true;
     options.watch.window = WINDOW;
     // The clock runs far ahead in these tests: windows are to close by their rows alone.
     options.watch.close_after = Duration::from_secs(3_650 * 86_400);

@@ -110,7 +110,7 @@ fn of_feature(feature: &FeatureDrift, previous: Option<&WatchedWindow>) -> Alarm
         feature: feature.feature.clone(),
         test: feature.test,
         effect: feature.effect.filter(|_| by_values),
-        missing: feature.missing.alarm.then(|| feature.missing.window - feature.missing.reference),
+        missing: feature.missing.alarm.then_some(feature.missing.window - feature.missing.reference),
     }
 }
 
@@ -177,7 +177,8 @@ mod tests {
         assert_eq!(raised([false, true]).as_deref(), Some("window_1"));
         assert_eq!([raised([true, true]), raised([true, false]), raised([false, false])], [None, None, None]);
         let standing = |alarms: &[bool]| {
-            let windows: Vec<WatchedWindow> = (0..).zip(alarms).map(|(n, alarm)| window(n, *alarm)).rev().collect();
+            let mut windows: Vec<WatchedWindow> = (0..).zip(alarms).map(|(n, alarm)| window(n, *alarm)).collect();
+            windows.reverse();
             DriftAlarm::standing(&windows).map(|alarm| (alarm.window_id, alarm.since, alarm.to))
         };
         assert_eq!(standing(&[]), None);
