@@ -1,6 +1,8 @@
 //! The Notifier sends the mails that wait in the outbox. What is wrong with mail stops nothing but mail.
 
 mod delivery;
+mod entities;
+mod letter_view;
 pub mod mail_content;
 mod render;
 mod rendered_mail;
