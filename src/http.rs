@@ -20,6 +20,7 @@ mod example_ids;
 mod idempotency;
 mod ids;
 mod jobs;
+mod keys;
 mod metrics;
 mod mlflow;
 mod models;
@@ -29,6 +30,8 @@ mod openapi;
 mod opening;
 mod page;
 mod pages;
+mod parked;
+mod points;
 mod predict;
 mod prediction_log;
 mod problem;
@@ -39,6 +42,7 @@ mod slash;
 mod static_files;
 mod status;
 mod tls;
+mod uploads;
 
 pub use auth::policy::check as check_address;
 pub use openapi::document;
@@ -46,7 +50,7 @@ pub use opening::open as opening;
 pub use server::{Server, serve};
 pub use tls::load as check_tls;
 
-use crate::settings::{Http, Predict};
+use crate::settings::{Predict, Settings, Values};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use connection_limit::KeyedLimit;
@@ -87,10 +91,16 @@ pub struct State {
     predict_streams: Arc<KeyedLimit<String>>,
     keys: Arc<idempotency::InFlight>,
     traffic: Arc<metrics::Traffic>,
+    uploads: Arc<uploads::Uploads>,
+    /// Held by whoever works on the parking queue.
+    parking: Arc<tokio::sync::Mutex<()>>,
+    /// Each setting as it may be shown, and where its value came from.
+    settings: Arc<Values>,
 }
 
 impl State {
-    pub fn new(handle: Handle, http: &Http, predict: Predict, closing: watch::Receiver<bool>) -> Self {
+    pub fn new(handle: Handle, settings: &Settings, closing: watch::Receiver<bool>) -> Self {
+        let (http, predict) = (&settings.http, settings.predict.clone());
         let (max_body_bytes, body_timeout) = (http.max_body_bytes, http.deadlines.body);
         Self {
             handle,
@@ -100,6 +110,9 @@ impl State {
             compute: Pool::new("requests with long work", http.compute_threads, limits::COMPUTE_QUEUE),
             bodies: ByLane::new(|| body::memory(max_body_bytes)),
             prediction_bodies: ByLane::new(|| body::memory(predict.max_body_bytes / 4)),
+            parking: Arc::default(),
+            settings: Arc::new(settings.values.clone()),
+            uploads: Arc::new(uploads::Uploads::new(&predict.spool_dir)),
             predict,
             streams: KeyedLimit::new(limits::EVENT_STREAMS),
             spools: Arc::default(),
@@ -129,10 +142,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .configure(models::routes)
                 .configure(evaluations::routes)
                 .configure(data::routes)
+                .configure(points::routes)
                 .configure(schedule::routes)
                 .configure(needs::routes)
                 .configure(drift::routes)
                 .configure(audit::routes)
+                .configure(keys::routes)
+                .configure(parked::routes)
                 .configure(status::routes)
                 .configure(predict::routes)
                 .configure(shadow::routes)

@@ -29,7 +29,7 @@ pub fn run(
     options: &Options,
     tables: &FeatureTables,
     store: &Arc<dyn Store>,
-    runtime: &tokio::runtime::Runtime,
+    runtime: &tokio::runtime::Handle,
     mut rejects: Rejects,
     read: &ReadBytes,
     mut progress: impl FnMut(&Counts) -> Result<()>,
@@ -38,7 +38,7 @@ pub fn run(
     let mut counts = Counts::default();
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     let files = read_all(options, tables, read, |Batch { file, parsed }| {
-        let name = options.files[file].display().to_string();
+        let name = options.name(file);
         let Parsed { chunk, points, places, faults, tally, outliers, strays: _ } = parsed;
         counts.left_out += tally.left_out;
         counts.unmatched += tally.unmatched;

@@ -14,6 +14,7 @@ pub mod fit;
 pub mod http;
 pub mod import;
 pub mod input;
+pub mod keys;
 pub mod local;
 pub mod log;
 pub mod memory;

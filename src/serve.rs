@@ -153,7 +153,7 @@ pub struct Service {
 impl Service {
     pub async fn start(settings: &Settings, folder: &Folder, listener: TcpListener) -> Result<Self> {
         let handle = actors(settings, folder).await?;
-        let server = http::serve(listener, handle.clone(), &settings.http, settings.predict.clone()).await?;
+        let server = http::serve(listener, handle.clone(), settings).await?;
         let address_file = address_file(settings);
         let written = private::create(&address_file).and_then(|mut file| file.write_all(server.url().as_bytes()));
         if let Err(error) = written {

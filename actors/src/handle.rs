@@ -230,8 +230,8 @@ impl Handle {
         self.registry.send(Activate { id: id.clone(), by, reason }).await?
     }
 
-    pub async fn rollback(&self, by: Option<String>) -> Result<ModelVersion, RegistryError> {
-        self.registry.send(Rollback { by }).await?
+    pub async fn rollback(&self, by: Option<String>, reason: Option<String>) -> Result<ModelVersion, RegistryError> {
+        self.registry.send(Rollback { by, reason }).await?
     }
 
     pub async fn compare(

@@ -14,6 +14,7 @@ use crate::supervise::Status;
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
 use chrono::{DateTime, TimeDelta, Utc};
 use facts::Facts;
+pub use facts::approval;
 use provost_domain::TrainingJob;
 use provost_domain::job::JobStatus;
 use provost_domain::need::{Need, NeedState};

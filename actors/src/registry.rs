@@ -23,7 +23,7 @@ use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::event::outbound::{ActivatedAnnouncement, RegisteredAnnouncement, Topic};
 use provost_domain::gate::GateDecision;
 use provost_domain::model::ModelRecord;
-use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig};
+use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, limits};
 use provost_store::{EvaluationRecord, OutboxMessage, StoreError};
 use serde_json::json;
 use std::sync::{Arc, Weak};
@@ -59,6 +59,8 @@ impl Message for Activate {
 /// Makes the model that was active before the present one active again.
 pub struct Rollback {
     pub by: Option<String>,
+    /// Added to what the history says by itself.
+    pub reason: Option<String>,
 }
 impl Message for Rollback {
     type Result = Result<ModelVersion, RegistryError>;
@@ -206,7 +208,9 @@ impl ModelService {
         let Some((now, before)) = latest.and_then(|a| Some((a.model_id, a.previous_model_id?))) else {
             return Err(RegistryError::NothingBefore);
         };
-        self.activate(Activate { id: before, by: m.by, reason: Some(format!("rolled back from {now}")) }).await
+        let why = m.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        let reason = format!("rolled back from {now}{why}").chars().take(limits::REASON).collect();
+        self.activate(Activate { id: before, by: m.by, reason: Some(reason) }).await
     }
 
     async fn compare(&self, m: Compare) -> Result<ModelComparisonResponse, RegistryError> {

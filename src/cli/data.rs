@@ -139,7 +139,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let bar = show::bar(total, IMPORT_BAR, json);
     let read = ReadBytes::default();
     let mut kept = 0;
-    let report = import::run(&options, &settings.features, &store, &runtime, rejects, &read, |counts| {
+    let report = import::run(&options, &settings.features, &store, runtime.handle(), rejects, &read, |counts| {
         kept = counts.inserted + counts.superseded;
         bar.set_position(read.load(Ordering::Relaxed));
         bar.set_message(format!("{} points", show::thousands(counts.rows)));

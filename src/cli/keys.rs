@@ -3,12 +3,12 @@
 use super::common::{Common, Output};
 use super::show;
 use crate::error::{Error, Result};
+use crate::keys::{Made, make, revoke};
 use crate::open;
 use crate::settings::parse_duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
-use provost_domain::audit::Deed;
-use provost_domain::key::{ApiKey, KeyText, Role, name_fault};
+use provost_domain::key::{ApiKey, Role, name_fault};
 use provost_store::{Store, StoreError};
 use serde_json::json;
 use std::sync::Arc;
@@ -106,14 +106,13 @@ pub fn run(args: &KeysArgs) -> Result<()> {
             if let Some(at) = expires_at.filter(|at| *at <= now) {
                 return Err(Error::Usage(format!("--expires {}: a time to come is allowed", at.to_rfc3339())));
             }
-            let made = on_store(common, async |store| make(&store, *role, name.clone(), expires_at, now).await)?;
+            let made =
+                on_store(common, async |store| make(&store, &who(), *role, name.clone(), expires_at, now).await)?;
             tell(&made, None, common.output.json);
         }
         Action::List { common } => list(&on_store(common, async |store| store.keys().await)?, now, &common.output),
         Action::Revoke { id, common } => {
-            let revoked = on_store(common, async |store| {
-                store.revoke_key(id, now, Deed::key_revoked(id, now, &who(), now)).await
-            })?;
+            let revoked = on_store(common, async |store| revoke(&store, &who(), id, now, now).await)?;
             if common.output.json {
                 show::object(&shown(&revoked, now));
             } else {
@@ -151,28 +150,6 @@ fn on_store<T>(
     Ok(runtime.block_on(work(store))?)
 }
 
-struct Made {
-    text: KeyText,
-    key: ApiKey,
-}
-
-async fn make(
-    store: &Arc<dyn Store>,
-    role: Role,
-    name: Option<String>,
-    expires_at: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
-) -> std::result::Result<Made, StoreError> {
-    let (mut id, mut secret) = ([0; 8], [0; 32]);
-    for part in [&mut id[..], &mut secret[..]] {
-        getrandom::fill(part).map_err(|e| StoreError::Internal(format!("the system gives no random bytes: {e}")))?;
-    }
-    let text = KeyText::new(id, secret);
-    let key = ApiKey::new(&text, name, role, now, expires_at);
-    store.add_key(key.clone(), Deed::key_created(&key, &who())).await?;
-    Ok(Made { text, key })
-}
-
 /// The new one first: a death in between leaves both.
 async fn rotate(
     store: &Arc<dyn Store>,
@@ -188,8 +165,8 @@ async fn rotate(
         Some(when) => Some(when.from(now)),
         None => old.expires_at.map(|end| now + (end - old.created_at)),
     };
-    let made = make(store, old.role, old.name.clone(), expires_at, now).await?;
-    let old = store.revoke_key(id, until, Deed::key_revoked(id, until, &who(), now)).await?;
+    let made = make(store, &who(), old.role, old.name.clone(), expires_at, now).await?;
+    let old = revoke(store, &who(), id, until, now).await?;
     Ok((made, old))
 }
 

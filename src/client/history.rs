@@ -73,24 +73,20 @@ pub fn activate(args: &ActivateArgs) -> Result<()> {
 
 pub fn rollback(args: &RollbackArgs) -> Result<()> {
     let client = Client::new(&args.remote, &args.common)?;
-    let (None, None) = (&args.model, &args.reason) else {
-        // The route for going back takes neither a model nor a reason; the one for activations takes both.
-        let past = client.list("/activations?", if args.model.is_some() { LOOKED_AT } else { 1 })?;
-        let to = goal(&past, args.model.as_deref())?;
+    if let Some(model) = &args.model {
+        // The route for going back goes one step; the one for activations takes any model.
+        let past = client.list("/activations?", LOOKED_AT)?;
+        let to = goal(&past, model)?;
         let from = past.first().map(|latest| text(latest, "model_id").into_owned()).unwrap_or_default();
         let why = args.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
         let body = json!({ "reason": format!("rolled back from {from}{why}") });
         return put_in_force(&client, &args.common, &format!("/activate/{to}"), &body);
-    };
-    put_in_force(&client, &args.common, "/rollback", &json!({}))
+    }
+    put_in_force(&client, &args.common, "/rollback", &json!({ "reason": args.reason }))
 }
 
-/// The model to go back to, out of the activations so far: the named one, or the one before the active one.
-fn goal(past: &[Value], named: Option<&str>) -> Result<String> {
-    let Some(named) = named else {
-        let before = past.first().and_then(|latest| latest["previous_model_id"].as_str());
-        return before.map(str::to_owned).ok_or_else(|| Error::failed("no model was active before the active one"));
-    };
+/// The model to go back to, out of the activations so far.
+fn goal(past: &[Value], named: &str) -> Result<String> {
     let ids = past.iter().filter_map(|activation| activation["model_id"].as_str());
     one_of(Kind::Model, named, ids)?.map(str::to_owned).ok_or_else(|| {
         Error::failed_with(
@@ -159,11 +155,9 @@ mod tests {
     fn a_rollback_goes_to_the_model_before_or_to_one_that_was_active() {
         let past = past();
         let id = |at: usize| past[at]["model_id"].as_str().unwrap().to_owned();
-        assert_eq!(goal(&past, None).unwrap(), id(1));
-        assert_eq!(goal(&past, Some("01901631")).unwrap(), id(2));
-        let never = goal(&past, Some("model_xgboost")).unwrap_err().to_string();
+        assert_eq!(goal(&past, "01901631").unwrap(), id(2));
+        let never = goal(&past, "model_xgboost").unwrap_err().to_string();
         assert!(never.contains("was ever active") && never.contains("provost history"), "{never}");
-        assert!(goal(&past[2..], None).unwrap_err().to_string().contains("before the active one"));
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Sample {
         let options = import::Options::new(&self.settings, vec![path.to_owned()]);
         let rejects = Rejects::lazily(self.settings.data_dir.join("rejects-demo.jsonl"));
         let (runtime, read) = (open::runtime()?, ReadBytes::default());
-        import::run(&options, &self.settings.features, &self.store, &runtime, rejects, &read, |counts| {
+        import::run(&options, &self.settings.features, &self.store, runtime.handle(), rejects, &read, |counts| {
             self.told("importing applications", counts.rows)
         })
     }

@@ -65,21 +65,28 @@ pub async fn read_large(request: &HttpRequest, payload: Payload, state: &State) 
     read_within(request, payload, state.predict.max_body_bytes, Some(state.prediction_bodies.current().clone())).await
 }
 
+/// Refuses a body with a `Content-Encoding`.
+///
+/// # Errors
+/// 415 for such a body.
+pub fn refuse_packed(request: &HttpRequest) -> Result<(), Problem> {
+    let packed = |value: &&HeaderValue| {
+        let value = value.as_bytes().trim_ascii();
+        !value.is_empty() && !value.eq_ignore_ascii_case(b"identity")
+    };
+    let Some(encoding) = request.headers().get_all(CONTENT_ENCODING).find(packed) else { return Ok(()) };
+    let encoding = String::from_utf8_lossy(encoding.as_bytes());
+    let detail = format!("Content-Encoding {} is not supported; a body is sent as it is", brief(&encoding, 40));
+    Err(Problem::new(Code::UnsupportedMediaType, detail).with_header("connection", "close".to_owned()))
+}
+
 async fn read_within(
     request: &HttpRequest,
     payload: Payload,
     limit: usize,
     memory: Option<Arc<Semaphore>>,
 ) -> Result<Body, Problem> {
-    let packed = |value: &&HeaderValue| {
-        let value = value.as_bytes().trim_ascii();
-        !value.is_empty() && !value.eq_ignore_ascii_case(b"identity")
-    };
-    if let Some(encoding) = request.headers().get_all(CONTENT_ENCODING).find(packed) {
-        let encoding = String::from_utf8_lossy(encoding.as_bytes());
-        let detail = format!("Content-Encoding {} is not supported; a body is sent as it is", brief(&encoding, 40));
-        return Err(Problem::new(Code::UnsupportedMediaType, detail).with_header("connection", "close".to_owned()));
-    }
+    refuse_packed(request)?;
     let too_large = || {
         Problem::new(Code::BodyTooLarge, format!("the body is larger than the {limit} bytes allowed"))
             .with_header("connection", "close".to_owned())

@@ -52,6 +52,8 @@ codes! {
     PredictionNotFound, NOT_FOUND, "No prediction has this id.";
     NeedNotFound, NOT_FOUND, "No need has this id.";
     WindowNotFound, NOT_FOUND, "No watched window has this id.";
+    UploadNotFound, NOT_FOUND, "No uploaded file has this id, or it is kept no more.";
+    MessageNotFound, NOT_FOUND, "No message of this id is parked.";
     NotFound, NOT_FOUND, "Another record that the request names does not exist.";
     MethodNotAllowed, METHOD_NOT_ALLOWED, "The route does not take this method; `Allow` lists those that it takes.";
     BodyTimeout, REQUEST_TIMEOUT, "The body did not arrive in time.";
@@ -61,6 +63,7 @@ codes! {
     NoArtifact, CONFLICT, "The model has no artifact in this service, so it cannot be loaded.";
     CannotServe, CONFLICT, "The model cannot answer predictions: its artifact is missing, damaged or of columns that no application has.";
     NoActiveModel, CONFLICT, "No model is active, so none answers predictions.";
+    NoBus, CONFLICT, "The service has no bus: `bridge.url` is not set.";
     NoPreviousModel, CONFLICT, "No other model was active before, so there is none to go back to.";
     TriggerSettled, CONFLICT, "Another job was already made for this trigger.";
     BodyTooLarge, PAYLOAD_TOO_LARGE, "The body is longer than the route allows.";
@@ -77,6 +80,7 @@ codes! {
     QueueFull, SERVICE_UNAVAILABLE, "The queue of training jobs is full.";
     ShuttingDown, SERVICE_UNAVAILABLE, "The service is shutting down.";
     Starting, SERVICE_UNAVAILABLE, "The service is still opening its store.";
+    BusUnavailable, SERVICE_UNAVAILABLE, "The broker of the bus does not answer.";
     StoreUnavailable, SERVICE_UNAVAILABLE, "The store does not answer.";
     StorageFull, INSUFFICIENT_STORAGE, "The disk or the database has no room left.";
 }

@@ -110,6 +110,13 @@ pub struct ActivateRequest {
     pub reason: Option<String>,
 }
 
+/// `POST /rollback`'s optional body.
+// As `ActivateRequest`.
+#[derive(Serialize, ToSchema)]
+pub struct RollbackRequest {
+    pub reason: Option<String>,
+}
+
 pub(super) async fn record(state: &State, path: &str) -> Result<ModelRecord, Problem> {
     let id = model_id(state, path).await?;
     state.handle.store().model(&id).await?.ok_or_else(|| Problem::not_found("model", id.as_str()))
@@ -167,6 +174,20 @@ pub(super) fn activation_reason(bytes: &[u8], id: &ModelId) -> Result<Option<Str
     Ok(fields.finish(reason)?)
 }
 
+/// Reads `{reason?}`; an empty body and `null` are none.
+pub(super) fn rollback_reason(bytes: &[u8]) -> Result<Option<String>, Problem> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    let document = body::json(bytes)?;
+    if document.is_null() {
+        return Ok(None);
+    }
+    let mut fields = Fields::new(&document, "a rollback")?;
+    let reason = fields.optional_text("reason", limits::REASON);
+    Ok(fields.finish(reason)?)
+}
+
 /// Makes a model the active one; at every instant exactly one is.
 ///
 /// The switch is atomic and is written into the history (`GET /activations`) with the reason of the body, which may be left out.
@@ -194,8 +215,10 @@ pub(super) async fn activate(
 
 /// Makes the model that was active before the active one again.
 ///
-/// It goes back one step of the history (`GET /activations`), and is itself a step of it.
+/// It goes back one step of the history (`GET /activations`), and is itself a step of it, with the reason of the body, which may be left
+/// out.
 #[utoipa::path(post, path = "/rollback", operation_id = "rollback", tag = "models", params(("Idempotency-Key" = Option<String>, Header)),
+    request_body = Option<RollbackRequest>,
     responses(
         (status = 200, description = "The version that is active now", body = ModelVersion),
         (status = 409, description = "There is none to go back to", body = super::problem::Problem, content_type = "application/problem+json")))]
@@ -206,8 +229,9 @@ pub(super) async fn rollback(
 ) -> Result<HttpResponse, Problem> {
     let body = body::read(&request, payload, state.max_body_bytes).await?;
     let key = idempotency::key_of(&request)?;
-    let asked = body.document(&state, move |bytes| Ok(key.map(|key| key.with(bytes)))).await?;
-    let rolled_back = async { Ok((StatusCode::OK, state.handle.rollback(auth::by(&request)).await?)) };
+    let read = move |bytes: &[u8]| Ok((rollback_reason(bytes)?, key.map(|key| key.with(bytes))));
+    let (reason, asked) = body.document(&state, read).await?;
+    let rolled_back = async { Ok((StatusCode::OK, state.handle.rollback(auth::by(&request), reason).await?)) };
     idempotency::once(&state, asked, false, rolled_back).await
 }
 

@@ -1,10 +1,12 @@
 //! The OpenAPI 3.1 document, generated from the types and routes.
 
+mod administration;
 mod answers;
 pub mod bounds;
 mod examples;
 mod needs;
 mod parameters;
+mod points;
 mod predictions;
 mod records;
 mod stream;
@@ -13,9 +15,10 @@ mod tests;
 mod watch;
 
 use super::needs as need_routes;
+use super::points as point_routes;
 use super::{
-    BASE, audit, data, drift, evaluations, events, jobs, metrics, mlflow, models, oip, predict, prediction_log,
-    schedule, shadow, status,
+    BASE, audit, data, drift, evaluations, events, jobs, keys, metrics, mlflow, models, oip, parked, predict,
+    prediction_log, schedule, shadow, status,
 };
 use serde_json::Value;
 use std::sync::OnceLock;
@@ -35,7 +38,8 @@ use utoipa::openapi::path::PathItem;
         evaluations::evaluate, evaluations::results, evaluations::plot, evaluations::comparison_plot,
         models::list, models::read, models::activate, models::rollback, models::activations, models::decisions, models::compare,
         models::metrics, models::importance,
-        predict::predict, prediction_log::list, prediction_log::read, shadow::read, shadow::replace, drift::drift, drift::window, drift::performance, data::report, need_routes::list, need_routes::acknowledge, need_routes::snooze, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list,
+        predict::predict, prediction_log::list, prediction_log::read, shadow::read, shadow::replace, drift::drift, drift::window, drift::performance, data::report, point_routes::upload, point_routes::rejects, need_routes::list, need_routes::acknowledge, need_routes::snooze, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list, keys::list, keys::create, keys::end,
+        parked::list, parked::show, parked::send_again, parked::discard,
     ),
     tags(
         (name = "jobs", description = "Training jobs"),

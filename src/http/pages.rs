@@ -6,20 +6,27 @@ mod ask;
 mod chart;
 mod compare;
 mod data;
+mod decisions;
 mod difference;
 mod form;
 mod job;
 mod jobs;
+mod keys;
 mod live;
+mod messages;
 mod model;
 mod models;
 mod needs;
 mod overview;
+mod predictions;
 mod schedule;
+mod settings;
+mod shadow;
 mod shell;
 mod system;
 mod text;
 mod train;
+mod upload;
 mod watch;
 
 use super::State;
@@ -44,9 +51,16 @@ pub fn routes(config: &mut ServiceConfig) {
         .configure(compare::routes)
         .configure(data::routes)
         .configure(watch::routes)
+        .configure(upload::routes)
         .configure(ask::routes)
+        .configure(decisions::routes)
+        .configure(predictions::routes)
+        .configure(shadow::routes)
         .configure(system::routes)
         .configure(schedule::routes)
+        .configure(messages::routes)
+        .configure(keys::routes)
+        .configure(settings::routes)
         .configure(shell::routes);
 }
 

@@ -6,7 +6,7 @@ use super::connection::{Activity, Guarded, Held};
 use super::connection_limit::ConnectionLimit;
 use super::{State, routes, slash, tls};
 use crate::error::{Error, Result};
-use crate::settings::{Deadlines, Http, Predict};
+use crate::settings::{Deadlines, Settings};
 use actix_http::HttpService;
 use actix_rt::net::TcpStream;
 use actix_server::{GracefulShutdownSignal, Server as Listening, ServerHandle};
@@ -37,7 +37,8 @@ pub struct Server {
 }
 
 /// Starts to answer on `listener`, on threads of its own.
-pub async fn serve(listener: TcpListener, handle: Handle, http: &Http, predict: Predict) -> Result<Server> {
+pub async fn serve(listener: TcpListener, handle: Handle, settings: &Settings) -> Result<Server> {
+    let http = &settings.http;
     let address = listener.local_addr()?;
     let (closing, closed) = watch::channel(false);
     let auth = Data::new(Auth::new(&handle, http, address).await?);
@@ -45,7 +46,7 @@ pub async fn serve(listener: TcpListener, handle: Handle, http: &Http, predict: 
     actix_rt::spawn(auth.keyring.clone().stay_fresh(closed.clone()));
     actix_rt::spawn(auth.clone().into_inner().report_strangers(closed.clone()));
     let clock = handle.options().clock.clone();
-    let state = Data::new(State::new(handle, http, predict, closed));
+    let state = Data::new(State::new(handle, settings, closed));
     let tls = http.tls.as_ref().map(tls::load).transpose().map_err(|e| Error::Usage(e.to_string()))?;
 
     let builder = Listening::build()

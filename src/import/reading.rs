@@ -37,6 +37,8 @@ impl From<FormatName> for Format {
 /// What to read and how.
 pub struct Options {
     pub files: Vec<PathBuf>,
+    /// What reports call the files, in their order; by default their paths.
+    pub names: Vec<String>,
     /// A chunk is stored in one transaction.
     pub reading: provost_reader::Options,
     pub threads: usize,
@@ -52,7 +54,13 @@ impl Options {
             batch: settings.import.batch,
             limits: settings.import.limits,
         };
-        Self { files, reading, threads: settings.threads }
+        Self { files, names: Vec::new(), reading, threads: settings.threads }
+    }
+
+    /// What reports call a file.
+    pub fn name(&self, file: usize) -> String {
+        let path = || self.files.get(file).map(|path| path.display().to_string()).unwrap_or_default();
+        self.names.get(file).cloned().unwrap_or_else(path)
     }
 }
 
@@ -181,8 +189,8 @@ fn read_files(
     let mut index = 0;
     let mut reports = Vec::new();
     for (file, path) in options.files.iter().enumerate() {
-        let name = path.display().to_string();
-        let outcome = read_file(options, path, read, tables, &mut |parser, mut chunk| {
+        let name = options.name(file);
+        let outcome = read_file(options, (&name, path), read, tables, &mut |parser, mut chunk| {
             (chunk.index, chunk.file) = (index, file);
             index += 1;
             to_parsers.send((parser.clone(), chunk)).is_ok()
@@ -198,13 +206,13 @@ fn read_files(
 
 fn read_file(
     options: &Options,
-    path: &Path,
+    (name, path): (&str, &Path),
     read: &ReadBytes,
     tables: &FeatureTables,
     send: &mut dyn FnMut(&Arc<Parser>, Chunk) -> bool,
 ) -> std::result::Result<ReadReport, ReadError> {
     let file = File::open(path).map_err(|e| ReadError::Unreadable(e.to_string()))?;
-    provost_reader::read(&path.to_string_lossy(), file, &options.reading, tables, read.clone(), send)
+    provost_reader::read(name, file, &options.reading, tables, read.clone(), send)
 }
 
 #[cfg(test)]
@@ -220,7 +228,7 @@ mod tests {
         let limits = provost_reader::Limits { row_bytes: 100, ..provost_reader::Limits::default() };
         let reading =
             provost_reader::Options { format: Format::Json, mapping: None, verified: false, batch: 1, limits };
-        let options = Options { files: vec![file], reading, threads: 2 };
+        let options = Options { files: vec![file], names: Vec::new(), reading, threads: 2 };
         // The reader is far from the file's end, its channel full, when the first chunk fails to be stored.
         let ended = read_all(&options, &FeatureTables::default(), &ReadBytes::default(), |_| {
             Err(Error::failed("no space left"))

@@ -3,33 +3,14 @@
 //   node tests/browser/pages.mjs URL FOLDER PATH…
 //
 // Each page is a PNG in FOLDER. Exits 1 and says why if a page has an error in its console, asks another host, is wider than the
-// window, or has a serious fault by axe-core; 3 if Chromium or a package is not there. PROVOST_CHROMIUM names the browser.
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+// window, or has a serious fault by axe-core; 3 if Chromium or a package is not there.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { axe, launch } from "./browser.mjs";
 
 const [url, folder, ...paths] = process.argv.slice(2);
-const packages = process.env.PROVOST_NODE_MODULES
-  ?? join(dirname(fileURLToPath(import.meta.url)), "../../third_party/node/node_modules");
-const browserPath = [process.env.PROVOST_CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
-  .find((path) => path && existsSync(path));
-let chromium, axe;
-try {
-  const require = createRequire(join(packages, "x.js"));
-  ({ chromium } = require("playwright-core"));
-  axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-} catch (error) {
-  console.error(`playwright-core and axe-core are not in ${packages}: scripts/setup.sh acceptance fetches them (${error.message})`);
-  process.exit(3);
-}
-if (!browserPath) {
-  console.error("Chromium is not installed");
-  process.exit(3);
-}
-
 mkdirSync(folder, { recursive: true });
-const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-gpu"] });
+const browser = await launch();
 const faults = [];
 const host = new URL(url).host;
 

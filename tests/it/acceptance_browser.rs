@@ -32,18 +32,56 @@ fn every_page_is_sound_in_a_browser() {
     let model = format!("/models/{}", ids[1]);
     let activate = format!("{model}/activate");
     let compare = format!("/compare?ids={}&ids={}", ids[0], ids[1]);
+    let file = b"Institution;Result;Marks;Season\nMIT;Accepted;3,71;2025\nKTH;who knows;3,90;2024\n";
+    let form = [
+        b"--x1\r\nContent-Disposition: form-data; name=\"file\"; filename=\"foreign.csv\"\r\n\r\n",
+        &file[..],
+        b"\r\n--x1--\r\n",
+    ];
+    let kind = [("content-type", "multipart/form-data; boundary=x1")];
+    let sent = client.send("POST", "/data/upload", &kind, Some(&form.concat()));
+    let upload = sent.header("location").unwrap().to_owned();
     let mut paths = vec!["/", "/jobs", "/models", "/data", "/watch", "/system", "/train"];
+    paths.extend(["/needs", "/ask", "/predictions", "/shadow", "/decisions", "/data/upload", &upload]);
+    paths.extend(["/system/messages", "/system/keys", "/system/settings", "/schedule"]);
     paths.extend([job.as_str(), &model, &activate, &compare]);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/pages.mjs");
     let shots = place.path("shots");
-    let ran = match Command::new("node").arg(script).arg(&server.url).arg(&shots).args(&paths).output() {
+    let arguments = [vec![server.url.as_str(), shots.to_str().unwrap()], paths.clone()].concat();
+    let Some(told) = ran("pages.mjs", &arguments) else { return };
+    assert_eq!(std::fs::read_dir(shots).unwrap().count(), 4 * paths.len(), "two widths in two schemes: {told}");
+}
+
+#[test]
+#[ignore = "acceptance"]
+fn an_operator_gets_along_without_scripts() {
+    let place = place_with_points(500);
+    let server = Server::start(&place);
+    let client = Client::of(&server);
+    let mut job = small_job();
+    job["version_tag"] = json!("journey");
+    // No model serves after it, which needs somebody.
+    assert_eq!(client.ended(&client.train(&job))["status"], "completed");
+    let rows =
+        "Institution;Result;Marks;Season\nMIT;Accepted;3,71;2025\nETH;Rejected;3,20;2025\nKTH;who knows;3,90;2024\n";
+    let file = place.file("foreign.csv", rows);
+    ran("journey.mjs", &[&server.url, file.to_str().unwrap()]);
+}
+
+/// What a script in a browser said; None where there is no browser.
+fn ran(script: &str, arguments: &[&str]) -> Option<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser").join(script);
+    let ran = match Command::new("node").arg(script).args(arguments).output() {
         Ok(ran) => ran,
-        Err(error) => return skipped("browser", &format!("node: {error}")),
+        Err(error) => {
+            skipped("browser", &format!("node: {error}"));
+            return None;
+        }
     };
     let told = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     if ran.status.code() == Some(MISSING) {
-        return skipped("browser", &told);
+        skipped("browser", &told);
+        return None;
     }
     assert!(ran.status.success(), "{told}");
-    assert_eq!(std::fs::read_dir(shots).unwrap().count(), 4 * paths.len(), "two widths in two schemes: {told}");
+    Some(told)
 }

@@ -78,6 +78,8 @@ fn lowest(method: &str, path: &str) -> usize {
     let operator = ["/train", "/evaluate/", "/activate/", "/rollback", "/needs/"].iter().any(|p| below.starts_with(p));
     match method {
         _ if below == "/audit" => 2,
+        _ if below.starts_with("/points") || below.starts_with("/parked/") => 1,
+        _ if below.starts_with("/keys") => 2,
         "PUT" if below == "/shadow" => 1,
         "PUT" => 2,
         "DELETE" => 1,
@@ -112,7 +114,12 @@ fn every_route_needs_a_key_of_its_role() {
     let routes: Vec<_> = slashed.chain(routes.clone()).collect();
     for (method, path) in &routes {
         let at = path.replace("{job_id}", "x").replace("{model_id}", "x").replace("{file}", "x.png");
-        let at = at.replace("{name}", "x").replace("{prediction_id}", "x").replace("{need_id}", "x");
+        let at = at
+            .replace("{name}", "x")
+            .replace("{prediction_id}", "x")
+            .replace("{need_id}", "x")
+            .replace("{upload_id}", "x")
+            .replace("{key_id}", "x");
         let body = matches!(method.as_str(), "POST" | "PUT").then_some(&b"{}"[..]);
         let other = format!("{}{}", &keys[2].text[..84], if keys[2].text.ends_with('0') { '1' } else { '0' });
         for wrong in [None, Some("x"), Some(other.as_str()), Some(&keys[2].text[..84])] {

@@ -121,3 +121,42 @@ fn parked_messages_are_listed_shown_replayed_and_discarded_beside_the_service() 
     assert_eq!(run(&["parked", "list"]).1.trim(), "Nothing is parked.");
     assert_eq!(server.terminate(), Some(0));
 }
+
+#[test]
+fn messages_set_aside_are_dealt_with_over_http_and_on_their_page() {
+    let Some(bus) = bus() else { return };
+    let place = Place::new();
+    let mut server = Server::start_with(&place, &[("PROVOST_BRIDGE__URL", bus.url.as_str())]);
+    server.expects(&["an event could not be taken in"]);
+    let client = Client::of(&server);
+    wait_for("the bus", SOON, || ready(&client)["bus"] == "up");
+    let all = client.get("parked").ok(200)["messages"].clone();
+    let old: Vec<&str> = all.as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap()).collect();
+    if !old.is_empty() {
+        client.post("parked/drop", &json!({"ids": old, "reason": "of another test"})).ok(200);
+    }
+    publish(&bus.url, &[message("h1", "{\"specversion\": \"0.3\"}"), message("h2", "[]"), message("h3", "[]")]);
+    wait_for("parked messages", SOON, || client.get("parked").json()["total"] == 3);
+    wait_for("somebody is needed", SOON, || client.get("needs").json()[0]["kind"] == "messages_set_aside");
+    let one = client.get("parked/message?id=h1").ok(200);
+    assert_eq!((&one["reason"], &one["body"]["specversion"]), (&json!("malformed"), &json!("0.3")));
+    assert_eq!(client.get("parked/message?id=h9").status, 404);
+    assert_eq!(client.get("parked").ok(200)["total"], 3, "to look uses none up");
+
+    let dropped =
+        client.post("parked/drop", &json!({"ids": ["h1", "h9"], "reason": "it is of an old version"})).ok(200);
+    assert_eq!((&dropped["done"], &dropped["missing"]), (&json!(["h1"]), &json!(["h9"])));
+    let audit = client.get("audit?limit=1").ok(200);
+    assert_eq!(audit[0]["deed"]["details"]["reason"], "it is of an old version");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let page = |body: &str| {
+        let answer = client.send("POST", "/system/messages", &form, Some(body.as_bytes()));
+        (answer.status, String::from_utf8(answer.bytes).unwrap())
+    };
+    let (status, html) = page("ids=h2&act=drop&reason=");
+    assert!(status == 422 && html.contains("A reason is needed"), "{html}");
+    let (status, html) = page("ids=h2&ids=h3&act=drop&reason=nobody+needs+them");
+    assert!(status == 200 && html.contains("dropped") && html.contains("No message is set aside"), "{html}");
+    assert_eq!(client.get("needs").ok(200), json!([]), "nobody is needed any more");
+    assert_eq!(server.terminate(), Some(0));
+}

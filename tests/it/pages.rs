@@ -10,8 +10,15 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Pages without an id in their path.
-const PLAIN: [&str; 12] = [
+const PLAIN: [&str; 19] = [
     "/",
+    "/decisions",
+    "/predictions",
+    "/shadow",
+    "/system/messages",
+    "/system/keys",
+    "/system/settings",
+    "/data/upload",
     "/needs",
     "/jobs",
     "/models",
@@ -118,7 +125,16 @@ fn every_page_of_an_empty_service_says_what_to_do_first() {
     assert!(page(&client, "/data").contains("There is no data yet."));
     reached(&client, &PLAIN);
     // What is not there is told on a page, too.
-    for path in ["/jobs/x", "/models/x", "/jobs/x/live", "/models/x/activate", "/compare?ids=a&ids=b"] {
+    for path in [
+        "/jobs/x",
+        "/models/x",
+        "/jobs/x/live",
+        "/models/x/activate",
+        "/compare?ids=a&ids=b",
+        "/decisions/x",
+        "/predictions/x",
+        "/data/upload/x",
+    ] {
         let answer = client.send("GET", path, &[("accept", "text/html")], None);
         assert_eq!(answer.status, 404, "{path}");
         is_ours(&answer, path);
@@ -202,6 +218,18 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
     assert!(html.contains("Estimated chance") && html.contains(" % · Predict – Provost"), "{html}");
     assert!(html.contains("How it comes about") && html.contains("value=\"168\""), "{html}");
     assert_eq!(form(&client, "/ask", "gpa=much").status, 422);
+    // It is in the log, with how it came about.
+    until("the estimate is logged", || page(&client, "/predictions").contains("href=\"/predictions/"));
+    let html = page(&client, &format!("/predictions?model_id={}&outcome=&from=2020-01-01&to=", ids[0]));
+    let logged =
+        attributes(&html, "href").into_iter().find(|path| path.starts_with("/predictions/")).unwrap().to_owned();
+    let html = page(&client, &logged);
+    assert!(html.contains("How it comes about") && html.contains("What the model saw"), "{html}");
+    assert!(page(&client, "/predictions?outcome=rejected").contains("No prediction is like that."));
+    let shadowed = form(&client, "/shadow", &format!("ids={}", ids[1]));
+    assert_eq!((shadowed.status, shadowed.header("location")), (303, Some("/shadow?done=shadowed")));
+    assert!(page(&client, "/shadow").contains("Same outcome"));
+    assert_eq!(form(&client, "/shadow", "").status, 303, "none");
 
     let compared = page(&client, &format!("/compare?ids={}&ids={}", ids[0], ids[1]));
     assert!(compared.contains("answers change") && compared.contains("Difference of the AUC"), "{compared}");

@@ -5,12 +5,9 @@ use provost_domain::TrainingJob;
 use provost_domain::gate::{GateDecision, GateOutcome};
 use provost_domain::ids::short;
 use provost_domain::model::Activation;
-use provost_domain::need::{Need, NeedKind};
+use provost_domain::need::{Need, NeedKind, SERVICE};
 use provost_domain::status::{ComponentStatus, Health, component_title};
 use std::collections::BTreeMap;
-
-/// The subject of facts that are about the whole service.
-const SERVICE: &str = "service";
 
 /// What one look found: facts that are so, and the ids of those that are known not to be so.
 #[derive(Debug, Default, PartialEq)]
@@ -66,10 +63,15 @@ pub fn approvals(decisions: &[GateDecision], activations: &[Activation]) -> Fact
             facts.gone.push(Need::id_of(NeedKind::ApprovalAwaited, job));
             continue;
         }
-        let fact = format!("Candidate {} awaits approval", short(decision.challenger_id.as_str()));
-        facts.here.push(Need::new(NeedKind::ApprovalAwaited, job, &fact, &decision.reason, decision.decided_at));
+        facts.here.push(approval(decision));
     }
     facts
+}
+
+/// The need of a candidate that awaits approval.
+pub fn approval(decision: &GateDecision) -> Need {
+    let fact = format!("Candidate {} awaits approval", short(decision.challenger_id.as_str()));
+    Need::new(NeedKind::ApprovalAwaited, decision.job_id.as_str(), &fact, &decision.reason, decision.decided_at)
 }
 
 pub fn no_serving_model(models: u64, newest: DateTime<Utc>) -> Facts {

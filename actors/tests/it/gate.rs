@@ -104,7 +104,7 @@ async fn a_better_model_replaces_the_champion_and_one_that_is_not_is_told_why() 
     let decided = decision(&handle, &successor).await;
     assert_eq!(decided.outcome, GateOutcome::Activated, "{}", decided.reason);
     assert_eq!(active(&handle).await, successor.best_model_id);
-    handle.rollback(None).await.unwrap();
+    handle.rollback(None, None).await.unwrap();
     assert_eq!(active(&handle).await, better.best_model_id);
 }
 

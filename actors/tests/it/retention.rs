@@ -95,7 +95,7 @@ async fn what_is_over_goes_and_what_a_record_names_stays() {
     // The active model and its predecessor work, the others too.
     let ids = models.iter().map(|(_, model)| model.clone()).collect();
     assert_eq!(handle.compare(ids, provost_domain::TargetMetric::ALL.to_vec(), false).await.unwrap().models.len(), 3);
-    assert_eq!(handle.rollback(None).await.unwrap().model_id, models[1].1);
+    assert_eq!(handle.rollback(None, None).await.unwrap().model_id, models[1].1);
     let status = handle.components().await.remove("retention").unwrap();
     assert_eq!((status.health, status.restarts), (Health::Up, 0));
 }

@@ -70,6 +70,14 @@ limits! {
         "each further application that cannot be read has its first fault alone";
     INFER_ID = 1_000, "characters", "`id` of an inference request", "it is repeated in the answer; a UUID has 36";
     SHADOWS = 3, "items", "`model_ids` of the shadow models", "each scores every prediction once more";
+    UPLOAD_BYTES = 268_435_456, "bytes", "a file that is uploaded, as it is sent",
+        "a million applications, or ten times as many packed by gzip; `provost import` has no such limit";
+    UPLOADS = 4, "files", "uploaded files that are kept for a mapping or their rejected rows", "each may have 256 MiB";
+    IMPORTS = 2, "files", "files that are uploaded or imported at a time", "one beyond is answered with 503";
+    MAPPING_BYTES = 1_048_576, "bytes", "a field of an upload's form beside the file", "a mapping with thousands of words has 100 KiB";
+    UPLOAD_FIELDS = 20, "fields", "fields of an upload's form beside the file", "there is one: the mapping";
+    FILE_NAME = 200, "characters", "the name of an uploaded file", "its ending tells the format";
+    PARKED_IDS = 100, "items", "`ids` of parked messages that are returned or dropped", "each is looked for from the oldest on";
     SNOOZE_HOURS = 720, "hours", "`hours` of a snooze", "a month; what can wait longer is acknowledged";
     SIMILAR = 20, "items", "`similar` of a prediction request", "the most neighbours of each outcome that one answer shows";
     JSON_DEPTH = 127, "levels", "arrays and objects in each other", "the JSON reader's own limit; no document here has more than six";

@@ -25,6 +25,11 @@ use crate::fields::{Fields, Texts, escaped, shown};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+/// The names of all fields that a column can be read into, each once.
+pub fn field_names() -> Vec<String> {
+    target::Target::all().map(target::Target::name).collect()
+}
+
 /// Characters of a pattern.
 const MAX_PATTERN: usize = 500;
 /// Characters of other texts.

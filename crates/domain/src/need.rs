@@ -16,6 +16,9 @@ const DETAIL: usize = 1_000;
 /// Bytes of the hash that an id has: 64 bits.
 const ID_BYTES: usize = 8;
 
+/// The subject of needs that are about the whole service.
+pub const SERVICE: &str = "service";
+
 word_enum!(
     /// What a need is about.
     NeedKind {

@@ -17,6 +17,9 @@ use provost_domain::{Fault, Faults};
 use std::io::Read;
 use std::sync::Arc;
 
+/// Rows of a preview.
+const PREVIEWED_ROWS: usize = 8;
+
 /// How files are read.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -158,8 +161,32 @@ pub fn check(name: &str, file: impl Read + Send + 'static, options: &Options) ->
 /// # Errors
 /// If the file cannot be read, or holds nothing.
 pub fn guess(name: &str, file: impl Read + Send + 'static, options: &Options) -> Result<String, ReadError> {
+    preview(name, file, options).map(|preview| preview.mapping)
+}
+
+/// The head of a file, for a person to say what its columns mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// The columns' names; of a file without a header their numbers, from 0.
+    pub columns: Vec<String>,
+    /// Whether the first row names the columns.
+    pub has_header: bool,
+    /// The cells of the first rows, in the columns' order; a short row has fewer.
+    pub rows: Vec<Vec<String>>,
+    /// What was told from the file: how it is packed, its encoding, its delimiter.
+    pub told: Vec<String>,
+    /// A guessed mapping, as TOML.
+    pub mapping: String,
+}
+
+/// The head of a file, with the mapping that is guessed from it.
+///
+/// # Errors
+/// If the file cannot be read, or holds nothing.
+pub fn preview(name: &str, file: impl Read + Send + 'static, options: &Options) -> Result<Preview, ReadError> {
     let mapping = Mapping::default();
     let opened = opened::open(name, file, options.format, &mapping, &options.limits, ReadBytes::default())?;
+    let told = opened.told.clone();
     let mut facts = Facts { file: name.to_owned(), ..Facts::default() };
     let (names, mut rows) = match opened.what {
         What::Empty => (None, Vec::new()),
@@ -183,7 +210,12 @@ pub fn guess(name: &str, file: impl Read + Send + 'static, options: &Options) ->
     }
     let fractions = sniff::fractions(&rows, facts.delimiter.is_some());
     (facts.decimal_comma, facts.unsure) = (fractions == Fractions::Comma, fractions == Fractions::Unsure);
-    Ok(guess::guess(names.as_deref(), &rows, &facts))
+    let mapping = guess::guess(names.as_deref(), &rows, &facts);
+    let width = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let has_header = names.is_some();
+    let columns = names.unwrap_or_else(|| (0..width).map(|number| number.to_string()).collect());
+    rows.truncate(PREVIEWED_ROWS);
+    Ok(Preview { columns, has_header, rows, told, mapping })
 }
 
 /// Reads a file to its end, or until `send` says stop. Chunks come in the file's order with what their rows are read by;

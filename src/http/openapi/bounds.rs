@@ -27,8 +27,15 @@ fn of_properties() -> Vec<(&'static str, &'static str, Value)> {
         ("ActivateRequest", "model_id", text(ID)),
         ("ShadowRequest", "model_ids", texts(SHADOWS, ID)),
         ("ActivateRequest", "reason", text(REASON)),
+        ("RollbackRequest", "reason", text(REASON)),
         ("AcknowledgeRequest", "reason", text(REASON)),
         ("SnoozeRequest", "reason", text(REASON)),
+        ("KeyRequest", "name", json!({"minLength": 1, "maxLength": KEY_NAME})),
+        ("ParkedRequest", "ids", texts(PARKED_IDS, EVENT_KEY)),
+        ("ParkedRequest", "ids", json!({"minItems": 1})),
+        ("ParkedRequest", "reason", json!({"minLength": 1, "maxLength": REASON})),
+        ("UploadForm", "file", text(UPLOAD_BYTES)),
+        ("UploadForm", "mapping", text(MAPPING_BYTES)),
         ("ScheduledTrainingConfig", "schedule_cron", text(SCHEDULE_CRON)),
         ("ScheduledTrainingConfig", "time_zone", text(TIME_ZONE)),
         ("ScheduledTrainingConfig", "notification_emails", texts(NOTIFICATION_EMAILS, EMAIL)),
@@ -63,7 +70,9 @@ fn grids() -> Value {
 /// Keywords of parameters by name.
 fn of_parameter(name: &str) -> Option<Value> {
     match name {
-        "job_id" | "model_id" | "file" | "name" | "prediction_id" | "need_id" | "window_id" => Some(text(ID)),
+        "job_id" | "model_id" | "file" | "name" | "prediction_id" | "need_id" | "upload_id" | "key_id"
+        | "window_id" => Some(text(ID)),
+        "file_name" => Some(text(FILE_NAME)),
         "cursor" => Some(text(CURSOR)),
         "Idempotency-Key" => Some(json!({"minLength": 1, "maxLength": IDEMPOTENCY_KEY})),
         _ => None,

@@ -5,7 +5,8 @@ use super::super::auth;
 use super::super::code::Code;
 use super::super::jobs::{CancelAccepted, JobAnswer, TrainAccepted};
 use super::super::models::{
-    ActivateRequest, MetricValues, ModelFeatureImportance, ModelMetrics, RankedFeature, activation_reason,
+    ActivateRequest, MetricValues, ModelFeatureImportance, ModelMetrics, RankedFeature, RollbackRequest,
+    activation_reason,
 };
 use super::super::needs::{acknowledgement, snoozing};
 use super::super::problem::{PROBLEM, Problem, key_reused};
@@ -13,7 +14,7 @@ use super::super::schedule::Trigger;
 use super::super::status::{Alive, Faults, JobCounts, LatestModel, ModelCounts, Readiness, ServiceStatus};
 use super::super::{BASE, evaluations};
 use super::records::{self, COMPARISON_PLOT, job_id, model_id, of};
-use super::{needs, predictions, watch};
+use super::{administration, needs, points, predictions, watch};
 use provost_actors::error::{CancelError, RegistryError, SubmitError};
 use provost_domain::evaluation::{ModelComparisonRequest, PLOTS};
 use provost_domain::job::JobStatus;
@@ -47,7 +48,7 @@ pub fn add(operation: &mut Value) {
             insert(body.as_object_mut(), || match kind.as_str() {
                 PROBLEM => Some(of(&problem(&id, status))),
                 JSON => answer(&id, status),
-                NDJSON => predictions::answer_line(&id),
+                NDJSON => points::answer_line(&id).or_else(|| predictions::answer_line(&id)),
                 _ => None,
             });
         }
@@ -80,6 +81,7 @@ pub fn request(operation: &str) -> Option<Value> {
             model_id: None,
             reason: Some("ranks better than its predecessor on the rows of this spring".to_owned()),
         }),
+        "rollback" => of(&RollbackRequest { reason: Some("complaints since noon".to_owned()) }),
         "compare_models" => of(&ModelComparisonRequest {
             model_ids: records::models().iter().map(|model| model.model_id.to_string()).collect(),
             metrics: vec![TargetMetric::AucRoc, TargetMetric::F1Score],
@@ -90,7 +92,11 @@ pub fn request(operation: &str) -> Option<Value> {
             schedule["training_config"] = beyond(&schedule_config(), &TrainingConfig::default());
             schedule
         }
-        other => return needs::request(other).or_else(|| predictions::request(other)),
+        other => {
+            return needs::request(other)
+                .or_else(|| administration::request(other))
+                .or_else(|| predictions::request(other));
+        }
     })
 }
 
@@ -138,6 +144,8 @@ fn answer(operation: &str, status: u16) -> Option<Value> {
         _ => {
             return needs::answer(operation)
                 .or_else(|| watch::answer(operation))
+                .or_else(|| points::answer(operation))
+                .or_else(|| administration::answer(operation))
                 .or_else(|| predictions::answer(operation, status));
         }
     })
@@ -231,6 +239,9 @@ fn problem(operation: &str, status: u16) -> Problem {
         (_, 403) => auth::forbidden("key_01", Role::Viewer, Role::Operator),
         ("get_plot", 404) => Problem::not_found("plot", &format!("{}.gif", PLOTS[0])),
         ("get_comparison_plot", 404) => Problem::not_found("plot", COMPARISON_PLOT),
+        ("get_rejected_rows", 404) => Problem::new(Code::UploadNotFound, "there is no upload 0199c7a2"),
+        ("get_parked", 404) => Problem::new(Code::MessageNotFound, "no message 0199c7a2 is parked"),
+        ("revoke_key", 404) => Problem::not_found("key", "key_0123456789abcdef"),
         ("get_prediction", 404) => Problem::new(Code::PredictionNotFound, "there is no prediction pred_01"),
         ("get_job" | "cancel_job" | "stream_job_events", 404) => Problem::not_found("job", job_id().as_str()),
         ("acknowledge_need" | "snooze_need", 404) => Problem::not_found("need", "need_0123456789abcdef"),
@@ -240,6 +251,9 @@ fn problem(operation: &str, status: u16) -> Problem {
         ("rollback", 409) => RegistryError::NothingBefore.into(),
         ("get_drift" | "get_performance", 409) => {
             Problem::new(Code::NoActiveModel, "no model is active, so none is watched")
+        }
+        ("list_parked" | "get_parked" | "return_parked" | "drop_parked", 409) => {
+            Problem::new(Code::NoBus, "there is no bus: the setting bridge.url is empty")
         }
         ("snooze_need", 409) => StoreError::Conflict { what: "need", id: needs::need().need_id }.into(),
         (_, 409) => StoreError::NoArtifact { model: model().to_string() }.into(),
@@ -273,6 +287,8 @@ fn invalid(operation: &str) -> Problem {
         "activate_model" => activation_reason(br#"{"reason": 1}"#, &model_id(Algorithm::Xgboost)).err(),
         "acknowledge_need" => acknowledgement(br#"{"reason": 1}"#).err(),
         "snooze_need" => snoozing(br#"{"hours": 0}"#).err(),
+        "create_key" => super::super::keys::wanted(br#"{"role": "owner"}"#).err(),
+        "return_parked" | "drop_parked" => super::super::parked::wanted(br#"{"ids": []}"#).err(),
         "rollback" => Some(key_reused()),
         "evaluate_model" => Some(Problem::invalid(
             "/generate_plots",

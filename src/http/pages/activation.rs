@@ -154,26 +154,24 @@ fn refused(page: &Page) -> Result<Option<HttpResponse>, PageError> {
     Ok(Some(respond(status, render(page)?)))
 }
 
-/// The model that serves, and the one before it.
-async fn before(state: &State) -> Result<(ModelId, ModelId), PageError> {
-    let pair = latest(state).await?.and_then(|a| Some((a.model_id, a.previous_model_id?)));
-    pair.ok_or_else(|| Problem::new(Code::NoPreviousModel, "there is no model to go back to").into())
+/// The model that served before.
+async fn before(state: &State) -> Result<ModelId, PageError> {
+    let previous = latest(state).await?.and_then(|activation| activation.previous_model_id);
+    previous.ok_or_else(|| Problem::new(Code::NoPreviousModel, "there is no model to go back to").into())
 }
 
 async fn ask_rollback(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    let (_, before) = before(&state).await?;
+    let before = before(&state).await?;
     html(&show(&state, &request, &before, true, None).await?)
 }
 
 async fn roll_back(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
     let form = Form::read(&state, &request, payload).await?;
-    let (now, before) = before(&state).await?;
+    let before = before(&state).await?;
     let page = show(&state, &request, &before, true, Some(&form)).await?;
     if let Some(refused) = refused(&page)? {
         return Ok(refused);
     }
-    let reason = format!("rolled back from {now}: {}", form.reason()?);
-    let reason = reason.chars().take(provost_domain::limits::REASON).collect();
-    state.handle.activate(&before, auth::by(&request), Some(reason)).await?;
-    Ok(see(&format!("/models/{before}?done=rolled-back")))
+    let version = state.handle.rollback(auth::by(&request), Some(form.reason()?)).await?;
+    Ok(see(&format!("/models/{}?done=rolled-back", version.model_id)))
 }

@@ -275,6 +275,9 @@ fn verdict(record: &JobRecord, decision: Option<&GateDecision>) -> Verdict {
         let ids: Vec<String> = job.trained_models.iter().map(|id| format!("ids={id}")).collect();
         links.push((format!("/compare?{}", ids.join("&")), "Compare its models".to_owned()));
     }
+    if decision.is_some() {
+        links.push((format!("/decisions/{}", job.job_id), "The decision with its evidence".to_owned()));
+    }
     let (mark, text) = match (job.status, decision) {
         (JobStatus::Completed, Some(decision)) => (Mark::of_decision(decision.outcome), said(&decision.reason)),
         (JobStatus::Completed, None) => {

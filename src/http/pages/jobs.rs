@@ -1,24 +1,32 @@
-//! `/jobs`: all training jobs, by state, with a failure's reason in its row.
+//! `/jobs`: all training jobs, filtered, searched and sorted by the address, with a failure's reason in its row.
+
+mod bulk;
+mod find;
 
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, algorithm, metric, reason, short, shown, span, three};
 use super::{PageError, State, html};
-use crate::http::page::{Query, cursor_fault, encode};
+use crate::http::page::Query;
 use crate::http::problem::{only, readable};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use chrono::{DateTime, Utc};
+use find::{Asked, Choice, Sort};
 use provost_domain::TrainingJob;
 use provost_domain::job::JobStatus;
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/jobs").route(readable().to(page)).default_service(only("GET, HEAD")));
+    config.service(
+        web::resource("/jobs")
+            .route(readable().to(page))
+            .route(web::post().to(bulk::act))
+            .default_service(only("GET, HEAD, POST")),
+    );
 }
 
-const PAGE: u32 = 40;
-
 struct Row {
+    id: String,
     path: String,
     name: String,
     mark: Mark,
@@ -43,6 +51,7 @@ impl Row {
             _ => String::new(),
         };
         Self {
+            id: job.job_id.to_string(),
             path: format!("/jobs/{}", job.job_id),
             name: short(job.job_id.as_str()),
             mark: Mark::of_job(job.status),
@@ -69,35 +78,50 @@ struct Tab {
 struct Page {
     shell: Shell,
     tabs: Vec<Tab>,
+    algorithms: Vec<Choice>,
+    reasons: Vec<Choice>,
+    sorts: Vec<Choice>,
+    status: String,
+    text: String,
     rows: Vec<Row>,
     next: Option<String>,
     is_filtered: bool,
+    /// By which column the rows are sorted.
+    sort: Sort,
+    /// What was not looked through.
+    note: String,
 }
 
 async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
     let mut query = Query::of(&request);
-    let status = query.read("status", None, |word| {
-        JobStatus::parse(word).map(Some).ok_or_else(|| "a job's state is allowed".to_owned())
-    });
-    let cursor = query.cursor();
+    let (asked, cursor) = (Asked::read(&mut query), query.cursor());
     query.check()?;
     let store = state.handle.store();
     let now = state.handle.options().clock.now();
-    let found = store.list_jobs(status, cursor.as_deref(), PAGE).await.map_err(cursor_fault)?;
+    let found = asked.find(store, cursor.as_deref()).await?;
     let counts = store.job_counts().await?;
     let total = counts.values().sum::<u64>();
-    let all = Tab { path: "/jobs".to_owned(), name: format!("All {total}"), is_current: status.is_none() };
-    let tabs = JobStatus::ALL.iter().map(|state| Tab {
-        path: format!("/jobs?status={state}"),
-        name: format!("{} {}", Mark::of_job(*state).word, counts.get(state).copied().unwrap_or(0)),
-        is_current: status == Some(*state),
+    let tab = |status: Option<JobStatus>, name: String| Tab {
+        path: asked.of_status(status).path(None),
+        name,
+        is_current: asked.status == status,
+    };
+    let all = tab(None, format!("All {total}"));
+    let tabs = JobStatus::ALL.iter().map(|status| {
+        tab(Some(*status), format!("{} {}", Mark::of_job(*status).word, counts.get(status).copied().unwrap_or(0)))
     });
-    let kept = status.map(|status| format!("status={status}&")).unwrap_or_default();
     html(&Page {
         shell: Shell::of(&request, Section::Jobs, "Jobs"),
         tabs: std::iter::once(all).chain(tabs).collect(),
-        rows: found.items.iter().map(|job| Row::of(job, now)).collect(),
-        next: found.next.map(|next| format!("/jobs?{kept}cursor={}", encode(&next))),
-        is_filtered: status.is_some() || cursor.is_some(),
+        algorithms: asked.algorithms(),
+        reasons: asked.reasons(),
+        sorts: asked.sorts(),
+        status: asked.status.map(|status| status.to_string()).unwrap_or_default(),
+        text: asked.text.clone(),
+        rows: found.jobs.iter().map(|job| Row::of(job, now)).collect(),
+        next: found.next.map(|next| asked.path(Some(&next))),
+        is_filtered: asked.is_filtered() || cursor.is_some(),
+        sort: asked.sort,
+        note: found.note,
     })
 }

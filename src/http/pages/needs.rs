@@ -50,9 +50,9 @@ impl NeedRow {
         let subject = encode(&need.subject);
         let (mark, path, action, is_note) = match need.kind {
             NeedKind::JobFailed => (Mark::FAILED, format!("/jobs/{subject}"), "See why", true),
-            NeedKind::ApprovalAwaited => (Mark::NEEDS, format!("/jobs/{subject}"), "Decide", false),
+            NeedKind::ApprovalAwaited => (Mark::NEEDS, format!("/decisions/{subject}"), "Decide", false),
             NeedKind::NoServingModel => (Mark::NEEDS, "/models".to_owned(), "Choose one", false),
-            NeedKind::MessagesSetAside => (Mark::ASIDE, "/system#messages".to_owned(), "See them", false),
+            NeedKind::MessagesSetAside => (Mark::ASIDE, "/system/messages".to_owned(), "See them", false),
             NeedKind::ComponentUnwell => (Mark::NEEDS, format!("/system#{subject}"), "Look", false),
             NeedKind::DriftAlarm => (Mark::NEEDS, "/watch".to_owned(), "See how", true),
         };

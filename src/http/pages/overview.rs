@@ -200,7 +200,7 @@ impl View {
         for d in decisions.items.iter().filter(|d| d.outcome != provost_domain::gate::GateOutcome::Activated) {
             let mark = Mark::of_decision(d.outcome);
             let fact = format!("{} {}", name_of(d.challenger_id.as_str()), mark.word);
-            add(mark, fact, format!("/models/{}", d.challenger_id), d.decided_at);
+            add(mark, fact, format!("/decisions/{}", d.job_id), d.decided_at);
         }
         changes.sort_by_key(|change| std::cmp::Reverse(change.order));
         changes.truncate(8);
@@ -264,7 +264,7 @@ fn steps(has_data: bool, has_jobs: bool) -> Vec<Step> {
             name: "Bring in data",
             text: "Admissions decisions from a file: CSV, JSON, Excel's exports and others are recognised. The command provost sample writes rows to try with.",
             command: "provost import decisions.csv",
-            action: has_data.then_some(("/data", "See its quality")),
+            action: Some(if has_data { ("/data", "See its quality") } else { ("/data/upload", "Upload a file") }),
         },
         Step {
             mark: mark(has_jobs),

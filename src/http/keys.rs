@@ -1,0 +1,162 @@
+//! API keys, for admins.
+
+use super::problem::{Problem, only, readable};
+use super::{State, auth, body};
+use crate::keys::{Made, make, revoke};
+use actix_web::http::header;
+use actix_web::web::{self, Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, TimeDelta, Utc};
+use provost_domain::check::brief;
+use provost_domain::fields::Fields;
+use provost_domain::key::{ApiKey, Role, name_fault};
+use provost_domain::limits;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::resource("/keys")
+                .route(readable().to(list))
+                .route(web::post().to(create))
+                .default_service(only("GET, HEAD, POST")),
+        )
+        .service(web::resource("/keys/{key_id}").route(web::delete().to(end)).default_service(only("DELETE")));
+}
+
+/// A new key.
+// It is read field by field, so that every fault is named; here it is for the OpenAPI document.
+#[derive(Serialize, ToSchema)]
+pub struct KeyRequest {
+    pub role: Role,
+    /// Whose or what for: 1 to 80 characters.
+    pub name: Option<String>,
+    /// After so many days it ends; without it, never.
+    #[schema(minimum = 1, maximum = 36525)]
+    pub expires_in_days: Option<u32>,
+}
+
+/// A key as the list has it: nothing of its text is kept.
+#[derive(Serialize, ToSchema)]
+pub struct KeyEntry {
+    pub id: String,
+    pub name: Option<String>,
+    pub role: Role,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub revoked_at: Option<DateTime<Utc>>,
+    /// Whether it opens anything now.
+    pub valid: bool,
+}
+
+impl KeyEntry {
+    pub fn of(key: &ApiKey, now: DateTime<Utc>) -> Self {
+        Self {
+            id: key.id.clone(),
+            name: key.name.clone(),
+            role: key.role,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            revoked_at: key.revoked_at,
+            valid: key.is_valid(now),
+        }
+    }
+}
+
+/// A key that was just made, with its text, which is shown this once.
+#[derive(Serialize, ToSchema)]
+pub struct NewKey {
+    #[serde(flatten)]
+    pub entry: KeyEntry,
+    /// The text that callers send.
+    pub key: String,
+}
+
+/// All keys that there ever were, oldest first.
+///
+/// Each with its role and when it ends. Nothing of a key's text is kept.
+#[utoipa::path(get, path = "/keys", operation_id = "list_keys", tag = "service",
+    responses((status = 200, description = "The keys", body = Vec<KeyEntry>)))]
+pub(super) async fn list(state: Data<State>) -> Result<HttpResponse, Problem> {
+    let now = state.handle.options().clock.now();
+    let keys = state.handle.store().keys().await?;
+    Ok(HttpResponse::Ok().json(keys.iter().map(|key| KeyEntry::of(key, now)).collect::<Vec<_>>()))
+}
+
+/// Makes a key and shows it, this once.
+///
+/// While there is no key everything is open on loopback; the first key ends that, so it should be an admin's.
+#[utoipa::path(post, path = "/keys", operation_id = "create_key", tag = "service", request_body = KeyRequest,
+    responses(
+        (status = 201, description = "The key with its text", body = NewKey),
+        (status = 422, description = "Every bad field is named", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn create(
+    state: Data<State>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let body = body::read(&request, payload, state.max_body_bytes).await?;
+    let wanted = wanted(&body)?;
+    let Made { text, key } = make_key(&state, &request, wanted).await?;
+    let now = state.handle.options().clock.now();
+    let made = NewKey { entry: KeyEntry::of(&key, now), key: text.reveal().to_owned() };
+    let mut response = HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(made);
+    auth::note(&mut response, "key", &key.id);
+    Ok(response)
+}
+
+/// What a body asks for.
+pub(super) fn wanted(bytes: &[u8]) -> Result<KeyRequest, Problem> {
+    let document = body::json(bytes)?;
+    let mut fields = Fields::new(&document, "a key")?;
+    let wanted = KeyRequest {
+        role: fields.word("role", Role::Viewer),
+        name: fields.optional_text("name", limits::KEY_NAME),
+        expires_in_days: Some(fields.whole("expires_in_days", 0, 1, 36_525)).filter(|days| *days > 0),
+    };
+    if document.get("role").is_none() {
+        fields.fault("role", "`role` is missing; client, viewer, operator or admin is needed");
+    }
+    if let Some(fault) = wanted.name.as_deref().and_then(name_fault) {
+        fields.fault("name", format!("`name`: {fault}"));
+    }
+    Ok(fields.finish(wanted)?)
+}
+
+/// Makes the key that is asked for.
+///
+/// # Errors
+/// Those of the store.
+pub(super) async fn make_key(state: &State, request: &HttpRequest, wanted: KeyRequest) -> Result<Made, Problem> {
+    let now = state.handle.options().clock.now();
+    let expires_at = wanted.expires_in_days.map(|days| now + TimeDelta::days(i64::from(days)));
+    let who = auth::by(request).unwrap_or_default();
+    Ok(make(state.handle.store(), &who, wanted.role, wanted.name, expires_at, now).await?)
+}
+
+/// Ends a key now.
+///
+/// The service hears of it within two seconds. A key that has ended stays in the list.
+#[utoipa::path(delete, path = "/keys/{key_id}", operation_id = "revoke_key", tag = "service",
+    params(("key_id" = String, Path, description = "The key's id, as `GET /keys` lists it")),
+    responses(
+        (status = 200, description = "The key", body = KeyEntry),
+        (status = 404, description = "No such key", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn end(state: Data<State>, request: HttpRequest, path: Path<String>) -> Result<HttpResponse, Problem> {
+    let key = end_key(&state, &request, &path).await?;
+    Ok(HttpResponse::Ok().json(KeyEntry::of(&key, state.handle.options().clock.now())))
+}
+
+/// Ends the key of this id.
+///
+/// # Errors
+/// 404 where there is none.
+pub(super) async fn end_key(state: &State, request: &HttpRequest, id: &str) -> Result<ApiKey, Problem> {
+    if !limits::fits(id, limits::ID) {
+        return Err(Problem::not_found("key", &brief(id, 80)));
+    }
+    let now = state.handle.options().clock.now();
+    let who = auth::by(request).unwrap_or_default();
+    Ok(revoke(state.handle.store(), &who, id, now, now).await?)
+}

@@ -1,0 +1,227 @@
+//! Which jobs the address asks for. A state is looked up in the store's index; by anything else the newest jobs are looked through,
+//! so many at a time, and the page says where that ended.
+
+use super::super::PageError;
+use super::super::text::{algorithm, reason};
+use crate::http::page::{Query, cursor_fault, encode};
+use chrono::TimeDelta;
+use provost_domain::job::JobStatus;
+use provost_domain::schedule::TriggerType;
+use provost_domain::{Algorithm, TrainingJob, limits};
+use provost_store::Store;
+use std::sync::Arc;
+
+/// Jobs of a page, about.
+const PAGE: usize = 40;
+/// Jobs that are read at a time, and looked through for one page.
+const STEP: u32 = 50;
+const LOOKED_THROUGH: usize = 1_000;
+/// Jobs that are sorted by something else than their age.
+const SORTED: usize = 200;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sort {
+    #[default]
+    Newest,
+    Longest,
+    Best,
+}
+
+impl Sort {
+    const ALL: [Sort; 3] = [Sort::Newest, Sort::Longest, Sort::Best];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Sort::Newest => "newest",
+            Sort::Longest => "longest",
+            Sort::Best => "best",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Sort::Newest => "newest first",
+            Sort::Longest => "longest first",
+            Sort::Best => "best score first",
+        }
+    }
+}
+
+/// An option of a field.
+pub struct Choice {
+    pub value: &'static str,
+    pub name: &'static str,
+    pub is_chosen: bool,
+}
+
+/// What the address asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    pub status: Option<JobStatus>,
+    algorithm: Option<Algorithm>,
+    reason: Option<TriggerType>,
+    /// In ids, errors, tags, notes and names of who asked.
+    pub text: String,
+    pub sort: Sort,
+}
+
+/// The jobs of a page.
+pub struct Found {
+    pub jobs: Vec<TrainingJob>,
+    pub next: Option<String>,
+    pub note: String,
+}
+
+impl Asked {
+    pub fn read(query: &mut Query) -> Self {
+        fn word<T>(text: &str, parse: impl Fn(&str) -> Option<T>, allowed: &str) -> Result<Option<T>, String> {
+            match text {
+                "" => Ok(None),
+                text => parse(text).map(Some).ok_or_else(|| allowed.to_owned()),
+            }
+        }
+        let named = |text: &str| Sort::ALL.into_iter().find(|sort| sort.word() == text);
+        Self {
+            status: query.read("status", None, |text| word(text, JobStatus::parse, "a job's state is allowed")),
+            algorithm: query.read("algorithm", None, |text| word(text, Algorithm::parse, "an algorithm is allowed")),
+            reason: query.read("reason", None, |text| word(text, TriggerType::parse, "a kind of trigger is allowed")),
+            text: query.read("text", String::new(), |text| match limits::fits(text, limits::ID) {
+                true => Ok(text.trim().to_owned()),
+                false => Err(format!("up to {} characters are allowed", limits::ID)),
+            }),
+            sort: query
+                .read("sort", None, |text| word(text, named, "newest, longest or best is allowed"))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The same of jobs in this state.
+    pub fn of_status(&self, status: Option<JobStatus>) -> Self {
+        Self { status, ..self.clone() }
+    }
+
+    pub fn is_filtered(&self) -> bool {
+        self.status.is_some() || self.looks_through()
+    }
+
+    /// Whether jobs must be read to know which are meant.
+    fn looks_through(&self) -> bool {
+        self.algorithm.is_some() || self.reason.is_some() || !self.text.is_empty()
+    }
+
+    fn fits(&self, job: &TrainingJob) -> bool {
+        let kind = job.triggers.first().map_or(TriggerType::Manual, |trigger| trigger.trigger_type);
+        let text = self.text.to_lowercase();
+        let has = |part: Option<&str>| part.is_some_and(|part| part.to_lowercase().contains(&text));
+        let texts = [
+            Some(job.job_id.as_str()),
+            job.error_message.as_deref(),
+            job.created_by.as_deref(),
+            job.config.version_tag.as_deref(),
+            job.config.notes.as_deref(),
+        ];
+        self.algorithm.is_none_or(|wanted| job.config.algorithms.contains(&wanted))
+            && self.reason.is_none_or(|wanted| kind == wanted)
+            && (text.is_empty() || texts.into_iter().any(has))
+    }
+
+    /// The jobs that are asked for, from this position on.
+    pub async fn find(&self, store: &Arc<dyn Store>, cursor: Option<&str>) -> Result<Found, PageError> {
+        let wanted = if self.sort == Sort::Newest { PAGE } else { SORTED };
+        let (mut jobs, mut looked) = (Vec::new(), 0);
+        let mut next = cursor.map(str::to_owned);
+        loop {
+            let page = store.list_jobs(self.status, next.as_deref(), STEP).await.map_err(cursor_fault)?;
+            looked += page.items.len();
+            jobs.extend(page.items.into_iter().filter(|job| self.fits(job)));
+            next = page.next;
+            if next.is_none() || jobs.len() >= wanted || looked >= LOOKED_THROUGH {
+                break;
+            }
+        }
+        let note = match (&next, self.sort) {
+            (Some(_), Sort::Longest | Sort::Best) => format!("Sorted are the newest {} of these jobs.", jobs.len()),
+            (Some(_), Sort::Newest) if jobs.len() < wanted => format!("{looked} jobs were looked through."),
+            _ => String::new(),
+        };
+        let took = |job: &TrainingJob| job.started_at.zip(job.completed_at).map(|(start, end)| end - start);
+        match self.sort {
+            Sort::Newest => {}
+            Sort::Longest => {
+                jobs.sort_by_key(|job| std::cmp::Reverse(took(job).unwrap_or(TimeDelta::MIN)));
+            }
+            Sort::Best => {
+                let score = |job: &TrainingJob| job.best_score.unwrap_or(f64::NEG_INFINITY);
+                jobs.sort_by(|a, b| score(b).total_cmp(&score(a)));
+            }
+        }
+        // The pages of a list that is sorted otherwise would each be sorted by themselves.
+        Ok(Found { jobs, next: next.filter(|_| self.sort == Sort::Newest), note })
+    }
+
+    /// The address of the page that shows this, from a position on.
+    pub fn path(&self, cursor: Option<&str>) -> String {
+        let sort = (self.sort != Sort::default()).then(|| self.sort.word().to_owned());
+        let pairs = [
+            ("status", self.status.map(|status| status.to_string())),
+            ("algorithm", self.algorithm.map(|algorithm| algorithm.to_string())),
+            ("reason", self.reason.map(|reason| reason.to_string())),
+            ("text", Some(self.text.clone()).filter(|text| !text.is_empty())),
+            ("sort", sort),
+            ("cursor", cursor.map(str::to_owned)),
+        ];
+        let given = pairs.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encode(&value?))));
+        let query: Vec<String> = given.collect();
+        if query.is_empty() { "/jobs".to_owned() } else { format!("/jobs?{}", query.join("&")) }
+    }
+
+    pub fn algorithms(&self) -> Vec<Choice> {
+        let any = Choice { value: "", name: "any", is_chosen: self.algorithm.is_none() };
+        let each = Algorithm::ALL.into_iter().map(|one| Choice {
+            value: one.as_str(),
+            name: algorithm(one),
+            is_chosen: self.algorithm == Some(one),
+        });
+        std::iter::once(any).chain(each).collect()
+    }
+
+    pub fn reasons(&self) -> Vec<Choice> {
+        let any = Choice { value: "", name: "any", is_chosen: self.reason.is_none() };
+        let each = TriggerType::ALL.iter().map(|one| Choice {
+            value: one.as_str(),
+            name: reason(*one),
+            is_chosen: self.reason == Some(*one),
+        });
+        std::iter::once(any).chain(each).collect()
+    }
+
+    pub fn sorts(&self) -> Vec<Choice> {
+        Sort::ALL.map(|one| Choice { value: one.word(), name: one.name(), is_chosen: self.sort == one }).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn an_address_says_what_is_shown_and_is_written_back() {
+        let read = |uri: &str| {
+            let mut query = Query::of(&TestRequest::with_uri(uri).to_http_request());
+            let asked = Asked::read(&mut query);
+            query.check().map(|()| asked)
+        };
+        for uri in [
+            "/jobs",
+            "/jobs?status=failed",
+            "/jobs?status=completed&algorithm=xgboost&reason=scheduled&text=night%20run&sort=longest",
+        ] {
+            assert!(read(uri).is_ok_and(|asked| asked.path(None) == uri), "{uri}");
+        }
+        assert!(read("/jobs?status=&algorithm=&text=+").is_ok_and(|asked| asked.path(None) == "/jobs"));
+        for uri in ["/jobs?status=lost", "/jobs?algorithm=oracle", "/jobs?reason=whim", "/jobs?sort=worst"] {
+            assert!(read(uri).is_err(), "{uri}");
+        }
+    }
+}

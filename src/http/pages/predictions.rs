@@ -1,0 +1,225 @@
+//! `/predictions`: the log of predictions with filters, and one prediction with how it came about.
+
+use super::chart::{Figure, Step, waterfall};
+use super::needs::name_of;
+use super::shell::{Section, Shell};
+use super::text::{Moment, percent, shown, three, words};
+use super::{PageError, State, html};
+use crate::http::code::Code;
+use crate::http::ids::model_id;
+use crate::http::page::{Query, cursor_fault, encode};
+use crate::http::problem::{Problem, only, readable};
+use actix_web::web::{self, Data, Path, block};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use provost_actors::ServedModel;
+use provost_domain::check::brief;
+use provost_domain::limits;
+use provost_domain::prediction::PredictionRecord;
+use provost_domain::record::Decision;
+use provost_store::PredictionFilter;
+use std::sync::Arc;
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/predictions").route(readable().to(list)).default_service(only("GET, HEAD")))
+        .service(
+            web::resource("/predictions/{prediction_id}").route(readable().to(page)).default_service(only("GET, HEAD")),
+        );
+}
+
+const PAGE: u32 = 50;
+/// Models that the filter offers.
+const MODELS: u32 = 50;
+
+struct Row {
+    path: String,
+    at: Moment,
+    chance: String,
+    predicted: &'static str,
+    outcome: &'static str,
+    /// Whether the outcome is what was predicted; none while it is not known.
+    agrees: Option<bool>,
+    model: (String, String),
+    point: String,
+}
+
+impl Row {
+    fn of(record: &PredictionRecord, now: DateTime<Utc>) -> Self {
+        Self {
+            path: format!("/predictions/{}", encode(&record.prediction_id)),
+            at: Moment::new(record.predicted_at, now),
+            chance: percent(record.probability),
+            predicted: record.predicted_outcome.as_str(),
+            outcome: record.outcome.map_or("", Decision::as_str),
+            agrees: record.outcome.map(|outcome| outcome == record.predicted_outcome),
+            model: (format!("/models/{}", record.model_id), name_of(record.model_id.as_str())),
+            point: record.data_point_id.as_deref().map(shown).unwrap_or_default(),
+        }
+    }
+}
+
+struct Choice {
+    value: String,
+    name: String,
+    is_chosen: bool,
+}
+
+#[derive(Template)]
+#[template(path = "predictions/list.html")]
+struct List {
+    shell: Shell,
+    total: String,
+    models: Vec<Choice>,
+    outcomes: Vec<Choice>,
+    from: String,
+    to: String,
+    rows: Vec<Row>,
+    next: Option<String>,
+    is_filtered: bool,
+    is_logged: bool,
+}
+
+/// What the form asks for; empty fields are none.
+struct Asked {
+    model: Option<String>,
+    outcome: Option<Decision>,
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+}
+
+impl Asked {
+    fn read(query: &mut Query) -> Self {
+        let text = |text: &str| Ok(Some(text.to_owned()).filter(|text| !text.is_empty()));
+        let day = |text: &str| match text {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| "a day such as 2026-11-30 is allowed".to_owned()),
+        };
+        Self {
+            model: query.read("model_id", None, text),
+            outcome: query.read("outcome", None, |word| match Decision::parse(word) {
+                _ if word.is_empty() => Ok(None),
+                Some(outcome) if outcome.label().is_some() => Ok(Some(outcome)),
+                _ => Err("accepted or rejected is allowed".to_owned()),
+            }),
+            from: query.read("from", None, day),
+            to: query.read("to", None, day),
+        }
+    }
+
+    /// The query of the next page, without its cursor.
+    fn kept(&self) -> String {
+        let day = |day: Option<NaiveDate>| day.map(|day| day.to_string());
+        let outcome = self.outcome.map(|outcome| outcome.as_str().to_owned());
+        let pairs =
+            [("model_id", self.model.clone()), ("outcome", outcome), ("from", day(self.from)), ("to", day(self.to))];
+        pairs.into_iter().filter_map(|(name, value)| Some(format!("{name}={}&", encode(&value?)))).collect()
+    }
+}
+
+async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let mut query = Query::of(&request);
+    let (asked, cursor) = (Asked::read(&mut query), query.cursor());
+    query.check()?;
+    let (store, now) = (state.handle.store(), state.handle.options().clock.now());
+    let midnight = |day: NaiveDate| day.and_hms_opt(0, 0, 0).unwrap_or_default().and_utc();
+    let model = match &asked.model {
+        Some(name) => Some(model_id(&state, name).await?),
+        None => None,
+    };
+    let filter = PredictionFilter {
+        model_id: model.clone(),
+        from: asked.from.map(midnight),
+        // The whole of the last day.
+        to: asked.to.map(|day| midnight(day) + TimeDelta::days(1)),
+        outcome: asked.outcome,
+    };
+    let found = store.predictions(filter, cursor.as_deref(), PAGE).await.map_err(cursor_fault)?;
+    let (totals, known) = tokio::try_join!(store.prediction_totals(), store.list_models(false, None, MODELS))?;
+    let mut models: Vec<Choice> = vec![Choice { value: String::new(), name: "all".to_owned(), is_chosen: false }];
+    models.extend(known.items.iter().map(|version| Choice {
+        value: version.model_id.to_string(),
+        name: name_of(version.model_id.as_str()),
+        is_chosen: model.as_ref() == Some(&version.model_id),
+    }));
+    let outcomes = [None, Some(Decision::Accepted), Some(Decision::Rejected)].map(|outcome| Choice {
+        value: outcome.map_or("", Decision::as_str).to_owned(),
+        name: outcome.map_or("all", Decision::as_str).to_owned(),
+        is_chosen: outcome == asked.outcome,
+    });
+    let kept = asked.kept();
+    html(&List {
+        shell: Shell::of(&request, Section::Predict, "Predictions"),
+        total: super::text::count(totals.entries),
+        models,
+        outcomes: outcomes.into(),
+        from: asked.from.map(|day| day.to_string()).unwrap_or_default(),
+        to: asked.to.map(|day| day.to_string()).unwrap_or_default(),
+        rows: found.items.iter().map(|record| Row::of(record, now)).collect(),
+        next: found.next.map(|next| format!("/predictions?{kept}cursor={}", encode(&next))),
+        is_filtered: !kept.is_empty() || cursor.is_some(),
+        is_logged: state.predict.log,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "predictions/page.html")]
+struct Page {
+    shell: Shell,
+    row: Row,
+    id: String,
+    features: Vec<(String, String)>,
+    figure: Option<Figure>,
+    /// Why there is no explanation.
+    why_not: String,
+}
+
+/// How the model comes to the logged prediction, or why that cannot be told.
+fn explain(model: &ServedModel, record: &PredictionRecord) -> Result<Figure, String> {
+    let names = record.features.names();
+    let value = |name: &String| {
+        let at = names.iter().position(|known| known == name)?;
+        record.features.values().get(at).map(|value| *value as f32)
+    };
+    let row: Option<Vec<f32>> = model.model.feature_names().iter().map(value).collect();
+    let row = row.ok_or("The log does not have every feature that the model sees.")?;
+    let explanation = model.model.explain_features(&row).map_err(|why| why.to_string())?;
+    let step = |contribution: &provost_predict::serving::Contribution| Step {
+        name: words(&contribution.feature),
+        value: contribution.value.as_f64().map(three).unwrap_or_default(),
+        adds: contribution.contribution,
+    };
+    let steps = explanation.contributions.iter().map(step).collect();
+    Ok(waterfall(explanation.base, steps, record.probability))
+}
+
+async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> Result<HttpResponse, PageError> {
+    let store = state.handle.store();
+    let found = if limits::fits(&path, limits::ID) { store.prediction(&path).await? } else { None };
+    let missing = || Problem::new(Code::PredictionNotFound, format!("there is no prediction {}", brief(&path, 80)));
+    let record = Arc::new(found.ok_or_else(missing)?);
+    let explained = match state.handle.pin(Some(&record.model_id)).await {
+        Ok(model) => {
+            let record = record.clone();
+            block(move || explain(&model, &record)).await.map_err(|error| Problem::internal(&error))?
+        }
+        Err(error) => Err(shown(&error.to_string())),
+    };
+    let (figure, why_not) = match explained {
+        Ok(figure) => (Some(figure), String::new()),
+        Err(why) => (None, why),
+    };
+    let row = Row::of(&record, state.handle.options().clock.now());
+    let named = record.features.names().iter().zip(record.features.values());
+    html(&Page {
+        shell: Shell::of(&request, Section::Predict, format!("{} · Prediction", row.chance)),
+        row,
+        id: shown(&record.prediction_id),
+        features: named
+            .map(|(name, value)| (words(name), if value.is_nan() { "missing".to_owned() } else { three(*value) }))
+            .collect(),
+        figure,
+        why_not,
+    })
+}
