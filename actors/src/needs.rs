@@ -119,6 +119,9 @@ impl NeedLoop {
                     facts.here.push(facts::component(name, component, *since));
                     unwell.insert(name.clone(), *since);
                 }
+                None if self.known.gone.contains(&id) => {
+                    unwell.insert(name.clone(), now);
+                }
                 None => {
                     // One that was unwell before this process began has been so since then.
                     let was = self.resources.needs.need(&id).await?.filter(|need| need.withdrawn_at.is_none());

@@ -18,6 +18,7 @@ mod mail;
 mod mail_samples;
 mod mail_server;
 mod metrics;
+mod needs;
 mod peer;
 mod retention;
 mod schedule;
