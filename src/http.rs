@@ -92,6 +92,8 @@ pub struct State {
     keys: Arc<idempotency::InFlight>,
     traffic: Arc<metrics::Traffic>,
     uploads: Arc<uploads::Uploads>,
+    /// How many needs were open lately.
+    needed: Arc<AtomicU64>,
     /// Held by whoever works on the parking queue.
     parking: Arc<tokio::sync::Mutex<()>>,
     /// Each setting as it may be shown, and where its value came from.
@@ -111,6 +113,7 @@ impl State {
             bodies: ByLane::new(|| body::memory(max_body_bytes)),
             prediction_bodies: ByLane::new(|| body::memory(predict.max_body_bytes / 4)),
             parking: Arc::default(),
+            needed: Arc::default(),
             settings: Arc::new(settings.values.clone()),
             uploads: Arc::new(uploads::Uploads::new(&predict.spool_dir)),
             predict,

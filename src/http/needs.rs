@@ -11,6 +11,8 @@ use provost_domain::fields::Fields;
 use provost_domain::limits;
 use provost_domain::need::{Need, NeedDealing, NeedState};
 use serde::Serialize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -19,6 +21,25 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/needs").route(readable().to(list)).default_service(only("GET, HEAD")))
         .service(post("/needs/{need_id}/acknowledge").route(web::post().to(acknowledge)))
         .service(post("/needs/{need_id}/snooze").route(web::post().to(snooze)));
+}
+
+/// Interval between two counts of what needs somebody.
+const COUNTED_EVERY: Duration = Duration::from_secs(3);
+
+/// Keeps the count of open needs, which the frame of every page shows, until the service closes. While the store is away the last count
+/// stays.
+pub async fn keep_count(state: Data<State>) {
+    let mut closing = state.closing.clone();
+    let clock = state.handle.options().clock.clone();
+    while !*closing.borrow() {
+        if let Ok(count) = state.handle.store().open_needs(clock.now()).await {
+            state.needed.store(count, Ordering::Relaxed);
+        }
+        tokio::select! {
+            () = clock.sleep(COUNTED_EVERY) => {}
+            changed = closing.changed() => if changed.is_err() { return },
+        }
+    }
 }
 
 /// What was done about a need.

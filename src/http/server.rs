@@ -4,7 +4,7 @@
 use super::auth::{self, Auth, LocalAddress};
 use super::connection::{Activity, Guarded, Held};
 use super::connection_limit::ConnectionLimit;
-use super::{State, routes, slash, tls};
+use super::{State, needs, routes, slash, tls};
 use crate::error::{Error, Result};
 use crate::settings::{Deadlines, Settings};
 use actix_http::HttpService;
@@ -47,6 +47,7 @@ pub async fn serve(listener: TcpListener, handle: Handle, settings: &Settings) -
     actix_rt::spawn(auth.clone().into_inner().report_strangers(closed.clone()));
     let clock = handle.options().clock.clone();
     let state = Data::new(State::new(handle, settings, closed));
+    actix_rt::spawn(needs::keep_count(state.clone()));
     let tls = http.tls.as_ref().map(tls::load).transpose().map_err(|e| Error::Usage(e.to_string()))?;
 
     let builder = Listening::build()

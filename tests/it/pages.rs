@@ -283,6 +283,7 @@ fn a_job_is_followed_stopped_and_its_failure_told() {
     assert!(failed.contains("✕") && failed.contains("late.jsonl"), "{failed}");
     assert!(page(&client, "/jobs?status=failed").contains("late.jsonl"), "the reason is in the row");
     until("the failure needs somebody", || page(&client, "/").contains("<title>▲ 1 · Overview"));
+    until("every page shows it", || page(&client, "/jobs").contains("href=\"/assets/needs."));
     let overview = page(&client, "/");
     assert!(overview.contains("1 thing needs you.") && overview.contains(">Acknowledge</button>"), "{overview}");
     let need = client.get("needs").ok(200)[0]["need_id"].as_str().unwrap().to_owned();

@@ -144,7 +144,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     ];
     let title = if count == 0 { "Needs you".to_owned() } else { format!("▲ {count} · Needs you") };
     let mut shell = Shell::of(&request, Section::Overview, title);
-    shell.is_needed = count > 0;
+    (shell.is_needed, shell.needed) = (count > 0, count);
     html(&Page {
         shell,
         sentence: match count {

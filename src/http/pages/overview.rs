@@ -294,7 +294,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     let mut shell = Shell::of(&request, Section::Overview, "Overview");
     let view = View::read(&state, shell.may_operate).await?;
     shell.title = view.title();
-    shell.is_needed = view.needs.count > 0;
+    (shell.is_needed, shell.needed) = (view.needs.count > 0, view.needs.count);
     let regions = view.regions()?;
     html(&Page { shell, view: &view, regions })
 }

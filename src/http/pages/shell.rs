@@ -9,6 +9,7 @@ use actix_web::http::header::{HeaderValue, SET_COOKIE};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_domain::key::Role;
+use std::sync::atomic::Ordering;
 
 /// The chosen colours; without the cookie those of the system.
 const THEME_COOKIE: &str = "provost_theme";
@@ -33,6 +34,8 @@ pub struct Entry {
     /// The path of an icon of 16 by 16.
     pub icon: &'static str,
     pub is_current: bool,
+    /// How many things need a person there.
+    pub needed: u64,
 }
 
 pub struct ThemeChoice {
@@ -58,11 +61,15 @@ pub struct Shell {
     pub notice: Option<&'static str>,
     /// Something needs a person.
     pub is_needed: bool,
+    /// How many things need a person.
+    pub needed: u64,
 }
 
 impl Shell {
     pub fn of(request: &HttpRequest, section: Section, title: impl Into<String>) -> Self {
         let chosen = auth::cookie_of(request.headers(), THEME_COOKIE).unwrap_or_default();
+        let state = request.app_data::<Data<State>>();
+        let needed = state.map_or(0, |state| state.needed.load(Ordering::Relaxed));
         let done = request.query_string().split('&').find_map(|pair| pair.strip_prefix("done="));
         Self {
             title: title.into(),
@@ -73,7 +80,8 @@ impl Shell {
             may_administer: auth::may(request, Role::Admin),
             here: request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
             notice: done.and_then(notice),
-            is_needed: false,
+            is_needed: needed > 0,
+            needed,
         }
     }
 
@@ -107,7 +115,15 @@ impl Shell {
                 "M8 5.500a2.500 2.500 0 1 0 0 5 2.500 2.500 0 0 0 0-5zM8 1v2M8 13v2M1 8h2M13 8h2M3 3l1.500 1.500M11.500 11.500 13 13M13 3l-1.500 1.500M4.500 11.500 3 13",
             ),
         ];
-        all.map(|(section, path, name, icon)| Entry { path, name, icon, is_current: section == self.section }).into()
+        let needed = |section| if section == Section::Overview { self.needed } else { 0 };
+        all.map(|(section, path, name, icon)| Entry {
+            path,
+            name,
+            icon,
+            is_current: section == self.section,
+            needed: needed(section),
+        })
+        .into()
     }
 
     pub fn themes(&self) -> Vec<ThemeChoice> {
