@@ -27,7 +27,11 @@ async fn a_component_that_is_unwell_needs_somebody_until_it_is_well_or_somebody_
     let (store, failures) = (options.store.clone(), options.failures.clone());
     let handle = start(options).await.unwrap();
     let open = async || store.needs(Some(NeedState::Open), handle.options().clock.now(), None, 9).await.unwrap().items;
-    let fail = || (0..3).for_each(|_| drop(failures.failed("scheduler", "a test", Kind::Outage, "no answer")));
+    let fail = || {
+        for _ in 0..3 {
+            failures.failed("scheduler", "a test", Kind::Outage, "no answer");
+        }
+    };
     looks(&handle, &clock, 2).await;
     assert_eq!(open().await, []);
     fail();
