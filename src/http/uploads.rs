@@ -61,23 +61,16 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        // What stays is removed when the next process takes the folder.
+        // What stays is removed at the next start.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-#[derive(Default)]
-struct Kept {
-    /// Whether what an earlier process left was removed.
-    is_cleared: bool,
-    /// The oldest first.
-    uploads: VecDeque<Arc<Upload>>,
 }
 
 /// The uploads of this process.
 pub struct Uploads {
     folder: PathBuf,
-    kept: Mutex<Kept>,
+    /// The oldest first.
+    kept: Mutex<VecDeque<Arc<Upload>>>,
     /// Files that are received or imported at the same time.
     places: Arc<Semaphore>,
 }
@@ -107,13 +100,16 @@ fn plain(name: &str) -> String {
 }
 
 impl Uploads {
-    /// They are kept below this folder.
+    /// They are kept below this folder; what an earlier process left there is removed.
     pub fn new(folder: &Path) -> Self {
-        Self {
-            folder: folder.join("uploads"),
-            kept: Mutex::default(),
-            places: Arc::new(Semaphore::new(limits::IMPORTS)),
+        let folder = folder.join("uploads");
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "files that were uploaded before the start cannot be removed");
+            }
+            _ => {}
         }
+        Self { folder, kept: Mutex::default(), places: Arc::new(Semaphore::new(limits::IMPORTS)) }
     }
 
     /// A place for work on a file.
@@ -132,7 +128,7 @@ impl Uploads {
     pub fn get(&self, request: &HttpRequest, id: &str) -> Result<Arc<Upload>, Problem> {
         let owner = auth::owner(request);
         let kept = lock(&self.kept);
-        let found = kept.uploads.iter().find(|upload| upload.id == id && upload.owner == owner).cloned();
+        let found = kept.iter().find(|upload| upload.id == id && upload.owner == owner).cloned();
         let id: String = id.chars().take(80).collect();
         found.ok_or_else(|| {
             Problem::new(Code::UploadNotFound, format!("there is no upload {id}, or it is kept no more; send it again"))
@@ -141,13 +137,6 @@ impl Uploads {
 
     /// A new folder for a file.
     fn make(&self, owner: String) -> std::io::Result<Upload> {
-        let mut kept = lock(&self.kept);
-        if !kept.is_cleared {
-            match std::fs::remove_dir_all(&self.folder) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                _ => kept.is_cleared = true,
-            }
-        }
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(std::io::Error::other)?;
         let id = hex(&random);
@@ -159,9 +148,9 @@ impl Uploads {
     fn keep(&self, upload: Upload) -> Arc<Upload> {
         let upload = Arc::new(upload);
         let mut kept = lock(&self.kept);
-        kept.uploads.push_back(upload.clone());
-        while kept.uploads.len() > limits::UPLOADS {
-            kept.uploads.pop_front();
+        kept.push_back(upload.clone());
+        while kept.len() > limits::UPLOADS {
+            kept.pop_front();
         }
         upload
     }
