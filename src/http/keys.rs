@@ -113,7 +113,10 @@ pub(super) fn wanted(bytes: &[u8]) -> Result<KeyRequest, Problem> {
     let wanted = KeyRequest {
         role: fields.word("role", Role::Viewer),
         name: fields.optional_text("name", limits::KEY_NAME),
-        expires_in_days: Some(fields.whole("expires_in_days", 0, 1, 36_525)).filter(|days| *days > 0),
+        expires_in_days: match fields.get("expires_in_days") {
+            None | Some(serde_json::Value::Null) => None,
+            Some(_) => Some(fields.whole("expires_in_days", 1, 1, 36_525)),
+        },
     };
     if document.get("role").is_none() {
         fields.fault("role", "`role` is missing; client, viewer, operator or admin is needed");

@@ -154,6 +154,7 @@ impl Reading {
         ("verified" = Option<bool>, Query, description = "Marks every point as verified")),
     responses(
         (status = 200, description = "What became of the rows", body = ImportAnswer),
+        (status = 400, description = "The body broke off", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "The file cannot be read at all, or the mapping does not fit it: nothing is stored", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn upload(
     state: Data<State>,

@@ -234,6 +234,7 @@ fn problem(operation: &str, status: u16) -> Problem {
     let model = || model_id(Algorithm::Xgboost);
     match (operation, status) {
         ("cancel_job", 400) => CancelError::AlreadyFinal(JobStatus::Completed).into(),
+        ("import_points", 400) => Problem::new(Code::BodyIncomplete, "the body broke off"),
         (_, 400) => SubmitError::Quality(Arc::new(records::poor_quality())).into(),
         (_, 401) => auth::unauthorized(Code::KeyMissing, auth::KEY_NEEDED),
         (_, 403) => auth::forbidden("key_01", Role::Viewer, Role::Operator),
