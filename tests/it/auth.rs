@@ -119,7 +119,8 @@ fn every_route_needs_a_key_of_its_role() {
             .replace("{prediction_id}", "x")
             .replace("{need_id}", "x")
             .replace("{upload_id}", "x")
-            .replace("{key_id}", "x");
+            .replace("{key_id}", "x")
+            .replace("{window_id}", "x");
         let body = matches!(method.as_str(), "POST" | "PUT").then_some(&b"{}"[..]);
         let other = format!("{}{}", &keys[2].text[..84], if keys[2].text.ends_with('0') { '1' } else { '0' });
         for wrong in [None, Some("x"), Some(other.as_str()), Some(&keys[2].text[..84])] {

@@ -109,8 +109,15 @@ async fn needs(handle: &Handle) -> usize {
     open.iter().filter(|need| need.kind == NeedKind::DriftAlarm).count()
 }
 
+/// A system whose active model answers.
 async fn started(options: Options) -> System {
-    start(options).await.unwrap()
+    let handle = start(options).await.unwrap();
+    let began = Instant::now();
+    while handle.serving().is_none() {
+        assert!(began.elapsed() < PATIENCE, "{:?}", handle.components().await["serving"]);
+        actix_rt::task::yield_now().await;
+    }
+    handle
 }
 
 #[actix_rt::test]
