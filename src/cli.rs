@@ -75,6 +75,8 @@ pub enum Command {
     Plots(client::PlotsArgs),
     /// Write a model to a file that other systems predict with
     Export(export::ExportArgs),
+    /// Write a model's card: what it is, what it was made of, and what it is worth
+    Card(client::CardArgs),
     /// Make a model the active one
     Activate(client::ActivateArgs),
     /// Go back to the model that was active before, or to a named one
@@ -151,6 +153,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Evaluate(args) => client::evaluate(&args),
         Command::Plots(args) => client::plots(&args),
         Command::Export(args) => export::run(&args),
+        Command::Card(args) => client::card(&args),
         Command::Activate(args) => client::activate(&args),
         Command::Rollback(args) => client::rollback(&args),
         Command::History(args) => client::history(&args),

@@ -1,5 +1,6 @@
 //! Thin clients of the facade: the commands that ask a running service.
 
+mod card;
 pub mod compare;
 pub mod decisions;
 mod evaluate;
@@ -17,6 +18,7 @@ mod schedule;
 mod status;
 pub mod train;
 
+pub use card::{CardArgs, card};
 pub use compare::{CompareArgs, compare};
 pub use decisions::{DecisionsArgs, decisions};
 pub use evaluate::{EvaluateArgs, PlotsArgs, evaluate, plots};

@@ -5,6 +5,7 @@ mod asyncapi;
 mod audit;
 mod auth;
 mod body;
+mod card;
 mod code;
 #[cfg(test)]
 mod conformity;
@@ -17,6 +18,7 @@ mod errors;
 mod evaluations;
 mod events;
 mod example_ids;
+mod fairness;
 mod idempotency;
 mod ids;
 mod jobs;
@@ -50,6 +52,7 @@ pub use opening::open as opening;
 pub use server::{Server, serve};
 pub use tls::load as check_tls;
 
+use crate::card::CardTexts;
 use crate::settings::{Predict, Settings, Values};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -83,6 +86,10 @@ pub struct State {
     pub predict: Predict,
     /// The memory for bodies of prediction requests, in KiB.
     prediction_bodies: ByLane<Arc<Semaphore>>,
+    /// What people say of the system, for its cards.
+    card: CardTexts,
+    /// Requests for a card: its records are read one after the other.
+    cards: Pool,
     /// Event streams by caller.
     streams: Arc<KeyedLimit<String>>,
     /// Streams of predictions, which share the disk for answers that wait.
@@ -117,6 +124,8 @@ impl State {
             settings: Arc::new(settings.values.clone()),
             uploads: Arc::new(uploads::Uploads::new(&predict.spool_dir)),
             predict,
+            card: settings.card.clone(),
+            cards: Pool::new("model cards", 2, limits::AUDITS),
             streams: KeyedLimit::new(limits::EVENT_STREAMS),
             spools: Arc::default(),
             predict_streams: KeyedLimit::new(limits::PREDICT_STREAMS),
@@ -144,6 +153,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .configure(jobs::routes)
                 .configure(models::routes)
                 .configure(evaluations::routes)
+                .configure(fairness::routes)
+                .configure(card::routes)
                 .configure(data::routes)
                 .configure(points::routes)
                 .configure(schedule::routes)

@@ -3,6 +3,7 @@
 // All output goes through `cli::show`, which escapes what came from elsewhere.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod card;
 pub mod cli;
 pub mod client;
 pub mod demo;

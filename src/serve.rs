@@ -103,6 +103,7 @@ pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
             ..PredictServiceOptions::default()
         },
         watch: settings.watch.clone(),
+        fairness: settings.fairness.clone(),
         retention: settings.retention.clone(),
         outbox_max: settings.bridge.outbox_max,
         bridge: settings.bridge.options.clone(),

@@ -1,6 +1,7 @@
 //! The settings, typed: flag over environment (`PROVOST_SECTION__KEY`) over file over the compiled-in default.
 
 mod duration;
+mod fairness;
 mod hosts;
 mod http;
 mod layers;
@@ -25,8 +26,9 @@ pub use secret::{read_file as read_secret_file, shown_path};
 pub use store::StoreAddress;
 pub use value::{SettingsError, Source, Values};
 
+use crate::card::CardTexts;
 use provost_actors::bridge::Address;
-use provost_actors::{BridgeOptions, RetentionOptions, WatchOptions};
+use provost_actors::{BridgeOptions, FairnessOptions, RetentionOptions, WatchOptions};
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::features::FeatureTables;
@@ -103,6 +105,8 @@ pub struct Settings {
     pub import: Import,
     pub predict: Predict,
     pub watch: WatchOptions,
+    pub card: CardTexts,
+    pub fairness: FairnessOptions,
     pub sharing: Sharing,
     pub bridge: Bridge,
     pub mail: Mail,
@@ -174,6 +178,14 @@ impl Settings {
             predict: Predict::read(&read, &data_dir)?,
             watch: watch(&read)?,
             store: StoreAddress::read(&read)?,
+            card: CardTexts {
+                provider: read.text("card.provider")?,
+                contact: read.text("card.contact")?,
+                purpose: read.text("card.purpose")?,
+                oversight: read.text("card.oversight")?,
+                enterprise_size: read.text("card.enterprise_size")?,
+            },
+            fairness: fairness::read(&read)?,
             sharing: sharing(&read)?,
             bridge: bridge(&read)?,
             data_dir,

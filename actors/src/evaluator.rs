@@ -1,9 +1,11 @@
 //! The Evaluator scores models on their test part, draws their plots and keeps their evaluations.
 
 mod audit;
+mod data_checks;
 mod performance_check;
 
-pub use audit::{Audit, AuditModel};
+pub use audit::{Audit, AuditModel, KnownAudit};
+pub use data_checks::CheckData;
 pub use performance_check::CheckPerformance;
 
 use crate::background::WhileReachable;

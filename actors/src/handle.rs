@@ -6,7 +6,7 @@ use crate::admission::Admission;
 use crate::bridge::{Bridge, BridgeStop};
 use crate::component_look::{ComponentLook, Look};
 use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
-use crate::evaluator::{Audit, AuditModel, Evaluate, Evaluator};
+use crate::evaluator::{Audit, AuditModel, CheckData, Evaluate, Evaluator, KnownAudit};
 use crate::executor::{Executor, LocalExecutor};
 use crate::fleet::FleetExecutor;
 use crate::jobs::{Cancel, Jobs, Peers, Shutdown, ShutdownReport, Streams, Submission, Submitted};
@@ -31,6 +31,7 @@ use crate::serving::{
 use crate::supervise::{Child, Slot, supervise_in};
 use crate::trainer::Trainer;
 use crate::watch::Watch;
+use provost_domain::data_checks::DataChecks;
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::job::JobStatus;
 use provost_domain::quality::DataQualityReport;
@@ -215,8 +216,18 @@ impl Handle {
         self.evaluator.send(Evaluate { model: model.clone(), plots }).await?
     }
 
+    /// Leaks, near duplicates and contradicted labels of the data that a configuration selects.
+    pub async fn check_data(&self, config: TrainingConfig) -> Result<DataChecks, EvaluateError> {
+        let place = self.audits.place().await?;
+        self.evaluator.send(CheckData { config, place }).await?
+    }
+
     /// How a model treats the groups of its test part, and what its data is like.
-    pub async fn audit(&self, model: &ModelId) -> Result<Arc<Audit>, EvaluateError> {
+    pub async fn fairness_audit(&self, model: &ModelId) -> Result<Arc<Audit>, EvaluateError> {
+        // One that is known waits for no place.
+        if let Some(known) = self.evaluator.send(KnownAudit(model.clone())).await?? {
+            return Ok(known);
+        }
         let place = self.audits.place().await?;
         self.evaluator.send(AuditModel { id: model.clone(), place }).await?
     }

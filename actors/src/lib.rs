@@ -2,7 +2,6 @@
 //! [`Handle`], made by [`start`].
 
 mod admission;
-mod audit;
 mod background;
 mod blocking;
 pub mod bridge;
@@ -12,6 +11,7 @@ pub mod error;
 pub mod evaluator;
 pub mod executor;
 pub mod failures;
+mod fairness;
 pub mod fleet;
 pub mod handle;
 mod journal;

@@ -2,11 +2,13 @@
 
 mod audit_groups;
 mod beneath;
+mod point_ids;
 mod scan;
 mod source;
 mod source_key;
 
 pub use audit_groups::{AuditGroups, FoundGroups, SourceState};
+pub use point_ids::PointIds;
 pub use source_key::SourceKey;
 
 use crate::blocking::blocking;
@@ -21,7 +23,7 @@ use provost_domain::quality::DataQualityReport;
 use provost_domain::schedule::Arrivals;
 use scan::Scan;
 use serde_json::json;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Scans for jobs, and snapshots, that are kept in memory: the one in use and the one before.
@@ -194,6 +196,12 @@ impl SnapshotService {
         Ok(collector.finish())
     }
 
+    async fn point_ids(&self, m: PointIds) -> Result<BTreeMap<u128, String>, LoadError> {
+        let source = source::open(&m.config, &self.resources).await?;
+        let (ids, _) = source::each_point(source, &m.config, &self.resources, point_ids::Ids::new(m.rows)).await?;
+        Ok(ids.finish())
+    }
+
     fn remember(&self, loaded: LoadedSnapshot) -> Arc<LoadedSnapshot> {
         let mut snapshots = lock(&self.cache.snapshots);
         if let Some(known) = snapshots.iter().find(|s| s.sha == loaded.sha) {
@@ -281,6 +289,14 @@ impl Handler<AuditGroups> for Loader {
     fn handle(&mut self, message: AuditGroups, _: &mut Context<Self>) -> Self::Result {
         let service = self.snapshots.clone();
         Box::pin(async move { service.audit_groups(message).await }.into_actor(self))
+    }
+}
+
+impl Handler<PointIds> for Loader {
+    type Result = ResponseActFuture<Self, Result<BTreeMap<u128, String>, LoadError>>;
+    fn handle(&mut self, message: PointIds, _: &mut Context<Self>) -> Self::Result {
+        let service = self.snapshots.clone();
+        Box::pin(async move { service.point_ids(message).await }.into_actor(self))
     }
 }
 

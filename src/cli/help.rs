@@ -57,6 +57,7 @@ const GROUPS: [(&str, &[Examples]); 5] = [
             ("plots", &["provost plots latest --out plots --format svg"]),
             ("predict", &["provost predict applications.csv --out predictions.csv"]),
             ("export", &["provost export active --format onnx --out admission.onnx"]),
+            ("card", &["provost card active --out card.html"]),
             ("activate", &["provost activate latest --reason 'better on this year'"]),
             ("rollback", &["provost rollback", "provost rollback xgboost_0190f3c2 --reason 'complaints since noon'"]),
             ("history", &["provost history", "provost history --at 2026-11-24T08:00:00Z"]),

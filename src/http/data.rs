@@ -5,7 +5,9 @@ use super::{State, body, idempotency};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use provost_actors::KeyedRequest;
 use provost_domain::TrainingConfig;
+use provost_domain::data_checks::DataChecks;
 use provost_domain::quality::DataQualityReport;
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
@@ -20,7 +22,24 @@ impl Serialize for Report {
 }
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/data-quality").route(web::post().to(report)).default_service(only("POST")));
+    config
+        .service(web::resource("/data-quality").route(web::post().to(report)).default_service(only("POST")))
+        .service(web::resource("/data-checks").route(web::post().to(check)).default_service(only("POST")));
+}
+
+/// The configuration of a request that asks about the data that one selects, and the request with its `Idempotency-Key`.
+async fn selection(
+    state: &State,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<(TrainingConfig, Option<KeyedRequest>), Problem> {
+    let body = body::read(request, payload, state.max_body_bytes).await?;
+    let key = idempotency::key_of(request)?;
+    let read = move |bytes: &[u8]| {
+        let config = TrainingConfig::from_json(&body::json(bytes)?)?;
+        Ok((config, key.map(|key| key.with(bytes))))
+    };
+    body.document(state, read).await
 }
 
 /// The quality report of the data that a training configuration selects.
@@ -36,13 +55,23 @@ pub(super) async fn report(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
-    let key = idempotency::key_of(&request)?;
-    let read = move |bytes: &[u8]| {
-        let config = TrainingConfig::from_json(&body::json(bytes)?)?;
-        Ok((config, key.map(|key| key.with(bytes))))
-    };
-    let (config, asked) = body.document(&state, read).await?;
+    let (config, asked) = selection(&state, &request, payload).await?;
     let reported = async { Ok((StatusCode::OK, Report(state.handle.quality(config).await?))) };
     idempotency::once(&state, asked, true, reported).await
+}
+
+/// Leaks, near duplicates and contradicted labels in the data that a training configuration selects, for a person to look at.
+///
+/// Features whose out-of-fold AUC alone, or whose gain beside all others, is not plausible; pairs of nearly equal rows of different
+/// applicants; and outcomes that three models contradict with confidence out of fold (confident learning). At most 20,000 rows are
+/// modelled, which takes up to a minute. Nothing is trained for use, and nothing is stored.
+#[utoipa::path(post, path = "/data-checks", operation_id = "check_data", tag = "data", request_body = TrainingConfig,
+    params(("Idempotency-Key" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "What was found", body = DataChecks),
+        (status = 422, description = "Every bad field is named", body = super::problem::Problem, content_type = "application/problem+json")))]
+pub(super) async fn check(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+    let (config, asked) = selection(&state, &request, payload).await?;
+    let checked = async { Ok((StatusCode::OK, state.handle.check_data(config).await?)) };
+    idempotency::once(&state, asked, true, checked).await
 }

@@ -2,13 +2,14 @@
 
 mod administration;
 mod answers;
+pub mod audits;
 pub mod bounds;
 mod examples;
 mod needs;
 mod parameters;
 mod points;
 mod predictions;
-mod records;
+pub mod records;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -17,8 +18,8 @@ mod watch;
 use super::needs as need_routes;
 use super::points as point_routes;
 use super::{
-    BASE, audit, data, drift, evaluations, events, jobs, keys, metrics, mlflow, models, oip, parked, predict,
-    prediction_log, schedule, shadow, status,
+    BASE, audit, card, data, drift, evaluations, events, fairness, jobs, keys, metrics, mlflow, models, oip, parked,
+    predict, prediction_log, schedule, shadow, status,
 };
 use serde_json::Value;
 use std::sync::OnceLock;
@@ -35,10 +36,10 @@ use utoipa::openapi::path::PathItem;
     ),
     paths(
         jobs::train, jobs::read, jobs::list, jobs::cancel, events::stream,
-        evaluations::evaluate, evaluations::results, evaluations::plot, evaluations::comparison_plot,
-        models::list, models::read, models::activate, models::rollback, models::activations, models::decisions, models::compare,
+        evaluations::evaluate, evaluations::results, evaluations::plot, evaluations::comparison_plot, fairness::read,
+        models::list, models::read, card::read, models::activate, models::rollback, models::activations, models::decisions, models::compare,
         models::metrics, models::importance,
-        predict::predict, prediction_log::list, prediction_log::read, shadow::read, shadow::replace, drift::drift, drift::window, drift::performance, data::report, point_routes::upload, point_routes::rejects, need_routes::list, need_routes::acknowledge, need_routes::snooze, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list, keys::list, keys::create, keys::end,
+        predict::predict, prediction_log::list, prediction_log::read, shadow::read, shadow::replace, drift::drift, drift::window, drift::performance, data::report, data::check, point_routes::upload, point_routes::rejects, need_routes::list, need_routes::acknowledge, need_routes::snooze, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list, keys::list, keys::create, keys::end,
         parked::list, parked::show, parked::send_again, parked::discard,
     ),
     tags(

@@ -1,5 +1,7 @@
 //! The table of access and the routes that are there are the same.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+mod card;
+
 use super::auth::table::{CONTRACT, Found, ROOT, find};
 use super::*;
 use actix_web::http::{Method, header};

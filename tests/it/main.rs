@@ -24,6 +24,7 @@ mod demo;
 mod doctor;
 mod durability;
 mod events;
+mod fairness;
 mod fitting;
 mod fleet;
 mod http;

@@ -1,9 +1,9 @@
 //! The fairness audit of a model on its test part, with what its data is like. Answers are kept until the data changes.
 
 use super::Evaluator;
-use crate::audit::{groups, report};
 use crate::blocking::blocking;
 use crate::error::EvaluateError;
+use crate::fairness::{groups, report};
 use crate::loader::{Loader, SourceKey, SourceState};
 use crate::options::EvaluatorResources;
 use crate::pool::Place;
@@ -12,6 +12,7 @@ use crate::supervise::Slot;
 use actix::{Context, Handler, Message, ResponseActFuture, WrapFuture};
 use provost_domain::ModelId;
 use provost_domain::fairness::FairnessReport;
+use provost_domain::model::ModelRecord;
 use provost_domain::snapshot::SnapshotFacts;
 use provost_learn::LearnError;
 use provost_learn::watch::fairness::AuditRows;
@@ -29,6 +30,12 @@ pub struct AuditModel {
 }
 impl Message for AuditModel {
     type Result = Result<Arc<Audit>, EvaluateError>;
+}
+
+/// Asks for an audit that is in memory and still holds.
+pub struct KnownAudit(pub ModelId);
+impl Message for KnownAudit {
+    type Result = Result<Option<Arc<Audit>>, EvaluateError>;
 }
 
 /// What an audit found.
@@ -64,19 +71,31 @@ impl Audits {
     }
 }
 
+/// The model's record, the state of its source, and the audit that is known for it.
+async fn known(
+    resources: &EvaluatorResources,
+    loader: &Slot<Loader>,
+    audits: &Audits,
+    id: &ModelId,
+) -> Result<(ModelRecord, Option<SourceKey>, Option<Arc<Audit>>), EvaluateError> {
+    let record = resources.models.model(id).await?.ok_or_else(|| EvaluateError::NotFound(id.clone()))?;
+    let key = loader.send(SourceState(record.version.training_config.clone())).await?.ok();
+    let known = audits.find(id, key.as_ref());
+    Ok((record, key, known))
+}
+
 async fn audit(
     resources: Arc<EvaluatorResources>,
     loader: Slot<Loader>,
     audits: Audits,
     AuditModel { id, place }: AuditModel,
 ) -> Result<Arc<Audit>, EvaluateError> {
-    let record = resources.models.model(&id).await?.ok_or_else(|| EvaluateError::NotFound(id.clone()))?;
-    let config = record.version.training_config.clone();
-    // What comes meanwhile makes the answer one of before.
-    let key = loader.send(SourceState(config.clone())).await?.ok();
-    if let Some(known) = audits.find(&id, key.as_ref()) {
+    // The state of before: what comes while it is read makes the answer an old one.
+    let (record, key, known) = known(&resources, &loader, &audits, &id).await?;
+    if let Some(known) = known {
         return Ok(known);
     }
+    let config = record.version.training_config.clone();
     let opened = open::<EvaluateError>((&resources.artifacts, &*resources.installation), &loader, record).await?;
     let ids = opened.test.iter().map(|row| opened.data.snapshot.row_ids[*row as usize]).collect();
     let (columns, warnings) = groups(&loader, config, ids, resources.fairness.names()).await?;
@@ -105,5 +124,14 @@ impl Handler<AuditModel> for Evaluator {
     fn handle(&mut self, message: AuditModel, _: &mut Context<Self>) -> Self::Result {
         let audited = audit(self.resources.clone(), self.loader.clone(), self.audits.clone(), message);
         Box::pin(audited.into_actor(self))
+    }
+}
+
+impl Handler<KnownAudit> for Evaluator {
+    type Result = ResponseActFuture<Self, Result<Option<Arc<Audit>>, EvaluateError>>;
+    fn handle(&mut self, KnownAudit(id): KnownAudit, _: &mut Context<Self>) -> Self::Result {
+        let (resources, loader, audits) = (self.resources.clone(), self.loader.clone(), self.audits.clone());
+        let found = async move { Ok(known(&resources, &loader, &audits, &id).await?.2) };
+        Box::pin(found.into_actor(self))
     }
 }

@@ -1,11 +1,13 @@
 //! The gate at the end of a job: what becomes the active model by itself, and what does not.
 
+use crate::silence::start;
 use crate::support::*;
-use provost_actors::{Handle, Submission};
+use provost_actors::{FairnessOptions, Handle, Submission};
 use provost_domain::config::FeatureSelection;
 use provost_domain::gate::{ActivationWish, GateDecision, GateOutcome};
 use provost_domain::job::JobStatus;
-use provost_domain::{Algorithm, ModelId, TargetMetric, TrainingConfig, TrainingJob};
+use provost_domain::{AdmissionDataPoint, Algorithm, ModelId, TargetMetric, TrainingConfig, TrainingJob};
+use provost_store::PointSelection;
 
 fn logistic() -> TrainingConfig {
     TrainingConfig { target_metric: TargetMetric::AucRoc, ..config(&[Algorithm::LogisticRegression]) }
@@ -106,6 +108,37 @@ async fn a_better_model_replaces_the_champion_and_one_that_is_not_is_told_why() 
     assert_eq!(active(&handle).await, successor.best_model_id);
     handle.rollback(None, None).await.unwrap();
     assert_eq!(active(&handle).await, better.best_model_id);
+}
+
+/// The better model follows the grades, and so accepts those with low ones less often; the one before it is blind to them.
+#[actix_rt::test]
+async fn a_better_model_that_is_less_fair_is_kept_out_where_the_gate_looks_at_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path()).await;
+    let tables = options.tables.clone();
+    let mut grouped: Vec<AdmissionDataPoint> = Vec::new();
+    let mut batches = options.store.stream_points(PointSelection::default()).await.unwrap();
+    while let Some(batch) = batches.recv().await {
+        for mut point in batch.unwrap() {
+            let grade = tables.row(&point).values[0];
+            let group = if grade >= 0.85 { "high" } else { "low" };
+            point.attributes.insert("grades".to_owned(), group.to_owned());
+            point.seq += 1;
+            grouped.push(point);
+        }
+    }
+    options.store.record_points(grouped).await.unwrap();
+    options.fairness = FairnessOptions { attributes: vec!["grades".to_owned()], gate: true };
+    let handle = start(options).await.unwrap();
+    let weak = trained(&handle, blind(), ActivationWish::None).await;
+    let champion = weak.best_model_id.unwrap();
+    handle.activate(&champion, None, None).await.unwrap();
+    let better = trained(&handle, logistic(), ActivationWish::IfBetter).await;
+    let decided = decision(&handle, &better).await;
+    assert_eq!(decided.outcome, GateOutcome::Kept, "{}", decided.reason);
+    assert!(decided.reason.contains("which is below 0.8"), "{}", decided.reason);
+    assert!(decided.evidence.is_some_and(|e| e.improvement > 0.0));
+    assert_eq!(active(&handle).await, Some(champion));
 }
 
 #[actix_rt::test]

@@ -29,6 +29,15 @@ pub const FEATURES: [&str; 12] = [
     "test_score_vs_avg",
 ];
 
+/// Whether a feature, of either set, is of the applicant alone: what two applications of one person have in common.
+pub fn is_of_applicant(feature: &str) -> bool {
+    const OF_PROGRAM: [&str; 3] = ["program_competitiveness", "gpa_vs_avg", "test_score_vs_avg"];
+    const EXTENDED_OF_APPLICANT: [&str; 5] =
+        ["gpa_scale", "gre_writing", "undergraduate_ranking", "undergraduate_university", "undergraduate_major"];
+    let base = FEATURES.contains(&feature) && !OF_PROGRAM.contains(&feature);
+    base || EXTENDED_OF_APPLICANT.contains(&feature)
+}
+
 /// The features of one data point: NaN is missing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureRow {

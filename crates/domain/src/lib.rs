@@ -8,6 +8,7 @@ pub mod algorithm;
 pub mod audit;
 pub mod check;
 pub mod config;
+pub mod data_checks;
 pub mod evaluation;
 pub mod event;
 pub mod fairness;

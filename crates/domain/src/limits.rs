@@ -101,6 +101,8 @@ limits! {
         "one beyond is answered with 503; an open model is waited for by nobody";
     EVALUATIONS = 64, "tasks", "evaluations that run or wait", "one beyond is answered with 503";
     AUDITS = 16, "requests", "fairness audits and data checks that wait for the one under way", "one beyond is answered with 503";
+    CHECK_ROWS = 20_000, "rows", "rows that data checks fit models to", "some dozens of fits; of larger data whole applicants are drawn";
+    CHECK_FINDINGS = 200, "items", "near duplicates, and contradicted labels, that data checks list", "more than a person looks at; how many others there are is counted";
     FAIRNESS_ATTRIBUTES = 6, "items", "`fairness.attributes` in the settings", "with nationality and gender 8 attributes and 28 pairs of them";
     FAIRNESS_GROUPS = 50, "items", "groups of one attribute in a fairness report",
         "those with the most rows; how many others there are is in `groups_not_shown`";

@@ -1,5 +1,6 @@
 //! The limits on what clients and event publishers send, as keywords of the schemas that describe it.
 
+use crate::card::Format;
 use provost_domain::Algorithm;
 use provost_domain::limits::*;
 use serde_json::{Map, Value, json};
@@ -74,6 +75,7 @@ fn of_parameter(name: &str) -> Option<Value> {
         | "window_id" => Some(text(ID)),
         "file_name" => Some(text(FILE_NAME)),
         "cursor" => Some(text(CURSOR)),
+        "format" => Some(json!({"enum": Format::ALL.map(Format::as_str)})),
         "Idempotency-Key" => Some(json!({"minLength": 1, "maxLength": IDEMPOTENCY_KEY})),
         _ => None,
     }

@@ -13,6 +13,7 @@ use super::super::problem::{PROBLEM, Problem, key_reused};
 use super::super::schedule::Trigger;
 use super::super::status::{Alive, Faults, JobCounts, LatestModel, ModelCounts, Readiness, ServiceStatus};
 use super::super::{BASE, evaluations};
+use super::audits;
 use super::records::{self, COMPARISON_PLOT, job_id, model_id, of};
 use super::{administration, needs, points, predictions, watch};
 use provost_actors::error::{CancelError, RegistryError, SubmitError};
@@ -76,7 +77,7 @@ fn beyond<T: serde::Serialize>(wanted: &T, default: &T) -> Value {
 /// The example of an operation's request body.
 pub fn request(operation: &str) -> Option<Value> {
     Some(match operation {
-        "train" | "check_data_quality" => beyond(&records::config(), &TrainingConfig::default()),
+        "train" | "check_data_quality" | "check_data" => beyond(&records::config(), &TrainingConfig::default()),
         "activate_model" => of(&ActivateRequest {
             model_id: None,
             reason: Some("ranks better than its predecessor on the rows of this spring".to_owned()),
@@ -125,6 +126,8 @@ fn answer(operation: &str, status: u16) -> Option<Value> {
         ("cancel_job", _) => of(&CancelAccepted::wish(&job_id(), false)),
         ("evaluate_model", _) => of(&evaluations::EvaluationAccepted::started(TASK.to_owned(), challenger().model_id)),
         ("get_evaluation_results", _) => of(&records::evaluation(BASE)),
+        ("check_data", _) => of(&audits::data_checks()),
+        ("get_fairness", _) => of(&audits::fairness()),
         ("list_models", _) => of(&records::models()),
         ("get_model" | "activate_model", _) => of(&challenger()),
         ("rollback", _) => of(&records::model(Algorithm::RandomForest)),
@@ -278,7 +281,7 @@ fn problem(operation: &str, status: u16) -> Problem {
 fn invalid(operation: &str) -> Problem {
     let faults = |read: Option<provost_domain::Faults>| read.map(Problem::from);
     let said = match operation {
-        "train" | "check_data_quality" => {
+        "train" | "check_data_quality" | "check_data" => {
             faults(TrainingConfig::from_json(&json!({"test_size": 0.5, "algorithms": ["oracle"]})).err())
         }
         "compare_models" => {

@@ -18,6 +18,9 @@ fn of(name: &str, operation: &str) -> (&'static str, Option<Value>) {
             Some(json!("nightly-2026-02-16")),
         ),
         "Last-Event-ID" => ("Goes on after this event", Some(json!(12))),
+        "format" => {
+            ("What the answer is written as; by default what `Accept` asks for, else markdown", Some(json!("markdown")))
+        }
         "explain" => ("Adds the contribution of each feature", Some(json!(true))),
         "name" => ("The setting `predict.name`", Some(json!("admission"))),
         "need_id" => ("The need's id", Some(json!(super::needs::need().need_id))),

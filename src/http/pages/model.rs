@@ -1,6 +1,7 @@
 //! `/models/{id}`: what a model is worth, on which rows, and when it served.
 
 mod decisions;
+mod fairness;
 pub mod figures;
 
 use super::chart::Figure;
@@ -16,6 +17,7 @@ use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use decisions::Decisions;
+use fairness::Fairness;
 use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::{ModelId, TargetMetric, TrainingMetrics};
 use std::time::Duration;
@@ -65,6 +67,7 @@ struct Page {
     histogram: Option<Figure>,
     figures: Vec<Figure>,
     bands: Vec<[String; 5]>,
+    fairness: Fairness,
     services: Vec<Service>,
     may_roll_back: bool,
     facts: Vec<(&'static str, String)>,
@@ -221,6 +224,7 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
         histogram,
         figures: results.as_ref().map(|results| figures::figures(results, &record)).unwrap_or_default(),
         bands: results.as_ref().map(figures::bands).unwrap_or_default(),
+        fairness: Fairness::of(&state, version).await,
         services: services(&activations, &id, now),
         may_roll_back: may_roll_back && shell.may_operate,
         facts: vec![

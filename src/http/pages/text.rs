@@ -1,6 +1,7 @@
 //! How the pages write times, numbers and states.
 
 use chrono::{DateTime, Utc};
+use provost_domain::fairness::FairnessVerdict;
 use provost_domain::gate::GateOutcome;
 pub use provost_domain::ids::short;
 use provost_domain::job::JobStatus;
@@ -138,6 +139,15 @@ impl Mark {
             JobStatus::Completed => Self::new("✓", "s-done", "done"),
             JobStatus::Failed => Self::FAILED,
             JobStatus::Cancelled => Self::new("–", "s-waiting", "cancelled"),
+        }
+    }
+
+    pub fn of_fairness(verdict: FairnessVerdict) -> Self {
+        match verdict {
+            FairnessVerdict::Differs => Self::new("▲", "s-needs", "differs"),
+            FairnessVerdict::NoDifference => Self::new("✓", "s-done", "no difference found"),
+            FairnessVerdict::TooFew => Self::new("○", "s-waiting", "too few to say"),
+            FairnessVerdict::NoOther => Self::new("○", "s-waiting", "no other group"),
         }
     }
 

@@ -2,8 +2,8 @@
 //! taking its place.
 
 use super::{ModelService, RegistryError};
-use crate::audit::{groups, report};
 use crate::blocking::blocking;
+use crate::fairness::{groups, report};
 use crate::scoring::Opened;
 use provost_domain::fairness::{FOUR_FIFTHS, FairnessReport};
 use provost_domain::visible::line;

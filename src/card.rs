@@ -1,0 +1,109 @@
+//! The card of a model: a model card (Mitchell et al. 2019) and the technical file of a high-risk system by Annex IV of the EU's AI
+//! Act, sections 1 to 9 (admissions are Annex III, 3(a)). It is written from records alone: the same records give the same bytes.
+//! What only a person can say is a blank with a question.
+
+mod block;
+mod data;
+mod development;
+mod figures;
+mod general;
+mod history;
+mod html;
+mod markdown;
+mod numbers;
+mod plans;
+mod records;
+mod yaml;
+
+pub use block::{Block, Section};
+pub use records::{CardTexts, Records};
+
+/// What a card is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One page for a browser.
+    Html,
+    /// CommonMark with tables.
+    Markdown,
+    /// A mapping with one text for each section, as `annex4ac` reads it, and the figures as numbers.
+    Yaml,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Format; 3] = [Format::Html, Format::Markdown, Format::Yaml];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Html => "html",
+            Format::Markdown => "markdown",
+            Format::Yaml => "yaml",
+        }
+    }
+
+    /// The format that a word or the ending of a file's name means.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "html" | "htm" => Some(Format::Html),
+            "markdown" | "md" => Some(Format::Markdown),
+            "yaml" | "yml" => Some(Format::Yaml),
+            _ => None,
+        }
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Format::Html => "text/html",
+            Format::Markdown => "text/markdown",
+            Format::Yaml => "application/yaml",
+        }
+    }
+}
+
+/// A card, before it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// `Model card: …`
+    pub title: String,
+    /// Annex IV, 1 to 9.
+    pub sections: Vec<Section>,
+}
+
+impl Card {
+    /// Of a model's records.
+    pub fn of(records: &Records) -> Self {
+        let version = &records.model.version;
+        Self {
+            title: format!("Model card: {} {}", version.algorithm, version.model_id),
+            sections: vec![
+                general::section(records),
+                development::section(records),
+                plans::monitoring(records),
+                figures::section(records),
+                plans::risks(records),
+                history::section(records),
+                plans::standards(),
+                plans::declaration(),
+                plans::post_market(records),
+            ],
+        }
+    }
+
+    /// The blanks: what a person has still to say.
+    pub fn blanks(&self) -> usize {
+        let blank = |block: &&Block| matches!(block, Block::Blank(_));
+        self.sections.iter().map(|section| section.blocks.iter().filter(blank).count()).sum()
+    }
+}
+
+/// The card as a text.
+pub fn write(records: &Records, format: Format) -> String {
+    let card = Card::of(records);
+    match format {
+        Format::Html => html::page(&card),
+        Format::Markdown => markdown::document(&card),
+        Format::Yaml => yaml::document(&card, records),
+    }
+}

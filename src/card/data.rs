@@ -1,0 +1,66 @@
+//! The data that a model was made of, for section 2.
+
+use super::block::Block;
+use super::numbers::percent;
+use super::records::Records;
+use provost_domain::snapshot::SnapshotFacts;
+
+pub fn blocks(records: &Records) -> Vec<Block> {
+    let config = &records.model.version.training_config;
+    let mut blocks = vec![Block::heading("Data")];
+    match &records.audit {
+        Ok(audit) => blocks.extend(of_snapshot(records, &audit.data)),
+        Err(why) => blocks.push(Block::text(format!("The rows cannot be read: {why}."))),
+    }
+    blocks.push(Block::facts([
+        ("Source", config.data_source.to_string()),
+        ("File", config.data_path.clone().unwrap_or_default()),
+        ("Only verified outcomes", if config.use_verified_only { "yes" } else { "no" }.to_owned()),
+        ("Snapshot (SHA-256)", records.model.snapshot.clone()),
+    ]));
+    blocks.push(Block::text(
+        "Accepted is the positive outcome, rejected the negative one; waitlisted, deferred and withdrawn applications are left \
+         out. Missing values stay missing. Nationality, gender and other attributes of applicants are kept for audits and are \
+         never features.",
+    ));
+    blocks.push(Block::blank("How were the data collected, for what purpose at first, and on what legal ground?"));
+    blocks.push(Block::blank("Who labelled or verified the outcomes, and how?"));
+    blocks
+}
+
+fn of_snapshot(records: &Records, facts: &SnapshotFacts) -> Vec<Block> {
+    let training = records.model.version.training_samples;
+    let rest = facts.rows.saturating_sub(training + facts.test_rows);
+    let mut blocks = vec![
+        Block::facts([
+            ("Rows with an outcome", facts.rows.to_string()),
+            ("Accepted", format!("{} ({})", facts.accepted, percent(facts.accepted, facts.rows))),
+            ("Applicants", facts.applicants.to_string()),
+            ("Programs", facts.programs.to_string()),
+            ("Training rows", training.to_string()),
+            ("Validation rows", rest.to_string()),
+            ("Test rows", facts.test_rows.to_string()),
+        ]),
+        Block::table(&["Feature", "Rows that have it", "Share"], {
+            let row = |f: &provost_domain::snapshot::FeatureFacts| {
+                vec![f.feature.clone(), f.present.to_string(), percent(f.present, facts.rows)]
+            };
+            facts.features.iter().map(row).collect()
+        }),
+    ];
+    if !facts.years.is_empty() {
+        let years = facts
+            .years
+            .iter()
+            .map(|y| vec![y.year.to_string(), y.rows.to_string(), y.accepted.to_string(), percent(y.accepted, y.rows)]);
+        blocks.push(Block::table(&["Application year", "Rows", "Accepted", "Share"], years.collect()));
+    }
+    if facts.rows_without_year > 0 {
+        blocks.push(Block::text(format!("{} rows have no application year.", facts.rows_without_year)));
+    }
+    if !facts.warnings.is_empty() {
+        blocks.push(Block::text("What the check of the data found:"));
+        blocks.push(Block::List(facts.warnings.clone()));
+    }
+    blocks
+}

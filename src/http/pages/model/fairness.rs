@@ -1,0 +1,81 @@
+//! How the model treats groups, as far as it is known when the page is asked for.
+
+use super::super::State;
+use super::super::text::{Mark, count, shown, three};
+use provost_domain::ModelVersion;
+use provost_domain::fairness::{AttributeFairness, FairnessFigure, FairnessReport, FairnessVerdict, GroupFairness};
+use std::time::Duration;
+
+/// How long a page waits for an audit. One that takes longer goes on behind and is there at the next look.
+const AUDITED_WITHIN: Duration = Duration::from_millis(100);
+
+/// A group in the table.
+pub struct GroupRow {
+    pub attribute: String,
+    pub group: String,
+    pub rows: String,
+    pub accepted: String,
+    pub ratio: String,
+    pub mark: Mark,
+    pub differs: String,
+}
+
+/// The audit, or why there is none yet.
+pub struct Fairness {
+    pub groups: Vec<GroupRow>,
+    /// What to say beside the table, or in its place.
+    pub note: String,
+    pub warnings: Vec<String>,
+}
+
+impl Fairness {
+    pub async fn of(state: &State, version: &ModelVersion) -> Self {
+        let nothing = |note: &str| Self { groups: Vec::new(), note: note.to_owned(), warnings: Vec::new() };
+        if !version.has_artifact() {
+            return nothing("A record without a model cannot be audited.");
+        }
+        match tokio::time::timeout(AUDITED_WITHIN, state.handle.fairness_audit(&version.model_id)).await {
+            Ok(Ok(audit)) => Self::shown(&audit.fairness),
+            Ok(Err(_)) => nothing("The audit could not be made now."),
+            Err(_) => nothing("The audit is being made. Load the page again to see it."),
+        }
+    }
+
+    fn shown(report: &FairnessReport) -> Self {
+        // Pairs only where they tell more than their parts.
+        let tells = |a: &AttributeFairness, g: &GroupFairness| {
+            !a.attribute.contains(provost_domain::fairness::PAIR) || g.verdict == FairnessVerdict::Differs
+        };
+        let all = report.attributes.iter().flat_map(|a| a.groups.iter().map(move |g| (a, g)));
+        let groups: Vec<GroupRow> = all.filter(|(a, g)| tells(a, g)).map(|(a, g)| row(a, g)).collect();
+        let note = match groups.len() {
+            0 => "No held-out row has an attribute that is audited.".to_owned(),
+            _ => "Against all other held-out rows that have the attribute; 95 % intervals. Groups differ where it is more than \
+                  chance explains over all groups. The attributes are never features."
+                .to_owned(),
+        };
+        Self { groups, note, warnings: report.warnings.iter().map(|warning| shown(warning)).collect() }
+    }
+}
+
+fn figure(f: &FairnessFigure) -> String {
+    match (f.value, f.low, f.high) {
+        (Some(value), Some(low), Some(high)) => format!("{}, {} to {}", three(value), three(low), three(high)),
+        (Some(value), ..) => three(value),
+        (None, ..) => "–".to_owned(),
+    }
+}
+
+fn row(attribute: &AttributeFairness, group: &GroupFairness) -> GroupRow {
+    let words = |measure: &provost_domain::fairness::FairnessMeasure| super::super::text::words(measure.as_str());
+    let differs: Vec<String> = group.differs_in.iter().map(words).collect();
+    GroupRow {
+        attribute: shown(&attribute.attribute),
+        group: shown(&group.group),
+        rows: count(group.rows),
+        accepted: figure(&group.figures.selection_rate),
+        ratio: group.ratio.as_ref().map_or_else(|| "–".to_owned(), |ratio| figure(&ratio.selection_rate)),
+        mark: Mark::of_fairness(group.verdict),
+        differs: differs.join(", "),
+    }
+}
