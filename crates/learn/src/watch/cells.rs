@@ -79,6 +79,11 @@ impl Cells {
             codes,
         }
     }
+
+    /// Whether the values are tested, and the share of missing values.
+    pub(super) fn tested(&self) -> [bool; 2] {
+        [self.values_tested, self.missing_tested]
+    }
 }
 
 /// Which cell a value belongs to.

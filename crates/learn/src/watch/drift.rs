@@ -30,6 +30,21 @@ struct Observed {
     missing: u64,
 }
 
+impl Observed {
+    fn missing_share(&self) -> f64 {
+        share(self.missing, self.rows)
+    }
+    /// The change of the share of missing values.
+    fn missing_effect(&self, feature: &FeatureReference) -> f64 {
+        let both = feature.rows > 0 && self.rows > 0;
+        if both { (self.missing_share() - share(feature.missing, feature.rows)).abs() } else { 0.0 }
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
 impl Reference {
     /// Compares the rows of a window with the reference: statistics and effects of all rows, p-values and the domain classifier
     /// of a sample of at most 5,000 rows, and 20,000 of the reference, by whole applicants. A window without rows, or with fewer
@@ -89,7 +104,7 @@ impl Reference {
         let enough = self.has_enough(tested);
         let level = level(self.tested.ends.len(), tested.ends.len());
         let p = if enough {
-            self.permuted(tested, level, seed ^ PERMUTATION_STREAM, control)?
+            self.permuted(tested, &observed, level, seed ^ PERMUTATION_STREAM, control)?
         } else {
             vec![PValues::default(); self.features.len()]
         };
@@ -113,7 +128,14 @@ impl Reference {
         features.map(|(at, f)| (at, f.compared.name.as_str()))
     }
 
-    fn permuted(&self, window: &Tested, level: f64, seed: u64, control: &Control) -> Result<Vec<PValues>, LearnError> {
+    fn permuted(
+        &self,
+        window: &Tested,
+        observed: &[Observed],
+        level: f64,
+        seed: u64,
+        control: &Control,
+    ) -> Result<Vec<PValues>, LearnError> {
         // The smaller side is counted.
         let (first, second) = if window.applicants.len() <= self.tested.applicants.len() {
             (window, &self.tested)
@@ -130,7 +152,13 @@ impl Reference {
         let features = self.features.par_iter().enumerate().map(code).collect::<Result<Vec<_>, _>>()?;
         let after = second.ends.iter().map(|end| end + rows as u32);
         let ends: Vec<u32> = first.ends.iter().copied().chain(after).collect();
-        p_values(&Sides { features: &features, ends: &ends, smaller: first.ends.len() }, level, seed, control)
+        let above = |(feature, observed): (&FeatureReference, &Observed)| {
+            let by_values = observed.measured.effect.is_some_and(|effect| effect > feature.floor);
+            [by_values, observed.missing_effect(feature) > feature.missing_floor]
+        };
+        let matter: Vec<[bool; 2]> = self.features.iter().zip(observed).map(above).collect();
+        let sides = Sides { features: &features, matter: &matter, ends: &ends, smaller: first.ends.len() };
+        p_values(&sides, level, seed, control)
     }
 
     /// What is over: q at most the level, and the effect above its floor.
@@ -139,11 +167,9 @@ impl Reference {
         let mut q = benjamini_hochberg(&tested).into_iter();
         let mut corrected = |p: Option<f64>| p.and_then(|_| q.next());
         let over = |q: Option<f64>, effect: f64, floor: f64| q.is_some_and(|q| q <= level) && effect > floor;
-        let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
         let one = |((feature, observed), p): ((&FeatureReference, &Observed), &PValues)| {
             let (q, missing_q) = (corrected(p.values), corrected(p.missing));
-            let (before, now) = (share(feature.missing, feature.rows), share(observed.missing, observed.rows));
-            let effect = if feature.rows == 0 || observed.rows == 0 { 0.0 } else { (now - before).abs() };
+            let effect = observed.missing_effect(feature);
             let Measured { statistic, effect: of_values, new_categories } = observed.measured;
             FeatureDrift {
                 feature: feature.compared.name.clone(),
@@ -154,8 +180,8 @@ impl Reference {
                 p: p.values,
                 q,
                 missing: MissingDrift {
-                    reference: before,
-                    window: now,
+                    reference: share(feature.missing, feature.rows),
+                    window: observed.missing_share(),
                     effect,
                     floor: feature.missing_floor,
                     p: p.missing,

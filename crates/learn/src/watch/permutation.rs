@@ -35,6 +35,8 @@ const ROUNDING: f64 = 1e-9;
 /// All rows that are permuted.
 pub(super) struct Sides<'a> {
     pub features: &'a [Cells],
+    /// Of each feature whether the values and the missing values may be over by their effects: other p-values need not be precise.
+    pub matter: &'a [[bool; 2]],
     /// Where the rows of each applicant end; those of the smaller side come first.
     pub ends: &'a [u32],
     /// Applicants of the smaller side.
@@ -63,8 +65,8 @@ type Exceeded = [u32; 2];
 /// The p-values of each feature, two-sided by their statistics: (k + 1)/(n + 1) with k of n permutations at least as extreme as
 /// what was observed (Phipson and Smyth 2010). The statistic of ordered values is the larger one of the two distances, each in
 /// units of its 95 % quantile under 200 permutations that are not counted. `level`: the false-discovery rate that the tests are
-/// held against together; where a p-value may lie on either side of the decision, permutations go on. The same seed gives the
-/// same answer at any thread count.
+/// held against together; where a p-value may lie on either side of the decision, by its 95 % interval and those of the others,
+/// permutations go on. The same seed gives the same answer at any thread count.
 ///
 /// # Errors
 ///
@@ -76,11 +78,9 @@ pub(super) fn p_values(
     control: &Control,
 ) -> Result<Vec<PValues>, LearnError> {
     let features = sides.features;
-    let tests = features.iter().map(|f| usize::from(f.values_tested) + usize::from(f.missing_tested)).sum::<usize>();
     let mut found = vec![PValues::default(); features.len()];
     let mut exceeded = vec![Exceeded::default(); features.len()];
-    let mut active: Vec<usize> =
-        (0..features.len()).filter(|f| features[*f].values_tested || features[*f].missing_tested).collect();
+    let mut active: Vec<usize> = (0..features.len()).filter(|f| features[*f].tested().contains(&true)).collect();
     if active.is_empty() {
         return Ok(found);
     }
@@ -110,16 +110,33 @@ pub(super) fn p_values(
                 permutations: done,
             };
         }
+        let bounds = |feature: usize| {
+            let n = u64::from(found[feature].permutations);
+            exceeded[feature].map(|k| wilson(k.into(), n).unwrap_or([0.0, 1.0]))
+        };
+        let tested: Vec<[f64; 2]> = features
+            .iter()
+            .enumerate()
+            .flat_map(|(at, cells)| bounds(at).into_iter().zip(cells.tested()).filter(|(_, tested)| *tested))
+            .map(|(bounds, _)| bounds)
+            .collect();
+        let most = rejected_below(tested.iter().map(|[low, _]| *low), level);
+        let least = rejected_below(tested.iter().map(|[_, high]| *high), level);
         active.retain(|feature| {
-            let (cells, k) = (&features[*feature], &exceeded[*feature]);
-            let near = |k: u32| {
-                let [low, high] = wilson(u64::from(k), u64::from(done)).unwrap_or([0.0, 1.0]);
-                low <= level && high >= level / tests as f64
-            };
-            (cells.values_tested && near(k[0])) || (cells.missing_tested && near(k[1]))
+            let tests = bounds(*feature).into_iter().zip(features[*feature].tested()).zip(sides.matter[*feature]);
+            tests.into_iter().any(|(([low, high], tested), matters)| tested && matters && low <= most && high >= least)
         });
     }
     Ok(found)
+}
+
+/// Below which p-values Benjamini and Hochberg's procedure rejects; at least what it asks of the smallest one.
+fn rejected_below(p: impl Iterator<Item = f64>, level: f64) -> f64 {
+    let mut p: Vec<f64> = p.collect();
+    p.sort_unstable_by(f64::total_cmp);
+    let threshold = |rank: usize| level * rank as f64 / p.len() as f64;
+    let rank = (1..=p.len()).rev().find(|rank| p[rank - 1] <= threshold(*rank));
+    threshold(rank.unwrap_or(1))
 }
 
 /// Permutations of some features.

@@ -277,6 +277,16 @@ fn the_classifier_sees_what_no_single_feature_shows() {
 }
 
 #[test]
+fn permutations_go_on_where_they_decide() {
+    let reference = reference_of(&drawn(1_500, CLEAN, 121));
+    let found = |shift| features(&reference, &drawn(400, Shape { shift, ..CLEAN }, 122), 123).permutations;
+    assert_eq!(found(0.0), 2_000);
+    assert!(found(1.0) <= 18_000);
+    // Near the decision.
+    assert!((1..10).any(|tenth| found(0.05 * f64::from(tenth)) > 2_000));
+}
+
+#[test]
 fn a_large_window_is_sampled_and_says_so() {
     let reference = reference_of(&drawn(30_000, CLEAN, 101));
     let found = features(&reference, &drawn(9_000, Shape { shift: 0.3, ..CLEAN }, 102), 103);
@@ -344,8 +354,8 @@ fn expected_intervals_have_the_realised_values_where_calibration_holds() {
         held += u32::from(found.calibration_holds.unwrap());
     }
     assert!(inside.iter().all(|n| *n >= 280), "{inside:?} of {trials}");
-    // 285 of them are expected to; a binomial deviation is 3.8.
-    assert!((270..=297).contains(&held), "{held} of {trials}");
+    // 270 of them are expected to; a binomial deviation is 5.2.
+    assert!((252..=288).contains(&held), "{held} of {trials}");
 }
 
 #[test]
