@@ -2,7 +2,7 @@
 
 usage: watch_bench.py WATCH [POINTS.jsonl...] [--pairs 1.0] [--out docs/WATCH.md]
 
-WATCH is the example of crates/learn. References of 10,000 rows and windows are drawn from the files (from the generated sample without any) by whole applicants, with replacement: nothing has changed between them, so that every alarm is a false one. 12 columns are the model's own; 30 and 60 have further ones, the categories among them. A window pair has an alarm where the same feature is over in both windows in the same respect. Evidently: its default method and threshold for each column, which counts where it drifts in both windows of a pair. NannyML: CBPE fitted on the same out-of-fold predictions, 1.96 of its sampling errors about its estimate.
+WATCH is the example of crates/learn. References of 10,000 rows and windows are drawn from the files (from the generated sample without any) by whole applicants, with replacement: nothing has changed between them, so that every alarm is a false one. 12 columns are the model's own; 30 and 60 have further ones, the categories among them. A window pair has an alarm where the same feature is over in both windows in the same respect. Evidently: its default method and threshold for each column, where the same column drifts in both windows of a pair, and its default for the whole, where half of the columns drift in both. NannyML: CBPE fitted on the same out-of-fold predictions, 1.96 of its sampling errors about its estimate.
 """
 
 import argparse
@@ -23,6 +23,8 @@ import time
 import warnings
 
 warnings.filterwarnings("ignore")
+# The peers report their use to their makers otherwise.
+os.environ.update(NML_DISABLE_USAGE_LOGGING="1", DO_NOT_TRACK="1")
 
 import numpy as np
 import pandas as pd
@@ -33,7 +35,7 @@ METRICS = {"auc_roc": "roc_auc", "f1_score": "f1", "accuracy": "accuracy", "brie
 
 
 def evidently_pairs(folder, line, deadline):
-    """Of the dumped pairs of a line: in how many Evidently finds the same column drifted twice, in how many windows any; pairs tried."""
+    """Pairs tried of those that a line has dumped; in how many the same column drifts in both windows, and in how many half of the columns do."""
     from evidently.legacy.calculations.stattests.registry import get_stattest
     from evidently.legacy.core import ColumnType
 
@@ -48,7 +50,7 @@ def evidently_pairs(folder, line, deadline):
                 found.add(name)
         return found
 
-    references, twice, some, pairs = {}, 0, 0, 0
+    references, twice, half, pairs = {}, 0, 0, 0
     for pair in range(len(line["dumped"])):
         if time.monotonic() > deadline:
             break
@@ -57,8 +59,9 @@ def evidently_pairs(folder, line, deadline):
         if at not in references:
             references[at] = read(f"reference-{at}")
         first, second = (drifted(references[at], read(f"{line['rows']}-{pair}-{part}")) for part in ("first", "second"))
-        pairs, some, twice = pairs + 1, some + bool(first), twice + bool(first & second)
-    return pairs, some, twice
+        pairs, twice = pairs + 1, twice + bool(first & second)
+        half += min(len(first), len(second)) >= 0.5 * len(references[at].columns)
+    return pairs, twice, half
 
 
 def nannyml_windows(folder, data, year):
@@ -95,12 +98,12 @@ def page(lines, peers, options, seconds):
         f"- {', '.join(version(n) for n in ('evidently', 'nannyml', 'numpy', 'pandas'))}, Python {platform.python_version()}", "",
         "## Nothing has changed", "",
         "Bar: at most 1 alarm in 1,000 window pairs, of 3,000 and more. A single window that is over is no alarm yet.", "",
-        "| data | rows | features | pairs | alarms | first windows over | seconds of a window | Evidently: pairs with an alarm | Evidently: first windows with a drifted column |",
+        "| data | rows | features | pairs | alarms | first windows over | seconds of a window | Evidently: pairs with a column that drifts | Evidently: pairs where half of the columns drift |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for l in of("clean"):
-        pairs, some, twice = peers.get((l["data"], l["rows"], l["features"]), (0, 0, 0))
-        theirs = (share(twice, pairs), share(some, pairs)) if pairs else ("", "")
+        pairs, twice, half = peers.get((l["data"], l["rows"], l["features"]), (0, 0, 0))
+        theirs = (share(twice, pairs), share(half, pairs)) if pairs else ("", "")
         out.append(f"| {l['data']} | {l['rows']:,} | {l['features']} | {l['pairs']:,} | {l['alarms']} | {share(l['over'], l['windows'])} "
                    f"| {l['seconds']:.3f} | {theirs[0]} | {theirs[1]} |")
     pairs, alarms = (sum(l[name] for l in of("clean")) for name in ("pairs", "alarms"))
@@ -166,7 +169,7 @@ def main():
     a.add_argument("watch")
     a.add_argument("points", nargs="*", help="JSON lines of data points, gzipped or not; the generated sample without any")
     a.add_argument("--pairs", default="1.0", help="a factor of the numbers of pairs")
-    a.add_argument("--evidently-seconds", type=float, default=60, help="for each file")
+    a.add_argument("--evidently-seconds", type=float, default=30, help="for each file")
     a.add_argument("--out", default=str(HERE.parent / "docs" / "WATCH.md"))
     options = a.parse_args()
     began = time.monotonic()
