@@ -46,7 +46,7 @@ pub struct Report {
     pub files: Vec<FileReport>,
     /// Where the rejected rows are, if there are any.
     pub rejects: Option<PathBuf>,
-    /// The most frequent reasons of rejected rows, up to [`MOST_REASONS`], and how many rows had each.
+    /// The most frequent reasons of rejected rows, up to `MOST_REASONS`, and how many rows had each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
 }

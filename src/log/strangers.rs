@@ -19,7 +19,7 @@ const ADDRESSES: usize = 100;
 pub struct LeftOut {
     pub kind: &'static str,
     pub times: u64,
-    /// How many addresses it came from; [`ADDRESSES`] stands for that many or more.
+    /// How many addresses it came from; `ADDRESSES` stands for that many or more.
     pub addresses: usize,
     /// The address that it came from most often.
     pub mostly: Option<IpAddr>,

@@ -20,7 +20,7 @@ pub enum AddressFault {
     /// More than one line.
     #[error("it has more than one line")]
     Lines,
-    /// Longer than [`LONGEST`] bytes.
+    /// Longer than `LONGEST` bytes.
     #[error("it is longer than {LONGEST} bytes")]
     Long,
     /// White space, control characters or invisible characters.

@@ -3,7 +3,7 @@
 //! exact given the background.
 //!
 //! For one background row only the groups in which it differs from the row can matter, and the work on their coalitions is
-//! shared: a tree is walked once, a linear part is a sum over its columns ([`scores`]).
+//! shared: a tree is walked once, a linear part is a sum over its columns (`scores`).
 
 mod additive;
 mod column;

@@ -24,7 +24,7 @@
 //! standalone server can say no more. The bound of waiting jobs may be passed by jobs that are created in the same moment.
 //!
 //! Points, models, jobs and triggers are readable documents, as the replaced service had them, whose own documents are taken
-//! over as they are ([`legacy`]). What must come back bit for bit and in order lies beside it as JSON; in points the readable
+//! over as they are (`legacy`). What must come back bit for bit and in order lies beside it as JSON; in points the readable
 //! part is all there is. The store's own members are below `provost`.
 
 mod artifacts;
