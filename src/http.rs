@@ -118,7 +118,7 @@ impl State {
             closing,
             compute: Pool::new("requests with long work", http.compute_threads, limits::COMPUTE_QUEUE),
             bodies: ByLane::new(|| body::memory(max_body_bytes)),
-            prediction_bodies: ByLane::new(|| body::memory(predict.max_body_bytes / 4)),
+            prediction_bodies: ByLane::new(|| body::prediction_memory(predict.max_body_bytes)),
             parking: Arc::default(),
             needed: Arc::default(),
             settings: Arc::new(settings.values.clone()),

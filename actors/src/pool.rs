@@ -62,6 +62,14 @@ impl<T> ByLane<T> {
         Self { operators: make(), readers: make() }
     }
 
+    /// As `new`, of what may fail to be made.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn try_new<E>(mut make: impl FnMut() -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self { operators: make()?, readers: make()? })
+    }
+
     /// That of the lane of this task.
     pub fn current(&self) -> &T {
         match Lane::current() {

@@ -3,9 +3,9 @@
 use super::State;
 use super::code::Code;
 use super::problem::Problem;
-use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
+use actix_web::{HttpMessage, HttpRequest};
 use futures_util::StreamExt;
 use provost_domain::check::brief;
 use provost_domain::json::{ReadError, value_from_slice};
@@ -20,7 +20,17 @@ const UNIT: usize = 1024;
 
 /// The memory for the bodies of all requests of a lane, so that eight of the largest allowed have room.
 pub fn memory(max_body_bytes: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new((8 * max_body_bytes).max(limits::BODIES).div_ceil(UNIT).min(Semaphore::MAX_PERMITS)))
+    memory_of(max_body_bytes.saturating_mul(8).max(limits::BODIES))
+}
+
+/// The memory for the bodies of prediction requests of a lane. It is small, since what is read of a body takes up to five times
+/// as much, and counts until the request is answered.
+pub fn prediction_memory(max_body_bytes: usize) -> Arc<Semaphore> {
+    memory_of(max_body_bytes.saturating_add(max_body_bytes / 4))
+}
+
+fn memory_of(bytes: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS)))
 }
 
 /// A whole body, with its part of the memory for bodies.
@@ -57,12 +67,21 @@ pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Resu
     read_within(request, payload, limit, memory).await
 }
 
-/// The whole body of a prediction request, which may be longer; these have a memory of their own.
+/// The part of the memory for bodies that a request holds until it is answered.
+struct HeldPart(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+/// The whole body of a prediction request, which may be longer; these have a memory of their own, of which the request keeps its
+/// part until it is answered.
 ///
 /// # Errors
 /// As [`read`].
 pub async fn read_large(request: &HttpRequest, payload: Payload, state: &State) -> Result<Body, Problem> {
-    read_within(request, payload, state.predict.max_body_bytes, Some(state.prediction_bodies.current().clone())).await
+    let memory = state.prediction_bodies.current().clone();
+    let mut body = read_within(request, payload, state.predict.max_body_bytes, Some(memory)).await?;
+    if let Some(part) = body._part.take() {
+        request.extensions_mut().insert(HeldPart(part));
+    }
+    Ok(body)
 }
 
 /// Refuses a body with a `Content-Encoding`.
@@ -191,6 +210,13 @@ mod tests {
         let refused = send("gzip").await.err().unwrap();
         assert_eq!(refused.status, 415);
         assert!(refused.detail.contains("Content-Encoding gzip"), "{}", refused.detail);
+    }
+
+    #[test]
+    fn one_of_the_largest_bodies_of_predictions_has_room() {
+        let most = 32 << 20;
+        let units = prediction_memory(most).available_permits() * UNIT;
+        assert!(units >= most && units < 2 * most, "{units}");
     }
 
     #[actix_web::test]

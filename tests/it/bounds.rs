@@ -4,7 +4,7 @@
 
 use crate::auth::{key, locked, shut};
 use crate::command::Place;
-use crate::http::{Client, place_with_points, small_job};
+use crate::http::{BASE, Client, place_with_points, small_job};
 use crate::serving::Server;
 use chrono::Utc;
 use provost_domain::limits;
@@ -271,4 +271,102 @@ fn wrong_keys_are_one_line_in_the_log() {
     // The first, and one more for each ten seconds that this took.
     assert!((1..10).contains(&lines.len()), "{} lines", lines.len());
     assert!(log.lines().count() < 40, "{log}");
+}
+
+/// Requests for predictions that are as long as they may be, or stand for much more than their length.
+fn largest_predictions() -> Vec<(&'static str, &'static str, Vec<u8>, &'static [u16])> {
+    const JSON: &str = "application/json";
+    let rows = limits::PREDICT_ROWS;
+    let long = "x".repeat(16 << 20);
+    let test = json!({"test_type": "gre"});
+    let good = json!({"profile": {"test_scores": vec![test; 30]}, "program": {}});
+    let wrong = json!({"profile": {"test_scores": vec![json!({}); limits::POINT_TESTS]}, "program": {}});
+    let many = |row: &Value| json!({"applications": vec![row; rows]}).to_string().into_bytes();
+    let wide: Map<String, Value> = (0..1_000).map(|at| (format!("column_{at}"), json!(1))).collect();
+    let records = format!("{{\"instances\": [{}{}]}}", Value::Object(wide), ",{}".repeat(400_000));
+    let tensor = |shape: &str, datatype: &str, data: &str| {
+        let tensor = format!(r#"{{"name": "a", "shape": [{shape}], "datatype": "{datatype}", "data": [{data}]}}"#);
+        format!(r#"{{"inputs": [{tensor}]}}"#).into_bytes()
+    };
+    let list = |item: &str| vec![item; 4_000_000].join(",");
+    vec![
+        ("predict", JSON, many(&good), &[200, 503]),
+        ("predict", JSON, many(&wrong), &[422, 503]),
+        ("predict", JSON, format!(r#"{{"applications": "{long}"}}"#).into_bytes(), &[422, 503]),
+        ("predict", "application/x-ndjson", many(&wrong), &[200]),
+        ("predict", "application/x-ndjson", format!("{wrong}\n").repeat(rows).into_bytes(), &[200, 429]),
+        ("/invocations", JSON, records.into_bytes(), &[400, 503]),
+        ("/invocations", "text/csv", ",".repeat(16 << 20).into_bytes(), &[400, 503]),
+        ("/invocations", "text/csv", format!("{long}\n1\n").into_bytes(), &[400, 503]),
+        ("/v2/models/admission/infer", JSON, tensor(&list("1"), "FP32", "1"), &[400, 503]),
+        ("/v2/models/admission/infer", JSON, tensor("1", "FP32", &list("0")), &[400, 503]),
+        ("/v2/models/admission/infer", JSON, tensor("1", "BYTES", &list("\"\"")), &[400, 503]),
+        ("/v2/models/admission/infer", JSON, tensor("1", &long, "1"), &[400, 503]),
+    ]
+}
+
+/// The status of the answer and its length. None where the service refuses the body and ends the connection before all of it is
+/// sent.
+fn answer_to(server: &Server, key: &str, path: &str, kind: &str, body: &[u8]) -> (Option<u16>, usize) {
+    let address = server.url.split_once("://").unwrap().1;
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("{BASE}/{path}") };
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(120))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: {kind}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let sent = stream.write_all(body);
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    let status = std::str::from_utf8(answer.get(9..12).unwrap_or_default()).ok().and_then(|text| text.parse().ok());
+    assert!(status.is_some() || sent.is_err() || read.is_err(), "{path}: an answer without a status");
+    (status, answer.len())
+}
+
+/// Memory (VmHWM) in MB that the largest requests for predictions may take: the issue's bar.
+const PREDICTION_MEMORY: u64 = 500;
+
+#[test]
+fn a_clients_largest_requests_for_predictions_leave_the_service_alive_and_small() {
+    let place = place_with_points(600);
+    let (mut server, _, _) = crate::predictions::serving(&place);
+    assert_eq!(server.terminate(), Some(0));
+    let asking = key(&place, &["--role", "client"]);
+    let server = Server::start(&place);
+    let until = Instant::now() + Duration::from_secs(10);
+    while Client::of(&server).get("/v2/health/ready").status != 200 {
+        assert!(Instant::now() < until, "the active model does not serve");
+        std::thread::yield_now();
+    }
+    let over = AtomicBool::new(false);
+    let took = std::thread::scope(|scope| {
+        let ends = Ends(&over);
+        let watched = scope.spawn(|| watch(&server, &over));
+        for (path, kind, body, expected) in largest_predictions() {
+            let began = Instant::now();
+            std::thread::scope(|scope| {
+                for _ in 0..AT_A_TIME {
+                    scope.spawn(|| {
+                        let (status, bytes) = answer_to(&server, &asking.text, path, kind, &body);
+                        let refused = status.is_none() && expected.contains(&503);
+                        assert!(refused || status.is_some_and(|s| expected.contains(&s)), "{path} {kind}: {status:?}");
+                        if status.is_some_and(|status| status >= 400) {
+                            assert!(bytes < 100_000, "{path} {kind}: {bytes} bytes");
+                        }
+                    });
+                }
+            });
+            eprintln!("{path} {kind} {expected:?}: {} ms, {} MB", began.elapsed().as_millis(), memory(&server));
+        }
+        drop(ends);
+        watched.join().unwrap()
+    });
+    let (p95, worst) = (took[took.len() * 95 / 100], took[took.len() - 1]);
+    let memory = memory(&server);
+    assert!(p95 < ALIVE && worst < NEVER_LONGER, "/livez: p95 {p95:?}, worst {worst:?}");
+    assert!(memory < PREDICTION_MEMORY, "{memory} MB");
 }

@@ -9,6 +9,7 @@ use super::env::BridgeEnv;
 use super::topology::{PREDICT, PREDICTIONS};
 use crate::clock::SystemClock;
 use crate::failures::Kind;
+use crate::pool::Lane;
 use crate::retry::{Ended, backoff, retry};
 use crate::serving::{PredictAnswer, PredictionError};
 use chrono::{DateTime, Utc};
@@ -146,7 +147,8 @@ async fn reply(env: &BridgeEnv, message: &Message, now: DateTime<Utc>) -> Reply 
             None => std::future::pending().await,
         }
     };
-    let predict = || env.predictions.predict(applications.clone(), asked.options.clone());
+    // Who asks over the bus is a client.
+    let predict = || Lane::Readers.scope(env.predictions.predict(applications.clone(), asked.options.clone()));
     // Real time: it is the pool's and the store's own.
     let predictions = match retry(&SystemClock::new(), policy, expired, predict).await {
         Ok(made) => {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// What may wait for the log: some seconds of answers at the highest rate.
-pub(super) const MOST_WAITING: Size = Size { rows: 100_000, bytes: 128 << 20 };
+pub(super) const MOST_WAITING: Size = Size { rows: 100_000, bytes: 96 << 20 };
 /// Rows that are written in one step.
 const STEP: usize = 2_000;
 /// How long the first row of a step waits for more. Real time: it bounds what a crash loses.
@@ -87,16 +87,23 @@ impl LogWriter {
 fn records(batch: &PredictedBatch, sample: f64) -> impl Iterator<Item = PredictionRecord> + '_ {
     let all = batch.rows.len() <= LARGE;
     let rows = batch.rows.iter().zip(&batch.answers).filter(move |(_, made)| all || share(&made.id) < sample);
-    rows.map(|(row, made)| PredictionRecord {
-        prediction_id: made.id.clone(),
-        predicted_at: batch.at,
-        model_id: batch.model.model_id.clone(),
-        data_point_id: row.data_point_id.clone(),
-        probability: made.probability,
-        predicted_outcome: decision(made.outcome),
-        outcome: None,
-        features: LoggedFeatures::new(batch.model.model.features(row)),
-        serving: None,
+    let mut names: Option<Arc<[String]>> = None;
+    rows.map(move |(row, made)| {
+        let features = LoggedFeatures::new(batch.model.model.features(row));
+        // All rows of a batch have the same names, which are kept once.
+        let names = names.get_or_insert_with(|| features.names().clone());
+        let shared = LoggedFeatures::of_columns(names.clone(), features.values().to_vec());
+        PredictionRecord {
+            prediction_id: made.id.clone(),
+            predicted_at: batch.at,
+            model_id: batch.model.model_id.clone(),
+            data_point_id: row.data_point_id.clone(),
+            probability: made.probability,
+            predicted_outcome: decision(made.outcome),
+            outcome: None,
+            features: shared.unwrap_or(features),
+            serving: None,
+        }
     })
 }
 

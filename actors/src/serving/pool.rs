@@ -3,7 +3,7 @@
 use super::error::PredictionError;
 use crate::error::{ActorError, Unreachable};
 use crate::panics::panic_text;
-use crate::pool::Pool;
+use crate::pool::{ByLane, Pool};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -24,10 +24,11 @@ impl Abandoned<'_> {
     }
 }
 
-/// Threads for predictions, and a bounded queue before them. Clones share both.
+/// Threads for predictions, and a bounded queue before them, for each lane: nobody waits for the explanations of another lane.
+/// Clones share them.
 #[derive(Clone)]
 pub struct PredictionPool {
-    threads: Arc<ThreadPool>,
+    threads: ByLane<Arc<ThreadPool>>,
     places: Pool,
 }
 
@@ -35,10 +36,12 @@ impl PredictionPool {
     /// # Errors
     /// The threads cannot be started.
     pub fn new(threads: usize, waiting: usize) -> Result<Self, ActorError> {
-        let threads = threads.max(1);
-        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|n| format!("predict-{n}")).build();
-        let pool = pool.map_err(|e| ActorError::Setting { name: "predict.threads", why: e.to_string() })?;
-        Ok(Self { threads: Arc::new(pool), places: Pool::new("batches of predictions", threads, waiting) })
+        let places = Pool::new("batches of predictions", threads.max(1), waiting);
+        let make = || {
+            let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).thread_name(|n| format!("predict-{n}"));
+            pool.build().map(Arc::new).map_err(|e| ActorError::Setting { name: "predict.threads", why: e.to_string() })
+        };
+        Ok(Self { threads: ByLane::try_new(make)?, places })
     }
 
     /// Runs `work` on the pool; answers its result and how long it waited for a place. Work that nobody waits for is not begun,
@@ -54,7 +57,7 @@ impl PredictionPool {
         let place = self.places.place().await?;
         let waited = asked.elapsed();
         let (done, result) = oneshot::channel();
-        self.threads.spawn(move || {
+        self.threads.current().spawn(move || {
             let _place = place;
             if done.is_closed() {
                 return;
@@ -75,6 +78,7 @@ impl PredictionPool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::pool::Lane;
     use std::sync::mpsc;
 
     #[tokio::test]
@@ -94,6 +98,17 @@ mod tests {
             matches!(panicked, Err(PredictionError::Unreachable(Unreachable::Panicked(text))) if text == "no answer")
         );
         assert_eq!(pool.run(|_| 4).await.unwrap().0, 4);
+    }
+
+    #[tokio::test]
+    async fn an_operator_does_not_wait_for_what_readers_have_asked_for() {
+        let pool = PredictionPool::new(1, 1).unwrap();
+        let (go, gone) = mpsc::channel::<()>();
+        let mut long = Box::pin(Lane::Readers.scope(pool.run(move |_| gone.recv().is_ok())));
+        assert!(futures_util::poll!(long.as_mut()).is_pending());
+        assert_eq!(Lane::Operators.scope(pool.run(|_| 2)).await.unwrap().0, 2);
+        go.send(()).unwrap();
+        assert!(long.await.unwrap().0);
     }
 
     #[tokio::test]

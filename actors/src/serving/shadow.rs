@@ -4,6 +4,7 @@ use super::batch::{BatchQueue, PredictedBatch, Size, decision};
 use super::pool::{Abandoned, PredictionPool};
 use super::served_model::ServedModel;
 use crate::failures::{Failures, Kind};
+use crate::pool::Lane;
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use provost_domain::ModelId;
@@ -77,7 +78,7 @@ impl Shadow {
             let score = move |_: &Abandoned<'_>| {
                 selected.models.iter().flat_map(|model| scores(model, &batch)).collect::<Vec<_>>()
             };
-            let kept = match pool.run(score).await {
+            let kept = match Lane::Readers.scope(pool.run(score)).await {
                 Ok((scored, _)) => {
                     let written = log.append_predictions(scored).await;
                     failures.note(COMPONENT, TASK, &written, Kind::of);
