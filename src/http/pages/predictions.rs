@@ -9,7 +9,7 @@ use crate::http::code::Code;
 use crate::http::ids::model_id;
 use crate::http::page::{Query, cursor_fault, encode};
 use crate::http::problem::{Problem, only, readable};
-use actix_web::web::{self, Data, Path, block};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -118,12 +118,20 @@ impl Asked {
     }
 }
 
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_hms_opt(0, 0, 0).unwrap_or_default().and_utc()
+}
+
+/// When the next day begins; the last day that there is has none.
+fn end_of(day: NaiveDate) -> DateTime<Utc> {
+    midnight(day).checked_add_signed(TimeDelta::days(1)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
 async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
     let mut query = Query::of(&request);
     let (asked, cursor) = (Asked::read(&mut query), query.cursor());
     query.check()?;
     let (store, now) = (state.handle.store(), state.handle.options().clock.now());
-    let midnight = |day: NaiveDate| day.and_hms_opt(0, 0, 0).unwrap_or_default().and_utc();
     let model = match &asked.model {
         Some(name) => Some(model_id(&state, name).await?),
         None => None,
@@ -131,8 +139,7 @@ async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     let filter = PredictionFilter {
         model_id: model.clone(),
         from: asked.from.map(midnight),
-        // The whole of the last day.
-        to: asked.to.map(|day| midnight(day) + TimeDelta::days(1)),
+        to: asked.to.map(end_of),
         outcome: asked.outcome,
     };
     let found = store.predictions(filter, cursor.as_deref(), PAGE).await.map_err(cursor_fault)?;
@@ -202,7 +209,7 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
     let explained = match state.handle.pin(Some(&record.model_id)).await {
         Ok(model) => {
             let record = record.clone();
-            block(move || explain(&model, &record)).await.map_err(|error| Problem::internal(&error))?
+            state.compute.run(move || explain(&model, &record)).await?
         }
         Err(error) => Err(shown(&error.to_string())),
     };
@@ -222,4 +229,15 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
         figure,
         why_not,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_day_that_there_is_ends_too() {
+        assert_eq!(end_of(NaiveDate::MAX), DateTime::<Utc>::MAX_UTC);
+        assert_eq!(end_of(NaiveDate::default()), DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(1));
+    }
 }

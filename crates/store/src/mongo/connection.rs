@@ -157,6 +157,11 @@ impl Db {
         within(async { self.collection(collection).count_documents(filter).await }).await
     }
 
+    /// How many documents a collection has, by its own count: none is read, and after a crash of the server it may be a little off.
+    pub async fn size(&self, collection: &str) -> Result<u64> {
+        within(async { self.collection(collection).estimated_document_count().await }).await
+    }
+
     /// The rows of an aggregation.
     pub async fn aggregate(&self, collection: &str, pipeline: Vec<Document>) -> Result<Vec<Document>> {
         within(async { self.collection(collection).aggregate(pipeline).await?.try_collect().await }).await

@@ -139,7 +139,7 @@ pub async fn get(db: &Db, id: &str) -> Result<Option<PredictionRecord>> {
 }
 
 pub async fn totals(db: &Db) -> Result<PredictionTotals> {
-    let entries = db.count(PREDICTIONS, doc! {}).await?;
+    let entries = db.size(PREDICTIONS).await?;
     let oldest = db.all(PREDICTIONS, doc! {}, doc! {"at": 1}, Some(1)).await?;
     let oldest = oldest.first().and_then(|first| number(first, "at")).and_then(DateTime::from_timestamp_micros);
     Ok(PredictionTotals { entries, oldest })
