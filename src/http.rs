@@ -101,6 +101,8 @@ pub struct State {
     uploads: Arc<uploads::Uploads>,
     /// How many needs were open lately.
     needed: Arc<AtomicU64>,
+    /// Requests about parked messages: one of each lane at a time gets to the parking queue.
+    parked: Pool,
     /// Held by whoever works on the parking queue.
     parking: Arc<tokio::sync::Mutex<()>>,
     /// Each setting as it may be shown, and where its value came from.
@@ -119,6 +121,7 @@ impl State {
             compute: Pool::new("requests with long work", http.compute_threads, limits::COMPUTE_QUEUE),
             bodies: ByLane::new(|| body::memory(max_body_bytes)),
             prediction_bodies: ByLane::new(|| body::prediction_memory(predict.max_body_bytes)),
+            parked: Pool::new("requests about parked messages", 1, limits::PARKED_REQUESTS),
             parking: Arc::default(),
             needed: Arc::default(),
             settings: Arc::new(settings.values.clone()),

@@ -243,13 +243,14 @@ pub(super) async fn deal(state: &State, ids: &[String], act: Act) -> Result<Outc
 /// Works on the parking queue, one request at a time: a message that one looks at is not there for another.
 ///
 /// # Errors
-/// 409 where there is no bus, 503 where the broker does not answer.
+/// 409 where there is no bus, 503 where the broker does not answer or too many wait.
 pub(super) async fn on_queue<T>(
     state: &State,
     work: impl AsyncFnOnce(&ParkingQueue) -> Result<T, AmqpError>,
 ) -> Result<T, Problem> {
     let bus = state.handle.options().bridge.as_ref();
     let bus = bus.ok_or_else(|| Problem::new(Code::NoBus, "there is no bus: the setting bridge.url is empty"))?;
+    let _place = state.parked.place().await?;
     let _alone = state.parking.lock().await;
     let away = |error: AmqpError| Problem::unavailable(Code::BusUnavailable, error.to_string(), 5);
     let queue = ParkingQueue::open(bus).await.map_err(away)?;

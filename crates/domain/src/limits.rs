@@ -96,6 +96,8 @@ limits! {
         "one beyond is answered with 503";
     COMPARISONS = 16, "requests", "comparisons of viewers that wait for the one under way; operators have as many of their own",
         "one beyond is answered with 503";
+    PARKED_REQUESTS = 16, "requests", "requests of viewers about parked messages that wait for the one under way; operators have as many of their own",
+        "one beyond is answered with 503";
     SHADOW_REPORTS = 16, "requests", "reports on the shadow models that wait for the one under way", "one beyond is answered with 503";
     MODEL_OPENINGS = 16, "requests", "requests of viewers and clients that wait for a model to be opened; operators have as many of their own",
         "one beyond is answered with 503; an open model is waited for by nobody";
