@@ -275,6 +275,8 @@ fn ids_methods_and_parameters_that_do_not_exist() {
             ("GET", "models/ID"),
             ("GET", "metrics/ID"),
             ("GET", "feature-importance/ID"),
+            ("GET", "fairness/ID"),
+            ("GET", "models/ID/card"),
             ("POST", "evaluate/ID"),
             ("GET", "evaluate/ID/results"),
             ("GET", "evaluate/ID/plots/roc_curve.png"),
@@ -327,6 +329,7 @@ fn ids_methods_and_parameters_that_do_not_exist() {
         ("triggers?cursor=elsewhere", "/cursor"),
         ("activations?cursor=elsewhere", "/cursor"),
         ("decisions?cursor=elsewhere", "/cursor"),
+        ("models/x/card?format=pdf", "/format"),
     ] {
         assert_eq!(client.get(path).problem(422), [pointer], "{path}");
     }

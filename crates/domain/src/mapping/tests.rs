@@ -53,7 +53,7 @@ fn attributes_are_read_by_their_prefix_and_by_a_mapping() {
     let long = "x".repeat(101);
     let faults = plan.point(1, ["a", "3", "U", "accepted", &long, "EU"]).unwrap_err();
     assert_eq!(pointers(&faults), ["/attributes/degree"]);
-    let wrong = json!({"columns": {"attributes.": "gpa", "attributes.degree": "citizen"}, "constants": {"attributes.a$": "x",
+    let wrong = json!({"columns": {"attributes.": "citizen", "attributes.degree": "citizen"}, "constants": {"attributes.a$": "x",
         "attributes.n": 3}});
     let faults = mapping(wrong).plan(header).unwrap_err();
     let at =

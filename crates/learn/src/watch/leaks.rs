@@ -18,10 +18,13 @@ const FOLDS: u32 = 5;
 const SEED: u64 = 0x6c65_616b;
 /// A feature alone that ranks this well is hardly one that is known before the outcome.
 const ALONE: f64 = 0.95;
-/// So is one that ranks better than all others together by this much.
+/// So is one that ranks at least so well and better than all others together by this much. An honest feature may rank best, but not
+/// both well and far above the rest.
+const STRONG: f64 = 0.85;
 const ABOVE_OTHERS: f64 = 0.05;
-/// And one that adds this much to all others.
+/// And one that adds this much to all others, where all together then rank at least so well.
 const GAIN: f64 = 0.1;
+const STRONG_TOGETHER: f64 = 0.9;
 /// Features whose ranks agree this well (Spearman) go together.
 const TOGETHER: f64 = 0.9;
 /// Groups whose gain is looked at: the most telling ones.
@@ -209,10 +212,10 @@ pub fn leaks(checked: &Checked<'_>, control: &Control) -> Result<Leaks, LearnErr
         let gain = others.map(|others| auc_of_all - others);
         let reason = if auc >= ALONE {
             format!("alone an AUC of {auc:.3}; from {ALONE} on it is hardly known before the outcome")
-        } else if let Some(others) = others.filter(|others| auc - others >= ABOVE_OTHERS) {
+        } else if let Some(others) = others.filter(|others| auc >= STRONG && auc - others >= ABOVE_OTHERS) {
             format!("alone an AUC of {auc:.3}, and all other features together {others:.3}")
-        } else if let Some(gain) = gain.filter(|gain| *gain >= GAIN) {
-            format!("adds {gain:.3} to the AUC of all other features; from {GAIN} on that is not plausible")
+        } else if let Some(gain) = gain.filter(|gain| auc_of_all >= STRONG_TOGETHER && *gain >= GAIN) {
+            format!("adds {gain:.3} to the AUC of all other features, which is then {auc_of_all:.3}")
         } else {
             continue;
         };
