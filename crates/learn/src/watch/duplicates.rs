@@ -60,7 +60,7 @@ pub fn near_duplicates(x: &Matrix, columns: &[usize], applicants: &[u64]) -> Vec
     let of: Vec<Column<'_>> = columns.iter().map(|c| Column::new(x.column(*c))).collect();
     let hash = |row: usize, but: Option<usize>| {
         let cells = of.iter().enumerate().filter(|(at, _)| Some(*at) != but);
-        cells.fold(0u64, |hash, (at, column)| mix(hash ^ (u64::from(bits(column.cells[row])) << 8 | at as u64)))
+        cells.fold(0u64, |hash, (at, column)| mix(hash ^ ((u64::from(bits(column.cells[row])) << 8) | at as u64)))
     };
     let all_pairs = rows as f64 * rows.saturating_sub(1) as f64 / 2.0;
     let (mut seen, mut found) = (BTreeSet::new(), Vec::new());

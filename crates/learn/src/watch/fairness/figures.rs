@@ -77,9 +77,9 @@ pub struct Split {
     point: Tally,
 }
 
-fn sum(a: Counts, b: Counts, less: bool) -> Counts {
-    let of = |a: u64, b: u64| if less { a - b } else { a + b };
-    Counts { tn: of(a.tn, b.tn), fp: of(a.fp, b.fp), fn_: of(a.fn_, b.fn_), tp: of(a.tp, b.tp) }
+/// All rows but a group's.
+fn rest_of(all: Counts, group: Counts) -> Counts {
+    Counts { tn: all.tn - group.tn, fp: all.fp - group.fp, fn_: all.fn_ - group.fn_, tp: all.tp - group.tp }
 }
 
 impl Split {
@@ -202,7 +202,7 @@ impl Tally {
     /// The group, and all other rows.
     pub fn of_group(&self, group: u32) -> (Point, Point) {
         let at = group as usize;
-        let (own, rest) = (self.counts[at], sum(self.all, self.counts[at], true));
+        let (own, rest) = (self.counts[at], rest_of(self.all, self.counts[at]));
         let auc = |counts: Counts, won: u64| {
             let pairs = (counts.tp + counts.fn_) * (counts.tn + counts.fp);
             (pairs > 0).then(|| won as f64 / (2 * pairs) as f64)
