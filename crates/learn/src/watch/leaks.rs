@@ -260,7 +260,7 @@ mod tests {
         assert!(honest.found.is_empty() && honest.auc > 0.65, "{honest:?}");
         let leaked = found(800, |label, noise| f64::from(label) + 0.1 * noise);
         assert_eq!(leaked.found.first().map(|leak| leak.columns.clone()), Some(vec![3]), "{leaked:?}");
-        let weak = found(800, |label, noise| 1.6 * f64::from(label) + noise);
+        let weak = found(800, |label, noise| 2.0 * f64::from(label) + noise);
         assert!(weak.found.iter().any(|leak| leak.columns == [3] && leak.auc < ALONE), "{weak:?}");
     }
 
