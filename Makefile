@@ -8,7 +8,7 @@ test acceptance chaos: export LD_LIBRARY_PATH := $(CURDIR)/third_party/xgboost$(
 
 help:
 	@echo 'make demo    set up, build, and run the whole story (ARGS="--rows 5000 --exit")'
-	@echo 'make test    set up, then formatting, all tests, lints'
+	@echo 'make test    set up, then formatting, all tests, lints, the documentation'
 	@echo 'make acceptance  set up, then what is slow: the release build and its ceilings, the demo, clients of others'
 	@echo 'make chaos   set up, then the fault campaign, which writes docs/RELIABILITY.md (KILLS=1000 SEED=1 AMQP=amqp://…, a broker to use in place of one of its own)'
 	@echo 'make build   set up, and leave target/release/provost'
@@ -37,6 +37,7 @@ test:
 	@scripts/deny.sh --if-installed
 	$(CARGO) test --workspace --locked
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
 
 acceptance:
 	@scripts/setup.sh test
