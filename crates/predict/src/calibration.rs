@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Parts of 0 to 1 by which the points near many numbers are found.
+const BUCKETS: usize = 1_024;
+
 /// A strictly increasing map of probabilities, so that rankings and AUC stay.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub enum Calibration {
@@ -31,6 +34,24 @@ impl Calibration {
             Calibration::None => p.clamp(0.0, 1.0),
             Calibration::Platt { a, b } => sigmoid(a * logit(p) + b),
             Calibration::Isotonic { x, y } => interpolate(x, y, p),
+        }
+    }
+
+    /// `apply` to each of many.
+    pub fn apply_all(&self, p: &mut [f64]) {
+        let Calibration::Isotonic { x, y } = self else {
+            return p.iter_mut().for_each(|p| *p = self.apply(*p));
+        };
+        // A number's place among the points begins at that of its bucket's lower end.
+        let first: Vec<usize> =
+            (0..=BUCKETS).map(|at| x.partition_point(|v| *v <= at as f64 / BUCKETS as f64)).collect();
+        for p in p {
+            let within = p.clamp(0.0, 1.0);
+            let mut above = first[(within * BUCKETS as f64) as usize];
+            while x.get(above).is_some_and(|v| *v <= within) {
+                above += 1;
+            }
+            *p = between(x, y, within, above);
         }
     }
 
@@ -69,7 +90,12 @@ pub fn logit(p: f64) -> f64 {
 
 fn interpolate(x: &[f64], y: &[f64], p: f64) -> f64 {
     let p = p.clamp(0.0, 1.0);
-    let above = x.partition_point(|v| *v <= p);
+    between(x, y, p, x.partition_point(|v| *v <= p))
+}
+
+/// The value at `p`, which `above` points are not above.
+#[inline]
+fn between(x: &[f64], y: &[f64], p: f64, above: usize) -> f64 {
     if above == 0 {
         return y[0];
     }

@@ -3,11 +3,13 @@
 //! exact given the background.
 //!
 //! For one background row only the groups in which it differs from the row can matter, and the work on their coalitions is
-//! shared: a tree is walked once, a linear part is a sum over its columns (`scores`).
+//! shared: a tree is walked once for all of them, and for several background rows (`lanes`); a linear part is a sum over its
+//! columns (`scores`).
 
 mod additive;
 mod column;
 mod cubes;
+mod lanes;
 mod network;
 mod scores;
 mod walk;
@@ -28,17 +30,33 @@ pub struct Shares {
 /// The shares of `probability`, which `model` gave the row `x`. `background` are rows of the same features with what the model
 /// gives them, one at least; `groups` are of these features, 14 at most.
 pub fn shares(model: &Model, x: &[f32], probability: f64, background: &[(&[f32], f64)], groups: &[Group]) -> Shares {
-    let mut contributions = vec![0.0; groups.len()];
     let used = |column: &usize| model.columns.contains(&(*column as u32));
-    for (other, theirs) in background {
+    let players = |other: &[f32]| -> Vec<usize> {
         let differs = |group: &Group| group.columns.iter().any(|c| !same(x[*c], other[*c]) && used(c));
-        let players: Vec<usize> = (0..groups.len()).filter(|at| differs(&groups[*at])).collect();
-        let columns = columns(model, x, other, groups, &players);
-        let mut values = scores::scores(&model.predictor, &columns, players.len()).calibrated(&model.calibration);
-        // Both ends are known to the last bit, whatever the order of sums.
-        let last = values.len() - 1;
-        values[0] = *theirs;
-        values[last] = probability;
+        (0..groups.len()).filter(|at| differs(&groups[*at])).collect()
+    };
+    // Shares are linear in what coalitions are worth: games with the same players are added up first.
+    let mut games: Vec<(Vec<usize>, Vec<f64>)> = Vec::new();
+    for block in background.chunks(lanes::LANES) {
+        let of_rows: Vec<Vec<usize>> = block.iter().map(|(other, _)| players(other)).collect();
+        let columns: Vec<Vec<Column>> =
+            block.iter().zip(&of_rows).map(|((other, _), players)| columns(model, x, other, groups, players)).collect();
+        let counts: Vec<usize> = of_rows.iter().map(Vec::len).collect();
+        let scores = scores::scores(&model.predictor, &columns, &counts);
+        for ((scores, players), (_, theirs)) in scores.into_iter().zip(of_rows).zip(block) {
+            let mut values = scores.calibrated(&model.calibration);
+            // Both ends are known to the last bit, whatever the order of sums.
+            let last = values.len() - 1;
+            values[0] = *theirs;
+            values[last] = probability;
+            match games.iter_mut().find(|(known, _)| *known == players) {
+                Some((_, sums)) => sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
+                None => games.push((players, values)),
+            }
+        }
+    }
+    let mut contributions = vec![0.0; groups.len()];
+    for (players, values) in games {
         for (player, share) in players.iter().zip(of_game(&values, players.len())) {
             contributions[*player] += share;
         }

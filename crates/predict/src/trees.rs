@@ -68,6 +68,11 @@ impl Node {
             (value <= self.value) | (value.is_nan() & (self.test & 1 == 1))
         }
     }
+    /// Of a split by a threshold, the threshold and whether missing values go left.
+    #[inline]
+    pub fn threshold(&self) -> Option<(f32, bool)> {
+        (self.child != 0 && !self.is_in_set()).then_some((self.value, self.test & 1 == 1))
+    }
     /// Of a split, its left child.
     pub fn child(&self) -> Option<usize> {
         (self.child != 0).then_some(self.child as usize)

@@ -40,6 +40,12 @@ impl Column {
         Self { values: self.values.map(value), ..self.clone() }
     }
 
+    /// The value without the column's player, that with it, and the player's bit, which is 0 for a constant. None where the column
+    /// hangs on two players.
+    pub fn ends(&self) -> Option<(f32, f32, usize)> {
+        (self.count < 2).then(|| (self.values[0], self.values[1], self.players[0]))
+    }
+
     /// The values, by subset of the players.
     pub fn values(&self) -> &[f32] {
         &self.values[..1 << self.count]

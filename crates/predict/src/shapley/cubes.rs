@@ -13,17 +13,23 @@ pub struct Cubes {
     own: Vec<f64>,
 }
 
-/// All subsets of `mask`.
-fn subsets(mask: usize) -> impl Iterator<Item = usize> {
-    let mut next = Some(mask);
-    std::iter::from_fn(move || {
-        let now = next?;
-        next = now.checked_sub(1).map(|before| before & mask);
-        Some(now)
-    })
+/// Adds `value` to the entries `base | taken` for all subsets `taken` of `mask`: with the other sign for an odd number of players,
+/// where `signed`.
+#[inline(always)]
+fn add_to_subsets(values: &mut [f64], base: usize, mask: usize, value: f64, signed: bool) {
+    let mut taken = mask;
+    loop {
+        let is_negative = signed && taken.count_ones() % 2 == 1;
+        values[base | taken] += if is_negative { -value } else { value };
+        if taken == 0 {
+            break;
+        }
+        taken = (taken - 1) & mask;
+    }
 }
 
 /// To each entry those of all subsets of its index.
+#[multiversion::multiversion(targets("x86_64+avx2"))]
 fn add_subsets(values: &mut [f64]) {
     let mut bit = 1;
     while bit < values.len() {
@@ -43,19 +49,19 @@ impl Cubes {
 
     /// Adds `value` to all coalitions with the players `inside` and without those `outside`, in whichever way has the fewest
     /// additions.
+    #[inline(always)]
     pub fn add(&mut self, inside: usize, outside: usize, value: f64) {
-        let sign = |taken: usize| if taken.count_ones() % 2 == 1 { -value } else { value };
         let (with, without) = (inside.count_ones(), outside.count_ones());
         let free = self.players - with - without;
         if without <= with && without <= free {
             // Without some players: less those with one of them, and so on.
-            subsets(outside).for_each(|taken| self.up[inside | taken] += sign(taken));
+            add_to_subsets(&mut self.up, inside, outside, value, true);
         } else if with <= free {
             self.has_down = true;
-            subsets(inside).for_each(|taken| self.down[outside | taken] += sign(taken));
+            add_to_subsets(&mut self.down, outside, inside, value, true);
         } else {
             let all = (1 << self.players) - 1;
-            subsets(all & !inside & !outside).for_each(|taken| self.own[inside | taken] += value);
+            add_to_subsets(&mut self.own, inside, all & !inside & !outside, value, false);
         }
     }
 

@@ -2,12 +2,13 @@
 
 use super::column::Column;
 use super::cubes::Cubes;
-use super::{additive, network, walk};
+use super::{additive, lanes, network, walk};
 use crate::calibration::{Calibration, logit};
 use crate::encoder::Encoder;
 use crate::matrix::Matrix;
 use crate::predictor::Predictor;
 use crate::predictor::member::Member;
+use crate::predictor::stack::StackMember;
 use crate::trees::Tree;
 use crate::trees::sets::Categories;
 
@@ -33,11 +34,11 @@ impl Scores {
             (Scores::LogOdds(mut z), _) => {
                 z.iter_mut().for_each(|z| *z = finite(*z));
                 sigmoids(&mut z);
-                z.iter_mut().for_each(|p| *p = calibration.apply(*p));
+                calibration.apply_all(&mut z);
                 z
             }
             (Scores::Shares(mut p), _) => {
-                p.iter_mut().for_each(|p| *p = calibration.apply(*p));
+                calibration.apply_all(&mut p);
                 p
             }
         }
@@ -82,35 +83,41 @@ fn exp(x: f64) -> f64 {
     series * f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52)
 }
 
-/// The score of each of the `1 << players` coalitions. `columns` are the predictor's own.
-pub fn scores(predictor: &Predictor, columns: &[Column], players: usize) -> Scores {
+/// The score of each of the `1 << players` coalitions, by background row. `columns` are the predictor's own, and `players` their
+/// number, of each of at most [`lanes::LANES`] background rows.
+pub fn scores(predictor: &Predictor, columns: &[Vec<Column>], players: &[usize]) -> Vec<Scores> {
+    let rows = || columns.iter().zip(players.iter().copied());
+    let log_odds = |sums: Vec<Vec<f64>>| sums.into_iter().map(Scores::LogOdds).collect();
     match predictor {
-        Predictor::Constant(p) => Scores::Shares(vec![*p; 1 << players]),
-        Predictor::Logistic(model) => Scores::LogOdds(additive::log_odds(model, columns, players)),
+        Predictor::Constant(p) => rows().map(|(_, players)| Scores::Shares(vec![*p; 1 << players])).collect(),
+        Predictor::Logistic(model) => log_odds(rows().map(|(row, n)| additive::log_odds(model, row, n)).collect()),
         Predictor::Forest(forest) => {
             let count = forest.trees().len() as f64;
-            let sums = tree_sums(forest.trees(), None, columns, players, 0.0);
-            Scores::Shares(sums.into_iter().map(|sum| sum / count).collect())
+            let mut sums = tree_sums(forest.trees(), None, columns, players, 0.0);
+            sums.iter_mut().flatten().for_each(|sum| *sum /= count);
+            sums.into_iter().map(Scores::Shares).collect()
         }
-        Predictor::Boosting(model) => Scores::LogOdds(tree_sums(model.trees(), None, columns, players, model.base())),
+        Predictor::Boosting(model) => log_odds(tree_sums(model.trees(), None, columns, players, model.base())),
         Predictor::CategoryBoosting(model) => {
             let trees = model.boosting();
-            let coded = coded(model.categories(), columns);
-            Scores::LogOdds(tree_sums(trees.trees(), Some(model.categories()), &coded, players, trees.base()))
+            let coded: Vec<Vec<Column>> = columns.iter().map(|columns| coded(model.categories(), columns)).collect();
+            log_odds(tree_sums(trees.trees(), Some(model.categories()), &coded, players, trees.base()))
         }
         Predictor::Xgboost(model) => {
-            Scores::LogOdds(tree_sums(model.trees(), None, columns, players, f64::from(model.margin())))
+            log_odds(tree_sums(model.trees(), None, columns, players, f64::from(model.margin())))
         }
-        Predictor::Network(model) => Scores::LogOdds(network::log_odds(model, columns, players)),
-        Predictor::Encoded(model) => scores(model.predictor(), &encoded(model.encoder(), columns), players),
-        Predictor::Ensemble(members) => Scores::Shares(mean(members, columns, players)),
+        Predictor::Network(model) => log_odds(rows().map(|(row, n)| network::log_odds(model, row, n)).collect()),
+        Predictor::Encoded(model) => {
+            let encoded: Vec<Vec<Column>> = columns.iter().map(|columns| encoded(model.encoder(), columns)).collect();
+            scores(model.predictor(), &encoded, players)
+        }
+        Predictor::Ensemble(members) => mean(members, columns, players).into_iter().map(Scores::Shares).collect(),
         Predictor::Stack(stack) => {
-            let of_members: Vec<Vec<f64>> = stack
-                .members
-                .iter()
-                .map(|m| of_member((&m.columns, &m.predictor, &m.calibration), columns, players))
-                .collect();
-            Scores::Shares((0..1 << players).map(|s| stack.combine(of_members.iter().map(|p| p[s]))).collect())
+            let of_member = |m: &StackMember| of_member((&m.columns, &m.predictor, &m.calibration), columns, players);
+            let of_members: Vec<Vec<Vec<f64>>> = stack.members.iter().map(of_member).collect();
+            let combined = |row: usize, s: usize| stack.combine(of_members.iter().map(|p| p[row][s]));
+            let of_row = |(row, n): (usize, &usize)| (0..1 << n).map(|s| combined(row, s)).collect();
+            players.iter().enumerate().map(of_row).map(Scores::Shares).collect()
         }
     }
 }
@@ -118,16 +125,20 @@ pub fn scores(predictor: &Predictor, columns: &[Column], players: usize) -> Scor
 fn tree_sums(
     trees: &[Tree],
     categories: Option<&Categories>,
-    columns: &[Column],
-    players: usize,
+    columns: &[Vec<Column>],
+    players: &[usize],
     start: f64,
-) -> Vec<f64> {
-    let mut sums = Cubes::new(players);
-    sums.add_up(0, start);
+) -> Vec<Vec<f64>> {
     let sets = categories.map_or(&[][..], Categories::sets);
-    let mut parts = Vec::new();
-    trees.iter().for_each(|tree| walk::walk(tree, sets, columns, &mut sums, &mut parts));
-    sums.sums()
+    let of_row = |(columns, players): (&Vec<Column>, &usize)| {
+        let mut sums = Cubes::new(*players);
+        sums.add_up(0, start);
+        let mut parts = Vec::new();
+        trees.iter().for_each(|tree| walk::walk(tree, sets, columns, &mut sums, &mut parts));
+        sums.sums()
+    };
+    lanes::sums(trees, sets, columns, players, start)
+        .unwrap_or_else(|| columns.iter().zip(players).map(of_row).collect())
 }
 
 /// With codes in the place of categories, as the trees' sets have them.
@@ -158,24 +169,27 @@ fn encoded(encoder: &Encoder, columns: &[Column]) -> Vec<Column> {
     sources.iter().zip(&outputs).map(output).collect()
 }
 
-fn mean(members: &[Member], columns: &[Column], players: usize) -> Vec<f64> {
-    let mut mean = vec![0.0; 1 << players];
+fn mean(members: &[Member], columns: &[Vec<Column>], players: &[usize]) -> Vec<Vec<f64>> {
+    let mut means: Vec<Vec<f64>> = players.iter().map(|players| vec![0.0; 1 << players]).collect();
     for member in members {
-        let p = of_member((&member.columns, &member.predictor, &member.calibration), columns, players);
-        mean.iter_mut().zip(p).for_each(|(mean, p)| *mean += member.weight * p);
+        let of_rows = of_member((&member.columns, &member.predictor, &member.calibration), columns, players);
+        for (mean, p) in means.iter_mut().zip(of_rows) {
+            mean.iter_mut().zip(p).for_each(|(mean, p)| *mean += member.weight * p);
+        }
     }
-    mean.iter_mut().for_each(|p| *p = p.clamp(0.0, 1.0));
-    mean
+    means.iter_mut().flatten().for_each(|p| *p = p.clamp(0.0, 1.0));
+    means
 }
 
-/// A member's calibrated probability of each coalition.
+/// A member's calibrated probability of each coalition, by background row.
 fn of_member(
     (own, predictor, calibration): (&[u32], &Predictor, &Calibration),
-    columns: &[Column],
-    players: usize,
-) -> Vec<f64> {
-    let own: Vec<Column> = own.iter().map(|at| columns[*at as usize].clone()).collect();
-    scores(predictor, &own, players).calibrated(calibration)
+    columns: &[Vec<Column>],
+    players: &[usize],
+) -> Vec<Vec<f64>> {
+    let of_row = |columns: &Vec<Column>| own.iter().map(|at| columns[*at as usize].clone()).collect();
+    let own: Vec<Vec<Column>> = columns.iter().map(of_row).collect();
+    scores(predictor, &own, players).into_iter().map(|scores| scores.calibrated(calibration)).collect()
 }
 
 #[cfg(test)]

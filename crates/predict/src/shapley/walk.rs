@@ -26,13 +26,14 @@ pub fn walk(tree: &[Node], sets: &[Set], columns: &[Column], sums: &mut Cubes, p
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::trees::Tree;
     use proptest::prelude::*;
     use provost_domain::rng::SplitMix64;
 
-    fn tree(r: &mut SplitMix64, columns: u32) -> Tree {
+    /// Of depth 7 at most, with thresholds among few values.
+    pub fn tree(r: &mut SplitMix64, columns: u32) -> Tree {
         let mut nodes = vec![Node::leaf(0.0)];
         let mut parts = vec![(0usize, 0u32)];
         while let Some((at, level)) = parts.pop() {
