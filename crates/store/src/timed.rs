@@ -266,6 +266,7 @@ pass_on! {
     }
     PointReader {
         Points Read stream_points(selection: PointSelection) -> mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>;
+        Points Read points_by_id(ids: &[String]) -> Vec<AdmissionDataPoint>;
         Points Read point_totals() -> PointTotals;
         Points Read last_point_position() -> PointPosition;
         Points Read count_recorded_points(after: &PointPosition, most: u32) -> u64;

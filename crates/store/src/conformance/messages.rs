@@ -195,6 +195,7 @@ pub async fn retractions(store: Arc<dyn Store>) {
     assert_eq!(all(&store, false).await, []);
     let mark = store.point_totals().await.unwrap();
     assert_eq!((mark.total, mark.arrivals.usable), (0, 1));
+    assert_eq!(store.points_by_id(&["a".to_owned()]).await.unwrap(), [], "what is retracted is not there");
     assert_eq!(send("4", retract("a", 3)).await, Stale, "it is retracted already");
     assert_eq!(send("5", carries("a", 3)).await, Stale, "what was retracted stays so");
     assert_eq!(send("6", carries("a", 4)).await, Superseded, "a later record brings it back");

@@ -97,6 +97,18 @@ pub async fn order_and_selection(store: Arc<dyn Store>) {
     assert_eq!(all(&store, true).await.len(), number / 3 - 1);
 }
 
+pub async fn points_are_found_by_their_ids(store: Arc<dyn Store>) {
+    assert_eq!(store.points_by_id(&[]).await.unwrap(), []);
+    for id in ["a", "b", "c"] {
+        record(&store, point(id, 1)).await;
+    }
+    record(&store, rejected(point("b", 2))).await;
+    let ids = ["c", "b", "never there"].map(str::to_owned);
+    let mut found = store.points_by_id(&ids).await.unwrap();
+    found.sort_by(|x, y| x.data_point_id.cmp(&y.data_point_id));
+    assert_eq!(found, [rejected(point("b", 2)), point("c", 1)]);
+}
+
 pub async fn a_stream_can_be_left(store: Arc<dyn Store>) {
     let points = (0..9000).map(|i| point(&format!("p{i:05}"), 0)).collect();
     store.record_points(points).await.unwrap();

@@ -357,6 +357,12 @@ pub async fn retracted(db: &Db, ids: &[&str]) -> Result<BTreeSet<String>> {
     Ok(found.iter().filter_map(|document| text(document, "data_point_id")).map(str::to_owned).collect())
 }
 
+/// The points of these ids that are there.
+pub async fn by_id(db: &Db, ids: &[String]) -> Result<Vec<AdmissionDataPoint>> {
+    let filter = doc! {"data_point_id": {"$in": ids}, "provost.present": 1};
+    db.all(POINTS, filter, doc! {}, None).await?.iter().map(decode).collect()
+}
+
 /// Sends the selected points in id order until the receiver is dropped.
 pub fn stream(
     db: &Db,

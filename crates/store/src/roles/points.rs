@@ -57,6 +57,8 @@ pub trait PointReader: Send + Sync + 'static {
     /// after an error. Dropping the receiver ends the reading.
     async fn stream_points(&self, selection: PointSelection)
     -> Result<mpsc::Receiver<Result<Vec<AdmissionDataPoint>>>>;
+    /// The stored points of these ids, in no certain order. An id without a point, or whose point was retracted, has none.
+    async fn points_by_id(&self, ids: &[String]) -> Result<Vec<AdmissionDataPoint>>;
     /// The present totals.
     async fn point_totals(&self) -> Result<PointTotals>;
     /// The place of the point that was first recorded last. A correction has the place of what it corrects.

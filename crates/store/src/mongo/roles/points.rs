@@ -18,6 +18,11 @@ impl PointReader for MongoStore {
         Ok(points::stream(&self.db, &self.handle()?, &selection))
     }
 
+    async fn points_by_id(&self, ids: &[String]) -> Result<Vec<AdmissionDataPoint>> {
+        let ids = ids.to_vec();
+        self.run(|db| async move { points::by_id(&db, &ids).await }).await
+    }
+
     async fn point_totals(&self) -> Result<PointTotals> {
         self.run(|db| async move { totals::read(&db).await }).await
     }

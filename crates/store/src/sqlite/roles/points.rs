@@ -27,6 +27,11 @@ impl PointReader for SqliteStore {
         Ok(receiver)
     }
 
+    async fn points_by_id(&self, ids: &[String]) -> Result<Vec<AdmissionDataPoint>> {
+        let ids = ids.to_vec();
+        self.read(move |c| points::by_id(c, &ids)).await
+    }
+
     async fn point_totals(&self) -> Result<PointTotals> {
         self.read(points::totals).await
     }
