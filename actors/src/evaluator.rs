@@ -25,7 +25,9 @@ use actix::{
 use provost_domain::evaluation::{EvaluationResults, PLOTS, PlotData};
 use provost_domain::model::{FeatureImportance, ImportanceKind, TemporalFigures, TrainingMetrics};
 use provost_domain::{Algorithm, ModelId, TargetMetric, limits};
-use provost_learn::metrics::{calibration_bins, roc_curve, scores, threshold_counts, tiers, training_metrics};
+use provost_learn::metrics::{
+    calibration_bins, roc_curve, scores, set_coverage, threshold_counts, tiers, training_metrics,
+};
 use provost_learn::{LearnError, Model, Params};
 use provost_plots::Format;
 use provost_store::{Artifacts, EvaluationRecord, StoreError};
@@ -222,7 +224,7 @@ impl Subject<'_> {
     ) -> Result<(EvaluationResults, BTreeMap<String, String>), EvaluateError> {
         let y = labels(self.data, self.test);
         let p = self.model.predict_proba(self.data.dataset.x(), self.test).map_err(LearnError::from)?;
-        let metrics = metrics(&y, &p);
+        let metrics = TrainingMetrics { set_coverage: set_coverage(self.model, &y, &p), ..metrics(&y, &p) };
         let brier = scores(&y, &p, self.model.threshold).brier;
         let bins = calibration_bins(&y, &p);
         let importance_kind = ImportanceKind::of(self.model.algorithm);

@@ -91,6 +91,21 @@ pub struct TrainingMetrics {
     /// there or was computed before intervals were.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub intervals_95: BTreeMap<String, [f64; 2]>,
+    /// Of the conformal sets on the test part. None of models that were trained before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_coverage: Option<SetCoverage>,
+}
+
+/// How often a row's own outcome is among the outcomes that the model calls plausible. The sets are calibrated on out-of-fold
+/// scores, so that what they promise is approximate: this is what was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SetCoverage {
+    /// The coverage that the sets were asked for.
+    pub asked: f64,
+    /// Of the accepted rows; None without any.
+    pub accepted: Option<f64>,
+    /// Of the rejected rows; None without any.
+    pub rejected: Option<f64>,
 }
 
 /// A trained model as clients read it.

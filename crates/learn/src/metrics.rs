@@ -8,7 +8,10 @@ use crate::intervals::{intervals, wilson};
 use crate::losses::log_losses;
 use provost_domain::TargetMetric;
 use provost_domain::evaluation::{CalibrationBin, ThresholdCounts, TierMetrics};
-use provost_domain::model::TrainingMetrics;
+use provost_domain::model::{SetCoverage, TrainingMetrics};
+use provost_predict::Model;
+use provost_predict::conformal::ConformalSets;
+use provost_predict::serving::DEFAULT_COVERAGE;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -83,7 +86,16 @@ pub fn training_metrics(
         iterations_completed: iterations,
         threshold: Some(threshold),
         intervals_95: intervals(y, p, threshold),
+        set_coverage: None,
     }
+}
+
+/// How often the model's conformal sets at the default coverage have the outcomes `y` of rows with the probabilities `p` in them.
+/// None for an older model without evidence.
+pub fn set_coverage(model: &Model, y: &[u8], p: &[f64]) -> Option<SetCoverage> {
+    let sets = ConformalSets::new(&model.evidence.as_deref()?.scores);
+    let [rejected, accepted] = sets.measured(p, y, DEFAULT_COVERAGE);
+    Some(SetCoverage { asked: DEFAULT_COVERAGE, accepted, rejected })
 }
 
 /// Mean and population standard deviation (numpy's default); 0 and 0 of nothing.

@@ -12,7 +12,7 @@ use provost_domain::gate::{GateDecision, GateEvidence, GateOutcome};
 use provost_domain::job::{
     JobEvent, JobEventKind, JobLogLine, JobProgress, JobStateChange, JobStatus, JobTrial, TrialStatus,
 };
-use provost_domain::model::{Activation, FeatureImportance, ImportanceKind, TrainingMetrics};
+use provost_domain::model::{Activation, FeatureImportance, ImportanceKind, SetCoverage, TrainingMetrics};
 use provost_domain::quality::{DataQualityReport, QualityAccumulator};
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
 use provost_domain::{Algorithm, ModelVersion, TargetMetric, TrainingConfig, TrainingJob, sample, verdict};
@@ -116,7 +116,8 @@ pub fn metrics(algorithm: Algorithm) -> TrainingMetrics {
         .zip(p.chunks_exact(fold))
         .map(|(y, p)| metric(config().target_metric, y, p, THRESHOLD))
         .collect();
-    training_metrics(y, p, THRESHOLD, &scores, 41.5, 200)
+    let set_coverage = Some(SetCoverage { asked: 0.9, accepted: Some(0.91), rejected: Some(0.89) });
+    TrainingMetrics { set_coverage, ..training_metrics(y, p, THRESHOLD, &scores, 41.5, 200) }
 }
 
 pub fn tiers_of(algorithm: Algorithm) -> BTreeMap<String, TierMetrics> {

@@ -18,7 +18,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use decisions::Decisions;
 use fairness::Fairness;
-use provost_domain::model::{Activation, ModelRecord};
+use provost_domain::model::{Activation, ModelRecord, SetCoverage};
 use provost_domain::{ModelId, TargetMetric, TrainingMetrics};
 use std::time::Duration;
 
@@ -103,6 +103,13 @@ fn metrics(metrics: &TrainingMetrics) -> (Vec<MetricRow>, u64) {
         },
     ];
     (rows, n)
+}
+
+/// How often the sets of plausible outcomes have the real one in them.
+fn held(coverage: Option<SetCoverage>) -> String {
+    let Some(SetCoverage { asked, accepted, rejected }) = coverage else { return "not measured".to_owned() };
+    let share = |share: Option<f64>| share.map_or_else(|| "—".to_owned(), percent);
+    format!("{} of acceptances, {} of rejections; {} was asked for", share(accepted), share(rejected), percent(asked))
 }
 
 /// What the gate found, or how it stands to the model that serves.
@@ -241,6 +248,7 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
                     super::text::metric(version.training_config.target_metric)
                 ),
             ),
+            ("Plausible outcomes hold", held(version.metrics.set_coverage)),
             ("By", version.created_by.as_deref().map(shown).unwrap_or_default()),
         ],
         parameters: version.hyperparameters.iter().map(|(name, value)| (shown(name), plain(value))).collect(),

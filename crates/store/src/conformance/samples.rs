@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::evaluation::{EvaluationResults, ThresholdCounts};
 use provost_domain::job::{JobEventKind, JobRecord, TrialRecord, UnitProgress};
 use provost_domain::lease::{Lease, UnitState, WorkUnit};
-use provost_domain::model::{FeatureImportance, ImportanceKind, ModelRecord, TrainingMetrics};
+use provost_domain::model::{FeatureImportance, ImportanceKind, ModelRecord, SetCoverage, TrainingMetrics};
 use provost_domain::prediction::{LoggedFeatures, PredictionRecord};
 use provost_domain::record::{Decision, Profile, Program, TestScore, TestType};
 use provost_domain::schedule::{TrainingTrigger, TriggerType};
@@ -133,6 +133,7 @@ fn metrics() -> TrainingMetrics {
         iterations_completed: 100,
         threshold: Some(0.4),
         intervals_95: BTreeMap::from([("auc_roc".to_owned(), [0.6, 0.9])]),
+        set_coverage: Some(SetCoverage { asked: 0.9, accepted: Some(0.88), rejected: None }),
     }
 }
 

@@ -224,7 +224,8 @@ async fn version_1_is_migrated() {
     let mut expected = samples::evaluation("task-1", &model);
     let results = expected.results.as_mut().unwrap();
     (results.importance_kind, results.importance_rows, results.threshold_counts) = (None, None, None);
-    (results.metrics.threshold, results.metrics.intervals_95) = (None, BTreeMap::new());
+    let metrics = &mut results.metrics;
+    (metrics.threshold, metrics.intervals_95, metrics.set_coverage) = (None, BTreeMap::new(), None);
     assert_eq!(evaluation, Some(expected));
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), [samples::message("m-1")]);
     store.save_job(record, vec![], vec![]).await.unwrap();
