@@ -69,7 +69,7 @@ fuzz:
 
 third_party/bench/ready: Makefile
 	python3 -m venv third_party/bench
-	third_party/bench/bin/python -m pip install --quiet scikit-learn==1.9.1 xgboost-cpu==3.2.0 lightgbm numpy
+	third_party/bench/bin/python -m pip install --quiet scikit-learn==1.9.1 xgboost-cpu==3.2.0 lightgbm numpy onnxruntime shap
 	touch $@
 
 quality: build third_party/bench/ready
@@ -81,7 +81,8 @@ PAIRS ?= 5
 ROWS ?= 1000,25000,500000
 bench: build third_party/bench/ready
 	$(CARGO) build --release --locked -p provost-learn --example scale
-	@third_party/bench/bin/python scripts/bench.py $(foreach p,provost examples/scale,"$${CARGO_TARGET_DIR:-target}"/release/$(p)) --pairs $(PAIRS) --rows $(ROWS) $(if $(REAL),--real $(REAL))
+	$(CARGO) build --release --locked -p provost-export --example predictions
+	@third_party/bench/bin/python scripts/bench.py $(foreach p,provost examples/scale examples/predictions,"$${CARGO_TARGET_DIR:-target}"/release/$(p)) --pairs $(PAIRS) --rows $(ROWS) $(if $(REAL),--real $(REAL))
 	$(CARGO) bench -p provost-learn --locked
 
 third_party/watch/ready: Makefile

@@ -1,12 +1,12 @@
 """Runs `provost fit` and the libraries that Python users take, in turn, on the same CSV, and writes docs/BENCHMARKS.md.
 
-usage: bench.py PROVOST SCALE [--out docs/BENCHMARKS.md] [--pairs 5] [--rows 1000,25000,500000] [--real FEATURES.csv]
+usage: bench.py PROVOST SCALE PREDICTIONS [--out docs/BENCHMARKS.md] [--pairs 5] [--rows 1000,25000,500000] [--real FEATURES.csv]
        [--more 5000000] [--race-seeds 10]
 
 Every number in the page comes from the run that wrote it. A pair is one run of each side, right after each other; the peer is
 run on one and on two threads (a search, and a forest of 500,000 rows, on two), and the shorter time of the pair counts. Ratios are medians over the pairs (lowest to highest). `--real` adds a
 table of real feature rows (`provost features --split`) for the work that has a bar on real data. SCALE is the example of crates/learn:
-working memory and how time grows with rows.
+working memory and how time grows with rows. PREDICTIONS is the example of crates/export: predictions and explanations on one thread.
 """
 
 import argparse
@@ -45,6 +45,23 @@ FITS = [
 ]
 # Our algorithm, trees, depth (0: full), and how many times the time of 500,000 rows 5,000,000 may take.
 SCALES = [("gradient_boosting", 200, 5, 11), ("random_forest", 20, 0, 14)]
+milliseconds = lambda s: f"{s * 1e3:.1f} ms"
+# Work of predictions: how it is read of our line, how it is shown, and its bar.
+PREDICTIONS = [
+    ("one row: features, trees, calibration, interval, set", lambda f: f["one_row_s"], lambda s: f"{s * 1e6:.1f} µs", 10e-6),
+    ("batch of 100,000 rows: trees, calibration", lambda f: f["rows_per_s"], lambda n: f"{n / 1e6:.2f} million rows/s", 2e6),
+    ("explanation, boosted", lambda f: f["explanation_s"]["xgboost"], milliseconds, 0.010),
+    ("explanation, forest of 100 full trees", lambda f: f["explanation_s"]["random_forest"], milliseconds, 0.150),
+    ("explanation, network", lambda f: f["explanation_s"]["neural_network"], milliseconds, 0.150),
+    ("explanation, logistic", lambda f: f["explanation_s"]["logistic_regression"], milliseconds, None),
+    ("explanation, ensemble of these four", lambda f: f["explanation_s"]["ensemble"], milliseconds, None),
+]
+# How the same is read of a peer's line.
+COMPARED = {
+    PREDICTIONS[0][0]: lambda f: f["one_row_s"],
+    PREDICTIONS[1][0]: lambda f: f["rows_per_s"],
+    PREDICTIONS[2][0]: lambda f: f["explanation_s"],
+}
 SEARCHES = [("random_forest", 40), ("gradient_boosting", 20), ("xgboost", 3), ("logistic_regression", 20), ("neural_network", 8)]
 GRIDS = {
     "random_forest": {"n_estimators": [100, 200, 300], "max_depth": [10, 20, 30, None], "min_samples_split": [2, 5, 10],
@@ -97,6 +114,7 @@ class Bench:
     def __init__(self, options, folder):
         self.options, self.folder, self.lines, self.scaled, self.lost, self.left_out = options, folder, [], [], [], []
         self.predicted = None
+        self.own_predictions, self.peer_predictions = [], []
 
     def write(self, value):
         path = self.folder / "settings.json"
@@ -212,6 +230,36 @@ class Bench:
         self.predicted = {name: statistics.median(f[name] for f in found) for name in found[0]}
         print(json.dumps(self.predicted), flush=True)
 
+    def predictions(self):
+        """Predictions and explanations in process, ours and the peers' in turn, of one model."""
+        for _ in range(self.options.pairs):
+            self.own_predictions.append(run([self.options.predictions, self.folder]))
+            try:
+                self.peer_predictions.append(run([sys.executable, HERE / "bench_predictions_peer.py", self.folder]))
+            except RuntimeError as e:
+                self.left_out.append(f"predictions: {str(e).splitlines()[-1]}")
+        print(json.dumps({"own": self.own_predictions, "peers": self.peer_predictions}), flush=True)
+
+    def predictions_table(self):
+        """Rows of the table: work, ours, bar, and each peer's with how many times as fast we are."""
+        median = lambda found: statistics.median(found)
+        own = lambda read: median([read(f) for f in self.own_predictions])
+        peers = sorted({name for f in self.peer_predictions for name in f})
+        lines = []
+        for work, read, shown, bar in PREDICTIONS:
+            mine = own(read)
+            met = "" if bar is None else f", {'met' if (mine >= bar if work.startswith('batch') else mine <= bar) else '**missed**'}"
+            others = []
+            for name in peers if work in COMPARED else []:
+                try:
+                    theirs = median([COMPARED[work](f[name]) for f in self.peer_predictions])
+                except KeyError:
+                    continue
+                times = mine / theirs if work.startswith("batch") else theirs / mine
+                others.append(f"{name} {shown(theirs)} ({times:.1f} times)")
+            lines.append(f"| {work} | {shown(mine)} | {'' if bar is None else shown(bar)}{met} | {'; '.join(others)} |")
+        return lines
+
     def page(self):
         version = lambda name: importlib.metadata.version(name)
         cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
@@ -250,6 +298,10 @@ class Bench:
             million = self.predicted["rows_per_second"] / 1e6
             out += ["", f"Inference, one core, 300 boosted trees of depth 5 over 12 columns: {million:.2f} million rows a second in one call of 100,000 rows "
                         f"(bar 1, {'met' if million >= 1 else '**missed**'}; aim 2), {self.predicted['one_row_seconds'] * 1e6:.1f} µs for a call of one row."]
+        if self.own_predictions:
+            out += ["", "Predictions and explanations in process, one thread, medians. The boosted model has 300 trees of depth 5; an explanation has "
+                        "12 features, 100 background rows, all coalitions, and explains the calibrated probability. In brackets: how many times as fast we are.", "",
+                    "| work | ours | bar | peers |", "| --- | --- | --- | --- |", *self.predictions_table()]
         if self.scaled:
             out += ["", "Working memory beside the feature matrix and the model, and the time of more rows (two threads, fits alone):", "",
                     "| work | bytes a row (bar 64) | model, bytes a row | seconds | more rows | times the time (lowest to highest) | bar |",
@@ -269,6 +321,7 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument("provost")
     a.add_argument("scale")
+    a.add_argument("predictions")
     a.add_argument("--out", default=str(HERE.parent / "docs" / "BENCHMARKS.md"))
     a.add_argument("--pairs", type=int, default=5)
     a.add_argument("--rows", default="1000,25000,500000")
@@ -291,6 +344,8 @@ def main():
             bench.fits(options.real, 25_000, "real")
             bench.page()
         bench.inference()
+        bench.page()
+        bench.predictions()
         bench.page()
         if options.more:
             bench.scale(500_000, options.more)

@@ -4,8 +4,8 @@
 # RabbitMQ, whose nodes the tests start themselves, the modules of their MongoDB server where Go is, the libraries of
 # another where Java and Maven are (`CI=true` installs both), and in Python a mail server, a client of the message bus,
 # Prometheus's parser and Schemathesis, in third_party/python. With `acceptance` also what the acceptance tests use beyond
-# that: the generator of typed clients, Triton's client and ONNX Runtime, in third_party/python-acceptance, and where npm is, what
-# drives a browser, in third_party/node. Run it as often as you like: what is there stays.
+# that: the generator of typed clients, Triton's client, ONNX Runtime, XGBoost's Python package and shap, in third_party/python-acceptance, and
+# where npm is, what drives a browser, in third_party/node. Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,7 +14,7 @@ LIBRARY=third_party/xgboost
 PYTHON=third_party/python
 PYTHON_PACKAGES=(aiosmtpd==1.4.6 pika==1.4.4 prometheus-client==0.26.0 schemathesis==4.32.5)
 ACCEPTANCE=third_party/python-acceptance
-ACCEPTANCE_PACKAGES=(openapi-python-client==0.29.1 'tritonclient[http]==2.73.0' onnxruntime==1.32.0)
+ACCEPTANCE_PACKAGES=(openapi-python-client==0.29.1 'tritonclient[http]==2.73.0' onnxruntime==1.32.0 xgboost-cpu==3.2.0 shap==0.51.0)
 NODE=third_party/node
 NODE_PACKAGES=(playwright-core@1.65.1 axe-core@4.14.1)
 mode=${1:-}
