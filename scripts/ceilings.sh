@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# 383 before predictions and pages came.
-CRATES=395
+# 383 before predictions and pages came, 395 before the cover tree that finds similar rows (smartcore, which tests used before).
+CRATES=400
 # 45 MB before predictions, the pages and the export to ONNX came; 45 stays the goal.
 BINARY_MB=48
 # Measured: 1,105 s on two cores with nothing else to build. Other machines are slower or faster by some; the goal is 840 s.

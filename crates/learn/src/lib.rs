@@ -26,6 +26,7 @@ pub mod logistic;
 mod losses;
 mod max_features;
 pub mod metrics;
+pub mod neighbours;
 pub mod network;
 pub mod params;
 mod prefetch;
