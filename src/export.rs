@@ -1,4 +1,4 @@
-//! `provost export`: a model version as a file that other systems predict with.
+//! `provost export` and `GET /models/{model_id}/export`: a model version as a file that other systems predict with.
 
 use crate::error::{Error, Result};
 use crate::open;
@@ -40,6 +40,26 @@ impl Format {
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.as_str() == word)
     }
+
+    /// How the names of its files end.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Onnx => "onnx",
+            Format::XgboostJson => "json",
+            Format::Artifact => "model",
+        }
+    }
+}
+
+/// Why there is no file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The model has no form in the format.
+    #[error("{0}")]
+    NoSuchForm(String),
+    /// The artifact is damaged, or the library of the format fails.
+    #[error("the model cannot be exported: {0}")]
+    Failed(String),
 }
 
 /// What was exported.
@@ -56,15 +76,15 @@ pub struct Exported {
 /// The file of an artifact in this format, and what users of it should know.
 ///
 /// # Errors
-/// If the artifact is damaged, or its model has no such format.
-pub fn convert(artifact: Vec<u8>, format: Format) -> Result<(Vec<u8>, Vec<String>)> {
+/// If the artifact is damaged, or its model has no such form.
+pub fn convert(artifact: Vec<u8>, format: Format) -> std::result::Result<(Vec<u8>, Vec<String>), ConvertError> {
     if format == Format::Artifact {
         return Ok((artifact, Vec::new()));
     }
-    let failed = |e: &dyn std::fmt::Display| Error::failed(format!("the model cannot be exported: {e}"));
+    let failed = |e: &dyn std::fmt::Display| ConvertError::Failed(e.to_string());
     let model = Model::from_bytes(&artifact).map_err(|e| failed(&e))?;
     if format == Format::Onnx {
-        let exported = provost_export::onnx(&model).map_err(|e| failed(&e))?;
+        let exported = provost_export::onnx(&model).map_err(|e| ConvertError::NoSuchForm(e.to_string()))?;
         let encoded = exported.inputs.iter().any(|i| matches!(i.source, provost_export::Source::Encoded { .. }));
         let note = "the model's categories are inputs as rates, which `feature_names` in the file's metadata name";
         return Ok((exported.bytes, encoded.then(|| note.to_owned()).into_iter().collect()));
@@ -74,7 +94,8 @@ pub fn convert(artifact: Vec<u8>, format: Format) -> Result<(Vec<u8>, Vec<String
         own => own,
     };
     let Predictor::Xgboost(booster) = booster else {
-        return Err(Error::Usage(format!("--format xgboost-json: the model is a {} model", model.algorithm)));
+        let why = format!("a {} model has no form in xgboost-json; an xgboost model has", model.algorithm);
+        return Err(ConvertError::NoSuchForm(why));
     };
     let note = "the file has the booster alone: its probabilities are not calibrated".to_owned();
     Ok((library::to_json(booster).map_err(|e| failed(&e))?, vec![note]))
@@ -90,7 +111,10 @@ pub fn run(settings: &Settings, name: &str, format: Format, out: &Path) -> Resul
     }
     let (store, artifacts) = open::store_and_artifacts(settings)?;
     let (model_id, sha256) = open::runtime()?.block_on(find(&store, name))?;
-    let (bytes, notes) = convert(artifacts.get(&sha256)?, format)?;
+    let (bytes, notes) = convert(artifacts.get(&sha256)?, format).map_err(|error| match error {
+        ConvertError::NoSuchForm(why) => Error::Usage(format!("--format {}: {why}", format.as_str())),
+        failed @ ConvertError::Failed(_) => Error::failed(failed.to_string()),
+    })?;
     let database: Vec<PathBuf> = database_files(&settings.data_dir).to_vec();
     let mut file = OutFile::create(out, &database.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
     file.write_all(&bytes)?;

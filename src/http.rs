@@ -18,6 +18,7 @@ mod errors;
 mod evaluations;
 mod events;
 mod example_ids;
+mod export;
 mod fairness;
 mod idempotency;
 mod ids;
@@ -155,6 +156,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             web::scope(BASE)
                 .configure(jobs::routes)
                 .configure(models::routes)
+                .configure(export::routes)
                 .configure(evaluations::routes)
                 .configure(fairness::routes)
                 .configure(card::routes)

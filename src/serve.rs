@@ -100,6 +100,7 @@ pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
             log: settings.predict.log,
             log_sample: settings.predict.log_sample,
             log_max_rows: settings.predict.log_max_rows,
+            changeable: settings.predict.changeable.clone(),
             ..PredictServiceOptions::default()
         },
         watch: settings.watch.clone(),

@@ -34,12 +34,13 @@ use crate::watch::Watch;
 use provost_domain::data_checks::DataChecks;
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::job::JobStatus;
+use provost_domain::prediction::PredictionRecord;
 use provost_domain::quality::DataQualityReport;
 use provost_domain::queue::{Waiting, waiting_jobs};
 use provost_domain::status::ComponentStatus;
 use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, TrainingJob, limits};
 use provost_predict::application::Application;
-use provost_predict::serving::{Prediction, RowFault};
+use provost_predict::serving::{Explanation, Prediction, RowFault};
 use provost_store::{Artifacts, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -295,6 +296,14 @@ impl Handle {
         options: &PredictOptions,
     ) -> Result<Vec<Result<Prediction, RowFault>>, PredictionError> {
         self.predictions.predict_features(model, rows, options).await
+    }
+
+    /// The explanation of a logged prediction by the model that made it; the code of a reason where there is none.
+    pub async fn explain_logged(
+        &self,
+        record: &PredictionRecord,
+    ) -> Result<Result<Explanation, &'static str>, PredictionError> {
+        self.predictions.explain_logged(record).await
     }
 
     /// What the shadow models have found.

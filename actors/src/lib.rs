@@ -58,7 +58,7 @@ pub use options::{
 pub use pool::{Busy, ByLane, Lane, Place, Pool, WorkError};
 pub use scheduler::cron::{BadCron, Cron};
 pub use serving::{
-    Answered, PredictAnswer, PredictOptions, PredictRequest, PredictionError, Predictions, RequestBounds, RowAnswer,
-    RowError, ServedModel, ShadowModelReport, ShadowReport,
+    Answered, PredictAnswer, PredictOptions, PredictRequest, PredictionError, Predictions, RequestBounds,
+    RequestOptions, RowAnswer, RowError, ServedModel, ShadowModelReport, ShadowReport,
 };
 pub use supervise::RestartBudget;

@@ -9,21 +9,24 @@ mod batch;
 mod current;
 mod error;
 mod log_writer;
+mod logged;
 mod pool;
 mod request;
 mod served_model;
 mod service;
 mod shadow;
 mod shadow_report;
+mod similar;
 
 pub use answer::{PredictAnswer, RowAnswer};
 pub use error::{MOST_SHADOWS, PredictionError};
-pub use request::{COVERAGE, MOST_SIMILAR, PredictRequest, RequestBounds, RowError, row_errors};
+pub use request::{PredictRequest, RequestBounds, RequestOptions, RowError, application};
 pub use served_model::ServedModel;
 use service::OtherModels;
 pub(crate) use service::PredictionService;
 pub use service::{Answered, PredictOptions, Predictions};
 pub use shadow_report::{MetricWithInterval, ShadowModelReport, ShadowReport};
+pub use similar::{NoSimilarRows, SimilarRow, SimilarRows};
 
 use crate::background::WhileReachable;
 use crate::error::ActorError;
@@ -40,6 +43,7 @@ use provost_domain::{ModelId, ModelVersion, limits};
 use serde_json::json;
 use served_model::ModelOpener;
 use shadow::Shadow;
+use similar::SimilarService;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -85,7 +89,18 @@ impl ServingState {
 
     /// What answers requests.
     pub fn service(&self) -> PredictionService {
+        let resources = &self.resources;
+        let similar = SimilarService {
+            models: resources.models.clone(),
+            points: resources.points.clone(),
+            installation: resources.installation.clone(),
+            artifacts: resources.artifacts.clone(),
+            pool: self.pool.clone(),
+            clock: resources.clock.clone(),
+            indices: Arc::default(),
+        };
         PredictionService {
+            similar,
             current: self.current.clone(),
             opener: self.opener.clone(),
             models: self.resources.models.clone(),
@@ -94,6 +109,7 @@ impl ServingState {
             selection: self.resources.shadow.clone(),
             predictions: self.resources.predictions.clone(),
             log: self.log.clone(),
+            changeable: self.resources.predict.changeable.as_slice().into(),
             clock: self.resources.clock.clone(),
             reports: self.reports.clone(),
             openings: self.openings.clone(),

@@ -4,13 +4,14 @@
 mod table;
 
 use super::code::Code;
-use super::predict::{FEW, PredictOptions, access, columns};
+use super::predict::{FEW, access, columns};
 use super::problem::{self, Problem, readable};
 use super::{State, body};
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use provost_actors::serving::PredictOptions;
 use provost_domain::check::brief;
 use provost_domain::json::value_from_slice;
 use provost_domain::limits;
@@ -74,7 +75,7 @@ pub(super) async fn invocations(
     let read = move |bytes: &[u8]| Ok(read_table(bytes, csv));
     let table = body.document(&state, read).await?.map_err(MlflowError::bad)?;
     let model = access::model(&state, None).await?;
-    let asked = PredictOptions::default().for_actor(&state.predict, None);
+    let asked = PredictOptions::default();
     let features = model.model.feature_names().to_vec();
     let records = table.records;
     let rows =

@@ -6,7 +6,7 @@ mod request;
 mod tensor;
 
 use super::code::Code;
-use super::predict::{FEW, PredictOptions, access, columns};
+use super::predict::{FEW, access, columns};
 use super::problem::{self, Problem, readable};
 use super::{State, body};
 use actix_web::http::StatusCode;
@@ -14,7 +14,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use answer::{InferAnswer, Predicted};
-use provost_actors::serving::ServedModel;
+use provost_actors::serving::{PredictOptions, RequestOptions, ServedModel};
 use provost_domain::check::brief;
 use provost_domain::limits;
 use provost_predict::application::Application;
@@ -174,7 +174,7 @@ pub(super) async fn infer(
 }
 
 async fn predict(state: &State, model: &Arc<ServedModel>, rows: Rows) -> Result<Predicted, OipError> {
-    let asked = PredictOptions::default().for_actor(&state.predict, None);
+    let asked = PredictOptions::default();
     let mut predicted = Predicted::default();
     let mut add = |prediction: &Prediction| {
         predicted.probability.push(prediction.probability);
@@ -231,7 +231,7 @@ async fn model(state: &State, request: &HttpRequest, path: &Named) -> Result<Arc
     if let Some(active) = active {
         return Ok(active);
     }
-    let options = PredictOptions { model_id: path.version.clone(), ..PredictOptions::default() };
+    let options = RequestOptions { model_id: path.version.clone(), ..RequestOptions::default() };
     access::check(request, &state.predict, &options)?;
     Ok(access::model(state, path.version.as_deref()).await?)
 }

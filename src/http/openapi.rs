@@ -2,9 +2,11 @@
 
 mod administration;
 mod answers;
+pub mod applications;
 pub mod audits;
 pub mod bounds;
 mod examples;
+mod lines;
 mod needs;
 mod parameters;
 mod points;
@@ -18,7 +20,7 @@ mod watch;
 use super::needs as need_routes;
 use super::points as point_routes;
 use super::{
-    BASE, audit, card, data, drift, evaluations, events, fairness, jobs, keys, metrics, mlflow, models, oip, parked,
+    BASE, audit, card, data, drift, evaluations, events, export, fairness, jobs, keys, metrics, mlflow, models, oip, parked,
     predict, prediction_log, schedule, shadow, status,
 };
 use serde_json::Value;
@@ -38,7 +40,7 @@ use utoipa::openapi::path::PathItem;
         jobs::train, jobs::read, jobs::list, jobs::cancel, events::stream,
         evaluations::evaluate, evaluations::results, evaluations::plot, evaluations::comparison_plot, fairness::read,
         models::list, models::read, card::read, models::activate, models::rollback, models::activations, models::decisions, models::compare,
-        models::metrics, models::importance,
+        models::metrics, models::importance, export::export,
         predict::predict, prediction_log::list, prediction_log::read, shadow::read, shadow::replace, drift::drift, drift::window, drift::performance, data::report, data::check, point_routes::upload, point_routes::rejects, need_routes::list, need_routes::acknowledge, need_routes::snooze, schedule::triggers, schedule::read, schedule::replace, status::status, audit::list, keys::list, keys::create, keys::end,
         parked::list, parked::show, parked::send_again, parked::discard,
     ),
@@ -87,6 +89,7 @@ pub fn document() -> Value {
     let mut document = serde_json::to_value(generated()).unwrap_or_default();
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         stream::add_schemas(schemas);
+        lines::add_schemas(schemas);
         bounds::add_to_schemas(schemas);
     }
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
@@ -95,6 +98,7 @@ pub fn document() -> Value {
             bounds::add_to_parameters(operation);
             parameters::describe(operation);
             stream::describe(operation);
+            lines::describe(operation);
             examples::add(operation);
         }
     }

@@ -1,25 +1,21 @@
 //! `POST /predict`: the serving model's answers for applications without an outcome.
 
 pub mod access;
-mod answer;
 pub mod columns;
+mod lines;
 mod options;
-mod request;
-mod rows;
 mod spool;
 mod stream;
 
-use answer::PredictAnswer;
-pub use options::PredictOptions;
-
+use super::code::Code;
 use super::page::Query;
 use super::problem::{Problem, only};
 use super::{State, body, idempotency};
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use request::PredictRequest;
-use rows::ReadRows;
+pub use lines::StreamedAnswer;
+use provost_actors::serving::{PredictAnswer, PredictRequest, RequestBounds};
 use std::time::Instant;
 
 /// The media type of one JSON document a line.
@@ -37,7 +33,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 /// Predicts the outcome of applications.
 ///
 /// The body is one application, with the options in the query, or an object with `applications` and the options: up to 10,000, or 100
-/// with `explain` or `counterfactual`. A row that cannot be read is listed in `errors` and costs no other row its answer. With
+/// with `explain`, `similar` or `counterfactual`. A row that cannot be read is listed in `errors` and costs no other row its answer. With
 /// `Content-Type: application/x-ndjson` each line of the body is an application and each line of the answer a prediction or a fault, in
 /// the order of the rows, for any number of rows. An `Idempotency-Key` gives a repeated request the same prediction ids; the answer
 /// itself is not stored.
@@ -46,6 +42,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     params(
         ("model_id" = Option<String>, Query, description = "Another model than the active one"),
         ("explain" = Option<bool>, Query, description = "Adds the contribution of each feature"),
+        ("similar" = Option<usize>, Query, description = "Adds so many of the nearest training rows of each outcome; not for the role client", minimum = 0, maximum = 20),
         ("counterfactual" = Option<bool>, Query, description = "Adds the smallest change that turns a rejection"),
         ("coverage" = Option<f64>, Query, description = "Coverage of `plausible_outcomes`, 0.5 to 0.999", minimum = 0.5, maximum = 0.999),
         ("Idempotency-Key" = Option<String>, Header)),
@@ -61,26 +58,22 @@ pub(super) async fn predict(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let began = Instant::now();
-    let options = PredictOptions::from_query(&mut Query::of(&request))?;
+    let options = options::of_query(&mut Query::of(&request))?;
     if is_ndjson(&request) {
         return stream::answer(state, &request, payload, options).await;
     }
     let body = body::read_large(&request, payload, &state).await?;
     let key = idempotency::key_of(&request)?.map(|key| key.name());
-    let read = move |bytes: &[u8]| {
-        let request = PredictRequest::read(bytes, options)?;
-        let rows = ReadRows::read(&request);
-        Ok((rows, request.options))
-    };
-    let (rows, options) = body.document(&state, read).await?;
-    access::check(&request, &state.predict, &options)?;
-    if rows.applications.is_empty() {
-        return Err(rows.all_faulty());
+    let read = move |bytes: &[u8]| Ok(PredictRequest::read(bytes, options, RequestBounds::default())?);
+    let asked = body.document(&state, read).await?;
+    access::check(&request, &state.predict, &asked.options)?;
+    if asked.applications.is_empty() {
+        return Err(Problem { code: Code::NoReadableRow, ..Problem::from(asked.all_faults()) });
     }
+    let PredictRequest { applications, numbers, errors, options, .. } = asked;
     let model = access::model(&state, options.model_id.as_deref()).await?;
-    let mut asked = options.for_actor(&state.predict, key);
+    let mut asked = options.for_service(None, key);
     let read_for = began.elapsed();
-    let ReadRows { applications, numbers, faults, .. } = rows;
     asked.places.clone_from(&numbers);
     let predicted = state.handle.predict_with(&model, applications, &asked).await?;
     let timing = format!(
@@ -89,7 +82,7 @@ pub(super) async fn predict(
         millis(predicted.waited),
         millis(predicted.worked)
     );
-    let answer = PredictAnswer::new(predicted, &numbers, faults, options.coverage);
+    let answer = PredictAnswer::new(predicted, &numbers, options.coverage, errors);
     let few = if options.is_costly() { FEW_EXPLAINED } else { FEW };
     let mut response = if numbers.len() + answer.errors.len() <= few {
         HttpResponse::Ok().json(answer)

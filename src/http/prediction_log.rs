@@ -11,7 +11,10 @@ use provost_domain::check::brief;
 use provost_domain::limits;
 use provost_domain::prediction::PredictionRecord;
 use provost_domain::record::Decision;
+use provost_predict::serving::Explanation;
 use provost_store::roles::predictions::PredictionFilter;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     let get = |path: &str| web::resource(path.to_owned()).default_service(only("GET, HEAD"));
@@ -59,16 +62,34 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     respond(&state, &request, page).await
 }
 
+/// A logged prediction with its explanation.
+#[derive(Serialize, ToSchema)]
+pub struct ExplainedPrediction {
+    #[serde(flatten)]
+    pub prediction: PredictionRecord,
+    /// Shapley values of the probability; null where there are none, and `explanation_code` says why.
+    pub explanation: Option<Explanation>,
+    /// `model_deleted`, `cannot_serve`, `features_not_logged`, `older_artifact` or `no_background`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation_code: Option<&'static str>,
+}
+
 /// One prediction.
 ///
-/// As it was logged, with the outcome where it is known by now.
+/// As it was logged, with the outcome where it is known by now, and explained anew by the model that made it. Where that model is no
+/// longer there, `explanation` is null and `explanation_code` is `model_deleted`.
 #[utoipa::path(get, path = "/predictions/{prediction_id}", operation_id = "get_prediction", tag = "predictions",
     params(("prediction_id" = String, Path, description = "The prediction's id, as `POST /predict` answered it")),
     responses(
-        (status = 200, description = "The prediction", body = PredictionRecord),
+        (status = 200, description = "The prediction", body = ExplainedPrediction),
         (status = 404, description = "No such prediction", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
     let known = if limits::fits(&path, limits::ID) { state.handle.store().prediction(&path).await? } else { None };
     let missing = || Problem::new(Code::PredictionNotFound, format!("there is no prediction {}", brief(&path, 80)));
-    Ok(HttpResponse::Ok().json(known.ok_or_else(missing)?))
+    let prediction = known.ok_or_else(missing)?;
+    let (explanation, explanation_code) = match state.handle.explain_logged(&prediction).await? {
+        Ok(explanation) => (Some(explanation), None),
+        Err(code) => (None, Some(code)),
+    };
+    Ok(HttpResponse::Ok().json(ExplainedPrediction { prediction, explanation, explanation_code }))
 }

@@ -81,6 +81,7 @@ fn lowest(method: &str, path: &str) -> usize {
         _ if below.starts_with("/points") || below.starts_with("/parked/") => 1,
         _ if below.starts_with("/keys") => 2,
         "PUT" if below == "/shadow" => 1,
+        "GET" if below.ends_with("/export") => 1,
         "PUT" => 2,
         "DELETE" => 1,
         "POST" if operator => 1,

@@ -38,7 +38,7 @@ mod mongo_server;
 mod needs;
 mod network;
 mod pages;
-
+mod prediction_streams;
 mod predictions;
 mod private;
 mod secrets;

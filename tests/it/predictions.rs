@@ -1,7 +1,7 @@
 //! Predictions over every door: the same numbers, whatever a client speaks, and no row costs another its answer.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::auth::key;
+use crate::auth::{key, until};
 use crate::command::Place;
 use crate::http::{Answer, BASE, Client, place_with_points, small_job};
 use crate::serving::Server;
@@ -119,12 +119,29 @@ fn all_doors_give_the_same_probability() {
 
     let names: Vec<&str> = cells.iter().map(|(name, _)| *name).collect();
     let row: Vec<Value> = cells.iter().map(|(_, text)| text.parse::<f64>().map_or(Value::Null, |v| json!(v))).collect();
-    let split = json!({"dataframe_split": {"columns": names, "data": [row]}});
+    let split = json!({"dataframe_split": {"columns": &names, "data": [&row]}});
     let invoked = send(&client, "/invocations", "application/json", split.to_string().as_bytes()).ok(200);
+    assert_eq!(invoked, json!({"predictions": [expected]}));
+    // Columns in another order are the same rows.
+    let reversed = |values: &[Value]| values.iter().rev().cloned().collect::<Vec<Value>>();
+    let names: Vec<Value> = names.iter().map(|name| json!(name)).collect();
+    let swapped = json!({"dataframe_split": {"columns": reversed(&names), "data": [reversed(&row)]}});
+    let invoked = send(&client, "/invocations", "application/json", swapped.to_string().as_bytes()).ok(200);
     assert_eq!(invoked, json!({"predictions": [expected]}));
     let csv = "gpa,undergraduate_university_ranking,research_publications,gre_verbal,gre_quant,acceptance_rate,average_gpa\n3.7,40,2,160,165,0.25,3.6\n";
     let invoked = send(&client, "/invocations", "text/csv", csv.as_bytes()).ok(200);
     assert_eq!(invoked, json!({"predictions": [expected]}));
+
+    // Exported, and read back from the export.
+    let exported = client.get(&format!("models/{model}/export?format=artifact"));
+    assert_eq!((exported.status, exported.header("content-type")), (200, Some("application/octet-stream")));
+    assert!(exported.header("content-disposition").unwrap().contains(&model), "{exported:?}");
+    place.file("exported.model", &exported.bytes);
+    let onnx = client.get(&format!("models/{model}/export?format=onnx"));
+    assert!(onnx.status == 200 && onnx.bytes.windows(13).any(|bytes| bytes == b"feature_names"));
+    assert_eq!(client.get(&format!("models/{model}/export?format=xgboost-json")).problem(422), ["/format"]);
+    assert_eq!(client.get(&format!("models/{model}/export?format=pickle")).problem(422), ["/format"]);
+    assert_eq!(client.get(&format!("models/{model}/export")).problem(422), ["/format"]);
 
     // A file, beside the running service: without an outcome and without an id.
     place.file("asked.csv", csv);
@@ -132,6 +149,10 @@ fn all_doors_give_the_same_probability() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let line: Value = serde_json::from_slice(&std::fs::read(place.path("answers.jsonl")).unwrap()).unwrap();
     assert_eq!((probability(&line), &line["model_id"]), (expected, &json!(model)));
+    let ran = place.run(&["predict", "asked.csv", "--artifact", "exported.model", "--out", "again.jsonl"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let line: Value = serde_json::from_slice(&std::fs::read(place.path("again.jsonl")).unwrap()).unwrap();
+    assert_eq!(probability(&line), expected);
     assert_eq!(server.terminate(), Some(0));
 }
 
@@ -194,6 +215,38 @@ fn a_bad_row_or_option_is_named_and_costs_no_other_row_its_answer() {
 }
 
 #[test]
+fn similar_rows_are_training_rows_in_bands_and_explanations_are_computed_anew() {
+    let place = place_with_points(600);
+    let (mut server, client, _) = serving(&place);
+    let answer = client.post("predict", &json!({"applications": [application(3.7)], "similar": 3})).ok(200);
+    let prediction = &answer["predictions"][0];
+    for outcome in ["accepted", "rejected"] {
+        let rows = prediction["similar"][outcome].as_array().unwrap_or_else(|| panic!("{prediction}"));
+        assert_eq!(rows.len(), 3, "{rows:?}");
+        let distances: Vec<f64> = rows.iter().map(|row| row["distance"].as_f64().unwrap()).collect();
+        assert!(distances.is_sorted() && distances[0] >= 0.0, "{distances:?}");
+        for row in rows {
+            let members: Vec<&String> = row.as_object().unwrap().keys().collect();
+            assert_eq!(members, ["distance", "features", "outcome", "year"], "neither names nor ids");
+            assert_eq!((&row["outcome"], row["features"].as_object().unwrap().len()), (&json!(outcome), 12));
+            let gpa = &row["features"]["gpa_normalized"];
+            assert!(gpa.is_null() || gpa.get("low").is_some_and(|low| low.is_null() || low.is_f64()), "{gpa}");
+        }
+    }
+    let id = prediction["prediction_id"].as_str().unwrap();
+    let explained = client.post("predict?explain=true", &application(3.7)).ok(200);
+    let mut logged = client.get(&format!("predictions/{id}"));
+    until("the prediction is logged", || {
+        logged = client.get(&format!("predictions/{id}"));
+        logged.status == 200
+    });
+    let logged = logged.ok(200);
+    assert_eq!(logged["probability"], prediction["probability"]);
+    assert_eq!(logged["explanation"], explained["predictions"][0]["explanation"]);
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
 fn a_client_may_ask_for_predictions_and_nothing_else() {
     let place = place_with_points(600);
     let (mut server, _, model) = serving(&place);
@@ -216,6 +269,8 @@ fn a_client_may_ask_for_predictions_and_nothing_else() {
     assert_eq!(ask(Some(&asking.text), &named).ok(403)["code"], "role_too_low");
     assert_eq!(ask(Some(&admin.text), &named).status, 200);
     assert_eq!(ask(Some(&asking.text), "predict?counterfactual=true").status, 403);
+    assert_eq!(ask(Some(&asking.text), "predict?similar=3").ok(403)["code"], "role_too_low");
+    assert_eq!(ask(Some(&admin.text), "predict?similar=3").status, 200);
     for path in ["status", "models", "jobs", "shadow"] {
         assert_eq!(client.with(Some(&asking.text), "GET", &format!("{BASE}/{path}"), None).status, 403, "{path}");
     }

@@ -131,9 +131,8 @@ async fn reply(env: &BridgeEnv, message: &Message, now: DateTime<Utc>) -> Reply 
         Some(Err(refusal)) => return refused(env, &request, now, refusal, "mismatch"),
         None => {}
     }
-    let PredictionRequest { asked, sender, .. } = &request;
-    let (rows, applications): (Vec<usize>, Vec<_>) = asked.rows.iter().cloned().unzip();
-    let applications = Arc::new(applications);
+    let PredictionRequest { asked, options, sender, .. } = &request;
+    let applications = Arc::new(asked.applications.clone());
     // A full pool, a store that is away and a model that is being opened are waited for; a panic is not.
     let policy = |error: &PredictionError, failures| {
         if !matches!(error, PredictionError::Busy(_)) && error.may_pass() {
@@ -148,7 +147,7 @@ async fn reply(env: &BridgeEnv, message: &Message, now: DateTime<Utc>) -> Reply 
         }
     };
     // Who asks over the bus is a client.
-    let predict = || Lane::Readers.scope(env.predictions.predict(applications.clone(), asked.options.clone()));
+    let predict = || Lane::Readers.scope(env.predictions.predict(applications.clone(), options.clone()));
     // Real time: it is the pool's and the store's own.
     let predictions = match retry(&SystemClock::new(), policy, expired, predict).await {
         Ok(made) => {
@@ -160,7 +159,7 @@ async fn reply(env: &BridgeEnv, message: &Message, now: DateTime<Utc>) -> Reply 
     };
     match predictions {
         Ok(predictions) => {
-            let answer = PredictAnswer::new(predictions, &rows, asked.options.coverage, asked.errors.clone());
+            let answer = PredictAnswer::new(predictions, &asked.numbers, options.coverage, asked.errors.clone());
             let event = sender.event(env, MADE, now, &answer.to_value());
             store(env, &request, &event, now).await;
             Reply::Made(sender.reply(MADE, &event))

@@ -8,15 +8,14 @@ use super::pool::{Abandoned, PredictionPool};
 use super::served_model::{ModelOpener, ServedModel};
 use super::shadow::Shadow;
 use super::shadow_report::{ShadowReport, report};
+use super::similar::{NoSimilarRows, SimilarRows, SimilarService};
 use crate::clock::Clock;
 use crate::pool::Pool;
 use chrono::{DateTime, Utc};
 use provost_domain::ModelId;
 use provost_domain::prediction::ShadowSelection;
 use provost_predict::application::Application;
-use provost_predict::serving::{
-    Counterfactual, DEFAULT_CHANGEABLE, DEFAULT_COVERAGE, Explanation, Prediction, RowFault, Unavailable,
-};
+use provost_predict::serving::{Counterfactual, DEFAULT_COVERAGE, Explanation, Prediction, RowFault, Unavailable};
 use provost_store::{ModelReader, PredictionLog, ShadowStore};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
@@ -34,9 +33,9 @@ pub struct PredictOptions {
     /// None: the serving model.
     pub model: Option<ModelId>,
     pub explain: bool,
+    /// Nearest training rows of each outcome; 0 is none.
+    pub similar: usize,
     pub counterfactual: bool,
-    /// Features that a counterfactual may change.
-    pub changeable: Vec<String>,
     /// Of the conformal sets, between 0.5 and 0.999.
     pub coverage: f64,
     /// Whether the predictions go to the log and to the shadow models.
@@ -53,8 +52,8 @@ impl Default for PredictOptions {
         Self {
             model: None,
             explain: false,
+            similar: 0,
             counterfactual: false,
-            changeable: DEFAULT_CHANGEABLE.map(str::to_owned).to_vec(),
             coverage: DEFAULT_COVERAGE,
             log: true,
             key: None,
@@ -70,6 +69,7 @@ pub struct Answered {
     pub data_point_id: Option<String>,
     pub prediction: Prediction,
     pub explanation: Option<Result<Explanation, Unavailable>>,
+    pub similar: Option<Result<SimilarRows, NoSimilarRows>>,
     pub counterfactual: Option<Result<Counterfactual, Unavailable>>,
 }
 
@@ -88,6 +88,7 @@ pub struct Predictions {
 /// Answers requests. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct PredictionService {
+    pub(super) similar: SimilarService,
     pub(super) current: CurrentModel,
     pub(super) opener: ModelOpener,
     pub(super) models: Arc<dyn ModelReader>,
@@ -97,6 +98,8 @@ pub(crate) struct PredictionService {
     pub(super) predictions: Arc<dyn PredictionLog>,
     /// None: nothing is logged.
     pub(super) log: Option<BatchQueue>,
+    /// Features that a counterfactual may change.
+    pub(super) changeable: Arc<[String]>,
     pub(super) clock: Arc<dyn Clock>,
     /// Reports on the shadow models: each reads many predictions.
     pub(super) reports: Pool,
@@ -191,18 +194,26 @@ impl PredictionService {
     ) -> Result<Predictions, PredictionError> {
         let (predicted_at, rows) = (self.clock.now(), rows.into());
         let explains = options.explain || options.counterfactual;
-        let (made, waited, worked) = if rows.len() <= model.on_the_spot && !explains {
+        let asked = Asked { options: options.clone(), changeable: self.changeable.clone() };
+        let (mut made, waited, worked) = if rows.len() <= model.on_the_spot && !explains {
             let began = Instant::now();
-            (Made::by(model, predicted_at, &rows, options, &Abandoned::never()), Duration::ZERO, began.elapsed())
+            (Made::by(model, predicted_at, &rows, &asked, &Abandoned::never()), Duration::ZERO, began.elapsed())
         } else {
-            let (model, options) = (model.clone(), options.clone());
+            let (model, rows) = (model.clone(), rows.clone());
             let work = move |abandoned: &Abandoned<'_>| {
                 let began = Instant::now();
-                (Made::by(&model, predicted_at, &rows, &options, abandoned), began.elapsed())
+                (Made::by(&model, predicted_at, &rows, &asked, abandoned), began.elapsed())
             };
             let ((made, worked), waited) = self.pool.run(work).await?;
             (made, waited, worked)
         };
+        if options.similar > 0 {
+            let answers = made.answers.iter_mut();
+            match self.similar.find(model, &rows, options.similar).await? {
+                Ok(found) => answers.zip(found).for_each(|(answer, rows)| answer.similar = Some(Ok(rows))),
+                Err(why) => answers.for_each(|answer| answer.similar = Some(Err(why))),
+            }
+        }
         if let Some(batch) = made.batch {
             self.hand_on(batch);
         }
@@ -262,6 +273,12 @@ impl PredictionService {
     }
 }
 
+/// What is asked for of each row.
+struct Asked {
+    options: PredictOptions,
+    changeable: Arc<[String]>,
+}
+
 /// The answers to a batch, and what goes to the log and to the shadow models.
 struct Made {
     answers: Vec<Answered>,
@@ -273,16 +290,16 @@ impl Made {
         model: &Arc<ServedModel>,
         at: DateTime<Utc>,
         rows: &Arc<Vec<Application>>,
-        options: &PredictOptions,
+        asked: &Asked,
         abandoned: &Abandoned<'_>,
     ) -> Self {
-        let answers = answer(model, rows, options, abandoned);
+        let answers = answer(model, rows, asked, abandoned);
         let made = |answered: &Answered| MadePrediction {
             id: answered.prediction_id.clone(),
             probability: answered.prediction.probability,
             outcome: answered.prediction.predicted_outcome,
         };
-        let batch = options.log.then(|| {
+        let batch = asked.options.log.then(|| {
             let answers = answers.iter().map(made).collect();
             Arc::new(PredictedBatch::new(model.clone(), at, rows.clone(), answers))
         });
@@ -291,14 +308,10 @@ impl Made {
 }
 
 /// One answer per row. Where nobody waits any more there are fewer.
-fn answer(
-    model: &ServedModel,
-    rows: &[Application],
-    options: &PredictOptions,
-    abandoned: &Abandoned<'_>,
-) -> Vec<Answered> {
+fn answer(model: &ServedModel, rows: &[Application], asked: &Asked, abandoned: &Abandoned<'_>) -> Vec<Answered> {
+    let options = &asked.options;
     let explains = options.explain || options.counterfactual;
-    let changeable: Vec<&str> = options.changeable.iter().map(String::as_str).collect();
+    let changeable: Vec<&str> = asked.changeable.iter().map(String::as_str).collect();
     let mut answers = Vec::with_capacity(rows.len());
     for block in rows.chunks(if explains { 1 } else { BLOCK }) {
         if abandoned.is_true() {
@@ -310,6 +323,7 @@ fn answer(
                 prediction_id: prediction_id(options.key.as_deref(), place, row),
                 data_point_id: row.data_point_id.clone(),
                 prediction,
+                similar: None,
                 explanation: options.explain.then(|| model.model.explain(row)),
                 counterfactual: options.counterfactual.then(|| model.model.counterfactual(row, &changeable)),
             });

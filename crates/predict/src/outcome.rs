@@ -1,9 +1,10 @@
 //! The two outcomes that a model tells apart, in the data's own words.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a model predicts of an application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Class 0.

@@ -3,6 +3,7 @@
 use super::schemas::{self, reference};
 use super::{Parts, STRUCTURED};
 use crate::http::example_ids::{minute, model_id};
+use crate::http::openapi::applications::APPLICATION;
 use provost_actors::bridge::topology::{PREDICT, PREDICTIONS};
 use provost_domain::Algorithm;
 use provost_domain::event::SPEC_VERSION;
@@ -53,7 +54,7 @@ fn request_data() -> Value {
         "type": "object", "required": ["applications"], "additionalProperties": false,
         "properties": {
             "applications": {
-                "type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "object"},
+                "type": "array", "minItems": 1, "maxItems": 1000, "items": reference(APPLICATION),
                 "description": "Data points without an outcome; at most 100 where something is explained",
             },
             "replykey": {"type": "string", "pattern": "^[a-z0-9-]{1,64}$", "description": "End of the answer's routing key"},

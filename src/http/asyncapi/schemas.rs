@@ -1,13 +1,13 @@
 //! The schemas of the document: of the types that are read and sent, and of the envelope.
 
 use super::examples::PREFIX;
-use crate::http::openapi::bounds;
+use crate::http::openapi::{applications, bounds};
+use provost_domain::AdmissionDataPoint;
 use provost_domain::event::outbound::{
     ActivatedAnnouncement, DeprecatedAnnouncement, DriftAnnouncement, JobAnnouncement, RegisteredAnnouncement,
     RejectedAnnouncement, Topic, UnitAnnouncement,
 };
 use provost_domain::event::{Cancellation, InboundType, MAX_KEY, PointBatch, Retraction, SPEC_VERSION, TriggerRequest};
-use provost_domain::{AdmissionDataPoint, record};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -64,26 +64,11 @@ impl Schemas {
     }
 
     pub fn finish(mut self) -> Map<String, Value> {
-        for (path, keywords) in record::keywords() {
-            if let (Some(Value::Object(schema)), Value::Object(keywords)) = (self.field(&path), keywords) {
-                schema.extend(keywords);
-            }
-        }
+        applications::add_limits(&mut self.0, &AdmissionDataPoint::name());
+        applications::add_application(&mut self.0);
         bounds::add_to_schemas(&mut self.0);
         self.0.insert(ENVELOPE.to_owned(), envelope());
         self.0
-    }
-
-    /// The schema of a data point's field, by its dotted path.
-    pub(super) fn field(&mut self, path: &str) -> Option<&mut Value> {
-        let mut owner = AdmissionDataPoint::name().into_owned();
-        let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
-        for parent in parents.split('.').filter(|p| !p.is_empty()) {
-            let schema = self.0.get(&owner)?.get("properties")?.get(parent)?;
-            let refer = schema.get("$ref").or_else(|| schema.get("items")?.get("$ref"))?.as_str()?;
-            owner = refer.strip_prefix("#/components/schemas/")?.to_owned();
-        }
-        self.0.get_mut(&owner)?.get_mut("properties")?.get_mut(name)
     }
 }
 

@@ -48,6 +48,7 @@ pub const CONTRACT: &[Row] = &[
     row(READ, "/models", VIEWER, false),
     row(READ, "/models/{model_id}", VIEWER, false),
     row(READ, "/models/{model_id}/card", VIEWER, false),
+    row(GET, "/models/{model_id}/export", OPERATOR, true),
     row(POST, "/activate/{model_id}", OPERATOR, true),
     row(POST, "/rollback", OPERATOR, true),
     row(READ, "/activations", VIEWER, false),

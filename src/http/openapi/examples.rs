@@ -294,6 +294,10 @@ fn invalid(operation: &str) -> Problem {
         "create_key" => super::super::keys::wanted(br#"{"role": "owner"}"#).err(),
         "return_parked" | "drop_parked" => super::super::parked::wanted(br#"{"ids": []}"#).err(),
         "rollback" => Some(key_reused()),
+        "export_model" => Some(Problem::invalid(
+            "/format",
+            "query parameter format = `pickle`: one of onnx, xgboost-json, artifact is allowed",
+        )),
         "evaluate_model" => Some(Problem::invalid(
             "/generate_plots",
             "query parameter generate_plots = `maybe`: true or false is allowed",

@@ -36,6 +36,10 @@ fn logged() -> Value {
     })
 }
 
+fn explanation() -> Value {
+    json!({"base": 0.51, "contributions": [{"feature": "gpa_normalized", "value": 0.9275, "contribution": 0.13}]})
+}
+
 /// The example of an operation's request body.
 pub fn request(operation: &str) -> Option<Value> {
     Some(match operation {
@@ -79,12 +83,16 @@ pub fn answer(operation: &str, status: u16) -> Option<Value> {
                 "probability": 0.64, "probability_low": 0.58, "probability_high": 0.69, "predicted_outcome": "accepted",
                 "plausible_outcomes": ["accepted", "rejected"],
                 "warnings": [{"code": "missing_value", "pointer": "/profile/test_scores", "message": "gmat_percentile is missing"}],
-                "explanation": {"base": 0.51, "contributions": [{"feature": "gpa_normalized", "value": 0.9275, "contribution": 0.13}]},
+                "explanation": explanation(),
             }],
             "errors": [],
         }),
         ("list_predictions", 200) => json!([logged()]),
-        ("get_prediction", 200) => logged(),
+        ("get_prediction", 200) => {
+            let mut prediction = logged();
+            prediction["explanation"] = explanation();
+            prediction
+        }
         ("get_shadow" | "replace_shadow", 200) => json!({
             "model_ids": [model_id(Algorithm::RandomForest)], "since": minute(20), "dropped": 0,
             "models": [{

@@ -4,7 +4,7 @@ use crate::http::conformity::{faults, look_up};
 use serde_json::json;
 use std::collections::BTreeSet;
 
-const OPERATIONS: [&str; 27] = [
+const OPERATIONS: [&str; 28] = [
     "train",
     "get_job",
     "list_jobs",
@@ -23,6 +23,7 @@ const OPERATIONS: [&str; 27] = [
     "compare_models",
     "get_metrics",
     "get_feature_importance",
+    "export_model",
     "check_data_quality",
     "list_triggers",
     "get_schedule",
@@ -113,6 +114,29 @@ fn a_missing_limit_is_found() {
     let mut found = Vec::new();
     bounds::unlimited(&schema, &Value::Null, "", &mut found);
     assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
+fn streams_of_predictions_are_typed_and_their_examples_are_read_and_written_so() {
+    let document = document();
+    let predict = &document["paths"][format!("{BASE}/predict")]["post"];
+    let (asked, answered) = (&predict["requestBody"]["content"], &predict["responses"]["200"]["content"]);
+    for (content, kind) in [(asked, "request"), (answered, "answer")] {
+        let content = &content["application/x-ndjson"];
+        let line = look_up(&document, &content["schema"]["contentSchema"]["items"]);
+        let lines: Vec<Value> =
+            content["example"].as_str().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(!lines.is_empty());
+        for read in lines {
+            assert_eq!(faults(&document, line, &read), [""; 0], "{kind}: {read}");
+        }
+        assert!(!faults(&document, line, &json!({"row": "first"})).is_empty(), "{kind}");
+    }
+    let schema = &asked["application/json"]["schema"];
+    let application = json!({"profile": {"gpa": 3.5, "test_scores": []}, "program": {"university_name": "U"}});
+    assert_eq!(faults(&document, schema, &application), [""; 0]);
+    assert!(!faults(&document, schema, &json!({"profile": {"gpa": -1}, "program": {}})).is_empty());
+    assert!(!faults(&document, schema, &json!({"applications": [application], "explian": true})).is_empty());
 }
 
 /// Each operation with its method, path and id.

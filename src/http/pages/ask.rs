@@ -12,7 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use provost_actors::{PredictRequest, PredictionError, Predictions, RequestBounds};
+use provost_actors::{PredictRequest, PredictionError, Predictions, RequestBounds, RequestOptions};
 use serde_json::{Value, json};
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -159,14 +159,13 @@ fn document(form: &Form) -> Value {
 async fn ask(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
     let form = Form::read(&state, &request, payload).await?;
     let mut page = show(&state, &request, Some(&form));
-    let asked =
-        PredictRequest::from_json(document(&form).to_string().as_bytes(), RequestBounds { rows: 1, explained: 1 })?;
+    let document = document(&form).to_string();
+    let asked = PredictRequest::read(document.as_bytes(), RequestOptions::default(), RequestBounds::default())?;
     page.wrong = asked.errors.iter().map(|error| shown(&error.message)).collect();
     if !page.wrong.is_empty() {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?));
     }
-    let rows: Vec<_> = asked.rows.into_iter().map(|(_, application)| application).collect();
-    match state.handle.predict(rows, asked.options).await {
+    match state.handle.predict(asked.applications, asked.options.for_service(None, None)).await {
         Ok(predictions) => {
             page.answer = answer(predictions);
             if let Some(answer) = &page.answer {

@@ -1,26 +1,25 @@
 //! Who may ask for what, and by which model.
 
-use super::options::PredictOptions;
 use crate::http::code::Code;
 use crate::http::problem::Problem;
 use crate::http::{State, auth, ids};
 use crate::settings::Predict;
 use actix_web::HttpRequest;
-use provost_actors::serving::ServedModel;
+use provost_actors::serving::{RequestOptions, ServedModel};
 use provost_domain::key::Role;
 use std::sync::Arc;
 
 /// Refuses options that are not for the caller's role: a client gets plain answers of the active model, unless the settings
-/// `predict.client_*` allow more.
+/// `predict.client_*` allow more. Rows of other applicants are not for clients, whatever the settings.
 ///
 /// # Errors
-/// 403 that names the option; 422 for `similar`, which this version does not answer.
-pub fn check(request: &HttpRequest, settings: &Predict, options: &PredictOptions) -> Result<(), Problem> {
-    if options.similar > 0 {
-        return Err(Problem::invalid("/similar", "`similar` is not available in this version; 0 is allowed"));
-    }
+/// 403 that names the option.
+pub fn check(request: &HttpRequest, settings: &Predict, options: &RequestOptions) -> Result<(), Problem> {
     if auth::role(request) != Some(Role::Client) {
         return Ok(());
+    }
+    if options.similar > 0 {
+        return Err(Problem::new(Code::RoleTooLow, "the role client may not ask for `similar`; viewer is needed"));
     }
     let refused = [
         ("model_id", options.model_id.is_some() && !settings.client_model_id),

@@ -1,10 +1,9 @@
 //! `POST /predict` as NDJSON: one application a line in, one prediction or fault a line out, in order, by the model that was
 //! active when the stream began. Memory does not depend on the number of rows.
 
-use super::answer::{PredictionAnswer, RowFault};
-use super::options::PredictOptions;
+use super::access;
+use super::lines::{self, Batch};
 use super::spool::Spool;
-use super::{access, rows};
 use crate::http::code::Code;
 use crate::http::connection::{Activity, TwoWay};
 use crate::http::connection_limit::LimitSlot;
@@ -16,10 +15,8 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesOrdered};
 use provost_actors::Lane;
 use provost_actors::retry::{backoff, never, retry};
-use provost_actors::serving::{Answered, ServedModel};
-use provost_domain::{Fault, Faults, ModelId, limits};
-use provost_predict::application::Application;
-use serde::Serialize;
+use provost_actors::serving::{RequestOptions, ServedModel};
+use provost_domain::limits;
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
@@ -43,7 +40,7 @@ pub async fn answer(
     state: Data<State>,
     request: &HttpRequest,
     payload: Payload,
-    options: PredictOptions,
+    options: RequestOptions,
 ) -> Result<HttpResponse, Problem> {
     access::check(request, &state.predict, &options)?;
     let key = idempotency::key_of(request)?.map(|key| key.name());
@@ -159,7 +156,7 @@ async fn left(shared: &Shared) {
 struct Work {
     state: Data<State>,
     model: Arc<ServedModel>,
-    options: PredictOptions,
+    options: RequestOptions,
     key: Option<String>,
     shared: Rc<Shared>,
     /// The number of the next row that is read, and how many rows are answered.
@@ -175,9 +172,9 @@ impl Work {
             () = left(&shared) => return,
         };
         if let Some(problem) = broken {
-            let line = LastLine { row: self.answered, model_id: &self.model.model_id, broken: &problem };
+            let line = lines::last(&self.model.model_id, self.answered, &problem);
             let told = tokio::select! {
-                told = self.push(to_line(&line)) => told,
+                told = self.push(line) => told,
                 () = left(&shared) => return,
             };
             if let Err(error) = told {
@@ -268,7 +265,7 @@ impl Work {
         let rows = lines.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
         self.next_row += rows;
         let (state, model) = (self.state.clone(), self.model.clone());
-        let mut asked = self.options.for_actor(&state.predict, self.key.clone());
+        let mut asked = self.options.for_service(None, self.key.clone());
         async move {
             let read = || async {
                 let lines = lines.clone();
@@ -282,7 +279,7 @@ impl Work {
             let answers = Arc::new((model.model_id.clone(), numbers, answered, faults));
             let to_text = || async {
                 let answers = answers.clone();
-                Ok(state.compute.run(move || write(&answers.0, &answers.1, &answers.2, &answers.3)).await?)
+                Ok(state.compute.run(move || lines::write(&answers.0, &answers.1, &answers.2, &answers.3)).await?)
             };
             Ok((rows, when_free(&state, to_text).await?))
         }
@@ -313,97 +310,4 @@ async fn when_free<T, F: Future<Output = Result<T, Problem>>>(
         |problem: &Problem, failures| (problem.code == Code::Busy).then(|| backoff(WAITS.0, WAITS.1, failures));
     let done = retry(&*state.handle.options().clock, policy, never(), work).await;
     done.map_err(|ended| ended.error().unwrap_or_else(|| Problem::new(Code::Busy, "no place was free")))
-}
-
-/// Rows that were read together.
-struct Batch {
-    applications: Vec<Application>,
-    numbers: Vec<usize>,
-    faults: Vec<(usize, Faults)>,
-}
-
-impl Batch {
-    fn read(lines: &[u8], first: usize) -> Self {
-        let mut batch = Self { applications: Vec::new(), numbers: Vec::new(), faults: Vec::new() };
-        let lines = lines.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-        for (number, line) in (first..).zip(lines) {
-            match rows::row(line) {
-                Ok(application) => {
-                    batch.applications.push(application);
-                    batch.numbers.push(number);
-                }
-                Err(faults) => batch.faults.push((number, faults)),
-            }
-        }
-        batch
-    }
-}
-
-/// A prediction as a line.
-#[derive(Serialize)]
-struct PredictionLine<'a> {
-    model_id: &'a ModelId,
-    #[serde(flatten)]
-    prediction: PredictionAnswer,
-}
-
-/// The faults of a row as a line.
-#[derive(Serialize)]
-struct FaultLine<'a> {
-    row: usize,
-    model_id: &'a ModelId,
-    errors: Vec<LineFault>,
-}
-
-#[derive(Serialize)]
-struct LineFault {
-    code: &'static str,
-    pointer: String,
-    message: String,
-}
-
-/// Why the stream ends before its last row; `row` is the first one without an answer.
-#[derive(Serialize)]
-struct LastLine<'a> {
-    row: usize,
-    model_id: &'a ModelId,
-    broken: &'a Problem,
-}
-
-/// The lines of a batch in the order of its rows.
-fn write(model_id: &ModelId, numbers: &[usize], answered: &[Answered], faults: &[(usize, Faults)]) -> Bytes {
-    let mut out = Vec::new();
-    let mut faults = faults.iter().peekable();
-    for (row, answered) in numbers.iter().zip(answered) {
-        while let Some((number, found)) = faults.next_if(|(number, _)| number < row) {
-            write_faults(&mut out, model_id, *number, found);
-        }
-        let prediction = PredictionAnswer::new(*row, answered.clone());
-        write_line(&mut out, &PredictionLine { model_id, prediction });
-    }
-    for (number, found) in faults {
-        write_faults(&mut out, model_id, *number, found);
-    }
-    Bytes::from(out)
-}
-
-fn write_faults(out: &mut Vec<u8>, model_id: &ModelId, row: usize, faults: &Faults) {
-    let line = |fault: &Fault| {
-        let RowFault { code, pointer, message, .. } = RowFault::new(row, fault.clone());
-        LineFault { code, pointer, message }
-    };
-    let errors = faults.0.iter().take(limits::PREDICT_ROW_FAULTS).map(line).collect();
-    write_line(out, &FaultLine { row, model_id, errors });
-}
-
-fn write_line(out: &mut Vec<u8>, line: &impl Serialize) {
-    // Lines are plain structs of texts and numbers, written to memory: this does not fail.
-    let _ = serde_json::to_writer(&mut *out, line);
-    out.push(b'\n');
-}
-
-fn to_line(line: &impl Serialize) -> Bytes {
-    let mut out = Vec::new();
-    write_line(&mut out, line);
-    Bytes::from(out)
 }

@@ -1,12 +1,12 @@
 //! A request for predictions as an event: envelope, sender and body.
 
 use crate::bridge::amqp::Message;
-use crate::serving::{PredictRequest, RequestBounds};
+use crate::serving::{PredictOptions, PredictRequest, RequestBounds, RequestOptions};
 use chrono::{DateTime, Utc};
 use provost_domain::event::inbound::MAX_KEY;
 use provost_domain::event::{Refusal, RefusalCode};
 use provost_domain::hash::hex;
-use provost_domain::json;
+use provost_domain::{ModelId, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 /// The one type of these events.
 const TYPE: &str = "admission.prediction.requested.v1";
 /// How many applications one event may have.
-const BOUNDS: RequestBounds = RequestBounds { rows: 1_000, explained: 100 };
+const BOUNDS: RequestBounds = RequestBounds { rows: 1_000, explained: 100, others: &["replykey"] };
 /// Longest reply key, in characters.
 const REPLY_KEY: usize = 64;
 /// Prefixes of attributes in headers.
@@ -46,6 +46,8 @@ pub struct PredictionRequest {
     /// SHA-256 of type and data.
     pub payload_hash: String,
     pub asked: PredictRequest,
+    /// A request that is delivered again has the same key, so that it is logged once.
+    pub options: PredictOptions,
 }
 
 impl PredictionRequest {
@@ -152,20 +154,21 @@ pub fn read(message: &Message, max_bytes: usize) -> Result<PredictionRequest, Un
         return Err(refuse(Refusal::new(RefusalCode::UnknownType, detail)));
     }
     let invalid = |faults: provost_domain::Faults| refuse(Refusal::new(RefusalCode::InvalidData, faults.to_string()));
-    let mut asked = PredictRequest::from_json(data, BOUNDS).map_err(invalid)?;
-    if asked.similar.is_some() {
-        let detail = "`similar` is not available in this version";
+    let asked = PredictRequest::read(data, RequestOptions::default(), BOUNDS).map_err(invalid)?;
+    if asked.options.similar > 0 {
+        let detail = "`similar` is answered over HTTP only";
         return Err(refuse(Refusal::new(RefusalCode::InvalidData, detail)));
     }
-    if asked.rows.is_empty() {
-        let first = asked.errors.first().map(|e| format!("{}: {}", e.pointer, e.message)).unwrap_or_default();
-        let detail = format!("no application can be used; the first fault: {first}");
+    if asked.applications.is_empty() {
+        let detail = format!("no application can be used: {}", asked.all_faults());
         return Err(refuse(Refusal::new(RefusalCode::InvalidData, detail)));
     }
-    // A request that is delivered again is logged once.
-    asked.options.key = Some(format!("event:{}\n{}", sender.source, sender.id));
+    let model = asked.options.model_id.as_deref().map(ModelId::parse).transpose();
+    let model = model.map_err(|e| refuse(Refusal::new(RefusalCode::InvalidData, format!("/model_id: {e}"))))?;
+    let mut options = asked.options.for_service(model, Some(format!("event:{}\n{}", sender.source, sender.id)));
+    options.places.clone_from(&asked.numbers);
     let payload_hash = hex(&Sha256::new().chain_update(TYPE).chain_update([0]).chain_update(data).finalize());
-    Ok(PredictionRequest { sender, payload_hash, asked })
+    Ok(PredictionRequest { sender, payload_hash, asked, options })
 }
 
 #[cfg(test)]
@@ -192,7 +195,7 @@ mod tests {
         assert_eq!((source.as_str(), id.as_str()), ("/portal", "r1"));
         assert_eq!((correlation.as_deref(), reply_key.as_deref()), (Some("c1"), Some("portal-1")));
         assert_eq!(expires.unwrap().to_rfc3339(), "2026-11-30T20:01:00+00:00");
-        assert_eq!(read.asked.rows.len(), 1);
+        assert_eq!(read.asked.applications.len(), 1);
     }
 
     #[test]
@@ -201,7 +204,7 @@ mod tests {
             (("type", json!("admission.prediction.requested.v2")), "this queue", true),
             (("data", json!({ "applications": [] })), "/applications", true),
             (("data", json!({ "applications": [{}], "replykey": "a" })), "no application", true),
-            (("data", json!({ "applications": [{}], "similar": 3 })), "not available", true),
+            (("data", json!({ "applications": [{}], "similar": 3 })), "over HTTP only", true),
             (("data", json!({ "applications": [{}], "replykey": "A b" })), "replykey", true),
             (("id", json!("")), "`id`", false),
             (("specversion", json!("0.3")), "specversion", false),

@@ -3,9 +3,10 @@
 use crate::error::PredictError;
 use crate::outcome::Outcome;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a model says of one row. Members that an older artifact cannot fill are None.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Prediction {
     /// Of acceptance, calibrated: the number that evaluation, gate and plots use.
     pub probability: f64,
@@ -25,7 +26,7 @@ pub struct Prediction {
 }
 
 /// Something that makes an answer less sure; never an error.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Warning {
     /// `missing_value`, `unknown_category` or `beyond_training_range`.
     pub code: &'static str,
@@ -53,7 +54,7 @@ impl std::fmt::Display for RowFault {
 }
 
 /// Shapley values of the probability that was answered; `base` and all contributions sum to it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Explanation {
     /// The mean probability of the background rows.
     pub base: f64,
@@ -62,7 +63,7 @@ pub struct Explanation {
 }
 
 /// The share of one group of features.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Contribution {
     /// The group; a feature's name where it has one feature.
     pub feature: String,
@@ -73,7 +74,7 @@ pub struct Contribution {
 }
 
 /// A changed application that the model would accept.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Counterfactual {
     /// Of the changed application.
     pub probability: f64,
@@ -82,7 +83,7 @@ pub struct Counterfactual {
 }
 
 /// A change of one feature.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Change {
     /// Its name.
     pub feature: String,
