@@ -37,22 +37,15 @@ impl Calibration {
         }
     }
 
-    /// `apply` to each of many.
-    pub fn apply_all(&self, p: &mut [f64]) {
-        let Calibration::Isotonic { x, y } = self else {
-            return p.iter_mut().for_each(|p| *p = self.apply(*p));
-        };
-        // A number's place among the points begins at that of its bucket's lower end.
-        let first: Vec<usize> =
-            (0..=BUCKETS).map(|at| x.partition_point(|v| *v <= at as f64 / BUCKETS as f64)).collect();
-        for p in p {
-            let within = p.clamp(0.0, 1.0);
-            let mut above = first[(within * BUCKETS as f64) as usize];
-            while x.get(above).is_some_and(|v| *v <= within) {
-                above += 1;
+    /// For many numbers.
+    pub fn for_many(&self) -> Calibrator<'_> {
+        let first = match self {
+            Calibration::Isotonic { x, .. } => {
+                (0..=BUCKETS).map(|at| x.partition_point(|v| *v <= at as f64 / BUCKETS as f64)).collect()
             }
-            *p = between(x, y, within, above);
-        }
+            Calibration::None | Calibration::Platt { .. } => Vec::new(),
+        };
+        Calibrator { calibration: self, first }
     }
 
     /// Of a decoded artifact: what `apply` relies on.
@@ -73,6 +66,36 @@ impl Calibration {
                 }
                 Ok(())
             }
+        }
+    }
+}
+
+/// A calibration that is applied to many numbers.
+#[derive(Debug)]
+pub struct Calibrator<'c> {
+    calibration: &'c Calibration,
+    /// For each bucket, how many points are not above its lower end: where the search for a number's place begins.
+    first: Vec<usize>,
+}
+
+impl Calibrator<'_> {
+    /// The calibration itself.
+    pub fn calibration(&self) -> &Calibration {
+        self.calibration
+    }
+
+    /// [`Calibration::apply`] to each number; none is NaN.
+    pub fn apply(&self, p: &mut [f64]) {
+        let Calibration::Isotonic { x, y } = self.calibration else {
+            return p.iter_mut().for_each(|p| *p = self.calibration.apply(*p));
+        };
+        for p in p {
+            let within = p.clamp(0.0, 1.0);
+            let mut above = self.first[(within * BUCKETS as f64) as usize];
+            while x.get(above).is_some_and(|v| *v <= within) {
+                above += 1;
+            }
+            *p = between(x, y, within, above);
         }
     }
 }
@@ -104,4 +127,21 @@ fn between(x: &[f64], y: &[f64], p: f64, above: usize) -> f64 {
     }
     let share = (p - x[above - 1]) / (x[above] - x[above - 1]);
     y[above - 1] + share * (y[above] - y[above - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_are_calibrated_as_each_is() {
+        let points = [0.0, 0.001, 0.001_000_1, 0.3, 0.5, 0.999_99, 1.0];
+        let isotonic = Calibration::Isotonic { x: points.to_vec(), y: points.map(|x| x * x).to_vec() };
+        for calibration in [Calibration::None, Calibration::Platt { a: 1.2, b: 0.3 }, isotonic] {
+            let p: Vec<f64> = (0..=4_096).map(|at| f64::from(at) / 4_096.0).chain(points).collect();
+            let mut many = p.clone();
+            calibration.for_many().apply(&mut many);
+            assert_eq!(many, p.iter().map(|p| calibration.apply(*p)).collect::<Vec<_>>(), "{calibration:?}");
+        }
+    }
 }

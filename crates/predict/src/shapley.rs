@@ -37,6 +37,7 @@ pub fn shares(model: &Model, x: &[f32], probability: f64, background: &[(&[f32],
     };
     // Shares are linear in what coalitions are worth: games with the same players are added up first.
     let mut games: Vec<(Vec<usize>, Vec<f64>)> = Vec::new();
+    let calibrator = model.calibration.for_many();
     for block in background.chunks(lanes::LANES) {
         let of_rows: Vec<Vec<usize>> = block.iter().map(|(other, _)| players(other)).collect();
         let columns: Vec<Vec<Column>> =
@@ -44,7 +45,7 @@ pub fn shares(model: &Model, x: &[f32], probability: f64, background: &[(&[f32],
         let counts: Vec<usize> = of_rows.iter().map(Vec::len).collect();
         let scores = scores::scores(&model.predictor, &columns, &counts);
         for ((scores, players), (_, theirs)) in scores.into_iter().zip(of_rows).zip(block) {
-            let mut values = scores.calibrated(&model.calibration);
+            let mut values = scores.calibrated(&calibrator);
             // Both ends are known to the last bit, whatever the order of sums.
             let last = values.len() - 1;
             values[0] = *theirs;

@@ -3,7 +3,7 @@
 use super::column::Column;
 use super::cubes::Cubes;
 use super::{additive, lanes, network, walk};
-use crate::calibration::{Calibration, logit};
+use crate::calibration::{Calibration, Calibrator, logit};
 use crate::encoder::Encoder;
 use crate::matrix::Matrix;
 use crate::predictor::Predictor;
@@ -22,8 +22,8 @@ pub enum Scores {
 
 impl Scores {
     /// The calibrated probability of each coalition.
-    pub fn calibrated(self, calibration: &Calibration) -> Vec<f64> {
-        match (self, calibration) {
+    pub fn calibrated(self, calibrator: &Calibrator<'_>) -> Vec<f64> {
+        match (self, calibrator.calibration()) {
             // The logistic function and the log-odds cancel out.
             (Scores::LogOdds(mut z), Calibration::Platt { a, b }) => {
                 let most = logit(1.0);
@@ -34,11 +34,11 @@ impl Scores {
             (Scores::LogOdds(mut z), _) => {
                 z.iter_mut().for_each(|z| *z = finite(*z));
                 sigmoids(&mut z);
-                calibration.apply_all(&mut z);
+                calibrator.apply(&mut z);
                 z
             }
             (Scores::Shares(mut p), _) => {
-                calibration.apply_all(&mut p);
+                calibrator.apply(&mut p);
                 p
             }
         }
@@ -189,7 +189,8 @@ fn of_member(
 ) -> Vec<Vec<f64>> {
     let of_row = |columns: &Vec<Column>| own.iter().map(|at| columns[*at as usize].clone()).collect();
     let own: Vec<Vec<Column>> = columns.iter().map(of_row).collect();
-    scores(predictor, &own, players).into_iter().map(|scores| scores.calibrated(calibration)).collect()
+    let calibrator = calibration.for_many();
+    scores(predictor, &own, players).into_iter().map(|scores| scores.calibrated(&calibrator)).collect()
 }
 
 #[cfg(test)]
