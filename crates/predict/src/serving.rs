@@ -1,13 +1,15 @@
 //! A model that answers: what it says of applications that have no outcome yet, how sure it is, and why.
 
 mod answer;
+mod explanation;
+mod row;
 mod warnings;
 
 pub use answer::{
     Abilities, Change, Contribution, Counterfactual, Explanation, OpenError, Prediction, RowFault, Unavailable, Warning,
 };
 
-use crate::application::{Application, features};
+use crate::application::Application;
 use crate::conformal::ConformalSets;
 pub use crate::counterfactual::DEFAULT_CHANGEABLE;
 use crate::counterfactual::Search;
@@ -15,11 +17,10 @@ use crate::groups::{Group, groups};
 use crate::matrix::Matrix;
 use crate::model::Model;
 use crate::outcome::Outcome;
-use crate::shapley;
 use crate::venn_abers::VennAbers;
-use provost_domain::features::{CATEGORY_RULE, EXTENDED, FEATURES, FeatureTables, older_codes};
-use provost_domain::{AdmissionDataPoint, Algorithm};
-use serde_json::{Map, Value, json};
+use provost_domain::Algorithm;
+use provost_domain::features::{EXTENDED, FEATURES, FeatureTables};
+use row::Row;
 
 /// The coverage of conformal sets unless the caller names one.
 pub const DEFAULT_COVERAGE: f64 = 0.9;
@@ -65,15 +66,6 @@ pub struct ServingModel {
     groups: Vec<Group>,
     /// What the model gives each background row.
     background: Vec<f64>,
-}
-
-/// One row as the model sees it.
-struct Row<'a> {
-    /// In the order of the model's features; NaN is missing.
-    values: Vec<f32>,
-    /// For each whether it comes from the application rather than from a default.
-    present: Vec<bool>,
-    point: Option<&'a AdmissionDataPoint>,
 }
 
 impl ServingModel {
@@ -163,24 +155,6 @@ impl ServingModel {
             .collect()
     }
 
-    /// The Shapley values of the probability of an application.
-    ///
-    /// # Errors
-    ///
-    /// `OlderArtifact`, `NoBackground`.
-    pub fn explain(&self, application: &Application) -> Result<Explanation, Unavailable> {
-        self.explanation(&self.row(application))
-    }
-
-    /// As `explain`, of feature values in the order of `feature_names`.
-    ///
-    /// # Errors
-    ///
-    /// As `explain`; `BadRow`.
-    pub fn explain_features(&self, values: &[f32]) -> Result<Explanation, Unavailable> {
-        self.explanation(&self.row_of_features(values).map_err(Unavailable::BadRow)?)
-    }
-
     /// The smallest change found of the `changeable` features that turns a rejection. Verified: the changed row was predicted.
     ///
     /// # Errors
@@ -238,37 +212,6 @@ impl ServingModel {
         self.feature_names().iter().cloned().zip(row.values.into_iter().map(value)).collect()
     }
 
-    fn row<'a>(&self, application: &'a Application) -> Row<'a> {
-        let (mut all, present) = features(application, &self.tables, self.extended);
-        let point = application.point();
-        if self.extended && self.model.category_rule != CATEGORY_RULE {
-            older_codes(point).into_iter().for_each(|(at, code)| all[FEATURES.len() + at] = code);
-        }
-        let values: Vec<f32> = self.places.iter().map(|place| all[*place]).collect();
-        let given =
-            |place: &usize| if *place < FEATURES.len() { present >> place & 1 == 1 } else { !all[*place].is_nan() };
-        Row { present: self.places.iter().map(given).collect(), values, point: Some(point) }
-    }
-
-    fn row_of_features(&self, values: &[f32]) -> Result<Row<'static>, RowFault> {
-        let names = self.feature_names();
-        if values.len() != names.len() {
-            return Err(RowFault {
-                code: "bad_width",
-                pointer: String::new(),
-                message: format!("{} values for the {} features {}", values.len(), names.len(), names.join(", ")),
-            });
-        }
-        if let Some(at) = values.iter().position(|v| v.is_infinite()) {
-            return Err(RowFault {
-                code: "bad_value",
-                pointer: format!("/{}", names[at]),
-                message: format!("{}: the value is beyond ±3.4e38", names[at]),
-            });
-        }
-        Ok(Row { values: values.to_vec(), present: values.iter().map(|v| !v.is_nan()).collect(), point: None })
-    }
-
     /// The calibrated probabilities of rows in the order of the model's features.
     fn probabilities<'r>(&self, rows: impl IntoIterator<Item = &'r [f32]>) -> Vec<f64> {
         let mut used: Vec<Vec<f32>> = vec![Vec::new(); self.model.columns.len()];
@@ -305,51 +248,11 @@ impl ServingModel {
         };
         rows.iter().zip(p).map(answer).collect()
     }
-
-    fn explanation(&self, row: &Row<'_>) -> Result<Explanation, Unavailable> {
-        if self.model.evidence.is_none() {
-            return Err(Unavailable::OlderArtifact);
-        }
-        let background: Vec<(&[f32], f64)> = self.background_rows().zip(self.background.iter().copied()).collect();
-        let p = self.probabilities([row.values.as_slice()]).first().copied();
-        let Some(p) = p.filter(|_| !background.is_empty()) else { return Err(Unavailable::NoBackground) };
-        let shares = shapley::shares(&self.model, &row.values, p, &background, &self.groups);
-        let contribution = |(group, contribution): (&Group, f64)| Contribution {
-            feature: group.name.clone(),
-            value: self.shown(group, row),
-            contribution,
-        };
-        let contributions = self.groups.iter().zip(shares.contributions).map(contribution).collect();
-        Ok(Explanation { base: shares.base, contributions })
-    }
-
-    /// The values of a group: of a single feature its value, of several an object.
-    fn shown(&self, group: &Group, row: &Row<'_>) -> Value {
-        let name = |at: &usize| self.feature_names()[*at].as_str();
-        let value = |at: &usize| shown(name(at), row.values[*at], row.point);
-        match &group.columns[..] {
-            [one] => value(one),
-            all => Value::Object(Map::from_iter(all.iter().map(|at| (name(at).to_owned(), value(at))))),
-        }
-    }
 }
 
 /// The number that the shortest text of an f32 stands for: 0.9 and not 0.8999999761581421.
 fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
-}
-
-/// A feature's value, categories by their names where they are known.
-fn shown(name: &str, value: f32, point: Option<&AdmissionDataPoint>) -> Value {
-    let named = point.and_then(|point| match name {
-        "university" => Some(json!(point.program.university_name)),
-        "program" => Some(json!(point.program.program_name)),
-        "university_program" => Some(json!([point.program.university_name, point.program.program_name])),
-        "undergraduate_university" => Some(json!(point.profile.undergraduate_university)),
-        "undergraduate_major" => Some(json!(point.profile.undergraduate_major)),
-        _ => None,
-    });
-    named.unwrap_or_else(|| if value.is_nan() { Value::Null } else { json!(decimal(value)) })
 }
 
 #[cfg(test)]

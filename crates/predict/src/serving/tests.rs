@@ -7,6 +7,8 @@ use crate::predictor::Predictor;
 use crate::ranges::FeatureRange;
 use crate::score_counts::ScoreCounts;
 use crate::trees::Node;
+use provost_domain::features::CATEGORY_RULE;
+use serde_json::json;
 use std::sync::Arc;
 
 /// A boosted stump for each of GPA and GRE quant; missing values go left, which is low.

@@ -1,11 +1,10 @@
 //! Splits by sets of categories: what is in the set goes left; all else, unknown and missing ones among it, goes right.
 
-use super::{Node, Tree};
+use super::Tree;
+use super::node::Node;
+pub use super::node::{Set, has};
 use crate::known::Known;
 use serde::{Deserialize, Serialize};
-
-/// Bit i is the category of code i.
-pub type Set = [u64; 4];
 
 /// Sets of one model: an f32 keeps their numbers.
 pub const MOST: usize = 1 << 24;
@@ -13,12 +12,6 @@ pub const MOST: usize = 1 << 24;
 pub const CODES: usize = 255;
 /// In no set.
 const UNKNOWN: f32 = CODES as f32;
-
-/// `code` is at most `UNKNOWN`.
-#[inline]
-pub fn has(set: &Set, code: usize) -> bool {
-    set[code >> 6 & 3] >> (code & 63) & 1 == 1
-}
 
 /// The categories that a predictor's trees part, and the sets that they part by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
