@@ -13,12 +13,11 @@
 #[path = "../tests/fitted/mod.rs"]
 mod fitted;
 
-use fitted::{model, rows};
+use fitted::{fit, model, rows};
 use provost_domain::features::FeatureTables;
 use provost_domain::{Algorithm, Application, sample};
-use provost_learn::learners::learner;
 use provost_learn::xgboost::library;
-use provost_learn::{Control, Dataset, FitTask};
+use provost_learn::{Control, Dataset};
 use provost_predict::background::resampled;
 use provost_predict::evidence::Evidence;
 use provost_predict::groups::groups;
@@ -48,23 +47,6 @@ fn median(calls: usize, mut call: impl FnMut(usize)) -> f64 {
         .collect();
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
-}
-
-fn fit(algorithm: Algorithm, data: &Dataset, given: &Value) -> Predictor {
-    let learner = learner(algorithm).unwrap();
-    let (columns, train): (Vec<usize>, Vec<u32>) = ((0..data.x().width()).collect(), (0..data.rows() as u32).collect());
-    let task = FitTask {
-        data,
-        columns: &columns,
-        train: &train,
-        validation: &[],
-        params: &learner.check(given.as_object().unwrap()).unwrap(),
-        seed: 42,
-        early_stopping_rounds: 0,
-        scale: true,
-        shared: None,
-    };
-    learner.fit(&task, &Control::default()).unwrap().predictor
 }
 
 fn row(x: &Matrix, row: usize) -> Vec<f32> {

@@ -6,7 +6,7 @@ use provost_domain::{Algorithm, sample};
 use provost_learn::learners::learner;
 use provost_learn::{Control, Dataset, FitTask};
 use provost_predict::{Calibration, Matrix, Model, Predictor};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Features of sampled applications, with labels.
 pub fn rows(n: usize, seed: u64, extended: bool) -> (Matrix, Vec<u8>) {
@@ -29,6 +29,7 @@ pub fn rows(n: usize, seed: u64, extended: bool) -> (Matrix, Vec<u8>) {
     (Matrix::new(names, columns).unwrap(), labels)
 }
 
+#[allow(dead_code)] // the example of predictions has real rows only
 /// The same rows with every tenth value missing and every twentieth extreme.
 pub fn harsh(x: &Matrix, seed: u64) -> Matrix {
     let mut random = SplitMix64::new(seed);
@@ -45,14 +46,20 @@ pub fn harsh(x: &Matrix, seed: u64) -> Matrix {
     Matrix::new(x.names().to_vec(), columns.collect()).unwrap()
 }
 
-/// A single learner's predictor, fitted on all rows.
+/// A single learner's small predictor, fitted on all rows.
+#[allow(dead_code)] // the example of predictions fits larger ones
 pub fn fitted(algorithm: Algorithm, data: &Dataset) -> Predictor {
-    let params = match algorithm {
+    let given = match algorithm {
         Algorithm::RandomForest => json!({"n_estimators": 40}),
         Algorithm::GradientBoosting | Algorithm::Xgboost => json!({"n_estimators": 60}),
         Algorithm::NeuralNetwork => json!({"max_iter": 30, "hidden_layer_sizes": [20, 10]}),
         _ => json!({}),
     };
+    fit(algorithm, data, &given)
+}
+
+/// A single learner's predictor with these parameters, fitted on all rows.
+pub fn fit(algorithm: Algorithm, data: &Dataset, given: &Value) -> Predictor {
     let learner = learner(algorithm).unwrap();
     let columns: Vec<usize> = (0..data.x().width()).collect();
     let train: Vec<u32> = (0..data.rows() as u32).collect();
@@ -61,7 +68,7 @@ pub fn fitted(algorithm: Algorithm, data: &Dataset) -> Predictor {
         columns: &columns,
         train: &train,
         validation: &[],
-        params: &learner.check(params.as_object().unwrap()).unwrap(),
+        params: &learner.check(given.as_object().unwrap()).unwrap(),
         seed: 7,
         early_stopping_rounds: 0,
         scale: true,
