@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 pub struct Load<'a> {
     pub address: SocketAddr,
-    /// Asked for in turn.
-    pub paths: &'a [String],
+    /// Whole requests, sent in turn.
+    pub requests: &'a [Vec<u8>],
     /// Requests per second.
     pub rate: u64,
     pub connections: usize,
@@ -49,7 +49,7 @@ impl Connection {
     }
 
     /// The answer's status.
-    fn get(&mut self, request: &[u8]) -> std::io::Result<u16> {
+    fn send(&mut self, request: &[u8]) -> std::io::Result<u16> {
         self.reader.get_mut().write_all(request)?;
         let broken = |what: &str| std::io::Error::other(what.to_owned());
         self.line.clear();
@@ -77,13 +77,44 @@ impl Connection {
     }
 }
 
+/// Sends `rows` times the same line as a stream of NDJSON and reads the answer at the same time: lines of it per second.
+pub fn streamed(address: SocketAddr, path: &str, line: &str, rows: usize) -> std::io::Result<f64> {
+    const TOGETHER: usize = 1_000;
+    let mut sending = TcpStream::connect(address)?;
+    let mut reading = sending.try_clone()?;
+    reading.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let length = rows.next_multiple_of(TOGETHER) * (line.len() + 1);
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-ndjson\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    let block = format!("{line}\n").repeat(TOGETHER);
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(move || {
+            sending.write_all(head.as_bytes())?;
+            (0..rows.div_ceil(TOGETHER)).try_for_each(|_| sending.write_all(block.as_bytes()))
+        });
+        let (mut lines, mut previous, mut buffer) = (0usize, 0u8, vec![0; 1 << 16]);
+        loop {
+            let read = reading.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            for byte in &buffer[..read] {
+                // Lines of the head and of the chunks' lengths end in two bytes.
+                lines += usize::from(*byte == b'\n' && previous != b'\r');
+                previous = *byte;
+            }
+        }
+        sender.join().map_err(|_| std::io::Error::other("the sender panicked"))??;
+        Ok(lines as f64 / began.elapsed().as_secs_f64())
+    })
+}
+
 impl Load<'_> {
     pub fn run(&self, duration: Duration) -> std::io::Result<Latencies> {
-        let requests: Vec<Vec<u8>> = self
-            .paths
-            .iter()
-            .map(|path| format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).into_bytes())
-            .collect();
+        let requests = self.requests;
         let all = self.rate * duration.as_secs();
         let next = AtomicU64::new(0);
         let began = Instant::now();
@@ -98,7 +129,7 @@ impl Load<'_> {
                 let due = began + Duration::from_nanos(number * 1_000_000_000 / self.rate);
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
                 let request = &requests[number as usize % requests.len()];
-                match connection.get(request) {
+                match connection.send(request) {
                     Ok(200) => {}
                     Ok(_) => failures += 1,
                     Err(_) => {

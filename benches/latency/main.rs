@@ -5,7 +5,7 @@ mod load;
 mod service;
 
 use anyhow::{Context, Result};
-use load::{Latencies, Load};
+use load::{Latencies, Load, streamed};
 use serde_json::{Value, json};
 use service::Service;
 use std::fmt::Write;
@@ -20,6 +20,13 @@ const ROWS: u32 = 20_000;
 /// Milliseconds while both cores train.
 const P99: f64 = 10.0;
 const P999: f64 = 25.0;
+/// Milliseconds of a prediction while nothing trains.
+const IDLE_PREDICTION_P99: f64 = 2.0;
+/// Rows of the stream, and rows a second that it is to reach.
+const STREAMED: usize = 400_000;
+const STREAM_RATE: f64 = 100_000.0;
+const PREDICT: &str = "/api/v1/model-training/predict";
+const APPLICATION: &str = r#"{"profile":{"gpa":3.7,"undergraduate_university_ranking":40,"research_publications":2,"test_scores":[{"test_type":"gre","verbal_score":160,"quantitative_score":165}]},"program":{"university_name":"U","acceptance_rate":0.25,"average_gpa":3.6}}"#;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/LATENCY.md");
 const BEGIN: &str = "<!-- table: written by make latency -->";
@@ -44,15 +51,20 @@ fn long(algorithm: &str) -> Value {
     })
 }
 
-/// Two small models, so that there is something to ask for; answers the paths to ask.
-fn furnish(service: &Service) -> Result<Vec<String>> {
+/// Two small models, so that there is something to ask for, and one of 300 trees that predicts; answers the requests to send.
+fn furnish(service: &Service) -> Result<Vec<Vec<u8>>> {
     let job = service.train(&json!({
         "algorithms": ["logistic_regression", "random_forest"], "use_verified_only": false,
         "hyperparameter_tuning": "none", "cross_validation_folds": 3,
     }))?;
     let done = service.wait(&job, |j| j["status"] == "completed")?;
     let model = done["best_model_id"].as_str().context("no best model")?;
-    service.activate(model)?;
+    let boosted = service.train(&json!({
+        "algorithms": ["xgboost"], "use_verified_only": false, "hyperparameter_tuning": "grid_search", "cross_validation_folds": 3,
+        "grids": {"xgboost": {"n_estimators": [300], "max_depth": [5], "learning_rate": [0.1]}},
+    }))?;
+    let boosted = service.wait(&boosted, |j| j["status"] == "completed")?;
+    service.activate(boosted["best_model_id"].as_str().context("no boosted model")?)?;
     let paths = [
         "/status".to_owned(),
         "/jobs?limit=20".to_owned(),
@@ -65,11 +77,19 @@ fn furnish(service: &Service) -> Result<Vec<String>> {
     ];
     let mut all: Vec<String> = paths.iter().map(|p| format!("/api/v1/model-training{p}")).collect();
     all.extend(["/livez".to_owned(), "/readyz".to_owned()]);
-    Ok(all)
+    let get = |path: &String| format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", service.address).into_bytes();
+    Ok(all.iter().map(get).collect())
 }
 
-fn measure(name: &str, service: &Service, paths: &[String], during: u64) -> Result<Phase> {
-    let load = Load { address: service.address, paths, rate: RATE, connections: CONNECTIONS };
+/// A request for one prediction.
+fn prediction(service: &Service) -> Vec<u8> {
+    let length = APPLICATION.len();
+    let head = format!("POST {PREDICT} HTTP/1.1\r\nHost: {}\r\nContent-Length: {length}\r\n\r\n", service.address);
+    format!("{head}{APPLICATION}").into_bytes()
+}
+
+fn measure(name: &str, service: &Service, requests: &[Vec<u8>], during: u64) -> Result<Phase> {
+    let load = Load { address: service.address, requests, rate: RATE, connections: CONNECTIONS };
     load.run(Duration::from_secs(2))?;
     let (began, before) = (Instant::now(), service.cpu_seconds()?);
     let latencies = load.run(Duration::from_secs(during))?;
@@ -89,14 +109,21 @@ fn run() -> Result<bool> {
     let cpus = std::thread::available_parallelism()?;
     let folder = tempfile::tempdir()?;
     let service = Service::start(folder.path(), ROWS)?;
-    let paths = furnish(&service)?;
-    let mut phases = vec![measure("idle", &service, &paths, seconds())?];
+    let requests = furnish(&service)?;
+    let predictions = [prediction(&service)];
+    let stream_rate = streamed(service.address, PREDICT, APPLICATION, STREAMED)?;
+    eprintln!("stream: {stream_rate:.0} rows a second");
+    let mut phases = vec![measure("idle", &service, &requests, seconds())?];
+    let mut predicting = vec![measure("predictions, idle", &service, &predictions, seconds())?];
     // A logistic search ends before it could be watched.
     for algorithm in ["gradient_boosting", "random_forest", "xgboost", "neural_network"] {
         let job = service.train(&long(algorithm))?;
         // The rows are loaded and the first fits are at work.
         service.wait(&job, |j| j["progress_percentage"].as_f64().is_some_and(|p| p > 2.0))?;
-        let phase = measure(algorithm, &service, &paths, seconds())?;
+        let phase = measure(algorithm, &service, &requests, seconds())?;
+        if predicting.len() == 1 {
+            predicting.push(measure(&format!("predictions, {algorithm}"), &service, &predictions, seconds())?);
+        }
         let still = service.get(&format!("/jobs/{job}"))?["status"] == "running";
         if still {
             service.cancel(&job)?;
@@ -112,17 +139,22 @@ fn run() -> Result<bool> {
             && p.latencies.quantile(0.99) <= P99
             && p.latencies.quantile(0.999) <= P999
     });
-    write(&phases, met, &quiet, cpus.get())?;
+    let bars = [IDLE_PREDICTION_P99, P99];
+    let predicted =
+        predicting.iter().zip(bars).all(|(p, bar)| p.latencies.failures == 0 && p.latencies.quantile(0.99) <= bar);
+    let met = met && predicted && stream_rate >= STREAM_RATE;
+    phases.extend(predicting);
+    write(&phases, stream_rate, met, &quiet, cpus.get())?;
     Ok(met)
 }
 
-fn write(phases: &[Phase], met: bool, quiet: &str, cpus: usize) -> Result<()> {
+fn write(phases: &[Phase], stream_rate: f64, met: bool, quiet: &str, cpus: usize) -> Result<()> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let load = quiet.split(' ').next().unwrap_or("?");
     let mut table = format!(
         "{BEGIN}\n\n{} UTC, Linux {}, {cpus} cores, load average before the run {load}. {RATE} requests/s over \
          {CONNECTIONS} connections, {} s per line, {ROWS} points in the store. Bars while training: p99 {P99} ms, p99.9 \
-         {P999} ms: {}.\n\n",
+         {P999} ms; p99 of a prediction {IDLE_PREDICTION_P99} ms idle, {P99} ms while training; {STREAM_RATE} rows/s of a stream: {}.\n\n",
         chrono::Utc::now().format("%Y-%m-%d %H:%M"),
         kernel.trim(),
         seconds(),
@@ -144,6 +176,11 @@ fn write(phases: &[Phase], met: bool, quiet: &str, cpus: usize) -> Result<()> {
             p99 / idle,
         )?;
     }
+    writeln!(
+        table,
+        "\nPredictions are `POST /predict` with one application, by an XGBoost model of 300 trees of depth 5. A stream of {STREAMED} rows of \
+         NDJSON over one connection: {stream_rate:.0} rows a second."
+    )?;
     table += "\n";
     let path = Path::new(DOCUMENT);
     let text = std::fs::read_to_string(path)?;
