@@ -6,9 +6,11 @@ use chrono::{DateTime, Utc};
 use provost_actors::error::RegistryError;
 use provost_actors::sampler::Sampler;
 use provost_actors::{Handle, PredictOptions, PredictionError, Predictions};
+use provost_domain::event::Retraction;
+use provost_domain::prediction::{LoggedFeatures, PredictionRecord};
 use provost_domain::{Algorithm, ModelId, TrainingConfig, sample};
 use provost_predict::application::Application;
-use provost_store::PredictionFilter;
+use provost_store::{InboxEffect, InboxEntry, PredictionFilter};
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
@@ -218,6 +220,78 @@ async fn shadow_models_score_what_was_answered() {
         actix_rt::task::yield_now().await;
     }
     assert!(handle.set_shadow(Vec::new()).await.unwrap().models.is_empty());
+}
+
+#[actix_rt::test]
+async fn a_model_whose_artifact_goes_answers_as_long_as_it_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let handle = system(folder.path()).await;
+    let (serves, opened, closed) = (model(&handle, 1).await, model(&handle, 2).await, model(&handle, 3).await);
+    activate(&handle, &serves).await;
+    let named = |id: &ModelId| PredictOptions { model: Some(id.clone()), ..PredictOptions::default() };
+    handle.predict(applications(3), named(&opened)).await.unwrap();
+    for id in [&serves, &opened, &closed] {
+        let sha = handle.store().model(id).await.unwrap().unwrap().version.model_sha256;
+        std::fs::remove_file(artifact(&folder.path().join("artifacts"), &sha)).unwrap();
+    }
+    assert_eq!(handle.predict(applications(100), PredictOptions::default()).await.unwrap().model.model_id, serves);
+    assert_eq!(handle.predict(applications(3), named(&opened)).await.unwrap().model.model_id, opened);
+    let refused = handle.predict(applications(3), named(&closed)).await;
+    assert!(matches!(&refused, Err(PredictionError::CannotServe { model, .. }) if *model == closed), "{refused:?}");
+}
+
+#[actix_rt::test]
+async fn a_logged_prediction_is_explained_by_the_model_that_made_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let handle = system(folder.path()).await;
+    let (first, second) = (model(&handle, 1).await, model(&handle, 2).await);
+    activate(&handle, &first).await;
+    let asked = PredictOptions { explain: true, ..PredictOptions::default() };
+    let answered = handle.predict(applications(1), asked).await.unwrap();
+    activate(&handle, &second).await;
+    let record = loop {
+        if let Some(record) = handle.store().prediction(&answered.rows[0].prediction_id).await.unwrap() {
+            break record;
+        }
+        actix_rt::task::yield_now().await;
+    };
+    assert_eq!(record.model_id, first);
+    let explained = handle.explain_logged(&record).await.unwrap().unwrap();
+    assert_eq!(explained, answered.rows[0].explanation.clone().unwrap().unwrap());
+    let gone = ModelId::new(Algorithm::Xgboost, DateTime::UNIX_EPOCH, 1);
+    let record = PredictionRecord { model_id: gone, ..record };
+    assert_eq!(handle.explain_logged(&record).await.unwrap(), Err("model_deleted"));
+    let record = PredictionRecord { model_id: first, features: LoggedFeatures::new([("gpa", Some(3.0))]), ..record };
+    assert_eq!(handle.explain_logged(&record).await.unwrap(), Err("features_not_logged"));
+}
+
+#[actix_rt::test]
+async fn a_retracted_point_is_no_similar_row_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let handle = system(folder.path()).await;
+    let id = model(&handle, 1).await;
+    activate(&handle, &id).await;
+    let nearest = async |application: Application| {
+        let asked = PredictOptions { similar: 1, ..PredictOptions::default() };
+        let answered = handle.predict(vec![application], asked).await.unwrap();
+        let rows = answered.rows[0].similar.clone().unwrap().unwrap();
+        [rows.accepted[0].distance, rows.rejected[0].distance]
+    };
+    // A point of the training part is its own nearest row.
+    let mut found = None;
+    for drawn in sample::draw(40, 7).filter(|drawn| drawn.point.decision.label().is_some()) {
+        let label = usize::from(drawn.point.decision.label() == Some(0));
+        if nearest(Application::from_point(drawn.point.clone())).await[label] == 0.0 {
+            found = Some((drawn.point, label));
+            break;
+        }
+    }
+    let (point, label) = found.expect("of forty points some are trained on");
+    let retraction = Retraction { data_point_id: point.data_point_id.clone(), seq: point.seq + 1 };
+    let entry =
+        InboxEntry { source: "/test".to_owned(), id: "1".to_owned(), payload_hash: "1".to_owned(), at: Utc::now() };
+    handle.store().record_inbox(vec![(entry, InboxEffect::Retraction(retraction))]).await.unwrap();
+    assert!(nearest(Application::from_point(point)).await[label] > 0.0, "the next one is nearest now");
 }
 
 /// Long: run by name, with `--ignored --nocapture`.

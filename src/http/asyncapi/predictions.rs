@@ -5,6 +5,7 @@ use super::{Parts, STRUCTURED};
 use crate::http::example_ids::{minute, model_id};
 use crate::http::openapi::applications::APPLICATION;
 use provost_actors::bridge::topology::{PREDICT, PREDICTIONS};
+use provost_actors::serving::PredictAnswer;
 use provost_domain::Algorithm;
 use provost_domain::event::SPEC_VERSION;
 use serde_json::{Value, json};
@@ -24,8 +25,13 @@ impl Parts {
         let queue = json!({"name": PREDICT, "durable": true, "exclusive": false, "autoDelete": false});
         let binding = json!({"is": "queue", "queue": queue, "bindingVersion": "0.3.0"});
         self.channel(PREDICT, "The service's queue of requests for predictions", binding, &[&name]);
+        let answer = self.schemas.named::<PredictAnswer>();
         for (topic, summary, data) in [
-            (MADE, "The predictions; the routing key ends in the request's `replykey`, where it has one", made_data()),
+            (
+                MADE,
+                "The predictions; the routing key ends in the request's `replykey`, where it has one",
+                made_data(&answer),
+            ),
             (REFUSED, "Why a request got no predictions; it is parked as well", refused_data()),
         ] {
             let name = format!("{topic}.v1");
@@ -89,13 +95,9 @@ fn event(topic: &str, data: &Value) -> Value {
     })
 }
 
-/// Schema and example.
-fn made_data() -> (Value, Value) {
-    let schema = json!({
-        "type": "object", "required": ["model_id", "predicted_at", "predictions", "errors"],
-        "properties": {"predictions": {"type": "array"}, "errors": {"type": "array"}},
-        "description": "As `POST /predict` answers",
-    });
+/// Schema and example. `answer` is the schema of what `POST /predict` answers.
+fn made_data(answer: &str) -> (Value, Value) {
+    let schema = reference(answer);
     let example = json!({
         "model_id": model_id(Algorithm::Xgboost), "algorithm": "xgboost", "predicted_at": minute(0), "threshold": 0.46, "coverage": 0.9,
         "predictions": [{
