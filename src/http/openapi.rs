@@ -20,8 +20,8 @@ mod watch;
 use super::needs as need_routes;
 use super::points as point_routes;
 use super::{
-    BASE, audit, card, data, drift, evaluations, events, export, fairness, jobs, keys, metrics, mlflow, models, oip, parked,
-    predict, prediction_log, schedule, shadow, status,
+    BASE, audit, card, data, drift, evaluations, events, export, fairness, jobs, keys, metrics, mlflow, models, oip,
+    parked, predict, prediction_log, schedule, shadow, status,
 };
 use serde_json::Value;
 use std::sync::OnceLock;
