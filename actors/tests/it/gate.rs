@@ -110,7 +110,7 @@ async fn a_better_model_replaces_the_champion_and_one_that_is_not_is_told_why() 
     assert_eq!(active(&handle).await, better.best_model_id);
 }
 
-/// The better model follows the grades, and so accepts those with low ones less often; the one before it is blind to them.
+/// The better model follows the grades, and so accepts those with low ones less often; the one before it knows the program alone.
 #[actix_rt::test]
 async fn a_better_model_that_is_less_fair_is_kept_out_where_the_gate_looks_at_groups() {
     let folder = tempfile::tempdir().unwrap();
@@ -121,8 +121,8 @@ async fn a_better_model_that_is_less_fair_is_kept_out_where_the_gate_looks_at_gr
     while let Some(batch) = batches.recv().await {
         for mut point in batch.unwrap() {
             let grade = tables.row(&point).values[0];
-            let group = if grade >= 0.85 { "high" } else { "low" };
-            point.attributes.insert("grades".to_owned(), group.to_owned());
+            let group = [(0.86..=1.0, "high"), (0.0..=0.8, "low")].iter().find(|(grades, _)| grades.contains(&grade));
+            point.attributes.extend(group.map(|(_, group)| ("grades".to_owned(), (*group).to_owned())));
             point.seq += 1;
             grouped.push(point);
         }
@@ -130,10 +130,12 @@ async fn a_better_model_that_is_less_fair_is_kept_out_where_the_gate_looks_at_gr
     options.store.record_points(grouped).await.unwrap();
     options.fairness = FairnessOptions { attributes: vec!["grades".to_owned()], gate: true };
     let handle = start(options).await.unwrap();
-    let weak = trained(&handle, blind(), ActivationWish::None).await;
-    let champion = weak.best_model_id.unwrap();
+    let all = TrainingConfig { test_size: 0.3, ..logistic() };
+    let by_program = Some(vec!["program_competitiveness".to_owned()]);
+    let weak = TrainingConfig { selected_features: by_program, test_size: 0.3, ..blind() };
+    let champion = trained(&handle, weak, ActivationWish::None).await.best_model_id.unwrap();
     handle.activate(&champion, None, None).await.unwrap();
-    let better = trained(&handle, logistic(), ActivationWish::IfBetter).await;
+    let better = trained(&handle, all, ActivationWish::IfBetter).await;
     let decided = decision(&handle, &better).await;
     assert_eq!(decided.outcome, GateOutcome::Kept, "{}", decided.reason);
     assert!(decided.reason.contains("which is below 0.8"), "{}", decided.reason);
