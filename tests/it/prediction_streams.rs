@@ -78,14 +78,14 @@ impl RowStream {
 fn a_stream_ends_on_the_model_that_it_began_with() {
     let place = place_with_points(600);
     let (mut server, client, first) = serving(&place);
-    let mut stream = RowStream::open(&server);
-    stream.send(&application(3.7));
-    let line = stream.line().unwrap();
-    assert_eq!((&line["row"], &line["model_id"]), (&json!(0), &json!(first)));
     let job = client
         .train(&json!({"random_state": 9, "algorithms": ["logistic_regression"], "hyperparameter_tuning": "none",
         "min_samples": 100, "cross_validation_folds": 3, "test_size": 0.3, "use_verified_only": false}));
     let second = client.ended(&job)["best_model_id"].as_str().unwrap().to_owned();
+    let mut stream = RowStream::open(&server);
+    stream.send(&application(3.7));
+    let line = stream.line().unwrap();
+    assert_eq!((&line["row"], &line["model_id"]), (&json!(0), &json!(first)));
     client.post(&format!("activate/{second}"), &json!({})).ok(200);
     until("the activated model answers", || {
         client.post("predict", &application(3.7)).ok(200)["model_id"] == json!(second)
