@@ -26,7 +26,8 @@ use crate::retention::Retention;
 use crate::root::{ANSWER_WITHIN, Root};
 use crate::scheduler::Scheduler;
 use crate::serving::{
-    PredictOptions, PredictionError, PredictionService, Predictions, ServedModel, Serving, ServingState, ShadowReport,
+    NotExplained, PredictOptions, PredictionError, PredictionService, Predictions, ServedModel, Serving, ServingState,
+    ShadowReport,
 };
 use crate::supervise::{Child, Slot, supervise_in};
 use crate::trainer::Trainer;
@@ -298,11 +299,11 @@ impl Handle {
         self.predictions.predict_features(model, rows, options).await
     }
 
-    /// The explanation of a logged prediction by the model that made it; the code of a reason where there is none.
+    /// The explanation of a logged prediction by the model that made it.
     pub async fn explain_logged(
         &self,
         record: &PredictionRecord,
-    ) -> Result<Result<Explanation, &'static str>, PredictionError> {
+    ) -> Result<Result<Explanation, NotExplained>, PredictionError> {
         self.predictions.explain_logged(record).await
     }
 

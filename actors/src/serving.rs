@@ -20,6 +20,7 @@ mod similar;
 
 pub use answer::{PredictAnswer, RowAnswer};
 pub use error::{MOST_SHADOWS, PredictionError};
+pub use logged::NotExplained;
 pub use request::{PredictRequest, RequestBounds, RequestOptions, RowError, application};
 pub use served_model::ServedModel;
 use service::OtherModels;

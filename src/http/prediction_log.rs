@@ -89,7 +89,7 @@ pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpR
     let prediction = known.ok_or_else(missing)?;
     let (explanation, explanation_code) = match state.handle.explain_logged(&prediction).await? {
         Ok(explanation) => (Some(explanation), None),
-        Err(code) => (None, Some(code)),
+        Err(why) => (None, Some(why.code())),
     };
     Ok(HttpResponse::Ok().json(ExplainedPrediction { prediction, explanation, explanation_code }))
 }

@@ -5,6 +5,7 @@ use crate::support::{config, finished, options, submit, system};
 use chrono::{DateTime, Utc};
 use provost_actors::error::RegistryError;
 use provost_actors::sampler::Sampler;
+use provost_actors::serving::NotExplained;
 use provost_actors::{Handle, PredictOptions, PredictionError, Predictions};
 use provost_domain::event::Retraction;
 use provost_domain::prediction::{LoggedFeatures, PredictionRecord};
@@ -260,9 +261,9 @@ async fn a_logged_prediction_is_explained_by_the_model_that_made_it() {
     assert_eq!(explained, answered.rows[0].explanation.clone().unwrap().unwrap());
     let gone = ModelId::new(Algorithm::Xgboost, DateTime::UNIX_EPOCH, 1);
     let record = PredictionRecord { model_id: gone, ..record };
-    assert_eq!(handle.explain_logged(&record).await.unwrap(), Err("model_deleted"));
+    assert_eq!(handle.explain_logged(&record).await.unwrap(), Err(NotExplained::ModelDeleted));
     let record = PredictionRecord { model_id: first, features: LoggedFeatures::new([("gpa", Some(3.0))]), ..record };
-    assert_eq!(handle.explain_logged(&record).await.unwrap(), Err("features_not_logged"));
+    assert_eq!(handle.explain_logged(&record).await.unwrap(), Err(NotExplained::FeaturesNotLogged));
 }
 
 #[actix_rt::test]

@@ -13,13 +13,12 @@ use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use provost_actors::ServedModel;
 use provost_domain::check::brief;
 use provost_domain::limits;
 use provost_domain::prediction::PredictionRecord;
 use provost_domain::record::Decision;
+use provost_predict::serving::{Contribution, Explanation};
 use provost_store::PredictionFilter;
-use std::sync::Arc;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -182,40 +181,26 @@ struct Page {
     why_not: String,
 }
 
-/// How the model comes to the logged prediction, or why that cannot be told.
-fn explain(model: &ServedModel, record: &PredictionRecord) -> Result<Figure, String> {
-    let names = record.features.names();
-    let value = |name: &String| {
-        let at = names.iter().position(|known| known == name)?;
-        record.features.values().get(at).map(|value| *value as f32)
-    };
-    let row: Option<Vec<f32>> = model.model.feature_names().iter().map(value).collect();
-    let row = row.ok_or("The log does not have every feature that the model sees.")?;
-    let explanation = model.model.explain_features(&row).map_err(|why| why.to_string())?;
-    let step = |contribution: &provost_predict::serving::Contribution| Step {
+/// How the model comes to the logged prediction.
+fn figure(explanation: &Explanation, record: &PredictionRecord) -> Figure {
+    let step = |contribution: &Contribution| Step {
         name: words(&contribution.feature),
         value: contribution.value.as_f64().map(three).unwrap_or_default(),
         adds: contribution.contribution,
     };
     let steps = explanation.contributions.iter().map(step).collect();
-    Ok(waterfall(explanation.base, steps, record.probability))
+    waterfall(explanation.base, steps, record.probability)
 }
 
 async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> Result<HttpResponse, PageError> {
     let store = state.handle.store();
     let found = if limits::fits(&path, limits::ID) { store.prediction(&path).await? } else { None };
     let missing = || Problem::new(Code::PredictionNotFound, format!("there is no prediction {}", brief(&path, 80)));
-    let record = Arc::new(found.ok_or_else(missing)?);
-    let explained = match state.handle.pin(Some(&record.model_id)).await {
-        Ok(model) => {
-            let record = record.clone();
-            state.compute.run(move || explain(&model, &record)).await?
-        }
-        Err(error) => Err(shown(&error.to_string())),
-    };
-    let (figure, why_not) = match explained {
-        Ok(figure) => (Some(figure), String::new()),
-        Err(why) => (None, why),
+    let record = found.ok_or_else(missing)?;
+    let (figure, why_not) = match state.handle.explain_logged(&record).await {
+        Ok(Ok(explanation)) => (Some(figure(&explanation, &record)), String::new()),
+        Ok(Err(why)) => (None, shown(&why.to_string())),
+        Err(error) => (None, shown(&error.to_string())),
     };
     let row = Row::of(&record, state.handle.options().clock.now());
     let named = record.features.names().iter().zip(record.features.values());
