@@ -169,6 +169,9 @@ pub fn json(body: &[u8]) -> Result<Value, Problem> {
             let what = "values (texts, numbers, lists, objects and the like)";
             Problem::invalid("", format!("the body has more than {most} {what}; at most {most} are allowed"))
         }
+        ReadError::TooManyLists(most) => {
+            Problem::invalid("", format!("the body has more than {most} lists and objects; at most {most} are allowed"))
+        }
     })
 }
 

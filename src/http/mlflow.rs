@@ -13,7 +13,7 @@ use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_actors::serving::PredictOptions;
 use provost_domain::check::brief;
-use provost_domain::json::value_from_slice;
+use provost_domain::json::{longest_text, value_of_few_lists};
 use provost_domain::limits;
 use provost_domain::mapping::{Mapping, Tally};
 use provost_predict::application::Application;
@@ -134,7 +134,11 @@ fn read_table(bytes: &[u8], csv: bool) -> Result<Table, String> {
     if csv {
         return Table::from_csv(bytes, limits::PREDICT_ROWS);
     }
-    match value_from_slice(bytes, limits::PREDICT_VALUES) {
+    let (longest, most) = (longest_text(bytes), limits::PREDICT_TEXT);
+    if longest > most {
+        return Err(format!("a text has {longest} bytes; at most {most} are allowed"));
+    }
+    match value_of_few_lists(bytes, limits::PREDICT_VALUES, limits::PREDICT_LISTS) {
         Ok(Value::Object(body)) => Table::from_json(body, limits::PREDICT_ROWS),
         Ok(_) => Err("the body is no JSON object".to_owned()),
         Err(error) => Err(format!("the body is not readable: {error}")),

@@ -3,7 +3,7 @@
 
 mod bounded;
 
-pub use bounded::{ReadError, value_from_slice};
+pub use bounded::{ReadError, longest_text, value_from_slice, value_of_few_lists};
 
 use serde::de::{
     Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess,

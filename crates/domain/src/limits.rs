@@ -62,9 +62,12 @@ limits! {
         "longer lists go as a stream of NDJSON, which has no limit";
     PREDICT_ROWS_EXPLAINED = 100, "items", "`applications` of a prediction request with `explain`, `similar` or `counterfactual`",
         "each of these takes a thousand times as long as a probability";
-    PREDICT_ROW_BYTES = 65_536, "bytes", "one application of a prediction request", "thirty times an application with every field";
+    PREDICT_ROW_BYTES = 65_536, "bytes", "one application of a prediction request, and a line of CSV", "thirty times an application with every field";
     PREDICT_VALUES = 500_000, "values", "texts, numbers, lists, objects and the like in a table for `/invocations`",
         "10,000 rows of 50 columns";
+    PREDICT_LISTS = 25_000, "lists", "lists and objects among them", "one for each row, one for each entry of an index, and those around them";
+    PREDICT_TEXT = 393_216, "bytes", "a text in a table for `/invocations` or in an inference request, as JSON has it",
+        "an application each of whose bytes is written as an escape of six";
     PREDICT_ROW_FAULTS = 10, "items", "faults of one application that `errors` names", "most applications have one";
     PREDICT_FAULTS = 1_000, "items", "applications' faults of which `errors` names more than one of each application",
         "each further application that cannot be read has its first fault alone";

@@ -1,9 +1,12 @@
 //! The tables that MLflow's scoring server takes: `dataframe_split`, `dataframe_records`, `inputs`, `instances`, and CSV.
 
+use csv::StringRecord;
 use provost_domain::check::brief;
 use provost_domain::limits;
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::io::{self, Read};
 
 /// Columns of a table at most: more than any model or import has.
 const COLUMNS: usize = 1_000;
@@ -43,9 +46,9 @@ impl Table {
         };
         let value = body.remove(kind).unwrap_or_default();
         let (columns, rows) = match (kind, value) {
-            ("dataframe_split", Value::Object(split)) => split_table(split)?,
-            ("inputs", Value::Object(columns)) => by_column(columns)?,
-            ("dataframe_records" | "inputs" | "instances", Value::Array(records)) => by_record(kind, records)?,
+            ("dataframe_split", Value::Object(split)) => split_table(split, most)?,
+            ("inputs", Value::Object(columns)) => by_column(columns, most)?,
+            ("dataframe_records" | "inputs" | "instances", Value::Array(records)) => by_record(kind, records, most)?,
             ("dataframe_split", _) => return Err("dataframe_split is no object with `columns` and `data`".to_owned()),
             ("inputs", _) => return Err("inputs is neither an object of columns nor a list of objects".to_owned()),
             _ => return Err(format!("{kind} is no list of objects")),
@@ -68,18 +71,24 @@ impl Table {
                 2 * limits::PREDICT_VALUES
             ));
         }
-        let mut reader = csv::Reader::from_reader(body);
+        let left = Cell::new(LINE);
+        let mut reader = csv::Reader::from_reader(Rationed { rest: body, left: &left });
         let wrong = |error: csv::Error| format!("the CSV is not readable: {error}");
-        let columns: Vec<String> = reader.headers().map_err(wrong)?.iter().map(str::to_owned).collect();
-        fits(most.min(1), columns.len())?;
-        let mut rows = Vec::new();
-        for record in reader.records() {
+        let header = reader.headers().map_err(wrong)?;
+        fits(1, header.len(), most)?;
+        let columns: Vec<String> = header.iter().map(str::to_owned).collect();
+        let (mut rows, mut record) = (Vec::new(), StringRecord::new());
+        loop {
+            left.set(LINE);
+            if !reader.read_record(&mut record).map_err(wrong)? {
+                break;
+            }
             if rows.len() == most {
                 return Err(format!("the table has more than {most} rows; at most {most} are allowed"));
             }
-            fits(rows.len() + 1, columns.len())?;
+            fits(rows.len() + 1, columns.len(), most)?;
             let cell = |text: &str| if text.is_empty() { Value::Null } else { Value::from(text) };
-            rows.push(record.map_err(wrong)?.iter().map(cell).collect());
+            rows.push(record.iter().map(cell).collect());
         }
         let table = Self { columns, rows, records: false };
         table.check(most)?;
@@ -112,8 +121,34 @@ impl Table {
     }
 }
 
+/// Bytes of CSV that may be read for one line, its end included.
+const LINE: usize = limits::PREDICT_ROW_BYTES + 2;
+
+/// CSV of which no more is given out than one line may have: its reader takes a line whole, whatever its length. `left` is how
+/// much that is still.
+struct Rationed<'a> {
+    rest: &'a [u8],
+    left: &'a Cell<usize>,
+}
+
+impl Read for Rationed<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.left.get() == 0 && !self.rest.is_empty() {
+            let most = limits::PREDICT_ROW_BYTES;
+            return Err(io::Error::other(format!("a line has more than {most} bytes; at most {most} are allowed")));
+        }
+        let given = into.len().min(self.left.get());
+        let given = self.rest.read(&mut into[..given])?;
+        self.left.set(self.left.get() - given);
+        Ok(given)
+    }
+}
+
 /// Checks the size of a table before its cells are made: a short text can stand for many missing cells.
-fn fits(rows: usize, columns: usize) -> Result<(), String> {
+fn fits(rows: usize, columns: usize, most_rows: usize) -> Result<(), String> {
+    if rows > most_rows {
+        return Err(format!("the table has {rows} rows; 1 to {most_rows} are allowed"));
+    }
     if columns > COLUMNS {
         return Err(format!("the table has {columns} columns; 1 to {COLUMNS} are allowed"));
     }
@@ -127,7 +162,7 @@ fn fits(rows: usize, columns: usize) -> Result<(), String> {
 type Parts = (Vec<String>, Vec<Vec<Value>>);
 
 /// `{"columns": [...], "data": [[...], ...]}`; an `index` is ignored.
-fn split_table(mut split: Map<String, Value>) -> Result<Parts, String> {
+fn split_table(mut split: Map<String, Value>, most: usize) -> Result<Parts, String> {
     let Some(Value::Array(columns)) = split.remove("columns") else {
         return Err("dataframe_split.columns is no list of names".to_owned());
     };
@@ -139,7 +174,7 @@ fn split_table(mut split: Map<String, Value>) -> Result<Parts, String> {
     let Some(Value::Array(data)) = split.remove("data") else {
         return Err("dataframe_split.data is no list of rows".to_owned());
     };
-    fits(data.len(), columns.len())?;
+    fits(data.len(), columns.len(), most)?;
     let row = |(at, row): (usize, Value)| match row {
         Value::Array(cells) => Ok(cells),
         _ => Err(format!("dataframe_split.data: row {at} is no list of cells")),
@@ -148,8 +183,9 @@ fn split_table(mut split: Map<String, Value>) -> Result<Parts, String> {
 }
 
 /// `{"gpa": [3.7, 3.1], ...}`
-fn by_column(columns: Map<String, Value>) -> Result<Parts, String> {
-    fits(1, columns.len())?;
+fn by_column(columns: Map<String, Value>, most: usize) -> Result<Parts, String> {
+    fits(1, columns.len(), most)?;
+    let count = columns.len();
     let (mut names, mut rows) = (Vec::new(), Vec::<Vec<Value>>::new());
     for (name, column) in columns {
         let cells = match column {
@@ -157,6 +193,7 @@ fn by_column(columns: Map<String, Value>) -> Result<Parts, String> {
             single => vec![single],
         };
         if names.is_empty() {
+            fits(cells.len(), count, most)?;
             rows.resize_with(cells.len(), Vec::new);
         }
         if cells.len() != rows.len() {
@@ -172,10 +209,11 @@ fn by_column(columns: Map<String, Value>) -> Result<Parts, String> {
 }
 
 /// `[{"gpa": 3.7}, ...]`: the columns are the members of all records; what a record lacks is missing.
-fn by_record(kind: &str, records: Vec<Value>) -> Result<Parts, String> {
+fn by_record(kind: &str, records: Vec<Value>, most: usize) -> Result<Parts, String> {
     let mut names: Vec<String> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let count = records.len();
+    fits(count, 1, most)?;
     let mut rows = Vec::new();
     for (at, record) in records.into_iter().enumerate() {
         let Value::Object(record) = record else {
@@ -186,7 +224,7 @@ fn by_record(kind: &str, records: Vec<Value>) -> Result<Parts, String> {
             match places.get(&name) {
                 Some(column) => row[*column] = value,
                 None => {
-                    fits(count, names.len() + 1).map_err(|why| format!("{kind}: {why}"))?;
+                    fits(count, names.len() + 1, most).map_err(|why| format!("{kind}: {why}"))?;
                     places.insert(name.clone(), names.len());
                     names.push(name);
                     row.push(value);
@@ -250,6 +288,28 @@ mod tests {
         let row = format!("{}\n", header(COLUMNS));
         let long = row.repeat(limits::PREDICT_VALUES / COLUMNS + 2);
         assert!(refused(Table::from_csv(long.as_bytes(), 10_000)).contains("cells"));
+    }
+
+    #[test]
+    fn a_line_of_csv_and_a_list_of_rows_are_read_as_far_as_they_may_be() {
+        let most = limits::PREDICT_ROW_BYTES;
+        let left = Cell::new(LINE);
+        let long = "x".repeat(4 << 20);
+        let mut rationed = Rationed { rest: long.as_bytes(), left: &left };
+        let refused = io::copy(&mut rationed, &mut io::sink()).unwrap_err();
+        assert!(refused.to_string().contains("more than 65536 bytes"), "{refused}");
+        assert_eq!(rationed.rest.len(), long.len() - LINE, "what is beyond is not read");
+        for csv in [format!("{long}\n1\n"), format!("a\n{long}\n"), format!("a\n1\n\"{}\"", "x,\n".repeat(most))] {
+            let error = Table::from_csv(csv.as_bytes(), 10).unwrap_err();
+            assert!(error.contains("more than 65536 bytes"), "{error}");
+        }
+        // Each line has its own ration.
+        let whole = format!("{}\r\n", "x".repeat(most));
+        let table = Table::from_csv(format!("a\r\n{}", whole.repeat(3)).as_bytes(), 3).unwrap();
+        assert_eq!(table.rows.len(), 3);
+        for body in [json!({"inputs": {"a": vec![1; 4]}}), json!({"instances": vec![json!({}); 4]})] {
+            assert_eq!(read(body).unwrap_err(), "the table has 4 rows; 1 to 3 are allowed");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::tensor::{self, Datatype, Elements};
 use provost_domain::check::brief;
+use provost_domain::json::longest_text;
 use provost_domain::limits;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
@@ -128,6 +129,11 @@ impl InferRequest {
         let (json, mut binary) = body
             .split_at_checked(length)
             .ok_or_else(|| format!("Inference-Header-Content-Length is {length}; the body has {} bytes", body.len()))?;
+        // Before a text is copied, into a value or into an error.
+        let (longest, most_bytes) = (longest_text(json), limits::PREDICT_TEXT);
+        if longest > most_bytes {
+            return Err(format!("a text has {longest} bytes; at most {most_bytes} are allowed"));
+        }
         let json = std::str::from_utf8(json).map_err(|error| format!("the request is not UTF-8: {error}"))?;
         let json = without_nan(json);
         let request: Body<'_> =
@@ -176,7 +182,7 @@ impl InputTensor<'_> {
                     return Err(format!("binary_data_size is {size}; {} bytes are left", binary.len()));
                 };
                 *binary = rest;
-                tensor::from_bytes(datatype, data)?
+                tensor::from_bytes(datatype, data, rows as usize)?
             }
             (None, Some(data)) => tensor::from_json(datatype, data.get())?,
             (Some(_), Some(_)) => {
@@ -360,8 +366,22 @@ mod tests {
             let body = [json.as_bytes(), &vec![0; bytes]].concat();
             InferRequest::read(&body, Some(json.len()), 10).unwrap_err()
         };
-        assert!(tensor("UINT8", limits::PREDICT_ROWS + 1).contains("more than 10000 elements"));
-        assert!(tensor("BYTES", 4 * (limits::PREDICT_ROWS + 1)).contains("more than 10000 elements"));
+        assert!(tensor("UINT8", 2).contains("2 elements; its shape says 1"));
+        assert!(tensor("BYTES", 4 * 2).contains("more elements than the 1 of its shape"));
+        // Each of these would be in memory once more: as the error's text, as a name, as an element.
+        let text = "x".repeat(limits::PREDICT_TEXT + 1);
+        for json in [
+            json!({ "inputs": text }),
+            json!({ "inputs": [{"name": text, "shape": [1], "datatype": "FP32", "data": [1]}] }),
+            json!({ "inputs": [{"name": "a", "shape": [text], "datatype": "FP32", "data": [1]}] }),
+            json!({ "inputs": [{"name": "application", "shape": [1], "datatype": "BYTES", "data": [text]}] }),
+        ] {
+            let error = read(&json).unwrap_err();
+            assert_eq!(error, "a text has 393217 bytes; at most 393216 are allowed");
+        }
+        let fits = json!({ "inputs": [{"name": "application", "shape": [1], "datatype": "BYTES",
+            "data": ["x".repeat(limits::PREDICT_TEXT)]}] });
+        assert!(read(&fits).is_ok());
     }
 
     #[test]

@@ -81,22 +81,26 @@ fn too_many() -> String {
     format!("more than {} elements, which is as many as a tensor may have", limits::PREDICT_ROWS)
 }
 
-/// Reads little-endian elements. BYTES elements each follow their length, a little-endian `u32`.
+/// Reads `count` little-endian elements. BYTES elements each follow their length, a little-endian `u32`.
 ///
 /// # Errors
-/// A length that is no multiple of the element's, and an element that goes beyond the end.
-pub fn from_bytes(datatype: Datatype, mut bytes: &[u8]) -> Result<Elements, String> {
+/// A length that is no multiple of the element's, another number of elements, an element that goes beyond the end, and one that
+/// is longer than an application may be.
+pub fn from_bytes(datatype: Datatype, mut bytes: &[u8], count: usize) -> Result<Elements, String> {
     let Some(size) = datatype.size() else {
         let mut texts = Vec::new();
         while !bytes.is_empty() {
-            if texts.len() == limits::PREDICT_ROWS {
-                return Err(too_many());
+            if texts.len() == count {
+                return Err(format!("has more elements than the {count} of its shape"));
             }
             let (length, rest) = bytes.split_first_chunk::<4>().ok_or("an element's length is cut off")?;
-            let length = u32::from_le_bytes(*length) as usize;
+            let (length, most) = (u32::from_le_bytes(*length) as usize, limits::PREDICT_ROW_BYTES);
             let (text, rest) = rest
                 .split_at_checked(length)
                 .ok_or_else(|| format!("an element of {length} bytes goes beyond the end of the data"))?;
+            if length > most {
+                return Err(format!("an element has {length} bytes; at most {most} are allowed"));
+            }
             texts.push(text.to_vec());
             bytes = rest;
         }
@@ -105,8 +109,8 @@ pub fn from_bytes(datatype: Datatype, mut bytes: &[u8]) -> Result<Elements, Stri
     if !bytes.len().is_multiple_of(size) {
         return Err(format!("{} bytes are no whole number of elements of {size} bytes", bytes.len()));
     }
-    if bytes.len() / size > limits::PREDICT_ROWS {
-        return Err(too_many());
+    if bytes.len() / size != count {
+        return Err(format!("has {} elements; its shape says {count}", bytes.len() / size));
     }
     Ok(Elements::Numbers(bytes.chunks_exact(size).map(|element| number(datatype, element)).collect()))
 }
@@ -274,7 +278,10 @@ mod tests {
 
     #[test]
     fn little_endian_elements_of_each_type_are_read() {
-        let read = |name: &str, bytes: &[u8]| numbers(from_bytes(Datatype::parse(name).unwrap(), bytes).unwrap());
+        let read = |name: &str, bytes: &[u8]| {
+            let datatype = Datatype::parse(name).unwrap();
+            numbers(from_bytes(datatype, bytes, bytes.len() / datatype.size().unwrap()).unwrap())
+        };
         assert_eq!(read("FP32", &[0.5f32.to_le_bytes(), (-2.0f32).to_le_bytes()].concat()), [0.5, -2.0]);
         assert_eq!(read("FP64", &0.1f64.to_le_bytes()), [0.1]);
         assert!(read("FP32", &f32::NAN.to_le_bytes())[0].is_nan());
@@ -285,7 +292,7 @@ mod tests {
         assert_eq!(read("INT64", &i64::MIN.to_le_bytes()), [i64::MIN as f64]);
         assert_eq!(read("UINT64", &u64::MAX.to_le_bytes()), [u64::MAX as f64]);
         assert_eq!(read("BOOL", &[0, 1]), [0.0, 1.0]);
-        assert!(from_bytes(Datatype::Fp32, &[0; 5]).unwrap_err().contains("no whole number"));
+        assert!(from_bytes(Datatype::Fp32, &[0; 5], 1).unwrap_err().contains("no whole number"));
         assert!(Datatype::parse("FP16").unwrap_err().contains("FP32, FP64"));
     }
 
@@ -293,11 +300,21 @@ mod tests {
     fn texts_follow_their_lengths_and_none_goes_beyond_the_end() {
         let bytes = texts_to_bytes(&["a", "", "ünï"]);
         let texts = vec![b"a".to_vec(), Vec::new(), "ünï".as_bytes().to_vec()];
-        assert_eq!(from_bytes(Datatype::Bytes, &bytes).unwrap(), Elements::Texts(texts));
+        assert_eq!(from_bytes(Datatype::Bytes, &bytes, 3).unwrap(), Elements::Texts(texts));
         for cut in [1, 3, bytes.len() - 1] {
-            assert!(from_bytes(Datatype::Bytes, &bytes[..cut]).is_err(), "{cut}");
+            assert!(from_bytes(Datatype::Bytes, &bytes[..cut], 3).is_err(), "{cut}");
         }
-        assert!(from_bytes(Datatype::Bytes, &u32::MAX.to_le_bytes()).unwrap_err().contains("beyond the end"));
+        assert!(from_bytes(Datatype::Bytes, &u32::MAX.to_le_bytes(), 1).unwrap_err().contains("beyond the end"));
+    }
+
+    #[test]
+    fn a_text_is_no_longer_than_an_application_may_be() {
+        let of = |length: usize| from_bytes(Datatype::Bytes, &texts_to_bytes(&["x".repeat(length).as_str()]), 1);
+        assert_eq!(of(limits::PREDICT_ROW_BYTES).unwrap().len(), 1);
+        assert_eq!(
+            of(limits::PREDICT_ROW_BYTES + 1).unwrap_err(),
+            "an element has 65537 bytes; at most 65536 are allowed"
+        );
     }
 
     #[test]
