@@ -58,6 +58,7 @@ use crate::settings::{Predict, Settings, Values};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use connection_limit::KeyedLimit;
+use predict::SpoolDisk;
 use problem::Problem;
 use provost_actors::handle::Handle;
 use provost_actors::{ByLane, Pool};
@@ -93,8 +94,8 @@ pub struct State {
     cards: Pool,
     /// Event streams by caller.
     streams: Arc<KeyedLimit<String>>,
-    /// Streams of predictions, which share the disk for answers that wait.
-    spools: Arc<AtomicU64>,
+    /// The disk for answers of streams that wait.
+    spools: Arc<SpoolDisk>,
     /// Streams of predictions by caller.
     predict_streams: Arc<KeyedLimit<String>>,
     keys: Arc<idempotency::InFlight>,
@@ -127,11 +128,11 @@ impl State {
             needed: Arc::default(),
             settings: Arc::new(settings.values.clone()),
             uploads: Arc::new(uploads::Uploads::new(&predict.spool_dir)),
+            spools: Arc::new(SpoolDisk::new(predict.spool_dir.clone(), predict.spool_bytes)),
             predict,
             card: settings.card.clone(),
             cards: Pool::new("model cards", 2, limits::AUDITS),
             streams: KeyedLimit::new(limits::EVENT_STREAMS),
-            spools: Arc::default(),
             predict_streams: KeyedLimit::new(limits::PREDICT_STREAMS),
             keys: Arc::default(),
             traffic: Arc::default(),

@@ -16,6 +16,7 @@ use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 pub use lines::StreamedAnswer;
 use provost_actors::serving::{PredictAnswer, PredictRequest, RequestBounds};
+pub use spool::SpoolDisk;
 use std::time::Instant;
 
 /// The media type of one JSON document a line.

@@ -1,5 +1,5 @@
-//! Answers that wait for a client to read them: some in memory, further ones in unlinked files of bounded length. A client that
-//! sends all its rows before it reads would otherwise wait for the service while the service waits for the client.
+//! Answers that wait for a client to read them: some in memory, further ones in unlinked files. A client that sends all its rows
+//! before it reads would otherwise wait for the service while the service waits for the client.
 
 use actix_web::web::Bytes;
 use std::collections::VecDeque;
@@ -14,8 +14,52 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const MEMORY: usize = 1 << 20;
 /// Bytes read from a file at a time.
 const PIECE: usize = 1 << 18;
-/// Bytes after which a further file is begun: what was read of a file takes room until the whole file was read.
-const SEGMENT: u64 = 1 << 25;
+/// Bytes of the disk that stay free, whatever the settings allow: the store may be on the same one.
+const KEPT_FREE: u64 = 256 << 20;
+
+/// The disk for answers that wait, which the spools of all streams share.
+pub struct SpoolDisk {
+    /// Where the files are made.
+    folder: PathBuf,
+    /// Bytes that all files may have together.
+    most: u64,
+    kept_free: u64,
+    spools: AtomicU64,
+    /// Bytes of all files, those among them that were read.
+    used: AtomicU64,
+}
+
+impl SpoolDisk {
+    pub fn new(folder: PathBuf, most: u64) -> Self {
+        Self { folder, most, kept_free: KEPT_FREE, spools: AtomicU64::new(0), used: AtomicU64::new(0) }
+    }
+
+    /// The part of one spool.
+    fn share(&self) -> u64 {
+        self.most / self.spools.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Bytes after which a spool begins a further file: what was read of a file takes room until the whole file was read.
+    fn segment(&self) -> u64 {
+        (self.share() / 8).max(1 << 20)
+    }
+
+    /// Counts bytes as used, unless they are too many.
+    fn take(&self, bytes: u64) -> bool {
+        let within = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.most);
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, within).is_ok()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// Whether so many bytes leave free what has to stay free.
+    fn has_space_for(&self, bytes: u64) -> io::Result<bool> {
+        let disk = rustix::fs::statvfs(&self.folder)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize) >= self.kept_free.saturating_add(bytes))
+    }
+}
 
 /// A file with the bytes from `read` to `written`.
 struct Segment {
@@ -26,60 +70,59 @@ struct Segment {
 
 /// A queue of bytes.
 pub struct Spool {
-    /// Where the files are made.
-    folder: PathBuf,
-    /// Bytes that may wait in the files of all streams.
-    most: u64,
-    /// How many streams share these bytes.
-    sharing: Arc<AtomicU64>,
+    disk: Arc<SpoolDisk>,
     memory: VecDeque<Bytes>,
     in_memory: usize,
     /// What follows the bytes in memory.
     segments: VecDeque<Segment>,
+    /// Bytes of these files, those among them that were read.
     in_files: u64,
 }
 
 impl Spool {
-    /// The streams that count in `sharing` have equal parts of `most`.
-    pub fn new(folder: PathBuf, most: u64, sharing: Arc<AtomicU64>) -> Self {
-        sharing.fetch_add(1, Ordering::Relaxed);
-        Self { folder, most, sharing, memory: VecDeque::new(), in_memory: 0, segments: VecDeque::new(), in_files: 0 }
+    pub fn new(disk: Arc<SpoolDisk>) -> Self {
+        disk.spools.fetch_add(1, Ordering::Relaxed);
+        Self { disk, memory: VecDeque::new(), in_memory: 0, segments: VecDeque::new(), in_files: 0 }
     }
 
     /// Whether so many bytes may be added, or something has to be taken before.
     pub fn has_room_for(&self, bytes: usize) -> bool {
-        self.has_memory_for(bytes) || self.in_files < self.most / self.sharing.load(Ordering::Relaxed).max(1)
+        self.has_memory_for(bytes) || self.in_files + bytes as u64 <= self.disk.share()
     }
 
     /// Whether `push` of so many bytes writes to no file.
     pub fn has_memory_for(&self, bytes: usize) -> bool {
-        self.in_files == 0 && (self.memory.is_empty() || self.in_memory + bytes <= MEMORY)
+        self.segments.is_empty() && (self.memory.is_empty() || self.in_memory + bytes <= MEMORY)
     }
 
     /// Whether `pop` reads from a file.
     pub fn pops_from_file(&self) -> bool {
-        self.memory.is_empty() && self.in_files > 0
+        self.memory.is_empty() && !self.segments.is_empty()
     }
 
-    /// Adds bytes behind all others.
+    /// Adds bytes behind all others; gives them back where something has to be taken before.
     ///
     /// # Errors
     /// The file cannot be made or written.
-    pub fn push(&mut self, bytes: Bytes) -> io::Result<()> {
+    pub fn push(&mut self, bytes: Bytes) -> io::Result<Option<Bytes>> {
         if self.has_memory_for(bytes.len()) {
             self.in_memory += bytes.len();
             self.memory.push_back(bytes);
-            return Ok(());
+            return Ok(None);
         }
-        if self.segments.back().is_none_or(|last| last.written >= SEGMENT) {
-            self.segments.push_back(Segment { file: tempfile::tempfile_in(&self.folder)?, read: 0, written: 0 });
+        let length = bytes.len() as u64;
+        if !self.has_room_for(bytes.len()) || !self.disk.has_space_for(length)? || !self.disk.take(length) {
+            return Ok(Some(bytes));
+        }
+        self.in_files += length;
+        if self.segments.back().is_none_or(|last| last.written >= self.disk.segment()) {
+            self.segments.push_back(Segment { file: tempfile::tempfile_in(&self.disk.folder)?, read: 0, written: 0 });
         }
         if let Some(last) = self.segments.back_mut() {
             last.file.write_all_at(&bytes, last.written)?;
-            last.written += bytes.len() as u64;
-            self.in_files += bytes.len() as u64;
+            last.written += length;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Takes bytes off the front; None where there are none.
@@ -95,10 +138,12 @@ impl Spool {
         let mut piece = vec![0; (first.written - first.read).min(PIECE as u64) as usize];
         first.file.read_exact_at(&mut piece, first.read)?;
         first.read += piece.len() as u64;
-        self.in_files -= piece.len() as u64;
         if first.read == first.written {
-            // Its blocks are free again.
+            let written = first.written;
+            // Its blocks are free again once the file is closed.
             self.segments.pop_front();
+            self.in_files -= written;
+            self.disk.give_back(written);
         }
         Ok(Some(Bytes::from(piece)))
     }
@@ -106,7 +151,9 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        self.sharing.fetch_sub(1, Ordering::Relaxed);
+        self.segments.clear();
+        self.disk.give_back(self.in_files);
+        self.disk.spools.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -114,73 +161,105 @@ impl Drop for Spool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use tempfile::TempDir;
+
+    fn disk(folder: &TempDir, most: u64, kept_free: u64) -> Arc<SpoolDisk> {
+        Arc::new(SpoolDisk { kept_free, ..SpoolDisk::new(folder.path().to_owned(), most) })
+    }
+
+    /// Blocks of the spool's files, in bytes.
+    fn on_disk(spool: &Spool) -> u64 {
+        spool.segments.iter().map(|segment| segment.file.metadata().unwrap().len()).sum()
+    }
 
     #[test]
     fn bytes_come_out_in_order_whether_they_waited_in_memory_or_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(folder.path().to_owned(), 5 << 20, Arc::default());
+        let mut spool = Spool::new(disk(&folder, 8 << 20, 0));
         let part = |n: u8| Bytes::from(vec![n; 300_000]);
         let (mut sent, mut got) = (Vec::new(), Vec::new());
         for round in 0..3 {
             for n in 0..10 {
                 sent.extend_from_slice(&part(10 * round + n));
-                spool.push(part(10 * round + n)).unwrap();
+                assert!(spool.push(part(10 * round + n)).unwrap().is_none());
             }
             // Some is taken while more comes.
             for _ in 0..4 {
                 got.extend_from_slice(&spool.pop().unwrap().unwrap());
             }
         }
-        assert!(!spool.has_room_for(1));
+        assert!(!spool.has_room_for(8 << 20));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the files have no names");
         while let Some(bytes) = spool.pop().unwrap() {
             got.extend_from_slice(&bytes);
         }
-        assert!(sent == got && spool.has_room_for(1));
-        spool.push(part(1)).unwrap();
+        assert!(sent == got && spool.has_room_for(8 << 20));
+        assert!(spool.push(part(1)).unwrap().is_none());
         assert_eq!(spool.pop().unwrap().unwrap(), part(1), "it starts again in memory");
     }
 
     #[test]
-    fn a_client_that_stays_behind_takes_no_more_disk_than_what_waits() {
+    fn a_client_that_stays_behind_takes_no_more_disk_than_the_bound() {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(folder.path().to_owned(), 8 << 20, Arc::default());
-        let part = Bytes::from(vec![7; 1 << 20]);
-        let mut read = 0;
-        // 200 MiB go through, and some always wait.
+        let disk = disk(&folder, 8 << 20, 0);
+        let mut spool = Spool::new(disk.clone());
+        let part = Bytes::from(vec![7; 700_000]);
+        let (mut read, mut highest) = (0, 0);
+        // 140 MB go through, and some always wait.
         for _ in 0..200 {
-            spool.push(part.clone()).unwrap();
-            while !spool.has_room_for(part.len()) {
-                read += spool.pop().unwrap().unwrap().len();
+            let mut waiting = Some(part.clone());
+            while let Some(bytes) = waiting {
+                waiting = spool.push(bytes).unwrap();
+                if waiting.is_some() {
+                    read += spool.pop().unwrap().unwrap().len();
+                }
             }
-            let length: u64 = spool.segments.iter().map(|segment| segment.file.metadata().unwrap().len()).sum();
-            assert!(length <= (8 << 20) + 2 * SEGMENT, "{length}");
+            highest = highest.max(on_disk(&spool));
+            assert_eq!(on_disk(&spool), disk.used.load(Ordering::Relaxed));
         }
+        assert!((7 << 20..=8 << 20).contains(&highest), "{highest}");
         while let Some(bytes) = spool.pop().unwrap() {
             read += bytes.len();
         }
-        assert!(read == 200 << 20 && spool.segments.is_empty());
+        assert!(read == 200 * part.len() && spool.segments.is_empty());
+        assert_eq!(disk.used.load(Ordering::Relaxed), 0);
     }
 
     #[test]
-    fn streams_share_the_disk_and_one_without_any_has_its_memory() {
-        let (folder, sharing) = (tempfile::tempdir().unwrap(), Arc::<AtomicU64>::default());
-        let new = |most| Spool::new(folder.path().to_owned(), most, sharing.clone());
-        let part = Bytes::from(vec![7; 2 << 20]);
-        let mut first = new(8 << 20);
-        for _ in 0..4 {
-            first.push(part.clone()).unwrap();
+    fn streams_share_the_disk_and_take_no_more_together_than_one_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = disk(&folder, 8 << 20, 0);
+        let part = Bytes::from(vec![7; 1 << 20]);
+        let full = |spool: &mut Spool| (0..20).take_while(|_| spool.push(part.clone()).unwrap().is_none()).count();
+        let mut first = Spool::new(disk.clone());
+        assert_eq!(full(&mut first), 9, "one in memory, eight in files");
+        let mut second = Spool::new(disk.clone());
+        assert_eq!(full(&mut second), 1, "its half is not free yet, but its memory is");
+        // As much as is in memory, and half of what is in files.
+        for _ in 0..17 {
+            first.pop().unwrap().unwrap();
         }
-        assert!(first.has_room_for(1), "6 MiB are in the file, the first 2 in memory");
-        let second = new(8 << 20);
-        assert!(!first.has_room_for(1), "half of 8 MiB is less than what waits");
+        assert!(first.push(part.clone()).unwrap().is_some(), "it has its half");
+        assert_eq!((on_disk(&first), full(&mut second)), (4 << 20, 4));
+        assert_eq!(disk.used.load(Ordering::Relaxed), 8 << 20);
+        drop(first);
+        assert_eq!(full(&mut second), 4, "all of the disk is for one again");
         drop(second);
-        assert!(first.has_room_for(1));
-        let mut none = new(0);
-        assert!(none.has_room_for(part.len()));
-        none.push(part.clone()).unwrap();
-        assert!(!none.has_room_for(1));
+        assert_eq!(disk.used.load(Ordering::Relaxed), 0);
+        let mut none = Spool::new(self::disk(&folder, 0, 0));
+        assert_eq!(full(&mut none), 1, "without a disk there is the memory");
         assert_eq!(none.pop().unwrap().unwrap(), part);
         assert!(none.has_room_for(part.len()));
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(disk(&folder, 8 << 20, 1 << 62));
+        let part = Bytes::from(vec![7; 1 << 20]);
+        assert!(spool.push(part.clone()).unwrap().is_none(), "memory needs no disk");
+        assert_eq!(spool.push(part.clone()).unwrap().unwrap(), part);
+        assert_eq!(spool.pop().unwrap().unwrap(), part);
+        assert!(spool.push(part).unwrap().is_none());
     }
 }

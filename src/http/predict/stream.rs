@@ -50,8 +50,7 @@ pub async fn answer(
         Problem::new(Code::TooManyStreams, detail).with_header("retry-after", "10".to_owned())
     })?;
     let model = access::model(&state, options.model_id.as_deref()).await?;
-    let (folder, most) = (state.predict.spool_dir.clone(), state.predict.spool_bytes);
-    let spool = Arc::new(Mutex::new(Spool::new(folder, most, state.spools.clone())));
+    let spool = Arc::new(Mutex::new(Spool::new(state.spools.clone())));
     let shared = Rc::new(Shared { spool, state: RefCell::new(Progress::Working), moved: Notify::new() });
     let work = Work { state, model, options, key, shared: shared.clone(), next_row: 0, answered: 0 };
     actix_web::rt::spawn(Lane::current().scope(work.run(payload)));
@@ -96,11 +95,9 @@ impl Shared {
             return Ok(Some(bytes));
         }
         if spool.has_memory_for(bytes.len()) {
-            spool.push(bytes)?;
-        } else {
-            tokio::task::spawn_blocking(move || spool.push(bytes)).await.map_err(io::Error::other)??;
+            return spool.push(bytes);
         }
-        Ok(None)
+        tokio::task::spawn_blocking(move || spool.push(bytes)).await.map_err(io::Error::other)?
     }
 }
 
