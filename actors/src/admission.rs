@@ -42,15 +42,21 @@ impl Admission {
                 Err(SubmitError::Mismatch)
             };
         }
-        if submission.config.hyperparameter_tuning != Tuning::None {
-            let (config, grids) = (submission.config.clone(), self.grids.clone());
-            blocking(move || check_spaces(&config, &grids)).await?;
-        }
+        self.check(&submission.config).await?;
         let report = self.quality(submission.config.clone(), Purpose::Work, place).await?;
         if !report.passes_quality_check {
             return Err(SubmitError::Quality(report));
         }
         self.jobs.send(Submit { submission, usable_rows: report.usable_samples }).await?
+    }
+
+    /// Refuses a configuration whose search cannot be done, whatever its data.
+    pub async fn check(&self, config: &TrainingConfig) -> Result<(), SubmitError> {
+        if config.hyperparameter_tuning == Tuning::None {
+            return Ok(());
+        }
+        let (config, grids) = (config.clone(), self.grids.clone());
+        blocking(move || check_spaces(&config, &grids)).await
     }
 
     /// Adds triggers to the job that waits with this configuration, if one does.

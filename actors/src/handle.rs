@@ -5,7 +5,7 @@ mod metrics;
 use crate::admission::Admission;
 use crate::bridge::{Bridge, BridgeStop};
 use crate::component_look::{ComponentLook, Look};
-use crate::error::{ActorError, CancelError, EvaluateError, LoadError, RegistryError, SubmitError};
+use crate::error::{ActorError, CancelError, EvaluateError, RegistryError, SubmitError};
 use crate::evaluator::{Audit, AuditModel, CheckData, Evaluate, Evaluator, KnownAudit};
 use crate::executor::{Executor, LocalExecutor};
 use crate::fleet::FleetExecutor;
@@ -208,9 +208,17 @@ impl Handle {
         self.jobs.send(Cancel { id: id.clone(), by, keep_best }).await?
     }
 
-    pub async fn quality(&self, config: TrainingConfig) -> Result<Arc<DataQualityReport>, LoadError> {
+    /// The report on the data of a configuration, of which all else is refused that `submit` refuses.
+    pub async fn quality(&self, config: TrainingConfig) -> Result<Arc<DataQualityReport>, SubmitError> {
         let place = self.reports.place().await?;
-        self.admission.quality(config, Purpose::Look, Some(place)).await
+        self.admission.check(&config).await?;
+        Ok(self.admission.quality(config, Purpose::Look, Some(place)).await?)
+    }
+
+    /// Refuses a configuration that is to be submitted later, where its search cannot be done.
+    pub async fn check(&self, config: &TrainingConfig) -> Result<(), SubmitError> {
+        let _place = self.reports.place().await?;
+        self.admission.check(config).await
     }
 
     /// Evaluates a model again, behind; answers the task's id at once.

@@ -2,8 +2,11 @@
 
 use super::asyncapi;
 use super::openapi;
-use super::problem::{only, readable};
-use actix_web::http::header;
+use super::problem::{no_such_route, only, readable};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{StatusCode, header};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use std::io::Read;
@@ -32,12 +35,16 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/docs").route(readable().to(to_docs)).default_service(only("GET, HEAD")))
         .service(
-            SwaggerUi::new("/docs/{_:.*}")
-                // Its default would ask a validator on another host.
-                .config(Config::new(["/openapi.json"]).validator_url("none").try_it_out_enabled(true)),
+            web::scope("/docs")
+                .wrap(from_fn(told_if_missing))
+                .service(
+                    SwaggerUi::new("/{_:.*}")
+                        // Its default would ask a validator on another host.
+                        .config(Config::new(["/openapi.json"]).validator_url("none").try_it_out_enabled(true)),
+                )
+                // Swagger UI answers GET only; its resource lets other methods pass.
+                .service(web::resource("/{file:.*}").default_service(only("GET"))),
         )
-        // Swagger UI answers GET only; its resource lets other methods pass.
-        .service(web::resource("/docs/{file:.*}").default_service(only("GET")))
         .service(web::resource("/openapi.json").route(web::get().to(openapi_document)).default_service(only("GET")))
         .service(
             web::resource("/asyncapi.json").route(readable().to(asyncapi_document)).default_service(only("GET, HEAD")),
@@ -46,6 +53,19 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/redoc/redoc.standalone.js").route(readable().to(redoc)).default_service(only("GET, HEAD")),
         );
+}
+
+/// Swagger UI answers with nothing at all where it has no such file.
+async fn told_if_missing(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let response = next.call(request).await?;
+    if response.status() != StatusCode::NOT_FOUND {
+        return Ok(response.map_into_boxed_body());
+    }
+    let told = no_such_route(response.request().clone()).await;
+    Ok(response.into_response(told))
 }
 
 async fn page(html: &'static str) -> HttpResponse {

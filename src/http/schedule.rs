@@ -5,6 +5,7 @@ use super::problem::{Problem, only, readable};
 use super::{State, body};
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use provost_actors::error::SubmitError;
 use provost_actors::{BadCron, Cron};
 use provost_domain::schedule::{ScheduledTrainingConfig, TrainingTrigger};
 use provost_domain::{Fault, Faults, JobId};
@@ -90,6 +91,17 @@ pub(super) fn checked(document: &Value) -> Result<ScheduledTrainingConfig, Fault
     Err(Faults(faults))
 }
 
+/// What is wrong with the configuration, with pointers that begin at the schedule.
+fn within_schedule(error: SubmitError) -> Problem {
+    match error {
+        SubmitError::Config(Faults(faults)) => {
+            let place = |fault: Fault| Fault { pointer: format!("/training_config{}", fault.pointer), ..fault };
+            Faults(faults.into_iter().map(place).collect()).into()
+        }
+        other => other.into(),
+    }
+}
+
 /// Replaces the schedule.
 ///
 /// A field that is left out gets its default, not its earlier value. The new schedule is in force at once.
@@ -105,6 +117,7 @@ pub(super) async fn replace(
     let body = body::read(&request, payload, state.max_body_bytes).await?;
     // Looking for the times that a cron expression names takes some milliseconds where there are none.
     let schedule = state.compute.run(move || Ok::<_, Problem>(checked(&body::json(&body)?)?)).await??;
+    state.handle.check(&schedule.training_config).await.map_err(within_schedule)?;
     state.handle.store().put_schedule(schedule.clone()).await?;
     state.handle.options().nudge.notify_one();
     Ok(HttpResponse::Ok().json(schedule))

@@ -245,6 +245,14 @@ fn bad_bodies_name_every_fault_at_once() {
     ] {
         assert_eq!(pointers("train", &body.to_string()), [pointer], "{body}");
     }
+    // What a search cannot be done with is refused wherever a configuration is taken.
+    let grids = json!({"algorithms": ["xgboost"], "hyperparameter_tuning": "grid_search", "grids": {"xgboost": {"max_depth": [64]}}});
+    for path in ["train", "data-quality"] {
+        assert_eq!(pointers(path, &grids.to_string()), ["/grids/xgboost/max_depth/0"], "{path}");
+    }
+    let schedule = json!({ "training_config": grids }).to_string();
+    let refused = client.send("PUT", "schedule", &[], Some(schedule.as_bytes()));
+    assert_eq!(refused.problem(422), ["/training_config/grids/xgboost/max_depth/0"]);
     assert_eq!(pointers("compare", r#"{"model_ids": ["a"]}"#), ["/model_ids"]);
     assert_eq!(pointers("compare", r#"{"model_ids": ["a", 1], "metrics": ["x"]}"#), ["/model_ids/1", "/metrics/0"]);
 
@@ -394,6 +402,7 @@ fn a_trailing_slash_is_the_route_without_it() {
         client.get(path).problem(404);
     }
     assert_eq!(client.get("/docs/").status, 200, "a page whose files are relative to it stays");
+    client.get("/docs/no-such-file.js").problem(404);
 }
 
 #[test]

@@ -58,6 +58,13 @@ fn a_need_is_dealt_with_by_what_is_allowed_and_nothing_else() {
     ] {
         assert_eq!(client.post(path, &body).problem(422), [pointer], "{path} {body}");
     }
+    // The form of the pages takes the same hours; there is no such need.
+    for (hours, status) in [("0", 422), ("-5", 422), ("721", 422), ("1e9", 422), ("x", 422), ("720", 404), ("", 404)] {
+        let form = format!("hours={hours}");
+        let kind = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = client.send("POST", "/needs/x/snooze", &kind, Some(form.as_bytes()));
+        assert_eq!(answer.status, status, "{hours:?}");
+    }
     for path in ["needs/x/acknowledge", "needs/need_0123456789abcdef/acknowledge"] {
         let answer = client.post(path, &json!({}));
         assert_eq!((answer.status, answer.json()["code"].as_str()), (404, Some("need_not_found")), "{path}");

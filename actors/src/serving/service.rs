@@ -14,6 +14,7 @@ use crate::pool::Pool;
 use chrono::{DateTime, Utc};
 use provost_domain::ModelId;
 use provost_domain::prediction::ShadowSelection;
+use provost_domain::record::Cycle;
 use provost_predict::application::Application;
 use provost_predict::serving::{Counterfactual, DEFAULT_COVERAGE, Explanation, Prediction, RowFault, Unavailable};
 use provost_store::{ModelReader, PredictionLog, ShadowStore};
@@ -40,8 +41,8 @@ pub struct PredictOptions {
     pub coverage: f64,
     /// Whether the predictions go to the log and to the shadow models.
     pub log: bool,
-    /// The same key gives the same application in the same place the same prediction id, so that a repeated request is logged
-    /// once.
+    /// The same key gives the same application in the same place the same prediction id of a model, so that a repeated request is
+    /// logged once.
     pub key: Option<String>,
     /// The applications' places in the request, of which a key makes their ids; from 0 on where none are given.
     pub places: Vec<usize>,
@@ -320,7 +321,7 @@ fn answer(model: &ServedModel, rows: &[Application], asked: &Asked, abandoned: &
         for (row, prediction) in block.iter().zip(model.model.predict(block, options.coverage)) {
             let place = options.places.get(answers.len()).copied().unwrap_or(answers.len());
             answers.push(Answered {
-                prediction_id: prediction_id(options.key.as_deref(), place, row),
+                prediction_id: prediction_id(options.key.as_deref(), &model.model_id, place, row),
                 data_point_id: row.data_point_id.clone(),
                 prediction,
                 similar: None,
@@ -332,21 +333,30 @@ fn answer(model: &ServedModel, rows: &[Application], asked: &Asked, abandoned: &
     answers
 }
 
-/// `pred_` and 32 hexadecimal digits; of a key, the application and its place in the request, or one that never was. Another
-/// application under a key that was used before is another prediction.
-fn prediction_id(key: Option<&str>, place: usize, row: &Application) -> String {
+/// `pred_` and 32 hexadecimal digits; of a key, the model, the application and its place in the request, or one that never was.
+/// Another application under a key that was used before is another prediction, and so is the answer of another model.
+fn prediction_id(key: Option<&str>, model: &ModelId, place: usize, row: &Application) -> String {
     match key {
         None => format!("pred_{}", uuid::Uuid::now_v7().simple()),
         Some(key) => {
-            let point = row.data_point_id.as_deref().unwrap_or_default();
-            let hash = Sha256::new()
-                .chain_update((key.len() as u64).to_le_bytes())
-                .chain_update(key)
-                .chain_update((place as u64).to_le_bytes())
-                .chain_update(row.point().content_key().to_le_bytes())
-                .chain_update(point)
-                .finalize();
-            let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            let point = row.point();
+            let (place, year) = (place.to_string(), point.application_year.map(|year| year.to_string()));
+            let parts = [
+                Some(key),
+                Some(model.as_str()),
+                Some(&place),
+                row.data_point_id.as_deref(),
+                point.applicant_id.as_deref(),
+                year.as_deref(),
+                point.application_cycle.map(Cycle::as_str),
+            ];
+            // The content is all else that an application has.
+            let mut hash = Sha256::new().chain_update(point.content_key().to_le_bytes());
+            for part in parts.map(Option::unwrap_or_default) {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+            let hex: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
             format!("pred_{hex}")
         }
     }
@@ -356,17 +366,32 @@ fn prediction_id(key: Option<&str>, place: usize, row: &Application) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use provost_domain::Algorithm;
     use serde_json::json;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_key_gives_each_row_its_id_and_no_key_a_new_one() {
-        let of_gpa = |gpa: f64| Application::from_value(json!({"profile": {"gpa": gpa}, "program": {}})).unwrap();
-        let (row, other) = (of_gpa(3.0), of_gpa(3.5));
-        let id = |key, place, row| prediction_id(key, place, row);
-        assert_eq!(id(Some("k"), 1, &row), id(Some("k"), 1, &row));
-        assert_ne!(id(Some("k"), 1, &row), id(Some("k"), 2, &row));
-        assert_ne!(id(Some("k"), 1, &row), id(Some("k"), 1, &other), "another application under the same key");
-        assert_ne!(id(None, 1, &row), id(None, 1, &row));
-        assert_eq!(id(Some("k"), 1, &row).len(), "pred_".len() + 32);
+        let of = |value| Application::from_value(value).unwrap();
+        let row = of(json!({"profile": {"gpa": 3.0}, "program": {}}));
+        let [a, b] = [1, 2].map(|entropy| ModelId::new(Algorithm::Xgboost, DateTime::UNIX_EPOCH, entropy));
+        let id = |key, place| prediction_id(key, &a, place, &row);
+        assert_eq!(id(Some("k"), 1), id(Some("k"), 1));
+        assert_ne!(id(Some("k"), 1), id(Some("k"), 2));
+        assert_ne!(id(Some("k"), 1), id(Some("l"), 1));
+        assert_ne!(id(Some("k"), 1), prediction_id(Some("k"), &b, 1, &row), "another model under the same key");
+        assert_ne!(id(None, 1), id(None, 1));
+        assert_eq!(id(Some("k"), 1).len(), "pred_".len() + 32);
+        // Applications that differ in one member have ids of their own under the same key.
+        let others = [
+            json!({"profile": {"gpa": 3.5}, "program": {}}),
+            json!({"profile": {"gpa": 3.0}, "program": {"degree_level": "phd"}}),
+            json!({"profile": {"gpa": 3.0}, "program": {}, "application_year": 2020}),
+            json!({"profile": {"gpa": 3.0}, "program": {}, "application_cycle": "fall"}),
+            json!({"profile": {"gpa": 3.0}, "program": {}, "applicant_id": "x"}),
+            json!({"profile": {"gpa": 3.0}, "program": {}, "data_point_id": "x"}),
+        ];
+        let ids: BTreeSet<String> = others.map(|other| prediction_id(Some("k"), &a, 1, &of(other))).into();
+        assert!(ids.len() == 6 && !ids.contains(&id(Some("k"), 1)), "{ids:?}");
     }
 }

@@ -10,6 +10,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_domain::TrainingConfig;
+use provost_domain::config::Tuning;
 use provost_domain::quality::DataQualityReport;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -79,7 +80,9 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     let is_verified_only = query.flag("verified_only", true);
     query.check()?;
     let schedule = state.handle.store().schedule().await?.unwrap_or_default();
-    let config = TrainingConfig { use_verified_only: is_verified_only, ..schedule.training_config };
+    let mut config = TrainingConfig { use_verified_only: is_verified_only, ..schedule.training_config };
+    // The page is about the data, not about the search.
+    config.hyperparameter_tuning = Tuning::None;
     let report = state.handle.quality(config).await?;
     let (advice, blocking): (Vec<_>, Vec<_>) =
         report.quality_issues.iter().partition(|issue| issue.starts_with("advice: "));

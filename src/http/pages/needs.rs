@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 /// Needs that the overview shows.
 const SHOWN: u32 = 8;
 const PAGE: u32 = 40;
-/// Hours for which the button hides a need.
+/// Hours for which a need is hidden where the form names none.
 const SNOOZE: u32 = 24;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -172,6 +172,14 @@ fn reason(form: &Form) -> Result<Option<String>, PageError> {
     }
 }
 
+/// For how long.
+fn hours(form: &Form) -> Result<u32, PageError> {
+    let Some(text) = form.get("hours") else { return Ok(SNOOZE) };
+    let most = limits::SNOOZE_HOURS;
+    let hours = text.trim().parse().ok().filter(|hours| (1..=most as u32).contains(hours));
+    hours.ok_or_else(|| Problem::invalid("/hours", format!("hours: a whole number from 1 to {most} is allowed")).into())
+}
+
 /// Back to where the form was.
 fn back(form: &Form, done: &str) -> HttpResponse {
     let path = form.get("back").filter(|path| is_own(path)).unwrap_or("/needs");
@@ -197,7 +205,7 @@ async fn snooze(
     payload: Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&state, &request, payload).await?;
-    record_snooze(&state, &request, &path, SNOOZE, reason(&form)?).await?;
+    record_snooze(&state, &request, &path, hours(&form)?, reason(&form)?).await?;
     Ok(back(&form, "snoozed"))
 }
 

@@ -157,7 +157,7 @@ fn notice(word: &str) -> Option<&'static str> {
         "keeping" => "The job is being stopped; its best finished trial is kept.",
         "activated" => "This model serves now. Roll back on its page if it should not.",
         "acknowledged" => "Acknowledged: it needs nobody any more.",
-        "snoozed" => "Snoozed: it is shown again in a day.",
+        "snoozed" => "Snoozed: it is shown again when this time is over.",
         "imported" => "The file is imported.",
         "revoked" => "The key is revoked; it opens nothing within two seconds.",
         "approved" => "Approved: this model serves now.",
