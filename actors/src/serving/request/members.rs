@@ -32,6 +32,10 @@ impl<'de> Deserialize<'de> for Members<'de> {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an application, or an object with `applications`")
             }
+            // Serde's own error would repeat the text, whatever its length.
+            fn visit_str<E: Error>(self, _: &str) -> Result<Members<'de>, E> {
+                Err(E::custom("a text was found where an object is expected"))
+            }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Members { applications: None, others: Vec::new() };
                 while let Some(Name(name)) = map.next_key()? {
@@ -51,7 +55,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
                 Ok(members)
             }
         }
-        reader.deserialize_map(Object)
+        reader.deserialize_any(Object)
     }
 }
 
@@ -66,6 +70,9 @@ impl<'de> Deserialize<'de> for Rows<'de> {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of applications")
             }
+            fn visit_str<E: Error>(self, _: &str) -> Result<Rows<'de>, E> {
+                Err(E::custom("a text was found where a list of applications is expected"))
+            }
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Rows<'de>, A::Error> {
                 let mut rows = Vec::new();
                 while let Some(row) = items.next_element::<&RawValue>()? {
@@ -78,6 +85,6 @@ impl<'de> Deserialize<'de> for Rows<'de> {
                 Ok(Rows::Texts(rows))
             }
         }
-        reader.deserialize_seq(Items)
+        reader.deserialize_any(Items)
     }
 }

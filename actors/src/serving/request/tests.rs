@@ -82,3 +82,12 @@ fn bad_options_are_faults_by_pointer_and_bad_documents_faults_of_the_body() {
     assert!(of(r#"{"applications": [], "applications": []}"#).contains("twice"));
     assert!(of("{").contains("not readable"));
 }
+
+#[test]
+fn a_long_text_in_the_wrong_place_is_not_repeated() {
+    let long = "\u{200b}".repeat(100_000);
+    for (body, wanted) in [(json!(long), "an object"), (json!({ "applications": long }), "a list of applications")] {
+        let (pointer, message) = fault(&body);
+        assert!(pointer.is_empty() && message.contains(wanted) && message.len() < 200, "{message}");
+    }
+}
