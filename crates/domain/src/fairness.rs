@@ -140,7 +140,9 @@ pub struct GroupFairness {
     pub difference: Option<FairnessDifferences>,
     /// The figures divided by those of all other rows that have the attribute; null where there are too few rows.
     pub ratio: Option<FairnessFigures>,
-    /// What follows.
+    /// What follows: `too few to say`, `no other group`, `differs` or `no difference found`.
+    // The derived schema would have the variants' names: it does not see words with blanks.
+    #[schema(value_type = String)]
     pub verdict: FairnessVerdict,
     /// The measures that differ from those of the rest beyond chance.
     pub differs_in: Vec<FairnessMeasure>,

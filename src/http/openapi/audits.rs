@@ -9,7 +9,8 @@ use provost_domain::fairness::{
 };
 
 fn figure(value: f64, half: f64) -> FairnessFigure {
-    FairnessFigure { value: Some(value), low: Some(value - half), high: Some(value + half) }
+    let cents = |figure: f64| Some((figure * 100.0).round() / 100.0);
+    FairnessFigure { value: cents(value), low: cents(value - half), high: cents(value + half) }
 }
 
 fn figures(values: [f64; 6], half: f64) -> FairnessFigures {
