@@ -111,16 +111,20 @@ impl Db {
         within(async { self.query(collection, filter, order, options).await?.try_collect().await }).await
     }
 
-    /// Of all that match, in this order, these members only.
+    /// Of all that match, in this order, these members only; `limit` 0 is none.
     pub async fn members(
         &self,
         collection: &str,
         filter: Document,
         order: Document,
+        limit: Option<u32>,
         members: &[&str],
     ) -> Result<Vec<Document>> {
+        if limit == Some(0) {
+            return Ok(Vec::new());
+        }
         let projection = members.iter().map(|member| ((*member).to_owned(), Bson::Int32(1))).collect::<Document>();
-        let options = FindOptions::builder().projection(projection).build();
+        let options = FindOptions::builder().projection(projection).limit(limit.map(i64::from)).build();
         within(async { self.query(collection, filter, order, options).await?.try_collect().await }).await
     }
 

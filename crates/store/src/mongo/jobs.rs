@@ -160,7 +160,7 @@ pub async fn list_page(
 pub async fn unfinished(db: &Db) -> Result<Vec<QueuedJob>> {
     let filter = doc! {"provost.state": THERE, "provost.status": {"$in": ["pending", "running"]}};
     let members = ["provost.id", "provost.at", "provost.queue"];
-    let found = db.members(JOBS, filter, doc! {"provost.at": 1, "provost.id": 1}, &members).await?;
+    let found = db.members(JOBS, filter, doc! {"provost.at": 1, "provost.id": 1}, None, &members).await?;
     let mut jobs = Vec::with_capacity(found.len());
     for document in found {
         let job = match text(&document, "provost.queue") {

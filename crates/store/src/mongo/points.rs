@@ -353,7 +353,7 @@ pub fn as_json(document: &Document) -> Value {
 /// Those of these ids whose point was retracted.
 pub async fn retracted(db: &Db, ids: &[&str]) -> Result<BTreeSet<String>> {
     let filter = doc! {"data_point_id": {"$in": ids.to_vec()}, "provost.retracted": true};
-    let found = db.members(POINTS, filter, doc! {}, &["data_point_id"]).await?;
+    let found = db.members(POINTS, filter, doc! {}, None, &["data_point_id"]).await?;
     Ok(found.iter().filter_map(|document| text(document, "data_point_id")).map(str::to_owned).collect())
 }
 

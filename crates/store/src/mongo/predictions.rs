@@ -163,17 +163,9 @@ pub async fn scored(db: &Db, model: &ModelId, since: DateTime<Utc>, limit: u32) 
         "model_id": model.as_str(), "at": {"$gte": since.timestamp_micros()},
         "outcome": {"$in": [Decision::Accepted.as_str(), Decision::Rejected.as_str()]},
     };
-    if limit == 0 {
-        return Ok(Vec::new());
-    }
     // Two members of each: with their features fifty thousand entries take a hundred megabytes.
-    let steps = vec![
-        doc! {"$match": known},
-        doc! {"$sort": {"at": -1}},
-        doc! {"$limit": i64::from(limit)},
-        doc! {"$project": {"_id": 0, "probability": 1, "outcome": 1}},
-    ];
-    let found = db.aggregate(PREDICTIONS, steps).await?;
+    let newest_first = doc! {"at": -1};
+    let found = db.members(PREDICTIONS, known, newest_first, Some(limit), &["probability", "outcome"]).await?;
     let scored = |document: &Document| {
         Some(ScoredOutcome {
             probability: at(document, "probability")?.as_f64()?,

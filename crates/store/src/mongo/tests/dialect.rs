@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// Commands with their members besides those that the driver adds to each.
-const COMMANDS: [(&str, &[&str]); 12] = [
+const COMMANDS: [(&str, &[&str]); 13] = [
     ("buildInfo", &[]),
     ("ping", &[]),
     ("endSessions", &[]),
@@ -14,6 +14,7 @@ const COMMANDS: [(&str, &[&str]); 12] = [
     ("find", &["filter", "sort", "limit", "batchSize", "projection", "singleBatch"]),
     ("getMore", &["collection", "batchSize"]),
     ("aggregate", &["pipeline", "cursor"]),
+    ("count", &[]),
     ("insert", &["documents", "ordered"]),
     ("update", &["updates", "ordered"]),
     ("delete", &["deletes", "ordered"]),
