@@ -61,6 +61,8 @@ struct Class {
     /// Indices in the matrix, by their place in the tree.
     rows: Vec<u32>,
     tree: CoverTree<Vec<f32>, Euclidean>,
+    /// The standardised values of a class's only row: the tree of a single row is a leaf, which its search does not visit.
+    only: Option<Vec<f32>>,
 }
 
 /// An index of rows with their classes.
@@ -88,9 +90,10 @@ impl Neighbours {
             }
             let value =
                 |row: u32| scales.iter().enumerate().map(move |(c, scale)| scale.apply(x.value(row as usize, c)));
-            let data = rows.iter().map(|row| value(*row).collect()).collect();
+            let data: Vec<Vec<f32>> = rows.iter().map(|row| value(*row).collect()).collect();
+            let only = if let [only] = &data[..] { Some(only.clone()) } else { None };
             let tree = CoverTree::new(data, Euclidean).map_err(|e| LearnError::Data(format!("neighbours: {e}")))?;
-            Ok(Some(Class { rows, tree }))
+            Ok(Some(Class { rows, tree, only }))
         };
         Ok(Self { classes: [class(0)?, class(1)?], scales })
     }
@@ -120,14 +123,12 @@ impl Class {
         if k == 0 {
             return Ok(Vec::new());
         }
+        if let Some(only) = &self.only {
+            return Ok(vec![Neighbour { row: self.rows[0], distance: Euclidean.distance(row, only) }]);
+        }
         let found = self.tree.find(row, k).map_err(|e| LearnError::Data(format!("neighbours: {e}")))?;
         let mut nearest: Vec<Neighbour> =
             found.into_iter().map(|(at, distance, _)| Neighbour { row: self.rows[at], distance }).collect();
-        // The tree of a single row is a leaf, which its search does not visit.
-        if let ([only], true) = (&self.rows[..], nearest.is_empty()) {
-            let zero = vec![0.0; row.len()];
-            nearest.push(Neighbour { row: *only, distance: Euclidean.distance(row, &zero) });
-        }
         nearest.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row)));
         Ok(nearest)
     }

@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn the_joint_of_a_small_example() {
         let y = [0, 0, 0, 1, 1, 1];
-        let p = [0.1, 0.2, 0.3, 0.9, 0.9, 0.3];
+        let p = [0.1, 0.15, 0.35, 0.9, 0.9, 0.3];
         let joint = ConfidentJoint::of(&y, &p).unwrap();
         assert!((joint.thresholds[0] - 0.8).abs() < 1e-12 && (joint.thresholds[1] - 0.7).abs() < 1e-12);
         assert_eq!(joint.counts, [[2, 0], [0, 2]]);
