@@ -337,6 +337,8 @@ fn a_clients_largest_requests_for_predictions_leave_the_service_alive_and_small(
     assert_eq!(server.terminate(), Some(0));
     let asking = key(&place, &["--role", "client"]);
     let server = Server::start(&place);
+    // Eight callers make more predictions than the log takes on a busy machine: what is left out is counted and said.
+    server.expects_warnings(&["predictions were not logged"]);
     let until = Instant::now() + Duration::from_secs(10);
     while Client::of(&server).get("/v2/health/ready").status != 200 {
         assert!(Instant::now() < until, "the active model does not serve");
