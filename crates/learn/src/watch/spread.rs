@@ -25,7 +25,7 @@ pub(super) fn spread(test: DriftTest, values: &[f32], cycles: &[i32], deviation:
     let missing = |rows: &[(i32, f32)]| rows.iter().filter(|(_, v)| v.is_nan()).count() as f64;
     let (mut of_values, mut of_missing, mut whole) = (0.0, 0.0, 0.0);
     for (cycle, rows) in large() {
-        let (inside, outside): (Vec<(i32, f32)>, Vec<(i32, f32)>) = known.iter().partition(|(c, _)| c == cycle);
+        let (inside, outside): (Vec<_>, Vec<_>) = known.iter().copied().partition(|(c, _)| c == cycle);
         let sorted = |rows: &[(i32, f32)]| ascending(rows.iter().map(|(_, v)| *v));
         let weight = *rows as f64;
         of_values += weight * measure(test, &sorted(&outside), &sorted(&inside), deviation).effect.unwrap_or(0.0);
