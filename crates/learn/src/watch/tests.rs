@@ -198,7 +198,8 @@ fn windows_with_little_or_nothing_have_defined_answers() {
 fn a_feature_that_vanished_is_missing_and_no_more() {
     let reference = reference_of(&drawn(2_000, CLEAN, 81));
     let window = drawn(500, CLEAN, 82);
-    let vanished = |change: &dyn Fn(&mut Vec<String>, &mut Vec<Vec<f32>>)| {
+    type Change = dyn Fn(&mut Vec<String>, &mut Vec<Vec<f32>>);
+    let vanished = |change: &Change| {
         let mut names = window.x().names().to_vec();
         let mut columns: Vec<Vec<f32>> = (0..NAMES.len()).map(|c| window.x().column(c).to_vec()).collect();
         change(&mut names, &mut columns);
@@ -386,7 +387,7 @@ fn performance_of_little_or_nothing_is_defined() {
     assert_eq!((realised.auc_roc, realised.accuracy.unwrap().value), (None, 1.0));
     // One class: no AUC was realised, and the others were.
     let (p, _) = predicted(200, 1.0, 0.0, 1);
-    let rejected = performance_of(&p, &vec![Some(false); 200]);
+    let rejected = performance_of(&p, &[Some(false); 200]);
     assert_eq!((rejected.realised.unwrap().auc_roc, rejected.calibration_holds), (None, Some(false)));
     // Certain probabilities have nothing to draw.
     let certain = performance_of(&[1.0; 50], &[Some(true); 50]);
