@@ -37,6 +37,8 @@ impl Batch {
 
 /// A line of a streamed answer.
 // Lines are written from the structs below; here they are for the OpenAPI document.
+// Each is written at once: a large variant costs no memory, and a box would cost an allocation for each line.
+#[allow(clippy::large_enum_variant)]
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum StreamedAnswer<'a> {

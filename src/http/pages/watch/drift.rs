@@ -70,7 +70,7 @@ pub(super) fn view(kind: WindowKind, windows: &[WatchedWindow], now: DateTime<Ut
         figure: (!windows.is_empty()).then(|| figure(heading, windows, &names)),
         names: (1..).zip(&names).map(|(series, name)| (key(series), named(name))).collect(),
         alarms: alarms.collect(),
-        record: windows.first().map(|window| address(window)),
+        record: windows.first().map(address),
     }
 }
 
