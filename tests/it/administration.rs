@@ -39,7 +39,8 @@ fn an_admin_makes_and_ends_keys() {
     ] {
         let mut found = with(&client, admin, "POST", "keys", Some(&body)).problem(422);
         let mut expected: Vec<String> = pointers.into_iter().map(str::to_owned).collect();
-        (found.sort(), expected.sort());
+        found.sort();
+        expected.sort();
         assert_eq!(found, expected, "{body}");
     }
     let log = with(&client, admin, "GET", "audit?limit=50", None).ok(200).to_string();

@@ -203,8 +203,7 @@ fn a_gap_is_found_pairs_are_looked_at_and_threads_change_nothing() {
 fn repeated_rows_make_nothing_surer() {
     let (mut sample, group) = Sample::drawn(300, 0.3, 7);
     let once = audit(&sample.rows(), std::slice::from_ref(&group), 1).remove(0);
-    let times = |v: &[f64]| v.iter().flat_map(|x| [*x; 4]).collect::<Vec<f64>>();
-    sample.p = times(&sample.p);
+    sample.p = sample.p.iter().flat_map(|p| [*p; 4]).collect();
     sample.y = sample.y.iter().flat_map(|y| [*y; 4]).collect();
     sample.applicants = sample.applicants.iter().flat_map(|a| [*a; 4]).collect();
     let groups = group.groups.iter().flat_map(|g| [*g; 4]).collect();
