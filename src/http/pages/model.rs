@@ -178,7 +178,7 @@ fn services(activations: &[Activation], id: &ModelId, now: chrono::DateTime<chro
                 .and_then(|next| activations.get(next))
                 .map(|next| Moment::new(next.activated_at, now)),
             by: activation.activated_by.as_deref().map_or_else(|| "the gate".to_owned(), shown),
-            why: activation.reason.as_deref().map(shown).unwrap_or_default(),
+            why: activation.reason.as_deref().map(said).unwrap_or_default(),
         })
         .collect()
 }

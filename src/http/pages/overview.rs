@@ -3,7 +3,7 @@
 use super::live::{Regions, Source};
 use super::needs::{self, Components, name_of, sentence};
 use super::shell::{Section, Shell};
-use super::text::{Mark, Moment, Score, algorithm, left, reason, short, shown};
+use super::text::{Mark, Moment, Score, algorithm, left, reason, said, short, shown};
 use super::{PageError, State, html, live, render};
 use crate::http::auth;
 use crate::http::problem::{only, readable};
@@ -167,7 +167,7 @@ impl View {
             trained: Moment::new(version.training_date, now),
             since: latest.as_ref().map(|a| Moment::new(a.activated_at, now)),
             by: latest.as_ref().and_then(|a| a.activated_by.as_deref()).map_or_else(|| "the gate".to_owned(), shown),
-            why: latest.as_ref().and_then(|a| a.reason.as_deref()).map(shown).unwrap_or_default(),
+            why: latest.as_ref().and_then(|a| a.reason.as_deref()).map(said).unwrap_or_default(),
             may_roll_back: latest.is_some_and(|a| a.previous_model_id.is_some()),
         }))
     }

@@ -81,6 +81,12 @@ pub fn three(value: f64) -> String {
     if value.is_finite() { format!("{value:.3}").replace('-', "−") } else { "–".to_owned() }
 }
 
+/// A value of a feature: up to three decimals.
+pub fn number(value: f64) -> String {
+    let text = three(value);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 /// With its sign, as differences have it.
 pub fn signed(value: f64) -> String {
     format!("{value:+.3}").replace('-', "−")
@@ -215,6 +221,9 @@ pub fn said(text: &str) -> String {
         ("the champion", "the serving model"),
         ("the active model", "the serving model"),
         ("the challenger", "the candidate"),
+        ("no model was active", "no model served"),
+        ("auc_roc", "AUC"),
+        ("f1_score", "F1"),
     ]
     .iter()
     .fold(text, |text, (word, ours)| text.replace(word, ours))
@@ -223,7 +232,7 @@ pub fn said(text: &str) -> String {
 /// `gre_quant_percentile` as a person reads it.
 pub fn words(name: &str) -> String {
     let mut text = name.replace('_', " ");
-    for (from, to) in [("gpa", "GPA"), ("gre ", "GRE "), ("gmat", "GMAT")] {
+    for (from, to) in [("gpa", "GPA"), ("gre ", "GRE "), ("gmat", "GMAT"), ("toefl", "TOEFL"), ("ielts", "IELTS")] {
         text = text.replace(from, to);
     }
     text
@@ -260,6 +269,10 @@ mod tests {
         assert_eq!(
             (left(20.0), left(100.0), left(600.0)),
             ("less than 1 min left".to_owned(), "1 to 3 min left".to_owned(), "6 to 16 min left".to_owned())
+        );
+        assert_eq!(
+            [14.0, 0.25, -0.87, 0.0, 1200.0, f64::NAN].map(number),
+            ["14", "0.25", "−0.87", "0", "1200", "–"].map(str::to_owned)
         );
         assert_eq!(short("model_xgboost_0192abcdef"), "…cdef");
         assert_eq!(words("gre_quant_percentile"), "GRE quant percentile");
