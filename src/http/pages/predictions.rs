@@ -3,7 +3,7 @@
 use super::chart::{Figure, Step, waterfall};
 use super::needs::name_of;
 use super::shell::{Section, Shell};
-use super::text::{Moment, percent, shown, three, words};
+use super::text::{Moment, number, percent, short, shown, words};
 use super::{PageError, State, html};
 use crate::http::code::Code;
 use crate::http::ids::model_id;
@@ -175,6 +175,7 @@ struct Page {
     shell: Shell,
     row: Row,
     id: String,
+    short: String,
     features: Vec<(String, String)>,
     figure: Option<Figure>,
     /// Why there is no explanation.
@@ -185,7 +186,7 @@ struct Page {
 fn figure(explanation: &Explanation, record: &PredictionRecord) -> Figure {
     let step = |contribution: &Contribution| Step {
         name: words(&contribution.feature),
-        value: contribution.value.as_f64().map(three).unwrap_or_default(),
+        value: contribution.value.as_f64().map(number).unwrap_or_default(),
         adds: contribution.contribution,
     };
     let steps = explanation.contributions.iter().map(step).collect();
@@ -208,8 +209,9 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
         shell: Shell::of(&request, Section::Predict, format!("{} · Prediction", row.chance)),
         row,
         id: shown(&record.prediction_id),
+        short: short(&record.prediction_id),
         features: named
-            .map(|(name, value)| (words(name), if value.is_nan() { "missing".to_owned() } else { three(*value) }))
+            .map(|(name, value)| (words(name), if value.is_nan() { "missing".to_owned() } else { number(*value) }))
             .collect(),
         figure,
         why_not,
