@@ -71,7 +71,7 @@ pub fn importance(bars: &[Bar], note: String) -> Figure {
         height: row * bars.len() as f64,
         bottom: 4.0,
         // Room for the number behind the longest bar.
-        x: (0.0, most * 1.18),
+        x: (0.0, most * 1.22),
         y: (0.0, 1.0),
     };
     let mut drawing = Drawing::new(plane, title, "Share of the total that each feature has.");

@@ -89,7 +89,8 @@ fn times(first: f64, last: f64) -> Vec<(f64, String)> {
     const MOST: u32 = 4;
     let span = last - first;
     let format = if span > 2.0 * 86_400.0 { "%Y-%m-%d" } else { "%d %b %H:%M" };
-    let steps = if span > 0.0 { MOST } else { 0 };
+    // Within a few minutes the times would be the same and stand upon each other.
+    let steps = if span >= 300.0 { MOST } else { 0 };
     (0..=steps)
         .filter_map(|n| {
             let at = first + span * f64::from(n) / f64::from(MOST);
