@@ -8,7 +8,7 @@ const STYLE: &str = "body{font:14px/1.45 system-ui,sans-serif;max-width:60rem;ma
     background:#fff}h2{margin-top:2.5rem;border-bottom:1px solid #e4e7eb}table{border-collapse:collapse;margin:.75rem 0;\
     display:block;overflow-x:auto}th,td{border:1px solid #e4e7eb;padding:.25rem .5rem;text-align:left;vertical-align:top}\
     dt{font-weight:600}dd{margin:0 0 .25rem 1rem;overflow-wrap:anywhere}.blank{border-left:4px solid #9a5200;padding:.5rem .75rem;\
-    background:#f6f8fa}";
+    background:#f6f8fa}h1,h2,h3,p,li{overflow-wrap:anywhere}";
 
 /// The whole card.
 pub fn page(card: &Card) -> String {
