@@ -178,10 +178,10 @@ mod tests {
         content-disposition: form-data; name=\"file\"; filename=\"a \\\"b\\\".csv\"\r\nContent-Type: text/csv\r\n\r\n\
         gpa\r\n--x\r\n3.5\r\n\r\n--xY\r\nContent-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--xY--\r\nend";
 
-    /// The parts with their whole content, however the body is cut.
     /// Name, file name and content.
     type Read = (String, Option<String>, Vec<u8>);
 
+    /// The parts with their whole content, however the body is cut.
     fn parts(body: &[u8], step: usize) -> Result<Vec<Read>, BadMultipart> {
         let (mut cut, mut parts) = (Multipart::new("xY"), Vec::new());
         for chunk in body.chunks(step) {
