@@ -1,6 +1,6 @@
 //! The limits on what clients and event publishers send, as keywords of the schemas that describe it.
 
-use crate::card::Format;
+use crate::{card, export};
 use provost_domain::Algorithm;
 use provost_domain::limits::*;
 use serde_json::{Map, Value, json};
@@ -68,14 +68,17 @@ fn grids() -> Value {
     })
 }
 
-/// Keywords of parameters by name.
-fn of_parameter(name: &str) -> Option<Value> {
+/// Keywords of an operation's parameters by name.
+fn of_parameter(name: &str, operation: &str) -> Option<Value> {
     match name {
         "job_id" | "model_id" | "file" | "name" | "prediction_id" | "need_id" | "upload_id" | "key_id"
         | "window_id" => Some(text(ID)),
         "file_name" => Some(text(FILE_NAME)),
         "cursor" => Some(text(CURSOR)),
-        "format" => Some(json!({"enum": Format::ALL.map(Format::as_str)})),
+        "format" if operation == "export_model" => {
+            Some(json!({"enum": export::Format::ALL.map(export::Format::as_str)}))
+        }
+        "format" => Some(json!({"enum": card::Format::ALL.map(card::Format::as_str)})),
         "Idempotency-Key" => Some(json!({"minLength": 1, "maxLength": IDEMPOTENCY_KEY})),
         _ => None,
     }
@@ -102,9 +105,10 @@ pub fn add_to_schemas(schemas: &mut Map<String, Value>) {
 
 /// Adds the limits to the parameters of one operation.
 pub fn add_to_parameters(operation: &mut Value) {
+    let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else { return };
     for parameter in parameters {
-        let keywords = parameter["name"].as_str().and_then(of_parameter);
+        let keywords = parameter["name"].as_str().and_then(|name| of_parameter(name, &id));
         if let (Some(schema), Some(keywords)) = (parameter.get_mut("schema"), keywords) {
             extend(schema, keywords);
         }
