@@ -78,6 +78,7 @@ fn of_parameter(name: &str, operation: &str) -> Option<Value> {
         "format" if operation == "export_model" => {
             Some(json!({"enum": export::Format::ALL.map(export::Format::as_str)}))
         }
+        "format" if operation == "import_points" => Some(json!({"enum": ["auto", "json", "csv"]})),
         "format" => Some(json!({"enum": card::Format::ALL.map(card::Format::as_str)})),
         "Idempotency-Key" => Some(json!({"minLength": 1, "maxLength": IDEMPOTENCY_KEY})),
         _ => None,

@@ -12,6 +12,7 @@ fn of(name: &str, operation: &str) -> (&'static str, Option<Value>) {
         "model_id" => ("The model's id, as `GET /models` lists it", Some(json!(model_id(Algorithm::Xgboost)))),
         "file" if operation == "get_plot" => ("The plot's file name", Some(json!(format!("{}.svg", PLOTS[1])))),
         "file" => ("The file's name, as the comparison named it", Some(json!(COMPARISON_PLOT))),
+        "format" if operation == "import_points" => ("The file's format", Some(json!("csv"))),
         "format" if operation == "export_model" => ("The file's format", Some(json!("onnx"))),
         "limit" => ("Items of a page", Some(json!(20))),
         "Idempotency-Key" => (
