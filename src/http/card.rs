@@ -19,7 +19,7 @@ use provost_store::{Store, StoreError, WindowFilter};
 const LOG_PAGES: usize = 50;
 /// Activations that are looked at for one card, in pages.
 const ACTIVATION_PAGES: usize = 10;
-/// Windows of predictions and points that a card has.
+/// Windows of each kind, of predictions and of points, that a card lists at most.
 const WINDOWS: u32 = 20;
 /// Trials that are counted one by one.
 const TRIALS: u32 = 500;

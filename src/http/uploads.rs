@@ -71,7 +71,7 @@ pub struct Uploads {
     folder: PathBuf,
     /// The oldest first.
     kept: Mutex<VecDeque<Arc<Upload>>>,
-    /// Files that are received or imported at the same time.
+    /// A permit for each file that may be received or imported at the same time.
     places: Arc<Semaphore>,
 }
 

@@ -1,11 +1,12 @@
 //! Watching the serving model over HTTP: what shifted applications lead to, and what the predictions are worth.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use crate::broker::wait_for;
 use crate::command::Place;
 use crate::http::{Client, place_with_points};
 use crate::predictions::serving_with;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const WINDOW: usize = 300;
 const SETTINGS: [(&str, &str); 2] = [("PROVOST_WATCH__EVERY", "1s"), ("PROVOST_WATCH__WINDOW", "300")];
@@ -44,15 +45,12 @@ fn ask(client: &Client, rows: &[Value], grades: f64) {
 
 /// Asks for a report until it is as wanted.
 fn until(client: &Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let began = Instant::now();
-    loop {
-        let found = client.get(path).ok(200);
-        if wanted(&found) {
-            return found;
-        }
-        assert!(began.elapsed() < PATIENCE, "{path}: {found}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let mut found = Value::Null;
+    wait_for(path, PATIENCE, || {
+        found = client.get(path).ok(200);
+        wanted(&found)
+    });
+    found
 }
 
 fn windows(client: &Client, kind: &str, count: usize) -> Value {

@@ -16,7 +16,7 @@ pub struct NeedsResources {
     pub models: Arc<dyn ModelReader>,
     pub decisions: Arc<dyn DecisionReader>,
     pub failures: Failures,
-    /// Set once all actors are started, Needs among them; it ends with the handle.
+    /// The health of all components. It is set once all actors have started, since `Needs` is one of them; the handle owns it.
     pub components: Arc<OnceLock<Weak<ComponentLook>>>,
 }
 

@@ -3,27 +3,15 @@
 use crate::error::EvaluateError;
 use crate::snapshot::LoadedSnapshot;
 use provost_domain::AdmissionDataPoint;
-use provost_domain::features::{EXTENDED, FeatureTables};
+use provost_domain::features::{EXTENDED, FeatureTables, is_of_applicant};
 use provost_domain::prediction::PredictionRecord;
 use provost_domain::snapshot::SnapshotBuilder;
 use provost_learn::watch::WatchedRows;
 use provost_learn::{LearnError, Matrix, Model};
 use sha2::{Digest, Sha256};
 
-/// Features that come from an applicant's profile alone. Predictions do not say whose they are: rows that agree in all of
-/// these are taken for one applicant's, as equal profiles are in the data.
-const OF_PROFILE: [&str; 9] = [
-    "gpa_normalized",
-    "gre_verbal_percentile",
-    "gre_quant_percentile",
-    "gmat_percentile",
-    "english_proficiency",
-    "research_score",
-    "professional_score",
-    "extracurricular_score",
-    "undergrad_prestige",
-];
-/// A row with fewer of them says too little to be taken for the same applicant's as another.
+/// Values of an applicant's profile that a prediction needs at least. Predictions do not say whose they are: rows that agree in all of
+/// these are taken for one applicant's, as equal profiles are in the data. With fewer values a row is an applicant of its own.
 const PRESENT_LEAST: usize = 3;
 
 /// The rows of predictions. Those whose features have other names than the first one's are left out.
@@ -67,8 +55,7 @@ fn empty() -> Result<WatchedRows, EvaluateError> {
 fn applicant(prediction: &PredictionRecord) -> u64 {
     let features = &prediction.features;
     let named = features.names().iter().zip(features.values());
-    let known: Vec<f64> =
-        named.filter(|(name, _)| OF_PROFILE.contains(&name.as_str())).map(|(_, value)| *value).collect();
+    let known: Vec<f64> = named.filter(|(name, _)| is_of_applicant(name)).map(|(_, value)| *value).collect();
     if known.iter().filter(|value| !value.is_nan()).count() < PRESENT_LEAST {
         return number_of(prediction.prediction_id.as_bytes());
     }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 const PREFIX: &str = "attributes.";
 
-/// The attribute's name in that of a field or column; None where it is none.
+/// The name of the attribute that a field or column called `attributes.NAME` holds; None for any other field.
 pub fn name(field: &str) -> Option<&str> {
     field.strip_prefix(PREFIX)
 }

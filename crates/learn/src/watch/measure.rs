@@ -51,13 +51,13 @@ pub(super) fn measure(test: DriftTest, reference: &[f32], window: &[f32], deviat
     }
 }
 
-/// Each distinct value with how often it is there, ascending.
+/// Each distinct value with its count, in ascending order.
 pub(super) fn runs(ascending: &[f32]) -> Vec<(f32, u64)> {
     let runs = ascending.chunk_by(|a, b| a == b);
     runs.filter_map(|run| Some((*run.first()?, run.len() as u64))).collect()
 }
 
-/// The values that are there, ascending; -0 and 0 are one value.
+/// The values that are not missing, in ascending order; -0 and 0 are one value.
 pub(super) fn ascending(values: impl Iterator<Item = f32>) -> Vec<f32> {
     let mut present: Vec<f32> = values.filter(|v| !v.is_nan()).map(|v| v + 0.0).collect();
     present.sort_unstable_by(f32::total_cmp);

@@ -62,11 +62,13 @@ type Quantiles = [f64; 2];
 /// Of how many permutations the values' and the missing values' statistics were as large as the observed ones.
 type Exceeded = [u32; 2];
 
-/// The p-values of each feature, two-sided by their statistics: (k + 1)/(n + 1) with k of n permutations at least as extreme as
-/// what was observed (Phipson and Smyth 2010). The statistic of ordered values is the larger one of the two distances, each in
-/// units of its 95 % quantile under 200 permutations that are not counted. `level`: the false-discovery rate that the tests are
-/// held against together; where a p-value may lie on either side of the decision, by its 95 % interval and those of the others,
-/// permutations go on. The same seed gives the same answer at any thread count.
+/// The two-sided p-values of each feature: (k + 1)/(n + 1) where k of n permutations are at least as extreme as what was observed
+/// (Phipson and Smyth 2010).
+///
+/// Ordered values have two distances, Kolmogorov and Smirnov's and Wasserstein's. Each is divided by its 95 % quantile under 200
+/// permutations of its own, which do not count towards n, and the larger one is the statistic. `level` is the false-discovery
+/// rate of all tests together. Permutations go on for a p-value whose 95 % interval lies on both sides of the decision at that
+/// level. The same seed gives the same answer at any thread count.
 ///
 /// # Errors
 ///
