@@ -1,4 +1,4 @@
-//! Links the shared library of XGBoost out of the folder that `XGBOOST_LIB_DIR` names (`.cargo/config.toml` sets it).
+//! Links XGBoost's shared library from the folder named by `XGBOOST_LIB_DIR`, which `.cargo/config.toml` sets.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -6,7 +6,9 @@ fn main() {
     match std::env::var("XGBOOST_LIB_DIR") {
         Ok(folder) => println!("cargo:rustc-link-search=native={folder}"),
         Err(_) => {
-            println!("cargo:warning=XGBOOST_LIB_DIR is not set: the linker looks for libxgboost in its own folders")
+            println!(
+                "cargo:warning=XGBOOST_LIB_DIR is not set: the linker searches for libxgboost in its default folders"
+            )
         }
     }
     println!("cargo:rustc-link-lib=dylib=xgboost");

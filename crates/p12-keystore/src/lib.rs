@@ -1,9 +1,10 @@
-//! What `tcp-stream` calls of the crate of this name. Every file is refused, so no value of [`KeyStore`] exists.
+//! A stand-in for the crate `p12-keystore` with the functions that `tcp-stream` calls. Every file is refused, so no value of
+//! [`KeyStore`] exists.
 
 use std::convert::Infallible;
 use std::fmt;
 
-/// A file in PKCS #12 was passed.
+/// The error for a file in PKCS #12.
 #[derive(Debug)]
 pub struct Error;
 

@@ -1,5 +1,5 @@
-//! Calibration: observed against predicted, a mark per bin, with the rows of each bin beneath. No line joins the marks: what
-//! lies between two bins was not measured.
+//! Calibration: observed share against mean prediction, one mark per bin, and below them the number of rows in each bin. The
+//! marks are not joined by a line, because nothing was measured between two bins.
 
 use crate::error::PlotError;
 use crate::frame::{Axes, Heading, heading, no_data, subjects};
@@ -42,7 +42,7 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
     rows(s, &axes, &bins)
 }
 
-/// `1 of 10 bins outside its interval`; None without intervals.
+/// A summary such as `1 of 10 bins outside its interval`; None if no bin has an interval.
 pub fn found(data: &PlotData) -> Option<String> {
     let with_interval: Vec<&CalibrationBin> = data.calibration.iter().filter(|b| b.interval_95.is_some()).collect();
     let (all, outside) = (with_interval.len(), with_interval.iter().filter(|b| is_outside(b)).count());
@@ -55,7 +55,7 @@ pub fn found(data: &PlotData) -> Option<String> {
     }
 }
 
-/// Whether the mean prediction lies outside the interval of what was observed.
+/// Whether the mean prediction lies outside the interval of the observed share.
 fn is_outside(bin: &CalibrationBin) -> bool {
     bin.interval_95.is_some_and(|[low, high]| bin.mean_predicted < low || bin.mean_predicted > high)
 }
@@ -88,7 +88,7 @@ fn legend(s: &mut dyn Surface, axes: &Axes) -> Result<(), PlotError> {
     s.text((from + 32.0, y), words, Type::new(layout.pick(12.0, 11.0), MUTED))
 }
 
-/// Rows per bin of predicted probability.
+/// The number of rows per bin of predicted probability, as bars.
 fn rows(s: &mut dyn Surface, above: &Axes, bins: &[&CalibrationBin]) -> Result<(), PlotError> {
     let layout = s.layout();
     let (top, bottom) = (above.to.1 + 52.0, above.to.1 + layout.pick(120.0, 110.0));
@@ -96,7 +96,7 @@ fn rows(s: &mut dyn Surface, above: &Axes, bins: &[&CalibrationBin]) -> Result<(
     let axes = Axes { from: (above.from.0, top), to: (above.to.0, bottom), x: (0.0, 1.0), y: (0.0, most as f64) };
     s.text((above.from.0 - 28.0, top - 29.0), "Applicants", Type::new(12.0, INK))?;
     for bin in bins {
-        // A probability on an edge is in the lower bin.
+        // A probability on the edge between two bins belongs to the lower bin.
         let left = ((bin.mean_predicted * 10.0).ceil() - 1.0).clamp(0.0, 9.0) / 10.0;
         let (from, to) = (axes.at(left, bin.count as f64), axes.at(left + 0.1, 0.0));
         let top = from.1.min(to.1 - 1.0);

@@ -1,5 +1,5 @@
-//! Models side by side: one mark per model and metric, with its interval. Marks, because the axis is zoomed and a bar would
-//! lie on it.
+//! Comparison of models: one mark per model and metric, with its interval. Marks instead of bars, because the axis does not
+//! start at 0 and the length of a bar would mislead.
 
 use crate::error::PlotError;
 use crate::font;
@@ -81,7 +81,7 @@ pub fn draw(s: &mut dyn Surface, data: &ComparisonPlotData) -> Result<(), PlotEr
     s.text((middle, axes.to.1 + 56.0), words, Type::new(11.5, MUTED).center())
 }
 
-/// One metric's marks, a line of its own for each model.
+/// The marks of one metric, one line per model.
 fn rows(
     s: &mut dyn Surface,
     axes: &Axes,
@@ -108,7 +108,7 @@ fn rows(
             }
         }
         s.series(at, (axes.at(found.value, 0.0).0, middle), (line * 0.36).clamp(3.0, 5.0))?;
-        // Below this nobody can read the figures; the marks and the axis remain.
+        // Below this size the figures cannot be read; only the marks and the axis are drawn.
         if em >= 7.5 {
             let style = Type::new(em, if found.highest { INK } else { MUTED }).right();
             let style = if found.highest { style.bold() } else { style };
@@ -118,7 +118,7 @@ fn rows(
     Ok(())
 }
 
-/// In two columns where the layout is wide; returns where it ends.
+/// Draws the legend, in two columns where the layout is wide; returns the y below it.
 fn legend(s: &mut dyn Surface, top: f64, models: &[ComparedModel]) -> Result<f64, PlotError> {
     let layout = s.layout();
     let columns = if models.len() > 1 && !layout.narrow { 2 } else { 1 };
@@ -132,7 +132,7 @@ fn legend(s: &mut dyn Surface, top: f64, models: &[ComparedModel]) -> Result<f64
     Ok(top + models.len().div_ceil(columns).saturating_sub(1) as f64 * height)
 }
 
-/// The scores' range on round numbers, with a little room; within [0, 1] when they are.
+/// The range of the axis: the range of the scores, widened to round numbers; within [0, 1] if all scores are.
 fn zoom(low: f64, high: f64) -> (f64, f64) {
     let span = (high - low).max(0.02 * low.abs().max(high.abs()).max(1.0));
     let (from, to) = (low - 0.04 * span, high + 0.04 * span);

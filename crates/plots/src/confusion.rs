@@ -1,4 +1,5 @@
-//! The confusion matrix: counts, hits blue and errors orange, each the deeper the larger its share of its row.
+//! The confusion matrix: counts, correct predictions in blue and errors in orange; a cell is darker the larger its share of
+//! its row.
 
 use crate::error::PlotError;
 use crate::frame::{Heading, heading, no_data, subjects};

@@ -1,6 +1,6 @@
-//! Why a picture cannot be made.
+//! The errors of drawing.
 
-/// Why a picture cannot be made.
+/// Why a picture cannot be drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum PlotError {
     #[error("there is no plot {0:?}; the plots are confusion_matrix, roc_curve, feature_importance, calibration")]

@@ -1,4 +1,4 @@
-//! The bundled font (Inter, two weights): measuring and laying out lines of text.
+//! The bundled font (Inter, two weights): measuring and laying out one line of text.
 
 use crate::error::PlotError;
 use ab_glyph::{Font, FontRef, OutlinedGlyph, PxScale, ScaleFont, point};
@@ -17,25 +17,25 @@ fn font(bold: bool) -> Result<&'static FontRef<'static>, PlotError> {
     }
 }
 
-/// ab_glyph scales by the height of a line, designers and SVG by the em.
+/// `ab_glyph` scales by the line height, SVG by the em: converts from em to line height.
 fn scale(font: &FontRef<'_>, em: f64) -> PxScale {
     let units = f64::from(font.units_per_em().unwrap_or(1000.0));
     PxScale::from((em * f64::from(font.height_unscaled()) / units) as f32)
 }
 
-/// The width of a line of text, in the unit of `em`.
+/// The width of one line of text, in the unit of `em`.
 pub fn width(text: &str, em: f64, bold: bool) -> Result<f64, PlotError> {
     let font = font(bold)?;
     let scaled = font.as_scaled(scale(font, em));
     Ok(text.chars().map(|c| f64::from(scaled.h_advance(font.glyph_id(c)))).sum())
 }
 
-/// The text, shortened with an ellipsis where it is wider than `most`.
+/// The text, shortened with an ellipsis if it is wider than `most`.
 pub fn fit(text: &str, em: f64, bold: bool, most: f64) -> Result<String, PlotError> {
     if width(text, em, bold)? <= most {
         return Ok(text.to_owned());
     }
-    // Bounded: nobody can read more, and a label may be of any length.
+    // Bounded, because a label may have any length and no picture has room for more.
     let mut kept: Vec<char> = text.chars().take(400).collect();
     while kept.pop().is_some() {
         let short: String = kept.iter().collect::<String>().trim_end().to_owned() + "…";
@@ -46,7 +46,7 @@ pub fn fit(text: &str, em: f64, bold: bool, most: f64) -> Result<String, PlotErr
     Ok(String::new())
 }
 
-/// The outlines of a line that starts at `x` on the baseline `y`, in pixels, at fractions of a pixel.
+/// The glyph outlines of one line that starts at `x` on the baseline `y`, in pixels with fractions.
 pub fn outlines(text: &str, em: f64, bold: bool, x: f64, y: f64) -> Result<Vec<OutlinedGlyph>, PlotError> {
     let font = font(bold)?;
     let scale = scale(font, em);

@@ -8,7 +8,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// By a file name's ending, `png` or `svg`.
+    /// The format for a file extension, `png` or `svg`.
     pub fn parse(ending: &str) -> Option<Self> {
         match ending {
             "png" => Some(Self::Png),

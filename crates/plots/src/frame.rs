@@ -1,4 +1,4 @@
-//! What the plots share: the heading, axes over a rectangle, and the word when there is nothing to draw.
+//! What all plots share: the heading, the axes of a rectangle, and the text shown when there is no data.
 
 use crate::error::PlotError;
 use crate::font;
@@ -6,16 +6,16 @@ use crate::palette::{AXIS, BAND, GRID, INK, MUTED};
 use crate::surface::{Point, Surface, Type};
 use provost_domain::evaluation::PlotData;
 
-/// The plot's name and its subject, and the one number to remember with what is to be known of it.
+/// The plot's title and subject, and its main figure with an explanation.
 pub struct Heading<'a> {
     pub title: &'a str,
     pub key: &'a str,
     pub note: &'a str,
-    /// The first that fits is shown.
+    /// Alternatives from long to short; the first that fits is drawn.
     pub subjects: &'a [String],
 }
 
-/// Returns where it ends.
+/// Draws the heading; returns the y below it.
 pub fn heading(s: &mut dyn Surface, h: &Heading<'_>) -> Result<f64, PlotError> {
     let layout = s.layout();
     let (left, right) = (layout.left(), layout.right());
@@ -45,15 +45,15 @@ pub fn heading(s: &mut dyn Surface, h: &Heading<'_>) -> Result<f64, PlotError> {
     Ok(74.0)
 }
 
-/// Whose evaluation this is and of when, from long to short.
+/// Which model was evaluated and when, from long to short.
 pub fn subjects(data: &PlotData) -> [String; 2] {
     let PlotData { algorithm, model_id, date, .. } = data;
-    // The id's end differs between any two models.
+    // The end of the id differs between any two models.
     let tail: String = model_id.chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
     [format!("{algorithm} · …{tail} · {date}"), format!("…{tail} · {date}")]
 }
 
-/// The model's whole id, where there is room for one.
+/// Draws the model's whole id, if the layout has room.
 pub fn footer(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
     let layout = s.layout();
     if layout.narrow {
@@ -63,7 +63,7 @@ pub fn footer(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
     s.text((layout.left(), layout.height - 12.0), &id, Type::new(10.0, MUTED))
 }
 
-/// In place of the plot.
+/// Draws why there is no plot, in place of the plot.
 pub fn no_data(s: &mut dyn Surface, top: f64, why: &str) -> Result<(), PlotError> {
     let layout = s.layout();
     let (top, bottom) = (top + 16.0, layout.height - 40.0);
@@ -73,7 +73,7 @@ pub fn no_data(s: &mut dyn Surface, top: f64, why: &str) -> Result<(), PlotError
     s.text((layout.width / 2.0, middle + 14.0), why, Type::new(13.0, MUTED).center())
 }
 
-/// A rectangle that shows [x0, x1] × [y0, y1].
+/// A rectangle on the picture that shows the data range [x0, x1] × [y0, y1].
 #[derive(Debug, Clone, Copy)]
 pub struct Axes {
     pub from: Point,
@@ -83,7 +83,7 @@ pub struct Axes {
 }
 
 impl Axes {
-    /// Values beyond the edges are drawn at the edge.
+    /// The position of a data point. A point outside the range is drawn at the edge.
     pub fn at(&self, x: f64, y: f64) -> Point {
         let share = |v: f64, (low, high): (f64, f64)| ((v - low) / (high - low)).clamp(0.0, 1.0);
         let (sx, sy) = (share(x, self.x), share(y, self.y));
@@ -110,12 +110,12 @@ impl Axes {
         Ok(())
     }
 
-    /// The bottom and left edges, over whatever was drawn between.
+    /// Draws the bottom and left edges; called last, so that they cover the plot.
     pub fn edges(&self, s: &mut dyn Surface) -> Result<(), PlotError> {
         s.path(&[self.from, (self.from.0, self.to.1), self.to], 1.0, AXIS)
     }
 
-    /// The y title stands upright above its axis, where it is read without turning the head.
+    /// Draws the axis titles. The y title is written horizontally above its axis, which is easier to read.
     pub fn titles(&self, s: &mut dyn Surface, x: &str, y: &str) -> Result<(), PlotError> {
         self.x_title(s, x)?;
         s.text((self.from.0 - 28.0, self.from.1 - 17.0), y, Type::new(12.0, INK))

@@ -1,4 +1,4 @@
-//! Feature importance as sorted bars.
+//! Feature importance as bars, the largest first.
 
 use crate::error::PlotError;
 use crate::font;
@@ -41,14 +41,14 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
     let bottom = layout.height - layout.pick(64.0, 56.0);
     let row = ((bottom - top) / bars.len() as f64).min(layout.pick(46.0, 40.0));
     let em = (row * 0.45).clamp(9.5, 13.0);
-    // Beside the bars where there is room, else above each.
+    // Labels stand beside the bars if the layout has room, else above each bar.
     let mut label_width: f64 = 0.0;
     for (name, _) in bars.iter().filter(|_| !layout.narrow) {
         label_width = label_width.max(font::width(name, em, false)?.min(250.0));
     }
     let before = if layout.narrow { 0.0 } else { label_width + 14.0 };
     let axes = Axes {
-        // Room for a value beyond either end.
+        // Room for the figure at either end of a bar.
         from: (layout.left() + before + if low < 0.0 { 48.0 } else { 0.0 }, top),
         to: (layout.right() - 52.0, top + row * bars.len() as f64),
         x: (low, high),
@@ -87,7 +87,7 @@ pub fn draw(s: &mut dyn Surface, data: &PlotData) -> Result<(), PlotError> {
     )
 }
 
-/// What a bar's length is.
+/// The title of the axis: what the length of a bar measures.
 fn unit(kind: ImportanceKind, short: bool) -> &'static str {
     match (kind, short) {
         (ImportanceKind::Gain, _) => "Share of total gain",

@@ -1,6 +1,6 @@
-//! Evaluations and comparisons as pictures: PNG (1600 × 1200) and SVG, in memory, with a bundled font, each also arranged for
-//! a width of 360. The same data give the same bytes, on any thread. What cannot be drawn (one class, no rows, NaN) is said
-//! in the picture.
+//! Pictures of evaluations and comparisons: PNG (1600 × 1200) and SVG, made in memory with a bundled font, each also in a
+//! narrow layout for a width of 360. The same data give the same bytes on any thread. If there is nothing to draw (one
+//! class, no rows, NaN), the picture says so.
 
 mod calibration;
 mod comparison;
@@ -26,8 +26,8 @@ use vector::Caption;
 
 type DrawPlot = fn(&mut dyn Surface, &PlotData) -> Result<(), PlotError>;
 
-/// One of an evaluation's plots, by its name in `provost_domain::evaluation::PLOTS`; with `_narrow` after the name, arranged
-/// for a phone.
+/// Draws one plot of an evaluation. `name` is one of `provost_domain::evaluation::PLOTS`, with the suffix `_narrow` for the
+/// narrow layout.
 pub fn render(name: &str, format: Format, data: &PlotData) -> Result<Vec<u8>, PlotError> {
     let (kind, narrow) = name.strip_suffix(NARROW).map_or((name, false), |kind| (kind, true));
     let (title, height, draw): (_, _, DrawPlot) = match kind {
@@ -49,10 +49,10 @@ pub fn render(name: &str, format: Format, data: &PlotData) -> Result<Vec<u8>, Pl
     picture(format, layout, &caption, &whole)
 }
 
-/// After a plot's name: its narrow arrangement.
+/// The suffix of a plot's name that asks for the narrow layout.
 const NARROW: &str = "_narrow";
 
-/// A plot in a sentence.
+/// One sentence that describes a plot, for screen readers.
 fn description(kind: &str, data: &PlotData) -> String {
     let [[tn, fp], [fn_, tp]] = data.confusion_matrix;
     let said = match kind {
@@ -72,7 +72,7 @@ fn description(kind: &str, data: &PlotData) -> String {
     format!("{said} Evaluated {}.", data.date)
 }
 
-/// Several models' scores side by side. Scores that are not finite are left out, and models beyond the eighth.
+/// Draws several models' scores side by side. Scores that are not finite and models beyond the eighth are left out.
 pub fn comparison(data: &ComparisonPlotData, format: Format, narrow: bool) -> Result<Vec<u8>, PlotError> {
     let labels: Vec<&str> = data.models.iter().map(|m| m.label.as_str()).collect();
     let caption = Caption { title: "Model comparison".to_owned(), description: labels.join(", ") };

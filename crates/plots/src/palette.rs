@@ -1,12 +1,12 @@
-//! The plots' colours, each for a light and a dark ground.
+//! The plots' colours, each for a light and a dark background.
 
 type Rgb = (u8, u8, u8);
 
-/// A colour with its name, which an SVG uses as a class.
+/// A colour and its name; SVG uses the name as a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Color {
     pub name: &'static str,
-    /// One of the steps of a scale; 0 where there is no scale.
+    /// The step on a colour scale, from 1; 0 for a colour of no scale.
     pub step: u8,
     pub light: Rgb,
     pub dark: Rgb,
@@ -32,13 +32,13 @@ pub const PALER_BLUE: Color = color("paler-blue", 0xED_F4FA, 0x16_2532);
 pub const ORANGE: Color = color("orange", 0xD5_5E00, 0xFF_9248);
 pub const GREEN: Color = color("green", 0x00_9E73, 0x3C_C796);
 pub const PINK: Color = color("pink", 0xB0_578D, 0xE0_9CCB);
-/// Marks from the fifth series on.
+/// The marks of the fifth and later series.
 pub const GREY: Color = color("grey", 0x76_828F, 0x8A_97A5);
 
-/// Steps of a scale.
+/// Steps of a colour scale.
 const STEPS: u8 = 20;
 
-/// A scale of one hue, for a share in [0, 1]: from hardly a tint to the full colour.
+/// A colour scale of one hue for a share in [0, 1], from a faint tint to the full colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     Blue,
@@ -63,7 +63,8 @@ impl Scale {
     }
 }
 
-/// Near-black or white on `ground`, on light and dark paper, whichever has the higher contrast (WCAG's ratio).
+/// Near-black or white text for `ground`, whichever has the higher contrast ratio (WCAG 2.1), for the light and the dark
+/// colour.
 pub fn text_on(ground: Color) -> Color {
     let (black, white) = (rgb(0x08_0C12), rgb(0xFF_FFFF));
     let linear = |c: u8| {

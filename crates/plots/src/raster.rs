@@ -1,4 +1,4 @@
-//! PNG: drawn at twice the size and averaged down, so that every edge is smooth.
+//! PNG: drawn at twice the size, then averaged down, which smooths the edges.
 
 use crate::error::PlotError;
 use crate::font;
@@ -12,7 +12,7 @@ const DENSITY: usize = 2;
 const OVERSAMPLING: usize = 2;
 const SCALE: f64 = (DENSITY * OVERSAMPLING) as f64;
 
-/// On a light ground.
+/// Draws a PNG on a light background.
 pub fn png(layout: Layout, draw: &Drawing<'_>) -> Result<Vec<u8>, PlotError> {
     let (width, height) = (layout.width as usize * DENSITY, layout.height as usize * DENSITY);
     let (wide, high) = (width * OVERSAMPLING, height * OVERSAMPLING);
@@ -27,7 +27,7 @@ pub fn png(layout: Layout, draw: &Drawing<'_>) -> Result<Vec<u8>, PlotError> {
     encode(&shrink(&pixels, width, height), width, height)
 }
 
-/// The mean of each block of pixels.
+/// Scales down: each pixel is the mean of a block of pixels.
 fn shrink(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     let stride = width * OVERSAMPLING * 3;
     let mut out = Vec::with_capacity(width * height * 3);
@@ -109,7 +109,7 @@ impl Surface for Raster<'_> {
                 continue;
             }
             if x0 == x1 || y0 == y1 {
-                // Along an axis: exact edges.
+                // A line along an axis keeps exact edges.
                 let (across, up) = if y0 == y1 { (0.0, half) } else { (half, 0.0) };
                 let (low, high) = ((x0.min(x1) - across, y0.min(y1) - up), (x0.max(x1) + across, y0.max(y1) + up));
                 self.rect(low, high, color)?;

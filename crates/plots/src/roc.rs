@@ -1,4 +1,4 @@
-//! The ROC curve, with the model's own threshold marked on it.
+//! The ROC curve; the model's decision threshold is marked on it.
 
 use crate::error::PlotError;
 use crate::frame::{Axes, Heading, heading, no_data, subjects};
@@ -69,7 +69,7 @@ fn axes(layout: Layout) -> Axes {
     Axes { from, to, x: (0.0, 1.0), y: (0.0, 1.0) }
 }
 
-/// The curve in units, less the points that lie within a quarter of one from the last kept.
+/// The curve in picture units, without points that lie within a quarter of a unit of the last point kept.
 fn thinned(axes: &Axes, curve: &[(f64, f64)]) -> Vec<Point> {
     let mut points: Vec<Point> = Vec::new();
     for (at, (x, y)) in curve.iter().enumerate() {

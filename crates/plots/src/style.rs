@@ -1,11 +1,11 @@
-//! Numbers and names, the same in every plot.
+//! Formatting of numbers and names, the same in every plot.
 
-/// What an axis can show: neither NaN nor so large that sums of it overflow.
+/// Whether an axis can show a value: false for NaN and for values so large that their sums overflow.
 pub fn drawable(value: f64) -> bool {
     value.abs() < 1e12
 }
 
-/// 1234567 as 1,234,567; with three digits where all would not fit.
+/// A count with separators (1,234,567), or rounded to three digits if it is too long.
 pub fn count(n: u64) -> String {
     if n >= 10_000_000_000 {
         return format!("{:.2e}", n as f64);
@@ -21,7 +21,7 @@ pub fn count(n: u64) -> String {
     out
 }
 
-/// Three decimals; a dash for what is not a number.
+/// Three decimals, or a dash if the value is not finite.
 pub fn score(value: f64) -> String {
     if !value.is_finite() {
         return "–".to_owned();
@@ -32,7 +32,7 @@ pub fn score(value: f64) -> String {
     format!("{value:.3}").replace('-', "−")
 }
 
-/// `95% 0.741 to 0.796`, with a separator after it; nothing where there is no interval.
+/// `95% 0.741 to 0.796` followed by `after`; empty if there is no interval.
 pub fn interval(interval: Option<[f64; 2]>, after: &str) -> String {
     interval.map_or_else(String::new, |[low, high]| format!("95% {} to {}{after}", score(low), score(high)))
 }
@@ -41,7 +41,7 @@ pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "–".to_owned() } else { format!("{:.1}%", 100.0 * part as f64 / whole as f64) }
 }
 
-/// A feature's or metric's name for people.
+/// The display name of a feature or metric.
 pub fn human(name: &str) -> String {
     let known = match name {
         "gpa_normalized" => "GPA (normalised)",
@@ -67,7 +67,7 @@ pub fn human(name: &str) -> String {
     words
 }
 
-/// A round step (1, 2 or 5 times a power of ten) that cuts `span` into at most `most` pieces.
+/// A round step (1, 2 or 5 times a power of ten) that divides `span` into at most `most` pieces.
 pub fn step(span: f64, most: u32) -> f64 {
     let rough = span / f64::from(most.max(1));
     let unit = 10f64.powf(rough.log10().floor());
@@ -75,7 +75,7 @@ pub fn step(span: f64, most: u32) -> f64 {
     factor * unit
 }
 
-/// The multiples of `step` in [low, high], with as many decimals as they need.
+/// The multiples of `step` in [low, high], labelled with as many decimals as the step needs.
 pub fn ticks(low: f64, high: f64, step: f64) -> Vec<(f64, String)> {
     let decimals = (-step.log10()).ceil().clamp(0.0, 12.0) as usize;
     let first = (low / step - 1e-9).ceil();

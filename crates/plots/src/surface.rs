@@ -1,17 +1,17 @@
-//! What the plots draw on, whatever the picture's format: units from the upper left.
+//! The drawing surface that PNG and SVG implement. Units are measured from the upper left corner.
 
 use crate::error::PlotError;
 use crate::palette::{BLUE, Color, GREEN, GREY, ORANGE, PAPER, PINK};
 
-/// Draws onto a surface, as often as it is asked to.
+/// Draws a plot onto a surface; may be called more than once.
 pub type Drawing<'a> = dyn Fn(&mut dyn Surface) -> Result<(), PlotError> + 'a;
 
-/// A picture's size in units, and which arrangement it has.
+/// A picture's size in units, and whether it has the narrow layout.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Layout {
     pub width: f64,
     pub height: f64,
-    /// For a phone: fewer words beside each other.
+    /// Laid out for a phone, with less text on each line.
     pub narrow: bool,
 }
 
@@ -22,7 +22,7 @@ impl Layout {
         Self { width: 360.0, height, narrow: true }
     }
 
-    /// The first where the layout is wide, else the second.
+    /// `wide` in the wide layout, else `narrow`.
     pub fn pick<T>(&self, wide: T, narrow: T) -> T {
         if self.narrow { narrow } else { wide }
     }
@@ -69,14 +69,14 @@ impl Type {
 pub trait Surface {
     fn layout(&self) -> Layout;
     fn rect(&mut self, from: Point, to: Point, color: Color) -> Result<(), PlotError>;
-    /// Joined segments of one width.
+    /// Joined line segments of one width.
     fn path(&mut self, points: &[Point], width: f64, color: Color) -> Result<(), PlotError>;
-    /// A convex area.
+    /// A filled convex polygon.
     fn polygon(&mut self, corners: &[Point], color: Color) -> Result<(), PlotError>;
-    /// The area between a path of rising x and a horizontal line.
+    /// The filled area between a path of rising x and the horizontal line at `base`.
     fn under(&mut self, points: &[Point], base: f64, color: Color) -> Result<(), PlotError>;
     fn dot(&mut self, center: Point, radius: f64, color: Color) -> Result<(), PlotError>;
-    /// `at` is on the middle of the capitals.
+    /// `at` is at half the height of the capitals.
     fn text(&mut self, at: Point, text: &str, style: Type) -> Result<(), PlotError>;
 
     fn line(&mut self, from: Point, to: Point, width: f64, color: Color) -> Result<(), PlotError> {
@@ -95,13 +95,13 @@ pub trait Surface {
         Ok(())
     }
 
-    /// A ringed shape, which stands out from a line through it.
+    /// A shape with a ring around it, which separates it from a line behind it.
     fn marker(&mut self, shape: Shape, center: Point, radius: f64, color: Color) -> Result<(), PlotError> {
         self.shape(shape, center, radius + 1.5, PAPER)?;
         self.shape(shape, center, radius, color)
     }
 
-    /// A filled shape of about the area of a dot of this radius.
+    /// A filled shape with about the area of a dot of this radius.
     fn shape(&mut self, shape: Shape, (x, y): Point, radius: f64, color: Color) -> Result<(), PlotError> {
         match shape {
             Shape::Dot => self.dot((x, y), radius, color),
@@ -120,7 +120,8 @@ pub trait Surface {
         }
     }
 
-    /// The mark of the series at this position: the first four have a colour each, the next four are grey and hollow.
+    /// The mark of the series at this position: each of the first four has its own colour; the next four are grey and
+    /// hollow.
     fn series(&mut self, at: usize, center: Point, radius: f64) -> Result<(), PlotError> {
         let shape = SHAPES[at % SHAPES.len()];
         if at < SHAPES.len() {
@@ -140,13 +141,13 @@ pub enum Shape {
 }
 
 const SHAPES: [Shape; 4] = [Shape::Dot, Shape::Triangle, Shape::Square, Shape::Diamond];
-/// Series that have a mark of their own.
+/// How many series have distinct marks.
 pub const SERIES: usize = 2 * SHAPES.len();
 
-/// Told apart with any common colour blindness (after Okabe and Ito 2008), and by their shape beside.
+/// Colours that stay distinct with the common forms of colour blindness (Okabe and Ito 2008); the shape differs as well.
 pub fn series_color(at: usize) -> Color {
     [BLUE, ORANGE, GREEN, PINK].get(at).copied().unwrap_or(GREY)
 }
 
-/// Half the height of the bundled font's capitals, in ems: what lies between a line's middle and its baseline.
+/// Half the height of the font's capitals, in ems: the distance from a text's middle to its baseline.
 pub const HALF_CAPITAL: f64 = 0.364;

@@ -38,7 +38,7 @@ fn typical() -> PlotData {
     }
 }
 
-/// Everything empty or not a number.
+/// Data in which everything is empty or NaN.
 fn nothing() -> PlotData {
     PlotData {
         algorithm: String::new(),
@@ -61,7 +61,7 @@ fn bin(mean_predicted: f64, fraction_of_positives: f64, count: u64) -> Calibrati
     CalibrationBin { mean_predicted, fraction_of_positives, count, interval_95: None }
 }
 
-/// Few rows, long names, extreme numbers.
+/// Data with few rows, long names and extreme numbers.
 fn extreme() -> PlotData {
     let importance = (0..35).map(|i| FeatureImportance {
         feature_name: format!("a_feature_whose_name_is_far_longer_than_any_label_column_{i} <&>\"'\u{1}"),
@@ -121,12 +121,12 @@ fn compared(data: &ComparisonPlotData, narrow: bool) -> String {
     svg
 }
 
-/// Both arrangements of every plot.
+/// The names of all plots in both layouts.
 fn names() -> impl Iterator<Item = String> {
     PLOTS.into_iter().flat_map(|name| [name.to_owned(), format!("{name}_narrow")])
 }
 
-/// (width, height, number of distinct colours)
+/// Width, height and number of distinct colours.
 fn decoded(bytes: &[u8]) -> (u32, u32, usize) {
     let mut reader = png::Decoder::new(bytes).read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size()];
@@ -135,7 +135,7 @@ fn decoded(bytes: &[u8]) -> (u32, u32, usize) {
     (info.width, info.height, colors.len())
 }
 
-/// Tags nest, text is escaped, nothing is outside XML's characters.
+/// Checks that tags nest, text is escaped and every character is allowed in XML.
 fn well_formed(svg: &str) {
     assert!(!svg.chars().any(|c| c.is_control() && c != '\n'));
     let mut open: Vec<&str> = Vec::new();
@@ -186,7 +186,7 @@ fn svgs_are_well_formed_and_carry_their_labels() {
         let (wide, narrow) = (svg(name, &typical()), svg(&format!("{name}_narrow"), &typical()));
         assert!(
             wide.contains(">model_gradient_boosting_0193f2a7c4d57e018a3c1f0e6b2a9d88</text>"),
-            "the whole id is not to be seen"
+            "the whole id is missing"
         );
         for svg in [wide, narrow] {
             assert!(svg.contains("sans-serif"), "no fall-back font");
@@ -203,7 +203,7 @@ fn svgs_are_well_formed_and_carry_their_labels() {
         {
             assert!(svg.contains(label), "the comparison does not say {label:?}");
         }
-        // The one score that is above all others; else only names of metrics, the title and nothing more are bold.
+        // Bold are the title, the names of the metrics and the one score that is above all others.
         assert_eq!(svg.matches("font-weight=\"600\"").count(), 1 + 1 + 5);
     }
     let mut none = scored(3);
@@ -233,10 +233,10 @@ fn calibration_counts_the_bins_that_its_intervals_leave_out() {
     assert_eq!(bins(0, 10).as_deref(), Some("10 bins, each within its interval"));
     assert_eq!(bins(1, 1).as_deref(), Some("1 of 1 bin outside its interval"));
     assert_eq!(bins(3, 10).as_deref(), Some("3 of 10 bins outside their intervals"));
-    // A mark of its own, and no line from mark to mark: as many lines of more than two points as there are edges.
+    // The marks are not joined: the only path of more than two points is the axes' edge.
     let svg = svg("calibration", &typical());
     assert!(svg.matches("stroke-linejoin").count() == 1, "marks are joined");
-    // The legend's, and the bin's with its ring.
+    // The legend's diamond, and the diamond of the bin outside its interval with its ring.
     assert_eq!(svg.matches("<polygon").count(), 1 + 2, "the bin outside looks like the others");
 }
 
@@ -250,7 +250,10 @@ fn a_class_on_the_root_turns_every_colour() {
         for (at, _) in body.match_indices("class=\"") {
             let class = body[at + 7..].split('"').next().unwrap();
             assert!(style.contains(&format!(".provost.dark .{class}{{")), "{class} has no dark colour");
-            assert!(style.contains(&format!(".provost.auto .{class}{{")), "{class} does not follow the reader");
+            assert!(
+                style.contains(&format!(".provost.auto .{class}{{")),
+                "{class} does not follow the reader's colour scheme"
+            );
         }
         let coloured = body.matches("fill=\"#").count() + body.matches("stroke=\"#").count();
         assert_eq!(coloured, body.matches("class=\"").count(), "a colour has no class");
@@ -335,9 +338,9 @@ fn unknown_plots_are_refused_by_name() {
     assert!(matches!(&error, PlotError::Unknown(name) if name == "../secret"));
 }
 
-/// Writes every picture into the folder named by PLOTS_DIR, to be looked at.
+/// Writes every picture into the folder named by PLOTS_DIR, for review by eye.
 #[test]
-#[ignore = "writes files, for eyes"]
+#[ignore = "writes files for review by eye"]
 fn gallery() {
     let Some(dir) = std::env::var_os("PLOTS_DIR").map(std::path::PathBuf::from) else { return };
     let unused = PlotData {

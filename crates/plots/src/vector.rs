@@ -1,6 +1,6 @@
-//! SVG: text stays text. It asks for Inter and is laid out to look right in any other sans serif. Each mark has its colour as
-//! an attribute, for a light ground, and the colour's name as a class; with the class `dark` on the root, or `auto` and a
-//! reader who prefers dark, a style sheet of the picture's own turns them.
+//! SVG with real text. The font family is Inter, and the layout fits any other sans serif. Each mark has its colour for a
+//! light background as an attribute and the colour's name as a class. The picture's style sheet replaces the colours with
+//! the dark ones if the root has the class `dark`, or the class `auto` and the reader prefers a dark scheme.
 
 use crate::error::PlotError;
 use crate::palette::{Color, PAPER};
@@ -8,7 +8,7 @@ use crate::surface::{Align, Drawing, HALF_CAPITAL, Layout, Point, Surface, Type}
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// What a picture is called and says, for those who do not see it.
+/// The title and description of a picture, for screen readers.
 pub struct Caption {
     pub title: String,
     pub description: String,
@@ -31,7 +31,7 @@ pub fn svg(layout: Layout, caption: &Caption, draw: &Drawing<'_>) -> Result<Vec<
     .into_bytes())
 }
 
-/// The dark colours of what was used, for the class and for the reader's preference.
+/// The style sheet with the dark colours that were used, for the class `dark` and for the reader's preference.
 fn style(used: &BTreeSet<(bool, Color)>) -> String {
     let rules = |root: &str| {
         let mut rules = String::new();
@@ -44,7 +44,7 @@ fn style(used: &BTreeSet<(bool, Color)>) -> String {
     format!("{}@media (prefers-color-scheme:dark){{{}}}", rules(".provost.dark"), rules(".provost.auto"))
 }
 
-/// The same in every picture, since several may be in one page.
+/// The class of a colour. It is the same in every picture, because one page may hold several.
 fn class(stroke: bool, color: Color) -> String {
     let kind = if stroke { "line" } else { "fill" };
     if color.step == 0 { format!("{kind}-{}", color.name) } else { format!("{kind}-{}-{}", color.name, color.step) }
@@ -59,12 +59,12 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// XML 1.0 has no way to write control characters.
+/// The text without control characters, which XML 1.0 cannot hold.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c }).collect()
 }
 
-/// With two decimals at most.
+/// A number with at most two decimals.
 fn number(value: f64) -> String {
     let text = format!("{value:.2}");
     let short = text.trim_end_matches('0').trim_end_matches('.');
@@ -79,12 +79,12 @@ fn points(points: impl IntoIterator<Item = Point>) -> String {
 struct Vector {
     layout: Layout,
     body: String,
-    /// Colours, with whether as a line's.
+    /// The colours used so far, each with whether it colours a line.
     used: BTreeSet<(bool, Color)>,
 }
 
 impl Vector {
-    /// The attributes of a colour.
+    /// The class and the attributes of a colour.
     fn color(&mut self, stroke: bool, color: Color) -> String {
         self.used.insert((stroke, color));
         let attribute = if stroke { "fill=\"none\" stroke" } else { "fill" };

@@ -1,7 +1,7 @@
-//! The encoding of a CSV file that no mark and no mapping names. It is looked for from the first byte on that is no ASCII,
-//! wherever that comes, and settled line by line: what is UTF-8 is read as UTF-8. A line that is not is read in the older
-//! encoding that the bytes look like, but only while most lines that are no ASCII are no UTF-8 either; in a file that is UTF-8
-//! otherwise it stays as it is, and its row is rejected.
+//! Detects the encoding of a CSV file that has no byte order mark and whose mapping names none. Detection starts at the
+//! first byte beyond ASCII, wherever it is, and decides line by line. A line that is valid UTF-8 is read as UTF-8. Any other
+//! line is read in the older encoding that its bytes resemble, but only while most lines beyond ASCII are not UTF-8. In a
+//! file that is otherwise UTF-8 such a line keeps its bytes, and its row is rejected.
 
 use crate::text::{decode, read_buffered};
 use crate::unpack::Input;
@@ -12,15 +12,17 @@ use std::io::{self, BufRead, Cursor, Read};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-/// Bytes that an encoding is told from.
-const WINDOW: usize = 1 << 16;
+/// How many bytes the encoding is guessed from.
+const GUESSED_BYTES: usize = 1 << 16;
 const CHUNK: usize = 1 << 16;
-/// Fewer bytes beyond ASCII, if they are letters in it, are taken for Windows-1252: nothing can be told from so few.
-const THIN: usize = 3;
-/// A line of fewer characters beyond ASCII may be UTF-8 by chance in an encoding that takes several bytes for each.
-const NO_CHANCE: usize = 4;
+/// With fewer bytes beyond ASCII than this, all of them letters in Windows-1252, Windows-1252 is assumed: a guess from so
+/// few bytes is not reliable.
+const FEWEST_FOR_GUESS: usize = 3;
+/// A line with fewer characters beyond ASCII than this may be valid UTF-8 by chance if the older encoding is a multi-byte
+/// one.
+const FEWEST_FOR_UTF8: usize = 4;
 
-/// What was found, known once the text was read. Lines of ASCII alone are not counted.
+/// What was detected; complete once the text has been read. Lines of only ASCII are not counted.
 #[derive(Debug, Default)]
 pub struct Found {
     encoding: OnceLock<&'static Encoding>,
@@ -32,12 +34,12 @@ pub struct Found {
 pub type Detected = Arc<Found>;
 
 impl Found {
-    /// The one encoding of the text, if it is an older one throughout.
+    /// The older encoding, if all lines beyond ASCII are in it.
     pub fn older(&self) -> Option<&'static Encoding> {
         self.encoding.get().copied().filter(|_| self.utf8.load(Relaxed) == 0)
     }
 
-    /// In words, if the text is not simply UTF-8.
+    /// Notes for the report; empty if the text is UTF-8.
     pub fn told(&self) -> Vec<String> {
         let counted = |count: &AtomicU64| count.load(Relaxed);
         let (utf8, decoded, broken) = (counted(&self.utf8), counted(&self.decoded), counted(&self.broken));
@@ -57,25 +59,26 @@ impl Found {
 }
 
 enum State {
-    /// So far all bytes were ASCII, which they are in every encoding that is looked for; so many of the next are known to be.
+    /// All bytes so far were ASCII, which every candidate encoding shares. The number counts the next bytes that are known
+    /// to be ASCII.
     Ascii(usize),
-    /// Line by line; `ahead` complete lines are counted already.
+    /// The encoding is decided line by line; the next `ahead` complete lines are counted already.
     Lines { encoding: &'static Encoding, utf8: u64, other: u64, ahead: u64 },
 }
 
-/// Text in UTF-8, but for what is neither that nor in an older encoding.
+/// A reader that returns UTF-8, except for lines that are neither UTF-8 nor in the older encoding.
 pub struct Detecting {
     from: Input,
     line_end: u8,
-    /// Bytes of a line that are settled together.
+    /// The most bytes of one line; a longer line is decided in pieces.
     longest: usize,
     state: State,
     out: Vec<u8>,
     at: usize,
     ended: bool,
-    /// Told after what was read before it.
+    /// A read error that is returned after the bytes read before it.
     fault: Option<io::Error>,
-    /// What went wrong behind the bytes that were looked at.
+    /// A read error behind the bytes that the encoding was guessed from.
     behind: Option<io::Error>,
     found: Detected,
 }
@@ -86,17 +89,18 @@ impl Detecting {
         Self { from, line_end, longest, state, out: Vec::new(), at: 0, ended: false, fault: None, behind: None, found }
     }
 
-    /// Looks at the bytes from the first one on that is no ASCII. The line's beginning has been passed on.
+    /// Guesses the encoding from the bytes that begin with the first one beyond ASCII. The bytes before it have been
+    /// returned.
     fn look(&mut self) {
         let mut window = Vec::new();
-        self.behind = (&mut self.from).take(WINDOW as u64).read_to_end(&mut window).err();
-        let whole = window.len() < WINDOW;
+        self.behind = (&mut self.from).take(GUESSED_BYTES as u64).read_to_end(&mut window).err();
+        let whole = window.len() < GUESSED_BYTES;
         let lines: Vec<&[u8]> = window.split_inclusive(|b| *b == self.line_end).collect();
         let encoding = older_encoding(&lines);
         let (mut utf8, mut other, mut ahead) = (0, 0, 0);
         for line in &lines {
             if !whole && line.last() != Some(&self.line_end) && lines.len() > 1 {
-                // It is cut off by the window's end.
+                // The end of the window cuts this line off.
                 break;
             }
             ahead += 1;
@@ -112,7 +116,7 @@ impl Detecting {
         self.from = Box::new(Cursor::new(window).chain(rest));
     }
 
-    /// Settles the next lines.
+    /// Decodes the next lines.
     fn refill(&mut self) {
         let State::Lines { encoding, utf8, other, ahead } = &mut self.state else { return };
         self.out.clear();
@@ -139,7 +143,7 @@ impl Detecting {
                     decode(&mut encoding.new_decoder_without_bom_handling(), line, true, &mut decoded);
                     self.out.truncate(start);
                     self.out.append(&mut decoded);
-                    let _ = self.found.encoding.set(encoding); // the same each time
+                    let _ = self.found.encoding.set(encoding); // always the same value
                     self.found.decoded.fetch_add(1, Relaxed);
                 }
                 Kind::Utf8 | Kind::Other => drop(self.found.broken.fetch_add(1, Relaxed)),
@@ -153,21 +157,21 @@ fn older_encoding(lines: &[&[u8]]) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     let mut beyond_ascii = Vec::new();
     let mut seen = BTreeSet::new();
-    // What is UTF-8 says nothing of the other lines.
+    // Lines of valid UTF-8 give no evidence about the other lines.
     for line in lines.iter().filter(|line| std::str::from_utf8(line).is_err()) {
         detector.feed(line, false);
         seen.extend(line.iter().copied().filter(|b| !b.is_ascii()));
-        if beyond_ascii.len() < THIN {
+        if beyond_ascii.len() < FEWEST_FOR_GUESS {
             beyond_ascii.extend(line.iter().copied().filter(|b| !b.is_ascii()));
         }
     }
     detector.feed(b"", true);
     let letters = || WINDOWS_1252.decode_without_bom_handling(&beyond_ascii).0.chars().all(char::is_alphabetic);
-    if beyond_ascii.len() < THIN && letters() {
+    if beyond_ascii.len() < FEWEST_FOR_GUESS && letters() {
         return WINDOWS_1252;
     }
     let guess = detector.guess(None, Utf8Detection::Deny);
-    // The commonest, where the text is the same in both.
+    // Windows-1252 is preferred if the text is the same in both, because it is the most common.
     let same = |b: &u8| guess.decode_without_bom_handling(&[*b]).0 == WINDOWS_1252.decode_without_bom_handling(&[*b]).0;
     if guess.is_single_byte() && seen.iter().all(same) { WINDOWS_1252 } else { guess }
 }
@@ -187,10 +191,10 @@ fn kind(line: &[u8]) -> Kind {
     }
 }
 
-/// Whether a line that is UTF-8 may as well be a word in the older encoding of the other lines.
+/// Whether a line of valid UTF-8 may also be text in the older encoding of the other lines.
 fn may_be_chance(line: &[u8], encoding: &'static Encoding) -> bool {
     let characters = String::from_utf8_lossy(line).chars().filter(|c| !c.is_ascii()).count();
-    !encoding.is_single_byte() && characters < NO_CHANCE
+    !encoding.is_single_byte() && characters < FEWEST_FOR_UTF8
 }
 
 impl Read for Detecting {
@@ -303,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_stray_byte_before_all_others_does_not_spoil_the_utf8_behind_it() {
-        // Nothing tells what the file is when the line is read: it is the only one that is no ASCII for 64 KiB.
+        // At the time this line is read, no other line within 64 KiB is evidence of the encoding.
         let plain = "a,b\n".repeat(50_000);
         let good = "École,Zürich\n".repeat(10);
         let text = [&latin("Málaga,x\n"), plain.as_bytes(), good.as_bytes(), &latin("Cádiz,x\n")].concat();
@@ -311,7 +315,7 @@ mod tests {
         let expected = ["Málaga,x\n".as_bytes(), plain.as_bytes(), good.as_bytes(), &latin("Cádiz,x\n")].concat();
         assert!(out == expected);
         assert_eq!(found.told(), ["lines in windows-1252 (detected): 1, in UTF-8: 10", "lines that are not UTF-8: 1"]);
-        // The other way round: some lines of UTF-8 in a file of the older encoding.
+        // The reverse: some lines of UTF-8 in a file of the older encoding.
         let text = [latin("Málaga,x\n").repeat(5), "École\n".as_bytes().to_vec(), latin("Cádiz\n")].concat();
         let (out, found) = read(&text, 9);
         assert_eq!(String::from_utf8(out).unwrap(), "Málaga,x\n".repeat(5) + "École\nCádiz\n");

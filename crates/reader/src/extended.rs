@@ -1,4 +1,4 @@
-//! MongoDB's Extended JSON, canonical and relaxed: its types as plain JSON.
+//! MongoDB's Extended JSON, canonical and relaxed, converted to plain JSON.
 
 use provost_domain::check::brief;
 use provost_domain::{AdmissionDataPoint, Fault, Faults};
@@ -6,14 +6,14 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Number, Value};
 use std::collections::BTreeSet;
 
-/// Reads a data point. What is no plain JSON point is looked at again if it has names such as `$date`.
+/// Reads a data point. If plain JSON fails, the document is read again as Extended JSON if it has names such as `$date`.
 ///
 /// # Errors
-/// Every fault of the document.
+/// If the document is not a data point; the error holds every fault.
 pub fn point(raw: &[u8]) -> Result<AdmissionDataPoint, Faults> {
     match AdmissionDataPoint::from_json(raw) {
         Err(faults) if is_extended(raw) => {
-            // Of a member that is given twice a `Value` would have the last, silently.
+            // `Value` would silently keep the last of two members with the same name.
             if let Err(e) = serde_json::from_slice::<Once>(raw)
                 && e.is_data()
             {
@@ -28,7 +28,7 @@ pub fn point(raw: &[u8]) -> Result<AdmissionDataPoint, Faults> {
     }
 }
 
-/// Any document in which no object has a member twice.
+/// Accepts any document in which no object has two members of the same name.
 struct Once;
 
 impl<'de> Deserialize<'de> for Once {
@@ -80,7 +80,7 @@ fn is_extended(raw: &[u8]) -> bool {
     raw.windows(2).any(|pair| pair == b"\"$")
 }
 
-/// A document as `mongoexport` writes it; Provost's own keep a large `seq` as digits.
+/// A document as `mongoexport` writes it. Documents of Provost's own store hold a large `seq` as a text of digits.
 fn document(value: Value) -> Value {
     let mut value = plain(value);
     if let Some(seq) = value.get_mut("seq")
@@ -91,8 +91,8 @@ fn document(value: Value) -> Value {
     value
 }
 
-/// The value with every type of Extended JSON as the plain value that it stands for. What has none (binary data, regular
-/// expressions, NaN) stays as it is, and is a fault where a field expects something else.
+/// Replaces every type of Extended JSON by the plain value that it stands for. A type without a plain value (binary data,
+/// regular expressions, NaN) stays as it is, and is a fault where a field expects another type.
 pub fn plain(value: Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.into_iter().map(plain).collect()),
@@ -117,17 +117,17 @@ fn typed(map: &Map<String, Value>) -> Option<Value> {
     }
 }
 
-/// The number; what is not finite as its text.
+/// The number as JSON; a number that is not finite as its text.
 fn number(text: &str) -> Option<Value> {
     let read = text.trim().parse::<f64>().ok()?;
     Some(Number::from_f64(read).map_or_else(|| Value::from(text), Value::Number))
 }
 
-/// A text of RFC 3339, or milliseconds since 1970.
+/// A date as RFC 3339 text; the value is a text of RFC 3339 or milliseconds since 1970.
 fn date(value: &Value) -> Option<Value> {
     let millis = match value {
         Value::String(text) => return Some(Value::from(text.as_str())),
-        // Canonical milliseconds. Nothing else is looked into, however deep it goes.
+        // Canonical dates hold milliseconds. Deeper values are not read, so that nesting costs nothing.
         Value::Object(map) if map.len() == 1 => map.get("$numberLong")?.as_str()?.parse::<i64>().ok()?,
         Value::Object(_) => return None,
         other => other.as_i64()?,

@@ -1,4 +1,4 @@
-//! A file from its first byte to its last row.
+//! Reads one file: head, mapping, chunks of rows, report.
 
 use crate::error::ReadError;
 use crate::format::Format;
@@ -17,41 +17,41 @@ use provost_domain::{Fault, Faults};
 use std::io::Read;
 use std::sync::Arc;
 
-/// Rows of a preview.
+/// How many rows a preview shows.
 const PREVIEWED_ROWS: usize = 8;
 
-/// How files are read.
+/// Options for reading files.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub format: Format,
-    /// For CSV files, and for JSON whose members are no data point's.
+    /// Used for CSV files, and for JSON files whose objects are not data points.
     pub mapping: Option<Mapping>,
     /// Marks every point as verified.
     pub verified: bool,
-    /// Rows of one chunk.
+    /// The most rows of one chunk.
     pub batch: usize,
     pub limits: Limits,
 }
 
-/// What a file's reading came to.
+/// The result of reading one file.
 #[derive(Debug, Default)]
 pub struct ReadReport {
     pub lines: u64,
-    /// Why it ended early.
+    /// Why reading ended before the end of the file.
     pub broken: Option<String>,
-    /// What was told from the file and not from its name or mapping: encoding, delimiter, decimal comma.
+    /// What was detected in the file and not given by its name or mapping: encoding, delimiter, decimal comma.
     pub told: Vec<String>,
-    /// The columns that no field is read from, as far as the head of the file tells. Members of JSON that are met later are
-    /// in each chunk's [`crate::Strays`].
+    /// The columns that no field is read from, as far as the head of the file shows. JSON members found later are in each
+    /// chunk's [`crate::Strays`].
     pub unread: Vec<Unread>,
 }
 
-/// A file whose rows can be read: what they are read by, and what is left of the text.
+/// A file whose rows can be read: its parser and the rest of its text.
 struct Ready {
     opened: Opened,
     parser: Parser,
     unread: Vec<Unread>,
-    /// Cells of a row.
+    /// Number of cells in a row.
     width: usize,
 }
 
@@ -68,7 +68,7 @@ fn ready(
     if let Some(fault) = &encoding {
         mapping.fault(&fault.pointer, fault.message.clone());
     }
-    // Where no row is found to tell the mapping's other faults with, it is told alone.
+    // If no row is found, the mapping's other faults cannot be known: this fault is returned alone.
     let alone = || encoding.clone().map(|fault| ReadError::Mapping(Faults(vec![fault])));
     let mut opened = opened::open(name, file, options.format, &mapping, limits, read)?;
     let parser = |shape| Parser::new(shape, options.verified, tables, *limits);
@@ -96,8 +96,11 @@ fn ready(
             let header = mapping.header.unwrap_or(true);
             let first = if header { rows.remove(0) } else { rows[0].clone() };
             if first.len() > limits.columns {
-                let why =
-                    format!("it has {} columns; up to {} are read (import.max_columns)", first.len(), limits.columns);
+                let why = format!(
+                    "the file has {} columns; at most {} are allowed (import.max_columns)",
+                    first.len(),
+                    limits.columns
+                );
                 return Err(ReadError::Unreadable(why));
             }
             comma(&mut mapping, &rows, delimiter != b',', &mut opened.told);
@@ -109,14 +112,14 @@ fn ready(
     }
 }
 
-/// The fault of a mapping whose `encoding` nobody knows.
+/// The fault of a mapping whose `encoding` is unknown.
 fn unknown_encoding(mapping: &Mapping) -> Option<Fault> {
     let label = mapping.encoding.as_deref().filter(|label| Encoding::for_label(label.as_bytes()).is_none())?;
     let message = format!("`encoding` is `{label}`; a label such as utf-8, utf-16le or windows-1252 is allowed");
     Some(Fault { pointer: "/encoding".to_owned(), message })
 }
 
-/// `commas`: no comma parts the cells.
+/// Detects whether numbers have a decimal comma. `commas`: the delimiter is not a comma, so cells may hold commas.
 fn comma(mapping: &mut Mapping, rows: &[Vec<String>], commas: bool, told: &mut Vec<String>) {
     if mapping.decimal_comma.is_some() {
         return;
@@ -128,16 +131,15 @@ fn comma(mapping: &mut Mapping, rows: &[Vec<String>], commas: bool, told: &mut V
         Fractions::Mixed => {
             (Separators::Mixed, Some("decimal points and commas (a mapping's `decimal_comma` says which)"))
         }
-        Fractions::Unsure => (
-            Separators::Unsure,
-            Some("commas in numbers that can be read two ways (a mapping's `decimal_comma` says which)"),
-        ),
+        Fractions::Unsure => {
+            (Separators::Unsure, Some("ambiguous commas in numbers (a mapping's `decimal_comma` says which)"))
+        }
     };
     mapping.separators = separators;
     told.extend(why.map(str::to_owned));
 }
 
-/// Without a mapping a file may lack what is needed; two columns for one field are a fault either way.
+/// Without a mapping, missing columns are a hint to write one; two columns for one field are a fault in either case.
 fn unfit(faults: Faults, options: &Options, name: &str) -> ReadError {
     if options.mapping.is_some() || faults.0.iter().any(|f| !f.pointer.is_empty()) {
         return ReadError::Mapping(faults);
@@ -148,7 +150,7 @@ fn unfit(faults: Faults, options: &Options, name: &str) -> ReadError {
     ))
 }
 
-/// Looks at a file's head and at its mapping, and at nothing else.
+/// Checks the head of a file and its mapping, and reads nothing else.
 ///
 /// # Errors
 /// As [`read`].
@@ -156,33 +158,33 @@ pub fn check(name: &str, file: impl Read + Send + 'static, options: &Options) ->
     ready(name, file, options, &FeatureTables::default(), ReadBytes::default()).map(drop)
 }
 
-/// A mapping for a file, guessed from its head, as TOML.
+/// Guesses a mapping from the head of a file and returns it as TOML.
 ///
 /// # Errors
-/// If the file cannot be read, or holds nothing.
+/// If the file cannot be read or is empty.
 pub fn guess(name: &str, file: impl Read + Send + 'static, options: &Options) -> Result<String, ReadError> {
     preview(name, file, options).map(|preview| preview.mapping)
 }
 
-/// The head of a file, for a person to say what its columns mean.
+/// The head of a file, from which a person can tell what its columns mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
-    /// The columns' names; of a file without a header their numbers, from 0.
+    /// The columns' names; without a header their numbers, from 0.
     pub columns: Vec<String>,
-    /// Whether the first row names the columns.
+    /// Whether the first row holds the columns' names.
     pub has_header: bool,
     /// The cells of the first rows, in the columns' order; a short row has fewer.
     pub rows: Vec<Vec<String>>,
-    /// What was told from the file: how it is packed, its encoding, its delimiter.
+    /// What was detected: compression, encoding, delimiter.
     pub told: Vec<String>,
     /// A guessed mapping, as TOML.
     pub mapping: String,
 }
 
-/// The head of a file, with the mapping that is guessed from it.
+/// The head of a file, with a guessed mapping.
 ///
 /// # Errors
-/// If the file cannot be read, or holds nothing.
+/// If the file cannot be read or is empty.
 pub fn preview(name: &str, file: impl Read + Send + 'static, options: &Options) -> Result<Preview, ReadError> {
     let mapping = Mapping::default();
     let opened = opened::open(name, file, options.format, &mapping, &options.limits, ReadBytes::default())?;
@@ -206,7 +208,7 @@ pub fn preview(name: &str, file: impl Read + Send + 'static, options: &Options) 
     };
     rows.truncate(GUESSED_ROWS);
     if rows.is_empty() {
-        return Err(ReadError::Unreadable("it has no rows to guess from".to_owned()));
+        return Err(ReadError::Unreadable("the file has no rows to guess a mapping from".to_owned()));
     }
     let fractions = sniff::fractions(&rows, facts.delimiter.is_some());
     (facts.decimal_comma, facts.unsure) = (fractions == Fractions::Comma, fractions == Fractions::Unsure);
@@ -218,11 +220,11 @@ pub fn preview(name: &str, file: impl Read + Send + 'static, options: &Options) 
     Ok(Preview { columns, has_header, rows, told, mapping })
 }
 
-/// Reads a file to its end, or until `send` says stop. Chunks come in the file's order with what their rows are read by;
-/// parsing them is the caller's, on whatever thread. `name` tells the format where `options` do not.
+/// Reads a file to its end, or until `send` returns stop. Chunks come in the file's order together with their parser; the
+/// caller parses them, on any thread. `name` gives the format if `options` do not.
 ///
 /// # Errors
-/// If nothing can be read: see [`ReadError`]. What breaks later is in the report.
+/// If no row can be read: see [`ReadError`]. A failure after the first row is in the report.
 pub fn read(
     name: &str,
     file: impl Read + Send + 'static,
@@ -268,7 +270,7 @@ pub fn read(
         }
     };
     if too_many {
-        end.broken = Some(format!("it has more than {} rows (import.max_rows)", limits.rows));
+        end.broken = Some(format!("the file has more than {} rows (import.max_rows)", limits.rows));
     }
     told.extend(detected.told());
     Ok(ReadReport { lines: end.lines, broken: end.broken, told, unread })

@@ -1,9 +1,9 @@
-//! The formats of files.
+//! File formats.
 
-/// What a file is read as.
+/// The format in which a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// By the name's ending, else by the first character.
+    /// Detected from the file extension, else from the first character.
     #[default]
     Auto,
     Json,

@@ -1,7 +1,7 @@
-//! Files of data points as a stream of rows: JSON lines, JSON arrays, pretty-printed objects, MongoDB's Extended JSON, CSV
-//! with any of four delimiters, in UTF-8, UTF-16 or an older encoding, plain, gzip or zstd. What a file is made of is told
-//! from its first bytes. Every row is bounded, memory is bounded by a chunk of rows, and whatever is broken is named and
-//! passed by. `import`, `features` and the source of a training job read with it.
+//! Reads files of data points as a stream of rows: JSON lines, JSON arrays, pretty-printed objects, MongoDB's Extended JSON,
+//! and CSV with any of four delimiters; in UTF-8, UTF-16 or an older encoding; plain, gzip or zstd. Format, encoding and
+//! compression are detected from the first bytes. The bytes of a row are bounded, memory is bounded by a chunk of rows, and
+//! a broken row is reported and skipped. `import`, `features`, uploads and the source of a training job use this crate.
 
 mod detect;
 mod error;

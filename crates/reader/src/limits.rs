@@ -1,19 +1,19 @@
-//! The bounds of a file.
+//! Limits on a file.
 
-/// What a file may hold at most.
+/// The most that a file may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one row: a line, a CSV row over several lines, one JSON object.
+    /// Bytes of one row: a line, a CSV row that spans lines, or one JSON object.
     pub row_bytes: usize,
     /// Bytes of one CSV cell.
     pub cell_bytes: usize,
     /// Columns of a CSV file.
     pub columns: usize,
-    /// Rows of a file.
+    /// Rows of one file.
     pub rows: u64,
-    /// Bytes of a file, after unpacking.
+    /// Bytes of one file after decompression.
     pub bytes: u64,
-    /// Bytes that one packed byte may become, once more than 64 MiB were unpacked.
+    /// Decompressed bytes per compressed byte; checked once more than 64 MiB were decompressed.
     pub ratio: u64,
 }
 

@@ -1,20 +1,21 @@
-//! Text as chunks of numbered records: every record bounded, whatever is broken named and passed by.
+//! Splits text into chunks of numbered records. The bytes of a record are bounded; a broken record is reported and skipped.
 
 use crate::unpack::broken;
 use std::io::{BufRead, Read};
 use std::ops::Range;
 
-/// Bytes after which a chunk is handed on, however few records it has.
+/// A chunk ends once it holds this many bytes, however few records it has.
 const CHUNK_BYTES: usize = 4 << 20;
-/// A fault keeps this much of an overlong line.
+/// How many bytes of an overlong line its fault keeps.
 pub const KEPT_OF_GIANT: usize = 4096;
 
-/// One record's place in its chunk, or why it is none.
+/// The position of one record in its chunk, or the fault that it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Number of its first line, from 1.
+    /// The number of its first line, from 1.
     pub line: u64,
-    /// What an id is made of where the row has none: its line, or its place among the values where several may be in a line.
+    /// What an id is made of where the row has none: the line number, or, for JSON values that may share a line, the value's
+    /// number.
     pub number: u64,
     pub bytes: Range<usize>,
     pub fault: Option<String>,
@@ -22,9 +23,9 @@ pub struct Record {
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Chunk {
-    /// Position in the whole run; chunks are stored in this order.
+    /// Position of the chunk in the whole run; chunks are stored in this order.
     pub index: u64,
-    /// Which of the files.
+    /// Index of the file.
     pub file: usize,
     pub bytes: Vec<u8>,
     pub records: Vec<Record>,
@@ -43,7 +44,7 @@ impl Chunk {
 pub struct Lines<R> {
     reader: R,
     max_line: usize,
-    /// The byte that ends a line: `\n`, or `\r` in a file that has no other.
+    /// The byte that ends a line: `\n`, or `\r` in a file without `\n`.
     line_end: u8,
     line: u64,
     /// Why reading ended before the end of the file.
@@ -56,7 +57,7 @@ impl<R: BufRead> Lines<R> {
         Self { reader, max_line, line_end, line: 0, broken: None, ended: false }
     }
 
-    /// Bytes that a line may have.
+    /// The most bytes of one line.
     pub fn longest(&self) -> usize {
         self.max_line
     }
@@ -66,8 +67,8 @@ impl<R: BufRead> Lines<R> {
         self.line
     }
 
-    /// Appends the next line to `chunk` without its line end; `None` at the end of the file. Blank lines are records
-    /// too, with an empty range.
+    /// Appends the next line to `chunk` without its line end; `None` at the end of the file. A blank line is a record with
+    /// an empty range.
     pub fn next_into(&mut self, chunk: &mut Chunk) -> Option<Record> {
         if self.ended {
             return None;
@@ -114,11 +115,11 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// How the reading of a file ended.
+/// The outcome of reading a file.
 #[derive(Debug, Default)]
 pub struct ReadEnd {
     pub lines: u64,
-    /// Why it ended early.
+    /// Why reading ended before the end of the file.
     pub broken: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! A file as far as its head tells: what it is made of, and its first rows.
+//! A file whose head has been read: its format, encoding and first rows.
 
 use crate::detect::{Detected, Detecting};
 use crate::error::ReadError;
@@ -15,17 +15,17 @@ use encoding_rs::{Encoding, UTF_8};
 use provost_domain::mapping::Mapping;
 use std::io::{BufRead, Read};
 
-/// Rows that a mapping is guessed from.
+/// How many rows a mapping is guessed from.
 pub const GUESSED_ROWS: usize = 1000;
 
-/// A file that is known as far as its head goes.
+/// A file whose head has been read.
 pub struct Opened {
     pub text: Headed,
-    /// Of a CSV file, once a byte says what it is.
+    /// The encoding of a CSV file; known once a byte beyond ASCII was read.
     pub detected: Detected,
     pub told: Vec<String>,
     pub line_end: u8,
-    /// Lines before the header.
+    /// Lines to skip before the header.
     pub skip_lines: u64,
     pub what: What,
 }
@@ -66,7 +66,7 @@ pub fn open(
     }
     if let Some(kind) = sniff::foreign(text.head()) {
         return Err(ReadError::Unreadable(format!(
-            "it is {kind}; JSON and CSV are read, plain or packed by gzip or zstd"
+            "the file is {kind}; supported are JSON and CSV, plain or compressed with gzip or zstd"
         )));
     }
     let ending = ending(name);
@@ -112,12 +112,12 @@ pub fn open(
     Ok(Opened { text, detected, told, line_end, skip_lines, what: What::Csv { delimiter } })
 }
 
-/// The rows of the head, cell by cell: what the file looks like.
+/// The rows of the head, split into cells.
 pub fn sample(opened: &Opened, limits: &Limits) -> Vec<Vec<String>> {
     let What::Csv { delimiter } = opened.what else { return Vec::new() };
     let mut head = opened.text.head();
     if !opened.text.is_whole() {
-        // The last line may be cut off.
+        // The last line may be incomplete.
         head = &head[..head.iter().rposition(|b| *b == opened.line_end).map_or(head.len(), |at| at + 1)];
     }
     let mut lines = Lines::new(head, limits.row_bytes, opened.line_end);
@@ -139,7 +139,7 @@ pub fn sample(opened: &Opened, limits: &Limits) -> Vec<Vec<String>> {
     chunk.records.iter().filter(|r| r.fault.is_none()).filter_map(cells).collect()
 }
 
-/// The members of the objects in the head, and their cells.
+/// The members of the objects in the head, and the objects' values as rows of cells.
 pub fn sample_objects(
     opened: &Opened,
     layout: sniff::Layout,
@@ -165,7 +165,7 @@ pub fn sample_objects(
     (names, cells)
 }
 
-/// Cuts JSON into chunks and passes them on, until the end of the text or until `send` says stop.
+/// Splits JSON into chunks and sends them, until the end of the text or until `send` returns stop.
 pub fn cut(
     text: impl BufRead,
     layout: sniff::Layout,
@@ -202,7 +202,7 @@ pub fn cut(
     end
 }
 
-/// Why a CSV file has no row to begin with.
+/// Why no row of a CSV file can be read.
 pub fn no_row(opened: &Opened, mapping: &Mapping) -> String {
     let behind = match mapping.skip_lines {
         0 => String::new(),

@@ -1,4 +1,4 @@
-//! Chunks of text to data points.
+//! Parses chunks of text into data points.
 
 use crate::lines::{Chunk, Record};
 use crate::strays::Strays;
@@ -10,7 +10,7 @@ use provost_domain::record::unknown_members;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 
-/// What one file's rows are read by.
+/// Parses the rows of one file.
 pub struct Parser {
     shape: Shape,
     verified: bool,
@@ -19,13 +19,13 @@ pub struct Parser {
 }
 
 pub enum Shape {
-    /// Data points as JSON.
+    /// Each row is a data point as JSON.
     Json,
-    /// Any JSON objects, by a plan whose columns are these members.
+    /// Each row is a JSON object; the plan's columns are its members.
     Objects {
         plan: Box<Plan>,
         names: Vec<String>,
-        /// The same, to look members up in.
+        /// The same names as a set, for look-up.
         known: HashSet<String>,
     },
     Table {
@@ -34,17 +34,17 @@ pub enum Shape {
     },
 }
 
-/// A chunk's points, and what was wrong with the other rows.
+/// The points of a chunk, and the faults of its other rows.
 pub struct Parsed {
     pub chunk: Chunk,
     pub points: Vec<AdmissionDataPoint>,
-    /// For each point its place among the chunk's records.
+    /// For each point, its index among the chunk's records.
     pub places: Vec<usize>,
     pub faults: Vec<(usize, String)>,
     pub tally: Tally,
-    /// Members that no field is read from and that the head of the file has not told of.
+    /// Members that no field is read from and that the head of the file does not have.
     pub strays: Strays,
-    /// Values off every scale.
+    /// Number of values outside their scale.
     pub outliers: u64,
 }
 
@@ -53,7 +53,7 @@ impl Parser {
         Self { shape, verified, tables: tables.clone(), limits }
     }
 
-    /// The points of a chunk. Of a faulty row the reason is kept.
+    /// Parses a chunk. A faulty row is kept with its reason.
     pub fn chunk(&self, mut chunk: Chunk) -> Parsed {
         let records = std::mem::take(&mut chunk.records);
         let (mut points, mut places) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
@@ -74,7 +74,7 @@ impl Parser {
         Parsed { chunk, points, places, faults, tally, strays, outliers }
     }
 
-    /// None: the mapping leaves the row out.
+    /// Parses one record. None: the mapping excludes the row.
     fn record(
         &self,
         raw: &[u8],
@@ -118,25 +118,25 @@ impl Parser {
     }
 }
 
-/// A member of an object, as a CSV cell has it.
+/// A member of a JSON object in the form of a CSV cell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Member {
     pub text: String,
-    /// A number of JSON: its decimal point is one whatever the texts have.
+    /// The value is a JSON number: its decimal separator is a point, whatever separator the texts have.
     pub is_number: bool,
 }
 
-/// How many times the bytes of the longest row the paths of a row may have together.
+/// The paths of a row may together have this many times the bytes of the longest row.
 const PATHS: usize = 8;
 
-/// The members of an object by their dotted paths; null is an empty cell. `row_bytes` is what a row may have.
+/// The members of an object by their dotted paths; null becomes an empty cell. `row_bytes` is the most bytes of a row.
 ///
 /// # Errors
-/// If the text is no JSON object, or its paths are too long together.
+/// If the text is not a JSON object, or its paths are too long together.
 pub fn members(raw: &[u8], row_bytes: usize) -> Result<BTreeMap<String, Member>, String> {
     let value: Value = serde_json::from_slice(raw).map_err(|e| format!("malformed JSON: {e}"))?;
     if !value.is_object() {
-        return Err("the row is no JSON object: an object is expected".to_owned());
+        return Err("the row is not a JSON object".to_owned());
     }
     let mut members = Members { found: BTreeMap::new(), left: row_bytes.saturating_mul(PATHS) };
     members.flatten(String::new(), extended::plain(value)).ok_or_else(|| {
@@ -150,12 +150,12 @@ pub fn members(raw: &[u8], row_bytes: usize) -> Result<BTreeMap<String, Member>,
 
 struct Members {
     found: BTreeMap<String, Member>,
-    /// Bytes that paths may still have.
+    /// How many more bytes the paths may have.
     left: usize,
 }
 
 impl Members {
-    /// None: the paths are too long.
+    /// Adds a value under its path. None: the paths are too long.
     fn flatten(&mut self, path: String, value: Value) -> Option<()> {
         match value {
             Value::Object(map) => map.into_iter().try_for_each(|(name, value)| self.below(&path, &name, value)),

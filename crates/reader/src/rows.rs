@@ -1,17 +1,17 @@
-//! CSV rows out of lines. A quoted field may span lines; a stray quote costs its own line, not the rest of the file.
+//! Joins lines into CSV rows. A quoted cell may span lines; a stray quote costs only its own line.
 
 use crate::lines::{Chunk, Lines, ReadEnd, Record};
 use std::collections::VecDeque;
 use std::io::BufRead;
 
-/// A row may span this many lines.
+/// The most lines of one row.
 const MAX_SPAN: usize = 64;
 
 pub struct Rows<R> {
     lines: Lines<R>,
     width: usize,
     delimiter: u8,
-    /// Lines that were read ahead and are not part of a row yet.
+    /// Lines that were read but belong to no row yet.
     ahead: VecDeque<(u64, Vec<u8>, Option<String>)>,
 }
 
@@ -20,7 +20,7 @@ impl<R: BufRead> Rows<R> {
         Self { lines, width, delimiter, ahead: VecDeque::new() }
     }
 
-    /// Cells of a row; 0 before they are known.
+    /// Sets the number of cells in a row; 0 means unknown.
     pub fn set_width(&mut self, width: usize) {
         self.width = width;
     }
@@ -29,7 +29,7 @@ impl<R: BufRead> Rows<R> {
         ReadEnd { lines: self.lines.count(), broken: self.lines.broken }
     }
 
-    /// Makes line `index` of the look-ahead available.
+    /// Reads ahead until line `index` of the look-ahead is there; false if the file ends before.
     fn line(&mut self, index: usize) -> bool {
         while self.ahead.len() <= index {
             let mut scratch = Chunk::default();
@@ -40,7 +40,7 @@ impl<R: BufRead> Rows<R> {
         true
     }
 
-    /// Appends the next row to `chunk`; false at the end of the file. Blank lines are passed by.
+    /// Appends the next row to `chunk`; false at the end of the file. Blank lines are skipped.
     pub fn next_into(&mut self, chunk: &mut Chunk) -> bool {
         if !self.line(0) {
             return false;
@@ -48,7 +48,8 @@ impl<R: BufRead> Rows<R> {
         let (mut span, mut too_long) = (1, false);
         let mut quotes = quotes_in(&self.ahead[0].1);
         if quotes % 2 == 1 && self.ahead[0].2.is_none() {
-            // The row goes on in the following lines if that closes the quote and gives as many fields as the header.
+            // The row spans lines only if a following line closes the quote and the row then has as many cells as the
+            // header.
             let mut text = self.ahead[0].1.clone();
             for extra in 1..MAX_SPAN {
                 if !self.line(extra) || self.ahead[extra].2.is_some() {
@@ -98,14 +99,14 @@ fn quotes_in(bytes: &[u8]) -> usize {
     bytes.iter().filter(|b| **b == b'"').count()
 }
 
-/// How a quote is written inside a quoted cell.
+/// How a quote is escaped inside a quoted cell.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Escape {
     Doubled,
     Backslash,
 }
 
-/// Whether each quoted cell ends in its quote, and that at its end. A quote inside a bare cell is a character like others.
+/// Whether each quoted cell ends with its closing quote. A quote inside an unquoted cell is an ordinary character.
 fn is_well_quoted(row: &[u8], delimiter: u8, escape: Escape) -> bool {
     let mut at = 0;
     loop {
@@ -134,14 +135,14 @@ fn is_well_quoted(row: &[u8], delimiter: u8, escape: Escape) -> bool {
     }
 }
 
-/// The cells of one row.
+/// Splits one row into its cells.
 ///
 /// # Errors
-/// Why it is not exactly one row.
+/// Why the text is not exactly one row.
 pub fn fields(row: &[u8], delimiter: u8) -> Result<csv::ByteRecord, &'static str> {
     let mut builder = csv::ReaderBuilder::new();
     builder.has_headers(false).flexible(true).delimiter(delimiter);
-    // The row has no line end any more: whatever is left of one is a character.
+    // The row's line end was removed: any line break left is part of a cell.
     builder.terminator(csv::Terminator::Any(b'\n'));
     if row.contains(&b'"') {
         if !is_well_quoted(row, delimiter, Escape::Doubled) {

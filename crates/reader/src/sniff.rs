@@ -1,27 +1,27 @@
-//! What a text is made of, told from its beginning.
+//! Detects the layout of a text from its beginning: line ends, JSON or CSV, delimiter, decimal separator.
 
 use crate::rows;
 use serde::de::IgnoredAny;
 
-/// Lines that a delimiter is told from.
+/// How many lines the delimiter is detected from.
 const LINES: usize = 50;
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// How JSON values are laid out.
+/// The layout of JSON values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// One a line: a broken one costs its line.
+    /// One value per line: a broken one costs only its line.
     Lines,
-    /// An array, or values over several lines.
+    /// An array, or values that span lines.
     Values,
 }
 
-/// `\r` where nothing else ends the lines, else `\n`.
+/// `\r` if the text has no `\n`, else `\n`.
 pub fn line_end(head: &[u8]) -> u8 {
     if head.contains(&b'\r') && !head.contains(&b'\n') { b'\r' } else { b'\n' }
 }
 
-/// What a file is that nothing can be read from.
+/// The kind of a file in an unsupported format.
 pub fn foreign(head: &[u8]) -> Option<&'static str> {
     const KINDS: [(&[u8], &str); 8] = [
         (b"PK\x03\x04", "a ZIP archive or a workbook (.xlsx, .ods)"),
@@ -30,7 +30,7 @@ pub fn foreign(head: &[u8]) -> Option<&'static str> {
         (b"SQLite format 3\0", "an SQLite database"),
         (b"%PDF-", "a PDF document"),
         (b"\0\0\0\0", "binary"),
-        // Of the unpacked text.
+        // Compressed data inside compressed data.
         (b"\x1f\x8b", "gzip data within packed data"),
         (b"\x28\xb5\x2f\xfd", "zstd data within packed data"),
     ];
@@ -40,7 +40,7 @@ pub fn foreign(head: &[u8]) -> Option<&'static str> {
     kind.or_else(|| (start.starts_with(b"<!doctype html") || start.starts_with(b"<html")).then_some("a web page"))
 }
 
-/// The delimiter that a first line such as `sep=;` names, which spreadsheets write before the header.
+/// The delimiter that a first line such as `sep=;` names; spreadsheets write this line before the header.
 pub fn named_delimiter(head: &[u8]) -> Option<u8> {
     let end = line_end(head);
     let line = head.split(|b| *b == end).next()?.trim_ascii_end();
@@ -48,7 +48,7 @@ pub fn named_delimiter(head: &[u8]) -> Option<u8> {
         (name, [delimiter]) if name.eq_ignore_ascii_case(b"sep=") => {
             DELIMITERS.contains(delimiter).then_some(*delimiter)
         }
-        // The tab at the line's end has been trimmed.
+        // The tab at the end of this line has been trimmed.
         (name, []) if name.eq_ignore_ascii_case(b"sep=") => Some(b'\t'),
         _ => None,
     }
@@ -60,7 +60,7 @@ fn first(head: &[u8]) -> Option<u8> {
 
 pub fn is_json(head: &[u8]) -> bool {
     let Some(first) = first(head) else { return false };
-    // A CSV cell may begin with a bracket.
+    // A CSV cell may begin with a bracket too.
     first == b'{' || (first == b'[' && serde_json::from_slice::<IgnoredAny>(head).map_or_else(|e| e.is_eof(), |_| true))
 }
 
@@ -76,14 +76,15 @@ pub fn layout(head: &[u8]) -> Layout {
     let mut values = serde_json::Deserializer::from_slice(line).into_iter::<IgnoredAny>();
     let several = match values.next() {
         Some(Ok(_)) => first(&line[values.byte_offset()..]).is_some_and(|b| b == b'{' || b == b','),
-        // The object goes on in the next line.
+        // The object continues in the next line.
         Some(Err(e)) => e.is_eof() && lines.next().is_some_and(|next| first(next) != Some(b'{')),
         None => false,
     };
     if several { Layout::Values } else { Layout::Lines }
 }
 
-/// The lines of the head from the header on; the last one may be cut off, and is left out unless the head is all there is.
+/// The lines of the head from the header on. The last line may be incomplete and is left out unless the head is the whole
+/// file.
 fn lines(head: &[u8], skip: u64, whole: bool) -> Vec<&[u8]> {
     let end = line_end(head);
     let mut lines: Vec<&[u8]> = head.split(|b| *b == end).collect();
@@ -95,8 +96,8 @@ fn lines(head: &[u8], skip: u64, whole: bool) -> Vec<&[u8]> {
     trimmed.filter(|line| first(line).is_some()).take(LINES).collect()
 }
 
-/// The delimiter that parts the most lines into as many cells as the first, more than one; of several the one with more
-/// cells. A tab in the first line of a file that is named `.tsv`.
+/// The delimiter with which most lines have as many cells as the first line, more than one; on a tie the one with more
+/// cells. In a file named `.tsv`, a tab if the first line has one.
 pub fn delimiter(head: &[u8], skip: u64, whole: bool, tsv: bool) -> u8 {
     let lines = lines(head, skip, whole);
     let Some(header) = lines.first() else { return b',' };
@@ -117,7 +118,7 @@ pub fn delimiter(head: &[u8], skip: u64, whole: bool, tsv: bool) -> u8 {
     }
 }
 
-/// What the cells tell of how numbers are written.
+/// The decimal separator that the cells show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fractions {
     /// No number has a separator.
@@ -126,15 +127,15 @@ pub enum Fractions {
     Point,
     /// `3,75`
     Comma,
-    /// Some so, some so, in a file whose cells no comma parts: `1,234` and `1.234` could be either.
+    /// Both forms occur, in a file whose delimiter is not a comma: `1,234` and `1.234` are ambiguous.
     Mixed,
-    /// There are commas, such as `1,234`, and nothing tells whether they part thousands.
+    /// Commas such as in `1,234` occur, and nothing shows whether they separate thousands.
     Unsure,
 }
 
-/// Told from the cells. `commas`: the cells are parted by something else, so that `3,75` may well be in use beside `3.75`.
+/// Detects the decimal separator from the cells. `commas`: the delimiter is not a comma, so `3,75` may occur beside `3.75`.
 pub fn fractions(rows: &[Vec<String>], commas: bool) -> Fractions {
-    // For commas and for points: does one occur, and does one occur where it cannot separate thousands?
+    // For commas and for points: whether one occurs, and whether one occurs where it cannot separate thousands.
     let (mut comma, mut point) = ((false, false), (false, false));
     for cell in rows.iter().flatten() {
         let Some((separator, is_fraction)) = separator(cell.trim()) else { continue };
@@ -153,7 +154,7 @@ pub fn fractions(rows: &[Vec<String>], commas: bool) -> Fractions {
     }
 }
 
-/// The last separator of a number, and whether a fraction follows it for sure.
+/// The last separator of a number, and whether it certainly begins a fraction.
 fn separator(cell: &str) -> Option<(u8, bool)> {
     let at = cell.rfind([',', '.'])?;
     let (whole, rest) = (&cell[..at], &cell[at + 1..]);
@@ -165,7 +166,7 @@ fn separator(cell: &str) -> Option<(u8, bool)> {
     if digits(whole) {
         return Some((separator, rest.len() != 3 || whole.starts_with('0') || whole.len() > 3));
     }
-    // Thousands that the other separator parts: `1,234.5`. Those that the same one parts are no fraction: `1,234,567`.
+    // `1,234.5` has a fraction after thousands of the other separator; `1,234,567` has only thousands and no fraction.
     let group = if separator == b',' { '.' } else { ',' };
     let mut groups = whole.split(group);
     let first = groups.next().is_some_and(|first| digits(first) && first.len() <= 3);

@@ -1,17 +1,17 @@
-//! Members of JSON objects that no field is read from, as they are met row by row: in files without a mapping all of them, in
-//! others those that the head of the file does not have.
+//! Members of JSON objects that no field is read from, collected row by row: without a mapping all of them, with one those
+//! that the head of the file does not have.
 
 use provost_domain::mapping::{Unread, unread_member};
 use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-/// Names that are kept.
+/// How many names are kept.
 const LISTED: usize = 100;
-/// Further names that are counted; their hashes are kept.
+/// How many more names are counted, by their hashes.
 const COUNTED: usize = 100_000;
 
-/// Different names in the order in which they were met: the first hundred, and how many there are beside.
+/// Distinct names in the order of their first row: the first hundred, and the number of further ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Strays {
     listed: Vec<String>,
@@ -36,7 +36,7 @@ impl Strays {
         }
     }
 
-    /// Adds those of the rows that follow.
+    /// Adds the names of later rows.
     pub fn extend(&mut self, following: Self) {
         for name in &following.listed {
             self.add(name);
@@ -49,7 +49,7 @@ impl Strays {
         }
     }
 
-    /// Adds them to the columns that are known from the head of the file; how many are not in the list.
+    /// Appends the names to the columns that the head of the file showed; returns how many further names there are.
     pub fn append_to(self, unread: &mut Vec<Unread>) -> u64 {
         unread.extend(self.listed.iter().map(|name| unread_member(name)));
         self.beside.len() as u64

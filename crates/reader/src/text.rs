@@ -1,20 +1,20 @@
-//! Bytes to UTF-8. A byte order mark and UTF-16 are told from the first bytes; for an older encoding of a CSV file see
-//! `detect`. JSON is UTF-8 or UTF-16 by its own rules.
+//! Converts bytes to UTF-8. A byte order mark and UTF-16 are detected from the first bytes; `detect` handles older encodings
+//! of CSV files. JSON is UTF-8 or UTF-16 by its standard.
 
 use crate::unpack::Input;
 use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use std::io::{self, BufRead, Read};
 
-/// Bytes that are looked at before a file is read.
+/// How many bytes are inspected before a file is read.
 pub const HEAD: usize = 1 << 18;
 const CHUNK: usize = 1 << 16;
 
-/// Text whose beginning can be looked at before it is read.
+/// Text whose beginning can be inspected before it is read.
 pub struct Headed {
     head: Vec<u8>,
     at: usize,
     rest: Input,
-    /// What went wrong while the beginning was read; told after it.
+    /// An error from reading the beginning; returned after it.
     fault: Option<io::Error>,
 }
 
@@ -27,7 +27,7 @@ impl Headed {
     pub fn head(&self) -> &[u8] {
         &self.head[self.at..]
     }
-    /// Whether the head is all there is.
+    /// Whether the head is the whole text.
     pub fn is_whole(&self) -> bool {
         self.head.len() < HEAD && self.fault.is_none()
     }
@@ -63,8 +63,8 @@ pub fn read_buffered(from: &mut impl BufRead, buf: &mut [u8]) -> io::Result<usiz
     Ok(n)
 }
 
-/// Text without its byte order mark, in UTF-8 if its first bytes say UTF-16 or `named` says another encoding; and the
-/// encoding, if it was told from the first bytes.
+/// The text in UTF-8 without its byte order mark, decoded from UTF-16 if the first bytes show it, else from the encoding
+/// `named`; and the encoding, if it was detected from the first bytes.
 pub fn decoded(mut text: Headed, named: Option<&'static Encoding>) -> (Headed, Option<&'static Encoding>) {
     let told = match text.head() {
         [0xef, 0xbb, 0xbf, ..] => {
@@ -82,7 +82,7 @@ pub fn decoded(mut text: Headed, named: Option<&'static Encoding>) -> (Headed, O
     }
 }
 
-/// UTF-16 without a mark: every other byte of plain text is 0.
+/// UTF-16 without a byte order mark: every other byte of ASCII text is 0.
 fn wide(head: &[u8]) -> Option<&'static Encoding> {
     let pairs = head.get(..head.len().min(1024) / 2 * 2)?.chunks_exact(2);
     let (all, mut first, mut second) = (pairs.len(), 0, 0);
@@ -101,7 +101,7 @@ fn wide(head: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// Decodes one encoding throughout.
+/// A reader that decodes one encoding.
 pub struct Decoding {
     from: Input,
     decoder: Decoder,
@@ -128,7 +128,7 @@ impl Decoding {
     }
 }
 
-/// Decodes all of `bytes` into `out`; gives back how many there were.
+/// Decodes all of `bytes` into `out`; returns how many bytes were decoded.
 pub fn decode(decoder: &mut Decoder, bytes: &[u8], last: bool, out: &mut Vec<u8>) -> usize {
     let room = decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len() * 4 + 16);
     out.clear();

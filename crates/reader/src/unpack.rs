@@ -1,4 +1,4 @@
-//! The bytes of a file, unpacked and counted.
+//! Decompresses a file and counts its bytes.
 
 use crate::limits::Limits;
 use flate2::bufread::MultiGzDecoder;
@@ -8,18 +8,18 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes read so far, before unpacking.
+/// Bytes read so far, before decompression.
 pub type ReadBytes = Arc<AtomicU64>;
-/// Text as the other modules read it.
+/// Decompressed text.
 pub type Input = Box<dyn BufRead + Send>;
 
 const BUFFER: usize = 1 << 18;
-/// The ratio counts from here on: small files of repeats are well packed.
+/// The ratio is checked from this many bytes on, because small repetitive files compress very well.
 const FREE: u64 = 64 << 20;
-/// Memory that a packed file may ask its reader to keep.
+/// The largest window that a zstd frame may ask the decoder to keep.
 const WINDOW: u64 = 32 << 20;
 
-/// How the bytes are packed, told by the first of them.
+/// The compression, detected from the first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
     Plain,
@@ -37,7 +37,7 @@ impl Packing {
     }
 }
 
-/// The text of `file`, with bounds on its length; `read` hears of the packed bytes.
+/// The decompressed text of `file`, bounded in length; `read` counts the bytes before decompression.
 ///
 /// # Errors
 /// If the first bytes cannot be read.
@@ -56,7 +56,7 @@ pub fn unpack(file: impl Read + Send + 'static, limits: &Limits, read: ReadBytes
     Ok((text, packing))
 }
 
-/// Counts what is read from the disk: for itself, and for the progress bar over all files.
+/// Counts the bytes read from the file, for the ratio and for the progress bar over all files.
 struct Counted<R> {
     file: R,
     count: u64,
@@ -72,7 +72,7 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Stops at the bound of a file's length.
+/// Fails once a file is longer than its limit.
 struct Bounded<R> {
     limits: Limits,
     from: R,
@@ -85,7 +85,7 @@ impl<R> Bounded<R> {
             let most = self.limits.bytes;
             return Err(io::Error::new(
                 ErrorKind::FileTooLarge,
-                format!("it is longer than {most} bytes (import.max_bytes)"),
+                format!("the file is longer than {most} bytes (import.max_bytes)"),
             ));
         }
         Ok(())
@@ -112,10 +112,10 @@ impl<R: BufRead> BufRead for Bounded<R> {
     }
 }
 
-/// What comes out of a decoder, with the ratio of out and in as a second bound.
+/// The output of a decoder; fails if its ratio to the input exceeds the limit.
 struct Ratio<R, F> {
     from: R,
-    /// Bytes that went in.
+    /// The number of compressed bytes read so far.
     packed: F,
     limits: Limits,
     came: u64,
@@ -128,7 +128,7 @@ impl<R: Read, F: Fn(&R) -> u64> Read for Ratio<R, F> {
         let packed = (self.packed)(&self.from).max(1);
         if self.came > FREE && self.came / packed > self.limits.ratio {
             let why = format!(
-                "{packed} packed bytes unpack to more than {} each (import.max_ratio): this looks like a bomb",
+                "{packed} compressed bytes expand to more than {} bytes each (import.max_ratio): the file may be a decompression bomb",
                 self.limits.ratio
             );
             return Err(io::Error::new(ErrorKind::FileTooLarge, why));
@@ -156,7 +156,7 @@ impl<R: BufRead> Zstd<R> {
         Self { source, frame, inside: false }
     }
 
-    /// Begins the next frame; false at the end of the file.
+    /// Starts the next frame; false at the end of the file.
     fn next_frame(&mut self) -> io::Result<bool> {
         while !self.source.fill_buf()?.is_empty() {
             match self.frame.init(&mut self.source) {
@@ -164,7 +164,7 @@ impl<R: BufRead> Zstd<R> {
                 Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
                     let length = u64::from(length);
                     if io::copy(&mut (&mut self.source).take(length), &mut io::sink())? < length {
-                        return Err(corrupt("it ends inside a frame"));
+                        return Err(corrupt("the file ends inside a frame"));
                     }
                 }
                 Err(e) => return Err(corrupt(e)),
@@ -194,7 +194,7 @@ impl<R: BufRead> Read for Zstd<R> {
             if let (Some(written), Some(found)) = sums
                 && written != found
             {
-                return Err(corrupt("its checksum does not match"));
+                return Err(corrupt("the checksum of a frame does not match"));
             }
             self.inside = false;
         }
@@ -205,10 +205,10 @@ fn corrupt(why: impl std::fmt::Display) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, format!("the zstd data is cut off or corrupt: {why}"))
 }
 
-/// Why reading ended early, in words.
+/// Describes why reading ended early.
 pub fn broken(e: &io::Error) -> String {
     match e.kind() {
-        ErrorKind::UnexpectedEof => "the gzip data is cut off, or something else follows it".to_owned(),
+        ErrorKind::UnexpectedEof => "the gzip data is cut off, or other data follows it".to_owned(),
         ErrorKind::InvalidInput => format!("the gzip data is corrupt: {e}"),
         ErrorKind::InvalidData if !e.to_string().contains("zstd") => format!("the gzip data is corrupt: {e}"),
         _ => e.to_string(),

@@ -1,11 +1,11 @@
-//! JSON that is not one object a line: an array on one line or over many, objects over several lines, values side by side.
-//! The text is cut into values without being parsed; each is bounded.
+//! JSON that does not have one object per line: arrays, objects over several lines, several values on a line. The text is
+//! split into values without being parsed; the bytes of a value are bounded.
 
 use crate::lines::{Chunk, KEPT_OF_GIANT, ReadEnd, Record};
 use crate::unpack::broken;
 use std::io::BufRead;
 
-/// Where in a value the last byte was.
+/// The state of the scan inside a value.
 #[derive(Default)]
 struct Scan {
     depth: u32,
@@ -15,7 +15,7 @@ struct Scan {
 }
 
 impl Scan {
-    /// Takes the next byte; whether the value ends, and with this byte (`Some(true)`) or before it (`Some(false)`).
+    /// Takes the next byte. `Some(true)`: the value ends with this byte; `Some(false)`: it ended before this byte.
     fn take(&mut self, byte: u8) -> Option<bool> {
         if self.string {
             if self.escaped {
@@ -36,7 +36,7 @@ impl Scan {
                 return (self.depth == 0).then_some(true);
             }
             _ if self.depth > 0 => {}
-            // A word, a number or rubbish: up to what can follow it.
+            // A literal, a number or invalid text ends before any byte that can follow a value.
             b' ' | b'\t' | b'\r' | b'\n' | b',' | b']' | b'[' | b'{' | b'"' if self.scalar => return Some(false),
             _ => self.scalar = true,
         }
@@ -50,7 +50,7 @@ pub struct Values<R> {
     max: usize,
     line: u64,
     line_end: u8,
-    /// Values so far.
+    /// Number of values so far.
     values: u64,
     in_array: bool,
     pub broken: Option<String>,
@@ -71,7 +71,7 @@ impl<R: BufRead> Values<R> {
         self.broken = Some(why);
     }
 
-    /// Goes on to the first byte of the next value; false at the end of the file.
+    /// Skips to the first byte of the next value; false at the end of the file.
     fn seek(&mut self) -> bool {
         loop {
             let bytes = match self.reader.fill_buf() {
