@@ -1,6 +1,6 @@
-//! The card of a model: a model card (Mitchell et al. 2019) and the technical file of a high-risk system by Annex IV of the EU's AI
-//! Act, sections 1 to 9 (admissions are Annex III, 3(a)). It is written from records alone: the same records give the same bytes.
-//! What only a person can say is a blank with a question.
+//! A model card: a model card after Mitchell et al. 2019, and the technical documentation of a high-risk system by Annex IV
+//! of the EU's AI Act, sections 1 to 9 (admissions are Annex III, 3(a)). It is written from records only: the same records
+//! give the same bytes. What only a person can answer is a blank with a question.
 
 mod block;
 mod data;
@@ -18,7 +18,7 @@ mod yaml;
 pub use block::{Block, Section};
 pub use records::{CardTexts, Records};
 
-/// What a card is written as.
+/// The format of a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// One page for a browser.
@@ -33,7 +33,7 @@ impl Format {
     /// Every format.
     pub const ALL: [Format; 3] = [Format::Html, Format::Markdown, Format::Yaml];
 
-    /// The word for it.
+    /// The name of the format.
     pub fn as_str(self) -> &'static str {
         match self {
             Format::Html => "html",
@@ -42,7 +42,7 @@ impl Format {
         }
     }
 
-    /// The format that a word or the ending of a file's name means.
+    /// The format by its name or by a file extension.
     pub fn parse(word: &str) -> Option<Self> {
         match word {
             "html" | "htm" => Some(Format::Html),
@@ -62,17 +62,17 @@ impl Format {
     }
 }
 
-/// A card, before it is written.
+/// A card, independent of its format.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Card {
     /// `Model card: …`
     pub title: String,
-    /// Annex IV, 1 to 9.
+    /// The sections 1 to 9 of Annex IV.
     pub sections: Vec<Section>,
 }
 
 impl Card {
-    /// Of a model's records.
+    /// The card of a model, from its records.
     pub fn of(records: &Records) -> Self {
         let version = &records.model.version;
         Self {
@@ -91,14 +91,14 @@ impl Card {
         }
     }
 
-    /// The blanks: what a person has still to say.
+    /// The number of blanks that a person has to fill in.
     pub fn blanks(&self) -> usize {
         let blank = |block: &&Block| matches!(block, Block::Blank(_));
         self.sections.iter().map(|section| section.blocks.iter().filter(blank).count()).sum()
     }
 }
 
-/// The card as a text.
+/// Writes the card in a format.
 pub fn write(records: &Records, format: Format) -> String {
     let card = Card::of(records);
     match format {

@@ -21,7 +21,7 @@ use crate::{client, demo, doctor, predict, serve, worker};
 use clap::{Args, Parser, Subcommand};
 use common::{Common, Output};
 
-/// The version, with the commit where the build knew it.
+/// The version, with the commit if the build knows it.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("PROVOST_BUILT_FROM"));
 
 #[derive(Parser)]
@@ -37,13 +37,13 @@ pub struct Cli {
 pub enum Command {
     /// Run the service: HTTP facade, actors, scheduler
     Serve(ServeArgs),
-    /// Show the whole story: sample data, training, evaluation, activation
+    /// Show every step on sample data: training, evaluation, activation
     Demo(demo::DemoArgs),
     /// Show the state of a running service
     Status(client::StatusArgs),
-    /// Check settings, store, bus, disk, libraries and clock, and say what to do
+    /// Check settings, store, bus, disk, libraries and clock, and advise on each fault
     Doctor(doctor::DoctorArgs),
-    /// Do fits for servers that share the store, on this machine
+    /// Fit models on this machine for servers that share the store
     Worker(worker::WorkerArgs),
     /// Put data points from files into the store
     Import(data::ImportArgs),
@@ -53,47 +53,47 @@ pub enum Command {
     Features(data::FeaturesArgs),
     /// Predict the outcome of the applications in a file
     Predict(predict::PredictArgs),
-    /// Report what the data is like that a job would train on
+    /// Report the quality of the data that a job would train on
     Quality(client::QualityArgs),
-    /// Look at the messages that could not be taken in, send them again or drop them
+    /// List, show, replay or discard the messages that could not be processed
     Parked(parked::ParkedArgs),
     /// Submit a training job to a running service
     Train(client::train::TrainArgs),
     /// List training jobs; show, follow or cancel one
     Jobs(client::JobsArgs),
-    /// Show or change when the service trains by itself
+    /// Show or change the schedule of automatic training
     Schedule(client::ScheduleArgs),
-    /// Run the learners alone, on a feature CSV
+    /// Fit models on a feature CSV, without a service
     Fit(fit::FitArgs),
     /// List model versions, or show one
     Models(client::ModelsArgs),
-    /// Compare two or more models on the rows they were all tested on
+    /// Compare two or more models on the rows that all of them hold out
     Compare(client::CompareArgs),
-    /// Evaluate a model anew on the rows held out
+    /// Evaluate a model again on its held-out rows
     Evaluate(client::EvaluateArgs),
     /// Fetch a model's plots into files
     Plots(client::PlotsArgs),
-    /// Write a model to a file that other systems predict with
+    /// Write a model to a file for prediction in other systems
     Export(export::ExportArgs),
-    /// Write a model's card: what it is, what it was made of, and what it is worth
+    /// Write a model card: purpose, training data, performance
     Card(client::CardArgs),
     /// Make a model the active one
     Activate(client::ActivateArgs),
-    /// Go back to the model that was active before, or to a named one
+    /// Activate the previously active model again, or a named one
     Rollback(client::RollbackArgs),
-    /// List which model was active from when on
+    /// List which model was active in which period
     History(client::HistoryArgs),
-    /// List what the gate decided on models of automatic jobs, or show one decision
+    /// List the gate's decisions on models of automatic jobs, or show one
     Decisions(client::DecisionsArgs),
-    /// Make, list, end and rotate API keys
+    /// Create, list, revoke and rotate API keys
     Keys(keys::KeysArgs),
-    /// Read the log of who did what, and check that it is whole
+    /// Read the audit log, and verify that nobody changed it
     Audit(audit::AuditArgs),
-    /// Copy store and artifacts into a folder, also beside a running service
+    /// Copy store and artifacts into a folder; a service may be running
     Backup(backup::BackupArgs),
-    /// Check a backup and put it into an empty data folder
+    /// Verify a backup and restore it into an empty data folder
     Restore(backup::RestoreArgs),
-    /// Write the completions for a shell to standard output
+    /// Write a shell's completions to standard output
     Completions(shell::CompletionsArgs),
     /// Write a man page for each command
     Man(shell::ManArgs),
@@ -119,7 +119,7 @@ pub struct ServeArgs {
     pub common: Common,
 }
 
-/// Runs a command to its end.
+/// Runs a command.
 pub fn run(cli: Cli) -> Result<()> {
     if cli.output.quiet {
         show::be_quiet();

@@ -1,4 +1,4 @@
-//! Thin clients of the facade: the commands that ask a running service.
+//! The commands that send requests to a running service.
 
 mod card;
 pub mod compare;
@@ -37,7 +37,7 @@ use serde_json::Value;
 
 pub const BASE: &str = "/api/v1/model-training";
 
-/// With `--json` the answer, a list one element a line; else `human`.
+/// Prints the answer: with `--json` as JSON, a list with one element per line; else as `human` formats it.
 fn print(output: &Output, answer: &Value, human: impl FnOnce() -> String) {
     if !output.json {
         show::line(&human());

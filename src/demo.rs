@@ -1,6 +1,6 @@
-//! `provost demo`: the whole story on one screen. Sample data, import, training of all six algorithms with tuning,
-//! evaluation with plots, activation of the simplest of the models
-//! that cannot be told apart from the best, and the addresses where all of it can be seen.
+//! `provost demo` runs every step on sample data and shows each on the screen: sample data, import, training of all six
+//! algorithms with tuning, evaluation with plots, activation of the simplest model that cannot be told apart from the best,
+//! and the addresses of pages with the results.
 
 mod asking;
 mod choice;
@@ -31,20 +31,20 @@ pub struct DemoArgs {
     /// Synthetic applications to train on
     #[arg(long, value_name = "N", default_value_t = 6000, value_parser = clap::value_parser!(u32).range(400..=1_000_000))]
     pub rows: u32,
-    /// Address of the service [default: 127.0.0.1:8000, or a free port where that is taken]
+    /// Address of the service [default: 127.0.0.1:8000, or a free port if 8000 is taken]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Stop when the story is told, instead of serving on
+    /// Stop after the last step instead of continuing to serve
     #[arg(long)]
     pub exit: bool,
-    /// Then let a thousand new points arrive over the bus (bridge.url) and watch the retraining that follows
+    /// Afterwards publish a thousand new points over the bus (bridge.url) and show the retraining
     #[arg(long)]
     pub events: bool,
     #[command(flatten)]
     pub common: Common,
 }
 
-/// The data folder, unless the settings or --data-dir name another.
+/// The data folder, unless the settings or --data-dir name one.
 const FOLDER: &str = "./data/demo";
 
 pub fn run(args: &DemoArgs) -> Result<()> {
@@ -58,10 +58,10 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         settings = args.common.settings_with(flags)?;
     }
     if settings.source("log.level") == Some(&Source::Default) {
-        // The screen belongs to the story.
+        // Log lines would interleave with the steps on the screen.
         settings.log.level = "error".to_owned();
     }
-    // The demo runs one job at a time, so the scheduler stays off until its turn.
+    // The demo runs one job at a time; the scheduler is needed only with --events.
     settings.schedule_enabled = args.events;
     if args.events && settings.bridge.options.is_none() {
         return Err(Error::usage_with("--events needs a broker", "set bridge.url (PROVOST_BRIDGE__URL=amqp://…)"));
@@ -69,7 +69,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     log::start(&settings.log)?;
     let screen = Screen::new(args.common.output.json);
     let system = actix_rt::System::new();
-    // From here on a signal stops the demo in order, whatever step is running.
+    // From here on a signal stops the demo in order, during any step.
     let signals = system.block_on(async { Signals::catch() })?;
     screen.title();
     let folder = Folder::take(&settings)?;
@@ -139,19 +139,19 @@ async fn tell(
     }
 }
 
-/// How this program was called, for commands to copy: `provost` where the path finds it.
+/// The command that started this program, for commands to copy: `provost` if the PATH finds this program.
 fn program() -> String {
     std::env::args().next().filter(|name| !name.is_empty()).unwrap_or_else(|| "provost".to_owned())
 }
 
-/// The arguments by which a command finds the service: none where it looks there by itself.
+/// The arguments that a command needs to find the service; empty if the defaults find it.
 fn found_by(settings: &Settings, address: &str) -> String {
     let usual = settings.source("http.listen") == Some(&Source::Default)
         && address == format!("http://{}", settings.http.listen);
     if usual { String::new() } else { format!(" --url {address}") }
 }
 
-/// The configured port; where that is the default and taken, a free one.
+/// Binds the configured port; if it is the default port and taken, a free one.
 fn listener(settings: &Settings, folder: &Folder) -> Result<TcpListener> {
     match serve::listen(&settings.http, &*folder.store) {
         Err(Error::Failed(_)) if settings.source("http.listen") == Some(&Source::Default) => serve::bind("127.0.0.1:0"),
@@ -221,7 +221,7 @@ async fn models(handle: &Handle, job: &JobId) -> Result<Vec<ModelVersion>> {
     Ok(models)
 }
 
-/// The models side by side, on the rows that all of them hold out. A test that cannot be made is no fault of the demo.
+/// Compares the models on the rows that all of them hold out. If the tests are not possible, the demo continues without.
 async fn compare(handle: &Handle, models: &[ModelVersion]) -> Option<ModelComparisonResponse> {
     let ids: Vec<ModelId> = models.iter().map(|m| m.model_id.clone()).collect();
     if ids.len() < 2 {

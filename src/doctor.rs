@@ -1,4 +1,4 @@
-//! `provost doctor`: what a service needs, checked one by one, with what to do about each fault.
+//! `provost doctor`: checks what a service needs, part by part, and gives advice for each fault.
 
 mod address;
 mod bus;
@@ -39,7 +39,7 @@ struct Finding {
     check: &'static str,
     verdict: Verdict,
     found: String,
-    /// What to do about it.
+    /// Advice.
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<String>,
 }
@@ -48,7 +48,7 @@ fn ok(check: &'static str, found: impl Into<String>) -> Finding {
     Finding { check, verdict: Verdict::Ok, found: found.into(), advice: None }
 }
 
-/// The finding for a part that is not in use.
+/// The finding for a part that is not configured.
 fn off(check: &'static str, found: impl Into<String>) -> Finding {
     Finding { check, verdict: Verdict::Off, found: found.into(), advice: None }
 }

@@ -1,4 +1,4 @@
-//! The errors that a command ends with, and their exit codes.
+//! The errors of commands, and their exit codes.
 
 use provost_store::StoreError;
 
@@ -16,7 +16,7 @@ impl Error {
     pub fn failed(message: impl Into<String>) -> Self {
         Error::Failed(anyhow::Error::msg(message.into()))
     }
-    /// Exit code 1: the cause, and on a line of its own what to do.
+    /// Exit code 1: the cause, and advice on a line of its own.
     pub fn failed_with(cause: impl std::fmt::Display, advice: &str) -> Self {
         Error::failed(format!("{cause}\n  → {advice}"))
     }
@@ -35,7 +35,7 @@ impl Error {
 impl From<StoreError> for Error {
     fn from(e: StoreError) -> Self {
         match e {
-            // A second server on one data folder is bad usage, not a fault.
+            // A second server on the same data folder is bad usage, not a failure.
             StoreError::Locked { .. } => Error::Usage(e.to_string()),
             e => Error::Failed(e.into()),
         }

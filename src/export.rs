@@ -1,4 +1,4 @@
-//! `provost export` and `GET /models/{model_id}/export`: a model version as a file that other systems predict with.
+//! `provost export` and `GET /models/{model_id}/export`: writes a model version to a file for prediction in other systems.
 
 use crate::error::{Error, Result};
 use crate::open;
@@ -15,9 +15,9 @@ use std::sync::Arc;
 /// The format of an exported model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// ONNX: the calibrated probability, from the feature columns on.
+    /// ONNX: from feature columns to the calibrated probability.
     Onnx,
-    /// XGBoost's own JSON: the booster alone, without calibration.
+    /// XGBoost's own JSON: the booster without calibration.
     XgboostJson,
     /// The model artifact as Provost stores it.
     Artifact,
@@ -27,7 +27,7 @@ impl Format {
     /// Every format, in the order of the help.
     pub const ALL: [Format; 3] = [Format::Onnx, Format::XgboostJson, Format::Artifact];
 
-    /// The word on the command line.
+    /// The name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Format::Onnx => "onnx",
@@ -36,12 +36,12 @@ impl Format {
         }
     }
 
-    /// The format that this word names.
+    /// The format of this name.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.as_str() == word)
     }
 
-    /// How the names of its files end.
+    /// The extension of its files.
     pub fn extension(self) -> &'static str {
         match self {
             Format::Onnx => "onnx",
@@ -51,13 +51,13 @@ impl Format {
     }
 }
 
-/// Why there is no file.
+/// Why a model cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
-    /// The model has no form in the format.
+    /// The format cannot represent this model.
     #[error("{0}")]
     NoSuchForm(String),
-    /// The artifact is damaged, or the library of the format fails.
+    /// The artifact is damaged, or the format's library fails.
     #[error("the model cannot be exported: {0}")]
     Failed(String),
 }
@@ -73,10 +73,10 @@ pub struct Exported {
     pub notes: Vec<String>,
 }
 
-/// The file of an artifact in this format, and what users of it should know.
+/// Converts an artifact; returns the file's bytes and notes for its users.
 ///
 /// # Errors
-/// If the artifact is damaged, or its model has no such form.
+/// If the artifact is damaged, or the format cannot represent the model.
 pub fn convert(artifact: Vec<u8>, format: Format) -> std::result::Result<(Vec<u8>, Vec<String>), ConvertError> {
     if format == Format::Artifact {
         return Ok((artifact, Vec::new()));
@@ -86,7 +86,7 @@ pub fn convert(artifact: Vec<u8>, format: Format) -> std::result::Result<(Vec<u8
     if format == Format::Onnx {
         let exported = provost_export::onnx(&model).map_err(|e| ConvertError::NoSuchForm(e.to_string()))?;
         let encoded = exported.inputs.iter().any(|i| matches!(i.source, provost_export::Source::Encoded { .. }));
-        let note = "the model's categories are inputs as rates, which `feature_names` in the file's metadata name";
+        let note = "categories are inputs as rates; `feature_names` in the file's metadata names these inputs";
         return Ok((exported.bytes, encoded.then(|| note.to_owned()).into_iter().collect()));
     }
     let booster = match &model.predictor {
@@ -94,10 +94,10 @@ pub fn convert(artifact: Vec<u8>, format: Format) -> std::result::Result<(Vec<u8
         own => own,
     };
     let Predictor::Xgboost(booster) = booster else {
-        let why = format!("a {} model has no form in xgboost-json; an xgboost model has", model.algorithm);
+        let why = format!("a {} model cannot be written as xgboost-json; only an xgboost model can", model.algorithm);
         return Err(ConvertError::NoSuchForm(why));
     };
-    let note = "the file has the booster alone: its probabilities are not calibrated".to_owned();
+    let note = "the file holds only the booster: its probabilities are not calibrated".to_owned();
     Ok((library::to_json(booster).map_err(|e| failed(&e))?, vec![note]))
 }
 

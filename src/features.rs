@@ -15,7 +15,7 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Keys the split of a file where no store, and so no installation's salt, is at hand.
+/// The salt of the split of a file, used if there is no store and thus no salt of the installation.
 pub const FILE_SALT: u64 = 0x70_726f_766f_7374;
 
 pub enum Source {
@@ -33,14 +33,14 @@ pub struct PartSizes {
 #[derive(Debug, Serialize)]
 pub struct Written {
     pub rows: u64,
-    /// Rows left out because they are neither accepted nor rejected.
+    /// Rows without a label, left out: neither accepted nor rejected.
     pub undecided: u64,
-    /// Rows of the file that are no data points.
+    /// Rows of the file that are not data points.
     pub rejected: u64,
     /// Columns of the file that no field was read from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
-    /// Unread columns beyond those in the list.
+    /// How many unread columns are not in the list.
     pub unread_more: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<PartSizes>,
@@ -75,10 +75,10 @@ impl Row {
     }
 }
 
-/// Writes the matrix; with `parts` a column `split` by the service's defaults (15 % test, 15 % validation, seed 42), keyed
-/// with the installation's salt, or with [`FILE_SALT`] where the data folder has no store.
-/// `extended`: the columns after the twelve too. A file that is at `out` stays unless the whole source was read, and of a
-/// file at least one row. `read` are further files that the command reads: none of them may be `out`.
+/// Writes the matrix. `parts` adds the column `split` by the service's defaults (15 % test, 15 % validation, seed 42), keyed
+/// with the installation's salt, or with [`FILE_SALT`] if the data folder has no store. `extended` adds the columns after
+/// the twelve. An existing file at `out` is replaced only if the whole source was read and had at least one row. `read` are
+/// further files that the command reads: `out` must be none of them.
 pub fn write(
     settings: &Settings,
     source: Source,
@@ -128,7 +128,7 @@ pub fn write(
     })
 }
 
-/// What was read from a source.
+/// What was read from the source.
 #[derive(Default)]
 struct Read {
     rows: Vec<Row>,
@@ -137,7 +137,7 @@ struct Read {
     unread_more: u64,
 }
 
-/// In the order of the file; of several rows with one id the highest `seq` counts, the first of equals.
+/// Reads a file, in its order; of several rows with one id the one with the highest `seq` counts, the first among equals.
 fn from_file(settings: &Settings, options: &import::Options, extended: bool) -> Result<Read> {
     let mut rows: Vec<Row> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -167,8 +167,8 @@ fn from_file(settings: &Settings, options: &import::Options, extended: bool) -> 
     }
     if rows.is_empty() {
         let why = match rejected {
-            0 => "there are none".to_owned(),
-            rejected => format!("{rejected} were rejected; `provost import` says why"),
+            0 => "the file has no rows".to_owned(),
+            rejected => format!("{rejected} rows were rejected; `provost import` says why"),
         };
         return Err(Error::failed(format!("no row was read as a data point: {why} (nothing was written)")));
     }
@@ -185,8 +185,8 @@ async fn from_store(settings: &Settings, extended: bool) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The part of each row. Rows are split in the order of their hashed ids, as a training job's snapshot has them, so that
-/// the same rows get the same parts wherever they come from.
+/// The part of each row. Rows are split in the order of their hashed ids, like the snapshot of a training job, so that the
+/// same rows get the same parts from any source.
 fn part_names(rows: &[(Row, u8)], salt: u64) -> Result<Vec<&'static str>> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_unstable_by_key(|i| rows[*i].0.row_id);
@@ -217,7 +217,7 @@ fn write_csv(rows: &[(Row, u8)], parts: Option<&[&str]>, extended: bool, out: &m
     for (i, (row, label)) in rows.iter().enumerate() {
         csv.write_field(&row.id)?;
         for value in &row.values {
-            // The shortest text that reads back as the same f32; nothing where missing.
+            // The shortest text that parses to the same f32; empty if missing.
             csv.write_field(if value.is_nan() { String::new() } else { value.to_string() })?;
         }
         csv.write_field(label.to_string())?;

@@ -1,5 +1,5 @@
-//! `provost fit`: the learners alone, on a feature CSV. The twin of a scikit-learn script with the same options and output
-//! fields, so that the two can be compared fit by fit.
+//! `provost fit`: fits models on a feature CSV, without a service. A scikit-learn script with the same options and output
+//! fields allows a comparison fit by fit.
 
 mod parts;
 mod report;
@@ -29,7 +29,7 @@ pub enum Mode {
     /// One fit with the defaults, or with `params`.
     #[default]
     Defaults,
-    /// Cross-validated candidates, the best of which is fitted.
+    /// Cross-validates candidates and fits the best.
     Search,
 }
 
@@ -48,13 +48,13 @@ impl Mode {
     }
 }
 
-/// What a search draws from the grid.
+/// Which points a search draws from the grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GridDraw {
-    /// Candidates that grow different models.
+    /// Only candidates that give different models.
     #[default]
     Distinct,
-    /// Any points of the whole grid, as scikit-learn's sampler draws them.
+    /// Any points of the whole grid, like scikit-learn's sampler.
     Full,
 }
 
@@ -81,7 +81,7 @@ pub struct FitOptions {
     pub features: PathBuf,
     pub mode: Mode,
     pub algorithms: Vec<Algorithm>,
-    /// Learn from a stratified sample of this many rows.
+    /// Train on a stratified sample of this many rows.
     pub rows: Option<usize>,
     pub threads: usize,
     /// A second CSV to score on.
@@ -89,13 +89,13 @@ pub struct FitOptions {
     pub iterations: u32,
     pub folds: u32,
     pub seed: u64,
-    /// JSON: algorithm to parameters, in place of the defaults.
+    /// JSON: algorithm to parameters that replace the defaults.
     pub params: Option<PathBuf>,
-    /// JSON: algorithm to a list of parameter objects, to score exactly these.
+    /// JSON: algorithm to a list of parameter objects; exactly these are scored.
     pub candidates: Option<PathBuf>,
     pub grid: GridDraw,
     pub pruning: Pruning,
-    /// Folder for `{algorithm}.model`, and `xgboost.json` for the library's other bindings.
+    /// Folder for `{algorithm}.model`, and for `xgboost.json`, which XGBoost's other bindings read.
     pub save: Option<PathBuf>,
     /// One JSON object per line instead of a table.
     pub json: bool,
@@ -122,7 +122,7 @@ impl FitOptions {
         }
     }
 
-    /// The files that are read, none of which may be written.
+    /// The files that are read; the command must not write any of them.
     fn read(&self) -> Vec<&Path> {
         let more = [&self.test, &self.params, &self.candidates];
         [self.features.as_path()].into_iter().chain(more.into_iter().flatten().map(PathBuf::as_path)).collect()
@@ -136,7 +136,7 @@ pub enum FitError {
     Usage(String),
     #[error("cannot read {path}")]
     File { path: PathBuf, source: std::io::Error },
-    /// A feature CSV that cannot be read: names the line, the column and the value.
+    /// A feature CSV is invalid; the message names the line, the column and the value.
     #[error("{path}: {message}")]
     Table { path: PathBuf, message: String },
     #[error("{path}: {faults}")]
@@ -147,7 +147,7 @@ pub enum FitError {
     Output(std::io::Error),
 }
 
-/// Fits each algorithm in turn and writes its line to `out` as soon as it is done.
+/// Fits each algorithm in turn and writes its line to `out` as soon as it is fitted.
 pub fn run(options: &FitOptions, out: &mut dyn Write) -> Result<(), FitError> {
     check(options)?;
     let params = objects(options.params.as_deref(), "--params")?;
@@ -197,13 +197,13 @@ pub fn run(options: &FitOptions, out: &mut dyn Write) -> Result<(), FitError> {
     report.end().map_err(FitError::Output)
 }
 
-/// A fitted model and what it took.
+/// A fitted model and its costs.
 struct Learned {
     model: Model,
     wall: f64,
     cpu: f64,
     rss_mb: u64,
-    /// Of a search: `cv_f1`, `best` and `candidates`.
+    /// The results of a search: `cv_f1`, `best` and `candidates`.
     extra: Map<String, Value>,
 }
 
@@ -217,7 +217,7 @@ struct Job<'a> {
 impl Job<'_> {
     fn learn(&self, algorithm: Algorithm, params: &Objects, candidates: &Objects) -> Result<Learned, FitError> {
         let failed = |source| FitError::Learn { algorithm, source };
-        let missing = || FitError::Usage(format!("--algorithms {algorithm}: not an algorithm that learns from rows"));
+        let missing = || FitError::Usage(format!("--algorithms {algorithm}: this algorithm cannot be fitted alone"));
         let learner = learner(algorithm).ok_or_else(missing)?;
         let search = match self.options.mode {
             Mode::Search => Some(search::Search::plan(learner, self.options, candidates)?),
@@ -249,7 +249,7 @@ impl Job<'_> {
         })
     }
 
-    /// On all training rows and all columns, deciding at 0.5, as the peer does: no calibration, no early stopping.
+    /// Fits on all training rows and all columns and decides at 0.5, like the peer: no calibration, no early stopping.
     fn fit(&self, learner: &dyn Learner, params: &CheckedParams) -> Result<Model, LearnError> {
         let columns: Vec<usize> = (0..self.data.x().width()).collect();
         let task = FitTask {
@@ -308,7 +308,7 @@ fn in_table(path: &Path, message: String) -> FitError {
     FitError::Table { path: path.to_owned(), message }
 }
 
-/// A JSON file of something per algorithm.
+/// The content of a JSON file that maps algorithms to values.
 #[derive(Debug, Default)]
 struct Objects(Map<String, Value>);
 
@@ -322,7 +322,7 @@ impl Objects {
 }
 
 fn objects(path: Option<&Path>, option: &str) -> Result<Objects, FitError> {
-    /// Parameters that only the Python peer knows; one file may serve both.
+    /// Names that only the Python peer knows; one file may serve both programs.
     const PEERS_OWN: [&str; 2] = ["hist_gradient_boosting", "lightgbm"];
     let Some(path) = path else { return Ok(Objects::default()) };
     let text = input::text(path, input::LONGEST).map_err(|source| FitError::File { path: path.to_owned(), source })?;
@@ -337,8 +337,8 @@ fn objects(path: Option<&Path>, option: &str) -> Result<Objects, FitError> {
     Ok(Objects(map))
 }
 
-/// Written beside and renamed, so that a file of the final name is always whole. XGBoost's model also as `xgboost.json`, in
-/// the library's own format.
+/// Saves a model. Each file is written beside its place and renamed, so that it is never incomplete. An XGBoost model is
+/// also saved as `xgboost.json` in the library's own format.
 fn save(model: &Model, folder: &Path, inputs: &[&Path]) -> Result<(), FitError> {
     let path = folder.join(format!("{}.model", model.algorithm));
     private::make_folder(folder).map_err(|source| FitError::File { path: path.clone(), source })?;

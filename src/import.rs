@@ -1,5 +1,5 @@
-//! `provost import`: files of data points into the store, chunk after chunk in the files' order, so that of two rows with one
-//! id the later row meets the earlier.
+//! `provost import`: stores files of data points, chunk by chunk in the files' order, so that of two rows with one id the
+//! later row is stored later.
 
 mod reading;
 mod rejects;
@@ -21,10 +21,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The number of different rejection reasons that are counted; the first ones count.
+/// The most distinct reasons for rejection that are counted; later ones are ignored.
 const KNOWN_REASONS: usize = 1000;
-/// Imports into the store. Rows that are no data points go to `rejects`; only a store that fails ends the import, and
-/// `progress`, which hears of each stored chunk.
+/// Imports into the store. Rows that are not data points go to `rejects`. The import ends early if the store fails, or if
+/// `progress`, called after each stored chunk, returns an error.
 pub fn run(
     options: &Options,
     tables: &FeatureTables,
@@ -75,7 +75,7 @@ pub fn run(
         }
         progress(&counts)
     });
-    // Rows that were rejected before an error are reported, too.
+    // Rows rejected before an error are reported as well.
     let rejects = rejects.finish();
     let (files, rejects) = (files?, rejects?);
     let mut reasons: Vec<Reason> = reasons.into_iter().map(|(reason, rows)| Reason { reason, rows }).collect();

@@ -1,4 +1,5 @@
-//! Files that a command reads whole: settings, mappings, training configurations. Their length is bounded, whatever they are.
+//! Reads whole files for commands: settings, mappings, training configurations. The length is bounded, even for endless
+//! devices.
 
 use crate::error::Error as Failure;
 use provost_domain::visible;
@@ -8,10 +9,10 @@ use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
-/// Longest file of settings, mapping or set of parameters, in bytes.
+/// Longest file of settings, mapping or parameters, in bytes.
 pub const LONGEST: u64 = 1 << 20;
 
-/// The text of a file of at most `longest` bytes.
+/// Reads a text file of at most `longest` bytes.
 ///
 /// # Errors
 /// `InvalidData` for a longer file and for one that is not UTF-8; else the operating system's error.
@@ -23,25 +24,25 @@ fn whole(source: impl Read, longest: u64) -> Result<String> {
     let mut text = String::new();
     source.take(longest + 1).read_to_string(&mut text)?;
     if text.len() as u64 > longest {
-        return Err(Error::new(ErrorKind::InvalidData, format!("it is longer than {longest} bytes")));
+        return Err(Error::new(ErrorKind::InvalidData, format!("the file is longer than {longest} bytes")));
     }
     Ok(text)
 }
 
-/// Longest document that is sent to a service, in bytes; one takes 1 MiB by default.
+/// Longest document that is sent to a service, in bytes; a service accepts 1 MiB by default.
 const LONGEST_BODY: u64 = 16 << 20;
 
-/// The JSON document in a file, or on standard input where the name is `-`.
+/// Reads the JSON document in a file, or on standard input if the name is `-`.
 ///
 /// # Errors
-/// A file that cannot be read, is too long or is no JSON; the error names the file.
+/// If the file cannot be read, is too long or is not JSON; the error names the file.
 pub fn json(name: &str) -> crate::error::Result<Value> {
     let text = if name == "-" { whole(std::io::stdin(), LONGEST_BODY) } else { text(Path::new(name), LONGEST_BODY) };
     let text = text.map_err(|e| Failure::Usage(format!("cannot read {}: {e}", shown(name))))?;
     serde_json::from_str(&text).map_err(|e| Failure::Usage(format!("{}: malformed JSON: {e}", shown(name))))
 }
 
-/// The name of the file in errors.
+/// The file's name for errors.
 pub fn shown(name: &str) -> Cow<'_, str> {
     if name == "-" { Cow::Borrowed("standard input") } else { visible::line(name) }
 }

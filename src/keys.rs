@@ -1,4 +1,4 @@
-//! Making and ending API keys, for the command line and for admins over HTTP. Each is in the audit log with its deed.
+//! Creates and revokes API keys, for the command line and for admins over HTTP. The audit log records each.
 
 use chrono::{DateTime, Utc};
 use provost_domain::audit::Deed;
@@ -6,16 +6,16 @@ use provost_domain::key::{ApiKey, KeyText, Role};
 use provost_store::{Store, StoreError};
 use std::sync::Arc;
 
-/// A key that was just made, with its text, which is kept nowhere.
+/// A new key with its secret text, which is stored nowhere.
 pub struct Made {
     pub text: KeyText,
     pub key: ApiKey,
 }
 
-/// Makes a key; `who` is whom the audit log names.
+/// Creates a key; `who` is the name for the audit log.
 ///
 /// # Errors
-/// Those of the store; `Internal` if the system gives no random bytes.
+/// Errors of the store; `Internal` if the system gives no random bytes.
 pub async fn make(
     store: &Arc<dyn Store>,
     who: &str,
@@ -34,10 +34,10 @@ pub async fn make(
     Ok(Made { text, key })
 }
 
-/// Ends a key from this time on.
+/// Revokes a key from this time on.
 ///
 /// # Errors
-/// `NotFound` if there is no key of this id; those of the store.
+/// `NotFound` if there is no key with this id; errors of the store.
 pub async fn revoke(
     store: &Arc<dyn Store>,
     who: &str,

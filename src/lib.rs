@@ -1,6 +1,6 @@
 //! The process around the actor system: command line, settings, wiring, and the HTTP facade.
 
-// All output goes through `cli::show`, which escapes what came from elsewhere.
+// All output goes through `cli::show`, which escapes foreign text.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod card;

@@ -1,4 +1,4 @@
-//! `provost train --local`: a training job in this process, without a facade.
+//! `provost train --local`: runs a training job in this process, without HTTP.
 
 use crate::cli::show;
 use crate::client::follow_job::{Follower, describe};
@@ -12,7 +12,7 @@ use provost_domain::{JobId, TrainingConfig, visible};
 use serde_json::Value;
 use std::time::Duration;
 
-/// The person at this machine, as records of jobs and activations name them: `demo (ada)`.
+/// The name of the user at this machine in records of jobs and activations: `demo (ada)`.
 pub fn person(by: &str) -> String {
     let name = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     match name.map(|name| visible::line(name.trim()).chars().take(64).collect::<String>()) {
@@ -21,7 +21,7 @@ pub fn person(by: &str) -> String {
     }
 }
 
-/// Submits a job as a person at this machine.
+/// Submits a job in the name of the user at this machine.
 pub async fn submit(handle: &Handle, config: TrainingConfig, by: &str) -> Result<JobId> {
     let submission = Submission::manual(config, Some(person(by)), "asked for on the command line", Utc::now());
     match handle.submit(submission).await {
@@ -36,7 +36,7 @@ pub async fn submit(handle: &Handle, config: TrainingConfig, by: &str) -> Result
     }
 }
 
-/// Follows a job of this process to its end; `each` sees every state of it.
+/// Follows a job of this process until it ends; `each` is called with every state.
 pub async fn follow(handle: &Handle, id: &JobId, follower: &mut Follower, mut each: impl FnMut(&Value)) -> Result<()> {
     let mut grown = handle.watch(id);
     loop {
@@ -46,7 +46,7 @@ pub async fn follow(handle: &Handle, id: &JobId, follower: &mut Follower, mut ea
         if let Some(outcome) = follower.see(job) {
             return outcome;
         }
-        // The stream wakes this loop at once; the time-out covers a stream that was restarted.
+        // Progress wakes this loop at once; the time-out covers a stream that was restarted.
         let _ = tokio::time::timeout(Duration::from_millis(500), grown.changed()).await;
     }
 }
@@ -57,7 +57,7 @@ pub fn train(settings: &Settings, body: &Value, json: bool) -> Result<()> {
     let folder = Folder::take(settings)?;
     actix_rt::System::new().block_on(async {
         let signals = Signals::catch()?;
-        // Without the scheduler no rule adds a job to the requested one.
+        // Without the scheduler, only the requested job runs.
         let alone = Settings { schedule_enabled: false, ..settings.clone() };
         let handle = actors(&alone, &folder).await?;
         let mut follower = Follower::new(json);

@@ -1,5 +1,5 @@
-//! The process's log: one line per event on standard error. All text in an event is escaped here, in both formats: text from
-//! outside cannot move a terminal's cursor, hide itself or add a line.
+//! The process's log: one line per event on standard error. Both formats escape all text in an event: foreign text cannot
+//! move a terminal's cursor, hide itself or add a line.
 
 pub mod strangers;
 
@@ -23,7 +23,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// Starts the log, on standard error.
 ///
 /// # Errors
-/// A filter that cannot be parsed, or a log that was started before.
+/// If the filter cannot be parsed, or the log was started before.
 pub fn start(log: &Log) -> Result<()> {
     let subscriber = subscriber(log, std::io::stderr, show::colours(std::io::stderr().is_terminal()))?;
     tracing::subscriber::set_global_default(subscriber).map_err(|e| Error::failed(format!("log: {e}")))?;
@@ -54,7 +54,7 @@ where
 static ERRORS: AtomicU64 = AtomicU64::new(0);
 static WARNINGS: AtomicU64 = AtomicU64::new(0);
 
-/// Lines of this process's log so far, at level error and at level warn.
+/// The number of log lines so far at level error and at level warn.
 pub fn faults() -> (u64, u64) {
     (ERRORS.load(Ordering::Relaxed), WARNINGS.load(Ordering::Relaxed))
 }
@@ -67,7 +67,7 @@ fn count(level: Level) {
     };
 }
 
-/// Time, level, message and fields.
+/// The text format: time, level, message and fields.
 struct Text(Format<Full, ()>);
 
 impl<S, N> FormatEvent<S, N> for Text
@@ -102,7 +102,7 @@ fn colour(level: Level) -> u8 {
     }
 }
 
-/// One JSON object per event.
+/// The JSON format: one object per event.
 struct Objects(Format<Json>);
 
 impl<S, N> FormatEvent<S, N> for Objects
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
-    /// What these events are logged as.
+    /// The text that the log writes for these events.
     fn logged(format: LogFormat, colours: bool, events: impl FnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Kept(Arc<Mutex<Vec<u8>>>);
@@ -177,11 +177,11 @@ mod tests {
         });
         let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
         assert_eq!((count("stream error"), count("told"), count("ours")), (1, 1000, 1000));
-        // What a stranger causes is no error of the service.
+        // What a client causes is not an error of the service.
         for format in [LogFormat::Text, LogFormat::Json] {
             let ours = logged(format, false, || tracing::error!(target: "provost::serve", "a line"));
             assert!(ours.contains("ERROR"), "{ours}");
-            // Each target is told once in a period, whatever the format.
+            // Each target is logged once per period, in either format.
             let theirs = logged(format, false, || match format {
                 LogFormat::Text => tracing::error!(target: "rustls::server", "a line"),
                 LogFormat::Json => tracing::error!(target: "actix_tls::accept", "a line"),

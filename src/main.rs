@@ -6,13 +6,12 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-/// Set in the process that `with_quiet_openmp` starts. Not a setting, because the name has no `__`.
+/// Set in the process that `with_quiet_openmp` starts. The name has no `__`, so it is not a setting.
 const STARTED_AGAIN: &str = "PROVOST_STARTED_AGAIN";
 
-/// OpenMP's threads spin while they wait, which makes a fit of 0.1 s take seconds on a busy machine; if they sleep at
-/// once, two threads are slower than one on a quiet machine too. So they spin for a short while. libgomp reads its
-/// environment when it is loaded, before `main`, so the process starts itself once more with that set. What the user has
-/// set stays.
+/// Starts the process again with OpenMP's threads set to spin only briefly, because libgomp reads its environment before
+/// `main`. Threads that spin for long make a fit of 0.1 s take seconds on a busy machine; threads that sleep at once make
+/// two threads slower than one on a quiet machine. Values set by the user are kept.
 fn with_quiet_openmp() {
     if std::env::var_os(STARTED_AGAIN).is_some() {
         return;
@@ -29,7 +28,7 @@ fn with_quiet_openmp() {
             command.env(name, value);
         }
     }
-    // `exec` returns only if it failed; fits are then slower under load but correct.
+    // `exec` returns only on failure; fits are then slower under load but correct.
     let _ = command.exec();
 }
 
@@ -42,7 +41,7 @@ fn escape_panics() {
     }));
 }
 
-/// Parses the arguments. clap's error is a usage error, the help or the version.
+/// Parses the arguments. An error is a usage error, the help or the version.
 fn asked(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&cli::command().try_get_matches_from(arguments)?)
 }

@@ -9,7 +9,7 @@ use provost_domain::ServerAddress;
 use provost_store::{Artifacts, DATABASE, MongoStore, SqliteStore, Store};
 use std::sync::Arc;
 
-/// Opens the store that the settings name, made if missing.
+/// Opens the store that the settings name; creates it if missing.
 pub fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
     Ok(match &settings.store {
         StoreAddress::Sqlite => Arc::new(SqliteStore::open(&settings.data_dir, Utc::now())?),
@@ -17,7 +17,7 @@ pub fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
     })
 }
 
-/// Adds the address to the error, which names none: the person at the command line may see it.
+/// Opens MongoDB. Errors get the address, which the store's own errors leave out; the user at the command line may see it.
 fn mongodb(address: &ServerAddress) -> Result<MongoStore> {
     let opened = MongoStore::open(address.expose(), Utc::now());
     opened.map_err(|e| match Error::from(e) {
@@ -26,12 +26,12 @@ fn mongodb(address: &ServerAddress) -> Result<MongoStore> {
     })
 }
 
-/// Whether there is a store to look into. A database elsewhere is made by whoever looks.
+/// Whether a store exists. A database on a server always counts, because opening it creates it.
 pub fn has_store(settings: &Settings) -> bool {
     settings.store != StoreAddress::Sqlite || settings.data_dir.join(DATABASE).exists()
 }
 
-/// The store with its artifacts: in the data folder, and in the store too if other hosts may have it open.
+/// Opens the store and its artifacts: in the data folder, and also in the store if other hosts may use it.
 pub fn store_and_artifacts(settings: &Settings) -> Result<(Arc<dyn Store>, Artifacts)> {
     let artifacts = Artifacts::open(settings.data_dir.join("artifacts"))?;
     Ok(match &settings.store {
@@ -50,7 +50,7 @@ pub fn leases(settings: &Settings, store: &Arc<dyn Store>) -> Option<Leases> {
     settings.sharing.store.then(new)
 }
 
-/// For commands that wait for one thing at a time.
+/// A runtime for commands that wait for one thing at a time.
 pub fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }

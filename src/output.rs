@@ -1,5 +1,5 @@
-//! Files that a command writes, for nobody but its own user: beside their place first, and renamed once they are whole, so that an earlier file of that
-//! name stays until then. None of them may be a file that the command reads.
+//! Files that a command writes, readable by its own user only. A file is written beside its place and renamed once complete,
+//! so that an earlier file of that name stays until then. A command must not write a file that it reads.
 
 use crate::error::{Error, Result};
 use provost_store::layout::{DATABASE, PREDICTIONS};
@@ -10,20 +10,20 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// A file on its way. Without [`OutFile::finish`] it goes, and what was there before stays.
+/// A file that is being written. Without [`OutFile::finish`] it is removed, and an earlier file stays.
 pub struct OutFile {
-    /// As the user named it.
+    /// The path as the user named it.
     name: PathBuf,
     out: Option<BufWriter<File>>,
-    /// Where the bytes are, and where they go; None for what cannot be replaced, such as a device or a pipe.
+    /// Where the bytes are, and where they go; None for a target that cannot be replaced, such as a device or a pipe.
     rename: Option<(PathBuf, PathBuf)>,
 }
 
 impl OutFile {
-    /// Begins a file that is to be at `path`.
+    /// Begins a file for `path`.
     ///
     /// # Errors
-    /// If it is one of `inputs`, under this name or another, or cannot be written.
+    /// If `path` is one of `inputs`, under any name, or cannot be written.
     pub fn create(path: &Path, inputs: &[&Path]) -> Result<Self> {
         let cannot = |e: std::io::Error| Error::failed(format!("cannot write {}: {e}", path.display()));
         if let Some(input) = inputs.iter().find(|input| same_file(input, path)) {
@@ -34,7 +34,7 @@ impl OutFile {
                 path.display()
             )));
         }
-        // Links are followed: the file that they lead to is replaced, and they stay.
+        // Links are followed: the file at their end is replaced, and the links stay.
         let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let found = target.metadata().ok();
         if found.as_ref().is_some_and(|m| m.is_dir()) {
@@ -45,7 +45,7 @@ impl OutFile {
             return Ok(Self { name: path.to_owned(), out: Some(BufWriter::new(file)), rename: None });
         }
         let (temporary, file) = beside(&target).map_err(cannot)?;
-        // Whoever has chosen the rights of the file that is replaced knows why.
+        // The permissions of the replaced file are kept, because its owner chose them.
         if let Ok(before) = target.metadata() {
             file.set_permissions(before.permissions()).map_err(cannot)?;
         }
@@ -53,7 +53,7 @@ impl OutFile {
         Ok(Self { name: path.to_owned(), out: Some(BufWriter::new(file)), rename })
     }
 
-    /// Puts the file in its place, whole.
+    /// Completes the file and moves it to its place.
     ///
     /// # Errors
     /// If the last bytes cannot be written, or the file cannot be renamed.
@@ -85,13 +85,13 @@ impl Write for OutFile {
 impl Drop for OutFile {
     fn drop(&mut self) {
         if let Some((temporary, _)) = &self.rename {
-            // Best effort: the fault that ended the writing is the one to tell.
+            // Best effort: the error that ended the writing is the one to report.
             let _ = std::fs::remove_file(temporary);
         }
     }
 }
 
-/// A new file in the folder of `target`.
+/// Creates a new file in the folder of `target`.
 fn beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
     let name = target.file_name().ok_or(ErrorKind::InvalidInput)?;
     for attempt in 0..100 {
@@ -108,7 +108,7 @@ fn beside(target: &Path) -> std::io::Result<(PathBuf, File)> {
     Err(ErrorKind::AlreadyExists.into())
 }
 
-/// The store's two files, each with the two that SQLite keeps beside it: no command's output.
+/// The store's two files and the two that SQLite keeps beside each; no command may write them.
 pub fn database_files(data_dir: &Path) -> [PathBuf; 6] {
     let names =
         [DATABASE, PREDICTIONS].map(|name| ["", "-wal", "-shm"].map(|end| data_dir.join(format!("{name}{end}"))));
@@ -116,7 +116,7 @@ pub fn database_files(data_dir: &Path) -> [PathBuf; 6] {
     [a, b, c, d, e, f]
 }
 
-/// Whether both names lead to one file, through links of either kind, or to one place where there is none yet.
+/// Whether both names lead to the same file through links of either kind, or to the same place if no file is there yet.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     let id = |path: &Path| path.metadata().map(|m| (m.dev(), m.ino()));
     let place = |path: &Path| {
@@ -164,10 +164,10 @@ mod tests {
             let refused = OutFile::create(out, &[&input]).err().unwrap();
             assert!(matches!(refused, Error::Usage(_)), "{}", out.display());
         }
-        // Nor is the place of one that is not there now.
+        // Nor the place of a file that does not exist now.
         let [_, log, ..] = database_files(dir.path());
         assert!(OutFile::create(&dir.path().join("./provost.db-wal"), &[&log]).is_err());
-        // A link to another file stays, and leads to the new one.
+        // A link to another file stays, and leads to the new file.
         let out = OutFile::create(&soft, &[]).unwrap();
         out.finish().unwrap();
         assert!(soft.is_symlink() && std::fs::read(&input).unwrap().is_empty());

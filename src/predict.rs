@@ -28,10 +28,10 @@ pub struct PredictArgs {
     /// Applications, in any file that `import` reads; an outcome is not needed
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// By name and content unless given
+    /// Format of the file; auto detects it from name and content
     #[arg(long, value_enum, default_value_t = FormatName::Auto)]
     pub format: FormatName,
-    /// Which column fills which field, and how (TOML)
+    /// Mapping from columns to fields (TOML)
     #[arg(long, value_name = "M.toml")]
     pub mapping: Option<PathBuf>,
     /// Model of the store [default: the active one]

@@ -1,4 +1,4 @@
-//! `provost sample`: draws of the documented generating model, as JSON lines.
+//! `provost sample`: draws data points from the documented generating model and writes them as JSON lines.
 
 use crate::error::Result;
 use crate::output::OutFile;
@@ -10,15 +10,15 @@ use std::path::Path;
 
 pub struct Written {
     pub rows: u64,
-    /// Accepted or rejected.
+    /// The number of accepted and rejected points.
     pub labelled: u64,
     pub accepted: u64,
-    /// None where only one class was drawn.
+    /// None if only one class was drawn.
     pub bayes_auc: Option<f64>,
 }
 
-/// Compressed if the name ends in `.gz`. `progress` hears of every thousandth row, and may end the work with an error: then
-/// there is no file.
+/// Writes a sample, compressed if the name ends in `.gz`. `progress` is called at every thousandth row; if it returns an
+/// error, no file is written.
 pub fn write(rows: usize, seed: u64, path: &Path, progress: impl Fn(u64) -> Result<()>) -> Result<Written> {
     let mut out = OutFile::create(path, &[])?;
     if path.extension().is_some_and(|e| e == "gz") {

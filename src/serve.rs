@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Exit code of a process that a second signal ended, as shells have it for an interrupt.
+/// Exit code of a process that a second signal ended; shells use it for an interrupt.
 const STOPPED_AT_ONCE: i32 = 130;
 
-/// The data folder, held by this process alone.
+/// The data folder, locked by this process.
 pub struct Folder {
     pub store: Arc<dyn Store>,
     pub artifacts: Artifacts,
@@ -26,7 +26,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Fails with the process that holds the folder, if one does.
+    /// Locks the folder; the error names the process that holds it.
     pub fn take(settings: &Settings) -> Result<Self> {
         Self::open(settings, Self::lock(settings)?)
     }
@@ -47,8 +47,8 @@ impl Folder {
         Ok(Self { store, artifacts, _lock: lock })
     }
 
-    /// Opens the store while `listener` answers that the process is alive: what the replaced service left in a database is
-    /// taken over then, which may take minutes.
+    /// Opens the store while `listener` already answers health checks: a database of the replaced service is migrated when
+    /// it is opened, which may take minutes.
     fn open_alive(settings: &Settings, lock: DataFolderLock, listener: &TcpListener) -> Result<Self> {
         if !settings.sharing.store {
             return Self::open(settings, lock);
@@ -71,7 +71,7 @@ impl Folder {
     }
 }
 
-/// What the actors are started with.
+/// The options of the actors.
 pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
     let metrics = Metrics::default();
     let store: Arc<dyn Store> = Arc::new(TimedStore::new(folder.store.clone(), Arc::new(metrics.clone())));
@@ -115,13 +115,13 @@ pub fn options(settings: &Settings, folder: &Folder) -> Result<Options> {
     })
 }
 
-/// Starts the actors on the current actix system; unfinished jobs go on.
+/// Starts the actors on the current actix system; unfinished jobs are resumed.
 pub async fn actors(settings: &Settings, folder: &Folder) -> Result<Handle> {
     provost_actors::start(options(settings, folder)?).await.map_err(|e| Error::Failed(e.into()))
 }
 
-/// The file that holds a running service's URL, for commands on this machine. A leftover file is ignored: only the lock shows
-/// that a service runs.
+/// The file with a running service's URL, for commands on this machine. The file may be left over: only the lock shows that
+/// a service runs.
 pub fn address_file(settings: &Settings) -> PathBuf {
     settings.data_dir.join("provost.url")
 }
@@ -172,7 +172,7 @@ impl Service {
         self.server.url()
     }
 
-    /// The faults so far: panics, restarts and log lines at level error; None without any.
+    /// The faults so far: panics, restarts and log lines at level error; None if there are none.
     pub fn faults(&self) -> Option<String> {
         let (panics, restarts) = (self.handle.panics().total(), self.handle.restarts());
         let (errors, _) = crate::log::faults();
@@ -182,7 +182,7 @@ impl Service {
             .then(|| format!("{panics} panics, {restarts} restarts and {errors} lines at level error{latest}"))
     }
 
-    /// Readiness off, requests drained, actors stopped, all within the deadline; names what did not make it.
+    /// Stops in order within the deadline: readiness off, requests drained, actors stopped. Logs what did not end in time.
     pub async fn stop(self) {
         let began = Instant::now();
         self.server.close();
@@ -206,7 +206,7 @@ pub async fn stop_actors(handle: &Handle, deadline: Duration) {
     }
 }
 
-/// SIGTERM and Ctrl-C: the first asks for an orderly stop, a second one ends the process at once.
+/// SIGTERM and Ctrl-C: the first requests an orderly stop, a second one ends the process at once.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -217,7 +217,7 @@ impl Signals {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Completes with the first signal; from then on the next one exits.
+    /// Completes with the first signal; the next one exits the process.
     pub async fn first(mut self) {
         self.next().await;
         actix_rt::spawn(async move {
@@ -234,7 +234,7 @@ impl Signals {
     }
 }
 
-/// `provost serve`, until a signal.
+/// Runs `provost serve` until a signal.
 pub fn run(settings: &Settings, json: bool) -> Result<()> {
     log::start(&settings.log)?;
     let lock = Folder::lock(settings)?;
@@ -254,7 +254,7 @@ pub fn run(settings: &Settings, json: bool) -> Result<()> {
         signals.first().await;
         tracing::info!("stopping");
         service.stop().await;
-        // Whoever still has it gets an error now, and the database is whole in its one file.
+        // A late user of the store gets an error now, and the database is complete in its one file.
         folder.store.close();
         Ok(())
     })

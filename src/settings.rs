@@ -1,4 +1,5 @@
-//! The settings, typed: flag over environment (`PROVOST_SECTION__KEY`) over file over the compiled-in default.
+//! The settings as types. A flag takes precedence over the environment (`PROVOST_SECTION__KEY`), then the file, then the
+//! compiled-in default.
 
 mod duration;
 mod fairness;
@@ -40,10 +41,10 @@ use value::Reader;
 
 #[derive(Debug, Clone)]
 pub struct Import {
-    /// Folder below which a configuration's `data_path` is looked up.
+    /// The folder that a configuration's `data_path` is relative to.
     pub dir: PathBuf,
     pub limits: Limits,
-    /// Points in one transaction.
+    /// How many points are stored in one transaction.
     pub batch: usize,
 }
 
@@ -80,19 +81,19 @@ pub struct Log {
 /// The section `[bridge]`: the broker's address and limits.
 #[derive(Debug, Clone)]
 pub struct Bridge {
-    /// None: there is no bus.
+    /// None: no broker is configured.
     pub options: Option<BridgeOptions>,
-    /// Announcements kept for a bus that is away.
+    /// How many announcements are kept while the broker is away.
     pub outbox_max: u64,
 }
 
 /// How work is shared with other processes.
 #[derive(Debug, Clone)]
 pub struct Sharing {
-    /// Other processes may be at work on the same store.
+    /// Whether other processes may work on the same store.
     pub store: bool,
     pub lease: Duration,
-    /// How long a fit waits for a worker; None without a fleet.
+    /// How long a fit waits for a worker; None if there is no fleet.
     pub fleet: Option<Duration>,
 }
 
@@ -116,27 +117,27 @@ pub struct Settings {
     /// None: records are kept for ever.
     pub retention: Option<RetentionOptions>,
     pub actors: Actors,
-    /// Core budget of training; never 0.
+    /// How many cores training may use; at least 1.
     pub threads: usize,
     pub strict_quality: bool,
     pub shutdown_deadline: Duration,
     pub log: Log,
     pub features: FeatureTables,
     pub grids: BTreeMap<Algorithm, Grid>,
-    /// Each key's value, without what is secret in it, and where it came from.
+    /// Each key's value, without secrets, and its source.
     pub values: Values,
 }
 
-/// What a command line may override: (key, flag, value).
+/// The values that a command line overrides: (key, flag, value).
 pub type Flags = Vec<(&'static str, &'static str, String)>;
 
 impl Settings {
-    /// Where a setting's value came from.
+    /// The source of a setting's value.
     pub fn source(&self, key: &str) -> Option<&Source> {
         self.values.get(key).map(|(_, source)| source)
     }
 
-    /// From the file (if named), this process's environment, and flags.
+    /// Loads the settings from the file (if named), this process's environment, and flags.
     pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Self, SettingsError> {
         let text = match file {
             Some(path) => Some((
@@ -146,7 +147,7 @@ impl Settings {
             )),
             None => None,
         };
-        // Names that are not UTF-8 cannot be settings; a setting's value that is not becomes a text that no rule accepts.
+        // A name that is not UTF-8 cannot be a setting's. A value that is not becomes a text that no rule accepts.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
         Self::from_layers(text.as_ref().map(|(p, t)| (*p, t.as_str())), environment, flags)
@@ -275,7 +276,7 @@ fn bridge(read: &Reader<'_>) -> Result<Bridge, SettingsError> {
     let refused = |key: &str, why: String| SettingsError(vec![format!("{key}: {why}")]);
     if !file.is_empty() {
         if !url.is_empty() {
-            return Err(refused("bridge.url_file", "bridge.url is set too; one of the two is allowed".to_owned()));
+            return Err(refused("bridge.url_file", "bridge.url is set too; set only one of the two".to_owned()));
         }
         let read = secret::read_file(Path::new(&file)).map_err(|why| refused("bridge.url_file", why))?;
         url = read.expose().to_owned();

@@ -1,4 +1,4 @@
-//! `provost worker`: fits for servers that share the store, until a signal.
+//! `provost worker`: fits models for servers that share the store, until a signal.
 
 use crate::cli::common::Common;
 use crate::cli::show;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 #[derive(Args)]
 pub struct WorkerArgs {
-    /// Which to take, separated by commas [default: all that are fitted]
+    /// Algorithms to fit, separated by commas [default: all but the ensemble]
     #[arg(long, value_name = "A,B", value_delimiter = ',', value_parser = algorithm)]
     pub algorithms: Vec<Algorithm>,
     #[command(flatten)]

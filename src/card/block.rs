@@ -1,15 +1,15 @@
-//! What a card is made of: sections of plain blocks, which each format writes in its own way.
+//! The content of a card: sections of plain blocks, which each format writes in its own way.
 
 /// A section of Annex IV.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Section {
     /// Its number, 1 to 9.
     pub number: u32,
-    /// Its name in the YAML form.
+    /// Its key in the YAML format.
     pub key: &'static str,
     /// Its heading.
     pub title: &'static str,
-    /// What it says.
+    /// Its content.
     pub blocks: Vec<Block>,
 }
 
@@ -22,16 +22,16 @@ pub enum Block {
     Text(String),
     /// Items.
     List(Vec<String>),
-    /// Names with their values.
+    /// Names and their values.
     Facts(Vec<(String, String)>),
     /// A table.
     Table {
         /// Names of the columns.
         head: Vec<String>,
-        /// Cells, as many in each row.
+        /// Rows of cells, as many as columns.
         rows: Vec<Vec<String>>,
     },
-    /// What only a person can say: the question.
+    /// A blank that a person fills in, with the question.
     Blank(String),
 }
 
@@ -51,7 +51,7 @@ impl Block {
         Block::Blank(question.to_owned())
     }
 
-    /// What a setting says, or the question where it says nothing.
+    /// The text of a setting, or the question if the setting is empty.
     pub fn said(text: &str, question: &str) -> Self {
         if text.trim().is_empty() { Self::blank(question) } else { Self::text(text.trim()) }
     }
@@ -61,7 +61,7 @@ impl Block {
         Block::Table { head: head.iter().map(|name| (*name).to_owned()).collect(), rows }
     }
 
-    /// Names with their values; those without a value are left out.
+    /// Names and their values, without those that have no value.
     pub fn facts<const N: usize>(facts: [(&str, String); N]) -> Self {
         Block::Facts(facts.into_iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| (n.to_owned(), v)).collect())
     }

@@ -1,4 +1,4 @@
-//! The data that a model was made of, for section 2.
+//! The training data, for section 2.
 
 use super::block::Block;
 use super::numbers::percent;

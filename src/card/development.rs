@@ -1,4 +1,4 @@
-//! Section 2: how the model was made, and of what.
+//! Section 2: how the model was developed, and from which data.
 
 use super::block::{Block, Section};
 use super::data;

@@ -1,4 +1,4 @@
-//! Section 4: what the model is worth, with intervals, and by group.
+//! Section 4: the model's performance, with intervals and by group.
 
 use super::block::{Block, Section};
 use super::numbers::{figure, three, with_interval};

@@ -1,4 +1,4 @@
-//! Section 6: changes, and who did what.
+//! Section 6: changes, and the audit log.
 
 use super::block::{Block, Section};
 use super::numbers::moment;
@@ -44,7 +44,7 @@ pub fn section(records: &Records) -> Section {
 fn log(entries: &[AuditEntry]) -> Vec<Vec<String>> {
     let row = |entry: &AuditEntry| {
         let deed = &entry.deed;
-        // The address of somebody without a key is for admins.
+        // The network address of a caller without a key is shown to admins only.
         let who =
             deed.who.split_once('@').filter(|(name, _)| *name == "anonymous").map_or(&*deed.who, |(name, _)| name);
         vec![

@@ -1,4 +1,4 @@
-//! A card as one page: nothing is loaded, so that it can be printed and kept.
+//! A card as one page that loads nothing, so that it can be printed and archived.
 
 use super::block::Block;
 use super::{Card, markdown};
@@ -56,7 +56,7 @@ fn of_block(block: &Block) -> String {
     }
 }
 
-/// A text in which nothing is markup.
+/// Escapes markup.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in visible::line(text).chars() {

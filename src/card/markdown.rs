@@ -14,12 +14,12 @@ pub fn document(card: &Card) -> String {
     out
 }
 
-/// How many questions are open.
+/// The number of open questions, as a sentence.
 pub fn blanks(card: &Card) -> String {
     format!("Written from records. {} questions marked ▢ are for a person to answer.", card.blanks())
 }
 
-/// A section without its heading; headings in it have this level.
+/// A section without its heading; headings within it have this level.
 pub fn body(section: &Section, level: usize) -> String {
     let mut out = String::new();
     for block in &section.blocks {
@@ -48,7 +48,7 @@ pub fn body(section: &Section, level: usize) -> String {
     out
 }
 
-/// A text in which nothing is markup.
+/// Escapes markup.
 fn inline(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (at, c) in visible::line(text).char_indices() {

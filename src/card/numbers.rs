@@ -1,9 +1,9 @@
-//! How a card writes numbers and times.
+//! Formats numbers and times for a card.
 
 use chrono::{DateTime, Utc};
 use provost_domain::fairness::FairnessFigure;
 
-/// Three digits; a dash where there is none.
+/// Three decimals, or a dash if the value is not finite.
 pub fn three(value: f64) -> String {
     if value.is_finite() { format!("{value:.3}") } else { "–".to_owned() }
 }
@@ -16,7 +16,7 @@ pub fn with_interval(value: f64, ends: Option<[f64; 2]>) -> String {
     }
 }
 
-/// A figure of an audit.
+/// A figure of a fairness audit.
 pub fn figure(f: &FairnessFigure) -> String {
     match f.value {
         Some(value) => with_interval(value, f.low.zip(f.high).map(|(low, high)| [low, high])),

@@ -1,4 +1,4 @@
-//! Sections 3, 5, 7, 8 and 9: what is watched, what may go wrong, and what only people can say.
+//! Sections 3, 5, 7, 8 and 9: monitoring, risks, and questions that only people can answer.
 
 use super::block::{Block, Section};
 use super::numbers::{moment, three, with_interval};
@@ -152,7 +152,7 @@ pub fn post_market(records: &Records) -> Section {
     Section { number: 9, key: "post_market_plan", title: "Post-market monitoring", blocks }
 }
 
-/// What was found of the newest predictions and points.
+/// The results for the newest windows of predictions and points.
 fn windows(windows: &[WatchedWindow]) -> Block {
     if windows.is_empty() {
         return Block::text("No window of predictions or points has been compared with the training data.");

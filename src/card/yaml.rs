@@ -1,5 +1,5 @@
-//! A card as YAML: one text for each section under the names that `annex4ac` reads, and the figures as numbers. Texts are literal
-//! blocks of Markdown, records are JSON, which is YAML in flow style.
+//! A card as YAML: one text per section under the keys that `annex4ac` reads, and the figures as numbers. Texts are literal
+//! blocks of Markdown; records are JSON, which is flow-style YAML.
 
 use super::records::Records;
 use super::{Card, markdown};
@@ -47,7 +47,7 @@ pub fn document(card: &Card, records: &Records) -> String {
     out
 }
 
-/// When the model became active first; a model that never was is dated by its registration.
+/// When the model first became active; if it never was, when it was registered.
 fn placed_on_market(records: &Records) -> DateTime<Utc> {
     let id = &records.model.version.model_id;
     let own = records.activations.iter().filter(|a| a.model_id == *id).map(|a| a.activated_at).min();
@@ -69,7 +69,8 @@ fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-/// JSON on one line. A space follows each colon, as YAML before 1.2 wants it, and what ends a line in YAML alone is escaped.
+/// JSON on one line. A space follows each colon, as YAML before 1.2 requires, and characters that end a line only in YAML
+/// are escaped.
 fn json_text(value: &serde_json::Value) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| "null".to_owned());
     let one_line: Vec<&str> = text.lines().map(str::trim_start).collect();

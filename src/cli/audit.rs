@@ -1,4 +1,4 @@
-//! `provost audit`: the log of who did what, read from the store, beside a running service.
+//! `provost audit`: reads the audit log from the store; a service may be running.
 
 use super::common::{Common, Output};
 use super::show;
@@ -17,16 +17,16 @@ pub struct AuditArgs {
 
 #[derive(Subcommand)]
 pub enum Action {
-    /// List what was done, the newest first
+    /// List entries, the newest first
     List {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         limit: u32,
         #[command(flatten)]
         common: Common,
     },
-    /// Check every entry against the one before it; name the first that is not as it was written
+    /// Verify the chain of hashes; name the first entry that was changed
     Verify {
-        /// An entry's number and hash as they were noted elsewhere: the log must still have it
+        /// The number and hash of an entry, noted elsewhere: the log must still have this entry
         #[arg(long, value_name = "NUMBER:HASH", value_parser = noted)]
         head: Option<Head>,
         #[command(flatten)]
@@ -43,10 +43,10 @@ fn noted(text: &str) -> std::result::Result<Head, String> {
     read(text).ok_or_else(|| "allowed: a number, `:`, and 64 hexadecimal digits, as `verify` prints them".to_owned())
 }
 
-/// Entries read at a time.
+/// How many entries are read at a time.
 const BATCH: u32 = 1000;
 
-/// The chain's end, if all of it is as it was written, and `noted` is in it.
+/// Verifies the chain of entries, and that `noted` is in it; returns the last entry's number and hash.
 pub async fn verify(store: &dyn Store, noted: Option<&Head>) -> Result<Head> {
     let broken = |number, why: String| Error::Failed(Broken { number, why }.into());
     let told = store.audit_head().await?;
@@ -55,13 +55,13 @@ pub async fn verify(store: &dyn Store, noted: Option<&Head>) -> Result<Head> {
     loop {
         let entries = match store.audit_after(head.number, limit).await {
             Ok(entries) => entries,
-            // One in the batch cannot be read: one by one, to name it.
+            // One entry of the batch is corrupt: they are read one by one, so that the error can name it.
             Err(StoreError::Corrupt { .. }) if limit > 1 => {
                 limit = 1;
                 continue;
             }
             Err(StoreError::Corrupt { why, .. }) => {
-                return Err(broken(head.number + 1, format!("it is no entry: {why}")));
+                return Err(broken(head.number + 1, format!("the record is not an entry: {why}")));
             }
             Err(e) => return Err(e.into()),
         };
@@ -74,20 +74,23 @@ pub async fn verify(store: &dyn Store, noted: Option<&Head>) -> Result<Head> {
             if let Some(noted) = noted.filter(|n| n.number == head.number && n.hash != head.hash) {
                 return Err(broken(
                     noted.number,
-                    "it is another one than was noted: the log was written anew".to_owned(),
+                    "the hash differs from the noted one: the log was rewritten".to_owned(),
                 ));
             }
         }
     }
-    // The service may have appended since.
+    // The service may have appended entries since the head was read.
     if told.number > head.number {
-        return Err(broken(head.number + 1, format!("it is missing; the log's end was entry {}", told.number)));
+        return Err(broken(
+            head.number + 1,
+            format!("the entry is missing; the last entry recorded is {}", told.number),
+        ));
     }
     if told.number == head.number && told.hash != head.hash {
-        return Err(broken(head.number, "the log's end was written down with another hash".to_owned()));
+        return Err(broken(head.number, "the recorded head has another hash".to_owned()));
     }
     if let Some(noted) = noted.filter(|n| n.number > head.number) {
-        return Err(broken(head.number + 1, format!("it is missing; entry {} was noted", noted.number)));
+        return Err(broken(head.number + 1, format!("the entry is missing, but entry {} was noted", noted.number)));
     }
     Ok(head)
 }
@@ -108,7 +111,7 @@ pub fn run(args: &AuditArgs) -> Result<()> {
             show::tell(
                 json,
                 || json!({ "entries": number, "head": format!("{number}:{hash}") }),
-                || format!("{} entries, each as it was written.\nhead  {number}:{hash}", show::thousands(number)),
+                || format!("{} entries, none changed.\nhead  {number}:{hash}", show::thousands(number)),
             );
             Ok(())
         }
@@ -123,7 +126,7 @@ fn list(entries: &[AuditEntry], output: &Output) {
         return;
     }
     if entries.is_empty() {
-        show::line("Nothing was done yet.");
+        show::line("The audit log is empty.");
         return;
     }
     let rows: Vec<Vec<String>> = entries

@@ -15,7 +15,7 @@ const BAR: &str = "  {bar:30.green/dim} {human_pos} of {human_len} artifacts";
 
 #[derive(Args)]
 pub struct BackupArgs {
-    /// Where the backup goes: a folder that is missing or empty
+    /// Folder for the backup; it must be missing or empty
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
     #[command(flatten)]
@@ -24,26 +24,26 @@ pub struct BackupArgs {
 
 #[derive(Args)]
 pub struct RestoreArgs {
-    /// The backup
+    /// Folder of the backup
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
     #[command(flatten)]
     pub common: Common,
 }
 
-/// A database on a server is backed up with its own tools; artifacts in the data folder never change and can be copied.
+/// Refuses MongoDB: its tools back up the database. Artifact files never change and can simply be copied.
 fn refuse_mongodb(settings: &Settings, tool: &str) -> Result<()> {
     match settings.store {
         StoreAddress::Mongodb(_) => Err(Error::usage_with(
-            "store.url is MongoDB, which has tools of its own",
-            &format!("use `{tool}` for the database, which has the artifacts too"),
+            "store.url is a MongoDB address, and this command works on SQLite alone",
+            &format!("use `{tool}` for the database; the database holds the artifacts too"),
         )),
         StoreAddress::Sqlite => Ok(()),
     }
 }
 
-/// Requests that cannot be carried out as given are usage errors.
-fn told(e: StoreError) -> Error {
+/// Turns the errors of a wrong request into usage errors.
+fn usage_error(e: StoreError) -> Error {
     match e {
         StoreError::Invalid(why) => Error::Usage(why),
         e => e.into(),
@@ -60,7 +60,7 @@ pub fn backup(args: &BackupArgs) -> Result<()> {
     }
     let named: Vec<&str> = manifest.damaged.iter().map(String::as_str).collect();
     Err(Error::failed(format!(
-        "the backup has all but these artifacts, which are missing or damaged in {}: {}",
+        "the backup is complete except for these artifacts, which are missing or damaged in {}: {}",
         settings.data_dir.display(),
         named.join(", ")
     )))
@@ -84,7 +84,7 @@ fn with_bar<T>(
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    outcome.map_err(told)
+    outcome.map_err(usage_error)
 }
 
 fn report(what: &str, folder: &Path, manifest: &Manifest, json: bool) {

@@ -1,4 +1,4 @@
-//! The options that every command takes.
+//! The options of every command.
 
 use super::show;
 use crate::error::Result;
@@ -6,7 +6,7 @@ use crate::settings::{Flags, Settings};
 use clap::Args;
 use std::path::PathBuf;
 
-/// What every command takes.
+/// The options of every command.
 #[derive(Args, Debug, Clone)]
 pub struct Common {
     /// Settings file (TOML); see config/default.toml for every key
@@ -16,22 +16,22 @@ pub struct Common {
     pub output: Output,
 }
 
-/// Before or after the command.
+/// Options that may stand before or after the command.
 #[derive(Args, Debug, Clone)]
 pub struct Output {
     /// Folder of the store and the artifacts [default: ./data]
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
-    /// One JSON object per line on standard output, and nothing else there
+    /// Write one JSON object per line to standard output, and nothing else
     #[arg(long, global = true)]
     pub json: bool,
-    /// Lists in full on a terminal too; a file or a pipe gets all of them anyway
+    /// Do not shorten lists on a terminal; in a file or a pipe they are never shortened
     #[arg(long, global = true)]
     pub wide: bool,
-    /// Log more: the level debug; client commands tell their requests
+    /// Log at level debug; client commands print their requests to standard error
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Log errors alone, and show no bars and hints
+    /// Log errors only, and show neither progress bars nor hints
     #[arg(long, short, global = true)]
     pub quiet: bool,
 }
@@ -51,7 +51,7 @@ impl Output {
             flags.push(("data.dir", "--data-dir", dir.to_string_lossy().into_owned()));
         }
         if self.verbose {
-            // Of this program's own crates: what those below it log at this level is theirs to read.
+            // Only for this program's own crates; the crates below them stay at info.
             flags.push(("log.level", "--verbose", "info,provost=debug".to_owned()));
         } else if self.quiet {
             flags.push(("log.level", "--quiet", "error".to_owned()));
@@ -59,7 +59,7 @@ impl Output {
         Ok(Settings::load(config, &flags)?)
     }
 
-    /// Columns that lists fit in; none where they are shown in full.
+    /// The width that lists must fit into, in columns; None: lists are not shortened.
     pub fn width(&self) -> Option<usize> {
         show::terminal_width().filter(|_| !self.wide)
     }

@@ -1,4 +1,4 @@
-//! The commands that move data: import, sample, features.
+//! The commands for data: import, sample, features.
 
 use super::common::Common;
 use super::show;
@@ -23,19 +23,19 @@ pub struct ImportArgs {
     /// JSON or CSV, plain, gzip or zstd; see docs/IMPORT.md
     #[arg(required_unless_present = "guess", value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// By name and content unless given
+    /// Format of the files; auto detects it from name and content
     #[arg(long, value_enum, default_value = "auto")]
     pub format: FormatName,
-    /// Which column fills which field, and how (TOML)
+    /// Mapping from columns to fields (TOML)
     #[arg(long, value_name = "M.toml")]
     pub mapping: Option<PathBuf>,
-    /// Import nothing: write a mapping for this file, guessed from its first thousand rows, to standard output
+    /// Import nothing; guess a mapping from the first thousand rows of this file and write it to standard output
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "mapping", "rejects", "verified"])]
     pub guess: Option<PathBuf>,
     /// Mark every point as verified
     #[arg(long)]
     pub verified: bool,
-    /// Where rejected rows go, with line and reason [default: rejects-TIME.jsonl in the data folder]
+    /// File for rejected rows, with line and reason [default: rejects-TIME.jsonl in the data folder]
     #[arg(long, value_name = "R.jsonl")]
     pub rejects: Option<PathBuf>,
     #[command(flatten)]
@@ -44,13 +44,13 @@ pub struct ImportArgs {
 
 #[derive(Args)]
 pub struct SampleArgs {
-    /// How many data points
+    /// Number of data points
     #[arg(long, value_name = "N")]
     pub rows: usize,
-    /// The same seed draws the same points
+    /// Seed; the same seed draws the same points
     #[arg(long, value_name = "S")]
     pub seed: u64,
-    /// JSON lines; compressed if the name ends in .gz
+    /// File for the points, as JSON lines; compressed if the name ends in .gz
     #[arg(long, value_name = "F.jsonl")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -59,19 +59,19 @@ pub struct SampleArgs {
 
 #[derive(Args)]
 pub struct FeaturesArgs {
-    /// Data points, as `import` reads them; the store unless given
+    /// File of data points, as for `import` [default: the points of the store]
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Which column fills which field, and how (TOML)
+    /// Mapping from columns to fields (TOML)
     #[arg(long, value_name = "M.toml", requires = "file")]
     pub mapping: Option<PathBuf>,
-    /// Where the matrix goes
+    /// File for the matrix
     #[arg(long, value_name = "F.csv")]
     pub out: PathBuf,
     /// Add the column `split`: train, validation or test
     #[arg(long)]
     pub split: bool,
-    /// The twelve, or more: years, scales, averages, and codes of universities, programs and majors
+    /// base: the twelve features; extended: also years, scales, averages, and codes of universities, programs and majors
     #[arg(long, default_value = "base", value_parser = ["base", "extended"])]
     pub features: String,
     #[command(flatten)]
@@ -80,12 +80,12 @@ pub struct FeaturesArgs {
 
 const IMPORT_BAR: &str = "  {bar:30.green/dim} {binary_bytes:>10} of {binary_total_bytes}  {msg}";
 
-/// Which column fills which field, as TOML.
+/// Reads and checks a mapping file.
 fn mapping(path: &Path) -> Result<Mapping> {
     Ok(Mapping::from_json(&mapping_document(path)?))
 }
 
-/// The document of a mapping, not checked yet.
+/// Reads a mapping file without checking its content.
 pub fn mapping_document(path: &Path) -> Result<Value> {
     let name = path.display();
     let usage = |why: String| Error::Usage(format!("mapping {name}: {why}"));
@@ -116,7 +116,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     options.reading.mapping = mapping;
     options.reading.verified = args.verified;
     import::check(&options)?;
-    // Before the store is opened: a fault of the command changes nothing.
+    // Done before the store is opened, so that a wrong argument changes nothing.
     let rejects = match &args.rejects {
         Some(path) => {
             let database = database_files(&settings.data_dir);
@@ -147,8 +147,8 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     });
     bar.finish_and_clear();
     let kept = show::thousands(kept);
-    let report =
-        report.map_err(|e| Error::failed(format!("{e} ({kept} points are stored; the same import again goes on)")))?;
+    let report = report
+        .map_err(|e| Error::failed(format!("{e} ({kept} points are stored; run the same import again to continue)")))?;
     show::tell(json, || json!(report), || summary(&report));
     let broken: Vec<String> =
         report.broken().map(|(file, why)| visible::line(&format!("{file}: {why}")).into_owned()).collect();
@@ -158,13 +158,13 @@ pub fn import(args: &ImportArgs) -> Result<()> {
             return Ok(());
         }
         let why = match (rejected, left_out) {
-            (0, 0) => "there are none".to_owned(),
-            (0, left) => format!("{left} were left out by the mapping"),
-            (rejected, _) => format!("{rejected} were rejected, for the reasons above"),
+            (0, 0) => "the files have no rows".to_owned(),
+            (0, left) => format!("the mapping excludes all {left} rows"),
+            (rejected, _) => format!("{rejected} rows were rejected for the reasons above"),
         };
         return Err(Error::failed(format!("no row was read as a data point: {why}")));
     }
-    let stored = if rows > rejected { " (what was read before that is stored)" } else { "" };
+    let stored = if rows > rejected { " (the rows read before are stored)" } else { "" };
     Err(Error::failed(format!("{}{stored}", broken.join("; "))))
 }
 
@@ -190,15 +190,15 @@ fn summary(report: &Report) -> String {
     );
     for (name, count, always, what) in [
         ("inserted", inserted, true, ""),
-        ("unchanged", unchanged, true, "stored before with the same content"),
-        ("superseded", superseded, false, "replaced a lower seq"),
-        ("stale", stale, false, "a higher seq is stored"),
-        ("conflicts", conflicts, false, "same seq, other content: refused"),
-        ("rejected", rejected, true, "no data points"),
+        ("unchanged", unchanged, true, "already stored with the same content"),
+        ("superseded", superseded, false, "replaced a point with a lower seq"),
+        ("stale", stale, false, "a point with a higher seq is stored"),
+        ("conflicts", conflicts, false, "same seq with other content: refused"),
+        ("rejected", rejected, true, "not data points"),
         ("left out", left_out, false, "by the mapping"),
-        ("unmatched", unmatched, false, "cells that a pattern did not match, kept as missing"),
-        ("by scale", by_scale, false, "numbers such as 3,125, read in the one way that is on their field's scale"),
-        ("outliers", outliers, false, "values off every scale, kept as missing"),
+        ("unmatched", unmatched, false, "cells that match no pattern, kept as missing"),
+        ("by scale", by_scale, false, "ambiguous numbers such as 3,125, read so that they lie on their field's scale"),
+        ("outliers", outliers, false, "values outside every scale, kept as missing"),
     ] {
         if always || count > 0 {
             let what = if what.is_empty() || count == 0 { String::new() } else { format!("  {what}") };
@@ -281,7 +281,7 @@ pub fn features(args: &FeaturesArgs) -> Result<()> {
         }
         if written.rejected > 0 {
             text += &format!(
-                "\n  {} rows are no data points (`provost import` says why)",
+                "\n  {} rows are not data points (`provost import` says why)",
                 show::thousands(written.rejected)
             );
         }

@@ -14,7 +14,7 @@ pub struct ExportArgs {
     /// The model's id, or `active`
     #[arg(value_name = "MODEL")]
     pub model: String,
-    /// ONNX with calibration, XGBoost's JSON without, or the artifact as it is stored
+    /// ONNX with calibration, XGBoost JSON without calibration, or the artifact as stored
     #[arg(long, value_parser = PossibleValuesParser::new(Format::ALL.map(Format::as_str)))]
     pub format: String,
     /// The file to write

@@ -1,4 +1,4 @@
-//! `provost fit`: the options of the Python peer, spelt the same way.
+//! `provost fit`: the same options as the Python peer, with the same names.
 
 use super::common::Output;
 use crate::error::{Error, Result};
@@ -17,36 +17,36 @@ pub struct FitArgs {
     /// One fit with the defaults, or a search
     #[arg(long, default_value = "defaults", value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::as_str)))]
     pub mode: String,
-    /// The five that learn from rows unless given
+    /// Algorithms, separated by commas [default: all but the ensemble]
     #[arg(long, value_delimiter = ',', value_name = "A,B",
         value_parser = PossibleValuesParser::new(Algorithm::BASE.map(Algorithm::as_str)))]
     pub algorithms: Vec<String>,
-    /// Learn from a stratified sample of this many rows
+    /// Train on a stratified sample of this many rows
     #[arg(long, value_name = "N")]
     pub rows: Option<usize>,
-    /// All cores unless given
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// A second feature CSV to score on
     #[arg(long, value_name = "H.csv")]
     pub test: Option<PathBuf>,
-    /// Candidates of a search
+    /// Number of candidates of a search
     #[arg(long, default_value_t = 50)]
     pub iterations: u32,
     #[arg(long, default_value_t = 5)]
     pub folds: u32,
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
-    /// Parameters in place of the defaults (JSON: algorithm to object)
+    /// Parameters that replace the defaults (JSON: algorithm to object)
     #[arg(long, value_name = "P.json")]
     pub params: Option<PathBuf>,
-    /// Score exactly these (JSON: algorithm to a list of objects)
+    /// Score exactly these candidates (JSON: algorithm to a list of objects)
     #[arg(long, value_name = "C.json")]
     pub candidates: Option<PathBuf>,
-    /// `full` draws from the whole grid, as scikit-learn's sampler does
+    /// `distinct` draws only candidates that give different models; `full` draws from the whole grid, as scikit-learn's sampler does
     #[arg(long, default_value = "distinct", value_parser = PossibleValuesParser::new(GridDraw::ALL.map(GridDraw::as_str)))]
     pub grid: String,
-    /// `racing` stops hopeless trials early
+    /// `racing` stops trials early that are unlikely to become the best
     #[arg(long, default_value = "none", value_parser = ["none", "racing"])]
     pub pruning: String,
     /// Write each model's artifact as DIR/{algorithm}.model

@@ -1,12 +1,12 @@
-//! What `--help` shows beside the flags: commands by what they are for, and an example for each.
+//! The parts of `--help` beside the options: groups of commands, and examples for each command.
 
 use super::Cli;
 use clap::{Command, CommandFactory};
 
-/// A command, or one below it, and examples of its use.
+/// The path of a command, and examples of its use.
 type Examples = (&'static str, &'static [&'static str]);
 
-/// The groups of commands, in the order of the help; subcommands follow their command.
+/// The groups of commands in the order of the help. Subcommands follow their command.
 const GROUPS: [(&str, &[Examples]); 5] = [
     (
         "Service",
@@ -91,7 +91,7 @@ const NOTES: &str = "Where a command takes the id of a job or a model, the begin
     Every setting has a default (config/default.toml), an environment variable (PROVOST_SECTION__KEY) and, where common,\n\
     a flag; the flag wins over the environment, that over the file, that over the default.";
 
-/// The command line, with groups and examples.
+/// The command line with groups and examples.
 pub fn command() -> Command {
     let mut command = Cli::command();
     for (path, examples) in GROUPS.iter().flat_map(|(_, commands)| *commands) {
@@ -102,7 +102,7 @@ pub fn command() -> Command {
     command.help_template(template)
 }
 
-/// By name, the commands of each group.
+/// The names of the commands of each group.
 pub fn groups_of_commands() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
     GROUPS.iter().map(|(group, commands)| {
         (*group, commands.iter().map(|(path, _)| *path).filter(|path| !path.contains(' ')).collect())
@@ -121,7 +121,7 @@ fn with_examples(command: Command, path: &str, examples: &[&str]) -> Command {
     })
 }
 
-/// The commands with what they do, a block for each group.
+/// The commands and their descriptions, one block for each group.
 fn groups(command: &Command) -> String {
     let mut out = String::new();
     for (group, names) in groups_of_commands() {
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// All commands and those below them, as they are typed.
+    /// The paths of all commands and subcommands, as a user types them.
     fn paths(command: &Command, before: &str) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
         for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
@@ -152,7 +152,7 @@ mod tests {
         all
     }
 
-    /// The words of an example as a shell reads them: quotes hold words together, `>` ends them.
+    /// Splits an example into words as a shell does: quotes group words, and `>` ends them.
     fn words(example: &str) -> Vec<String> {
         let mut words = vec![String::new()];
         let mut quoted = false;
@@ -210,7 +210,7 @@ mod tests {
             assert!(jobs.common.output.json, "{arguments:?}");
             assert_eq!(jobs.common.output.data_dir.unwrap().to_str(), Some("d"), "{arguments:?}");
         }
-        // Below a command too.
+        // Also with a subcommand.
         for arguments in [["jobs", "--url", "x", "logs", "latest"], ["jobs", "logs", "latest", "--url", "x"]] {
             let matches = command().try_get_matches_from([&["provost", "--json"][..], &arguments].concat()).unwrap();
             let cli = Cli::from_arg_matches(&matches).unwrap();

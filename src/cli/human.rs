@@ -1,4 +1,4 @@
-//! Numbers, sizes and times as people read them.
+//! Formats numbers, sizes and times for people.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -16,17 +16,17 @@ pub fn thousands(n: u64) -> String {
     out
 }
 
-/// A share of 1 with three digits, or a dash.
+/// A score between 0 and 1 with three decimals, or a dash.
 pub fn score(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
 }
 
-/// Progress in whole per cent; 100 only of what is through.
+/// Progress in whole per cent, rounded down: 100 means finished.
 pub fn percent(done: f64) -> String {
     format!("{:.0} %", done.floor())
 }
 
-/// A parameter's value as JSON, with at most four digits after the point, or three significant ones where it is small.
+/// A parameter's value as JSON, with at most four decimals, or three significant digits if it is small.
 pub fn parameter(value: &Value) -> String {
     match value {
         Value::Number(n) => match n.as_f64().filter(|_| n.is_f64()) {
@@ -45,7 +45,7 @@ pub fn parameter(value: &Value) -> String {
 
 /// `4.2 s`, `3 min 20 s`, `2 h 5 min`
 pub fn seconds(s: f64) -> String {
-    // Rounded first, so that 59.97 s is shown as a minute.
+    // Rounded first, so that 59.97 s is shown as 1 min.
     match (s.max(0.0) * 10.0).round() / 10.0 {
         s if s < 60.0 => format!("{s:.1} s"),
         s if s < 3600.0 => format!("{} min {} s", s as u64 / 60, s as u64 % 60),
@@ -53,7 +53,7 @@ pub fn seconds(s: f64) -> String {
     }
 }
 
-/// A time that is only about right: `41 s`, `3 min`, `2 h 5 min`
+/// An approximate duration: `41 s`, `3 min`, `2 h 5 min`
 pub fn about(s: f64) -> String {
     match s.max(0.0).round() {
         s if s < 90.0 => format!("{s:.0} s"),
@@ -70,7 +70,7 @@ pub fn bytes(n: u64) -> String {
     let mut size = n as f64 / 1000.0;
     let mut unit = "kB";
     for larger in ["MB", "GB", "TB"] {
-        // What would be written as 1000.0 of the smaller unit is 1.0 of the larger.
+        // A value that would be written as 1000.0 is written as 1.0 of the next unit.
         if size < 999.95 {
             break;
         }

@@ -1,4 +1,4 @@
-//! `provost keys`: API keys. Works on the store, beside a running service, which hears of a change within two seconds.
+//! `provost keys`: API keys. Works on the store; a running service notices a change within two seconds.
 
 use super::common::{Common, Output};
 use super::show;
@@ -21,40 +21,40 @@ pub struct KeysArgs {
 
 #[derive(Subcommand)]
 pub enum Action {
-    /// Make a key and show it, this once
+    /// Create a key and show it; it cannot be shown again
     Create {
-        /// client asks for predictions; viewer reads; operator also trains, evaluates, activates, cancels; admin also the schedule and the audit log
+        /// client: predictions; viewer: read access; operator: also train, evaluate, activate, cancel; admin: also the schedule and the audit log
         #[arg(long, value_parser = role)]
         role: Role,
-        /// Whose or what for; stands in the records of what is done with it
+        /// Name of the owner or the purpose, shown in records of what the key did
         #[arg(long, value_parser = name)]
         name: Option<String>,
-        /// When it ends: a duration ("90d", "12h") or a time ("2027-01-31T00:00:00Z") [default: never]
+        /// Expiry: a duration ("90d", "12h") or a time ("2027-01-31T00:00:00Z") [default: never]
         #[arg(long, value_name = "WHEN", value_parser = When::parse)]
         expires: Option<When>,
         #[command(flatten)]
         common: Common,
     },
-    /// List all keys there ever were; none of their texts is kept
+    /// List all keys, revoked ones too; the secret texts are not stored
     List {
         #[command(flatten)]
         common: Common,
     },
-    /// End a key now
+    /// Revoke a key now
     Revoke {
         #[arg(value_name = "ID")]
         id: String,
         #[command(flatten)]
         common: Common,
     },
-    /// Make a key like this one, and end this one later
+    /// Create a key with the same role and name, and let the old one expire later
     Rotate {
         #[arg(value_name = "ID")]
         id: String,
-        /// How long the old one goes on, or until when
+        /// How long the old key stays valid: a duration or a time
         #[arg(long, value_name = "WHEN", value_parser = When::parse, default_value = "7d")]
         overlap: When,
-        /// When the new one ends [default: after as long as the old one was made for]
+        /// Expiry of the new key [default: the lifetime that the old key was created with]
         #[arg(long, value_name = "WHEN", value_parser = When::parse)]
         expires: Option<When>,
         #[command(flatten)]
@@ -70,7 +70,7 @@ fn name(text: &str) -> std::result::Result<String, String> {
     name_fault(text).map_or_else(|| Ok(text.to_owned()), |fault| Err(fault.to_owned()))
 }
 
-/// A time, as people say it.
+/// A duration or a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum When {
     After(TimeDelta),
@@ -83,7 +83,7 @@ impl When {
             return Ok(Self::At(at.to_utc()));
         }
         let after = parse_duration(text).and_then(|d| TimeDelta::from_std(d).ok());
-        // A hundred years: what is further off is a slip, and times have an end.
+        // More than a hundred years is taken for a mistake, and would overflow.
         let after = after.filter(|d| *d <= TimeDelta::days(36_525));
         after.map(Self::After).ok_or_else(|| {
             "allowed: a duration such as \"90d\" or \"12h\", or a time such as \"2027-01-31T00:00:00Z\"".to_owned()
@@ -104,7 +104,7 @@ pub fn run(args: &KeysArgs) -> Result<()> {
         Action::Create { role, name, expires, common } => {
             let expires_at = expires.map(|when| when.from(now));
             if let Some(at) = expires_at.filter(|at| *at <= now) {
-                return Err(Error::Usage(format!("--expires {}: a time to come is allowed", at.to_rfc3339())));
+                return Err(Error::Usage(format!("--expires {}: the time must be in the future", at.to_rfc3339())));
             }
             let made =
                 on_store(common, async |store| make(&store, &who(), *role, name.clone(), expires_at, now).await)?;
@@ -116,10 +116,7 @@ pub fn run(args: &KeysArgs) -> Result<()> {
             if common.output.json {
                 show::object(&shown(&revoked, now));
             } else {
-                show::line(&format!(
-                    "{} is revoked; a running service hears of it within two seconds",
-                    revoked.label()
-                ));
+                show::line(&format!("{} is revoked; a running service refuses it within two seconds", revoked.label()));
             }
         }
         Action::Rotate { id, overlap, expires, common } => {
@@ -131,7 +128,7 @@ pub fn run(args: &KeysArgs) -> Result<()> {
     Ok(())
 }
 
-/// Who is at the command line, as far as the system knows.
+/// Who runs the command, as far as the operating system knows.
 fn who() -> String {
     use std::os::unix::fs::MetadataExt;
     match std::fs::metadata("/proc/self") {
@@ -150,7 +147,7 @@ fn on_store<T>(
     Ok(runtime.block_on(work(store))?)
 }
 
-/// The new one first: a death in between leaves both.
+/// Creates the new key first: if the process dies in between, both are valid.
 async fn rotate(
     store: &Arc<dyn Store>,
     id: &str,
@@ -180,9 +177,9 @@ fn tell(made: &Made, old: Option<&ApiKey>, json: bool) {
     show::line(text.reveal());
     let end = key.expires_at.map_or_else(|| "does not expire".to_owned(), |at| format!("expires at {}", time(at)));
     show::line(&format!("\n{} is a key with the role {} and {end}.", key.label(), key.role));
-    show::line("It is shown this once: put it where who needs it can read it (PROVOST_KEY for the client commands).");
+    show::line("It cannot be shown again: store it now. Client commands read it from PROVOST_KEY.");
     if let Some(end) = old.and_then(ApiKey::ends_at) {
-        show::line(&format!("{} goes on until {}.", old.map(ApiKey::label).unwrap_or_default(), time(end)));
+        show::line(&format!("{} stays valid until {}.", old.map(ApiKey::label).unwrap_or_default(), time(end)));
     }
 }
 
@@ -203,7 +200,9 @@ fn list(keys: &[ApiKey], now: DateTime<Utc>, output: &Output) {
         return;
     }
     if keys.is_empty() {
-        show::line("There is no key: on loopback all is open. `provost keys create --role admin` makes the first.");
+        show::line(
+            "There is no key: access from this machine is open. `provost keys create --role admin` creates the first.",
+        );
         return;
     }
     let rows: Vec<Vec<String>> = keys

@@ -17,22 +17,22 @@ pub struct ParkedArgs {
 
 #[derive(Subcommand)]
 pub enum Action {
-    /// List parked messages, the oldest first; they stay where they are
+    /// List parked messages, the oldest first, and leave them parked
     List {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
         #[command(flatten)]
         common: Common,
     },
-    /// Show one with its headers and body; it stays where it is
+    /// Show one message with its headers and body, and leave it parked
     Show {
         id: String,
         #[command(flatten)]
         common: Common,
     },
-    /// Send messages to their queue once more, and take them out of the parking queue
+    /// Send messages to their queue again and remove them from the parking queue
     Replay(Chosen),
-    /// Take messages out of the parking queue for good
+    /// Remove messages from the parking queue for good
     Discard(Chosen),
 }
 
@@ -80,11 +80,11 @@ pub fn run(args: &ParkedArgs) -> Result<()> {
     }
 }
 
-/// Works on the queue of the broker that the settings name.
+/// Runs `work` on the parking queue of the broker in the settings.
 fn on_queue<T>(common: &Common, work: impl AsyncFn(&ParkingQueue) -> std::result::Result<T, AmqpError>) -> Result<T> {
     let settings = common.settings()?;
     let Some(bridge) = &settings.bridge.options else {
-        return Err(Error::usage_with("there is no bus", "set bridge.url (PROVOST_BRIDGE__URL)"));
+        return Err(Error::usage_with("no message broker is configured", "set bridge.url (PROVOST_BRIDGE__URL)"));
     };
     open::runtime()?
         .block_on(async {
@@ -156,7 +156,7 @@ fn text(whole: &Whole) -> String {
         Value::String(text) => text,
         json => serde_json::to_string_pretty(&json).unwrap_or_default(),
     };
-    // Further in than all that is not the sender's.
+    // Indented deeper than everything that does not come from the sender.
     let body: Vec<String> = body.lines().map(|line| format!("    {line}")).collect();
     format!("{}\n\n{}", show::table(&["", "value"], &rows), body.join("\n"))
 }

@@ -1,4 +1,4 @@
-//! `completions` and `man`: what a shell and `man` know of the commands.
+//! `completions` and `man`: shell completions and man pages of the commands.
 
 use super::common::Common;
 use super::{help, show};
@@ -19,7 +19,7 @@ pub struct CompletionsArgs {
 
 #[derive(Args)]
 pub struct ManArgs {
-    /// Folder of the pages, made if it is missing
+    /// Folder for the pages; created if missing
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub fn completions(args: &CompletionsArgs) -> Result<()> {
     if args.common.output.json {
         show::object(&json!({ "shell": args.shell.to_string(), "completions": script }));
     } else {
-        // The text has nothing from outside of this program.
+        // The text comes from this program alone and needs no escaping.
         show::painted(script.trim_end());
     }
     Ok(())
@@ -44,7 +44,7 @@ pub fn man(args: &ManArgs) -> Result<()> {
     let cannot = |e: std::io::Error| Error::failed(format!("cannot write man pages into {}: {e}", folder.display()));
     std::fs::create_dir_all(folder).map_err(cannot)?;
     let command = help::command();
-    // As they are made: without pages for `help`.
+    // Built like the real command line, but without pages for `help`.
     let mut made = command.clone().disable_help_subcommand(true);
     made.build();
     let pages = pages(&made);
@@ -57,7 +57,7 @@ pub fn man(args: &ManArgs) -> Result<()> {
     Ok(())
 }
 
-/// One for the command itself and one for each below it.
+/// The number of pages: one for the command and one for each subcommand.
 fn pages(command: &Command) -> usize {
     1 + command.get_subcommands().map(pages).sum::<usize>()
 }

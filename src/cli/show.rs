@@ -1,5 +1,5 @@
-//! What commands write: lines, objects, bars, hints. All output of commands goes through here, so that no text of others (a
-//! university's name, a broker's message, a file's name) is obeyed by a terminal.
+//! The output of commands: lines, objects, bars, hints. All output goes through here, so that control characters in foreign
+//! text (a university's name, a broker's message, a file's name) never reach a terminal.
 
 pub use super::human::{about, bytes, moment, parameter, percent, relative, score, seconds, thousands};
 pub use super::table::{WIDTH, fitted, table};
@@ -18,36 +18,36 @@ static FAILED: OnceLock<std::io::Error> = OnceLock::new();
 /// Set by `--quiet`.
 static IS_QUIET: AtomicBool = AtomicBool::new(false);
 
-/// From now on there are no bars and no hints.
+/// Turns off bars and hints.
 pub fn be_quiet() {
     IS_QUIET.store(true, Ordering::Relaxed);
 }
 
-/// Text on standard output, of which a terminal obeys nothing but line feeds.
+/// Writes text to standard output; control characters other than line feeds are escaped.
 pub fn line(text: &str) {
     painted(&visible::lines(text));
 }
 
-/// One JSON object on standard output.
+/// Writes one JSON object to standard output.
 pub fn object(value: &Value) {
     painted(&visible::json(&value.to_string()));
 }
 
-/// The object with `--json`, else the text.
+/// Writes the object with `--json`, else the text.
 pub fn tell(json: bool, value: impl FnOnce() -> Value, text: impl FnOnce() -> String) {
     if json { object(&value()) } else { line(&text()) }
 }
 
-/// Text on standard output as it is: the caller has coloured it and escaped all that came from elsewhere.
+/// Writes text to standard output unchanged: the caller has coloured it and escaped everything foreign.
 pub fn painted(text: &str) {
     let mut out = std::io::stdout().lock();
     if let Err(e) = writeln!(out, "{text}").and_then(|()| out.flush()) {
-        let _ = FAILED.set(e); // an earlier fault is the one to tell
+        let _ = FAILED.set(e); // the first error is the one to report
     }
 }
 
-/// Fails if something could not be written to standard output, a full disk, for one. A reader that has closed its pipe has
-/// what it wanted.
+/// Fails if something could not be written to standard output, for example because the disk is full. A closed pipe is not an
+/// error: its reader has read enough.
 pub fn written() -> Result<()> {
     match FAILED.get() {
         Some(e) if e.kind() != ErrorKind::BrokenPipe => {
@@ -57,20 +57,20 @@ pub fn written() -> Result<()> {
     }
 }
 
-/// Whether anybody still reads standard output.
+/// Whether standard output still has a reader.
 pub fn is_read() -> bool {
     FAILED.get().is_none()
 }
 
-/// Columns of the terminal, or none where standard output is a file or a pipe: what goes there is not cut.
+/// The terminal's width in columns; None for a file or a pipe, where nothing is shortened.
 pub fn terminal_width() -> Option<usize> {
     let out = console::Term::stdout();
-    // A terminal that does not know its size answers 0.
+    // A terminal of unknown size reports 0.
     let columns = || out.size_checked().map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0);
     out.is_term().then(|| columns().unwrap_or(WIDTH))
 }
 
-/// Whether colours go to a stream, by the conventions of NO_COLOR and CLICOLOR_FORCE, else by whether it is a terminal.
+/// Whether a stream is coloured: by the conventions of NO_COLOR and CLICOLOR_FORCE, else if it is a terminal.
 pub fn colours(is_terminal: bool) -> bool {
     coloured(|name| std::env::var(name).ok(), is_terminal)
 }
@@ -86,29 +86,29 @@ fn coloured(variable: impl Fn(&str) -> Option<String>, is_terminal: bool) -> boo
     is_terminal && variable("CLICOLOR").as_deref() != Some("0") && variable("TERM").as_deref() != Some("dumb")
 }
 
-/// Text on standard error, of which a terminal obeys nothing but line feeds.
+/// Writes text to standard error; control characters other than line feeds are escaped.
 pub fn error(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", visible::lines(text));
 }
 
-/// What would be better, on standard error.
+/// Writes advice to standard error.
 pub fn hint(text: &str) {
     if !IS_QUIET.load(Ordering::Relaxed) {
         error(&format!("hint: {text}"));
     }
 }
 
-/// Columns to show things in: the terminal's, and 80 at most.
+/// The width for prose: the terminal's, at most 80 columns.
 pub fn width() -> usize {
     terminal_width().unwrap_or(WIDTH).min(WIDTH)
 }
 
-/// Words in lines of at most 80 columns, each after `indent`.
+/// Wraps text at 80 columns or less; each line begins with `indent`.
 pub fn wrapped(text: &str, indent: &str) -> String {
     wrapped_at(text, indent, WIDTH)
 }
 
-/// Words in lines of at most so many columns, each after `indent`.
+/// Wraps text at `width` columns; each line begins with `indent`.
 pub fn wrapped_at(text: &str, indent: &str, width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -124,7 +124,7 @@ pub fn wrapped_at(text: &str, indent: &str, width: usize) -> String {
     lines.join("\n")
 }
 
-/// A bar on standard error; hidden with `--json` and where nobody looks.
+/// A progress bar on standard error; hidden with `--json` and where standard error is not a terminal.
 pub fn bar(length: u64, template: &str, json: bool) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(length), target(json));
     if let Ok(style) = ProgressStyle::with_template(template) {

@@ -1,4 +1,4 @@
-//! Rows in columns: text to the left, numbers to the right. Every cell is one line.
+//! Tables: texts are left-aligned, numbers right-aligned. Every cell is one line.
 
 use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Row, Table, TableStyle,
@@ -12,20 +12,20 @@ const STYLE: TableStyle = TableStyle {
     ..TableStyle::new()
 };
 
-/// Columns of a terminal that nothing but a long value goes beyond.
+/// The width in columns that only a long value may exceed.
 pub const WIDTH: usize = 80;
 
-/// All of every cell.
+/// A table with every cell in full.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     fitted(head, rows, None)
 }
 
-/// Within `width` columns, if there is one: texts are cut with `…`, but for numbers and the first column, which has the
+/// A table within `width` columns, if given: texts are cut with `…`, but neither numbers nor the first column, which holds
 /// ids.
 pub fn fitted(head: &[&str], rows: &[Vec<String>], width: Option<usize>) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| visible::line(cell).into_owned()).collect()).collect();
-    // A text may begin with a digit, too; numbers, times and sizes are short.
+    // Texts may begin with a digit too; numbers, times and sizes are short.
     let numeric = |s: &str| {
         s.is_empty()
             || s == "-"
@@ -55,7 +55,8 @@ pub fn fitted(head: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Stri
     }
     let mut lines: Vec<String> = table.trim_fmt().lines().map(str::to_owned).collect();
     if let Some(rule) = lines.get_mut(1) {
-        // As long as the cells, without the space before them; and a long last cell does not stretch it over the edge.
+        // The rule is as long as the cells, without the leading space, and a long last cell does not stretch it beyond the
+        // width.
         let whole = rule.replace(" ─", "  ");
         let before_last =
             whole.rfind(' ').and_then(|at| whole.get(..at)).map_or(0, |before| before.chars().count() + 1);

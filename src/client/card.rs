@@ -1,4 +1,4 @@
-//! `card`: a model's card into a file.
+//! `card`: writes a model card to a file.
 
 use super::ids::{Kind, resolve};
 use super::{Client, Remote};
@@ -14,9 +14,9 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct CardArgs {
-    /// Its id, the beginning of it, `active` or `latest`
+    /// The model: its id, the beginning of the id, `active` or `latest`
     pub model: String,
-    /// The file to write; its ending (md, html or yaml) says the format
+    /// The file to write; its extension (md, html or yaml) gives the format
     #[arg(long, value_name = "F")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -28,10 +28,7 @@ pub struct CardArgs {
 pub fn card(args: &CardArgs) -> Result<()> {
     let ending = args.out.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let Some(format) = Format::parse(ending) else {
-        return Err(Error::Usage(format!(
-            "--out {}: a name that ends in .md, .html or .yaml is allowed",
-            args.out.display()
-        )));
+        return Err(Error::Usage(format!("--out {}: the name must end in .md, .html or .yaml", args.out.display())));
     };
     let client = Client::new(&args.remote, &args.common)?;
     let model = resolve(&client, Kind::Model, &args.model)?;

@@ -1,4 +1,4 @@
-//! `compare`: two or more models on the rows that they were all tested on.
+//! `compare`: compares models on the rows that all of them hold out.
 
 use super::ids::{Kind, resolve};
 use super::read::{number, text};
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 #[derive(Args)]
 pub struct CompareArgs {
-    /// Two or more: ids, their beginnings, `active`, `latest`
+    /// Two or more models: ids, beginnings of ids, `active`, `latest`
     #[arg(required = true, num_args = 2.., value_name = "MODEL")]
     pub models: Vec<String>,
-    /// accuracy, precision, recall, f1_score, auc_roc; all unless given
+    /// Metrics, separated by commas: accuracy, precision, recall, f1_score, auc_roc [default: all]
     #[arg(long, value_delimiter = ',')]
     pub metrics: Vec<String>,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
     Ok(())
 }
 
-/// Models by letter, since two ids do not fit one line.
+/// Names the models by letters in the table, because two ids do not fit on one line.
 fn comparison_text(ids: &[String], answer: &Value) -> String {
     let letter = |i: usize| char::from(b'A' + (i % 26) as u8).to_string();
     let name = |id: &str| ids.iter().position(|known| known == id).map_or_else(|| id.to_owned(), letter);

@@ -1,4 +1,4 @@
-//! `decisions`: what the gate decided on the models of automatic jobs, and on what evidence.
+//! `decisions`: the gate's decisions on models of automatic jobs, with the evidence.
 
 use super::ids::{Kind, Shortener, one_of};
 use super::read::{ago, count, items, moment, number, text};
@@ -14,10 +14,10 @@ use serde_json::Value;
 
 #[derive(Args)]
 pub struct DecisionsArgs {
-    /// Show this decision alone, with its evidence: the id of its job or of the model that it is on, the beginning of
-    /// either, or `latest`
+    /// Show only this decision, with its evidence: the id of its job or of its model, the beginning of the id, or
+    /// `latest`
     pub id: Option<String>,
-    /// How many at most
+    /// The most entries shown
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
     #[command(flatten)]
@@ -26,9 +26,9 @@ pub struct DecisionsArgs {
     pub common: Common,
 }
 
-/// Decisions that are looked at for one of them.
+/// How many decisions are searched for a given one.
 const LOOKED_AT: usize = 10_000;
-/// Names the newest decision.
+/// The word for the newest decision.
 const LATEST: &str = "latest";
 
 pub fn decisions(args: &DecisionsArgs) -> Result<()> {
@@ -42,13 +42,13 @@ pub fn decisions(args: &DecisionsArgs) -> Result<()> {
     }
     let answer = Value::Array(client.list("/decisions?", args.limit as usize)?);
     print(output, &answer, || match items(&answer) {
-        [] => "the gate has decided nothing yet; it decides on models of automatic jobs".to_owned(),
+        [] => "the gate has made no decision yet; it decides on models of automatic jobs".to_owned(),
         found => list(found, output.width(), Utc::now()),
     });
     Ok(())
 }
 
-/// A decision is known by its job, of which it is the only one, and by the model that it is on.
+/// Finds the decision of a job, which has only one, or of a model.
 fn chosen(decisions: Vec<Value>, written: &str) -> Result<Value> {
     let none = || {
         let cause = format!("no decision `{}`", visible::line(written));
@@ -80,7 +80,7 @@ fn list(decisions: &[Value], width: Option<usize>, now: DateTime<Utc>) -> String
     };
     let rows: Vec<Vec<String>> = decisions.iter().map(row).collect();
     let table = show::fitted(&["job", "decided", "outcome", "on the model"], &rows, width);
-    // The head and the rule stand before the decisions.
+    // The column names and the rule come before the decisions.
     let lines = table.lines().enumerate().map(|(at, line)| {
         let decision = at.checked_sub(2).and_then(|at| decisions.get(at));
         let why = decision.map(|decision| text(decision, "reason").into_owned());

@@ -1,4 +1,4 @@
-//! `evaluate` and `plots`: how a model does on the rows that it was never trained on.
+//! `evaluate` and `plots`: a model's performance on its held-out rows.
 
 use super::ids::{Kind, resolve};
 use super::read::{moment, number, text};
@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 
 #[derive(Args)]
 pub struct EvaluateArgs {
-    /// Its id, the beginning of it, `active` or `latest`
+    /// The model: its id, the beginning of the id, `active` or `latest`
     pub model: String,
-    /// Show the last evaluation's results instead of evaluating anew
+    /// Show the results of the last evaluation instead of evaluating again
     #[arg(long, conflicts_with_all = ["no_plots", "no_wait"])]
     pub last: bool,
     /// Draw no plots
@@ -36,12 +36,12 @@ pub struct EvaluateArgs {
 
 #[derive(Args)]
 pub struct PlotsArgs {
-    /// Its id, the beginning of it, `active` or `latest`
+    /// The model: its id, the beginning of the id, `active` or `latest`
     pub model: String,
-    /// Folder of the files, made if it is missing [default: one with the model's id]
+    /// Folder for the files; created if missing [default: a folder named by the model's id]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// What the files are
+    /// Format of the files
     #[arg(long, default_value = "png", value_parser = ["png", "svg"])]
     pub format: String,
     #[command(flatten)]
@@ -51,9 +51,9 @@ pub struct PlotsArgs {
 }
 
 const POLL: Duration = Duration::from_millis(300);
-/// Every so many times the evaluator is asked whether it failed.
+/// One in this many polls also asks whether the evaluator has failed.
 const ASKS_TO_A_LOOK: u32 = 8;
-/// How long an evaluation is waited for.
+/// How long to wait for an evaluation.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
@@ -87,7 +87,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
             return Err(Error::failed_with(cause, "`provost status` says whether the evaluator has failed"));
         }
         asked += 1;
-        // The evaluator counts the failures of all models.
+        // The evaluator has one count of failures for all models.
         if asked.is_multiple_of(ASKS_TO_A_LOOK) {
             let now = evaluator()?;
             if now["failed"].as_u64() > failed_before {
@@ -130,7 +130,7 @@ pub fn plots(args: &PlotsArgs) -> Result<()> {
     for plot in PLOTS {
         let file = format!("{plot}.{}", args.format);
         let picture = client.bytes(&format!("/evaluate/{model}/plots/{file}"))?;
-        // After the first answer: a model that is not there leaves no folder.
+        // Created after the first answer, so that an unknown model leaves no folder.
         std::fs::create_dir_all(&folder)
             .map_err(|e| Error::failed(format!("cannot make the folder {}: {e}", folder.display())))?;
         let path = folder.join(file);

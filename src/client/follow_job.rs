@@ -1,4 +1,4 @@
-//! A job followed to its end.
+//! Follows a job until it ends.
 
 use super::Client;
 use super::read::{moment, texts, time};
@@ -19,10 +19,10 @@ fn text<'a>(job: &'a Value, key: &str) -> Cow<'a, str> {
     visible::line(job.get(key).and_then(Value::as_str).unwrap_or_default())
 }
 
-/// Shows how a job moves on: a bar on a terminal, lines elsewhere, objects with `--json`.
+/// Shows a job's progress: a bar on a terminal, lines elsewhere, objects with `--json`.
 pub struct Follower {
     bar: ProgressBar,
-    /// The bar is another's, who tells the rest and ends it.
+    /// The bar belongs to the caller, who shows the rest and finishes it.
     lent: bool,
     last: Value,
     json: bool,
@@ -33,14 +33,14 @@ impl Follower {
         Self { bar: show::bar(100, TEMPLATE, json), lent: false, last: Value::Null, json }
     }
 
-    /// On a bar that shows more than this job. Without a terminal it shows nothing.
+    /// Shows progress on the caller's bar. Shows nothing without a terminal.
     pub fn on(bar: &ProgressBar, json: bool) -> Self {
         Self { bar: bar.clone(), lent: true, last: Value::Null, json }
     }
 
-    /// Takes the job as it is now. Once it is final, says so and gives its outcome: a failure unless it completed.
+    /// Takes the job's current record. Returns the outcome once the job has ended: an error unless it completed.
     pub fn see(&mut self, job: Value) -> Option<Result<()>> {
-        // Objects tell what happens, not how time goes by.
+        // With `--json` only changes of the job are shown, not the passing of time.
         let left = |job: &Value| job["estimated_time_remaining_seconds"].as_f64().filter(|_| !self.json);
         let seen = |job: &Value| {
             (
@@ -90,7 +90,7 @@ impl Follower {
     }
 }
 
-/// What a job that has not begun waits for: `waits behind job_…, number 2 in the queue, about 4 min 0 s`.
+/// What a pending job waits for: `waits behind job_…, number 2 in the queue, about 4 min 0 s`.
 pub fn waits(job: &Value) -> Option<String> {
     let position = job["queue_position"].as_u64()?;
     let ahead = text(job, "waits_for");
@@ -102,7 +102,7 @@ pub fn waits(job: &Value) -> Option<String> {
     Some(out)
 }
 
-/// Follows a job of a running service until it is final.
+/// Follows a job of a running service until it ends.
 pub fn to_its_end(client: &Client, id: &str, output: &Output) -> Result<()> {
     let mut follower = Follower::new(output.json);
     loop {
@@ -116,7 +116,7 @@ pub fn to_its_end(client: &Client, id: &str, output: &Output) -> Result<()> {
     }
 }
 
-/// The job's end as exit code.
+/// The job's outcome as the command's result.
 pub fn outcome(job: &Value) -> Result<()> {
     match &*text(job, "status") {
         "completed" => Ok(()),
@@ -128,7 +128,7 @@ pub fn outcome(job: &Value) -> Result<()> {
     }
 }
 
-/// The job in a few lines.
+/// Describes the job in a few lines.
 pub fn describe(job: &Value, now: DateTime<Utc>) -> String {
     let mut out = format!("{}  {}", text(job, "job_id"), text(job, "status"));
     if let Some(done) = job["progress_percentage"].as_f64().filter(|_| text(job, "status") == "running") {
@@ -158,7 +158,7 @@ pub fn describe(job: &Value, now: DateTime<Utc>) -> String {
     out
 }
 
-/// Who asked for it and why, when it began and ended, and what it was to do: as far as the job says so.
+/// Who submitted the job and why, when it began and ended, and its task, as far as recorded.
 fn history(job: &Value, now: DateTime<Utc>) -> String {
     let mut out = String::new();
     if time(job, "created_at").is_some() {

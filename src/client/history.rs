@@ -1,4 +1,4 @@
-//! `activate`, `rollback`, `history`: which model is active, and which were.
+//! `activate`, `rollback`, `history`: the active model and its predecessors.
 
 use super::ids::{Kind, Shortener, one_of, resolve};
 use super::read::{ago, items, moment, text};
@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 #[derive(Args)]
 pub struct ActivateArgs {
-    /// Its id, the beginning of it, or `latest`
+    /// The model: its id, the beginning of the id, or `latest`
     pub model: String,
-    /// Recorded with the activation
+    /// Reason, recorded with the activation
     #[arg(long)]
     pub reason: Option<String>,
     #[command(flatten)]
@@ -26,9 +26,9 @@ pub struct ActivateArgs {
 
 #[derive(Args)]
 pub struct RollbackArgs {
-    /// A model that was active before: its id, or the beginning of it [default: the one before the active one]
+    /// A model that was active before: its id or the beginning of the id [default: the predecessor of the active model]
     pub model: Option<String>,
-    /// Recorded with the activation
+    /// Reason, recorded with the activation
     #[arg(long)]
     pub reason: Option<String>,
     #[command(flatten)]
@@ -39,10 +39,10 @@ pub struct RollbackArgs {
 
 #[derive(Args)]
 pub struct HistoryArgs {
-    /// Only the activation that was in force then (RFC 3339, such as 2026-11-24T08:00:00Z)
+    /// Show only the activation in force at this time (RFC 3339, such as 2026-11-24T08:00:00Z)
     #[arg(long, value_name = "TIME", value_parser = rfc3339)]
     pub at: Option<DateTime<Utc>>,
-    /// How many at most
+    /// The most entries shown
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
     #[command(flatten)]
@@ -56,7 +56,7 @@ fn rfc3339(text: &str) -> std::result::Result<DateTime<Utc>, String> {
     time.map_err(|_| "a time as in RFC 3339 is allowed, such as 2026-11-24T08:00:00Z".to_owned())
 }
 
-/// Activations that are looked at for a model that was active.
+/// How many activations are searched for a model.
 const LOOKED_AT: usize = 10_000;
 
 fn put_in_force(client: &Client, common: &Common, path: &str, body: &Value) -> Result<()> {
@@ -74,7 +74,7 @@ pub fn activate(args: &ActivateArgs) -> Result<()> {
 pub fn rollback(args: &RollbackArgs) -> Result<()> {
     let client = Client::new(&args.remote, &args.common)?;
     if let Some(model) = &args.model {
-        // The route for going back goes one step; the one for activations takes any model.
+        // The route for rollback goes back one step; to reach an earlier model it is activated.
         let past = client.list("/activations?", LOOKED_AT)?;
         let to = goal(&past, model)?;
         let from = past.first().map(|latest| text(latest, "model_id").into_owned()).unwrap_or_default();
@@ -85,7 +85,7 @@ pub fn rollback(args: &RollbackArgs) -> Result<()> {
     put_in_force(&client, &args.common, "/rollback", &json!({ "reason": args.reason }))
 }
 
-/// The model to go back to, out of the activations so far.
+/// Finds the model to roll back to among the past activations.
 fn goal(past: &[Value], named: &str) -> Result<String> {
     let ids = past.iter().filter_map(|activation| activation["model_id"].as_str());
     one_of(Kind::Model, named, ids)?.map(str::to_owned).ok_or_else(|| {
@@ -120,7 +120,7 @@ fn list(activations: &[Value], width: Option<usize>, now: DateTime<Utc>) -> Stri
     let row = |activation: &Value| {
         vec![
             ids.shown(&text(activation, "model_id")).to_owned(),
-            // A pipe has no reader to whom the distance would say more than the time.
+            // Relative times are for readers at a terminal; a pipe gets absolute times.
             if width.is_some() {
                 ago(activation, "activated_at", now)
             } else {

@@ -1,5 +1,4 @@
-//! Ids as people type them: a prefix that only one has, `active` or `latest`; and as lists show them, shortened to such a
-//! prefix.
+//! Ids as users type them: an unambiguous prefix, `active` or `latest`; and ids in lists, shortened to such a prefix.
 
 use super::read::{items, text};
 use super::request::Client;
@@ -9,11 +8,11 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-/// Ids of one kind that are looked at for a prefix, the newest first.
+/// How many ids of one kind, the newest first, are searched for a prefix.
 const LOOKED_AT: usize = 10_000;
-/// Matches that an error names.
+/// How many matches an error names.
 const NAMED: usize = 5;
-/// Digits of a shortened id at least.
+/// The fewest digits of a shortened id.
 const DIGITS: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,16 +48,17 @@ impl Kind {
     }
 }
 
-/// The id that was meant: a whole one as it is, `active` or `latest`, or the only one that begins so. What no id begins
-/// with is handed on, for the service to say that there is none.
+/// Finds the id for what a user typed: a whole id, `active`, `latest`, or the prefix of exactly one id. A text that is the
+/// prefix of no id is returned unchanged, and the service then answers that there is none.
 ///
 /// # Errors
-/// Of a text that can be no id, of a prefix of several (they are named), and where there is no active or latest one.
+/// If the text cannot be an id, if several ids have the prefix (the error names them), or if there is no active or latest
+/// one.
 pub fn resolve(client: &Client, kind: Kind, written: &str) -> Result<String> {
     if kind.is_whole(written) {
         return Ok(written.to_owned());
     }
-    // It goes into a path: only what an id can hold.
+    // The text becomes part of a path, so only characters of ids are allowed.
     if written.is_empty() || !written.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
         return Err(Error::Usage(format!("`{}` is no id of a {}", visible::line(written), kind.word())));
     }
@@ -78,9 +78,9 @@ pub fn resolve(client: &Client, kind: Kind, written: &str) -> Result<String> {
     one_of(kind, written, ids.iter().map(String::as_str)).map(|id| id.unwrap_or(written).to_owned())
 }
 
-/// The only one of `ids` that is meant by `written`, or none.
+/// The only one of `ids` that `written` matches; None if no id matches.
 pub fn one_of<'a>(kind: Kind, written: &str, ids: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>> {
-    // Ids stand in records more than once.
+    // An id may occur in several records.
     let meant: BTreeSet<&str> = ids.filter(|id| is_meant(id, written)).collect();
     if let Some(same) = meant.get(written) {
         return Ok(Some(*same));
@@ -97,21 +97,21 @@ pub fn one_of<'a>(kind: Kind, written: &str, ids: impl Iterator<Item = &'a str>)
     Err(Error::usage_with(matches, "give more of the id"))
 }
 
-/// By its beginning, with or without the word for its kind, or by the beginning of its digits.
+/// Whether an id begins with `written`, with or without the prefix for its kind, or its digits do.
 fn is_meant(id: &str, written: &str) -> bool {
     let after_kind = id.split_once('_').map_or("", |(_, rest)| rest);
     let digits = id.rsplit_once('_').map_or("", |(_, digits)| digits);
     [id, after_kind, digits].iter().any(|part| part.starts_with(written))
 }
 
-/// Each id of a list, shortened to a prefix that no other of the list has, if `is_short`.
+/// Shortens the ids of a list, if `is_short`, to prefixes that are unambiguous within the list.
 pub struct Shortener {
     ids: BTreeSet<String>,
     is_short: bool,
 }
 
 impl Shortener {
-    /// Of what `list` has under any of `keys`.
+    /// A shortener for the ids that the elements of `list` have under any of `keys`.
     pub fn of(list: &[Value], keys: &[&str], is_short: bool) -> Self {
         let found = list.iter().flat_map(|item| keys.iter().filter_map(|key| item.get(*key)?.as_str()));
         let inner =
@@ -122,7 +122,7 @@ impl Shortener {
     pub fn shown<'a>(&self, id: &'a str) -> &'a str {
         let Some((head, _)) = id.rsplit_once('_').filter(|_| self.is_short && id.is_ascii()) else { return id };
         let shared = |other: &str| id.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-        // Only the neighbours in order can share more than others.
+        // In sorted order an id shares its longest prefix with a neighbour.
         let before = self
             .ids
             .range::<str, _>((Bound::Unbounded, Bound::Excluded(id)))
@@ -156,10 +156,10 @@ mod tests {
         }
         assert_eq!(meant("model_random_forest_2024").unwrap(), Some(IDS[3]));
         assert_eq!(meant("0192").unwrap(), None);
-        // One that is the beginning of another is itself.
+        // An id that is also the prefix of another id matches only itself.
         let ids = ["job_1", "job_12"].into_iter();
         assert_eq!(one_of(Kind::Job, "job_1", ids).unwrap(), Some("job_1"));
-        // The same id twice is one.
+        // The same id twice is one match.
         assert_eq!(one_of(Kind::Job, "job", ["job_1", "job_1"].into_iter()).unwrap(), Some("job_1"));
     }
 

@@ -1,4 +1,4 @@
-//! `jobs`: training jobs listed, shown, followed, cancelled.
+//! `jobs`: lists, shows, follows and cancels training jobs.
 
 use super::ids::{Kind, Shortener, resolve};
 use super::logs::{self, LogsArgs};
@@ -16,12 +16,12 @@ use serde_json::Value;
 pub struct JobsArgs {
     #[command(subcommand)]
     pub action: Option<JobsAction>,
-    /// Show this job alone: its id, the beginning of it, or `latest`
+    /// Show only this job: its id, the beginning of the id, or `latest`
     pub id: Option<String>,
     /// Only jobs in this state
     #[arg(long, value_parser = ["pending", "running", "completed", "failed", "cancelled"])]
     pub status: Option<String>,
-    /// How many at most
+    /// The most entries shown
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
     /// Follow the job to its end; the exit code is its outcome
@@ -30,7 +30,7 @@ pub struct JobsArgs {
     /// Cancel the job
     #[arg(long, requires = "id")]
     pub cancel: bool,
-    /// With --cancel: fit and register the best finished trial first
+    /// With --cancel: first fit and register the best finished trial
     #[arg(long, requires = "cancel")]
     pub keep_best: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct JobsArgs {
 
 #[derive(Subcommand)]
 pub enum JobsAction {
-    /// Show what a job has logged; with --follow as it happens, to the job's end
+    /// Show a job's log; with --follow new entries too, until the job ends
     Logs(LogsArgs),
 }
 
@@ -75,7 +75,7 @@ pub fn jobs(args: &JobsArgs) -> Result<()> {
     Ok(())
 }
 
-/// A row for each job, and below it what else is to be known of it.
+/// A row for each job, and further lines below it.
 fn list(jobs: &[Value], width: Option<usize>, now: DateTime<Utc>) -> String {
     let ids = Shortener::of(jobs, &["job_id"], width.is_some());
     let row = |job: &Value| {
@@ -126,7 +126,7 @@ fn state(job: &Value) -> String {
     }
 }
 
-/// What a job is at; once it is through, the best model's; else all that it will train.
+/// What a job currently trains; after its end the best model's algorithm; before its start all its algorithms.
 fn algorithms(job: &Value) -> String {
     let best = || text(job, "best_model_id").strip_prefix("model_")?.rsplit_once('_').map(|(best, _)| best.to_owned());
     let current = job["current_algorithm"].as_str().map(|at| visible::line(at).into_owned());

@@ -1,4 +1,4 @@
-//! `jobs logs`: what a job has logged, and with `--follow` what it logs.
+//! `jobs logs`: a job's log, with `--follow` as it grows.
 
 use super::ids::{Kind, resolve};
 use super::read::{text, texts};
@@ -13,10 +13,10 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub struct LogsArgs {
-    /// The job: its id, the beginning of it, or `latest`
+    /// The job: its id, the beginning of the id, or `latest`
     #[arg(value_name = "ID")]
     pub id: String,
-    /// Go on with what the job logs from now on, to its end
+    /// Show new entries too, until the job ends
     #[arg(long, short)]
     pub follow: bool,
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub struct LogsArgs {
     pub common: Common,
 }
 
-/// Before a stream that broke off is asked for again.
+/// The wait before a broken stream is requested again.
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub fn logs(args: &LogsArgs) -> Result<()> {
@@ -42,7 +42,7 @@ pub fn logs(args: &LogsArgs) -> Result<()> {
     Ok(())
 }
 
-/// Shows events until the job has ended; a stream that breaks off before that is resumed where it was.
+/// Shows events until the job has ended. A stream that breaks off earlier is resumed after its last event.
 fn follow(client: &Client, job: &str, json: bool) -> Result<()> {
     let path = format!("/jobs/{job}/events");
     let mut seen = 0;
@@ -75,12 +75,12 @@ fn is_final(job: &Value) -> bool {
 enum End {
     /// The job has ended.
     Ended,
-    /// Nobody reads what is shown.
+    /// The reader of the output has gone away.
     Unread,
     Broken,
 }
 
-/// Reads server-sent events; `seen` is the number of the last.
+/// Reads server-sent events; `seen` is the number of the last one.
 fn read(stream: impl Read, seen: &mut u64, mut each: impl FnMut(&Event)) -> End {
     let (mut kind, mut has_ended) = (String::new(), false);
     for line in BufReader::new(stream).lines() {
@@ -96,14 +96,14 @@ fn read(stream: impl Read, seen: &mut u64, mut each: impl FnMut(&Event)) -> End 
             if !show::is_read() {
                 return End::Unread;
             }
-            // What is logged with the last state may come after it; the service ends the stream.
+            // Log entries may follow the final state; the service ends the stream after them.
             has_ended |= event.kind == "state" && is_final(&event.data);
         }
     }
     if has_ended { End::Ended } else { End::Broken }
 }
 
-/// Of a job's events a log has its lines and its states.
+/// The line for an event. Only log lines and changes of state are shown.
 fn shown(event: &Event) -> Option<String> {
     match event.kind.as_str() {
         "log" => Some(text(&event.data, "message").into_owned()),

@@ -1,4 +1,4 @@
-//! `models`: model versions listed, sorted by a metric, and shown.
+//! `models`: lists model versions, sorted by a metric if asked, and shows one.
 
 use super::ids::{Kind, Shortener, resolve};
 use super::read::{ago, count, items, moment, number, text};
@@ -14,16 +14,16 @@ use std::borrow::Cow;
 
 #[derive(Args)]
 pub struct ModelsArgs {
-    /// Show this model alone: its id, the beginning of it, `active` or `latest`
+    /// Show only this model: its id, the beginning of the id, `active` or `latest`
     pub id: Option<String>,
-    /// Only the active one
+    /// List only the active model
     #[arg(long)]
     pub active: bool,
-    /// The highest in this metric first, instead of the newest
+    /// Sort by this metric, the highest first [default: the newest first]
     #[arg(long, value_name = "METRIC",
         value_parser = ["accuracy", "precision", "recall", "f1_score", "auc_roc", "cv_mean"])]
     pub sort: Option<String>,
-    /// How many at most
+    /// The most entries shown
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub struct ModelsArgs {
     pub common: Common,
 }
 
-/// Models that are looked at to sort them.
+/// How many models are fetched for sorting.
 const SORTED: usize = 10_000;
 
 pub fn models(args: &ModelsArgs) -> Result<()> {
@@ -41,7 +41,7 @@ pub fn models(args: &ModelsArgs) -> Result<()> {
     if let Some(written) = &args.id {
         let id = resolve(&client, Kind::Model, written)?;
         let answer = client.get(&format!("/models/{id}"))?;
-        // When and by whom: only a person wants to read that of this route.
+        // When and by whom the model was activated is shown to people only; `--json` shows the answer of the route.
         let activation = if is_active(&answer) && !output.json {
             client.get("/activations?limit=1")?.get(0).cloned().unwrap_or_default()
         } else {
@@ -75,7 +75,7 @@ fn target(model: &Value) -> Cow<'_, str> {
     visible::line(target.unwrap_or("target metric"))
 }
 
-/// As it stands in a head: `f1`, `auc`.
+/// The short form of a metric for a column's name: `f1`, `auc`.
 fn short(metric: &str) -> &str {
     match metric {
         "f1_score" => "f1",
@@ -87,7 +87,7 @@ fn short(metric: &str) -> &str {
 fn list(models: &[Value], width: Option<usize>, now: DateTime<Utc>) -> String {
     let ids = Shortener::of(models, &["model_id"], width.is_some());
     let targets: Vec<Cow<'_, str>> = models.iter().map(target).collect();
-    // One for all as a rule; else each says its own.
+    // Usually all models have the same target; otherwise each row names its own.
     let common = targets.iter().all(|target| Some(target) == targets.first());
     let cv = targets.first().filter(|_| common).map_or_else(|| "cv".to_owned(), |t| format!("cv_{}", short(t)));
     let row = |model: &Value| {
@@ -167,7 +167,7 @@ mod tests {
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
         let all = list(&models, None, now);
         assert!(all.contains("model_gradient_boosting_019016328694739b8b2c2a0b7a3f1e55"), "{all}");
-        // Models of several targets are not taken for comparable.
+        // Models of different targets must not look comparable.
         let models = [model("xgboost", 1, "f1_score", true), model("xgboost", 2, "accuracy", false)];
         let shown = list(&models, Some(80), now);
         assert!(shown.contains("0.700 f1 ") && shown.contains("0.700 accuracy"), "{shown}");

@@ -1,4 +1,4 @@
-//! `quality`: what the data is like that a job would train on.
+//! `quality`: the quality of the data that a job would train on.
 
 use super::read::{count, number, text, texts};
 use super::{Client, Remote, print};
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 #[derive(Args)]
 pub struct QualityArgs {
-    /// The training configuration whose data is meant (JSON; - is standard input) [default: the verified points of the store]
+    /// The training configuration that selects the data (JSON; - is standard input) [default: the verified points of the store]
     #[arg(value_name = "FILE")]
     pub file: Option<String>,
-    /// Points that nobody has verified too
+    /// Include points that are not verified
     #[arg(long)]
     pub unverified: bool,
     #[command(flatten)]
@@ -27,7 +27,8 @@ pub struct QualityArgs {
 pub fn quality(args: &QualityArgs) -> Result<()> {
     let mut config = args.file.as_deref().map_or_else(|| Ok(json!({})), input::json)?;
     if args.unverified {
-        let fields = config.as_object_mut().ok_or_else(|| Error::Usage("the configuration is no object".to_owned()))?;
+        let fields =
+            config.as_object_mut().ok_or_else(|| Error::Usage("the configuration is not a JSON object".to_owned()))?;
         fields.insert("use_verified_only".to_owned(), json!(false));
     }
     let client = Client::new(&args.remote, &args.common)?;
@@ -36,7 +37,7 @@ pub fn quality(args: &QualityArgs) -> Result<()> {
     Ok(())
 }
 
-/// Most universities that are named.
+/// How many universities are named.
 const NAMED: usize = 5;
 
 fn report(answer: &Value) -> String {
@@ -58,11 +59,11 @@ fn report(answer: &Value) -> String {
         ("with an outcome", format!("{} (accepted or rejected)", count(answer, "/usable_samples"))),
         ("verified", count(answer, "/verified_samples")),
         ("decisions", classes.join(", ")),
-        ("balance", format!("{} (fewer over more)", show::score(balance))),
+        ("balance", format!("{} (smaller class over larger)", show::score(balance))),
         ("years", format!("{} to {}", text(years, "min"), text(years, "max"))),
         ("of the last two", per_cent("/recent_data_percentage")),
         ("duplicates", count(answer, "/duplicate_count")),
-        ("outliers", format!("{} values off every scale", count(answer, "/outlier_count"))),
+        ("outliers", format!("{} values outside every scale", count(answer, "/outlier_count"))),
         ("refused rows", count(answer, "/rejected_rows")),
         ("below 50 points", format!("universities: {few}")),
     ];

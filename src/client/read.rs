@@ -1,4 +1,4 @@
-//! Members of the service's answers, as people read them. What came from elsewhere is escaped.
+//! Reads members of the service's answers as text for people. Foreign text is escaped.
 
 use crate::cli::show;
 use chrono::{DateTime, Utc};
@@ -6,7 +6,7 @@ use provost_domain::visible;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// A text, or a dash.
+/// A text member, or a dash.
 pub fn text<'a>(value: &'a Value, key: &str) -> Cow<'a, str> {
     visible::line(value.get(key).and_then(Value::as_str).unwrap_or("-"))
 }

@@ -1,4 +1,4 @@
-//! Where the service is and who asks: the flags of every client command.
+//! The options of every client command: the service's address, the API key, trusted certificates.
 
 use crate::error::{Error, Result};
 use crate::settings::{Http, read_secret_file};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-/// Of a service.
+/// The schemes of a service's address, with their ports.
 const SCHEMES: &[(&str, Option<u16>)] = &[("http", Some(80)), ("https", Some(443))];
 
 #[derive(Args, Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct Remote {
     pub ca: Option<PathBuf>,
 }
 
-/// A key and where it was given.
+/// A key and the source that it came from.
 #[derive(Debug, Clone)]
 pub struct GivenKey {
     pub key: Secret,
@@ -38,7 +38,7 @@ pub struct GivenKey {
 }
 
 impl Remote {
-    /// Flag, variable, file.
+    /// The key from the option, the environment variable, or the file, in this order.
     pub fn given_key(&self) -> Result<Option<GivenKey>> {
         if let Some(key) = &self.key {
             return Ok(Some(GivenKey { key: key.clone(), place: "--key" }));
@@ -53,32 +53,32 @@ impl Remote {
         Ok(Some(GivenKey { key: Secret::new(read.expose().trim()), place: "PROVOST_KEY_FILE" }))
     }
 
-    /// The service's address: `--url`, else where the settings say that it listens.
+    /// The service's address: `--url`, else the address that the settings give to the server.
     ///
     /// # Errors
-    /// Of what is no address of a service; never repeats the text, which may hold a password.
+    /// If the text is not the address of a service. The error never repeats the text, which may hold a password.
     pub fn address(&self, http: &Http) -> Result<ServerAddress> {
         let given = self.url.as_deref().map_or_else(|| Cow::Owned(reachable(&http.listen)), Cow::Borrowed);
         let address = with_scheme(given.trim(), http.tls.is_some(), self.url.is_none());
         let address = ServerAddress::parse(&address, SCHEMES).map_err(|fault| {
-            Error::Usage(format!("--url: {fault}; allowed is an address such as \"https://provost.example.org\""))
+            Error::Usage(format!("--url: {fault}; an address looks like \"https://provost.example.org\""))
         })?;
         if address.login().is_some() || address.options().is_some() {
-            return Err(Error::Usage("--url: an address without user, password and options is allowed".to_owned()));
+            return Err(Error::Usage("--url: the address must not have user, password or options".to_owned()));
         }
         Ok(address)
     }
 }
 
-/// The address with its scheme: what is not on this machine is asked over TLS unless `http://` is written, so that no key
-/// travels in clear by a slip.
+/// Adds a scheme if there is none. Other machines are asked over TLS unless `http://` is written, so that no key is sent
+/// unencrypted by accident.
 fn with_scheme(address: &str, has_tls: bool, is_own: bool) -> Cow<'_, str> {
     if address.contains("://") {
         return Cow::Borrowed(address);
     }
     let host = address.split('/').next().unwrap_or(address);
     let host = host.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or_else(|| {
-        // A port follows the last colon.
+        // The port follows the last colon.
         host.rsplit_once(':').map_or(host, |(host, _)| host)
     });
     let is_here = host.eq_ignore_ascii_case("localhost")
@@ -87,7 +87,7 @@ fn with_scheme(address: &str, has_tls: bool, is_own: bool) -> Cow<'_, str> {
     Cow::Owned(format!("{scheme}://{address}"))
 }
 
-/// A server that listens on all addresses is reached on loopback.
+/// The address at which to reach a server; one that listens on all addresses is reached on loopback.
 fn reachable(listen: &str) -> String {
     match listen.rsplit_once(':') {
         Some(("0.0.0.0", port)) => format!("127.0.0.1:{port}"),
@@ -96,7 +96,7 @@ fn reachable(listen: &str) -> String {
     }
 }
 
-/// Trusts what the system trusts, and the certificates in this file.
+/// A TLS configuration that trusts the system's certificates and those of the file `ca`.
 pub fn tls(ca: Option<&Path>) -> Result<TlsConfig> {
     let mut roots: Vec<Certificate<'static>> = Vec::new();
     for certificate in rustls_native_certs::load_native_certs().certs {
@@ -108,7 +108,7 @@ pub fn tls(ca: Option<&Path>) -> Result<TlsConfig> {
         let certificates: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
         let certificates = certificates.map_err(|e| wrong(format!("no certificates in PEM form: {e}")))?;
         if certificates.is_empty() {
-            return Err(wrong("there is no certificate in it".to_owned()));
+            return Err(wrong("the file holds no certificate".to_owned()));
         }
         roots.extend(certificates.iter().map(|c| Certificate::from_der(c).to_owned()));
     }
@@ -152,7 +152,7 @@ mod tests {
             assert_eq!(with_scheme(written, false, false), address);
         }
         assert_eq!(with_scheme("localhost:8000", true, false), "https://localhost:8000");
-        // Where the settings say that the service itself listens.
+        // Addresses on which the settings let the service itself listen.
         assert_eq!(with_scheme("10.0.0.1:8000", false, true), "http://10.0.0.1:8000");
     }
 }

@@ -1,4 +1,4 @@
-//! Requests to the facade, and what its answers and silences mean.
+//! Sends requests to the service, and explains its errors and missing answers.
 
 use super::BASE;
 use super::remote::{GivenKey, Remote, tls};
@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use ureq::http::{Method, Request, Response};
 use ureq::{Body, BodyReader};
 
-/// How long an answer may take.
+/// How long to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Longest answer that is read, in bytes.
+/// The largest answer that is read, in bytes.
 const LONGEST: u64 = 64 << 20;
-/// Elements of a page, as many as the facade gives.
+/// Elements per page: the largest page that the service gives.
 const PAGE: usize = 200;
 
 pub struct Client {
@@ -27,7 +27,7 @@ pub struct Client {
     tells_requests: bool,
 }
 
-/// A page of a list, and where the next begins.
+/// One page of a list, and the path of the next.
 struct Page {
     items: Vec<Value>,
     next: Option<String>,
@@ -38,7 +38,7 @@ impl Client {
         Ok(Self::at(remote, &common.settings()?.http)?.telling(&common.output))
     }
 
-    /// Tells its requests on standard error with `--verbose`.
+    /// Prints each request to standard error if `--verbose` is given.
     pub fn telling(mut self, output: &Output) -> Self {
         self.tells_requests = output.verbose;
         self
@@ -69,7 +69,7 @@ impl Client {
         document(&mut self.ask(Method::DELETE, path, None)?)
     }
 
-    /// As `get`, but none where the service says 404 or 409: it has no such document, or not yet.
+    /// Like `get`, but None if the service answers 404 or 409: the document does not exist, or not yet.
     pub fn find(&self, path: &str) -> Result<Option<Value>> {
         let mut response = self.send(Method::GET, path, None, Some(PATIENCE))?;
         match response.status().as_u16() {
@@ -83,14 +83,14 @@ impl Client {
         response.body_mut().with_config().limit(LONGEST).read_to_vec().map_err(|e| Error::Failed(e.into()))
     }
 
-    /// An event stream, which may be silent for long, from after the event `after` on.
+    /// A stream of events after the event number `after`. It may be silent for a long time.
     pub fn events(&self, path: &str, after: u64) -> Result<BodyReader<'static>> {
         let mut response = self.send(Method::GET, path, Some(("last-event-id", after.to_string())), None)?;
         self.checked(&mut response)?;
         Ok(response.into_body().into_reader())
     }
 
-    /// Elements of a list, page by page, the newest first; at most `most`. `path` has a `?`.
+    /// The elements of a list, read page by page, the newest first; at most `most`. `path` contains a `?`.
     pub fn list(&self, path: &str, most: usize) -> Result<Vec<Value>> {
         let mut all = Vec::new();
         let mut next = Some(format!("{path}limit={}", most.clamp(1, PAGE)));
@@ -109,7 +109,7 @@ impl Client {
         let next = link.and_then(next_of).map(str::to_owned);
         match document(&mut response)? {
             Value::Array(items) => Ok(Page { items, next }),
-            _ => Err(Error::failed(format!("{} answered {path} with no list", self.address))),
+            _ => Err(Error::failed(format!("{}: the answer to {path} is not a list", self.address))),
         }
     }
 
@@ -172,7 +172,7 @@ impl Client {
         Error::failed_with(format!("cannot reach {address}: {why}"), advice)
     }
 
-    /// Fails with what the service says was wrong, and with what can be done about it.
+    /// Turns an error answer into an error with the service's explanation and advice.
     fn checked(&self, response: &mut Response<Body>) -> Result<()> {
         let status = response.status();
         if status.is_success() {
@@ -188,11 +188,14 @@ impl Client {
             ),
             (401, Some(given)) => Error::failed_with(
                 cause,
-                &format!("the key from {} is none of this service, or has ended: `provost keys list`", given.place),
+                &format!(
+                    "the key from {} is unknown to this service, expired or revoked: `provost keys list`",
+                    given.place
+                ),
             ),
             (403, Some(given)) => Error::failed_with(
                 cause,
-                &format!("the key from {} has too low a role: `provost keys create --role …`", given.place),
+                &format!("the role of the key from {} is too low: `provost keys create --role …`", given.place),
             ),
             _ => Error::failed(cause),
         })
@@ -200,7 +203,9 @@ impl Client {
 }
 
 fn unsendable() -> Error {
-    Error::Usage("the request cannot be sent: a key is one word of letters, digits and punctuation".to_owned())
+    Error::Usage(
+        "the request cannot be sent: a key consists of letters, digits and punctuation, without spaces".to_owned(),
+    )
 }
 
 fn document(response: &mut Response<Body>) -> Result<Value> {
@@ -208,14 +213,14 @@ fn document(response: &mut Response<Body>) -> Result<Value> {
     Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
-/// The path below the base of the next page, out of a `Link` header.
+/// The path of the next page from a `Link` header, without the base path.
 fn next_of(link: &str) -> Option<&str> {
     let (target, parameters) = link.strip_prefix('<')?.split_once('>')?;
     let is_next = parameters.contains("rel=\"next\"");
     target.strip_prefix(BASE).filter(|_| is_next)
 }
 
-/// An RFC 9457 problem as text: what went wrong, then each fault with its field.
+/// An RFC 9457 problem as text: the error, then each fault with its field.
 fn problem(status: u16, body: &Value) -> String {
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(visible::line);
     let mut out = match text("detail").or_else(|| text("title")) {

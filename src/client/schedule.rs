@@ -1,4 +1,4 @@
-//! `schedule`: when the service trains by itself, and what asked for training.
+//! `schedule`: the schedule of automatic training, and the triggers of training.
 
 use super::ids::Shortener;
 use super::read::{ago, count, items, text};
@@ -27,12 +27,12 @@ pub enum Action {
         #[command(flatten)]
         common: Common,
     },
-    /// Change fields of the schedule; the others stay
+    /// Change fields of the schedule and keep the others
     Set {
         /// A field and its value, such as enabled=false, schedule_cron="0 3 * * *" or training_config.tuning_iterations=20
         #[arg(value_name = "FIELD=VALUE", required_unless_present = "file", value_parser = assignment)]
         fields: Vec<Assignment>,
-        /// Replace all of it by this document (JSON; - is standard input)
+        /// Replace the whole schedule by this document (JSON; - is standard input)
         #[arg(long, value_name = "S.json", conflicts_with = "fields")]
         file: Option<String>,
         #[command(flatten)]
@@ -40,9 +40,9 @@ pub enum Action {
         #[command(flatten)]
         common: Common,
     },
-    /// List what asked for training, and the job that came of it or why none did
+    /// List the triggers of training, with the job of each or why there is none
     Triggers {
-        /// How many at most
+        /// The most entries shown
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
         #[command(flatten)]
@@ -52,19 +52,19 @@ pub enum Action {
     },
 }
 
-/// A field, by its names from the outermost inward, and the value that it gets.
+/// A field, as a path of names, and its new value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assignment {
     names: Vec<String>,
     value: Value,
 }
 
-/// The value is JSON where it can be read as such, else a text.
+/// Parses `FIELD=VALUE`. The value is parsed as JSON if possible, else it is a text.
 fn assignment(text: &str) -> std::result::Result<Assignment, String> {
-    let (names, value) = text.split_once('=').ok_or("a field, `=` and its value are allowed, as in enabled=false")?;
+    let (names, value) = text.split_once('=').ok_or("expected FIELD=VALUE, such as enabled=false")?;
     let names: Vec<String> = names.split('.').map(str::to_owned).collect();
     if names.iter().any(String::is_empty) {
-        return Err("a field's name stands before the `=`, as in enabled=false".to_owned());
+        return Err("the name of a field is missing before `=`; expected FIELD=VALUE, such as enabled=false".to_owned());
     }
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
     Ok(Assignment { names, value })
@@ -88,7 +88,7 @@ pub fn schedule(args: &ScheduleArgs) -> Result<()> {
         Action::Get { remote, common } => {
             let client = Client::new(remote, common)?;
             let schedule = client.get("/schedule")?;
-            // The route of the schedule does not tell when the next slot is; the scheduler's state does.
+            // The schedule's route does not give the next slot; the scheduler's status does.
             let state = if common.output.json { Value::Null } else { client.get("/status")? };
             let state = state.pointer("/components/scheduler/state").unwrap_or(&Value::Null);
             print(&common.output, &schedule, || shown(&schedule, state, Utc::now()));
@@ -108,7 +108,7 @@ pub fn schedule(args: &ScheduleArgs) -> Result<()> {
             let client = Client::new(remote, common)?;
             let answer = Value::Array(client.list("/triggers?", *limit as usize)?);
             print(&common.output, &answer, || match items(&answer) {
-                [] => "nothing has asked for training yet".to_owned(),
+                [] => "nothing has triggered training yet".to_owned(),
                 found => triggers(found, common.output.width(), Utc::now()),
             });
         }
@@ -116,7 +116,7 @@ pub fn schedule(args: &ScheduleArgs) -> Result<()> {
     Ok(())
 }
 
-/// `state` is the scheduler's, or null.
+/// `state` is the scheduler's status, or null.
 fn shown(schedule: &Value, state: &Value, now: DateTime<Utc>) -> String {
     let mut rows = Vec::new();
     for (name, value) in schedule.as_object().into_iter().flatten() {
@@ -135,7 +135,7 @@ fn shown(schedule: &Value, state: &Value, now: DateTime<Utc>) -> String {
     if !state.is_object() {
         return out;
     }
-    // The service may be told not to train by itself whatever the schedule says.
+    // The setting schedule.enabled turns automatic training off whatever the schedule says.
     let next = match super::read::time(state, "next_slot").filter(|_| state["enabled"] == true) {
         Some(at) => show::moment(at, now),
         None if state["enabled"] == true => "none".to_owned(),

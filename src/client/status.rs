@@ -22,7 +22,7 @@ pub fn status(args: &StatusArgs) -> Result<()> {
     let client = Client::new(&args.remote, &args.common)?;
     let answer = client.get("/status")?;
     let output = &args.common.output;
-    // Since when and by whom, which only a person wants to read here. Not asked of a service whose store is away.
+    // Since when and by whom: shown to people only. Not requested while the service's store is away.
     let is_active = answer.pointer("/models/active_model_id").is_some_and(Value::is_string);
     let activation = if is_active && !output.json {
         client.find("/activations?limit=1")?.and_then(|found| found.get(0).cloned()).unwrap_or_default()
@@ -35,7 +35,7 @@ pub fn status(args: &StatusArgs) -> Result<()> {
 
 fn shown(answer: &Value, activation: &Value, width: Option<usize>, now: DateTime<Utc>) -> String {
     let number = |pointer: &str| answer.pointer(pointer).and_then(Value::as_u64);
-    // What only the store knows is null while it is away.
+    // Counts from the store are null while the store is away.
     let count = |pointer: &str| number(pointer).map_or_else(|| "?".to_owned(), show::thousands);
     let mut out = format!(
         "{}: {} models, {} active\njobs: {} running, {} pending, {} completed, {} failed",
@@ -99,7 +99,7 @@ mod tests {
         assert!(narrow.contains("1,234 models") && narrow.contains("? failed"), "{narrow}");
         assert!(narrow.contains("since 2026-11-30 10:00 UTC (2 hours ago) by ada"), "{narrow}");
         assert!(shown(&answer, &activation, None, now).contains(long));
-        // An activation since then is not told of the model before it.
+        // If another model was activated in between, that activation is not shown for this model.
         let other = json!({"model_id": "model_b", "activated_at": "2026-11-30T10:00:00Z"});
         assert!(!shown(&answer, &other, Some(80), now).contains("since"));
     }

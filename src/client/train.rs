@@ -1,4 +1,4 @@
-//! `provost train`: a training configuration to a running service.
+//! `provost train`: submits a training configuration to a running service.
 
 use super::{Client, Remote, follow_job};
 use crate::cli::common::Output;
@@ -31,30 +31,30 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
-    /// The job's file and the settings' file. Without the argument, what is no TOML of `--config` is the job's file, as it
-    /// was before there was the argument.
+    /// The job's file and the settings file. Without FILE, a `--config` that is not TOML is the job's file: the older form
+    /// of the command.
     fn files(&self) -> Result<(String, Option<&Path>)> {
         let is_settings = |path: &&PathBuf| self.file.is_some() || path.extension().is_some_and(|e| e == "toml");
         let (settings, jobs): (Vec<&PathBuf>, Vec<&PathBuf>) = self.config.iter().partition(is_settings);
         let job = match (&self.file, jobs.as_slice()) {
             (Some(file), _) => file.clone(),
             (None, [job]) => job.to_string_lossy().into_owned(),
-            (None, _) => return Err(Error::Usage("FILE: one training configuration is needed".to_owned())),
+            (None, _) => return Err(Error::Usage("FILE is missing: a training configuration (JSON)".to_owned())),
         };
         match settings.as_slice() {
             [] => Ok((job, None)),
             [settings] => Ok((job, Some(settings.as_path()))),
-            _ => Err(Error::Usage("--config: one settings file is allowed".to_owned())),
+            _ => Err(Error::Usage("--config may be given only once".to_owned())),
         }
     }
 
-    /// The body to send, checked here already so that a fault needs no service to be seen.
+    /// The request's body. It is checked here as well, so that faults are found without a service.
     fn training(name: &str) -> Result<Value> {
         let body = input::json(name)?;
         TrainingConfig::from_json(&body).map_err(|faults| {
             let lines: Vec<String> = faults.0.iter().map(|f| format!("  {}: {}", f.pointer, f.message)).collect();
             let name = input::shown(name);
-            Error::Usage(format!("{name} is no training configuration:\n{}", lines.join("\n")))
+            Error::Usage(format!("{name} is not a training configuration:\n{}", lines.join("\n")))
         })?;
         Ok(body)
     }
@@ -64,7 +64,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let (file, settings) = args.files()?;
     if args.file.is_none() {
         show::hint(&format!(
-            "--config is for settings; the job's file stands alone: provost train {}",
+            "--config names a settings file; name the job's file without an option: provost train {}",
             visible::line(&file)
         ));
     }
@@ -75,7 +75,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     }
     let client = Client::at(&args.remote, &settings.http)?.telling(&args.output);
     let answer = client.post("/train", &body)?;
-    let job = answer["job_id"].as_str().ok_or_else(|| Error::failed(format!("no job_id in the answer: {answer}")))?;
+    let job = answer["job_id"].as_str().ok_or_else(|| Error::failed(format!("the answer has no job_id: {answer}")))?;
     if args.output.json {
         show::object(&answer);
     } else {
@@ -87,7 +87,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         ));
         let mut waits = answer.clone();
         waits["estimated_wait_seconds"] = answer["estimated_wait_minutes"].as_f64().map(|m| m * 60.0).into();
-        // A job that begins at once waits for nothing.
+        // A job that begins at once does not wait.
         if let Some(waits) = follow_job::waits(&waits) {
             show::line(&format!("  {waits}"));
         }
@@ -118,11 +118,11 @@ mod tests {
         let settings = || Some(PathBuf::from("my.toml"));
         assert_eq!(files(&["job.json"]).unwrap(), ("job.json".to_owned(), None));
         assert_eq!(files(&["-", "--config", "my.toml"]).unwrap(), ("-".to_owned(), settings()));
-        // As it was before there was the argument.
+        // The older form, without FILE.
         assert_eq!(files(&["--config", "job.json"]).unwrap(), ("job.json".to_owned(), None));
         let both = files(&["--config", "my.toml", "--config", "job.json"]).unwrap();
         assert_eq!(both, ("job.json".to_owned(), settings()));
-        // With the argument the name of the settings file is free.
+        // With FILE, `--config` is the settings file whatever its name.
         let named = files(&["job.json", "--config", "settings"]).unwrap();
         assert_eq!(named, ("job.json".to_owned(), Some(PathBuf::from("settings"))));
         for wrong in [&[][..], &["--config", "my.toml"], &["--config", "a.json", "--config", "b.json"]] {

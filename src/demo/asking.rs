@@ -1,4 +1,4 @@
-//! The demo's last step: the active model answers for one application, and says why.
+//! The demo's last step: a prediction of the active model for one application, with an explanation.
 
 use super::screen::Screen;
 use crate::error::{Error, Result};
@@ -8,10 +8,10 @@ use provost_domain::ModelId;
 use provost_predict::application::Application;
 use serde_json::json;
 
-/// The factors that are named.
+/// How many factors are named.
 const FACTORS: usize = 3;
 
-/// Asks the model for one application.
+/// Predicts one application.
 pub async fn ask(handle: &Handle, model: &ModelId, screen: &Screen) -> Result<()> {
     let application = Application::from_value(json!({
         "profile": {
@@ -22,7 +22,7 @@ pub async fn ask(handle: &Handle, model: &ModelId, screen: &Screen) -> Result<()
     }))
     .map_err(|faults| Error::failed(faults.to_string()))?;
     let model = handle.pin(Some(model)).await.map_err(anyhow::Error::from)?;
-    // It is no applicant's, so it is no row of the prediction log.
+    // The application is made up, so it is not logged.
     let options = PredictOptions { explain: true, log: false, ..PredictOptions::default() };
     let predicted = handle.predict_with(&model, vec![application], &options).await.map_err(anyhow::Error::from)?;
     let Some(answered) = predicted.rows.first() else { return Err(Error::failed("the model answered nothing")) };

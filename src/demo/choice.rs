@@ -1,11 +1,11 @@
-//! Which of the demo's models becomes the active one.
+//! Chooses the model that the demo activates.
 
 use provost_domain::ModelId;
 use provost_domain::ModelVersion;
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::verdict::Standing;
 
-/// The simplest of the models that cannot be told apart from the one with the highest AUC; without a comparison the best by
+/// The simplest of the models that cannot be told apart from the one with the highest AUC. Without a comparison, the best by
 /// cross-validation.
 pub fn choice<'a>(
     models: &'a [ModelVersion],

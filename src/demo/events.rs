@@ -1,4 +1,4 @@
-//! The second half of the demo: new points arrive over the bus, a threshold trigger starts a job, and the gate decides.
+//! The second half of the demo: new points arrive over the bus, the data threshold triggers a job, and the gate decides.
 
 use super::screen::Screen;
 use crate::cli::show;
@@ -13,7 +13,7 @@ use provost_store::Store;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// New usable points that the demo waits for.
+/// How many new usable points are published.
 const NEW: u64 = 1000;
 const SOURCE: &str = "/demo/upstream";
 /// The longest wait for the gate's decision.
@@ -37,7 +37,7 @@ pub async fn story(handle: &Handle, bus: &BridgeOptions, config: TrainingConfig,
         ..ScheduledTrainingConfig::default()
     };
     handle.store().put_schedule(schedule).await?;
-    // Announcements of the first half are not shown again.
+    // Announcements of the first half are cleared, so that they are not shown again.
     let cleared = async {
         while handle.store().outbox_count("event").await? > 0 {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -75,7 +75,7 @@ pub async fn story(handle: &Handle, bus: &BridgeOptions, config: TrainingConfig,
     rest(&**handle.store()).await
 }
 
-/// Enough points that `NEW` of them are usable, with ids that no earlier run has used.
+/// As many points as give `NEW` usable ones, with ids that no earlier run has used.
 fn new_points() -> Vec<(&'static str, Value)> {
     let now = Utc::now();
     let run = now.timestamp_millis();
@@ -97,7 +97,7 @@ fn new_points() -> Vec<(&'static str, Value)> {
     enough.map(event).collect()
 }
 
-/// An announcement in a few words; None for those that the demo does not show.
+/// Summarises an announcement; None for announcements that the demo does not show.
 fn told(topic: Topic, data: &Value) -> Option<String> {
     let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
     let number = |name: &str| data[name].as_f64().unwrap_or_default();

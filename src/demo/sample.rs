@@ -1,4 +1,4 @@
-//! The demo's data: synthetic applications, drawn into a file and imported as any file is.
+//! The demo's data: synthetic applications, written to a file and imported from it.
 
 use super::screen::Screen;
 use crate::cli::show;
@@ -17,8 +17,8 @@ use std::time::Instant;
 
 const SEED: u64 = 7;
 
-/// Draws the sample and imports it, on a thread of its own. Answers the Bayes-optimal AUC, where there is one; None if a
-/// signal came first.
+/// Draws the sample and imports it on a thread of its own. Returns the Bayes-optimal AUC, if both classes were drawn; None
+/// if a signal came first.
 pub async fn data(
     settings: &Settings,
     folder: &Folder,
@@ -35,7 +35,7 @@ pub async fn data(
         () = signals => {
             screen.stopping(false);
             stop.store(true, Ordering::Relaxed);
-            // The stored points are complete; the signal is not an error.
+            // The points stored so far are complete; a signal is not an error.
             let _ = made.await;
             Ok(None)
         }

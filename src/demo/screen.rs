@@ -1,5 +1,5 @@
-//! What the demo shows: on a terminal or in a file lines within 80 columns, with one bar below them while something is at work and
-//! one clock, which began with the demo; objects with `--json`.
+//! The demo's output: lines within 80 columns, a progress bar below them while a step runs, and the time since the demo
+//! began; with `--json`, objects.
 
 use crate::cli::show;
 use crate::client::BASE;
@@ -13,12 +13,12 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-/// Columns of a step's name, and of the clock.
+/// Columns for a step's name, and for the time.
 const NAME: usize = 8;
 const CLOCK: usize = 6;
-/// How often the bar's clock is drawn.
+/// How often the bar's time is redrawn.
 const TICK: Duration = Duration::from_millis(250);
-/// Columns that the whole leaderboard has.
+/// Columns of the whole leaderboard.
 const WIDE_TABLE: usize = 79;
 
 #[derive(Clone)]
@@ -44,7 +44,7 @@ impl Screen {
         let style = ProgressStyle::with_template("  {bar:20.green/dim} {pos:>3} %  {wide_msg} {clock:>6}");
         if let Ok(style) = style {
             let time = |state: &ProgressState, out: &mut dyn Write| {
-                let _ = write!(out, "{}", clock(state.elapsed())); // into memory
+                let _ = write!(out, "{}", clock(state.elapsed())); // writes into memory, which cannot fail
             };
             bar.set_style(style.with_key("clock", time).progress_chars("━╸─"));
         }
@@ -54,18 +54,18 @@ impl Screen {
         Self { json, colour, width: show::width(), began: Instant::now(), bar }
     }
 
-    /// The one bar, in per cent.
+    /// The progress bar, in per cent.
     pub fn bar(&self) -> &ProgressBar {
         &self.bar
     }
 
-    /// The running step, and the share of it that is done.
+    /// Shows the running step and the finished share of it.
     pub fn progress(&self, what: &str, share: f64) {
         self.bar.set_message(what.to_owned());
         self.bar.set_position((share.clamp(0.0, 1.0) * 100.0) as u64);
     }
 
-    /// No step is running any more.
+    /// Hides the bar: no step is running.
     pub fn rest(&self) {
         self.bar.finish_and_clear();
     }
@@ -74,7 +74,7 @@ impl Screen {
         self.began.elapsed().as_secs_f64()
     }
 
-    /// One line, escaped before it is coloured.
+    /// Colours one line after escaping it.
     fn paint(&self, code: &str, text: &str) -> String {
         let text = visible::line(text);
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into_owned() }
@@ -88,11 +88,11 @@ impl Screen {
     fn dim(&self, text: &str) -> String {
         self.paint("2", text)
     }
-    /// Each of the lines.
+    /// Dims each line.
     fn dim_lines(&self, text: &str) -> String {
         text.lines().map(|line| self.dim(line)).collect::<Vec<_>>().join("\n")
     }
-    /// `text` is painted and escaped by the caller. The bar stays below.
+    /// Prints `text`, which the caller has escaped and coloured, above the bar.
     fn say(&self, text: &str, object: impl FnOnce() -> Value) {
         self.bar.suspend(|| if self.json { show::object(&object()) } else { show::painted(text) });
     }
@@ -106,7 +106,7 @@ impl Screen {
         self.human(&format!("\n  {}  from applications to a model in service\n", self.bold("Provost")));
     }
 
-    /// What was done, with the clock in the last column.
+    /// The line of a finished step, with the time in the last column.
     fn done(&self, name: &str, what: &str) -> String {
         let indent = " ".repeat(NAME + 5);
         let what = visible::line(what);
@@ -121,7 +121,7 @@ impl Screen {
         out
     }
 
-    /// `seconds` that the step took are told with `--json`.
+    /// Prints a finished step. `seconds` is its duration, for `--json`.
     pub fn step(&self, name: &str, what: &str, seconds: f64, object: Value) {
         self.say(&self.done(name, what), || json!({ "step": name, "seconds": seconds, "result": object }));
     }
@@ -135,14 +135,14 @@ impl Screen {
         self.human(&format!("\n  {}  {}", self.bold(name), visible::line(what)));
     }
 
-    /// An event as it was heard on the bus.
+    /// Prints an event received over the bus.
     pub fn event(&self, at: &str, topic: &str, text: &str, event: &Value) {
         let topic = self.bold(&format!("{topic:<24}"));
         let line = format!("  {} {topic} {}", self.dim(at), visible::line(text));
         self.say(&line, || json!({ "step": "event", "event": event }));
     }
 
-    /// One algorithm has ended. With `--json` the job's own objects report it.
+    /// Counts a finished algorithm. With `--json` the job's own objects report it.
     pub fn trained(&self, algorithm: &str) {
         self.human(&self.done("trained", algorithm));
     }
@@ -168,7 +168,7 @@ impl Screen {
             ]
         });
         let head = ["#", "algorithm", "cv f1", "f1", "auc", "accuracy", "trained in"];
-        // On a narrow terminal the last two columns are left out.
+        // A narrow terminal shows the table without its last two columns.
         let columns = if self.width < WIDE_TABLE { head.len() - 2 } else { head.len() };
         let rows: Vec<Vec<String>> = rows.map(|row| row.into_iter().take(columns).collect()).collect();
         let mut legend = "● is active; cv f1 on training rows, the others on rows held out".to_owned();
@@ -185,10 +185,10 @@ impl Screen {
         );
     }
 
-    /// What the comparison says of the models, and why one of them is active.
+    /// Prints the result of the comparison, and why the active model was chosen.
     pub fn verdict(&self, compared: &ModelComparisonResponse, active: &ModelId) {
         let standing = Standing::of(compared);
-        // Without tests the comparison says why there are none.
+        // Without tests, the comparison explains why there are none.
         let sentence = standing
             .as_ref()
             .map_or_else(|| compared.verdict.clone(), |standing| standing.sentence(|id| algorithm_of(id).to_owned()));
@@ -200,7 +200,7 @@ impl Screen {
         });
     }
 
-    /// With `--json`: where each thing is.
+    /// With `--json`: prints the addresses of the results.
     pub fn addresses(&self, address: &str, job: &JobId, best: &ModelId) {
         if self.json {
             let below = |path: &str| format!("{address}{BASE}{path}");
@@ -210,13 +210,13 @@ impl Screen {
         }
     }
 
-    /// What to do next: commands to copy, each with what it shows.
+    /// Prints commands to copy, each with what it shows.
     fn next(&self, heading: &str, commands: &[(String, &str)]) {
         let widest = commands.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();
         let mut out = format!("\n  {}", self.bold(heading));
         for (command, what) in commands {
             let pad = " ".repeat(widest.saturating_sub(command.chars().count()) + 3);
-            // A command that leaves no room for it stands alone.
+            // If an explanation does not fit beside its command, the command is printed alone.
             let room = !what.is_empty() && widest + 7 + what.chars().count() <= self.width;
             let what = if room { format!("{pad}{}", self.dim(what)) } else { String::new() };
             out += &format!("\n    {}{what}", visible::line(command));
@@ -224,7 +224,7 @@ impl Screen {
         self.human(&out);
     }
 
-    /// With `--exit` nobody answers at the address any more. `program` is how this program is called.
+    /// The end with `--exit`: the service has stopped. `program` is the command that starts this program.
     pub fn over(&self, program: &str, data: &std::path::Path, address: &str) {
         let data = data.display().to_string();
         let serve = format!("{program} serve --data-dir {data} --listen {address}");
@@ -234,7 +234,7 @@ impl Screen {
         }
     }
 
-    /// `arguments` are what a command needs to find the service.
+    /// The end without `--exit`: the service runs. `arguments` are what a command needs to find the service.
     pub fn serving(&self, address: &str, program: &str, arguments: &str) {
         let command = |name: &str| format!("{program} {name}{arguments}");
         let told = show::seconds(self.seconds());
@@ -259,7 +259,7 @@ impl Screen {
         self.say(&format!("\n  {stops}"), || json!({ "step": "serving", "url": address }));
     }
 
-    /// The answer to Ctrl-C, before anything is stopped.
+    /// The answer to Ctrl-C, printed before anything is stopped.
     pub fn stopping(&self, begun: bool) {
         self.rest();
         let what = if begun { "Stopping; run again, it goes on from the last finished trial." } else { "Stopping." };
@@ -268,7 +268,7 @@ impl Screen {
     }
 }
 
-/// A command that asks for a prediction.
+/// A command that requests a prediction.
 fn curl(address: &str) -> [String; 2] {
     [
         format!("curl {address}{BASE}/predict \\"),
@@ -276,7 +276,7 @@ fn curl(address: &str) -> [String; 2] {
     ]
 }
 
-/// What the true probabilities reach, and why a model may lie above it.
+/// The AUC of the true probabilities, and why a model's AUC may be higher.
 fn truth(bayes: f64, active: Option<&ModelVersion>) -> String {
     let mut text = format!("The true probabilities behind the sample reach an auc of {bayes:.3} on all rows");
     if let Some([low, high]) = active.and_then(|m| m.metrics.intervals_95.get(TargetMetric::AucRoc.as_str())) {

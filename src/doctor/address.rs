@@ -1,4 +1,4 @@
-//! The address that the service listens on, and who has access.
+//! Checks the address that the service listens on, and who has access there.
 
 use super::{Finding, Verdict, ok, trouble};
 use crate::open;
@@ -19,7 +19,7 @@ pub fn of_address(settings: &Settings) -> Finding {
         .and_then(|mut a| a.next())
         .is_some_and(|address| TcpStream::connect_timeout(&address, Duration::from_secs(2)).is_ok());
     let holder = listen.rsplit_once(':').and_then(|(_, port)| holder(port.parse().ok()?));
-    // Taking the lock would create the data folder.
+    // The lock is not taken in a missing folder, because taking it would create the folder.
     let locked = settings.data_dir.exists().then(|| DataFolderLock::acquire(&settings.data_dir));
     let serving = match locked {
         Some(Err(StoreError::Locked { pid, .. })) => Some(pid),
@@ -27,7 +27,7 @@ pub fn of_address(settings: &Settings) -> Finding {
     };
     if let Some((pid, name)) = holder {
         if serving.as_ref() == Some(&pid.to_string()) {
-            return ok("address", format!("process {pid}, which serves this data folder, has {listen}"));
+            return ok("address", format!("process {pid}, which serves this data folder, listens on {listen}"));
         }
         return trouble(
             "address",
@@ -37,16 +37,13 @@ pub fn of_address(settings: &Settings) -> Finding {
         );
     }
     if reached && serving.is_some() {
-        ok(
-            "address",
-            format!("{listen} is taken, by a process that this user may not look at; one serves this data folder"),
-        )
+        ok("address", format!("{listen} is taken by a process of another user; a process serves this data folder"))
     } else if reached {
         trouble(
             "address",
             Verdict::Fault,
-            format!("{listen} is taken, by a process that this user may not look at"),
-            "end it (`ss -ltnp` as root names it), or choose another address with --listen or http.listen",
+            format!("{listen} is taken by a process of another user"),
+            "end that process (`ss -ltnp` as root shows it), or choose another address with --listen or http.listen",
         )
     } else {
         trouble(
@@ -58,7 +55,7 @@ pub fn of_address(settings: &Settings) -> Finding {
     }
 }
 
-/// The process that listens on this port, with its name, as far as the system tells this user.
+/// The process that listens on this port and its name, if the system shows them to this user.
 fn holder(port: u16) -> Option<(u32, String)> {
     const LISTENS: &str = "0A";
     let mut sockets = Vec::new();
@@ -83,7 +80,7 @@ fn holder(port: u16) -> Option<(u32, String)> {
     })
 }
 
-/// Whether the service may listen on its address, and who has access there.
+/// Checks the listening address and who has access there.
 pub fn of_access(settings: &Settings) -> Finding {
     if let Some(Err(e)) = settings.http.tls.as_ref().map(crate::http::check_tls) {
         return trouble(

@@ -1,4 +1,4 @@
-//! The message broker.
+//! Checks the message broker.
 
 use super::{Finding, Verdict, off, ok, trouble};
 use crate::cli::show;
@@ -15,7 +15,7 @@ pub fn of_bus(settings: &Settings) -> Finding {
     let began = Instant::now();
     let asked = match open::runtime() {
         Ok(runtime) => runtime.block_on(bridge::check(bridge)),
-        Err(e) => return trouble("bus", Verdict::Fault, e.to_string(), "see to the process's limits"),
+        Err(e) => return trouble("bus", Verdict::Fault, e.to_string(), "check the process's resource limits (ulimit)"),
     };
     let url = &bridge.url;
     match asked {
@@ -28,7 +28,7 @@ pub fn of_bus(settings: &Settings) -> Finding {
         ),
         Ok(Check { queues: Some(check), .. }) => {
             let found = format!(
-                "{url}: {} waiting, {} parked ({} ms)",
+                "{url}: {} messages waiting, {} parked ({} ms)",
                 show::thousands(check.waiting),
                 show::thousands(check.parked),
                 began.elapsed().as_millis()

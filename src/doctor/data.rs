@@ -1,4 +1,4 @@
-//! The data folder, and how much room its disk has.
+//! Checks the data folder and the free space on its disk.
 
 use super::{Finding, Verdict, ok, trouble};
 use crate::settings::Settings;
@@ -12,10 +12,10 @@ pub fn of_data(settings: &Settings) -> Finding {
     if !dir.exists() {
         let above = nearest(dir);
         if !above.is_dir() {
-            let found = format!("{name} cannot be made: {} is no folder", above.display());
+            let found = format!("{name} cannot be created: {} is not a folder", above.display());
             return trouble("data", Verdict::Fault, found, "choose another with --data-dir");
         }
-        return ok("data", format!("{name} is not there yet; `provost serve` makes it"));
+        return ok("data", format!("{name} does not exist yet; `provost serve` creates it"));
     }
     if let Err(e) = tempfile_in(dir) {
         return trouble(
@@ -29,12 +29,12 @@ pub fn of_data(settings: &Settings) -> Finding {
         );
     }
     match DataFolderLock::acquire(dir) {
-        Ok(_) => ok("data", format!("{name} is writable and no server has it")),
+        Ok(_) => ok("data", format!("{name} is writable and no server uses it")),
         Err(StoreError::Locked { pid, .. }) => ok("data", format!("{name} is writable; process {pid} serves it")),
         Err(e) => {
             let advice = match dir.metadata().map(|metadata| private::check_owner(&metadata)) {
                 Ok(Err(_)) => "chown it, run as the user that it belongs to, or choose another with --data-dir",
-                _ => "see to the folder's rights; is it on a file system with locks?",
+                _ => "check the folder's permissions, and that its file system supports locks",
             };
             trouble("data", Verdict::Fault, e.to_string(), advice)
         }
@@ -48,7 +48,7 @@ fn tempfile_in(dir: &Path) -> std::io::Result<()> {
     std::fs::remove_file(&path)
 }
 
-/// The folder or its nearest existing ancestor, which is on the same disk.
+/// The folder or its nearest existing ancestor; both are on the same disk.
 fn nearest(dir: &Path) -> PathBuf {
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     absolute.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/")).to_owned()
@@ -62,7 +62,7 @@ pub fn of_disk(settings: &Settings) -> Finding {
     });
     let advice = "models and their plots take about 1 MB each, data points about 2 KB";
     match free.map(|kb| kb / 1024) {
-        None => trouble("disk", Verdict::Warning, "df does not say how much is free", advice),
+        None => trouble("disk", Verdict::Warning, "the free space cannot be read", advice),
         Some(mb) if mb < 100 => {
             trouble("disk", Verdict::Fault, format!("{mb} MB free"), format!("free some space: {advice}"))
         }

@@ -1,4 +1,4 @@
-//! Training: the XGBoost library, and the threads.
+//! Checks training: the XGBoost library and the number of threads.
 
 use super::{Finding, Verdict, ok, trouble};
 use crate::settings::Settings;
@@ -7,7 +7,7 @@ use provost_learn::learners::learner;
 use provost_learn::{Control, Dataset, FitTask, LearnError, Matrix};
 use std::time::Instant;
 
-/// A fit through the real library, small enough to be instant unless its threads get in each other's way.
+/// Fits a model with the XGBoost library. The fit is so small that only threads that block each other make it slow.
 pub fn of_xgboost(_: &Settings) -> Finding {
     let rows = 200u32;
     let column: Vec<f32> = (0..rows).map(|i| i as f32).collect();
@@ -47,7 +47,9 @@ pub fn of_xgboost(_: &Settings) -> Finding {
             format!("a fit of {rows} rows took {ms} ms"),
             "is the machine overloaded?",
         ),
-        Ok(p) => trouble("xgboost", Verdict::Fault, format!("it predicts {p:?} where 0 and 1 are plain"), rebuild),
+        Ok(p) => {
+            trouble("xgboost", Verdict::Fault, format!("the fit predicts {p:?} where 0 and 1 are expected"), rebuild)
+        }
         Err(e) => trouble("xgboost", Verdict::Fault, e.to_string(), rebuild),
     }
 }
@@ -56,7 +58,7 @@ pub fn of_threads(settings: &Settings) -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let found = format!("{} for training, {cores} cores", settings.threads);
     if settings.threads > cores {
-        trouble("threads", Verdict::Warning, found, "learn.threads above the cores makes training slower")
+        trouble("threads", Verdict::Warning, found, "more threads (learn.threads) than cores make training slower")
     } else {
         ok("threads", found)
     }

@@ -1,4 +1,4 @@
-//! The mail server.
+//! Checks the mail server.
 
 use super::{Finding, Verdict, off, ok, trouble};
 use crate::open;
@@ -6,26 +6,30 @@ use crate::settings::Settings;
 use provost_actors::notifier::{self, ConnectError};
 use std::time::Instant;
 
-/// Connects as the notifier does, but sends nothing.
+/// Connects in the same way as the notifier, but sends nothing.
 pub fn of_mail(settings: &Settings) -> Finding {
     let mail = match settings.mail.options() {
         Ok(Some(mail)) => mail,
         Ok(None) => {
             return off("mail", "no mail server is set (mail.url)");
         }
-        Err(e) => return trouble("mail", Verdict::Fault, e.to_string(), "put the mail server's address into the file"),
+        Err(e) => {
+            return trouble("mail", Verdict::Fault, e.to_string(), "write the mail server's address into the file");
+        }
     };
     let (server, began) = (format!("{} ({})", mail.url, mail.security()), Instant::now());
     let checked = match open::runtime() {
         Ok(runtime) => runtime.block_on(notifier::check(&mail)),
-        Err(e) => return trouble("mail", Verdict::Fault, e.to_string(), "see to the process's limits"),
+        Err(e) => {
+            return trouble("mail", Verdict::Fault, e.to_string(), "check the process's resource limits (ulimit)");
+        }
     };
     match checked {
         Ok(()) if mail.from.domain() == "localhost" && !mail.url.is_loopback() => trouble(
             "mail",
             Verdict::Warning,
             format!("{server} answers, but mail would come from {}", mail.from),
-            "set mail.from to an address that the server lets you write from",
+            "set mail.from to an address that the server lets you send from",
         ),
         Ok(()) => ok("mail", format!("{server} answers ({} ms)", began.elapsed().as_millis())),
         Err(e) => {
@@ -40,7 +44,7 @@ pub fn of_mail(settings: &Settings) -> Finding {
                     "this port does not begin with TLS: smtp:// in place of smtps:// uses STARTTLS"
                 }
                 ConnectError::Connect(_) | ConnectError::Answered(_) | ConnectError::Silent(_) => {
-                    "is it running, and is mail.url its address?"
+                    "is the mail server running, and is mail.url its address?"
                 }
             };
             trouble("mail", Verdict::Fault, format!("{server}: {e}"), advice)

@@ -7,28 +7,28 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Files that nobody else may read.
+/// Files that no other user may read.
 const SECRET: [&str; 4] = ["http.tls_key", "bridge.url_file", "mail.url_file", "store.url_file"];
-/// Files that nobody else may write, because this process trusts their content.
+/// Files that no other user may write, because this process trusts their content.
 const TRUSTED: [&str; 3] = ["http.tls_cert", "bridge.ca_file", "mail.ca_file"];
 const KEY_FILE: &str = "PROVOST_KEY_FILE";
-/// Mode bits: writable by group or others.
+/// Permission bits for writing by group and others.
 const WRITE: u32 = 0o022;
 
 pub fn of_rights(settings: &Settings) -> Finding {
     let key_file = std::env::var_os(KEY_FILE).map(PathBuf::from);
     let found = look(settings, key_file.as_deref());
     if found.is_empty() {
-        return ok("rights", "the data folder, keys and files of secrets are closed to other users");
+        return ok("rights", "other users have no access to the data folder, keys and files of secrets");
     }
     let (found, advice): (Vec<String>, Vec<String>) = found.into_iter().unzip();
     trouble("rights", Verdict::Warning, found.join("; "), advice.join("; "))
 }
 
-/// What is wrong, and what to do about it.
+/// Returns each fault with advice.
 fn look(settings: &Settings, key_file: Option<&Path>) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    // This user cannot change a folder that root gave to a group; the files in that folder are checked.
+    // This user cannot change a folder that root gave to a group; only the files in that folder are checked.
     if let Ok(metadata) = settings.data_dir.metadata()
         && !private::held_by_group(&metadata)
     {
@@ -46,7 +46,7 @@ fn look(settings: &Settings, key_file: Option<&Path>) -> Vec<(String, String)> {
     });
     secret.extend(in_file);
     for (what, path) in secret {
-        // The check that needs the file reports that it is missing.
+        // A missing file is reported by the check that needs the file.
         let Ok(metadata) = path.metadata() else { continue };
         check(&what, &path, &metadata, private::OTHERS, "600", &mut found);
     }
@@ -66,10 +66,10 @@ fn check(what: &str, path: &Path, metadata: &Metadata, closed: u32, mode: &str, 
             format!("chmod {mode} {name}"),
         ));
     }
-    // The system's own user may read everything anyway.
+    // Root can read every file anyway.
     if owner != private::own_user() && owner != 0 {
         found.push((
-            format!("{what} = {name}: it belongs to user {owner}, this process runs as user {}", private::own_user()),
+            format!("{what} = {name}: the owner is user {owner}, this process runs as user {}", private::own_user()),
             format!("chown {} {name}", private::own_user()),
         ));
     }

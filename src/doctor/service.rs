@@ -1,4 +1,4 @@
-//! The service that has the data folder, asked for its own status.
+//! Asks the service that uses the data folder for its status.
 
 use super::{Finding, Verdict, off, ok, trouble};
 use crate::client::{Client, Remote};
@@ -9,12 +9,12 @@ use serde_json::Value;
 
 pub fn of_service(settings: &Settings) -> Finding {
     if !settings.data_dir.exists() {
-        return off("service", "none runs on this data folder");
+        return off("service", "no service runs on this data folder");
     }
     match DataFolderLock::acquire(&settings.data_dir) {
         Err(StoreError::Locked { pid, .. }) => asked(settings, &pid),
-        // The check of the data folder reports other errors.
-        _ => off("service", "none runs on this data folder"),
+        // Other errors are reported by the check of the data folder.
+        _ => off("service", "no service runs on this data folder"),
     }
 }
 
@@ -26,13 +26,13 @@ fn asked(settings: &Settings, pid: &str) -> Finding {
         Err(e) => trouble(
             "service",
             Verdict::Warning,
-            format!("process {pid} cannot be asked for its status: {e}"),
-            "if it needs a key, set PROVOST_KEY; if the process does not serve (a command such as backup), ignore this",
+            format!("process {pid} does not give its status: {e}"),
+            "if the service needs a key, set PROVOST_KEY; if the process is another command, such as backup, ignore this",
         ),
     }
 }
 
-/// The findings in a service's own status.
+/// Looks for faults in a service's status.
 fn of_status(pid: &str, status: &Value) -> Finding {
     let count = |name: &str| status["faults"][name].as_u64().unwrap_or(0);
     let (panics, restarts, errors) = (count("panics"), count("restarts"), count("error_lines"));

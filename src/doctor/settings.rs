@@ -1,9 +1,9 @@
-//! Which settings differ from their defaults.
+//! Lists the settings that differ from their defaults.
 
 use super::{Finding, ok};
 use crate::settings::{Settings, Source};
 
-/// The settings are already loaded, so they are valid; lists those that differ from the defaults.
+/// Lists the settings that differ from the defaults. They are valid, because they have been loaded.
 pub fn of_settings(settings: &Settings) -> Finding {
     let changed: Vec<String> = settings
         .values

@@ -1,4 +1,4 @@
-//! The database, and the clock that it depends on.
+//! Checks the database and the clock.
 
 use super::{Finding, Verdict, ok, trouble};
 use crate::cli::show;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub fn of_store(settings: &Settings) -> Finding {
     if !open::has_store(settings) {
-        return ok("store", "no database yet; `provost import` or `provost serve` makes it");
+        return ok("store", "no database yet; `provost import` or `provost serve` creates it");
     }
     let began = Instant::now();
     let counted = open::runtime().and_then(|runtime| {
@@ -47,10 +47,10 @@ pub fn of_store(settings: &Settings) -> Finding {
                     Some(StoreError::Unavailable(_) | StoreError::Invalid(_)) if settings.sharing.store => {
                         "is MongoDB (4.4 or newer) running, and is store.url right?"
                     }
-                    Some(StoreError::Unavailable(_)) => "see to the folder's rights and its file system",
-                    Some(StoreError::Full(_)) => "free some space; nothing that was stored is lost",
-                    _ if settings.sharing.store => "see to the database, or restore it from a copy",
-                    _ => "restore the data folder from a copy, or start with an empty one",
+                    Some(StoreError::Unavailable(_)) => "check the folder's permissions and its file system",
+                    Some(StoreError::Full(_)) => "free some space; stored records are not lost",
+                    _ if settings.sharing.store => "repair the database, or restore it from a backup",
+                    _ => "restore the data folder from a backup, or start with an empty one",
                 },
                 Error::Usage(_) => "correct the setting",
             };
@@ -62,11 +62,11 @@ pub fn of_store(settings: &Settings) -> Finding {
 pub fn of_clock(settings: &Settings) -> Finding {
     let now = Utc::now();
     let found = now.format("%Y-%m-%d %H:%M:%S UTC").to_string();
-    let advice = "set the clock (ids, schedules and freshness of data hang on it)";
+    let advice = "set the clock: ids, schedules and the age of data depend on the clock";
     if now.year() < 2025 {
         return trouble("clock", Verdict::Fault, found, advice);
     }
-    // A store file newer than now means that the clock was set back.
+    // A store file that is newer than now means that the clock was set back.
     let newest = settings.data_dir.join(DATABASE).metadata().and_then(|m| m.modified()).ok();
     let ahead = newest.and_then(|t| t.duration_since(now.into()).ok());
     let file = ahead.map(|ahead| (ahead, "the database's file".to_owned()));
@@ -83,15 +83,15 @@ pub fn of_clock(settings: &Settings) -> Finding {
 /// Differences below this are normal between hosts.
 const MAY_BE_AHEAD: Duration = Duration::from_secs(60);
 
-/// The record with the latest time, if that lies in the future, and by how much.
+/// The record with the latest time and how far it lies in the future; None if it does not.
 fn newest_record(settings: &Settings, now: DateTime<Utc>) -> Option<(Duration, String)> {
-    // Another check reports a store that cannot be read.
+    // A store that cannot be read is reported by another check.
     let (runtime, store) = (open::runtime().ok()?, open::has_store(settings).then(|| open::store(settings).ok())??);
     let times = runtime.block_on(times(&*store)).ok()?;
     times.into_iter().filter_map(|(at, what)| Some(((at - now).to_std().ok()?, what))).max()
 }
 
-/// When the newest record of each kind was made, and which it is.
+/// The time of the newest record of each kind, with the name of the record.
 async fn times(store: &dyn Store) -> std::result::Result<Vec<(DateTime<Utc>, String)>, StoreError> {
     let mut times = Vec::new();
     times.extend(

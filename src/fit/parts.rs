@@ -1,4 +1,4 @@
-//! Which rows are trained and tested on: as the file's columns say, else drawn.
+//! Assigns rows to training, test and folds: by the file's columns, else at random.
 
 use super::table::Table;
 use provost_domain::rng::SplitMix64;
@@ -13,7 +13,7 @@ pub struct Parts {
     pub test: Vec<u32>,
 }
 
-/// A stratified sample of `rows` rows, in their order; all of them where there are no more.
+/// A stratified sample of `rows` rows in their order; all rows if there are no more.
 pub fn sample(table: Table, rows: usize, seed: u64) -> Table {
     let n = table.labels.len();
     if rows >= n {
@@ -29,7 +29,7 @@ pub fn sample(table: Table, rows: usize, seed: u64) -> Table {
     table.rows(&kept)
 }
 
-/// From the column `split`, else 70 % training, 15 % validation (left alone here) and 15 % test rows of each class.
+/// Parts by the column `split`, else of each class 70 % training, 15 % validation (unused here) and 15 % test rows.
 pub fn parts(table: &Table, seed: u64) -> Result<Parts, String> {
     let mut parts = Parts { train: Vec::new(), test: Vec::new() };
     match &table.split {
@@ -76,8 +76,8 @@ pub fn folds(table: &Table, train: &[u32], k: u32) -> Result<Vec<Vec<u32>>, Stri
     Ok(folds)
 }
 
-/// What of `StratifiedKFold(k).split` is observable: class by class, the first folds take the first rows, and a class is
-/// dealt so that folds are equally large over all classes (the class of the first row being dealt first).
+/// The same folds as `StratifiedKFold(k).split`: within a class the first folds take the first rows, and the classes are
+/// dealt so that the folds have equal sizes over all classes, beginning with the class of the first row.
 fn unshuffled(labels: &[u8], train: &[u32], k: usize) -> Result<Vec<Vec<u32>>, String> {
     let Some(first) = train.first().map(|r| labels[*r as usize]) else { return Err("no training rows".to_owned()) };
     let classes = [first, 1 - first];
@@ -92,7 +92,7 @@ fn unshuffled(labels: &[u8], train: &[u32], k: usize) -> Result<Vec<Vec<u32>>, S
     for rows in &rows {
         let mut at = 0;
         for (fold, held) in folds.iter_mut().enumerate() {
-            // Positions fold, fold + k, … of the labels in sorted order that fall into this class.
+            // Counts the positions fold, fold + k, … of the sorted labels that belong to this class.
             let dealt = |end: usize| (end + k - 1 - fold) / k;
             let size = dealt(before + rows.len()) - dealt(before);
             held.extend(&rows[at..at + size]);

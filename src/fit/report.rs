@@ -7,7 +7,7 @@ use provost_learn::{Dataset, LearnError, Model};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
-/// A number with `digits` decimals, as JSON; null where it is none.
+/// A number with `digits` decimals as JSON; null if it is not finite.
 pub fn rounded(value: f64, digits: i32) -> Value {
     let unit = 10f64.powi(digits);
     json!((value * unit).round() / unit)
@@ -29,7 +29,7 @@ pub fn head(algorithm: Algorithm, options: &FitOptions, train_rows: usize, learn
     line
 }
 
-/// Scores of the decisions at 0.5 and of the probabilities.
+/// The scores of decisions at 0.5 and of probabilities.
 pub fn score(model: &Model, data: &Dataset, rows: &[u32]) -> Result<Map<String, Value>, LearnError> {
     let p = model.predict_proba(data.x(), rows)?;
     let y: Vec<u8> = rows.iter().map(|r| data.y()[*r as usize]).collect();
@@ -70,7 +70,7 @@ impl<'o> Report<'o> {
         self.out.flush()
     }
 
-    /// The chosen parameters, below the table.
+    /// Writes the chosen parameters below the table.
     pub fn end(self) -> std::io::Result<()> {
         for best in &self.best {
             writeln!(self.out, "{best}")?;

@@ -1,4 +1,4 @@
-//! The search as scikit-learn's peer has it: F1 at 0.5 on every fold, the first best mean wins.
+//! The search of the scikit-learn peer: F1 at 0.5 on every fold; the highest mean wins, the first on a tie.
 
 use super::{FitError, FitOptions, GridDraw, Objects};
 use provost_domain::config::Tuning;
@@ -14,12 +14,12 @@ use serde_json::{Map, Value, json};
 
 use super::report::rounded;
 
-/// What will be tried.
+/// The candidates of a search.
 pub struct Search {
     /// As drawn or given, and as checked and completed.
     drawn: Vec<Params>,
     checked: Vec<CheckedParams>,
-    /// `--candidates` was given: every candidate's scores are asked for.
+    /// `--candidates` was given: the scores of every candidate are written.
     listed: bool,
 }
 
@@ -62,7 +62,7 @@ impl Search {
         Ok(Self { drawn: checked.iter().map(of_grid).collect(), checked, listed })
     }
 
-    /// The winner's parameters, and `cv_f1`, `best` and `candidates` for the output.
+    /// Returns the best parameters, and `cv_f1`, `best` and `candidates` for the output.
     pub fn run(
         &self,
         learner: &dyn Learner,
@@ -90,7 +90,7 @@ impl Search {
         let meter = Meter::new(&control, (self.checked.len() * folds.len()) as u64);
         let end = study.run(&mut Listed::new(self.checked.clone()), &NoJournal, &meter, &control)?;
         let Some((winner, _)) = choose(study.rule, &end.trials) else {
-            return Err(LearnError::Data("no candidate is complete".to_owned()));
+            return Err(LearnError::Data("no candidate was scored on every fold".to_owned()));
         };
         let best = winner.index as usize;
         let mut extra = Map::new();

@@ -11,11 +11,11 @@ const RESERVED: [&str; 4] = ["label", "split", "fold", "data_point_id"];
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     pub names: Vec<String>,
-    /// One per name; NaN is missing.
+    /// One per name; NaN means missing.
     pub columns: Vec<Vec<f32>>,
     pub labels: Vec<u8>,
     pub split: Option<Vec<String>>,
-    /// -1 where empty.
+    /// -1 means empty.
     pub fold: Option<Vec<i64>>,
 }
 
@@ -25,7 +25,7 @@ impl Table {
         Self::parse(file).map_err(|message| in_table(path, message))
     }
 
-    /// Any feature names, any number of them. Errors name the line, the column and the value.
+    /// Parses a CSV with any feature names. An error names the line, the column and the value.
     pub fn parse(input: impl std::io::Read) -> Result<Self, String> {
         let mut reader = ReaderBuilder::new().from_reader(input);
         let head = reader.headers().map_err(|e| e.to_string())?.clone();
@@ -91,7 +91,7 @@ impl Table {
         Ok(table)
     }
 
-    /// The given rows, in the given order.
+    /// The given rows in the given order.
     pub fn rows(&self, rows: &[u32]) -> Table {
         fn pick<T: Clone>(values: &[T], rows: &[u32]) -> Vec<T> {
             rows.iter().map(|r| values[*r as usize].clone()).collect()
@@ -105,7 +105,7 @@ impl Table {
         }
     }
 
-    /// With its features in the order of `names`; the error names those that one side lacks.
+    /// Reorders the features to match `names`; the error names those that one side lacks.
     pub fn ordered_as(mut self, names: &[String], path: &Path) -> Result<Self, FitError> {
         if let Some(extra) = self.names.iter().find(|n| !names.contains(n)) {
             return Err(in_table(path, format!("column \"{extra}\" is not among the training file's features")));

@@ -3,7 +3,7 @@ use super::*;
 use provost_domain::rng::SplitMix64;
 use std::fmt::Write as _;
 
-/// Three features, one with gaps, `rows` rows; `split` adds that column.
+/// A CSV with `rows` rows and three features, one of them with gaps; `split` adds that column.
 fn csv(rows: usize, split: bool, seed: u64) -> String {
     let mut r = SplitMix64::new(seed);
     let mut text = format!("data_point_id,α,b c,gap,label{}\n", if split { ",split" } else { "" });

@@ -1,16 +1,16 @@
-//! What this process has used so far.
+//! The time and memory that this process has used.
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
-    /// User and system, of all threads.
+    /// User and system time of all threads.
     pub cpu_seconds: f64,
     pub peak_rss_mb: u64,
 }
 
-/// Zeros where the operating system does not tell.
+/// Zeros if the operating system gives no figures.
 pub fn now() -> Usage {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: getrusage writes a whole rusage to the pointer, which is valid for that, and returns 0, or leaves the zeros.
+    // SAFETY: the pointer is valid for a whole rusage; getrusage fills it and returns 0, or fails and leaves the zeros.
     let usage = unsafe {
         libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
         usage.assume_init()
@@ -20,7 +20,7 @@ pub fn now() -> Usage {
     Usage { cpu_seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), peak_rss_mb }
 }
 
-/// Of this program alone, where Linux tells it: `getrusage` also counts what the process held before it became this one.
+/// The peak memory of this program alone, on Linux; `getrusage` includes what the process used before `exec`.
 fn peak_kb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

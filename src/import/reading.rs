@@ -1,5 +1,5 @@
-//! Reading files of data points: one thread reads and cuts, some parse, and the caller's thread gets chunk after chunk in the
-//! files' order.
+//! Reads files of data points: one thread reads and splits, several parse, and the caller's thread receives the chunks in
+//! the files' order.
 
 use crate::error::{Error, Result};
 use crate::settings::Settings;
@@ -34,18 +34,18 @@ impl From<FormatName> for Format {
     }
 }
 
-/// What to read and how.
+/// What to read, and how.
 pub struct Options {
     pub files: Vec<PathBuf>,
-    /// What reports call the files, in their order; by default their paths.
+    /// The files' names in reports, in the files' order; by default their paths.
     pub names: Vec<String>,
-    /// A chunk is stored in one transaction.
+    /// How to read; each chunk is stored in one transaction.
     pub reading: provost_reader::Options,
     pub threads: usize,
 }
 
 impl Options {
-    /// Files of any format without a mapping, within the settings' limits.
+    /// Options for files of any format without a mapping, within the limits of the settings.
     pub fn new(settings: &Settings, files: Vec<PathBuf>) -> Self {
         let reading = provost_reader::Options {
             format: Format::Auto,
@@ -57,14 +57,14 @@ impl Options {
         Self { files, names: Vec::new(), reading, threads: settings.threads }
     }
 
-    /// What reports call a file.
+    /// The name of a file in reports.
     pub fn name(&self, file: usize) -> String {
         let path = || self.files.get(file).map(|path| path.display().to_string()).unwrap_or_default();
         self.names.get(file).cloned().unwrap_or_else(path)
     }
 }
 
-/// What one file came to.
+/// The report on one file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FileReport {
     pub file: String,
@@ -72,13 +72,13 @@ pub struct FileReport {
     /// Why the file was not read to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What was told from the file: how it is packed, its encoding, its delimiter.
+    /// What was detected in the file: compression, encoding, delimiter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
     /// The columns and members that no field is read from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<Unread>,
-    /// Further ones, not in the list.
+    /// How many unread columns are not in the list.
     #[serde(skip_serializing_if = "is_zero")]
     pub unread_more: u64,
 }
@@ -88,14 +88,14 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Looks at the head of each file: what is wrong with the mapping, or two columns of one field, is told before the first
-/// row is stored. What cannot be read at all is told when its turn comes.
+/// Checks the head of each file, so that faults of the mapping, and two columns for one field, are reported before the first
+/// row is stored. A file that cannot be read is reported when it is its turn.
 ///
 /// # Errors
-/// [`Error::Usage`] with all faults of the first file that has some.
+/// [`Error::Usage`] with all faults of the first faulty file.
 pub fn check(options: &Options) -> Result<()> {
     for path in &options.files {
-        // A pipe can be read once only, and to open it a second time waits for a writer that is gone.
+        // A pipe can be read only once; opening it again would wait for a writer that is gone.
         if !path.metadata().is_ok_and(|m| m.is_file()) {
             continue;
         }
@@ -108,18 +108,18 @@ pub fn check(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// One fault a line.
+/// The faults, one per line.
 pub fn listed(faults: &Faults) -> String {
     faults.0.iter().map(|fault| format!("\n  {fault}")).collect()
 }
 
-/// A parsed chunk handed to its consumer, in order.
+/// A parsed chunk with its place in the order.
 pub(crate) struct Batch {
     pub file: usize,
     pub parsed: Parsed,
 }
 
-/// Reads all files and hands their parsed chunks on in order. `each` may fail, which ends the reading.
+/// Reads all files and passes their parsed chunks to `each` in order. An error of `each` ends the reading.
 pub(crate) fn read_all(
     options: &Options,
     tables: &FeatureTables,
@@ -141,10 +141,10 @@ pub(crate) fn read_all(
             let (chunks, to_store) = (chunks.clone(), to_store.clone());
             scope.spawn(move || parse_chunks(&chunks, &to_store));
         }
-        // The parsers alone hold the channels now: once they have ended, a reader that still sends is not left waiting.
+        // Only the parsers hold the channels now: once they end, the reader's send fails instead of waiting.
         drop((chunks, to_store));
         let outcome = in_order(&parsed, &mut each);
-        // This lets the parsers end, and the reader after them, whatever the outcome.
+        // Dropping the channel ends the parsers, and thereby the reader, whatever the outcome.
         drop(parsed);
         let reports = reader.join().map_err(|_| Error::failed("the reading thread panicked"))?;
         outcome.map(|()| reports)

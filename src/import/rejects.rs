@@ -1,4 +1,4 @@
-//! The rows that are no data points, in a file of their own.
+//! Writes the rows that are not data points to a file.
 
 use crate::error::{Error, Result};
 use crate::output::OutFile;
@@ -7,8 +7,8 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Rejected rows: JSON lines of file, line, reason and the row's text. The file is made with the first of them, unless it
-/// was asked for by name. It is in its place once the import has ended, well or not.
+/// The rejected rows as JSON lines: file, line, reason and the row's text. The file is created with the first rejected row,
+/// or at once if the user named it, and moved to its place when the import ends, even after an error.
 pub struct Rejects {
     path: PathBuf,
     out: Option<OutFile>,
@@ -40,7 +40,7 @@ impl Rejects {
     }
     pub(super) fn write(&mut self, reject: &Reject<'_>) -> Result<()> {
         let out = self.open()?;
-        // The row stays as it was, in JSON's escapes, so that nobody's terminal obeys it.
+        // JSON escapes keep the row unchanged without passing control characters to a terminal.
         let line = serde_json::to_string(reject).map_err(anyhow::Error::from)?;
         Ok(writeln!(out, "{}", visible::json(&line))?)
     }

@@ -1,13 +1,13 @@
-//! What an import reports: counts of rows, and why rows were rejected.
+//! The report of an import: counts of rows, and reasons for rejection.
 
 use super::reading::FileReport;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Reasons that a report has.
+/// The most reasons in a report.
 pub const MOST_REASONS: usize = 5;
 
-/// What became of the rows.
+/// Counts of rows by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Counts {
     /// Data points found, rejected ones included.
@@ -16,21 +16,21 @@ pub struct Counts {
     pub unchanged: u64,
     pub superseded: u64,
     pub stale: u64,
-    /// Same id and `seq` as a stored point, other content: refused, and in the rejects file.
+    /// Rows with the id and `seq` of a stored point but other content: refused, and written to the rejects file.
     pub conflicts: u64,
-    /// Rows that are no data points, in the rejects file.
+    /// Rows that are not data points, written to the rejects file.
     pub rejected: u64,
-    /// Rows that the mapping leaves out; not among `rows`.
+    /// Rows that the mapping excludes; not counted in `rows`.
     pub left_out: u64,
-    /// Cells that their column's pattern did not match: read as missing.
+    /// Cells that their column's pattern did not match; read as missing.
     pub unmatched: u64,
-    /// Numbers such as `3,125` that have two readings, of which one is on the field's scale.
+    /// Ambiguous numbers such as `3,125`, of whose two readings only one lies on the field's scale.
     pub by_scale: u64,
-    /// Values off every scale, kept as missing.
+    /// Values outside every scale, kept as missing.
     pub outliers: u64,
 }
 
-/// Why rows were rejected, and how many for this reason.
+/// A reason for rejection, and the number of its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reason {
     pub reason: String,
@@ -44,9 +44,9 @@ pub struct Report {
     pub seconds: f64,
     pub rows_per_second: f64,
     pub files: Vec<FileReport>,
-    /// Where the rejected rows are, if there are any.
+    /// The rejects file, if a row was rejected.
     pub rejects: Option<PathBuf>,
-    /// The most frequent reasons of rejected rows, up to `MOST_REASONS`, and how many rows had each.
+    /// The most frequent reasons for rejection, up to `MOST_REASONS`, with their numbers of rows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
 }

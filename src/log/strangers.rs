@@ -1,5 +1,5 @@
-//! Log lines that anybody can cause: the first one at once, then one a period with the number of those that were left out.
-//! The memory for this is bounded, however many ask from however many addresses.
+//! Limits log lines that any client can cause: the first is logged at once, then one per period with the number of lines
+//! left out. Memory is bounded for any number of addresses.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -9,19 +9,19 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// Between two lines of one kind.
+/// The time between two lines of one kind.
 pub const PERIOD: Duration = Duration::from_secs(10);
-/// Addresses that are counted one by one in a period; of further ones only the number of occurrences is known.
+/// How many addresses are counted separately in a period; for further ones only the number of occurrences is known.
 const ADDRESSES: usize = 100;
 
-/// What was left out of the log in one period.
+/// The lines left out in one period.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LeftOut {
     pub kind: &'static str,
     pub times: u64,
-    /// How many addresses it came from; `ADDRESSES` stands for that many or more.
+    /// The number of addresses; `ADDRESSES` means that many or more.
     pub addresses: usize,
-    /// The address that it came from most often.
+    /// The most frequent address.
     pub mostly: Option<IpAddr>,
 }
 
@@ -36,7 +36,7 @@ struct Seen {
 pub struct Strangers(Mutex<BTreeMap<&'static str, Seen>>);
 
 impl Strangers {
-    /// Counts an occurrence at this time of a monotonic clock; true if the log is to have it now.
+    /// Counts an occurrence at this time of a monotonic clock; true if it is to be logged now.
     pub fn is_told(&self, kind: &'static str, address: Option<IpAddr>, now: Duration) -> bool {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(seen) = kinds.get_mut(kind) else {
@@ -56,7 +56,7 @@ impl Strangers {
         false
     }
 
-    /// What was left out, of each kind whose period is over.
+    /// The lines left out, for each kind whose period is over.
     pub fn left_out(&self, now: Duration) -> Vec<LeftOut> {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut reports = Vec::new();
@@ -77,10 +77,10 @@ impl Strangers {
     }
 }
 
-/// The crates below the facade, which have a line for each request that is no HTTP.
+/// The crates below the HTTP layer that log every malformed request.
 const BELOW: [&str; 4] = ["actix_http", "actix_server", "actix_tls", "rustls"];
 
-/// The level at which an event is logged: what the crates below the facade call an error is a client's fault, and at most a
+/// The level at which an event is logged: an error of the crates below the HTTP layer is a client's fault, and at most a
 /// warning of the service.
 pub fn level(metadata: &Metadata<'_>) -> Level {
     let level = *metadata.level();
@@ -94,12 +94,12 @@ fn is_below(metadata: &Metadata<'_>) -> bool {
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 static OF_CRATES: LazyLock<Strangers> = LazyLock::new(Strangers::default);
 
-/// What was left out of the warnings and errors of the crates below the facade.
+/// The lines left out of the warnings and errors of the crates below the HTTP layer.
 pub fn left_out_of_crates() -> Vec<LeftOut> {
     OF_CRATES.left_out(BEGAN.elapsed())
 }
 
-/// Leaves out what the crates below the facade repeat.
+/// A filter that leaves out repetitions of the crates below the HTTP layer.
 pub struct OfCrates;
 
 impl<S: Subscriber> Layer<S> for OfCrates {

@@ -1,10 +1,10 @@
-//! Durations as people write them: `500ms`, `30s`, `15m`, `2h`, `1h30m`, `7d`.
+//! Durations in the notation of the settings: `500ms`, `30s`, `15m`, `2h`, `1h30m`, `7d`.
 
 use std::time::Duration;
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-/// `None` unless the text is a sequence of whole numbers, each with a unit.
+/// Parses a sequence of whole numbers, each with a unit; None for anything else.
 pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -23,7 +23,7 @@ pub fn parse(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
 
-/// The shortest text that `parse` reads back.
+/// The shortest text that `parse` turns into the same duration.
 pub fn format(duration: Duration) -> String {
     let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();

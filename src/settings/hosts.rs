@@ -1,13 +1,13 @@
-//! Host names and addresses as they stand in `http.hosts` and in requests, each with or without a port.
+//! Host names and addresses in `http.hosts` and in requests, with or without a port.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// More names than any service has; each request by cookie is compared with all of them.
+/// The longest list. Each request with a cookie is compared with all names.
 const MOST: usize = 100;
 /// Longest name, in characters (RFC 1035).
 const LONGEST: usize = 253;
 
-/// What names a server in an address: a name in lower case without a dot at its end, or an IP address.
+/// The host in an address: a name in lower case without a dot at its end, or an IP address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostName {
     Name(String),
@@ -22,8 +22,8 @@ pub struct HostPort {
 }
 
 impl HostPort {
-    /// None for anything but a name or an address in its one usual notation: no user, no zone, no `127.1`, no percent-encoding,
-    /// nothing beyond ASCII.
+    /// Parses a name or an IP address in its usual notation. None for anything else: a user, a zone, `127.1`,
+    /// percent-encoding, characters beyond ASCII.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix('[') {
             let (address, port) = rest.split_once(']')?;
@@ -38,7 +38,7 @@ impl HostPort {
         Some(Self { host: HostName::parse(host)?, port })
     }
 
-    /// A list with commas between; None if anything in it is no host, or if there are more than 100.
+    /// A comma-separated list. None if an element is not a host, or if there are more than 100.
     pub fn list(text: &str) -> Option<Vec<Self>> {
         let hosts: Option<Vec<Self>> =
             text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Self::parse).collect();
@@ -46,7 +46,7 @@ impl HostPort {
     }
 }
 
-/// Digits alone; none at all is no port, which RFC 3986 allows.
+/// Digits only. An empty port counts as no port, as RFC 3986 allows.
 fn read_port(text: &str) -> Option<Option<u16>> {
     if !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -64,7 +64,7 @@ impl HostName {
         if name.len() > LONGEST || !name.split('.').all(label) {
             return None;
         }
-        // What ends in a number is an IPv4 address to a browser, whatever its notation.
+        // Browsers take a name whose last part is a number for an IPv4 address, whatever its notation.
         let last = name.rsplit('.').next().unwrap_or_default();
         let number = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x") || last.starts_with("0X");
         if number {

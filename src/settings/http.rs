@@ -1,4 +1,4 @@
-//! The settings below `http`: the facade's address, and what it is locked with.
+//! The section `[http]`: the listening address, and access to it.
 
 use super::{HostPort, Network, Reader, SettingsError};
 use std::path::PathBuf;
@@ -15,34 +15,34 @@ pub struct Http {
     pub max_connections_per_address: usize,
     /// None: no TLS.
     pub tls: Option<Tls>,
-    /// None: there is no proxy in front. Else whose word is taken for where a request came from.
+    /// The proxies whose statement of a request's origin is trusted; None: there is no proxy.
     pub proxies: Option<Vec<Network>>,
-    /// By which names, beside its own address and those of loopback, browsers may call the service.
+    /// The names by which browsers may call the service, besides its own address and loopback.
     pub hosts: Vec<HostPort>,
     pub sessions: SessionLimits,
     pub deadlines: Deadlines,
     pub rates: Rates,
-    /// `/metrics` is answered without a key.
+    /// Whether `/metrics` is answered without a key.
     pub open_metrics: bool,
 }
 
-/// How long a browser stays signed in.
+/// How long a browser session lasts.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionLimits {
-    /// Without a request.
+    /// After the last request.
     pub idle: Duration,
-    /// In all.
+    /// After signing in.
     pub lifetime: Duration,
 }
 
-/// PEM files.
+/// Paths of PEM files.
 #[derive(Debug, Clone)]
 pub struct Tls {
     pub cert: PathBuf,
     pub key: PathBuf,
 }
 
-/// How long a client may take.
+/// Limits on how long a client may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
     pub head: Duration,
@@ -51,14 +51,14 @@ pub struct Deadlines {
     pub write: Duration,
 }
 
-/// Requests that one key and one address may send; 0 is as many as they like.
+/// Limits on requests per key and per address; 0 is no limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Rates {
-    /// Per second.
+    /// Requests per second.
     pub per_key: u32,
-    /// Per second.
+    /// Requests per second.
     pub per_address: u32,
-    /// Per minute.
+    /// Wrong keys per minute.
     pub failures: u32,
 }
 
@@ -70,12 +70,12 @@ impl Http {
             (None, None) => None,
             (cert, _) => {
                 let (set, missing) = if cert.is_some() { ("cert", "key") } else { ("key", "cert") };
-                let why = format!("http.tls_{set} is set and http.tls_{missing} is not; allowed is both or none");
+                let why = format!("http.tls_{set} is set and http.tls_{missing} is not; set both or neither");
                 return Err(SettingsError(vec![why]));
             }
         };
         let proxies = if read.switch("http.behind_proxy")? {
-            // The schema has accepted the list.
+            // The schema has checked the list.
             Some(Network::list(&read.text("http.trusted_proxies")?).unwrap_or_default())
         } else {
             None
@@ -89,7 +89,7 @@ impl Http {
             max_connections_per_address: read.whole("http.max_connections_per_address")?,
             tls,
             proxies,
-            // The schema has accepted the list.
+            // The schema has checked the list.
             hosts: HostPort::list(&read.text("http.hosts")?).unwrap_or_default(),
             sessions: SessionLimits {
                 idle: read.time("http.session_idle")?,

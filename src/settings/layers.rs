@@ -1,4 +1,4 @@
-//! The layers of settings: flag over environment over file over default, each value with where it came from.
+//! The layers of settings: flag over environment over file over default; each value keeps its source.
 
 use super::schema::{self, Kind};
 use super::value::{Source, Values};
@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use toml::{Table, Value};
 
-/// The defaults, compiled in.
+/// The compiled-in defaults.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// Sections that hold tables of numbers rather than single settings; their shape is checked by their own types.
+/// Sections that hold tables of numbers instead of single settings; their own types check them.
 const TABLES: [&str; 2] = ["features", "grids"];
 
-/// Lays file, environment and flags over the defaults. All faults at once.
+/// Merges file, environment and flags over the defaults. Returns all faults at once.
 pub fn merge(
     file: Option<(&Path, &str)>,
     environment: impl IntoIterator<Item = (String, String)>,
@@ -40,7 +40,7 @@ pub fn merge(
                     set(&mut values, &key, value, source.clone(), &mut faults);
                 }
             }
-            // Without the line itself: there may be a password in it.
+            // The line itself is left out, because it may hold a password.
             Err(e) => {
                 let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
                 faults.push(format!("{}: not TOML: line {line}: {}", path.display(), e.message()));
@@ -48,7 +48,7 @@ pub fn merge(
         }
     }
 
-    // Sorted, so that the order of the process's environment shows in no message.
+    // Sorted, so that messages do not depend on the order of the process's environment.
     let environment: BTreeMap<String, String> = environment.into_iter().collect();
     for (name, text) in environment {
         let Some(key) = setting_of(&name) else {
@@ -66,16 +66,16 @@ pub fn merge(
     if faults.is_empty() { Ok(values) } else { Err(faults) }
 }
 
-/// `PROVOST_HTTP__LISTEN` is `http.listen`; names without `__` are no settings.
+/// The setting of an environment variable: `PROVOST_HTTP__LISTEN` is `http.listen`. A name without `__` is not a setting.
 fn setting_of(name: &str) -> Option<String> {
     let rest = name.strip_prefix("PROVOST_")?;
     rest.contains("__").then(|| rest.to_ascii_lowercase().replace("__", "."))
 }
 
-/// A name that would be a setting's if its section ended with two underscores.
+/// Finds the setting that a name with a single underscore after the section probably means.
 fn one_underscore(values: &Values, name: &str) -> Option<String> {
     let rest = name.strip_prefix("PROVOST_")?.to_ascii_lowercase();
-    // Comparing takes time and memory by the product of the lengths.
+    // The comparison costs time and memory in proportion to the product of the lengths.
     if rest.len() > 100 {
         return None;
     }
@@ -83,7 +83,7 @@ fn one_underscore(values: &Values, name: &str) -> Option<String> {
     let distance = |key: &String| strsim::damerau_levenshtein(&key.replace('.', "_"), &rest);
     let (distance, nearest) = values.keys().filter(in_section).map(|key| (distance(key), key)).min()?;
     let meant = format!("PROVOST_{}", nearest.replace('.', "__").to_ascii_uppercase());
-    let what = "no setting: two underscores follow the section";
+    let what = "not a setting: the section is followed by two underscores";
     (distance <= 2).then(|| format!("environment {name}: {what}; did you mean {meant}?"))
 }
 
@@ -101,7 +101,7 @@ fn from_text(values: &Values, key: &str, text: &str) -> Value {
     if let Some(kind) = schema::kind(key) {
         return kind.read(text);
     }
-    // A table's entry: written as in the file.
+    // An entry of a table is written as in the file.
     let raw = Value::String(text.to_owned());
     if is_known(values, key) {
         format!("v = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("v")).unwrap_or(raw)
@@ -110,7 +110,7 @@ fn from_text(values: &Values, key: &str, text: &str) -> Value {
     }
 }
 
-/// The defaults have a grid for some of a learner's parameters only; others can be searched too.
+/// The defaults have a grid for only some parameters of a learner; the others can be searched too.
 fn is_known(values: &Values, key: &str) -> bool {
     values.contains_key(key) || tables::is_parameter(key)
 }
@@ -137,7 +137,7 @@ fn bad(key: &str, value: &Value, source: &Source, kind: Kind) -> String {
     let shown = redaction::redacted(key, value).to_string();
     let shown = visible::line(&brief(&shown, 200)).into_owned();
     let fault = kind.fault(value).map_or_else(String::new, |fault| format!("{fault}; "));
-    // As an integer, the same number is allowed.
+    // The same number without a point would be allowed.
     let point = match (kind, value) {
         (Kind::Whole(..), Value::Float(n)) if n.fract() == 0.0 => " without a point or an exponent",
         _ => "",
@@ -149,16 +149,16 @@ fn suggestion(values: &Values, key: &str) -> String {
     if !TABLES.contains(&key.split('.').next().unwrap_or_default())
         && let Some(nested) = values.keys().find(|k| k.starts_with(key) && k[key.len()..].starts_with('.'))
     {
-        return format!(": it is a section; a setting in it is {nested}");
+        return format!(": the name is a section; one of its settings is {nested}");
     }
-    // Comparing takes time and memory by the product of the lengths.
+    // The comparison costs time and memory in proportion to the product of the lengths.
     if key.len() > 100 {
         return String::new();
     }
     let nearest = values
         .keys()
         .map(|known| {
-            // `listen` alone means `http.listen`.
+            // `listen` alone probably means `http.listen`.
             let tail = known.rsplit('.').next().unwrap_or(known);
             (strsim::damerau_levenshtein(known, key).min(1 + strsim::damerau_levenshtein(tail, key)), known)
         })

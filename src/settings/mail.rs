@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct Mail {
     url: Option<MailUrl>,
-    /// Holds the address instead.
+    /// A file with the address, instead of `url`.
     url_file: Option<PathBuf>,
     from: Sender,
     timeout: Duration,
@@ -24,10 +24,10 @@ impl Mail {
         let path = |text: String| (!text.is_empty()).then(|| PathBuf::from(text));
         if !url.is_empty() && !url_file.is_empty() {
             return Err(SettingsError(vec![
-                "mail.url and mail.url_file: allowed is one of the two, not both".to_owned(),
+                "mail.url and mail.url_file are both set; set only one of the two".to_owned(),
             ]));
         }
-        // The schema has accepted both: a miss would be its disagreement with this.
+        // The schema has checked both; an error here means that the schema and this code disagree.
         let wrong = |key: &str, why: String| SettingsError(vec![format!("{key}: {why}")]);
         let url = match url.as_str() {
             "" => None,
@@ -45,7 +45,7 @@ impl Mail {
         })
     }
 
-    /// None: mail is off. Reads the file with the address, if there is one.
+    /// The mail options; None: mail is off. Reads the file with the address, if there is one.
     pub fn options(&self) -> Result<Option<MailOptions>> {
         let url = match (&self.url, &self.url_file) {
             (Some(url), _) => url.clone(),

@@ -1,9 +1,9 @@
-//! Networks as people write them: `127.0.0.1`, `10.0.0.0/8`, `fd00::/8`.
+//! Networks in the notation of the settings: `127.0.0.1`, `10.0.0.0/8`, `fd00::/8`.
 
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// A network, or one address.
+/// A network, or a single address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network(IpNet);
 
@@ -13,12 +13,12 @@ impl Network {
         one.or_else(|| text.parse().ok()).map(Self)
     }
 
-    /// A list with commas between; None if anything in it is no network.
+    /// A comma-separated list; None if an element is not a network.
     pub fn list(text: &str) -> Option<Vec<Self>> {
         text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Self::parse).collect()
     }
 
-    /// An IPv4 address that is written as an IPv6 address (`::ffff:10.0.0.1`) counts as IPv4.
+    /// Whether the network contains an address. An IPv4 address in IPv6 notation (`::ffff:10.0.0.1`) counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }

@@ -1,4 +1,4 @@
-//! The section `[predict]`: the doors to predictions.
+//! The section `[predict]`.
 
 use super::{Reader, SettingsError};
 use std::path::PathBuf;
@@ -8,16 +8,16 @@ pub struct Predict {
     /// The model's name in the Open Inference Protocol.
     pub name: String,
     pub max_body_bytes: usize,
-    /// Where answers of streams wait that a client does not read yet, and how many bytes of one stream.
+    /// The folder for answers of a stream that the client has not read yet, and the most bytes per stream.
     pub spool_dir: PathBuf,
     pub spool_bytes: u64,
     /// Features that a counterfactual may change.
     pub changeable: Vec<String>,
-    /// Whether predictions are logged, the share of large batches that is, from 0 to 1, and the entries that the log keeps.
+    /// Whether predictions are logged, the share of large batches that is logged (0 to 1), and the most entries of the log.
     pub log: bool,
     pub log_sample: f64,
     pub log_max_rows: u64,
-    /// What the role client may ask for beside plain answers of the active model.
+    /// What the role client may request besides the active model's probabilities.
     pub client_model_id: bool,
     pub client_counterfactual: bool,
 }
@@ -28,7 +28,7 @@ impl Predict {
         let name = read.text("predict.name")?;
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if name.is_empty() || name.len() > 100 || !name.chars().all(is_name) {
-            let why = "1 to 100 of the characters a to z, A to Z, 0 to 9, - _ . are allowed".to_owned();
+            let why = "allowed are 1 to 100 of the characters a to z, A to Z, 0 to 9, - _ .".to_owned();
             return Err(wrong("predict.name", why));
         }
         let listed = read.text("predict.changeable")?;
@@ -38,7 +38,7 @@ impl Predict {
             changeable.iter().find(|name| !provost_domain::features::FEATURES.contains(&name.as_str()))
         {
             let allowed = provost_domain::features::FEATURES.join(", ");
-            return Err(wrong("predict.changeable", format!("`{unknown}` is no feature; allowed are {allowed}")));
+            return Err(wrong("predict.changeable", format!("`{unknown}` is not a feature; allowed are {allowed}")));
         }
         Ok(Self {
             name,

@@ -1,4 +1,4 @@
-//! Settings that may hold a password: without it, wherever a setting is shown.
+//! Removes passwords from settings before they are shown.
 
 use super::StoreAddress;
 use super::secret::{HIDDEN, looks_secret};
@@ -7,8 +7,8 @@ use provost_actors::MailUrl;
 use provost_actors::bridge::Address;
 use toml::Value;
 
-/// The value as it may be shown: of an address scheme, hosts, ports and a plain name. What is no address, though one was
-/// expected, is not shown at all: a password that is not encoded as it should be may stand anywhere in it.
+/// The value as it may be shown. Of an address only scheme, hosts, ports and a plain name are shown. A value that should be
+/// an address and is not is hidden as a whole, because a password may stand anywhere in it.
 pub fn redacted(key: &str, value: &Value) -> Value {
     let address = |text: &str| match key {
         "bridge.url" => Some(Address::parse(text).map(|address| address.to_string()).ok()),
@@ -19,19 +19,19 @@ pub fn redacted(key: &str, value: &Value) -> Value {
     let shown = match value {
         Value::String(text) if text.trim().is_empty() => return value.clone(),
         Value::String(text) => address(text).unwrap_or_else(|| (!looks_secret(text)).then(|| text.clone())),
-        // An address that was written as something else, in a list perhaps.
+        // An address in an unexpected form, such as a list.
         other if address("").is_some() || looks_secret(&other.to_string()) => None,
         other => return other.clone(),
     };
     Value::String(shown.unwrap_or_else(|| HIDDEN.to_owned()))
 }
 
-/// Whether it is an address with more in it than is shown.
+/// Whether the value is an address with parts that are not shown.
 pub fn holds_secret(key: &str, value: &Value) -> bool {
     matches!(key, "bridge.url" | "mail.url" | "store.url") && value.as_str().is_some_and(|text| text.contains("***"))
 }
 
-/// Takes passwords out of values that are kept only to be shown.
+/// Removes passwords from values that are kept only to be shown.
 pub fn redact(values: &mut Values) {
     for (key, (value, _)) in values.iter_mut() {
         *value = redacted(key, value);
@@ -57,7 +57,7 @@ mod tests {
             ("bridge.url", "amqp://u:geheim@bus/prod", "amqp://***@bus:5672/prod"),
             ("bridge.url", "amqp://u:geheim@h\namqp://u:geheim@h", "***"),
             ("bridge.url", "amqp://h/amqp:%2f%2fu:geheim%40h", "***"),
-            // Written where it does not belong.
+            // An address in a setting for a path.
             ("bridge.url_file", "amqp://u:geheim@bus", "***"),
             ("http.listen", "http://u:geheim@bus", "***"),
             ("http.tls_key", "pvk_geheim", "***"),

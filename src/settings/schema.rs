@@ -1,4 +1,4 @@
-//! What each setting may be. `config/default.toml` has the same keys; a test holds the two together.
+//! The allowed values of each setting. A test checks that `config/default.toml` has the same keys.
 
 use super::{HostPort, Network, duration};
 use provost_actors::bridge::Address;
@@ -12,21 +12,21 @@ pub enum Kind {
     /// `host:port`.
     Address,
     Whole(i64, i64),
-    /// Shortest and longest, in seconds.
+    /// Shortest and longest duration, in seconds.
     Time(u64, u64),
     Switch,
     Word(&'static [&'static str]),
     Text,
     Path,
     StoreUrl,
-    /// Empty, or an AMQP address, which may hold a password.
+    /// Empty, or an AMQP address; the address may hold a password.
     AmqpUrl,
     LogFilter,
     MailUrl,
     Sender,
-    /// Addresses and networks with commas between.
+    /// A comma-separated list of addresses and networks.
     Networks,
-    /// Host names and addresses with commas between, with or without ports.
+    /// A comma-separated list of host names and addresses, with or without ports.
     Hosts,
 }
 
@@ -136,7 +136,7 @@ pub fn kind(key: &str) -> Option<Kind> {
 }
 
 impl Kind {
-    /// What is allowed, in words that end a sentence.
+    /// What is allowed, as the end of a sentence.
     pub fn allowed(self) -> String {
         match self {
             Kind::Address => "an address with a port, such as \"127.0.0.1:8000\"".to_owned(),
@@ -200,7 +200,7 @@ impl Kind {
         }
     }
 
-    /// What is wrong with an address that is not accepted; it is not shown, so this has to say it.
+    /// What is wrong with an address. The message must say it, because the address is not shown.
     pub fn fault(self, value: &Value) -> Option<AddressFault> {
         let text = value.as_str()?;
         match self {
@@ -211,7 +211,7 @@ impl Kind {
         }
     }
 
-    /// The value of an environment variable or a flag, which arrive as text.
+    /// Parses the text of an environment variable or a flag.
     pub fn read(self, text: &str) -> Value {
         let raw = Value::String(text.to_owned());
         match self {
@@ -222,7 +222,8 @@ impl Kind {
     }
 }
 
-/// `EnvFilter` takes any word for a module's name, so a misspelt level would switch the log off in silence.
+/// Whether the filter names a level. `EnvFilter` takes any word for a module, so that a misspelt level would turn the log
+/// off.
 fn has_level(filter: &str) -> bool {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     filter.split(',').all(|part| {
@@ -235,7 +236,7 @@ fn has_level(filter: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Of each setting with a range: its ends are taken, what is next to them is not, and the message names the ends.
+    /// For each setting with a range: both ends are accepted, their neighbours are refused, and the message names the ends.
     #[test]
     fn no_message_names_a_range_that_holds_what_is_refused() {
         for (key, kind) in SETTINGS {
@@ -246,7 +247,7 @@ mod tests {
                 }
                 Kind::Time(min, max) => {
                     let of = |millis: u64| Value::String(format!("{millis}ms"));
-                    // No duration is below 0.
+                    // No duration is negative.
                     let below = if min == 0 { Value::String("-1ms".to_owned()) } else { of(min * 1000 - 1) };
                     let said = |seconds| duration::format(Duration::from_secs(seconds));
                     ([of(min * 1000), of(max * 1000)], [below, of(max * 1000 + 1)], [said(min), said(max)])

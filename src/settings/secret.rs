@@ -1,47 +1,48 @@
-//! Files that hold an address with a password, or a key.
+//! Reads files that hold an address with a password, or a key.
 
 use provost_domain::{Secret, visible};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Longest file with an address or a key, in bytes.
+/// Longest file, in bytes.
 const LONGEST_FILE: u64 = 1 << 16;
-/// Shown in place of what may hold a password.
+/// Replaces what may hold a password.
 pub const HIDDEN: &str = "***";
 
-/// An address or a key, where neither is expected.
+/// Whether a text looks like an address or a key.
 pub fn looks_secret(text: &str) -> bool {
     let has_login = text.split_once(':').is_some_and(|(_, rest)| rest.contains('@'));
     has_login || text.contains("://") || text.contains("pvk_")
 }
 
-/// A path in a message. An address or a key that was given as a path is not shown.
+/// A path for a message; hidden if it looks like an address or a key.
 pub fn shown_path(path: &Path) -> String {
     let text = path.to_string_lossy();
     if looks_secret(&text) { HIDDEN.to_owned() } else { visible::line(&text).into_owned() }
 }
 
-/// The one line of a file that holds an address or a key. Blank lines after it are allowed, and nothing else.
+/// Reads the single line of a file that holds an address or a key. Only blank lines may follow the line.
 ///
 /// # Errors
-/// Says what is wrong with the file, and nothing of what is in it.
+/// What is wrong with the file, without any of its content.
 pub fn read_file(path: &Path) -> Result<Secret, String> {
     let name = shown_path(path);
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST_FILE + 1).read_to_end(&mut bytes));
     read.map_err(|e| format!("cannot read {name}: {e}"))?;
     if bytes.len() as u64 > LONGEST_FILE {
-        return Err(format!("{name} is longer than {LONGEST_FILE} bytes; allowed is one line"));
+        return Err(format!("{name} is longer than {LONGEST_FILE} bytes; the file must have one line"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| format!("{name} is not UTF-8 text; allowed is one line"))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| format!("{name} is not UTF-8 text; the file must have one line"))?;
     let mut lines = text.strip_prefix('\u{feff}').unwrap_or(&text).lines();
     let first = lines.next().unwrap_or_default().trim();
     if lines.any(|line| !line.trim().is_empty()) {
-        return Err(format!("{name} has more than one line; allowed is one line"));
+        return Err(format!("{name} has more than one line; the file must have one line"));
     }
     if first.is_empty() {
-        return Err(format!("the first line of {name} is empty; allowed is one line"));
+        return Err(format!("the first line of {name} is empty; the file must have one line"));
     }
     Ok(Secret::new(first))
 }

@@ -1,4 +1,4 @@
-//! Where records are kept.
+//! The section `[store]`: where records are kept.
 
 use super::{Reader, SettingsError, secret};
 use provost_domain::ServerAddress;
@@ -6,10 +6,10 @@ use provost_domain::address::AddressFault;
 use provost_store::MongoStore;
 use std::path::Path;
 
-/// `store.url`, or what `store.url_file` holds.
+/// The address from `store.url`, or from the file `store.url_file`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreAddress {
-    /// A file in the data folder.
+    /// A SQLite file in the data folder.
     Sqlite,
     Mongodb(ServerAddress),
 }
@@ -20,7 +20,7 @@ impl std::fmt::Debug for StoreAddress {
     }
 }
 
-/// Without user, password and options.
+/// Shown without user, password and options.
 impl std::fmt::Display for StoreAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -35,13 +35,13 @@ const SCHEMES: &[(&str, Option<u16>)] = &[("mongodb", None), ("mongodb+srv", Non
 
 impl StoreAddress {
     /// # Errors
-    /// Says what is wrong, and nothing of what was written.
+    /// What is wrong with the address, without repeating it.
     pub fn parse(text: &str) -> Result<Self, AddressFault> {
         if text.trim() == SQLITE {
             return Ok(Self::Sqlite);
         }
         let address = ServerAddress::parse(text, SCHEMES)?;
-        // The driver knows the options.
+        // The MongoDB driver checks the options.
         if MongoStore::is_address(address.expose()) { Ok(Self::Mongodb(address)) } else { Err(AddressFault::Options) }
     }
 
@@ -50,7 +50,7 @@ impl StoreAddress {
         let refused = |why: String| SettingsError(vec![format!("store.url_file: {why}")]);
         if !file.is_empty() {
             if url != SQLITE {
-                return Err(refused("store.url is set too; one of the two is allowed".to_owned()));
+                return Err(refused("store.url is set too; set only one of the two".to_owned()));
             }
             let read = secret::read_file(Path::new(&file)).map_err(refused)?;
             url = read.expose().to_owned();

@@ -1,4 +1,4 @@
-//! The two sections that are tables: how features are computed, and what a search tries.
+//! The two sections that are tables: scales of features, and grids of a search.
 
 use super::SettingsError;
 use super::value::{Source, Values};
@@ -46,7 +46,7 @@ pub fn grids(values: &Values) -> Result<BTreeMap<Algorithm, Grid>, SettingsError
     if faults.is_empty() { Ok(grids) } else { Err(SettingsError(faults)) }
 }
 
-/// TOML has no null: "none" stands for it.
+/// TOML has no null; the text "none" stands for it.
 fn as_json(value: &Value) -> serde_json::Value {
     match value {
         Value::String(s) if s == "none" => serde_json::Value::Null,
@@ -72,7 +72,7 @@ fn insert(table: &mut Table, path: &str, value: Value) {
     }
 }
 
-/// Which entries are not defaults, to find the fault by.
+/// Names the entries that differ from the defaults, which are the likely cause of a fault.
 fn changed(values: &Values) -> String {
     let of: Vec<String> = values
         .iter()
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(grids.len(), Algorithm::BASE.len());
         for (algorithm, grid) in grids {
             let own = provost_learn::learners::learner(algorithm).unwrap().grid();
-            // 1 and 1.0 are one value.
+            // 1 and 1.0 are the same value.
             let numbers = |grid: &Grid| {
                 let text = serde_json::to_string(grid).unwrap();
                 text.replace(".0,", ",").replace(".0]", "]")

@@ -1,4 +1,4 @@
-//! A setting's value, where the value came from, and the fault of a value that is not allowed.
+//! The value of a setting and its source, and the errors of settings.
 
 use super::duration;
 use crate::error::Error;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use toml::Value;
 
-/// Bad settings: every fault, one a line. The process exits 2.
+/// All faults of the settings, one per line. The process exits with code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct SettingsError(pub Vec<String>);
@@ -18,7 +18,7 @@ impl From<SettingsError> for Error {
     }
 }
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     Default,
@@ -38,10 +38,10 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// Dotted key to value and source.
+/// Values and their sources by dotted key.
 pub type Values = BTreeMap<String, (Value, Source)>;
 
-/// Reads checked values; a miss means that schema and struct disagree.
+/// Reads checked values by type; an error means that the schema and the struct disagree.
 pub struct Reader<'a>(pub &'a Values);
 
 impl Reader<'_> {
