@@ -1,4 +1,4 @@
-//! Admission of a job, whoever asks for it: checks the configuration and the data, then hands the job to Jobs.
+//! Admission of a job: checks the configuration and the data, then submits the job to Jobs. All callers use this path.
 
 use crate::blocking::blocking;
 use crate::clock::Clock;
@@ -26,13 +26,13 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Checks the data, persists the job and answers; the training goes on behind.
-    /// `place` is held while the data is looked at.
+    /// Checks the data, stores the job and returns; the training runs afterwards. `place` is held while the data is
+    /// checked.
     pub async fn submit(&self, submission: Submission, place: Option<Place>) -> Result<Submitted, SubmitError> {
         if self.jobs.phase() == Phase::Stopped {
             return Err(SubmitError::ShuttingDown);
         }
-        // A known key is answered as it was then, whatever became of the data since.
+        // A known key gets its stored response, even if the data has changed since.
         if let Some(asked) = submission.idempotency.as_ref().map(|keyed| &keyed.request)
             && let Some(known) = asked.answered(&*self.responses, self.clock.now()).await?
         {
@@ -50,7 +50,7 @@ impl Admission {
         self.jobs.send(Submit { submission, usable_rows: report.usable_samples }).await?
     }
 
-    /// Refuses a configuration whose search cannot be done, whatever its data.
+    /// Refuses a configuration whose search is not possible, whatever the data.
     pub async fn check(&self, config: &TrainingConfig) -> Result<(), SubmitError> {
         if config.hyperparameter_tuning == Tuning::None {
             return Ok(());
@@ -59,12 +59,12 @@ impl Admission {
         blocking(move || check_spaces(&config, &grids)).await
     }
 
-    /// Adds triggers to the job that waits with this configuration, if one does.
+    /// Adds triggers to the job that waits with this configuration, if there is one.
     pub async fn join(&self, config_hash: String, triggers: Vec<TriggerRecord>) -> Result<Joined, SubmitError> {
         self.jobs.send(Join { config_hash, triggers }).await?
     }
 
-    /// `place` is held until the report is there, though the caller may have left by then.
+    /// `place` is held until the report is ready, even if the caller has left.
     pub async fn quality(
         &self,
         config: TrainingConfig,

@@ -4,8 +4,8 @@ use actix::{Actor, ActorFuture, Context};
 use std::pin::Pin;
 use std::task::Poll;
 
-/// A future of an actor that ends once nobody can reach the actor any more. A plain one without an end would keep a stopped
-/// actor alive, since a context waits for its futures.
+/// A future of an actor that ends once no address of the actor is left. An endless plain future would keep a stopped
+/// actor alive, because a context waits for its futures.
 pub struct WhileReachable(Pin<Box<dyn Future<Output = ()>>>);
 
 impl WhileReachable {
@@ -23,7 +23,7 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for WhileReachable {
         context: &mut Context<A>,
         task: &mut std::task::Context<'_>,
     ) -> Poll<()> {
-        // The last address that goes wakes the context, and with it all of its futures.
+        // Dropping the last address wakes the context, and thereby all its futures.
         if context.connected() { self.0.as_mut().poll(task) } else { Poll::Ready(()) }
     }
 }
@@ -38,7 +38,7 @@ mod tests {
     use std::sync::Arc;
     use tokio::sync::watch;
 
-    /// Works without an end; the sender goes when the work does.
+    /// Never ends by itself; the sender is dropped together with this future.
     struct Busy(Option<watch::Sender<()>>);
     impl Actor for Busy {
         type Context = Context<Self>;

@@ -1,4 +1,4 @@
-//! Work that takes longer than a handler may, on the runtime's threads for blocking calls.
+//! Runs work that takes longer than a handler may, on the runtime's threads for blocking calls.
 
 use crate::error::Unreachable;
 use crate::panics::off_the_arbiter;

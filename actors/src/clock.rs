@@ -12,7 +12,7 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
     fn now(&self) -> DateTime<Utc>;
-    /// Never goes back; only differences mean anything.
+    /// A monotonic time; only differences have a meaning.
     fn monotonic(&self) -> Duration;
     fn sleep(&self, duration: Duration) -> Sleep;
 }
@@ -47,7 +47,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to move.
+/// A clock that stands still until a test moves it.
 #[derive(Debug, Clone)]
 pub struct TestClock {
     start: DateTime<Utc>,
@@ -59,11 +59,12 @@ impl TestClock {
     pub fn new(start: DateTime<Utc>) -> Self {
         Self { start, elapsed: Arc::new(watch::Sender::new(Duration::ZERO)), sleepers: Arc::new(watch::Sender::new(0)) }
     }
-    /// Moves time and wakes the sleepers whose time has come.
+    /// Moves time, and wakes the sleepers that are due.
     pub fn advance(&self, by: Duration) {
         self.elapsed.send_modify(|t| *t += by);
     }
-    /// Counts calls of `sleep` with a duration above zero, so that a test can wait until someone sleeps before it moves time.
+    /// Counts calls of `sleep` with a positive duration, so that a test can wait until somebody sleeps before it moves
+    /// time.
     pub fn sleeps(&self) -> watch::Receiver<u64> {
         self.sleepers.subscribe()
     }
@@ -83,7 +84,7 @@ impl Clock for TestClock {
             self.sleepers.send_modify(|n| *n += 1);
         }
         Box::pin(async move {
-            // An error means that the clock is gone: then nobody can move time any more, and the sleep ends.
+            // An error means that the clock was dropped: time cannot move any more, so the sleep ends.
             let _ = elapsed.wait_for(|t| *t >= until).await;
         })
     }

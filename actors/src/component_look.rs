@@ -1,4 +1,4 @@
-//! A look at all components: the state of every actor and of the store, with what fails again and again in them.
+//! Collects the state of all components: every actor and the store, with their repeated failures.
 
 use crate::failures::Failures;
 use crate::pulse::Pulse;
@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a look found.
+/// The states of all components.
 pub struct Look {
     pub components: BTreeMap<String, ComponentStatus>,
     pub store_answers: bool,
-    /// What requests need is up.
+    /// Whether everything that requests need is up.
     pub ready: bool,
 }
 
-/// Asks all components for their state.
+/// Collects the state of all components.
 pub struct ComponentLook {
     pub root: Slot<Root>,
     pub pulse: Pulse,
@@ -28,11 +28,11 @@ pub struct ComponentLook {
 }
 
 impl ComponentLook {
-    /// Waits for the store for at most `store_within`; its last known state is told then.
+    /// Waits for the store for at most `store_within`; afterwards its last known state is returned.
     pub async fn look(&self, store_within: Duration) -> Look {
         let mut components = match self.root.send(Components { store_within }).await {
             Ok(components) => components,
-            // The Root itself is gone: ask on its behalf.
+            // The Root itself is down, so its state is reported here.
             Err(_) => {
                 let asked = self.children.iter().map(|c| async { (c.name().to_owned(), c.status().await) });
                 let mut components: BTreeMap<_, _> = futures_util::future::join_all(asked).await.into_iter().collect();
@@ -59,7 +59,7 @@ impl ComponentLook {
         Look { components, store_answers, ready }
     }
 
-    /// Every actor, the Root too.
+    /// Every actor, including the Root.
     pub fn every_child(&self) -> impl Iterator<Item = &dyn Child> {
         self.children.iter().map(|child| &**child).chain(std::iter::once(&self.root as &dyn Child))
     }

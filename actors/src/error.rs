@@ -42,13 +42,13 @@ pub enum SubmitError {
     /// The idempotency key was used before with another request.
     #[error("this idempotency key was used with another request")]
     Mismatch,
-    /// One of its triggers has led to something already: another scheduler was faster.
+    /// One of its triggers has been settled already: another scheduler was faster.
     #[error("the trigger has led to a job already")]
     Settled,
-    /// The data cannot be read: names the cause.
+    /// The data cannot be read; the text names the cause.
     #[error("{0}")]
     Data(String),
-    /// The configuration asks for more than may be done.
+    /// The configuration exceeds a limit.
     #[error("{0}")]
     Config(Faults),
     #[error(transparent)]
@@ -86,7 +86,7 @@ pub enum CancelError {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The source cannot be read, or what it holds cannot be learned from.
+    /// The source cannot be read, or its rows cannot be trained on.
     #[error("{0}")]
     Data(String),
     #[error(transparent)]
@@ -166,7 +166,7 @@ impl EvaluateError {
 pub enum RegistryError {
     #[error("no model {0}")]
     NotFound(ModelId),
-    /// A model that will not answer never becomes the active one.
+    /// The model cannot serve, so it was not activated.
     #[error("model {model} cannot serve: {why}")]
     CannotServe { model: ModelId, why: String },
     /// There is no earlier activation to go back to.

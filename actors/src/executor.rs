@@ -1,4 +1,4 @@
-//! Where an attempt at a unit of work runs: never on an arbiter.
+//! Runs attempts at units of work, never on an actor's thread.
 
 mod local;
 
@@ -14,7 +14,7 @@ use provost_learn::{Control, LearnError};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// What is to be done with the rows.
+/// The work to do on the rows.
 #[derive(Clone)]
 pub enum Work {
     /// Search, then fit the best.
@@ -25,22 +25,22 @@ pub enum Work {
     Combine(Vec<Arc<Trained>>),
 }
 
-/// One try of one unit of work.
+/// One attempt at one unit of work.
 #[derive(Clone)]
 pub struct Attempt {
     pub job: JobId,
-    /// The job's, when the attempt began.
+    /// The job's epoch when the attempt began.
     pub epoch: u64,
     pub algorithm: Algorithm,
     pub work: Work,
     pub data: Arc<LoadedSnapshot>,
     pub parts: Arc<Parts>,
-    /// The whole job's, of which `spec` is the algorithm's part.
+    /// The whole job's configuration; `spec` is the algorithm's part.
     pub config: TrainingConfig,
     pub spec: TrainSpec,
     pub journal: Arc<dyn Journal>,
     pub control: Control,
-    /// Threads it may use; 0 is the whole core budget.
+    /// How many threads it may use; 0 is the whole core budget.
     pub threads: usize,
 }
 
@@ -50,7 +50,7 @@ impl Attempt {
         format!("fit-{}", self.algorithm)
     }
 
-    /// Does the work on the calling thread's rayon pool.
+    /// Runs the work on the calling thread's rayon pool.
     pub fn run(&self) -> Result<Trained, LearnError> {
         let (data, parts, journal) = (&self.data.dataset, &*self.parts, &*self.journal);
         match &self.work {
@@ -72,16 +72,16 @@ pub enum AttemptError {
     /// The fit panicked, with this text.
     #[error("the fit panicked: {0}")]
     Panic(String),
-    /// No thread or no memory to start with.
+    /// No thread or no memory was available.
     #[error("the fit could not start: {0}")]
     NotStarted(String),
-    /// On another machine.
+    /// The attempt failed on another machine.
     #[error("{}", .0.text)]
     Elsewhere(UnitFailure),
 }
 
 impl AttemptError {
-    /// Whether another attempt may succeed; one that was told to end has not failed at all.
+    /// Whether another attempt may succeed. An attempt that was told to stop did not fail.
     pub fn may_pass(&self) -> bool {
         match self {
             AttemptError::Learn(e) => matches!(e, LearnError::Journal(_) | LearnError::Xgboost(_)),
@@ -94,7 +94,7 @@ impl AttemptError {
 pub type Outcome = Result<Trained, AttemptError>;
 
 pub trait Executor: Send + Sync + 'static {
-    /// Starts at once; the receiver gets the outcome, or an error if the executor itself went away.
+    /// Starts at once; the receiver gets the outcome, or an error if the executor itself ended.
     fn start(&self, attempt: Attempt) -> oneshot::Receiver<Outcome>;
     /// Names of the attempts that have not ended.
     fn running(&self) -> Vec<String>;

@@ -1,4 +1,4 @@
-//! How a model treats the groups of rows: joins the groups, which snapshots do not have, to what the model says.
+//! Joins the groups of rows, which snapshots do not have, to a model's predictions.
 
 use crate::error::LoadError;
 use crate::loader::{AuditGroups, FoundGroups, Loader};
@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 const SEED: u64 = 0x6661_6972;
 
-/// The groups of rows, in the order of `ids`, and what to know of them. A source that cannot be read any more is said so: its
-/// rows are without groups.
+/// The groups of rows in the order of `ids`, with facts about their source. If the source cannot be read any more, the
+/// rows have no groups, and a note says so.
 pub(crate) async fn groups(
     loader: &Slot<Loader>,
     config: TrainingConfig,
@@ -36,7 +36,7 @@ pub(crate) async fn groups(
     }
 }
 
-/// What was found on rows with their groups.
+/// The audit of rows with their groups.
 pub(crate) fn report(
     model_id: ModelId,
     rows: &AuditRows<'_>,

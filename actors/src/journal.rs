@@ -1,5 +1,5 @@
-//! The journal of a fit: a finished trial goes from the fit's thread over a channel to the job's driver, which records it in
-//! the store and answers, so that the fit goes on only once the trial is recorded.
+//! The journal of a fit: a finished trial is sent from the fit's thread to the job's driver, which records the trial in
+//! the store and replies, so that the fit continues only once the trial is recorded.
 
 use crate::clock::Clock;
 use provost_domain::job::TrialRecord;
@@ -19,7 +19,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Records the trial under the job's epoch, and lets the fit go on.
+    /// Records the trial under the job's epoch, and lets the fit continue.
     pub async fn keep(
         self,
         store: &dyn TrialStore,
@@ -36,13 +36,13 @@ impl Finished {
             }
             Err(e) => Err(StoreError::Invalid(e.to_string())),
         };
-        // The fit may have died meanwhile: then nobody waits for the answer.
+        // The fit may have ended meanwhile; then nobody waits for the reply.
         let _ = self.answer.send(kept.as_ref().map(|_| ()).map_err(ToString::to_string));
         kept
     }
 }
 
-/// A trial as it was recorded.
+/// A recorded trial.
 pub fn read(record: TrialRecord) -> Result<TrialResult, String> {
     serde_json::from_value(record.result)
         .map_err(|e| format!("trial {} of {} is not readable: {e}", record.index, record.algorithm))
@@ -59,8 +59,9 @@ pub enum ReadError {
     Stopped(StopReason),
 }
 
-/// All trials that a search has recorded. There may be very many: they are read in parts, on threads that may block, and the
-/// token is looked at before each. A time limit ends the search and not this: the best of all is kept.
+/// All recorded trials of a search. There may be very many, so they are read in parts on threads that may block, and
+/// the cancel token is checked before each part. A time limit ends the search but not this reading, because the best of
+/// all trials is kept.
 pub async fn recorded(
     store: &dyn TrialReader,
     job: &JobId,
@@ -70,7 +71,7 @@ pub async fn recorded(
     in_parts(async |from| store.trials_from(job, algorithm, from, TRIALS_READ).await, token).await
 }
 
-/// `part` answers trials from an index on, none after the last.
+/// `part` returns trials from an index on; an empty list after the last.
 async fn in_parts(
     part: impl AsyncFn(u32) -> Result<Vec<TrialRecord>, StoreError>,
     token: &Token,
@@ -100,7 +101,7 @@ impl From<String> for ReadError {
     }
 }
 
-/// How far a fit is, written from its threads: in millionths.
+/// The progress of a fit in millionths, written from its threads.
 #[derive(Clone, Default)]
 pub struct Meter(Arc<AtomicU64>);
 
@@ -124,7 +125,7 @@ pub struct ChannelJournal {
     to_driver: UnboundedSender<Finished>,
 }
 
-/// `finished` are the trials that an earlier attempt recorded.
+/// `finished` are trials recorded by an earlier attempt.
 pub fn journal(finished: Arc<[TrialResult]>) -> (ChannelJournal, UnboundedReceiver<Finished>) {
     let (to_driver, from_fit) = unbounded_channel();
     (ChannelJournal { finished, to_driver }, from_fit)
@@ -160,7 +161,8 @@ mod tests {
         TrialRecord { job_id, algorithm: Algorithm::Xgboost, index, result, finished_at }
     }
 
-    /// Reads ten parts of two trials; after `before` of them the token is tripped. The indices that were asked for, and the end.
+    /// Reads ten parts of two trials; after `before` of them the token is set. Returns the indices that were requested,
+    /// and the outcome.
     async fn read(before: usize, reason: StopReason) -> (Vec<u32>, Result<usize, StopReason>) {
         let (token, asked) = (Token::new(), RefCell::new(Vec::new()));
         let part = async |from: u32| {

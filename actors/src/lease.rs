@@ -1,6 +1,6 @@
-//! Leases: how processes that share one store work on different things. Whoever works on something holds its lease and renews
-//! it (a beat); whoever sees a lease unchanged for a term, by its own clock, takes it over. The store refuses what a process
-//! writes after it lost a lease without noticing, since every claim raises an epoch.
+//! Leases let processes that share a store work on different things. A process that works on something holds its lease
+//! and renews it (a beat). A process that sees a lease unchanged for a term, by its own clock, takes it over. The store
+//! refuses writes of a process that has lost its lease without noticing, because every claim raises an epoch.
 
 mod observed;
 
@@ -11,12 +11,12 @@ use provost_store::{LeaseStore, StoreError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Beats in one term: some may fail or be late before another process takes over.
+/// Beats per term, so that some may fail or be late before another process takes over.
 const BEATS: u32 = 5;
-/// Longest time between two looks at other processes' leases. It bounds how long after its term a lease is taken over.
+/// Longest time between two checks of other processes' leases. It bounds how long after its term a lease is taken over.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// This process's part in the leases of a shared store.
+/// This process's leases of a shared store.
 #[derive(Clone)]
 pub struct Leases {
     store: Arc<dyn LeaseStore>,
@@ -27,7 +27,7 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// `holder` names this run of this process and no other.
+    /// `holder` is unique to this run of this process.
     pub fn new(store: Arc<dyn LeaseStore>, clock: Arc<dyn Clock>, holder: &str, term: Duration) -> Self {
         Self { store, clock, holder: holder.into(), term, observed: Arc::default() }
     }
@@ -44,7 +44,7 @@ impl Leases {
         self.term / BEATS
     }
 
-    /// Whether this lease has been seen unchanged for a term. The first look at it starts the term.
+    /// Whether this lease has been seen unchanged for a term. The first check of the lease starts the term.
     pub fn is_silent(&self, lease: &Lease) -> bool {
         self.observed().is_silent(lease, self.clock.monotonic(), self.term)
     }
@@ -59,7 +59,7 @@ impl Leases {
         Ok(self.store.lease(name).await?.is_none_or(|lease| self.is_free(&lease)))
     }
 
-    /// Takes the lease of this name; None if another process holds it.
+    /// Acquires the lease of this name; None if another process holds it.
     pub async fn take(&self, name: &str) -> Result<Option<Lease>, StoreError> {
         let seen = self.store.lease(name).await?;
         if seen.as_ref().is_some_and(|lease| !self.is_free(lease)) {
@@ -75,8 +75,8 @@ impl Leases {
         Ok(taken)
     }
 
-    /// Renews the lease until it is lost, and returns then. While the store is away it goes on trying: no other process can
-    /// take over then either.
+    /// Renews the lease until it is lost, then returns. While the store is away this keeps trying, because no other
+    /// process can take over then either.
     pub async fn keep(&self, mut lease: Lease) {
         let mut failures = 0u32;
         loop {
@@ -88,7 +88,7 @@ impl Leases {
                     return;
                 }
                 Err(error) => {
-                    // Told once for each outage: a beat fails several times a second.
+                    // Logged once per outage: a beat fails several times a second.
                     if failures == 0 {
                         tracing::warn!(name = %lease.name, %error, "a lease could not be renewed; it is tried again");
                     }
@@ -98,7 +98,7 @@ impl Leases {
         }
     }
 
-    /// Best effort: a lease that stays is taken over after its term.
+    /// Best effort: a lease that is not released is taken over after its term.
     pub async fn release(&self, lease: &Lease) {
         if let Err(error) = self.store.release_lease(lease).await {
             tracing::debug!(name = %lease.name, %error, "a lease could not be given up");
@@ -110,14 +110,14 @@ impl Leases {
     }
 }
 
-/// A name for this process, which no other one has: machine, process id, and a part drawn at random.
+/// A unique name for this process: machine, process id and a random part.
 pub fn holder() -> String {
     let machine = sysinfo::System::host_name().unwrap_or_else(|_| "unknown".to_owned());
     let drawn = uuid::Uuid::new_v4().simple().to_string();
     format!("{machine}-{}-{}", std::process::id(), &drawn[..8])
 }
 
-/// A task that one process at a time has, of all that share the store.
+/// A task that only one of the processes that share the store has at a time.
 pub struct Role {
     leases: Option<Leases>,
     name: &'static str,
@@ -125,12 +125,12 @@ pub struct Role {
 }
 
 impl Role {
-    /// Without leases the task is this process's own.
+    /// Without leases the task always belongs to this process.
     pub fn new(leases: Option<Leases>, name: &'static str) -> Self {
         Self { leases, name, held: None }
     }
 
-    /// Whether the task is this process's for now; to be asked again before each step.
+    /// Whether the task belongs to this process now; asked again before each step.
     pub async fn is_mine(&mut self) -> Result<bool, StoreError> {
         let Some(leases) = &self.leases else { return Ok(true) };
         if let Some((_, at)) = &self.held
@@ -185,7 +185,7 @@ mod tests {
         clock.advance(TERM);
         let taken = b.take("job").await.unwrap().unwrap();
         assert_eq!(taken.epoch, beaten.epoch + 1);
-        // The late one learns of it with its next beat.
+        // The late process learns of it at its next beat.
         let keeping = tokio::spawn({
             let a = a.clone();
             async move { a.keep(beaten).await }

@@ -1,4 +1,4 @@
-//! The Loader owns the snapshots: immutable rows to learn from, named by content hash.
+//! The Loader owns the snapshots: immutable rows for training, named by the hash of their content.
 
 mod audit_groups;
 mod beneath;
@@ -26,17 +26,17 @@ use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Scans for jobs, and snapshots, that are kept in memory: the one in use and the one before.
+/// How many scans for jobs, and snapshots, are kept in memory: the current one and the previous one.
 const KEPT: usize = 2;
-/// Scans for reports that are kept in memory.
+/// How many scans for reports are kept in memory.
 const LOOKS_KEPT: usize = 1;
 
-/// What a scan is for. Neither waits for the other's scans, nor loses what it has in memory to them.
+/// The purpose of a scan. Scans of one purpose neither wait for the other's nor displace them from memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A job is made of the data, or a model is tested on it.
+    /// For a job, or for a test of a model.
     Work,
-    /// A viewer asks for a report.
+    /// For a viewer's report.
     Look,
 }
 
@@ -44,14 +44,14 @@ pub enum Purpose {
 pub struct Quality {
     pub config: TrainingConfig,
     pub purpose: Purpose,
-    /// Held until the report is there.
+    /// Held until the report is ready.
     pub place: Option<Place>,
 }
 impl Message for Quality {
     type Result = Result<Arc<DataQualityReport>, LoadError>;
 }
 
-/// Takes a snapshot of the data that a configuration selects, and keeps it as an artifact.
+/// Takes a snapshot of the data that a configuration selects, and stores it as an artifact.
 pub struct Take(pub TrainingConfig);
 impl Message for Take {
     type Result = Result<Taken, LoadError>;
@@ -61,17 +61,17 @@ impl Message for Take {
 pub struct Taken {
     pub sha: String,
     pub data: Arc<LoadedSnapshot>,
-    /// What had come into the store by then, whatever the source.
+    /// The number of points that had been stored by then, whatever the source.
     pub arrivals: Arrivals,
 }
 
-/// The rows that a configuration selects as they are now, to be looked at and not trained on: no artifact is kept.
+/// The present rows that a configuration selects, for inspection and not for training: no artifact is stored.
 pub struct Fresh(pub TrainingConfig);
 impl Message for Fresh {
     type Result = Result<Arc<LoadedSnapshot>, LoadError>;
 }
 
-/// Opens a snapshot that was taken before.
+/// Opens an existing snapshot.
 pub struct Open(pub String);
 impl Message for Open {
     type Result = Result<Arc<LoadedSnapshot>, LoadError>;
@@ -81,11 +81,11 @@ impl Message for Open {
 #[derive(Default)]
 struct Scans {
     scans: Mutex<VecDeque<Arc<Scan>>>,
-    /// One scan at a time: whoever waits finds the result in the cache.
+    /// One scan at a time: the next caller finds the result in the cache.
     scanning: tokio::sync::Mutex<()>,
 }
 
-/// What stays in memory between messages.
+/// The caches kept between messages.
 #[derive(Default)]
 struct Cache {
     work: Scans,
@@ -94,7 +94,7 @@ struct Cache {
 }
 
 impl Cache {
-    /// The scans of both purposes: the same rows serve either.
+    /// The scans of both purposes: equal rows serve either purpose.
     fn scans(&self) -> Vec<Arc<Scan>> {
         [&self.work, &self.looks]
             .into_iter()
@@ -112,7 +112,7 @@ fn keep<T>(queue: &mut VecDeque<Arc<T>>, item: Arc<T>, most: usize) {
     queue.truncate(most);
 }
 
-/// What each message works with, apart from the actor: handlers only start futures.
+/// The parts that messages work with, apart from the actor: handlers only start futures.
 #[derive(Clone)]
 struct SnapshotService {
     resources: Arc<LoaderResources>,
@@ -120,7 +120,7 @@ struct SnapshotService {
 }
 
 impl SnapshotService {
-    /// The data as it is now: read again only when its source has changed.
+    /// The present data; read again only if its source has changed.
     async fn scan(&self, config: &TrainingConfig, purpose: Purpose) -> Result<Arc<Scan>, LoadError> {
         let (scans, kept) = match purpose {
             Purpose::Work => (&self.cache.work, KEPT),
@@ -139,7 +139,7 @@ impl SnapshotService {
     async fn quality(&self, config: &TrainingConfig, purpose: Purpose) -> Result<Arc<DataQualityReport>, LoadError> {
         let scan = self.scan(config, purpose).await?;
         let (config, strict, now) = (config.clone(), self.resources.strict_quality, self.resources.clock.now());
-        // With a hundred thousand universities this takes some hundredths of a second.
+        // With a hundred thousand universities this takes some hundredths of a second, so it runs on another thread.
         blocking(move || {
             let mut report = scan.quality.clone().finish(&config, strict, now);
             report.rejected_rows = scan.rejected;
@@ -151,7 +151,7 @@ impl SnapshotService {
     }
 
     async fn take(&self, config: &TrainingConfig) -> Result<Taken, LoadError> {
-        // Before the rows are read: what comes meanwhile counts as new.
+        // Read before the rows: points that arrive meanwhile count as new.
         let arrivals = self.resources.points.point_totals().await?.arrivals;
         let scan = self.scan(config, Purpose::Work).await?;
         let artifacts = self.resources.artifacts.clone();
@@ -188,7 +188,7 @@ impl SnapshotService {
         Ok(source::open(config, &self.resources).await?.key().clone())
     }
 
-    /// The groups of rows, as their source has them now.
+    /// The groups of rows in the source's present data.
     async fn audit_groups(&self, m: AuditGroups) -> Result<FoundGroups, LoadError> {
         let source = source::open(&m.config, &self.resources).await?;
         let sink = audit_groups::Collector::new(m.rows, m.names);
@@ -316,7 +316,7 @@ mod tests {
     use provost_store::sqlite::SqliteStore;
     use provost_store::{Artifacts, Store};
 
-    /// What somebody looks at neither delays a job's data nor drives it out of memory.
+    /// A viewer's report neither delays a job's data nor displaces it from memory.
     #[actix_rt::test]
     async fn who_only_looks_is_in_no_jobs_way() {
         let folder = tempfile::tempdir().unwrap();

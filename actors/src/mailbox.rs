@@ -1,5 +1,5 @@
-//! How long messages wait in an actor's mailbox, and how many do. A message is stamped when it is sent, and the stamp is read
-//! when the actor takes it up.
+//! Measures how many messages wait in an actor's mailbox, and how long. A message is stamped when it is sent, and the
+//! stamp is read when the actor handles the message.
 
 use crate::metrics::{Histogram, Observed};
 use actix::dev::{MessageResponse, OneshotSender};
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// In seconds. On a thread that does nothing long a message waits for microseconds.
+/// In seconds. A message waits for microseconds unless the thread is busy.
 const BOUNDS: &[f64] = &[0.000_1, 0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
-/// What is known of an actor's mailbox, over all its rebuilds.
+/// The figures of an actor's mailbox, over all its rebuilds.
 #[derive(Debug)]
 pub struct Mailbox {
     waits: Histogram,
@@ -25,18 +25,18 @@ impl Default for Mailbox {
 }
 
 impl Mailbox {
-    /// Of messages that the actor took up.
+    /// The waiting times of messages that the actor handled.
     pub fn waits(&self) -> Observed {
         self.waits.read()
     }
 
-    /// Messages that were sent and not taken up yet.
+    /// Messages that were sent and not handled yet.
     pub fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Relaxed)
     }
 }
 
-/// A message with the moment when it was sent.
+/// A message with the time at which it was sent.
 pub struct Stamped<M> {
     message: M,
     stamp: Stamp,
@@ -45,11 +45,11 @@ pub struct Stamped<M> {
 impl<M> Stamped<M> {
     pub(crate) fn new(message: M, mailbox: &Arc<Mailbox>) -> Self {
         mailbox.waiting.fetch_add(1, Ordering::Relaxed);
-        // Real time: it is the thread's that is waited for.
+        // Real time, because the wait is for the thread.
         Self { message, stamp: Stamp { mailbox: mailbox.clone(), sent: Instant::now() } }
     }
 
-    /// The message, for the handler that takes it up now.
+    /// Returns the message to the handler, and records the wait.
     pub fn taken_up(self) -> M {
         self.stamp.mailbox.waits.observe(self.stamp.sent.elapsed());
         self.message
@@ -62,7 +62,7 @@ struct Stamp {
 }
 
 impl Drop for Stamp {
-    /// Taken up, or lost with the actor that had it.
+    /// The message was handled, or lost with its actor.
     fn drop(&mut self) {
         self.mailbox.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -72,7 +72,7 @@ impl<M: Message> Message for Stamped<M> {
     type Result = M::Result;
 }
 
-/// A handler's answer to the message that was stamped.
+/// The answer of a handler to a stamped message.
 pub struct Answer<R>(pub R);
 
 impl<A, M, R> MessageResponse<A, Stamped<M>> for Answer<R>
@@ -86,7 +86,7 @@ where
     }
 }
 
-/// Lets an actor be asked through its `Slot`: whatever message it handles, it handles with a stamp too.
+/// Makes an actor reachable through its `Slot`: it handles every message also in its stamped form.
 #[macro_export]
 macro_rules! takes_messages {
     ($actor:ty) => {

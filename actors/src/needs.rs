@@ -1,8 +1,9 @@
-//! Needs notices what needs a person: failed jobs, candidates that await approval, components that are unwell, messages that were
-//! set aside, and a service in which no model serves. It raises a need for each in the store, and withdraws it once the fact has
-//! gone. Other actors raise needs of their own through the same role, `NeedProducer`.
+//! Needs finds what needs a person: failed jobs, candidates that await approval, degraded components, parked messages,
+//! and a service in which no model serves. It raises a need for each in the store, and withdraws the need once the
+//! cause is gone. Other actors raise needs through the same role, `NeedProducer`.
 //!
-//! It reconciles, as the Scheduler does: a need is named by its fact, so that a look after a crash raises nothing twice.
+//! It reconciles like the Scheduler: a need's id is derived from its cause, so that a look after a crash raises nothing
+//! twice.
 
 mod facts;
 
@@ -26,17 +27,17 @@ use std::time::Duration;
 
 /// Interval between looks.
 const PERIOD: Duration = Duration::from_secs(3);
-/// Jobs that failed longer ago raise no need.
+/// Jobs that failed longer ago than this raise no need.
 const DAYS: i64 = 7;
-/// Failed jobs that are looked through at most.
+/// How many failed jobs are considered.
 const FAILED_JOBS: u32 = 200;
-/// Decisions and activations that are looked through at most.
+/// How many decisions and activations are considered.
 const DECISIONS: u32 = 20;
-/// Facts that are kept in mind.
+/// How many facts are remembered.
 const REMEMBERED: usize = 500;
 const COMPONENT: &str = "needs";
 
-/// What the actor knows of its own looks, for `Status`.
+/// Facts about the actor's looks, for `Status`.
 #[derive(Default)]
 struct Seen {
     looks: u64,
@@ -45,14 +46,14 @@ struct Seen {
     error: Option<String>,
 }
 
-/// What earlier looks found. It saves calls of the store; a rebuilt actor finds out anew.
+/// Results of earlier looks, which save calls of the store; a rebuilt actor starts without them.
 #[derive(Default)]
 struct Known {
     /// The fact that was last raised under each id.
     raised: BTreeMap<String, String>,
-    /// Ids of what is known to be no need now.
+    /// Ids that are known to be no open needs.
     gone: BTreeSet<String>,
-    /// Components that were unwell in the last look, and since when.
+    /// Components that were degraded in the last look, and since when.
     unwell: BTreeMap<String, DateTime<Utc>>,
     set_aside: u64,
     failed_jobs: u64,
@@ -72,11 +73,11 @@ impl NeedLoop {
     async fn run(mut self) {
         let clock = self.resources.clock.clone();
         loop {
-            // Unwell is what is so in two looks: a start or a slow answer needs nobody.
+            // A component must be degraded in two looks: a start or one slow answer is no need.
             clock.sleep(PERIOD).await;
             let looked = self.look().await;
             match &looked {
-                // That the store is away is told by the store's own state.
+                // The store's own state reports that it is away.
                 Err(error) if Kind::of(error) == Kind::Outage => {}
                 _ => self.resources.failures.note(COMPONENT, "a look", &looked, Kind::of),
             }
@@ -123,7 +124,7 @@ impl NeedLoop {
                     unwell.insert(name.clone(), now);
                 }
                 None => {
-                    // One that was unwell before this process began has been so since then.
+                    // A component that was degraded before this process began has been so since then.
                     let was = self.resources.needs.need(&id).await?.filter(|need| need.withdrawn_at.is_none());
                     unwell.insert(name.clone(), was.map_or(now, |need| need.since));
                 }
@@ -154,7 +155,7 @@ impl NeedLoop {
         Ok(facts)
     }
 
-    /// Lately failed jobs, where there are more than at the last look.
+    /// Recently failed jobs, if there are more than at the last look.
     async fn failed_jobs(&mut self, now: DateTime<Utc>) -> Result<Vec<Need>, StoreError> {
         let counts = self.resources.jobs.job_counts().await?;
         let failed = counts.get(&JobStatus::Failed).copied().unwrap_or(0);
@@ -179,7 +180,7 @@ impl NeedLoop {
         self.known.gone.remove(&id);
         self.known.raised.insert(id, fact);
         if self.known.raised.len() > REMEMBERED {
-            // What is raised once more changes nothing.
+            // Raising a need again changes nothing.
             self.known.raised.clear();
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The Notifier sends the mails that wait in the outbox. What is wrong with mail stops nothing but mail.
+//! The Notifier sends the mails in the outbox. A fault of mail affects nothing but mail.
 
 mod delivery;
 mod entities;
@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use session::Session;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Whether the server would take mail: connects, secures the connection, logs in, and leaves without sending anything.
+/// Checks whether the server would accept mail: connects, secures the connection, logs in, and disconnects without
+/// sending.
 pub async fn check(mail: &MailOptions) -> Result<(), ConnectError> {
     Session::open(mail).await?.close().await;
     Ok(())

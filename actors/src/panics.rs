@@ -1,7 +1,7 @@
-//! Panics: each is counted once, with its text and its place, whoever catches it.
+//! Counts each panic once, with its text and its place, whoever catches it.
 //!
-//! One hook sees them all. It asks the panicking thread which component it works for: an [`Owner`] says so while it runs
-//! work on a thread or polls a future. A panic on a thread without an owner counts for the process.
+//! A single hook sees all panics. It determines the component that the panicking thread works for: an [`Owner`] sets it
+//! while it runs work on a thread or polls a future. A panic on a thread without an owner counts for the process.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
 use std::task::{Context, Poll};
 
-/// Panics that are kept with their text.
+/// How many panics are kept with their text.
 const KEPT: usize = 20;
-/// Bytes of a text that are kept.
+/// How many bytes of a text are kept.
 const TEXT_BYTES: usize = 2_000;
 
 /// One panic.
@@ -24,7 +24,7 @@ const TEXT_BYTES: usize = 2_000;
 pub struct Panic {
     /// By the machine's clock.
     pub at: DateTime<Utc>,
-    /// None: a thread that works for no component.
+    /// None for a thread that works for no component.
     pub component: Option<String>,
     pub text: String,
     /// File, line and column.
@@ -63,7 +63,7 @@ pub struct Panics(Arc<Mutex<Ledger>>);
 /// Panics on threads that work for no component, of this process.
 static OF_THE_PROCESS: LazyLock<Panics> = LazyLock::new(Panics::default);
 
-/// The most of them that were told: one that a component takes over afterwards is told no less.
+/// The highest count reported so far: a panic that a component takes over later does not lower it.
 static TOLD_OF_THE_PROCESS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
@@ -75,23 +75,23 @@ impl Panics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Of this system's components.
+    /// The number of panics of this system's components.
     pub fn count(&self) -> u64 {
         self.lock().total
     }
 
-    /// Of this system's components and of the threads of this process that work for none.
+    /// The number of panics of this system's components and of threads of this process that work for none.
     pub fn total(&self) -> u64 {
         self.count() + OF_THE_PROCESS.count()
     }
 
-    /// Those on threads of this process that work for no component, as a count that never falls.
+    /// The number of panics on threads of this process that work for no component; never decreases.
     pub fn of_the_process() -> u64 {
         let count = OF_THE_PROCESS.count();
         TOLD_OF_THE_PROCESS.fetch_max(count, Ordering::Relaxed).max(count)
     }
 
-    /// Those that `total` counts, the newest first; of each kind the last twenty.
+    /// The panics that `total` counts, the newest first; of each kind the last twenty.
     pub fn latest(&self) -> Vec<Panic> {
         let mut latest = self.latest_of_components();
         latest.extend(OF_THE_PROCESS.latest_of_components());
@@ -99,12 +99,12 @@ impl Panics {
         latest
     }
 
-    /// Those that `count` counts, the newest first; the last twenty.
+    /// The panics that `count` counts, the newest first; the last twenty.
     pub fn latest_of_components(&self) -> Vec<Panic> {
         self.lock().latest.iter().cloned().collect()
     }
 
-    /// How many a component had, and the last of them.
+    /// How many panics a component had, and the last of them.
     pub fn of(&self, component: &str) -> (u64, Option<Panic>) {
         let ledger = self.lock();
         let count = ledger.by_component.get(component).copied().unwrap_or(0);
@@ -112,7 +112,7 @@ impl Panics {
     }
 }
 
-/// Whom a thread works for: a component of a system, with where its log goes.
+/// What a thread works for: a component of a system, and its logger.
 #[derive(Debug, Clone)]
 pub struct Owner {
     panics: Panics,
@@ -125,7 +125,7 @@ impl Owner {
         Self { panics, component: component.into(), log: tracing::dispatcher::get_default(Clone::clone) }
     }
 
-    /// The calling thread's.
+    /// The owner of the calling thread.
     pub fn current() -> Option<Self> {
         OWNER.with_borrow(Clone::clone)
     }
@@ -141,12 +141,13 @@ impl Owner {
         tracing::dispatcher::with_default(&self.log, work)
     }
 
-    /// The future, run for this owner wherever it is polled.
+    /// Polls the future for this owner, wherever it runs.
     pub fn follow<F: Future>(self, future: F) -> Followed<F> {
         Followed { owner: self, future: Box::pin(future) }
     }
 
-    /// Takes a panic that was caught for its own where the hook could not know: work in a thread pool panics on any thread of it.
+    /// Attributes a caught panic to this owner if the hook could not: work in a thread pool panics on any thread of the
+    /// pool.
     pub fn caught(&self, text: &str) {
         let mut others = OF_THE_PROCESS.lock();
         let Some(at) = others.latest.iter().position(|p| p.text == shortened(text)) else { return };
@@ -158,7 +159,7 @@ impl Owner {
     }
 }
 
-/// The thread's owner before, put back at the end, after a panic too.
+/// Restores the thread's previous owner at the end, also after a panic.
 struct Owned(Option<Owner>);
 
 impl Owned {
@@ -169,7 +170,7 @@ impl Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // A thread that is ending may have no such variable any more.
+        // The variable may be gone on a thread that is ending.
         let _ = OWNER.try_with(|current| {
             if let Ok(mut current) = current.try_borrow_mut() {
                 *current = self.0.take();
@@ -191,8 +192,8 @@ impl<F: Future> Future for Followed<F> {
     }
 }
 
-/// Runs what takes longer than a handler may on the runtime's blocking threads, for whom the caller works for. An error is the
-/// text of a panic in it, or says that the runtime is going down.
+/// Runs work that takes longer than a handler may on the runtime's blocking threads, for the caller's owner. The error
+/// is the text of a panic, or says that the runtime is shutting down.
 pub(crate) async fn off_the_arbiter<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let owner = Owner::current();
     let owned = move || match owner {
@@ -211,7 +212,7 @@ pub(crate) async fn off_the_arbiter<T: Send + 'static>(work: impl FnOnce() -> T 
     })
 }
 
-/// The text that a panic was raised with.
+/// The text of a panic.
 pub fn panic_text(payload: &(dyn Any + Send)) -> String {
     payload
         .downcast_ref::<&str>()
@@ -226,7 +227,7 @@ fn shortened(text: &str) -> &str {
 
 static ONLY_LOGGED: AtomicBool = AtomicBool::new(false);
 
-/// From now on panics are counted. The hook that was there before still runs.
+/// Starts counting panics. The previous hook still runs.
 pub fn count() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -240,7 +241,7 @@ pub fn count() {
     });
 }
 
-/// As `count`, for a process that has a log: the log tells of each panic, and standard error does not tell it again.
+/// As `count`, for a process with a log: the log reports each panic, and standard error does not repeat it.
 pub fn count_and_log() {
     ONLY_LOGGED.store(true, Ordering::Relaxed);
     count();

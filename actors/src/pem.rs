@@ -1,13 +1,13 @@
-//! Files of certificates and keys in PEM form, which are read up to a bound.
+//! Reads files of certificates and keys in PEM form, up to a limit.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
-/// Bytes of such a file at most: the certificates of all public authorities together have a quarter of it.
+/// The largest file in bytes: the certificates of all public authorities together have a quarter of it.
 const LONGEST: u64 = 1 << 20;
 
-/// The bytes of a file of certificates or of a key. Beside these there may be text in any encoding.
+/// The bytes of a file of certificates or of a key. The file may also hold text in any encoding.
 ///
 /// # Errors
 /// If the file cannot be read, or is longer than 1 MiB.

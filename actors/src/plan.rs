@@ -1,4 +1,4 @@
-//! What a configuration asks for: the units of work, in the order they are done.
+//! Derives the units of work from a configuration, in the order in which they are done.
 
 use crate::error::SubmitError;
 use provost_domain::config::{self as configuration, Grid, Tuning, too_many_candidates};
@@ -14,11 +14,12 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unit {
     pub algorithm: Algorithm,
-    /// A member that is trained for the ensemble alone is not registered.
+    /// False for a member that is trained only for the ensemble: it is not registered.
     pub registered: bool,
 }
 
-/// As configured, the ensemble last; an ensemble alone has all five others as members.
+/// The units in the configured order, the ensemble last; a configuration of only the ensemble gets all five others as
+/// members.
 pub fn units(config: &TrainingConfig) -> Vec<Unit> {
     let listed = |a: &Algorithm| *a != Algorithm::Ensemble;
     let mut units: Vec<Unit> = config
@@ -37,7 +38,7 @@ pub fn units(config: &TrainingConfig) -> Vec<Unit> {
     units
 }
 
-/// What a fit of this algorithm is asked for. `configured`: the service's own grids.
+/// The specification of a fit of this algorithm. `configured`: the service's own grids.
 pub fn spec(config: &TrainingConfig, algorithm: Algorithm, configured: &BTreeMap<Algorithm, Grid>) -> TrainSpec {
     let own = config.grids.as_ref().and_then(|g| g.get(&algorithm));
     TrainSpec {
@@ -56,12 +57,12 @@ pub fn spec(config: &TrainingConfig, algorithm: Algorithm, configured: &BTreeMap
     }
 }
 
-/// Threads of one fit; 0 is the whole core budget.
+/// Threads per fit; 0 is the whole core budget.
 pub fn threads(config: &TrainingConfig) -> usize {
     usize::try_from(config.n_jobs).unwrap_or(0)
 }
 
-/// The product of the lengths of the lists that a search of this algorithm has.
+/// The product of the lengths of the lists in a search of this algorithm.
 fn in_grid(config: &TrainingConfig, algorithm: Algorithm, configured: &BTreeMap<Algorithm, Grid>) -> u64 {
     let own = config.grids.as_ref().and_then(|g| g.get(&algorithm));
     match own.or_else(|| configured.get(&algorithm)) {
@@ -70,21 +71,21 @@ fn in_grid(config: &TrainingConfig, algorithm: Algorithm, configured: &BTreeMap<
     }
 }
 
-/// Candidates that a search of this algorithm looks at, at most, from the lengths of the grid's lists. `configured`: the
-/// service's own grids.
+/// The most candidates in a search of this algorithm, from the lengths of the grid's lists. `configured`: the service's
+/// own grids.
 pub fn candidates(config: &TrainingConfig, algorithm: Algorithm, configured: &BTreeMap<Algorithm, Grid>) -> u64 {
     let all = in_grid(config, algorithm, configured);
     match config.hyperparameter_tuning {
         Tuning::None => 1,
-        // A search over more is refused.
+        // A search over more candidates is refused.
         Tuning::GridSearch => all.min(GRID_CANDIDATES as u64),
         Tuning::RandomSearch | Tuning::Bayesian => all.min(u64::from(config.tuning_iterations)),
     }
 }
 
-/// Refuses values that the algorithms cannot be fitted with, and a `grid_search` over more candidates than may be. The lists'
-/// lengths were checked where the configuration was read; `configured`, the operator's grids, are checked here. With the most values that
-/// a configuration may have this takes some hundredths of a second.
+/// Refuses values that the algorithms cannot be fitted with, and a `grid_search` over too many candidates. The lists'
+/// lengths were checked when the configuration was read; `configured`, the operator's grids, are checked here. With the
+/// most values that a configuration may have this takes some hundredths of a second.
 pub fn check_spaces(config: &TrainingConfig, configured: &BTreeMap<Algorithm, Grid>) -> Result<(), SubmitError> {
     let searched = units(config).into_iter().map(|unit| unit.algorithm).filter(|a| *a != Algorithm::Ensemble);
     let mut faults = Vec::new();
@@ -96,7 +97,7 @@ pub fn check_spaces(config: &TrainingConfig, configured: &BTreeMap<Algorithm, Gr
             continue;
         }
         let own = config.grids.as_ref().and_then(|g| g.get(&algorithm)).or_else(|| configured.get(&algorithm));
-        // A learner's own grid has good values.
+        // A learner's own grid is valid.
         let (Some(learner), Some(grid)) = (learner(algorithm), own) else { continue };
         let space = Space::new(learner, config.hyperparameter_tuning, Some(grid), &Control::default());
         if let Err(LearnError::Params(Faults(bad))) = space {

@@ -1,12 +1,12 @@
-//! Pools for long work of requests: a number of places, and a bounded queue before them. Who operates the service and who reads
-//! it have places and queues of their own, so that no number of readers keeps an operator out.
+//! Pools for long work of requests: a fixed number of places, and a bounded queue before them. Operators and viewers
+//! have separate places and queues, so that viewers cannot block operators.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The queue is full. A later request may find room.
+/// The queue is full; a later request may succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{waiting} {what} wait already, which is as many as may; try again later")]
 pub struct Busy {
@@ -14,12 +14,12 @@ pub struct Busy {
     pub waiting: usize,
 }
 
-/// Why work of a pool has no result.
+/// Why work in a pool has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
     #[error(transparent)]
     Busy(#[from] Busy),
-    /// It panicked, or the runtime is going down.
+    /// The work panicked, or the runtime is shutting down.
     #[error("the work ended without a result: {0}")]
     Ended(String),
 }
@@ -28,7 +28,7 @@ tokio::task_local! {
     static LANE: Lane;
 }
 
-/// On whose behalf a task works.
+/// The group of callers that a task works for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lane {
     /// Operators, admins and the service itself.
@@ -39,18 +39,18 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// That of this task: `Operators` where nothing else was said.
+    /// The lane of this task; `Operators` if none was set.
     pub fn current() -> Self {
         LANE.try_with(|lane| *lane).unwrap_or_default()
     }
 
-    /// Runs `work` in this lane. Tasks that it spawns are in none.
+    /// Runs `work` in this lane. Tasks that it spawns are in no lane.
     pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         LANE.scope(self, work)
     }
 }
 
-/// One for each lane.
+/// One value per lane.
 #[derive(Debug, Clone)]
 pub struct ByLane<T> {
     operators: T,
@@ -62,7 +62,7 @@ impl<T> ByLane<T> {
         Self { operators: make(), readers: make() }
     }
 
-    /// As `new`, of what may fail to be made.
+    /// As `new`, with a constructor that may fail.
     ///
     /// # Errors
     /// Those of `make`.
@@ -70,7 +70,7 @@ impl<T> ByLane<T> {
         Ok(Self { operators: make()?, readers: make()? })
     }
 
-    /// That of the lane of this task.
+    /// The value for this task's lane.
     pub fn current(&self) -> &T {
         match Lane::current() {
             Lane::Operators => &self.operators,
@@ -86,7 +86,7 @@ struct Queue {
     waiting: Arc<AtomicUsize>,
 }
 
-/// A number of places for work, and a bounded queue before them, for each lane. Clones share both.
+/// A fixed number of places for work, and a bounded queue before them, for each lane. Clones share both.
 #[derive(Clone)]
 pub struct Pool {
     what: &'static str,
@@ -94,11 +94,11 @@ pub struct Pool {
     most_waiting: usize,
 }
 
-/// A place of a pool, until it is dropped. It goes with the work: who asked may leave before the work has ended.
+/// A place in a pool, held until dropped. It belongs to the work: the requester may leave before the work has ended.
 #[derive(Debug)]
 pub struct Place(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
-/// One that waits; dropped with the request that does.
+/// A waiting request; dropped when the request is.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {
@@ -108,7 +108,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Pool {
-    /// `what` names in the plural what waits. Each lane has so many places and a queue of this length.
+    /// `what` is the plural name of the waiting requests. Each lane has this many places and a queue of this length.
     pub fn new(what: &'static str, places: usize, most_waiting: usize) -> Self {
         let queue = || Queue { places: Arc::new(Semaphore::new(places)), waiting: Arc::default() };
         Self { what, lanes: ByLane::new(queue), most_waiting }
@@ -118,7 +118,7 @@ impl Pool {
         Busy { what: self.what, waiting: self.most_waiting }
     }
 
-    /// A place of the task's lane once one is free, in the order of asking. Who stops waiting leaves the queue.
+    /// Waits for a place in the task's lane, in the order of requests. A request that stops waiting leaves the queue.
     ///
     /// # Errors
     /// At once, if as many wait as may.

@@ -1,4 +1,4 @@
-//! Whether the store answers: one round trip at a time, which goes on when whoever asked has been answered.
+//! Checks whether the store answers: one round trip at a time, which continues even if its requester has been answered.
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -12,21 +12,21 @@ use tokio::sync::watch;
 
 /// How long a round trip may take.
 const ROUND_TRIP: Duration = Duration::from_secs(2);
-/// How long to wait for whoever wants the outcome of a round trip, however late.
+/// How long a late round trip is awaited by requests that need its outcome.
 pub const OUTCOME_WITHIN: Duration = Duration::from_millis(2_200);
-/// How long an outcome is told to those who cannot wait for the next.
+/// How long an outcome is reused for requests that cannot wait for the next.
 const KNOWN_FOR: Duration = Duration::from_secs(10);
 
 type Ping = dyn Fn() -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync;
 
-/// How a round trip ended.
+/// The outcome of a round trip.
 #[derive(Clone)]
 struct Outcome {
     at: Instant,
     error: Option<String>,
 }
 
-/// Clones share what is known.
+/// Clones share the known outcome.
 #[derive(Clone)]
 pub struct Pulse {
     ping: Arc<Ping>,
@@ -34,7 +34,7 @@ pub struct Pulse {
     under_way: Arc<AtomicBool>,
 }
 
-/// Says when it is dropped that no round trip is under way.
+/// Marks the end of a round trip when dropped.
 struct Ended(Arc<AtomicBool>);
 
 impl Drop for Ended {
@@ -55,11 +55,11 @@ impl Pulse {
         Self { ping: Arc::new(ping), known: watch::Sender::new(None), under_way: Arc::default() }
     }
 
-    /// The store's health by a round trip that ends within this time; else by the last one, if that is not long ago.
+    /// The store's health by a round trip that ends within this time; else by the last one, if it is recent.
     pub async fn status(&self, within: Duration) -> ComponentStatus {
         let mut known = self.known.subscribe();
         self.begin();
-        // Neither an error nor a time-out changes what is known.
+        // The known outcome is used in either case: an error or a time-out here changes nothing.
         let _ = tokio::time::timeout(within, known.changed()).await;
         let outcome = known.borrow().clone();
         let (health, last_error) = match outcome.filter(|outcome| outcome.at.elapsed() <= KNOWN_FOR) {
@@ -78,7 +78,7 @@ impl Pulse {
         }
     }
 
-    /// Begins a round trip, unless one is under way.
+    /// Begins a round trip, unless one is running.
     fn begin(&self) {
         if self.under_way.swap(true, Ordering::AcqRel) {
             return;
@@ -95,7 +95,7 @@ impl Pulse {
     }
 }
 
-/// What is said of something that has not answered within this time.
+/// The text for a dependency that has not answered within this time.
 pub fn silent(within: Duration) -> String {
     format!("no answer within {within:?}")
 }

@@ -1,4 +1,4 @@
-//! The Registry owns the versions: registering, the active one, comparing.
+//! The Registry owns the model versions: registration, the active model, comparisons.
 
 mod comparison;
 mod gate;
@@ -28,8 +28,8 @@ use provost_store::{EvaluationRecord, OutboxMessage, StoreError};
 use serde_json::json;
 use std::sync::{Arc, Weak};
 
-/// Stores a fitted model's artifact and registers its version together with its evaluation. Registering the same id again
-/// answers the version that is there.
+/// Stores a fitted model's artifact, and registers its version together with its evaluation. Registering the same id
+/// again returns the existing version.
 pub struct Register {
     pub model_id: ModelId,
     pub job_id: JobId,
@@ -46,7 +46,7 @@ impl Message for Register {
     type Result = Result<ModelVersion, RegistryError>;
 }
 
-/// Makes a model the active one.
+/// Activates a model.
 pub struct Activate {
     pub id: ModelId,
     pub by: Option<String>,
@@ -56,10 +56,10 @@ impl Message for Activate {
     type Result = Result<ModelVersion, RegistryError>;
 }
 
-/// Makes the model that was active before the present one active again.
+/// Activates the previously active model again.
 pub struct Rollback {
     pub by: Option<String>,
-    /// Added to what the history says by itself.
+    /// A reason that is added to the history's own text.
     pub reason: Option<String>,
 }
 impl Message for Rollback {
@@ -80,7 +80,7 @@ impl Message for Compare {
     type Result = Result<ModelComparisonResponse, RegistryError>;
 }
 
-/// What each message works with, apart from the actor: handlers only start futures.
+/// The parts that messages work with, apart from the actor: handlers only start futures.
 #[derive(Clone)]
 struct ModelService {
     resources: Arc<RegistryResources>,
@@ -101,7 +101,7 @@ impl ModelService {
             return Err(RegistryError::Invalid(format!("{} has no evaluation", m.model_id)));
         };
         let (artifacts, fitted) = (self.resources.artifacts.clone(), m.fitted.clone());
-        // Written and synced before anything names it.
+        // Written and synced before any record names it.
         let sha256 = blocking(move || artifacts.put(&fitted.model.to_bytes()).map_err(RegistryError::from)).await?;
         let now = self.resources.clock.now();
         let version = ModelVersion {
@@ -160,7 +160,7 @@ impl ModelService {
         }
     }
 
-    /// Has the model opened and warmed: one that will not answer never becomes the active one.
+    /// Lets Serving open and warm the model: a model that cannot serve is not activated.
     async fn prepare(&self, version: &ModelVersion) -> Result<(), RegistryError> {
         if !version.has_artifact() {
             return Err(StoreError::NoArtifact { model: version.model_id.to_string() }.into());
@@ -168,7 +168,7 @@ impl ModelService {
         Ok(self.serving.send(Prepare(version.clone())).await??)
     }
 
-    /// Has the model that was just activated serve at once. Where that fails the next look at the store does it.
+    /// Lets Serving switch to the activated model at once. If that fails, the next look at the store does it.
     async fn activated(&self) {
         if let Err(error) = self.serving.send(Look).await {
             tracing::warn!(%error, "the new model serves a moment later");
@@ -220,7 +220,7 @@ impl ModelService {
         }
         if records.iter().any(|record| !record.version.has_artifact()) {
             let (models, metrics, place) = (records.into_iter().map(|r| r.version).collect(), m.metrics, m.place);
-            // A hundred models have 4,950 pairs.
+            // A hundred models have 4,950 pairs, so this runs on another thread.
             return blocking(move || {
                 let _place = place;
                 stored::compare(models, &metrics)
@@ -229,7 +229,7 @@ impl ModelService {
         }
         let asked_for = m.asked_for;
         let wanted = move || if asked_for.strong_count() > 0 { Ok(()) } else { Err(RegistryError::Abandoned) };
-        // One model and its rows at a time are in memory.
+        // Only one model and its rows are in memory at a time.
         let mut common = comparison::Common::default();
         for record in records {
             wanted()?;

@@ -1,7 +1,7 @@
-//! Retention forgets what has been over for long enough, and sweeps artifacts that no record names.
+//! Retention deletes records that ended long enough ago, and artifacts that no record names.
 //!
-//! Artifacts are looked through first and the records second: what is old then and named by none has no way back but being
-//! stored again, which makes it young.
+//! Artifacts are listed before records are read: an artifact that is old by then and unnamed can only be used again by
+//! being stored again, which renews its age.
 
 use crate::background::WhileReachable;
 use crate::blocking::blocking;
@@ -17,17 +17,17 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Rows forgotten in one transaction: milliseconds of the writer's time.
+/// Rows deleted per transaction, which takes milliseconds of the writer's time.
 const STEP: u32 = 500;
-/// Pause between two steps, in which other transactions can write.
+/// Pause between two steps, so that other transactions can write.
 const PAUSE: Duration = Duration::from_millis(20);
-/// After the start, so that it does not compete with the resumption of jobs.
+/// The first round waits, so that it does not compete with the resumption of jobs.
 const FIRST: Duration = Duration::from_secs(60);
 
-/// Needs that were dealt with are kept so long at least: longer than what raised them is looked at.
+/// Closed needs are kept at least this long, which is longer than the records that raise needs are considered.
 const NEEDS: Duration = Duration::from_secs(30 * 86_400);
 
-/// What was done since the actor was built, for `Status`.
+/// Counts since the actor was built, for `Status`.
 #[derive(Debug, Default)]
 struct Report {
     rounds: u64,
@@ -77,7 +77,7 @@ impl Sweeper {
         clock.sleep(FIRST.min(self.keep.every)).await;
         loop {
             let outcome = self.round().await;
-            // The next round is an hour away, whatever it was: nothing is tried without a pause.
+            // The next round is an hour away in any case, so a failure causes no busy loop.
             self.resources.failures.note("retention", "a round", &outcome, RetentionError::kind);
             {
                 let mut report = lock(&self.report);
@@ -131,7 +131,7 @@ impl Sweeper {
         Ok(())
     }
 
-    /// Removes old entries of the prediction log, and the oldest beyond its bound; returns how many.
+    /// Deletes old entries of the prediction log, and the oldest beyond its limit; returns how many.
     async fn forget_predictions(&self, before: DateTime<Utc>) -> Result<u64, RetentionError> {
         let mut removed = 0;
         loop {
@@ -145,7 +145,7 @@ impl Sweeper {
     }
 
     async fn sweep(&self) -> Result<Swept, RetentionError> {
-        // Files are dated by the machine, not by the clock of the actors.
+        // The age of files comes from the machine, not from the actors' clock.
         let cutoff = SystemTime::now().checked_sub(self.keep.artifacts).unwrap_or(SystemTime::UNIX_EPOCH);
         let artifacts = self.resources.artifacts.clone();
         let mut old = blocking(move || artifacts.older_than(cutoff).map_err(RetentionError::from)).await?;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one child may take to tell its state: whoever asks is to have an answer within a second.
+/// How long one child may take to report its state, so that a status request is answered within a second.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(600);
 
 pub struct Root {
@@ -36,9 +36,9 @@ impl Handler<Status> for Root {
     }
 }
 
-/// Asks for the state of every actor and of the store.
+/// Requests the state of every actor and of the store.
 pub struct Components {
-    /// How long to wait for the store; its last known state is told then.
+    /// How long to wait for the store; afterwards its last known state is returned.
     pub store_within: Duration,
 }
 
@@ -63,7 +63,7 @@ impl Handler<Components> for Root {
     }
 }
 
-/// Of a component that does not tell its state in time.
+/// The state of a component that does not report in time.
 pub(crate) fn degraded() -> ComponentStatus {
     ComponentStatus {
         health: Health::Degraded,

@@ -1,4 +1,4 @@
-//! CPU and memory of this process, as a running job's record shows them.
+//! Samples CPU and memory of this process for the record of a running job.
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
@@ -11,7 +11,7 @@ pub struct Sample {
 }
 
 pub struct Sampler {
-    /// None where the system does not tell.
+    /// None if the system does not report it.
     system: Option<System>,
     pid: Option<Pid>,
     primed: bool,
@@ -27,7 +27,7 @@ impl Sampler {
         let what = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, what);
         let process = system.process(pid)?;
-        // The first reading has no interval to be a share of.
+        // The first reading has no interval to compute a share of.
         let cpu_percent = self.primed.then(|| f64::from(process.cpu_usage()));
         self.primed = true;
         Some(Sample { cpu_percent, memory_mb: process.memory() as f64 / (1024.0 * 1024.0) })

@@ -1,7 +1,7 @@
-//! The Scheduler owns the triggers: its rules raise them, its arbiter decides which job each leads to.
+//! The Scheduler owns the triggers: rules raise them, and the arbiter decides which job each leads to.
 //!
-//! It reconciles: woken by a nudge and by a period, it reads the store and acts on what is there, so that a lost nudge or
-//! a crash between two steps costs time and nothing else.
+//! It reconciles: woken by a notification or after a period, it reads the store and acts on its content, so that a lost
+//! notification or a crash between two steps costs only time.
 
 mod arbiter;
 pub mod cron;
@@ -28,12 +28,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Interval between looks without a nudge: for imports beside the service, slots and the end of a cooldown.
+/// Interval between looks without a notification: for imports by commands, slots, and the end of a cooldown.
 const PERIOD: Duration = Duration::from_secs(5);
-/// Newest triggers that are looked through for the last job of some kind.
+/// How many of the newest triggers are searched for the last job of some kind.
 const LOOKED_AT: u32 = 200;
 
-/// What the last look found, for `Status`.
+/// The result of the last look, for `Status`.
 #[derive(Default)]
 struct Seen {
     looks: u64,
@@ -47,14 +47,14 @@ struct Seen {
     error: Option<String>,
 }
 
-/// How often a rule was looked at since the actor was built.
+/// How often a rule was evaluated since the actor was built.
 #[derive(Debug, Default, Clone, Copy, Serialize)]
 struct RuleCounts {
     looks: u64,
     failures: u64,
-    /// Triggers that were new.
+    /// Number of new triggers.
     triggers: u64,
-    /// Looks that went on to a test of the active model; of the performance rule.
+    /// For the performance rule: how many looks tested the active model.
     tests: u64,
 }
 
@@ -62,15 +62,15 @@ struct RuleCounts {
 const COMPONENT: &str = "scheduler";
 const READING: &str = "reading the store";
 
-/// What the scheduler works with, apart from the actor: handlers only start futures.
+/// The parts that handlers work with, apart from the actor: handlers only start futures.
 struct TriggerLoop {
     resources: SchedulerResources,
     admission: Admission,
     evaluator: Slot<Evaluator>,
     seen: Mutex<Seen>,
-    /// What the active model's performance was last tested on.
+    /// The state at the last test of the active model's performance.
     checked: Mutex<Option<Checked>>,
-    /// When that failed last, by the monotonic clock.
+    /// When the test last failed, by the monotonic clock.
     check_failed: Mutex<Option<Duration>>,
 }
 
@@ -91,11 +91,11 @@ impl Checked {
     }
 }
 
-/// What a rule and the arbiter look at: the state of one moment.
+/// The state that rules and the arbiter read, at one moment.
 struct Look {
     now: DateTime<Utc>,
     schedule: ScheduledTrainingConfig,
-    /// Without those that cannot be begun: nobody is at work on them.
+    /// Unfinished jobs, without those that cannot be begun, because no process works on them.
     unfinished: Vec<QueuedJob>,
     /// Newest first.
     triggers: Vec<TriggerRecord>,
@@ -118,7 +118,7 @@ impl TriggerLoop {
             let looked = self.look().await;
             resources.metrics.scheduler_looked(resources.clock.now());
             resources.failures.note(COMPONENT, READING, &looked, Kind::of);
-            // A rule's failure is reported by the rule; the next look tries it again.
+            // A rule reports its own failure; the next look tries again.
             self.seen().error = match looked {
                 Ok(failed) => failed,
                 Err(e) => Some(e.to_string()),
@@ -130,8 +130,8 @@ impl TriggerLoop {
         }
     }
 
-    /// One look: the rules raise triggers, the arbiter settles pending ones. Returns what a rule, or a group of triggers,
-    /// failed with. An error is one of reading what all of them look at.
+    /// One look: the rules raise triggers, and the arbiter settles pending ones. Returns the failures of rules and
+    /// groups of triggers. An error is a failure to read the common state.
     async fn look(&self) -> Result<Option<String>, StoreError> {
         let look = self.read().await?;
         {
@@ -139,7 +139,7 @@ impl TriggerLoop {
             seen.looks += 1;
             seen.schedule = look.schedule.clone();
         }
-        // A rule that fails does not keep pending triggers from their jobs.
+        // A failing rule does not keep pending triggers from their jobs.
         let raised = self.raise(&look).await;
         let settled = self.arbitrate(look).await?;
         Ok(raised?.or(settled))
@@ -182,7 +182,7 @@ impl TriggerLoop {
     }
 }
 
-/// What a trigger asks for: its own configuration, else the schedule's.
+/// The configuration of a trigger: its own, else the schedule's.
 fn config_of(trigger: &TriggerRecord, schedule: &ScheduledTrainingConfig) -> TrainingConfig {
     trigger.config.clone().unwrap_or_else(|| schedule.training_config.clone())
 }

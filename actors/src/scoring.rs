@@ -1,4 +1,4 @@
-//! What the Evaluator and the Registry both do with a stored model: open it, and score it on rows.
+//! Opens stored models and scores them on rows, for the Evaluator and the Registry.
 
 use crate::blocking::blocking;
 use crate::loader::{Loader, Open};
@@ -10,7 +10,7 @@ use provost_learn::{LearnError, Model};
 use provost_store::{Artifacts, InstallationReader, StoreError};
 use std::sync::Arc;
 
-/// A registered model with the rows that it was trained and tested on.
+/// A registered model with the snapshot that it was trained and tested on.
 pub(crate) struct Opened {
     pub record: ModelRecord,
     pub model: Arc<Model>,
@@ -19,7 +19,7 @@ pub(crate) struct Opened {
     pub test: Arc<Vec<u32>>,
 }
 
-/// Reads and verifies a model's artifact. One of the replaced service has none.
+/// Reads and verifies a model's artifact. A model of the replaced service has none.
 pub(crate) async fn load_model<E>(artifacts: &Artifacts, version: &ModelVersion) -> Result<Arc<Model>, E>
 where
     E: From<StoreError> + From<LearnError> + From<crate::error::Unreachable> + Send + 'static,
@@ -30,7 +30,7 @@ where
     let (artifacts, sha256) = (artifacts.clone(), version.model_sha256.clone());
     blocking(move || {
         let bytes = artifacts.get(&sha256).map_err(|e| match e {
-            // The model is known: that its file is gone is damage, not an unknown name.
+            // The model is known, so a missing file is damage, not an unknown name.
             StoreError::NotFound { what, id } => {
                 StoreError::Corrupt { what: format!("{what} {id}"), why: "its file is missing".to_owned() }
             }

@@ -1,4 +1,4 @@
-//! A snapshot in memory and as an artifact: immutable rows to learn from, named by content hash.
+//! A snapshot in memory and as an artifact: immutable rows for training, named by the hash of their content.
 
 use crate::error::LoadError;
 use provost_domain::features::CATEGORY_RULE;
@@ -9,15 +9,15 @@ use provost_learn::{Dataset, LearnError, Matrix, Model};
 use provost_store::Artifacts;
 use std::borrow::Cow;
 
-/// Version 1 is that of snapshots without categories, and of those whose categories became codes by rule 1. Version 2 is of rule
-/// 2: the codes of rule 1 that differ follow the snapshot.
+/// Version 1: snapshots without categories, and those whose categories became codes by rule 1. Version 2: rule 2; the
+/// codes that differ under rule 1 follow the snapshot.
 const FORMAT: Format = Format { magic: *b"PROVOSTS", version: 2 };
-/// A snapshot and the dataset made of it.
+/// A snapshot and its dataset.
 #[derive(Debug)]
 pub struct LoadedSnapshot {
     /// SHA-256 of the artifact.
     pub sha: String,
-    /// Its columns and labels have moved into `dataset`.
+    /// The snapshot; its columns and labels have moved into `dataset`.
     pub snapshot: Snapshot,
     pub dataset: Dataset,
 }
@@ -37,7 +37,7 @@ impl LoadedSnapshot {
         Ok(Self { sha, snapshot, dataset })
     }
 
-    /// Its rows as a model reads them, whose categories may be by an older rule.
+    /// The rows as a model reads them; the model's categories may follow an older rule.
     pub fn rows_for(&self, model: &Model) -> Cow<'_, Matrix> {
         let older = &self.snapshot.older_codes;
         if model.category_rule == self.snapshot.category_rule || older.is_empty() {
@@ -73,13 +73,13 @@ pub fn encode(snapshot: &Snapshot) -> Vec<u8> {
     artifact::seal(FORMAT, &payload)
 }
 
-/// The rows out of an artifact's bytes; their columns are checked by `LoadedSnapshot`. Public for the fuzz targets.
+/// Decodes the rows from an artifact's bytes; `LoadedSnapshot` checks the columns. Public for the fuzz targets.
 #[doc(hidden)]
 pub fn decode(bytes: &[u8]) -> Result<Snapshot, LearnError> {
     let (version, payload) = artifact::open(FORMAT, bytes)?;
     let fault = |e: postcard::Error| LearnError::Artifact(format!("the snapshot does not decode: {e}"));
     let (mut snapshot, rest): (Snapshot, &[u8]) = postcard::take_from_bytes(payload).map_err(fault)?;
-    // What an older version of the program has begun goes on by the rule of its rows.
+    // A job begun by an older version continues with the rule of its rows.
     if version > 1 {
         snapshot.older_codes = postcard::from_bytes(rest).map_err(fault)?;
     } else if snapshot.has_categories() {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_model_of_before_reads_the_codes_of_its_rule() {
-        // Composed, decomposed, and as the older rule took the decomposed one.
+        // The composed form, the decomposed form, and the older rule's form of the decomposed one.
         let names = ["C\u{f3}rdoba", "Co\u{301}rdoba", "Co rdoba", "Ohio"];
         let bytes = encode(&snapshot(&names));
         assert_eq!(bytes[8], 2);
@@ -162,7 +162,7 @@ mod tests {
             LoadedSnapshot::new(String::new(), read).unwrap().dataset.category_rule()
         };
         assert_eq!((rule(&before), rule(&encode(&today))), (1, CATEGORY_RULE));
-        // Without categories there is nothing to tell.
+        // Without categories the versions do not differ.
         let mut base = today;
         base.feature_names.truncate(12);
         base.columns.truncate(12);

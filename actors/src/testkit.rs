@@ -1,4 +1,4 @@
-//! Help for tests: named places that fail on demand. In service no place is armed, and a hit costs one lock.
+//! Test support: named places that fail on demand. In service no place is armed, and a hit costs one lock.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ impl Failpoints {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place.to_owned(), times);
     }
 
-    /// Hits of `place` that are still to panic.
+    /// How many hits of `place` are still to panic.
     pub fn left(&self, place: &str) -> u32 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(place).copied().unwrap_or(0)
     }

@@ -1,8 +1,8 @@
-//! Watch looks at the predictions and the points that came in, closes windows of them, compares these with the training data of
-//! the active model, and says what has changed and what the predictions are worth.
+//! Watch reads new predictions and points, closes windows of them, compares these with the training data of the active
+//! model, and reports drift and expected performance.
 //!
-//! It reconciles: woken by a nudge and by a period, it reads how far it has come and goes on from there, so that a lost nudge or
-//! a crash costs time and nothing else. Of several servers that share a store one watches.
+//! It reconciles: woken by a notification or after a period, it reads its recorded progress and continues from there,
+//! so that a lost notification or a crash costs only time. Of several servers that share a store, one watches.
 
 mod announcement;
 mod closing;

@@ -1,6 +1,6 @@
-//! AMQP 0-9-1, as much of it as the bridge needs. The only place that knows lapin.
+//! The part of AMQP 0-9-1 that the bridge needs. Only this module uses lapin.
 //!
-//! lapin's automatic recovery is not used: whatever goes wrong on a connection ends it, and its owner makes a new one.
+//! lapin's automatic recovery is not used: any fault of a connection ends it, and its owner opens a new one.
 
 mod intake;
 mod link;
@@ -16,7 +16,7 @@ use lapin::ErrorKind;
 use provost_domain::address::why_unreachable;
 use std::time::Duration;
 
-/// Why the broker could not be talked to. Says nothing of credentials.
+/// Why communication with the broker failed. Never contains credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AmqpError {
     #[error("the broker did not answer within {0:?} ({1})")]
@@ -29,10 +29,10 @@ pub enum AmqpError {
     /// The broker cannot be reached.
     #[error("the broker cannot be reached: {0}")]
     Unreachable(&'static str),
-    /// The broker refused what it was asked for, with this code of AMQP.
+    /// The broker refused a request with this AMQP code.
     #[error("the broker answered {} ({code})", name(*.code))]
     Refused { code: u16 },
-    /// What a queue or an exchange of this name is, or was to be, is refused with this code.
+    /// The broker refused to declare or use a queue or exchange of this name, with this code.
     #[error("the broker answered {} ({code}) about {about}", name(*.code))]
     RefusedAbout { code: u16, about: String },
     #[error("{0}")]
@@ -41,14 +41,14 @@ pub enum AmqpError {
     File(String),
 }
 
-/// Login refused, or a right that is lacking.
+/// The login was refused, or a permission is missing.
 pub const ACCESS_REFUSED: u16 = 403;
-/// A queue or an exchange is there with other arguments or of another type.
+/// A queue or exchange exists with other arguments or of another type.
 pub const PRECONDITION_FAILED: u16 = 406;
-/// At a connection's begin: no such virtual host, or none that this user may enter.
+/// When a connection is opened: there is no such virtual host, or the user may not access it.
 pub const NOT_ALLOWED: u16 = 530;
 
-/// A code of AMQP in words.
+/// Describes an AMQP code.
 fn name(code: u16) -> &'static str {
     match code {
         311 => "CONTENT_TOO_LARGE",
@@ -72,7 +72,7 @@ fn name(code: u16) -> &'static str {
 }
 
 impl AmqpError {
-    /// With the queue or exchange that it is about.
+    /// Adds the name of the queue or exchange.
     fn about(self, what: &str) -> Self {
         match self {
             AmqpError::Refused { code } => AmqpError::RefusedAbout { code, about: what.to_owned() },
@@ -80,7 +80,7 @@ impl AmqpError {
         }
     }
 
-    /// AMQP's code of a refusal.
+    /// The AMQP code of a refusal.
     pub fn code(&self) -> Option<u16> {
         match self {
             AmqpError::Refused { code } | AmqpError::RefusedAbout { code, .. } => Some(*code),
@@ -89,7 +89,8 @@ impl AmqpError {
     }
 }
 
-/// The texts are ours: the broker's and the driver's may name host, user and virtual host, and are shown to clients.
+/// The texts are our own: the broker's and the driver's may name host, user and virtual host, and clients see these
+/// texts.
 impl From<lapin::Error> for AmqpError {
     fn from(error: lapin::Error) -> Self {
         match error.kind() {
@@ -109,7 +110,7 @@ impl From<lapin::Error> for AmqpError {
 
 pub type Result<T> = std::result::Result<T, AmqpError>;
 
-/// Every answer of the broker is waited for, and none for ever. Real time: the broker's clock cannot be moved by a test.
+/// Waits for an answer of the broker, but not for ever. Uses real time, because a test cannot move the broker's clock.
 async fn within<T>(wait: Duration, what: &'static str, answer: impl Future<Output = lapin::Result<T>>) -> Result<T> {
     match tokio::time::timeout(wait, answer).await {
         Ok(answer) => Ok(answer?),

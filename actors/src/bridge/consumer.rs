@@ -9,10 +9,10 @@ use super::{COMPONENT, predictions, queue_consumer, unrouted};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// Between rounds through what found no queue, when no queue was missing.
+/// The interval between passes over unrouted messages while no queue was missing.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// One consuming connection's life. `Ok` once it is to stop.
+/// Runs one consuming connection. `Ok` once the bridge stops.
 pub async fn session(env: &BridgeEnv, mut stop: watch::Receiver<bool>) -> Result<()> {
     let Some(link) = connect(env, "provost consumer", &mut stop).await? else { return Ok(()) };
     env.state.connected(Side::Consumer);
@@ -34,14 +34,14 @@ pub async fn session(env: &BridgeEnv, mut stop: watch::Receiver<bool>) -> Result
     Ok(())
 }
 
-/// Sees to it that broker and topology are there. Ends only with a fault.
+/// Checks that the broker answers and the topology exists. Returns only with an error.
 async fn upkeep(env: &BridgeEnv, link: &Link, missing: &Notify) -> Result<()> {
     loop {
         tokio::time::sleep(env.bridge.check_every).await;
         if !link.connected() {
             return Err(AmqpError::Lost);
         }
-        // Round trips, all of them: a broker that is frozen shows here.
+        // All of these are round trips, so a frozen broker is noticed here.
         let mut gone = false;
         for queue in [DATA, TRAIN, PREDICT] {
             let depth = link.depth(queue).await?;
@@ -56,8 +56,8 @@ async fn upkeep(env: &BridgeEnv, link: &Link, missing: &Notify) -> Result<()> {
     }
 }
 
-/// Goes through what found no queue: at first, after a queue was missing, and, since a binding may have been, every minute
-/// in which more came. Ends only with a fault.
+/// Passes over the unrouted messages: at the start, after a queue was missing, and, because a binding may have been
+/// missing, every minute in which more messages came. Returns only with an error.
 async fn rounds(env: &BridgeEnv, link: &Link, missing: &Notify) -> Result<()> {
     let mut stayed = None;
     loop {

@@ -1,4 +1,4 @@
-//! Messages that could not be taken in: published to a retry queue, or to the parking queue with the reason.
+//! Moves messages that could not be processed: to a retry queue, or to the parking queue with the reason.
 
 use super::amqp::Message;
 use super::topology::{PARKED, RETRIES};
@@ -13,7 +13,7 @@ pub const ROUTING_KEY: &str = "x-provost-routing-key";
 pub const AT: &str = "x-provost-at";
 pub const ATTEMPTS: &str = "x-provost-attempts";
 
-/// The headers of a parked message, and what each says.
+/// The headers of a parked message, with their meanings.
 pub const HEADERS: [(&str, &str); 7] = [
     (REASON, "Why: one of the codes of refusals"),
     (DETAIL, "What is wrong, and what would be allowed"),
@@ -24,7 +24,7 @@ pub const HEADERS: [(&str, &str); 7] = [
     (ATTEMPTS, "How often it was tried in vain before"),
 ];
 
-/// Longest detail that is written into a header, in bytes; a frame must hold all headers.
+/// Longest detail in a header, in bytes: all headers must fit into one frame.
 const DETAIL_BYTES: usize = 4096;
 
 /// Where a failed message goes next.
@@ -34,12 +34,13 @@ pub enum Next {
     Parked,
 }
 
-/// Failed tries of a message so far. Ours, since brokers count differently and start anew when a message is published anew.
+/// The number of failed attempts at a message. This is our own header, because brokers count differently and start
+/// again when a message is published again.
 pub fn attempts(message: &Message) -> u32 {
     message.header(ATTEMPTS).and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
-/// The message on its way to the parking queue.
+/// The message as it is published to the parking queue.
 pub fn parked(message: Message, queue: &str, refusal: &Refusal, at: DateTime<Utc>) -> Message {
     let attempts = attempts(&message);
     let mut parked = moved(message, queue, at, "", PARKED);
@@ -49,9 +50,9 @@ pub fn parked(message: Message, queue: &str, refusal: &Refusal, at: DateTime<Utc
     parked
 }
 
-/// The message after a failure that may pass: in the retry queue whose turn it is, else parked as exhausted.
+/// The message after a failure that may pass: for the next retry queue, or parked as exhausted.
 pub fn retried(message: Message, queue: &str, why: &str, at: DateTime<Utc>) -> (Message, Next) {
-    // The count is a header, which a publisher may have set to anything.
+    // The count is a header, so a publisher may have set any value.
     let before = attempts(&message);
     let failed = before.saturating_add(1);
     match RETRIES.get(before as usize) {
@@ -71,7 +72,7 @@ pub fn retried(message: Message, queue: &str, why: &str, at: DateTime<Utc>) -> (
 }
 
 fn moved(message: Message, queue: &str, at: DateTime<Utc>, exchange: &str, routing_key: &str) -> Message {
-    // One that comes from a retry queue says where it came from first.
+    // A message from a retry queue names its original queue.
     let origin = |name: &str, now: &str| message.header(name).unwrap_or_else(|| now.to_owned());
     let (from, key) = (origin(EXCHANGE, message.exchange()), origin(ROUTING_KEY, message.routing_key()));
     let mut moved = message.moved_to(exchange, routing_key);

@@ -19,19 +19,19 @@ pub struct BridgeEnv {
     pub clock: Arc<dyn Clock>,
     pub inbox: Inbox,
     pub predictions: PredictionService,
-    /// Answers to predictions, kept for those that ask again.
+    /// Stored answers to requests for predictions, for repeated requests.
     pub responses: Arc<dyn ResponseStore>,
-    /// How many of them are kept.
+    /// How many answers are kept per source.
     pub kept: Arc<KeptAnswers>,
     pub outbox: Arc<dyn OutboxStore>,
     pub health: Arc<dyn StoreHealth>,
     pub publisher: Publisher,
     pub state: State,
-    /// Told when points or triggers came in.
+    /// Notified when points or triggers arrived.
     pub nudge: Arc<Notify>,
-    /// Told when points came in.
+    /// Notified when points arrived.
     pub watch_nudge: Arc<Notify>,
-    /// Where the store is shared.
+    /// None unless the store is shared.
     pub leases: Option<Leases>,
     pub failures: Failures,
     /// The `source` of announcements.

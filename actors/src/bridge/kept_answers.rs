@@ -1,5 +1,5 @@
-//! How many answers are kept for each source of requests. A request whose answer is not kept is answered anew when it comes again,
-//! with the same prediction ids.
+//! Limits how many answers are kept for each source of requests. A repeated request without a kept answer is predicted
+//! again, with the same prediction ids.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::limits;
@@ -7,12 +7,12 @@ use provost_store::{ResponseStore, ResponsesHeld, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// After this time the store is asked again: kept answers expire there.
+/// After this time the counts are read from the store again, because kept answers expire there.
 const FRESH: TimeDelta = TimeDelta::minutes(1);
-/// Sources that are kept in mind; those that were asked for longest ago are forgotten.
+/// How many sources are remembered; the least recently used are forgotten.
 const SOURCES: usize = 1_000;
 
-/// What is kept of one source, and when the store said so.
+/// The number and bytes of one source's kept answers, and when they were read from the store.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     keys: u64,
@@ -20,7 +20,7 @@ struct Held {
     read_at: DateTime<Utc>,
 }
 
-/// What is kept of each source, by its owner's name in the store.
+/// The kept answers of each source, by the name of its owner in the store.
 #[derive(Debug, Default)]
 pub struct KeptAnswers(Mutex<BTreeMap<String, Held>>);
 
@@ -29,7 +29,7 @@ impl KeptAnswers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether an answer of so many bytes is to be kept for this owner; then it is counted.
+    /// Whether an answer of this many bytes may be kept for this owner; if so, it is counted.
     ///
     /// # Errors
     /// The store cannot be read.

@@ -1,4 +1,4 @@
-//! The parking queue, looked at and dealt with from outside the service.
+//! Access to the parking queue for commands and routes.
 
 use super::amqp::{AmqpError, Link, Message, Outlet, Published, Received, Result};
 use super::dead_letter::{AT, ATTEMPTS, DETAIL, EXCHANGE, QUEUE, REASON, ROUTING_KEY};
@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A parked message, without its body.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Parked {
-    /// Its message id, or else a hash of reason and body: the same each time that it is looked at.
+    /// The message id, or a hash of reason and body if there is none: the same at each look.
     pub id: String,
-    /// When it was parked; None if the broker did it.
+    /// When the message was parked; None if the broker parked it.
     pub at: Option<String>,
-    /// The queue that it was for.
+    /// The queue that the message was sent to.
     pub queue: String,
     pub reason: String,
     pub detail: String,
@@ -25,7 +25,7 @@ pub struct Parked {
     pub bytes: usize,
 }
 
-/// One with all that it came with.
+/// A parked message with its headers and body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Whole {
     pub summary: Parked,
@@ -34,22 +34,22 @@ pub struct Whole {
     pub body: Vec<u8>,
 }
 
-/// Which ones are meant.
+/// Selects parked messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
-    /// Those that are there when the work begins.
+    /// All messages that are parked when the work begins.
     All,
     Ids(BTreeSet<String>),
 }
 
-/// What became of them.
+/// The result of an action on messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    /// Ids that were dealt with.
+    /// Ids of messages that were replayed or discarded.
     pub done: Vec<String>,
-    /// Ids that stayed, with the reason.
+    /// Ids of messages that stayed, with the reason.
     pub stayed: BTreeMap<String, String>,
-    /// Ids that are not there.
+    /// Ids of which no message is parked.
     pub missing: Vec<String>,
 }
 
@@ -69,12 +69,12 @@ impl ParkingQueue {
         self.link.close().await;
     }
 
-    /// How many there are; 0 if the queue was never declared.
+    /// The number of parked messages; 0 if the queue was never declared.
     async fn len(&self) -> Result<u32> {
         Ok(self.link.depth(PARKED).await?.map_or(0, |depth| depth.messages))
     }
 
-    /// The oldest `limit`, and how many there are. All are put back.
+    /// The oldest `limit` messages, and the number of all. All of them stay parked.
     pub async fn list(&self, limit: u32) -> Result<(Vec<Parked>, u32)> {
         let all = self.len().await?;
         let mut listed = Vec::new();
@@ -90,7 +90,7 @@ impl ParkingQueue {
         Ok((listed, all))
     }
 
-    /// The first with this id. It is put back.
+    /// The first message with this id. It stays parked.
     pub async fn show(&self, id: &str) -> Result<Option<Whole>> {
         let mut found = None;
         let mut left = self.len().await?;
@@ -111,20 +111,21 @@ impl ParkingQueue {
         Ok(found)
     }
 
-    /// Publishes them to the queues that they were for, as new, and takes them out.
+    /// Publishes messages to their queues as new ones, and removes them from the parking queue.
     pub async fn replay(&self, which: &Which) -> Result<Outcome> {
         let outlet = self.link.outlet().await?;
         self.each(which, Some(&outlet)).await
     }
 
-    /// Removes them.
+    /// Removes messages.
     pub async fn discard(&self, which: &Which) -> Result<Outcome> {
         self.each(which, None).await
     }
 
     async fn each(&self, which: &Which, replay: Option<&Outlet>) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        // Not beyond those that are there now: one that is parked again at once must not go round and round.
+        // Stops after the messages present at the start: a message that is parked again at once would otherwise be
+        // processed endlessly.
         let left = self.len().await?;
         if left > 0 {
             let reader = self.link.reader(PARKED).await?;
@@ -155,12 +156,12 @@ impl ParkingQueue {
         Ok(outcome)
     }
 
-    /// Why it could not be replayed; None if the broker has it.
+    /// Why the message could not be replayed; None if the broker has it.
     async fn send(&self, outlet: &Outlet, message: Message, summary: &Parked) -> Result<Option<String>> {
         if summary.queue.is_empty() {
             return Ok(Some("it does not say which queue it was for".to_owned()));
         }
-        // Straight to its queue: others who listen to the exchange have it already.
+        // Published directly to its queue: other subscribers of the exchange have received it already.
         let mut again = message.moved_to("", &summary.queue);
         again.remove_headers(|name| [REASON, DETAIL, AT, ATTEMPTS].contains(&name) || is_of_broker(name));
         Ok(match outlet.publish(&[again]).await?.first() {
@@ -171,7 +172,7 @@ impl ParkingQueue {
     }
 }
 
-/// Headers that the broker writes when it dead-letters, and counts by.
+/// Headers that the broker writes and counts when it dead-letters.
 fn is_of_broker(name: &str) -> bool {
     name == "x-death"
         || name == "x-delivery-count"
@@ -181,7 +182,7 @@ fn is_of_broker(name: &str) -> bool {
 
 fn summary(message: &Message) -> Parked {
     let header = |name: &str| message.header(name);
-    // Parked by the broker: it was handed out too often without an acknowledgement.
+    // Parked by the broker, because it was delivered too often without an acknowledgement.
     let death = message.first_death();
     let reason = header(REASON).or_else(|| header("x-first-death-reason")).unwrap_or_else(|| "unknown".to_owned());
     let detail = header(DETAIL).unwrap_or_else(|| match header("x-first-death-reason") {

@@ -11,10 +11,10 @@ use super::topology::PARKED;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How often the outbox and the connection are looked at.
+/// How often the outbox and the connection are checked.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// One connection's life. `Ok` once it is to stop.
+/// Runs one connection. `Ok` once the bridge stops.
 pub async fn session(
     env: &BridgeEnv,
     queued: &mut PublishQueue,
@@ -39,19 +39,19 @@ pub async fn session(
                 _ = look.tick(), if !link.blocked() => {
                     relay.pass(env, &outlet).await?;
                     env.failures.succeeded(COMPONENT, Side::Publisher.task());
-                    // A round trip, also when there is nothing to say.
+                    // A round trip even if there is nothing to publish, which checks the connection.
                     if checked.elapsed() >= env.bridge.check_every {
                         let parked = link.depth(PARKED).await?.map(|depth| u64::from(depth.messages));
                         env.state.metrics().queue_holds(PARKED, parked);
                         checked = tokio::time::Instant::now();
                     }
                 }
-                // Blocked: nothing is sent, and nothing can be asked.
+                // While blocked, nothing is sent, and no query is possible.
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
     };
-    // Beside the work, which waits as long as the broker holds it back.
+    // Runs beside the work, which waits as long as the broker blocks it.
     let watch = async {
         loop {
             if !link.connected() {
@@ -66,7 +66,7 @@ pub async fn session(
         ended = work => ended?,
         lost = watch => return lost,
     }
-    // The last announcements of a shutdown.
+    // Publishes the last announcements before the shutdown.
     if !link.blocked() {
         let _ = tokio::time::timeout(env.bridge.wait, relay.pass(env, &outlet)).await;
     }
@@ -75,7 +75,7 @@ pub async fn session(
 }
 
 async fn publish(outlet: &Outlet, batch: Batch) -> Result<()> {
-    // Nobody waits for the outcome any more: whoever sent the batch sends it again.
+    // An error means that nobody waits for the outcome any more; the sender sends the batch again.
     if batch.done.is_closed() {
         return Ok(());
     }

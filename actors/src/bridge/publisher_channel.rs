@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// Batches that may wait; whoever sends more waits.
+/// How many batches may wait; further senders wait.
 const CAPACITY: usize = 16;
 
-/// Messages to be published together, and where the outcomes go.
+/// Messages to publish together, and the receiver of the outcomes.
 pub struct Batch {
     pub messages: Vec<Arc<Message>>,
     pub done: oneshot::Sender<Vec<Published>>,
 }
 
-/// The way to the publisher, from any thread.
+/// The sender to the publisher; usable on any thread.
 #[derive(Clone)]
 pub struct Publisher(mpsc::Sender<Batch>);
 
@@ -27,7 +27,7 @@ pub fn channel() -> (Publisher, PublishQueue) {
 }
 
 impl Publisher {
-    /// Publishes with confirms. None: not within this time, and then what was published is not known.
+    /// Publishes with confirms. None: not confirmed in time, so it is unknown which messages were published.
     pub async fn publish(&self, messages: Vec<Arc<Message>>, wait: Duration) -> Option<Vec<Published>> {
         let asked = async {
             let (done, outcome) = oneshot::channel();

@@ -1,4 +1,5 @@
-//! The outbox relay: what the store has to announce goes to the bus, and is marked as sent once the broker has it.
+//! The outbox relay: publishes the announcements in the outbox, and marks them as sent once the broker has confirmed
+//! them.
 
 use super::COMPONENT;
 use super::amqp::{Message, Outlet, Published, Result};
@@ -13,18 +14,18 @@ use provost_store::{OutboxMessage, StoreError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Announcements published at a time.
+/// How many announcements are published at a time.
 const BATCH: u32 = 200;
-/// Passes over the outbox that follow one another at once, before others get their turn.
+/// How many passes over the outbox follow one another before other work gets its turn.
 const PASSES: u32 = 5;
-/// Longest pause after announcements that did not arrive.
+/// Longest pause after announcements that were not delivered.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 const TASK: &str = "relaying announcements";
 
-/// Lives through connections, so that a pause outlasts them.
+/// Outlives connections, so that a pause does too.
 pub struct Relay {
-    /// One process relays at a time: two would announce everything twice.
+    /// Only one process relays at a time: two would publish every announcement twice.
     role: Role,
     resume: Option<Instant>,
 }
@@ -34,7 +35,7 @@ impl Relay {
         Self { role: Role::new(leases, "relay"), resume: None }
     }
 
-    /// Publishes what is pending. An error is the broker's; the store's are waited out.
+    /// Publishes pending announcements. Errors are the broker's; while the store is away, this waits.
     pub async fn pass(&mut self, env: &BridgeEnv, outlet: &Outlet) -> Result<()> {
         if self.resume.is_some_and(|at| Instant::now() < at) {
             return Ok(());
@@ -61,12 +62,12 @@ impl Relay {
                 c.refused += refused;
             });
             if let Err(e) = env.outbox.outbox_sent(sent).await {
-                // They are sent again: a subscriber knows them by their id.
+                // They are published again; subscribers recognise them by their id.
                 self.pause(env, Kind::of(&e), &format!("announcements were sent, but cannot be marked so: {e}"));
                 return Ok(());
             }
             if relayed < pending.len() {
-                // The broker's: its queues are full, or are being declared anew.
+                // A fault at the broker: its queues are full or are being declared again.
                 let text = format!(
                     "the broker did not take {unroutable} announcements for want of a queue and refused {refused}"
                 );
@@ -99,14 +100,14 @@ impl Relay {
     }
 }
 
-/// What publishing announcements came to.
+/// The result of publishing announcements.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Relayed {
-    /// Ids of those that the broker has.
+    /// Ids of announcements that the broker has.
     sent: Vec<String>,
-    /// Those that no queue wanted.
+    /// Ids of announcements that no queue is bound for.
     unroutable: u64,
-    /// Those that the broker could not take.
+    /// Ids of announcements that the broker refused.
     refused: u64,
 }
 

@@ -42,9 +42,9 @@ struct SideState {
 struct Inner {
     consumer: SideState,
     publisher: SideState,
-    /// Why the store takes nothing, per queue.
+    /// Why the store accepts nothing, per queue.
     store_away: BTreeMap<&'static str, String>,
-    /// The broker holds publishers back.
+    /// The broker blocks publishers.
     blocked: bool,
     counts: BusCounts,
 }
@@ -87,7 +87,7 @@ impl State {
         }
     }
 
-    /// Whether the store takes what comes from a queue; if not, why.
+    /// Records whether the store accepts the messages of a queue; if not, why.
     pub fn store(&self, queue: &'static str, away: Option<String>) {
         let mut inner = self.lock();
         match away {

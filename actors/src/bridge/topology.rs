@@ -1,22 +1,23 @@
-//! Exchanges, queues and bindings, as plain data. Every argument is written out: a broker's defaults differ by version.
+//! Exchanges, queues and bindings, as plain data. Every argument is explicit, because brokers' defaults differ by
+//! version.
 
-/// All that happened, by topic.
+/// All events, by topic.
 pub const EVENTS: &str = "ml.events";
-/// What no queue of `EVENTS` wanted.
+/// Events that no queue is bound for on `EVENTS`.
 pub const UNROUTED: &str = "ml.unrouted";
-/// What a quorum queue gave up on.
+/// Messages that a quorum queue delivered too often.
 pub const DEAD: &str = "ml.dlx";
 /// Data points.
 pub const DATA: &str = "ml.data";
-/// Wishes for training.
+/// Requests for training.
 pub const TRAIN: &str = "ml.train";
 /// Requests for predictions.
 pub const PREDICT: &str = "ml.predict";
 /// Answers to requests for predictions, by topic. Answers without a listener are dropped.
 pub const PREDICTIONS: &str = "ml.predictions";
-/// What cannot be taken in, with the reason.
+/// Messages that could not be processed, with the reason.
 pub const PARKED: &str = "ml.parked";
-/// Where a message waits before its next try, by how often it failed before.
+/// The retry queues, by the number of earlier failures.
 pub const RETRIES: [&str; 3] = ["ml.retry.5s", "ml.retry.1m", "ml.retry.10m"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub enum Argument {
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange {
     pub name: &'static str,
-    /// To all queues; else by topic.
+    /// Whether messages go to all queues; else by topic.
     pub fanout: bool,
     pub arguments: &'static [(&'static str, Argument)],
 }
@@ -53,7 +54,8 @@ const fn fanout(name: &'static str) -> Exchange {
     Exchange { name, fanout: true, arguments: &[] }
 }
 
-/// A queue of work: replicated where there are replicas, refusing what is beyond its length rather than losing it.
+/// A queue of work: replicated if the broker has replicas, and it refuses messages beyond its length instead of
+/// dropping old ones.
 macro_rules! work {
     ($name:expr, $length:expr) => {
         Queue {
@@ -70,8 +72,8 @@ macro_rules! work {
     };
 }
 
-/// Messages come with their queue of origin as routing key, and go back there through the default exchange. Quorum, as
-/// these queues are never read: only so are messages handed over at least once.
+/// Messages arrive with their original queue as routing key, and return there through the default exchange. Quorum
+/// queues, because only these dead-letter at least once.
 macro_rules! retry {
     ($name:expr, $seconds:expr) => {
         Queue {
@@ -99,7 +101,7 @@ pub const TOPOLOGY: Topology = Topology {
         fanout(RETRIES[2]),
     ],
     queues: &[
-        // Parked and unrouted messages are read and put back, which a quorum queue would count against them.
+        // Parked and unrouted messages are read and returned, which a quorum queue would count as failures.
         Queue { name: PARKED, arguments: &[("x-queue-type", Text("classic"))] },
         Queue {
             name: UNROUTED,

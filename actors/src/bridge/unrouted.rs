@@ -1,16 +1,16 @@
-//! What no queue wanted: events that came while our queues were missing are published again. Announcements that nobody
-//! listens to stay where they are, until newer ones push them out.
+//! Messages that no queue was bound for: events that arrived while our queues were missing are published again.
+//! Announcements without a subscriber stay until newer ones displace them.
 
 use super::amqp::{Link, Message, Published, Result};
 use super::env::BridgeEnv;
 use super::topology::{EVENTS, UNROUTED, is_inbound};
 use std::sync::Arc;
 
-/// Messages published again at a time.
+/// How many messages are published again at a time.
 const BATCH: usize = 100;
 
-/// Goes through the queue once; answers how many messages stayed. Message by message, so that no more than a batch is in
-/// memory; those that stay are only held back until the end.
+/// Passes over the queue once; returns how many messages stayed. Reads message by message, so that at most a batch is
+/// in memory; messages that stay are held until the end.
 pub async fn replay(env: &BridgeEnv, link: &Link) -> Result<u32> {
     let Some(depth) = link.depth(UNROUTED).await?.filter(|d| d.messages > 0) else { return Ok(0) };
     let reader = link.reader(UNROUTED).await?;
@@ -18,7 +18,7 @@ pub async fn replay(env: &BridgeEnv, link: &Link) -> Result<u32> {
     while left > 0 {
         let (mut ackers, mut messages) = (Vec::new(), Vec::<Arc<Message>>::new());
         while left > 0 && messages.len() < BATCH {
-            // Another reader, or the queue's bound, may have taken some of those that were counted.
+            // Another reader, or the queue's limit, may have removed counted messages.
             let Some(received) = reader.next().await? else {
                 left = 0;
                 break;
@@ -36,12 +36,13 @@ pub async fn replay(env: &BridgeEnv, link: &Link) -> Result<u32> {
             continue;
         }
         let Some(outcomes) = env.publisher.publish(messages, env.bridge.wait).await else {
-            // They go back; another round will do it.
+            // They are returned to the queue; the next pass publishes them.
             stayed += ackers.len() as u32;
             break;
         };
         for (acker, outcome) in ackers.iter().zip(outcomes) {
-            // Without a queue it is in here once more by now, at the end; this one may go all the same.
+            // If its queue is still missing, the copy is at the end of this queue by now; this one is removed in any
+            // case.
             if outcome == Published::Confirmed {
                 acker.ack(env.bridge.wait).await?;
                 replayed += 1;

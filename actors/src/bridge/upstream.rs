@@ -1,5 +1,5 @@
-//! An upstream service of one's own, on a connection of its own: it publishes events and hears what is announced. It knows
-//! the contract and nothing of the Bridge.
+//! A client of the bus that acts as an upstream service, on its own connection: it publishes events and receives
+//! announcements. It knows the contract and nothing of the Bridge.
 
 use super::amqp::{Intake, Link, Message, Outlet, Published, Result};
 use super::topology::EVENTS;
@@ -7,7 +7,7 @@ use crate::options::BridgeOptions;
 use provost_domain::event::STRUCTURED;
 use serde_json::Value;
 
-/// Events that are published before their confirms are waited for.
+/// How many events are published before their confirms are awaited.
 const AT_A_TIME: usize = 500;
 
 pub struct Upstream {
@@ -17,7 +17,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Subscribes to everything that is published from now on.
+    /// Subscribes to everything published from now on.
     pub async fn open(options: &BridgeOptions) -> Result<Self> {
         let link = Link::open(&options.url, options.ca_file.as_deref(), "provost demo", options.wait).await?;
         let heard = link.subscribe(EVENTS, "#").await?;
@@ -25,7 +25,7 @@ impl Upstream {
         Ok(Self { link, outlet, heard })
     }
 
-    /// Publishes events in structured mode, each with its routing key; answers how many the broker has confirmed.
+    /// Publishes events in structured mode, each with its routing key; returns how many the broker confirmed.
     pub async fn publish(&self, events: &[(&str, Value)]) -> Result<usize> {
         let mut confirmed = 0;
         for some in events.chunks(AT_A_TIME) {
@@ -40,7 +40,7 @@ impl Upstream {
         Ok(confirmed)
     }
 
-    /// The next event: its routing key, and the event as it came.
+    /// The next event: its routing key, and the event as received.
     pub async fn hear(&mut self) -> Result<(String, Value)> {
         loop {
             let message = self.heard.next().await?.message;

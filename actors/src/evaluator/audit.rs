@@ -1,4 +1,4 @@
-//! The fairness audit of a model on its test part, with what its data is like. Answers are kept until the data changes.
+//! The fairness audit of a model on its test part, with facts about its data. Audits are kept until the data changes.
 
 use super::Evaluator;
 use crate::blocking::blocking;
@@ -19,7 +19,7 @@ use provost_learn::watch::fairness::AuditRows;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Audits that are kept in memory.
+/// How many audits are kept in memory.
 const KEPT: usize = 16;
 
 /// Audits a registered model on its test part.
@@ -32,13 +32,13 @@ impl Message for AuditModel {
     type Result = Result<Arc<Audit>, EvaluateError>;
 }
 
-/// Asks for an audit that is in memory and still holds.
+/// Requests an audit that is in memory and still current.
 pub struct KnownAudit(pub ModelId);
 impl Message for KnownAudit {
     type Result = Result<Option<Arc<Audit>>, EvaluateError>;
 }
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug)]
 pub struct Audit {
     pub fairness: FairnessReport,
@@ -47,7 +47,7 @@ pub struct Audit {
 
 struct Known {
     id: ModelId,
-    /// None where the source could not be read; it may be there again.
+    /// None if the source could not be read, which may be temporary.
     key: Option<SourceKey>,
     audit: Arc<Audit>,
 }
@@ -90,7 +90,7 @@ async fn audit(
     audits: Audits,
     AuditModel { id, place }: AuditModel,
 ) -> Result<Arc<Audit>, EvaluateError> {
-    // The state of before: what comes while it is read makes the answer an old one.
+    // The state before reading: rows that arrive during the reading make the audit outdated.
     let (record, key, known) = known(&resources, &loader, &audits, &id).await?;
     if let Some(known) = known {
         return Ok(known);

@@ -1,4 +1,4 @@
-//! Checks of training data: leaks, near duplicates, contradicted labels. Nothing is kept.
+//! Checks of training data: leaks, near duplicates, contradicted labels. Results are not kept.
 
 use super::Evaluator;
 use crate::blocking::blocking;
@@ -18,7 +18,7 @@ use provost_learn::watch::leaks::{Checked, leaks, some_rows};
 use provost_learn::{Control, LearnError, Params};
 use std::collections::BTreeMap;
 
-/// Models whose out-of-fold probabilities labels are held against.
+/// The models whose out-of-fold probabilities the labels are compared with.
 const MEMBERS: [Algorithm; 3] = [Algorithm::GradientBoosting, Algorithm::LogisticRegression, Algorithm::RandomForest];
 
 /// Checks the data that a configuration selects.
@@ -31,12 +31,12 @@ impl Message for CheckData {
     type Result = Result<DataChecks, EvaluateError>;
 }
 
-/// What was found, with rows in the place of ids.
+/// The findings, with row numbers instead of ids.
 struct Found {
     checks: DataChecks,
     pairs: Vec<Pair>,
     labels: Vec<Contradicted>,
-    /// The rows that `labels` numbers.
+    /// The rows that the entries of `labels` refer to.
     modelled: Vec<u32>,
 }
 
@@ -129,7 +129,7 @@ fn models(
 fn named(found: Found, data: &LoadedSnapshot, ids: &BTreeMap<u128, String>) -> DataChecks {
     let Found { mut checks, pairs, labels, modelled } = found;
     let accepted = |row: u32| data.dataset.y()[row as usize] == 1;
-    // A point that went while it was looked at has no id any more.
+    // A point that was retracted meanwhile has no id any more.
     let id = |row: u32| ids.get(&data.snapshot.row_ids[row as usize]).cloned();
     let duplicate = |pair: Pair| {
         Some(NearDuplicate {

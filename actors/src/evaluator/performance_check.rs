@@ -1,4 +1,4 @@
-//! The performance check of the active model: how well it predicts rows that came in after it was trained.
+//! The performance check of the active model: its predictions for rows recorded after its training.
 
 use super::Evaluator;
 use crate::blocking::blocking;
@@ -17,8 +17,8 @@ use provost_learn::drift::{PerformanceDrop, performance_drop};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Tests a model's performance on new rows of matured cohorts against its figures on its last year. None: it has no such
-/// figures. `config` selects the rows.
+/// Tests a model's performance on new rows of matured cohorts against its figures on its last year. None: it has no
+/// such figures. `config` selects the rows.
 pub struct CheckPerformance {
     pub model: ModelRecord,
     pub config: TrainingConfig,
@@ -51,7 +51,7 @@ async fn check(
         Ok::<_, EvaluateError>((fresh, rows))
     })
     .await?;
-    // Without new rows there is nothing to predict, and the model need not be read.
+    // Without new rows there is nothing to predict, so the model is not read.
     if rows.is_empty() {
         return Ok(Some(performance_drop(&reference, &[], &[])));
     }
@@ -63,8 +63,8 @@ async fn check(
     .await
 }
 
-/// Rows that the model's snapshot does not have, of its last year or later, whose cohort's outcomes are settled by `today`;
-/// in order of the time they settled.
+/// Rows of the model's last year or later that its snapshot does not have and whose cohort's outcomes are settled by
+/// `today`, in the order in which they settled.
 fn new_rows(fresh: &LoadedSnapshot, known: &LoadedSnapshot, reference: &TemporalFigures, today: NaiveDate) -> Vec<u32> {
     let seen: BTreeSet<u128> = known.snapshot.row_ids.iter().copied().collect();
     let settled = |row: usize| {

@@ -1,4 +1,5 @@
-//! Attempts on threads of this process: one named thread per attempt, which installs into a bounded rayon pool and waits.
+//! Runs attempts on threads of this process: each has a named thread that runs its work in a bounded rayon pool and
+//! waits.
 
 use super::{Attempt, AttemptError, Executor, Outcome};
 use crate::panics::{Owner, panic_text};
@@ -19,14 +20,15 @@ pub struct LocalExecutor {
 
 #[derive(Default)]
 struct Shared {
-    /// By width. Attempts of equal width share one, so that the core budget bounds them together.
+    /// Pools by their number of threads. Attempts with equal numbers share a pool, so that the core budget bounds them
+    /// together.
     pools: Mutex<BTreeMap<usize, Arc<ThreadPool>>>,
-    /// Attempts that have not ended, by a serial number.
+    /// Attempts that have not ended, by serial number.
     running: Mutex<(u64, BTreeMap<u64, String>)>,
 }
 
 impl LocalExecutor {
-    /// `budget` threads at most; `idle` lets them give way to everything else on the machine.
+    /// At most `budget` threads; with `idle` they give way to all other work on the machine.
     pub fn new(budget: usize, idle: bool, failpoints: Failpoints) -> Self {
         Self { budget: budget.max(1), idle, failpoints, shared: Arc::default() }
     }
@@ -78,7 +80,7 @@ impl Executor for LocalExecutor {
                 failpoints.hit(&format!("fit:{}", attempt.algorithm));
                 attempt.run()
             };
-            // A panic on one of the pool's threads is carried here by `install`; rayon's own `spawn` would abort.
+            // `install` passes a panic on a thread of the pool on to here; rayon's own `spawn` would abort the process.
             let owned = || match &owner {
                 Some(owner) => owner.run(fit),
                 None => fit(),
@@ -93,16 +95,16 @@ impl Executor for LocalExecutor {
                     Err(AttemptError::Panic(text))
                 }
             };
-            // What the attempt holds (rows, journal) is let go before anyone hears that it ended.
+            // Rows and journal of the attempt are dropped before its end is reported.
             drop(attempt);
             lock(&shared.running).1.remove(&serial);
-            // An error means that the receiver is gone and the outcome is not needed.
+            // An error means that the receiver was dropped and the outcome is not needed.
             let _ = tx.send(outcome);
         };
         let name = lock(&self.shared.running).1.get(&serial).cloned().unwrap_or_default();
         let thread = name.split(' ').next().unwrap_or("fit").to_owned();
         if let Err(e) = std::thread::Builder::new().name(thread).spawn(work) {
-            // `work`, and `tx` with it, is gone: the receiver sees the channel closed.
+            // `work` was dropped together with `tx`: the receiver sees the channel closed.
             lock(&self.shared.running).1.remove(&serial);
             tracing::error!(error = %e, "no thread for {name}");
         }

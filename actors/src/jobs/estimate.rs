@@ -1,4 +1,4 @@
-//! How long a job will take, from how long its like has taken.
+//! Estimates how long a job will take, from the times of similar past jobs.
 
 use crate::options::JobsResources;
 use crate::plan;
@@ -6,11 +6,10 @@ use provost_domain::{Algorithm, ModelVersion, TrainingConfig};
 use provost_store::StoreError;
 use std::collections::BTreeMap;
 
-/// Registered models that are looked at.
+/// How many registered models are considered.
 const LOOK_BACK: u32 = 100;
 
-/// Seconds of one fit per 1,000 rows and thread-independent, where nothing of the kind was ever trained: of the order that
-/// a small machine needs.
+/// Seconds of one fit per 1,000 rows, for algorithms without past fits: a rough figure for a small machine.
 fn prior(algorithm: Algorithm) -> f64 {
     match algorithm {
         Algorithm::RandomForest => 0.05,
@@ -22,7 +21,7 @@ fn prior(algorithm: Algorithm) -> f64 {
     }
 }
 
-/// Fits times thousands of rows: what the time of a unit of work is taken to be proportional to.
+/// Number of fits times thousands of rows; the time of a unit of work is taken to be proportional to this.
 fn size(config: &TrainingConfig, algorithm: Algorithm, rows: f64, resources: &JobsResources) -> f64 {
     let fits = match algorithm {
         Algorithm::Ensemble => 1,
@@ -31,13 +30,13 @@ fn size(config: &TrainingConfig, algorithm: Algorithm, rows: f64, resources: &Jo
     fits as f64 * rows.max(1.0) / 1000.0
 }
 
-/// What each unit of a job weighs in its progress: about the time that it takes, on any number of rows.
+/// The weight of each unit in a job's progress: roughly its share of the time, for any number of rows.
 pub fn weights(config: &TrainingConfig, resources: &JobsResources) -> Vec<f64> {
     let weight = |unit: &plan::Unit| prior(unit.algorithm) * size(config, unit.algorithm, 1000.0, resources);
     plan::units(config).iter().map(weight).collect()
 }
 
-/// Minutes that a job on `usable_rows` rows will run, by the median rate of each algorithm in past jobs.
+/// The minutes that a job on `usable_rows` rows will run, by the median rate of each algorithm in past jobs.
 pub async fn minutes(config: &TrainingConfig, usable_rows: u64, resources: &JobsResources) -> Result<f64, StoreError> {
     let past = resources.models.list_models(false, None, LOOK_BACK).await?.items;
     let mut rates = rates(&past, resources);
@@ -51,7 +50,7 @@ pub async fn minutes(config: &TrainingConfig, usable_rows: u64, resources: &Jobs
         })
         .sum();
     let most = f64::from(config.max_training_time_minutes).min(resources.soft_limit.as_secs_f64() / 60.0);
-    // A hundredth of a minute is as fine as it is any use.
+    // Rounded to a hundredth of a minute; more digits would be meaningless.
     Ok(((seconds / 60.0).min(most) * 100.0).round().max(1.0) / 100.0)
 }
 

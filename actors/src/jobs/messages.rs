@@ -10,26 +10,26 @@ use provost_domain::{JobId, TrainingConfig, TrainingJob};
 use provost_store::{ResponseStore, StoreError, StoredResponse, TriggerRecord};
 use std::time::Duration;
 
-/// A wish for a job.
+/// A request for a job.
 #[derive(Debug, Clone)]
 pub struct Submission {
     pub config: TrainingConfig,
     pub created_by: Option<String>,
-    /// What led to it; never empty.
+    /// The triggers of the request; never empty.
     pub triggers: Vec<TriggerRecord>,
-    /// Where the request is to have one effect, however often it is sent.
+    /// Given if the request must have a single effect, however often it is sent.
     pub idempotency: Option<KeyedSubmission>,
 }
 
-/// A submission under an idempotency key, with how the answer is written that is stored under the key.
+/// The idempotency key of a submission, and how the response stored under it is written.
 #[derive(Debug, Clone)]
 pub struct KeyedSubmission {
     pub request: KeyedRequest,
-    /// Writes the answer to a job that was accepted. It is stored in one step with the job.
+    /// Writes the response to an accepted job. It is stored in the same transaction as the job.
     pub respond: fn(&Accepted) -> WrittenResponse,
 }
 
-/// An answer as it is stored: status code, `Location` and body.
+/// A response as it is stored: status code, `Location` and body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WrittenResponse {
     pub status: u16,
@@ -37,18 +37,18 @@ pub struct WrittenResponse {
     pub body: serde_json::Value,
 }
 
-/// A job that was taken in.
+/// An accepted job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
     pub job: TrainingJob,
     /// Minutes until the job ends, waiting included, from the times of past jobs.
     pub estimated_minutes: f64,
     pub waiting: Waiting,
-    /// Minutes until the job starts; None where the time of a job before it is not known.
+    /// Minutes until the job starts; None if the time of a job before it is unknown.
     pub estimated_wait_minutes: Option<f64>,
 }
 
-/// A request's `Idempotency-Key`. It is its caller's: two callers' equal keys are two keys.
+/// A request's `Idempotency-Key`. Keys belong to their caller: the equal keys of two callers are two keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyedRequest {
     /// Names the caller; without line breaks.
@@ -60,13 +60,13 @@ pub struct KeyedRequest {
 }
 
 impl KeyedRequest {
-    /// What the store knows the key by.
+    /// The name of the key in the store.
     pub fn stored_key(&self) -> String {
         format!("{}\n{}", self.owner, self.key)
     }
 
-    /// The response that the key has, if it has one. What an older version stored belongs to no caller: it is the answer to
-    /// the very same request only.
+    /// The stored response of the key, if there is one. A response stored by an older version belongs to no caller and
+    /// answers only exactly the same request.
     pub async fn answered(
         &self,
         store: &dyn ResponseStore,
@@ -81,7 +81,7 @@ impl KeyedRequest {
 }
 
 impl Submission {
-    /// A person's wish: nothing is activated by itself.
+    /// A person's request: its model is not activated automatically.
     pub fn manual(config: TrainingConfig, by: Option<String>, reason: &str, at: DateTime<Utc>) -> Self {
         let trigger = TrainingTrigger::new(TriggerType::Manual, at, by.clone(), Some(reason.to_owned()));
         let trigger = TriggerRecord {
@@ -99,11 +99,11 @@ impl Submission {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Submitted {
     New(Box<Accepted>),
-    /// The key was used before, with the same request: this was the answer.
+    /// The key was used before with the same request: this was the response.
     Repeated(StoredResponse),
 }
 
-/// Persists a job whose data has passed its check, and queues it.
+/// Stores a job whose data has passed its check, and queues it.
 pub(crate) struct Submit {
     pub submission: Submission,
     pub usable_rows: u64,
@@ -121,16 +121,16 @@ impl Message for Join {
     type Result = Result<Joined, SubmitError>;
 }
 
-/// What is the case with the jobs of a configuration.
+/// The state of the jobs with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Joined {
-    /// The triggers are this job's now.
+    /// The triggers were added to this job.
     Job(JobId),
-    /// One has begun: its rows are chosen.
+    /// A job has begun, so its rows are chosen already.
     Begun,
-    /// There is none.
+    /// There is no such job.
     None,
-    /// The jobs changed meanwhile; the caller looks again.
+    /// The jobs changed meanwhile; the caller tries again.
     Busy,
 }
 
@@ -150,10 +150,10 @@ impl Message for Shutdown {
     type Result = ShutdownReport;
 }
 
-/// What a shutdown left behind.
+/// What had not ended at a shutdown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
-    /// Jobs that were running and will go on at the next start.
+    /// Jobs that were running and are resumed at the next start.
     pub interrupted: Vec<JobId>,
     /// Threads that had not ended by the deadline.
     pub stragglers: Vec<String>,

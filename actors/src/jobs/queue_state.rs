@@ -1,16 +1,16 @@
-//! The state of the job queue: which jobs wait and which run. Pure: what is done about a change is the queue's.
+//! The state of the job queue: which jobs wait and which run. Pure: the queue carries out the effects.
 
 use provost_domain::JobId;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Jobs that wait, oldest first, and jobs that run, each with what the queue holds of it.
+/// Waiting jobs, oldest first, and running jobs, each with the queue's data about it.
 #[derive(Debug)]
 pub struct QueueState<R> {
     waiting: VecDeque<JobId>,
     running: BTreeMap<JobId, R>,
     /// The unfinished jobs of the store have been queued.
     recovered: bool,
-    /// No more jobs are taken in or begun.
+    /// No more jobs are accepted or begun.
     closed: bool,
 }
 
@@ -33,7 +33,7 @@ impl<R> QueueState<R> {
         self.running.contains_key(id) || self.waiting.contains(id)
     }
 
-    /// Moves the oldest waiting job to the running ones, if there is room for it.
+    /// Moves the oldest waiting job to the running ones, if a place is free.
     pub fn begin(&mut self, max_running: usize, held: impl FnOnce() -> R) -> Option<JobId> {
         if self.closed || self.running.len() >= max_running {
             return None;
@@ -43,8 +43,8 @@ impl<R> QueueState<R> {
         Some(id)
     }
 
-    /// Jobs that may be pending in the store, so that no more than `max_queued` wait: a job that starts at once, or is being
-    /// claimed, does not wait.
+    /// How many jobs may be pending in the store so that no more than `max_queued` wait: a job that starts at once, or
+    /// is being claimed, does not wait.
     pub fn may_be_pending(&self, max_running: usize, max_queued: u64, is_claimed: impl Fn(&R) -> bool) -> u64 {
         let free = max_running.saturating_sub(self.running.len());
         let beginning = self.running.values().filter(|held| !is_claimed(held)).count();
@@ -63,7 +63,7 @@ impl<R> QueueState<R> {
         self.waiting.len()
     }
 
-    /// Takes a job that no longer waits out of the queue.
+    /// Removes a job that no longer waits from the queue.
     pub fn withdraw(&mut self, id: &JobId) {
         self.waiting.retain(|waiting| waiting != id);
     }
@@ -118,8 +118,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens: no job is held twice, no more run than may, jobs begin in the order of their coming, and none
-        /// begins after the close.
+        /// In any history: no job is held twice, no more than the maximum run, jobs begin in the order of arrival, and
+        /// none begins after the close.
         #[test]
         fn jobs_wait_or_run_once_and_in_order(
             steps in proptest::collection::vec((0u8..6, 0u8..12), 1..80), max_running in 1usize..4
@@ -156,7 +156,7 @@ mod tests {
                 prop_assert_eq!(waiting.len(), state.waiting());
                 prop_assert!(waiting.iter().all(|id| !state.running().contains_key(*id)));
             }
-            // Each job once: a job that came again after its end is in there again.
+            // Each job once: a job that was submitted again after its end is in the list again.
             let mut order = came.iter();
             if came.iter().collect::<BTreeSet<_>>().len() == came.len() {
                 prop_assert!(begun.iter().all(|id| order.any(|other| other == id)));

@@ -1,4 +1,4 @@
-//! Wakes those who follow a job's event stream. Outlives the Jobs actor, so that a rebuild loses no follower.
+//! Wakes the followers of a job's event stream. Outlives the Jobs actor, so that a rebuild loses no follower.
 
 use provost_domain::JobId;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ impl Streams {
         streams.entry(id.clone()).or_insert_with(|| watch::Sender::new(0)).subscribe()
     }
 
-    /// Jobs that somebody follows.
+    /// The number of jobs that are followed.
     pub(crate) fn watched(&self) -> Vec<JobId> {
         let streams = self.lock();
         streams.iter().filter(|(_, sender)| sender.receiver_count() > 0).map(|(id, _)| id.clone()).collect()

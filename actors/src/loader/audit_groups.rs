@@ -1,4 +1,4 @@
-//! The groups of held-out rows, for audits. Snapshots do not have them: they are read from where the rows came from.
+//! The groups of held-out rows, for audits. Snapshots do not have them, so they are read from the source of the rows.
 
 use super::scan::Sink;
 use super::source_key::SourceKey;
@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
-/// Reads the audit attributes of rows from the source that a configuration names.
+/// Requests the audit attributes of rows from the source that a configuration names.
 pub struct AuditGroups {
     pub config: TrainingConfig,
-    /// Their ids, as a snapshot has them.
+    /// The rows' ids, as in a snapshot.
     pub rows: Arc<Vec<u128>>,
     /// The attributes' names.
     pub names: Vec<String>,
@@ -23,7 +23,7 @@ impl Message for AuditGroups {
     type Result = Result<FoundGroups, LoadError>;
 }
 
-/// Asks for the present state of the source that a configuration names: equal ones have equal rows.
+/// Requests the present state of the source that a configuration names: equal states mean equal rows.
 pub struct SourceState(pub TrainingConfig);
 impl Message for SourceState {
     type Result = Result<SourceKey, LoadError>;
@@ -32,20 +32,20 @@ impl Message for SourceState {
 /// The attributes of rows.
 #[derive(Debug)]
 pub struct FoundGroups {
-    /// One for each name, with a group for each row in the caller's order.
+    /// For each name, the group of each row in the caller's order.
     pub columns: Vec<AuditColumn>,
-    /// Rows that the source has.
+    /// How many of the rows the source has.
     pub found: u64,
 }
 
-/// Groups of the wanted rows, as a pass over their source finds them.
+/// The groups of the wanted rows, collected in a pass over their source.
 pub struct Collector {
-    /// Each wanted id with its place, ascending.
+    /// Each wanted id with its position, ascending.
     places: Vec<(u128, u32)>,
     /// The `seq` that a row was read with.
     read: Vec<Option<u64>>,
     columns: Vec<AuditColumn>,
-    /// The numbers of each column's words.
+    /// For each column, the number of each word.
     numbers: Vec<BTreeMap<String, u32>>,
 }
 
@@ -58,7 +58,7 @@ impl Collector {
         Self { places, read: vec![None; rows.len()], numbers: vec![BTreeMap::new(); columns.len()], columns }
     }
 
-    /// Words in their order, so that the answer does not depend on the order of the rows.
+    /// Sorts the words, so that the result does not depend on the order of the rows.
     pub fn finish(self) -> FoundGroups {
         let ordered = |(mut column, numbers): (AuditColumn, BTreeMap<String, u32>)| {
             let mut place_of = vec![0u32; numbers.len()];
@@ -79,7 +79,7 @@ impl Sink for Collector {
         let id = point.row_id();
         let Ok(at) = self.places.binary_search_by_key(&id, |(id, _)| *id) else { return };
         let place = self.places[at].1 as usize;
-        // As in a snapshot: the highest `seq` counts, of equal ones the first.
+        // As in a snapshot, the highest `seq` counts, the first among equals.
         if self.read[place].is_some_and(|seq| seq >= point.seq) {
             return;
         }

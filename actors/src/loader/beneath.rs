@@ -1,8 +1,9 @@
-//! Opens a file beneath a folder by handle, so that nobody can lead the way out of the folder between a check and the opening.
+//! Opens a file below a folder by handle, so that nobody can redirect the path out of the folder between the check and
+//! the opening.
 //!
-//! Linux resolves the whole path beneath the folder in one step (`openat2` with `RESOLVE_BENEATH`): a link that stays below is
-//! followed, one that leaves or is absolute is refused. Where the kernel (before 5.6) or a container's filter has no `openat2`,
-//! the path is walked folder by folder, and every link below the folder is refused.
+//! Linux resolves the whole path below the folder in one step (`openat2` with `RESOLVE_BENEATH`): a link that stays
+//! below is followed, one that leaves or is absolute is refused. If the kernel (before 5.6) or a container's filter
+//! does not support `openat2`, the path is opened folder by folder, and every link below the folder is refused.
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
@@ -11,7 +12,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// A link that others rename meanwhile makes the kernel ask for another try.
+/// The kernel asks for another try if a link is renamed meanwhile.
 #[cfg(target_os = "linux")]
 const TRIES: u32 = 100;
 
@@ -39,17 +40,17 @@ impl From<Errno> for BeneathError {
     }
 }
 
-/// Opens the regular file that `name`, a relative path, means beneath `folder`. Nothing that is there makes this wait: pipes
-/// and devices are refused.
+/// Opens the regular file below `folder` that the relative path `name` denotes. Never waits: pipes and devices are
+/// refused.
 pub fn open(folder: &Path, name: &str) -> Result<File, BeneathError> {
-    // Which folder it is, and which links lead there, is the operator's matter.
+    // The folder itself, and links that lead to it, are the operator's choice.
     let folder = rustix::fs::open(folder, FOLDER, Mode::empty())?;
     let file = resolve(folder.as_fd(), name)?;
     regular(file)
 }
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-/// Without waiting for a pipe's other end, and without making a terminal the process's own.
+/// Does not wait for a pipe's other end, and does not make a terminal the process's own.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 fn regular(file: OwnedFd) -> Result<File, BeneathError> {
@@ -64,7 +65,7 @@ fn resolve(folder: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, BeneathError> 
     for _ in 0..TRIES {
         match openat2(folder, name, FILE, Mode::empty(), beneath) {
             Err(Errno::AGAIN | Errno::INTR) => {}
-            // An older kernel, or a filter that does not know the call and says so in its own way.
+            // An older kernel, or a filter that does not know the call and answers in its own way.
             Err(Errno::NOSYS | Errno::PERM) => return walk(folder, name),
             done => return Ok(done?),
         }
@@ -77,7 +78,7 @@ fn resolve(folder: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, BeneathError> 
     walk(folder, name)
 }
 
-/// Opens folder after folder, each from the handle of the one before, and follows no link.
+/// Opens each folder from the handle of the one before, and follows no link.
 fn walk(folder: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, BeneathError> {
     let mut parts = Path::new(name).components().peekable();
     let mut at: Option<OwnedFd> = None;
@@ -91,7 +92,7 @@ fn walk(folder: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, BeneathError> {
         let from = at.as_ref().map_or(folder, AsFd::as_fd);
         at = Some(match openat(from, part, flags | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(opened) => opened,
-            // Of a link where a folder is wanted the kernel says that it is no folder.
+            // For a link instead of a folder the kernel reports that it is not a folder.
             Err(Errno::NOTDIR) if is_link(from, part) => return Err(BeneathError::Leaves),
             Err(e) => return Err(e.into()),
         });
@@ -181,7 +182,7 @@ mod tests {
         }
     }
 
-    /// A link that stays below is followed where the kernel can promise that it does.
+    /// A link that stays below is followed if the kernel can guarantee that it does.
     #[cfg(target_os = "linux")]
     #[test]
     fn links_that_stay_below() {
@@ -203,7 +204,7 @@ mod tests {
         }
     }
 
-    /// Somebody exchanges a file for a link to the outside, and a folder on the way too, as fast as he can.
+    /// Another thread exchanges a file for a link to the outside, and a folder on the path too, as fast as possible.
     #[test]
     fn no_try_of_thousands_gets_outside() {
         const OPENS: usize = 4000;
@@ -232,7 +233,7 @@ mod tests {
                         inside += 1;
                     }
                     Err(e) => {
-                        // Missing: it was a link when it was opened, and is none when that is looked at.
+                        // Missing: it was a link when opened, and no longer one when checked.
                         let known = [BeneathError::Leaves, BeneathError::Missing, BeneathError::Refused(Errno::AGAIN)];
                         assert!(known.contains(&e), "try {n}: {e}");
                         refused += 1;

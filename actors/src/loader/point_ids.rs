@@ -1,4 +1,4 @@
-//! The ids of points, which snapshots have as hashes only.
+//! Finds the ids of points; snapshots have only their hashes.
 
 use super::scan::Sink;
 use crate::error::LoadError;
@@ -8,17 +8,17 @@ use provost_domain::{AdmissionDataPoint, TrainingConfig};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-/// Asks the source that a configuration names for the ids of rows.
+/// Requests the ids of rows from the source that a configuration names.
 pub struct PointIds {
     pub config: TrainingConfig,
-    /// As a snapshot has them.
+    /// The hashes, as in a snapshot.
     pub rows: Vec<u128>,
 }
 impl Message for PointIds {
     type Result = Result<BTreeMap<u128, String>, LoadError>;
 }
 
-/// The ids of the wanted rows that a pass has met.
+/// The ids of wanted rows found in a pass.
 pub struct Ids(BTreeMap<u128, Option<String>>);
 
 impl Ids {

@@ -1,4 +1,4 @@
-//! One pass over a source: its quality, and its usable rows as a snapshot.
+//! One pass over a source: computes its quality, and its usable rows as a snapshot.
 
 use super::source_key::SourceKey;
 use provost_domain::config::FeatureSet;
@@ -9,24 +9,24 @@ use provost_domain::snapshot::SnapshotBuilder;
 use provost_domain::{AdmissionDataPoint, Snapshot};
 use std::fmt::Display;
 
-/// Rejected rows that are told one by one; the others are counted.
+/// How many rejected rows are listed; the others are counted.
 const TOLD: usize = 5;
 
-/// What a source held when it was read.
+/// The content of a source when it was read.
 pub struct Scan {
     pub key: SourceKey,
     pub quality: QualityAccumulator,
     pub snapshot: Snapshot,
-    /// Rows that are no data points.
+    /// Rows that are not data points.
     pub rejected: u64,
     /// The first of them, with the reason of each.
     pub told: Vec<String>,
-    /// Columns that no field was read from, in words.
+    /// Columns that no field was read from, as text.
     unread: Option<String>,
 }
 
 impl Scan {
-    /// What was left out, in words; nothing if nothing was.
+    /// What was left out, as text; empty if nothing was.
     pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
         let more = if self.rejected > self.told.len() as u64 { "; …" } else { "" };
         let rejected = (self.rejected > 0)
@@ -37,17 +37,17 @@ impl Scan {
     }
 }
 
-/// What a pass over a source is given to.
+/// Receives the rows of a pass over a source.
 pub trait Sink: Send + 'static {
     /// A data point.
     fn take(&mut self, point: &AdmissionDataPoint);
-    /// A row that is none.
+    /// Takes a row that is not a data point.
     fn reject(&mut self, row: u64, why: &dyn Display);
-    /// The columns of a file that no field was read from, and how many there are beside.
+    /// Takes the columns of a file that no field was read from, and the number of further ones.
     fn unread(&mut self, columns: &[Unread], more: u64);
 }
 
-/// A pass under way.
+/// A pass in progress.
 pub struct Scanner {
     tables: FeatureTables,
     verified_only: bool,

@@ -1,4 +1,4 @@
-//! Where rows come from: the store, or a file below the import folder.
+//! The source of rows: the store, or a file below the import folder.
 
 use super::beneath;
 use super::scan::{Scan, Scanner, Sink};
@@ -13,10 +13,10 @@ use provost_reader::{Format, Options as ReadOptions, ReadBytes, Strays};
 use provost_store::PointSelection;
 use std::fs::File;
 
-/// Rows that are parsed at a time.
+/// How many rows are parsed at a time.
 const CHUNK: usize = 2000;
 
-/// A source that is open for reading. A file is read from the handle that was checked and is never opened by its name again.
+/// An open source. A file is read from the handle that was checked, and never opened by its name again.
 pub enum Source {
     Store(SourceKey),
     File(SourceKey, File),
@@ -30,7 +30,7 @@ impl Source {
     }
 }
 
-/// Opens what a configuration names. Fails for a `data_path` that is not a regular file below the import folder.
+/// Opens the source that a configuration names. Fails if `data_path` is not a regular file below the import folder.
 pub async fn open(config: &TrainingConfig, resources: &LoaderResources) -> Result<Source, LoadError> {
     let (verified_only, features) = (config.use_verified_only, config.features);
     if config.data_source == DataSource::Mongodb {
@@ -63,7 +63,7 @@ pub async fn scan(source: Source, config: &TrainingConfig, resources: &LoaderRes
     blocking(move || Ok(scanner.finish(key))).await
 }
 
-/// Gives every point of a source to `sink`, and what in a file is none.
+/// Passes every point of a source to `sink`, and every row of a file that is not a point.
 pub async fn each_point<S: Sink>(
     source: Source,
     config: &TrainingConfig,
@@ -105,7 +105,7 @@ fn text(e: impl std::fmt::Display) -> String {
     e.to_string()
 }
 
-/// Every row of the file to the sink, in its order.
+/// Passes every row of the file to the sink, in order.
 fn read(
     name: &str,
     file: File,

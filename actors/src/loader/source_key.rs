@@ -1,11 +1,11 @@
-//! What names the rows of a source: equal keys mean equal rows.
+//! The key of a source's rows: equal keys mean equal rows.
 
 use provost_domain::config::{DataSource, FeatureSet};
 use provost_store::PointTotals;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 
-/// Names a source and its present state: equal keys mean equal rows.
+/// Identifies a source and its present state: equal keys mean equal rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SourceKey {
     Store {
@@ -17,19 +17,19 @@ pub enum SourceKey {
         verified_only: bool,
         features: FeatureSet,
         kind: DataSource,
-        /// As the client named it.
+        /// The path as the client named it.
         name: String,
         state: FileState,
     },
 }
 
-/// Which file was opened and when it last changed, read from its handle.
+/// Identifies the open file and its last change, read from its handle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileState {
     device: u64,
     inode: u64,
     bytes: u64,
-    /// Seconds and nanoseconds since 1970, of the content and of the file's record.
+    /// Seconds and nanoseconds since 1970 of the last change of the content and of the inode.
     modified: (i64, i64),
     changed: (i64, i64),
 }
@@ -51,7 +51,7 @@ impl std::fmt::Display for SourceKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             SourceKey::Store { .. } => f.write_str("the store"),
-            // Without the folders on the way.
+            // Without the folders of the path.
             SourceKey::File { name, .. } => f.write_str(name.rsplit('/').next().unwrap_or_default()),
         }
     }

@@ -1,4 +1,4 @@
-//! The space of a disk. A folder on another machine that is away holds whoever looks at it for as long.
+//! The space on a disk. A query of a remote folder that is unavailable blocks for as long.
 
 use rustix::fs::StatVfs;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// One look at a time: others wait for their turn within their bound, so that at most one thread is held.
+/// One query at a time: others wait for their turn within their limit, so that at most one thread is blocked.
 #[derive(Debug, Default)]
 pub struct Disk(Arc<Mutex<()>>);
 
 impl Disk {
-    /// None if the folder's disk does not answer within this time.
+    /// None if the disk does not answer within this time.
     pub async fn look(&self, folder: &Path, within: Duration) -> Option<StatVfs> {
         let looked = async {
             let (turn, folder) = (self.0.clone().lock_owned().await, folder.to_owned());

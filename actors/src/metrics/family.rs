@@ -1,15 +1,15 @@
-//! Metrics as plain data: families of samples, for whoever writes them in some format.
+//! Metrics as plain data: families of samples, independent of the output format.
 
 use super::histogram::Observed;
 use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Only rises. Its samples are named with `_total`.
+    /// Only increases. Its samples are named with `_total`.
     Counter,
     Gauge,
     Histogram,
-    /// A constant 1 whose labels tell something. Its sample is named with `_info`.
+    /// A constant 1 whose labels hold the information. Its sample is named with `_info`.
     Info,
 }
 

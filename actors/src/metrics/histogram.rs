@@ -10,7 +10,8 @@ pub struct Histogram {
     bounds: &'static [f64],
     /// One for each bound, and one for what is beyond the last.
     counts: Box<[AtomicU64]>,
-    /// The bits of a number of seconds: whole nanoseconds would overflow with a few events of the distant past.
+    /// The bits of a floating-point number of seconds: nanoseconds would overflow after a few events from the distant
+    /// past.
     sum: AtomicU64,
 }
 
@@ -25,11 +26,11 @@ impl Histogram {
         let at = self.bounds.partition_point(|bound| *bound < seconds);
         self.counts[at].fetch_add(1, Ordering::Relaxed);
         let added = |sum| Some((f64::from_bits(sum) + seconds).to_bits());
-        // It always adds, so that it cannot fail.
+        // The closure always returns a value, so this cannot fail.
         let _ = self.sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, added);
     }
 
-    /// What was observed so far. An observation at the same moment may be in the counts and not yet in the sum.
+    /// The observations so far. A concurrent observation may be in the counts and not yet in the sum.
     pub fn read(&self) -> Observed {
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let sum = f64::from_bits(self.sum.load(Ordering::Relaxed));

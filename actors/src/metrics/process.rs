@@ -1,9 +1,9 @@
-//! What the operating system knows of this process, under the names that every client of Prometheus has for it.
+//! The operating system's figures for this process, under the standard names of Prometheus clients.
 
 use super::family::{Family, Value};
 use sysinfo::{Process, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// CPU, memory, open files and start of this process. Without samples where the system does not tell.
+/// CPU, memory, open files and start time of this process. No samples if the system does not report them.
 pub fn families() -> Vec<Family> {
     let pid = sysinfo::get_current_pid().ok();
     let mut system = System::new().ok();

@@ -1,4 +1,4 @@
-//! What only the store knows, read at most once a second and never waited for longer than that.
+//! Figures from the store, read at most once a second and awaited at most as long.
 
 use crate::outbox::{EVENTS, MAIL};
 use chrono::{DateTime, Utc};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// How long a reading is answered again before the store is asked anew.
+/// How long a reading is reused before the store is queried again.
 const FRESH: Duration = Duration::from_secs(1);
 const READ_WITHIN: Duration = Duration::from_millis(900);
 
@@ -21,7 +21,7 @@ pub(crate) struct Active {
     pub activated: DateTime<Utc>,
 }
 
-/// What the store holds, at one moment.
+/// Figures of the store at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Figures {
     pub jobs: BTreeMap<JobStatus, u64>,
@@ -39,7 +39,7 @@ struct Reading {
     figures: Option<Figures>,
 }
 
-/// The last reading. Requests that come while it is made wait for it.
+/// The last reading. Requests that come during a reading wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Stored(Mutex<Option<Reading>>);
 
@@ -51,7 +51,7 @@ impl Stored {
             return reading.figures.clone();
         }
         let known = last.as_ref().and_then(|reading| reading.figures.as_ref()?.active.clone());
-        // Real time: it is the store's own.
+        // Real time, because the store uses real time.
         let read = tokio::time::timeout(READ_WITHIN, read(store, known)).await;
         let figures = read.ok().and_then(Result::ok);
         *last = Some(Reading { at: Instant::now(), figures: figures.clone() });
@@ -71,7 +71,7 @@ async fn read(store: &dyn Store, known: Option<Active>) -> Result<Figures, Store
     Ok(Figures { jobs, announcements, mails, points: mark.total, models, active })
 }
 
-/// The active model. Its record, which is long, is read once.
+/// The active model. Its long record is read once.
 async fn active(store: &dyn Store, known: Option<Active>) -> Result<Option<Active>, StoreError> {
     let Some(activation) = store.activations(None, 1).await?.items.into_iter().next() else { return Ok(None) };
     let (id, activated) = (activation.model_id, activation.activated_at);

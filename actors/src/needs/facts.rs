@@ -1,4 +1,4 @@
-//! What needs a person, as pure functions of what a look has read.
+//! Decides what needs a person: pure functions of the data of one look.
 
 use chrono::{DateTime, Utc};
 use provost_domain::TrainingJob;
@@ -9,7 +9,7 @@ use provost_domain::need::{Need, NeedKind, SERVICE};
 use provost_domain::status::{ComponentStatus, Health, component_title};
 use std::collections::BTreeMap;
 
-/// What one look found: facts that are so, and the ids of those that are known not to be so.
+/// The result of one look: the needs found, and the ids known to be no needs.
 #[derive(Debug, Default, PartialEq)]
 pub struct Facts {
     pub here: Vec<Need>,
@@ -37,7 +37,7 @@ pub fn component(name: &str, found: &ComponentStatus, since: DateTime<Utc>) -> N
     Need::new(NeedKind::ComponentUnwell, name, &fact, found.last_error.as_deref().unwrap_or_default(), since)
 }
 
-/// How many messages the bridge has set aside since it was started.
+/// How many messages the bridge has parked since it was started.
 pub fn set_aside(components: &BTreeMap<String, ComponentStatus>) -> u64 {
     components.get("bridge").and_then(|bridge| bridge.state.pointer("/events/parked")?.as_u64()).unwrap_or(0)
 }
@@ -82,7 +82,7 @@ pub fn no_serving_model(models: u64, newest: DateTime<Utc>) -> Facts {
     }
 }
 
-/// A model serves, or there is none that could.
+/// Whether a model serves, or there is none that could.
 pub fn a_model_serves() -> Facts {
     Facts { here: Vec::new(), gone: vec![Need::id_of(NeedKind::NoServingModel, SERVICE)] }
 }

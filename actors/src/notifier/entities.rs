@@ -1,9 +1,9 @@
-//! Text in the HTML of mails.
+//! Escapes text for the HTML of mails.
 
 use askama::filters::Escaper;
 use std::fmt::{self, Write};
 
-/// Writes what HTML takes for itself as named entities.
+/// Writes the special characters of HTML as named entities.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Entities;
 

@@ -1,4 +1,5 @@
-//! Mails into the outbox: who gets one, and what each says. Recorded in one step with the change that they are about.
+//! Builds mails for the outbox: the recipients and the content. They are recorded in the transaction of the change that
+//! they are about.
 
 use crate::options::MailSources;
 use crate::outbox::MAIL;
@@ -9,7 +10,7 @@ use provost_domain::model::ModelVersion;
 use provost_domain::watch_alarm::DriftAlarm;
 use provost_store::{OutboxMessage, StoreError};
 
-/// One message per recipient. `occasion` names what happened: the same occasion is written about once.
+/// One message per recipient. `occasion` identifies the event: an occasion is written about once.
 pub fn letters(occasion: &str, recipients: &[String], letter: &Letter, at: DateTime<Utc>) -> Vec<OutboxMessage> {
     let message = |to: &String| {
         let mail = Mail { to: to.clone(), letter: letter.clone() };
@@ -25,7 +26,7 @@ pub fn letters(occasion: &str, recipients: &[String], letter: &Letter, at: DateT
     recipients.iter().map(message).collect()
 }
 
-/// Empty where there is no mail server.
+/// Empty if there is no mail server.
 async fn recipients(sources: &MailSources) -> Result<Vec<String>, StoreError> {
     if !sources.enabled {
         return Ok(Vec::new());
@@ -33,7 +34,7 @@ async fn recipients(sources: &MailSources) -> Result<Vec<String>, StoreError> {
     Ok(sources.schedule.schedule().await?.map(|s| s.notification_emails).unwrap_or_default())
 }
 
-/// What mails about a job's end need beside its record; read before the end is written.
+/// The data for mails about a job's end besides its record; read before the end is written.
 #[derive(Debug, Default)]
 pub struct JobMail {
     recipients: Vec<String>,
@@ -55,7 +56,7 @@ impl JobMail {
         Ok(Self { recipients, models, gate })
     }
 
-    /// The mails about a job that has completed or failed; none about another.
+    /// The mails about a job that has completed or failed; none for other jobs.
     pub fn about(&self, record: &JobRecord, at: DateTime<Utc>) -> Vec<OutboxMessage> {
         let letter = || JobLetter::new(record, &self.models, self.gate.clone());
         let letter = match record.job.status {
@@ -68,9 +69,9 @@ impl JobMail {
     }
 }
 
-/// The switch to another model, as it is about to be made.
+/// An activation that is about to be recorded.
 pub struct Switch<'a> {
-    /// Names this activation: the id of its announcement.
+    /// Identifies this activation: the id of its announcement.
     pub occasion: &'a str,
     pub model: &'a ModelVersion,
     pub previous: Option<&'a provost_domain::ModelId>,
@@ -79,8 +80,8 @@ pub struct Switch<'a> {
     pub at: DateTime<Utc>,
 }
 
-/// The mails about an activation. It is not held up or refused for them: what cannot be read leads to no mail and a line in
-/// the log.
+/// The mails about an activation. They never delay or prevent it: if data cannot be read, no mail is written, and the
+/// log says so.
 pub async fn about_activation(sources: &MailSources, switch: Switch<'_>) -> Vec<OutboxMessage> {
     let written = async {
         let recipients = recipients(sources).await?;
@@ -98,7 +99,7 @@ pub async fn about_activation(sources: &MailSources, switch: Switch<'_>) -> Vec<
     })
 }
 
-/// The mails about an alarm. It is not held up for them, as an activation is not.
+/// The mails about an alarm. They never delay or prevent it either.
 pub async fn about_drift(
     sources: &MailSources,
     occasion: &str,

@@ -1,11 +1,11 @@
-//! What a letter looks like: subject, text and HTML. The templates are compiled in and use nothing from elsewhere.
+//! Renders a mail: subject, text and HTML. The templates are compiled in and load nothing.
 
 use super::letter_view::{LetterView, metric_name, score, words};
 use askama::Template;
 use provost_domain::mail::{JobLetter, Letter};
 use provost_domain::visible;
 
-/// Characters of a subject.
+/// The most characters of a subject.
 const SUBJECT: usize = 150;
 
 pub struct Rendered {
@@ -59,7 +59,7 @@ fn failed_subject(job: &JobLetter) -> String {
     if why.is_empty() { "Training failed".to_owned() } else { format!("Training failed: {why}") }
 }
 
-/// Subjects contain texts of clients: line breaks in them must not make headers.
+/// Subjects contain texts of clients: their line breaks must not create headers.
 fn one_line(subject: &str) -> String {
     let words: Vec<&str> = subject.split_ascii_whitespace().collect();
     let line = visible::line(&words.join(" ")).into_owned();

@@ -1,5 +1,5 @@
-//! A mail ready to be handed over: addresses checked, texts rendered, bytes made. The same outbox message always makes the
-//! same bytes.
+//! A mail that is ready to send: addresses checked, texts rendered, bytes built. The same outbox message always gives
+//! the same bytes.
 
 use super::render::{Rendered, render};
 use crate::options::Sender;
@@ -9,7 +9,7 @@ use lettre::{Address, address::AddressError};
 use provost_domain::mail::Mail;
 use provost_store::OutboxMessage;
 
-/// Why a message of the outbox is no mail: nothing that passes with time.
+/// Why a message of the outbox cannot become a mail; permanent faults only.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     #[error("it is of a kind that this version does not know: {0}")]
@@ -35,7 +35,7 @@ impl RenderedMail {
         let to: Address = mail.to.parse().map_err(|e| RenderError::Address(mail.to.clone(), e))?;
         let Rendered { subject, text, html } = render(&mail.letter).map_err(|e| RenderError::Text(cause(&e)))?;
         let id = &message.id;
-        // Fixed, so that a mail that is sent again is the same one.
+        // Fixed, so that a mail that is sent again is identical.
         let parts = MultiPart::alternative()
             .boundary(format!("=_{id}"))
             .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text))
@@ -58,13 +58,13 @@ impl RenderedMail {
     }
 }
 
-/// An error with what it came from.
+/// An error with its causes.
 pub(super) fn cause(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(error.source(), |e| e.source());
     sources.fold(error.to_string(), |text, e| format!("{text}: {e}"))
 }
 
-/// Keeps absence notes from being sent in answer (RFC 3834).
+/// Prevents automatic replies (RFC 3834).
 #[derive(Clone)]
 struct AutoSubmitted;
 

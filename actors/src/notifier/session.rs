@@ -1,4 +1,4 @@
-//! One connection to the mail server: secured, logged in, and used for mail after mail.
+//! One connection to the mail server: secured, logged in, and used for several mails.
 
 use super::rendered_mail::{RenderedMail, cause};
 use crate::options::{MailOptions, Security};
@@ -18,7 +18,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// "Service not available, closing transmission channel."
 const CLOSING: u16 = 421;
 
-/// Why there is no connection to send mail over.
+/// Why a connection for mail could not be established.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     #[error("the certificates in {path} cannot be used: {why}")]
@@ -38,13 +38,13 @@ pub enum ConnectError {
 /// Why a mail was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The server will never take this mail.
+    /// The server refuses this mail permanently.
     #[error("refused: {0}")]
     Refused(String),
-    /// It may take it later.
+    /// The server may accept the mail later.
     #[error("{0}")]
     Later(String),
-    /// Nothing more can be sent over this connection; whether the mail was taken is not known.
+    /// The connection is broken; whether the mail was accepted is unknown.
     #[error("the connection broke: {0}")]
     Broken(String),
 }
@@ -56,7 +56,7 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub async fn open(mail: &'a MailOptions) -> Result<Self, ConnectError> {
-        // lettre's own time-out ends with the TCP handshake.
+        // lettre's own time-out covers only the TCP handshake.
         match tokio::time::timeout(mail.timeout, connect(mail)).await {
             Ok(Ok(connection)) => Ok(Self { connection, mail }),
             Ok(Err(e)) => Err(e),
@@ -64,8 +64,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Ok once the server has taken the responsibility: after its 250 to the whole mail. After `Refused` and `Later` the
-    /// session can be used on.
+    /// Ok once the server has accepted responsibility, with 250 after the whole mail. After `Refused` and `Later` the
+    /// session can still be used.
     pub async fn send(&mut self, rendered: &RenderedMail) -> Result<(), SendError> {
         let Ok(sent) = tokio::time::timeout(self.mail.timeout, self.transaction(rendered)).await else {
             return Err(SendError::Broken(format!("no answer within {} s", self.mail.timeout.as_secs_f64())));
@@ -74,7 +74,7 @@ impl<'a> Session<'a> {
             Ok(()) => Ok(()),
             Err(e @ SendError::Broken(_)) => Err(e),
             Err(verdict) => {
-                // If it fails, the verdict stands all the same, and the next mail finds the connection broken.
+                // If this fails, the verdict is still valid, and the next mail finds the connection broken.
                 let _ = tokio::time::timeout(self.mail.timeout, self.connection.command(Rset)).await;
                 Err(verdict)
             }
@@ -90,7 +90,7 @@ impl<'a> Session<'a> {
             parameters.push(MailParameter::SmtpUtfEight);
         }
         let begun = self.connection.command(Mail::new(Some(rendered.from.clone()), parameters)).await;
-        // What it has against the sender is about the set-up, not about this mail: nothing is given up for it.
+        // An objection to the sender concerns the configuration, not this mail, so the mail is not given up.
         begun.map_err(|e| match self.verdict(e) {
             SendError::Refused(why) => SendError::Later(format!("the sender is refused: {why}")),
             e => e,
@@ -107,7 +107,7 @@ impl<'a> Session<'a> {
         let Some(status) = error.status() else {
             return SendError::Broken(why_unreachable(&cause(&error)).to_owned());
         };
-        // What the server says of a mail or a recipient is for whoever looks after mail.
+        // The server's text about a mail or a recipient is for the administrator of mail.
         let text = visible::line(&self.mail.url.without_parts(&error.to_string())).into_owned();
         match u16::from(status) {
             CLOSING => SendError::Broken(text),
@@ -117,7 +117,7 @@ impl<'a> Session<'a> {
     }
 
     pub async fn close(mut self) {
-        // All that matters is said; a server that does not answer is left.
+        // The mail is done; a server that does not answer the farewell is left.
         let _ = tokio::time::timeout(GOODBYE, self.connection.abort()).await;
     }
 }
@@ -133,7 +133,7 @@ async fn connect(mail: &MailOptions) -> Result<AsyncSmtpConnection, ConnectError
     let (implicit, upgrade) = if security == Security::Tls { (tls, None) } else { (None, tls) };
     let timeout = Some(mail.timeout);
     let mut connection = if url.host() == "localhost" {
-        // Not asked of a resolver, which might know another one.
+        // Not resolved, because a resolver might return another address.
         let here = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].map(|ip| SocketAddr::new(ip, url.port()));
         AsyncSmtpConnection::connect_tokio1(&here[..], timeout, &hello, implicit, None).await
     } else {
@@ -151,7 +151,7 @@ async fn connect(mail: &MailOptions) -> Result<AsyncSmtpConnection, ConnectError
         let credentials = Credentials::new(user.to_owned(), password.to_owned());
         if let Err(e) = connection.auth(DEFAULT_MECHANISMS, &credentials).await {
             connection.abort().await;
-            // Its text may hold user and password, in whatever encoding they were sent.
+            // The text may repeat user and password, in whatever encoding they were sent.
             return Err(match e.status() {
                 Some(status) => ConnectError::Login(u16::from(status)),
                 None => ConnectError::Connect(why_unreachable(&cause(&e))),
@@ -161,7 +161,7 @@ async fn connect(mail: &MailOptions) -> Result<AsyncSmtpConnection, ConnectError
     Ok(connection)
 }
 
-/// Reads certificates: this machine's own, and those of the file. Anew for each connection, so that new ones are seen.
+/// Reads certificates: the system's, and those of the file. Read for each connection, so that new ones take effect.
 async fn tls(mail: &MailOptions) -> Result<TlsParameters, ConnectError> {
     let (host, file) = (mail.url.host().to_owned(), mail.ca_file.clone());
     let read = move || {
@@ -181,7 +181,7 @@ async fn tls(mail: &MailOptions) -> Result<TlsParameters, ConnectError> {
     read.unwrap_or(Err(ConnectError::Connect("the certificates were not read")))
 }
 
-/// The name of this machine, if it is one that a server would take.
+/// The name of this machine, if it has a form that servers accept.
 fn hello() -> ClientId {
     let plain =
         |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));

@@ -1,4 +1,4 @@
-//! How the broker of the event bus is reached: its address with credentials, time-outs and bounds.
+//! The options of the connection to the broker: address with credentials, time-outs and limits.
 
 use lapin::uri::{AMQPScheme, AMQPUri};
 use provost_domain::ServerAddress;
@@ -13,7 +13,7 @@ const SCHEMES: &[(&str, Option<u16>)] = &[("amqp", Some(5672)), ("amqps", Some(5
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address(ServerAddress);
 
-/// lapin closes a connection that was silent for twice this; the bridge's own watchdog is faster.
+/// lapin closes a connection after twice this silence; the bridge's own check is faster.
 const HEARTBEAT_SECONDS: u16 = 10;
 
 impl Address {
@@ -27,14 +27,14 @@ impl Address {
         Ok(address)
     }
 
-    /// For the driver only: the URI contains the password.
+    /// For the driver only, because the URI contains the password.
     pub(crate) fn uri(&self) -> Result<AMQPUri, AddressFault> {
-        // What the driver does not take of an address is in its options.
+        // The parts that the driver refuses are the address's options.
         let mut uri: AMQPUri = self.0.expose().parse().map_err(|_| AddressFault::Options)?;
         uri.scheme = if self.0.scheme() == "amqps" { AMQPScheme::AMQPS } else { AMQPScheme::AMQP };
-        // The driver would take its own machine for a host in brackets.
+        // The driver would connect to its own machine for a host in brackets.
         uri.authority.host = self.0.host().to_owned();
-        // Most clients take an address that ends in `/` for one of the default virtual host.
+        // Most clients read an address that ends in `/` as the default virtual host.
         if uri.vhost.is_empty() {
             uri.vhost = "/".to_owned();
         }
@@ -55,28 +55,28 @@ impl fmt::Debug for Address {
     }
 }
 
-/// How to reach the broker, and what may come from it.
+/// How to reach the broker, and limits on its messages.
 #[derive(Debug, Clone)]
 pub struct BridgeOptions {
     pub url: Address,
     /// Certificates to trust beside the system's (PEM).
     pub ca_file: Option<PathBuf>,
-    /// A longer body is parked unread.
+    /// A longer body is parked without being parsed.
     pub max_message_bytes: usize,
-    /// Events recorded in one step, at most.
+    /// The most events recorded in one transaction.
     pub batch: u16,
-    /// How long the first of a batch waits for more.
+    /// How long the first event of a batch waits for more.
     pub batch_wait: Duration,
-    /// Deliveries held at a time, in batches.
+    /// The most unacknowledged deliveries, in batches.
     pub prefetch_batches: u16,
     /// Longest wait for any answer of the broker.
     pub wait: Duration,
-    /// How often connection and topology are checked. A broker that is silent is given up after this and `wait`.
+    /// How often connection and topology are checked. A silent broker is given up after this time and `wait`.
     pub check_every: Duration,
 }
 
 impl BridgeOptions {
-    /// The defaults for a broker.
+    /// The default options for this broker.
     pub fn new(url: Address) -> Self {
         Self {
             url,

@@ -1,4 +1,4 @@
-//! What the Evaluator works with.
+//! The options of the Evaluator.
 
 use super::Options;
 use super::fairness::FairnessOptions;

@@ -1,4 +1,4 @@
-//! What Jobs works with.
+//! The options of Jobs.
 
 use super::Options;
 use super::mail_sources::MailSources;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Jobs writes jobs with their events, and trials. The limits are explained at [`Options`].
+/// Jobs writes jobs with their events, and trials. [`Options`] explains the limits.
 #[derive(Clone)]
 pub struct JobsResources {
     pub clock: Arc<dyn Clock>,

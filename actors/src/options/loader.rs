@@ -1,4 +1,4 @@
-//! What the Loader works with.
+//! The options of the Loader.
 
 use super::Options;
 use crate::clock::Clock;

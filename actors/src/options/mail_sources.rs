@@ -1,13 +1,13 @@
-//! What the content of mails is read from.
+//! The roles of the store that the content of mails is read from.
 
 use super::Options;
 use provost_store::{DecisionReader, ModelReader, ScheduleReader};
 use std::sync::Arc;
 
-/// Recipients, models and decisions, for whoever writes a mail into the outbox.
+/// Reads recipients, models and decisions, for actors that write mails into the outbox.
 #[derive(Clone)]
 pub struct MailSources {
-    /// There is a mail server.
+    /// Whether there is a mail server.
     pub enabled: bool,
     pub schedule: Arc<dyn ScheduleReader>,
     pub models: Arc<dyn ModelReader>,

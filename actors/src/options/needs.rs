@@ -1,4 +1,4 @@
-//! What Needs works with.
+//! The options of Needs.
 
 use super::Options;
 use crate::clock::Clock;
@@ -7,7 +7,7 @@ use crate::failures::Failures;
 use provost_store::{DecisionReader, JobReader, ModelReader, NeedProducer};
 use std::sync::{Arc, OnceLock, Weak};
 
-/// Needs raises and withdraws needs; it reads what they are about.
+/// Needs raises and withdraws needs, and reads the records that they are about.
 #[derive(Clone)]
 pub struct NeedsResources {
     pub clock: Arc<dyn Clock>,
@@ -16,7 +16,8 @@ pub struct NeedsResources {
     pub models: Arc<dyn ModelReader>,
     pub decisions: Arc<dyn DecisionReader>,
     pub failures: Failures,
-    /// The health of all components. It is set once all actors have started, since `Needs` is one of them; the handle owns it.
+    /// The health of all components. Set once all actors have started, because `Needs` is one of them; the handle owns
+    /// it.
     pub components: Arc<OnceLock<Weak<ComponentLook>>>,
 }
 

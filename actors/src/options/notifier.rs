@@ -1,4 +1,4 @@
-//! What the Notifier works with.
+//! The options of the Notifier.
 
 use super::{MailOptions, Options};
 use crate::clock::Clock;
@@ -9,7 +9,7 @@ use crate::testkit::Failpoints;
 use provost_store::OutboxStore;
 use std::sync::Arc;
 
-/// The Notifier marks the mails of the outbox.
+/// The Notifier reads the mails in the outbox and marks them as sent.
 #[derive(Clone)]
 pub struct NotifierResources {
     pub clock: Arc<dyn Clock>,

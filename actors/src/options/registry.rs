@@ -1,4 +1,4 @@
-//! What the Registry works with.
+//! The options of the Registry.
 
 use super::Options;
 use super::fairness::FairnessOptions;

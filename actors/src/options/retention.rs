@@ -1,4 +1,4 @@
-//! How long finished records are kept.
+//! The options of Retention: how long finished records are kept.
 
 use super::Options;
 use crate::clock::Clock;
@@ -8,12 +8,12 @@ use provost_store::{Artifacts, PredictionLog, RetentionStore};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long what is over is kept.
+/// How long finished records are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetentionOptions {
     /// Interval between two rounds.
     pub every: Duration,
-    /// Ids of inbound events.
+    /// How long ids of inbound events are kept.
     pub inbox: Duration,
     /// Announcements and mails that were sent or given up.
     pub outbox: Duration,
@@ -21,10 +21,10 @@ pub struct RetentionOptions {
     pub job_events: Duration,
     /// Trials and intermediate results of jobs, after their end.
     pub trials: Duration,
-    /// Entries of the prediction log, and the windows that the model was watched by.
+    /// Entries of the prediction log, and windows of the watching.
     pub predictions: Duration,
-    /// Artifacts that no record names, since they were last stored. Longer than any pause between an artifact's being stored
-    /// and its being named.
+    /// Artifacts that no record names, since they were last stored. Must be longer than any pause between storing an
+    /// artifact and recording its name.
     pub artifacts: Duration,
 }
 
@@ -43,13 +43,13 @@ impl Default for RetentionOptions {
     }
 }
 
-/// What Retention works with: it removes finished records and artifacts that no record names.
+/// The options of Retention, which removes finished records and unnamed artifacts.
 #[derive(Clone)]
 pub struct RetentionResources {
     pub clock: Arc<dyn Clock>,
     pub retention: Arc<dyn RetentionStore>,
     pub predictions: Arc<dyn PredictionLog>,
-    /// Entries that the prediction log keeps, however young they are.
+    /// The most entries of the prediction log, whatever their age.
     pub predictions_max: u64,
     pub artifacts: Artifacts,
     /// None: nothing is removed.

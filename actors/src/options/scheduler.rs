@@ -1,4 +1,4 @@
-//! What the Scheduler works with.
+//! The options of the Scheduler.
 
 use super::Options;
 use crate::clock::Clock;
@@ -20,7 +20,7 @@ pub struct SchedulerResources {
     pub points: Arc<dyn PointReader>,
     pub windows: Arc<dyn WatchReader>,
     pub enabled: bool,
-    /// Whether an alarm about drift is a reason to train.
+    /// Whether a drift alarm triggers training.
     pub retrain_on_drift: bool,
     /// Shortest time between two automatic jobs.
     pub cooldown: Duration,

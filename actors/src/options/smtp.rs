@@ -1,5 +1,5 @@
-//! How the mail server is reached: its address `smtps://user:password@host:port`, whose secrets are never shown, the sender
-//! and time-outs.
+//! The options of the connection to the mail server: its address `smtps://user:password@host:port`, whose secrets are
+//! never shown, the sender, and time-outs.
 
 use lettre::message::Mailbox;
 use provost_domain::address::AddressFault;
@@ -9,15 +9,15 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Without a port `smtp` has one that depends on where the server is.
+/// Without a port, `smtp` uses a default that depends on where the server is.
 const SCHEMES: &[(&str, Option<u16>)] = &[("smtps", Some(465)), ("smtp", None)];
 
-/// How a connection is secured. Without TLS nothing leaves the machine.
+/// How a connection is secured. Without TLS, only this machine is contacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
-    /// To this machine itself only.
+    /// Unencrypted; to this machine only.
     Plain,
-    /// Begins in the clear, and goes on only after the upgrade.
+    /// Begins unencrypted, and continues only after the upgrade to TLS.
     StartTls,
     Tls,
 }
@@ -77,12 +77,12 @@ impl MailUrl {
         is_loopback(self.host())
     }
 
-    /// User and password, for the server alone.
+    /// User and password, only for the server.
     pub(crate) fn credentials(&self) -> Option<(&str, &str)> {
         self.address.login().and_then(|(user, password)| Some((user.expose(), password?.expose())))
     }
 
-    /// In the clear only to this machine itself, and there too not when TLS was asked for.
+    /// Unencrypted only to this machine, and not if TLS was requested.
     pub fn security(&self, own_ca: bool) -> Security {
         match self.address.scheme() {
             "smtps" => Security::Tls,
@@ -91,13 +91,13 @@ impl MailUrl {
         }
     }
 
-    /// A server's text without what it may repeat of the address.
+    /// A server's text without parts that may repeat the address.
     pub(crate) fn without_parts(&self, text: &str) -> String {
         self.address.without_parts(text)
     }
 }
 
-/// 127.0.0.0/8, ::1 and `localhost`. Whatever else a resolver would make of a name does not count.
+/// Whether the host is 127.0.0.0/8, ::1 or `localhost`. Other names do not count, whatever a resolver returns.
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
@@ -114,7 +114,7 @@ impl fmt::Debug for MailUrl {
     }
 }
 
-/// Who writes: `Provost <provost@example.org>`.
+/// The sender, such as `Provost <provost@example.org>`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sender(Mailbox);
 
@@ -138,12 +138,12 @@ impl fmt::Display for Sender {
     }
 }
 
-/// How the mail server is reached, and the sender.
+/// How to reach the mail server, and the sender.
 #[derive(Debug, Clone)]
 pub struct MailOptions {
     pub url: MailUrl,
     pub from: Sender,
-    /// How long connecting, or handing over one mail, may take.
+    /// The longest time for connecting, or for delivering one mail.
     pub timeout: Duration,
     /// Certificates (PEM) to trust besides this machine's own; with it, TLS is used on this machine too.
     pub ca_file: Option<PathBuf>,
@@ -182,7 +182,7 @@ mod tests {
             ("smtp://10.0.0.1:25", StartTls, 25),
             ("smtp://localhost.example.org", StartTls, 587),
             ("smtp://127.0.0.1.example.org", StartTls, 587),
-            // A resolver may take it for 127.0.0.1; it is not written as an address.
+            // A resolver may read it as 127.0.0.1, but it is not written as an address.
             ("smtp://127.1", StartTls, 587),
             ("smtps://localhost", Tls, 465),
             ("smtps://mail.example.org/", Tls, 465),

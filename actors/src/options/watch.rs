@@ -1,4 +1,4 @@
-//! How the active model is watched.
+//! The options of Watch.
 
 use super::{MailSources, Options};
 use crate::clock::Clock;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// When windows are closed, and what an alarm leads to.
+/// When windows close, and what an alarm triggers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchOptions {
     /// Whether the active model is watched.
@@ -23,9 +23,9 @@ pub struct WatchOptions {
     pub every: Duration,
     /// Rows that close a window.
     pub window: usize,
-    /// A window with fewer rows is closed when its oldest row is so old.
+    /// A window with fewer rows closes when its oldest row has this age.
     pub close_after: Duration,
-    /// Whether an alarm is a reason to train.
+    /// Whether an alarm triggers training.
     pub retrain: bool,
 }
 
@@ -41,7 +41,7 @@ impl Default for WatchOptions {
     }
 }
 
-/// What Watch works with: it reads predictions, points and models, records windows, and raises needs about alarms.
+/// The options of Watch: it reads predictions, points and models, records windows, and raises needs about alarms.
 #[derive(Clone)]
 pub struct WatchResources {
     pub clock: Arc<dyn Clock>,
@@ -56,12 +56,12 @@ pub struct WatchResources {
     pub mail: MailSources,
     pub leases: Option<Leases>,
     pub options: WatchOptions,
-    /// Its work gives way to everything else on the machine.
+    /// The pool for its work, which gives way to all other work on the machine.
     pub idle_priority: bool,
     pub failures: Failures,
     pub failpoints: Failpoints,
     pub metrics: Metrics,
-    /// Wakes it when predictions or points came in.
+    /// Notifies Watch of new predictions or points.
     pub nudge: Arc<Notify>,
 }
 

@@ -1,4 +1,4 @@
-//! Models side by side, on the rows that are in all of their test parts.
+//! Compares models on the rows that are in all of their test parts.
 
 use crate::error::RegistryError;
 use crate::evaluator::title;
@@ -19,19 +19,19 @@ use provost_store::Artifacts;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// With fewer rows in common nothing is tested.
+/// With fewer common rows no test is made.
 const MIN_ROWS: usize = 100;
 const BOOTSTRAP_DRAWS: u32 = 1000;
 const BOOTSTRAP_SEED: u64 = 0x636f_6d70;
 
-/// Models, and the rows that are in all of their test parts. Rows are found again by their id; a row whose label differs
-/// between snapshots is none of them.
+/// Models, and the rows that are in all of their test parts. Rows are matched by id; a row whose label differs between
+/// snapshots is excluded.
 #[derive(Default)]
 pub struct Common {
     models: Vec<Scored>,
     /// Ascending.
     ids: Vec<u128>,
-    /// By row, as the first model's snapshot has them.
+    /// The labels by row, from the first model's snapshot.
     y: Vec<u8>,
     clusters: Vec<u64>,
 }
@@ -44,7 +44,7 @@ struct Scored {
 }
 
 impl Common {
-    /// With one more model: rows that are not in its test part are left out.
+    /// Adds a model: rows that are not in its test part are dropped.
     pub fn with(mut self, opened: Opened) -> Result<Self, LearnError> {
         let snapshot = &opened.data.snapshot;
         let mut rows: Vec<(u128, u32)> = opened.test.iter().map(|r| (snapshot.row_ids[*r as usize], *r)).collect();
@@ -70,7 +70,7 @@ impl Common {
         Ok(self)
     }
 
-    /// Why nothing can be tested on these rows, if so.
+    /// Why these rows allow no tests, if they do not.
     fn not_comparable(&self) -> Option<String> {
         let positives = self.y.iter().filter(|l| **l == 1).count();
         if self.y.len() < MIN_ROWS {
@@ -86,9 +86,9 @@ fn retain<T>(list: &mut Vec<T>, kept: &[bool]) {
     list.retain(|_| kept.next().is_some_and(|kept| *kept));
 }
 
-/// Scores, tests, verdicts and plots. The best model is the best by the first model's target metric, if that was asked for,
-/// else by the first metric asked for; a tie goes to the one named first. `wanted` is asked between the steps, and its error
-/// ends the work.
+/// Computes scores, tests, verdicts and plots. The best model is the best by the first model's target metric if that
+/// metric was requested, else by the first requested metric; on a tie the first named. `wanted` is called between the
+/// steps, and its error ends the work.
 pub fn compare(
     common: &Common,
     metrics: &[TargetMetric],
@@ -177,7 +177,7 @@ pub fn compare(
     Ok(response)
 }
 
-/// The position with the highest score; of equal ones the first.
+/// The index of the highest score; the first among equals.
 fn highest(models: usize, score: impl Fn(usize) -> f64) -> Option<usize> {
     (0..models).rev().max_by(|a, b| score(*a).total_cmp(&score(*b)))
 }
@@ -189,7 +189,7 @@ fn labels(models: &[Scored]) -> Vec<String> {
     algorithms.zip(tails(&ids)).map(|(algorithm, tail)| format!("{} …{tail}", title(algorithm))).collect()
 }
 
-/// The ends of ids, of at least four characters and as many as tell them apart.
+/// The ends of ids, of at least four characters and long enough to be distinct.
 fn tails<'a>(ids: &[&'a str]) -> Vec<&'a str> {
     let tails = |n: usize| -> Vec<&'a str> { ids.iter().map(|id| &id[id.len().saturating_sub(n)..]).collect() };
     let differ = |n: &usize| tails(*n).into_iter().collect::<BTreeSet<_>>().len() == ids.len();
@@ -224,11 +224,11 @@ fn draw(data: &ComparisonPlotData, artifacts: &Artifacts) -> Result<BTreeMap<Str
     Ok(plots)
 }
 
-/// What the tests of all pairs need, made once for each model.
+/// Data for the tests of all pairs, computed once per model.
 struct Tests<'a> {
     common: &'a Common,
     target: TargetMetric,
-    /// By model; empty where nothing is tested.
+    /// By model; empty if no test is made.
     prepared: Vec<(Placements, Draws)>,
 }
 
@@ -262,7 +262,8 @@ impl<'a> Tests<'a> {
         }
     }
 
-    /// Whether a model scores higher than every other one beyond chance: the 95 % interval of each difference lies above 0.
+    /// Whether a model scores higher than every other one beyond chance: the 95 % interval of each difference is above
+    /// 0.
     fn is_above_all(&self, metric: TargetMetric, a: usize) -> bool {
         let own = |model: &Scored| draws(self.common, metric, model);
         let others = || (0..self.prepared.len()).filter(|b| *b != a);
@@ -283,8 +284,8 @@ fn draws(common: &Common, metric: TargetMetric, model: &Scored) -> Draws {
     Draws::of(metric, y, &model.p, model.threshold, clusters, BOOTSTRAP_SEED, BOOTSTRAP_DRAWS)
 }
 
-/// The models as they are answered. Where together they are longer than a page of a list, notes and grids are left out; each
-/// model by itself has them.
+/// The models for the answer. If together they exceed a page of a list, notes and grids are left out; the answer for a
+/// single model has them.
 fn listed(models: &[Scored]) -> Vec<ModelVersion> {
     let mut listed: Vec<ModelVersion> = models.iter().map(|m| m.version.clone()).collect();
     let bytes = |version: &ModelVersion| serde_json::to_vec(version).map_or(0, |text| text.len());

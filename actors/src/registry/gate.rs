@@ -1,7 +1,8 @@
-//! The gate: may a job's best model become the active one by itself?
+//! The gate decides whether a job's best model becomes active automatically.
 //!
-//! Challenger and champion are scored on the challenger's test part, less what the champion was trained or tuned on. Test
-//! parts are nested and stable, so what remains is nearly all of it, and rows that came after the champion are in it too.
+//! Challenger and champion are scored on the challenger's test part without the rows that the champion was trained or
+//! tuned on. Test parts are nested and stable, so nearly all rows remain, including rows that arrived after the
+//! champion's training.
 
 mod fairness;
 mod outcome;
@@ -20,15 +21,15 @@ use provost_learn::stats::{delong, mcnemar};
 use provost_store::StoreError;
 use std::collections::BTreeSet;
 
-/// With fewer rows in common nothing is decided on them.
+/// With fewer common rows the models are not comparable.
 const MIN_ROWS: usize = 100;
 const SEED: u64 = 0x6761_7465;
-/// Decisions that lose against an activation in between are made anew; this often.
+/// How often a decision is repeated because another activation came in between.
 const RACES: u32 = 4;
-/// Decisions of a quarter that are counted; later ones may spend next to nothing anyway.
+/// How many decisions of a quarter are counted; the alpha left for later ones is negligible anyway.
 const LOOKS: u32 = 1000;
 
-/// Decides on the best model of a job. Deciding again answers what was decided.
+/// Decides on the best model of a job. A repeated request gets the first decision.
 pub struct Decide {
     pub job_id: JobId,
     pub challenger: ModelId,
@@ -38,11 +39,11 @@ impl actix::Message for Decide {
     type Result = Result<GateDecision, RegistryError>;
 }
 
-/// What was found on the rows that neither model has seen, or why there is nothing to find.
+/// The evidence on the rows that neither model has seen, or why there is none.
 struct Found {
     evidence: Option<GateEvidence>,
     verdict: Verdict,
-    /// What both models say of the rows.
+    /// Both models' predictions for the rows.
     scored: Option<fairness::Scored>,
 }
 
@@ -53,15 +54,16 @@ impl ModelService {
                 return Ok(known);
             }
             let mut decision = match self.weigh(&m).await {
-                // A champion that is damaged will be so for the next challenger too: that is an outcome, not a fault of the job.
+                // A damaged champion would fail for every challenger, so this is an outcome of the gate, not a fault of
+                // the job.
                 Err(e) if !e.may_pass() => self.undecided(&m, &e).await?,
                 weighed => weighed?,
             };
-            // The active one is active until now, not until the weighing began.
+            // The active model is the one at this moment, not at the beginning of the comparison.
             decision.decided_at = self.resources.clock.now();
             let outbox = self.tell(&decision).await?;
             match self.resources.activation.decide(decision, outbox).await {
-                // Another model was activated meanwhile: the new model is compared with that one.
+                // Another model was activated meanwhile, so the new model is compared with that one.
                 Err(StoreError::Conflict { .. }) => {}
                 decided => {
                     let decided = decided?;
@@ -75,7 +77,7 @@ impl ModelService {
         Err(StoreError::Unavailable("the active model changes too often to decide on another".to_owned()).into())
     }
 
-    /// Nothing is activated on models that cannot be compared.
+    /// Models that cannot be compared activate nothing.
     async fn undecided(&self, m: &Decide, why: &RegistryError) -> Result<GateDecision, RegistryError> {
         let champion_id = self.resources.models.active_model().await?;
         let verdict = Verdict::not_comparable(why.to_string(), champion_id.is_some());
@@ -140,7 +142,7 @@ impl ModelService {
         })
     }
 
-    /// What is announced with a decision.
+    /// The announcements of a decision.
     async fn tell(&self, decision: &GateDecision) -> Result<Vec<provost_store::OutboxMessage>, RegistryError> {
         match decision.outcome {
             GateOutcome::Activated => {
@@ -163,7 +165,7 @@ impl ModelService {
     }
 }
 
-/// The start of the quarter that a moment is in.
+/// The start of the quarter that contains a time.
 fn quarter(at: DateTime<Utc>) -> DateTime<Utc> {
     let month = at.month0() / 3 * 3 + 1;
     NaiveDate::from_ymd_opt(at.year(), month, 1)

@@ -1,4 +1,4 @@
-//! A comparison by the metrics that each model was stored with, where one of them is a record without an artifact.
+//! Compares models by their stored metrics, if one of them is a record without an artifact.
 
 use crate::error::RegistryError;
 use provost_domain::evaluation::{ModelComparisonResponse, PairSignificance};
@@ -6,7 +6,7 @@ use provost_domain::model::TrainingMetrics;
 use provost_domain::{ModelVersion, TargetMetric};
 use std::collections::BTreeMap;
 
-/// Models without an artifact that a sentence names one by one.
+/// How many models without an artifact a sentence names.
 const NAMED: usize = 3;
 
 fn stored(metric: TargetMetric, metrics: &TrainingMetrics) -> f64 {
@@ -19,7 +19,7 @@ fn stored(metric: TargetMetric, metrics: &TrainingMetrics) -> f64 {
     }
 }
 
-/// Each model's own figures. They were not made on the same rows, so nothing is tested, and a warning says so.
+/// Each model's own figures. They come from different rows, so nothing is tested, and a warning says so.
 ///
 /// # Errors
 /// `Invalid` without a metric.
@@ -41,7 +41,7 @@ pub fn compare(models: Vec<ModelVersion>, metrics: &[TargetMetric]) -> Result<Mo
         }
     }
     let without: Vec<&str> = models.iter().filter(|m| !m.has_artifact()).map(|m| m.model_id.as_str()).collect();
-    // The sentence is repeated for each pair, so it has three ids at most.
+    // The sentence is repeated for each pair, so it names at most three ids.
     let more = match without.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),

@@ -1,4 +1,5 @@
-//! The arbiter: each pending trigger leads to a new job, joins one that waits, or is told why it leads to none.
+//! The arbiter settles pending triggers: each leads to a new job, joins a waiting one, or is recorded with the reason
+//! why there is no job.
 
 use super::settlement::{Next, after_join, after_submit};
 use super::{COMPONENT, Look, TriggerLoop, config_of, is_automatic, rules};
@@ -9,7 +10,7 @@ use provost_domain::TrainingConfig;
 use provost_domain::gate::ActivationWish;
 use provost_store::{StoreError, TriggerRecord};
 
-/// Triggers that wait for one configuration.
+/// Pending triggers with the same configuration.
 struct Group {
     config: TrainingConfig,
     hash: String,
@@ -24,7 +25,7 @@ fn task_of(config_hash: &str) -> String {
 }
 
 impl TriggerLoop {
-    /// Answers what a group of triggers failed with.
+    /// Returns the failures of groups of triggers.
     pub(super) async fn arbitrate(&self, look: Look) -> Result<Option<String>, StoreError> {
         let pending = self.resources.triggers.pending_triggers().await?;
         let mut groups: Vec<Group> = Vec::new();
@@ -71,13 +72,13 @@ impl TriggerLoop {
         Ok(failed)
     }
 
-    /// When the cooldown after the last automatic job is over.
+    /// The end of the cooldown after the last automatic job.
     async fn ready_at(&self, look: &Look) -> Result<Option<DateTime<Utc>>, StoreError> {
         let cooldown = TimeDelta::from_std(self.resources.cooldown).unwrap_or(TimeDelta::MAX);
         Ok(self.last_automatic(look.now).await?.and_then(|at| at.checked_add_signed(cooldown)))
     }
 
-    /// Whether the triggers were settled; the others are looked at again.
+    /// Whether the triggers were settled; others are tried again at the next look.
     async fn settle(
         &self,
         look: &Look,
@@ -108,7 +109,7 @@ impl TriggerLoop {
         match &submitted {
             Ok(Submitted::New(accepted)) => {
                 tracing::info!(job = %accepted.job.job_id, triggers = group.triggers.len(), "triggers led to a job");
-                // The next group of this look has its cooldown too.
+                // The cooldown now applies to the next group of this look as well.
                 let cooldown = TimeDelta::from_std(self.resources.cooldown).unwrap_or(TimeDelta::MAX);
                 *ready_at = look.now.checked_add_signed(cooldown);
                 self.seen().cooldown_until = *ready_at;
@@ -119,7 +120,7 @@ impl TriggerLoop {
         self.carry_out(after_submit(&submitted), &group.triggers).await
     }
 
-    /// Whether something has become of the triggers.
+    /// Whether the triggers are settled.
     async fn carry_out(&self, next: Next, triggers: &[TriggerRecord]) -> Result<bool, Failed> {
         match next {
             Next::Settled => Ok(true),
@@ -142,7 +143,7 @@ impl TriggerLoop {
     }
 }
 
-/// Why a group of triggers could not be settled at this look.
+/// Why a group of triggers could not be settled in this look.
 struct Failed {
     kind: Kind,
     text: String,

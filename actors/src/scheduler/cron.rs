@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use croner::parser::{CronParser, Seconds, Year};
 
-/// What is wrong with a schedule: names the value and what is allowed.
+/// A fault of a schedule; names the value and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadCron {
     #[error("`{expression}` is not a schedule: {why}")]
@@ -19,7 +19,7 @@ pub enum BadCron {
 
 #[derive(Debug, Clone)]
 pub struct Cron {
-    /// One for each fixed time of day, since croner takes only a single one for fixed; else one in all.
+    /// One expression per fixed time of day, because croner treats only a single time as fixed; else one in all.
     parts: Vec<croner::Cron>,
     zone: Tz,
 }
@@ -80,7 +80,7 @@ mod tests {
         at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
     }
 
-    /// All slots from `from` to `to`, found by going on from each to the next.
+    /// All slots from `from` to `to`, found by stepping from each to the next.
     fn slots(cron: &str, zone: &str, from: &str, to: &str) -> Vec<String> {
         let cron = Cron::parse(cron, zone).unwrap();
         let (mut at, to): (DateTime<Utc>, DateTime<Utc>) = (from.parse().unwrap(), to.parse().unwrap());
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_day_of_23_hours_has_each_fixed_slot_once() {
-        // In Berlin 02:00 to 03:00 was left out on 2026-03-29.
+        // In Berlin 02:00 to 03:00 was skipped on 2026-03-29.
         let day = ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z");
         assert_eq!(slots("30 2 * * *", "Europe/Berlin", day.0, day.1), ["2026-03-29T01:00:00Z"]);
         assert_eq!(slots("0 1 * * 0", "Europe/Berlin", day.0, day.1), ["2026-03-29T00:00:00Z"]);
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_day_of_25_hours_has_each_fixed_slot_once() {
-        // In Berlin 02:00 to 03:00 came twice on 2026-10-25.
+        // In Berlin 02:00 to 03:00 occurred twice on 2026-10-25.
         let day = ("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z");
         assert_eq!(slots("30 2 * * *", "Europe/Berlin", day.0, day.1), ["2026-10-25T00:30:00Z"]);
         let twice = ["2026-10-25T00:30:00Z", "2026-10-25T13:30:00Z"];

@@ -1,19 +1,19 @@
-//! When a rule has an occasion for a trigger. Pure: the rules read the store and record what is found here.
+//! Decides when a rule has an occasion for a trigger. Pure: the rules read the store and record the result.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// What the slot rule does at a look.
+/// The action of the slot rule at a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotStep {
     Nothing,
-    /// Slots up to now count as dealt with: the schedule is new, was changed or was off, or the clock was set back.
+    /// Slots up to now count as handled: the schedule is new, was changed or was off, or the clock was set back.
     StartFromNow,
     /// The last slot that has passed, once, however many were missed.
     Raise(DateTime<Utc>),
 }
 
-/// `dealt_until`: up to when the slots of this schedule were dealt with, None for a schedule that was not seen before.
-/// `last_slot`: the last one up to now.
+/// `dealt_until`: the time up to which the slots of this schedule were handled; None for a schedule that is new.
+/// `last_slot`: the last slot up to now.
 pub fn slot_step(
     enabled: bool,
     dealt_until: Option<DateTime<Utc>>,
@@ -23,19 +23,19 @@ pub fn slot_step(
     let Some(until) = dealt_until else { return SlotStep::StartFromNow };
     match last_slot {
         _ if !enabled => SlotStep::Nothing,
-        // Slots that were raised have their triggers, so none is raised again.
+        // Slots that were raised have triggers, so none is raised again.
         _ if until > now => SlotStep::StartFromNow,
         Some(slot) if slot > until => SlotStep::Raise(slot),
         _ => SlotStep::Nothing,
     }
 }
 
-/// Which crossing of the threshold this is, if it is one: with every `needed` points more there is another.
+/// The number of the threshold crossing, if there is one: every further `needed` points are another crossing.
 pub fn crossing(new: u64, needed: u64) -> Option<u64> {
     (new >= needed).then(|| new / needed.max(1))
 }
 
-/// How many weeks a model is older than the limit, once it has reached it.
+/// How many weeks a model is older than the limit, once the limit is reached.
 pub fn weeks_too_old(age: TimeDelta, limit: TimeDelta) -> Option<i64> {
     (age >= limit).then(|| (age - limit).num_weeks())
 }
@@ -75,8 +75,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the times of the looks: slots are raised in order and once, unless the clock was set back to before them, and
-        /// each look deals with all slots up to it.
+        /// For any times of looks: slots are raised in order and once, unless the clock was set back to before them,
+        /// and each look handles all slots up to it.
         #[test]
         fn a_slot_is_raised_once(steps in proptest::collection::vec(-50i64..200, 1..60), every in 1i64..100) {
             let (mut now, mut until, mut raised) = (1_000, None, Vec::new());

@@ -1,28 +1,28 @@
-//! What happens to a group of triggers after each answer of Jobs. Pure: the arbiter carries it out.
+//! Decides what happens to a group of triggers after each answer of Jobs. Pure: the arbiter carries it out.
 
 use crate::error::SubmitError;
 use crate::failures::Kind;
 use crate::jobs::{Joined, Submitted};
 
-/// What is done with the triggers next.
+/// The next step for the triggers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// They have led to a job, or another scheduler has settled them.
+    /// Settled: they have a job, or another scheduler has settled them.
     Settled,
-    /// They are looked at again later.
+    /// They wait for a later look.
     Wait,
-    /// A job for the same configuration has begun: it serves the schedule's slots, and the other triggers wait.
+    /// A job with the same configuration has begun: it settles the schedule's slots, and the other triggers wait.
     SettleSlots,
     /// A job is submitted for them.
     Submit,
-    /// No job can be made of them, for this reason.
+    /// They get no job, for this reason.
     Refuse(String),
     /// The attempt failed.
     Failed { kind: Kind, text: String },
 }
 
-/// After they were offered to the job that waits with their configuration. `cooling`: it is too early for another automatic
-/// job.
+/// The step after the triggers were offered to the job that waits with their configuration. `cooling`: the cooldown
+/// forbids another automatic job.
 pub fn after_join(joined: &Result<Joined, SubmitError>, cooling: bool) -> Next {
     match joined {
         Ok(Joined::Job(_)) => Next::Settled,
@@ -37,7 +37,7 @@ pub fn after_join(joined: &Result<Joined, SubmitError>, cooling: bool) -> Next {
     }
 }
 
-/// After a job was submitted for them.
+/// The step after a job was submitted for them.
 pub fn after_submit(submitted: &Result<Submitted, SubmitError>) -> Next {
     match submitted {
         Ok(_) | Err(SubmitError::Settled) => Next::Settled,
@@ -48,7 +48,7 @@ pub fn after_submit(submitted: &Result<Submitted, SubmitError>) -> Next {
 fn after_error(error: &SubmitError) -> Next {
     let failed = |kind| Next::Failed { kind, text: error.to_string() };
     match error {
-        // The data would be refused again.
+        // A new attempt would be refused for the same data.
         SubmitError::Quality(report) => Next::Refuse(format!("{error}: {}", report.quality_issues.join("; "))),
         SubmitError::Data(_) | SubmitError::Config(_) | SubmitError::Mismatch => Next::Refuse(error.to_string()),
         SubmitError::QueueFull { .. } | SubmitError::Settled | SubmitError::Busy(_) | SubmitError::ShuttingDown => {

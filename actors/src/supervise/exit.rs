@@ -1,4 +1,4 @@
-//! How an instance of an actor ends.
+//! The ends of an actor's instance.
 
 use crate::panics::panic_text;
 use provost_domain::status::Exits;
@@ -12,14 +12,14 @@ pub enum ActorExit {
     Panicked(String),
     /// The factory panicked with this text: there was no instance.
     Failed(String),
-    /// The instance ended by itself, or its slot was told to stop.
+    /// The instance stopped itself, or its slot was told to stop.
     Stopped,
     /// The task of the instance was cancelled.
     Killed,
 }
 
 impl ActorExit {
-    /// Of a context's task that was waited for.
+    /// The exit of a context's task that was awaited.
     pub(super) fn of(ended: Result<(), JoinError>) -> Self {
         match ended {
             Ok(()) => ActorExit::Stopped,

@@ -8,9 +8,9 @@ use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions, Basi
 use lapin::{Channel, Consumer};
 use std::time::Duration;
 
-/// A delivery: a message that is ours until it is acknowledged.
+/// A delivery: a message that this consumer holds until it is acknowledged.
 pub struct Received {
-    /// It was delivered before, and may have had its effect.
+    /// The message was delivered before, and may have had its effect.
     pub redelivered: bool,
     pub message: Message,
     pub acker: Acker,
@@ -31,12 +31,12 @@ impl From<Delivery> for Received {
 }
 
 impl Acker {
-    /// Rises with each delivery of a channel.
+    /// The delivery tag; increases with each delivery of a channel.
     pub fn tag(&self) -> u64 {
         self.tag
     }
 
-    /// False: it was not acknowledged and will come again, on a newer channel.
+    /// False: not acknowledged; the message will be delivered again on a newer channel.
     pub async fn ack(&self, wait: Duration) -> Result<bool> {
         within(wait, "basic.ack", self.inner.ack(BasicAckOptions::default())).await
     }
@@ -46,7 +46,7 @@ impl Acker {
         within(wait, "basic.ack", self.inner.ack(BasicAckOptions { multiple: true })).await
     }
 
-    /// Back to the queue, as a failure: brokers that count attempts count this one.
+    /// Returns the message to the queue as failed: brokers that count attempts count this one.
     pub async fn reject(&self, wait: Duration) -> Result<bool> {
         within(wait, "basic.reject", self.inner.reject(BasicRejectOptions { requeue: true })).await
     }
@@ -68,7 +68,7 @@ impl Intake {
         self.queue
     }
 
-    /// The next delivery. Nothing is lost when the future is dropped.
+    /// The next delivery. Dropping the future loses no delivery.
     pub async fn next(&mut self) -> Result<Received> {
         match self.consumer.next().await {
             Some(delivery) => Ok(Received::from(delivery?)),
@@ -76,12 +76,12 @@ impl Intake {
         }
     }
 
-    /// The next delivery, if it is here already.
+    /// The next delivery, if it has already arrived.
     pub fn ready(&mut self) -> Option<Result<Received>> {
         self.next().now_or_never()
     }
 
-    /// Stops consuming and gives back, as busy, what was not acknowledged.
+    /// Stops consuming, and returns unacknowledged deliveries without counting them as failures.
     pub async fn release(self) -> Result<()> {
         let tag = self.consumer.tag();
         within(self.wait, "basic.cancel", self.channel.basic_cancel(tag, BasicCancelOptions::default())).await?;

@@ -1,4 +1,4 @@
-//! A connection with a channel to ask questions on.
+//! A connection with a channel for queries.
 
 use super::intake::{Intake, Received};
 use super::message::short;
@@ -17,7 +17,7 @@ use lapin::{Channel, Connection, ConnectionBuilder, ConnectionProperties, Exchan
 use std::path::Path;
 use std::time::Duration;
 
-/// Messages of a queue that wait, and its consumers.
+/// The numbers of waiting messages and of consumers of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
     pub messages: u32,
@@ -31,7 +31,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects on the current runtime. A connection that is given up on ends with that runtime at the latest.
+    /// Connects on the current runtime. An abandoned connection ends with this runtime at the latest.
     pub async fn open(address: &Address, ca_file: Option<&Path>, name: &str, wait: Duration) -> Result<Self> {
         let cert_chain = match ca_file {
             Some(path) => {
@@ -59,19 +59,19 @@ impl Link {
         self.connection.status().connected() && self.control.status().connected()
     }
 
-    /// Whether the broker has told us to hold back: a memory or disk alarm.
+    /// Whether the broker blocks publishers because of a memory or disk alarm.
     pub fn blocked(&self) -> bool {
         self.connection.status().blocked()
     }
 
-    /// Declares everything that is in there; what exists already, with the same arguments, stays as it is.
+    /// Declares everything in the topology; what exists with the same arguments is left unchanged.
     pub async fn declare(&self, topology: &Topology) -> Result<()> {
         declare(&self.control, topology, self.wait).await
     }
 
-    /// What a queue holds; None if there is no such queue. A round trip.
+    /// The content of a queue; None if there is no such queue. One round trip.
     pub async fn depth(&self, queue: &str) -> Result<Option<Depth>> {
-        // A channel of its own, since the broker closes the one that asks for a queue that is not there.
+        // A separate channel, because the broker closes a channel that asks for a missing queue.
         let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let asked = channel.queue_declare(short(queue), options, FieldTable::default());
@@ -86,7 +86,7 @@ impl Link {
         }
     }
 
-    /// Whether such an exchange is there.
+    /// Whether the exchange exists.
     pub async fn has_exchange(&self, exchange: &str) -> Result<bool> {
         let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
         let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
@@ -102,8 +102,8 @@ impl Link {
         }
     }
 
-    /// What is there with another type or other arguments than in this topology, in the broker's words. Only what is there is
-    /// declared again, which changes nothing where it fits.
+    /// The queues and exchanges that exist with another type or other arguments than in this topology, with the
+    /// broker's reason. Only existing ones are declared again, which changes nothing if they match.
     pub async fn unfit(&self, topology: &Topology) -> Result<Vec<String>> {
         let mut unfit = Vec::new();
         for exchange in topology.exchanges {
@@ -121,9 +121,9 @@ impl Link {
         Ok(unfit)
     }
 
-    /// Why the broker does not let this be declared as it is.
+    /// Why the broker refuses this declaration.
     async fn refusal(&self, topology: &Topology) -> Result<Option<String>> {
-        // A channel of its own: the broker closes the one that declares what is there otherwise.
+        // A separate channel: the broker closes a channel whose declaration does not match what exists.
         let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
         let declared = tokio::time::timeout(self.wait, declare(&channel, topology, self.wait)).await;
         match declared {
@@ -137,7 +137,7 @@ impl Link {
         }
     }
 
-    /// Begins to consume; no more than `prefetch` deliveries are unacknowledged at a time.
+    /// Begins to consume; at most `prefetch` deliveries are unacknowledged at a time.
     pub async fn intake(&self, queue: &'static str, prefetch: u16) -> Result<Intake> {
         let channel = within(self.wait, "channel.open", self.connection.create_channel()).await?;
         within(self.wait, "basic.qos", channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
@@ -177,7 +177,7 @@ impl Link {
 
     /// Closes the connection. The broker requeues what was not acknowledged.
     pub async fn close(self) {
-        // The connection ends either way; a clean close keeps the broker's log free of errors.
+        // The connection ends in any case; a clean close avoids an error in the broker's log.
         let _ = within(self.wait, "connection.close", self.connection.close(200, "OK".into())).await;
     }
 }
@@ -207,7 +207,7 @@ async fn declare(channel: &Channel, topology: &Topology, wait: Duration) -> Resu
     Ok(())
 }
 
-/// Reads a queue message by message; what is not acknowledged goes back to where it was.
+/// Reads a queue message by message; unacknowledged messages return to their position.
 pub struct Reader {
     channel: Channel,
     queue: &'static str,
@@ -225,10 +225,10 @@ impl Reader {
         within(self.wait, "basic.ack", self.channel.basic_ack(tag, BasicAckOptions::default())).await
     }
 
-    /// Puts back all that was read and not acknowledged.
+    /// Returns all messages that were read and not acknowledged.
     pub async fn put_back(self) -> Result<()> {
-        // Tag 0 with `multiple` is everything. A channel that has nothing outstanding may answer with an error in some
-        // versions, so it is closed instead, which does the same.
+        // Tag 0 with `multiple` means all. Some broker versions answer with an error if nothing is outstanding, so the
+        // channel is closed instead, which has the same effect.
         let options = BasicNackOptions { multiple: true, requeue: true };
         within(self.wait, "basic.nack", self.channel.basic_nack(0, options)).await?;
         within(self.wait, "channel.close", self.channel.close(200, "OK".into())).await

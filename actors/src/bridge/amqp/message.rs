@@ -1,11 +1,11 @@
-//! A message with its properties, as it is published or was received.
+//! A message with its properties, before publishing or after delivery.
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use std::collections::BTreeMap;
 
 const PERSISTENT: u8 = 2;
-/// Headers by which a publisher has its message routed further; a copy must not go there again.
+/// Headers with which a publisher routes a message to further queues; a copy must not be routed there again.
 const COPIES: [&str; 2] = ["CC", "BCC"];
 /// Longest short string that AMQP knows, in bytes.
 const SHORT: usize = 255;
@@ -18,7 +18,7 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
-/// At most 255 bytes of a text, as short strings are.
+/// At most 255 bytes of a text, the limit of short strings.
 pub(super) fn short(text: &str) -> ShortString {
     let mut end = text.len().min(SHORT);
     while !text.is_char_boundary(end) {
@@ -28,7 +28,7 @@ pub(super) fn short(text: &str) -> ShortString {
 }
 
 impl Message {
-    /// A persistent one.
+    /// A persistent message.
     pub fn new(exchange: &str, routing_key: &str, content_type: &str, message_id: &str, body: Vec<u8>) -> Self {
         let properties = BasicProperties::default()
             .with_delivery_mode(PERSISTENT)
@@ -60,18 +60,18 @@ impl Message {
             .flat_map(|table| table.inner().iter().map(|(name, value)| (name.as_str(), value)))
     }
 
-    /// A header that is a text, a number or a time.
+    /// A header as text, if it is a text, a number or a time.
     pub fn header(&self, name: &str) -> Option<String> {
         self.properties.headers().as_ref()?.inner().get(name).and_then(text_of)
     }
 
-    /// Every header that can be told as text; of arrays and tables the JSON.
+    /// Every header that can be shown as text; arrays and tables as JSON.
     pub fn header_texts(&self) -> BTreeMap<String, String> {
         let told = |value: &AMQPValue| text_of(value).or_else(|| serde_json::to_string(value).ok()).unwrap_or_default();
         self.headers().map(|(name, value)| (name.to_owned(), told(value))).collect()
     }
 
-    /// Headers with one of these prefixes, without it.
+    /// The headers with one of these prefixes, without the prefix.
     pub fn headers_below(&self, prefixes: &[&str]) -> BTreeMap<String, String> {
         self.headers()
             .filter_map(|(name, value)| {
@@ -81,7 +81,7 @@ impl Message {
             .collect()
     }
 
-    /// Exchange and routing key at the first of its dead-letterings by the broker.
+    /// Exchange and routing key at the broker's first dead-lettering of the message.
     pub fn first_death(&self) -> Option<(String, String)> {
         let AMQPValue::FieldArray(deaths) = self.properties.headers().as_ref()?.inner().get("x-death")? else {
             return None;
@@ -118,8 +118,8 @@ impl Message {
         }
     }
 
-    /// The same message on its way somewhere else: persistent, without expiration, without further recipients, and without
-    /// a user, who would have to be us.
+    /// A copy of the message for another destination: persistent, without expiration and further recipients, and
+    /// without a user id, because the broker only accepts our own.
     pub fn moved_to(mut self, exchange: &str, routing_key: &str) -> Self {
         self.remove_headers(|name| COPIES.contains(&name));
         let old = std::mem::take(&mut self.properties);

@@ -1,4 +1,4 @@
-//! A publisher that waits for the broker's confirm of everything.
+//! A publisher that waits for the broker's confirm of every message.
 
 use super::message::Message;
 use super::{AmqpError, Result};
@@ -8,18 +8,18 @@ use lapin::{Channel, Confirmation, ConnectionStatus};
 use std::borrow::Borrow;
 use std::time::Duration;
 
-/// What became of a message.
+/// The result for a published message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Published {
-    /// The broker has it, safe in a queue.
+    /// The broker has stored it in a queue.
     Confirmed,
-    /// It came back: no queue wanted it (312), which a plain acknowledgement does not tell.
+    /// It was returned: no queue is bound for it (312). A plain acknowledgement does not show this.
     Unroutable(String),
-    /// The broker could not take it, such as for a queue that is full.
+    /// The broker refused it, for example because a queue is full.
     Refused,
 }
 
-/// Publishes on a channel of its own.
+/// Publishes on its own channel.
 pub struct Outlet {
     channel: Channel,
     connection: ConnectionStatus,
@@ -31,8 +31,9 @@ impl Outlet {
         Self { channel, connection, wait }
     }
 
-    /// Publishes all, `mandatory`, and answers in order. While the broker holds back publishers (`blocked`) it is waited
-    /// for without an end; a broker that is merely silent is an error, and then what was published is not known.
+    /// Publishes all messages as `mandatory`, and returns the results in order. While the broker blocks publishers
+    /// (`blocked`) this waits without limit; if the broker is merely silent, that is an error, and it is unknown which
+    /// messages were published.
     pub async fn publish<M: Borrow<Message>>(&self, messages: &[M]) -> Result<Vec<Published>> {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let all = join_all(messages.iter().map(|message| async move {

@@ -1,5 +1,5 @@
-//! The four-fifths rule at the gate: a new model that is certainly below it for a group, where the active one is not, is kept from
-//! taking its place.
+//! The four-fifths rule at the gate: a new model does not replace the active one if it is certainly below four fifths
+//! for a group and the active model is not.
 
 use super::{ModelService, RegistryError};
 use crate::blocking::blocking;
@@ -10,7 +10,7 @@ use provost_domain::visible::line;
 use provost_domain::{ModelId, TrainingConfig};
 use provost_learn::watch::fairness::AuditRows;
 
-/// What both models say of the rows that neither has seen.
+/// Both models' predictions for rows that neither has seen.
 pub struct Scored {
     ids: Vec<u128>,
     applicants: Vec<u64>,
@@ -40,7 +40,7 @@ impl Scored {
 }
 
 impl ModelService {
-    /// The group for which the challenger is below four fifths and the champion is not, in words.
+    /// The first group for which the challenger is below four fifths and the champion is not, as text.
     pub(super) async fn less_fair(
         &self,
         challenger: ModelId,

@@ -2,7 +2,7 @@
 
 use provost_domain::gate::{ActivationWish, GateDecision, GateOutcome};
 
-/// The outcome of a comparison. `compared`: there was evidence to decide on; `passed`: the new model is good enough.
+/// The outcome of a comparison. `compared`: there was evidence; `passed`: the new model is good enough.
 pub fn outcome(wish: ActivationWish, compared: bool, passed: bool) -> GateOutcome {
     match wish {
         ActivationWish::None | ActivationWish::Approval => GateOutcome::AwaitsApproval,
@@ -12,7 +12,7 @@ pub fn outcome(wish: ActivationWish, compared: bool, passed: bool) -> GateOutcom
     }
 }
 
-/// Decisions that spent some of the quarter's alpha: those that could have activated a model on evidence.
+/// How many decisions used part of the quarter's alpha: those that could have activated a model on evidence.
 pub fn looks(decisions: &[GateDecision]) -> u32 {
     let spent =
         |d: &&GateDecision| d.evidence.is_some() && matches!(d.outcome, GateOutcome::Activated | GateOutcome::Kept);
