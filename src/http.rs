@@ -1,5 +1,5 @@
-//! The HTTP facade: the fourteen routes of the contract, further routes, and the pages. It only translates requests to calls
-//! of `Handle` and results to answers; decisions are made behind `Handle`.
+//! The HTTP facade: the fourteen routes of the contract, further routes, and the pages. It only translates requests to
+//! calls of `Handle` and results to answers; decisions are made behind `Handle`.
 
 mod asyncapi;
 mod audit;
@@ -77,37 +77,37 @@ pub const BASE: &str = "/api/v1/model-training";
 pub struct State {
     pub handle: Handle,
     pub max_body_bytes: usize,
-    /// How long a request's body may take.
+    /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
-    /// Turns true when the process begins to stop: readiness goes off, event streams end.
+    /// True once the process begins to stop: readiness is off, event streams end.
     pub closing: watch::Receiver<bool>,
-    /// Threads for work longer than a millisecond that no actor does: long bodies, long answers, files.
+    /// Threads for work of the facade that takes longer than a millisecond: long bodies, long answers, files.
     compute: Pool,
     /// The memory for request bodies, in KiB.
     bodies: ByLane<Arc<Semaphore>>,
     pub predict: Predict,
     /// The memory for bodies of prediction requests, in KiB.
     prediction_bodies: ByLane<Arc<Semaphore>>,
-    /// What people say of the system, for its cards.
+    /// The texts about the system that model cards include.
     card: CardTexts,
-    /// Requests for a card: its records are read one after the other.
+    /// Bounds requests for cards, because each reads many records.
     cards: Pool,
-    /// Event streams by caller.
+    /// Open event streams per caller.
     streams: Arc<KeyedLimit<String>>,
-    /// The disk for answers of streams that wait.
+    /// Disk space for answers of streams that the client has not read yet.
     spools: Arc<SpoolDisk>,
-    /// Streams of predictions by caller.
+    /// Open streams of predictions per caller.
     predict_streams: Arc<KeyedLimit<String>>,
     keys: Arc<idempotency::InFlight>,
     traffic: Arc<metrics::Traffic>,
     uploads: Arc<uploads::Uploads>,
-    /// How many needs were open lately.
+    /// The last count of open needs.
     needed: Arc<AtomicU64>,
-    /// Requests about parked messages: one of each lane at a time gets to the parking queue.
+    /// Bounds requests about parked messages: one of each lane at a time may use the parking queue.
     parked: Pool,
-    /// Held by whoever works on the parking queue.
+    /// Locked while a request uses the parking queue.
     parking: Arc<tokio::sync::Mutex<()>>,
-    /// Each setting as it may be shown, and where its value came from.
+    /// Each setting as it may be shown, with its source.
     settings: Arc<Values>,
 }
 

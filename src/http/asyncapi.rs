@@ -53,7 +53,7 @@ pub fn document() -> Value {
     })
 }
 
-/// Where the broker is differs by installation, and is nobody's business who has no login there.
+/// The broker's address is left out: it differs by installation and must not be public.
 fn server(protocol: &str, port: &str) -> Value {
     json!({
         "host": "{host}:{port}",
@@ -70,7 +70,7 @@ fn server(protocol: &str, port: &str) -> Value {
     })
 }
 
-/// What the document is put together from.
+/// The parts that the document is built from.
 #[derive(Default)]
 struct Parts {
     channels: Map<String, Value>,
@@ -129,7 +129,7 @@ impl Parts {
         self.operations.insert(format!("{action}_{}", channel.replace('.', "_")), operation);
     }
 
-    /// The queues that the inbound events go through, and the one where what is parked waits.
+    /// The queues of inbound events, and the parking queue.
     fn queues(&mut self) {
         let binding = |name: &str| {
             let queue = json!({"name": name, "durable": true, "exclusive": false, "autoDelete": false});

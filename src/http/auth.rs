@@ -85,7 +85,7 @@ impl Caller {
         self.holder.as_ref().map(|h| h.label.clone())
     }
 
-    /// Whose places its long work takes. Without a key, but on public routes, everybody may operate.
+    /// The lane that the caller's long work uses. Without a key everybody may operate, except on public routes.
     fn lane(&self) -> Lane {
         match (&self.holder, &self.pass) {
             (Some(holder), _) if holder.role < Role::Operator => Lane::Readers,
@@ -147,7 +147,7 @@ impl Auth {
         })
     }
 
-    /// Logs a warning where no key is valid any more.
+    /// Logs a warning if no key is valid any more.
     pub fn warn(&self) {
         if !self.is_open() && !self.keyring.has_valid() {
             tracing::warn!(
@@ -302,7 +302,7 @@ impl Auth {
             },
             Given::Session(token) => {
                 self.is_ours(request)?;
-                // Not counted as a wrong key: sessions end, and nobody guesses 256 bits.
+                // Not counted as a wrong key: sessions end regularly, and guessing 256 bits is hopeless.
                 let found = self.keyring.holder_of_session(token).await;
                 let (holder, name) = found
                     .ok_or_else(|| unauthorized(Code::SessionEnded, "this session has ended; sign in again at /"))?;

@@ -52,12 +52,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key with its caller, for what keeps apart the requests of several callers.
+    /// The key with its caller, which separates the requests of different callers.
     pub fn name(&self) -> String {
         format!("{}:{}", self.owner, self.key)
     }
 
-    /// With the hash of method, path, query and body.
+    /// Adds the hash of method, path, query and body.
     pub fn with(self, body: &[u8]) -> KeyedRequest {
         let mut hash = Sha256::new();
         for part in [self.method.as_bytes(), self.address.as_bytes(), body] {
@@ -97,7 +97,7 @@ pub fn repeat(stored: &StoredResponse) -> HttpResponse {
 const REPLAY: actix_web::http::header::HeaderName =
     actix_web::http::header::HeaderName::from_static("idempotent-replay");
 
-/// A response as it is stored, so that the first answer and its repetitions are the same.
+/// A response as it is stored, so that the first answer and its repetitions are equal.
 pub fn answer(stored: &WrittenResponse) -> HttpResponse {
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
     let mut response = HttpResponse::build(status);
@@ -134,7 +134,8 @@ fn beyond(held: &ResponsesHeld, under_way: u64) -> Option<String> {
         .then(|| format!("{} bytes of answers to {} idempotency keys", held.bytes, held.keys))
 }
 
-/// Whether a training request may go on: its key is known, or there is room for it. The job's creation stores the answer.
+/// Checks that a training request may proceed: its key is known, or there is room for it. The job's creation stores the
+/// answer.
 pub async fn admit_training(state: &State, asked: &KeyedRequest) -> Result<(), Problem> {
     let now = state.handle.options().clock.now();
     match asked.answered(&**state.handle.store(), now).await? {
@@ -191,7 +192,7 @@ pub async fn once<T: Serialize + Send + 'static>(
     if long { send(state, status, stored.body).await } else { Ok(HttpResponse::build(status).json(stored.body)) }
 }
 
-/// A stored response as text, made apart from the connection's thread.
+/// A stored response as text, written by the compute threads.
 struct Repeated {
     status: u16,
     text: String,

@@ -1,4 +1,4 @@
-//! Ids that requests name: those of this service and those of the service that it replaced.
+//! Ids in requests: those of this service and those of the service that it replaced.
 
 use super::State;
 use super::problem::Problem;
@@ -7,10 +7,10 @@ use provost_domain::{JobId, ModelId};
 /// The most characters that an id of the replaced service has.
 const OLD_ID: usize = 100;
 
-/// The model that a path or a body names. Ids of the replaced service are looked up in the store.
+/// The model named in a path or a body. Ids of the replaced service are looked up in the store.
 ///
 /// # Errors
-/// 404 where no model has that name.
+/// 404 if no model has this id.
 pub async fn model_id(state: &State, name: &str) -> Result<ModelId, Problem> {
     if let Ok(id) = ModelId::parse(name) {
         return Ok(id);
@@ -19,10 +19,10 @@ pub async fn model_id(state: &State, name: &str) -> Result<ModelId, Problem> {
     known.ok_or_else(|| Problem::not_found("model", &name.chars().take(80).collect::<String>()))
 }
 
-/// The job that a path names. Ids of the replaced service are looked up in the store.
+/// The job named in a path. Ids of the replaced service are looked up in the store.
 ///
 /// # Errors
-/// 404 where no job has that name.
+/// 404 if no job has this id.
 pub async fn job_id(state: &State, path: &str) -> Result<JobId, Problem> {
     if let Ok(id) = JobId::parse(path) {
         return Ok(id);

@@ -45,11 +45,11 @@ pub struct TrainAccepted {
     pub queue_position: Option<u64>,
     /// The job right before it in the queue.
     pub waits_for: Option<JobId>,
-    /// Until it begins; null where that of a job before it is not known.
+    /// Time until the job begins; null if the duration of a job before it is unknown.
     pub estimated_wait_minutes: Option<f64>,
 }
 
-/// The answer to a job that was accepted. Under an idempotency key it is stored with the job.
+/// The answer to an accepted job. With an idempotency key it is stored with the job.
 fn accepted(accepted: &Accepted) -> WrittenResponse {
     let id = &accepted.job.job_id;
     let body = TrainAccepted {
@@ -87,13 +87,13 @@ impl JobAnswer {
         if job.estimated_time_remaining_seconds.is_none() {
             job.estimated_time_remaining_seconds = waiting.left_seconds.map(f64::round);
         }
-        // The step's last word, as in `training xgboost`.
+        // The last word of the step, such as `training xgboost`.
         let step = job.current_step.as_deref().filter(|_| job.status == JobStatus::Running);
         let current_algorithm = step.and_then(|step| Algorithm::parse(step.rsplit(' ').next()?));
         Self { job, waiting, current_algorithm }
     }
 
-    /// Adds its place in the queue to each job that has not ended.
+    /// Adds the place in the queue to each job that has not ended.
     async fn of(state: &State, jobs: Vec<TrainingJob>) -> Result<Vec<Self>, Problem> {
         let waiting =
             if jobs.iter().all(|job| job.status.is_final()) { BTreeMap::new() } else { state.handle.waiting().await? };
@@ -115,7 +115,7 @@ pub struct CancelAccepted {
 }
 
 impl CancelAccepted {
-    /// Of a job that is not over yet.
+    /// The answer for a job that has not ended.
     pub fn wish(id: &JobId, keep_best: bool) -> Self {
         let kept = if keep_best { "; its best finished trial is kept" } else { "" };
         Self { success: true, message: format!("Training job {id} is being cancelled{kept}"), job_id: id.clone() }
@@ -128,8 +128,9 @@ impl CancelAccepted {
 
 /// Starts a training job.
 ///
-/// The job waits in the queue; `Location` names it, and `GET` on that, or its event stream, follows it. Every field of the body has a
-/// default, so `{}` is a whole one. The same `Idempotency-Key` and body answer the stored response instead of a second job.
+/// The job waits in the queue. `Location` is its address; `GET` on this address, or on its event stream, follows the
+/// job. Every field of the body has a default, so `{}` is a complete body. A request with the same `Idempotency-Key`
+/// and body gets the stored response instead of a second job.
 #[utoipa::path(post, path = "/train", operation_id = "train", tag = "jobs", request_body = TrainingConfig,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body answer the stored response")),
     responses(
@@ -159,7 +160,7 @@ pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Pay
     match state.handle.submit(submission).await {
         Ok(Submitted::Repeated(stored)) => Ok(idempotency::repeat(&stored)),
         Ok(Submitted::New(job)) => Ok(idempotency::answer(&accepted(&job))),
-        // The report in it names every university.
+        // The report names every university, so writing it takes long.
         Err(error @ SubmitError::Quality(_)) => {
             let text = state.compute.run(move || Problem::from(error).body()).await?;
             Ok(HttpResponse::BadRequest().content_type(PROBLEM).body(text))
@@ -170,8 +171,8 @@ pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Pay
 
 /// One training job.
 ///
-/// With its progress, its current step or place in the queue, the models that it has trained so far, and the error of a failed job. Ids
-/// of the replaced service are found, too.
+/// Includes its progress, its current step or place in the queue, the models trained so far, and the error of a failed
+/// job. Ids of the replaced service are accepted.
 #[utoipa::path(get, path = "/jobs/{job_id}", operation_id = "get_job", tag = "jobs", params(("job_id" = String, Path)),
     responses(
         (status = 200, description = "The job", body = JobAnswer),

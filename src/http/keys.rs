@@ -30,14 +30,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
 #[derive(Serialize, ToSchema)]
 pub struct KeyRequest {
     pub role: Role,
-    /// Whose or what for: 1 to 80 characters.
+    /// Name of the owner or the purpose: 1 to 80 characters.
     pub name: Option<String>,
-    /// After so many days it ends; without it, never.
+    /// Days until the key expires; without it, the key does not expire.
     #[schema(minimum = 1, maximum = 36525)]
     pub expires_in_days: Option<u32>,
 }
 
-/// A key as the list has it: nothing of its text is kept.
+/// A key in the list. The secret text is not stored.
 #[derive(Serialize, ToSchema)]
 pub struct KeyEntry {
     pub id: String,
@@ -46,7 +46,7 @@ pub struct KeyEntry {
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
-    /// Whether it opens anything now.
+    /// Whether the key is valid now.
     pub valid: bool,
 }
 
@@ -64,7 +64,7 @@ impl KeyEntry {
     }
 }
 
-/// A key that was just made, with its text, which is shown this once.
+/// A new key with its secret text, which cannot be shown again.
 #[derive(Serialize, ToSchema)]
 pub struct NewKey {
     #[serde(flatten)]
@@ -73,9 +73,9 @@ pub struct NewKey {
     pub key: String,
 }
 
-/// All keys that there ever were, oldest first.
+/// All keys, revoked and expired ones too, oldest first.
 ///
-/// Each with its role and when it ends. Nothing of a key's text is kept.
+/// Each with its role and its end. The secret texts are not stored.
 #[utoipa::path(get, path = "/keys", operation_id = "list_keys", tag = "service",
     responses((status = 200, description = "The keys", body = Vec<KeyEntry>)))]
 pub(super) async fn list(state: Data<State>) -> Result<HttpResponse, Problem> {
@@ -84,9 +84,9 @@ pub(super) async fn list(state: Data<State>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(keys.iter().map(|key| KeyEntry::of(key, now)).collect::<Vec<_>>()))
 }
 
-/// Makes a key and shows it, this once.
+/// Creates a key and shows it; it cannot be shown again.
 ///
-/// While there is no key everything is open on loopback; the first key ends that, so it should be an admin's.
+/// While there is no key, access from this machine is open. The first key ends that, so it should be an admin's.
 #[utoipa::path(post, path = "/keys", operation_id = "create_key", tag = "service", request_body = KeyRequest,
     responses(
         (status = 201, description = "The key with its text", body = NewKey),
@@ -106,7 +106,7 @@ pub(super) async fn create(
     Ok(response)
 }
 
-/// What a body asks for.
+/// Reads the request for a key.
 pub(super) fn wanted(bytes: &[u8]) -> Result<KeyRequest, Problem> {
     let document = body::json(bytes)?;
     let mut fields = Fields::new(&document, "a key")?;
@@ -127,7 +127,7 @@ pub(super) fn wanted(bytes: &[u8]) -> Result<KeyRequest, Problem> {
     Ok(fields.finish(wanted)?)
 }
 
-/// Makes the key that is asked for.
+/// Creates the requested key.
 ///
 /// # Errors
 /// Those of the store.
@@ -138,9 +138,9 @@ pub(super) async fn make_key(state: &State, request: &HttpRequest, wanted: KeyRe
     Ok(make(state.handle.store(), &who, wanted.role, wanted.name, expires_at, now).await?)
 }
 
-/// Ends a key now.
+/// Revokes a key now.
 ///
-/// The service hears of it within two seconds. A key that has ended stays in the list.
+/// The key stops working within two seconds. A revoked key stays in the list.
 #[utoipa::path(delete, path = "/keys/{key_id}", operation_id = "revoke_key", tag = "service",
     params(("key_id" = String, Path, description = "The key's id, as `GET /keys` lists it")),
     responses(
@@ -151,10 +151,10 @@ pub(super) async fn end(state: Data<State>, request: HttpRequest, path: Path<Str
     Ok(HttpResponse::Ok().json(KeyEntry::of(&key, state.handle.options().clock.now())))
 }
 
-/// Ends the key of this id.
+/// Revokes the key with this id.
 ///
 /// # Errors
-/// 404 where there is none.
+/// 404 if there is none.
 pub(super) async fn end_key(state: &State, request: &HttpRequest, id: &str) -> Result<ApiKey, Problem> {
     if !limits::fits(id, limits::ID) {
         return Err(Problem::not_found("key", &brief(id, 80)));

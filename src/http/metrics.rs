@@ -1,4 +1,4 @@
-//! `/metrics`: the state of the service for Prometheus, and for whatever else reads OpenMetrics.
+//! `/metrics`: the state of the service for Prometheus and other readers of OpenMetrics.
 
 mod text;
 mod traffic;
@@ -19,8 +19,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 /// Metrics for Prometheus.
 ///
-/// They are written as OpenMetrics where `Accept` asks for `application/openmetrics-text`. With the setting
-/// `http.open_metrics` they are open to everybody.
+/// Written as OpenMetrics if `Accept` asks for `application/openmetrics-text`. With the setting `http.open_metrics` no
+/// key is needed.
 #[utoipa::path(get, path = "/metrics", operation_id = "scrape_metrics", tag = "service",
     responses((status = 200, description = "All metrics, as docs/MONITORING.md lists them",
         content((String = "text/plain"), (String = "application/openmetrics-text")))))]
@@ -31,7 +31,7 @@ pub(super) async fn metrics(request: HttpRequest, state: Data<State>) -> Result<
     answer(&request, families)
 }
 
-/// The metrics that can be told before the store is open.
+/// The metrics that exist before the store is open.
 pub async fn before_the_store(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let help = "Whether the store told within a second what it holds";
     let mut families = vec![Family::gauge("provost_store_up", help).of(false)];

@@ -34,7 +34,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(get("/version").route(readable().to(version)));
 }
 
-/// Says whether a model is there to answer.
+/// Says whether a model serves.
 ///
 /// MLflow's scoring protocol, which has this at `/health` too: an empty line, or 404 where no model serves.
 #[utoipa::path(get, path = "/ping", operation_id = "ping", tag = "inference",
@@ -150,7 +150,7 @@ enum Rows {
     Applications(Vec<Application>),
 }
 
-/// The rows of a table whose columns are features, or names that an import takes.
+/// The rows of a table. Its columns are features, or names that an import takes.
 fn rows(features: &[String], table: Table) -> Result<Rows, String> {
     let known = table.columns.iter().filter(|name| features.contains(name)).count();
     if known == 0 {
@@ -183,7 +183,7 @@ fn number(cell: &Value) -> Result<f64, String> {
     }
 }
 
-/// Rows by the names that an import takes: `gpa`, `profile.gpa`, `gre_verbal`. An outcome is ignored.
+/// Rows with the names that an import takes: `gpa`, `profile.gpa`, `gre_verbal`. An outcome is ignored.
 fn applications(mut table: Table) -> Result<Vec<Application>, String> {
     const OUTCOME: &str = "decision";
     if let Some(at) = table.columns.iter().position(|name| name == OUTCOME) {

@@ -71,7 +71,8 @@ pub struct ModelMetrics {
     pub training_time_seconds: f64,
     /// The model accepts from this probability on; null for models of the replaced service.
     pub threshold: Option<f64>,
-    /// 95 % intervals on the test part, by the metric's name; none of what is undefined or was scored before there were any.
+    /// 95 % intervals on the test part, by the metric's name. A metric that is undefined, or was scored by a version
+    /// without intervals, has none.
     pub intervals_95: BTreeMap<String, [f64; 2]>,
     /// By predicted probability, as in the evaluation's results: `reach`, `target`, `safety`. Empty without an evaluation.
     pub performance_by_university_tier: BTreeMap<String, TierMetrics>,
@@ -105,7 +106,7 @@ pub struct ModelFeatureImportance {
 // It is read field by field, so that every fault is named; here it is for the OpenAPI document.
 #[derive(Serialize, ToSchema)]
 pub struct ActivateRequest {
-    /// The same as in the path, if given.
+    /// Must equal the id in the path, if given.
     pub model_id: Option<String>,
     pub reason: Option<String>,
 }
@@ -188,9 +189,10 @@ pub(super) fn rollback_reason(bytes: &[u8]) -> Result<Option<String>, Problem> {
     Ok(fields.finish(reason)?)
 }
 
-/// Makes a model the active one; at every instant exactly one is.
+/// Activates a model; at every instant exactly one model is active.
 ///
-/// The switch is atomic and is written into the history (`GET /activations`) with the reason of the body, which may be left out.
+/// The switch is atomic and is recorded in the history (`GET /activations`) with the reason in the body, which is
+/// optional.
 #[utoipa::path(post, path = "/activate/{model_id}", operation_id = "activate_model", tag = "models",
     params(("model_id" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = Option<ActivateRequest>,
     responses(
@@ -213,10 +215,10 @@ pub(super) async fn activate(
     idempotency::once(&state, asked, false, activated).await
 }
 
-/// Makes the model that was active before the active one again.
+/// Activates the previously active model again.
 ///
-/// It goes back one step of the history (`GET /activations`), and is itself a step of it, with the reason of the body, which may be left
-/// out.
+/// Goes back one step of the history (`GET /activations`), and is recorded as a step of it with the reason in the body,
+/// which is optional.
 #[utoipa::path(post, path = "/rollback", operation_id = "rollback", tag = "models", params(("Idempotency-Key" = Option<String>, Header)),
     request_body = Option<RollbackRequest>,
     responses(
@@ -235,9 +237,9 @@ pub(super) async fn rollback(
     idempotency::once(&state, asked, false, rolled_back).await
 }
 
-/// Which model was active from when on, newest first; with `at` the one activation that was in force then.
+/// Which model was active from which time on, newest first; with `at` the one activation in force at that time.
 ///
-/// `at` answers which model was active at a moment: a list of one activation, or an empty one for a time before the first.
+/// With `at` the answer is a list of one activation, or an empty list for a time before the first.
 #[utoipa::path(get, path = "/activations", operation_id = "list_activations", tag = "models",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
@@ -254,7 +256,7 @@ pub(super) async fn activations(state: Data<State>, request: HttpRequest) -> Res
         let time = DateTime::parse_from_rfc3339(v).map(|t| Some(t.to_utc()));
         time.map_err(|_| "a time as in RFC 3339 is allowed, such as 2026-11-24T08:00:00Z".to_owned())
     });
-    // A cursor is the number of the activation that the page before ended with.
+    // A cursor is the number of the last activation on the page before.
     let before = query.cursor_of(|v| v.parse().ok());
     query.check()?;
     let store = state.handle.store();
@@ -265,10 +267,10 @@ pub(super) async fn activations(state: Data<State>, request: HttpRequest) -> Res
     respond(&state, &request, page).await
 }
 
-/// What the gate decided on the models of automatic jobs, and why, newest first.
+/// The gate's decisions on models of automatic jobs, with reasons, newest first.
 ///
-/// A job that a schedule, an event or a drop of the active model's figures asked for makes its best model the active one only through the
-/// gate. Each decision has the figures that it rests on.
+/// The best model of a job that a schedule, an event or a performance drop triggered becomes active only through the
+/// gate. Each decision includes the figures that it is based on.
 #[utoipa::path(get, path = "/decisions", operation_id = "list_decisions", tag = "models",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
@@ -338,7 +340,7 @@ pub(super) async fn metrics(state: Data<State>, path: Path<String>) -> Result<Ht
         metrics: MetricValues::of(&m),
         confusion_matrix: m.confusion_matrix,
         training_time_seconds: m.training_time_seconds,
-        // A model of the replaced service has no artifact, and with it no threshold of its own.
+        // A model of the replaced service has no artifact, and therefore no threshold.
         threshold: (!version.model_sha256.is_empty()).then_some(threshold),
         intervals_95: m.intervals_95,
         performance_by_university_tier: evaluation.map(|e| e.performance_by_university_tier).unwrap_or_default(),
@@ -347,7 +349,7 @@ pub(super) async fn metrics(state: Data<State>, path: Path<String>) -> Result<Ht
 
 /// All features of a model, the most important first.
 ///
-/// `importance` is a share of the total; `importance_kind` says of what.
+/// `importance` is a share of the total; `importance_kind` names the quantity.
 #[utoipa::path(get, path = "/feature-importance/{model_id}", operation_id = "get_feature_importance", tag = "models", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "Ranked features", body = ModelFeatureImportance),

@@ -1,4 +1,4 @@
-//! What needs a person: the list, and the two ways to deal with an entry of it.
+//! Needs: what a person has to act on; the list, and the two ways to deal with an entry.
 
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{Problem, only, readable};
@@ -23,11 +23,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(post("/needs/{need_id}/snooze").route(web::post().to(snooze)));
 }
 
-/// Interval between two counts of what needs somebody.
+/// Interval between two counts of open needs.
 const COUNTED_EVERY: Duration = Duration::from_secs(3);
 
-/// Keeps the count of open needs, which the frame of every page shows, until the service closes. While the store is away the last count
-/// stays.
+/// Updates the count of open needs, which every page shows, until the service closes. While the store is away the last
+/// count stays.
 pub async fn keep_count(state: Data<State>) {
     let mut closing = state.closing.clone();
     let clock = state.handle.options().clock.clone();
@@ -60,8 +60,8 @@ pub struct SnoozeRequest {
 
 /// What needs a person, newest first.
 ///
-/// Failed jobs, candidates that await approval, components that are unwell, messages set aside, alarms, and a service in which no model
-/// serves. An open need is dealt with by acknowledging it, or by its cause going away (`withdrawn`).
+/// Failed jobs, candidates that await approval, degraded components, parked messages, alarms, and a service in which no
+/// model serves. An open need ends when it is acknowledged or when its cause is gone (`withdrawn`).
 #[utoipa::path(get, path = "/needs", operation_id = "list_needs", tag = "needs",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
@@ -80,17 +80,17 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     respond(&state, &request, page).await
 }
 
-/// The state that a query asks for.
+/// The state in the query.
 pub(super) fn state_of(query: &mut Query) -> NeedState {
     query.read("state", NeedState::Open, |word| {
         NeedState::parse(word).ok_or_else(|| "open, snoozed, acknowledged or withdrawn is allowed".to_owned())
     })
 }
 
-/// Deals with a need.
+/// Acknowledges a need.
 ///
-/// It is open no more, and says who dealt with it, when, and why. One that was dealt with before stays as it is. The same fact opens it again
-/// only if it comes about anew.
+/// The need is no longer open, and records who acknowledged it, when, and why. A need that was acknowledged before is
+/// not changed. It opens again only if the same condition arises anew.
 #[utoipa::path(post, path = "/needs/{need_id}/acknowledge", operation_id = "acknowledge_need", tag = "needs",
     params(("need_id" = String, Path, description = "The need's id, as `GET /needs` lists it")),
     request_body = Option<AcknowledgeRequest>,
@@ -122,7 +122,7 @@ pub(super) fn acknowledgement(bytes: &[u8]) -> Result<Option<String>, Problem> {
 
 /// Hides a need for some hours.
 ///
-/// It is open again after that, unless its cause has gone.
+/// It opens again afterwards, unless its cause is gone.
 #[utoipa::path(post, path = "/needs/{need_id}/snooze", operation_id = "snooze_need", tag = "needs",
     params(("need_id" = String, Path, description = "The need's id, as `GET /needs` lists it")),
     request_body = SnoozeRequest,
@@ -157,7 +157,7 @@ fn snooze_hours(fields: &mut Fields<'_>) -> u32 {
     fields.whole("hours", 24, 1, limits::SNOOZE_HOURS as i128)
 }
 
-/// The problem of an id that no need has.
+/// The problem for an unknown id.
 fn missing(id: &str) -> Problem {
     Problem::not_found("need", &brief(id, 80))
 }
@@ -166,7 +166,7 @@ fn dealing(request: &HttpRequest, now: DateTime<Utc>, reason: Option<String>) ->
     NeedDealing { at: now, by: auth::by(request), reason }
 }
 
-/// Records that the caller has dealt with a need.
+/// Records that the caller acknowledges a need.
 ///
 /// # Errors
 /// 404 where no need has this id.
@@ -183,7 +183,7 @@ pub(super) async fn record_acknowledgement(
     Ok(state.handle.store().acknowledge_need(id, dealing(request, now, reason)).await?)
 }
 
-/// Hides a need for so many hours.
+/// Hides a need for this many hours.
 ///
 /// # Errors
 /// 404 where no need has this id, 409 where it is dealt with.

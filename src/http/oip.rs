@@ -41,7 +41,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(post("/v2/models/{name}/versions/{version}/infer").route(web::post().to(infer)));
 }
 
-/// The model that a path names.
+/// The model named in the path.
 #[derive(serde::Deserialize)]
 pub(super) struct Named {
     name: String,
@@ -68,9 +68,9 @@ pub(super) async fn live(state: Data<State>) -> HttpResponse {
     health(true, is_ready(&state))
 }
 
-/// Says whether a model is there to answer.
+/// Says whether a model serves.
 ///
-/// Open Inference Protocol v2. 503 where no model serves, and from the moment on that the service begins to stop.
+/// Open Inference Protocol v2. 503 if no model serves, and once the service begins to stop.
 #[utoipa::path(get, path = "/v2/health/ready", operation_id = "get_server_ready", tag = "inference",
     responses(
         (status = 200, description = "A model serves", body = serde_json::Value),
@@ -84,7 +84,7 @@ fn is_ready(state: &State) -> bool {
     !*state.closing.borrow() && state.handle.serving().is_some()
 }
 
-/// Clients differ in which member they read, so both answers have both.
+/// Both answers have both members, because clients read different ones.
 fn health(ok: bool, ready: bool) -> HttpResponse {
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     HttpResponse::build(status).json(json!({"live": true, "ready": ready}))

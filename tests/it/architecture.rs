@@ -1,10 +1,11 @@
-//! The picture in docs/ARCHITECTURE.md has the actors that there are, and an arrow for each that another one may send to.
+//! The picture in docs/ARCHITECTURE.md shows every actor, and an arrow for each actor that another one may send
+//! messages to.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Code that several actors stand on: who has it sends as it does.
+/// Code that several actors use: each of them sends what this code sends.
 const SHARED: [(&str, [&str; 2]); 2] =
     [("admission.rs", ["Handle", "Scheduler"]), ("component_look.rs", ["Handle", "Needs"])];
 
@@ -15,13 +16,13 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names after each `before`, up to what cannot be in a name.
+/// The identifiers that follow each `before`.
 fn names_after<'t>(text: &'t str, before: &str) -> BTreeSet<&'t str> {
     let name = |rest: &'t str| &rest[..rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len())];
     text.split(before).skip(1).map(name).collect()
 }
 
-/// Each actor (and the handle, through which the process sends), with the file that it is in, without `.rs`.
+/// Each actor (and the handle, through which the process sends messages), with its file, without `.rs`.
 fn actors(root: &Path, files: &[(PathBuf, String)]) -> Vec<(String, PathBuf)> {
     let mut actors = vec![("Handle".to_owned(), root.join("handle"))];
     for (path, text) in files {
@@ -33,7 +34,7 @@ fn actors(root: &Path, files: &[(PathBuf, String)]) -> Vec<(String, PathBuf)> {
     actors
 }
 
-/// `A --> B` for each actor in whose files stands a `Slot<B>`.
+/// `A --> B` if a file of the actor A contains `Slot<B>`.
 fn arrows(actors: &[(String, PathBuf)], root: &Path, files: &[(PathBuf, String)]) -> BTreeSet<(String, String)> {
     let mut arrows = BTreeSet::new();
     for (path, text) in files {
@@ -56,7 +57,7 @@ fn arrows(actors: &[(String, PathBuf)], root: &Path, files: &[(PathBuf, String)]
     arrows
 }
 
-/// The solid arrows of the page's picture: `A --> B & C`.
+/// The solid arrows of the picture: `A --> B & C`.
 fn drawn(page: &str) -> BTreeSet<(String, String)> {
     let (_, rest) = page.split_once("```mermaid\n").expect("the page has a picture");
     let picture = rest.split("```").next().unwrap();

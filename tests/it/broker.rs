@@ -1,5 +1,5 @@
-//! A real RabbitMQ for tests: a node of its own on loopback, with ports, name, cookie and folders of its own, gone when the
-//! test process is, however that ends. Needs the programs of the Debian package, not its service.
+//! A real RabbitMQ for tests: a node on loopback with its own ports, name, cookie and folders, which ends with the test
+//! process, however that ends. Needs the programs of the Debian package, not its service.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
 use crate::skip::skipped;
@@ -13,24 +13,24 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The wrapper in /usr/sbin would switch the user.
+/// The wrapper in /usr/sbin would change the user, so the programs are called directly.
 const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
-/// Virtual hosts that a node has; each test takes one.
+/// How many virtual hosts a node has; each test takes one.
 const VHOSTS: usize = 48;
 const BOOT: Duration = Duration::from_secs(90);
 
-/// A place on a broker that one test has for itself.
+/// A virtual host of a broker that one test has to itself.
 pub struct Bus {
     pub url: String,
-    /// Its virtual host, on a broker of ours.
+    /// The virtual host; None on a broker that `PROVOST_TEST_AMQP` names.
     pub vhost: Option<String>,
-    /// The process group of a broker of ours.
+    /// The process group of a broker that the tests started.
     pub group: Option<u32>,
     _alone: Option<MutexGuard<'static, ()>>,
 }
 
-/// A fresh virtual host on the node that this test binary shares, or the broker that `PROVOST_TEST_AMQP` names, one test at a
-/// time. None where there is no RabbitMQ; that is said.
+/// A fresh virtual host on the node that this test binary shares, or the broker that `PROVOST_TEST_AMQP` names, which
+/// one test at a time uses. None, with a printed reason, if there is no RabbitMQ.
 pub fn bus() -> Option<Bus> {
     static SHARED: OnceLock<Option<Node>> = OnceLock::new();
     static ALONE: Mutex<()> = Mutex::new(());
@@ -45,7 +45,7 @@ pub fn bus() -> Option<Bus> {
     Some(Bus { url: node.url(number), vhost: Some(format!("v{number}")), group: Some(node.group()), _alone: None })
 }
 
-/// A node for one test, which may do to it what it likes. None where that cannot be, and then it is said.
+/// A node for one test, which may break it. None, with a printed reason, if it cannot be started.
 pub fn node() -> Option<Node> {
     if std::env::var_os("PROVOST_TEST_AMQP").is_some() {
         eprintln!(
@@ -72,8 +72,8 @@ impl Node {
         Self::start_with(false)
     }
 
-    /// One that speaks TLS too, with a certificate that `ca.pem` in its folder vouches for. None without openssl, and then it
-    /// is said.
+    /// Starts a node that also accepts TLS, with a certificate that `ca.pem` in its folder has signed. None, with a
+    /// printed reason, if openssl is missing.
     pub fn start_with_tls() -> Option<Self> {
         if !Command::new("openssl").arg("version").output().is_ok_and(|o| o.status.success()) {
             skipped("openssl", "there is no openssl to make a certificate with");
@@ -100,7 +100,7 @@ impl Node {
         epmd.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // It lives as long as the node; after both, nobody needs the folder.
+        // epmd runs as long as the node; nothing uses the folder after both have ended.
         let epmd = Guarded::spawn_in(&mut epmd, Some(dir.path()));
         wait_for("epmd", Duration::from_secs(10), || TcpStream::connect(("127.0.0.1", epmd_port)).is_ok());
         let mut node = Self { dir, name, port, tls_port, epmd_port, dist_port, epmd, server: None };
@@ -259,7 +259,7 @@ fn write_certificates(dir: &Path, port: u16) {
 const GUEST: &str = "AQIDBEMMOXwY6PKx/JKP9PAqfsb4ozuD0Ta3pxxa9gEYBMmD";
 
 fn free_ports() -> [u16; 4] {
-    // All are held at once, so that they differ.
+    // All ports are held at the same time, so that they differ.
     let held = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     held.map(|listener| listener.local_addr().unwrap().port())
 }
@@ -274,8 +274,8 @@ pub fn wait_for(what: &str, wait: Duration, mut condition: impl FnMut() -> bool)
 
 const KEEPER: &str = "cat >/dev/null; kill -9 -\"$0\" 2>/dev/null; [ -z \"$1\" ] || { sleep 2; rm -rf \"$1\"; } &";
 
-/// A process group that ends with this value, and with this process if that is killed: a keeper waits for the end of a pipe
-/// that only we hold.
+/// A process group that ends when this value is dropped, and when this process is killed: a keeper process waits for
+/// the end of a pipe that only this process holds.
 struct Guarded {
     child: Child,
     keeper: Child,
@@ -286,7 +286,7 @@ impl Guarded {
         Self::spawn_in(command, None)
     }
 
-    /// Also removes this folder, which no destructor does for a node that tests share.
+    /// Also removes this folder: no destructor runs for a node that tests share.
     fn spawn_in(command: &mut Command, folder: Option<&Path>) -> Self {
         let child = command.stdin(Stdio::null()).process_group(0).spawn().unwrap();
         let keeper = Command::new("sh")
@@ -315,7 +315,7 @@ impl Drop for Guarded {
     }
 }
 
-/// Where a node keeps its data, to look at after a failure.
+/// The folder of a node's data, for inspection after a failure.
 impl Node {
     pub fn folder(&self) -> PathBuf {
         self.dir.path().to_owned()

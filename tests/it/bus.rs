@@ -1,4 +1,4 @@
-//! The bus as an operator meets it: readiness, `parked`, `doctor`, and what no output shows.
+//! The bus from an operator's view: readiness, `parked`, `doctor`, and what no output may show.
 #![allow(clippy::unwrap_used)]
 
 use crate::broker::{bus, wait_for};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Publishes to the exchange of events, confirmed.
+/// Publishes to the exchange of events and waits for the confirmation.
 pub fn publish(url: &str, messages: &[Message]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -101,7 +101,7 @@ fn parked_messages_are_listed_shown_replayed_and_discarded_beside_the_service() 
     assert!(code == Some(0) && out.contains("\"specversion\": \"0.3\"") && out.contains("x-provost-reason"), "{out}");
     assert_eq!(run(&["parked", "show", "m9"]).0, Some(1));
 
-    // What was broken is parked once more, as new.
+    // The broken message is parked again, as a new one.
     let (code, out, err) = run(&["parked", "replay", "m1", "m9", "--json"]);
     assert_eq!(code, Some(1), "one is missing: {err}");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Runs the binary in an empty folder, with an environment of its own.
+//! Runs the binary in an empty folder, with an environment that only the test sets.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ impl Ran {
     }
 }
 
-/// A data point as one line of JSON, the same for the same number.
+/// A data point as one line of JSON; the same number gives the same point.
 pub fn point(number: usize) -> String {
     let decision = if number.is_multiple_of(3) { "accepted" } else { "rejected" };
     format!(
@@ -77,7 +77,7 @@ pub fn points(numbers: std::ops::Range<usize>) -> String {
     numbers.map(|n| point(n) + "\n").collect()
 }
 
-/// Copies a folder with all in it.
+/// Copies a folder and its content.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();

@@ -1,4 +1,4 @@
-//! `doctor` looks as deep as what it promises.
+//! `doctor` finds the faults that it claims to check for.
 #![allow(clippy::unwrap_used)]
 
 use crate::broker::bus;
@@ -21,7 +21,7 @@ fn a_malformed_database_is_never_fine() {
     place.file("a.jsonl", crate::command::points(0..500));
     assert_eq!(place.run(&["import", "a.jsonl"]).code, Some(0));
     assert_eq!(doctor(&place, &[]).0, Some(0));
-    // Pages in the middle: the header and the first tables can still be read.
+    // Damages pages in the middle: the header and the first tables can still be read.
     let path = place.path("data/provost.db");
     let length = path.metadata().unwrap().len();
     let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();

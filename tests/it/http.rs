@@ -1,4 +1,4 @@
-//! The facade as a client meets it: a small client, and what is refused.
+//! A small HTTP client for tests, and tests of requests that the facade refuses.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use crate::command::Place;
@@ -31,12 +31,12 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|v| v.to_str().unwrap())
     }
-    /// The body of an answer with this status.
+    /// Checks the status and returns the body.
     pub fn ok(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
         self.json()
     }
-    /// The pointers of a problem with this status; what every problem must have is checked.
+    /// Checks the status and the members that every problem has; returns the pointers of the faults.
     pub fn problem(&self, status: u16) -> Vec<String> {
         let body = self.ok(status);
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
@@ -67,7 +67,7 @@ impl Client {
         Self { agent: Self::agent(TlsConfig::default()), url: url.to_owned() }
     }
 
-    /// Over TLS, trusting this certificate (PEM).
+    /// A client over TLS that trusts this certificate (PEM).
     pub fn trusting(server: &Server, pem: &[u8]) -> Self {
         let root = Certificate::from_pem(pem).unwrap();
         let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
@@ -101,7 +101,7 @@ impl Client {
             bytes: response.body_mut().read_to_vec().unwrap(),
         }
     }
-    /// With a key, or without one.
+    /// Sends a request with a key, or without one.
     pub fn with(&self, key: Option<&str>, method: &str, path: &str, body: Option<&[u8]>) -> Answer {
         let bearer = key.map(|key| format!("Bearer {key}"));
         let headers: Vec<(&str, &str)> = bearer.iter().map(|b| ("authorization", b.as_str())).collect();
@@ -120,7 +120,7 @@ impl Client {
         self.send("POST", path, &[("idempotency-key", key)], Some(body.to_string().as_bytes()))
     }
 
-    /// The first event of a page's stream, asked for from event `after` on.
+    /// The first event of a page's stream, requested from event `after` on.
     pub fn stream(&self, path: &str, after: u64) -> Event {
         let request = Request::builder().uri(self.address(path)).header("last-event-id", after.to_string());
         let response = self.agent.run(request.body(()).unwrap()).unwrap();
@@ -138,7 +138,7 @@ impl Client {
         panic!("{path}: the stream has no event")
     }
 
-    /// A job's events after `after`, as they come, until `enough` or the end of the stream.
+    /// A job's events after `after` as they arrive, until `enough` is true or the stream ends.
     pub fn events(&self, job: &str, after: u64, mut enough: impl FnMut(&Event) -> bool) -> Vec<Event> {
         let request = Request::builder()
             .uri(self.address(&format!("jobs/{job}/events")))
@@ -167,7 +167,7 @@ impl Client {
         events
     }
 
-    /// Waits for a job's end and answers its record.
+    /// Waits until a job ends, and returns its record.
     pub fn ended(&self, job: &str) -> Value {
         self.events(job, 0, |_| false);
         self.get(&format!("jobs/{job}")).ok(200)
@@ -179,7 +179,7 @@ impl Client {
     }
 }
 
-/// A place whose store has drawn points, of which almost all are accepted or rejected.
+/// A place whose store holds sampled points, most of them accepted or rejected.
 pub fn place_with_points(rows: u32) -> Place {
     let place = Place::new();
     let drawn = place.run(&["sample", "--rows", &rows.to_string(), "--seed", "5", "--out", "points.jsonl"]);
@@ -189,14 +189,14 @@ pub fn place_with_points(rows: u32) -> Place {
     place
 }
 
-/// The smallest job: one learner at its defaults.
+/// The smallest job: one learner with its defaults.
 pub fn small_job() -> Value {
     json!({"algorithms": ["logistic_regression"], "hyperparameter_tuning": "none", "min_samples": 100,
         "cross_validation_folds": 3, "test_size": 0.3, "use_verified_only": false})
 }
 
-/// A search of seconds with a trial every few hundred milliseconds, for what is to happen while a job runs: each candidate
-/// has trees of its own, so that no trial brings the others with it.
+/// A search that runs for seconds, with a trial every few hundred milliseconds, for tests that act while a job runs.
+/// Each candidate has its own number of trees, so that no fit gives the result of another candidate.
 pub fn long_job() -> Value {
     let mut job = small_job();
     job["algorithms"] = json!(["gradient_boosting"]);
@@ -245,7 +245,7 @@ fn bad_bodies_name_every_fault_at_once() {
     ] {
         assert_eq!(pointers("train", &body.to_string()), [pointer], "{body}");
     }
-    // What a search cannot be done with is refused wherever a configuration is taken.
+    // A configuration that cannot be searched is refused by every route that takes one.
     let grids = json!({"algorithms": ["xgboost"], "hyperparameter_tuning": "grid_search", "grids": {"xgboost": {"max_depth": [64]}}});
     for path in ["train", "data-quality"] {
         assert_eq!(pointers(path, &grids.to_string()), ["/grids/xgboost/max_depth/0"], "{path}");
@@ -256,7 +256,7 @@ fn bad_bodies_name_every_fault_at_once() {
     assert_eq!(pointers("compare", r#"{"model_ids": ["a"]}"#), ["/model_ids"]);
     assert_eq!(pointers("compare", r#"{"model_ids": ["a", 1], "metrics": ["x"]}"#), ["/model_ids/1", "/metrics/0"]);
 
-    // No data: the quality check says so, with all that a client needs to mend it.
+    // Without data the quality check fails, and the answer says what is missing.
     let refused = client.post("train", &json!({}));
     refused.problem(400);
     let body = refused.json();
@@ -358,7 +358,7 @@ fn a_body_over_the_limit_is_413_announced_or_not() {
         stream.read_to_string(&mut text).unwrap();
         text
     };
-    // Announced, nobody waits for the 100 MB.
+    // The length is announced, so the service refuses without waiting for the 100 MB.
     let announced = answer("content-length: 100000000", b"");
     let size = (1 << 20) + 1;
     let mut chunk = format!("{size:x}\r\n").into_bytes();
@@ -397,7 +397,7 @@ fn a_trailing_slash_is_the_route_without_it() {
     let first = client.post_with_key("data-quality/", "k", &json!({}));
     let again = client.post_with_key("data-quality", "k", &json!({}));
     assert_eq!((first.ok(200), again.header("idempotent-replay")), (again.json(), Some("true")));
-    // More slashes are no route.
+    // A path with further slashes is not a route.
     for path in ["jobs//", "//", "//readyz", "/readyz//", "jobs%2F"] {
         client.get(path).problem(404);
     }

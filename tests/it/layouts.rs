@@ -1,12 +1,12 @@
-//! The layouts of admissions data that people publish, each with a few rows that are made up: a guessed mapping imports
-//! them, and what is stored are the rows' own values, compared by hand.
+//! Published layouts of admissions data, each with a few invented rows: a guessed mapping imports them, and the stored
+//! values are compared with the rows' by hand.
 #![allow(clippy::unwrap_used)]
 
 use crate::command::Place;
 use crate::importing::stored;
 use serde_json::{Value, json};
 
-/// Imports `text` through the mapping that `--guess` writes for it; the report and the mapping.
+/// Imports `text` with the mapping that `--guess` writes for it; returns the report and the mapping.
 fn guessed(name: &str, text: impl AsRef<[u8]>) -> (Value, String, Place) {
     let place = Place::new();
     place.file(name, text);
@@ -25,7 +25,7 @@ fn counts(report: &Value) -> [u64; 3] {
     ["rows", "rejected", "left_out"].map(|k| report[k].as_u64().unwrap())
 }
 
-/// The points that were stored, without what is the same in all of them.
+/// The stored points, without the members that are equal in all of them.
 fn imported(place: &Place) -> Value {
     let mut points = stored(place);
     for point in &mut points {

@@ -1,5 +1,5 @@
-//! Servers for the tests: the one that `PROVOST_TEST_MONGODB` names, else the program in `tests/mongo-server`, which Go builds
-//! once; and a second implementation, `tests/mongo-java-server`. Every store gets a database of its own.
+//! MongoDB servers for tests: the one that `PROVOST_TEST_MONGODB` names, else the program in `tests/mongo-server`,
+//! which Go builds once; and a second implementation, `tests/mongo-java-server`. Every store gets its own database.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
 use crate::skip::skipped;
@@ -12,12 +12,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A MongoDB server for tests.
 pub struct Server {
-    /// Ends with `/`.
+    /// The address; ends with `/`.
     url: String,
     own: Option<Own>,
 }
 
-/// A process of ours, to which faults may be done.
+/// The process, if the tests started it; tests may kill or freeze it.
 struct Own {
     program: PathBuf,
     state: tempfile::TempDir,
@@ -25,7 +25,7 @@ struct Own {
 }
 
 impl Own {
-    /// Starts the program on this state; answers the process and its address.
+    /// Starts the program on this state; returns the process and its address.
     fn spawn(program: &Path, state: &Path, listen: &str) -> (Child, String) {
         let mut command = Command::new(program);
         command.args(["-watch-stdin", "-listen", listen, "-state"]).arg(state).env("TMPDIR", state);
@@ -37,7 +37,7 @@ impl Own {
     }
 }
 
-/// The program, built once by whoever comes first; why there is none.
+/// The program, built once by the first caller; else why it is missing.
 fn program() -> Result<PathBuf, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT
@@ -46,7 +46,7 @@ fn program() -> Result<PathBuf, String> {
             let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
             std::fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;
             let program = std::path::absolute(target.join("mongo-server")).map_err(|e| e.to_string())?;
-            // Go builds to a temporary name and knows by itself what is to be built anew.
+            // Go writes to a temporary name, and decides itself what must be built again.
             let mut go = Command::new("go");
             go.args(["build", "-buildvcs=false", "-o"]).arg(&program).arg(".");
             go.current_dir(root.join("tests/mongo-server"));
@@ -61,15 +61,15 @@ fn program() -> Result<PathBuf, String> {
         .clone()
 }
 
-/// The checkout's root: the crates whose tests include this file lie at different depths.
+/// The root of the checkout. The crates whose tests include this file lie at different depths.
 fn root() -> Result<&'static Path, String> {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = crate_folder.ancestors().find(|f| f.join("tests/mongo-server").is_dir());
     root.ok_or_else(|| "tests/mongo-server is not there".to_owned())
 }
 
-/// Starts the server in `tests/mongo-java-server`, which Java compiles as it starts. It ends with this process, as its standard
-/// input does. Maven fetches its libraries into `third_party`, if they are not there.
+/// Starts the server in `tests/mongo-java-server`, which Java compiles at the start. The server ends with this process,
+/// because its standard input ends. Maven downloads missing libraries into `third_party`.
 fn java() -> Result<(Child, String), String> {
     let root = root()?;
     let source = root.join("tests/mongo-java-server");
@@ -91,7 +91,7 @@ fn java() -> Result<(Child, String), String> {
 }
 
 impl Server {
-    /// None, and a line that says so, where there is none and none can be made.
+    /// None, with a printed reason, if there is no server and none can be built.
     pub fn start() -> Option<Self> {
         if let Ok(url) = std::env::var("PROVOST_TEST_MONGODB") {
             let url = format!("{}/", url.trim_end_matches('/'));
@@ -107,7 +107,7 @@ impl Server {
         }
     }
 
-    /// The second implementation, one process for all tests of a binary. None, and a line that says so, where Java or its
+    /// The second implementation, one process for all tests of a binary. None, with a printed reason, if Java or its
     /// libraries are missing.
     pub fn java() -> Option<Self> {
         static STARTED: OnceLock<Result<(String, Mutex<Child>), String>> = OnceLock::new();
@@ -127,7 +127,7 @@ impl Server {
         Self { url, own: Some(Own { program: program.to_owned(), state, child }) }
     }
 
-    /// Whether faults may be done to it.
+    /// Whether a test may kill or freeze it.
     pub fn is_ours(&self) -> bool {
         self.own.is_some()
     }
@@ -154,13 +154,13 @@ impl Server {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// Where the server listens, `host:port`.
+    /// The address that the server listens on, `host:port`.
     pub fn address(&self) -> &str {
         let authority = self.url.split_once("://").unwrap().1.split('/').next().unwrap();
         authority.rsplit('@').next().unwrap()
     }
 
-    /// The address of a database that nobody has used.
+    /// The address of a database that no other test uses.
     pub fn database(&self) -> String {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();

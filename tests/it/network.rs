@@ -1,4 +1,4 @@
-//! Network namespaces: machines of a kind, each with a wire to this one that can be cut.
+//! Network namespaces: each acts as a machine with a network link to this one that a test can cut.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A namespace that reaches this machine at `host`. Gone when dropped.
+/// A namespace that reaches this machine at the address `host`. Removed when dropped.
 pub struct Machine {
     name: String,
     wire: String,
@@ -22,11 +22,11 @@ fn ip(arguments: &[&str]) -> Result<(), String> {
 }
 
 impl Machine {
-    /// None where namespaces cannot be made (they take root, and `ip`); that is said.
+    /// None, with a printed reason, if namespaces cannot be created (they need root and `ip`).
     pub fn new() -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = std::process::id() % 200 * 16 + NUMBER.fetch_add(1, Ordering::Relaxed) % 16;
-        // Of the block set aside for tests of networks (RFC 2544), four addresses each.
+        // Addresses of the block reserved for network tests (RFC 2544), four per namespace.
         let (third, fourth) = (number / 64, number % 64 * 4);
         let machine = Self {
             name: format!("pv{number}"),
@@ -53,7 +53,7 @@ impl Machine {
         ip(&["-n", name, "link", "set", "lo", "up"])
     }
 
-    /// What runs there; its process is the program's own.
+    /// A command in the namespace; its process is the program itself.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name, program]);
@@ -68,7 +68,7 @@ impl Machine {
         ip(&["link", "set", &self.wire, "up"]).unwrap();
     }
 
-    /// Makes a port of this machine's loopback reachable from there; answers the address to use there.
+    /// Makes a port of this machine's loopback reachable from the namespace; returns the address to use there.
     pub fn forward(&self, port: u16) -> SocketAddr {
         let listener = TcpListener::bind((self.host.as_str(), 0)).unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! What others on the machine may see: nothing of what Provost writes, whatever the umask is.
+//! Other users of the machine can read nothing that Provost writes, whatever the umask is.
 #![allow(clippy::unwrap_used)]
 
 use crate::command::{Place, Ran, points};
@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Runs a command under a umask that takes nothing away, and one that takes all but reading.
+/// Runs a command under a umask that removes no permission, and under one that removes all but reading.
 fn run(place: &Place, umask: &str, arguments: &[&str]) -> Ran {
     let provost = place.command(arguments);
     let mut shell = Command::new("sh");
@@ -22,7 +22,7 @@ fn run(place: &Place, umask: &str, arguments: &[&str]) -> Ran {
     Ran::from(shell.output().unwrap())
 }
 
-/// Every entry below that others may enter, read or write, with its mode.
+/// Every entry below a folder that others may enter, read or write, with its mode.
 fn open_to_others(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut left = vec![folder.to_owned()];
@@ -65,7 +65,7 @@ fn what_is_written_is_closed_to_others_whatever_the_umask() {
                 .any(|e| { e.unwrap().file_name().to_string_lossy().starts_with("rejects-") })
         );
     }
-    // The rights of a file that is there are its owner's to choose.
+    // The permissions of an existing file are its owner's choice.
     let place = Place::new();
     let shared = place.file("sample", "");
     fs::set_permissions(&shared, Permissions::from_mode(0o640)).unwrap();
@@ -75,7 +75,7 @@ fn what_is_written_is_closed_to_others_whatever_the_umask() {
     assert!(ran.code == Some(0) && ran.out.contains("data_point_id"), "{ran:?}");
 }
 
-/// Opens a folder and all in it to everybody, as an older version under the usual umask left it.
+/// Gives everybody access to a folder and its content, as an older version under the usual umask did.
 fn open_up(folder: &Path) {
     assert!(Command::new("chmod").args(["-R", "a+rX"]).arg(folder).status().unwrap().success());
 }
@@ -93,7 +93,7 @@ fn an_older_folder_is_closed_at_the_start_and_a_stranger_cannot_hold_its_lock() 
     assert_eq!(server.terminate(), Some(0));
 
     open_up(&place.path("data"));
-    // So that a stranger gets to the folder at all.
+    // So that other users can reach the folder at all.
     fs::set_permissions(place.dir(), Permissions::from_mode(0o755)).unwrap();
     let doctor = place.run(&["doctor"]);
     assert!(doctor.out.contains("! rights") && doctor.out.contains("chmod 700"), "{doctor:?}");
@@ -104,7 +104,7 @@ fn an_older_folder_is_closed_at_the_start_and_a_stranger_cannot_hold_its_lock() 
     let log = || fs::read_to_string(place.path("serve.log")).unwrap();
     let said: Vec<String> = log().lines().filter(|line| line.contains("closed now")).map(str::to_owned).collect();
     assert_eq!(said.len(), 1, "{}", log());
-    // The lock was closed by the doctor, who had to open it.
+    // The doctor removed the others' permissions from the lock file when it opened the file.
     assert!(said[0].contains("artifacts") && said[0].contains("database"), "{}", said[0]);
     let doctor = place.run(&["doctor"]);
     assert!(doctor.out.contains("✓ rights"), "{doctor:?}");
@@ -113,7 +113,7 @@ fn an_older_folder_is_closed_at_the_start_and_a_stranger_cannot_hold_its_lock() 
     assert_eq!(Server::start(&place).terminate(), Some(0));
     assert!(!log().contains("closed now"), "{}", log());
 
-    // The lock does not hang on the folder alone.
+    // The lock file is protected by its own permissions, not only by the folder's.
     for folder in ["data", "data/artifacts"] {
         fs::set_permissions(place.path(folder), Permissions::from_mode(0o755)).unwrap();
     }

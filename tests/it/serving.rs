@@ -11,7 +11,7 @@ pub struct Server {
     pub process: Child,
     pub url: String,
     log: Log,
-    /// The log ended with the process, and was looked at.
+    /// The process has ended and its log was checked.
     is_over: bool,
 }
 
@@ -20,17 +20,17 @@ impl Server {
         Self::start_with(place, &[])
     }
 
-    /// With these variables in its environment.
+    /// Starts a server with these variables in its environment.
     pub fn start_with(place: &Place, environment: &[(&str, &str)]) -> Self {
         Self::start_at(place, "127.0.0.1:0", environment)
     }
 
-    /// At this address.
+    /// Starts a server at this address.
     pub fn start_at(place: &Place, listen: &str, environment: &[(&str, &str)]) -> Self {
         let log = Log::begin(&place.path("serve.log"));
         let mut process = place
             .command(&["serve", "--listen", listen, "--json"])
-            // Enough points would be a job of the scheduler's own.
+            // With enough points the scheduler would start a job.
             .env("PROVOST_SCHEDULE__ENABLED", "false")
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
@@ -43,12 +43,12 @@ impl Server {
         Self { process, url: ready["url"].as_str().unwrap().to_owned(), log, is_over: false }
     }
 
-    /// Names faults that this server is meant to have, by texts of their lines in its log. Any other fails the test.
+    /// Names expected faults by texts of their lines in the log. Any other fault fails the test.
     pub fn expects(&self, texts: &[&str]) {
         self.log.expects(texts);
     }
 
-    /// As `expects`, of lines at level warn only.
+    /// As `expects`, for lines at level warn only.
     pub fn expects_warnings(&self, texts: &[&str]) {
         self.log.expects_warnings(texts);
     }
@@ -75,7 +75,7 @@ impl Drop for Server {
         }
         let _ = self.process.kill();
         let _ = self.process.wait();
-        // A later process may have written to the same file since.
+        // A later process may have written to the same file.
         if !self.is_over {
             self.log.assert_silent();
         }
@@ -90,7 +90,7 @@ fn a_second_server_on_the_folder_exits_2_and_names_the_first() {
     assert_eq!(second.code, Some(2), "{second:?}");
     assert!(second.err.contains(&format!("process {}", server.process.id())), "{}", second.err);
 
-    // Import and doctor work beside it.
+    // Import and doctor work while the service runs.
     place.file("a.jsonl", crate::command::points(0..20));
     assert_eq!(place.run(&["import", "a.jsonl"]).code, Some(0));
     let doctor = place.run(&["doctor"]);

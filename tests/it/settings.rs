@@ -1,4 +1,4 @@
-//! Bad usage and bad settings exit 2 and name what is wrong.
+//! Bad usage and bad settings end with exit code 2 and name the fault.
 #![allow(clippy::unwrap_used)]
 
 use crate::command::Place;
@@ -89,7 +89,7 @@ fn a_mail_server_that_does_not_answer_is_a_fault_and_its_password_is_not_shown()
     assert!(said.contains("✗ mail") && said.contains(&format!("smtp://***@{free}")), "{said}");
     assert!(!said.contains("geheim") && !said.contains("olga"), "{said}");
 
-    // One that cannot be read does not show the line that holds it either.
+    // The error for a file that cannot be parsed does not show the faulty line either.
     place.file("my.toml", "[mail]\nurl = \"smtp://olga:geheim@mail.example.org\n");
     let ran = place.run(&["doctor", "--config", "my.toml"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");

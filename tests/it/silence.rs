@@ -1,13 +1,14 @@
-//! Silence is asserted of every service that a test runs as a process: its log has no panic and no line at level error or warn,
-//! and its status counts no panic and no restart, but for the faults that the test names.
+//! Checks that every service that a test starts as a process ran without faults: its log has no panic and no line at
+//! level error or warn, and its status counts no panic and no restart, except for faults that the test names.
 #![allow(clippy::unwrap_used)]
 
 use crate::chaos::wire;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// What services and workers tell at level warn while the store, the broker or another process is away, frozen or comes back, and
-/// when they are killed: each line says that something waits, is tried again, or is done by somebody else.
+/// Texts of lines at level warn that services and workers write while the store, the broker or another process is away,
+/// frozen or returns, and when they are killed: each says that something waits, is tried again, or is done by another
+/// process.
 pub const OUTAGE: [&str; 26] = [
     "the store is unavailable",
     "failed; it is tried again",
@@ -37,23 +38,23 @@ pub const OUTAGE: [&str; 26] = [
     "had not ended",
 ];
 
-/// The log of one process, from where it began, and the faults that are meant in it.
+/// The log of one process from its start, and the faults that the test expects in it.
 pub struct Log {
     path: PathBuf,
     from: usize,
     expected: Mutex<Vec<String>>,
-    /// Of lines at level warn only.
+    /// Expected texts of lines at level warn only.
     warnings: Mutex<Vec<String>>,
 }
 
 impl Log {
-    /// Of a process that is about to be started and appends to this file.
+    /// The log of a process that is about to start and appends to this file.
     pub fn begin(path: &Path) -> Self {
         let from = std::fs::metadata(path).map_or(0, |file| file.len() as usize);
         Self { path: path.to_owned(), from, expected: Mutex::default(), warnings: Mutex::default() }
     }
 
-    /// Names faults by texts of their lines. They allow no panic and no restart.
+    /// Names expected faults by texts of their lines. Panics and restarts are never expected by this.
     pub fn expects(&self, texts: &[&str]) {
         self.expected
             .lock()
@@ -61,13 +62,13 @@ impl Log {
             .extend(texts.iter().map(|text| (*text).to_owned()));
     }
 
-    /// As `expects`, of lines at level warn only.
+    /// As `expects`, for lines at level warn only.
     pub fn expects_warnings(&self, texts: &[&str]) {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         warnings.extend(texts.iter().map(|text| (*text).to_owned()));
     }
 
-    /// Panics if the process was not silent. Does nothing while the test is failing already.
+    /// Panics if the log has an unexpected fault. Does nothing if the test is failing already.
     pub fn assert_silent(&self) {
         if std::thread::panicking() {
             return;
@@ -84,7 +85,7 @@ impl Log {
         assert!(faults.is_empty(), "faults of a service that the test does not name:\n{}", faults.join("\n"));
     }
 
-    /// Asks a service that still runs; one that is locked, or does not answer, says nothing.
+    /// Asks a service that still runs for its status. A service that requires a key or does not answer is not checked.
     pub fn assert_status(&self, url: &str) {
         if std::thread::panicking() {
             return;
@@ -98,7 +99,7 @@ impl Log {
 
 const REBUILT: &str = "the actor died and is rebuilt";
 
-/// How bad a line is.
+/// The severity of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
     Panic,
@@ -106,7 +107,8 @@ enum Level {
     Warn,
 }
 
-/// None for lines at other levels. In both formats of the log; a panic before the log began is plain text.
+/// The severity of a line in either format of the log; None for other levels. A panic before the log was started is
+/// plain text.
 fn level(line: &str) -> Option<Level> {
     let panic = |level: Level| if line.contains("a panic") { Level::Panic } else { level };
     let named = |name: &str| match name {
@@ -126,12 +128,12 @@ fn level(line: &str) -> Option<Level> {
     named(words.next().filter(|_| is_dated)?)
 }
 
-/// Whether a line tells of a panic or a restart.
+/// Whether a line reports a panic or a restart.
 fn is_death(line: &str) -> bool {
     level(line) == Some(Level::Panic) || line.contains(REBUILT)
 }
 
-/// Whether a line is one of those that an outage explains.
+/// Whether an outage explains the line.
 pub fn is_of_outage(line: &str) -> bool {
     level(line) == Some(Level::Warn) && OUTAGE.iter().any(|text| line.contains(text))
 }
@@ -141,7 +143,7 @@ pub fn faults(log: &str) -> Vec<&str> {
     log.lines().filter(|line| level(line).is_some()).collect()
 }
 
-/// What a log has of each.
+/// How many lines of each severity a log has.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     pub panics: u64,
@@ -194,7 +196,7 @@ fn a_fault_that_nobody_named_fails_the_test() {
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| log.assert_silent())).is_err(), "an error");
     log.expects(&["odd"]);
     log.assert_silent();
-    // A line that is named allows no panic.
+    // An expected line does not allow a panic.
     let path = folder.path().join("other.log");
     let log = Log::begin(&path);
     std::fs::write(&path, "2026-11-30T12:00:00Z ERROR a panic component=\"jobs\" text=\"odd\"\n").unwrap();

@@ -1,7 +1,7 @@
-//! Tests of what is not on every machine. Where it is missing they are passed by, and that is said; `PROVOST_TEST_REQUIRE`
-//! (`mongo,java,amqp`, say) names what must be there.
+//! Tests that need something that not every machine has. If it is missing, they are skipped and say so;
+//! `PROVOST_TEST_REQUIRE` (such as `mongo,java,amqp`) names what must be present.
 
-/// Says that the test that runs is passed by for want of `what`.
+/// Prints that the running test is skipped because `what` is missing.
 ///
 /// # Panics
 /// If `what` is required.

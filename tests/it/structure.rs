@@ -1,10 +1,10 @@
-//! No circle of modules in any crate of the workspace: no two modules import each other, directly or over others. Parent and
-//! child may: a child's imports of the modules that it lies in are not counted.
+//! No crate of the workspace has a cycle of modules: no two modules import each other, directly or through others.
+//! Parent and child may: a child's imports of the modules that contain it are not counted.
 //!
-//! A check of our own because the tools that draw module graphs (cargo-modules) compile the crates with rust-analyzer, take
-//! minutes, count a re-export as an import of the module that repeats the name, and cannot except parent and child. This one
-//! reads the sources' tokens, follows each path through `use` and `pub use` to the file that defines the name, and takes a
-//! second. Names that macros make count as their module's.
+//! We use our own check because tools that draw module graphs (cargo-modules) compile the crates with rust-analyzer,
+//! take minutes, count a re-export as an import of the module that re-exports, and cannot except parent and child. This
+//! check reads the tokens of the sources, follows each path through `use` and `pub use` to the file that defines the
+//! name, and takes a second. Names that macros define count as their module's.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
@@ -12,38 +12,39 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// `crate::http::problem::Problem`, in parts.
+/// The segments of a path such as `crate::http::problem::Problem`.
 type Segments = Vec<String>;
 
-/// Module by number; the first is the crate's root.
+/// The modules by number; the first is the root of the crate.
 type Id = usize;
 
 #[derive(Default)]
 struct Module {
-    /// Name of its file below `src`; an inline module has that of the module around it.
+    /// The name of its file below `src`; an inline module has the name of the file around it.
     file: String,
     parent: Option<Id>,
     children: BTreeMap<String, Id>,
     defines: BTreeSet<String>,
-    /// Names that `use` brings, and where from.
+    /// Names imported with `use`, and their paths.
     imports: BTreeMap<String, Segments>,
     globs: Vec<Segments>,
-    /// Every path in its text, those of one segment too.
+    /// Every path in its text, including those of one segment.
     mentions: BTreeSet<Segments>,
 }
 
 #[derive(Default)]
 struct Crate {
     modules: Vec<Module>,
-    /// What names lead to from within each module; none while that is sought, so that re-exports in a circle end.
+    /// The item that each name resolves to from each module; None while it is being resolved, so that cyclic re-exports
+    /// end.
     known: RefCell<BTreeMap<(Id, String), Option<Target>>>,
 }
 
-/// What a path leads to.
+/// The item that a path resolves to.
 #[derive(Clone, Copy)]
 enum Target {
     Module(Id),
-    /// An item, in the module that defines it.
+    /// An item, with the module that defines it.
     Item(Id),
 }
 
@@ -57,7 +58,7 @@ impl Crate {
         this
     }
 
-    /// `folder` is where the files of its children lie.
+    /// `folder` holds the files of the module's children.
     fn add(
         &mut self,
         file: String,
@@ -95,7 +96,7 @@ impl Crate {
         id
     }
 
-    /// Where the name leads from within this module.
+    /// The item that a name resolves to within this module.
     fn look_up(&self, module: Id, name: &str) -> Option<Target> {
         let key = (module, name.to_owned());
         if let Some(known) = self.known.borrow().get(&key) {
@@ -136,14 +137,14 @@ impl Crate {
             let Target::Module(module) = at else { break };
             at = match segment.as_str() {
                 "super" => Target::Module(self.modules[module].parent?),
-                // What no text defines is a macro's.
+                // A name that no source defines comes from a macro.
                 name => self.look_up(module, name).unwrap_or(Target::Item(module)),
             };
         }
         Some(at)
     }
 
-    /// From each file, the files whose names it uses and that it does not lie in.
+    /// For each file, the files whose names it uses and that do not contain it.
     fn graph(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut graph: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (id, module) in self.modules.iter().enumerate() {
@@ -161,7 +162,7 @@ impl Crate {
         graph
     }
 
-    /// Each set of files that import each other, with the imports that tie them.
+    /// Each set of files that import each other, with the imports that form the cycle.
     fn circles(&self) -> Vec<Vec<(&str, &str)>> {
         let graph = self.graph();
         let reach: BTreeMap<&str, BTreeSet<&str>> = graph.keys().map(|file| (*file, reached(&graph, file))).collect();
@@ -192,7 +193,7 @@ fn reached<'a>(graph: &BTreeMap<&'a str, BTreeSet<&'a str>>, from: &str) -> BTre
 }
 
 impl Module {
-    /// Notes the item that begins at this token of the module; returns how many tokens were read.
+    /// Records the item that begins at this token of the module; returns how many tokens were read.
     fn item(&mut self, tokens: &[TokenTree], at: usize) -> usize {
         let Some(word) = ident(tokens, at) else { return 1 };
         match word.as_str() {
@@ -234,7 +235,7 @@ impl Module {
                 _ => {}
             }
         }
-        // `use a::b::{self}` brings b.
+        // `use a::b::{self}` imports b.
         if path.len() > 1 && path.last().is_some_and(|last| last == "self") {
             path.pop();
         }
@@ -243,12 +244,12 @@ impl Module {
         }
     }
 
-    /// Notes every path in these tokens, at any depth; a `use` within a function counts as its module's.
+    /// Records every path in these tokens, at any depth; a `use` within a function counts as its module's.
     fn mention(&mut self, tokens: Vec<TokenTree>) {
         let mut at = 0;
         while at < tokens.len() {
             match &tokens[at] {
-                // Its body is a module of its own.
+                // The body of an inline module is a module itself.
                 TokenTree::Ident(word) if word == "mod" => at += 2,
                 TokenTree::Ident(word) if word == "use" => at += self.item(&tokens, at).saturating_sub(1),
                 TokenTree::Ident(_) => {
@@ -288,7 +289,7 @@ fn is_punct(tokens: &[TokenTree], at: usize, punct: char) -> bool {
     matches!(tokens.get(at), Some(TokenTree::Punct(p)) if p.as_char() == punct)
 }
 
-/// The tokens without attributes, and without the items that are for tests alone.
+/// The tokens without attributes and without items that exist only in tests.
 fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
     let mut kept = Vec::new();
     let mut tokens = tokens.into_iter().peekable();
@@ -348,7 +349,7 @@ fn no_two_modules_of_a_crate_import_each_other() {
     assert!(faults.is_empty(), "{faults}");
 }
 
-/// The circles of a crate of these files.
+/// The cycles of a crate with these files.
 fn circles_of(files: &[(&str, &str)]) -> String {
     let files: BTreeMap<&str, &str> = files.iter().copied().collect();
     let modules = Crate::read(&|file| files.get(file).map(|text| (*text).to_owned()));

@@ -1,5 +1,5 @@
-//! The examples of the document: one real event of each type. Announcements are made of the types that are sent; tests read
-//! the others with the code that reads what arrives.
+//! The examples of the document: one real event of each type. Examples of announcements are built from the types that
+//! are sent; tests parse the others with the code that reads inbound events.
 
 use crate::http::example_ids::{job_id, minute, model_id};
 use provost_actors::bridge::PARKED_HEADERS;
@@ -15,11 +15,11 @@ use provost_domain::schedule::{TrainingTrigger, TriggerType};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// Of attributes in headers, as CloudEvents' binding for AMQP writes it.
+/// The prefix of attributes in headers, by CloudEvents' binding for AMQP.
 pub const PREFIX: &str = "cloudEvents:";
 const UPSTREAM: &str = "/admissions/registrar";
 
-/// An event with what it is for.
+/// An event and its purpose.
 pub struct Example {
     pub summary: &'static str,
     pub event: Value,
@@ -201,7 +201,7 @@ pub struct Parked {
     pub payload: Value,
 }
 
-/// An event that cannot be taken in, with what the reader says of it.
+/// An event that cannot be processed, with the reader's reason.
 pub fn parked() -> Parked {
     let mut event = inbound(InboundType::Recorded).event;
     event["data"]["profile"]["gpa"] = json!(-1);

@@ -1,13 +1,14 @@
-//! Headers that tell browsers what the answers are not to be used for. There is no CORS: other origins read nothing.
+//! Security headers that restrict what browsers do with the answers. There is no CORS: other origins cannot read
+//! anything.
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// For the API's documentation. ReDoc and Swagger UI write style elements; ReDoc searches in a worker that it makes itself, and both
-/// have pictures in their style sheets.
+/// For the API's documentation. ReDoc and Swagger UI create style elements; ReDoc searches in a worker that it creates,
+/// and both have images in their style sheets.
 const PAGE: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
     font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'";
-/// For everything else: data, and pictures.
+/// For everything else: data and images.
 const DATA: &str = "default-src 'none'; frame-ancestors 'none'";
 const SVG: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
@@ -20,7 +21,7 @@ pub fn add(headers: &mut HeaderMap, tls: bool) {
     };
     let has_policy = headers.contains_key(header::CONTENT_SECURITY_POLICY);
     let mut set = |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
-    // Pages of ours bring a stricter one.
+    // Our own pages set a stricter policy.
     if !has_policy {
         set(header::CONTENT_SECURITY_POLICY, policy);
     }

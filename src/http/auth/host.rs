@@ -1,5 +1,5 @@
-//! By which name a request calls this service. A page can make its own name point to this machine (DNS rebinding) and then send
-//! and read as if it were a page of ours; but its requests still carry its name.
+//! Checks the host name of requests. A foreign page can make its own name resolve to this machine (DNS rebinding) and
+//! then send and read as if it were one of our pages; but its requests still carry its name.
 
 use crate::http::code::Code;
 use crate::http::problem::Problem;
@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderMap};
 use provost_domain::check::brief;
 use std::net::IpAddr;
 
-/// The address of this machine that a connection was made to.
+/// The local address of the connection.
 #[derive(Debug, Clone, Copy)]
 pub struct LocalAddress(pub IpAddr);
 
@@ -27,7 +27,7 @@ impl Hosts {
     pub fn new(listed: &[HostPort], listen: &str, bound: IpAddr, tls: bool) -> Self {
         let named = HostPort::parse(listen).map(|listen| listen.host);
         let mut listening: Vec<HostName> = named.into_iter().chain([HostName::Address(bound.to_canonical())]).collect();
-        // The unspecified address (0.0.0.0) stands for all addresses and is no name of the service.
+        // The unspecified address (0.0.0.0) stands for all addresses and is not a name of the service.
         listening.retain(|host| !matches!(host, HostName::Address(address) if address.is_unspecified()));
         Self { listed: listed.to_vec(), listening, tls }
     }
@@ -214,7 +214,7 @@ mod tests {
         assert!(!checked("http://evil.example/", &[own], false));
         assert!(!checked("http://user@localhost/", &[own], false));
         assert!(!checked("http://localhost:8000/", &[("host", b"evil.example")], false));
-        // A proxy's word makes it stricter and never wider, since a page can write this header.
+        // A header of a proxy can only make the check stricter, because a page can set this header too.
         for (forwarded, expected) in [
             (&b"provost.example"[..], true),
             (b"provost.example, localhost", true),

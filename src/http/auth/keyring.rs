@@ -125,8 +125,8 @@ impl Keyring {
         done
     }
 
-    /// What is wrong with the sessions keeps no key from being known, nor from having ended. Where they cannot be read those
-    /// known so far stay, as long as their keys do.
+    /// A fault in the sessions does not affect the keys. If the sessions cannot be read, those known so far stay valid
+    /// as long as their keys do.
     async fn read_alone(&self) -> Result<Result<(), StoreError>, StoreError> {
         let read_at = self.clock.monotonic();
         let seen: Vec<Session> = self.seen().values().cloned().collect();
@@ -150,7 +150,7 @@ impl Keyring {
         if of_sessions.is_err() {
             return Ok(of_sessions);
         }
-        // These are stored now; those that came meanwhile are stored next time.
+        // These are stored now; sessions used meanwhile are stored the next time.
         self.seen().retain(|name, session| seen.iter().all(|s| s.sha256 != *name || s.seen_at < session.seen_at));
         Ok(Ok(()))
     }
@@ -183,8 +183,8 @@ impl Keyring {
         self.known().valid_key(id, self.clock.now()).is_some()
     }
 
-    /// Whose text this is, if it is a valid key's. What is no valid key's takes the same way whether its id is known or not:
-    /// two comparisons with a look between.
+    /// The holder of the key with this text, if the key is valid. For any other text the same steps are taken, whether
+    /// the id is known or not: two comparisons with a reread between them.
     pub async fn holder(&self, text: &str) -> Option<Holder> {
         let text = KeyText::parse(text)?;
         let (id, given) = (text.id(), text.digest());
@@ -294,7 +294,7 @@ mod tests {
             self.store.add_key(key.clone(), Deed::key_created(&key, "test")).await.unwrap();
             text
         }
-        /// Does to the database what no store does.
+        /// Changes the database in a way that no store method does.
         pub fn damage(&self, sql: &str) {
             let path = self.folder.path().join(provost_store::DATABASE);
             rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
@@ -343,7 +343,7 @@ mod tests {
         eprintln!("key, rate and role: {:?} a request", began.elapsed() / rounds as u32);
     }
 
-    /// What asking with this text costs: comparisons and waits for a look.
+    /// What a check of this text costs: comparisons, and waits for a reread.
     async fn cost(place: &Place, text: &KeyText) -> (u32, u64) {
         place.clock.advance(LOOK / 2);
         let mut sleeps = place.clock.sleeps();
@@ -358,8 +358,8 @@ mod tests {
         (COMPARISONS.get() - compared, slept)
     }
 
-    /// Times themselves are not measured: what is the same are the steps. A wrong secret of a key that is there, an id that
-    /// is not, and a key that has ended cost two comparisons of digests and one look each.
+    /// Counts steps instead of measuring times. A wrong secret for a known key, an unknown id and an expired key each
+    /// cost two comparisons of digests and one reread.
     #[actix_web::test]
     async fn what_is_no_valid_key_costs_the_same_whether_its_id_is_known_or_not() {
         let place = place().await;
@@ -387,7 +387,7 @@ mod tests {
         place.store.revoke_key(&long.id(), now, Deed::key_revoked(&long.id(), now, "test", now)).await.unwrap();
         assert_eq!(place.role(&long).await, Some(Role::Admin), "not read yet");
         place.clock.advance(REFRESH);
-        // The next sleep begins when the keys were read.
+        // The next wait begins after the keys were read.
         sleeps.wait_for(|n| *n == 2).await.unwrap();
         assert_eq!(place.role(&long).await, None);
         assert!(!place.ring.is_empty());

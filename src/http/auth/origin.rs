@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 /// How the client reaches the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reached {
-    /// None: a proxy in front does not say.
+    /// None: the proxy in front does not state it.
     pub https: Option<bool>,
     /// Through a trusted proxy, which may have changed the host.
     pub proxied: bool,
@@ -39,9 +39,11 @@ fn is_own(headers: &HeaderMap, reached: Reached) -> bool {
         _ => return false,
     };
     match (&origin[..], &referer[..]) {
-        // Our pages have the policy `no-referrer`, under which a form's origin is written so; so is that of many others.
+        // Our pages have the policy `no-referrer`, with which browsers send this origin for forms; so do other sites'
+        // pages.
         ([b"null"], _) => vouched,
-        // Behind a proxy that changes the host the browser's word counts; it must be the origin of some page all the same.
+        // Behind a proxy that changes the host, only the browser's statement counts; the origin must still be that of a
+        // page.
         ([origin], _) => {
             read(origin, false).is_some_and(|origin| origin.is_of(headers, reached) || (vouched && reached.proxied))
         }
@@ -180,7 +182,7 @@ mod tests {
         let own: (&str, &[u8]) = ("origin", b"http://127.0.0.1:8000");
         assert!(!allowed(&[("host", b"127.0.0.1:8000"), ("host", b"127.0.0.1:8000"), own], HTTP));
         assert!(!allowed(&[("host", b"127.0.0.1\xff"), own], HTTP));
-        // Behind a proxy the host may be another one; the browser's own word counts.
+        // Behind a proxy the host may differ; the browser's own statement counts.
         let vouched: [(&str, &[u8]); 2] = [("origin", b"https://provost.example"), ("sec-fetch-site", b"same-origin")];
         assert!(allowed(&vouched, PROXIED));
         assert!(!allowed(&vouched, HTTP), "two words that do not fit");

@@ -1,4 +1,4 @@
-//! Where the facade may listen: beyond this machine only with TLS or behind a proxy, and with a key.
+//! Which addresses the facade may listen on: beyond this machine only with TLS or behind a proxy, and with a key.
 
 use crate::error::{Error, Result};
 use crate::settings::Http;
@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use provost_store::Store;
 use std::net::ToSocketAddrs;
 
-/// An address beyond loopback needs keys and TLS, or a proxy in front that does the TLS. With a proxy and without a key
-/// the service runs, and lets nobody in.
+/// An address beyond loopback requires keys and TLS, or a proxy in front that does the TLS. With a proxy and without a
+/// key the service runs, and refuses every request.
 pub async fn check(http: &Http, store: &dyn Store, now: DateTime<Utc>) -> Result<()> {
     // An address that cannot be resolved cannot be bound either; binding reports that.
     let mut addresses = http.listen.to_socket_addrs().into_iter().flatten();

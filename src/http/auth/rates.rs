@@ -63,8 +63,8 @@ impl<K: Hash + Eq> Buckets<K> {
         (bucket.tokens + now.saturating_sub(bucket.at).as_secs_f64() * self.rate).min(self.burst)
     }
 
-    /// A full bucket is worth nothing. If there are not enough of these, the fuller half goes: who has taken most is
-    /// remembered longest.
+    /// Full buckets are dropped, because they hold no information. If that is not enough, the fuller half is dropped
+    /// too, so that the heaviest users are remembered longest.
     fn make_room(&self, buckets: &mut HashMap<K, Bucket>, now: Duration) {
         buckets.retain(|_, bucket| self.level(bucket, now) < self.burst);
         if buckets.len() < self.most {
@@ -125,7 +125,7 @@ mod tests {
         }
         assert!(buckets.buckets.lock().unwrap_or_else(PoisonError::into_inner).len() <= 100);
         assert!(buckets.take(0, Duration::ZERO).is_err(), "the one that took all is remembered");
-        // Full again after ten seconds, all of them make room.
+        // After ten seconds all buckets are full again and are dropped.
         assert_eq!(buckets.take(10_000, seconds(10.0)), Ok(()));
     }
 }

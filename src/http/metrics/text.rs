@@ -18,7 +18,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// OpenMetrics where it is asked for by name, and plain text is not preferred.
+    /// OpenMetrics if the client asks for it by name and does not prefer plain text.
     pub fn wanted(headers: &HeaderMap) -> Self {
         let accepted = || headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
         let quality = |wanted: &str| {
@@ -42,10 +42,10 @@ impl Format {
         }
     }
 
-    /// A family without samples is told by name and type, so that who reads knows every name.
+    /// A family without samples is written with its name and type, so that a reader knows every name.
     ///
     /// # Errors
-    /// Never where it writes to memory.
+    /// Never when writing to memory.
     pub fn write(self, families: Vec<Family>) -> Result<String, Error> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Reading(families)));
@@ -71,7 +71,7 @@ impl Collector for Reading {
                 Kind::Histogram => MetricType::Histogram,
                 Kind::Info => MetricType::Info,
             };
-            // The formats want it to end with a full stop.
+            // The formats require the text to end with a full stop.
             let help = format!("{}.", family.help);
             let mut metric = encoder.encode_descriptor(family.name, &help, None, kind)?;
             for sample in &family.samples {

@@ -38,9 +38,10 @@ impl Counted {
 /// All requests of a facade.
 #[derive(Debug)]
 pub struct Traffic {
-    /// Of each row of the table: one for each of its methods and one for others. The last is for what is at no row.
+    /// Counters for each row of the table: one for each of its methods and one for other methods. The last one counts
+    /// requests without a route.
     counted: Vec<Counted>,
-    /// Of each row, in the order of the table: where its own begin.
+    /// For each row, in the order of the table: the index of its first counter.
     begin: Vec<usize>,
     in_flight: AtomicI64,
 }
@@ -60,7 +61,7 @@ impl Default for Traffic {
 }
 
 impl Traffic {
-    /// A request begins.
+    /// Counts a request at its beginning.
     pub fn begin(self: &Arc<Self>, method: &str, path: &str) -> Request {
         let at = match position(method, path) {
             Some((row, method)) => self.begin[row] + method,
@@ -70,7 +71,7 @@ impl Traffic {
         Request { traffic: self.clone(), at, began: Instant::now() }
     }
 
-    /// What was counted so far, of the routes and methods that were asked for.
+    /// The counts so far, of the routes and methods that were requested.
     pub fn families(&self) -> Vec<Family> {
         let mut requests = Family::counter("provost_http_requests", "Requests, by route, method and class of status");
         let mut seconds =
@@ -102,7 +103,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Its answer begins.
+    /// Counts the answer at its beginning.
     pub fn answered(&self, status: u16) {
         let counted = &self.traffic.counted[self.at];
         let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{self, Read};
 
-/// Columns of a table at most: more than any model or import has.
+/// The most columns of a table: more than any model or import has.
 const COLUMNS: usize = 1_000;
 
 const KINDS: [&str; 4] = ["dataframe_split", "dataframe_records", "inputs", "instances"];
@@ -63,7 +63,7 @@ impl Table {
     /// # Errors
     /// Names the line that cannot be read.
     pub fn from_csv(body: &[u8], most: usize) -> Result<Self, String> {
-        // Each comma and each line takes a hundred times its length in memory.
+        // Parsing takes about a hundred times the length of each comma and line in memory.
         let cells = body.iter().filter(|byte| matches!(byte, b',' | b'\n')).count();
         if cells > 2 * limits::PREDICT_VALUES {
             return Err(format!(
@@ -121,11 +121,11 @@ impl Table {
     }
 }
 
-/// Bytes of CSV that may be read for one line, its end included.
+/// The most bytes of one line of CSV, its end included.
 const LINE: usize = limits::PREDICT_ROW_BYTES + 2;
 
-/// CSV of which no more is given out than one line may have: its reader takes a line whole, whatever its length. `left` is how
-/// much that is still.
+/// A reader of CSV that returns at most one longest line at a time, because the parser takes a line whole, whatever its
+/// length. `left` is how much it may still return.
 struct Rationed<'a> {
     rest: &'a [u8],
     left: &'a Cell<usize>,
@@ -144,7 +144,7 @@ impl Read for Rationed<'_> {
     }
 }
 
-/// Checks the size of a table before its cells are made: a short text can stand for many missing cells.
+/// Checks the size of a table before its cells are built: a short text can stand for many missing cells.
 fn fits(rows: usize, columns: usize, most_rows: usize) -> Result<(), String> {
     if rows > most_rows {
         return Err(format!("the table has {rows} rows; 1 to {most_rows} are allowed"));
@@ -303,7 +303,7 @@ mod tests {
             let error = Table::from_csv(csv.as_bytes(), 10).unwrap_err();
             assert!(error.contains("more than 65536 bytes"), "{error}");
         }
-        // Each line has its own ration.
+        // The limit applies to each line separately.
         let whole = format!("{}\r\n", "x".repeat(most));
         let table = Table::from_csv(format!("a\r\n{}", whole.repeat(3)).as_bytes(), 3).unwrap();
         assert_eq!(table.rows.len(), 3);

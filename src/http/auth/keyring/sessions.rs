@@ -1,4 +1,4 @@
-//! Sessions of browsers: how they begin, what they open, and how they end.
+//! Browser sessions: how they begin, which role they have, and how they end.
 
 use super::{Holder, Keyring};
 use chrono::TimeDelta;
@@ -7,16 +7,16 @@ use provost_store::StoreError;
 
 /// How many sessions there may be.
 const BOUNDS: SessionBounds = SessionBounds { of_key: 20, of_all: 1000 };
-/// How often a session's last request is written down at most.
+/// How often, at most, the time of a session's last request is stored.
 const NOTE: TimeDelta = TimeDelta::seconds(30);
 
 impl Keyring {
-    /// Whether a session still lets in what it let in before.
+    /// Whether a session is still valid.
     pub fn is_valid_session(&self, sha256: &str) -> bool {
         self.open_session(sha256).is_some()
     }
 
-    /// Begins a session of this key.
+    /// Begins a session for this key.
     pub async fn begin_session(&self, key_id: &str, secret: [u8; 32]) -> Result<SessionToken, StoreError> {
         let token = SessionToken::new(secret);
         let session = Session::new(&token, key_id, self.clock.now(), self.idle, self.lifetime);
@@ -25,14 +25,14 @@ impl Keyring {
         Ok(token)
     }
 
-    /// Ends a session; it opens nothing more here when this is done, and elsewhere within two seconds.
+    /// Ends a session. After this call it is invalid here, and within two seconds in other processes.
     pub async fn end_session(&self, sha256: &str) -> Result<(), StoreError> {
         self.store.end_session(sha256).await?;
         self.seen().remove(sha256);
         self.read().await
     }
 
-    /// Whose session this is, if both the session and its key are valid; and the session's name.
+    /// The holder and the name of the session, if both the session and its key are valid.
     pub async fn holder_of_session(&self, token: &str) -> Option<(Holder, String)> {
         let sha256 = SessionToken::parse(token)?.sha256();
         let mut found = self.open_session(&sha256);
@@ -42,7 +42,7 @@ impl Keyring {
         }
         let (holder, session) = found?;
         let now = self.clock.now();
-        // Much shorter than the time after which it would be idle.
+        // Much shorter than the time after which a session expires without requests.
         if now - session.seen_at >= NOTE.min(self.idle / 4) {
             self.seen().insert(sha256.clone(), session.seen(now, self.idle, self.lifetime));
         }
@@ -54,7 +54,7 @@ impl Keyring {
         let kept = known.sessions.get(sha256)?;
         let key = known.valid_key(&kept.key_id, now)?;
         let session = self.seen().get(sha256).cloned().unwrap_or_else(|| kept.clone());
-        // By this process's settings, too: they may have become shorter.
+        // Checked by this process's settings as well, which may have become shorter.
         let shortest = session.clone().seen(session.seen_at, self.idle, self.lifetime);
         (session.is_valid(now) && shortest.is_valid(now)).then(|| (Holder::of(key), session))
     }
@@ -94,7 +94,7 @@ mod tests {
         assert!(opens(&busy).await);
         advance(1);
         assert!(!opens(&silent).await, "ten minutes without a request");
-        // What came is written down with the next read, and known to other processes then.
+        // The new request is stored at the next read, and other processes know it then.
         place.ring.read().await.unwrap();
         let kept = place.store.sessions().await.unwrap();
         let of_busy = kept.iter().find(|s| s.sha256 == busy.sha256()).unwrap();
