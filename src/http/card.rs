@@ -1,4 +1,4 @@
-//! The card of a model.
+//! The model card of a model.
 
 use super::State;
 use super::models::record;
@@ -15,13 +15,13 @@ use provost_domain::model::{Activation, ModelRecord};
 use provost_domain::watch_record::WatchedWindow;
 use provost_store::{Store, StoreError, WindowFilter};
 
-/// Entries of the audit log that are looked at for one card, in pages.
+/// How many entries of the audit log are searched for one card, in pages.
 const LOG_PAGES: usize = 50;
-/// Activations that are looked at for one card, in pages.
+/// How many activations are searched for one card, in pages.
 const ACTIVATION_PAGES: usize = 10;
-/// Windows of each kind, of predictions and of points, that a card lists at most.
+/// The most windows of each kind (predictions, points) that a card lists.
 const WINDOWS: u32 = 20;
-/// Trials that are counted one by one.
+/// How many trials are counted exactly.
 const TRIALS: u32 = 500;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -32,9 +32,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 /// The model's card: a model card, and the technical file of Annex IV of the EU's AI Act.
 ///
-/// Written from records alone: purpose, data, design choices and search, figures with intervals and by group, the gate's decision,
-/// activations, and the audit log's entries about the model with their hashes. What only a person can say is a marked question. The
-/// same records give the same bytes.
+/// Written only from records: purpose, data, design choices and search, figures with intervals and by group, the gate's
+/// decision, activations, and the audit log's entries about the model with their hashes. A question marks what only a
+/// person can answer. The same records give the same bytes.
 #[utoipa::path(get, path = "/models/{model_id}/card", operation_id = "get_model_card", tag = "models",
     params(("model_id" = String, Path), ("format" = Option<String>, Query)),
     responses(
@@ -75,7 +75,7 @@ fn accepted(request: &HttpRequest) -> Format {
     named.unwrap_or(Format::Markdown)
 }
 
-/// All that a card of this model is written from.
+/// The records of this model's card.
 async fn records(state: &State, model: ModelRecord) -> Result<Records, Problem> {
     let store = state.handle.store();
     let id = model.version.model_id.clone();
@@ -84,7 +84,7 @@ async fn records(state: &State, model: ModelRecord) -> Result<Records, Problem> 
     let audit = if model.version.has_artifact() {
         match state.handle.fairness_audit(&id).await {
             Ok(audit) => Ok(audit),
-            // One that may succeed later must not look like one that cannot be made.
+            // A failure that may pass must not look like an audit that cannot be computed.
             Err(error) if error.may_pass() => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(%error, model = %id, "a card is without its audit");
@@ -115,7 +115,7 @@ async fn records(state: &State, model: ModelRecord) -> Result<Records, Problem> 
     })
 }
 
-/// Activations of the model, and those that ended them; the newest first.
+/// The model's activations and those of its successors, the newest first.
 async fn activations(store: &dyn Store, id: &ModelId) -> Result<Vec<Activation>, StoreError> {
     let (mut found, mut before) = (Vec::new(), None);
     for _ in 0..ACTIVATION_PAGES {
@@ -135,7 +135,7 @@ async fn windows(store: &dyn Store, id: &ModelId) -> Result<Vec<WatchedWindow>, 
     Ok(store.watched_windows(of_model, None, WINDOWS).await?.items)
 }
 
-/// Entries of the audit log that name the model or its job, the oldest first, and whether older ones were not looked at.
+/// Entries of the audit log that name the model or its job, the oldest first, and whether older ones were not searched.
 async fn log(
     store: &dyn Store,
     names: &[String],

@@ -1,30 +1,30 @@
-//! Whether a value is as a schema says, for the tests of both documents.
+//! Whether a value conforms to a schema; for the tests of both documents.
 #![allow(clippy::unwrap_used)]
 
 use regex::Regex;
 use serde_json::{Value, json};
 
-/// What a reference leads to.
+/// The schema that a reference names.
 pub fn look_up<'d>(document: &'d Value, reference: &Value) -> &'d Value {
     let pointer = reference["$ref"].as_str().unwrap().strip_prefix('#').unwrap();
     document.pointer(pointer).unwrap_or_else(|| panic!("{pointer} leads nowhere"))
 }
 
-/// The places where a value is not as its schema says; none: it fits.
+/// The pointers at which a value does not conform to its schema; empty if it conforms.
 pub fn faults(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     fit(document, schema, value, "", &mut faults);
     faults
 }
 
-/// As much of JSON Schema as the document uses; a keyword that is not known here fails.
+/// The part of JSON Schema that the documents use; an unknown keyword fails.
 fn fit(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
     let mut ok = true;
     for (keyword, wanted) in schema.as_object().unwrap() {
         let list = || wanted.as_array().unwrap();
         ok &= match keyword.as_str() {
             "description" | "default" | "format" | "title" | "examples" => true,
-            // They say what is in a text.
+            // These keywords describe the content of a text, which is not checked.
             "contentMediaType" | "contentSchema" => true,
             "$ref" => {
                 fit(document, look_up(document, schema), value, at, faults);

@@ -15,14 +15,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How many of a connection's requests are being answered, and how many of these are answered while their body still comes.
+/// How many of a connection's requests are being answered, and how many of these while their body still arrives.
 #[derive(Clone, Default)]
 pub struct Activity {
     busy: Rc<Cell<usize>>,
     two_way: Rc<Cell<usize>>,
 }
 
-/// A request that is being answered, until this is dropped.
+/// Counts a request that is being answered, until dropped.
 pub struct Busy(Activity);
 
 impl Activity {
@@ -33,7 +33,7 @@ impl Activity {
     fn is_busy(&self) -> bool {
         self.busy.get() > 0
     }
-    /// From now on, until the guard is dropped, what the client sends counts as progress like what it reads.
+    /// Until the guard is dropped, bytes that the client sends count as progress too.
     pub fn two_way(&self) -> TwoWay {
         self.two_way.set(self.two_way.get() + 1);
         TwoWay(self.clone())
@@ -46,7 +46,7 @@ impl Drop for Busy {
     }
 }
 
-/// A request that is answered while its body comes, until this is dropped.
+/// Counts a request that is answered while its body arrives, until dropped.
 pub struct TwoWay(Activity);
 
 impl Drop for TwoWay {
@@ -90,7 +90,7 @@ pub struct Guarded<Io> {
     patience: Duration,
     /// How long a write may make no progress.
     write_timeout: Duration,
-    /// When anything was last written, of the clock's monotonic reading.
+    /// When bytes were last written, by the clock's monotonic reading.
     written: Duration,
     quiet: Sleep,
     stalled: Option<Sleep>,
@@ -113,7 +113,7 @@ impl<Io> Guarded<Io> {
         }
     }
 
-    /// With the slot that the connection holds until its end.
+    /// Holds the connection's slot until its end.
     pub fn on(self, slot: ConnectionSlot) -> Self {
         Self { _slot: Some(slot), ..self }
     }
@@ -126,7 +126,7 @@ impl<Io> Guarded<Io> {
         self.activity.clone()
     }
 
-    /// Ready when the client's time is over.
+    /// Ready once the client has run out of time.
     fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.quiet.as_mut().poll(cx).is_ready() {
             let now = self.clock.monotonic();
@@ -152,7 +152,7 @@ impl<Io> Guarded<Io> {
 
 impl<Io: AsyncRead + Unpin> AsyncRead for Guarded<Io> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // Checked even if bytes are there to read: a few bytes now and then are no progress.
+        // Checked even if bytes can be read: a few bytes now and then are not progress.
         if self.poll_quiet(cx).is_ready() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes too long")));
         }
@@ -217,7 +217,7 @@ mod tests {
         (client, Guarded::new(server, Arc::new(clock.clone()), PATIENCE, WRITE), clock)
     }
 
-    /// What reading gives now, if anything.
+    /// The result of reading now, if there is one.
     fn read(server: &mut Guarded<DuplexStream>) -> Option<io::Result<usize>> {
         server.read(&mut [0; 64]).now_or_never()
     }

@@ -1,4 +1,4 @@
-//! Limits per key: connections of one address, event streams of one caller, so that no client takes all of them.
+//! Limits per key, such as connections per address and event streams per caller, so that no client takes all of them.
 
 use super::auth::Auth;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ pub struct LimitSlot<K: Hash + Eq>(Arc<KeyedLimit<K>>, K);
 /// Connections by address.
 pub type ConnectionLimit = KeyedLimit<IpAddr>;
 
-/// One connection's slot, freed when dropped; None where the connection is not counted.
+/// The slot of one connection, freed when dropped; None if the connection is not counted.
 pub struct ConnectionSlot(#[allow(dead_code, reason = "held for its drop")] Option<LimitSlot<IpAddr>>);
 
 impl<K: Hash + Eq + Clone> KeyedLimit<K> {
@@ -39,8 +39,8 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
 }
 
 impl ConnectionLimit {
-    /// None once the address holds as many connections as it may. Connections are not counted while the service is open to
-    /// everybody, nor those of a trusted proxy, which carries many clients.
+    /// None once the address holds as many connections as allowed. Connections are not counted while the service is
+    /// open to everybody, nor those of a trusted proxy, which serves many clients.
     pub fn take(self: &Arc<Self>, auth: &Auth, address: Option<IpAddr>) -> Option<ConnectionSlot> {
         match address.filter(|address| !auth.is_open() && !auth.trusts(*address)) {
             Some(address) => {

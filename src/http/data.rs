@@ -12,7 +12,7 @@ use provost_domain::quality::DataQualityReport;
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
 
-/// A report that the cache has too.
+/// A report shared with the cache.
 struct Report(Arc<DataQualityReport>);
 
 impl Serialize for Report {
@@ -60,11 +60,12 @@ pub(super) async fn report(
     idempotency::once(&state, asked, true, reported).await
 }
 
-/// Leaks, near duplicates and contradicted labels in the data that a training configuration selects, for a person to look at.
+/// Leaks, near duplicates and contradicted labels in the data that a training configuration selects, for a person to
+/// review.
 ///
-/// Features whose out-of-fold AUC alone, or whose gain beside all others, is not plausible; pairs of nearly equal rows of different
-/// applicants; and outcomes that three models contradict with confidence out of fold (confident learning). At most 20,000 rows are
-/// modelled, which takes up to a minute. Nothing is trained for use, and nothing is stored.
+/// Features whose out-of-fold AUC alone, or whose gain over all others, is implausible; pairs of nearly equal rows of
+/// different applicants; and outcomes that three models contradict with confidence out of fold (confident learning). At
+/// most 20,000 rows are modelled, which takes up to a minute. No model is registered, and nothing is stored.
 #[utoipa::path(post, path = "/data-checks", operation_id = "check_data", tag = "data", request_body = TrainingConfig,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses(

@@ -13,7 +13,7 @@ use std::io::Read;
 use std::sync::OnceLock;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-/// ReDoc 2.5.4 (MIT; see assets/redoc.LICENSE), gzip; its logo, which it would load from another host, is blanked.
+/// ReDoc 2.5.4 (MIT; see assets/redoc.LICENSE), gzip. Its logo, which would be loaded from another host, is removed.
 const REDOC: &[u8] = include_bytes!("assets/redoc.standalone.js.gz");
 
 const REDOC_PAGE: &str = r#"<!doctype html>
@@ -39,7 +39,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .wrap(from_fn(told_if_missing))
                 .service(
                     SwaggerUi::new("/{_:.*}")
-                        // Its default would ask a validator on another host.
+                        // The default would use a validator on another host.
                         .config(Config::new(["/openapi.json"]).validator_url("none").try_it_out_enabled(true)),
                 )
                 // Swagger UI answers GET only; its resource lets other methods pass.
@@ -55,7 +55,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         );
 }
 
-/// Swagger UI answers with nothing at all where it has no such file.
+/// Swagger UI answers with an empty body for a missing file.
 async fn told_if_missing(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -91,7 +91,7 @@ async fn redoc(request: HttpRequest) -> HttpResponse {
     if accepted.contains("gzip") {
         return response.insert_header((header::CONTENT_ENCODING, "gzip")).body(REDOC);
     }
-    // Decompressed once: it takes some milliseconds.
+    // Decompressed once, because it takes some milliseconds.
     static SCRIPT: OnceLock<Option<Bytes>> = OnceLock::new();
     let decompressed = SCRIPT.get_or_init(|| {
         let mut script = Vec::new();

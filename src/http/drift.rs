@@ -1,4 +1,4 @@
-//! What has changed since the active model was trained, and what its predictions are worth, window by window.
+//! The drift since the active model was trained, and the performance of its predictions, window by window.
 
 use super::code::Code;
 use super::page::{Query, cursor_fault, respond_with};
@@ -12,7 +12,7 @@ use provost_domain::watch_record::WatchedWindow;
 use provost_domain::{ModelId, limits};
 use provost_store::{Page, WindowFilter};
 
-/// Newest windows that say whether there is an alarm, and since when.
+/// How many of the newest windows decide whether there is an alarm, and since when.
 const NEWEST: u32 = 50;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -29,7 +29,7 @@ async fn active(state: &State) -> Result<ModelId, Problem> {
     state.handle.store().active_model().await?.ok_or_else(none)
 }
 
-/// What windows of a model are compared with. Before the first one, as much as the model's record says.
+/// The reference that a model's windows are compared with. Before the first window, what the model's record says of it.
 async fn reference(state: &State, model: &ModelId, newest: Option<&WatchedWindow>) -> Result<DriftReference, Problem> {
     if let Some(window) = newest {
         return Ok(window.reference);
@@ -39,11 +39,11 @@ async fn reference(state: &State, model: &ModelId, newest: Option<&WatchedWindow
     Ok(DriftReference { rows, from: None, to: None })
 }
 
-/// What has changed since the active model was trained.
+/// The drift since the active model was trained.
 ///
-/// Windows of the predictions that the model made and of the points that were recorded, newest first, each compared with the
-/// model's training data. An alarm takes the same feature in two windows of a kind in a row, beyond chance and beyond a floor.
-/// `alarm` and `since` are of the newest windows, whichever page is asked for; the `Link` header leads to older ones.
+/// Windows of the model's predictions and of recorded points, newest first, each compared with the model's training
+/// data. An alarm requires drift of the same feature in two windows of a kind in a row, beyond chance and beyond a
+/// floor. `alarm` and `since` describe the newest windows on every page; the `Link` header leads to older ones.
 #[utoipa::path(get, path = "/drift", operation_id = "get_drift", tag = "watch",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
@@ -78,7 +78,8 @@ pub(super) async fn drift(state: Data<State>, request: HttpRequest) -> Result<Ht
 
 /// One window.
 ///
-/// As it was compared when it was closed, of whichever model was active then: a model that serves no more keeps its windows.
+/// The result of the comparison when the window closed, for the model that was active then. The windows of former
+/// models are kept.
 #[utoipa::path(get, path = "/drift/windows/{window_id}", operation_id = "get_drift_window", tag = "watch",
     params(("window_id" = String, Path, description = "The window's id, as `GET /drift` answered it")),
     responses(
@@ -90,10 +91,11 @@ pub(super) async fn window(state: Data<State>, path: Path<String>) -> Result<Htt
     send(&state, StatusCode::OK, known.ok_or_else(missing)?.drift).await
 }
 
-/// What the active model's predictions are worth.
+/// The performance of the active model's predictions.
 ///
-/// For each window of predictions, newest first: the metrics that its calibrated probabilities let expect, and those that were
-/// realised on the rows whose outcome is known by now. `calibration_holds` says whether the expected ones may be believed.
+/// For each window of predictions, newest first: the metrics expected from its calibrated probabilities, and those
+/// realised on the rows whose outcome is known by now. `calibration_holds` says whether the expected metrics are
+/// reliable.
 #[utoipa::path(get, path = "/performance", operation_id = "get_performance", tag = "watch",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),

@@ -125,7 +125,7 @@ impl From<RegistryError> for Problem {
         match error {
             RegistryError::NotFound(id) => Self::not_found("model", id.as_str()),
             RegistryError::Busy(e) => e.into(),
-            // The caller has gone: nobody reads this answer.
+            // The caller has gone, so nobody reads this answer.
             RegistryError::Abandoned => Self::unavailable(Code::Busy, error.to_string(), 1),
             RegistryError::CannotServe { .. } => Self::new(Code::CannotServe, error.to_string()),
             RegistryError::NothingBefore => Self::new(Code::NoPreviousModel, error.to_string()),

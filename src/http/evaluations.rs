@@ -36,7 +36,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         );
 }
 
-/// What a plot comes as where a client asks for it: the generators of clients know no pictures.
+/// The content type of a plot on request: generated clients do not support image types.
 const BYTES: &str = "application/octet-stream";
 
 #[derive(Serialize, ToSchema)]
@@ -55,8 +55,8 @@ impl EvaluationAccepted {
 
 /// Evaluates a model again on its test part, in the background.
 ///
-/// Every registered model has an evaluation from its own job; this makes a new one. `GET /evaluate/{model_id}/results` answers the
-/// last one that has ended.
+/// Every registered model has an evaluation from its own job; this starts a new one. `GET /evaluate/{model_id}/results`
+/// returns the last finished one.
 #[utoipa::path(post, path = "/evaluate/{model_id}", operation_id = "evaluate_model", tag = "evaluations",
     params(
         ("model_id" = String, Path),
@@ -92,7 +92,7 @@ pub(super) async fn evaluate(
     Ok(response)
 }
 
-/// A model that has, or will have, an evaluation: those of the replaced service never do.
+/// A model that has or will have an evaluation: not one of the replaced service.
 async fn evaluated(state: &State, path: &str) -> Result<ModelVersion, Problem> {
     let version = record(state, path).await?.version;
     if version.has_artifact() {
@@ -104,8 +104,8 @@ async fn evaluated(state: &State, path: &str) -> Result<ModelVersion, Problem> {
 
 /// The stored result of the last evaluation; nothing is computed here.
 ///
-/// Metrics on the test part, which the model has never seen, the same by predicted probability, calibration, the importance of each
-/// feature, and the addresses of the four plots.
+/// Metrics on the test part, which the model has never seen, and by predicted probability; calibration; the importance
+/// of each feature; and the addresses of the four plots.
 #[utoipa::path(get, path = "/evaluate/{model_id}/results", operation_id = "get_evaluation_results", tag = "evaluations", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "The results", body = EvaluationResults),
@@ -116,7 +116,7 @@ pub(super) async fn results(state: Data<State>, path: Path<String>) -> Result<Ht
     let id = version.model_id;
     match state.handle.store().evaluation(&id).await?.and_then(|e| e.results) {
         Some(mut results) => {
-            // Older evaluations do not say it; the algorithm does.
+            // Older evaluations lack the kind; the algorithm determines it.
             let kind = *results.importance_kind.get_or_insert(ImportanceKind::of(version.algorithm));
             results.importance_rows.get_or_insert(kind.rows(version.training_samples));
             for plot in [
@@ -169,7 +169,7 @@ pub(super) async fn plot(
     }
 }
 
-/// A plot of a comparison, at the address that the comparison named.
+/// A plot of a comparison, at the address in the comparison's answer.
 ///
 /// With `Accept: application/octet-stream` the same bytes come under that type, for clients that know no pictures.
 #[utoipa::path(get, path = "/compare/plots/{file}", operation_id = "get_comparison_plot", tag = "models", params(("file" = String, Path)),
@@ -211,7 +211,7 @@ fn wants_bytes(request: &HttpRequest) -> bool {
     kinds.next() == Some(BYTES) && kinds.next().is_none()
 }
 
-/// The content type by the file's first bytes, so that this route serves nothing but plots.
+/// The content type by the first bytes, so that this route serves only plots.
 async fn picture(state: &State, request: &HttpRequest, sha256: String, file: &str) -> Result<HttpResponse, Problem> {
     let artifacts = state.handle.artifacts().clone();
     let bytes = state.compute.run(move || artifacts.get(&sha256)).await??;

@@ -11,7 +11,7 @@ use provost_domain::fairness::FairnessReport;
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
 
-/// The report of an audit that is kept in memory.
+/// The report of an audit, shared with the cache.
 struct Report(Arc<Audit>);
 
 impl Serialize for Report {
@@ -26,9 +26,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 /// How a model treats groups of applicants: nationality, gender, those of the setting `fairness.attributes`, and pairs of these.
 ///
-/// Computed on the model's held-out rows with the groups that the data has now; models never see them. Each figure has its 95 %
-/// interval, and is compared with that of all other rows. Groups with fewer than 30 rows, or 10 of an outcome, say `too few to say`.
-/// The same data gives the same answer.
+/// Computed on the model's held-out rows with the groups that the data has now; models never see them. Each figure has
+/// its 95 % interval and is compared with that of all other rows. Groups with fewer than 30 rows, or fewer than 10 of
+/// an outcome, get the verdict `too few to say`. The same data gives the same answer.
 #[utoipa::path(get, path = "/fairness/{model_id}", operation_id = "get_fairness", tag = "evaluations", params(("model_id" = String, Path)),
     responses(
         (status = 200, description = "The audit", body = FairnessReport),

@@ -82,8 +82,8 @@ pub fn text() -> &'static str {
     TEXT.get_or_init(|| document().to_string())
 }
 
-/// The document: contract routes with the base path, the others as they are, the limits of what may be sent, and an example of
-/// whatever is sent and answered.
+/// Builds the document: contract routes with the base path and the others without, the limits on what clients send, and
+/// an example of every body.
 pub fn document() -> Value {
     // The types of the document are plain structs: they always serialise.
     let mut document = serde_json::to_value(generated()).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The facade while the store opens, which takes minutes where the replaced service's documents are converted: `/livez` answers,
-//! `/metrics` answers where it is public, and every other request is answered 503.
+//! The facade while the store opens, which takes minutes if documents of the replaced service are converted: `/livez`
+//! answers, `/metrics` answers if it is public, and every other request is answered 503.
 
 use super::auth::table::METRICS;
 use super::code::Code;
@@ -17,7 +17,7 @@ use actix_web::{App, HttpResponse, web};
 use std::net::{SocketAddr, TcpListener};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Seconds until a client should ask again.
+/// Seconds after which a client should try again.
 const RETRY_AFTER: &str = "5";
 
 /// A facade for the time until the store is open.
@@ -28,7 +28,7 @@ async fn not_yet() -> std::result::Result<HttpResponse, Problem> {
     Err(problem.with_header("retry-after", RETRY_AFTER.to_owned()))
 }
 
-/// HTTP/1.1 over whatever `Io` is.
+/// HTTP/1.1 over any `Io`.
 fn protocol<Io>(
     deadlines: Deadlines,
     open_metrics: bool,
@@ -36,7 +36,7 @@ fn protocol<Io>(
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    // Keys are in the store, so only public routes can answer.
+    // API keys are in the store, so only public routes can answer.
     let metrics = move |config: &mut web::ServiceConfig| {
         if open_metrics {
             config.route(METRICS, readable().to(super::metrics::before_the_store));

@@ -1,4 +1,4 @@
-//! Pages: `limit`, `cursor` and the `Link` header.
+//! Pages of lists: `limit`, `cursor` and the `Link` header.
 
 use super::problem::Problem;
 use super::{State, send};
@@ -34,8 +34,8 @@ impl Query {
         Self { given, faults: Vec::new() }
     }
 
-    /// `parse` answers the value, or what would be allowed. A parameter without a value is a fault too: `?keep_best` could
-    /// mean either.
+    /// `parse` returns the value, or a description of what is allowed. A parameter without a value is a fault too,
+    /// because `?keep_best` is ambiguous.
     pub fn read<T>(&mut self, name: &str, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
         let message = match self.given.get(name).map(Vec::as_slice) {
             None | Some([]) => return default,
@@ -64,7 +64,7 @@ impl Query {
         })
     }
 
-    /// Where the page begins; none is the first page.
+    /// The cursor at which the page begins; None for the first page.
     pub fn cursor(&mut self) -> Option<String> {
         let cursor = self.given.get("cursor").and_then(|c| c.last()).filter(|c| !c.is_empty()).cloned()?;
         if limits::fits(&cursor, limits::CURSOR) {
@@ -79,7 +79,7 @@ impl Query {
         None
     }
 
-    /// As `cursor`, for a list whose cursors `parse` reads.
+    /// Like `cursor`, for a list with other cursors, which `parse` reads.
     pub fn cursor_of<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let cursor = self.cursor()?;
         let parsed = parse(&cursor);
@@ -95,7 +95,7 @@ impl Query {
     }
 }
 
-/// The answer to a cursor that is not one of the list's.
+/// The problem of a cursor that does not belong to the list.
 pub fn cursor_fault(error: StoreError) -> Problem {
     match error {
         StoreError::Invalid(why) => Problem::invalid("/cursor", why),
@@ -103,7 +103,7 @@ pub fn cursor_fault(error: StoreError) -> Problem {
     }
 }
 
-/// The page's items as an array, the next page as a `Link`.
+/// Answers with the page's items as an array, and the next page as a `Link`.
 pub async fn respond<T: Serialize + Send + 'static>(
     state: &State,
     request: &HttpRequest,
@@ -112,7 +112,7 @@ pub async fn respond<T: Serialize + Send + 'static>(
     respond_with(state, request, page.items, page.next.as_deref()).await
 }
 
-/// A document that has a page of something, the next page as a `Link`.
+/// Answers with a document that contains a page, and the next page as a `Link`.
 pub async fn respond_with<T: Serialize + Send + 'static>(
     state: &State,
     request: &HttpRequest,

@@ -1,5 +1,5 @@
-//! The operator's pages: HTML written on the server, over the same handle that the API stands on. Each page is a module with its
-//! template beside it; everything but live updates works without a script.
+//! The operator's pages: HTML rendered on the server, with the same `Handle` as the API. Each page is a module with its
+//! template beside it; everything except live updates works without JavaScript.
 
 mod activation;
 mod ask;
@@ -136,7 +136,7 @@ fn html(template: &impl Template) -> Result<HttpResponse, PageError> {
     Ok(respond(StatusCode::OK, render(template)?))
 }
 
-/// To another page, after a form had its effect.
+/// Redirects to another page after a form had its effect.
 fn see(path: &str) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, path))

@@ -1,4 +1,4 @@
-//! Messages from the bus that could not be processed, and what is done with them.
+//! Parked messages: messages from the bus that could not be processed, and the ways to deal with them.
 
 use super::code::Code;
 use super::page::Query;
@@ -27,7 +27,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(post("/parked/drop").route(web::post().to(discard)));
 }
 
-/// Which messages are meant, and why.
+/// The ids of messages, and the reason.
 // It is read field by field, so that every fault is named; here it is for the OpenAPI document.
 #[derive(Serialize, ToSchema)]
 pub struct ParkedRequest {
@@ -38,11 +38,11 @@ pub struct ParkedRequest {
 /// A parked message, without its body.
 #[derive(Serialize, ToSchema)]
 pub struct ParkedMessage {
-    /// Its message id, or else a hash of reason and body.
+    /// The message id, or a hash of reason and body if there is none.
     pub id: String,
-    /// When it was parked; null if the broker did it.
+    /// When the message was parked; null if the broker parked it.
     pub at: Option<String>,
-    /// The queue that it was for.
+    /// The queue that the message was sent to.
     pub queue: String,
     pub reason: String,
     pub detail: String,
@@ -66,14 +66,14 @@ pub struct ParkedList {
     pub messages: Vec<ParkedMessage>,
 }
 
-/// A parked message with all that it came with.
+/// A parked message with its headers and body.
 #[derive(Serialize, ToSchema)]
 pub struct WholeMessage {
     #[serde(flatten)]
     pub message: ParkedMessage,
     pub content_type: Option<String>,
     pub headers: BTreeMap<String, String>,
-    /// The body: JSON where it is some, else its text.
+    /// The body: as JSON if it is JSON, else as a text.
     #[schema(value_type = Value)]
     pub body: Value,
 }
@@ -86,14 +86,14 @@ impl From<Whole> for WholeMessage {
     }
 }
 
-/// What became of messages.
+/// The result for each message.
 #[derive(Serialize, ToSchema)]
 pub struct ParkedOutcome {
-    /// Ids that were dealt with.
+    /// Ids of messages that were returned or dropped.
     pub done: Vec<String>,
-    /// Ids that stayed, with the reason.
+    /// Ids of messages that stayed, with the reason.
     pub stayed: BTreeMap<String, String>,
-    /// Ids that are not there.
+    /// Ids of which no message is parked.
     pub missing: Vec<String>,
 }
 
@@ -103,16 +103,16 @@ impl From<Outcome> for ParkedOutcome {
     }
 }
 
-/// What is done with messages.
+/// The action on messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
     Return,
     Drop,
 }
 
-/// The oldest parked messages, with why each could not be processed.
+/// The oldest parked messages, with the reason why each could not be processed.
 ///
-/// They stay where they are, and none is used up by looking. `total` counts all that there are.
+/// The messages stay parked. `total` is the number of all parked messages.
 #[utoipa::path(get, path = "/parked", operation_id = "list_parked", tag = "service",
     params(("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200)),
     responses(
@@ -130,7 +130,7 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
 
 /// One parked message with its headers and body.
 ///
-/// It stays where it is.
+/// The message stays parked.
 #[utoipa::path(get, path = "/parked/message", operation_id = "get_parked", tag = "service",
     params(("id" = String, Query, description = "The message's id, as `GET /parked` lists it", max_length = 512)),
     responses(
@@ -142,7 +142,7 @@ pub(super) async fn show(state: Data<State>, request: HttpRequest) -> Result<Htt
     Ok(HttpResponse::Ok().json(whole(&state, &request).await?))
 }
 
-/// The message that the query's `id` names.
+/// The message with the id in the query.
 ///
 /// # Errors
 /// 404 where it is not parked, 409 where there is no bus, 422 without an id, 503 where the broker does not answer.
@@ -161,9 +161,10 @@ pub(super) async fn whole(state: &State, request: &HttpRequest) -> Result<WholeM
     found.map(WholeMessage::from).ok_or_else(missing)
 }
 
-/// Sends parked messages to the queues that they were for, once more.
+/// Sends parked messages to their queues again.
 ///
-/// Each is taken out of the parking queue once its queue has it. What cannot be sent stays, with the reason; each id has its result.
+/// Each message is removed from the parking queue once its queue has it. A message that cannot be sent stays parked,
+/// with the reason; each id has its result.
 #[utoipa::path(post, path = "/parked/return", operation_id = "return_parked", tag = "service", request_body = ParkedRequest,
     responses(
         (status = 200, description = "What became of each", body = ParkedOutcome),
@@ -179,7 +180,7 @@ pub(super) async fn send_again(
 
 /// Removes parked messages for good.
 ///
-/// Each id has its result. Who did it and why is in the audit log.
+/// Each id has its result. The audit log records who did it and why.
 #[utoipa::path(post, path = "/parked/drop", operation_id = "drop_parked", tag = "service", request_body = ParkedRequest,
     responses(
         (status = 200, description = "What became of each", body = ParkedOutcome),
@@ -219,7 +220,7 @@ pub(super) fn wanted(bytes: &[u8]) -> Result<ParkedRequest, Problem> {
     Ok(fields.finish(ParkedRequest { ids, reason })?)
 }
 
-/// Returns or drops messages. Once none is parked any more, nobody is needed for them.
+/// Returns or drops messages. Once no message is parked, the need that they raised is withdrawn.
 ///
 /// # Errors
 /// 409 where there is no bus, 503 where the broker does not answer.
@@ -240,7 +241,7 @@ pub(super) async fn deal(state: &State, ids: &[String], act: Act) -> Result<Outc
     Ok(outcome)
 }
 
-/// Works on the parking queue, one request at a time: a message that one looks at is not there for another.
+/// Runs `work` on the parking queue, one request at a time: a message that one request holds is invisible to another.
 ///
 /// # Errors
 /// 409 where there is no bus, 503 where the broker does not answer or too many wait.

@@ -1,4 +1,4 @@
-//! Data points out of a file that a client sends.
+//! Imports data points from a file that a client sends.
 
 use super::code::Code;
 use super::page::Query;
@@ -20,9 +20,9 @@ use std::io::Read;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// Points in one transaction: other writers wait for some ten milliseconds.
+/// Points per transaction: other writers wait for some ten milliseconds.
 const BATCH: usize = 1_000;
-/// Bytes of rejected rows that are read at a time.
+/// How many bytes of rejected rows are read at a time.
 const PIECE: u64 = 1 << 18;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -32,27 +32,27 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// A form with a file.
-// It is cut as it arrives; here it is for the OpenAPI document.
+// The form is parsed while it arrives; this type is for the OpenAPI document.
 #[derive(ToSchema)]
 #[allow(dead_code)]
 pub struct UploadForm {
-    /// The file: JSON or CSV, plain or packed by gzip or zstd.
+    /// The file: JSON or CSV, plain or compressed with gzip or zstd.
     pub file: String,
-    /// Which column fills which field, as TOML or JSON (docs/IMPORT.md).
+    /// The mapping from columns to fields, as TOML or JSON (docs/IMPORT.md).
     pub mapping: Option<String>,
 }
 
-/// Why rows were rejected, and how many for this reason.
+/// A reason for rejection, and the number of its rows.
 #[derive(Serialize, ToSchema)]
 pub struct RejectReason {
     pub reason: String,
     pub rows: u64,
 }
 
-/// What an import came to.
+/// The result of an import.
 #[derive(Serialize, ToSchema)]
 pub struct ImportAnswer {
-    /// Names the file for as long as it is kept.
+    /// The id of the file while it is kept.
     pub upload_id: String,
     pub file: String,
     pub lines: u64,
@@ -60,28 +60,28 @@ pub struct ImportAnswer {
     pub rows: u64,
     pub inserted: u64,
     pub unchanged: u64,
-    /// Points that took the place of an older version.
+    /// Points that replaced an older version.
     pub superseded: u64,
     /// Points of which a newer version is stored.
     pub stale: u64,
     /// Same id and `seq` as a stored point, other content.
     pub conflicts: u64,
-    /// Rows that are no data points.
+    /// Rows that are not data points.
     pub rejected: u64,
-    /// Rows that the mapping leaves out.
+    /// Rows that the mapping excludes.
     pub left_out: u64,
-    /// Values off every scale, kept as missing.
+    /// Values outside every scale, kept as missing.
     pub outliers: u64,
     pub seconds: f64,
-    /// Why the file was not read to its end; what came before is stored.
+    /// Why the file was not read to its end; the rows before are stored.
     pub error: Option<String>,
-    /// What was told from the file: how it is packed, its encoding, its delimiter.
+    /// What was detected in the file: compression, encoding, delimiter.
     pub told: Vec<String>,
     /// Columns that no field is read from.
     pub unread: Vec<String>,
     /// The most frequent reasons of rejected rows.
     pub reasons: Vec<RejectReason>,
-    /// Where the rejected rows are for as long as the file is kept: JSON lines.
+    /// The address of the rejected rows while the file is kept: JSON lines.
     pub rejects: Option<String>,
 }
 
@@ -115,7 +115,7 @@ impl ImportAnswer {
     }
 }
 
-/// Where the rejected rows of an upload are.
+/// The address of an upload's rejected rows.
 pub(super) fn rejects_address(upload: &str) -> String {
     format!("{BASE}/points/{upload}/rejects")
 }
@@ -129,7 +129,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// For the reader.
+    /// The options for the reader.
     pub fn options(&self, state: &State) -> provost_reader::Options {
         provost_reader::Options {
             format: self.format,
@@ -143,9 +143,9 @@ impl Reading {
 
 /// Imports a file of data points.
 ///
-/// The body is the file itself, of any kind that `provost import` reads (docs/IMPORT.md), or a form with the fields `file` and `mapping`.
-/// A row that is no data point is rejected and costs no other row anything. To send the same file again changes nothing. The file is kept,
-/// with its rejected rows, until some more were sent.
+/// The body is the file itself, in any format that `provost import` reads (docs/IMPORT.md), or a form with the fields
+/// `file` and `mapping`. A row that is not a data point is rejected; the other rows are stored. Sending the same file
+/// again changes nothing. The file and its rejected rows are kept until several newer files were sent.
 #[utoipa::path(post, path = "/points", operation_id = "import_points", tag = "data",
     request_body(content((serde_json::Value = "application/octet-stream"), (UploadForm = "multipart/form-data"))),
     params(
@@ -184,7 +184,7 @@ pub(super) async fn upload(
 /// A mapping's text: JSON, or TOML.
 ///
 /// # Errors
-/// 422 for a text that is neither. What the mapping says is checked with its file.
+/// 422 for a text that is neither. The mapping's content is checked with its file.
 pub(super) fn mapping(text: &str) -> Result<Mapping, Problem> {
     let document: Value = match text.starts_with('{') {
         true => serde_json::from_str(text).map_err(|e| Problem::invalid("/mapping", format!("it is not JSON: {e}")))?,
@@ -205,7 +205,7 @@ pub(super) fn unread(error: ReadError) -> Problem {
     }
 }
 
-/// Imports an upload into the store, on a thread of its own. Whoever asked may leave: the import goes on to its end.
+/// Imports an upload into the store on a thread of its own. If the client leaves, the import continues to its end.
 ///
 /// # Errors
 /// 422 where nothing can be read, 503 where other files are imported or the store does not answer.
@@ -224,12 +224,12 @@ pub(super) async fn run(state: &State, upload: &Arc<Upload>, reading: &Reading) 
         let _place = place;
         let file = File::open(upload.path()).map_err(|error| Problem::internal(&error))?;
         provost_reader::check(&upload.name, file, &options.reading).map_err(unread)?;
-        // Of an earlier import of the same file.
+        // Rejected rows of an earlier import of the same file.
         let _ = std::fs::remove_file(upload.rejects());
         let rejects = Rejects::lazily(upload.rejects());
         let read = ReadBytes::default();
         let report = import::run(&options, &tables, &store, &runtime, rejects, &read, |_| Ok(()));
-        // What was stored before an error is there, too.
+        // Points stored before an error stay.
         nudge.notify_one();
         let report = Arc::new(report.map_err(failed)?);
         upload.imported(report.clone());
@@ -238,7 +238,7 @@ pub(super) async fn run(state: &State, upload: &Arc<Upload>, reading: &Reading) 
     imported.await.map_err(|error| Problem::internal(&error))?
 }
 
-/// An import that ended early: what was stored stays, and the same file again goes on.
+/// The error of an import that ended early: stored points stay, and importing the same file again continues.
 fn failed(error: crate::error::Error) -> Problem {
     match error {
         crate::error::Error::Failed(cause) => match cause.downcast::<provost_store::StoreError>() {
@@ -251,7 +251,7 @@ fn failed(error: crate::error::Error) -> Problem {
 
 /// The rejected rows of an imported file.
 ///
-/// JSON lines of file, line, reason and the row's text, for as long as the file is kept.
+/// JSON lines with file, line, reason and the row's text, while the file is kept.
 #[utoipa::path(get, path = "/points/{upload_id}/rejects", operation_id = "get_rejected_rows", tag = "data",
     params(("upload_id" = String, Path, description = "The upload's id, as `POST /points` answered it")),
     responses(

@@ -1,4 +1,4 @@
-//! The log of predictions: what was answered, when and by which model, with the outcomes that became known since.
+//! The prediction log: each prediction with its time and model, and the outcome once it is known.
 
 use super::code::Code;
 use super::page::{Query, cursor_fault, respond};
@@ -25,8 +25,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 /// Predictions, newest first.
 ///
-/// What each model answered, on which features, and the outcome where it is known by now. A page has `limit` predictions at most; the
-/// `Link` header leads to the next one. Names, nationality and gender are never logged.
+/// Each prediction with its features, and the outcome if it is known by now. A page has at most `limit` predictions;
+/// the `Link` header leads to the next one. Names, nationality and gender are never logged.
 #[utoipa::path(get, path = "/predictions", operation_id = "list_predictions", tag = "predictions",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
@@ -76,8 +76,8 @@ pub struct ExplainedPrediction {
 
 /// One prediction.
 ///
-/// As it was logged, with the outcome where it is known by now, and explained anew by the model that made it. Where that model is no
-/// longer there, `explanation` is null and `explanation_code` is `model_deleted`.
+/// The logged prediction, with the outcome if it is known by now, and an explanation computed again by the model that
+/// made it. If that model no longer exists, `explanation` is null and `explanation_code` is `model_deleted`.
 #[utoipa::path(get, path = "/predictions/{prediction_id}", operation_id = "get_prediction", tag = "predictions",
     params(("prediction_id" = String, Path, description = "The prediction's id, as `POST /predict` answered it")),
     responses(

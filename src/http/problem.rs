@@ -12,11 +12,11 @@ use utoipa::ToSchema;
 /// The content type of a problem.
 pub const PROBLEM: &str = "application/problem+json";
 
-/// Characters of a detail, and of a fault's message. A reader's own error may quote all of a long value.
+/// The most characters of a detail and of a fault's message, because a parser's error may quote all of a long value.
 const LONGEST_DETAIL: usize = 4_000;
 const LONGEST_MESSAGE: usize = 1_000;
 
-/// Characters of a path that an answer repeats.
+/// The most characters of a path that an answer repeats.
 pub const LONGEST_PATH: usize = 200;
 
 /// RFC 9457; `detail` is always there. Further members depend on the problem: `errors` for a body that does not validate
@@ -96,12 +96,12 @@ impl Problem {
     }
 }
 
-/// The text, or its beginning.
+/// The text, shortened if it is too long.
 fn shortened(text: String, most: usize) -> String {
     if text.len() <= most { text } else { brief(&text, most).into_owned() }
 }
 
-/// The form in which a protocol has its errors.
+/// The form of errors in a protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// `application/problem+json`.
@@ -113,7 +113,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Of the protocol that has this path.
+    /// The form of errors for this path.
     pub fn of(path: &str) -> Self {
         match path {
             "/v2" => Self::OpenInference,
@@ -125,7 +125,7 @@ impl Dialect {
 }
 
 impl Problem {
-    /// The answer in a protocol's own form, with this status.
+    /// The answer in the protocol's form, with this status.
     pub fn in_dialect(&self, dialect: Dialect, status: StatusCode) -> HttpResponse {
         let body = match dialect {
             Dialect::Problem => return self.error_response(),

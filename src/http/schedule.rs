@@ -1,4 +1,4 @@
-//! The retraining schedule and the triggers so far.
+//! The retraining schedule, and the triggers so far.
 
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{Problem, only, readable};
@@ -45,8 +45,8 @@ impl From<TriggerRecord> for Trigger {
 
 /// Triggers, newest first.
 ///
-/// Why jobs were asked for, by a person, the schedule or an event, and what each trigger led to: a job, or a reason why there is
-/// none.
+/// The reasons for training (a person, the schedule or an event), and the result of each trigger: a job, or why there
+/// is none.
 #[utoipa::path(get, path = "/triggers", operation_id = "list_triggers", tag = "schedule",
     params(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 50", minimum = 1, maximum = 200),
@@ -66,14 +66,16 @@ pub(super) async fn triggers(state: Data<State>, request: HttpRequest) -> Result
 
 /// The schedule in force: the stored one, else the defaults.
 ///
-/// When the service retrains by itself, on what configuration, and whether a better model becomes the active one without a person.
+/// When the service trains automatically, with which configuration, and whether a better model is activated
+/// automatically.
 #[utoipa::path(get, path = "/schedule", operation_id = "get_schedule", tag = "schedule",
     responses((status = 200, description = "The schedule", body = ScheduledTrainingConfig)))]
 pub(super) async fn read(state: Data<State>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(state.handle.store().schedule().await?.unwrap_or_default()))
 }
 
-/// The domain checks the form; whether the expression names times at all, and the zone is one, is the scheduler's to say.
+/// The domain checks the form; the scheduler checks that the expression names times at all and that the time zone
+/// exists.
 pub(super) fn checked(document: &Value) -> Result<ScheduledTrainingConfig, Faults> {
     let read = ScheduledTrainingConfig::from_json(document);
     let defaults = ScheduledTrainingConfig::default();
@@ -91,7 +93,7 @@ pub(super) fn checked(document: &Value) -> Result<ScheduledTrainingConfig, Fault
     Err(Faults(faults))
 }
 
-/// What is wrong with the configuration, with pointers that begin at the schedule.
+/// The faults of the configuration, with pointers relative to the schedule.
 fn within_schedule(error: SubmitError) -> Problem {
     match error {
         SubmitError::Config(Faults(faults)) => {

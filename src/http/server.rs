@@ -1,5 +1,5 @@
-//! The server: takes a listener, gives back a handle to stop it. Connections are wired here and not by `HttpServer`, whose
-//! own cannot be guarded.
+//! The server: answers on a listener, and returns a handle to stop it. Connections are wired here, because those of
+//! `HttpServer` cannot be guarded.
 
 use super::auth::{self, Auth, LocalAddress};
 use super::connection::{Activity, Guarded, Held};
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-/// How long the rest of an unread request is awaited so that its answer is not lost.
+/// How long to wait for the rest of an unread request, so that its answer is not lost.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// A running facade.
@@ -54,7 +54,7 @@ pub async fn serve(listener: TcpListener, handle: Handle, settings: &Settings) -
         .workers(http.workers)
         .max_concurrent_connections(http.max_connections.div_ceil(http.workers))
         .shutdown_timeout(5)
-        // The process handles signals: it stops the facade first.
+        // The process handles signals itself, because it must stop the facade first.
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let deadlines = http.deadlines;
@@ -122,7 +122,7 @@ impl Entrance {
     }
 }
 
-/// What each of the server's threads makes its services from.
+/// What each thread of the server creates its services from.
 #[derive(Clone)]
 struct Wiring {
     state: Data<State>,
@@ -132,7 +132,7 @@ struct Wiring {
 }
 
 impl Wiring {
-    /// HTTP/1.1 over whatever `Io` is.
+    /// HTTP/1.1 over any `Io`.
     fn protocol<Io>(
         self,
         guarded: fn(&Io) -> &Guarded<TcpStream>,
@@ -203,7 +203,7 @@ impl Server {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
     }
 
-    /// Readiness goes off and event streams end at once; requests go on until `stop`.
+    /// Turns readiness off and ends event streams at once; other requests continue until `stop`.
     pub fn close(&self) {
         self.closing.send_replace(true);
     }

@@ -1,4 +1,4 @@
-//! Shadow models: they score every prediction beside the serving model, and nobody sees their answers.
+//! Shadow models: they also score every prediction of the serving model, and their answers are not returned.
 
 use super::problem::{Problem, only, readable};
 use super::{State, body, ids};
@@ -18,7 +18,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     );
 }
 
-/// The shadow models from now on.
+/// The new list of shadow models.
 // It is read field by field, so that every fault is named; here it is for the OpenAPI document.
 #[derive(Serialize, ToSchema)]
 pub struct ShadowRequest {
@@ -27,7 +27,7 @@ pub struct ShadowRequest {
 
 /// The shadow models and how they compare with the serving model.
 ///
-/// Each with its share of equal outcomes and its mean difference in probability.
+/// For each, the share of equal outcomes and the mean difference in probability.
 #[utoipa::path(get, path = "/shadow", operation_id = "get_shadow", tag = "predictions",
     responses((status = 200, description = "The report", body = serde_json::Value)))]
 pub(super) async fn read(state: Data<State>) -> Result<HttpResponse, Problem> {
@@ -36,7 +36,7 @@ pub(super) async fn read(state: Data<State>) -> Result<HttpResponse, Problem> {
 
 /// Replaces the shadow models.
 ///
-/// At most three; an empty list ends the comparison. A model that cannot serve changes nothing.
+/// At most three; an empty list ends the comparison. If one of the models cannot serve, nothing is changed.
 #[utoipa::path(put, path = "/shadow", operation_id = "replace_shadow", tag = "predictions", request_body = ShadowRequest,
     responses(
         (status = 200, description = "The report", body = serde_json::Value),

@@ -8,18 +8,18 @@ use actix_web::http::uri::PathAndQuery;
 /// Swagger UI's page. Its files are relative to it, so its address ends with the slash.
 const DOCS: &str = "/docs/";
 
-/// The path without its trailing slash. None where there is none to take off: `//` is part of no route.
+/// The path without its trailing slash; None if there is none to remove. `//` is part of no route.
 fn trimmed(path: &str) -> Option<&str> {
     let short = path.strip_suffix('/')?;
     (!short.is_empty() && !short.ends_with('/') && path != DOCS).then_some(short)
 }
 
-/// Takes a trailing slash off the request's path; the query stays.
+/// Removes a trailing slash from the request's path; the query is kept.
 pub fn trim(request: &mut ServiceRequest) {
     let uri = request.uri();
     let Some(path) = trimmed(uri.path()) else { return };
     let text = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    // A part of an address that was read is one that can be read; if not, the request stays as it is.
+    // A part of a valid address is a valid address; if not, the request is left unchanged.
     let Ok(rest) = PathAndQuery::try_from(text) else { return };
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(rest);
@@ -42,12 +42,12 @@ mod tests {
             ("http://localhost/jobs/?a=/", "http://localhost/jobs?a=/"),
             ("/docs/swagger-ui.css/", "/docs/swagger-ui.css"),
             ("/a%2F/", "/a%2F"),
-            // No routes, and so they stay.
+            // Not routes, so left unchanged.
             ("/jobs//", "/jobs//"),
             ("//", "//"),
             ("//jobs", "//jobs"),
             ("/jobs%2F", "/jobs%2F"),
-            // Nothing to take off.
+            // No slash to remove.
             ("/jobs?a=b/", "/jobs?a=b/"),
             ("/", "/"),
             ("/docs/", "/docs/"),

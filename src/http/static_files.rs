@@ -1,5 +1,5 @@
-//! Style sheet, script and icons of the pages: compiled in, under names with a hash of their content, so that browsers keep them
-//! for as long as they like.
+//! Style sheet, script and icons of the pages: compiled in, under names that contain a hash of their content, so that
+//! browsers may cache them forever.
 
 use super::problem::{Problem, only, readable};
 use actix_web::HttpResponse;
@@ -8,7 +8,7 @@ use actix_web::web::{self, Path};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
-/// What a page of ours may load and do: nothing from elsewhere, and no script or style in its text.
+/// The content security policy of our pages: nothing from other hosts, and no inline script or style.
 pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -31,7 +31,7 @@ pub struct StaticFiles {
     pub style: StaticFile,
     pub script: StaticFile,
     pub icon: StaticFile,
-    /// While something needs a person.
+    /// The icon while a need is open.
     pub icon_needs: StaticFile,
 }
 

@@ -30,7 +30,7 @@ pub fn root_routes(config: &mut web::ServiceConfig) {
 #[derive(Default, Serialize, ToSchema)]
 pub struct ModelCounts {
     pub total: Option<u64>,
-    /// 1 once a model was activated.
+    /// 1 if a model is active, else 0.
     pub active: Option<u64>,
     pub active_model_id: Option<ModelId>,
 }
@@ -57,23 +57,23 @@ pub struct LatestModel {
 #[derive(Serialize, ToSchema)]
 pub struct PanicSeen {
     pub at: DateTime<Utc>,
-    /// The component that it happened in; null where the thread works for none.
+    /// The component in which the panic happened; null if the thread belongs to none.
     pub component: Option<String>,
     pub text: String,
     /// File, line and column.
     pub place: String,
 }
 
-/// What went wrong in this process since it started. Without faults all counts are 0.
+/// Faults of this process since it started. Without faults all counts are 0.
 #[derive(Serialize, ToSchema)]
 pub struct Faults {
-    /// Wherever they were caught.
+    /// Panics, wherever they were caught.
     pub panics: u64,
     /// Rebuilds of actors.
     pub restarts: u64,
-    /// Lines of the log at level error.
+    /// Log lines at level error.
     pub error_lines: u64,
-    /// Lines of the log at level warn.
+    /// Log lines at level warn.
     pub warning_lines: u64,
     /// The newest first, at most forty.
     pub latest_panics: Vec<PanicSeen>,
@@ -103,17 +103,17 @@ fn faults(handle: &Handle) -> Faults {
     }
 }
 
-/// Members of components' states that say where a server is.
+/// Members of components' states that hold a server's address.
 const ADDRESSES: [&str; 2] = ["server", "from"];
 
 fn healthy(components: &BTreeMap<String, ComponentStatus>) -> bool {
     components.values().all(|c| matches!(c.health, Health::Up | Health::Disabled))
 }
 
-/// The status is answered within this time; what the store has not answered by then is null.
+/// The status is answered within this time; figures that the store has not returned by then are null.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 
-/// Models and jobs, as the store has them.
+/// Counts of models and jobs from the store.
 #[derive(Default)]
 struct Known {
     models: ModelCounts,
@@ -152,7 +152,7 @@ impl Known {
 
 /// Models, jobs, and the state of each dependency and actor.
 ///
-/// It is answered within a second, whatever of them is away; what the store has not said by then is null.
+/// Answered within a second even if a dependency is away; figures that the store has not returned by then are null.
 #[utoipa::path(get, path = "/status", operation_id = "get_status", tag = "service",
     responses((status = 200, description = "The status", body = ServiceStatus)))]
 pub(super) async fn status(request: HttpRequest, state: Data<State>) -> HttpResponse {
@@ -164,7 +164,7 @@ pub(super) async fn status(request: HttpRequest, state: Data<State>) -> HttpResp
         }
     }
     let mut known = Known::default();
-    // A store that does not answer is not asked again.
+    // If the store does not answer, no further queries are sent.
     if let Some(store) = components.get_mut("store").filter(|_| store_answers) {
         let left = ANSWER_WITHIN.saturating_sub(began.elapsed());
         let error = match tokio::time::timeout(left, Known::read(&**state.handle.store())).await {
@@ -202,10 +202,11 @@ impl Default for Alive {
 /// What `/readyz` answers.
 #[derive(Serialize, ToSchema)]
 pub struct Readiness {
-    /// `ready`; `degraded`: it takes requests, and something is away; `unavailable` and `stopping`: it takes none.
+    /// `ready`; `degraded`: requests are answered, but a dependency is away; `unavailable` and `stopping`: requests are
+    /// not answered.
     pub status: String,
     pub store: Option<Health>,
-    /// Of the connection to RabbitMQ.
+    /// State of the connection to RabbitMQ.
     pub bus: Option<Health>,
 }
 
@@ -217,17 +218,18 @@ impl Readiness {
 
 /// Says that the process answers.
 ///
-/// For the watchdog of the process: it asks neither the store nor an actor, and answers while the store is being opened, too.
+/// For a watchdog of the process: neither the store nor an actor is involved, and it answers while the store is being
+/// opened.
 #[utoipa::path(get, path = "/livez", operation_id = "live", tag = "service",
     responses((status = 200, description = "Alive", body = Alive)))]
 pub(super) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(Alive::default())
 }
 
-/// Says whether requests should come here.
+/// Says whether the service takes requests.
 ///
-/// For load balancers. The service is ready when the store answers and the queue takes jobs. 503 also from the moment on that the
-/// service begins to stop.
+/// For load balancers. The service is ready when the store answers and the queue takes jobs. 503 also once the service
+/// begins to stop.
 #[utoipa::path(get, path = "/readyz", operation_id = "ready", tag = "service",
     responses(
         (status = 200, description = "Ready, perhaps degraded", body = Readiness),

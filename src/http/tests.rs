@@ -1,4 +1,4 @@
-//! The table of access and the routes that are there are the same.
+//! Checks that the access table and the registered routes are the same.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod card;
 
@@ -10,7 +10,7 @@ use actix_web::{App, dev::ServiceResponse};
 use serde_json::json;
 use std::collections::BTreeSet;
 
-/// Every pattern that is registered, as the router's own map shows it.
+/// Every registered pattern, from the router's resource map.
 fn registered(response: &ServiceResponse) -> BTreeSet<String> {
     let map = format!("{:?}", response.request().resource_map());
     let mut patterns = BTreeSet::new();
@@ -39,7 +39,8 @@ async fn every_route_is_in_the_table_with_all_its_methods() {
         assert_eq!(told, allow, "{path}");
     }
     let any = call_service(&app, TestRequest::with_uri("/livez").to_request()).await;
-    // Patterns within the scope `/docs` are told without the scope's own: those of Swagger UI's two rows.
+    // The resource map lists patterns within the scope `/docs` without the scope's prefix: those of Swagger UI's two
+    // rows.
     let within_docs = ["/{_:.*}", "/{file:.*}"];
     let registered: BTreeSet<String> = registered(&any)
         .into_iter()

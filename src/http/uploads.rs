@@ -1,5 +1,5 @@
-//! Files that clients send. A file is on disk until it is imported, and for some time after that, with the rows that were
-//! rejected: the newest few are kept. They are gone when the process is.
+//! Files that clients send. A file is on disk until it is imported, and for some time afterwards together with its
+//! rejected rows: the newest few are kept. All are removed when the process ends.
 
 mod multipart;
 
@@ -22,30 +22,30 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes that are written at a time.
+/// How many bytes are written at a time.
 const PIECE: usize = 1 << 20;
-/// The name of a file that has none.
+/// The name of a file without a name.
 const UNNAMED: &str = "upload";
 
-/// A file that was sent, in a folder of its own.
+/// An uploaded file, in a folder of its own.
 pub struct Upload {
     pub id: String,
-    /// As the client named it, without folders.
+    /// The client's name for the file, without folders.
     pub name: String,
-    /// Who may use it.
+    /// The caller who may use the file.
     owner: String,
     folder: PathBuf,
-    /// What its last import came to.
+    /// The result of its last import.
     report: Mutex<Option<Arc<Report>>>,
 }
 
 impl Upload {
-    /// Where the file is.
+    /// The path of the file.
     pub fn path(&self) -> PathBuf {
         self.folder.join("file")
     }
 
-    /// Where its rejected rows go.
+    /// The path of its rejected rows.
     pub fn rejects(&self) -> PathBuf {
         self.folder.join("rejects.jsonl")
     }
@@ -61,7 +61,7 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        // What stays is removed at the next start.
+        // A folder that remains is removed at the next start.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -69,7 +69,7 @@ impl Drop for Upload {
 /// The uploads of this process.
 pub struct Uploads {
     folder: PathBuf,
-    /// The oldest first.
+    /// The uploads, the oldest first.
     kept: Mutex<VecDeque<Arc<Upload>>>,
     /// A permit for each file that may be received or imported at the same time.
     places: Arc<Semaphore>,
@@ -92,7 +92,7 @@ fn unwritable(error: &std::io::Error) -> Problem {
     }
 }
 
-/// A name that is one folder's entry and is read by people: without folders, controls, and more than its bound.
+/// A name that is a single path component and safe to show: without folders, control characters and excess length.
 fn plain(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default().trim();
     let name: String = name.chars().filter(|c| !c.is_control()).take(limits::FILE_NAME).collect();
@@ -100,7 +100,7 @@ fn plain(name: &str) -> String {
 }
 
 impl Uploads {
-    /// They are kept below this folder; what an earlier process left there is removed.
+    /// Files are kept below this folder; files of an earlier process are removed.
     pub fn new(folder: &Path) -> Self {
         let folder = folder.join("uploads");
         match std::fs::remove_dir_all(&folder) {
@@ -112,19 +112,19 @@ impl Uploads {
         Self { folder, kept: Mutex::default(), places: Arc::new(Semaphore::new(limits::IMPORTS)) }
     }
 
-    /// A place for work on a file.
+    /// A permit for work on a file.
     ///
     /// # Errors
-    /// 503 where all are taken.
+    /// 503 if all are taken.
     pub fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let busy = || Problem::unavailable(Code::Busy, "other files are being imported; try again", 5);
         self.places.clone().try_acquire_owned().map_err(|_| busy())
     }
 
-    /// The caller's upload of this id.
+    /// The caller's upload with this id.
     ///
     /// # Errors
-    /// 404 where there is none, or it is kept no more.
+    /// 404 if there is none, or it is no longer kept.
     pub fn get(&self, request: &HttpRequest, id: &str) -> Result<Arc<Upload>, Problem> {
         let owner = auth::owner(request);
         let kept = lock(&self.kept);
@@ -155,7 +155,7 @@ impl Uploads {
         upload
     }
 
-    /// Takes in the body of a request: a form with a file, or the file itself under the name `file_name`.
+    /// Receives the body of a request: a form with a file, or the file itself under the name `file_name`.
     ///
     /// # Errors
     /// 413 for a file that is too long, 408 where it stops to come, 415 for a body with a `Content-Encoding`, 422 for a form
@@ -204,7 +204,7 @@ fn too_long() -> Problem {
     Problem::new(Code::BodyTooLarge, detail).with_header("connection", "close".to_owned())
 }
 
-/// The next part of the body, which has to come in time.
+/// The next part of the body; fails if it does not arrive in time.
 async fn next(state: &State, payload: &mut Payload) -> Result<Option<Bytes>, Problem> {
     tokio::select! {
         chunk = payload.next() => match chunk {
@@ -219,7 +219,7 @@ async fn next(state: &State, payload: &mut Payload) -> Result<Option<Bytes>, Pro
     }
 }
 
-/// A file that is written piece by piece, not on the thread of the connection.
+/// A file that is written piece by piece, on another thread than the connection's.
 struct Sink {
     file: Option<File>,
     waiting: BytesMut,

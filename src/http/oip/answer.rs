@@ -4,7 +4,7 @@ use super::request::Output;
 use super::tensor;
 use serde_json::{Value, json};
 
-/// The numbers of one answer, a value for each row.
+/// The values of one output, one per row.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Predicted {
     pub probability: Vec<f64>,
@@ -22,7 +22,7 @@ pub struct InferAnswer {
 }
 
 impl InferAnswer {
-    /// The outputs in the order in which they were asked for; `id` is the request's.
+    /// The outputs in the requested order; `id` is the request's.
     pub fn new(model: &str, version: &str, id: Option<&str>, outputs: &[Output], predicted: &Predicted) -> Self {
         let mut binary = Vec::new();
         let rows = predicted.probability.len();
@@ -40,7 +40,7 @@ impl InferAnswer {
     }
 }
 
-/// The description of an output; its data stand in it, or are added to `binary`.
+/// The description of an output. Its data are in it, or are appended to `binary`.
 fn describe(output: &Output, rows: usize, predicted: &Predicted, binary: &mut Vec<u8>) -> Value {
     let numbers = match output.name {
         "probability" => Some(&predicted.probability),

@@ -23,7 +23,7 @@ const TENSORS: usize = 200;
 /// The most dimensions of a shape; those that are allowed have two.
 const DIMENSIONS: usize = 8;
 
-/// A request that was read whole and checked, but for the names of its features.
+/// A request that was read and checked, except for the names of its features.
 #[derive(Debug)]
 pub struct InferRequest {
     pub id: Option<String>,
@@ -31,7 +31,7 @@ pub struct InferRequest {
     pub outputs: Vec<Output>,
 }
 
-/// What the rows are given as.
+/// The form of the rows.
 #[derive(Debug, PartialEq)]
 pub enum Rows {
     /// A column of equal length for each named feature; NaN is missing.
@@ -40,7 +40,7 @@ pub enum Rows {
     Applications(Vec<Vec<u8>>),
 }
 
-/// An output that the client asks for.
+/// An output that the client requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// One of [`OUTPUTS`].
@@ -79,7 +79,7 @@ struct OutputTensor {
     parameters: Parameters,
 }
 
-/// Of a request, an input and an output: the members of the binary tensor data extension. Others are ignored.
+/// The parameters of the binary tensor data extension, for a request, an input or an output. Others are ignored.
 #[derive(Deserialize, Default)]
 struct Parameters {
     #[serde(default)]
@@ -90,7 +90,7 @@ struct Parameters {
     binary_data_output: Option<bool>,
 }
 
-/// A list of a bounded length; what is beyond is not read.
+/// A list of bounded length; further elements are not read.
 struct AtMost<T, const N: usize>(Vec<T>);
 
 impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for AtMost<T, N> {
@@ -129,7 +129,7 @@ impl InferRequest {
         let (json, mut binary) = body
             .split_at_checked(length)
             .ok_or_else(|| format!("Inference-Header-Content-Length is {length}; the body has {} bytes", body.len()))?;
-        // Before a text is copied, into a value or into an error.
+        // Checked before a text is copied into a value or an error.
         let (longest, most_bytes) = (longest_text(json), limits::PREDICT_TEXT);
         if longest > most_bytes {
             return Err(format!("a text has {longest} bytes; at most {most_bytes} are allowed"));
@@ -166,7 +166,7 @@ impl InferRequest {
 }
 
 impl InputTensor<'_> {
-    /// The tensor's data, out of the JSON or off the front of `binary`.
+    /// The tensor's data, from the JSON or from the front of `binary`.
     fn elements(&self, binary: &mut &[u8], most: usize) -> Result<Elements, String> {
         let rows = match self.shape.0[..] {
             [rows] | [rows, 1] => rows,
@@ -197,7 +197,7 @@ impl InputTensor<'_> {
     }
 }
 
-/// Tensors by name as rows: one tensor of applications, or one tensor of numbers for each feature.
+/// Turns tensors into rows: one tensor of applications, or one tensor of numbers for each feature.
 fn rows(tensors: Vec<(String, Elements)>) -> Result<Rows, String> {
     let mut columns: Vec<(String, Vec<f64>)> = Vec::new();
     let several = tensors.len() > 1;
@@ -227,7 +227,7 @@ fn rows(tensors: Vec<(String, Elements)>) -> Result<Rows, String> {
     Ok(Rows::Features(columns))
 }
 
-/// The outputs that are asked for; all where none is named.
+/// The requested outputs; all if none is named.
 fn outputs(asked: Option<Vec<OutputTensor>>, by_default: bool) -> Result<Vec<Output>, String> {
     let asked = asked.unwrap_or_default();
     if asked.is_empty() {
@@ -368,7 +368,7 @@ mod tests {
         };
         assert!(tensor("UINT8", 2).contains("2 elements; its shape says 1"));
         assert!(tensor("BYTES", 4 * 2).contains("more elements than the 1 of its shape"));
-        // Each of these would be in memory once more: as the error's text, as a name, as an element.
+        // Each of these would be held in memory a second time: as an error's text, a name or an element.
         let text = "x".repeat(limits::PREDICT_TEXT + 1);
         for json in [
             json!({ "inputs": text }),

@@ -47,7 +47,7 @@ impl Datatype {
         })
     }
 
-    /// Bytes of one element; None for BYTES, whose elements have lengths of their own.
+    /// Bytes of one element; None for BYTES, whose elements have their own lengths.
     fn size(self) -> Option<usize> {
         Some(match self {
             Self::Int8 | Self::Uint8 | Self::Bool => 1,
@@ -76,7 +76,7 @@ impl Elements {
     }
 }
 
-/// Why a tensor with a further element is refused: an element takes up to twelve times its length in memory.
+/// The error for a tensor with too many elements: an element takes up to twelve times its length in memory.
 fn too_many() -> String {
     format!("more than {} elements, which is as many as a tensor may have", limits::PREDICT_ROWS)
 }
@@ -135,7 +135,7 @@ fn number(datatype: Datatype, element: &[u8]) -> f64 {
 /// Reads a JSON array of elements, nested by shape or flat. In numbers `null` is missing.
 ///
 /// # Errors
-/// What is no such array.
+/// If the value is not such an array.
 pub fn from_json(datatype: Datatype, text: &str) -> Result<Elements, String> {
     let wrong = |error: serde_json::Error| format!("data is not readable: {error}");
     Ok(match datatype {
@@ -155,7 +155,7 @@ struct Flat<T>(Vec<T>);
 
 struct Number(f64);
 
-/// What an array may hold: elements, or arrays of the same.
+/// An element, or an array of the same kind.
 trait Element: Sized {
     fn number(_: f64) -> Option<Self> {
         None
@@ -257,7 +257,7 @@ pub fn doubles_to_bytes(values: &[f64]) -> Vec<u8> {
 pub fn texts_to_bytes(values: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for value in values {
-        // Texts of answers are single words, far below 4 GiB.
+        // Texts in answers are single words, far below 4 GiB.
         bytes.extend((value.len() as u32).to_le_bytes());
         bytes.extend(value.as_bytes());
     }

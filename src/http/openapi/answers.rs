@@ -1,4 +1,4 @@
-//! What operations have in common: the key or session that they need, its role, and the problems that follow from it.
+//! Parts that operations share: the key or session that they need, the role, and the problems that follow from these.
 
 use super::super::auth;
 use super::super::auth::table::{Access, Found, find};

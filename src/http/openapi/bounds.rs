@@ -13,7 +13,7 @@ fn texts(items: usize, most: usize) -> Value {
     json!({"maxItems": items, "items": {"type": "string", "maxLength": most}})
 }
 
-/// Keywords by schema and property; without a property they are the schema's own.
+/// Keywords by schema and property; without a property they apply to the schema itself.
 fn of_properties() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         ("TrainingConfig", "data_path", text(DATA_PATH)),

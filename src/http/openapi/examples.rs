@@ -1,5 +1,5 @@
-//! An example of each body that is sent and answered. They are made of the types that are read and written, so that none can
-//! drift from them.
+//! An example of each body that is sent and answered, built from the types that are read and written, so that the
+//! examples stay correct.
 
 use super::super::auth;
 use super::super::code::Code;
@@ -35,7 +35,7 @@ const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 const TASK: &str = "task_0199c7a2b4d87c3e9f10a1b2c3d4e5f6";
 
-/// Adds the examples of one operation, but for bodies that have one already.
+/// Adds the examples of one operation, except for bodies that have one already.
 pub fn add(operation: &mut Value) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let body = operation.pointer_mut("/requestBody/content/application~1json").and_then(Value::as_object_mut);
@@ -64,7 +64,7 @@ fn insert(body: Option<&mut Map<String, Value>>, example: impl FnOnce() -> Optio
     }
 }
 
-/// The fields that differ from the defaults: what a client would write.
+/// The fields that differ from the defaults, which a client would write.
 fn beyond<T: serde::Serialize>(wanted: &T, default: &T) -> Value {
     let default = of(default);
     let mut wanted = of(wanted);
@@ -277,7 +277,7 @@ fn problem(operation: &str, status: u16) -> Problem {
     }
 }
 
-/// The problem that the operation's own parser makes of a bad body or parameter.
+/// The problem that the operation's own parser returns for a bad body or parameter.
 fn invalid(operation: &str) -> Problem {
     let faults = |read: Option<provost_domain::Faults>| read.map(Problem::from);
     let said = match operation {

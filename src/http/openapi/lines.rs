@@ -65,12 +65,12 @@ fn many() -> Value {
     })
 }
 
-/// A text of lines, each of which is as the schema says. It has no largest length: it is a stream.
+/// A text of lines, each of which conforms to the schema. It has no largest length, because it is a stream.
 fn lines(schema: &str) -> Value {
     json!({"contentMediaType": NDJSON, "contentSchema": {"type": "array", "items": reference(schema)}})
 }
 
-/// Says what is in the bodies of an operation that predicts.
+/// Describes the bodies of an operation that predicts.
 pub fn describe(operation: &mut Value) {
     if operation["operationId"] != "predict" {
         return;

@@ -1,11 +1,12 @@
-//! What the parameters mean, by their names, with an example of each that a client makes up itself.
+//! Descriptions of the parameters by name, with an example of each that a client chooses itself.
 
 use super::records::{COMPARISON_PLOT, job_id, model_id};
 use provost_domain::Algorithm;
 use provost_domain::evaluation::PLOTS;
 use serde_json::{Value, json};
 
-/// What a parameter means where its operation does not say it, and an example; none for what only an answer can give.
+/// A description for a parameter whose operation gives none, and an example; None for values that only an answer can
+/// give.
 fn of(name: &str, operation: &str) -> (&'static str, Option<Value>) {
     match name {
         "job_id" => ("The job's id, as `POST /train` answered it", Some(json!(job_id()))),

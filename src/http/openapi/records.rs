@@ -1,5 +1,5 @@
-//! The records that the examples show: those of one small installation. Its rows are drawn from the documented generating model,
-//! and its figures come from the code that scores models, so that none is made up and all agree.
+//! The records that the examples show: those of one small installation. Its rows are drawn from the documented
+//! generating model, and its figures come from the code that scores models, so that they are real and consistent.
 
 pub use super::super::example_ids::{job_id, minute, model_id};
 
@@ -30,7 +30,7 @@ use std::sync::OnceLock;
 pub const COMPARISON_PLOT: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08.svg";
 const MODEL_SHA256: &str = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
 pub const PERSON: &str = "key_01 (nightly)";
-/// Better in the examples, and worse.
+/// The better model of the examples, and the worse one.
 const CHALLENGER: Algorithm = Algorithm::Xgboost;
 const CHAMPION: Algorithm = Algorithm::RandomForest;
 
@@ -41,13 +41,13 @@ const DRAWS: u32 = 200;
 const THRESHOLD: f64 = 0.5;
 const TRAINING_ROWS: u64 = 4_200;
 
-/// The rows that both models hold out, with what each foretells.
+/// The rows that both models hold out, with the predictions of each.
 struct Held {
     y: Vec<u8>,
     clusters: Vec<u64>,
-    /// Of the challenger: the true probabilities.
+    /// The challenger's predictions: the true probabilities.
     better: Vec<f64>,
-    /// Of the champion: the same, disturbed.
+    /// The champion's predictions: the true probabilities with noise.
     worse: Vec<f64>,
     quality: DataQualityReport,
 }
@@ -93,7 +93,7 @@ pub fn quality() -> DataQualityReport {
     held().quality.clone()
 }
 
-/// Of data that is too little for its configuration.
+/// A report on too few data for the configuration.
 pub fn poor_quality() -> DataQualityReport {
     let tables = FeatureTables::default();
     let mut quality = QualityAccumulator::new(&tables);
@@ -128,7 +128,7 @@ fn bins(algorithm: Algorithm) -> Vec<CalibrationBin> {
     calibration_bins(&held().y, probabilities(algorithm))
 }
 
-/// Shares that halve from feature to feature.
+/// Importance shares that halve from feature to feature.
 pub fn importance() -> Vec<FeatureImportance> {
     let total = 2.0 - 0.5f64.powi(FEATURES.len() as i32 - 1);
     let share = |at: i32| 0.5f64.powi(at) / total;
@@ -233,7 +233,7 @@ pub fn job_events() -> Vec<JobEvent> {
         .collect()
 }
 
-/// As it is sent.
+/// The record as it is sent.
 pub fn of<T: Serialize>(record: &T) -> serde_json::Value {
     // Records are plain structs of texts, numbers, lists and maps with names: they always serialise.
     serde_json::to_value(record).unwrap_or_default()
@@ -262,7 +262,7 @@ pub fn evaluation(base: &str) -> EvaluationResults {
     }
 }
 
-/// The challenger beside the champion.
+/// The comparison of challenger and champion.
 fn pair() -> PairSignificance {
     let Held { y, clusters, better, worse, .. } = held();
     let draws = |p: &[f64]| Draws::of(config().target_metric, y, p, THRESHOLD, clusters, SEED, DRAWS);
@@ -365,7 +365,7 @@ pub fn decision() -> GateDecision {
     }
 }
 
-/// Of a request that changes something, the newest first.
+/// The entries of a request that changes something, the newest first.
 pub fn audit(base: &str) -> Vec<AuditEntry> {
     let subject = format!("POST {base}/train");
     let asked = Deed::new(minute(1), PERSON, Act::HttpRequest, &subject).with("address", "127.0.0.1");

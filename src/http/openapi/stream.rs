@@ -1,4 +1,4 @@
-//! The event stream of a job: what a client reads out of `text/event-stream`, as schemas.
+//! The schemas of a job's event stream: the events that a client parses from `text/event-stream`.
 
 use super::super::events::frame;
 use super::records;
@@ -37,7 +37,7 @@ fn event(kind: JobEventKind, data: &str) -> Value {
     })
 }
 
-/// Adds the schemas of the events and of what they carry.
+/// Adds the schemas of the events and of their data.
 pub fn add_schemas(schemas: &mut Map<String, Value>) {
     let mut found = vec![
         (JobStateChange::name(), JobStateChange::schema()),
@@ -64,7 +64,7 @@ pub fn add_schemas(schemas: &mut Map<String, Value>) {
     schemas.insert(EVENT.to_owned(), one);
 }
 
-/// Says what is in an operation's stream, if it answers one: a text, which is a list of events.
+/// Describes an operation's stream, if it answers one: a text that is a list of events.
 pub fn describe(operation: &mut Value) {
     let answer = operation.pointer_mut("/responses/200/content/text~1event-stream").and_then(Value::as_object_mut);
     let Some(content) = answer else { return };

@@ -64,13 +64,13 @@ fn the_document_has_the_contracts_routes() {
     let operations = paths.values().flat_map(|p| p.as_object().expect("a path item").values());
     let ids: Vec<_> = operations.map(|o| o["operationId"].as_str().expect("an id")).collect();
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "operation ids are unique: {ids:?}");
-    // Names of functions in clients that were generated: one that is there stays.
+    // Operation ids become function names in generated clients, so existing ones must not change.
     for id in OPERATIONS {
         assert!(ids.contains(&id), "{id} is gone");
     }
     let config = &document["components"]["schemas"]["TrainingConfig"]["properties"];
     assert!(config["test_size"].is_object());
-    // The whole range of the type is taken in, so the document must not say that it ends at 2^63.
+    // The whole range of the type is accepted, so the document must not claim a maximum of 2^63.
     assert_eq!(config["random_state"]["format"], "uint64");
     let rollback = &document["paths"][format!("{BASE}/rollback")]["post"]["responses"];
     assert!(rollback["422"].is_object() && rollback["413"].is_object(), "{rollback}");
@@ -96,7 +96,7 @@ fn whatever_a_client_may_send_has_a_limit_in_the_document() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert!(bodies >= 5 && parameters > 20, "{bodies} bodies, {parameters} parameters");
-    // The contract's own numbers.
+    // The limits that the contract states.
     let of = |schema: &str, property: &str, keyword: &str| {
         schemas[schema]["properties"][property][keyword].as_u64().unwrap_or_else(|| panic!("{schema}.{property}"))
     };
@@ -147,7 +147,7 @@ fn operations(document: &Value) -> impl Iterator<Item = (String, &Value)> {
     })
 }
 
-/// The bodies of an operation: where, content type, and what is said of it.
+/// The bodies of an operation: where, content type, and description.
 fn bodies(operation: &Value) -> impl Iterator<Item = (String, &str, &Value)> {
     let answers = operation["responses"].as_object().unwrap().iter();
     let asked = std::iter::once(("request".to_owned(), &operation["requestBody"]));
@@ -188,7 +188,7 @@ fn every_operation_is_described_with_examples_that_fit_their_schemas() {
         }
     }
     assert!(asked >= 5 && answered > 100, "{asked} and {answered}");
-    // The check sees what is wrong.
+    // The check finds faults.
     let quality = &document["paths"][format!("{BASE}/data-quality")]["post"]["responses"]["200"]["content"];
     let quality = &quality["application/json"];
     let mut bad = quality["example"].clone();

@@ -1,4 +1,4 @@
-//! Examples of what the watching of a model answers.
+//! Examples of the routes that watch a model.
 
 use super::super::example_ids::{minute, model_id};
 use super::records::of;

@@ -1,4 +1,4 @@
-//! Who may ask for what, and by which model.
+//! Checks which options a caller may use, and chooses the model.
 
 use crate::http::code::Code;
 use crate::http::problem::Problem;
@@ -9,8 +9,8 @@ use provost_actors::serving::{RequestOptions, ServedModel};
 use provost_domain::key::Role;
 use std::sync::Arc;
 
-/// Refuses options that are not for the caller's role: a client gets plain answers of the active model, unless the settings
-/// `predict.client_*` allow more. Rows of other applicants are not for clients, whatever the settings.
+/// Refuses options that the caller's role may not use: a client gets plain answers of the active model, unless the
+/// settings `predict.client_*` allow more. Clients never get rows of other applicants, whatever the settings.
 ///
 /// # Errors
 /// 403 that names the option.
@@ -35,7 +35,7 @@ pub fn check(request: &HttpRequest, settings: &Predict, options: &RequestOptions
     }
 }
 
-/// The model that answers: the named one, else the active one.
+/// The model that answers: the named one, or the active one.
 ///
 /// # Errors
 /// 404 for an unknown model, 409 where none is active or the model cannot serve.

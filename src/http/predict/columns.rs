@@ -1,4 +1,4 @@
-//! Rows that are given as named columns of numbers, put into the order of a model's features.
+//! Turns named columns of numbers into rows in the order of a model's features.
 
 use provost_domain::check::brief;
 use provost_domain::fields::nearest;

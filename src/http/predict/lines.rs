@@ -8,17 +8,17 @@ use provost_predict::application::Application;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Rows that were read together.
+/// The rows of one batch.
 pub struct Batch {
     pub applications: Vec<Application>,
-    /// The number in the stream of each of them.
+    /// The number of each row in the stream.
     pub numbers: Vec<usize>,
-    /// The faults of the others.
+    /// The faults of the lines that are not rows.
     pub faults: Vec<(usize, Faults)>,
 }
 
 impl Batch {
-    /// Reads lines, the first of which that is not empty is row `first`.
+    /// Reads lines; the first line that is not empty is row `first`.
     pub fn read(lines: &[u8], first: usize) -> Self {
         let mut batch = Self { applications: Vec::new(), numbers: Vec::new(), faults: Vec::new() };
         let lines = lines.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
@@ -67,7 +67,7 @@ pub struct FaultLine<'a> {
 #[derive(Serialize, ToSchema)]
 pub struct LineFault {
     pub code: &'static str,
-    /// Where in the application.
+    /// The place in the application.
     pub pointer: String,
     pub message: String,
 }

@@ -1,5 +1,5 @@
-//! Answers that wait for a client to read them: some in memory, further ones in unlinked files. A client that sends all its rows
-//! before it reads would otherwise wait for the service while the service waits for the client.
+//! Holds answers until the client reads them: some in memory, further ones in unlinked files. A client that sends all
+//! its rows before it reads would otherwise wait for the service while the service waits for the client.
 
 use actix_web::web::Bytes;
 use std::collections::VecDeque;
@@ -10,22 +10,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes that wait in memory.
+/// How many bytes wait in memory.
 const MEMORY: usize = 1 << 20;
 /// Bytes read from a file at a time.
 const PIECE: usize = 1 << 18;
-/// Bytes of the disk that stay free, whatever the settings allow: the store may be on the same one.
+/// Bytes of the disk that stay free whatever the settings allow: the store may be on the same disk.
 const KEPT_FREE: u64 = 256 << 20;
 
-/// The disk for answers that wait, which the spools of all streams share.
+/// The disk space for waiting answers, shared by the spools of all streams.
 pub struct SpoolDisk {
-    /// Where the files are made.
+    /// The folder of the files.
     folder: PathBuf,
-    /// Bytes that all files may have together.
+    /// The most bytes of all files together.
     most: u64,
     kept_free: u64,
     spools: AtomicU64,
-    /// Bytes of all files, those among them that were read.
+    /// Bytes of all files, including bytes that were read already.
     used: AtomicU64,
 }
 
@@ -34,12 +34,12 @@ impl SpoolDisk {
         Self { folder, most, kept_free: KEPT_FREE, spools: AtomicU64::new(0), used: AtomicU64::new(0) }
     }
 
-    /// The part of one spool.
+    /// The share of one spool.
     fn share(&self) -> u64 {
         self.most / self.spools.load(Ordering::Relaxed).max(1)
     }
 
-    /// Bytes after which a spool begins a further file: what was read of a file takes room until the whole file was read.
+    /// The size at which a spool begins another file: a file occupies its space until all of it was read.
     fn segment(&self) -> u64 {
         (self.share() / 8).max(1 << 20)
     }
@@ -54,7 +54,7 @@ impl SpoolDisk {
         self.used.fetch_sub(bytes, Ordering::AcqRel);
     }
 
-    /// Whether so many bytes leave free what has to stay free.
+    /// Whether writing this many bytes leaves enough of the disk free.
     fn has_space_for(&self, bytes: u64) -> io::Result<bool> {
         let disk = rustix::fs::statvfs(&self.folder)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize) >= self.kept_free.saturating_add(bytes))
@@ -73,9 +73,9 @@ pub struct Spool {
     disk: Arc<SpoolDisk>,
     memory: VecDeque<Bytes>,
     in_memory: usize,
-    /// What follows the bytes in memory.
+    /// The files with the bytes after those in memory.
     segments: VecDeque<Segment>,
-    /// Bytes of these files, those among them that were read.
+    /// Bytes of these files, including bytes that were read already.
     in_files: u64,
 }
 
@@ -85,12 +85,12 @@ impl Spool {
         Self { disk, memory: VecDeque::new(), in_memory: 0, segments: VecDeque::new(), in_files: 0 }
     }
 
-    /// Whether so many bytes may be added, or something has to be taken before.
+    /// Whether this many bytes may be added now, or some must be taken first.
     pub fn has_room_for(&self, bytes: usize) -> bool {
         self.has_memory_for(bytes) || self.in_files + bytes as u64 <= self.disk.share()
     }
 
-    /// Whether `push` of so many bytes writes to no file.
+    /// Whether `push` of this many bytes stays in memory.
     pub fn has_memory_for(&self, bytes: usize) -> bool {
         self.segments.is_empty() && (self.memory.is_empty() || self.in_memory + bytes <= MEMORY)
     }
@@ -100,7 +100,7 @@ impl Spool {
         self.memory.is_empty() && !self.segments.is_empty()
     }
 
-    /// Adds bytes behind all others; gives them back where something has to be taken before.
+    /// Appends bytes; returns them if some must be taken first.
     ///
     /// # Errors
     /// The file cannot be made or written.
@@ -125,7 +125,7 @@ impl Spool {
         Ok(None)
     }
 
-    /// Takes bytes off the front; None where there are none.
+    /// Takes bytes from the front; None if there are none.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -140,7 +140,7 @@ impl Spool {
         first.read += piece.len() as u64;
         if first.read == first.written {
             let written = first.written;
-            // Its blocks are free again once the file is closed.
+            // The disk space is free once the file is closed.
             self.segments.pop_front();
             self.in_files -= written;
             self.disk.give_back(written);
@@ -167,7 +167,7 @@ mod tests {
         Arc::new(SpoolDisk { kept_free, ..SpoolDisk::new(folder.path().to_owned(), most) })
     }
 
-    /// Blocks of the spool's files, in bytes.
+    /// The disk space of the spool's files, in bytes.
     fn on_disk(spool: &Spool) -> u64 {
         spool.segments.iter().map(|segment| segment.file.metadata().unwrap().len()).sum()
     }
@@ -183,7 +183,7 @@ mod tests {
                 sent.extend_from_slice(&part(10 * round + n));
                 assert!(spool.push(part(10 * round + n)).unwrap().is_none());
             }
-            // Some is taken while more comes.
+            // Some bytes are taken while more are added.
             for _ in 0..4 {
                 got.extend_from_slice(&spool.pop().unwrap().unwrap());
             }
@@ -205,7 +205,7 @@ mod tests {
         let mut spool = Spool::new(disk.clone());
         let part = Bytes::from(vec![7; 700_000]);
         let (mut read, mut highest) = (0, 0);
-        // 140 MB go through, and some always wait.
+        // 140 MB pass through the spool, and some always wait.
         for _ in 0..200 {
             let mut waiting = Some(part.clone());
             while let Some(bytes) = waiting {

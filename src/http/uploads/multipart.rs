@@ -1,18 +1,18 @@
-//! The parts of a `multipart/form-data` body (RFC 7578), cut as its bytes arrive. No part is held in memory.
+//! Parses the parts of a `multipart/form-data` body (RFC 7578) while its bytes arrive. No part is held in memory.
 
 use actix_web::web::{Bytes, BytesMut};
 
-/// Bytes of a part's headers at most.
+/// The most bytes of a part's headers.
 const HEAD: usize = 8 * 1024;
 
-/// What comes next in a body.
+/// The next piece of a body.
 #[derive(Debug, PartialEq)]
 pub enum Piece {
     /// A part begins: its name, and the name of the file that it holds.
     Part { name: String, file_name: Option<String> },
     /// Bytes of the part that began last.
     Bytes(Bytes),
-    /// All parts are over.
+    /// All parts have ended.
     End,
 }
 
@@ -44,7 +44,7 @@ pub struct Multipart {
     place: Place,
 }
 
-/// The boundary that a content type names; None for another type.
+/// The boundary in a content type; None for another type.
 pub fn boundary(content_type: &str) -> Option<String> {
     let (kind, parameters) = content_type.split_once(';')?;
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
@@ -96,7 +96,7 @@ impl Multipart {
         Self { delimiter: format!("\r\n--{boundary}").into_bytes(), buffer, place: Place::Preamble }
     }
 
-    /// Takes in what has arrived.
+    /// Adds bytes that have arrived.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
@@ -104,7 +104,7 @@ impl Multipart {
     /// The next piece; None until more has arrived.
     ///
     /// # Errors
-    /// The body is no `multipart/form-data`.
+    /// If the body is not `multipart/form-data`.
     pub fn next(&mut self) -> Result<Option<Piece>, BadMultipart> {
         loop {
             match self.place {
@@ -144,7 +144,7 @@ impl Multipart {
                         }
                         continue;
                     }
-                    // What may be the beginning of a boundary waits for its rest.
+                    // Bytes that may begin a boundary wait for the following ones.
                     let whole = self.buffer.len().saturating_sub(self.delimiter.len() - 1);
                     return Ok((whole > 0).then(|| Piece::Bytes(self.buffer.split_to(whole).freeze())));
                 }
@@ -158,7 +158,7 @@ impl Multipart {
     }
 }
 
-/// What the headers of a part say.
+/// The content of a part's headers.
 fn part(head: &str) -> Result<Piece, BadMultipart> {
     let disposition = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
@@ -181,7 +181,7 @@ mod tests {
     /// Name, file name and content.
     type Read = (String, Option<String>, Vec<u8>);
 
-    /// The parts with their whole content, however the body is cut.
+    /// The parts with their whole content, however the body is split.
     fn parts(body: &[u8], step: usize) -> Result<Vec<Read>, BadMultipart> {
         let (mut cut, mut parts) = (Multipart::new("xY"), Vec::new());
         for chunk in body.chunks(step) {
