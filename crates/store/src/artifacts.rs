@@ -21,9 +21,9 @@ use std::time::SystemTime;
 
 /// Folder of the files that are being written.
 const INCOMING: &str = "incoming";
-/// Held shared by whoever stores or copies, exclusively by whoever removes.
+/// Locked shared while artifacts are stored or copied, exclusively while artifacts are removed.
 const HOLD: &str = "hold.lock";
-/// How often a write starts anew after a cleaner took its temporary file in the moment before it was locked.
+/// How often a write starts again because a cleaner removed its temporary file before it was locked.
 const ATTEMPTS: u32 = 5;
 
 /// A second place for artifacts, which processes on other hosts can read. Its methods block.

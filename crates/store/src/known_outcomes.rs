@@ -18,7 +18,7 @@ impl KnownOutcome {
     }
 }
 
-/// Of points that are about to be recorded.
+/// The known outcomes of points that are about to be recorded.
 pub fn of_points(points: &[AdmissionDataPoint]) -> Vec<KnownOutcome> {
     points.iter().map(KnownOutcome::of).collect()
 }
@@ -33,7 +33,7 @@ pub fn stored(known: Vec<KnownOutcome>, outcomes: &[PointOutcome]) -> Vec<KnownO
     known.into_iter().zip(outcomes).filter(|(_, outcome)| is_stored(outcome)).map(|(known, _)| known).collect()
 }
 
-/// Of the points of each event; empty for events without points.
+/// The known outcomes of the points of each event; empty for events without points.
 pub fn of_events(events: &[(InboxEntry, InboxEffect)]) -> Vec<Vec<KnownOutcome>> {
     let of = |effect: &InboxEffect| match effect {
         InboxEffect::Points(points) => of_points(points),

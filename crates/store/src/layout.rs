@@ -6,7 +6,7 @@ pub const DATABASE: &str = "provost.db";
 pub const PREDICTIONS: &str = "predictions.db";
 /// The folder of the artifacts, in a data folder and in a backup.
 pub const ARTIFACTS: &str = "artifacts";
-/// The folder into which a backup is restored until all of it is there.
+/// The folder that a backup is restored into until the restore is complete.
 pub(crate) const RESTORING: &str = "restoring";
 /// The file that the process which serves the folder keeps locked.
 pub const LOCK_FILE: &str = "provost.lock";

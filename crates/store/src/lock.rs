@@ -11,7 +11,7 @@ use std::path::Path;
 /// file itself stays: removing it would let a third process lock another file of the same name. No other user can open it,
 /// and so none can hold it.
 ///
-/// Commands that work beside a server (`import`, `features`, `doctor`) open the store without it.
+/// Commands that may run while a server runs (`import`, `features`, `doctor`) open the store without this lock.
 #[derive(Debug)]
 pub struct DataFolderLock {
     _file: File,

@@ -1,4 +1,4 @@
-//! A store that tells an observer how long each of its calls took, and whether it failed.
+//! A store that reports to an observer how long each call took and whether it failed.
 
 use crate::error::{Result, StoreError};
 use crate::page::Page;
@@ -184,7 +184,7 @@ impl Call {
     }
 }
 
-/// Is told of every call after its end.
+/// Called after the end of every call.
 pub trait Observer: Send + Sync + 'static {
     /// `failed`: the store failed, or the caller dropped the call before its end. `NotFound`, `Conflict` and `Invalid` are
     /// answers, not failures.
@@ -212,7 +212,7 @@ impl Drop for AtWork<'_> {
 }
 
 impl TimedStore {
-    /// Passes every call to `inner`, and tells `observer` of it.
+    /// Passes every call on to `inner`, and reports it to `observer`.
     pub fn new(inner: Arc<dyn Store>, observer: Arc<dyn Observer>) -> Self {
         Self { inner, observer }
     }

@@ -78,7 +78,7 @@ pub async fn claims_fence_older_writers(store: Arc<dyn Store>) {
     assert!(matches!(error, StoreError::NotFound { what: "job", .. }), "{error}");
 }
 
-/// Of several that claim a job as they have seen it, one does.
+/// If several claim a job in the state that they have read, exactly one succeeds.
 pub async fn claims_race(store: Arc<dyn Store>) {
     let created = create(&store, job(1, 0)).await;
     let mut claims = JoinSet::new();

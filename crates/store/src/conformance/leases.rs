@@ -13,11 +13,11 @@ pub async fn held_until_given_up_or_silent(store: Arc<dyn Store>) {
     assert_eq!((first.name.as_str(), first.holder.as_str(), first.epoch), ("job", "a", 1));
     assert_eq!(store.take_lease("job", "b", None).await.unwrap(), None);
     assert_eq!(store.take_lease("other", "b", None).await.unwrap().unwrap().epoch, 1, "names are apart");
-    // It beats: what was seen before does not hold any more.
+    // After a beat, the state seen before is outdated.
     let beaten = store.renew_lease(&first).await.unwrap().unwrap();
     assert_eq!((beaten.epoch, beaten.beat), (1, first.beat + 1));
     assert_eq!(store.take_lease("job", "b", Some(first.clone())).await.unwrap(), None);
-    // Silent since it was seen.
+    // Unchanged since it was seen.
     let taken = store.take_lease("job", "b", Some(beaten.clone())).await.unwrap().unwrap();
     assert_eq!((taken.holder.as_str(), taken.epoch), ("b", 2));
     assert_eq!(store.renew_lease(&beaten).await.unwrap(), None, "it is another's");
@@ -33,7 +33,7 @@ pub async fn held_until_given_up_or_silent(store: Arc<dyn Store>) {
     assert_eq!((next.holder.as_str(), next.epoch), ("c", 4));
 }
 
-/// Of several that take a lease, one gets it: a free one, and one that has fallen silent.
+/// If several take a lease that is free or has fallen silent, exactly one gets it.
 pub async fn takings_race(store: Arc<dyn Store>) {
     let mut seen = None;
     for round in 1..=3 {
@@ -51,7 +51,7 @@ pub async fn takings_race(store: Arc<dyn Store>) {
     }
 }
 
-/// A beat and a taking on what was seen before it: one of them has its way.
+/// Of a beat and a takeover based on the state before it, exactly one succeeds.
 pub async fn beats_race_with_a_taking(store: Arc<dyn Store>) {
     for round in 0..8 {
         let name = format!("lease-{round}");

@@ -130,7 +130,7 @@ pub async fn responses_are_counted_by_owner(store: Arc<dyn Store>) {
     let one = held("key_1", at(0)).await;
     assert_eq!((one.keys, one.oldest), (1, Some(at(0))));
     assert!((100..400).contains(&one.bytes), "{one:?}");
-    // A key that is there already is no further one.
+    // A known key does not count again.
     store.store_response(response("a", at(5))).await.unwrap();
     assert_eq!(held("key_1", at(5)).await, one);
     let long = StoredResponse { body: json!({ "text": "x".repeat(10_000) }), ..response("b", at(10)) };

@@ -42,7 +42,7 @@ pub async fn registration_is_idempotent(store: Arc<dyn Store>) {
     assert_eq!(store.model(id(&other)).await.unwrap(), None);
 }
 
-/// Ids are found by their text; a text that is none, or one of the other kind, is nobody's.
+/// Ids are found by their text; another text, or an id of the other kind, is not found.
 pub async fn names(store: Arc<dyn Store>) {
     let created = super::samples::create(&store, job(1, 0)).await;
     let (m, job_id) = (register(&store, 1).await, created.job.job_id);
@@ -99,7 +99,7 @@ pub async fn unknown_models_are_not_activated(store: Arc<dyn Store>) {
     assert_eq!(store.outbox_pending("event", 9).await.unwrap(), []);
 }
 
-/// At every read exactly one model is active, and the history tells every switch in order.
+/// At every read exactly one model is active, and the history lists every switch in order.
 pub async fn activations_race(store: Arc<dyn Store>) {
     let mut models = Vec::new();
     for number in 0..4 {

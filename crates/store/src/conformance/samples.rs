@@ -61,7 +61,7 @@ pub fn point(id: &str, seq: u64) -> AdmissionDataPoint {
     }
 }
 
-/// A pending job, `seconds` after the fixed moment; `number` tells jobs of one moment apart.
+/// A pending job, `seconds` after the fixed moment; `number` distinguishes jobs of one moment.
 pub fn job(number: u128, seconds: i64) -> JobRecord {
     let created_at = at(seconds);
     let job = TrainingJob::new(JobId::new(created_at, number), TrainingConfig::default(), created_at);

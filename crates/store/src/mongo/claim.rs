@@ -1,4 +1,4 @@
-//! The claim of a job on a trigger or an idempotency key, until the job is there or given up.
+//! A job's claim on a trigger or an idempotency key, until the job exists or is given up.
 
 use super::documents::{self, text};
 use mongodb::bson::{Document, doc};
@@ -7,7 +7,7 @@ use mongodb::bson::{Document, doc};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     pub job: String,
-    /// Of a joining; a creation has none.
+    /// The name of a join; a creation has none.
     pub joining: Option<String>,
 }
 

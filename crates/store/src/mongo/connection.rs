@@ -14,13 +14,13 @@ use mongodb::{Client, Collection, Cursor, Database, IndexModel};
 use provost_domain::limits;
 use std::time::Duration;
 
-/// Of an address that names none.
+/// The database for an address that names none.
 const DATABASE: &str = "provost";
 /// How long the first contact may take, and finding a server later.
 const SELECTION: Duration = Duration::from_secs(5);
 /// How long one command may take: the driver has no bound of its own for a server that falls silent.
 const LONGEST: Duration = Duration::from_secs(60);
-/// How often a change is tried anew because others changed the same document.
+/// How often a change is tried again because others changed the same document.
 const TRIES: u32 = 200;
 
 /// Documents of a list that a server sends at a time.
@@ -72,7 +72,7 @@ impl Db {
         within(async { self.collection(collection).find_one(filter).await }).await
     }
 
-    /// The documents that match, in this order; an empty order is none. `batch` is how many the server sends at a time.
+    /// The matching documents in this order; an empty order means none. `batch` is how many the server sends at a time.
     pub async fn find(
         &self,
         collection: &str,
@@ -96,7 +96,7 @@ impl Db {
         self.collection(collection).find(filter).with_options(options).await
     }
 
-    /// All that match, in this order (an empty order is none); `limit` 0 is none.
+    /// All matching documents, in this order (an empty order means none); `limit` 0 means no limit.
     pub async fn all(
         &self,
         collection: &str,
@@ -111,7 +111,7 @@ impl Db {
         within(async { self.query(collection, filter, order, options).await?.try_collect().await }).await
     }
 
-    /// Of all that match, in this order, these members only; `limit` 0 is none.
+    /// These members of all matching documents, in this order; `limit` 0 means no limit.
     pub async fn members(
         &self,
         collection: &str,
@@ -171,7 +171,7 @@ impl Db {
         within(async { self.collection(collection).aggregate(pipeline).await?.try_collect().await }).await
     }
 
-    /// Of a collection that is not there: none.
+    /// For a missing collection: None.
     pub async fn index_names(&self, collection: &str) -> Result<Vec<String>> {
         let found = within(async { Ok(self.collection(collection).list_index_names().await) });
         match found.await? {
@@ -190,7 +190,7 @@ impl Db {
         }
     }
 
-    /// Inserts what is not there yet; answers the positions of what was.
+    /// Inserts the documents that do not exist yet; returns the positions of those that did.
     pub async fn insert_all(&self, collection: &str, documents: Vec<Document>) -> Result<Vec<usize>> {
         if documents.is_empty() {
             return Ok(Vec::new());
@@ -243,7 +243,7 @@ impl Db {
         Ok(within(async { self.collection(collection).delete_many(filter).await }).await?.deleted_count)
     }
 
-    /// The next number of a counter, and the `by - 1` after it; gaps are left by whoever does not use theirs.
+    /// The next number of a counter, and the `by - 1` after it; unused numbers leave gaps.
     pub async fn next(&self, counter: &str, by: i64) -> Result<i64> {
         let mut tries = Tries::default();
         loop {
@@ -267,7 +267,7 @@ impl Db {
     pub async fn put(&self, collection: &str, was: Option<&Document>, mut document: Document) -> Result<bool> {
         let by = uuid::Uuid::new_v4().simple().to_string();
         let w = was.map(|was| number(was, "provost.w").unwrap_or(0));
-        // A document that is made anew after it was removed does not pass for the old one.
+        // A document that was removed and created again must not pass for the old one.
         let first = i64::from(uuid::Uuid::new_v4().as_fields().0);
         documents::set_meta(&mut document, "w", w.unwrap_or(first) + 1);
         documents::set_meta(&mut document, "by", by.as_str());
@@ -284,7 +284,7 @@ impl Db {
         let replaced = within(async { self.collection(collection).replace_one(filter, document).await }).await;
         match replaced {
             Ok(done) => Ok(done.matched_count > 0),
-            // The answer was lost, not necessarily the write: whoever asks again would find its own change in its way.
+            // The answer was lost, not necessarily the write: a retry would find its own change in its way.
             Err(StoreError::Unavailable(why)) => {
                 let found = self.one(collection, doc! {"_id": id}).await;
                 match found {
@@ -297,7 +297,7 @@ impl Db {
         }
     }
 
-    /// Removes a document, if it is still as it was read.
+    /// Removes a document if it has not changed since it was read.
     pub async fn take(&self, collection: &str, was: &Document) -> Result<bool> {
         let id = was.get("_id").cloned().unwrap_or(Bson::Null);
         let w = number(was, "provost.w").unwrap_or(0);
@@ -305,7 +305,7 @@ impl Db {
     }
 }
 
-/// Bounds a loop that reads, changes and writes until nobody else was in between.
+/// Bounds a loop that reads, changes and writes until no other writer came in between.
 #[derive(Default)]
 pub struct Tries(u32);
 

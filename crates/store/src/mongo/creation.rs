@@ -80,7 +80,7 @@ pub async fn join(
     let mut tries = Tries::default();
     loop {
         tries.spend("a joined job").await?;
-        // A new name each time: whoever takes back the claims of the last time takes back no others.
+        // A new name each time: taking back the claims of the last attempt must not affect later ones.
         let claim = Claim { job: id.to_string(), joining: Some(uuid::Uuid::new_v4().simple().to_string()) };
         match try_join(db, &record, &events, &joined, &claim).await {
             Ok(Some(saved)) => {

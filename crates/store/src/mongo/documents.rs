@@ -88,7 +88,7 @@ pub fn read<T: DeserializeOwned>(document: &Document, path: &str, what: &str) ->
     decode(what, text(document, path).ok_or_else(missing)?)
 }
 
-/// A record in readable form: its members at the top, for whoever looks with MongoDB's own tools.
+/// A record in readable form: its members at the top level, for people who use MongoDB's own tools.
 pub fn readable<T: Serialize>(record: &T) -> Result<Document> {
     let value = serde_json::to_value(record).map_err(|e| StoreError::Invalid(format!("cannot be stored: {e}")))?;
     match to_bson("", &value) {
@@ -139,7 +139,7 @@ fn moment(text: &str) -> Option<DateTime<Utc>> {
     time.or_else(|| Some(text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc()))
 }
 
-/// JSON of this BSON, whoever wrote it: dates as RFC 3339 texts, what JSON has no number for as null.
+/// Converts BSON of any writer to JSON: dates as RFC 3339 texts, values without a JSON form as null.
 pub fn to_json(value: &Bson) -> Value {
     match value {
         Bson::Double(x) => Number::from_f64(*x).map_or(Value::Null, Value::Number),
@@ -157,7 +157,7 @@ pub fn to_json(value: &Bson) -> Value {
     }
 }
 
-/// The members of a document but for its id and what is the store's own.
+/// The members of a document without its id and the store's own members.
 pub fn object(document: &Document) -> Map<String, Value> {
     let own = |name: &str| name == "_id" || name == META;
     document.iter().filter(|(name, _)| !own(name)).map(|(name, value)| (name.clone(), to_json(value))).collect()

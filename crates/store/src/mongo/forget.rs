@@ -24,7 +24,7 @@ use mongodb::bson::{Bson, Document, doc};
 use provost_domain::job::JobRecord;
 use std::collections::BTreeSet;
 
-/// Ended jobs looked at in one step at least, however few rows it may remove.
+/// How many ended jobs are considered in one step at least, however few rows it may remove.
 const JOBS_AT_LEAST: u32 = 50;
 
 /// Removes at most `left` of what matches, in this order; answers how many.
@@ -53,7 +53,7 @@ pub async fn forget(db: &Db, before: &Cutoffs, limit: u32) -> Result<Forgotten> 
     forgotten.sessions = remove(db, SESSIONS, over, doc! {"expires_at_us": 1}, &mut left).await?;
     let taken_in = doc! {"at": {"$lt": before.inbox.timestamp_micros()}, "pending": {"$exists": false}};
     forgotten.inbox = remove(db, INBOX, taken_in, doc! {"at": 1}, &mut left).await?;
-    // Positions follow time closely: only the first few are looked at.
+    // Positions are nearly in the order of time, so only the first few are checked.
     let mut settled = Vec::new();
     for row in db.all(OUTBOX, doc! {"sent": {"$ne": 0}}, doc! {"position": 1}, Some(left)).await? {
         let message: OutboxMessage = documents::read(&row, "document", "an outbox message")?;
@@ -135,7 +135,7 @@ async fn of_trials(db: &Db, record: JobRecord, left: &mut u32, forgotten: &mut F
     if *left == 0 {
         return Ok(());
     }
-    // Nobody is at work on what has ended.
+    // No process works on ended jobs.
     db.remove(LEASES, doc! {"_id": provost_domain::lease::of_job(&record.job.job_id)}).await?;
     let mut tries = Tries::default();
     loop {

@@ -94,7 +94,7 @@ pub async fn record(db: &Db, events: Vec<(InboxEntry, InboxEffect)>) -> Result<V
             "pending": true,
         };
         let text = serde_json::to_string(&effect);
-        // Checked before anything is written: nobody could finish a row that cannot be done.
+        // Checked before anything is written: a row that cannot be processed could never be completed.
         works.push((i, effect.work()?));
         row.insert("effect", text.map_err(|e| StoreError::Invalid(format!("an event cannot be stored: {e}")))?);
         rows.push(row);

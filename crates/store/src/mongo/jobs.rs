@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 pub const EVENTS: &str = "job_events";
 pub const TRIALS: &str = "trials";
-/// States of a job's document: only what is there is a job.
+/// The states of a job's document: only an existing job counts as a job.
 pub const PREPARING: &str = "preparing";
 pub const REFUSED: &str = "refused";
 pub const THERE: &str = "there";
@@ -39,7 +39,7 @@ pub fn missing(id: &JobId) -> StoreError {
     StoreError::NotFound { what: "job", id: id.to_string() }
 }
 
-/// The document of a job that is there.
+/// The document of an existing job.
 pub async fn find(db: &Db, id: &JobId) -> Result<Option<Document>> {
     find_text(db, id.as_str()).await
 }
@@ -73,7 +73,7 @@ pub fn is_present(document: &Document, record: &JobRecord) -> bool {
     (stored("provost.rev"), stored("provost.epoch")) == (Some(record.rev), Some(record.epoch))
 }
 
-/// The document of a record; what the earlier one has besides stays.
+/// The document of a record; further members of the earlier document are kept.
 pub fn document(record: &JobRecord, was: Option<&Document>) -> Result<Document> {
     let id = record.job.job_id.as_str();
     let mut document = documents::readable(&record.job)?;
@@ -259,8 +259,8 @@ pub async fn hold_epoch(db: &Db, id: &JobId, epoch: u64) -> Result<()> {
     if number(&job, "provost.epoch") == Some(epoch.cast_signed()) { Ok(()) } else { Err(conflict(id)) }
 }
 
-/// The epoch is looked at before and after. A trial that comes in between from an older epoch stays, though its writer hears of the
-/// conflict: a candidate's result is the same whoever fits it.
+/// The epoch is checked before and after. A trial of an older epoch that is written in between stays, although its
+/// writer gets a conflict: a candidate's result is the same whichever process fits it.
 pub async fn record_trial(db: &Db, epoch: u64, trial: &TrialRecord) -> Result<()> {
     let id = &trial.job_id;
     hold_epoch(db, id, epoch).await?;

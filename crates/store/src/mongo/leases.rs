@@ -49,7 +49,7 @@ pub async fn take(db: &Db, name: &str, holder: &str, seen: Option<Lease>) -> Res
     .await
 }
 
-/// The stored lease, if it is still this one but for its beat.
+/// The stored lease, if it is still this one except for its beat.
 fn held(stored: Option<Lease>, lease: &Lease) -> Option<Lease> {
     stored.filter(|stored| (stored.epoch, &stored.holder) == (lease.epoch, &lease.holder))
 }
@@ -88,8 +88,8 @@ fn read_unit(document: &Document) -> Result<WorkUnit> {
     documents::read(document, "provost.document", &named(document))
 }
 
-/// The job's epoch is looked at before; a unit that is offered while the job is claimed is of no harm, since under its epoch
-/// nobody may record anything.
+/// The job's epoch is checked before. A unit that is offered while the job is being claimed is harmless, because nobody
+/// may record anything under its epoch.
 pub async fn offer(db: &Db, mut unit: WorkUnit, announced: &[OutboxMessage]) -> Result<WorkUnit> {
     jobs::hold_epoch(db, &unit.job_id, unit.job_epoch).await?;
     unit.rev = 1;

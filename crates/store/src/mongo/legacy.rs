@@ -93,7 +93,7 @@ fn refused(why: &str) -> Document {
     doc! {"w": 1_i64, "present": 0_i64, "at": 0_i64, "refused": why}
 }
 
-/// Documents that nobody has looked at yet.
+/// Documents that were not converted yet.
 async fn new(db: &Db, collection: &str) -> Result<Vec<Document>> {
     db.all(collection, doc! {"provost.at": null}, doc! {"_id": 1}, None).await
 }
@@ -113,7 +113,7 @@ fn time(document: &Document, member: &str) -> DateTime<Utc> {
     millis.or_else(of_id).and_then(DateTime::from_timestamp_millis).unwrap_or(DateTime::UNIX_EPOCH)
 }
 
-/// What the members say, over what stands for those that are missing or of another form.
+/// The values of the members, with defaults for members that are missing or of another form.
 fn over<T: DeserializeOwned>(base: Value, members: &Map<String, Value>) -> Option<T> {
     let mut all = base.as_object()?.clone();
     for name in all.keys().cloned().collect::<Vec<_>>() {

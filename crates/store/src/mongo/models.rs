@@ -56,7 +56,7 @@ pub async fn get(db: &Db, id: &ModelId) -> Result<Option<ModelRecord>> {
 
 pub async fn list(db: &Db, active_only: bool, cursor: Option<&str>, limit: u32) -> Result<Page<ModelVersion>> {
     let cursor = Cursor::parse('m', cursor)?;
-    // The pointer is looked at once: it says of the whole page which one is active.
+    // The pointer is read once: it determines for the whole page which model is active.
     let active = pointer::active(db).await?;
     let mut filter = doc! {"provost.document": {"$exists": true}};
     if active_only {

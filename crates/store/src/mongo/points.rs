@@ -290,7 +290,7 @@ async fn stored(db: &Db, ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Docume
     let mut stored = BTreeMap::new();
     for document in found {
         let id = text(&document, "data_point_id").unwrap_or_default().to_owned();
-        // A document that is no other's before one that is: of the replaced service there may be a twin not looked at yet.
+        // Prefers a document without a twin: points of the replaced service may have a twin that was not converted yet.
         if at(&document, "provost.w").is_some() || !stored.contains_key(&id) {
             stored.insert(id, document);
         }
@@ -298,7 +298,7 @@ async fn stored(db: &Db, ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Docume
     Ok(stored)
 }
 
-/// Writes what nobody else has changed meanwhile; answers the points that somebody has.
+/// Writes the points that no other writer has changed meanwhile; returns the others.
 async fn write<'i>(db: &Db, writes: &[Write<'i>], by: &str) -> Result<BTreeSet<&'i str>> {
     let (new, changed): (Vec<_>, Vec<_>) = writes.iter().partition(|write| write.was.is_none());
     let documents = new.iter().map(|write| write.document.clone()).collect();

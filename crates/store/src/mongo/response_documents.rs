@@ -63,7 +63,7 @@ pub async fn claim(db: &Db, response: &StoredResponse, claim: &Claim) -> Result<
     }
 }
 
-/// Writes the response of a job that is there.
+/// Writes the response of an existing job.
 pub async fn settle(db: &Db, response: &StoredResponse, claim: &Claim) -> Result<()> {
     let mut tries = Tries::default();
     loop {

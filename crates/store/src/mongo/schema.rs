@@ -22,7 +22,7 @@ use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
 
 const SCHEMA: &str = "schema";
-/// Of what this binary writes. A higher one is refused.
+/// The schema's version that this binary writes. A higher one is refused.
 const VERSION: u32 = 1;
 const INSTALLATION: &str = "installation";
 

@@ -14,7 +14,7 @@ use mongodb::bson::{Bson, Document, doc};
 use provost_domain::JobId;
 use serde::{Deserialize, Serialize};
 
-/// What a new job takes besides its own document, in the order in which it is claimed.
+/// What a new job claims besides its own document, in the order of the claims.
 #[derive(Serialize, Deserialize)]
 pub struct Takes {
     pub response: Option<StoredResponse>,
@@ -188,7 +188,7 @@ async fn claim_key(db: &Db, response: &StoredResponse, claim: &Claim) -> Result<
     }
 }
 
-/// The document of a trigger, once nobody claims it.
+/// The document of a trigger that nobody claims.
 pub async fn unclaimed_trigger(db: &Db, id: &str) -> Result<Option<Document>> {
     let mut tries = Tries::default();
     loop {
@@ -201,7 +201,7 @@ pub async fn unclaimed_trigger(db: &Db, id: &str) -> Result<Option<Document>> {
     }
 }
 
-/// The document of a key, once nobody claims it.
+/// The document of a key that nobody claims.
 pub async fn unclaimed_key(db: &Db, key: &str) -> Result<Option<Document>> {
     let mut tries = Tries::default();
     loop {

@@ -9,7 +9,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// Entries that are looked at, at most. Whoever cannot enter the folder reads nothing in it, so the rest can stay.
+/// The most entries that are checked. Users who cannot enter the folder can read nothing in it, so the rest can stay as
+/// it is.
 const MOST: u32 = 200_000;
 /// Levels below the data folder that Provost makes.
 const DEEPEST: u32 = 5;
@@ -25,7 +26,7 @@ pub struct Narrowed {
     pub files: u64,
     /// Of what they are.
     pub kinds: BTreeSet<&'static str>,
-    /// There was more than is looked at.
+    /// There were more entries than are checked.
     pub unfinished: bool,
     /// The data folder itself stays open: it is more than a data folder.
     pub left_open: bool,

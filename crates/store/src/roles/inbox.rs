@@ -16,7 +16,7 @@ pub struct InboxEntry {
     pub source: String,
     /// The event's `id`.
     pub id: String,
-    /// SHA-256 of the payload, which tells a repetition from another event under the same id.
+    /// SHA-256 of the payload; distinguishes a repetition from another event with the same id.
     pub payload_hash: String,
     /// When the event was taken in.
     pub at: DateTime<Utc>,

@@ -23,7 +23,7 @@ pub trait NeedReader: Send + Sync + 'static {
     async fn need(&self, id: &str) -> Result<Option<Need>>;
 }
 
-/// Raises and withdraws needs: for whoever notices a fact that needs a person.
+/// Raises and withdraws needs: for actors that notice something that needs a person.
 #[async_trait]
 pub trait NeedProducer: NeedReader {
     /// Stores a need; where there is one of this id, what [`Need::noticed_again`] makes of it. Returns whether a need is open

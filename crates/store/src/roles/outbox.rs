@@ -29,7 +29,7 @@ pub trait OutboxReader: Send + Sync + 'static {
     async fn outbox_count(&self, channel: &str) -> Result<u64>;
 }
 
-/// Reads waiting messages, and marks them as sent or given up: for whoever sends them only.
+/// Reads waiting messages, and marks them as sent or given up: only for the actors that send them.
 #[async_trait]
 pub trait OutboxStore: OutboxReader {
     /// Marks messages as sent; unknown ids are ignored.

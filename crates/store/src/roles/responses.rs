@@ -33,7 +33,7 @@ pub struct StoredResponse {
 pub struct ResponsesHeld {
     /// Keys with a response.
     pub keys: u64,
-    /// Of the stored responses, as JSON.
+    /// The stored responses, as JSON.
     pub bytes: u64,
     /// When the oldest of them was stored.
     pub oldest: Option<DateTime<Utc>>,

@@ -82,7 +82,7 @@ impl std::ops::AddAssign for Forgotten {
     }
 }
 
-/// Removes what is old enough, and tells which artifacts are in use: for the Retention actor only.
+/// Removes old records, and says which artifacts are in use: only for the Retention actor.
 #[async_trait]
 pub trait RetentionStore: Send + Sync + 'static {
     /// Removes up to about `limit` records that are older than the cutoffs, oldest first: a small step, so that no other writer

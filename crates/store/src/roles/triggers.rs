@@ -16,7 +16,7 @@ pub struct TriggerRecord {
     pub id: String,
     /// The trigger as clients read it.
     pub trigger: TrainingTrigger,
-    /// What to train; None stands for the configuration of the schedule.
+    /// The configuration to train; None means the schedule's.
     #[serde(default)]
     pub config: Option<TrainingConfig>,
     /// What becomes of the best model of its job.

@@ -1,4 +1,4 @@
-//! A copy of the database as it is at one moment, taken beside its writers, and the look at such a copy.
+//! Copies the database as it is at one moment, while others write, and checks such a copy.
 
 use super::connection::open_reader;
 use super::{forget, prediction_file, schema};
@@ -26,7 +26,7 @@ fn forget_sessions(copy: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Checks the structure of a copied prediction log; writes nothing, also not beside it.
+/// Checks the structure of a copied prediction log; writes nothing, not even temporary files.
 pub fn look_at_log(copy: &Path) -> Result<()> {
     checked(copy, prediction_file::known_version()).map(|_| ())
 }
@@ -37,7 +37,7 @@ pub struct Looked {
     pub artifacts: BTreeSet<String>,
 }
 
-/// Checks a copy's structure and reads what it refers to; writes nothing, also not beside it.
+/// Checks a copy's structure and reads the names that it refers to; writes nothing, not even temporary files.
 pub fn look(copy: &Path) -> Result<Looked> {
     let (connection, schema) = checked(copy, u32::try_from(schema::STEPS.len()).unwrap_or(u32::MAX))?;
     Ok(Looked { schema, artifacts: forget::artifacts_in_use(&connection)? })

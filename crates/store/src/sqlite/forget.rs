@@ -71,7 +71,8 @@ pub fn forget(t: &Transaction<'_>, before: &Cutoffs, ended: &EndedJobs, limit: u
         before.inbox.timestamp_micros(),
         &mut left,
     )?;
-    // Positions follow time closely: only the first few are looked at, so that a step is short however many there are.
+    // Positions are nearly in the order of time, so only the first few are checked, and a step is short however many
+    // there are.
     forgotten.outbox = delete(
         "DELETE FROM outbox WHERE position IN
          (SELECT position FROM (SELECT position, document FROM outbox WHERE sent <> 0 ORDER BY position LIMIT ?2)
@@ -106,7 +107,7 @@ pub fn forget(t: &Transaction<'_>, before: &Cutoffs, ended: &EndedJobs, limit: u
         }
         forgotten.trials += of_job(t, TRIALS, id, &mut left)?;
         forgotten.units += of_job(t, UNITS, id, &mut left)?;
-        // Nobody is at work on what has ended.
+        // No process works on ended jobs.
         t.prepare_cached("DELETE FROM leases WHERE name = ?1")?.execute([provost_domain::lease::of_job(id)])?;
         if is_empty(t, "SELECT 1 FROM trials WHERE job_id = ?1 LIMIT 1", id)? {
             forgotten.jobs += edit(t, id, |record| record.units.values_mut().for_each(|unit| unit.result = None))?;

@@ -50,7 +50,7 @@ pub fn release(transaction: &Transaction<'_>, lease: &Lease) -> Result<()> {
     Ok(())
 }
 
-/// The stored lease, if it is still this one but for its beat.
+/// The stored lease, if it is still this one except for its beat.
 fn held(c: &Connection, lease: &Lease) -> Result<Option<Lease>> {
     Ok(get(c, &lease.name)?.filter(|stored| (stored.epoch, &stored.holder) == (lease.epoch, &lease.holder)))
 }

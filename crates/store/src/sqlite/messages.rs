@@ -126,7 +126,7 @@ pub fn record_inbox(
     Ok(outcomes)
 }
 
-/// Writes announcements into the outbox; one whose id is there already was written before.
+/// Writes announcements into the outbox; one whose id exists was written before.
 pub fn announce(transaction: &Transaction<'_>, messages: &[OutboxMessage]) -> Result<()> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO outbox (message_id, document) VALUES (?1, ?2) ON CONFLICT (message_id) DO NOTHING",

@@ -168,7 +168,7 @@ pub fn retract(transaction: &Transaction<'_>, retraction: &Retraction, moved: &m
     Ok(PointOutcome::Superseded)
 }
 
-/// What becomes of a point whose id is there already.
+/// What happens to a point whose id exists already.
 fn update(transaction: &Transaction<'_>, encoded: &Encoded, moved: &mut Moved) -> Result<PointOutcome> {
     let Encoded { point, document, content } = encoded;
     let (seq, same, gone, before): (i64, bool, bool, Before) = transaction

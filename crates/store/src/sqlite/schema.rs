@@ -163,8 +163,8 @@ CREATE INDEX work_units_open ON work_units (created_at, unit_id) WHERE state = '
 CREATE INDEX work_units_by_job ON work_units (job_id);
 ";
 
-/// API keys and the audit log. What the triggers refuse is what nobody should do by mistake; who means it can drop them, and
-/// the chain of hashes tells.
+/// API keys and the audit log. The triggers refuse changes that nobody should make by mistake; somebody who intends
+/// them can drop the triggers, and the chain of hashes then shows the change.
 const LOCKS: &str = "
 CREATE TABLE keys (
     key_id TEXT PRIMARY KEY,

@@ -36,7 +36,7 @@ fn new() -> Document {
     doc! {"provost.present": null}
 }
 
-/// Takes over all there are, `chunk` of them at a time; answers how many were looked at.
+/// Converts all points, `chunk` of them at a time; returns how many were read.
 pub async fn adopt(db: &Db, chunk: usize, words: &mut Words) -> Result<u64> {
     if db.count(POINTS, new()).await? == 0 {
         return Ok(0);
@@ -154,7 +154,7 @@ struct Kind {
 impl Kind {
     fn meta(self, seq: u64, by: &str) -> Document {
         let (usable, verified) = (self.usable, self.verified);
-        // Without a hash of its content: whoever compares reads the document.
+        // Without a hash of its content, so that a comparison reads the document.
         doc! {
             "w": 1_i64, "by": by, "seq": seq.cast_signed(), "usable": usable, "changes": 1_i64, "present": 1_i64,
             "arrived": i64::from(usable), "arrived_verified": i64::from(usable && verified),
@@ -209,7 +209,7 @@ async fn judge_all(
 
 /// Documents of a range of ids, and what is to be written into them.
 struct Chunk {
-    /// Of all its documents, the newest first.
+    /// The newest first of all its documents.
     ids: Vec<Bson>,
     /// The name of this writing.
     by: String,

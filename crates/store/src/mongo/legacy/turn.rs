@@ -39,7 +39,7 @@ impl Turn {
         }
     }
 
-    /// Does the work and shows that it goes on. Ends early if the turn is another's by now.
+    /// Does the work and renews the turn. Ends early if another process has the turn by now.
     pub async fn during<T>(self, db: &Db, work: impl Future<Output = Result<T>>) -> Result<T> {
         let beating = async {
             loop {

@@ -35,7 +35,7 @@ impl Words {
         of_kind.0 += 1;
     }
 
-    /// A value that is none of those which the member may have, and what it is taken for.
+    /// A value that the member may not have, and its replacement.
     pub fn unknown(&mut self, member: &'static str, word: &str, taken_for: &'static str) {
         let key = (member, short(word), taken_for);
         if self.unknown.len() >= LISTED && !self.unknown.contains_key(&key) {
