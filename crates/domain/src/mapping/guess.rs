@@ -176,3 +176,54 @@ fn text(value: &str) -> String {
     // JSON's escapes are TOML's, but for the one that TOML wants and JSON leaves out.
     serde_json::Value::from(value).to_string().replace('\u{7f}', "\\u007f")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::shape::Kind;
+
+    /// Two values that the field can have.
+    fn values(target: Target) -> [String; 2] {
+        if target.is("application_year") {
+            return ["2024", "2025"].map(str::to_owned);
+        }
+        match target.kind() {
+            Kind::Id | Kind::Text => ["first", "second"].map(str::to_owned),
+            Kind::Number | Kind::Whole(_) => {
+                let low = target.scale().map_or(0.0, |scale| scale.low);
+                let step = if target.is("program.acceptance_rate") { 0.25 } else { 1.0 };
+                [1.0, 2.0].map(|n| (low + n * step).to_string())
+            }
+            Kind::Flag => ["true", "false"].map(str::to_owned),
+            Kind::Date => ["2024-03-01", "2025-03-01"].map(str::to_owned),
+            Kind::Time => ["2024-03-01T10:00:00Z", "2025-03-01T10:00:00Z"].map(str::to_owned),
+            Kind::Word(words) => [words()[0], words()[1]].map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_column_with_a_fields_own_name_is_that_field() {
+        let targets: Vec<Target> = Target::all().collect();
+        let names: Vec<String> = targets.iter().map(|target| target.name()).collect();
+        let reads = |text: &str, field: &str, column: &str| {
+            text.lines().any(|line| line.starts_with(&format!("{field} = \"{column}\"")))
+        };
+        for (target, name) in targets.iter().zip(&names) {
+            let rows = values(*target).map(|value| vec![value]);
+            for header in [name.clone(), name.replace('_', " ").to_uppercase()] {
+                let text = guess(Some(std::slice::from_ref(&header)), &rows, &Facts::default());
+                assert!(reads(&text, name, &header), "{name}:\n{text}");
+            }
+        }
+        let all = [0, 1].map(|row| targets.iter().map(|target| values(*target)[row].clone()).collect());
+        let text = guess(Some(&names), &all, &Facts::default());
+        assert!(names.iter().all(|name| reads(&text, name, name)), "{text}");
+    }
+
+    #[test]
+    fn a_column_of_texts_is_no_number_whatever_its_name() {
+        let header = ["acceptance_rate".to_owned()];
+        let text = guess(Some(&header), &[vec!["low".to_owned()], vec!["high".to_owned()]], &Facts::default());
+        assert!(text.contains("# Not read: acceptance_rate"), "{text}");
+    }
+}

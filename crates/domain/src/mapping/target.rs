@@ -6,6 +6,7 @@ use crate::check::brief;
 use crate::fields::nearest;
 use crate::record::TestType;
 use crate::record::shape::{Kind, SPECS, TEST_SPECS};
+use std::sync::LazyLock;
 
 /// Where a cell goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +101,17 @@ impl Target {
 
     pub fn is(self, path: &str) -> bool {
         matches!(self, Self::Field(i) if SPECS[i].path == path)
+    }
+
+    /// The name of the field that a column is named after, whatever its case and whether it has blanks or underscores. None: it
+    /// has no field's name.
+    pub fn named_after(column: &str) -> Option<&'static str> {
+        static NAMES: LazyLock<Vec<(Target, String)>> =
+            LazyLock::new(|| Target::all().map(|target| (target, target.name())).collect());
+        let column = crate::names::tidy(column);
+        let folded = || crate::names::category(&column).replace(' ', "_");
+        let wanted = Self::parse(&column).or_else(|| Self::parse(&folded()))?;
+        NAMES.iter().find(|(target, _)| *target == wanted).map(|(_, name)| name.as_str())
     }
 
     /// All of them.

@@ -5,7 +5,9 @@ use super::{one_line, text};
 use crate::check::brief;
 use crate::mapping::cell;
 use crate::mapping::number::number;
+use crate::mapping::target::Target;
 use crate::names::{folded, tidy};
+use crate::record::shape::Kind;
 use std::collections::BTreeMap;
 
 /// Different values of the decision's column that are listed.
@@ -175,9 +177,13 @@ fn first_number(cell: &str) -> Option<f64> {
 /// The fields of a file, in the order in which a mapping lists them.
 pub fn fields(columns: &[Column<'_>]) -> Vec<Field> {
     let mut found: Vec<Field> = Vec::new();
+    let usual = |name: &str| {
+        let own = Target::named_after(name).map(|field| (field, 0));
+        own.or_else(|| words::of_name(name).map(|(field, rank)| (field, rank + 1)))
+    };
     let mut named: Vec<(usize, &Column<'_>, &'static str)> =
-        columns.iter().filter_map(|c| words::of_name(c.name?).map(|(field, rank)| (rank, c, field))).collect();
-    // Of two columns that could be one field the one with the more usual name.
+        columns.iter().filter_map(|c| usual(c.name?).map(|(field, rank)| (rank, c, field))).collect();
+    // Of two columns that could be one field the one with the field's own name, then the one with the more usual name.
     named.sort_by_key(|(rank, column, _)| (*rank, column.at));
     for (_, column, field) in named {
         read(column, field, &mut found);
@@ -259,11 +265,6 @@ fn read(column: &Column<'_>, name: &'static str, found: &mut Vec<Field>) {
                 field.note = "taken for years".to_owned();
             }
         }
-        "decision_date" => match column.date_format() {
-            None => return,
-            Some("%Y-%m-%d") => {}
-            Some(format) => field.rules.push(format!("date_format = {}", text(format))),
-        },
         "gpa" if !column.is_number() => {
             let marked = column.share(|cell| folded(cell).contains("gpa")) >= 0.3;
             let over = column.share(|cell| cell.contains('/') && first_number(cell).is_some()) >= 0.3;
@@ -276,11 +277,6 @@ fn read(column: &Column<'_>, name: &'static str, found: &mut Vec<Field>) {
                 return;
             }
         }
-        "gpa_scale" | "research_publications" | "conference_papers" | "internships_count" | "scholarship_amount"
-            if !column.is_number() =>
-        {
-            return;
-        }
         "sat_total" | "act_total" | "ielts_total" | "toefl_total" | "gmat_total" | "gre_total" | "gre_verbal"
         | "gre_quant" | "gre_analytical" | "gmat_verbal" | "gmat_quant"
             if !column.is_number() =>
@@ -291,7 +287,15 @@ fn read(column: &Column<'_>, name: &'static str, found: &mut Vec<Field>) {
             }
             field.pattern = Some(r"(\d+(?:\.\d+)?)");
         }
-        _ => {}
+        _ => match Target::parse(name).map(Target::kind) {
+            Some(Kind::Number | Kind::Whole(_)) if !column.is_number() => return,
+            Some(Kind::Date) => match column.date_format() {
+                None => return,
+                Some("%Y-%m-%d") => {}
+                Some(format) => field.rules.push(format!("date_format = {}", text(format))),
+            },
+            _ => {}
+        },
     }
     add(found, field);
 }
