@@ -10,7 +10,7 @@ help:
 	@echo 'make demo    set up, build, and run the whole story (ARGS="--rows 5000 --exit")'
 	@echo 'make test    set up, then formatting, all tests, lints, the documentation'
 	@echo 'make acceptance  set up, then what is slow: the release build and its ceilings, the demo, clients of others'
-	@echo 'make chaos   set up, then the fault campaign, which writes docs/RELIABILITY.md (KILLS=1000 SEED=1 AMQP=amqp://…, a broker to use in place of one of its own)'
+	@echo 'make chaos   set up, then the fault campaign, which writes docs/RELIABILITY.md (KILLS=1000 SEED=1, and of brokers AMQP=amqp://…, one that runs, or RABBITMQ=folder, the programs of another version)'
 	@echo 'make build   set up, and leave target/release/provost'
 	@echo 'make latency the facade at 1,000 requests/s while it trains, into docs/LATENCY.md'
 	@echo 'make fuzz    the fuzz targets, into docs/FUZZING.md (ARGS="-s 60 event csv")'
@@ -52,7 +52,7 @@ SEED ?= 1
 chaos:
 	@scripts/setup.sh test
 	$(CARGO) test --release --locked -p provost-actors --test it -- --nocapture week::
-	PROVOST_CHAOS_KILLS=$(KILLS) PROVOST_CHAOS_SEED=$(SEED) $(if $(AMQP),PROVOST_TEST_AMQP='$(AMQP)') PROVOST_CHAOS_REPORT=$(CURDIR)/docs/RELIABILITY.md \
+	PROVOST_CHAOS_KILLS=$(KILLS) PROVOST_CHAOS_SEED=$(SEED) $(if $(AMQP),PROVOST_TEST_AMQP='$(AMQP)') $(if $(RABBITMQ),PROVOST_TEST_RABBITMQ='$(RABBITMQ)') PROVOST_CHAOS_REPORT=$(CURDIR)/docs/RELIABILITY.md \
 		$(CARGO) test --release --locked --test it -- --ignored --exact --nocapture chaos::campaign
 
 deny:

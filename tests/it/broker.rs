@@ -13,11 +13,17 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The wrapper in /usr/sbin would change the user, so the programs are called directly.
+/// Where Debian's package has the programs. The wrapper in /usr/sbin would change the user, so the programs are called directly.
 const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 /// How many virtual hosts a node has; each test takes one.
 const VHOSTS: usize = 48;
 const BOOT: Duration = Duration::from_secs(90);
+
+/// The folder of `rabbitmq-server` and `rabbitmqctl`: the one that `PROVOST_TEST_RABBITMQ` names (another version than
+/// Debian's), else that of Debian's package.
+fn programs() -> PathBuf {
+    std::env::var_os("PROVOST_TEST_RABBITMQ").map_or_else(|| PROGRAMS.into(), PathBuf::from)
+}
 
 /// A virtual host of a broker that one test has to itself.
 pub struct Bus {
@@ -83,8 +89,9 @@ impl Node {
     }
 
     fn start_with(tls: bool) -> Option<Self> {
-        if !Path::new(PROGRAMS).join("rabbitmq-server").exists() {
-            let why = format!("there is no RabbitMQ in {PROGRAMS}; `scripts/setup.sh test` installs it");
+        let folder = programs();
+        if !folder.join("rabbitmq-server").exists() {
+            let why = format!("there is no RabbitMQ in {}; `scripts/setup.sh test` installs it", folder.display());
             skipped("amqp", &why);
             return None;
         }
@@ -184,9 +191,14 @@ impl Node {
         text
     }
 
+    /// The version of the server, for example `3.10.8`.
+    pub fn version(&self) -> String {
+        self.ctl(&["version"]).trim().to_owned()
+    }
+
     fn command(&self, program: &str) -> Command {
         let dir = self.dir.path();
-        let mut command = Command::new(Path::new(PROGRAMS).join(program));
+        let mut command = Command::new(programs().join(program));
         command
             .env("HOME", dir)
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())

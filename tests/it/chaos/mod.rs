@@ -131,7 +131,7 @@ fn campaign() {
         report.panics = panics::panics(seed, rounds);
     });
     let node = broker::node();
-    report.broker = node.is_some();
+    report.broker = node.as_ref().map(broker::Node::version);
     let mut world = World::new(seed, None, node);
     report.section("kills and other faults", |report| {
         prepare(&mut world);
@@ -139,7 +139,7 @@ fn campaign() {
         assert_eq!(ran.code, Some(0), "{ran:?}");
         report.disk = faults::full_disk(&world);
         let every = (kills / 20).max(1) as usize;
-        for (done, aim) in aims(seed, kills, report.broker).into_iter().enumerate() {
+        for (done, aim) in aims(seed, kills, report.broker.is_some()).into_iter().enumerate() {
             world.strike(aim, &mut report.tally);
             report.kills += 1;
             if done % every == every / 2 {

@@ -18,7 +18,8 @@ pub struct Report {
     pub tally: Tally,
     pub others: BTreeMap<&'static str, u64>,
     pub panics: BTreeMap<&'static str, u64>,
-    pub broker: bool,
+    /// The version of the broker.
+    pub broker: Option<String>,
     pub disk: Option<String>,
     pub end: End,
     /// In the logs of the services that were killed.
@@ -44,7 +45,7 @@ impl Report {
             tally: Tally::default(),
             others: BTreeMap::new(),
             panics: BTreeMap::new(),
-            broker: false,
+            broker: None,
             disk: None,
             end: End::default(),
             faults: Counts::default(),
@@ -129,12 +130,10 @@ impl Report {
             ("SQLite", rusqlite::version().to_owned()),
             (
                 "broker",
-                if self.broker {
-                    "a RabbitMQ node of the campaign's own"
-                } else {
-                    "none: no events, no faults of a broker"
-                }
-                .to_owned(),
+                self.broker.as_ref().map_or_else(
+                    || "none: no events, no faults of a broker".to_owned(),
+                    |version| format!("RabbitMQ {version}, a node of the campaign's own"),
+                ),
             ),
             (
                 "starts of the service",
