@@ -2,9 +2,9 @@
 //! algorithms with tuning, evaluation with plots, activation of the simplest model that cannot be told apart from the best,
 //! and the addresses of pages with the results.
 
-mod asking;
 mod choice;
 mod events;
+mod prediction;
 mod sample;
 mod screen;
 
@@ -74,14 +74,14 @@ pub fn run(args: &DemoArgs) -> Result<()> {
     screen.title();
     let folder = Folder::take(&settings)?;
     let listener = listener(&settings, &folder)?;
-    let told = system.block_on(tell(args, &settings, &folder, listener, signals, &screen));
+    let outcome = system.block_on(run_steps(args, &settings, &folder, listener, signals, &screen));
     // An error is printed below the steps.
     screen.rest();
-    told
+    outcome
 }
 
 /// Runs the steps, then serves until a signal.
-async fn tell(
+async fn run_steps(
     args: &DemoArgs,
     settings: &Settings,
     folder: &Folder,
@@ -92,11 +92,11 @@ async fn tell(
     let mut signals = std::pin::pin!(signals.first());
     let Some(bayes) = data(settings, folder, args.rows, screen, &mut signals).await? else { return Ok(()) };
     if args.events {
-        events::rest(&*folder.store).await?;
+        events::disable_schedule(&*folder.store).await?;
     }
     let service = Service::start(settings, folder, listener).await?;
     let address = service.url();
-    let story = async {
+    let steps = async {
         let job = train(&service.handle, args.rows, screen).await?;
         let models = models(&service.handle, &job).await?;
         screen.progress("comparing the models", 1.0);
@@ -107,18 +107,18 @@ async fn tell(
         if let Some(compared) = &compared {
             screen.verdict(compared, &best);
         }
-        asking::ask(&service.handle, &best, screen).await?;
+        prediction::predict(&service.handle, &best, screen).await?;
         if let (true, Some(bus)) = (args.events, &settings.bridge.options) {
-            events::story(&service.handle, bus, config(args.rows), screen).await?;
+            events::run(&service.handle, bus, config(args.rows), screen).await?;
         }
         screen.addresses(&address, &job, &best);
         Ok::<(), Error>(())
     };
-    let told = tokio::select! {
-        told = story => Some(told),
+    let outcome = tokio::select! {
+        ended = steps => Some(ended),
         () = &mut signals => None,
     };
-    match &told {
+    match &outcome {
         Some(Ok(())) if args.exit => {
             screen.over(&program(), &settings.data_dir, &service.address().to_string());
         }
@@ -132,7 +132,7 @@ async fn tell(
     }
     let faults = service.faults();
     service.stop().await;
-    told.unwrap_or(Ok(()))?;
+    outcome.unwrap_or(Ok(()))?;
     match faults {
         None => Ok(()),
         Some(faults) => Err(Error::failed(format!("the demo's own service had faults: {faults} (see the log)"))),

@@ -1,16 +1,16 @@
 //! The process's log: one line per event on standard error. Both formats escape all text in an event: foreign text cannot
 //! move a terminal's cursor, hide itself or add a line.
 
-pub mod strangers;
+pub mod limiter;
 
 use crate::cli::show;
 use crate::error::{Error, Result};
 use crate::settings::{Log, LogFormat};
+use limiter::OfCrates;
 use provost_domain::visible;
 use std::fmt;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
-use strangers::OfCrates;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -78,7 +78,7 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut text = String::new();
         self.0.format_event(context, Writer::new(&mut text), event)?;
-        let level = strangers::level(event.metadata());
+        let level = limiter::level(event.metadata());
         count(level);
         if out.has_ansi_escapes() {
             out.write_str("\x1b[2m")?;
@@ -113,7 +113,7 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut text = String::new();
         self.0.format_event(context, Writer::new(&mut text), event)?;
-        let (own, level) = (*event.metadata().level(), strangers::level(event.metadata()));
+        let (own, level) = (*event.metadata().level(), limiter::level(event.metadata()));
         count(level);
         if own != level {
             text = text.replacen(&format!("\"level\":\"{own}\""), &format!("\"level\":\"{level}\""), 1);

@@ -19,13 +19,13 @@ const SOURCE: &str = "/demo/upstream";
 /// The longest wait for the gate's decision.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The schedule of the demo: only the data threshold starts a job.
-pub async fn rest(store: &dyn Store) -> Result<()> {
+/// Turns the schedule off, so that only the demo starts jobs.
+pub async fn disable_schedule(store: &dyn Store) -> Result<()> {
     let schedule = store.schedule().await?.unwrap_or_default();
     Ok(store.put_schedule(ScheduledTrainingConfig { enabled: false, ..schedule }).await?)
 }
 
-pub async fn story(handle: &Handle, bus: &BridgeOptions, config: TrainingConfig, screen: &Screen) -> Result<()> {
+pub async fn run(handle: &Handle, bus: &BridgeOptions, config: TrainingConfig, screen: &Screen) -> Result<()> {
     let began = Instant::now();
     let broken = |e: provost_actors::bridge::AmqpError| Error::failed(format!("the bus at {}: {e}", bus.url));
     let schedule = ScheduledTrainingConfig {
@@ -56,11 +56,11 @@ pub async fn story(handle: &Handle, bus: &BridgeOptions, config: TrainingConfig,
         return Err(Error::failed(format!("the broker confirmed {confirmed} of {} events", events.len())));
     }
     screen.step("publish", &published, began.elapsed().as_secs_f64(), json!({ "confirmed": confirmed }));
-    let heard = async {
+    let listening = async {
         loop {
-            let (topic, event) = upstream.hear().await.map_err(broken)?;
+            let (topic, event) = upstream.next_event().await.map_err(broken)?;
             let Some(topic) = Topic::parse(&topic) else { continue };
-            if let Some(text) = told(topic, &event["data"]) {
+            if let Some(text) = summary(topic, &event["data"]) {
                 let at = event["time"].as_str().and_then(|t| t.get(11..19)).unwrap_or_default();
                 screen.event(at, topic.as_str(), &text, &event);
             }
@@ -69,10 +69,10 @@ pub async fn story(handle: &Handle, bus: &BridgeOptions, config: TrainingConfig,
             }
         }
     };
-    let told = tokio::time::timeout(PATIENCE, heard).await;
+    let ended = tokio::time::timeout(PATIENCE, listening).await;
     upstream.close().await;
-    told.map_err(|_| Error::failed("nothing was retrained; `provost status` says what the scheduler waits for"))??;
-    rest(&**handle.store()).await
+    ended.map_err(|_| Error::failed("nothing was retrained; `provost status` says what the scheduler waits for"))??;
+    disable_schedule(&**handle.store()).await
 }
 
 /// As many points as give `NEW` usable ones, with ids that no earlier run has used.
@@ -98,7 +98,7 @@ fn new_points() -> Vec<(&'static str, Value)> {
 }
 
 /// Summarises an announcement; None for announcements that the demo does not show.
-fn told(topic: Topic, data: &Value) -> Option<String> {
+fn summary(topic: Topic, data: &Value) -> Option<String> {
     let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
     let number = |name: &str| data[name].as_f64().unwrap_or_default();
     Some(match topic {

@@ -22,7 +22,7 @@ pub use session::{COOKIE, cookie_of, routes};
 
 use crate::http::code::Code;
 use crate::http::problem::{Dialect, LONGEST_PATH, Problem};
-use crate::log::strangers::{self, Strangers};
+use crate::log::limiter::{self, LogLimiter};
 use crate::settings::{Http, Network};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -64,7 +64,7 @@ pub struct Auth {
     by_key: Buckets<String>,
     by_address: Buckets<IpAddr>,
     failures: Buckets<IpAddr>,
-    strangers: Strangers,
+    log_limiter: LogLimiter,
 }
 
 /// The identity behind a request.
@@ -143,7 +143,7 @@ impl Auth {
             by_key: Buckets::per_second(http.rates.per_key),
             by_address: Buckets::per_second(http.rates.per_address),
             failures: Buckets::per_minute(http.rates.failures),
-            strangers: Strangers::default(),
+            log_limiter: LogLimiter::default(),
         })
     }
 
@@ -202,7 +202,7 @@ impl Auth {
     /// Counts a wrong key.
     fn failed(&self, address: IpAddr) -> Result<(), Problem> {
         let now = self.clock.monotonic();
-        if self.strangers.is_told("a wrong key", Some(address), now) {
+        if self.log_limiter.admits("a wrong key", Some(address), now) {
             tracing::warn!(%address, "a wrong key");
         }
         let taken = self.failures.take(address::network_of(address), now);
@@ -210,15 +210,15 @@ impl Auth {
     }
 
     /// Logs how many repeated lines about anonymous clients were left out, until the facade closes.
-    pub async fn report_strangers(self: Arc<Self>, mut closing: watch::Receiver<bool>) {
+    pub async fn report_left_out(self: Arc<Self>, mut closing: watch::Receiver<bool>) {
         loop {
             tokio::select! {
-                () = self.clock.sleep(strangers::PERIOD) => {}
+                () = self.clock.sleep(limiter::PERIOD) => {}
                 _ = closing.wait_for(|closing| *closing) => return,
             }
-            let of_crates = strangers::left_out_of_crates();
-            let left_out = self.strangers.left_out(self.clock.monotonic()).into_iter().chain(of_crates);
-            for strangers::LeftOut { kind, times, addresses, mostly } in left_out {
+            let of_crates = limiter::left_out_of_crates();
+            let left_out = self.log_limiter.left_out(self.clock.monotonic()).into_iter().chain(of_crates);
+            for limiter::LeftOut { kind, times, addresses, mostly } in left_out {
                 let mostly = mostly.map(|address| address.to_string()).unwrap_or_default();
                 tracing::warn!(times, addresses, mostly, "{kind}: so many more times since the last such line");
             }
@@ -274,7 +274,7 @@ impl Auth {
         if let Access::Role(needed) = row.access
             && holder.role < needed
         {
-            if self.strangers.is_told("refused: too low a role", Some(address), self.clock.monotonic()) {
+            if self.log_limiter.admits("refused: too low a role", Some(address), self.clock.monotonic()) {
                 tracing::warn!(key = holder.label, role = %holder.role, %needed, "refused: too low a role");
             }
             return Err(forbidden(&holder.id, holder.role, needed));

@@ -44,7 +44,7 @@ pub async fn serve(listener: TcpListener, handle: Handle, settings: &Settings) -
     let auth = Data::new(Auth::new(&handle, http, address).await?);
     auth.warn();
     actix_rt::spawn(auth.keyring.clone().stay_fresh(closed.clone()));
-    actix_rt::spawn(auth.clone().into_inner().report_strangers(closed.clone()));
+    actix_rt::spawn(auth.clone().into_inner().report_left_out(closed.clone()));
     let clock = handle.options().clock.clone();
     let state = Data::new(State::new(handle, settings, closed));
     actix_rt::spawn(needs::keep_count(state.clone()));

@@ -41,7 +41,7 @@ impl Upstream {
     }
 
     /// The next event: its routing key, and the event as received.
-    pub async fn hear(&mut self) -> Result<(String, Value)> {
+    pub async fn next_event(&mut self) -> Result<(String, Value)> {
         loop {
             let message = self.heard.next().await?.message;
             if let Ok(event) = serde_json::from_slice(&message.body) {

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_take_no_more_room_than_there_is_and_free_nobody() {
+    fn clients_take_no_more_room_than_there_is_and_free_nobody() {
         let buckets = Buckets::new(1.0, 10.0, 100);
         while buckets.take(0, Duration::ZERO).is_ok() {}
         for stranger in 1..10_000 {

@@ -33,11 +33,11 @@ struct Seen {
 }
 
 #[derive(Default)]
-pub struct Strangers(Mutex<BTreeMap<&'static str, Seen>>);
+pub struct LogLimiter(Mutex<BTreeMap<&'static str, Seen>>);
 
-impl Strangers {
+impl LogLimiter {
     /// Counts an occurrence at this time of a monotonic clock; true if it is to be logged now.
-    pub fn is_told(&self, kind: &'static str, address: Option<IpAddr>, now: Duration) -> bool {
+    pub fn admits(&self, kind: &'static str, address: Option<IpAddr>, now: Duration) -> bool {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(seen) = kinds.get_mut(kind) else {
             kinds.insert(kind, Seen { told_at: now, ..Seen::default() });
@@ -92,7 +92,7 @@ fn is_below(metadata: &Metadata<'_>) -> bool {
 }
 
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-static OF_CRATES: LazyLock<Strangers> = LazyLock::new(Strangers::default);
+static OF_CRATES: LazyLock<LogLimiter> = LazyLock::new(LogLimiter::default);
 
 /// The lines left out of the warnings and errors of the crates below the HTTP layer.
 pub fn left_out_of_crates() -> Vec<LeftOut> {
@@ -107,7 +107,7 @@ impl<S: Subscriber> Layer<S> for OfCrates {
         let metadata = event.metadata();
         !is_below(metadata)
             || *metadata.level() > Level::WARN
-            || OF_CRATES.is_told(metadata.target(), None, BEGAN.elapsed())
+            || OF_CRATES.admits(metadata.target(), None, BEGAN.elapsed())
     }
 }
 
@@ -121,27 +121,27 @@ mod tests {
 
     #[test]
     fn one_line_and_a_count_a_period() {
-        let strangers = Strangers::default();
+        let limiter = LogLimiter::default();
         let told = (0..14_000u32)
-            .filter(|n| strangers.is_told("a wrong key", address(n % 3), Duration::from_millis(u64::from(*n) / 3)))
+            .filter(|n| limiter.admits("a wrong key", address(n % 3), Duration::from_millis(u64::from(*n) / 3)))
             .count();
         assert_eq!(told, 1);
-        assert!(strangers.is_told("too low a role", address(9), Duration::ZERO), "each kind has its own");
-        assert_eq!(strangers.left_out(Duration::from_secs(5)), []);
-        let left_out = strangers.left_out(PERIOD);
+        assert!(limiter.admits("too low a role", address(9), Duration::ZERO), "each kind has its own");
+        assert_eq!(limiter.left_out(Duration::from_secs(5)), []);
+        let left_out = limiter.left_out(PERIOD);
         let expected = LeftOut { kind: "a wrong key", times: 13_999, addresses: 3, mostly: address(1) };
         assert_eq!(left_out, [expected]);
-        assert_eq!(strangers.left_out(PERIOD * 2), []);
-        assert!(strangers.is_told("a wrong key", address(1), PERIOD * 3), "after a quiet period the next one is told");
+        assert_eq!(limiter.left_out(PERIOD * 2), []);
+        assert!(limiter.admits("a wrong key", address(1), PERIOD * 3), "after a quiet period the next one is told");
     }
 
     #[test]
     fn addresses_take_bounded_memory() {
-        let strangers = Strangers::default();
+        let limiter = LogLimiter::default();
         for n in 0..100_000 {
-            strangers.is_told("a wrong key", address(n), Duration::ZERO);
+            limiter.admits("a wrong key", address(n), Duration::ZERO);
         }
-        let left_out = strangers.left_out(PERIOD);
+        let left_out = limiter.left_out(PERIOD);
         assert_eq!((left_out[0].times, left_out[0].addresses), (99_999, ADDRESSES));
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 const FACTORS: usize = 3;
 
 /// Predicts one application.
-pub async fn ask(handle: &Handle, model: &ModelId, screen: &Screen) -> Result<()> {
+pub async fn predict(handle: &Handle, model: &ModelId, screen: &Screen) -> Result<()> {
     let application = Application::from_value(json!({
         "profile": {
             "gpa": 3.6, "undergraduate_university_ranking": 120, "research_publications": 1, "work_experience_months": 14,
