@@ -1,10 +1,13 @@
 //! The settings as types. A flag takes precedence over the environment (`PROVOST_SECTION__KEY`), then the file, then the
 //! compiled-in default.
 
+mod bridge;
 mod duration;
 mod fairness;
 mod hosts;
 mod http;
+mod import;
+mod jobs;
 mod layers;
 mod mail;
 mod network;
@@ -14,11 +17,15 @@ mod schema;
 mod secret;
 mod store;
 mod tables;
+mod url;
 mod value;
 
+pub use bridge::Bridge;
 pub use duration::parse as parse_duration;
 pub use hosts::{HostName, HostPort};
 pub use http::{Deadlines, Http, Rates, SessionLimits, Tls};
+pub use import::Import;
+pub use jobs::Jobs;
 pub use mail::Mail;
 pub use network::Network;
 pub use predict::Predict;
@@ -28,36 +35,14 @@ pub use store::StoreAddress;
 pub use value::{SettingsError, Source, Values};
 
 use crate::card::CardTexts;
-use provost_actors::bridge::Address;
-use provost_actors::{BridgeOptions, FairnessOptions, RetentionOptions, WatchOptions};
+use provost_actors::{FairnessOptions, RetentionOptions, WatchOptions};
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::features::FeatureTables;
-use provost_reader::Limits;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use value::Reader;
-
-#[derive(Debug, Clone)]
-pub struct Import {
-    /// The folder that a configuration's `data_path` is relative to.
-    pub dir: PathBuf,
-    pub limits: Limits,
-    /// How many points are stored in one transaction.
-    pub batch: usize,
-}
-
-#[derive(Debug, Clone)]
-pub struct Jobs {
-    pub max_running: usize,
-    pub max_queued: u64,
-    pub soft_limit: Duration,
-    pub hard_limit: Duration,
-    pub attempts: u32,
-    pub backoff: Duration,
-    pub deaths: u32,
-}
 
 #[derive(Debug, Clone)]
 pub struct Actors {
@@ -76,15 +61,6 @@ pub struct Log {
     /// An `EnvFilter` expression.
     pub level: String,
     pub format: LogFormat,
-}
-
-/// The section `[bridge]`: the broker's address and limits.
-#[derive(Debug, Clone)]
-pub struct Bridge {
-    /// None: no broker is configured.
-    pub options: Option<BridgeOptions>,
-    /// How many announcements are kept while the broker is away.
-    pub outbox_max: u64,
 }
 
 /// How work is shared with other processes.
@@ -161,21 +137,9 @@ impl Settings {
         let mut values = layers::merge(file, environment, flags).map_err(SettingsError)?;
         let read = Reader(&values);
         let data_dir = PathBuf::from(read.text("data.dir")?);
-        let import_dir = read.text("import.dir")?;
         let settings = Self {
             http: Http::read(&read)?,
-            import: Import {
-                dir: if import_dir.is_empty() { data_dir.join("import") } else { PathBuf::from(import_dir) },
-                limits: Limits {
-                    row_bytes: read.whole("import.max_line_bytes")?,
-                    cell_bytes: read.whole("import.max_cell_bytes")?,
-                    columns: read.whole("import.max_columns")?,
-                    rows: read.whole("import.max_rows")?,
-                    bytes: read.whole("import.max_bytes")?,
-                    ratio: read.whole("import.max_ratio")?,
-                },
-                batch: read.whole("import.batch")?,
-            },
+            import: Import::read(&read, &data_dir)?,
             predict: Predict::read(&read, &data_dir)?,
             watch: watch(&read)?,
             store: StoreAddress::read(&read)?,
@@ -188,20 +152,12 @@ impl Settings {
             },
             fairness: fairness::read(&read)?,
             sharing: sharing(&read)?,
-            bridge: bridge(&read)?,
+            bridge: Bridge::read(&read)?,
             data_dir,
             mail: Mail::read(&read)?,
             schedule_enabled: read.switch("schedule.enabled")?,
             cooldown: read.time("schedule.cooldown")?,
-            jobs: Jobs {
-                max_running: read.whole("jobs.max_running")?,
-                max_queued: read.whole("jobs.max_queued")?,
-                soft_limit: read.time("jobs.soft_limit")?,
-                hard_limit: read.time("jobs.hard_limit")?,
-                attempts: read.whole("jobs.attempts")?,
-                backoff: read.time("jobs.backoff")?,
-                deaths: read.whole("jobs.deaths")?,
-            },
+            jobs: Jobs::read(&read)?,
             retention: retention(&read)?,
             actors: Actors {
                 restart_budget: read.whole("actors.restart_budget")?,
@@ -221,15 +177,6 @@ impl Settings {
             grids: tables::grids(&values)?,
             values: Values::new(),
         };
-        if settings.jobs.hard_limit < settings.jobs.soft_limit {
-            return Err(SettingsError(vec![format!(
-                "jobs.hard_limit = {} ({}): allowed is a duration not below jobs.soft_limit = {} ({})",
-                values["jobs.hard_limit"].0,
-                values["jobs.hard_limit"].1,
-                values["jobs.soft_limit"].0,
-                values["jobs.soft_limit"].1
-            )]));
-        }
         redaction::redact(&mut values);
         Ok(Self { values, ..settings })
     }
@@ -271,39 +218,6 @@ fn retention(read: &Reader<'_>) -> Result<Option<RetentionOptions>, SettingsErro
     Ok(read.switch("retention.enabled")?.then_some(options))
 }
 
-fn bridge(read: &Reader<'_>) -> Result<Bridge, SettingsError> {
-    let (mut url, file) = (read.text("bridge.url")?, read.text("bridge.url_file")?);
-    let refused = |key: &str, why: String| SettingsError(vec![format!("{key}: {why}")]);
-    if !file.is_empty() {
-        if !url.is_empty() {
-            return Err(refused("bridge.url_file", "bridge.url is set too; set only one of the two".to_owned()));
-        }
-        let read = secret::read_file(Path::new(&file)).map_err(|why| refused("bridge.url_file", why))?;
-        url = read.expose().to_owned();
-    }
-    let ca_file = read.text("bridge.ca_file")?;
-    let options = if url.trim().is_empty() {
-        None
-    } else {
-        let address = Address::parse(&url).map_err(|fault| {
-            let file = secret::shown_path(Path::new(&file));
-            let allowed = "allowed is one such as amqp://user:password@host:5672/vhost";
-            refused("bridge.url_file", format!("the address in {file}: {fault}; {allowed}"))
-        })?;
-        Some(BridgeOptions {
-            url: address,
-            ca_file: (!ca_file.is_empty()).then(|| PathBuf::from(ca_file)),
-            max_message_bytes: read.whole("bridge.max_message_bytes")?,
-            batch: read.whole("bridge.batch")?,
-            batch_wait: read.time("bridge.batch_wait")?,
-            prefetch_batches: read.whole("bridge.prefetch_batches")?,
-            wait: read.time("bridge.timeout")?,
-            check_every: read.time("bridge.check_every")?,
-        })
-    };
-    Ok(Bridge { options, outbox_max: read.whole("bridge.outbox_max")? })
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -330,84 +244,5 @@ mod tests {
         assert_eq!(off.retention, None);
         let error = Settings::from_layers(None, env("ARTIFACTS", "1h"), &Vec::new()).unwrap_err().to_string();
         assert!(error.contains("retention.artifacts") && error.contains("1h") && error.contains("2d"), "{error}");
-    }
-
-    #[test]
-    fn the_import_folder_follows_the_data_folder_unless_it_is_set() {
-        let flags = vec![("data.dir", "--data-dir", "/srv/p".to_owned())];
-        assert_eq!(Settings::from_layers(None, [], &flags).unwrap().import.dir, Path::new("/srv/p/import"));
-        let env = [("PROVOST_IMPORT__DIR".to_owned(), "/in".to_owned())];
-        assert_eq!(Settings::from_layers(None, env, &flags).unwrap().import.dir, Path::new("/in"));
-    }
-
-    #[test]
-    fn a_hard_limit_below_the_soft_one_is_refused() {
-        let env = [("PROVOST_JOBS__HARD_LIMIT".to_owned(), "1h".to_owned())];
-        let error = Settings::from_layers(None, env, &Vec::new()).unwrap_err().to_string();
-        assert!(error.contains("jobs.hard_limit") && error.contains("jobs.soft_limit"), "{error}");
-    }
-
-    #[test]
-    fn the_address_of_the_bus_comes_from_environment_or_file_and_its_password_is_not_shown() {
-        let read = |pairs: &[(&str, &str)]| {
-            let env: Vec<_> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-            Settings::from_layers(None, env, &Vec::new())
-        };
-        assert!(read(&[]).unwrap().bridge.options.is_none());
-        let url = "amqp://someone:s3cret@bus.example.org/prod";
-        let shown = "amqp://***@bus.example.org:5672/prod";
-        let settings = read(&[("PROVOST_BRIDGE__URL", url)]).unwrap();
-        let options = settings.bridge.options.as_ref().unwrap();
-        assert_eq!((options.url.to_string().as_str(), options.batch, options.prefetch_batches), (shown, 500, 2));
-        assert!(!format!("{settings:?}").contains("s3cret"));
-
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), format!("{url}\n")).unwrap();
-        let path = file.path().to_str().unwrap();
-        let settings = read(&[("PROVOST_BRIDGE__URL_FILE", path)]).unwrap();
-        assert_eq!(settings.bridge.options.unwrap().url.to_string(), shown);
-        for (bad, wanted) in [
-            (vec![("PROVOST_BRIDGE__URL_FILE", path), ("PROVOST_BRIDGE__URL", url)], "one of the two"),
-            (vec![("PROVOST_BRIDGE__URL_FILE", "/nowhere")], "cannot read /nowhere"),
-            (vec![("PROVOST_BRIDGE__URL", "http://someone:s3cret@host")], "allowed is nothing"),
-        ] {
-            let error = read(&bad).unwrap_err().to_string();
-            assert!(error.contains(wanted) && !error.contains("s3cret"), "{error}");
-        }
-    }
-
-    fn mail(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-        let env = pairs.iter().map(|(k, v)| (format!("PROVOST_MAIL__{k}"), (*v).to_owned()));
-        Settings::from_layers(None, env, &Vec::new())
-    }
-
-    #[test]
-    fn the_mail_servers_password_is_in_no_setting_that_is_shown() {
-        let s = mail(&[("URL", "smtps://user:geheim@mail.example.org"), ("FROM", "P <p@example.org>")]).unwrap();
-        let options = s.mail.options().unwrap().unwrap();
-        assert_eq!(options.url.to_string(), "smtps://***@mail.example.org:465");
-        let debug = format!("{s:?} {options:?} {:?}", s.values);
-        assert!(!debug.contains("geheim") && debug.contains("smtps://***@mail.example.org"), "{debug}");
-        for url in
-            ["smtp://user:geheim@mail.example.org/path", "mailto:user:geheim@mail.example.org", "smtp://geheim@x"]
-        {
-            let error = mail(&[("URL", url)]).unwrap_err().to_string();
-            assert!(error.contains("mail.url") && !error.contains("geheim"), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_mail_servers_address_can_come_from_a_file() {
-        assert!(mail(&[]).unwrap().mail.options().unwrap().is_none());
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().display().to_string();
-        std::fs::write(file.path(), "smtp://user:geheim@mail.example.org\n").unwrap();
-        let settings = mail(&[("URL_FILE", &path)]).unwrap();
-        assert_eq!(settings.mail.options().unwrap().unwrap().url.host(), "mail.example.org");
-        std::fs::write(file.path(), "geheim").unwrap();
-        let error = settings.mail.options().unwrap_err().to_string();
-        assert!(error.contains(&path) && !error.contains("geheim"), "{error}");
-        assert!(mail(&[("URL_FILE", &path), ("URL", "smtp://localhost")]).is_err());
-        assert!(mail(&[("FROM", "nobody")]).is_err());
     }
 }

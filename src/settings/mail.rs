@@ -62,3 +62,44 @@ impl Mail {
         Ok(Some(MailOptions { timeout, ca_file, give_up_after, ..mail }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::{Settings, SettingsError};
+
+    fn mail(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let env = pairs.iter().map(|(k, v)| (format!("PROVOST_MAIL__{k}"), (*v).to_owned()));
+        Settings::from_layers(None, env, &Vec::new())
+    }
+
+    #[test]
+    fn the_mail_servers_password_is_in_no_setting_that_is_shown() {
+        let s = mail(&[("URL", "smtps://user:geheim@mail.example.org"), ("FROM", "P <p@example.org>")]).unwrap();
+        let options = s.mail.options().unwrap().unwrap();
+        assert_eq!(options.url.to_string(), "smtps://***@mail.example.org:465");
+        let debug = format!("{s:?} {options:?} {:?}", s.values);
+        assert!(!debug.contains("geheim") && debug.contains("smtps://***@mail.example.org"), "{debug}");
+        for url in
+            ["smtp://user:geheim@mail.example.org/path", "mailto:user:geheim@mail.example.org", "smtp://geheim@x"]
+        {
+            let error = mail(&[("URL", url)]).unwrap_err().to_string();
+            assert!(error.contains("mail.url") && !error.contains("geheim"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_mail_servers_address_can_come_from_a_file() {
+        assert!(mail(&[]).unwrap().mail.options().unwrap().is_none());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().display().to_string();
+        std::fs::write(file.path(), "smtp://user:geheim@mail.example.org\n").unwrap();
+        let settings = mail(&[("URL_FILE", &path)]).unwrap();
+        assert_eq!(settings.mail.options().unwrap().unwrap().url.host(), "mail.example.org");
+        std::fs::write(file.path(), "geheim").unwrap();
+        let error = settings.mail.options().unwrap_err().to_string();
+        assert!(error.contains(&path) && !error.contains("geheim"), "{error}");
+        assert!(mail(&[("URL_FILE", &path), ("URL", "smtp://localhost")]).is_err());
+        assert!(mail(&[("FROM", "nobody")]).is_err());
+    }
+}

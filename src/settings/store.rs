@@ -1,10 +1,10 @@
 //! The section `[store]`: where records are kept.
 
-use super::{Reader, SettingsError, secret};
+use super::url::Url;
+use super::{Reader, SettingsError};
 use provost_domain::ServerAddress;
 use provost_domain::address::AddressFault;
 use provost_store::MongoStore;
-use std::path::Path;
 
 /// The address from `store.url`, or from the file `store.url_file`.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,21 +46,9 @@ impl StoreAddress {
     }
 
     pub(super) fn read(read: &Reader<'_>) -> Result<Self, SettingsError> {
-        let (mut url, file) = (read.text("store.url")?, read.text("store.url_file")?);
-        let refused = |why: String| SettingsError(vec![format!("store.url_file: {why}")]);
-        if !file.is_empty() {
-            if url != SQLITE {
-                return Err(refused("store.url is set too; set only one of the two".to_owned()));
-            }
-            let read = secret::read_file(Path::new(&file)).map_err(refused)?;
-            url = read.expose().to_owned();
-        }
-        Self::parse(&url).map_err(|fault| {
-            let file = secret::shown_path(Path::new(&file));
-            refused(format!(
-                "the address in {file}: {fault}; allowed is one such as mongodb://user:password@host:27017/provost"
-            ))
-        })
+        let url = Url::read(read, "store", SQLITE)?;
+        let example = "mongodb://user:password@host:27017/provost";
+        Self::parse(&url.text).map_err(|fault| url.unacceptable(fault, example))
     }
 }
 
