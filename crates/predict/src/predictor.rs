@@ -2,6 +2,7 @@
 
 pub mod encoded;
 pub mod member;
+mod nesting;
 pub mod stack;
 
 use crate::boosting::{Boosting, CategoryBoosting};

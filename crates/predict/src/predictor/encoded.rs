@@ -1,6 +1,6 @@
 //! A predictor that takes categories as rates of acceptance.
 
-use super::Predictor;
+use super::{Predictor, nesting};
 use crate::control::Control;
 use crate::encoder::Encoder;
 use crate::error::PredictError;
@@ -8,7 +8,7 @@ use crate::matrix::Matrix;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::cell::Cell;
 
-/// A predictor over encoded columns, with the encoder that leads there.
+/// A predictor over encoded columns, and the encoder that computes them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EncodedModel {
     encoder: Encoder,
@@ -20,17 +20,12 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// An encoder within an encoder is refused while decoding, so that hostile bytes cannot nest without end.
+/// Refuses an encoder within an encoder.
 fn not_nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Predictor>, D::Error> {
-    if INSIDE.replace(true) {
-        return Err(serde::de::Error::custom("an encoder within an encoder"));
-    }
-    let predictor = Predictor::deserialize(deserializer);
-    INSIDE.set(false);
-    Ok(Box::new(predictor?))
+    nesting::once(&INSIDE, "an encoder within an encoder", deserializer)
 }
 
-/// Rows that are encoded at a time.
+/// How many rows are encoded at a time.
 const CHUNK: usize = 65_536;
 
 impl EncodedModel {

@@ -1,6 +1,6 @@
 //! One model inside an ensemble.
 
-use super::Predictor;
+use super::{Predictor, nesting};
 use crate::calibration::Calibration;
 use crate::control::Control;
 use crate::error::PredictError;
@@ -26,14 +26,9 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// An ensemble within an ensemble is refused while decoding, so that hostile bytes cannot nest without end.
+/// Refuses an ensemble within an ensemble.
 fn not_nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Predictor>, D::Error> {
-    if INSIDE.replace(true) {
-        return Err(serde::de::Error::custom("an ensemble within an ensemble"));
-    }
-    let predictor = Predictor::deserialize(deserializer);
-    INSIDE.set(false);
-    Ok(Box::new(predictor?))
+    nesting::once(&INSIDE, "an ensemble within an ensemble", deserializer)
 }
 
 /// Weighted mean of the members' calibrated probabilities; parameters as of `Predictor::predict`.
@@ -55,7 +50,19 @@ pub(super) fn predict(
     Ok(mean)
 }
 
-/// Of decoded members: all that `predict` relies on, for an ensemble of `width` columns.
+/// Checks that a member's columns are among the `width` columns of `what`.
+///
+/// # Errors
+///
+/// Names the first column that is not.
+pub(super) fn within_columns(columns: &[u32], width: usize, what: &str) -> Result<(), String> {
+    match columns.iter().find(|column| **column as usize >= width) {
+        Some(column) => Err(format!("{what}'s member uses column {column} of {width}")),
+        None => Ok(()),
+    }
+}
+
+/// Checks decoded members: all that `predict` relies on, for an ensemble of `width` columns.
 pub(super) fn check(members: &[Member], width: usize) -> Result<(), String> {
     let total: f64 = members.iter().map(|m| m.weight).sum();
     if members.iter().any(|m| m.weight.is_nan() || m.weight <= 0.0) || (total - 1.0).abs() > 1e-6 {
@@ -65,9 +72,7 @@ pub(super) fn check(members: &[Member], width: usize) -> Result<(), String> {
         if matches!(*member.predictor, Predictor::Ensemble(_) | Predictor::Stack(_)) {
             return Err("an ensemble around an ensemble or a stack".to_owned());
         }
-        if let Some(column) = member.columns.iter().find(|c| **c as usize >= width) {
-            return Err(format!("an ensemble's member uses column {column} of {width}"));
-        }
+        within_columns(&member.columns, width, "an ensemble")?;
         member.calibration.check()?;
         member.predictor.check(member.columns.len())?;
     }

@@ -1,7 +1,8 @@
-//! A linear stack of members (Wolpert 1992), each of which may be a bag: an ensemble of one learner's fold models. No learner makes
-//! one yet; the format has it so that better combinations need no new one.
+//! A linear stack of members (Wolpert 1992), each of which may be a bag: an ensemble of one learner's fold models. No learner
+//! fits a stack yet; artifacts can hold one, so that better combinations need no new format.
 
-use super::Predictor;
+use super::member::within_columns;
+use super::{Predictor, nesting};
 use crate::calibration::{Calibration, logit, sigmoid};
 use crate::control::Control;
 use crate::error::PredictError;
@@ -9,7 +10,7 @@ use crate::matrix::Matrix;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::cell::Cell;
 
-/// Of a decoded artifact's weights.
+/// The largest weight that a decoded artifact may have.
 const BOUND: f64 = 1e6;
 
 /// A fitted model with its weight in the sum of log-odds.
@@ -39,14 +40,9 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A stack within a stack is refused while decoding, so that hostile bytes cannot nest without end.
+/// Refuses a stack within a stack.
 fn not_nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StackMember>, D::Error> {
-    if INSIDE.replace(true) {
-        return Err(serde::de::Error::custom("a stack within a stack"));
-    }
-    let members = Vec::deserialize(deserializer);
-    INSIDE.set(false);
-    members
+    nesting::once(&INSIDE, "a stack within a stack", deserializer)
 }
 
 impl Stack {
@@ -90,9 +86,7 @@ impl Stack {
             if matches!(*member.predictor, Predictor::Stack(_)) {
                 return Err("a stack within a stack".to_owned());
             }
-            if let Some(column) = member.columns.iter().find(|c| **c as usize >= width) {
-                return Err(format!("a stack's member uses column {column} of {width}"));
-            }
+            within_columns(&member.columns, width, "a stack")?;
             member.calibration.check()?;
             member.predictor.check(member.columns.len())?;
         }
