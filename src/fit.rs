@@ -252,17 +252,8 @@ impl Job<'_> {
     /// Fits on all training rows and all columns and decides at 0.5, like the peer: no calibration, no early stopping.
     fn fit(&self, learner: &dyn Learner, params: &CheckedParams) -> Result<Model, LearnError> {
         let columns: Vec<usize> = (0..self.data.x().width()).collect();
-        let task = FitTask {
-            data: self.data,
-            columns: &columns,
-            train: self.train,
-            validation: &[],
-            params,
-            seed: self.options.seed,
-            early_stopping_rounds: 0,
-            scale: true,
-            shared: None,
-        };
+        let task =
+            FitTask { seed: self.options.seed, scale: true, ..FitTask::new(self.data, &columns, self.train, params) };
         let fit = learner.fit(&task, &Control::default())?;
         Ok(Model {
             algorithm: learner.algorithm(),

@@ -24,7 +24,7 @@ use actix::{
 };
 use provost_domain::evaluation::{EvaluationResults, PLOTS, PlotData};
 use provost_domain::model::{FeatureImportance, ImportanceKind, TemporalFigures, TrainingMetrics};
-use provost_domain::{Algorithm, ModelId, TargetMetric, limits};
+use provost_domain::{ModelId, TargetMetric, limits};
 use provost_learn::metrics::{
     calibration_bins, roc_curve, scores, set_coverage, threshold_counts, tiers, training_metrics,
 };
@@ -191,18 +191,6 @@ pub(crate) fn ranked(importance: &[(String, f64)]) -> Vec<FeatureImportance> {
         .collect()
 }
 
-/// An algorithm's name for people.
-pub(crate) fn title(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::RandomForest => "Random forest",
-        Algorithm::Xgboost => "XGBoost",
-        Algorithm::GradientBoosting => "Gradient boosting",
-        Algorithm::LogisticRegression => "Logistic regression",
-        Algorithm::NeuralNetwork => "Neural network",
-        Algorithm::Ensemble => "Ensemble",
-    }
-}
-
 /// A model's predictions, and what is known of it beside them.
 struct Subject<'a> {
     id: &'a ModelId,
@@ -232,7 +220,7 @@ impl Subject<'_> {
         let mut plots = BTreeMap::new();
         if let Some(artifacts) = artifacts {
             let data = PlotData {
-                algorithm: title(self.model.algorithm).to_owned(),
+                algorithm: self.model.algorithm.title().to_owned(),
                 model_id: self.id.to_string(),
                 date: at.format("%Y-%m-%d").to_string(),
                 confusion_matrix: metrics.confusion_matrix,

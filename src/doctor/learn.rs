@@ -21,17 +21,7 @@ pub fn of_xgboost(_: &Settings) -> Finding {
             return Err(LearnError::Xgboost("no such learner".to_owned()));
         };
         let params = learner.check(&learner.defaults()).map_err(LearnError::Params)?;
-        let task = FitTask {
-            data: &data,
-            columns: &[0],
-            train: &all,
-            validation: &[],
-            params: &params,
-            seed: 1,
-            early_stopping_rounds: 0,
-            scale: false,
-            shared: None,
-        };
+        let task = FitTask { seed: 1, ..FitTask::new(&data, &[0], &all, &params) };
         let fit = learner.fit(&task, &Control::default())?;
         Ok(fit.predictor.predict(data.x(), &[0], &[0, rows - 1]))
     });

@@ -105,9 +105,9 @@ impl Relay {
 struct Relayed {
     /// Ids of announcements that the broker has.
     sent: Vec<String>,
-    /// Ids of announcements that no queue is bound for.
+    /// Number of announcements that no queue is bound for.
     unroutable: u64,
-    /// Ids of announcements that the broker refused.
+    /// Number of announcements that the broker refused.
     refused: u64,
 }
 

@@ -1,7 +1,6 @@
 //! Compares models on the rows that are in all of their test parts.
 
 use crate::error::RegistryError;
-use crate::evaluator::title;
 use crate::scoring::Opened;
 use chrono::{DateTime, Utc};
 use provost_domain::evaluation::{
@@ -186,7 +185,7 @@ fn highest(models: usize, score: impl Fn(usize) -> f64) -> Option<usize> {
 fn labels(models: &[Scored]) -> Vec<String> {
     let ids: Vec<&str> = models.iter().map(|m| m.version.model_id.as_str()).collect();
     let algorithms = models.iter().map(|m| m.version.algorithm);
-    algorithms.zip(tails(&ids)).map(|(algorithm, tail)| format!("{} …{tail}", title(algorithm))).collect()
+    algorithms.zip(tails(&ids)).map(|(algorithm, tail)| format!("{} …{tail}", algorithm.title())).collect()
 }
 
 /// The ends of ids, of at least four characters and long enough to be distinct.

@@ -53,6 +53,18 @@ impl Algorithm {
         }
     }
 
+    /// The name for people, as at the beginning of a sentence or a heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Algorithm::RandomForest => "Random forest",
+            Algorithm::Xgboost => "XGBoost",
+            Algorithm::GradientBoosting => "Gradient boosting",
+            Algorithm::LogisticRegression => "Logistic regression",
+            Algorithm::NeuralNetwork => "Neural network",
+            Algorithm::Ensemble => "Ensemble",
+        }
+    }
+
     /// Less is simpler to understand and smaller: one weight per feature, averaged trees, trees upon trees, layers of weights,
     /// all of these together.
     pub fn complexity(self) -> u32 {

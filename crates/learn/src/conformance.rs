@@ -72,15 +72,11 @@ impl Case {
 
     fn fit_under(&self, control: &Control) -> Result<Fit, LearnError> {
         let task = FitTask {
-            data: &self.data,
-            columns: &self.columns,
-            train: &self.train,
             validation: &self.validation,
-            params: &self.params,
             seed: self.seed,
             early_stopping_rounds: self.rounds,
             scale: true,
-            shared: None,
+            ..FitTask::new(&self.data, &self.columns, &self.train, &self.params)
         };
         self.learner.fit(&task, control)
     }
@@ -259,15 +255,12 @@ fn families_take_any_batch(algorithm: Algorithm) {
                 case.rounds = 2;
                 let shared = crate::shared::Shared::default();
                 let task = FitTask {
-                    data: &case.data,
-                    columns: &case.columns,
-                    train: &case.train,
                     validation: &case.validation,
-                    params: &case.params,
                     seed: 1,
                     early_stopping_rounds: case.rounds,
                     scale: true,
                     shared: Some(&shared),
+                    ..FitTask::new(&case.data, &case.columns, &case.train, &case.params)
                 };
                 let grow = |members: &[&CheckedParams], rows: &[u32]| {
                     case.learner.fit_family(&task, members, rows, &Control::default()).unwrap()

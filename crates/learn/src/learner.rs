@@ -24,17 +24,7 @@ use std::collections::BTreeMap;
 /// let boosting = learner(Algorithm::GradientBoosting).unwrap();
 /// let params = boosting.check(&Params::new()).unwrap();
 /// let train: Vec<u32> = (0..60).collect();
-/// let task = FitTask {
-///     data: &data,
-///     columns: &[0],
-///     train: &train,
-///     validation: &[],
-///     params: &params,
-///     seed: 1,
-///     early_stopping_rounds: 0,
-///     scale: true,
-///     shared: None,
-/// };
+/// let task = FitTask { seed: 1, scale: true, ..FitTask::new(&data, &[0], &train, &params) };
 /// let fit = boosting.fit(&task, &Control::default()).unwrap();
 /// let p = fit.predictor.predict(data.x(), &[0], &[0, 59]);
 /// assert!(p[0] < 0.1 && p[1] > 0.9);
@@ -58,6 +48,23 @@ pub struct FitTask<'a> {
     pub scale: bool,
     /// State shared between fits on the same rows and columns.
     pub shared: Option<&'a Shared>,
+}
+
+impl<'a> FitTask<'a> {
+    /// A fit without validation rows, early stopping and scaling, with the seed 0.
+    pub fn new(data: &'a Dataset, columns: &'a [usize], train: &'a [u32], params: &'a CheckedParams) -> Self {
+        Self {
+            data,
+            columns,
+            train,
+            validation: &[],
+            params,
+            seed: 0,
+            early_stopping_rounds: 0,
+            scale: false,
+            shared: None,
+        }
+    }
 }
 
 /// What a fit leaves behind.

@@ -243,17 +243,7 @@ impl Boosted {
         let wanted: [(&str, Value); 2] = [("n_estimators", json!(40)), ("max_depth", json!(3))];
         let wanted: Params = wanted.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         let params = boosting.check(&wanted).map_err(LearnError::Params)?;
-        let task = FitTask {
-            data,
-            columns,
-            train: rows,
-            validation: &[],
-            params: &params,
-            seed,
-            early_stopping_rounds: 0,
-            scale: false,
-            shared: None,
-        };
+        let task = FitTask { seed, ..FitTask::new(data, columns, rows, &params) };
         let silent = Control { token: control.token.clone(), on_progress: None };
         let fit = boosting.fit(&task, &silent)?;
         let gain = normalised(fit.importance.unwrap_or_else(|| vec![1.0; columns.len()]));

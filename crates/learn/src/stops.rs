@@ -102,15 +102,11 @@ fn fit(
         let (params, columns, all) = (params(learner, given.clone()), columns(data), rows(data));
         let (train, validation) = all.split_at(all.len() - validation);
         let task = FitTask {
-            data,
-            columns: &columns,
-            train,
             validation,
-            params: &params,
             seed: 3,
             early_stopping_rounds: 5,
             scale: true,
-            shared: None,
+            ..FitTask::new(data, &columns, train, &params)
         };
         let fit = learner.fit(&task, control)?;
         fit.predictor.predict_with(data.x(), &columns, &all, control)?;

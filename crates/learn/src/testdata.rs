@@ -32,17 +32,8 @@ pub fn params(learner: &dyn Learner, given: Value) -> CheckedParams {
 /// A fit on all columns, with these rows and parameters.
 pub fn fit(learner: &dyn Learner, data: &Dataset, train: &[u32], validation: &[u32], given: Value) -> Fit {
     let (params, columns) = (params(learner, given), columns(data));
-    let task = FitTask {
-        data,
-        columns: &columns,
-        train,
-        validation,
-        params: &params,
-        seed: 11,
-        early_stopping_rounds: 5,
-        scale: false,
-        shared: None,
-    };
+    let task =
+        FitTask { validation, seed: 11, early_stopping_rounds: 5, ..FitTask::new(data, &columns, train, &params) };
     learner.fit(&task, &Control::default()).unwrap()
 }
 
@@ -89,15 +80,11 @@ pub fn family_equals_fits_apart(learner: &dyn Learner, members: &[Value]) {
     let shared = Shared::default();
     for validation in [&held[..0], &held[..]] {
         let task = FitTask {
-            data: &data,
-            columns: &columns,
-            train: &train,
             validation,
-            params: &members[0],
             seed: 5,
             early_stopping_rounds: 4,
             scale: true,
-            shared: None,
+            ..FitTask::new(&data, &columns, &train, &members[0])
         };
         let apart = crate::learner::fit_apart(learner, &task, &given, &held, &Control::default()).unwrap();
         for shared in [None, Some(&shared), Some(&shared)] {
@@ -117,17 +104,7 @@ pub fn family_equals_fits_apart(learner: &dyn Learner, members: &[Value]) {
     assert!(
         learner
             .fit_family(
-                &FitTask {
-                    data: &data,
-                    columns: &columns,
-                    train: &train,
-                    validation: &[],
-                    params: &members[0],
-                    seed: 5,
-                    early_stopping_rounds: 0,
-                    scale: true,
-                    shared: None
-                },
+                &FitTask { seed: 5, scale: true, ..FitTask::new(&data, &columns, &train, &members[0]) },
                 &[],
                 &held,
                 &Control::default()

@@ -4,7 +4,8 @@
 use crate::dataset::Dataset;
 use crate::error::LearnError;
 use crate::learner::{Fit, FitTask, Learner};
-use crate::params::CheckedParams;
+use crate::params::{CheckedParams, Params};
+use crate::search::{TrialResult, TrialStatus};
 use provost_predict::control::Control;
 use provost_predict::matrix::Matrix;
 
@@ -14,19 +15,25 @@ pub fn dataset(columns: Vec<Vec<f32>>, y: Vec<u8>) -> Dataset {
     Dataset::new(Matrix::new(names, columns).unwrap(), y).unwrap()
 }
 
-/// Without validation rows.
-pub fn task<'a>(data: &'a Dataset, columns: &'a [usize], train: &'a [u32], params: &'a CheckedParams) -> FitTask<'a> {
-    FitTask {
-        data,
-        columns,
-        train,
-        validation: &[],
+/// A finished trial on one fold; every third is pruned.
+pub fn trial(index: u32, params: Params, score: f64) -> TrialResult {
+    TrialResult {
+        index,
+        status: if index % 3 == 2 { TrialStatus::Pruned } else { TrialStatus::Complete },
         params,
-        seed: 42,
-        early_stopping_rounds: 0,
-        scale: true,
-        shared: None,
+        fold_scores: vec![score],
+        score,
+        threshold: 0.5,
+        log_loss: 0.5,
+        one_way: 0.5,
+        folds: Vec::new(),
+        seconds: 0.0,
     }
+}
+
+/// A task without validation rows.
+pub fn task<'a>(data: &'a Dataset, columns: &'a [usize], train: &'a [u32], params: &'a CheckedParams) -> FitTask<'a> {
+    FitTask { seed: 42, scale: true, ..FitTask::new(data, columns, train, params) }
 }
 
 /// Fits all columns on all rows, unless `change` says otherwise.

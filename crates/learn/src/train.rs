@@ -322,15 +322,11 @@ impl<'a> Unit<'a> {
         let columns = self.selection().columns(self.data, train, control)?;
         let stopping = self.spec.early_stopping_rounds > 0;
         let task = FitTask {
-            data: self.data,
-            columns: &columns,
-            train,
             validation: if stopping { validation } else { &[] },
-            params,
             seed: self.spec.seed,
             early_stopping_rounds: self.spec.early_stopping_rounds,
             scale: self.spec.scale,
-            shared: None,
+            ..FitTask::new(self.data, &columns, train, params)
         };
         Ok((self.learner.fit(&task, control)?, columns))
     }

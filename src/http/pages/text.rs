@@ -177,14 +177,7 @@ impl Mark {
 }
 
 pub fn algorithm(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::RandomForest => "Random forest",
-        Algorithm::Xgboost => "XGBoost",
-        Algorithm::GradientBoosting => "Gradient boosting",
-        Algorithm::LogisticRegression => "Logistic regression",
-        Algorithm::NeuralNetwork => "Neural network",
-        Algorithm::Ensemble => "Ensemble",
-    }
+    algorithm.title()
 }
 
 pub fn metric(metric: TargetMetric) -> &'static str {

@@ -63,17 +63,8 @@ pub fn fit(algorithm: Algorithm, data: &Dataset, given: &Value) -> Predictor {
     let learner = learner(algorithm).unwrap();
     let columns: Vec<usize> = (0..data.x().width()).collect();
     let train: Vec<u32> = (0..data.rows() as u32).collect();
-    let task = FitTask {
-        data,
-        columns: &columns,
-        train: &train,
-        validation: &[],
-        params: &learner.check(given.as_object().unwrap()).unwrap(),
-        seed: 7,
-        early_stopping_rounds: 0,
-        scale: true,
-        shared: None,
-    };
+    let params = learner.check(given.as_object().unwrap()).unwrap();
+    let task = FitTask { seed: 7, scale: true, ..FitTask::new(data, &columns, &train, &params) };
     learner.fit(&task, &Control::default()).unwrap().predictor
 }
 

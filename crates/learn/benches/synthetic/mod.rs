@@ -34,16 +34,6 @@ pub fn fit(algorithm: Algorithm, data: &Dataset, train: &[u32], given: &Value) -
     let learner = learner(algorithm).unwrap();
     let params = learner.check(given.as_object().unwrap()).unwrap();
     let columns: Vec<usize> = (0..data.x().width()).collect();
-    let task = FitTask {
-        data,
-        columns: &columns,
-        train,
-        validation: &[],
-        params: &params,
-        seed: 42,
-        early_stopping_rounds: 0,
-        scale: true,
-        shared: None,
-    };
+    let task = FitTask { seed: 42, scale: true, ..FitTask::new(data, &columns, train, &params) };
     learner.fit(&task, &Control::default()).unwrap()
 }

@@ -183,17 +183,7 @@ fn odd_data_is_learnt_or_refused() {
 fn stops_when_told() {
     let data = noisy(100, 8);
     let (columns, train, given) = (columns(&data), rows(&data), params(&GradientBoosting, json!({})));
-    let task = FitTask {
-        data: &data,
-        columns: &columns,
-        train: &train,
-        validation: &[],
-        params: &given,
-        seed: 0,
-        early_stopping_rounds: 0,
-        scale: false,
-        shared: None,
-    };
+    let task = FitTask::new(&data, &columns, &train, &given);
     let mut control = Control::default();
     let token = control.token.clone();
     control.on_progress = Some(std::sync::Arc::new(move |p| {
@@ -295,17 +285,7 @@ fn constraints_are_of_features_and_directions() {
     let data = noisy(100, 1);
     let (columns, train) = (columns(&data), rows(&data));
     let params = params(&GradientBoosting, json!({"monotonic_cst": {"age": 1}}));
-    let task = FitTask {
-        data: &data,
-        columns: &columns,
-        train: &train,
-        validation: &[],
-        params: &params,
-        seed: 0,
-        early_stopping_rounds: 0,
-        scale: false,
-        shared: None,
-    };
+    let task = FitTask::new(&data, &columns, &train, &params);
     let error = GradientBoosting.fit(&task, &Control::default()).unwrap_err().to_string();
     assert!(error.contains("\"age\" is not a feature with an order; those are c0, c1"), "{error}");
 }

@@ -183,17 +183,7 @@ fn odd_data_is_learnt_or_refused() {
     assert_eq!(fit(&RandomForest, &flat, &rows(&flat), &[], json!({})).importance, Some(vec![0.0; 2]));
     let one = dataset(odd, vec![1; 5]);
     let given = params(&RandomForest, json!({}));
-    let task = FitTask {
-        data: &one,
-        columns: &[0],
-        train: &[0, 1, 2],
-        validation: &[],
-        params: &given,
-        seed: 0,
-        early_stopping_rounds: 0,
-        scale: false,
-        shared: None,
-    };
+    let task = FitTask::new(&one, &[0], &[0, 1, 2], &given);
     let error = RandomForest.fit(&task, &Control::default()).unwrap_err().to_string();
     assert!(error.contains("all 3 training rows are of class 1"), "{error}");
 }
@@ -202,17 +192,7 @@ fn odd_data_is_learnt_or_refused() {
 fn stops_when_told_and_reports_every_tree() {
     let data = noisy(300, 8);
     let (columns, train, given) = (columns(&data), rows(&data), params(&RandomForest, json!({"n_estimators": 7})));
-    let task = FitTask {
-        data: &data,
-        columns: &columns,
-        train: &train,
-        validation: &[],
-        params: &given,
-        seed: 0,
-        early_stopping_rounds: 0,
-        scale: false,
-        shared: None,
-    };
+    let task = FitTask::new(&data, &columns, &train, &given);
     let seen = std::sync::Arc::new(Mutex::new(Vec::new()));
     let mut control = Control::default();
     let (sink, token) = (seen.clone(), control.token.clone());

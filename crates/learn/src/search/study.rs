@@ -262,15 +262,10 @@ impl Study<'_> {
         let fold = &self.folds[fold];
         let (control, unit) = meter.unit(control);
         let task = FitTask {
-            data: self.data,
-            columns: &fold.columns,
-            train: &fold.train,
-            validation: &[],
-            params: first,
             seed: self.seed,
-            early_stopping_rounds: 0,
             scale: self.scale,
             shared,
+            ..FitTask::new(self.data, &fold.columns, &fold.train, first)
         };
         let predictions = if self.sharing {
             self.learner.fit_family(&task, members, &fold.held, &control)?

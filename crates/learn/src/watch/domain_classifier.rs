@@ -68,17 +68,7 @@ pub(super) fn domain_auc(
     let mut ranks = vec![0.0; all.len()];
     for held in &folds {
         let train = without(&all, held);
-        let task = FitTask {
-            data: &data,
-            columns: &columns,
-            train: &train,
-            validation: &[],
-            params: &params,
-            seed,
-            early_stopping_rounds: 0,
-            scale: false,
-            shared: None,
-        };
+        let task = FitTask { seed, ..FitTask::new(&data, &columns, &train, &params) };
         let fit = boosting.fit(&task, control)?;
         let p = fit.predictor.predict_with(data.x(), &columns, held, control)?;
         for (row, rank) in held.iter().zip(shares_below(&p)) {

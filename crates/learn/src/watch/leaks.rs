@@ -91,17 +91,7 @@ impl<'a> Checked<'a> {
         let mut p = vec![f64::NAN; self.rows.len()];
         for held in &self.held {
             let train = without(&self.rows, held);
-            let task = FitTask {
-                data: self.data,
-                columns,
-                train: &train,
-                validation: &[],
-                params: &params,
-                seed: SEED,
-                early_stopping_rounds: 0,
-                scale: true,
-                shared: None,
-            };
+            let task = FitTask { seed: SEED, scale: true, ..FitTask::new(self.data, columns, &train, &params) };
             let fit = learner.fit(&task, control)?;
             let of_held = fit.predictor.predict_with(self.data.x(), columns, held, control)?;
             for (row, value) in held.iter().zip(of_held) {

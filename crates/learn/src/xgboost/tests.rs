@@ -119,15 +119,11 @@ fn early_stopping_keeps_the_best_rounds() {
     let p = params(json!({"n_estimators": 200}));
     let columns = [0, 1, 2, 3];
     let task = |rounds| FitTask {
-        data: &data,
-        columns: &columns,
-        train: &train,
         validation: &validation,
-        params: &p,
         seed: 1,
         early_stopping_rounds: rounds,
         scale: true,
-        shared: None,
+        ..FitTask::new(&data, &columns, &train, &p)
     };
     let loss = |f: &Fit| {
         let p = f.predictor.predict(data.x(), &columns, &validation);

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
 use crate::learners::learner;
+use crate::testing::trial;
 use provost_domain::Algorithm;
 use provost_domain::config::{Grid, Tuning};
 use serde_json::json;
@@ -94,18 +95,7 @@ fn search(sampler: &mut Bayesian<'_>, most: usize) -> Vec<TrialResult> {
         for params in block {
             let number = |name: &str| params[name].as_f64().unwrap();
             let score = -(number("learning_rate") - 0.1).abs() - 0.1 * (number("max_depth") - 5.0).abs();
-            trials.push(TrialResult {
-                index: trials.len() as u32,
-                status: if trials.len() % 3 == 2 { TrialStatus::Pruned } else { TrialStatus::Complete },
-                params: params.into_map(),
-                fold_scores: vec![score],
-                score,
-                threshold: 0.5,
-                log_loss: 0.5,
-                one_way: 0.5,
-                folds: Vec::new(),
-                seconds: 0.0,
-            });
+            trials.push(trial(trials.len() as u32, params.into_map(), score));
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::learners::learner;
 use crate::params::Params;
-use crate::search::TrialStatus;
+use crate::testing::trial;
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_domain::rng::mix;
@@ -95,18 +95,7 @@ fn driven(sampler: &mut dyn Sampler) -> Vec<Params> {
         for params in block {
             let text = serde_json::to_string(&*params).unwrap();
             let score = (text.bytes().fold(7u64, |h, b| mix(h ^ u64::from(b))) >> 40) as f64;
-            trials.push(TrialResult {
-                index: trials.len() as u32,
-                status: if trials.len() % 3 == 2 { TrialStatus::Pruned } else { TrialStatus::Complete },
-                params: params.into_map(),
-                fold_scores: vec![score],
-                score,
-                threshold: 0.5,
-                log_loss: 0.5,
-                one_way: 0.5,
-                folds: Vec::new(),
-                seconds: 0.0,
-            });
+            trials.push(trial(trials.len() as u32, params.into_map(), score));
         }
     }
 }
