@@ -84,4 +84,85 @@ mod tests {
             }
         }
     }
+
+    /// A process by its own clock.
+    #[derive(Default)]
+    struct Process {
+        observed: ObservedLeases,
+        clock_ahead: Duration,
+        /// The lease as the process read it when it saw that it may take it.
+        free: Option<Option<Lease>>,
+        held: Option<Lease>,
+    }
+
+    /// As every store does it: a lease that nobody or `holder` holds, or that is as it was `seen`, under a new epoch.
+    fn take(stored: &mut Option<Lease>, holder: &str, seen: Option<&Lease>) -> Option<Lease> {
+        let may_take = stored.as_ref().is_none_or(|l| !l.is_held() || l.holder == holder || Some(l) == seen);
+        let epoch = stored.as_ref().map_or(0, |l| l.epoch) + 1;
+        may_take.then(|| stored.insert(Lease { holder: holder.to_owned(), epoch, ..lease(0) }).clone())
+    }
+
+    proptest! {
+        /// Whatever three processes with different clocks do and how long each pauses between two steps: a lease is taken over
+        /// only once it has not changed for a term, it has one holder at a time, and a silent one is taken by whoever looks.
+        #[test]
+        fn only_a_silent_holder_loses_its_lease(
+            ahead in proptest::collection::vec(0u64..100, 3),
+            steps in proptest::collection::vec((0usize..3, 0u8..4, 0u64..6), 1..120)
+        ) {
+            let names = ["a", "b", "c"];
+            let mut processes: Vec<Process> = ahead
+                .into_iter()
+                .map(|ahead| Process { clock_ahead: Duration::from_secs(ahead), ..Process::default() })
+                .collect();
+            let (mut stored, mut now, mut changed) = (None::<Lease>, Duration::ZERO, Duration::ZERO);
+            for (who, step, seconds) in steps {
+                now += Duration::from_secs(seconds);
+                let (process, name) = (&mut processes[who], names[who]);
+                let before = stored.clone();
+                match step {
+                    0 => {
+                        let own_now = now + process.clock_ahead;
+                        let is_free =
+                            stored.as_ref().is_none_or(|l| process.observed.is_free(l, name, own_now, TERM));
+                        process.free = is_free.then(|| stored.clone());
+                    }
+                    1 => {
+                        if let Some(seen) = process.free.take()
+                            && let Some(taken) = take(&mut stored, name, seen.as_ref())
+                        {
+                            process.observed.forget(&taken.name);
+                            let other = before.as_ref().filter(|l| l.is_held() && l.holder != name);
+                            prop_assert!(other.is_none() || now - changed >= TERM, "{other:?} was not silent");
+                            prop_assert!(before.as_ref().is_none_or(|l| taken.epoch > l.epoch));
+                            process.held = Some(taken);
+                        }
+                    }
+                    2 => {
+                        // A beat, which tells a late holder that it has lost the lease.
+                        let is_own = |l: &Lease| stored.as_ref().is_some_and(|s| (&s.holder, s.epoch) == (&l.holder, l.epoch));
+                        process.held = process.held.take().filter(is_own);
+                        if let (Some(held), Some(stored)) = (&mut process.held, &mut stored) {
+                            stored.beat += 1;
+                            *held = stored.clone();
+                        }
+                    }
+                    // It dies, and another one starts in its place.
+                    _ => *process = Process { clock_ahead: process.clock_ahead, ..Process::default() },
+                }
+                if stored != before {
+                    changed = now;
+                }
+                let holders = processes.iter().flat_map(|p| &p.held);
+                let current = holders.filter(|l| stored.as_ref().is_some_and(|s| s.epoch == l.epoch)).count();
+                prop_assert!(current <= 1, "{current} processes hold the lease");
+            }
+            // All are silent from now on but one, which looks, waits for a term and looks again.
+            let Some(left) = stored else { return Ok(()) };
+            let mut observed = ObservedLeases::default();
+            let first = observed.is_free(&left, "d", now, TERM);
+            prop_assert!(!first || !left.is_held());
+            prop_assert!(observed.is_free(&left, "d", now + TERM, TERM));
+        }
+    }
 }
