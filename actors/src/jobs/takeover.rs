@@ -1,11 +1,13 @@
 //! Takeover: finds jobs in a shared store that no process works on, and passes on the progress of jobs that other processes
 //! drive.
 
+mod decision;
+
 use super::driver::{CLAIMING, may_claim, task_of};
 use super::queue::JobQueue;
 use crate::failures::Kind;
 use crate::lease::Leases;
-use provost_domain::job::JobStatus;
+use decision::{Decision, decide};
 use provost_domain::lease::of_job;
 use provost_domain::queue::QueuedJob;
 use provost_store::StoreError;
@@ -57,11 +59,13 @@ impl Takeover {
         let claimed: BTreeSet<String> = unfinished.iter().map(|job| task_of(&job.job_id)).collect();
         resources.failures.keep(COMPONENT, CLAIMING, |task| claimed.contains(task));
         for QueuedJob { job_id: id, status, .. } in unfinished {
-            // A pending job is claimed by the first process with room; none is claimed while claiming it is given up.
-            if !self.queue.has(&id)
-                && may_claim(&resources.failures, &*resources.clock, &id)
-                && (status == JobStatus::Pending || self.leases.is_left(&of_job(&id)).await?)
-            {
+            let may_claim = || may_claim(&resources.failures, &*resources.clock, &id);
+            let is_left = match decide(status, self.queue.has(&id), may_claim) {
+                Decision::Leave => false,
+                Decision::Queue => true,
+                Decision::QueueIfLeft => self.leases.is_left(&of_job(&id)).await?,
+            };
+            if is_left {
                 left.push(id);
             }
         }
