@@ -5,7 +5,7 @@ use crate::journal::ReadError;
 use provost_store::StoreError;
 
 /// Why a step of a unit of work has no result.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepError {
     /// Worth another attempt.
     MayPass(String),
