@@ -32,7 +32,7 @@ use crate::jobs::Jobs;
 use crate::options::{BridgeOptions, BridgeResources};
 use crate::outbox::EVENTS;
 use crate::panics::Owner;
-use crate::retry::{never, retry};
+use crate::retry::{never, retry, stopped_within};
 use crate::serving::PredictionService;
 use crate::supervise::{Slot, Status};
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
@@ -213,7 +213,7 @@ async fn side(
 
 /// Keeps the outbox within its bound, whether there is a bus or not.
 async fn trim(resources: Arc<BridgeResources>, state: State, mut stop: watch::Receiver<bool>) {
-    while tokio::time::timeout(TRIM_EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
+    while !stopped_within(TRIM_EVERY, &mut stop).await {
         match resources.outbox.outbox_trim(EVENTS, resources.outbox_max).await {
             Ok(0) => resources.failures.succeeded(COMPONENT, TRIMMING),
             Ok(given_up) => {

@@ -15,7 +15,7 @@ use crate::failures::{Kind, LONG_PAUSE};
 use crate::loader::Loader;
 use crate::options::EvaluatorResources;
 use crate::pool::Busy;
-use crate::retry::{backoff, never, retry};
+use crate::retry::{Backoff, never, retry};
 use crate::scoring::{labels, load_model, open};
 use crate::snapshot::LoadedSnapshot;
 use crate::supervise::{Slot, Status};
@@ -411,11 +411,10 @@ async fn perform_now(
 /// last for a day.
 async fn keep(resources: &EvaluatorResources, record: EvaluationRecord) -> Result<(), StoreError> {
     let task = keeping(&record.task_id);
-    let policy = |e: &StoreError, failures: u32| {
+    let policy = Backoff::new(PAUSES.0, PAUSES.1).policy(|e: &StoreError, _| {
         let (kind, now) = (Kind::of(e), resources.clock.monotonic());
-        let given_up = resources.failures.gives_up(COMPONENT, &task, kind, &e.to_string(), ("", now));
-        (!given_up).then(|| backoff(PAUSES.0, PAUSES.1, failures))
-    };
+        !resources.failures.gives_up(COMPONENT, &task, kind, &e.to_string(), ("", now))
+    });
     let finish = || async {
         match resources.evaluations.finish_evaluation(record.clone()).await {
             // Nobody waits for an evaluation that is gone: there is nothing to try again.

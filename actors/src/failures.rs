@@ -4,7 +4,7 @@
 //! An outage (the store, the broker or the mail server is away) is waited for as long as it lasts. A fault (anything else) is
 //! tried three times and then given up, until what it works on changes or a day has passed.
 
-use crate::retry::backoff;
+use crate::retry::Backoff;
 use chrono::{DateTime, Utc};
 use provost_store::StoreError;
 use std::collections::BTreeMap;
@@ -158,7 +158,7 @@ impl Failures {
         (first, longest): (Duration, Duration),
     ) -> Duration {
         let (failures, faults) = self.count(component, task, kind, text, None);
-        if faults >= MOST { LONG_PAUSE } else { backoff(first, longest, failures - 1) }
+        if faults >= MOST { LONG_PAUSE } else { Backoff::new(first, longest).after(failures) }
     }
 
     /// A policy for [`retry`](crate::retry::retry) that never gives up: waits as `wait` says.
@@ -168,8 +168,8 @@ impl Failures {
         task: &'a str,
         kind: impl Fn(&E) -> Kind + 'a,
         pauses: (Duration, Duration),
-    ) -> impl FnMut(&E, u32) -> Option<Duration> + 'a {
-        move |error, _| Some(self.wait(component, task, kind(error), &error.to_string(), pauses))
+    ) -> impl FnMut(&E) -> Option<Duration> + 'a {
+        move |error| Some(self.wait(component, task, kind(error), &error.to_string(), pauses))
     }
 
     /// As `failed`, for what is done to `input`: true once it is given up, which is at the third fault in a row. It is left

@@ -1,11 +1,16 @@
 //! Jobs owns every job's state: admission, the queue, attempts, limits, cancelling, resuming.
 
 mod attempt;
+mod change;
+mod claim;
 mod driver;
+mod env;
 mod estimate;
 mod messages;
+mod position;
 mod queue;
 mod queue_state;
+mod rows;
 mod settlement;
 mod step;
 mod stop;
@@ -13,10 +18,12 @@ mod streams;
 mod takeover;
 #[cfg(test)]
 mod tests;
+mod tries;
 mod unit;
+mod wait;
 mod writer;
 
-pub(crate) use driver::may_claim;
+pub(crate) use claim::may_claim;
 pub use messages::{Accepted, KeyedRequest, KeyedSubmission, ShutdownReport, Submission, Submitted, WrittenResponse};
 pub(crate) use messages::{Cancel, Join, Joined, Shutdown, Submit};
 pub use streams::Streams;
@@ -31,7 +38,7 @@ use crate::registry::Registry;
 use crate::supervise::{Slot, Status};
 use crate::trainer::Trainer;
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, ResponseActFuture, WrapFuture};
-use driver::JobEnv;
+use env::JobEnv;
 use provost_domain::{Algorithm, TrainingJob};
 use queue::JobQueue;
 use std::collections::BTreeMap;

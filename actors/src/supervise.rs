@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::error::Unreachable;
 use crate::mailbox::{Mailbox, Stamped};
 use crate::panics::{self, Owner, Panics, panic_text};
-use crate::retry::backoff;
+use crate::retry::Backoff;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError, Message};
 use provost_domain::status::{ComponentStatus, Exits, Health};
@@ -327,7 +327,7 @@ async fn keep_running<A, F>(
             tracing::error!(actor = %slot.0.name, error = %exit, "the restart budget is used up: the actor is down");
             return;
         }
-        let wait = backoff(budget.backoff, budget.max_backoff, recent.len() as u32);
+        let wait = Backoff::new(budget.backoff, budget.max_backoff).after(recent.len() as u32 + 1);
         tracing::error!(actor = %slot.0.name, error = %exit, backoff_ms = wait.as_millis() as u64, "the actor died and is rebuilt");
         recent.push_back(now);
         clock.sleep(wait).await;

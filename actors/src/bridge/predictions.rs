@@ -10,7 +10,7 @@ use super::topology::{PREDICT, PREDICTIONS};
 use crate::clock::SystemClock;
 use crate::failures::Kind;
 use crate::pool::Lane;
-use crate::retry::{Ended, backoff, retry};
+use crate::retry::{Backoff, Ended, retry};
 use crate::serving::{PredictAnswer, PredictionError};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
@@ -96,10 +96,8 @@ async fn settle(env: &BridgeEnv, received: Received) -> Result<()> {
 
 /// Publishes until the broker has all. Answers without a listener are dropped, as is meant.
 async fn publish(env: &BridgeEnv, mut messages: Vec<Arc<Message>>) {
-    for failures in 0u32.. {
-        if messages.is_empty() {
-            return;
-        }
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    while !messages.is_empty() {
         if let Some(outcomes) = env.publisher.publish(messages.clone(), env.bridge.wait).await {
             let arrived = |message: &Message, outcome: &Published| match outcome {
                 Published::Confirmed => true,
@@ -110,7 +108,7 @@ async fn publish(env: &BridgeEnv, mut messages: Vec<Arc<Message>>) {
             messages = left.map(|(message, _)| message.clone()).collect();
         }
         if !messages.is_empty() {
-            tokio::time::sleep(backoff(FIRST_WAIT, LONGEST_WAIT, failures)).await;
+            tokio::time::sleep(backoff.failed()).await;
         }
     }
 }
@@ -134,12 +132,12 @@ async fn reply(env: &BridgeEnv, message: &Message, now: DateTime<Utc>) -> Reply 
     let PredictionRequest { asked, options, sender, .. } = &request;
     let applications = Arc::new(asked.applications.clone());
     // A full pool, a store that is away and a model that is being opened are waited for; a panic is not.
-    let policy = |error: &PredictionError, failures| {
+    let policy = Backoff::new(FIRST_WAIT, LONGEST_WAIT).policy(|error: &PredictionError, _| {
         if !matches!(error, PredictionError::Busy(_)) && error.may_pass() {
             env.failures.failed(COMPONENT, PREDICTING, Kind::Outage, &error.to_string());
         }
-        error.may_pass().then(|| backoff(FIRST_WAIT, LONGEST_WAIT, failures))
-    };
+        error.may_pass()
+    });
     let expired = async {
         match sender.expires {
             Some(at) => env.clock.sleep((at - now).to_std().unwrap_or_default()).await,

@@ -7,7 +7,7 @@ use super::env::BridgeEnv;
 use super::inbox::{Event, StoreAway, Verdict, read};
 use crate::clock::SystemClock;
 use crate::panics::Owner;
-use crate::retry::{backoff, retry};
+use crate::retry::{Backoff, retry, stopped_within};
 use provost_domain::event::{Refusal, RefusalCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,18 +63,19 @@ pub async fn run(env: &BridgeEnv, link: &Link, queue: &'static str, stop: watch:
 /// again as duplicates. Asking only for a sign of life would not do: a store that is full gives one, and every round of
 /// deliveries counts against a message. False: stopped.
 async fn store_is_back(env: &BridgeEnv, queue: &'static str, batch: &Batch, mut stop: watch::Receiver<bool>) -> bool {
-    let mut stopped = stop.clone();
-    if tokio::time::timeout(FIRST_PAUSE, stopped.wait_for(|stop| *stop)).await.is_ok() {
+    // It could not record them just now.
+    let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
+    if stopped_within(backoff.failed(), &mut stop).await {
         return false;
     }
     let record = || async {
         env.health.ping().await.map_err(|e| e.to_string())?;
         env.inbox.record(&batch.events, &batch.received, env.clock.now()).await.map_err(|e| e.0)
     };
-    let policy = |error: &String, failures: u32| {
+    let policy = backoff.policy(|error: &String, _| {
         env.state.store(queue, Some(error.clone()));
-        Some(backoff(FIRST_PAUSE, MAX_PAUSE, failures.saturating_add(1)))
-    };
+        true
+    });
     let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
     // Real time: it is the store's own.
     let Ok((_, tally)) = retry(&SystemClock::new(), policy, stopped, record).await else { return false };

@@ -7,7 +7,7 @@ use super::relay::Relay;
 use super::state::Side;
 use super::{COMPONENT, consumer, publisher};
 use crate::failures::Kind;
-use crate::retry::backoff;
+use crate::retry::{Backoff, stopped_within};
 use provost_domain::rng::SplitMix64;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -29,7 +29,7 @@ pub fn run(
 ) -> std::io::Result<()> {
     let mut random = SplitMix64::keyed(u64::from(std::process::id()), &[side as u64]);
     let mut relay = Relay::new(env.leases.clone());
-    let mut failures = 0;
+    let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
     while !*stop.borrow() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let began = Instant::now();
@@ -54,17 +54,17 @@ pub fn run(
         for queue in side.queues() {
             env.state.metrics().queue_holds(queue, None);
         }
-        failures = if began.elapsed() > HELD { 0 } else { failures };
+        if began.elapsed() > HELD {
+            backoff.succeeded();
+        }
         // Half to all of it, so that the clients of a broker that returns do not come at the same moment.
-        let pause = backoff(FIRST_PAUSE, MAX_PAUSE, failures).mul_f64(0.5 + random.unit() / 2.0);
-        failures += 1;
+        let pause = backoff.failed().mul_f64(0.5 + random.unit() / 2.0);
         // Without the address: the status is shown to viewers.
         let text = format!("the bus is away: {error}");
         env.failures.failed(COMPONENT, side.task(), Kind::Outage, &text);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let mut stop = stop.clone();
         // Real time: it is the broker's that is waited for.
-        let _ = runtime.block_on(async { tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.map(|_| ()) });
+        runtime.block_on(stopped_within(pause, &mut stop.clone()));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::lease::Leases;
 use crate::options::FleetResources;
 use crate::outbox::announcement_of;
 use crate::panics::off_the_arbiter;
-use crate::retry::{backoff, never, retry};
+use crate::retry::{Backoff, never, retry};
 use provost_domain::event::outbound::{Topic, UnitAnnouncement};
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
 use provost_learn::train::Trained;
@@ -165,10 +165,8 @@ impl Watcher {
         let announcement =
             UnitAnnouncement { unit_id: unit.id.clone(), job_id: unit.job_id.clone(), algorithm: unit.algorithm };
         let (units, resources) = (&self.resources.units, &self.resources);
-        let policy = |e: &StoreError, failures: u32| {
-            let again = e.may_pass() && failures + 1 < resources.attempts;
-            again.then(|| backoff(resources.backoff, LONGEST_WAIT, failures))
-        };
+        let again = |e: &StoreError, failures| e.may_pass() && failures < resources.attempts;
+        let policy = Backoff::new(resources.backoff, LONGEST_WAIT).policy(again);
         let offer = || async {
             let message = announcement_of(unit.id.clone(), Topic::UnitOffered, &announcement, unit.created_at);
             for old in units.open_units().await?.into_iter().filter(|u| u.job_id == unit.job_id && u.id != unit.id) {

@@ -124,7 +124,7 @@ impl UnitRun {
         }
         let failures = &self.resources.failures;
         let task = format!("recording the outcome of {}", unit.id);
-        let policy = |failure: &Failure, _| match failure {
+        let policy = |failure: &Failure| match failure {
             Failure::Lost => None,
             Failure::Told(why) => {
                 let kind = if why.may_pass || why.store_away { Kind::Outage } else { Kind::Fault };

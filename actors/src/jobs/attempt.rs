@@ -3,9 +3,10 @@
 mod report;
 mod state;
 
-use super::driver::{Driver, told_to_end};
+use super::driver::Driver;
 use super::step::StepError;
 use super::stop::JobStop;
+use super::wait::told_to_end;
 use super::writer::Patience;
 use crate::clock::Sleep;
 use crate::executor::{Attempt, Work};

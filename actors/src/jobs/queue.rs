@@ -1,14 +1,20 @@
 //! The job queue: takes jobs in, starts them while there is room, and watches over their drivers. Its state is rebuilt from
 //! the store at the start.
 
-use super::driver::{self, JobEnv, cancelled, claim, count_attempt, drive, failed, interrupt, is_over, may_claim};
+use super::change::{Change, cancelled, failed};
+use super::claim::{claim, may_claim, task_of};
+use super::driver::drive;
+use super::env::JobEnv;
 use super::estimate;
 use super::messages::{
     Accepted, Join, Joined, KeyedSubmission, ShutdownReport, Submission, Submit, Submitted, WrittenResponse,
 };
+use super::position::current_unit;
 use super::queue_state::QueueState;
+use super::settlement::has_driver;
 use super::stop::{JobStop, outranks};
-use super::writer::{Change, JobWriter, Patience, WriteError};
+use super::wait::sleep_or_stop;
+use super::writer::{JobWriter, Patience, WriteError};
 use crate::error::{CancelError, SubmitError};
 use crate::failures::{Kind, LONG_PAUSE};
 use crate::lease::Leases;
@@ -17,7 +23,7 @@ use crate::plan;
 use crate::retry::{never, retry};
 use futures_util::FutureExt;
 use provost_domain::event::outbound::Topic;
-use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStateChange, JobStatus};
+use provost_domain::job::{CancelWish, JobEventKind, JobRecord, JobStateChange};
 use provost_domain::lease::Lease;
 use provost_domain::queue::{QueuedJob, waiting_jobs};
 use provost_domain::{JobId, TrainingJob, limits};
@@ -77,7 +83,7 @@ impl JobQueue {
     /// Queues every unfinished job, oldest first; keeps trying while the store is away.
     pub async fn recover(self: &Arc<Self>) {
         let resources = &self.env.resources;
-        let policy = |error: &StoreError, _| {
+        let policy = |error: &StoreError| {
             let (kind, pauses) = (Kind::of(error), (resources.backoff, LONGEST_WAIT));
             let wait = resources.failures.wait(COMPONENT, UNFINISHED, kind, &error.to_string(), pauses);
             if wait >= LONG_PAUSE {
@@ -228,11 +234,7 @@ impl JobQueue {
                     }
                     let wish = CancelWish { at: n.at, by: by.clone(), keep_best };
                     r.cancel = Some(wish);
-                    // One that was interrupted may have a best trial: its driver sees to it. Where the store is shared
-                    // the driver may be another process's, which looks for wishes with every beat.
-                    let elsewhere = resources.leases.is_some() && r.job.status == JobStatus::Running;
-                    let has_a_driver = running || elsewhere || (keep_best && r.job.started_at.is_some());
-                    if has_a_driver {
+                    if has_driver(r, running, resources.leases.is_some(), keep_best) {
                         n.log(r, "asked to cancel");
                     } else {
                         cancelled(r, n);
@@ -244,7 +246,7 @@ impl JobQueue {
                     if running {
                         self.wish(&id, JobStop::Cancel { keep_best });
                     } else if saved.job.status.is_final() {
-                        resources.failures.over(COMPONENT, &driver::task_of(&id));
+                        resources.failures.over(COMPONENT, &task_of(&id));
                         self.change(|state| state.withdraw(&id));
                     }
                     return Ok(saved.job);
@@ -272,7 +274,7 @@ impl JobQueue {
         let late: Vec<Arc<JobWriter>> =
             self.change(|state| state.end_all().into_values().filter_map(|r| r.end()).collect());
         for writer in late {
-            if let Err(error) = interrupt(&writer, Patience::Once).await {
+            if let Err(error) = writer.interrupt(Patience::Once).await {
                 tracing::warn!(job = %writer.id, %error, "the job stays as it is and is resumed with the next start");
             }
         }
@@ -372,7 +374,7 @@ impl JobQueue {
                     if !self.survives(&writer, &text).await {
                         break;
                     }
-                    driver::sleep_or_stop(&self.env, stop.clone(), self.env.resources.backoff).await;
+                    sleep_or_stop(&self.env, stop.clone(), self.env.resources.backoff).await;
                 }
             }
         }
@@ -421,13 +423,11 @@ impl JobQueue {
     /// Counts a crash of the driver as an attempt; false once there were too many, and the job has failed.
     async fn survives(&self, writer: &JobWriter, text: &str) -> bool {
         let record = writer.read().await;
-        let units = plan::units(&record.job.config);
-        let unit = units.iter().map(|u| u.algorithm).find(|a| !is_over(&record, *a));
-        let attempts = match unit {
-            Some(unit) => count_attempt(writer, unit, text).await.ok(),
+        let failed_attempts = match current_unit(&record) {
+            Some(unit) => writer.count_attempt(unit, text).await.ok(),
             None => None,
         };
-        if attempts.is_some_and(|n| n < self.env.resources.attempts) {
+        if failed_attempts.is_some_and(|failed| self.env.tries().after_attempt(failed).is_some()) {
             return true;
         }
         let mail = writer.mail(Patience::Attempts).await;

@@ -1,8 +1,8 @@
-//! What a job's record says once its work has ended. Pure: the driver carries it out.
+//! What a job's record says once its work has ended or is cancelled. Pure: the driver and the queue carry it out.
 
 use super::step::End;
 use super::stop::JobStop;
-use provost_domain::job::JobRecord;
+use provost_domain::job::{JobRecord, JobStatus};
 
 /// The last change of a job by its driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,14 @@ pub(super) fn settlement(end: &End, stop: JobStop, record: &JobRecord) -> Settle
         }
         End::AllDone => Settlement::Complete,
     }
+}
+
+/// Whether a driver sees to the end of a job that is cancelled; else it ends at once. `is_driven`: it runs in this process.
+/// Where the store `is_shared`, the driver of a running job may be another process's, which looks for requests with every
+/// beat. A job that was interrupted may have a best trial to keep: its next driver sees to that.
+pub(super) fn has_driver(record: &JobRecord, is_driven: bool, is_shared: bool, keep_best: bool) -> bool {
+    let elsewhere = is_shared && record.job.status == JobStatus::Running;
+    is_driven || elsewhere || (keep_best && record.job.started_at.is_some())
 }
 
 #[cfg(test)]
@@ -63,6 +71,27 @@ mod tests {
             (End::AllDone, JobStop::No, 0, None, fail("no model was trained")),
         ] {
             assert_eq!(settlement(&end, stop, &record(models, error)), expected);
+        }
+    }
+
+    #[test]
+    fn who_ends_a_job_that_is_cancelled() {
+        use JobStatus::{Pending, Running};
+        for (status, started, is_driven, is_shared, keep_best, expected) in [
+            (Pending, false, false, false, false, false),
+            (Pending, false, false, true, true, false),
+            (Pending, false, true, false, false, true),
+            (Pending, true, false, false, false, false),
+            (Pending, true, false, false, true, true),
+            (Running, true, true, false, false, true),
+            (Running, true, false, true, false, true),
+            (Running, true, false, false, false, false),
+        ] {
+            let mut record = record(0, None);
+            record.job.status = status;
+            record.job.started_at = started.then_some(DateTime::UNIX_EPOCH);
+            let found = has_driver(&record, is_driven, is_shared, keep_best);
+            assert_eq!(found, expected, "{status}, started {started}, {is_driven}, {is_shared}, {keep_best}");
         }
     }
 }

@@ -50,6 +50,9 @@ pub fn store_failed(e: &StoreError) -> StepError {
     }
 }
 
+/// Said where the time limit was reached before there was anything to keep.
+pub(super) const OUT_OF_TIME: &str = "the time limit was reached before a trial had finished";
+
 /// How a job's work ended.
 pub(super) enum End {
     AllDone,
@@ -63,7 +66,7 @@ impl From<StepError> for End {
         match e {
             StepError::MayPass(why) | StepError::StoreAway(why) | StepError::Final(why) => End::Failed(why),
             StepError::Stopped => End::Stopped,
-            StepError::OutOfTime => End::Failed("the time limit was reached before a trial had finished".to_owned()),
+            StepError::OutOfTime => End::Failed(OUT_OF_TIME.to_owned()),
             StepError::HardLimit => End::Failed("the hard time limit was reached".to_owned()),
             StepError::Lost => End::Lost,
         }

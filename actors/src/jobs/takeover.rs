@@ -3,7 +3,7 @@
 
 mod decision;
 
-use super::driver::{CLAIMING, may_claim, task_of};
+use super::claim::{CLAIMING, may_claim, task_of};
 use super::queue::JobQueue;
 use crate::failures::Kind;
 use crate::lease::Leases;

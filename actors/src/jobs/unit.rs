@@ -1,61 +1,53 @@
 //! One unit of work, an algorithm of a job: fit, keep the result, score, register; each step repeatable, each kept before
 //! the next begins.
 
-use super::driver::{Driver, count_attempt, sleep_or_stop};
+use super::driver::Driver;
 use super::step::{StepError, UnitEnd, store_failed};
 use super::stop::JobStop;
+use super::tries::{Next, after_steps};
+use super::wait::sleep_or_stop;
 use super::writer::Patience;
 use crate::evaluator::{Fitted, Score};
 use crate::executor::Work;
 use crate::panics::off_the_arbiter;
 use crate::plan::Unit;
 use crate::registry::Register;
-use crate::retry::backoff;
 use provost_domain::{Algorithm, ModelId};
 use provost_learn::LearnError;
 use provost_learn::train::Trained;
 use provost_store::StoreError;
 use std::sync::Arc;
-use std::time::Duration;
-
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Driver {
     /// Works on a unit until it is done, has failed permanently, or is stopped.
     pub(super) async fn unit(&mut self, unit: Unit) -> UnitEnd {
         let algorithm = unit.algorithm;
-        let resources = self.env.resources.clone();
-        let mut away = 0;
+        let mut tries = self.env.tries();
         loop {
-            let ended = match self.steps(unit).await {
-                Ok(()) => return UnitEnd::Done,
-                // It goes on from what was kept, however often that happens.
-                Err(StepError::StoreAway(why)) => {
+            let ended = match after_steps(self.steps(unit).await) {
+                Next::Done => return UnitEnd::Done,
+                Next::GoOn(why) => {
                     let text = format!("{algorithm}: interrupted: {why}");
                     match self.writer.update(Patience::Forever, |r, n| n.log(r, &text)).await {
                         Ok(_) => {
-                            away += 1;
-                            let wait = backoff(resources.backoff, LONGEST_WAIT, away - 1);
-                            sleep_or_stop(&self.env, self.stop.clone(), wait).await;
+                            sleep_or_stop(&self.env, self.stop.clone(), tries.after_outage()).await;
                             continue;
                         }
                         Err(e) => Err(e.into()),
                     }
                 }
-                Err(StepError::MayPass(why)) => match count_attempt(&self.writer, algorithm, &why).await {
-                    Ok(attempts) if attempts < resources.attempts => {
-                        let wait = backoff(resources.backoff, LONGEST_WAIT, attempts - 1);
-                        sleep_or_stop(&self.env, self.stop.clone(), wait).await;
-                        continue;
-                    }
-                    Ok(_) => self.give_up(unit, &why).await,
+                Next::CountAttempt(why) => match self.writer.count_attempt(algorithm, &why).await {
+                    Ok(failed) => match tries.after_attempt(failed) {
+                        Some(wait) => {
+                            sleep_or_stop(&self.env, self.stop.clone(), wait).await;
+                            continue;
+                        }
+                        None => self.give_up(unit, &why).await,
+                    },
                     Err(e) => Err(e.into()),
                 },
-                Err(StepError::Final(why)) => self.give_up(unit, &why).await,
-                Err(StepError::OutOfTime) => {
-                    self.give_up(unit, "the time limit was reached before a trial had finished").await
-                }
-                Err(e) => Err(e),
+                Next::GiveUp(why) => self.give_up(unit, &why).await,
+                Next::End(e) => Err(e),
             };
             return match ended {
                 Ok(()) => UnitEnd::Failed,
@@ -180,9 +172,8 @@ impl Driver {
     /// Scores the test part and registers the model with its evaluation.
     async fn register(&mut self, unit: Unit, trained: &Arc<Trained>) -> Result<(), StepError> {
         let algorithm = unit.algorithm;
-        match *self.stop.borrow() {
-            JobStop::No | JobStop::Cancel { keep_best: true } => {}
-            JobStop::Cancel { keep_best: false } | JobStop::Shutdown => return Err(StepError::Stopped),
+        if self.stop.borrow().ends_work() {
+            return Err(StepError::Stopped);
         }
         let record = self.writer.read().await;
         let Some(model_id) = record.units.get(&algorithm).and_then(|u| u.model_id.clone()) else {

@@ -1,28 +1,24 @@
 //! The one writer of a running job's record: applies a change, saves it with its events, and answers a conflict by
 //! reading anew.
 
+mod save;
+
+use super::change::Change;
 use super::streams::Streams;
 use crate::failures::Kind;
 use crate::notifier::mail_content::JobMail;
 use crate::options::JobsResources;
-use crate::outbox::announcement_of;
-use crate::retry::backoff;
-use chrono::{DateTime, SecondsFormat, Utc};
-use provost_domain::event::outbound::{JobAnnouncement, Topic};
-use provost_domain::job::{JobEventKind, JobLogLine, JobRecord, JobStateChange, JobStatus, Transition};
+use crate::retry::{Backoff, never, retry};
+use provost_domain::job::{JobRecord, JobStatus, Transition};
 use provost_domain::{Algorithm, JobId};
-use provost_store::{NewJobEvent, OutboxMessage, StoreError};
-use serde::Serialize;
+use provost_store::StoreError;
+use save::{AfterConflict, AfterFailure, after_conflict, after_failed_save};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// The component's name in reports of failures.
 const COMPONENT: &str = "jobs";
-/// Log lines that a record keeps.
-const LOG_LINES: usize = 200;
-/// Conflicts with other writers after which a save is given up.
-const CONFLICTS: u32 = 8;
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Why a change was not saved.
@@ -46,78 +42,15 @@ pub enum Patience {
     Forever,
 }
 
-/// What is written along with a change.
-pub struct Change {
-    pub at: DateTime<Utc>,
-    pub events: Vec<NewJobEvent>,
-    pub outbox: Vec<OutboxMessage>,
-}
-
-impl Change {
-    pub fn new(at: DateTime<Utc>) -> Self {
-        Self { at, events: Vec::new(), outbox: Vec::new() }
-    }
-
-    pub fn event(&mut self, kind: JobEventKind, data: &impl Serialize) {
-        // What events say are plain structs of texts, numbers and lists: they always serialise.
-        let data = serde_json::to_value(data).unwrap_or_default();
-        self.events.push(NewJobEvent { at: self.at, kind, data });
-    }
-
-    pub fn log(&mut self, record: &mut JobRecord, text: &str) {
-        let line = format!("{} {text}", self.at.to_rfc3339_opts(SecondsFormat::Millis, true));
-        self.event(JobEventKind::Log, &JobLogLine { message: text.to_owned() });
-        let logs = &mut record.job.logs;
-        logs.push(line);
-        if logs.len() > LOG_LINES {
-            logs.drain(..logs.len() - LOG_LINES);
+impl Patience {
+    /// Whether another try follows after so many failures in a row, of which the last may pass or not; `attempts` is how often
+    /// a unit of work is tried.
+    fn tries_again(self, may_pass: bool, failures: u32, attempts: u32) -> bool {
+        match self {
+            Patience::Once => false,
+            Patience::Attempts => may_pass && failures < attempts,
+            Patience::Forever => may_pass,
         }
-    }
-
-    /// A line in the warnings, once, and in the log.
-    pub fn warn(&mut self, record: &mut JobRecord, text: &str) {
-        if !record.job.warnings.iter().any(|w| w == text) {
-            record.job.warnings.push(text.to_owned());
-            self.log(record, &format!("warning: {text}"));
-        }
-    }
-
-    /// Moves the job's state. An illegal move (another writer was faster) changes nothing and answers false.
-    pub fn transition(&mut self, record: &mut JobRecord, transition: Transition) -> bool {
-        let Ok(next) = record.job.status.after(transition) else { return false };
-        record.job.status = next;
-        if next.is_final() {
-            record.job.completed_at = Some(self.at);
-            record.job.estimated_time_remaining_seconds = None;
-        }
-        self.event(JobEventKind::State, &JobStateChange::from(&record.job));
-        true
-    }
-
-    /// Writes to people about the end that the record tells of, if it does.
-    pub fn write(&mut self, mail: &JobMail, record: &JobRecord) {
-        self.outbox.extend(mail.about(record, self.at));
-    }
-
-    /// Announces what became of the job on the event bus.
-    pub fn announce(&mut self, record: &JobRecord, topic: Topic) {
-        let job = &record.job;
-        let announcement = JobAnnouncement {
-            job_id: job.job_id.clone(),
-            status: job.status,
-            progress_percentage: job.progress_percentage,
-            current_step: job.current_step.clone(),
-            algorithms: job.config.algorithms.clone(),
-            trained_models: job.trained_models.clone(),
-            best_model_id: job.best_model_id.clone(),
-            best_score: job.best_score,
-            error_message: job.error_message.clone(),
-            warnings: job.warnings.clone(),
-            created_by: job.created_by.clone(),
-            triggers: job.triggers.clone(),
-        };
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        self.outbox.push(announcement_of(id, topic, &announcement, self.at));
     }
 }
 
@@ -168,9 +101,28 @@ impl JobWriter {
         held.base_seconds + own.as_secs_f64()
     }
 
-    /// A unit of work failed for a reason that may pass.
-    pub(super) fn attempt_failed(&self, unit: Algorithm) {
+    /// Counts a failed attempt at a unit; answers how many there were.
+    pub async fn count_attempt(&self, unit: Algorithm, why: &str) -> Result<u32, WriteError> {
         self.resources.metrics.attempt_failed(unit);
+        let count = |r: &mut JobRecord, n: &mut Change| {
+            let progress = r.units.entry(unit).or_default();
+            progress.attempts += 1;
+            let text = format!("{unit}: attempt {} failed: {why}", progress.attempts);
+            n.log(r, &text);
+        };
+        let saved = self.update(Patience::Forever, count).await?;
+        Ok(saved.units.get(&unit).map_or(0, |u| u.attempts))
+    }
+
+    /// Back to waiting: the next process goes on with it.
+    pub async fn interrupt(&self, patience: Patience) -> Result<JobRecord, WriteError> {
+        let interrupt = |r: &mut JobRecord, n: &mut Change| {
+            r.job.current_step = Some("interrupted".to_owned());
+            if n.transition(r, Transition::Interrupt) {
+                n.log(r, "interrupted by a shutdown; it goes on with the next start");
+            }
+        };
+        self.update(patience, interrupt).await
     }
 
     /// Applies a change and saves it. The change may be applied again to a record that was read anew. `Lost` also where
@@ -181,7 +133,7 @@ impl JobWriter {
         change: impl Fn(&mut JobRecord, &mut Change),
     ) -> Result<JobRecord, WriteError> {
         let mut held = self.held.lock().await;
-        let (mut conflicts, mut failures) = (0, 0);
+        let (mut conflicts, mut backoff) = (0, self.backoff());
         // A change that the store went away under: it is tried again as it was, since it may have been saved.
         let mut unsure: Option<(JobRecord, Change)> = None;
         loop {
@@ -192,32 +144,31 @@ impl JobWriter {
             let again = unsure.is_some();
             let (next, notes) = unsure.take().unwrap_or_else(|| self.changed(&held, &change));
             let saved = self.resources.jobs.save_job(next.clone(), notes.events.clone(), notes.outbox.clone()).await;
-            match saved {
-                Ok(saved) => {
-                    self.resources.failures.succeeded(COMPONENT, &self.saving);
-                    return Ok(self.saved(&mut held, saved));
-                }
-                Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS => {
-                    conflicts += 1;
-                    match self.resources.jobs.job(&self.id).await {
-                        // Applied again, it would be told twice.
-                        Ok(Some(found)) if again && is_saved(&next, &found) => {
-                            self.resources.failures.succeeded(COMPONENT, &self.saving);
-                            return Ok(self.saved(&mut held, found));
-                        }
-                        Ok(Some(found)) if found.epoch == self.epoch => held.record = found,
-                        Ok(_) => return Err(self.lost()),
-                        Err(e) => {
-                            unsure = again.then_some((next, notes));
-                            self.wait_out(e, patience, &mut failures).await?;
-                        }
-                    }
-                }
-                Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => return Err(self.lost()),
-                Err(e) => {
+            let error = match saved {
+                Ok(saved) => return Ok(self.saved(&mut held, saved)),
+                Err(error) => error,
+            };
+            match after_failed_save(&error, conflicts) {
+                AfterFailure::Lost => return Err(self.lost()),
+                AfterFailure::Wait => {
                     unsure = Some((next, notes));
-                    self.wait_out(e, patience, &mut failures).await?;
+                    self.wait_out(error, patience, &mut backoff).await?;
+                    continue;
                 }
+                AfterFailure::Read => conflicts += 1,
+            }
+            let found = match self.resources.jobs.job(&self.id).await {
+                Ok(found) => found,
+                Err(error) => {
+                    unsure = again.then_some((next, notes));
+                    self.wait_out(error, patience, &mut backoff).await?;
+                    continue;
+                }
+            };
+            match (after_conflict(&next, again, found.as_ref(), self.epoch), found) {
+                (AfterConflict::Saved, Some(found)) => return Ok(self.saved(&mut held, found)),
+                (AfterConflict::Apply, Some(found)) => held.record = found,
+                (AfterConflict::Lost, _) | (_, None) => return Err(self.lost()),
             }
         }
     }
@@ -240,6 +191,7 @@ impl JobWriter {
     }
 
     fn saved(&self, held: &mut Held, saved: JobRecord) -> JobRecord {
+        self.resources.failures.succeeded(COMPONENT, &self.saving);
         self.resources.metrics.job_saved(saved.job.status);
         let running = saved.job.status == JobStatus::Running;
         if running != held.since.is_some() {
@@ -254,19 +206,22 @@ impl JobWriter {
     /// What mails about the job's end need, to be read before the end is saved, and as patiently: while the store is away
     /// the end cannot be saved either. What fails for good leads to no mail; the job goes on.
     pub async fn mail(&self, patience: Patience) -> JobMail {
-        let (record, mut failures) = (self.read().await, 0);
-        loop {
-            let error = match JobMail::read(&self.resources.mail, &record).await {
-                Ok(mail) => return mail,
-                Err(e) if e.may_pass() => match self.wait_out(e, patience, &mut failures).await {
-                    Ok(()) => continue,
-                    Err(e) => e.to_string(),
-                },
-                Err(e) => e.to_string(),
-            };
-            tracing::error!(job = %self.id, error, "no mail about the job's end: it could not be prepared");
-            return JobMail::default();
-        }
+        let record = self.read().await;
+        let policy = self.backoff().policy(|e: &StoreError, failures| {
+            let again = patience.tries_again(e.may_pass(), failures, self.resources.attempts);
+            if again {
+                self.not_saved(e);
+            }
+            again
+        });
+        let read = || JobMail::read(&self.resources.mail, &record);
+        retry(&*self.resources.clock, policy, never(), read).await.unwrap_or_else(|ended| {
+            if let Some(e) = ended.error() {
+                let error = e.to_string();
+                tracing::error!(job = %self.id, error, "no mail about the job's end: it could not be prepared");
+            }
+            JobMail::default()
+        })
     }
 
     /// Tells of a failure to save, or to see what was saved.
@@ -274,23 +229,23 @@ impl JobWriter {
         self.resources.failures.failed(COMPONENT, &self.saving, Kind::of(error), &error.to_string());
     }
 
+    /// The waits of something that is tried again while the store is away.
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::new(self.resources.backoff, LONGEST_WAIT)
+    }
+
     pub(super) async fn wait_out(
         &self,
         error: StoreError,
         patience: Patience,
-        failures: &mut u32,
+        backoff: &mut Backoff,
     ) -> Result<(), WriteError> {
-        *failures += 1;
-        let again = match patience {
-            Patience::Once => false,
-            Patience::Attempts => error.may_pass() && *failures < self.resources.attempts,
-            Patience::Forever => error.may_pass(),
-        };
-        if !again {
+        let wait = backoff.failed();
+        if !patience.tries_again(error.may_pass(), backoff.failures(), self.resources.attempts) {
             return Err(WriteError::Store(error));
         }
         self.not_saved(&error);
-        self.resources.clock.sleep(backoff(self.resources.backoff, LONGEST_WAIT, *failures - 1)).await;
+        self.resources.clock.sleep(wait).await;
         Ok(())
     }
 }
@@ -301,19 +256,15 @@ impl Drop for JobWriter {
     }
 }
 
-/// Whether the record that was found is what a save of `tried` makes of it.
-fn is_saved(tried: &JobRecord, found: &JobRecord) -> bool {
-    let JobRecord { rev, next_event, .. } = *found;
-    rev == tried.rev + 1 && JobRecord { rev, next_event, ..tried.clone() } == *found
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use crate::jobs::change::LOG_LINES;
     use crate::jobs::messages::Submission;
     use crate::jobs::queue::new_record;
     use crate::options::Options;
+    use chrono::DateTime;
     use provost_domain::TrainingConfig;
     use provost_store::sqlite::SqliteStore;
     use provost_store::{Artifacts, NewJob, Store};
@@ -330,6 +281,16 @@ mod tests {
         let options = Options::new(store.clone(), artifacts, folder.join("import"));
         let resources = Arc::new(JobsResources::from(&options));
         (JobWriter::new(claimed, resources, Streams::default()), store)
+    }
+
+    #[test]
+    fn how_often_a_save_is_tried() {
+        let tries = |patience: Patience, may_pass| {
+            (1..).take(9).take_while(|failures| patience.tries_again(may_pass, *failures, 3)).count()
+        };
+        for (patience, again) in [(Patience::Once, 0), (Patience::Attempts, 2), (Patience::Forever, 9)] {
+            assert_eq!((tries(patience, true), tries(patience, false)), (again, 0), "{patience:?}");
+        }
     }
 
     #[tokio::test]
@@ -352,9 +313,10 @@ mod tests {
         let (next, notes) = writer.changed(&*writer.held.lock().await, |r, n| n.warn(r, "once"));
         store.save_job(next.clone(), notes.events, notes.outbox).await.unwrap();
         let mut found = store.job(&writer.id).await.unwrap().unwrap();
-        assert!(is_saved(&next, &found));
+        let after = |found: &JobRecord| after_conflict(&next, true, Some(found), writer.epoch());
+        assert_eq!(after(&found), AfterConflict::Saved);
         found.job.warnings.push("theirs".to_owned());
-        assert!(!is_saved(&next, &found), "another writer's");
+        assert_eq!(after(&found), AfterConflict::Apply, "another writer's");
     }
 
     #[tokio::test]

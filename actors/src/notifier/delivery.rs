@@ -6,7 +6,7 @@ use crate::failures::Kind;
 use crate::lease::Role;
 use crate::options::{MailOptions, NotifierResources};
 use crate::outbox::MAIL;
-use crate::retry::backoff;
+use crate::retry::Backoff;
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_store::{OutboxMessage, StoreError};
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub struct Report {
 
 /// A mail that was not accepted for now.
 struct Deferred {
-    failures: u32,
+    backoff: Backoff,
     /// On the clock's monotonic reading.
     until: Duration,
 }
@@ -55,10 +55,10 @@ pub struct Delivery {
     deferred: BTreeMap<String, Deferred>,
     /// Accepted by the server, and still to be marked as sent.
     accepted: Vec<String>,
-    /// Failed attempts in a row to reach the server.
-    outage: u32,
-    /// Failed attempts in a row to read or mark messages.
-    store_away: u32,
+    /// Attempts to reach the server.
+    server: Backoff,
+    /// The last attempt to read or mark messages failed.
+    store_away: bool,
 }
 
 impl Delivery {
@@ -71,8 +71,8 @@ impl Delivery {
             role,
             deferred: BTreeMap::new(),
             accepted: Vec::new(),
-            outage: 0,
-            store_away: 0,
+            server: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
+            store_away: false,
         }
     }
 
@@ -80,18 +80,18 @@ impl Delivery {
         loop {
             let wait = match self.round().await {
                 Ok(wait) => {
-                    self.store_away = 0;
+                    self.store_away = false;
                     self.resources.failures.succeeded(COMPONENT, OUTBOX);
                     wait
                 }
                 Err(error) => {
                     self.note(|r| r.last_error = Some(error.to_string()));
-                    self.store_away += 1;
+                    self.store_away = true;
                     let (kind, pauses) = (Kind::of(&error), (FIRST_WAIT, LONGEST_WAIT));
                     self.resources.failures.wait(COMPONENT, OUTBOX, kind, &error.to_string(), pauses)
                 }
             };
-            let failing = self.outage > 0 || self.store_away > 0 || !self.deferred.is_empty();
+            let failing = self.server.is_failing() || self.store_away || !self.deferred.is_empty();
             let next_try = failing.then(|| self.resources.clock.now() + TimeDelta::from_std(wait).unwrap_or_default());
             self.note(|r| (r.failing, r.next_try) = (failing, next_try));
             self.resources.clock.sleep(wait).await;
@@ -126,8 +126,8 @@ impl Delivery {
             self.nothing_due();
         }
         self.deliver(due).await?;
-        if self.outage > 0 {
-            return Ok(backoff(FIRST_WAIT, LONGEST_WAIT, self.outage - 1));
+        if self.server.is_failing() {
+            return Ok(self.server.wait());
         }
         let next = self.deferred.values().map(|d| d.until.saturating_sub(now)).min();
         // What is due again at once was deferred in this round at a time-out; a moment is waited all the same.
@@ -154,15 +154,15 @@ impl Delivery {
             if session.is_none() {
                 match Session::open(&mail).await {
                     Ok(opened) => {
-                        if self.outage > 0 {
+                        if self.server.is_failing() {
                             tracing::info!(server = %mail.url, "the mail server is back");
                         }
-                        self.outage = 0;
+                        self.server.succeeded();
                         self.resources.failures.succeeded(COMPONENT, SERVER);
                         session = Some(opened);
                     }
                     Err(error) => {
-                        self.outage += 1;
+                        self.server.failed();
                         let text = format!("no mail can be sent; it waits: {error}");
                         self.resources.failures.failed(COMPONENT, SERVER, Kind::Outage, &text);
                         self.note(|r| r.last_error = Some(error.to_string()));
@@ -200,7 +200,7 @@ impl Delivery {
 
     /// What the server was needed for was sent elsewhere or given up: it is asked again with the next mail.
     fn nothing_due(&mut self) {
-        self.outage = 0;
+        self.server.succeeded();
         self.resources.failures.succeeded(COMPONENT, SERVER);
     }
 
@@ -225,11 +225,12 @@ impl Delivery {
         if self.is_too_old(message) {
             return self.give_up(message, &why.to_string()).await;
         }
-        let failures = self.deferred.get(&message.id).map_or(0, |d| d.failures);
-        let wait = backoff(FIRST_WAIT, LONGEST_WAIT, failures);
+        let known = self.deferred.get(&message.id).map(|d| d.backoff);
+        let mut backoff = known.unwrap_or(Backoff::new(FIRST_WAIT, LONGEST_WAIT));
+        let wait = backoff.failed();
         tracing::warn!(mail = %message.id, error = %why, wait_s = wait.as_secs(), "the mail was not accepted yet");
         let until = self.resources.clock.monotonic() + wait;
-        self.deferred.insert(message.id.clone(), Deferred { failures: failures + 1, until });
+        self.deferred.insert(message.id.clone(), Deferred { backoff, until });
         self.note(|r| r.last_error = Some(why.to_string()));
         Ok(())
     }

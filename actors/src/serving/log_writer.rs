@@ -70,7 +70,7 @@ impl LogWriter {
     async fn write(&self, records: Vec<PredictionRecord>) {
         for part in records.chunks(STEP) {
             // What cannot be written is not kept for a day.
-            let policy = |e: &StoreError, _| {
+            let policy = |e: &StoreError| {
                 let wait = self.failures.wait(COMPONENT, TASK, Kind::of(e), &e.to_string(), PAUSES);
                 (wait < LONG_PAUSE).then_some(wait)
             };

@@ -14,7 +14,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesOrdered};
 use provost_actors::Lane;
-use provost_actors::retry::{backoff, never, retry};
+use provost_actors::retry::{Backoff, never, retry};
 use provost_actors::serving::{RequestOptions, ServedModel};
 use provost_domain::limits;
 use std::cell::RefCell;
@@ -303,8 +303,7 @@ async fn when_free<T, F: Future<Output = Result<T, Problem>>>(
     state: &State,
     work: impl FnMut() -> F,
 ) -> Result<T, Problem> {
-    let policy =
-        |problem: &Problem, failures| (problem.code == Code::Busy).then(|| backoff(WAITS.0, WAITS.1, failures));
+    let policy = Backoff::new(WAITS.0, WAITS.1).policy(|problem: &Problem, _| problem.code == Code::Busy);
     let done = retry(&*state.handle.options().clock, policy, never(), work).await;
     done.map_err(|ended| ended.error().unwrap_or_else(|| Problem::new(Code::Busy, "no place was free")))
 }

@@ -102,7 +102,7 @@ impl Driver {
         let percent = self.percent(share);
         let sample = self.sampler.sample();
         let seconds = self.writer.running_seconds().await;
-        let mut failures = 0;
+        let mut backoff = self.writer.backoff();
         while self.unsure {
             let said = tokio::select! {
                 said = said(&self.env.resources, &self.writer.id, unit) => said,
@@ -115,7 +115,7 @@ impl Driver {
                     self.unsure = false;
                     break;
                 }
-                Err(e) => self.writer.wait_out(e, patience, &mut failures).await,
+                Err(e) => self.writer.wait_out(e, patience, &mut backoff).await,
             };
             match failed {
                 Ok(()) => {}

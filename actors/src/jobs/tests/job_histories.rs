@@ -3,7 +3,7 @@
 //! The writers of dead and frozen processes are kept and go on writing, so that any step may come from a late writer.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::jobs::driver::{cancelled, count_attempt, failed, interrupt};
+use crate::jobs::change::{cancelled, failed};
 use crate::jobs::messages::Submission;
 use crate::jobs::queue::new_record;
 use crate::jobs::streams::Streams;
@@ -271,13 +271,13 @@ impl World {
                         })
                         .await
                     }
-                    Step::Attempt { .. } => match count_attempt(cell, UNIT, "a test").await {
+                    Step::Attempt { .. } => match cell.count_attempt(UNIT, "a test").await {
                         Ok(_) => Ok(cell.read().await),
                         Err(e) => Err(e),
                     },
                     Step::Interrupt { .. } => {
                         transition = Some(Transition::Interrupt);
-                        interrupt(cell, Patience::Once).await
+                        cell.interrupt(Patience::Once).await
                     }
                     Step::Complete { .. } => {
                         transition = Some(Transition::Complete);
