@@ -1,5 +1,7 @@
 //! Attempts on other machines: offered as units of work in the store and done by the worker that claims them.
 
+mod decision;
+
 use super::{UnitSpec, reason, unit, wish};
 use crate::executor::{Attempt, AttemptError, Executor, LocalExecutor, Outcome};
 use crate::failures::Kind;
@@ -9,6 +11,7 @@ use crate::options::FleetResources;
 use crate::outbox::announcement_of;
 use crate::panics::off_the_arbiter;
 use crate::retry::{Backoff, never, retry};
+use decision::{Decision, Found, decide};
 use provost_domain::event::outbound::{Topic, UnitAnnouncement};
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
 use provost_learn::train::Trained;
@@ -136,26 +139,37 @@ impl Watcher {
             }
             let manned = unit.lease.is_held() && !self.leases.is_silent(&unit.lease);
             alone = if manned { None } else { alone.or(Some(clock.monotonic())) };
-            if unit.lease.epoch > u64::from(self.resources.deaths) {
-                let text = format!("{} workers took it and did not end it", unit.lease.epoch);
-                if self.withdraw(unit).await? {
-                    return Err(failed(text, true));
-                }
-                continue;
-            }
-            let tired = alone.is_some_and(|since| clock.monotonic().saturating_sub(since) >= self.patience);
-            if let Some(why) = self.attempt.control.token.reason() {
-                // The worker reads it with its next beat.
-                if manned && unit.stop.as_ref().map(reason) != Some(why) {
+            let found = Found {
+                unit: &unit,
+                is_manned: manned,
+                alone_for: alone.map(|since| clock.monotonic().saturating_sub(since)),
+                stop: self.attempt.control.token.reason(),
+            };
+            match decide(found, self.resources.deaths, self.patience) {
+                Decision::Wait => {}
+                Decision::AskToStop(why) => {
                     self.save(WorkUnit { stop: Some(wish(why)), ..unit }).await?;
-                } else if !manned && self.withdraw(unit).await? {
-                    return Err(AttemptError::Learn(LearnError::Stopped(why)));
                 }
-            } else if tired && self.withdraw(unit).await? {
-                tracing::warn!(unit = %id, "no worker has taken the unit: it is done in this process");
-                let outcome = self.local.start(self.attempt.clone()).await;
-                return outcome
-                    .unwrap_or_else(|_| Err(AttemptError::NotStarted("its thread could not be made".to_owned())));
+                Decision::Stop(why) => {
+                    if self.withdraw(unit).await? {
+                        return Err(AttemptError::Learn(LearnError::Stopped(why)));
+                    }
+                }
+                Decision::Fail => {
+                    let text = format!("{} workers took it and did not end it", unit.lease.epoch);
+                    if self.withdraw(unit).await? {
+                        return Err(failed(text, true));
+                    }
+                }
+                Decision::DoHere => {
+                    if self.withdraw(unit).await? {
+                        tracing::warn!(unit = %id, "no worker has taken the unit: it is done in this process");
+                        let outcome = self.local.start(self.attempt.clone()).await;
+                        return outcome.unwrap_or_else(|_| {
+                            Err(AttemptError::NotStarted("its thread could not be made".to_owned()))
+                        });
+                    }
+                }
             }
         }
     }
