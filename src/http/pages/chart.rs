@@ -1,7 +1,9 @@
 //! Charts as inline SVG: sizes as attributes and colours by class, so that they follow the scheme and need no style of their own.
-//! Every chart has a title, a description and its figures as a table.
+//! Every chart has a title, a description and its figures as a table. Each is drawn twice, regular and narrow; the style sheet
+//! shows the one that fits the room that the chart has, so that its texts are never smaller than 11 pixels.
 
 mod curves;
+mod drawing;
 mod scores;
 mod search;
 mod timeline;
@@ -13,7 +15,7 @@ pub use search::{Dot, history};
 pub use timeline::{Moment, Timeline, Track, timeline};
 pub use waterfall::{Step, waterfall};
 
-use std::fmt::Write;
+use drawing::Drawing;
 
 /// A chart with what belongs to it.
 pub struct Figure {
@@ -24,145 +26,11 @@ pub struct Figure {
     pub rows: Vec<Vec<String>>,
 }
 
-/// Text inside SVG.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// The rectangle between the axes, and what its edges mean.
-#[derive(Debug, Clone, Copy)]
-struct Plane {
-    left: f64,
-    top: f64,
-    width: f64,
-    height: f64,
-    /// Room below, for the axis.
-    bottom: f64,
-    x: (f64, f64),
-    y: (f64, f64),
-}
-
-impl Plane {
-    /// A square over 0 to 1 each way.
-    const UNIT: Self =
-        Self { left: 46.0, top: 8.0, width: 480.0, height: 260.0, bottom: 36.0, x: (0.0, 1.0), y: (0.0, 1.0) };
-
-    fn at(&self, x: f64, y: f64) -> (f64, f64) {
-        let share = |value: f64, (low, high): (f64, f64)| {
-            if high > low { ((value - low) / (high - low)).clamp(0.0, 1.0) } else { 0.5 }
-        };
-        (self.left + share(x, self.x) * self.width, self.top + (1.0 - share(y, self.y)) * self.height)
-    }
-
-    /// The size of the whole drawing.
-    fn size(&self) -> (f64, f64) {
-        (self.left + self.width + 12.0, self.top + self.height + self.bottom)
-    }
-}
-
-/// An SVG that is being drawn.
-struct Drawing {
-    text: String,
-    plane: Plane,
-}
-
-/// Two decimals are a hundredth of a pixel.
-fn short(value: f64) -> String {
-    let text = format!("{value:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-impl Drawing {
-    fn new(plane: Plane, title: &str, description: &str) -> Self {
-        let (width, height) = plane.size();
-        // On a phone its texts are drawn larger.
-        let size = if width > 650.0 { "wide" } else { "tall" };
-        let text = format!(
-            r#"<svg class="chart {size}" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img"><title>{2}</title><desc>{3}</desc>"#,
-            short(width),
-            short(height),
-            escaped(title),
-            escaped(description)
-        );
-        Self { text, plane }
-    }
-
-    /// Writes to the text, which cannot fail.
-    fn add(&mut self, piece: std::fmt::Arguments<'_>) {
-        let _ = self.text.write_fmt(piece);
-    }
-
-    fn segment(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
-        let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(short);
-        self.add(format_args!(r#"<line class="{class}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>"#));
-    }
-
-    fn words(&mut self, class: &str, (x, y): (f64, f64), anchor: &str, text: &str) {
-        let (x, y, text) = (short(x), short(y), escaped(text));
-        self.add(format_args!(r#"<text class="{class}" x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>"#));
-    }
-
-    /// Grid lines and numbers at these values, and the names of the axes.
-    fn axes(&mut self, xs: &[(f64, String)], ys: &[(f64, String)], x_name: &str, y_name: &str) {
-        let Plane { left, top, width, height, x, y, .. } = self.plane;
-        for (value, text) in ys {
-            let (_, at) = self.plane.at(x.0, *value);
-            self.segment("gridline", (left, at), (left + width, at));
-            self.words("", (left - 6.0, at + 4.0), "end", text);
-        }
-        for (value, text) in xs {
-            let (at, _) = self.plane.at(*value, y.0);
-            self.words("", (at, top + height + 15.0), "middle", text);
-        }
-        self.segment("axis", (left, top + height), (left + width, top + height));
-        self.words("", (left + width / 2.0, top + height + 31.0), "middle", x_name);
-        if !y_name.is_empty() {
-            let (x, y, name) = (short(12.0), short(top + height / 2.0), escaped(y_name));
-            self.add(format_args!(
-                r#"<text class="axis-name" x="{x}" y="{y}" text-anchor="middle" transform="rotate(-90 {x} {y})">{name}</text>"#
-            ));
-        }
-    }
-
-    /// A line through these points of the plane.
-    fn line(&mut self, class: &str, points: impl Iterator<Item = (f64, f64)>) {
-        let mut path = String::new();
-        for (x, y) in points {
-            let (x, y) = self.plane.at(x, y);
-            let _ = write!(path, "{}{} {}", if path.is_empty() { "M" } else { "L" }, short(x), short(y));
-        }
-        if !path.is_empty() {
-            self.add(format_args!(r#"<path class="line {class}" d="{path}"/>"#));
-        }
-    }
-
-    /// The mark of a series: 1 a disc, 2 a triangle, 3 a square, 4 a rhombus.
-    fn mark(&mut self, series: usize, x: f64, y: f64, radius: f64) {
-        let (x, y) = self.plane.at(x, y);
-        let class = series.min(5);
-        let r = radius;
-        let shape = match series {
-            2 => vec![(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8)],
-            3 => vec![
-                (x - r * 0.85, y - r * 0.85),
-                (x + r * 0.85, y - r * 0.85),
-                (x + r * 0.85, y + r * 0.85),
-                (x - r * 0.85, y + r * 0.85),
-            ],
-            4 => vec![(x, y - r * 1.15), (x + r, y), (x, y + r * 1.15), (x - r, y)],
-            _ => {
-                let (x, y, r) = (short(x), short(y), short(r));
-                self.add(format_args!(r#"<circle class="f{class}" cx="{x}" cy="{y}" r="{r}"/>"#));
-                return;
-            }
-        };
-        let points: Vec<String> = shape.iter().map(|(x, y)| format!("{} {}", short(*x), short(*y))).collect();
-        self.add(format_args!(r#"<path class="mark f{class}" d="M{}Z"/>"#, points.join("L")));
-    }
-
-    fn end(mut self) -> String {
-        self.text.push_str("</svg>");
-        self.text
+impl Figure {
+    /// The id of its table on a page.
+    pub fn id(&self) -> String {
+        let letters = self.title.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+        std::iter::once("table-".to_owned()).chain(letters.map(String::from)).collect()
     }
 }
 
@@ -188,14 +56,12 @@ fn ticks(low: f64, high: f64) -> Vec<(f64, String)> {
 
 /// A legend's key: the mark of a series as an SVG of its own.
 pub fn key(series: usize) -> String {
-    let plane = Plane { left: 0.0, top: 0.0, width: 12.0, height: 12.0, bottom: 0.0, x: (0.0, 1.0), y: (0.0, 1.0) };
-    let mut drawing = Drawing { text: r#"<svg viewBox="0 0 12 12" aria-hidden="true">"#.to_owned(), plane };
-    drawing.mark(series, 0.5, 0.5, 5.0);
-    drawing.end()
+    Drawing::of_mark(series).end()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::drawing::{CHARACTER, Layout, Plane};
     use super::*;
 
     #[test]
@@ -209,14 +75,100 @@ mod tests {
 
     #[test]
     fn what_data_brings_is_escaped_in_a_chart() {
-        let drawing = Drawing::new(Plane::UNIT, "<script>", "a & \"b\"");
+        let drawing = Drawing::new(Plane::unit(Layout::Regular), "<script>", "a & \"b\"");
         let svg = drawing.end();
         assert!(svg.contains("<title>&lt;script&gt;</title><desc>a &amp; &quot;b&quot;</desc>"), "{svg}");
     }
 
     #[test]
     fn points_outside_of_the_plane_stay_on_its_edge() {
-        assert_eq!(Plane::UNIT.at(-1.0, 2.0), (46.0, 8.0));
-        assert_eq!(Plane::UNIT.at(2.0, -1.0), (526.0, 268.0));
+        let plane = Plane::unit(Layout::Regular);
+        assert_eq!(plane.at(-1.0, 2.0), (46.0, 8.0));
+        assert_eq!(plane.at(2.0, -1.0), (526.0, 268.0));
+    }
+
+    /// The level texts of an SVG with their positions and anchors.
+    fn texts(svg: &str) -> Vec<(f64, String, String)> {
+        let level = |text: &&str| !text.split('>').next().unwrap_or_default().contains("rotate");
+        svg.split("<text ")
+            .skip(1)
+            .filter(level)
+            .map(|text| {
+                let attribute = |name: &str| {
+                    let from = text.find(name).unwrap_or_default() + name.len();
+                    text[from..].split('"').next().unwrap_or_default().to_owned()
+                };
+                let (_, rest) = text.split_once('>').unwrap_or_default();
+                let said = rest.split('<').next().unwrap_or_default().to_owned();
+                (attribute(" x=\"").parse().unwrap_or(f64::NAN), attribute("text-anchor=\""), said)
+            })
+            .collect()
+    }
+
+    fn charts() -> Vec<Figure> {
+        let long = "Rank of the undergraduate university, as it was told";
+        let at = |hours| chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::hours(hours);
+        let moments = (0..9).map(|n| Moment { at: at(n * 30), value: 0.4, interval: Some((0.2, 0.9)) });
+        let track = Track { name: long.to_owned(), moments: moments.collect() };
+        let over_time = Timeline {
+            title: "Drift",
+            description: "Effects.",
+            note: String::new(),
+            y_name: "effect / floor",
+            level: Some(1.0),
+            range: (0.0, 1.5),
+            columns: Vec::new(),
+            rows: Vec::new(),
+        };
+        let dot = |number: u64| Dot {
+            number,
+            score: 0.7 + number as f64 / 1e4,
+            is_early: number.is_multiple_of(5),
+            series: 1,
+            algorithm: "XGBoost",
+        };
+        let curve =
+            || Curve { name: long.to_owned(), points: vec![(0.0, 0.0), (1.0, 1.0)], decision: Some((0.2, 0.7)) };
+        let bars = [0.7, 0.3].map(|value| Bar { name: long.to_owned(), value });
+        let range = Range { name: long.to_owned(), value: 0.01, interval: Some([-0.02, 0.03]), series: 2 };
+        let step = |adds| Step { name: long.to_owned(), value: "120".to_owned(), adds };
+        vec![
+            roc(&[curve()], String::new()),
+            precision_recall(&[curve()], 0.3, String::new()),
+            calibration(&[], 0.2),
+            score_histogram(&[12_345, 0], &[3, 4_000], 0.5),
+            importance(&bars, String::new()),
+            ranges("Difference of the AUC", &[range], Some(0.0), String::new()),
+            history(&(1..900).map(dot).collect::<Vec<_>>(), "AUC"),
+            timeline(&[track], over_time),
+            waterfall(0.01, vec![step(0.9), step(-0.4)], 0.51),
+        ]
+    }
+
+    #[test]
+    fn every_chart_is_drawn_for_a_phone_and_no_text_passes_an_edge() {
+        for figure in charts() {
+            let drawings: Vec<&str> = figure.svg.split("</svg>").filter(|svg| !svg.is_empty()).collect();
+            assert_eq!(drawings.len(), 2, "{}", figure.title);
+            assert!(drawings[1].starts_with("<svg class=\"chart narrow\" width=\"300\""), "{}", drawings[1]);
+            for svg in drawings {
+                assert!(!svg.contains("NaN") && svg.contains("<title>") && svg.contains("<desc>"), "{svg}");
+                let width: f64 =
+                    svg.split("width=\"").nth(1).and_then(|w| w.split('"').next()?.parse().ok()).unwrap_or(0.0);
+                for (x, anchor, text) in texts(svg) {
+                    let long = text.chars().count() as f64 * CHARACTER;
+                    let (from, to) = match anchor.as_str() {
+                        "end" => (x - long, x),
+                        "middle" => (x - long / 2.0, x + long / 2.0),
+                        _ => (x, x + long),
+                    };
+                    assert!(
+                        from > -1.0 && to < width + 1.0,
+                        "{}: {text:?} is at {from} to {to} of {width}",
+                        figure.title
+                    );
+                }
+            }
+        }
     }
 }

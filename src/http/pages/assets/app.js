@@ -56,8 +56,7 @@
       const share = (a, b) => (b ? (100 * a / b).toFixed(1) + " %" : "–");
       put("tn", tn); put("fp", fp); put("fn", fn); put("tp", tp);
       put("accuracy", share(tp + tn, n)); put("precision", share(tp, tp + fp)); put("recall", share(tp, accepted));
-      const mark = box.querySelector("[data-mark]");
-      if (mark) {
+      for (const mark of all("[data-mark]", box)) {
         const x = Number(mark.dataset.left) + step / 100 * Number(mark.dataset.width);
         mark.setAttribute("x1", x); mark.setAttribute("x2", x);
       }

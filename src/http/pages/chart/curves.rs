@@ -1,7 +1,8 @@
 //! Curves over the unit square: ROC, precision and recall, calibration.
 
 use super::super::text::{count, three};
-use super::{Drawing, Figure, Plane, quarters};
+use super::drawing::{Drawing, Plane, drawn};
+use super::{Figure, quarters};
 use provost_domain::evaluation::CalibrationBin;
 
 /// One model's line.
@@ -28,42 +29,48 @@ fn table(curves: &[Curve], decimals: usize) -> Vec<Vec<String>> {
         .collect()
 }
 
-fn draw(mut drawing: Drawing, curves: &[Curve]) -> String {
+fn with_curves(mut drawing: Drawing, curves: &[Curve]) -> Drawing {
     for (series, curve) in (1..).zip(curves) {
         drawing.line(&format!("l{}", series.min(5)), curve.points.iter().copied());
         if let Some((x, y)) = curve.decision {
             drawing.mark(series, x, y, 5.0);
         }
     }
-    drawing.end()
+    drawing
 }
 
 /// True against false positive rate.
 pub fn roc(curves: &[Curve], note: String) -> Figure {
     let title = "ROC";
-    let mut drawing = Drawing::new(
-        Plane::UNIT,
-        title,
-        "Share of the accepted that the model accepts, against the share of the rejected that it accepts. The mark is the model's own threshold.",
-    );
-    drawing.axes(&quarters(), &quarters(), "false positive rate", "true positive rate");
-    drawing.line("even", [(0.0, 0.0), (1.0, 1.0)].into_iter());
+    let svg = drawn(|layout| {
+        let mut drawing = Drawing::new(
+            Plane::unit(layout),
+            title,
+            "Share of the accepted that the model accepts, against the share of the rejected that it accepts. The mark is the model's own threshold.",
+        );
+        drawing.axes(&quarters(), &quarters(), "false positive rate", "true positive rate");
+        drawing.line("even", [(0.0, 0.0), (1.0, 1.0)].into_iter());
+        with_curves(drawing, curves)
+    });
     let columns = ["Model", "False positive rate", "True positive rate"].map(str::to_owned).into();
-    Figure { title: title.to_owned(), note, svg: draw(drawing, curves), columns, rows: table(curves, 3) }
+    Figure { title: title.to_owned(), note, svg, columns, rows: table(curves, 3) }
 }
 
 /// Precision against recall, with the share of the accepted as the line that guessing reaches.
 pub fn precision_recall(curves: &[Curve], base: f64, note: String) -> Figure {
     let title = "Precision and recall";
-    let mut drawing = Drawing::new(
-        Plane::UNIT,
-        title,
-        "Share of the model's acceptances that are right, against the share of the accepted that it finds. The dashed line is what guessing reaches.",
-    );
-    drawing.axes(&quarters(), &quarters(), "recall", "precision");
-    drawing.line("even", [(0.0, base), (1.0, base)].into_iter());
+    let svg = drawn(|layout| {
+        let mut drawing = Drawing::new(
+            Plane::unit(layout),
+            title,
+            "Share of the model's acceptances that are right, against the share of the accepted that it finds. The dashed line is what guessing reaches.",
+        );
+        drawing.axes(&quarters(), &quarters(), "recall", "precision");
+        drawing.line("even", [(0.0, base), (1.0, base)].into_iter());
+        with_curves(drawing, curves)
+    });
     let columns = ["Model", "Recall", "Precision"].map(str::to_owned).into();
-    Figure { title: title.to_owned(), note, svg: draw(drawing, curves), columns, rows: table(curves, 3) }
+    Figure { title: title.to_owned(), note, svg, columns, rows: table(curves, 3) }
 }
 
 /// What was observed against what was predicted, a mark with its interval per bin and no joining line.
@@ -74,20 +81,24 @@ pub fn calibration(bins: &[CalibrationBin], brier: f64) -> Figure {
         .filter(|bin| bin.interval_95.is_some_and(|[low, high]| bin.mean_predicted < low || bin.mean_predicted > high))
         .count();
     let note = format!("{outside} of {} bins outside its interval · Brier score {}", bins.len(), three(brier));
-    let mut drawing = Drawing::new(
-        Plane::UNIT,
-        title,
-        "Observed share of acceptances against the mean predicted chance, in ten bins with 95 % intervals. On the dashed line both are equal.",
-    );
-    drawing.axes(&quarters(), &quarters(), "predicted chance", "observed share");
-    drawing.line("even", [(0.0, 0.0), (1.0, 1.0)].into_iter());
-    for bin in bins {
-        if let Some([low, high]) = bin.interval_95 {
-            let (from, to) = (drawing.plane.at(bin.mean_predicted, low), drawing.plane.at(bin.mean_predicted, high));
-            drawing.segment("whisker l1", from, to);
+    let svg = drawn(|layout| {
+        let mut drawing = Drawing::new(
+            Plane::unit(layout),
+            title,
+            "Observed share of acceptances against the mean predicted chance, in ten bins with 95 % intervals. On the dashed line both are equal.",
+        );
+        drawing.axes(&quarters(), &quarters(), "predicted chance", "observed share");
+        drawing.line("even", [(0.0, 0.0), (1.0, 1.0)].into_iter());
+        for bin in bins {
+            if let Some([low, high]) = bin.interval_95 {
+                let (from, to) =
+                    (drawing.plane.at(bin.mean_predicted, low), drawing.plane.at(bin.mean_predicted, high));
+                drawing.segment("whisker l1", from, to);
+            }
+            drawing.mark(1, bin.mean_predicted, bin.fraction_of_positives, 4.0);
         }
-        drawing.mark(1, bin.mean_predicted, bin.fraction_of_positives, 4.0);
-    }
+        drawing
+    });
     let rows = bins
         .iter()
         .map(|bin| {
@@ -96,5 +107,5 @@ pub fn calibration(bins: &[CalibrationBin], brier: f64) -> Figure {
         })
         .collect();
     let columns = ["Predicted", "Observed", "95 % interval", "Rows"].map(str::to_owned).into();
-    Figure { title: title.to_owned(), note, svg: drawing.end(), columns, rows }
+    Figure { title: title.to_owned(), note, svg, columns, rows }
 }

@@ -1,6 +1,7 @@
 //! Values over time, window by window: a mark and a line for each series, with intervals where they are known.
 
-use super::{Drawing, Figure, Plane, ticks};
+use super::drawing::{Drawing, Layout, Plane, drawn};
+use super::{Figure, ticks};
 use chrono::{DateTime, Utc};
 
 /// A value of one window.
@@ -45,55 +46,45 @@ pub fn timeline(tracks: &[Track], chart: Timeline<'_>) -> Figure {
     let last = all().map(|moment| seconds(moment.at)).fold(f64::NEG_INFINITY, f64::max);
     let (first, last) = if first.is_finite() { (first, last) } else { (0.0, 1.0) };
     let room = ((last - first) * 0.03).max(60.0);
-    let plane = Plane {
-        left: 60.0,
-        top: 8.0,
-        width: 1040.0,
-        height: 220.0,
-        bottom: 36.0,
-        x: (first - room, last + room),
-        y: (low, high),
-    };
     let names: Vec<&str> = tracks.iter().map(|track| track.name.as_str()).collect();
     let series = if names.is_empty() { String::new() } else { format!(" Series: {}.", names.join(", ")) };
-    let mut drawing = Drawing::new(plane, chart.title, &format!("{}{series}", chart.description));
-    let days: Vec<(f64, String)> = if all().next().is_some() { times(first, last) } else { Vec::new() };
-    drawing.axes(&days, &ticks(low, high), "end of the window", chart.y_name);
-    if let Some(level) = chart.level {
-        drawing.line("even", [(plane.x.0, level), (plane.x.1, level)].into_iter());
-    }
-    for (series, track) in (1..).zip(tracks) {
-        let class = series.min(5);
-        let known = || track.moments.iter().filter(|moment| moment.value.is_finite());
-        drawing.line(&format!("l{class}"), known().map(|moment| (seconds(moment.at), moment.value)));
-        for moment in known() {
-            let x = seconds(moment.at);
-            if let Some((from, to)) = moment.interval {
-                let (from, to) = (drawing.plane.at(x, from), drawing.plane.at(x, to));
-                drawing.segment(&format!("whisker l{class}"), from, to);
-            }
-            drawing.mark(series, x, moment.value, 4.0);
+    let description = format!("{}{series}", chart.description);
+    let svg = drawn(|layout| {
+        let plane = Plane::with_axes(layout, (60.0, 688.0, 200.0), (first - room, last + room), (low, high));
+        let mut drawing = Drawing::new(plane, chart.title, &description);
+        let steps = if layout == Layout::Narrow { 2 } else { 4 };
+        let days = if all().next().is_some() { times(first, last, steps) } else { Vec::new() };
+        drawing.axes(&days, &ticks(low, high), "end of the window", chart.y_name);
+        if let Some(level) = chart.level {
+            drawing.line("even", [(plane.x.0, level), (plane.x.1, level)].into_iter());
         }
-    }
-    Figure {
-        title: chart.title.to_owned(),
-        note: chart.note,
-        svg: drawing.end(),
-        columns: chart.columns,
-        rows: chart.rows,
-    }
+        for (series, track) in (1..).zip(tracks) {
+            let class = series.min(5);
+            let known = || track.moments.iter().filter(|moment| moment.value.is_finite());
+            drawing.line(&format!("l{class}"), known().map(|moment| (seconds(moment.at), moment.value)));
+            for moment in known() {
+                let x = seconds(moment.at);
+                if let Some((from, to)) = moment.interval {
+                    let (from, to) = (drawing.plane.at(x, from), drawing.plane.at(x, to));
+                    drawing.segment(&format!("whisker l{class}"), from, to);
+                }
+                drawing.mark(series, x, moment.value, 4.0);
+            }
+        }
+        drawing
+    });
+    Figure { title: chart.title.to_owned(), note: chart.note, svg, columns: chart.columns, rows: chart.rows }
 }
 
-/// Up to five times from the first to the last, with as much of each as tells them apart.
-fn times(first: f64, last: f64) -> Vec<(f64, String)> {
-    const MOST: u32 = 4;
+/// Times from the first to the last in so many steps, with as much of each as tells them apart.
+fn times(first: f64, last: f64, most: u32) -> Vec<(f64, String)> {
     let span = last - first;
     let format = if span > 2.0 * 86_400.0 { "%Y-%m-%d" } else { "%d %b %H:%M" };
     // Within a few minutes the times would be the same and stand upon each other.
-    let steps = if span >= 300.0 { MOST } else { 0 };
+    let steps = if span >= 300.0 { most } else { 0 };
     (0..=steps)
         .filter_map(|n| {
-            let at = first + span * f64::from(n) / f64::from(MOST);
+            let at = first + span * f64::from(n) / f64::from(most);
             Some((at, DateTime::from_timestamp(at as i64, 0)?.format(format).to_string()))
         })
         .collect()
@@ -126,8 +117,9 @@ mod tests {
                 .into(),
         };
         let svg = timeline(&[track], chart()).svg;
-        assert_eq!(svg.matches("<circle").count(), 2, "{svg}");
-        assert_eq!(svg.matches("whisker").count(), 2);
+        // Two in each layout.
+        assert_eq!(svg.matches("<circle").count(), 4, "{svg}");
+        assert_eq!(svg.matches("whisker").count(), 4);
         assert!(svg.contains("01 Jan 02:00") && !svg.contains("NaN"), "{svg}");
         let empty = timeline(&[], chart()).svg;
         assert!(empty.contains("<title>Drift</title><desc>Effects by window.</desc>") && !empty.contains("NaN"));

@@ -1,7 +1,8 @@
 //! How an estimate comes about: from the mean of the background rows, one step for each group of features.
 
 use super::super::text::percent;
-use super::{Drawing, Figure, Plane, short};
+use super::Figure;
+use super::drawing::{Drawing, Layout, NARROW, Plane, RIGHT, drawn, fitted, room, short};
 
 /// What one group of features adds.
 pub struct Step {
@@ -12,6 +13,9 @@ pub struct Step {
 
 /// Steps that are drawn by themselves.
 const MOST: usize = 6;
+
+/// Room for the number behind the last bar of a narrow drawing.
+const BEHIND: f64 = 46.0;
 
 /// Percentage points with their sign.
 fn points(adds: f64) -> String {
@@ -37,14 +41,50 @@ pub fn waterfall(base: f64, mut steps: Vec<Step>, end: f64) -> Figure {
         (low, high) = (low.min(at), high.max(at));
     }
     let margin = ((high - low) * 0.15).max(0.02);
-    let row = 26.0;
+    let mut bars = vec![Stage {
+        name: "mean of the background rows".to_owned(),
+        from: base,
+        to: base,
+        class: "f5",
+        text: percent(base),
+    }];
+    let mut at = base;
+    for step in &steps {
+        let class = if step.adds >= 0.0 { "f1" } else { "f2" };
+        let name = if step.value.is_empty() { step.name.clone() } else { format!("{} {}", step.name, step.value) };
+        bars.push(Stage { name, from: at, to: at + step.adds, class, text: points(step.adds) });
+        at += step.adds;
+    }
+    bars.push(Stage { name: "this application".to_owned(), from: end, to: end, class: "f5", text: percent(end) });
+    let svg = drawn(|layout| drawing(layout, title, &bars, (low - margin, high + margin)));
+    let columns = ["Features", "Value", "Adds"].map(str::to_owned).into();
+    let note = "percentage points; blue raises, orange lowers".to_owned();
+    Figure { title: title.to_owned(), note, svg, columns, rows }
+}
+
+/// One bar of the drawing.
+struct Stage {
+    name: String,
+    from: f64,
+    to: f64,
+    class: &'static str,
+    text: String,
+}
+
+fn drawing(layout: Layout, title: &str, bars: &[Stage], x: (f64, f64)) -> Drawing {
+    let is_narrow = layout == Layout::Narrow;
+    // A narrow row has the name above its bar.
+    let (row, above) = if is_narrow { (40.0, 16.0) } else { (26.0, 0.0) };
+    let left = if is_narrow { 0.0 } else { room(bars.iter().map(|bar| bar.name.as_str()), 270.0) };
     let plane = Plane {
-        left: 210.0,
+        layout,
+        left,
         top: 4.0,
-        width: 400.0,
-        height: row * (steps.len() + 2) as f64,
+        width: if is_narrow { NARROW - BEHIND } else { 622.0 - left - RIGHT },
+        height: row * bars.len() as f64,
+        right: if is_narrow { BEHIND } else { RIGHT },
         bottom: 4.0,
-        x: (low - margin, high + margin),
+        x,
         y: (0.0, 1.0),
     };
     let mut drawing = Drawing::new(
@@ -52,29 +92,22 @@ pub fn waterfall(base: f64, mut steps: Vec<Step>, end: f64) -> Figure {
         title,
         "From the mean of the background rows to this application's chance, one bar for each group of features.",
     );
-    let mut number = 0;
-    let mut bar = |drawing: &mut Drawing, name: &str, from: f64, to: f64, class: &str, text: &str| {
-        let y = plane.top + row * f64::from(number);
-        number += 1;
-        let ((left, _), (right, _)) = (plane.at(from.min(to), 0.0), plane.at(from.max(to), 0.0));
-        drawing.words("label", (plane.left - 10.0, y + 17.0), "end", name);
-        let [x, top, width, height] = [left, y + 5.0, (right - left).max(1.5), row - 10.0].map(short);
-        drawing
-            .add(format_args!(r#"<rect class="{class}" x="{x}" y="{top}" width="{width}" height="{height}" rx="1"/>"#));
-        drawing.words("", (right + 6.0, y + 17.0), "start", text);
-    };
-    bar(&mut drawing, "mean of the background rows", base, base, "f5", &percent(base));
-    let mut at = base;
-    for step in &steps {
-        let class = if step.adds >= 0.0 { "f1" } else { "f2" };
-        let name = if step.value.is_empty() { step.name.clone() } else { format!("{} {}", step.name, step.value) };
-        bar(&mut drawing, &name, at, at + step.adds, class, &points(step.adds));
-        at += step.adds;
+    for (number, bar) in bars.iter().enumerate() {
+        let y = plane.top + row * number as f64;
+        let ((from, _), (to, _)) = (plane.at(bar.from.min(bar.to), 0.0), plane.at(bar.from.max(bar.to), 0.0));
+        let (at, below, anchor, most) = match is_narrow {
+            true => (0.0, y + 12.0, "start", NARROW),
+            false => (left - 10.0, y + 17.0, "end", left - 10.0),
+        };
+        drawing.words("label", (at, below), anchor, &fitted(&bar.name, most));
+        let [x, top, width, height] = [from, y + above + 5.0, (to - from).max(1.5), row - above - 10.0].map(short);
+        drawing.add(format_args!(
+            r#"<rect class="{}" x="{x}" y="{top}" width="{width}" height="{height}" rx="1"/>"#,
+            bar.class
+        ));
+        drawing.words("", (to + 6.0, y + above + 16.0), "start", &bar.text);
     }
-    bar(&mut drawing, "this application", end, end, "f5", &percent(end));
-    let columns = ["Features", "Value", "Adds"].map(str::to_owned).into();
-    let note = "percentage points; blue raises, orange lowers".to_owned();
-    Figure { title: title.to_owned(), note, svg: drawing.end(), columns, rows }
+    drawing
 }
 
 #[cfg(test)]
