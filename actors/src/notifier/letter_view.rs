@@ -2,6 +2,7 @@
 //! hidden by what shows the mail.
 
 use chrono::{DateTime, Utc};
+use provost_domain::features::title as feature_title;
 use provost_domain::job::JobStatus;
 use provost_domain::mail::{ActivatedLetter, DriftLetter, JobLetter, Letter, ModelFigures};
 use provost_domain::model::FeatureImportance;
@@ -273,7 +274,7 @@ fn features(title: &'static str, list: &[FeatureImportance]) -> Option<Section> 
     let share = |score: f64| if most > 0.0 { ((score / most).clamp(0.0, 1.0) * 100.0).round() as u64 } else { 0 };
     let features = list.iter().map(|f| Feature {
         rank: f.rank,
-        name: shown(&f.feature_name),
+        name: feature_title(&f.feature_name).map_or_else(|| shown(&f.feature_name), str::to_owned),
         score: score(f.importance_score),
         share: share(f.importance_score),
     });

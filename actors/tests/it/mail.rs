@@ -110,7 +110,7 @@ async fn each_kind_of_mail_is_read_by_another_reader() {
     assert_eq!(activated["headers"]["Subject"], "Active now: XGBoost 20260105_8421");
     for part in ["text", "html"] {
         let said = text(&completed, part);
-        for expected in ["0.842", "0.829", "0.873", "0.862", "0.912", "0.011", "gpa_normalized", "11 min 30 s", "1,043"]
+        for expected in ["0.842", "0.829", "0.873", "0.862", "0.912", "0.011", "TOEFL or IELTS", "11 min 30 s", "1,043"]
         {
             assert!(said.contains(expected), "{expected}: {said}");
         }
@@ -120,7 +120,7 @@ async fn each_kind_of_mail_is_read_by_another_reader() {
         assert!(said.contains("für das Wintersemester") && said.contains("model_random_forest_"), "{said}");
     }
     assert!(text(&activated, "html").contains("Zoë &lt;zoe@example.org&gt;"));
-    assert_eq!(drift["headers"]["Subject"], "Drift: gpa_normalized moved by 0.31 deviations");
+    assert_eq!(drift["headers"]["Subject"], "Drift: GPA moved by 0.31 deviations");
     for part in ["text", "html"] {
         let said = text(&drift, part);
         assert!(said.contains("1,500 predictions") && said.contains("2 more") && said.contains("18 %"), "{said}");

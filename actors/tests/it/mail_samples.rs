@@ -131,7 +131,7 @@ pub fn drift() -> DriftLetter {
         rows: 1_500,
         to: at(5),
         since: at(-3_600),
-        changes: vec!["gpa_normalized moved by 0.31 deviations".to_owned(), HOSTILE.to_owned(), DISGUISED.to_owned()],
+        changes: vec!["GPA moved by 0.31 deviations".to_owned(), HOSTILE.to_owned(), DISGUISED.to_owned()],
         more_changes: 2,
         predictions_moved: Some(0.18),
     }

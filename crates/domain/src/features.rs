@@ -5,6 +5,7 @@ mod ranges;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod titles;
 
 use crate::record::{AdmissionDataPoint, Profile, Program, TestScore, TestType};
 pub use extended::{CATEGORIES, CATEGORY_RULE, EXTENDED, YEAR, is_category, older_codes};
@@ -12,6 +13,7 @@ pub use tables::{
     Anchors, CompetitivenessWeights, ExtracurricularWeights, FeatureTables, Plausible, PrestigeSteps,
     ProfessionalWeights, ResearchWeights, Scales,
 };
+pub use titles::{title, title_within, unit};
 
 /// The twelve features, in order.
 pub const FEATURES: [&str; 12] = [

@@ -1,5 +1,6 @@
 //! An alarm: what has changed, by how much and since when, in words and as evidence.
 
+use crate::features::title_within;
 use crate::ids::ModelId;
 use crate::watch::{DriftTest, FeatureDrift, Interval, PROBABILITY, SHARE_ACCEPTED, WindowKind};
 use crate::watch_record::WatchedWindow;
@@ -78,7 +79,7 @@ impl DriftAlarm {
         Some(Self { window_id: raised_by.drift.id.clone(), since, ..alarm })
     }
 
-    /// "gpa_normalized moved by 0.31 deviations, 12 points more of gmat_percentile are missing": what has changed.
+    /// "GPA moved by 0.31 deviations, 12 points more of GMAT are missing": what has changed.
     pub fn changes(&self) -> String {
         let named: Vec<String> = self.features.iter().take(NAMED).map(AlarmFeature::words).collect();
         let more = match self.features.len().saturating_sub(NAMED) {
@@ -118,9 +119,9 @@ impl AlarmFeature {
     /// What has changed, in words.
     pub fn words(&self) -> String {
         let name = match self.feature.as_str() {
-            PROBABILITY => "the estimated chance",
-            SHARE_ACCEPTED => "the share accepted",
-            name => name,
+            PROBABILITY => "the estimated chance".to_owned(),
+            SHARE_ACCEPTED => "the share accepted".to_owned(),
+            name => title_within(name).unwrap_or_else(|| name.to_owned()),
         };
         let values = self.effect.map(|effect| match self.test {
             DriftTest::KolmogorovSmirnov => format!("{name} moved by {effect:.2} deviations"),
@@ -210,7 +211,7 @@ mod tests {
         };
         assert_eq!(
             alarm.reason(),
-            "gpa_normalized moved by 0.31 deviations, 12 points more of gmat_percentile are missing, the share accepted \
+            "GPA moved by 0.31 deviations, 12 points more of GMAT are missing, the share accepted \
              moved by 8 points in two windows of predictions in a row, since 1970-01-01 00:00 UTC; at least 18 % of the \
              predictions moved"
         );

@@ -78,7 +78,7 @@ pub fn groups(names: &[String]) -> Vec<Group> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use provost_domain::features::{EXTENDED, FEATURES};
+    use provost_domain::features::{EXTENDED, FEATURES, title};
 
     #[test]
     fn every_feature_is_in_one_group() {
@@ -89,11 +89,13 @@ mod tests {
         let all: Vec<String> = FEATURES.iter().chain(&EXTENDED).map(|n| (*n).to_owned()).collect();
         let found = groups(&all);
         assert_eq!(found.len(), 12, "the table names every feature");
+        assert!(found.iter().all(|group| title(&group.name).is_some()), "people have a word for every group");
         let mut columns: Vec<usize> = found.iter().flat_map(|g| g.columns.iter().copied()).collect();
         columns.sort_unstable();
         assert_eq!(columns, (0..all.len()).collect::<Vec<_>>());
         let strange: Vec<String> = (0..40).map(|i| format!("c{i}")).collect();
         assert_eq!(groups(&strange).len(), 1);
+        assert!(title(&groups(&strange)[0].name).is_some());
         assert!(groups(&[]).is_empty());
     }
 }

@@ -145,7 +145,7 @@ pub fn outbound(topic: Topic) -> Example {
             "The data is not what the active model was trained on",
             of(&DriftAnnouncement {
                 model_id: champion(),
-                reason: "gpa_normalized moved by 0.31 deviations in two windows of predictions in a row, since 2026-02-16 00:10 UTC; at least 11 % of the predictions moved".to_owned(),
+                reason: "GPA moved by 0.31 deviations in two windows of predictions in a row, since 2026-02-16 00:10 UTC; at least 11 % of the predictions moved".to_owned(),
                 evidence: json!({
                     "model_id": champion(), "window_id": "window_5d41402abc4b2a76b9719d911017c592", "kind": "predictions",
                     "since": minute(-50), "to": minute(70), "rows": 500,

@@ -2,10 +2,10 @@
 //! address.
 
 use super::chart::{Figure, Step, waterfall};
-use super::form::Form;
+use super::form::{Form, Wrong};
 use super::needs::name_of;
 use super::shell::{Section, Shell};
-use super::text::{percent, shown, three, words};
+use super::text::{measured, number, percent, shown, titled, words};
 use super::{PageError, State, html, render, respond};
 use crate::http::problem::{only, readable};
 use actix_web::http::StatusCode;
@@ -35,49 +35,63 @@ enum Place {
 
 struct Spec {
     id: &'static str,
-    name: &'static str,
+    /// By which the table of titles has it.
+    field: &'static str,
     place: Place,
     member: &'static str,
     hint: &'static str,
 }
 
-const fn spec(id: &'static str, name: &'static str, place: Place, member: &'static str, hint: &'static str) -> Spec {
-    Spec { id, name, place, member, hint }
+const fn spec(id: &'static str, field: &'static str, place: Place, member: &'static str, hint: &'static str) -> Spec {
+    Spec { id, field, place, member, hint }
 }
 
 const APPLICANT: &[Spec] = &[
-    spec("gpa", "GPA", Place::Profile, "gpa", "3.6"),
-    spec("gpa_scale", "of", Place::Profile, "gpa_scale", "4.0"),
-    spec("gre_quant", "GRE quant", Place::Gre, "quantitative_score", "130 to 170"),
-    spec("gre_verbal", "GRE verbal", Place::Gre, "verbal_score", "130 to 170"),
-    spec("toefl", "TOEFL", Place::Toefl, "total_score", "0 to 120"),
-    spec(
-        "undergraduate_ranking",
-        "Rank of the undergraduate university",
-        Place::Profile,
-        "undergraduate_university_ranking",
-        "",
-    ),
-    spec("publications", "Publications", Place::Profile, "research_publications", ""),
-    spec("work_months", "Months of work", Place::Profile, "work_experience_months", ""),
-    spec("relevant_months", "Of these relevant", Place::Profile, "relevant_work_experience_months", ""),
-    spec("internships", "Internships", Place::Profile, "internships_count", ""),
-    spec("leadership", "Leadership positions", Place::Profile, "leadership_positions", ""),
-    spec("awards", "Academic awards", Place::Profile, "academic_awards", ""),
+    spec("gpa", "gpa", Place::Profile, "gpa", "3.6"),
+    spec("gpa_scale", "gpa_scale", Place::Profile, "gpa_scale", "4.0"),
+    spec("gre_quant", "gre_quant", Place::Gre, "quantitative_score", "130 to 170"),
+    spec("gre_verbal", "gre_verbal", Place::Gre, "verbal_score", "130 to 170"),
+    spec("toefl", "toefl_total", Place::Toefl, "total_score", "0 to 120"),
+    of_profile("undergraduate_ranking", "undergraduate_university_ranking"),
+    of_profile("publications", "research_publications"),
+    of_profile("work_months", "work_experience_months"),
+    of_profile("relevant_months", "relevant_work_experience_months"),
+    of_profile("internships", "internships_count"),
+    of_profile("leadership", "leadership_positions"),
+    of_profile("awards", "academic_awards"),
 ];
 
+/// A number of the profile.
+const fn of_profile(id: &'static str, field: &'static str) -> Spec {
+    spec(id, field, Place::Profile, field, "")
+}
+
 const PROGRAM: &[Spec] = &[
-    spec("university_ranking", "Rank of the university", Place::Program, "university_ranking", ""),
-    spec("acceptance_rate", "Share of applications accepted", Place::Program, "acceptance_rate", "0 to 1"),
-    spec("average_gpa", "Average GPA", Place::Program, "average_gpa", "on a scale of 4.0"),
-    spec("gre_quant_avg", "Average GRE quant", Place::Program, "gre_quant_avg", ""),
+    spec("university_ranking", "university_ranking", Place::Program, "university_ranking", ""),
+    spec("acceptance_rate", "acceptance_rate", Place::Program, "acceptance_rate", "0 to 1"),
+    spec("average_gpa", "average_gpa", Place::Program, "average_gpa", "on a scale of 4.0"),
+    spec("gre_quant_avg", "gre_quant_avg", Place::Program, "gre_quant_avg", ""),
+];
+
+/// Features that say the same as one field of the form, in other units.
+const SAID_BY: [(&str, &str); 8] = [
+    ("gpa_normalized", "gpa"),
+    ("gre_quant_percentile", "gre_quant"),
+    ("gre_verbal_percentile", "gre_verbal"),
+    ("english_proficiency", "toefl"),
+    ("undergrad_prestige", "undergraduate_ranking"),
+    ("gpa", "gpa"),
+    ("gre_quant", "gre_quant"),
+    ("undergraduate_ranking", "undergraduate_ranking"),
 ];
 
 struct Entry {
     id: &'static str,
-    name: &'static str,
+    name: String,
     value: String,
     hint: &'static str,
+    /// What is wrong with it.
+    fault: Option<String>,
 }
 
 /// What the model answers.
@@ -108,28 +122,35 @@ struct Page {
     applicant: Vec<Entry>,
     program: Vec<Entry>,
     serves: bool,
-    wrong: Vec<String>,
+    wrong: Vec<Wrong>,
     answer: Option<Answer>,
 }
 
-fn entries(specs: &[Spec], form: Option<&Form>) -> Vec<Entry> {
+fn entries(specs: &[Spec], form: Option<&Form>, wrong: &[Wrong]) -> Vec<Entry> {
     let value = |id: &str| form.and_then(|form| form.get(id)).unwrap_or_default().to_owned();
-    specs.iter().map(|spec| Entry { id: spec.id, name: spec.name, value: value(spec.id), hint: spec.hint }).collect()
+    let entry = |spec: &Spec| Entry {
+        id: spec.id,
+        name: words(spec.field),
+        value: value(spec.id),
+        hint: spec.hint,
+        fault: wrong.iter().find(|one| one.field == spec.id).map(|one| one.message.clone()),
+    };
+    specs.iter().map(entry).collect()
 }
 
-fn show(state: &State, request: &HttpRequest, form: Option<&Form>) -> Page {
+fn show(state: &State, request: &HttpRequest, form: Option<&Form>, wrong: Vec<Wrong>) -> Page {
     Page {
         shell: Shell::of(request, Section::Predict, "Predict"),
-        applicant: entries(APPLICANT, form),
-        program: entries(PROGRAM, form),
+        applicant: entries(APPLICANT, form, &wrong),
+        program: entries(PROGRAM, form, &wrong),
         serves: state.handle.serving().is_some(),
-        wrong: Vec::new(),
+        wrong,
         answer: None,
     }
 }
 
 async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    html(&show(&state, &request, None))
+    html(&show(&state, &request, None, Vec::new()))
 }
 
 /// The application that the form describes, as a request for a prediction.
@@ -158,16 +179,16 @@ fn document(form: &Form) -> Value {
 
 async fn ask(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
     let form = Form::read(&state, &request, payload).await?;
-    let mut page = show(&state, &request, Some(&form));
     let document = document(&form).to_string();
     let asked = PredictRequest::read(document.as_bytes(), RequestOptions::default(), RequestBounds::default())?;
-    page.wrong = asked.errors.iter().map(|error| shown(&error.message)).collect();
+    let wrong = asked.errors.iter().map(|error| wrong(&error.pointer, &error.message)).collect();
+    let mut page = show(&state, &request, Some(&form), wrong);
     if !page.wrong.is_empty() {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?));
     }
     match state.handle.predict(asked.applications, asked.options.for_service(None, None)).await {
         Ok(predictions) => {
-            page.answer = answer(predictions);
+            page.answer = answer(predictions, &form);
             if let Some(answer) = &page.answer {
                 page.shell.title = format!("{} · Predict", answer.chance);
             }
@@ -181,16 +202,26 @@ async fn ask(state: Data<State>, request: HttpRequest, payload: Payload) -> Resu
     }
 }
 
-/// A feature's value in few digits.
-fn brief(value: &Value) -> String {
-    match value.as_f64() {
-        Some(number) => format!("{}", (number * 100.0).round() / 100.0),
-        None if value.is_null() => "missing".to_owned(),
-        None => String::new(),
+/// Where on the form a fault of the application is.
+fn wrong(pointer: &str, message: &str) -> Wrong {
+    let part = if pointer.contains("/program/") { PROGRAM } else { APPLICANT };
+    let member = pointer.rsplit('/').next().unwrap_or_default();
+    let field = part.iter().find(|spec| spec.member == member).map(|spec| spec.id.to_owned()).unwrap_or_default();
+    Wrong { field, message: shown(message) }
+}
+
+/// A feature's value as the applicant wrote it, or else in the feature's own unit.
+fn value(feature: &str, value: &Value, form: &Form) -> String {
+    let said = SAID_BY.iter().find(|(name, _)| *name == feature).and_then(|(_, id)| form.get(id));
+    match (said, value.as_f64()) {
+        (Some(said), Some(_)) => shown(said.trim()),
+        (None, Some(number)) => measured(feature, number),
+        (_, None) if value.is_null() => "missing".to_owned(),
+        (_, None) => String::new(),
     }
 }
 
-fn answer(predictions: Predictions) -> Option<Answer> {
+fn answer(predictions: Predictions, form: &Form) -> Option<Answer> {
     let model = predictions.model;
     let row = predictions.rows.into_iter().next()?;
     let (prediction, threshold) = (row.prediction, model.model.threshold());
@@ -207,7 +238,11 @@ fn answer(predictions: Predictions) -> Option<Answer> {
         Some(Ok(explanation)) => {
             let contributions = explanation.contributions.iter();
             let steps = contributions
-                .map(|c| Step { name: words(&c.feature), value: brief(&c.value), adds: c.contribution })
+                .map(|c| Step {
+                    name: words(&c.feature),
+                    value: value(&c.feature, &c.value, form),
+                    adds: c.contribution,
+                })
                 .collect();
             (Some(waterfall(explanation.base, steps, chance)), None)
         }
@@ -217,8 +252,8 @@ fn answer(predictions: Predictions) -> Option<Answer> {
     let (changes, changed_chance, no_changes) = match row.counterfactual {
         Some(Ok(found)) => {
             let changes = found.changes.iter().map(|change| {
-                let from = change.from.map_or_else(|| "missing".to_owned(), three);
-                format!("{}: {from} → {}", words(&change.feature), three(change.to))
+                let from = change.from.map_or_else(|| "missing".to_owned(), number);
+                format!("{}: {from} → {}", titled(&change.feature), number(change.to))
             });
             (changes.collect(), Some(percent(found.probability)), None)
         }

@@ -3,7 +3,7 @@
 use super::chart::{Figure, Step, waterfall};
 use super::needs::name_of;
 use super::shell::{Section, Shell};
-use super::text::{Moment, number, percent, short, shown, words};
+use super::text::{Moment, measured, number, percent, short, shown, titled, words};
 use super::{PageError, State, html};
 use crate::http::code::Code;
 use crate::http::ids::model_id;
@@ -186,7 +186,7 @@ struct Page {
 fn figure(explanation: &Explanation, record: &PredictionRecord) -> Figure {
     let step = |contribution: &Contribution| Step {
         name: words(&contribution.feature),
-        value: contribution.value.as_f64().map(number).unwrap_or_default(),
+        value: contribution.value.as_f64().map(|value| measured(&contribution.feature, value)).unwrap_or_default(),
         adds: contribution.contribution,
     };
     let steps = explanation.contributions.iter().map(step).collect();
@@ -211,7 +211,7 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
         id: shown(&record.prediction_id),
         short: short(&record.prediction_id),
         features: named
-            .map(|(name, value)| (words(name), if value.is_nan() { "missing".to_owned() } else { number(*value) }))
+            .map(|(name, value)| (titled(name), if value.is_nan() { "missing".to_owned() } else { number(*value) }))
             .collect(),
         figure,
         why_not,

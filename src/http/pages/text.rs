@@ -7,7 +7,7 @@ pub use provost_domain::ids::short;
 use provost_domain::job::JobStatus;
 use provost_domain::schedule::TriggerType;
 use provost_domain::status::Health;
-use provost_domain::{Algorithm, TargetMetric, visible};
+use provost_domain::{Algorithm, TargetMetric, features, visible};
 
 /// A time, relative and absolute.
 pub struct Moment {
@@ -222,13 +222,27 @@ pub fn said(text: &str) -> String {
     .fold(text, |text, (word, ours)| text.replace(word, ours))
 }
 
-/// `gre_quant_percentile` as a person reads it.
+/// A name of the contract as a person reads it: a feature or a field by its title, others by their words.
 pub fn words(name: &str) -> String {
+    if let Some(title) = features::title(name) {
+        return title.to_owned();
+    }
     let mut text = name.replace('_', " ");
     for (from, to) in [("gpa", "GPA"), ("gre ", "GRE "), ("gmat", "GMAT"), ("toefl", "TOEFL"), ("ielts", "IELTS")] {
         text = text.replace(from, to);
     }
     text
+}
+
+/// A feature's title with what its values are in.
+pub fn titled(feature: &str) -> String {
+    features::unit(feature).map_or_else(|| words(feature), |unit| format!("{} ({unit})", words(feature)))
+}
+
+/// A feature's value with what it is in.
+pub fn measured(feature: &str, value: f64) -> String {
+    let value = number(value);
+    features::unit(feature).map_or_else(|| value.clone(), |unit| format!("{value} ({unit})"))
 }
 
 #[cfg(test)]
@@ -268,6 +282,11 @@ mod tests {
             ["14", "0.25", "−0.87", "0", "1200", "–"].map(str::to_owned)
         );
         assert_eq!(short("model_xgboost_0192abcdef"), "…cdef");
-        assert_eq!(words("gre_quant_percentile"), "GRE quant percentile");
+        assert_eq!([words("gre_quant_percentile"), words("selection_rate")], ["GRE quant", "selection rate"]);
+        assert_eq!(titled("gre_quant_percentile"), "GRE quant (percentile)");
+        assert_eq!(
+            [measured("gre_quant_percentile", 85.25), measured("university_ranking", 12.0)],
+            ["85.25 (percentile)", "12"]
+        );
     }
 }
