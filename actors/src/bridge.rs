@@ -214,18 +214,14 @@ async fn side(
 /// Keeps the outbox within its bound, whether there is a bus or not.
 async fn trim(resources: Arc<BridgeResources>, state: State, mut stop: watch::Receiver<bool>) {
     while !stopped_within(TRIM_EVERY, &mut stop).await {
-        match resources.outbox.outbox_trim(EVENTS, resources.outbox_max).await {
-            Ok(0) => resources.failures.succeeded(COMPONENT, TRIMMING),
+        let keep = resources.announcements;
+        match resources.outbox.outbox_trim(EVENTS, keep).await {
             Ok(given_up) => {
                 resources.failures.succeeded(COMPONENT, TRIMMING);
-                state.count(|c| c.given_up += given_up);
                 // Without a bus nobody waits for them.
-                if resources.bus.is_some() {
-                    tracing::warn!(
-                        given_up,
-                        keep = resources.outbox_max,
-                        "the outbox is full: the oldest announcements are given up"
-                    );
+                if given_up > 0 && resources.bus.is_some() {
+                    state.count(|c| c.given_up += given_up);
+                    tracing::warn!(given_up, keep, "the outbox is full: the oldest announcements are given up");
                 }
             }
             Err(e) => {

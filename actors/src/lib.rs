@@ -52,8 +52,8 @@ pub use jobs::{Accepted, KeyedRequest, KeyedSubmission, ShutdownReport, Submissi
 pub use lease::Leases;
 pub use metrics::Metrics;
 pub use options::{
-    BridgeOptions, FairnessOptions, MailOptions, MailUrl, Options, PredictServiceOptions, RetentionOptions, Sender,
-    WatchOptions,
+    BridgeOptions, FairnessOptions, KEPT_WITHOUT_BUS, MailOptions, MailUrl, Options, PredictServiceOptions,
+    RetentionOptions, Sender, WatchOptions,
 };
 pub use pool::{Busy, ByLane, Lane, Place, Pool, WorkError};
 pub use scheduler::cron::{BadCron, Cron};

@@ -18,7 +18,7 @@ mod smtp;
 mod watch;
 
 pub use amqp::{Address, BridgeOptions};
-pub use bridge::BridgeResources;
+pub use bridge::{BridgeResources, KEPT_WITHOUT_BUS};
 pub use evaluator::EvaluatorResources;
 pub use fairness::FairnessOptions;
 pub use fleet::FleetResources;

@@ -9,7 +9,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use chrono::{DateTime, Utc};
-use provost_actors::Cron;
+use provost_actors::{Cron, KEPT_WITHOUT_BUS};
 use provost_domain::audit::AuditEntry;
 use provost_domain::key::ApiKey;
 use provost_domain::schedule::ScheduledTrainingConfig;
@@ -149,6 +149,18 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     let health = Mark::of_health(if unwell > 0 { Health::Degraded } else { Health::Up });
     shell.title = format!("{} System", health.shape);
     let bus = |pointer| count(told(&components, "bridge", pointer));
+    let has_no_bus = components.get("bridge").is_some_and(|bridge| bridge.health == Health::Disabled);
+    let announcements = match (has_no_bus, state.handle.options().leases.is_none()) {
+        (true, true) => {
+            format!(
+                "{}; no bus is configured, so at most the newest {} are kept",
+                count(events),
+                count(KEPT_WITHOUT_BUS)
+            )
+        }
+        (true, false) => format!("{}; this server has no bus", count(events)),
+        (false, _) => count(events),
+    };
     html(&Page {
         health,
         components: components
@@ -172,7 +184,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
             ("Set aside", bus("/events/parked")),
             ("Tried again", bus("/events/retried")),
         ],
-        outbox: vec![("Announcements that wait", count(events)), ("Mails that wait", count(mails))],
+        outbox: vec![("Announcements that wait", announcements), ("Mails that wait", count(mails))],
         deeds: deeds.iter().map(|entry| deed(entry, now)).collect(),
         keys: keys.iter().rev().map(|one| key(one, now)).collect(),
         shell,
