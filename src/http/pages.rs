@@ -8,6 +8,7 @@ mod compare;
 mod data;
 mod decisions;
 mod difference;
+mod facts;
 mod form;
 mod job;
 mod jobs;

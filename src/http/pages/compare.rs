@@ -2,6 +2,7 @@
 
 use super::chart::{Curve, Figure, Range, key, ranges, roc};
 use super::difference::{auc_difference, mark_of, pair_of};
+use super::facts::plain;
 use super::model::figures::roc_points;
 use super::needs::name_of;
 use super::shell::{Section, Shell};
@@ -240,7 +241,7 @@ fn parameters(models: &[ModelVersion]) -> Vec<(String, Vec<String>)> {
         let own = model.hyperparameters.iter().chain(configured);
         for (name, value) in own.filter(|(name, _)| !matches!(name.as_str(), "algorithms" | "notes" | "grids")) {
             let cells = all.entry(shown(name)).or_insert_with(|| vec!["–".to_owned(); models.len()]);
-            cells[at] = value.as_str().map_or_else(|| shown(&value.to_string()), shown);
+            cells[at] = plain(value);
         }
     }
     all.into_iter().filter(|(_, cells)| cells.iter().any(|cell| *cell != cells[0])).collect()

@@ -4,6 +4,7 @@ mod stop;
 mod trials;
 
 use super::chart::{self, Figure};
+use super::facts::facts;
 use super::live::{self, Regions, Source};
 use super::needs::name_of;
 use super::shell::{Section, Shell};
@@ -73,7 +74,8 @@ struct View {
     verdict: Option<Verdict>,
     warnings: Vec<String>,
     logs: String,
-    reasons: Vec<(String, String, String)>,
+    /// Kind, reason, evidence.
+    reasons: Vec<(String, String, Vec<(String, String)>)>,
     config: Vec<(&'static str, String)>,
     created: Moment,
     by: String,
@@ -171,8 +173,8 @@ impl View {
                 .triggers
                 .iter()
                 .map(|trigger| {
-                    let why = trigger.reason.as_deref().map(shown).unwrap_or_default();
-                    let evidence = trigger.evidence.as_ref().map(|e| shown(&e.to_string())).unwrap_or_default();
+                    let why = trigger.reason.as_deref().map(said).unwrap_or_default();
+                    let evidence = trigger.evidence.as_ref().map(facts).unwrap_or_default();
                     (reason(trigger.trigger_type).to_owned(), why, evidence)
                 })
                 .collect(),

@@ -6,6 +6,7 @@ pub mod figures;
 
 use super::chart::Figure;
 use super::difference::{auc_difference, mark_of, pair_of};
+use super::facts::plain;
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, Score, algorithm, count, percent, said, short, shown, signed, span};
 use super::{PageError, State, html};
@@ -181,10 +182,6 @@ fn services(activations: &[Activation], id: &ModelId, now: chrono::DateTime<chro
             why: activation.reason.as_deref().map(said).unwrap_or_default(),
         })
         .collect()
-}
-
-fn plain(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| shown(&value.to_string()), shown)
 }
 
 async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> Result<HttpResponse, PageError> {

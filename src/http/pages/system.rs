@@ -1,8 +1,9 @@
 //! `/system`: what the service is made of, why it trained, what waits on the bus, who did what, who may come in.
 
+use super::facts::facts;
 use super::needs::told;
 use super::shell::{Section, Shell};
-use super::text::{Mark, Moment, count, reason, short, shown, span};
+use super::text::{Mark, Moment, count, reason, said, short, shown, span};
 use super::{PageError, State, html};
 use crate::http::problem::{only, readable};
 use actix_web::web::{self, Data};
@@ -27,7 +28,7 @@ struct Component {
     restarts: u64,
     panics: u64,
     error: String,
-    state: String,
+    state: Vec<(String, String)>,
 }
 
 struct Trigger {
@@ -77,12 +78,12 @@ fn trigger(record: &TriggerRecord, now: DateTime<Utc>) -> Trigger {
         at: Moment::new(trigger.triggered_at, now),
         kind: reason(trigger.trigger_type),
         by: trigger.triggered_by.as_deref().map(shown).unwrap_or_default(),
-        why: trigger.reason.as_deref().map(shown).unwrap_or_default(),
+        why: trigger.reason.as_deref().map(said).unwrap_or_default(),
         job: record.job_id.as_ref().map(|id| (format!("/jobs/{id}"), short(id.as_str()))),
         outcome: record
             .outcome
             .as_deref()
-            .map_or_else(|| if record.is_pending() { "waits".to_owned() } else { String::new() }, shown),
+            .map_or_else(|| if record.is_pending() { "waits".to_owned() } else { String::new() }, said),
     }
 }
 
@@ -173,7 +174,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
                 panics: found.panics,
                 error: found.last_error.as_deref().map(shown).unwrap_or_default(),
                 // Addresses of servers are for admins.
-                state: if shell.may_administer { shown(&found.state.to_string()) } else { String::new() },
+                state: if shell.may_administer { facts(&found.state) } else { Vec::new() },
             })
             .collect(),
         schedule: schedule(&store.schedule().await?.unwrap_or_default(), state.handle.options().schedule_enabled, now),
