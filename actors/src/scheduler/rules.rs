@@ -222,7 +222,7 @@ impl TriggerLoop {
         Ok(self.resources.schedule.put_slot_progress(SlotProgress { schedule: name, until: slot }).await?)
     }
 
-    /// New usable points since the rows of the active model were read, or since the last job that their number led to; with
+    /// New rows with an outcome since the rows of the active model were read, or since the last job that their number led to; with
     /// no active model since the last job; with neither since ever.
     async fn threshold(&self, look: &Look, active: Option<&ActiveModel>, arrived: u64) -> Result<(), RuleError> {
         let config = &look.schedule.training_config;
@@ -241,7 +241,7 @@ impl TriggerLoop {
         if look.at_work(&config.content_hash()) || look.triggers.iter().any(waits) {
             return Ok(());
         }
-        let reason = format!("{new} new usable points; {needed} are enough");
+        let reason = format!("{new} new rows with an outcome; {needed} are enough");
         let mut trigger = raised(TriggerType::DataThreshold, look.now, reason);
         trigger.new_samples_count = Some(new);
         trigger.evidence = Some(json!({

@@ -67,7 +67,7 @@ pub fn completed() -> JobLetter {
         triggers: vec![
             trigger(
                 TriggerType::DataThreshold,
-                "1,043 new usable points since the active model's snapshot",
+                "1,043 new rows with an outcome since the active model's snapshot",
                 Some(1043),
             ),
             trigger(TriggerType::Event, "the admissions office asks\r\nBcc: everyone@example.org", None),

@@ -185,7 +185,7 @@ fn blocking(r: &DataQualityReport, config: &TrainingConfig, findings: &mut Findi
         };
         findings.add(
             format!(
-                "{} usable samples (accepted or rejected) of {} selected; `min_samples` asks for {}",
+                "{} rows with an outcome (accepted or rejected) of {} selected; `min_samples` asks for {}",
                 r.usable_samples, r.total_samples, config.min_samples
             ),
             format!(
@@ -201,7 +201,7 @@ fn blocking(r: &DataQualityReport, config: &TrainingConfig, findings: &mut Findi
         let (only, missing) = if accepted == 0 { ("rejected", "accepted") } else { ("accepted", "rejected") };
         findings.add(
             format!("only one class: {accepted} accepted, {rejected} rejected"),
-            format!("All usable points are {only}; import {missing} ones too"),
+            format!("All rows with an outcome are {only}; import {missing} ones too"),
         );
     } else if r.class_balance_ratio < 0.05 {
         findings.add(

@@ -90,7 +90,7 @@ fn shift(reference: Estimate, observed: Estimate, worse_by: f64) -> Shift {
 pub struct PerformanceDrop {
     /// Whether two consecutive windows fell.
     pub dropped: bool,
-    /// "auc fell from 0.741 to 0.688 and 0.675 in two consecutive windows", or why there is no drop.
+    /// "AUC fell from 0.741 to 0.688 and 0.675 in two consecutive windows", or why there is no drop.
     pub reason: String,
     /// Complete windows in all.
     pub windows: usize,
@@ -118,7 +118,7 @@ pub fn performance_drop(reference: &TemporalFigures, y: &[u8], p: &[f64]) -> Per
         );
         return found;
     };
-    let measures = [("auc", "fell", older.auc, newer.auc), ("log_loss", "rose", older.log_loss, newer.log_loss)];
+    let measures = [("AUC", "fell", older.auc, newer.auc), ("log loss", "rose", older.log_loss, newer.log_loss)];
     let said: Vec<String> = measures
         .iter()
         .filter(|(_, _, older, newer)| older.dropped && newer.dropped)

@@ -3,7 +3,7 @@
 use super::form::Form;
 use super::needs::name_of;
 use super::shell::{Section, Shell};
-use super::text::{Mark, Moment, Score, algorithm, shown};
+use super::text::{Mark, Moment, Score, activated_by, algorithm, shown};
 use super::{PageError, State, html, render, respond, see};
 use crate::http::auth;
 use crate::http::code::Code;
@@ -97,10 +97,10 @@ async fn show(
     let seen = form.map(|form| form.get("serving").unwrap_or_default());
     let active = latest.as_ref().map_or("", |activation| activation.model_id.as_str());
     let conflict = latest.as_ref().filter(|_| seen.is_some_and(|seen| seen != active)).map(|activation| {
-        let by = activation.activated_by.as_deref().map_or_else(|| "The gate".to_owned(), shown);
+        let by = activated_by(activation.activated_by.as_deref());
         let at = Moment::new(activation.activated_at, now);
         let why = activation.reason.as_deref().map(|why| format!(": {}", shown(why))).unwrap_or_default();
-        format!("{by} activated {} {}{why}", name_of(activation.model_id.as_str()), at.relative)
+        format!("{} was activated by {by} {}{why}", name_of(activation.model_id.as_str()), at.relative)
     });
     let mut sides = vec![side("Candidate", &candidate, now)];
     sides.extend(serving.as_ref().map(|record| side("Serves now", record, now)));

@@ -4,7 +4,7 @@
 use super::form::Form;
 use super::needs::name_of;
 use super::shell::{Section, Shell};
-use super::text::{Mark, Moment, count, metric, said, short, shown, signed, three};
+use super::text::{Mark, Moment, activated_by, count, metric, said, short, shown, signed, three};
 use super::{PageError, State, html, render, respond, see};
 use crate::http::auth;
 use crate::http::code::Code;
@@ -119,7 +119,7 @@ struct Page {
 async fn found(state: &State, path: &str) -> Result<GateDecision, PageError> {
     let id = job_id(state, path).await?;
     let decision = state.handle.store().decision(&id).await?;
-    let missing = || Problem::new(Code::NotFound, format!("there is no decision of the gate on job {id}"));
+    let missing = || Problem::new(Code::NotFound, format!("there is no automatic decision on job {id}"));
     Ok(decision.ok_or_else(missing)?)
 }
 
@@ -137,7 +137,8 @@ async fn outcome(state: &State, decision: &GateDecision, now: DateTime<Utc>) -> 
             true => "Approved: it was activated".to_owned(),
             false => format!("Overtaken: {} was activated", name_of(activation.model_id.as_str())),
         };
-        return Ok(Some(format!("{what}{} {at}{}", by(&activation.activated_by), why(&activation.reason))));
+        let by = activated_by(activation.activated_by.as_deref());
+        return Ok(Some(format!("{what} by {by} {at}{}", why(&activation.reason))));
     }
     Ok(need.as_ref().and_then(|need: &Need| need.acknowledged.as_ref()).map(|dealing| {
         let at = Moment::new(dealing.at, now).relative;

@@ -8,7 +8,7 @@ use super::chart::Figure;
 use super::difference::{auc_difference, mark_of, pair_of};
 use super::facts::plain;
 use super::shell::{Section, Shell};
-use super::text::{Mark, Moment, Score, algorithm, count, percent, said, short, shown, signed, span};
+use super::text::{Mark, Moment, Score, activated_by, algorithm, count, percent, said, short, shown, signed, span};
 use super::{PageError, State, html};
 use crate::http::BASE;
 use crate::http::models::record;
@@ -178,7 +178,7 @@ fn services(activations: &[Activation], id: &ModelId, now: chrono::DateTime<chro
                 .checked_sub(1)
                 .and_then(|next| activations.get(next))
                 .map(|next| Moment::new(next.activated_at, now)),
-            by: activation.activated_by.as_deref().map_or_else(|| "the gate".to_owned(), shown),
+            by: activated_by(activation.activated_by.as_deref()),
             why: activation.reason.as_deref().map(said).unwrap_or_default(),
         })
         .collect()

@@ -3,7 +3,7 @@
 use super::live::{Regions, Source};
 use super::needs::{self, Components, name_of, sentence};
 use super::shell::{Section, Shell};
-use super::text::{Mark, Moment, Score, algorithm, left, reason, said, short, shown};
+use super::text::{Mark, Moment, Score, activated_by, algorithm, left, reason, said, short, shown};
 use super::{PageError, State, html, live, render};
 use crate::http::auth;
 use crate::http::problem::{only, readable};
@@ -166,7 +166,7 @@ impl View {
             f1: Score::new(metrics.f1_score, ends("f1_score")),
             trained: Moment::new(version.training_date, now),
             since: latest.as_ref().map(|a| Moment::new(a.activated_at, now)),
-            by: latest.as_ref().and_then(|a| a.activated_by.as_deref()).map_or_else(|| "the gate".to_owned(), shown),
+            by: activated_by(latest.as_ref().and_then(|a| a.activated_by.as_deref())),
             why: latest.as_ref().and_then(|a| a.reason.as_deref()).map(said).unwrap_or_default(),
             may_roll_back: latest.is_some_and(|a| a.previous_model_id.is_some()),
         }))
@@ -193,7 +193,7 @@ impl View {
             add(mark, fact, format!("/jobs/{}", job.job_id), job.completed_at.unwrap_or(job.created_at));
         }
         for a in &activations.items {
-            let by = a.activated_by.as_deref().map_or_else(|| "the gate".to_owned(), shown);
+            let by = activated_by(a.activated_by.as_deref());
             let fact = format!("{} serves, by {by}", name_of(a.model_id.as_str()));
             add(Mark::SERVING, fact, format!("/models/{}", a.model_id), a.activated_at);
         }

@@ -202,6 +202,15 @@ pub fn reason(kind: TriggerType) -> &'static str {
     }
 }
 
+/// Who activated a model; the gate is nobody's word.
+pub fn activated_by(by: Option<&str>) -> String {
+    match by {
+        None | Some("gate") => "the automatic comparison".to_owned(),
+        Some("anonymous") => "somebody without a key".to_owned(),
+        Some(by) => shown(by),
+    }
+}
+
 /// A text of others, in one line, with nothing hidden.
 pub fn shown(text: &str) -> String {
     visible::line(text).into_owned()
@@ -215,6 +224,7 @@ pub fn said(text: &str) -> String {
         ("the active model", "the serving model"),
         ("the challenger", "the candidate"),
         ("no model was active", "no model served"),
+        ("new usable points", "new rows with an outcome"),
         ("auc_roc", "AUC"),
         ("f1_score", "F1"),
     ]
@@ -280,6 +290,10 @@ mod tests {
         assert_eq!(
             [14.0, 0.25, -0.87, 0.0, 1200.0, f64::NAN].map(number),
             ["14", "0.25", "−0.87", "0", "1200", "–"].map(str::to_owned)
+        );
+        assert_eq!(
+            [None, Some("gate"), Some("key_0f3c (alice)")].map(activated_by),
+            ["the automatic comparison", "the automatic comparison", "key_0f3c (alice)"]
         );
         assert_eq!(short("model_xgboost_0192abcdef"), "…cdef");
         assert_eq!([words("gre_quant_percentile"), words("selection_rate")], ["GRE quant", "selection rate"]);

@@ -62,8 +62,8 @@ fn blocking_rules() {
         assert!(r.quality_issues[0].contains(word), "{:?}", r.quality_issues);
         assert!(!r.recommendations.is_empty());
     };
-    blocked(&[], "0 usable samples");
-    blocked(&mixed(50, 49), "99 usable samples");
+    blocked(&[], "0 rows with an outcome");
+    blocked(&mixed(50, 49), "99 rows with an outcome");
     blocked(&mixed(150, 0), "only one class: 150 accepted, 0 rejected");
     blocked(&mixed(0, 150), "only one class: 0 accepted, 150 rejected");
     blocked(&mixed(4, 146), "class balance 0.027 is below 0.05");

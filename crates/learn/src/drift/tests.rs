@@ -146,9 +146,9 @@ fn two_windows_must_show_it_and_in_the_same_measure() {
         assert_eq!((found.windows, found.latest.len()), (kept.len(), kept.len().min(2)));
     }
     let found = over(&[good, bad, bad]);
-    assert!(found.dropped && found.reason.starts_with("auc fell from 0."), "{}", found.reason);
+    assert!(found.dropped && found.reason.starts_with("AUC fell from 0."), "{}", found.reason);
     assert!(
-        found.reason.contains(", and log_loss rose from 0.") && found.reason.ends_with("in two consecutive windows")
+        found.reason.contains(", and log loss rose from 0.") && found.reason.ends_with("in two consecutive windows")
     );
     // An incomplete tail changes nothing.
     assert_eq!(over(&[good, bad, bad, (&good.0[..299], &good.1[..299])]), found);
