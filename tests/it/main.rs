@@ -20,6 +20,7 @@ mod command;
 mod command_line;
 mod commands_doc;
 mod data_path;
+mod decisions;
 mod demo;
 mod doctor;
 mod durability;

@@ -32,7 +32,7 @@ const PLAIN: [&str; 19] = [
     "/ask",
 ];
 
-fn text(answer: &Answer) -> String {
+pub fn text(answer: &Answer) -> String {
     String::from_utf8(answer.bytes.clone()).unwrap()
 }
 
@@ -42,7 +42,7 @@ fn attributes<'t>(html: &'t str, name: &str) -> Vec<&'t str> {
 }
 
 /// The page's HTML; what holds for every page is checked.
-fn page(client: &Client, path: &str) -> String {
+pub fn page(client: &Client, path: &str) -> String {
     let answer = client.send("GET", path, &[("accept", "text/html")], None);
     let html = text(&answer);
     assert_eq!(answer.status, 200, "{path}: {html}");
@@ -50,7 +50,7 @@ fn page(client: &Client, path: &str) -> String {
     html
 }
 
-fn is_ours(answer: &Answer, path: &str) {
+pub fn is_ours(answer: &Answer, path: &str) {
     let html = text(answer);
     assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
@@ -106,7 +106,7 @@ fn reached(client: &Client, from: &[&str]) -> BTreeSet<String> {
     seen
 }
 
-fn form(client: &Client, path: &str, body: &str) -> Answer {
+pub fn form(client: &Client, path: &str, body: &str) -> Answer {
     client.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], Some(body.as_bytes()))
 }
 
