@@ -217,9 +217,13 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
     let html = text(&estimate);
     assert!(html.contains("Estimated chance") && html.contains(" % · Predict – Provost"), "{html}");
     assert!(html.contains("How it comes about") && html.contains("value=\"168\""), "{html}");
-    assert_eq!(form(&client, "/ask", "gpa=much").status, 422);
+    let refused = form(&client, "/ask", "gpa=much");
+    assert!(refused.status == 422 && text(&refused).contains("href=\"#gpa\""), "{}", text(&refused));
+    assert!(html.contains("GRE quant 168"), "in the applicant's words and units: {html}");
     // It is in the log, with how it came about.
     until("the estimate is logged", || page(&client, "/predictions").contains("href=\"/predictions/"));
+    let overview = page(&client, "/");
+    assert!(overview.contains("Predictions a minute") && overview.contains(" of the last 1<"), "{overview}");
     let html = page(&client, &format!("/predictions?model_id={}&outcome=&from=2020-01-01&to=", ids[0]));
     let logged =
         attributes(&html, "href").into_iter().find(|path| path.starts_with("/predictions/")).unwrap().to_owned();

@@ -1,5 +1,7 @@
 //! `/`: is all well, what needs a person, what serves, what runs.
 
+mod traffic;
+
 use super::live::{Regions, Source};
 use super::needs::{self, Components, name_of, sentence};
 use super::shell::{Section, Shell};
@@ -17,6 +19,7 @@ use provost_domain::status::{Health, component_title};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::watch;
+use traffic::Traffic;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -63,6 +66,7 @@ struct Serving {
     since: Option<Moment>,
     by: String,
     why: String,
+    traffic: Option<Traffic>,
     may_roll_back: bool,
 }
 
@@ -156,6 +160,7 @@ impl View {
         let Some(id) = store.active_model().await? else { return Ok(None) };
         let Some(record) = store.model(&id).await? else { return Ok(None) };
         let latest = store.activations(None, 1).await?.items.into_iter().next();
+        let traffic = Traffic::read(state, &id, latest.as_ref().map(|a| a.activated_at), now).await?;
         let (version, metrics) = (&record.version, &record.version.metrics);
         let ends = |name: &str| metrics.intervals_95.get(name).copied();
         Ok(Some(Serving {
@@ -168,6 +173,7 @@ impl View {
             since: latest.as_ref().map(|a| Moment::new(a.activated_at, now)),
             by: activated_by(latest.as_ref().and_then(|a| a.activated_by.as_deref())),
             why: latest.as_ref().and_then(|a| a.reason.as_deref()).map(said).unwrap_or_default(),
+            traffic,
             may_roll_back: latest.is_some_and(|a| a.previous_model_id.is_some()),
         }))
     }
