@@ -187,6 +187,14 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
         assert!(html.contains(part), "{part}");
     }
     assert!(!html.contains(evil));
+    // What takes a while comes by itself, and nobody is asked to load the page again.
+    assert!(!html.contains("Load the page again") && html.contains("id=\"model-fairness\""), "{html}");
+    until("the audit is made", || {
+        let news = client.stream(&format!("{first}/live"), 0);
+        let regions = news.data["regions"].as_object().unwrap().clone();
+        regions.contains_key("model-verdict")
+            && regions["model-fairness"].as_str().is_some_and(|html| !html.contains("is being made"))
+    });
     // Without a script the threshold is a field: at 0 everybody is accepted.
     let everybody = page(&client, &format!("{first}?threshold=0"));
     assert!(everybody.contains("data-value=\"tn\">0<") && everybody.contains("data-value=\"fn\">0<"), "{everybody}");

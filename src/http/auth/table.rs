@@ -108,6 +108,7 @@ pub const ROOT: &[Row] = &[
     row(POST, "/train", OPERATOR, true),
     row(READ, "/models", VIEWER, false),
     row(READ, "/models/{model_id}", VIEWER, false),
+    row(GET, "/models/{model_id}/live", VIEWER, false),
     row(READ, "/models/{model_id}/activate", OPERATOR, false),
     row(POST, "/models/{model_id}/activate", OPERATOR, true),
     row(READ, "/rollback", OPERATOR, false),

@@ -1,11 +1,12 @@
 //! `/models/{id}`: what a model is worth, on which rows, and when it served.
 
+mod arriving;
 mod decisions;
 mod fairness;
 pub mod figures;
+mod verdict;
 
 use super::chart::Figure;
-use super::difference::{auc_difference, mark_of, pair_of};
 use super::facts::plain;
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, Score, activated_by, algorithm, count, percent, said, short, shown, signed, span};
@@ -16,15 +17,19 @@ use crate::http::page::Query;
 use crate::http::problem::{only, readable};
 use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use arriving::{PATIENCE, regions, stream, title};
 use askama::Template;
 use decisions::Decisions;
 use fairness::Fairness;
-use provost_domain::model::{Activation, ModelRecord, SetCoverage};
-use provost_domain::{ModelId, TargetMetric, TrainingMetrics};
-use std::time::Duration;
+use provost_domain::model::{Activation, SetCoverage};
+use provost_domain::{ModelId, TrainingMetrics};
+use std::collections::BTreeMap;
+use verdict::{Verdict, verdict};
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/models/{model_id}").route(readable().to(page)).default_service(only("GET, HEAD")));
+    config
+        .service(web::resource("/models/{model_id}").route(readable().to(page)).default_service(only("GET, HEAD")))
+        .service(web::resource("/models/{model_id}/live").route(web::get().to(stream)).default_service(only("GET")));
 }
 
 /// A metric beside what saying the more frequent outcome to everybody would reach.
@@ -42,11 +47,6 @@ struct Service {
     why: String,
 }
 
-struct Verdict {
-    mark: Mark,
-    text: String,
-}
-
 #[derive(Template)]
 #[template(path = "model/page.html")]
 struct Page {
@@ -59,6 +59,9 @@ struct Page {
     is_serving: bool,
     has_artifact: bool,
     verdict: Verdict,
+    /// Where what is not known yet comes from.
+    live: Option<String>,
+    regions: BTreeMap<&'static str, String>,
     compare: Option<String>,
     /// What its windows say, and whether with an alarm.
     drift: Option<(String, bool)>,
@@ -68,7 +71,6 @@ struct Page {
     histogram: Option<Figure>,
     figures: Vec<Figure>,
     bands: Vec<[String; 5]>,
-    fairness: Fairness,
     services: Vec<Service>,
     may_roll_back: bool,
     facts: Vec<(&'static str, String)>,
@@ -113,59 +115,6 @@ fn held(coverage: Option<SetCoverage>) -> String {
     format!("{} of acceptances, {} of rejections; {} was asked for", share(accepted), share(rejected), percent(asked))
 }
 
-/// What the gate found, or how it stands to the model that serves.
-async fn verdict(state: &State, record: &ModelRecord) -> Result<(Verdict, Option<ModelId>), PageError> {
-    let store = state.handle.store();
-    let id = &record.version.model_id;
-    let active = store.active_model().await?;
-    if record.version.is_active {
-        return Ok((Verdict { mark: Mark::SERVING, text: "This model serves.".to_owned() }, None));
-    }
-    let decided = store.decision(&record.job_id).await?.filter(|decision| decision.challenger_id == *id);
-    let verdict = match decided {
-        Some(decision) => {
-            let interval = decision.evidence.as_ref().and_then(|e| e.delong.as_ref()).map(|d| {
-                format!(" AUC {}, {} to {}.", signed(d.difference), signed(d.interval_95[0]), signed(d.interval_95[1]))
-            });
-            let reason = said(&decision.reason);
-            Verdict { mark: Mark::of_decision(decision.outcome), text: reason + &interval.unwrap_or_default() }
-        }
-        None => match &active {
-            Some(active) => against(state, active, id).await,
-            None => Verdict { mark: Mark::OPEN, text: "No model serves. This one could.".to_owned() },
-        },
-    };
-    Ok((verdict, active))
-}
-
-/// How long a page waits for a comparison with the serving model.
-const COMPARED_WITHIN: Duration = Duration::from_millis(200);
-
-/// How it stands to the serving model on the rows that both were held out from, where that is soon known.
-async fn against(state: &State, active: &ModelId, id: &ModelId) -> Verdict {
-    let compared = state.handle.compare(vec![active.clone(), id.clone()], vec![TargetMetric::AucRoc], false);
-    let Ok(Ok(compared)) = tokio::time::timeout(COMPARED_WITHIN, compared).await else {
-        return Verdict { mark: Mark::OPEN, text: "Compare it with the serving model.".to_owned() };
-    };
-    let pair = pair_of(&compared, active, id);
-    let difference = pair.and_then(|(pair, is_a)| auc_difference(pair, is_a));
-    match difference {
-        Some((d, [low, high])) => {
-            let mark = mark_of(difference);
-            let text = match mark {
-                Mark::BETTER => "Better than the serving model",
-                Mark::WORSE => "Worse than the serving model",
-                _ => "Cannot be told apart from the serving model",
-            };
-            Verdict { mark, text: format!("{text}: AUC {}, {} to {}.", signed(d), signed(low), signed(high)) }
-        }
-        None => {
-            let why = pair.and_then(|(pair, _)| pair.not_comparable.as_deref()).map(said).unwrap_or_default();
-            Verdict { mark: Mark::OPEN, text: format!("It cannot be compared with the serving model. {why}") }
-        }
-    }
-}
-
 /// When this model served, of the newest activations.
 fn services(activations: &[Activation], id: &ModelId, now: chrono::DateTime<chrono::Utc>) -> Vec<Service> {
     activations
@@ -195,15 +144,12 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
     let (version, store) = (&record.version, state.handle.store());
     let now = state.handle.options().clock.now();
     let id = version.model_id.clone();
-    let (verdict, active) = verdict(&state, &record).await?;
+    let (verdict, active) = verdict(&state, &record, PATIENCE).await?;
+    let fairness = Fairness::of(&state, version, PATIENCE).await;
     let results = store.evaluation(&id).await?.and_then(|evaluation| evaluation.results);
     let activations = store.activations(None, 200).await?.items;
     let (metrics, rows) = metrics(&version.metrics);
-    let shell = Shell::of(
-        &request,
-        Section::Models,
-        format!("{} {} {}", verdict.mark.shape, algorithm(version.algorithm), short(id.as_str())),
-    );
+    let shell = Shell::of(&request, Section::Models, title(&verdict, version));
     let own_step = (record.threshold * 100.0).round().clamp(0.0, 100.0) as usize;
     let counts = results.as_ref().and_then(|results| results.threshold_counts.as_ref());
     let decisions =
@@ -219,6 +165,8 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
         tag: version.version_tag.as_deref().map(shown).unwrap_or_default(),
         is_serving: version.is_active,
         has_artifact: version.has_artifact(),
+        live: (verdict.is_awaited || fairness.is_awaited).then(|| format!("/models/{id}/live")),
+        regions: regions(&id, &verdict, &fairness)?,
         verdict,
         drift: super::watch::since(&state, &id).await?,
         compare: active.map(|active| format!("/compare?ids={active}&ids={id}")),
@@ -228,7 +176,6 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
         histogram,
         figures: results.as_ref().map(|results| figures::figures(results, &record)).unwrap_or_default(),
         bands: results.as_ref().map(figures::bands).unwrap_or_default(),
-        fairness: Fairness::of(&state, version).await,
         services: services(&activations, &id, now),
         may_roll_back: may_roll_back && shell.may_operate,
         facts: vec![

@@ -74,17 +74,39 @@
   // Live: the server sends whole regions; a stream is closed while its page is hidden.
   const page = document.querySelector("[data-live]");
   if (!page || !window.EventSource) return;
-  const said = document.getElementById("live");
+  const shown = document.getElementById("live");
   const pause = document.getElementById("live-pause");
   let source = null, heard = Date.now(), over = false, paused = false;
+
+  // A screen reader hears of changes of state only, at most once in 10 s, and then of the last.
+  const said = document.getElementById("said");
+  let spoken = 0, next = "", timer = 0;
+  const speak = () => { timer = 0; spoken = Date.now(); if (said) said.textContent = next; };
+  const announce = (text) => {
+    next = text;
+    if (!timer) timer = setTimeout(speak, Math.max(0, spoken + 10000 - Date.now()));
+  };
+
+  // A region is replaced whole: what is open, scrolled and focused in it stays so, and what did not change stays untouched.
+  const focusable = (region) => all("a[href],button,input,select,textarea,summary,[tabindex]", region);
+  const rolled = (region) => all(".scroll,.log", region);
   const swap = (id, html) => {
     const region = document.getElementById(id);
     if (!region) return;
-    const focused = region.contains(document.activeElement) ? document.activeElement.id : "";
+    const active = region.contains(document.activeElement) ? document.activeElement : null;
+    const place = active ? focusable(region).indexOf(active) : -1;
     const open = all("details[id][open]", region).map((d) => d.id);
+    const at = rolled(region).map((e) => [e.scrollLeft, e.scrollTop]);
+    const before = region.textContent;
     region.innerHTML = html;
     open.forEach((name) => { const d = document.getElementById(name); if (d) d.open = true; });
-    if (focused) (document.getElementById(focused) || region).focus();
+    rolled(region).forEach((e, n) => { if (at[n]) { e.scrollLeft = at[n][0]; e.scrollTop = at[n][1]; } });
+    if ("announce" in region.dataset && region.textContent !== before) announce(region.textContent.trim());
+    if (!active) return;
+    const same = (active.id && document.getElementById(active.id)) || focusable(region)[place];
+    if (same && same.tagName === active.tagName) return same.focus({ preventScroll: true });
+    if (!region.hasAttribute("tabindex")) region.tabIndex = -1;
+    region.focus({ preventScroll: true });
   };
   const close = () => { if (source) { source.close(); source = null; } };
   const open = () => {
@@ -95,6 +117,9 @@
       heard = Date.now();
       const news = JSON.parse(event.data);
       if (news.title) {
+        // The first sign of a title is the state.
+        const turned = Array.from(news.title)[0] !== Array.from(document.title)[0];
+        if (turned && !document.querySelector("[data-announce]")) announce(news.title);
         document.title = news.title;
         const icon = document.querySelector("link[rel=icon][data-needs]");
         const wanted = news.title.startsWith("▲") ? icon.dataset.needs : icon.dataset.plain;
@@ -106,12 +131,16 @@
     source.addEventListener("alive", () => { heard = Date.now(); });
     source.addEventListener("end", () => { over = true; close(); });
   };
+  let lost = false;
   const state = () => {
-    if (!said) return;
-    const silent = Math.round((Date.now() - heard) / 1000);
-    const text = over ? "" : paused ? "Paused" : silent >= 15 ? "Disconnected" : silent >= 5 ? "Last news " + silent + " s ago" : "Live";
-    if (said.textContent !== text) said.textContent = text;
     if (pause) pause.hidden = over;
+    if (!shown) return;
+    const silent = Math.round((Date.now() - heard) / 1000);
+    const away = !over && !paused && silent >= 15;
+    const text = over ? "" : paused ? "Paused" : away ? "Disconnected" : silent >= 5 ? "Last news " + silent + " s ago" : "Live";
+    if (shown.textContent !== text) shown.textContent = text;
+    if (away !== lost) announce(away ? "Disconnected" : "Connected again");
+    lost = away;
   };
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   window.addEventListener("pagehide", close);

@@ -6,9 +6,6 @@ use provost_domain::ModelVersion;
 use provost_domain::fairness::{AttributeFairness, FairnessFigure, FairnessReport, FairnessVerdict, GroupFairness};
 use std::time::Duration;
 
-/// How long a page waits for an audit. One that takes longer goes on behind and is there at the next look.
-const AUDITED_WITHIN: Duration = Duration::from_millis(100);
-
 /// A group in the table.
 pub struct GroupRow {
     pub attribute: String,
@@ -25,20 +22,36 @@ pub struct Fairness {
     pub groups: Vec<GroupRow>,
     /// What to say beside the table, or in its place.
     pub note: String,
+    /// The audit is being made.
+    pub is_awaited: bool,
     pub warnings: Vec<String>,
 }
 
 impl Fairness {
-    pub async fn of(state: &State, version: &ModelVersion) -> Self {
-        let nothing = |note: &str| Self { groups: Vec::new(), note: note.to_owned(), warnings: Vec::new() };
+    /// `patience`: how long the audit is waited for.
+    pub async fn of(state: &State, version: &ModelVersion, patience: Duration) -> Self {
         if !version.has_artifact() {
-            return nothing("A record without a model cannot be audited.");
+            return Self::nothing("A record without a model cannot be audited.");
         }
-        match tokio::time::timeout(AUDITED_WITHIN, state.handle.fairness_audit(&version.model_id)).await {
+        match tokio::time::timeout(patience, state.handle.fairness_audit(&version.model_id)).await {
             Ok(Ok(audit)) => Self::shown(&audit.fairness),
-            Ok(Err(_)) => nothing("The audit could not be made now."),
-            Err(_) => nothing("The audit is being made. Load the page again to see it."),
+            Ok(Err(_)) => Self::failed(),
+            Err(_) => Self::awaited(),
         }
+    }
+
+    fn nothing(note: &str) -> Self {
+        Self { groups: Vec::new(), note: note.to_owned(), is_awaited: false, warnings: Vec::new() }
+    }
+
+    /// The audit is being made.
+    pub fn awaited() -> Self {
+        Self { is_awaited: true, ..Self::nothing("The audit is being made.") }
+    }
+
+    /// The audit failed.
+    pub fn failed() -> Self {
+        Self::nothing("The audit could not be made now.")
     }
 
     fn shown(report: &FairnessReport) -> Self {
@@ -54,7 +67,12 @@ impl Fairness {
                   chance explains over all groups. The attributes are never features."
                 .to_owned(),
         };
-        Self { groups, note, warnings: report.warnings.iter().map(|warning| shown(warning)).collect() }
+        Self {
+            groups,
+            note,
+            is_awaited: false,
+            warnings: report.warnings.iter().map(|warning| shown(warning)).collect(),
+        }
     }
 }
 
