@@ -13,6 +13,7 @@ mod markdown;
 mod numbers;
 mod plans;
 mod records;
+mod words;
 mod yaml;
 
 pub use block::{Block, Section};
@@ -76,7 +77,7 @@ impl Card {
     pub fn of(records: &Records) -> Self {
         let version = &records.model.version;
         Self {
-            title: format!("Model card: {} {}", version.algorithm, version.model_id),
+            title: format!("Model card: {} {}", version.algorithm.title(), version.model_id),
             sections: vec![
                 general::section(records),
                 development::section(records),

@@ -3,6 +3,7 @@
 use super::block::Block;
 use super::numbers::percent;
 use super::records::Records;
+use super::words::{feature, plain};
 use provost_domain::snapshot::SnapshotFacts;
 
 pub fn blocks(records: &Records) -> Vec<Block> {
@@ -13,7 +14,7 @@ pub fn blocks(records: &Records) -> Vec<Block> {
         Err(why) => blocks.push(Block::text(format!("The rows cannot be read: {why}."))),
     }
     blocks.push(Block::facts([
-        ("Source", config.data_source.to_string()),
+        ("Source", plain(config.data_source)),
         ("File", config.data_path.clone().unwrap_or_default()),
         ("Only verified outcomes", if config.use_verified_only { "yes" } else { "no" }.to_owned()),
         ("Snapshot (SHA-256)", records.model.snapshot.clone()),
@@ -43,7 +44,7 @@ fn of_snapshot(records: &Records, facts: &SnapshotFacts) -> Vec<Block> {
         ]),
         Block::table(&["Feature", "Rows that have it", "Share"], {
             let row = |f: &provost_domain::snapshot::FeatureFacts| {
-                vec![f.feature.clone(), f.present.to_string(), percent(f.present, facts.rows)]
+                vec![feature(&f.feature), f.present.to_string(), percent(f.present, facts.rows)]
             };
             facts.features.iter().map(row).collect()
         }),

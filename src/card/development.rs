@@ -4,6 +4,7 @@ use super::block::{Block, Section};
 use super::data;
 use super::numbers::{moment, three};
 use super::records::Records;
+use super::words::{feature, plain};
 use provost_domain::config::Tuning;
 
 pub fn section(records: &Records) -> Section {
@@ -17,11 +18,11 @@ pub fn section(records: &Records) -> Section {
         _ => format!("{}{trials} candidates were tried", if more { "more than " } else { "" }),
     };
     blocks.push(Block::facts([
-        ("Search", config.hyperparameter_tuning.to_string()),
+        ("Search", plain(config.hyperparameter_tuning)),
         ("Candidates", searched),
         (
             "Chosen by",
-            format!("{} on {} folds of the training rows", config.target_metric, config.cross_validation_folds),
+            format!("{} on {} folds of the training rows", config.target_metric.title(), config.cross_validation_folds),
         ),
         (
             "Cross-validated",
@@ -32,8 +33,8 @@ pub fn section(records: &Records) -> Section {
                 version.metrics.cv_scores.len()
             ),
         ),
-        ("Feature selection", config.feature_selection.to_string()),
-        ("Features", config.features.to_string()),
+        ("Feature selection", plain(config.feature_selection)),
+        ("Features", plain(config.features)),
         ("Seed", config.random_state.to_string()),
         ("Iterations of the final fit", version.metrics.iterations_completed.to_string()),
         ("Decision threshold", three(model.threshold)),
@@ -53,7 +54,7 @@ pub fn section(records: &Records) -> Section {
     features.sort_by_key(|f| f.rank);
     if !features.is_empty() {
         let row = |f: &&provost_domain::model::FeatureImportance| {
-            vec![f.rank.to_string(), f.feature_name.clone(), three(f.importance_score)]
+            vec![f.rank.to_string(), feature(&f.feature_name), three(f.importance_score)]
         };
         blocks.push(Block::table(&["Rank", "Feature", "Importance"], features.iter().map(row).collect()));
     }
@@ -67,7 +68,7 @@ pub fn section(records: &Records) -> Section {
         ]));
         let why = job.triggers.iter().map(|t| {
             let (by, reason) = (t.triggered_by.clone().unwrap_or_default(), t.reason.clone().unwrap_or_default());
-            vec![moment(t.triggered_at), t.trigger_type.to_string(), by, reason]
+            vec![moment(t.triggered_at), plain(t.trigger_type), by, reason]
         });
         let why: Vec<Vec<String>> = why.collect();
         if !why.is_empty() {

@@ -3,6 +3,7 @@
 use super::block::{Block, Section};
 use super::numbers::{figure, three, with_interval};
 use super::records::Records;
+use super::words::plain;
 use provost_domain::TrainingMetrics;
 use provost_domain::evaluation::EvaluationResults;
 use provost_domain::fairness::{AttributeFairness, FairnessMeasure, FairnessReport, GroupFairness};
@@ -143,9 +144,9 @@ fn of_attribute(attribute: &AttributeFairness) -> Vec<Block> {
         row.extend(FairnessMeasure::ALL.iter().map(|measure| gap(*measure)));
         let differs: Vec<String> = g.differs_in.iter().map(|measure| words(*measure)).collect();
         row.push(if differs.is_empty() {
-            g.verdict.to_string()
+            plain(g.verdict)
         } else {
-            format!("{} in {}", g.verdict, differs.join(", "))
+            format!("{} in {}", plain(g.verdict), differs.join(", "))
         });
         row
     };
@@ -166,5 +167,5 @@ fn of_attribute(attribute: &AttributeFairness) -> Vec<Block> {
 }
 
 fn words(measure: FairnessMeasure) -> String {
-    measure.as_str().replace('_', " ").replace("auc roc", "AUC")
+    plain(measure).replace("auc roc", "AUC")
 }

@@ -28,7 +28,7 @@ pub fn section(records: &Records) -> Section {
         ("Model", version.model_id.to_string()),
         ("Version", version.version.clone()),
         ("Label", version.version_tag.clone().unwrap_or_default()),
-        ("Algorithm", version.algorithm.to_string()),
+        ("Algorithm", version.algorithm.title().to_owned()),
         ("Registered", moment(version.training_date)),
         ("Trained by order of", version.created_by.clone().unwrap_or_default()),
         ("Active when it was trained", parent),

@@ -3,6 +3,7 @@
 use super::block::{Block, Section};
 use super::numbers::moment;
 use super::records::Records;
+use super::words::sentence;
 use provost_domain::audit::AuditEntry;
 
 pub fn section(records: &Records) -> Section {
@@ -19,7 +20,7 @@ pub fn section(records: &Records) -> Section {
     } else {
         let row = |a: &provost_domain::model::Activation| {
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
-            vec![moment(a.activated_at), a.model_id.to_string(), text(&a.activated_by), text(&a.reason)]
+            vec![moment(a.activated_at), a.model_id.to_string(), text(&a.activated_by), sentence(&text(&a.reason))]
         };
         let rows = records.activations.iter().map(row).collect();
         blocks.push(Block::table(&["When", "Model that became active", "By", "Why"], rows));

@@ -4,11 +4,15 @@ use super::block::Block;
 use super::{Card, markdown};
 use provost_domain::visible;
 
-const STYLE: &str = "body{font:14px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2933;\
-    background:#fff}h2{margin-top:2.5rem;border-bottom:1px solid #e4e7eb}table{border-collapse:collapse;margin:.75rem 0;\
-    display:block;overflow-x:auto}th,td{border:1px solid #e4e7eb;padding:.25rem .5rem;text-align:left;vertical-align:top}\
-    dt{font-weight:600}dd{margin:0 0 .25rem 1rem;overflow-wrap:anywhere}.blank{border-left:4px solid #9a5200;padding:.5rem .75rem;\
-    background:#f6f8fa}h1,h2,h3,p,li{overflow-wrap:anywhere}";
+/// Colours follow the system; paper is light.
+const STYLE: &str = ":root{color-scheme:light dark;--page:light-dark(#fff,#0f1419);--surface:light-dark(#f6f8fa,#171d25);\
+    --ink:light-dark(#1f2933,#e6ebf0);--grid:light-dark(#e4e7eb,#2a333d);--needs:light-dark(#9a5200,#f0b34a)}\
+    body{font:14px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:var(--ink);\
+    background:var(--page)}h2{margin-top:2.5rem;border-bottom:1px solid var(--grid)}table{border-collapse:collapse;\
+    margin:.75rem 0;display:block;overflow-x:auto}th,td{border:1px solid var(--grid);padding:.25rem .5rem;text-align:left;\
+    vertical-align:top}dt{font-weight:600}dd{margin:0 0 .25rem 1rem;overflow-wrap:anywhere}.blank{border-left:4px solid \
+    var(--needs);padding:.5rem .75rem;background:var(--surface)}h1,h2,h3,p,li{overflow-wrap:anywhere}\
+    @media print{:root{color-scheme:light}}";
 
 /// The whole card.
 pub fn page(card: &Card) -> String {

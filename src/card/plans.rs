@@ -3,6 +3,7 @@
 use super::block::{Block, Section};
 use super::numbers::{moment, three, with_interval};
 use super::records::Records;
+use super::words::{plain, sentence};
 use provost_domain::fairness::FairnessVerdict;
 use provost_domain::watch::Interval;
 use provost_domain::watch_record::WatchedWindow;
@@ -50,7 +51,7 @@ pub fn risks(records: &Records) -> Section {
         let groups = || audit.fairness.attributes.iter().flat_map(|a| a.groups.iter().map(move |g| (a, g)));
         for (attribute, group) in groups().filter(|(_, g)| g.verdict == FairnessVerdict::Differs) {
             let (name, group_name) = (&attribute.attribute, &group.group);
-            let measures: Vec<&str> = group.differs_in.iter().map(|measure| measure.as_str()).collect();
+            let measures: Vec<String> = group.differs_in.iter().map(plain).collect();
             found.push(format!("`{group_name}` of `{name}` differs from the rest in {}.", measures.join(", ")));
         }
         let few = groups().filter(|(_, g)| g.verdict == FairnessVerdict::TooFew).count();
@@ -66,18 +67,18 @@ pub fn risks(records: &Records) -> Section {
             let compared = decision.champion_id.as_ref().map(ToString::to_string).unwrap_or_default();
             blocks.push(Block::facts([
                 ("Decided", moment(decision.decided_at)),
-                ("Outcome", decision.outcome.to_string()),
-                ("Reason", decision.reason.clone()),
+                ("Outcome", plain(decision.outcome)),
+                ("Reason", sentence(&decision.reason)),
                 ("Candidate", decision.challenger_id.to_string()),
                 ("Compared with", compared),
                 ("Improvement that was asked for", decision.improvement_threshold.to_string()),
             ]));
             if let Some(e) = &decision.evidence {
                 blocks.push(Block::facts([
-                    ("Metric", e.metric.to_string()),
+                    ("Metric", e.metric.title().to_owned()),
                     ("Rows", e.rows.to_string()),
                     ("Candidate's score", three(e.challenger_score)),
-                    ("Active model's score", e.champion_score.map(three).unwrap_or_default()),
+                    ("Serving model's score", e.champion_score.map(three).unwrap_or_default()),
                     (
                         "Improvement",
                         format!(

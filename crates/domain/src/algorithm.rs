@@ -129,6 +129,17 @@ impl TargetMetric {
         }
     }
 
+    /// The name that people know it by, within a sentence.
+    pub fn title(self) -> &'static str {
+        match self {
+            TargetMetric::Accuracy => "accuracy",
+            TargetMetric::Precision => "precision",
+            TargetMetric::Recall => "recall",
+            TargetMetric::F1Score => "F1",
+            TargetMetric::AucRoc => "AUC",
+        }
+    }
+
     /// The metric that this word names.
     pub fn parse(s: &str) -> Option<Self> {
         match s {

@@ -181,13 +181,7 @@ pub fn algorithm(algorithm: Algorithm) -> &'static str {
 }
 
 pub fn metric(metric: TargetMetric) -> &'static str {
-    match metric {
-        TargetMetric::Accuracy => "accuracy",
-        TargetMetric::Precision => "precision",
-        TargetMetric::Recall => "recall",
-        TargetMetric::F1Score => "F1",
-        TargetMetric::AucRoc => "AUC",
-    }
+    metric.title()
 }
 
 /// A job's reason for training.

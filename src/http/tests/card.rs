@@ -55,13 +55,23 @@ fn the_same_records_give_the_same_bytes_and_every_section_is_there() {
         let text = write(&records(), format);
         assert_eq!(text, write(&records(), format));
         assert!(text.ends_with('\n'));
-        for part in ["Annex III, 3(a)", "gpa", "2024", "female"] {
+        for part in ["Annex III, 3(a)", "GPA", "2024", "female"] {
             assert!(text.contains(part), "{} has no {part}", format.as_str());
         }
     }
     let card = Card::of(&records());
     assert_eq!(card.sections.iter().map(|s| s.number).collect::<Vec<_>>(), (1..=9).collect::<Vec<_>>());
     assert!(card.sections.iter().all(|section| !section.blocks.is_empty()));
+}
+
+#[test]
+fn a_card_is_written_in_words_and_in_the_colours_of_the_system() {
+    let html = write(&records(), Format::Html);
+    assert!(html.contains("color-scheme:light dark") && html.contains("<td>GPA</td>"), "{html}");
+    for name in ["gpa_normalized", "auc_roc", "f1_score", "selection_rate", "no_difference", "performance_drop"] {
+        let cell = [format!(">{name}<"), format!(" {name}<"), format!(" {name} ")];
+        assert!(!cell.iter().any(|cell| html.contains(cell.as_str())), "{name}");
+    }
 }
 
 #[test]
