@@ -294,6 +294,10 @@ fn a_job_is_followed_stopped_and_its_failure_told() {
     let failed = page(&client, &format!("/jobs/{late}"));
     assert!(failed.contains("✕") && failed.contains("late.jsonl"), "{failed}");
     assert!(page(&client, "/jobs?status=failed").contains("late.jsonl"), "the reason is in the row");
+    let longest = page(&client, "/jobs?sort=longest");
+    let place = |id: &str| longest.find(&format!("href=\"/jobs/{id}\"")).unwrap();
+    assert!(place(&long) < place(&late), "{longest}");
+    assert!(page(&client, "/jobs?sort=best&status=cancelled").contains(&format!("href=\"/jobs/{long}\"")));
     until("the failure needs somebody", || page(&client, "/").contains("<title>▲ 1 · Overview"));
     until("every page shows it", || page(&client, "/jobs").contains("href=\"/assets/needs."));
     let overview = page(&client, "/");

@@ -50,7 +50,7 @@ rooms! {
     points: outcomes, duplicates_in_one_batch, content_is_kept, order_and_selection, points_are_found_by_their_ids, a_stream_can_be_left,
         mark_moves_with_changes, arrivals_count_what_is_new, a_refused_batch_leaves_nothing, points_are_read_as_they_were_recorded;
     jobs: life_cycle, saves_are_compared, claims_fence_older_writers, claims_race, saves_race, events_are_numbered,
-        events_race, queue_is_bounded, pages_lose_and_repeat_nothing, pages_are_bounded_in_bytes, bad_cursors_are_named,
+        events_race, queue_is_bounded, pages_lose_and_repeat_nothing, pages_are_bounded_in_bytes, jobs_are_ranked, bad_cursors_are_named,
         keys_repeat_responses,
         trials_are_idempotent, trials_are_read_in_parts, trials_of_an_older_epoch_are_refused, numbers_survive;
     leases: held_until_given_up_or_silent, takings_race, beats_race_with_a_taking, units_are_compared,

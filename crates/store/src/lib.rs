@@ -37,7 +37,7 @@ pub use roles::evaluations::{EvaluationReader, EvaluationRecord, EvaluationStore
 pub use roles::health::StoreHealth;
 pub use roles::inbox::{InboxEffect, InboxEntry, InboxOutcome, InboxStore};
 pub use roles::installation::{Installation, InstallationReader};
-pub use roles::jobs::{JobCreation, JobReader, JobStore, NewJob, NewJobEvent};
+pub use roles::jobs::{JobCreation, JobRank, JobReader, JobStore, NewJob, NewJobEvent};
 pub use roles::keys::{KeyReader, KeyStore};
 pub use roles::leases::LeaseStore;
 pub use roles::models::{ModelReader, ModelStore};

@@ -8,7 +8,7 @@ use crate::roles::evaluations::{EvaluationReader, EvaluationRecord, EvaluationSt
 use crate::roles::health::StoreHealth;
 use crate::roles::inbox::{InboxEffect, InboxEntry, InboxOutcome, InboxStore};
 use crate::roles::installation::{Installation, InstallationReader};
-use crate::roles::jobs::{JobCreation, JobReader, JobStore, NewJob, NewJobEvent};
+use crate::roles::jobs::{JobCreation, JobRank, JobReader, JobStore, NewJob, NewJobEvent};
 use crate::roles::keys::{KeyReader, KeyStore};
 use crate::roles::leases::LeaseStore;
 use crate::roles::models::{ModelReader, ModelStore};
@@ -279,6 +279,7 @@ pass_on! {
         Jobs Read job(id: &JobId) -> Option<JobRecord>;
         Jobs Read job_named(name: &str) -> Option<JobId>;
         Jobs Read list_jobs(status: Option<JobStatus>, cursor: Option<&str>, limit: u32) -> Page<TrainingJob>;
+        Jobs Read ranked_jobs(rank: JobRank, status: Option<JobStatus>, cursor: Option<&str>, limit: u32) -> Page<TrainingJob>;
         Jobs Read unfinished_jobs() -> Vec<QueuedJob>;
         Jobs Read job_counts() -> BTreeMap<JobStatus, u64>;
         Jobs Read job_events(id: &JobId, after: u64, limit: u32) -> Vec<JobEvent>;

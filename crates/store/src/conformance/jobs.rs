@@ -3,13 +3,13 @@
 use super::samples::{at, create, event, job, message, response, trial};
 use crate::error::StoreError;
 use crate::page::Page;
-use crate::roles::jobs::{JobCreation, NewJob};
+use crate::roles::jobs::{JobCreation, JobRank, NewJob};
 use crate::roles::responses::RESPONSE_LIFETIME_HOURS;
 use crate::store::Store;
 use chrono::TimeDelta;
 use provost_domain::job::{CancelWish, JobStatus, TrialRecord};
 use provost_domain::queue::QueuedJob;
-use provost_domain::{Algorithm, TrainingJob, limits};
+use provost_domain::{Algorithm, JobId, TrainingJob, limits};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -225,6 +225,65 @@ pub async fn pages_lose_and_repeat_nothing(store: Arc<dyn Store>) {
     assert_eq!(second.next, None);
     // Exactly one page: nothing follows.
     assert_eq!(store.list_jobs(None, None, 251).await.unwrap().next, None);
+}
+
+/// The ids of ranked jobs, read in pages of this size.
+async fn ranked(store: &Arc<dyn Store>, rank: JobRank, status: Option<JobStatus>, limit: u32) -> Vec<JobId> {
+    let mut ids = Vec::new();
+    let mut cursor = None;
+    loop {
+        let Page { items, next } = store.ranked_jobs(rank, status, cursor.as_deref(), limit).await.unwrap();
+        assert!(items.len() <= limit as usize);
+        ids.extend(items.into_iter().map(|job| job.job_id));
+        match next {
+            Some(next) => cursor = Some(next),
+            None => return ids,
+        }
+    }
+}
+
+pub async fn jobs_are_ranked(store: Arc<dyn Store>) {
+    let mut expected = Vec::new();
+    for number in 0..40 {
+        let mut record = create(&store, job(number, 0)).await;
+        // Of five jobs one has not ended, and has no score; of the others some are equal.
+        let ended = number % 5 != 0;
+        let (took, score) = (TimeDelta::milliseconds(i64::from(number as u8 % 7) * 1_500), (number % 4) as f64 / 8.0);
+        record.job.started_at = Some(at(10));
+        if ended {
+            record.job.status = JobStatus::Completed;
+            record.job.completed_at = Some(at(10) + took);
+            record.job.best_score = Some(score);
+        } else {
+            record.job.status = JobStatus::Running;
+        }
+        let saved = store.save_job(record, vec![], vec![]).await.unwrap();
+        let place = if ended { (took, score) } else { (TimeDelta::MIN, -1.0) };
+        expected.push((place, saved.job.job_id, ended));
+    }
+    for limit in [1, 7, 40, 100] {
+        expected.sort_by(|a, b| b.0.0.cmp(&a.0.0).then(b.1.cmp(&a.1)));
+        let ids = |ended: bool| {
+            expected.iter().filter(move |one| !ended || one.2).map(|one| one.1.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(ranked(&store, JobRank::Duration, None, limit).await, ids(false), "longest, {limit}");
+        assert_eq!(ranked(&store, JobRank::Duration, Some(JobStatus::Completed), limit).await, ids(true), "{limit}");
+        expected.sort_by(|a, b| b.0.1.total_cmp(&a.0.1).then(b.1.cmp(&a.1)));
+        let ids = |ended: bool| {
+            expected.iter().filter(move |one| !ended || one.2).map(|one| one.1.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(ranked(&store, JobRank::Score, None, limit).await, ids(false), "best, {limit}");
+        assert_eq!(ranked(&store, JobRank::Score, Some(JobStatus::Completed), limit).await, ids(true), "{limit}");
+    }
+    assert_eq!(ranked(&store, JobRank::Score, Some(JobStatus::Failed), 9).await, []);
+    // Each list knows its own cursors.
+    let next = store.ranked_jobs(JobRank::Score, None, None, 1).await.unwrap().next;
+    for error in [
+        store.ranked_jobs(JobRank::Duration, None, next.as_deref(), 1).await.unwrap_err(),
+        store.list_jobs(None, next.as_deref(), 1).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, StoreError::Invalid(_)), "{error}");
+    }
 }
 
 /// Long texts that an older version took in do not make a page long.

@@ -174,18 +174,26 @@ pub fn listed<T: Serialize + DeserializeOwned>(
     Ok(doc! {"id": id, "at": time.timestamp_micros(), "document": encode(what, record)?})
 }
 
+/// By what lists are ordered that show the newest first.
+const AGE: &str = "provost.at";
+
 /// The filter of what follows a cursor in a list, newest first, and its order.
-pub fn after(mut filter: Document, cursor: &Cursor) -> (Document, Document) {
+pub fn after(filter: Document, cursor: &Cursor) -> (Document, Document) {
+    after_by(AGE, filter, cursor)
+}
+
+/// The filter of what follows a cursor in a list by this member, the greatest first, and its order.
+pub fn after_by(member: &str, mut filter: Document, cursor: &Cursor) -> (Document, Document) {
     if cursor.at != i64::MAX || !cursor.id.is_empty() {
         filter.insert(
             "$or",
             vec![
-                doc! {"provost.at": {"$lt": cursor.at}},
-                doc! {"provost.at": cursor.at, "provost.id": {"$lt": cursor.id.as_str()}},
+                doc! {member: {"$lt": cursor.at}},
+                doc! {member: cursor.at, "provost.id": {"$lt": cursor.id.as_str()}},
             ],
         );
     }
-    (filter, doc! {"provost.at": -1, "provost.id": -1})
+    (filter, doc! {member: -1, "provost.id": -1})
 }
 
 /// Those of the documents that can be read; `named` says what each is.
@@ -210,10 +218,22 @@ pub fn page<T>(
     named: impl Fn(&Document) -> String,
     read: impl Fn(&Document) -> Result<T>,
 ) -> Result<Page<T>> {
+    page_by(AGE, damage, kind, found, named, read)
+}
+
+/// As `page`, of a list by this member.
+pub fn page_by<T>(
+    member: &str,
+    damage: &Damage,
+    kind: char,
+    found: &Part,
+    named: impl Fn(&Document) -> String,
+    read: impl Fn(&Document) -> Result<T>,
+) -> Result<Page<T>> {
     let items = intact(damage, &found.documents, named, read)?;
     let next = found.documents.last().filter(|_| found.more).map(|last| {
         let cursor = Cursor {
-            at: number(last, "provost.at").unwrap_or(i64::MIN),
+            at: number(last, member).unwrap_or(i64::MIN),
             id: text(last, "provost.id").unwrap_or_default().to_owned(),
         };
         cursor.encode(kind)

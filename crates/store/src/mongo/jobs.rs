@@ -10,7 +10,7 @@ use super::{JOBS, outbox};
 use crate::documents::{Cursor, encode};
 use crate::error::{Result, StoreError};
 use crate::page::Page;
-use crate::roles::jobs::NewJobEvent;
+use crate::roles::jobs::{JobRank, NewJobEvent};
 use crate::roles::outbox::OutboxMessage;
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
@@ -26,6 +26,8 @@ pub const REFUSED: &str = "refused";
 pub const THERE: &str = "there";
 /// Events that stay in the job's document at most, beyond those of the last save.
 const EVENTS_KEPT: usize = 40;
+/// Jobs of an older version that are ranked in one step.
+const RANKED_AT_ONCE: u32 = 100;
 
 fn what(id: &str) -> String {
     format!("job {id}")
@@ -82,6 +84,8 @@ pub fn document(record: &JobRecord, was: Option<&Document>) -> Result<Document> 
     meta.insert("rev", record.rev.cast_signed());
     meta.insert("epoch", record.epoch.cast_signed());
     meta.insert("status", record.job.status.as_str());
+    meta.insert("took", JobRank::Duration.value(&record.job));
+    meta.insert("score", JobRank::Score.value(&record.job));
     meta.insert("queue", encode(&what(id), &QueuedJob::from(record))?);
     document.insert("_id", was.and_then(|was| was.get("_id").cloned()).unwrap_or_else(|| Bson::from(id)));
     document.insert(documents::META, meta);
@@ -154,6 +158,53 @@ pub async fn list_page(
     let (filter, order) = documents::after(filter, &cursor);
     let found = db.part(JOBS, filter, order, limit, documents::DOCUMENT).await?;
     documents::page(&db.damage, 'j', &found, named, |document| Ok(read(document)?.job))
+}
+
+/// The member that jobs are ranked by.
+fn member(rank: JobRank) -> &'static str {
+    match rank {
+        JobRank::Duration => "provost.took",
+        JobRank::Score => "provost.score",
+    }
+}
+
+pub async fn ranked_page(
+    db: &Db,
+    rank: JobRank,
+    status: Option<JobStatus>,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<Page<TrainingJob>> {
+    let cursor = Cursor::parse(rank.kind(), cursor)?;
+    let mut filter = doc! {"provost.state": THERE};
+    if let Some(status) = status {
+        filter.insert("provost.status", status.as_str());
+    }
+    let (filter, order) = documents::after_by(member(rank), filter, &cursor);
+    let found = db.part(JOBS, filter, order, limit, documents::DOCUMENT).await?;
+    documents::page_by(member(rank), &db.damage, rank.kind(), &found, named, |document| Ok(read(document)?.job))
+}
+
+/// Ranks the jobs that an older version has written.
+pub async fn rank_all(db: &Db) -> Result<()> {
+    loop {
+        // What has no such member is found as what has null there, by the index.
+        let unranked = doc! {"provost.state": THERE, "provost.took": null};
+        let found = db.all(JOBS, unranked, doc! {}, Some(RANKED_AT_ONCE)).await?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let update = |document: &Document| {
+            let value = |rank: JobRank| read(document).map_or(JobRank::NONE, |record| rank.value(&record.job));
+            let (took, score) = (value(JobRank::Duration), value(JobRank::Score));
+            let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+            doc! {
+                "q": {"_id": id, "provost.took": null},
+                "u": {"$set": {"provost.took": took, "provost.score": score}},
+            }
+        };
+        db.update_each(JOBS, found.iter().map(update).collect()).await?;
+    }
 }
 
 /// The records are not read, and stay where they are.

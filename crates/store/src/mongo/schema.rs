@@ -13,7 +13,7 @@ use super::pointer::DECISIONS;
 use super::predictions::PREDICTIONS;
 use super::response_documents::RESPONSES;
 use super::watch::WINDOWS;
-use super::{JOBS, MODELS, POINTS, STATE, TRIGGERS, UNITS, inbox, legacy, outbox, pointer, settlement, totals};
+use super::{JOBS, MODELS, POINTS, STATE, TRIGGERS, UNITS, inbox, jobs, legacy, outbox, pointer, settlement, totals};
 use crate::documents::encode;
 use crate::error::{Result, StoreError};
 use crate::roles::installation::Installation;
@@ -48,6 +48,10 @@ fn indexes() -> Vec<(&'static str, Vec<Document>)> {
                 newest(),
                 doc! {"provost.id": 1},
                 doc! {"provost.status": 1, "provost.at": -1, "provost.id": -1},
+                doc! {"provost.took": -1, "provost.id": -1},
+                doc! {"provost.status": 1, "provost.took": -1, "provost.id": -1},
+                doc! {"provost.score": -1, "provost.id": -1},
+                doc! {"provost.status": 1, "provost.score": -1, "provost.id": -1},
             ],
         ),
         (TRIGGERS, vec![newest(), doc! {"provost.pending": 1}]),
@@ -94,6 +98,7 @@ pub async fn prepare(db: &Db, now: DateTime<Utc>) -> Result<()> {
     }
     install(db, now).await?;
     legacy::adopt(db, legacy::CHUNK).await?;
+    jobs::rank_all(db).await?;
     for (what, left) in [
         ("jobs", settlement::finish_all(db).await),
         ("the inbox", inbox::finish_all(db).await),

@@ -89,6 +89,27 @@ async fn database(url: &str) -> Db {
     Db::new(url, None).await.unwrap()
 }
 
+/// Jobs that an older version has saved have no ranks until a newer one opens the store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_of_an_older_version_are_ranked() {
+    let Some(server) = Server::start() else { return };
+    let url = server.database();
+    let store: Arc<dyn Store> = Arc::new(MongoStore::open(&url, samples::at(0)).unwrap());
+    let mut expected = Vec::new();
+    for number in 0..3 {
+        let mut record = samples::create(&store, samples::job(number, 0)).await;
+        record.job.best_score = Some(number as f64 / 10.0);
+        expected.insert(0, store.save_job(record, vec![], vec![]).await.unwrap().job.job_id);
+    }
+    let db = database(&url).await;
+    let unset = doc! {"$unset": {"provost.took": "", "provost.score": ""}};
+    assert_eq!(db.update_all(JOBS, doc! {}, unset).await.unwrap(), 3);
+    let store = MongoStore::open(&url, samples::at(0)).unwrap();
+    let ranked = store.ranked_jobs(JobRank::Score, None, None, 9).await.unwrap().items;
+    assert_eq!(ranked.into_iter().map(|job| job.job_id).collect::<Vec<_>>(), expected);
+    assert_eq!(db.count(JOBS, doc! {"provost.took": null}).await.unwrap(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn artifacts_are_the_same_on_two_hosts() {
     let Some(server) = Server::start() else { return };

@@ -67,6 +67,39 @@ impl NewJob {
     }
 }
 
+/// By what jobs are ranked, the greatest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobRank {
+    /// How long they ran, in milliseconds.
+    Duration,
+    /// Their best score.
+    Score,
+}
+
+impl JobRank {
+    /// The place of a job that has not ended, or has no score: behind all others.
+    pub(crate) const NONE: i64 = -1;
+
+    /// What the job is ranked by: milliseconds, or the score in units of 1e-9.
+    pub(crate) fn value(self, job: &TrainingJob) -> i64 {
+        let value = match self {
+            JobRank::Duration => job.started_at.zip(job.completed_at).map(|(from, to)| (to - from).num_milliseconds()),
+            JobRank::Score => {
+                job.best_score.filter(|score| score.is_finite()).map(|score| (score * 1e9).round() as i64)
+            }
+        };
+        value.unwrap_or(Self::NONE)
+    }
+
+    /// Names the list in its cursors.
+    pub(crate) fn kind(self) -> char {
+        match self {
+            JobRank::Duration => 'D',
+            JobRank::Score => 'S',
+        }
+    }
+}
+
 /// Reads jobs and their event streams.
 #[async_trait]
 pub trait JobReader: Send + Sync + 'static {
@@ -77,6 +110,15 @@ pub trait JobReader: Send + Sync + 'static {
     /// Jobs, of one status or of all, newest first.
     async fn list_jobs(&self, status: Option<JobStatus>, cursor: Option<&str>, limit: u32)
     -> Result<Page<TrainingJob>>;
+    /// Jobs, of one status or of all, by rank, the greatest first; those of the same rank newest first. A job that moves while
+    /// a client walks may be missed or come twice.
+    async fn ranked_jobs(
+        &self,
+        rank: JobRank,
+        status: Option<JobStatus>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<TrainingJob>>;
     /// The newest `most` jobs, read page by page: a page ends early when its documents are long.
     async fn newest_jobs(&self, most: u32) -> Result<Vec<TrainingJob>> {
         newest(most, |cursor, left| async move { self.list_jobs(None, cursor.as_deref(), left).await }).await

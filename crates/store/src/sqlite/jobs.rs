@@ -6,7 +6,7 @@ use crate::damage::Damage;
 use crate::documents::{Cursor, encode, page_size};
 use crate::error::{Result, StoreError};
 use crate::page::Page;
-use crate::roles::jobs::{JobCreation, NewJob, NewJobEvent};
+use crate::roles::jobs::{JobCreation, JobRank, NewJob, NewJobEvent};
 use crate::roles::outbox::OutboxMessage;
 use crate::roles::triggers::TriggerRecord;
 use provost_domain::job::{JobEvent, JobRecord, JobStatus, TrialRecord};
@@ -98,6 +98,35 @@ pub fn list(
             params![at, id, i64::from(limit) + 1, status.as_str()],
         )?,
     };
+    Ok(Page { items: page.items.into_iter().map(|record| record.job).collect(), next: page.next })
+}
+
+pub(super) fn ranked_sql(rank: JobRank, of_status: bool) -> String {
+    let column = match rank {
+        JobRank::Duration => "took",
+        JobRank::Score => "score",
+    };
+    let of_status = if of_status { "status = ?4 AND" } else { "?4 IS NULL AND" };
+    format!(
+        "SELECT document, {column}, job_id FROM jobs WHERE {of_status} ({column}, job_id) < (?1, ?2)
+         ORDER BY {column} DESC, job_id DESC LIMIT ?3"
+    )
+}
+
+pub fn ranked(
+    c: &Connection,
+    damage: &Damage,
+    rank: JobRank,
+    status: Option<JobStatus>,
+    cursor: Option<&str>,
+    limit: u32,
+) -> Result<Page<TrainingJob>> {
+    let Cursor { at, id } = Cursor::parse(rank.kind(), cursor)?;
+    let limit = page_size(limit);
+    let sql = ranked_sql(rank, status.is_some());
+    let status = status.map(JobStatus::as_str);
+    let page: Page<JobRecord> =
+        rows::page(c, damage, rank.kind(), "job", limit, &sql, params![at, id, i64::from(limit) + 1, status])?;
     Ok(Page { items: page.items.into_iter().map(|record| record.job).collect(), next: page.next })
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Result, StoreError};
 use rusqlite::Connection;
 
 /// Step n leads from version n to n + 1.
-pub const STEPS: &[&str] = &[V1, V2, V3, LOCKS, RETENTION, SESSIONS, CALLERS, QUEUE, NEEDS, WATCH];
+pub const STEPS: &[&str] = &[V1, V2, V3, LOCKS, RETENTION, SESSIONS, CALLERS, QUEUE, NEEDS, WATCH, RANKS];
 
 /// Documents are JSON text. Points fill plain columns from the struct instead of generated ones: SQLite computes these at
 /// each insert to check their types, and on this one hot table two of them doubled the insert's time (2 to 4 µs at 560
@@ -246,6 +246,18 @@ CREATE TABLE watched_windows (
 ) STRICT;
 CREATE INDEX watched_windows_by_age ON watched_windows (created_at, window_id);
 CREATE INDEX watched_windows_by_model ON watched_windows (model_id, kind, created_at, window_id);
+";
+
+/// How long a job ran, and its best score, as `JobRank::value` has them, to the millisecond.
+const RANKS: &str = "
+ALTER TABLE jobs ADD COLUMN took INTEGER GENERATED ALWAYS AS (coalesce(CAST(round((julianday(document ->> '$.job.completed_at')
+    - julianday(document ->> '$.job.started_at')) * 86400000) AS INTEGER), -1)) VIRTUAL;
+ALTER TABLE jobs ADD COLUMN score INTEGER GENERATED ALWAYS AS
+    (coalesce(CAST(round((document ->> '$.job.best_score') * 1e9) AS INTEGER), -1)) VIRTUAL;
+CREATE INDEX jobs_by_duration ON jobs (took, job_id);
+CREATE INDEX jobs_by_status_and_duration ON jobs (status, took, job_id);
+CREATE INDEX jobs_by_score ON jobs (score, job_id);
+CREATE INDEX jobs_by_status_and_score ON jobs (status, score, job_id);
 ";
 
 /// The version of the schema in this file.

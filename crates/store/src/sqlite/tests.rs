@@ -434,6 +434,30 @@ async fn the_queue_is_read_without_the_records() {
     assert_eq!(steps.iter().filter(|(step, _)| step == "Column").count(), 3, "the table is read: {steps:?}");
 }
 
+/// Ranks are read in the order of an index: nothing is sorted.
+#[tokio::test]
+async fn ranks_have_indexes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    for (rank, of_status, index) in [
+        (JobRank::Duration, false, "jobs_by_duration"),
+        (JobRank::Duration, true, "jobs_by_status_and_duration"),
+        (JobRank::Score, false, "jobs_by_score"),
+        (JobRank::Score, true, "jobs_by_status_and_score"),
+    ] {
+        let plan = store
+            .read(move |c| {
+                let mut program = c.prepare(&format!("EXPLAIN QUERY PLAN {}", jobs::ranked_sql(rank, of_status)))?;
+                let arguments = rusqlite::params![1, "j", 9, "completed"];
+                let steps = program.query_map(arguments, |row| row.get::<_, String>(3))?;
+                Ok(steps.collect::<std::result::Result<Vec<_>, _>>()?.join("; "))
+            })
+            .await
+            .unwrap();
+        assert!(plan.contains(&format!("INDEX {index} ")) && !plan.contains("B-TREE"), "{plan}");
+    }
+}
+
 /// How many predictions a second the log takes, and what a job's save costs meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 #[ignore = "a measurement, in release only"]

@@ -1,14 +1,13 @@
-//! Which jobs the address asks for. A state is looked up in the store's index; by anything else the newest jobs are looked through,
-//! so many at a time, and the page says where that ended.
+//! Which jobs the address asks for. State and order are looked up in the store's indexes; by anything else jobs are looked through
+//! in that order, so many at a time, and the page says where that ended.
 
 use super::super::PageError;
 use super::super::text::{algorithm, reason};
 use crate::http::page::{Query, cursor_fault, encode};
-use chrono::TimeDelta;
 use provost_domain::job::JobStatus;
 use provost_domain::schedule::TriggerType;
 use provost_domain::{Algorithm, TrainingJob, limits};
-use provost_store::Store;
+use provost_store::{JobRank, Store};
 use std::sync::Arc;
 
 /// Jobs of a page, about.
@@ -16,8 +15,6 @@ const PAGE: usize = 40;
 /// Jobs that are read at a time, and looked through for one page.
 const STEP: u32 = 50;
 const LOOKED_THROUGH: usize = 1_000;
-/// Jobs that are sorted by something else than their age.
-const SORTED: usize = 200;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sort {
@@ -35,6 +32,15 @@ impl Sort {
             Sort::Newest => "newest",
             Sort::Longest => "longest",
             Sort::Best => "best",
+        }
+    }
+
+    /// By what the store ranks them.
+    fn rank(self) -> Option<JobRank> {
+        match self {
+            Sort::Newest => None,
+            Sort::Longest => Some(JobRank::Duration),
+            Sort::Best => Some(JobRank::Score),
         }
     }
 
@@ -127,36 +133,27 @@ impl Asked {
 
     /// The jobs that are asked for, from this position on.
     pub async fn find(&self, store: &Arc<dyn Store>, cursor: Option<&str>) -> Result<Found, PageError> {
-        let wanted = if self.sort == Sort::Newest { PAGE } else { SORTED };
         let (mut jobs, mut looked) = (Vec::new(), 0);
         let mut next = cursor.map(str::to_owned);
         loop {
-            let page = store.list_jobs(self.status, next.as_deref(), STEP).await.map_err(cursor_fault)?;
+            let from = next.as_deref();
+            let page = match self.sort.rank() {
+                None => store.list_jobs(self.status, from, STEP).await,
+                Some(rank) => store.ranked_jobs(rank, self.status, from, STEP).await,
+            };
+            let page = page.map_err(cursor_fault)?;
             looked += page.items.len();
             jobs.extend(page.items.into_iter().filter(|job| self.fits(job)));
             next = page.next;
-            if next.is_none() || jobs.len() >= wanted || looked >= LOOKED_THROUGH {
+            if next.is_none() || jobs.len() >= PAGE || looked >= LOOKED_THROUGH {
                 break;
             }
         }
-        let note = match (&next, self.sort) {
-            (Some(_), Sort::Longest | Sort::Best) => format!("Sorted are the newest {} of these jobs.", jobs.len()),
-            (Some(_), Sort::Newest) if jobs.len() < wanted => format!("{looked} jobs were looked through."),
+        let note = match &next {
+            Some(_) if jobs.len() < PAGE => format!("{looked} jobs were looked through."),
             _ => String::new(),
         };
-        let took = |job: &TrainingJob| job.started_at.zip(job.completed_at).map(|(start, end)| end - start);
-        match self.sort {
-            Sort::Newest => {}
-            Sort::Longest => {
-                jobs.sort_by_key(|job| std::cmp::Reverse(took(job).unwrap_or(TimeDelta::MIN)));
-            }
-            Sort::Best => {
-                let score = |job: &TrainingJob| job.best_score.unwrap_or(f64::NEG_INFINITY);
-                jobs.sort_by(|a, b| score(b).total_cmp(&score(a)));
-            }
-        }
-        // The pages of a list that is sorted otherwise would each be sorted by themselves.
-        Ok(Found { jobs, next: next.filter(|_| self.sort == Sort::Newest), note })
+        Ok(Found { jobs, next, note })
     }
 
     /// The address of the page that shows this, from a position on.

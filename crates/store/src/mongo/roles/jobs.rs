@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::mongo::{MongoStore, creation, jobs, legacy};
 use crate::page::Page;
-use crate::roles::jobs::{JobCreation, JobReader, JobStore, NewJob, NewJobEvent};
+use crate::roles::jobs::{JobCreation, JobRank, JobReader, JobStore, NewJob, NewJobEvent};
 use crate::roles::outbox::OutboxMessage;
 use crate::roles::triggers::TriggerRecord;
 use async_trait::async_trait;
@@ -37,6 +37,17 @@ impl JobReader for MongoStore {
     ) -> Result<Page<TrainingJob>> {
         let cursor = cursor.map(str::to_owned);
         self.run(|db| async move { jobs::list_page(&db, status, cursor.as_deref(), limit).await }).await
+    }
+
+    async fn ranked_jobs(
+        &self,
+        rank: JobRank,
+        status: Option<JobStatus>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<TrainingJob>> {
+        let cursor = cursor.map(str::to_owned);
+        self.run(|db| async move { jobs::ranked_page(&db, rank, status, cursor.as_deref(), limit).await }).await
     }
 
     async fn unfinished_jobs(&self) -> Result<Vec<QueuedJob>> {

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::page::Page;
-use crate::roles::jobs::{JobCreation, JobReader, JobStore, NewJob, NewJobEvent};
+use crate::roles::jobs::{JobCreation, JobRank, JobReader, JobStore, NewJob, NewJobEvent};
 use crate::roles::outbox::OutboxMessage;
 use crate::roles::triggers::TriggerRecord;
 use crate::sqlite::{SqliteStore, jobs};
@@ -37,6 +37,17 @@ impl JobReader for SqliteStore {
     ) -> Result<Page<TrainingJob>> {
         let cursor = cursor.map(str::to_owned);
         self.list(move |c, damage| jobs::list(c, damage, status, cursor.as_deref(), limit)).await
+    }
+
+    async fn ranked_jobs(
+        &self,
+        rank: JobRank,
+        status: Option<JobStatus>,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<TrainingJob>> {
+        let cursor = cursor.map(str::to_owned);
+        self.list(move |c, damage| jobs::ranked(c, damage, rank, status, cursor.as_deref(), limit)).await
     }
 
     async fn unfinished_jobs(&self) -> Result<Vec<QueuedJob>> {
