@@ -75,12 +75,12 @@ fn drawing(layout: Layout, title: &str, bars: &[Stage], x: (f64, f64)) -> Drawin
     let is_narrow = layout == Layout::Narrow;
     // A narrow row has the name above its bar.
     let (row, above) = if is_narrow { (40.0, 16.0) } else { (26.0, 0.0) };
-    let left = if is_narrow { 0.0 } else { room(bars.iter().map(|bar| bar.name.as_str()), 270.0) };
+    let left = if is_narrow { 0.0 } else { room(bars.iter().map(|bar| bar.name.as_str()), 300.0) };
     let plane = Plane {
         layout,
         left,
         top: 4.0,
-        width: if is_narrow { NARROW - BEHIND } else { 622.0 - left - RIGHT },
+        width: if is_narrow { NARROW - BEHIND } else { 640.0 - left - RIGHT },
         height: row * bars.len() as f64,
         right: if is_narrow { BEHIND } else { RIGHT },
         bottom: 4.0,
