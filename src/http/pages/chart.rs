@@ -10,7 +10,7 @@ mod timeline;
 mod waterfall;
 
 pub use curves::{Curve, calibration, precision_recall, roc};
-pub use scores::{Bar, Range, importance, ranges, score_histogram};
+pub use scores::{Bar, Range, Shares, ranges, score_histogram, shares};
 pub use search::{Dot, history};
 pub use timeline::{Moment, Timeline, Track, timeline};
 pub use waterfall::{Step, waterfall};
@@ -137,7 +137,15 @@ mod tests {
             precision_recall(&[curve()], 0.3, String::new()),
             calibration(&[], 0.2),
             score_histogram(&[12_345, 0], &[3, 4_000], 0.5),
-            importance(&bars, String::new()),
+            shares(
+                &bars,
+                Shares {
+                    title: "Importance",
+                    description: "Shares.",
+                    columns: ["Feature", "Share"],
+                    note: String::new(),
+                },
+            ),
             ranges("Difference of the AUC", &[range], Some(0.0), String::new()),
             history(&(1..900).map(dot).collect::<Vec<_>>(), "AUC"),
             timeline(&[track], over_time),

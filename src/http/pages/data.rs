@@ -1,6 +1,6 @@
 //! `/data`: what there is to learn from, and its quality.
 
-use super::chart::{Bar, Figure, importance};
+use super::chart::{Bar, Figure, Shares, shares};
 use super::shell::{Section, Shell};
 use super::text::{Mark, count, percent, shown, words};
 use super::{PageError, State, html};
@@ -58,9 +58,13 @@ fn classes(report: &DataQualityReport) -> Option<Figure> {
         })
         .collect();
     bars.sort_by(|a, b| b.value.total_cmp(&a.value));
-    let mut figure = importance(&bars, "only accepted and rejected are outcomes".to_owned());
-    figure.title = "Decisions".to_owned();
-    (total > 0).then_some(figure)
+    let chart = Shares {
+        title: "Decisions",
+        description: "Share of the rows that have each decision, the most frequent first.",
+        columns: ["Decision and its rows", "Share of the rows"],
+        note: "only accepted and rejected are outcomes".to_owned(),
+    };
+    (total > 0).then(|| shares(&bars, chart))
 }
 
 fn completeness(report: &DataQualityReport) -> Option<Figure> {
@@ -70,9 +74,13 @@ fn completeness(report: &DataQualityReport) -> Option<Figure> {
         .map(|(name, share)| Bar { name: words(name), value: share / 100.0 })
         .collect();
     bars.sort_by(|a, b| a.value.total_cmp(&b.value));
-    let mut figure = importance(&bars, "share of the rows that really have it, least first".to_owned());
-    figure.title = "Completeness".to_owned();
-    (report.total_samples > 0).then_some(figure)
+    let chart = Shares {
+        title: "Completeness",
+        description: "Share of the rows that really have each feature, the least complete first.",
+        columns: ["Feature", "Share of the rows"],
+        note: "share of the rows that really have it, least first".to_owned(),
+    };
+    (report.total_samples > 0).then(|| shares(&bars, chart))
 }
 
 async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {

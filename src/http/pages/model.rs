@@ -9,7 +9,7 @@ mod verdict;
 use super::chart::Figure;
 use super::facts::plain;
 use super::shell::{Section, Shell};
-use super::text::{Mark, Moment, Score, activated_by, algorithm, count, percent, said, short, shown, signed, span};
+use super::text::{Moment, Score, activated_by, algorithm, count, percent, said, short, shown, span};
 use super::{PageError, State, html};
 use crate::http::BASE;
 use crate::http::models::record;
@@ -24,7 +24,7 @@ use fairness::Fairness;
 use provost_domain::model::{Activation, SetCoverage};
 use provost_domain::{ModelId, TrainingMetrics};
 use std::collections::BTreeMap;
-use verdict::{Verdict, verdict};
+use verdict::verdict;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -58,7 +58,6 @@ struct Page {
     tag: String,
     is_serving: bool,
     has_artifact: bool,
-    verdict: Verdict,
     /// Where what is not known yet comes from.
     live: Option<String>,
     regions: BTreeMap<&'static str, String>,
@@ -167,7 +166,6 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
         has_artifact: version.has_artifact(),
         live: (verdict.is_awaited || fairness.is_awaited).then(|| format!("/models/{id}/live")),
         regions: regions(&id, &verdict, &fairness)?,
-        verdict,
         drift: super::watch::since(&state, &id).await?,
         compare: active.map(|active| format!("/compare?ids={active}&ids={id}")),
         metrics,

@@ -62,9 +62,18 @@ pub fn score_histogram(rejected: &[u64], accepted: &[u64], threshold: f64) -> Fi
     Figure { title: title.to_owned(), note: String::new(), svg, columns, rows }
 }
 
-/// Shares of the total, the greatest first.
-pub fn importance(bars: &[Bar], note: String) -> Figure {
-    let title = "Importance";
+/// What a chart of shares says beside its bars.
+pub struct Shares {
+    pub title: &'static str,
+    pub description: &'static str,
+    /// What has a share, and of what.
+    pub columns: [&'static str; 2],
+    pub note: String,
+}
+
+/// Shares, one bar under the other, in the order in which they come.
+pub fn shares(bars: &[Bar], chart: Shares) -> Figure {
+    let Shares { title, description, columns, note } = chart;
     let most = bars.iter().map(|bar| bar.value).fold(0.0, f64::max).max(1e-9);
     let svg = drawn(|layout| {
         let is_narrow = layout == Layout::Narrow;
@@ -85,7 +94,7 @@ pub fn importance(bars: &[Bar], note: String) -> Figure {
             x: (0.0, most * width / (width - behind)),
             y: (0.0, 1.0),
         };
-        let mut drawing = Drawing::new(plane, title, "Share of the total that each feature has.");
+        let mut drawing = Drawing::new(plane, title, description);
         for (at, bar) in bars.iter().enumerate() {
             let y = plane.top + row * at as f64;
             let (right, _) = plane.at(bar.value, 0.0);
@@ -98,7 +107,7 @@ pub fn importance(bars: &[Bar], note: String) -> Figure {
         drawing
     });
     let rows = bars.iter().map(|bar| vec![bar.name.clone(), three(bar.value)]).collect();
-    let columns = ["Feature", "Share of the total"].map(str::to_owned).into();
+    let columns = columns.map(str::to_owned).into();
     Figure { title: title.to_owned(), note, svg, columns, rows }
 }
 

@@ -1,6 +1,6 @@
 //! A model's charts.
 
-use super::super::chart::{Bar, Curve, Figure, calibration, importance, precision_recall, roc, score_histogram};
+use super::super::chart::{Bar, Curve, Figure, Shares, calibration, precision_recall, roc, score_histogram, shares};
 use super::super::text::{count, percent, words};
 use provost_domain::evaluation::{EvaluationResults, ThresholdCounts};
 use provost_domain::model::{ImportanceKind, ModelRecord};
@@ -83,7 +83,13 @@ pub fn figures(results: &EvaluationResults, record: &ModelRecord) -> Vec<Figure>
             .collect();
         bars.sort_by(|a, b| b.value.total_cmp(&a.value));
         bars.truncate(20);
-        figures.push(importance(&bars, format!("{kind}, share of the total, on {} training rows", count(rows))));
+        let chart = Shares {
+            title: "Importance",
+            description: "Share of the total that each feature has, the greatest first.",
+            columns: ["Feature", "Share of the total"],
+            note: format!("{kind}, share of the total, on {} training rows", count(rows)),
+        };
+        figures.push(shares(&bars, chart));
     }
     figures
 }
