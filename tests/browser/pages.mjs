@@ -3,7 +3,7 @@
 //   node tests/browser/pages.mjs URL FOLDER PATH…
 //
 // Each page is a PNG in FOLDER. Exits 1 and says why if a page has an error in its console, asks another host, is wider than the
-// window, or has a serious fault by axe-core; 3 if Chromium or a package is not there.
+// window, has a chart with texts below 11 px or beyond its edges, or has a serious fault by axe-core; 3 if Chromium or a package is not there.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { axe, launch } from "./browser.mjs";
@@ -40,6 +40,19 @@ for (const [number, path] of paths.entries()) {
         await page.waitForTimeout(150);
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
         if (wide > 0) fault(`${wide} px wider than the window`);
+        const texts = await page.evaluate(() => Array.from(document.querySelectorAll("svg.chart")).flatMap((svg) => {
+          const box = svg.getBoundingClientRect();
+          if (!box.width) return [];
+          const scale = box.width / svg.viewBox.baseVal.width;
+          return Array.from(svg.querySelectorAll("text")).flatMap((text) => {
+            const size = parseFloat(getComputedStyle(text).fontSize) * scale;
+            const at = text.getBoundingClientRect();
+            const name = `"${text.textContent}" in ${svg.querySelector("title").textContent}`;
+            if (size < 10.9) return [`${name} has ${size.toFixed(1)} px`];
+            return at.left < box.left - 2 || at.right > box.right + 2 ? [`${name} passes an edge`] : [];
+          });
+        }));
+        for (const text of texts.slice(0, 5)) fault(`chart: ${text}`);
         await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
         await page.evaluate(axe).catch(() => {});
         // Run in the page's isolated world: the page's own policy lets no text be run.

@@ -227,7 +227,8 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
     assert!(html.contains("How it comes about") && html.contains("value=\"168\""), "{html}");
     let refused = form(&client, "/ask", "gpa=much");
     assert!(refused.status == 422 && text(&refused).contains("href=\"#gpa\""), "{}", text(&refused));
-    assert!(html.contains("GRE quant 168"), "in the applicant's words and units: {html}");
+    let row = "<td class=\"n\">GRE quant</td><td class=\"n\">168</td>";
+    assert!(html.contains(row), "in the applicant's words and units: {html}");
     // It is in the log, with how it came about.
     until("the estimate is logged", || page(&client, "/predictions").contains("href=\"/predictions/"));
     let overview = page(&client, "/");

@@ -71,7 +71,7 @@ fn add(name: &str, value: &Value, depth: usize, all: &mut Vec<(String, String)>)
         },
         Value::Array(items) if items.iter().any(|item| item.is_object() && whole(item).is_none()) => {
             for (at, item) in (1..=ITEMS).zip(items) {
-                add(&format!("{name} {at}"), item, depth.saturating_sub(1), all);
+                add(&format!("{name} {at}"), item, depth, all);
             }
         }
         one => all.push((name.to_owned(), text(one))),

@@ -215,7 +215,8 @@ mod tests {
                 assert!(reads(&text, name, &header), "{name}:\n{text}");
             }
         }
-        let all = [0, 1].map(|row| targets.iter().map(|target| values(*target)[row].clone()).collect());
+        let row = |n: usize| targets.iter().map(|target| values(*target)[n].clone()).collect::<Vec<String>>();
+        let all = [row(0), row(1)];
         let text = guess(Some(&names), &all, &Facts::default());
         assert!(names.iter().all(|name| reads(&text, name, name)), "{text}");
     }
