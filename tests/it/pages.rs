@@ -231,7 +231,13 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
     assert!(html.contains(row), "in the applicant's words and units: {html}");
     // It is in the log, with how it came about.
     until("the estimate is logged", || page(&client, "/predictions").contains("href=\"/predictions/"));
+    // Who was here long ago sees what is new; who comes for the first time is told of no visit.
+    let visit = client.send("GET", "/", &[("cookie", "provost_visit=0.1000000000")], None);
+    assert!(text(&visit).contains("since your last visit") && text(&visit).contains(">new</span>"), "{visit:?}");
+    let kept = visit.header("set-cookie").unwrap();
+    assert!(kept.starts_with("provost_visit=1000000000.") && kept.contains("HttpOnly"), "{kept}");
     let overview = page(&client, "/");
+    assert!(!overview.contains("since your last visit"), "{overview}");
     assert!(overview.contains("Predictions a minute") && overview.contains(" of the last 1<"), "{overview}");
     let html = page(&client, &format!("/predictions?model_id={}&outcome=&from=2020-01-01&to=", ids[0]));
     let logged =

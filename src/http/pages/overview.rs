@@ -1,25 +1,31 @@
 //! `/`: is all well, what needs a person, what serves, what runs.
 
+mod changes;
+mod steps;
 mod traffic;
+mod visit;
 
 use super::live::{Regions, Source};
-use super::needs::{self, Components, name_of, sentence};
+use super::needs::{self, Components, sentence};
 use super::shell::{Section, Shell};
-use super::text::{Mark, Moment, Score, activated_by, algorithm, left, reason, said, short, shown};
+use super::text::{Mark, Moment, Score, activated_by, algorithm, counted, left, reason, said, short, shown};
 use super::{PageError, State, html, live, render};
 use crate::http::auth;
 use crate::http::problem::{only, readable};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use changes::{Change, changes};
 use chrono::{DateTime, Utc};
 use provost_domain::TrainingJob;
 use provost_domain::job::JobStatus;
 use provost_domain::status::{Health, component_title};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use steps::{Step, steps};
 use tokio::sync::watch;
 use traffic::Traffic;
+use visit::Visit;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -77,24 +83,6 @@ struct HealthRow {
     detail: String,
 }
 
-/// Something that happened.
-struct Change {
-    mark: Mark,
-    fact: String,
-    path: String,
-    at: Moment,
-    order: DateTime<Utc>,
-}
-
-/// A first step of an empty service.
-struct Step {
-    mark: Mark,
-    name: &'static str,
-    text: &'static str,
-    command: &'static str,
-    action: Option<(&'static str, &'static str)>,
-}
-
 struct View {
     may_operate: bool,
     needs: needs::Open,
@@ -104,6 +92,8 @@ struct View {
     work: Vec<Work>,
     health: Vec<HealthRow>,
     changes: Vec<Change>,
+    /// What there is to say of the last visit; none before the second.
+    since: Option<(String, Moment)>,
     /// Of a service without a model; empty otherwise.
     steps: Vec<Step>,
 }
@@ -132,7 +122,7 @@ region!(HealthRegion, "overview/health.html");
 region!(ChangesRegion, "overview/changes.html");
 
 impl View {
-    async fn read(state: &State, may_operate: bool) -> Result<Self, PageError> {
+    async fn read(state: &State, may_operate: bool, visited: Option<DateTime<Utc>>) -> Result<Self, PageError> {
         let now = state.handle.options().clock.now();
         let store = state.handle.store();
         let components = state.handle.components().await;
@@ -143,7 +133,7 @@ impl View {
             Ok::<_, PageError>(tokio::try_join!(store.model_count(), store.job_counts(), store.point_totals())?)
         };
         let (needs, running, pending, (models, jobs, points), serving, changes) =
-            tokio::try_join!(needs, running, pending, rest, Self::serving(state, now), Self::changes(state, now))?;
+            tokio::try_join!(needs, running, pending, rest, Self::serving(state, now), changes(state, now, visited))?;
         let work: Vec<Work> =
             running.items.iter().chain(pending.items.iter().rev()).map(|job| Work::of(job, now)).collect();
         let steps = if models == 0 { steps(points.total > 0, jobs.values().sum::<u64>() > 0) } else { Vec::new() };
@@ -152,7 +142,13 @@ impl View {
         } else {
             sentence(needs.count, running.items.len())
         };
-        Ok(Self { may_operate, needs, sentence, serving, models, work, health: health(&components), changes, steps })
+        let since = visited.map(|visited| {
+            let news = changes.iter().filter(|change| change.is_new).count();
+            let news = if news == 0 { "Nothing".to_owned() } else { counted(news as u64, "change") };
+            (news, Moment::new(visited, now))
+        });
+        let health = health(&components);
+        Ok(Self { may_operate, needs, sentence, serving, models, work, health, changes, since, steps })
     }
 
     async fn serving(state: &State, now: DateTime<Utc>) -> Result<Option<Serving>, PageError> {
@@ -176,41 +172,6 @@ impl View {
             traffic,
             may_roll_back: latest.is_some_and(|a| a.previous_model_id.is_some()),
         }))
-    }
-
-    /// What happened last: ends of jobs, activations, decisions.
-    async fn changes(state: &State, now: DateTime<Utc>) -> Result<Vec<Change>, PageError> {
-        let store = state.handle.store();
-        let (jobs, activations, decisions) = tokio::try_join!(
-            store.list_jobs(None, None, 10),
-            store.activations(None, 6),
-            store.decisions(None, None, 6)
-        )?;
-        let mut changes = Vec::new();
-        let mut add =
-            |mark, fact, path, order| changes.push(Change { mark, fact, path, at: Moment::new(order, now), order });
-        for job in jobs.items.iter().filter(|job| job.status.is_final()) {
-            let mark = Mark::of_job(job.status);
-            let models = super::text::counted(job.trained_models.len() as u64, "model");
-            let fact = match job.status {
-                JobStatus::Completed => format!("Training job {} is done: {models}", short(job.job_id.as_str())),
-                _ => format!("Training job {} {}", short(job.job_id.as_str()), mark.word),
-            };
-            add(mark, fact, format!("/jobs/{}", job.job_id), job.completed_at.unwrap_or(job.created_at));
-        }
-        for a in &activations.items {
-            let by = activated_by(a.activated_by.as_deref());
-            let fact = format!("{} serves, by {by}", name_of(a.model_id.as_str()));
-            add(Mark::SERVING, fact, format!("/models/{}", a.model_id), a.activated_at);
-        }
-        for d in decisions.items.iter().filter(|d| d.outcome != provost_domain::gate::GateOutcome::Activated) {
-            let mark = Mark::of_decision(d.outcome);
-            let fact = format!("{} {}", name_of(d.challenger_id.as_str()), mark.word);
-            add(mark, fact, format!("/decisions/{}", d.job_id), d.decided_at);
-        }
-        changes.sort_by_key(|change| std::cmp::Reverse(change.order));
-        changes.truncate(8);
-        Ok(changes)
     }
 
     fn regions(&self) -> Result<BTreeMap<&'static str, String>, PageError> {
@@ -262,47 +223,16 @@ fn health(components: &Components) -> Vec<HealthRow> {
     rows
 }
 
-fn steps(has_data: bool, has_jobs: bool) -> Vec<Step> {
-    let mark = |done: bool| if done { Mark::DONE } else { Mark::TO_DO };
-    vec![
-        Step {
-            mark: mark(has_data),
-            name: "Bring in data",
-            text: "Admissions decisions from a file: CSV, JSON, Excel's exports and others are recognised. The command provost sample writes rows to try with.",
-            command: "provost import decisions.csv",
-            action: Some(if has_data { ("/data", "See its quality") } else { ("/data/upload", "Upload a file") }),
-        },
-        Step {
-            mark: mark(has_jobs),
-            name: "Train",
-            text: "Choose algorithms and a search; the service tunes, evaluates and registers models.",
-            command: "",
-            action: has_data.then_some(("/train", "New training")),
-        },
-        Step {
-            mark: Mark::TO_DO,
-            name: "Compare and activate",
-            text: "Look at the models' figures with their intervals, and say which one serves, and why.",
-            command: "",
-            action: None,
-        },
-        Step {
-            mark: Mark::TO_DO,
-            name: "Let it retrain by itself",
-            text: "A schedule, new data or a drop in performance can start training; a model takes over only if it is better beyond chance.",
-            command: "",
-            action: Some(("/system", "See the schedule")),
-        },
-    ]
-}
-
 async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
     let mut shell = Shell::of(&request, Section::Overview, "Overview");
-    let view = View::read(&state, shell.may_operate).await?;
+    let visit = Visit::of(request.headers(), state.handle.options().clock.now());
+    let view = View::read(&state, shell.may_operate, visit.before()).await?;
     shell.title = view.title();
     (shell.is_needed, shell.needed) = (view.needs.count > 0, view.needs.count);
     let regions = view.regions()?;
-    html(&Page { shell, view: &view, regions })
+    let mut response = html(&Page { shell, view: &view, regions })?;
+    visit.keep(response.headers_mut());
+    Ok(response)
 }
 
 /// So often the overview looks for what no job tells.
@@ -312,6 +242,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(4);
 struct Overview {
     state: Data<State>,
     may_operate: bool,
+    visited: Option<DateTime<Utc>>,
     running: Option<watch::Receiver<u64>>,
 }
 
@@ -319,7 +250,7 @@ impl Source for Overview {
     async fn read(&mut self) -> Result<Regions, PageError> {
         let running = self.state.handle.store().list_jobs(Some(JobStatus::Running), None, 1).await?;
         self.running = running.items.first().map(|job| self.state.handle.watch(&job.job_id));
-        let view = View::read(&self.state, self.may_operate).await?;
+        let view = View::read(&self.state, self.may_operate, self.visited).await?;
         Ok(Regions { title: view.title(), regions: view.regions()?, is_final: false })
     }
 
@@ -341,5 +272,6 @@ impl Source for Overview {
 
 async fn stream(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
     let may_operate = auth::may(&request, provost_domain::key::Role::Operator);
-    live::stream(&state, &request, Overview { state: state.clone(), may_operate, running: None })
+    let visited = Visit::of(request.headers(), state.handle.options().clock.now()).before();
+    live::stream(&state, &request, Overview { state: state.clone(), may_operate, visited, running: None })
 }

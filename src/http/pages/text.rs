@@ -226,9 +226,10 @@ pub fn said(text: &str) -> String {
     .fold(text, |text, (word, ours)| text.replace(word, ours))
 }
 
-/// A name of the contract as a person reads it: a feature or a field by its title, others by their words.
+/// A name of the contract as a person reads it: a feature, a field or a metric by its title, others by their words.
 pub fn words(name: &str) -> String {
-    if let Some(title) = features::title(name) {
+    let metric = || TargetMetric::parse(name).map(TargetMetric::title);
+    if let Some(title) = features::title(name).or_else(metric) {
         return title.to_owned();
     }
     let mut text = name.replace('_', " ");
@@ -290,7 +291,10 @@ mod tests {
             ["the automatic comparison", "the automatic comparison", "key_0f3c (alice)"]
         );
         assert_eq!(short("model_xgboost_0192abcdef"), "…cdef");
-        assert_eq!([words("gre_quant_percentile"), words("selection_rate")], ["GRE quant", "selection rate"]);
+        assert_eq!(
+            [words("gre_quant_percentile"), words("selection_rate"), words("auc_roc")],
+            ["GRE quant", "selection rate", "AUC"]
+        );
         assert_eq!(titled("gre_quant_percentile"), "GRE quant (percentile)");
         assert_eq!(
             [measured("gre_quant_percentile", 85.25), measured("university_ranking", 12.0)],
