@@ -93,6 +93,10 @@ pub(crate) struct Counts {
     pub(crate) mails_sent: AtomicU64,
     pub(crate) mails_dropped: AtomicU64,
     pub(crate) looks: AtomicU64,
+    /// Looks of Watch.
+    pub(crate) watch_looks: AtomicU64,
+    /// When its last look ended, or its first began, in microseconds since 1970; 0 is never.
+    pub(crate) watch_last_look: AtomicI64,
     /// Windows that were closed, by kind, and those of them with an alarm.
     pub(crate) windows: [[AtomicU64; 2]; WindowKind::ALL.len()],
     /// Microseconds since 1970; 0 is never.
@@ -115,6 +119,8 @@ impl Default for Counts {
             mails_sent: AtomicU64::default(),
             mails_dropped: AtomicU64::default(),
             looks: AtomicU64::default(),
+            watch_looks: AtomicU64::default(),
+            watch_last_look: AtomicI64::default(),
             windows: Default::default(),
             last_look: AtomicI64::default(),
             bus: Mutex::default(),
@@ -185,6 +191,17 @@ impl Metrics {
     pub(crate) fn scheduler_looked(&self, at: DateTime<Utc>) {
         one_more(&self.0.looks);
         self.0.last_look.store(at.timestamp_micros(), Ordering::Relaxed);
+    }
+
+    /// Watch begins to look. A first look that never ends is then seen as one that is overdue.
+    pub(crate) fn watch_begins(&self, at: DateTime<Utc>) {
+        let _ = self.0.watch_last_look.compare_exchange(0, at.timestamp_micros(), Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Watch has looked, and nothing kept it from what it looks at.
+    pub(crate) fn watch_looked(&self, at: DateTime<Utc>) {
+        one_more(&self.0.watch_looks);
+        self.0.watch_last_look.store(at.timestamp_micros(), Ordering::Relaxed);
     }
 
     /// A window was closed, with an alarm or without.

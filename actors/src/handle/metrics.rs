@@ -15,7 +15,7 @@ use rustix::fs::StatVfs;
 use serde_json::Value as Json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long the actors may take to tell their state. Each has less than this to answer; one that is being rebuilt may not.
@@ -51,7 +51,7 @@ impl Handle {
         families.extend(of_models(self, figures.as_ref()));
         families.extend(of_scheduler(metrics, &components));
         families.extend(of_serving(&components));
-        families.extend(of_watch(metrics, &components));
+        families.extend(of_watch(self, &components));
         families.extend(of_bus(metrics, &components, figures.as_ref()));
         families.extend(of_mail(metrics, figures.as_ref()));
         families.extend(of_store(self, figures.as_ref()));
@@ -143,6 +143,12 @@ fn seconds(micros: i64) -> f64 {
     micros as f64 / 1e6
 }
 
+/// A time that was noted, in seconds since 1970; None where none was.
+fn noted(micros: &AtomicI64) -> Option<f64> {
+    let micros = micros.load(Ordering::Relaxed);
+    (micros != 0).then(|| seconds(micros))
+}
+
 /// A number of an actor's own state; None where the actor has not told it.
 fn told(components: &Components, component: &str, pointer: &str) -> Option<u64> {
     match components.get(component)?.state.pointer(pointer)? {
@@ -212,7 +218,6 @@ fn of_models(handle: &Handle, figures: Option<&Figures>) -> Vec<Family> {
 }
 
 fn of_scheduler(metrics: &Metrics, components: &Components) -> Vec<Family> {
-    let last = metrics.0.last_look.load(Ordering::Relaxed);
     let told = |pointer| told(components, "scheduler", pointer);
     vec![
         Family::counter("provost_scheduler_looks", "Looks of the scheduler at its rules").of(load(&metrics.0.looks)),
@@ -220,7 +225,7 @@ fn of_scheduler(metrics: &Metrics, components: &Components) -> Vec<Family> {
             "provost_scheduler_last_look_timestamp_seconds",
             "When the scheduler last looked at its rules, in seconds since 1970",
         )
-        .of_known((last != 0).then(|| seconds(last))),
+        .of_known(noted(&metrics.0.last_look)),
         Family::gauge("provost_pending_triggers", "Triggers that have led to nothing yet")
             .of_known(told("/pending_triggers")),
     ]
@@ -240,7 +245,22 @@ fn of_serving(components: &Components) -> Vec<Family> {
     ]
 }
 
-fn of_watch(metrics: &Metrics, components: &Components) -> Vec<Family> {
+fn of_watch(handle: &Handle, components: &Components) -> Vec<Family> {
+    let (metrics, watch) = (&handle.options().metrics, &handle.options().watch);
+    let last = noted(&metrics.0.watch_last_look);
+    let looks = [
+        Family::counter("provost_watch_looks", "Looks of Watch at what came in").of(load(&metrics.0.watch_looks)),
+        Family::gauge(
+            "provost_watch_last_look_timestamp_seconds",
+            "When Watch last looked at what came in, in seconds since 1970",
+        )
+        .of_known(last),
+        Family::gauge(
+            "provost_watch_interval_seconds",
+            "Longest time between two looks of Watch; absent where it is off",
+        )
+        .of_known(watch.enabled.then_some(watch.every.as_secs_f64())),
+    ];
     let mut windows = Family::counter(
         "provost_watch_windows",
         "Windows of predictions and points that were compared with the serving model's training data",
@@ -258,7 +278,7 @@ fn of_watch(metrics: &Metrics, components: &Components) -> Vec<Family> {
             }
         }
     }
-    vec![windows, alarms, waiting, alarm]
+    looks.into_iter().chain([windows, alarms, waiting, alarm]).collect()
 }
 
 fn of_bus(metrics: &Metrics, components: &Components, figures: Option<&Figures>) -> Vec<Family> {

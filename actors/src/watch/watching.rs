@@ -86,6 +86,7 @@ impl Watching {
     /// Without an end.
     pub async fn run(self: Arc<Self>) {
         let clock = self.resources.clock.clone();
+        self.resources.metrics.watch_begins(clock.now());
         let mut outcomes_at = clock.monotonic();
         let mut outcomes = true;
         loop {
@@ -100,6 +101,9 @@ impl Watching {
                     matches!(looked, Ok(Looked::Interrupted))
                 }
             };
+            if looked.is_ok() && !is_away {
+                self.resources.metrics.watch_looked(clock.now());
+            }
             {
                 let mut seen = self.seen();
                 seen.looks += 1;

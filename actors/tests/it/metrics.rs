@@ -22,7 +22,8 @@ fn value(families: &[Family], name: &str, labels: &[&str]) -> Option<f64> {
     })
 }
 
-async fn read(handle: &Handle, name: &str, labels: &[&str]) -> Option<f64> {
+/// The value of a sample of a running system.
+pub async fn read(handle: &Handle, name: &str, labels: &[&str]) -> Option<f64> {
     value(&handle.metrics().await, name, labels)
 }
 
