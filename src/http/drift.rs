@@ -7,12 +7,15 @@ use super::{State, send};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use provost_domain::watch::{DriftReference, DriftReport, DriftWindow, PerformanceReport, WindowKind};
+use provost_domain::watch::{
+    DriftReference, DriftReport, DriftWindow, PerformanceReport, PerformanceWindow, WindowKind,
+};
 use provost_domain::watch_record::WatchedWindow;
 use provost_domain::{ModelId, limits};
 use provost_store::{Page, WindowFilter};
 
-/// How many of the newest windows decide whether there is an alarm, and since when.
+/// How many of the newest windows decide whether there is an alarm, and since when; and of those before a page, whether
+/// calibration holds.
 const NEWEST: u32 = 50;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -110,7 +113,16 @@ pub(super) async fn performance(state: Data<State>, request: HttpRequest) -> Res
     query.check()?;
     let model = active(&state).await?;
     let filter = WindowFilter { model_id: Some(model.clone()), kind: Some(WindowKind::Predictions) };
-    let page = state.handle.store().watched_windows(filter, cursor.as_deref(), limit).await.map_err(cursor_fault)?;
-    let windows = page.items.into_iter().filter_map(|window| window.performance).collect();
-    respond_with(&state, &request, PerformanceReport::new(model, windows), page.next.as_deref()).await
+    let store = state.handle.store();
+    let page = store.watched_windows(filter.clone(), cursor.as_deref(), limit).await.map_err(cursor_fault)?;
+    let windows: Vec<PerformanceWindow> = page.items.into_iter().filter_map(|window| window.performance).collect();
+    // What the last windows of a page say of calibration does not depend on where the page ends.
+    let before = match &page.next {
+        Some(next) if windows.last().is_some_and(|oldest| oldest.calibration_holds.is_none()) => {
+            let older = store.watched_windows(filter, Some(next.as_str()), NEWEST).await?.items;
+            older.into_iter().find_map(|window| window.performance?.calibration_holds)
+        }
+        _ => None,
+    };
+    respond_with(&state, &request, PerformanceReport::new(model, windows, before), page.next.as_deref()).await
 }

@@ -8,7 +8,7 @@ mod tests;
 mod titles;
 
 use crate::record::{AdmissionDataPoint, Profile, Program, TestScore, TestType};
-pub use extended::{CATEGORIES, CATEGORY_RULE, EXTENDED, YEAR, is_category, older_codes};
+pub use extended::{CATEGORIES, CATEGORY_RULE, EXTENDED, YEAR, is_category, older_codes, tells_time};
 pub use tables::{
     Anchors, CompetitivenessWeights, ExtracurricularWeights, FeatureTables, Plausible, PrestigeSteps,
     ProfessionalWeights, ResearchWeights, Scales,

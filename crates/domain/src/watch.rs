@@ -136,9 +136,13 @@ pub struct DriftWindow {
     /// The least share of the predictions that would have to move for their distribution to be the reference's: the
     /// Kolmogorov-Smirnov distance of the probabilities. Null without predictions.
     pub predictions_moved: Option<f64>,
-    /// The model's features in their order, less those that only tell the time of the application; then [`PROBABILITY`] and
-    /// [`SHARE_ACCEPTED`] where there are predictions.
+    /// The model's features in their order, less those of `not_compared`; then [`PROBABILITY`] and [`SHARE_ACCEPTED`] where there
+    /// are predictions.
     pub features: Vec<FeatureDrift>,
+    /// Features of the model that are not compared, since they tell when the application was made: those of new applications
+    /// always differ.
+    #[serde(default)]
+    pub not_compared: Vec<String>,
 }
 
 /// What a comparison with the reference finds, before it is known which window it is of; the fields are those of
@@ -161,6 +165,8 @@ pub struct Drift {
     pub predictions_moved: Option<f64>,
     /// Without alarms.
     pub features: Vec<FeatureDrift>,
+    /// Features that are not compared.
+    pub not_compared: Vec<String>,
 }
 
 impl Drift {
@@ -187,6 +193,7 @@ impl Drift {
             domain_auc: self.domain_auc,
             predictions_moved: self.predictions_moved,
             features: self.features,
+            not_compared: self.not_compared,
         };
         window.follow(previous);
         window
@@ -282,7 +289,8 @@ pub struct PerformanceWindow {
     /// On the rows whose outcome is known; null without any.
     pub realised: Option<PerformanceMetrics>,
     /// Whether the outcomes agree with the probabilities, so that estimates may be believed: by the window's own outcomes where
-    /// there are 30 and 5 are expected of each kind, else as the newest window before it says. Null where none says anything.
+    /// there are 30 and 5 are expected of each kind, else as the newest window before it says. False where a realised metric is
+    /// outside the central 95 % of what outcomes drawn from the probabilities give. Null where no window says anything.
     pub calibration_holds: Option<bool>,
 }
 
@@ -321,9 +329,9 @@ pub struct PerformanceReport {
 
 impl PerformanceReport {
     /// Of windows with their own answer to whether calibration holds, the newest first. A window without one takes that of the
-    /// newest window before it that has one.
-    pub fn new(model_id: ModelId, mut windows: Vec<PerformanceWindow>) -> Self {
-        let mut known = None;
+    /// newest window before it that has one; `before` is that of the newest window before all of these.
+    pub fn new(model_id: ModelId, mut windows: Vec<PerformanceWindow>, before: Option<bool>) -> Self {
+        let mut known = before;
         for window in windows.iter_mut().rev() {
             known = window.calibration_holds.or(known);
             window.calibration_holds = known;
@@ -384,6 +392,7 @@ mod tests {
             domain_auc: Some(Interval { value: 0.6, low: 0.5, high: 0.7 }),
             predictions_moved: None,
             features,
+            not_compared: vec!["application_year".to_owned()],
         }
     }
 
@@ -443,6 +452,7 @@ mod tests {
         for name in ["id", "kind", "from", "to", "rows", "alarm", "domain_auc", "features"] {
             assert!(window.get(name).is_some(), "{name}");
         }
+        assert_eq!(window["not_compared"], json!(["application_year"]));
         assert_eq!((&window["kind"], &window["domain_auc"]["low"]), (&json!("points"), &json!(0.5)));
         let feature = &window["features"][0];
         for name in ["feature", "test", "statistic", "effect", "floor", "p", "q", "missing", "new_categories", "alarm"]
@@ -450,6 +460,11 @@ mod tests {
             assert!(feature.get(name).is_some(), "{name}");
         }
         assert_eq!(feature["test"], "kolmogorov_smirnov");
+        // A window that an older version closed does not say what it left out.
+        let mut older = window.clone();
+        older.as_object_mut().unwrap().remove("not_compared");
+        let read: DriftWindow = serde_json::from_value(older).unwrap();
+        assert_eq!((read.rows, read.not_compared.len()), (500, 0));
     }
 
     #[test]
@@ -465,9 +480,12 @@ mod tests {
             calibration_holds,
         };
         let answers = [None, Some(false), None, None, Some(true), None, None];
-        let windows = answers.iter().enumerate().map(|(i, holds)| of(9 - i as i64, *holds)).collect();
-        let known: Vec<Option<bool>> =
-            PerformanceReport::new(model(), windows).windows.iter().map(|w| w.calibration_holds).collect();
-        assert_eq!(known, [Some(false), Some(false), Some(true), Some(true), Some(true), None, None]);
+        let known = |before| -> Vec<Option<bool>> {
+            let windows = answers.iter().enumerate().map(|(i, holds)| of(9 - i as i64, *holds)).collect();
+            PerformanceReport::new(model(), windows, before).windows.iter().map(|w| w.calibration_holds).collect()
+        };
+        let (yes, no) = (Some(true), Some(false));
+        assert_eq!(known(None), [no, no, yes, yes, yes, None, None]);
+        assert_eq!(known(no), [no, no, yes, yes, yes, no, no]);
     }
 }

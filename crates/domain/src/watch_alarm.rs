@@ -164,6 +164,7 @@ mod tests {
                 domain_auc: None,
                 predictions_moved: None,
                 features: Vec::new(),
+                not_compared: Vec::new(),
             },
             performance: None,
         }

@@ -13,7 +13,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a tool for people who measure: any fault ends it
 
 use provost_domain::config::{FeatureSelection, Pruning, Tuning};
-use provost_domain::features::{FeatureTables, YEAR, is_category};
+use provost_domain::features::{FeatureTables, is_category, tells_time};
 use provost_domain::rng::SplitMix64;
 use provost_domain::snapshot::SnapshotBuilder;
 use provost_domain::watch::{DriftWindow, FeatureDrift, PerformanceMetrics, WindowKind};
@@ -108,8 +108,7 @@ impl Population {
 
     /// So many columns of these rows, none that only tells the time.
     fn matrix(&self, rows: &[u32], width: usize) -> Matrix {
-        let told = |name: &str| name == YEAR || name == "application_season";
-        let own = self.snapshot.feature_names.iter().zip(&self.snapshot.columns).filter(|(name, _)| !told(name));
+        let own = self.snapshot.feature_names.iter().zip(&self.snapshot.columns).filter(|(name, _)| !tells_time(name));
         let all = own.chain(self.others.iter().map(|(name, column)| (name, column))).take(width);
         let gather = |column: &Vec<f32>| rows.iter().map(|row| column[*row as usize]).collect();
         let (names, columns) = all.map(|(name, column)| (name.clone(), gather(column))).unzip();

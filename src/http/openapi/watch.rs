@@ -53,6 +53,7 @@ fn window() -> DriftWindow {
         domain_auc: Some(interval(0.61, 0.03)),
         predictions_moved: Some(0.11),
         features: vec![moved],
+        not_compared: vec!["application_year".to_owned(), "application_season".to_owned()],
     }
 }
 

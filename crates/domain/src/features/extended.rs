@@ -35,6 +35,9 @@ pub const CATEGORIES: [&str; 5] =
 /// The column that says which rows are earlier.
 pub const YEAR: &str = "application_year";
 
+/// Columns that tell when the application was made: those of later applications always differ from those of earlier ones.
+const TIMES: [&str; 2] = [YEAR, "application_season"];
+
 /// By which names become codes, as artifacts have it. 1: letters and digits in lower case, whatever is between them a blank. 2:
 /// [`category`] of the name, which also takes composed and decomposed letters and invisible characters for what they show.
 /// Names that have neither have the same code by both.
@@ -46,6 +49,11 @@ const CODES: u64 = 1 << 24;
 /// Whether this feature's values are codes of categories.
 pub fn is_category(name: &str) -> bool {
     CATEGORIES.contains(&name)
+}
+
+/// Whether this feature only tells when the application was made.
+pub fn tells_time(name: &str) -> bool {
+    TIMES.contains(&name)
 }
 
 impl FeatureTables {
@@ -238,5 +246,8 @@ mod tests {
     fn categories_are_among_the_columns() {
         assert!(CATEGORIES.iter().all(|name| EXTENDED.contains(name)) && EXTENDED.contains(&YEAR));
         assert!(is_category("university") && !is_category("gpa_normalized") && !is_category(YEAR));
+        assert!(
+            TIMES.iter().all(|name| EXTENDED.contains(name)) && tells_time(YEAR) && !tells_time("application_cycle")
+        );
     }
 }

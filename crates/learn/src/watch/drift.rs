@@ -119,6 +119,7 @@ impl Reference {
             domain_auc: None,
             predictions_moved,
             features: self.features(&observed, &p, level),
+            not_compared: self.not_compared.clone(),
         })
     }
 

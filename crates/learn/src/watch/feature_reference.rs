@@ -3,7 +3,7 @@
 use super::measure::{ascending, deviation};
 use super::rows::WatchedRows;
 use super::spread::spread;
-use provost_domain::features::{YEAR, is_category};
+use provost_domain::features::{is_category, tells_time};
 use provost_domain::watch::{DriftTest, PROBABILITY, SHARE_ACCEPTED};
 use std::borrow::Cow;
 
@@ -11,8 +11,6 @@ use std::borrow::Cow;
 const FLOOR_DEVIATIONS: f64 = 0.1;
 /// Effects of shares and proportions up to this are never an alarm.
 const FLOOR_PROPORTION: f64 = 0.05;
-/// Tells the time of the application like the year.
-const SEASON: &str = "application_season";
 
 /// A feature that is compared, and where its values come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +31,7 @@ enum Source {
 }
 
 impl Compared {
-    /// The features of these rows, less those that only tell the time; then the predictions, where there are any.
+    /// The features of these rows, less those that tell the time; then the predictions, where there are any.
     pub(super) fn of(rows: &WatchedRows, threshold: f64) -> Vec<Self> {
         let feature = |name: &String| Self {
             name: name.clone(),
@@ -45,8 +43,7 @@ impl Compared {
             (SHARE_ACCEPTED, DriftTest::Proportion, Source::Accepted(threshold)),
         ];
         let predictions = predictions.map(|(name, test, source)| Self { name: name.to_owned(), test, source });
-        let told = |name: &&String| *name != YEAR && *name != SEASON;
-        let features = rows.x().names().iter().filter(told).map(feature);
+        let features = rows.x().names().iter().filter(|name| !tells_time(name)).map(feature);
         features.chain(predictions.into_iter().filter(|_| rows.probabilities().is_some())).collect()
     }
 

@@ -37,6 +37,11 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
+    /// The metrics that are estimated without outcomes.
+    pub(super) fn estimated(&self) -> [Option<f64>; 4] {
+        [self.auc_roc, self.f1_score, self.accuracy, self.brier_score]
+    }
+
     /// In the order of the fields.
     pub(super) fn all(&self) -> [Option<f64>; 6] {
         [self.auc_roc, self.f1_score, self.accuracy, self.brier_score, self.excess, self.slope]

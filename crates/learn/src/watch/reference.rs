@@ -5,6 +5,7 @@ use super::rows::WatchedRows;
 use super::units::Units;
 use crate::error::LearnError;
 use provost_domain::Snapshot;
+use provost_domain::features::tells_time;
 use provost_domain::watch::DriftReference;
 use provost_predict::control::Control;
 use rayon::prelude::*;
@@ -22,6 +23,8 @@ pub struct Reference {
     pub(super) features: Vec<FeatureReference>,
     /// Rows of whole applicants, those of one applicant next to each other.
     pub(super) tested: Tested,
+    /// Features that tell the time of the application.
+    pub(super) not_compared: Vec<String>,
     rows: usize,
     from: Option<i32>,
     to: Option<i32>,
@@ -81,8 +84,9 @@ impl Reference {
         let features = compared.into_par_iter().map(prepare).collect::<Result<Vec<_>, LearnError>>()?;
         let units = Units::sampled(rows.applicants(), TESTED_ROWS, seed ^ SAMPLE_STREAM);
         let tested = Tested::of(features.iter().map(|f| &f.compared), rows, units);
+        let not_compared = rows.x().names().iter().filter(|name| tells_time(name)).cloned().collect();
         let known = || years.iter().copied().filter(|year| *year != i32::MIN);
-        Ok(Self { features, tested, rows: rows.rows(), from: known().min(), to: known().max() })
+        Ok(Self { features, tested, not_compared, rows: rows.rows(), from: known().min(), to: known().max() })
     }
 
     /// What the report says of it.

@@ -304,6 +304,7 @@ pub fn watched(number: u64, seconds: i64) -> WatchedWindow {
             domain_auc: Some(Interval { value: 0.1 + 0.2, low: 0.25, high: 0.5 }),
             predictions_moved: None,
             features: vec![],
+            not_compared: vec!["application_year".to_owned()],
         },
         performance: Some(PerformanceWindow {
             id,

@@ -15,7 +15,7 @@ const METRICS: [(&str, Metric, (f64, f64)); 2] =
 fn report(windows: &[WatchedWindow]) -> Vec<PerformanceWindow> {
     let Some(newest) = windows.first() else { return Vec::new() };
     let all = windows.iter().filter_map(|window| window.performance.clone()).collect();
-    let mut windows = PerformanceReport::new(newest.model_id.clone(), all).windows;
+    let mut windows = PerformanceReport::new(newest.model_id.clone(), all, None).windows;
     windows.reverse();
     windows
 }
