@@ -1,15 +1,27 @@
 //! Audits by group, cards and data checks over HTTP and on the command line.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use crate::broker::wait_for;
 use crate::command::Place;
-use crate::http::{Client, small_job};
+use crate::http::{BASE, Client, small_job};
 use crate::serving::Server;
+use provost_domain::limits;
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 
 /// A place whose store has drawn points, each changed by `edit`.
 fn place_with(rows: u32, edit: impl Fn(usize, &mut Value)) -> Place {
     let place = Place::new();
-    let drawn = place.run(&["sample", "--rows", &rows.to_string(), "--seed", "5", "--out", "drawn.jsonl"]);
+    import(&place, rows, 5, edit);
+    place
+}
+
+/// Imports drawn points, each changed by `edit`.
+fn import(place: &Place, rows: u32, seed: u32, edit: impl Fn(usize, &mut Value)) {
+    let (rows, seed) = (rows.to_string(), seed.to_string());
+    let drawn = place.run(&["sample", "--rows", &rows, "--seed", &seed, "--out", "drawn.jsonl"]);
     assert_eq!(drawn.code, Some(0), "{drawn:?}");
     let text = std::fs::read_to_string(place.path("drawn.jsonl")).unwrap();
     let edited = text.lines().enumerate().map(|(n, line)| {
@@ -20,7 +32,6 @@ fn place_with(rows: u32, edit: impl Fn(usize, &mut Value)) -> Place {
     place.file("points.jsonl", edited.collect::<String>());
     let imported = place.run(&["import", "points.jsonl"]);
     assert_eq!(imported.code, Some(0), "{imported:?}");
-    place
 }
 
 /// One in three has a degree from abroad, and one in twenty has none on record.
@@ -223,4 +234,92 @@ fn an_empty_store_has_nothing_to_check() {
     assert_eq!((&found["rows"], &found["leaks"], &found["auc_roc"]), (&json!(0), &json!([]), &json!(null)));
     assert!(found["warnings"][0].as_str().unwrap().contains("neither features nor labels were checked"), "{found}");
     assert_eq!(server.terminate(), Some(0));
+}
+
+/// The outcome follows the grades alone; who has low ones is a group, and who has high ones.
+fn with_grades(n: usize, point: &mut Value) {
+    let share = point["profile"]["gpa"].as_f64().unwrap() / point["profile"]["gpa_scale"].as_f64().unwrap();
+    let (group, accepted) = match share {
+        low if low < 0.76 => (Some("low"), 20),
+        high if high > 0.86 => (Some("high"), 85),
+        _ => (None, 50),
+    };
+    point["profile"]["gpa"] = json!(share * 4.0);
+    point["profile"]["gpa_scale"] = json!(4.0);
+    point["decision"] = json!(if n * 7_919 % 100 < accepted { "accepted" } else { "rejected" });
+    if let Some(group) = group {
+        point["attributes"] = json!({"grades": group});
+    }
+}
+
+/// The new model follows the grades, and so hardly accepts those with low ones; the active one knows the program alone.
+#[test]
+fn a_better_model_that_is_less_fair_is_kept_from_the_place() {
+    let place = place_with(900, with_grades);
+    let environment = [
+        ("PROVOST_FAIRNESS__ATTRIBUTES", "grades"),
+        ("PROVOST_FAIRNESS__GATE", "true"),
+        ("PROVOST_SCHEDULE__ENABLED", "true"),
+    ];
+    let mut server = Server::start_with(&place, &environment);
+    let client = Client::of(&server);
+    let mut blind = small_job();
+    blind["feature_selection"] = json!("manual");
+    blind["selected_features"] = json!(["program_competitiveness"]);
+    let job = client.ended(&client.train(&blind));
+    assert_eq!(job["status"], "completed", "{job}");
+    let champion = job["best_model_id"].as_str().unwrap();
+    client.send("POST", &format!("activate/{champion}"), &[], None).ok(200);
+
+    let schedule = json!({"min_new_samples": 300, "improvement_threshold": 0.0, "schedule_cron": "0 0 29 2 *",
+        "training_config": small_job()});
+    client.send("PUT", "schedule", &[], Some(schedule.to_string().as_bytes())).ok(200);
+    import(&place, 400, 6, with_grades);
+    wait_for("a decision", Duration::from_secs(120), || client.get("decisions").ok(200) != json!([]));
+    let decision = client.get("decisions").ok(200)[0].clone();
+    assert_eq!((&decision["outcome"], &decision["champion_id"]), (&json!("kept"), &json!(champion)), "{decision}");
+    let reason = decision["reason"].as_str().unwrap();
+    assert!(reason.contains("the group `low` of `grades`") && reason.contains("below 0.8"), "{reason}");
+    assert!(decision["evidence"]["lower_bound"].as_f64().unwrap() > 0.0, "it is better beyond chance: {decision}");
+    let models = client.get("models?active_only=true").ok(200);
+    assert_eq!((models.as_array().unwrap().len(), &models[0]["model_id"]), (1, &json!(champion)));
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn checks_beyond_those_that_may_wait_are_refused_and_a_known_audit_is_answered() {
+    let place = place_with(2_000, with_degrees);
+    let server = Server::start(&place);
+    let client = Client::of(&server);
+    let [known, other] = [trained(&client), trained(&client)];
+    client.get(&format!("fairness/{known}")).ok(200);
+    let body = json!({"use_verified_only": false}).to_string();
+    let ask = || {
+        let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
+        let head = format!("POST {BASE}/data-checks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json");
+        write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        stream
+    };
+    // One is made, as many wait as may, and one more is refused while the first is still being made.
+    let mut asked: Vec<TcpStream> = (0..limits::AUDITS + 2).map(|_| ask()).collect();
+    let mut refusal = Vec::new();
+    wait_for("a refusal", Duration::from_secs(60), || {
+        for stream in &mut asked {
+            stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+            let mut bytes = [0; 4096];
+            if let Ok(read @ 1..) = stream.read(&mut bytes) {
+                refusal.extend_from_slice(&bytes[..read]);
+                return true;
+            }
+        }
+        false
+    });
+    let refusal = String::from_utf8(refusal).unwrap();
+    assert!(refusal.starts_with("HTTP/1.1 503 ") && refusal.to_lowercase().contains("\r\nretry-after: "), "{refusal}");
+    let said = format!("{} audits and data checks wait already", limits::AUDITS);
+    assert!(refusal.contains(&said), "{refusal}");
+    let full = client.get(&format!("fairness/{other}"));
+    full.problem(503);
+    assert!(full.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
+    client.get(&format!("fairness/{known}")).ok(200);
 }

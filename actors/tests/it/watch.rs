@@ -1,9 +1,10 @@
 //! Watching the active model: when windows close, when an alarm is raised and what it leads to, and what ends a run of windows.
 
-use crate::silence::{System, start};
+use crate::metrics::read;
+use crate::silence::{System, expect, start};
 use crate::support::{config, finished, options, submit, system};
 use chrono::Utc;
-use provost_actors::{Handle, Options, PredictOptions, TestClock};
+use provost_actors::{Handle, Leases, MailOptions, MailUrl, Options, PredictOptions, Sender, TestClock};
 use provost_domain::need::{NeedKind, NeedState};
 use provost_domain::record::{AdmissionDataPoint, Decision};
 use provost_domain::schedule::{ScheduledTrainingConfig, TriggerType};
@@ -18,6 +19,9 @@ use std::time::{Duration, Instant};
 
 const WINDOW: usize = 300;
 const PATIENCE: Duration = Duration::from_secs(120);
+const DAY: Duration = Duration::from_secs(86_400);
+/// The clock runs far ahead in these tests: what ends after a while ends later than they do.
+const NEVER: Duration = Duration::from_secs(3_650 * 86_400);
 
 /// Models that were trained in this folder, the first of them active.
 async fn trained(folder: &Path, models: u64) -> Vec<ModelId> {
@@ -39,8 +43,8 @@ async fn watching(folder: &Path) -> (Options, Arc<TestClock>) {
     options.clock = clock.clone();
     options.watch.enabled = true;
     options.watch.window = WINDOW;
-    // The clock runs far ahead in these tests: windows are to close by their rows alone.
-    options.watch.close_after = Duration::from_secs(3_650 * 86_400);
+    // Windows are to close by their rows alone.
+    options.watch.close_after = NEVER;
     (options, clock)
 }
 
@@ -223,10 +227,14 @@ async fn another_model_begins_anew() {
     let handle = started(options).await;
     predict(&handle, &clock, points(WINDOW, 11, -0.2)).await;
     until_windows(&handle, &clock, WindowKind::Predictions, 1).await;
+    // In the middle of a window, whose rows are then in none.
+    predict(&handle, &clock, points(WINDOW / 2, 13, -0.2)).await;
+    two_looks(&handle, &clock).await;
     handle.activate(&models[1], None, None).await.unwrap();
     predict(&handle, &clock, points(WINDOW, 12, -0.2)).await;
     let found = until_windows(&handle, &clock, WindowKind::Predictions, 2).await;
     assert_eq!((&found[0].model_id, found[0].drift.alarm), (&models[1], false));
+    assert_eq!(found[0].drift.rows, WINDOW as u64);
     assert!(found[0].drift.features.iter().any(|feature| feature.over), "{:?}", found[0].drift.features);
     assert_eq!(announced(&handle).await, 0);
 }
@@ -258,4 +266,102 @@ async fn points_are_compared_and_outcomes_bring_realised_performance() {
     let found = until_windows(&handle, &clock, WindowKind::Points, windows_of).await;
     assert_eq!((found[0].drift.rows, found[0].performance.is_none()), (WINDOW as u64, true));
     assert!(!found[0].drift.alarm);
+}
+
+#[actix_rt::test]
+async fn a_clock_that_jumps_ahead_closes_an_open_window_and_raises_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    trained(folder.path(), 1).await;
+    let (mut options, clock) = watching(folder.path()).await;
+    options.watch.close_after = 7 * DAY;
+    let handle = started(options).await;
+    predict(&handle, &clock, points(60, 11, -0.2)).await;
+    clock.advance(30 * DAY);
+    let found = until_windows(&handle, &clock, WindowKind::Predictions, 1).await;
+    assert_eq!((found[0].drift.rows, found[0].drift.alarm), (60, false));
+    // Fewer rows than 50 stay open, however old they are.
+    predict(&handle, &clock, points(49, 12, -0.2)).await;
+    clock.advance(30 * DAY);
+    two_looks(&handle, &clock).await;
+    assert_eq!(windows(&handle, WindowKind::Predictions).await.len(), 1);
+    assert_eq!((announced(&handle).await, needs(&handle).await), (0, 0));
+}
+
+#[actix_rt::test]
+async fn a_clock_that_was_set_back_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    trained(folder.path(), 1).await;
+    let (options, clock) = watching(folder.path()).await;
+    clock.advance(3 * DAY);
+    let handle = started(options).await;
+    predict(&handle, &clock, points(WINDOW, 11, -0.2)).await;
+    let first = until_windows(&handle, &clock, WindowKind::Predictions, 1).await;
+    assert!(first[0].drift.features.iter().any(|feature| feature.over), "{:?}", first[0].drift.features);
+    handle.shutdown(Duration::from_secs(10)).await;
+
+    let (options, clock) = watching(folder.path()).await;
+    let handle = started(options).await;
+    // The first look is at this time.
+    let began = Instant::now();
+    while handle.components().await["watch"].state["looks"].as_u64().unwrap_or(0) == 0 {
+        assert!(began.elapsed() < PATIENCE, "the actor does not look");
+        actix_rt::task::yield_now().await;
+    }
+    for (count, seed, alarms) in [(2, 12, 0), (3, 13, 1)] {
+        predict(&handle, &clock, points(WINDOW, seed, -0.2)).await;
+        let found = until_windows(&handle, &clock, WindowKind::Predictions, count).await;
+        assert!(found.iter().all(|window| window.drift.rows == WINDOW as u64));
+        assert_eq!(found.iter().filter(|window| window.drift.alarm).count(), alarms, "after {count} windows");
+    }
+}
+
+/// A server of several that share a store, with a mail server that does not answer, so that mails stay where they are counted.
+async fn one_of_several(folder: &Path, name: &str, clock: &Arc<TestClock>) -> System {
+    let (mut options, _) = watching(folder).await;
+    options.clock = clock.clone();
+    options.leases = Some(Leases::new(options.store.clone(), clock.clone(), name, Duration::from_secs(3_600)));
+    let (url, from) = ("smtp://127.0.0.1:9", "Provost <provost@example.org>");
+    let mail = MailOptions::new(MailUrl::parse(url).unwrap(), Sender::parse(from).unwrap());
+    options.mail = Some(MailOptions { give_up_after: NEVER, ..mail });
+    started(options).await
+}
+
+#[actix_rt::test]
+async fn of_two_servers_on_one_store_a_window_is_closed_once_and_its_alarm_told_once() {
+    expect(&["reaching the mail server"]);
+    let folder = tempfile::tempdir().unwrap();
+    trained(folder.path(), 1).await;
+    let (options, clock) = watching(folder.path()).await;
+    let schedule = ScheduledTrainingConfig {
+        notification_emails: vec!["zoe@example.org".to_owned()],
+        ..ScheduledTrainingConfig::default()
+    };
+    options.store.put_schedule(schedule).await.unwrap();
+    drop(options);
+    let servers = [one_of_several(folder.path(), "a", &clock).await, one_of_several(folder.path(), "b", &clock).await];
+    for count in 1..=2 {
+        // Each server logs a part of the window, and is nudged by that.
+        for (part, server) in (0..).zip(&servers) {
+            predict(server, &clock, points(WINDOW / 2, 10 * count as u64 + part, -0.2)).await;
+        }
+        until_windows(&servers[0], &clock, WindowKind::Predictions, count).await;
+    }
+    for server in &servers {
+        two_looks(server, &clock).await;
+    }
+    let found = windows(&servers[1], WindowKind::Predictions).await;
+    let rows: Vec<(u64, bool)> = found.iter().map(|window| (window.drift.rows, window.drift.alarm)).collect();
+    assert_eq!(rows, [(WINDOW as u64, true), (WINDOW as u64, false)]);
+    let [mut closed, mut alarms] = [0.0, 0.0];
+    for server in &servers {
+        closed += read(server, "provost_watch_windows", &["predictions"]).await.unwrap();
+        alarms += read(server, "provost_watch_alarm_windows", &["predictions"]).await.unwrap();
+        for name in ["provost_watch_looks", "provost_watch_last_look_timestamp_seconds"] {
+            assert!(read(server, name, &[]).await.is_some_and(|value| value > 0.0), "{name}");
+        }
+        assert_eq!(read(server, "provost_watch_interval_seconds", &[]).await, Some(3_600.0));
+    }
+    assert_eq!((closed, alarms), (2.0, 1.0), "by both servers together");
+    assert_eq!((announced(&servers[0]).await, needs(&servers[0]).await), (1, 1));
+    assert_eq!(servers[0].store().outbox_count("mail").await.unwrap(), 1);
 }
