@@ -263,16 +263,18 @@ fn a_better_model_that_is_less_fair_is_kept_from_the_place() {
     ];
     let mut server = Server::start_with(&place, &environment);
     let client = Client::of(&server);
-    let mut blind = small_job();
+    let mut job = small_job();
+    job["target_metric"] = json!("auc_roc");
+    let mut blind = job.clone();
     blind["feature_selection"] = json!("manual");
     blind["selected_features"] = json!(["program_competitiveness"]);
-    let job = client.ended(&client.train(&blind));
-    assert_eq!(job["status"], "completed", "{job}");
-    let champion = job["best_model_id"].as_str().unwrap();
+    let weak = client.ended(&client.train(&blind));
+    assert_eq!(weak["status"], "completed", "{weak}");
+    let champion = weak["best_model_id"].as_str().unwrap();
     client.send("POST", &format!("activate/{champion}"), &[], None).ok(200);
 
     let schedule = json!({"min_new_samples": 300, "improvement_threshold": 0.0, "schedule_cron": "0 0 29 2 *",
-        "training_config": small_job()});
+        "training_config": job});
     client.send("PUT", "schedule", &[], Some(schedule.to_string().as_bytes())).ok(200);
     import(&place, 400, 6, with_grades);
     wait_for("a decision", Duration::from_secs(120), || client.get("decisions").ok(200) != json!([]));
@@ -302,19 +304,23 @@ fn checks_beyond_those_that_may_wait_are_refused_and_a_known_audit_is_answered()
     };
     // One is made, as many wait as may, and one more is refused while the first is still being made.
     let mut asked: Vec<TcpStream> = (0..limits::AUDITS + 2).map(|_| ask()).collect();
-    let mut refusal = Vec::new();
+    let mut refused = None;
     wait_for("a refusal", Duration::from_secs(60), || {
-        for stream in &mut asked {
+        refused = asked.iter().position(|stream| {
             stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-            let mut bytes = [0; 4096];
-            if let Ok(read @ 1..) = stream.read(&mut bytes) {
-                refusal.extend_from_slice(&bytes[..read]);
-                return true;
-            }
-        }
-        false
+            stream.peek(&mut [0]).is_ok()
+        });
+        refused.is_some()
     });
-    let refusal = String::from_utf8(refusal).unwrap();
+    let refused = &mut asked[refused.unwrap()];
+    refused.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"}") {
+        let mut byte = [0];
+        refused.read_exact(&mut byte).unwrap();
+        bytes.extend(byte);
+    }
+    let refusal = String::from_utf8(bytes).unwrap();
     assert!(refusal.starts_with("HTTP/1.1 503 ") && refusal.to_lowercase().contains("\r\nretry-after: "), "{refusal}");
     let said = format!("{} audits and data checks wait already", limits::AUDITS);
     assert!(refusal.contains(&said), "{refusal}");

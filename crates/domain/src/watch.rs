@@ -136,8 +136,8 @@ pub struct DriftWindow {
     /// The least share of the predictions that would have to move for their distribution to be the reference's: the
     /// Kolmogorov-Smirnov distance of the probabilities. Null without predictions.
     pub predictions_moved: Option<f64>,
-    /// The model's features in their order, less those of `not_compared`; then [`PROBABILITY`] and [`SHARE_ACCEPTED`] where there
-    /// are predictions.
+    /// The model's features in their order, less those of `not_compared`; then [`PROBABILITY`] and [`SHARE_ACCEPTED`] where
+    /// there are predictions.
     pub features: Vec<FeatureDrift>,
     /// Features of the model that are not compared, since they tell when the application was made: those of new applications
     /// always differ.

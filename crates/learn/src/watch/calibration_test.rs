@@ -26,8 +26,9 @@ const ROUNDING: f64 = 1e-12;
 /// - the largest of six differences is beyond the 90 % quantile of the largest drawn one: those of the four metrics, of the mean
 ///   (calibration in the large) and of the slope against the log-odds (Cox 1958), each in standard deviations.
 ///
-/// The second alone errs in 10 % of calibrated windows at any size. The first is not corrected for four metrics: these go together, so
-/// that both err in about 12 % (simulated, 60 to 300 rows). None with fewer than 30 rows, or fewer than 5 outcomes expected of a kind.
+/// The second alone errs in 10 % of calibrated windows at any size. The first is not corrected for four metrics: these go
+/// together, so that both err in about 12 % (simulated, 60 to 300 rows). None with fewer than 30 rows, or fewer than 5 outcomes
+/// expected of a kind.
 ///
 /// # Errors
 ///
