@@ -4,7 +4,10 @@
 use crate::broker::wait_for;
 use crate::command::Place;
 use crate::http::{Client, place_with_points};
+use crate::metrics::value_of;
+use crate::mongo_server::Server as Mongo;
 use crate::predictions::serving_with;
+use crate::serving::Server;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -40,7 +43,7 @@ fn ask(client: &Client, rows: &[Value], grades: f64) {
     };
     let applications: Vec<Value> = rows.iter().map(application).collect();
     let answer = client.post("predict", &json!({ "applications": applications })).ok(200);
-    assert_eq!(answer["predictions"].as_array().unwrap().len(), WINDOW, "{}", answer["errors"]);
+    assert_eq!(answer["predictions"].as_array().unwrap().len(), rows.len(), "{}", answer["errors"]);
 }
 
 /// Asks for a report until it is as wanted.
@@ -149,4 +152,43 @@ fn performance_is_estimated_without_outcomes_and_realised_with_them() {
     let newest = &page["windows"][0];
     assert_eq!((&newest["outcomes"], &newest["calibration_holds"]), (&json!(0), &known), "{page}");
     assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn two_services_on_one_store_close_each_window_once_and_raise_one_need() {
+    let Some(mongo) = Mongo::start() else { return };
+    let database = mongo.database();
+    let environment = [SETTINGS[0], SETTINGS[1], ("PROVOST_STORE__URL", database.as_str())];
+    let (first, second) = (Place::new(), Place::new());
+    let drawn = first.run(&["sample", "--rows", "1000", "--seed", "5", "--out", "points.jsonl"]);
+    assert_eq!(drawn.code, Some(0), "{drawn:?}");
+    let imported = first.command(&["import", "points.jsonl"]).envs(environment).output().unwrap();
+    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    let (mut server, client, _) = serving_with(&first, &environment);
+    let mut other_server = Server::start_with(&second, &environment);
+    let other = Client::of(&other_server);
+    wait_for("the second service's model", PATIENCE, || other.get("/v2/health/ready").status == 200);
+    for (count, seed) in [(1, 41), (2, 42)] {
+        let asked = rows(&first, seed);
+        let (half, rest) = asked.split_at(WINDOW / 2);
+        ask(&client, half, 0.8);
+        ask(&other, rest, 0.8);
+        let report = windows(&other, "predictions", count);
+        let closed: Vec<&Value> = report["windows"].as_array().unwrap().iter().map(|window| &window["rows"]).collect();
+        assert_eq!(closed, vec![&json!(WINDOW); count]);
+    }
+    let counted = |series: &str| -> f64 {
+        let of = |client: &Client| value_of(&client.get("/metrics"), &format!("{series}{{kind=\"predictions\"}}"));
+        [&client, &other].map(|client| of(client).unwrap()).iter().sum()
+    };
+    wait_for("both windows", PATIENCE, || counted("provost_watch_windows_total") >= 2.0);
+    let counts = ["provost_watch_windows_total", "provost_watch_alarm_windows_total"].map(counted);
+    assert_eq!(counts, [2.0, 1.0], "by both services together");
+    for client in [&client, &other] {
+        let alarms = |needs: &Value| needs.as_array().unwrap().iter().filter(|n| n["kind"] == "drift_alarm").count();
+        let needs = until(client, "needs", |needs| alarms(needs) > 0);
+        assert_eq!(alarms(&needs), 1, "{needs}");
+        assert_eq!(client.get("drift").ok(200)["alarm"], true);
+    }
+    assert_eq!((server.terminate(), other_server.terminate()), (Some(0), Some(0)));
 }
