@@ -58,6 +58,24 @@ pub struct Event {
     pub data: Value,
 }
 
+/// Parses server-sent events until `take` returns true or the stream ends.
+fn read_events(stream: impl Read, mut take: impl FnMut(Event) -> bool) {
+    let (mut id, mut kind) = (0, String::new());
+    for line in BufReader::new(stream).lines() {
+        let line = line.unwrap();
+        match line.split_once(": ") {
+            Some(("id", text)) => id = text.parse().unwrap(),
+            Some(("event", text)) => kind = text.to_owned(),
+            Some(("data", text)) => {
+                if take(Event { id, kind: kind.clone(), data: serde_json::from_str(text).unwrap() }) {
+                    break;
+                }
+            }
+            _ => assert!(line.is_empty() || line.starts_with(':'), "{line}"),
+        }
+    }
+}
+
 impl Client {
     pub fn of(server: &Server) -> Self {
         Self::at(&server.url)
@@ -125,17 +143,12 @@ impl Client {
         let request = Request::builder().uri(self.address(path)).header("last-event-id", after.to_string());
         let response = self.agent.run(request.body(()).unwrap()).unwrap();
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let (mut id, mut kind) = (0, String::new());
-        for line in BufReader::new(response.into_body().into_reader()).lines() {
-            let line = line.unwrap();
-            match line.split_once(": ") {
-                Some(("id", text)) => id = text.parse().unwrap(),
-                Some(("event", text)) => kind = text.to_owned(),
-                Some(("data", text)) => return Event { id, kind, data: serde_json::from_str(text).unwrap() },
-                _ => {}
-            }
-        }
-        panic!("{path}: the stream has no event")
+        let mut first = None;
+        read_events(response.into_body().into_reader(), |event| {
+            first = Some(event);
+            true
+        });
+        first.unwrap_or_else(|| panic!("{path}: the stream has no event"))
     }
 
     /// A job's events after `after` as they arrive, until `enough` is true or the stream ends.
@@ -149,21 +162,10 @@ impl Client {
         assert_eq!(response.status().as_u16(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let mut events: Vec<Event> = Vec::new();
-        let (mut id, mut kind) = (0, String::new());
-        for line in BufReader::new(response.into_body().into_reader()).lines() {
-            let line = line.unwrap();
-            match line.split_once(": ") {
-                Some(("id", text)) => id = text.parse().unwrap(),
-                Some(("event", text)) => kind = text.to_owned(),
-                Some(("data", text)) => {
-                    events.push(Event { id, kind: kind.clone(), data: serde_json::from_str(text).unwrap() });
-                    if enough(events.last().unwrap()) {
-                        break;
-                    }
-                }
-                _ => assert!(line.is_empty() || line.starts_with(':'), "{line}"),
-            }
-        }
+        read_events(response.into_body().into_reader(), |event| {
+            events.push(event);
+            enough(events.last().unwrap())
+        });
         events
     }
 

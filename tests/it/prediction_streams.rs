@@ -3,7 +3,7 @@
 
 use crate::auth::until;
 use crate::http::{BASE, Client, place_with_points, small_job};
-use crate::predictions::{application, serving, serving_with};
+use crate::predictions::{application, begun, serving, serving_with};
 use crate::serving::Server;
 use serde_json::{Value, json};
 use std::fmt::Display;
@@ -21,16 +21,7 @@ struct RowStream {
 
 impl RowStream {
     fn open(server: &Server) -> Self {
-        let address = server.url.split_once("://").unwrap().1;
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let head = format!(
-            "POST {BASE}/predict HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-ndjson\r\n\
-             transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        Self { reader: BufReader::new(stream), rest: Vec::new(), is_begun: false }
+        Self { reader: BufReader::new(begun(server, "")), rest: Vec::new(), is_begun: false }
     }
 
     fn send(&mut self, row: &impl Display) {

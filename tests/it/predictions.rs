@@ -287,15 +287,15 @@ fn a_client_may_ask_for_predictions_and_nothing_else() {
     assert_eq!(server.terminate(), Some(0));
 }
 
-/// The begin of a request of chunked NDJSON on a connection of its own.
-fn begun(server: &Server, key: &str) -> TcpStream {
+/// A connection on which the head of a request of chunked NDJSON was sent; `headers` are further lines of the head.
+pub fn begun(server: &Server, headers: &str) -> TcpStream {
     let address = server.url.split_once("://").unwrap().1;
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = format!(
         "POST {BASE}/predict HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-ndjson\r\n\
-         idempotency-key: {key}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+         {headers}transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream
@@ -307,7 +307,7 @@ fn sent_whole_before_reading<'c>(
     key: &str,
     chunks: impl Iterator<Item = &'c str>,
 ) -> (String, Vec<String>) {
-    let mut stream = begun(server, key);
+    let mut stream = begun(server, &format!("idempotency-key: {key}\r\n"));
     for chunk in chunks {
         stream.write_all(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes()).unwrap();
     }
@@ -364,7 +364,7 @@ fn a_repeated_request_has_the_same_ids_however_its_rows_arrive_and_a_caller_has_
     // As many streams as one caller may have, none of which has ended.
     let open: Vec<BufReader<TcpStream>> = (0..limits::PREDICT_STREAMS)
         .map(|_| {
-            let mut reader = BufReader::new(begun(&server, "k"));
+            let mut reader = BufReader::new(begun(&server, "idempotency-key: k\r\n"));
             let mut status = String::new();
             reader.read_line(&mut status).unwrap();
             assert!(status.contains("200"), "{status}");
