@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::open;
 use crate::output::{OutFile, database_files};
 use crate::settings::Settings;
-use provost_domain::ModelId;
+use provost_domain::{ModelId, limits};
+use provost_export::ExportError;
 use provost_learn::xgboost::library;
 use provost_learn::{Model, Predictor};
 use provost_store::Store;
@@ -57,6 +58,9 @@ pub enum ConvertError {
     /// The format cannot represent this model.
     #[error("{0}")]
     NoSuchForm(String),
+    /// Making the file would take too much memory.
+    #[error(transparent)]
+    TooLarge(ExportError),
     /// The artifact is damaged, or the format's library fails.
     #[error("the model cannot be exported: {0}")]
     Failed(String),
@@ -84,7 +88,10 @@ pub fn convert(artifact: Vec<u8>, format: Format) -> std::result::Result<(Vec<u8
     let failed = |e: &dyn std::fmt::Display| ConvertError::Failed(e.to_string());
     let model = Model::from_bytes(&artifact).map_err(|e| failed(&e))?;
     if format == Format::Onnx {
-        let exported = provost_export::onnx(&model).map_err(|e| ConvertError::NoSuchForm(e.to_string()))?;
+        let exported = provost_export::onnx(&model, limits::EXPORT_BYTES).map_err(|e| match e {
+            too_large @ ExportError::TooLarge { .. } => ConvertError::TooLarge(too_large),
+            ExportError::Unsupported(_) => ConvertError::NoSuchForm(e.to_string()),
+        })?;
         let encoded = exported.inputs.iter().any(|i| matches!(i.source, provost_export::Source::Encoded { .. }));
         let note = "categories are inputs as rates; `feature_names` in the file's metadata names these inputs";
         return Ok((exported.bytes, encoded.then(|| note.to_owned()).into_iter().collect()));
@@ -113,7 +120,7 @@ pub fn run(settings: &Settings, name: &str, format: Format, out: &Path) -> Resul
     let (model_id, sha256) = open::runtime()?.block_on(find(&store, name))?;
     let (bytes, notes) = convert(artifacts.get(&sha256)?, format).map_err(|error| match error {
         ConvertError::NoSuchForm(why) => Error::Usage(format!("--format {}: {why}", format.as_str())),
-        failed @ ConvertError::Failed(_) => Error::failed(failed.to_string()),
+        failed @ (ConvertError::TooLarge(_) | ConvertError::Failed(_)) => Error::failed(failed.to_string()),
     })?;
     let database: Vec<PathBuf> = database_files(&settings.data_dir).to_vec();
     let mut file = OutFile::create(out, &database.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;

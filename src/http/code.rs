@@ -62,6 +62,7 @@ codes! {
     IdempotencyKeyInProgress, CONFLICT, "A request with this `Idempotency-Key` is still being answered.";
     NoArtifact, CONFLICT, "The model has no artifact in this service, so it cannot be loaded.";
     CannotServe, CONFLICT, "The model cannot answer predictions: its artifact is missing, damaged or of columns that no application has.";
+    ExportTooLarge, CONFLICT, "The model's file would take more memory to make than is allowed; `artifact` has no such limit.";
     NoActiveModel, CONFLICT, "No model is active, so none answers predictions.";
     NoBus, CONFLICT, "The service has no bus: `bridge.url` is not set.";
     NoPreviousModel, CONFLICT, "No other model was active before, so there is none to go back to.";

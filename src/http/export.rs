@@ -26,7 +26,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         (status = 200, description = "The file", body = Vec<u8>, content_type = "application/octet-stream",
             headers(("Content-Disposition" = String, description = "The file's name"))),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "A model of the replaced service, which has no artifact (`code`: `no_artifact`)", body = super::problem::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "A model of the replaced service, which has no artifact (`code`: `no_artifact`), or one whose file would take too much memory (`export_too_large`)", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "An unknown format, or one that this model has no form in", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn export(
     state: Data<State>,
@@ -45,13 +45,32 @@ pub(super) async fn export(
     }
     let (artifacts, sha256) = (state.handle.artifacts().clone(), version.model_sha256);
     let converted = state.compute.run(move || Ok::<_, Problem>(convert(artifacts.get(&sha256)?, format))).await??;
-    let (bytes, _) = converted.map_err(|error| match error {
-        ConvertError::NoSuchForm(why) => Problem::invalid("/format", why),
-        failed @ ConvertError::Failed(_) => Problem::internal(&failed),
-    })?;
+    let (bytes, _) = converted.map_err(problem)?;
     let disposition = format!("attachment; filename=\"{}.{}\"", version.model_id, format.extension());
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/octet-stream"))
         .insert_header((CONTENT_DISPOSITION, disposition))
         .body(bytes))
+}
+
+fn problem(error: ConvertError) -> Problem {
+    match error {
+        ConvertError::NoSuchForm(why) => Problem::invalid("/format", why),
+        ConvertError::TooLarge(why) => Problem::new(Code::ExportTooLarge, why.to_string()),
+        failed @ ConvertError::Failed(_) => Problem::internal(&failed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use provost_export::ExportError;
+
+    #[test]
+    fn an_export_that_takes_too_much_memory_has_a_code_of_its_own() {
+        let problem = problem(ConvertError::TooLarge(ExportError::TooLarge { bytes: 7, most: 5 }));
+        assert_eq!(problem.code, Code::ExportTooLarge);
+        assert_eq!(problem.code.status(), 409);
+        assert!(problem.detail.contains("7 bytes of memory; 5 are allowed"), "{}", problem.detail);
+    }
 }

@@ -72,6 +72,8 @@ limits! {
     PREDICT_FAULTS = 1_000, "items", "applications' faults of which `errors` names more than one of each application",
         "each further application that cannot be read has its first fault alone";
     INFER_ID = 1_000, "characters", "`id` of an inference request", "it is repeated in the answer; a UUID has 36";
+    EXPORT_BYTES = 1_073_741_824, "bytes", "memory in which a model is exported as ONNX, by an estimate",
+        "about six million nodes of trees; a larger model is refused before its file is made";
     SHADOWS = 3, "items", "`model_ids` of the shadow models", "each scores every prediction once more";
     UPLOAD_BYTES = 268_435_456, "bytes", "a file that is uploaded, as it is sent",
         "a million applications, or ten times as many packed by gzip; `provost import` has no such limit";

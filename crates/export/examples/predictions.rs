@@ -91,7 +91,8 @@ fn main() {
     let Predictor::Xgboost(booster) = &predictors[0].1 else { panic!("no booster") };
     std::fs::write(folder.join("model.json"), library::to_json(booster).unwrap()).unwrap();
     let boosted = served(Algorithm::Xgboost, &predictors[0].1);
-    std::fs::write(folder.join("model.onnx"), provost_export::onnx(boosted.model()).unwrap().bytes).unwrap();
+    std::fs::write(folder.join("model.onnx"), provost_export::onnx(boosted.model(), usize::MAX).unwrap().bytes)
+        .unwrap();
     write(folder, "background", &evidence.background);
     write(folder, "explained", [&row(&asked, 0)]);
     let batch: Vec<Vec<f32>> = (0..BATCH).map(|at| row(&asked, at)).collect();

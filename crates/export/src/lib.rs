@@ -12,6 +12,7 @@
 mod dense;
 mod graph;
 mod inputs;
+mod memory;
 mod protobuf;
 mod scores;
 mod trees;
@@ -30,6 +31,14 @@ pub enum ExportError {
     /// The model has a part that ONNX has no operator for.
     #[error("the model cannot be exported as ONNX: {0}")]
     Unsupported(String),
+    /// Making the file would take more memory than is allowed.
+    #[error("the export would take {bytes} bytes of memory; {most} are allowed")]
+    TooLarge {
+        /// What it would take, about.
+        bytes: usize,
+        /// What is allowed.
+        most: usize,
+    },
 }
 
 /// A model as an ONNX file.
@@ -41,12 +50,16 @@ pub struct Exported {
     pub inputs: Vec<Input>,
 }
 
-/// Writes the model as an ONNX file. The same model gives the same bytes.
+/// Writes the model as an ONNX file, in at most `most` bytes of memory. The same model gives the same bytes.
 ///
 /// # Errors
 ///
-/// `Unsupported` for a part of the model that has no form in ONNX.
-pub fn onnx(model: &Model) -> Result<Exported, ExportError> {
+/// `TooLarge` before anything is made; `Unsupported` for a part of the model that has no form in ONNX.
+pub fn onnx(model: &Model, most: usize) -> Result<Exported, ExportError> {
+    let bytes = memory::of(model);
+    if bytes > most {
+        return Err(ExportError::TooLarge { bytes, most });
+    }
     let all: Vec<u32> = model.columns.clone();
     let mut inputs = Inputs::default();
     inputs.collect(&model.predictor, &all, &model.feature_names);

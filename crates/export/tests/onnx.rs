@@ -7,7 +7,7 @@ mod skip;
 
 use fitted::{fitted, harsh, model, rows};
 use provost_domain::Algorithm;
-use provost_export::{Exported, Source, onnx};
+use provost_export::{ExportError, Exported, Source};
 use provost_learn::Dataset;
 use provost_predict::predictor::member::Member;
 use provost_predict::predictor::stack::{Stack, StackMember};
@@ -22,6 +22,10 @@ const MISSING: i32 = 3;
 /// For trees and logistic regression, and for what contains a network.
 const CLOSE: f64 = 1e-6;
 const OF_NETWORKS: f64 = 1e-5;
+
+fn onnx(model: &Model) -> Result<Exported, ExportError> {
+    provost_export::onnx(model, usize::MAX)
+}
 
 /// The encoders of a predictor's members, in order.
 fn encoders<'p>(
@@ -150,6 +154,30 @@ fn acceptance_exported_models_predict_in_onnx_runtime_what_they_predict_here() {
         let stack = Stack { intercept: 0.1, members: members.iter().enumerate().map(member).collect() };
         let stack = Predictor::Stack(stack);
         agrees("stack", &model(Algorithm::Ensemble, data.x(), stack, Calibration::None), &test, 1e-4);
+    }
+}
+
+#[test]
+fn an_export_that_would_take_too_much_memory_is_refused_before_it_is_made() {
+    let (x, y) = rows(300, 3, true);
+    let data = Dataset::new(x, y).unwrap();
+    for algorithm in Algorithm::BASE {
+        let model = model(algorithm, data.x(), fitted(algorithm, &data), isotonic());
+        let file = onnx(&model).unwrap().bytes.len();
+        let refused = |most| match provost_export::onnx(&model, most) {
+            Err(ExportError::TooLarge { bytes, most: told }) => {
+                assert_eq!(told, most);
+                Some(bytes)
+            }
+            exported => {
+                exported.unwrap();
+                None
+            }
+        };
+        // The file alone is there three times while it is made.
+        let needed = refused(3 * file).unwrap();
+        assert_eq!(refused(needed - 1), Some(needed), "{algorithm}");
+        assert_eq!(refused(needed), None, "{algorithm}: what is estimated is enough");
     }
 }
 
