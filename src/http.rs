@@ -94,6 +94,8 @@ pub struct State {
     cards: Pool,
     /// Open event streams per caller.
     streams: Arc<KeyedLimit<String>>,
+    /// The live pages that are open, rendered once for all their streams.
+    feeds: Arc<pages::Feeds>,
     /// Disk space for answers of streams that the client has not read yet.
     spools: Arc<SpoolDisk>,
     /// Open streams of predictions per caller.
@@ -133,6 +135,7 @@ impl State {
             card: settings.card.clone(),
             cards: Pool::new("model cards", 2, limits::AUDITS),
             streams: KeyedLimit::new(limits::EVENT_STREAMS),
+            feeds: Arc::default(),
             predict_streams: KeyedLimit::new(limits::PREDICT_STREAMS),
             keys: Arc::default(),
             traffic: Arc::default(),

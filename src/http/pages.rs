@@ -37,6 +37,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
+pub use live::Feeds;
 use std::fmt;
 
 pub fn routes(config: &mut ServiceConfig) {

@@ -5,7 +5,7 @@ mod trials;
 
 use super::chart::{self, Figure};
 use super::facts::facts;
-use super::live::{self, Regions, Source};
+use super::live::{self, FeedKey, Regions, Source};
 use super::needs::name_of;
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, algorithm, left, metric, reason, said, short, shown, span, three};
@@ -368,5 +368,7 @@ async fn stream(state: Data<State>, request: HttpRequest, path: Path<String>) ->
         return Err(Problem::not_found("job", id.as_str()).into());
     }
     let may_operate = auth::may(&request, Role::Operator);
-    live::stream(&state, &request, Job { state: state.clone(), id, may_operate, grown, trials: Trials::default() })
+    let key = FeedKey { page: format!("/jobs/{id}"), may_operate };
+    let source = Job { state: state.clone(), id, may_operate, grown, trials: Trials::default() };
+    live::stream(&state, &request, key, source)
 }

@@ -1,5 +1,7 @@
 //! Live regions of a page as server-sent events: whole regions and never changes of them, so that a stream that was broken off
-//! goes on from what is true then, without a gap.
+//! goes on from what is true then, without a gap. Streams that show the same share the renderings ([`feed`]).
+
+mod feed;
 
 use super::{PageError, State};
 use crate::http::auth;
@@ -8,15 +10,16 @@ use crate::http::connection_limit::LimitSlot;
 use crate::http::problem::Problem;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
+pub use feed::{FeedKey, Feeds};
+use feed::{Latest, Rendered};
 use futures_util::stream;
 use provost_domain::limits;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
-/// At most four updates a second.
-const BETWEEN: Duration = Duration::from_millis(250);
 /// So often a stream says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(4);
 
@@ -32,23 +35,28 @@ pub struct Regions {
 /// Where a page's regions come from.
 pub trait Source: Send + 'static {
     fn read(&mut self) -> impl Future<Output = Result<Regions, PageError>>;
-    /// Resolves when something may have changed. It is dropped and called again at will.
+    /// Resolves when something may have changed since the last `read`. It is dropped and called again at will.
     fn changed(&mut self) -> impl Future<Output = ()>;
 }
 
-struct Reader<S> {
-    source: S,
-    sent: BTreeMap<&'static str, String>,
-    title: String,
+struct Reader {
+    feed: watch::Receiver<Latest>,
+    /// The rendering that the browser has.
+    sent: Latest,
     number: u64,
-    last: Option<Instant>,
     closing: watch::Receiver<bool>,
     is_over: bool,
     _slot: LimitSlot<String>,
 }
 
-/// Answers with the stream of a source. `Last-Event-ID` is the number to go on from; the regions come whole.
-pub fn stream<S: Source>(state: &Data<State>, request: &HttpRequest, source: S) -> Result<HttpResponse, PageError> {
+/// Answers with the stream of a page. `Last-Event-ID` is the number to go on from; the regions come whole. `source` is used where no
+/// other stream shows the same.
+pub fn stream<S: Source>(
+    state: &Data<State>,
+    request: &HttpRequest,
+    key: FeedKey,
+    source: S,
+) -> Result<HttpResponse, PageError> {
     let slot = state.streams.take_slot(auth::owner(request)).ok_or_else(|| {
         let detail =
             format!("this caller has {} event streams open, which is as many as may be", limits::EVENT_STREAMS);
@@ -56,11 +64,9 @@ pub fn stream<S: Source>(state: &Data<State>, request: &HttpRequest, source: S) 
     })?;
     let last_id = request.headers().get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse::<u64>().ok());
     let reader = Reader {
-        source,
-        sent: BTreeMap::new(),
-        title: String::new(),
+        feed: state.feeds.join(key, source, state.closing.clone()),
+        sent: None,
         number: last_id.unwrap_or(0),
-        last: None,
         closing: state.closing.clone(),
         is_over: false,
         _slot: slot,
@@ -76,7 +82,7 @@ pub fn stream<S: Source>(state: &Data<State>, request: &HttpRequest, source: S) 
         .streaming(events))
 }
 
-impl<S: Source> Reader<S> {
+impl Reader {
     /// The next event, none at the end. What a failure cuts off the browser asks for again.
     async fn next(&mut self) -> Option<Bytes> {
         if self.is_over {
@@ -86,67 +92,34 @@ impl<S: Source> Reader<S> {
             if *self.closing.borrow() {
                 return None;
             }
-            // What changes from here on is seen by the next reading.
-            let Ok(read) = self.source.read().await else { return None };
-            if let Some(chunk) = self.news(read) {
-                self.last = Some(Instant::now());
+            let latest = self.feed.borrow_and_update().clone();
+            if let Some(chunk) = latest.and_then(|latest| self.news(latest)) {
                 return Some(chunk);
             }
             tokio::select! {
-                () = self.source.changed() => {}
+                changed = self.feed.changed() => changed.ok()?,
                 _ = self.closing.changed() => {}
                 () = tokio::time::sleep(HEARTBEAT) => return Some(Bytes::from_static(b"event: alive\ndata: 1\n\n")),
             }
-            let due = self.last.map_or(Duration::ZERO, |last| BETWEEN.saturating_sub(last.elapsed()));
-            tokio::time::sleep(due).await;
         }
     }
 
     /// The regions that have changed since they were sent.
-    fn news(&mut self, read: Regions) -> Option<Bytes> {
-        let changed: BTreeMap<&str, &String> = read
-            .regions
-            .iter()
-            .filter(|(id, html)| self.sent.get(*id) != Some(&timeless(html)))
-            .map(|(id, html)| (*id, html))
-            .collect();
-        if changed.is_empty() && read.title == self.title && !read.is_final {
+    fn news(&mut self, latest: Arc<Rendered>) -> Option<Bytes> {
+        let sent = self.sent.as_deref();
+        let had = |id: &str| sent.and_then(|sent| sent.regions.get(id)).map(|region| &region.timeless);
+        let changed = latest.regions.iter().filter(|(id, region)| had(id) != Some(&region.timeless));
+        let changed: BTreeMap<&str, &String> = changed.map(|(id, region)| (*id, &region.html)).collect();
+        let same_title = sent.map_or("", |sent| sent.title.as_str()) == latest.title;
+        if changed.is_empty() && same_title && !latest.is_final {
             return None;
         }
         self.number += 1;
-        let data = json!({ "title": format!("{} – Provost", read.title), "regions": changed });
-        let end = if read.is_final { "event: end\ndata: 1\n\n" } else { "" };
+        let data = json!({ "title": format!("{} – Provost", latest.title), "regions": changed });
+        let end = if latest.is_final { "event: end\ndata: 1\n\n" } else { "" };
         let text = format!("id: {}\nevent: regions\ndata: {data}\n\n{end}", self.number);
-        self.is_over = read.is_final;
-        self.title = read.title;
-        self.sent.extend(read.regions.into_iter().map(|(id, html)| (id, timeless(&html))));
+        self.is_over = latest.is_final;
+        self.sent = Some(latest);
         Some(Bytes::from(text))
-    }
-}
-
-/// A region without the texts of its relative times: those go on by themselves in the browser, and are no news.
-fn timeless(html: &str) -> String {
-    const MARKS: [&str; 2] = ["data-ago>", "data-clock>"];
-    let mut rest = html;
-    let mut kept = String::with_capacity(html.len());
-    while let Some(end) = MARKS.iter().filter_map(|mark| Some(rest.find(mark)? + mark.len())).min() {
-        kept.push_str(&rest[..end]);
-        rest = rest[end..].find('<').map_or("", |text| &rest[end + text..]);
-    }
-    kept.push_str(rest);
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_that_goes_by_is_no_news() {
-        let at =
-            |ago: &str, rest: &str| format!("<time datetime=\"x\" data-ago>{ago}</time> {rest}<b data-clock>{ago}</b>");
-        assert_eq!(timeless(&at("4 s ago", "a")), timeless(&at("2 min ago", "a")));
-        assert_ne!(timeless(&at("4 s ago", "a")), timeless(&at("4 s ago", "b")));
-        assert_eq!(timeless("plain"), "plain");
     }
 }

@@ -5,7 +5,7 @@ mod steps;
 mod traffic;
 mod visit;
 
-use super::live::{Regions, Source};
+use super::live::{FeedKey, Regions, Source};
 use super::needs::{self, Components, sentence};
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, Score, activated_by, algorithm, counted, left, reason, said, short, shown};
@@ -273,5 +273,9 @@ impl Source for Overview {
 async fn stream(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
     let may_operate = auth::may(&request, provost_domain::key::Role::Operator);
     let visited = Visit::of(request.headers(), state.handle.options().clock.now()).before();
-    live::stream(&state, &request, Overview { state: state.clone(), may_operate, visited, running: None })
+    // What has changed since the last visit is marked, so that only who was here at the same time last sees the same.
+    let since = visited.map_or_else(String::new, |at| at.to_rfc3339());
+    let key = FeedKey { page: format!("/ {since}"), may_operate };
+    let source = Overview { state: state.clone(), may_operate, visited, running: None };
+    live::stream(&state, &request, key, source)
 }

@@ -1,15 +1,17 @@
 //! What a model's page does not know at once: the comparison with the serving model and the audit. They come as live regions,
 //! and the stream ends with them.
 
-use super::super::live::{self, Regions, Source};
+use super::super::live::{self, FeedKey, Regions, Source};
 use super::super::text::{algorithm, short};
 use super::super::{PageError, State, render};
 use super::fairness::Fairness;
 use super::verdict::{Verdict, verdict};
+use crate::http::auth;
 use crate::http::models::record;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use provost_domain::key::Role;
 use provost_domain::model::ModelRecord;
 use provost_domain::{ModelId, ModelVersion};
 use std::collections::BTreeMap;
@@ -132,5 +134,7 @@ pub async fn stream(state: Data<State>, request: HttpRequest, path: Path<String>
     };
     // What comes soon comes in one event.
     let _ = tokio::time::timeout(PATIENCE, both).await;
-    live::stream(&state, &request, arriving)
+    let page = format!("/models/{}", arriving.record.version.model_id);
+    let key = FeedKey { page, may_operate: auth::may(&request, Role::Operator) };
+    live::stream(&state, &request, key, arriving)
 }
