@@ -1,4 +1,5 @@
-//! AUC on held-out rows of a file of data points, by algorithm and of their ensemble, over several splits:
+//! AUC on held-out rows of a file of data points, and the coverage of the sets of plausible outcomes, by algorithm and of their
+//! ensemble, over several splits:
 //!
 //! ```sh
 //! cargo run --release -p provost-learn --example quality -- points.jsonl --features extended --split random --splits 5
@@ -20,7 +21,7 @@ use provost_domain::rng::SplitMix64;
 use provost_domain::snapshot::SnapshotBuilder;
 use provost_domain::{AdmissionDataPoint, Algorithm, Snapshot, TargetMetric};
 use provost_learn::ensemble::combine;
-use provost_learn::metrics::auc;
+use provost_learn::metrics::{auc, set_coverage};
 use provost_learn::split::{Parts, SplitRows, split};
 use provost_learn::train::{NoJournal, TrainSpec, Trained, train};
 use provost_learn::{Control, Dataset, Matrix};
@@ -41,6 +42,30 @@ fn read(path: &str, extended: bool) -> Snapshot {
         rows.add(&point, &tables.row(&point), extended.then(|| tables.extended(&point)));
     }
     rows.finish()
+}
+
+/// Of one split: how often the sets of plausible outcomes hold a row's own, by algorithm, and the accepted and rejected test rows.
+struct Covered {
+    sets: Map<String, Value>,
+    rows: [usize; 2],
+}
+
+impl Covered {
+    /// By class and algorithm, the mean coverage of the splits; and by class the mean number of test rows.
+    fn means(splits: &[Self]) -> Value {
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        let of_class = |(at, class): (usize, &str)| {
+            let of = |name: &String| {
+                let of_splits = splits.iter().filter_map(|split| split.sets[name][class].as_f64()).collect();
+                (name.clone(), json!(mean(of_splits)))
+            };
+            let by_algorithm: Map<String, Value> = splits[0].sets.keys().map(of).collect();
+            let rows = mean(splits.iter().map(|split| split.rows[at] as f64).collect());
+            (class.to_owned(), json!({ "coverage": by_algorithm, "rows": rows }))
+        };
+        let classes: Map<String, Value> = ["accepted", "rejected"].into_iter().enumerate().map(of_class).collect();
+        json!({ "asked": splits[0].sets.values().next().map(|sets| sets["asked"].clone()), "classes": classes })
+    }
 }
 
 /// The parts of each split: one for each of `seeds`, or for each of the last years.
@@ -102,7 +127,7 @@ fn main() {
     let parts = splits(&snapshot, &kind, first..=first + count - 1);
     let x = Matrix::new(snapshot.feature_names.clone(), snapshot.columns.clone()).unwrap();
     let data = Dataset::new(x, snapshot.labels.clone()).unwrap();
-    let mut all: Vec<Map<String, Value>> = Vec::new();
+    let (mut all, mut covered): (Vec<Map<String, Value>>, Vec<Covered>) = Default::default();
     for (name, parts) in parts {
         let spec = |algorithm| TrainSpec {
             algorithm,
@@ -120,7 +145,6 @@ fn main() {
         };
         let control = Control::default();
         let y: Vec<u8> = parts.test.iter().map(|r| data.y()[*r as usize]).collect();
-        let score = |t: &Trained| auc(&y, &t.model.predict_proba(data.x(), &parts.test).unwrap());
         let single: Vec<Trained> = Algorithm::BASE
             .into_iter()
             .filter(|a| asked("--algorithms", *a))
@@ -134,15 +158,19 @@ fn main() {
             .chain([&together])
             .map(|t| (t.model.algorithm.to_string(), json!(auc(&of_train, &t.oof))))
             .collect();
-        let mut line = Map::new();
+        let (mut line, mut sets) = (Map::new(), Map::new());
         for t in single.iter().chain([&together]) {
-            line.insert(t.model.algorithm.to_string(), json!(score(t)));
+            let p = t.model.predict_proba(data.x(), &parts.test).unwrap();
+            line.insert(t.model.algorithm.to_string(), json!(auc(&y, &p)));
+            sets.insert(t.model.algorithm.to_string(), json!(set_coverage(&t.model, &y, &p)));
         }
+        let accepted = y.iter().filter(|label| **label == 1).count();
+        covered.push(Covered { sets: sets.clone(), rows: [accepted, y.len() - accepted] });
         let params: Map<String, Value> =
             single.iter().map(|t| (t.model.algorithm.to_string(), json!([t.iterations, t.params]))).collect();
         println!(
             "{}",
-            json!({ "split": name, "params": params, "train": parts.train.len(), "test": y.len(), "auc": line, "out_of_fold": out_of_fold })
+            json!({ "split": name, "params": params, "train": parts.train.len(), "test": y.len(), "auc": line, "out_of_fold": out_of_fold, "sets": sets })
         );
         all.push(line);
     }
@@ -154,6 +182,6 @@ fn main() {
     println!(
         "{}",
         json!({ "file": path, "features": features, "split": kind, "splits": all.len(),
-        "iterations": iterations, "mean": means })
+        "iterations": iterations, "mean": means, "sets": Covered::means(&covered) })
     );
 }
