@@ -2,19 +2,24 @@
 //! docs/LATENCY.md, and exits 1 if a bar is missed.
 
 mod load;
+mod mlflow;
 mod service;
 
 use anyhow::{Context, Result};
 use load::{Latencies, Load, streamed};
+use mlflow::Mlflow;
 use serde_json::{Value, json};
 use service::Service;
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Requests per second.
 const RATE: u64 = 1000;
+/// A rate at which MLflow's server answers, too.
+const LOW_RATE: u64 = 100;
 const CONNECTIONS: usize = 32;
 const ROWS: u32 = 20_000;
 /// Milliseconds while both cores train.
@@ -35,8 +40,8 @@ const END: &str = "<!-- end of table -->";
 struct Phase {
     name: String,
     latencies: Latencies,
-    /// Processors that the service kept busy.
-    cores: f64,
+    /// Processors that the service kept busy; None of MLflow's server.
+    cores: Option<f64>,
 }
 
 fn seconds() -> u64 {
@@ -51,8 +56,9 @@ fn long(algorithm: &str) -> Value {
     })
 }
 
-/// Two small models, so that there is something to ask for, and one of 300 trees that predicts; answers the requests to send.
-fn furnish(service: &Service) -> Result<Vec<Vec<u8>>> {
+/// Two small models, so that there is something to ask for, and one of 300 trees that predicts; answers the requests to send, and
+/// the id of the last model.
+fn furnish(service: &Service) -> Result<(Vec<Vec<u8>>, String)> {
     let job = service.train(&json!({
         "algorithms": ["logistic_regression", "random_forest"], "use_verified_only": false,
         "hyperparameter_tuning": "none", "cross_validation_folds": 3,
@@ -64,7 +70,8 @@ fn furnish(service: &Service) -> Result<Vec<Vec<u8>>> {
         "grids": {"xgboost": {"n_estimators": [300], "max_depth": [5], "learning_rate": [0.1]}},
     }))?;
     let boosted = service.wait(&boosted, |j| j["status"] == "completed")?;
-    service.activate(boosted["best_model_id"].as_str().context("no boosted model")?)?;
+    let boosted = boosted["best_model_id"].as_str().context("no boosted model")?;
+    service.activate(boosted)?;
     let paths = [
         "/status".to_owned(),
         "/jobs?limit=20".to_owned(),
@@ -78,30 +85,66 @@ fn furnish(service: &Service) -> Result<Vec<Vec<u8>>> {
     let mut all: Vec<String> = paths.iter().map(|p| format!("/api/v1/model-training{p}")).collect();
     all.extend(["/livez".to_owned(), "/readyz".to_owned()]);
     let get = |path: &String| format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", service.address).into_bytes();
-    Ok(all.iter().map(get).collect())
+    Ok((all.iter().map(get).collect(), boosted.to_owned()))
 }
 
 /// A request for one prediction.
-fn prediction(service: &Service) -> Vec<u8> {
-    let length = APPLICATION.len();
-    let head = format!("POST {PREDICT} HTTP/1.1\r\nHost: {}\r\nContent-Length: {length}\r\n\r\n", service.address);
-    format!("{head}{APPLICATION}").into_bytes()
+fn prediction(address: SocketAddr, path: &str, body: &str) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    format!("{head}{body}").into_bytes()
 }
 
-fn measure(name: &str, service: &Service, requests: &[Vec<u8>], during: u64) -> Result<Phase> {
-    let load = Load { address: service.address, requests, rate: RATE, connections: CONNECTIONS };
+fn measure(name: &str, service: &Service, rate: u64, requests: &[Vec<u8>], during: u64) -> Result<Phase> {
+    let load = Load { address: service.address, requests, rate, connections: CONNECTIONS };
     load.run(Duration::from_secs(2))?;
     let (began, before) = (Instant::now(), service.cpu_seconds()?);
     let latencies = load.run(Duration::from_secs(during))?;
     let cores = (service.cpu_seconds()? - before) / began.elapsed().as_secs_f64();
+    told(name, &latencies);
+    Ok(Phase { name: name.to_owned(), latencies, cores: Some(cores) })
+}
+
+fn told(name: &str, latencies: &Latencies) {
     eprintln!(
-        "{name}: p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, highest {:.2} ms, {cores:.2} cores busy",
+        "{name}: p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, highest {:.2} ms",
         latencies.quantile(0.5),
         latencies.quantile(0.99),
         latencies.quantile(0.999),
         latencies.quantile(1.0),
     );
-    Ok(Phase { name: name.to_owned(), latencies, cores })
+}
+
+/// One row of features by MLflow's protocol, from us and from MLflow's own server with the same booster, in turn at each rate; why
+/// the latter was left out, where it was.
+fn beside_mlflow(service: &Service, model: &str, folder: &Path) -> Result<(Vec<Phase>, Option<String>)> {
+    let described = service.at_root("/v2/models/admission")?;
+    let names: Vec<&Value> = described["inputs"].as_array().context("inputs")?.iter().map(|i| &i["name"]).collect();
+    let row = vec![0.5; names.len()];
+    let body = json!({ "dataframe_split": { "columns": names, "data": [row] } }).to_string();
+    let booster = service.bytes(&format!("/models/{model}/export?format=xgboost-json"))?;
+    let (mut phases, mut left_out) = (Vec::new(), None);
+    let started = Mlflow::start(folder, &booster);
+    if let Err(error) = &started {
+        eprintln!("MLflow's scoring server is left out: {error}");
+        left_out = Some(error.to_string());
+    }
+    for rate in [LOW_RATE, RATE] {
+        let own = [prediction(service.address, "/invocations", &body)];
+        let name = format!("/invocations at {rate}/s, ours, idle");
+        phases.push(measure(&name, service, rate, &own, seconds())?);
+        let Ok(mlflow) = &started else { continue };
+        let name = format!("/invocations at {rate}/s, the server of MLflow {}, idle", mlflow.version);
+        let theirs = [prediction(mlflow.address, "/invocations", &body)];
+        let load = Load { address: mlflow.address, requests: &theirs, rate, connections: CONNECTIONS };
+        // Shorter, since what it cannot keep up with takes many times as long to come to its end.
+        let latencies = load.run(Duration::from_secs(seconds().div_ceil(3)))?;
+        told(&name, &latencies);
+        phases.push(Phase { name, latencies, cores: None });
+    }
+    Ok((phases, left_out))
 }
 
 fn run() -> Result<bool> {
@@ -109,20 +152,21 @@ fn run() -> Result<bool> {
     let cpus = std::thread::available_parallelism()?;
     let folder = tempfile::tempdir()?;
     let service = Service::start(folder.path(), ROWS)?;
-    let requests = furnish(&service)?;
-    let predictions = [prediction(&service)];
+    let (requests, boosted) = furnish(&service)?;
+    let predictions = [prediction(service.address, PREDICT, APPLICATION)];
     let stream_rate = streamed(service.address, PREDICT, APPLICATION, STREAMED)?;
     eprintln!("stream: {stream_rate:.0} rows a second");
-    let mut phases = vec![measure("idle", &service, &requests, seconds())?];
-    let mut predicting = vec![measure("predictions, idle", &service, &predictions, seconds())?];
+    let mut phases = vec![measure("idle", &service, RATE, &requests, seconds())?];
+    let mut predicting = vec![measure("predictions, idle", &service, RATE, &predictions, seconds())?];
+    let (beside, left_out) = beside_mlflow(&service, &boosted, folder.path())?;
     // A logistic search ends before it could be watched.
     for algorithm in ["gradient_boosting", "random_forest", "xgboost", "neural_network"] {
         let job = service.train(&long(algorithm))?;
         // The rows are loaded and the first fits are at work.
         service.wait(&job, |j| j["progress_percentage"].as_f64().is_some_and(|p| p > 2.0))?;
-        let phase = measure(algorithm, &service, &requests, seconds())?;
+        let phase = measure(algorithm, &service, RATE, &requests, seconds())?;
         if predicting.len() == 1 {
-            predicting.push(measure(&format!("predictions, {algorithm}"), &service, &predictions, seconds())?);
+            predicting.push(measure(&format!("predictions, {algorithm}"), &service, RATE, &predictions, seconds())?);
         }
         let still = service.get(&format!("/jobs/{job}"))?["status"] == "running";
         if still {
@@ -134,7 +178,7 @@ fn run() -> Result<bool> {
     service.silent()?;
     // Where less than a core was busy there was no training to be quick beside.
     let met = phases[1..].iter().all(|p| {
-        p.cores >= 1.0
+        p.cores.is_some_and(|cores| cores >= 1.0)
             && p.latencies.failures == 0
             && p.latencies.quantile(0.99) <= P99
             && p.latencies.quantile(0.999) <= P999
@@ -144,11 +188,19 @@ fn run() -> Result<bool> {
         predicting.iter().zip(bars).all(|(p, bar)| p.latencies.failures == 0 && p.latencies.quantile(0.99) <= bar);
     let met = met && predicted && stream_rate >= STREAM_RATE;
     phases.extend(predicting);
-    write(&phases, stream_rate, met, &quiet, cpus.get())?;
+    phases.extend(beside);
+    write(&phases, stream_rate, met, left_out.as_deref(), &quiet, cpus.get())?;
     Ok(met)
 }
 
-fn write(phases: &[Phase], stream_rate: f64, met: bool, quiet: &str, cpus: usize) -> Result<()> {
+fn write(
+    phases: &[Phase],
+    stream_rate: f64,
+    met: bool,
+    left_out: Option<&str>,
+    quiet: &str,
+    cpus: usize,
+) -> Result<()> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let load = quiet.split(' ').next().unwrap_or("?");
     let mut table = format!(
@@ -165,9 +217,10 @@ fn write(phases: &[Phase], stream_rate: f64, met: bool, quiet: &str, cpus: usize
     let idle = phases[0].latencies.quantile(0.99);
     for Phase { name, latencies: l, cores } in phases {
         let p99 = l.quantile(0.99);
+        let cores = cores.map_or_else(String::new, |cores| format!("{cores:.2}"));
         writeln!(
             table,
-            "| {name} | {} | {} | {:.2} | {p99:.2} | {:.2} | {:.2} | {:.1} | {cores:.2} |",
+            "| {name} | {} | {} | {:.2} | {p99:.2} | {:.2} | {:.2} | {:.1} | {cores} |",
             l.count(),
             l.failures,
             l.quantile(0.5),
@@ -179,8 +232,12 @@ fn write(phases: &[Phase], stream_rate: f64, met: bool, quiet: &str, cpus: usize
     writeln!(
         table,
         "\nPredictions are `POST /predict` with one application, by an XGBoost model of 300 trees of depth 5. A stream of {STREAMED} rows of \
-         NDJSON over one connection: {stream_rate:.0} rows a second."
+         NDJSON over one connection: {stream_rate:.0} rows a second. `/invocations` is one row of features by MLflow's protocol, answered by us and by \
+         MLflow's own scoring server with the same booster; what is not answered at the rate at which it is asked waits, and its wait counts."
     )?;
+    if let Some(why) = left_out {
+        writeln!(table, "\nMLflow's scoring server was left out: {why}.")?;
+    }
     table += "\n";
     let path = Path::new(DOCUMENT);
     let text = std::fs::read_to_string(path)?;

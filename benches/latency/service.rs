@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const BASE: &str = "/api/v1/model-training";
+/// Longest file that is asked for.
+const FILE: u64 = 1 << 28;
 
 pub struct Service {
     process: Child,
@@ -48,6 +50,16 @@ impl Service {
 
     pub fn get(&self, path: &str) -> Result<Value> {
         Ok(ureq::get(&self.url(path)).call()?.body_mut().read_json()?)
+    }
+
+    /// The answer of a route beside the others.
+    pub fn at_root(&self, path: &str) -> Result<Value> {
+        Ok(ureq::get(&format!("http://{}{path}", self.address)).call()?.body_mut().read_json()?)
+    }
+
+    /// A file.
+    pub fn bytes(&self, path: &str) -> Result<Vec<u8>> {
+        Ok(ureq::get(&self.url(path)).call()?.body_mut().with_config().limit(FILE).read_to_vec()?)
     }
 
     /// The id of a new job.
