@@ -26,8 +26,8 @@ use crate::retention::Retention;
 use crate::root::{ANSWER_WITHIN, Root};
 use crate::scheduler::Scheduler;
 use crate::serving::{
-    NotExplained, PredictOptions, PredictionError, PredictionService, Predictions, ServedModel, Serving, ServingState,
-    ShadowReport,
+    BadRow, NotExplained, PredictOptions, PredictionError, PredictionService, Predictions, ServedModel, Serving,
+    ServingState, ShadowReport,
 };
 use crate::supervise::{Child, Slot, supervise_in};
 use crate::trainer::Trainer;
@@ -41,7 +41,7 @@ use provost_domain::queue::{Waiting, waiting_jobs};
 use provost_domain::status::ComponentStatus;
 use provost_domain::{Algorithm, JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, TrainingJob, limits};
 use provost_predict::application::Application;
-use provost_predict::serving::{Explanation, Prediction, RowFault};
+use provost_predict::serving::{Explanation, Prediction};
 use provost_store::{Artifacts, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -297,13 +297,13 @@ impl Handle {
         self.predictions.predict_with(model, rows, options).await
     }
 
-    /// From feature values in the order of the model's names; a bad row is its own fault.
+    /// From feature values in the order of the model's names; one bad row fails all of them.
     pub async fn predict_features(
         &self,
         model: &Arc<ServedModel>,
         rows: Vec<Vec<f32>>,
         options: &PredictOptions,
-    ) -> Result<Vec<Result<Prediction, RowFault>>, PredictionError> {
+    ) -> Result<Result<Vec<Prediction>, BadRow>, PredictionError> {
         self.predictions.predict_features(model, rows, options).await
     }
 

@@ -25,7 +25,7 @@ pub use request::{PredictRequest, RequestBounds, RequestOptions, RowError, appli
 pub use served_model::ServedModel;
 use service::OtherModels;
 pub(crate) use service::PredictionService;
-pub use service::{Answered, PredictOptions, Predictions};
+pub use service::{Answered, BadRow, PredictOptions, Predictions};
 pub use shadow_report::{MetricWithInterval, ShadowModelReport, ShadowReport};
 pub use similar::{NoSimilarRows, SimilarRow, SimilarRows};
 

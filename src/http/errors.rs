@@ -150,3 +150,32 @@ fn quality(report: &DataQualityReport) -> Problem {
     problem.more.insert("report".to_owned(), json!(report));
     problem
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use provost_domain::{Algorithm, ModelId};
+
+    #[test]
+    fn each_error_of_a_prediction_has_its_code_and_what_may_pass_says_when_to_come_again() {
+        let model = ModelId::new(Algorithm::Xgboost, chrono::DateTime::UNIX_EPOCH, 1);
+        let busy = Busy { what: "batches of predictions", waiting: 64 };
+        for (error, code, status) in [
+            (PredictionError::NoActiveModel, Code::NoActiveModel, 409),
+            (PredictionError::UnknownModel(model.clone()), Code::ModelNotFound, 404),
+            (PredictionError::CannotServe { model, why: "it is damaged".to_owned() }, Code::CannotServe, 409),
+            (PredictionError::Opening, Code::Starting, 503),
+            (PredictionError::TooManyShadows, Code::InvalidRequest, 422),
+            (busy.into(), Code::Busy, 503),
+            (StoreError::Unavailable("away".to_owned()).into(), Code::StoreUnavailable, 503),
+            (Unreachable::Restarted("serving".to_owned()).into(), Code::Busy, 503),
+        ] {
+            let may_pass = error.may_pass();
+            let problem = Problem::from(error);
+            assert_eq!((problem.code, problem.status), (code, status), "{}", problem.detail);
+            let seconds = problem.headers.iter().find(|(name, _)| *name == "retry-after").map(|(_, value)| value);
+            assert_eq!(seconds.is_some(), may_pass, "{}", problem.detail);
+            assert!(seconds.is_none_or(|seconds| seconds.parse::<u32>().is_ok_and(|seconds| seconds > 0)));
+        }
+    }
+}

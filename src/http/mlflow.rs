@@ -6,7 +6,7 @@ mod table;
 use super::code::Code;
 use super::predict::{FEW, access, columns};
 use super::problem::{self, Problem, readable};
-use super::{State, body};
+use super::{State, auth, body};
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Data, Payload};
@@ -75,7 +75,7 @@ pub(super) async fn invocations(
     let read = move |bytes: &[u8]| Ok(read_table(bytes, csv));
     let table = body.document(&state, read).await?.map_err(MlflowError::bad)?;
     let model = access::model(&state, None).await?;
-    let asked = PredictOptions::default();
+    let asked = PredictOptions { caller: auth::owner(&request).into(), ..PredictOptions::default() };
     let features = model.model.feature_names().to_vec();
     let records = table.records;
     let rows =
@@ -87,10 +87,7 @@ pub(super) async fn invocations(
         }
         Rows::Features(rows) => {
             let answered = state.handle.predict_features(&model, rows, &asked).await.map_err(Problem::from)?;
-            let answered = answered.into_iter().enumerate().map(|(row, answered)| {
-                answered.map_err(|fault| MlflowError::bad(format!("row {row}, {}: {}", fault.pointer, fault.message)))
-            });
-            answered.collect::<Result<_, _>>()?
+            answered.map_err(|bad| MlflowError::bad(bad.to_string()))?
         }
     };
     let few = predictions.len() <= FEW;

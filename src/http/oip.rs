@@ -8,7 +8,7 @@ mod tensor;
 use super::code::Code;
 use super::predict::{FEW, access, columns};
 use super::problem::{self, Problem, readable};
-use super::{State, body};
+use super::{State, auth, body};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Data, Path, Payload};
@@ -159,7 +159,8 @@ pub(super) async fn infer(
     let body = body::read_large(&request, payload, &state).await?;
     let read = move |bytes: &[u8]| Ok(InferRequest::read(bytes, json_length, limits::PREDICT_ROWS));
     let InferRequest { id, rows, outputs } = body.document(&state, read).await?.map_err(OipError::bad)?;
-    let predicted = predict(&state, &model, rows).await?;
+    let asked = PredictOptions { caller: auth::owner(&request).into(), ..PredictOptions::default() };
+    let predicted = predict(&state, &model, rows, &asked).await?;
     let version = model.model_id.to_string();
     let write = move || InferAnswer::new(&path.name, &version, id.as_deref(), &outputs, &predicted);
     let answer = state.compute.run(write).await.map_err(Problem::from)?;
@@ -173,8 +174,12 @@ pub(super) async fn infer(
     Ok(response.body(answer.body))
 }
 
-async fn predict(state: &State, model: &Arc<ServedModel>, rows: Rows) -> Result<Predicted, OipError> {
-    let asked = PredictOptions::default();
+async fn predict(
+    state: &State,
+    model: &Arc<ServedModel>,
+    rows: Rows,
+    asked: &PredictOptions,
+) -> Result<Predicted, OipError> {
     let mut predicted = Predicted::default();
     let mut add = |prediction: &Prediction| {
         predicted.probability.push(prediction.probability);
@@ -188,7 +193,7 @@ async fn predict(state: &State, model: &Arc<ServedModel>, rows: Rows) -> Result<
                 texts.iter().enumerate().map(|(row, text)| application(row, text)).collect::<Result<Vec<_>, _>>()
             };
             let applications = state.compute.run(read).await.map_err(Problem::from)?.map_err(OipError::bad)?;
-            let answered = state.handle.predict_with(model, applications, &asked).await.map_err(Problem::from)?;
+            let answered = state.handle.predict_with(model, applications, asked).await.map_err(Problem::from)?;
             answered.rows.iter().for_each(|row| add(&row.prediction));
         }
         Rows::Features(given) => {
@@ -196,15 +201,8 @@ async fn predict(state: &State, model: &Arc<ServedModel>, rows: Rows) -> Result<
             let order = move || columns::rows(&features, &given);
             let rows = if few { order() } else { state.compute.run(order).await.map_err(Problem::from)? };
             let rows = rows.map_err(|why| OipError::bad(format!("input {why}")))?;
-            let answered = state.handle.predict_features(model, rows, &asked).await.map_err(Problem::from)?;
-            for (row, answered) in answered.iter().enumerate() {
-                match answered {
-                    Ok(prediction) => add(prediction),
-                    Err(fault) => {
-                        return Err(OipError::bad(format!("row {row}, {}: {}", fault.pointer, fault.message)));
-                    }
-                }
-            }
+            let answered = state.handle.predict_features(model, rows, asked).await.map_err(Problem::from)?;
+            answered.map_err(|bad| OipError::bad(bad.to_string()))?.iter().for_each(add);
         }
     }
     Ok(predicted)

@@ -4,13 +4,14 @@ pub mod access;
 pub mod columns;
 mod lines;
 mod options;
+mod row_buffer;
 mod spool;
 mod stream;
 
 use super::code::Code;
 use super::page::Query;
 use super::problem::{Problem, only};
-use super::{State, body, idempotency};
+use super::{State, auth, body, idempotency};
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -73,7 +74,7 @@ pub(super) async fn predict(
     }
     let PredictRequest { applications, numbers, errors, options, .. } = asked;
     let model = access::model(&state, options.model_id.as_deref()).await?;
-    let mut asked = options.for_service(None, key);
+    let mut asked = options.for_service(None, key, &auth::owner(&request));
     let read_for = began.elapsed();
     asked.places.clone_from(&numbers);
     let predicted = state.handle.predict_with(&model, applications, &asked).await?;

@@ -4,6 +4,7 @@ use super::code::Code;
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{Problem, only, readable};
 use super::{State, ids};
+use actix_web::http::header::HeaderName;
 use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
@@ -15,6 +16,8 @@ use provost_predict::serving::Explanation;
 use provost_store::roles::predictions::PredictionFilter;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+const SAMPLE: HeaderName = HeaderName::from_static("prediction-log-sample");
 
 pub fn routes(config: &mut web::ServiceConfig) {
     let get = |path: &str| web::resource(path.to_owned()).default_service(only("GET, HEAD"));
@@ -36,7 +39,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         ("to" = Option<DateTime<Utc>>, Query, description = "Only predictions made before this time"),
         ("outcome" = Option<String>, Query, description = "Only predictions with this real outcome: accepted or rejected", max_length = 8)),
     responses(
-        (status = 200, description = "Predictions", body = Vec<PredictionRecord>),
+        (status = 200, description = "Predictions", body = Vec<PredictionRecord>,
+            headers(("Prediction-Log-Sample" = f64, description = "Share of the rows of large batches that is logged; 0 where nothing is"))),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -59,7 +63,16 @@ pub(super) async fn list(state: Data<State>, request: HttpRequest) -> Result<Htt
     };
     let filter = PredictionFilter { model_id, from, to, outcome };
     let page = state.handle.store().predictions(filter, cursor.as_deref(), limit).await.map_err(cursor_fault)?;
-    respond(&state, &request, page).await
+    Ok(sampled(&state, respond(&state, &request, page).await?))
+}
+
+/// Says how much of large batches is in the log.
+fn sampled(state: &State, mut answer: HttpResponse) -> HttpResponse {
+    let share = if state.predict.log { state.predict.log_sample } else { 0.0 };
+    if let Ok(share) = share.to_string().parse() {
+        answer.headers_mut().insert(SAMPLE, share);
+    }
+    answer
 }
 
 /// A logged prediction with its explanation.
@@ -81,7 +94,8 @@ pub struct ExplainedPrediction {
 #[utoipa::path(get, path = "/predictions/{prediction_id}", operation_id = "get_prediction", tag = "predictions",
     params(("prediction_id" = String, Path, description = "The prediction's id, as `POST /predict` answered it")),
     responses(
-        (status = 200, description = "The prediction", body = ExplainedPrediction),
+        (status = 200, description = "The prediction", body = ExplainedPrediction,
+            headers(("Prediction-Log-Sample" = f64, description = "Share of the rows of large batches that is logged; 0 where nothing is"))),
         (status = 404, description = "No such prediction", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpResponse, Problem> {
     let known = if limits::fits(&path, limits::ID) { state.handle.store().prediction(&path).await? } else { None };
@@ -91,5 +105,6 @@ pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpR
         Ok(explanation) => (Some(explanation), None),
         Err(why) => (None, Some(why.code())),
     };
-    Ok(HttpResponse::Ok().json(ExplainedPrediction { prediction, explanation, explanation_code }))
+    let answer = HttpResponse::Ok().json(ExplainedPrediction { prediction, explanation, explanation_code });
+    Ok(sampled(&state, answer))
 }

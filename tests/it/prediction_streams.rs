@@ -3,6 +3,7 @@
 
 use crate::auth::until;
 use crate::http::{BASE, Client, place_with_points, small_job};
+use crate::inference::second_model;
 use crate::predictions::{application, begun, serving, serving_with};
 use crate::serving::Server;
 use serde_json::{Value, json};
@@ -69,10 +70,7 @@ impl RowStream {
 fn a_stream_ends_on_the_model_that_it_began_with() {
     let place = place_with_points(600);
     let (mut server, client, first) = serving(&place);
-    let job = client
-        .train(&json!({"random_state": 9, "algorithms": ["logistic_regression"], "hyperparameter_tuning": "none",
-        "min_samples": 100, "cross_validation_folds": 3, "test_size": 0.3, "use_verified_only": false}));
-    let second = client.ended(&job)["best_model_id"].as_str().unwrap().to_owned();
+    let second = second_model(&client);
     let mut stream = RowStream::open(&server);
     stream.send(&application(3.7));
     let line = stream.line().unwrap();
@@ -160,5 +158,66 @@ fn a_category_that_was_never_seen_is_answered_with_a_warning() {
         predictions[0]["warnings"].as_array().unwrap().iter().map(|warning| &warning["code"]).collect();
     assert!(codes.contains(&&json!("unknown_category")), "{codes:?}");
     assert!(predictions[0]["explanation"]["base"].is_f64());
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn no_bad_row_costs_another_its_answer() {
+    let place = place_with_points(600);
+    let (mut server, client, _) = serving(&place);
+    let good = application(3.7);
+    let with = |pointer: &str, value: Value| {
+        let mut row = good.clone();
+        *row.pointer_mut(pointer).unwrap() = value;
+        row.to_string()
+    };
+    let mut unknown = good.clone();
+    unknown["shoe_size"] = json!(43);
+    let not_a_number = good.to_string().replacen("3.7", "NaN", 1);
+    assert!(not_a_number.contains("NaN"));
+    // Each with the pointer of its fault; None of those that are answered.
+    let rows: [(String, Option<&str>); 13] = [
+        (good.to_string(), None),
+        (not_a_number, Some("")),
+        (good.to_string().replacen("3.7", "1e999", 1), Some("")),
+        (with("/profile/gpa", json!(1e308)), None),
+        (with("/profile/gpa", json!("many")), Some("/profile/gpa")),
+        (with("/profile/gpa", json!(-1)), Some("/profile/gpa")),
+        (with("/profile/test_scores/0/test_type", json!("gres")), Some("/profile/test_scores/0/test_type")),
+        (json!({"profile": {}}).to_string(), Some("/program")),
+        (with("/program", json!([])), Some("/program")),
+        ("[]".to_owned(), Some("")),
+        (format!("{{\"note\": \"{}\"}}", "x".repeat(100_000)), Some("")),
+        (unknown.to_string(), None),
+        (good.to_string(), None),
+    ];
+    let mut stream = RowStream::open(&server);
+    rows.iter().for_each(|(row, _)| stream.send(row));
+    stream.end();
+    let lines: Vec<Value> = std::iter::from_fn(|| stream.line()).collect();
+    assert_eq!(lines.len(), rows.len());
+    let expected = &lines[0]["probability"];
+    assert!(expected.is_f64());
+    for (at, ((_, fault), line)) in rows.iter().zip(&lines).enumerate() {
+        assert_eq!(line["row"], json!(at), "{line}");
+        match fault {
+            None => assert!(line["probability"].is_f64(), "{line}"),
+            Some(pointer) => {
+                assert_eq!(line["errors"][0]["pointer"], json!(pointer), "{line}");
+                assert!(line["errors"][0]["message"].as_str().unwrap().len() < 300 && line["probability"].is_null());
+            }
+        }
+    }
+    // What is off every scale is missing, and the answer says so; unknown members are nothing.
+    let warnings = lines[3]["warnings"].as_array().unwrap();
+    assert!(warnings.iter().any(|w| w["code"] == "missing_value" && w["pointer"] == "/profile/gpa"), "{warnings:?}");
+    assert_eq!([&lines[11]["probability"], &lines[12]["probability"]], [expected; 2]);
+    // The same in one document, but for what is no JSON.
+    let listed: Vec<Value> = rows.iter().filter_map(|(row, _)| serde_json::from_str(row).ok()).collect();
+    assert_eq!(listed.len(), rows.len() - 2);
+    let answer = client.post("predict", &json!({ "applications": listed })).ok(200);
+    let answered: Vec<&Value> = answer["predictions"].as_array().unwrap().iter().map(|p| &p["row"]).collect();
+    assert_eq!(answered, [0, 1, 9, 10]);
+    assert_eq!(&answer["predictions"][3]["probability"], expected);
     assert_eq!(server.terminate(), Some(0));
 }

@@ -254,7 +254,7 @@ fn a_client_may_ask_for_predictions_and_nothing_else() {
     assert_eq!(server.terminate(), Some(0));
     let admin = key(&place, &["--role", "admin"]);
     let asking = key(&place, &["--role", "client"]);
-    let mut server = Server::start(&place);
+    let mut server = Server::start_with(&place, &[("PROVOST_PREDICT__CLIENT_COUNTERFACTUAL", "true")]);
     server.expects_warnings(&["refused: too low a role"]);
     let client = Client::of(&server);
     let text = application(3.5).to_string();
@@ -269,10 +269,16 @@ fn a_client_may_ask_for_predictions_and_nothing_else() {
     let named = format!("predict?model_id={model}");
     assert_eq!(ask(Some(&asking.text), &named).ok(403)["code"], "role_too_low");
     assert_eq!(ask(Some(&admin.text), &named).status, 200);
-    assert_eq!(ask(Some(&asking.text), "predict?counterfactual=true").status, 403);
+    assert_eq!(ask(Some(&asking.text), "predict?counterfactual=true").status, 200, "the settings allow it");
+    assert_eq!(ask(Some(&asking.text), "predict?explain=true").status, 200);
     assert_eq!(ask(Some(&asking.text), "predict?similar=3").ok(403)["code"], "role_too_low");
     assert_eq!(ask(Some(&admin.text), "predict?similar=3").status, 200);
-    for path in ["status", "models", "jobs", "shadow"] {
+    // The protocols: the active model by its id, no other one.
+    let version = |id: &str| format!("/v2/models/admission/versions/{id}/ready");
+    assert_eq!(client.with(Some(&asking.text), "GET", &version(&model), None).status, 200);
+    let other = client.with(Some(&asking.text), "GET", &version(&model.replace("_0", "_1")), None);
+    assert!(other.ok(403)["error"].as_str().unwrap().contains("model_id"), "{other:?}");
+    for path in ["status", "models", "jobs", "shadow", "predictions"] {
         assert_eq!(client.with(Some(&asking.text), "GET", &format!("{BASE}/{path}"), None).status, 403, "{path}");
     }
     // Open to everybody, and closed in the protocols' own words.

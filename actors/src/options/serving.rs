@@ -21,7 +21,7 @@ pub struct PredictServiceOptions {
     pub log: bool,
     /// Share of the rows of a large batch that is logged, 0 to 1.
     pub log_sample: f64,
-    /// Entries that the log keeps; the oldest beyond are removed.
+    /// Entries that the log keeps; beyond, the oldest of the callers with the most are removed.
     pub log_max_rows: u64,
     /// Features that a counterfactual may change.
     pub changeable: Vec<String>,

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use provost_domain::record::Decision;
 use provost_predict::application::Application;
 use provost_predict::outcome::Outcome;
+use provost_predict::serving::Prediction;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{Mutex, mpsc};
@@ -17,6 +18,12 @@ pub struct MadePrediction {
     pub outcome: Outcome,
 }
 
+impl MadePrediction {
+    pub fn new(id: String, prediction: &Prediction) -> Self {
+        Self { id, probability: prediction.probability, outcome: prediction.predicted_outcome }
+    }
+}
+
 /// The data's own word for an outcome.
 pub(super) fn decision(outcome: Outcome) -> Decision {
     match outcome {
@@ -25,12 +32,56 @@ pub(super) fn decision(outcome: Outcome) -> Decision {
     }
 }
 
+/// What was predicted from.
+#[derive(Debug)]
+pub enum PredictedRows {
+    Applications(Arc<Vec<Application>>),
+    /// Values in the order of the model's feature names; NaN is missing.
+    Features(Arc<Vec<Vec<f32>>>),
+}
+
+impl PredictedRows {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Applications(rows) => rows.len(),
+            Self::Features(rows) => rows.len(),
+        }
+    }
+
+    /// The applicant's point, where a row names it.
+    pub fn data_point_id(&self, row: usize) -> Option<String> {
+        match self {
+            Self::Applications(rows) => rows.get(row)?.data_point_id.clone(),
+            Self::Features(_) => None,
+        }
+    }
+
+    /// What the model saw of a row.
+    pub fn features(&self, model: &ServedModel, row: usize) -> Vec<(String, Option<f64>)> {
+        match self {
+            Self::Applications(rows) => rows.get(row).map(|row| model.model.features(row)),
+            Self::Features(rows) => rows.get(row).map(|row| model.model.named(row)),
+        }
+        .unwrap_or_default()
+    }
+
+    /// What they take in memory, about.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Applications(rows) => rows.iter().map(Application::bytes).sum(),
+            Self::Features(rows) => rows.iter().map(|row| size_of::<Vec<f32>>() + size_of_val(row.as_slice())).sum(),
+        }
+    }
+}
+
 /// A batch that was answered: `answers` has one for each of `rows`.
 #[derive(Debug)]
 pub struct PredictedBatch {
     pub model: Arc<ServedModel>,
     pub at: DateTime<Utc>,
-    pub rows: Arc<Vec<Application>>,
+    /// Who asked.
+    pub caller: Arc<str>,
+    pub rows: PredictedRows,
     pub answers: Vec<MadePrediction>,
     /// What it takes in memory, about.
     bytes: usize,
@@ -40,11 +91,12 @@ impl PredictedBatch {
     pub fn new(
         model: Arc<ServedModel>,
         at: DateTime<Utc>,
-        rows: Arc<Vec<Application>>,
+        caller: Arc<str>,
+        rows: PredictedRows,
         answers: Vec<MadePrediction>,
     ) -> Self {
-        let bytes = rows.iter().map(Application::bytes).sum::<usize>() + answers.len() * BYTES_OF_ANSWER;
-        Self { model, at, rows, answers, bytes }
+        let bytes = rows.bytes() + answers.len() * BYTES_OF_ANSWER;
+        Self { model, at, caller, rows, answers, bytes }
     }
 }
 

@@ -86,10 +86,10 @@ impl LogWriter {
 /// The records of a batch; of a large one a sample, which is the same however often it is drawn.
 fn records(batch: &PredictedBatch, sample: f64) -> impl Iterator<Item = PredictionRecord> + '_ {
     let all = batch.rows.len() <= LARGE;
-    let rows = batch.rows.iter().zip(&batch.answers).filter(move |(_, made)| all || share(&made.id) < sample);
+    let rows = batch.answers.iter().enumerate().filter(move |(_, made)| all || share(&made.id) < sample);
     let mut names: Option<Arc<[String]>> = None;
     rows.map(move |(row, made)| {
-        let features = LoggedFeatures::new(batch.model.model.features(row));
+        let features = LoggedFeatures::new(batch.rows.features(&batch.model, row));
         // All rows of a batch have the same names, which are kept once.
         let names = names.get_or_insert_with(|| features.names().clone());
         let shared = LoggedFeatures::of_columns(names.clone(), features.values().to_vec());
@@ -97,12 +97,13 @@ fn records(batch: &PredictedBatch, sample: f64) -> impl Iterator<Item = Predicti
             prediction_id: made.id.clone(),
             predicted_at: batch.at,
             model_id: batch.model.model_id.clone(),
-            data_point_id: row.data_point_id.clone(),
+            data_point_id: batch.rows.data_point_id(row),
             probability: made.probability,
             predicted_outcome: decision(made.outcome),
             outcome: None,
             features: shared.unwrap_or(features),
             serving: None,
+            caller: batch.caller.clone(),
         }
     })
 }

@@ -48,7 +48,7 @@ impl PredictionService {
         let Some(values) = model.model.feature_names().iter().map(value).collect::<Option<Vec<f32>>>() else {
             return Ok(Err(NotExplained::FeaturesNotLogged));
         };
-        let (explained, _) = self.pool.run(move |_| model.model.explain_features(&values)).await?;
+        let explained = self.pool.run(move || model.model.explain_features(&values)).await?.result;
         Ok(explained.map_err(NotExplained::from))
     }
 }

@@ -129,9 +129,9 @@ impl PredictRequest {
 /// # Errors
 /// The first faults of the application, each with its pointer.
 pub fn application(text: &[u8]) -> Result<Application, Faults> {
-    let (length, most) = (text.len(), limits::PREDICT_ROW_BYTES);
-    if length > most {
-        return Err(whole(format!("the application has {length} bytes; at most {most} are allowed")));
+    let most = limits::PREDICT_ROW_BYTES;
+    if text.len() > most {
+        return Err(whole(format!("the application has more than {most} bytes; at most {most} are allowed")));
     }
     Application::from_json(text).map_err(|mut faults| {
         faults.0.truncate(limits::PREDICT_ROW_FAULTS);

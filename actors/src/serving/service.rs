@@ -1,29 +1,30 @@
 //! Predictions: picks the model, computes on the caller's thread or on the pool, and hands what was made to the log and the
 //! shadow models.
 
-use super::batch::{BatchQueue, MadePrediction, PredictedBatch};
+mod answering;
+
+use super::batch::{BatchQueue, MadePrediction, PredictedBatch, PredictedRows};
 use super::current::CurrentModel;
 use super::error::{MOST_SHADOWS, PredictionError};
-use super::pool::{Abandoned, PredictionPool};
+use super::pool::{PredictionPool, Worked};
 use super::served_model::{ModelOpener, ServedModel};
 use super::shadow::Shadow;
 use super::shadow_report::{ShadowReport, report};
 use super::similar::{NoSimilarRows, SimilarRows, SimilarService};
 use crate::clock::Clock;
 use crate::pool::Pool;
+use answering::{Answering, new_id};
 use chrono::{DateTime, Utc};
 use provost_domain::ModelId;
 use provost_domain::prediction::ShadowSelection;
-use provost_domain::record::Cycle;
 use provost_predict::application::Application;
 use provost_predict::serving::{Counterfactual, DEFAULT_COVERAGE, Explanation, Prediction, RowFault, Unavailable};
 use provost_store::{ModelReader, PredictionLog, ShadowStore};
-use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Rows between two looks whether anybody still waits.
+/// Rows that are predicted in one piece; of those that are explained it is one.
 const BLOCK: usize = 1_024;
 /// Models beside the serving one that are kept open.
 const OTHERS: usize = 3;
@@ -41,6 +42,8 @@ pub struct PredictOptions {
     pub coverage: f64,
     /// Whether the predictions go to the log and to the shadow models.
     pub log: bool,
+    /// Who asks: each caller has a share of the log. Empty for the service itself.
+    pub caller: Arc<str>,
     /// The same key gives the same application in the same place the same prediction id of a model, so that a repeated request is
     /// logged once.
     pub key: Option<String>,
@@ -57,6 +60,7 @@ impl Default for PredictOptions {
             counterfactual: false,
             coverage: DEFAULT_COVERAGE,
             log: true,
+            caller: Arc::default(),
             key: None,
             places: Vec::new(),
         }
@@ -194,19 +198,21 @@ impl PredictionService {
         options: &PredictOptions,
     ) -> Result<Predictions, PredictionError> {
         let (predicted_at, rows) = (self.clock.now(), rows.into());
-        let explains = options.explain || options.counterfactual;
-        let asked = Asked { options: options.clone(), changeable: self.changeable.clone() };
-        let (mut made, waited, worked) = if rows.len() <= model.on_the_spot && !explains {
+        let mut answering = Answering {
+            model: model.clone(),
+            at: predicted_at,
+            rows: rows.clone(),
+            options: options.clone(),
+            changeable: self.changeable.clone(),
+            answers: Vec::with_capacity(rows.len()),
+        };
+        let Worked { result: mut made, waited, worked } = if rows.len() <= model.on_the_spot && !answering.explains() {
             let began = Instant::now();
-            (Made::by(model, predicted_at, &rows, &asked, &Abandoned::never()), Duration::ZERO, began.elapsed())
+            let result = answering.all();
+            Worked { result, worked: began.elapsed(), waited: Duration::ZERO }
         } else {
-            let (model, rows) = (model.clone(), rows.clone());
-            let work = move |abandoned: &Abandoned<'_>| {
-                let began = Instant::now();
-                (Made::by(&model, predicted_at, &rows, &asked, abandoned), began.elapsed())
-            };
-            let ((made, worked), waited) = self.pool.run(work).await?;
-            (made, waited, worked)
+            let pieces = rows.len().div_ceil(answering.rows_of_piece());
+            self.pool.run_in_pieces(pieces, move || answering.piece()).await?
         };
         if options.similar > 0 {
             let answers = made.answers.iter_mut();
@@ -221,26 +227,38 @@ impl PredictionService {
         Ok(Predictions { model: model.clone(), predicted_at, rows: made.answers, waited, worked })
     }
 
-    /// From feature values in the order of the model's names. Nothing is logged: values are no application.
+    /// From feature values in the order of the model's names. One row that cannot be read fails all of them.
     pub async fn predict_features(
         &self,
         model: &Arc<ServedModel>,
         rows: Vec<Vec<f32>>,
         options: &PredictOptions,
-    ) -> Result<Vec<Result<Prediction, RowFault>>, PredictionError> {
-        let coverage = options.coverage;
-        if rows.len() <= model.on_the_spot {
-            return Ok(model.model.predict_features(&rows, coverage));
-        }
-        let model = model.clone();
-        let work = move |abandoned: &Abandoned<'_>| {
-            let mut answers = Vec::with_capacity(rows.len());
-            for block in rows.chunks(BLOCK).take_while(|_| !abandoned.is_true()) {
+    ) -> Result<Result<Vec<Prediction>, BadRow>, PredictionError> {
+        let (at, rows, coverage) = (self.clock.now(), Arc::new(rows), options.coverage);
+        let answers = if rows.len() <= model.on_the_spot {
+            model.model.predict_features(&rows, coverage)
+        } else {
+            let (model, rows) = (model.clone(), rows.clone());
+            let (pieces, mut answers) = (rows.len().div_ceil(BLOCK), Vec::with_capacity(rows.len()));
+            let piece = move || {
+                let (done, all) = (answers.len(), rows.len());
+                let block = rows.get(done..all.min(done + BLOCK)).unwrap_or_default();
                 answers.extend(model.model.predict_features(block, coverage));
-            }
-            answers
+                (answers.len() >= rows.len()).then(|| std::mem::take(&mut answers))
+            };
+            self.pool.run_in_pieces(pieces, piece).await?.result
         };
-        Ok(self.pool.run(work).await?.0)
+        let numbered = answers.into_iter().enumerate();
+        let answers: Result<Vec<Prediction>, BadRow> =
+            numbered.map(|(row, answer)| answer.map_err(|fault| BadRow { row, fault })).collect();
+        if let Ok(answers) = &answers
+            && options.log
+        {
+            let made = |answer| MadePrediction::new(new_id(), answer);
+            let (rows, made) = (PredictedRows::Features(rows), answers.iter().map(made).collect());
+            self.hand_on(Arc::new(PredictedBatch::new(model.clone(), at, options.caller.clone(), rows, made)));
+        }
+        Ok(answers)
     }
 
     fn hand_on(&self, batch: Arc<PredictedBatch>) {
@@ -274,124 +292,11 @@ impl PredictionService {
     }
 }
 
-/// What is asked for of each row.
-struct Asked {
-    options: PredictOptions,
-    changeable: Arc<[String]>,
-}
-
-/// The answers to a batch, and what goes to the log and to the shadow models.
-struct Made {
-    answers: Vec<Answered>,
-    batch: Option<Arc<PredictedBatch>>,
-}
-
-impl Made {
-    fn by(
-        model: &Arc<ServedModel>,
-        at: DateTime<Utc>,
-        rows: &Arc<Vec<Application>>,
-        asked: &Asked,
-        abandoned: &Abandoned<'_>,
-    ) -> Self {
-        let answers = answer(model, rows, asked, abandoned);
-        let made = |answered: &Answered| MadePrediction {
-            id: answered.prediction_id.clone(),
-            probability: answered.prediction.probability,
-            outcome: answered.prediction.predicted_outcome,
-        };
-        let batch = asked.options.log.then(|| {
-            let answers = answers.iter().map(made).collect();
-            Arc::new(PredictedBatch::new(model.clone(), at, rows.clone(), answers))
-        });
-        Self { answers, batch }
-    }
-}
-
-/// One answer per row. Where nobody waits any more there are fewer.
-fn answer(model: &ServedModel, rows: &[Application], asked: &Asked, abandoned: &Abandoned<'_>) -> Vec<Answered> {
-    let options = &asked.options;
-    let explains = options.explain || options.counterfactual;
-    let changeable: Vec<&str> = asked.changeable.iter().map(String::as_str).collect();
-    let mut answers = Vec::with_capacity(rows.len());
-    for block in rows.chunks(if explains { 1 } else { BLOCK }) {
-        if abandoned.is_true() {
-            break;
-        }
-        for (row, prediction) in block.iter().zip(model.model.predict(block, options.coverage)) {
-            let place = options.places.get(answers.len()).copied().unwrap_or(answers.len());
-            answers.push(Answered {
-                prediction_id: prediction_id(options.key.as_deref(), &model.model_id, place, row),
-                data_point_id: row.data_point_id.clone(),
-                prediction,
-                similar: None,
-                explanation: options.explain.then(|| model.model.explain(row)),
-                counterfactual: options.counterfactual.then(|| model.model.counterfactual(row, &changeable)),
-            });
-        }
-    }
-    answers
-}
-
-/// `pred_` and 32 hexadecimal digits; of a key, the model, the application and its place in the request, or one that never was.
-/// Another application under a key that was used before is another prediction, and so is the answer of another model.
-fn prediction_id(key: Option<&str>, model: &ModelId, place: usize, row: &Application) -> String {
-    match key {
-        None => format!("pred_{}", uuid::Uuid::now_v7().simple()),
-        Some(key) => {
-            let point = row.point();
-            let (place, year) = (place.to_string(), point.application_year.map(|year| year.to_string()));
-            let parts = [
-                Some(key),
-                Some(model.as_str()),
-                Some(&place),
-                row.data_point_id.as_deref(),
-                point.applicant_id.as_deref(),
-                year.as_deref(),
-                point.application_cycle.map(Cycle::as_str),
-            ];
-            // The content is all else that an application has.
-            let mut hash = Sha256::new().chain_update(point.content_key().to_le_bytes());
-            for part in parts.map(Option::unwrap_or_default) {
-                hash.update((part.len() as u64).to_le_bytes());
-                hash.update(part);
-            }
-            let hex: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-            format!("pred_{hex}")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use provost_domain::Algorithm;
-    use serde_json::json;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn a_key_gives_each_row_its_id_and_no_key_a_new_one() {
-        let of = |value| Application::from_value(value).unwrap();
-        let row = of(json!({"profile": {"gpa": 3.0}, "program": {}}));
-        let [a, b] = [1, 2].map(|entropy| ModelId::new(Algorithm::Xgboost, DateTime::UNIX_EPOCH, entropy));
-        let id = |key, place| prediction_id(key, &a, place, &row);
-        assert_eq!(id(Some("k"), 1), id(Some("k"), 1));
-        assert_ne!(id(Some("k"), 1), id(Some("k"), 2));
-        assert_ne!(id(Some("k"), 1), id(Some("l"), 1));
-        assert_ne!(id(Some("k"), 1), prediction_id(Some("k"), &b, 1, &row), "another model under the same key");
-        assert_ne!(id(None, 1), id(None, 1));
-        assert_eq!(id(Some("k"), 1).len(), "pred_".len() + 32);
-        // Applications that differ in one member have ids of their own under the same key.
-        let others = [
-            json!({"profile": {"gpa": 3.5}, "program": {}}),
-            json!({"profile": {"gpa": 3.0}, "program": {"degree_level": "phd"}}),
-            json!({"profile": {"gpa": 3.0}, "program": {}, "application_year": 2020}),
-            json!({"profile": {"gpa": 3.0}, "program": {}, "application_cycle": "fall"}),
-            json!({"profile": {"gpa": 3.0}, "program": {}, "applicant_id": "x"}),
-            json!({"profile": {"gpa": 3.0}, "program": {}, "data_point_id": "x"}),
-        ];
-        let ids: BTreeSet<String> = others.map(|other| prediction_id(Some("k"), &a, 1, &of(other))).into();
-        assert!(ids.len() == 6 && !ids.contains(&id(Some("k"), 1)), "{ids:?}");
-    }
+/// A row of feature values that has no prediction.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("row {row}, {}: {}", .fault.pointer, .fault.message)]
+pub struct BadRow {
+    /// The row's number, from 0.
+    pub row: usize,
+    pub fault: RowFault,
 }

@@ -1,7 +1,7 @@
 //! Shadow models: they score what the serving model has answered, off the path of the answer, and their scores go to the log.
 
-use super::batch::{BatchQueue, PredictedBatch, Size, decision};
-use super::pool::{Abandoned, PredictionPool};
+use super::batch::{BatchQueue, MadePrediction, PredictedBatch, PredictedRows, Size, decision};
+use super::pool::PredictionPool;
 use super::served_model::ServedModel;
 use crate::failures::{Failures, Kind};
 use crate::pool::Lane;
@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use provost_domain::ModelId;
 use provost_domain::prediction::{LoggedFeatures, PredictionRecord, ServingAnswer};
-use provost_predict::serving::DEFAULT_COVERAGE;
+use provost_predict::serving::{DEFAULT_COVERAGE, Prediction};
 use provost_store::PredictionLog;
 use std::sync::Arc;
 
@@ -75,12 +75,15 @@ impl Shadow {
             let (taken, selected) = (self.queue.take().await, self.selected());
             let batch = taken.batch.clone();
             let rows = batch.rows.len();
-            let score = move |_: &Abandoned<'_>| {
-                selected.models.iter().flat_map(|model| scores(model, &batch)).collect::<Vec<_>>()
+            let (models, mut scored, mut done) = (selected.models.len(), Vec::new(), 0);
+            let score = move || {
+                scored.extend(selected.models.get(done).into_iter().flat_map(|model| scores(model, &batch)));
+                done += 1;
+                (done >= selected.models.len()).then(|| std::mem::take(&mut scored))
             };
-            let kept = match Lane::Readers.scope(pool.run(score)).await {
-                Ok((scored, _)) => {
-                    let written = log.append_predictions(scored).await;
+            let kept = match Lane::Readers.scope(pool.run_in_pieces(models, score)).await {
+                Ok(scored) => {
+                    let written = log.append_predictions(scored.result).await;
                     failures.note(COMPONENT, TASK, &written, Kind::of);
                     written.is_ok()
                 }
@@ -94,21 +97,35 @@ impl Shadow {
     }
 }
 
-fn scores<'a>(model: &'a ServedModel, batch: &'a PredictedBatch) -> impl Iterator<Item = PredictionRecord> + 'a {
-    let scored = model.model.predict(&batch.rows, DEFAULT_COVERAGE);
-    scored.into_iter().zip(&batch.answers).zip(batch.rows.iter()).map(|((own, given), row)| PredictionRecord {
-        prediction_id: given.id.clone(),
-        predicted_at: batch.at,
-        model_id: model.model_id.clone(),
-        data_point_id: row.data_point_id.clone(),
-        probability: own.probability,
-        predicted_outcome: decision(own.predicted_outcome),
-        outcome: None,
-        features: LoggedFeatures::new(std::iter::empty::<(String, Option<f64>)>()),
-        serving: Some(ServingAnswer {
-            model_id: batch.model.model_id.clone(),
-            probability: given.probability,
-            predicted_outcome: decision(given.outcome),
-        }),
-    })
+/// What the model predicts for a batch. Of feature values it predicts only where it has the features of the model that served.
+fn scores(model: &ServedModel, batch: &PredictedBatch) -> Vec<PredictionRecord> {
+    let scored: Vec<Option<Prediction>> = match &batch.rows {
+        PredictedRows::Applications(rows) => {
+            model.model.predict(rows, DEFAULT_COVERAGE).into_iter().map(Some).collect()
+        }
+        PredictedRows::Features(rows) if model.model.feature_names() == batch.model.model.feature_names() => {
+            model.model.predict_features(rows, DEFAULT_COVERAGE).into_iter().map(Result::ok).collect()
+        }
+        PredictedRows::Features(_) => Vec::new(),
+    };
+    let record = |((row, given), own): ((usize, &MadePrediction), Option<Prediction>)| {
+        let own = own?;
+        Some(PredictionRecord {
+            prediction_id: given.id.clone(),
+            predicted_at: batch.at,
+            model_id: model.model_id.clone(),
+            data_point_id: batch.rows.data_point_id(row),
+            probability: own.probability,
+            predicted_outcome: decision(own.predicted_outcome),
+            outcome: None,
+            features: LoggedFeatures::new(std::iter::empty::<(String, Option<f64>)>()),
+            serving: Some(ServingAnswer {
+                model_id: batch.model.model_id.clone(),
+                probability: given.probability,
+                predicted_outcome: decision(given.outcome),
+            }),
+            caller: batch.caller.clone(),
+        })
+    };
+    batch.answers.iter().enumerate().zip(scored).filter_map(record).collect()
 }

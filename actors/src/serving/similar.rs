@@ -90,11 +90,12 @@ impl SimilarService {
             return Ok(Err(NoSimilarRows::NotInStore));
         }
         let (searched, asked, of) = (index.clone(), rows.clone(), model.clone());
-        let search = self.pool.run(move |abandoned| {
-            let rows = asked.iter().take_while(|_| !abandoned.is_true());
-            rows.map(|row| searched.candidates(&of.model, row, k + SPARE)).collect::<Vec<_>>()
+        let (pieces, mut found) = (asked.len(), Vec::with_capacity(asked.len()));
+        let search = self.pool.run_in_pieces(pieces, move || {
+            found.extend(asked.get(found.len()).map(|row| searched.candidates(&of.model, row, k + SPARE)));
+            (found.len() == asked.len()).then(|| std::mem::take(&mut found))
         });
-        let (candidates, _) = search.await?;
+        let candidates: Vec<Vec<Candidate>> = search.await?.result;
         let mut ids: Vec<String> =
             candidates.iter().flatten().map(|candidate| index.id(candidate).to_owned()).collect();
         ids.sort_unstable();

@@ -89,6 +89,7 @@ mod tests {
             outcome: None,
             features: LoggedFeatures::new(features),
             serving: None,
+            caller: Default::default(),
         }
     }
 

@@ -117,6 +117,10 @@ pub struct PredictionRecord {
     /// Only for a model in the shadow: what the serving model answered to the same application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serving: Option<ServingAnswer>,
+    /// Who asked: the id of an API key, or another name for those who ask without one. Each caller has a share of the log; no
+    /// answer shows it.
+    #[serde(skip)]
+    pub caller: Arc<str>,
 }
 
 /// What the serving model answered to an application that a model in the shadow predicted as well.
@@ -140,6 +144,9 @@ impl PredictionRecord {
         if id.is_empty() || !limits::fits(id, limits::ID) {
             let shown: String = id.chars().take(80).collect();
             return Err(format!("prediction_id `{shown}` must have 1 to {} characters", limits::ID));
+        }
+        if !limits::fits(&self.caller, limits::ID) {
+            return Err(format!("the caller of prediction {id} must have at most {} characters", limits::ID));
         }
         if let Some(point) = &self.data_point_id
             && (point.is_empty() || !limits::fits(point, limits::POINT_ID))
@@ -219,6 +226,7 @@ mod tests {
             outcome: None,
             features: LoggedFeatures::new([("gpa", Some(3.5)), ("toefl", None)]),
             serving: None,
+            caller: Arc::default(),
         }
     }
 
@@ -248,6 +256,7 @@ mod tests {
         assert!(bad(|r| r.probability = f64::NAN).contains("NaN"));
         assert!(bad(|r| r.predicted_outcome = Decision::Waitlisted).contains("waitlisted"));
         assert!(bad(|r| r.data_point_id = Some("x".repeat(201))).contains("data_point_id"));
+        assert!(bad(|r| r.caller = "x".repeat(101).into()).contains("caller"));
         assert!(
             bad(|r| r.features = LoggedFeatures::new((0..201).map(|i| (i.to_string(), None)))).contains("201 features")
         );

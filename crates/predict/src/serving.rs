@@ -207,9 +207,13 @@ impl ServingModel {
 
     /// The features of an application by name; None is missing.
     pub fn features(&self, application: &Application) -> Vec<(String, Option<f64>)> {
-        let row = self.row(application);
-        let value = |v: f32| Some(v).filter(|v| !v.is_nan()).map(decimal);
-        self.feature_names().iter().cloned().zip(row.values.into_iter().map(value)).collect()
+        self.named(&self.row(application).values)
+    }
+
+    /// Feature values in the order of `feature_names` with their names; NaN is missing.
+    pub fn named(&self, values: &[f32]) -> Vec<(String, Option<f64>)> {
+        let value = |v: &f32| Some(*v).filter(|v| !v.is_nan()).map(decimal);
+        self.feature_names().iter().cloned().zip(values.iter().map(value)).collect()
     }
 
     /// The calibrated probabilities of rows in the order of the model's features.

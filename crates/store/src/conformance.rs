@@ -63,7 +63,7 @@ rooms! {
     locks: keys_are_kept_with_their_deeds, the_earliest_revocation_counts, deeds_make_a_chain, pages_of_the_log_are_bounded_in_bytes, appends_race,
         sessions_are_seen_and_ended, sessions_are_bounded;
     predictions: an_empty_log_has_nothing, entries_come_back_as_they_were, a_refused_entry_leaves_nothing, lists_are_filtered,
-        outcomes_are_joined, a_retraction_removes_entries, the_shadow_is_compared, the_log_is_bounded,
+        outcomes_are_joined, a_retraction_removes_entries, the_shadow_is_compared, the_log_is_bounded, each_caller_has_a_share_of_the_log,
         the_shadow_selection_is_kept, parts_of_the_log_are_read;
     needs: needs_are_raised_once, needs_are_dealt_with, younger_facts_open_needs_again, dealt_needs_are_forgotten;
     watch: nothing_is_watched_at_first, windows_go_with_the_state, a_window_is_replaced_by_its_own, windows_are_listed,

@@ -14,6 +14,7 @@ pub mod error;
 mod known_outcomes;
 pub mod layout;
 pub mod lock;
+mod log_shares;
 pub mod mongo;
 pub mod page;
 pub mod private;

@@ -16,7 +16,7 @@
 //! | `add_key`, `revoke_key` | key with the deeds that it owes; audit log; key without | a deed that is owed | whoever reads the keys |
 //! | `add_trigger` | trigger with announcements; announcements moved | announcements in the trigger | the relay |
 //! | `record_watch` | window; state with announcements; announcements moved | a window that the state does not count, announcements in the state | the next window of that number, which takes its place; the relay |
-//! | `append_predictions` | an entry each | some entries | the caller, who appends again |
+//! | `append_predictions` | an entry each; how many its caller has | some entries, counts that are too low | the caller, who appends again; the counting anew |
 //! | leases, evaluations, responses, sessions, settings, needs | one document | nothing | |
 //!
 //! So a batch of points or events is not one transaction here: a crash may leave a part of it, each point whole, and doing it

@@ -7,6 +7,7 @@ use super::needs::name_of;
 use super::shell::{Section, Shell};
 use super::text::{measured, number, percent, shown, titled, words};
 use super::{PageError, State, html, render, respond};
+use crate::http::auth;
 use crate::http::problem::{only, readable};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload};
@@ -186,7 +187,8 @@ async fn ask(state: Data<State>, request: HttpRequest, payload: Payload) -> Resu
     if !page.wrong.is_empty() {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?));
     }
-    match state.handle.predict(asked.applications, asked.options.for_service(None, None)).await {
+    let options = asked.options.for_service(None, None, &auth::owner(&request));
+    match state.handle.predict(asked.applications, options).await {
         Ok(predictions) => {
             page.answer = answer(predictions, &form);
             if let Some(answer) = &page.answer {

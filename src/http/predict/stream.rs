@@ -3,19 +3,20 @@
 
 use super::access;
 use super::lines::{self, Batch};
+use super::row_buffer::RowBuffer;
 use super::spool::Spool;
 use crate::http::code::Code;
 use crate::http::connection::{Activity, TwoWay};
 use crate::http::connection_limit::LimitSlot;
 use crate::http::problem::Problem;
 use crate::http::{State, auth, idempotency};
-use actix_web::web::{Bytes, BytesMut, Data, Payload};
+use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesOrdered};
 use provost_actors::Lane;
 use provost_actors::retry::{Backoff, never, retry};
-use provost_actors::serving::{RequestOptions, ServedModel};
+use provost_actors::serving::{PredictOptions, RequestOptions, ServedModel};
 use provost_domain::limits;
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -30,8 +31,6 @@ const BATCH: usize = 1_000;
 const EXPLAINED: usize = 20;
 /// Batches that are read, predicted and written at the same time.
 const AT_WORK: usize = 3;
-/// Bytes of rows that are predicted together.
-const BATCH_BYTES: usize = 1 << 20;
 /// Waits for a place: a stream that has begun is not broken off because others are at work.
 const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
@@ -44,7 +43,8 @@ pub async fn answer(
 ) -> Result<HttpResponse, Problem> {
     access::check(request, &state.predict, &options)?;
     let key = idempotency::key_of(request)?.map(|key| key.name());
-    let slot = state.predict_streams.take_slot(auth::owner(request)).ok_or_else(|| {
+    let caller = auth::owner(request);
+    let slot = state.predict_streams.take_slot(caller.clone()).ok_or_else(|| {
         let most = limits::PREDICT_STREAMS;
         let detail = format!("this caller has {most} streams of predictions open, which is as many as may be");
         Problem::new(Code::TooManyStreams, detail).with_header("retry-after", "10".to_owned())
@@ -52,7 +52,8 @@ pub async fn answer(
     let model = access::model(&state, options.model_id.as_deref()).await?;
     let spool = Arc::new(Mutex::new(Spool::new(state.spools.clone())));
     let shared = Rc::new(Shared { spool, state: RefCell::new(Progress::Working), moved: Notify::new() });
-    let work = Work { state, model, options, key, shared: shared.clone(), next_row: 0, answered: 0 };
+    let (asked, batch) = (options.for_service(None, key, &caller), if options.is_costly() { EXPLAINED } else { BATCH });
+    let work = Work { state, model, asked, batch, shared: shared.clone(), next_row: 0, answered: 0 };
     actix_web::rt::spawn(Lane::current().scope(work.run(payload)));
     let two_way = request.conn_data::<Activity>().map(Activity::two_way);
     let reader = Reader { shared, _two_way: two_way, _slot: slot };
@@ -153,8 +154,9 @@ async fn left(shared: &Shared) {
 struct Work {
     state: Data<State>,
     model: Arc<ServedModel>,
-    options: RequestOptions,
-    key: Option<String>,
+    asked: PredictOptions,
+    /// Rows that are answered together.
+    batch: usize,
     shared: Rc<Shared>,
     /// The number of the next row that is read, and how many rows are answered.
     next_row: usize,
@@ -188,11 +190,11 @@ impl Work {
 
     /// Answers row after row to the end of the body. Up to [`AT_WORK`] batches are at work while the next rows arrive.
     async fn answer_rows(&mut self, mut payload: Payload) -> Result<(), Problem> {
-        let (mut buffer, mut ended) = (BytesMut::new(), false);
+        let (mut rows, mut ended) = (RowBuffer::default(), false);
         let mut at_work = FuturesOrdered::new();
         loop {
             while at_work.len() < AT_WORK
-                && let Some(lines) = self.next_batch(&mut buffer, ended)?
+                && let Some(lines) = rows.next_batch(ended, self.batch)
             {
                 at_work.push_back(self.batch(lines));
             }
@@ -208,33 +210,11 @@ impl Work {
                     self.push(lines).await?;
                 }
                 chunk = self.chunk(&mut payload), if !ended && at_work.len() < AT_WORK => match chunk? {
-                    Some(chunk) => buffer.extend_from_slice(&chunk),
+                    Some(chunk) => rows.add(&chunk),
                     None => ended = true,
                 },
             }
         }
-    }
-
-    /// Whole lines off the front of `buffer` that are answered together; None until there are some.
-    fn next_batch(&mut self, buffer: &mut BytesMut, ended: bool) -> Result<Option<Bytes>, Problem> {
-        let whole = if ended { buffer.len() } else { buffer.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1) };
-        if whole == 0 {
-            // The rest is the beginning of one line.
-            if buffer.len() > limits::PREDICT_ROW_BYTES {
-                let message = format!("a line is longer than {} bytes", limits::PREDICT_ROW_BYTES);
-                return Err(Problem::invalid("", message));
-            }
-            return Ok(None);
-        }
-        let most = if self.options.is_costly() { EXPLAINED } else { BATCH };
-        let mut end = 0;
-        for line in buffer[..whole].split_inclusive(|b| *b == b'\n').take(most) {
-            if end > 0 && end + line.len() > BATCH_BYTES {
-                break;
-            }
-            end += line.len();
-        }
-        Ok(Some(buffer.split_to(end).freeze()))
     }
 
     /// The next part of the body, which has to come in time.
@@ -262,7 +242,7 @@ impl Work {
         let rows = lines.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
         self.next_row += rows;
         let (state, model) = (self.state.clone(), self.model.clone());
-        let mut asked = self.options.for_service(None, self.key.clone());
+        let mut asked = self.asked.clone();
         async move {
             let read = || async {
                 let lines = lines.clone();

@@ -17,6 +17,8 @@ const TYPE: &str = "admission.prediction.requested.v1";
 const BOUNDS: RequestBounds = RequestBounds { rows: 1_000, explained: 100, others: &["replykey"] };
 /// Longest reply key, in characters.
 const REPLY_KEY: usize = 64;
+/// Whose predictions they are in the log: senders name themselves, so that all of them are one caller.
+const CALLER: &str = "events";
 /// Prefixes of attributes in headers.
 const ATTRIBUTES: [&str; 2] = ["cloudEvents:", "cloudEvents_"];
 
@@ -165,7 +167,8 @@ pub fn read(message: &Message, max_bytes: usize) -> Result<PredictionRequest, Un
     }
     let model = asked.options.model_id.as_deref().map(ModelId::parse).transpose();
     let model = model.map_err(|e| refuse(Refusal::new(RefusalCode::InvalidData, format!("/model_id: {e}"))))?;
-    let mut options = asked.options.for_service(model, Some(format!("event:{}\n{}", sender.source, sender.id)));
+    let key = format!("event:{}\n{}", sender.source, sender.id);
+    let mut options = asked.options.for_service(model, Some(key), CALLER);
     options.places.clone_from(&asked.numbers);
     let payload_hash = hex(&Sha256::new().chain_update(TYPE).chain_update([0]).chain_update(data).finalize());
     Ok(PredictionRequest { sender, payload_hash, asked, options })
@@ -215,5 +218,29 @@ mod tests {
             assert_eq!(refused.sender.is_some(), has_sender, "{}", change.0);
         }
         assert_eq!(read(&event(|_| {}), 10).unwrap_err().refusal.code, RefusalCode::Oversized);
+    }
+
+    #[test]
+    fn reply_keys_and_rows_have_their_bounds() {
+        let asked = |data: Value| read(&event(|event| event["data"] = data), 1_000_000);
+        let row = json!({ "profile": {}, "program": {} });
+        let with = |key: &str| asked(json!({ "applications": [row], "replykey": key }));
+        for key in ["a", "0-9", &"k".repeat(64)] {
+            assert_eq!(with(key).unwrap().sender.reply_key.as_deref(), Some(key));
+        }
+        for key in ["", &"k".repeat(65), "Portal", "a.b", "a#", "ä"] {
+            let refused = with(key).unwrap_err();
+            assert_eq!(refused.refusal.code, RefusalCode::InvalidData, "{key}");
+            assert_eq!(refused.sender.unwrap().reply_key, None, "a refusal goes to no key that is none: {key}");
+        }
+        assert_eq!(asked(json!({ "applications": [row] })).unwrap().sender.reply_key, None);
+        let many = |rows: usize, explain: bool| asked(json!({ "applications": vec![&row; rows], "explain": explain }));
+        assert_eq!(many(1_000, false).unwrap().asked.applications.len(), 1_000);
+        assert!(many(1_001, false).unwrap_err().refusal.detail.contains("1 to 1000 are allowed"));
+        assert!(many(100, true).unwrap().options.explain);
+        assert!(many(101, true).unwrap_err().refusal.detail.contains("1 to 100 are allowed"));
+        // A request that is delivered again is logged once, and its sender is a caller like all others of the bus.
+        let options = many(1, false).unwrap().options;
+        assert_eq!((options.key.as_deref(), &*options.caller), (Some("event:/portal\nr1"), CALLER));
     }
 }

@@ -37,10 +37,12 @@ impl RequestOptions {
         }
     }
 
-    /// As the service takes them. `model` is the one that `model_id` names; `key` keeps a repeated request from being logged twice.
-    pub fn for_service(&self, model: Option<ModelId>, key: Option<String>) -> PredictOptions {
+    /// As the service takes them, for this caller. `model` is the one that `model_id` names; `key` keeps a repeated request from being
+    /// logged twice.
+    pub fn for_service(&self, model: Option<ModelId>, key: Option<String>, caller: &str) -> PredictOptions {
         PredictOptions {
             model,
+            caller: caller.into(),
             explain: self.explain,
             similar: self.similar,
             counterfactual: self.counterfactual,

@@ -164,6 +164,35 @@ pub async fn the_log_is_bounded(store: Arc<dyn Store>) {
     assert_eq!(all(&store, PredictionFilter::default()).await, ["p9", "p8", "p7", "p6", "p5"]);
 }
 
+/// Nobody pushes out the entries of others.
+pub async fn each_caller_has_a_share_of_the_log(store: Arc<dyn Store>) {
+    let of = |caller: &str, id: &str, seconds| PredictionRecord { caller: caller.into(), ..prediction(id, seconds) };
+    let quiet = [of("quiet", "q0", 0), of("quiet", "q1", 1), of("second", "s0", 2)];
+    store.append_predictions(quiet.to_vec()).await.unwrap();
+    let loud: Vec<_> = (0..20).map(|n| of("loud", &format!("l{n:02}"), n + 3)).collect();
+    store.append_predictions(loud.clone()).await.unwrap();
+    store.append_predictions(loud).await.unwrap();
+    assert_eq!(store.prediction("q0").await.unwrap(), Some(quiet[0].clone()));
+    assert_eq!(store.forget_predictions(at(0), 8, 9).await.unwrap(), 9, "a step is bounded");
+    assert_eq!(store.forget_predictions(at(0), 8, 9).await.unwrap(), 6);
+    assert_eq!(store.forget_predictions(at(0), 8, 9).await.unwrap(), 0);
+    let left = |filter| all(&store, filter);
+    assert_eq!(left(PredictionFilter::default()).await, ["l19", "l18", "l17", "l16", "l15", "s0", "q1", "q0"]);
+    // Retracted and aged entries count no more.
+    let retraction = Retraction { data_point_id: "application-l19".to_owned(), seq: 5 };
+    store.record_inbox(vec![event(1, InboxEffect::Retraction(retraction))]).await.unwrap();
+    assert_eq!(store.prediction_totals().await.unwrap().entries, 7);
+    assert_eq!(store.forget_predictions(at(1), 7, 9).await.unwrap(), 1, "what is too old goes, whoever has it");
+    assert_eq!(store.forget_predictions(at(0), 3, 9).await.unwrap(), 3);
+    assert_eq!(left(PredictionFilter::default()).await, ["l18", "s0", "q1"]);
+    store.append_predictions(vec![of("second", "s1", 90)]).await.unwrap();
+    assert_eq!(store.forget_predictions(at(0), 3, 9).await.unwrap(), 1);
+    assert_eq!(left(PredictionFilter::default()).await, ["s1", "l18", "q1"], "the oldest of who has the most");
+    let shadowed = shadow(&of("third", "t0", 91), 0.5, Decision::Accepted);
+    store.append_predictions(vec![shadowed]).await.unwrap();
+    assert_eq!(store.prediction_totals().await.unwrap().entries, 4, "what the shadow says counts too");
+}
+
 pub async fn the_shadow_selection_is_kept(store: Arc<dyn Store>) {
     assert_eq!(store.shadow_selection().await.unwrap(), None);
     let selection = ShadowSelection { model_ids: vec![model(1), model(2)], since: at(5) };

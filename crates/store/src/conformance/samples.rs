@@ -265,6 +265,7 @@ pub fn prediction(id: &str, seconds: i64) -> PredictionRecord {
         outcome: None,
         features: LoggedFeatures::new([("gpa", Some(f64::from(3.3_f32))), ("toefl", None)]),
         serving: None,
+        caller: "key-1".into(),
     }
 }
 

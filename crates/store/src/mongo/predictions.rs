@@ -1,19 +1,24 @@
 //! Entries of the prediction log, a document each. They are written in bulk and in any order.
 
+mod callers;
+
 use super::connection::Db;
 use super::documents::{Part, at, flag, number, text};
 use super::points::retracted;
 use crate::documents::{Cursor, decode, encode, page_size};
 use crate::error::{Result, StoreError};
 use crate::known_outcomes::KnownOutcome;
+use crate::log_shares::surplus_of;
 use crate::page::Page;
 use crate::roles::predictions::{LoggedPredictions, PredictionFilter, PredictionTotals, ScoredOutcome, ShadowTally};
+use callers::CALLER;
 use chrono::{DateTime, Utc};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::ModelId;
 use provost_domain::prediction::{LoggedFeatures, PredictionRecord, ServingAnswer};
 use provost_domain::record::Decision;
 use provost_domain::watch_record::LogRange;
+use std::collections::HashSet;
 
 pub const PREDICTIONS: &str = "predictions";
 
@@ -23,6 +28,7 @@ fn document(record: &PredictionRecord) -> Result<Document> {
         "_id": format!("{}/{}", record.prediction_id, record.model_id),
         "prediction_id": record.prediction_id.as_str(),
         "model_id": record.model_id.as_str(),
+        CALLER: &*record.caller,
         "at": time.timestamp_micros(),
         "probability": record.probability,
         "accepted": record.predicted_outcome == Decision::Accepted,
@@ -75,6 +81,7 @@ fn read(document: &Document) -> Result<PredictionRecord> {
         outcome: text(document, "outcome").and_then(Decision::parse),
         features,
         serving,
+        caller: text(document, CALLER).unwrap_or_default().into(),
     })
 }
 
@@ -89,9 +96,10 @@ pub async fn append(db: &Db, mut batch: Vec<PredictionRecord>) -> Result<u64> {
         batch.retain(|record| record.data_point_id.as_ref().is_none_or(|id| !retracted.contains(id)));
     }
     let documents = batch.iter().map(document).collect::<Result<Vec<_>>>()?;
-    let all = documents.len();
-    let known = db.insert_all(PREDICTIONS, documents).await?;
-    Ok((all - known.len()) as u64)
+    let known: HashSet<usize> = db.insert_all(PREDICTIONS, documents).await?.into_iter().collect();
+    let new = batch.iter().enumerate().filter(|(at, _)| !known.contains(at));
+    callers::count(db, new.map(|(_, record)| (&*record.caller, 1))).await?;
+    Ok((batch.len() - known.len()) as u64)
 }
 
 pub async fn list(
@@ -228,27 +236,49 @@ pub async fn retract(db: &Db, ids: &[String]) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
-    db.remove(PREDICTIONS, doc! {"data_point_id": {"$in": ids.to_vec()}}).await.map(|_| ())
+    let of_points = doc! {"data_point_id": {"$in": ids.to_vec()}};
+    let found = db.members(PREDICTIONS, of_points.clone(), doc! {}, None, &[CALLER]).await?;
+    db.remove(PREDICTIONS, of_points).await?;
+    uncount(db, &found).await
 }
 
 /// Removes up to `limit` entries that are too old or too many; returns how many.
 pub async fn forget(db: &Db, before: DateTime<Utc>, keep: u64, limit: u32) -> Result<u64> {
-    let aged = oldest(db, doc! {"at": {"$lt": before.timestamp_micros()}}, limit).await?;
-    let removed = remove(db, aged).await?;
+    let aged = oldest(db, doc! {"at": {"$lt": before.timestamp_micros()}}, limit.into()).await?;
+    let mut removed = remove(db, &aged).await?;
     let left = u64::from(limit).saturating_sub(removed);
-    let surplus = db.count(PREDICTIONS, doc! {}).await?.saturating_sub(keep).min(left);
-    let surplus = oldest(db, doc! {}, u32::try_from(surplus).unwrap_or(u32::MAX)).await?;
-    Ok(removed + remove(db, surplus).await?)
+    let surplus = db.size(PREDICTIONS).await?.saturating_sub(keep).min(left);
+    if surplus == 0 {
+        return Ok(removed);
+    }
+    for (caller, surplus) in surplus_of(callers::counts(db).await?, keep, surplus) {
+        let found = oldest(db, callers::entries_of(&caller), surplus).await?;
+        removed += remove(db, &found).await?;
+        if (found.len() as u64) < surplus {
+            callers::has_none(db, &caller).await?;
+        }
+    }
+    Ok(removed)
 }
 
-async fn oldest(db: &Db, matching: Document, limit: u32) -> Result<Vec<Bson>> {
-    let found = db.all(PREDICTIONS, matching, doc! {"at": 1}, Some(limit)).await?;
-    Ok(found.into_iter().filter_map(|mut document| document.remove("_id")).collect())
+/// The ids and callers of the oldest entries that match.
+async fn oldest(db: &Db, matching: Document, limit: u64) -> Result<Vec<Document>> {
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    db.members(PREDICTIONS, matching, doc! {"at": 1}, Some(limit), &[CALLER]).await
 }
 
-async fn remove(db: &Db, ids: Vec<Bson>) -> Result<u64> {
-    if ids.is_empty() {
+/// Removes these entries, of which ids and callers are known; returns how many there were.
+async fn remove(db: &Db, found: &[Document]) -> Result<u64> {
+    if found.is_empty() {
         return Ok(0);
     }
-    db.remove(PREDICTIONS, doc! {"_id": {"$in": ids}}).await
+    let ids: Vec<Bson> = found.iter().filter_map(|document| document.get("_id").cloned()).collect();
+    let removed = db.remove(PREDICTIONS, doc! {"_id": {"$in": ids}}).await?;
+    uncount(db, found).await?;
+    Ok(removed)
+}
+
+/// These entries are no longer there.
+async fn uncount(db: &Db, removed: &[Document]) -> Result<()> {
+    callers::count(db, removed.iter().map(|document| (text(document, CALLER).unwrap_or_default(), -1))).await
 }

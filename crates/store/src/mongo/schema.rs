@@ -72,6 +72,7 @@ fn indexes() -> Vec<(&'static str, Vec<Document>)> {
                 doc! {"model_id": 1, "at": 1, "prediction_id": 1},
                 doc! {"outcome": 1, "at": 1},
                 doc! {"data_point_id": 1},
+                doc! {"caller": 1, "at": 1},
             ],
         ),
         (

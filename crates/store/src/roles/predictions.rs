@@ -29,7 +29,7 @@ pub struct PredictionFilter {
 /// The size of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PredictionTotals {
-    /// Entries; those of models in the shadow count too. It may be more than there are where entries were retracted.
+    /// Entries; those of models in the shadow count too.
     pub entries: u64,
     /// When the oldest prediction in the log was made.
     pub oldest: Option<DateTime<Utc>>,
@@ -96,7 +96,8 @@ pub trait PredictionLog: PredictionReader {
     /// Appends a batch; returns how many entries are new. Idempotent by prediction id and model. Entries for a point that was
     /// retracted are left out. `Invalid` for an entry that [`PredictionRecord::check`] refuses; then nothing is appended.
     async fn append_predictions(&self, batch: Vec<PredictionRecord>) -> Result<u64>;
-    /// Removes up to `limit` entries that were made before this time, or that are beyond the newest `keep`, oldest first; returns
-    /// how many. Nothing is left to remove when it returns 0.
+    /// Removes up to `limit` entries that were made before this time, or that are more than `keep`: then the oldest of the callers
+    /// that have the most, so that no caller pushes out the entries of others. Returns how many. Nothing is left to remove when it
+    /// returns 0.
     async fn forget_predictions(&self, before: DateTime<Utc>, keep: u64, limit: u32) -> Result<u64>;
 }

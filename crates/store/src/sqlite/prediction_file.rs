@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// As the steps of the database's schema.
-const STEPS: &[&str] = &[V1];
+const STEPS: &[&str] = &[V1, CALLERS];
 
 /// Models and lists of feature names are numbered, so that an entry is short. Entries of models in the shadow have what the
 /// serving model answered. Times are microseconds since 1970; outcomes are 1 (accepted) and 0 (rejected).
@@ -49,6 +49,25 @@ CREATE INDEX predictions_scored ON predictions (model, predicted_at, probability
 CREATE INDEX predictions_in_shadow ON predictions (model, predicted_at, probability, accepted, serving_probability,
     serving_accepted) WHERE serving_model IS NOT NULL;
 CREATE INDEX predictions_by_point ON predictions (data_point_id) WHERE data_point_id IS NOT NULL;
+";
+
+/// Who asked, and how many entries each caller has: nobody pushes out the entries of others. Older entries are those of a caller
+/// without a name. The index has the positions, too.
+const CALLERS: &str = "
+CREATE TABLE callers (
+    caller INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    entries INTEGER NOT NULL
+) STRICT;
+ALTER TABLE predictions ADD COLUMN caller INTEGER NOT NULL DEFAULT 0;
+INSERT INTO callers (caller, name, entries) SELECT 0, '', count(*) FROM predictions;
+CREATE INDEX predictions_by_caller ON predictions (caller);
+CREATE TRIGGER prediction_added AFTER INSERT ON predictions BEGIN
+    UPDATE callers SET entries = entries + 1 WHERE caller = NEW.caller;
+END;
+CREATE TRIGGER prediction_removed AFTER DELETE ON predictions BEGIN
+    UPDATE callers SET entries = entries - 1 WHERE caller = OLD.caller;
+END;
 ";
 
 struct Opened {

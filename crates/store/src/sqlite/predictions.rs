@@ -3,6 +3,7 @@
 use crate::documents::{Cursor, decode, encode, page_size};
 use crate::error::{Result, StoreError};
 use crate::known_outcomes::KnownOutcome;
+use crate::log_shares::surplus_of;
 use crate::page::Page;
 use crate::roles::predictions::{LoggedPredictions, PredictionFilter, PredictionTotals, ScoredOutcome, ShadowTally};
 use chrono::{DateTime, Utc};
@@ -12,13 +13,14 @@ use provost_domain::record::Decision;
 use provost_domain::watch_record::LogRange;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const COLUMNS: &str =
     "SELECT prediction_id, m.model_id, predicted_at, data_point_id, probability, accepted, outcome, names,
-     features, s.model_id, serving_probability, serving_accepted
+     features, s.model_id, serving_probability, serving_accepted, a.name
      FROM predictions p JOIN models m ON m.model = p.model JOIN columns c ON c.columns = p.columns
+     LEFT JOIN callers a ON a.caller = p.caller
      LEFT JOIN models s ON s.model = p.serving_model";
 
 fn is_accepted(decision: Decision) -> bool {
@@ -40,6 +42,11 @@ fn model_number(t: &Transaction<'_>, id: &ModelId) -> Result<i64> {
     number(t, insert, "SELECT model FROM models WHERE model_id = ?1", id.as_str())
 }
 
+fn caller_number(t: &Transaction<'_>, name: &str) -> Result<i64> {
+    let insert = "INSERT INTO callers (name, entries) VALUES (?1, 0) ON CONFLICT DO NOTHING";
+    number(t, insert, "SELECT caller FROM callers WHERE name = ?1", name)
+}
+
 /// None for a model that has predicted nothing.
 fn known_model(c: &Connection, id: &ModelId) -> Result<Option<i64>> {
     let mut select = c.prepare_cached("SELECT model FROM models WHERE model_id = ?1")?;
@@ -50,10 +57,10 @@ fn known_model(c: &Connection, id: &ModelId) -> Result<Option<i64>> {
 pub fn append(t: &Transaction<'_>, batch: &[PredictionRecord]) -> Result<u64> {
     let mut insert = t.prepare_cached(
         "INSERT INTO predictions (prediction_id, model, predicted_at, data_point_id, probability, accepted, outcome, columns,
-         features, serving_model, serving_probability, serving_accepted)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
+         features, serving_model, serving_probability, serving_accepted, caller)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
     )?;
-    let (mut models, mut columns) = (BTreeMap::new(), BTreeMap::new());
+    let (mut models, mut columns, mut callers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut new = 0;
     for record in batch {
         let mut model = |id: &ModelId| -> Result<i64> {
@@ -77,6 +84,14 @@ pub fn append(t: &Transaction<'_>, batch: &[PredictionRecord]) -> Result<u64> {
                 number
             }
         };
+        let caller = match callers.get(&record.caller) {
+            Some(known) => *known,
+            None => {
+                let number = caller_number(t, &record.caller)?;
+                callers.insert(Arc::clone(&record.caller), number);
+                number
+            }
+        };
         let features: Vec<u8> = record.features.values().iter().flat_map(|value| value.to_le_bytes()).collect();
         new += insert.execute(params![
             record.prediction_id,
@@ -91,15 +106,17 @@ pub fn append(t: &Transaction<'_>, batch: &[PredictionRecord]) -> Result<u64> {
             serving_model,
             serving.map(|s| s.probability),
             serving.map(|s| is_accepted(s.predicted_outcome)),
+            caller,
         ])? as u64;
     }
     Ok(new)
 }
 
-/// Reads rows of [`COLUMNS`]; lists of names are read once.
+/// Reads rows of [`COLUMNS`]; lists of names, and callers, are kept once.
 #[derive(Default)]
 struct Reader {
     names: BTreeMap<String, Arc<[String]>>,
+    callers: BTreeSet<Arc<str>>,
 }
 
 impl Reader {
@@ -130,6 +147,15 @@ impl Reader {
                 predicted_outcome: decision(row.get(11)?),
             }),
         };
+        let caller: String = row.get(12)?;
+        let caller = match self.callers.get(caller.as_str()) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let caller: Arc<str> = caller.into();
+                self.callers.insert(Arc::clone(&caller));
+                caller
+            }
+        };
         let at: i64 = row.get(2)?;
         Ok(PredictionRecord {
             predicted_at: DateTime::from_timestamp_micros(at).ok_or_else(|| corrupt("its time is out of range"))?,
@@ -140,6 +166,7 @@ impl Reader {
             outcome: row.get::<_, Option<bool>>(6)?.map(decision),
             features,
             serving,
+            caller,
             prediction_id,
         })
     }
@@ -195,10 +222,9 @@ pub fn get(c: &Connection, id: &str) -> Result<Option<PredictionRecord>> {
     rows.next()?.map(|row| Reader::default().read(row)).transpose()
 }
 
-/// By positions, which are given in order: counting the rows of a large log would take seconds.
+/// By the counts of the callers: counting the rows of a large log would take seconds.
 pub fn totals(c: &Connection) -> Result<PredictionTotals> {
-    let entries =
-        "SELECT coalesce((SELECT max(position) FROM predictions) - (SELECT min(position) FROM predictions) + 1, 0)";
+    let entries = "SELECT coalesce(sum(entries), 0) FROM callers";
     let entries: i64 = c.prepare_cached(entries)?.query_row([], |row| row.get(0))?;
     let oldest = "SELECT min(predicted_at) FROM predictions";
     let oldest: Option<i64> = c.prepare_cached(oldest)?.query_row([], |row| row.get(0))?;
@@ -299,10 +325,16 @@ pub fn forget(t: &Transaction<'_>, before: DateTime<Utc>, keep: u64, limit: u32)
                (SELECT position FROM predictions WHERE predicted_at < ?1 ORDER BY predicted_at LIMIT ?2)";
     let aged = t.prepare_cached(sql)?.execute(params![before.timestamp_micros(), limit])? as u64;
     let left = u64::from(limit).saturating_sub(aged);
+    t.prepare_cached("DELETE FROM callers WHERE entries = 0")?.execute([])?;
+    let mut callers = t.prepare_cached("SELECT caller, entries FROM callers")?;
+    let count = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?.cast_unsigned()));
+    let counts: Vec<(i64, u64)> = callers.query_map([], count)?.collect::<rusqlite::Result<_>>()?;
     let sql = "DELETE FROM predictions WHERE position IN
-               (SELECT position FROM predictions WHERE position <= (SELECT max(position) FROM predictions) - ?1
-                ORDER BY position LIMIT ?2)";
-    let keep = i64::try_from(keep).unwrap_or(i64::MAX);
-    let surplus = t.prepare_cached(sql)?.execute(params![keep, left.cast_signed()])? as u64;
+               (SELECT position FROM predictions WHERE caller = ?1 ORDER BY position LIMIT ?2)";
+    let mut oldest = t.prepare_cached(sql)?;
+    let mut surplus = 0;
+    for (caller, entries) in surplus_of(counts, keep, left) {
+        surplus += oldest.execute(params![caller, entries.cast_signed()])? as u64;
+    }
     Ok(aged + surplus)
 }

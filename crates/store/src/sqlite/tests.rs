@@ -458,6 +458,41 @@ async fn ranks_have_indexes() {
     }
 }
 
+/// The file of the log, as this version writes it and as the first one did.
+#[tokio::test]
+async fn a_log_from_before_there_were_callers_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let records: Vec<_> = (0..3).map(|n| samples::prediction(&format!("p{n}"), n)).collect();
+    let store = open(&folder);
+    store.append_predictions(records.clone()).await.unwrap();
+    drop(store);
+    let file = rusqlite::Connection::open(folder.path().join(crate::layout::PREDICTIONS)).unwrap();
+    let back = "DROP TRIGGER prediction_added; DROP TRIGGER prediction_removed; DROP INDEX predictions_by_caller;
+                ALTER TABLE predictions DROP COLUMN caller; DROP TABLE callers; PRAGMA user_version = 1;";
+    file.execute_batch(back).unwrap();
+    drop(file);
+    let store = open(&folder);
+    let nobodys = |record: &PredictionRecord| PredictionRecord { caller: "".into(), ..record.clone() };
+    assert_eq!(store.prediction("p1").await.unwrap(), Some(nobodys(&records[1])));
+    assert_eq!(store.prediction_totals().await.unwrap().entries, 3);
+    store.append_predictions(vec![samples::prediction("p3", 3)]).await.unwrap();
+    assert_eq!(store.forget_predictions(samples::at(0), 2, 9).await.unwrap(), 2);
+    assert_eq!(store.prediction("p1").await.unwrap(), None, "the oldest of who has the most");
+    assert_eq!(store.prediction("p3").await.unwrap(), Some(samples::prediction("p3", 3)));
+    let steps = store
+        .log
+        .read(|c| {
+            let sql = "EXPLAIN QUERY PLAN SELECT position FROM predictions WHERE caller = 1 ORDER BY position LIMIT 5";
+            let mut plan = c.prepare(sql)?;
+            let steps = plan.query_map([], |row| row.get::<_, String>(3))?;
+            Ok(steps.collect::<std::result::Result<Vec<_>, _>>()?)
+        })
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(steps.len() == 1 && steps[0].contains("predictions_by_caller"), "without a sort: {steps:?}");
+}
+
 /// How many predictions a second the log takes, and what a job's save costs meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 #[ignore = "a measurement, in release only"]
