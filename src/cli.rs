@@ -10,6 +10,7 @@ mod help;
 mod human;
 mod keys;
 mod parked;
+pub mod prefix;
 mod shell;
 pub mod show;
 mod table;

@@ -37,6 +37,7 @@ mod parked;
 mod points;
 mod predict;
 mod prediction_log;
+mod probes;
 mod problem;
 mod schedule;
 mod server;
@@ -46,6 +47,7 @@ mod static_files;
 mod status;
 mod tls;
 mod uploads;
+pub mod workers;
 
 pub use auth::policy::check as check_address;
 pub use openapi::document;

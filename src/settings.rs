@@ -71,6 +71,8 @@ pub struct Sharing {
     pub lease: Duration,
     /// How long a fit waits for a worker; None if there is no fleet.
     pub fleet: Option<Duration>,
+    /// Where a worker answers `/metrics`; None: nowhere.
+    pub worker_metrics: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -192,7 +194,8 @@ fn sharing(read: &Reader<'_>) -> Result<Sharing, SettingsError> {
         ]));
     }
     let patience = read.time("fleet.patience")?;
-    Ok(Sharing { store, lease: read.time("store.lease")?, fleet: fleet.then_some(patience) })
+    let worker_metrics = Some(read.text("fleet.metrics_listen")?).filter(|address| !address.is_empty());
+    Ok(Sharing { store, lease: read.time("store.lease")?, fleet: fleet.then_some(patience), worker_metrics })
 }
 
 fn watch(read: &Reader<'_>) -> Result<WatchOptions, SettingsError> {

@@ -3,11 +3,13 @@
 use crate::cli::common::Common;
 use crate::cli::show;
 use crate::error::{Error, Result};
+use crate::http::workers;
 use crate::log;
 use crate::serve::{Folder, Signals, options};
 use clap::Args;
 use provost_actors::{ActorError, fleet};
 use provost_domain::Algorithm;
+use serde_json::json;
 use std::collections::BTreeSet;
 
 #[derive(Args)]
@@ -27,6 +29,8 @@ fn algorithm(text: &str) -> std::result::Result<Algorithm, String> {
 pub fn run(args: &WorkerArgs) -> Result<()> {
     let settings = args.common.settings()?;
     log::start(&settings.log)?;
+    let listener = settings.sharing.worker_metrics.as_deref();
+    let listener = listener.map(|address| workers::listen(address, &settings.http)).transpose()?;
     let folder = Folder::take(&settings)?;
     let algorithms: BTreeSet<Algorithm> = if args.algorithms.is_empty() {
         fleet::algorithms().collect()
@@ -42,12 +46,20 @@ pub fn run(args: &WorkerArgs) -> Result<()> {
             ActorError::Setting { .. } => Error::Usage(e.to_string()),
             e => Error::Failed(e.into()),
         })?;
+        let address = listener.as_ref().map(|listener| listener.local_addr()).transpose()?;
+        let probes = listener.map(|listener| workers::open(listener, &settings.http, fleet.metrics())).transpose()?;
         show::tell(
             args.common.output.json,
-            || serde_json::json!({ "event": "working", "worker": holder, "algorithms": names }),
-            || format!("Worker {holder} takes {}. Ctrl-C stops it.", names.join(", ")),
+            || json!({ "event": "working", "worker": holder, "algorithms": names, "metrics": address }),
+            || {
+                let metrics = address.map(|address| format!(" Metrics are at {address}/metrics.")).unwrap_or_default();
+                format!("Worker {holder} takes {}.{metrics} Ctrl-C stops it.", names.join(", "))
+            },
         );
         signals.first().await;
+        if let Some(probes) = probes {
+            probes.close().await;
+        }
         if !fleet.shutdown(settings.shutdown_deadline).await {
             tracing::warn!("a fit had not ended by the deadline; others take it over once its lease has run out");
         }

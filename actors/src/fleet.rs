@@ -6,7 +6,7 @@ mod unit_run;
 mod worker;
 
 pub use executor::FleetExecutor;
-pub use worker::{Fleet, start};
+pub use worker::{Fleet, FleetMetrics, start};
 
 use crate::executor::{Attempt, Work};
 use provost_domain::lease::{Lease, UnitState, WorkUnit};

@@ -12,6 +12,7 @@ pub mod evaluator;
 pub mod executor;
 pub mod failures;
 mod fairness;
+mod families;
 pub mod fleet;
 pub mod handle;
 mod journal;

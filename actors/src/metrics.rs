@@ -88,6 +88,8 @@ pub(crate) const FINAL: [JobStatus; 3] = [JobStatus::Completed, JobStatus::Faile
 #[derive(Debug)]
 pub(crate) struct Counts {
     pub(crate) fits: [Fits; Algorithm::ALL.len()],
+    /// Units of work that workers of this process are at.
+    pub(crate) units: AtomicU64,
     pub(crate) jobs_submitted: AtomicU64,
     pub(crate) jobs_ended: [AtomicU64; FINAL.len()],
     pub(crate) mails_sent: AtomicU64,
@@ -114,6 +116,7 @@ impl Default for Counts {
     fn default() -> Self {
         Self {
             fits: Default::default(),
+            units: AtomicU64::default(),
             jobs_submitted: AtomicU64::default(),
             jobs_ended: Default::default(),
             mails_sent: AtomicU64::default(),
@@ -130,6 +133,15 @@ impl Default for Counts {
             stored: Stored::default(),
             disk: Disk::default(),
         }
+    }
+}
+
+/// Counts as a unit of work at hand until it is dropped.
+pub(crate) struct UnitAtHand(Arc<Counts>);
+
+impl Drop for UnitAtHand {
+    fn drop(&mut self) {
+        self.0.units.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -169,6 +181,12 @@ impl Metrics {
     /// An attempt at a unit of work failed for a reason that may pass.
     pub(crate) fn attempt_failed(&self, algorithm: Algorithm) {
         one_more(&self.fits(algorithm).retries);
+    }
+
+    /// A worker has a unit of work at hand from now on.
+    pub(crate) fn unit_taken(&self) -> UnitAtHand {
+        one_more(&self.0.units);
+        UnitAtHand(self.0.clone())
     }
 
     pub(crate) fn job_submitted(&self) {

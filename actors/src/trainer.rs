@@ -78,7 +78,8 @@ impl Handler<Run> for Trainer {
     }
 }
 
-fn end_of(outcome: &Outcome) -> FitEnd {
+/// How an attempt has ended, for the metrics.
+pub(crate) fn end_of(outcome: &Outcome) -> FitEnd {
     match outcome {
         Ok(_) => FitEnd::Finished,
         Err(AttemptError::Learn(LearnError::Stopped(_))) => FitEnd::Stopped,

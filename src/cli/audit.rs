@@ -19,6 +19,7 @@ pub struct AuditArgs {
 pub enum Action {
     /// List entries, the newest first
     List {
+        /// The most entries shown
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         limit: u32,
         #[command(flatten)]

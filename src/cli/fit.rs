@@ -33,8 +33,10 @@ pub struct FitArgs {
     /// Number of candidates of a search
     #[arg(long, default_value_t = 50)]
     pub iterations: u32,
+    /// Number of folds of the cross-validation
     #[arg(long, default_value_t = 5)]
     pub folds: u32,
+    /// Seed of all random draws: the same seed gives the same models
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
     /// Parameters that replace the defaults (JSON: algorithm to object)

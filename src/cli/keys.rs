@@ -1,7 +1,7 @@
 //! `provost keys`: API keys. Works on the store; a running service notices a change within two seconds.
 
 use super::common::{Common, Output};
-use super::show;
+use super::{prefix, show};
 use crate::error::{Error, Result};
 use crate::keys::{Made, make, revoke};
 use crate::open;
@@ -42,6 +42,7 @@ pub enum Action {
     },
     /// Revoke a key now
     Revoke {
+        /// The key's id, or a prefix that no other key's id has
         #[arg(value_name = "ID")]
         id: String,
         #[command(flatten)]
@@ -49,6 +50,7 @@ pub enum Action {
     },
     /// Create a key with the same role and name, and let the old one expire later
     Rotate {
+        /// The key's id, or a prefix that no other key's id has
         #[arg(value_name = "ID")]
         id: String,
         /// How long the old key stays valid: a duration or a time
@@ -107,12 +109,15 @@ pub fn run(args: &KeysArgs) -> Result<()> {
                 return Err(Error::Usage(format!("--expires {}: the time must be in the future", at.to_rfc3339())));
             }
             let made =
-                on_store(common, async |store| make(&store, &who(), *role, name.clone(), expires_at, now).await)?;
+                on_store(common, async |store| Ok(make(&store, &who(), *role, name.clone(), expires_at, now).await?))?;
             tell(&made, None, common.output.json);
         }
-        Action::List { common } => list(&on_store(common, async |store| store.keys().await)?, now, &common.output),
+        Action::List { common } => list(&on_store(common, async |store| Ok(store.keys().await?))?, now, &common.output),
         Action::Revoke { id, common } => {
-            let revoked = on_store(common, async |store| revoke(&store, &who(), id, now, now).await)?;
+            let revoked = on_store(common, async |store| {
+                let id = meant(&store.keys().await?, id)?;
+                Ok(revoke(&store, &who(), &id, now, now).await?)
+            })?;
             if common.output.json {
                 show::object(&shown(&revoked, now));
             } else {
@@ -137,14 +142,17 @@ fn who() -> String {
     }
 }
 
-fn on_store<T>(
-    common: &Common,
-    work: impl AsyncFnOnce(Arc<dyn Store>) -> std::result::Result<T, StoreError>,
-) -> Result<T> {
+fn on_store<T>(common: &Common, work: impl AsyncFnOnce(Arc<dyn Store>) -> Result<T>) -> Result<T> {
     let settings = common.settings()?;
     let runtime = open::runtime()?;
     let store = open::store(&settings)?;
-    Ok(runtime.block_on(work(store))?)
+    runtime.block_on(work(store))
+}
+
+/// The id of the key that `written` matches; `written` itself if no key matches, so that the store reports it.
+fn meant(keys: &[ApiKey], written: &str) -> Result<String> {
+    let id = prefix::only("keys", written, keys.iter().map(|key| key.id.as_str()))?;
+    Ok(id.unwrap_or(written).to_owned())
 }
 
 /// Creates the new key first: if the process dies in between, both are valid.
@@ -154,8 +162,9 @@ async fn rotate(
     expires: Option<When>,
     until: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> std::result::Result<(Made, ApiKey), StoreError> {
+) -> Result<(Made, ApiKey)> {
     let keys = store.keys().await?;
+    let id = &*meant(&keys, id)?;
     let old = keys.into_iter().find(|key| key.id == id);
     let old = old.ok_or_else(|| StoreError::NotFound { what: "key", id: id.to_owned() })?;
     let expires_at = match expires {

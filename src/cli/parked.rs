@@ -1,13 +1,14 @@
 //! `provost parked`: the messages that could not be processed.
 
 use super::common::{Common, Output};
-use super::show;
+use super::{prefix, show};
 use crate::error::{Error, Result};
 use crate::open;
 use clap::{Args, Subcommand};
 use provost_actors::bridge::AmqpError;
 use provost_actors::bridge::parked::{Outcome, Parked, ParkingQueue, Which, Whole};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 #[derive(Args)]
 pub struct ParkedArgs {
@@ -19,6 +20,7 @@ pub struct ParkedArgs {
 pub enum Action {
     /// List parked messages, the oldest first, and leave them parked
     List {
+        /// The most entries shown
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
         #[command(flatten)]
@@ -26,6 +28,7 @@ pub enum Action {
     },
     /// Show one message with its headers and body, and leave it parked
     Show {
+        /// The message's id, or a prefix that no other message's id has
         id: String,
         #[command(flatten)]
         common: Common,
@@ -38,6 +41,7 @@ pub enum Action {
 
 #[derive(Args)]
 pub struct Chosen {
+    /// Ids of messages, or prefixes that only one message's id has
     #[arg(required_unless_present = "all", value_name = "ID")]
     pub ids: Vec<String>,
     /// Every message that is parked now
@@ -47,41 +51,80 @@ pub struct Chosen {
     pub common: Common,
 }
 
+/// How many messages, the oldest first, are searched for a prefix of an id.
+const LOOKED_AT: u32 = 10_000;
+
 impl Chosen {
-    fn which(&self) -> Which {
-        if self.all { Which::All } else { Which::Ids(self.ids.iter().cloned().collect()) }
+    async fn which(&self, queue: &ParkingQueue) -> std::result::Result<Which, Ended> {
+        Ok(if self.all { Which::All } else { Which::Ids(meant(queue, &self.ids).await?) })
     }
+}
+
+/// Why the work on the queue failed.
+enum Ended {
+    Bus(AmqpError),
+    Command(Error),
+}
+
+impl From<AmqpError> for Ended {
+    fn from(error: AmqpError) -> Self {
+        Ended::Bus(error)
+    }
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Ended::Command(error)
+    }
+}
+
+/// The ids of the messages that the texts match. A text that no message matches is kept, so that the queue reports it as missing.
+async fn meant(queue: &ParkingQueue, written: &[String]) -> std::result::Result<BTreeSet<String>, Ended> {
+    let (listed, _) = queue.list(LOOKED_AT).await?;
+    let mut ids = BTreeSet::new();
+    for text in written {
+        let id = prefix::only("messages", text, listed.iter().map(|message| message.id.as_str()))?;
+        ids.insert(id.unwrap_or(text).to_owned());
+    }
+    Ok(ids)
 }
 
 pub fn run(args: &ParkedArgs) -> Result<()> {
     match &args.action {
         Action::List { limit, common } => {
-            let (messages, all) = on_queue(common, async |queue| queue.list(*limit).await)?;
+            let (messages, all) = on_queue(common, async |queue| Ok(queue.list(*limit).await?))?;
             list(&messages, all, &common.output);
             Ok(())
         }
-        Action::Show { id, common } => match on_queue(common, async |queue| queue.show(id).await)? {
-            Some(whole) => {
-                show::tell(common.output.json, || told(&whole), || text(&whole));
-                Ok(())
-            }
-            None => Err(Error::failed(format!("no parked message {id}"))),
-        },
+        Action::Show { id, common } => {
+            let found = on_queue(common, async |queue| {
+                let ids = meant(queue, std::slice::from_ref(id)).await?;
+                Ok(match ids.first() {
+                    Some(id) => queue.show(id).await?,
+                    None => None,
+                })
+            })?;
+            let whole = found.ok_or_else(|| Error::failed(format!("no parked message {id}")))?;
+            show::tell(common.output.json, || told(&whole), || text(&whole));
+            Ok(())
+        }
         Action::Replay(chosen) => {
-            let which = chosen.which();
-            let outcome = on_queue(&chosen.common, async |queue| queue.replay(&which).await)?;
-            report("replayed", &outcome, chosen.common.output.json)
+            let replay = async |queue: &ParkingQueue| -> std::result::Result<Outcome, Ended> {
+                Ok(queue.replay(&chosen.which(queue).await?).await?)
+            };
+            report("replayed", &on_queue(&chosen.common, replay)?, chosen.common.output.json)
         }
         Action::Discard(chosen) => {
-            let which = chosen.which();
-            let outcome = on_queue(&chosen.common, async |queue| queue.discard(&which).await)?;
-            report("discarded", &outcome, chosen.common.output.json)
+            let discard = async |queue: &ParkingQueue| -> std::result::Result<Outcome, Ended> {
+                Ok(queue.discard(&chosen.which(queue).await?).await?)
+            };
+            report("discarded", &on_queue(&chosen.common, discard)?, chosen.common.output.json)
         }
     }
 }
 
 /// Runs `work` on the parking queue of the broker in the settings.
-fn on_queue<T>(common: &Common, work: impl AsyncFn(&ParkingQueue) -> std::result::Result<T, AmqpError>) -> Result<T> {
+fn on_queue<T>(common: &Common, work: impl AsyncFn(&ParkingQueue) -> std::result::Result<T, Ended>) -> Result<T> {
     let settings = common.settings()?;
     let Some(bridge) = &settings.bridge.options else {
         return Err(Error::usage_with("no message broker is configured", "set bridge.url (PROVOST_BRIDGE__URL)"));
@@ -93,7 +136,10 @@ fn on_queue<T>(common: &Common, work: impl AsyncFn(&ParkingQueue) -> std::result
             queue.close().await;
             Ok(outcome)
         })
-        .map_err(|e: AmqpError| Error::failed(format!("{}: {e}", bridge.url)))
+        .map_err(|ended: Ended| match ended {
+            Ended::Bus(e) => Error::failed(format!("{}: {e}", bridge.url)),
+            Ended::Command(e) => e,
+        })
 }
 
 fn list(messages: &[Parked], all: u32, output: &Output) {

@@ -2,6 +2,7 @@
 
 use super::read::{items, text};
 use super::request::Client;
+use crate::cli::prefix;
 use crate::error::{Error, Result};
 use provost_domain::{JobId, ModelId, visible};
 use serde_json::Value;
@@ -10,8 +11,6 @@ use std::ops::Bound;
 
 /// How many ids of one kind, the newest first, are searched for a prefix.
 const LOOKED_AT: usize = 10_000;
-/// How many matches an error names.
-const NAMED: usize = 5;
 /// The fewest digits of a shortened id.
 const DIGITS: usize = 8;
 
@@ -79,29 +78,11 @@ pub fn resolve(client: &Client, kind: Kind, written: &str) -> Result<String> {
 }
 
 /// The only one of `ids` that `written` matches; None if no id matches.
+///
+/// # Errors
+/// If `written` is empty, or a prefix of several ids, which the error names.
 pub fn one_of<'a>(kind: Kind, written: &str, ids: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>> {
-    // An id may occur in several records.
-    let meant: BTreeSet<&str> = ids.filter(|id| is_meant(id, written)).collect();
-    if let Some(same) = meant.get(written) {
-        return Ok(Some(*same));
-    }
-    if meant.len() <= 1 {
-        return Ok(meant.into_iter().next());
-    }
-    let mut named: Vec<String> = meant.iter().take(NAMED).map(|id| format!("\n    {id}")).collect();
-    if meant.len() > NAMED {
-        named.push(format!("\n    and {} more", meant.len() - NAMED));
-    }
-    let (written, many) = (visible::line(written), meant.len());
-    let matches = format!("`{written}` is the beginning of {many} {}:{}", kind.plural(), named.concat());
-    Err(Error::usage_with(matches, "give more of the id"))
-}
-
-/// Whether an id begins with `written`, with or without the prefix for its kind, or its digits do.
-fn is_meant(id: &str, written: &str) -> bool {
-    let after_kind = id.split_once('_').map_or("", |(_, rest)| rest);
-    let digits = id.rsplit_once('_').map_or("", |(_, digits)| digits);
-    [id, after_kind, digits].iter().any(|part| part.starts_with(written))
+    prefix::only(kind.plural(), written, ids)
 }
 
 /// Shortens the ids of a list, if `is_short`, to prefixes that are unambiguous within the list.
@@ -147,32 +128,6 @@ mod tests {
         "model_random_forest_0191aaaa8694739b8b2c2a0b7a3f1e55",
         "model_random_forest_20240101_120000",
     ];
-
-    #[test]
-    fn a_prefix_means_the_only_id_that_begins_so() {
-        let meant = |written: &str| one_of(Kind::Model, written, IDS.into_iter());
-        for written in ["model_random_forest_0191", "random_forest_01", "0191", IDS[2]] {
-            assert_eq!(meant(written).unwrap(), Some(IDS[2]), "{written}");
-        }
-        assert_eq!(meant("model_random_forest_2024").unwrap(), Some(IDS[3]));
-        assert_eq!(meant("0192").unwrap(), None);
-        // An id that is also the prefix of another id matches only itself.
-        let ids = ["job_1", "job_12"].into_iter();
-        assert_eq!(one_of(Kind::Job, "job_1", ids).unwrap(), Some("job_1"));
-        // The same id twice is one match.
-        assert_eq!(one_of(Kind::Job, "job", ["job_1", "job_1"].into_iter()).unwrap(), Some("job_1"));
-    }
-
-    #[test]
-    fn an_ambiguous_prefix_names_five_matches_at_most() {
-        let error = one_of(Kind::Model, "xgboost", IDS.into_iter()).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        let said = error.to_string();
-        assert!(said.contains("2 models") && said.contains(IDS[0]) && said.contains(IDS[1]), "{said}");
-        let many: Vec<String> = (0..9).map(|n| format!("job_0{n}")).collect();
-        let said = one_of(Kind::Job, "job_0", many.iter().map(String::as_str)).unwrap_err().to_string();
-        assert!(said.contains("9 jobs") && said.contains("and 4 more") && said.matches("job_0").count() == 6, "{said}");
-    }
 
     #[test]
     fn a_shortened_id_means_only_itself() {

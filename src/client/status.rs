@@ -1,6 +1,6 @@
 //! `status`: the state of the service.
 
-use super::read::{moment, text};
+use super::read::{ago, items, moment, text};
 use super::{Client, Remote, print};
 use crate::cli::common::Common;
 use crate::cli::show;
@@ -18,6 +18,9 @@ pub struct StatusArgs {
     pub common: Common,
 }
 
+/// How many open needs are shown.
+const NEEDS: usize = 5;
+
 pub fn status(args: &StatusArgs) -> Result<()> {
     let client = Client::new(&args.remote, &args.common)?;
     let answer = client.get("/status")?;
@@ -29,11 +32,18 @@ pub fn status(args: &StatusArgs) -> Result<()> {
     } else {
         Value::Null
     };
-    print(output, &answer, || shown(&answer, &activation, output.width(), Utc::now()));
+    let is_known = answer.pointer("/models/total").is_some_and(Value::is_number);
+    let needs = if is_known && !output.json {
+        // One more than are shown, to know whether there are more.
+        client.find(&format!("/needs?limit={}", NEEDS + 1))?.unwrap_or_default()
+    } else {
+        Value::Null
+    };
+    print(output, &answer, || shown(&answer, &activation, items(&needs), output.width(), Utc::now()));
     Ok(())
 }
 
-fn shown(answer: &Value, activation: &Value, width: Option<usize>, now: DateTime<Utc>) -> String {
+fn shown(answer: &Value, activation: &Value, needs: &[Value], width: Option<usize>, now: DateTime<Utc>) -> String {
     let number = |pointer: &str| answer.pointer(pointer).and_then(Value::as_u64);
     // Counts from the store are null while the store is away.
     let count = |pointer: &str| number(pointer).map_or_else(|| "?".to_owned(), show::thousands);
@@ -67,6 +77,19 @@ fn shown(answer: &Value, activation: &Value, width: Option<usize>, now: DateTime
             );
         }
     }
+    if !needs.is_empty() {
+        out += "\nneeds a person:";
+        for need in needs.iter().take(NEEDS) {
+            let line = format!("{}, {}", text(need, "fact"), ago(need, "since", now));
+            out += &match width {
+                Some(_) => format!("\n{}", show::wrapped(&line, "  ")),
+                None => format!("\n  {line}"),
+            };
+        }
+        if needs.len() > NEEDS {
+            out += "\n  and more, at /needs";
+        }
+    }
     let rows: Vec<Vec<String>> = answer
         .get("components")
         .and_then(Value::as_object)
@@ -94,13 +117,17 @@ mod tests {
             "components": {"store": {"health": "degraded", "restarts": 0, "last_error": long}}});
         let activation = json!({"model_id": "model_a", "activated_at": "2026-11-30T10:00:00Z", "activated_by": "ada"});
         let now = "2026-11-30T12:00:00Z".parse().unwrap();
-        let narrow = shown(&answer, &activation, Some(80), now);
+        let fact = "Job a has failed for want of memory on the machine that it was begun on, for the second time";
+        let needs = [0; 6].map(|_| json!({"fact": fact, "since": "2026-11-30T11:00:00Z"}));
+        let narrow = shown(&answer, &activation, &needs, Some(80), now);
         assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
         assert!(narrow.contains("1,234 models") && narrow.contains("? failed"), "{narrow}");
         assert!(narrow.contains("since 2026-11-30 10:00 UTC (2 hours ago) by ada"), "{narrow}");
-        assert!(shown(&answer, &activation, None, now).contains(long));
+        assert_eq!((narrow.matches("Job a has failed").count(), narrow.contains("and more")), (5, true), "{narrow}");
+        assert!(!shown(&answer, &activation, &[], None, now).contains("needs a person"));
+        assert!(shown(&answer, &activation, &[], None, now).contains(long));
         // If another model was activated in between, that activation is not shown for this model.
         let other = json!({"model_id": "model_b", "activated_at": "2026-11-30T10:00:00Z"});
-        assert!(!shown(&answer, &other, Some(80), now).contains("since"));
+        assert!(!shown(&answer, &other, &[], Some(80), now).contains("since"));
     }
 }

@@ -10,6 +10,7 @@ use super::auth::table::METRICS;
 use super::problem::{Problem, only, readable};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
+use provost_actors::fleet::FleetMetrics;
 use provost_actors::metrics::{Family, of_the_process};
 use text::Format;
 
@@ -35,6 +36,13 @@ pub(super) async fn metrics(request: HttpRequest, state: Data<State>) -> Result<
 pub async fn before_the_store(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let help = "Whether the store told within a second what it holds";
     let mut families = vec![Family::gauge("provost_store_up", help).of(false)];
+    families.extend(of_every_process());
+    answer(&request, families)
+}
+
+/// The metrics of a process of workers.
+pub async fn of_workers(request: HttpRequest, workers: Data<FleetMetrics>) -> Result<HttpResponse, Problem> {
+    let mut families = workers.read();
     families.extend(of_every_process());
     answer(&request, families)
 }

@@ -11,6 +11,8 @@ use toml::Value;
 pub enum Kind {
     /// `host:port`.
     Address,
+    /// Empty, or `host:port`.
+    OptionalAddress,
     Whole(i64, i64),
     /// Shortest and longest duration, in seconds.
     Time(u64, u64),
@@ -114,6 +116,7 @@ pub const SETTINGS: &[(&str, Kind)] = &[
     ("jobs.deaths", Kind::Whole(1, 100)),
     ("fleet.enabled", Kind::Switch),
     ("fleet.patience", Kind::Time(0, DAY)),
+    ("fleet.metrics_listen", Kind::OptionalAddress),
     ("retention.enabled", Kind::Switch),
     ("retention.every", Kind::Time(60, 7 * DAY)),
     ("retention.inbox", Kind::Time(DAY, 3650 * DAY)),
@@ -140,6 +143,7 @@ impl Kind {
     pub fn allowed(self) -> String {
         match self {
             Kind::Address => "an address with a port, such as \"127.0.0.1:8000\"".to_owned(),
+            Kind::OptionalAddress => "nothing (\"\") or an address with a port, such as \"127.0.0.1:9464\"".to_owned(),
             Kind::Whole(min, max) => format!("a whole number from {min} to {max}"),
             Kind::Time(min, max) => format!(
                 "a duration in whole units from {} to {}, such as \"500ms\", \"30s\", \"15m\", \"2h\" or \"1h30m\"",
@@ -177,9 +181,8 @@ impl Kind {
 
     pub fn accepts(self, value: &Value) -> bool {
         match (self, value) {
-            (Kind::Address, Value::String(s)) => s
-                .rsplit_once(':')
-                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok() && !host.contains('/')),
+            (Kind::Address, Value::String(s)) => is_address(s),
+            (Kind::OptionalAddress, Value::String(s)) => s.is_empty() || is_address(s),
             (Kind::Whole(min, max), Value::Integer(n)) => (min..=max).contains(n),
             (Kind::Time(min, max), Value::String(s)) => {
                 duration::parse(s).is_some_and(|d| (Duration::from_secs(min)..=Duration::from_secs(max)).contains(&d))
@@ -220,6 +223,11 @@ impl Kind {
             _ => raw,
         }
     }
+}
+
+fn is_address(text: &str) -> bool {
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok() && !host.contains('/'))
 }
 
 /// Whether the filter names a level. `EnvFilter` takes any word for a module, so that a misspelt level would turn the log

@@ -100,6 +100,17 @@ fn parked_messages_are_listed_shown_replayed_and_discarded_beside_the_service() 
     let (code, out, _) = run(&["parked", "show", "m1"]);
     assert!(code == Some(0) && out.contains("\"specversion\": \"0.3\"") && out.contains("x-provost-reason"), "{out}");
     assert_eq!(run(&["parked", "show", "m9"]).0, Some(1));
+    // The beginning of an id is enough if only one message has it.
+    let (code, out, _) = run(&["parked", "show", &hashed[..12]]);
+    assert!(code == Some(0) && out.contains(&hashed), "{out}");
+    for act in ["show", "replay", "discard"] {
+        let (code, _, err) = run(&["parked", act, "m"]);
+        assert!(
+            code == Some(2) && err.contains("2 messages") && err.contains("m1") && err.contains("m3"),
+            "{act}: {err}"
+        );
+    }
+    assert_eq!(list().len(), 3, "nothing was taken out");
 
     // The broken message is parked again, as a new one.
     let (code, out, err) = run(&["parked", "replay", "m1", "m9", "--json"]);
@@ -116,7 +127,7 @@ fn parked_messages_are_listed_shown_replayed_and_discarded_beside_the_service() 
 
     let (_, doctor, _) = run(&["doctor"]);
     assert!(doctor.contains("! bus") && doctor.contains("3 parked"), "{doctor}");
-    assert_eq!(run(&["parked", "discard", &hashed]).0, Some(0));
+    assert_eq!(run(&["parked", "discard", &hashed[..12]]).0, Some(0));
     assert_eq!(run(&["parked", "discard", "--all"]).1.trim(), "2 discarded");
     assert_eq!(run(&["parked", "list"]).1.trim(), "Nothing is parked.");
     assert_eq!(server.terminate(), Some(0));

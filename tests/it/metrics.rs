@@ -5,10 +5,13 @@ use crate::auth::locked;
 use crate::command::Place;
 use crate::events::python;
 use crate::http::{Answer, Client, place_with_points, small_job};
+use crate::mongo_server::Server as Mongo;
 use crate::serving::Server;
 use crate::skip::skipped;
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
@@ -107,4 +110,43 @@ fn metrics_need_a_viewer_unless_the_setting_opens_them() {
     assert_eq!(value_of(&client.get("/metrics"), "provost_store_up"), Some(1.0));
     assert_eq!((client.get("status").status, client.get("jobs").status), (401, 401));
     assert_eq!(client.post("/metrics", &small_job()).status, 401);
+}
+
+#[test]
+fn a_worker_has_metrics_of_its_own() {
+    let Some(store) = Mongo::start() else { return };
+    let place = Place::new();
+    let worker = |listen: &str| {
+        let mut command = place.command(&["worker", "--json"]);
+        command.env("PROVOST_STORE__URL", store.database()).env("PROVOST_FLEET__METRICS_LISTEN", listen);
+        command
+    };
+    let refused = worker("0.0.0.0:0").output().unwrap();
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && why.contains("http.open_metrics"), "{why}");
+
+    let mut process = worker("127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let client = Client::at(&format!("http://{}", told["metrics"].as_str().unwrap()));
+    assert_eq!((client.get("/livez").status, client.get("/status").status), (200, 404));
+    let scrape = client.get("/metrics/");
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/MONITORING.md")).unwrap();
+    for name in text(&scrape).lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(page.contains(&format!("`{name}`")), "docs/MONITORING.md lacks {name}");
+    }
+    for (series, value) in [
+        ("provost_worker_units", 0.0),
+        ("provost_worker_max_units", 1.0),
+        ("provost_fits_total{algorithm=\"xgboost\",end=\"finished\"}", 0.0),
+        ("provost_actor_restarts_total{actor=\"worker_0\"}", 0.0),
+        ("provost_panics_total{component=\"process\"}", 0.0),
+    ] {
+        assert_eq!(value_of(&scrape, series), Some(value), "{series}");
+    }
+    assert!(value_of(&scrape, "provost_store_seconds_count{group=\"leases\",operation=\"read\"}").is_some());
+    let pid = process.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    assert_eq!(process.wait().unwrap().code(), Some(0));
 }

@@ -6,11 +6,13 @@ use crate::executor::{Attempt, AttemptError, Executor, Work};
 use crate::failures::{Kind, LONG_PAUSE};
 use crate::journal::{self, Meter, ReadError};
 use crate::lease::Leases;
+use crate::metrics::FitEnd;
 use crate::options::FleetResources;
 use crate::panics::off_the_arbiter;
 use crate::plan;
 use crate::retry::{never, retry};
 use crate::snapshot::{LoadedSnapshot, read_snapshot};
+use crate::trainer::end_of;
 use provost_domain::lease::{UnitFailure, UnitState, WorkUnit};
 use provost_learn::control::Token;
 use provost_learn::{Control, LearnError, StopReason};
@@ -188,20 +190,27 @@ impl UnitRun {
             journal: Arc::new(journal),
             control: Control { token, on_progress: Some(meter.reader()) },
         };
+        let began = resources.clock.monotonic();
         let mut outcome = self.executor.start(attempt);
         let mut refused = None;
         let outcome = loop {
             tokio::select! {
                 biased;
                 Some(done) = trials.recv() => {
+                    let seconds = done.trial.seconds;
                     // Under the epoch that the unit was offered in.
-                    if let Err(e) = done.keep(&*resources.trials, &*resources.clock, &unit.job_id, unit.algorithm, unit.job_epoch).await {
-                        refused.get_or_insert(e);
+                    match done.keep(&*resources.trials, &*resources.clock, &unit.job_id, unit.algorithm, unit.job_epoch).await {
+                        Ok(()) => resources.metrics.trial_recorded(unit.algorithm, seconds),
+                        Err(e) => {
+                            refused.get_or_insert(e);
+                        }
                     }
                 }
                 outcome = &mut outcome => break outcome,
             }
         };
+        let took = resources.clock.monotonic().saturating_sub(began);
+        resources.metrics.fit_ended(unit.algorithm, outcome.as_ref().map_or(FitEnd::Failed, end_of), took);
         let trained = match (outcome, refused) {
             (Ok(Ok(trained)), _) => trained,
             // The journal's refusal ended the fit.

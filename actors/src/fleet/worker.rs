@@ -6,6 +6,8 @@ use crate::bridge::listener;
 use crate::error::ActorError;
 use crate::executor::LocalExecutor;
 use crate::failures::{Failures, Kind};
+use crate::families::{load, of_actors, of_calls, of_failures, of_fits};
+use crate::metrics::Family;
 use crate::options::{FleetResources, Options};
 use crate::supervise::{Child, Slot, Status, supervise_in};
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
@@ -93,7 +95,9 @@ impl WorkerShared {
                     };
                     tracing::info!(unit = %unit.id, job = %unit.job_id, algorithm = %unit.algorithm, "taken");
                     note(Some(&unit));
+                    let at_hand = self.run.resources.metrics.unit_taken();
                     self.run.work(unit, stop.clone()).await;
+                    drop(at_hand);
                     note(None);
                     continue;
                 }
@@ -137,10 +141,36 @@ impl WorkerShared {
     }
 }
 
+/// What a process of workers counts, for monitoring. It is read from any thread.
+#[derive(Clone)]
+pub struct FleetMetrics {
+    options: Arc<Options>,
+    workers: Vec<Slot<Worker>>,
+}
+
+impl FleetMetrics {
+    /// Every metric of these workers, in the same order each time.
+    pub fn read(&self) -> Vec<Family> {
+        let metrics = &self.options.metrics;
+        let mut families = vec![
+            Family::gauge("provost_worker_units", "Units of work that workers of this process are at")
+                .of(load(&metrics.0.units)),
+            Family::gauge("provost_worker_max_units", "Units of work that they may be at (jobs.max_running)")
+                .of(self.workers.len() as u64),
+        ];
+        families.extend(of_fits(metrics));
+        families.extend(of_actors(self.workers.iter().map(|worker| worker as &dyn Child), &self.options.panics));
+        families.extend(of_failures([COMPONENT].into_iter(), &self.options.failures));
+        families.extend(of_calls(metrics));
+        families
+    }
+}
+
 /// The workers of a process.
 pub struct Fleet {
     stop: watch::Sender<bool>,
     ended: watch::Receiver<usize>,
+    options: Arc<Options>,
     workers: Vec<Slot<Worker>>,
     failures: Failures,
     listener: Option<std::thread::JoinHandle<()>>,
@@ -187,7 +217,7 @@ pub async fn start(options: Options, algorithms: BTreeSet<Algorithm>) -> Result<
             })
         })
         .collect();
-    Ok(Fleet { stop, ended, workers, failures: options.failures.clone(), listener })
+    Ok(Fleet { stop, ended, workers, failures: options.failures.clone(), options, listener })
 }
 
 impl Fleet {
@@ -201,6 +231,11 @@ impl Fleet {
             }
         }
         all
+    }
+
+    /// What they count.
+    pub fn metrics(&self) -> FleetMetrics {
+        FleetMetrics { options: self.options.clone(), workers: self.workers.clone() }
     }
 
     /// Leaves what is at hand to others, and ends; false if something had not ended by the deadline.

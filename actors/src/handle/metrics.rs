@@ -2,34 +2,23 @@
 //! is always there.
 
 use super::Handle;
-use crate::failures::Kind;
+use crate::families::{load, of_actors, of_calls, of_failures, of_fits, one, seconds};
 use crate::metrics::stored::Figures;
-use crate::metrics::{Calls, FINAL, Family, FitEnd, Fits, Labels, Metrics, lock};
-use crate::panics::Panics;
+use crate::metrics::{FINAL, Family, Metrics, lock};
 use crate::root::degraded;
-use provost_domain::Algorithm;
+use crate::supervise::Child;
 use provost_domain::status::{ComponentStatus, Health};
 use provost_domain::watch::WindowKind;
-use provost_store::timed::{Call, Group, Operation};
 use rustix::fs::StatVfs;
 use serde_json::Value as Json;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// How long the actors may take to tell their state. Each has less than this to answer; one that is being rebuilt may not.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
 
 type Components = BTreeMap<String, ComponentStatus>;
-
-fn one(name: &'static str, value: impl Into<Cow<'static, str>>) -> Labels {
-    vec![(name, value.into())]
-}
-
-fn load(count: &AtomicU64) -> u64 {
-    count.load(Ordering::Relaxed)
-}
 
 impl Handle {
     /// Every metric of this system, in the same order each time. Answered within a second, whatever is away.
@@ -44,8 +33,8 @@ impl Handle {
         let disk = metrics.0.disk.look(self.artifacts().folder(), ANSWER_WITHIN);
         let (components, figures, disk) = tokio::join!(components, metrics.0.stored.figures(&**self.store()), disk);
         let mut families = of_components(&components);
-        families.extend(self.of_actors());
-        families.extend(of_failures(self));
+        families.extend(of_actors(self.every_child(), self.panics()));
+        families.extend(of_failures(self.every_child().map(Child::name), &self.options().failures));
         families.extend(of_jobs(metrics, &components, figures.as_ref()));
         families.extend(of_fits(metrics));
         families.extend(of_models(self, figures.as_ref()));
@@ -57,35 +46,6 @@ impl Handle {
         families.extend(of_store(self, figures.as_ref()));
         families.extend(of_disk(disk.as_ref()));
         families
-    }
-
-    fn of_actors(&self) -> Vec<Family> {
-        let mut restarts = Family::counter("provost_actor_restarts", "Rebuilds of an actor");
-        let mut exits = Family::counter(
-            "provost_actor_exits",
-            "Instances of an actor that ended, by how: panicked, failed, stopped, killed",
-        );
-        let mut panics = Family::counter("provost_panics", "Panics of a component and of the work that it started");
-        let mut waits = Family::histogram("provost_mailbox_wait_seconds", "How long a message waited for its actor");
-        let mut waiting = Family::gauge("provost_mailbox_messages", "Messages that wait for an actor");
-        for child in self.every_child() {
-            let (name, mailbox) = (child.name().to_owned(), child.mailbox());
-            restarts.add(one("actor", name.clone()), child.restarts().into());
-            let ended = child.exits();
-            for (exit, count) in [
-                ("panicked", ended.panicked),
-                ("failed", ended.failed),
-                ("stopped", ended.stopped),
-                ("killed", ended.killed),
-            ] {
-                exits.add(vec![("actor", name.clone().into()), ("exit", exit.into())], count.into());
-            }
-            panics.add(one("component", name.clone()), self.panics().of(&name).0.into());
-            waits.add(one("actor", name.clone()), mailbox.waits().into());
-            waiting.add(one("actor", name), mailbox.waiting().into());
-        }
-        panics.add(one("component", "process"), Panics::of_the_process().into());
-        vec![restarts, exits, panics, waits, waiting]
     }
 }
 
@@ -113,34 +73,6 @@ fn of_components(components: &Components) -> Vec<Family> {
         }
     }
     vec![up, health]
-}
-
-fn of_failures(handle: &Handle) -> Vec<Family> {
-    let told = handle.options().failures.told();
-    let mut failures = Family::counter("provost_failures", "Failed tries of what a component repeats, by kind");
-    let mut failing = Family::gauge("provost_failing_tasks", "Tasks of a component that failed three times in a row");
-    let mut success = Family::gauge(
-        "provost_last_success_timestamp_seconds",
-        "When a component last succeeded at what it repeats, in seconds since 1970",
-    );
-    for child in handle.every_child() {
-        let name = child.name();
-        let told = told.get(name).copied().unwrap_or_default();
-        for (kind, word) in [(Kind::Outage, "outage"), (Kind::Fault, "fault")] {
-            let labels = vec![("component", name.to_owned().into()), ("kind", word.into())];
-            failures.add(labels, told.failures(kind).into());
-        }
-        failing.add(one("component", name.to_owned()), told.failing.into());
-        if let Some(at) = told.succeeded_at {
-            success.add(one("component", name.to_owned()), seconds(at.timestamp_micros()).into());
-        }
-    }
-    vec![failures, failing, success]
-}
-
-/// Of microseconds.
-fn seconds(micros: i64) -> f64 {
-    micros as f64 / 1e6
 }
 
 /// A time that was noted, in seconds since 1970; None where none was.
@@ -179,26 +111,6 @@ fn of_jobs(metrics: &Metrics, components: &Components, figures: Option<&Figures>
         Family::counter("provost_jobs_submitted", "Jobs that this process took in").of(load(&counts.jobs_submitted)),
         ended,
     ]
-}
-
-fn of_fits(metrics: &Metrics) -> Vec<Family> {
-    let mut ends = Family::counter("provost_fits", "Attempts at an algorithm's search and fit, by how they ended");
-    let mut fit_seconds = Family::histogram("provost_fit_seconds", "How long such an attempt took");
-    let mut trial_seconds =
-        Family::histogram("provost_trial_seconds", "Fitting time of each candidate that a search recorded");
-    let mut retries = Family::counter("provost_fit_attempts_failed", "Attempts that failed for a reason that may pass");
-    for algorithm in Algorithm::ALL {
-        let Fits { ends: by_end, seconds, trials, retries: failed } = metrics.fits(algorithm);
-        for (end, count) in FitEnd::ALL.iter().zip(by_end) {
-            let labels = vec![("algorithm", algorithm.as_str().into()), ("end", end.as_str().into())];
-            ends.add(labels, load(count).into());
-        }
-        let labels = || one("algorithm", algorithm.as_str());
-        fit_seconds.add(labels(), seconds.read().into());
-        trial_seconds.add(labels(), trials.read().into());
-        retries.add(labels(), load(failed).into());
-    }
-    vec![ends, fit_seconds, trial_seconds, retries]
 }
 
 fn of_models(handle: &Handle, figures: Option<&Figures>) -> Vec<Family> {
@@ -346,19 +258,14 @@ fn of_mail(metrics: &Metrics, figures: Option<&Figures>) -> Vec<Family> {
 }
 
 fn of_store(handle: &Handle, figures: Option<&Figures>) -> Vec<Family> {
-    let metrics = &handle.options().metrics;
-    let mut took = Family::histogram("provost_store_seconds", "How long a call of the store took");
-    let mut failed = Family::counter("provost_store_failures", "Calls of the store that failed");
-    for call in Call::all().filter(|call| (call.group, call.operation) != (Group::Health, Operation::Write)) {
-        let Calls { seconds, failures } = &metrics.0.calls[call.index()];
-        let labels = || vec![("group", call.group.as_str().into()), ("operation", call.operation.as_str().into())];
-        took.add(labels(), seconds.read().into());
-        failed.add(labels(), load(failures).into());
-    }
-    let up = Family::gauge("provost_store_up", "Whether the store told within a second what it holds");
+    let mut families = vec![
+        Family::gauge("provost_store_up", "Whether the store told within a second what it holds").of(figures.is_some()),
+    ];
+    families.extend(of_calls(&handle.options().metrics));
     let unreadable = Family::gauge(
         "provost_unreadable_records",
         "Records that were met since the store was opened and could not be read, at most a hundred",
     );
-    vec![up.of(figures.is_some()), took, failed, unreadable.of(handle.store().unreadable().len() as u64)]
+    families.push(unreadable.of(handle.store().unreadable().len() as u64));
+    families
 }

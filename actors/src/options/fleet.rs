@@ -3,6 +3,7 @@
 use super::Options;
 use crate::clock::Clock;
 use crate::failures::Failures;
+use crate::metrics::Metrics;
 use provost_domain::Algorithm;
 use provost_domain::config::Grid;
 use provost_store::{Artifacts, InstallationReader, TrialStore, UnitStore};
@@ -23,6 +24,7 @@ pub struct FleetResources {
     pub backoff: Duration,
     pub deaths: u32,
     pub failures: Failures,
+    pub metrics: Metrics,
 }
 
 impl From<&Options> for FleetResources {
@@ -38,6 +40,7 @@ impl From<&Options> for FleetResources {
             backoff: o.backoff,
             deaths: o.deaths,
             failures: o.failures.clone(),
+            metrics: o.metrics.clone(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::support::{config, event, finished, long_search, options, submit, trials_recorded};
 use crate::silence::{System, expect, start};
 use provost_actors::fleet::{self, Fleet, algorithms};
+use provost_actors::metrics::Value;
 use provost_actors::{Handle, Leases, Options, TestClock};
 use provost_domain::job::{JobEventKind, JobStatus};
 use provost_domain::lease::{UnitState, WorkUnit};
@@ -78,6 +79,18 @@ async fn workers_make_the_models_that_a_server_alone_makes() {
         .map(|status| status.state["taken"].as_u64().unwrap())
         .sum();
     assert_eq!(taken, 2, "each unit once; the ensemble is put together where the job is driven");
+    let counted = |name: &str| -> u64 {
+        let families = [one.metrics().read(), two.metrics().read()].concat();
+        let samples = families.into_iter().filter(|family| family.name == name).flat_map(|family| family.samples);
+        let count = |value| match value {
+            Value::Whole(count) => count,
+            Value::Observed(observed) => observed.count(),
+            Value::Number(_) => 0,
+        };
+        samples.map(|sample| count(sample.value)).sum()
+    };
+    assert_eq!((counted("provost_fits"), counted("provost_fit_seconds"), counted("provost_trial_seconds")), (2, 2, 4));
+    assert!(counted("provost_store_seconds") > 0 && counted("provost_panics") == 0);
     assert!(one.shutdown(LONG).await && two.shutdown(LONG).await);
 }
 

@@ -126,13 +126,22 @@ fn number(text: &str) -> Option<Value> {
 /// A date as RFC 3339 text; the value is a text of RFC 3339 or milliseconds since 1970.
 fn date(value: &Value) -> Option<Value> {
     let millis = match value {
-        Value::String(text) => return Some(Value::from(text.as_str())),
+        Value::String(text) => return Some(Value::from(with_colon(text))),
         // Canonical dates hold milliseconds. Deeper values are not read, so that nesting costs nothing.
         Value::Object(map) if map.len() == 1 => map.get("$numberLong")?.as_str()?.parse::<i64>().ok()?,
         Value::Object(_) => return None,
         other => other.as_i64()?,
     };
     chrono::DateTime::from_timestamp_millis(millis).map(|time| Value::from(time.to_rfc3339()))
+}
+
+/// Older versions of `mongoexport` write the offset as `+0000`.
+fn with_colon(text: &str) -> String {
+    let old = chrono::DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z");
+    match (chrono::DateTime::parse_from_rfc3339(text), old) {
+        (Err(_), Ok(time)) => time.to_rfc3339(),
+        _ => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +161,8 @@ mod tests {
             (json!({"$numberDecimal": "1.25E+2"}), json!(125.0)),
             (json!({"$date": "2024-03-01T10:00:00Z"}), json!("2024-03-01T10:00:00Z")),
             (json!({"$date": {"$numberLong": "1709287200000"}}), json!("2024-03-01T10:00:00+00:00")),
+            (json!({"$date": "2024-03-01T11:00:00.000+0100"}), json!("2024-03-01T11:00:00+01:00")),
+            (json!({"$date": "noon"}), json!("noon")),
             (json!({"$date": 1_709_287_200_000i64}), json!("2024-03-01T10:00:00+00:00")),
             (json!({"$undefined": true}), json!(null)),
             (json!([{"a": {"$numberInt": "1"}}]), json!([{"a": 1}])),

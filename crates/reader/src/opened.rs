@@ -74,9 +74,12 @@ pub fn open(
         (Format::Json, _) => true,
         (Format::Csv, _) => false,
         (Format::Auto, "jsonl" | "ndjson" | "json") => true,
-        (Format::Auto, "csv" | "tsv") => false,
+        (Format::Auto, "csv" | "tsv") => sniff::is_surely_json(text.head()),
         (Format::Auto, _) => sniff::is_json(text.head()),
     };
+    if is_json && matches!(ending.as_str(), "csv" | "tsv") {
+        told.push("JSON".to_owned());
+    }
     if text.head().iter().all(u8::is_ascii_whitespace) && text.is_whole() {
         return Ok(Opened { text, detected: Detected::default(), told, line_end, skip_lines: 0, what: What::Empty });
     }

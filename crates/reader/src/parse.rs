@@ -85,6 +85,8 @@ impl Parser {
         if let Some(fault) = &record.fault {
             return Err(fault.clone());
         }
+        // Where files were put one behind the other, the later ones' marks stand inside of the text.
+        let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
         match &self.shape {
             Shape::Json => {
                 unknown_members(raw, &mut |path| strays.add(path));

@@ -1,6 +1,7 @@
 //! Joins lines into CSV rows. A quoted cell may span lines; a stray quote costs only its own line.
 
 use crate::lines::{Chunk, Lines, ReadEnd, Record};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::BufRead;
 
@@ -47,7 +48,11 @@ impl<R: BufRead> Rows<R> {
         }
         let (mut span, mut too_long) = (1, false);
         let mut quotes = quotes_in(&self.ahead[0].1);
-        if quotes % 2 == 1 && self.ahead[0].2.is_none() {
+        // An odd number of quotes also occurs where one is inside an unquoted cell: 5" tall.
+        let is_open = quotes % 2 == 1
+            && self.ahead[0].2.is_none()
+            && escape(&without_blanks(&self.ahead[0].1, self.delimiter), self.delimiter).is_none();
+        if is_open {
             // The row spans lines only if a following line closes the quote and the row then has as many cells as the
             // header.
             let mut text = self.ahead[0].1.clone();
@@ -85,7 +90,7 @@ impl<R: BufRead> Rows<R> {
             chunk.bytes.truncate(start);
             return true;
         }
-        if fault.is_none() && quotes_in(row) % 2 == 1 {
+        if fault.is_none() && is_open && span == 1 && escape(row, self.delimiter).is_none() {
             let within = format!(" within {} bytes (import.max_line_bytes)", self.lines.longest());
             let within = if too_long { within } else { String::new() };
             fault = Some(format!("a quote is opened and not closed{within}"));
@@ -135,6 +140,44 @@ fn is_well_quoted(row: &[u8], delimiter: u8, escape: Escape) -> bool {
     }
 }
 
+/// How quotes are escaped in the row; None if a quoted cell does not end at its closing quote.
+fn escape(row: &[u8], delimiter: u8) -> Option<Escape> {
+    [Escape::Doubled, Escape::Backslash].into_iter().find(|escape| is_well_quoted(row, delimiter, *escape))
+}
+
+/// The row without the blanks between a delimiter and an opening quote: `a, "b"`.
+fn without_blanks(row: &[u8], delimiter: u8) -> Cow<'_, [u8]> {
+    let spaced = row.first() == Some(&b' ') || row.windows(2).any(|pair| pair == [delimiter, b' ']);
+    if !spaced || !row.contains(&b'"') {
+        return Cow::Borrowed(row);
+    }
+    let mut out = Vec::with_capacity(row.len());
+    let mut at = 0;
+    loop {
+        let blanks = row[at..].iter().take_while(|b| **b == b' ').count();
+        let mut quoted = row.get(at + blanks) == Some(&b'"');
+        if quoted {
+            out.push(b'"');
+            at += blanks + 1;
+        }
+        while let Some(byte) = row.get(at).filter(|byte| quoted || **byte != delimiter) {
+            let doubled = quoted && *byte == b'"' && row.get(at + 1) == Some(&b'"');
+            quoted &= doubled || *byte != b'"';
+            out.push(*byte);
+            if doubled {
+                out.push(b'"');
+            }
+            at += 1 + usize::from(doubled);
+        }
+        if at >= row.len() {
+            break;
+        }
+        out.push(delimiter);
+        at += 1;
+    }
+    Cow::Owned(out)
+}
+
 /// Splits one row into its cells.
 ///
 /// # Errors
@@ -144,14 +187,19 @@ pub fn fields(row: &[u8], delimiter: u8) -> Result<csv::ByteRecord, &'static str
     builder.has_headers(false).flexible(true).delimiter(delimiter);
     // The row's line end was removed: any line break left is part of a cell.
     builder.terminator(csv::Terminator::Any(b'\n'));
+    let tidied = without_blanks(row, delimiter);
+    let row = if escape(&tidied, delimiter).is_some() { &*tidied } else { row };
     if row.contains(&b'"') {
-        if !is_well_quoted(row, delimiter, Escape::Doubled) {
-            if !is_well_quoted(row, delimiter, Escape::Backslash) {
+        match escape(row, delimiter) {
+            Some(Escape::Doubled) => {}
+            Some(Escape::Backslash) => {
+                builder.double_quote(false).escape(Some(b'\\'));
+            }
+            None => {
                 return Err(
                     "a quoted cell does not end at its closing quote: quotes inside it are written as \"\" or \\\"",
                 );
             }
-            builder.double_quote(false).escape(Some(b'\\'));
         }
     } else {
         builder.quoting(false);
@@ -192,6 +240,19 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_inside_a_bare_cell_opens_nothing() {
+        let got = rows("a,5\" tall,c\nd,e,f\n\"x\",6\" tall,\"y\"\ng,\"6\"\" tall\nstill\",i\n");
+        let got: Vec<_> = got.iter().map(|r| (r.0, r.1.as_str(), r.2)).collect();
+        let spans = "g,\"6\"\" tall\nstill\",i";
+        let spaced = rows("a, \"b\nstill b\",c\nd,e,f\n");
+        assert_eq!(spaced.iter().map(|r| (r.0, r.2)).collect::<Vec<_>>(), [(1, false), (3, false)]);
+        assert_eq!(
+            got,
+            [(1, "a,5\" tall,c", false), (2, "d,e,f", false), (3, "\"x\",6\" tall,\"y\"", false), (4, spans, false)]
+        );
+    }
+
+    #[test]
     fn a_row_over_several_lines_is_bounded_as_one_line_is() {
         let long = "b".repeat(600);
         let got = rows(&format!("a,\"{long}\n{long}\",c\nd,e,f\n"));
@@ -214,6 +275,10 @@ mod tests {
             (r#"a,"U \"A\"",b"#, ["a", r#"U "A""#, "b"]),
             (r#"a,5" tall "x",b"#, ["a", r#"5" tall "x""#, "b"]),
             (r"a,C:\x,b", ["a", r"C:\x", "b"]),
+            (r#"a,  "U, ""A""", "b""#, ["a", r#"U, "A""#, "b"]),
+            (r#" "a", "U \"A\"",b"#, ["a", r#"U "A""#, "b"]),
+            (r#"a,"x"", ""y",b"#, ["a", r#"x", "y"#, "b"]),
+            (r#"a, "U" of X,b"#, ["a", r#" "U" of X"#, "b"]),
             (r#""a","C:\","b""#, ["a", r"C:\", "b"]),
         ] {
             assert_eq!(cells(row).as_deref(), Ok(expected.map(str::to_owned).as_slice()), "{row}");

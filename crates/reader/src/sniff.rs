@@ -16,28 +16,71 @@ pub enum Layout {
     Values,
 }
 
-/// `\r` if the text has no `\n`, else `\n`.
+/// `\r` if no `\n` ends a line, else `\n`. A line end inside a quoted cell ends no line.
 pub fn line_end(head: &[u8]) -> u8 {
-    if head.contains(&b'\r') && !head.contains(&b'\n') { b'\r' } else { b'\n' }
+    if !(head.contains(&b'\r') && head.contains(&b'\n')) {
+        return if head.contains(&b'\r') { b'\r' } else { b'\n' };
+    }
+    let (mut quoted, mut alone, mut before) = (false, false, b'\n');
+    for (at, byte) in head.iter().enumerate() {
+        match byte {
+            b'"' if before == b'\\' => {}
+            b'"' if quoted => quoted = false,
+            // A quote opens a cell at its beginning only; behind another quote it goes on with the cell.
+            b'"' => quoted = matches!(before, b',' | b';' | b'\t' | b'|' | b'\r' | b'\n' | b'"'),
+            b'\n' if !quoted => return b'\n',
+            b'\r' if !quoted => alone |= head.get(at + 1) != Some(&b'\n'),
+            _ => {}
+        }
+        before = *byte;
+    }
+    if alone { b'\r' } else { b'\n' }
 }
+
+/// How many bytes of the head zeros are counted in.
+const ZEROS: usize = 1024;
 
 /// The kind of a file in an unsupported format.
 pub fn foreign(head: &[u8]) -> Option<&'static str> {
-    const KINDS: [(&[u8], &str); 8] = [
+    const KINDS: [(&[u8], &str); 13] = [
         (b"PK\x03\x04", "a ZIP archive or a workbook (.xlsx, .ods)"),
         (b"\xd0\xcf\x11\xe0", "a workbook (.xls)"),
         (b"PAR1", "a Parquet file"),
         (b"SQLite format 3\0", "an SQLite database"),
         (b"%PDF-", "a PDF document"),
-        (b"\0\0\0\0", "binary"),
+        (b"\xfd7zXZ\0", "xz data"),
+        (b"7z\xbc\xaf", "a 7z archive"),
+        (b"Rar!\x1a", "a RAR archive"),
+        (b"ARROW1", "an Arrow or Feather file"),
+        (b"Obj\x01", "an Avro file"),
+        (b"\x89HDF", "an HDF5 file"),
         // Compressed data inside compressed data.
         (b"\x1f\x8b", "gzip data within packed data"),
         (b"\x28\xb5\x2f\xfd", "zstd data within packed data"),
     ];
-    let kind = KINDS.into_iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, kind)| kind);
+    if let Some((_, kind)) = KINDS.into_iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Some(kind);
+    }
     let start: Vec<u8> = head.iter().copied().skip_while(u8::is_ascii_whitespace).take(14).collect();
     let start = start.to_ascii_lowercase();
-    kind.or_else(|| (start.starts_with(b"<!doctype html") || start.starts_with(b"<html")).then_some("a web page"))
+    let counted = &head[..head.len().min(ZEROS)];
+    let has = |at: usize, magic: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(magic));
+    if start.starts_with(b"<!doctype html") || start.starts_with(b"<html") {
+        Some("a web page")
+    } else if start.starts_with(b"<?xml") {
+        Some("an XML document")
+    } else if has(0, b"BZh") && has(4, b"1AY&SY") {
+        Some("bzip2 data")
+    } else if has(257, b"ustar") {
+        Some("a tar archive")
+    } else if has(2, b"\0\0\x07_id\0") || has(2, b"\0\0\x02_id\0") {
+        // The length of a document, then its first member.
+        Some("BSON, as mongodump writes it (mongoexport writes JSON)")
+    } else if counted.iter().filter(|byte| **byte == 0).count() * 4 > counted.len() {
+        Some("binary, or a text in UTF-32")
+    } else {
+        None
+    }
 }
 
 /// The delimiter that a first line such as `sep=;` names; spreadsheets write this line before the header.
@@ -62,6 +105,12 @@ pub fn is_json(head: &[u8]) -> bool {
     let Some(first) = first(head) else { return false };
     // A CSV cell may begin with a bracket too.
     first == b'{' || (first == b'[' && serde_json::from_slice::<IgnoredAny>(head).map_or_else(|e| e.is_eof(), |_| true))
+}
+
+/// Whether a text that may be JSON begins with a value of it, or with as much of one as the head has.
+pub fn is_surely_json(head: &[u8]) -> bool {
+    let first = || serde_json::Deserializer::from_slice(head).into_iter::<IgnoredAny>().next();
+    is_json(head) && first().is_some_and(|value| value.map_or_else(|e| e.is_eof(), |_| true))
 }
 
 pub fn layout(head: &[u8]) -> Layout {
@@ -203,6 +252,50 @@ mod tests {
         assert_eq!(foreign(b"PK\x03\x04..."), Some("a ZIP archive or a workbook (.xlsx, .ods)"));
         assert_eq!(foreign(b" \n<!DOCTYPE HTML>"), Some("a web page"));
         assert_eq!((foreign(b"PK,gpa\n"), foreign(b"<id>,gpa\n"), foreign(b"")), (None, None, None));
+        let utf32: Vec<u8> = "data_point_id,gpa\n".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        let tar = [&b"points.csv"[..], &[b'x'; 247], b"ustar\0"].concat();
+        for (head, kind) in [
+            (utf32.as_slice(), "binary, or a text in UTF-32"),
+            (&tar, "a tar archive"),
+            (b"\xa3\x01\0\0\x07_id\0abc", "BSON, as mongodump writes it (mongoexport writes JSON)"),
+            (b"BZh91AY&SY..", "bzip2 data"),
+            (b"\xfd7zXZ\0", "xz data"),
+            (b"<?xml version=\"1.0\"?>", "an XML document"),
+        ] {
+            assert_eq!(foreign(head), Some(kind), "{head:?}");
+        }
+        assert_eq!((foreign(b"BZh,gpa\n"), foreign(b"id,gpa\na\0,3\n")), (None, None), "a stray zero is a character");
+    }
+
+    #[test]
+    fn line_ends_within_quoted_cells_end_no_line() {
+        for (text, expected) in [
+            ("a,b\r1,\"x\ny\"\r2,z\r", b'\r'),
+            ("a,b\r1,\"say \"\"x\"\"\ny\"\r", b'\r'),
+            ("a,b\r1,\"say \\\"x\\\"\ny\"\r", b'\r'),
+            ("\"a\nb\"\r1\r", b'\r'),
+            ("a,b\n1,\"x\ry\"\n2,z\r\n", b'\n'),
+            ("a,b\r\n1,\"x\ny\"\r\n", b'\n'),
+            ("a,b\n1,x\ry\n", b'\n'),
+            // A quote within a cell opens none.
+            ("a,b\r1,5\" tall\n2,x\n", b'\n'),
+        ] {
+            assert_eq!(line_end(text.as_bytes()) as char, expected as char, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn json_under_another_name_is_told_from_cells_with_brackets() {
+        for (text, is) in [
+            ("{\"a\": 1}\n{\"a\": 2}\n", true),
+            ("[{\"a\": 1}]", true),
+            ("{\"a\": {", true),
+            ("{id},gpa\n", false),
+            ("[id],gpa\n", false),
+            ("id,gpa\n", false),
+        ] {
+            assert_eq!(is_surely_json(text.as_bytes()), is, "{text}");
+        }
     }
 
     #[test]

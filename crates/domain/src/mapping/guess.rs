@@ -7,7 +7,9 @@ mod words;
 use super::number::number;
 use super::target::Target;
 use crate::check::brief;
+use crate::names::folded;
 use columns::{Column, Field};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// What is known of the file beside its rows.
@@ -42,7 +44,8 @@ pub fn guess(header: Option<&[String]>, rows: &[Vec<String>], facts: &Facts) -> 
     let width = header.map_or_else(|| rows.iter().map(Vec::len).max().unwrap_or(0), <[String]>::len);
     let columns: Vec<Column<'_>> = (0..width)
         .map(|i| {
-            let cells = rows.iter().map(|row| row.get(i).map_or("", |cell| cell.trim())).collect();
+            let cells = rows.iter().map(|row| row.get(i).map_or("", |cell| cell.trim()));
+            let cells = cells.map(|cell| if words::is_missing(cell) { "" } else { cell }).collect();
             Column::new(i, header.map(|names| names[i].trim()), cells, facts.decimal_comma)
         })
         .collect();
@@ -67,6 +70,10 @@ pub fn guess(header: Option<&[String]>, rows: &[Vec<String>], facts: &Facts) -> 
     }
     if facts.headerless {
         line(&mut out, "header = false", "columns go by their numbers, from 0");
+    }
+    let missing = missing(rows);
+    if !missing.is_empty() {
+        line(&mut out, &format!("missing = [{}]", missing.join(", ")), "words for a blank cell");
     }
     let has = |name: &str| fields.iter().any(|f| f.name == name);
     if !has("data_point_id") {
@@ -98,6 +105,13 @@ pub fn guess(header: Option<&[String]>, rows: &[Vec<String>], facts: &Facts) -> 
         line(&mut out, "", &format!("Not read: {}", brief(&one_line(&unread.join(", ")), 300)));
     }
     out.lines().map(str::trim).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// The words for missing values that cells have, as TOML.
+fn missing(rows: &[Vec<String>]) -> Vec<String> {
+    let found = rows.iter().flatten().map(|cell| cell.trim()).filter(|cell| words::is_missing(cell));
+    let by_word: BTreeMap<String, &str> = found.map(|cell| (folded(cell), cell)).collect();
+    by_word.into_values().map(text).collect()
 }
 
 fn decision<'c, 'a>(columns: &'c [Column<'a>], fields: &'c [Field]) -> Option<(&'c Column<'a>, &'c Field)> {
@@ -132,7 +146,7 @@ fn decisions_below(out: &mut String, columns: &[Column<'_>], fields: &[Field]) {
         match words::decision(&word) {
             Some(meaning) => {
                 rejected |= meaning == "rejected";
-                if crate::names::folded(&word) != meaning {
+                if folded(&word) != meaning {
                     lines.push(format!("{} = \"{meaning}\"", text(&word)));
                 }
             }

@@ -358,7 +358,9 @@ impl Plan {
         if self.leave_out.contains(&word) {
             return Ok(None);
         }
-        if let Some(meaning) = self.decisions.get(&word) {
+        // A word for a missing value is a blank cell.
+        let blank = || if rule.is_missing(text) { self.decisions.get("") } else { None };
+        if let Some(meaning) = self.decisions.get(&word).or_else(blank) {
             return Ok(Some(Cell::Value(Value::from(meaning.as_str()))));
         }
         if let (Some(threshold), Ok(x)) = (self.threshold, text.parse::<f64>())

@@ -94,6 +94,9 @@ pub async fn prepare(db: &Db, now: DateTime<Utc>) -> Result<()> {
         keys.retain(|keys| !there.contains(&name(keys)));
         let missing: Vec<IndexModel> = keys.into_iter().map(|keys| IndexModel::builder().keys(keys).build()).collect();
         if !missing.is_empty() {
+            if !there.is_empty() {
+                tracing::info!(collection, "indexes are created, which takes longer the more documents there are");
+            }
             db.create_indexes(collection, missing).await?;
         }
     }

@@ -103,6 +103,11 @@ impl Writing {
     }
 }
 
+/// Whether a writer has ever registered, or a reader summed. If not, no point is recorded.
+pub async fn is_begun(db: &Db) -> Result<bool> {
+    Ok(db.one(STATE, doc! {"_id": ID}).await?.is_some())
+}
+
 async fn change(db: &Db, f: impl Fn(&mut Document)) -> Result<()> {
     let mut tries = Tries::default();
     loop {

@@ -143,6 +143,12 @@ pub fn of_name(name: &str) -> Option<(&'static str, usize)> {
     NAMES.iter().find_map(|(field, names)| Some((*field, names.iter().position(|n| *n == name)?)))
 }
 
+/// Whether a cell says that there is no value, as files have it that leave no cell blank.
+pub fn is_missing(cell: &str) -> bool {
+    const WORDS: [&str; 11] = ["na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", "?", "\\n"];
+    cell.len() <= 8 && WORDS.contains(&folded(cell).as_str())
+}
+
 /// The decision that a text means. Of several the last counts: `WL, Accepted`.
 pub fn decision(text: &str) -> Option<&'static str> {
     let text = folded(text);

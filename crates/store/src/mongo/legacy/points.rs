@@ -15,10 +15,11 @@ use crate::mongo::POINTS;
 use crate::mongo::connection::{Db, within};
 use crate::mongo::documents::{self, flag, text};
 use crate::mongo::points::as_json;
-use crate::mongo::totals::Writing;
+use crate::mongo::totals::{self, Writing};
 use mongodb::bson::{Bson, Document, doc};
 use provost_domain::AdmissionDataPoint;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use taken::Taken;
 
@@ -36,25 +37,55 @@ fn new() -> Document {
     doc! {"provost.present": null}
 }
 
+/// How far the work is. It is logged at intervals from the beginning, also before the server has sent anything.
+struct Progress {
+    began: Instant,
+    done: AtomicU64,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { began: Instant::now(), done: AtomicU64::new(0) } // real time: what the server takes
+    }
+
+    async fn told<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(TELL_EVERY) => self.tell(),
+            }
+        }
+    }
+
+    fn tell(&self) {
+        let (done, seconds) = (self.done.load(Relaxed), self.began.elapsed().as_secs());
+        let per_second = done / seconds.max(1);
+        tracing::info!(done, seconds, per_second, "data points of the replaced service are being taken over");
+    }
+}
+
 /// Converts all points, `chunk` of them at a time; returns how many were read.
 pub async fn adopt(db: &Db, chunk: usize, words: &mut Words) -> Result<u64> {
-    if db.count(POINTS, new()).await? == 0 {
+    // Not counted: a server without an index for this reads all documents to count them.
+    if db.one(POINTS, new()).await?.is_none() {
         return Ok(0);
     }
     let turn = Turn::take(db, SILENCE).await?;
-    turn.during(db, all(db, chunk, words)).await
+    let progress = Progress::new();
+    turn.during(db, progress.told(all(db, chunk, words, &progress))).await
 }
 
-async fn all(db: &Db, chunk: usize, words: &mut Words) -> Result<u64> {
+async fn all(db: &Db, chunk: usize, words: &mut Words, progress: &Progress) -> Result<u64> {
     let mut done = 0;
     for _ in 0..PASSES {
-        let left = db.count(POINTS, new()).await?;
-        if left == 0 {
+        if db.one(POINTS, new()).await?.is_none() {
             break;
         }
-        tracing::info!(points = left, "data points of the replaced service are taken over");
+        tracing::info!("data points of the replaced service are taken over");
+        let begun = totals::is_begun(db).await?;
         let writing = Writing::sign_in(db).await?;
-        done += pass(db, chunk, left, words).await?;
+        done += pass(db, chunk, begun, words, progress).await?;
         writing.sign_out(db, None).await?;
     }
     Ok(done)
@@ -81,19 +112,25 @@ impl Drop for InFlight {
     }
 }
 
-async fn pass(db: &Db, size: usize, all: u64, words: &mut Words) -> Result<u64> {
+async fn pass(db: &Db, size: usize, begun: bool, words: &mut Words, progress: &Progress) -> Result<u64> {
     let mut writing = InFlight::default();
-    let done = read_and_write(db, size, all, words, &mut writing).await;
+    let done = read_and_write(db, size, begun, words, &mut writing, progress).await;
     // Whatever went wrong: nothing is written any more once this has ended.
     let written = writing.wait().await;
     let done = done?;
     written.map(|()| done)
 }
 
-async fn read_and_write(db: &Db, size: usize, all: u64, words: &mut Words, writing: &mut InFlight) -> Result<u64> {
-    let began = Instant::now(); // real time: what the server takes
-    let (mut told, mut done) = (began, 0);
-    let mut taken = Taken::new(db).await?;
+async fn read_and_write(
+    db: &Db,
+    size: usize,
+    begun: bool,
+    words: &mut Words,
+    writing: &mut InFlight,
+    progress: &Progress,
+) -> Result<u64> {
+    let mut done = 0;
+    let mut taken = Taken::new(db, begun).await?;
     // The newest of twins comes first.
     let mut read = db.find(POINTS, new(), doc! {"_id": -1}, u32::try_from(2 * BATCH).ok()).await?;
     let mut next = None;
@@ -118,6 +155,7 @@ async fn read_and_write(db: &Db, size: usize, all: u64, words: &mut Words, writi
                 }
                 batch.push(document);
             }
+            progress.done.fetch_add(batch.len() as u64, Relaxed);
             judge_all(db, batch, &mut chunk, &mut taken, words).await?;
         }
         writing.wait().await?;
@@ -128,11 +166,6 @@ async fn read_and_write(db: &Db, size: usize, all: u64, words: &mut Words, writi
         done += chunk.ids.len() as u64;
         let db = db.clone();
         writing.0 = Some(tokio::spawn(async move { chunk.write(&db).await }));
-        if told.elapsed() >= TELL_EVERY {
-            told = Instant::now();
-            let per_second = (done as f64 / began.elapsed().as_secs_f64()) as u64;
-            tracing::info!(done, of = all, per_second, "data points of the replaced service are being taken over");
-        }
     }
 }
 
@@ -321,7 +354,7 @@ mod tests {
         read[2].insert("seq", 7); // it is written by itself
         db.insert_all(POINTS, read.to_vec()).await.unwrap();
         let (mut chunk, mut words) = (Chunk::new(), Words::default());
-        let mut taken = Taken::new(&db).await.unwrap();
+        let mut taken = Taken::new(&db, true).await.unwrap();
         judge_all(&db, read.to_vec(), &mut chunk, &mut taken, &mut words).await.unwrap();
         // An accepted one within the range, which might be a twin or no point at all, and one without.
         db.insert_all(POINTS, vec![document(4, "accepted"), document(6, "accepted")]).await.unwrap();

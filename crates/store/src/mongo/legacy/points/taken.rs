@@ -31,8 +31,9 @@ fn hash(id: &str) -> u64 {
 }
 
 impl Taken {
-    pub async fn new(db: &Db) -> Result<Self> {
-        let recorded = db.one(POINTS, counted()).await?.is_some();
+    /// `begun`: whether somebody may have recorded points before. A server without an index reads all documents to find out.
+    pub async fn new(db: &Db, begun: bool) -> Result<Self> {
+        let recorded = begun && db.one(POINTS, counted()).await?.is_some();
         Ok(Self { recorded, earlier: HashSet::new(), writing: HashSet::new(), present: HashSet::new() })
     }
 
