@@ -38,8 +38,11 @@ const NAMES: [(&str, &str); 20] = [
     ("rows", "Rows"),
 ];
 
+/// Names with their values.
+pub type Facts = Vec<(String, String)>;
+
 /// The names and values of a document, in its order, nested ones with the names of what they are in. What is null is left out.
-pub fn facts(document: &Value) -> Vec<(String, String)> {
+pub fn facts(document: &Value) -> Facts {
     let mut all = Vec::new();
     add("", document, DEPTH, &mut all);
     let more = all.len().saturating_sub(MOST);
@@ -59,7 +62,7 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
-fn add(name: &str, value: &Value, depth: usize, all: &mut Vec<(String, String)>) {
+fn add(name: &str, value: &Value, depth: usize, all: &mut Facts) {
     match value {
         Value::Null => {}
         Value::Object(members) => match whole(value) {

@@ -4,7 +4,7 @@ mod stop;
 mod trials;
 
 use super::chart::{self, Figure};
-use super::facts::facts;
+use super::facts::{Facts, facts};
 use super::live::{self, FeedKey, Regions, Source};
 use super::needs::name_of;
 use super::shell::{Section, Shell};
@@ -75,7 +75,7 @@ struct View {
     warnings: Vec<String>,
     logs: String,
     /// Kind, reason, evidence.
-    reasons: Vec<(String, String, Vec<(String, String)>)>,
+    reasons: Vec<(String, String, Facts)>,
     config: Vec<(&'static str, String)>,
     created: Moment,
     by: String,

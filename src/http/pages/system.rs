@@ -1,6 +1,6 @@
 //! `/system`: what the service is made of, why it trained, what waits on the bus, who did what, who may come in.
 
-use super::facts::facts;
+use super::facts::{Facts, facts};
 use super::needs::told;
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, count, reason, said, short, shown, span};
@@ -28,7 +28,7 @@ struct Component {
     restarts: u64,
     panics: u64,
     error: String,
-    state: Vec<(String, String)>,
+    state: Facts,
 }
 
 struct Trigger {
