@@ -16,6 +16,7 @@ mod docs;
 mod drift;
 mod errors;
 mod evaluations;
+mod event_stream;
 mod events;
 mod example_ids;
 mod export;

@@ -15,10 +15,10 @@ use schemas::{Schemas, reference};
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 
-const DESCRIPTION: &str = "Data points and wishes for training come in as CloudEvents 1.0; what became of jobs and models \
-    goes out. Delivery is at least once and effects are idempotent: an event is known by its source and id. What cannot be \
-    taken in is parked with its reason. Exchanges and queues are declared by the service; everybody else checks them \
-    passively. `x-topology` has them with every argument.";
+const DESCRIPTION: &str = "The service receives data points and requests for training as CloudEvents 1.0, and announces \
+    changes of jobs and models. Delivery is at least once and effects are idempotent: an event is identified by its source \
+    and id. An event that cannot be processed is parked with the reason. The service declares exchanges and queues; other \
+    programs should only check them passively. `x-topology` lists them with every argument.";
 
 /// The document as it is served.
 pub fn text() -> &'static str {
@@ -142,10 +142,10 @@ impl Parts {
             let messages: Vec<String> =
                 bound.flat_map(|kind| [kind.versioned(), format!("{}-headers", kind.versioned())]).collect();
             let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
-            let summary = format!("The service's queue of all that is published with `{pattern}`");
+            let summary = format!("The service's queue of all events published with `{pattern}`");
             self.channel(queue, &summary, binding(queue), &messages);
         }
-        let summary = "What could not be taken in, with the reason in its headers";
+        let summary = "Messages that could not be processed, with the reason in the headers";
         let example = examples::parked();
         let code = self.schemas.named::<RefusalCode>();
         let of_header = |(name, what): &(&str, &str)| {

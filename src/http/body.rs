@@ -5,12 +5,14 @@ use super::code::Code;
 use super::problem::Problem;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev};
 use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
 use provost_domain::check::brief;
 use provost_domain::json::{ReadError, value_from_slice};
 use provost_domain::limits;
 use serde_json::Value;
+use std::fmt::Display;
 use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -55,6 +57,40 @@ impl Body {
     ) -> Result<T, Problem> {
         if self.len() <= limits::SMALL_BODY { read(&self) } else { state.compute.run(move || read(&self)).await? }
     }
+}
+
+/// The whole body, up to the length that the service allows for requests other than predictions and forms.
+///
+/// # Errors
+/// As [`read`].
+impl FromRequest for Body {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        extract(request, payload, usize::MAX)
+    }
+}
+
+/// The whole body, up to `longest` bytes and up to the length that the service allows. For extractors.
+///
+/// # Errors
+/// As [`read`].
+pub fn extract(
+    request: &HttpRequest,
+    payload: &mut dev::Payload,
+    longest: usize,
+) -> LocalBoxFuture<'static, Result<Body, Problem>> {
+    let (request, payload) = (request.clone(), Payload::from_request(request, payload));
+    Box::pin(async move {
+        let payload = payload.await.map_err(broken_off)?;
+        let allowed = request.app_data::<Data<State>>().map_or(limits::SMALL_BODY, |state| state.max_body_bytes);
+        read(&request, payload, longest.min(allowed)).await
+    })
+}
+
+fn broken_off(error: impl Display) -> Problem {
+    Problem::new(Code::BodyIncomplete, format!("the body broke off: {error}"))
 }
 
 /// The whole body.
@@ -134,7 +170,7 @@ async fn collect(
     let mut body = BytesMut::new();
     let mut part: Option<OwnedSemaphorePermit> = None;
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|e| Problem::new(Code::BodyIncomplete, format!("the body broke off: {e}")))?;
+        let chunk = chunk.map_err(broken_off)?;
         let length = body.len() + chunk.len();
         if length > limit {
             return Err(too_large());
@@ -175,11 +211,18 @@ pub fn json(body: &[u8]) -> Result<Value, Problem> {
     })
 }
 
+/// As [`json`], for a body that may be left out: None for an empty body and for `null`.
+pub fn optional_json(body: &[u8]) -> Result<Option<Value>, Problem> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    Ok(Some(json(body)?).filter(|document| !document.is_null()))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use actix_web::FromRequest;
     use actix_web::test::TestRequest;
     use provost_domain::limits::JSON_DEPTH;
 

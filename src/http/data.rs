@@ -1,11 +1,12 @@
 //! The quality of the data that a configuration selects.
 
+use super::body::Body;
+use super::jobs::configuration;
 use super::problem::{Problem, only};
-use super::{State, body, idempotency};
+use super::{State, idempotency};
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Payload};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use provost_actors::KeyedRequest;
 use provost_domain::TrainingConfig;
 use provost_domain::data_checks::DataChecks;
 use provost_domain::quality::DataQualityReport;
@@ -27,21 +28,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/data-checks").route(web::post().to(check)).default_service(only("POST")));
 }
 
-/// The configuration of a request that asks about the data that one selects, and the request with its `Idempotency-Key`.
-async fn selection(
-    state: &State,
-    request: &HttpRequest,
-    payload: Payload,
-) -> Result<(TrainingConfig, Option<KeyedRequest>), Problem> {
-    let body = body::read(request, payload, state.max_body_bytes).await?;
-    let key = idempotency::key_of(request)?;
-    let read = move |bytes: &[u8]| {
-        let config = TrainingConfig::from_json(&body::json(bytes)?)?;
-        Ok((config, key.map(|key| key.with(bytes))))
-    };
-    body.document(state, read).await
-}
-
 /// The quality report of the data that a training configuration selects.
 ///
 /// `POST /train` with the same body is refused if `passes_quality_check` is false. Nothing is trained and nothing is stored.
@@ -50,12 +36,8 @@ async fn selection(
     responses(
         (status = 200, description = "The report", body = DataQualityReport),
         (status = 422, description = "Every bad field is named", body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn report(
-    state: Data<State>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    let (config, asked) = selection(&state, &request, payload).await?;
+pub(super) async fn report(state: Data<State>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let (config, asked) = idempotency::document(&state, &request, body, configuration).await?;
     let reported = async { Ok((StatusCode::OK, Report(state.handle.quality(config).await?))) };
     idempotency::once(&state, asked, true, reported).await
 }
@@ -71,8 +53,8 @@ pub(super) async fn report(
     responses(
         (status = 200, description = "What was found", body = DataChecks),
         (status = 422, description = "Every bad field is named", body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn check(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
-    let (config, asked) = selection(&state, &request, payload).await?;
+pub(super) async fn check(state: Data<State>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let (config, asked) = idempotency::document(&state, &request, body, configuration).await?;
     let checked = async { Ok((StatusCode::OK, state.handle.check_data(config).await?)) };
     idempotency::once(&state, asked, true, checked).await
 }

@@ -1,13 +1,14 @@
 //! Evaluations and plots.
 
+use super::body::Body;
 use super::code::Code;
 use super::ids::model_id;
 use super::models::record;
 use super::page::Query;
 use super::problem::{Problem, only, readable};
-use super::{BASE, State, auth, body, idempotency};
+use super::{BASE, State, auth, idempotency};
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{self, Data, Path, Payload};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_domain::evaluation::{EvaluationResults, PLOTS};
 use provost_domain::model::ImportanceKind;
@@ -71,14 +72,13 @@ pub(super) async fn evaluate(
     state: Data<State>,
     request: HttpRequest,
     path: Path<String>,
-    payload: Payload,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
-    let (id, key) = (model_id(&state, &path).await?, idempotency::key_of(&request)?);
+    let id = model_id(&state, &path).await?;
     let mut query = Query::of(&request);
     let plots = query.flag("generate_plots", true);
     query.check()?;
-    let asked = body.document(&state, move |bytes| Ok(key.map(|key| key.with(bytes)))).await?;
+    let ((), asked) = idempotency::document(&state, &request, body, |_| Ok(())).await?;
     let mut task = None;
     let mut response = idempotency::once(&state, asked, false, async {
         let task_id = state.handle.evaluate(&id, plots).await?;

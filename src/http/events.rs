@@ -1,15 +1,14 @@
 //! A job's event stream as server-sent events, resumable by `Last-Event-ID`.
 
-use super::code::Code;
 use super::connection_limit::LimitSlot;
 use super::ids::job_id;
 use super::problem::Problem;
-use super::{State, auth};
+use super::{State, event_stream};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
+use provost_domain::JobId;
 use provost_domain::job::JobEvent;
-use provost_domain::{JobId, limits};
 use provost_store::StoreError;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -45,27 +44,19 @@ pub(super) async fn stream(
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let id = job_id(&state, &path).await?;
-    let counted = state.streams.take_slot(auth::owner(&request)).ok_or_else(|| {
-        let detail =
-            format!("this caller has {} event streams open, which is as many as may be", limits::EVENT_STREAMS);
-        Problem::new(Code::TooManyStreams, detail).with_header("retry-after", "10".to_owned())
-    })?;
+    let counted = event_stream::slot(&state, &request)?;
     let grown = state.handle.watch(&id);
     if state.handle.store().job(&id).await?.is_none() {
         return Err(Problem::not_found("job", id.as_str()));
     }
-    let after = request.headers().get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok()).unwrap_or(0);
+    let after = event_stream::last_event(&request);
     let closing = state.closing.clone();
     let reader = Reader { state, id, after, grown, closing, done: false, _counted: counted };
     let events = stream::unfold(reader, |mut reader| async move {
         let chunk = reader.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(chunk), reader))
+        Some((chunk, reader))
     });
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header(("cache-control", "no-store"))
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(events))
+    Ok(event_stream::respond(events))
 }
 
 impl Reader {

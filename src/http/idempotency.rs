@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: the same key and request of one caller answer the stored response.
 
 use super::auth;
+use super::body::Body;
 use super::code::Code;
 use super::problem::{Problem, key_reused};
 use super::{State, send};
@@ -67,6 +68,20 @@ impl Key {
         let request_hash = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
         KeyedRequest { owner: self.owner, key: self.key, request_hash }
     }
+}
+
+/// Parses a body; and the request that the stored response belongs to, if an `Idempotency-Key` was sent.
+///
+/// # Errors
+/// Those of `parse`; 422 for a malformed key.
+pub async fn document<T: Send + 'static>(
+    state: &State,
+    request: &HttpRequest,
+    body: Body,
+    parse: impl FnOnce(&[u8]) -> Result<T, Problem> + Send + 'static,
+) -> Result<(T, Option<KeyedRequest>), Problem> {
+    let key = key_of(request)?;
+    body.document(state, move |bytes| Ok((parse(bytes)?, key.map(|key| key.with(bytes))))).await
 }
 
 /// The request's key, if it sent one.

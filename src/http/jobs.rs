@@ -1,11 +1,12 @@
 //! Training jobs: submit, read, list, cancel.
 
+use super::body::Body;
 use super::ids::job_id;
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{PROBLEM, Problem, only, readable};
 use super::{BASE, State, auth, body, events, idempotency};
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Path, Payload};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_actors::{Accepted, KeyedSubmission, Submission, SubmitError, Submitted, WrittenResponse};
 use provost_domain::job::JobStatus;
@@ -126,6 +127,11 @@ impl CancelAccepted {
     }
 }
 
+/// The training configuration in a body.
+pub(super) fn configuration(bytes: &[u8]) -> Result<TrainingConfig, Problem> {
+    Ok(TrainingConfig::from_json(&body::json(bytes)?)?)
+}
+
 /// Starts a training job.
 ///
 /// The job waits in the queue. `Location` is its address; `GET` on this address, or on its event stream, follows the
@@ -142,14 +148,8 @@ impl CancelAccepted {
             body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 503, description = "The queue is full; `Retry-After` says when to try again",
             body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn train(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
-    let key = idempotency::key_of(&request)?;
-    let read = move |bytes: &[u8]| {
-        let config = TrainingConfig::from_json(&body::json(bytes)?)?;
-        Ok((config, key.map(|key| key.with(bytes))))
-    };
-    let (config, idempotency) = body.document(&state, read).await?;
+pub(super) async fn train(state: Data<State>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let (config, idempotency) = idempotency::document(&state, &request, body, configuration).await?;
     if let Some(asked) = &idempotency {
         idempotency::admit_training(&state, asked).await?;
     }

@@ -1,10 +1,11 @@
 //! API keys, for admins.
 
+use super::body::Body;
 use super::problem::{Problem, only, readable};
 use super::{State, auth, body};
 use crate::keys::{Made, make, revoke};
 use actix_web::http::header;
-use actix_web::web::{self, Data, Path, Payload};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::check::brief;
@@ -91,12 +92,7 @@ pub(super) async fn list(state: Data<State>) -> Result<HttpResponse, Problem> {
     responses(
         (status = 201, description = "The key with its text", body = NewKey),
         (status = 422, description = "Every bad field is named", body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn create(
-    state: Data<State>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
+pub(super) async fn create(state: Data<State>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let wanted = wanted(&body)?;
     let Made { text, key } = make_key(&state, &request, wanted).await?;
     let now = state.handle.options().clock.now();

@@ -1,11 +1,12 @@
 //! Model versions: read, list, activate, compare.
 
+use super::body::Body;
 use super::ids::model_id;
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{Problem, only, readable};
 use super::{BASE, State, auth, body, idempotency};
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Path, Payload};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use provost_domain::evaluation::{ModelComparisonRequest, ModelComparisonResponse, TierMetrics};
@@ -158,13 +159,7 @@ pub(super) async fn read(state: Data<State>, path: Path<String>) -> Result<HttpR
 
 /// Reads `{model_id?, reason?}`; an empty body and `null` are none.
 pub(super) fn activation_reason(bytes: &[u8], id: &ModelId) -> Result<Option<String>, Problem> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(None);
-    }
-    let document = body::json(bytes)?;
-    if document.is_null() {
-        return Ok(None);
-    }
+    let Some(document) = body::optional_json(bytes)? else { return Ok(None) };
     let mut fields = Fields::new(&document, "an activation")?;
     let given = fields.optional_text("model_id", limits::ID);
     let reason = fields.optional_text("reason", limits::REASON);
@@ -177,13 +172,7 @@ pub(super) fn activation_reason(bytes: &[u8], id: &ModelId) -> Result<Option<Str
 
 /// Reads `{reason?}`; an empty body and `null` are none.
 pub(super) fn rollback_reason(bytes: &[u8]) -> Result<Option<String>, Problem> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(None);
-    }
-    let document = body::json(bytes)?;
-    if document.is_null() {
-        return Ok(None);
-    }
+    let Some(document) = body::optional_json(bytes)? else { return Ok(None) };
     let mut fields = Fields::new(&document, "a rollback")?;
     let reason = fields.optional_text("reason", limits::REASON);
     Ok(fields.finish(reason)?)
@@ -204,13 +193,12 @@ pub(super) async fn activate(
     state: Data<State>,
     request: HttpRequest,
     path: Path<String>,
-    payload: Payload,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
-    let (id, key) = (model_id(&state, &path).await?, idempotency::key_of(&request)?);
+    let id = model_id(&state, &path).await?;
     let of = id.clone();
-    let read = move |bytes: &[u8]| Ok((activation_reason(bytes, &of)?, key.map(|key| key.with(bytes))));
-    let (reason, asked) = body.document(&state, read).await?;
+    let read = move |bytes: &[u8]| activation_reason(bytes, &of);
+    let (reason, asked) = idempotency::document(&state, &request, body, read).await?;
     let activated = async { Ok((StatusCode::OK, state.handle.activate(&id, auth::by(&request), reason).await?)) };
     idempotency::once(&state, asked, false, activated).await
 }
@@ -224,15 +212,8 @@ pub(super) async fn activate(
     responses(
         (status = 200, description = "The version that is active now", body = ModelVersion),
         (status = 409, description = "There is none to go back to", body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn rollback(
-    state: Data<State>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
-    let key = idempotency::key_of(&request)?;
-    let read = move |bytes: &[u8]| Ok((rollback_reason(bytes)?, key.map(|key| key.with(bytes))));
-    let (reason, asked) = body.document(&state, read).await?;
+pub(super) async fn rollback(state: Data<State>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let (reason, asked) = idempotency::document(&state, &request, body, rollback_reason).await?;
     let rolled_back = async { Ok((StatusCode::OK, state.handle.rollback(auth::by(&request), reason).await?)) };
     idempotency::once(&state, asked, false, rolled_back).await
 }
@@ -298,18 +279,9 @@ pub(super) async fn decisions(state: Data<State>, request: HttpRequest) -> Resul
         (status = 200, description = "Scores, tests and plots", body = ModelComparisonResponse),
         (status = 404, description = "An unknown id, named", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "Fewer than two ids, or a bad field", body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn compare(
-    state: Data<State>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
-    let key = idempotency::key_of(&request)?;
-    let read = move |bytes: &[u8]| {
-        let wanted = ModelComparisonRequest::from_json(&body::json(bytes)?)?;
-        Ok((wanted, key.map(|key| key.with(bytes))))
-    };
-    let (wanted, asked) = body.document(&state, read).await?;
+pub(super) async fn compare(state: Data<State>, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
+    let read = |bytes: &[u8]| Ok(ModelComparisonRequest::from_json(&body::json(bytes)?)?);
+    let (wanted, asked) = idempotency::document(&state, &request, body, read).await?;
     let mut ids = Vec::with_capacity(wanted.model_ids.len());
     for id in &wanted.model_ids {
         ids.push(model_id(&state, id).await?);

@@ -1,9 +1,10 @@
 //! Needs: what a person has to act on; the list, and the two ways to deal with an entry.
 
+use super::body::Body;
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{Problem, only, readable};
 use super::{State, auth, body};
-use actix_web::web::{self, Data, Path, Payload};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, TimeDelta, Utc};
 use provost_domain::check::brief;
@@ -102,19 +103,15 @@ pub(super) async fn acknowledge(
     state: Data<State>,
     request: HttpRequest,
     path: Path<String>,
-    payload: Payload,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
     let reason = acknowledgement(&body)?;
     Ok(HttpResponse::Ok().json(record_acknowledgement(&state, &request, &path, reason).await?))
 }
 
 /// The reason of an acknowledgement; its body may be empty.
 pub(super) fn acknowledgement(bytes: &[u8]) -> Result<Option<String>, Problem> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(None);
-    }
-    let document = body::json(bytes)?;
+    let Some(document) = body::optional_json(bytes)? else { return Ok(None) };
     let mut fields = Fields::new(&document, "an acknowledgement")?;
     let reason = fields.optional_text("reason", limits::REASON);
     Ok(fields.finish(reason)?)
@@ -135,9 +132,8 @@ pub(super) async fn snooze(
     state: Data<State>,
     request: HttpRequest,
     path: Path<String>,
-    payload: Payload,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
     let (hours, reason) = snoozing(&body)?;
     Ok(HttpResponse::Ok().json(record_snooze(&state, &request, &path, hours, reason).await?))
 }

@@ -68,7 +68,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// A problem as a page.
 #[derive(Debug)]
-struct PageError(Problem);
+pub struct PageError(Problem);
 
 impl<E: Into<Problem>> From<E> for PageError {
     fn from(error: E) -> Self {
@@ -136,6 +136,17 @@ fn render(template: &impl Template) -> Result<String, PageError> {
 
 fn html(template: &impl Template) -> Result<HttpResponse, PageError> {
     Ok(respond(StatusCode::OK, render(template)?))
+}
+
+/// The page with its form again, if the form cannot be carried out: 409 if what it decides on has changed since it was shown,
+/// 422 if the reason is missing.
+fn again(page: &impl Template, has_changed: bool, lacks_reason: bool) -> Result<Option<HttpResponse>, PageError> {
+    let status = match (has_changed, lacks_reason) {
+        (true, _) => StatusCode::CONFLICT,
+        (false, true) => StatusCode::UNPROCESSABLE_ENTITY,
+        (false, false) => return Ok(None),
+    };
+    Ok(Some(respond(status, render(page)?)))
 }
 
 /// Redirects to another page after a form had its effect.

@@ -1,10 +1,11 @@
 //! Parked messages: messages from the bus that could not be processed, and the ways to deal with them.
 
+use super::body::Body;
 use super::code::Code;
 use super::page::Query;
 use super::problem::{Problem, only, readable};
 use super::{State, auth, body};
-use actix_web::web::{self, Data, Payload};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_actors::bridge::AmqpError;
 use provost_actors::bridge::parked::{Outcome, Parked, ParkingQueue, Which, Whole};
@@ -170,12 +171,8 @@ pub(super) async fn whole(state: &State, request: &HttpRequest) -> Result<WholeM
         (status = 200, description = "What became of each", body = ParkedOutcome),
         (status = 409, description = "There is no bus", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "Every bad field is named", body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn send_again(
-    state: Data<State>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    answer(state, request, payload, Act::Return).await
+pub(super) async fn send_again(state: Data<State>, body: Body) -> Result<HttpResponse, Problem> {
+    answer(&state, &body, Act::Return).await
 }
 
 /// Removes parked messages for good.
@@ -186,18 +183,13 @@ pub(super) async fn send_again(
         (status = 200, description = "What became of each", body = ParkedOutcome),
         (status = 409, description = "There is no bus", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "Every bad field is named", body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn discard(
-    state: Data<State>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    answer(state, request, payload, Act::Drop).await
+pub(super) async fn discard(state: Data<State>, body: Body) -> Result<HttpResponse, Problem> {
+    answer(&state, &body, Act::Drop).await
 }
 
-async fn answer(state: Data<State>, request: HttpRequest, payload: Payload, act: Act) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
-    let ParkedRequest { ids, reason } = wanted(&body)?;
-    let outcome = deal(&state, &ids, act).await?;
+async fn answer(state: &State, body: &Body, act: Act) -> Result<HttpResponse, Problem> {
+    let ParkedRequest { ids, reason } = wanted(body)?;
+    let outcome = deal(state, &ids, act).await?;
     let mut response = HttpResponse::Ok().json(ParkedOutcome::from(outcome));
     auth::note(&mut response, "reason", &reason);
     auth::note(&mut response, "messages", &ids.join(" "));

@@ -1,9 +1,10 @@
 //! The retraining schedule, and the triggers so far.
 
+use super::body::Body;
 use super::page::{Query, cursor_fault, respond};
 use super::problem::{Problem, only, readable};
 use super::{State, body};
-use actix_web::web::{self, Data, Payload};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_actors::error::SubmitError;
 use provost_actors::{BadCron, Cron};
@@ -111,13 +112,8 @@ fn within_schedule(error: SubmitError) -> Problem {
     responses(
         (status = 200, description = "The schedule in force", body = ScheduledTrainingConfig),
         (status = 422, description = "Every bad field is named", body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn replace(
-    state: Data<State>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
-    // Looking for the times that a cron expression names takes some milliseconds where there are none.
+pub(super) async fn replace(state: Data<State>, body: Body) -> Result<HttpResponse, Problem> {
+    // If a cron expression names no time, the search for one takes some milliseconds.
     let schedule = state.compute.run(move || Ok::<_, Problem>(checked(&body::json(&body)?)?)).await??;
     state.handle.check(&schedule.training_config).await.map_err(within_schedule)?;
     state.handle.store().put_schedule(schedule.clone()).await?;

@@ -1,9 +1,10 @@
 //! Shadow models: they also score every prediction of the serving model, and their answers are not returned.
 
+use super::body::Body;
 use super::problem::{Problem, only, readable};
 use super::{State, body, ids};
-use actix_web::web::{self, Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data};
 use provost_domain::fields::{Fields, Texts};
 use provost_domain::limits;
 use serde::Serialize;
@@ -43,12 +44,7 @@ pub(super) async fn read(state: Data<State>) -> Result<HttpResponse, Problem> {
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 409, description = "A model cannot serve", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "A bad body", body = super::problem::Problem, content_type = "application/problem+json")))]
-pub(super) async fn replace(
-    state: Data<State>,
-    request: HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    let body = body::read(&request, payload, state.max_body_bytes).await?;
+pub(super) async fn replace(state: Data<State>, body: Body) -> Result<HttpResponse, Problem> {
     let document = body::json(&body)?;
     let mut fields = Fields::new(&document, "a shadow request")?;
     let names = fields.texts("model_ids", Vec::new(), Texts { items: limits::SHADOWS, characters: limits::ID });

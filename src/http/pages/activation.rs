@@ -4,13 +4,12 @@ use super::form::Form;
 use super::needs::name_of;
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, Score, activated_by, algorithm, shown};
-use super::{PageError, State, html, render, respond, see};
+use super::{PageError, State, again, html, see};
 use crate::http::auth;
 use crate::http::code::Code;
 use crate::http::models::record;
 use crate::http::problem::{Problem, only, readable};
-use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Path, Payload};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_domain::ModelId;
@@ -129,29 +128,16 @@ async fn activate(
     state: Data<State>,
     request: HttpRequest,
     path: Path<String>,
-    payload: Payload,
+    form: Form,
 ) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
     let id = record(&state, &path).await?.version.model_id;
     let page = show(&state, &request, &id, false, Some(&form)).await?;
-    if let Some(refused) = refused(&page)? {
-        return Ok(refused);
+    if let Some(page) = again(&page, page.conflict.is_some(), page.lacks_reason)? {
+        return Ok(page);
     }
+    // Another activation may still come between the check and this one; the history then has both.
     state.handle.activate(&id, auth::by(&request), Some(form.reason()?)).await?;
     Ok(see(&format!("/models/{id}?done=activated")))
-}
-
-/// The form once more, where the reason is missing or another model serves than the form showed. Between this look and the
-/// activation another one can still come: the history has both.
-fn refused(page: &Page) -> Result<Option<HttpResponse>, PageError> {
-    let status = if page.conflict.is_some() {
-        StatusCode::CONFLICT
-    } else if page.lacks_reason {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(respond(status, render(page)?)))
 }
 
 /// The model that served before.
@@ -165,12 +151,11 @@ async fn ask_rollback(state: Data<State>, request: HttpRequest) -> Result<HttpRe
     html(&show(&state, &request, &before, true, None).await?)
 }
 
-async fn roll_back(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
+async fn roll_back(state: Data<State>, request: HttpRequest, form: Form) -> Result<HttpResponse, PageError> {
     let before = before(&state).await?;
     let page = show(&state, &request, &before, true, Some(&form)).await?;
-    if let Some(refused) = refused(&page)? {
-        return Ok(refused);
+    if let Some(page) = again(&page, page.conflict.is_some(), page.lacks_reason)? {
+        return Ok(page);
     }
     let version = state.handle.rollback(auth::by(&request), Some(form.reason()?)).await?;
     Ok(see(&format!("/models/{}?done=rolled-back", version.model_id)))

@@ -10,7 +10,7 @@ use super::{PageError, State, html, render, respond};
 use crate::http::auth;
 use crate::http::problem::{only, readable};
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Payload};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_actors::{PredictRequest, PredictionError, Predictions, RequestBounds, RequestOptions};
@@ -178,8 +178,7 @@ fn document(form: &Form) -> Value {
     json!({"applications": [{"profile": profile, "program": program}], "explain": true, "counterfactual": true})
 }
 
-async fn ask(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
+async fn ask(state: Data<State>, request: HttpRequest, form: Form) -> Result<HttpResponse, PageError> {
     let document = document(&form).to_string();
     let asked = PredictRequest::read(document.as_bytes(), RequestOptions::default(), RequestBounds::default())?;
     let wrong = asked.errors.iter().map(|error| wrong(&error.pointer, &error.message)).collect();

@@ -5,15 +5,14 @@ use super::form::Form;
 use super::needs::name_of;
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, activated_by, count, metric, said, short, shown, signed, three};
-use super::{PageError, State, html, render, respond, see};
+use super::{PageError, State, again, html, see};
 use crate::http::auth;
 use crate::http::code::Code;
 use crate::http::ids::job_id;
 use crate::http::needs::record_acknowledgement;
 use crate::http::page::{Query, cursor_fault, encode};
 use crate::http::problem::{Problem, only, readable};
-use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Path, Payload};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -181,29 +180,31 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
     html(&show(&state, &request, &path, None).await?)
 }
 
-/// The form once more, where the reason is missing or there is nothing to decide any more.
-fn refused(page: &Page) -> Result<Option<HttpResponse>, PageError> {
-    let status = if !page.is_open {
-        StatusCode::CONFLICT
-    } else if page.lacks_reason {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(respond(status, render(page)?)))
+/// The decision that a form approves or declines; or, if the reason is missing or nothing is left to decide, the page with the
+/// form again.
+async fn decided(
+    state: &State,
+    request: &HttpRequest,
+    path: &str,
+    form: &Form,
+) -> Result<Result<GateDecision, HttpResponse>, PageError> {
+    let page = show(state, request, path, Some(form)).await?;
+    match again(&page, !page.is_open, page.lacks_reason)? {
+        Some(response) => Ok(Err(response)),
+        None => Ok(Ok(found(state, path).await?)),
+    }
 }
 
 async fn approve(
     state: Data<State>,
     request: HttpRequest,
     path: Path<String>,
-    payload: Payload,
+    form: Form,
 ) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
-    if let Some(refused) = refused(&show(&state, &request, &path, Some(&form)).await?)? {
-        return Ok(refused);
-    }
-    let decision = found(&state, &path).await?;
+    let decision = match decided(&state, &request, &path, &form).await? {
+        Ok(decision) => decision,
+        Err(page) => return Ok(page),
+    };
     state.handle.activate(&decision.challenger_id, auth::by(&request), Some(form.reason()?)).await?;
     Ok(see(&format!("/decisions/{}?done=approved", decision.job_id)))
 }
@@ -212,13 +213,12 @@ async fn decline(
     state: Data<State>,
     request: HttpRequest,
     path: Path<String>,
-    payload: Payload,
+    form: Form,
 ) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
-    if let Some(refused) = refused(&show(&state, &request, &path, Some(&form)).await?)? {
-        return Ok(refused);
-    }
-    let decision = found(&state, &path).await?;
+    let decision = match decided(&state, &request, &path, &form).await? {
+        Ok(decision) => decision,
+        Err(page) => return Ok(page),
+    };
     let need = approval(&decision);
     let id = need.need_id.clone();
     // It may have been decided so lately that nobody was told of it yet.

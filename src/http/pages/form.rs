@@ -1,11 +1,12 @@
 //! A form's fields, as a browser sends them.
 
+use super::PageError;
 use super::text::shown;
-use super::{PageError, State};
 use crate::http::body;
 use crate::http::problem::Problem;
-use actix_web::HttpRequest;
-use actix_web::web::{Payload, Query};
+use actix_web::web::Query;
+use actix_web::{FromRequest, HttpRequest, dev};
+use futures_util::future::LocalBoxFuture;
 use provost_domain::{Fault, limits};
 use serde_json::Value;
 
@@ -27,12 +28,21 @@ impl Wrong {
 
 pub struct Form(Vec<(String, String)>);
 
+impl FromRequest for Form {
+    type Error = PageError;
+    type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let body = body::extract(request, payload, LONGEST);
+        Box::pin(async move { Self::parse(&body.await?) })
+    }
+}
+
 impl Form {
-    pub async fn read(state: &State, request: &HttpRequest, payload: Payload) -> Result<Self, PageError> {
-        let body = body::read(request, payload, LONGEST.min(state.max_body_bytes)).await?;
-        let text = std::str::from_utf8(&body).map_err(|_| Problem::invalid("", "a form is UTF-8"))?;
+    fn parse(body: &[u8]) -> Result<Self, PageError> {
+        let text = std::str::from_utf8(body).map_err(|_| Problem::invalid("", "a form is UTF-8"))?;
         let pairs = Query::<Vec<(String, String)>>::from_query(text)
-            .map_err(|error| Problem::invalid("", format!("this is no form: {error}")))?;
+            .map_err(|error| Problem::invalid("", format!("the body is not a form: {error}")))?;
         Ok(Self(pairs.into_inner()))
     }
 

@@ -8,7 +8,7 @@ use crate::http::auth;
 use crate::http::keys::{KeyRequest, end_key, make_key, wanted};
 use crate::http::problem::{only, readable};
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Path, Payload};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -131,8 +131,7 @@ fn document(form: &Form) -> Value {
     Value::Object(document)
 }
 
-async fn create(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
+async fn create(state: Data<State>, request: HttpRequest, form: Form) -> Result<HttpResponse, PageError> {
     let asked: KeyRequest = match wanted(document(&form).to_string().as_bytes()) {
         Ok(asked) => asked,
         Err(problem) => {

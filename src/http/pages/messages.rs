@@ -10,7 +10,7 @@ use crate::http::page::encode;
 use crate::http::parked::{Act, deal, on_queue, whole};
 use crate::http::problem::{Problem, only, readable};
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Payload};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -123,8 +123,7 @@ fn done(outcome: Outcome, act: Act) -> Vec<Done> {
     dealt.chain(stayed).chain(missing).map(|(id, mark, text)| Done { id: shown(&id), mark, text }).collect()
 }
 
-async fn act(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
+async fn act(state: Data<State>, request: HttpRequest, form: Form) -> Result<HttpResponse, PageError> {
     let ids: Vec<String> = form.all("ids").take(limits::PARKED_IDS).map(str::to_owned).collect();
     let act = if form.get("act") == Some("drop") { Act::Drop } else { Act::Return };
     let mut wrong = Vec::new();

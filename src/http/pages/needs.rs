@@ -7,7 +7,7 @@ use super::{PageError, State, html, see};
 use crate::http::needs::{record_acknowledgement, record_snooze, state_of};
 use crate::http::page::{Query, cursor_fault, encode};
 use crate::http::problem::{Problem, only, readable};
-use actix_web::web::{self, Data, Path, Payload};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -191,9 +191,8 @@ async fn acknowledge(
     state: Data<State>,
     request: HttpRequest,
     path: Path<String>,
-    payload: Payload,
+    form: Form,
 ) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
     record_acknowledgement(&state, &request, &path, reason(&form)?).await?;
     Ok(back(&form, "acknowledged"))
 }
@@ -202,9 +201,8 @@ async fn snooze(
     state: Data<State>,
     request: HttpRequest,
     path: Path<String>,
-    payload: Payload,
+    form: Form,
 ) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
     record_snooze(&state, &request, &path, hours(&form)?, reason(&form)?).await?;
     Ok(back(&form, "snoozed"))
 }

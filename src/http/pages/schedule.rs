@@ -7,7 +7,7 @@ use super::{PageError, State, html, render, respond, see};
 use crate::http::problem::{Problem, only, readable};
 use crate::http::schedule::checked;
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Payload};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_domain::schedule::ScheduledTrainingConfig;
@@ -97,8 +97,7 @@ fn document(mut schedule: Value, form: &Form) -> Value {
     schedule
 }
 
-async fn replace(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
+async fn replace(state: Data<State>, request: HttpRequest, form: Form) -> Result<HttpResponse, PageError> {
     let document = document(stored(&state).await?, &form);
     let asked = document.clone();
     // Looking for the times that an expression names takes some milliseconds where there are none.

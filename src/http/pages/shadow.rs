@@ -7,7 +7,7 @@ use super::text::{Moment, Score, count, percent, signed, words};
 use super::{PageError, State, html, see};
 use crate::http::ids::model_id;
 use crate::http::problem::{Problem, only, readable};
-use actix_web::web::{self, Data, Payload};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_actors::ShadowModelReport;
@@ -94,8 +94,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     })
 }
 
-async fn replace(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
+async fn replace(state: Data<State>, form: Form) -> Result<HttpResponse, PageError> {
     let mut ids = Vec::new();
     for name in form.all("ids").take(limits::SHADOWS + 1) {
         ids.push(model_id(&state, name).await?);

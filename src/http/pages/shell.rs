@@ -6,7 +6,7 @@ use super::form::Form;
 use super::{PageError, State, see};
 use crate::http::problem::only;
 use actix_web::http::header::{HeaderValue, SET_COOKIE};
-use actix_web::web::{self, Data, Payload};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use provost_domain::key::Role;
 use std::sync::atomic::Ordering;
@@ -181,8 +181,7 @@ pub fn is_own(path: &str) -> bool {
         && path.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-async fn choose(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
+async fn choose(form: Form) -> Result<HttpResponse, PageError> {
     let chosen = form.get("theme").unwrap_or_default();
     let value = THEMES.iter().map(|(value, _)| *value).find(|value| *value == chosen).unwrap_or("system");
     let mut response = see(form.get("back").filter(|path| is_own(path)).unwrap_or("/"));

@@ -10,7 +10,7 @@ use crate::http::ids::job_id;
 use crate::http::page::Query;
 use crate::http::problem::{Problem, only, readable};
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Data, Payload};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_actors::{Submission, SubmitError, Submitted};
@@ -229,8 +229,7 @@ fn document(form: &Form) -> Value {
     document
 }
 
-async fn submit(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
+async fn submit(state: Data<State>, request: HttpRequest, form: Form) -> Result<HttpResponse, PageError> {
     let config = match TrainingConfig::from_json(&document(&form)) {
         Ok(config) => config,
         Err(faults) => return again(&state, &request, &form, faults.0.iter().map(Wrong::of).collect()).await,

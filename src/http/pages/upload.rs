@@ -330,10 +330,9 @@ async fn import(
     state: Data<State>,
     request: HttpRequest,
     path: Path<String>,
-    payload: Payload,
+    form: Form,
 ) -> Result<HttpResponse, PageError> {
     let upload = state.uploads.get(&request, &path)?;
-    let form = Form::read(&state, &request, payload).await?;
     let head = head(&state, &upload).await?;
     let mapping = match form.get("mode") {
         Some("names") => Ok(None),

@@ -4,7 +4,7 @@ use super::super::form::Form;
 use super::super::{PageError, State, see};
 use crate::http::auth;
 use crate::http::ids::job_id;
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
 /// Stops the job; with `keep` its best finished trial is fitted and registered first.
@@ -12,10 +12,10 @@ pub async fn stop(
     state: Data<State>,
     request: HttpRequest,
     path: Path<String>,
-    payload: Payload,
+    form: Form,
 ) -> Result<HttpResponse, PageError> {
     let id = job_id(&state, &path).await?;
-    let keeps = Form::read(&state, &request, payload).await?.get("keep").is_some();
+    let keeps = form.get("keep").is_some();
     state.handle.cancel(&id, auth::by(&request), keeps).await?;
     Ok(see(&format!("/jobs/{id}?done={}", if keeps { "keeping" } else { "stopping" })))
 }

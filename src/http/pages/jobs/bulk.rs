@@ -7,7 +7,7 @@ use super::super::{PageError, State, html};
 use crate::http::auth;
 use crate::http::ids::job_id;
 use crate::http::problem::Problem;
-use actix_web::web::{Data, Payload};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_actors::{Submission, Submitted};
@@ -31,8 +31,7 @@ struct Page {
     results: Vec<Outcome>,
 }
 
-pub async fn act(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
-    let form = Form::read(&state, &request, payload).await?;
+pub async fn act(state: Data<State>, request: HttpRequest, form: Form) -> Result<HttpResponse, PageError> {
     let ids: Vec<&str> = form.all("ids").take(limits::PAGE).collect();
     let is_again = form.get("act") == Some("again");
     if ids.is_empty() {
