@@ -1,6 +1,7 @@
 //! The twelve features and their scale conversions. Tables and weights are configuration (`FeatureTables`).
 
 mod extended;
+mod impossible;
 mod ranges;
 mod tables;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod titles;
 
 use crate::record::{AdmissionDataPoint, Profile, Program, TestScore, TestType};
 pub use extended::{CATEGORIES, CATEGORY_RULE, EXTENDED, YEAR, is_category, older_codes, tells_time};
+pub use impossible::Impossible;
 pub use tables::{
     Anchors, CompetitivenessWeights, ExtracurricularWeights, FeatureTables, Plausible, PrestigeSteps,
     ProfessionalWeights, ResearchWeights, Scales,

@@ -247,7 +247,7 @@ impl ServingModel {
                 probability_high: pair.map(|(_, high)| high.max(p)),
                 predicted_outcome: Outcome::at(p, self.threshold()),
                 plausible_outcomes: self.sets.as_ref().map(|sets| sets.plausible(p, coverage)),
-                warnings: warnings::of(&self.model, row),
+                warnings: warnings::of(&self.model, row, &self.tables),
             }
         };
         rows.iter().zip(p).map(answer).collect()

@@ -28,7 +28,7 @@ pub struct Prediction {
 /// Something that makes an answer less sure; never an error.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Warning {
-    /// `missing_value`, `unknown_category` or `beyond_training_range`.
+    /// `impossible_value` (not used), `missing_value`, `unknown_category` or `beyond_training_range`.
     pub code: &'static str,
     /// Where in the application the value is, or would be; the feature for a row of features.
     pub pointer: String,

@@ -83,6 +83,17 @@ fn warnings_name_what_was_missing_or_beyond_training() {
     assert!(warnings(&application(3.6, 160.0)).is_empty());
     let low = warnings(&application(3.6, 130.0));
     assert_eq!(low[0].code, "beyond_training_range", "{low:?}");
+    let told = |row: &Application| warnings(row).into_iter().map(|w| (w.code, w.pointer)).collect::<Vec<_>>();
+    let (gpa, quant) = ("/profile/gpa".to_owned(), "/profile/test_scores/0/quantitative_score".to_owned());
+    assert_eq!(
+        told(&application(9.0, 900.0)),
+        [
+            ("impossible_value", gpa.clone()),
+            ("impossible_value", quant),
+            ("missing_value", gpa),
+            ("missing_value", "/profile/test_scores".to_owned())
+        ]
+    );
 }
 
 #[test]

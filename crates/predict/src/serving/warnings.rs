@@ -4,9 +4,15 @@ use super::Row;
 use super::answer::Warning;
 use crate::model::Model;
 use crate::ranges::Standing;
+use provost_domain::features::FeatureTables;
 
-/// Of the features that the model uses, in their order.
-pub fn of(model: &Model, row: &Row<'_>) -> Vec<Warning> {
+/// The impossible numbers of the application, then the features that the model uses, in their order.
+pub fn of(model: &Model, row: &Row<'_>, tables: &FeatureTables) -> Vec<Warning> {
+    let impossible = row.point.map(|point| tables.impossible(point)).unwrap_or_default();
+    let impossible = impossible.into_iter().map(|one| {
+        let message = one.to_string();
+        Warning { code: "impossible_value", pointer: one.pointer, message }
+    });
     let ranges = model.evidence.as_deref().map(|evidence| &evidence.ranges);
     let mut used: Vec<usize> = model.columns.iter().map(|column| *column as usize).collect();
     used.sort_unstable();
@@ -26,7 +32,7 @@ pub fn of(model: &Model, row: &Row<'_>) -> Vec<Warning> {
         let pointer = if row.point.is_some() { pointer(name).to_owned() } else { format!("/{name}") };
         Some(Warning { code, pointer, message })
     };
-    used.into_iter().filter_map(warning).collect()
+    impossible.chain(used.into_iter().filter_map(warning)).collect()
 }
 
 /// Where in an application a feature comes from.
