@@ -11,7 +11,7 @@ use crate::sniff::{self, Fractions};
 use crate::unpack::ReadBytes;
 use encoding_rs::Encoding;
 use provost_domain::features::FeatureTables;
-use provost_domain::mapping::guess::{self, Facts};
+use provost_domain::mapping::guess::{self, Decisions, Facts};
 use provost_domain::mapping::{Mapping, Separators, Unread};
 use provost_domain::{Fault, Faults};
 use std::io::Read;
@@ -179,6 +179,8 @@ pub struct Preview {
     pub told: Vec<String>,
     /// A guessed mapping, as TOML.
     pub mapping: String,
+    /// For each column what its words would mean as decisions.
+    pub decisions: Vec<Decisions>,
 }
 
 /// The head of a file, with a guessed mapping.
@@ -188,7 +190,6 @@ pub struct Preview {
 pub fn preview(name: &str, file: impl Read + Send + 'static, options: &Options) -> Result<Preview, ReadError> {
     let mapping = Mapping::default();
     let opened = opened::open(name, file, options.format, &mapping, &options.limits, ReadBytes::default())?;
-    let told = opened.told.clone();
     let mut facts = Facts { file: name.to_owned(), ..Facts::default() };
     let (names, mut rows) = match opened.what {
         What::Empty => (None, Vec::new()),
@@ -211,13 +212,21 @@ pub fn preview(name: &str, file: impl Read + Send + 'static, options: &Options) 
         return Err(ReadError::Unreadable("the file has no rows to guess a mapping from".to_owned()));
     }
     let fractions = sniff::fractions(&rows, facts.delimiter.is_some());
+    let mut told = opened.told.clone();
+    told.extend(opened.detected.told());
+    if !told.iter().any(|text| text.contains("encoding")) && facts.encoding.is_none() {
+        told.push("encoding UTF-8".to_owned());
+    }
+    told.extend((fractions == Fractions::Comma).then(|| "decimal comma".to_owned()));
     (facts.decimal_comma, facts.unsure) = (fractions == Fractions::Comma, fractions == Fractions::Unsure);
     let mapping = guess::guess(names.as_deref(), &rows, &facts);
     let width = rows.iter().map(Vec::len).max().unwrap_or(0);
     let has_header = names.is_some();
     let columns = names.unwrap_or_else(|| (0..width).map(|number| number.to_string()).collect());
+    let cells = |at: usize| rows.iter().filter_map(move |row| row.get(at)).map(String::as_str);
+    let decisions = (0..columns.len()).map(|at| guess::decisions(cells(at))).collect();
     rows.truncate(PREVIEWED_ROWS);
-    Ok(Preview { columns, has_header, rows, told, mapping })
+    Ok(Preview { columns, has_header, rows, told, mapping, decisions })
 }
 
 /// Reads a file to its end, or until `send` returns stop. Chunks come in the file's order together with their parser; the

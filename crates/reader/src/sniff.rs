@@ -42,7 +42,7 @@ const ZEROS: usize = 1024;
 
 /// The kind of a file in an unsupported format.
 pub fn foreign(head: &[u8]) -> Option<&'static str> {
-    const KINDS: [(&[u8], &str); 13] = [
+    const KINDS: [(&[u8], &str); 16] = [
         (b"PK\x03\x04", "a ZIP archive or a workbook (.xlsx, .ods)"),
         (b"\xd0\xcf\x11\xe0", "a workbook (.xls)"),
         (b"PAR1", "a Parquet file"),
@@ -54,6 +54,9 @@ pub fn foreign(head: &[u8]) -> Option<&'static str> {
         (b"ARROW1", "an Arrow or Feather file"),
         (b"Obj\x01", "an Avro file"),
         (b"\x89HDF", "an HDF5 file"),
+        (b"\x89PNG", "an image (PNG)"),
+        (b"\xff\xd8\xff", "an image (JPEG)"),
+        (b"GIF8", "an image (GIF)"),
         // Compressed data inside compressed data.
         (b"\x1f\x8b", "gzip data within packed data"),
         (b"\x28\xb5\x2f\xfd", "zstd data within packed data"),
@@ -250,6 +253,7 @@ mod tests {
     #[test]
     fn what_nothing_can_be_read_from_is_told() {
         assert_eq!(foreign(b"PK\x03\x04..."), Some("a ZIP archive or a workbook (.xlsx, .ods)"));
+        assert_eq!(foreign(b"\x89PNG\r\n\x1a\n"), Some("an image (PNG)"));
         assert_eq!(foreign(b" \n<!DOCTYPE HTML>"), Some("a web page"));
         assert_eq!((foreign(b"PK,gpa\n"), foreign(b"<id>,gpa\n"), foreign(b"")), (None, None, None));
         let utf32: Vec<u8> = "data_point_id,gpa\n".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();

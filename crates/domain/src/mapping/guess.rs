@@ -39,6 +39,30 @@ pub fn is_header(cells: &[&str]) -> bool {
     filled().any(|cell| words::of_name(cell).is_some() || Target::parse(cell).is_some()) || !filled().any(is_value)
 }
 
+/// What the most frequent words of one column mean as decisions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decisions {
+    /// Each word that is not a decision's own name, and the decision that the word means.
+    pub meanings: Vec<(String, &'static str)>,
+    /// Words of applications that are not decided.
+    pub open: Vec<String>,
+}
+
+/// The words among a column's cells that are known to mean a decision, or none yet.
+pub fn decisions<'a>(cells: impl Iterator<Item = &'a str>) -> Decisions {
+    let column = Column::new(0, None, cells.map(str::trim).collect(), false);
+    let mut found = Decisions::default();
+    for word in column.words(&Field::default()) {
+        match words::decision(&word) {
+            Some(meaning) if crate::names::folded(&word) == meaning => {}
+            Some(meaning) => found.meanings.push((word, meaning)),
+            None if words::is_open(&word) => found.open.push(word),
+            None => {}
+        }
+    }
+    found
+}
+
 /// The mapping as TOML. `rows` are cells in the columns' order; a header gives names, else the columns are numbered.
 pub fn guess(header: Option<&[String]>, rows: &[Vec<String>], facts: &Facts) -> String {
     let width = header.map_or_else(|| rows.iter().map(Vec::len).max().unwrap_or(0), <[String]>::len);

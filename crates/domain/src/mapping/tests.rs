@@ -342,3 +342,11 @@ fn a_late_member_is_read_by_its_fields_name_if_nothing_else_is_that_field() {
     let twice = read(&[("patents", "1"), ("profile.patents", "2")]).unwrap_err();
     assert!(twice.to_string().contains("`patents` and `profile.patents` are both `patents`"), "{twice}");
 }
+
+#[test]
+fn known_words_of_any_column_mean_their_decision() {
+    let cells = ["Admit", " admit ", "Denied", "accepted", "pending review", "who knows", ""];
+    let found = super::guess::decisions(cells.into_iter());
+    assert_eq!(found.meanings, [("Admit".to_owned(), "accepted"), ("Denied".to_owned(), "rejected")]);
+    assert_eq!(found.open, ["pending review"]);
+}
