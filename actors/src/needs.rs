@@ -31,6 +31,8 @@ const PERIOD: Duration = Duration::from_secs(3);
 const DAYS: i64 = 7;
 /// How many failed jobs are considered.
 const FAILED_JOBS: u32 = 200;
+/// How many waiting and running jobs are considered.
+const UNFINISHED_JOBS: usize = 20;
 /// How many decisions and activations are considered.
 const DECISIONS: u32 = 20;
 /// How many facts are remembered.
@@ -149,10 +151,24 @@ impl NeedLoop {
             None => models.list_models(false, None, 1).await?.items.into_iter().next(),
         };
         facts.extend(match newest_model {
-            Some(model) => facts::no_serving_model(models.model_count().await?, model.training_date),
+            Some(model) => {
+                let is_awaited = self.may_activate().await?;
+                facts::no_serving_model(models.model_count().await?, model.training_date, is_awaited)
+            }
             None => facts::a_model_serves(),
         });
         Ok(facts)
+    }
+
+    /// Whether a job that waits or runs may activate its model by itself.
+    async fn may_activate(&self) -> Result<bool, StoreError> {
+        let jobs = &self.resources.jobs;
+        for queued in jobs.unfinished_jobs().await?.into_iter().filter(|job| !job.is_cancelled).take(UNFINISHED_JOBS) {
+            if jobs.job(&queued.job_id).await?.is_some_and(|record| record.activation.is_automatic()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Recently failed jobs, if there are more than at the last look.

@@ -74,7 +74,11 @@ pub fn approval(decision: &GateDecision) -> Need {
     Need::new(NeedKind::ApprovalAwaited, decision.job_id.as_str(), &fact, &decision.reason, decision.decided_at)
 }
 
-pub fn no_serving_model(models: u64, newest: DateTime<Utc>) -> Facts {
+/// No model serves, though some could. While one is awaited, of a job that may activate its model by itself, nobody needs to choose.
+pub fn no_serving_model(models: u64, newest: DateTime<Utc>, is_awaited: bool) -> Facts {
+    if is_awaited {
+        return Facts::default();
+    }
     let detail = format!("{models} model{} could", if models == 1 { "" } else { "s" });
     Facts {
         here: vec![Need::new(NeedKind::NoServingModel, SERVICE, "No model serves", &detail, newest)],
@@ -137,6 +141,7 @@ mod tests {
     fn counts_are_written_for_people() {
         assert_eq!(messages_set_aside(1, at(0)).fact, "1 message set aside since the start");
         assert_eq!(messages_set_aside(3, at(0)).fact, "3 messages set aside since the start");
-        assert_eq!(no_serving_model(2, at(0)).here[0].detail, "2 models could");
+        assert_eq!(no_serving_model(2, at(0), false).here[0].detail, "2 models could");
+        assert_eq!(no_serving_model(2, at(0), true), Facts::default(), "a job may activate its model by itself");
     }
 }

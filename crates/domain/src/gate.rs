@@ -23,6 +23,13 @@ pub enum ActivationWish {
     IfNotWorse,
 }
 
+impl ActivationWish {
+    /// Whether the model may serve without a person's consent.
+    pub fn is_automatic(self) -> bool {
+        matches!(self, Self::IfBetter | Self::IfNotWorse)
+    }
+}
+
 word_enum!(
     /// What the gate decided.
     GateOutcome {
