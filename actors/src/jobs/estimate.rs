@@ -54,6 +54,11 @@ pub async fn minutes(config: &TrainingConfig, usable_rows: u64, resources: &Jobs
     Ok(((seconds / 60.0).min(most) * 100.0).round().max(1.0) / 100.0)
 }
 
+/// The seconds that a job will run yet, from how far it came in `running` seconds; its search ends at the limit, in seconds.
+pub fn seconds_left(running: f64, percent: f64, limit: f64) -> f64 {
+    (running * (100.0 - percent) / percent).min(limit - running).max(0.0)
+}
+
 fn rates(past: &[ModelVersion], resources: &JobsResources) -> BTreeMap<Algorithm, Vec<f64>> {
     let mut rates: BTreeMap<Algorithm, Vec<f64>> = BTreeMap::new();
     for model in past {
@@ -69,4 +74,21 @@ fn rates(past: &[ModelVersion], resources: &JobsResources) -> BTreeMap<Algorithm
 fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_ends_with_the_jobs_limit() {
+        for (running, percent, limit, left) in [
+            (60.0, 25.0, 3600.0, 180.0),
+            (60.0, 25.0, 120.0, 60.0),
+            (130.0, 25.0, 120.0, 0.0),
+            (60.0, 100.0, 120.0, 0.0),
+        ] {
+            assert_eq!(seconds_left(running, percent, limit), left, "{running} s at {percent} %");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What an attempt writes down while it runs: finished trials, and reports of its progress.
 
 use crate::jobs::driver::Driver;
+use crate::jobs::estimate;
 use crate::jobs::step::{StepError, store_failed};
 use crate::jobs::stop::JobStop;
 use crate::jobs::writer::{Patience, WriteError};
@@ -102,6 +103,7 @@ impl Driver {
         let percent = self.percent(share);
         let sample = self.sampler.sample();
         let seconds = self.writer.running_seconds().await;
+        let limit = self.time_limit().as_secs_f64();
         let mut backoff = self.writer.backoff();
         while self.unsure {
             let said = tokio::select! {
@@ -144,7 +146,7 @@ impl Driver {
                 let percent = percent.max(r.job.progress_percentage);
                 // Before that the past says too little about the rest.
                 if percent >= 5.0 {
-                    r.job.estimated_time_remaining_seconds = Some(seconds * (100.0 - percent) / percent);
+                    r.job.estimated_time_remaining_seconds = Some(estimate::seconds_left(seconds, percent, limit));
                 }
                 if progressed || percent > r.job.progress_percentage {
                     let told = (r.job.progress_percentage / ANNOUNCED_PERCENT).floor();
