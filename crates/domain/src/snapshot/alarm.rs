@@ -77,11 +77,14 @@ impl Tally {
         let auc = if self.pairs == 0 { 0.5 } else { self.twice_above as f64 / (2 * pairs) as f64 };
         Some(if *pairs >= ENOUGH_PAIRS && (auc - 0.5).abs() > FAR {
             format!(
-                "leak: {seen}, and tells accepted from rejected there (AUC {auc:.3} over {pairs} pairs): it looks computed \
-                 from the outcomes themselves; scores of models trained on it are not to be trusted"
+                "leak: {seen}, and these values tell accepted from rejected (AUC {auc:.3} over {pairs} pairs): the field looks \
+                 computed from the outcomes, so scores of models trained on it cannot be trusted. Replace the values by those \
+                 that were known before the decisions, or remove the field, and train again"
             )
         } else {
-            format!("{seen}: values derived from outcomes must be those of earlier years")
+            format!(
+                "{seen}, although one value is expected in each. Give every row of a group the value that was known before its decisions"
+            )
         })
     }
 }
