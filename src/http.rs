@@ -14,6 +14,7 @@ mod connection_limit;
 mod data;
 mod docs;
 mod drift;
+mod error_page;
 mod errors;
 mod evaluations;
 mod event_stream;

@@ -21,6 +21,7 @@ pub use record::note;
 pub use session::{COOKIE, cookie_of, routes};
 
 use crate::http::code::Code;
+use crate::http::error_page;
 use crate::http::problem::{Dialect, LONGEST_PATH, Problem};
 use crate::log::limiter::{self, LogLimiter};
 use crate::settings::{Http, Network};
@@ -349,6 +350,8 @@ pub async fn check_request(
         Err(problem) => {
             let mut response = if problem.status == 401 && session::wants_page(&request) {
                 session::ask("This page needs an API key.")
+            } else if problem.code == Code::RouteNotFound && session::wants_page(&request) {
+                error_page::of(&problem)
             } else {
                 problem.in_dialect(Dialect::of(request.path()), problem.code.status())
             };

@@ -31,8 +31,8 @@ mod upload;
 mod watch;
 
 use super::State;
+use super::error_page::{self, respond};
 use super::problem::Problem;
-use super::static_files::{FILES, POLICY};
 use actix_web::http::{StatusCode, header};
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, ResponseError};
@@ -82,51 +82,14 @@ impl fmt::Display for PageError {
     }
 }
 
-#[derive(Template)]
-#[template(path = "error.html")]
-struct ErrorPage<'a> {
-    title: &'a str,
-    detail: String,
-    faults: Vec<String>,
-    icon: &'a str,
-    style: &'a str,
-}
-
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         self.0.status_code()
     }
 
     fn error_response(&self) -> HttpResponse {
-        let problem = &self.0;
-        let faults: Vec<String> = problem.errors.iter().map(|fault| text::shown(&fault.message)).collect();
-        let page = ErrorPage {
-            title: problem.title,
-            detail: match faults.is_empty() {
-                true => text::shown(&problem.detail),
-                false => "What was sent cannot be taken:".to_owned(),
-            },
-            faults,
-            icon: &FILES.icon.path,
-            style: &FILES.style.path,
-        };
-        let mut response = respond(problem.status_code(), page.render().unwrap_or_else(|_| problem.to_string()));
-        for (name, value) in &problem.headers {
-            let pair = (header::HeaderName::from_bytes(name.as_bytes()), header::HeaderValue::from_str(value));
-            if let (Ok(name), Ok(value)) = pair {
-                response.headers_mut().insert(name, value);
-            }
-        }
-        response
+        error_page::of(&self.0)
     }
-}
-
-fn respond(status: StatusCode, html: String) -> HttpResponse {
-    HttpResponse::build(status)
-        .content_type("text/html; charset=utf-8")
-        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .body(html)
 }
 
 /// A template's text.

@@ -47,6 +47,15 @@ pub static FILES: LazyLock<StaticFiles> = LazyLock::new(|| {
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/assets/{file}").route(readable().to(file)).default_service(only("GET, HEAD")));
+    config.service(web::resource("/favicon.ico").route(readable().to(favicon)).default_service(only("GET, HEAD")));
+}
+
+/// Where browsers look for the icon of an answer that is no page.
+async fn favicon() -> HttpResponse {
+    HttpResponse::Found()
+        .insert_header((header::LOCATION, FILES.icon.path.as_str()))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=86400"))
+        .finish()
 }
 
 async fn file(path: Path<String>) -> Result<HttpResponse, Problem> {

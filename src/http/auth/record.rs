@@ -66,7 +66,7 @@ impl Recorded {
         let number = entries.last().map_or(0, |entry| entry.number);
         if let Some(entry) = entries.last() {
             // A copy of the chain's head outside of the store: where logs are collected elsewhere, nobody here can change it.
-            tracing::info!(target: "audit", number, hash = entry.hash, who, subject, "a request that changes something");
+            tracing::info!(target: "audit", number, hash = entry.hash, who, subject, "a request that the audit log keeps");
         }
         Ok(Self { store, clock, who, subject, number, open: true })
     }

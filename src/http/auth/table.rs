@@ -143,6 +143,7 @@ pub const ROOT: &[Row] = &[
     row(POST, "/schedule", ADMIN, true),
     row(POST, "/theme", PUBLIC, false),
     row(READ, "/assets/{file}", PUBLIC, false),
+    row(READ, "/favicon.ico", PUBLIC, false),
     row(READ, "/livez", PUBLIC, false),
     row(READ, "/readyz", PUBLIC, false),
     row(READ, METRICS, VIEWER, false),
