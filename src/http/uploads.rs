@@ -37,6 +37,8 @@ pub struct Upload {
     folder: PathBuf,
     /// The result of its last import.
     report: Mutex<Option<Arc<Report>>>,
+    /// The fields of the form that it was last imported with.
+    picks: Mutex<Vec<(String, String)>>,
 }
 
 impl Upload {
@@ -52,6 +54,15 @@ impl Upload {
 
     pub fn report(&self) -> Option<Arc<Report>> {
         lock(&self.report).clone()
+    }
+
+    pub fn picks(&self) -> Vec<(String, String)> {
+        lock(&self.picks).clone()
+    }
+
+    /// Remembers how it was read, for the page that shows what came of that.
+    pub fn picked(&self, fields: Vec<(String, String)>) {
+        *lock(&self.picks) = fields;
     }
 
     pub fn imported(&self, report: Arc<Report>) {
@@ -142,7 +153,7 @@ impl Uploads {
         let id = hex(&random);
         let folder = self.folder.join(&id);
         private::make_folder(&folder)?;
-        Ok(Upload { id, name: UNNAMED.to_owned(), owner, folder, report: Mutex::default() })
+        Ok(Upload { id, name: UNNAMED.to_owned(), owner, folder, report: Mutex::default(), picks: Mutex::default() })
     }
 
     fn keep(&self, upload: Upload) -> Arc<Upload> {

@@ -99,6 +99,33 @@ fn a_foreign_file_is_mapped_by_picking_columns() {
     let html = String::from_utf8(client.get(&format!("{page}?done=imported")).bytes).unwrap();
     assert!(html.contains("2 of 3 rows are new or changed.") && html.contains("Download the rejected rows"), "{html}");
     assert_eq!(rows(&client), 2);
+    assert!(html.contains("encoding UTF-8, decimal comma"), "what the file is like: {html}");
+    assert!(html.contains("<option value=\"1\" selected>Result"), "what was picked stays: {html}");
+    // The known words of any column that is picked for the decision are mapped; where nothing fits, nothing green is said.
+    let other = "Institution;Result;Final\nMIT;x;Admit\nETH;y;Denied\nKTH;z;Waiting list\n";
+    let (kind2, body2) = form(&[], "other.csv", other);
+    let second = send(&client, "/data/upload", &kind2, &body2).header("location").unwrap().to_owned();
+    let fields = "mode=pick&id_prefix=o-&f-university_name=0&f-decision=";
+    let refused = send(&client, &second, urlencoded, format!("{fields}1").as_bytes());
+    assert_eq!(refused.header("location"), Some(second.as_str()), "{refused:?}");
+    let html = String::from_utf8(client.get(&second).bytes).unwrap();
+    assert!(html.contains("Nothing was imported: 3 of 3 rows were rejected."), "{html}");
+    assert!(!html.contains("The file is imported."), "{html}");
+    let imported = send(&client, &second, urlencoded, format!("{fields}2").as_bytes());
+    assert_eq!(imported.header("location"), Some(format!("{second}?done=imported").as_str()), "{imported:?}");
+    let html = String::from_utf8(client.get(&second).bytes).unwrap();
+    assert!(html.contains("3 of 3 rows are new or changed."), "{html}");
+    // A file that nothing can be read from is told on the form, and so is none.
+    for (name, file, why) in [
+        ("", "", "no file was chosen"),
+        ("e.csv", "", "the file is empty"),
+        ("a.pdf", "%PDF-1.4", "the file is a PDF document"),
+    ] {
+        let (kind, body) = form(&[], name, file);
+        let answer = send(&client, "/data/upload", &kind, &body);
+        let html = String::from_utf8(answer.bytes).unwrap();
+        assert!(answer.status == 422 && html.contains(why) && html.contains("id=\"file\""), "{name}: {html}");
+    }
     // Only so many are kept; what is gone is told.
     for _ in 0..4 {
         assert_eq!(send(&client, "/data/upload", &kind, &body).status, 303);

@@ -24,6 +24,22 @@ impl Wrong {
         let field = fault.pointer.split('/').nth(1).unwrap_or_default();
         Self { field: field.to_owned(), message: shown(&fault.message) }
     }
+
+    /// With the field's title where the message starts with, or quotes, the member's name.
+    pub fn named(self, titles: &[(&str, &str)]) -> Self {
+        let Some((name, title)) = titles.iter().find(|(name, _)| *name == self.field) else { return self };
+        let message = self.message.replace(&format!("`{name}`"), title);
+        let message = match message.strip_prefix(name).filter(|rest| rest.starts_with([' ', ':'])) {
+            Some(rest) => format!("{title}{rest}"),
+            None => message,
+        };
+        Self { message, ..self }
+    }
+}
+
+/// What is wrong with a field.
+pub fn fault_of(wrong: &[Wrong], field: &str) -> Option<String> {
+    wrong.iter().find(|one| one.field == field).map(|one| one.message.clone())
 }
 
 pub struct Form(Vec<(String, String)>);
@@ -44,6 +60,15 @@ impl Form {
         let pairs = Query::<Vec<(String, String)>>::from_query(text)
             .map_err(|error| Problem::invalid("", format!("the body is not a form: {error}")))?;
         Ok(Self(pairs.into_inner()))
+    }
+
+    /// A form that was sent before.
+    pub fn of(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
+    }
+
+    pub fn fields(self) -> Vec<(String, String)> {
+        self.0
     }
 
     /// The first value of this name that is not empty.
@@ -86,6 +111,17 @@ impl Form {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_fault_names_the_field_as_the_form_does() {
+        let titles = [("tuning_iterations", "Trials of each algorithm")];
+        let of = |message: &str| {
+            Wrong { field: "tuning_iterations".to_owned(), message: message.to_owned() }.named(&titles).message
+        };
+        assert_eq!(of("tuning_iterations is 4; 10 to 200"), "Trials of each algorithm is 4; 10 to 200");
+        assert_eq!(of("`tuning_iterations` is 4"), "Trials of each algorithm is 4");
+        assert_eq!(of("is 4; 10 to 200 is allowed"), "is 4; 10 to 200 is allowed");
+    }
 
     #[test]
     fn what_is_no_finite_number_stays_the_text_that_it_is() {

@@ -1,6 +1,6 @@
 //! `/system/keys`: API keys, made and ended by forms. A key's text is shown once.
 
-use super::form::{Form, Wrong};
+use super::form::{Form, Wrong, fault_of};
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, shown};
 use super::{PageError, State, html, render, respond, see};
@@ -75,6 +75,8 @@ struct Page {
     roles: Vec<RoleChoice>,
     name: String,
     days: String,
+    name_fault: Option<String>,
+    days_fault: Option<String>,
     wrong: Vec<Wrong>,
     /// The text of a key that was just made.
     made: Option<String>,
@@ -108,6 +110,8 @@ async fn show(
         roles: roles.collect(),
         name: entered.name,
         days: entered.days,
+        name_fault: fault_of(&wrong, "name"),
+        days_fault: fault_of(&wrong, "expires_in_days"),
         wrong,
         made,
         is_open,

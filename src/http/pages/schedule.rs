@@ -1,6 +1,6 @@
 //! `/schedule`: when the service trains by itself, as a form.
 
-use super::form::{Form, Wrong};
+use super::form::{Form, Wrong, fault_of};
 use super::shell::{Section, Shell};
 use super::text::Mark;
 use super::{PageError, State, html, render, respond, see};
@@ -29,6 +29,8 @@ struct Entry {
     value: String,
     is_number: bool,
     hint: &'static str,
+    /// What is wrong with it.
+    fault: Option<String>,
 }
 
 #[derive(Template)]
@@ -40,6 +42,7 @@ struct Page {
     is_enabled: bool,
     is_activated: bool,
     emails: String,
+    emails_fault: Option<String>,
 }
 
 /// What is in the form's field `name` of a schedule as JSON.
@@ -52,13 +55,20 @@ fn entered(document: &Value, name: &str) -> String {
 }
 
 fn show(request: &HttpRequest, document: &Value, wrong: Vec<Wrong>) -> Page {
-    let entry = |id, name, is_number, hint| Entry { id, name, value: entered(document, id), is_number, hint };
+    let entry = |id, name, is_number, hint| Entry {
+        id,
+        name,
+        value: entered(document, id),
+        is_number,
+        hint,
+        fault: fault_of(&wrong, id),
+    };
     let flag = |name: &str| document.get(name).and_then(Value::as_bool).unwrap_or(false);
     let emails = document.get("notification_emails").and_then(Value::as_array).into_iter().flatten();
     let mark = if wrong.is_empty() { "" } else { Mark::FAILED.shape };
     Page {
         shell: Shell::of(request, Section::System, format!("{mark} Schedule").trim().to_owned()),
-        wrong,
+        emails_fault: fault_of(&wrong, "notification_emails"),
         entries: vec![
             entry("schedule_cron", "When", false, "five fields: minute, hour, day of month, month, day of week"),
             entry("time_zone", "Time zone", false, "as in Europe/Berlin; UTC is one, too"),
@@ -69,6 +79,7 @@ fn show(request: &HttpRequest, document: &Value, wrong: Vec<Wrong>) -> Page {
         is_enabled: flag("enabled"),
         is_activated: flag("auto_activate_if_better"),
         emails: emails.filter_map(Value::as_str).collect::<Vec<_>>().join("\n"),
+        wrong,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `/train`: a new training job as a form, with the defaults or with another job's configuration.
 
-use super::form::{Form, Wrong};
+use super::form::{Form, Wrong, fault_of};
 use super::shell::{Section, Shell};
 use super::text::{algorithm, count, metric, shown};
 use super::{PageError, State, html, render, respond, see};
@@ -44,6 +44,8 @@ struct Number {
     max: &'static str,
     step: &'static str,
     hint: &'static str,
+    /// What is wrong with it.
+    fault: Option<String>,
 }
 
 #[derive(Template)]
@@ -97,6 +99,7 @@ fn numbers(c: &TrainingConfig) -> Vec<Number> {
         max,
         step,
         hint,
+        fault: None,
     };
     vec![
         number(
@@ -248,7 +251,22 @@ async fn submit(state: Data<State>, request: HttpRequest, form: Form) -> Result<
     }
 }
 
-/// The form once more, with what was entered as far as it can be read.
+/// The fields' titles.
+const NAMED: [(&str, &str); 11] = [
+    ("algorithms", "Algorithms"),
+    ("hyperparameter_tuning", "Search"),
+    ("target_metric", "Target"),
+    ("tuning_iterations", "Trials of each algorithm"),
+    ("cross_validation_folds", "Folds"),
+    ("max_training_time_minutes", "Time limit, minutes"),
+    ("min_samples", "Rows needed"),
+    ("test_size", "Test part"),
+    ("random_state", "Seed"),
+    ("version_tag", "Tag"),
+    ("notes", "Notes"),
+];
+
+/// The form once more, with what was entered.
 async fn again(
     state: &State,
     request: &HttpRequest,
@@ -262,7 +280,17 @@ async fn again(
         }
     }
     let config = TrainingConfig::from_json(&entered).unwrap_or_default();
+    let wrong = wrong.into_iter().map(|one| one.named(&NAMED)).collect();
     let mut page = show(state, request, &config, wrong).await?;
+    for number in &mut page.numbers {
+        if let Some(text) = form.get(number.id) {
+            number.value = shown(text);
+        }
+        number.fault = fault_of(&page.wrong, number.id);
+    }
+    for (id, field) in [("version_tag", &mut page.version_tag), ("notes", &mut page.notes)] {
+        *field = form.get(id).unwrap_or_default().to_owned();
+    }
     page.shell.title = format!("{} to correct · New training", page.wrong.len());
     Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?))
 }

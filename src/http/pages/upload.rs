@@ -1,8 +1,10 @@
 //! `/data/upload`: a file of data points is sent, looked at, mapped by picking columns, and imported.
 
+mod filled;
+
 use super::form::{Form, Wrong};
 use super::shell::{Section, Shell};
-use super::text::{Mark, count, shown, span, words};
+use super::text::{Mark, count, shown, span};
 use super::{PageError, State, html, render, respond, see};
 use crate::http::points::{Reading, mapping, rejects_address, run, unread};
 use crate::http::problem::{Problem, only, readable};
@@ -12,10 +14,11 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Path, Payload, block};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use filled::Filled;
 use provost_domain::mapping::{Mapping, field_names};
 use provost_domain::{Fault, limits};
 use provost_reader::Preview;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -55,16 +58,43 @@ const CELL: usize = 40;
 struct Choose {
     shell: Shell,
     mebibytes: usize,
+    wrong: Vec<Wrong>,
+}
+
+impl Choose {
+    fn new(request: &HttpRequest, wrong: Vec<Wrong>) -> Self {
+        let shell = Shell::of(request, Section::Data, "Upload");
+        Self { shell, mebibytes: limits::UPLOAD_BYTES >> 20, wrong }
+    }
 }
 
 async fn choose(request: HttpRequest) -> Result<HttpResponse, PageError> {
-    let shell = Shell::of(&request, Section::Data, "Upload");
-    html(&Choose { shell, mebibytes: limits::UPLOAD_BYTES >> 20 })
+    html(&Choose::new(&request, Vec::new()))
 }
 
 async fn send(state: Data<State>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, PageError> {
-    let received = state.uploads.receive(&state, &request, payload, None).await?;
-    Ok(see(&format!("/data/upload/{}", received.upload.id)))
+    let refused = |message: String| {
+        let page = Choose::new(&request, vec![Wrong { field: "file".to_owned(), message }]);
+        Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?))
+    };
+    let upload = match state.uploads.receive(&state, &request, payload, None).await {
+        Ok(received) => received.upload,
+        Err(problem) => match problem.errors.iter().find(|fault| fault.pointer == "/file") {
+            Some(fault) => return refused(shown(&fault.message)),
+            None => return Err(problem.into()),
+        },
+    };
+    if upload.path().metadata().is_ok_and(|file| file.len() == 0) {
+        return refused("no file was chosen, or the file is empty".to_owned());
+    }
+    match head(&state, &upload).await {
+        Ok(_) => Ok(see(&format!("/data/upload/{}", upload.id))),
+        Err(PageError(problem)) if problem.status == StatusCode::UNPROCESSABLE_ENTITY.as_u16() => {
+            let why = problem.errors.first().map_or_else(|| problem.detail.clone(), |fault| fault.message.clone());
+            refused(shown(&why))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A field, and the column that it is read from.
@@ -131,7 +161,11 @@ fn outcome(upload: &Upload, report: &Report) -> Outcome {
     let number = |name, n: u64| (name, count(n));
     Outcome {
         mark,
-        sentence: format!("{} of {} rows are new or changed.", count(new), count(counts.rows)),
+        sentence: if counts.rows > 0 && counts.rejected == counts.rows {
+            format!("Nothing was imported: {} of {} rows were rejected.", count(counts.rejected), count(counts.rows))
+        } else {
+            format!("{} of {} rows are new or changed.", count(new), count(counts.rows))
+        },
         facts: vec![
             number("New", counts.inserted),
             number("Changed", counts.superseded),
@@ -175,106 +209,6 @@ fn is_own(preview: &Preview) -> bool {
     preview.has_header && has("decision") && (has("university_name") || preview.columns.iter().any(|c| c == "program"))
 }
 
-/// The column that a field is read from in a mapping's document, by its name or its number.
-fn source_column(source: &Value) -> Option<String> {
-    let column = source.get("column").unwrap_or(source);
-    column.as_str().map(str::to_owned).or_else(|| column.as_u64().map(|number| number.to_string()))
-}
-
-/// What the form says, or what is guessed.
-struct Filled<'a> {
-    head: &'a Head,
-    form: Option<&'a Form>,
-}
-
-impl Filled<'_> {
-    fn columns(&self) -> &[String] {
-        &self.head.preview.columns
-    }
-
-    /// The number of the column that a field is read from.
-    fn column(&self, field: &str) -> Option<usize> {
-        match self.form {
-            Some(form) => form.get(&format!("f-{field}")).and_then(|text| text.parse().ok()),
-            None => {
-                let wanted = source_column(self.head.guessed.pointer(&format!("/columns/{field}"))?)?;
-                self.columns().iter().position(|column| column.trim() == wanted.trim())
-            }
-        }
-    }
-
-    fn constant(&self, field: &str) -> String {
-        match self.form {
-            Some(form) => form.get(&format!("c-{field}")).unwrap_or_default().trim().to_owned(),
-            None => match self.head.guessed.pointer(&format!("/constants/{field}")) {
-                Some(Value::String(text)) if text == "FILL IN" => String::new(),
-                Some(Value::String(text)) => text.clone(),
-                Some(other) => other.to_string(),
-                None => String::new(),
-            },
-        }
-    }
-
-    fn id_prefix(&self) -> String {
-        let guessed = || self.head.guessed.get("id_prefix").and_then(Value::as_str);
-        let text = self.form.map_or_else(guessed, |form| form.get("id_prefix"));
-        text.unwrap_or_default().to_owned()
-    }
-
-    fn field(&self, name: String) -> Field {
-        let chosen = self.column(&name);
-        let none = Choice { value: String::new(), name: "–".to_owned(), is_chosen: chosen.is_none() };
-        let options = self.columns().iter().enumerate().map(|(number, column)| Choice {
-            value: number.to_string(),
-            name: shown(column),
-            is_chosen: chosen == Some(number),
-        });
-        Field {
-            title: words(&name),
-            options: std::iter::once(none).chain(options).collect(),
-            constant: CONSTANTS.contains(&name.as_str()).then(|| self.constant(&name)),
-            name,
-        }
-    }
-
-    /// The mapping that was picked: the guess, with these columns and constants.
-    fn document(&self) -> Value {
-        let mut document = self.head.guessed.clone();
-        let guessed = |field: &str| self.head.guessed.pointer(&format!("/columns/{field}"));
-        let mut columns = Map::new();
-        let mut constants = Map::new();
-        for field in field_names() {
-            if let Some(name) = self.column(&field).and_then(|number| Some((number, self.columns().get(number)?))) {
-                let (number, name) = name;
-                let same = guessed(&field).filter(|source| source_column(source).as_deref() == Some(name.trim()));
-                let plain = || if self.head.preview.has_header { json!(name) } else { json!(number) };
-                columns.insert(field, same.cloned().unwrap_or_else(plain));
-            } else if CONSTANTS.contains(&field.as_str()) && !self.constant(&field).is_empty() {
-                let text = self.constant(&field);
-                let number = if field.ends_with("_name") {
-                    None
-                } else {
-                    text.parse::<f64>().ok().filter(|number| number.is_finite())
-                };
-                let whole = text.parse::<i64>().ok().filter(|_| number.is_some());
-                constants.insert(field, whole.map(Value::from).or(number.map(Value::from)).unwrap_or(json!(text)));
-            }
-        }
-        // What the words of another column mean is not known.
-        if columns.get("decision") != guessed("decision")
-            && let Some(document) = document.as_object_mut()
-        {
-            for name in ["decisions", "leave_out", "threshold"] {
-                document.remove(name);
-            }
-        }
-        document["id_prefix"] = if self.id_prefix().is_empty() { Value::Null } else { json!(self.id_prefix()) };
-        document["columns"] = Value::Object(columns);
-        document["constants"] = Value::Object(constants);
-        document
-    }
-}
-
 fn show(request: &HttpRequest, upload: &Upload, head: &Head, form: Option<&Form>, wrong: Vec<Wrong>) -> Page {
     let filled = Filled { head, form };
     let cell = |text: &String| {
@@ -313,7 +247,9 @@ fn show(request: &HttpRequest, upload: &Upload, head: &Head, form: Option<&Form>
 async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> Result<HttpResponse, PageError> {
     let upload = state.uploads.get(&request, &path)?;
     let head = head(&state, &upload).await?;
-    html(&show(&request, &upload, &head, None, Vec::new()))
+    // After an import what was picked stands in the form.
+    let form = Some(upload.picks()).filter(|fields| !fields.is_empty()).map(Form::of);
+    html(&show(&request, &upload, &head, form.as_ref(), Vec::new()))
 }
 
 /// Where on the form a fault of a mapping is.
@@ -341,11 +277,16 @@ async fn import(
     };
     let reading = |mapping| Reading { mapping, verified: form.get("verified").is_some(), ..Reading::default() };
     let imported = match mapping {
-        Ok(mapping) => run(&state, &upload, &reading(mapping)).await.map(drop),
+        Ok(mapping) => run(&state, &upload, &reading(mapping)).await,
         Err(problem) => Err(problem),
     };
     match imported {
-        Ok(()) => Ok(see(&format!("/data/upload/{}?done=imported", upload.id))),
+        Ok(report) => {
+            upload.picked(form.fields());
+            // A green line above nothing but rejected rows would say the opposite of what happened.
+            let done = if report.counts.rejected < report.counts.rows { "?done=imported" } else { "" };
+            Ok(see(&format!("/data/upload/{}{done}", upload.id)))
+        }
         Err(problem) if problem.status == StatusCode::UNPROCESSABLE_ENTITY.as_u16() => {
             let wrong = problem.errors.iter().map(wrong).collect();
             let page = show(&request, &upload, &head, Some(&form), wrong);
