@@ -152,6 +152,8 @@ fn every_page_of_an_empty_service_says_what_to_do_first() {
     is_ours(&refused, "/train");
     let html = text(&refused);
     assert!(html.contains("href=\"#tuning_iterations\"") && html.contains("href=\"#test_size\""), "{html}");
+    assert!(html.contains("value=\"9\"") && html.contains("value=\"many\""), "what was entered stays: {html}");
+    assert!(html.contains("id=\"tuning_iterations-error\"") && html.contains("aria-invalid=\"true\""), "{html}");
     let refused = form(&client, "/train", "algorithms=xgboost");
     assert!(refused.status == 422 && text(&refused).contains("role=\"alert\""), "{refused:?}");
 }
@@ -187,6 +189,7 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
         assert!(html.contains(part), "{part}");
     }
     assert!(!html.contains(evil));
+    assert!(html.contains("export?format=onnx") && html.contains("the page opens at the model's own"), "{html}");
     // What takes a while comes by itself, and nobody is asked to load the page again.
     assert!(!html.contains("Load the page again") && html.contains("id=\"model-fairness\""), "{html}");
     until("the audit is made", || {
@@ -214,6 +217,8 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
     assert!(page(&client, "/rollback").contains("Roll back to"));
     let back = form(&client, "/rollback", &format!("reason=worse+than+it+looked&serving={}", ids[1]));
     assert_eq!(back.header("location"), Some(format!("{first}?done=rolled-back").as_str()), "{back:?}");
+    let again = page(&client, "/rollback");
+    assert!(again.contains("came by a roll back"), "going back again leads to the model that was just left: {again}");
     let history = client.get("activations").ok(200);
     let reason = history[0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("rolled back from ") && reason.ends_with(": worse than it looked"), "{reason}");
@@ -225,6 +230,16 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
     let html = text(&estimate);
     assert!(html.contains("Estimated chance") && html.contains(" % · Predict – Provost"), "{html}");
     assert!(html.contains("How it comes about") && html.contains("value=\"168\""), "{html}");
+    // A number that is on no scale is named beside its field, and the estimate says that it does without.
+    let without = form(&client, "/ask", "gpa=9&gpa_scale=4&gre_quant=900&acceptance_rate=12");
+    let told = text(&without);
+    assert!(without.status == 200 && told.contains("This estimate does without"), "{told}");
+    for field in ["gpa", "gre_quant", "acceptance_rate"] {
+        assert!(told.contains(&format!("id=\"{field}-error\">▲ ")), "{field}: {told}");
+    }
+    assert!(told.contains("GRE quant 900 is outside 130 to 170 or 200 to 800; it was not used"), "{told}");
+    let nothing = form(&client, "/ask", "gpa_scale=4");
+    assert!(nothing.status == 422 && text(&nothing).contains("Nothing was given"), "{nothing:?}");
     let refused = form(&client, "/ask", "gpa=much");
     assert!(refused.status == 422 && text(&refused).contains("href=\"#gpa\""), "{}", text(&refused));
     let row = "<td class=\"n\">GRE quant</td><td class=\"n\">168</td>";
@@ -400,6 +415,13 @@ fn colours_are_chosen_without_a_script_and_files_are_kept_by_browsers() {
     }
     assert!(script > 0 && script < 50 * 1024, "{script} bytes of script");
     assert_eq!(client.get("/assets/style.000000000000.css").status, 404);
+    let icon = client.get("/favicon.ico");
+    assert_eq!((icon.status, client.get(icon.header("location").unwrap()).status), (302, 200));
+    // A browser gets a page where there is none, a program gets a problem.
+    let missing = client.send("GET", "/nonexistent", &[("accept", "text/html")], None);
+    assert_eq!(missing.status, 404);
+    is_ours(&missing, "/nonexistent");
+    assert_eq!(client.get("/nonexistent").header("content-type"), Some("application/problem+json"));
 }
 
 #[test]
@@ -413,6 +435,10 @@ fn the_schedule_is_changed_by_a_form_that_says_what_is_wrong() {
     assert_eq!(refused.status, 422);
     is_ours(&refused, "/schedule");
     let html = text(&refused);
+    assert!(
+        html.contains("id=\"improvement_threshold-error\"") && html.matches("aria-invalid=\"true\"").count() == 2,
+        "beside the fields: {html}"
+    );
     assert!(
         html.contains("href=\"#improvement_threshold\"") && html.contains("href=\"#notification_emails\""),
         "{html}"

@@ -15,6 +15,9 @@ use askama::Template;
 use provost_domain::ModelId;
 use provost_domain::model::{Activation, ModelRecord};
 
+/// The first words of a roll back's reason in the history.
+const ROLLED_BACK: &str = "rolled back from ";
+
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(
@@ -49,6 +52,8 @@ struct Page {
     action: String,
     button: &'static str,
     sides: Vec<Side>,
+    /// The model that serves now came by a roll back, so that going back leads to the one that was just left.
+    is_return: bool,
     compare: Option<String>,
     /// The model that serves now; empty for none.
     serving: String,
@@ -74,6 +79,11 @@ fn side(role: &'static str, record: &ModelRecord, now: chrono::DateTime<chrono::
 
 async fn latest(state: &State) -> Result<Option<Activation>, PageError> {
     Ok(state.handle.store().activations(None, 1).await?.items.into_iter().next())
+}
+
+/// Whether an activation was a roll back.
+fn came_by_rollback(activation: &Activation) -> bool {
+    activation.reason.as_deref().is_some_and(|reason| reason.starts_with(ROLLED_BACK))
 }
 
 /// The form for making `id` the serving model.
@@ -108,6 +118,7 @@ async fn show(
         heading,
         action: if is_rollback { "/rollback".to_owned() } else { format!("/models/{id}/activate") },
         button: if is_rollback { "Roll back" } else { "Activate" },
+        is_return: is_rollback && latest.as_ref().is_some_and(came_by_rollback),
         compare: serving
             .filter(|s| s.version.model_id != *id)
             .map(|s| format!("/compare?ids={}&ids={id}", s.version.model_id)),

@@ -5,7 +5,7 @@ use super::chart::{Figure, Step, waterfall};
 use super::form::{Form, Wrong};
 use super::needs::name_of;
 use super::shell::{Section, Shell};
-use super::text::{measured, number, percent, shown, titled, words};
+use super::text::{counted, measured, number, percent, shown, titled, words};
 use super::{PageError, State, html, render, respond};
 use crate::http::auth;
 use crate::http::problem::{only, readable};
@@ -14,6 +14,8 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_actors::{PredictRequest, PredictionError, Predictions, RequestBounds, RequestOptions};
+use provost_domain::features::unit;
+use provost_predict::serving::Warning;
 use serde_json::{Value, json};
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -93,6 +95,8 @@ struct Entry {
     hint: &'static str,
     /// What is wrong with it.
     fault: Option<String>,
+    /// Why the model did without it.
+    unused: Option<String>,
 }
 
 /// What the model answers.
@@ -107,7 +111,11 @@ struct Answer {
     threshold_at: String,
     outcome: &'static str,
     plausible: Option<String>,
+    /// The numbers that are impossible, and so were not used.
+    unused: Vec<Wrong>,
     warnings: Vec<String>,
+    /// How many warnings.
+    notes: String,
     figure: Option<Figure>,
     why_not: Option<String>,
     changes: Vec<String>,
@@ -135,6 +143,7 @@ fn entries(specs: &[Spec], form: Option<&Form>, wrong: &[Wrong]) -> Vec<Entry> {
         value: value(spec.id),
         hint: spec.hint,
         fault: wrong.iter().find(|one| one.field == spec.id).map(|one| one.message.clone()),
+        unused: None,
     };
     specs.iter().map(entry).collect()
 }
@@ -178,7 +187,17 @@ fn document(form: &Form) -> Value {
     json!({"applications": [{"profile": profile, "program": program}], "explain": true, "counterfactual": true})
 }
 
+/// Whether any field was filled in. The scale alone says nothing of an applicant.
+fn is_filled(form: &Form) -> bool {
+    APPLICANT.iter().chain(PROGRAM).any(|spec| spec.id != "gpa_scale" && form.get(spec.id).is_some())
+}
+
 async fn ask(state: Data<State>, request: HttpRequest, form: Form) -> Result<HttpResponse, PageError> {
+    if !is_filled(&form) {
+        let message = "Nothing was given: fill in at least one field of the applicant or the program".to_owned();
+        let page = show(&state, &request, Some(&form), vec![Wrong { field: "gpa".to_owned(), message }]);
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?));
+    }
     let document = document(&form).to_string();
     let asked = PredictRequest::read(document.as_bytes(), RequestOptions::default(), RequestBounds::default())?;
     let wrong = asked.errors.iter().map(|error| wrong(&error.pointer, &error.message)).collect();
@@ -192,6 +211,10 @@ async fn ask(state: Data<State>, request: HttpRequest, form: Form) -> Result<Htt
             page.answer = answer(predictions, &form);
             if let Some(answer) = &page.answer {
                 page.shell.title = format!("{} · Predict", answer.chance);
+                let unused = |id: &str| answer.unused.iter().find(|one| one.field == id).map(|one| one.message.clone());
+                for entry in page.applicant.iter_mut().chain(&mut page.program) {
+                    entry.unused = unused(entry.id);
+                }
             }
             html(&page)
         }
@@ -203,12 +226,37 @@ async fn ask(state: Data<State>, request: HttpRequest, form: Form) -> Result<Htt
     }
 }
 
-/// Where on the form a fault of the application is.
-fn wrong(pointer: &str, message: &str) -> Wrong {
+/// The field of the form that a place in the application is of.
+fn spec_of(pointer: &str) -> Option<&'static Spec> {
     let part = if pointer.contains("/program/") { PROGRAM } else { APPLICANT };
     let member = pointer.rsplit('/').next().unwrap_or_default();
-    let field = part.iter().find(|spec| spec.member == member).map(|spec| spec.id.to_owned()).unwrap_or_default();
+    part.iter().find(|spec| spec.member == member)
+}
+
+/// Where on the form a fault of the application is.
+fn wrong(pointer: &str, message: &str) -> Wrong {
+    let field = spec_of(pointer).map(|spec| spec.id.to_owned()).unwrap_or_default();
     Wrong { field, message: shown(message) }
+}
+
+/// A number that was not used, by the field's name instead of the member's.
+fn unused(warning: &Warning) -> Wrong {
+    let mut one = wrong(&warning.pointer, &warning.message);
+    if let Some(spec) = spec_of(&warning.pointer)
+        && let Some(rest) = one.message.strip_prefix(spec.member)
+    {
+        one.message = format!("{}{rest}", words(spec.field));
+    }
+    one
+}
+
+/// The value that a feature would have to reach: a percentile in tenths, rounded away from where it is now.
+fn reached(feature: &str, from: Option<f64>, to: f64) -> String {
+    if unit(feature) != Some("percentile") {
+        return number(to);
+    }
+    let tenths = 10.0 * to;
+    number(if from.is_none_or(|from| to >= from) { tenths.ceil() } else { tenths.floor() } / 10.0)
 }
 
 /// A feature's value as the applicant wrote it, or else in the feature's own unit.
@@ -228,6 +276,8 @@ fn answer(predictions: Predictions, form: &Form) -> Option<Answer> {
     let (prediction, threshold) = (row.prediction, model.model.threshold());
     let chance = prediction.probability;
     let per_cent = |share: f64| format!("{:.2}", 100.0 * share.clamp(0.0, 1.0));
+    let (impossible, others): (Vec<&Warning>, Vec<&Warning>) =
+        prediction.warnings.iter().partition(|warning| warning.code == "impossible_value");
     let range = prediction.probability_low.zip(prediction.probability_high);
     let (low, high) = range.unwrap_or((chance, chance));
     let plausible = prediction.plausible_outcomes.map(|outcomes| match &outcomes[..] {
@@ -254,7 +304,7 @@ fn answer(predictions: Predictions, form: &Form) -> Option<Answer> {
         Some(Ok(found)) => {
             let changes = found.changes.iter().map(|change| {
                 let from = change.from.map_or_else(|| "missing".to_owned(), number);
-                format!("{}: {from} → {}", titled(&change.feature), number(change.to))
+                format!("{}: {from} → {}", titled(&change.feature), reached(&change.feature, change.from, change.to))
             });
             (changes.collect(), Some(percent(found.probability)), None)
         }
@@ -262,16 +312,18 @@ fn answer(predictions: Predictions, form: &Form) -> Option<Answer> {
         None => (Vec::new(), None, None),
     };
     Some(Answer {
-        chance: format!("{:.0} %", 100.0 * chance),
-        range: range.map(|(low, high)| format!("{:.0} to {:.0} %", 100.0 * low, 100.0 * high)),
+        chance: percent(chance),
+        range: range.map(|(low, high)| format!("{} to {}", percent(low), percent(high))),
         at: per_cent(chance),
         low: per_cent(low),
         width: per_cent(high - low),
-        threshold: format!("{:.0} %", 100.0 * threshold),
+        threshold: percent(threshold),
         threshold_at: per_cent(threshold),
         outcome: prediction.predicted_outcome.as_str(),
         plausible,
-        warnings: prediction.warnings.iter().map(|warning| shown(&warning.message)).collect(),
+        unused: impossible.into_iter().map(unused).collect(),
+        notes: counted(others.len() as u64, "note"),
+        warnings: others.into_iter().map(|warning| shown(&warning.message)).collect(),
         figure,
         why_not,
         changes,
@@ -279,4 +331,34 @@ fn answer(predictions: Predictions, form: &Form) -> Option<Answer> {
         no_changes,
         model: (format!("/models/{}", model.model_id), name_of(model.model_id.as_str())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_feature_would_have_to_reach_is_not_short_of_what_was_checked() {
+        let of = |from, to| reached("gre_verbal_percentile", from, to);
+        assert_eq!([of(Some(38.0), 90.005), of(None, 90.0), of(Some(95.0), 90.07)], ["90.1", "90", "90"]);
+        assert_eq!(reached("gpa_normalized", Some(0.5), 0.875), "0.875");
+    }
+
+    #[test]
+    fn a_number_that_was_not_used_is_told_by_its_field() {
+        let warning = |pointer: &str, message: &str| {
+            let one =
+                unused(&Warning { code: "impossible_value", pointer: pointer.to_owned(), message: message.to_owned() });
+            (one.field, one.message)
+        };
+        let (gre, rate) = ("/profile/test_scores/0/quantitative_score", "/program/acceptance_rate");
+        assert_eq!(
+            warning(gre, "quantitative_score 900 is outside"),
+            ("gre_quant".to_owned(), "GRE quant 900 is outside".to_owned())
+        );
+        assert_eq!(
+            warning(rate, "acceptance_rate 12 is outside"),
+            ("acceptance_rate".to_owned(), "Share of applications accepted 12 is outside".to_owned())
+        );
+    }
 }

@@ -65,6 +65,8 @@ struct Page {
     columns: Vec<Column>,
     pairs: Vec<Pair>,
     metrics: Vec<MetricRow>,
+    /// Whether a figure is bold.
+    has_highest: bool,
     differences: Option<Figure>,
     curves: Option<Figure>,
     parameters: Vec<(String, Vec<String>)>,
@@ -116,6 +118,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     let models: Vec<&ModelVersion> = versions.iter().collect();
     let curves = curves(&state, &models).await?;
     let pairs = pairs(&compared, &models);
+    let metrics = metrics(&compared, &models);
     let heading = match (&pairs[..], models.len()) {
         ([one], 2) => one.changes.clone().unwrap_or_else(|| "Two models".to_owned()),
         _ => counted(models.len() as u64, "model"),
@@ -127,7 +130,8 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
         rows: count(compared.rows),
         warnings: compared.warnings.iter().map(|text| said(text)).collect(),
         columns: models.iter().enumerate().map(|(at, model)| column(at, model)).collect(),
-        metrics: metrics(&compared, &models),
+        has_highest: metrics.iter().flat_map(|row| &row.cells).any(|cell| cell.is_highest),
+        metrics,
         differences: differences(&compared, &models),
         pairs,
         curves,
@@ -178,11 +182,11 @@ fn metrics(compared: &ModelComparisonResponse, models: &[&ModelVersion]) -> Vec<
         let highest = compared.highest_beyond_chance.get(one.as_str());
         let cell = |model: &&ModelVersion| {
             let id = model.model_id.as_str();
+            let value = scores.get(id).copied().unwrap_or(f64::NAN);
+            let ends = ends.and_then(|ends| ends.get(id).copied());
+            let is_share = matches!(one, TargetMetric::Accuracy | TargetMetric::Precision | TargetMetric::Recall);
             Cell {
-                score: Score::new(
-                    scores.get(id).copied().unwrap_or(f64::NAN),
-                    ends.and_then(|ends| ends.get(id).copied()),
-                ),
+                score: if is_share { Score::share(value, ends) } else { Score::new(value, ends) },
                 is_highest: highest == Some(&model.model_id),
             }
         };

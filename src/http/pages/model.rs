@@ -9,8 +9,9 @@ mod verdict;
 use super::chart::Figure;
 use super::facts::plain;
 use super::shell::{Section, Shell};
-use super::text::{Moment, Score, activated_by, algorithm, count, percent, said, short, shown, span};
+use super::text::{Moment, Score, activated_by, algorithm, count, percent, said, short, shown, span, three};
 use super::{PageError, State, html};
+use crate::export::Format;
 use crate::http::BASE;
 use crate::http::models::record;
 use crate::http::page::Query;
@@ -22,7 +23,7 @@ use askama::Template;
 use decisions::Decisions;
 use fairness::Fairness;
 use provost_domain::model::{Activation, SetCoverage};
-use provost_domain::{ModelId, TrainingMetrics};
+use provost_domain::{Algorithm, ModelId, ModelVersion, TrainingMetrics};
 use std::collections::BTreeMap;
 use verdict::verdict;
 
@@ -78,6 +79,8 @@ struct Page {
     parent: Option<(String, String)>,
     trained: Moment,
     notes: String,
+    /// Formats of files that the model can be downloaded as, with their names.
+    exports: Vec<(&'static str, &'static str)>,
     api: String,
 }
 
@@ -87,21 +90,22 @@ fn metrics(metrics: &TrainingMetrics) -> (Vec<MetricRow>, u64) {
     let share = if n > 0 { positives as f64 / n as f64 } else { f64::NAN };
     // Everybody gets the more frequent outcome: with acceptances the rarer one no acceptance is found.
     let says_yes = share > 0.5;
-    let yes = |value: f64| if says_yes { percent(value) } else { percent(0.0) };
-    let score = |name: &str, value: f64| Score::new(value, metrics.intervals_95.get(name).copied());
+    let yes = |value: f64| if says_yes { value } else { 0.0 };
+    let ends = |name: &str| metrics.intervals_95.get(name).copied();
+    let score = |name: &str, value: f64| Score::share(value, ends(name));
     let rows = vec![
-        MetricRow { name: "AUC", score: score("auc_roc", metrics.auc_roc), baseline: "0.500".to_owned() },
+        MetricRow { name: "AUC", score: Score::new(metrics.auc_roc, ends("auc_roc")), baseline: "0.500".to_owned() },
         MetricRow {
             name: "Accuracy",
             score: score("accuracy", metrics.accuracy),
             baseline: percent(share.max(1.0 - share)),
         },
-        MetricRow { name: "Precision", score: score("precision", metrics.precision), baseline: yes(share) },
-        MetricRow { name: "Recall", score: score("recall", metrics.recall), baseline: yes(1.0) },
+        MetricRow { name: "Precision", score: score("precision", metrics.precision), baseline: percent(yes(share)) },
+        MetricRow { name: "Recall", score: score("recall", metrics.recall), baseline: percent(yes(1.0)) },
         MetricRow {
             name: "F1",
-            score: score("f1_score", metrics.f1_score),
-            baseline: yes(2.0 * share / (1.0 + share)),
+            score: Score::new(metrics.f1_score, ends("f1_score")),
+            baseline: three(yes(2.0 * share / (1.0 + share))),
         },
     ];
     (rows, n)
@@ -112,6 +116,19 @@ fn held(coverage: Option<SetCoverage>) -> String {
     let Some(SetCoverage { asked, accepted, rejected }) = coverage else { return "not measured".to_owned() };
     let share = |share: Option<f64>| share.map_or_else(|| "—".to_owned(), percent);
     format!("{} of acceptances, {} of rejections; {} was asked for", share(accepted), share(rejected), percent(asked))
+}
+
+/// The files that whoever operates the service can download of a model.
+fn exports(version: &ModelVersion, may_operate: bool) -> Vec<(&'static str, &'static str)> {
+    if !may_operate || !version.has_artifact() {
+        return Vec::new();
+    }
+    let name = |format: Format| match format {
+        Format::Onnx => Some("ONNX"),
+        Format::XgboostJson => (version.algorithm == Algorithm::Xgboost).then_some("XGBoost JSON"),
+        Format::Artifact => Some("artifact"),
+    };
+    Format::ALL.into_iter().filter_map(|format| Some((format.as_str(), name(format)?))).collect()
 }
 
 /// When this model served, of the newest activations.
@@ -151,8 +168,10 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
     let shell = Shell::of(&request, Section::Models, title(&verdict, version));
     let own_step = (record.threshold * 100.0).round().clamp(0.0, 100.0) as usize;
     let counts = results.as_ref().and_then(|results| results.threshold_counts.as_ref());
-    let decisions =
-        counts.and_then(|counts| Decisions::of(counts, step.map_or(own_step, |step| step as usize), record.threshold));
+    // At the model's own threshold, which lies between two steps, the confusion matrix itself is shown.
+    let own = results.as_ref().map(|results| results.metrics.confusion_matrix).filter(|_| step.is_none());
+    let decisions = counts
+        .and_then(|counts| Decisions::of(counts, step.map_or(own_step, |step| step as usize), record.threshold, own));
     let histogram = counts
         .and_then(|counts| figures::histogram(counts, step.map_or(record.threshold, |step| f64::from(step) / 100.0)));
     let may_roll_back = version.is_active && activations.first().is_some_and(|a| a.previous_model_id.is_some());
@@ -180,7 +199,7 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
             ("Training rows", count(version.training_samples)),
             ("Training time", span(version.metrics.training_time_seconds)),
             ("Iterations", count(version.metrics.iterations_completed)),
-            ("Threshold", super::text::three(record.threshold)),
+            ("Threshold", percent(record.threshold)),
             (
                 "Cross-validated",
                 format!(
@@ -201,6 +220,7 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
             .map(|id| (format!("/models/{id}"), super::needs::name_of(id.as_str()))),
         trained: Moment::new(version.training_date, now),
         notes: version.notes.as_deref().map(shown).unwrap_or_default(),
+        exports: exports(version, shell.may_operate),
         api: format!("{BASE}/models/{id}"),
         shell,
     })

@@ -48,7 +48,7 @@ fn row(version: &ModelVersion, serving: Option<[f64; 2]>, now: DateTime<Utc>) ->
         tag: version.version_tag.as_deref().map(shown).unwrap_or_default(),
         auc: Score::new(metrics.auc_roc, auc),
         f1: Score::new(metrics.f1_score, ends("f1_score")),
-        accuracy: Score::new(metrics.accuracy, ends("accuracy")),
+        accuracy: Score::share(metrics.accuracy, ends("accuracy")),
         cv: Score {
             value: super::text::three(metrics.cv_mean),
             interval: Some(format!("± {}", super::text::three(metrics.cv_std))),

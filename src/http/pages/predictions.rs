@@ -78,6 +78,8 @@ struct List {
     next: Option<String>,
     is_filtered: bool,
     is_logged: bool,
+    /// Whether an outcome is known of any row.
+    has_outcomes: bool,
 }
 
 /// What the form asks for; empty fields are none.
@@ -166,6 +168,7 @@ async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
         next: found.next.map(|next| format!("/predictions?{kept}cursor={}", encode(&next))),
         is_filtered: !kept.is_empty() || cursor.is_some(),
         is_logged: state.predict.log,
+        has_outcomes: found.items.iter().any(|record| record.outcome.is_some()),
     })
 }
 

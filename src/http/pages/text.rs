@@ -87,10 +87,8 @@ pub fn number(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// With its sign, as differences have it.
-pub fn signed(value: f64) -> String {
-    format!("{value:+.3}").replace('-', "−")
-}
+/// With its sign, as differences and the verdicts on them have it.
+pub use provost_domain::verdict::signed;
 
 pub fn interval(ends: [f64; 2]) -> String {
     format!("{} to {}", three(ends[0]), three(ends[1]))
@@ -109,6 +107,12 @@ pub struct Score {
 impl Score {
     pub fn new(value: f64, ends: Option<[f64; 2]>) -> Self {
         Self { value: three(value), interval: ends.map(interval) }
+    }
+
+    /// In per cent.
+    pub fn share(value: f64, ends: Option<[f64; 2]>) -> Self {
+        let interval = ends.map(|[low, high]| format!("{} to {}", percent(low), percent(high)));
+        Self { value: percent(value), interval }
     }
 }
 
@@ -276,7 +280,7 @@ mod tests {
         }
         assert_eq!(
             (signed(-0.0091), signed(0.006), three(f64::NAN)),
-            ("−0.009".to_owned(), "+0.006".to_owned(), "–".to_owned())
+            ("−.009".to_owned(), "+.006".to_owned(), "–".to_owned())
         );
         assert_eq!(
             (left(20.0), left(100.0), left(600.0)),
