@@ -97,12 +97,18 @@ fn shifted_applications_raise_an_alarm_after_two_windows_and_others_do_not() {
     let id = newest["id"].as_str().unwrap();
     assert_eq!(client.get(&format!("drift/windows/{id}")).ok(200), *newest);
     assert_eq!(client.get("drift/windows/window_none").ok(404)["code"], "window_not_found");
-    until(&client, "needs", |needs| needs.as_array().unwrap().iter().any(|need| need["kind"] == "drift_alarm"));
+    let is_drift = |need: &&Value| need["kind"] == "drift_alarm";
+    let needs = until(&client, "needs", |needs| needs.as_array().unwrap().iter().any(|need| is_drift(&need)));
+    let need = needs.as_array().unwrap().iter().find(is_drift).unwrap();
+    let [fact, detail] = ["fact", "detail"].map(|member| need[member].as_str().unwrap());
+    assert!(fact.starts_with("The data has drifted: ") && !fact.contains("moved by"), "{need}");
+    assert!(detail.starts_with("in two windows of predictions in a row, since "), "{need}");
     let triggers = client.get("triggers").ok(200);
     assert!(triggers.as_array().unwrap().iter().all(|t| t["trigger_type"] != "drift"), "off by default: {triggers}");
 
     let page = String::from_utf8(client.get("/watch").bytes).unwrap();
     assert!(page.contains("The data has drifted") && page.contains("<title>Drift of predictions</title>"), "{page}");
+    assert!(page.contains("What the columns mean"), "{page}");
     let page = String::from_utf8(client.get(&format!("/models/{model}")).bytes).unwrap();
     assert!(page.contains("Drift since training"), "{page}");
 

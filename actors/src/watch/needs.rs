@@ -24,9 +24,9 @@ impl Watching {
             self.seen().alarm.insert(*kind, alarm.is_some());
             match alarm {
                 Some(alarm) => {
-                    let fact = format!("The data has drifted: {}", alarm.changes());
+                    let fact = format!("The data has drifted: {}", alarm.summary());
                     let need =
-                        Need::new(NeedKind::DriftAlarm, &subject(model, *kind), &fact, &alarm.reason(), alarm.since);
+                        Need::new(NeedKind::DriftAlarm, &subject(model, *kind), &fact, &alarm.course(), alarm.since);
                     self.resources.needs.raise_need(need).await?;
                 }
                 None => self.withdraw(model, *kind).await?,

@@ -105,6 +105,15 @@ pub struct FeatureDrift {
     pub alarm: bool,
 }
 
+impl FeatureDrift {
+    /// The larger of the effects of values and of missing values, as a multiple of the smallest effect that counts: above 1
+    /// the effect counts.
+    pub fn times_floor(&self) -> f64 {
+        let share = |effect: f64, floor: f64| if floor > 0.0 { effect / floor } else { effect };
+        share(self.effect.unwrap_or(0.0), self.floor).max(share(self.missing.effect, self.missing.floor))
+    }
+}
+
 /// A window compared with the reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DriftWindow {

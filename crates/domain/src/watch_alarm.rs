@@ -21,6 +21,9 @@ pub struct AlarmFeature {
     pub effect: Option<f64>,
     /// By how much the share of missing values has changed; null where the alarm is not about these.
     pub missing: Option<f64>,
+    /// [`FeatureDrift::times_floor`] of the window. Not part of the evidence: 0 in an alarm that was read back.
+    #[serde(skip)]
+    pub times_floor: f64,
 }
 
 /// What a window with an alarm says.
@@ -89,17 +92,29 @@ impl DriftAlarm {
         format!("{}{more}", named.join(", "))
     }
 
-    /// What has changed, since when, and which share of the predictions moved.
-    pub fn reason(&self) -> String {
+    /// "12 features, most of all activities and awards": how many have changed, and which most. For places with room for a line.
+    pub fn summary(&self) -> String {
+        let most = self.features.iter().rev().max_by(|a, b| a.times_floor.total_cmp(&b.times_floor));
+        let most = most.map(AlarmFeature::name);
+        match (self.features.len(), most) {
+            (1, Some(name)) => name,
+            (features, Some(name)) => format!("{features} features, most of all {name}"),
+            (_, None) => "no single feature".to_owned(),
+        }
+    }
+
+    /// Of which windows, since when, and which share of the predictions moved.
+    pub fn course(&self) -> String {
         let moved = self
             .predictions_moved
             .map_or(String::new(), |share| format!("; at least {:.0} % of the predictions moved", 100.0 * share));
-        format!(
-            "{} in two windows of {} in a row, since {}{moved}",
-            self.changes(),
-            self.kind,
-            self.since.format("%Y-%m-%d %H:%M UTC")
-        )
+        let since = self.since.format("%Y-%m-%d %H:%M UTC");
+        format!("in two windows of {} in a row, since {since}{moved}", self.kind)
+    }
+
+    /// What has changed, since when, and which share of the predictions moved.
+    pub fn reason(&self) -> String {
+        format!("{} {}", self.changes(), self.course())
     }
 }
 
@@ -112,17 +127,22 @@ fn of_feature(feature: &FeatureDrift, previous: Option<&WatchedWindow>) -> Alarm
         test: feature.test,
         effect: feature.effect.filter(|_| by_values),
         missing: feature.missing.alarm.then_some(feature.missing.window - feature.missing.reference),
+        times_floor: feature.times_floor(),
     }
 }
 
 impl AlarmFeature {
-    /// What has changed, in words.
-    pub fn words(&self) -> String {
-        let name = match self.feature.as_str() {
+    fn name(&self) -> String {
+        match self.feature.as_str() {
             PROBABILITY => "the estimated chance".to_owned(),
             SHARE_ACCEPTED => "the share accepted".to_owned(),
             name => title_within(name).unwrap_or_else(|| name.to_owned()),
-        };
+        }
+    }
+
+    /// What has changed, in words.
+    pub fn words(&self) -> String {
+        let name = self.name();
         let values = self.effect.map(|effect| match self.test {
             DriftTest::KolmogorovSmirnov => format!("{name} moved by {effect:.2} deviations"),
             DriftTest::ChiSquared => format!("a category of {name} moved by {:.0} points", 100.0 * effect),
@@ -190,7 +210,7 @@ mod tests {
     }
 
     fn feature(name: &str, test: DriftTest, effect: Option<f64>, missing: Option<f64>) -> AlarmFeature {
-        AlarmFeature { feature: name.to_owned(), test, effect, missing }
+        AlarmFeature { feature: name.to_owned(), test, effect, missing, times_floor: 0.0 }
     }
 
     #[test]
@@ -219,5 +239,14 @@ mod tests {
         let one = alarm.features[0].clone();
         alarm.features.extend([one.clone(), one.clone(), one]);
         assert!(alarm.reason().contains(" and 1 more in two windows"), "{}", alarm.reason());
+
+        assert_eq!(alarm.summary(), "6 features, most of all GPA");
+        alarm.features[1].times_floor = 2.4;
+        assert_eq!(alarm.summary(), "6 features, most of all GMAT");
+        alarm.features.drain(..2);
+        alarm.features.truncate(1);
+        assert_eq!(alarm.summary(), "the share accepted");
+        alarm.features.clear();
+        assert_eq!(alarm.summary(), "no single feature");
     }
 }

@@ -77,7 +77,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     let since = standing.iter().map(|alarm| alarm.since).min();
     let any = predictions.len() + points.len();
     let (verdict, verdict_text) = if let Some(alarm) = standing.first() {
-        (Mark::NEEDS, format!("The data has drifted: {}.", alarm.changes()))
+        (Mark::NEEDS, format!("The data has drifted: {}.", alarm.summary()))
     } else if any > 0 {
         let seen = counted(any as u64, "window");
         (Mark::DONE, format!("No drift: the serving model sees what it was trained on, by {seen}."))

@@ -12,7 +12,7 @@ use provost_domain::watch_alarm::DriftAlarm;
 use provost_domain::watch_record::WatchedWindow;
 use provost_store::StoreError;
 
-/// Features that the chart shows: those that moved most, by their floors.
+/// Features that the chart shows: those that moved most, as multiples of the smallest change that counts.
 const SERIES: usize = 4;
 
 /// A feature of a window with an alarm.
@@ -31,12 +31,6 @@ fn named(feature: &str) -> String {
         SHARE_ACCEPTED => "Share accepted".to_owned(),
         name => words(name),
     }
-}
-
-/// The larger of the effects of values and of missing values, in floors: above 1 it counts.
-fn in_floors(feature: &FeatureDrift) -> f64 {
-    let share = |effect: f64, floor: f64| if floor > 0.0 { effect / floor } else { effect };
-    share(feature.effect.unwrap_or(0.0), feature.floor).max(share(feature.missing.effect, feature.missing.floor))
 }
 
 /// `windows`: the newest first.
@@ -79,17 +73,20 @@ fn address(window: &WatchedWindow) -> String {
 }
 
 fn row(window: &WatchedWindow, feature: &FeatureDrift, now: DateTime<Utc>) -> AlarmRow {
-    let effect = |unit: &str, value: f64, floor: f64| format!("{}{unit}, floor {}{unit}", three(value), three(floor));
     let values = feature.effect.filter(|_| feature.over).map(|value| match feature.test {
-        DriftTest::KolmogorovSmirnov => effect(" deviations", value, feature.floor),
+        DriftTest::KolmogorovSmirnov => {
+            format!("{} standard deviations (counts above {})", three(value), three(feature.floor))
+        }
         DriftTest::ChiSquared | DriftTest::Proportion => {
-            format!("{} of the rows, floor {}", percent(value), percent(feature.floor))
+            format!("{} of the rows (counts above {})", percent(value), percent(feature.floor))
         }
     });
     let missing = feature.missing.alarm.then(|| {
-        format!("missing {} instead of {}", percent(feature.missing.window), percent(feature.missing.reference))
+        let [now, before] = [feature.missing.window, feature.missing.reference].map(percent);
+        format!("missing in {now} of the rows, {before} in training")
     });
-    let chance = |q: Option<f64>| q.map(|q| format!("q {}", three(q)));
+    let level = window.drift.level;
+    let chance = |q: Option<f64>| q.map(|q| format!("q {} (counts up to {})", three(q), three(level)));
     let q = chance(feature.q.filter(|_| feature.over)).or_else(|| chance(feature.missing.q));
     AlarmRow {
         feature: named(&feature.feature),
@@ -104,7 +101,7 @@ fn row(window: &WatchedWindow, feature: &FeatureDrift, now: DateTime<Utc>) -> Al
 fn moved_most(windows: &[WatchedWindow]) -> Vec<String> {
     let mut most: Vec<(f64, &str)> = Vec::new();
     for feature in windows.iter().flat_map(|window| &window.drift.features) {
-        let moved = in_floors(feature);
+        let moved = feature.times_floor();
         match most.iter_mut().find(|(_, name)| *name == feature.feature) {
             Some((known, _)) => *known = known.max(moved),
             None => most.push((moved, &feature.feature)),
@@ -117,7 +114,7 @@ fn moved_most(windows: &[WatchedWindow]) -> Vec<String> {
 fn figure(heading: &str, windows: &[WatchedWindow], names: &[String]) -> Figure {
     let in_time = || windows.iter().rev();
     let of = |window: &WatchedWindow, name: &str| {
-        window.drift.features.iter().find(|feature| feature.feature == *name).map(in_floors)
+        window.drift.features.iter().find(|feature| feature.feature == *name).map(FeatureDrift::times_floor)
     };
     let track = |name: &String| Track {
         name: named(name),
@@ -140,10 +137,10 @@ fn figure(heading: &str, windows: &[WatchedWindow], names: &[String]) -> Figure 
     let title = format!("Drift of {}", heading.to_lowercase());
     let chart = Timeline {
         title: &title,
-        description: "How far the features have moved from the training data, window by window, in floors: above the dashed line a change is large enough to count. The features that moved most are drawn; the table has all.",
-        note: "in floors: above 1 a change counts, if it is not by chance and is there in two windows in a row"
+        description: "How far the features have moved from the training data, window by window, as multiples of the smallest change that counts, which is the dashed line. The features that moved most are drawn; the table has all.",
+        note: "1 is the smallest change that counts; a larger one is an alarm if it is not by chance and is there in two windows in a row"
             .to_owned(),
-        y_name: "effect / floor",
+        y_name: "change / smallest that counts",
         level: Some(1.0),
         range: (0.0, 1.5),
         columns: columns.collect(),
@@ -161,7 +158,7 @@ pub async fn since(state: &State, model: &ModelId) -> Result<Option<(String, boo
         alarms.extend(DriftAlarm::standing(&windows));
     }
     Ok(match alarms.first() {
-        Some(alarm) => Some((alarm.reason(), true)),
+        Some(alarm) => Some((format!("{} {}", alarm.summary(), alarm.course()), true)),
         None => (seen > 0).then(|| (format!("none, by {}", counted(seen, "window")), false)),
     })
 }
