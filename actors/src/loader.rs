@@ -3,12 +3,14 @@
 mod audit_groups;
 mod beneath;
 mod point_ids;
+mod presence;
 mod scan;
 mod source;
 mod source_key;
 
 pub use audit_groups::{AuditGroups, FoundGroups, SourceState};
 pub use point_ids::PointIds;
+pub use presence::FeaturePresence;
 pub use source_key::SourceKey;
 
 use crate::blocking::blocking;
@@ -21,6 +23,7 @@ use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, 
 use provost_domain::TrainingConfig;
 use provost_domain::quality::DataQualityReport;
 use provost_domain::schedule::Arrivals;
+use provost_domain::snapshot::Presence;
 use scan::Scan;
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
@@ -202,6 +205,13 @@ impl SnapshotService {
         Ok(ids.finish())
     }
 
+    async fn presence(&self, m: FeaturePresence) -> Result<Presence, LoadError> {
+        let source = source::open(&m.config, &self.resources).await?;
+        let sink = presence::Collector::new(self.resources.tables.clone(), m.rows, m.extended);
+        let (collector, _) = source::each_point(source, &m.config, &self.resources, sink).await?;
+        Ok(collector.finish())
+    }
+
     fn remember(&self, loaded: LoadedSnapshot) -> Arc<LoadedSnapshot> {
         let mut snapshots = lock(&self.cache.snapshots);
         if let Some(known) = snapshots.iter().find(|s| s.sha == loaded.sha) {
@@ -297,6 +307,14 @@ impl Handler<PointIds> for Loader {
     fn handle(&mut self, message: PointIds, _: &mut Context<Self>) -> Self::Result {
         let service = self.snapshots.clone();
         Box::pin(async move { service.point_ids(message).await }.into_actor(self))
+    }
+}
+
+impl Handler<FeaturePresence> for Loader {
+    type Result = ResponseActFuture<Self, Result<Presence, LoadError>>;
+    fn handle(&mut self, message: FeaturePresence, _: &mut Context<Self>) -> Self::Result {
+        let service = self.snapshots.clone();
+        Box::pin(async move { service.presence(message).await }.into_actor(self))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::Evaluator;
 use crate::blocking::blocking;
-use crate::error::EvaluateError;
+use crate::error::{EvaluateError, LoadError};
 use crate::fairness::{groups, report};
-use crate::loader::{Loader, SourceKey, SourceState};
+use crate::loader::{FeaturePresence, Loader, SourceKey, SourceState};
 use crate::options::EvaluatorResources;
 use crate::pool::Place;
 use crate::scoring::{labels, open};
@@ -12,8 +12,9 @@ use crate::supervise::Slot;
 use actix::{Context, Handler, Message, ResponseActFuture, WrapFuture};
 use provost_domain::ModelId;
 use provost_domain::fairness::FairnessReport;
+use provost_domain::features::FEATURES;
 use provost_domain::model::ModelRecord;
-use provost_domain::snapshot::SnapshotFacts;
+use provost_domain::snapshot::{Presence, SnapshotFacts};
 use provost_learn::LearnError;
 use provost_learn::watch::fairness::AuditRows;
 use std::collections::VecDeque;
@@ -98,6 +99,18 @@ async fn audit(
     let config = record.version.training_config.clone();
     let opened = open::<EvaluateError>((&resources.artifacts, &*resources.installation), &loader, record).await?;
     let ids = opened.test.iter().map(|row| opened.data.snapshot.row_ids[*row as usize]).collect();
+    let snapshot = &opened.data.snapshot;
+    let wanted = FeaturePresence {
+        config: config.clone(),
+        rows: snapshot.row_ids.clone(),
+        extended: snapshot.feature_names.len() > FEATURES.len(),
+    };
+    let presence = match loader.send(wanted).await? {
+        Ok(presence) => presence,
+        // The source cannot be read any more; the report says so.
+        Err(LoadError::Data(_)) => Presence::default(),
+        Err(error) => return Err(error.into()),
+    };
     let (columns, warnings) = groups(&loader, config, ids, resources.fairness.names()).await?;
     let of = id.clone();
     let found = blocking(move || {
@@ -108,10 +121,7 @@ async fn audit(
         let y = labels(data, test);
         let rows = AuditRows { y: &y, p: &p, threshold: opened.model.threshold, applicants: &applicants };
         let fairness = report(of, &rows, &columns, warnings);
-        let x = data.dataset.x();
-        let present = |column: usize| x.column(column).iter().filter(|cell| !cell.is_nan()).count() as u64;
-        let present: Vec<u64> = (0..x.width()).map(present).collect();
-        let data = SnapshotFacts::of(&data.sha, &data.snapshot, data.dataset.y(), test.len() as u64, &present);
+        let data = SnapshotFacts::of(&data.sha, &data.snapshot, data.dataset.y(), test.len() as u64, &presence);
         Ok::<_, EvaluateError>(Arc::new(Audit { fairness, data }))
     })
     .await?;

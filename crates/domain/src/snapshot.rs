@@ -6,7 +6,7 @@ mod facts;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{FeatureFacts, SnapshotFacts, YearFacts};
+pub use facts::{FeatureFacts, Presence, SnapshotFacts, YearFacts};
 
 use crate::features::{CATEGORY_RULE, EXTENDED, FEATURES, FeatureRow, is_category, older_codes};
 use crate::record::AdmissionDataPoint;

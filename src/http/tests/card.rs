@@ -29,6 +29,7 @@ fn records() -> Records {
             YearFacts { year: 2025, rows: 3_000, accepted: 1_250 },
         ],
         rows_without_year: 120,
+        rows_read: 5_120,
         features: vec![FeatureFacts { feature: "gpa_normalized".to_owned(), present: 5_000 }],
         warnings: vec!["leak: `program.acceptance_rate` | <b>".to_owned()],
     };

@@ -9,8 +9,35 @@ use std::collections::BTreeSet;
 pub struct FeatureFacts {
     /// The feature.
     pub feature: String,
-    /// Rows that have it.
+    /// Rows that have it from data, not from a default.
     pub present: u64,
+}
+
+/// How many rows have each feature from data, as [`FeatureRow::is_present`](crate::features::FeatureRow::is_present) says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Presence {
+    rows: u64,
+    features: [u64; u32::BITS as usize],
+}
+
+impl Presence {
+    /// Takes a row. Bit i: the row has feature i, the twelve first, then the added ones.
+    pub fn add(&mut self, present: u32) {
+        self.rows += 1;
+        for (at, count) in self.features.iter_mut().enumerate() {
+            *count += u64::from(present >> at & 1);
+        }
+    }
+
+    /// How many rows were taken.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// How many of them have the feature of this index.
+    pub fn of(&self, feature: usize) -> u64 {
+        self.features.get(feature).copied().unwrap_or(0)
+    }
 }
 
 /// The rows of one application year.
@@ -43,6 +70,8 @@ pub struct SnapshotFacts {
     pub years: Vec<YearFacts>,
     /// Rows without a year.
     pub rows_without_year: u64,
+    /// Rows that their source still has: those that `features` counts.
+    pub rows_read: u64,
     /// In the snapshot's order.
     pub features: Vec<FeatureFacts>,
     /// What was found when it was taken.
@@ -50,8 +79,8 @@ pub struct SnapshotFacts {
 }
 
 impl SnapshotFacts {
-    /// Of a snapshot's rows; `columns` and `labels` may have moved out of it. `present` has the present cells of each feature.
-    pub fn of(sha256: &str, snapshot: &Snapshot, labels: &[u8], test_rows: u64, present: &[u64]) -> Self {
+    /// Of a snapshot's rows; `columns` and `labels` may have moved out of it.
+    pub fn of(sha256: &str, snapshot: &Snapshot, labels: &[u8], test_rows: u64, presence: &Presence) -> Self {
         let mut years: Vec<YearFacts> = Vec::new();
         let mut known: Vec<(i32, u8)> =
             snapshot.years.iter().copied().zip(labels.iter().copied()).filter(|(y, _)| *y != i32::MIN).collect();
@@ -74,11 +103,12 @@ impl SnapshotFacts {
             programs: different(&snapshot.clusters),
             years,
             rows_without_year: (labels.len() - known.len()) as u64,
+            rows_read: presence.rows(),
             features: snapshot
                 .feature_names
                 .iter()
-                .zip(present)
-                .map(|(feature, present)| FeatureFacts { feature: feature.clone(), present: *present })
+                .enumerate()
+                .map(|(at, feature)| FeatureFacts { feature: feature.clone(), present: presence.of(at) })
                 .collect(),
             warnings: snapshot.warnings.clone(),
         }
