@@ -62,7 +62,7 @@ pub fn figures(results: &EvaluationResults, record: &ModelRecord) -> Vec<Figure>
         let note = format!(
             "AUC {}{auc} · ● threshold {}",
             super::super::text::three(results.metrics.auc_roc),
-            super::super::text::three(record.threshold)
+            percent(record.threshold)
         );
         figures.push(roc(&[Curve { name: name.clone(), points: roc_points(counts), decision }], note));
         let decision = Some((share(tp, tp + fn_), share(tp, tp + fp)));
