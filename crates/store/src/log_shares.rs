@@ -9,7 +9,8 @@ pub fn surplus_of<C: Ord>(mut counts: Vec<(C, u64)>, keep: u64, limit: u64) -> V
         return Vec::new();
     }
     counts.sort_by(|(a, of_a), (b, of_b)| of_b.cmp(of_a).then_with(|| a.cmp(b)));
-    // The first so many come down to the number of the next one, until that is enough.
+    // The first so many come down to the number of the next one, until that is enough. One that has as many as the level, or one more, may
+    // keep all.
     let (mut above, mut of_these) = (0u64, 0u64);
     for (_, entries) in &counts {
         if of_these - above * entries >= surplus {
@@ -23,7 +24,10 @@ pub fn surplus_of<C: Ord>(mut counts: Vec<(C, u64)>, keep: u64, limit: u64) -> V
     let mut removed = Vec::new();
     for (at, (caller, entries)) in (0..above).zip(counts) {
         let kept = level + u64::from(at >= above - more);
-        removed.push((caller, entries.saturating_sub(kept)));
+        let gone = entries.saturating_sub(kept);
+        if gone > 0 {
+            removed.push((caller, gone));
+        }
     }
     removed
 }

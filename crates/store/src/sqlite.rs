@@ -62,13 +62,18 @@ impl SqliteStore {
         let mut writer = connection::open_writer(&path)?;
         schema::migrate(&mut writer, schema::STEPS)?;
         install(&mut writer, now)?;
+        let log = PredictionFile::new(data_dir);
+        if let Err(error) = log.prepare() {
+            // All else is to be served all the same.
+            tracing::warn!(%error, "the prediction log cannot be opened; it is tried again when it is used");
+        }
         let readers = (0..READERS).map(|_| connection::open_reader(&path)).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             path,
             readers: Workers::start("store-reader", readers)?,
             writer: Workers::start("store-writer", vec![writer])?,
             damage: Damage::default(),
-            log: PredictionFile::new(data_dir),
+            log,
         })
     }
 

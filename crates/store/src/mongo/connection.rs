@@ -96,7 +96,7 @@ impl Db {
         self.collection(collection).find(filter).with_options(options).await
     }
 
-    /// All matching documents, in this order (an empty order means none); `limit` 0 means no limit.
+    /// All matching documents, in this order (an empty order means none), or the first so many; a `limit` of 0 gives none.
     pub async fn all(
         &self,
         collection: &str,
@@ -111,7 +111,7 @@ impl Db {
         within(async { self.query(collection, filter, order, options).await?.try_collect().await }).await
     }
 
-    /// These members of all matching documents, in this order; `limit` 0 means no limit.
+    /// These members of all matching documents, in this order, or of the first so many; a `limit` of 0 gives none.
     pub async fn members(
         &self,
         collection: &str,
@@ -153,8 +153,10 @@ impl Db {
         Ok(Part { documents, more: false })
     }
 
+    /// Without a bound of time: of millions of documents an index takes minutes. The driver tells of a lost connection.
     pub async fn create_indexes(&self, collection: &str, indexes: Vec<IndexModel>) -> Result<()> {
-        within(async { self.collection(collection).create_indexes(indexes).await }).await.map(|_| ())
+        self.collection(collection).create_indexes(indexes).await?;
+        Ok(())
     }
 
     pub async fn count(&self, collection: &str, filter: Document) -> Result<u64> {

@@ -102,7 +102,14 @@ impl PredictionFile {
         }
     }
 
-    /// The open file. None if there is none and `create` is false. Blocks for some milliseconds the first time.
+    /// Opens the file, if there is one, and brings its schema up to date, which takes seconds for millions of entries: before the
+    /// store is used, since otherwise the first request would block its thread for as long.
+    pub fn prepare(&self) -> Result<()> {
+        self.opened(false).map(|_| ())
+    }
+
+    /// The open file. None if there is none and `create` is false. Blocks for some milliseconds where the file is created, and for
+    /// as long as a migration takes where `prepare` has failed.
     fn opened(&self, create: bool) -> Result<Option<Arc<Opened>>> {
         let mut state = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         match &*state {
@@ -119,6 +126,14 @@ impl PredictionFile {
         let mut writer = connection::open_writer(&self.path)?;
         // A power cut may take the last entries; it damages nothing.
         writer.pragma_update(None, "synchronous", "normal")?;
+        let found = schema::version(&writer)?;
+        if (1..known_version()).contains(&found) {
+            tracing::info!(
+                from = found,
+                to = known_version(),
+                "the prediction log is brought to a new schema, which takes longer the more entries it has"
+            );
+        }
         schema::migrate(&mut writer, STEPS)?;
         let reader = connection::open_reader(&self.path)?;
         let opened = Arc::new(Opened {
