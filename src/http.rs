@@ -96,6 +96,8 @@ pub struct State {
     card: CardTexts,
     /// Bounds requests for cards, because each reads many records.
     cards: Pool,
+    /// Bounds exports: each may take [`limits::EXPORT_BYTES`] of memory.
+    exports: Pool,
     /// Open event streams per caller.
     streams: Arc<KeyedLimit<String>>,
     /// The live pages that are open, rendered once for all their streams.
@@ -138,6 +140,7 @@ impl State {
             predict,
             card: settings.card.clone(),
             cards: Pool::new("model cards", 2, limits::AUDITS),
+            exports: Pool::new("exports of models", 1, limits::AUDITS),
             streams: KeyedLimit::new(limits::EVENT_STREAMS),
             feeds: Arc::default(),
             predict_streams: KeyedLimit::new(limits::PREDICT_STREAMS),

@@ -213,15 +213,24 @@ async fn side(
 
 /// Keeps the outbox within its bound, whether there is a bus or not.
 async fn trim(resources: Arc<BridgeResources>, state: State, mut stop: watch::Receiver<bool>) {
+    let mut told = false;
     while !stopped_within(TRIM_EVERY, &mut stop).await {
         let keep = resources.announcements;
         match resources.outbox.outbox_trim(EVENTS, keep).await {
             Ok(given_up) => {
                 resources.failures.succeeded(COMPONENT, TRIMMING);
-                // Without a bus nobody waits for them.
-                if given_up > 0 && resources.bus.is_some() {
+                if given_up > 0 {
                     state.count(|c| c.given_up += given_up);
-                    tracing::warn!(given_up, keep, "the outbox is full: the oldest announcements are given up");
+                    if resources.bus.is_some() {
+                        tracing::warn!(given_up, keep, "the outbox is full: the oldest announcements are given up");
+                    } else if !std::mem::replace(&mut told, true) {
+                        // Nobody waits for them: that is said once, and is no fault.
+                        tracing::info!(
+                            given_up,
+                            keep,
+                            "no bus is configured: of the announcements only the newest are kept, older ones are given up"
+                        );
+                    }
                 }
             }
             Err(e) => {

@@ -7,6 +7,7 @@ use crate::background::WhileReachable;
 use crate::blocking::blocking;
 use crate::error::Unreachable;
 use crate::failures::Kind;
+use crate::lease::Role;
 use crate::options::{RetentionOptions, RetentionResources};
 use crate::supervise::Status;
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult};
@@ -56,10 +57,14 @@ impl RetentionError {
     }
 }
 
+/// The lease's name. Two servers that forget the entries of one prediction log would take their callers' counts down twice.
+const ROLE: &str = "retention";
+
 struct Sweeper {
     resources: Arc<RetentionResources>,
     keep: RetentionOptions,
     report: Arc<Mutex<Report>>,
+    role: Role,
 }
 
 fn lock(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
@@ -72,11 +77,13 @@ fn before(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
 }
 
 impl Sweeper {
-    async fn run(self) {
+    async fn run(mut self) {
         let clock = self.resources.clock.clone();
         clock.sleep(FIRST.min(self.keep.every)).await;
         loop {
             let outcome = self.round().await;
+            // Whoever has the next round may be another server.
+            self.role.leave().await;
             // The next round is an hour away in any case, so a failure causes no busy loop.
             self.resources.failures.note("retention", "a round", &outcome, RetentionError::kind);
             {
@@ -89,7 +96,7 @@ impl Sweeper {
         }
     }
 
-    async fn round(&self) -> Result<(), RetentionError> {
+    async fn round(&mut self) -> Result<(), RetentionError> {
         self.resources.failpoints.hit("retention");
         let now = self.resources.clock.now();
         let cutoffs = Cutoffs {
@@ -102,7 +109,7 @@ impl Sweeper {
             now,
         };
         let mut forgotten = Forgotten::default();
-        loop {
+        while self.role.is_mine().await? {
             let step = self.resources.retention.forget(cutoffs.clone(), STEP).await?;
             if step.total() == 0 {
                 break;
@@ -111,8 +118,10 @@ impl Sweeper {
             lock(&self.report).forgotten += step;
             self.resources.clock.sleep(PAUSE).await;
         }
-        let predictions = self.forget_predictions(before(now, self.keep.predictions)).await?;
-        let swept = self.sweep().await?;
+        let mut predictions = 0;
+        let done = self.forget_predictions(before(now, self.keep.predictions), &mut predictions).await;
+        // A damaged log keeps no artifact on the disk.
+        let swept = if self.role.is_mine().await? { self.sweep().await? } else { Swept::default() };
         {
             let mut report = lock(&self.report);
             report.predictions += predictions;
@@ -128,20 +137,20 @@ impl Sweeper {
                 "forgot what was over"
             );
         }
-        Ok(())
+        done
     }
 
-    /// Deletes old entries of the prediction log, and the oldest beyond its limit; returns how many.
-    async fn forget_predictions(&self, before: DateTime<Utc>) -> Result<u64, RetentionError> {
-        let mut removed = 0;
-        loop {
+    /// Deletes old entries of the prediction log, and the oldest beyond its limit; counts them in `removed`.
+    async fn forget_predictions(&mut self, before: DateTime<Utc>, removed: &mut u64) -> Result<(), RetentionError> {
+        while self.role.is_mine().await? {
             let (log, keep) = (&self.resources.predictions, self.resources.predictions_max);
             match log.forget_predictions(before, keep, STEP).await? {
-                0 => return Ok(removed),
-                some => removed += some,
+                0 => break,
+                some => *removed += some,
             }
             self.resources.clock.sleep(PAUSE).await;
         }
+        Ok(())
     }
 
     async fn sweep(&self) -> Result<Swept, RetentionError> {
@@ -192,7 +201,8 @@ impl Actor for Retention {
 
     fn started(&mut self, context: &mut Context<Self>) {
         if let Some(keep) = self.resources.keep.clone() {
-            let sweeper = Sweeper { resources: self.resources.clone(), keep, report: self.report.clone() };
+            let role = Role::new(self.resources.leases.clone(), ROLE);
+            let sweeper = Sweeper { resources: self.resources.clone(), keep, report: self.report.clone(), role };
             context.spawn(WhileReachable::new(sweeper.run()));
         }
     }

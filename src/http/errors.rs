@@ -34,7 +34,11 @@ impl From<StoreError> for Problem {
 
 impl From<Unreachable> for Problem {
     fn from(error: Unreachable) -> Self {
-        Self::unavailable(Code::Busy, error.to_string(), 1)
+        match error {
+            // What panicked panics again.
+            Unreachable::Panicked(_) => Self::internal(&error),
+            Unreachable::Restarted(_) | Unreachable::Down(_) => Self::unavailable(Code::Busy, error.to_string(), 1),
+        }
     }
 }
 
@@ -169,6 +173,7 @@ mod tests {
             (busy.into(), Code::Busy, 503),
             (StoreError::Unavailable("away".to_owned()).into(), Code::StoreUnavailable, 503),
             (Unreachable::Restarted("serving".to_owned()).into(), Code::Busy, 503),
+            (Unreachable::Panicked("no answer".to_owned()).into(), Code::Internal, 500),
         ] {
             let may_pass = error.may_pass();
             let problem = Problem::from(error);

@@ -44,7 +44,7 @@ pub(super) async fn export(
         return Err(Problem::new(Code::NoArtifact, detail));
     }
     let (artifacts, sha256) = (state.handle.artifacts().clone(), version.model_sha256);
-    let converted = state.compute.run(move || Ok::<_, Problem>(convert(artifacts.get(&sha256)?, format))).await??;
+    let converted = state.exports.run(move || Ok::<_, Problem>(convert(artifacts.get(&sha256)?, format))).await??;
     let (bytes, _) = converted.map_err(problem)?;
     let disposition = format!("attachment; filename=\"{}.{}\"", version.model_id, format.extension());
     Ok(HttpResponse::Ok()

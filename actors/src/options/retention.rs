@@ -3,6 +3,7 @@
 use super::Options;
 use crate::clock::Clock;
 use crate::failures::Failures;
+use crate::lease::Leases;
 use crate::testkit::Failpoints;
 use provost_store::{Artifacts, PredictionLog, RetentionStore};
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub struct RetentionResources {
     pub artifacts: Artifacts,
     /// None: nothing is removed.
     pub keep: Option<RetentionOptions>,
+    /// None: no other server shares the store.
+    pub leases: Option<Leases>,
     pub failures: Failures,
     pub failpoints: Failpoints,
 }
@@ -67,6 +70,7 @@ impl From<&Options> for RetentionResources {
             predictions_max: o.predict.log_max_rows,
             artifacts: o.artifacts.clone(),
             keep: o.retention.clone(),
+            leases: o.leases.clone(),
             failures: o.failures.clone(),
             failpoints: o.failpoints.clone(),
         }

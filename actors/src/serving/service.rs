@@ -244,7 +244,9 @@ impl PredictionService {
                 let (done, all) = (answers.len(), rows.len());
                 let block = rows.get(done..all.min(done + BLOCK)).unwrap_or_default();
                 answers.extend(model.model.predict_features(block, coverage));
-                (answers.len() >= rows.len()).then(|| std::mem::take(&mut answers))
+                // A block without answers would be asked for without an end.
+                let is_last = answers.len() >= rows.len() || answers.len() == done;
+                is_last.then(|| std::mem::take(&mut answers))
             };
             self.pool.run_in_pieces(pieces, piece).await?.result
         };

@@ -472,6 +472,10 @@ async fn a_log_from_before_there_were_callers_is_taken_over() {
     file.execute_batch(back).unwrap();
     drop(file);
     let store = open(&folder);
+    let file = rusqlite::Connection::open(folder.path().join(crate::layout::PREDICTIONS)).unwrap();
+    let version: u32 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 2, "before it is used");
+    drop(file);
     let nobodys = |record: &PredictionRecord| PredictionRecord { caller: "".into(), ..record.clone() };
     assert_eq!(store.prediction("p1").await.unwrap(), Some(nobodys(&records[1])));
     assert_eq!(store.prediction_totals().await.unwrap().entries, 3);
@@ -491,6 +495,16 @@ async fn a_log_from_before_there_were_callers_is_taken_over() {
         .unwrap()
         .unwrap();
     assert!(steps.len() == 1 && steps[0].contains("predictions_by_caller"), "without a sort: {steps:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_log_does_not_keep_the_store_from_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(crate::layout::PREDICTIONS), vec![7; 8192]).unwrap();
+    let store = open(&folder);
+    assert!(store.prediction("p1").await.is_err());
+    let store: Arc<dyn Store> = Arc::new(store);
+    samples::create(&store, samples::job(1, 0)).await;
 }
 
 /// How many predictions a second the log takes, and what a job's save costs meanwhile.
