@@ -6,7 +6,7 @@ pub mod decisions;
 mod evaluate;
 pub mod follow_job;
 mod history;
-mod ids;
+pub mod ids;
 mod jobs;
 mod logs;
 mod models;

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::open;
 use crate::output::{OutFile, database_files};
 use crate::settings::Settings;
+use crate::stored_model;
 use provost_domain::{ModelId, limits};
 use provost_export::ExportError;
 use provost_learn::xgboost::library;
@@ -11,7 +12,6 @@ use provost_learn::{Model, Predictor};
 use provost_store::Store;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The format of an exported model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub fn convert(artifact: Vec<u8>, format: Format) -> std::result::Result<(Vec<u8
     Ok((library::to_json(booster).map_err(|e| failed(&e))?, vec![note]))
 }
 
-/// Writes a model to a file. `name` is an id, or `active`.
+/// Writes a model to a file. `name` is what a user typed: an id, the beginning of one, `active` or `latest`.
 ///
 /// # Errors
 /// If there is no such model, or it cannot be exported, or the file cannot be written.
@@ -117,7 +117,7 @@ pub fn run(settings: &Settings, name: &str, format: Format, out: &Path) -> Resul
         return Err(Error::Usage(format!("{} has no store", settings.data_dir.display())));
     }
     let (store, artifacts) = open::store_and_artifacts(settings)?;
-    let (model_id, sha256) = open::runtime()?.block_on(find(&store, name))?;
+    let (model_id, sha256) = open::runtime()?.block_on(find(&*store, name))?;
     let (bytes, notes) = convert(artifacts.get(&sha256)?, format).map_err(|error| match error {
         ConvertError::NoSuchForm(why) => Error::Usage(format!("--format {}: {why}", format.as_str())),
         failed @ (ConvertError::TooLarge(_) | ConvertError::Failed(_)) => Error::failed(failed.to_string()),
@@ -129,13 +129,9 @@ pub fn run(settings: &Settings, name: &str, format: Format, out: &Path) -> Resul
     Ok(Exported { model_id, bytes: bytes.len(), notes })
 }
 
-async fn find(store: &Arc<dyn Store>, name: &str) -> Result<(ModelId, String)> {
-    let found = match name {
-        "active" => store.active_model().await?,
-        name => store.model_named(name).await?,
-    };
-    let none = || Error::Usage(format!("no model {}", provost_domain::visible::line(name)));
-    let record = store.model(&found.ok_or_else(none)?).await?.ok_or_else(none)?;
+async fn find(store: &dyn Store, name: &str) -> Result<(ModelId, String)> {
+    let id = stored_model::named(store, name).await?;
+    let record = store.model(&id).await?.ok_or_else(|| Error::failed(format!("there is no model {id}")))?;
     let version = record.version;
     if !version.has_artifact() {
         return Err(Error::Usage(format!("model {} is of the replaced service and has no artifact", version.model_id)));

@@ -25,4 +25,5 @@ pub mod predict;
 pub mod sample;
 pub mod serve;
 pub mod settings;
+pub mod stored_model;
 pub mod worker;

@@ -9,14 +9,14 @@ use crate::import::{self, Batch, FormatName, listed};
 use crate::open;
 use crate::output::database_files;
 use crate::settings::Settings;
+use crate::stored_model;
 use clap::Args;
 use output::{Layout, Out};
 use provost_domain::mapping::Mapping;
-use provost_domain::{ModelId, visible};
+use provost_domain::visible;
 use provost_predict::application::Application;
 use provost_predict::serving::{DEFAULT_COVERAGE, ServingModel};
 use provost_reader::{Parsed, ReadBytes, ReadError};
-use provost_store::Store;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ pub struct PredictArgs {
     /// Mapping from columns to fields (TOML)
     #[arg(long, value_name = "M.toml")]
     pub mapping: Option<PathBuf>,
-    /// Model of the store [default: the active one]
-    #[arg(long, value_name = "ID", conflicts_with = "artifact")]
+    /// Model of the store: its id, the beginning of the id, `active` or `latest` [default: the active one]
+    #[arg(long, value_name = "MODEL", conflicts_with = "artifact")]
     pub model: Option<String>,
     /// Model in a file, as `fit` wrote it
     #[arg(long, value_name = "F")]
@@ -216,26 +216,8 @@ fn model(args: &PredictArgs, settings: &Settings) -> Result<(ServingModel, Strin
     }
     let runtime = open::runtime()?;
     let (store, artifacts) = open::store_and_artifacts(settings)?;
-    let id = runtime.block_on(id(args, &*store))?;
+    let id = runtime.block_on(stored_model::named(&*store, args.model.as_deref().unwrap_or("active")))?;
     let record = runtime.block_on(store.model(&id))?.ok_or_else(|| Error::failed(format!("there is no model {id}")))?;
     let bytes = artifacts.get(&record.version.model_sha256)?;
     opened(&bytes, id.to_string())
-}
-
-async fn id(args: &PredictArgs, store: &dyn Store) -> Result<ModelId> {
-    match &args.model {
-        None => store.active_model().await?.ok_or_else(|| {
-            Error::failed_with(
-                "no model is active",
-                "activate one with `provost activate ID`, or name one with --model",
-            )
-        }),
-        Some(name) => match ModelId::parse(name) {
-            Ok(id) => Ok(id),
-            Err(_) => {
-                let known = store.model_named(name).await?;
-                known.ok_or_else(|| Error::failed(format!("there is no model {}", visible::line(name))))
-            }
-        },
-    }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct ExportArgs {
-    /// The model's id, or `active`
+    /// The model: its id, the beginning of the id, `active` or `latest`
     #[arg(value_name = "MODEL")]
     pub model: String,
     /// ONNX with calibration, XGBoost JSON without calibration, or the artifact as stored
@@ -29,7 +29,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     let Exported { model_id, bytes, notes } = export::run(&args.common.settings()?, &args.model, format, &args.out)?;
     let object =
         || json!({"model_id": model_id, "format": args.format, "out": args.out, "bytes": bytes, "notes": notes});
-    let text = || format!("{model_id}: {bytes} bytes written to {}", args.out.display());
+    let text = || format!("{model_id}: {} written to {}", show::bytes(bytes as u64), args.out.display());
     show::tell(args.common.output.json, object, text);
     if !args.common.output.json {
         notes.iter().for_each(|note| show::hint(note));
