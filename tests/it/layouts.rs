@@ -4,6 +4,7 @@
 
 use crate::command::Place;
 use crate::importing::stored;
+use provost_domain::mapping::FILL_IN;
 use serde_json::{Value, json};
 
 /// Imports `text` with the mapping that `--guess` writes for it; returns the report and the mapping.
@@ -14,7 +15,13 @@ fn guessed(name: &str, text: impl AsRef<[u8]>) -> (Value, String, Place) {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let mapping = ran.out;
     assert!(mapping.lines().count() <= 25, "{} lines:\n{mapping}", mapping.lines().count());
-    place.file("m.toml", &mapping);
+    // Nobody has said yet which university the file is about.
+    if mapping.contains(FILL_IN) {
+        place.file("m.toml", &mapping);
+        let ran = place.run(&["import", name, "--mapping", "m.toml"]);
+        assert!(ran.code != Some(0) && ran.err.contains("university_name"), "{ran:?}");
+    }
+    place.file("m.toml", mapping.replace(FILL_IN, "U"));
     let ran = place.run(&["import", name, "--mapping", "m.toml", "--rejects", "r.jsonl", "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}\n{mapping}");
     (ran.json(), mapping, place)
@@ -53,9 +60,9 @@ fn ucla_with_a_chance() {
     assert_eq!(
         imported(&place),
         json!([
-            {"data_point_id": "1", "profile": {"gpa": 9.65, "gpa_scale": 10.0, "test_scores": [{"test_type": "gre", "total_score": 337.0}, {"test_type": "toefl", "total_score": 118.0}], "research_publications": 1.0}, "program": {"university_name": "FILL IN"}, "decision": "accepted"},
-            {"data_point_id": "2", "profile": {"gpa": 8.87, "gpa_scale": 10.0, "test_scores": [{"test_type": "gre", "total_score": 324.0}, {"test_type": "toefl", "total_score": 107.0}], "research_publications": 1.0}, "program": {"university_name": "FILL IN"}, "decision": "accepted"},
-            {"data_point_id": "3", "profile": {"gpa": 8.0, "gpa_scale": 10.0, "test_scores": [{"test_type": "gre", "total_score": 316.0}, {"test_type": "toefl", "total_score": 104.0}], "research_publications": 0.0}, "program": {"university_name": "FILL IN"}, "decision": "rejected"},
+            {"data_point_id": "1", "profile": {"gpa": 9.65, "gpa_scale": 10.0, "test_scores": [{"test_type": "gre", "total_score": 337.0}, {"test_type": "toefl", "total_score": 118.0}], "research_publications": 1.0}, "program": {"university_name": "U"}, "decision": "accepted"},
+            {"data_point_id": "2", "profile": {"gpa": 8.87, "gpa_scale": 10.0, "test_scores": [{"test_type": "gre", "total_score": 324.0}, {"test_type": "toefl", "total_score": 107.0}], "research_publications": 1.0}, "program": {"university_name": "U"}, "decision": "accepted"},
+            {"data_point_id": "3", "profile": {"gpa": 8.0, "gpa_scale": 10.0, "test_scores": [{"test_type": "gre", "total_score": 316.0}, {"test_type": "toefl", "total_score": 104.0}], "research_publications": 0.0}, "program": {"university_name": "U"}, "decision": "rejected"},
         ])
     );
 }
@@ -67,9 +74,9 @@ fn ucla_with_an_outcome() {
     assert_eq!(
         imported(&place),
         json!([
-            {"data_point_id": "row-2", "profile": {"gpa": 3.61, "gpa_scale": 4.0, "test_scores": [{"test_type": "gre", "total_score": 380.0}]}, "program": {"university_name": "FILL IN"}, "decision": "rejected"},
-            {"data_point_id": "row-3", "profile": {"gpa": 3.67, "gpa_scale": 4.0, "test_scores": [{"test_type": "gre", "total_score": 660.0}]}, "program": {"university_name": "FILL IN"}, "decision": "accepted"},
-            {"data_point_id": "row-4", "profile": {"gpa": 4.0, "gpa_scale": 4.0, "test_scores": [{"test_type": "gre", "total_score": 800.0}]}, "program": {"university_name": "FILL IN"}, "decision": "accepted"},
+            {"data_point_id": "row-2", "profile": {"gpa": 3.61, "gpa_scale": 4.0, "test_scores": [{"test_type": "gre", "total_score": 380.0}]}, "program": {"university_name": "U"}, "decision": "rejected"},
+            {"data_point_id": "row-3", "profile": {"gpa": 3.67, "gpa_scale": 4.0, "test_scores": [{"test_type": "gre", "total_score": 660.0}]}, "program": {"university_name": "U"}, "decision": "accepted"},
+            {"data_point_id": "row-4", "profile": {"gpa": 4.0, "gpa_scale": 4.0, "test_scores": [{"test_type": "gre", "total_score": 800.0}]}, "program": {"university_name": "U"}, "decision": "accepted"},
         ])
     );
 }
@@ -197,10 +204,10 @@ fn mba_with_blank_decisions() {
     assert_eq!(
         imported(&place),
         json!([
-            {"data_point_id": "1", "profile": {"gpa": 3.06, "gpa_scale": 4.0, "undergraduate_major": "Business", "test_scores": [{"test_type": "gmat", "total_score": 710.0}], "work_experience_months": 60.0, "gender": "Female"}, "program": {"university_name": "FILL IN"}, "decision": "waitlisted"},
-            {"data_point_id": "2", "profile": {"gpa": 3.29, "gpa_scale": 4.0, "undergraduate_major": "Business", "test_scores": [{"test_type": "gmat", "total_score": 700.0}], "work_experience_months": 72.0, "gender": "Female"}, "program": {"university_name": "FILL IN"}, "decision": "accepted"},
-            {"data_point_id": "3", "profile": {"gpa": 3.52, "gpa_scale": 4.0, "undergraduate_major": "STEM", "test_scores": [{"test_type": "gmat", "total_score": 750.0}], "work_experience_months": 24.0, "gender": "Male"}, "program": {"university_name": "FILL IN"}, "decision": "rejected"},
-            {"data_point_id": "4", "profile": {"gpa": 2.83, "gpa_scale": 4.0, "undergraduate_major": "STEM", "test_scores": [{"test_type": "gmat", "total_score": 690.0}], "work_experience_months": 84.0, "gender": "Female"}, "program": {"university_name": "FILL IN"}, "decision": "rejected"},
+            {"data_point_id": "1", "profile": {"gpa": 3.06, "gpa_scale": 4.0, "undergraduate_major": "Business", "test_scores": [{"test_type": "gmat", "total_score": 710.0}], "work_experience_months": 60.0, "gender": "Female"}, "program": {"university_name": "U"}, "decision": "waitlisted"},
+            {"data_point_id": "2", "profile": {"gpa": 3.29, "gpa_scale": 4.0, "undergraduate_major": "Business", "test_scores": [{"test_type": "gmat", "total_score": 700.0}], "work_experience_months": 72.0, "gender": "Female"}, "program": {"university_name": "U"}, "decision": "accepted"},
+            {"data_point_id": "3", "profile": {"gpa": 3.52, "gpa_scale": 4.0, "undergraduate_major": "STEM", "test_scores": [{"test_type": "gmat", "total_score": 750.0}], "work_experience_months": 24.0, "gender": "Male"}, "program": {"university_name": "U"}, "decision": "rejected"},
+            {"data_point_id": "4", "profile": {"gpa": 2.83, "gpa_scale": 4.0, "undergraduate_major": "STEM", "test_scores": [{"test_type": "gmat", "total_score": 690.0}], "work_experience_months": 84.0, "gender": "Female"}, "program": {"university_name": "U"}, "decision": "rejected"},
         ])
     );
 }
@@ -238,8 +245,8 @@ fn colleges_with_sat_and_semicolons_in_an_older_encoding() {
     assert_eq!(
         imported(&place),
         json!([
-            {"data_point_id": "row-2", "profile": {"gpa": 3.75, "gpa_scale": 4.0, "test_scores": [{"test_type": "act", "total_score": 33.0}, {"test_type": "sat", "total_score": 1450.0}]}, "program": {"university_name": "FILL IN"}, "decision": "accepted"},
-            {"data_point_id": "row-3", "profile": {"gpa": 3.1, "gpa_scale": 4.0, "test_scores": [{"test_type": "sat", "total_score": 1100.0}]}, "program": {"university_name": "FILL IN"}, "decision": "rejected"},
+            {"data_point_id": "row-2", "profile": {"gpa": 3.75, "gpa_scale": 4.0, "test_scores": [{"test_type": "act", "total_score": 33.0}, {"test_type": "sat", "total_score": 1450.0}]}, "program": {"university_name": "U"}, "decision": "accepted"},
+            {"data_point_id": "row-3", "profile": {"gpa": 3.1, "gpa_scale": 4.0, "test_scores": [{"test_type": "sat", "total_score": 1100.0}]}, "program": {"university_name": "U"}, "decision": "rejected"},
         ])
     );
 }

@@ -25,6 +25,9 @@ use crate::fields::{Fields, Texts, escaped, shown};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+/// What stands in a guessed mapping for a constant that the file does not say; a mapping that still has it is refused.
+pub const FILL_IN: &str = "FILL IN";
+
 /// The names of all fields that a column can be read into, each once.
 pub fn field_names() -> Vec<String> {
     target::Target::all().map(target::Target::name).collect()

@@ -6,8 +6,10 @@ mod words;
 
 use super::number::number;
 use super::target::Target;
+use super::{FILL_IN, Mapping};
 use crate::check::brief;
 use crate::names::folded;
+use crate::record::Decision;
 use columns::{Column, Field};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -79,6 +81,9 @@ pub fn guess(header: Option<&[String]>, rows: &[Vec<String>], facts: &Facts) -> 
         let _ = writeln!(out, "{text:<56} # {comment}"); // writing to a string does not fail
     };
     let read = rows.len();
+    if header.is_some_and(|names| goes_by_names(names, &columns, &fields)) {
+        line(&mut out, "", "The import reads every column of the file by its name: no mapping is needed.");
+    }
     line(&mut out, "", &format!("Guessed from {read} rows of {}: correct what is wrong.", one_line(&facts.file)));
     if let Some(delimiter) = facts.delimiter {
         line(&mut out, &format!("delimiter = {}", text(&delimiter.to_string())), "between the cells");
@@ -112,7 +117,7 @@ pub fn guess(header: Option<&[String]>, rows: &[Vec<String>], facts: &Facts) -> 
     decisions_below(&mut out, &columns, &fields);
     let mut constants = Vec::new();
     if !has("university_name") {
-        constants.push(("university_name = \"FILL IN\"".to_owned(), "no column of universities".to_owned()));
+        constants.push((format!("university_name = {}", text(FILL_IN)), "no column of universities".to_owned()));
     }
     if !has("gpa_scale")
         && let Some(scale) = fields.iter().find(|f| f.name == "gpa").and_then(|f| columns[f.column].gpa_scale(f))
@@ -141,6 +146,16 @@ fn missing(rows: &[Vec<String>]) -> Vec<String> {
 fn decision<'c, 'a>(columns: &'c [Column<'a>], fields: &'c [Field]) -> Option<(&'c Column<'a>, &'c Field)> {
     let field = fields.iter().find(|f| f.name == "decision")?;
     Some((&columns[field.column], field))
+}
+
+/// Whether the file is read in full without a mapping.
+fn goes_by_names(names: &[String], columns: &[Column<'_>], fields: &[Field]) -> bool {
+    let own = |(column, field): (&Column<'_>, &Field)| {
+        let words = column.words(field);
+        column.blanks() == 0 && !words.is_empty() && words.iter().all(|word| Decision::parse(&folded(word)).is_some())
+    };
+    decision(columns, fields).is_some_and(own)
+        && Mapping::default().plan(names.iter().map(String::as_str)).is_ok_and(|plan| plan.unread().is_empty())
 }
 
 /// What stands before the tables.
@@ -218,7 +233,7 @@ fn text(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::shape::Kind;
+    use crate::record::shape::{Kind, SPECS};
 
     /// Two values that the field can have.
     fn values(target: Target) -> [String; 2] {
@@ -248,7 +263,11 @@ mod tests {
         };
         for (target, name) in targets.iter().zip(&names) {
             let rows = values(*target).map(|value| vec![value]);
-            for header in [name.clone(), name.replace('_', " ").to_uppercase()] {
+            let path = match target {
+                Target::Field(i) => SPECS[*i].path.to_owned(),
+                Target::Test(..) => name.clone(),
+            };
+            for header in [name.clone(), name.replace('_', " ").to_uppercase(), path] {
                 let text = guess(Some(std::slice::from_ref(&header)), &rows, &Facts::default());
                 assert!(reads(&text, name, &header), "{name}:\n{text}");
             }
@@ -257,6 +276,43 @@ mod tests {
         let all = [row(0), row(1)];
         let text = guess(Some(&names), &all, &Facts::default());
         assert!(names.iter().all(|name| reads(&text, name, name)), "{text}");
+    }
+
+    #[test]
+    fn usual_names_with_additions_and_usual_words_of_decisions_are_known() {
+        let header = ["CGPA (out of 10)", "TOEFL iBT", "Univ applied", "Result of application", "GRE (Verbal)"]
+            .map(str::to_owned);
+        let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
+        let rows = [
+            row(["9.1", "110", "MIT", "Admit", "160"]),
+            row(["8.2", "101", "UCLA", "Reject", "155"]),
+            row(["8.0", "99", "ASU", "Wait list", "150"]),
+        ];
+        let text = guess(Some(&header), &rows, &Facts::default());
+        for part in [
+            "gpa = \"CGPA (out of 10)\"",
+            "toefl_total = \"TOEFL iBT\"",
+            "university_name = \"Univ applied\"",
+            "decision = \"Result of application\"",
+            "gre_verbal = \"GRE (Verbal)\"",
+            "\"Admit\" = \"accepted\"",
+            "\"Reject\" = \"rejected\"",
+            "\"Wait list\" = \"waitlisted\"",
+            "gpa_scale = 10.0",
+        ] {
+            assert!(text.contains(part), "no {part} in\n{text}");
+        }
+        assert!(text.starts_with("# Guessed from 3 rows"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_needs_no_mapping_is_told_so_first() {
+        let header = ["data_point_id", "gpa", "university_name", "decision"].map(str::to_owned);
+        let said = |decision: &str| {
+            let rows = [["a", "3.1", "MIT", decision].map(str::to_owned).to_vec()];
+            guess(Some(&header), &rows, &Facts::default()).starts_with("# The import reads every column")
+        };
+        assert!(said("accepted") && !said("Admit"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::document::Document;
 use super::header::{Header, tidy};
 use super::tally::Tally;
 use super::target::{Target, nearest_field};
-use super::{Mapping, Source, Unread};
+use super::{FILL_IN, Mapping, Source, Unread};
 use crate::check::{Fault, Faults, brief};
 use crate::fields::{escaped, shown};
 use crate::names::folded;
@@ -127,7 +127,10 @@ impl Mapping {
         let mut constants = Vec::new();
         for (name, value) in self.constants.iter().filter(|(name, _)| attribute::name(name).is_none()) {
             let Some(target) = making.target("constants", name) else { continue };
-            if fits(target.kind(), value) {
+            if *value == Value::from(FILL_IN) {
+                let message = format!("`{name}` still holds the placeholder `{FILL_IN}`: write its value there");
+                making.fault(format!("/constants/{}", escaped(name)), message);
+            } else if fits(target.kind(), value) {
                 constants.push((target, value.clone()));
             } else {
                 let message = format!("`{name}` is {}; {} is allowed", shown(value), allowed(target.kind()));

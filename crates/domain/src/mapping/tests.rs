@@ -94,6 +94,16 @@ fn what_a_file_lacks_is_said() {
     assert!(faults.to_string().contains("did you mean `pattern`?"), "{faults}");
 }
 
+#[test]
+fn a_placeholder_that_nobody_filled_in_is_refused() {
+    let with = |name: &str| mapping(json!({"constants": {"university_name": name}}));
+    let header = ["data_point_id", "gpa", "decision"];
+    let faults = with(FILL_IN).plan(header).unwrap_err();
+    assert_eq!(pointers(&faults), ["/constants/university_name"]);
+    assert!(faults.to_string().contains("`university_name` still holds the placeholder"), "{faults}");
+    assert!(with("UCLA").plan(header).is_ok());
+}
+
 /// Rows as the two UCLA files have them (made up).
 #[test]
 fn foreign_files_through_a_mapping() {

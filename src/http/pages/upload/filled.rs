@@ -3,7 +3,7 @@
 use super::super::form::Form;
 use super::super::text::{shown, words};
 use super::{CONSTANTS, Choice, Field, Head};
-use provost_domain::mapping::field_names;
+use provost_domain::mapping::{FILL_IN, field_names};
 use serde_json::{Map, Value, json};
 
 /// The column that a field is read from in a mapping's document, by its name or its number.
@@ -38,7 +38,7 @@ impl Filled<'_> {
         match self.form {
             Some(form) => form.get(&format!("c-{field}")).unwrap_or_default().trim().to_owned(),
             None => match self.head.guessed.pointer(&format!("/constants/{field}")) {
-                Some(Value::String(text)) if text == "FILL IN" => String::new(),
+                Some(Value::String(text)) if text == FILL_IN => String::new(),
                 Some(Value::String(text)) => text.clone(),
                 Some(other) => other.to_string(),
                 None => String::new(),

@@ -140,7 +140,23 @@ const NAMES: &[(&str, &[&str])] = &[
 /// The field that a column of this name usually is, and how early the name stands in its field's list.
 pub fn of_name(name: &str) -> Option<(&'static str, usize)> {
     let name = category(name);
-    NAMES.iter().find_map(|(field, names)| Some((*field, names.iter().position(|n| *n == name)?)))
+    let find =
+        |name: &str| NAMES.iter().find_map(|(field, names)| Some((*field, names.iter().position(|n| *n == name)?)));
+    // A name as it is goes before one that is known only without its additions.
+    find(&name).or_else(|| find(&without_additions(&name)).map(|(field, rank)| (field, rank + ADDED)))
+}
+
+/// Above every place in a list of names.
+const ADDED: usize = 1000;
+
+/// Words that say how a value was measured or what it belongs to, and not what it is.
+const ADDITIONS: [&str; 12] =
+    ["of", "out", "the", "application", "applied", "to", "for", "ibt", "max", "scale", "optional", "required"];
+
+/// A name without additions: `CGPA (out of 10)`, `TOEFL iBT`, `Univ applied`.
+fn without_additions(category: &str) -> String {
+    let is_addition = |word: &str| ADDITIONS.contains(&word) || word.bytes().all(|b| b.is_ascii_digit());
+    category.split(' ').filter(|word| !is_addition(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a cell says that there is no value, as files have it that leave no cell blank.
