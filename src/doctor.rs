@@ -78,7 +78,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     let mut faults = 0;
     for finding in checks.iter().map(|check| check(&settings)) {
         faults += usize::from(finding.verdict == Verdict::Fault);
-        show::tell(json, || json!(finding), || text(&finding));
+        show::tell(json, || json!(finding), || text(&finding, show::terminal_width().is_some()));
     }
     match faults {
         0 => Ok(()),
@@ -87,13 +87,36 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     }
 }
 
-fn text(finding: &Finding) -> String {
+/// `is_wrapped`: for a terminal, in lines of 80 columns.
+fn text(finding: &Finding, is_wrapped: bool) -> String {
     let mark = match finding.verdict {
         Verdict::Ok => "✓",
         Verdict::Off => "-",
         Verdict::Warning => "!",
         Verdict::Fault => "✗",
     };
-    let advice = finding.advice.as_ref().map_or_else(String::new, |a| format!("\n             → {}", visible::line(a)));
-    format!("  {mark} {:<8} {}{advice}", finding.check, visible::line(&finding.found))
+    // An error may bring advice of its own, on a line that begins with an arrow.
+    let mut leads = std::iter::once(format!("  {mark} {:<8} ", finding.check));
+    let parts = finding.found.split("\n  → ").chain(finding.advice.as_deref());
+    let lines = parts.map(|part| {
+        let lead = leads.next().unwrap_or_else(|| "             → ".to_owned());
+        let part = visible::line(part);
+        if is_wrapped { show::hanging(&lead, &part) } else { format!("{lead}{part}") }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errors_own_advice_is_a_line_and_no_line_is_long() {
+        let found =
+            format!("process 7 does not give its status: {}\n  → set PROVOST_KEY", "a key is needed, ".repeat(8));
+        let shown = text(&trouble("service", Verdict::Warning, found, "ignore this"), true);
+        assert!(!shown.contains("\\n") && shown.lines().all(|line| line.chars().count() <= show::WIDTH), "{shown}");
+        let advice: Vec<&str> = shown.lines().filter(|line| line.contains('→')).map(str::trim_start).collect();
+        assert_eq!(advice, ["→ set PROVOST_KEY", "→ ignore this"]);
+    }
 }

@@ -36,7 +36,11 @@ impl From<StoreError> for Error {
     fn from(e: StoreError) -> Self {
         match e {
             // A second server on the same data folder is bad usage, not a failure.
-            StoreError::Locked { .. } => Error::Usage(e.to_string()),
+            StoreError::Locked { .. } => {
+                let advice = "end that process first, or name another folder with --data-dir; `provost status` asks a \
+                              running service";
+                Error::usage_with(e, advice)
+            }
             e => Error::Failed(e.into()),
         }
     }
@@ -49,3 +53,15 @@ impl From<std::io::Error> for Error {
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_folder_in_use_comes_with_advice() {
+        let error = Error::from(StoreError::Locked { folder: "data".to_owned(), pid: "7".to_owned() });
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().starts_with("data is in use by process 7\n  → end that process first"), "{error}");
+    }
+}

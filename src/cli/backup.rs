@@ -94,11 +94,12 @@ fn report(what: &str, folder: &Path, manifest: &Manifest, json: bool) {
             "damaged": damaged })
     };
     let text = || {
-        let (n, size) = (artifacts.len(), show::thousands(manifest.bytes()));
+        let n = show::counted(artifacts.len() as u64, "artifact", "artifacts");
+        let size = show::bytes(manifest.bytes());
         format!(
-            "{}: the store as of {} and {n} artifacts, {size} bytes, all verified",
+            "{}: the store as of {} and {n}, {size}, all verified",
             folder.display(),
-            created_at.to_rfc3339()
+            created_at.format("%Y-%m-%d %H:%M:%S UTC")
         )
     };
     show::tell(json, object, text);

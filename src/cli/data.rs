@@ -183,8 +183,8 @@ fn summary(report: &Report) -> String {
         outliers,
     } = report.counts;
     let mut out = format!(
-        "{} rows in {} ({} rows/s)",
-        show::thousands(rows),
+        "{} in {} ({} rows/s)",
+        show::counted(rows, "row", "rows"),
         show::seconds(report.seconds),
         show::thousands(report.rows_per_second as u64)
     );
@@ -219,7 +219,7 @@ fn summary(report: &Report) -> String {
         }
     }
     if let Some(Reason { reason, rows }) = report.reasons.first() {
-        out.push_str(&format!("\n  the most frequent reason: {reason} ({} rows)", show::thousands(*rows)));
+        out.push_str(&format!("\n  the most frequent reason: {reason} ({})", show::counted(*rows, "row", "rows")));
     }
     if let Some(path) = &report.rejects
         && rejected + conflicts > 0
@@ -274,7 +274,7 @@ pub fn features(args: &FeaturesArgs) -> Result<()> {
         features::write(&settings, source, &args.out, &read, args.split, args.features == "extended")?
     };
     let text = || {
-        let mut text = format!("{} rows in {}", show::thousands(written.rows), args.out.display());
+        let mut text = format!("{} in {}", show::counted(written.rows, "row", "rows"), args.out.display());
         if written.undecided > 0 {
             text +=
                 &format!("\n  {} rows neither accepted nor rejected are left out", show::thousands(written.undecided));

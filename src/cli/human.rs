@@ -16,6 +16,11 @@ pub fn thousands(n: u64) -> String {
     out
 }
 
+/// `1 row`, `1,234 rows`
+pub fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(n), if n == 1 { one } else { many })
+}
+
 /// A score between 0 and 1 with three decimals, or a dash.
 pub fn score(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
@@ -87,12 +92,12 @@ pub fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
         return "just now".to_owned();
     }
     let s = distance.num_seconds().unsigned_abs();
-    let counted = |n: u64, one: &str, many: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {many}") };
     let length = match s {
         0..60 => format!("{s} s"),
         60..3600 => format!("{} min", s / 60),
         3600..172_800 => counted(s / 3600, "hour", "hours"),
-        172_800..5_184_000 => counted(s / 86_400, "day", "days"),
+        // Rounded, as on the pages: a slot in 4 days and 20 hours is in 5 days.
+        172_800..5_184_000 => counted((s + 43_200) / 86_400, "day", "days"),
         5_184_000..63_072_000 => counted(s / 2_592_000, "month", "months"),
         _ => counted(s / 31_536_000, "year", "years"),
     };
@@ -138,7 +143,8 @@ mod tests {
         assert_eq!([59, 60, 3599].map(told), ["59 s ago", "1 min ago", "59 min ago"]);
         assert_eq!([3600, 7200, 172_799].map(told), ["1 hour ago", "2 hours ago", "47 hours ago"]);
         assert_eq!([172_800, 5_184_000, 63_072_000].map(told), ["2 days ago", "2 months ago", "2 years ago"]);
-        assert_eq!([-300, -90_000].map(told), ["in 5 min", "in 25 hours"]);
+        assert_eq!([-300, -90_000, -417_600].map(told), ["in 5 min", "in 25 hours", "in 5 days"]);
+        assert_eq!([0, 1, 1234].map(|n| counted(n, "row", "rows")), ["0 rows", "1 row", "1,234 rows"]);
         assert_eq!(moment(now - TimeDelta::hours(2), now), "2026-11-30 10:00 UTC (2 hours ago)");
     }
 }

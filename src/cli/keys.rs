@@ -111,6 +111,9 @@ pub fn run(args: &KeysArgs) -> Result<()> {
             let made =
                 on_store(common, async |store| Ok(make(&store, &who(), *role, name.clone(), expires_at, now).await?))?;
             tell(&made, None, common.output.json);
+            if let Some(warning) = without_admin(&on_store(common, async |store| Ok(store.keys().await?))?, now) {
+                show::hint(warning);
+            }
         }
         Action::List { common } => list(&on_store(common, async |store| Ok(store.keys().await?))?, now, &common.output),
         Action::Revoke { id, common } => {
@@ -196,6 +199,19 @@ fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+fn day(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d").to_string()
+}
+
+/// What is wrong if no valid key is an admin's: with the first key, access without one has ended.
+fn without_admin(keys: &[ApiKey], now: DateTime<Utc>) -> Option<&'static str> {
+    let has_admin = keys.iter().any(|key| key.role == Role::Admin && key.is_valid(now));
+    (!has_admin).then_some(
+        "no valid key has the role admin, and access without a key has ended: nobody can change the schedule or make \
+         keys over HTTP. `provost keys create --role admin` makes such a key",
+    )
+}
+
 fn shown(key: &ApiKey, now: DateTime<Utc>) -> serde_json::Value {
     json!({
         "id": key.id, "name": key.name, "role": key.role, "created_at": key.created_at, "expires_at": key.expires_at,
@@ -219,19 +235,27 @@ fn list(keys: &[ApiKey], now: DateTime<Utc>, output: &Output) {
         .map(|key| {
             let state = match (key.is_valid(now), key.ends_at()) {
                 (true, None) => "valid".to_owned(),
-                (true, Some(end)) => format!("until {}", time(end)),
-                (false, end) => format!("ended {}", end.map(time).unwrap_or_default()),
+                (true, Some(end)) => format!("until {}", day(end)),
+                (false, end) => format!("ended {}", end.map(day).unwrap_or_default()),
             };
             let name = key.name.clone().unwrap_or_else(|| "-".to_owned());
-            vec![key.id.clone(), key.role.to_string(), name, time(key.created_at), state]
+            vec![key.id.clone(), key.role.to_string(), state, day(key.created_at), name]
         })
         .collect();
-    show::line(&show::fitted(&["id", "role", "name", "made", "state"], &rows, output.width()));
+    show::line(&show::fitted(&["id", "role", "state", "made", "name"], &rows, output.width()));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_without_an_admin_are_warned_of() {
+        let now = DateTime::UNIX_EPOCH;
+        let key = |role| ApiKey::new(&provost_domain::key::KeyText::new([1; 8], [2; 32]), None, role, now, None);
+        assert!(without_admin(&[key(Role::Operator)], now).is_some_and(|said| said.contains("--role admin")));
+        assert_eq!(without_admin(&[key(Role::Operator), key(Role::Admin)], now), None);
+    }
 
     #[test]
     fn an_end_is_a_duration_or_a_time() {

@@ -1,7 +1,7 @@
 //! The output of commands: lines, objects, bars, hints. All output goes through here, so that control characters in foreign
 //! text (a university's name, a broker's message, a file's name) never reach a terminal.
 
-pub use super::human::{about, bytes, moment, parameter, percent, relative, score, seconds, thousands};
+pub use super::human::{about, bytes, counted, moment, parameter, percent, relative, score, seconds, thousands};
 pub use super::table::{WIDTH, fitted, table};
 
 use crate::error::{Error, Result};
@@ -86,9 +86,24 @@ fn coloured(variable: impl Fn(&str) -> Option<String>, is_terminal: bool) -> boo
     is_terminal && variable("CLICOLOR").as_deref() != Some("0") && variable("TERM").as_deref() != Some("dumb")
 }
 
-/// Writes text to standard error; control characters other than line feeds are escaped.
+/// Writes text to standard error; control characters other than line feeds are escaped, and a terminal gets no long lines.
 pub fn error(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", visible::lines(text));
+    let text = visible::lines(text);
+    let mut out = std::io::stderr().lock();
+    let _ = if out.is_terminal() { writeln!(out, "{}", narrow(&text)) } else { writeln!(out, "{text}") };
+}
+
+/// Wraps the lines that are longer than 80 columns below their own beginning.
+fn narrow(text: &str) -> String {
+    let wrapped = text.split('\n').map(|line| {
+        if line.chars().count() <= WIDTH {
+            return line.to_owned();
+        }
+        let said = line.trim_start();
+        let said = said.strip_prefix("→ ").unwrap_or(said);
+        hanging(line.strip_suffix(said).unwrap_or_default(), said)
+    });
+    wrapped.collect::<Vec<_>>().join("\n")
 }
 
 /// Writes advice to standard error.
@@ -124,6 +139,12 @@ pub fn wrapped_at(text: &str, indent: &str, width: usize) -> String {
     lines.join("\n")
 }
 
+/// Wraps text at 80 columns or less behind `lead`; further lines begin below the first one's text.
+pub fn hanging(lead: &str, text: &str) -> String {
+    let indent = " ".repeat(lead.chars().count());
+    format!("{lead}{}", wrapped(text, &indent).trim_start())
+}
+
 /// A progress bar on standard error; hidden with `--json` and where standard error is not a terminal.
 pub fn bar(length: u64, template: &str, json: bool) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(length), target(json));
@@ -148,6 +169,22 @@ mod tests {
         assert!(text.lines().all(|line| line.starts_with("  word") && line.chars().count() <= WIDTH));
         assert_eq!((text.lines().count(), text.matches("word").count()), (3, 40));
         assert_eq!((wrapped("", "  ").as_str(), wrapped(&"x".repeat(200), "").len()), ("", 200));
+    }
+
+    #[test]
+    fn text_hangs_below_its_lead() {
+        let text = hanging("  ✓ data  ", &"word ".repeat(30));
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.starts_with("  ✓ data  word ") && text.lines().skip(1).all(|l| l.starts_with("          word ")));
+        assert_eq!(hanging("a ", ""), "a ");
+    }
+
+    #[test]
+    fn only_long_lines_of_an_error_are_wrapped() {
+        let long = "word ".repeat(30);
+        let shown = narrow(&format!("provost: {long}\n  → {long}\n  short   line"));
+        assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
+        assert!(shown.contains("\n  → word") && shown.contains("\n    word") && shown.ends_with("\n  short   line"));
     }
 
     #[test]

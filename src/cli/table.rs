@@ -1,8 +1,7 @@
 //! Tables: texts are left-aligned, numbers right-aligned. Every cell is one line.
 
-use comfy_table::{
-    CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Row, Table, TableStyle,
-};
+use comfy_table::{CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Row, Table, TableStyle};
+use console::{measure_text_width, truncate_str};
 use provost_domain::visible;
 
 const STYLE: TableStyle = TableStyle {
@@ -31,13 +30,17 @@ pub fn fitted(head: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Stri
             || s == "-"
             || (s.chars().count() <= 25 && s.starts_with(|c: char| c.is_ascii_digit() || "+-−.".contains(c)))
     };
+    let is_number: Vec<bool> = (0..head.len())
+        .map(|i| !rows.is_empty() && rows.iter().filter_map(|row| row.get(i)).all(|cell| numeric(cell)))
+        .collect();
+    let mut rows = rows;
+    if let Some(width) = width {
+        cut(head, &mut rows, &is_number, width);
+    }
     let mut table = Table::new();
     let mut header = Row::from(head.iter().copied());
     header.max_height(1);
     table.load_style(STYLE).set_header(header).set_content_arrangement(ContentArrangement::Disabled);
-    if let Some(width) = width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    }
     for cells in &rows {
         let mut row = Row::from(cells);
         row.max_height(1);
@@ -45,12 +48,8 @@ pub fn fitted(head: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Stri
     }
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((1, 0));
-        let right = !rows.is_empty() && rows.iter().filter_map(|row| row.get(i)).all(|cell| numeric(cell));
-        if right {
+        if is_number.get(i) == Some(&true) {
             column.set_cell_alignment(CellAlignment::Right);
-        }
-        if right || i == 0 {
-            column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
     let mut lines: Vec<String> = table.trim_fmt().lines().map(str::to_owned).collect();
@@ -63,6 +62,32 @@ pub fn fitted(head: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Stri
         *rule = whole.chars().take(WIDTH.max(width.unwrap_or(0)).max(before_last + 4)).collect();
     }
     lines.join("\n")
+}
+
+/// Cuts the texts of the widest columns until all columns fit into `width`, where any cut is needed.
+fn cut(head: &[&str], rows: &mut [Vec<String>], is_number: &[bool], width: usize) {
+    let mut widths: Vec<usize> = head.iter().map(|name| measure_text_width(name)).collect();
+    for row in rows.iter() {
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = (*widest).max(measure_text_width(cell));
+        }
+    }
+    let is_text = |i: usize| i > 0 && is_number.get(i) == Some(&false);
+    let shown = |i: usize, widest: usize, most: usize| {
+        let name = head.get(i).map_or(0, |name| measure_text_width(name));
+        if is_text(i) { widest.min(most.max(name)) } else { widest }
+    };
+    // Two blanks stand before each column.
+    let total = |most: usize| widths.iter().enumerate().map(|(i, widest)| 2 + shown(i, *widest, most)).sum::<usize>();
+    let mut most = widths.iter().copied().max().unwrap_or(0);
+    while most > 1 && total(most) > width {
+        most -= 1;
+    }
+    for row in rows {
+        for (i, (cell, widest)) in row.iter_mut().zip(&widths).enumerate() {
+            *cell = truncate_str(cell, shown(i, *widest, most), "…").into_owned();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +119,14 @@ mod tests {
             shown,
             "  university\n  ".to_owned() + &"─".repeat(37) + "\n  U\\u{1b}[31m\\u{202e}x\\r\\n  forged  row"
         );
+    }
+
+    #[test]
+    fn nothing_is_cut_while_room_is_left() {
+        let rows = vec![vec!["k".repeat(20), "admin".to_owned(), "until 2027-01-31".to_owned(), "n".repeat(60)]];
+        let shown = fitted(&["id", "role", "state", "name"], &rows, Some(80));
+        assert!(shown.contains("until 2027-01-31") && shown.contains('…'), "{shown}");
+        assert!(shown.lines().any(|line| line.chars().count() == 80), "{shown}");
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn report(answer: &Value) -> String {
     ];
     out += "\n";
     for (name, value) in rows {
-        out += &format!("\n  {name:<16} {}", visible::line(&value));
+        out += &format!("\n{}", show::hanging(&format!("  {name:<16} "), &visible::line(&value)));
     }
     let mut present: Vec<(&String, f64)> = answer["feature_completeness"]
         .as_object()
@@ -85,7 +85,7 @@ fn report(answer: &Value) -> String {
         [("rejected_reasons", "✗"), ("quality_issues", "!"), ("warnings", "!"), ("recommendations", "→")]
     {
         for said in texts(&answer[name]) {
-            out += &format!("\n{}", show::wrapped(&format!("{mark} {said}"), "  "));
+            out += &format!("\n{}", show::hanging(&format!("  {mark} "), &said));
         }
     }
     out

@@ -229,7 +229,11 @@ fn problem(status: u16, body: &Value) -> String {
     };
     for fault in body.get("errors").and_then(Value::as_array).into_iter().flatten() {
         let part = |key: &str| visible::line(fault.get(key).and_then(Value::as_str).unwrap_or_default());
-        out.push_str(&format!("\n  {}: {}", part("pointer"), part("message")));
+        let told = format!("{}: {}", part("pointer"), part("message"));
+        // The detail of a body that does not validate holds its faults already.
+        if !text("detail").is_some_and(|detail| detail.contains(&told)) {
+            out.push_str(&format!("\n  {told}"));
+        }
     }
     for (name, mark) in [("issues", "✗"), ("recommendations", "→")] {
         for issue in body.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
@@ -252,6 +256,9 @@ mod tests {
             problem(422, &body),
             "2 fields are wrong (422)\n  /test_size: 0.9; allowed is 0.1 to 0.3\n  /x: unknown"
         );
+        let told = "/enabled: 3 is no flag";
+        let body = json!({"detail": told, "errors": [{"pointer": "/enabled", "message": "3 is no flag"}]});
+        assert_eq!(problem(422, &body), format!("{told} (422)"), "once");
         assert_eq!(problem(502, &Value::String("bad gateway\n".to_owned())), "the service answered 502: bad gateway");
     }
 

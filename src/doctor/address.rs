@@ -1,6 +1,7 @@
 //! Checks the address that the service listens on, and who has access there.
 
 use super::{Finding, Verdict, ok, trouble};
+use crate::cli::show;
 use crate::open;
 use crate::settings::Settings;
 use chrono::Utc;
@@ -113,7 +114,7 @@ pub fn of_access(settings: &Settings) -> Finding {
                 "no API key is valid any more",
                 "make one: `provost keys create --role admin`",
             ),
-            valid => ok("access", format!("{valid} valid keys of {}{tls}", keys.len())),
+            valid => ok("access", format!("{valid} of {} valid{tls}", show::counted(keys.len() as u64, "key", "keys"))),
         },
         Err(e) => trouble(
             "access",
