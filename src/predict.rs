@@ -129,15 +129,15 @@ fn told(args: &PredictArgs, model: &str, tally: &Tally, seconds: f64) -> Value {
 
 fn summary(args: &PredictArgs, model: &str, tally: &Tally, seconds: f64) -> String {
     let mut text = format!(
-        "{} predictions by {model} in {} ({} accepted), written to {}",
-        show::thousands(tally.predicted),
+        "{} by {model} in {} ({} accepted), written to {}",
+        show::counted(tally.predicted, "prediction", "predictions"),
         show::seconds(seconds),
         show::thousands(tally.accepted),
         args.out.display()
     );
     if let Some(fault) = &tally.first_fault {
-        let (rows, fault) = (show::thousands(tally.faulty), visible::line(fault));
-        text += &format!("\n  {rows} rows could not be read and are marked so; the first reason: {fault}");
+        let (rows, fault) = (show::counted(tally.faulty, "row", "rows"), visible::line(fault));
+        text += &format!("\n  could not be read and marked so: {rows}; the first reason: {fault}");
     }
     text
 }
@@ -147,8 +147,12 @@ fn reading(args: &PredictArgs, settings: &Settings) -> Result<import::Options> {
     let mut options = import::Options::new(settings, vec![args.file.clone()]);
     options.reading.format = args.format.into();
     let given = args.mapping.as_deref().map(crate::cli::data::mapping_document).transpose()?;
-    let mut first = None;
-    for (decision, id) in [(false, false), (true, false), (false, true), (true, true)] {
+    let mut fewest: Option<(usize, Error)> = None;
+    let is_csv = is_csv(args);
+    // An outcome is of no interest, so a column of outcomes is not read where the file is certain to have columns.
+    let mut ways = [(false, false), (true, false), (false, true), (true, true)];
+    ways.sort_by_key(|(decision, _)| is_csv && !decision);
+    for (decision, id) in ways {
         let mut document = given.clone().unwrap_or_else(|| json!({}));
         if decision {
             document["constants"]["decision"] = json!("deferred");
@@ -160,26 +164,44 @@ fn reading(args: &PredictArgs, settings: &Settings) -> Result<import::Options> {
         options.reading.mapping = (!as_it_is).then(|| Mapping::from_json(&document));
         match check(&options, &args.file) {
             Ok(()) => return Ok(options),
-            Err(error) => first = first.or(Some(error)),
+            // What the file lacks for an import only is no fault: the way that needs least has the fewest.
+            Err((faults, error)) => {
+                if fewest.as_ref().is_none_or(|(known, _)| faults < *known) {
+                    fewest = Some((faults, error));
+                }
+            }
         }
     }
-    Err(first.unwrap_or_else(|| Error::failed(format!("{}: it cannot be read", args.file.display()))))
+    let error = fewest.map(|(_, error)| error);
+    Err(error.unwrap_or_else(|| Error::failed(format!("{}: it cannot be read", args.file.display()))))
+}
+
+/// Whether the file is CSV by the format that was asked for, or by its name.
+fn is_csv(args: &PredictArgs) -> bool {
+    match args.format {
+        FormatName::Csv => true,
+        FormatName::Jsonl => false,
+        FormatName::Auto => {
+            let name = args.file.to_string_lossy().to_lowercase();
+            [".csv", ".tsv", ".csv.gz", ".csv.zst"].iter().any(|end| name.ends_with(end))
+        }
+    }
 }
 
 /// Looks at the head of the file.
 ///
 /// # Errors
-/// A mapping that does not fit the file, and a file without columns that an import knows.
-fn check(options: &import::Options, path: &Path) -> Result<()> {
+/// A mapping that does not fit the file, and a file without columns that an import knows; each with the number of its faults.
+fn check(options: &import::Options, path: &Path) -> std::result::Result<(), (usize, Error)> {
     // A pipe can be read once only.
     if !path.metadata().is_ok_and(|m| m.is_file()) {
         return Ok(());
     }
     let name = path.display();
-    let file = File::open(path).map_err(|e| Error::failed(format!("{name}: {e}")))?;
+    let file = File::open(path).map_err(|e| (1, Error::failed(format!("{name}: {e}"))))?;
     provost_reader::check(&path.to_string_lossy(), file, &options.reading).map_err(|error| match error {
-        ReadError::Mapping(faults) => Error::Usage(format!("{name}:{}", listed(&faults))),
-        ReadError::Unreadable(why) => Error::failed(visible::line(&format!("{name}: {why}"))),
+        ReadError::Mapping(faults) => (faults.0.len(), Error::Usage(format!("{name}:{}", listed(&faults)))),
+        ReadError::Unreadable(why) => (1, Error::failed(visible::line(&format!("{name}: {why}")))),
     })
 }
 
@@ -220,4 +242,37 @@ fn model(args: &PredictArgs, settings: &Settings) -> Result<(ServingModel, Strin
     let record = runtime.block_on(store.model(&id))?.ok_or_else(|| Error::failed(format!("there is no model {id}")))?;
     let bytes = artifacts.get(&record.version.model_sha256)?;
     opened(&bytes, id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::FromArgMatches;
+
+    /// How a file of this name and text is read.
+    fn read_as(name: &str, text: &str) -> Result<import::Options> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        let data = folder.path().join("data");
+        let words = ["predict", file.to_str().unwrap(), "--out", "p.csv", "--data-dir", data.to_str().unwrap()];
+        let matches = PredictArgs::augment_args(clap::Command::new("predict")).try_get_matches_from(words).unwrap();
+        let args = PredictArgs::from_arg_matches(&matches).unwrap();
+        reading(&args, &args.common.settings().unwrap())
+    }
+
+    #[test]
+    fn a_column_of_outcomes_is_not_read() {
+        let options = read_as("a.csv", "gpa,university_name,decision\n3.1,MIT,perhaps\n").unwrap();
+        let mapping = options.reading.mapping.unwrap();
+        assert_eq!(mapping.constants.get("decision"), Some(&json!("deferred")));
+    }
+
+    #[test]
+    fn a_file_is_not_told_to_have_what_only_an_import_needs() {
+        let error = read_as("b.csv", "color,size\nred,2\n").err().unwrap().to_string();
+        assert!(error.contains("`profile`") && !error.contains("the `decision`"), "{error}");
+        assert!(!error.contains("`data_point_id`"), "{error}");
+    }
 }
