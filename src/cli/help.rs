@@ -1,6 +1,6 @@
 //! The parts of `--help` beside the options: groups of commands, and examples for each command.
 
-use super::Cli;
+use super::{Cli, show};
 use clap::{Command, CommandFactory};
 
 /// The path of a command, and examples of its use.
@@ -52,7 +52,7 @@ const GROUPS: [(&str, &[Examples]); 5] = [
         "Models",
         &[
             ("models", &["provost models --sort auc_roc", "provost models active"]),
-            ("compare", &["provost compare active latest"]),
+            ("compare", &["provost compare", "provost compare active latest"]),
             ("evaluate", &["provost evaluate active", "provost evaluate active --last"]),
             ("plots", &["provost plots latest --out plots --format svg"]),
             ("predict", &["provost predict applications.csv --out predictions.csv"]),
@@ -85,11 +85,14 @@ const GROUPS: [(&str, &[Examples]); 5] = [
 
 const TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}\n";
 
-const NOTES: &str = "Where a command takes the id of a job or a model, the beginning of one is enough. `latest` is the \
-    newest,\n`active` the active model. `provost COMMAND --help` has every flag, with an example.\n\n\
-    Exit codes: 0 done, 1 failed, 2 bad usage or bad settings.\n\
-    Every setting has a default (config/default.toml), an environment variable (PROVOST_SECTION__KEY) and, where common,\n\
-    a flag; the flag wins over the environment, that over the file, that over the default.";
+/// Paragraphs below the options.
+const NOTES: [&str; 3] = [
+    "Where a command takes the id of a job or a model, the beginning of one is enough. `latest` is the newest, `active` the \
+     active model. `provost COMMAND --help` has every flag, with an example.",
+    "Exit codes: 0 done, 1 failed, 2 bad usage or bad settings.",
+    "Every setting has a default (config/default.toml), an environment variable (PROVOST_SECTION__KEY) and, where common, a \
+     flag; the flag wins over the environment, that over the file, that over the default.",
+];
 
 /// The command line with groups and examples.
 pub fn command() -> Command {
@@ -98,7 +101,8 @@ pub fn command() -> Command {
         command = with_examples(command, path, examples);
     }
     let groups = groups(&command);
-    let template = format!("{TEMPLATE}\n{groups}\n{{options}}\n\n{NOTES}");
+    let notes: Vec<String> = NOTES.iter().map(|note| show::wrapped(note, "")).collect();
+    let template = format!("{TEMPLATE}\n{groups}\n{{options}}\n\n{}", notes.join("\n\n"));
     command.help_template(template)
 }
 
@@ -128,7 +132,8 @@ fn groups(command: &Command) -> String {
         out += &format!("{group}:\n");
         for name in names {
             let about = command.find_subcommand(name).and_then(Command::get_about);
-            out += &format!("  {name:<12} {}\n", about.map(ToString::to_string).unwrap_or_default());
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            out += &format!("{}\n", show::hanging(&format!("  {name:<12} "), &about));
         }
         out.push('\n');
     }
@@ -195,6 +200,8 @@ mod tests {
         assert!(at("Service:") < at("\n  serve ") && at("\n  serve ") < at("Data:"), "{help}");
         assert!(at("Models:") < at("\n  rollback ") && at("\n  rollback ") < at("Administration:"), "{help}");
         assert!(at("--json") > at("Options:") && at("Exit codes") > at("--json"), "{help}");
+        let own = help.split("Options:").next().unwrap_or_default().lines().chain(help.lines().rev().take(8));
+        own.for_each(|line| assert!(line.chars().count() <= show::WIDTH, "{line}"));
         let below = command().find_subcommand_mut("rollback").unwrap().render_long_help().to_string();
         assert!(below.trim_end().ends_with("--reason 'complaints since noon'"), "{below}");
     }

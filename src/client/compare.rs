@@ -5,16 +5,16 @@ use super::read::{number, text};
 use super::{Client, Remote, print};
 use crate::cli::common::Common;
 use crate::cli::show;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use clap::Args;
-use provost_domain::verdict::signed;
+use provost_domain::verdict::{Standing, signed};
 use provost_domain::visible;
 use serde_json::{Value, json};
 
 #[derive(Args)]
 pub struct CompareArgs {
-    /// Two or more models: ids, beginnings of ids, `active`, `latest`
-    #[arg(required = true, num_args = 2.., value_name = "MODEL")]
+    /// Two or more models: ids, beginnings of ids, `active`, `latest` [default: the active one and the newest other]
+    #[arg(num_args = 2.., value_name = "MODEL")]
     pub models: Vec<String>,
     /// Metrics, separated by commas: accuracy, precision, recall, f1_score, auc_roc [default: all]
     #[arg(long, value_delimiter = ',')]
@@ -31,6 +31,11 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
     for written in &args.models {
         models.push(resolve(&client, Kind::Model, written)?);
     }
+    distinct(&args.models, &models)?;
+    if models.is_empty() {
+        let active = client.list("/models?active_only=true&", 1)?;
+        models = first_two(active.iter().chain(&client.list("/models?", 2)?))?;
+    }
     let mut body = json!({ "model_ids": models });
     if !args.metrics.is_empty() {
         body["metrics"] = json!(args.metrics);
@@ -40,11 +45,44 @@ pub fn compare(args: &CompareArgs) -> Result<()> {
     Ok(())
 }
 
+/// The first two different models of a list.
+fn first_two<'a>(listed: impl Iterator<Item = &'a Value>) -> Result<Vec<String>> {
+    let mut ids: Vec<String> = Vec::new();
+    for id in listed.map(|model| text(model, "model_id")) {
+        if ids.len() < 2 && !ids.iter().any(|known| *known == id) {
+            ids.push(id.into_owned());
+        }
+    }
+    if ids.len() == 2 {
+        Ok(ids)
+    } else {
+        Err(Error::failed_with("there are not two models", "`provost train` makes more"))
+    }
+}
+
+/// Refuses models of which two are one; `ids` are what was `written` for them.
+fn distinct(written: &[String], ids: &[String]) -> Result<()> {
+    for (at, id) in ids.iter().enumerate() {
+        if let Some(first) = ids.iter().take(at).position(|earlier| earlier == id) {
+            let (first, second) = (visible::line(&written[first]), visible::line(&written[at]));
+            return Err(Error::usage_with(
+                format!("`{first}` and `{second}` are the same model: {id}"),
+                "compare it with another one, by the beginning of an id that `provost models` lists: `provost compare \
+                 active ID`, or without ids the active one with the newest other",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Names the models by letters in the table, because two ids do not fit on one line.
 fn comparison_text(ids: &[String], answer: &Value) -> String {
     let letter = |i: usize| char::from(b'A' + (i % 26) as u8).to_string();
     let name = |id: &str| ids.iter().position(|known| known == id).map_or_else(|| id.to_owned(), letter);
-    let verdict = show::wrapped(&text(answer, "verdict"), "");
+    // The same letters as in the table, where the service tested each pair.
+    let standing = serde_json::from_value(answer.clone()).ok().and_then(|compared| Standing::of(&compared));
+    let said = standing.filter(|_| ids.len() > 1).map(|standing| standing.sentence(|id| name(id.as_str())));
+    let verdict = show::wrapped(&said.unwrap_or_else(|| text(answer, "verdict").into_owned()), "");
     let mut out: String = ids.iter().enumerate().map(|(i, id)| format!("\n  {}  {id}", letter(i))).collect();
     out = format!("{verdict}\n{out}\n");
     let metrics = answer.get("metric_comparison").and_then(Value::as_object);
@@ -70,21 +108,31 @@ fn comparison_text(ids: &[String], answer: &Value) -> String {
     let mut not_comparable = String::new();
     for pair in answer.get("statistical_significance").and_then(Value::as_object).into_iter().flatten().map(|(_, p)| p)
     {
-        let label = format!("{} - {}", name(&text(pair, "model_a")), name(&text(pair, "model_b")));
+        // The model with the higher AUC goes first, as in the verdict above.
+        let turned = number(pair, "/delong/difference").is_some_and(|difference| difference < 0.0);
+        let (first, second) = if turned { ("model_b", "model_a") } else { ("model_a", "model_b") };
+        let label = format!("{} - {}", name(&text(pair, first)), name(&text(pair, second)));
         if let Some(why) = pair.get("not_comparable").and_then(Value::as_str) {
             not_comparable += &format!("\n  {label}: not comparable: {}", visible::line(why));
             continue;
         }
-        let signed = |pointer: &str| number(pair, pointer).map_or_else(|| "-".to_owned(), signed);
+        let signed = |pointer: &str| {
+            let value = number(pair, pointer).map(|value| if turned { -value } else { value });
+            value.map_or_else(|| "-".to_owned(), signed)
+        };
+        let interval = |of: &str| {
+            let (low, high) = if turned { (1, 0) } else { (0, 1) };
+            format!("{} to {}", signed(&format!("{of}/interval_95/{low}")), signed(&format!("{of}/interval_95/{high}")))
+        };
         let p = |pointer: &str| number(pair, pointer).map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
         pairs.push(vec![
             label,
             pair["rows"].to_string(),
             p("/mcnemar/p_value"),
             signed("/delong/difference"),
-            format!("{} to {}", signed("/delong/interval_95/0"), signed("/delong/interval_95/1")),
+            interval("/delong"),
             signed("/bootstrap/difference"),
-            format!("{} to {}", signed("/bootstrap/interval_95/0"), signed("/bootstrap/interval_95/1")),
+            interval("/bootstrap"),
         ]);
     }
     if !pairs.is_empty() {
@@ -96,7 +144,8 @@ fn comparison_text(ids: &[String], answer: &Value) -> String {
         let metric = text(answer, "best_metric");
         let beyond = answer.get("highest_beyond_chance").and_then(|highest| highest.get(&*metric));
         let chance = if beyond.is_some() { "beyond chance" } else { "not beyond chance" };
-        out += &format!("\n\nhighest {metric}, {chance}: {}  {}", name(best), visible::line(best));
+        let lead = format!("highest {metric}, {chance}: ");
+        out += &format!("\n\n{}", show::wrapped(&format!("{lead}{} {}", name(best), visible::line(best)), ""));
     }
     out
 }
@@ -104,6 +153,31 @@ fn comparison_text(ids: &[String], answer: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_model_under_two_names_is_refused_by_both() {
+        let texts = |of: [&str; 2]| of.map(str::to_owned);
+        let refused = distinct(&texts(["active", "latest"]), &texts(["model_x", "model_x"]));
+        assert!(refused.is_err_and(|e| e.to_string().contains("`active` and `latest` are the same model: model_x")));
+        assert!(distinct(&texts(["active", "latest"]), &texts(["model_x", "model_y"])).is_ok());
+    }
+
+    #[test]
+    fn without_names_the_first_two_different_models_are_compared() {
+        let listed = ["x", "x", "y"].map(|id| json!({ "model_id": id }));
+        assert!(first_two(listed.iter()).is_ok_and(|ids| ids == ["x", "y"]));
+        assert!(first_two(listed[..2].iter()).is_err_and(|e| e.to_string().contains("not two models")));
+    }
+
+    #[test]
+    fn a_difference_has_the_direction_of_the_verdict() {
+        let ids = ["a".to_owned(), "b".to_owned()];
+        let answer = json!({"verdict": "b ranks better than a", "best_metric": "f1_score",
+            "statistical_significance": {"a_vs_b": {"model_a": "a", "model_b": "b", "rows": 900,
+                "delong": {"difference": -0.041, "interval_95": [-0.062, -0.02], "p_value": 0.001}}}});
+        let shown = comparison_text(&ids, &answer);
+        assert!(shown.contains("B - A") && shown.contains("+.041") && shown.contains("+.020 to +.062"), "{shown}");
+    }
 
     #[test]
     fn a_comparison_begins_with_its_verdict() {
