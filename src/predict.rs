@@ -172,8 +172,14 @@ fn reading(args: &PredictArgs, settings: &Settings) -> Result<import::Options> {
             }
         }
     }
-    let error = fewest.map(|(_, error)| error);
-    Err(error.unwrap_or_else(|| Error::failed(format!("{}: it cannot be read", args.file.display()))))
+    Err(match fewest.map(|(_, error)| error) {
+        Some(Error::Usage(faults)) if given.is_none() => Error::usage_with(
+            faults,
+            "a mapping (--mapping M.toml) says which column is which; `provost import --guess FILE` writes a first one",
+        ),
+        Some(error) => error,
+        None => Error::failed(format!("{}: it cannot be read", args.file.display())),
+    })
 }
 
 /// Whether the file is CSV by the format that was asked for, or by its name.
@@ -201,7 +207,8 @@ fn check(options: &import::Options, path: &Path) -> std::result::Result<(), (usi
     let file = File::open(path).map_err(|e| (1, Error::failed(format!("{name}: {e}"))))?;
     provost_reader::check(&path.to_string_lossy(), file, &options.reading).map_err(|error| match error {
         ReadError::Mapping(faults) => (faults.0.len(), Error::Usage(format!("{name}:{}", listed(&faults)))),
-        ReadError::Unreadable(why) => (1, Error::failed(visible::line(&format!("{name}: {why}")))),
+        // Told only where no way of reading has faults of its own.
+        ReadError::Unreadable(why) => (usize::MAX, Error::failed(visible::line(&format!("{name}: {why}")))),
     })
 }
 

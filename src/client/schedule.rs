@@ -194,7 +194,7 @@ mod tests {
         let mut state =
             json!({"enabled": true, "next_slot": "2026-12-06T01:00:00Z", "new_points": 12, "min_new_samples": 1000});
         let shown_now = shown(&schedule, &state, now);
-        assert!(shown_now.contains("next slot   2026-12-06 01:00 UTC (in 5 days)"), "{shown_now}");
+        assert!(shown_now.contains("next slot   2026-12-06 01:00 UTC (in 6 days)"), "{shown_now}");
         assert!(
             shown_now.contains("training_config.min_samples  1000") && shown_now.contains("12 of 1,000"),
             "{shown_now}"

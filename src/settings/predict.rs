@@ -76,7 +76,7 @@ mod tests {
         for (key, value, wanted) in [
             ("NAME", "a/b", "predict.name"),
             ("NAME", "", "predict.name"),
-            ("CHANGEABLE", "gpa_normalized, age", "`age` is no feature"),
+            ("CHANGEABLE", "gpa_normalized, age", "`age` is not a feature"),
         ] {
             let error = read(key, value).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");

@@ -251,12 +251,14 @@ mod tests {
     #[tokio::test]
     async fn one_piece_goes_between_those_of_a_batch() {
         let pool = PredictionPool::new(1, 2).unwrap();
+        let (begin, begun) = mpsc::channel();
         let (go, gone) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
         let (batch, row) = (tell.clone(), tell);
         let mut pieces = 0;
         let mut batch = Box::pin(pool.run_in_pieces(100, move || {
             if pieces == 0 {
+                begin.send(()).unwrap();
                 gone.recv().unwrap();
             }
             pieces += 1;
@@ -264,6 +266,7 @@ mod tests {
             (pieces == 100).then_some(pieces)
         }));
         assert!(futures_util::poll!(batch.as_mut()).is_pending());
+        begun.recv().unwrap();
         let mut row = Box::pin(pool.run(move || row.send(0).unwrap()));
         assert!(futures_util::poll!(row.as_mut()).is_pending());
         go.send(()).unwrap();
