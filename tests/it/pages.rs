@@ -253,7 +253,7 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
     assert!(kept.starts_with("provost_visit=1000000000.") && kept.contains("HttpOnly"), "{kept}");
     let overview = page(&client, "/");
     assert!(!overview.contains("since your last visit"), "{overview}");
-    assert!(overview.contains("Predictions a minute") && overview.contains(" of the last 1<"), "{overview}");
+    assert!(overview.contains("Predictions a minute") && overview.contains(" of the last 2<"), "{overview}");
     let html = page(&client, &format!("/predictions?model_id={}&outcome=&from=2020-01-01&to=", ids[0]));
     let logged =
         attributes(&html, "href").into_iter().find(|path| path.starts_with("/predictions/")).unwrap().to_owned();

@@ -102,10 +102,10 @@ fn a_foreign_file_is_mapped_by_picking_columns() {
     assert!(html.contains("encoding UTF-8, decimal comma"), "what the file is like: {html}");
     assert!(html.contains("<option value=\"1\" selected>Result"), "what was picked stays: {html}");
     // The known words of any column that is picked for the decision are mapped; where nothing fits, nothing green is said.
-    let other = "Institution;Result;Final\nMIT;x;Admit\nETH;y;Denied\nKTH;z;Waiting list\n";
+    let other = "Institution;Result;Final;GPA\nMIT;x;Admit;3.7\nETH;y;Denied;3.1\nKTH;z;Waiting list;3.4\n";
     let (kind2, body2) = form(&[], "other.csv", other);
     let second = send(&client, "/data/upload", &kind2, &body2).header("location").unwrap().to_owned();
-    let fields = "mode=pick&id_prefix=o-&f-university_name=0&f-decision=";
+    let fields = "mode=pick&id_prefix=o-&f-university_name=0&f-gpa=3&f-decision=";
     let refused = send(&client, &second, urlencoded, format!("{fields}1").as_bytes());
     assert_eq!(refused.header("location"), Some(second.as_str()), "{refused:?}");
     let html = String::from_utf8(client.get(&second).bytes).unwrap();
