@@ -8,7 +8,7 @@ use provost_actors::{Handle, Leases, Options, TestClock};
 use provost_domain::job::{JobEventKind, JobStatus};
 use provost_domain::lease::{UnitState, WorkUnit};
 use provost_domain::{Algorithm, JobId, TrainingConfig};
-use provost_store::Store;
+use provost_store::{Store, TimedStore};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +28,9 @@ async fn server(folder: &Path, patience: Duration) -> System {
 }
 
 async fn worker(folder: &Path, name: &str) -> Fleet {
-    fleet::start(shared(folder, name).await, algorithms().collect()).await.unwrap()
+    let mut options = shared(folder, name).await;
+    options.store = Arc::new(TimedStore::new(options.store, Arc::new(options.metrics.clone())));
+    fleet::start(options, algorithms().collect()).await.unwrap()
 }
 
 fn job() -> TrainingConfig {
