@@ -127,7 +127,7 @@ impl Mapping {
         let mut constants = Vec::new();
         for (name, value) in self.constants.iter().filter(|(name, _)| attribute::name(name).is_none()) {
             let Some(target) = making.target("constants", name) else { continue };
-            if *value == Value::from(FILL_IN) {
+            if *value == FILL_IN {
                 let message = format!("`{name}` still holds the placeholder `{FILL_IN}`: write its value there");
                 making.fault(format!("/constants/{}", escaped(name)), message);
             } else if fits(target.kind(), value) {
