@@ -102,7 +102,7 @@ fn a_foreign_file_is_mapped_by_picking_columns() {
     assert!(html.contains("encoding UTF-8, decimal comma"), "what the file is like: {html}");
     assert!(html.contains("<option value=\"1\" selected>Result"), "what was picked stays: {html}");
     // The known words of any column that is picked for the decision are mapped; where nothing fits, nothing green is said.
-    let other = "Institution;Result;Final;GPA\nMIT;x;Admit;3.7\nETH;y;Denied;3.1\nKTH;z;Waiting list;3.4\n";
+    let other = "Institution;Result;Final;GPA\nMIT;red;Admit;3.7\nETH;blue;Denied;3.1\nKTH;green;Waiting list;3.4\n";
     let (kind2, body2) = form(&[], "other.csv", other);
     let second = send(&client, "/data/upload", &kind2, &body2).header("location").unwrap().to_owned();
     let fields = "mode=pick&id_prefix=o-&f-university_name=0&f-gpa=3&f-decision=";
