@@ -14,7 +14,7 @@ const TITLES: [(&str, &str, &str); 56] = [
     ("research_score", "Research", SHARE),
     ("professional_score", "Work experience", SHARE),
     ("extracurricular_score", "Activities and awards", SHARE),
-    ("undergrad_prestige", "Standing of the undergraduate university", SHARE),
+    ("undergrad_prestige", "Undergraduate standing", SHARE),
     ("program_competitiveness", "Competitiveness of the program", SHARE),
     ("gpa_vs_avg", "GPA against the program", "points of 4.0"),
     ("test_score_vs_avg", "GRE quant against the program", "percentiles / 100"),

@@ -130,14 +130,15 @@ pub fn ranges(title: &str, ranges: &[Range], zero: Option<f64>, note: String) ->
         let is_narrow = layout == Layout::Narrow;
         // A narrow row has the name above its interval.
         let (row, above) = if is_narrow { (40.0, 16.0) } else { (26.0, 0.0) };
-        let left = if is_narrow { 10.0 } else { room(ranges.iter().map(|range| range.name.as_str()), 240.0) };
+        // Half of a tick's label lies beyond the end of the axis.
+        let left = if is_narrow { 18.0 } else { room(ranges.iter().map(|range| range.name.as_str()), 240.0) };
         let plane = Plane {
             layout,
             left,
             top: 4.0,
-            width: if is_narrow { NARROW - 20.0 } else { 548.0 - left - RIGHT },
+            width: if is_narrow { NARROW - 36.0 } else { 548.0 - left - RIGHT },
             height: row * ranges.len().max(1) as f64,
-            right: if is_narrow { 10.0 } else { RIGHT },
+            right: if is_narrow { 18.0 } else { RIGHT },
             bottom: 22.0,
             x: (low - margin, high + margin),
             y: (0.0, 1.0),
