@@ -83,7 +83,7 @@ pub fn of_clock(settings: &Settings) -> Finding {
 /// Differences below this are normal between hosts.
 const MAY_BE_AHEAD: Duration = Duration::from_secs(60);
 
-/// The record with the latest time and how far it lies in the future; None if it does not.
+/// The record with the latest time, and by how much that time lies in the future. None if it lies in the past.
 fn newest_record(settings: &Settings, now: DateTime<Utc>) -> Option<(Duration, String)> {
     // A store that cannot be read is reported by another check.
     let (runtime, store) = (open::runtime().ok()?, open::has_store(settings).then(|| open::store(settings).ok())??);
