@@ -1,5 +1,5 @@
-//! Addresses of servers in settings and flags: `scheme://user:password@host:port/name?options`. One type for all of them, which
-//! shows only scheme, host, port and name.
+//! Addresses of servers in settings and flags: `scheme://user:password@host:port/name?options`. `ServerAddress` is the
+//! one type for all of them. It shows only scheme, host, port and name.
 
 use crate::secret::Secret;
 use crate::visible;
@@ -10,11 +10,11 @@ use std::fmt;
 const LONGEST: usize = 4096;
 /// Longest name of a database or a virtual host that is shown, in characters.
 const LONGEST_NAME: usize = 64;
-/// A shorter text could not be distinguished from a word and is not treated as a secret.
+/// Shortest part, in bytes, that is hidden. A shorter part occurs too often in ordinary text to be hidden everywhere.
 const SHORTEST: usize = 3;
 const HIDDEN: &str = "***";
 
-/// Why a text is no address. Never repeats the text: it may hold a password.
+/// Why a text is not an address. The message never repeats the text, because the text may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressFault {
     /// More than one line.
@@ -59,23 +59,23 @@ pub struct ServerAddress {
     login: Option<(Secret, Option<Secret>)>,
     name: Secret,
     has_options: bool,
-    /// Parts that no text may repeat, longest first.
+    /// Parts of the address that no message may repeat, the longest first.
     hidden: Vec<Secret>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
 struct Host {
-    /// Lower case, an IPv6 address without its brackets.
+    /// In lower case; an IPv6 address is without its brackets.
     name: String,
     port: Option<u16>,
 }
 
 impl ServerAddress {
-    /// Reads an address of one of these schemes, each with the port that it has unless one is written. Several hosts with
-    /// commas between are allowed where no scheme has such a port.
+    /// Reads an address whose scheme is one of `schemes`, each given with its default port. Several hosts, separated by
+    /// commas, are allowed only with a scheme that has no default port.
     ///
     /// # Errors
-    /// Says what is wrong, and nothing of what was written.
+    /// [`AddressFault`] says what is wrong and repeats nothing of the text.
     pub fn parse(text: &str, schemes: &[(&'static str, Option<u16>)]) -> Result<Self, AddressFault> {
         let text = text.trim();
         if text.contains(['\n', '\r']) {
@@ -132,7 +132,7 @@ impl ServerAddress {
         self.scheme
     }
 
-    /// How many hosts it names.
+    /// The number of hosts in the address.
     pub fn hosts(&self) -> usize {
         self.hosts.len()
     }
@@ -142,7 +142,7 @@ impl ServerAddress {
         self.hosts.first().map_or("", |host| &host.name)
     }
 
-    /// Of the first host: as it was written, or the scheme's.
+    /// The port of the first host: the one that is written, else the default port of the scheme.
     pub fn port(&self) -> Option<u16> {
         self.hosts.first().and_then(|host| host.port)
     }
@@ -152,18 +152,18 @@ impl ServerAddress {
         self.login.as_ref().map(|(user, password)| (user, password.as_ref()))
     }
 
-    /// What follows the host, decoded and without its first `/`: a database, a virtual host. Only the `Display` implementation knows whether
-    /// it may be shown.
+    /// The path, percent-decoded and without its first `/`: the name of a database or of a virtual host. It is a
+    /// `Secret` because `Display` shows the name only if it has the form of a plain name.
     pub fn name(&self) -> &Secret {
         &self.name
     }
 
-    /// What follows `?`, as it was written.
+    /// The text after `?`, as it was written.
     pub fn options(&self) -> Option<&str> {
         if self.has_options { self.expose().split_once('?').map(|(_, options)| options) } else { None }
     }
 
-    /// The same address with this port where none is written.
+    /// The same address; hosts without a port get this one.
     #[must_use]
     pub fn with_default_port(mut self, port: u16) -> Self {
         for host in &mut self.hosts {
@@ -173,8 +173,8 @@ impl ServerAddress {
         self
     }
 
-    /// A server's or a library's text without the parts of this address that may be in it: hosts, user, password, name and
-    /// options.
+    /// Replaces the parts of this address in an error text of a server or a library by `***`: hosts, user, password,
+    /// name and options.
     pub fn without_parts(&self, text: &str) -> String {
         self.hidden.iter().fold(text.to_owned(), |text, part| text.replace(part.expose(), HIDDEN))
     }
@@ -192,7 +192,7 @@ impl ServerAddress {
         let decoded: Vec<String> =
             parts.iter().map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect();
         parts.extend(decoded);
-        // Words that stand in many a text and are nobody's secret.
+        // These words occur in many texts and are no secrets.
         parts.retain(|part| part.len() >= SHORTEST && !["true", "false", "localhost"].contains(&part.as_str()));
         parts.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
         parts.dedup();
@@ -270,8 +270,8 @@ impl fmt::Debug for ServerAddress {
     }
 }
 
-/// Why a server cannot be reached, out of the text of a driver or of the system, in words of ours: theirs name hosts and
-/// users, and what comes of them is shown to clients.
+/// Says why a server cannot be reached, in a fixed text that is chosen by the error text of a driver or of the
+/// operating system. The original text may name hosts and users and must not be shown to clients.
 pub fn why_unreachable(text: &str) -> &'static str {
     const REASONS: &[(&[&str], &str)] = &[
         (&["SCRAM", "uthentication fail", "bad auth"], "user or password is refused"),

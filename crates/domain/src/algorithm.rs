@@ -32,7 +32,7 @@ impl Algorithm {
         Algorithm::NeuralNetwork,
         Algorithm::Ensemble,
     ];
-    /// The five that learn from rows; the ensemble combines them.
+    /// The five algorithms that are fitted to rows; `Ensemble` combines their predictions.
     pub const BASE: [Algorithm; 5] = [
         Algorithm::RandomForest,
         Algorithm::Xgboost,
@@ -65,8 +65,8 @@ impl Algorithm {
         }
     }
 
-    /// Less is simpler to understand and smaller: one weight per feature, averaged trees, trees upon trees, layers of weights,
-    /// all of these together.
+    /// Rank of the algorithm by complexity. A lower rank is smaller and simpler to understand: one weight per feature
+    /// (0), averaged trees (1), boosted trees (2 and 3), layers of weights (4), a combination of all of these (5).
     pub fn complexity(self) -> u32 {
         match self {
             Algorithm::LogisticRegression => 0,

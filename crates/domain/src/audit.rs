@@ -1,6 +1,6 @@
-//! The audit log: who did what, in a chain. Each entry holds the SHA-256 of the one before, so that an entry that was
-//! changed, left out or put in between shows. Whoever can rewrite the whole store can rewrite the whole chain: its head
-//! (number and hash) is worth something where it was also noted elsewhere.
+//! The audit log: who did what, as a hash chain. Each entry holds the SHA-256 of the entry before it, so that a
+//! changed, missing or inserted entry is detected. Whoever can rewrite the whole store can also rewrite the whole
+//! chain: to detect that, the head of the chain (number and hash) must be recorded elsewhere.
 
 use crate::gate::GateDecision;
 use crate::hash::hex;
@@ -74,12 +74,12 @@ impl Deed {
         }
     }
 
-    /// `from` may lie ahead of `at`.
+    /// The key `id` was revoked at the time `at`. The revocation takes effect at the time `from`, which may be later.
     pub fn key_revoked(id: &str, from: DateTime<Utc>, who: &str, at: DateTime<Utc>) -> Self {
         Self::new(at, who, Act::KeyRevoked, id).with("from", from.to_rfc3339())
     }
 
-    /// For a decision whose outcome is `activated`.
+    /// The gate activated a model. `decision` must have the outcome `activated`.
     pub fn activated_by_gate(decision: &GateDecision) -> Self {
         let deed = Self::new(decision.decided_at, "gate", Act::ModelActivated, decision.challenger_id.to_string());
         let deed = deed.with("job", decision.job_id.to_string()).with("reason", decision.reason.clone());
@@ -89,7 +89,8 @@ impl Deed {
         }
     }
 
-    /// An event that will be parked; `payload_hash` is that of what came now.
+    /// An event repeated a known source and id with other content, and will be parked. `payload_hash` is the hash of
+    /// the new content.
     pub fn event_mismatch(source: &str, id: &str, payload_hash: &str, at: DateTime<Utc>) -> Self {
         Self::new(at, "bus", Act::EventMismatch, format!("{source} {id}"))
             .with_outcome("parked")
@@ -100,14 +101,14 @@ impl Deed {
 /// The end of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// Of the last entry; 0 while there is none.
+    /// Number of the last entry; 0 if the log is empty.
     pub number: u64,
-    /// Its hash; of the empty log a fixed text.
+    /// Hash of the last entry; [`ORIGIN`] if the log is empty.
     pub hash: String,
 }
 
 impl Head {
-    /// Of the empty log.
+    /// The head of the empty log.
     pub fn origin() -> Self {
         Self { number: 0, hash: ORIGIN.to_owned() }
     }
@@ -128,19 +129,22 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
-    /// The entry of this deed after the last one.
+    /// The entry of this deed that follows the entry of `head`.
     pub fn after(head: &Head, deed: Deed) -> Self {
         let (number, previous) = (head.number + 1, head.hash.clone());
         let hash = digest(number, &previous, &deed);
         Self { number, deed, previous, hash }
     }
 
-    /// The end of the chain, once this entry is in it.
+    /// The head of the chain after this entry was appended.
     pub fn head(&self) -> Head {
         Head { number: self.number, hash: self.hash.clone() }
     }
 
-    /// Whether it is the entry that follows `head`, as it was written.
+    /// Checks that this entry directly follows the entry of `head` and was not changed.
+    ///
+    /// # Errors
+    /// [`Broken`] if an entry is missing before this one, or if one of its hashes is wrong.
     pub fn check(&self, head: &Head) -> Result<(), Broken> {
         let broken = |why: String| Err(Broken { number: head.number + 1, why });
         if self.number != head.number + 1 {
@@ -156,7 +160,7 @@ impl AuditEntry {
     }
 }
 
-/// The first entry that is not as it was written.
+/// An entry that is missing or was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("entry {number} of the audit log is broken: {why}")]
 pub struct Broken {
@@ -166,7 +170,7 @@ pub struct Broken {
     pub why: String,
 }
 
-/// Every part with its length before it, so that no two entries are the same bytes.
+/// SHA-256 of all parts, each after its length, so that two different entries never hash the same bytes.
 fn digest(number: u64, previous: &str, deed: &Deed) -> String {
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {

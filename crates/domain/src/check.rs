@@ -13,9 +13,9 @@ pub struct Fault {
     pub message: String,
 }
 
-/// Faults that a text lists; further ones are counted.
+/// Faults that the text of `Faults` lists; of further ones it gives the number.
 const TOLD: usize = 10;
-/// Characters of a pointer and of a message in such a text. What a client sent may be of any length.
+/// Maximum number of characters of a pointer and of a message in such a text. What a client sent may be of any length.
 const LONGEST_POINTER: usize = 100;
 const LONGEST_MESSAGE: usize = 400;
 
@@ -28,7 +28,7 @@ pub fn brief(text: &str, most: usize) -> Cow<'_, str> {
 }
 
 impl std::fmt::Display for Fault {
-    /// Of the document itself only the message.
+    /// Pointer and message; only the message for a fault of the document itself.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if !self.pointer.is_empty() {
             write!(f, "{}: ", brief(&self.pointer, LONGEST_POINTER))?;
@@ -51,7 +51,7 @@ fn told(faults: &[Fault]) -> String {
 }
 
 impl Faults {
-    /// The faults of a document that is the member `name` of another.
+    /// The same faults, with pointers into an enclosing document in which this document is the member `name`.
     pub fn below(self, name: &str) -> Self {
         Self(self.0.into_iter().map(|f| Fault { pointer: format!("/{name}{}", f.pointer), ..f }).collect())
     }

@@ -144,7 +144,7 @@ impl Default for TrainingConfig {
 }
 
 impl TrainingConfig {
-    /// Names a configuration by its content, for single flight and coalescing: 32 hexadecimal digits.
+    /// Identifies a configuration by its content, to run equal requests as one job: 32 hexadecimal digits.
     pub fn content_hash(&self) -> String {
         // Every field serialises, so there is always a text.
         let text = serde_json::to_string(self).unwrap_or_default();
@@ -153,7 +153,10 @@ impl TrainingConfig {
         format!("{:032x}", content.u128())
     }
 
-    /// Reads and checks a request body; every fault is named at once. Parameter values of `grids` are left to the learners.
+    /// Reads and checks a request body. The learners check the values of parameters in `grids`.
+    ///
+    /// # Errors
+    /// All faults of the body at once.
     pub fn from_json(body: &Value) -> Result<Self, Faults> {
         let d = Self::default();
         let mut f = Fields::new(body, "a training configuration")?;
@@ -195,7 +198,7 @@ impl TrainingConfig {
         f.finish(config)
     }
 
-    /// What of the configuration has no effect, in words.
+    /// One sentence for each setting that has no effect.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Some(path) = self.data_path.as_deref().filter(|_| self.data_source == DataSource::Mongodb) {
@@ -217,8 +220,8 @@ impl TrainingConfig {
         warnings
     }
 
-    /// SHA-256, hexadecimal, of the canonical JSON of what may change the result: labels for people (`notes`,
-    /// `version_tag`) and the number of threads are left out.
+    /// SHA-256, in hexadecimal digits, of the canonical JSON of all settings that may change the result. Labels for
+    /// people (`notes`, `version_tag`) and the number of threads (`n_jobs`) are left out.
     pub fn config_hash(&self) -> String {
         let mut value = serde_json::to_value(self).unwrap_or_default();
         if let Value::Object(map) = &mut value {
@@ -252,7 +255,7 @@ fn check_data_path(config: &TrainingConfig, f: &mut Fields<'_>) {
     }
 }
 
-/// Whether a client's path is relative and never climbs. Links are the opener's matter.
+/// Whether a client's path is relative and has no `..`. Symbolic links are checked by the code that opens the file.
 pub fn stays_below(path: &str) -> bool {
     !path.is_empty()
         && !path.starts_with(['/', '\\'])

@@ -1,4 +1,4 @@
-//! What checks of training data found, as clients read it: a list for a person to look at.
+//! The results of the checks of training data, as clients read them: findings for a person to review.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -99,24 +99,24 @@ pub struct EvaluationResults {
     pub calibration_plot: Option<String>,
 }
 
-/// What an evaluation's plots are drawn from: everything in plain numbers.
+/// The data that an evaluation's plots are drawn from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlotData {
     /// The algorithm's name for people.
     pub algorithm: String,
     /// The model's id.
     pub model_id: String,
-    /// Of the evaluation, `YYYY-MM-DD`.
+    /// Date of the evaluation, `YYYY-MM-DD`.
     pub date: String,
     /// Counts `[[tn, fp], [fn, tp]]`.
     pub confusion_matrix: [[u64; 2]; 2],
-    /// The model accepts from this probability on.
+    /// Decision threshold: the model accepts at this probability or above.
     pub threshold: f64,
     /// (false positive rate, true positive rate), from (0,0) to (1,1).
     pub roc: Vec<(f64, f64)>,
     /// Area under the receiver operating characteristic.
     pub auc: f64,
-    /// 95 %.
+    /// 95 % confidence interval of `auc`.
     pub auc_interval: Option<[f64; 2]>,
     /// Importance of each feature, the greatest first.
     pub feature_importance: Vec<FeatureImportance>,
@@ -130,21 +130,21 @@ pub struct PlotData {
     pub brier: f64,
 }
 
-/// What a comparison's plot is drawn from.
+/// The data that a comparison's plot is drawn from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComparisonPlotData {
-    /// Of the comparison, `YYYY-MM-DD`.
+    /// Date of the comparison, `YYYY-MM-DD`.
     pub date: String,
     /// Held-out rows that every model was scored on.
     pub rows: u64,
-    /// In the order in which they are drawn.
+    /// The models, in the order in which they are drawn.
     pub models: Vec<ComparedModel>,
 }
 
 /// A model in the plot of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComparedModel {
-    /// Different for each model of a comparison.
+    /// Label of the model, unique within the comparison.
     pub label: String,
     /// Its scores, in the order of the plot.
     pub scores: Vec<ComparedScore>,
@@ -157,9 +157,10 @@ pub struct ComparedScore {
     pub metric: String,
     /// The score.
     pub value: f64,
-    /// 95 %.
+    /// 95 % confidence interval of `value`.
     pub interval: Option<[f64; 2]>,
-    /// Higher than each other model's beyond chance: the 95 % interval of every difference lies above 0.
+    /// Whether this score is higher than each other model's beyond chance: the 95 % interval of every difference lies
+    /// above 0.
     pub highest: bool,
 }
 
@@ -185,7 +186,10 @@ fn yes() -> bool {
 }
 
 impl ModelComparisonRequest {
-    /// Reads and checks a request body; every fault is named at once. Whether the ids exist is the registry's matter.
+    /// Reads and checks a request body. Whether models with these ids exist is checked by the registry.
+    ///
+    /// # Errors
+    /// All faults of the body at once.
     pub fn from_json(body: &Value) -> Result<Self, Faults> {
         let mut f = Fields::new(body, "a model comparison")?;
         let request = Self {

@@ -1,4 +1,4 @@
-//! Events on the bus: the CloudEvents 1.0 envelope, what arrives in it, and what is announced. No transport here.
+//! Events on the bus: the CloudEvents 1.0 envelope, inbound events and outbound events. This module does no I/O.
 
 pub mod inbound;
 pub mod outbound;
@@ -10,5 +10,5 @@ pub use inbound::{
 
 /// Content type of an event in structured mode.
 pub const STRUCTURED: &str = "application/cloudevents+json";
-/// The one version of the envelope.
+/// The only supported version of the CloudEvents specification.
 pub const SPEC_VERSION: &str = "1.0";

@@ -7,15 +7,16 @@ use utoipa::ToSchema;
 
 /// Attributes that every audit looks at.
 pub const AUDIT_ATTRIBUTES: [&str; 2] = ["nationality", "gender"];
-/// Between the names of a pair of attributes, and between the groups of one.
+/// Separator between the names of a pair of attributes, and between their two groups.
 pub const PAIR: &str = " × ";
 /// A group with fewer rows is too small to say anything about.
 pub const MIN_ROWS: u64 = 30;
-/// So is one with fewer accepted, or fewer rejected, rows.
+/// A group with fewer accepted rows, or with fewer rejected rows, is too small as well.
 pub const MIN_OUTCOMES: u64 = 10;
-/// Groups are told apart from the rest at this level, over all groups and measures of an audit (Holm 1979).
+/// Significance level of the differences between a group and the rest, adjusted over all groups and measures of an
+/// audit by Holm's method (Holm 1979).
 pub const LEVEL: f64 = 0.05;
-/// The four-fifths rule: a group's selection rate against that of the rest.
+/// Limit of the four-fifths rule for a group's selection rate divided by that of the rest.
 pub const FOUR_FIFTHS: f64 = 0.8;
 
 word_enum!(
@@ -141,7 +142,7 @@ pub struct GroupFairness {
     /// The figures divided by those of all other rows that have the attribute; null where there are too few rows.
     pub ratio: Option<FairnessFigures>,
     /// What follows: `too few to say`, `no other group`, `differs` or `no difference found`.
-    // The derived schema would have the variants' names: it does not see words with blanks.
+    // The derived schema would list the variants' names instead of these words, which have blanks.
     #[schema(value_type = String)]
     pub verdict: FairnessVerdict,
     /// The measures that differ from those of the rest beyond chance.
@@ -179,7 +180,8 @@ pub struct FairnessReport {
 }
 
 impl FairnessReport {
-    /// Groups whose selection rate is certainly below four fifths of that of the rest: the upper bound of the ratio is.
+    /// Groups whose selection rate is below four fifths of that of the rest beyond doubt: the upper end of the ratio's
+    /// 95 % interval is below 0.8.
     pub fn below_four_fifths(&self) -> impl Iterator<Item = (&AttributeFairness, &GroupFairness)> {
         let all = self.attributes.iter().flat_map(|a| a.groups.iter().map(move |g| (a, g)));
         all.filter(|(_, group)| {

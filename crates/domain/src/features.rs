@@ -33,7 +33,8 @@ pub const FEATURES: [&str; 12] = [
     "test_score_vs_avg",
 ];
 
-/// Whether a feature, of either set, is of the applicant alone: what two applications of one person have in common.
+/// Whether a feature, base or extended, depends on the applicant alone, so that two applications of one person have the
+/// same value.
 pub fn is_of_applicant(feature: &str) -> bool {
     const OF_PROGRAM: [&str; 3] = ["program_competitiveness", "gpa_vs_avg", "test_score_vs_avg"];
     const EXTENDED_OF_APPLICANT: [&str; 5] =
@@ -60,7 +61,7 @@ impl FeatureRow {
     }
 }
 
-/// What a value turned out to be.
+/// Result of reading a value.
 #[derive(Clone, Copy)]
 enum Reading {
     Missing,
@@ -118,7 +119,7 @@ impl FeatureTables {
         row
     }
 
-    /// A GRE section score on the scale of today (130 to 170) or the old one (200 to 800).
+    /// Percentile of a GRE section score on today's scale (130 to 170) or on the scale until August 2011 (200 to 800).
     fn gre_section(&self, score: f64, old: &Anchors) -> Option<f64> {
         let s = &self.scales;
         if s.gre_section.contains(score) {
@@ -134,7 +135,8 @@ impl FeatureTables {
         self.scales.gmat.contains(total).then(|| self.gmat.at(total))
     }
 
-    /// The internet test to 120, above it to 300 the computer test, 310 to 677 the paper test.
+    /// Percentile of a TOEFL total. Totals up to 120 are of the internet test, above that up to 300 of the computer
+    /// test, and from 310 to 677 of the paper test.
     fn toefl_percentile(&self, total: f64) -> Option<f64> {
         let s = &self.scales;
         let top = s.toefl_internet_max;
@@ -167,7 +169,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A value that is given must lie between the two.
+    /// Reads a number; one outside of `low` to `high` is impossible.
     fn within(&mut self, value: Option<f64>, low: f64, high: f64) -> Option<f64> {
         self.count(match value {
             None => Reading::Missing,
@@ -176,7 +178,7 @@ impl Reader<'_> {
         })
     }
 
-    /// gpa / scale; 0 means missing.
+    /// GPA divided by its scale, above 0 to 1. A GPA of 0 means missing.
     fn gpa(&mut self, profile: &Profile) -> Option<f64> {
         let scale = profile.gpa_scale;
         self.count(match profile.gpa {
@@ -188,8 +190,8 @@ impl Reader<'_> {
         })
     }
 
-    /// The percentile of the latest readable result; without dates (or on one day) the highest. Dated results come
-    /// before undated ones.
+    /// The percentile of the latest readable result, or the highest of several on one day. Results with a date are
+    /// preferred to results without.
     fn test(
         &mut self,
         tests: &[TestScore],
@@ -266,7 +268,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The program's average on the 4.0 scale. One above 4 is read on the applicant's own scale if it fits there.
+    /// The program's average GPA on the 4.0 scale. An average above 4 is taken to be on the applicant's own scale if it
+    /// fits there.
     fn average_gpa(&mut self, program: &Program, scale: f64) -> Option<f64> {
         self.count(match program.average_gpa {
             None | Some(0.0) => Reading::Missing,

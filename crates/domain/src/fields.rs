@@ -12,7 +12,7 @@ pub trait Word: Copy + PartialEq + 'static {
     const WORDS: &'static [Self];
     /// The word in JSON.
     fn word(self) -> &'static str;
-    /// Also knows the accepted other spellings.
+    /// The value that this word, or another accepted spelling of it, names.
     fn from_word(s: &str) -> Option<Self> {
         Self::WORDS.iter().copied().find(|w| w.word() == s)
     }
@@ -22,7 +22,7 @@ pub(crate) fn all_words<W: Word>() -> Vec<&'static str> {
     W::WORDS.iter().map(|w| w.word()).collect()
 }
 
-/// Takes the first characters that are written, then refuses.
+/// A writer that keeps the first `left` characters and then returns an error.
 struct Shortened {
     text: String,
     left: usize,
@@ -38,7 +38,8 @@ impl Write for Shortened {
     }
 }
 
-/// A value as a message shows it: compact JSON of at most 60 characters. The time does not depend on the value's length.
+/// A value as a message shows it: compact JSON of at most 60 characters. The time does not depend on the value's
+/// length.
 pub fn shown(value: &Value) -> String {
     let mut shortened = Shortened { text: String::new(), left: 60 };
     if write!(shortened, "{value}").is_ok() {
@@ -47,15 +48,16 @@ pub fn shown(value: &Value) -> String {
     shortened.text.chars().take(57).collect::<String>() + "..."
 }
 
-/// One step of an RFC 6901 pointer.
+/// A name, escaped as one step of an RFC 6901 pointer.
 pub fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// Longer names are near nothing. Comparing takes time and memory by the product of the lengths, and a client may send a
-/// megabyte where a word is meant.
+/// Longer names are not compared. A comparison takes time and memory in proportion to the product of the lengths, and a
+/// client may send a megabyte in place of a word.
 const LONGEST_NAME: usize = 100;
-/// The nearest of the allowed names, if any is near.
+/// The allowed name that is most similar to `name` by the normalised Damerau–Levenshtein or the Jaro–Winkler
+/// similarity; None if none is similar enough.
 pub fn nearest<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > LONGEST_NAME {
         return None;
@@ -74,10 +76,10 @@ pub(crate) fn did_you_mean<'a>(name: &str, allowed: impl IntoIterator<Item = &'a
     nearest(name, allowed).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default()
 }
 
-/// The largest whole number that is read where it is spelled as 50.0 or 5e1: beyond, several whole numbers are one f64.
+/// The largest integer that may be written as 50.0 or 5e1: above it, an f64 cannot tell neighbouring integers apart.
 pub(crate) const EXACT: u64 = (1 << 53) - 1;
 
-/// Added to a range that ends beyond `EXACT`.
+/// The note on spelling that a message adds to a range that ends above `EXACT`.
 pub(crate) fn spelling(high: i128) -> String {
     let wide = high > i128::from(EXACT);
     if wide { format!(" (with a decimal point or an exponent up to {EXACT})") } else { String::new() }
@@ -93,13 +95,13 @@ pub(crate) fn as_whole(value: &Value) -> Option<i128> {
 /// The limits of a list of texts.
 #[derive(Debug, Clone, Copy)]
 pub struct Texts {
-    /// Texts of the list.
+    /// Maximum number of texts in the list.
     pub items: usize,
-    /// Of each item.
+    /// Maximum number of characters of each text.
     pub characters: usize,
 }
 
-/// The reader. Fields come in the order in which they are asked for; what was never asked for is unknown.
+/// Reads the members of a JSON object. A member that is never asked for is unknown, and `finish` reports it.
 pub struct Fields<'a> {
     map: &'a Map<String, Value>,
     known: Vec<&'static str>,
@@ -109,7 +111,10 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// `what` names the document in the message when it is no object.
+    /// Begins to read a document, which `what` names in the message if the document is not an object.
+    ///
+    /// # Errors
+    /// If the document is not an object.
     pub fn new(body: &'a Value, what: &str) -> Result<Self, Faults> {
         match body {
             Value::Object(map) => Ok(Self { map, known: Vec::new(), faults: Vec::new(), untold: 0 }),
@@ -120,12 +125,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// `tail` is the pointer without its leading slash.
+    /// Adds a fault. `tail` is its pointer without the leading slash.
     pub fn fault(&mut self, tail: &str, message: impl Into<String>) {
         self.fault_with(tail, || message.into());
     }
 
-    /// The message is made only if the fault is among those that are listed.
+    /// Adds a fault; its message is made only if the fault is among those that are listed.
     pub(crate) fn fault_with(&mut self, tail: &str, message: impl FnOnce() -> String) {
         if self.faults.len() < limits::FAULTS {
             let pointer = brief(&format!("/{tail}"), limits::POINTER).into_owned();
@@ -167,7 +172,8 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get(name) else { return default };
         let read = as_whole(value).filter(|n| (low..=high).contains(n)).and_then(|n| T::try_from(n).ok());
         read.unwrap_or_else(|| {
-            // The upper end is named where the value is not below the lower one, and where it is one that people reach.
+            // The message leaves out an upper end of `i32::MAX` or more where the value is not a number or is below the
+            // lower end.
             let open = high >= i128::from(i32::MAX) && value.as_f64().is_none_or(|x| x < low as f64);
             let range =
                 if open { format!("of at least {low}") } else { format!("from {low} to {high}{}", spelling(high)) };
@@ -176,7 +182,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// An integer from `low` to `high`, or `other`, which lies outside of that.
+    /// An integer from `low` to `high`, or the special value `other`, given with its meaning and outside of that range.
     pub fn whole_or<T: TryFrom<i128>>(
         &mut self,
         name: &'static str,
@@ -310,7 +316,7 @@ impl<'a> Fields<'a> {
     pub fn words<W: Word>(&mut self, name: &'static str, default: Vec<W>) -> Vec<W> {
         let list = match self.get(name) {
             None => return default,
-            // Repeats are named one by one in a list of ordinary length only.
+            // In a list that is too long, the repeats are not named one by one.
             Some(Value::Array(list)) if list.len() > W::WORDS.len() && list.len() > limits::FAULTS => {
                 self.too_many(name, list.len(), W::WORDS.len());
                 return default;
@@ -335,7 +341,10 @@ impl<'a> Fields<'a> {
         words
     }
 
-    /// The value, unless faults were found; unknown fields are faults.
+    /// Ends reading; unknown members are faults.
+    ///
+    /// # Errors
+    /// All faults that were found.
     pub fn finish<T>(mut self, value: T) -> Result<T, Faults> {
         let known = std::mem::take(&mut self.known);
         for name in self.map.keys().filter(|k| !known.contains(&k.as_str())) {

@@ -1,4 +1,5 @@
-//! The gate, which decides whether a trained model (the challenger) replaces the active one: its decisions and their evidence.
+//! The gate, which decides whether a trained model (the challenger) replaces the active one: its decisions and their
+//! evidence.
 
 use crate::algorithm::TargetMetric;
 use crate::evaluation::{Difference, McNemarTest};
@@ -8,18 +9,19 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What may happen to a job's best model without an operator. Of a job's triggers the most permissive counts.
+/// What may happen to a job's best model without an operator. If a job has several triggers, the most permissive wish
+/// counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActivationWish {
     /// Nothing: a person decides.
     #[default]
     None,
-    /// It is compared, and waits for an approval.
+    /// The model is compared with the active one, and waits for an approval.
     Approval,
-    /// It is activated if it is better.
+    /// The model is activated if it is better than the active one.
     IfBetter,
-    /// It is activated if it is better, or not worse: the active model is old.
+    /// The model is activated if it is not worse than the active one, which is old.
     IfNotWorse,
 }
 

@@ -21,7 +21,8 @@ fn leading(digest: &[u8]) -> u128 {
     digest.iter().take(16).fold(0, |n, b| (n << 8) | u128::from(*b))
 }
 
-/// Hashes a sequence of values, each tagged and length-delimited so that neighbours cannot run together.
+/// Hashes a sequence of values. Each has a tag, and texts have their length, so that different sequences never hash the
+/// same bytes.
 pub(crate) struct Content {
     buffer: Vec<u8>,
 }

@@ -1,4 +1,4 @@
-//! Ids are parsed types: a string from outside becomes an id or a 404, never a path.
+//! Ids are parsed types: a text from outside becomes an id or is answered with 404, and is never used as a path.
 
 use crate::algorithm::Algorithm;
 use chrono::{DateTime, Utc};
@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// A text that is no id of this kind, and the form that is.
+/// A text that is not an id, and the kind of id that was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a {1} id")]
 pub struct BadId(pub String, pub &'static str);
 
-/// The end of an id, which tells ids of one time apart: `…cdef`.
+/// An ellipsis and the last four characters of an id, which distinguish ids that were made at about the same time:
+/// `…cdef`.
 pub fn short(id: &str) -> String {
     let end: String = id.chars().rev().take(4).collect();
     format!("…{}", end.chars().rev().collect::<String>())
@@ -35,7 +36,7 @@ fn is_sortable(s: &str) -> bool {
 pub struct JobId(String);
 
 impl JobId {
-    /// `entropy` comes from the caller's random source; only its low 80 bits are used.
+    /// A new id. `entropy` comes from the caller's random source; only its low 80 bits are used.
     pub fn new(at: DateTime<Utc>, entropy: u128) -> Self {
         Self(format!("job_{}", sortable(at, entropy)))
     }

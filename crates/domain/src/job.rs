@@ -32,11 +32,11 @@ pub enum Transition {
     Start,
     /// A running job whose process stopped goes back to waiting.
     Interrupt,
-    /// All its models are registered.
+    /// All models of the job are registered.
     Complete,
-    /// It cannot go on.
+    /// The job cannot go on.
     Fail,
-    /// A client asked for its end.
+    /// A client cancelled the job.
     Cancel,
 }
 
@@ -56,7 +56,10 @@ impl JobStatus {
         matches!(self, JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled)
     }
 
-    /// The only way from one status to another.
+    /// The status after a transition. All changes of status go through this function.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] if the present status does not allow the transition.
     pub fn after(self, transition: Transition) -> Result<JobStatus, IllegalTransition> {
         use JobStatus::*;
         match (self, transition) {
@@ -116,7 +119,7 @@ pub struct TrainingJob {
 }
 
 impl TrainingJob {
-    /// A pending job that nothing has been done for.
+    /// A new pending job.
     pub fn new(job_id: JobId, config: TrainingConfig, created_at: DateTime<Utc>) -> Self {
         Self {
             job_id,
@@ -148,7 +151,7 @@ impl TrainingJob {
 pub struct UnitProgress {
     /// Attempts that failed for a temporary reason.
     pub attempts: u32,
-    /// Deaths of the process while this unit ran, since its last progress.
+    /// How often the process died while this unit ran, since the unit's last progress.
     pub deaths: u32,
     /// The registered model, once the unit is done (none for the hidden members of a lone ensemble).
     pub model_id: Option<ModelId>,
@@ -175,16 +178,16 @@ pub struct JobRecord {
     pub units: BTreeMap<Algorithm, UnitProgress>,
     /// The request to cancel the job, if there is one.
     pub cancel: Option<CancelWish>,
-    /// Seconds in state `running`, summed over processes: time limits count these.
+    /// Seconds in state `running`, summed over processes; time limits are compared with this.
     pub running_seconds: f64,
     /// Hash of the configuration, for single flight and coalescing.
     pub config_hash: String,
     /// Next sequence number of the job's event stream.
     pub next_event: u64,
-    /// What had come in when the snapshot was taken: what came later is new to the job's models.
+    /// Counts of arrived points when the snapshot was taken; points that arrive later are new to the job's models.
     #[serde(default)]
     pub arrivals: Option<Arrivals>,
-    /// What becomes of the best model.
+    /// What the gate may do with the best model.
     #[serde(default)]
     pub activation: ActivationWish,
     /// Estimate, made at submission, of the minutes that the job will run. The wait in the queue is not part of it.
@@ -215,11 +218,11 @@ impl JobRecord {
 /// A request to cancel a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CancelWish {
-    /// When it was made.
+    /// When the request was made.
     pub at: DateTime<Utc>,
-    /// Who made it.
+    /// Who made the request.
     pub by: Option<String>,
-    /// Fit and register the best finished trial before ending.
+    /// Whether to fit and register the best finished trial before ending.
     pub keep_best: bool,
 }
 

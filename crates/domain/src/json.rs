@@ -1,5 +1,5 @@
-//! Reading documents into structs. Serde's derived readers also take an array for a struct, its items for the fields in
-//! their order; a document from outside that has an array where an object belongs is refused here, at any depth.
+//! Strict reading of documents into structs. Serde's derived readers also accept an array for a struct and take its
+//! items for the fields in order. This module refuses an array where an object is expected, at any depth.
 
 mod bounded;
 
@@ -14,7 +14,7 @@ use std::fmt;
 /// Reads one JSON document.
 ///
 /// # Errors
-/// If it is no JSON, is no `T`, or has an array where an object is expected.
+/// If the bytes are not one JSON document, do not fit `T`, or have an array where an object is expected.
 pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> serde_json::Result<T> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = T::deserialize(Strict(&mut reader))?;
@@ -22,7 +22,7 @@ pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> serde_json::Res
     Ok(value)
 }
 
-/// The same out of a parsed document.
+/// As [`from_slice`], from a parsed document.
 ///
 /// # Errors
 /// As [`from_slice`].
@@ -30,7 +30,7 @@ pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> serde_json::
     T::deserialize(Strict(value))
 }
 
-/// The same out of a parsed document that stays.
+/// As [`from_slice`], from a parsed document that is borrowed.
 ///
 /// # Errors
 /// As [`from_slice`].
@@ -38,7 +38,7 @@ pub fn from_parsed<'de, T: Deserialize<'de>>(value: &'de serde_json::Value) -> s
     T::deserialize(Strict(value))
 }
 
-/// The same out of any self-describing format: TOML, for one.
+/// As [`from_slice`], from any self-describing format such as TOML.
 ///
 /// # Errors
 /// As [`from_slice`].
@@ -46,10 +46,10 @@ pub fn from_deserializer<'de, T: Deserialize<'de>, D: Deserializer<'de>>(reader:
     T::deserialize(Strict(reader))
 }
 
-/// Wraps a deserialiser, and in turn whatever serde makes of it: visitors, accessors and seeds.
+/// Wraps a deserialiser and everything that serde derives from it: visitors, accessors and seeds.
 struct Strict<T>(T);
 
-/// The visitor of a struct: all that it takes is a map.
+/// The visitor of a struct; it accepts only a map.
 struct Object<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Object<V> {

@@ -1,4 +1,4 @@
-//! API keys: who may call the HTTP interface, and which routes. Of a key's text only its SHA-256 is kept.
+//! API keys: who may call the HTTP interface, and which routes. Only the SHA-256 of a key's text is stored.
 
 use crate::hash::hex;
 use crate::limits;
@@ -14,23 +14,23 @@ word_enum!(
     Role { Client = "client", Viewer = "viewer", Operator = "operator", Admin = "admin" }
 );
 
-/// What every key's text begins with, so that one that was left somewhere is recognised.
+/// Beginning of every key's text, by which a key that was left in a file or a log is recognised.
 const PREFIX: &str = "pvk_";
 const ID_DIGITS: usize = 16;
 const SECRET_DIGITS: usize = 64;
 
-/// The text of a key: `pvk_`, 16 hexadecimal digits that name it, `_`, 64 that are its secret (256 bits). It is shown once,
-/// to whom it is for, and printed by no `Debug`.
+/// The text of a key: `pvk_`, 16 hexadecimal digits that identify the key, `_`, and 64 hexadecimal digits that are its
+/// secret (256 bits). The text is shown once, to the owner of the key. `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyText(Secret);
 
 impl KeyText {
-    /// `id` and `secret` come from a random source that cannot be predicted.
+    /// A new key. `id` and `secret` must come from a cryptographically secure random source.
     pub fn new(id: [u8; 8], secret: [u8; 32]) -> Self {
         Self(Secret::new(format!("{PREFIX}{}_{}", hex(&id), hex(&secret))))
     }
 
-    /// None for a text that no key can have.
+    /// Reads the text of a key; None if the text does not have the form of a key.
     pub fn parse(text: &str) -> Option<Self> {
         let digits =
             |part: &str, n| part.len() == n && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -38,7 +38,7 @@ impl KeyText {
         (digits(id, ID_DIGITS) && digits(secret, SECRET_DIGITS)).then(|| Self(Secret::new(text)))
     }
 
-    /// The part that names the key: `key_` and its 16 digits. No secret.
+    /// The id of the key: `key_` and its 16 digits. It is not secret.
     pub fn id(&self) -> String {
         format!("key_{}", &self.reveal()[PREFIX.len()..PREFIX.len() + ID_DIGITS])
     }
@@ -69,13 +69,13 @@ pub struct ApiKey {
     pub name: Option<String>,
     /// What the key may do.
     pub role: Role,
-    /// Of its text, in hexadecimal digits.
+    /// SHA-256 of the key's text, in hexadecimal digits.
     pub sha256: String,
     /// When the key was created.
     pub created_at: DateTime<Utc>,
     /// When the key expires.
     pub expires_at: Option<DateTime<Utc>>,
-    /// From then on it opens nothing; may lie ahead.
+    /// When the revocation takes effect; may be in the future.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
@@ -91,17 +91,17 @@ impl ApiKey {
         Self { id: text.id(), name, role, sha256: hex(&text.digest()), created_at, expires_at, revoked_at: None }
     }
 
-    /// When it stops to open anything, whichever comes first.
+    /// When the key stops to be valid: when it expires or is revoked, whichever comes first.
     pub fn ends_at(&self) -> Option<DateTime<Utc>> {
         self.expires_at.into_iter().chain(self.revoked_at).min()
     }
 
-    /// Whether the key opens anything at this time.
+    /// Whether the key is valid at this time.
     pub fn is_valid(&self, now: DateTime<Utc>) -> bool {
         self.ends_at().is_none_or(|end| now < end)
     }
 
-    /// As the records name it: its id, and its name where it has one.
+    /// The key in logs and records: its id, and its name if it has one.
     pub fn label(&self) -> String {
         match &self.name {
             Some(name) => format!("{} ({name})", self.id),
@@ -110,7 +110,7 @@ impl ApiKey {
     }
 }
 
-/// Why a name cannot be a key's; None: it can.
+/// Why a name is not allowed for a key; None if it is allowed.
 pub fn name_fault(name: &str) -> Option<&'static str> {
     let fits = (1..=limits::KEY_NAME).contains(&name.chars().count())
         && name.trim() == name

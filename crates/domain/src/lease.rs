@@ -7,17 +7,17 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A claim that its holder keeps alive by raising `beat`. No clocks are compared: whoever has seen `epoch` and `beat` unchanged
-/// for long enough, by a clock of their own, may take it over.
+/// A claim that its holder keeps alive by raising `beat`. Clocks of different machines are not compared: a process that
+/// has seen `epoch` and `beat` unchanged for long enough, by its own clock, may take the lease over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// What is held.
     pub name: String,
     /// Who holds it; empty once it was given up.
     pub holder: String,
-    /// Raised whenever it is taken.
+    /// Raised whenever the lease is taken.
     pub epoch: u64,
-    /// Raised by its holder while at work.
+    /// Raised by the holder while it is at work.
     pub beat: u64,
 }
 
@@ -28,7 +28,7 @@ impl Lease {
     }
 }
 
-/// What the lease of a job is called.
+/// The name of a job's lease.
 pub fn of_job(id: &JobId) -> String {
     format!("job:{id}")
 }
@@ -58,13 +58,13 @@ pub struct WorkUnit {
     pub rev: u64,
     /// How far the unit is.
     pub state: UnitState,
-    /// The worker's; it moves with the worker's every save.
+    /// The worker's lease, saved anew with each of the worker's saves.
     pub lease: Lease,
     /// What is to be done, opaque to the store.
     pub order: Value,
-    /// Whoever offered it wishes it to end, for this reason.
+    /// The reason why the unit shall stop, if the process that offered the unit has asked for that.
     pub stop: Option<Value>,
-    /// From 0 to 1.
+    /// Progress, 0 to 1.
     pub progress: f64,
     /// Artifact (SHA-256) of the result, once it is done.
     pub result: Option<String>,
@@ -81,15 +81,16 @@ pub struct UnitFailure {
     pub text: String,
     /// Whether another attempt may succeed.
     pub may_pass: bool,
-    /// It ended on request.
+    /// Whether the unit ended on request.
     pub stopped: bool,
-    /// The worker's store was away, which is no fault of the unit.
+    /// Whether the worker could not reach the store, which is not a fault of the unit.
     #[serde(default)]
     pub store_away: bool,
 }
 
 impl UnitFailure {
-    /// A failure of the store, with its error's text; `may_pass` if the cause is temporary, and so not the unit's fault.
+    /// A failure of the store, with its error's text; `may_pass` if the cause is temporary, and so not the unit's
+    /// fault.
     pub fn of_store(text: String, may_pass: bool) -> Self {
         UnitFailure { text, may_pass, store_away: may_pass, ..UnitFailure::default() }
     }

@@ -1,5 +1,5 @@
-//! The domain model: data points, features, configurations, the job's state machine, model versions, evaluations, predictions. No
-//! I/O and no async; times and seeds are passed in by the caller.
+//! The domain model: data points, features, configurations, the job's state machine, model versions, evaluations,
+//! predictions. No I/O and no async; times and seeds are passed in by the caller.
 
 #![warn(missing_docs)]
 

@@ -1,5 +1,5 @@
-//! The limits on what clients and event publishers may send, and on what one answer may hold. Every check, the OpenAPI and
-//! AsyncAPI documents and the table of docs/LIMITS.md take their numbers from here.
+//! The limits on what clients and event publishers may send, and on what one answer may hold. Every check, the OpenAPI
+//! and AsyncAPI documents and the table of docs/LIMITS.md take their numbers from here.
 //!
 //! A number of characters counts Unicode scalar values, as JSON Schema's `maxLength` does.
 
@@ -139,7 +139,7 @@ limits! {
     POINT_TESTS = 100, "items", "`test_scores` of a data point", "far more tests than anybody takes";
 }
 
-/// Whether a text has at most so many characters. A character has at least one byte, so short texts are not counted.
+/// Whether a text has at most `most` characters. A character has at least one byte, so short texts are not counted.
 pub fn fits(text: &str, most: usize) -> bool {
     text.len() <= most || text.chars().nth(most).is_none()
 }

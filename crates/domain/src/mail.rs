@@ -78,7 +78,7 @@ impl From<&ModelVersion> for ModelFigures {
     }
 }
 
-/// How a job ended.
+/// The content of a mail about a job that ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobLetter {
     /// The job.
@@ -105,15 +105,15 @@ pub struct JobLetter {
     pub error_message: Option<String>,
     /// Its warnings.
     pub warnings: Vec<String>,
-    /// Warnings beyond those.
+    /// Number of further warnings, which are not listed.
     pub more_warnings: usize,
-    /// Best first.
+    /// The trained models, the best first.
     pub models: Vec<ModelFigures>,
     /// Its best model.
     pub best_model_id: Option<ModelId>,
-    /// The best model's most important ones.
+    /// The most important features of the best model.
     pub top_features: Vec<FeatureImportance>,
-    /// What the gate decided about the best model, and why, if it has by now.
+    /// What the gate decided about the best model, and why; None if it has not decided yet.
     pub gate: Option<String>,
     /// The label of its models.
     pub version_tag: Option<String>,
@@ -156,7 +156,7 @@ impl JobLetter {
     }
 }
 
-/// Another model serves now.
+/// The content of a mail about an activated model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActivatedLetter {
     /// The model that was activated.
@@ -165,7 +165,7 @@ pub struct ActivatedLetter {
     pub top_features: Vec<FeatureImportance>,
     /// The model that was active before.
     pub previous_model_id: Option<ModelId>,
-    /// None also when it could not be read.
+    /// Figures of the model that was active before; None also if they could not be read.
     pub previous: Option<ModelFigures>,
     /// When the model was activated.
     pub activated_at: DateTime<Utc>,
@@ -196,22 +196,22 @@ impl ActivatedLetter {
     }
 }
 
-/// The data of the active model is not what the model was trained on.
+/// The content of a mail about drift: the data of the active model is not what the model was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DriftLetter {
     /// The model.
     pub model_id: ModelId,
-    /// Of what the window consists that raised the alarm.
+    /// Kind of the window that raised the alarm.
     pub kind: WindowKind,
     /// Rows of that window.
     pub rows: u64,
     /// The end of that window.
     pub to: DateTime<Utc>,
-    /// The start of the first window that showed it.
+    /// The start of the first window that showed the drift.
     pub since: DateTime<Utc>,
     /// What has changed, feature by feature.
     pub changes: Vec<String>,
-    /// Features beyond those.
+    /// Number of further features, which are not listed.
     pub more_changes: usize,
     /// The least share of the predictions that would have to move back, 0 to 1.
     pub predictions_moved: Option<f64>,

@@ -1,5 +1,6 @@
-//! Mappings from the rows of files to data points. A column is found by its field's name (`gpa`, `university_name`), its dotted path
-//! (`profile.gpa`) or a test's short name (`gre_verbal`, `toefl`); a mapping names others.
+//! Mappings from the rows of files to data points. A column is found by its field's name (`gpa`, `university_name`),
+//! its dotted path (`profile.gpa`) or a test's short name (`gre_verbal`, `toefl`). A mapping assigns columns that have
+//! other names.
 
 mod attribute;
 mod cell;
@@ -25,7 +26,8 @@ use crate::fields::{Fields, Texts, escaped, shown};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// What stands in a guessed mapping for a constant that the file does not say; a mapping that still has it is refused.
+/// Placeholder in a guessed mapping for a constant that the file does not give. A mapping that still has the
+/// placeholder is refused.
 pub const FILL_IN: &str = "FILL IN";
 
 /// The names of all fields that a column can be read into, each once.
@@ -33,13 +35,13 @@ pub fn field_names() -> Vec<String> {
     target::Target::all().map(target::Target::name).collect()
 }
 
-/// Characters of a pattern.
+/// Maximum number of characters of a pattern.
 const MAX_PATTERN: usize = 500;
-/// Characters of other texts.
+/// Maximum number of characters of other texts.
 const MAX_TEXT: usize = 200;
-/// Lists of words.
+/// Limits of a list of words.
 const WORDS: Texts = Texts { items: 1000, characters: MAX_TEXT };
-/// Entries of one table of a mapping.
+/// Maximum number of entries of one table of a mapping.
 const MAX_ENTRIES: usize = 10_000;
 
 /// How the rows of a file are to be read; an empty mapping reads columns by their names.
@@ -49,19 +51,19 @@ pub struct Mapping {
     pub columns: BTreeMap<String, Source>,
     /// Field to the value that it has in every row.
     pub constants: BTreeMap<String, Value>,
-    /// What stands in the decision's column to the decision that it means; the key `""` is a blank cell.
+    /// A word in the column of decisions to the decision that it means; the key `""` stands for a blank cell.
     pub decisions: BTreeMap<String, String>,
     /// Decisions whose rows are left out.
     pub leave_out: Vec<String>,
-    /// For a numeric decision's column: accepted from here on.
+    /// For a numeric column of decisions: a row with this number or a greater one is accepted.
     pub threshold: Option<f64>,
-    /// Put before the id's column; without such a column the id is this and the row's number.
+    /// Prefix of each id. Without a column of ids, the id is this prefix and the row's number.
     pub id_prefix: Option<String>,
     /// Words that mean a missing value, in every column.
     pub missing: Vec<String>,
     /// Whether `3,75` is a number; None: detected from the file.
     pub decimal_comma: Option<bool>,
-    /// Told from the file, for numbers of which `decimal_comma` says nothing.
+    /// Detected from the file, for numbers whose reading `decimal_comma` does not settle.
     pub separators: Separators,
     /// How dates are written (`%d %b %Y`), unless a column says otherwise.
     pub date_format: Option<String>,
@@ -82,16 +84,16 @@ pub struct Mapping {
 pub struct Source {
     /// The column.
     pub column: Column,
-    /// A regular expression; the value is what its first group has found, or all that it has found. A cell that it does not
-    /// match is a missing value.
+    /// A regular expression. The value is the text of its first group that matched, or of the whole match. A cell that
+    /// the pattern does not match is a missing value.
     pub pattern: Option<String>,
     /// Words that mean a missing value.
     pub missing: Vec<String>,
-    /// What stands there to the value that it means.
+    /// A word in the column to the value that it means.
     pub values: BTreeMap<String, Value>,
-    /// The number is multiplied by it: 12 makes months of years.
+    /// Factor of the number: 12 turns years into months.
     pub factor: Option<f64>,
-    /// Added to the number after that: 2000 makes a year of `19`.
+    /// Added to the number after that: 2000 turns `19` into a year.
     pub add: Option<f64>,
     /// As [`Mapping::decimal_comma`], for this column.
     pub decimal_comma: Option<bool>,
@@ -102,9 +104,9 @@ pub struct Source {
 /// A column of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Column {
-    /// By its name in the header.
+    /// The column with this name in the header.
     Name(String),
-    /// From 0.
+    /// The column with this number, from 0.
     Number(usize),
 }
 
@@ -171,7 +173,7 @@ impl Mapping {
         mapping
     }
 
-    /// Whether a member of this name may be read: it is named here, or a field goes by it.
+    /// Whether a member of this name may be read: the mapping names it, or it has the name of a field.
     pub fn wants(&self, name: &str) -> bool {
         let is = |column: &Column| matches!(column, Column::Name(wanted) if wanted.trim() == name.trim());
         attribute::name(name.trim()).is_some()
@@ -185,7 +187,7 @@ impl Mapping {
     }
 }
 
-/// The members of a table; a fault if it is none.
+/// The members of a table. A value that is not a table is a fault.
 fn table<'a>(
     f: &mut Fields<'a>,
     name: &'static str,
@@ -254,7 +256,7 @@ fn source(value: &Value) -> Result<Source, Faults> {
     f.finish(source)
 }
 
-/// A date of TOML is a text here.
+/// Replaces a date of TOML by its text; other values stay.
 fn undated(value: &Value) -> Value {
     match value {
         Value::Object(map) if map.len() == 1 => map.get("$__toml_private_datetime").unwrap_or(value).clone(),

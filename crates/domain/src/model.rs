@@ -21,7 +21,7 @@ pub struct FeatureImportance {
     pub rank: u32,
 }
 
-/// Training rows that a permutation importance is computed on, at most.
+/// Maximum number of training rows that a permutation importance is computed on.
 pub const PERMUTATION_ROWS: u64 = 5_000;
 
 word_enum!(
@@ -46,7 +46,8 @@ impl ImportanceKind {
         }
     }
 
-    /// How many of so many training rows the importance is computed on; never a row of the test part.
+    /// Number of training rows that the importance is computed on, of `training_rows`; rows of the test part are never
+    /// used.
     pub fn rows(self, training_rows: u64) -> u64 {
         match self {
             Self::Permutation => training_rows.min(PERMUTATION_ROWS),
@@ -151,7 +152,8 @@ pub struct ModelVersion {
 }
 
 impl ModelVersion {
-    /// Whether there is a model that can predict. One of the service that Provost replaced is a record alone.
+    /// Whether the model has an artifact and can predict. Models of the service that Provost replaced are records
+    /// without one.
     pub fn has_artifact(&self) -> bool {
         !self.model_sha256.is_empty()
     }
@@ -188,7 +190,7 @@ pub struct ModelRecord {
     pub snapshot: String,
     /// The model's own decision threshold.
     pub threshold: f64,
-    /// None where its data has too little of a last year.
+    /// Figures on the last year of the data; None if that year has too few rows.
     #[serde(default)]
     pub temporal: Option<TemporalFigures>,
 }

@@ -1,16 +1,18 @@
-//! Canonical forms of names: universities and programs arrive in composed and decomposed Unicode, in capitals, with blanks and
-//! invisible characters. Features, the quality report and mappings compare names in the form that is defined here.
+//! Canonical forms of names: universities and programs arrive in composed and decomposed Unicode, in capitals, with
+//! blanks and invisible characters. Features, the quality report and mappings compare names in the form that is defined
+//! here.
 
 use std::borrow::Cow;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-/// Characters that take no room: joiners, byte order marks, directional marks, soft hyphens.
+/// Characters without a width: joiners, byte order marks, directional marks, soft hyphens.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
-/// The name as it is shown: composed (NFC), without invisible characters, each run of blanks one blank, none at the ends.
+/// The name as it is shown: composed (NFC), without invisible characters and without blanks at its ends; each run of
+/// blanks becomes one blank.
 pub fn tidy(name: &str) -> Cow<'_, str> {
     let plain = name.bytes().all(|b| matches!(b, b' '..=b'~')) && !name.contains("  ") && name.trim() == name;
     if plain {
@@ -21,14 +23,15 @@ pub fn tidy(name: &str) -> Cow<'_, str> {
     Cow::Owned(composed.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// Equal for two spellings of one text that differ in case only, once they are tidy.
+/// The tidy text in lower case: equal for two texts that differ only in case.
 pub fn folded(text: &str) -> String {
-    // Lower case of a composed text may be decomposed: İ.
+    // The lower case of a composed text may be decomposed, as that of İ.
     let lower = tidy(text).to_lowercase();
     if is_nfc(&lower) { lower } else { lower.nfc().collect() }
 }
 
-/// Equal for two spellings of one name: punctuation counts as a blank, too. Empty for a name without a letter or a digit.
+/// The folded name with blanks for punctuation: equal for two spellings of one name. Empty for a name without a letter
+/// or a digit.
 pub fn category(name: &str) -> String {
     words(&folded(name))
 }
@@ -39,7 +42,7 @@ fn words(folded: &str) -> String {
     words.join(" ")
 }
 
-/// Marks that could not be composed with their letter belong to its word.
+/// Whether a character belongs to a word. A combining mark that could not be composed with its letter does.
 fn is_part(c: char) -> bool {
     c.is_alphanumeric() || unicode_normalization::char::is_combining_mark(c)
 }

@@ -1,5 +1,5 @@
-//! What needs a person: a fact that somebody has to look at, and how it was dealt with. A need is raised by whoever notices the
-//! fact, and is open until a person acknowledges it or the fact has gone.
+//! Needs: facts that a person has to look at, and how each was dealt with. The component that notices the fact raises
+//! the need. The need is open until a person acknowledges it or the fact no longer holds.
 
 use crate::check::brief;
 use crate::hash::hex;
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-/// Characters of `fact` and `subject` at most.
+/// Maximum number of characters of `fact` and `subject`.
 const FACT: usize = 300;
-/// Characters of `detail` at most.
+/// Maximum number of characters of `detail`.
 const DETAIL: usize = 1_000;
-/// Bytes of the hash that an id has: 64 bits.
+/// Bytes of the hash in an id.
 const ID_BYTES: usize = 8;
 
 /// The subject of needs that are about the whole service.
@@ -103,7 +103,7 @@ impl Need {
         format!("need_{}", hex(&hash.finalize()[..ID_BYTES]))
     }
 
-    /// How far it is dealt with at this time.
+    /// The state of the need at this time.
     pub fn state(&self, now: DateTime<Utc>) -> NeedState {
         if self.acknowledged.is_some() {
             NeedState::Acknowledged
@@ -116,13 +116,13 @@ impl Need {
         }
     }
 
-    /// When it was dealt with, by a person or by the end of the fact.
+    /// When a person acknowledged the need or the fact ended; None while neither has happened.
     pub fn dealt_at(&self) -> Option<DateTime<Utc>> {
         self.acknowledged.as_ref().map(|dealing| dealing.at).or(self.withdrawn_at)
     }
 
-    /// What becomes of this need when the same fact is noticed again. One that is not dealt with keeps its `since` and gets the
-    /// new texts; one that is dealt with begins anew if the fact is younger than that. None: nothing changes.
+    /// The need after the same fact was noticed again. An open need keeps its `since` and gets the new texts. A need
+    /// that was dealt with begins anew if the fact began after that. None: nothing changes.
     pub fn noticed_again(&self, again: &Need) -> Option<Need> {
         match self.dealt_at() {
             Some(dealt) if again.since > dealt => Some(again.clone()),
@@ -132,18 +132,19 @@ impl Need {
         }
     }
 
-    /// What becomes of it when the fact is gone. None: nothing changes.
+    /// The need after the fact has ended. None: nothing changes.
     pub fn withdrawn(&self, at: DateTime<Utc>) -> Option<Need> {
         let withdrawn = || Need { withdrawn_at: Some(at.trunc_subsecs(6)), ..self.clone() };
         self.dealt_at().is_none().then(withdrawn)
     }
 
-    /// What becomes of it when a person deals with it. None: it was dealt with before, and stays as it is.
+    /// The need after a person acknowledged it. None: it was dealt with before and does not change.
     pub fn acknowledged(&self, dealing: NeedDealing) -> Option<Need> {
         self.dealt_at().is_none().then(|| Need { acknowledged: Some(dealing), snoozed_until: None, ..self.clone() })
     }
 
-    /// What becomes of it when a person does not want to see it before this time. None: it is dealt with.
+    /// The need after a person asked not to see it before this time. None: it was dealt with before and does not
+    /// change.
     pub fn snoozed(&self, until: DateTime<Utc>, dealing: NeedDealing) -> Option<Need> {
         let snoozed = || Need { snoozed_until: Some(until.trunc_subsecs(6)), snoozed: Some(dealing), ..self.clone() };
         self.dealt_at().is_none().then(snoozed)

@@ -1,7 +1,7 @@
-//! The log of predictions, and which models predict in the shadow of the active one.
+//! The log of predictions, and the selection of shadow models, which predict beside the active model.
 //!
-//! An entry has the features that the model saw and what it answered. It has no name, nationality or gender of an applicant:
-//! [`LoggedFeatures`] refuses such columns.
+//! An entry holds the features that the model got and its answer. It never holds an applicant's name, nationality or
+//! gender: [`LoggedFeatures`] leaves such columns out.
 
 use crate::check::Faults;
 use crate::fields::{Fields, Texts};
@@ -19,11 +19,11 @@ use utoipa::ToSchema;
 /// Columns that are never logged, whatever model has them.
 pub const NEVER_LOGGED: [&str; 3] = ["nationality", "gender", "name"];
 
-/// Features of one entry: more than any model has.
+/// Maximum number of features of one entry: more than any model has.
 const FEATURES_MOST: usize = 200;
 
-/// The features of a logged prediction: names, which many entries share, and values in their order; NaN is missing. As JSON it
-/// is an object whose missing values are null.
+/// The features of a logged prediction: names, which many entries share, and values in their order; NaN is missing. As
+/// JSON it is an object whose missing values are null.
 #[derive(Debug, Clone)]
 pub struct LoggedFeatures {
     names: Arc<[String]>,
@@ -187,11 +187,11 @@ pub struct ShadowSelection {
 }
 
 impl ShadowSelection {
-    /// Reads the body of `PUT /shadow`, `{"model_ids": [...]}`; every fault is named at once. Whether there are such models is
-    /// the registry's matter.
+    /// Reads the body of `PUT /shadow`, `{"model_ids": [...]}`. Whether models with these ids exist is checked by the
+    /// registry.
     ///
     /// # Errors
-    /// What is wrong with the body.
+    /// All faults of the body at once.
     pub fn from_json(body: &Value, since: DateTime<Utc>) -> Result<Self, Faults> {
         let mut f = Fields::new(body, "a shadow selection")?;
         let texts = f.texts("model_ids", Vec::new(), Texts { items: limits::SHADOW_MODELS, characters: limits::ID });

@@ -61,7 +61,7 @@ pub struct DataQualityReport {
 /// Application years outside of these are typing errors.
 const YEARS: std::ops::RangeInclusive<i32> = 1900..=2200;
 
-/// Takes points one at a time; holds counts and hashes only.
+/// Computes the report from points that are added one at a time; it holds only counts and hashes.
 #[derive(Debug, Clone, Default)]
 pub struct QualityAccumulator {
     total: u64,
@@ -71,18 +71,18 @@ pub struct QualityAccumulator {
     decisions: BTreeMap<Decision, u64>,
     years: BTreeMap<i32, u64>,
     universities: Universities,
-    /// Content to the first id that had it. Looked up only, never iterated.
+    /// Hash of a point's content to the hash of the first id that had it. Never iterated, so its order does not matter.
     contents: HashMap<u128, u128>,
     duplicates: u64,
 }
 
 impl QualityAccumulator {
-    /// `tables` must be those that the rows were made with.
+    /// An empty accumulator. `tables` must be those that the rows are made with.
     pub fn new(_tables: &FeatureTables) -> Self {
         Self::default()
     }
 
-    /// `features` are the point's features as `FeatureTables::row` gives them.
+    /// Adds a point. `features` are the point's features as `FeatureTables::row` gives them.
     pub fn add(&mut self, point: &AdmissionDataPoint, features: &FeatureRow) {
         self.total += 1;
         self.verified += u64::from(point.verified);
@@ -104,7 +104,8 @@ impl QualityAccumulator {
         self.duplicates += u64::from(first != id);
     }
 
-    /// `strict` blocks on advice too, as the replaced service did. `now` decides what is recent.
+    /// The report. With `strict`, advice blocks training too, as in the replaced service. `now` decides which years are
+    /// recent.
     pub fn finish(self, config: &TrainingConfig, strict: bool, now: DateTime<Utc>) -> DataQualityReport {
         let count = |d: Decision| self.decisions.get(&d).copied().unwrap_or(0);
         let (accepted, rejected) = (count(Decision::Accepted), count(Decision::Rejected));

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// What is asked of every unfinished job at once: little, however large their records are.
+/// The part of a job's record that the estimates need. It is small, so that it can be read of all unfinished jobs at
+/// once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueuedJob {
     /// The job.
@@ -15,15 +16,15 @@ pub struct QueuedJob {
     pub status: JobStatus,
     /// Hash of the configuration.
     pub config_hash: String,
-    /// Its rows are chosen.
+    /// Whether the job's rows are already chosen.
     pub has_begun: bool,
-    /// Somebody wishes it to end.
+    /// Whether cancelling was requested.
     pub is_cancelled: bool,
-    /// In state `running`, over all processes.
+    /// Seconds in state `running`, over all processes.
     pub running_seconds: f64,
     /// Estimate, made at submission, of the minutes that it will run.
     pub estimated_minutes: Option<f64>,
-    /// What its progress says.
+    /// Estimate, from the job's progress, of the seconds until it ends.
     pub remaining_seconds: Option<f64>,
 }
 
@@ -43,7 +44,8 @@ impl From<&JobRecord> for QueuedJob {
 }
 
 impl QueuedJob {
-    /// Whether triggers may join it: once it has begun its rows are chosen, also where it was interrupted and waits again.
+    /// Whether triggers may join the job. They may not once it has begun, even if it was interrupted and waits again:
+    /// its rows are already chosen.
     pub fn may_be_joined(&self) -> bool {
         self.status == JobStatus::Pending && !self.has_begun && !self.is_cancelled
     }
@@ -69,10 +71,11 @@ fn run_seconds(job: &QueuedJob) -> Option<f64> {
     job.remaining_seconds.or(estimated)
 }
 
-/// `unfinished` in the order in which they begin; `running` at most run at a time.
+/// Estimates for all unfinished jobs. `unfinished` must be in the order in which jobs begin; at most `running` jobs run
+/// at a time.
 pub fn waiting_jobs(unfinished: &[QueuedJob], running: usize) -> BTreeMap<JobId, Waiting> {
     let mut found = BTreeMap::new();
-    // When each place becomes free, and whose it is.
+    // For each place for a running job: the seconds until it is free, and the job that holds it.
     let mut places: Vec<(Option<f64>, Option<&JobId>)> = Vec::new();
     for job in unfinished.iter().filter(|job| job.status == JobStatus::Running) {
         let left_seconds = run_seconds(job);
@@ -83,7 +86,7 @@ pub fn waiting_jobs(unfinished: &[QueuedJob], running: usize) -> BTreeMap<JobId,
     let (mut before, mut position): (Option<&JobId>, u64) = (None, 0);
     let pending = unfinished.iter().filter(|job| job.status == JobStatus::Pending && !job.is_cancelled);
     for job in pending {
-        // An unknown end is taken for the last.
+        // A place whose time is unknown is taken to become free last.
         let sooner = |at: &usize| places[*at].0.unwrap_or(f64::INFINITY);
         let first = (0..places.len()).min_by(|a, b| sooner(a).total_cmp(&sooner(b))).unwrap_or_default();
         let (begins, whose) = places[first];

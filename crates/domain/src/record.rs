@@ -1,5 +1,5 @@
-//! `AdmissionDataPoint`: one application as upstream services send it. Reading is a single pass of serde straight into the
-//! struct. Only a document that fails is read a second time, to name all its faults.
+//! `AdmissionDataPoint`: one application as upstream services send it. Reading is a single pass of serde straight into
+//! the struct. Only a document that fails is read a second time, to name all its faults.
 //!
 //! ```
 //! use provost_domain::AdmissionDataPoint;
@@ -57,7 +57,7 @@ word_enum!(
     Cycle { Fall = "fall", Spring = "spring", Summer = "summer" });
 
 impl Decision {
-    /// Accepted is 1, rejected is 0; the other three are no outcomes yet.
+    /// The class label: accepted is 1, rejected is 0. None for the other three, which are not outcomes yet.
     pub fn label(self) -> Option<u8> {
         match self {
             Decision::Accepted => Some(1),
@@ -272,9 +272,12 @@ pub struct AdmissionDataPoint {
 }
 
 impl AdmissionDataPoint {
-    /// Parses and checks one JSON document. Unknown fields are ignored; values off their scale are kept (they become
-    /// missing features); a missing id, decision, profile or program, an unknown enum value, a negative or a non-finite
-    /// number is a fault.
+    /// Parses and checks one JSON document. Unknown fields are ignored. Values outside of their scale are kept, and
+    /// give missing features.
+    ///
+    /// # Errors
+    /// All faults of the document: a missing id, decision, profile or program, an unknown enum value, a negative or
+    /// non-finite number, or a text that is too long.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Faults> {
         match crate::json::from_slice::<Self>(bytes) {
             Ok(point) if point.is_sound() => Ok(point),
@@ -284,6 +287,9 @@ impl AdmissionDataPoint {
     }
 
     /// Checks a document that is parsed already, as `from_json` does.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
     pub fn from_value(value: serde_json::Value) -> Result<Self, Faults> {
         let why = match crate::json::from_parsed::<Self>(&value) {
             Ok(point) if point.is_sound() => return Ok(point),
@@ -294,7 +300,7 @@ impl AdmissionDataPoint {
         Err(if faults.is_empty() { explain::whole_document(&why) } else { Faults(faults) })
     }
 
-    /// What the types do not say: no negative or non-finite number, bounded strings, a usable id.
+    /// Checks what the types do not express: no negative or non-finite number, bounded texts, a valid id.
     fn is_sound(&self) -> bool {
         let Profile {
             gpa,
@@ -380,8 +386,9 @@ impl AdmissionDataPoint {
             && shape::are_attributes(&self.attributes)
     }
 
-    /// The group that the point is in by an audit attribute: `nationality` and `gender` of the profile, any other name, and
-    /// these where the profile has none, of `attributes`. None where it is blank.
+    /// The group of the point by an audit attribute. `nationality` and `gender` are read from the profile; all other
+    /// attributes, and these two where the profile has none, are read from `attributes`. None if the value is missing
+    /// or blank.
     pub fn audit_group(&self, attribute: &str) -> Option<&str> {
         let of_profile = match attribute {
             "nationality" => self.profile.nationality.as_deref(),
@@ -393,7 +400,8 @@ impl AdmissionDataPoint {
         of_profile.map(str::trim).filter(blank).or_else(listed)
     }
 
-    /// Stable key of the applicant: of `applicant_id`, else of the profile (an absent count equals 0).
+    /// Stable key of the applicant: a hash of `applicant_id`, or of the profile if there is none (an absent count
+    /// equals 0).
     pub fn applicant_key(&self) -> u64 {
         let mut content = Content::new();
         match &self.applicant_id {
@@ -409,8 +417,9 @@ impl AdmissionDataPoint {
         Content::new().text(p.university_name.as_deref()).text(p.program_name.as_deref()).u64()
     }
 
-    /// When the outcomes of its cohort (year and cycle) are settled: with the start of the term nobody is admitted any
-    /// more. Before that the early decisions are a biased sample of all. None without a year.
+    /// The day on which the outcomes of the point's cohort (year and cycle) are final: the start of the term, since
+    /// nobody is admitted later. Before that day, the decisions that have arrived are a biased sample. None without a
+    /// year.
     pub fn settled_on(&self) -> Option<NaiveDate> {
         let year = self.application_year?;
         let (year, month) = match self.application_cycle {

@@ -5,7 +5,7 @@
 #[derive(Debug, Clone)]
 pub struct SplitMix64(u64);
 
-/// The state grows by this with each number.
+/// Added to the state for each number.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 #[inline]
@@ -26,7 +26,7 @@ impl SplitMix64 {
     pub fn new(seed: u64) -> Self {
         Self(mix(seed ^ 0x9E37_79B9_7F4A_7C15))
     }
-    /// A stream of its own for each (seed, key…).
+    /// An independent stream for each seed and list of keys.
     pub fn keyed(seed: u64, keys: &[u64]) -> Self {
         let mut s = mix(seed ^ 0x9E37_79B9_7F4A_7C15);
         for k in keys {
@@ -61,7 +61,7 @@ impl SplitMix64 {
         let v = self.unit();
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
-    /// Fisher–Yates.
+    /// Shuffles in place (Fisher–Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i as u32 + 1) as usize);

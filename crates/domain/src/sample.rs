@@ -5,16 +5,18 @@
 //!
 //! Row i depends on the seed and on i alone. Five rows belong to three applicants (one, two and two applications).
 //!
-//! * **Applicant.** A latent ability a ~ N(0, 1). GPA, GRE sections, GMAT, TOEFL or IELTS and the counts (papers, months,
-//!   positions ...) are noisy functions of a, on real scales: GPA on 4 (70 %), 10 (20 %) or 100 (10 %), integer scores. 45 % are
-//!   international and have an English test. 12 % of the others' scores, GPAs (3 %) and rankings are missing at random.
-//! * **Program.** One of 40 universities with 5 programs each; a selectivity in (0, 1) gives the acceptance rate, the ranking
-//!   (missing for a tenth) and the averages. MBA programs take the GMAT (a quarter of the applicants have the GRE too), the
-//!   others the GRE. Better applicants apply to more selective programs, with noise. A program's values never change.
+//! * **Applicant.** A latent ability a ~ N(0, 1). GPA, GRE sections, GMAT, TOEFL or IELTS and the counts (papers,
+//!   months, positions ...) are noisy functions of a, on real scales: GPA on 4 (70 %), 10 (20 %) or 100 (10 %), integer
+//!   scores. 45 % are international and have an English test. At random, 3 % of the GPAs, 12 % of the GRE and GMAT
+//!   results and 15 % of the rankings of the undergraduate university are missing.
+//! * **Program.** One of 40 universities with 5 programs each; a selectivity in (0, 1) gives the acceptance rate, the
+//!   ranking (missing for a tenth) and the averages. MBA programs take the GMAT (a quarter of the applicants have the
+//!   GRE too), the others the GRE. Better applicants apply to more selective programs, with noise. A program's values
+//!   never change.
 //! * **Decision.** The twelve features of the finished point, as `FeatureTables::default().row` computes them, give
-//!   P(accepted) = 1 / (1 + exp(−η)) with the η below, where a missing feature's term is 0 and two terms are bent: above 0.9
-//!   the gpa counts half, below a percentile of 30 the quantitative score no further. 4 % of the decisions are not outcomes
-//!   yet (waitlisted, deferred, withdrawn), whatever the features.
+//!   P(accepted) = 1 / (1 + exp(−η)) with the η below. The term of a missing feature is 0. Two terms have a bend: above
+//!   0.9 the slope of the GPA is halved, and below the percentile 30 the quantitative score has no further effect. 4 %
+//!   of the decisions are not outcomes yet (waitlisted, deferred, withdrawn), whatever the features.
 //!
 //! ```text
 //! η / 0.72 = −0.55 + 7·(gpa − 0.8) + 1.6·(verbal − 55)/50 + 2·(quant − 55)/50 + 2.2·(gmat − 55)/50
@@ -22,8 +24,8 @@
 //!          + 2·(prestige − 0.6) − 5.5·(competitiveness − 0.55) + 1.2·gpa_vs_avg + 1.5·test_score_vs_avg
 //! ```
 //!
-//! So the true probability is a function of the twelve features, mostly additive, with one interaction and two bends: no learner
-//! on these features can rank better than it, on average, and a good one comes near.
+//! The true probability is thus a function of the twelve features: mostly additive, with one interaction and two bends.
+//! No learner on these features can rank better than this probability on average; a good learner comes near.
 
 use crate::features::FeatureTables;
 use crate::record::{AdmissionDataPoint, Cycle, Decision, DegreeLevel, Profile, Program, TestScore, TestType};
@@ -31,7 +33,7 @@ use crate::rng::SplitMix64;
 use chrono::{DateTime, NaiveDate, Utc};
 use std::collections::BTreeMap;
 
-/// The last application year drawn; the five before it come up too, the later the more often.
+/// The last application year. The five years before it are drawn, too; later years are more frequent.
 pub const REFERENCE_YEAR: i32 = 2026;
 const UNIVERSITIES: u32 = 40;
 
@@ -50,8 +52,8 @@ pub fn draw(rows: usize, seed: u64) -> impl Iterator<Item = Drawn> {
     (0..rows as u64).map(move |row| draw_row(row, seed, &tables))
 }
 
-/// AUC of the best possible ranking (by the true probabilities) on these labels: the share of (1, 0) pairs in order, ties
-/// counted half. NaN with one class. O(n log n).
+/// AUC of the best possible ranking (by the true probabilities) on these labels: the share of (1, 0) pairs in order,
+/// ties counted half. NaN with one class. O(n log n).
 pub fn bayes_auc(drawn: &[(f64, u8)]) -> f64 {
     let mut sorted = drawn.to_vec();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -67,7 +69,7 @@ pub fn bayes_auc(drawn: &[(f64, u8)]) -> f64 {
     twice as f64 / (2 * positives * below) as f64
 }
 
-/// Streams of random numbers, so that no draw depends on another part's.
+/// Keys of the streams of random numbers; each part has its own, so that no draw depends on another part.
 const APPLICANT: u64 = 1;
 const APPLICATION: u64 = 2;
 const UNIVERSITY: u64 = 3;
@@ -120,7 +122,7 @@ fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// η of the module's documentation.
+/// The linear predictor η of the module's documentation.
 fn score(features: &[f32; 12]) -> f64 {
     let x = features.map(f64::from);
     let term = |value: f64| if value.is_nan() { 0.0 } else { value };
@@ -160,7 +162,7 @@ fn round(x: f64, digits: i32) -> f64 {
     (x * unit).round() / unit
 }
 
-/// The programs of one seed; `university` rises with selectivity.
+/// The program of a university and a field. Selectivity rises with `university`.
 fn program(university: u32, field: u32, seed: u64) -> Program {
     let mut u = SplitMix64::keyed(seed, &[UNIVERSITY, university.into()]);
     let selectivity = (f64::from(university) + u.unit()) / f64::from(UNIVERSITIES);
@@ -275,7 +277,7 @@ fn test_scores(ability: f64, mba: bool, international: bool, r: &mut SplitMix64)
     tests
 }
 
-/// Knuth's product method; rates here are small.
+/// A Poisson number by Knuth's product method, which is fast for the small rates here.
 fn poisson(r: &mut SplitMix64, rate: f64) -> f64 {
     let limit = (-rate).exp();
     let (mut n, mut product) = (0.0, r.unit());

@@ -48,13 +48,13 @@ impl TrainingTrigger {
     }
 }
 
-/// Usable points (accepted or rejected) that ever came in, each counted when it came or became usable: all, and those
-/// that were verified then. Never goes back, so that differences count what is new.
+/// Counts of usable points (accepted or rejected) that ever arrived. A point is counted when it arrives or becomes
+/// usable. The counts never decrease, so that a difference of two counts is the number of new points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Arrivals {
     /// Points with a final outcome.
     pub usable: u64,
-    /// Those of them that are verified.
+    /// Points with a final outcome that were verified when they were counted.
     pub verified: u64,
 }
 
@@ -65,12 +65,12 @@ impl Arrivals {
     }
 }
 
-/// How far the scheduler has come with a cron expression: slots up to here are dealt with.
+/// How far the scheduler has come with a cron expression: all times up to `until` are dealt with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotProgress {
-    /// Expression and time zone that this is about.
+    /// The cron expression and time zone that `until` belongs to.
     pub schedule: String,
-    /// Slots up to this time are settled.
+    /// Times of the schedule up to this one are dealt with.
     pub until: DateTime<Utc>,
 }
 
@@ -118,7 +118,10 @@ impl Default for ScheduledTrainingConfig {
 }
 
 impl ScheduledTrainingConfig {
-    /// Reads and checks a request body; every fault is named at once. Of the cron expression only the form is checked.
+    /// Reads and checks a request body. Only the form of the cron expression is checked.
+    ///
+    /// # Errors
+    /// All faults of the body at once.
     pub fn from_json(body: &Value) -> Result<Self, Faults> {
         let d = Self::default();
         let mut f = Fields::new(body, "a training schedule")?;

@@ -12,7 +12,7 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself, for whom it is meant: never for a message, a log or an answer.
+    /// The secret itself, for the code that needs it. It must not go into a message, a log or an answer.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Sessions of browsers that signed in with an API key. Of a session's token only the SHA-256 is kept.
+//! Sessions of browsers that signed in with an API key. Only the SHA-256 of a session's token is stored.
 
 use crate::hash::hex;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
@@ -7,17 +7,18 @@ use sha2::{Digest, Sha256};
 
 const DIGITS: usize = 64;
 
-/// What a browser keeps: 64 hexadecimal digits (256 bits) that say nothing of the key. Printed by no `Debug`.
+/// The token that a browser keeps: 64 hexadecimal digits (256 bits) that do not depend on the key. `Debug` does not
+/// print them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionToken(String);
 
 impl SessionToken {
-    /// `secret` comes from a random source that cannot be predicted.
+    /// A new token. `secret` must come from a cryptographically secure random source.
     pub fn new(secret: [u8; 32]) -> Self {
         Self(hex(&secret))
     }
 
-    /// None for a text that no token can have.
+    /// Reads a token; None if the text does not have the form of a token.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         (text.len() == DIGITS && digits).then(|| Self(text.to_owned()))
@@ -43,15 +44,15 @@ impl std::fmt::Debug for SessionToken {
 /// A session as it is stored. Times are whole microseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Of its token, in hexadecimal digits; names the session.
+    /// SHA-256 of the session's token, in hexadecimal digits; identifies the session.
     pub sha256: String,
-    /// The key that was signed in with. The session ends with it and has its role.
+    /// The key that the browser signed in with. The session has the key's role, and ends when the key does.
     pub key_id: String,
     /// When the session began.
     pub created_at: DateTime<Utc>,
-    /// About when its last request came.
+    /// Approximate time of the session's last request.
     pub seen_at: DateTime<Utc>,
-    /// When it ends if no further request comes.
+    /// When the session ends if no further request comes.
     pub expires_at: DateTime<Utc>,
 }
 
@@ -64,7 +65,8 @@ impl Session {
         begun.seen(now, idle, lifetime)
     }
 
-    /// As it is after a request: it ends `idle` after the last one, and `lifetime` after its beginning.
+    /// The session after a request at the time `at`: it ends `idle` after its last request, and at the latest
+    /// `lifetime` after its beginning.
     pub fn seen(mut self, at: DateTime<Utc>, idle: TimeDelta, lifetime: TimeDelta) -> Self {
         self.seen_at = self.seen_at.max(at.trunc_subsecs(6));
         let after = |time: DateTime<Utc>, delta| time.checked_add_signed(delta).unwrap_or(DateTime::<Utc>::MAX_UTC);
@@ -78,7 +80,7 @@ impl Session {
     }
 }
 
-/// How many sessions are kept at a time. One more ends the one that was silent for longest.
+/// Maximum number of sessions that are kept at a time. One more session ends the one without a request for longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionBounds {
     /// Sessions of one key.

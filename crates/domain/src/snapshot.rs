@@ -1,5 +1,5 @@
-//! A snapshot: the usable rows at one moment, as columns, with what splits and comparisons need. Immutable; named by the
-//! SHA-256 of its encoded bytes.
+//! A snapshot: the usable rows at one moment, as columns, with the keys that splits and comparisons need. It never
+//! changes, and its name is the SHA-256 of its encoded bytes.
 
 mod alarm;
 mod facts;
@@ -13,32 +13,35 @@ use crate::record::AdmissionDataPoint;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-/// Rows are sorted by `row_ids`, so equal data gives an equal snapshot whatever order it arrived in.
+/// The usable rows at one moment. They are sorted by `row_ids`, so that equal data gives an equal snapshot whatever
+/// order it arrived in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Names of the columns.
     pub feature_names: Vec<String>,
     /// One vector per feature, each `rows` long; NaN is missing.
     pub columns: Vec<Vec<f32>>,
-    /// 0 or 1.
+    /// Class label of each row: 1 is accepted, 0 is rejected.
     pub labels: Vec<u8>,
-    /// First 128 bits of SHA-256 of (`data_point_id`), to find a row again in another snapshot.
+    /// First 128 bits of the SHA-256 of each row's `data_point_id`, by which a row is found in another snapshot.
     pub row_ids: Vec<u128>,
-    /// Stable hash of the applicant.
+    /// Stable hash of each row's applicant.
     pub applicants: Vec<u64>,
-    /// Hash of university and program, for clustered tests.
+    /// Hash of each row's university and program, for clustered tests.
     pub clusters: Vec<u64>,
-    /// Application year; `i32::MIN` where unknown.
+    /// Application year of each row; `i32::MIN` where unknown.
     pub years: Vec<i32>,
     /// What readers should know of the data.
     pub warnings: Vec<String>,
-    /// The rule by which names became codes of categories; the version of an artifact states it.
+    /// Version of the rule that turned names into codes (`CATEGORY_RULE`). In an artifact, the format's version states
+    /// it.
     #[serde(skip, default = "todays_rule")]
     pub category_rule: u32,
-    /// Codes of categories that differ by an earlier rule, for models trained with it. An artifact has them at its end.
+    /// Codes of categories that differ under version 1 of the rule, for models that were trained under it. They are at
+    /// the end of an artifact.
     #[serde(skip)]
     pub older_codes: Vec<OlderCode>,
-    /// When the outcomes of the row's cohort are settled. Empty in a snapshot that was read back.
+    /// For each row, the day on which the outcomes of its cohort are final. Empty in a snapshot that was read back.
     #[serde(skip)]
     pub settled_on: Vec<Option<NaiveDate>>,
 }
@@ -47,19 +50,19 @@ fn todays_rule() -> u32 {
     CATEGORY_RULE
 }
 
-/// A cell of a snapshot as rule 1 of the categories had it.
+/// The code of one cell of a snapshot under version 1 of the rule for categories.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct OlderCode {
     /// Index of the row, from 0.
     pub row: u32,
     /// Index into the snapshot's columns.
     pub column: u32,
-    /// NaN is missing.
+    /// The code; NaN is missing.
     pub code: f32,
 }
 
 impl Snapshot {
-    /// How many rows there are.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.labels.len()
     }
@@ -69,7 +72,7 @@ impl Snapshot {
     }
 }
 
-/// One usable row on its way into a snapshot.
+/// One usable row that is not in a snapshot yet.
 #[derive(Debug, Clone)]
 struct Row {
     id: u128,
@@ -97,8 +100,8 @@ impl SnapshotBuilder {
         Self::default()
     }
 
-    /// Takes a point and its features; says whether the point is usable (accepted or rejected).
-    /// With `extended` values in every row the snapshot has these columns too.
+    /// Adds a point with its features, and returns whether the point is usable (accepted or rejected). The snapshot has
+    /// the extended columns if every row has `extended` values.
     pub fn add(
         &mut self,
         point: &AdmissionDataPoint,
@@ -122,7 +125,8 @@ impl SnapshotBuilder {
         true
     }
 
-    /// Sorts by row id; of several rows with one id the highest `seq` stays, then the one added first.
+    /// The snapshot, sorted by row id. Of several rows with one id, the one with the highest `seq` is kept; of equal
+    /// ones, the one that was added first.
     pub fn finish(mut self) -> Snapshot {
         self.rows.sort_by(|a, b| a.id.cmp(&b.id).then(b.seq.cmp(&a.seq)));
         self.rows.dedup_by_key(|r| r.id);

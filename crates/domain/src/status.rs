@@ -53,7 +53,7 @@ pub struct ComponentStatus {
     pub state: serde_json::Value,
 }
 
-/// A component's name for people: `bridge` is the Bus, `trainer_xgboost` is Trainer xgboost.
+/// A component's name for people: `bridge` is `Bus`, `trainer_xgboost` is `Trainer xgboost`.
 pub fn component_title(name: &str) -> String {
     match name {
         "store" => "Store".to_owned(),

@@ -1,11 +1,12 @@
-//! Verdicts on the difference between two models. They follow from its interval, never from the digits that are shown.
+//! Verdicts on the difference between two models. They follow from the interval of the difference, not from the rounded
+//! digits that are shown.
 
 use crate::evaluation::{Difference, ModelComparisonResponse, PairSignificance};
 use crate::ids::ModelId;
 use std::cmp::Ordering;
 
-/// With `decimals`, or as many more as it takes to lie on the same side of `limit` as the value itself: a lower bound of
-/// .0004 is not shown as 0.
+/// The value with `decimals` decimals, or with as many more as are needed to show it on its own side of `limit`: a
+/// lower bound of .0004 is not shown as 0.
 pub fn beside(value: f64, limit: f64, decimals: usize) -> String {
     let side = value.partial_cmp(&limit);
     (decimals..17)
@@ -25,7 +26,8 @@ pub fn signed(value: f64) -> String {
 }
 
 impl Difference {
-    /// Which side of 0 the whole 95 % interval lies on; `Equal` where 0 is in it: the two cannot be told apart.
+    /// Which side of 0 the whole 95 % interval lies on. `Equal` if the interval contains 0: the difference is not
+    /// significant.
     pub fn side(&self) -> Ordering {
         match self.interval_95 {
             [low, _] if low > 0.0 => Ordering::Greater,
@@ -67,17 +69,17 @@ pub fn sentence(a: &str, b: &str, auc: &Difference) -> String {
     format!("{a} {said} {b}: {}", auc.figures())
 }
 
-/// The models of a comparison as their AUCs let one see them.
+/// The models of a comparison, ranked by AUC.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
-    /// With the highest AUC.
+    /// The model with the highest AUC.
     pub first: ModelId,
-    /// The others, by falling AUC, each with by how much the first is above it.
+    /// The other models in falling order of AUC, each with the first model's AUC minus its own.
     pub others: Vec<(ModelId, Difference)>,
 }
 
 impl Standing {
-    /// None where a pair was not tested.
+    /// Ranks the models of a comparison; None if a pair was not tested.
     pub fn of(compared: &ModelComparisonResponse) -> Option<Self> {
         let pairs: Vec<&PairSignificance> = compared.statistical_significance.values().collect();
         let between = |a: &ModelId, b: &ModelId| {

@@ -1,21 +1,22 @@
-//! Escapes for text from outside: control characters, characters that change the direction of text and invisible ones are written
-//! as escapes. Whatever prints data (terminal, log, mail) uses these functions.
+//! Escapes for text from outside: control characters, characters that change the direction of text, and invisible
+//! characters are replaced by escapes. All code that prints data (terminal, log, mail) uses these functions.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// For a place that has one line: line breaks and tabs are escaped too, as `\n`, `\r` and `\t`, all else as `\u{1b}`.
+/// Escapes a text for a place with one line. Line breaks and tabs become `\n`, `\r` and `\t`; all other escapes have
+/// the form `\u{1b}`.
 pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, |c| !is_plain_char(c), braces)
 }
 
-/// For a place that has several lines: line feeds stay.
+/// Escapes a text for a place with several lines; line feeds stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && !is_plain_char(c), braces)
 }
 
-/// JSON text with the same value, in which the characters are JSON's escapes (`\u202e`). Line feeds stay: between tokens they
-/// are JSON's own white space, and in its strings there are none.
+/// Escapes JSON text, by JSON's own escapes (`\u202e`), so that its value does not change. Line feeds stay: they occur
+/// only between tokens, as white space.
 pub fn json(text: &str) -> Cow<'_, str> {
     escaped(
         text,
@@ -28,7 +29,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
     )
 }
 
-/// Whether a text has none of these characters.
+/// Whether a text has no character that these functions escape.
 pub fn is_plain(text: &str) -> bool {
     text.chars().all(is_plain_char)
 }

@@ -1,5 +1,5 @@
-//! What the watching of a model finds: drift of the data and of the predictions, and the performance that is expected without
-//! outcomes, as clients read both.
+//! Results of watching a model, as clients read them: drift of the data and of the predictions, and the performance
+//! that is estimated without outcomes.
 
 use crate::ids::ModelId;
 use crate::words::word_enum;
@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// In [`DriftWindow::features`]: the calibrated probability that the model answered, as a numeric feature.
+/// Name in [`DriftWindow::features`] of the calibrated probability that the model answered, compared as a numeric
+/// feature.
 pub const PROBABILITY: &str = "probability";
-/// In [`DriftWindow::features`]: whether the model accepts, as a share of rows.
+/// Name in [`DriftWindow::features`] of the share of rows that the model accepts.
 pub const SHARE_ACCEPTED: &str = "share_accepted";
 
 word_enum!(
@@ -106,8 +107,8 @@ pub struct FeatureDrift {
 }
 
 impl FeatureDrift {
-    /// The larger of the effects of values and of missing values, as a multiple of the smallest effect that counts: above 1
-    /// the effect counts.
+    /// The larger of two effects, of the values and of missing values, each as a multiple of its floor. An effect
+    /// counts if it is above 1.
     pub fn times_floor(&self) -> f64 {
         let share = |effect: f64, floor: f64| if floor > 0.0 { effect / floor } else { effect };
         share(self.effect.unwrap_or(0.0), self.floor).max(share(self.missing.effect, self.missing.floor))
@@ -154,7 +155,7 @@ pub struct DriftWindow {
     pub not_compared: Vec<String>,
 }
 
-/// What a comparison with the reference finds, before it is known which window it is of; the fields are those of
+/// The result of comparing rows with the reference, before it is assigned to a window. The fields are those of
 /// [`DriftWindow`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drift {
@@ -162,25 +163,26 @@ pub struct Drift {
     pub rows: u64,
     /// Rows of the window that p-values and the domain classifier are computed on.
     pub rows_tested: u64,
-    /// Such rows of the reference.
+    /// Rows of the reference that p-values and the domain classifier are computed on.
     pub reference_rows_tested: u64,
     /// Permutations of the p-value that took the most.
     pub permutations: u32,
     /// The false-discovery rate that q is held against.
     pub level: f64,
-    /// How well a classifier tells the window from the reference.
+    /// Area under the ROC curve of a classifier that tells the window from the reference.
     pub domain_auc: Option<Interval>,
-    /// The least share of the predictions that would have to move.
+    /// The least share of the predictions, 0 to 1, that would have to change for their distribution to be the
+    /// reference's.
     pub predictions_moved: Option<f64>,
-    /// Without alarms.
+    /// The features; their alarms are not set yet.
     pub features: Vec<FeatureDrift>,
     /// Features that are not compared.
     pub not_compared: Vec<String>,
 }
 
 impl Drift {
-    /// The window of this id and kind, from its first to its last row, whose alarms are set from what is over in `previous`,
-    /// the window before it of the same kind.
+    /// The window of this id and kind, with the times of its first and last row. Alarms are set by comparing with
+    /// `previous`, the window before it of the same kind.
     pub fn into_window(
         self,
         id: String,
@@ -225,8 +227,8 @@ pub struct DriftReport {
 }
 
 impl DriftWindow {
-    /// Sets the alarms, from what is over here and in the window before it of the same kind: an alarm takes two in a row, of
-    /// the same feature in the same respect.
+    /// Sets the alarms. A feature has an alarm if it is over in this window and in `previous`, the window before it of
+    /// the same kind, in the same respect (values or missing values).
     pub fn follow(&mut self, previous: Option<&Self>) {
         for feature in &mut self.features {
             let before = previous.and_then(|window| window.feature(&feature.feature));
@@ -242,14 +244,15 @@ impl DriftWindow {
 }
 
 impl DriftReport {
-    /// Of windows with their alarms set, the newest first, of either kind.
+    /// The report of windows of both kinds, the newest first, with their alarms set.
     pub fn new(model_id: ModelId, reference: DriftReference, windows: Vec<DriftWindow>) -> Self {
         let since = WindowKind::ALL.iter().filter_map(|kind| since(&windows, *kind)).min();
         Self { model_id, reference, alarm: since.is_some(), since, windows }
     }
 }
 
-/// Where the newest window of a kind has an alarm: since when, without a break, that has been over which the alarm is about.
+/// If the newest window of a kind has an alarm: the start of the first window since which a feature of the alarm has
+/// been over in every window.
 fn since(windows: &[DriftWindow], kind: WindowKind) -> Option<DateTime<Utc>> {
     let of_kind = || windows.iter().filter(|window| window.kind == kind);
     let newest = of_kind().next().filter(|window| window.alarm)?;
@@ -303,7 +306,7 @@ pub struct PerformanceWindow {
     pub calibration_holds: Option<bool>,
 }
 
-/// What the predictions of a window are worth, before it is known which window it is; the fields are those of
+/// The performance of the predictions of a window, before it is assigned to a window. The fields are those of
 /// [`PerformanceWindow`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Performance {
@@ -311,16 +314,16 @@ pub struct Performance {
     pub rows: u64,
     /// Rows of the window whose outcome is known.
     pub outcomes: u64,
-    /// Expected from the calibrated probabilities alone.
+    /// Metrics that the calibrated probabilities alone lead to expect.
     pub estimated: PerformanceMetrics,
-    /// On the rows whose outcome is known.
+    /// Metrics on the rows whose outcome is known.
     pub realised: Option<PerformanceMetrics>,
-    /// By the window's own outcomes; None where it has too few.
+    /// Whether calibration holds by the window's own outcomes; None if it has too few.
     pub calibration_holds: Option<bool>,
 }
 
 impl Performance {
-    /// The window of this id, from its first to its last row.
+    /// The window of this id, with the times of its first and last row.
     pub fn into_window(self, id: String, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> PerformanceWindow {
         let Self { rows, outcomes, estimated, realised, calibration_holds } = self;
         PerformanceWindow { id, from, to, rows, outcomes, estimated, realised, calibration_holds }
@@ -337,8 +340,9 @@ pub struct PerformanceReport {
 }
 
 impl PerformanceReport {
-    /// Of windows with their own answer to whether calibration holds, the newest first. A window without one takes that of the
-    /// newest window before it that has one; `before` is that of the newest window before all of these.
+    /// The report of windows, the newest first. A window that cannot tell by its own outcomes whether calibration holds
+    /// takes the answer of the newest window before it that can; `before` is the answer that came before all of these
+    /// windows.
     pub fn new(model_id: ModelId, mut windows: Vec<PerformanceWindow>, before: Option<bool>) -> Self {
         let mut known = before;
         for window in windows.iter_mut().rev() {

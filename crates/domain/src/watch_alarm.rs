@@ -1,4 +1,4 @@
-//! An alarm: what has changed, by how much and since when, in words and as evidence.
+//! A drift alarm: what has changed, by how much and since when, in words and as evidence.
 
 use crate::features::title_within;
 use crate::ids::ModelId;
@@ -17,7 +17,8 @@ pub struct AlarmFeature {
     pub feature: String,
     /// How its values are compared.
     pub test: DriftTest,
-    /// How far the values have moved; null where the alarm is not about the values. Its unit is that of [`FeatureDrift::effect`].
+    /// How far the values have moved; null where the alarm is not about the values. Its unit is that of
+    /// [`FeatureDrift::effect`].
     pub effect: Option<f64>,
     /// By how much the share of missing values has changed; null where the alarm is not about these.
     pub missing: Option<f64>,
@@ -26,16 +27,16 @@ pub struct AlarmFeature {
     pub times_floor: f64,
 }
 
-/// What a window with an alarm says.
+/// The alarm of a window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DriftAlarm {
     /// The model that was watched.
     pub model_id: ModelId,
     /// The window that raised the alarm.
     pub window_id: String,
-    /// Of what it consists.
+    /// Kind of the window.
     pub kind: WindowKind,
-    /// The start of the first window that showed it.
+    /// The start of the first window that showed the drift.
     pub since: DateTime<Utc>,
     /// The end of the window that raised the alarm.
     pub to: DateTime<Utc>,
@@ -45,18 +46,21 @@ pub struct DriftAlarm {
     pub features: Vec<AlarmFeature>,
     /// How well a classifier tells the window from the training data.
     pub domain_auc: Option<Interval>,
-    /// The least share of the predictions that would have to move back.
+    /// The least share of the predictions, 0 to 1, that would have to change for their distribution to be the
+    /// reference's.
     pub predictions_moved: Option<f64>,
 }
 
 impl DriftAlarm {
-    /// The alarm that this window raises: None where it has none, or where the window before it, `previous`, had one already.
+    /// The alarm that this window raises; None if the window has no alarm, or if `previous`, the window before it,
+    /// already had one.
     pub fn raised(window: &WatchedWindow, previous: Option<&WatchedWindow>) -> Option<Self> {
         let goes_on = previous.is_some_and(|previous| previous.drift.alarm);
         Self::of(window, previous).filter(|_| !goes_on)
     }
 
-    /// The alarm of this window, whenever it was raised; None where it has none. `previous`: the window before it.
+    /// The alarm of this window, whichever window raised it; None if the window has no alarm. `previous` is the window
+    /// before it.
     pub fn of(window: &WatchedWindow, previous: Option<&WatchedWindow>) -> Option<Self> {
         let drift = &window.drift;
         drift.alarm.then(|| Self {
@@ -72,8 +76,8 @@ impl DriftAlarm {
         })
     }
 
-    /// The alarm that stands by these windows of one kind, the newest first, with the window that raised it; None where the
-    /// newest has none.
+    /// The present alarm according to these windows of one kind, the newest first; `window_id` is the window that
+    /// raised it. None if the newest window has no alarm.
     pub fn standing(windows: &[WatchedWindow]) -> Option<Self> {
         let alarms = windows.iter().take_while(|window| window.drift.alarm).count();
         let (newest, raised_by) = (windows.first()?, windows.get(alarms.checked_sub(1)?)?);
@@ -82,7 +86,7 @@ impl DriftAlarm {
         Some(Self { window_id: raised_by.drift.id.clone(), since, ..alarm })
     }
 
-    /// "GPA moved by 0.31 deviations, 12 points more of GMAT are missing": what has changed.
+    /// What has changed: "GPA moved by 0.31 deviations, 12 points more of GMAT are missing".
     pub fn changes(&self) -> String {
         let named: Vec<String> = self.features.iter().take(NAMED).map(AlarmFeature::words).collect();
         let more = match self.features.len().saturating_sub(NAMED) {
@@ -92,7 +96,8 @@ impl DriftAlarm {
         format!("{}{more}", named.join(", "))
     }
 
-    /// "12 features, most of all activities and awards": how many have changed, and which most. For places with room for a line.
+    /// How many features have changed, and which one most: "12 features, most of all activities and awards". For places
+    /// with room for one line.
     pub fn summary(&self) -> String {
         let most = self.features.iter().rev().max_by(|a, b| a.times_floor.total_cmp(&b.times_floor));
         let most = most.map(AlarmFeature::name);
@@ -103,7 +108,7 @@ impl DriftAlarm {
         }
     }
 
-    /// Of which windows, since when, and which share of the predictions moved.
+    /// The kind of the windows, the time since when, and the share of the predictions that moved.
     pub fn course(&self) -> String {
         let moved = self
             .predictions_moved
@@ -120,7 +125,7 @@ impl DriftAlarm {
 
 fn of_feature(feature: &FeatureDrift, previous: Option<&WatchedWindow>) -> AlarmFeature {
     let before = previous.and_then(|p| p.drift.features.iter().find(|before| before.feature == feature.feature));
-    // Where the alarm is about missing values, the values may be over for the first time.
+    // If the alarm is about missing values, the values may be over for the first time, which is no alarm.
     let by_values = feature.over && (!feature.missing.alarm || before.is_some_and(|before| before.over));
     AlarmFeature {
         feature: feature.feature.clone(),

@@ -1,4 +1,4 @@
-//! What the watching of a model keeps: the windows that were closed with what was found in them, and how far it has read.
+//! What the watching of a model stores: the closed windows with their results, and how far the log was read.
 
 use crate::hash::Content;
 use crate::ids::ModelId;
@@ -6,17 +6,17 @@ use crate::watch::{DriftReference, DriftWindow, PerformanceWindow, WindowKind};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// A place in the log of one model's predictions, which are in order of time and, of one time, of id.
+/// A position in the log of one model's predictions, which is sorted by time and then by id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LogPosition {
     /// When the prediction was made.
     pub at: DateTime<Utc>,
-    /// The prediction's id; empty stands before all predictions of that time.
+    /// The prediction's id; the empty id is before all predictions of that time.
     pub id: String,
 }
 
 impl LogPosition {
-    /// Before all predictions that were made at this time.
+    /// The position before all predictions of this time.
     pub fn before(at: DateTime<Utc>) -> Self {
         Self { at, id: String::new() }
     }
@@ -25,13 +25,13 @@ impl LogPosition {
 /// A part of the log of one model's predictions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRange {
-    /// The prediction here is not part of it.
+    /// The range begins after this position.
     pub after: LogPosition,
-    /// The prediction here is part of it.
+    /// The range ends with this position, which is part of it.
     pub upto: LogPosition,
 }
 
-/// A place in the order in which points were first recorded.
+/// A position in the order in which points were first recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PointPosition {
     /// Grows with every point, or with every step that records some.
@@ -40,18 +40,18 @@ pub struct PointPosition {
     pub id: String,
 }
 
-/// Windows of one kind that follow each other without a break: an alarm needs two of these in a row.
+/// Windows of one kind that follow each other without a gap. An alarm needs two of these in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowRun {
-    /// The windows of the run reach to here; at its beginning, its start.
+    /// The end of the run's last window; before the first window, the start of the run.
     pub until: DateTime<Utc>,
     /// Windows of this kind that were closed so far, of all models and runs.
     pub closed: u64,
-    /// The last window of the run; none at its beginning.
+    /// The last window of the run; None before the first one.
     pub last: Option<String>,
 }
 
-/// How far the watching has come.
+/// How far watching has read predictions and points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchState {
     /// Grows with every change.
@@ -75,13 +75,13 @@ pub struct WatchedWindow {
     pub model_id: ModelId,
     /// When the window was closed.
     pub closed_at: DateTime<Utc>,
-    /// What it was compared with.
+    /// The reference that the window was compared with.
     pub reference: DriftReference,
-    /// Its predictions; null for a window of points.
+    /// The range of the window's predictions; None for a window of points.
     pub range: Option<LogRange>,
-    /// What has changed.
+    /// Drift of the window.
     pub drift: DriftWindow,
-    /// What its predictions are worth; null for a window of points.
+    /// Performance of the window's predictions; None for a window of points.
     pub performance: Option<PerformanceWindow>,
 }
 
@@ -92,8 +92,8 @@ impl WatchedWindow {
     }
 }
 
-/// The id of a window: the same model, kind and number always give the same, so that a window that is recorded again takes the
-/// place of itself.
+/// The id of a window. The same model, kind and number always give the same id, so that a window that is recorded again
+/// replaces itself.
 pub fn window_id(model: &ModelId, kind: WindowKind, number: u64) -> String {
     let mut content = Content::new();
     content.text(Some(model.as_str())).text(Some(kind.as_str())).text(Some(&number.to_string()));

@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 /// A search grid: parameter name to the values to try, in this order.
 pub type Grid = BTreeMap<String, Vec<Value>>;
 
-/// The product of the lists' lengths; `u64::MAX` stands for every number beyond it.
+/// The number of candidates: the product of the lists' lengths, or `u64::MAX` if the product is greater.
 pub fn candidates(grid: &Grid) -> u64 {
     grid.values().fold(1, |product, values| product.saturating_mul(values.len() as u64))
 }
 
-/// Reads `grids`: algorithm to parameter to values. Whether a learner has a parameter, and what it may be, is the learner's
-/// to say.
+/// Reads `grids`: algorithm to parameter to values. The learners check whether a parameter exists and which values it
+/// may have.
 pub(super) fn read(f: &mut Fields<'_>) -> Option<BTreeMap<Algorithm, Grid>> {
     let value = f.get("grids").filter(|v| !v.is_null())?;
     let Value::Object(by_algorithm) = value else {
@@ -53,7 +53,7 @@ pub(super) fn read(f: &mut Fields<'_>) -> Option<BTreeMap<Algorithm, Grid>> {
     Some(grids)
 }
 
-/// The grid of one algorithm, without what is not allowed in it.
+/// The grid of one algorithm. Parameters that are not allowed are reported and left out.
 fn read_grid(f: &mut Fields<'_>, algorithm: Algorithm, parameters: &Map<String, Value>) -> Grid {
     let at = format!("grids/{algorithm}");
     if parameters.len() > limits::GRID_PARAMETERS {
@@ -93,7 +93,7 @@ fn read_grid(f: &mut Fields<'_>, algorithm: Algorithm, parameters: &Map<String, 
     grid
 }
 
-/// What is allowed instead of a value that is not.
+/// What is allowed in place of this value; None if the value is allowed.
 fn value_fault(value: &Value) -> Option<String> {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
@@ -105,7 +105,8 @@ fn value_fault(value: &Value) -> Option<String> {
     }
 }
 
-/// `grid_search` fits every candidate. The other searches draw from the grid, which may be of any size.
+/// Checks the size of grids for `grid_search`, which fits every candidate. The other searches draw from the grid, which
+/// may be of any size.
 pub(super) fn check_size(config: &TrainingConfig, f: &mut Fields<'_>) {
     if config.hyperparameter_tuning != Tuning::GridSearch {
         return;

@@ -21,11 +21,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// Points that one batch may carry.
+/// Maximum number of points of one batch.
 pub const MAX_BATCH: usize = limits::EVENT_POINTS;
-/// Bytes of source, id and type: keys of the inbox. Longer ones are refused.
+/// Maximum number of bytes of an event's source, id and type, which are keys of the inbox.
 pub const MAX_KEY: usize = limits::EVENT_KEY;
-/// Characters of a refusal's detail.
+/// Maximum number of characters of a refusal's detail.
 const MAX_DETAIL: usize = 4000;
 /// Faulty points of one batch that the reason names; the others are counted.
 const TOLD: usize = 5;
@@ -69,7 +69,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with its details.
     pub fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
-        // A reader's own error may quote all of a long value.
+        // The error of a parser may quote a long value in full.
         let detail = detail.into();
         Self { code, detail: brief(&detail, MAX_DETAIL).into_owned() }
     }
@@ -113,7 +113,7 @@ pub struct TriggerRequest {
     pub auto_activate: Option<bool>,
 }
 
-/// A point of a batch that is none.
+/// A point of a batch that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchFault {
     /// The point's index in the batch, from 0.
@@ -122,10 +122,11 @@ pub struct BatchFault {
     pub faults: Faults,
 }
 
-/// What an event says.
+/// The data of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inbound {
-    /// Recorded or corrected points; of a batch also those that cannot be used, which take nothing from the others.
+    /// Recorded or corrected points. Points of a batch that cannot be used are listed apart; the others are recorded
+    /// nevertheless.
     Points {
         /// Points that can be recorded.
         points: Vec<AdmissionDataPoint>,
@@ -171,7 +172,7 @@ pub struct InboundEvent {
     pub kind: String,
     /// The event's `time`.
     pub time: DateTime<Utc>,
-    /// SHA-256 of type and data, hexadecimal: equal events have equal ones.
+    /// SHA-256 of type and data, in hexadecimal digits. Two events with the same type and data have the same hash.
     pub payload_hash: String,
     /// The event's data.
     pub data: Inbound,
@@ -195,6 +196,9 @@ struct Wire<'a> {
 
 impl InboundEvent {
     /// Reads an event in structured mode: one JSON object with attributes and data. Unknown attributes are ignored.
+    ///
+    /// # Errors
+    /// [`Refusal`] names the first attribute or field at fault.
     pub fn structured(body: &[u8]) -> Result<Self, Refusal> {
         let wire: Wire<'_> = json::from_slice(body)
             .map_err(|e| Refusal::new(RefusalCode::Malformed, format!("the body is no CloudEvent in JSON: {e}")))?;
@@ -206,6 +210,9 @@ impl InboundEvent {
     }
 
     /// Reads an event in binary mode: attributes (without the prefix of their headers), and the data as the body.
+    ///
+    /// # Errors
+    /// As [`Self::structured`].
     pub fn binary(attributes: &BTreeMap<String, String>, body: &[u8]) -> Result<Self, Refusal> {
         let read = ["specversion", "id", "source", "type", "time"].map(|name| attributes.get(name).cloned());
         Self::read(read, body)
@@ -311,7 +318,8 @@ fn trigger(data: &[u8]) -> Result<Inbound, Refusal> {
         let detail = format!("`reason` has {length} characters; at most {most} are allowed");
         return Err(Refusal::new(RefusalCode::InvalidData, detail));
     }
-    // A configuration is checked as one of the facade is, unknown fields included: a misspelt one would train another model.
+    // The configuration is checked as one that is sent over HTTP. Unknown fields are refused, because a misspelt field
+    // would train another model.
     let config = wire.config.filter(|c| !c.is_null());
     let config = config.map(|c| TrainingConfig::from_json(&c).map_err(|f| invalid(&f.below("config")))).transpose()?;
     Ok(Inbound::Trigger(Box::new(TriggerRequest { reason: wire.reason, config, auto_activate: wire.auto_activate })))

@@ -1,5 +1,5 @@
-//! What `features: extended` adds to the twelve: numbers as they are, and categories as codes that mean the same in every
-//! snapshot. Nothing here looks at outcomes; encodings by outcomes are fitted by the learners, inside each fold.
+//! The columns that `features: extended` adds to the twelve features: plain numbers, and categories as codes that mean
+//! the same in every snapshot. Nothing here uses outcomes; the learners fit encodings by outcomes inside each fold.
 
 use super::{FeatureTables, Reader, Reading};
 use crate::hash::Content;
@@ -32,18 +32,21 @@ pub const EXTENDED: [&str; 18] = [
 pub const CATEGORIES: [&str; 5] =
     ["university", "program", "university_program", "undergraduate_university", "undergraduate_major"];
 
-/// The column that says which rows are earlier.
+/// The column that orders rows in time.
 pub const YEAR: &str = "application_year";
 
-/// Columns that tell when the application was made: those of later applications always differ from those of earlier ones.
+/// Columns that hold the time of the application. Their values for later applications are always different from those
+/// for earlier ones.
 const TIMES: [&str; 2] = [YEAR, "application_season"];
 
-/// By which names become codes, as artifacts have it. 1: letters and digits in lower case, whatever is between them a blank. 2:
-/// [`category`] of the name, which also takes composed and decomposed letters and invisible characters for what they show.
-/// Names that have neither have the same code by both.
+/// Version of the rule that turns names into codes, as artifacts store it. Version 1: letters and digits in lower case,
+/// with a blank for anything between them. Version 2: [`category`] of the name, which also treats composed and
+/// decomposed letters as equal and ignores invisible characters. Names without such characters have the same code under
+/// both versions.
 pub const CATEGORY_RULE: u32 = 2;
 
-/// Codes stay below: whole numbers that f32 keeps. Of 5,000 names a code in 1,300 is shared by two of them.
+/// Codes are below this number, so that f32 represents each of them exactly. Among 5,000 names, less than one pair is
+/// expected to share a code.
 const CODES: u64 = 1 << 24;
 
 /// Whether this feature's values are codes of categories.
@@ -57,7 +60,7 @@ pub fn tells_time(name: &str) -> bool {
 }
 
 impl FeatureTables {
-    /// The added columns of one data point: NaN is missing.
+    /// The added columns of one data point, in the order of [`EXTENDED`]; NaN is missing.
     pub fn extended(&self, point: &AdmissionDataPoint) -> [f32; EXTENDED.len()] {
         let mut r = Reader { tables: self, outliers: 0 };
         let (profile, program) = (&point.profile, &point.program);
@@ -101,8 +104,8 @@ impl FeatureTables {
     }
 }
 
-/// The codes of a point that another rule gives otherwise: index into [`EXTENDED`], and the code by rule 1. Snapshots keep them
-/// for models of before.
+/// The codes of a point that differ between versions 1 and 2 of [`CATEGORY_RULE`]: index into [`EXTENDED`], and the
+/// code by version 1. Snapshots keep these codes for models that were trained under version 1.
 pub fn older_codes(point: &AdmissionDataPoint) -> Vec<(usize, f32)> {
     let (profile, program) = (&point.profile, &point.program);
     let names = [
@@ -120,7 +123,7 @@ pub fn older_codes(point: &AdmissionDataPoint) -> Vec<(usize, f32)> {
     pairs.filter(|(_, (old, new))| old != new).map(|(i, (old, _))| (first + i, float(old))).collect()
 }
 
-/// In the order of [`CATEGORIES`].
+/// The codes of a point's categories in the order of [`CATEGORIES`]; None is missing.
 fn codes(point: &AdmissionDataPoint, rule: fn(&str) -> String) -> [Option<f64>; CATEGORIES.len()] {
     let (profile, program) = (&point.profile, &point.program);
     let level = program.degree_level.map(DegreeLevel::as_str);
@@ -134,7 +137,7 @@ fn codes(point: &AdmissionDataPoint, rule: fn(&str) -> String) -> [Option<f64>; 
     ]
 }
 
-/// Of names, in which case, spaces and punctuation do not count. Missing where the first name is.
+/// The code of a list of names after `rule` was applied to each. None if the first name is missing.
 fn code(names: &[Option<&str>], rule: fn(&str) -> String) -> Option<f64> {
     let mut content = Content::new();
     for (at, name) in names.iter().enumerate() {
@@ -147,7 +150,7 @@ fn code(names: &[Option<&str>], rule: fn(&str) -> String) -> Option<f64> {
     Some((content.u64() % CODES) as f64)
 }
 
-/// Rule 1.
+/// Version 1 of [`CATEGORY_RULE`].
 fn plain(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
     words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
@@ -211,7 +214,8 @@ mod tests {
         assert_ne!(r[at("program")], phd[at("program")]);
         assert!(r[at("university")] >= 0.0 && r[at("university")].fract() == 0.0);
         assert!(row(|p| p["program"]["university_name"] = json!(" - "))[at("university_program")].is_nan());
-        // A code must mean the same in ten years: the first 8 bytes of SHA-256 of 1, the length and "ohio state", modulo 2^24.
+        // A code must mean the same in ten years: the first 8 bytes of SHA-256 of 1, the length and "ohio state",
+        // modulo 2^24.
         assert_eq!(r[at("university")], 2_350_038.0);
     }
 

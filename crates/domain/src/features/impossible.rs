@@ -1,18 +1,18 @@
-//! The numbers of one application that are on no scale: no feature is read from them.
+//! The numbers of one application that lie outside of every scale of their field. No feature is computed from them.
 
 use super::FeatureTables;
 use super::tables::Range;
 use crate::record::{AdmissionDataPoint, TestType};
 use std::fmt;
 
-/// A number that is impossible, where it is and what would be possible.
+/// An impossible number, its place and the allowed range.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Impossible {
     /// JSON pointer into the application.
     pub pointer: String,
     /// The number as it was sent.
     pub value: f64,
-    /// In words: `0 to 1`.
+    /// The allowed range in words: `0 to 1`.
     pub allowed: String,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for Impossible {
 }
 
 impl FeatureTables {
-    /// The numbers of a point that no feature is read from, in the order of the record.
+    /// The impossible numbers of a point, in the order of the record.
     pub fn impossible(&self, point: &AdmissionDataPoint) -> Vec<Impossible> {
         let (profile, program, scales) = (&point.profile, &point.program, &self.scales);
         let mut found = Vec::new();

@@ -1,10 +1,10 @@
-//! What each setting of the features may be. config/default.toml says the same in its comments.
+//! The allowed range of each setting of the features. The comments of config/default.toml give the same ranges.
 
 use super::FeatureTables;
 use super::tables::Range;
 use crate::check::{Fault, Faults};
 
-/// Scores lie from 0 to this on every scale.
+/// The highest score that any scale may have; the lowest is 0.
 const HIGHEST_SCORE: f64 = 10_000.0;
 const MOST_POINTS: usize = 1000;
 
@@ -76,10 +76,10 @@ impl FeatureTables {
         if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
     }
 
-    /// Name, value, lowest and highest of every single number.
+    /// Name, value, lowest and highest allowed value of every single number.
     fn numbers(&self) -> Vec<(&'static str, f64, f64, f64)> {
         let Self { scales, plausible, prestige, research, professional, extracurricular, competitiveness, .. } = self;
-        // Weights, and what all of a kind can give: shares of a score from 0 to 1.
+        // Weights and maxima, as shares of a score from 0 to 1.
         let shares = [
             ("prestige.beyond", prestige.beyond),
             ("prestige.unranked", prestige.unranked),
@@ -104,7 +104,7 @@ impl FeatureTables {
             ("competitiveness.unknown", competitiveness.unknown),
             ("competitiveness.ranking_share", competitiveness.ranking_share),
         ];
-        // What is divided by is at least 1.
+        // Numbers that are divisors, which must be at least 1, and other bounds.
         let others = [
             ("scales.gpa_scale_max", scales.gpa_scale_max, 1.0, 1000.0),
             ("scales.toefl_internet_max", scales.toefl_internet_max, 1.0, HIGHEST_SCORE),

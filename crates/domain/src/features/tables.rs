@@ -23,7 +23,7 @@ impl Anchors {
     }
 }
 
-/// An interval with both ends.
+/// A closed interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
@@ -39,25 +39,26 @@ impl Range {
     }
 }
 
-/// The scales on which a score can be read; what fits none is impossible.
+/// The scales on which a score can be read. A score that fits none of them is impossible.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scales {
     /// The greatest scale of a grade point average.
     pub gpa_scale_max: f64,
-    /// A section of the GRE.
+    /// Score of a GRE section since August 2011.
     pub gre_section: Range,
-    /// Before August 2011.
+    /// Score of a GRE section before August 2011.
     pub gre_old_section: Range,
-    /// The GMAT.
+    /// Total score of the GMAT.
     pub gmat: Range,
-    /// Maximum of the internet test.
+    /// Highest total of the TOEFL internet test.
     pub toefl_internet_max: f64,
-    /// The computer test, read above the internet test's maximum, in proportion.
+    /// Highest total of the TOEFL computer test. Totals above the maximum of the internet test are read as of the
+    /// computer test and scaled in proportion.
     pub toefl_computer_max: f64,
-    /// The paper test, linear onto 0 to the internet test's maximum.
+    /// Total of the TOEFL paper test, mapped linearly to 0 to the maximum of the internet test.
     pub toefl_paper: Range,
-    /// The IELTS.
+    /// Band score of the IELTS.
     pub ielts: Range,
 }
 
@@ -76,7 +77,7 @@ impl Default for Scales {
     }
 }
 
-/// Above these a count is no count of a person's life: read as missing and counted as an outlier.
+/// The greatest plausible values. A greater value is read as missing and counted as an outlier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plausible {
@@ -100,7 +101,7 @@ impl Default for Plausible {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PrestigeSteps {
-    /// (ranking up to, prestige), rising.
+    /// Pairs of the last ranking of a step and its prestige, 0 to 1, in rising order of ranking.
     pub steps: Vec<[f64; 2]>,
     /// Prestige of a university ranked below the last step.
     pub beyond: f64,
@@ -124,7 +125,7 @@ impl Default for PrestigeSteps {
     }
 }
 
-/// Points of the research score.
+/// Points of the research score, which is at most 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResearchWeights {
@@ -167,11 +168,11 @@ pub struct ProfessionalWeights {
     pub relevant: f64,
     /// Months of relevant work that give all points.
     pub relevant_full_months: f64,
-    /// Points of internships, at most.
+    /// Weight of the internships.
     pub internships: f64,
-    /// Points of an internship.
+    /// Points of one internship, before the weight.
     pub internship: f64,
-    /// Internships that count, at most.
+    /// Points of all internships, at most, before the weight.
     pub internships_max: f64,
 }
 
@@ -189,7 +190,7 @@ impl Default for ProfessionalWeights {
     }
 }
 
-/// Points of the extracurricular score.
+/// Points of the extracurricular score, which is at most 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExtracurricularWeights {
@@ -205,7 +206,7 @@ pub struct ExtracurricularWeights {
     pub certification: f64,
     /// Points of all certifications, at most.
     pub certifications_max: f64,
-    /// Hours that would count as 1.
+    /// Hours of volunteer work that give 1 point, were it not for `volunteer_max`.
     pub volunteer_hours: f64,
     /// Points of volunteer work, at most.
     pub volunteer_max: f64,
@@ -226,13 +227,13 @@ impl Default for ExtracurricularWeights {
     }
 }
 
-/// How a programme's competitiveness is made of its acceptance rate and its university's prestige.
+/// How a program's competitiveness is made of its acceptance rate and its university's prestige.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CompetitivenessWeights {
-    /// Where the acceptance rate is unknown.
+    /// Selectivity (1 − acceptance rate) of a program whose acceptance rate is unknown.
     pub unknown: f64,
-    /// Of the university's prestige, where it is ranked.
+    /// Weight of the university's prestige, where it is ranked; selectivity has the rest.
     pub ranking_share: f64,
 }
 
@@ -246,21 +247,21 @@ impl Default for CompetitivenessWeights {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeatureTables {
-    /// At twice a section's score.
+    /// GRE percentile at twice a section's score.
     pub gre: Anchors,
-    /// Verbal section before August 2011.
+    /// Percentile of a GRE verbal section before August 2011.
     pub gre_old_verbal: Anchors,
-    /// Quantitative section before August 2011.
+    /// Percentile of a GRE quantitative section before August 2011.
     pub gre_old_quant: Anchors,
-    /// At the total score.
+    /// GMAT percentile at the total score.
     pub gmat: Anchors,
-    /// At the internet test's total score.
+    /// TOEFL percentile at the total score of the internet test.
     pub toefl: Anchors,
-    /// At the band score.
+    /// IELTS percentile at the band score.
     pub ielts: Anchors,
     /// The scales of scores.
     pub scales: Scales,
-    /// Bounds of counts.
+    /// Greatest plausible counts.
     pub plausible: Plausible,
     /// Ranking to prestige.
     pub prestige: PrestigeSteps,
@@ -270,7 +271,7 @@ pub struct FeatureTables {
     pub professional: ProfessionalWeights,
     /// The extracurricular score.
     pub extracurricular: ExtracurricularWeights,
-    /// The programme's competitiveness.
+    /// The program's competitiveness.
     pub competitiveness: CompetitivenessWeights,
 }
 

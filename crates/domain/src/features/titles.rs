@@ -1,10 +1,10 @@
-//! What people call features, groups of features and the fields of an application: one table for pages, mails and reasons.
+//! Titles of features, groups of features and fields of an application: one table for pages, mails and reasons.
 
-/// What a value is in, where its title does not say so.
+/// Units of values, where the title does not say the unit.
 const PERCENTILE: &str = "percentile";
 const SHARE: &str = "0 to 1";
 
-/// Name, title, and what a value is in.
+/// Name, title and unit of a value.
 const TITLES: [(&str, &str, &str); 56] = [
     ("gpa_normalized", "GPA", "share of its scale"),
     ("gre_verbal_percentile", "GRE verbal", PERCENTILE),
@@ -70,7 +70,7 @@ fn row(name: &str) -> Option<&'static (&'static str, &'static str, &'static str)
     TITLES.iter().find(|(known, ..)| *known == name)
 }
 
-/// What people call a feature, a group of features or a field of an application. None: the name is of none of them.
+/// The title of a feature, of a group of features or of a field of an application; None for any other name.
 pub fn title(name: &str) -> Option<&'static str> {
     row(name).map(|(_, title, _)| *title)
 }
@@ -84,7 +84,7 @@ pub fn title_within(name: &str) -> Option<String> {
     Some(if is_word { first.to_lowercase().chain(title.chars().skip(1)).collect() } else { title.to_owned() })
 }
 
-/// What a feature's values are in, where its title does not say so: a percentile, a share.
+/// The unit of a feature's values, such as a percentile or a share; None where the title says it.
 pub fn unit(name: &str) -> Option<&'static str> {
     row(name).map(|(.., unit)| *unit).filter(|unit| !unit.is_empty())
 }

@@ -1,5 +1,6 @@
-//! Reading a document of any shape whose number of values is bounded: a value takes 72 bytes in memory and two in a text, so
-//! that a text of 1 MB could take 75 MB. An object with one member takes 600 bytes and eight in a text.
+//! Reading of JSON documents of any shape with a bound on the number of values. A value takes 72 bytes in memory and
+//! may take only two in the text; an object with one member takes 600 bytes and may take only eight in the text, so
+//! that a text of 1 MB could take 75 MB.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -12,26 +13,26 @@ pub enum ReadError {
     /// The text is not JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// There are more values than `0`.
+    /// There are more values than the limit that is given here.
     #[error("it has more than {0} values (texts, numbers, lists, objects and the like); at most {0} are allowed")]
     TooMany(usize),
-    /// There are more lists and objects than `0`.
+    /// There are more lists and objects than the limit that is given here.
     #[error("it has more than {0} lists and objects; at most {0} are allowed")]
     TooManyLists(usize),
 }
 
-/// Reads one JSON document of at most so many values, lists and objects among them.
+/// Reads one JSON document of at most `most` values. Lists and objects count as values, too.
 ///
 /// # Errors
-/// `Json` if it is none, `TooMany` as soon as one value is too many.
+/// `Json` if the bytes are not one JSON document, `TooMany` as soon as there is one value too many.
 pub fn value_from_slice(bytes: &[u8], most: usize) -> Result<Value, ReadError> {
     value_of_few_lists(bytes, most, most)
 }
 
-/// The same, of which at most `lists` are lists and objects.
+/// As [`value_from_slice`], with at most `lists` lists and objects among the values.
 ///
 /// # Errors
-/// As [`value_from_slice`], and `TooManyLists` as soon as one list or object is too many.
+/// As [`value_from_slice`], and `TooManyLists` as soon as there is one list or object too many.
 pub fn value_of_few_lists(bytes: &[u8], most: usize, lists: usize) -> Result<Value, ReadError> {
     let (values_left, lists_left) = (Cell::new(Some(most)), Cell::new(Some(lists)));
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -46,7 +47,8 @@ pub fn value_of_few_lists(bytes: &[u8], most: usize, lists: usize) -> Result<Val
     }
 }
 
-/// The bytes of the longest text in a JSON document, as it is written there: known before any of them is copied.
+/// Length in bytes of the longest string in a JSON document, as it is written there. The document is only scanned: no
+/// string is copied.
 pub fn longest_text(json: &[u8]) -> usize {
     let (mut longest, mut start, mut is_escaped) = (0, None, false);
     for (at, byte) in json.iter().enumerate() {
@@ -61,18 +63,21 @@ pub fn longest_text(json: &[u8]) -> usize {
             _ => {}
         }
     }
-    // A text without an end is none, but a reader would look for the end all the same.
+    // A string without a closing quote is invalid, but a parser would still read to its end.
     longest.max(start.map_or(0, |from| json.len() - from))
 }
 
-/// Takes a value; how many more there may be, None after one too many.
+/// Reads a value and counts it. The cells hold how many more values and lists are allowed; None after one too many.
 #[derive(Clone, Copy)]
 struct Counted<'c> {
     values: &'c Cell<Option<usize>>,
     lists: &'c Cell<Option<usize>>,
 }
 
-/// Counts one more; an error where it is one too many.
+/// Counts one more value.
+///
+/// # Errors
+/// If it is one too many.
 fn count<E: Error>(left: &Cell<Option<usize>>) -> Result<(), E> {
     left.set(left.get().and_then(|left| left.checked_sub(1)));
     left.get().map(drop).ok_or_else(|| E::custom("too many values"))

@@ -1,5 +1,5 @@
-//! Columns that are read into the attributes of a point, which audits compare: `attributes.NAME`, in a mapping or as a column's
-//! own name.
+//! Columns that are read into the attributes of a point, which audits compare: `attributes.NAME`, in a mapping or as a
+//! column's own name.
 
 use super::cell::{Cell, Common, Rule, refused};
 use super::document::Document;
@@ -34,12 +34,15 @@ enum From {
 }
 
 impl Attribute {
-    /// Whether it is read from this column.
+    /// Whether the attribute is read from this column.
     pub fn reads(&self, column: usize) -> bool {
         matches!(&self.from, From::Column(own, ..) if *own == column)
     }
 
-    /// Puts the row's value into its document; a blank cell is none.
+    /// Puts the row's value into the row's document; a blank cell gives no value.
+    ///
+    /// # Errors
+    /// If the cell does not hold an allowed value.
     pub fn take<'c>(
         &self,
         cell: &impl Fn(usize) -> (&'c str, bool),
@@ -65,7 +68,8 @@ impl Attribute {
     }
 }
 
-/// The attributes that a mapping names, and those whose columns have their names. `used` gets the columns.
+/// The attributes that a mapping names, and those of columns called `attributes.NAME`. The columns that the mapping
+/// names are marked in `used`.
 ///
 /// # Errors
 /// All faults, with pointers to the mapping's entries.

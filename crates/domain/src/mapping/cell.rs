@@ -1,4 +1,4 @@
-//! Cells to the JSON values of their fields.
+//! Conversion of cells to the JSON values of their fields.
 
 use super::Source;
 use super::number::{Notation, Reading, Scale, Separators};
@@ -13,12 +13,13 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Bytes of a compiled pattern. The engine takes time in proportion to the cell, whatever the pattern.
+/// Maximum number of bytes of a compiled pattern. For every pattern the engine takes time in proportion to the length
+/// of the cell.
 const PATTERN_BYTES: usize = 1 << 20;
-/// Years of dates.
+/// Years that a date may have.
 const YEARS: std::ops::RangeInclusive<i32> = 1900..=2200;
 
-/// What a file's rules say of all its columns.
+/// Rules that hold for all columns of a file.
 #[derive(Debug, Clone, Default)]
 pub struct Common {
     pub missing: Vec<String>,
@@ -33,9 +34,9 @@ pub struct Common {
 pub struct Rule {
     kind: Kind,
     pattern: Option<Regex>,
-    /// Folded.
+    /// Words that mean a missing value, folded.
     missing: Vec<String>,
-    /// By folded text.
+    /// Values by folded word.
     values: BTreeMap<String, Value>,
     notation: Notation,
     date_format: Option<String>,
@@ -44,20 +45,20 @@ pub struct Rule {
 /// What a cell holds.
 pub enum Cell {
     Value(Value),
-    /// One of two readings of a number, the only one on the field's scale.
+    /// A number with two readings, of which only this one is on the field's scale.
     ByScale(Value),
-    /// Blank, or a word for it.
+    /// A blank cell, or a word that means a missing value.
     Missing,
-    /// The pattern found nothing.
+    /// The pattern does not match.
     Unmatched,
 }
 
-/// Why a cell has no value, as a message goes on that has named the column and shown the cell.
+/// Why a cell is refused: the end of a message that has already named the column and shown the cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// What is allowed there.
+    /// What is allowed in the cell.
     Allowed(String),
-    /// Why it is not read.
+    /// Why the cell is not read.
     Reason(String),
 }
 
@@ -77,7 +78,10 @@ pub fn refused(name: &str, text: &str, why: &Refusal) -> Fault {
 }
 
 impl Rule {
-    /// `scale` is the field's. Faults are the tail of a pointer and a message each.
+    /// Checks the rules of a column; `scale` is that of its field.
+    ///
+    /// # Errors
+    /// All faults, each as the tail of a pointer and a message.
     pub fn new(
         kind: Kind,
         scale: Option<Scale>,
@@ -143,7 +147,8 @@ impl Rule {
         })
     }
 
-    /// The text that counts: of the first group that took part, or of all that the pattern found. None: it found nothing.
+    /// The part of the cell that is read: the first group that matched, or the whole match. None if the pattern does
+    /// not match.
     pub fn captured<'c>(&self, cell: &'c str) -> Option<&'c str> {
         let Some(pattern) = &self.pattern else { return Some(cell) };
         let found = pattern.captures(cell)?;
@@ -155,10 +160,11 @@ impl Rule {
         !self.missing.is_empty() && self.missing.contains(&folded(cell))
     }
 
-    /// Reads a cell without blanks around it. `plain`: a number of JSON, whose point is a point whatever the texts have.
+    /// Reads a cell without blanks around it. `plain`: the cell is a number of JSON, whose decimal separator is a
+    /// point, whatever separators the texts of the file have.
     ///
     /// # Errors
-    /// If it is no value of the field.
+    /// If the cell does not hold a value of the field.
     pub fn read(&self, cell: &str, plain: bool) -> Result<Cell, Refusal> {
         if self.is_missing(cell) {
             return Ok(Cell::Missing);
@@ -176,7 +182,7 @@ impl Rule {
             let format = self.date_format.as_deref().map(|f| format!(" written as {f:?}")).unwrap_or_default();
             Refusal::Allowed(format!("{}{format}", allowed(self.kind)))
         };
-        // The large ones are no floating point numbers.
+        // A large integer would lose digits as a floating-point number.
         if let (Kind::Whole(_), None, Ok(whole)) = (self.kind, self.notation.linear, text.parse::<u64>()) {
             return Ok(Cell::Value(whole.into()));
         }
@@ -203,7 +209,7 @@ impl Rule {
         }
     }
 
-    /// What is no number.
+    /// Reads a cell whose field is not a number.
     fn other(&self, text: &str) -> Option<Value> {
         match self.kind {
             Kind::Flag => match text.to_ascii_lowercase().as_str() {
@@ -221,7 +227,8 @@ impl Rule {
     }
 }
 
-/// A day, or the day of a time. `%Y` takes `19` for the year 19: years that nobody means are no date.
+/// Reads a date, or the date of a date and time. `%Y` reads `19` as the year 19, so years outside of `YEARS` are
+/// refused.
 pub fn day(text: &str, format: &str) -> Option<NaiveDate> {
     NaiveDate::parse_from_str(text, format)
         .ok()

@@ -1,4 +1,4 @@
-//! A data point's document out of a row's cells.
+//! Builds a data point's document from a row's cells.
 
 use super::cell::Cell;
 use super::tally::Tally;

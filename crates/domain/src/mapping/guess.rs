@@ -1,5 +1,5 @@
-//! A first mapping for a foreign file, guessed from its header and first rows: one line per field, each with a comment, for
-//! a person to correct.
+//! A first mapping for a foreign file, guessed from its header and first rows: one line per field, each with a comment,
+//! for a person to correct.
 
 mod columns;
 mod words;
@@ -17,21 +17,22 @@ use std::fmt::Write;
 /// What is known of the file beside its rows.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// As a message names the file.
+    /// The file, as messages name it.
     pub file: String,
-    /// Of a CSV file whose delimiter is no comma.
+    /// The delimiter of a CSV file, if it is not a comma.
     pub delimiter: Option<char>,
     /// The encoding, where it is neither UTF-8 nor stated by a byte order mark.
     pub encoding: Option<String>,
-    /// Its numbers have decimal commas.
+    /// Whether the file's numbers have decimal commas.
     pub decimal_comma: bool,
-    /// Whether there are numbers such as `1,234` and nothing shows what their comma means.
+    /// Whether there are numbers such as `1,234` and nothing shows whether their comma separates thousands or decimals.
     pub unsure: bool,
     /// Whether the first row is no header.
     pub headerless: bool,
 }
 
-/// Whether a first row names columns: no cell is a number, and some are names that columns have, or none is a value.
+/// Whether a first row is a header: no cell is a number, and either some cell is a usual name of a column or no cell is
+/// a usual value.
 pub fn is_header(cells: &[&str]) -> bool {
     let filled = || cells.iter().map(|cell| cell.trim()).filter(|cell| !cell.is_empty());
     if filled().next().is_none() || filled().any(|cell| number(cell, false).is_some() || cell.len() > 100) {
@@ -50,7 +51,7 @@ pub struct Decisions {
     pub open: Vec<String>,
 }
 
-/// The words among a column's cells that are known to mean a decision, or none yet.
+/// The words among a column's cells that are known to mean a decision, and those that mean an open application.
 pub fn decisions<'a>(cells: impl Iterator<Item = &'a str>) -> Decisions {
     let column = Column::new(0, None, cells.map(str::trim).collect(), false);
     let mut found = Decisions::default();
@@ -65,7 +66,8 @@ pub fn decisions<'a>(cells: impl Iterator<Item = &'a str>) -> Decisions {
     found
 }
 
-/// The mapping as TOML. `rows` are cells in the columns' order; a header gives names, else the columns are numbered.
+/// Guesses a mapping, as TOML. Each of `rows` has its cells in the columns' order. Columns are named by the header if
+/// there is one, else by their numbers.
 pub fn guess(header: Option<&[String]>, rows: &[Vec<String>], facts: &Facts) -> String {
     let width = header.map_or_else(|| rows.iter().map(Vec::len).max().unwrap_or(0), <[String]>::len);
     let columns: Vec<Column<'_>> = (0..width)
@@ -158,7 +160,7 @@ fn goes_by_names(names: &[String], columns: &[Column<'_>], fields: &[Field]) -> 
         && Mapping::default().plan(names.iter().map(String::as_str)).is_ok_and(|plan| plan.unread().is_empty())
 }
 
-/// What stands before the tables.
+/// Writes what belongs before the tables: `threshold` or `leave_out`.
 fn decisions_above(out: &mut String, columns: &[Column<'_>], fields: &[Field]) {
     let Some((column, field)) = decision(columns, fields) else { return };
     if column.is_share() {
@@ -221,12 +223,12 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// As TOML has it.
+/// A text as TOML writes it.
 fn text(value: &str) -> String {
     if !value.contains(['\'', '\n', '\r']) && value.contains(['\\', '"']) && !value.chars().any(char::is_control) {
         return format!("'{value}'");
     }
-    // JSON's escapes are TOML's, but for the one that TOML wants and JSON leaves out.
+    // TOML accepts all escapes of JSON. It also requires an escape for U+007F, which JSON does not write.
     serde_json::Value::from(value).to_string().replace('\u{7f}', "\\u007f")
 }
 

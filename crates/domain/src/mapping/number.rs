@@ -1,19 +1,19 @@
-//! Numbers as people write them: `3.75`, `3,75`, `$30,000`. A number with one separator and three digits behind it, such as
-//! `3,125`, has two readings; the mapping states
-//! which of them is meant, or it is detected from the file or follows from the field's scale.
+//! Numbers as people write them: `3.75`, `3,75`, `$30,000`. A number with one separator before three digits, such as
+//! `3,125`, has two readings. The mapping states which one is meant; else it is detected from the file or follows from
+//! the field's scale.
 
 use std::borrow::Cow;
 
 /// Signs before an amount.
 const CURRENCIES: [char; 6] = ['$', '€', '£', '¥', '₹', '₩'];
 
-/// How the numbers of a file are written, as far as its cells tell.
+/// How the numbers of a file are written, as detected from its cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Separators {
-    /// `3.75`; a comma parts thousands.
+    /// `3.75`; a comma separates thousands.
     #[default]
     Points,
-    /// `3,75`; a point parts thousands.
+    /// `3,75`; a point separates thousands.
     Commas,
     /// No cell shows what a comma means: `1,234` has two readings.
     Unsure,
@@ -35,18 +35,18 @@ impl Scale {
     }
 }
 
-/// What a text is as a number.
+/// Result of reading a text as a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reading {
     Number(f64),
-    /// One of two readings, the only one that is on the field's scale.
+    /// The text has two readings, of which only this one is on the field's scale.
     ByScale(f64),
-    /// Two readings, and nothing says which is meant.
+    /// The text has two readings, and nothing settles which one is meant.
     Either {
         thousands: f64,
         fraction: f64,
     },
-    /// No number.
+    /// The text is not a number.
     None,
 }
 
@@ -57,7 +57,7 @@ pub struct Notation {
     pub decimal_comma: Option<bool>,
     /// What was detected in the file.
     pub separators: Separators,
-    /// Of the field, if it has one.
+    /// Scale of the field, if it has one.
     pub scale: Option<Scale>,
     /// Each number is multiplied by the first and increased by the second.
     pub linear: Option<(f64, f64)>,
@@ -75,7 +75,7 @@ impl Notation {
         number(text, comma).map_or(Reading::None, |x| Reading::Number(self.scaled(x)))
     }
 
-    /// A number whose decimal point is one, as JSON has it.
+    /// Reads a number whose decimal separator is a point, as in JSON.
     pub fn plain(&self, text: &str) -> Option<f64> {
         number(text, false).map(|x| self.scaled(x))
     }
@@ -108,7 +108,7 @@ impl Notation {
     }
 }
 
-/// The separator and both readings of a number that is thousands to some and a fraction to others: `1,234`, `12.345`.
+/// The separator and both readings of a number whose separator may be of thousands or of decimals: `1,234`, `12.345`.
 fn two_readings(text: &str) -> Option<(char, f64, f64)> {
     let text = without_sign(text);
     let at = text.find([',', '.'])?;
@@ -121,7 +121,7 @@ fn two_readings(text: &str) -> Option<(char, f64, f64)> {
     Some((separator, format!("{whole}{rest}").parse().ok()?, format!("{whole}.{rest}").parse().ok()?))
 }
 
-/// The text without blanks and apostrophes that part thousands: `30 000`, `30'000`.
+/// The text without blanks and apostrophes that separate thousands: `30 000`, `30'000`.
 fn without_gaps(text: &str) -> Cow<'_, str> {
     const GAPS: [char; 6] = [' ', '\u{a0}', '\u{2009}', '\u{202f}', '\'', '\u{2019}'];
     let number = without_sign(text);
@@ -140,7 +140,7 @@ fn without_sign(text: &str) -> &str {
     text.trim_start_matches(CURRENCIES).trim()
 }
 
-/// A number, whose fraction begins with a comma or with a point, and whose thousands the other one may part: `$30,000`,
+/// Reads a number. The decimal separator is a comma or a point; the other character may separate thousands: `$30,000`,
 /// `1,234.5`.
 pub fn number(text: &str, decimal_comma: bool) -> Option<f64> {
     let text = without_sign(text);
@@ -159,7 +159,7 @@ pub fn number(text: &str, decimal_comma: bool) -> Option<f64> {
     let rest: Vec<&str> = groups.collect();
     // The last group has three digits. The groups before it have two digits in Indian notation, else three.
     let grouped = rest.split_last().is_none_or(|(last, middle)| {
-        // No thousands begin with a zero: `0,125` is a fraction of someone else's.
+        // A group of thousands does not begin with a zero: `0,125` is a fraction with a decimal comma.
         !first.starts_with('0')
             && digits(first, 1..=3)
             && digits(last, 3..=3)

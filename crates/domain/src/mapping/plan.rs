@@ -1,4 +1,4 @@
-//! A mapping applied to a file's header: reads the file's rows.
+//! A mapping that was applied to a file's header and reads the file's rows.
 
 use super::attribute::{self, Attribute};
 use super::cell::{Cell, Common, Refusal, Rule, is_format, refused};
@@ -21,20 +21,21 @@ pub struct Plan {
     inputs: Vec<Input>,
     constants: Vec<(Target, Value)>,
     attributes: Vec<Attribute>,
-    /// By folded text.
+    /// Decisions by folded word.
     decisions: BTreeMap<String, Decision>,
-    /// Folded.
+    /// Folded words of rows that are left out.
     leave_out: Vec<String>,
     threshold: Option<f64>,
     id_prefix: Option<String>,
     width: usize,
     unread: Vec<Unread>,
-    /// What late members are read by, and the targets that they cannot be.
+    /// Rules for members that the header lacks (`Late`), and the targets that are already taken.
     common: Common,
     taken: Vec<Target>,
 }
 
-/// A member of a JSON object that the head of its file does not have, by the name of a field that nothing else is.
+/// A member of a JSON object that was not found at the head of its file. It has the name of a field that no column is
+/// read into.
 #[derive(Debug, Clone, Copy)]
 pub struct Late<'c> {
     target: Target,
@@ -47,12 +48,12 @@ pub struct Late<'c> {
 struct Input {
     target: Target,
     column: usize,
-    /// As the file calls the column.
+    /// The column's name in the file.
     name: String,
     rule: Rule,
 }
 
-/// Faults on their way, and the targets that are taken, each with what took it.
+/// The faults found so far, and the targets that are taken, each with a description of what took it.
 #[derive(Default)]
 struct Making {
     faults: Vec<Fault>,
@@ -83,7 +84,8 @@ impl Making {
 }
 
 impl Mapping {
-    /// Applies the mapping to a file's header; without one (`header` is false) the names are the numbers of its columns.
+    /// Applies the mapping to a file's header. If the mapping says that the file has no header, `header` gives the
+    /// numbers of the columns in place of names.
     ///
     /// # Errors
     /// All faults at once. They point to the mapping's entries (`/columns/...`) or, with an empty pointer, say what the
@@ -161,7 +163,7 @@ impl Mapping {
         })
     }
 
-    /// What is wrong whatever the file.
+    /// Checks what does not depend on the file.
     fn check(&self, making: &mut Making) {
         for (found, meaning) in self.decisions.iter().filter(|(_, m)| Decision::parse(m).is_none()) {
             let message = format!("`{meaning}` is no decision; one of {} is allowed", decisions().join(", "));
@@ -185,7 +187,7 @@ impl Mapping {
         }
     }
 
-    /// What every data point needs.
+    /// Checks that the mapping gives what every data point needs.
     fn needed(&self, header: &Header<'_>, making: &mut Making) {
         let before = making.faults.len();
         for part in ["profile", "program"] {
@@ -214,7 +216,7 @@ fn by_own_names(header: &Header<'_>, common: &Common, used: &[bool], inputs: &mu
     for (column, name) in header.names.iter().enumerate().filter(|(column, _)| !used[*column]) {
         let Some(target) = Target::parse(name) else { continue };
         match making.taken.iter().position(|(t, _)| *t == target) {
-            // The mapping's word goes first; the column is listed as not read.
+            // The mapping's entry is preferred; the column is listed as not read.
             Some(at) if at < given => {}
             Some(at) => {
                 let (name, other) = (brief(name, 60), making.taken[at].1.clone());
@@ -268,8 +270,8 @@ impl Plan {
         &self.unread
     }
 
-    /// Reads a row of `width` cells, which `cell` gives by their number. `row` is its number in its file, for rows without
-    /// an id. Blank cells are absent values. None: the mapping leaves the row out.
+    /// Reads a row of `width` cells; `cell` returns a cell by its number. `row` is the row's number in its file, for
+    /// rows without an id. Blank cells are absent values. None: the mapping leaves the row out.
     ///
     /// # Errors
     /// All faults of the row.
@@ -283,14 +285,15 @@ impl Plan {
         self.members(row, width, |i| (cell(i), false), &[], tally)
     }
 
-    /// A member of an object that is no column of the plan, if its name is that of a field that no column is read into.
+    /// A member of an object that is not among the plan's columns, if it has the name of a field that no column is read
+    /// into.
     pub fn late<'c>(&self, name: &'c str, text: &'c str, is_number: bool) -> Option<Late<'c>> {
         let target = Target::parse(tidy(name)).filter(|target| !self.taken.contains(target))?;
         Some(Late { target, name, text, is_number })
     }
 
-    /// The same for the members of an object, each with whether it is a number of JSON and no text, and for those that are
-    /// no columns of the plan.
+    /// As [`Plan::row`], for the members of a JSON object. `cell` also tells whether the member is a JSON number;
+    /// `late` has the members that are not among the plan's columns.
     ///
     /// # Errors
     /// As [`Plan::row`].
@@ -354,14 +357,14 @@ impl Plan {
         Ok(Some(point))
     }
 
-    /// None: the row is left out.
+    /// The decision of a cell; None if the row is left out.
     fn decision(&self, rule: &Rule, cell: &str) -> Result<Option<Cell>, Refusal> {
         let text = rule.captured(cell).unwrap_or(cell);
         let word = folded(text);
         if self.leave_out.contains(&word) {
             return Ok(None);
         }
-        // A word for a missing value is a blank cell.
+        // A word for a missing value counts as a blank cell.
         let blank = || if rule.is_missing(text) { self.decisions.get("") } else { None };
         if let Some(meaning) = self.decisions.get(&word).or_else(blank) {
             return Ok(Some(Cell::Value(Value::from(meaning.as_str()))));

@@ -8,7 +8,7 @@ use crate::record::TestType;
 use crate::record::shape::{Kind, SPECS, TEST_SPECS};
 use std::sync::LazyLock;
 
-/// Where a cell goes.
+/// The field that a cell is read into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     /// Index into the table of fields.
@@ -26,7 +26,7 @@ impl Target {
         if let Some(i) = SPECS.iter().position(|s| s.path == name || leaf(s.path) == name) {
             return Some(Self::Field(i));
         }
-        // A test's name alone is its total.
+        // A test's name alone means its total score.
         let (test, member) = name.split_once('_').unwrap_or((name, "total"));
         let member = match member {
             "total" | "total_score" | "score" => "total_score",
@@ -46,7 +46,8 @@ impl Target {
         }
     }
 
-    /// What a number there can be: of two readings of `3,125` often one only. None: anything.
+    /// The range of the field's numbers, which often excludes one of two readings of `3,125`. None: any number is
+    /// possible.
     pub fn scale(self) -> Option<Scale> {
         let of = |low, high, whole| Some(Scale { low, high, whole });
         match self {
@@ -83,7 +84,7 @@ impl Target {
         }
     }
 
-    /// The shortest name that means it.
+    /// The shortest name of the field.
     pub fn name(self) -> String {
         match self {
             Self::Field(i) => leaf(SPECS[i].path).to_owned(),
@@ -103,8 +104,7 @@ impl Target {
         matches!(self, Self::Field(i) if SPECS[i].path == path)
     }
 
-    /// The name of the field that a column is named after, whatever its case and whether it has blanks or underscores. None: it
-    /// has no field's name.
+    /// The field whose name the column has, ignoring case and with blanks for underscores; None if there is none.
     pub fn named_after(column: &str) -> Option<&'static str> {
         static NAMES: LazyLock<Vec<(Target, String)>> =
             LazyLock::new(|| Target::all().map(|target| (target, target.name())).collect());
@@ -114,7 +114,7 @@ impl Target {
         NAMES.iter().find(|(target, _)| *target == wanted).map(|(_, name)| name.as_str())
     }
 
-    /// All of them.
+    /// All fields that a column can be read into.
     pub fn all() -> impl Iterator<Item = Self> {
         let members = 1..TEST_SPECS.len();
         let tests = TestType::ALL.iter().flat_map(move |test| members.clone().map(|i| Self::Test(*test, i)));
@@ -125,7 +125,7 @@ impl Target {
 /// Members of a test by the index of their spec; the first is the test's type, which is no column.
 const SHORT: [&str; TEST_SPECS.len()] = ["type", "total", "verbal", "quant", "analytical", "date"];
 
-/// The field whose name is nearest to a foreign one, if any is near. Case and blanks do not count.
+/// The field whose name is most similar to `name`, ignoring case and blanks; None if none is similar.
 pub(crate) fn nearest_field(name: &str) -> Option<String> {
     let name: String = crate::names::category(name).replace(' ', "_");
     let names: Vec<String> = Target::all().map(Target::name).collect();
@@ -133,7 +133,7 @@ pub(crate) fn nearest_field(name: &str) -> Option<String> {
     nearest(&name, names.iter().map(String::as_str).chain(paths)).map(str::to_owned)
 }
 
-/// A member of a JSON document, by its dotted path, that no field is read from.
+/// Describes a member of a JSON document, given by its dotted path, that no field is read from.
 pub fn unread_member(path: &str) -> Unread {
     const TESTS: &str = "profile.test_scores.";
     let near = match path.strip_prefix(TESTS) {
@@ -148,7 +148,7 @@ pub fn unread_member(path: &str) -> Unread {
         }
         None => nearest_field(path),
     };
-    // A field's own name is no hint.
+    // The field's own name would be no hint.
     let own = Target::parse(path);
     let near = near.filter(|near| near != path && (own.is_none() || Target::parse(near) != own));
     Unread { column: brief(path, 60).into_owned(), nearest: near }

@@ -1,11 +1,11 @@
 //! Columns and members of objects that belong to no field.
 
-/// A column, or a member by its dotted path.
+/// A column that no field is read from, or such a member by its dotted path.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Unread {
     /// The column as the file names it.
     pub column: String,
-    /// The field whose name is nearest.
+    /// The field whose name is most similar, if any is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
 }
@@ -20,10 +20,10 @@ impl std::fmt::Display for Unread {
     }
 }
 
-/// Columns that are named in one text.
+/// Maximum number of columns that one text names.
 const SHOWN: usize = 20;
 
-/// The first of them by name, and how many there are beside; `more` are not in the list.
+/// The names of the first columns, and the number of the others; `more` is added to that number.
 pub fn listed(unread: &[Unread], more: u64) -> String {
     let mut names: Vec<String> = unread.iter().take(SHOWN).map(Unread::to_string).collect();
     let more = more + unread.len().saturating_sub(SHOWN) as u64;

@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 /// Fewer points than this from one university are too few to judge it by.
 pub const MINIMUM: u64 = 50;
 
-/// What is counted, and how much of it is kept.
+/// Bounds on the names that are kept and reported.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Spellings that are kept.
+    /// Maximum number of spellings that are kept.
     pub spellings: usize,
-    /// Their bytes.
+    /// Maximum number of bytes of all kept spellings.
     pub spelling_bytes: usize,
-    /// Names that are reported.
+    /// Maximum number of names that are reported.
     pub named: usize,
-    /// Their bytes.
+    /// Maximum number of bytes of all reported names.
     pub named_bytes: usize,
 }
 
@@ -30,25 +30,25 @@ impl Bounds {
     };
 }
 
-/// Takes names one at a time.
+/// Counts points by university, one name at a time.
 #[derive(Debug, Clone)]
 pub struct Universities {
     bounds: Bounds,
-    /// As they are spelt.
+    /// Points by the name as it is spelt.
     spellings: BTreeMap<String, u64>,
     bytes: usize,
-    /// Points whose names had no room.
+    /// Points whose names are not kept because a bound was reached.
     beyond: u64,
 }
 
 /// What a report says of the universities.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Named {
-    /// Points by name, those with the most.
+    /// Points by name, for the universities with the most points.
     pub points: BTreeMap<String, u64>,
     /// Universities with fewer than [`MINIMUM`] points, whether they are named or not.
     pub small: usize,
-    /// That some are not named.
+    /// Sentences about universities that are not named.
     pub warnings: Vec<String>,
 }
 
@@ -59,12 +59,12 @@ impl Default for Universities {
 }
 
 impl Universities {
-    /// No names yet.
+    /// Counts without any point.
     pub fn new(bounds: Bounds) -> Self {
         Self { bounds, spellings: BTreeMap::new(), bytes: 0, beyond: 0 }
     }
 
-    /// Takes a name in.
+    /// Adds a point of the university with this name.
     pub fn add(&mut self, name: &str) {
         if let Some(points) = self.spellings.get_mut(name) {
             *points += 1;
@@ -108,12 +108,13 @@ impl Universities {
         Named { points: all.into_iter().collect(), small, warnings }
     }
 
-    /// Spellings of one name together, under the most frequent of them; the first in the alphabet of equals.
+    /// Points by university. The spellings of one name are counted together under the most frequent of them; of equally
+    /// frequent ones, under the first in alphabetical order.
     fn by_category(&self) -> impl Iterator<Item = (String, u64)> {
         let mut names: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
         for (spelling, count) in &self.spellings {
             let category = category(spelling);
-            // A name without a letter or a digit is none.
+            // A name without a letter or a digit is no name.
             if !category.is_empty() {
                 *names.entry(category).or_default().entry(tidy(spelling).into_owned()).or_default() += count;
             }

@@ -7,7 +7,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A data point whose outcome is not known: `profile` and `program` as in [`AdmissionDataPoint`], and optionally
-/// `data_point_id`, `application_year`, `application_cycle` and `applicant_id`. Other members are ignored, a `decision` too.
+/// `data_point_id`, `application_year`, `application_cycle` and `applicant_id`. Other members are ignored, including
+/// `decision`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Application {
     /// The id that the client gave, by which an outcome that arrives later is joined.
@@ -15,7 +16,7 @@ pub struct Application {
     point: AdmissionDataPoint,
 }
 
-/// Takes the place of an id that is not given.
+/// Stands for an id that is not given.
 const NO_ID: &str = "-";
 
 #[derive(Deserialize)]
@@ -33,11 +34,11 @@ struct Parts {
 }
 
 impl Application {
-    /// Parses and checks one JSON document as leniently and as strictly as [`AdmissionDataPoint::from_json`].
+    /// Parses and checks one JSON document by the same rules as [`AdmissionDataPoint::from_json`].
     ///
     /// # Errors
-    /// A missing profile or program, an unknown enum value, a negative or non-finite number, a text that is too long: each
-    /// with its pointer.
+    /// A missing profile or program, an unknown enum value, a negative or non-finite number, a text that is too long:
+    /// each with its pointer.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Faults> {
         let why = match crate::json::from_slice::<Parts>(bytes) {
             Ok(parts) => match Self::checked(parts) {
@@ -63,14 +64,14 @@ impl Application {
         }
     }
 
-    /// Of a point that was read from a file: its outcome and its attributes are dropped.
+    /// The application of a point that was read from a file; the point's outcome and attributes are dropped.
     pub fn from_point(point: AdmissionDataPoint) -> Self {
         let data_point_id = Some(point.data_point_id.clone());
         let attributes = BTreeMap::new();
         Self { data_point_id, point: AdmissionDataPoint { decision: Decision::Deferred, attributes, ..point } }
     }
 
-    /// What it takes in memory, about: most of it, but the overhead of each text.
+    /// Approximate bytes of the application in memory, without the overhead of each text.
     pub fn bytes(&self) -> usize {
         let AdmissionDataPoint { profile, program, .. } = &self.point;
         let texts = [
@@ -111,8 +112,8 @@ impl Application {
         point.is_sound().then_some(Self { data_point_id: parts.data_point_id, point })
     }
 
-    /// The application as a data point without an outcome, for the code that computes features. Its id is meaningless where
-    /// `data_point_id` is None.
+    /// The application as a data point without an outcome, for the code that computes features. Its id is meaningless
+    /// where `data_point_id` is None.
     pub fn point(&self) -> &AdmissionDataPoint {
         &self.point
     }

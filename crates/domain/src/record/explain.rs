@@ -6,7 +6,7 @@ use crate::fields::{as_whole, did_you_mean, escaped, shown, spelling};
 use crate::limits;
 use serde_json::Value;
 
-/// One fault of the document itself. A reader's own message may quote all of a long value.
+/// One fault of the document itself. The message is cut, because a parser may quote a long value in full.
 pub(super) fn whole_document(message: &str) -> Faults {
     Faults(vec![Fault { pointer: String::new(), message: brief(message, 300).into_owned() }])
 }

@@ -1,5 +1,5 @@
-//! The shape of a data point as a table: the path of each field and what it may hold. Faults are named from it, and CSV
-//! columns are read by it.
+//! The shape of a data point as a table: the path of each field and the values that it may have. Faults are explained
+//! and CSV columns are read by this table.
 
 use super::{Cycle, Decision, DegreeLevel, TestType};
 use crate::fields::all_words;
@@ -18,15 +18,16 @@ pub(super) fn is_number(x: f64) -> bool {
     x.is_finite() && x >= 0.0
 }
 
-/// Characters are at most 4 bytes, so short texts are settled without counting.
+/// A character has at least one byte, so short texts are not counted.
 pub(super) fn is_text(s: &str) -> bool {
     s.len() <= MAX_TEXT || s.chars().count() <= MAX_TEXT
 }
 
-/// What a name of an attribute is not made of, beside control characters: stores write it as a member's name.
+/// Characters that the name of an attribute may not have, beside control characters: stores use it as the name of a
+/// member.
 const NOT_IN_NAMES: [char; 2] = ['.', '$'];
 
-/// A name of an attribute.
+/// Whether this is a valid name of an attribute.
 pub(crate) fn is_attribute_name(name: &str) -> bool {
     let plain = |c: char| !c.is_control() && !NOT_IN_NAMES.contains(&c);
     !name.is_empty() && limits::fits(name, limits::ATTRIBUTE_NAME) && name.chars().all(plain)
@@ -50,12 +51,12 @@ pub(crate) fn is_id(s: &str) -> bool {
     !s.is_empty() && s.chars().count() <= MAX_ID && !s.chars().any(char::is_control)
 }
 
-/// A day, or the day of a time.
+/// Reads a date, or the date of a time.
 pub(super) fn date(s: &str) -> Option<NaiveDate> {
     s.parse().ok().or_else(|| time(s).map(|t| t.date_naive()))
 }
 
-/// A time; without an offset it is in UTC, without a time of day midnight.
+/// Reads a time. Without an offset it is in UTC; without a time of day it is midnight.
 pub(super) fn time(s: &str) -> Option<DateTime<Utc>> {
     let zoned = DateTime::parse_from_rfc3339(s).map(|t| t.with_timezone(&Utc));
     let plain = || s.parse::<NaiveDateTime>().or_else(|_| NaiveDateTime::parse_from_str(s, "%Y-%m-%d %H:%M:%S%.f"));
@@ -145,8 +146,8 @@ pub(crate) const TEST_SPECS: [Spec; 6] = [
     optional("date_taken", Kind::Date),
 ];
 
-/// What fields may hold beyond their types, as JSON Schema has it: the dotted path of each with its keywords. Members of
-/// test scores are below `profile.test_scores`.
+/// JSON Schema keywords that restrict fields beyond their types: the dotted path of each field with its keywords.
+/// Members of test scores are below `profile.test_scores`.
 pub fn keywords() -> Vec<(String, Value)> {
     let tests = TEST_SPECS.iter().map(|spec| (format!("profile.test_scores.{}", spec.path), spec.kind));
     let fields = SPECS.iter().map(|spec| (spec.path.to_owned(), spec.kind)).chain(tests);

@@ -1,4 +1,5 @@
-//! Members of a data point's document that belong to no field. Reading a point ignores them; reading a file lists them.
+//! Members of a data point's document that belong to no field. They are ignored when a point is read, and listed when a
+//! file is read.
 
 use super::shape::{SPECS, TEST_SPECS};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -43,7 +44,7 @@ impl Part {
         }
     }
 
-    /// None: no field has this name.
+    /// What to look for in the value of this member; None if no field has this name.
     fn member(self, name: &str) -> Option<Within> {
         match (self, name) {
             (Self::Top, "profile") => Some(Within::Part(Self::Profile)),
@@ -55,11 +56,11 @@ impl Part {
     }
 }
 
-/// Passes the dotted path of each member that is no field on to `each`. Of a text that is no JSON object nothing, or what
-/// comes before its fault. Tests have no numbers in their paths: `profile.test_scores.verbal`.
+/// Calls `each` with the dotted path of each member that is not a field. If the text is not a JSON object, only the
+/// members before the error are passed on. Paths of tests have no index: `profile.test_scores.verbal`.
 pub fn unknown_members(json: &[u8], each: &mut dyn FnMut(&str)) {
     let mut reader = serde_json::Deserializer::from_slice(json);
-    // A broken document's fault is named by whoever reads the point.
+    // The code that reads the point reports what is wrong with a broken document.
     let _ = Walk { at: Within::Part(Part::Top), each }.deserialize(&mut reader);
 }
 

@@ -1,19 +1,21 @@
-//! The leak alarm. A program's acceptance rate and averages are promised to be those of earlier years, so within one
-//! (university, program, year) each has one value. Several values there mean that they may come from the very outcomes
-//! that a model is to predict (a leave-one-out rate, say), and an AUC within such cells far from 0.5 shows that they do.
+//! The leak alarm. The contract says that a program's acceptance rate and averages are those of earlier years, so that
+//! each has one value within a cell (university, program, degree and year). Several values in one cell suggest that
+//! they were computed from the very outcomes that a model is to predict, such as a leave-one-out rate. An AUC within
+//! such cells far from 0.5 shows that they were.
 
 use super::Row;
 use crate::hash::Content;
 use crate::record::AdmissionDataPoint;
 
 pub(super) const FIELDS: [&str; 5] = ["acceptance_rate", "average_gpa", "gre_verbal_avg", "gre_quant_avg", "gmat_avg"];
-/// Values that differ by less than this part are one value, rounded twice.
+/// Values with a relative difference up to this are one value that was rounded twice.
 const SAME: f64 = 1e-6;
-/// An AUC within cells further than this from 0.5 is an alarm, if it rests on enough pairs.
+/// An AUC within cells that differs by more than this from 0.5 raises the alarm, if it is computed from enough pairs.
 const FAR: f64 = 0.1;
 const ENOUGH_PAIRS: u64 = 100;
 
-/// What the alarm needs of a row: its cell, and the program's values that outcomes may have made.
+/// The part of a row that the alarm needs: its cell, and the program's values that may have been computed from
+/// outcomes.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
     cell: u64,
@@ -21,7 +23,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The checks on this point.
+    /// The part of this point that the alarm needs.
     pub fn of(point: &AdmissionDataPoint) -> Self {
         let p = &point.program;
         let cell = Content::new()
@@ -36,18 +38,19 @@ impl Program {
     }
 }
 
-/// What one field does within the cells.
+/// Counts of one field over the cells.
 #[derive(Default)]
 struct Tally {
     cells: u64,
     varying: u64,
-    /// Pairs of an accepted and a rejected row of one cell, and twice those where the accepted one has more.
+    /// Number of pairs of an accepted and a rejected row of one cell. `twice_above` is twice the number of pairs whose
+    /// accepted row has the greater value, plus the number of ties.
     pairs: u64,
     twice_above: u64,
 }
 
 impl Tally {
-    /// `values` of one cell, with labels, sorted by value.
+    /// Adds the values of one cell with their labels, sorted by value.
     fn add(&mut self, values: &[(f64, u8)]) {
         let [(low, _), .., (high, _)] = values else { return };
         self.cells += 1;

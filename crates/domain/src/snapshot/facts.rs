@@ -1,19 +1,20 @@
-//! What a snapshot holds, in numbers: the data that a model was made of.
+//! Figures of a snapshot: the data that a model was trained and tested on.
 
 use super::Snapshot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// How much of a feature a snapshot has.
+/// In how many rows of a snapshot a feature is present.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FeatureFacts {
     /// The feature.
     pub feature: String,
-    /// Rows that have it from data, not from a default.
+    /// Rows that have the feature from data, not from a default.
     pub present: u64,
 }
 
-/// How many rows have each feature from data, as [`FeatureRow::is_present`](crate::features::FeatureRow::is_present) says.
+/// How many rows have each feature from data, as [`FeatureRow::is_present`](crate::features::FeatureRow::is_present)
+/// says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Presence {
     rows: u64,
@@ -21,7 +22,7 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Takes a row. Bit i: the row has feature i, the twelve first, then the added ones.
+    /// Adds a row. Bit i: feature i is present; the twelve features come first, then the extended ones.
     pub fn add(&mut self, present: u32) {
         self.rows += 1;
         for (at, count) in self.features.iter_mut().enumerate() {
@@ -29,12 +30,12 @@ impl Presence {
         }
     }
 
-    /// How many rows were taken.
+    /// Number of rows that were added.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// How many of them have the feature of this index.
+    /// Number of rows that have the feature of this index.
     pub fn of(&self, feature: usize) -> u64 {
         self.features.get(feature).copied().unwrap_or(0)
     }
@@ -70,16 +71,17 @@ pub struct SnapshotFacts {
     pub years: Vec<YearFacts>,
     /// Rows without a year.
     pub rows_without_year: u64,
-    /// Rows that their source still has: those that `features` counts.
+    /// Rows that are still in their source; `features` counts these.
     pub rows_read: u64,
-    /// In the snapshot's order.
+    /// Presence of each feature, in the snapshot's order.
     pub features: Vec<FeatureFacts>,
-    /// What was found when it was taken.
+    /// Warnings that were found when the snapshot was taken.
     pub warnings: Vec<String>,
 }
 
 impl SnapshotFacts {
-    /// Of a snapshot's rows; `columns` and `labels` may have moved out of it.
+    /// The figures of a snapshot with these labels. The snapshot's `columns` and `labels` are not read and may be
+    /// empty.
     pub fn of(sha256: &str, snapshot: &Snapshot, labels: &[u8], test_rows: u64, presence: &Presence) -> Self {
         let mut years: Vec<YearFacts> = Vec::new();
         let mut known: Vec<(i32, u8)> =

@@ -1,4 +1,4 @@
-//! The types of events that are taken in.
+//! The types of inbound events.
 
 use super::{Refusal, RefusalCode, cut};
 use crate::words::word_enum;
@@ -16,7 +16,7 @@ word_enum!(
 );
 
 impl InboundType {
-    /// The key that it is published with.
+    /// The routing key that events of this type are published with.
     pub fn routing_key(self) -> &'static str {
         match self {
             InboundType::Trigger => "training.trigger.requested",
@@ -25,12 +25,12 @@ impl InboundType {
         }
     }
 
-    /// Its `type`, with the one version that is known.
+    /// The CloudEvents `type`, with the only known version: `training.trigger.v1`.
     pub fn versioned(self) -> String {
         format!("{self}.v1")
     }
 
-    /// The type that this names.
+    /// Parses a CloudEvents `type` with its version.
     pub(super) fn named(kind: &str) -> Result<Self, Refusal> {
         let version = kind.rsplit_once(".v").filter(|(_, v)| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()));
         match version.map(|(name, version)| (Self::parse(name), version)) {

@@ -1,4 +1,4 @@
-//! A file's columns, and the field that each most likely is.
+//! The columns of a file, and the field that each most likely holds.
 
 use super::words::{self, Season};
 use super::{one_line, text};
@@ -10,7 +10,7 @@ use crate::names::{folded, tidy};
 use crate::record::shape::Kind;
 use std::collections::BTreeMap;
 
-/// Different values of the decision's column that are listed.
+/// Maximum number of different words of the column of decisions that are listed.
 const MOST_WORDS: usize = 12;
 const DATES: [&str; 14] = [
     "%Y-%m-%d",
@@ -32,7 +32,7 @@ const DATES: [&str; 14] = [
 pub struct Column<'a> {
     pub at: usize,
     name: Option<&'a str>,
-    /// Without blanks around them.
+    /// Cells without blanks around them.
     cells: Vec<&'a str>,
     decimal_comma: bool,
 }
@@ -73,7 +73,7 @@ impl<'a> Column<'a> {
         self.cells.iter().copied().filter(|cell| !cell.is_empty())
     }
 
-    /// The share of the cells that are not blank for which this holds; 0 without any.
+    /// The share of the filled cells for which `is` holds; 0 if no cell is filled.
     fn share(&self, is: impl Fn(&str) -> bool) -> f64 {
         let (mut all, mut of) = (0u32, 0u32);
         for cell in self.filled() {
@@ -115,7 +115,7 @@ impl<'a> Column<'a> {
         one_line(&text(&brief(first, 30)))
     }
 
-    /// A probability in place of a decision.
+    /// Whether the column holds probabilities of acceptance in place of decisions.
     pub fn is_share(&self) -> bool {
         self.is_within(0.0, 1.0) && self.numbers().any(|x| x.fract() != 0.0)
     }
@@ -124,7 +124,7 @@ impl<'a> Column<'a> {
         self.is_share() || self.share(|cell| words::decision(cell).is_some() || words::is_open(cell)) >= 0.6
     }
 
-    /// The different decisions, as the field's pattern finds them.
+    /// The different words for decisions, as the field's pattern finds them, the most frequent first.
     pub fn words(&self, field: &Field) -> Vec<String> {
         let mut words: BTreeMap<String, (usize, String)> = BTreeMap::new();
         for cell in self.filled() {
@@ -140,7 +140,7 @@ impl<'a> Column<'a> {
         words.into_iter().map(|(_, word)| word).collect()
     }
 
-    /// The scale of the highest mark, where it cannot be 4.
+    /// The GPA scale that the highest GPA of the column implies; None if the scale may be 4.
     pub fn gpa_scale(&self, field: &Field) -> Option<f64> {
         let highest = match field.pattern {
             None => self.highest(),
@@ -183,7 +183,7 @@ pub fn fields(columns: &[Column<'_>]) -> Vec<Field> {
     };
     let mut named: Vec<(usize, &Column<'_>, &'static str)> =
         columns.iter().filter_map(|c| usual(c.name?).map(|(field, rank)| (rank, c, field))).collect();
-    // Of two columns that could be one field the one with the field's own name, then the one with the more usual name.
+    // If two columns could be one field, the field's own name is preferred, then the more usual name.
     named.sort_by_key(|(rank, column, _)| (*rank, column.at));
     for (_, column, field) in named {
         read(column, field, &mut found);
@@ -314,7 +314,7 @@ fn section(cell: &str, letter: char) -> bool {
     }) && lower.contains(|c: char| c.is_ascii_digit())
 }
 
-/// Year and cycle out of a column of terms.
+/// Adds year and cycle from a column of terms.
 fn term(column: &Column<'_>, found: &mut Vec<Field>) {
     let Some(season) = column.season() else { return };
     let at = column.at;
@@ -335,7 +335,7 @@ fn term(column: &Column<'_>, found: &mut Vec<Field>) {
     }
 }
 
-/// The values of a degree's column whose words are not the field's own.
+/// The `values` rule of a column of degrees, for words that are not the field's own.
 fn degrees(column: &Column<'_>) -> Option<String> {
     let mut values: BTreeMap<String, (String, &'static str)> = BTreeMap::new();
     for cell in column.filled() {
@@ -350,7 +350,7 @@ fn degrees(column: &Column<'_>) -> Option<String> {
     (!values.is_empty()).then(|| format!("values = {{ {} }}", values.join(", ")))
 }
 
-/// What is found inside cells of several facts: `Masters (F19)`, `V 160 Q 165`, `Accepted on 3 Mar 2019`.
+/// Adds fields from cells with several values: `Masters (F19)`, `V 160 Q 165`, `Accepted on 3 Mar 2019`.
 fn inside(column: &Column<'_>, found: &mut Vec<Field>) {
     let at = column.at;
     let short = column.share(|cell| cell.chars().count() <= 80) >= 0.9;
@@ -383,7 +383,7 @@ fn inside(column: &Column<'_>, found: &mut Vec<Field>) {
     }
 }
 
-/// Columns without names go by what is in them.
+/// Finds the fields of columns without names by the content of the columns.
 fn by_content(columns: &[Column<'_>], found: &mut Vec<Field>) {
     let taken = |found: &[Field], c: &Column<'_>| found.iter().any(|f| f.column == c.at);
     let schools = ["univ", "college", "institut", "school", "polytech"];

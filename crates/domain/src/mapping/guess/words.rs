@@ -1,8 +1,8 @@
-//! What columns and their values are called in the files that people publish.
+//! Usual names of columns and of their values in published files.
 
 use crate::names::{category, folded};
 
-/// Names of columns, folded, by the field that they usually are.
+/// Names of columns, folded, by the field that they usually hold.
 const NAMES: &[(&str, &[&str])] = &[
     (
         "data_point_id",
@@ -137,16 +137,16 @@ const NAMES: &[(&str, &[&str])] = &[
     ("nationality", &["nationality", "citizenship"]),
 ];
 
-/// The field that a column of this name usually is, and how early the name stands in its field's list.
+/// The field that a column of this name usually holds, and a rank: the lower, the more usual the name.
 pub fn of_name(name: &str) -> Option<(&'static str, usize)> {
     let name = category(name);
     let find =
         |name: &str| NAMES.iter().find_map(|(field, names)| Some((*field, names.iter().position(|n| *n == name)?)));
-    // A name as it is goes before one that is known only without its additions.
+    // A match of the full name is preferred to a match without additions.
     find(&name).or_else(|| find(&without_additions(&name)).map(|(field, rank)| (field, rank + ADDED)))
 }
 
-/// Above every place in a list of names.
+/// Added to the rank of a name that matches without its additions; greater than any rank of a full name.
 const ADDED: usize = 1000;
 
 /// Words that say how a value was measured or what it belongs to, and not what it is.
@@ -159,13 +159,13 @@ fn without_additions(category: &str) -> String {
     category.split(' ').filter(|word| !is_addition(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a cell says that there is no value, as files have it that leave no cell blank.
+/// Whether a cell holds a word for a missing value, as in files that leave no cell blank.
 pub fn is_missing(cell: &str) -> bool {
     const WORDS: [&str; 11] = ["na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", "?", "\\n"];
     cell.len() <= 8 && WORDS.contains(&folded(cell).as_str())
 }
 
-/// The decision that a text means. Of several the last counts: `WL, Accepted`.
+/// The decision that a text means. If it has several, the last counts: `WL, Accepted`.
 pub fn decision(text: &str) -> Option<&'static str> {
     let text = folded(text);
     match text.as_str() {
@@ -192,7 +192,7 @@ pub fn decision(text: &str) -> Option<&'static str> {
     text.split(|c: char| !c.is_alphanumeric()).filter_map(of).next_back().filter(|_| text.len() <= 60)
 }
 
-/// Words for applications that are not decided.
+/// Whether a text means that the application is not decided yet.
 pub fn is_open(text: &str) -> bool {
     let text = folded(text);
     decision(&text).is_none()
