@@ -1,10 +1,10 @@
-//! One application that has no outcome yet, and the features of it.
+//! The features of one application without an outcome.
 
 pub use provost_domain::Application;
 use provost_domain::features::{EXTENDED, FEATURES, FeatureTables};
 
-/// The twelve features, then the added ones where `extended`; NaN is missing. And which of the twelve come from the application
-/// rather than from a default: bit i for feature i.
+/// The twelve features, then the extended ones if `extended`; NaN is missing. The second value has bit i set if feature
+/// i of the twelve comes from the application and not from a default.
 pub(crate) fn features(application: &Application, tables: &FeatureTables, extended: bool) -> (Vec<f32>, u16) {
     let row = tables.row(application.point());
     let mut values = Vec::with_capacity(FEATURES.len() + if extended { EXTENDED.len() } else { 0 });

@@ -1,4 +1,4 @@
-//! The envelope of stored bytes: magic, format version, length, checksum, payload. Never code.
+//! The envelope of stored bytes: magic, format version, length, checksum, payload. An artifact never contains code.
 //!
 //! ```text
 //! 8 bytes  magic
@@ -12,19 +12,19 @@ use crate::error::PredictError;
 use sha2::{Digest, Sha256};
 
 const HEADER: usize = 8 + 4 + 8 + 32;
-/// Of a payload; far above any model that fits the memory of a machine this runs on.
+/// Maximum number of bytes of a payload: 1 GiB.
 pub const MAX_PAYLOAD: u64 = 1 << 30;
 
-/// What the bytes are, and the newest format of them that this program writes and reads.
+/// The kind of an artifact, and the newest format version that this program writes and reads.
 #[derive(Debug, Clone, Copy)]
 pub struct Format {
     /// The first eight bytes.
     pub magic: [u8; 8],
-    /// Counts from 1.
+    /// Format version, from 1.
     pub version: u32,
 }
 
-/// `payload` in its envelope.
+/// Puts a payload into its envelope.
 pub fn seal(format: Format, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER + payload.len());
     out.extend_from_slice(&format.magic);
@@ -35,7 +35,7 @@ pub fn seal(format: Format, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The payload and its format version, after every check that the envelope allows.
+/// The format version and the payload, after all checks of the envelope.
 ///
 /// # Errors
 ///

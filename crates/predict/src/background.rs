@@ -1,4 +1,4 @@
-//! Background rows: what a feature is where a coalition does not know it.
+//! Background rows, which give the values of the features that a coalition does not know.
 
 use crate::control::Control;
 use crate::error::PredictError;
@@ -6,14 +6,16 @@ use crate::groups::Group;
 use crate::matrix::Matrix;
 use provost_domain::rng::SplitMix64;
 
-/// Background rows of one model, at most.
+/// Maximum number of background rows of one model.
 pub const MOST_ROWS: usize = 100;
-/// Draws for one row until it is given up: where every combination is some applicant's row there is none to keep.
+/// Draws for one row before it is given up. If every combination of values is the row of some applicant, there is no
+/// row to keep.
 const DRAWS: usize = 20;
 const STREAM: u64 = 0x6261_636b;
 
-/// Rows whose groups of columns were each drawn from another training row: no row is an applicant's, and each group's columns
-/// belong together. Fewer than [`MOST_ROWS`], or none, where training has too few different rows.
+/// Synthetic rows, each with one value per column of `x`. The columns of each group are drawn together from a random
+/// training row, so that they fit each other. A drawn row that equals a training row is discarded, so that no row is an
+/// applicant's. The result has fewer than [`MOST_ROWS`] rows, or none, if the training rows differ too little.
 ///
 /// # Errors
 ///
@@ -46,7 +48,7 @@ pub fn resampled(
     Ok(found)
 }
 
-/// Whether some row has just these values.
+/// Whether some row has exactly these values; NaN equals NaN.
 fn is_among(x: &Matrix, rows: &[u32], values: &[f32], control: &Control) -> Result<bool, PredictError> {
     let same = |a: f32, b: f32| a == b || (a.is_nan() && b.is_nan());
     let mut found = false;

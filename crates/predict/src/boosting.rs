@@ -42,7 +42,8 @@ impl Boosting {
     ) -> Result<Vec<f64>, PredictError> {
         Ok(self.predict_at(None, x, columns, rows, &[self.trees.len()], control)?.pop().unwrap_or_default())
     }
-    /// What the first so many trees predict, for each of the ascending `ends`. `categories` are those of trees with sets.
+    /// Probabilities of class 1 by the first n trees, for each n of `ends` (ascending), one vector per n. `categories`
+    /// are needed for trees that split by sets.
     ///
     /// # Errors
     ///
@@ -64,7 +65,7 @@ impl Boosting {
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn validate(&self, width: usize) -> Result<(), String> {
         self.validate_with(None, width)
     }
@@ -84,7 +85,7 @@ pub struct CategoryBoosting {
 }
 
 impl CategoryBoosting {
-    /// `categories` are those that the trees' sets are of.
+    /// Boosted trees whose sets are of `categories`.
     pub fn new(boosting: Boosting, categories: Categories) -> Self {
         Self { boosting, categories }
     }
@@ -96,7 +97,7 @@ impl CategoryBoosting {
     pub fn categories(&self) -> &Categories {
         &self.categories
     }
-    /// As `Boosting::predict`, of categories as they are.
+    /// As `Boosting::predict`; columns of categories hold their codes unencoded.
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl CategoryBoosting {
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn validate(&self, width: usize) -> Result<(), String> {
         self.boosting.validate_with(Some(&self.categories), width)
     }

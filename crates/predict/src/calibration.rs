@@ -1,11 +1,11 @@
-//! Calibration: from a learner's scores to probabilities.
+//! Calibration: maps a learner's scores to probabilities.
 
 use serde::{Deserialize, Serialize};
 
-/// Parts of 0 to 1 by which the points near many numbers are found.
+/// Buckets of equal width between 0 and 1, for finding the points next to a score quickly.
 const BUCKETS: usize = 1_024;
 
-/// A strictly increasing map of probabilities, so that rankings and AUC stay.
+/// A map from scores to probabilities that never reverses the order of two scores, so that rankings are kept.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub enum Calibration {
     /// Scores are probabilities already.
@@ -37,7 +37,7 @@ impl Calibration {
         }
     }
 
-    /// For many numbers.
+    /// The same calibration, prepared for many numbers.
     pub fn for_many(&self) -> Calibrator<'_> {
         let first = match self {
             Calibration::Isotonic { x, .. } => {
@@ -48,11 +48,11 @@ impl Calibration {
         Calibrator { calibration: self, first }
     }
 
-    /// Of a decoded artifact: what `apply` relies on.
+    /// Checks a calibration of a decoded artifact for everything that `apply` relies on.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Calibration::None => Ok(()),
@@ -74,7 +74,7 @@ impl Calibration {
 #[derive(Debug)]
 pub struct Calibrator<'c> {
     calibration: &'c Calibration,
-    /// For each bucket, how many points are not above its lower end: where the search for a number's place begins.
+    /// For each bucket, the number of points that are not above its lower end: where the search for a score begins.
     first: Vec<usize>,
 }
 
@@ -84,7 +84,7 @@ impl Calibrator<'_> {
         self.calibration
     }
 
-    /// [`Calibration::apply`] to each number; none is NaN.
+    /// Applies the calibration to each number in place, as [`Calibration::apply`] does. No number may be NaN.
     pub fn apply(&self, p: &mut [f64]) {
         let Calibration::Isotonic { x, y } = self.calibration else {
             return p.iter_mut().for_each(|p| *p = self.calibration.apply(*p));
@@ -100,12 +100,13 @@ impl Calibrator<'_> {
     }
 }
 
-/// The probability of these log-odds.
+/// The probability of the log-odds `z`.
 pub fn sigmoid(z: f64) -> f64 {
     1.0 / (1.0 + (-z).exp())
 }
 
-/// The log-odds of a probability. Bounded, so that a score of exactly 0 or 1 (a forest's) stays finite.
+/// The log-odds of a probability. The probability is limited to 1e-6 to 1 − 1e-6, so that a score of exactly 0 or 1, as
+/// of a forest, stays finite.
 pub fn logit(p: f64) -> f64 {
     let p = p.clamp(1e-6, 1.0 - 1e-6);
     (p / (1.0 - p)).ln()
@@ -116,7 +117,7 @@ fn interpolate(x: &[f64], y: &[f64], p: f64) -> f64 {
     between(x, y, p, x.partition_point(|v| *v <= p))
 }
 
-/// The value at `p`, which `above` points are not above.
+/// Linear interpolation at `p`; `above` is the number of points with x ≤ `p`.
 #[inline]
 fn between(x: &[f64], y: &[f64], p: f64, above: usize) -> f64 {
     if above == 0 {

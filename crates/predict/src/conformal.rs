@@ -1,20 +1,21 @@
-//! Class-conditional conformal sets (Vovk, Gammerman and Shafer 2005, chapter 4): an outcome is plausible where enough
-//! out-of-fold rows that had it looked at least as unlike it as this row does.
+//! Class-conditional conformal sets (Vovk, Gammerman and Shafer 2005, chapter 4). The nonconformity of a row with a
+//! class is measured by its score. An outcome is plausible if enough out-of-fold rows with that outcome conform to it
+//! no better than this row does.
 
 use crate::outcome::Outcome;
 use crate::score_counts::{ScoreCounts, place};
 
-/// Ranks among the out-of-fold scores of each class.
+/// The distribution of the out-of-fold scores of each class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConformalSets {
-    /// Grid places, ascending.
+    /// Places on the grid of scores, ascending.
     places: Vec<u32>,
     /// Rows of class 0 and of class 1 before each place; the last entry counts all.
     before: Vec<[u64; 2]>,
 }
 
 impl ConformalSets {
-    /// From the out-of-fold scores of a model's training rows.
+    /// The sets that follow from the out-of-fold scores of a model's training rows.
     pub fn new(counts: &ScoreCounts) -> Self {
         let mut before = vec![[0; 2]];
         let mut sum = [0u64; 2];
@@ -25,20 +26,20 @@ impl ConformalSets {
         Self { places: counts.places().to_vec(), before }
     }
 
-    /// The p-values of a rejection and of an acceptance: the share of the rows of that class, this row included, that are at
-    /// least as unlike their class.
+    /// The p-values `[rejected, accepted]` of the calibrated probability `p`: for each class, the share of its rows,
+    /// with this row counted among them, that conform to the class no better than this row does.
     pub fn p_values(&self, p: f64) -> [f64; 2] {
         let place = place(p);
         let all = self.before[self.places.len()];
-        // An acceptance looks the less like one the lower its probability is, a rejection the higher.
+        // The lower its probability, the less a row conforms to accepted; the higher, the less it conforms to rejected.
         let rejected = all[0] - self.before[self.places.partition_point(|known| *known < place)][0];
         let accepted = self.before[self.places.partition_point(|known| *known <= place)][1];
         let share = |as_unlike: u64, all: u64| (as_unlike + 1) as f64 / (all + 1) as f64;
         [share(rejected, all[0]), share(accepted, all[1])]
     }
 
-    /// The outcomes that are plausible at `coverage`: of rows of either class, about that share have their own outcome among
-    /// them. Both, one or none; the accepted one first.
+    /// The outcomes that are plausible at `coverage` (0 to 1): both, one or none, the acceptance first. Among the rows
+    /// of either class, about that share have their own outcome in their set.
     pub fn plausible(&self, p: f64, coverage: f64) -> Vec<Outcome> {
         let [rejected, accepted] = self.p_values(p);
         let level = 1.0 - coverage;
@@ -46,8 +47,8 @@ impl ConformalSets {
         named.into_iter().filter(|(_, value)| *value > level).map(|(outcome, _)| outcome).collect()
     }
 
-    /// How often the sets of rows with the labels `y` (0 or 1) have their own outcome in them: of class 0 and of class 1; None
-    /// without rows of a class.
+    /// Measured coverage of class 0 and of class 1: the share of the rows with that label in `y` (0 or 1) whose set
+    /// contains their own outcome. `p` are calibrated probabilities, one per label; None for a class without rows.
     pub fn measured(&self, p: &[f64], y: &[u8], coverage: f64) -> [Option<f64>; 2] {
         let mut rows = [[0u64; 2]; 2];
         for (p, y) in p.iter().zip(y) {

@@ -1,14 +1,14 @@
-//! Cancelling and watching long computations from outside.
+//! Cancelling long computations, and observing their progress.
 
 use crate::error::PredictError;
 pub use crate::stop::StopReason;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Rows that a loop processes between two checks of the token: some milliseconds.
+/// Rows that a loop processes between two checks of the token, which takes some milliseconds.
 pub const BLOCK: usize = 1 << 16;
 
-/// Set once by whoever wants the work to end; checked per tree, round and epoch, and per block of rows.
+/// A token by which a caller stops the work. It is checked per tree, round and epoch, and per block of rows.
 #[derive(Debug, Clone, Default)]
 pub struct Token {
     state: Arc<AtomicU8>,
@@ -30,11 +30,12 @@ impl Token {
     pub fn new() -> Self {
         Self::default()
     }
-    /// The same token; `observer` is called at each check, on the thread that checks. For tests.
+    /// The same token with `observer`, which is called at each check on the thread that checks. For tests.
     pub fn observed_by(&self, observer: Arc<dyn Fn() + Send + Sync>) -> Self {
         Self { observer: Some(Observer(observer)), ..self.clone() }
     }
-    /// Asks for the end of the work. The first reason stays; only a time limit, after which the best result so far is still kept, is replaced by other reasons.
+    /// Asks the work to stop. The first reason is kept, with one exception: any other reason replaces a time limit,
+    /// after which the best result so far would still be kept.
     pub fn trip(&self, reason: StopReason) {
         let v = match reason {
             StopReason::Cancelled => 1,
@@ -44,7 +45,7 @@ impl Token {
         let gives_way = |state| (state == 0 || (state == 2 && v != 2)).then_some(v);
         let _ = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, gives_way);
     }
-    /// The same token, which ignores the time limit: for the work that remains once the limit is reached.
+    /// The same token, but ignoring the time limit: for the work that remains after the limit.
     pub fn past_time_limit(&self) -> Self {
         Self { past_time_limit: true, ..self.clone() }
     }
@@ -63,7 +64,7 @@ impl Token {
     }
 }
 
-/// How far one fit is: trees, rounds, Newton steps or epochs.
+/// Progress of one fit, in trees, rounds, Newton steps or epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Units that are done.
@@ -98,7 +99,7 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// `Stopped`; then `work` was called for the first blocks.
+    /// `Stopped`; `work` was then called for the blocks before the check.
     pub fn in_blocks<T>(&self, items: &[T], mut work: impl FnMut(&[T])) -> Result<(), PredictError> {
         for block in items.chunks(BLOCK) {
             self.check()?;

@@ -1,5 +1,6 @@
-//! Counterfactuals (Wachter, Mittelstadt and Russell 2018): the smallest change found of a few features that turns a rejection,
-//! always checked by predicting it. What the model would answer, not what an applicant should do.
+//! Counterfactuals (Wachter, Mittelstadt and Russell 2018): the smallest change of a few features that was found to
+//! turn a rejection into an acceptance. The model predicts each changed row, so that the result is verified. A
+//! counterfactual describes the model and is no advice to an applicant.
 
 use crate::ranges::FeatureRange;
 
@@ -14,24 +15,24 @@ pub const DEFAULT_CHANGEABLE: [&str; 7] = [
     "extracurricular_score",
 ];
 
-/// Values of one feature that are tried, from one end of its training range to the other.
+/// Values of one feature that are tried, evenly spaced over its training range.
 const STEPS: usize = 24;
-/// Features that are changed together, at most.
+/// Maximum number of features that are changed together.
 const MOST_CHANGES: usize = 3;
-/// Halvings of each change, once the answer has turned.
+/// Halvings of each change after an acceptance was found.
 const HALVINGS: usize = 12;
 
-/// What may be changed of a row, and how a changed row is predicted.
+/// The row to change, the features that may change, and how a changed row is predicted.
 pub struct Search<'a> {
     /// The features of the row; NaN is missing.
     pub row: &'a [f32],
     /// Indices of the changeable features.
     pub changeable: &'a [usize],
-    /// Of all features.
+    /// Training ranges of all features.
     pub ranges: &'a [FeatureRange],
-    /// A probability of at least this turns the answer.
+    /// Decision threshold: a probability of at least this is an acceptance.
     pub threshold: f64,
-    /// The probabilities of rows that may be changed in changeable features alone.
+    /// Predicts the probabilities of rows, which differ from `row` only in changeable features.
     pub predict: &'a dyn Fn(&[Vec<f32>]) -> Vec<f64>,
 }
 
@@ -43,8 +44,8 @@ struct Step {
 }
 
 impl Search<'_> {
-    /// The changes, by feature, and the probability with them; the fewest features first, then the smallest changes of them.
-    /// None where no change that was tried turns the answer.
+    /// Searches greedily: first over one feature, then with more. Returns the changes (index of the feature, new value)
+    /// and the probability of the changed row. None if no change that was tried leads to an acceptance.
     pub fn run(&self) -> Option<(Vec<(usize, f32)>, f64)> {
         let mut taken: Vec<Step> = Vec::new();
         while taken.len() < MOST_CHANGES {
@@ -57,14 +58,14 @@ impl Search<'_> {
                 taken.push(candidates[at]);
                 return self.shrunk(taken);
             }
-            // What brings the answer nearest is kept, and another feature is changed as well.
+            // The step that raises the probability most is kept, and another feature is changed as well.
             let nearest = (0..candidates.len()).max_by(|a, b| p[*a].total_cmp(&p[*b]))?;
             taken.push(candidates[nearest]);
         }
         None
     }
 
-    /// Steps of the changeable features that are not changed yet.
+    /// Candidate steps of the changeable features that are not changed yet.
     fn candidates(&self, taken: &[Step]) -> Vec<Step> {
         let mut steps = Vec::new();
         for feature in self.changeable.iter().filter(|f| !taken.iter().any(|step| step.feature == **f)) {
@@ -82,7 +83,7 @@ impl Search<'_> {
         row
     }
 
-    /// The size of a change as a share of the training range; that of a value that was missing counts as a whole range.
+    /// The size of a change as a share of the training range; 1 if the value was missing.
     fn size(&self, step: Step) -> f64 {
         match self.ranges.get(step.feature) {
             Some(FeatureRange::Numbers { low, high }) if high > low && !self.row[step.feature].is_nan() => {
@@ -92,7 +93,7 @@ impl Search<'_> {
         }
     }
 
-    /// Halves each change as long as the answer stays turned.
+    /// Shrinks each change by bisection while the prediction remains an acceptance.
     fn shrunk(&self, mut taken: Vec<Step>) -> Option<(Vec<(usize, f32)>, f64)> {
         for at in (0..taken.len()).rev() {
             let (from, mut far) = (self.row[taken[at].feature], taken[at].to);

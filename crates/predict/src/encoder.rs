@@ -1,5 +1,6 @@
-//! Categories as rates of acceptance: of strictly earlier years, and of all training rows (Micci-Barreca 2001). Both lean on
-//! the overall rate where there are few rows, and a third column says how many there are.
+//! Encoding of categories as rates of acceptance (Micci-Barreca 2001): a rate over strictly earlier years, and a rate
+//! over all training rows. Both are shrunk towards the overall rate where a category has few rows. A third column gives
+//! the number of rows, as ln(1 + rows).
 
 pub mod standards;
 
@@ -7,28 +8,28 @@ use crate::matrix::Matrix;
 use serde::{Deserialize, Serialize};
 use standards::Standards;
 
-/// Columns that one category becomes.
+/// Encoded columns per category.
 pub const PER_CATEGORY: usize = 3;
-/// Rows that the overall rate weighs as much as.
+/// Weight of the overall rate, in rows.
 const WEIGHT: f64 = 10.0;
 
-/// Of a value's rows up to and in a year.
+/// Cumulative counts of one value's rows up to and including a year.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Infinite for rows of unknown year, which come last.
+    /// The year; infinite for rows of unknown year, which come last.
     pub year: f32,
-    /// Rows up to and in that year.
+    /// Rows up to and including that year.
     pub rows: u32,
     /// Those of class 1 among them.
     pub ones: u32,
 }
 
-/// Ascending years, cumulative counts.
+/// Cumulative counts by year, in ascending order of year.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct History(pub Vec<Tally>);
 
 impl History {
-    /// Adds a row of a year, which is none before the last one's.
+    /// Adds a row. Its year must not be before that of the last row; `one` is its label, 0 or 1.
     pub fn add(&mut self, year: f32, one: u8) {
         let before = self.0.last().copied().unwrap_or(Tally { year: f32::NEG_INFINITY, rows: 0, ones: 0 });
         let after = Tally { year, rows: before.rows + 1, ones: before.ones + u32::from(one) };
@@ -37,7 +38,7 @@ impl History {
             _ => self.0.push(after),
         }
     }
-    /// Rows and ones of years strictly before; of none where the year is not known.
+    /// Rows and rows of class 1 of all years strictly before `year`; (0, 0) if `year` is NaN.
     pub fn before(&self, year: f32) -> (f64, f64) {
         if year.is_nan() {
             return (0.0, 0.0);
@@ -45,35 +46,35 @@ impl History {
         let end = self.0.partition_point(|t| t.year < year && t.year.is_finite());
         self.0[..end].last().map_or((0.0, 0.0), |t| (f64::from(t.rows), f64::from(t.ones)))
     }
-    /// Rows and ones of all years.
+    /// Rows and rows of class 1 of all years.
     pub fn all(&self) -> (f64, f64) {
         self.0.last().map_or((0.0, 0.0), |t| (f64::from(t.rows), f64::from(t.ones)))
     }
-    /// Of a decoded artifact: whether it is sound.
+    /// Whether a history of a decoded artifact is valid.
     fn check(&self) -> bool {
         let grows = |w: &[Tally]| w[0].year < w[1].year && w[0].rows <= w[1].rows && w[0].ones <= w[1].ones;
         self.0.windows(2).all(grows) && self.0.iter().all(|t| !t.year.is_nan() && t.ones <= t.rows)
     }
 }
 
-/// The rate of class 1, drawn towards `prior`, as if that had been seen so many times.
+/// The rate of class 1, shrunk towards `prior` as if that rate had been observed in `WEIGHT` more rows.
 pub fn rate((rows, ones): (f64, f64), prior: f64) -> f32 {
     ((ones + WEIGHT * prior) / (rows + WEIGHT)) as f32
 }
 
-/// The rate of class 1 over all rows; one half where nothing is known.
+/// The rate of class 1 over all rows with Laplace's correction: one half without rows.
 pub fn overall((rows, ones): (f64, f64)) -> f64 {
     (ones + 1.0) / (rows + 2.0)
 }
 
-/// What training has seen of the categories of one column.
+/// Training counts of the categories of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Category {
-    /// The model's own column.
+    /// Index of the column among the model's own columns.
     pub column: u32,
-    /// Ascending.
+    /// The category codes, ascending.
     pub values: Vec<f32>,
-    /// One per value.
+    /// One history per value.
     pub histories: Vec<History>,
 }
 
@@ -88,16 +89,17 @@ pub struct Encoder {
     pub year: Option<u32>,
     /// The columns of categories.
     pub categories: Vec<Category>,
-    /// Of all training rows.
+    /// History of all training rows.
     pub overall: History,
-    /// Their columns come last.
+    /// Comparisons with standards; their columns come last.
     pub standards: Vec<Standards>,
-    /// Of the encoded columns.
+    /// Names of the encoded columns.
     pub names: Vec<String>,
 }
 
 impl Encoder {
-    /// Rows that were not trained on, as columns.
+    /// Encodes rows that were not trained on. The result has one vector per encoded column, with one value per row.
+    /// `columns` maps the encoder's raw columns to the matrix's.
     pub fn encode(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<Vec<f32>> {
         let value = |at: u32, row: u32| x.value(row as usize, columns[at as usize]);
         let mut encoded: Vec<Vec<f32>> =
@@ -127,7 +129,7 @@ impl Encoder {
         self.plain.len() + PER_CATEGORY * self.categories.len() + compared
     }
 
-    /// Of the encoded columns.
+    /// Names of the encoded columns.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -143,7 +145,8 @@ impl Encoder {
         plain.chain(self.categories.iter().flat_map(of_category)).chain(compared).collect()
     }
 
-    /// Shares of the encoded columns, added up per source column; a comparison counts for both of its sources.
+    /// Adds shares of the encoded columns up by source column. The share of a comparison is divided equally between its
+    /// two sources.
     pub fn of_sources(&self, shares: &[f64]) -> Vec<f64> {
         let mut sources = vec![0.0; self.width as usize];
         let alone = self.plain.iter().copied().chain(self.categories.iter().flat_map(|c| [c.column; PER_CATEGORY]));
@@ -155,11 +158,12 @@ impl Encoder {
         sources
     }
 
-    /// Of a decoded artifact: everything that `encode` relies on.
+    /// Checks an encoder of a decoded artifact for everything that `encode` relies on. `width` is the number of raw
+    /// columns.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self, width: usize) -> Result<(), String> {
         if self.width as usize != width {
             return Err(format!("an encoder of {} columns for a model of {width}", self.width));

@@ -1,4 +1,4 @@
-//! What can go wrong in reading and using a fitted model.
+//! Errors of reading and using a fitted model.
 
 use crate::stop::StopReason;
 
@@ -8,7 +8,7 @@ pub enum PredictError {
     /// The caller's [`Token`](crate::control::Token) was set.
     #[error("stopped: {0}")]
     Stopped(StopReason),
-    /// Rows or columns that the model cannot take: names the cause.
+    /// Rows or columns that the model cannot predict; the text names the cause.
     #[error("{0}")]
     Data(String),
     /// An artifact that does not decode: truncated, altered, or of a newer format.

@@ -1,27 +1,27 @@
-//! What a model keeps of its training, beside what predicts: what intervals, sets, explanations and warnings are made of.
+//! Results of training that an artifact keeps beside the predictor, for intervals, sets, explanations and warnings.
 
 use crate::background::MOST_ROWS;
 use crate::ranges::FeatureRange;
 use crate::score_counts::ScoreCounts;
 use serde::{Deserialize, Serialize};
 
-/// Part of an artifact from format version 3 on. No row of it is an applicant's.
+/// Results of training that an artifact has from format version 3 on. None of its rows is an applicant's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Calibrated out-of-fold probabilities of the training rows, counted by label.
     pub scores: ScoreCounts,
     /// Synthetic rows, in the order of the model's features (see [`resampled`](crate::background::resampled)).
     pub background: Vec<Vec<f32>>,
-    /// One per feature.
+    /// One training range per feature.
     pub ranges: Vec<FeatureRange>,
 }
 
 impl Evidence {
-    /// Of a decoded artifact of a model with `width` features.
+    /// Checks the evidence of a decoded artifact of a model with `width` features.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self, width: usize) -> Result<(), String> {
         self.scores.check()?;
         if self.ranges.len() != width {

@@ -6,7 +6,7 @@ use crate::matrix::Matrix;
 use crate::trees::{self, Tree};
 use serde::{Deserialize, Serialize};
 
-/// Fitted forest: the mean of its leaves' class shares.
+/// A fitted forest: the probability is the mean over the trees of the share of class 1 in the row's leaf.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
     trees: Vec<Tree>,
@@ -42,7 +42,7 @@ impl Forest {
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn validate(&self, width: usize) -> Result<(), String> {
         trees::validate(&self.trees, None, width)?;
         match self.trees.iter().flatten().filter_map(trees::Node::as_leaf).find(|v| !(0.0..=1.0).contains(v)) {

@@ -1,6 +1,7 @@
-//! Features grouped by what they describe: explanations name groups, so that all coalitions of them can be visited.
+//! Groups of features by what they describe. Explanations give contributions of groups, which are few enough for all
+//! coalitions to be computed.
 
-/// Groups of one explanation, at most.
+/// Maximum number of groups of one explanation.
 pub const MOST_GROUPS: usize = 14;
 
 /// The groups of a model with extended features: a name and the features of each.
@@ -46,14 +47,14 @@ const EXTENDED_GROUPS: [(&str, &[&str]); 12] = [
 /// Features that are explained together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// What the explanation calls it.
+    /// Name of the group in explanations.
     pub name: String,
     /// Indices into the model's features, ascending.
     pub columns: Vec<usize>,
 }
 
-/// The groups of these features, at most [`MOST_GROUPS`]: each its own where there are no more; else those of the table, and one
-/// for features that the table does not name.
+/// The groups of these features, at most [`MOST_GROUPS`]. Up to that number of features, each feature is a group; else
+/// the groups are those of the table, and one more for features that the table lacks.
 pub fn groups(names: &[String]) -> Vec<Group> {
     if names.len() <= MOST_GROUPS {
         let alone = |(at, name): (usize, &String)| Group { name: name.clone(), columns: vec![at] };

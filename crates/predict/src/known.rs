@@ -1,18 +1,18 @@
-//! The categories of one column that a fitted model tells apart, and their codes.
+//! The categories of one column that a fitted model distinguishes, and their codes.
 
 use serde::{Deserialize, Serialize};
 
-/// Values of one column, each with a code: its place among them.
+/// The known values of one column. The code of a value is its index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Known {
-    /// The predictor's own.
+    /// Index of the column among the predictor's own.
     column: u32,
-    /// Ascending.
+    /// The values, ascending.
     values: Vec<f32>,
 }
 
 impl Known {
-    /// `values` ascending and finite.
+    /// `values` must be ascending and finite.
     pub fn new(column: usize, values: Vec<f32>) -> Self {
         Self { column: column as u32, values }
     }
@@ -27,17 +27,17 @@ impl Known {
         &self.values
     }
 
-    /// None for what is not known or missing.
+    /// The code of a value; None if the value is unknown or missing.
     #[inline]
     pub fn code(&self, value: f32) -> Option<usize> {
         self.values.binary_search_by(|known| known.total_cmp(&value)).ok()
     }
 
-    /// Of a decoded artifact.
+    /// Checks known values of a decoded artifact. `width` is the number of the predictor's columns.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self, width: usize) -> Result<(), String> {
         let ascending = self.values.is_sorted_by(|a, b| a.total_cmp(b).is_lt());
         if (self.column as usize) < width && ascending && self.values.iter().all(|v| v.is_finite()) {

@@ -1,5 +1,6 @@
-//! Fitted models: reading their artifacts and predicting with them. Nothing here trains; no threads, no store, no async.
-//! With the feature `parallel` many rows are predicted on all threads of rayon's current pool; one row never needs it.
+//! Fitted models: reading their artifacts and predicting with them. This crate does not train, and has no store and no
+//! async. With the feature `parallel`, many rows are predicted on all threads of rayon's current pool; a single row is
+//! always predicted on the calling thread.
 
 #![warn(missing_docs)]
 

@@ -9,28 +9,28 @@ use serde::{Deserialize, Serialize};
 
 /// Rows per task when predicting.
 const CHUNK: usize = 2_048;
-/// Of a decoded artifact's coefficients.
+/// Largest absolute value of a coefficient in a decoded artifact.
 const BOUND: f64 = 1e100;
 
-/// Coefficients on the standardised scale and the way to it.
+/// A preprocessor to the standardised scale, and coefficients on that scale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogisticModel {
     preprocessor: Preprocessor,
-    /// Per output of the preprocessor.
+    /// One coefficient per output of the preprocessor.
     coefficients: Vec<f64>,
     intercept: f64,
 }
 
 impl LogisticModel {
-    /// One coefficient per output of the preprocessor.
+    /// A model with one coefficient per output of the preprocessor.
     pub fn new(preprocessor: Preprocessor, coefficients: Vec<f64>, intercept: f64) -> Self {
         Self { preprocessor, coefficients, intercept }
     }
-    /// From raw columns to the standardised scale.
+    /// The preprocessor from raw columns to the standardised scale.
     pub fn preprocessor(&self) -> &Preprocessor {
         &self.preprocessor
     }
-    /// Per output of the preprocessor.
+    /// The coefficients, one per output of the preprocessor.
     pub fn coefficients(&self) -> &[f64] {
         &self.coefficients
     }
@@ -68,11 +68,11 @@ impl LogisticModel {
         Ok(out)
     }
 
-    /// Of a decoded artifact.
+    /// Checks a model of a decoded artifact. `width` is the number of the model's columns.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self, width: usize) -> Result<(), String> {
         self.preprocessor.check(width)?;
         if self.coefficients.len() != self.preprocessor.width() {

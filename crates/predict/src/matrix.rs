@@ -1,4 +1,4 @@
-//! The feature matrix: columns of f32, NaN where missing.
+//! The feature matrix: columns of f32; NaN is missing.
 
 use crate::error::PredictError;
 
@@ -43,7 +43,7 @@ impl Matrix {
         }
         Ok(Self { names, columns, rows })
     }
-    /// Of columns that are known to be as `new` wants them, one at least.
+    /// A matrix of columns that are known to meet the conditions of `new`; there is at least one column.
     pub fn of_finite(names: Vec<String>, columns: Vec<Vec<f32>>) -> Self {
         let rows = columns.first().map_or(0, Vec::len);
         Self { names, columns, rows }
@@ -72,7 +72,8 @@ impl Matrix {
     pub fn column(&self, index: usize) -> &[f32] {
         &self.columns[index]
     }
-    /// The same with other values in some cells, each named by row and column; cells that do not exist are ignored.
+    /// A copy with other values in some cells, each given as (row, column, value). Cells that do not exist and infinite
+    /// values are ignored.
     pub fn with_cells(&self, cells: impl IntoIterator<Item = (usize, usize, f32)>) -> Self {
         let mut changed = self.clone();
         for (row, column, value) in cells {

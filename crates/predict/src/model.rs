@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Versions 1 and 2 hold the model alone, and the version is the rule by which categories became codes. From version 3 on that
-/// rule and the [`Evidence`] follow the model.
+/// The format of model artifacts. Versions 1 and 2 hold the model alone, and the version equals the version of the rule
+/// that turned categories into codes. From version 3 on, that rule's version and the [`Evidence`] follow the model.
 pub const FORMAT: Format = Format { magic: *b"PROVOSTM", version: WITH_EVIDENCE };
 /// The first version with evidence.
 const WITH_EVIDENCE: u32 = 3;
 
-/// What follows the model from version 3 on.
+/// The part that follows the model from version 3 on.
 #[derive(Serialize, Deserialize)]
 struct Trailer {
     category_rule: u32,
@@ -28,22 +28,22 @@ struct Trailer {
 /// A fitted, calibrated model with the schema of its input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
-    /// What trained it.
+    /// The algorithm that trained the model.
     pub algorithm: Algorithm,
     /// The input schema: all features of the snapshot, in order.
     pub feature_names: Vec<String>,
     /// The features that the predictor uses, in its order, as indices into `feature_names`.
     pub columns: Vec<u32>,
-    /// From features to scores.
+    /// Maps features to scores.
     pub predictor: Predictor,
-    /// From scores to probabilities.
+    /// Maps scores to probabilities.
     pub calibration: Calibration,
-    /// A calibrated probability of at least this is an acceptance.
+    /// Decision threshold: a calibrated probability of at least this is an acceptance.
     pub threshold: f64,
-    /// The rule by which the categories of its rows became codes, see [`CATEGORY_RULE`].
+    /// Version of the rule that turned the categories of the training rows into codes, see [`CATEGORY_RULE`].
     #[serde(skip)]
     pub category_rule: u32,
-    /// What intervals, sets, explanations and warnings are made of. None in artifacts of before.
+    /// Results of training for intervals, sets, explanations and warnings. None in artifacts before version 3.
     #[serde(skip)]
     pub evidence: Option<Arc<Evidence>>,
 }
@@ -53,9 +53,11 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// `Data` where the matrix lacks one of `feature_names`, or has them in another order, or a row is not in the matrix.
+    /// `Data` where the matrix lacks one of `feature_names`, or has them in another order, or a row is not in the
+    /// matrix.
     pub fn predict_proba(&self, x: &Matrix, rows: &[u32]) -> Result<Vec<f64>, PredictError> {
-        // A matrix may have more columns than the model was trained on; those that it was are in their order.
+        // A matrix may have more columns than the model was trained on, but the model's features must be in the model's
+        // order.
         let place = |name: &String| x.names().iter().position(|n| n == name);
         let Some(places) =
             self.feature_names.iter().map(place).collect::<Option<Vec<usize>>>().filter(|p| p.is_sorted())
@@ -75,7 +77,7 @@ impl Model {
         Ok(p)
     }
 
-    /// The same model gives the same bytes.
+    /// The artifact's bytes. The same model always gives the same bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         #[allow(clippy::expect_used)]
         // postcard fails only on a short buffer or a sequence of unknown length; neither is here
@@ -89,11 +91,11 @@ impl Model {
         artifact::seal(Format { version: WITH_EVIDENCE, ..FORMAT }, &payload)
     }
 
-    /// Decodes and checks everything that predicting relies on: any bytes give a usable model or an error.
+    /// Decodes an artifact and checks everything that predicting relies on: any bytes give a usable model or an error.
     ///
     /// # Errors
     ///
-    /// `Artifact`.
+    /// `Artifact`, with the first fault that was found.
     pub fn from_bytes(bytes: &[u8]) -> Result<Model, PredictError> {
         let (version, payload) = artifact::open(FORMAT, bytes)?;
         let fault = |e: postcard::Error| PredictError::Artifact(format!("does not decode: {e}"));

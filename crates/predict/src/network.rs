@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 
 /// Rows per task when predicting.
 const CHUNK: usize = 512;
-/// Inputs beyond this (raw columns without scaling) are cut: their products must stay within f32.
+/// Inputs are limited to ± this value, since raw columns without scaling may be large and their products must not
+/// exceed the range of f32.
 pub const INPUT_BOUND: f64 = 1e6;
 
-/// Layers over preprocessed columns.
+/// A preprocessor, and layers on its outputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkModel {
     preprocessor: Preprocessor,
@@ -26,15 +27,15 @@ pub struct NetworkModel {
 }
 
 impl NetworkModel {
-    /// The layers' inputs are the preprocessor's outputs.
+    /// A network whose inputs are the outputs of the preprocessor.
     pub fn new(preprocessor: Preprocessor, layers: Layers) -> Self {
         Self { preprocessor, layers }
     }
-    /// From raw columns to the layers' inputs.
+    /// The preprocessor from raw columns to the layers' inputs.
     pub fn preprocessor(&self) -> &Preprocessor {
         &self.preprocessor
     }
-    /// From inputs to the log-odds.
+    /// The layers from inputs to the log-odds.
     pub fn layers(&self) -> &Layers {
         &self.layers
     }
@@ -55,7 +56,7 @@ impl NetworkModel {
             let inputs = inputs(&self.preprocessor, x, columns, rows, control)?;
             let mut buffers = Buffers::new(&self.layers, rows.len());
             for (out, z) in out.iter_mut().zip(self.layers.forward(&inputs, rows.len(), &mut buffers)) {
-                // Only the weights of a doctored artifact reach infinities of both signs.
+                // Infinities of both signs can only be reached by the weights of a manipulated artifact.
                 *out = if z.is_nan() { 0.5 } else { 1.0 / (1.0 + (-f64::from(*z)).exp()) };
             }
             Ok(())
@@ -63,24 +64,24 @@ impl NetworkModel {
         Ok(out)
     }
 
-    /// Of a decoded artifact.
+    /// Checks a model of a decoded artifact. `width` is the number of the model's columns.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self, width: usize) -> Result<(), String> {
         self.preprocessor.check(width)?;
         self.layers.check(self.preprocessor.width())
     }
 }
 
-/// An output of the preprocessor as the first layer takes it.
+/// An output of the preprocessor as an input of the first layer.
 #[inline]
 pub fn bounded(value: f64) -> f32 {
     value.clamp(-INPUT_BOUND, INPUT_BOUND) as f32
 }
 
-/// The network's inputs, row-major.
+/// The network's inputs: rows × outputs of the preprocessor, row-major.
 ///
 /// # Errors
 ///

@@ -1,10 +1,12 @@
-//! Rows in chunks: on all threads of rayon's current pool with the feature `parallel`, else one after the other.
+//! Work on chunks of rows: on all threads of rayon's current pool with the feature `parallel`, else one chunk after the
+//! other.
 
 use crate::error::PredictError;
 #[cfg(feature = "parallel")]
 use rayon::prelude::*;
 
-/// Calls `work` with each chunk of `out` and the rows that it is for; at most `chunk` rows at a time.
+/// Calls `work` for each chunk of at most `chunk` rows, with the part of `out` for these rows. `out` has one element
+/// per row.
 ///
 /// # Errors
 ///
@@ -22,7 +24,8 @@ pub fn fill_chunks<T: Send>(
     out.chunks_mut(chunk).zip(rows.chunks(chunk)).try_for_each(|(out, rows)| work(out, rows))
 }
 
-/// What `work` returns for each chunk of at most `chunk` rows, in order. Without rows `work` is called once.
+/// The results of `work` for each chunk of at most `chunk` rows, in order. Without rows, `work` is called once with an
+/// empty chunk.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! A fitted predictor of any algorithm: enough to predict, nothing else.
+//! A fitted predictor of any algorithm: what is needed to predict, and nothing else.
 
 pub mod encoded;
 pub mod member;
@@ -36,7 +36,7 @@ pub enum Predictor {
     Network(NetworkModel),
     /// Trees that XGBoost grew.
     Xgboost(XgboostModel),
-    /// Categories as rates, and one of the above on them.
+    /// An encoder of categories as rates, and one of the above on the encoded columns.
     Encoded(EncodedModel),
     /// Gradient-boosted trees with splits by sets of categories.
     CategoryBoosting(CategoryBoosting),
@@ -79,11 +79,12 @@ impl Predictor {
         }
     }
 
-    /// Of a decoded artifact: everything that `predict` relies on, for a predictor of `width` columns.
+    /// Checks a predictor of a decoded artifact for everything that `predict` relies on. `width` is the number of its
+    /// columns.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self, width: usize) -> Result<(), String> {
         match self {
             Predictor::Constant(p) if (0.0..=1.0).contains(p) => Ok(()),

@@ -1,17 +1,18 @@
-//! Imputation, presence indicators and standardisation, for the models that cannot take a missing value.
+//! Imputation, presence indicators and standardisation, for models that cannot handle missing values.
 
 use crate::matrix::Matrix;
 use serde::{Deserialize, Serialize};
 
-/// Of a decoded artifact's numbers: no product of three of them with an f32 overflows.
+/// Largest absolute value of a number in a decoded artifact, small enough that the product of three such numbers and an
+/// f32 does not overflow.
 const BOUND: f64 = 1e60;
 
-/// `(value − shift) · factor`.
+/// An affine map: `(value − shift) · factor`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Affine {
     /// Subtracted.
     pub shift: f64,
-    /// Multiplied with.
+    /// Factor of the difference.
     pub factor: f64,
 }
 
@@ -26,15 +27,16 @@ impl Affine {
 /// How one column is preprocessed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
-    /// The training median, in place of a missing value.
+    /// The training median, which replaces a missing value.
     pub median: f64,
-    /// For the output that is the value.
+    /// Scaling of the output that holds the value.
     pub value: Affine,
-    /// For the output that is 1 where the value is present; only where some, but not all, are missing in training.
+    /// Scaling of the output that is 1 where the value is present, else 0. There is one only if some, but not all,
+    /// values are missing in training.
     pub present: Option<Affine>,
 }
 
-/// Maps feature columns to a dense design: one output per column, then the indicators.
+/// Maps feature columns to a dense design matrix: first one output per column, then the indicators of presence.
 ///
 /// A column without any value in training is constantly 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,23 +44,23 @@ pub struct Preprocessor {
     columns: Vec<Column>,
 }
 
-/// What one output is made of.
+/// Describes one output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Output {
-    /// Index into the columns fitted on.
+    /// Index of the output's column among the fitted columns.
     pub column: usize,
-    /// Whether it says that the value is present.
+    /// Whether the output is an indicator of presence.
     pub indicator: bool,
     /// One unit of the output in units of the feature.
     pub unit: f64,
 }
 
 impl Preprocessor {
-    /// One entry per column.
+    /// A preprocessor with one entry per column.
     pub fn new(columns: Vec<Column>) -> Self {
         Self { columns }
     }
-    /// One entry per column.
+    /// The entries, one per column.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
@@ -81,8 +83,9 @@ impl Preprocessor {
         values.chain(present).collect()
     }
 
-    /// The design of `rows`, row-major with `stride` (at least `width`) numbers a row, into `out` (`rows.len() · stride`
-    /// numbers). Numbers beyond `width` stay as they are.
+    /// Writes the design matrix of `rows` into `out`, row-major with `stride` numbers a row (at least `width`; `out`
+    /// has `rows.len() · stride` numbers). Numbers beyond `width` stay as they are. `columns` maps the fitted columns
+    /// to the matrix's.
     pub fn fill(&self, x: &Matrix, columns: &[usize], rows: &[u32], stride: usize, out: &mut [f64]) {
         let mut indicator = self.columns.len();
         for (at, (fitted, column)) in self.columns.iter().zip(columns).enumerate() {
@@ -99,11 +102,11 @@ impl Preprocessor {
         }
     }
 
-    /// Of a decoded artifact.
+    /// Checks a preprocessor of a decoded artifact. `width` is the number of the model's columns.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self, width: usize) -> Result<(), String> {
         if self.columns.len() != width {
             return Err(format!("preprocessing of {} columns for a model of {width}", self.columns.len()));

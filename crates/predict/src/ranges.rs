@@ -1,4 +1,4 @@
-//! What each feature was in training: the range of numbers, and the categories that occurred.
+//! The values of each feature in training: the range of numbers, and the categories that occurred.
 
 use crate::control::Control;
 use crate::error::PredictError;
@@ -7,10 +7,11 @@ use provost_domain::features::is_category;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Categories of one feature that are kept at most, as their codes are: more are not told apart from unknown ones.
+/// Maximum number of categories of one feature that are kept, those with the lowest codes. Values beyond these count as
+/// unknown.
 const MOST_CATEGORIES: usize = 1 << 20;
 
-/// What training has seen of one feature.
+/// The values of one feature in training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FeatureRange {
     /// No training row had a value.
@@ -26,23 +27,23 @@ pub enum FeatureRange {
     Categories(Vec<u32>),
 }
 
-/// How a value relates to what training has seen.
+/// How a value relates to the values of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Standing {
     /// Missing.
     Missing,
-    /// Seen, or between seen values.
+    /// A value that occurred in training, or a number within the training range.
     Known,
-    /// A category that training never had.
+    /// A category that did not occur in training.
     NewCategory,
-    /// A number beyond the training range, which is given.
+    /// A number outside of the training range, which is given as (least, greatest).
     Beyond(f32, f32),
-    /// A value where training had none.
+    /// A value of a feature that had no value in training.
     NeverSeen,
 }
 
 impl FeatureRange {
-    /// Of one column of the training rows.
+    /// The range of one column over the training rows.
     ///
     /// # Errors
     ///
@@ -60,14 +61,14 @@ impl FeatureRange {
         let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
         control.in_blocks(rows, |rows| {
             for row in rows {
-                // A missing value is neither the least nor the greatest.
+                // `min` and `max` ignore NaN, so missing values have no effect.
                 (low, high) = (low.min(values[*row as usize]), high.max(values[*row as usize]));
             }
         })?;
         Ok(if low <= high { Self::Numbers { low, high } } else { Self::Never })
     }
 
-    /// How `value` (NaN is missing) relates to it.
+    /// How `value` relates to this range; NaN is missing.
     pub fn standing(&self, value: f32) -> Standing {
         match self {
             _ if value.is_nan() => Standing::Missing,
@@ -79,11 +80,11 @@ impl FeatureRange {
         }
     }
 
-    /// Of a decoded artifact.
+    /// Checks a range of a decoded artifact.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self) -> Result<(), String> {
         let sound = match self {
             Self::Never => true,

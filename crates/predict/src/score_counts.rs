@@ -1,12 +1,13 @@
-//! Out-of-fold scores with their labels, counted on a grid: what intervals and conformal sets are computed from.
+//! Out-of-fold scores with their labels, counted on a grid. Intervals and conformal sets are computed from these
+//! counts.
 
 use serde::{Deserialize, Serialize};
 
-/// Scores are rounded to multiples of one over this many, so that an artifact holds at most 65,537 of them, however many rows it
-/// was trained on, and none of a single row to more digits than that.
+/// Scores are rounded to multiples of 1 / `GRID`, so that an artifact holds at most 65,537 different scores, however
+/// many rows it was trained on, and does not reveal the exact score of any row.
 pub const GRID: u32 = 1 << 16;
 
-/// How many rows of each class have a score, for each grid place that any row has.
+/// For each grid place that has rows, the number of rows of each class with that score.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ScoreCounts {
     /// Grid places, ascending.
@@ -15,13 +16,13 @@ pub struct ScoreCounts {
     rows: Vec<[u32; 2]>,
 }
 
-/// The grid place of a probability.
+/// The grid place of a probability: the nearest multiple of 1 / [`GRID`], 0 to `GRID`.
 pub fn place(p: f64) -> u32 {
     (p.clamp(0.0, 1.0) * f64::from(GRID)).round() as u32
 }
 
 impl ScoreCounts {
-    /// Of calibrated out-of-fold probabilities and the labels (0 or 1) of the same rows.
+    /// Counts calibrated out-of-fold probabilities; `y` has the labels (0 or 1) of the same rows.
     pub fn new(p: &[f64], y: &[u8]) -> Self {
         let mut all = vec![[0u32; 2]; GRID as usize + 1];
         for (p, y) in p.iter().zip(y) {
@@ -42,11 +43,11 @@ impl ScoreCounts {
         &self.rows
     }
 
-    /// Of a decoded artifact.
+    /// Checks counts of a decoded artifact.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self) -> Result<(), String> {
         let rising = self.places.is_sorted_by(|a, b| a < b) && self.places.last().is_none_or(|p| *p <= GRID);
         if !rising || self.places.len() != self.rows.len() || self.rows.contains(&[0; 2]) {

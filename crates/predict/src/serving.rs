@@ -1,4 +1,5 @@
-//! A model that answers: what it says of applications that have no outcome yet, how sure it is, and why.
+//! A model that is opened for serving: its predictions for applications that have no outcome yet, with intervals,
+//! warnings and explanations.
 
 mod answer;
 mod explanation;
@@ -27,10 +28,10 @@ pub const DEFAULT_COVERAGE: f64 = 0.9;
 /// The lowest and the highest coverage that a caller may name.
 pub const COVERAGES: (f64, f64) = (0.5, 0.999);
 
-/// The feature that moves with `gre_quant_percentile`, by so much of it.
+/// A feature, another feature that depends on it, and by how much the second changes per unit of the first.
 const QUANT: (&str, &str, f32) = ("gre_quant_percentile", "test_score_vs_avg", 0.01);
 
-/// An opened model with all that answering needs, worked out once. It may be shared between threads.
+/// An opened model with everything that is computed once for all answers. It may be shared between threads.
 ///
 /// ```
 /// use provost_domain::Algorithm;
@@ -58,13 +59,13 @@ const QUANT: (&str, &str, f32) = ("gre_quant_percentile", "test_score_vs_avg", 0
 pub struct ServingModel {
     model: Model,
     tables: FeatureTables,
-    /// For each feature of the model its place among all that an application has.
+    /// For each feature of the model, its index among all features of an application.
     places: Vec<usize>,
     extended: bool,
     intervals: Option<VennAbers>,
     sets: Option<ConformalSets>,
     groups: Vec<Group>,
-    /// What the model gives each background row.
+    /// The model's probability of each background row.
     background: Vec<f64>,
 }
 
@@ -78,11 +79,11 @@ impl ServingModel {
         Self::new(Model::from_bytes(bytes)?, tables)
     }
 
-    /// As `open`, of a model that is read already.
+    /// As `open`, for a model that is already decoded.
     ///
     /// # Errors
     ///
-    /// `Features`.
+    /// `Features` for a model with a column that no application has.
     pub fn new(model: Model, tables: FeatureTables) -> Result<Self, OpenError> {
         let place = |name: &String| FEATURES.iter().chain(&EXTENDED).position(|known| known == name);
         let unknown = |name: &&String| place(name).is_none();
@@ -110,12 +111,12 @@ impl ServingModel {
         &self.model
     }
 
-    /// What trained it.
+    /// The algorithm that trained the model.
     pub fn algorithm(&self) -> Algorithm {
         self.model.algorithm
     }
 
-    /// A probability of at least this is an acceptance.
+    /// Decision threshold: a probability of at least this is an acceptance.
     pub fn threshold(&self) -> f64 {
         self.model.threshold
     }
@@ -125,7 +126,7 @@ impl ServingModel {
         &self.model.feature_names
     }
 
-    /// What it can say beside the probability; an artifact of before cannot say all.
+    /// What the model can answer beside the probability; a model of an older artifact cannot answer all of it.
     pub fn abilities(&self) -> Abilities {
         Abilities {
             intervals: self.intervals.is_some(),
@@ -135,14 +136,14 @@ impl ServingModel {
         }
     }
 
-    /// What it says of each row, in order. `coverage`, of the conformal sets, is taken as the nearest within [`COVERAGES`].
+    /// The prediction for each row, in order. `coverage` of the conformal sets is limited to [`COVERAGES`].
     pub fn predict(&self, rows: &[Application], coverage: f64) -> Vec<Prediction> {
         let rows: Vec<Row<'_>> = rows.iter().map(|row| self.row(row)).collect();
         self.answers(&rows.iter().collect::<Vec<_>>(), coverage)
     }
 
-    /// As `predict`, of rows of feature values in the order of `feature_names`; NaN is missing. A row's fault costs no other row
-    /// its answer.
+    /// As `predict`, for rows of feature values in the order of `feature_names`; NaN is missing. A fault of one row
+    /// does not affect the other rows.
     pub fn predict_features(&self, rows: &[Vec<f32>], coverage: f64) -> Vec<Result<Prediction, RowFault>> {
         let read: Vec<Result<Row<'_>, RowFault>> = rows.iter().map(|row| self.row_of_features(row)).collect();
         let sound: Vec<&Row<'_>> = read.iter().filter_map(|row| row.as_ref().ok()).collect();
@@ -155,11 +156,13 @@ impl ServingModel {
             .collect()
     }
 
-    /// The smallest change found of the `changeable` features that turns a rejection. Verified: the changed row was predicted.
+    /// The smallest change of the `changeable` features that was found to turn a rejection into an acceptance. The
+    /// result is verified: the changed row was predicted.
     ///
     /// # Errors
     ///
-    /// `OlderArtifact`, `AlreadyAccepted`, `NothingChangeable` where the model uses none of these features, `NoneFound`.
+    /// `OlderArtifact`, `AlreadyAccepted`, `NothingChangeable` if the model uses none of these features, or
+    /// `NoneFound`.
     pub fn counterfactual(
         &self,
         application: &Application,
@@ -216,7 +219,7 @@ impl ServingModel {
         self.feature_names().iter().cloned().zip(values.iter().map(value)).collect()
     }
 
-    /// The calibrated probabilities of rows in the order of the model's features.
+    /// The calibrated probabilities of rows whose values are in the order of the model's features.
     fn probabilities<'r>(&self, rows: impl IntoIterator<Item = &'r [f32]>) -> Vec<f64> {
         let mut used: Vec<Vec<f32>> = vec![Vec::new(); self.model.columns.len()];
         let mut count = 0u32;
@@ -224,7 +227,7 @@ impl ServingModel {
             count += 1;
             used.iter_mut().zip(&self.model.columns).for_each(|(used, column)| used.push(row[*column as usize]));
         }
-        // A model without columns predicts from the number of rows alone.
+        // A model that uses no column needs only the number of rows.
         let own: Vec<usize> = (0..used.len()).collect();
         let all: Vec<u32> = (0..count).collect();
         let mut p = self.model.predictor.predict(&Matrix::of_finite(Vec::new(), used), &own, &all);
@@ -254,7 +257,7 @@ impl ServingModel {
     }
 }
 
-/// The number that the shortest text of an f32 stands for: 0.9 and not 0.8999999761581421.
+/// The f64 with the same shortest decimal text as an f32: 0.9 and not 0.8999999761581421.
 fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
 }

@@ -1,10 +1,10 @@
-//! Shapley values of the calibrated probability (Shapley 1953; Lundberg and Lee 2017), interventional over background rows: a
-//! coalition of features has the row's values, all others have a background row's. All coalitions are visited, so the values are
-//! exact given the background.
+//! Shapley values of the calibrated probability (Shapley 1953; Lundberg and Lee 2017), interventional over background
+//! rows: features in a coalition have the row's values, all others have the values of a background row. All coalitions
+//! are computed, so the values are exact for the given background.
 //!
-//! For one background row only the groups in which it differs from the row can matter, and the work on their coalitions is
-//! shared: a tree is walked once for all of them, and for several background rows (`lanes`); a linear part is a sum over its
-//! columns (`scores`).
+//! For one background row, only the groups in which it differs from the row are players. Work is shared between
+//! coalitions: a tree is walked once for all of them, and for several background rows together (`lanes`); a linear part
+//! is a sum over its columns (`scores`).
 
 mod additive;
 mod column;
@@ -18,24 +18,25 @@ use crate::groups::Group;
 use crate::model::Model;
 use column::Column;
 
-/// Shares of one answer.
+/// Shapley values of one probability.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shares {
     /// The mean probability of the background rows.
     pub base: f64,
-    /// One per group; with `base` they sum to the probability.
+    /// One value per group. `base` and all contributions sum to the probability.
     pub contributions: Vec<f64>,
 }
 
-/// The shares of `probability`, which `model` gave the row `x`. `background` are rows of the same features with what the model
-/// gives them, one at least; `groups` are of these features, 14 at most.
+/// The Shapley values of `probability`, which is the model's for the row `x`. `background` has at least one row of the
+/// same features, each with the model's probability. `groups` are at most 14 groups of these features.
 pub fn shares(model: &Model, x: &[f32], probability: f64, background: &[(&[f32], f64)], groups: &[Group]) -> Shares {
     let used = |column: &usize| model.columns.contains(&(*column as u32));
     let players = |other: &[f32]| -> Vec<usize> {
         let differs = |group: &Group| group.columns.iter().any(|c| !same(x[*c], other[*c]) && used(c));
         (0..groups.len()).filter(|at| differs(&groups[*at])).collect()
     };
-    // Shares are linear in what coalitions are worth: games with the same players are added up first.
+    // Shapley values are linear in the values of coalitions, so the values of games with the same players are added
+    // first.
     let mut games: Vec<(Vec<usize>, Vec<f64>)> = Vec::new();
     let calibrator = model.calibration.for_many();
     for block in background.chunks(lanes::LANES) {
@@ -46,7 +47,7 @@ pub fn shares(model: &Model, x: &[f32], probability: f64, background: &[(&[f32],
         let scores = scores::scores(&model.predictor, &columns, &counts);
         for ((scores, players), (_, theirs)) in scores.into_iter().zip(of_rows).zip(block) {
             let mut values = scores.calibrated(&calibrator);
-            // Both ends are known to the last bit, whatever the order of sums.
+            // The values of the empty and the full coalition are known exactly, and do not depend on the order of sums.
             let last = values.len() - 1;
             values[0] = *theirs;
             values[last] = probability;
@@ -67,12 +68,12 @@ pub fn shares(model: &Model, x: &[f32], probability: f64, background: &[(&[f32],
     Shares { base: background.iter().map(|(_, p)| p).sum::<f64>() / n, contributions }
 }
 
-/// Whether a model cannot tell the two apart.
+/// Whether two values are equal for every model; NaN equals NaN.
 fn same(a: f32, b: f32) -> bool {
     a == b || (a.is_nan() && b.is_nan())
 }
 
-/// The model's columns, each by the player that its group is.
+/// The model's columns, each with the player whose group has the column's feature, if there is one.
 fn columns(model: &Model, x: &[f32], other: &[f32], groups: &[Group], players: &[usize]) -> Vec<Column> {
     let player = |feature: usize| players.iter().position(|group| groups[*group].columns.contains(&feature));
     let column = |feature: &u32| {
@@ -85,16 +86,18 @@ fn columns(model: &Model, x: &[f32], other: &[f32], groups: &[Group], players: &
     model.columns.iter().map(column).collect()
 }
 
-/// The Shapley values of a game whose coalition `s` (bit i: player i is in it) is worth `values[s]`.
+/// The Shapley values of a game. `values[s]` is the value of coalition `s`, in which player i is if bit i is set.
 fn of_game(values: &[f64], players: usize) -> Vec<f64> {
-    // A coalition that a player joins has the weight |S|! (n - |S| - 1)! / n!; none joins that of all.
+    // The weight of a coalition S that a player joins is |S|! (n - |S| - 1)! / n!. No player joins the full coalition.
     let mut weights = vec![0.0; players + 1];
     for (size, weight) in weights.iter_mut().enumerate().take(players) {
         let binomial = (0..size).fold(1.0, |b, k| b * (players - 1 - k) as f64 / (k + 1) as f64);
         *weight = 1.0 / (players as f64 * binomial);
     }
-    // A player's value: each coalition with it by the weight of what it joined, less each without it by its own weight. By both
-    // weights for all with it, less all by their own, only the coalitions with a player are to be summed up for each.
+    // The Shapley value is the sum over coalitions with the player, weighted by the coalition that was joined, minus
+    // the sum over coalitions without the player, weighted by themselves. The second sum equals a sum over all
+    // coalitions minus one over those with the player. With both weights added, only the coalitions with a player need
+    // to be summed for each player.
     let mut without = 0.0;
     let weighted = |(s, value): (usize, &f64)| {
         let size = s.count_ones() as usize;

@@ -3,9 +3,9 @@
 /// Why a computation was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// A user cancelled it.
+    /// A user cancelled the computation.
     Cancelled,
-    /// Its time limit was reached.
+    /// The computation's time limit was reached.
     TimeLimit,
     /// The process is shutting down.
     Shutdown,

@@ -1,21 +1,23 @@
-//! Venn-Abers probabilities (Vovk and Petej 2014): two isotonic regressions, one with the row as a rejection and one with the row
-//! as an acceptance among the out-of-fold rows. One of the two probabilities is calibrated, whatever the scores are worth.
+//! Venn-Abers probabilities (Vovk and Petej 2014): two isotonic regressions over the out-of-fold rows and the row
+//! itself, once with the row as a rejection and once as an acceptance. One of the two probabilities is calibrated,
+//! whatever the quality of the scores.
 
 use crate::score_counts::{ScoreCounts, place};
 
-/// Both probabilities for every place among the out-of-fold scores, worked out once.
+/// Both probabilities for every grid place of the out-of-fold scores, computed once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VennAbers {
     /// Grid places of the out-of-fold scores, ascending.
     places: Vec<u32>,
-    /// With a rejection at each place.
+    /// Probability with a rejection added at each place.
     low: Vec<f64>,
-    /// With an acceptance at each place.
+    /// Probability with an acceptance added at each place.
     high: Vec<f64>,
 }
 
-/// Rows up to a place, and those of class 1 among them: a corner of the cumulative sum diagram, whose greatest convex minorant
-/// has the isotonic regression as its slopes. Whole numbers, so that comparisons are exact.
+/// A point of the cumulative sum diagram: the number of rows up to a place, and of those of class 1 among them. The
+/// slopes of the diagram's greatest convex minorant are the isotonic regression. The numbers are integers, so that
+/// comparisons are exact.
 #[derive(Clone, Copy, PartialEq)]
 struct Corner {
     rows: i64,
@@ -26,7 +28,7 @@ impl Corner {
     fn minus(self, other: Self) -> Self {
         Self { rows: self.rows - other.rows, ones: self.ones - other.ones }
     }
-    /// Whether the way from here to `a` is at most as steep as that to `b`; both lie to the right.
+    /// Whether the line from here to `a` is at most as steep as the line to `b`; both points are to the right.
     fn flatter(self, a: Self, b: Self) -> bool {
         let (a, b) = (a.minus(self), b.minus(self));
         i128::from(a.ones) * i128::from(b.rows) <= i128::from(b.ones) * i128::from(a.rows)
@@ -34,7 +36,7 @@ impl Corner {
 }
 
 impl VennAbers {
-    /// From the out-of-fold scores of a model's training rows.
+    /// Computes both probabilities from the out-of-fold scores of a model's training rows.
     pub fn new(counts: &ScoreCounts) -> Self {
         let mut corners = vec![Corner { rows: 0, ones: 0 }];
         let mut last = corners[0];
@@ -48,10 +50,11 @@ impl VennAbers {
         Self { places: counts.places().to_vec(), low: with(0), high: with(1) }
     }
 
-    /// The probabilities of class 1 with the row as one of class 0 and of class 1; the first is at most the second.
+    /// The probabilities of class 1 for the calibrated score `p`, with the row counted as class 0 and as class 1; the
+    /// first is at most the second.
     pub fn pair(&self, p: f64) -> (f64, f64) {
         let place = place(p);
-        // A rejection is pooled with the scores up to its own, an acceptance with those from its own on.
+        // A rejection is pooled with scores up to its own, an acceptance with scores from its own upward.
         let upto = self.places.partition_point(|known| *known <= place);
         let from = self.places.partition_point(|known| *known < place);
         let low = upto.checked_sub(1).map_or(0.0, |at| self.low[at]);
@@ -59,12 +62,12 @@ impl VennAbers {
     }
 }
 
-/// For each corner the neighbour on the lower convex hull of the corners on one side of it.
+/// For each corner, its neighbour on the lower convex hull of the corners on either side.
 struct Hulls<'a> {
     corners: &'a [Corner],
-    /// Of the corners up to this one, the one before on their hull.
+    /// For each corner, the one before it on the lower hull of the corners up to it.
     before: Vec<usize>,
-    /// Of the corners from this one on, the next on their hull.
+    /// For each corner, the next one on the lower hull of the corners from it on.
     after: Vec<usize>,
 }
 
@@ -89,8 +92,8 @@ impl<'a> Hulls<'a> {
         Self { corners, before, after }
     }
 
-    /// The isotonic regression at place `at` (from 1 on) with one more row there, by `step`: the slope of the line below all
-    /// corners that are left of it and, moved by `step`, right of it, through one of each.
+    /// The isotonic regression at place `at` (from 1) with one more row there: the corners from `at` on are moved by
+    /// `step`. The result is the slope of the common tangent below the corners left of `at` and the moved ones.
     fn slope(&self, at: usize, step: Corner) -> f64 {
         let moved = |right: usize| {
             let corner = self.corners[right];

@@ -1,4 +1,5 @@
-//! A boosted model as XGBoost saved it, and flat trees read from these bytes, which any thread may predict with.
+//! A boosted model as XGBoost saved it (Chen and Guestrin 2016), and the flat trees that are read from its bytes; any
+//! thread may predict with these.
 
 mod ubj;
 
@@ -9,7 +10,7 @@ use crate::trees::{self, Node, Tree};
 use serde::{Deserialize, Serialize};
 use ubj::Value;
 
-/// The artifact holds the library's own bytes (UBJSON) alone; what predicts is derived from them.
+/// A model of XGBoost. An artifact holds only the library's own bytes (UBJSON); trees and margin are derived from them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Vec<u8>", try_from = "Vec<u8>")]
 pub struct XgboostModel {
@@ -33,12 +34,13 @@ impl TryFrom<Vec<u8>> for XgboostModel {
 }
 
 impl XgboostModel {
-    /// The model of `XGBoosterSaveModelToBuffer` in format `ubj`, and the total gain of each feature. Everything that
-    /// predicting relies on is checked: features, children, no cycle.
+    /// Reads the bytes that `XGBoosterSaveModelToBuffer` writes in format `ubj`. Returns the model and the total gain
+    /// of each feature. Everything that predicting relies on is checked: features, children, and that there is no
+    /// cycle.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn read(bytes: Vec<u8>) -> Result<(Self, Vec<f64>), String> {
         let value = ubj::read(&bytes)?;
         let learner = value.at(&["learner"])?;
@@ -51,7 +53,7 @@ impl XgboostModel {
             return Err(format!("a base score of {base}"));
         }
         let trees = learner.list(&["gradient_booster", "model", "trees"])?;
-        // A hostile width must not make us allocate: nothing may have more features than the model has bytes.
+        // A manipulated width must not cause a large allocation: a model cannot have more features than bytes.
         if width == 0 || width > bytes.len() {
             return Err(format!("{width} features"));
         }
@@ -76,7 +78,7 @@ impl XgboostModel {
         if n > 1 << 30 {
             return Err("too many nodes".to_owned());
         }
-        // Ours has a right child beside its left one.
+        // In our trees, a right child directly follows its left sibling.
         let mut tree = vec![Node::leaf(0.0)];
         let mut parts = vec![(0, 0)];
         while let Some((i, at)) = parts.pop() {
@@ -90,7 +92,8 @@ impl XgboostModel {
                 tree[at] = Node::leaf(values[i]);
                 continue;
             }
-            // Children after their parent: every walk ends. No node has two parents, so there are never more than given.
+            // Children come after their parent, so every walk ends. No node has two parents, so there are never more
+            // nodes than were given.
             let child = |c: i64| usize::try_from(c).ok().filter(|c| *c > i && *c < n);
             let (Some(l), Some(r)) = (child(left[i]), child(right[i])) else {
                 return Err(format!("node {i}: children {} and {}", left[i], right[i]));
@@ -104,7 +107,8 @@ impl XgboostModel {
                 return Err(format!("node {i}: a categorical split"));
             }
             gains[feature] += f64::from(gain[i]).max(0.0);
-            // The library's `below the threshold` is our `at most the number before it`.
+            // XGBoost sends values below the threshold left; our trees send values up to their threshold left, so the
+            // threshold is the next smaller number.
             tree[at] = Node::split(feature, values[i].next_down(), missing[i] != 0, tree.len());
             parts.extend([(r, tree.len() + 1), (l, tree.len())]);
             tree.extend([Node::leaf(0.0); 2]);
@@ -113,7 +117,7 @@ impl XgboostModel {
         Ok(())
     }
 
-    /// What the library can load: UBJSON.
+    /// The model's bytes as the XGBoost library can load them: UBJSON.
     pub fn library_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -138,11 +142,11 @@ impl XgboostModel {
         &self.trees
     }
 
-    /// Of a decoded artifact.
+    /// Checks a model of a decoded artifact. `width` is the number of columns.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self, width: usize) -> Result<(), String> {
         if self.width != width {
             return Err(format!("{} features for {width} columns", self.width));
@@ -165,7 +169,7 @@ impl XgboostModel {
         Ok(self.predict_at(x, columns, rows, &[self.trees.len() as u64], control)?.pop().unwrap_or_default())
     }
 
-    /// What the first so many rounds predict, for each of the ascending `ends`.
+    /// Probabilities of class 1 by the first n rounds, for each n of `ends` (ascending), one vector per n.
     ///
     /// # Errors
     ///
@@ -182,7 +186,8 @@ impl XgboostModel {
     }
 }
 
-/// What the first so many of the trees predict, for each of the ascending `ends`.
+/// Probabilities of class 1 by the first n of the trees and the margin, for each n of `ends` (ascending), one vector
+/// per n.
 ///
 /// # Errors
 ///
@@ -196,7 +201,7 @@ pub fn predict_at(
     control: &Control,
 ) -> Result<Vec<Vec<f64>>, PredictError> {
     let ends: Vec<usize> = ends.iter().map(|end| *end as usize).collect();
-    // Sums in f32 and in the library's order, so that the predictions are the library's.
+    // Summed in f32 and in the library's order, so that the predictions equal the library's.
     let margins = trees::sums(grown, None, x, columns, rows, &ends, margin, control)?;
     let probability = |m: f32| 1.0 / (1.0 + (-f64::from(m)).exp());
     Ok(margins.into_iter().map(|of_end| of_end.into_iter().map(probability).collect()).collect())

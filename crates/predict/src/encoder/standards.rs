@@ -1,14 +1,14 @@
-//! How an applicant compares with those whom a university, or a program of one, has admitted and rejected: a measured column
-//! less its mean over the training rows of that outcome. What a university asks for differs between universities more than
-//! applicants do, and a tree needs many splits to find a difference of two columns.
+//! Compares an applicant with those whom a university, or one of its programs, has admitted and rejected: a measured
+//! column minus its mean over the training rows with that outcome. Requirements differ more between universities than
+//! applicants do, and a tree would need many splits to compute the difference of two columns.
 
 use crate::matrix::Matrix;
 use serde::{Deserialize, Serialize};
 
-/// Rejected and admitted.
+/// Number of outcomes: rejected and admitted.
 pub const OUTCOMES: usize = 2;
 
-/// Of a mean, or of a category's value.
+/// Largest absolute value of a mean or of a category's code in a decoded artifact.
 const LARGEST: f32 = 1e9;
 
 /// The standards of one category, fitted on training rows.
@@ -18,16 +18,16 @@ pub struct Standards {
     pub category: u32,
     /// The measured columns.
     pub of: Vec<u32>,
-    /// Of the category, ascending.
+    /// Codes of the category, ascending.
     pub values: Vec<f32>,
-    /// By value, measured column and outcome: rejected, admitted.
+    /// Means by code, measured column and outcome (rejected, admitted): values × measured columns × 2, row-major.
     pub means: Vec<f32>,
-    /// Where the value is not known.
+    /// Means over all training rows, for unknown codes: measured columns × 2.
     pub overall: Vec<f32>,
 }
 
 impl Standards {
-    /// Rows that were not trained on.
+    /// Encodes rows that were not trained on; one vector per encoded column.
     pub(super) fn encode(&self, x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<Vec<f32>> {
         let width = self.overall.len();
         let category = x.column(columns[self.category as usize]);
@@ -46,12 +46,12 @@ impl Standards {
         (0..width).map(column_of).collect()
     }
 
-    /// Of what each column is made: its category and the measured column.
+    /// For each encoded column, its category and its measured column.
     pub(super) fn sources(&self) -> impl Iterator<Item = (u32, u32)> {
         self.of.iter().flat_map(|of| [(self.category, *of); OUTCOMES])
     }
 
-    /// Of the encoded columns; `names` are those of the raw ones.
+    /// Names of the encoded columns; `names` are those of the raw columns.
     pub fn names<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = String> + 'a {
         let against = |of: &u32, whom: &str| {
             format!("{}, less the {whom} of the same {}", names[*of as usize], names[self.category as usize])
@@ -64,7 +64,7 @@ impl Standards {
         self.overall.len()
     }
 
-    /// Of a decoded artifact.
+    /// Checks standards of a decoded artifact. `width` is the number of raw columns.
     pub(super) fn check(&self, width: usize) -> Result<(), String> {
         let finite = |v: &[f32]| v.iter().all(|v| v.abs() <= LARGEST);
         let sound = self.category < width as u32

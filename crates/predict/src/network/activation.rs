@@ -1,8 +1,8 @@
-//! What follows a hidden layer's sums.
+//! Activation functions of hidden layers.
 
 use serde::{Deserialize, Serialize};
 
-/// The function of a hidden unit.
+/// The activation function of a hidden unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
     /// `max(0, z)`

@@ -1,12 +1,12 @@
 //! Functions of one number that compile to vector instructions.
 
-/// Rounded once where the processor can.
+/// `a · b + c`, rounded once if the processor has a fused instruction (`FUSED`).
 #[inline(always)]
 pub fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// `1 − 2 / (e^2x + 1)`, within 2e-7 of the true value.
+/// tanh x, computed as `1 − 2 / (e^2x + 1)`, within 2e-7 of the true value.
 #[inline(always)]
 pub fn tanh<const FUSED: bool>(x: f32) -> f32 {
     // Beyond ±9 tanh is ±1 in f32.
@@ -16,7 +16,7 @@ pub fn tanh<const FUSED: bool>(x: f32) -> f32 {
 /// e^x for x from -87 to 87, within 3e-7 of its value.
 #[inline(always)]
 pub fn exp<const FUSED: bool>(x: f32) -> f32 {
-    // e^x = 2^k · e^r with |r| ≤ ln 2 / 2; adding 1.5 · 2^23 rounds to a whole number, which then is in the last bits.
+    // e^x = 2^k · e^r with |r| ≤ ln 2 / 2. Adding 1.5 · 2^23 rounds to an integer, which is then in the lowest bits.
     let shifted = multiply_add::<FUSED>(x, std::f32::consts::LOG2_E, 12_582_912.0);
     let k = shifted - 12_582_912.0;
     let r = multiply_add::<FUSED>(k, 2.121_944_4e-4, multiply_add::<FUSED>(-k, 0.693_359_4, x));

@@ -1,14 +1,14 @@
-//! The network's parameters, and the way from its inputs to its output.
+//! The network's parameters, and the forward pass from its inputs to its output.
 
 use super::activation::Activation;
 use super::product::{self, Forward};
 use serde::{Deserialize, Serialize};
 
-/// Of a decoded artifact.
+/// Maximum number of layers of a decoded artifact, with the input.
 const MAX_LAYERS: usize = 16;
 
-/// Fully connected layers; all parameters in one list: per layer the weights (inputs × outputs, row-major), then the
-/// biases. The output unit is a log-odds.
+/// Fully connected layers. All parameters are in one list: for each layer the weights (inputs × outputs, row-major),
+/// then the biases. The output unit is the log-odds of class 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Layers {
     /// Units of the input, each hidden layer and the output (1).
@@ -17,12 +17,12 @@ pub struct Layers {
     parameters: Vec<f32>,
 }
 
-/// One layer's shape and where its parameters are.
+/// The shape of one layer, and the indices of its parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct Layer {
-    /// Units before it.
+    /// Units of the layer before.
     pub inputs: usize,
-    /// Its units.
+    /// Units of this layer.
     pub outputs: usize,
     /// Index of its first weight.
     pub weights: usize,
@@ -32,13 +32,13 @@ pub struct Layer {
     pub end: usize,
 }
 
-/// Activations of one batch, per layer rows × outputs; reused from batch to batch.
+/// Activations of one batch: for each layer rows × outputs, row-major. Reused from batch to batch.
 pub struct Buffers {
     values: Vec<Vec<f32>>,
 }
 
 impl Buffers {
-    /// For batches of up to `rows`.
+    /// Buffers for batches of up to `rows` rows.
     pub fn new(layers: &Layers, rows: usize) -> Self {
         Self { values: layers.sizes[1..].iter().map(|n| vec![0.0; rows * *n as usize]).collect() }
     }
@@ -60,17 +60,17 @@ impl Layers {
         &self.sizes
     }
 
-    /// Of the hidden layers.
+    /// Activation function of the hidden layers.
     pub fn activation(&self) -> Activation {
         self.activation
     }
 
-    /// Per layer the weights (inputs × outputs, row-major), then the biases.
+    /// All parameters: for each layer the weights (inputs × outputs, row-major), then the biases.
     pub fn parameters(&self) -> &[f32] {
         &self.parameters
     }
 
-    /// As `parameters`.
+    /// All parameters, as `parameters`, to be changed.
     pub fn parameters_mut(&mut self) -> &mut [f32] {
         &mut self.parameters
     }
@@ -80,7 +80,7 @@ impl Layers {
         self.sizes[0] as usize
     }
 
-    /// Where each layer's parameters are.
+    /// For each layer, its shape and the indices of its parameters.
     pub fn layout(&self) -> Vec<Layer> {
         let mut end = 0;
         let pairs = self.sizes.windows(2).map(|w| (w[0] as usize, w[1] as usize));
@@ -94,8 +94,8 @@ impl Layers {
             .collect()
     }
 
-    /// Log-odds of the `rows` rows of `x` (row-major; at most as many as the buffers are for); the hidden activations
-    /// stay in the buffers.
+    /// The log-odds of the first `rows` rows of `x` (row-major). There may be at most as many rows as the buffers are
+    /// for. The activations of the hidden layers stay in the buffers.
     pub fn forward<'b>(&self, x: &[f32], rows: usize, buffers: &'b mut Buffers) -> &'b [f32] {
         let layout = self.layout();
         for (at, layer) in layout.iter().enumerate() {
@@ -115,11 +115,11 @@ impl Layers {
         &buffers.values[last][..rows]
     }
 
-    /// Of a decoded artifact.
+    /// Checks layers of a decoded artifact. `inputs` is the number of the preprocessor's outputs.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self, inputs: usize) -> Result<(), String> {
         let sizes = &self.sizes;
         if sizes.len() < 2 || sizes.len() > MAX_LAYERS || sizes.last() != Some(&1) || sizes[1..].contains(&0) {

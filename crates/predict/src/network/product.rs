@@ -1,15 +1,16 @@
-//! The network's matrix products, tile by tile: the sums of a tile stay in registers. Matrices are row-major and dense.
+//! The network's matrix products, computed tile by tile, so that the sums of a tile stay in registers. Matrices are
+//! row-major and dense.
 //!
-//! Every element is one sum in the order of the inner index, whatever its tile and however many rows there are; only a
-//! single column of outputs is summed in lanes.
+//! Every element is summed in the order of the inner index, whatever its tile and the number of rows, so that results
+//! do not depend on either. Only a single column of outputs is summed in lanes.
 
 use super::activation::Activation;
 use super::elementwise::{multiply_add, tanh};
 use multiversion::{multiversion, target::target_cfg_f};
 
-/// Columns of the tile for the last few.
+/// Columns of the narrowest tile, for the last few columns.
 const NARROW: usize = 8;
-/// Rows that are finished while the cache has them.
+/// Rows that are completed while they are in the cache.
 const BLOCK: usize = 100;
 
 /// `out = activation(input · weights + biases)`
@@ -36,9 +37,9 @@ pub struct Back<'a> {
     pub turned: &'a [f32],
     /// Columns of the product.
     pub inputs: usize,
-    /// Of the layer below.
+    /// Activation function of the layer below.
     pub activation: Activation,
-    /// What the activation gave: rows × inputs.
+    /// Activations of the layer below: rows × inputs.
     pub values: &'a [f32],
 }
 
@@ -66,7 +67,7 @@ pub fn forward(product: &Forward<'_>, out: &mut [f32]) {
     }
 }
 
-/// How `sweep` is compiled for each kind of processor: with as many sums as its registers hold, measured.
+/// Calls `sweep` with tile sizes for the kind of processor: as many sums as its registers hold, found by measurement.
 macro_rules! sweep {
     ($product:expr, $out:expr) => {
         if target_cfg_f!(target_feature = "avx512f") {
@@ -98,14 +99,15 @@ pub fn gradient(product: &Gradient<'_>, out: &mut [f32]) {
 
 trait Product {
     fn columns(&self) -> usize;
-    /// The sums of `R` rows and `C` columns from `row` and `column` on.
+    /// The sums of `R` rows and `C` columns, beginning at `row` and `column`.
     fn tile<const R: usize, const C: usize, const FUSED: bool>(&self, row: usize, column: usize) -> [[f32; C]; R];
-    /// What follows the sums of the whole rows from `row` on.
+    /// Applies the function that follows the sums to whole rows, beginning at `row`.
     fn finish<const FUSED: bool>(&self, _row: usize, _out: &mut [f32]) {}
 }
 
-/// All tiles, in blocks of rows: `WIDE` columns as long as there are so many, then `MIDDLE`, then `NARROW` ones (of `TALL`
-/// rows). Where rows or columns run out, the last tile reaches back over what is done already.
+/// Computes all tiles, in blocks of rows. Tiles have `WIDE` columns while so many are left, then `MIDDLE`, then
+/// `NARROW` columns (with `TALL` rows). At the last rows or columns, a tile overlaps elements that are already
+/// computed.
 #[inline(always)]
 fn sweep<P: Product, const R: usize, const WIDE: usize, const MIDDLE: usize, const TALL: usize, const FUSED: bool>(
     product: &P,
@@ -131,7 +133,8 @@ fn sweep<P: Product, const R: usize, const WIDE: usize, const MIDDLE: usize, con
     }
 }
 
-/// `C` columns, those at `column` among them, of the rows from `from` on; returns the columns' end.
+/// Computes `C` columns, including that at `column`, of the rows from `from` on. Returns the index after the last of
+/// these columns.
 #[inline(always)]
 fn stripe<P: Product, const R: usize, const C: usize, const FUSED: bool>(
     product: &P,
@@ -175,7 +178,7 @@ fn load<const C: usize>(values: &[f32], at: usize) -> [f32; C] {
     line
 }
 
-/// Adds rows of `a` (each `inner` long) times columns of `b`.
+/// Adds to `sums` the products of `R` rows of `a` (each `inner` long) and `C` columns of `b`.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // all rows are walked at once
 fn rows_times<const R: usize, const C: usize, const FUSED: bool>(
@@ -240,7 +243,7 @@ impl Product for Back<'_> {
     fn finish<const FUSED: bool>(&self, row: usize, out: &mut [f32]) {
         let out = out.iter_mut().zip(&self.values[row * self.inputs..]);
         match self.activation {
-            // Not a condition, which would make it a masked store: slow.
+            // A multiplication, since a condition would compile to a slow masked store.
             Activation::Relu => out.for_each(|(v, o)| *v *= f32::from(*o > 0.0)),
             Activation::Tanh => out.for_each(|(v, o)| *v *= 1.0 - o * o),
         }

@@ -1,4 +1,4 @@
-//! A predictor that takes categories as rates of acceptance.
+//! A predictor on categories that are encoded as rates of acceptance.
 
 use super::{Predictor, nesting};
 use crate::control::Control;
@@ -25,21 +25,21 @@ fn not_nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Predicto
     nesting::once(&INSIDE, "an encoder within an encoder", deserializer)
 }
 
-/// How many rows are encoded at a time.
+/// Rows that are encoded at a time.
 const CHUNK: usize = 65_536;
 
 impl EncodedModel {
-    /// `predictor` is over the encoder's outputs.
+    /// A model whose `predictor` takes the outputs of `encoder`.
     pub fn new(encoder: Encoder, predictor: Box<Predictor>) -> Self {
         Self { encoder, predictor }
     }
 
-    /// From raw columns to encoded ones.
+    /// The encoder from raw columns to encoded ones.
     pub fn encoder(&self) -> &Encoder {
         &self.encoder
     }
 
-    /// Over the encoded columns.
+    /// The predictor on the encoded columns.
     pub fn predictor(&self) -> &Predictor {
         &self.predictor
     }
@@ -67,11 +67,11 @@ impl EncodedModel {
         Ok(out)
     }
 
-    /// Of a decoded artifact.
+    /// Checks a model of a decoded artifact. `width` is the number of raw columns.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self, width: usize) -> Result<(), String> {
         self.encoder.check(width)?;
         if matches!(*self.predictor, Predictor::Encoded(_) | Predictor::Ensemble(_) | Predictor::Stack(_)) {

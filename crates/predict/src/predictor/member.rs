@@ -15,10 +15,10 @@ pub struct Member {
     pub weight: f64,
     /// The columns that the predictor uses, in its order, as indices into the ensemble's columns.
     pub columns: Vec<u32>,
-    /// From the columns to a score.
+    /// Maps the columns to a score.
     #[serde(deserialize_with = "not_nested")]
     pub predictor: Box<Predictor>,
-    /// From the score to a probability.
+    /// Maps the score to a probability.
     pub calibration: Calibration,
 }
 
@@ -31,7 +31,7 @@ fn not_nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Predicto
     nesting::once(&INSIDE, "an ensemble within an ensemble", deserializer)
 }
 
-/// Weighted mean of the members' calibrated probabilities; parameters as of `Predictor::predict`.
+/// Weighted mean of the members' calibrated probabilities. The parameters are those of `Predictor::predict`.
 pub(super) fn predict(
     members: &[Member],
     x: &Matrix,
@@ -62,7 +62,8 @@ pub(super) fn within_columns(columns: &[u32], width: usize, what: &str) -> Resul
     }
 }
 
-/// Checks decoded members: all that `predict` relies on, for an ensemble of `width` columns.
+/// Checks members of a decoded artifact for everything that `predict` relies on. `width` is the number of the
+/// ensemble's columns.
 pub(super) fn check(members: &[Member], width: usize) -> Result<(), String> {
     let total: f64 = members.iter().map(|m| m.weight).sum();
     if members.iter().any(|m| m.weight.is_nan() || m.weight <= 0.0) || (total - 1.0).abs() > 1e-6 {

@@ -1,14 +1,15 @@
-//! Bounds the nesting of predictors while they are decoded, so that hostile bytes cannot nest without end.
+//! Bounds the nesting of predictors while they are decoded, so that manipulated bytes cannot cause unbounded recursion.
 
 use serde::{Deserialize, Deserializer, de};
 use std::cell::Cell;
 use std::thread::LocalKey;
 
-/// Decodes the inside of a predictor of one kind. `inside` says whether this thread is decoding one of this kind already.
+/// Decodes the part inside a predictor of one kind. `inside` tells whether this thread is already decoding a predictor
+/// of this kind.
 ///
 /// # Errors
 ///
-/// `what` if it is; the deserializer's own errors.
+/// `what` if the predictor is inside another of its kind, or an error of the deserializer.
 pub(super) fn once<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     inside: &'static LocalKey<Cell<bool>>,
     what: &'static str,

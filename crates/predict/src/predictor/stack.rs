@@ -1,5 +1,6 @@
-//! A linear stack of members (Wolpert 1992), each of which may be a bag: an ensemble of one learner's fold models. No learner
-//! fits a stack yet; artifacts can hold one, so that better combinations need no new format.
+//! A linear stack of members (Wolpert 1992). A member may be a bag, which is an ensemble of the models that one learner
+//! fitted on the folds. No learner fits a stack yet; artifacts can hold one, so that a later learner needs no new
+//! format.
 
 use super::member::within_columns;
 use super::{Predictor, nesting};
@@ -16,22 +17,23 @@ const BOUND: f64 = 1e6;
 /// A fitted model with its weight in the sum of log-odds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StackMember {
-    /// Of any sign.
+    /// The weight, which may have any sign.
     pub weight: f64,
     /// The columns that the predictor uses, in its order, as indices into the stack's columns.
     pub columns: Vec<u32>,
-    /// From the columns to a score; an ensemble of fold models for a bag.
+    /// Maps the columns to a score; an ensemble of fold models for a bag.
     pub predictor: Box<Predictor>,
-    /// From the score to a probability.
+    /// Maps the score to a probability.
     pub calibration: Calibration,
 }
 
-/// `sigmoid(intercept + Σ weight · logit(p))` over the members' calibrated probabilities; weights of any sign.
+/// `sigmoid(intercept + Σ weight · logit(p))` over the members' calibrated probabilities `p`; weights may have any
+/// sign.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stack {
-    /// The log-odds without members.
+    /// The log-odds before the members are added.
     pub intercept: f64,
-    /// One at least; none of them a stack.
+    /// At least one member; none of them is a stack.
     #[serde(deserialize_with = "not_nested")]
     pub members: Vec<StackMember>,
 }
@@ -46,7 +48,7 @@ fn not_nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StackMem
 }
 
 impl Stack {
-    /// What the stack makes of its members' calibrated probabilities, in their order.
+    /// The stack's probability for one row. `p` are the members' calibrated probabilities, in the members' order.
     pub fn combine(&self, p: impl Iterator<Item = f64>) -> f64 {
         sigmoid(self.members.iter().zip(p).fold(self.intercept, |z, (member, p)| z + member.weight * logit(p)))
     }
@@ -72,11 +74,11 @@ impl Stack {
         Ok((0..rows.len()).map(|row| self.combine(of_members.iter().map(|p| p[row]))).collect())
     }
 
-    /// Of a decoded artifact.
+    /// Checks a stack of a decoded artifact. `width` is the number of the stack's columns.
     ///
     /// # Errors
     ///
-    /// What is wrong.
+    /// A description of the first fault.
     pub fn check(&self, width: usize) -> Result<(), String> {
         let finite = |v: f64| v.abs() <= BOUND;
         if self.members.is_empty() || !finite(self.intercept) || !self.members.iter().all(|m| finite(m.weight)) {

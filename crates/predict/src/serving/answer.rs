@@ -43,7 +43,7 @@ pub struct RowFault {
     pub code: &'static str,
     /// The feature; empty for the whole row.
     pub pointer: String,
-    /// In words.
+    /// The fault in words.
     pub message: String,
 }
 
@@ -93,16 +93,16 @@ pub struct Change {
     pub to: f64,
 }
 
-/// What an opened model can say beside the probability.
+/// What an opened model can answer beside the probability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Abilities {
-    /// `probability_low` and `probability_high`.
+    /// Whether answers have `probability_low` and `probability_high`.
     pub intervals: bool,
-    /// `plausible_outcomes`.
+    /// Whether answers have `plausible_outcomes`.
     pub sets: bool,
-    /// Explanations.
+    /// Whether there are explanations.
     pub explanations: bool,
-    /// Warnings by training ranges and categories, and counterfactuals.
+    /// Whether there are counterfactuals, and warnings by training ranges and categories.
     pub ranges: bool,
 }
 
@@ -117,13 +117,13 @@ pub enum OpenError {
     Features(String),
 }
 
-/// Why something is not answered.
+/// Why an explanation or a counterfactual is not available.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Unavailable {
-    /// The artifact was written before models kept what this needs.
+    /// The artifact is older than the format that stores the data this answer needs.
     #[error("this model was trained before models kept what this needs; train it again to have it")]
     OlderArtifact,
-    /// Training had too few different rows for background rows.
+    /// There are no background rows, because training had too few different rows.
     #[error("this model has no background rows: its training rows were too few or too alike")]
     NoBackground,
     /// The row is accepted as it is.
@@ -132,7 +132,7 @@ pub enum Unavailable {
     /// The model uses none of the changeable features.
     #[error("the model uses none of the features that may be changed")]
     NothingChangeable,
-    /// No change that was tried turns the answer.
+    /// No change that was tried leads to an acceptance.
     #[error("no change of the changeable features within their training range turns the answer")]
     NoneFound,
     /// The row itself is at fault.
@@ -141,7 +141,7 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
-    /// Stable, for clients.
+    /// The code of the reason for clients, which does not change between versions.
     pub fn code(&self) -> &'static str {
         match self {
             Self::OlderArtifact => "older_artifact",

@@ -1,4 +1,4 @@
-//! Explanations: the Shapley values of an answer, with the values that they are of.
+//! Explanations: the Shapley values of a probability, with the feature values that they belong to.
 
 use super::row::Row;
 use super::{Contribution, Explanation, ServingModel, Unavailable, decimal};
@@ -18,7 +18,7 @@ impl ServingModel {
         self.explanation(&self.row(application))
     }
 
-    /// As `explain`, of feature values in the order of `feature_names`.
+    /// As `explain`, for feature values in the order of `feature_names`.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl ServingModel {
         Ok(Explanation { base: shares.base, contributions })
     }
 
-    /// The values of a group: of a single feature its value, of several an object.
+    /// The value of a group of one feature, or an object of values for a group of several.
     fn shown(&self, group: &Group, row: &Row<'_>) -> Value {
         let name = |at: &usize| self.feature_names()[*at].as_str();
         let value = |at: &usize| shown(name(at), row.values[*at], row.point);
@@ -55,7 +55,7 @@ impl ServingModel {
     }
 }
 
-/// A feature's value, categories by their names where they are known.
+/// A feature's value; a category is shown by its name if the name is known.
 fn shown(name: &str, value: f32, point: Option<&AdmissionDataPoint>) -> Value {
     let named = point.and_then(|point| match name {
         "university" => Some(json!(point.program.university_name)),

@@ -1,15 +1,15 @@
-//! One row as a model sees it: of an application, or of feature values.
+//! One row of a model's input: from an application, or from feature values.
 
 use super::{RowFault, ServingModel};
 use crate::application::{Application, features};
 use provost_domain::AdmissionDataPoint;
 use provost_domain::features::{CATEGORY_RULE, FEATURES, older_codes};
 
-/// One row as the model sees it.
+/// One row of the model's input.
 pub(super) struct Row<'a> {
-    /// In the order of the model's features; NaN is missing.
+    /// Values in the order of the model's features; NaN is missing.
     pub values: Vec<f32>,
-    /// For each whether it comes from the application rather than from a default.
+    /// For each feature, whether its value comes from the application and not from a default.
     pub present: Vec<bool>,
     pub point: Option<&'a AdmissionDataPoint>,
 }

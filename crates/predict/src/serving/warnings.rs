@@ -1,4 +1,4 @@
-//! What a model had to do without.
+//! Warnings about values that are missing, impossible or unlike those of training.
 
 use super::Row;
 use super::answer::Warning;
@@ -6,7 +6,8 @@ use crate::model::Model;
 use crate::ranges::Standing;
 use provost_domain::features::FeatureTables;
 
-/// The impossible numbers of the application, then the features that the model uses, in their order.
+/// The warnings of a row: first for the impossible numbers of the application, then for the features that the model
+/// uses, in their order.
 pub fn of(model: &Model, row: &Row<'_>, tables: &FeatureTables) -> Vec<Warning> {
     let impossible = row.point.map(|point| tables.impossible(point)).unwrap_or_default();
     let impossible = impossible.into_iter().map(|one| {
@@ -35,7 +36,7 @@ pub fn of(model: &Model, row: &Row<'_>, tables: &FeatureTables) -> Vec<Warning> 
     impossible.chain(used.into_iter().filter_map(warning)).collect()
 }
 
-/// Where in an application a feature comes from.
+/// JSON pointer to the part of an application that a feature is computed from; empty for an unknown feature.
 fn pointer(feature: &str) -> &'static str {
     match feature {
         "gpa_normalized" => "/profile/gpa",

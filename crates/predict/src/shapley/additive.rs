@@ -1,12 +1,12 @@
-//! Linear predictors: a sum over columns.
+//! Linear predictors: the log-odds are a sum over columns.
 
 use super::column::Column;
 use super::cubes::Cubes;
 use crate::logistic::LogisticModel;
 use crate::preprocess::Preprocessor;
 
-/// What one column's outputs of the preprocessor are worth, by subset of the column's players, as terms: a coalition's value is
-/// the sum of the terms of all subsets of it.
+/// The Möbius transform of one column's contribution by subset of the column's players, so that a coalition's value is
+/// the sum of the terms of all its subsets.
 pub fn terms(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut terms: Vec<f64> = values.collect();
     let mut bit = 1;
@@ -21,7 +21,8 @@ pub fn terms(values: impl Iterator<Item = f64>) -> Vec<f64> {
     terms
 }
 
-/// The preprocessor's outputs of one column's value: the value, and the indicator with its place among the outputs.
+/// The preprocessor's outputs for one value of column `at`: the scaled value, and the scaled indicator of presence if
+/// the column has one.
 pub fn outputs(preprocessor: &Preprocessor, at: usize, value: f32) -> (f64, Option<f64>) {
     let fitted = &preprocessor.columns()[at];
     let v = f64::from(value);
@@ -29,7 +30,7 @@ pub fn outputs(preprocessor: &Preprocessor, at: usize, value: f32) -> (f64, Opti
     (fitted.value.apply(if v.is_nan() { fitted.median } else { v }), present)
 }
 
-/// For each column the place of its indicator among the preprocessor's outputs.
+/// For each column, the index of its indicator among the preprocessor's outputs.
 pub fn indicators(preprocessor: &Preprocessor) -> Vec<usize> {
     let mut next = preprocessor.columns().len();
     let place = |has: bool| {
@@ -40,7 +41,7 @@ pub fn indicators(preprocessor: &Preprocessor) -> Vec<usize> {
     preprocessor.columns().iter().map(|c| c.present.is_some()).map(place).collect()
 }
 
-/// The log-odds of each coalition.
+/// The log-odds of each of the `1 << players` coalitions.
 pub fn log_odds(model: &LogisticModel, columns: &[Column], players: usize) -> Vec<f64> {
     let (preprocessor, coefficients) = (model.preprocessor(), model.coefficients());
     let mut sums = Cubes::new(players);

@@ -1,28 +1,28 @@
-//! A predictor's column, as coalitions see it.
+//! A predictor's column, whose value depends on the coalition.
 
-/// The values that one column has, by which of the players that it hangs on are in the coalition. These are one at most for a raw
-/// column (its group), and two for an encoded one (a category with the year, or with what is compared).
+/// The values of one column by coalition. They depend on at most one player for a raw column (its group), and on at
+/// most two for an encoded one (a category with the year, or with the column that is compared).
 #[derive(Clone)]
 pub struct Column {
-    /// Bits of a coalition, ascending; the first `count` count.
+    /// The players that the column depends on, as bits of a coalition, ascending; only the first `count` are used.
     players: [usize; 2],
     count: usize,
-    /// By the players inside: none, the first, the second, both.
+    /// Values by which of these players are in the coalition: none, the first, the second, both.
     values: [f32; 4],
 }
 
 impl Column {
-    /// The same in all coalitions.
+    /// A column with the same value in all coalitions.
     pub fn constant(value: f32) -> Self {
         Self { players: [0; 2], count: 0, values: [value; 4] }
     }
 
-    /// One value without a player, another with it.
+    /// A column with one value without a player and another with it.
     pub fn of_player(player: usize, without: f32, with: f32) -> Self {
         Self { players: [1 << player, 0], count: 1, values: [without, with, without, with] }
     }
 
-    /// On the players of all `sources`, with the values that `value` gives for a coalition of these.
+    /// A column that depends on the players of all `sources`; `value` gives its value for a coalition of these.
     pub fn of_sources<'c>(sources: impl Iterator<Item = &'c Column>, value: impl Fn(usize) -> f32) -> Self {
         let mut players: Vec<usize> = sources.flat_map(|c| c.players[..c.count].iter().copied()).collect();
         players.sort_unstable();
@@ -35,13 +35,13 @@ impl Column {
         column
     }
 
-    /// With other values in their places.
+    /// The same column with each value mapped.
     pub fn map(&self, value: impl Fn(f32) -> f32) -> Self {
         Self { values: self.values.map(value), ..self.clone() }
     }
 
-    /// The value without the column's player, that with it, and the player's bit, which is 0 for a constant. None where the column
-    /// hangs on two players.
+    /// The value without the column's player, the value with it, and the player's bit, which is 0 for a constant. None
+    /// if the column depends on two players.
     pub fn ends(&self) -> Option<(f32, f32, usize)> {
         (self.count < 2).then(|| (self.values[0], self.values[1], self.players[0]))
     }
@@ -51,7 +51,7 @@ impl Column {
         &self.values[..1 << self.count]
     }
 
-    /// The coalition of those of this column's players that are in subset `index` of them.
+    /// The coalition of those players of this column that are in subset `index`.
     pub fn coalition(&self, index: usize) -> usize {
         ((index & 1) * self.players[0]) | ((index >> 1 & 1) * self.players[1])
     }
@@ -67,8 +67,11 @@ impl Column {
         usize::from(coalition & self.players[0] != 0) | usize::from(coalition & self.players[1] != 0) << 1
     }
 
-    /// Whether `left` holds for the values of all coalitions with the players `inside` and without those `outside`; else a player
-    /// on whom it hangs, as a bit.
+    /// Whether `left` holds for the column's values in all coalitions with the players `inside` and without those
+    /// `outside`.
+    ///
+    /// # Errors
+    /// A player on whom the answer depends, as a bit.
     #[inline]
     pub fn decide(&self, inside: usize, outside: usize, left: impl Fn(f32) -> bool) -> Result<bool, usize> {
         let known = self.index(inside);

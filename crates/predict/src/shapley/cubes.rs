@@ -1,20 +1,21 @@
-//! Sums over all coalitions of values that each hold for a cube of them: those with some players and without some others.
+//! Sums for all coalitions of values, each of which counts for a cube of coalitions: those with certain players and
+//! without certain others.
 
-/// The sums in the making, for `1 << players` coalitions.
+/// The sums for `1 << players` coalitions, as they are built.
 pub struct Cubes {
     players: u32,
-    /// What every superset of a coalition gets.
+    /// Values that count for the coalition of their index and all supersets.
     up: Vec<f64>,
-    /// What every coalition without these players gets.
+    /// Values that count for all coalitions without the players of their index.
     down: Vec<f64>,
-    /// Whether any value went there.
+    /// Whether `down` has any value.
     has_down: bool,
-    /// What a coalition gets itself.
+    /// Values that count for the coalition of their index alone.
     own: Vec<f64>,
 }
 
-/// Adds `value` to the entries `base | taken` for all subsets `taken` of `mask`: with the other sign for an odd number of players,
-/// where `signed`.
+/// Adds `value` to the entries `base | taken` for all subsets `taken` of `mask`. If `signed`, the sign changes for
+/// subsets with an odd number of players (inclusion and exclusion).
 #[inline(always)]
 fn add_to_subsets(values: &mut [f64], base: usize, mask: usize, value: f64, signed: bool) {
     let mut taken = mask;
@@ -28,7 +29,7 @@ fn add_to_subsets(values: &mut [f64], base: usize, mask: usize, value: f64, sign
     }
 }
 
-/// To each entry those of all subsets of its index.
+/// Adds to each entry the entries of all proper subsets of its index.
 #[multiversion::multiversion(targets("x86_64+avx2"))]
 fn add_subsets(values: &mut [f64]) {
     let mut bit = 1;
@@ -47,14 +48,15 @@ impl Cubes {
         Self { players: players as u32, up: zeros(), down: zeros(), has_down: false, own: zeros() }
     }
 
-    /// Adds `value` to all coalitions with the players `inside` and without those `outside`, in whichever way has the fewest
-    /// additions.
+    /// Adds `value` to all coalitions with the players `inside` and without those `outside`, by whichever of three ways
+    /// needs the fewest additions.
     #[inline(always)]
     pub fn add(&mut self, inside: usize, outside: usize, value: f64) {
         let (with, without) = (inside.count_ones(), outside.count_ones());
         let free = self.players - with - without;
         if without <= with && without <= free {
-            // Without some players: less those with one of them, and so on.
+            // Inclusion and exclusion: all coalitions with `inside`, minus those that also have one player of
+            // `outside`, and so on.
             add_to_subsets(&mut self.up, inside, outside, value, true);
         } else if with <= free {
             self.has_down = true;

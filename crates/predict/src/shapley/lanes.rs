@@ -1,38 +1,39 @@
-//! Trees for several background rows at once: each split is looked at once for all of them, by the row's value and by those of the
-//! background rows. A leaf's coalitions then are a cube: with the players that only the row's values lead there by, and without
-//! those that only the background row's do.
+//! Trees for several background rows at once: each split is evaluated once for all of them, with the row's value and
+//! with the background rows' values. The coalitions that reach a leaf are then a cube: with the players for whom only
+//! the row's value leads there, and without those for whom only the background row's value does.
 
 use super::column::Column;
 use super::cubes::Cubes;
 use crate::trees::sets::Set;
 use crate::trees::{Node, Tree};
 
-/// Background rows that are taken together.
+/// Background rows that are computed together, one per lane.
 pub const LANES: usize = 8;
-/// In the place of a player where both values are one: a leaf that they do not lead to is no coalition's.
+/// Stands for a player where both values are the same. A leaf that the common value does not reach is reached by no
+/// coalition.
 const NOBODY: u32 = 1 << 31;
-/// Leaves of one background row that are added up together, so that its sums stay at hand.
+/// Leaves of one background row that are added together, so that its sums stay in the cache.
 const TOGETHER: usize = 2_048;
 
-/// A predictor's column by background row.
+/// A predictor's column for each background row.
 #[derive(Clone)]
 struct Lanes {
-    /// Its value where the column's player is in the coalition, and where not.
+    /// The column's value with its player in the coalition, and without.
     inside: [f32; LANES],
     outside: [f32; LANES],
     /// The player's bit.
     player: [u32; LANES],
 }
 
-/// By background row, the players who would have to be outside of a coalition that ends in a node, and those who would have to be
-/// inside. Both: no coalition does.
+/// For each background row, the players who must be outside of a coalition that reaches a node, and those who must be
+/// inside. If a player must be both, no coalition reaches the node.
 #[derive(Clone, Copy)]
 struct Needs {
     outside: [u32; LANES],
     inside: [u32; LANES],
 }
 
-/// A leaf that coalitions end in.
+/// A leaf that some coalitions reach.
 #[derive(Clone, Copy, Default)]
 struct Reached {
     inside: u16,
@@ -40,16 +41,16 @@ struct Reached {
     value: f32,
 }
 
-/// Leaves that are to be added up, by background row.
+/// Leaves that are still to be added, for each background row.
 struct Waiting {
     leaves: Vec<Reached>,
     most: usize,
     count: [usize; LANES],
 }
 
-/// The sums over the trees' leaves from `start` on, of each coalition, for each background row. `columns` are the predictor's own
-/// by background row, of which there are [`LANES`] at most, and `players` their numbers of players. None where some column hangs on
-/// two players.
+/// For each background row and each coalition, `start` plus the sum of the trees' leaves. `columns` are the predictor's
+/// own, for each of at most [`LANES`] background rows, and `players` the number of players of each. None if some column
+/// depends on two players.
 pub fn sums(
     trees: &[Tree],
     sets: &[Set],
@@ -76,7 +77,7 @@ pub fn sums(
 }
 
 fn lanes(columns: &[Vec<Column>], at: usize) -> Option<Lanes> {
-    // What lanes without a background row reach is not added up.
+    // Lanes without a background row are computed, but their leaves are not added.
     let mut lanes = Lanes { inside: [f32::NAN; LANES], outside: [f32::NAN; LANES], player: [NOBODY; LANES] };
     for (lane, columns) in columns.iter().enumerate() {
         let (outside, inside, player) = columns[at].ends()?;
@@ -86,7 +87,7 @@ fn lanes(columns: &[Vec<Column>], at: usize) -> Option<Lanes> {
     Some(lanes)
 }
 
-/// Adds the leaves that wait to the sums of their background rows, which may be fewer than there are lanes.
+/// Adds the waiting leaves to the sums of their background rows, of which there may be fewer than lanes.
 #[multiversion::multiversion(targets("x86_64+popcnt"))]
 fn add_up(waiting: &mut Waiting, sums: &mut [Cubes]) {
     for ((sums, leaves), count) in sums.iter_mut().zip(waiting.leaves.chunks_exact(waiting.most)).zip(waiting.count) {
@@ -97,7 +98,8 @@ fn add_up(waiting: &mut Waiting, sums: &mut [Cubes]) {
     waiting.count = [0; LANES];
 }
 
-/// Notes the tree's leaves that coalitions end in. `parts` is empty, before and after.
+/// Collects the tree's leaves that coalitions reach. `parts` is a stack that is empty before and after; it is passed in
+/// to reuse its memory.
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512vl+avx2", "x86_64+avx2"))]
 fn walk(tree: &[Node], sets: &[Set], columns: &[Lanes], waiting: &mut Waiting, parts: &mut Vec<(usize, Needs)>) {
     parts.push((0, Needs { outside: [0; LANES], inside: [0; LANES] }));
@@ -118,13 +120,13 @@ fn walk(tree: &[Node], sets: &[Set], columns: &[Lanes], waiting: &mut Waiting, p
             let (inside, outside) = (needs.inside[lane], needs.outside[lane]);
             let place = lane * waiting.most + waiting.count[lane];
             waiting.leaves[place] = Reached { inside: inside as u16, outside: outside as u16, value };
-            // Without a branch: whether a coalition ends here is not predictable.
+            // No branch, since it is unpredictable whether a coalition reaches this leaf.
             waiting.count[lane] += usize::from(inside & outside == 0);
         }
     }
 }
 
-/// Whether some coalition, with some background row, gets there.
+/// Whether some coalition reaches the node for some background row.
 #[inline(always)]
 fn is_reached(needs: &Needs) -> bool {
     let none =
@@ -132,7 +134,7 @@ fn is_reached(needs: &Needs) -> bool {
     !none
 }
 
-/// What the children of a split need.
+/// The needs of the two children of a split.
 #[inline(always)]
 fn split(node: &Node, sets: &[Set], column: &Lanes, needs: &Needs) -> [Needs; 2] {
     let (mut left, mut right) = (*needs, *needs);
@@ -161,7 +163,7 @@ fn split(node: &Node, sets: &[Set], column: &Lanes, needs: &Needs) -> [Needs; 2]
     [left, right]
 }
 
-/// All bits where it holds.
+/// All bits set if `holds`, else none.
 #[inline(always)]
 fn mask(holds: bool) -> u32 {
     0u32.wrapping_sub(u32::from(holds))

@@ -1,4 +1,4 @@
-//! Networks: the first layer is a sum over columns, the others run once per coalition.
+//! Neural networks: the first layer is a sum over columns; the other layers are computed once per coalition.
 
 use super::additive::{indicators, outputs};
 use super::column::Column;
@@ -7,7 +7,7 @@ use crate::network::elementwise::tanh;
 use crate::network::product::{self, Forward};
 use crate::network::{NetworkModel, bounded};
 
-/// The log-odds of each coalition.
+/// The log-odds of each of the `1 << players` coalitions.
 pub fn log_odds(model: &NetworkModel, columns: &[Column], players: usize) -> Vec<f64> {
     let (preprocessor, layers) = (model.preprocessor(), model.layers());
     let layout = layers.layout();
@@ -55,12 +55,12 @@ pub fn log_odds(model: &NetworkModel, columns: &[Column], players: usize) -> Vec
     sums.into_iter().map(f64::from).collect()
 }
 
-/// As `additive::terms`.
+/// As `additive::terms`, in single precision.
 fn terms(values: &[f32]) -> Vec<f32> {
     super::additive::terms(values.iter().map(|v| f64::from(*v))).into_iter().map(|term| term as f32).collect()
 }
 
-/// To each coalition's units those of all its subsets.
+/// Adds to the units of each coalition those of all its proper subsets.
 fn add_subsets(values: &mut [f32], units: usize) {
     let mut size = units;
     while size < values.len() {

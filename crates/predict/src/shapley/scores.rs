@@ -1,4 +1,4 @@
-//! What a predictor gives every coalition.
+//! Scores of a predictor for every coalition.
 
 use super::column::Column;
 use super::cubes::Cubes;
@@ -14,7 +14,7 @@ use crate::trees::sets::Categories;
 
 /// One score per coalition.
 pub enum Scores {
-    /// Before the logistic function.
+    /// Log-odds, before the logistic function.
     LogOdds(Vec<f64>),
     /// Probabilities.
     Shares(Vec<f64>),
@@ -24,7 +24,7 @@ impl Scores {
     /// The calibrated probability of each coalition.
     pub fn calibrated(self, calibrator: &Calibrator<'_>) -> Vec<f64> {
         match (self, calibrator.calibration()) {
-            // The logistic function and the log-odds cancel out.
+            // Platt calibration takes the log-odds of the probability, which are these log-odds.
             (Scores::LogOdds(mut z), Calibration::Platt { a, b }) => {
                 let most = logit(1.0);
                 z.iter_mut().for_each(|z| *z = a * finite(*z).clamp(-most, most) + b);
@@ -45,12 +45,13 @@ impl Scores {
     }
 }
 
-/// Infinities of both signs, which only a doctored artifact reaches, say nothing.
+/// Replaces NaN by 0. NaN arises only from infinities of both signs, which only the weights of a manipulated artifact
+/// reach.
 fn finite(z: f64) -> f64 {
     if z.is_nan() { 0.0 } else { z }
 }
 
-/// The logistic function of each, within 1e-15.
+/// Replaces each number by its logistic function, within 1e-15.
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma"))]
 fn sigmoids(z: &mut [f64]) {
     for z in z {
@@ -58,7 +59,7 @@ fn sigmoids(z: &mut [f64]) {
     }
 }
 
-/// One over 13!, 12! and so on to 0!.
+/// 1 / 13!, 1 / 12! and so on to 1 / 0!.
 const INVERSE_FACTORIALS: [f64; 14] = {
     let mut inverse = [1.0; 14];
     let (mut at, mut factorial) = (13, 1.0);
@@ -70,21 +71,21 @@ const INVERSE_FACTORIALS: [f64; 14] = {
     inverse
 };
 
-/// e^x for x from -708 to 708, within some units of the last place: by 2^k times a series, without a branch, so that it compiles
-/// to vector instructions.
+/// e^x for x from -708 to 708, within a few units in the last place: 2^k times a series, without a branch, so that it
+/// compiles to vector instructions.
 #[inline(always)]
 fn exp(x: f64) -> f64 {
-    // Adding 1.5 · 2^52 rounds to a whole number, which then is in the last bits.
+    // Adding 1.5 · 2^52 rounds to an integer, which is then in the lowest bits.
     let shifted = x * std::f64::consts::LOG2_E + 6_755_399_441_055_744.0;
     let k = shifted - 6_755_399_441_055_744.0;
-    // ln 2 in two parts, so that the product with k is exact.
+    // ln 2 is split in two parts, so that the product of the first part and k is exact.
     let r = (x - k * 0.693_147_180_369_123_8) - k * 1.908_214_929_270_587_7e-10;
     let series = INVERSE_FACTORIALS.iter().fold(0.0, |series, coefficient| series * r + coefficient);
     series * f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52)
 }
 
-/// The score of each of the `1 << players` coalitions, by background row. `columns` are the predictor's own, and `players` their
-/// number, of each of at most [`lanes::LANES`] background rows.
+/// For each background row, the scores of its `1 << players` coalitions. `columns` are the predictor's own columns and
+/// `players` the number of players, for each of at most [`lanes::LANES`] background rows.
 pub fn scores(predictor: &Predictor, columns: &[Vec<Column>], players: &[usize]) -> Vec<Scores> {
     let rows = || columns.iter().zip(players.iter().copied());
     let log_odds = |sums: Vec<Vec<f64>>| sums.into_iter().map(Scores::LogOdds).collect();
@@ -141,16 +142,16 @@ fn tree_sums(
         .unwrap_or_else(|| columns.iter().zip(players).map(of_row).collect())
 }
 
-/// With codes in the place of categories, as the trees' sets have them.
+/// The columns with known categories replaced by their codes, as the trees' sets use them.
 fn coded(categories: &Categories, columns: &[Column]) -> Vec<Column> {
     columns.iter().enumerate().map(|(at, column)| column.map(|value| categories.code(at, value))).collect()
 }
 
-/// The encoder's outputs. Each hangs on the players of its own sources alone.
+/// The encoder's outputs. Each depends only on the players of its own sources.
 fn encoded(encoder: &Encoder, columns: &[Column]) -> Vec<Column> {
     let sources = encoder.sources();
     let of = |sources: &[u32]| sources.iter().map(|s| &columns[*s as usize]).collect::<Vec<_>>();
-    // All coalitions that some output needs to be told apart.
+    // All coalitions that some output must distinguish.
     let mut coalitions: Vec<usize> = Vec::new();
     for sources in &sources {
         let column = Column::of_sources(of(sources).into_iter(), |_| f32::NAN);
@@ -181,7 +182,7 @@ fn mean(members: &[Member], columns: &[Vec<Column>], players: &[usize]) -> Vec<V
     means
 }
 
-/// A member's calibrated probability of each coalition, by background row.
+/// For each background row, a member's calibrated probability of each coalition.
 fn of_member(
     (own, predictor, calibration): (&[u32], &Predictor, &Calibration),
     columns: &[Vec<Column>],

@@ -1,14 +1,15 @@
-//! One walk down a tree for all coalitions.
+//! Walks down a tree once for all coalitions.
 
 use super::column::Column;
 use super::cubes::Cubes;
 use crate::trees::Node;
 use crate::trees::sets::Set;
 
-/// Adds the tree's leaves, each to the coalitions that end in it. Players are decided on only where the ways part. `parts` is
-/// empty, before and after.
+/// Adds each leaf of the tree to the coalitions that reach it. A player is decided on only where the coalitions with
+/// and without the player take different branches. `parts` is a stack that is empty before and after; it is passed in
+/// to reuse its memory.
 pub fn walk(tree: &[Node], sets: &[Set], columns: &[Column], sums: &mut Cubes, parts: &mut Vec<(usize, usize, usize)>) {
-    // A node, and the players that are known to be inside and outside there.
+    // A node, and the players that are decided to be inside and outside there.
     parts.push((0, 0, 0));
     while let Some((mut at, mut inside, outside)) = parts.pop() {
         while let Some(child) = tree[at].child() {

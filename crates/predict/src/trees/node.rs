@@ -2,24 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A node of a tree; node 0 is the root, a right child follows its left sibling.
+/// A node of a tree. Node 0 is the root; a right child directly follows its left sibling.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Node {
-    /// Threshold of a split (what is at most this goes left), the number of its set (what is in it goes left), or the value of
-    /// a leaf.
+    /// For a split by a threshold, the threshold (values up to it go left); for a split by a set, the set's number
+    /// (members go left); for a leaf, its value.
     pub(super) value: f32,
     /// Index of the left child in the same tree; 0 marks a leaf.
     pub(super) child: u32,
-    /// The predictor's own column, twice, plus 1 where missing values go left, plus `IN_SET` for a split by a set.
+    /// Two times the index of the predictor's own column, plus 1 if missing values go left, plus `IN_SET` for a split
+    /// by a set.
     pub(super) test: u32,
 }
 
 const IN_SET: u32 = 1 << 31;
 
-/// Bit i is the category of code i.
+/// A set of category codes: bit i is set if code i is a member.
 pub type Set = [u64; 4];
 
-/// Whether a set has a category; its code is at most 255.
+/// Whether a category's code, at most 255, is in a set.
 #[inline]
 pub fn has(set: &Set, code: usize) -> bool {
     set[code >> 6 & 3] >> (code & 63) & 1 == 1
@@ -36,20 +37,20 @@ impl Node {
     pub fn split(column: usize, threshold: f32, missing_left: bool, child: usize) -> Self {
         Self { value: threshold, child: child as u32, test: (column as u32) << 1 | u32::from(missing_left) }
     }
-    /// A split by a set of categories, of at most `sets::MOST`.
+    /// A split by a set of categories. `set` is the set's number, below `sets::MOST`.
     pub fn in_set(column: usize, set: usize, child: usize) -> Self {
         Self { value: set as f32, child: child as u32, test: (column as u32) << 1 | IN_SET }
     }
-    /// Whether it splits by a set of categories.
+    /// Whether the node splits by a set of categories.
     #[inline]
     pub fn is_in_set(&self) -> bool {
         self.test & IN_SET != 0
     }
-    /// Of a split by a set, the number of the set.
+    /// The number of the set, for a split by a set.
     pub fn set(&self) -> Option<usize> {
         (self.child != 0 && self.is_in_set()).then_some(self.value as usize)
     }
-    /// Of a split, the predictor's own column.
+    /// For a split, the index of the predictor's own column.
     #[inline]
     pub fn column(&self) -> usize {
         ((self.test & !IN_SET) >> 1) as usize
@@ -59,7 +60,7 @@ impl Node {
     pub fn as_leaf(&self) -> Option<f32> {
         (self.child == 0).then_some(self.value)
     }
-    /// Of a split, whether a value (a code, for a split by a set) goes left; NaN is missing.
+    /// For a split, whether a value goes left; NaN is missing. For a split by a set, the value is a category's code.
     #[inline]
     pub fn goes_left(&self, value: f32, sets: &[Set]) -> bool {
         if self.is_in_set() {
@@ -68,20 +69,21 @@ impl Node {
             (value <= self.value) | (value.is_nan() & (self.test & 1 == 1))
         }
     }
-    /// Of a split by a threshold, the threshold and whether missing values go left.
+    /// For a split by a threshold, the threshold and whether missing values go left.
     #[inline]
     pub fn threshold(&self) -> Option<(f32, bool)> {
         (self.child != 0 && !self.is_in_set()).then_some((self.value, self.test & 1 == 1))
     }
-    /// Of a split, its left child.
+    /// For a split, the index of its left child.
     pub fn child(&self) -> Option<usize> {
         (self.child != 0).then_some(self.child as usize)
     }
-    /// The same split with its children elsewhere.
+    /// The same split with its left child at another index.
     pub fn with_child(self, child: usize) -> Self {
         Self { child: child as u32, ..self }
     }
-    /// Column, threshold, whether missing values go left, left child.
+    /// For a split by a threshold: column, threshold, whether missing values go left, index of the left child. None for
+    /// a leaf.
     pub fn as_split(&self) -> Option<(usize, f32, bool, usize)> {
         (self.child != 0).then_some(((self.test >> 1) as usize, self.value, self.test & 1 == 1, self.child as usize))
     }

@@ -1,28 +1,28 @@
-//! Shallow trees for many rows: all tests of a tree are made at once.
+//! Shallow trees for many rows: all tests of a tree are evaluated at once.
 //!
-//! Values are coded as places among the model's own thresholds of their feature, one byte each, so that a row fits into one
-//! vector of 16 bytes. One shuffle puts the value that each of a tree's 31 tests looks at beside its threshold, one
-//! comparison answers them all, and the answers' bits lead to the leaf by two look-ups. Needs AVX2; elsewhere, and for deeper
-//! trees or more features, rows walk.
+//! A value is coded as its rank among the model's own thresholds of its feature, in one byte, so that a row fits into
+//! one vector of 16 bytes. For each of a tree's 31 tests, one shuffle places the code that is tested beside the test's
+//! threshold. One comparison answers all tests, and two table look-ups find the leaf from the bits of the answers. This
+//! needs AVX2; on other processors, and for deeper trees or more features, rows walk the trees.
 //!
-//! A tree and row cost 23 instructions, so that the 2 million rows a second through 300 trees of docs/BENCHMARKS.md are 14
-//! thousand million instructions a second of one core. Memory has no part in it (a row is 16 bytes, a tree 192): only fewer
-//! instructions would be faster.
+//! Each tree takes 23 instructions per row: the 2 million rows per second through 300 trees in docs/BENCHMARKS.md are
+//! 14 · 10^9 instructions per second on one core. Memory is not the bottleneck (a row has 16 bytes, a tree 192): only
+//! fewer instructions would be faster.
 
 use super::{Node, Tree};
 
-/// Tests of a tree of full depth.
+/// Depth of the deepest tree that has this form.
 const DEPTH: usize = 5;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 const TESTS: usize = (1 << DEPTH) - 1;
 const LEAVES: usize = 1 << DEPTH;
-/// Codes of a row.
+/// Codes per row.
 const SLOTS: usize = 16;
-/// No code is above: the test that always leads left.
+/// The greatest code. A test with this limit always leads left.
 const ALWAYS: i8 = i8::MAX;
 
-/// Where the tests of a tree lie among its bits: the first three levels in breadth, then each of their eight ends with its
-/// own two levels.
+/// The index of the test at position `at` of a level: the first three levels in breadth-first order, then for each of
+/// the eight nodes below them its own two levels.
 fn place(level: usize, at: usize) -> usize {
     match level {
         0..=2 => (1 << level) - 1 + at,
@@ -31,7 +31,7 @@ fn place(level: usize, at: usize) -> usize {
     }
 }
 
-/// Thresholds of one feature; missing values are below or above them all.
+/// One coded feature. Missing values are ordered below or above all its thresholds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Slot {
     feature: u32,
@@ -45,7 +45,7 @@ impl Slot {
     }
 }
 
-/// Places from 0 to 255 in order.
+/// The code of a rank from 0 to 255; codes have the same order.
 fn code(place: usize) -> i8 {
     (place as i32 - 128) as i8
 }
@@ -53,20 +53,20 @@ fn code(place: usize) -> i8 {
 #[repr(C, align(32))]
 #[derive(Clone)]
 struct Tests {
-    /// Which of the row's codes.
+    /// For each test, the index of the code that is tested.
     slots: [u8; 32],
-    /// What leads right is above.
+    /// For each test, its limit: a greater code leads right.
     limits: [i8; 32],
     leaves: [f32; LEAVES],
 }
 
-/// A model of trees in this form.
+/// The trees of a model in this form.
 pub struct Quick {
     slots: Vec<(Slot, Vec<f32>)>,
     trees: Vec<Tests>,
 }
 
-/// Where the bits of the first three levels, and of the last two, lead.
+/// Tables from the answers of the first three levels, and of the last two, to the position that they lead to.
 static TOP: [u8; 128] = top();
 static REST: [u8; 8] = rest();
 
@@ -95,8 +95,8 @@ const fn rest() -> [u8; 8] {
 }
 
 impl Quick {
-    /// For rows in which these columns have missing values, and the others none. None where the trees, or the processor, do
-    /// not fit.
+    /// Converts trees for rows in which the columns marked in `missing`, and no others, have missing values. None if
+    /// the trees or the processor do not fit.
     pub fn new(trees: &[Tree], missing: &[bool]) -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         let fits = std::arch::is_x86_feature_detected!("avx2");
@@ -118,9 +118,9 @@ impl Quick {
         slots.sort_by_key(|(slot, _)| *slot);
         for (_, thresholds) in &mut slots {
             thresholds.sort_unstable_by(f32::total_cmp);
-            // As numbers: -0 is 0.
+            // Compared as numbers, so that -0 equals 0.
             thresholds.dedup_by(|a, b| a == b);
-            // One code more than thresholds; what is missing has the lowest or the highest.
+            // There is one code more than thresholds. Missing values have the lowest or the highest code.
             if thresholds.len() > 255 {
                 return None;
             }
@@ -129,7 +129,8 @@ impl Quick {
         Some(Self { slots, trees })
     }
 
-    /// The codes of each row, feature by feature, so that its thresholds stay at hand. `rows` holds `width` values per row.
+    /// The codes of each row, computed feature by feature, so that a feature's thresholds stay in the cache. `rows`
+    /// holds `width` values per row.
     pub fn codes(&self, rows: &[f32], width: usize) -> Vec<[i8; SLOTS]> {
         let mut codes = vec![[0; SLOTS]; rows.len() / width];
         for (at, (slot, thresholds)) in self.slots.iter().enumerate() {
@@ -163,10 +164,11 @@ impl Quick {
     }
 }
 
-/// Rows whose searches go side by side.
+/// Rows whose binary searches run side by side.
 const ABREAST: usize = 8;
 
-/// How many of the ascending thresholds are below each value: eight steps without a branch. The last one is infinite.
+/// For each value, the number of thresholds below it, by a binary search of eight steps without a branch. Thresholds
+/// are ascending, and the last one is infinite.
 #[inline]
 fn below(ladder: &[f32; 256], values: &[f32; ABREAST]) -> [u8; ABREAST] {
     let mut places = [0u8; ABREAST];
@@ -188,7 +190,7 @@ impl Tests {
         while let Some((node, level, at)) = parts.pop() {
             let of = tree[node];
             let Some(child) = of.child() else {
-                // Tests below a leaf lead left.
+                // Tests below a leaf have the limit `ALWAYS` and lead left.
                 let width = DEPTH - level;
                 tests.leaves[at << width] = of.value;
                 continue;
@@ -207,7 +209,7 @@ impl Tests {
         Some(tests)
     }
 
-    /// One test at a time, as the vectors do it.
+    /// The value of a tree, one test at a time, as the vector instructions compute it.
     #[cfg(any(test, not(target_arch = "x86_64")))]
     fn value(&self, codes: &[i8; SLOTS]) -> f32 {
         let right = |i: usize| u32::from(codes[usize::from(self.slots[i])] > self.limits[i]) << i;
@@ -222,7 +224,7 @@ impl Tests {
     }
 }
 
-/// Tree by tree, so that its tests stay in registers for all rows.
+/// Adds tree by tree, so that a tree's tests stay in registers for all rows.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn add_avx2<S: super::Sum>(trees: &[Tests], codes: &[[i8; SLOTS]], sums: &mut [S]) {

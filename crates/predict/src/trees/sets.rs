@@ -1,4 +1,5 @@
-//! Splits by sets of categories: what is in the set goes left; all else, unknown and missing ones among it, goes right.
+//! Splits by sets of categories: members of the set go left; all other categories, including unknown and missing ones,
+//! go right.
 
 use super::Tree;
 use super::node::Node;
@@ -6,14 +7,14 @@ pub use super::node::{Set, has};
 use crate::known::Known;
 use serde::{Deserialize, Serialize};
 
-/// Sets of one model: an f32 keeps their numbers.
+/// Maximum number of sets of one model: f32 represents these numbers exactly.
 pub const MOST: usize = 1 << 24;
-/// Codes below may be in a set.
+/// Codes below this number may be in a set.
 pub const CODES: usize = 255;
-/// In no set.
+/// The code of unknown and missing categories, which is in no set.
 const UNKNOWN: f32 = CODES as f32;
 
-/// The categories that a predictor's trees part, and the sets that they part by.
+/// The categories that a predictor's trees distinguish, and the sets that they split by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Categories {
     known: Vec<Known>,
@@ -21,18 +22,19 @@ pub struct Categories {
 }
 
 impl Categories {
-    /// Without sets yet: the known categories of each column of categories, at most `CODES` each.
+    /// The known categories of each column of categories, at most `CODES` each; without sets.
     pub fn new(known: Vec<Known>) -> Self {
         Self { known, sets: Vec::new() }
     }
 
-    /// For these trees, the first of those that the sets were made for in turn; None where they have none.
+    /// Adds the sets for these trees. `sets` are in the order of the nodes that use them, and may have further sets of
+    /// later trees, which are dropped. None if the trees use no set.
     pub fn of(self, trees: &[Tree], mut sets: Vec<Set>) -> Option<Self> {
         sets.truncate(trees.iter().flatten().filter(|node| node.is_in_set()).count());
         (!sets.is_empty()).then_some(Self { sets, ..self })
     }
 
-    /// The categories of each column that has any; what a set holds are codes of these.
+    /// The known categories of each column that has any; sets hold codes of these.
     pub fn known(&self) -> &[Known] {
         &self.known
     }
@@ -42,7 +44,7 @@ impl Categories {
         &self.sets
     }
 
-    /// What `coded` makes of a value of the predictor's column `column`.
+    /// The code of a value of the predictor's column `column`; the value itself if the column has no categories.
     pub fn code(&self, column: usize, value: f32) -> f32 {
         match self.known.iter().find(|known| known.column() == column) {
             Some(known) => known.code(value).map_or(UNKNOWN, |code| code as f32),
@@ -50,7 +52,7 @@ impl Categories {
         }
     }
 
-    /// Rows of `width` values each, with codes in the place of categories.
+    /// Replaces categories by their codes in rows of `width` values each.
     pub fn coded(&self, mut rows: Vec<f32>, width: usize) -> Vec<f32> {
         for known in &self.known {
             for value in rows.iter_mut().skip(known.column()).step_by(width) {
@@ -60,7 +62,8 @@ impl Categories {
         rows
     }
 
-    /// Of a decoded artifact: that `coded` can be trusted, and each tree's sets are there, and of categories.
+    /// Checks categories of a decoded artifact: the known categories are valid, and every split by a set is on a column
+    /// of categories.
     pub(super) fn validate(&self, trees: &[Tree], width: usize) -> Result<(), String> {
         for known in &self.known {
             known.check(width)?;

@@ -9,13 +9,13 @@ use crate::error::PredictError;
 use crate::matrix::Matrix;
 use crate::parallel::map_chunks;
 
-/// Rows of a matrix one after the other, in the predictor's own columns.
+/// The values of `rows` in the predictor's own columns, row-major: rows × `columns.len()`.
 pub fn gather(x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f32> {
     let width = columns.len();
     let mut out = vec![0f32; width * rows.len()];
     for (at, column) in columns.iter().enumerate() {
         let values = x.column(*column);
-        // Not `out[at..]`: without rows there is nothing to begin at.
+        // `out[at..]` would panic without rows, since `out` is then empty.
         for (slot, row) in out.iter_mut().skip(at).step_by(width).zip(rows) {
             *slot = values[*row as usize];
         }
@@ -23,21 +23,22 @@ pub fn gather(x: &Matrix, columns: &[usize], rows: &[u32]) -> Vec<f32> {
     out
 }
 
-/// Rows that are walked together: their values and one tree stay in the cache.
+/// Rows that are walked together, so that their values and one tree stay in the cache.
 pub const CHUNK: usize = 512;
 
-/// Trees that a chunk is walked through between two checks of the token.
+/// Trees per chunk of rows between two checks of the token.
 const TREES: usize = 128;
 
-/// Rows from which it pays to bring the trees into their quick form.
+/// Least number of rows for which converting the trees to the quick form pays.
 const QUICK: usize = 1_024;
 
-/// For each of the ascending `ends`, each row's sum over the first so many trees, added in tree order from `start` on.
-/// `categories` are those of trees with sets.
+/// For each n of `ends` (ascending), the sum of the first n trees' leaves for each row, added in tree order to `start`:
+/// one vector of `rows.len()` sums per n. `columns` maps the predictor's own columns to the matrix's. `categories` are
+/// needed for trees that split by sets.
 ///
 /// # Errors
 ///
-/// `Stopped`: the token is checked before each chunk of rows, and before each few trees on it.
+/// `Stopped`: the token is checked before each chunk of rows, and every few trees within it.
 #[allow(clippy::too_many_arguments)] // what is summed, from where, and the control
 pub fn sums<S: Sum>(
     trees: &[Tree],
@@ -94,8 +95,8 @@ pub fn sums<S: Sum>(
     Ok(out)
 }
 
-/// As `sums`, of one row: several trees are walked together, so that their waits for memory overlap. Their leaves are added in
-/// tree order, so that the sum is the same to the last bit.
+/// As `sums`, for one row. Several trees are walked together, so that their memory accesses overlap. Leaves are added
+/// in tree order, so that the sum is identical to that of `sums`.
 fn one_row<S: Sum>(
     trees: &[Tree],
     row: &[f32],
@@ -115,7 +116,7 @@ fn one_row<S: Sum>(
                 loop {
                     let before = at;
                     for (at, tree) in at.iter_mut().zip(trees) {
-                        // A tree without columns is a leaf, and a leaf's test is on column 0.
+                        // A tree without columns is a single leaf. `step` would read column 0 even for a leaf.
                         *at = if row.is_empty() { 0 } else { step::<false>(tree, *at, row, &[]) };
                     }
                     if at == before {

@@ -1,14 +1,14 @@
-//! What trees must be so that any row can walk them.
+//! Checks that trees can be walked by any row.
 
 use super::Tree;
 use super::sets::Categories;
 
-/// That no walk over `width` columns can leave the tree, run in a circle, ask for a set that is not there or end in a value that
-/// is not finite.
+/// Checks that a walk of a row with `width` columns cannot leave the tree, loop, use a set that does not exist or end
+/// in a value that is not finite.
 ///
 /// # Errors
 ///
-/// What is wrong, by tree and node.
+/// A description of the fault, with the indices of tree and node.
 pub fn validate(trees: &[Tree], categories: Option<&Categories>, width: usize) -> Result<(), String> {
     let sets = categories.map_or(0, |c| c.sets().len());
     if trees.is_empty() {
@@ -29,7 +29,7 @@ pub fn validate(trees: &[Tree], categories: Option<&Categories>, width: usize) -
             if node.is_in_set() && (node.value < 0.0 || node.value as usize >= sets) {
                 return Err(format!("tree {t}, node {i}: set {} of {sets}", node.value));
             }
-            // A leaf's test is evaluated too, while other rows of its chunk walk on.
+            // `step` also evaluates the test of a leaf, while other rows of the chunk walk on.
             if (child != 0 && column >= width) || (child == 0 && node.test != 0) {
                 return Err(format!("tree {t}, node {i}: column {column} of {width}"));
             }

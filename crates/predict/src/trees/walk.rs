@@ -1,12 +1,13 @@
-//! Rows on their way down a tree.
+//! Walking of rows down a tree.
 
 use super::node::Node;
 use super::sets::{self, Set};
 
-/// How many rows are walked together, so that their waits for memory overlap.
+/// Rows that are walked together, so that their memory accesses overlap.
 pub(super) const ABREAST: usize = 8;
 
-/// One step down; a leaf stays where it is. Without a branch: which way a row goes is not predictable.
+/// One step down from node `at`; at a leaf, `at` is returned. There is no branch, since the way of a row is
+/// unpredictable.
 #[inline]
 pub(super) fn step<const SETS: bool>(tree: &[Node], at: u32, row: &[f32], sets: &[Set]) -> u32 {
     let node = tree[at as usize];
@@ -20,7 +21,7 @@ pub(super) fn step<const SETS: bool>(tree: &[Node], at: u32, row: &[f32], sets: 
     if node.child == 0 { at } else { next }
 }
 
-/// What leaves are added up in: f64, or f32 where the sums must be a library's.
+/// The type of a sum of leaves: f64, or f32 where the sums must equal XGBoost's.
 pub trait Sum: Copy + Send + Sync {
     /// This sum and one more leaf.
     fn plus(self, leaf: f32) -> Self;
@@ -45,7 +46,7 @@ pub fn add<S: Sum>(tree: &[Node], rows: &[f32], width: usize, sums: &mut [S]) {
     walk::<S, false>(tree, rows, width, &[], sums);
 }
 
-/// As `add`, for trees that may have sets, and rows of codes.
+/// As `add`, for trees that may split by sets; `rows` holds the codes of categories.
 pub fn add_by_sets<S: Sum>(tree: &[Node], sets: &[Set], rows: &[f32], width: usize, sums: &mut [S]) {
     if sets.is_empty() {
         return add(tree, rows, width, sums);

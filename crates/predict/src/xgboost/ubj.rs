@@ -1,18 +1,18 @@
-//! A reader of UBJSON (<https://ubjson.org>, draft 12) as XGBoost writes it; numbers are big-endian. Bounded: no input
-//! makes it recurse deeply or allocate more than a small multiple of its own length.
+//! A reader of UBJSON (<https://ubjson.org>, draft 12) as XGBoost writes it; numbers are big-endian. The reader is
+//! bounded: no input makes it recurse deeply or allocate more than a small multiple of the input's length.
 
 const MAX_DEPTH: usize = 16;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Null, true, false and characters, which nobody here asks for.
+    /// Null, true, false and characters, which are not used here.
     Other,
     Int(i64),
     Float(f64),
     Text(String),
-    /// A list of one type of whole numbers.
+    /// A typed list of integers.
     Ints(Vec<i64>),
-    /// A list of f32.
+    /// A typed list of f32.
     Floats(Vec<f32>),
     List(Vec<Value>),
     Object(Vec<(String, Value)>),
@@ -43,7 +43,7 @@ impl Value {
         }
     }
 
-    /// A list of whole numbers, of one type or not.
+    /// A list of integers, typed or not.
     pub fn ints(&self, path: &[&str]) -> Result<Vec<i64>, String> {
         let fault = || format!("{} is not a list of whole numbers", path.join("."));
         match self.at(path)? {
@@ -63,7 +63,7 @@ impl Value {
     }
 }
 
-/// One value and nothing behind it.
+/// Reads one value that takes all bytes.
 pub fn read(bytes: &[u8]) -> Result<Value, String> {
     let mut reader = Reader { bytes, at: 0 };
     let value = reader.value(0)?;
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A length, which no remaining input can be shorter than.
+    /// Reads a length, which cannot be greater than the number of remaining bytes.
     fn length(&mut self) -> Result<usize, String> {
         let tag = self.byte()?;
         let n = self.int(tag)?;
