@@ -1,4 +1,4 @@
-//! Models on preprocessed columns: logistic regression and the network.
+//! ONNX operators of models on preprocessed columns: logistic regression and the neural network.
 
 use crate::graph::{Attribute, Element, Graph, Tensor};
 use crate::scores::{clip, sigmoid};
@@ -7,7 +7,7 @@ use provost_predict::network::activation::Activation;
 use provost_predict::network::{INPUT_BOUND, NetworkModel};
 use provost_predict::preprocess::{Affine, Preprocessor};
 
-/// Imputed and scaled columns, then the indicators of presence.
+/// The preprocessed columns of `x`: imputed and scaled values, then the indicators of presence.
 fn preprocessed(graph: &mut Graph, preprocessor: &Preprocessor, x: &Tensor) -> Tensor {
     let columns = preprocessor.columns();
     let medians: Vec<f64> = columns.iter().map(|column| column.median).collect();
@@ -36,7 +36,7 @@ fn scaled(graph: &mut Graph, x: &Tensor, affines: impl Iterator<Item = Affine>) 
     graph.node("Mul", &[&moved, &factors], &[])
 }
 
-/// Probability by logistic regression, as a column.
+/// Probability of class 1 by logistic regression, rows × 1.
 pub fn logistic(graph: &mut Graph, model: &LogisticModel, x: &Tensor) -> Tensor {
     let design = preprocessed(graph, model.preprocessor(), x);
     let coefficients = graph.doubles(&[model.coefficients().len(), 1], model.coefficients());
@@ -46,7 +46,7 @@ pub fn logistic(graph: &mut Graph, model: &LogisticModel, x: &Tensor) -> Tensor 
     sigmoid(graph, &z)
 }
 
-/// Probability by the network, as a column; its layers have single precision, as in training.
+/// Probability of class 1 by the network, rows × 1. The layers compute in single precision, as in training.
 pub fn network(graph: &mut Graph, model: &NetworkModel, x: &Tensor) -> Tensor {
     let design = preprocessed(graph, model.preprocessor(), x);
     let bounded = clip(graph, &design, -INPUT_BOUND, INPUT_BOUND);

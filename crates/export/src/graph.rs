@@ -1,14 +1,14 @@
-//! An ONNX graph as it is built, node by node (<https://onnx.ai/onnx/repo-docs/IR.html>). The names of the fields' numbers are
-//! those of `onnx.proto3`.
+//! Builds an ONNX graph node by node (<https://onnx.ai/onnx/repo-docs/IR.html>). Field numbers in comments are those of
+//! `onnx.proto3`.
 
 use crate::protobuf::Message;
 
-/// Version of the file format, and of the two sets of operators: the oldest ones that have all that is used here. ONNX Runtime
-/// reads them from 1.20 (November 2024) on.
+/// Versions of the file format and of the two operator sets: the oldest with all operators that are used here. ONNX
+/// Runtime reads them from version 1.20 (November 2024) on.
 const IR_VERSION: i64 = 10;
 const OPERATORS: i64 = 18;
 const TREE_OPERATORS: i64 = 5;
-/// The domain of the operators for trees.
+/// The operator domain of tree ensembles.
 pub const TREES: &str = "ai.onnx.ml";
 
 const FLOAT: i64 = 1;
@@ -90,7 +90,7 @@ fn doubles(name: &str, shape: &[usize], values: &[f64]) -> Message {
     tensor(name, DOUBLE, shape, &raw)
 }
 
-/// A graph in the making. Methods that add a node return its output.
+/// A graph that is being built. Methods that add a node return its output.
 #[derive(Debug, Default)]
 pub struct Graph {
     nodes: Vec<Message>,
@@ -106,8 +106,8 @@ impl Graph {
         format!("t{}", self.next)
     }
 
-    /// `ValueInfoProto`: name 1, type 2 (tensor_type 1: elem_type 1, shape 2: dim 1: dim_value 1, dim_param 2). The first
-    /// dimension is the number of rows.
+    /// `ValueInfoProto`: name 1, type 2 (tensor_type 1: elem_type 1, shape 2: dim 1: dim_value 1, dim_param 2). The
+    /// first dimension is the number of rows.
     fn value(name: &str, element: Element, columns: Option<usize>) -> Message {
         let rows = Message::default().bytes(2, "rows");
         let columns = columns.map(|n| Message::default().int(1, n as i64));
@@ -116,13 +116,13 @@ impl Graph {
         Message::default().bytes(1, name).message(2, Message::default().message(1, of))
     }
 
-    /// An input of `columns` columns.
+    /// Adds an input of shape rows × `columns`.
     pub fn input(&mut self, name: &str, element: Element, columns: usize) -> Tensor {
         self.inputs.push(Self::value(name, element, Some(columns)));
         Tensor(name.to_owned())
     }
 
-    /// Names a tensor of one number per row as an output.
+    /// Makes a tensor with one value per row an output of the graph with this name.
     pub fn output(&mut self, name: &str, element: Element, from: &Tensor) {
         self.push("", "Identity", &[from], name, &[]);
         self.outputs.push(Self::value(name, element, None));
@@ -135,26 +135,26 @@ impl Graph {
         self.nodes.push(node.messages(5, attributes.iter().map(|a| a.0.clone())).bytes(7, domain));
     }
 
-    /// Adds a node.
+    /// Adds a node of the default operator set.
     pub fn node(&mut self, operator: &str, inputs: &[&Tensor], attributes: &[Attribute]) -> Tensor {
         self.node_of("", operator, inputs, attributes)
     }
 
-    /// Adds a node of another set of operators.
+    /// Adds a node of the operator set `domain`.
     pub fn node_of(&mut self, domain: &str, operator: &str, inputs: &[&Tensor], attributes: &[Attribute]) -> Tensor {
         let name = self.name();
         self.push(domain, operator, inputs, &name, attributes);
         Tensor(name)
     }
 
-    /// Numbers of this shape.
+    /// Adds a constant of this shape in double precision.
     pub fn doubles(&mut self, shape: &[usize], values: &[f64]) -> Tensor {
         let name = self.name();
         self.constants.push(doubles(&name, shape, values));
         Tensor(name)
     }
 
-    /// Numbers of single precision of this shape.
+    /// Adds a constant of this shape in single precision.
     pub fn floats(&mut self, shape: &[usize], values: &[f32]) -> Tensor {
         let name = self.name();
         let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -162,7 +162,7 @@ impl Graph {
         Tensor(name)
     }
 
-    /// Whole numbers in a list.
+    /// Adds a one-dimensional constant of 64-bit integers.
     pub fn ints(&mut self, values: &[i64]) -> Tensor {
         let name = self.name();
         let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -170,14 +170,14 @@ impl Graph {
         Tensor(name)
     }
 
-    /// A text without dimensions. `TensorProto` has texts in string_data 6.
+    /// Adds a scalar text as a constant. `TensorProto` has texts in string_data 6.
     pub fn text(&mut self, value: &str) -> Tensor {
         let name = self.name();
         self.constants.push(Message::default().int(2, STRING).bytes(6, value).bytes(8, &name));
         Tensor(name)
     }
 
-    /// One number, of any shape.
+    /// Adds a scalar in double precision, which broadcasts to any shape.
     pub fn number(&mut self, value: f64) -> Tensor {
         self.doubles(&[], &[value])
     }
@@ -187,8 +187,9 @@ impl Graph {
         self.node("Cast", &[from], &[Attribute::int("to", to.number())])
     }
 
-    /// The file. `ModelProto`: ir_version 1, producer_name 2, producer_version 3, graph 7, opset_import 8 (domain 1, version 2),
-    /// metadata_props 14 (key 1, value 2). `GraphProto`: node 1, name 2, initializer 5, input 11, output 12.
+    /// The encoded file. `ModelProto`: ir_version 1, producer_name 2, producer_version 3, graph 7, opset_import 8
+    /// (domain 1, version 2), metadata_props 14 (key 1, value 2). `GraphProto`: node 1, name 2, initializer 5, input
+    /// 11, output 12.
     pub fn into_file(self, name: &str, metadata: &[(&str, String)]) -> Vec<u8> {
         let graph = Message::default()
             .messages(1, self.nodes)

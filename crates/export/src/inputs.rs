@@ -1,4 +1,4 @@
-//! The columns of an exported model's input: features as they are, and columns that an encoder makes of them.
+//! The input columns of an exported model: plain features, and columns that an encoder computes from features.
 
 use provost_predict::Predictor;
 use std::collections::BTreeMap;
@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 /// A column of an exported model's input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
-    /// Its name: the feature's, or the encoded column's. Where several encoders make a column of one name, all but the first
-    /// have the encoder's number after it.
+    /// Name of the column: the feature's, or the encoded column's. If several encoders have a column of one name, the
+    /// number of the encoder is appended to all but the first.
     pub name: String,
-    /// Where its values are from.
+    /// Where the column's values come from.
     pub source: Source,
 }
 
-/// Where the values of a column are from.
+/// Where the values of a column come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The model's feature of this index.
@@ -32,7 +32,7 @@ pub enum Source {
 pub struct Inputs {
     list: Vec<Input>,
     raw: BTreeMap<u32, i64>,
-    /// Per encoder the places of its columns.
+    /// For each encoder, the indices of its columns in `list`.
     encoders: Vec<Vec<i64>>,
 }
 
@@ -63,7 +63,8 @@ impl Inputs {
         self.list.push(Input { name, source: Source::Feature(feature) });
     }
 
-    /// Adds what a predictor needs; `columns` are its own as indices into the model's features.
+    /// Adds the columns that a predictor needs. `columns` are the predictor's own columns as indices into the model's
+    /// features.
     pub fn collect(&mut self, predictor: &Predictor, columns: &[u32], names: &[String]) {
         let part = |own: &[u32]| own.iter().map(|c| columns[*c as usize]).collect::<Vec<u32>>();
         match predictor {
@@ -91,25 +92,25 @@ impl Inputs {
         self.encoders.push(places);
     }
 
-    /// The places of columns, asked for in the order in which they were collected.
+    /// A reader of the columns' indices. Encoders must be read in the order in which they were collected.
     pub fn reader(&self) -> Reader<'_> {
         Reader { inputs: self, next: 0 }
     }
 }
 
-/// Reads the places of columns.
+/// Reads the indices of input columns.
 pub struct Reader<'a> {
     inputs: &'a Inputs,
     next: usize,
 }
 
 impl Reader<'_> {
-    /// Of features.
+    /// Indices of the columns of these features.
     pub fn raw(&self, features: &[u32]) -> Vec<i64> {
         features.iter().filter_map(|feature| self.inputs.raw.get(feature).copied()).collect()
     }
 
-    /// Of the next encoder.
+    /// Indices of the columns of the next encoder.
     pub fn next_encoded(&mut self) -> Vec<i64> {
         let places = self.inputs.encoders.get(self.next).cloned().unwrap_or_default();
         self.next += 1;

@@ -1,11 +1,11 @@
-//! Fitted models as ONNX files, which other systems predict with: imputation, scaling and calibration are in the file, so that
-//! its probabilities are the model's own (within 1e-6 for trees and logistic regression, 1e-5 for networks and what contains
-//! one).
+//! Export of fitted models as ONNX files, with which other systems predict. Imputation, scaling and calibration are
+//! part of the file, so that its probabilities are the model's own (within 1e-6 for trees and logistic regression, and
+//! within 1e-5 for neural networks and models that contain one).
 //!
-//! A file has one input, `features` (single precision, NaN is missing), and the outputs `probability` (double precision) and
-//! `predicted_outcome` (`accepted` or `rejected`). Its metadata name the columns in order (`feature_names`, one a line), the
-//! `threshold` and the `algorithm`. Models that take categories as rates have the encoded columns as inputs: what
-//! [`Exported::inputs`] says.
+//! A file has one input, `features` (rows × columns, single precision, NaN is missing), and two outputs of one value
+//! per row: `probability` (double precision) and `predicted_outcome` (`accepted` or `rejected`). Its metadata give the
+//! names of the columns in order (`feature_names`, one per line), the `threshold` and the `algorithm`. Models that
+//! encode categories as rates have the encoded columns as inputs; [`Exported::inputs`] lists them.
 
 #![warn(missing_docs)]
 
@@ -34,9 +34,9 @@ pub enum ExportError {
     /// Making the file would take more memory than is allowed.
     #[error("the export would take {bytes} bytes of memory; {most} are allowed")]
     TooLarge {
-        /// What it would take, about.
+        /// Estimate of the bytes that the export would take.
         bytes: usize,
-        /// What is allowed.
+        /// Number of bytes that are allowed.
         most: usize,
     },
 }
@@ -46,7 +46,7 @@ pub enum ExportError {
 pub struct Exported {
     /// The file.
     pub bytes: Vec<u8>,
-    /// The columns of its input, in order.
+    /// The columns of the file's input, in order.
     pub inputs: Vec<Input>,
 }
 
@@ -54,7 +54,8 @@ pub struct Exported {
 ///
 /// # Errors
 ///
-/// `TooLarge` before anything is made; `Unsupported` for a part of the model that has no form in ONNX.
+/// `TooLarge`, before any work is done, if the estimated memory exceeds `most`; `Unsupported` if ONNX has no operator
+/// for a part of the model.
 pub fn onnx(model: &Model, most: usize) -> Result<Exported, ExportError> {
     let bytes = memory::of(model);
     if bytes > most {
@@ -64,7 +65,7 @@ pub fn onnx(model: &Model, most: usize) -> Result<Exported, ExportError> {
     let mut inputs = Inputs::default();
     inputs.collect(&model.predictor, &all, &model.feature_names);
     if inputs.is_empty() {
-        // A constant needs no column; a tensor needs one.
+        // A constant model needs no column, but a tensor must have one.
         inputs.raw(0, &model.feature_names);
     }
     let mut graph = Graph::default();
@@ -89,7 +90,8 @@ pub fn onnx(model: &Model, most: usize) -> Result<Exported, ExportError> {
     Ok(Exported { bytes: graph.into_file("admission", &metadata), inputs: inputs.into_list() })
 }
 
-/// The predictor's probabilities as a column. `columns` are the predictor's own as indices into the model's features.
+/// The predictor's probabilities, rows × 1. `columns` are the predictor's own columns as indices into the model's
+/// features.
 fn probability(
     graph: &mut Graph,
     inputs: &mut inputs::Reader<'_>,
@@ -140,7 +142,7 @@ fn probability(
     }
 }
 
-/// The same number for each row.
+/// The same number for each row, rows × 1.
 fn constant(graph: &mut Graph, x: &Tensor, p: f64) -> Tensor {
     let first = graph.ints(&[0]);
     let column = graph.node("Gather", &[x, &first], &[Attribute::int("axis", 1)]);
@@ -149,7 +151,7 @@ fn constant(graph: &mut Graph, x: &Tensor, p: f64) -> Tensor {
     graph.node("Where", &[&missing, &p, &p], &[])
 }
 
-/// A single learner's probabilities; `x` has its own columns.
+/// Probabilities of a predictor that is not a combination of others, rows × 1; `x` has the predictor's own columns.
 fn single(graph: &mut Graph, predictor: &Predictor, x: &Tensor) -> Result<Tensor, ExportError> {
     let unsupported = ExportError::Unsupported;
     Ok(match predictor {
@@ -167,7 +169,7 @@ fn single(graph: &mut Graph, predictor: &Predictor, x: &Tensor) -> Result<Tensor
             boosted(graph, x, boosting.trees(), Some(model.categories()), boosting.base())?
         }
         Predictor::Xgboost(model) => {
-            // The library adds up in single precision, from the margin on.
+            // XGBoost adds the leaves to the margin in single precision.
             let margin = vec![Node::leaf(model.margin())];
             let trees = std::iter::once(&margin).chain(model.trees());
             let z = trees::sum(graph, x, trees, None, Addition::SingleInOrder).map_err(unsupported)?;

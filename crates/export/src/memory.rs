@@ -1,17 +1,18 @@
-//! How much memory an export takes, known before it is made.
+//! Estimates the memory that an export takes, before the export is made.
 
 use provost_predict::trees::sets::Categories;
 use provost_predict::trees::{Node, Tree};
 use provost_predict::{Calibration, Model, Predictor};
 
-/// For each node of a tree: its place in the lists, and in five copies of its encoded form, of which the last one is the file.
+/// Bytes for each node of a tree: its entries in the lists, and five copies of its encoded form, of which the last one
+/// is the file.
 const NODE: usize = 160;
-/// For each number in a table: in the same copies.
+/// Bytes for each number in a table, in the same copies.
 const NUMBER: usize = 48;
-/// For each part of a model: its operators and their names.
+/// Bytes for each part of a model: its operators and their names.
 const PART: usize = 16_384;
 
-/// Bytes that it takes to make the ONNX file of a model: an estimate that is rather too high.
+/// Estimate of the bytes that making a model's ONNX file takes; rather too high than too low.
 pub fn of(model: &Model) -> usize {
     let columns = model.feature_names.iter().map(|name| 2 * name.len() + NUMBER).sum::<usize>();
     [PART, columns, of_calibration(&model.calibration), of_predictor(&model.predictor)]
@@ -22,7 +23,7 @@ pub fn of(model: &Model) -> usize {
 fn of_calibration(calibration: &Calibration) -> usize {
     match calibration {
         Calibration::None | Calibration::Platt { .. } => PART,
-        // The points are there twice, and their values once.
+        // The file has the x coordinates twice and the y coordinates once.
         Calibration::Isotonic { x, y } => PART + (2 * x.len() + y.len()).saturating_mul(NUMBER),
     }
 }
@@ -58,7 +59,7 @@ fn of_member(predictor: &Predictor, calibration: &Calibration, columns: usize) -
 
 fn of_trees(trees: &[Tree], categories: Option<&Categories>) -> usize {
     let nodes: usize = trees.iter().map(|tree| tree.len() + 1).sum();
-    // Each split by a set has the values of its set, and an end.
+    // Each split by a set stores the values of its set and an end mark.
     let sets = categories.map_or(&[][..], Categories::sets);
     let members = |set: usize| {
         1 + sets.get(set).map_or(0, |set| set.iter().map(|bits| bits.count_ones() as usize).sum::<usize>())

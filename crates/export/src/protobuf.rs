@@ -1,5 +1,5 @@
-//! The few parts of the Protocol Buffers wire format that ONNX files are made of
-//! (<https://protobuf.dev/programming-guides/encoding/>). A writer of these is smaller than generated code for all of ONNX.
+//! The parts of the Protocol Buffers wire format that ONNX files use
+//! (<https://protobuf.dev/programming-guides/encoding/>). This writer is smaller than code generated for all of ONNX.
 
 /// A message as its encoded fields.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +39,7 @@ impl Message {
         self.bytes(field, value.0)
     }
 
-    /// A message for each of these.
+    /// Adds a message to the repeated field `field` for each of `values`.
     pub fn messages(self, field: u32, values: impl IntoIterator<Item = Message>) -> Self {
         values.into_iter().fold(self, |message, value| message.message(field, value))
     }

@@ -1,9 +1,11 @@
-//! Calibration, and the functions between scores and probabilities, of columns of numbers of double precision.
+//! ONNX operators of calibration and of the functions between scores and probabilities. All tensors are rows × 1, in
+//! double precision.
 
 use crate::graph::{Attribute, Element, Graph, Tensor};
 use provost_predict::Calibration;
 
-/// As the calibration's own bound of probabilities before their log-odds are taken.
+/// Probabilities are bounded by this distance from 0 and 1 before their log-odds are taken, as in
+/// `provost_predict::calibration::logit`.
 const BOUND: f64 = 1e-6;
 
 /// `1 / (1 + e^-z)`
@@ -15,7 +17,7 @@ pub fn sigmoid(graph: &mut Graph, z: &Tensor) -> Tensor {
     graph.node("Div", &[&one, &sum], &[])
 }
 
-/// `ln(p / (1 - p))`, with the bounds of `provost_predict::calibration::logit`.
+/// `ln(p / (1 - p))` with `p` bounded as in `provost_predict::calibration::logit`.
 pub fn logit(graph: &mut Graph, p: &Tensor) -> Tensor {
     let p = clip(graph, p, BOUND, 1.0 - BOUND);
     let one = graph.number(1.0);
@@ -24,7 +26,7 @@ pub fn logit(graph: &mut Graph, p: &Tensor) -> Tensor {
     graph.node("Log", &[&odds], &[])
 }
 
-/// Numbers within these bounds.
+/// Limits each number to `low` to `high`.
 pub fn clip(graph: &mut Graph, x: &Tensor, low: f64, high: f64) -> Tensor {
     let (low, high) = (graph.number(low), graph.number(high));
     graph.node("Clip", &[x, &low, &high], &[])
@@ -45,7 +47,8 @@ pub fn calibrated(graph: &mut Graph, calibration: &Calibration, p: &Tensor) -> T
     }
 }
 
-/// Linear between the points; how many of them are at most `p` says between which.
+/// Linear interpolation between the points (x, y). The number of points with x ≤ `p` tells between which two points `p`
+/// lies.
 fn interpolated(graph: &mut Graph, x: &[f64], y: &[f64], p: &Tensor) -> Tensor {
     let p = clip(graph, p, 0.0, 1.0);
     let (points, of_points) = (graph.doubles(&[1, x.len()], x), graph.doubles(&[x.len()], x));
@@ -63,7 +66,7 @@ fn interpolated(graph: &mut Graph, x: &[f64], y: &[f64], p: &Tensor) -> Tensor {
     let ((x0, x1), (y0, y1)) = (ends(&of_points), ends(&values));
     let width = graph.node("Sub", &[&x1, &x0], &[]);
     let (none, unit) = (graph.number(0.0), graph.number(1.0));
-    // At both ends the two points are one.
+    // At both ends the two points are the same point, and the width is 0.
     let is_point = graph.node("Equal", &[&width, &none], &[]);
     let width = graph.node("Where", &[&is_point, &unit, &width], &[]);
     let from = graph.node("Sub", &[&p, &x0], &[]);

@@ -1,17 +1,17 @@
-//! Trees as one `TreeEnsemble` node of ONNX.
+//! Converts trees to one ONNX operator, `TreeEnsemble`.
 
 use crate::graph::{Attribute, Element, Graph, TREES, Tensor};
 use provost_predict::known::Known;
 use provost_predict::trees::sets::{Categories, has};
 use provost_predict::trees::{Node, Tree};
 
-/// `nodes_modes`: at most the number; in the set.
+/// Values of `nodes_modes`: `AT_MOST` compares with a threshold (≤), `MEMBER` tests membership in a set.
 const AT_MOST: u8 = 0;
 const MEMBER: u8 = 6;
-/// `aggregate_function`
+/// Value of `aggregate_function`.
 const SUM: i64 = 1;
 
-/// The node's lists, as they grow tree by tree.
+/// The lists of the operator's attributes, which grow tree by tree.
 #[derive(Default)]
 struct Lists {
     roots: Vec<i64>,
@@ -33,7 +33,7 @@ impl Lists {
         self.leaves.len() as i64 - 1
     }
 
-    /// An inner node whose children are filled in later.
+    /// Adds an inner node, whose children are filled in later.
     fn split(&mut self, column: usize, mode: u8, split: f64, missing_left: bool) -> usize {
         self.columns.push(column as i64);
         self.modes.push(mode);
@@ -47,7 +47,8 @@ impl Lists {
 
     fn add(&mut self, tree: &Tree, categories: Option<&Categories>) -> Result<(), String> {
         self.roots.push(self.columns.len() as i64);
-        // A tree must have a split: a lone leaf becomes both children of one.
+        // A tree of the operator must have a split: a tree that is a single leaf gets a split with that leaf as both
+        // children.
         if let Some(value) = tree[0].as_leaf() {
             let (at, leaf) = (self.split(0, AT_MOST, 0.0, true), self.leaf(f64::from(value)));
             (self.left[at], self.right[at]) = (leaf, leaf);
@@ -55,7 +56,7 @@ impl Lists {
             return Ok(());
         }
         let first = self.columns.len();
-        // Numbers of the inner nodes, in the tree's order.
+        // Indices of the inner nodes in the lists, by their index in the tree.
         let mut numbers = vec![0i64; tree.len()];
         for (i, node) in tree.iter().enumerate().filter(|(_, node)| node.child().is_some()) {
             numbers[i] = self.inner(node, categories)? as i64;
@@ -91,7 +92,7 @@ impl Lists {
     }
 }
 
-/// The values whose codes are in the set.
+/// The category values whose codes are in the set.
 fn members(known: &Known, set: &[u64; 4]) -> Vec<f64> {
     let values = known.values().iter().enumerate();
     values.filter(|(code, _)| has(set, *code)).map(|(_, value)| f64::from(*value)).collect()
@@ -102,16 +103,17 @@ fn members(known: &Known, set: &[u64; 4]) -> Vec<f64> {
 pub enum Addition {
     /// In double precision, in any order.
     Double,
-    /// In single precision and in the trees' order, as XGBoost does: each tree has an output of its own, and a cumulative sum
-    /// adds them one by one.
+    /// In single precision and in the order of the trees, as XGBoost adds: each tree has an output of its own, and a
+    /// cumulative sum adds the outputs one by one.
     SingleInOrder,
 }
 
-/// The sum of the trees' leaves for each row of `x` (numbers of double precision), as a column of such numbers.
+/// The sum of the trees' leaves for each row of `x` (rows × columns, double precision), as a tensor rows × 1 in double
+/// precision.
 ///
 /// # Errors
 ///
-/// What has no form in ONNX.
+/// A description of the split for which ONNX has no operator.
 pub fn sum<'t>(
     graph: &mut Graph,
     x: &Tensor,
