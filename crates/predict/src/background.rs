@@ -15,7 +15,7 @@ const STREAM: u64 = 0x6261_636b;
 
 /// Synthetic rows, each with one value per column of `x`. The columns of each group are drawn together from a random
 /// training row, so that they fit each other. A drawn row that equals a training row is discarded, so that no row is an
-/// applicant's. The result has fewer than [`MOST_ROWS`] rows, or none, if the training rows differ too little.
+/// applicant's. The result has [`MOST_ROWS`] rows; it has fewer, or none, if the training rows differ too little.
 ///
 /// # Errors
 ///

@@ -97,7 +97,7 @@ impl CategoryBoosting {
     pub fn categories(&self) -> &Categories {
         &self.categories
     }
-    /// As `Boosting::predict`; columns of categories hold their codes unencoded.
+    /// As `Boosting::predict`; columns of categories hold the matrix's values as they are.
     ///
     /// # Errors
     ///

@@ -18,7 +18,7 @@ pub enum Calibration {
         /// Intercept.
         b: f64,
     },
-    /// Linear between the points (x, y), both increasing from x = 0 to x = 1.
+    /// Linear interpolation between the points (x, y), constant beyond the first and the last point.
     Isotonic {
         /// Scores, strictly increasing.
         x: Vec<f64>,
