@@ -29,7 +29,7 @@ const GROUPS: [(&str, &[Examples]); 5] = [
             ("parked list", &["provost parked list --limit 10"]),
             ("parked show", &["provost parked show 0190f3c2"]),
             ("parked replay", &["provost parked replay --all"]),
-            ("parked discard", &["provost parked discard 0190f3c2"]),
+            ("parked discard", &["provost parked discard 0190f3c2-8a51-7c3e-b1f7-2a64d0c9e7aa"]),
         ],
     ),
     (

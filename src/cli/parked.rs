@@ -8,7 +8,6 @@ use clap::{Args, Subcommand};
 use provost_actors::bridge::AmqpError;
 use provost_actors::bridge::parked::{Outcome, Parked, ParkingQueue, Which, Whole};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 #[derive(Args)]
 pub struct ParkedArgs {
@@ -41,7 +40,7 @@ pub enum Action {
 
 #[derive(Args)]
 pub struct Chosen {
-    /// Ids of messages, or prefixes that only one message's id has
+    /// Whole ids of messages
     #[arg(required_unless_present = "all", value_name = "ID")]
     pub ids: Vec<String>,
     /// Every message that is parked now
@@ -55,8 +54,9 @@ pub struct Chosen {
 const LOOKED_AT: u32 = 10_000;
 
 impl Chosen {
-    async fn which(&self, queue: &ParkingQueue) -> std::result::Result<Which, Ended> {
-        Ok(if self.all { Which::All } else { Which::Ids(meant(queue, &self.ids).await?) })
+    // Whole ids only: senders choose the ids, so that a message that is gone may have had a prefix of another message's id.
+    fn which(&self) -> Which {
+        if self.all { Which::All } else { Which::Ids(self.ids.iter().cloned().collect()) }
     }
 }
 
@@ -78,15 +78,16 @@ impl From<Error> for Ended {
     }
 }
 
-/// The ids of the messages that the texts match. A text that no message matches is kept, so that the queue reports it as missing.
-async fn meant(queue: &ParkingQueue, written: &[String]) -> std::result::Result<BTreeSet<String>, Ended> {
-    let (listed, _) = queue.list(LOOKED_AT).await?;
-    let mut ids = BTreeSet::new();
-    for text in written {
-        let id = prefix::only("messages", text, listed.iter().map(|message| message.id.as_str()))?;
-        ids.insert(id.unwrap_or(text).to_owned());
+/// The message with this id, else the only one whose id has this prefix.
+async fn find(queue: &ParkingQueue, written: &str) -> std::result::Result<Option<Whole>, Ended> {
+    if let Some(whole) = queue.show(written).await? {
+        return Ok(Some(whole));
     }
-    Ok(ids)
+    let (listed, _) = queue.list(LOOKED_AT).await?;
+    match prefix::only("messages", written, listed.iter().map(|message| message.id.as_str()))? {
+        Some(id) => Ok(queue.show(id).await?),
+        None => Ok(None),
+    }
 }
 
 pub fn run(args: &ParkedArgs) -> Result<()> {
@@ -97,28 +98,18 @@ pub fn run(args: &ParkedArgs) -> Result<()> {
             Ok(())
         }
         Action::Show { id, common } => {
-            let found = on_queue(common, async |queue| {
-                let ids = meant(queue, std::slice::from_ref(id)).await?;
-                Ok(match ids.first() {
-                    Some(id) => queue.show(id).await?,
-                    None => None,
-                })
-            })?;
+            let found = on_queue(common, async |queue| find(queue, id).await)?;
             let whole = found.ok_or_else(|| Error::failed(format!("no parked message {id}")))?;
             show::tell(common.output.json, || told(&whole), || text(&whole));
             Ok(())
         }
         Action::Replay(chosen) => {
-            let replay = async |queue: &ParkingQueue| -> std::result::Result<Outcome, Ended> {
-                Ok(queue.replay(&chosen.which(queue).await?).await?)
-            };
-            report("replayed", &on_queue(&chosen.common, replay)?, chosen.common.output.json)
+            let outcome = on_queue(&chosen.common, async |queue| Ok(queue.replay(&chosen.which()).await?))?;
+            report("replayed", &outcome, chosen.common.output.json)
         }
         Action::Discard(chosen) => {
-            let discard = async |queue: &ParkingQueue| -> std::result::Result<Outcome, Ended> {
-                Ok(queue.discard(&chosen.which(queue).await?).await?)
-            };
-            report("discarded", &on_queue(&chosen.common, discard)?, chosen.common.output.json)
+            let outcome = on_queue(&chosen.common, async |queue| Ok(queue.discard(&chosen.which()).await?))?;
+            report("discarded", &outcome, chosen.common.output.json)
         }
     }
 }

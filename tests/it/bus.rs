@@ -103,12 +103,12 @@ fn parked_messages_are_listed_shown_replayed_and_discarded_beside_the_service() 
     // The beginning of an id is enough if only one message has it.
     let (code, out, _) = run(&["parked", "show", &hashed[..12]]);
     assert!(code == Some(0) && out.contains(&hashed), "{out}");
-    for act in ["show", "replay", "discard"] {
-        let (code, _, err) = run(&["parked", act, "m"]);
-        assert!(
-            code == Some(2) && err.contains("2 messages") && err.contains("m1") && err.contains("m3"),
-            "{act}: {err}"
-        );
+    let (code, _, err) = run(&["parked", "show", "m"]);
+    assert!(code == Some(2) && err.contains("2 messages") && err.contains("m1") && err.contains("m3"), "{err}");
+    // What changes the queue takes whole ids: the message may be gone, and another one's id begin like that.
+    for act in ["replay", "discard"] {
+        let (code, _, err) = run(&["parked", act, &hashed[..12]]);
+        assert!(code == Some(1) && err.contains("no such parked message"), "{act}: {err}");
     }
     assert_eq!(list().len(), 3, "nothing was taken out");
 
@@ -127,7 +127,7 @@ fn parked_messages_are_listed_shown_replayed_and_discarded_beside_the_service() 
 
     let (_, doctor, _) = run(&["doctor"]);
     assert!(doctor.contains("! bus") && doctor.contains("3 parked"), "{doctor}");
-    assert_eq!(run(&["parked", "discard", &hashed[..12]]).0, Some(0));
+    assert_eq!(run(&["parked", "discard", &hashed]).0, Some(0));
     assert_eq!(run(&["parked", "discard", "--all"]).1.trim(), "2 discarded");
     assert_eq!(run(&["parked", "list"]).1.trim(), "Nothing is parked.");
     assert_eq!(server.terminate(), Some(0));
