@@ -96,7 +96,7 @@ pub struct State {
     card: CardTexts,
     /// Bounds requests for cards, because each reads many records.
     cards: Pool,
-    /// Bounds exports: each may take [`limits::EXPORT_BYTES`] of memory.
+    /// Bounds exports while they are made: each may take [`limits::EXPORT_BYTES`] of memory. The file that is sent is a fraction of that.
     exports: Pool,
     /// Open event streams per caller.
     streams: Arc<KeyedLimit<String>>,

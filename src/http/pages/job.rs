@@ -10,9 +10,9 @@ use super::needs::name_of;
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, algorithm, left, metric, reason, said, short, shown, span, three};
 use super::{PageError, State, html, render};
-use crate::http::auth;
 use crate::http::ids::job_id;
 use crate::http::problem::{Problem, only, readable};
+use crate::http::{auth, event_stream};
 use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -362,6 +362,7 @@ impl Source for Job {
 }
 
 async fn stream(state: Data<State>, request: HttpRequest, path: Path<String>) -> Result<HttpResponse, PageError> {
+    let slot = event_stream::slot(&state, &request)?;
     let id = job_id(&state, &path).await?;
     let grown = state.handle.watch(&id);
     if state.handle.store().job(&id).await?.is_none() {
@@ -370,5 +371,5 @@ async fn stream(state: Data<State>, request: HttpRequest, path: Path<String>) ->
     let may_operate = auth::may(&request, Role::Operator);
     let key = FeedKey { page: format!("/jobs/{id}"), may_operate };
     let source = Job { state: state.clone(), id, may_operate, grown, trials: Trials::default() };
-    live::stream(&state, &request, key, source)
+    Ok(live::stream(&state, &request, slot, key, source))
 }

@@ -4,24 +4,22 @@
 mod feed;
 
 use super::{PageError, State};
-use crate::http::auth;
-use crate::http::code::Code;
 use crate::http::connection_limit::LimitSlot;
-use crate::http::problem::Problem;
+use crate::http::event_stream;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 pub use feed::{FeedKey, Feeds};
 use feed::{Latest, Rendered};
 use futures_util::stream;
-use provost_domain::limits;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// So often a stream says that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(4);
+/// After this time without news, a stream says that it is alive as soon as the page was rendered again. A page whose data cannot be
+/// read is not rendered, so that its stream is silent and the browser says "Disconnected".
+const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// What a page shows now.
 pub struct Regions {
@@ -44,42 +42,32 @@ struct Reader {
     /// The rendering that the browser has.
     sent: Latest,
     number: u64,
+    /// When the browser was last sent something.
+    last: Instant,
     closing: watch::Receiver<bool>,
     is_over: bool,
     _slot: LimitSlot<String>,
 }
 
 /// Answers with the stream of a page. `Last-Event-ID` is the number to go on from; the regions come whole. `source` is used where no
-/// other stream shows the same.
+/// other stream shows the same. `slot` is the caller's ([`event_stream::slot`]).
 pub fn stream<S: Source>(
     state: &Data<State>,
     request: &HttpRequest,
+    slot: LimitSlot<String>,
     key: FeedKey,
     source: S,
-) -> Result<HttpResponse, PageError> {
-    let slot = state.streams.take_slot(auth::owner(request)).ok_or_else(|| {
-        let detail =
-            format!("this caller has {} event streams open, which is as many as may be", limits::EVENT_STREAMS);
-        Problem::new(Code::TooManyStreams, detail).with_header("retry-after", "10".to_owned())
-    })?;
-    let last_id = request.headers().get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse::<u64>().ok());
+) -> HttpResponse {
     let reader = Reader {
         feed: state.feeds.join(key, source, state.closing.clone()),
         sent: None,
-        number: last_id.unwrap_or(0),
+        number: event_stream::last_event(request),
+        last: Instant::now(),
         closing: state.closing.clone(),
         is_over: false,
         _slot: slot,
     };
-    let events = stream::unfold(reader, |mut reader| async move {
-        let chunk = reader.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(chunk), reader))
-    });
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header(("cache-control", "no-store"))
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(events))
+    event_stream::respond(stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) }))
 }
 
 impl Reader {
@@ -93,13 +81,18 @@ impl Reader {
                 return None;
             }
             let latest = self.feed.borrow_and_update().clone();
-            if let Some(chunk) = latest.and_then(|latest| self.news(latest)) {
-                return Some(chunk);
+            let is_rendered = latest.is_some();
+            let mut chunk = latest.and_then(|latest| self.news(latest));
+            if chunk.is_none() && is_rendered && self.last.elapsed() >= HEARTBEAT {
+                chunk = Some(Bytes::from_static(b"event: alive\ndata: 1\n\n"));
+            }
+            if chunk.is_some() {
+                self.last = Instant::now();
+                return chunk;
             }
             tokio::select! {
                 changed = self.feed.changed() => changed.ok()?,
                 _ = self.closing.changed() => {}
-                () = tokio::time::sleep(HEARTBEAT) => return Some(Bytes::from_static(b"event: alive\ndata: 1\n\n")),
             }
         }
     }

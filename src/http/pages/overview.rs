@@ -10,8 +10,8 @@ use super::needs::{self, Components, sentence};
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, Score, activated_by, algorithm, counted, left, reason, said, short, shown};
 use super::{PageError, State, html, live, render};
-use crate::http::auth;
 use crate::http::problem::{only, readable};
+use crate::http::{auth, event_stream};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -271,11 +271,12 @@ impl Source for Overview {
 }
 
 async fn stream(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let slot = event_stream::slot(&state, &request)?;
     let may_operate = auth::may(&request, provost_domain::key::Role::Operator);
     let visited = Visit::of(request.headers(), state.handle.options().clock.now()).before();
     // What has changed since the last visit is marked, so that only who was here at the same time last sees the same.
     let since = visited.map_or_else(String::new, |at| at.to_rfc3339());
     let key = FeedKey { page: format!("/ {since}"), may_operate };
     let source = Overview { state: state.clone(), may_operate, visited, running: None };
-    live::stream(&state, &request, key, source)
+    Ok(live::stream(&state, &request, slot, key, source))
 }

@@ -6,11 +6,12 @@ use super::super::text::{algorithm, short};
 use super::super::{PageError, State, render};
 use super::fairness::Fairness;
 use super::verdict::{Verdict, verdict};
-use crate::http::auth;
 use crate::http::models::record;
+use crate::http::{auth, event_stream};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use provost_actors::Lane;
 use provost_domain::key::Role;
 use provost_domain::model::ModelRecord;
 use provost_domain::{ModelId, ModelVersion};
@@ -21,7 +22,6 @@ use tokio::task::JoinHandle;
 #[derive(Template)]
 #[template(path = "model/verdict.html")]
 struct VerdictRegion<'a> {
-    id: &'a ModelId,
     verdict: &'a Verdict,
 }
 
@@ -38,7 +38,7 @@ pub fn regions(
     fairness: &Fairness,
 ) -> Result<BTreeMap<&'static str, String>, PageError> {
     Ok(BTreeMap::from([
-        ("model-verdict", render(&VerdictRegion { id, verdict })?),
+        ("model-verdict", render(&VerdictRegion { verdict })?),
         ("model-fairness", render(&FairnessRegion { id, fairness })?),
     ]))
 }
@@ -60,7 +60,8 @@ enum Part<T> {
 
 impl<T: 'static> Part<T> {
     fn new(computed: impl Future<Output = T> + 'static) -> Self {
-        Self::Awaited(actix_web::rt::spawn(computed))
+        // A spawned task has the operators' lane unless it is told otherwise: whoever may only read takes the readers' places.
+        Self::Awaited(actix_web::rt::spawn(Lane::current().scope(computed)))
     }
 
     fn known(&self) -> Option<&T> {
@@ -114,17 +115,22 @@ impl Source for Arriving {
 }
 
 pub async fn stream(state: Data<State>, request: HttpRequest, path: Path<String>) -> Result<HttpResponse, PageError> {
+    let slot = event_stream::slot(&state, &request)?;
     let record = record(&state, &path).await?;
     let verdict = {
         let (state, record) = (state.clone(), record.clone());
         Part::new(async move {
             let found = verdict(&state, &record, LONGEST).await;
-            found.map_or_else(|_| Verdict::failed(), |(verdict, _)| verdict)
+            // What is still awaited after the longest wait has failed for this stream, which ends now.
+            found.ok().map(|(verdict, _)| verdict).filter(|it| !it.is_awaited).unwrap_or_else(Verdict::failed)
         })
     };
     let fairness = {
         let (state, version) = (state.clone(), record.version.clone());
-        Part::new(async move { Fairness::of(&state, &version, LONGEST).await })
+        Part::new(async move {
+            let found = Fairness::of(&state, &version, LONGEST).await;
+            if found.is_awaited { Fairness::failed() } else { found }
+        })
     };
     let mut arriving = Arriving { record, verdict, fairness };
     let both = async {
@@ -136,5 +142,5 @@ pub async fn stream(state: Data<State>, request: HttpRequest, path: Path<String>
     let _ = tokio::time::timeout(PATIENCE, both).await;
     let page = format!("/models/{}", arriving.record.version.model_id);
     let key = FeedKey { page, may_operate: auth::may(&request, Role::Operator) };
-    live::stream(&state, &request, key, arriving)
+    Ok(live::stream(&state, &request, slot, key, arriving))
 }

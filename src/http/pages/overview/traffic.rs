@@ -38,6 +38,9 @@ impl Traffic {
         let oldest = page.items.last().filter(|_| page.next.is_some()).map_or(from, |oldest| oldest.predicted_at);
         let accepted = page.items.iter().filter(|one| one.predicted_outcome == Decision::Accepted).count();
         let mut traffic = Self::of(page.items.len(), accepted, now - oldest);
+        if page.next.is_some() && now - oldest < TimeDelta::minutes(1) {
+            traffic.a_minute = format!("more than {}", count(u64::from(LOOKED_AT)));
+        }
         if state.handle.options().predict.log_sample < 1.0 {
             traffic.a_minute.push_str(" in the log, which has a part of large batches");
         }
