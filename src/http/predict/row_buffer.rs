@@ -28,8 +28,11 @@ impl RowBuffer {
         let all = &mut self.0;
         let whole = if ended { all.len() } else { all.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1) };
         if whole == 0 {
-            // The rest is the beginning of one line.
-            all.truncate(limits::PREDICT_ROW_BYTES + 1);
+            // The rest is the beginning of one line. If it is too long, no more is kept than shows that; blanks too are a row then.
+            if all.len() > limits::PREDICT_ROW_BYTES {
+                all.truncate(limits::PREDICT_ROW_BYTES + 1);
+                all.fill(b'x');
+            }
             return None;
         }
         let mut end = 0;
@@ -45,6 +48,7 @@ impl RowBuffer {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     /// The lengths of the lines that arrive in these chunks.
@@ -73,5 +77,14 @@ mod tests {
         let long = [b"ab\n".to_vec(), x(most), x(most), x(3 * most), b"x\ncd\n".to_vec(), b"e\n".to_vec()];
         assert_eq!(lengths(&long), [3, most + 2, 3, 2]);
         assert_eq!(lengths(&[x(most), x(most)]), [most + 1], "the last line has no end");
+        let mut blank = RowBuffer::default();
+        blank.add(&vec![b' '; most + 1]);
+        assert!(blank.next_batch(false, 1_000).is_none());
+        blank.add(b" {}\n");
+        let line = blank.next_batch(false, 1_000).unwrap();
+        assert!(
+            line.len() > most && !line.trim_ascii().is_empty(),
+            "a line of blanks that is too long is a row with a fault"
+        );
     }
 }
