@@ -148,7 +148,7 @@ fn reading(args: &PredictArgs, settings: &Settings) -> Result<import::Options> {
     options.reading.format = args.format.into();
     let given = args.mapping.as_deref().map(crate::cli::data::mapping_document).transpose()?;
     let mut fewest: Option<(usize, Error)> = None;
-    let is_csv = is_csv(args);
+    let is_csv = is_csv(args, &options);
     // An outcome is of no interest, so a column of outcomes is not read where the file is certain to have columns.
     let mut ways = [(false, false), (true, false), (false, true), (true, true)];
     ways.sort_by_key(|(decision, _)| is_csv && !decision);
@@ -156,6 +156,13 @@ fn reading(args: &PredictArgs, settings: &Settings) -> Result<import::Options> {
         let mut document = given.clone().unwrap_or_else(|| json!({}));
         if decision {
             document["constants"]["decision"] = json!("deferred");
+            // What the mapping says of decisions is for an import.
+            for rule in ["decisions", "leave_out", "threshold"] {
+                document.as_object_mut().map(|document| document.remove(rule));
+            }
+            if let Some(columns) = document.get_mut("columns").and_then(Value::as_object_mut) {
+                columns.remove("decision");
+            }
         }
         if id {
             document["id_prefix"] = json!("row-");
@@ -182,16 +189,26 @@ fn reading(args: &PredictArgs, settings: &Settings) -> Result<import::Options> {
     })
 }
 
-/// Whether the file is CSV by the format that was asked for, or by its name.
-fn is_csv(args: &PredictArgs) -> bool {
+/// Whether the file is certain to be CSV: by the format that was asked for, or by its name, unless its content is JSON.
+fn is_csv(args: &PredictArgs, options: &import::Options) -> bool {
     match args.format {
         FormatName::Csv => true,
         FormatName::Jsonl => false,
         FormatName::Auto => {
             let name = args.file.to_string_lossy().to_lowercase();
-            [".csv", ".tsv", ".csv.gz", ".csv.zst"].iter().any(|end| name.ends_with(end))
+            let is_named_csv = [".csv", ".tsv", ".csv.gz", ".csv.zst"].iter().any(|end| name.ends_with(end));
+            let is_json = || {
+                let file = File::open(&args.file).ok()?;
+                provost_reader::is_json(&name, file, &options.reading).ok()
+            };
+            // A pipe can be read once only.
+            is_named_csv && !(is_file(&args.file) && is_json().unwrap_or(false))
         }
     }
+}
+
+fn is_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|m| m.is_file())
 }
 
 /// Looks at the head of the file.
@@ -200,7 +217,7 @@ fn is_csv(args: &PredictArgs) -> bool {
 /// A mapping that does not fit the file, and a file without columns that an import knows; each with the number of its faults.
 fn check(options: &import::Options, path: &Path) -> std::result::Result<(), (usize, Error)> {
     // A pipe can be read once only.
-    if !path.metadata().is_ok_and(|m| m.is_file()) {
+    if !is_file(path) {
         return Ok(());
     }
     let name = path.display();

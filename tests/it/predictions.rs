@@ -153,6 +153,19 @@ fn all_doors_give_the_same_probability() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let line: Value = serde_json::from_slice(&std::fs::read(place.path("again.jsonl")).unwrap()).unwrap();
     assert_eq!(probability(&line), expected);
+    // JSON in a file that is named CSV, and a mapping that reads a decision, for an import.
+    place.file("named.csv", format!("{}\n", application(3.7)));
+    place.file("decided.csv", csv.replace("average_gpa\n", "average_gpa,status\n").replace("3.6\n", "3.6,maybe so\n"));
+    place.file(
+        "decided.toml",
+        "leave_out = [\"deferred\"]\n[columns]\ndecision = \"status\"\n[decisions]\nyes = \"accepted\"\n",
+    );
+    for arguments in [&["named.csv"][..], &["decided.csv", "--mapping", "decided.toml"]] {
+        let ran = place.run(&[&["predict"], arguments, &["--out", "others.jsonl"]].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let line: Value = serde_json::from_slice(&std::fs::read(place.path("others.jsonl")).unwrap()).unwrap();
+        assert_eq!(probability(&line), expected, "{arguments:?}");
+    }
     assert_eq!(server.terminate(), Some(0));
 }
 

@@ -158,6 +158,15 @@ pub fn check(name: &str, file: impl Read + Send + 'static, options: &Options) ->
     ready(name, file, options, &FeatureTables::default(), ReadBytes::default()).map(drop)
 }
 
+/// Whether a file holds JSON, by the format in the options, or by its name and its head.
+///
+/// # Errors
+/// If the file cannot be read or has no known format.
+pub fn is_json(name: &str, file: impl Read + Send + 'static, options: &Options) -> Result<bool, ReadError> {
+    let opened = opened::open(name, file, options.format, &Mapping::default(), &options.limits, ReadBytes::default())?;
+    Ok(matches!(opened.what, What::Json(_)))
+}
+
 /// Guesses a mapping from the head of a file and returns it as TOML.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ mod unpack;
 mod values;
 
 pub use error::ReadError;
-pub use file::{Options, Preview, ReadReport, check, guess, preview, read};
+pub use file::{Options, Preview, ReadReport, check, guess, is_json, preview, read};
 pub use format::Format;
 pub use limits::Limits;
 pub use lines::{Chunk, Record};
