@@ -33,13 +33,13 @@ pub enum AddressFault {
     #[error("it names no host")]
     Host,
     /// The port is not a number from 1 to 65535.
-    #[error("its port is no number from 1 to 65535")]
+    #[error("its port is not a number from 1 to 65535")]
     Port,
     /// A character of user or password is not percent-encoded.
     #[error("user or password has an `@`, `:`, `/`, `?`, `#` or `%` that is not percent-encoded")]
     Login,
     /// The path is not a name.
-    #[error("what follows the host is no name: it looks like another address")]
+    #[error("the text after the host looks like another address; a name is expected there")]
     Name,
     /// Something other than options follows the host.
     #[error("nothing but options may follow the host and its port")]
@@ -279,7 +279,7 @@ pub fn why_unreachable(text: &str) -> &'static str {
         (&["UnknownIssuer", "unknown issuer"], "its certificate is from an issuer that is not trusted"),
         (&["certificate expired", "Expired"], "its certificate has expired"),
         (&["certificate", "Certificate"], "its certificate is not accepted"),
-        (&["InvalidContentType", "corrupt message"], "what answers does not begin with TLS"),
+        (&["InvalidContentType", "corrupt message"], "the server does not answer with TLS on this port"),
         (&["handshake", "HandshakeFailure", "fatal alert", "tls", "TLS"], "no TLS could be agreed on"),
         (
             &["lookup address", "Name or service not known", "resolution", "resolve", "no record"],
@@ -389,7 +389,7 @@ mod tests {
                 "invalid peer certificate: certificate not valid for name \"geheim\"",
                 "its certificate is for another name",
             ),
-            ("received corrupt message of type InvalidContentType", "what answers does not begin with TLS"),
+            ("received corrupt message of type InvalidContentType", "the server does not answer with TLS on this port"),
             ("Server selection timeout: No available servers. Error: Connection refused", "connection refused"),
             ("Server selection timeout: No available servers", "it does not answer in time"),
             ("geheim", "the connection failed"),

@@ -154,7 +154,7 @@ impl AuditEntry {
             return broken("it does not hold the hash of the entry before it".to_owned());
         }
         if self.hash != digest(self.number, &self.previous, &self.deed) {
-            return broken("its content is not what its hash was taken of".to_owned());
+            return broken("its content does not match its hash".to_owned());
         }
         Ok(())
     }

@@ -183,7 +183,7 @@ impl Reader<'_> {
         let scale = profile.gpa_scale;
         self.count(match profile.gpa {
             None | Some(0.0) => Reading::Missing,
-            Some(gpa) if scale > 0.0 && scale <= self.tables.scales.gpa_scale_max && gpa > 0.0 && gpa <= scale => {
+            Some(gpa) if self.tables.gpa_scale().contains(scale) && gpa > 0.0 && gpa <= scale => {
                 Reading::Value(gpa / scale)
             }
             Some(_) => Reading::Impossible,

@@ -42,7 +42,7 @@ pub enum Transition {
 
 /// A transition that the present status does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a job that is {from} cannot {transition:?}")]
+#[error("a job that is {from} does not allow this transition: {transition:?}")]
 pub struct IllegalTransition {
     /// The present status.
     pub from: JobStatus,

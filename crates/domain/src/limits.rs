@@ -87,7 +87,7 @@ limits! {
     SIMILAR = 20, "items", "`similar` of a prediction request", "the most neighbours of each outcome that one answer shows";
     JSON_DEPTH = 127, "levels", "arrays and objects in each other", "the JSON reader's own limit; no document here has more than six";
     JSON_VALUES = 200_000, "values", "texts, numbers, lists, objects and the like in a request's body",
-        "a value takes up to 36 times as much memory as its text; grids of numbers have 20,000";
+        "a value takes up to 75 times as much memory as its text; grids of numbers have 20,000";
     QUERY = 8_192, "bytes", "the query of an address", "a cursor and all other parameters have less than 2,000";
     CURSOR = 1_000, "characters", "`cursor` of a list", "four times the longest that a list gives out";
     PAGE = 200, "items", "`limit` of a list", "of the HTTP contract";
@@ -132,7 +132,6 @@ limits! {
     EVENT_POINTS = 1_000, "items", "points of one batch event", "one transaction of the store";
     POINT_ID = 200, "characters", "`data_point_id`", "it is a key of the store";
     POINT_TEXT = 500, "characters", "any other text of a data point", "names of universities and programs";
-    SHADOW_MODELS = 3, "items", "`model_ids` of the shadow selection", "each one predicts every application a second time";
     POINT_ATTRIBUTES = 20, "items", "`attributes` of a data point", "groups that audits compare; no model learns from them";
     ATTRIBUTE_NAME = 50, "characters", "the name of an attribute of a data point", "a word such as `citizenship_status`";
     ATTRIBUTE_VALUE = 100, "characters", "the value of an attribute of a data point", "the name of a group";

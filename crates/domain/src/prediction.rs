@@ -194,7 +194,7 @@ impl ShadowSelection {
     /// All faults of the body at once.
     pub fn from_json(body: &Value, since: DateTime<Utc>) -> Result<Self, Faults> {
         let mut f = Fields::new(body, "a shadow selection")?;
-        let texts = f.texts("model_ids", Vec::new(), Texts { items: limits::SHADOW_MODELS, characters: limits::ID });
+        let texts = f.texts("model_ids", Vec::new(), Texts { items: limits::SHADOWS, characters: limits::ID });
         let mut model_ids: Vec<ModelId> = Vec::with_capacity(texts.len());
         for (i, text) in texts.iter().enumerate() {
             match ModelId::parse(text) {

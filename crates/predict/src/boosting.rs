@@ -71,7 +71,7 @@ impl Boosting {
     }
     fn validate_with(&self, categories: Option<&Categories>, width: usize) -> Result<(), String> {
         if !self.base.is_finite() {
-            return Err(format!("base {}", self.base));
+            return Err(format!("the base score is {}; a finite number is required", self.base));
         }
         trees::validate(&self.trees, categories, width)
     }

@@ -76,7 +76,7 @@ impl LogisticModel {
     pub fn check(&self, width: usize) -> Result<(), String> {
         self.preprocessor.check(width)?;
         if self.coefficients.len() != self.preprocessor.width() {
-            return Err(format!("{} coefficients for {}", self.coefficients.len(), self.preprocessor.width()));
+            return Err(format!("{} coefficients for {} inputs", self.coefficients.len(), self.preprocessor.width()));
         }
         match self.coefficients.iter().chain([&self.intercept]).find(|c| c.is_nan() || c.abs() > BOUND) {
             Some(c) => Err(format!("a coefficient of {c}")),

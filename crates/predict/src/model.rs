@@ -69,7 +69,7 @@ impl Model {
             )));
         };
         if let Some(row) = rows.iter().find(|r| **r as usize >= x.rows()) {
-            return Err(PredictError::Data(format!("row {row} of {} rows", x.rows())));
+            return Err(PredictError::Data(format!("row {row} is asked for, and the matrix has {} rows", x.rows())));
         }
         let columns: Vec<usize> = self.columns.iter().map(|c| places[*c as usize]).collect();
         let mut p = self.predictor.predict(x, &columns, rows);

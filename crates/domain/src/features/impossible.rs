@@ -24,6 +24,11 @@ impl fmt::Display for Impossible {
 }
 
 impl FeatureTables {
+    /// The scales that a grade point average may have.
+    pub(super) fn gpa_scale(&self) -> Range {
+        Range { low: 1.0, high: self.scales.gpa_scale_max }
+    }
+
     /// The impossible numbers of a point, in the order of the record.
     pub fn impossible(&self, point: &AdmissionDataPoint) -> Vec<Impossible> {
         let (profile, program, scales) = (&point.profile, &point.program, &self.scales);
@@ -37,7 +42,7 @@ impl FeatureTables {
         };
         let upto = |high: f64| Range { low: 0.0, high };
         let ranking = Range { low: 1.0, high: self.plausible.ranking };
-        let scale = Range { low: 1.0, high: scales.gpa_scale_max };
+        let scale = self.gpa_scale();
         let has_scale = scale.contains(profile.gpa_scale);
         let own_scale = if has_scale { profile.gpa_scale } else { 4.0 };
         // 0 stands for a grade point average that is not known.

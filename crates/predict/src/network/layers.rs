@@ -123,7 +123,9 @@ impl Layers {
     pub fn check(&self, inputs: usize) -> Result<(), String> {
         let sizes = &self.sizes;
         if sizes.len() < 2 || sizes.len() > MAX_LAYERS || sizes.last() != Some(&1) || sizes[1..].contains(&0) {
-            return Err(format!("layers of {sizes:?} units"));
+            return Err(format!(
+                "the network's layers have {sizes:?} units; 2 to {MAX_LAYERS} layers are allowed, none empty and the last with one unit"
+            ));
         }
         if sizes[0] as usize != inputs {
             return Err(format!("{} network inputs for {inputs}", sizes[0]));

@@ -67,7 +67,7 @@ pub(super) fn within_columns(columns: &[u32], width: usize, what: &str) -> Resul
 pub(super) fn check(members: &[Member], width: usize) -> Result<(), String> {
     let total: f64 = members.iter().map(|m| m.weight).sum();
     if members.iter().any(|m| m.weight.is_nan() || m.weight <= 0.0) || (total - 1.0).abs() > 1e-6 {
-        return Err(format!("an ensemble whose weights are not positive or sum to {total}"));
+        return Err(format!("the weights of an ensemble have to be positive and sum to 1; their sum is {total}"));
     }
     for member in members {
         if matches!(*member.predictor, Predictor::Ensemble(_) | Predictor::Stack(_)) {
