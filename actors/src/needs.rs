@@ -164,8 +164,11 @@ impl NeedLoop {
     async fn may_activate(&self) -> Result<bool, StoreError> {
         let jobs = &self.resources.jobs;
         for queued in jobs.unfinished_jobs().await?.into_iter().filter(|job| !job.is_cancelled).take(UNFINISHED_JOBS) {
-            if jobs.job(&queued.job_id).await?.is_some_and(|record| record.activation.is_automatic()) {
-                return Ok(true);
+            match jobs.job(&queued.job_id).await {
+                Ok(Some(record)) if record.activation.is_automatic() => return Ok(true),
+                // A damaged record never begins, so nobody waits for its model.
+                Ok(_) | Err(StoreError::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(false)

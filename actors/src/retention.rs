@@ -84,19 +84,24 @@ impl Sweeper {
             let outcome = self.round().await;
             // Whoever has the next round may be another server.
             self.role.leave().await;
+            let is_done = !matches!(outcome, Ok(false));
             // The next round is an hour away in any case, so a failure causes no busy loop.
             self.resources.failures.note("retention", "a round", &outcome, RetentionError::kind);
             {
                 let mut report = lock(&self.report);
-                report.rounds += 1;
-                report.last = Some(clock.now());
+                if is_done {
+                    report.rounds += 1;
+                    report.last = Some(clock.now());
+                }
                 report.error = outcome.err().map(|e| e.to_string());
             }
-            clock.sleep(self.keep.every).await;
+            // Another server has the role, or had it when it died: the lease is free after a term.
+            clock.sleep(if is_done { self.keep.every } else { FIRST.min(self.keep.every) }).await;
         }
     }
 
-    async fn round(&mut self) -> Result<(), RetentionError> {
+    /// False if another server has the role: then only this server's own artifacts are swept.
+    async fn round(&mut self) -> Result<bool, RetentionError> {
         self.resources.failpoints.hit("retention");
         let now = self.resources.clock.now();
         let cutoffs = Cutoffs {
@@ -108,6 +113,7 @@ impl Sweeper {
             windows: before(now, self.keep.predictions),
             now,
         };
+        let is_mine = self.role.is_mine().await?;
         let mut forgotten = Forgotten::default();
         while self.role.is_mine().await? {
             let step = self.resources.retention.forget(cutoffs.clone(), STEP).await?;
@@ -120,8 +126,8 @@ impl Sweeper {
         }
         let mut predictions = 0;
         let done = self.forget_predictions(before(now, self.keep.predictions), &mut predictions).await;
-        // A damaged log keeps no artifact on the disk.
-        let swept = if self.role.is_mine().await? { self.sweep().await? } else { Swept::default() };
+        // A damaged log keeps no artifact on the disk. Each server has a folder of artifacts of its own.
+        let swept = self.sweep().await?;
         {
             let mut report = lock(&self.report);
             report.predictions += predictions;
@@ -137,7 +143,7 @@ impl Sweeper {
                 "forgot what was over"
             );
         }
-        done
+        done.map(|()| is_mine)
     }
 
     /// Deletes old entries of the prediction log, and the oldest beyond its limit; counts them in `removed`.

@@ -59,7 +59,8 @@ impl Shadow {
 
     /// Rows that no shadow model has scored since the selection, for want of room.
     pub fn dropped(&self) -> u64 {
-        self.queue.dropped() - self.selected.load().dropped_before
+        // The selection may change between the two reads.
+        self.queue.dropped().saturating_sub(self.selected.load().dropped_before)
     }
 
     /// Takes a batch that was answered, if any model is to score it.

@@ -252,8 +252,10 @@ pub async fn forget(db: &Db, before: DateTime<Utc>, keep: u64, limit: u32) -> Re
         return Ok(removed);
     }
     let counts = callers::counts(db).await?;
-    // The counts may be a little less than the log has.
+    // The server's own size is an estimate, which may be too large after a crash, and the counts may be a little less than the log has:
+    // what both call too much is removed.
     let counted: u64 = counts.iter().map(|(_, entries)| entries).sum();
+    let surplus = surplus.min(counted.saturating_sub(keep));
     for (caller, share) in surplus_of(counts, counted.saturating_sub(surplus), surplus) {
         let found = oldest(db, callers::entries_of(&caller), share).await?;
         removed += remove(db, &found).await?;
