@@ -86,7 +86,8 @@ impl Caller {
         self.holder.as_ref().map(|h| h.label.clone())
     }
 
-    /// The lane that the caller's long work uses. Without a key everybody may operate, except on public routes.
+    /// The lane for the caller's long work. While no key exists, every caller is an operator; later, a caller without a
+    /// key on a public route is a reader.
     fn lane(&self) -> Lane {
         match (&self.holder, &self.pass) {
             (Some(holder), _) if holder.role < Role::Operator => Lane::Readers,

@@ -20,13 +20,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The unit in which the memory for bodies is counted, in bytes.
 const UNIT: usize = 1024;
 
-/// The memory for the bodies of all requests of a lane, so that eight of the largest allowed have room.
+/// The memory for the bodies of all requests of a lane: room for at least eight bodies of the largest allowed size.
 pub fn memory(max_body_bytes: usize) -> Arc<Semaphore> {
     memory_of(max_body_bytes.saturating_mul(8).max(limits::BODIES))
 }
 
-/// The memory for the bodies of prediction requests of a lane. It is small, since what is read of a body takes up to five times
-/// as much, and counts until the request is answered.
+/// The memory for the bodies of a lane's prediction requests. It is small, because the parsed rows take up to five
+/// times a body's size, and a request keeps its part until it is answered.
 pub fn prediction_memory(max_body_bytes: usize) -> Arc<Semaphore> {
     memory_of(max_body_bytes.saturating_add(max_body_bytes / 4))
 }
@@ -96,8 +96,8 @@ fn broken_off(error: impl Display) -> Problem {
 /// The whole body.
 ///
 /// # Errors
-/// 415 for a compressed body, 413 as soon as the body is known to be too large, 408 when it takes too long, 503 where the memory
-/// for bodies is used up.
+/// 415 for a compressed body, 413 as soon as the body is known to be too large, 408 when it takes too long, 503 if the
+/// memory for bodies is used up.
 pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Body, Problem> {
     let memory = request.app_data::<Data<State>>().map(|state| state.bodies.current().clone());
     read_within(request, payload, limit, memory).await
@@ -106,8 +106,8 @@ pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Resu
 /// The part of the memory for bodies that a request holds until it is answered.
 struct HeldPart(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
-/// The whole body of a prediction request, which may be longer; these have a memory of their own, of which the request keeps its
-/// part until it is answered.
+/// The whole body of a prediction request, which may be longer than other bodies. These bodies have a memory of their
+/// own; the request keeps its part until it is answered.
 ///
 /// # Errors
 /// As [`read`].

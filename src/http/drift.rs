@@ -14,8 +14,8 @@ use provost_domain::watch_record::WatchedWindow;
 use provost_domain::{ModelId, limits};
 use provost_store::{Page, WindowFilter};
 
-/// How many of the newest windows decide whether there is an alarm, and since when; and of those before a page, whether
-/// calibration holds.
+/// How many of the newest windows determine whether there is an alarm, and since when; also how many of the windows
+/// before a page determine whether calibration holds.
 const NEWEST: u32 = 50;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -32,7 +32,8 @@ async fn active(state: &State) -> Result<ModelId, Problem> {
     state.handle.store().active_model().await?.ok_or_else(none)
 }
 
-/// The reference that a model's windows are compared with. Before the first window, what the model's record says of it.
+/// The reference that a model's windows are compared with. Before the first window, the model's record gives what is
+/// known of it.
 async fn reference(state: &State, model: &ModelId, newest: Option<&WatchedWindow>) -> Result<DriftReference, Problem> {
     if let Some(window) = newest {
         return Ok(window.reference);
@@ -116,7 +117,8 @@ pub(super) async fn performance(state: Data<State>, request: HttpRequest) -> Res
     let store = state.handle.store();
     let page = store.watched_windows(filter.clone(), cursor.as_deref(), limit).await.map_err(cursor_fault)?;
     let windows: Vec<PerformanceWindow> = page.items.into_iter().filter_map(|window| window.performance).collect();
-    // What the last windows of a page say of calibration does not depend on where the page ends.
+    // If the oldest window of the page does not tell whether calibration holds, older windows are read: the answer must
+    // not depend on where a page ends.
     let before = match &page.next {
         Some(next) if windows.last().is_some_and(|oldest| oldest.calibration_holds.is_none()) => {
             let older = store.watched_windows(filter, Some(next.as_str()), NEWEST).await?.items;

@@ -35,7 +35,7 @@ impl From<StoreError> for Problem {
 impl From<Unreachable> for Problem {
     fn from(error: Unreachable) -> Self {
         match error {
-            // What panicked panics again.
+            // Work that panicked would panic again, so the client is not asked to retry.
             Unreachable::Panicked(_) => Self::internal(&error),
             Unreachable::Restarted(_) | Unreachable::Down(_) => Self::unavailable(Code::Busy, error.to_string(), 1),
         }

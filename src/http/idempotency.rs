@@ -122,8 +122,8 @@ pub fn answer(stored: &WrittenResponse) -> HttpResponse {
     response.json(&stored.body)
 }
 
-/// Refuses a new key once its caller holds as many stored answers as are allowed. `under_way` counts the caller's keys, this one
-/// included, whose answers are not stored yet.
+/// Refuses a new key if its caller has as many stored answers as are allowed. `under_way` counts the caller's keys
+/// whose answers are not stored yet, this one included.
 async fn admit(state: &State, asked: &KeyedRequest, under_way: u64, now: DateTime<Utc>) -> Result<(), Problem> {
     let held = state.handle.store().responses_held(&asked.owner, now).await?;
     match beyond(&held, under_way) {
@@ -159,9 +159,9 @@ pub async fn admit_training(state: &State, asked: &KeyedRequest) -> Result<(), P
     }
 }
 
-/// Runs `action` at most once per key; its successful answer is stored and repeated, its problems are not. `long`: the
-/// answer may be long, so that it is written on the threads for long work; then 503 may be the answer although `action` is
-/// done, which must have no effect but its answer.
+/// Runs `action` at most once per key. A successful answer is stored and repeated; a problem is not stored. `long`: the
+/// answer may be long, so the compute threads write it. That can fail with 503 after `action` is done, so such an
+/// action must have no effect besides its answer.
 pub async fn once<T: Serialize + Send + 'static>(
     state: &State,
     asked: Option<KeyedRequest>,

@@ -223,7 +223,7 @@ async fn model(state: &State, request: &HttpRequest, path: &Named) -> Result<Arc
             Problem::new(Code::ModelNotFound, format!("there is no model `{name}`; the model is `{known}`")).into()
         );
     }
-    // The active model may be named by everybody who may ask it.
+    // Every caller who may request predictions may name the active model.
     let active =
         state.handle.serving().filter(|model| path.version.as_deref().is_none_or(|v| v == model.model_id.as_str()));
     if let Some(active) = active {

@@ -40,7 +40,8 @@ where
         .map_err(|error| tracing::debug!(%error, "a connection ended"))
 }
 
-/// Starts to answer on `listener`, on a thread of its own. `routes` are those beside `/livez`, and what answers all others.
+/// Starts to answer on `listener`, on a thread of its own. `routes` adds the routes beside `/livez`, and the answer to
+/// all other paths.
 ///
 /// # Errors
 /// TLS files that cannot be used, and a listener that cannot be watched.

@@ -50,7 +50,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/favicon.ico").route(readable().to(favicon)).default_service(only("GET, HEAD")));
 }
 
-/// Where browsers look for the icon of an answer that is no page.
+/// Browsers request this icon for an answer that is not a page.
 async fn favicon() -> HttpResponse {
     HttpResponse::Found()
         .insert_header((header::LOCATION, FILES.icon.path.as_str()))

@@ -60,7 +60,7 @@ impl Upload {
         lock(&self.picks).clone()
     }
 
-    /// Remembers how it was read, for the page that shows what came of that.
+    /// Remembers the form's fields of an import, for the page that shows the result.
     pub fn picked(&self, fields: Vec<(String, String)>) {
         *lock(&self.picks) = fields;
     }

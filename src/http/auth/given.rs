@@ -13,13 +13,13 @@ pub enum Given<'r> {
 }
 
 impl<'r> Given<'r> {
-    /// The header counts before the cookie: a page of another site cannot add the header.
+    /// The header takes precedence over the cookie: a page of another site cannot add the header.
     pub fn by(headers: &'r HeaderMap, secure: bool) -> Self {
         match headers.get(header::AUTHORIZATION) {
             Some(value) => {
                 let value = value.to_str().unwrap_or_default();
                 let (scheme, key) = value.split_once(' ').unwrap_or((value, ""));
-                // Another scheme is a wrong key, not none.
+                // A credential of another scheme counts as a wrong key, not as a missing one.
                 Self::Key(if scheme.eq_ignore_ascii_case("bearer") { key.trim() } else { "" })
             }
             None => session::token_of(headers, secure).map_or(Self::Nothing, Self::Session),

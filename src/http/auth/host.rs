@@ -32,9 +32,9 @@ impl Hosts {
         Self { listed: listed.to_vec(), listening, tls }
     }
 
-    /// Refuses (421) a request that calls the service by a name that is not its own. All names that it has must be its own: that
-    /// of an absolute request target, `Host` and, from a proxy (`proxied`), `X-Forwarded-Host`. `local` is the address that
-    /// the connection was made to.
+    /// Refuses (421) a request that calls the service by a foreign name. Every name in the request must be the
+    /// service's own: the one in an absolute request target, `Host` and, from a proxy (`proxied`), `X-Forwarded-Host`.
+    /// `local` is the address that the connection was made to.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap, local: Option<IpAddr>, proxied: bool) -> Result<(), Problem> {
         let mut hosts = headers.get_all(header::HOST);
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
@@ -60,8 +60,9 @@ impl Hosts {
         Ok(())
     }
 
-    /// Names of this machine and the address that was reached count with every port: what forwards a port to here (`ssh -L`,
-    /// a container's published port) keeps the name and the port in front.
+    /// This machine's names, the address that the connection reached and the host in `http.listen` match with every
+    /// port: a port forwarder (`ssh -L`, a container's published port) keeps the name and the port that the client
+    /// used.
     fn is_own(&self, given: &HostPort, local: Option<IpAddr>) -> bool {
         let loopback = match &given.host {
             HostName::Name(name) => name == "localhost" || name.ends_with(".localhost"),

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use provost_store::Store;
 use std::net::ToSocketAddrs;
 
-/// An address beyond loopback requires keys and TLS, or a proxy in front that does the TLS. With a proxy and without a
-/// key the service runs, and refuses every request.
+/// An address beyond loopback requires keys and TLS, or a proxy in front that terminates TLS. With a proxy and without
+/// a key the service runs, and refuses every request.
 pub async fn check(http: &Http, store: &dyn Store, now: DateTime<Utc>) -> Result<()> {
     // An address that cannot be resolved cannot be bound either; binding reports that.
     let mut addresses = http.listen.to_socket_addrs().into_iter().flatten();

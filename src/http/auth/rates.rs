@@ -1,4 +1,4 @@
-//! Token buckets: a burst of twice the rate, then the rate. The number of buckets is bounded.
+//! Token buckets: a burst, then a steady rate. The number of buckets is bounded.
 
 use std::collections::HashMap;
 use std::hash::Hash;

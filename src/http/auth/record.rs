@@ -1,8 +1,8 @@
-//! Requests that change something, in the audit log: before they have any effect, and again with what came of them.
+//! Records a request in the audit log: once before the request has any effect, and again with its outcome.
 //!
-//! A request that cannot be recorded is not carried out (503): the log never lacks what was done. That it ends in an entry
-//! of its own can fail, when the store goes away in between; then the first entry stands alone, which reads "it may have
-//! been done", and the error is in the process's log.
+//! A request that cannot be recorded is not carried out (503), so nothing is done that the log does not have. Storing
+//! the outcome can fail if the store goes away in between. The first entry then stands alone, which means that the
+//! request may have been carried out; the error is in the process's log.
 
 use super::Caller;
 use crate::http::problem::Problem;
@@ -28,7 +28,8 @@ pub fn note(response: &mut HttpResponse, name: &'static str, value: &str) {
     extensions.insert(noted);
 }
 
-/// A request that was let in. Dropped without an answer (the client went away), it is recorded as broken off.
+/// A request that was admitted. If it is dropped without an answer (the client went away), the log records it as broken
+/// off.
 pub struct Recorded {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -65,7 +66,8 @@ impl Recorded {
         })?;
         let number = entries.last().map_or(0, |entry| entry.number);
         if let Some(entry) = entries.last() {
-            // A copy of the chain's head outside of the store: where logs are collected elsewhere, nobody here can change it.
+            // A copy of the chain's head outside of the store: if logs are collected on another machine, nobody on this
+            // one can change the copy.
             tracing::info!(target: "audit", number, hash = entry.hash, who, subject, "a request that the audit log keeps");
         }
         Ok(Self { store, clock, who, subject, number, open: true })

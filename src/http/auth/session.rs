@@ -13,11 +13,13 @@ use askama::Template;
 use provost_domain::session::SessionToken;
 
 pub const COOKIE: &str = "provost_session";
-/// Where the client sees https: a name that no other site and no page in the clear can set (RFC 6265bis, `__Host-`).
+/// The cookie's name if the client uses https: no other site and no page over plain http can set a cookie of this name
+/// (RFC 6265bis, `__Host-`).
 const SECURE_COOKIE: &str = "__Host-provost_session";
-/// Earlier versions kept the key itself under this name. It opens nothing any more, and goes when somebody signs in or out.
+/// Earlier versions kept the key itself in a cookie of this name. The cookie gives no access any more, and is removed
+/// when somebody signs in or out.
 const OLD_COOKIE: &str = "provost_key";
-/// A key has 85 characters.
+/// The longest sign-in form, in bytes. A key has 85 characters.
 const LONGEST_FORM: usize = 1024;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -26,7 +28,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/sign-out").route(web::post().to(sign_out)).default_service(only("POST")));
 }
 
-/// The token of the session that the browser keeps, if it does.
+/// The session's token in the browser's cookie, if there is one.
 pub fn token_of(headers: &HeaderMap, secure: bool) -> Option<&str> {
     cookie_of(headers, cookie_name(secure))
 }
@@ -55,7 +57,7 @@ struct SignIn<'a> {
     style: &'a str,
 }
 
-/// 401 as a page.
+/// The sign-in page, with status 401.
 pub fn ask(text: &str) -> HttpResponse {
     let page = SignIn { text, icon: &FILES.icon.path, style: &FILES.style.path };
     HttpResponse::Unauthorized()
@@ -68,12 +70,12 @@ pub fn ask(text: &str) -> HttpResponse {
 
 fn cookie(name: &str, value: &str, secure: bool, more: &str) -> HeaderValue {
     let secure = if secure { "; Secure" } else { "" };
-    // What is set here is a token or nothing: letters and digits.
+    // The value is a token (letters and digits) or empty, so the header is valid.
     HeaderValue::from_str(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}"))
         .unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Back to the start, with this token (empty: none any more).
+/// Redirects to the start page and sets the session cookie to `token`; an empty token removes the cookie.
 fn to_start(request: &HttpRequest, secure: bool, token: &str) -> HttpResponse {
     const GONE: &str = "; Max-Age=0";
     let mut response = HttpResponse::build(StatusCode::SEE_OTHER);

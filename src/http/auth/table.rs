@@ -26,7 +26,7 @@ pub struct Row {
     /// A segment in braces matches any text that is not empty; `{name:.*}` at the end matches the rest.
     pub path: &'static str,
     pub access: Access,
-    /// Whether it changes something that is worth a line in the audit log.
+    /// Whether requests are recorded in the audit log: those that change something, and exports.
     pub audited: bool,
 }
 
@@ -38,7 +38,7 @@ const READ: &[&str] = &["GET", "HEAD"];
 const GET: &[&str] = &["GET"];
 const POST: &[&str] = &["POST"];
 
-/// Below the base path. A comparison and a quality report are questions, though they are POSTs.
+/// The routes below the base path. A comparison and a quality report are POST requests, but change nothing.
 pub const CONTRACT: &[Row] = &[
     row(POST, "/train", OPERATOR, true),
     row(READ, "/jobs", VIEWER, false),
@@ -128,7 +128,7 @@ pub const ROOT: &[Row] = &[
     row(POST, "/data/upload", OPERATOR, true),
     row(READ, "/data/upload/{upload_id}", OPERATOR, false),
     row(POST, "/data/upload/{upload_id}", OPERATOR, true),
-    // An estimate is a question, though it is a POST.
+    // An estimate changes nothing, though it is a POST request.
     row(READ, "/ask", VIEWER, false),
     row(POST, "/ask", VIEWER, false),
     row(READ, "/system", VIEWER, false),
@@ -166,7 +166,7 @@ pub const ROOT: &[Row] = &[
     row(READ, "/ping", PUBLIC, false),
     row(READ, "/health", PUBLIC, false),
     row(READ, "/version", PUBLIC, false),
-    // They look at the key themselves.
+    // These two handlers read the key or the session themselves.
     row(POST, "/sign-in", PUBLIC, false),
     row(POST, "/sign-out", PUBLIC, false),
 ];
@@ -174,7 +174,7 @@ pub const ROOT: &[Row] = &[
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
     Row(&'static Row),
-    /// The path is there, the method is not; these are. `public`: for everybody.
+    /// The path exists, but not with this method; `allow` lists its methods. `public`: none of them needs a key.
     Methods {
         allow: String,
         public: bool,
@@ -199,7 +199,7 @@ pub fn find(method: &str, path: &str) -> Found {
     if methods.is_empty() { Found::Nothing } else { Found::Methods { allow: methods.join(", "), public } }
 }
 
-/// What follows the base path, with its slash.
+/// The part of the path below the base path, with its leading slash.
 fn below_base(path: &str) -> Option<&str> {
     let mut below = path;
     for wanted in BASE.split('/').skip(1) {
@@ -213,8 +213,8 @@ fn below_base(path: &str) -> Option<&str> {
     Some(below)
 }
 
-/// Which row a request is for, in the order of `ROOT` and then `CONTRACT`, and which of its methods: their number for one
-/// that it does not have. None for a path of no row.
+/// The position of a request's row, counted through `ROOT` and then `CONTRACT`, and the position of the method within
+/// the row; for a method that the row does not have, the number of the row's methods. None if no row has this path.
 pub fn position(method: &str, path: &str) -> Option<(usize, usize)> {
     let (rows, first, path) = match below_base(path) {
         Some(below) => (CONTRACT, ROOT.len(), below),
@@ -230,7 +230,7 @@ pub fn position(method: &str, path: &str) -> Option<(usize, usize)> {
     other
 }
 
-/// The router decodes a path before it looks at it, so names are compared decoded here, too.
+/// The router decodes a path before it matches the path, so names are compared decoded here, too.
 fn matches(pattern: &str, path: &str) -> bool {
     let mut given = path.split('/');
     for wanted in pattern.split('/') {

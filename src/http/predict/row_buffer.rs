@@ -11,8 +11,8 @@ const BATCH_BYTES: usize = 1 << 20;
 pub struct RowBuffer(BytesMut);
 
 impl RowBuffer {
-    /// Adds a part of the body, where all whole lines were taken. Of a line that is too long no more is kept than shows that it is: it is
-    /// a fault of its row, and the rows behind it are answered.
+    /// Adds a part of the body. All whole lines must have been taken before. Of a line that is too long, only as much
+    /// is kept as shows that the line is too long: the line is a fault of its row, and later rows are answered.
     pub fn add(&mut self, chunk: &[u8]) {
         let kept = if self.0.len() > limits::PREDICT_ROW_BYTES {
             let end = chunk.iter().position(|b| *b == b'\n').unwrap_or(chunk.len());

@@ -1,5 +1,6 @@
-//! `POST /predict` as NDJSON: one application a line in, one prediction or fault a line out, in order, by the model that was
-//! active when the stream began. Memory does not depend on the number of rows.
+//! `POST /predict` as NDJSON: one application a line in, one prediction or fault a line out, in order. One model
+//! answers all rows: the model that the request names, or else the one that was active when the stream began. Memory
+//! does not depend on the number of rows.
 
 use super::access;
 use super::lines::{self, Batch};
@@ -31,10 +32,11 @@ const BATCH: usize = 1_000;
 const EXPLAINED: usize = 20;
 /// Batches that are read, predicted and written at the same time.
 const AT_WORK: usize = 3;
-/// Waits for a place: a stream that has begun is not broken off because others are at work.
+/// Shortest and longest wait before work that was refused as busy is tried again. A stream that has begun is not broken
+/// off because other requests are at work.
 const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// Starts to answer; the rows are read and answered behind it.
+/// Starts to answer; a task reads and answers the rows while the response is sent.
 pub async fn answer(
     state: Data<State>,
     request: &HttpRequest,
@@ -62,12 +64,12 @@ pub async fn answer(
     Ok(HttpResponse::Ok().content_type(super::NDJSON).insert_header(("x-accel-buffering", "no")).streaming(lines))
 }
 
-/// Between the task that answers rows and the response that the client reads, which run on one thread.
+/// What the task that answers rows shares with the response that the client reads. Both run on one thread.
 struct Shared {
     /// Held while a file is read or written, which is done on the threads for blocking calls.
     spool: Arc<Mutex<Spool>>,
     state: RefCell<Progress>,
-    /// Something was added, taken, or has ended.
+    /// Notified when bytes were added or taken, and at the end.
     moved: Notify,
 }
 
@@ -89,7 +91,7 @@ impl Shared {
         tokio::task::spawn_blocking(move || spool.pop()).await.map_err(io::Error::other)?
     }
 
-    /// Adds bytes where there is room; gives them back where there is none.
+    /// Adds bytes if there is room; otherwise returns them.
     async fn push(&self, bytes: Bytes) -> io::Result<Option<Bytes>> {
         let mut spool = self.spool.clone().lock_owned().await;
         if !spool.has_room_for(bytes.len()) {
@@ -113,7 +115,7 @@ impl Reader {
     async fn next(&self) -> Option<Bytes> {
         loop {
             let moved = self.shared.moved.notified();
-            // Looked at before the bytes: the last ones are added before the end is told.
+            // Read before the bytes, because the last bytes are added before the state changes.
             let working = *self.shared.state.borrow() == Progress::Working;
             match self.shared.pop().await {
                 Ok(Some(bytes)) => {
@@ -202,7 +204,7 @@ impl Work {
                 return Ok(());
             }
             tokio::select! {
-                // Answers first: the rows that wait are bounded by the batches at work.
+                // Finished answers come before further rows, so the batches at work bound the rows that wait.
                 biased;
                 Some(answered) = at_work.next() => {
                     let (rows, lines) = answered?;
@@ -217,7 +219,7 @@ impl Work {
         }
     }
 
-    /// The next part of the body, which has to come in time.
+    /// The next part of the body; fails if it does not arrive in time.
     async fn chunk(&self, payload: &mut Payload) -> Result<Option<Bytes>, Problem> {
         let mut closing = self.state.closing.clone();
         tokio::select! {
@@ -236,7 +238,7 @@ impl Work {
         }
     }
 
-    /// The answer to these lines: how many rows they are, and the lines of the answer.
+    /// The number of rows in these lines, and the lines of their answer.
     fn batch(&mut self, lines: Bytes) -> impl Future<Output = Result<(usize, Bytes), Problem>> + use<> {
         let first = self.next_row;
         let rows = lines.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
