@@ -101,8 +101,8 @@ fn html(template: &impl Template) -> Result<HttpResponse, PageError> {
     Ok(respond(StatusCode::OK, render(template)?))
 }
 
-/// The page with its form again, if the form cannot be carried out: 409 if what it decides on has changed since it was shown,
-/// 422 if the reason is missing.
+/// The page with its form again if the form cannot be carried out: with 409 if what the form decides on has changed
+/// since it was shown, with 422 if the reason is missing.
 fn again(page: &impl Template, has_changed: bool, lacks_reason: bool) -> Result<Option<HttpResponse>, PageError> {
     let status = match (has_changed, lacks_reason) {
         (true, _) => StatusCode::CONFLICT,

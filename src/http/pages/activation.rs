@@ -1,4 +1,5 @@
-//! Which model serves: activation and rollback, each with a reason, and with a look at what was shown when it was asked for.
+//! Activates and rolls back models, each with a reason. Nothing is changed if another model was activated since the
+//! form was shown.
 
 use super::form::Form;
 use super::needs::name_of;
@@ -15,7 +16,7 @@ use askama::Template;
 use provost_domain::ModelId;
 use provost_domain::model::{Activation, ModelRecord};
 
-/// The first words of a roll back's reason in the history.
+/// The first words of the reason that the history keeps for a roll back.
 const ROLLED_BACK: &str = "rolled back from ";
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -52,14 +53,15 @@ struct Page {
     action: String,
     button: &'static str,
     sides: Vec<Side>,
-    /// The model that serves now came by a roll back, so that going back leads to the one that was just left.
+    /// Whether the serving model was activated by a roll back, so that another roll back returns to the model that was
+    /// left.
     is_return: bool,
     compare: Option<String>,
-    /// The model that serves now; empty for none.
+    /// The serving model; empty if there is none.
     serving: String,
-    /// Who activated what since the form was shown.
+    /// Who activated which model since the form was shown.
     conflict: Option<String>,
-    /// The form was sent without a reason.
+    /// Whether the form was sent without a reason.
     lacks_reason: bool,
     reason: String,
 }
@@ -146,12 +148,12 @@ async fn activate(
     if let Some(page) = again(&page, page.conflict.is_some(), page.lacks_reason)? {
         return Ok(page);
     }
-    // Another activation may still come between the check and this one; the history then has both.
+    // Another model can still be activated between the check and this call; the history then has both activations.
     state.handle.activate(&id, auth::by(&request), Some(form.reason()?)).await?;
     Ok(see(&format!("/models/{id}?done=activated")))
 }
 
-/// The model that served before.
+/// The model that served before the current one.
 async fn before(state: &State) -> Result<ModelId, PageError> {
     let previous = latest(state).await?.and_then(|activation| activation.previous_model_id);
     previous.ok_or_else(|| Problem::new(Code::NoPreviousModel, "there is no model to go back to").into())

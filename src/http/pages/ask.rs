@@ -1,5 +1,5 @@
-//! `/ask`: an estimate for one application, and how it comes about. The application is sent in the form's body and stands in no
-//! address.
+//! `/ask`: an estimate for one application, with its explanation. The application is sent in the form's body, so that
+//! no address contains it.
 
 use super::chart::{Figure, Step, waterfall};
 use super::form::{Form, Wrong};
@@ -38,7 +38,7 @@ enum Place {
 
 struct Spec {
     id: &'static str,
-    /// By which the table of titles has it.
+    /// The field's name in the table of titles.
     field: &'static str,
     place: Place,
     member: &'static str,
@@ -76,7 +76,7 @@ const PROGRAM: &[Spec] = &[
     spec("gre_quant_avg", "gre_quant_avg", Place::Program, "gre_quant_avg", ""),
 ];
 
-/// Features that say the same as one field of the form, in other units.
+/// Features whose value is that of one field of the form, some of them in other units.
 const SAID_BY: [(&str, &str); 8] = [
     ("gpa_normalized", "gpa"),
     ("gre_quant_percentile", "gre_quant"),
@@ -93,13 +93,13 @@ struct Entry {
     name: String,
     value: String,
     hint: &'static str,
-    /// What is wrong with it.
+    /// What is wrong with the value.
     fault: Option<String>,
-    /// Why the model did without it.
+    /// Why the model did not use the value.
     unused: Option<String>,
 }
 
-/// What the model answers.
+/// The model's answer.
 struct Answer {
     chance: String,
     range: Option<String>,
@@ -114,7 +114,7 @@ struct Answer {
     /// The numbers that are impossible, and so were not used.
     unused: Vec<Wrong>,
     warnings: Vec<String>,
-    /// How many warnings.
+    /// The number of warnings, as text.
     notes: String,
     figure: Option<Figure>,
     why_not: Option<String>,
@@ -187,7 +187,7 @@ fn document(form: &Form) -> Value {
     json!({"applications": [{"profile": profile, "program": program}], "explain": true, "counterfactual": true})
 }
 
-/// Whether any field was filled in. The scale alone says nothing of an applicant.
+/// Whether any field was filled in. The GPA's scale does not count, because alone it says nothing about an applicant.
 fn is_filled(form: &Form) -> bool {
     APPLICANT.iter().chain(PROGRAM).any(|spec| spec.id != "gpa_scale" && form.get(spec.id).is_some())
 }
@@ -226,20 +226,20 @@ async fn ask(state: Data<State>, request: HttpRequest, form: Form) -> Result<Htt
     }
 }
 
-/// The field of the form that a place in the application is of.
+/// The form's field for a place in the application, given as a JSON pointer.
 fn spec_of(pointer: &str) -> Option<&'static Spec> {
     let part = if pointer.contains("/program/") { PROGRAM } else { APPLICANT };
     let member = pointer.rsplit('/').next().unwrap_or_default();
     part.iter().find(|spec| spec.member == member)
 }
 
-/// Where on the form a fault of the application is.
+/// A fault of the application, with the form's field that it is about.
 fn wrong(pointer: &str, message: &str) -> Wrong {
     let field = spec_of(pointer).map(|spec| spec.id.to_owned()).unwrap_or_default();
     Wrong { field, message: shown(message) }
 }
 
-/// A number that was not used, by the field's name instead of the member's.
+/// A number that was not used, with the field's title in place of the member's name.
 fn unused(warning: &Warning) -> Wrong {
     let mut one = wrong(&warning.pointer, &warning.message);
     if let Some(spec) = spec_of(&warning.pointer)
@@ -250,7 +250,7 @@ fn unused(warning: &Warning) -> Wrong {
     one
 }
 
-/// The value that a feature would have to reach: a percentile in tenths, rounded away from where it is now.
+/// The value that a feature would have to reach. A percentile has one decimal, rounded away from its current value.
 fn reached(feature: &str, from: Option<f64>, to: f64) -> String {
     if unit(feature) != Some("percentile") {
         return number(to);

@@ -17,7 +17,7 @@ pub use waterfall::{Step, waterfall};
 
 use drawing::Drawing;
 
-/// A chart with what belongs to it.
+/// A chart with its title, its note and its table.
 pub struct Figure {
     pub title: String,
     pub note: String,
@@ -27,7 +27,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// The id of its table on a page.
+    /// The id of the table on a page.
     pub fn id(&self) -> String {
         let letters = self.title.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
         std::iter::once("table-".to_owned()).chain(letters.map(String::from)).collect()

@@ -22,7 +22,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/compare").route(readable().to(page)).default_service(only("GET, HEAD")));
 }
 
-/// Curves that are told apart.
+/// The most curves in one chart: more could not be told apart.
 const CURVES: usize = 5;
 
 struct Column {
@@ -36,7 +36,7 @@ struct Column {
 
 struct Cell {
     score: Score,
-    /// Higher than every other beyond chance.
+    /// Whether the score is higher than every other one beyond chance.
     is_highest: bool,
 }
 
@@ -45,7 +45,7 @@ struct MetricRow {
     cells: Vec<Cell>,
 }
 
-/// A candidate beside the first model.
+/// A model that is compared with the first one.
 struct Pair {
     name: String,
     mark: Mark,
@@ -65,7 +65,7 @@ struct Page {
     columns: Vec<Column>,
     pairs: Vec<Pair>,
     metrics: Vec<MetricRow>,
-    /// Whether a figure is bold.
+    /// Whether any score is shown in bold.
     has_highest: bool,
     differences: Option<Figure>,
     curves: Option<Figure>,
@@ -106,12 +106,12 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
         ids.push(model_id(&state, name).await?);
     }
     let mut compared = state.handle.compare(ids.clone(), TargetMetric::ALL.to_vec(), false).await?;
-    // The serving model is what the others are measured against.
+    // The serving model comes first, because the others are compared with it.
     let mut models = std::mem::take(&mut compared.models);
     models.sort_by_cached_key(|model| (!model.is_active, ids.iter().position(|id| *id == model.model_id)));
     let versions = Arc::new(models);
     let parameters = {
-        // Configurations may have long lists.
+        // Configurations may have long lists, so the compute threads compare them.
         let versions = versions.clone();
         state.compute.run(move || parameters(&versions)).await?
     };
@@ -139,7 +139,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     })
 }
 
-/// With its full stop.
+/// The text with a full stop at its end.
 fn sentence(text: &str) -> String {
     let text = said(text);
     if text.is_empty() || text.ends_with('.') { text } else { text + "." }

@@ -1,4 +1,4 @@
-//! `/data`: what there is to learn from, and its quality.
+//! `/data`: the data that the next training would learn from, and its quality.
 
 use super::chart::{Bar, Figure, Shares, shares};
 use super::shell::{Section, Shell};
@@ -17,7 +17,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/data").route(readable().to(page)).default_service(only("GET, HEAD")));
 }
 
-/// Universities that are listed.
+/// How many universities are listed.
 const UNIVERSITIES: usize = 30;
 
 struct University {

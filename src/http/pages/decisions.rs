@@ -67,7 +67,7 @@ async fn list(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     })
 }
 
-/// What the gate measured, for people.
+/// The gate's evidence as names and values for people.
 fn evidence(evidence: &GateEvidence, threshold: f64) -> Vec<(&'static str, String)> {
     let interval = |ends: [f64; 2]| format!("{} to {}", signed(ends[0]), signed(ends[1]));
     let mut facts = vec![
@@ -105,13 +105,13 @@ struct Page {
     at: Moment,
     facts: Vec<(&'static str, String)>,
     compare: Option<String>,
-    /// What became of a candidate that awaited approval.
+    /// What happened to a candidate that awaited approval.
     outcome: Option<String>,
-    /// It waits for a person.
+    /// Whether the candidate still waits for a person's decision.
     is_open: bool,
-    /// The form was sent without a reason.
+    /// Whether the form was sent without a reason.
     lacks_reason: bool,
-    /// Another model serves than when the gate decided.
+    /// Whether another model serves now than when the gate decided.
     has_changed: bool,
 }
 
@@ -122,7 +122,7 @@ async fn found(state: &State, path: &str) -> Result<GateDecision, PageError> {
     Ok(decision.ok_or_else(missing)?)
 }
 
-/// What became of a candidate that awaited approval; none while it waits.
+/// What happened to a candidate that awaited approval; None while the candidate waits.
 async fn outcome(state: &State, decision: &GateDecision, now: DateTime<Utc>) -> Result<Option<String>, PageError> {
     let store = state.handle.store();
     let id = approval(decision).need_id;
@@ -180,8 +180,8 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
     html(&show(&state, &request, &path, None).await?)
 }
 
-/// The decision that a form approves or declines; or, if the reason is missing or nothing is left to decide, the page with the
-/// form again.
+/// The decision that a form approves or declines. If the reason is missing or the decision is no longer open, the page
+/// with its form again.
 async fn decided(
     state: &State,
     request: &HttpRequest,
@@ -221,7 +221,7 @@ async fn decline(
     };
     let need = approval(&decision);
     let id = need.need_id.clone();
-    // It may have been decided so lately that nobody was told of it yet.
+    // The gate may have decided so recently that the need was not raised yet.
     state.handle.store().raise_need(need).await?;
     record_acknowledgement(&state, &request, &id, Some(format!("declined: {}", form.reason()?))).await?;
     Ok(see(&format!("/decisions/{}?done=declined", decision.job_id)))

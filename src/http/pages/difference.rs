@@ -4,7 +4,7 @@ use super::text::Mark;
 use provost_domain::ModelId;
 use provost_domain::evaluation::{ModelComparisonResponse, PairSignificance};
 
-/// The tests of two models, and whether the second is `model_a` there.
+/// The tests of two models, and whether the second model is `model_a` in them.
 pub fn pair_of<'a>(
     compared: &'a ModelComparisonResponse,
     first: &ModelId,
@@ -26,7 +26,7 @@ pub fn auc_difference(pair: &PairSignificance, is_a: bool) -> Option<(f64, [f64;
     Some(if is_a { (delong.difference, [low, high]) } else { (-delong.difference, [-high, -low]) })
 }
 
-/// Better or worse beyond chance, or neither.
+/// Whether a difference is better or worse beyond chance, or unclear.
 pub fn mark_of(difference: Option<(f64, [f64; 2])>) -> Mark {
     match difference {
         Some((_, [low, _])) if low > 0.0 => Mark::BETTER,

@@ -1,4 +1,5 @@
-//! JSON that other parts of the service have written, as names and values for people: evidence of a trigger, an actor's state.
+//! Turns JSON that other parts of the service have written (evidence of a trigger, an actor's state) into names and
+//! values for people.
 
 use super::needs::name_of;
 use super::text::{number, shown, words};
@@ -7,14 +8,14 @@ use provost_domain::watch::Interval;
 use provost_domain::watch_alarm::AlarmFeature;
 use serde_json::Value;
 
-/// Facts that are shown of one document; of more, the page says how many there are.
+/// The most facts that are shown of one document. The page says how many more there are.
 const MOST: usize = 60;
-/// Items of a list that are named.
+/// The most items that are shown of a list.
 const ITEMS: usize = 8;
-/// How deep objects are taken apart.
+/// How many levels of nested objects are shown.
 const DEPTH: usize = 4;
 
-/// What members are called whose names do not say what they are.
+/// The words for members whose names alone are unclear.
 const NAMES: [(&str, &str); 20] = [
     ("slot", "Slot of the schedule"),
     ("new_points", "New rows with an outcome"),
@@ -41,7 +42,8 @@ const NAMES: [(&str, &str); 20] = [
 /// Names with their values.
 pub type Facts = Vec<(String, String)>;
 
-/// The names and values of a document, in its order, nested ones with the names of what they are in. What is null is left out.
+/// The names and values of a document, in its order. The name of a nested value contains the names of the objects
+/// around it. Null values are left out.
 pub fn facts(document: &Value) -> Facts {
     let mut all = Vec::new();
     add("", document, DEPTH, &mut all);
@@ -53,7 +55,7 @@ pub fn facts(document: &Value) -> Facts {
     all
 }
 
-/// A parameter as it is, lists without brackets.
+/// A parameter's value as text; lists have no brackets.
 pub fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => shown(text),
@@ -92,7 +94,7 @@ fn named(member: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// An object that is one thing: a value with its interval, a feature of an alarm.
+/// An object that is shown as one value: a value with its interval, or a feature of an alarm.
 fn whole(value: &Value) -> Option<String> {
     if value.get("feature").is_some() {
         return serde_json::from_value::<AlarmFeature>(value.clone()).ok().map(|feature| shown(&feature.words()));
@@ -120,7 +122,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Three digits of what is no whole number.
+/// A number with three significant digits; a whole number in full.
 fn rounded(value: f64) -> String {
     if value.fract() == 0.0 || !value.is_finite() {
         return value.to_string().replace('-', "−");
@@ -130,7 +132,7 @@ fn rounded(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// A time to the minute, a model by its name, a word of the contract without underscores; else the text itself.
+/// A time to the minute, a model by its name, a word of the contract without underscores; any other text unchanged.
 fn said(text: &str) -> String {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return at.to_utc().format("%Y-%m-%d %H:%M UTC").to_string();

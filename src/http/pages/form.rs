@@ -10,7 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use provost_domain::{Fault, limits};
 use serde_json::Value;
 
-/// Bytes of a form at most: its longest text is a job's notes.
+/// The most bytes of a form. Its longest text is a job's notes.
 const LONGEST: usize = 128 * 1024;
 
 /// What is wrong, and the field that it is about.
@@ -25,7 +25,7 @@ impl Wrong {
         Self { field: field.to_owned(), message: shown(&fault.message) }
     }
 
-    /// With the field's title where the message starts with, or quotes, the member's name.
+    /// Replaces the member's name by the field's title where the message begins with the name or quotes it.
     pub fn named(self, titles: &[(&str, &str)]) -> Self {
         let Some((name, title)) = titles.iter().find(|(name, _)| *name == self.field) else { return self };
         let message = self.message.replace(&format!("`{name}`"), title);
@@ -76,7 +76,7 @@ impl Form {
         self.0.iter().find(|(key, value)| key == name && !value.trim().is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// Its values that are not empty.
+    /// The values of this name that are not empty.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0
             .iter()
@@ -84,7 +84,7 @@ impl Form {
             .map(|(_, value)| value.as_str())
     }
 
-    /// A number as JSON; what is none stays a text, which the check of the whole then names.
+    /// A number as JSON. A text that is not a number stays a text, which the check of the whole document then reports.
     pub fn number(&self, name: &str) -> Value {
         let text = self.get(name).map(str::trim).unwrap_or_default();
         let whole = text.parse::<u64>().ok().map(Value::from);
@@ -93,7 +93,7 @@ impl Form {
         whole.or_else(real).unwrap_or_else(|| Value::from(text))
     }
 
-    /// Why somebody does it; it is asked for.
+    /// The reason in the form; it is required.
     pub fn reason(&self) -> Result<String, PageError> {
         let reason = self.get("reason").map(str::trim).unwrap_or_default();
         if reason.is_empty() {

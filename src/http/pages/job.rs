@@ -74,7 +74,7 @@ struct View {
     verdict: Option<Verdict>,
     warnings: Vec<String>,
     logs: String,
-    /// Kind, reason, evidence.
+    /// The kind, the reason and the evidence of each trigger.
     reasons: Vec<(String, String, Facts)>,
     config: Vec<(&'static str, String)>,
     created: Moment,
@@ -112,7 +112,7 @@ impl View {
         Ok(Self::with_config(state, id, trials, may_operate).await?.0)
     }
 
-    /// With the job's configuration, which may have long lists.
+    /// The view together with the job's configuration, which may have long lists.
     async fn with_config(
         state: &State,
         id: &JobId,
@@ -226,7 +226,7 @@ fn line(record: &JobRecord, trials: &Trials, target: &str) -> String {
     format!("Trial {}{planned}{best}", last.number)
 }
 
-/// The algorithms that are fitted: a lone ensemble fits the others as its members.
+/// The algorithms that are fitted. A job of the ensemble alone fits the other algorithms as its members.
 fn searched(record: &JobRecord) -> Vec<Algorithm> {
     let wanted = &record.job.config.algorithms;
     let lone = wanted.as_slice() == [Algorithm::Ensemble];

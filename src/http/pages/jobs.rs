@@ -1,4 +1,5 @@
-//! `/jobs`: all training jobs, filtered, searched and sorted by the address, with a failure's reason in its row.
+//! `/jobs`: all training jobs, filtered, searched and sorted by the query in the address. A failed job's row has the
+//! reason.
 
 mod bulk;
 mod find;
@@ -86,9 +87,9 @@ struct Page {
     rows: Vec<Row>,
     next: Option<String>,
     is_filtered: bool,
-    /// By which column the rows are sorted.
+    /// The column by which the rows are sorted.
     sort: Sort,
-    /// What was not looked through.
+    /// How many jobs were searched, if the search stopped before the page was full.
     note: String,
 }
 

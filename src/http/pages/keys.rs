@@ -1,4 +1,4 @@
-//! `/system/keys`: API keys, made and ended by forms. A key's text is shown once.
+//! `/system/keys`: API keys, created and revoked by forms. A key's text is shown once.
 
 use super::form::{Form, Wrong, fault_of};
 use super::shell::{Section, Shell};
@@ -80,7 +80,8 @@ struct Page {
     wrong: Vec<Wrong>,
     /// The text of a key that was just made.
     made: Option<String>,
-    /// No key exists: everybody on this machine may do everything.
+    /// Whether no key is valid. The page can then be seen only if no key was ever created, and everybody on this
+    /// machine has access.
     is_open: bool,
 }
 
@@ -122,7 +123,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     html(&show(&state, &request, Entered::default(), Vec::new(), None).await?)
 }
 
-/// What the form says, as the body of `POST /keys`.
+/// The form's fields as the body of `POST /keys`.
 fn document(form: &Form) -> Value {
     let mut document = Map::new();
     document.insert("role".to_owned(), json!(form.get("role").unwrap_or_default()));

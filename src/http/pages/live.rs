@@ -1,5 +1,5 @@
-//! Live regions of a page as server-sent events: whole regions and never changes of them, so that a stream that was broken off
-//! goes on from what is true then, without a gap. Streams that show the same share the renderings ([`feed`]).
+//! Live regions of a page as server-sent events. An event holds whole regions, so a stream that reconnects continues
+//! from the current state without a gap. Streams of the same page share the renderings ([`feed`]).
 
 mod feed;
 
@@ -21,19 +21,20 @@ use tokio::sync::watch;
 /// read is not rendered, so that its stream is silent and the browser says "Disconnected".
 const HEARTBEAT: Duration = Duration::from_secs(3);
 
-/// What a page shows now.
+/// The current content of a page.
 pub struct Regions {
     pub title: String,
     /// An element's id and its inner HTML.
     pub regions: BTreeMap<&'static str, String>,
-    /// Nothing will change any more.
+    /// Whether the content will not change any more.
     pub is_final: bool,
 }
 
 /// Where a page's regions come from.
 pub trait Source: Send + 'static {
     fn read(&mut self) -> impl Future<Output = Result<Regions, PageError>>;
-    /// Resolves when something may have changed since the last `read`. It is dropped and called again at will.
+    /// Resolves when something may have changed since the last `read`. The future may be dropped at any time; `changed`
+    /// is then called again.
     fn changed(&mut self) -> impl Future<Output = ()>;
 }
 
@@ -49,8 +50,8 @@ struct Reader {
     _slot: LimitSlot<String>,
 }
 
-/// Answers with the stream of a page. `Last-Event-ID` is the number to go on from; the regions come whole. `source` is used where no
-/// other stream shows the same. `slot` is the caller's ([`event_stream::slot`]).
+/// Answers with the stream of a page. Events are numbered on from `Last-Event-ID`, and the first one has all regions.
+/// `source` is used only if no other stream shows the same page. `slot` is the caller's ([`event_stream::slot`]).
 pub fn stream<S: Source>(
     state: &Data<State>,
     request: &HttpRequest,
@@ -71,7 +72,7 @@ pub fn stream<S: Source>(
 }
 
 impl Reader {
-    /// The next event, none at the end. What a failure cuts off the browser asks for again.
+    /// The next event; None at the end. After a failure the browser connects again.
     async fn next(&mut self) -> Option<Bytes> {
         if self.is_over {
             return None;

@@ -1,4 +1,5 @@
-//! `/system/messages`: messages that were set aside, looked at without using them up, returned or dropped with a reason.
+//! `/system/messages`: messages that could not be processed. They are shown without being removed, and returned to
+//! their queues or dropped with a reason.
 
 use super::form::{Form, Wrong};
 use super::shell::{Section, Shell};
@@ -57,7 +58,7 @@ impl Row {
     }
 }
 
-/// What became of one message.
+/// The result for one message.
 struct Done {
     id: String,
     mark: Mark,
@@ -69,7 +70,7 @@ struct Done {
 struct Page {
     shell: Shell,
     heading: String,
-    /// Why nothing can be listed.
+    /// Why no messages can be listed.
     away: Option<String>,
     rows: Vec<Row>,
     more: u32,

@@ -1,4 +1,4 @@
-//! `/models/{id}`: what a model is worth, on which rows, and when it served.
+//! `/models/{id}`: how good a model is, on which rows, and when it served.
 
 mod arriving;
 mod decisions;
@@ -33,14 +33,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/models/{model_id}/live").route(web::get().to(stream)).default_service(only("GET")));
 }
 
-/// A metric beside what saying the more frequent outcome to everybody would reach.
+/// A metric beside the value that always predicting the more frequent outcome would reach.
 struct MetricRow {
     name: &'static str,
     score: Score,
     baseline: String,
 }
 
-/// From when to when it served, by whom and why.
+/// A period in which the model served, who activated it, and why.
 struct Service {
     from: Moment,
     until: Option<Moment>,
@@ -59,11 +59,11 @@ struct Page {
     tag: String,
     is_serving: bool,
     has_artifact: bool,
-    /// Where what is not known yet comes from.
+    /// The address of the stream for the parts that are not known yet.
     live: Option<String>,
     regions: BTreeMap<&'static str, String>,
     compare: Option<String>,
-    /// What its windows say, and whether with an alarm.
+    /// A sentence on the model's drift, and whether there is an alarm.
     drift: Option<(String, bool)>,
     metrics: Vec<MetricRow>,
     rows: String,
@@ -88,7 +88,8 @@ fn metrics(metrics: &TrainingMetrics) -> (Vec<MetricRow>, u64) {
     let [[tn, fp], [fn_, tp]] = metrics.confusion_matrix;
     let (n, positives) = (tn + fp + fn_ + tp, fn_ + tp);
     let share = if n > 0 { positives as f64 / n as f64 } else { f64::NAN };
-    // Everybody gets the more frequent outcome: with acceptances the rarer one no acceptance is found.
+    // The baseline predicts the more frequent outcome for everybody. If that is rejection, the baseline finds no
+    // acceptance.
     let says_yes = share > 0.5;
     let yes = |value: f64| if says_yes { value } else { 0.0 };
     let ends = |name: &str| metrics.intervals_95.get(name).copied();
@@ -111,14 +112,14 @@ fn metrics(metrics: &TrainingMetrics) -> (Vec<MetricRow>, u64) {
     (rows, n)
 }
 
-/// How often the sets of plausible outcomes have the real one in them.
+/// How often a set of plausible outcomes contains the real outcome.
 fn held(coverage: Option<SetCoverage>) -> String {
     let Some(SetCoverage { asked, accepted, rejected }) = coverage else { return "not measured".to_owned() };
     let share = |share: Option<f64>| share.map_or_else(|| "—".to_owned(), percent);
     format!("{} of acceptances, {} of rejections; {} was asked for", share(accepted), share(rejected), percent(asked))
 }
 
-/// The files that whoever operates the service can download of a model.
+/// The files of a model that operators can download.
 fn exports(version: &ModelVersion, may_operate: bool) -> Vec<(&'static str, &'static str)> {
     if !may_operate || !version.has_artifact() {
         return Vec::new();
@@ -131,7 +132,7 @@ fn exports(version: &ModelVersion, may_operate: bool) -> Vec<(&'static str, &'st
     Format::ALL.into_iter().filter_map(|format| Some((format.as_str(), name(format)?))).collect()
 }
 
-/// When this model served, of the newest activations.
+/// The periods in which this model served, from the newest activations.
 fn services(activations: &[Activation], id: &ModelId, now: chrono::DateTime<chrono::Utc>) -> Vec<Service> {
     activations
         .iter()
@@ -168,7 +169,7 @@ async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> R
     let shell = Shell::of(&request, Section::Models, title(&verdict, version));
     let own_step = (record.threshold * 100.0).round().clamp(0.0, 100.0) as usize;
     let counts = results.as_ref().and_then(|results| results.threshold_counts.as_ref());
-    // At the model's own threshold, which lies between two steps, the confusion matrix itself is shown.
+    // The model's own threshold may lie between two steps. For it, the confusion matrix of the evaluation is shown.
     let own = results.as_ref().map(|results| results.metrics.confusion_matrix).filter(|_| step.is_none());
     let decisions = counts
         .and_then(|counts| Decisions::of(counts, step.map_or(own_step, |step| step as usize), record.threshold, own));

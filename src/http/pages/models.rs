@@ -31,7 +31,7 @@ struct Row {
     samples: String,
     trained: Moment,
     is_serving: bool,
-    /// Its AUC's interval and the serving model's have no value in common.
+    /// Whether the AUC's interval and that of the serving model do not overlap.
     is_apart: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `/needs`: what needs a person, and what was dealt with; the overview shows the open ones.
+//! `/needs`: what needs a person, and what was dealt with. The overview shows the open needs.
 
 use super::form::Form;
 use super::shell::{Section, Shell, is_own};
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 /// Needs that the overview shows.
 const SHOWN: u32 = 8;
 const PAGE: u32 = 40;
-/// Hours for which a need is hidden where the form names none.
+/// For how many hours a need is hidden if the form names no number.
 const SNOOZE: u32 = 24;
 
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -36,12 +36,12 @@ pub struct NeedRow {
     pub fact: String,
     pub detail: String,
     pub since: Moment,
-    /// Where it is looked at and dealt with.
+    /// The page on which the need is dealt with.
     pub path: String,
     pub action: &'static str,
-    /// There is nothing to do but to take note.
+    /// Whether the need only has to be acknowledged.
     pub is_note: bool,
-    /// What became of it; empty while it is open.
+    /// What was done about the need; empty while it is open.
     pub outcome: String,
 }
 
@@ -160,7 +160,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     })
 }
 
-/// Why, where somebody has written it.
+/// The reason, if one was given.
 fn reason(form: &Form) -> Result<Option<String>, PageError> {
     let reason = form.get("reason").map(str::trim).map(str::to_owned);
     match reason.as_deref().is_none_or(|reason| limits::fits(reason, limits::REASON)) {
@@ -172,7 +172,7 @@ fn reason(form: &Form) -> Result<Option<String>, PageError> {
     }
 }
 
-/// For how long.
+/// For how many hours the need is hidden.
 fn hours(form: &Form) -> Result<u32, PageError> {
     let Some(text) = form.get("hours") else { return Ok(SNOOZE) };
     let most = limits::SNOOZE_HOURS;
@@ -180,7 +180,7 @@ fn hours(form: &Form) -> Result<u32, PageError> {
     hours.ok_or_else(|| Problem::invalid("/hours", format!("hours: a whole number from 1 to {most} is allowed")).into())
 }
 
-/// Back to where the form was.
+/// Redirects to the page that had the form.
 fn back(form: &Form, done: &str) -> HttpResponse {
     let path = form.get("back").filter(|path| is_own(path)).unwrap_or("/needs");
     let path = path.split(['?', '#']).next().unwrap_or("/needs");
@@ -209,7 +209,7 @@ async fn snooze(
 
 pub type Components = BTreeMap<String, ComponentStatus>;
 
-/// A number in an actor's own state.
+/// A number in an actor's state; 0 if there is none.
 pub fn told(components: &Components, name: &str, pointer: &str) -> u64 {
     components.get(name).and_then(|component| component.state.pointer(pointer)?.as_u64()).unwrap_or(0)
 }

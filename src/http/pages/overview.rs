@@ -1,4 +1,4 @@
-//! `/`: is all well, what needs a person, what serves, what runs.
+//! `/`: whether all is well, what needs a person, which model serves, and what runs.
 
 mod changes;
 mod steps;
@@ -76,7 +76,7 @@ struct Serving {
     may_roll_back: bool,
 }
 
-/// One of the four dependencies, or the actors together.
+/// One of the three dependencies (store, bus, mail), or all actors together.
 struct HealthRow {
     name: String,
     mark: Mark,
@@ -92,9 +92,9 @@ struct View {
     work: Vec<Work>,
     health: Vec<HealthRow>,
     changes: Vec<Change>,
-    /// What there is to say of the last visit; none before the second.
+    /// What changed since the last visit, and when that visit was; None on the first visit.
     since: Option<(String, Moment)>,
-    /// Of a service without a model; empty otherwise.
+    /// The first steps of a service without a model; empty otherwise.
     steps: Vec<Step>,
 }
 
@@ -235,10 +235,10 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     Ok(response)
 }
 
-/// So often the overview looks for what no job tells.
+/// How often the overview is rendered without news of a running job.
 const LOOK_EVERY: Duration = Duration::from_secs(4);
 
-/// The overview as it changes: at each news of a running job, and every few seconds.
+/// The source of the overview's live regions: they may change with each event of a running job, and every few seconds.
 struct Overview {
     state: Data<State>,
     may_operate: bool,
@@ -260,7 +260,7 @@ impl Source for Overview {
                 Some(running) => drop(running.changed().await),
                 None => std::future::pending().await,
             }
-            // Half a second gathers what comes together.
+            // Events within half a second are shown together.
             tokio::time::sleep(Duration::from_millis(500)).await;
         };
         tokio::select! {
@@ -274,7 +274,7 @@ async fn stream(state: Data<State>, request: HttpRequest) -> Result<HttpResponse
     let slot = event_stream::slot(&state, &request)?;
     let may_operate = auth::may(&request, provost_domain::key::Role::Operator);
     let visited = Visit::of(request.headers(), state.handle.options().clock.now()).before();
-    // What has changed since the last visit is marked, so that only who was here at the same time last sees the same.
+    // Changes since the last visit are marked, so only browsers with the same last visit share renderings.
     let since = visited.map_or_else(String::new, |at| at.to_rfc3339());
     let key = FeedKey { page: format!("/ {since}"), may_operate };
     let source = Overview { state: state.clone(), may_operate, visited, running: None };

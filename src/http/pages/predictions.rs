@@ -38,7 +38,7 @@ struct Row {
     chance: String,
     predicted: &'static str,
     outcome: &'static str,
-    /// Whether the outcome is what was predicted; none while it is not known.
+    /// Whether the outcome is as predicted; None while the outcome is not known.
     agrees: Option<bool>,
     model: (String, String),
     point: String,
@@ -78,11 +78,11 @@ struct List {
     next: Option<String>,
     is_filtered: bool,
     is_logged: bool,
-    /// Whether an outcome is known of any row.
+    /// Whether any row's outcome is known.
     has_outcomes: bool,
 }
 
-/// What the form asks for; empty fields are none.
+/// The form's filters. An empty field does not filter.
 struct Asked {
     model: Option<String>,
     outcome: Option<Decision>,
@@ -123,7 +123,7 @@ fn midnight(day: NaiveDate) -> DateTime<Utc> {
     day.and_hms_opt(0, 0, 0).unwrap_or_default().and_utc()
 }
 
-/// When the next day begins; the last day that there is has none.
+/// When the next day begins; for the last possible day, the latest time that can be written.
 fn end_of(day: NaiveDate) -> DateTime<Utc> {
     midnight(day).checked_add_signed(TimeDelta::days(1)).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
@@ -185,7 +185,7 @@ struct Page {
     why_not: String,
 }
 
-/// How the model comes to the logged prediction.
+/// The explanation of the logged prediction, as a chart.
 fn figure(explanation: &Explanation, record: &PredictionRecord) -> Figure {
     let step = |contribution: &Contribution| Step {
         name: words(&contribution.feature),

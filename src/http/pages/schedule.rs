@@ -22,14 +22,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
     );
 }
 
-/// A text or a number of the form.
+/// A field of the form with a text or a number.
 struct Entry {
     id: &'static str,
     name: &'static str,
     value: String,
     is_number: bool,
     hint: &'static str,
-    /// What is wrong with it.
+    /// What is wrong with the value.
     fault: Option<String>,
 }
 
@@ -45,7 +45,7 @@ struct Page {
     emails_fault: Option<String>,
 }
 
-/// What is in the form's field `name` of a schedule as JSON.
+/// The value of the form's field `name`, from a schedule as JSON.
 fn entered(document: &Value, name: &str) -> String {
     match document.get(name) {
         Some(Value::String(text)) => text.clone(),
@@ -92,7 +92,7 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     html(&show(&request, &stored(&state).await?, Vec::new()))
 }
 
-/// What the form says, over the schedule in force: what is trained stays.
+/// The schedule in force with the form's fields in it. The training configuration stays as it is.
 fn document(mut schedule: Value, form: &Form) -> Value {
     for name in ["schedule_cron", "time_zone"] {
         schedule[name] = json!(form.get(name).map(str::trim).unwrap_or_default());
@@ -111,7 +111,7 @@ fn document(mut schedule: Value, form: &Form) -> Value {
 async fn replace(state: Data<State>, request: HttpRequest, form: Form) -> Result<HttpResponse, PageError> {
     let document = document(stored(&state).await?, &form);
     let asked = document.clone();
-    // Looking for the times that an expression names takes some milliseconds where there are none.
+    // If an expression names no time, the search for one takes some milliseconds.
     match state.compute.run(move || checked(&asked)).await? {
         Ok(schedule) => {
             state.handle.store().put_schedule(schedule).await?;

@@ -1,4 +1,4 @@
-//! `/system/settings`: each setting, and where its value comes from. They are read when the service starts.
+//! `/system/settings`: each setting, and where its value comes from. Settings are read when the service starts.
 
 use super::shell::{Section, Shell};
 use super::text::shown;

@@ -1,4 +1,4 @@
-//! `/shadow`: models that score every prediction beside the serving one, and how far they agree with it.
+//! `/shadow`: models that also score every prediction of the serving model, and how far they agree with it.
 
 use super::form::Form;
 use super::needs::name_of;

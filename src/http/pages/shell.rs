@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use provost_domain::key::Role;
 use std::sync::atomic::Ordering;
 
-/// The chosen colours; without the cookie those of the system.
+/// The cookie with the chosen colours. Without it, the pages have the colours of the system.
 const THEME_COOKIE: &str = "provost_theme";
 /// A year.
 const THEME_SECONDS: u32 = 365 * 24 * 3600;
@@ -47,19 +47,19 @@ pub struct ThemeChoice {
 const THEMES: [(&str, &str); 3] = [("system", "Auto"), ("light", "Light"), ("dark", "Dark")];
 
 pub struct Shell {
-    /// Object and state, without the service's name.
+    /// The page's object and its state, without the service's name.
     pub title: String,
     section: Section,
-    /// `light` or `dark`; none is the system's.
+    /// `light` or `dark`; None follows the system.
     pub theme: Option<&'static str>,
     pub is_signed_in: bool,
     pub may_operate: bool,
     pub may_administer: bool,
     /// The page's own path and query.
     pub here: String,
-    /// What was done just before.
+    /// The confirmation of what the form before has done.
     pub notice: Option<&'static str>,
-    /// Something needs a person.
+    /// Whether something needs a person.
     pub is_needed: bool,
     /// How many things need a person.
     pub needed: u64,
@@ -149,7 +149,7 @@ impl Shell {
     }
 }
 
-/// What the word after `?done=` means. Only these texts are ever shown.
+/// The text for the word after `?done=`. No other text is ever shown.
 fn notice(word: &str) -> Option<&'static str> {
     Some(match word {
         "queued" => "The training job is queued.",
@@ -173,7 +173,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(web::resource("/theme").route(web::post().to(choose)).default_service(only("POST")));
 }
 
-/// A path of this service, and of no other host.
+/// Whether a path is on this service, not on another host.
 pub fn is_own(path: &str) -> bool {
     path.starts_with('/')
         && !path.starts_with("//")

@@ -1,4 +1,4 @@
-//! `/system`: what the service is made of, why it trained, what waits on the bus, who did what, who may come in.
+//! `/system`: the service's parts, the reasons for training, the messages on the bus, the audit log and the keys.
 
 use super::facts::{Facts, facts};
 use super::needs::told;

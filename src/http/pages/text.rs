@@ -49,7 +49,7 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
-/// Roughly how long it takes yet: an estimate is no exact number.
+/// The remaining time, rounded, because it is an estimate.
 pub fn left(seconds: f64) -> String {
     let (low, high) = (seconds * 0.6 / 60.0, seconds * 1.6 / 60.0);
     if high < 1.0 {
@@ -109,7 +109,7 @@ impl Score {
         Self { value: three(value), interval: ends.map(interval) }
     }
 
-    /// In per cent.
+    /// A share in per cent, with its interval.
     pub fn share(value: f64, ends: Option<[f64; 2]>) -> Self {
         let interval = ends.map(|[low, high]| format!("{} to {}", percent(low), percent(high)));
         Self { value: percent(value), interval }
@@ -200,7 +200,7 @@ pub fn reason(kind: TriggerType) -> &'static str {
     }
 }
 
-/// Who activated a model; the gate is nobody's word.
+/// Who activated a model. The gate is no person, so it is called the automatic comparison.
 pub fn activated_by(by: Option<&str>) -> String {
     match by {
         None | Some("gate") => "the automatic comparison".to_owned(),
@@ -209,7 +209,7 @@ pub fn activated_by(by: Option<&str>) -> String {
     }
 }
 
-/// A text of others, in one line, with nothing hidden.
+/// A foreign text in one line, with control and invisible characters escaped.
 pub fn shown(text: &str) -> String {
     visible::line(text).into_owned()
 }
@@ -230,7 +230,7 @@ pub fn said(text: &str) -> String {
     .fold(text, |text, (word, ours)| text.replace(word, ours))
 }
 
-/// A name of the contract as a person reads it: a feature, a field or a metric by its title, others by their words.
+/// A name of the contract for people: the title of a feature, a field or a metric; other names without underscores.
 pub fn words(name: &str) -> String {
     let metric = || TargetMetric::parse(name).map(TargetMetric::title);
     if let Some(title) = features::title(name).or_else(metric) {
@@ -243,12 +243,12 @@ pub fn words(name: &str) -> String {
     text
 }
 
-/// A feature's title with what its values are in.
+/// A feature's title with its unit.
 pub fn titled(feature: &str) -> String {
     features::unit(feature).map_or_else(|| words(feature), |unit| format!("{} ({unit})", words(feature)))
 }
 
-/// A feature's value with what it is in.
+/// A feature's value with its unit.
 pub fn measured(feature: &str, value: f64) -> String {
     let value = number(value);
     features::unit(feature).map_or_else(|| value.clone(), |unit| format!("{value} ({unit})"))

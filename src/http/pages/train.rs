@@ -27,7 +27,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     );
 }
 
-/// One of several values.
+/// One of several values to choose from.
 struct Choice {
     value: &'static str,
     name: String,
@@ -44,7 +44,7 @@ struct Number {
     max: &'static str,
     step: &'static str,
     hint: &'static str,
-    /// What is wrong with it.
+    /// What is wrong with the number.
     fault: Option<String>,
 }
 
@@ -53,7 +53,7 @@ struct Number {
 struct Page {
     shell: Shell,
     wrong: Vec<Wrong>,
-    /// The whole configuration that the fields change, as JSON.
+    /// The whole configuration as JSON, which the form's fields change.
     base: String,
     algorithms: Vec<Choice>,
     tunings: Vec<Choice>,
@@ -150,7 +150,7 @@ async fn show(
     let points = state.handle.store().point_totals().await?;
     let document = serde_json::to_string(config).map_err(Problem::unwritable)?;
     let document = visible::json(&document).into_owned();
-    // It is part of a command that somebody will run.
+    // The host becomes part of a command that somebody will run.
     let is_plain = |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-_[]".contains(&b));
     let host = Some(request.connection_info().host().to_owned()).filter(|host| is_plain(host));
     let host = host.unwrap_or_else(|| "HOST".to_owned());
@@ -202,11 +202,11 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     html(&show(&state, &request, &config, Vec::new()).await?)
 }
 
-/// The configuration that the fields say, over the one that the form was made of.
+/// The configuration that the form was made from, with the form's fields in it.
 fn document(form: &Form) -> Value {
     let base: Option<Value> = form.get("base").and_then(|text| serde_json::from_str(text).ok());
     let mut document = base.filter(Value::is_object).unwrap_or_else(|| json!({}));
-    // The base may be anything that somebody sent; whatever it is, it is checked as a whole.
+    // The base comes from the client and may be any object. The whole document is checked afterwards.
     document["algorithms"] = form.all("algorithms").collect();
     for name in ["hyperparameter_tuning", "target_metric"] {
         if let Some(word) = form.get(name) {
@@ -266,7 +266,7 @@ const NAMED: [(&str, &str); 11] = [
     ("notes", "Notes"),
 ];
 
-/// The form once more, with what was entered.
+/// The form again, with what was entered.
 async fn again(
     state: &State,
     request: &HttpRequest,

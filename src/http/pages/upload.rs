@@ -1,4 +1,4 @@
-//! `/data/upload`: a file of data points is sent, looked at, mapped by picking columns, and imported.
+//! `/data/upload`: a file of data points is uploaded, previewed, mapped by picking columns, and imported.
 
 mod filled;
 
@@ -29,7 +29,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/data/upload/{upload_id}").route(readable().to(page)).route(web::post().to(import)));
 }
 
-/// Fields that a file most likely has; the others are folded away.
+/// Fields that most files have. The others are folded away.
 const FIRST: [&str; 14] = [
     "data_point_id",
     "decision",
@@ -48,9 +48,9 @@ const FIRST: [&str; 14] = [
 ];
 /// Fields that may have one value for all rows.
 const CONSTANTS: [&str; 4] = ["university_name", "program_name", "application_year", "gpa_scale"];
-/// Columns that a preview shows.
+/// The most columns that a preview shows.
 const COLUMNS: usize = 24;
-/// Characters of a cell that it shows.
+/// The most characters that it shows of a cell.
 const CELL: usize = 40;
 
 #[derive(Template)]
@@ -101,9 +101,9 @@ async fn send(state: Data<State>, request: HttpRequest, payload: Payload) -> Res
 struct Field {
     name: String,
     title: String,
-    /// By the number of its column.
+    /// The columns to choose from, by their numbers.
     options: Vec<Choice>,
-    /// Its value in every row; none where there can be no such value.
+    /// The field's value in every row; None if the field cannot have one value for all rows.
     constant: Option<String>,
 }
 
@@ -113,7 +113,7 @@ struct Choice {
     is_chosen: bool,
 }
 
-/// What the last import came to.
+/// The result of the last import.
 struct Outcome {
     mark: Mark,
     sentence: String,
@@ -203,7 +203,7 @@ async fn head(state: &State, upload: &Arc<Upload>) -> Result<Head, PageError> {
     Ok(read.await.map_err(|error| Problem::internal(&error))??)
 }
 
-/// Whether the columns go by the fields' own names, or the rows are whole data points.
+/// Whether the columns have the fields' own names, or the rows are whole data points.
 fn is_own(preview: &Preview) -> bool {
     let has = |name: &str| preview.columns.iter().any(|column| column == name || column.ends_with(&format!(".{name}")));
     preview.has_header && has("decision") && (has("university_name") || preview.columns.iter().any(|c| c == "program"))
@@ -247,12 +247,12 @@ fn show(request: &HttpRequest, upload: &Upload, head: &Head, form: Option<&Form>
 async fn page(state: Data<State>, request: HttpRequest, path: Path<String>) -> Result<HttpResponse, PageError> {
     let upload = state.uploads.get(&request, &path)?;
     let head = head(&state, &upload).await?;
-    // After an import what was picked stands in the form.
+    // After an import, the form shows what was picked for it.
     let form = Some(upload.picks()).filter(|fields| !fields.is_empty()).map(Form::of);
     html(&show(&request, &upload, &head, form.as_ref(), Vec::new()))
 }
 
-/// Where on the form a fault of a mapping is.
+/// A fault of the mapping, with the form's field that it is about.
 fn wrong(fault: &Fault) -> Wrong {
     let mut parts = fault.pointer.trim_start_matches("/mapping").split('/').skip(1);
     let field = match (parts.next(), parts.next()) {
@@ -283,7 +283,7 @@ async fn import(
     match imported {
         Ok(report) => {
             upload.picked(form.fields());
-            // A green line above nothing but rejected rows would say the opposite of what happened.
+            // If all rows were rejected, a message of success would be wrong.
             let done = if report.counts.rejected < report.counts.rows { "?done=imported" } else { "" };
             Ok(see(&format!("/data/upload/{}{done}", upload.id)))
         }

@@ -1,4 +1,4 @@
-//! `/watch`: whether the serving model still sees what it was trained on, and what its predictions are worth.
+//! `/watch`: whether the serving model still sees data like its training data, and how good its predictions are.
 
 mod drift;
 mod performance;
@@ -37,7 +37,7 @@ struct KindView {
     /// The features of the chart, in the order of its series.
     names: Vec<(String, String)>,
     alarms: Vec<AlarmRow>,
-    /// The newest window's own record.
+    /// The address of the newest window's record.
     record: Option<String>,
 }
 

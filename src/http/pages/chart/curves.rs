@@ -5,12 +5,12 @@ use super::drawing::{Drawing, Plane, drawn};
 use super::{Figure, quarters};
 use provost_domain::evaluation::CalibrationBin;
 
-/// One model's line.
+/// One model's curve.
 pub struct Curve {
     pub name: String,
     /// (x, y), by rising x or falling threshold.
     pub points: Vec<(f64, f64)>,
-    /// Where the model decides.
+    /// The point at the model's own threshold.
     pub decision: Option<(f64, f64)>,
 }
 
@@ -56,7 +56,7 @@ pub fn roc(curves: &[Curve], note: String) -> Figure {
     Figure { title: title.to_owned(), note, svg, columns, rows: table(curves, 3) }
 }
 
-/// Precision against recall, with the share of the accepted as the line that guessing reaches.
+/// Precision against recall. A level line at the share of accepted rows shows what guessing reaches.
 pub fn precision_recall(curves: &[Curve], base: f64, note: String) -> Figure {
     let title = "Precision and recall";
     let svg = drawn(|layout| {
@@ -73,7 +73,7 @@ pub fn precision_recall(curves: &[Curve], base: f64, note: String) -> Figure {
     Figure { title: title.to_owned(), note, svg, columns, rows: table(curves, 3) }
 }
 
-/// What was observed against what was predicted, a mark with its interval per bin and no joining line.
+/// Observed against predicted shares: a mark with its interval for each bin, without a joining line.
 pub fn calibration(bins: &[CalibrationBin], brier: f64) -> Figure {
     let title = "Calibration";
     let outside = bins

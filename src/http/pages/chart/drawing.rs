@@ -1,4 +1,4 @@
-//! An SVG in the making: the plane between the axes, lines, marks and texts, in two layouts.
+//! An SVG while it is drawn: the plane between the axes, lines, marks and texts, in two layouts.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// For how much room a chart is drawn.
+/// The width that a chart is drawn for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     Regular,
@@ -33,7 +33,7 @@ pub fn room<'a>(labels: impl Iterator<Item = &'a str>, most: f64) -> f64 {
     (longest as f64 * CHARACTER + 14.0).clamp(80.0, most)
 }
 
-/// A label within so much room; the table has the whole.
+/// A label, shortened to fit into `room` pixels; the chart's table has the whole label.
 pub fn fitted(label: &str, room: f64) -> String {
     let most = (room / CHARACTER).max(4.0) as usize;
     match label.chars().count() > most {
@@ -63,7 +63,7 @@ impl Plane {
     pub fn with_axes(layout: Layout, (left, width, height): (f64, f64, f64), x: (f64, f64), y: (f64, f64)) -> Self {
         match layout {
             Layout::Regular => Self { layout, left, top: 8.0, width, height, right: RIGHT, bottom: 38.0, x, y },
-            // The name of the upright axis stands above the plane.
+            // The name of the vertical axis stands above the plane.
             Layout::Narrow => {
                 let (left, right) = (52.0, 10.0);
                 Self { layout, left, top: 24.0, width: NARROW - left - right, height: 200.0, right, bottom: 38.0, x, y }
@@ -95,7 +95,7 @@ pub struct Drawing {
     pub plane: Plane,
 }
 
-/// Two decimals are a hundredth of a pixel.
+/// A number with at most two decimals, which are a hundredth of a pixel.
 pub fn short(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -104,7 +104,7 @@ pub fn short(value: f64) -> String {
 impl Drawing {
     pub fn new(plane: Plane, title: &str, description: &str) -> Self {
         let (width, height) = plane.size();
-        // From how much room on it is shown instead of the narrow one.
+        // The class tells the style sheet from which width on to show this drawing instead of the narrow one.
         let size = match plane.layout {
             Layout::Narrow => "narrow",
             Layout::Regular if width > 700.0 => "wide",
@@ -130,7 +130,7 @@ impl Drawing {
         drawing
     }
 
-    /// Writes to the text, which cannot fail.
+    /// Appends to the SVG's text, which cannot fail.
     pub fn add(&mut self, piece: std::fmt::Arguments<'_>) {
         let _ = self.text.write_fmt(piece);
     }
@@ -145,7 +145,7 @@ impl Drawing {
         self.add(format_args!(r#"<text class="{class}" x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>"#));
     }
 
-    /// A number or a time below the plane. What would pass an edge of the drawing is moved to it.
+    /// A number or a time below the plane. A label that would cross an edge of the drawing is moved inside.
     pub fn label_below(&mut self, at: f64, text: &str) {
         let (end, _) = self.plane.size();
         let half = text.chars().count() as f64 * CHARACTER / 2.0;

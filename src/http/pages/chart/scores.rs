@@ -62,16 +62,16 @@ pub fn score_histogram(rejected: &[u64], accepted: &[u64], threshold: f64) -> Fi
     Figure { title: title.to_owned(), note: String::new(), svg, columns, rows }
 }
 
-/// What a chart of shares says beside its bars.
+/// The texts of a chart of shares.
 pub struct Shares {
     pub title: &'static str,
     pub description: &'static str,
-    /// What has a share, and of what.
+    /// The heads of the table's columns: what has a share, and of what the share is.
     pub columns: [&'static str; 2],
     pub note: String,
 }
 
-/// Shares, one bar under the other, in the order in which they come.
+/// Shares as bars, one below the other, in the given order.
 pub fn shares(bars: &[Bar], chart: Shares) -> Figure {
     let Shares { title, description, columns, note } = chart;
     let most = bars.iter().map(|bar| bar.value).fold(0.0, f64::max).max(1e-9);
@@ -116,11 +116,11 @@ pub struct Range {
     pub name: String,
     pub value: f64,
     pub interval: Option<[f64; 2]>,
-    /// Its series, from 1.
+    /// The number of its series, from 1.
     pub series: usize,
 }
 
-/// Values with their intervals, one under the other, over a line at `zero` if there is one.
+/// Values with their intervals, one below the other, with a vertical line at `zero` if given.
 pub fn ranges(title: &str, ranges: &[Range], zero: Option<f64>, note: String) -> Figure {
     let ends = ranges.iter().flat_map(|range| range.interval.unwrap_or([range.value, range.value])).chain(zero);
     let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));

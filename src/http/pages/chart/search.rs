@@ -1,4 +1,5 @@
-//! A search as it goes: a mark per finished trial, the best so far as a step, trials that stopped early as hollow crosses.
+//! A search while it runs: a mark for each finished trial, a line for the best score so far, and × for trials that
+//! stopped early.
 
 use super::super::text::three;
 use super::drawing::{Drawing, Layout, Plane, drawn, short};
@@ -14,7 +15,7 @@ pub struct Dot {
     pub algorithm: &'static str,
 }
 
-/// Dots that are drawn at most; of more, the last.
+/// The most dots that are drawn. Of more, the last ones are drawn.
 const fn most(layout: Layout) -> usize {
     match layout {
         Layout::Regular => 600,
@@ -54,12 +55,12 @@ struct Texts<'a> {
     metric: &'a str,
 }
 
-/// `best`: of the trials before those that are shown.
+/// `best` is the best score of the trials before those in `shown`.
 fn drawing(layout: Layout, shown: &[Dot], mut best: Option<f64>, texts: Texts<'_>) -> Drawing {
     let scores = || shown.iter().filter(|dot| dot.score.is_finite()).map(|dot| dot.score).chain(best);
     let (low, high) = scores().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), s| (low.min(s), high.max(s)));
     let (low, high) = if low.is_finite() { (low, high) } else { (0.0, 1.0) };
-    // A failed candidate far below would press all others into a line.
+    // A very low score of one failed candidate would compress all others into a line.
     let mut sorted: Vec<f64> = scores().collect();
     sorted.sort_by(f64::total_cmp);
     let low = sorted.get(sorted.len() / 10).map_or(low, |tenth| low.max(tenth - 3.0 * (high - tenth).max(0.005)));

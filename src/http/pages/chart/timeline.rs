@@ -15,19 +15,19 @@ pub struct Moment {
 /// One series over time.
 pub struct Track {
     pub name: String,
-    /// By rising time.
+    /// In order of time.
     pub moments: Vec<Moment>,
 }
 
-/// What a chart over time says beside its series.
+/// A chart over time, without its series.
 pub struct Timeline<'a> {
     pub title: &'a str,
     pub description: &'a str,
     pub note: String,
     pub y_name: &'a str,
-    /// A dashed line at this height.
+    /// The height of a dashed line.
     pub level: Option<f64>,
-    /// The least range of the values that is shown.
+    /// The range of values that is shown at least.
     pub range: (f64, f64),
     pub columns: Vec<String>,
     pub rows: Vec<Vec<String>>,
@@ -76,11 +76,11 @@ pub fn timeline(tracks: &[Track], chart: Timeline<'_>) -> Figure {
     Figure { title: chart.title.to_owned(), note: chart.note, svg, columns: chart.columns, rows: chart.rows }
 }
 
-/// Times from the first to the last in so many steps, with as much of each as tells them apart.
+/// Times from the first to the last in `most` equal steps, as labels that differ from each other.
 fn times(first: f64, last: f64, most: u32) -> Vec<(f64, String)> {
     let span = last - first;
     let format = if span > 2.0 * 86_400.0 { "%Y-%m-%d" } else { "%d %b %H:%M" };
-    // Within a few minutes the times would be the same and stand upon each other.
+    // Within a few minutes the labels would be equal and overlap.
     let steps = if span >= 300.0 { most } else { 0 };
     (0..=steps)
         .filter_map(|n| {

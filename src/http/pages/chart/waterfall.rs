@@ -11,7 +11,7 @@ pub struct Step {
     pub adds: f64,
 }
 
-/// Steps that are drawn by themselves.
+/// The most steps that are drawn separately.
 const MOST: usize = 6;
 
 /// Room for the number behind the last bar of a narrow drawing.
@@ -22,7 +22,7 @@ fn points(adds: f64) -> String {
     format!("{:+.1}", 100.0 * adds).replace('-', "−")
 }
 
-/// The largest steps first, the others as one, from `base` to `end`.
+/// Draws the largest steps first and the others as one step, from `base` to `end`.
 pub fn waterfall(base: f64, mut steps: Vec<Step>, end: f64) -> Figure {
     let title = "How it comes about";
     steps.sort_by(|a, b| b.adds.abs().total_cmp(&a.adds.abs()));

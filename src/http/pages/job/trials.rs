@@ -1,4 +1,4 @@
-//! The finished trials of a job, read piece by piece: a stream reads only those that came since.
+//! The finished trials of a job. A stream reads only the trials that were added since its last reading.
 
 use super::super::PageError;
 use super::super::chart::Dot;
@@ -8,17 +8,17 @@ use provost_domain::job::{JobRecord, TrialRecord};
 use provost_store::{Store, TRIALS_READ};
 use std::collections::BTreeMap;
 
-/// Of one algorithm are read at most.
+/// The most trials of one algorithm that are read.
 const MOST: u32 = 2_000;
 
-/// What an algorithm's trials come to.
+/// A summary of one algorithm's trials.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Summary {
     pub trials: u64,
     pub best: Option<f64>,
-    /// Fitting time, added up.
+    /// The sum of the fitting times.
     pub seconds: f64,
-    /// From 1.
+    /// The number of the algorithm's series in the chart, from 1.
     pub series: usize,
     next: u32,
 }

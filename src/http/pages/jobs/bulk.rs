@@ -13,13 +13,13 @@ use askama::Template;
 use provost_actors::{Submission, Submitted};
 use provost_domain::limits;
 
-/// What became of one job.
+/// The result for one job.
 struct Outcome {
     path: String,
     name: String,
     mark: Mark,
     text: String,
-    /// The job that runs again.
+    /// The address and name of the new job that runs the same configuration.
     again: Option<(String, String)>,
 }
 
@@ -77,7 +77,7 @@ async fn again(state: &State, request: &HttpRequest, id: &str) -> Result<Done, P
     let submission = Submission::manual(record.job.config, auth::by(request), &why, now);
     match state.handle.submit(submission).await? {
         Submitted::New(accepted) => Ok(("is queued again as".to_owned(), Some(accepted.job.job_id.to_string()))),
-        // Only a request with a key is repeated, and this one has none.
+        // Only a request with an idempotency key can be repeated, and this request has none.
         Submitted::Repeated(_) => Ok(("is queued already".to_owned(), None)),
     }
 }

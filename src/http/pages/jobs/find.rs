@@ -1,5 +1,5 @@
-//! Which jobs the address asks for. State and order are looked up in the store's indexes; by anything else jobs are looked through
-//! in that order, so many at a time, and the page says where that ended.
+//! Finds the jobs that the address asks for. The store's indexes give the state and the order. For any other condition,
+//! jobs are read in this order and checked, up to a limit, and the page says how many were.
 
 use super::super::PageError;
 use super::super::text::{algorithm, reason};
@@ -10,9 +10,9 @@ use provost_domain::{Algorithm, TrainingJob, limits};
 use provost_store::{JobRank, Store};
 use std::sync::Arc;
 
-/// Jobs of a page, about.
+/// About how many jobs a page has.
 const PAGE: usize = 40;
-/// Jobs that are read at a time, and looked through for one page.
+/// How many jobs are read at a time, and how many are checked for one page.
 const STEP: u32 = 50;
 const LOOKED_THROUGH: usize = 1_000;
 
@@ -35,7 +35,7 @@ impl Sort {
         }
     }
 
-    /// By what the store ranks them.
+    /// The rank by which the store sorts; None for the newest first.
     fn rank(self) -> Option<JobRank> {
         match self {
             Sort::Newest => None,
@@ -66,7 +66,7 @@ pub struct Asked {
     pub status: Option<JobStatus>,
     algorithm: Option<Algorithm>,
     reason: Option<TriggerType>,
-    /// In ids, errors, tags, notes and names of who asked.
+    /// Text to search for in ids, errors, tags, notes and names of submitters.
     pub text: String,
     pub sort: Sort,
 }
@@ -101,7 +101,7 @@ impl Asked {
         }
     }
 
-    /// The same of jobs in this state.
+    /// The same query for jobs in this state.
     pub fn of_status(&self, status: Option<JobStatus>) -> Self {
         Self { status, ..self.clone() }
     }
@@ -110,7 +110,7 @@ impl Asked {
         self.status.is_some() || self.looks_through()
     }
 
-    /// Whether jobs must be read to know which are meant.
+    /// Whether jobs must be read to decide which ones match.
     fn looks_through(&self) -> bool {
         self.algorithm.is_some() || self.reason.is_some() || !self.text.is_empty()
     }
@@ -131,7 +131,7 @@ impl Asked {
             && (text.is_empty() || texts.into_iter().any(has))
     }
 
-    /// The jobs that are asked for, from this position on.
+    /// The jobs that match, from a cursor on.
     pub async fn find(&self, store: &Arc<dyn Store>, cursor: Option<&str>) -> Result<Found, PageError> {
         let (mut jobs, mut looked) = (Vec::new(), 0);
         let mut next = cursor.map(str::to_owned);
@@ -156,7 +156,7 @@ impl Asked {
         Ok(Found { jobs, next, note })
     }
 
-    /// The address of the page that shows this, from a position on.
+    /// The address of the page for this query, from a cursor on.
     pub fn path(&self, cursor: Option<&str>) -> String {
         let sort = (self.sort != Sort::default()).then(|| self.sort.word().to_owned());
         let pairs = [

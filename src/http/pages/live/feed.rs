@@ -1,4 +1,4 @@
-//! What a page shows now, rendered once for all streams that show the same.
+//! The current content of a page, rendered once for all streams that show the same.
 
 use super::{Regions, Source};
 use actix_web::rt;
@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// At most four renderings a second.
+/// The shortest time between two renderings: at most four a second.
 const BETWEEN: Duration = Duration::from_millis(250);
-/// So often a page is rendered though nothing told of a change.
+/// How often a page is rendered even if no change was reported.
 const LOOK_EVERY: Duration = Duration::from_secs(4);
 
-/// What streams have to have in common to show the same: the page, and whether it has the operators' buttons.
+/// What streams must have in common to share renderings: the page, and whether it has the operators' buttons.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FeedKey {
     pub page: String,
@@ -29,14 +29,14 @@ pub struct Rendered {
 /// A region's HTML.
 pub struct Region {
     pub html: String,
-    /// Without what changes by itself in the browser.
+    /// The HTML without the texts that the browser updates by itself.
     pub timeless: String,
 }
 
 /// The latest rendering; None until there is one.
 pub type Latest = Option<Arc<Rendered>>;
 
-/// The pages that anybody watches: there are no more than streams.
+/// The pages that anybody watches. There are never more than there are streams.
 #[derive(Default)]
 pub struct Feeds(Mutex<Open>);
 
@@ -46,7 +46,7 @@ struct Open {
     opened: u64,
 }
 
-/// A feed in the table, until this is dropped.
+/// A feed's entry in the table. Dropping it removes the feed.
 struct Entry {
     feeds: Arc<Feeds>,
     key: FeedKey,
@@ -58,8 +58,8 @@ impl Feeds {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The renderings of a page. Who comes first gives the source; it ends with the last who watches. A feed that fails ends, and a
-    /// later stream begins it anew.
+    /// Subscribes to the renderings of a page. The first subscriber provides the source, and the feed ends with its
+    /// last subscriber. If a feed fails, it ends, and a later stream starts a new one.
     pub(super) fn join<S: Source>(
         self: &Arc<Self>,
         key: FeedKey,
@@ -81,7 +81,7 @@ impl Feeds {
 }
 
 impl Entry {
-    /// Takes the feed out of the table, if nobody watches it.
+    /// Removes the feed from the table if nobody watches it.
     fn leave(&self, sender: &watch::Sender<Latest>) -> bool {
         let mut open = self.feeds.lock();
         let is_left = sender.receiver_count() == 0;
@@ -109,7 +109,7 @@ async fn run<S: Source>(
 ) {
     loop {
         let began = Instant::now();
-        // What changes from here on is seen by the next reading.
+        // The next reading sees every change from here on.
         let Ok(read) = source.read().await else { return };
         let is_final = read.is_final;
         sender.send_replace(Some(Arc::new(Rendered::from(read))));
@@ -134,7 +134,7 @@ impl From<Regions> for Rendered {
     }
 }
 
-/// A region without the texts of its relative times: those go on by themselves in the browser, and are no news.
+/// A region without the texts of its relative times: the browser updates these, so they are no news.
 fn timeless(html: &str) -> String {
     const MARKS: [&str; 2] = ["data-ago>", "data-clock>"];
     let mut rest = html;

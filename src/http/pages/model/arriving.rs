@@ -1,5 +1,5 @@
-//! What a model's page does not know at once: the comparison with the serving model and the audit. They come as live regions,
-//! and the stream ends with them.
+//! The parts of a model's page that take time: the comparison with the serving model and the fairness audit. They
+//! arrive as live regions, and the stream ends once both are there.
 
 use super::super::live::{self, FeedKey, Regions, Source};
 use super::super::text::{algorithm, short};
@@ -52,7 +52,7 @@ pub const PATIENCE: Duration = Duration::from_millis(150);
 /// How long a stream waits for each of them.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// What is computed on behalf of a stream, and ends with it.
+/// A value that is computed for a stream; the computation ends with the stream.
 enum Part<T> {
     Awaited(JoinHandle<T>),
     Known(T),
@@ -71,7 +71,8 @@ impl<T: 'static> Part<T> {
         }
     }
 
-    /// Waits until it is known. A panic is one of this stream: `otherwise` is said then.
+    /// Waits until the value is known; never resolves for a value that is known already. If the computation panics, the
+    /// value is `otherwise`.
     async fn settle(&mut self, otherwise: fn() -> T) {
         match self {
             Part::Awaited(task) => *self = Part::Known(task.await.unwrap_or_else(|_| otherwise())),
@@ -138,7 +139,7 @@ pub async fn stream(state: Data<State>, request: HttpRequest, path: Path<String>
             arriving.changed().await;
         }
     };
-    // What comes soon comes in one event.
+    // Results that arrive soon are sent in one event.
     let _ = tokio::time::timeout(PATIENCE, both).await;
     let page = format!("/models/{}", arriving.record.version.model_id);
     let key = FeedKey { page, may_operate: auth::may(&request, Role::Operator) };

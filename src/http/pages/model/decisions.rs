@@ -1,10 +1,10 @@
-//! What a model decides at a threshold, out of the counts at a hundred and one of them.
+//! What a model decides at a threshold, from the counts at the thresholds 0, 0.01, … 1.
 
 use super::super::text::{count, percent};
 use provost_domain::evaluation::ThresholdCounts;
 
 pub struct Decisions {
-    /// In per cent.
+    /// The threshold in per cent.
     pub step: usize,
     pub own: String,
     /// `false positives,true positives` of each step, for the script.
@@ -20,7 +20,8 @@ pub struct Decisions {
 }
 
 impl Decisions {
-    /// None where there are no rows. `exact` is the confusion matrix at a threshold between two steps, where that one is shown.
+    /// None if there are no rows. `exact` is the confusion matrix at a threshold between two steps, if that threshold
+    /// is shown.
     pub fn of(counts: &ThresholdCounts, step: usize, own: f64, exact: Option<[[u64; 2]; 2]>) -> Option<Self> {
         let (fps, tps) = (&counts.false_positives, &counts.true_positives);
         let (rejected, accepted) = (*fps.first()?, *tps.first()?);

@@ -1,4 +1,4 @@
-//! How the model treats groups, as far as it is known when the page is asked for.
+//! How the model treats groups, as far as the audit is known when the page is requested.
 
 use super::super::State;
 use super::super::text::{Mark, count, shown, three};
@@ -20,15 +20,15 @@ pub struct GroupRow {
 /// The audit, or why there is none yet.
 pub struct Fairness {
     pub groups: Vec<GroupRow>,
-    /// What to say beside the table, or in its place.
+    /// The text beside the table, or in its place.
     pub note: String,
-    /// The audit is being made.
+    /// Whether the audit is still running.
     pub is_awaited: bool,
     pub warnings: Vec<String>,
 }
 
 impl Fairness {
-    /// `patience`: how long the audit is waited for.
+    /// Waits for the audit for at most `patience`.
     pub async fn of(state: &State, version: &ModelVersion, patience: Duration) -> Self {
         if !version.has_artifact() {
             return Self::nothing("A record without a model cannot be audited.");
@@ -44,18 +44,18 @@ impl Fairness {
         Self { groups: Vec::new(), note: note.to_owned(), is_awaited: false, warnings: Vec::new() }
     }
 
-    /// The audit is being made.
+    /// The content while the audit is running.
     pub fn awaited() -> Self {
         Self { is_awaited: true, ..Self::nothing("The audit is being made.") }
     }
 
-    /// The audit failed.
+    /// The content after the audit has failed.
     pub fn failed() -> Self {
         Self::nothing("The audit could not be made now.")
     }
 
     fn shown(report: &FairnessReport) -> Self {
-        // Pairs only where they tell more than their parts.
+        // A pair of attributes is shown only if its group differs.
         let tells = |a: &AttributeFairness, g: &GroupFairness| {
             !a.attribute.contains(provost_domain::fairness::PAIR) || g.verdict == FairnessVerdict::Differs
         };

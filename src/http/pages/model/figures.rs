@@ -8,12 +8,12 @@ use provost_domain::model::{ImportanceKind, ModelRecord};
 /// Bars of the score histogram.
 const BINS: usize = 25;
 
-/// Rows by predicted chance, from how many reach each threshold.
+/// Rows by predicted chance, computed from how many rows reach each threshold.
 pub fn histogram(counts: &ThresholdCounts, threshold: f64) -> Option<Figure> {
     let bins = |reached: &[u64]| -> Option<Vec<u64>> {
         let steps = (reached.len().checked_sub(1)? / BINS).max(1);
         let edge = |bin: usize| reached.get(bin * steps).copied().unwrap_or(0);
-        // Rows at 1 are in the last bin.
+        // Rows with a chance of 1 are in the last bin.
         let upper = |bin: usize| if bin + 1 == BINS { 0 } else { edge(bin + 1) };
         Some((0..BINS).map(|bin| edge(bin).saturating_sub(upper(bin))).collect())
     };
@@ -49,7 +49,7 @@ pub fn base_rate(counts: &ThresholdCounts) -> f64 {
     if rejected + accepted > 0.0 { accepted / (rejected + accepted) } else { 0.0 }
 }
 
-/// All but the histogram.
+/// All charts but the histogram.
 pub fn figures(results: &EvaluationResults, record: &ModelRecord) -> Vec<Figure> {
     let mut figures = Vec::new();
     if let Some(counts) = &results.threshold_counts {

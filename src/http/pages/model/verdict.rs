@@ -1,4 +1,4 @@
-//! How a model stands to the one that serves: what the gate found, or a comparison that may take a while.
+//! How a model compares with the serving one: the gate's decision, or a comparison that may take a while.
 
 use super::super::difference::{auc_difference, mark_of, pair_of};
 use super::super::text::{Mark, said, signed};
@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct Verdict {
     pub mark: Mark,
     pub text: String,
-    /// The comparison is being made; the verdict comes with it.
+    /// Whether the comparison is still running.
     pub is_awaited: bool,
 }
 
@@ -19,18 +19,18 @@ impl Verdict {
         Self { mark, text: text.into(), is_awaited: false }
     }
 
-    /// The comparison is being made.
+    /// The verdict while the comparison is running.
     pub fn awaited() -> Self {
         Self { is_awaited: true, ..Self::new(Mark::OPEN, "It is being compared with the serving model.") }
     }
 
-    /// The comparison failed.
+    /// The verdict after the comparison has failed.
     pub fn failed() -> Self {
         Self::new(Mark::OPEN, "It could not be compared with the serving model now.")
     }
 }
 
-/// What the gate found, or how it stands to the model that serves. `patience`: how long a comparison is waited for.
+/// The gate's decision, or a comparison with the serving model, which is waited for at most `patience`.
 pub async fn verdict(
     state: &State,
     record: &ModelRecord,
@@ -59,7 +59,7 @@ pub async fn verdict(
     Ok((verdict, active))
 }
 
-/// How it stands to the serving model on the rows that both were held out from.
+/// Compares with the serving model on the rows that both models hold out.
 async fn against(state: &State, active: &ModelId, id: &ModelId, patience: Duration) -> Verdict {
     let compared = state.handle.compare(vec![active.clone(), id.clone()], vec![TargetMetric::AucRoc], false);
     let compared = match tokio::time::timeout(patience, compared).await {

@@ -1,4 +1,4 @@
-//! What happened last, and what of it since somebody was last here.
+//! The latest events, and which of them happened since the browser's last visit.
 
 use super::super::needs::name_of;
 use super::super::text::{Mark, Moment, activated_by, counted, short};
@@ -14,11 +14,11 @@ pub struct Change {
     pub path: String,
     pub at: Moment,
     order: DateTime<Utc>,
-    /// It happened since the last visit.
+    /// Whether it happened since the last visit.
     pub is_new: bool,
 }
 
-/// What happened last: ends of jobs, activations, decisions.
+/// The latest ends of jobs, activations and decisions.
 pub async fn changes(
     state: &State,
     now: DateTime<Utc>,

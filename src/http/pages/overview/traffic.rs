@@ -1,4 +1,5 @@
-//! How much the serving model is asked, and how often it accepts, out of the newest predictions in the log.
+//! How many predictions a minute the serving model makes and how often it accepts, from the newest predictions in the
+//! log.
 
 use super::super::text::{count, percent};
 use super::super::{PageError, State};
@@ -7,11 +8,11 @@ use provost_domain::ModelId;
 use provost_domain::record::Decision;
 use provost_store::PredictionFilter;
 
-/// Predictions that are looked at; of more, the newest.
+/// The most predictions that are read, the newest ones.
 const LOOKED_AT: u32 = 200;
 const MINUTES: i64 = 60;
 
-/// What the card of the serving model says.
+/// What the overview says about the serving model's predictions.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Traffic {
     pub a_minute: String,
@@ -34,7 +35,7 @@ impl Traffic {
         let filter =
             PredictionFilter { model_id: Some(model.clone()), from: Some(from), ..PredictionFilter::default() };
         let page = state.handle.store().predictions(filter, None, LOOKED_AT).await?;
-        // Of more than a page only the time since its oldest is known.
+        // If there are more predictions than on this page, only the time since the oldest of the page is known.
         let oldest = page.items.last().filter(|_| page.next.is_some()).map_or(from, |oldest| oldest.predicted_at);
         let accepted = page.items.iter().filter(|one| one.predicted_outcome == Decision::Accepted).count();
         let mut traffic = Self::of(page.items.len(), accepted, now - oldest);
@@ -52,7 +53,7 @@ impl Traffic {
         if predictions == 0 {
             return Self { a_minute: "none in the last hour".to_owned(), accepted: "–".to_owned() };
         }
-        // One prediction a second ago is none of sixty a minute.
+        // One prediction made a second ago must not count as sixty a minute.
         let minutes = (within.num_milliseconds() as f64 / 60_000.0).max(1.0);
         let rate = predictions as f64 / minutes;
         let share = percent(accepted as f64 / predictions as f64);

@@ -1,4 +1,4 @@
-//! When somebody was last here, by a cookie of the browser: what has changed since then is marked.
+//! When this browser was last here, from a cookie: changes since then are marked.
 
 use crate::http::auth;
 use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 const COOKIE: &str = "provost_visit";
 /// A year.
 const SECONDS: u32 = 365 * 24 * 3600;
-/// Who comes back after so many seconds pays another visit.
+/// The first request after so many seconds without one begins a new visit.
 const AWAY: i64 = 1_800;
 
-/// The end of the visit before this one, and the last time of this one, in seconds since 1970; 0 is never.
+/// When the previous visit ended, and the time of the current request, in seconds since 1970; 0 is never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Visit {
     before: i64,
@@ -33,12 +33,12 @@ impl Visit {
         Self { before, now }
     }
 
-    /// When the visit before this one ended; none before the first.
+    /// When the previous visit ended; None on the first visit.
     pub fn before(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp(self.before, 0).filter(|_| self.before > 0)
     }
 
-    /// Has the browser keep it.
+    /// Stores the visit in the browser's cookie.
     pub fn keep(self, headers: &mut HeaderMap) {
         let Self { before, now } = self;
         let cookie = format!("{COOKIE}={before}.{now}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SECONDS}");

@@ -1,4 +1,4 @@
-//! The mapping that is picked on the form, over the one that is guessed.
+//! The mapping that was picked on the form, or the guessed one.
 
 use super::super::form::Form;
 use super::super::text::{shown, words};
@@ -91,7 +91,8 @@ impl Filled<'_> {
                 constants.insert(field, whole.map(Value::from).or(number.map(Value::from)).unwrap_or(json!(text)));
             }
         }
-        // The guess says what the words of its own column of decisions mean; in another column the known words are mapped.
+        // The guess maps the words of the column that was guessed for the decision. For another column, the words that
+        // are known of that column are mapped.
         if columns.get("decision") != guessed("decision")
             && let Some(document) = document.as_object_mut()
         {

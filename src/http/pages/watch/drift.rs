@@ -12,7 +12,7 @@ use provost_domain::watch_alarm::DriftAlarm;
 use provost_domain::watch_record::WatchedWindow;
 use provost_store::StoreError;
 
-/// Features that the chart shows: those that moved most, as multiples of the smallest change that counts.
+/// How many features the chart shows: those that moved most, relative to the smallest change that counts.
 const SERIES: usize = 4;
 
 /// A feature of a window with an alarm.
@@ -33,7 +33,7 @@ fn named(feature: &str) -> String {
     }
 }
 
-/// `windows`: the newest first.
+/// `windows` come the newest first.
 pub(super) fn view(kind: WindowKind, windows: &[WatchedWindow], now: DateTime<Utc>) -> KindView {
     let (heading, id, one) = match kind {
         WindowKind::Predictions => ("Predictions", "h-predictions", "prediction"),
@@ -149,7 +149,7 @@ fn figure(heading: &str, windows: &[WatchedWindow], names: &[String]) -> Figure 
     timeline(&names.iter().map(track).collect::<Vec<_>>(), chart)
 }
 
-/// What is known of a model's drift: the sentence, and whether there is an alarm. None: none of its windows is kept.
+/// A sentence on a model's drift, and whether there is an alarm. None if none of the model's windows is kept.
 pub async fn since(state: &State, model: &ModelId) -> Result<Option<(String, bool)>, StoreError> {
     let (mut seen, mut alarms) = (0, Vec::new());
     for kind in WindowKind::ALL {

@@ -7,11 +7,11 @@ use provost_domain::watch_record::WatchedWindow;
 
 type Metric = fn(&PerformanceMetrics) -> Option<Interval>;
 
-/// What is drawn, and the range that is shown at least.
+/// The metrics that are drawn, and the range of each that is shown at least.
 const METRICS: [(&str, Metric, (f64, f64)); 2] =
     [("AUC", |m| m.auc_roc, (0.5, 1.0)), ("Brier score", |m| m.brier_score, (0.0, 0.3))];
 
-/// In time, the oldest first, each with what its calibration is believed to be.
+/// The windows in order of time, the oldest first, each with whether its calibration holds.
 fn report(windows: &[WatchedWindow]) -> Vec<PerformanceWindow> {
     let Some(newest) = windows.first() else { return Vec::new() };
     let all = windows.iter().filter_map(|window| window.performance.clone()).collect();
@@ -20,7 +20,7 @@ fn report(windows: &[WatchedWindow]) -> Vec<PerformanceWindow> {
     windows
 }
 
-/// Whether the newest estimate may be believed.
+/// A sentence on whether the newest estimate is reliable.
 pub fn summary(windows: &[WatchedWindow]) -> String {
     let windows = report(windows);
     let Some(newest) = windows.last() else { return String::new() };
@@ -39,7 +39,7 @@ fn text(value: Option<Interval>) -> String {
     value.map_or_else(|| "–".to_owned(), |v| format!("{} ({} to {})", three(v.value), three(v.low), three(v.high)))
 }
 
-/// `windows`: of predictions, the newest first.
+/// `windows` are those of predictions, the newest first.
 pub fn figures(windows: &[WatchedWindow]) -> Vec<Figure> {
     let windows = report(windows);
     if windows.is_empty() {
