@@ -1,6 +1,6 @@
-//! A model card: a model card after Mitchell et al. 2019, and the technical documentation of a high-risk system by Annex IV
-//! of the EU's AI Act, sections 1 to 9 (admissions are Annex III, 3(a)). It is written from records only: the same records
-//! give the same bytes. What only a person can answer is a blank with a question.
+//! A model card after Mitchell et al. 2019 that is also the technical documentation of a high-risk system under Annex
+//! IV of the EU's AI Act, sections 1 to 9 (admissions are Annex III, 3(a)). A card is written from records only: the
+//! same records give the same bytes. A blank with a question marks what only a person can answer.
 
 mod block;
 mod data;

@@ -125,7 +125,8 @@ impl Settings {
             )),
             None => None,
         };
-        // A name that is not UTF-8 cannot be a setting's. A value that is not becomes a text that no rule accepts.
+        // A name that is not UTF-8 cannot be a setting's name. A value that is not UTF-8 becomes a text that no rule
+        // accepts.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
         Self::from_layers(text.as_ref().map(|(p, t)| (*p, t.as_str())), environment, flags)

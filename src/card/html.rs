@@ -4,7 +4,7 @@ use super::block::Block;
 use super::{Card, markdown};
 use provost_domain::visible;
 
-/// Colours follow the system; paper is light.
+/// On a screen the colours follow the system's scheme; in print they are those of the light scheme.
 const STYLE: &str = ":root{color-scheme:light dark;--page:light-dark(#fff,#0f1419);--surface:light-dark(#f6f8fa,#171d25);\
     --ink:light-dark(#1f2933,#e6ebf0);--grid:light-dark(#e4e7eb,#2a333d);--needs:light-dark(#9a5200,#f0b34a)}\
     body{font:14px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:var(--ink);\

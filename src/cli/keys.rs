@@ -203,7 +203,7 @@ fn day(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d").to_string()
 }
 
-/// What is wrong if no valid key is an admin's: with the first key, access without one has ended.
+/// The warning for keys of which none is a valid admin's. Access without a key has ended with the first key.
 fn without_admin(keys: &[ApiKey], now: DateTime<Utc>) -> Option<&'static str> {
     let has_admin = keys.iter().any(|key| key.role == Role::Admin && key.is_valid(now));
     (!has_admin).then_some(

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 /// How many matches an error names.
 const NAMED: usize = 5;
 
-/// The only one of `ids` that `written` matches; None if no id matches. `plural` is what they are ids of.
+/// The only one of `ids` that `written` matches; None if no id matches. `plural` names what the ids belong to, for
+/// errors.
 ///
 /// # Errors
 /// If `written` is empty, or a prefix of several ids, which the error names.
@@ -32,7 +33,7 @@ pub fn only<'a>(plural: &str, written: &str, ids: impl Iterator<Item = &'a str>)
     Err(Error::usage_with(matches, "give more of the id"))
 }
 
-/// Whether an id begins with `written`, with or without the prefix for its kind, or its digits do.
+/// Whether an id, the id without the prefix for its kind, or its digits begin with `written`.
 fn is_meant(id: &str, written: &str) -> bool {
     let after_kind = id.split_once('_').map_or("", |(_, rest)| rest);
     let digits = id.rsplit_once('_').map_or("", |(_, digits)| digits);

@@ -64,7 +64,7 @@ pub fn fitted(head: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Stri
     lines.join("\n")
 }
 
-/// Cuts the texts of the widest columns until all columns fit into `width`, where any cut is needed.
+/// If the columns do not fit into `width`, cuts the texts of the widest ones until they fit.
 fn cut(head: &[&str], rows: &mut [Vec<String>], is_number: &[bool], width: usize) {
     let mut widths: Vec<usize> = head.iter().map(|name| measure_text_width(name)).collect();
     for row in rows.iter() {

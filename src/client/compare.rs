@@ -60,7 +60,8 @@ fn first_two<'a>(listed: impl Iterator<Item = &'a Value>) -> Result<Vec<String>>
     }
 }
 
-/// Refuses models of which two are one; `ids` are what was `written` for them.
+/// Refuses a list that names one model twice. `ids` are the ids that the texts in `written` stand for, in the same
+/// order.
 fn distinct(written: &[String], ids: &[String]) -> Result<()> {
     for (at, id) in ids.iter().enumerate() {
         if let Some(first) = ids.iter().take(at).position(|earlier| earlier == id) {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The longest list. Each request with a cookie is compared with all names.
+/// The most names in a list, because requests are compared with all of them.
 const MOST: usize = 100;
 /// Longest name, in characters (RFC 1035).
 const LONGEST: usize = 253;

@@ -95,7 +95,8 @@ fn event(topic: &str, data: &Value) -> Value {
     })
 }
 
-/// Schema and example. `answer` is the schema of what `POST /predict` answers.
+/// Schema and example of the data of an event that carries predictions. `answer` is the schema of what `POST /predict`
+/// answers.
 fn made_data(answer: &str) -> (Value, Value) {
     let schema = reference(answer);
     let example = json!({
@@ -109,7 +110,7 @@ fn made_data(answer: &str) -> (Value, Value) {
     (schema, example)
 }
 
-/// Schema and example.
+/// Schema and example of the data of an event that refuses a request.
 fn refused_data() -> (Value, Value) {
     let schema = json!({
         "type": "object", "required": ["code", "message"],

@@ -23,7 +23,7 @@ pub fn reference(schema: &str) -> Value {
 pub struct Schemas(Map<String, Value>);
 
 impl Schemas {
-    /// What an event of this type carries; answers the schema's name.
+    /// Adds the schema of the data of an inbound event; returns the schema's name.
     pub fn inbound(&mut self, kind: InboundType) -> String {
         match kind {
             InboundType::Recorded | InboundType::Corrected => self.named::<AdmissionDataPoint>(),
@@ -34,7 +34,7 @@ impl Schemas {
         }
     }
 
-    /// What an announcement carries.
+    /// Adds the schema of the data of an announcement; returns the schema's name.
     pub fn outbound(&mut self, topic: Topic) -> String {
         match topic {
             Topic::JobQueued
@@ -52,7 +52,7 @@ impl Schemas {
         }
     }
 
-    /// Adds a type; answers its name.
+    /// Adds the schema of a type; returns the schema's name.
     pub fn named<T: ToSchema>(&mut self) -> String {
         let mut found = vec![(T::name().into_owned(), T::schema())];
         T::schemas(&mut found);
@@ -96,7 +96,7 @@ fn envelope() -> Value {
     })
 }
 
-/// The headers of an event whose attributes are there.
+/// The schema of the headers of an event that has its attributes in the headers.
 pub fn headers(name: &str) -> Value {
     let mut properties: Map<String, Value> =
         attributes().into_iter().map(|(n, s)| (format!("{PREFIX}{n}"), s)).collect();

@@ -169,7 +169,7 @@ pub fn model(algorithm: Algorithm) -> ModelVersion {
     }
 }
 
-/// Both of them, the newer first.
+/// Both models, the newer first.
 pub fn models() -> Vec<ModelVersion> {
     vec![model(CHALLENGER), model(CHAMPION)]
 }
@@ -239,7 +239,7 @@ pub fn of<T: Serialize>(record: &T) -> serde_json::Value {
     serde_json::to_value(record).unwrap_or_default()
 }
 
-/// With the plots' addresses below `base`.
+/// An evaluation of the challenger, with the plots' addresses below `base`.
 pub fn evaluation(base: &str) -> EvaluationResults {
     let algorithm = CHALLENGER;
     let plot = |name: &str| Some(format!("{base}/evaluate/{}/plots/{name}.png", model_id(algorithm)));
@@ -280,7 +280,7 @@ fn pair() -> PairSignificance {
     pair
 }
 
-/// With the plots' addresses below `base`.
+/// The answer to a comparison, with the plots' addresses below `base`.
 pub fn comparison(base: &str) -> ModelComparisonResponse {
     let y = &held().y;
     let both = [CHALLENGER, CHAMPION].map(|algorithm| (model_id(algorithm).to_string(), probabilities(algorithm)));
@@ -313,7 +313,7 @@ pub fn comparison(base: &str) -> ModelComparisonResponse {
     }
 }
 
-/// The newest first.
+/// The activations, the newest first.
 pub fn activations() -> Vec<Activation> {
     let activation = |rev: u64, algorithm, previous: Option<Algorithm>, reason: &str| Activation {
         rev,
