@@ -52,7 +52,7 @@ use utoipa::openapi::path::PathItem;
         (name = "schedule", description = "Retraining by itself"),
         (name = "predictions", description = "What the active model says of applications without an outcome"),
         (name = "inference", description = "The same for clients of the Open Inference Protocol and of MLflow"),
-        (name = "watch", description = "What has changed since the active model was trained, and what its predictions are worth"),
+        (name = "watch", description = "What has changed since the active model was trained, and how good its predictions are"),
         (name = "needs", description = "What needs a person"),
         (name = "service", description = "State of the service"),
     )

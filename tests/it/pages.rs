@@ -259,7 +259,7 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
         attributes(&html, "href").into_iter().find(|path| path.starts_with("/predictions/")).unwrap().to_owned();
     let html = page(&client, &logged);
     assert!(html.contains("How it comes about") && html.contains("What the model saw"), "{html}");
-    assert!(page(&client, "/predictions?outcome=rejected").contains("No prediction is like that."));
+    assert!(page(&client, "/predictions?outcome=rejected").contains("No prediction matches."));
     let shadowed = form(&client, "/shadow", &format!("ids={}", ids[1]));
     assert_eq!((shadowed.status, shadowed.header("location")), (303, Some("/shadow?done=shadowed")));
     assert!(page(&client, "/shadow").contains("Same outcome"));

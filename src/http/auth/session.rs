@@ -98,10 +98,10 @@ async fn sign_in(
     let form = body::read(&request, payload, LONGEST_FORM.min(state.max_body_bytes)).await?;
     let text = std::str::from_utf8(&form).unwrap_or_default();
     let key = text.split('&').find_map(|pair| pair.strip_prefix("key=")).unwrap_or_default().trim_matches('+');
-    let Some(caller) = request.extensions().get::<Caller>().cloned() else { return Ok(ask("Once more, please.")) };
+    let Some(caller) = request.extensions().get::<Caller>().cloned() else { return Ok(ask("Sign in again.")) };
     let Some(holder) = auth.keyring.holder(key).await else {
         auth.failed(caller.address)?;
-        return Ok(ask("This is no valid key."));
+        return Ok(ask("This key is not valid."));
     };
     auth.count(&holder)?;
     let mut secret = [0; 32];

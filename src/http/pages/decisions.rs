@@ -134,7 +134,7 @@ async fn outcome(state: &State, decision: &GateDecision, now: DateTime<Utc>) -> 
         let at = Moment::new(activation.activated_at, now).relative;
         let what = match activation.model_id == decision.challenger_id {
             true => "Approved: it was activated".to_owned(),
-            false => format!("Overtaken: {} was activated", name_of(activation.model_id.as_str())),
+            false => format!("No longer open: {} was activated", name_of(activation.model_id.as_str())),
         };
         let by = activated_by(activation.activated_by.as_deref());
         return Ok(Some(format!("{what} by {by} {at}{}", why(&activation.reason))));

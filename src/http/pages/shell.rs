@@ -159,7 +159,7 @@ fn notice(word: &str) -> Option<&'static str> {
         "acknowledged" => "Acknowledged: it needs nobody any more.",
         "snoozed" => "Snoozed: it is shown again when this time is over.",
         "imported" => "The file is imported.",
-        "revoked" => "The key is revoked; it opens nothing within two seconds.",
+        "revoked" => "The key is revoked; it stops working within two seconds.",
         "approved" => "Approved: this model serves now.",
         "declined" => "Declined: the serving model stays.",
         "shadowed" => "These models score every prediction from now on.",

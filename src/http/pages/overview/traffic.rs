@@ -43,7 +43,7 @@ impl Traffic {
             traffic.a_minute = format!("more than {}", count(u64::from(LOOKED_AT)));
         }
         if state.handle.options().predict.log_sample < 1.0 {
-            traffic.a_minute.push_str(" in the log, which has a part of large batches");
+            traffic.a_minute.push_str(" logged (only a sample of large batches is)");
         }
         Ok(Some(traffic))
     }
