@@ -3,11 +3,13 @@
 
 mod load;
 mod mlflow;
+mod pages;
 mod service;
 
 use anyhow::{Context, Result};
 use load::{Latencies, Load, streamed};
 use mlflow::Mlflow;
+use pages::Page;
 use serde_json::{Value, json};
 use service::Service;
 use std::fmt::Write;
@@ -175,6 +177,7 @@ fn run() -> Result<bool> {
         let name = if still { algorithm.to_owned() } else { format!("{algorithm} (ended before the measurement did)") };
         phases.push(Phase { name, ..phase });
     }
+    let pages = pages_while_training(&service, &folder.path().join("data"), &boosted)?;
     service.silent()?;
     // Where less than a core was busy there was no training to be quick beside.
     let met = phases[1..].iter().all(|p| {
@@ -187,10 +190,23 @@ fn run() -> Result<bool> {
     let predicted =
         predicting.iter().zip(bars).all(|(p, bar)| p.latencies.failures == 0 && p.latencies.quantile(0.99) <= bar);
     let met = met && predicted && stream_rate >= STREAM_RATE;
+    let all_met = met && pages::are_met(&pages);
     phases.extend(predicting);
     phases.extend(beside);
-    write(&phases, stream_rate, met, left_out.as_deref(), &quiet, cpus.get())?;
-    Ok(met)
+    write(&phases, stream_rate, met, left_out.as_deref(), &pages, &quiet, cpus.get())?;
+    Ok(all_met)
+}
+
+/// The pages over many records, while a search is at work.
+fn pages_while_training(service: &Service, data: &Path, model: &str) -> Result<Vec<Page>> {
+    pages::fill(data)?;
+    let job = service.train(&long("random_forest"))?;
+    service.wait(&job, |j| j["progress_percentage"].as_f64().is_some_and(|p| p > 1.0))?;
+    let pages = pages::measure(service, &job, model)?;
+    let status = service.get(&format!("/jobs/{job}"))?["status"].clone();
+    anyhow::ensure!(status == "running", "the search ended before all pages were measured: {status}");
+    service.cancel(&job)?;
+    Ok(pages)
 }
 
 fn write(
@@ -198,6 +214,7 @@ fn write(
     stream_rate: f64,
     met: bool,
     left_out: Option<&str>,
+    pages: &[Page],
     quiet: &str,
     cpus: usize,
 ) -> Result<()> {
@@ -238,6 +255,7 @@ fn write(
     if let Some(why) = left_out {
         writeln!(table, "\nMLflow's scoring server was left out: {why}.")?;
     }
+    table += &pages::table(pages)?;
     table += "\n";
     let path = Path::new(DOCUMENT);
     let text = std::fs::read_to_string(path)?;

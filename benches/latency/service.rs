@@ -57,6 +57,11 @@ impl Service {
         Ok(ureq::get(&format!("http://{}{path}", self.address)).call()?.body_mut().read_json()?)
     }
 
+    /// The HTML of a page.
+    pub fn page(&self, path: &str) -> Result<String> {
+        Ok(ureq::get(&format!("http://{}{path}", self.address)).call()?.body_mut().read_to_string()?)
+    }
+
     /// A file.
     pub fn bytes(&self, path: &str) -> Result<Vec<u8>> {
         Ok(ureq::get(&self.url(path)).call()?.body_mut().with_config().limit(FILE).read_to_vec()?)

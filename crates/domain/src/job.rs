@@ -266,7 +266,7 @@ mod tests {
             }
         }
         let refused = Completed.after(Transition::Cancel).unwrap_err();
-        assert_eq!(refused.to_string(), "a job that is completed cannot Cancel");
+        assert_eq!(refused.to_string(), "a job that is completed does not allow this transition: Cancel");
     }
 
     proptest! {

@@ -211,7 +211,12 @@ mod tests {
         let x = Matrix::new(m.feature_names.clone(), vec![vec![1.0, f32::NAN], vec![0.0, 2.0]]).unwrap();
         let p = m.predict_proba(&x, &[1, 0, 1]).unwrap();
         assert!(p.len() == 3 && p.iter().all(|p| (p - 0.15).abs() < 1e-12), "{p:?}");
-        assert!(m.predict_proba(&x, &[2]).unwrap_err().to_string().contains("row 2 of 2"));
+        assert!(
+            m.predict_proba(&x, &[2])
+                .unwrap_err()
+                .to_string()
+                .contains("row 2 is asked for, and the matrix has 2 rows")
+        );
         let other = Matrix::new(vec!["b".into(), "a".into()], vec![vec![1.0], vec![0.0]]).unwrap();
         assert!(
             m.predict_proba(&other, &[0])

@@ -108,7 +108,7 @@ mod tests {
         let flat = Predictor::Ensemble(vec![member(1.0, Predictor::Constant(0.5))]);
         assert_eq!(postcard::from_bytes::<Predictor>(&postcard::to_allocvec(&flat).unwrap()).unwrap(), flat);
         assert!(check(&[member(f64::NAN, Predictor::Constant(0.5))], 1).is_err());
-        assert!(check(&[member(0.5, Predictor::Constant(0.5))], 1).unwrap_err().contains("sum to 0.5"));
+        assert!(check(&[member(0.5, Predictor::Constant(0.5))], 1).unwrap_err().contains("their sum is 0.5"));
         assert!(check(&[member(1.0, Predictor::Constant(0.5))], 0).unwrap_err().contains("column 0 of 0"));
         assert!(check(&[], 1).is_err());
     }

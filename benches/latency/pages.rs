@@ -1,0 +1,124 @@
+//! The operators' pages over a store with the records of years: 10,000 jobs, 1,000 models and 50,000 trials.
+
+use crate::load::{Latencies, Load};
+use crate::service::Service;
+use anyhow::{Context, Result};
+use rusqlite::Connection;
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// Milliseconds of each page while both cores train.
+pub const P99: f64 = 300.0;
+/// Requests per second, over as many connections as a browser opens.
+const RATE: u64 = 20;
+const CONNECTIONS: usize = 6;
+/// Seconds for each page: 200 requests.
+const SECONDS: u64 = 10;
+
+/// Copies of the oldest job, its model and one of its trials, under other ids and an ever earlier time.
+const COPIES: &str = "
+CREATE TEMP TABLE copies AS
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+    SELECT i, printf('job_01900000%024x', i) AS id FROM n;
+INSERT INTO jobs (job_id, created_at, document)
+    SELECT c.id, j.created_at - c.i * 60000000, json_set(j.document, '$.job.job_id', c.id)
+    FROM copies c, (SELECT created_at, document FROM jobs WHERE status = 'completed' ORDER BY created_at LIMIT 1) j;
+INSERT INTO trials (job_id, algorithm, number, document)
+    SELECT c.id, t.algorithm, k.n, json_set(t.document, '$.job_id', c.id, '$.number', k.n)
+    FROM copies c, (SELECT algorithm, document FROM trials LIMIT 1) t, (SELECT i - 1 AS n FROM copies WHERE i <= 5) k;
+INSERT INTO models (model_id, created_at, document)
+    SELECT printf('model_xgboost_01900000%024x', c.i), m.created_at - c.i * 60000000,
+        json_set(m.document, '$.version.model_id', printf('model_xgboost_01900000%024x', c.i))
+    FROM copies c, (SELECT created_at, document FROM models WHERE algorithm = 'xgboost' ORDER BY created_at LIMIT 1) m WHERE c.i <= 1000;
+";
+
+/// One page and how long it took.
+pub struct Page {
+    path: String,
+    bytes: usize,
+    latencies: Latencies,
+}
+
+/// Fills the store of a running service whose oldest job has trained an XGBoost model.
+pub fn fill(data: &Path) -> Result<()> {
+    let store = Connection::open(data.join("provost.db"))?;
+    store.busy_timeout(Duration::from_secs(60))?;
+    store.execute_batch(&format!("BEGIN IMMEDIATE; {COPIES} COMMIT;"))?;
+    let count = |table: &str| store.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, u64>(0));
+    for (table, least) in [("jobs", 10_000), ("models", 1_000), ("trials", 50_000)] {
+        let found = count(table)?;
+        anyhow::ensure!(found >= least, "{found} {table} in the store; {least} were to be there");
+    }
+    Ok(())
+}
+
+/// Each page in turn, asked for at a constant rate.
+pub fn measure(service: &Service, job: &str, model: &str) -> Result<Vec<Page>> {
+    let models: Value = service.get("/models?limit=3")?;
+    let ids: Vec<&str> = models.as_array().context("models")?.iter().filter_map(|m| m["model_id"].as_str()).collect();
+    let compared: Vec<String> = ids.iter().map(|id| format!("ids={id}")).collect();
+    let paths = [
+        "/".to_owned(),
+        "/jobs".to_owned(),
+        "/jobs?text=nobody&sort=best".to_owned(),
+        format!("/jobs/{job}"),
+        "/models".to_owned(),
+        format!("/models/{model}"),
+        format!("/compare?{}", compared.join("&")),
+        "/train".to_owned(),
+        "/decisions".to_owned(),
+        "/ask".to_owned(),
+        "/predictions".to_owned(),
+        "/shadow".to_owned(),
+        "/data".to_owned(),
+        "/watch".to_owned(),
+        "/schedule".to_owned(),
+        "/system".to_owned(),
+        "/system/settings".to_owned(),
+    ];
+    paths.into_iter().map(|path| one(service, path)).collect()
+}
+
+fn one(service: &Service, path: String) -> Result<Page> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: text/html\r\n\r\n", service.address).into_bytes();
+    let requests = [request];
+    let load = Load { address: service.address, requests: &requests, rate: RATE, connections: CONNECTIONS };
+    let latencies = load.run(Duration::from_secs(SECONDS))?;
+    let bytes = service.page(&path)?.len();
+    eprintln!("{path}: {bytes} bytes, p50 {:.1} ms, p99 {:.1} ms", latencies.quantile(0.5), latencies.quantile(0.99));
+    Ok(Page { path, bytes, latencies })
+}
+
+/// Whether each page was answered in time.
+pub fn are_met(pages: &[Page]) -> bool {
+    pages.iter().all(|page| page.latencies.failures == 0 && page.latencies.quantile(0.99) <= P99)
+}
+
+/// The table of the pages. Ids are left out of the paths.
+pub fn table(pages: &[Page]) -> Result<String> {
+    let mut table = format!(
+        "\n## The pages\n\nEach page {RATE} times a second for {SECONDS} s over {CONNECTIONS} connections, with 10,000 jobs, 1,000 models and 50,000 \
+         trials in the store, while a search trains on both cores. Bar: p99 {P99} ms: {}.\n\n| page | bytes | failed | p50 ms | p99 ms | highest ms |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: |\n",
+        if are_met(pages) { "met" } else { "MISSED" }
+    );
+    for Page { path, bytes, latencies: l } in pages {
+        let shown = match path.split_once("/job_").or_else(|| path.split_once("/model_")) {
+            Some((page, _)) => format!("{page}/{{id}}"),
+            None => {
+                path.split_once("ids=").map_or_else(|| path.clone(), |(page, _)| format!("{page}ids= of three models"))
+            }
+        };
+        writeln!(
+            table,
+            "| {shown} | {bytes} | {} | {:.1} | {:.1} | {:.1} |",
+            l.failures,
+            l.quantile(0.5),
+            l.quantile(0.99),
+            l.quantile(1.0)
+        )?;
+    }
+    Ok(table)
+}
