@@ -46,7 +46,7 @@ pub fn fill(data: &Path) -> Result<()> {
     let store = Connection::open(data.join("provost.db"))?;
     store.busy_timeout(Duration::from_secs(60))?;
     store.execute_batch(&format!("BEGIN IMMEDIATE; {COPIES} COMMIT;"))?;
-    let count = |table: &str| store.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, u64>(0));
+    let count = |table: &str| store.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
     for (table, least) in [("jobs", 10_000), ("models", 1_000), ("trials", 50_000)] {
         let found = count(table)?;
         anyhow::ensure!(found >= least, "{found} {table} in the store; {least} were to be there");
