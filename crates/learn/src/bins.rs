@@ -1,4 +1,4 @@
-//! Columns cut into few bins, fitted on the training rows of one fit alone.
+//! Cuts each column into a few bins, which are fitted on the training rows of one fit only.
 
 use crate::categories::frequent;
 use crate::dataset::Dataset;
@@ -26,9 +26,9 @@ impl Bins {
     pub fn len(&self) -> usize {
         self.low.len()
     }
-    /// Parts bin `left` from a later bin `right` about halfway, between two neighbouring bins: the last bin on the left side and
-    /// the threshold, which is at least all values of that bin and below those of the next. With `right == len()` it parts
-    /// the present values from the missing ones.
+    /// Splits between bin `left` and a later bin `right`, near the middle of the gap: returns the last bin of the left
+    /// side and the threshold, which is at least every value of that bin and below every value of the next. With `right
+    /// == len()` the split separates the present values from the missing ones.
     pub fn between(&self, left: usize, right: usize) -> (usize, f32) {
         let Some(low) = self.low.get(right) else { return (self.len().saturating_sub(1), f32::MAX) };
         let half = |a: f32, b: f32| 0.5 * (f64::from(a) + f64::from(b));
@@ -41,12 +41,12 @@ impl Bins {
     }
 }
 
-/// Bins of about equal counts in the making, one per distinct value where there are at most `most`.
+/// Builds bins of about equal counts; one bin per distinct value where there are at most `most` distinct values.
 struct Cutter {
     bins: Bins,
     most: usize,
     distinct: usize,
-    /// Rows of the values to come, of the last bin, and that it should have.
+    /// Rows of the values not yet pushed, rows in the last bin, and rows that the last bin should have.
     rest: u64,
     inside: u64,
     target: u64,
@@ -58,7 +58,7 @@ impl Cutter {
         Self { bins, most, distinct, rest: rows, inside: 0, target: 0 }
     }
 
-    /// The bin of the next value, and of the rows that have it.
+    /// Adds the next value, which `count` rows have, and returns its bin.
     fn push(&mut self, value: f32, count: u64) -> u16 {
         let left = self.most.saturating_sub(self.bins.low.len()) as u64;
         let full = self.distinct <= self.most || self.inside >= self.target || count >= self.target;
@@ -75,7 +75,7 @@ impl Cutter {
     }
 }
 
-/// The bins of these rows, and the bin of each rank.
+/// Fits bins to the values of these rows; returns the bins and the bin of each rank.
 fn cut(ranks: &Ranks, rows: &[u32], most: usize) -> (Bins, Vec<u16>) {
     let values = ranks.values();
     let mut counts = vec![0u32; values.len() + 1];
@@ -93,7 +93,7 @@ fn cut(ranks: &Ranks, rows: &[u32], most: usize) -> (Bins, Vec<u16>) {
     (cutter.bins, lookup)
 }
 
-/// The bins of these rows and the code of each, from a sort of them alone.
+/// As `cut`, by sorting these rows alone; returns the bins and the code of each row.
 fn cut_sorted<T: Copy>(
     column: &[f32],
     rows: &[u32],
@@ -134,7 +134,7 @@ fn cut_sorted<T: Copy>(
     Ok((cutter.bins, codes))
 }
 
-/// A bin per category and the code of each row; what is not known is with the missing ones.
+/// One bin per category and the code of each row; an unknown category has the code of missing values.
 fn coded(known: &Known, column: &[f32], rows: &[u32], control: &Control) -> Result<(Bins, Vec<u8>), LearnError> {
     let values = known.values();
     let code = |row: &u32| known.code(column[*row as usize]).unwrap_or(values.len()) as u8;
@@ -168,7 +168,7 @@ fn cut_all<T: Copy + Send>(
     Ok(all?.into_iter().unzip())
 }
 
-/// Column by column, up to 1,024 bins: 256 cost a forest accuracy.
+/// Codes by column, with up to 1,024 bins: a limit of 256 made forests less accurate.
 pub struct WideTable {
     pub bins: Vec<Bins>,
     pub columns: Vec<Vec<u16>>,
@@ -177,7 +177,7 @@ pub struct WideTable {
 impl WideTable {
     pub const BINS: usize = 1024;
 
-    /// Codes of `rows` in their order.
+    /// Fits the bins to `rows` and codes these rows, in their order.
     ///
     /// # Errors
     ///
@@ -188,14 +188,14 @@ impl WideTable {
     }
 }
 
-/// Up to 255 bins and one for missing values, so that a code is a byte. Row by row for counting, and column by column for
-/// parting rows, which reads one code of each.
+/// Codes of up to 255 bins and one for missing values, so that a code is one byte. `codes` is row by row, for counting
+/// into histograms; `columns` is column by column, for partitioning rows, which reads one code per row.
 pub struct NarrowTable {
     pub bins: Vec<Bins>,
     pub width: usize,
     pub codes: Vec<u8>,
     pub columns: Vec<Vec<u8>>,
-    /// By column; bins of categories are their codes and have no order.
+    /// By column; the bins of a categorical column are its categories and have no order.
     pub categories: Vec<Option<Known>>,
 }
 
@@ -205,6 +205,8 @@ const TRANSPOSED: usize = 4096;
 impl NarrowTable {
     pub const BINS: usize = 255;
 
+    /// Fits the bins to `rows` and codes these rows, in their order.
+    ///
     /// # Errors
     ///
     /// `Stopped`.
@@ -250,7 +252,7 @@ impl FitTask<'_> {
     /// Calls `work` with the task's own table or the shared one.
     ///
     /// # Errors
-    ///
+    /// `Stopped` while the table is made; the errors of `work`.
     /// `Stopped` while the table is made; those of `work`.
     pub(crate) fn with_wide<R>(
         &self,

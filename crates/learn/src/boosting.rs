@@ -1,5 +1,5 @@
-//! Gradient boosting on log loss (Friedman 2001) over histograms, with scikit-learn's parameters, defaults and leaves: one
-//! Newton step per leaf, no penalty.
+//! Gradient boosting on log loss (Friedman 2001) over histograms, with scikit-learn's parameters, defaults and leaf
+//! values: one Newton step per leaf, without regularisation.
 
 mod candidates;
 mod category_split;
@@ -38,7 +38,8 @@ use std::sync::LazyLock;
 /// The learner `gradient_boosting`.
 pub struct GradientBoosting;
 
-/// Feature to 1 (rising), -1 (falling) or 0; null is none.
+/// Reads an object from feature name to 1 (rising), -1 (falling) or 0; null means no constraints. None where the value
+/// is invalid.
 fn monotone(value: &Value) -> Option<Value> {
     let direction = |v: &Value| v.as_f64().filter(|d| [-1.0, 0.0, 1.0].contains(d)).map(|d| d as i64);
     match value {
@@ -75,7 +76,7 @@ fn read(params: &Params) -> (BoostingSettings, MaxFeatures, Reader<'_>) {
     (settings, max_features, r)
 }
 
-/// Log loss of the validation rows, round by round; remembers the best.
+/// Log loss of the validation rows after each round; remembers the best round.
 struct Validation {
     values: Vec<f32>,
     width: usize,
@@ -101,7 +102,7 @@ impl Validation {
             best_gains: Vec::new(),
         })
     }
-    /// True when so many rounds have brought nothing.
+    /// True when the last `patience` rounds have not improved the loss.
     fn exhausted(
         &mut self,
         tree: &Tree,
@@ -129,8 +130,8 @@ impl Validation {
     }
 }
 
-/// Per column. A name that is no column of the data, or one of categories, is an error; one that was not selected has nothing
-/// to hold.
+/// The direction of each selected column. A name that is not a column of the data, or that is a categorical column, is
+/// an error; the name of a column that was not selected is ignored.
 fn directions(given: &Map<String, Value>, task: &FitTask<'_>) -> Result<Vec<i8>, LearnError> {
     let names: Vec<&String> = task.data.x().names().iter().filter(|name| !is_category(name)).collect();
     if let Some(name) = given.keys().find(|name| !names.contains(name)) {
@@ -144,11 +145,11 @@ fn directions(given: &Map<String, Value>, task: &FitTask<'_>) -> Result<Vec<i8>,
     Ok(task.columns.iter().map(of).collect())
 }
 
-/// What a fit has grown; the categories of trees without sets do not matter.
+/// What a fit has grown; `categories` is None where no tree splits by a set of categories.
 struct Grown {
     boosting: Boosting,
     categories: Option<Categories>,
-    /// Share of the gain by column.
+    /// Each column's share of the gain.
     importance: Vec<f64>,
 }
 
@@ -174,9 +175,9 @@ impl Grown {
     }
 }
 
-/// Grows all rounds, or as many as help the validation rows.
+/// Grows all rounds, or with early stopping those up to the lowest log loss of the validation rows.
 fn grow(task: &FitTask<'_>, control: &Control) -> Result<Grown, LearnError> {
-    // An error without both classes; boosting itself knows no class weights.
+    // Fails unless both classes are present; boosting itself uses no class weights.
     class_weights(task.data.y(), task.train, false)?;
     let (mut settings, max_features, reader) = read(task.params);
     reader.finish().map_err(LearnError::Params)?;
@@ -255,7 +256,7 @@ impl Learner for GradientBoosting {
     fn family(&self, params: &Params, _width: usize) -> String {
         key(params, &["n_estimators"])
     }
-    /// The longest sequence of rounds and its beginnings.
+    /// Fits the member with the most rounds; the other members are its first rounds.
     fn fit_family(
         &self,
         task: &FitTask<'_>,

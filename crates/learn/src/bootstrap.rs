@@ -1,4 +1,4 @@
-//! The bootstrap over whole clusters: rows of one university and program are alike, so they are drawn together.
+//! The bootstrap over whole clusters: rows of one university and program are correlated, so they are drawn together.
 
 use crate::counts::Counts;
 use crate::stats::no_evidence;
@@ -7,11 +7,13 @@ use provost_domain::evaluation::Difference;
 use provost_domain::rng::SplitMix64;
 use rayon::prelude::*;
 
-/// Paired bootstrap of a metric's difference a − b over whole clusters (Field and Welsh 2007): each of `draws` draws as
-/// many clusters as there are, with replacement, and scores both models on their rows. Percentile interval; the p-value
-/// is twice the smaller share of draws on either side of zero, the observed one counted in. The same seed gives the same
-/// answer at any thread count. Draws of one class say nothing about an AUC and are left out. With fewer than two clusters
-/// or no usable draw the interval is [-1, 1] and p is 1.
+/// Paired bootstrap of a metric's difference a − b over whole clusters (Field and Welsh 2007): each of `draws` draws
+/// takes as many clusters as there are, with replacement, and scores both models on their rows. `y`, `pa`, `pb` and
+/// `clusters` have one entry per row: the label 0 or 1, both models' probabilities and the cluster; `ta` and `tb` are
+/// the models' decision thresholds. The interval is a percentile interval; the p-value is twice the smaller share of
+/// draws on either side of zero, with the observed difference counted as one more draw. The same seed gives the same
+/// answer at any thread count. Draws with one class only have no AUC and are left out. With fewer than two clusters or
+/// no usable draw the interval is [-1, 1] and p is 1.
 #[allow(clippy::too_many_arguments)] // two models with a threshold each, on the same rows
 pub fn clustered_bootstrap(
     metric: TargetMetric,
@@ -28,12 +30,12 @@ pub fn clustered_bootstrap(
     of(pa, ta).minus(&of(pb, tb))
 }
 
-/// One model's metric on its rows and on every draw of their clusters. The draws of one seed are of the same clusters for
-/// every model on these rows, so that the differences of two models' draws are those of the paired bootstrap. Comparing n
-/// models takes n times the time of one, and not that of all their pairs.
+/// One model's metric on its rows and on every draw of their clusters. The draws of one seed take the same clusters for
+/// every model on these rows, so that the differences of two models' draws are those of the paired bootstrap. Comparing
+/// n models then takes n scorings instead of one for each pair.
 pub struct Draws {
     observed: f64,
-    /// By draw; none where a draw says nothing about the metric.
+    /// By draw; None where the metric is undefined on the draw.
     scores: Vec<Option<f64>>,
 }
 
@@ -52,7 +54,7 @@ impl Draws {
         Self { observed, scores: Resampled::one(metric, y, (p, threshold), clusters).scores(seed, draws) }
     }
 
-    /// As [`clustered_bootstrap`], of this model less the other one on the same rows.
+    /// As [`clustered_bootstrap`]: this model's metric minus that of the other model on the same rows.
     pub fn minus(&self, other: &Self) -> Difference {
         let difference = self.observed - other.observed;
         let drawn: Vec<f64> = self.scores.iter().zip(&other.scores).filter_map(|(a, b)| Some((*a)? - (*b)?)).collect();
@@ -72,13 +74,14 @@ fn ascending(mut drawn: Vec<f64>) -> Vec<f64> {
     drawn
 }
 
-/// Rows prepared for drawing clusters of them.
+/// Rows prepared for drawing their clusters.
 pub(crate) struct Resampled {
     clusters: usize,
     scored: Scored,
 }
 
-/// What a draw needs, made once: counts per cluster where a threshold decides, else the rows in order of probability.
+/// What a draw needs, computed once: counts per cluster for a metric at a threshold, else the rows in order of
+/// probability.
 enum Scored {
     Decided {
         metric: TargetMetric,
@@ -100,12 +103,12 @@ enum Scored {
 struct RankedRow {
     cluster: usize,
     positive: bool,
-    /// Its probability is that of the row before.
+    /// Whether the row's probability equals that of the row before.
     tied: bool,
 }
 
 impl Resampled {
-    /// A metric's difference a − b; each model with its threshold.
+    /// The difference a − b of a metric, each model at its threshold.
     pub(crate) fn pair(
         metric: TargetMetric,
         y: &[u8],
@@ -142,13 +145,13 @@ impl Resampled {
         self.clusters
     }
 
-    /// Draws as many clusters as there are, `draws` times; what was scored on them, ascending. Draws of one class are left
-    /// out of an AUC's; fewer than two clusters give nothing.
+    /// Draws as many clusters as there are, `draws` times; returns the scores, ascending. Draws with one class only
+    /// have no AUC and are left out; fewer than two clusters give an empty list.
     pub(crate) fn draw(&self, seed: u64, draws: u32) -> Vec<f64> {
         ascending(self.scores(seed, draws).into_iter().flatten().collect())
     }
 
-    /// What was scored on each draw. Each draw has a random stream of its own.
+    /// The score of each draw. Each draw has a random stream of its own.
     fn scores(&self, seed: u64, draws: u32) -> Vec<Option<f64>> {
         if self.clusters < 2 {
             return Vec::new();
@@ -184,7 +187,7 @@ pub(crate) fn numbered(clusters: &[u64]) -> (Vec<usize>, usize) {
     (clusters.iter().map(|c| keys.partition_point(|k| k < c)).collect(), keys.len())
 }
 
-/// Decisions at a threshold, by cluster.
+/// Counts of decisions at a threshold, by cluster.
 fn counted(y: &[u8], p: &[f64], threshold: f64, of_row: &[usize], clusters: usize) -> Vec<Counts> {
     let mut counts = vec![Counts::default(); clusters];
     for ((y, p), cluster) in y.iter().zip(p).zip(of_row) {
@@ -204,7 +207,7 @@ fn decided(metric: TargetMetric, clusters: &[Counts], weights: &[u64]) -> Option
     sum.metric(metric)
 }
 
-/// Rows by rising probability.
+/// Rows in ascending order of probability.
 fn ranked(y: &[u8], p: &[f64], of_row: &[usize]) -> Vec<RankedRow> {
     let mut order: Vec<usize> = (0..y.len().min(p.len()).min(of_row.len())).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
@@ -217,7 +220,7 @@ fn ranked(y: &[u8], p: &[f64], of_row: &[usize]) -> Vec<RankedRow> {
 }
 
 fn weighted_auc(rows: &[RankedRow], weights: &[u64]) -> Option<f64> {
-    // Integers throughout: `below` and `level` are the negatives below and at the present probability.
+    // All sums are integers: `below` and `level` count the negatives below and at the current probability.
     let (mut below, mut level, mut positives, mut twice_won) = (0u64, 0u64, 0u64, 0u128);
     let mut level_positives = 0u64;
     for row in rows {

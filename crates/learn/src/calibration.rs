@@ -1,4 +1,4 @@
-//! Fits the calibration, from a learner's scores to probabilities, on out-of-fold predictions.
+//! Fits the calibration, which maps a learner's scores to probabilities, on out-of-fold predictions.
 
 mod platt;
 
@@ -10,12 +10,13 @@ use provost_predict::control::Control;
 /// Below this many rows isotonic regression overfits.
 const ISOTONIC_MIN_ROWS: usize = 2_000;
 const CROSS_FITS: usize = 5;
-/// A slope below this would (nearly) reverse the ranking; scores that bad are flattened instead.
+/// A slope below this would (nearly) reverse the ranking; such scores are mapped to an almost constant probability
+/// instead.
 const MIN_SLOPE: f64 = 1e-3;
 
-/// Platt scaling below 2,000 rows, else the better of Platt and isotonic by cross-fitted log loss.
-/// `oof`: out-of-fold probabilities, `y`: labels 0 or 1 of the same rows. `None` where nothing can be fitted:
-/// fewer than two rows or a single class.
+/// Platt scaling below 2,000 rows, else the better of Platt and isotonic by cross-fitted log loss. `oof`: out-of-fold
+/// probabilities, `y`: labels 0 or 1 of the same rows. `Calibration::None` where nothing can be fitted: fewer than two
+/// rows, a single class, or a search that does not converge.
 ///
 /// # Errors
 ///
@@ -37,7 +38,7 @@ pub fn fit(oof: &[f64], y: &[u8], control: &Control) -> Result<Calibration, Lear
 fn platt(p: &[f64], y: &[u8], control: &Control) -> Result<Calibration, LearnError> {
     let mut scores: Vec<f64> = Vec::with_capacity(p.len());
     control.in_blocks(p, |p| scores.extend(p.iter().map(|p| logit(*p))))?;
-    // The sigmoid of the fit is 1 / (1 + exp(a·f + b)).
+    // `newton` fits 1 / (1 + exp(a·f + b)); `Calibration::Platt` has the opposite signs.
     let Some((a, b)) = platt::newton(&scores, y, control)?.map(|(a, b)| (-a, -b)) else {
         return Ok(Calibration::None);
     };
@@ -66,7 +67,7 @@ fn isotonic(p: &[f64], y: &[u8], control: &Control) -> Result<Calibration, Learn
         for i in order {
             let (score, label) = (p[*i], f64::from(y[*i]));
             match blocks.last_mut() {
-                // Rows of one score are one point.
+                // Rows with the same score form one block.
                 Some(b) if score == last => {
                     b.rows += 1.0;
                     b.positives += label;
@@ -106,7 +107,7 @@ fn isotonic(p: &[f64], y: &[u8], control: &Control) -> Result<Calibration, Learn
     Ok(Calibration::Isotonic { x: xs, y: ys })
 }
 
-/// Fits a map from scores and their classes.
+/// A method that fits a calibration to scores and labels.
 type Method = fn(&[f64], &[u8], &Control) -> Result<Calibration, LearnError>;
 
 /// Mean log loss when each fifth of the rows (stratified, interleaved) is calibrated by the other four.

@@ -1,4 +1,4 @@
-//! Chooses the categories of one column that a fit tells apart.
+//! Chooses the categories of one column that a fit distinguishes.
 
 use crate::error::LearnError;
 use crate::sorting::sort_by;
@@ -6,7 +6,8 @@ use provost_predict::control::Control;
 use provost_predict::known::Known;
 use std::cmp::Reverse;
 
-/// Those that at least `least` of the rows have, the `most` most frequent at most.
+/// The categories that at least `least` of the rows have; if these are more than `most`, the `most` most frequent of
+/// them, the smaller value first among equals.
 ///
 /// # Errors
 ///

@@ -1,30 +1,31 @@
-//! The splits of one node by one column, scored side by side.
+//! Scores all candidate splits of one node by one column together.
 
 use super::histogram::{Cell, Packing};
 use multiversion::multiversion;
 
-/// Bins with values, and the missing ones.
+/// Most bins of a column, including the bin of missing values.
 const MOST: usize = 256;
 
-/// Where one column may be parted: after each bin that has rows.
+/// The candidate splits of one column: after each bin that has rows.
 pub struct Candidates {
     bins: [u8; MOST],
-    /// What lies in a bin and below it.
+    /// Sum of the cells up to and including each bin.
     below: [Cell; MOST],
     scores: [f64; MOST],
 }
 
-/// What the splits of a node share.
+/// What all candidate splits of a node share.
 #[derive(Clone, Copy)]
 pub struct Totals {
-    /// Residuals and rows of the node; whole numbers below 2^51, so that differences are exact.
+    /// Sum of the residuals and number of rows of the node; whole numbers below 2^51, so that differences are exact.
     pub sum: f64,
     pub rows: f64,
-    /// Rows that each side needs.
+    /// Smallest number of rows on each side.
     pub least: f64,
 }
 
-/// The best of one column.
+/// The best split of one column: `bin` is the last bin of the left side with rows, `next` the first one of the right
+/// side (the code of missing values where only these are on the right).
 #[derive(Clone, Copy)]
 pub struct Found {
     pub score: f64,
@@ -33,8 +34,9 @@ pub struct Found {
     pub missing_left: bool,
 }
 
-/// Squared sum of residuals by rows, over both sides, where `below` and `moved` are one of them; negative where a side has too
-/// few rows or the direction is wrong. And the highest of them.
+/// Scores every candidate: the squared sum of residuals divided by the number of rows, added over both sides. `below +
+/// moved` is the left side. A score is -1 where a side has too few rows or the split violates the direction. Returns
+/// the highest score.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
 fn score(below: &[Cell], scores: &mut [f64], packing: Packing, node: Totals, moved: Cell, direction: f64) -> f64 {
     for (below, score) in below.iter().zip(&mut *scores) {
@@ -56,7 +58,7 @@ fn score(below: &[Cell], scores: &mut [f64], packing: Packing, node: Totals, mov
     lanes.into_iter().chain(rest.iter().copied()).fold(-1.0, higher)
 }
 
-/// Which cells have rows, a bit for each: the walk over them then needs no guess at every bin.
+/// One bit for each cell that has rows, so that a walk over these cells needs no unpredictable branch at every bin.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
 fn occupied(cells: &[Cell; MOST]) -> [u64; 4] {
     let mut words = [0; 4];
@@ -71,7 +73,7 @@ fn occupied(cells: &[Cell; MOST]) -> [u64; 4] {
 impl Candidates {
     pub const NONE: Self = Self { bins: [0; MOST], below: [0; MOST], scores: [0.0; MOST] };
 
-    /// Lists the bins below `missing` that have rows, in their order; how many.
+    /// Lists the bins below `missing` that have rows, in their order; returns their number.
     fn list(&mut self, cells: &[Cell; MOST], missing: usize) -> usize {
         let (mut len, mut below) = (0, 0);
         for (word, bits) in occupied(cells).into_iter().enumerate() {
@@ -80,7 +82,7 @@ impl Candidates {
             while bits != 0 {
                 let bin = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                // Both are below MOST: the remainder changes nothing and spares the check of a bound.
+                // Both indices are below MOST: the remainder changes nothing and saves a bounds check.
                 below += cells[bin % MOST];
                 (self.bins[len % MOST], self.below[len % MOST]) = (bin as u8, below);
                 len += 1;
@@ -89,8 +91,8 @@ impl Candidates {
         len
     }
 
-    /// The first of the best, if any scores above `least`. The code of missing values is `missing`; cells after it hold nothing
-    /// that counts.
+    /// The first of the best splits, if any scores above `least`. `missing` is the code of missing values; cells after
+    /// it are ignored.
     pub fn best(
         &mut self,
         node: Totals,
@@ -102,7 +104,7 @@ impl Candidates {
     ) -> Option<Found> {
         let len = self.list(cells, missing);
         let (inner, unknown) = (len.saturating_sub(1), cells[missing]);
-        // After the last bin only missing values are left.
+        // A split after the last bin separates the missing values from all others.
         let ways = [(false, if unknown == 0 { inner } else { len }, 0), (true, inner, unknown)];
         let mut best: Option<(f64, usize, bool)> = None;
         for (missing_left, len, moved) in ways.into_iter().take(if unknown == 0 { 1 } else { 2 }) {
@@ -111,14 +113,14 @@ impl Candidates {
             if highest <= least || best.is_some_and(|(best, ..)| highest < best) {
                 continue;
             }
-            // Of equals the first bin counts, and there the missing values to the right.
+            // Of equal scores the first bin wins, and at the same bin the one that sends missing values to the right.
             let at = scores.iter().position(|score| *score == highest)?;
             if best.is_none_or(|(best, first, _)| highest > best || at < first) {
                 best = Some((highest, at, missing_left));
             }
         }
         let (score, at, missing_left) = best?;
-        // Where no row tells the side of a missing value, it is the larger one.
+        // Where the node has no missing values, they go to the larger side.
         let missing_left =
             if unknown == 0 { 2.0 * f64::from(packing.open(self.below[at]).1) > node.rows } else { missing_left };
         let next = if at < inner { usize::from(self.bins[at + 1]) } else { missing };

@@ -1,19 +1,21 @@
 //! The split of one node by a set of categories.
 //!
-//! Ordered by the node's own residuals the best set is one of the beginnings of that order (Fisher 1958; Breiman et al. 1984), so
-//! only these are scored, from both ends. Rows of few categories fit any residuals: small ones take no part, the order leans on
-//! the node's mean, a set grows by groups of rows, and its score has a penalty (as in LightGBM: Ke et al. 2017).
+//! With the categories ordered by their mean residual in the node, the best set is a prefix of that order (Fisher 1958;
+//! Breiman et al. 1984), so only prefixes are scored, from both ends. Categories with few rows would overfit the
+//! residuals: they take no part, the mean of each category is shrunk towards the node's mean, a set is scored again
+//! only after a group of rows has been added, and the score is regularised (as in LightGBM: Ke et al. 2017).
 
 use super::candidates::Totals;
 use super::histogram::{Cell, Packing};
 use provost_predict::trees::sets::{CODES, Set};
 
-/// Rows of a node that a category needs to be in a set; by which the order leans on the mean; and that are added to each side when
-/// a set is scored. This, `GROUP` and `LARGEST` were chosen by out-of-fold predictions for both public data sets.
+/// Rows of a node that a category needs to be in a set; also the number of rows by which a category's mean is shrunk
+/// towards the node's mean, and the number added to each side when a set is scored. This constant, `GROUP` and
+/// `LARGEST` were chosen by out-of-fold predictions for both public data sets.
 const LEAST: f64 = 60.0;
-/// Rows after which a growing set is scored again.
+/// Rows that are added to a growing set before it is scored again.
 const GROUP: u32 = 200;
-/// Categories of a set.
+/// Most categories in a set.
 const LARGEST: usize = 32;
 
 /// The best set of one column.
@@ -23,7 +25,7 @@ pub struct CategorySplit {
     pub set: Set,
 }
 
-/// The first of the best sets, if any scores above `least`. `cells` are those of the categories.
+/// The first of the best sets, if any scores above `least`. `cells` holds one cell per category.
 pub fn best(
     node: Totals,
     packing: Packing,

@@ -1,4 +1,4 @@
-//! Which column parts a node, and how.
+//! Chooses the column that splits a node, and the split.
 
 use super::candidates::{Candidates, Found, Totals};
 use super::category_split;
@@ -14,7 +14,7 @@ pub enum BoostingSplit {
     Set(Set),
 }
 
-/// What looking for splits needs again and again.
+/// Searches a node's histogram for the best split; keeps its buffers from node to node.
 pub struct Chooser<'a> {
     table: &'a NarrowTable,
     settings: &'a BoostingSettings,
@@ -22,7 +22,7 @@ pub struct Chooser<'a> {
     order: Vec<(f64, u8)>,
     /// All columns, in the order of the last draw.
     drawn: Vec<usize>,
-    /// That no more sets may be found.
+    /// Whether the limit of set splits has been reached.
     pub no_sets: bool,
 }
 
@@ -36,7 +36,8 @@ impl<'a> Chooser<'a> {
         Self { table, settings, candidates: Candidates::NONE, order: Vec::new(), drawn, no_sets: false }
     }
 
-    /// The column and the split with the highest gain, the first of equals, and its gain; None if none separates anything.
+    /// The column and the split with the highest gain (the first of equals), and that gain; None if no split has a
+    /// gain.
     pub fn best(
         &mut self,
         histogram: &Histogram,
@@ -52,7 +53,7 @@ impl<'a> Chooser<'a> {
         let (mut best, mut looked) = (None, 0);
         for at in 0..width {
             if sampled {
-                // The next of a shuffle that goes as far as it is needed.
+                // One more step of a Fisher-Yates shuffle, which goes only as far as needed.
                 self.drawn.swap(at, at + random.below((width - at) as u32) as usize);
             }
             let column = self.drawn[at];
@@ -66,12 +67,12 @@ impl<'a> Chooser<'a> {
             }
         }
         let (column, score, split) = best?;
-        // Equal residuals everywhere leave a gain of rounding errors.
+        // Where all residuals are equal, the gain is a rounding error.
         let gain = score - whole;
         (gain > 1e-12 * score).then_some((column, split, gain))
     }
 
-    /// Of one column, if it scores above `least`.
+    /// The score and the split of one column, if the score is above `least`.
     fn best_of(
         &mut self,
         column: usize,

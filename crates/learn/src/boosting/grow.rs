@@ -1,4 +1,4 @@
-//! Growing the tree of one round.
+//! Grows the tree of one round.
 
 use super::chooser::{BoostingSplit, Chooser};
 use super::histogram::{self, Cell, Histogram, Packing};
@@ -16,20 +16,20 @@ use provost_predict::trees::sets::{self, Set};
 use provost_predict::trees::{Node, Tree};
 use rayon::prelude::*;
 
-/// Fewer elements than this stay on one thread; elementwise work does not depend on it.
+/// Fewer elements than this stay on one thread; the results of elementwise work do not depend on it.
 const PARALLEL: usize = 16_384;
 /// Elements of one thread's task.
 const CHUNK: usize = 8_192;
 
-/// Most parts whose sides are counted in one go, where the rows outgrow a core's own cache; and columns of all their
-/// histograms, which have to stay in it.
+/// Most nodes whose children are counted in one pass, where the rows do not fit into a core's own cache; and most
+/// columns in the histograms of those nodes together, which have to stay in that cache.
 const TOGETHER: usize = 16;
 const COLUMNS_TOGETHER: usize = 192;
 
 /// The key of the random streams that draw columns.
 const COLUMNS: u64 = 0x636f_6c75;
 
-/// All that lives from round to round.
+/// The state that is kept from round to round.
 pub struct Grower<'a> {
     table: &'a NarrowTable,
     labels: &'a [u8],
@@ -62,7 +62,7 @@ impl<'a> Grower<'a> {
         }
     }
 
-    /// Of the splits of all rounds so far, numbered as in their nodes.
+    /// The category sets of the splits of all rounds so far, by the number that the nodes refer to.
     pub fn sets(&self) -> &[Set] {
         &self.sets
     }
@@ -75,7 +75,7 @@ impl<'a> Grower<'a> {
         &self.margins
     }
 
-    /// Residuals at the current margins.
+    /// Computes the probabilities and the packed residuals at the current margins.
     fn residuals(&mut self, control: &Control) -> Result<Packing, LearnError> {
         let n = self.labels.len();
         let (margins, labels) = (&self.margins, self.labels);
@@ -114,7 +114,7 @@ impl<'a> Grower<'a> {
         Ok(packing)
     }
 
-    /// The rows this round sees, ascending, and whether that is all of them.
+    /// Draws the rows of this round, ascending; returns whether these are all rows.
     fn sample(&mut self, round: u64, control: &Control) -> Result<bool, LearnError> {
         let n = self.labels.len();
         let wanted = ((self.settings.subsample * n as f64) as usize).clamp(1, n);
@@ -124,7 +124,7 @@ impl<'a> Grower<'a> {
             return Ok(true);
         }
         self.rows.clear();
-        // Selection sampling (Knuth, algorithm S): exact number, already in order.
+        // Selection sampling (Knuth, TAOCP vol. 2, 3.4.2, algorithm S): the exact number, already in order.
         let mut rng = SplitMix64::keyed(self.settings.seed, &[round]);
         let mut left = wanted;
         for row in 0..n {
@@ -139,7 +139,7 @@ impl<'a> Grower<'a> {
         Ok(false)
     }
 
-    /// The next tree; its gain per column is added to `gains`.
+    /// Grows the next tree; adds its gain per column to `gains`.
     pub fn round(&mut self, round: u64, gains: &mut [f64], control: &Control) -> Result<Tree, LearnError> {
         control.check()?;
         let packing = self.residuals(control)?;
@@ -187,7 +187,7 @@ impl<'a> Grower<'a> {
         Ok(nodes)
     }
 
-    /// A split by codes, and the same one by values.
+    /// The split in terms of codes, and the same split in terms of values.
     fn test(&mut self, column: usize, split: BoostingSplit, child: usize) -> (Test, Node) {
         match split {
             BoostingSplit::Ordered(found) => {
@@ -205,7 +205,7 @@ impl<'a> Grower<'a> {
         }
     }
 
-    /// Parts that are split before their sides are counted.
+    /// Number of nodes that are split before their children are counted.
     fn together(&self) -> usize {
         let few = self.labels.len() < histogram::PARALLEL;
         if few { 1 } else { (COLUMNS_TOGETHER / self.table.width.max(1)).clamp(1, TOGETHER) }
@@ -215,7 +215,7 @@ impl<'a> Grower<'a> {
         self.spare.pop().unwrap_or_else(|| vec![[0; 256]; self.table.width])
     }
 
-    /// A Newton step for a side's rows.
+    /// The Newton step of the rows of `side`.
     fn step(&self, side: TreeNode) -> f64 {
         side.step(sum((0.0, 0.0), &self.rows[side.from..side.to], &self.probabilities, self.labels))
     }
@@ -224,13 +224,13 @@ impl<'a> Grower<'a> {
         depth < self.settings.max_depth && rows >= self.settings.min_split.max(2 * self.settings.min_leaf)
     }
 
-    /// Both sides of a part whose rows are parted.
+    /// Both children of a node whose rows have been partitioned.
     fn halves(&self, part: Part, middle: usize, node: usize, direction: i8) -> Halves {
         let TreeNode { from, to, steps, .. } = part.side;
         let mut left = TreeNode { node, from, to: middle, steps };
         let mut right = TreeNode { node: node + 1, from: middle, to, steps };
         if direction != 0 {
-            // What is above stays on its side of the middle for all levels below.
+            // At all levels below, each side stays on its own side of `between`.
             let between = 0.5 * (self.step(left) + self.step(right));
             let (low, high) = if direction > 0 { (&mut left, &mut right) } else { (&mut right, &mut left) };
             (low.steps.1, high.steps.0) = (between, between);
@@ -239,8 +239,9 @@ impl<'a> Grower<'a> {
         Halves { small, large, depth: part.depth + 1, histogram: part.histogram }
     }
 
-    /// Queues both sides of each: the smaller one is counted, the larger one is what remains. The smaller one is next, so that
-    /// never more histograms wait than the number of rows has binary digits, for each of those that are counted together.
+    /// Queues both children of each node: the histogram of the smaller child is counted, that of the larger child is
+    /// the parent's minus the counted one. The smaller child is split next, so that the number of waiting histograms is
+    /// at most the number of binary digits of the row count, for each of the nodes that are counted together.
     fn children(
         &mut self,
         halves: &mut Vec<Halves>,
@@ -273,7 +274,7 @@ impl<'a> Grower<'a> {
         Ok(())
     }
 
-    /// Parts a node's rows, each side in the order in which they were; where the right side begins.
+    /// Partitions a node's rows, each side in the original order; returns where the right side begins.
     fn partition(&mut self, from: usize, to: usize, cut: &NodeTest) -> usize {
         let (rows, spill, codes) =
             (&mut self.rows[from..to], &mut self.spill[from..to], &self.table.columns[cut.column][..]);
@@ -295,7 +296,7 @@ impl<'a> Grower<'a> {
         from + middle
     }
 
-    /// One Newton step per leaf, shrunk; the rows of the sample move by it.
+    /// Sets each leaf to one Newton step times the learning rate, and moves the margins of the sampled rows by it.
     fn leaves(&mut self, leaves: &[TreeNode], nodes: &mut [Node], control: &Control) -> Result<(), LearnError> {
         let few = self.rows.len() < PARALLEL;
         let rows: Vec<&[u32]> = leaves.iter().map(|side| &self.rows[side.from..side.to]).collect();
@@ -311,7 +312,7 @@ impl<'a> Grower<'a> {
         shift(&rows, &values, &mut self.margins, parts, control)
     }
 
-    /// Moves the rows outside the sample.
+    /// Moves the margins of the rows outside the sample.
     fn rest(&mut self, nodes: &[Node], cuts: &[NodeTest], control: &Control) -> Result<(), LearnError> {
         let mut sampled = vec![false; self.labels.len()];
         self.rows.iter().for_each(|row| sampled[*row as usize] = true);

@@ -1,6 +1,7 @@
-//! Histograms of quantised residuals. A cell packs the sum of residuals and the number of rows into one whole number, so
-//! that sums are exact in any order, however many threads share the rows, and a sibling is a subtraction. (Quantised
-//! training: Shi et al. 2022; here with as many bits as the number of rows leaves free, and rounding to nearest.)
+//! Histograms of quantised residuals. A cell packs the sum of residuals and the number of rows into one whole number,
+//! so that sums are exact in any order, however many threads share the rows, and a sibling's histogram is a
+//! subtraction. (Quantised training: Shi et al. 2022; here with as many bits as the number of rows leaves free, and
+//! rounding to nearest.)
 
 use super::leaves::{Rows, by_span};
 use crate::bins::NarrowTable;
@@ -10,11 +11,11 @@ use multiversion::multiversion;
 use provost_predict::control::Control;
 use rayon::prelude::*;
 
-/// Sum of residuals above `bits`, number of rows below.
+/// The sum of residuals above the lowest `bits` bits, the number of rows in them.
 pub type Cell = i64;
 pub type Histogram = Vec<[Cell; 256]>;
 
-/// 1.5 * 2^52: a number below 2^51 added to it is rounded, and whole in the lowest bits of the sum.
+/// 1.5 * 2^52: adding it to a number below 2^51 rounds that number to a whole one, held in the lowest bits of the sum.
 const NEAREST: f64 = 6_755_399_441_055_744.0;
 
 /// How residuals become whole numbers in one round.
@@ -25,7 +26,7 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// `rows` is the most that can meet in one cell, `largest` the greatest absolute residual.
+    /// `rows` is the largest number of rows in one cell, `largest` the greatest absolute residual.
     pub fn new(rows: usize, largest: f64) -> Self {
         let bits = usize::BITS - rows.leading_zeros();
         let levels = (1u64 << (62 - 2 * bits).min(40)) as f64;
@@ -36,12 +37,12 @@ impl Packing {
         let level = (residual * self.scale + NEAREST).to_bits().wrapping_sub(NEAREST.to_bits());
         level.cast_signed() << self.bits | 1
     }
-    /// Sum, on the scale of the levels, and number of rows.
+    /// The sum of quantised residuals, and the number of rows.
     #[inline]
     pub fn open(self, cell: Cell) -> (f64, u32) {
         ((cell >> self.bits) as f64, (cell & ((1 << self.bits) - 1)) as u32)
     }
-    /// A squared sum back on the scale of the residuals.
+    /// Converts a squared sum of quantised residuals to the scale of the residuals.
     pub fn gain(self, squared: f64) -> f64 {
         squared / self.scale / self.scale
     }
@@ -54,12 +55,12 @@ fn add(value: Cell, codes: &[u8], histogram: &mut Histogram) {
     }
 }
 
-/// `rows` ascend.
+/// Adds `rows`, which ascend, to the histogram.
 fn count(table: &NarrowTable, packed: &[Cell], rows: &[u32], histogram: &mut Histogram) {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
     let (first, end) = (*first as usize, *last as usize + 1);
     if end - first == rows.len() {
-        // Without a gap, as at the root: nothing to look up.
+        // No gaps, as at the root: no row needs a look-up.
         let codes = table.codes[first * table.width..end * table.width].chunks_exact(table.width.max(1));
         return packed[first..end].iter().zip(codes).for_each(|(value, codes)| add(*value, codes, histogram));
     }
@@ -67,7 +68,7 @@ fn count(table: &NarrowTable, packed: &[Cell], rows: &[u32], histogram: &mut His
         if let Some(next) = rows.get(at + AHEAD) {
             let next = *next as usize;
             prefetch(packed, next);
-            // Its codes may begin on one line of memory and end on the next.
+            // A row's codes may begin on one cache line and end on the next.
             prefetch(&table.codes, next * table.width);
             prefetch(&table.codes, next * table.width + table.width.saturating_sub(1));
         }
@@ -79,11 +80,11 @@ fn used<'h>(table: &NarrowTable, histogram: &'h mut Histogram) -> impl Iterator<
     histogram.iter_mut().zip(&table.bins).map(|(cells, bins)| &mut cells[..=bins.len()])
 }
 
-/// Rows from which threads share the work.
+/// Number of rows from which threads share the work.
 pub const PARALLEL: usize = 32_768;
 
-/// Each node's rows into its histogram; of several, span by span: node by node, every node would fetch nearly all of the
-/// memory again.
+/// Adds each node's rows to its histogram. Several nodes are counted span by span: node by node, every node would fetch
+/// nearly all of the memory again.
 fn count_all(
     table: &NarrowTable,
     packed: &[Cell],
@@ -99,7 +100,7 @@ fn count_all(
     by_span(&mut nodes.to_vec(), begin..end, control, |node, rows| count(table, packed, rows, &mut histograms[node]))
 }
 
-/// Where the rows are cut so that `share` of those of all nodes come before: in each node's list.
+/// Where to cut each node's list so that `share` rows of all nodes together come before the cuts.
 fn cut_at(nodes: &[Rows<'_>], share: usize) -> Vec<usize> {
     let before = |row: u32| nodes.iter().map(move |rows| rows.partition_point(|r| *r < row));
     let (mut low, mut high) = (0, u32::MAX);
@@ -114,7 +115,7 @@ fn cut_at(nodes: &[Rows<'_>], share: usize) -> Vec<usize> {
     before(low).collect()
 }
 
-/// Counts each node's rows into its histogram, whatever it held before.
+/// Counts each node's rows into its histogram; clears what the histogram held before.
 ///
 /// # Errors
 ///
@@ -155,7 +156,7 @@ fn less(all: &mut [Cell], some: &[Cell]) {
     all.iter_mut().zip(some).for_each(|(a, b)| *a -= *b);
 }
 
-/// The parent's histogram becomes the other child's.
+/// Subtracts `child` from `parent`, which becomes the histogram of the other child.
 pub fn subtract(table: &NarrowTable, parent: &mut Histogram, child: &mut Histogram) {
     used(table, parent).zip(used(table, child)).for_each(|(all, some)| less(all, some));
 }

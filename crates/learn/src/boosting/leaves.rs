@@ -1,20 +1,22 @@
-//! What the rows of all leaves add up to and move by. The rows go by once, span by span, and each span is read for one leaf
-//! after the other while it is in the cache; leaf by leaf, every leaf would fetch nearly all of the memory again.
+//! Sums over the rows of all leaves, and updates of their margins. The rows are processed span by span, and each span
+//! is read for one leaf after the other while it is in the cache; leaf by leaf, every leaf would fetch nearly all of
+//! the memory again.
 
 use crate::error::LearnError;
 use provost_predict::control::Control;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows whose probabilities, margins and labels, or codes and residuals, fit into a core's own cache.
+/// Number of rows whose probabilities, margins and labels, or codes and residuals, fit into a core's own cache.
 const SPAN: usize = 16_384;
-/// Rows of a leaf that a span should have: below that, looking for them costs more than the memory does.
+/// Rows that a leaf should have in a span on average: with fewer, finding them costs more than reading memory again.
 const WORTH: usize = 64;
 
 /// A leaf's rows, ascending.
 pub type Rows<'r> = &'r [u32];
 
-/// Each leaf's rows, or other node's, within each span of `rows`, in their order; `leaves` begin there.
+/// Calls `each` with the rows of each leaf, or other node, within each span of `rows`, in their order. No list in
+/// `leaves` may begin before `rows`.
 ///
 /// # Errors
 ///
@@ -40,10 +42,10 @@ pub fn by_span<'r>(
     Ok(())
 }
 
-/// Sum of residuals and of p (1 - p).
+/// Sum of residuals y - p, and sum of p (1 - p): numerator and denominator of a Newton step.
 pub type Sums = (f64, f64);
 
-/// One leaf's sums, in the order of its rows, on top of what came before them.
+/// Adds one leaf's rows, in their order, to the sums so far.
 pub fn sum((mut up, mut down): Sums, rows: Rows<'_>, probabilities: &[f64], labels: &[u8]) -> Sums {
     for row in rows {
         let (p, y) = (probabilities[*row as usize], labels[*row as usize]);
@@ -53,7 +55,7 @@ pub fn sum((mut up, mut down): Sums, rows: Rows<'_>, probabilities: &[f64], labe
     (up, down)
 }
 
-/// Each leaf's sums.
+/// The sums of each leaf.
 pub fn sums(
     mut leaves: Vec<Rows<'_>>,
     probabilities: &[f64],
@@ -67,7 +69,7 @@ pub fn sums(
     Ok(sums)
 }
 
-/// The same, each leaf's on one of the threads, which get about equally many rows.
+/// As `sums`, with the leaves distributed over the threads, which get about equally many rows.
 pub fn sums_side_by_side(
     leaves: &[Rows<'_>],
     probabilities: &[f64],
@@ -93,7 +95,7 @@ pub fn sums_side_by_side(
     Ok(all)
 }
 
-/// Moves the margins of each leaf's rows by its value; on all threads where there are several `parts`.
+/// Adds each leaf's value to the margins of its rows; on all threads where there are several `parts`.
 pub fn shift(
     leaves: &[Rows<'_>],
     values: &[f32],

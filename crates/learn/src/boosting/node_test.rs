@@ -1,11 +1,11 @@
-//! A split of a node in terms of bins, and the rows that it parts.
+//! A split of a node in terms of bins, and the partition of rows by it.
 
 use provost_predict::trees::sets::{self, Set};
 
 /// Which codes go left.
 #[derive(Clone, Copy)]
 pub enum Test {
-    /// Up to `bin`, and the code of missing values where they go left, else one that no row has.
+    /// Codes up to `bin`, and `missing`: the code of missing values where they go left, else a code that no row has.
     Below {
         bin: u8,
         missing: u16,
@@ -33,9 +33,10 @@ impl NodeTest {
         }
     }
     /// Moves the rows of the left side to the front and those of the right side to the front of `right`, both in their
-    /// order; how many are left.
+    /// order; returns the number of rows on the left side.
     pub fn part(&self, codes: &[u8], rows: &mut [u32], right: &mut [u32]) -> usize {
-        // Inside, the kind of test is known and there is no branch: which side comes next is not predictable.
+        // The kind of test is matched outside the loop, which has no branch: the side of the next row is not
+        // predictable.
         match self.test {
             Test::Below { bin, missing } => {
                 part_by(|code| (code <= bin) | (u16::from(code) == missing), codes, rows, right)

@@ -1,6 +1,6 @@
 //! How boosted trees are grown.
 
-/// The checked parameters of a fit, and what they become on its columns.
+/// The checked parameters of a fit, resolved for its columns.
 pub struct BoostingSettings {
     pub seed: u64,
     pub rounds: usize,
@@ -10,9 +10,9 @@ pub struct BoostingSettings {
     pub min_leaf: usize,
     /// Share of the rows that each tree sees, without replacement.
     pub subsample: f64,
-    /// Columns that a split chooses from; those that part nothing do not count.
+    /// Number of columns that a split chooses from; columns that separate no rows do not count.
     pub columns: usize,
-    /// Per column 1 (rising), -1 (falling) or 0; empty where nothing is held.
+    /// Per column 1 (rising), -1 (falling) or 0; empty where there are no constraints.
     pub monotone: Vec<i8>,
 }
 

@@ -1,5 +1,6 @@
-//! Platt's fit (1999) with his smoothed targets, by Newton's method with a line search (Lin, Lin and Weng 2007). The arithmetic
-//! is that of linfa's `platt_newton_method`, to the last bit, with checks of the token in between, which a library's function cannot have.
+//! Platt scaling (Platt 1999) with his smoothed targets, by Newton's method with a line search (Lin, Lin and Weng
+//! 2007). The arithmetic equals that of linfa's `platt_newton_method` to the last bit; in addition the stop token is
+//! checked between blocks of rows, which the library's function cannot do.
 
 use crate::error::LearnError;
 use provost_predict::control::Control;
@@ -15,7 +16,7 @@ struct Rows<'a> {
     control: &'a Control,
 }
 
-/// At some a and b.
+/// Hessian and gradient of the loss at some a and b.
 #[derive(Default)]
 struct Derivatives {
     h11: f64,
@@ -65,14 +66,14 @@ impl Rows<'_> {
     }
 }
 
-/// a and b of `1 / (1 + exp(a · score + b))`; none where the search does not converge.
+/// a and b of `1 / (1 + exp(a · score + b))`; None where the search does not converge.
 ///
 /// # Errors
 ///
 /// `Stopped`.
 pub fn newton(scores: &[f64], labels: &[u8], control: &Control) -> Result<Option<(f64, f64)>, LearnError> {
     let positives = labels.iter().filter(|label| **label == 1).count();
-    // The library counts and smooths in f32.
+    // linfa counts and smooths in f32.
     let (positives, negatives) = (positives as f32, (labels.len() - positives) as f32);
     let (high, low) = ((positives + 1.0) / (positives + 2.0), 1.0 / (negatives + 2.0));
     let target = |label: &u8| f64::from(if *label == 1 { high } else { low });
