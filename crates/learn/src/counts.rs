@@ -1,8 +1,8 @@
-//! Decisions against labels, counted.
+//! Counts of decisions against labels: the confusion matrix.
 
 use provost_domain::TargetMetric;
 
-/// Decisions against labels, counted.
+/// Counts of decisions against labels: the confusion matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Class 0, decided 0.
@@ -16,7 +16,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// At one threshold; `y` is 0 or 1.
+    /// Counts the decisions `p >= threshold`. `y`: labels 0 or 1, `p`: probabilities of the same rows.
     pub fn of(y: &[u8], p: &[f64], threshold: f64) -> Self {
         let mut counts = Self::default();
         for (y, p) in y.iter().zip(p) {
@@ -40,27 +40,27 @@ impl Counts {
     pub fn total(self) -> u64 {
         self.tn + self.fp + self.fn_ + self.tp
     }
-    /// Share of the rows that are decided rightly.
+    /// Share of the rows that are decided correctly; 0 without rows.
     pub fn accuracy(self) -> f64 {
         ratio(self.tn + self.tp, self.total())
     }
-    /// Share of class 1 among positive decisions.
+    /// Share of class 1 among positive decisions; 0 without any.
     pub fn precision(self) -> f64 {
         ratio(self.tp, self.tp + self.fp)
     }
-    /// Share of positive decisions among class 1.
+    /// Share of positive decisions among class 1; 0 without rows of class 1.
     pub fn recall(self) -> f64 {
         ratio(self.tp, self.tp + self.fn_)
     }
-    /// Harmonic mean of precision and recall.
+    /// Harmonic mean of precision and recall; 0 where it is undefined.
     pub fn f1(self) -> f64 {
         ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn_)
     }
-    /// The same rows with the classes' names exchanged: its precision and recall are those of class 0.
+    /// The same rows with the two classes exchanged: precision and recall of the result are those of class 0.
     pub(crate) fn swapped(self) -> Self {
         Self { tn: self.tp, fp: self.fn_, fn_: self.fp, tp: self.tn }
     }
-    /// None for the AUC, which no threshold enters.
+    /// None for the AUC, which does not depend on a threshold.
     pub(crate) fn metric(self, metric: TargetMetric) -> Option<f64> {
         match metric {
             TargetMetric::Accuracy => Some(self.accuracy()),
@@ -72,7 +72,7 @@ impl Counts {
     }
 }
 
-/// A share; 0 of nothing.
+/// A share; 0 where `whole` is 0.
 pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

@@ -7,7 +7,8 @@ use provost_predict::control::Control;
 use provost_predict::matrix::Matrix;
 use std::sync::OnceLock;
 
-/// Above this many rows the four bytes for each cell are not kept: sorting again takes a small part of a fit.
+/// Above this number of rows the rank codings, four bytes for each cell, are not kept: sorting again takes a small part
+/// of a fit.
 const KEPT_ROWS: usize = 1 << 18;
 
 /// A feature matrix with its labels.
@@ -20,7 +21,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Labels are 0 or 1, one per row. Categories are codes by today's rule.
+    /// One label, 0 or 1, for each row of `x`. Categories are taken to be coded by the current rule.
+    ///
+    /// # Errors
+    ///
+    /// `Data` where the number of labels is not that of the rows, or a label is neither 0 nor 1.
     pub fn new(x: Matrix, y: Vec<u8>) -> Result<Self, LearnError> {
         if x.rows() != y.len() {
             return Err(LearnError::Data(format!("{} labels for {} rows", y.len(), x.rows())));
@@ -31,12 +36,12 @@ impl Dataset {
         let ranks = x.names().iter().map(|_| OnceLock::new()).collect();
         Ok(Self { x, y, ranks, category_rule: CATEGORY_RULE })
     }
-    /// The same rows, whose categories became codes by this rule.
+    /// The same rows, with categories that were coded by this rule.
     #[must_use]
     pub fn coded_by(self, category_rule: u32) -> Self {
         Self { category_rule, ..self }
     }
-    /// The rule by which the categories became codes: that of each model that is trained on them.
+    /// The rule by which the categories were coded; a model that is trained on these rows stores it.
     pub fn category_rule(&self) -> u32 {
         self.category_rule
     }
@@ -52,8 +57,8 @@ impl Dataset {
     pub fn rows(&self) -> usize {
         self.y.len()
     }
-    /// Whether rank codings are kept for the next fold and fit. Where they take too much memory they are not, and are best
-    /// asked for one after the other.
+    /// Whether rank codings are kept for later folds and fits. Where they would take too much memory they are not kept,
+    /// and a caller should ask for one column after the other.
     pub fn keeps_ranks(&self) -> bool {
         self.rows() <= KEPT_ROWS
     }
@@ -72,7 +77,8 @@ impl Dataset {
             return Ok(work(&Ranks::by_all_threads(self.x.column(column), control)?));
         }
         control.check()?;
-        // Serial inside: a parallel step here could wait for a thread that waits for this very cell.
+        // Sorts on this thread only: a parallel sort inside `get_or_init` could wait for a thread that waits for this
+        // very cell.
         Ok(work(self.ranks[column].get_or_init(|| Ranks::new(self.x.column(column)))))
     }
 }

@@ -1,5 +1,6 @@
-//! Categories for learners that know numbers only: each fit turns them into rates of acceptance, and compares the applicant
-//! with those whom the same university took, by its own training rows, so that inside a fold nothing of the held rows is known.
+//! Encodes categories for learners that only take numbers: as rates of acceptance, and by comparing each applicant with
+//! earlier applicants of the same university. Each fit uses its own training rows only, so that a fold knows nothing of
+//! the rows that are held out.
 
 mod encoder;
 mod standards;
@@ -18,23 +19,23 @@ use provost_predict::matrix::Matrix;
 use provost_predict::predictor::Predictor;
 use provost_predict::predictor::encoded::EncodedModel;
 
-/// A learner that is given categories as they are; without any in the task it is the inner one.
+/// A learner that also takes categories; without categories in the task it is the inner learner.
 pub struct Encoding<L>(pub L);
 
-/// A task's rows, encoded: the training rows first.
+/// A task's rows, encoded: first the training rows, then the others.
 pub(crate) struct Encoded {
     encoder: Encoder,
     data: Dataset,
     columns: Vec<usize>,
     train: Vec<u32>,
-    /// The rows after the training rows, as they were and as they are here.
+    /// The other rows: their numbers in the task's data, and their numbers here.
     others: Vec<u32>,
     at: Vec<u32>,
     shared: Shared,
 }
 
 impl Encoded {
-    /// With `keep`, categories as they are are among the columns.
+    /// With `keep`, the category columns themselves are kept, too.
     fn new(task: &FitTask<'_>, others: &[u32], keep: bool, control: &Control) -> Result<Self, LearnError> {
         let x = task.data.x();
         let names: Vec<&str> = task.columns.iter().map(|c| x.names()[*c].as_str()).collect();
@@ -129,7 +130,7 @@ impl<L: Learner> Learner for Encoding<L> {
             return self.0.fit_family(task, members, rows, control);
         }
         let keep = self.0.parts_categories();
-        // The validation rows are encoded as rows to predict are.
+        // Validation rows are encoded in the same way as rows to predict.
         let others: Vec<u32> = task.validation.iter().chain(rows).copied().collect();
         let grow = |encoded: &Encoded, shared: bool| {
             let (validation, held) = encoded.at.split_at(task.validation.len());

@@ -19,22 +19,26 @@ use provost_predict::predictor::member::Member;
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// Members with repetition; weights are multiples of one over their number.
+/// Most members, counted with repetition; a weight is a multiple of one over their number.
 const ROUNDS: usize = 50;
-/// A smaller fall of the log loss is not worth another round.
+/// The selection ends where a round would lower the log loss by less than this.
 const MIN_GAIN: f64 = 1e-6;
-/// Learners whose fits differ most from one sample of rows to another: these are in the ensemble as the mean of their fold
-/// models and the final one. A forest is such a mean already, and a logistic model gains nothing.
+/// Learners whose fits vary most from one sample of rows to another: such a member of the ensemble is the mean of its
+/// fold models and its final model. A forest is such a mean already, and a logistic regression gains nothing from it.
 const BAGGED: [Algorithm; 3] = [Algorithm::GradientBoosting, Algorithm::Xgboost, Algorithm::NeuralNetwork];
 
-/// Greedy ensemble selection with replacement (Caruana et al. 2004): from the best member on, whichever lowers the
-/// out-of-fold log loss of the mean most is added, until none does; so it is never above the best member's. Members must
-/// have been trained on the same `parts` and folds. Chosen members of high variance are bagged (Breiman 1996) over the folds of
-/// the cross-validation, which are fitted again for that. Calibrated by its members; the threshold is chosen on the combined
-/// out-of-fold predictions. The temporal reference is the weighted mean of the chosen members'; with one that has none there
-/// is none.
+/// Greedy ensemble selection with replacement (Caruana et al. 2004): starts from the best member, and adds in each
+/// round the member that lowers the out-of-fold log loss of the mean most, until none does; the log loss is therefore
+/// never above that of the best member. All members must have been trained on the same `parts` and folds. Chosen
+/// members of high variance are bagged (Breiman 1996) over the folds of the cross-validation, which are fitted again
+/// for that. The probabilities are calibrated by each member's own calibration; the threshold is chosen on the combined
+/// out-of-fold predictions. The temporal reference is the weighted mean of those of the chosen members; without one for
+/// each of them there is none.
 ///
-/// Errors: `Data` without members, or with members of other rows or features.
+/// # Errors
+///
+/// `Data` without members, or with members that were trained on other rows or features; `Stopped`; the errors of
+/// fitting the folds again.
 pub fn combine(
     data: &Dataset,
     parts: &Parts,
@@ -112,7 +116,8 @@ pub fn combine(
     })
 }
 
-/// How often each of `predictions` is in the mean. Ties go to the earlier member.
+/// How often each member is in the mean. `y`: labels 0 or 1, `predictions`: each member's out-of-fold probabilities of
+/// the same rows. Ties go to the earlier member.
 fn select(y: &[u8], predictions: &[&[f64]], control: &Control) -> Result<Vec<usize>, LearnError> {
     let mut counts = vec![0usize; predictions.len()];
     let mut sum = vec![0.0; y.len()];
@@ -154,7 +159,7 @@ fn temporal(data: &Dataset, chosen: &[(f64, &Trained)]) -> Option<Temporal> {
     Temporal::new(first.figures.year, first.rows.clone(), &y?, mean(&weighted))
 }
 
-/// The models of one member, which share its weight; their columns are the data's.
+/// The models of one member, which share its weight equally; their columns are numbered as in the data.
 fn bag(
     data: &Dataset,
     parts: &Parts,

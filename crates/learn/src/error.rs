@@ -11,30 +11,30 @@ pub enum LearnError {
     /// The caller's token was set.
     #[error("stopped: {0}")]
     Stopped(StopReason),
-    /// Bad parameters, every fault at once.
+    /// Invalid parameters, with all faults at once.
     #[error("{0}")]
     Params(Faults),
-    /// A grid search over too many candidates; `u128::MAX` stands for more than can be counted.
+    /// A grid search over too many candidates; `u128::MAX` stands for any larger number.
     #[error(
         "the grid of {algorithm} has {candidates} candidates; `grid_search` is allowed for at most {GRID_CANDIDATES}: shorten \
          its lists, or use `random_search` or `bayesian`, which draw from a grid of any size"
     )]
     SearchSpace {
-        /// Whose grid it is.
+        /// The algorithm whose grid it is.
         algorithm: Algorithm,
-        /// How many there are.
+        /// Number of candidates.
         candidates: u128,
     },
-    /// Data that no model can be fitted on: names the cause.
+    /// Data that no model can be fitted on; the text names the cause.
     #[error("{0}")]
     Data(String),
     /// An artifact that does not decode: truncated, altered, of a newer format.
     #[error("model artifact: {0}")]
     Artifact(String),
-    /// A finished trial could not be written down.
+    /// A finished trial could not be recorded.
     #[error("a trial could not be recorded: {0}")]
     Journal(String),
-    /// The foreign library's own words.
+    /// An error of the XGBoost library, in its own words.
     #[error("xgboost: {0}")]
     Xgboost(String),
 }

@@ -1,4 +1,4 @@
-//! What a model keeps of its training, beside what predicts.
+//! What a model stores about its training, besides its predictor.
 
 use crate::dataset::Dataset;
 use crate::error::LearnError;
@@ -10,8 +10,8 @@ use provost_predict::ranges::FeatureRange;
 use provost_predict::score_counts::ScoreCounts;
 use std::sync::Arc;
 
-/// Of a model trained on the rows `train`, with its calibrated out-of-fold probabilities of these rows. The same for the same
-/// seed.
+/// The evidence of a model that was trained on the rows `train`. `oof`: its calibrated out-of-fold probabilities, one
+/// for each of these rows. The same seed gives the same evidence.
 ///
 /// # Errors
 ///

@@ -64,10 +64,10 @@ fn read(params: &Params) -> (Read, Reader<'_>) {
     (Read { trees, max_features, balanced, settings }, r)
 }
 
-/// Below this many rows times trees a fit stays on its thread.
+/// Below this number of rows times trees, a fit stays on one thread.
 const SERIAL: usize = 200_000;
 
-/// Grows all trees of `read`; with `inner` they can be cut back.
+/// Grows all trees of `read`; with `inner` the grown trees can be cut back.
 fn grow(task: &FitTask<'_>, read: Read, inner: bool, control: &Control) -> Result<Vec<Grown>, LearnError> {
     let mut settings = read.settings;
     settings.seed = task.seed;
@@ -80,7 +80,8 @@ fn grow(task: &FitTask<'_>, read: Read, inner: bool, control: &Control) -> Resul
         let done = Mutex::new(0u64);
         let one = |grower: &mut Grower<'_>, tree: usize| {
             let grown = grower.tree(tree as u64, control)?;
-            // The lock keeps reports in order; a poisoned one only means that a listener panicked.
+            // The lock keeps the reports in order; it is poisoned only if a listener panicked, and the count is still
+            // right.
             let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             *done += 1;
             control.progress(*done, read.trees as u64);
@@ -102,7 +103,7 @@ fn checked(params: &Params) -> Result<Read, LearnError> {
     Ok(read)
 }
 
-/// Parameters that cut a larger growth back.
+/// Parameters that differ within a family: the largest forest is cut back to each member.
 const CUTS: [&str; 3] = ["n_estimators", "max_depth", "min_samples_split"];
 
 impl Learner for RandomForest {
@@ -151,7 +152,8 @@ impl Learner for RandomForest {
         let without = [&CUTS[..], &["max_features"]].concat();
         format!("{}features={features};", key(params, &without))
     }
-    /// The largest forest and cuts of it: each tree's first levels, and nodes down to so many rows.
+    /// Grows the largest forest and cuts each member out of it: its number of trees, their upper levels, and only the
+    /// splits of nodes with enough rows.
     fn fit_family(
         &self,
         task: &FitTask<'_>,

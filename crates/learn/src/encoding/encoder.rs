@@ -1,5 +1,5 @@
-//! Fits the rates of acceptance by category (`provost_predict::encoder`). A training row is encoded by the rows that are not in
-//! its part (Micci-Barreca 2001, with the cross-fitting of later work).
+//! Fits the rates of acceptance by category (`provost_predict::encoder`). A training row is encoded from the rows
+//! outside its own part, so that its own label is not used (Micci-Barreca 2001, with the cross-fitting of later work).
 
 use super::standards::{self, Training};
 use crate::dataset::Dataset;
@@ -10,11 +10,11 @@ use provost_domain::rng::SplitMix64;
 use provost_predict::control::Control;
 use provost_predict::encoder::{Category, Encoder, History, PER_CATEGORY, overall, rate};
 
-/// Parts of the training rows; a row's own part does not count for it.
+/// Number of parts of the training rows; a row is encoded without the rows of its own part.
 const PARTS: usize = 5;
 const STREAM: u64 = 0x656e_636f;
 
-/// The encoder, and the encoded training rows as columns; with `keep` the categories as they are, too.
+/// Returns the encoder, and the encoded training rows as columns; with `keep` the category columns themselves, too.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ pub(super) fn fit(
             let (rows, ones) = in_part[value(row) as usize][own];
             let elsewhere = less(history.all(), (f64::from(rows), f64::from(ones)));
             let prior = overall(less(all.all(), of_parts[own]));
-            // As many as a row that was not trained on would see.
+            // Scaled to the number of rows that a row outside the training data would see.
             let seen = elsewhere.0 * PARTS as f64 / (PARTS - 1) as f64;
             let earlier = rate(history.before(year), overall(all.before(year)));
             Some([earlier, rate(elsewhere, prior), seen.ln_1p() as f32])

@@ -3,9 +3,9 @@
 use provost_predict::encoder::standards::{OUTCOMES, Standards};
 use provost_predict::matrix::Matrix;
 
-/// Categories that decide by standards of their own.
+/// Categories within which applicants are compared.
 const BY: [&str; 2] = ["university", "university_program"];
-/// What of an applicant is compared.
+/// Columns in which applicants are compared.
 const OF: [&str; 6] = [
     "gpa_normalized",
     "gre_verbal_percentile",
@@ -14,10 +14,10 @@ const OF: [&str; 6] = [
     "undergrad_prestige",
     "gre_writing",
 ];
-/// Rows that the mean over all categories weighs as much as.
+/// Weight of the mean over all categories, in rows.
 const WEIGHT: f64 = 10.0;
 
-/// Rows and what they add up to.
+/// Number of rows, and the sum of their values.
 #[derive(Clone, Copy, Default)]
 struct Sum(f64, f64);
 
@@ -25,11 +25,11 @@ impl Sum {
     fn add(&mut self, other: Sum) {
         *self = Sum(self.0 + other.0, self.1 + other.1);
     }
-    /// Nothing is nothing in particular.
+    /// The mean; 0 without rows.
     fn mean(self) -> f64 {
         if self.0 > 0.0 { self.1 / self.0 } else { 0.0 }
     }
-    /// Towards `prior`, as if that had been seen so many times.
+    /// The mean, shrunk towards `prior`, which counts as `WEIGHT` rows.
     fn towards(self, prior: f64) -> f32 {
         ((self.1 + WEIGHT * prior) / (self.0 + WEIGHT)) as f32
     }
@@ -39,15 +39,15 @@ impl Sum {
 pub(super) struct Training<'a> {
     pub x: &'a Matrix,
     pub y: &'a [u8],
-    /// Of the task, to columns of the matrix.
+    /// The task's columns, as column numbers of the matrix.
     pub columns: &'a [usize],
     pub rows: &'a [u32],
-    /// The part of each row, of `parts`; a row's own does not count for it.
+    /// The part of each row, from 0 to `parts` - 1; a row is encoded without the rows of its own part.
     pub part: &'a [usize],
     pub parts: usize,
 }
 
-/// The categories that standards are by, and the columns that are compared, among these.
+/// Positions in `names` of the categories to compare within, and of the columns to compare.
 pub(super) fn places(names: &[&str]) -> (Vec<u32>, Vec<u32>) {
     let find = |wanted: &[&str]| -> Vec<u32> {
         wanted.iter().filter_map(|name| names.iter().position(|n| n == name)).map(|at| at as u32).collect()
@@ -55,14 +55,15 @@ pub(super) fn places(names: &[&str]) -> (Vec<u32>, Vec<u32>) {
     (find(&BY), find(&OF))
 }
 
-/// Columns that are added to these.
+/// Number of columns that the standards add to these.
 pub(super) fn width(names: &[&str]) -> usize {
     let (by, of) = places(names);
     by.len() * of.len() * OUTCOMES
 }
 
-/// With the columns of the training rows, each by rows of other parts. `codes` are the rows' positions in `distinct`,
-/// the ascending values of the category; beyond them is missing.
+/// Returns the standards of one category, and their columns for the training rows, each row computed from the rows of
+/// other parts. `codes` gives a row's position in `distinct`, the ascending values of the category; a position at the
+/// end or beyond means a missing value.
 pub(super) fn fit(
     training: &Training<'_>,
     category: u32,

@@ -1,16 +1,16 @@
-//! The codes of a node's rows, copied together: all look-ups below that node then stay in a core's own cache.
+//! Copies the codes of a node's rows next to each other: all look-ups below that node then stay in a core's own cache.
 
 use super::sample::Draw;
 use crate::bins::WideTable;
 use crate::prefetch::{AHEAD, prefetch};
 
-/// Below so many rows the whole table is near enough.
+/// A table with fewer rows than this needs no copies.
 const FAR: usize = 200_000;
-/// Rows of a dozen columns that fit into the cache that cores share, and into a core's own.
+/// Rows of about a dozen columns that fit into the cache that cores share, and into a core's own.
 const SHARED: usize = 262_144;
 const OWN: usize = 32_768;
 
-/// Rows of the copies for a table of so many rows: each takes at most an eighth of its memory.
+/// Rows of each copy for a table of so many rows: a copy takes at most an eighth of the table's memory.
 pub fn sizes(rows: usize) -> Vec<usize> {
     let first = SHARED.min(rows / 8);
     match rows {
@@ -20,26 +20,28 @@ pub fn sizes(rows: usize) -> Vec<usize> {
     }
 }
 
-/// A table, and copies of parts of it, each a part of the one before.
+/// A table, and copies of parts of it; each copy holds a part of the one before.
 pub struct Blocks<'a> {
     table: &'a WideTable,
-    /// Rows and their codes, column by column.
+    /// The most rows, and their codes column by column.
     copies: Vec<(usize, Vec<u16>)>,
 }
 
 impl<'a> Blocks<'a> {
-    /// With copies of so many rows, descending.
+    /// Allocates copies of so many rows each, in descending order.
     pub fn new(table: &'a WideTable, rows: &[usize]) -> Self {
         let copy = |rows: &usize| (*rows, vec![0; rows * table.columns.len()]);
         Self { table, copies: rows.iter().map(copy).collect() }
     }
 
-    /// Whether a node of so many rows, whose codes are in the copy of this number or (0) in the table, is to be copied.
+    /// Whether a node of so many rows fits into the next copy. `copy` is the number of the copy that holds the node's
+    /// codes, or 0 for the table.
     pub fn holds(&self, rows: usize, copy: usize) -> bool {
         self.copies.get(copy).is_some_and(|(most, _)| rows <= *most)
     }
 
-    /// Copies the codes of these rows, in their order. From now on they are numbered by their places in the copy.
+    /// Copies the codes of these rows, in their order. From then on `draws` number the rows by their places in the
+    /// copy.
     pub fn load(&mut self, draws: &mut [Draw], copy: usize) {
         let mut to = std::mem::take(&mut self.copies[copy]);
         for (column, to) in to.1.chunks_exact_mut(to.0).enumerate() {
@@ -57,7 +59,7 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// A column's codes, by the rows' numbers in the table or by those in the copy.
+    /// A column's codes, indexed by the rows' numbers in the table (`copy` 0) or by their places in the copy.
     #[inline]
     pub fn column(&self, column: usize, copy: usize) -> &[u16] {
         match copy.checked_sub(1) {

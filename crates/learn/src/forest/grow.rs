@@ -1,4 +1,4 @@
-//! Growing one tree: counts of drawn rows per bin are whole numbers, so no sum depends on its order.
+//! Grows one tree. Counts of drawn rows per bin are whole numbers, so no sum depends on its order.
 
 use super::block::Blocks;
 use super::sample::{self, Draw};
@@ -13,7 +13,7 @@ use provost_predict::control::BLOCK;
 use provost_predict::control::Control;
 use provost_predict::trees::{Node, Tree};
 
-/// A node's share of class 1 and its distinct rows, whether it was split or not.
+/// A node's share of class 1 and its number of distinct rows, recorded whether the node was split or not.
 #[derive(Clone, Copy, Default)]
 struct Inner {
     share: f32,
@@ -28,8 +28,8 @@ pub struct Grown {
 }
 
 impl Grown {
-    /// The tree that would have grown to this depth at most, with nodes of fewer than `enough` rows left whole. Of a tree
-    /// that was grown deeper, down to as few rows or fewer, and with `inner`.
+    /// The tree that would have grown to this depth at most, without splits of nodes that have fewer than `enough`
+    /// rows. Requires a tree that was grown at least as deep, with splits of nodes of as few rows, and with `inner`.
     pub fn cut(&self, max_depth: u32, enough: usize) -> Tree {
         let mut nodes = vec![Node::leaf(0.0)];
         let mut parts = vec![(0, 0, 0)];
@@ -49,8 +49,8 @@ impl Grown {
     }
 }
 
-/// A part to grow: node, rows and the copy that has their codes, depth, the key of its random numbers, columns (of the first
-/// 64) known to be constant.
+/// A node to grow: its number, the range of its rows, the copy that has their codes, its depth, the key of its random
+/// numbers, and which of the first 64 columns are known to be constant in it (a bit each).
 struct Part {
     node: usize,
     from: usize,
@@ -65,7 +65,7 @@ struct Part {
 /// Row visits between two checks of the token: some milliseconds.
 const PATIENCE: usize = 1 << 20;
 
-/// The memory of one thread's trees.
+/// Grows trees on one thread; keeps its buffers from tree to tree.
 pub struct Grower<'a> {
     table: &'a WideTable,
     labels: &'a [u8],
@@ -74,7 +74,7 @@ pub struct Grower<'a> {
     draws: Vec<Draw>,
     spill: Vec<Draw>,
     packed: Vec<Packed>,
-    /// For more draws; empty where there are not so many.
+    /// For nodes with more draws than `Packed` can count; empty where no node has so many.
     tallies: Vec<Tally>,
     occupied: Vec<u64>,
     sweep: Sweep,
@@ -86,7 +86,7 @@ pub struct Grower<'a> {
 impl<'a> Grower<'a> {
     pub fn new(table: &'a WideTable, labels: &'a [u8], settings: &'a ForestSettings) -> Self {
         let most = table.bins.iter().map(|b| b.len() + 1).max().unwrap_or(1);
-        // A bootstrap sample of many rows has 63% of them.
+        // A bootstrap sample of many rows contains about 63% of them.
         let drawn = if settings.bootstrap { labels.len() / 3 * 2 } else { labels.len() };
         Self {
             table,
@@ -118,7 +118,7 @@ impl<'a> Grower<'a> {
         Ok(())
     }
 
-    /// The tree of this number.
+    /// Grows the tree of this number.
     pub fn tree(&mut self, tree: u64, control: &Control) -> Result<Grown, LearnError> {
         control.check()?;
         self.draw(tree, control)?;
@@ -157,7 +157,7 @@ impl<'a> Grower<'a> {
                 visits = 0;
                 control.check()?;
             }
-            // Depth first: of what an earlier copy held, nothing is still to come.
+            // Nodes are grown depth first: no node that is still to come needs what this copy held before.
             while self.blocks.holds(rows, part.copy) {
                 self.blocks.load(&mut self.draws[part.from..part.to], part.copy);
                 part.copy += 1;
@@ -190,7 +190,7 @@ impl<'a> Grower<'a> {
         Ok(Grown { tree: nodes, gains, inner })
     }
 
-    /// Visits columns in random order; the first of equally good splits counts.
+    /// The best split, of columns that are visited in random order; of equally good splits the first wins.
     fn best_split(&mut self, part: &mut Part, control: &Control) -> Result<Option<ForestSplit>, LearnError> {
         let many = part.to - part.from >= BLOCK;
         let width = self.order.len();
@@ -216,7 +216,7 @@ impl<'a> Grower<'a> {
                 part.constant |= 1 << column;
             }
         }
-        // Back to the original order: a node's columns depend on its key alone.
+        // Restores the original order: the columns that a node draws depend on its key alone.
         for (at, other) in self.swaps.iter().enumerate().rev() {
             self.order.swap(at, *other);
         }
@@ -226,7 +226,7 @@ impl<'a> Grower<'a> {
         Ok(best)
     }
 
-    /// Looks for a better split by one column; false if the column is constant here.
+    /// Looks for a better split by one column; false if the column is constant in this node.
     fn scan(&mut self, part: &Part, column: usize, best: &mut Option<ForestSplit>) -> bool {
         let codes = self.blocks.column(column, part.copy);
         let missing = self.table.bins[column].len();
@@ -253,7 +253,7 @@ impl<'a> Grower<'a> {
         let absent = if split.missing_left { missing } else { usize::MAX };
         let (draws, spill) = (&mut self.draws[part.from..part.to], &mut self.spill[..part.to - part.from]);
         let (mut left, mut others) = (0, 0);
-        // Without a branch: which side comes next is not predictable.
+        // No branch: the side of the next row is not predictable.
         for at in 0..draws.len() {
             let draw = draws[at];
             if let Some(next) = draws.get(at + AHEAD) {

@@ -1,4 +1,4 @@
-//! The rows that one tree sees.
+//! The rows that one tree is grown on.
 
 use crate::error::LearnError;
 use crate::prefetch::prefetch;
@@ -14,10 +14,10 @@ pub struct Draw {
     pub label: u16,
 }
 
-/// Numbers that are drawn before the first of them is counted, so that the waits for their counts overlap.
+/// Rows that are drawn before the first of them is counted, so that the memory accesses of their counts overlap.
 const BATCH: usize = 64;
 
-/// As many rows as there are, drawn with replacement: each that was drawn, ascending.
+/// Draws as many rows as there are, with replacement; `draws` then holds each drawn row once, ascending.
 ///
 /// # Errors
 ///
