@@ -1,6 +1,6 @@
 //! Encodes categories for learners that only take numbers: as rates of acceptance, and by comparing each applicant with
-//! earlier applicants of the same university. Each fit uses its own training rows only, so that a fold knows nothing of
-//! the rows that are held out.
+//! those whom the same university accepted and rejected. Each fit uses its own training rows only, so that a fold knows
+//! nothing of the rows that are held out.
 
 mod encoder;
 mod standards;

@@ -13,7 +13,11 @@ use rayon::prelude::*;
 const PERMUTATION_STREAM: u64 = 0x7065_726d;
 
 /// Permutation importance (Breiman 2001): the mean fall of the AUC on `rows` when one column is shuffled among them,
-/// over `repeats` shuffles; per entry of `columns`, never negative, summing to 1 or all 0.
+/// over `repeats` shuffles; one share per entry of `columns`, never negative, summing to 1 or all 0.
+///
+/// # Errors
+///
+/// `Stopped`.
 pub fn permutation(
     predictor: &Predictor,
     data: &Dataset,
@@ -49,7 +53,7 @@ pub fn permutation(
     Ok(normalised(falls))
 }
 
-/// All `names` with their share, unused ones 0; the highest first, equal ones in the order of `names`.
+/// All `names` with their shares, 0 for unused ones; the highest share first, equal ones in the order of `names`.
 pub(crate) fn ranked(names: &[String], shares: impl IntoIterator<Item = (usize, f64)>) -> Vec<(String, f64)> {
     let mut all = vec![0.0; names.len()];
     for (column, share) in shares {

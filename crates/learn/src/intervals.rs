@@ -15,23 +15,24 @@ pub fn wilson(part: u64, whole: u64) -> Option<[f64; 2]> {
     let z2 = z * z;
     let middle = (share + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = z * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt() / (1.0 + z2 / n);
-    // Exactly 0 and 1 at the ends, where rounding would leave a last digit.
+    // Exactly 0 and 1 at the ends, without rounding errors.
     let low = if part == 0 { 0.0 } else { (middle - half).max(0.0) };
     let high = if part == whole { 1.0 } else { (middle + half).min(1.0) };
     Some([low, high])
 }
 
-/// The AUC's interval by DeLong's standard error (1988), cut at 0 and 1. None with fewer than two rows of a class, and where
-/// the error is 0, which says how few rows there are and not how sure the AUC is.
+/// The 95 % interval of the AUC by DeLong's standard error (DeLong, DeLong and Clarke-Pearson 1988), cut at 0 and 1.
+/// None with fewer than two rows of a class, and where the error is 0, which shows that the rows are few and not that
+/// the AUC is certain. `y`: labels 0 or 1, `p`: probabilities of the same rows.
 pub fn auc_interval(y: &[u8], p: &[f64]) -> Option<[f64; 2]> {
     let auc = auc_with_error(y, p).filter(|auc| auc.error > 0.0)?;
     let reach = normal_quantile(0.975) * auc.error;
     Some([(auc.value - reach).max(0.0), (auc.value + reach).min(1.0)])
 }
 
-/// The intervals of all five metrics that have one, by the metric's name. Accuracy, precision and recall are shares of rows.
-/// F1 is 2s/(1+s) with s the share of true positives in true positives, false positives and false negatives, so its interval
-/// is that of s, mapped.
+/// The 95 % intervals, by the metric's name; a metric without an interval is left out. Accuracy, precision and recall
+/// are shares of rows. F1 is 2s/(1+s) with s the share of true positives in true positives, false positives and false
+/// negatives, so its interval is that of s, mapped.
 pub fn intervals(y: &[u8], p: &[f64], threshold: f64) -> BTreeMap<String, [f64; 2]> {
     let c = Counts::of(y, p, threshold);
     let f1 = |s: f64| 2.0 * s / (1.0 + s);

@@ -30,19 +30,19 @@ use std::collections::BTreeMap;
 /// assert!(p[0] < 0.1 && p[1] > 0.9);
 /// ```
 pub struct FitTask<'a> {
-    /// The rows to choose from.
+    /// The dataset that `columns` and the rows refer to.
     pub data: &'a Dataset,
     /// Columns to learn from, in this order.
     pub columns: &'a [usize],
     /// Rows to fit on.
     pub train: &'a [u32],
-    /// For early stopping only; empty turns it off.
+    /// Rows for early stopping only; an empty list turns it off.
     pub validation: &'a [u32],
-    /// What the learner is set to.
+    /// The learner's parameters.
     pub params: &'a CheckedParams,
-    /// Of every random choice.
+    /// The seed of every random choice.
     pub seed: u64,
-    /// 0 is off.
+    /// Rounds or epochs without improvement that end a fit; 0 turns early stopping off.
     pub early_stopping_rounds: u32,
     /// Standardise columns (linear and neural learners only).
     pub scale: bool,
@@ -67,39 +67,48 @@ impl<'a> FitTask<'a> {
     }
 }
 
-/// What a fit leaves behind.
+/// The result of a fit.
 #[derive(Debug)]
 pub struct Fit {
-    /// What predicts.
+    /// The fitted predictor.
     pub predictor: Predictor,
-    /// Gain (trees) or absolute coefficient on the standardised scale (linear), per entry of `columns`, summing to 1 or all 0;
-    /// a missing-indicator's share is added to its column. None where the learner has none (network): see permutation.
+    /// Share of the gain (trees) or of the absolute coefficients on the standardised scale (linear), per entry of
+    /// `columns`, summing to 1 or all 0; the share of a missing-indicator is added to that of its column. None for the
+    /// network, whose importance is measured by permutation.
     pub importance: Option<Vec<f64>>,
     /// Trees, rounds, Newton steps or epochs kept.
     pub iterations: u64,
 }
 
-/// Same data, task and seed give the same predictor bytes at any thread count.
+/// A learning algorithm. The same data, task and seed give the same predictor bytes at any thread count.
 pub trait Learner: Send + Sync {
-    /// Its name.
+    /// The algorithm's name.
     fn algorithm(&self) -> Algorithm;
     /// scikit-learn's or XGBoost's defaults, every parameter present.
     fn defaults(&self) -> Params;
     /// The contract's search grid.
     fn grid(&self) -> Grid;
-    /// Completes with defaults and checks names, types and ranges; all faults at once.
+    /// Adds the defaults and checks names, types and ranges.
+    ///
+    /// # Errors
+    ///
+    /// All faults at once.
     fn check(&self, params: &Params) -> Result<CheckedParams, Faults>;
-    /// Runs on rayon's current pool.
+    /// Fits a predictor, on rayon's current pool.
+    ///
+    /// # Errors
+    ///
+    /// `Params` for invalid parameters, `Data` where the training rows are not of both classes, `Stopped`.
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError>;
-    /// Parameters that are recorded but change no model.
+    /// Parameters that are recorded but have no effect on the model.
     fn idle(&self) -> &'static [&'static str] {
         &[]
     }
-    /// The parameter that says how long a fit goes, where validation rows may end it sooner.
+    /// The parameter that sets the length of a fit (rounds or epochs), where validation rows may end the fit sooner.
     fn length(&self) -> Option<&'static str> {
         None
     }
-    /// Whether it splits by sets of categories, beside their rates.
+    /// Whether the learner splits by sets of categories, in addition to their rates of acceptance.
     fn parts_categories(&self) -> bool {
         false
     }
@@ -107,12 +116,18 @@ pub trait Learner: Send + Sync {
     fn width(&self, _data: &Dataset, columns: &[usize]) -> usize {
         columns.len()
     }
-    /// Equal for parameters that one growth serves (see `fit_family`), on so many columns (see `width`).
+    /// A key that is equal for parameters whose fits are parts of one longer fit (see `fit_family`), on so many columns
+    /// (see `width`).
     fn family(&self, params: &Params, _width: usize) -> String {
         key(params, self.idle())
     }
-    /// Predictions for `rows` by the fit of each of `members`, which are of one family; the task's own parameters do not
-    /// count. The same, bit for bit, as by fits apart; learners whose longer fit contains the shorter ones grow once.
+    /// Predictions for `rows` by the fit of each of `members`, which are of one family; the task's own parameters are
+    /// ignored. Returns one list per member, with a probability for each row. The result is the same, bit for bit, as
+    /// with separate fits; learners whose longer fit contains the shorter ones fit only once.
+    ///
+    /// # Errors
+    ///
+    /// As `fit`.
     fn fit_family(
         &self,
         task: &FitTask<'_>,
@@ -139,13 +154,13 @@ pub(crate) fn fit_apart<L: Learner + ?Sized>(
     members.iter().map(one).collect()
 }
 
-/// The parameters as one text, in the order of their names, those of `without` left out.
+/// The parameters as one text, sorted by name, without those named in `without`.
 pub(crate) fn key(params: &Params, without: &[&str]) -> String {
     let sorted: BTreeMap<&String, &Value> = params.iter().filter(|(n, _)| !without.contains(&n.as_str())).collect();
     sorted.into_iter().map(|(name, value)| format!("{name}={value};")).collect()
 }
 
-/// Ascending and each once, with every member's place among them: where a longer fit is evaluated on its way.
+/// The distinct lengths, ascending, at which a longer fit is evaluated, and each member's place among them.
 pub(crate) fn stops(of_members: &[u64]) -> (Vec<u64>, Vec<usize>) {
     let mut ends = of_members.to_vec();
     ends.sort_unstable();
@@ -154,7 +169,7 @@ pub(crate) fn stops(of_members: &[u64]) -> (Vec<u64>, Vec<usize>) {
     (ends, places)
 }
 
-/// Written as name and value, or name and list of values.
+/// Pairs of name and default value, as a map.
 pub(crate) fn defaults<const N: usize>(values: [(&str, Value); N]) -> Params {
     values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -1,4 +1,5 @@
-//! The learners, their search, metrics and statistics. Synchronous; parallel over rayon's current pool; no store, no async.
+//! The learners, their search, metrics and statistics. All of it is synchronous, parallel over rayon's current pool,
+//! and uses neither a store nor async code.
 
 #![warn(missing_docs)]
 
@@ -60,7 +61,7 @@ pub use shared::Shared;
 pub use temporal::Temporal;
 pub use trained::Trained;
 
-// What training returns is defined in `provost_predict`; callers that only train need not name that crate.
+// What training returns is defined in `provost_predict`; callers that only train do not need to name that crate.
 pub use provost_predict::predictor::member;
 pub use provost_predict::{
     Calibration, Control, Matrix, Model, PredictError, Predictor, Progress, StopReason, artifact, control, matrix,

@@ -37,7 +37,7 @@ impl Learner for LogisticRegression {
         Algorithm::LogisticRegression
     }
 
-    /// The solver and its iterations are recorded and change nothing.
+    /// `solver` and `max_iter` are recorded and have no effect.
     fn defaults(&self) -> Params {
         defaults([
             ("C", json!(1.0)),
@@ -69,15 +69,16 @@ impl Learner for LogisticRegression {
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError> {
         let (_, c, penalty, class_weight) = Self::read(task.params, &self.defaults()).map_err(LearnError::Params)?;
         let weights = class_weights(task.data.y(), task.train, class_weight.is_some())?;
-        // Always solved on the standardised scale, where Newton is well conditioned; without `scale` the penalty is
-        // expressed in the features' own units, which gives the same solution as raw columns would.
+        // The problem is always solved on the standardised scale, where Newton's method is well conditioned; without
+        // `scale` the penalty is expressed in the features' own units, which gives the same solution as raw columns
+        // would.
         let x = task.data.x();
         let preprocessor = preprocess::fit(x, task.columns, task.train, true, Standardise::Everything, control)?;
         let outputs = preprocessor.outputs();
         let mut l1 = vec![0.0; outputs.len()];
         let mut l2 = vec![0.0; outputs.len()];
         for (at, output) in outputs.iter().enumerate() {
-            // Indicators keep their 0 and 1: standardising a rare one would all but free it from the penalty.
+            // Indicators are penalised as 0 and 1: standardising a rare one would almost free it from the penalty.
             let unit = if task.scale && !output.indicator { 1.0 } else { output.unit };
             if penalty == "l1" {
                 l1[at] = 1.0 / (c * unit);

@@ -1,4 +1,4 @@
-//! How many columns a split may choose from, as scikit-learn has it.
+//! How many columns a split may choose from, as in scikit-learn.
 
 use crate::params::Reader;
 use serde_json::Value;
@@ -12,7 +12,8 @@ pub enum MaxFeatures {
 }
 
 impl MaxFeatures {
-    /// The parameter `max_features`; an invalid one is a fault, and then it does not matter.
+    /// Reads the parameter `max_features`. An invalid value is recorded as a fault, and what is returned is then not
+    /// used.
     pub fn read(r: &mut Reader<'_>) -> Self {
         let shape = "sqrt, log2, a whole number from 1 to 65535, a share above 0.0 and at most 1.0, or null";
         let keep = |v: &Value| Self::parse(v).map(|m| if matches!(m, Self::All) { Value::Null } else { v.clone() });
@@ -31,7 +32,7 @@ impl MaxFeatures {
             _ => None,
         }
     }
-    /// Of so many.
+    /// The number of columns, out of `width`; at least 1.
     pub fn of(&self, width: usize) -> usize {
         let n = match self {
             Self::All => width,

@@ -1,7 +1,6 @@
 //! Classification metrics. `y` holds labels 0 or 1 and `p` the probability of class 1, one of each per row. A row is
-//! decided positive when `p >= threshold`, everywhere. What is undefined (no positive decision, no rows) is 0, as
-//! scikit-learn's `zero_division=0` has it; only an AUC without both classes is 0.5, which is what a ranking that
-//! says nothing scores.
+//! decided positive when `p >= threshold`, everywhere. What is undefined (no positive decision, no rows) is 0, as with
+//! scikit-learn's `zero_division=0`; only an AUC without both classes is 0.5, the AUC of a random ranking.
 
 use crate::counts::{Counts, ratio};
 use crate::intervals::{intervals, wilson};
@@ -16,13 +15,14 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 const CALIBRATION_BINS: usize = 10;
-/// Below the first is `reach`, above the second `safety`, between them (both included) `target`.
+/// A probability below the first bound is in the tier `reach`, above the second in `safety`, between them (both
+/// included) in `target`.
 const TIER_BOUNDS: (f64, f64) = (0.25, 0.75);
 
 /// All scores at one threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
-    /// Share of the rows that are decided rightly.
+    /// Share of the rows that are decided correctly.
     pub accuracy: f64,
     /// Share of class 1 among positive decisions.
     pub precision: f64,
@@ -30,13 +30,13 @@ pub struct Scores {
     pub recall: f64,
     /// Harmonic mean of precision and recall.
     pub f1_score: f64,
-    /// Area under the ROC curve; no threshold enters.
+    /// Area under the ROC curve; does not depend on the threshold.
     pub auc_roc: f64,
     /// [[tn, fp], [fn, tp]]
     pub confusion_matrix: [[u64; 2]; 2],
     /// Mean squared error of the probabilities.
     pub brier: f64,
-    /// Natural logarithm, mean over rows.
+    /// Mean over the rows, by the natural logarithm.
     pub log_loss: f64,
 }
 
@@ -55,12 +55,13 @@ pub fn scores(y: &[u8], p: &[f64], threshold: f64) -> Scores {
     }
 }
 
-/// One metric; the threshold does not matter to the AUC.
+/// One metric; the AUC ignores the threshold.
 pub fn metric(metric: TargetMetric, y: &[u8], p: &[f64], threshold: f64) -> f64 {
     Counts::of(y, p, threshold).metric(metric).unwrap_or_else(|| auc(y, p))
 }
 
-/// The test part's metrics as clients read them. `cv_scores` are in the target metric, `seconds` of the training.
+/// The metrics of the test part, as they are sent to clients. `cv_scores`: one per fold, in the target metric;
+/// `seconds`: duration of the training.
 pub fn training_metrics(
     y: &[u8],
     p: &[f64],
@@ -90,15 +91,15 @@ pub fn training_metrics(
     }
 }
 
-/// How often the model's conformal sets at the default coverage have the outcomes `y` of rows with the probabilities `p` in them.
-/// None for an older model without evidence.
+/// How often the model's conformal sets at the default coverage contain the true outcome, for each outcome. `y`: labels
+/// 0 or 1, `p`: the model's probabilities of the same rows. None for an older model without evidence.
 pub fn set_coverage(model: &Model, y: &[u8], p: &[f64]) -> Option<SetCoverage> {
     let sets = ConformalSets::new(&model.evidence.as_deref()?.scores);
     let [rejected, accepted] = sets.measured(p, y, DEFAULT_COVERAGE);
     Some(SetCoverage { asked: DEFAULT_COVERAGE, accepted, rejected })
 }
 
-/// Mean and population standard deviation (numpy's default); 0 and 0 of nothing.
+/// Mean and population standard deviation (numpy's default); 0 and 0 without values.
 pub fn mean_std(values: &[f64]) -> (f64, f64) {
     if values.is_empty() {
         return (0.0, 0.0);
@@ -153,8 +154,8 @@ pub fn auc(y: &[u8], p: &[f64]) -> f64 {
     if positives == 0 || negatives == 0 { 0.5 } else { twice_won as f64 / (2 * positives * negatives) as f64 }
 }
 
-/// (false positive rate, true positive rate) from (0,0) to (1,1), one point per distinct probability, less those in the
-/// middle of a straight run of equal steps (as scikit-learn's `drop_intermediate`). Empty without both classes.
+/// (false positive rate, true positive rate) from (0,0) to (1,1), one point per distinct probability, without those in
+/// the middle of a straight run of equal steps (as scikit-learn's `drop_intermediate`). Empty without both classes.
 pub fn roc_curve(y: &[u8], p: &[f64]) -> Vec<(f64, f64)> {
     let (mut fp, mut tp) = (0u64, 0u64);
     let cumulative: Vec<(u64, u64)> = groups(y, p)
@@ -222,7 +223,7 @@ const THRESHOLD_STEPS: usize = 100;
 /// The rows of each class that are decided positive at the thresholds 0, 0.01, … 1.
 pub fn threshold_counts(y: &[u8], p: &[f64]) -> ThresholdCounts {
     let thresholds: Vec<f64> = (0..=THRESHOLD_STEPS).map(|step| step as f64 / THRESHOLD_STEPS as f64).collect();
-    // First, by how many thresholds a row reaches; then summed from the highest down.
+    // First counts each row at the highest threshold that it reaches; then sums from the highest threshold down.
     let mut counts = [vec![0u64; THRESHOLD_STEPS + 1], vec![0u64; THRESHOLD_STEPS + 1]];
     for (y, p) in y.iter().zip(p) {
         let reached = thresholds.partition_point(|threshold| threshold <= p);
@@ -265,9 +266,9 @@ pub fn tiers(y: &[u8], p: &[f64], threshold: f64) -> BTreeMap<String, TierMetric
 }
 
 /// The threshold with the best F1 or accuracy, and that score, in O(n log n). Candidates lie half-way between
-/// neighbouring distinct probabilities, and half-way from the extremes to 0 and to 1; of equal ones the nearest to 0.5 is
-/// taken, then the lower. The other metrics have no useful optimum (recall's accepts everyone, the AUC's is none): they
-/// give 0.5 and the score there. So does an empty `y`.
+/// neighbouring distinct probabilities, and half-way from the extremes to 0 and to 1; of equally good ones the nearest
+/// to 0.5 is taken, then the lower. The other metrics have no useful optimum (recall is highest where everyone is
+/// accepted, the AUC has no threshold): for them the result is 0.5 and the score at 0.5, as it is for an empty `y`.
 pub fn best_threshold(target: TargetMetric, y: &[u8], p: &[f64]) -> (f64, f64) {
     let groups = groups(y, p);
     let (Some(first), true) = (groups.first(), matches!(target, TargetMetric::F1Score | TargetMetric::Accuracy)) else {

@@ -1,4 +1,5 @@
-//! The nearest rows of each class by standardised features, out of a cover tree (Beygelzimer, Kakade and Langford 2006).
+//! Finds the nearest rows of each class by standardised features, in a cover tree (Beygelzimer, Kakade and Langford
+//! 2006).
 
 pub mod bands;
 
@@ -7,15 +8,15 @@ use crate::error::LearnError;
 use smartcore::algorithm::neighbour::cover_tree::CoverTree;
 use smartcore::metrics::distance::Distance;
 
-/// Rows that are searched at most.
+/// Most rows that are searched.
 pub const MOST_ROWS: usize = 200_000;
 
-/// A row that is near another one.
+/// A row near a given one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbour {
     /// Index of the row in the matrix.
     pub row: u32,
-    /// Euclidean, in standard deviations.
+    /// Euclidean distance, in standard deviations.
     pub distance: f64,
 }
 
@@ -36,7 +37,7 @@ impl Distance<Vec<f32>> for Euclidean {
 #[derive(Debug, Clone, Copy)]
 struct Scale {
     mean: f64,
-    /// 0 for a column that has one value only: it tells no rows apart.
+    /// 0 for a column with a single value, which distinguishes no rows.
     inverse_deviation: f64,
 }
 
@@ -49,7 +50,7 @@ impl Scale {
         Self { mean, inverse_deviation: if deviation > 0.0 { 1.0 / deviation } else { 0.0 } }
     }
 
-    /// A missing value is taken at the mean.
+    /// A missing value is replaced by the mean, which becomes 0.
     fn apply(self, value: f32) -> f32 {
         if value.is_nan() { 0.0 } else { ((f64::from(value) - self.mean) * self.inverse_deviation) as f32 }
     }
@@ -61,7 +62,8 @@ struct Class {
     /// Indices in the matrix, by their place in the tree.
     rows: Vec<u32>,
     tree: CoverTree<Vec<f32>, Euclidean>,
-    /// The standardised values of a class's only row: the tree of a single row is a leaf, which its search does not visit.
+    /// The standardised values of a class's only row: the search does not visit the leaf that is the tree of a single
+    /// row.
     only: Option<Vec<f32>>,
 }
 
@@ -73,8 +75,9 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
-    /// Of these rows of the matrix, each of class 0 or 1 by `y`, which has a label for each row of the matrix. All columns count
-    /// alike, so none of them should be codes of categories. Of more than [`MOST_ROWS`] rows the first ones are taken.
+    /// Indexes these rows of the matrix, each of class 0 or 1 by `y`, which has a label for each row of the matrix. All
+    /// columns have the same weight, so none of them should be codes of categories. Of more than [`MOST_ROWS`] rows the
+    /// first ones are taken.
     ///
     /// # Errors
     ///
@@ -98,8 +101,8 @@ impl Neighbours {
         Ok(Self { classes: [class(0)?, class(1)?], scales })
     }
 
-    /// The `k` nearest rows of each class, the nearest first; fewer where the class has fewer. `row` has a value for each column of
-    /// the matrix; NaN is missing.
+    /// The `k` nearest rows of each class, the nearest first; fewer where the class has fewer rows. `row` has a value
+    /// for each column of the matrix; NaN is missing.
     ///
     /// # Errors
     ///

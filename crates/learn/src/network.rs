@@ -1,5 +1,6 @@
-//! A multilayer perceptron with one output, trained as scikit-learn's `MLPClassifier` trains it: Adam, Glorot's
-//! initialisation, shuffled batches of 200, an L2 penalty divided by the batch.
+//! A multilayer perceptron with one output, trained as scikit-learn's `MLPClassifier` trains it: Adam (Kingma and Ba
+//! 2015), the initialisation of Glorot and Bengio (2010), shuffled batches of 200, an L2 penalty divided by the batch
+//! size.
 
 mod elementwise;
 mod gradients;
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 
 const MAX_LAYERS: usize = 8;
 const MAX_UNITS: u64 = 2_000;
-/// Presence indicators among the inputs: over four seeds +.003 AUC on Edulix, +.001 on GradCafe.
+/// Whether the inputs include presence indicators: over four seeds +.003 AUC on Edulix, +.001 on GradCafe.
 const INDICATORS: bool = true;
 
 /// The learner `neural_network`.
@@ -70,7 +71,7 @@ impl Learner for NeuralNetwork {
         Algorithm::NeuralNetwork
     }
 
-    /// The learning rate's schedule is recorded and changes nothing under Adam.
+    /// `learning_rate`, the schedule, is recorded and has no effect with Adam.
     fn defaults(&self) -> Params {
         defaults([
             ("hidden_layer_sizes", json!([100])),
@@ -115,7 +116,7 @@ impl Learner for NeuralNetwork {
         key(params, &["learning_rate", "max_iter"])
     }
 
-    /// Trains for the most epochs and keeps the network at each smaller number.
+    /// Trains for the most epochs and keeps the network at each smaller number of epochs.
     fn fit_family(
         &self,
         task: &FitTask<'_>,
@@ -137,7 +138,7 @@ impl Learner for NeuralNetwork {
     }
 }
 
-/// The network after each of the ascending numbers of epochs, with the epochs it has really seen.
+/// The network after each of the ascending numbers of epochs in `ends`, with the number of epochs really trained.
 fn train(
     task: &FitTask<'_>,
     checked: Checked,

@@ -1,4 +1,5 @@
-//! One column of one node: its rows by bin, in ascending order, for the sweep. True if the column varies.
+//! Groups a node's rows by the bins of one column, in ascending order, for the sweep. The functions return true if the
+//! column varies.
 
 use super::sample::Draw;
 use super::sweep::{Count, Packed, Sweep};
@@ -7,10 +8,10 @@ use multiversion::multiversion;
 
 /// Up to this many rows are sorted instead of counted in bins.
 pub const SMALL: usize = 32;
-/// Bits of a key for a row's place.
+/// Bits of a key that hold a row's place.
 const PLACES: u32 = SMALL.next_power_of_two().ilog2();
 
-/// How many of the first `len` keys are below each: no guess that could be wrong.
+/// For each key, how many of the first `len` keys are smaller; no branch that could be mispredicted.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
 fn ranks(keys: &[i16; SMALL], len: usize) -> [i16; SMALL] {
     let mut ranks = [0i16; SMALL];
@@ -22,9 +23,10 @@ fn ranks(keys: &[i16; SMALL], len: usize) -> [i16; SMALL] {
     ranks
 }
 
-/// Few rows.
+/// For few rows: sorts them.
 pub fn sort(rows: &[Draw], codes: &[u16], missing: usize, sweep: &mut Sweep) -> bool {
-    // Codes and places in one number, so that no two are equal; signed, since that is what processors compare.
+    // Code and place in one number, so that no two keys are equal; signed, because vector instructions compare signed
+    // numbers.
     let mut keys = [i16::MAX; SMALL];
     for ((key, draw), place) in keys.iter_mut().zip(rows).zip(0..) {
         *key = (((codes[draw.row as usize] << PLACES) | place) ^ 0x8000) as i16;
@@ -56,7 +58,8 @@ pub fn sort(rows: &[Draw], codes: &[u16], missing: usize, sweep: &mut Sweep) -> 
     true
 }
 
-/// More rows: `counts` has a place for every bin and the missing one and holds nothing, before and after.
+/// For more rows: counts them by bin. `counts` has a place for every bin and for missing values, and is empty before
+/// and after.
 pub fn count<C: Count>(
     rows: &[Draw],
     codes: &[u16],

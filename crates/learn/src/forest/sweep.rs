@@ -4,7 +4,7 @@ use super::sample::Draw;
 use super::settings::ForestSettings;
 use multiversion::multiversion;
 
-/// Draws, draws of class 1, distinct rows.
+/// Numbers of draws, of draws of class 1, and of distinct rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Tally {
     pub all: u32,
@@ -30,7 +30,7 @@ impl Tally {
     }
 }
 
-/// What bins are counted in.
+/// A type that bins are counted in.
 pub trait Count: Copy + Default + PartialEq {
     fn of(draw: Draw) -> Self;
     fn add(&mut self, other: Self);
@@ -51,7 +51,7 @@ impl Count for Tally {
     }
 }
 
-/// Up to `Packed::MOST` draws: one number, one addition.
+/// Counts of up to `Packed::MOST` draws in one number, so that one addition adds them all.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub struct Packed(u64);
 
@@ -94,7 +94,7 @@ pub fn masses(t: Tally, weights: [f64; 2]) -> [f64; 2] {
 
 #[derive(Clone, Copy)]
 pub struct ForestSplit {
-    /// Half the weighted Gini impurity that is left, times the weight; less is better.
+    /// Half the weighted Gini impurity of both sides, times their weight; lower is better.
     pub cost: f64,
     pub column: usize,
     /// The last bin of the left side, and the next one in the node (`missing` when only missing values follow).
@@ -104,10 +104,10 @@ pub struct ForestSplit {
     pub left: Tally,
 }
 
-/// Candidates are scored so many at a time.
+/// Number of candidates that are scored together.
 const LANES: usize = 8;
 
-/// A column's occupied bins in ascending order, and what lies below each: all of it is scored side by side.
+/// A column's occupied bins in ascending order, and the counts below each; all candidates are scored together.
 pub struct Sweep {
     bins: Vec<u16>,
     all: Vec<i32>,
@@ -119,18 +119,18 @@ pub struct Sweep {
     pub missing: Tally,
 }
 
-/// What the candidates of one way to treat missing values share.
+/// What all candidates share that send missing values to the same side.
 #[derive(Clone, Copy)]
 struct Way {
     total: Tally,
-    /// What is on the left beside the bins below.
+    /// What is on the left side besides the bins below: the missing values, or nothing.
     moved: Tally,
     min_leaf: u32,
     weights: [f64; 2],
 }
 
-/// Half the weighted Gini impurity that each candidate leaves, times the weight; infinite where a side has too few rows, and
-/// from place `len` on. And the lowest.
+/// Computes each candidate's cost: half the weighted Gini impurity of both sides, times their weight; infinite where a
+/// side has too few rows, and from place `len` on. Returns the lowest cost.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
 fn score(all: &[i32], ones: &[i32], rows: &[i32], way: Way, len: usize, costs: &mut [f64]) -> f64 {
     let (total, moved, min_leaf) = (way.total, way.moved, way.min_leaf as i32);
@@ -159,9 +159,9 @@ fn score(all: &[i32], ones: &[i32], rows: &[i32], way: Way, len: usize, costs: &
 }
 
 impl Sweep {
-    /// For so many bins and the missing one.
+    /// Room for so many bins and the missing one.
     pub fn new(bins: usize) -> Self {
-        // Room for a last group of candidates that begins anywhere.
+        // The last group of candidates may begin at any place.
         let most = bins + 1 + LANES;
         let zeros = || vec![0; most];
         Self {
@@ -190,10 +190,11 @@ impl Sweep {
         self.len = at + 1;
     }
 
-    /// Puts a better split by these bins into `best`.
+    /// Replaces `best` if this column has a better split.
     pub fn finish(&mut self, total: Tally, column: usize, settings: &ForestSettings, best: &mut Option<ForestSplit>) {
         let any_missing = self.missing.rows > 0;
-        // Place 0 has nothing below. Where missing values come last, no place of theirs has them on the left as well.
+        // Place 0 has nothing below it. Where missing values go left, the place of the missing values themselves is no
+        // candidate.
         let ways = [(false, self.len - 1), (true, self.len.saturating_sub(2))];
         let mut limit = best.as_ref().map_or(f64::INFINITY, |best| best.cost);
         let mut found: Option<(usize, bool)> = None;
@@ -207,7 +208,7 @@ impl Sweep {
             if lowest > limit || (lowest == limit && found.is_none()) {
                 continue;
             }
-            // Of equals the first bin counts, and there the missing values to the right.
+            // Of equal costs the first bin wins, and at the same bin the split that sends missing values to the right.
             let at = 1 + costs.iter().position(|cost| *cost == lowest).unwrap_or_default();
             if lowest < limit || found.is_some_and(|(first, _)| at < first) {
                 (limit, found) = (lowest, Some((at, missing_left)));
@@ -221,7 +222,7 @@ impl Sweep {
             column,
             bin: usize::from(self.bins[at - 1]),
             next: usize::from(self.bins[at]),
-            // Where no row tells the side of a missing value, it is the larger one.
+            // Where the node has no missing values, they go to the larger side.
             missing_left: if any_missing { missing_left } else { 2 * u64::from(left.all) > u64::from(total.all) },
             left,
         });

@@ -8,13 +8,15 @@ use provost_predict::control::Control;
 const MAX_STEPS: u64 = 200;
 const MAX_HALVINGS: u32 = 40;
 const MAX_SWEEPS: usize = 5_000;
-/// Of the objective's decrease that the step promises; of a step's largest change.
+/// The search ends where the promised decrease, relative to the objective, is below the square of this, or the largest
+/// change of a coefficient is below this.
 const TOLERANCE: f64 = 1e-10;
-/// Of the objective: a promised decrease below it ends the search.
+/// A promised decrease below this, relative to the objective, makes the step the last one.
 const ROUNDING: f64 = 1e-10;
 
-/// Minimises `loss + Σ l1·|w| + ½ Σ l2·w²` over the rows' coefficients; the last one, the intercept, is free.
-/// Returns them and the number of steps. Every step lowers the objective, so that it cannot diverge.
+/// Minimises `loss + Σ l1·|w| + ½ Σ l2·w²` over the coefficients, of which the last one, the intercept, is not
+/// penalised; `l1` and `l2` have an entry for each of the others. Returns the coefficients and the number of steps.
+/// Every step lowers the objective, so that the search cannot diverge.
 pub fn solve(rows: &Rows, l1: &[f64], l2: &[f64], control: &Control) -> Result<(Vec<f64>, u64), LearnError> {
     let width = rows.width;
     let mut penalties: Vec<(f64, f64)> = l1.iter().copied().zip(l2.iter().copied()).collect();
@@ -36,8 +38,8 @@ pub fn solve(rows: &Rows, l1: &[f64], l2: &[f64], control: &Control) -> Result<(
             return Ok((w, step - 1));
         }
         if -promised <= ROUNDING * (1.0 + value.abs()) {
-            // What is left to gain drowns in the rounding of a sum over all rows, where no line search can tell better from
-            // worse. Newton's error is squared by the step, so this one is the last.
+            // The decrease that is left is below the rounding error of a sum over all rows, so that a line search could
+            // not tell better from worse. A Newton step squares the error, so this one is the last.
             let at = rows.sums(&target, control)?;
             let better = at.loss + penalty(&target, &penalties) <= value + 1e-12 * (1.0 + value.abs());
             control.progress(MAX_STEPS, MAX_STEPS);
@@ -50,7 +52,7 @@ pub fn solve(rows: &Rows, l1: &[f64], l2: &[f64], control: &Control) -> Result<(
             let trial: Vec<f64> = w.iter().zip(&direction).map(|(w, d)| w + size * d).collect();
             let at = rows.sums(&trial, control)?;
             let new = at.loss + penalty(&trial, &penalties);
-            // Armijo's condition.
+            // Armijo's condition of sufficient decrease.
             if new <= value + 1e-4 * size * promised {
                 (w, sums, value, moved) = (trial, at, new, true);
                 break;
@@ -70,7 +72,8 @@ fn penalty(w: &[f64], penalties: &[(f64, f64)]) -> f64 {
     w.iter().zip(penalties).map(|(w, (l1, l2))| l1 * w.abs() + 0.5 * l2 * w * w).sum()
 }
 
-/// `w − (H + L2)⁻¹ (g + L2·w)`. A matrix that is singular in f64 (collinear columns at a huge C) gets a growing ridge.
+/// `w − (H + L2)⁻¹ (g + L2·w)`. To a matrix that is singular in f64 (collinear columns at a huge C) a growing ridge is
+/// added.
 fn cholesky_step(sums: &Sums, w: &[f64], penalties: &[(f64, f64)]) -> Vec<f64> {
     let n = w.len();
     let mut a = sums.hessian.clone();
@@ -92,7 +95,7 @@ fn cholesky_step(sums: &Sums, w: &[f64], penalties: &[(f64, f64)]) -> Vec<f64> {
     }
 }
 
-/// x with (A + ridge·I) x = b, or None where that is not positive definite.
+/// Solves (A + ridge·I) x = b; None where that matrix is not positive definite.
 fn cholesky_solve(a: &[f64], ridge: f64, b: &[f64]) -> Option<Vec<f64>> {
     let n = b.len();
     let mut l = vec![0.0; n * n];
@@ -123,7 +126,7 @@ fn cholesky_solve(a: &[f64], ridge: f64, b: &[f64]) -> Option<Vec<f64>> {
     Some(x)
 }
 
-/// The quadratic model's minimum by cyclic coordinate descent with soft thresholds.
+/// Minimises the quadratic model by cyclic coordinate descent with soft thresholds.
 fn descend(sums: &Sums, w: &[f64], penalties: &[(f64, f64)], control: &Control) -> Result<Vec<f64>, LearnError> {
     let n = w.len();
     let mut new = w.to_vec();

@@ -8,23 +8,24 @@ use provost_predict::control::Control;
 use provost_predict::preprocess::Preprocessor;
 use rayon::prelude::*;
 
-/// Rows whose sums are one thread's; a constant, so that the order of additions does not depend on threads.
+/// Rows that a thread sums at a time; a constant, so that the order of additions does not depend on the number of
+/// threads.
 const CHUNK: usize = 1_024;
-/// The design's rows are padded to whole vectors of this many numbers.
+/// The rows of the design matrix are padded to a multiple of this many numbers.
 const LANES: usize = 4;
 
 /// The standardised training rows with a last column of ones for the intercept.
 pub struct Rows {
-    /// Row-major, `stride` numbers a row, zeros after the ones.
+    /// Row-major, `stride` numbers a row, with zeros after the last column.
     design: Vec<f64>,
     stride: usize,
     /// Per row: its label as +1 or −1, and its weight.
     targets: Vec<(f64, f64)>,
-    /// Coefficients, the intercept included.
+    /// Number of coefficients, the intercept included.
     pub width: usize,
 }
 
-/// At some coefficients: the weighted loss and its derivatives. The Hessian is row-major, `width` × `width`.
+/// The weighted loss at some coefficients, and its derivatives. The Hessian is row-major, `width` × `width`.
 #[derive(Debug, Clone)]
 pub struct Sums {
     pub loss: f64,
@@ -33,7 +34,7 @@ pub struct Sums {
 }
 
 impl Rows {
-    /// `weights` by class.
+    /// The training rows of `task`; `weights` by class.
     ///
     /// # Errors
     ///
@@ -62,6 +63,8 @@ impl Rows {
         Ok(Self { design, stride, targets, width })
     }
 
+    /// The sums at `coefficients`, of which there are `width`.
+    ///
     /// # Errors
     ///
     /// `Stopped`.
@@ -93,7 +96,8 @@ impl Rows {
     }
 }
 
-/// Adds the rows' shares to the sums; `design` has whole rows of `coefficients.len()` numbers, a multiple of `LANES`.
+/// Adds the rows' loss and derivatives to the sums; `design` has whole rows of `coefficients.len()` numbers, a multiple
+/// of `LANES`.
 #[multiversion::multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
 fn add(
     design: &[f64],
@@ -111,7 +115,7 @@ fn add(
                 lanes[k] += r[k] * c[k];
             }
         }
-        // With m = ±z: loss ln(1 + e^−m), slope ∓1/(1 + e^m).
+        // With m = z for class 1 and m = −z for class 0: loss ln(1 + e^−m), slope ∓1/(1 + e^m).
         let margin = sign * ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]));
         let small = (-margin.abs()).exp();
         *loss += weight * ((-margin).max(0.0) + small.ln_1p());

@@ -1,8 +1,9 @@
-//! Bands of values: a number is shown as the fifth of the rows that it is in, and only where enough rows are in that band.
+//! Bands of values: a number is shown as the band that it is in, a fifth of the rows, and only where enough rows are in
+//! that band.
 
 use serde::Serialize;
 
-/// Bands of one feature.
+/// Number of bands of one feature.
 const BANDS: usize = 5;
 /// A band with fewer rows is not shown.
 pub const FEWEST_ROWS: u32 = 5;
@@ -21,7 +22,7 @@ pub struct Band {
 pub struct Bands {
     /// The values that the second and later bands begin with, ascending.
     edges: Vec<f32>,
-    /// Rows in each band; one more than edges.
+    /// Rows in each band; one entry more than `edges`.
     rows: Vec<u32>,
     missing: u32,
 }

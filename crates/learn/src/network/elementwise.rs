@@ -1,11 +1,11 @@
-//! Loops over all units of a batch, compiled for the processor's vectors.
+//! Loops over all units of a batch, compiled for vector instructions.
 
 use provost_predict::network::elementwise::exp;
 
 const LANES: usize = 8;
 
-/// The rows' summed loss; `slopes` = each row's share of the mean loss's gradient. Labels are 0 or 1; at most 1,000 rows,
-/// whose factors an f64 can hold.
+/// Returns the summed loss of the rows; sets `slopes` to each row's share of the gradient of the mean loss. Labels are
+/// 0 or 1. At most 1,000 rows, so that the product of their factors 1 + e^−|z| fits into an f64.
 #[multiversion::multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
 pub fn log_loss(logits: &[f32], labels: &[f32], slopes: &mut [f32]) -> f64 {
     let share = 1.0 / logits.len() as f32;
@@ -47,7 +47,7 @@ pub fn squares(values: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
-/// One step of Adam (Kingma and Ba 2015) with `rate` corrected for the moments' bias.
+/// One step of Adam (Kingma and Ba 2015); `rate` is already corrected for the bias of the moments.
 #[multiversion::multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
 pub fn adam(parameters: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], rate: f32) {
     let moments = first.iter_mut().zip(second.iter_mut());
