@@ -1,4 +1,4 @@
-//! Typed parameters out of a JSON map, with every fault collected.
+//! Reads typed parameters from a JSON map, and collects every fault.
 
 use provost_domain::{Fault, Faults};
 use serde_json::{Map, Value};
@@ -9,8 +9,8 @@ use std::ops::{Bound, Deref, RangeBounds, RangeInclusive};
 pub type Params = Map<String, Value>;
 
 /// Parameters that a learner has checked and completed: every parameter is there, and within its range. Only
-/// [`Learner::check`](crate::learner::Learner::check) makes them, so that no other map reaches a fit (as linfa's `ParamGuard`
-/// does it).
+/// [`Learner::check`](crate::learner::Learner::check) makes them, so that an unchecked map cannot reach a fit (the
+/// pattern of linfa's `ParamGuard`).
 ///
 /// ```
 /// use provost_domain::Algorithm;
@@ -31,7 +31,7 @@ impl CheckedParams {
         self.0
     }
 
-    /// The same with another value of one parameter, which its learner is known to accept.
+    /// The same parameters with another value of one of them, which the learner is known to accept.
     #[must_use]
     pub(crate) fn with_accepted(mut self, name: &str, value: Value) -> Self {
         self.0.insert(name.to_owned(), value);
@@ -47,8 +47,9 @@ impl Deref for CheckedParams {
     }
 }
 
-/// Reads parameters one by one; where one is absent its default counts, where one is wrong a fault is noted and its default
-/// is returned. `finish` gives the completed map in reading order, or all faults, names that nobody read included.
+/// Reads parameters one by one. An absent parameter gets its default; for an invalid one a fault is noted and the
+/// default is returned. `finish` gives the completed map in reading order, or all faults, those of names that were not
+/// read included.
 ///
 /// The same reader serves `Learner::check` (keep `finish`'s map) and `Learner::fit` (keep the values).
 pub struct Reader<'a> {
@@ -116,13 +117,14 @@ impl<'a> Reader<'a> {
         self.take(name, &expected, parse).as_str().map(str::to_owned)
     }
 
-    /// Anything else: `parse` returns the canonical value, or None if it is not `expected` (as in "…is not {expected}").
+    /// A parameter of any other type: `parse` returns the canonical value, or None if the value is not `expected` (the
+    /// fault says "… is not {expected}").
     pub fn take(&mut self, name: &str, expected: &str, parse: impl Fn(&Value) -> Option<Value>) -> Value {
         let default = || self.defaults.get(name).cloned().unwrap_or_default();
         let value = match self.given.get(name) {
             None => default(),
             Some(given) => parse(given).unwrap_or_else(|| {
-                // As digits, the same number may be allowed.
+                // Written in digits, the same number may be allowed.
                 let inexact = whole(given).is_none() && given.as_f64().is_some_and(|n| n > 9e15 && n.fract() == 0.0);
                 let digits = if inexact { ", in digits without a point or an exponent" } else { "" };
                 let expected = format!("{expected}{digits}");
@@ -139,11 +141,11 @@ impl<'a> Reader<'a> {
         self.faults.push(fault(name, message.to_string()));
     }
 
-    /// The completed parameters in reading order.
+    /// Returns the completed parameters in reading order.
     ///
     /// # Errors
     ///
-    /// All faults, names that nobody read included.
+    /// All faults, those of names that were not read included.
     pub fn finish(mut self) -> Result<CheckedParams, Faults> {
         let known = self.read.keys().cloned().collect::<Vec<_>>().join(", ");
         for name in self.given.keys().filter(|name| !self.read.contains_key(*name)) {
@@ -166,7 +168,7 @@ fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().and_then(exact))
 }
 
-/// A value in a message, cut where it would fill the page.
+/// A value for a message, cut after 60 characters.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {

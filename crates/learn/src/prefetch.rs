@@ -1,10 +1,11 @@
-//! Asking the memory early for what a list of rows will need.
+//! Prefetching of the memory that a list of rows will need.
 
-/// So many rows ahead: those of a node lie too far apart for the processor to foresee the next. The work on 16 rows is shorter
+/// How many rows ahead to prefetch: the rows of a node lie too far apart for the processor to predict the next one, and
+/// the work on 16 rows takes less time than an access to memory outside the caches.
 /// than the wait for memory outside the caches.
 pub const AHEAD: usize = 32;
 
-/// Has the processor fetch what lies there. No more than advice, so any index will do.
+/// Asks the processor to load an element into its caches. This is only a hint, so any index is allowed.
 #[inline(always)]
 pub fn prefetch<T>(from: &[T], at: usize) {
     #[cfg(target_arch = "x86_64")]

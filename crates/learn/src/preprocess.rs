@@ -1,4 +1,5 @@
-//! Fits imputation, presence indicators and standardisation on training rows, for the learners that cannot take a missing value.
+//! Fits imputation, presence indicators and standardisation on training rows, for learners that do not take missing
+//! values.
 
 use crate::error::LearnError;
 use provost_predict::control::Control;
@@ -20,7 +21,8 @@ pub enum Standardise {
     Everything,
 }
 
-/// Fitted on `rows`, which must not be empty. The sums of one column are one thread's, so the result does not depend on threads.
+/// Fits on `rows`, which must not be empty. The sums of one column are computed by one thread, so that the result does
+/// not depend on the number of threads.
 ///
 /// # Errors
 ///
@@ -37,7 +39,7 @@ pub fn fit(
     Ok(Preprocessor::new(columns.par_iter().map(fit_one).collect::<Result<_, LearnError>>()?))
 }
 
-/// The design of `rows`, row-major with `stride` (at least `width`) numbers a row; the rest of a row is 0.
+/// The design matrix of `rows`, row-major with `stride` (at least `width`) numbers a row; the rest of a row is 0.
 ///
 /// # Errors
 ///
@@ -80,11 +82,12 @@ fn fit_column(
     let raw = Affine { shift: 0.0, factor: 1.0 };
     let mut value = raw;
     let sum: f64 = present.iter().map(|v| f64::from(*v)).sum();
-    // Reorders the values, and their squares are added in that order: another way to the median would change a model's last bits.
+    // Reorders the values, and their squares are added in the new order: another algorithm for the median would change
+    // the last bits of a model.
     let median = median(&mut present, control)?;
     control.check()?;
     if standardise != Standardise::Nothing {
-        // Over the imputed column, as a pipeline of imputer and scaler does.
+        // Mean and deviation are those of the imputed column, as in a pipeline of imputer and scaler.
         let missing = n - filled;
         let mean = (sum + missing * median) / n;
         let squares: f64 = present.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum();
@@ -105,7 +108,8 @@ fn affine(mean: f64, deviation: f64, constant: bool) -> Affine {
     Affine { shift: mean, factor }
 }
 
-/// Mean of the two middle values where their number is even. Reorders `values`, which are not empty.
+/// The median: the mean of the two middle values where the number of values is even. Reorders `values`, which must not
+/// be empty.
 fn median(values: &mut [f32], control: &Control) -> Result<f64, LearnError> {
     let middle = values.len() / 2;
     let odd = values.len() % 2 == 1;

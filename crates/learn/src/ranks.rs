@@ -1,4 +1,5 @@
-//! A coding of one column that has no parameters: computed once per data set, shared by every fold and fit.
+//! Rank coding of one column. The coding has no parameters, so it is computed once per data set and shared by all folds
+//! and fits.
 
 use crate::error::LearnError;
 use crate::sorting::sort_by;
@@ -14,7 +15,7 @@ pub struct Ranks {
 }
 
 impl Ranks {
-    /// NaN is missing. Rows: at most 2^32 - 2. Takes some 50 ns for each row.
+    /// NaN is a missing value. At most 2^32 - 2 rows. Takes about 50 ns per row.
     pub fn new(column: &[f32]) -> Self {
         let sort = |order: &mut Vec<u64>| {
             order.sort_unstable();
@@ -24,7 +25,7 @@ impl Ranks {
         ranks
     }
 
-    /// The same by all threads of rayon's current pool, with checks of the token in between.
+    /// As `new`, on all threads of rayon's current pool and with checks of the stop token in between.
     ///
     /// # Errors
     ///
@@ -80,7 +81,7 @@ impl Ranks {
     }
 }
 
-/// Orders as the numbers do; -0 and 0 get one key.
+/// A key in the order of the numbers; -0 and 0 get one key.
 fn sort_key(v: f32) -> u32 {
     let bits = (v + 0.0).to_bits();
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
@@ -91,11 +92,12 @@ fn of_key(key: u32) -> f32 {
     f32::from_bits(if key >> 31 == 1 { key ^ 1 << 31 } else { !key })
 }
 
-/// The values of some rows in ascending order, NaN left out: each one's key, and below it the row's place among these rows.
+/// The values of some rows in ascending order, without NaN: each entry has the value's key in the upper 32 bits, and
+/// the row's place among these rows in the lower ones.
 pub struct Sorted(Vec<u64>);
 
 impl Sorted {
-    /// By all threads of rayon's current pool.
+    /// Sorts on all threads of rayon's current pool.
     ///
     /// # Errors
     ///
@@ -115,7 +117,7 @@ impl Sorted {
         sort_by(&mut order, u64::cmp, control)?;
         Ok(Self(order))
     }
-    /// How many there are.
+    /// Number of values.
     pub fn count(&self) -> usize {
         self.0.len()
     }
@@ -123,7 +125,7 @@ impl Sorted {
     pub fn places(&self) -> impl Iterator<Item = usize> {
         self.0.iter().map(|packed| *packed as u32 as usize)
     }
-    /// Each distinct value and how many places have it.
+    /// Each distinct value and the number of rows that have it.
     pub fn runs(&self) -> impl Iterator<Item = (f32, usize)> {
         self.0.chunk_by(|a, b| a >> 32 == b >> 32).map(|run| (of_key((run[0] >> 32) as u32), run.len()))
     }

@@ -1,4 +1,5 @@
-//! Searching an algorithm's candidates by cross-validation: which to try, in what order, when to give one up, which wins.
+//! Searches an algorithm's candidates by cross-validation: which to try, in what order, which to drop early, which one
+//! wins.
 
 pub mod choice;
 pub mod draws;

@@ -1,4 +1,4 @@
-//! The start of a network, and the gradient of its loss.
+//! The initial parameters of a network, and the gradient of its loss.
 
 use super::elementwise;
 use provost_domain::rng::SplitMix64;
@@ -6,10 +6,10 @@ use provost_predict::network::activation::Activation;
 use provost_predict::network::layers::{Buffers, Layers};
 use provost_predict::network::product::{self, Back, Gradient};
 
-/// The key of the random stream that initialises.
+/// Key of the random stream that draws the initial parameters.
 const STREAM: u64 = 1;
 
-/// Glorot and Bengio's uniform initialisation (2010), of the biases too, as scikit-learn has it.
+/// The uniform initialisation of Glorot and Bengio (2010), of the biases too, as in scikit-learn.
 pub fn initial(inputs: usize, hidden: &[usize], activation: Activation, seed: u64) -> Layers {
     let units = std::iter::once(inputs).chain(hidden.iter().copied()).chain([1]);
     let sizes: Vec<u32> = units.map(|n| n as u32).collect();
@@ -35,15 +35,15 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// For batches of up to `rows`.
+    /// For batches of up to `rows` rows.
     pub fn new(layers: &Layers, rows: usize) -> Self {
         let deltas = layers.sizes()[1..].iter().map(|n| vec![0.0; rows * *n as usize]).collect();
         Self { buffers: Buffers::new(layers, rows), deltas, turned: Vec::new(), ones: vec![1.0; rows] }
     }
 }
 
-/// After `forward` of the same `x`: the gradient of the batch's mean loss plus `½ · alpha / rows · ‖weights‖²`, in
-/// the parameters' order. Returns the batch's mean loss, the penalty included.
+/// To be called after `forward` of the same `x`. Sets `gradient` to the gradient of the batch's mean loss plus `½ ·
+/// alpha / rows · ‖weights‖²`, in the parameters' order. Returns the batch's mean loss, the penalty included.
 pub fn backward(
     layers: &Layers,
     x: &[f32],
@@ -68,7 +68,7 @@ pub fn backward(
         let weights = &layers.parameters()[layer.weights..layer.biases];
         squares += f64::from(elementwise::squares(weights));
         let (a, b) = ((input, layer.inputs), (delta, layer.outputs));
-        // A single column of weights is a row in memory.
+        // With one output, the column of weights is a row in memory: the two factors change places.
         let (a, b) = if layer.outputs == 1 { (b, a) } else { (a, b) };
         let product = Gradient { input: a.0, inputs: a.1, delta: b.0, outputs: b.1, decay, weights };
         product::gradient(&product, to_weights);
@@ -102,7 +102,7 @@ pub fn backward(
     loss / rows as f64 + 0.5 * f64::from(decay) * squares
 }
 
-/// `out` = `values`, transposed.
+/// Writes `values`, transposed, to `out`.
 fn turn(values: &[f32], width: usize, out: &mut [f32]) {
     let height = values.len() / width;
     for (at, row) in values.chunks_exact(width).enumerate() {

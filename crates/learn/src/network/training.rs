@@ -10,29 +10,29 @@ use provost_predict::network::layers::{Buffers, Layers};
 
 const BATCH: usize = 200;
 const RATE: f64 = 1e-3;
-/// The training loss has to fall by this within so many epochs.
+/// Training ends where the training loss has not fallen by `TOLERANCE` for more than `IDLE_EPOCHS` epochs.
 const TOLERANCE: f64 = 1e-4;
 const IDLE_EPOCHS: u64 = 10;
-/// The key of the random stream that shuffles.
+/// Key of the random stream that shuffles the rows.
 const STREAM: u64 = 2;
 
 pub struct Part {
-    /// Row-major.
+    /// Row-major, rows × inputs.
     pub inputs: Vec<f32>,
     pub labels: Vec<f32>,
 }
 
 pub struct Plan {
     pub alpha: f32,
-    /// Numbers of epochs, ascending.
+    /// Numbers of epochs after which the network is kept, ascending.
     pub ends: Vec<u64>,
     pub seed: u64,
-    /// Epochs that the validation loss may go without a new minimum.
+    /// Epochs without a new minimum of the validation loss that end the training.
     pub patience: u64,
 }
 
-/// Returns, for each of the plan's ends, the trained layers and the number of epochs they have seen: all, or with
-/// validation rows those up to the lowest validation loss. One thread's work, whatever the pool.
+/// Returns, for each of the plan's ends, the trained layers and the number of epochs that they were trained for: all,
+/// or with validation rows those up to the lowest validation loss. Runs on one thread, whatever the pool.
 pub fn train(
     mut layers: Layers,
     train: &Part,
@@ -70,7 +70,7 @@ pub fn train(
             elementwise::adam(layers.parameters_mut(), &gradient, &mut first, &mut second, rate as f32);
         }
         let loss = sum / rows as f64;
-        // Values near f32's end could still overflow a product: keep the last sound epoch.
+        // Inputs near the limits of f32 can overflow a product: the last epoch with finite values is kept.
         if !loss.is_finite() || layers.parameters().iter().any(|p| !p.is_finite()) {
             break;
         }
@@ -96,7 +96,7 @@ pub fn train(
         }
     }
     control.progress(last, last);
-    // Training on would change nothing.
+    // Ends that were not reached get the best network: training on would change nothing.
     done.resize(plan.ends.len(), (best.layers, best.epoch));
     Ok(done)
 }

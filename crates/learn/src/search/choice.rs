@@ -1,23 +1,23 @@
-//! Which of the scored candidates wins.
+//! Chooses the winner among the scored candidates.
 
 use super::rule::Rule;
 use super::trial::{TrialResult, TrialStatus, exact, mean};
 
-/// A winner that decides one way for more than this share of the rows is refused.
+/// A candidate that makes the same decision for more than this share of the rows is refused as the winner.
 const ONE_WAY: f64 = 0.99;
 
-/// What a choice compares, over the same folds for every candidate.
+/// What a choice compares of one candidate; the folds are the same for all candidates.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing<'a> {
     pub index: u32,
-    /// Per fold.
+    /// One per fold.
     pub scores: &'a [f64],
     pub log_loss: f64,
     pub one_way: f64,
 }
 
-/// The winner's position in `field`, and whether all candidates decide (nearly) everything one way, so that it was let
-/// through. None for an empty field.
+/// The winner's position in `field`, and whether every candidate makes the same decision for (nearly) all rows, so that
+/// none could be refused for this. None for an empty field.
 pub(crate) fn winner(rule: Rule, field: &[Standing<'_>]) -> Option<(usize, bool)> {
     let sound: Vec<usize> = (0..field.len()).filter(|i| !rule.refuses() || field[*i].one_way <= ONE_WAY).collect();
     let (eligible, one_way) = if sound.is_empty() { ((0..field.len()).collect(), true) } else { (sound, false) };
@@ -38,7 +38,7 @@ pub(crate) fn winner(rule: Rule, field: &[Standing<'_>]) -> Option<(usize, bool)
     Some((at, one_way))
 }
 
-/// Of the mean of `values`.
+/// The standard error of the mean of `values`; 0 for fewer than two.
 pub(crate) fn standard_error(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     if n < 2.0 {
@@ -48,7 +48,8 @@ pub(crate) fn standard_error(values: &[f64]) -> f64 {
     (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt()
 }
 
-/// The complete trial to fit, and a warning where it decides (nearly) everything one way for want of another.
+/// The complete trial to fit, with a warning where every candidate makes the same decision for (nearly) all rows. None
+/// without complete trials.
 pub fn choose(rule: Rule, trials: &[TrialResult]) -> Option<(&TrialResult, Option<String>)> {
     let complete: Vec<&TrialResult> = trials.iter().filter(|t| t.status == TrialStatus::Complete).collect();
     let field: Vec<Standing<'_>> = complete

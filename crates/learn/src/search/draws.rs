@@ -9,16 +9,20 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 const STREAM: u64 = 0x6472_6177;
-/// Spaces of up to so many points are drawn from in the order of a shuffle; from larger ones points are drawn
-/// independently, and this is the greatest number of draws.
+/// Spaces of up to this many points are drawn from in the order of a shuffle. From larger ones points are drawn
+/// independently, at most this many times.
 const SHUFFLED: u64 = 1 << 20;
-/// Places of the shuffle that are worked out together: at first, and at most.
+/// Places of the shuffle that are computed together: at first, and at most.
 const FIRST_PLACES: u32 = 1 << 10;
 const MOST_PLACES: u32 = 1 << 16;
-/// Steps between two checks of the token.
+/// Steps between two checks of the stop token.
 const LOOK: u32 = 1 << 12;
 
-/// Up to `iterations` candidates that lead to different models, in the order of the draws.
+/// Draws up to `iterations` candidates that lead to different models, in the order of the draws.
+///
+/// # Errors
+///
+/// `Stopped`; `Params` where the learner refuses a combination of values.
 pub fn drawn(
     space: &Space<'_>,
     iterations: u32,
@@ -30,6 +34,10 @@ pub fn drawn(
 }
 
 /// As [`drawn`], but points that lead to the same model count as different, as in scikit-learn's sampler.
+///
+/// # Errors
+///
+/// As [`drawn`].
 pub fn drawn_points(
     space: &Space<'_>,
     iterations: u32,
@@ -66,11 +74,11 @@ struct Draws<'s> {
 }
 
 enum Order {
-    /// Each point once.
+    /// Each point once, in the order of a shuffle.
     Shuffled(Shuffled),
-    /// One number for a whole point. Repeats are possible and, in so large a space, rare.
+    /// A random number for each whole point. Repeats are possible and, in so large a space, rare.
     Numbers { size: u64, left: u64 },
-    /// One number for each parameter: the space is larger than the numbers.
+    /// A random number for each parameter: there are more points than 64-bit numbers.
     Digits { left: u64 },
 }
 
@@ -102,10 +110,10 @@ impl<'s> Draws<'s> {
     }
 }
 
-/// The numbers `0..size` as `SplitMix64::shuffle` orders them.
+/// The numbers `0..size` in the order of `SplitMix64::shuffle`.
 struct Shuffled {
     size: u32,
-    /// The places that `items` are of.
+    /// The places of `items` in that order.
     places: Range<u32>,
     items: std::vec::IntoIter<u32>,
 }
@@ -125,9 +133,9 @@ impl Shuffled {
     }
 }
 
-/// The items at `places` after `random` has shuffled `0..size`. The shuffle swaps place `i` with a drawn place `j <= i`, for
-/// `i` from the last down to 1; here its swaps are gone through backwards, from `i = 1`, and each asked place is followed to
-/// where its item came from. Takes time by `size` and memory by `places`.
+/// The items at `places` after `random` has shuffled `0..size`. The shuffle swaps place `i` with a drawn place `j <=
+/// i`, for `i` from the last down to 1. Here the swaps are undone in reverse order, from `i = 1`, and each of `places`
+/// is followed to the place that its item came from. Time grows with `size`, memory with `places`.
 fn shuffled(random: &SplitMix64, size: u32, places: Range<u32>, control: &Control) -> Result<Vec<u32>, LearnError> {
     let mut followed: HashMap<u32, usize> = places.clone().enumerate().map(|(slot, place)| (place, slot)).collect();
     if !places.is_empty() {
@@ -139,7 +147,8 @@ fn shuffled(random: &SplitMix64, size: u32, places: Range<u32>, control: &Contro
             if i == j {
                 continue;
             }
-            // Beyond the asked places none is followed that was not moved there by a smaller `i`.
+            // A place at or beyond `places.end` is not followed yet when `i` reaches it: items were moved to smaller
+            // places only.
             let from_i = if i < places.end { followed.remove(&i) } else { None };
             if let Some(slot) = followed.remove(&j) {
                 followed.insert(i, slot);

@@ -1,7 +1,9 @@
-//! Racing: a candidate leaves once a paired test over the folds seen so far says that its mean over all of them will not win.
+//! Racing: a candidate is dropped once a paired test over the folds seen so far says that its mean over all folds will
+//! not win.
 //!
-//! After Maron and Moore (1994) and Birattari's F-Race (2002), with Student's t over the folds' differences. Two folds say
-//! little about one candidate's variance, so the variance of the differences is pooled over the field.
+//! After Hoeffding races (Maron and Moore 1994) and F-Race (Birattari et al. 2002), with Student's t over the
+//! differences by fold. Two folds say little about one candidate's variance, so the variance of the differences is
+//! pooled over the field.
 
 use super::choice::{Standing, standard_error, winner};
 use super::rule::Rule;
@@ -9,26 +11,30 @@ use super::trial::{FoldResult, exact, mean};
 use crate::error::LearnError;
 use provost_predict::control::Control;
 
-/// Student's t by degrees of freedom, for wrongly dropping one candidate at one rung once in ten times. What that costs the
-/// winner's score is in docs/BENCHMARKS.md.
+/// Critical values of Student's t by degrees of freedom, one-sided at 10 %: the probability of wrongly dropping one
+/// candidate at one rung. The effect on the winner's score is in docs/BENCHMARKS.md.
 const ONE_SIDED_10_PERCENT: [f64; 30] = [
     3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415, 1.397, 1.383, 1.372, 1.363, 1.356, 1.350, 1.345, 1.341, 1.337,
     1.333, 1.330, 1.328, 1.325, 1.323, 1.321, 1.319, 1.318, 1.316, 1.315, 1.314, 1.313, 1.311, 1.310,
 ];
 const MANY: f64 = 1.282;
 
-/// A candidate still in the race, or a complete one to measure against; at least `seen` folds.
+/// A candidate still in the race, or a complete trial to compare with; has at least `seen` folds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Runner<'a> {
     pub index: u32,
     pub folds: &'a [FoldResult],
 }
 
-/// Runners between two checks of the token.
+/// Runners between two checks of the stop token.
 const LOOK: usize = 1 << 10;
 
-/// Indices of those in `alive` that will not win, judged on the first `seen` folds of all. Depends on the values only, not
-/// on the order of `alive` or `finished`. Errors: `Stopped`.
+/// Indices of the candidates in `alive` that will not win, judged on the first `seen` folds of all. The result depends
+/// on the values only, not on the order of `alive` or `finished`.
+///
+/// # Errors
+///
+/// `Stopped`.
 pub(crate) fn hopeless(
     rule: Rule,
     (seen, folds): (usize, usize),
@@ -41,7 +47,7 @@ pub(crate) fn hopeless(
     }
     let mut runners: Vec<Runner<'_>> = alive.iter().chain(finished).copied().collect();
     runners.sort_by_key(|r| r.index);
-    // Runner after runner, `seen` numbers each.
+    // One runner after the other, `seen` numbers each.
     let (mut scores, mut losses) = (Vec::new(), Vec::new());
     for part in runners.chunks(LOOK) {
         control.check()?;
@@ -66,7 +72,7 @@ pub(crate) fn hopeless(
     }
     let Some((leader, _)) = winner(rule, &field) else { return Ok(Vec::new()) };
     control.check()?;
-    // Outside the margin within which a lower log loss may still win.
+    // Within this margin of the leader's score a candidate may still win by a lower log loss.
     let margin = if rule == Rule::PeerF1 { 0.0 } else { standard_error(score(leader)) };
     let behind = |i: usize, to: &mut Vec<f64>| differences(score(leader), score(i), margin, to);
     let worse = |i: usize, to: &mut Vec<f64>| differences(loss(i), loss(leader), 0.0, to);
@@ -103,7 +109,7 @@ fn differences(a: &[f64], b: &[f64], margin: f64, to: &mut Vec<f64>) {
     to.extend(a.iter().zip(b).map(|(a, b)| a - b - margin));
 }
 
-/// Squared deviations of several samples from their means.
+/// Sum of the squared deviations of several samples from their means, and its degrees of freedom.
 #[derive(Default)]
 struct Pool {
     squares: f64,
@@ -135,7 +141,8 @@ struct Test {
 }
 
 impl Test {
-    /// The folds seen are part of the mean; those to come vary about their mean, which the seen ones tell with an error.
+    /// The folds seen are part of the mean over all folds. The folds to come vary around their expectation, which the
+    /// seen folds estimate with an error.
     fn significant(&self, sample: &[f64]) -> bool {
         let (mean, seen) = (mean(sample.iter().copied()), sample.len() as f64);
         let coming = self.folds - seen;

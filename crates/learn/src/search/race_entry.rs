@@ -1,4 +1,4 @@
-//! Candidates on their way through the folds, and the growths that serve them.
+//! Candidates during their cross-validation, and the growths (joint fits) that serve them.
 
 use super::trial::{FoldResult, TrialResult};
 use crate::params::{CheckedParams, Params};
@@ -6,20 +6,20 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What one growth found of one candidate on one fold.
+/// What one growth found for one candidate on one fold.
 #[derive(Clone)]
 pub(super) struct Scored {
     pub result: FoldResult,
     pub predictions: Arc<[f64]>,
 }
 
-/// One candidate on its way through the folds.
+/// One candidate during its cross-validation.
 pub(super) struct RaceEntry<'p> {
     pub index: u32,
     pub params: &'p CheckedParams,
     pub key: String,
     pub journaled: Option<TrialResult>,
-    /// What the journal knows.
+    /// The fold results that the journal has.
     pub known: Vec<FoldResult>,
     pub scored: Vec<Option<Scored>>,
     pub finished: Option<TrialResult>,
@@ -35,25 +35,26 @@ impl RaceEntry<'_> {
     }
 }
 
-/// What growths of this block found of candidates of later ones, by index and fold.
+/// What growths of this block found for candidates of later blocks, by index and fold.
 pub(super) type Ahead = Mutex<BTreeMap<(u32, usize), Scored>>;
 
-/// Whom a growth's predictions are for: a entry of the block, by its place, or a later candidate, by its index.
+/// Whom a growth's predictions are for: an entry of the block, by its place, or a candidate of a later block, by its
+/// index.
 pub(super) enum For {
     Entry(usize),
     Later(u32),
 }
 
-/// Different candidates that one growth serves for later blocks, at most: more would delay the trials of this block.
+/// A growth with this many members takes no more candidates of later blocks: more would delay the trials of this block.
 const MOST_MEMBERS: usize = 256;
 
-/// One growth: the different candidates that it serves, on one fold.
+/// One growth: a joint fit of the different candidates that it serves, on one fold.
 pub(super) struct Growth<'p> {
     pub fold: usize,
     pub members: Vec<&'p CheckedParams>,
     /// The members' places by key.
     places: HashMap<&'p str, usize>,
-    /// For whom, and which member.
+    /// Whom predictions are for, and the place of the member that makes them.
     pub of: Vec<(For, usize)>,
 }
 
@@ -71,14 +72,14 @@ impl<'p> Growth<'p> {
     pub fn has_room(&self) -> bool {
         self.members.len() < MOST_MEMBERS
     }
-    /// Of its longest member.
+    /// The cost of the member that takes longest.
     pub fn cost(&self) -> f64 {
         self.members.iter().map(|params| cost(params)).fold(0.0, f64::max)
     }
 }
 
-/// How long a fit takes, up to a factor that is the same for all candidates of an algorithm: for starting the longest
-/// first.
+/// How long a fit takes, up to a factor that is the same for all candidates of an algorithm. Used to start the longest
+/// fits first.
 fn cost(params: &Params) -> f64 {
     let number = |name: &str| params.get(name).and_then(Value::as_f64);
     let mut cost = number("n_estimators").unwrap_or(1.0);

@@ -6,10 +6,10 @@ use provost_domain::TargetMetric;
 /// How candidates are scored, and which of the scored ones wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// The service's: the target metric at the best out-of-fold threshold where it has one; of all candidates within one
-    /// standard error of the best, the one with the lowest log loss.
+    /// The service's rule: the target metric at the best out-of-fold threshold where it has one; of all candidates
+    /// within one standard error of the best, the one with the lowest log loss wins.
     Service(TargetMetric),
-    /// scikit-learn's: the mean of the folds' F1 at 0.5; the first best wins.
+    /// scikit-learn's rule: the mean of the folds' F1 at 0.5; the first of the best wins.
     PeerF1,
 }
 
@@ -29,7 +29,8 @@ impl Rule {
         }
     }
 
-    /// Whether deciding everything one way disqualifies; the AUC has no decisions.
+    /// Whether a candidate that makes the same decision for (nearly) all rows is refused; not by the AUC, which has no
+    /// decisions, nor by `PeerF1`.
     pub(crate) fn refuses(self) -> bool {
         !matches!(self, Rule::PeerF1 | Rule::Service(TargetMetric::AucRoc))
     }

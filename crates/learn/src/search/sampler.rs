@@ -1,4 +1,4 @@
-//! Who proposes what to try next.
+//! Proposes the candidates to try next.
 
 use super::trial::TrialResult;
 use crate::error::LearnError;
@@ -13,27 +13,27 @@ pub trait Sampler: Send {
     ///
     /// # Errors
     ///
-    /// `Stopped`; the sampler then is of no more use.
+    /// `Stopped`; the sampler cannot be used any more after that.
     fn next(
         &mut self,
         finished: &[TrialResult],
         most: usize,
         control: &Control,
     ) -> Result<Vec<CheckedParams>, LearnError>;
-    /// The number of candidates, after those proposed so far, that will be proposed whatever the next trials say.
+    /// The number of further candidates that will be proposed whatever the next trials say.
     fn settled(&self) -> usize;
-    /// The `ahead`th of these. None beyond them.
+    /// The candidate at place `ahead` (from 0) of these; None beyond them.
     fn peek(&self, ahead: usize) -> Option<CheckedParams>;
 }
 
-/// Candidates that are listed from the start.
+/// Proposes the candidates of a list.
 pub struct Listed {
     candidates: Vec<CheckedParams>,
     at: usize,
 }
 
 impl Listed {
-    /// Proposed in this order.
+    /// Proposes the candidates in this order.
     pub fn new(candidates: Vec<CheckedParams>) -> Self {
         Self { candidates, at: 0 }
     }

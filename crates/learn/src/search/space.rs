@@ -1,6 +1,5 @@
-//! A search space: the parameters of a grid and how many candidates they make. Candidates are counted by
-//! multiplication and made one at a time from their number, so that time and memory grow with the lists, not with their
-//! product.
+//! A search space: the parameters of a grid and how many candidates they make. Candidates are counted by multiplication
+//! and built one at a time from their index, so that time and memory grow with the lists, not with their product.
 
 use crate::error::LearnError;
 use crate::learner::Learner;
@@ -12,17 +11,17 @@ use provost_predict::control::Control;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
-/// Faults of one grid that are named; the others are counted.
+/// Most faults of one grid that are named; the others are counted.
 const MOST_FAULTS: usize = 100;
 
 /// One parameter of the grid and the values to try.
 #[derive(Debug)]
 pub struct Parameter {
-    /// As the learner names it.
+    /// The learner's name of the parameter.
     pub name: String,
-    /// Recorded, but no model depends on it.
+    /// Whether the parameter is recorded but has no effect on a model.
     pub idle: bool,
-    /// As given, repeats included.
+    /// The values as given, repeats included.
     given: Vec<Value>,
     /// For each given value its place in `distinct`.
     places: Vec<u32>,
@@ -31,7 +30,7 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// Different values that lead to different models.
+    /// Number of values that lead to different models.
     fn choices(&self) -> usize {
         if self.idle { 1 } else { self.distinct.len() }
     }
@@ -39,11 +38,11 @@ impl Parameter {
 
 /// The candidates of a search: all combinations of one value per parameter.
 pub struct Space<'a> {
-    /// What the candidates are parameters of.
+    /// The learner whose parameters the candidates are.
     pub learner: &'a dyn Learner,
     /// How candidates are chosen.
     pub tuning: Tuning,
-    /// In the order of their names; empty without tuning, where the defaults are the one candidate.
+    /// In the order of their names; empty without tuning, where the learner's defaults are the only candidate.
     pub parameters: Vec<Parameter>,
 }
 
@@ -80,17 +79,18 @@ impl<'a> Space<'a> {
         Ok(space)
     }
 
-    /// Combinations of the given values, those that lead to the same model included. None above 2^128.
+    /// Number of combinations of the given values, those that lead to the same model included; None where it does not
+    /// fit into a u128.
     pub fn points(&self) -> Option<u128> {
         self.parameters.iter().try_fold(1u128, |n, p| n.checked_mul(p.given.len() as u128))
     }
 
-    /// Candidates that lead to different models; at most `u128::MAX`.
+    /// Number of candidates that lead to different models; `u128::MAX` stands for any larger number.
     pub fn candidates(&self) -> u128 {
         self.parameters.iter().fold(1u128, |n, p| n.saturating_mul(p.choices() as u128))
     }
 
-    /// Candidates that the search will try, at most.
+    /// Number of candidates that the search tries at most.
     pub fn most(&self, iterations: u32) -> usize {
         let tried = match self.tuning {
             Tuning::None | Tuning::GridSearch => self.candidates(),
@@ -101,12 +101,16 @@ impl<'a> Space<'a> {
 
     /// Candidate `index` of all that lead to different models; the last parameter changes fastest. Where several points
     /// lead to the same model, the candidate is the first of them.
+    ///
+    /// # Errors
+    ///
+    /// `Params` where the learner refuses the combination of values.
     pub fn candidate(&self, index: u128) -> Result<CheckedParams, LearnError> {
         let places = decode(index, self.parameters.iter().map(Parameter::choices));
         self.complete(&places, |parameter| &parameter.distinct)
     }
 
-    /// Point `index` of all combinations of the given values: a place in each parameter's list.
+    /// Point `index` of all combinations of the given values: for each parameter a place in its list.
     pub fn point(&self, index: u128) -> Vec<usize> {
         decode(index, self.parameters.iter().map(|p| p.given.len()))
     }
@@ -116,13 +120,17 @@ impl<'a> Space<'a> {
         self.parameters.iter().map(|p| p.given.len())
     }
 
-    /// Equal for points that lead to the same model.
+    /// A key that is equal for points that lead to the same model.
     pub fn model(&self, point: &[usize]) -> Vec<u32> {
         let parameters = self.parameters.iter().zip(point).filter(|(p, _)| !p.idle);
         parameters.map(|(p, at)| p.places[*at]).collect()
     }
 
     /// The complete parameters at a point.
+    ///
+    /// # Errors
+    ///
+    /// `Params` where the learner refuses the combination of values.
     pub fn params(&self, point: &[usize]) -> Result<CheckedParams, LearnError> {
         self.complete(point, |parameter| &parameter.given)
     }
@@ -133,7 +141,7 @@ impl<'a> Space<'a> {
     }
 }
 
-/// The digits of `index` in the number system whose bases are `bases`, the last digit the least.
+/// The digits of `index` in the mixed-radix system with these bases, the least significant digit last.
 fn decode(mut index: u128, bases: impl DoubleEndedIterator<Item = usize>) -> Vec<usize> {
     let digit = |base: usize| {
         let base = base as u128;

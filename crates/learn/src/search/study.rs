@@ -1,4 +1,5 @@
-//! Cross-validating candidates: growths of (family, fold) side by side, in blocks and rungs that do not depend on timing.
+//! Cross-validates candidates. Growths, joint fits of a family on a fold, run side by side, in blocks and rungs that do
+//! not depend on timing.
 
 mod rungs;
 
@@ -21,10 +22,11 @@ use provost_predict::control::{Control, StopReason};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Out-of-fold predictions that are kept for the choice; those of a winner that were not are computed again.
+/// Memory for the out-of-fold predictions that are kept for the choice; a winner's that were not kept are computed
+/// again.
 const KEPT_BYTES: usize = 256 << 20;
-/// Trials that race together: few at first, so that complete ones exist early; then as many as keep all threads busy, which
-/// also shows a good leader sooner.
+/// Trials that race together: few at first, so that complete trials exist early; then as many as keep all threads busy,
+/// which also finds a good leader sooner.
 const FIRST_BLOCK: usize = 4;
 const RACING_BLOCK: usize = 23;
 const PLAIN_BLOCK: usize = 64;
@@ -36,45 +38,47 @@ pub struct Fold {
     pub train: Vec<u32>,
     /// Rows to predict.
     pub held: Vec<u32>,
-    /// Selected on `train` alone, and the same for all candidates.
+    /// Columns to fit on, selected on `train` alone and the same for all candidates.
     pub columns: Vec<usize>,
 }
 
 /// Everything that all trials of a search share.
 pub struct Study<'a> {
-    /// What is fitted.
+    /// The learner to fit.
     pub learner: &'a dyn Learner,
-    /// The rows to choose from.
+    /// The dataset that the folds refer to.
     pub data: &'a Dataset,
-    /// The same for all candidates.
+    /// The folds, the same for all candidates.
     pub folds: &'a [Fold],
     /// How candidates are scored.
     pub rule: Rule,
-    /// Whether hopeless candidates are given up early.
+    /// Whether candidates that will not win are dropped early.
     pub pruning: Pruning,
-    /// As in a fit's task.
+    /// Whether each fit standardises its columns, as in `FitTask`.
     pub scale: bool,
-    /// Of every fit.
+    /// The seed of every fit.
     pub seed: u64,
-    /// Candidates of one family are grown together, and fits on one fold share its tables; the answers are the same.
+    /// Whether candidates of one family are fitted together, and fits on one fold share tables; the results are the
+    /// same.
     pub sharing: bool,
 }
 
 /// What a search found.
 #[derive(Debug, Default)]
 pub struct StudyEnd {
-    /// By index; with those of the journal.
+    /// In the order of their indices, those of the journal included.
     pub trials: Vec<TrialResult>,
-    /// Predictions for the held rows of each fold, of complete trials, as far as they were kept.
+    /// By trial index, the predictions for the held-out rows of each fold; only of complete trials, and as far as they
+    /// were kept.
     pub predictions: BTreeMap<u32, Vec<Arc<[f64]>>>,
-    /// The time limit ended it early.
+    /// Whether the time limit ended the search early.
     pub cut: bool,
 }
 
 /// The numbers of columns that fits on the folds learn from.
 struct Widths {
     different: Vec<usize>,
-    /// For each fold the place of its width.
+    /// For each fold, the place of its number of columns in `different`.
     places: Vec<usize>,
 }
 
@@ -85,8 +89,12 @@ impl Widths {
 }
 
 impl Study<'_> {
-    /// Cross-validates what `sampler` proposes; trials that `journal` has finished are not fitted again, and the end is
-    /// the same as without an interruption. Ends early, and says so, when the time limit trips; any other stop is an error.
+    /// Cross-validates what `sampler` proposes. Trials that `journal` has finished are not fitted again, and the result
+    /// is the same as without an interruption. Where the time limit is reached, the search ends early with `cut` set.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped` for any other reason to stop; `Journal`; the errors of fitting.
     pub fn run(
         &self,
         sampler: &mut dyn Sampler,
@@ -99,7 +107,7 @@ impl Study<'_> {
         let outcome = self.blocks(sampler, &mut known, &mut end, (journal, meter, control));
         if let Err(LearnError::Stopped(StopReason::TimeLimit)) = outcome {
             end.cut = true;
-            // Trials that the journal has of blocks that were not reached count, too.
+            // Journaled trials of blocks that were not reached count, too.
             end.trials.extend(known.into_values());
             return Ok(end);
         }
@@ -140,7 +148,7 @@ impl Study<'_> {
             let outcome = self.race(&entries, &end.trials, &race);
             for entry in entries.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 let predictions = entry.predictions(self.folds.len());
-                // A block cut short gives its journaled trials back as they were.
+                // A block that was cut short returns its journaled trials as they were.
                 let Some(trial) = entry.finished.or(entry.journaled) else { continue };
                 if trial.status == TrialStatus::Complete && predictions.len() == self.folds.len() {
                     end.predictions.insert(trial.index, predictions);
@@ -154,7 +162,7 @@ impl Study<'_> {
         }
     }
 
-    /// The journal's trials that belong to what `sampler` proposes.
+    /// The journal's trials that have the index and the parameters of a candidate that `sampler` proposes.
     ///
     /// # Errors
     ///
@@ -178,7 +186,7 @@ impl Study<'_> {
                     None => missing = true,
                 }
             }
-            // What is proposed next may depend on what is missing.
+            // Unless all candidates are listed, later proposals may depend on the missing trial.
             if candidates.is_empty() || (missing && !listed) {
                 break;
             }
@@ -200,7 +208,7 @@ impl Study<'_> {
         }
     }
 
-    /// The journal's sound trials by index.
+    /// The journal's valid trials, by index.
     fn journaled(&self, journal: &dyn Journal, control: &Control) -> Result<BTreeMap<u32, TrialResult>, LearnError> {
         let sound = |t: &TrialResult| {
             let complete = t.folds.len() == self.folds.len() && t.fold_scores.len() == self.folds.len();
@@ -229,7 +237,11 @@ impl Study<'_> {
         Widths { different, places }
     }
 
-    /// Predictions for the held rows of each fold.
+    /// The predictions of one candidate for the held-out rows of each fold.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`; the errors of fitting.
     pub fn predictions(
         &self,
         params: &CheckedParams,
@@ -248,7 +260,7 @@ impl Study<'_> {
         RaceEntry { index, params, key, journaled, known, scored: vec![None; self.folds.len()], finished: None }
     }
 
-    /// Each member's predictions for a fold's held rows.
+    /// Each member's predictions for a fold's held-out rows.
     fn grow(
         &self,
         members: &[&CheckedParams],
@@ -287,7 +299,7 @@ impl Study<'_> {
         TrialResult::of(self.rule, entry.index, entry.params, status, &held, entry.results(folds))
     }
 
-    /// Keeps memory bounded: beyond it only the present winner's predictions stay.
+    /// Bounds the memory: above `KEPT_BYTES` only the present winner's predictions are kept.
     fn forget(&self, end: &mut StudyEnd) {
         let rows: usize = self.folds.iter().map(|f| f.held.len()).sum();
         if end.predictions.len() * rows * 8 > KEPT_BYTES {

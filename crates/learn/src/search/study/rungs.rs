@@ -1,4 +1,5 @@
-//! One block of candidates through the folds: rung by rung, each rung's missing fits side by side.
+//! Takes one block of candidates through the folds, rung by rung (a rung is a range of folds), with each rung's missing
+//! fits side by side.
 
 use super::{Study, Widths};
 use crate::error::LearnError;
@@ -27,7 +28,7 @@ pub(super) struct Race<'r> {
     pub control: &'r Control,
 }
 
-/// Growths by family, for each fold before `end`.
+/// For each fold before `end`, the growths by family.
 fn by_fold(places: &HashMap<(String, usize), usize>, end: usize) -> Vec<HashMap<&str, usize>> {
     let mut by_fold: Vec<HashMap<&str, usize>> = vec![HashMap::new(); end];
     for ((family, fold), growth) in places {
@@ -37,12 +38,12 @@ fn by_fold(places: &HashMap<(String, usize), usize>, end: usize) -> Vec<HashMap<
 }
 
 impl Study<'_> {
-    /// Folds that every candidate sees.
+    /// Number of folds that every candidate sees.
     fn first_rung(&self) -> usize {
         if self.pruning == Pruning::Racing { self.folds.len().min(2) } else { self.folds.len() }
     }
 
-    /// One block through all folds, rung by rung.
+    /// Takes one block through all folds, rung by rung.
     pub(super) fn race(
         &self,
         entries: &Mutex<Vec<RaceEntry<'_>>>,
@@ -72,7 +73,8 @@ impl Study<'_> {
                 };
                 entry.finished = Some(trial);
             }
-            // Who is alone has nobody to lose to: the rest side by side.
+            // A single candidate that nothing is compared with cannot be dropped: its other folds are fitted side by
+            // side.
             let alone = alive.len() == 1 && earlier.iter().all(|t| t.status != TrialStatus::Complete);
             rung = rung.end..if alone { k } else { rung.end + 1 };
         }
@@ -85,7 +87,7 @@ impl Study<'_> {
         Ok(())
     }
 
-    /// Positions of the entries that leave after `seen` folds.
+    /// Positions of the entries to drop after `seen` folds.
     fn losers(
         &self,
         entries: &[RaceEntry<'_>],
@@ -106,7 +108,7 @@ impl Study<'_> {
         Ok(alive.iter().copied().filter(|i| out.contains(&entries[*i].index)).collect())
     }
 
-    /// All missing fits of `alive` up to the rung's end, the longest growth first.
+    /// Runs all missing fits of `alive` up to the rung's end, the longest growth first.
     fn rung(
         &self,
         entries: &Mutex<Vec<RaceEntry<'_>>>,
@@ -114,7 +116,7 @@ impl Study<'_> {
         rung: Range<usize>,
         race: &Race<'_>,
     ) -> Result<(), LearnError> {
-        // Of the entries, whose keys and parameters the growths borrow while the entries themselves are written to.
+        // The growths borrow these parameters and keys while the entries themselves are changed.
         let named: Vec<(usize, &CheckedParams, String)> = {
             let entries = lock(entries);
             alive.iter().map(|at| (*at, entries[*at].params, entries[*at].key.clone())).collect()
@@ -162,7 +164,7 @@ impl Study<'_> {
             race.meter.skip(1);
             self.arrived(entries, index, fold, scored, race.journal)?;
         }
-        // Stable: growths keep their order among equals.
+        // The sort is stable: growths of equal cost keep their order.
         growths.sort_by(|a, b| b.cost().total_cmp(&a.cost()));
         workers::run(growths.len(), |at| {
             let growth = &growths[at];
@@ -194,12 +196,12 @@ impl Study<'_> {
         Ok(())
     }
 
-    /// What one growth serves, on so many columns.
+    /// Candidates with the same family are served by one growth; `width`: number of columns.
     fn family(&self, params: &Params, key: &str, width: usize) -> String {
         if self.sharing { self.learner.family(params, width) } else { key.to_owned() }
     }
 
-    /// Writes down what was found; a trial that it completes is recorded.
+    /// Stores the result of a fold; a trial that is complete with it is recorded.
     fn arrived(
         &self,
         entries: &Mutex<Vec<RaceEntry<'_>>>,
