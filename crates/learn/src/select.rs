@@ -19,32 +19,36 @@ use provost_predict::control::Control;
 use serde_json::{Value, json};
 
 const SAMPLE_STREAM: u64 = 0x7361_6d70;
-/// More training rows than this do not change which features matter.
+/// With more training rows than this, the choice of features hardly changes: a sample of so many is used.
 const MAX_ROWS: usize = 20_000;
 const INNER_FOLDS: u32 = 3;
-/// Penalties on the lasso's path, evenly spaced in the logarithm from the one that keeps nothing down to a thousandth.
+/// Number of penalties on the lasso's path, evenly spaced in the logarithm from the one that keeps no feature down to a
+/// thousandth of it.
 const PATH: usize = 25;
 
 /// How columns are selected.
 #[derive(Debug, Clone, Copy)]
 pub struct Selection<'a> {
-    /// By what columns are chosen.
+    /// The method of selection.
     pub kind: FeatureSelection,
-    /// For `manual`.
+    /// The names of the features, for `manual` only.
     pub features: Option<&'a [String]>,
-    /// Of every random choice.
+    /// The seed of every random choice.
     pub seed: u64,
 }
 
 impl Selection<'_> {
-    /// Columns of `data` to learn from, ascending (`manual`: as named), never empty.
+    /// Columns of `data` to learn from, ascending (`manual`: as named), never empty. `rows`: training rows.
     ///
-    /// `auto`: those that vary among `rows` (missing counts as a value). `rfe`: of these, the least important in a small
-    /// boosted model leaves, again and again; the number that scores the best AUC on inner folds is kept. `lasso`: those
-    /// with a weight at the largest penalty within one standard error of the lowest inner error, and all categories. `tree_based`: those with
-    /// at least half the mean gain in a boosted model.
+    /// `auto`: the columns that vary among `rows` (missing counts as a value). The others choose among these. `rfe`:
+    /// the least important column in a small boosted model is dropped, again and again; the number of columns with the
+    /// best AUC on inner folds is kept. `lasso`: the columns with a weight at the largest penalty within one standard
+    /// error of the lowest inner error, and all categories. `tree_based`: the columns with at least half the mean gain
+    /// in a boosted model.
     ///
-    /// Errors: `Params` for names that are not features, `Data` where nothing varies.
+    /// # Errors
+    ///
+    /// `Params` for names that are not features, `Data` where nothing varies, `Stopped`.
     pub fn columns(&self, data: &Dataset, rows: &[u32], control: &Control) -> Result<Vec<usize>, LearnError> {
         if self.kind == FeatureSelection::Manual {
             return self.named(data);
@@ -61,7 +65,7 @@ impl Selection<'_> {
             FeatureSelection::Auto | FeatureSelection::Manual => Ok(varying),
             FeatureSelection::Rfe => self.rfe(data, rows, varying, control),
             FeatureSelection::Lasso => {
-                // A category's codes are no numbers: a linear model has nothing to say about them, and they stay.
+                // A category's codes are not numbers: a linear model cannot judge them, so they are kept.
                 let (categories, numbers): (Vec<usize>, Vec<usize>) =
                     varying.into_iter().partition(|c| is_category(&data.x().names()[*c]));
                 let mut kept = if numbers.len() > 1 { self.lasso(data, rows, numbers, control)? } else { numbers };
@@ -119,7 +123,7 @@ impl Selection<'_> {
         kept
     }
 
-    /// Guyon et al. 2002, with the number of features chosen inside the training rows.
+    /// Recursive feature elimination (Guyon et al. 2002), with the number of features chosen inside the training rows.
     fn rfe(
         &self,
         data: &Dataset,
@@ -140,14 +144,14 @@ impl Selection<'_> {
                 at += 1;
             })?;
         }
-        // Equal scores: fewer features.
+        // Of equal scores, the one with fewer features.
         let best = (0..mean.len()).rev().max_by(|a, b| mean[*a].total_cmp(&mean[*b]).then(a.cmp(b))).unwrap_or(0);
         let target = sizes(varying.len())[best];
         self.eliminate(data, rows, varying, target, control, |_, _| ())
     }
 
-    /// Drops the least important columns, size by size, until `target` are left; shows each larger size's model, and
-    /// with a target of 1 that of the last one too, to `watch`.
+    /// Drops the least important columns, size by size, until `target` are left. Calls `watch` with the model of each
+    /// larger size, and with a target of 1 also with that of the last size.
     fn eliminate(
         &self,
         data: &Dataset,
@@ -158,7 +162,7 @@ impl Selection<'_> {
         mut watch: impl FnMut(&Boosted, &[usize]),
     ) -> Result<Vec<usize>, LearnError> {
         for size in sizes(columns.len()) {
-            // From the second size on, the model before has ranked them.
+            // From the second size on, the model before has ranked the columns.
             columns.truncate(size);
             columns.sort_unstable();
             if size == target && target > 1 {
@@ -199,7 +203,7 @@ impl Selection<'_> {
         let best = (0..PATH).min_by(|a, b| mean(&errors[*a]).total_cmp(&mean(&errors[*b]))).unwrap_or(0);
         let ceiling = mean(&errors[best]) + crate::search::choice::standard_error(&errors[best]);
         let first = (0..PATH).find(|i| mean(&errors[*i]) <= ceiling).unwrap_or(best);
-        // At the largest penalty nothing is kept: go on until something is.
+        // At the largest penalty no feature is kept: the path is followed down until one is.
         for penalty in &path[first..] {
             control.check()?;
             let (weights, _) = whole.fit(data, rows, *penalty)?;
@@ -219,7 +223,8 @@ fn varies(data: &Dataset, column: usize, rows: &[u32]) -> bool {
     rows.iter().any(|r| !same(values[*r as usize], values[rows[0] as usize]))
 }
 
-/// Numbers of features that elimination stops at: a fifth leaves while there are many, then one by one, down to 1.
+/// Numbers of features that elimination goes through: a fifth is dropped while there are more than 20, then one by one,
+/// down to 1.
 fn sizes(from: usize) -> Vec<usize> {
     let mut sizes = vec![from];
     let mut n = from;
@@ -230,7 +235,7 @@ fn sizes(from: usize) -> Vec<usize> {
     sizes
 }
 
-/// A small boosted model: cheap, and blind to the scale of features.
+/// A small boosted model: cheap, and independent of the scale of the features.
 struct Boosted {
     predictor: provost_predict::predictor::Predictor,
     gain: Vec<f64>,
@@ -251,7 +256,7 @@ impl Boosted {
     }
 }
 
-/// Columns with the training rows' mean and deviation; missing values at the mean.
+/// Columns with the training rows' mean and standard deviation; a missing value is replaced by the mean.
 struct Standardised<'c> {
     columns: &'c [usize],
     moments: Vec<(f64, f64)>,
@@ -299,7 +304,7 @@ impl<'c> Standardised<'c> {
         Ok((model.hyperplane().to_vec(), model.intercept()))
     }
 
-    /// Mean squared error on `held`.
+    /// Mean squared error on `held` of a fit on `rows`.
     fn error(&self, data: &Dataset, rows: &[u32], held: &[u32], penalty: f64) -> Result<f64, LearnError> {
         let (weights, intercept) = self.fit(data, rows, penalty)?;
         let p = self.matrix(data, held).dot(&Array1::from(weights)) + intercept;

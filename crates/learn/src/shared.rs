@@ -1,11 +1,11 @@
-//! What fits on the same rows and columns need to make only once.
+//! What fits on the same rows and columns need to compute only once.
 
 use crate::error::LearnError;
 use std::any::{Any, TypeId};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-/// State shared between fits on the same training rows and columns of one dataset: one value of each type, made by the first
-/// fit that asks for it. Fits with and without it are the same.
+/// State shared between fits on the same training rows and columns of one dataset: one value of each type, computed by
+/// the first fit that asks for it. Fits give the same results with and without it.
 #[derive(Default)]
 pub struct Shared {
     cells: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
@@ -13,7 +13,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// The cell for the value of this type; empty until somebody fills it.
+    /// The cell for the value of this type; empty until a fit fills it.
     pub(crate) fn cell<T: Send + Sync + 'static>(&self) -> Arc<OnceLock<T>> {
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         let known = cells.iter().find(|(kind, _)| *kind == TypeId::of::<T>());
@@ -24,24 +24,26 @@ impl Shared {
         cells.push((TypeId::of::<T>(), cell.clone()));
         cell
     }
-    /// Lives as long as this and differs from every other: for caches that belong to threads.
+    /// A pointer that lives as long as this state and differs from that of every other: a key for caches that belong to
+    /// threads.
     pub(crate) fn identity(&self) -> Weak<()> {
         Arc::downgrade(&self.identity)
     }
 }
 
-/// Calls `work` with the shared value, or with one of its own where nothing is shared; the value is made where there is none
-/// yet.
+/// Calls `work` with the shared value, or with a new one where nothing is shared; a shared value that is not there yet
+/// is computed by `make`.
 ///
 /// # Errors
 ///
-/// Those of `make` and `work`. Where another fit was stopped while it made the shared value, `make` is called again.
+/// The errors of `make` and `work`. Where another fit was stopped while it computed the shared value, `make` is called
+/// again.
 pub(crate) fn with<T: Send + Sync + 'static, R>(
     shared: Option<&Shared>,
     make: impl Fn() -> Result<T, LearnError>,
     work: impl FnOnce(&T) -> Result<R, LearnError>,
 ) -> Result<R, LearnError> {
-    // None: the fit that was to make the value was stopped.
+    // A cell that holds None belongs to a fit that was stopped while it computed the value.
     let cell = shared.map(Shared::cell::<Option<T>>);
     let mut stopped = None;
     let kept = cell.as_ref().and_then(|cell| cell.get_or_init(|| make().map_err(|e| stopped = Some(e)).ok()).as_ref());

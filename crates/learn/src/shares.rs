@@ -1,6 +1,6 @@
-//! Parts of a whole.
+//! Shares of a whole.
 
-/// Shares of a whole; all 0 where nothing was gained.
+/// Each value divided by the sum of all; all 0 where the sum is 0.
 pub(crate) fn normalised(mut values: Vec<f64>) -> Vec<f64> {
     let total: f64 = values.iter().sum();
     if total > 0.0 {

@@ -1,18 +1,18 @@
-//! Sorting of very many items, in pieces, with a check of the token between them.
+//! Sorts very many items in pieces, with a check of the stop token between them.
 
 use crate::error::LearnError;
 use provost_predict::control::Control;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
-/// Items that are sorted in one go, and merged between two checks of the token: some milliseconds.
+/// Items that are sorted in one go, and merged between two checks of the stop token: this takes some milliseconds.
 const PIECE: usize = 1 << 16;
 
-/// As `slice::sort_by`, equal items in their order, by all threads of rayon's current pool.
+/// As the stable `slice::sort_by`, on all threads of rayon's current pool.
 ///
 /// # Errors
 ///
-/// `Stopped`; then the order is any.
+/// `Stopped`; the order of `items` is then unspecified.
 pub fn sort_by<T: Copy + Send + Sync>(
     items: &mut Vec<T>,
     compare: impl Fn(&T, &T) -> Ordering + Sync,

@@ -1,5 +1,5 @@
-//! Splits and folds: which rows a model is fitted, stopped and tested on. Everything is decided by keyed hashes or seeded
-//! shuffles of row numbers, never by the order of arrival alone.
+//! Splits and folds: the rows that a model is fitted on, stopped early by and tested on. All choices are made by keyed
+//! hashes or seeded shuffles of row numbers, never by the order of arrival alone.
 
 pub mod rows;
 
@@ -20,15 +20,15 @@ const FOLD_STREAM: u64 = 0x666f_6c64;
 /// Row numbers of the three parts, each ascending; no row is in two of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Parts {
-    /// To fit on.
+    /// Rows to fit on.
     pub train: Vec<u32>,
-    /// For early stopping.
+    /// Rows for early stopping.
     pub validation: Vec<u32>,
-    /// For evaluation alone.
+    /// Rows for evaluation alone.
     pub test: Vec<u32>,
     /// For a grouped split: the applicant of each row of `train`, so that folds keep applicants whole too.
     pub groups: Option<Vec<u64>>,
-    /// Where the training part can be cut in time.
+    /// The training part cut in time, where that is possible.
     pub latest: Option<LastYears>,
 }
 
@@ -41,7 +41,10 @@ pub struct Parts {
 /// The validation part is drawn from the rest by `seed`: `ceil(validation_size·n)` of each class, whole applicants when
 /// grouped.
 ///
-/// Errors: `Data` where a class has too few rows, or applicants, or the rows too few years, for three parts.
+/// # Errors
+///
+/// `Data` where a class has too few rows, or applicants, or the rows too few years, for three parts; or where the
+/// fields of `rows` differ in length.
 pub fn split(
     rows: &SplitRows<'_>,
     kind: SplitKind,
@@ -101,9 +104,12 @@ pub fn split(
     Ok(parts)
 }
 
-/// `k` stratified folds of `rows`: the held-out rows of each, ascending; sizes of a class differ by one at most.
+/// `k` stratified folds of `rows`: the held-out rows of each, ascending; of each class the folds' numbers of rows
+/// differ by one at most. `y` has a label, 0 or 1, for each row of the dataset.
 ///
-/// Errors: `Data` where a class has fewer rows than folds; `Stopped`.
+/// # Errors
+///
+/// `Data` where a class has fewer rows than folds, or `k` is below 2; `Stopped`.
 pub fn stratified_folds(
     y: &[u8],
     rows: &[u32],
@@ -130,10 +136,13 @@ pub fn stratified_folds(
     Ok(folds)
 }
 
-/// As `stratified_folds`, but rows of one group (`groups[i]` is that of `rows[i]`) are held out together; a group counts
-/// in the class of most of its rows. Larger groups are dealt first, each to the fold with the fewest rows of its class.
+/// As `stratified_folds`, but rows of one group (`groups[i]` is that of `rows[i]`) are held out together; a group
+/// counts in the class of most of its rows. Larger groups are dealt first, each to the fold with the fewest rows of its
+/// class.
 ///
-/// Errors: `Data` where a class has fewer groups than folds; `Stopped`.
+/// # Errors
+///
+/// `Data` where a class has fewer groups than folds, a fold has a single class, or `k` is below 2; `Stopped`.
 pub fn grouped_folds(
     y: &[u8],
     rows: &[u32],
@@ -172,7 +181,7 @@ pub fn grouped_folds(
     }
 }
 
-/// As `SplitMix64::shuffle`, with checks of the token in between.
+/// As `SplitMix64::shuffle`, with checks of the stop token in between.
 pub(crate) fn shuffle<T>(random: &mut SplitMix64, items: &mut [T], control: &Control) -> Result<(), LearnError> {
     let mut end = items.len();
     while end > 0 {
@@ -223,12 +232,12 @@ fn class_sizes_of(y: &[u8], rows: &[u32]) -> [usize; 2] {
     [rows.len() - positives, positives]
 }
 
-/// How many of a class's rows a part takes. The tiny slack keeps 0.15·100 at 15 rather than 16.
+/// Number of a class's rows that a part takes. Subtracting 1e-9 keeps 0.15·100 at 15 rather than 16.
 fn quota(share: f64, of: usize) -> usize {
     ((share * of as f64 - 1e-9).ceil().max(0.0)) as usize
 }
 
-/// The lowest-ranked rows of each class.
+/// The lowest-ranked rows of each class, up to its quota.
 fn take_rows<K: Ord>(
     rows: &SplitRows<'_>,
     from: &[u32],
@@ -257,7 +266,7 @@ impl Applicant {
         self.rows.push(row);
         self.positives += usize::from(y[row as usize] == 1);
     }
-    /// The class of most of its rows; accepted where even.
+    /// The class of most of the applicant's rows; accepted where both are equally frequent.
     fn class(&self) -> u8 {
         u8::from(2 * self.positives >= self.rows.len())
     }
@@ -307,7 +316,7 @@ fn take_years(rows: &SplitRows<'_>, share: f64) -> Result<BTreeSet<u32>, LearnEr
     let (n, total) = (rows.labels.len(), class_sizes(rows.labels));
     let target = quota(share, n);
     let (mut later, mut seen, mut best) = (Vec::new(), [0usize; 2], None::<(usize, usize)>);
-    // Rows of unknown year are no future: they are never tested on.
+    // Rows of unknown year may not be later than the others: they are never in the test part.
     for (year, of_year) in years.iter().rev().filter(|(year, _)| **year != i32::MIN) {
         let _ = year;
         let sizes = class_sizes_of(rows.labels, of_year);

@@ -4,11 +4,12 @@ use crate::losses::log_losses;
 use provost_domain::evaluation::{Difference, McNemarTest};
 use serde::Serialize;
 
-/// From this many discordant rows on McNemar's test takes the chi-squared approximation.
+/// From this many discordant rows on, McNemar's test uses the chi-squared approximation.
 const MCNEMAR_EXACT_BELOW: u64 = 25;
 
-/// McNemar's test (1947) on two models' decisions, each at its own threshold: exact binomial, two-sided, below 25
-/// discordant rows, else chi-squared with one degree of freedom and Edwards' continuity correction.
+/// McNemar's test (1947) on two models' decisions on the same rows: exact binomial, two-sided, below 25 discordant
+/// rows, else chi-squared with one degree of freedom and Edwards' continuity correction. `y`: labels 0 or 1; `pa` and
+/// `pb`: the models' probabilities; `ta` and `tb`: their thresholds.
 pub fn mcnemar(y: &[u8], pa: &[f64], ta: f64, pb: &[f64], tb: f64) -> McNemarTest {
     let (mut only_a_right, mut only_b_right) = (0u64, 0u64);
     for ((y, a), b) in y.iter().zip(pa).zip(pb) {
@@ -37,7 +38,8 @@ fn mcnemar_p(a: u64, b: u64) -> f64 {
 }
 
 /// The difference of two correlated AUCs, a − b (DeLong et al. 1988, by the O(n log n) algorithm of Sun and Xu 2014).
-/// With fewer than two rows of a class there is no variance to estimate: the interval is [-1, 1] and p is 1.
+/// `y`: labels 0 or 1; `pa` and `pb`: the models' probabilities of the same rows. With fewer than two rows of a class
+/// there is no variance to estimate: the interval is [-1, 1] and p is 1.
 pub fn delong(y: &[u8], pa: &[f64], pb: &[f64]) -> Difference {
     Placements::new(y, pa).minus(&Placements::new(y, pb))
 }
@@ -60,7 +62,7 @@ pub fn log_loss_with_error(y: &[u8], p: &[f64]) -> Option<Estimate> {
     mean_with_error(&log_losses(y, p).collect::<Vec<_>>())
 }
 
-/// The Brier score with its standard error, likewise.
+/// The Brier score with its standard error, which is computed as for the log loss. `None` with fewer than two rows.
 pub fn brier_with_error(y: &[u8], p: &[f64]) -> Option<Estimate> {
     mean_with_error(&y.iter().zip(p).map(|(y, p)| (p - f64::from(*y)).powi(2)).collect::<Vec<_>>())
 }
@@ -79,20 +81,20 @@ pub struct Estimate {
     pub error: f64,
 }
 
-/// Of each positive the share of negatives below it, and of each negative the share of positives above it, ties half: all
-/// that DeLong's test needs of one model.
+/// For each positive row the share of negatives below it, and for each negative row the share of positives above it, a
+/// tie counting half. This is all that DeLong's test needs of one model.
 pub struct Placements {
     positive: Vec<f64>,
     negative: Vec<f64>,
 }
 
 impl Placements {
-    /// Of labels 0 or 1 and the probabilities of class 1.
+    /// From labels 0 or 1 and the probabilities of class 1.
     pub fn new(y: &[u8], p: &[f64]) -> Self {
         Self::of(&of_class(y, p, 1), &of_class(y, p, 0))
     }
 
-    /// As [`delong`], of this model less the other one on the same rows.
+    /// As [`delong`]: this model's AUC minus that of the other model on the same rows.
     pub fn minus(&self, other: &Self) -> Difference {
         let (a, b) = (self, other);
         let difference = a.auc() - b.auc();
@@ -104,7 +106,7 @@ impl Placements {
             + variance_of_gaps(&a.negative, &b.negative) / n as f64;
         let error = variance.sqrt();
         let reach = normal_quantile(0.975) * error;
-        // Without variance either the two rank alike, or they differ in the same way on every row.
+        // Without variance, either the two models rank alike, or they differ in the same way on every row.
         let p_value = match (error > 0.0, difference == 0.0) {
             (true, _) => erfc((difference / error).abs() / std::f64::consts::SQRT_2),
             (false, true) => 1.0,
@@ -172,8 +174,8 @@ pub fn normal_cdf(z: f64) -> f64 {
     0.5 * erfc(-z / std::f64::consts::SQRT_2)
 }
 
-/// Its inverse on (0, 1); ±∞ at the ends, NaN beyond. Starts from Abramowitz and Stegun 26.2.23 and corrects it by
-/// Halley's method on the distribution function.
+/// The inverse of `normal_cdf` on (0, 1); ±∞ at the ends, NaN outside. Starts from Abramowitz and Stegun 26.2.23 and
+/// corrects the value by Halley's method on the distribution function.
 pub fn normal_quantile(p: f64) -> f64 {
     if p.is_nan() || !(0.0..=1.0).contains(&p) {
         return f64::NAN;
@@ -181,7 +183,7 @@ pub fn normal_quantile(p: f64) -> f64 {
     if p == 0.0 || p == 1.0 {
         return if p == 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
     }
-    // The lower tail keeps its relative precision.
+    // Computed in the lower tail, which keeps its relative precision.
     if p > 0.5 {
         return -normal_quantile(1.0 - p);
     }

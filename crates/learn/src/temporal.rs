@@ -1,5 +1,5 @@
 //! The temporal reference: how well an algorithm with its parameters predicts the last years of its data from the years
-//! before. New years are measured against it, because a random split flatters.
+//! before. New years are compared with this reference, because scores on a random split are too high for that.
 
 use crate::drift::{WINDOW_ROWS, enough};
 use crate::split::rows::SplitRows;
@@ -20,9 +20,9 @@ pub struct LastYears {
 }
 
 impl LastYears {
-    /// As few of the latest whole years as have 300 training rows and 50 of each class: mostly one, but a year that has
-    /// hardly begun takes the one before it along. `None` where the years before have fewer than 300 training rows, or one
-    /// class. `train` and `validation` are row numbers, ascending.
+    /// The smallest number of latest whole years that have 300 training rows and 50 of each class: mostly one year, but
+    /// one that has hardly begun is taken together with the year before. `None` where the earlier years have fewer than
+    /// 300 training rows, or one class. `train` and `validation` are row numbers, ascending.
     pub fn of(rows: &SplitRows<'_>, train: &[u32], validation: &[u32]) -> Option<Self> {
         let year = |row: &u32| rows.years[*row as usize];
         let of_class = |part: &[u32]| {
@@ -53,14 +53,14 @@ impl LastYears {
     }
 }
 
-/// What a fit on the earlier years said of the last ones.
+/// The predictions for the last years by a fit on the earlier years.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Temporal {
-    /// Rows of the last years in the training part, ascending; the fit has not seen them.
+    /// Rows of the last years in the training part, ascending; the fit did not use them.
     pub rows: Vec<u32>,
     /// Calibrated probability of class 1 for each of `rows`.
     pub p: Vec<f64>,
-    /// What the registry keeps.
+    /// The figures that the registry stores.
     pub figures: TemporalFigures,
 }
 

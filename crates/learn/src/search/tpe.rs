@@ -17,25 +17,26 @@ use std::collections::HashSet;
 const STREAM: u64 = 0x7470_6500;
 /// Random candidates before the first estimate.
 const STARTUP: usize = 10;
-/// Candidates out of one estimate: they can be fitted side by side, and no answer hangs on who is done first.
+/// Candidates from one estimate: they can be fitted side by side, and no result depends on which of them finishes
+/// first.
 const BLOCK: usize = 4;
-/// Draws from the good ones' density, of which the best is proposed.
+/// Points drawn from the density of the good points; the best of them is proposed.
 const DRAWS: usize = 24;
-/// Rounds of draws before a random candidate is proposed, where all that was drawn is known already.
+/// Rounds of draws. Where all drawn points are known already, a random candidate is proposed.
 const ROUNDS: usize = 8;
-/// Values of a density between two checks of the token.
+/// Values of a density between two checks of the stop token.
 const LOOK: usize = 1 << 12;
 
-/// An axis of the grid.
+/// An axis of the grid: the values of one parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Axis {
-    /// How many values it has.
+    /// Number of values.
     pub values: usize,
-    /// Neighbouring values do alike.
+    /// Whether the values have an order, so that neighbouring ones lead to similar scores.
     pub ordered: bool,
 }
 
-/// Densities of the good and of the other points, per axis and value.
+/// Densities of the good points and of the others, per axis and value.
 #[derive(Debug)]
 pub struct Estimator {
     good: Vec<Density>,
@@ -43,7 +44,12 @@ pub struct Estimator {
 }
 
 impl Estimator {
-    /// From points, the best first. The best tenth (at most 25) count as good. Errors: `Stopped`.
+    /// Estimates the densities from points, the best first; a point has a place on each of `axes`. The best tenth (at
+    /// most 25) count as good.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
     pub fn new(axes: &[Axis], best_first: &[Vec<usize>], control: &Control) -> Result<Self, LearnError> {
         let good = best_first.len().div_ceil(10).min(25);
         let (good, other) = best_first.split_at(good);
@@ -54,8 +60,12 @@ impl Estimator {
         Ok(Self { good: densities(good)?, other: densities(other)? })
     }
 
-    /// The point with the greatest expected improvement among those drawn that are not `known`; None where all are.
-    /// Errors: `Stopped`.
+    /// The point with the greatest expected improvement among the drawn points that are not `known`; None where all
+    /// are.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
     pub fn propose(
         &self,
         random: &mut SplitMix64,
@@ -84,7 +94,7 @@ impl Estimator {
     }
 }
 
-/// Of the values of one axis.
+/// A density over the values of one axis, and its sum.
 #[derive(Debug)]
 struct Density {
     of: Vec<f64>,
@@ -92,8 +102,9 @@ struct Density {
 }
 
 impl Density {
-    /// Parzen's estimate with a uniform prior that weighs as much as one point. On an ordered axis each point spreads to its
-    /// neighbours, as far as the nearer points let it; elsewhere points are counted.
+    /// Parzen's estimate with a uniform prior that weighs as much as one point. On an ordered axis each point is a
+    /// normal kernel cut at the ends of the axis, the wider the farther the neighbouring points are; on other axes
+    /// points are counted.
     fn new(axis: Axis, mut points: Vec<usize>, control: &Control) -> Result<Self, LearnError> {
         let n = axis.values;
         let share = 1.0 / (points.len() + 1) as f64;
@@ -105,7 +116,8 @@ impl Density {
                 density[*point] += share;
                 continue;
             }
-            // The greater distance to a neighbour, kept within the axis and above a share of it that falls with the points.
+            // The kernel's width: the greater distance to a neighbouring point, at most the length of the axis and at
+            // least a share of it that falls with the number of points.
             let below = if at == 0 { *point as f64 + 0.5 } else { (*point - points[at - 1]) as f64 };
             let above = points.get(at + 1).map_or((n - point) as f64 - 0.5, |next| (next - point) as f64);
             let spread = below.max(above).clamp(n as f64 / (points.len() + 1).min(100) as f64, n as f64);
@@ -136,23 +148,24 @@ impl Density {
     }
 }
 
-/// `bayesian` tuning: random candidates first, then those that an [`Estimator`] of what was found expects most of. No two
-/// grow the same model.
+/// `bayesian` tuning: first random candidates, then those of which an [`Estimator`] fitted to the results so far
+/// expects most. No two candidates lead to the same model.
 pub struct Bayesian<'a> {
     learner: &'a dyn Learner,
     names: Vec<String>,
     values: Vec<Vec<Value>>,
     axes: Vec<Axis>,
-    /// What random search would try: the start, and where the estimator has nothing new.
+    /// The candidates that random search would try: used at the start, and where the estimator proposes nothing new.
     random: Vec<CheckedParams>,
     seed: u64,
     proposed: usize,
-    /// Of what was proposed, by index.
+    /// The points of the proposed candidates, by index; None where a value is not on its axis.
     points: Vec<Option<Vec<usize>>>,
     known: HashSet<String>,
 }
 
-/// The values in ascending order, "no limit" last, and true; words and other values as they are, and false.
+/// The values, and whether they have an order: numbers in ascending order, null ("no limit") last, and true; other
+/// values as they are, and false.
 fn in_order(values: &[Value]) -> (Vec<Value>, bool) {
     let ordered = values.iter().all(|v| v.is_number() || v.is_null()) && values.iter().any(Value::is_number);
     if !ordered {
@@ -165,7 +178,11 @@ fn in_order(values: &[Value]) -> (Vec<Value>, bool) {
 }
 
 impl<'a> Bayesian<'a> {
-    /// Errors: `Stopped`.
+    /// Proposes up to `iterations` candidates of `space`.
+    ///
+    /// # Errors
+    ///
+    /// `Stopped`.
     pub fn new(space: &Space<'a>, iterations: u32, seed: u64, control: &Control) -> Result<Self, LearnError> {
         let random = drawn(space, iterations, seed, control)?;
         let (mut names, mut values, mut axes) = (Vec::new(), Vec::new(), Vec::new());
@@ -205,7 +222,8 @@ impl<'a> Bayesian<'a> {
         Ok(Some(point))
     }
 
-    /// Complete trials by score, then those that were given up, by the folds that they saw and their score.
+    /// The points of finished trials, the best first: complete trials by score, then pruned ones by the number of folds
+    /// that they saw and their score.
     fn best_first(&self, finished: &[TrialResult]) -> Vec<Vec<usize>> {
         let mut trials: Vec<&TrialResult> = finished.iter().collect();
         trials.sort_by(|a, b| {

@@ -1,4 +1,4 @@
-//! One candidate's results, and where they are written down so that a later process can go on from them.
+//! One candidate's results, and the journal that keeps them, so that a later process can go on from them.
 
 use super::rule::Rule;
 use crate::metrics::{auc, log_loss};
@@ -7,19 +7,20 @@ pub use provost_domain::job::TrialStatus;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// One candidate on one fold's held-out rows. Scores are rounded to multiples of 2^-32, so that they survive any text
-/// format that keeps a double to within a unit in the last place.
+/// The result of one candidate on one fold's held-out rows. Scores are rounded to multiples of 2^-32, so that they
+/// survive any text format that keeps a double to within a unit in the last place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoldResult {
-    /// In the target metric, at this fold's own best threshold where the metric has one: what racing compares.
+    /// Score in the target metric, at this fold's own best threshold where the metric has one; racing compares these
+    /// scores.
     pub score: f64,
-    /// Mean over the held-out rows.
+    /// Mean log loss over the held-out rows.
     pub log_loss: f64,
     /// Area under the ROC curve.
     pub auc: f64,
-    /// Share of the rows that are decided the more frequent way at that threshold.
+    /// Share of the rows that get the more frequent decision at that threshold.
     pub one_way: f64,
-    /// Wall-clock time of the fit; not part of any decision.
+    /// Wall-clock time of the fit in seconds; not part of any decision.
     pub seconds: f64,
 }
 
@@ -39,30 +40,30 @@ impl FoldResult {
 /// A finished candidate: all that choosing, racing and resuming need.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrialResult {
-    /// Position in the deterministic list of candidates.
+    /// Position in the deterministic order of candidates.
     pub index: u32,
-    /// What was tried.
+    /// The candidate's parameters.
     pub params: Params,
-    /// Complete, or given up.
+    /// Complete or pruned.
     pub status: TrialStatus,
-    /// Per fold, in the target metric at `threshold`; of a pruned trial, the folds it saw.
+    /// One score per fold, in the target metric at `threshold`; of a pruned trial, of the folds that it saw.
     pub fold_scores: Vec<f64>,
     /// Mean of `fold_scores`.
     pub score: f64,
-    /// The best one over all out-of-fold predictions for F1 and accuracy, else 0.5.
+    /// The best threshold over all out-of-fold predictions for F1 and accuracy, else 0.5.
     pub threshold: f64,
-    /// Mean over the folds.
+    /// Mean of the folds' log losses.
     pub log_loss: f64,
-    /// Share of the out-of-fold rows that are decided the more frequent way.
+    /// Share of the out-of-fold rows that get the more frequent decision.
     pub one_way: f64,
-    /// Per fold that the trial saw.
+    /// One result for each fold that the trial saw.
     pub folds: Vec<FoldResult>,
-    /// Of the fits, added up; not part of any decision.
+    /// Wall-clock time of all fits in seconds, added up; not part of any decision.
     pub seconds: f64,
 }
 
 impl TrialResult {
-    /// From the held-out labels and predictions of the folds that the trial saw.
+    /// Computes the result from the held-out labels and predictions of the folds that the trial saw.
     pub(crate) fn of(
         rule: Rule,
         index: u32,
@@ -89,7 +90,7 @@ impl TrialResult {
         }
     }
 
-    /// Undoes what a text format may have done to the last bit of a number.
+    /// Undoes what a text format may have changed in the last bit of a number.
     pub(crate) fn exact(mut self) -> Self {
         for fold in &mut self.folds {
             for v in [&mut fold.score, &mut fold.log_loss, &mut fold.auc, &mut fold.one_way] {
@@ -128,11 +129,15 @@ fn one_way(p: &[f64], threshold: f64) -> f64 {
 pub trait Journal: Send + Sync {
     /// The trials recorded before, in any order.
     fn finished(&self) -> Arc<[TrialResult]>;
-    /// Called once per newly finished trial, from the thread that finished it, in finishing order.
+    /// Called once for each newly finished trial, from the thread that finished it, in finishing order.
+    ///
+    /// # Errors
+    ///
+    /// Why the trial could not be recorded.
     fn record(&self, trial: &TrialResult) -> Result<(), String>;
 }
 
-/// Remembers nothing.
+/// A journal that keeps nothing.
 pub struct NoJournal;
 
 impl Journal for NoJournal {

@@ -1,4 +1,4 @@
-//! Candidates of later blocks that the growths of the present one may serve.
+//! Candidates of later blocks that the growths of the present block may serve.
 
 use super::race_entry::{Ahead, lock};
 use super::sampler::Sampler;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Size of the window in candidates; the contract's largest grid has 6,912.
 const MOST: usize = 8_192;
-/// Memory for their predictions: a window that could need more stays empty.
+/// Memory for the predictions for these candidates: a window that could need more stays empty.
 const BYTES: usize = 256 << 20;
 
 /// A candidate of a later block.
@@ -20,16 +20,17 @@ pub(super) struct Later {
     pub index: u32,
     pub params: CheckedParams,
     pub key: String,
-    /// Its family on each fold's columns, by the place of the fold's width.
+    /// Its family for each different number of columns, in the order of `Window::widths`.
     pub families: Vec<String>,
 }
 
-/// The next candidates, whatever the trials before them say, without those that the journal has finished.
+/// The next candidates that will be proposed whatever the trials before them say, without those that the journal has
+/// finished.
 pub(super) struct Window<'a> {
     learner: &'a dyn Learner,
-    /// Different widths of the folds' columns.
+    /// The different numbers of columns of the folds.
     widths: Vec<usize>,
-    /// All folds' held rows.
+    /// Number of held-out rows of all folds together.
     rows: usize,
     later: VecDeque<Later>,
     /// Index after the last candidate in the window.
@@ -78,7 +79,7 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Forgets what was found of candidates before `from`.
+/// Drops what was found for candidates before `from`.
 pub(super) fn forget_before(ahead: &Ahead, from: u32) {
     let mut ahead = lock(ahead);
     let kept = ahead.split_off(&(from, 0));

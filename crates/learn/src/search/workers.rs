@@ -1,4 +1,4 @@
-//! Many small fits side by side, each on threads of its own: as many at once as rayon's current pool has threads.
+//! Runs many small fits side by side, each on threads of its own: as many at once as rayon's current pool has threads.
 
 use crate::error::LearnError;
 use provost_predict::control::{Control, Progress};
@@ -6,11 +6,14 @@ use rayon::ThreadPoolBuilder;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Runs `work` for the units `0..units`, taken in this order, and gives their results in the same order, whichever
+/// Runs `work` for the units `0..units`, taken in this order, and returns their results in the same order, whichever
 /// finishes first. Where there are fewer units than threads, each unit gets several. `work` runs inside a rayon pool of
-/// its own, so that waiting for a part of one fit never starts another.
+/// its own, so that waiting for a part of one fit never starts another. A panic is passed on.
 ///
-/// The first failing unit (in unit order) is the error; no unit is started after one failed. A panic is passed on.
+/// # Errors
+///
+/// The error of the first failing unit, in unit order; no unit is started after one has failed. `Data` where no threads
+/// can be started.
 pub fn run<T: Send>(units: usize, work: impl Fn(usize) -> Result<T, LearnError> + Sync) -> Result<Vec<T>, LearnError> {
     let threads = rayon::current_num_threads();
     let workers = threads.min(units);
@@ -42,7 +45,7 @@ pub fn run<T: Send>(units: usize, work: impl Fn(usize) -> Result<T, LearnError> 
                         ThreadPoolBuilder::new().num_threads(share).thread_name(move |i| format!("fit-{worker}-{i}"));
                     match pool.build() {
                         Ok(pool) => {
-                            // A panic must also end the other workers' taking of units.
+                            // A panic must also stop the other workers from taking units.
                             let stop = StopOnPanic(failed);
                             pool.install(take);
                             std::mem::forget(stop);
@@ -76,7 +79,7 @@ pub fn run<T: Send>(units: usize, work: impl Fn(usize) -> Result<T, LearnError> 
         match result {
             Some(Ok(value)) => done.push(value),
             Some(Err(e)) => return Err(e),
-            // Not started because a later unit failed first.
+            // Not started, because another unit had failed.
             None => continue,
         }
     }
@@ -91,7 +94,7 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// Parts of the whole work that are done, over fits that run at the same time. Never goes back.
+/// The progress of the whole work, added up over fits that run at the same time. It never decreases.
 pub struct Meter {
     control: Control,
     done: AtomicU64,
@@ -99,11 +102,11 @@ pub struct Meter {
     total: u64,
 }
 
-/// What one unit of work counts on a meter.
+/// Parts that one unit of work counts on a meter.
 pub const UNIT: u64 = 100;
 
 impl Meter {
-    /// For so many units of work, which are reported to `control`.
+    /// A meter for so many units of work; the progress is reported to `control`.
     pub fn new(control: &Control, units: u64) -> Arc<Self> {
         let meter = Self {
             control: control.clone(),
@@ -114,7 +117,7 @@ impl Meter {
         Arc::new(meter)
     }
 
-    /// For one fit: its own progress moves this meter by one unit in all.
+    /// The control for one fit, whose own progress moves this meter by one unit in all.
     pub fn unit(self: &Arc<Self>, control: &Control) -> (Control, UnitDone) {
         let unit = UnitDone { meter: Arc::clone(self), counted: Arc::new(AtomicU64::new(0)) };
         let (meter, counted) = (Arc::clone(self), Arc::clone(&unit.counted));
@@ -126,7 +129,7 @@ impl Meter {
         (Control { token: control.token.clone(), on_progress: Some(Arc::new(on_progress)) }, unit)
     }
 
-    /// Units that need not be done.
+    /// Counts units that need not be done.
     pub fn skip(&self, units: u64) {
         self.add(units * UNIT);
     }
@@ -139,14 +142,14 @@ impl Meter {
     }
 }
 
-/// Counts the rest of a unit when the fit is over.
+/// Counts the rest of a unit when its fit has ended.
 pub struct UnitDone {
     meter: Arc<Meter>,
     counted: Arc<AtomicU64>,
 }
 
 impl UnitDone {
-    /// The unit is over.
+    /// Counts the rest of the unit.
     pub fn done(self) {
         let before = self.counted.swap(UNIT, Ordering::Relaxed);
         self.meter.add(UNIT.saturating_sub(before));

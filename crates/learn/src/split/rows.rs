@@ -1,6 +1,6 @@
-//! What a split decides by.
+//! The data that a split is decided by.
 
-/// What a split decides by, one entry per row.
+/// The data that a split is decided by, one entry per row.
 #[derive(Debug, Clone, Copy)]
 pub struct SplitRows<'a> {
     /// 0 or 1.
