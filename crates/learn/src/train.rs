@@ -1,4 +1,4 @@
-//! The whole unit of work of one algorithm: candidates, cross-validation, choice, calibration, final fit.
+//! The training of one algorithm: candidates, cross-validation, choice, calibration, final fit.
 
 mod reference;
 
@@ -37,39 +37,44 @@ const IMPORTANCE_REPEATS: u32 = 3;
 /// What to train: the parts of a job's configuration that concern one algorithm.
 #[derive(Debug, Clone)]
 pub struct TrainSpec {
-    /// What is trained.
+    /// The algorithm to train.
     pub algorithm: Algorithm,
     /// How candidates are chosen.
     pub tuning: Tuning,
-    /// Candidates at most, where the tuning draws them.
+    /// Most candidates, where the tuning draws them.
     pub iterations: u32,
-    /// Of the cross-validation.
+    /// Number of folds of the cross-validation.
     pub folds: u32,
-    /// What candidates are compared by.
+    /// The metric that candidates are compared by.
     pub metric: TargetMetric,
-    /// Of every random choice.
+    /// The seed of every random choice.
     pub seed: u64,
-    /// By what columns are chosen.
+    /// The method of feature selection.
     pub feature_selection: FeatureSelection,
-    /// The columns where these are chosen by name.
+    /// The names of the features, for manual selection.
     pub selected_features: Option<Vec<String>>,
     /// Standardise columns (linear and neural learners only).
     pub scale: bool,
-    /// 0 is off.
+    /// Rounds or epochs without improvement that end the final fit; 0 turns early stopping off.
     pub early_stopping_rounds: u32,
-    /// Whether hopeless candidates are given up early.
+    /// Whether candidates that will not win are dropped early.
     pub pruning: Pruning,
     /// Replaces the learner's own grid.
     pub grid: Option<Grid>,
 }
 
-/// Searches, chooses and fits one algorithm on `parts.train`. The validation part is used for early stopping of the final
-/// fit only, the test part not at all. Where `parts.latest` cuts the training part in time, the chosen parameters are fitted
-/// once more, on the earlier years, for the temporal reference; the model is the same without it.
+/// Searches, chooses and fits one algorithm on `parts.train`. The validation part is used for early stopping of the
+/// final fit only, the test part not at all. Where `parts.latest` cuts the training part in time, the chosen parameters
+/// are fitted once more, on the earlier years, for the temporal reference; the model is the same without it.
 ///
-/// Trials that `journal` has are not fitted again; the model is the same, byte for byte, as without an interruption and at
-/// any number of threads. When the time limit trips during the search, the best finished trial is kept and a warning says
-/// so; without any finished trial, and for the other reasons to stop, the error is `Stopped`.
+/// Trials that `journal` has are not fitted again; the model is the same, byte for byte, as without an interruption and
+/// at any number of threads. Where the time limit is reached during the search, the best finished trial is kept and a
+/// warning says so.
+///
+/// # Errors
+///
+/// `Stopped` where the time limit is reached without any finished trial, and for the other reasons to stop; `Params`
+/// and `SearchSpace` for an invalid configuration; `Data` where nothing can be fitted; `Journal`.
 pub fn train(
     data: &Dataset,
     parts: &Parts,
@@ -81,7 +86,7 @@ pub fn train(
     let trained = Unit::new(learner, data, parts, spec, control).and_then(|unit| unit.train(journal, control));
     let complete = || journal.finished().iter().any(|t| t.status == TrialStatus::Complete);
     match trained {
-        // The limit was reached before the search had read what an earlier process had recorded.
+        // The time limit was reached before the search had read the trials that an earlier process recorded.
         Err(LearnError::Stopped(StopReason::TimeLimit)) if complete() => {
             let after = past_time_limit(control);
             Unit::new(learner, data, parts, spec, &after)?.finish(journal, "the time limit ended the search", &after)
@@ -90,7 +95,11 @@ pub fn train(
     }
 }
 
-/// Fits the best complete trial of the journal without searching on. Errors: `Data` where there is none.
+/// Fits the best complete trial of the journal without searching on.
+///
+/// # Errors
+///
+/// `Data` where the journal has no complete trial; else as `train`.
 pub fn finish(
     data: &Dataset,
     parts: &Parts,
@@ -131,7 +140,7 @@ pub(crate) struct Unit<'a> {
     parts: &'a Parts,
     spec: &'a TrainSpec,
     space: Space<'a>,
-    /// Candidates at most.
+    /// Most candidates that the search tries.
     most: usize,
     held: Vec<Vec<u32>>,
     started: Instant,
@@ -139,6 +148,10 @@ pub(crate) struct Unit<'a> {
 
 impl<'a> Unit<'a> {
     /// Checks everything that can be checked before any fit.
+    ///
+    /// # Errors
+    ///
+    /// As `train`.
     pub(crate) fn new(
         learner: &'a dyn Learner,
         data: &'a Dataset,
@@ -183,7 +196,7 @@ impl<'a> Unit<'a> {
         self.conclude(&study, end, warnings, &meter, &after)
     }
 
-    /// `ended` says in the model's warning why there was no further search.
+    /// Fits the best complete trial of the journal; `ended` says in the model's warning why the search did not go on.
     pub(crate) fn finish(&self, journal: &dyn Journal, ended: &str, control: &Control) -> Result<Trained, LearnError> {
         let meter = Meter::new(control, self.held.len() as u64 + self.last_fits());
         let folds = self.folds(control)?;
@@ -250,7 +263,7 @@ impl<'a> Unit<'a> {
         let (fit, columns) = self.fit(&self.parts.train, &self.parts.validation, params, &inner)?;
         let importance = self.importance(&fit, &columns, control)?;
         unit.done();
-        // By fits as long as the model's own: what is calibrated on longer ones would not fit it.
+        // Predicted by fits as long as the model's own: a calibration for longer fits would not match the model.
         let by_fold = match (self.cut(params, fit.iterations), end.predictions.remove(&index)) {
             (Some(shorter), _) => study.predictions(&shorter, meter, control)?,
             (None, Some(kept)) => kept,
@@ -276,7 +289,7 @@ impl<'a> Unit<'a> {
         let seconds = self.started.elapsed().as_secs_f64();
         let temporal = match self.temporal(params, &raw, &y, meter, control) {
             Err(LearnError::Stopped(reason)) => return Err(LearnError::Stopped(reason)),
-            // The model is good without it.
+            // The model is usable without the temporal reference.
             Err(e) => {
                 warnings.push(format!("{}: no figures on its last year: {e}", self.spec.algorithm));
                 None
@@ -297,18 +310,20 @@ impl<'a> Unit<'a> {
         })
     }
 
-    /// Fits after the search, at most: the model's, the temporal reference's, and one per fold where the first may stop early.
+    /// Most fits after the search: the model's, the temporal reference's, and one per fold where the first may stop
+    /// early.
     fn last_fits(&self) -> u64 {
         let stops = self.spec.early_stopping_rounds > 0 && !self.parts.validation.is_empty();
         let of_folds = if stops && self.learner.length().is_some() { self.held.len() as u64 } else { 0 };
         1 + u64::from(self.parts.latest.is_some()) + of_folds
     }
 
-    /// The parameters of fits that take `iterations`; None where these do already.
+    /// The parameters with `iterations` as the length of a fit; None where a fit is no longer than that, or has no such
+    /// parameter.
     fn cut(&self, params: &CheckedParams, iterations: u64) -> Option<CheckedParams> {
         let name = self.learner.length()?;
         let given = params.get(name)?.as_u64()?;
-        // Shorter than what the learner has accepted, and at least 1.
+        // The number is at least 1 and below one that the learner has accepted.
         (1..given).contains(&iterations).then(|| params.clone().with_accepted(name, iterations.into()))
     }
 
@@ -331,7 +346,7 @@ impl<'a> Unit<'a> {
         Ok((self.learner.fit(&task, control)?, columns))
     }
 
-    /// Fits without each fold's held rows, which take as many iterations as the model's own did.
+    /// A fit without each fold's held-out rows, of as many iterations as the model's own, and the columns of each.
     pub(crate) fn fold_fits(
         &self,
         params: &CheckedParams,
@@ -343,7 +358,7 @@ impl<'a> Unit<'a> {
         workers::run(self.held.len(), |i| self.fit(&without(&self.parts.train, &self.held[i]), &[], params, control))
     }
 
-    /// The learner's own, else by permuting training rows.
+    /// The learner's own importance, else permutation importance on training rows.
     fn importance(&self, fit: &Fit, columns: &[usize], control: &Control) -> Result<Vec<(String, f64)>, LearnError> {
         let shares = match &fit.importance {
             Some(own) => own.clone(),
@@ -359,7 +374,7 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// Predictions of each fold's held rows, in the order of `train` (ascending, as are the held rows).
+/// Predictions of each fold's held-out rows, in the order of `train` (ascending, as are the held-out rows).
 fn aligned<'f>(train: &[u32], held: impl Iterator<Item = &'f [u32]>, by_fold: &[Arc<[f64]>]) -> Vec<f64> {
     let mut all: Vec<(u32, f64)> =
         held.zip(by_fold).flat_map(|(rows, p)| rows.iter().copied().zip(p.iter().copied())).collect();

@@ -1,4 +1,4 @@
-//! What training leaves behind, and its bytes between processes.
+//! The result of training, and its bytes between processes.
 
 use crate::error::LearnError;
 use crate::params::Params;
@@ -8,35 +8,36 @@ use provost_predict::artifact::{self, Format};
 use provost_predict::model::Model;
 use serde::{Deserialize, Serialize};
 
-/// Version 1 ends before `temporal`.
+/// Version 1 has no `temporal`.
 const FORMAT: Format = Format { magic: *b"PROVOSTT", version: 2 };
 
-/// A trained model with all that registering it, and combining it with others, needs.
+/// A trained model with all that is needed to register it, and to combine it with others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
-    /// What predicts.
+    /// The model.
     pub model: Model,
-    /// The chosen ones; of an ensemble, its members with their weights.
+    /// The chosen parameters; of an ensemble, its members with their weights.
     pub params: Params,
-    /// In the target metric, one per fold, out of fold and at the model's threshold.
+    /// Scores in the target metric, one per fold, on out-of-fold predictions at the model's threshold.
     pub cv_scores: Vec<f64>,
     /// Calibrated out-of-fold probabilities, aligned with the training part.
     pub oof: Vec<f64>,
-    /// All features, unused ones 0, the highest first.
+    /// The importance of all features, 0 for unused ones, the highest first.
     pub importance: Vec<(String, f64)>,
     /// Trees, rounds, Newton steps or epochs of the final fit.
     pub iterations: u64,
     /// Finished trials, pruned ones included.
     pub trials: u32,
-    /// What the job reports of this training.
+    /// Warnings that the job reports on this training.
     pub warnings: Vec<String>,
-    /// Wall-clock time of this process's share of the work, the fit of `temporal` left out.
+    /// Wall-clock seconds of this process's share of the work, without the fit of `temporal`.
     pub seconds: f64,
-    /// `None` where the data has too little of a last year or of years before, and of results of format version 1.
+    /// The temporal reference; `None` where the data has too few rows of a last year or of years before, and in results
+    /// of format version 1.
     pub temporal: Option<Temporal>,
 }
 
-/// The bytes' layout: the model in its own checked format, parameters as JSON text.
+/// The layout of the bytes: the model in its own checked format, the parameters as JSON text.
 #[derive(Serialize, Deserialize)]
 struct Wire {
     model: Vec<u8>,
@@ -80,7 +81,7 @@ impl From<WireTemporal> for Temporal {
 }
 
 impl Trained {
-    /// In a checked envelope, for another process.
+    /// The result in a checked envelope, for another process.
     pub fn to_bytes(&self) -> Vec<u8> {
         let wire = Wire {
             model: self.model.to_bytes(),
@@ -94,14 +95,17 @@ impl Trained {
             seconds: self.seconds,
         };
         #[allow(clippy::expect_used)]
-        // postcard fails only on a short buffer or a sequence of unknown length; neither is here
+        // postcard fails only on a short buffer or a sequence of unknown length, and neither occurs here.
         let payload = postcard::to_allocvec(&(wire, self.temporal.as_ref().map(WireTemporal::from)))
             .expect("a training result serialises");
         artifact::seal(FORMAT, &payload)
     }
 
-    /// Reads version 1 too, so that a job begun before an upgrade keeps its results. Errors: `Artifact` for bytes that are
-    /// truncated, altered, or of a newer format.
+    /// Reads version 1 too, so that a job that began before an upgrade keeps its results.
+    ///
+    /// # Errors
+    ///
+    /// `Artifact` for bytes that are truncated, altered, or of a newer format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LearnError> {
         let (version, payload) = artifact::open(FORMAT, bytes)?;
         let fault = |what: String| LearnError::Artifact(format!("training result: {what}"));

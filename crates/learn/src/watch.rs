@@ -1,8 +1,9 @@
-//! Watching a model: what has changed in its data since its training, and what its predictions are worth without outcomes.
+//! Watching a model: what has changed in its data since its training, and how good its predictions are, estimated
+//! without outcomes.
 //!
-//! Everything here is a pure function of rows and a seed, the same at any number of threads, and ends soon after its control's
-//! token is set. [`Reference`] is prepared once; [`Reference::compare`] compares a window with it. [`performance`] needs a
-//! window's predictions alone, and [`fairness`] is of audits by group.
+//! Everything here is a pure function of rows and a seed, gives the same result at any number of threads, and ends soon
+//! after its control's token is set. [`Reference`] is prepared once; [`Reference::compare`] compares a window with it.
+//! [`performance`] needs a window's predictions alone, and [`fairness`] audits groups.
 
 mod calibration_test;
 mod cells;

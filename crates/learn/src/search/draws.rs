@@ -147,8 +147,8 @@ fn shuffled(random: &SplitMix64, size: u32, places: Range<u32>, control: &Contro
             if i == j {
                 continue;
             }
-            // A place at or beyond `places.end` is not followed yet when `i` reaches it: items were moved to smaller
-            // places only.
+            // A place at or beyond `places.end` cannot be followed yet: so far, items were followed to places below `i`
+            // only.
             let from_i = if i < places.end { followed.remove(&i) } else { None };
             if let Some(slot) = followed.remove(&j) {
                 followed.insert(i, slot);

@@ -10,8 +10,8 @@ use provost_predict::control::Control;
 use std::sync::Arc;
 
 impl Unit<'_> {
-    /// The model as it would have been before the last years, on these years. `raw` and `y` are aligned with the training
-    /// part.
+    /// Fits the model as it would have been before the last years, and predicts these years. `raw`: out-of-fold
+    /// predictions before calibration, `y`: labels; both are aligned with the training part.
     pub(super) fn temporal(
         &self,
         params: &CheckedParams,
@@ -27,7 +27,7 @@ impl Unit<'_> {
             unit.done();
         }
         let (fit, columns) = fitted?;
-        // Calibrated as it would have been then, too: the last years' rate of acceptance is not known yet.
+        // The calibration, too, uses earlier years only: the last years' rate of acceptance was not known then.
         let at = latest.earlier.iter().filter_map(|r| self.parts.train.binary_search(r).ok());
         let (raw, y): (Vec<f64>, Vec<u8>) = at.map(|i| (raw[i], y[i])).unzip();
         let calibration = calibration::fit(&raw, &y, control)?;

@@ -1,4 +1,4 @@
-//! Do outcomes agree with the probabilities that were predicted?
+//! Tests whether outcomes agree with the probabilities that were predicted.
 
 use super::outcomes::{Metrics, RankedRows};
 use crate::bootstrap::quantile;
@@ -7,28 +7,28 @@ use provost_domain::rng::SplitMix64;
 use provost_predict::control::Control;
 use rayon::prelude::*;
 
-/// Rows with an outcome that a window needs to answer from.
+/// Rows with an outcome that a window needs for this test.
 const LEAST_ROWS: usize = 30;
-/// Outcomes of each kind that the probabilities must let expect.
+/// Expected number of outcomes of each class, by the probabilities, that the test needs.
 const LEAST_EXPECTED: f64 = 5.0;
 const DRAWS: u32 = 1_000;
-/// Of the test of all differences together: an estimate that is believed and wrong costs more than one that is right and not
-/// believed.
+/// Significance level of the test of all differences together. It is high, because a wrong estimate that is believed
+/// costs more than a right one that is not.
 const ALPHA: f64 = 0.1;
-/// What is allowed for rounding where a metric lies at an end of its interval.
+/// Tolerance for rounding where a metric lies at an end of its interval.
 const ROUNDING: f64 = 1e-12;
 
-/// Whether outcomes (0 or 1) are such as the probabilities let expect. What to expect is known without an assumption about how
-/// calibration is lost: outcomes drawn from the probabilities. Calibration holds unless
+/// Whether the outcomes (0 or 1) agree with the probabilities `p` of the same rows. What to expect needs no assumption
+/// about how calibration is lost: outcomes are drawn from the probabilities. Calibration holds unless
 ///
 /// - a metric that is estimated (AUC, F1, accuracy, Brier score) lies outside the central 95 % of its drawn values: the estimate
 ///   is then contradicted by the outcomes themselves, whatever the reason; or
 /// - the largest of six differences is beyond the 90 % quantile of the largest drawn one: those of the four metrics, of the mean
 ///   (calibration in the large) and of the slope against the log-odds (Cox 1958), each in standard deviations.
 ///
-/// The second alone errs in 10 % of calibrated windows at any size. The first is not corrected for four metrics: these go
-/// together, so that both err in about 12 % (simulated, 60 to 300 rows). None with fewer than 30 rows, or fewer than 5 outcomes
-/// expected of a kind.
+/// The second condition alone rejects 10 % of calibrated windows of any size. The first is not corrected for four
+/// metrics, because these are correlated: both together reject about 12 % (simulated, 60 to 300 rows). None with fewer
+/// than 30 rows, or fewer than 5 expected outcomes of a class.
 ///
 /// # Errors
 ///
@@ -54,13 +54,13 @@ pub(super) fn calibration_holds(
     Ok(Some(each_is_expected(&realised, &drawn) && all_are_expected(&realised, &drawn)))
 }
 
-/// Whether each metric that is estimated lies within the central 95 % of its drawn values.
+/// Whether each estimated metric lies within the central 95 % of its drawn values.
 fn each_is_expected(realised: &Metrics, drawn: &[Metrics]) -> bool {
     realised.estimated().into_iter().enumerate().all(|(at, realised)| {
         let of = |metrics: &Metrics| metrics.estimated().get(at).copied().flatten();
         let mut values: Vec<f64> = drawn.iter().filter_map(of).collect();
         values.sort_unstable_by(f64::total_cmp);
-        // Where most draws have one class, the others say too little.
+        // Where most draws have one class only, the other draws are no basis for an interval.
         let enough = values.len() * 2 > drawn.len();
         realised.filter(|_| enough).is_none_or(|realised| {
             let [low, high] = [0.025, 0.975].map(|share| quantile(&values, share));
@@ -69,7 +69,7 @@ fn each_is_expected(realised: &Metrics, drawn: &[Metrics]) -> bool {
     })
 }
 
-/// Whether the largest of the differences is no larger than chance makes it.
+/// Whether the largest of the differences is no larger than chance explains.
 fn all_are_expected(realised: &Metrics, drawn: &[Metrics]) -> bool {
     let mut largest = vec![0.0f64; drawn.len()];
     let mut observed = 0.0f64;
@@ -77,7 +77,7 @@ fn all_are_expected(realised: &Metrics, drawn: &[Metrics]) -> bool {
         let of = |metrics: &Metrics| metrics.all().get(at).copied().flatten();
         let values: Vec<f64> = drawn.iter().filter_map(of).collect();
         let (mean, deviation) = crate::metrics::mean_std(&values);
-        // A metric that hardly varies, as where all rows have one probability, says nothing of its own.
+        // A metric that hardly varies, as where all rows have one probability, carries no information.
         if deviation <= ROUNDING {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Values as small numbers, so that a permutation is a matter of counting.
+//! Codes values as small numbers, so that a permutation only needs counts.
 
 use super::measure::{ascending, runs};
 use provost_domain::watch::DriftTest;
@@ -7,11 +7,11 @@ use provost_domain::watch::DriftTest;
 pub(super) const MISSING: usize = 255;
 /// The code of a row that does not count.
 const LEFT_OUT: u8 = 254;
-/// Codes of values are below.
+/// The codes of values are below this.
 const MOST: usize = 254;
-/// Rows of a category that the smaller side is to have on average: rarer categories share a cell.
+/// Rows of a category that the smaller side should have on average; rarer categories share a cell.
 const EXPECTED: usize = 5;
-/// Values that each side needs.
+/// Present values that each side needs.
 const LEAST_VALUES: u32 = 10;
 
 /// How cells are compared.
@@ -26,12 +26,12 @@ pub(super) enum Scale {
 /// One feature of all rows that are permuted.
 #[derive(Debug, Clone)]
 pub(super) struct Cells {
-    /// A code of each row.
+    /// The code of each row.
     pub codes: Vec<u8>,
     pub scale: Scale,
-    /// Rows with each code.
+    /// Number of rows with each code.
     pub totals: [u32; 256],
-    /// Cells of values.
+    /// Number of cells for values.
     pub cells: usize,
     /// Whether values are tested: there are enough on both sides, and not all in one cell.
     pub values_tested: bool,
@@ -40,10 +40,10 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// `values`: of all rows, the first `first` of them on one side; NaN is missing, or does not count. Numbers are cut into at
-    /// most 254 cells: one for each value where there are not more, else so that cells have about as many rows each.
-    /// Categories have a cell each where they are frequent. Cells depend on the values of both sides together, so that all
-    /// permutations are as good as the one that was observed.
+    /// Codes the values of all rows, of which the first `first` are one side and the others the other side. NaN is a
+    /// missing value, or a row that does not count. Numbers are cut into at most 254 cells: one for each value where
+    /// there are not more, else so that cells have about equally many rows. Frequent categories have a cell each. Cells
+    /// depend on the values of both sides together, so that all permutations are exchangeable with the observed order.
     pub(super) fn new(test: DriftTest, values: &[f32], first: usize, missing_counts: bool) -> Self {
         let sorted = ascending(values.iter().copied());
         let runs = runs(&sorted);
@@ -80,13 +80,13 @@ impl Cells {
         }
     }
 
-    /// Whether the values are tested, and the share of missing values.
+    /// Whether the values are tested, and whether the share of missing values is.
     pub(super) fn tested(&self) -> [bool; 2] {
         [self.values_tested, self.missing_tested]
     }
 }
 
-/// Which cell a value belongs to.
+/// Assigns values to cells.
 enum Ends {
     /// The largest value of each cell.
     Ordered(Vec<f32>),
@@ -127,7 +127,7 @@ fn ordered(runs: &[(f32, u64)], n: usize) -> (Vec<f32>, Vec<f64>) {
     (ends, gaps)
 }
 
-/// Categories that `least` rows have, the most frequent if there are too many; ascending.
+/// Categories with at least `least` rows, the most frequent ones if there are too many; ascending.
 fn nominal(runs: &[(f32, u64)], least: u64) -> Vec<f32> {
     let mut frequent: Vec<(f32, u64)> = runs.iter().filter(|(_, count)| *count >= least).copied().collect();
     frequent.sort_by_key(|(_, count)| std::cmp::Reverse(*count));

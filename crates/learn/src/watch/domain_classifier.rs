@@ -1,5 +1,5 @@
-//! All features together: how well a classifier tells the rows of a window from those of the reference (Lopez-Paz and Oquab
-//! 2017).
+//! The domain classifier: how well all features together tell the rows of a window from those of the reference
+//! (Lopez-Paz and Oquab 2017).
 
 use super::reference::Tested;
 use crate::bootstrap::{Resampled, quantile};
@@ -16,20 +16,20 @@ use provost_predict::control::Control;
 use provost_predict::matrix::Matrix;
 use serde_json::json;
 
-/// Rows of a side, at most, and of one side for each row of the other.
+/// Most rows of a side, and most rows of a side for each row of the other.
 const MOST_ROWS: usize = 4_000;
 const MOST_RATIO: usize = 4;
 const FOLDS: u32 = 5;
 const DRAWS: u32 = 1_000;
 
-/// The area under the ROC curve by which boosting ranks the window's rows above the reference's, out of fold; folds keep
-/// applicants whole, and scores are ranked inside their fold, since the folds' models need not agree on a scale. 95 % interval
-/// by a bootstrap over applicants. `features`: place and name of the columns that are used. None where there are no features,
-/// or too few applicants for the folds.
+/// The area under the ROC curve by which boosting ranks the window's rows above the reference's, out of fold. Folds
+/// keep applicants whole, and scores are ranked within their fold, since the scores of the folds' models need not be on
+/// one scale. The 95 % interval is by a bootstrap over applicants. `features`: place and name of the columns that are
+/// used. None where there are no features, or too few applicants for the folds.
 ///
 /// # Errors
 ///
-/// `Stopped`, and faults of the features' values.
+/// `Stopped`; `Data` for invalid values of the features.
 pub(super) fn domain_auc(
     features: &[(usize, &str)],
     reference: &Tested,
@@ -42,7 +42,7 @@ pub(super) fn domain_auc(
         own.applicants.len().min(least).min(MOST_ROWS)
     };
     let (before, now) = (most(reference, window), most(window, reference));
-    // The samples are in the order of a hash of the applicants, so that the first rows are as good as any.
+    // The samples are in the order of a hash of the applicants, so that their first rows are a random sample, too.
     let column = |(at, _): &(usize, &str)| [&reference.columns[*at][..before], &window.columns[*at][..now]].concat();
     let names = features.iter().map(|(_, name)| (*name).to_owned()).collect();
     let x = Matrix::new(names, features.iter().map(column).collect())?;
@@ -56,7 +56,7 @@ pub(super) fn domain_auc(
     let folds = match grouped_folds(data.y(), &all, &applicants, FOLDS, seed, control) {
         Ok(folds) => folds,
         Err(LearnError::Stopped(reason)) => return Err(LearnError::Stopped(reason)),
-        // Too few applicants of a side.
+        // Too few applicants on a side.
         Err(_) => return Ok(None),
     };
     let boosting = learner(Algorithm::GradientBoosting)
@@ -85,7 +85,7 @@ pub(super) fn domain_auc(
     }))
 }
 
-/// Of each score the share of the scores that are below it, equal ones half.
+/// For each score the share of the scores that are below it, equal ones counting half.
 fn shares_below(p: &[f64]) -> Vec<f64> {
     let mut sorted = p.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

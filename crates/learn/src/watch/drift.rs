@@ -1,4 +1,4 @@
-//! A window compared with the reference.
+//! Compares a window with the reference.
 
 use super::cells::Cells;
 use super::correction::benjamini_hochberg;
@@ -15,9 +15,9 @@ use provost_domain::watch::{Drift, FeatureDrift, MissingDrift, PROBABILITY};
 use provost_predict::control::Control;
 use rayon::prelude::*;
 
-/// Rows of a window that p-values and the domain classifier are computed on, at most.
+/// Most rows of a window that p-values and the domain classifier are computed on.
 const TESTED_ROWS: usize = 5_000;
-/// With fewer applicants on a side there are no p-values and no domain classifier: a row or two are no window.
+/// With fewer applicants on a side there are no p-values and no domain classifier: so few are not a window.
 const LEAST_UNITS: usize = 10;
 const SAMPLE_STREAM: u64 = 0x7769_6e64;
 const PERMUTATION_STREAM: u64 = 0x7065_726d;
@@ -34,7 +34,7 @@ impl Observed {
     fn missing_share(&self) -> f64 {
         share(self.missing, self.rows)
     }
-    /// The change of the share of missing values.
+    /// The absolute change of the share of missing values.
     fn missing_effect(&self, feature: &FeatureReference) -> f64 {
         let both = feature.rows > 0 && self.rows > 0;
         if both { (self.missing_share() - share(feature.missing, feature.rows)).abs() } else { 0.0 }
@@ -46,11 +46,11 @@ fn share(part: u64, whole: u64) -> f64 {
 }
 
 impl Reference {
-    /// Compares the rows of a window with the reference: statistics and effects of all rows, p-values and the domain classifier
-    /// of a sample of at most 5,000 rows, and 20,000 of the reference, by whole applicants. A window without rows, or with fewer
-    /// than ten applicants, has no p-values, and so nothing that is over. Features of the window that the reference does not
-    /// have are left out; those that it lacks are missing in each row. The same rows and seed give the same answer at any
-    /// number of threads.
+    /// Compares the rows of a window with the reference: statistics and effects of all rows, p-values and the domain
+    /// classifier of a sample of at most 5,000 rows, and 20,000 of the reference, by whole applicants. A window without
+    /// rows, or with fewer than ten applicants, has no p-values, and so no feature that is `over`. Features of the
+    /// window that the reference does not have are left out; features that the window does not have are missing in each
+    /// of its rows. The same rows and seed give the same answer at any number of threads.
     ///
     /// # Errors
     ///
@@ -67,7 +67,8 @@ impl Reference {
         Ok(Drift { domain_auc, ..drift })
     }
 
-    /// The same without the domain classifier, which takes most of the time of a small window and no part in alarms.
+    /// As `compare`, without the domain classifier, which takes most of the time for a small window and has no part in
+    /// alarms.
     ///
     /// # Errors
     ///
@@ -123,7 +124,7 @@ impl Reference {
         })
     }
 
-    /// The features of the rows, without those of the predictions.
+    /// Place and name of the features of the rows, without those of the predictions.
     fn columns(&self) -> impl Iterator<Item = (usize, &str)> {
         let features = self.features.iter().enumerate().filter(|(_, f)| f.compared.is_feature());
         features.map(|(at, f)| (at, f.compared.name.as_str()))
@@ -137,7 +138,7 @@ impl Reference {
         seed: u64,
         control: &Control,
     ) -> Result<Vec<PValues>, LearnError> {
-        // The smaller side is counted.
+        // Permutations count the smaller side.
         let (first, second) = if window.applicants.len() <= self.tested.applicants.len() {
             (window, &self.tested)
         } else {
@@ -162,7 +163,7 @@ impl Reference {
         p_values(&sides, level, seed, control)
     }
 
-    /// What is over: q at most the level, and the effect above its floor.
+    /// The result for each feature. A feature is `over` where q is at most the level and the effect is above its floor.
     fn features(&self, observed: &[Observed], p: &[PValues], level: f64) -> Vec<FeatureDrift> {
         let tested: Vec<f64> = p.iter().flat_map(|p| p.values.into_iter().chain(p.missing)).collect();
         let mut q = benjamini_hochberg(&tested).into_iter();

@@ -1,33 +1,35 @@
-//! Rows of different applicants that are nearly the same person: equal in all features but at most one, and so special that chance
-//! hardly makes such a pair.
+//! Near duplicates: rows of different applicants that are equal in all features but at most one, and so unusual that
+//! chance hardly explains such a pair.
 
 use provost_domain::rng::mix;
 use provost_predict::matrix::Matrix;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A pair is told if fewer such pairs than this are expected by chance among all rows, features being independent.
+/// A pair is reported if fewer pairs like it than this are expected by chance among all rows, with independent
+/// features.
 const BY_CHANCE: f64 = 1e-3;
-/// How much of a column's range, less its outer twentieths, the feature that differs may differ by.
+/// How far apart the two values of the differing feature may be, as a share of its column's range between the 5 % and
+/// 95 % quantiles.
 const NEAR: f32 = 0.1;
-/// Rows that agree in a key; more than these are of an ordinary kind.
+/// Most rows with equal keys that are compared; more rows than this are of an ordinary kind.
 const MOST_ALIKE: usize = 64;
 
 /// Two rows, the smaller number first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pair {
-    /// The one row.
+    /// The row with the smaller number.
     pub a: u32,
-    /// The other row.
+    /// The row with the larger number.
     pub b: u32,
-    /// Present features that are equal.
+    /// Number of features that are present and equal.
     pub equal: u64,
-    /// The column that differs, if one does.
+    /// The column in which the rows differ; None where they are equal.
     pub differs_in: Option<usize>,
-    /// Pairs like it that are expected by chance.
+    /// Expected number of such pairs by chance.
     pub by_chance: f64,
 }
 
-/// The shares of each column's values, and how far two of them may lie apart.
+/// The shares of each column's values, and how far apart two differing values may be.
 struct Column<'m> {
     cells: &'m [f32],
     shares: BTreeMap<u32, f64>,
@@ -35,7 +37,7 @@ struct Column<'m> {
 }
 
 fn bits(value: f32) -> u32 {
-    // One zero, one missing value.
+    // Both zeros count as one value, and all missing values do.
     if value.is_nan() { f32::NAN.to_bits() } else { (value + 0.0).to_bits() }
 }
 
@@ -53,8 +55,8 @@ impl<'m> Column<'m> {
     }
 }
 
-/// Pairs of rows of different applicants that agree in all of `columns` but at most one, the least likely first. The columns
-/// should be those of the applicant: a program is the same for many.
+/// Pairs of rows of different applicants that agree in all of `columns` but at most one, the least likely first.
+/// `applicants`: one for each row of `x`. The columns should describe the applicant: many have the same program.
 pub fn near_duplicates(x: &Matrix, columns: &[usize], applicants: &[u64]) -> Vec<Pair> {
     let rows = x.rows();
     let of: Vec<Column<'_>> = columns.iter().map(|c| Column::new(x.column(*c))).collect();
@@ -96,7 +98,7 @@ fn compared(of: &[Column<'_>], columns: &[usize], (a, b): (u32, u32), all_pairs:
         } else if pair.differs_in.is_some() || (x - y).is_nan() || (x - y).abs() > column.near {
             return None;
         } else {
-            // Any of the columns could have been the one that differs.
+            // Any one of the columns could have been the one that differs.
             pair.differs_in = columns.get(at).copied();
             pair.by_chance *= of.len() as f64;
         }

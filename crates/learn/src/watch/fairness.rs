@@ -1,4 +1,4 @@
-//! Fairness audits: how a model treats the groups of the rows that it was not trained on, against all other rows.
+//! Fairness audits: how a model treats each group compared with all other rows, on rows that it was not trained on.
 
 mod few;
 mod figures;
@@ -24,10 +24,10 @@ use provost_domain::fairness::{
 use provost_domain::limits::FAIRNESS_GROUPS;
 use resample::{Drawn, Resampled};
 
-/// With fewer rows on either side of a share its intervals are Wilson's, Newcombe's and MOVER's, else those of the bootstrap.
+/// With fewer rows on either side of a share, its intervals are Wilson's, Newcombe's and MOVER's, else the bootstrap's.
 const FEW: u64 = 10;
 
-/// Held-out rows with what a model says of them.
+/// Held-out rows with a model's predictions.
 #[derive(Debug, Clone, Copy)]
 pub struct AuditRows<'a> {
     /// Outcomes, 0 or 1.
@@ -36,18 +36,19 @@ pub struct AuditRows<'a> {
     pub p: &'a [f64],
     /// The model accepts from this probability on.
     pub threshold: f64,
-    /// Rows of one applicant are drawn together.
+    /// The applicant of each row; rows of one applicant are drawn together.
     pub applicants: &'a [u64],
 }
 
-/// Each column, and each pair of columns that some row has both of.
+/// Audits each column, and each pair of columns that some row has both of.
 ///
 /// Figures of a group are compared with those of all other rows that have the attribute. Intervals are 95 % percentile
-/// intervals of a bootstrap that draws applicants within each group (Davison and Hinkley 1997, section 3.2), of 1,000 draws, fewer
-/// with more than 200,000 rows. Shares with fewer than 10 rows on either side have Wilson's interval (1927), their differences
-/// Newcombe's (1998, method 10), their ratios that of Donner and Zou (2012, MOVER). Calibration slopes have Wald's. p-values are
-/// of the normal distribution, with the larger of the bootstrap's and the pooled standard error; Holm's method (1979)
-/// adjusts them over all groups and measures of the audit. The same rows and seed give the same answer at any thread count.
+/// intervals of a bootstrap that draws applicants within each group (Davison and Hinkley 1997, section 3.2), of 1,000
+/// draws, fewer with more than 200,000 rows. Shares with fewer than 10 rows on either side have Wilson's interval
+/// (1927), their differences Newcombe's (1998, method 10), their ratios that of Donner and Zou (2012, MOVER).
+/// Calibration slopes have Wald's interval. p-values are by the normal distribution, with the larger of the bootstrap's
+/// and the pooled standard error; Holm's method (1979) adjusts them over all groups and measures of the audit. The same
+/// rows and seed give the same answer at any thread count.
 pub fn audit(rows: &AuditRows<'_>, columns: &[AuditColumn], seed: u64) -> Vec<AttributeFairness> {
     let mut all: Vec<AttributeFairness> =
         partition::all(columns).iter().map(|partition| attribute(rows, partition, seed)).collect();
@@ -104,7 +105,7 @@ fn attribute(rows: &AuditRows<'_>, partition: &Partition, seed: u64) -> Attribut
     }
 }
 
-/// `drawn` is there for a group that is compared with the rest.
+/// `drawn` is given for a group that is compared with the rest.
 fn of_group(
     rows: &AuditRows<'_>,
     split: &Split,
@@ -166,9 +167,9 @@ fn difference(value: Option<f64>, interval: Option<[f64; 2]>, p_value: Option<f6
     FairnessDifference { value, low, high, p_value: p_value.filter(|_| value.is_some()), p_holm: None }
 }
 
-/// Two-sided, of a normal distribution about 0.
+/// The two-sided p-value by a normal distribution around 0.
 fn p_of(value: f64, error: f64) -> f64 {
-    // Without an error there is no difference either: the pooled one is 0 where all decisions agree.
+    // Without an error there is no difference either: the pooled error is 0 where all decisions agree.
     if error > 0.0 { (2.0 * normal_cdf(-(value / error).abs())).min(1.0) } else { 1.0 }
 }
 
@@ -195,7 +196,7 @@ fn compared_aucs(a: Option<f64>, b: Option<f64>, drawn: &Drawn) -> (FairnessDiff
     (difference(Some(a - b), drawn.difference_interval(m), p), figure(ratio, drawn.ratio_interval(m)))
 }
 
-/// The ratio's interval is by the delta method.
+/// The interval of the ratio is by the delta method.
 fn compared_slopes(a: &Slope, b: &Slope) -> (FairnessDifference, FairnessFigure) {
     let reach = normal_quantile(0.975);
     let (gap, error) = (a.value - b.value, a.error.hypot(b.error));
@@ -208,7 +209,7 @@ fn compared_slopes(a: &Slope, b: &Slope) -> (FairnessDifference, FairnessFigure)
     (of_gap, figure(Some(ratio), Some([ratio - half, ratio + half])))
 }
 
-/// Why a group is not compared, if so.
+/// Why a group is not compared; None where it is.
 fn too_little(own: Counts, rest: Counts) -> Option<FairnessVerdict> {
     let few = |c: Counts| c.total() < MIN_ROWS || c.tp + c.fn_ < MIN_OUTCOMES || c.tn + c.fp < MIN_OUTCOMES;
     match (few(own), rest.total()) {

@@ -1,4 +1,4 @@
-//! What is known of one feature in the reference.
+//! One feature of the reference, prepared for comparisons.
 
 use super::measure::{ascending, deviation};
 use super::rows::WatchedRows;
@@ -7,9 +7,9 @@ use provost_domain::features::{is_category, tells_time};
 use provost_domain::watch::{DriftTest, PROBABILITY, SHARE_ACCEPTED};
 use std::borrow::Cow;
 
-/// Effects of numeric features up to this are never an alarm: standard deviations of the reference.
+/// Effects of numeric features up to this never raise an alarm; in standard deviations of the reference.
 const FLOOR_DEVIATIONS: f64 = 0.1;
-/// Effects of shares and proportions up to this are never an alarm.
+/// Effects of shares and proportions up to this never raise an alarm.
 const FLOOR_PROPORTION: f64 = 0.05;
 
 /// A feature that is compared, and where its values come from.
@@ -22,16 +22,16 @@ pub(super) struct Compared {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Source {
-    /// A column.
+    /// A column of the rows.
     Feature,
-    /// The probability.
+    /// The predicted probability.
     Probability,
-    /// Whether the probability reaches this.
+    /// Whether the probability reaches this threshold.
     Accepted(f64),
 }
 
 impl Compared {
-    /// The features of these rows, less those that tell the time; then the predictions, where there are any.
+    /// The features of these rows, except those that tell the time; then the predictions, where there are any.
     pub(super) fn of(rows: &WatchedRows, threshold: f64) -> Vec<Self> {
         let feature = |name: &String| Self {
             name: name.clone(),
@@ -47,8 +47,8 @@ impl Compared {
         features.chain(predictions.into_iter().filter(|_| rows.probabilities().is_some())).collect()
     }
 
-    /// Whether it is a feature of the rows, and not of the predictions: a row without a value then counts as missing, otherwise
-    /// not at all.
+    /// Whether this is a feature of the rows and not a prediction. A row without a value then counts as missing; a row
+    /// without a prediction does not count at all.
     pub(super) fn is_feature(&self) -> bool {
         self.source == Source::Feature
     }
@@ -73,22 +73,22 @@ impl Compared {
 #[derive(Debug, Clone)]
 pub(super) struct FeatureReference {
     pub compared: Compared,
-    /// The values that are there, ascending.
+    /// The present values, ascending.
     pub values: Vec<f32>,
     /// Their standard deviation.
     pub deviation: f64,
-    /// Of all rows that count, the missing ones.
+    /// Number of missing values among the rows that count.
     pub missing: u64,
-    /// All rows that count.
+    /// Number of rows that count.
     pub rows: u64,
-    /// In the unit of the test's effect.
+    /// Effects up to this never raise an alarm; in the unit of the test's effect.
     pub floor: f64,
-    /// Share of rows.
+    /// Changes of the share of missing values up to this never raise an alarm.
     pub missing_floor: f64,
 }
 
 impl FeatureReference {
-    /// `sample`: rows that the spread between cycles is computed on, with `cycles` of all rows.
+    /// `sample`: rows that the spread between cycles is computed on; `cycles`: the cycle of each row.
     pub(super) fn new(compared: Compared, rows: &WatchedRows, sample: &[u32], cycles: &[i32]) -> Self {
         let all = compared.values(rows);
         let values = ascending(all.iter().copied());

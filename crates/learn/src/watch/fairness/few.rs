@@ -1,16 +1,17 @@
-//! Intervals of two independent shares with few rows on one side, out of Wilson's interval of each.
+//! Intervals of two independent shares with few rows on one side, from Wilson's interval of each.
 
 use super::figures::Share;
 use crate::intervals::wilson;
 
-/// Of the difference a − b (Newcombe 1998, method 10).
+/// The 95 % interval of the difference a − b (Newcombe 1998, method 10).
 pub fn difference_interval(a: Share, b: Share) -> Option<[f64; 2]> {
     let (x, y) = (a.value()?, b.value()?);
     let ([low_a, high_a], [low_b, high_b]) = (wilson(a.part, a.whole)?, wilson(b.part, b.whole)?);
     Some([x - y - (x - low_a).hypot(high_b - y), x - y + (high_a - x).hypot(y - low_b)])
 }
 
-/// Of the ratio a / b (Donner and Zou 2012, equation 9). None where b is 0, or may be for all that is known.
+/// The 95 % interval of the ratio a / b (Donner and Zou 2012, equation 9). None where b is 0, or its interval reaches
+/// 0.
 pub fn ratio_interval(a: Share, b: Share) -> Option<[f64; 2]> {
     let (x, y) = (a.value()?, b.value()?);
     let ([low_a, high_a], [low_b, high_b]) = (wilson(a.part, a.whole)?, wilson(b.part, b.whole)?);

@@ -1,4 +1,4 @@
-//! A group's figures and those of all other rows, out of counts that are exact.
+//! A group's figures and those of all other rows, from exact counts.
 
 use super::partition::Partition;
 use super::{AuditRows, FEW, too_little};
@@ -14,7 +14,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// None for measures that are no shares.
+    /// None for measures that are not shares.
     pub fn of(c: Counts, measure: FairnessMeasure) -> Option<Self> {
         let (part, whole) = match measure {
             FairnessMeasure::SelectionRate => (c.tp + c.fp, c.total()),
@@ -26,7 +26,7 @@ impl Share {
         Some(Self { part, whole })
     }
 
-    /// None of no rows.
+    /// None without rows.
     pub fn value(self) -> Option<f64> {
         (self.whole > 0).then(|| self.part as f64 / self.whole as f64)
     }
@@ -36,16 +36,16 @@ impl Share {
     }
 }
 
-/// A row with a group.
+/// A row that has a group.
 pub struct Row {
     /// Its number among all rows.
     pub row: u32,
     pub group: u32,
-    /// The applicant within the group: units of one group follow each other.
+    /// The number of the row's applicant; the numbers of a group's applicants follow each other.
     pub unit: u32,
     pub positive: bool,
     pub accepted: bool,
-    /// Its probability is that of the row before.
+    /// Whether the row's probability equals that of the row before.
     tied: bool,
 }
 
@@ -56,23 +56,24 @@ pub struct Point {
     pub auc: Option<f64>,
 }
 
-/// Sums over rows with weights, by group.
+/// Weighted sums over rows, by group.
 pub struct Tally {
     counts: Vec<Counts>,
-    /// Twice the pairs of a positive of the group and any negative in the right order, ties once.
+    /// Twice the number of pairs of a positive of the group and any negative that are in the right order; ties count
+    /// once.
     positive_won: Vec<u64>,
-    /// The same of any positive and a negative of the group.
+    /// The same for any positive and a negative of the group.
     negative_won: Vec<u64>,
-    /// The same within the group.
+    /// The same for both within the group.
     own_won: Vec<u64>,
     all: Counts,
     all_won: u64,
 }
 
-/// The rows that have an attribute, by rising probability.
+/// The rows that have an attribute, in ascending order of probability.
 pub struct Split {
     pub rows: Vec<Row>,
-    /// The first unit of each group, and the number of all.
+    /// The first unit of each group, and at the end the number of all units.
     pub units: Vec<u32>,
     point: Tally,
 }
@@ -115,7 +116,7 @@ impl Split {
         self.point.counts.iter().filter(|c| c.total() > 0).count()
     }
 
-    /// Groups with rows, the largest first, those of one size by name.
+    /// Groups with rows, the largest first, groups of one size by name.
     pub fn by_size(&self, partition: &Partition) -> Vec<u32> {
         let rows = |group: u32| self.point.counts[group as usize].total();
         let mut groups: Vec<u32> = (0..partition.words.len() as u32).filter(|g| rows(*g) > 0).collect();
@@ -126,18 +127,18 @@ impl Split {
         groups
     }
 
-    /// Why a group is not compared, if so.
+    /// Why a group is not compared; None where it is.
     pub fn verdict(&self, group: u32) -> Option<FairnessVerdict> {
         let (own, rest) = self.point(group);
         too_little(own.counts, rest.counts)
     }
 
-    /// The group, and all other rows.
+    /// The figures of the group, and those of all other rows.
     pub fn point(&self, group: u32) -> (Point, Point) {
         self.point.of_group(group)
     }
 
-    /// Labels and probabilities of the rows whose group is wanted.
+    /// Labels and probabilities of the rows whose group is `wanted`.
     pub fn of_group(&self, rows: &AuditRows<'_>, wanted: impl Fn(u32) -> bool) -> (Vec<u8>, Vec<f64>) {
         let found = self.rows.iter().filter(|row| wanted(row.group));
         found.map(|row| (rows.y[row.row as usize], rows.p[row.row as usize])).unzip()
@@ -145,7 +146,7 @@ impl Split {
 }
 
 impl Tally {
-    /// One pass over rows by rising probability; rows of one probability are tied.
+    /// Sums over rows in ascending order of probability, in one pass; rows of one probability are tied.
     pub fn of(rows: &[Row], groups: usize, weight: impl Fn(u32) -> u64) -> Self {
         let mut counts = vec![Counts::default(); groups];
         let mut all = Counts::default();
@@ -163,7 +164,7 @@ impl Tally {
             all_won: 0,
         };
         let positives = all.tp + all.fn_;
-        // Negatives and positives below the present probability, and at it: of all rows, and negatives by group.
+        // Negatives and positives below the current probability, and at it: of all rows, and negatives by group.
         let (mut negatives_below, mut positives_below) = (0u64, 0u64);
         let (mut own_below, mut own_level) = (vec![0u64; groups], vec![0u64; groups]);
         for level in rows.chunk_by(|_, next| next.tied) {
@@ -199,7 +200,7 @@ impl Tally {
         tally
     }
 
-    /// The group, and all other rows.
+    /// The figures of the group, and those of all other rows.
     pub fn of_group(&self, group: u32) -> (Point, Point) {
         let at = group as usize;
         let (own, rest) = (self.counts[at], rest_of(self.all, self.counts[at]));
@@ -207,7 +208,8 @@ impl Tally {
             let pairs = (counts.tp + counts.fn_) * (counts.tn + counts.fp);
             (pairs > 0).then(|| won as f64 / (2 * pairs) as f64)
         };
-        // What is left of all pairs without those that have a row of the group, which are counted from both sides.
+        // All pairs without those that have a row of the group. Pairs within the group are subtracted twice, so they
+        // are added once.
         let rest_won = self.all_won + self.own_won[at] - self.positive_won[at] - self.negative_won[at];
         (Point { counts: own, auc: auc(own, self.own_won[at]) }, Point { counts: rest, auc: auc(rest, rest_won) })
     }

@@ -1,4 +1,4 @@
-//! Rows by the groups of an attribute, and by those of a pair of attributes.
+//! Groups of rows by an attribute, and by a pair of attributes.
 
 use provost_domain::fairness::PAIR;
 use std::collections::BTreeMap;

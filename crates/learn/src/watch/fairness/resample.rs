@@ -1,4 +1,4 @@
-//! The bootstrap within groups: each draw has as many applicants of each group as there are.
+//! The bootstrap within groups: each draw takes as many applicants of each group as the group has, with replacement.
 
 use super::figures::{Point, Share, Split, Tally};
 use crate::bootstrap::quantile;
@@ -6,14 +6,14 @@ use provost_domain::fairness::FairnessMeasure;
 use provost_domain::rng::SplitMix64;
 use rayon::prelude::*;
 
-/// Draws of a small audit, and of the largest.
+/// Fewest draws, of the largest audits, and most draws, of small ones.
 const DRAWS: (u64, u64) = (200, 1000);
-/// Rows times draws are about this many at most.
+/// Rows times draws are at most about this, as far as the fewest draws allow.
 const WORK: u64 = 200_000_000;
-/// Measures that are drawn: the calibration slope is not.
+/// Measures that are computed on draws: the calibration slope is not.
 const MEASURES: usize = 5;
 
-/// What the draws gave for a group and for the rest; NaN where a draw leaves a measure undefined.
+/// The values of the draws for a group and for the rest; NaN where a measure is undefined on a draw.
 pub struct Drawn {
     own: [Vec<f64>; MEASURES],
     rest: [Vec<f64>; MEASURES],
@@ -38,7 +38,7 @@ impl<'s> Resampled<'s> {
         Self(split)
     }
 
-    /// One answer for each of `groups`. Each draw has a random stream of its own.
+    /// The draws of each of `groups`. Each draw has a random stream of its own.
     pub fn draw(&self, groups: &[u32], seed: u64) -> Vec<Drawn> {
         if groups.is_empty() {
             return Vec::new();
@@ -82,7 +82,7 @@ fn place(measure: FairnessMeasure) -> Option<usize> {
     FairnessMeasure::ALL.iter().position(|m| *m == measure).filter(|at| *at < MEASURES)
 }
 
-/// Those that are numbers, ascending; None where they are too few to have an interval.
+/// The finite values, ascending; None where too few are finite for an interval.
 fn defined(values: impl Iterator<Item = f64>, of: usize) -> Option<Vec<f64>> {
     let mut found: Vec<f64> = values.filter(|v| v.is_finite()).collect();
     found.sort_unstable_by(f64::total_cmp);
@@ -103,18 +103,18 @@ impl Drawn {
         defined(own.iter().zip(rest).map(|(a, b)| a - b), own.len())
     }
 
-    /// 95 %, of the group's figure.
+    /// The 95 % interval of the group's figure.
     pub fn interval(&self, measure: FairnessMeasure) -> Option<[f64; 2]> {
         let (own, _) = self.both(measure)?;
         ends(defined(own.iter().copied(), own.len()))
     }
 
-    /// 95 %, of the group's figure less that of the rest.
+    /// The 95 % interval of the group's figure minus that of the rest.
     pub fn difference_interval(&self, measure: FairnessMeasure) -> Option<[f64; 2]> {
         ends(self.differences(measure))
     }
 
-    /// 95 %, of the group's figure divided by that of the rest.
+    /// The 95 % interval of the group's figure divided by that of the rest.
     pub fn ratio_interval(&self, measure: FairnessMeasure) -> Option<[f64; 2]> {
         let (own, rest) = self.both(measure)?;
         ends(defined(own.iter().zip(rest).map(|(a, b)| a / b), own.len()))

@@ -2,14 +2,14 @@
 
 use crate::stats::normal_quantile;
 
-/// Probabilities are kept this far from 0 and 1, where their log-odds end.
+/// Probabilities are clipped this far from 0 and 1, where their log-odds are infinite.
 const CLOSEST: f64 = 1e-9;
 const STEPS: u32 = 50;
 const CONVERGED: f64 = 1e-11;
-/// Beyond it the outcomes are separated by the predictions, and no slope fits.
+/// A steeper slope means that the predictions separate the outcomes, and that no slope fits.
 const STEEPEST: f64 = 1e3;
 
-/// A slope and its standard error, of the observed information.
+/// A slope and its standard error, from the observed information.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slope {
     /// The slope.
@@ -19,22 +19,23 @@ pub struct Slope {
 }
 
 impl Slope {
-    /// 95 %, by Wald.
+    /// The 95 % interval, by Wald.
     pub fn interval(&self) -> [f64; 2] {
         let reach = normal_quantile(0.975) * self.error;
         [self.value - reach, self.value + reach]
     }
 }
 
-/// The slope of a logistic regression of the outcome on the prediction's log-odds, by Newton's method. None where there is
-/// none: one class, one value of all predictions, or outcomes that the predictions separate.
+/// The slope of a logistic regression of the outcome on the prediction's log-odds, by Newton's method. `y`: outcomes 0
+/// or 1, `p`: probabilities of the same rows. None where no slope fits: one class, one value of all predictions, or
+/// outcomes that the predictions separate.
 pub fn calibration_slope(y: &[u8], p: &[f64]) -> Option<Slope> {
     let logit = |p: &f64| {
         let p = p.clamp(CLOSEST, 1.0 - CLOSEST);
         (p / (1.0 - p)).ln()
     };
     let x: Vec<f64> = p.iter().map(logit).collect();
-    // About their mean, so that intercept and slope hardly depend on each other.
+    // Centred, so that intercept and slope hardly depend on each other.
     let mean = x.iter().sum::<f64>() / x.len().max(1) as f64;
     let (mut a, mut b) = (0.0f64, 1.0f64);
     for _ in 0..STEPS {
