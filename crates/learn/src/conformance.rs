@@ -241,7 +241,8 @@ fn any_batch_is_predicted(algorithm: Algorithm) {
     }
 }
 
-/// Members of a family may be grown together: the same cases, for the rows to predict, the columns and the validation rows.
+/// Members of a family may be grown together: the same cases, for the rows to predict, the columns and the validation
+/// rows.
 fn families_take_any_batch(algorithm: Algorithm) {
     for data in [learnable(120, 14), with_categories(120)] {
         let width = data.x().width();

@@ -1,7 +1,7 @@
 //! Random forest of Gini trees (Breiman 2001), with scikit-learn's parameters and defaults.
 //!
-//! Every random number is keyed by seed, tree and the node's path from the root, so a forest of 100 trees is the first part
-//! of one of 300, and a shallower tree the upper part of a deeper one.
+//! Every random number is keyed by seed, tree and the node's path from the root, so a forest of 100 trees is the first
+//! part of one of 300, and a shallower tree the upper part of a deeper one.
 
 mod block;
 mod grow;

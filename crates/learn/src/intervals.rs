@@ -57,8 +57,8 @@ mod tests {
         assert!((got[0] - expected[0]).abs() < 1e-12 && (got[1] - expected[1]).abs() < 1e-12, "{got:?} {expected:?}");
     }
 
-    /// Expected values: statsmodels 0.15, proportion_confint(k, n, method="wilson"); the first of them is Newcombe's (1998)
-    /// published example, 81 of 263: .2553 to .3662.
+    /// Expected values: statsmodels 0.15, proportion_confint(k, n, method="wilson"); the first of them is Newcombe's
+    /// (1998) published example, 81 of 263: .2553 to .3662.
     #[test]
     fn shares_have_the_intervals_of_statsmodels() {
         close(wilson(81, 263).unwrap(), [0.255_288_519_878_274_2, 0.366_209_576_982_800_04]);
@@ -67,7 +67,8 @@ mod tests {
         assert_eq!((wilson(0, 0), wilson(3, 2)), (None, None));
     }
 
-    /// Expected values: statsmodels for the shares; for the AUC the placements of all pairs in numpy, and scipy's quantile.
+    /// Expected values: statsmodels for the shares; for the AUC the placements of all pairs in numpy, and scipy's
+    /// quantile.
     #[test]
     fn all_metrics_have_their_interval() {
         let y = [0, 0, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0, 0, 1, 1, 0, 1, 1, 0, 1];

@@ -240,7 +240,8 @@ pub fn threshold_counts(y: &[u8], p: &[f64]) -> ThresholdCounts {
     ThresholdCounts { false_positives, true_positives }
 }
 
-/// `reach` (p below 0.25), `target` (to 0.75) and `safety` (above), each scored at the same threshold; always all three.
+/// `reach` (p below 0.25), `target` (to 0.75) and `safety` (above), each scored at the same threshold; always all
+/// three.
 pub fn tiers(y: &[u8], p: &[f64], threshold: f64) -> BTreeMap<String, TierMetrics> {
     let names = ["reach", "target", "safety"];
     let mut sums = [(Counts::default(), 0.0); 3];

@@ -1,5 +1,5 @@
-//! Tests of how long a fit on many rows goes on without a look at its control: every step that grows with the rows looks at it
-//! block by block. What counts is looks, and each thread's processor time between two of its own.
+//! Tests of how long a fit on many rows goes on without a look at its control: every step that grows with the rows
+//! looks at it block by block. What counts is looks, and each thread's processor time between two of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use crate::calibration;

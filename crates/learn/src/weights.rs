@@ -1,9 +1,13 @@
-//! Class weights out of the labels that are trained on.
+//! Class weights from the training labels.
 
 use crate::error::LearnError;
 
-/// Weight of class 0 and of class 1: scikit-learn's "balanced" is `n / (2 · rows of the class)`, else 1.
-/// A single class, or no row at all, is an error that names it: nothing can be learnt.
+/// Weight of class 0 and of class 1: scikit-learn's "balanced" is `n / (2 · rows of the class)`, else 1. `y` has a
+/// label, 0 or 1, for each row of the dataset; `rows` are the training rows.
+///
+/// # Errors
+///
+/// `Data` without rows, or with rows of a single class, which the text names.
 pub fn class_weights(y: &[u8], rows: &[u32], balanced: bool) -> Result<[f64; 2], LearnError> {
     let positives = rows.iter().filter(|r| y[**r as usize] == 1).count();
     let negatives = rows.len() - positives;

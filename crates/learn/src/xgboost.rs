@@ -1,4 +1,4 @@
-//! XGBoost: the real library trains (`hist`), own flat trees read from its bytes predict.
+//! XGBoost: the library itself trains (`hist`); flat trees that are read from the library's bytes predict.
 
 mod bin_edges;
 mod grow;
@@ -109,7 +109,7 @@ impl Learner for Xgboost {
         key(params, &["n_estimators"])
     }
 
-    /// The longest sequence of rounds and its beginnings.
+    /// Fits the member with the most rounds; the other members are its first rounds.
     fn fit_family(
         &self,
         task: &FitTask<'_>,
@@ -141,8 +141,9 @@ fn prior(task: &FitTask<'_>) -> Result<f64, LearnError> {
     Ok(ones as f64 / task.train.len() as f64)
 }
 
-/// All rounds, or as many as help the validation rows, and the total gain of each column. A round, and the making of the
-/// matrix and of the model's bytes, are the library's: the token cannot be checked inside them.
+/// Boosts all rounds, or with early stopping those up to the lowest log loss of the validation rows; returns the model
+/// and the total gain of each column. The stop token cannot be checked inside the library: not during a round, nor
+/// while the library makes the matrix or the model's bytes.
 fn boost(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result<(XgboostModel, Vec<f64>), LearnError> {
     let (prior, rounds) = (prior(task)?, checked.rounds);
     let train = matrix::training(task, control)?;
@@ -152,8 +153,8 @@ fn boost(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result<(Xg
     let mut booster = Booster::new_with_cached_dmats(&BoosterParameters::default(), &cached).map_err(foreign)?;
     configure(&mut booster, task, &checked.params, prior)?;
 
-    // No rayon call from here to the last update: the library's random generator belongs to the thread, and a
-    // stolen task that fits another model on this thread would move it.
+    // No rayon call from here to the last update: the library's random generator belongs to the thread, and a stolen
+    // task that fits another model on this thread would advance the generator.
     let mut best = (f64::INFINITY, 0u64);
     let mut done = 0;
     let mut threads = 1;
@@ -192,12 +193,12 @@ fn boost(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result<(Xg
     Ok((model, gains))
 }
 
-/// What the library takes as the probability before the first tree.
+/// The probability before the first tree, as the library takes it.
 fn base_score(prior: f64) -> f32 {
     prior.clamp(1e-6, 1.0 - 1e-6) as f32
 }
 
-/// The library's seed.
+/// The library's seed, made from the task's.
 fn seed(task: &FitTask<'_>) -> u64 {
     provost_domain::rng::mix(task.seed) & 0x7fff_ffff
 }
@@ -209,14 +210,14 @@ fn foreign(error: XGBError) -> LearnError {
     LearnError::Xgboost(message.trim().to_owned())
 }
 
-/// The library takes any key and ignores those it does not know, so only these are set.
+/// The library accepts any key and ignores those that it does not know, so only these are set.
 fn configure(booster: &mut Booster, task: &FitTask<'_>, params: &Params, prior: f64) -> Result<(), LearnError> {
     let own = [
         ("verbosity", "0".to_owned()),
         ("booster", "gbtree".to_owned()),
         ("objective", "binary:logistic".to_owned()),
         ("tree_method", "hist".to_owned()),
-        // As the library estimates it from the labels in Python; the wrapper's default is 0.5.
+        // The library's Python package estimates this score from the labels; the wrapper's default is 0.5.
         ("base_score", format!("{:?}", base_score(prior))),
         ("nthread", "1".to_owned()),
         ("seed", seed(task).to_string()),

@@ -225,8 +225,8 @@ fn families_share_the_encoding_and_answer_as_fits_apart_at_any_number_of_threads
     }
 }
 
-/// Universities of two kinds, half of each: one takes those of high, the other those of low numbers, so that no rate says a
-/// thing. A tenth of the universities are rare.
+/// Universities of two kinds, half of each: one takes those of high, the other those of low numbers, so that no rate
+/// says a thing. A tenth of the universities are rare.
 fn two_minds(n: usize, seed: u64) -> Dataset {
     let mut r = SplitMix64::new(seed);
     let names = ["research_score", YEAR, "university", "program"].map(String::from).to_vec();

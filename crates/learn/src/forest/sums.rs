@@ -5,7 +5,8 @@ use provost_predict::error::PredictError;
 use provost_predict::trees::{CHUNK, Node, add};
 use rayon::prelude::*;
 
-/// Adds the tree's value to each row's sum, on several threads where there are many rows. `rows` holds `width` values per row.
+/// Adds the tree's value to each row's sum, on several threads where there are many rows. `rows` holds `width` values
+/// per row.
 ///
 /// # Errors
 ///

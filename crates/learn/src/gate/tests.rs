@@ -3,8 +3,8 @@ use super::*;
 use crate::stats::delong;
 use provost_domain::rng::SplitMix64;
 
-/// Rows of two models that err together within a cluster: clusters differ in their rate, and each model adds an error of
-/// its own to every cluster.
+/// Rows of two models that err together within a cluster: clusters differ in their rate, and each model adds an error
+/// of its own to every cluster.
 struct Rows {
     y: Vec<u8>,
     challenger: Vec<f64>,

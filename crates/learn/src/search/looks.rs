@@ -1,6 +1,6 @@
-//! Tests of how long a search goes on without a look at its control. What counts is work, not time: calls of the learner
-//! between two looks of a thread. The processor time between two looks is measured as well, with a wide margin, for loops
-//! that do not call the learner.
+//! Tests of how long a search goes on without a look at its control. What counts is work, not time: calls of the
+//! learner between two looks of a thread. The processor time between two looks is measured as well, with a wide margin,
+//! for loops that do not call the learner.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::pruner::{Runner, hopeless};

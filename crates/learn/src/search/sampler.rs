@@ -5,11 +5,12 @@ use crate::error::LearnError;
 use crate::params::CheckedParams;
 use provost_predict::control::Control;
 
-/// Proposes candidates in blocks. What is proposed depends only on the blocks before, in the order of their indices, so that
-/// a search that goes on from a journal proposes the same again. No two candidates of one search lead to the same model.
+/// Proposes candidates in blocks. What is proposed depends only on the blocks before, in the order of their indices, so
+/// that a search that goes on from a journal proposes the same again. No two candidates of one search lead to the same
+/// model.
 pub trait Sampler: Send {
-    /// The next candidates, at most `most`; none when there is nothing left to try. `finished`: the trials of all blocks
-    /// before, by index.
+    /// The next candidates, at most `most`; none when there is nothing left to try. `finished`: the trials of all
+    /// blocks before, by index.
     ///
     /// # Errors
     ///

@@ -51,8 +51,8 @@ impl<'a> Space<'a> {
     ///
     /// # Errors
     ///
-    /// `Params` with the bad names and values, at most 100 of them; `SearchSpace` for a grid search over more than 100,000
-    /// candidates; `Stopped`.
+    /// `Params` with the bad names and values, at most 100 of them; `SearchSpace` for a grid search over more than
+    /// 100,000 candidates; `Stopped`.
     pub fn new(
         learner: &'a dyn Learner,
         tuning: Tuning,

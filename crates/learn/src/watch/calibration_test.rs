@@ -21,10 +21,10 @@ const ROUNDING: f64 = 1e-12;
 /// Whether the outcomes (0 or 1) agree with the probabilities `p` of the same rows. What to expect needs no assumption
 /// about how calibration is lost: outcomes are drawn from the probabilities. Calibration holds unless
 ///
-/// - a metric that is estimated (AUC, F1, accuracy, Brier score) lies outside the central 95 % of its drawn values: the estimate
-///   is then contradicted by the outcomes themselves, whatever the reason; or
-/// - the largest of six differences is beyond the 90 % quantile of the largest drawn one: those of the four metrics, of the mean
-///   (calibration in the large) and of the slope against the log-odds (Cox 1958), each in standard deviations.
+/// - a metric that is estimated (AUC, F1, accuracy, Brier score) lies outside the central 95 % of its drawn values: the
+///   estimate is then contradicted by the outcomes themselves, whatever the reason; or
+/// - the largest of six differences is beyond the 90 % quantile of the largest drawn one: those of the four metrics, of
+///   the mean (calibration in the large) and of the slope against the log-odds (Cox 1958), each in standard deviations.
 ///
 /// The second condition alone rejects 10 % of calibrated windows of any size. The first is not corrected for four
 /// metrics, because these are correlated: both together reject about 12 % (simulated, 60 to 300 rows). None with fewer

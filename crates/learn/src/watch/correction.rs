@@ -1,7 +1,7 @@
 //! The correction for many tests.
 
-/// q-values of Benjamini and Hochberg (1995), in the order of the p-values: the smallest false-discovery rate at which the test
-/// is rejected, min over all larger p of p·m/rank. As statsmodels' `multipletests(method="fdr_bh")`.
+/// q-values of Benjamini and Hochberg (1995), in the order of the p-values: the smallest false-discovery rate at which
+/// the test is rejected, min over all larger p of p·m/rank. As statsmodels' `multipletests(method="fdr_bh")`.
 pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));

@@ -1,5 +1,5 @@
-//! Labels that models contradict: confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty
-//! in Dataset Labels"), for two classes.
+//! Label errors: labels that models contradict, by confident learning for two classes (Northcutt, Jiang and Chuang
+//! 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels").
 
 /// How many rows with each label confidently look like each class.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,7 +13,7 @@ pub struct ConfidentJoint {
 }
 
 impl ConfidentJoint {
-    /// Of labels and out-of-fold probabilities of class 1. None where a class has no row.
+    /// From labels 0 or 1 and out-of-fold probabilities of class 1 of the same rows. None where a class has no row.
     pub fn of(y: &[u8], p: &[f64]) -> Option<Self> {
         let (mut sums, mut labels) = ([0.0; 2], [0u64; 2]);
         for (y, p) in y.iter().zip(p) {
@@ -34,7 +34,7 @@ impl ConfidentJoint {
         Some(joint)
     }
 
-    /// The class that a probability of class 1 confidently looks like; of two the likelier one.
+    /// The class that a probability of class 1 confidently looks like; of both, the more probable one.
     pub fn looks_like(&self, p: f64) -> Option<usize> {
         let confident = |class: usize| of_class(p, class) >= self.thresholds[class];
         match (confident(0), confident(1)) {
@@ -45,7 +45,7 @@ impl ConfidentJoint {
         }
     }
 
-    /// Wrong labels: the counts off the diagonal, scaled to the rows that each label has.
+    /// Estimated number of wrong labels: the counts off the diagonal, scaled to the rows that each label has.
     pub fn estimated_errors(&self) -> f64 {
         let of_label = |label: usize| {
             let counted = self.counts[label][0] + self.counts[label][1];
@@ -60,17 +60,18 @@ fn of_class(p: f64, class: usize) -> f64 {
     if class == 1 { p } else { 1.0 - p }
 }
 
-/// A row that is contradicted.
+/// A row whose label is contradicted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contradicted {
-    /// Its place among the rows.
+    /// Index of the row.
     pub row: usize,
     /// The mean probability of class 1 over the models.
     pub p: f64,
 }
 
-/// The joint of the mean probabilities, and the rows that it and every member contradict, the most certain first. `members`:
-/// out-of-fold probabilities of class 1 by each model. None where a class has no row, or there is no model.
+/// The joint of the mean probabilities, and the rows whose label this joint and the joint of every model contradict,
+/// the most certain first. `y`: labels 0 or 1, `members`: each model's out-of-fold probabilities of class 1, for the
+/// same rows. None where a class has no row, or there is no model.
 pub fn contradicted(y: &[u8], members: &[Vec<f64>]) -> Option<(ConfidentJoint, Vec<Contradicted>)> {
     let n = members.len() as f64;
     members.first()?;
@@ -90,7 +91,7 @@ pub fn contradicted(y: &[u8], members: &[Vec<f64>]) -> Option<(ConfidentJoint, V
         })
         .map(|row| Contradicted { row, p: mean[row] })
         .collect();
-    // How little the label's own class is believed.
+    // The probability of the row's own label.
     let own = |c: &Contradicted| of_class(c.p, usize::from(y[c.row] == 1));
     found.sort_by(|a, b| own(a).total_cmp(&own(b)).then(a.row.cmp(&b.row)));
     Some((joint, found))

@@ -1,4 +1,5 @@
-//! Features that say more about the outcome than is plausible: by themselves, or by what they add to all others, out of fold.
+//! Leaks: features that predict the outcome better than is plausible, alone or by what they add to all others, out of
+//! fold.
 
 use crate::dataset::Dataset;
 use crate::error::LearnError;
@@ -13,31 +14,32 @@ use provost_predict::control::Control;
 use rayon::prelude::*;
 use serde_json::json;
 
-/// Folds of every check.
+/// Number of folds of every check.
 const FOLDS: u32 = 5;
 const SEED: u64 = 0x6c65_616b;
-/// A feature alone that ranks this well is hardly one that is known before the outcome.
+/// From this AUC on, a feature alone is hardly one that is known before the outcome.
 const ALONE: f64 = 0.95;
-/// So is one that ranks at least so well and better than all others together by this much. An honest feature may rank best, but not
-/// both well and far above the rest.
+/// Nor is a feature with at least the AUC `STRONG` alone that is by `ABOVE_OTHERS` above the AUC of all others
+/// together. An honest feature may rank best, but not both well and far above the rest.
 const STRONG: f64 = 0.85;
 const ABOVE_OTHERS: f64 = 0.05;
-/// And one that adds this much to all others, where all together then rank at least so well.
+/// Nor is one that adds `GAIN` to the AUC of all others, where the AUC of all together is then at least
+/// `STRONG_TOGETHER`.
 const GAIN: f64 = 0.1;
 const STRONG_TOGETHER: f64 = 0.9;
-/// Features whose ranks agree this well (Spearman) go together.
+/// Features with a rank correlation (Spearman) of at least this are checked as a group.
 const TOGETHER: f64 = 0.9;
-/// Groups whose gain is looked at: the most telling ones.
+/// Number of columns and groups whose gain is measured: those with the highest AUC.
 const GAINS: usize = 8;
 
-/// Rows to check: of whole applicants, at most so many, in an order that does not depend on the outcome.
+/// Rows to check: those of whole applicants, at most `most`, in an order that does not depend on the outcome.
 pub fn some_rows(applicants: &[u64], most: usize) -> Vec<u32> {
     let mut rows: Vec<u32> = (0..applicants.len() as u32).collect();
     if rows.len() > most {
         rows.sort_by_key(|row| (mix(applicants[*row as usize] ^ SEED), *row));
         let next = rows.get(most).map(|row| applicants[*row as usize]);
         rows.truncate(most);
-        // The applicant that the cut goes through stays out.
+        // An applicant with rows on both sides of the cut is left out.
         while rows.last().map(|row| applicants[*row as usize]).is_some_and(|last| Some(last) == next) {
             rows.pop();
         }
@@ -54,10 +56,11 @@ pub struct Checked<'a> {
 }
 
 impl<'a> Checked<'a> {
-    /// `applicants` is that of each row of the data.
+    /// Prepares a check; `applicants` has the applicant of each row of the data.
     ///
     /// # Errors
-    /// `Data` where a class has fewer applicants than folds.
+    ///
+    /// `Data` where a class has fewer applicants than folds; `Stopped`.
     pub fn new(data: &'a Dataset, rows: Vec<u32>, applicants: &[u64], control: &Control) -> Result<Self, LearnError> {
         let groups: Vec<u64> = rows.iter().map(|row| applicants[*row as usize]).collect();
         let held = grouped_folds(data.y(), &rows, &groups, FOLDS, SEED, control)?;
@@ -69,15 +72,16 @@ impl<'a> Checked<'a> {
         &self.rows
     }
 
-    /// Their labels.
+    /// The labels of the rows.
     pub fn labels(&self) -> Vec<u8> {
         self.rows.iter().map(|row| self.data.y()[*row as usize]).collect()
     }
 
-    /// Probabilities of class 1 for each row, by fits of these columns that have not seen its applicant.
+    /// Probabilities of class 1 for each row, by fits on these columns that did not use the row's applicant.
     ///
     /// # Errors
-    /// Those of the learner.
+    ///
+    /// The errors of the learner.
     pub fn out_of_fold(
         &self,
         algorithm: Algorithm,
@@ -110,7 +114,7 @@ impl<'a> Checked<'a> {
         Ok(auc(&self.labels(), &p))
     }
 
-    /// Groups of two or more columns whose ranks agree pair by pair along a chain.
+    /// Groups of two or more columns that are connected by pairs of high rank correlation.
     fn together(&self) -> Vec<Vec<usize>> {
         let width = self.data.x().width();
         let ranks: Vec<Vec<f64>> =
@@ -129,7 +133,7 @@ impl<'a> Checked<'a> {
     }
 }
 
-/// Ranks of some rows of a column; missing values have the mean rank.
+/// Ranks of some rows of a column, minus their mean; missing values have the mean rank.
 fn ranks(column: &[f32], rows: &[u32]) -> Vec<f64> {
     let cells: Vec<f32> = rows.iter().map(|row| column[*row as usize]).collect();
     let mut order: Vec<usize> = (0..cells.len()).filter(|at| !cells[*at].is_nan()).collect();
@@ -146,43 +150,44 @@ fn ranks(column: &[f32], rows: &[u32]) -> Vec<f64> {
     ranks
 }
 
-/// Of centred values; 0 where one does not vary.
+/// The correlation of centred values; 0 where one side does not vary.
 fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let scale = (product(a, a) * product(b, b)).sqrt();
     if scale > 0.0 { product(a, b) / scale } else { 0.0 }
 }
 
-/// A column or group of columns that is not plausible.
+/// A column or group of columns whose AUC is not plausible.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Leak {
-    /// Its columns.
+    /// The columns.
     pub columns: Vec<usize>,
-    /// AUC of these alone.
+    /// AUC of these columns alone.
     pub auc: f64,
-    /// AUC of all others; none where there are none.
+    /// AUC of all other columns; None where there are none, or where it was not measured.
     pub others: Option<f64>,
-    /// What these add to all others.
+    /// What these columns add to the AUC of all others.
     pub gain: Option<f64>,
     /// Why it is not plausible.
     pub reason: String,
 }
 
-/// What the columns say about the outcome, out of fold.
+/// How well the columns predict the outcome, out of fold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Leaks {
     /// AUC of all columns.
     pub auc: f64,
     /// AUC of each column alone.
     pub alone: Vec<f64>,
-    /// What is not plausible, the most telling first.
+    /// Columns and groups whose AUC is not plausible, the highest AUC first.
     pub found: Vec<Leak>,
 }
 
-/// Checks every column by itself, the most telling ones and the groups of those that go together by what they add.
+/// Checks every column by itself, and the columns and groups with the highest AUC by what they add to all others.
 ///
 /// # Errors
-/// Those of the fits.
+///
+/// The errors of the fits.
 pub fn leaks(checked: &Checked<'_>, control: &Control) -> Result<Leaks, LearnError> {
     let width = checked.data.x().width();
     let all: Vec<usize> = (0..width).collect();

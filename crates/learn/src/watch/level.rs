@@ -1,17 +1,18 @@
-//! How sure a window must be.
+//! The significance level of a window.
 
 /// The false-discovery rate of a window.
 pub(super) const LEVEL: f64 = 0.05;
-/// Up to this share of the variance two windows are nearly independent.
+/// Up to this share of common variance, two windows are nearly independent.
 const SMALL_SHARE: f64 = 0.25;
-/// The level where two windows are one and the same comparison: their alarm then errs as often as one of them.
+/// The level where two windows have all their variance in common: two alarms are then wrong as often as one.
 const LEAST_LEVEL: f64 = 0.0005;
 
-/// The level of a window of so many units (applicants) against so many of the reference. Two windows in a row are held against
-/// the same reference, whose chance they share: the variance of their differences has 1/reference in common, and 1/window
-/// apart. Up to a quarter in common, two windows at the level 0.05 with the same feature err in less than one of 1,000 pairs;
-/// beyond, the level falls geometrically to 0.0005, which bounds the rate of a single window. (By the bivariate normal
-/// distribution, for 24 tests, the level could be 0.018 at one half in common, where this gives 0.011.)
+/// The level of a window of so many applicants, compared with a reference of so many. Two windows in a row are compared
+/// with the same reference and share its sampling error: of the variance of their differences, 1/reference is common to
+/// both and 1/window is of each alone. Up to a quarter in common, two windows at the level 0.05 both report the same
+/// feature by chance in less than one of 1,000 pairs; beyond, the level falls geometrically to 0.0005, which bounds the
+/// rate of a single window. (By the bivariate normal distribution, for 24 tests, the level could be 0.018 at one half
+/// in common, where this gives 0.011.)
 pub(super) fn level(reference: usize, window: usize) -> f64 {
     if reference == 0 || window == 0 {
         return LEVEL;

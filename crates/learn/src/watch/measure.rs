@@ -1,9 +1,9 @@
-//! By how much the values of one feature differ between two samples.
+//! How much the values of one feature differ between two samples.
 
 use super::statistics::{chi_squared, kolmogorov_smirnov_and_wasserstein, two_proportions};
 use provost_domain::watch::DriftTest;
 
-/// What a test finds; see [`provost_domain::watch::FeatureDrift`].
+/// The result of a test; see [`provost_domain::watch::FeatureDrift`].
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Measured {
     pub statistic: Option<f64>,
@@ -11,8 +11,8 @@ pub(super) struct Measured {
     pub new_categories: Option<f64>,
 }
 
-/// Compares the values of a window with those of the reference; both ascending, without NaN. `deviation` is the standard
-/// deviation of the reference, 0 where it has a single value.
+/// Compares the values of a window with those of the reference; both ascending, without NaN. `deviation` is the
+/// standard deviation of the reference, 0 where it has a single value.
 pub(super) fn measure(test: DriftTest, reference: &[f32], window: &[f32], deviation: f64) -> Measured {
     let Some(first) = reference.first().filter(|_| !window.is_empty()) else { return Measured::default() };
     let n = window.len() as f64;

@@ -1,12 +1,12 @@
-//! Predictions with outcomes that are drawn from their probabilities: what metrics to expect of them.
+//! Metrics of predictions: expected or drawn by their probabilities, and realised by outcomes.
 
 use provost_domain::rng::SplitMix64;
 use provost_predict::calibration::logit;
 
-/// Probabilities are kept this far from 0 and 1 in log-odds.
+/// Probabilities are clipped this far from 0 and 1 for their log-odds.
 const CLIP: f64 = 1e-6;
 
-/// Rows in the order of their probability.
+/// Rows in ascending order of probability.
 #[derive(Debug)]
 pub(super) struct RankedRows {
     rows: Vec<RankedRow>,
@@ -16,10 +16,10 @@ pub(super) struct RankedRows {
 struct RankedRow {
     p: f64,
     log_odds: f64,
-    /// Number of the row as it was given.
+    /// Index of the row as it was given.
     row: usize,
     accepted: bool,
-    /// Its probability is that of the row before.
+    /// Whether the row's probability equals that of the row before.
     tied: bool,
 }
 
@@ -30,9 +30,9 @@ pub(super) struct Metrics {
     pub f1_score: Option<f64>,
     pub accuracy: Option<f64>,
     pub brier_score: Option<f64>,
-    /// Mean of outcome less probability.
+    /// Mean of outcome minus probability.
     pub excess: Option<f64>,
-    /// Mean of the same, times the log-odds: of its sign where probabilities are not extreme enough.
+    /// Mean of outcome minus probability, times the log-odds: positive where probabilities are not extreme enough.
     pub slope: Option<f64>,
 }
 
@@ -49,7 +49,7 @@ impl Metrics {
 }
 
 impl RankedRows {
-    /// Of calibrated probabilities; the model accepts from `threshold` on.
+    /// From calibrated probabilities; the model accepts from `threshold` on.
     pub(super) fn new(probabilities: &[f64], threshold: f64) -> Self {
         let mut order: Vec<(f64, usize)> = probabilities.iter().copied().zip(0..).collect();
         order.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -62,20 +62,21 @@ impl RankedRows {
         Self { rows: order.into_iter().map(row).collect() }
     }
 
-    /// The metrics that are expected of outcomes as likely as the probabilities say (confidence-based performance estimation,
-    /// Garg et al. 2022): those of the expected counts. Each pair of different rows counts in the AUC by the probability that
-    /// the one is accepted and the other is not.
+    /// The metrics that are expected if each outcome is as likely as its probability says (confidence-based performance
+    /// estimation, as in NannyML): those of the expected counts. Each pair of different rows counts in the AUC by the
+    /// probability that the one is accepted and the other is not.
     pub(super) fn expected(&self) -> Metrics {
         self.metrics(|row| (row.p, 1.0 - row.p), true)
     }
 
-    /// The metrics of outcomes (0 or 1) by number of the row.
+    /// The metrics with these outcomes (0 or 1), by the index of the row.
     pub(super) fn realised(&self, outcomes: &[u8]) -> Metrics {
         let of = |row: &RankedRow| if outcomes.get(row.row) == Some(&1) { (1.0, 0.0) } else { (0.0, 1.0) };
         self.metrics(of, false)
     }
 
-    /// The metrics of outcomes that are drawn, for each row as many times as `times` says by its number.
+    /// The metrics with outcomes drawn by the probabilities; a row is drawn as many times as `times` says for its
+    /// index.
     pub(super) fn drawn(&self, times: impl Fn(usize) -> u32, mut random: SplitMix64) -> Metrics {
         let of = |row: &RankedRow| {
             let n = times(row.row);
@@ -85,9 +86,9 @@ impl RankedRows {
         self.metrics(of, false)
     }
 
-    /// `of`: how many positives and negatives a row is. `alone`: a row is one row, whose parts are no pair.
+    /// `of`: how many positives and negatives a row counts as. With `alone`, these are parts of one row and no pair.
     fn metrics(&self, mut of: impl FnMut(&RankedRow) -> (f64, f64), alone: bool) -> Metrics {
-        // `below` and `level`: the negatives below and at the present probability.
+        // `below` and `level`: the negatives below and at the current probability.
         let (mut below, mut level, mut level_positives, mut won) = (0.0, 0.0, 0.0, 0.0);
         let (mut positives, mut negatives, mut own_pairs) = (0.0, 0.0, 0.0);
         let (mut true_positives, mut accepted) = (0.0, 0.0);
@@ -123,7 +124,7 @@ impl RankedRows {
         let of_all = |sum: f64| (n > 0.0).then(|| sum / n);
         let either = accepted + positives;
         Metrics {
-            // What is left of the pairs of a single row is rounding.
+            // Where there is a single row, only a rounding error is left of the pairs.
             auc_roc: (pairs > 1e-9).then(|| (won / pairs).clamp(0.0, 1.0)),
             f1_score: (either > 0.0).then(|| 2.0 * true_positives / either),
             accuracy: of_all(negatives - accepted + 2.0 * true_positives),

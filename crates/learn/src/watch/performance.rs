@@ -1,4 +1,4 @@
-//! What predictions are worth: as expected from their probabilities, and as realised where outcomes have come.
+//! The performance of predictions: estimated from their probabilities, and realised where outcomes are known.
 
 use super::calibration_test::calibration_holds;
 use super::outcomes::{Metrics, RankedRows};
@@ -31,10 +31,11 @@ pub struct PredictedRows<'a> {
 /// The expected metrics of a window by confidence-based performance estimation, those that were realised, and whether
 /// calibration holds. `threshold`: the model accepts from this probability on. A window without rows has none of them.
 ///
-/// The 95 % intervals of the expected metrics are percentiles of 1,000 draws: applicants with replacement, and outcomes by the
-/// probabilities, so that an interval is one for the value that will be realised. Those of the realised metrics are as of a
-/// model's test part: by Wilson for shares, by DeLong for the AUC, by the normal distribution for the Brier score; from 0 to 1
-/// where that gives none. The same rows and seed give the same answer at any number of threads.
+/// The 95 % intervals of the expected metrics are percentiles of 1,000 draws: applicants are drawn with replacement,
+/// and outcomes by the probabilities, so that an interval is one for the value that will be realised. The intervals of
+/// the realised metrics are computed as for a model's test part: by Wilson for shares, by DeLong for the AUC, by the
+/// normal distribution for the Brier score; from 0 to 1 where that gives none. The same rows and seed give the same
+/// answer at any number of threads.
 ///
 /// # Errors
 ///
@@ -89,7 +90,7 @@ fn estimated(
         let value = of(&expected)?;
         let mut values: Vec<f64> = drawn.iter().filter_map(of).collect();
         values.sort_unstable_by(f64::total_cmp);
-        // Where most draws have one class, the others say too little.
+        // Where most draws have one class only, the other draws are no basis for an interval.
         let enough = values.len() * 2 > drawn.len();
         let (low, high) = if enough { (quantile(&values, 0.025), quantile(&values, 0.975)) } else { (0.0, 1.0) };
         Some(Interval { value, low: low.min(value), high: high.max(value) })
@@ -102,7 +103,7 @@ fn estimated(
     })
 }
 
-/// Of one row at least.
+/// The realised metrics of at least one row.
 fn realised(y: &[u8], p: &[f64], threshold: f64) -> PerformanceMetrics {
     let found = intervals(y, p, threshold);
     let of = |name: TargetMetric| {

@@ -1,8 +1,9 @@
-//! p-values by permutation: applicants are dealt anew to the window and the reference, each with all of its rows, and the
-//! statistics are counted again (Good 2005; of whole clusters, because the rows of one applicant are alike).
+//! p-values by permutation: applicants, each with all of its rows, are assigned anew to the window and the reference,
+//! and the statistics are computed again (Good 2005; of whole clusters, because the rows of one applicant are
+//! correlated).
 //!
-//! A permutation costs one addition for each row of the smaller side and feature, because the counts of the other side are
-//! what is left of the totals.
+//! A permutation costs one addition for each row of the smaller side and feature, because the counts of the other side
+//! are what is left of the totals.
 
 use super::cells::{Cells, MISSING, Scale};
 use crate::bootstrap::quantile;
@@ -13,33 +14,34 @@ use provost_predict::control::Control;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Of every test.
+/// Permutations of every test.
 const LEAST: u32 = 2_000;
-/// Of tests whose p-value is near the decision, as far as `MOST_COUNTS` allows.
+/// Most permutations of a test whose p-value is near the decision, as far as `MOST_COUNTS` allows.
 const MOST: u32 = 200_000;
-/// From one look at the undecided tests to the next.
+/// Factor by which the permutations grow from one look at the undecided tests to the next.
 const GROWTH: u32 = 3;
-/// Values counted for the permutations beyond `LEAST`: some seconds of one core.
+/// Most values that are counted for the permutations beyond `LEAST`: some seconds of one core.
 const MOST_COUNTS: u64 = 4_000_000_000;
-/// Permutations, of their own, that say how large a distance is by chance.
+/// Separate permutations that measure how large a distance is by chance.
 const CALIBRATION: u32 = 200;
-/// Their numbers begin here.
+/// The numbers of these permutations begin here.
 const CALIBRATION_NUMBERS: u32 = 1 << 31;
-/// Distances are measured by their quantile under these.
+/// Distances are divided by this quantile of theirs under these permutations.
 const CALIBRATION_QUANTILE: f64 = 0.95;
-/// Permutations between two checks of the token.
+/// Permutations between two checks of the stop token.
 const BATCH: u32 = 50;
-/// Sums of rounded terms may differ by this where they are equal.
+/// Sums of rounded terms that are equal may differ by this, relatively.
 const ROUNDING: f64 = 1e-9;
 
 /// All rows that are permuted.
 pub(super) struct Sides<'a> {
     pub features: &'a [Cells],
-    /// Of each feature whether the values and the missing values may be over by their effects: other p-values need not be precise.
+    /// For each feature, whether the effects of the values and of the missing values are above their floors: other
+    /// p-values need not be precise.
     pub matter: &'a [[bool; 2]],
     /// Where the rows of each applicant end; those of the smaller side come first.
     pub ends: &'a [u32],
-    /// Applicants of the smaller side.
+    /// Number of applicants of the smaller side.
     pub smaller: usize,
 }
 
@@ -48,27 +50,27 @@ pub(super) struct Sides<'a> {
 pub(super) struct PValues {
     pub values: Option<f64>,
     pub missing: Option<f64>,
-    /// That they took.
+    /// Permutations that were used.
     pub permutations: u32,
 }
 
-/// Statistics of one feature: of the values the Kolmogorov-Smirnov and Wasserstein distances, or twice the chi-squared statistic
-/// of two samples; of the missing values the difference of the shares.
+/// Statistics of one feature: of the values the Kolmogorov-Smirnov and Wasserstein distances, or the chi-squared
+/// statistic of two samples in both places; of the missing values the difference of the shares.
 type Found = [f64; 3];
 
-/// Of the two distances of a feature's values: the units that they are measured in.
+/// The quantiles that the two distances of a feature's values are divided by.
 type Quantiles = [f64; 2];
 
-/// Of how many permutations the values' and the missing values' statistics were as large as the observed ones.
+/// In how many permutations the values' and the missing values' statistics were as large as the observed ones.
 type Exceeded = [u32; 2];
 
-/// The two-sided p-values of each feature: (k + 1)/(n + 1) where k of n permutations are at least as extreme as what was observed
-/// (Phipson and Smyth 2010).
+/// The two-sided p-values of each feature: (k + 1)/(n + 1) where k of n permutations are at least as extreme as what
+/// was observed (Phipson and Smyth 2010).
 ///
-/// Ordered values have two distances, Kolmogorov and Smirnov's and Wasserstein's. Each is divided by its 95 % quantile under 200
-/// permutations of its own, which do not count towards n, and the larger one is the statistic. `level` is the false-discovery
-/// rate of all tests together. Permutations go on for a p-value whose 95 % interval lies on both sides of the decision at that
-/// level. The same seed gives the same answer at any thread count.
+/// Ordered values have two distances, Kolmogorov and Smirnov's and Wasserstein's. Each is divided by its 95 % quantile
+/// under 200 permutations of its own, which do not count towards n, and the larger one is the statistic. `level` is the
+/// false-discovery rate of all tests together. Permutations go on for a p-value whose 95 % interval lies on both sides
+/// of the decision at that level. The same seed gives the same answer at any thread count.
 ///
 /// # Errors
 ///
@@ -132,7 +134,7 @@ pub(super) fn p_values(
     Ok(found)
 }
 
-/// Below which p-values Benjamini and Hochberg's procedure rejects; at least what it asks of the smallest one.
+/// The p-value up to which Benjamini and Hochberg's procedure rejects; at least its threshold for the smallest p-value.
 fn rejected_below(p: impl Iterator<Item = f64>, level: f64) -> f64 {
     let mut p: Vec<f64> = p.collect();
     p.sort_unstable_by(f64::total_cmp);
@@ -151,7 +153,7 @@ struct Deal<'a> {
 }
 
 impl<'a> Deal<'a> {
-    /// `quantiles` of all features.
+    /// `quantiles` has an entry for every feature.
     fn new(sides: &'a Sides<'a>, active: &'a [usize], quantiles: &[Quantiles]) -> Self {
         let n = sides.ends.last().map_or(0, |end| *end as usize);
         let mut codes = vec![0u8; n * active.len()];
@@ -162,7 +164,7 @@ impl<'a> Deal<'a> {
         Self { sides, active, quantiles: active.iter().map(|feature| quantiles[*feature]).collect(), codes }
     }
 
-    /// What is found in the permutations of these numbers, each passed to a sum of its batch.
+    /// Runs the permutations of these numbers; `sum` adds the statistics of each to the result of its batch.
     fn permuted<T: Send + Sync + Clone>(
         &self,
         numbers: Range<u32>,
@@ -185,7 +187,7 @@ impl<'a> Deal<'a> {
         starts.par_iter().map(batch).collect()
     }
 
-    /// The units in which the distances are measured.
+    /// The quantiles that the distances are divided by.
     fn calibrated(&self, seed: u64, control: &Control) -> Result<Vec<Quantiles>, LearnError> {
         let numbers = CALIBRATION_NUMBERS..CALIBRATION_NUMBERS + CALIBRATION;
         let keep = |all: &mut Vec<Vec<Found>>, found: &[Found]| all.push(found.to_vec());
@@ -219,7 +221,7 @@ impl<'a> Deal<'a> {
         Ok(all)
     }
 
-    /// The statistics where these applicants are the smaller side.
+    /// The statistics with these applicants as the smaller side.
     fn found(&self, units: impl Iterator<Item = usize>, counts: &mut [[u32; 256]]) -> Vec<Found> {
         counts.iter_mut().for_each(|counts| counts.fill(0));
         let (ends, width) = (self.sides.ends, self.active.len());
@@ -237,7 +239,7 @@ impl<'a> Deal<'a> {
     }
 }
 
-/// `counts` of `rows` rows that are the smaller side.
+/// `counts`: by code, of the `rows` rows of the smaller side.
 fn statistics(cells: &Cells, counts: &[u32; 256], rows: usize) -> Found {
     let all = cells.codes.len() as f64;
     let share = |part: u32, whole: f64| f64::from(part) / whole;
@@ -254,13 +256,13 @@ fn statistics(cells: &Cells, counts: &[u32; 256], rows: usize) -> Found {
     let (here, whole) = (counts.iter().sum::<u32>(), totals.iter().sum::<u32>());
     let others = whole - here;
     if here == 0 || others == 0 {
-        // Nothing can be said of a side without values, and nothing is claimed.
+        // A side without values cannot be compared; infinite statistics never make a p-value smaller.
         return [f64::INFINITY, f64::INFINITY, missing];
     }
     let pairs = f64::from(here) * f64::from(others);
     match &cells.scale {
         Scale::Ordered(gaps) => {
-            // Both distribution functions over one denominator: integers, exactly.
+            // Both distribution functions have one denominator, so that their difference is exact in integers.
             let (mut difference, mut largest, mut area) = (0i64, 0u64, 0.0);
             for ((count, total), gap) in counts.iter().zip(totals).zip(gaps) {
                 difference += i64::from(*count) * i64::from(whole) - i64::from(*total) * i64::from(here);

@@ -10,20 +10,20 @@ use provost_domain::watch::DriftReference;
 use provost_predict::control::Control;
 use rayon::prelude::*;
 
-/// Rows of the reference that p-values and the domain classifier are computed on, at most.
+/// Most rows of the reference that p-values and the domain classifier are computed on.
 const TESTED_ROWS: usize = 20_000;
-/// Rows that the spread between cycles is computed on, at most.
+/// Most rows that the spread between cycles is computed on.
 const SPREAD_ROWS: usize = 50_000;
 const SAMPLE_STREAM: u64 = 0x7265_6665;
 const SPREAD_STREAM: u64 = 0x7370_7265;
 
-/// What windows are compared with. Keeps the sorted values of every feature and the rows of a sample.
+/// The rows that windows are compared with: the sorted values of every feature, and the rows of a sample.
 #[derive(Debug, Clone)]
 pub struct Reference {
     pub(super) features: Vec<FeatureReference>,
     /// Rows of whole applicants, those of one applicant next to each other.
     pub(super) tested: Tested,
-    /// Features that tell the time of the application.
+    /// Features that tell the time of the application, which are not compared.
     pub(super) not_compared: Vec<String>,
     rows: usize,
     from: Option<i32>,
@@ -56,9 +56,9 @@ impl Tested {
 }
 
 impl Reference {
-    /// Of the rows of a training snapshot, with the cycle of each (see [`cycles`]; `i32::MIN` is unknown) and the application
-    /// years, of which the first and the last are reported. `threshold`: the model accepts from this probability on. The same
-    /// rows and seed give the same reference.
+    /// Prepares the rows of a training snapshot, with the cycle of each (see [`cycles`]; `i32::MIN` is unknown) and the
+    /// application years, of which the first and the last are reported. `threshold`: the model accepts from this
+    /// probability on. The same rows and seed give the same reference.
     ///
     /// # Errors
     ///
@@ -89,14 +89,14 @@ impl Reference {
         Ok(Self { features, tested, not_compared, rows: rows.rows(), from: known().min(), to: known().max() })
     }
 
-    /// What the report says of it.
+    /// What a report says about the reference.
     pub fn summary(&self) -> DriftReference {
         DriftReference { rows: self.rows as u64, from: self.from, to: self.to }
     }
 }
 
-/// The cycle of each row of a snapshot: its application year, and its term where the snapshot has that; `i32::MIN` where the
-/// year is unknown. Rows of one cycle have the same number.
+/// The cycle of each row of a snapshot: its application year, and its term where the snapshot has that; `i32::MIN`
+/// where the year is unknown. Rows of one cycle have the same number.
 pub fn cycles(snapshot: &Snapshot) -> Vec<i32> {
     let at = snapshot.feature_names.iter().position(|name| name == "application_cycle");
     let terms = at.and_then(|at| snapshot.columns.get(at));

@@ -1,9 +1,9 @@
-//! Rows that are compared.
+//! Rows of a reference or a window.
 
 use crate::error::LearnError;
 use provost_predict::matrix::Matrix;
 
-/// Rows of a reference or a window: encoded features, whose rows they are, and what the model answered.
+/// Rows of a reference or a window: encoded features, the applicant of each row, and the model's predictions.
 #[derive(Debug, Clone)]
 pub struct WatchedRows {
     x: Matrix,
@@ -12,10 +12,10 @@ pub struct WatchedRows {
 }
 
 impl WatchedRows {
-    /// Features as the model sees them (NaN is missing), the applicant of each row, and the calibrated probability of each row
-    /// that the model predicted honestly: NaN for the others, as for rows that it was trained on. Rows without a probability
-    /// are left out where predictions are compared. Where it is not known whose a row is, its applicant must be a number of
-    /// its own. A matrix without columns has no features to compare.
+    /// Features as the model sees them (NaN is missing), the applicant of each row, and the calibrated probability of
+    /// each row by a model that was not trained on the row; NaN for the other rows. Rows without a probability are left
+    /// out where predictions are compared. A row of an unknown applicant must have a number of its own as the
+    /// applicant. A matrix without columns has no features to compare.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl WatchedRows {
     pub fn applicants(&self) -> &[u64] {
         &self.applicants
     }
-    /// What the model answered; NaN where it was not asked.
+    /// The model's probabilities; NaN for rows without one.
     pub fn probabilities(&self) -> Option<&[f64]> {
         self.probabilities.as_deref()
     }

@@ -1,8 +1,8 @@
 //! The statistics of two samples that are compared.
 
-/// The Kolmogorov-Smirnov statistic (the largest difference of the two empirical distribution functions) and the Wasserstein
-/// distance of order 1 (the area between them, in the unit of the values). Both samples ascending, without NaN; 0 and 0 where
-/// one is empty.
+/// The Kolmogorov-Smirnov statistic (the largest difference of the two empirical distribution functions) and the
+/// Wasserstein distance of order 1 (the area between them, in the unit of the values). Both samples ascending, without
+/// NaN; 0 and 0 where one is empty.
 pub fn kolmogorov_smirnov_and_wasserstein(a: &[f32], b: &[f32]) -> (f64, f64) {
     let (na, nb) = (a.len() as f64, b.len() as f64);
     let (mut i, mut j, mut largest, mut area) = (0, 0, 0.0f64, 0.0);
@@ -27,8 +27,9 @@ pub fn kolmogorov_smirnov_and_wasserstein(a: &[f32], b: &[f32]) -> (f64, f64) {
     }
 }
 
-/// Pearson's chi-squared statistic of counts against proportions, each pair a category: Σ (n − N·p)²/(N·p) with N the sum of
-/// the counts and p the proportions, divided by their sum. Categories of proportion 0 are left out; 0 where nothing is left.
+/// Pearson's chi-squared statistic of counts against proportions, each pair a category: Σ (n − N·p)²/(N·p) with N the
+/// sum of the counts and p the proportions, divided by their sum. Categories of proportion 0 are left out; 0 where
+/// nothing is left.
 pub fn chi_squared(categories: &[(u64, f64)]) -> f64 {
     let known = || categories.iter().filter(|(_, proportion)| *proportion > 0.0);
     let n: f64 = known().map(|(count, _)| *count as f64).sum();
@@ -43,8 +44,8 @@ pub fn chi_squared(categories: &[(u64, f64)]) -> f64 {
     known().map(term).sum()
 }
 
-/// z of two shares, `part` of `whole` rows each, with the pooled variance; the second less the first. 0 where a side has no
-/// rows, or no row or each has the property.
+/// z of the difference of two shares, `part` of `whole` rows each, the second minus the first, with the pooled
+/// variance. 0 where a side has no rows, or where no row or every row has the property.
 pub fn two_proportions((part_a, a): (u64, u64), (part_b, b): (u64, u64)) -> f64 {
     if a == 0 || b == 0 {
         return 0.0;

@@ -1,19 +1,20 @@
-//! Rows by applicant: what is permuted and sampled are whole applicants.
+//! Rows by applicant: whole applicants are permuted and sampled.
 
 use provost_domain::rng::SplitMix64;
 
 /// Rows of whole applicants, those of one applicant next to each other.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Units {
-    /// Row numbers.
+    /// Row numbers, by applicant.
     pub rows: Vec<u32>,
     /// Where the rows of each applicant end.
     pub ends: Vec<u32>,
 }
 
 impl Units {
-    /// As many whole applicants as have `most` rows together, in an order that the seed and the applicants' numbers decide; an
-    /// applicant with too many rows for what is left is passed over. All rows where they are not more.
+    /// As many whole applicants as have `most` rows together, in an order that the seed and the applicants' numbers
+    /// decide; an applicant with more rows than there is room for is skipped. All rows, where there are not more than
+    /// `most`.
     pub(super) fn sampled(applicants: &[u64], most: usize, seed: u64) -> Self {
         let key = |applicant: u64| SplitMix64::keyed(seed, &[applicant]).next_u64();
         let mut order: Vec<(u64, u64, u32)> =

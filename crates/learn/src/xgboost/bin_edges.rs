@@ -6,15 +6,15 @@ use crate::learner::FitTask;
 use crate::shared;
 use provost_predict::control::Control;
 
-/// More rows than this, and the library merges summaries of parts, which is not done here.
+/// With more rows than this the library merges summaries of parts, which is not reproduced here.
 pub const ROWS: usize = 4_096;
-/// `max_bin` of the library, and how many times as many values its summary of one column keeps.
+/// `max_bin` of the library, and how many times as many values the library's summary of one column keeps.
 const BINS: usize = 256;
 const FACTOR: usize = 8;
-/// The code of a missing value; after all others.
+/// The code of a missing value; higher than all others.
 pub const MISSING: u16 = u16::MAX;
 
-/// A distinct value: how many rows lie below it and up to it. (Whole numbers, but the library counts in f32.)
+/// A distinct value, with the number of rows below it and up to it. (Whole numbers, but the library counts in f32.)
 #[derive(Clone, Copy)]
 struct Entry {
     below: f32,
@@ -22,7 +22,7 @@ struct Entry {
     value: f32,
 }
 
-/// All values once, ascending.
+/// Each distinct value once, ascending.
 fn summary(sorted: &[f32]) -> Vec<Entry> {
     let mut below = 0;
     let entry = |group: &[f32]| {
@@ -33,8 +33,8 @@ fn summary(sorted: &[f32]) -> Vec<Entry> {
     sorted.chunk_by(|a, b| a == b).map(entry).collect()
 }
 
-/// At most so many of them at about even ranks, the first and the last always. (The quantile summary of Chen and Guestrin
-/// 2016, appendix; the arithmetic is the library's.)
+/// At most `most` of the entries, at about even ranks, the first and the last always among them. (The quantile summary
+/// of Chen and Guestrin 2016, appendix; the arithmetic is the library's.)
 fn pruned(of: Vec<Entry>, most: usize) -> Vec<Entry> {
     if of.len() <= most {
         return of;
@@ -64,7 +64,7 @@ fn pruned(of: Vec<Entry>, most: usize) -> Vec<Entry> {
     kept
 }
 
-/// One column: the upper bounds of its bins, and a bound below all values.
+/// The bins of one column: their upper bounds, and a bound below all values.
 pub struct BinEdges {
     /// Each bin's values are below its bound.
     pub upper: Vec<f32>,
@@ -99,14 +99,15 @@ impl BinEdges {
 /// The training rows of one fit in the library's bins.
 pub struct Binned {
     pub edges: Vec<BinEdges>,
-    /// Per column each row's code.
+    /// For each column, the code of each row.
     pub codes: Vec<Vec<u16>>,
-    /// Per column all rows by their code, missing ones last: the code above 16 bits that number the row.
+    /// For each column, all rows in the order of their codes, missing ones last: the code in the upper 16 bits, the row
+    /// in the lower ones.
     pub orders: Vec<Vec<u32>>,
 }
 
 impl Binned {
-    /// Of at most `ROWS` rows.
+    /// Bins at most `ROWS` rows.
     ///
     /// # Errors
     ///
@@ -141,7 +142,7 @@ impl FitTask<'_> {
     ///
     /// # Errors
     ///
-    /// `Stopped` while the bins are made; those of `work`.
+    /// `Stopped` while the bins are made; the errors of `work`.
     pub(crate) fn with_binned<R>(
         &self,
         control: &Control,

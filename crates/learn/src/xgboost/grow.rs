@@ -1,6 +1,6 @@
-//! An own growth of the trees that the library would grow, for the many small fits of a search: the same bins, draws, sums
-//! and roundings, and so the same splits and leaves, without what each tree costs the library whatever its rows. A test
-//! holds each prediction against the library's.
+//! Grows the trees that the library would grow, for the many small fits of a search: with the same bins, draws, sums
+//! and roundings, and so with the same splits and leaves, but without the library's fixed cost per tree. A test
+//! compares each prediction with the library's.
 
 use super::bin_edges::{Binned, MISSING, ROWS};
 use super::random::{Coin, Twister};
@@ -11,7 +11,7 @@ use crate::learner::FitTask;
 use provost_predict::control::Control;
 use provost_predict::trees::{Node, Tree};
 
-/// Gains up to this are none.
+/// Gains up to this do not count.
 const LEAST_GAIN: f32 = 1e-6;
 
 struct XgboostSettings {
@@ -26,7 +26,7 @@ struct XgboostSettings {
 
 impl XgboostSettings {
     fn new(checked: &Checked) -> Self {
-        // As the library reads the numbers' text.
+        // The library parses these numbers as f32.
         let float = |name: &str| checked.params.get(name).and_then(|v| v.as_f64()).unwrap_or_default() as f32;
         Self {
             rate: float("learning_rate"),
@@ -44,7 +44,7 @@ impl XgboostSettings {
     }
 }
 
-/// A node to split: its rows' range in each order, and what they sum to.
+/// A node to split: the range of its rows in each order, and their sums.
 struct Part {
     node: usize,
     from: usize,
@@ -60,7 +60,7 @@ struct Grower<'a> {
     margins: Vec<f32>,
     pairs: Vec<Sums>,
     sampled: Vec<bool>,
-    /// Per column the sampled rows of each node, by their code.
+    /// For each column, the sampled rows of each node in the order of their codes.
     orders: Vec<Vec<u32>>,
     left: Vec<bool>,
     spill: Vec<u32>,
@@ -69,13 +69,13 @@ struct Grower<'a> {
     shuffler: Twister,
 }
 
-/// The margin before the first tree, and the trees; none where they might not be the library's: of many rows, and where a sum
-/// of very unlike numbers depends on its order.
+/// The margin before the first tree, and the trees; None where the trees might differ from the library's: with many
+/// rows, and where the sum of very different numbers depends on their order.
 pub fn trees(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result<Option<(f32, Vec<Tree>)>, LearnError> {
     if task.train.len() > ROWS || task.columns.is_empty() {
         return Ok(None);
     }
-    // The library keeps what it is given within these bounds once more, in its own precision.
+    // The library clamps the score to these bounds once more, in its own precision.
     let base = base_score(prior(task)?).clamp(1e-6, 1.0 - 1e-6);
     let margin = -(1.0 / base - 1.0).ln();
     task.with_binned(control, |binned| {
@@ -96,7 +96,8 @@ pub fn trees(task: &FitTask<'_>, checked: &Checked, control: &Control) -> Result
 impl<'a> Grower<'a> {
     fn new(task: &FitTask<'_>, binned: &'a Binned, settings: XgboostSettings, margin: f32) -> Self {
         let n = task.train.len();
-        // The library seeds one generator for the rows with what is given, and from its first number one for the columns.
+        // The library seeds one generator for the rows with the given seed, and another one for the columns with the
+        // first number of that generator.
         let mut global = Twister::new(seed(task) as u32);
         let shuffler = Twister::new(global.draw());
         let mut grower = Self {
@@ -113,7 +114,7 @@ impl<'a> Grower<'a> {
             global,
             shuffler,
         };
-        // Drawn when it sets itself up, and for no tree.
+        // The library draws columns once when it is set up, and uses them for no tree.
         grower.columns();
         grower
     }
@@ -130,8 +131,8 @@ impl<'a> Grower<'a> {
         columns
     }
 
-    /// At the current margins; false where sums of them are not exact in f64. (Each is a whole multiple of 2^-23 of the power
-    /// of two below it, and a sum has 53 bits.)
+    /// Computes the gradients at the current margins; false where sums of them are not exact in f64. (Each gradient is
+    /// a multiple of 2^-23 times the power of two below it, and a sum has 53 bits.)
     fn gradients(&mut self) -> bool {
         let (mut least, mut most) = (f64::INFINITY, 0f64);
         for ((pair, margin), label) in self.pairs.iter_mut().zip(&self.margins).zip(&self.labels) {
@@ -147,7 +148,7 @@ impl<'a> Grower<'a> {
         most * self.labels.len() as f64 <= least * f64::from(1 << 28)
     }
 
-    /// The rows that the next tree sees; whether it sees all.
+    /// Draws the rows of the next tree; returns whether these are all rows.
     fn sample(&mut self) -> bool {
         let n = self.labels.len();
         let whole = (n as f32 * self.settings.subsample) as usize >= n;
@@ -212,7 +213,7 @@ impl<'a> Grower<'a> {
         nodes
     }
 
-    /// Whether a split is worth looking for.
+    /// Whether a split of this node is looked for.
     fn splittable(&self, part: &Part) -> bool {
         part.depth < self.settings.max_depth && part.sums.hessian >= 2.0 * f64::from(self.settings.penalty.least)
     }
@@ -229,12 +230,13 @@ impl<'a> Grower<'a> {
         (sound && best.left.hessian != 0.0 && best.right.hessian != 0.0).then_some(best)
     }
 
-    /// What the right side's values are not below, and the last bin of the left side (of none, before the first).
+    /// The value that all values of the right side reach or exceed, and the last bin of the left side (-1 where it has
+    /// none).
     fn bound(&self, part: &Part, split: &XgboostSplit) -> (f32, i32) {
         let order = &self.orders[split.column][part.from..part.to];
         let cuts = &self.binned.edges[split.column];
-        // The library goes through the bins from the left, or from the right where missing values go left, and keeps the
-        // first of equals: so empty bins between the sides fall to the other one.
+        // The library goes through the bins from the left, or from the right where missing values go left, and keeps
+        // the first of equal splits: empty bins between the sides therefore belong to the side that it reaches last.
         let last = if split.missing_left {
             order[..split.present].get(split.middle).map_or(0, |entry| (entry >> 16) as i32) - 1
         } else {
@@ -243,19 +245,19 @@ impl<'a> Grower<'a> {
         (usize::try_from(last).map_or(cuts.lowest, |last| cuts.upper[last]), last)
     }
 
-    /// Parts the node's rows in the order of the split's column; how many are left.
+    /// Partitions the node's rows in the order of the split's column; returns the number of rows on the left.
     fn split_order(&mut self, part: &Part, split: &XgboostSplit) -> usize {
         if !split.missing_left {
             return split.middle;
         }
-        // The missing ones are the last.
+        // Rows with missing values are the last in the order; they move before those of the right side.
         let order = &mut self.orders[split.column][part.from..part.to];
         let right = split.present - split.middle;
         order[split.middle..].rotate_left(right);
         order.len() - right
     }
 
-    /// Parts them in the other orders.
+    /// Partitions the node's rows in the orders of the other columns.
     fn split_others(&mut self, part: &Part, middle: usize, split: &XgboostSplit, columns: &[usize]) {
         let order = &self.orders[split.column];
         order[part.from..middle].iter().for_each(|entry| self.left[row(*entry)] = true);
@@ -275,14 +277,14 @@ impl<'a> Grower<'a> {
         }
     }
 
-    /// `column` is one whose order holds the part's rows.
+    /// `column`: any column whose order holds the node's rows.
     fn leaf(&mut self, part: &Part, column: usize, nodes: &mut [Node]) {
         let value = self.settings.penalty.weight(part.sums) * self.settings.rate;
         nodes[part.node] = Node::leaf(value);
         self.orders[column][part.from..part.to].iter().for_each(|entry| self.margins[row(*entry)] += value);
     }
 
-    /// Moves the rows outside the sample.
+    /// Updates the margins of the rows outside the sample.
     fn rest(&mut self, nodes: &[Node], cuts: &[(usize, i32, bool)]) {
         for (row, margin) in self.margins.iter_mut().enumerate().filter(|(row, _)| !self.sampled[*row]) {
             let mut at = 0;

@@ -1,4 +1,4 @@
-//! What only the library can say of a fitted model.
+//! What only the library can compute of a fitted model.
 
 use super::foreign;
 use super::matrix::gather;
@@ -12,7 +12,7 @@ use xgboost::{Booster, DMatrix};
 ///
 /// # Errors
 ///
-/// `Xgboost` where the library does not take its bytes back.
+/// `Xgboost` where the library cannot read its own bytes.
 pub fn to_json(model: &XgboostModel) -> Result<Vec<u8>, LearnError> {
     Booster::load_buffer(model.library_bytes()).and_then(|booster| booster.save_buffer(false)).map_err(foreign)
 }

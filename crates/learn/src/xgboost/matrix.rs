@@ -1,4 +1,4 @@
-//! Rows as the library takes them, kept for the next fit on the same rows.
+//! Rows in the library's own format, kept for the next fit on the same rows.
 
 use super::foreign;
 use crate::error::LearnError;
@@ -11,10 +11,10 @@ use std::rc::Rc;
 use std::sync::Weak;
 use xgboost::DMatrix;
 
-/// Cells of matrices that one thread keeps; the library needs some 10 bytes for each.
+/// Most cells of the matrices that one thread keeps; the library needs about 10 bytes for each.
 const KEPT_CELLS: usize = 10_000_000;
 
-/// A matrix, how many cells it has, and whether it may still be asked for.
+/// A kept matrix, its number of cells, and the shared state whose end makes it useless.
 struct Kept {
     of: Weak<()>,
     cells: usize,
@@ -22,11 +22,11 @@ struct Kept {
 }
 
 thread_local! {
-    /// The library ties a matrix to the thread that made it, so each thread has its own; the latest last.
+    /// The library ties a matrix to the thread that made it, so each thread keeps its own matrices, the latest last.
     static KEPT: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The training rows; with them the library keeps its bins, so that the next fit does not sort again.
+/// The training rows. The library keeps its bins with the matrix, so that the next fit does not sort again.
 pub fn training(task: &FitTask<'_>, control: &Control) -> Result<Rc<DMatrix>, LearnError> {
     let Some(shared) = task.shared else { return make(task, control).map(Rc::new) };
     let (of, cells) = (shared.identity(), task.train.len() * task.columns.len());
@@ -65,7 +65,7 @@ fn labels(task: &FitTask<'_>, rows: &[u32]) -> Vec<f32> {
     rows.iter().map(|r| f32::from(task.data.y()[*r as usize])).collect()
 }
 
-/// `rows` × columns, row-major.
+/// The values of `rows`, row-major, rows × columns.
 pub(super) fn values(task: &FitTask<'_>, rows: &[u32], control: &Control) -> Result<Vec<f32>, LearnError> {
     let mut dense = vec![0f32; rows.len() * task.columns.len()];
     gather(task.data.x(), task.columns, rows, &mut dense, control)?;
@@ -81,8 +81,9 @@ pub(super) fn matrix(dense: &[f32], width: usize, labels: &[f32]) -> Result<DMat
     Ok(matrix)
 }
 
-/// No split is on a column that has one value in all rows, but each histogram counts its values; one that is missing
-/// throughout is skipped. Only where other values are missing: a matrix without any is faster still.
+/// Makes columns with one value in all rows missing throughout. No split uses such a column, but each histogram counts
+/// its values, and the library skips missing ones. Done only where other values are missing: a matrix without missing
+/// values is faster still.
 pub(super) fn clear_constants(dense: &mut [f32], width: usize, control: &Control) -> Result<(), LearnError> {
     control.check()?;
     if !dense.iter().any(|v| v.is_nan()) {
@@ -98,7 +99,11 @@ pub(super) fn clear_constants(dense: &mut [f32], width: usize, control: &Control
     Ok(())
 }
 
-/// `rows` × `columns` of the matrix, row-major.
+/// Writes the values of `rows` × `columns` of `x` to `dense`, row-major.
+///
+/// # Errors
+///
+/// `Stopped`.
 pub fn gather(
     x: &Matrix,
     columns: &[usize],

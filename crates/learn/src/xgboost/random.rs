@@ -1,5 +1,5 @@
-//! The random numbers of the library, so that an own growth draws the rows and columns that it would draw: Mersenne
-//! Twister (Matsumoto and Nishimura 1998) and what libstdc++ 14 makes of it.
+//! The random numbers of the library, so that the growth in `grow` draws the same rows and columns: Mersenne Twister
+//! (Matsumoto and Nishimura 1998) and the distributions of libstdc++ 14.
 
 const STATE: usize = 624;
 const MIDDLE: usize = 397;
@@ -53,7 +53,7 @@ impl Twister {
         (product >> 32) as u32
     }
 
-    /// `std::shuffle` of fewer than 2^16 items: one number places two of them.
+    /// `std::shuffle` of fewer than 2^16 items: one random number places two of them.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         let n = items.len();
         let mut at = 1;
@@ -71,7 +71,7 @@ impl Twister {
     }
 }
 
-/// The library's coin for each row: a multiplicative congruential generator modulo 2^63 under
+/// The library's draw for each row: a multiplicative congruential generator modulo 2^63 under
 /// `std::bernoulli_distribution`.
 pub struct Coin {
     state: u64,

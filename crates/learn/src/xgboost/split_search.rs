@@ -3,7 +3,7 @@
 use super::bin_edges::MISSING;
 use multiversion::multiversion;
 
-/// A column has at most so many bins.
+/// Most bins of a column.
 const MOST: usize = 256;
 
 /// Sums of gradients and of second derivatives.
@@ -24,7 +24,7 @@ impl Sums {
     }
 }
 
-/// What the library's formulas take from the parameters.
+/// The regularisation parameters of the library's formulas.
 #[derive(Clone, Copy)]
 pub struct Penalty {
     pub alpha: f32,
@@ -40,7 +40,7 @@ impl Penalty {
         (gradient - alpha).max(0.0) + (gradient + alpha).min(0.0)
     }
 
-    /// In the library's precision: its quotient is of f32.
+    /// A node's gain, in the library's precision: the quotient is one of f32.
     #[inline]
     pub fn gain(self, sums: Sums) -> f32 {
         let gradient = self.shrunk(sums.gradient);
@@ -48,7 +48,7 @@ impl Penalty {
         if sums.hessian <= 0.0 { 0.0 } else { gain }
     }
 
-    /// The value of a leaf before it is shrunk.
+    /// The value of a leaf before it is multiplied by the learning rate.
     pub fn weight(self, sums: Sums) -> f32 {
         if sums.hessian < f64::from(self.least) || sums.hessian <= 0.0 {
             return 0.0;
@@ -57,31 +57,32 @@ impl Penalty {
     }
 }
 
-/// A split and what it gains; `gain` 0 is none.
+/// A split and its gain; a `gain` of 0 means no split.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct XgboostSplit {
     pub gain: f32,
     pub column: usize,
-    /// Where the missing values go; the present ones of the right side begin with place `middle` of the node's order, those of
-    /// the left side end before it.
+    /// Whether missing values go left. The present values of the right side begin at place `middle` of the node's
+    /// order, and those of the left side end before it.
     pub missing_left: bool,
     pub middle: usize,
-    /// How many rows have a value.
+    /// Number of rows that have a value.
     pub present: usize,
     pub left: Sums,
     pub right: Sums,
 }
 
-/// The places between bins where a column can be parted; memory that one fit uses again and again.
+/// The places between bins where a column can be split; buffers that one fit uses again and again.
 pub struct SplitSearch {
-    /// Of the present values up to each place.
+    /// Sums over the present values up to each place.
     sums: [Sums; MOST],
     gains: [f32; MOST],
-    /// Rows up to each place.
+    /// Number of rows up to each place.
     ends: [u16; MOST],
 }
 
-/// Gain of each place over the parent's, 0 where a side is too light; and the highest.
+/// Computes the gain of each place over the parent's, 0 where a side has too small a sum of second derivatives; returns
+/// the highest.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
 fn gains(sums: &[Sums], gains: &mut [f32], (node, moved): (Sums, Sums), penalty: Penalty, parent: f32) -> f32 {
     let least = f64::from(penalty.least);
@@ -106,12 +107,13 @@ impl SplitSearch {
         Self { sums: [Sums::default(); MOST], gains: [0.0; MOST], ends: [0; MOST] }
     }
 
-    /// Number of places, the sums over all present values and how many these are. `order` is the node's rows by their code.
+    /// Lists the places; returns their number, the sums over all present values, and the number of these. `order` is
+    /// the node's rows by their code.
     fn list(&mut self, order: &[u32], pairs: &[Sums]) -> (usize, Sums, usize) {
         let present = order.partition_point(|entry| (entry >> 16) as u16 != MISSING);
         let (mut at, mut sums) = (0, Sums::default());
         let Some((last, _)) = order[..present].split_last() else { return (0, sums, 0) };
-        // Without a branch: whether a bin ends is not predictable.
+        // No branch: whether a bin ends is not predictable.
         for (i, two) in order[..present].windows(2).enumerate() {
             sums = sums.plus(pairs[(two[0] & 0xffff) as usize]);
             (self.sums[at % MOST], self.ends[at % MOST]) = (sums, i as u16 + 1);
@@ -122,8 +124,9 @@ impl SplitSearch {
         (at + 1, sums, present)
     }
 
-    /// Replaces `best` where this column parts the node better. Of equals the earlier column counts, missing values to the
-    /// right before those to the left, and then the lower place to the right and the higher one to the left.
+    /// Replaces `best` where this column splits the node better. Of equal gains the earlier column wins, then missing
+    /// values to the right before those to the left, and then the lowest place (missing to the right) or the highest
+    /// (missing to the left).
     pub fn look(
         &mut self,
         (order, column): (&[u32], usize),

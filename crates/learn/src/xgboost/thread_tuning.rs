@@ -1,20 +1,20 @@
-//! How many of the library's threads each round of a fit gets.
+//! Chooses how many of the library's threads each round of a fit gets.
 
 use std::time::Duration;
 
-/// Fewer rows do not occupy a thread.
+/// Rows per thread; fewer do not occupy a thread.
 const ROWS_PER_THREAD: usize = 4_096;
-/// From so many rows on the first round, which also sorts the columns into bins, is on several threads.
+/// From this many rows on, the first round, which also sorts the columns into bins, runs on several threads.
 const MANY: usize = 65_536;
 /// Rounds on one thread before several are tried for the first time.
 const FIRST: u32 = 4;
-/// Rounds that several threads are tried for.
+/// Rounds of one trial of several threads.
 const TRIAL: u32 = 2;
-/// Rounds on one thread after several lost, the first time and at most.
+/// Rounds on one thread after several threads were slower: the first time, and at most.
 const PAUSE: (u32, u32) = (16, 256);
-/// A round on several threads that takes this many times one on a single thread ends their turn.
+/// A round on several threads that takes this many times as long as one on a single thread ends the use of several.
 const LOST: u32 = 2;
-/// So does this many in a row that take longer at all.
+/// So do this many rounds in a row that take longer than on one thread.
 const SLOW: u32 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,9 +25,9 @@ enum Turn {
     Several { slow: u32 },
 }
 
-/// Chooses between one thread and several by what the rounds took. The library's threads wait for each other many times
-/// a round: on two quiet cores a round is a third shorter, beside a process that wants one of them several times longer.
-/// The trees are the same.
+/// Chooses between one thread and several by the durations of the rounds. The library's threads wait for each other
+/// many times in a round: on two idle cores a round takes a third less time, but several times as long beside a process
+/// that uses one of them. The trees are the same.
 #[derive(Debug)]
 pub struct ThreadTuning {
     most: usize,
@@ -44,12 +44,12 @@ impl ThreadTuning {
         Self { most, turn, single: Duration::MAX, pause: PAUSE.0 }
     }
 
-    /// For the next round.
+    /// The number of threads for the next round.
     pub fn threads(&self) -> usize {
         if matches!(self.turn, Turn::Single { .. }) { 1 } else { self.most }
     }
 
-    /// What a round on `threads()` took.
+    /// Reports how long a round on `threads()` threads took.
     pub fn took(&mut self, round: Duration) {
         if self.most == 1 {
             return;

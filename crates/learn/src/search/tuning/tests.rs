@@ -100,8 +100,8 @@ fn driven(sampler: &mut dyn Sampler) -> Vec<Params> {
     }
 }
 
-/// `candidates.txt` was written by the version that listed every grid: name, algorithm, tuning, seed and iterations, then the
-/// number of candidates and a hash of all of them.
+/// `candidates.txt` was written by the version that listed every grid: name, algorithm, tuning, seed and iterations,
+/// then the number of candidates and a hash of all of them.
 #[test]
 fn proposals_are_those_of_the_version_that_listed_every_grid() {
     let control = Control::default();
