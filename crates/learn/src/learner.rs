@@ -98,7 +98,8 @@ pub trait Learner: Send + Sync {
     ///
     /// # Errors
     ///
-    /// `Params` for invalid parameters, `Data` where the training rows are not of both classes, `Stopped`.
+    /// `Params` for invalid parameters, `Data` where the training rows are not of both classes, `Stopped`; `Xgboost` for
+    /// an error of that library.
     fn fit(&self, task: &FitTask<'_>, control: &Control) -> Result<Fit, LearnError>;
     /// Parameters that are recorded but have no effect on the model.
     fn idle(&self) -> &'static [&'static str] {

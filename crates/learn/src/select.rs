@@ -40,11 +40,11 @@ pub struct Selection<'a> {
 impl Selection<'_> {
     /// Columns of `data` to learn from, ascending (`manual`: as named), never empty. `rows`: training rows.
     ///
-    /// `auto`: the columns that vary among `rows` (missing counts as a value). The others choose among these. `rfe`:
-    /// the least important column in a small boosted model is dropped, again and again; the number of columns with the
-    /// best AUC on inner folds is kept. `lasso`: the columns with a weight at the largest penalty within one standard
-    /// error of the lowest inner error, and all categories. `tree_based`: the columns with at least half the mean gain
-    /// in a boosted model.
+    /// `auto`: the columns that vary among `rows` (missing counts as a value). `rfe`, `lasso` and `tree_based` choose
+    /// among these columns. `rfe`: the least important column in a small boosted model is dropped, again and again; the
+    /// number of columns with the best AUC on inner folds is kept. `lasso`: the columns with a weight at the largest
+    /// penalty within one standard error of the lowest inner error, and all categories. `tree_based`: the columns with
+    /// at least half the mean gain in a boosted model.
     ///
     /// # Errors
     ///

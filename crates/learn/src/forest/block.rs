@@ -23,7 +23,7 @@ pub fn sizes(rows: usize) -> Vec<usize> {
 /// A table, and copies of parts of it; each copy holds a part of the one before.
 pub struct Blocks<'a> {
     table: &'a WideTable,
-    /// The most rows, and their codes column by column.
+    /// For each copy, how many rows it has room for, and their codes column by column.
     copies: Vec<(usize, Vec<u16>)>,
 }
 

@@ -19,11 +19,11 @@ const FOLDS: u32 = 5;
 const SEED: u64 = 0x6c65_616b;
 /// From this AUC on, a feature alone is hardly one that is known before the outcome.
 const ALONE: f64 = 0.95;
-/// Nor is a feature with at least the AUC `STRONG` alone that is by `ABOVE_OTHERS` above the AUC of all others
-/// together. An honest feature may rank best, but not both well and far above the rest.
+/// A feature with at least this AUC alone is not plausible either, if it exceeds the AUC of all others together by
+/// `ABOVE_OTHERS`. An honest feature may rank best, but not both well and far above the rest.
 const STRONG: f64 = 0.85;
 const ABOVE_OTHERS: f64 = 0.05;
-/// Nor is one that adds `GAIN` to the AUC of all others, where the AUC of all together is then at least
+/// Nor is a feature that adds this much to the AUC of all others, if the AUC of all together is at least
 /// `STRONG_TOGETHER`.
 const GAIN: f64 = 0.1;
 const STRONG_TOGETHER: f64 = 0.9;

@@ -14,7 +14,7 @@ use xgboost::DMatrix;
 /// Most cells of the matrices that one thread keeps; the library needs about 10 bytes for each.
 const KEPT_CELLS: usize = 10_000_000;
 
-/// A kept matrix, its number of cells, and the shared state whose end makes it useless.
+/// A kept matrix, its number of cells, and the shared state that it belongs to.
 struct Kept {
     of: Weak<()>,
     cells: usize,
