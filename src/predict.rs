@@ -15,10 +15,13 @@ use output::{Layout, Out};
 use provost_domain::mapping::Mapping;
 use provost_domain::visible;
 use provost_predict::application::Application;
+use provost_predict::artifact::MAX_PAYLOAD;
+use provost_predict::model::FORMAT;
 use provost_predict::serving::{DEFAULT_COVERAGE, ServingModel};
 use provost_reader::{Parsed, ReadBytes, ReadError};
 use serde_json::{Value, json};
 use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -247,6 +250,22 @@ fn applications(parsed: Parsed) -> Vec<(u64, std::result::Result<Application, St
     rows.into_iter().map(|(place, row)| (chunk.records[place].line, row)).collect()
 }
 
+/// Reads a file with a model. Of another file no more is read than shows that.
+fn artifact(path: &Path) -> io::Result<Vec<u8>> {
+    const MOST: u64 = MAX_PAYLOAD + 1024;
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::new();
+    (&mut file).take(FORMAT.magic.len() as u64).read_to_end(&mut bytes)?;
+    if bytes == FORMAT.magic {
+        file.take(MOST).read_to_end(&mut bytes)?;
+    }
+    if bytes.len() as u64 >= MOST {
+        Err(io::Error::other(format!("has more than {MAX_PAYLOAD} bytes")))
+    } else {
+        Ok(bytes)
+    }
+}
+
 /// The model, and what it is called in the output.
 fn model(args: &PredictArgs, settings: &Settings) -> Result<(ServingModel, String)> {
     let opened = |bytes: &[u8], name: String| match ServingModel::open(bytes, settings.features.clone()) {
@@ -254,8 +273,9 @@ fn model(args: &PredictArgs, settings: &Settings) -> Result<(ServingModel, Strin
         Err(why) => Err(Error::failed(format!("{name} cannot predict: {why}"))),
     };
     if let Some(path) = &args.artifact {
-        let bytes = std::fs::read(path).map_err(|e| Error::failed(format!("{}: {e}", path.display())))?;
-        return opened(&bytes, visible::line(&path.to_string_lossy()).into_owned());
+        let name = visible::line(&path.to_string_lossy()).into_owned();
+        let bytes = artifact(path).map_err(|e| Error::failed(format!("{name}: {e}")))?;
+        return opened(&bytes, name);
     }
     if !open::has_store(settings) {
         return Err(Error::failed_with("there is no store", "train a model first, or name one with --artifact"));
@@ -273,6 +293,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use clap::FromArgMatches;
+
+    #[test]
+    fn a_file_that_is_no_model_is_not_read_whole() {
+        assert_eq!(artifact(Path::new("/dev/zero")).unwrap(), [0; 8]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"PROVOSTM and the rest").unwrap();
+        assert_eq!(artifact(file.path()).unwrap(), b"PROVOSTM and the rest");
+    }
 
     /// How a file of this name and text is read.
     fn read_as(name: &str, text: &str) -> Result<import::Options> {

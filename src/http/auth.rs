@@ -17,6 +17,7 @@ pub use address::network_of;
 pub use headers::add as add_headers;
 pub use host::{LocalAddress, refused as not_ours};
 pub use keyring::Keyring;
+pub use pass::{EndsItself, ended};
 pub use record::note;
 pub use session::{COOKIE, cookie_of, routes};
 
@@ -382,6 +383,9 @@ pub async fn check_request(
     }
     if keyed && !response.headers().contains_key(header::CACHE_CONTROL) {
         response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    }
+    if response.response().extensions().contains::<EndsItself>() {
+        return Ok(response);
     }
     Ok(response.map_body(|_, body| pass.bound(body, &auth)))
 }

@@ -226,7 +226,7 @@ pub(super) async fn run(state: &State, upload: &Arc<Upload>, reading: &Reading) 
         provost_reader::check(&upload.name, file, &options.reading).map_err(unread)?;
         // Rejected rows of an earlier import of the same file.
         let _ = std::fs::remove_file(upload.rejects());
-        let rejects = Rejects::lazily(upload.rejects());
+        let rejects = Rejects::lazily(upload.rejects()).at_most(limits::UPLOAD_BYTES as u64);
         let read = ReadBytes::default();
         let report = import::run(&options, &tables, &store, &runtime, rejects, &read, |_| Ok(()));
         // Points stored before an error stay.

@@ -19,6 +19,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use provost_actors::clock::Clock;
 use provost_actors::handle::Handle;
+use socket2::SockRef;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -98,6 +99,11 @@ pub async fn serve(listener: TcpListener, handle: Handle, settings: &Settings) -
     Ok(Server { address, tls: secured, handle, closing })
 }
 
+/// The bytes of an answer that the kernel holds beyond those on their way to the client. The kernel grows a connection's send buffer to
+/// megabytes and reports room once a third of the buffer is free: without this bound a client that reads steadily but slowly would seem
+/// to make no progress for longer than the write time-out.
+const UNSENT: u32 = 128 * 1024;
+
 /// Accepts connections within the limits per address.
 #[derive(Clone)]
 struct Entrance {
@@ -117,6 +123,7 @@ impl Entrance {
         };
         // Answers are small and complete, so Nagle's algorithm would only delay them.
         let _ = io.set_nodelay(true);
+        let _ = SockRef::from(&io).set_tcp_notsent_lowat(UNSENT);
         let Deadlines { head, keep_alive, write, .. } = self.deadlines;
         Ok(Guarded::new(io, self.clock.clone(), head + keep_alive, write).on(slot))
     }

@@ -303,7 +303,7 @@ impl Form {
                     self.end_field()?;
                     self.in_file = name == "file";
                     match file_name {
-                        Some(_) if self.in_file && self.file.is_some() => {
+                        _ if self.in_file && self.file.is_some() => {
                             return Err(Problem::invalid("/file", "the form has two files; one at a time is read"));
                         }
                         found if self.in_file => self.file = Some(found.unwrap_or_default()),

@@ -218,7 +218,10 @@ fn a_model_is_trained_understood_activated_and_rolled_back_by_forms_alone() {
     let back = form(&client, "/rollback", &format!("reason=worse+than+it+looked&serving={}", ids[1]));
     assert_eq!(back.header("location"), Some(format!("{first}?done=rolled-back").as_str()), "{back:?}");
     let again = page(&client, "/rollback");
-    assert!(again.contains("came by a roll back"), "going back again leads to the model that was just left: {again}");
+    assert!(
+        again.contains("was activated by a roll back"),
+        "going back again leads to the model that was just left: {again}"
+    );
     let history = client.get("activations").ok(200);
     let reason = history[0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("rolled back from ") && reason.ends_with(": worse than it looked"), "{reason}");

@@ -1,7 +1,7 @@
 //! Streams of predictions, row by row: a swap in the middle, a body that never ends, a client that leaves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::auth::until;
+use crate::auth::{key, until};
 use crate::http::{BASE, Client, place_with_points, small_job};
 use crate::inference::second_model;
 use crate::predictions::{application, begun, serving, serving_with};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A request of chunked NDJSON on a connection of its own.
 struct RowStream {
@@ -22,7 +22,11 @@ struct RowStream {
 
 impl RowStream {
     fn open(server: &Server) -> Self {
-        Self { reader: BufReader::new(begun(server, "")), rest: Vec::new(), is_begun: false }
+        Self::open_with(server, "")
+    }
+
+    fn open_with(server: &Server, headers: &str) -> Self {
+        Self { reader: BufReader::new(begun(server, headers)), rest: Vec::new(), is_begun: false }
     }
 
     fn send(&mut self, row: &impl Display) {
@@ -111,6 +115,51 @@ fn a_body_that_never_ends_is_broken_off_once_it_makes_no_progress() {
     BufReader::new(half).read_line(&mut status).unwrap();
     assert!(status.contains(" 408 "), "{status}");
     assert_eq!(client.post("predict", &application(3.7)).status, 200);
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_client_that_reads_slowly_and_steadily_gets_all_answers() {
+    const ROWS: usize = 20_000;
+    let place = place_with_points(600);
+    let (mut server, _, _) = serving_with(&place, &[("PROVOST_HTTP__WRITE_TIMEOUT", "1s")]);
+    let mut stream = RowStream::open(&server);
+    let row = application(3.3);
+    for _ in 0..ROWS {
+        stream.send(&row);
+    }
+    stream.end();
+    // For longer than the time-out less is read than would empty a third of a send buffer of megabytes.
+    let (socket, mut part, began) = (stream.reader.get_ref().try_clone().unwrap(), [0; 10_000], Instant::now());
+    let mut early = Vec::new();
+    while began.elapsed() < Duration::from_secs(4) {
+        (&socket).read_exact(&mut part).unwrap();
+        early.extend_from_slice(&part);
+        std::thread::sleep(Duration::from_millis(40));
+    }
+    stream.reader = BufReader::with_capacity(1 << 16, socket);
+    (&mut stream.reader).read_to_end(&mut early).unwrap();
+    let answers = early.windows(16).filter(|window| window == b"\"prediction_id\":").count();
+    assert!(early.ends_with(b"\r\n0\r\n\r\n"), "it was cut off");
+    // A few of the marks lie over the border of two chunks.
+    assert!(answers > ROWS - ROWS / 10, "{answers} answers");
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_stream_whose_key_ends_says_so() {
+    let place = place_with_points(600);
+    let (mut server, _, model) = serving(&place);
+    key(&place, &["--role", "admin"]);
+    let asking = key(&place, &["--role", "client"]);
+    let mut stream = RowStream::open_with(&server, &format!("authorization: Bearer {}\r\n", asking.text));
+    stream.send(&application(3.7));
+    assert_eq!(stream.line().unwrap()["row"], 0);
+    assert_eq!(place.run(&["keys", "revoke", &asking.id]).code, Some(0));
+    let last = stream.line().unwrap();
+    assert_eq!((&last["row"], &last["model_id"]), (&json!(1), &json!(model)));
+    assert_eq!(last["broken"]["code"], "key_invalid");
+    assert_eq!(stream.line(), None);
     assert_eq!(server.terminate(), Some(0));
 }
 

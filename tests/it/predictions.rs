@@ -78,6 +78,8 @@ fn all_doors_give_the_same_probability() {
     assert!(lines.iter().all(|line| line["model_id"] == model), "{lines:?}");
     assert_eq!((probability(&lines[0]), &lines[1]["errors"][0]["pointer"]), (expected, &json!("/profile")));
     assert!(probability(&lines[2]) < expected, "a lower gpa");
+    let packed = [("content-type", "application/x-ndjson"), ("content-encoding", "gzip")];
+    assert_eq!(client.send("POST", "predict", &packed, Some(b"x")).status, 415);
 
     // The Open Inference Protocol, as JSON.
     let tensor =

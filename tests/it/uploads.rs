@@ -70,6 +70,9 @@ fn a_file_is_imported_as_it_is_or_with_its_mapping() {
     assert_eq!(send(&client, &path, "multipart/form-data; boundary=x1", b"--x1\r\n").status, 400, "it has no end");
     let none = b"--x1\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x1--\r\n";
     assert_eq!(send(&client, &path, "multipart/form-data; boundary=x1", none).problem(422), ["/file"]);
+    let two = b"--x1\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\na\r\n--x1\r\n\
+        Content-Disposition: form-data; name=\"file\"\r\n\r\nb\r\n--x1--\r\n";
+    assert_eq!(send(&client, &path, "multipart/form-data; boundary=x1", two).problem(422), ["/file"]);
     let packed = [("content-encoding", "gzip")];
     assert_eq!(client.send("POST", &path, &packed, Some(b"x")).status, 415);
     assert_eq!(client.get("points/x/rejects").status, 404);
@@ -93,6 +96,13 @@ fn a_foreign_file_is_mapped_by_picking_columns() {
     let refused = send(&client, &page, urlencoded, b"mode=pick&f-gpa=2");
     assert_eq!(refused.status, 422);
     assert!(String::from_utf8(refused.bytes).unwrap().contains("role=\"alert\""));
+    for (fields, why) in [("mode=pick&f-gpa=99", "the file has 4 columns"), ("mode=guess", "`mode` is unknown")] {
+        let refused = send(&client, &page, urlencoded, fields.as_bytes());
+        assert!(
+            refused.status == 422 && String::from_utf8_lossy(&refused.bytes).contains(why),
+            "{fields}: {refused:?}"
+        );
+    }
     let fields = "mode=pick&id_prefix=t-&f-university_name=0&f-decision=1&f-gpa=2&f-application_year=3";
     let imported = send(&client, &page, urlencoded, fields.as_bytes());
     assert_eq!(imported.header("location"), Some(format!("{page}?done=imported").as_str()), "{imported:?}");

@@ -8,7 +8,7 @@ use crate::opened::{self, GUESSED_ROWS, Opened, What, cut, no_row, sample, sampl
 use crate::parse::{Parser, Shape};
 use crate::rows::Rows;
 use crate::sniff::{self, Fractions};
-use crate::unpack::ReadBytes;
+use crate::unpack::{ReadBytes, broken};
 use encoding_rs::Encoding;
 use provost_domain::features::FeatureTables;
 use provost_domain::mapping::guess::{self, Decisions, Facts};
@@ -218,7 +218,8 @@ pub fn preview(name: &str, file: impl Read + Send + 'static, options: &Options) 
     };
     rows.truncate(GUESSED_ROWS);
     if rows.is_empty() {
-        return Err(ReadError::Unreadable("the file has no rows to guess a mapping from".to_owned()));
+        let nothing = || "the file has no rows to guess a mapping from".to_owned();
+        return Err(ReadError::Unreadable(opened.text.fault().map_or_else(nothing, broken)));
     }
     let fractions = sniff::fractions(&rows, facts.delimiter.is_some());
     let mut told = opened.told.clone();
@@ -298,6 +299,7 @@ pub fn read(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::unpack::tests::gzip;
 
     #[test]
     fn an_unknown_encoding_is_told_with_the_mappings_other_faults() {
@@ -314,5 +316,22 @@ mod tests {
             ["/encoding", "/columns/gpaa"]
         );
         assert_eq!(faults(""), ["/encoding"]);
+    }
+
+    #[test]
+    fn a_packed_file_that_is_broken_at_its_start_is_told_as_that() {
+        let text = "data_point_id,gpa,university_name,decision\na,3,U,accepted\n".repeat(1_000);
+        let limits = Limits::default();
+        let options = Options { format: Format::Auto, mapping: None, verified: false, batch: 1, limits };
+        let zstd = ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+        for (name, packed, part) in [("a.csv.zst", zstd, "zstd data"), ("a.csv.gz", gzip(text.as_bytes()), "gzip data")]
+        {
+            let cut = || std::io::Cursor::new(packed[..14].to_vec());
+            for error in
+                [check(name, cut(), &options).unwrap_err(), preview(name, cut(), &options).map(drop).unwrap_err()]
+            {
+                assert!(error.to_string().contains(part), "{name}: {error}");
+            }
+        }
     }
 }

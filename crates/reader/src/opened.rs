@@ -207,6 +207,9 @@ pub fn cut(
 
 /// Why no row of a CSV file can be read.
 pub fn no_row(opened: &Opened, mapping: &Mapping) -> String {
+    if let Some(fault) = opened.text.fault() {
+        return broken(fault);
+    }
     let behind = match mapping.skip_lines {
         0 => String::new(),
         lines => format!(" behind the {lines} lines that `skip_lines` leaves out"),

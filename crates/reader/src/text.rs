@@ -31,6 +31,10 @@ impl Headed {
     pub fn is_whole(&self) -> bool {
         self.head.len() < HEAD && self.fault.is_none()
     }
+    /// Why the head is not longer, if reading it failed.
+    pub fn fault(&self) -> Option<&io::Error> {
+        self.fault.as_ref()
+    }
     fn skip(&mut self, bytes: usize) {
         self.at += bytes;
     }

@@ -216,7 +216,7 @@ pub fn broken(e: &io::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::io::{Cursor, Write};

@@ -1,9 +1,10 @@
 //! Streamed answers end when their credential does: the key or session is no longer valid, or the first key was created after
 //! an anonymous stream began.
 
-use super::Auth;
+use super::{Auth, Caller};
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::{Bytes, Data};
+use actix_web::{HttpMessage as _, HttpRequest};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -51,6 +52,21 @@ impl Pass {
             return body;
         }
         BoxBody::new(Bound { body, ended: Some(Box::pin(self.ended(auth.clone()))) })
+    }
+}
+
+/// In the extensions of a response whose stream itself ends with its credential ([`ended`]), so that it can say so.
+pub struct EndsItself;
+
+/// Resolves when the request's credential is no longer valid; never for a public route.
+pub fn ended(request: &HttpRequest) -> impl Future<Output = ()> + use<> {
+    let pass = request.extensions().get::<Caller>().map(|caller| caller.pass.clone());
+    let auth = request.app_data::<Data<Auth>>().cloned();
+    async move {
+        match (pass, auth) {
+            (Some(pass), Some(auth)) if pass != Pass::Public => pass.ended(auth).await,
+            _ => std::future::pending().await,
+        }
     }
 }
 

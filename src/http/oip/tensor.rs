@@ -47,6 +47,26 @@ impl Datatype {
         })
     }
 
+    fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, datatype)| *datatype == self).map_or("", |(name, _)| *name)
+    }
+
+    /// The least and the greatest element of a type of whole numbers, those of 64 bits to a double's precision; None for other types.
+    fn range(self) -> Option<(f64, f64)> {
+        Some(match self {
+            Self::Int8 => (i8::MIN.into(), i8::MAX.into()),
+            Self::Int16 => (i16::MIN.into(), i16::MAX.into()),
+            Self::Int32 => (i32::MIN.into(), i32::MAX.into()),
+            Self::Int64 => (i64::MIN as f64, i64::MAX as f64),
+            Self::Uint8 => (0.0, u8::MAX.into()),
+            Self::Uint16 => (0.0, u16::MAX.into()),
+            Self::Uint32 => (0.0, u32::MAX.into()),
+            Self::Uint64 => (0.0, u64::MAX as f64),
+            Self::Bool => (0.0, 1.0),
+            Self::Fp32 | Self::Fp64 | Self::Bytes => return None,
+        })
+    }
+
     /// Bytes of one element; None for BYTES, whose elements have their own lengths.
     fn size(self) -> Option<usize> {
         Some(match self {
@@ -135,7 +155,7 @@ fn number(datatype: Datatype, element: &[u8]) -> f64 {
 /// Reads a JSON array of elements, nested by shape or flat. In numbers `null` is missing.
 ///
 /// # Errors
-/// If the value is not such an array.
+/// If the value is not such an array, or has an element that the datatype does not have.
 pub fn from_json(datatype: Datatype, text: &str) -> Result<Elements, String> {
     let wrong = |error: serde_json::Error| format!("data is not readable: {error}");
     Ok(match datatype {
@@ -145,7 +165,14 @@ pub fn from_json(datatype: Datatype, text: &str) -> Result<Elements, String> {
         }
         _ => {
             let Flat(numbers) = serde_json::from_str::<Flat<Number>>(text).map_err(wrong)?;
-            Elements::Numbers(numbers.into_iter().map(|Number(value)| value).collect())
+            let numbers: Vec<f64> = numbers.into_iter().map(|Number(value)| value).collect();
+            if let Some((low, high)) = datatype.range() {
+                let is_missing_or_fits = |v: &f64| v.is_nan() || (v.fract() == 0.0 && (low..=high).contains(v));
+                if let Some(at) = numbers.iter().position(|v| !is_missing_or_fits(v)) {
+                    return Err(format!("element {at} is {}, which {} does not have", numbers[at], datatype.name()));
+                }
+            }
+            Elements::Numbers(numbers)
         }
     })
 }
@@ -273,6 +300,30 @@ mod tests {
         match elements {
             Elements::Numbers(values) => values,
             Elements::Texts(texts) => panic!("{texts:?}"),
+        }
+    }
+
+    #[test]
+    fn json_numbers_are_held_to_their_datatype() {
+        let read = |name: &str, text: &str| from_json(Datatype::parse(name).unwrap(), text);
+        for (name, text) in [
+            ("INT8", "[-128, 127, null]"),
+            ("UINT8", "[255, 7.0]"),
+            ("BOOL", "[true, 0]"),
+            ("UINT64", "[18446744073709551615]"),
+            ("FP32", "[0.5, 1e30]"),
+        ] {
+            read(name, text).unwrap();
+        }
+        for (name, text, at) in [
+            ("INT8", "[1, 300]", "element 1 is 300, which INT8 does not have"),
+            ("UINT8", "[-1]", "element 0 is -1"),
+            ("INT32", "[[1, 2], [3, 1.5]]", "element 3 is 1.5"),
+            ("BOOL", "[7]", "element 0 is 7"),
+            ("UINT64", "[36893488147419103232]", "element 0"),
+        ] {
+            let fault = read(name, text).unwrap_err();
+            assert!(fault.contains(at), "{name} {text}: {fault}");
         }
     }
 

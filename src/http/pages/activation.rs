@@ -4,7 +4,7 @@
 use super::form::Form;
 use super::needs::name_of;
 use super::shell::{Section, Shell};
-use super::text::{Mark, Moment, Score, activated_by, algorithm, shown};
+use super::text::{Mark, Moment, Score, activated_by, algorithm, shown, shown_lines};
 use super::{PageError, State, again, html, see};
 use crate::http::auth;
 use crate::http::code::Code;
@@ -128,7 +128,7 @@ async fn show(
         serving: active.to_owned(),
         conflict,
         lacks_reason: form.is_some_and(|form| form.reason().is_err()),
-        reason: form.and_then(|form| form.get("reason")).unwrap_or_default().to_owned(),
+        reason: shown_lines(form.and_then(|form| form.get("reason")).unwrap_or_default()),
     })
 }
 

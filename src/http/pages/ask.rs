@@ -136,11 +136,11 @@ struct Page {
 }
 
 fn entries(specs: &[Spec], form: Option<&Form>, wrong: &[Wrong]) -> Vec<Entry> {
-    let value = |id: &str| form.and_then(|form| form.get(id)).unwrap_or_default().to_owned();
+    let value = |id: &str| form.and_then(|form| form.get(id)).unwrap_or_default();
     let entry = |spec: &Spec| Entry {
         id: spec.id,
         name: words(spec.field),
-        value: value(spec.id),
+        value: shown(value(spec.id)),
         hint: spec.hint,
         fault: wrong.iter().find(|one| one.field == spec.id).map(|one| one.message.clone()),
         unused: None,
@@ -235,19 +235,11 @@ fn spec_of(pointer: &str) -> Option<&'static Spec> {
 
 /// A fault of the application, with the form's field that it is about.
 fn wrong(pointer: &str, message: &str) -> Wrong {
-    let field = spec_of(pointer).map(|spec| spec.id.to_owned()).unwrap_or_default();
-    Wrong { field, message: shown(message) }
-}
-
-/// A number that was not used, with the field's title in place of the member's name.
-fn unused(warning: &Warning) -> Wrong {
-    let mut one = wrong(&warning.pointer, &warning.message);
-    if let Some(spec) = spec_of(&warning.pointer)
-        && let Some(rest) = one.message.strip_prefix(spec.member)
-    {
-        one.message = format!("{}{rest}", words(spec.field));
+    let message = shown(message);
+    match spec_of(pointer) {
+        Some(spec) => Wrong { field: spec.id.to_owned(), message }.titled(spec.member, &words(spec.field)),
+        None => Wrong { field: String::new(), message },
     }
-    one
 }
 
 /// The value that a feature would have to reach. A percentile has one decimal, rounded away from its current value.
@@ -321,7 +313,7 @@ fn answer(predictions: Predictions, form: &Form) -> Option<Answer> {
         threshold_at: per_cent(threshold),
         outcome: prediction.predicted_outcome.as_str(),
         plausible,
-        unused: impossible.into_iter().map(unused).collect(),
+        unused: impossible.into_iter().map(|warning| wrong(&warning.pointer, &warning.message)).collect(),
         notes: counted(others.len() as u64, "note"),
         warnings: others.into_iter().map(|warning| shown(&warning.message)).collect(),
         figure,
@@ -347,8 +339,7 @@ mod tests {
     #[test]
     fn a_number_that_was_not_used_is_told_by_its_field() {
         let warning = |pointer: &str, message: &str| {
-            let one =
-                unused(&Warning { code: "impossible_value", pointer: pointer.to_owned(), message: message.to_owned() });
+            let one = wrong(pointer, message);
             (one.field, one.message)
         };
         let (gre, rate) = ("/profile/test_scores/0/quantitative_score", "/program/acceptance_rate");

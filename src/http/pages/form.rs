@@ -25,9 +25,16 @@ impl Wrong {
         Self { field: field.to_owned(), message: shown(&fault.message) }
     }
 
-    /// Replaces the member's name by the field's title where the message begins with the name or quotes it.
+    /// With the fields' titles in place of their names.
     pub fn named(self, titles: &[(&str, &str)]) -> Self {
-        let Some((name, title)) = titles.iter().find(|(name, _)| *name == self.field) else { return self };
+        match titles.iter().find(|(name, _)| *name == self.field) {
+            Some((name, title)) => self.titled(name, title),
+            None => self,
+        }
+    }
+
+    /// Replaces a member's name by a field's title where the message begins with the name or quotes it.
+    pub fn titled(self, name: &str, title: &str) -> Self {
         let message = self.message.replace(&format!("`{name}`"), title);
         let message = match message.strip_prefix(name).filter(|rest| rest.starts_with([' ', ':'])) {
             Some(rest) => format!("{title}{rest}"),
@@ -87,7 +94,7 @@ impl Form {
     /// A number as JSON. A text that is not a number stays a text, which the check of the whole document then reports.
     pub fn number(&self, name: &str) -> Value {
         let text = self.get(name).map(str::trim).unwrap_or_default();
-        let whole = text.parse::<u64>().ok().map(Value::from);
+        let whole = text.parse::<u64>().map(Value::from).or_else(|_| text.parse::<i64>().map(Value::from)).ok();
         // JSON has no infinities: as numbers they would be null, as if nothing had been entered.
         let real = || text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from);
         whole.or_else(real).unwrap_or_else(|| Value::from(text))
@@ -128,7 +135,8 @@ mod tests {
         for (text, value) in [
             ("3", json!(3)),
             (" 3.5 ", json!(3.5)),
-            ("-1", json!(-1.0)),
+            ("-1", json!(-1)),
+            ("-1.0", json!(-1.0)),
             ("1e999", json!("1e999")),
             ("inf", json!("inf")),
             ("NaN", json!("NaN")),

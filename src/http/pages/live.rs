@@ -108,7 +108,7 @@ impl Reader {
         if changed.is_empty() && same_title && !latest.is_final {
             return None;
         }
-        self.number += 1;
+        self.number = self.number.saturating_add(1);
         let data = json!({ "title": format!("{} – Provost", latest.title), "regions": changed });
         let end = if latest.is_final { "event: end\ndata: 1\n\n" } else { "" };
         let text = format!("id: {}\nevent: regions\ndata: {data}\n\n{end}", self.number);

@@ -2,7 +2,7 @@
 
 use super::form::{Form, Wrong, fault_of};
 use super::shell::{Section, Shell};
-use super::text::Mark;
+use super::text::{Mark, shown};
 use super::{PageError, State, html, render, respond, see};
 use crate::http::problem::{Problem, only, readable};
 use crate::http::schedule::checked;
@@ -48,16 +48,27 @@ struct Page {
 /// The value of the form's field `name`, from a schedule as JSON.
 fn entered(document: &Value, name: &str) -> String {
     match document.get(name) {
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => shown(text),
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     }
 }
 
+/// The fields' titles.
+const NAMED: [(&str, &str); 6] = [
+    ("schedule_cron", "When"),
+    ("time_zone", "Time zone"),
+    ("min_new_samples", "New rows that start a training"),
+    ("max_model_age_days", "Age that starts a training, in days"),
+    ("improvement_threshold", "How much better a model must be"),
+    ("notification_emails", "Mail to"),
+];
+
 fn show(request: &HttpRequest, document: &Value, wrong: Vec<Wrong>) -> Page {
-    let entry = |id, name, is_number, hint| Entry {
+    let wrong: Vec<Wrong> = wrong.into_iter().map(|one| one.named(&NAMED)).collect();
+    let entry = |id, is_number, hint| Entry {
         id,
-        name,
+        name: NAMED.iter().find(|(name, _)| *name == id).map_or(id, |(_, title)| *title),
         value: entered(document, id),
         is_number,
         hint,
@@ -70,11 +81,11 @@ fn show(request: &HttpRequest, document: &Value, wrong: Vec<Wrong>) -> Page {
         shell: Shell::of(request, Section::System, format!("{mark} Schedule").trim().to_owned()),
         emails_fault: fault_of(&wrong, "notification_emails"),
         entries: vec![
-            entry("schedule_cron", "When", false, "five fields: minute, hour, day of month, month, day of week"),
-            entry("time_zone", "Time zone", false, "as in Europe/Berlin; UTC is one, too"),
-            entry("min_new_samples", "New rows that start a training", true, "at least 1"),
-            entry("max_model_age_days", "Age that starts a training, in days", true, "1 to 36,500"),
-            entry("improvement_threshold", "How much better a model must be", true, "0 to 1, in the target metric"),
+            entry("schedule_cron", false, "five fields: minute, hour, day of month, month, day of week"),
+            entry("time_zone", false, "as in Europe/Berlin; UTC is one, too"),
+            entry("min_new_samples", true, "at least 1"),
+            entry("max_model_age_days", true, "1 to 36,500"),
+            entry("improvement_threshold", true, "0 to 1, in the target metric"),
         ],
         is_enabled: flag("enabled"),
         is_activated: flag("auto_activate_if_better"),

@@ -2,7 +2,7 @@
 
 use super::form::{Form, Wrong, fault_of};
 use super::shell::{Section, Shell};
-use super::text::{algorithm, count, metric, shown};
+use super::text::{algorithm, count, metric, shown, shown_lines};
 use super::{PageError, State, html, render, respond, see};
 use crate::http::BASE;
 use crate::http::auth;
@@ -289,7 +289,7 @@ async fn again(
         number.fault = fault_of(&page.wrong, number.id);
     }
     for (id, field) in [("version_tag", &mut page.version_tag), ("notes", &mut page.notes)] {
-        *field = form.get(id).unwrap_or_default().to_owned();
+        *field = shown_lines(form.get(id).unwrap_or_default());
     }
     page.shell.title = format!("{} to correct · New training", page.wrong.len());
     Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?))

@@ -4,7 +4,7 @@ mod filled;
 
 use super::form::{Form, Wrong};
 use super::shell::{Section, Shell};
-use super::text::{Mark, count, shown, span};
+use super::text::{Mark, count, shown, shown_lines, span};
 use super::{PageError, State, html, render, respond, see};
 use crate::http::points::{Reading, mapping, rejects_address, run, unread};
 use crate::http::problem::{Problem, only, readable};
@@ -237,7 +237,7 @@ fn show(request: &HttpRequest, upload: &Upload, head: &Head, form: Option<&Form>
         id_prefix: filled.id_prefix(),
         first: FIRST.iter().map(|name| filled.field((*name).to_owned())).collect(),
         others: others.map(|name| filled.field(name)).collect(),
-        toml: form.and_then(|form| form.get("toml")).unwrap_or(&head.preview.mapping).to_owned(),
+        toml: shown_lines(form.and_then(|form| form.get("toml")).unwrap_or(&head.preview.mapping)),
         is_verified: form.is_some_and(|form| form.get("verified").is_some()),
         wrong,
         outcome,
@@ -273,7 +273,11 @@ async fn import(
     let mapping = match form.get("mode") {
         Some("names") => Ok(None),
         Some("toml") => mapping(form.get("toml").unwrap_or_default().trim()).map(Some),
-        _ => Ok(Some(Mapping::from_json(&Filled { head: &head, form: Some(&form) }.document()))),
+        Some("pick") | None => {
+            let filled = Filled { head: &head, form: Some(&form) };
+            filled.check().map(|()| Some(Mapping::from_json(&filled.document())))
+        }
+        Some(_) => Err(Problem::invalid("/mode", "`mode` is unknown; names, pick and toml are allowed")),
     };
     let reading = |mapping| Reading { mapping, verified: form.get("verified").is_some(), ..Reading::default() };
     let imported = match mapping {

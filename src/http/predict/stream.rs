@@ -10,7 +10,7 @@ use crate::http::code::Code;
 use crate::http::connection::{Activity, TwoWay};
 use crate::http::connection_limit::LimitSlot;
 use crate::http::problem::Problem;
-use crate::http::{State, auth, idempotency};
+use crate::http::{State, auth, body, idempotency};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
@@ -43,6 +43,7 @@ pub async fn answer(
     payload: Payload,
     options: RequestOptions,
 ) -> Result<HttpResponse, Problem> {
+    body::refuse_packed(request)?;
     access::check(request, &state.predict, &options)?;
     let key = idempotency::key_of(request)?.map(|key| key.name());
     let caller = auth::owner(request);
@@ -56,12 +57,15 @@ pub async fn answer(
     let shared = Rc::new(Shared { spool, state: RefCell::new(Progress::Working), moved: Notify::new() });
     let (asked, batch) = (options.for_service(None, key, &caller), if options.is_costly() { EXPLAINED } else { BATCH });
     let work = Work { state, model, asked, batch, shared: shared.clone(), next_row: 0, answered: 0 };
-    actix_web::rt::spawn(Lane::current().scope(work.run(payload)));
+    actix_web::rt::spawn(Lane::current().scope(work.run(payload, auth::ended(request))));
     let two_way = request.conn_data::<Activity>().map(Activity::two_way);
     let reader = Reader { shared, _two_way: two_way, _slot: slot };
     let lines =
         stream::unfold(reader, |reader| async move { Some((Ok::<_, Infallible>(reader.next().await?), reader)) });
-    Ok(HttpResponse::Ok().content_type(super::NDJSON).insert_header(("x-accel-buffering", "no")).streaming(lines))
+    let mut response =
+        HttpResponse::Ok().content_type(super::NDJSON).insert_header(("x-accel-buffering", "no")).streaming(lines);
+    response.extensions_mut().insert(auth::EndsItself);
+    Ok(response)
 }
 
 /// What the task that answers rows shares with the response that the client reads. Both run on one thread.
@@ -166,10 +170,12 @@ struct Work {
 }
 
 impl Work {
-    async fn run(mut self, payload: Payload) {
+    /// `refused` resolves when the caller's key or session ends.
+    async fn run(mut self, payload: Payload, refused: impl Future<Output = ()>) {
         let shared = self.shared.clone();
         let broken = tokio::select! {
             broken = self.answer_rows(payload) => broken.err(),
+            () = refused => Some(Problem::new(Code::KeyInvalid, "the key or session is no longer valid")),
             () = left(&shared) => return,
         };
         if let Some(problem) = broken {
@@ -208,8 +214,8 @@ impl Work {
                 biased;
                 Some(answered) = at_work.next() => {
                     let (rows, lines) = answered?;
-                    self.answered += rows;
                     self.push(lines).await?;
+                    self.answered += rows;
                 }
                 chunk = self.chunk(&mut payload), if !ended && at_work.len() < AT_WORK => match chunk? {
                     Some(chunk) => rows.add(&chunk),

@@ -11,7 +11,9 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_actors::{Submission, Submitted};
+use provost_domain::check::brief;
 use provost_domain::limits;
+use std::collections::BTreeSet;
 
 /// The result for one job.
 struct Outcome {
@@ -32,21 +34,33 @@ struct Page {
 }
 
 pub async fn act(state: Data<State>, request: HttpRequest, form: Form) -> Result<HttpResponse, PageError> {
-    let ids: Vec<&str> = form.all("ids").take(limits::PAGE).collect();
+    // A repeated id is one job.
+    let mut seen = BTreeSet::new();
+    let ids: Vec<&str> = form.all("ids").filter(|id| seen.insert(*id)).take(limits::PAGE).collect();
     let is_again = form.get("act") == Some("again");
     if ids.is_empty() {
         return Err(Problem::invalid("/ids", "tick the jobs that you mean").into());
     }
     let mut results = Vec::with_capacity(ids.len());
+    let (mut acted_on, mut queued) = (Vec::new(), Vec::new());
     for id in &ids {
-        let done = if is_again { again(&state, &request, id).await } else { cancel(&state, &request, id).await };
+        let done = match limits::fits(id, limits::ID) {
+            false => Err(Problem::invalid("/ids", format!("an id has at most {} characters", limits::ID))),
+            true if is_again => again(&state, &request, id).await,
+            true => cancel(&state, &request, id).await,
+        };
         let (mark, text, job) = match done {
             Ok((text, job)) => (Mark::DONE, text, job),
             Err(problem) => (Mark::FAILED, shown(&problem.detail), None),
         };
+        if mark == Mark::DONE {
+            acted_on.push(*id);
+            queued.extend(job.clone());
+        }
+        let id = &*brief(id, limits::ID);
         results.push(Outcome {
             path: format!("/jobs/{}", crate::http::page::encode(id)),
-            name: short(id),
+            name: shown(&short(id)),
             mark,
             text,
             again: job.map(|job| (format!("/jobs/{job}"), short(&job))),
@@ -57,7 +71,10 @@ pub async fn act(state: Data<State>, request: HttpRequest, form: Form) -> Result
     let heading = format!("{done} of {} {what}", counted(results.len() as u64, "job"));
     let shell = Shell::of(&request, Section::Jobs, heading.clone());
     let mut response = html(&Page { shell, heading, results })?;
-    auth::note(&mut response, if is_again { "run_again" } else { "cancelled" }, &ids.join(" "));
+    auth::note(&mut response, if is_again { "run_again" } else { "cancelled" }, &acted_on.join(" "));
+    if !queued.is_empty() {
+        auth::note(&mut response, "queued", &queued.join(" "));
+    }
     Ok(response)
 }
 

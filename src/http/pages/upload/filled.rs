@@ -3,6 +3,7 @@
 use super::super::form::Form;
 use super::super::text::{shown, words};
 use super::{CONSTANTS, Choice, Field, Head};
+use crate::http::problem::Problem;
 use provost_domain::mapping::{FILL_IN, field_names};
 use serde_json::{Map, Value, json};
 
@@ -32,6 +33,19 @@ impl Filled<'_> {
                 self.columns().iter().position(|column| column.trim() == wanted.trim())
             }
         }
+    }
+
+    /// # Errors
+    /// The first field for which the form names a column that the file does not have.
+    pub fn check(&self) -> Result<(), Problem> {
+        for field in field_names() {
+            let asked = self.form.and_then(|form| form.get(&format!("f-{field}")));
+            if asked.is_some() && self.column(&field).is_none_or(|number| number >= self.columns().len()) {
+                let message = format!("the file has {} columns, numbered from 0", self.columns().len());
+                return Err(Problem::invalid(&format!("/columns/{field}"), message));
+            }
+        }
+        Ok(())
     }
 
     fn constant(&self, field: &str) -> String {
