@@ -55,7 +55,7 @@ fn the_first_key_is_made_on_the_page_and_shuts_the_door() {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let post = |path: &str, body: &str| client.send("POST", path, &form, Some(body.as_bytes()));
     let open = String::from_utf8(client.get("/system/keys").bytes).unwrap();
-    assert!(open.contains("There is no valid key"), "{open}");
+    assert!(open.contains("No key is valid"), "{open}");
     let refused = post("/system/keys", "role=admin&expires_in_days=soon");
     assert!(refused.status == 422 && String::from_utf8(refused.bytes).unwrap().contains("expires_in_days"));
     let made = String::from_utf8(post("/system/keys", "role=admin&name=first").bytes).unwrap();
