@@ -5,7 +5,7 @@
 # another where Java and Maven are (`CI=true` installs both), and in Python a mail server, a client of the message bus,
 # Prometheus's parser and Schemathesis, in third_party/python. With `acceptance` also what the acceptance tests use beyond
 # that: the generator of typed clients, Triton's client, ONNX Runtime, XGBoost's Python package and shap, in third_party/python-acceptance, and
-# where npm is, what drives a browser, in third_party/node. Run it as often as you like: what is there stays.
+# where npm is, what drives a browser, in third_party/node (`CI=true` installs npm and Chromium). Run it as often as you like: what is there stays.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -75,6 +75,11 @@ if [ "$mode" = test ] && [ "${CI:-}" = true ]; then
   command -v javac >/dev/null 2>&1 || packages+=(default-jdk-headless)
   command -v mvn >/dev/null 2>&1 || packages+=(maven)
   command -v openssl >/dev/null 2>&1 || packages+=(openssl)
+fi
+
+if [ "$mode" = acceptance ] && [ "${CI:-}" = true ]; then
+  command -v npm >/dev/null 2>&1 || packages+=(npm)
+  command -v chromium >/dev/null 2>&1 || packages+=(chromium)
 fi
 
 # ---- packages of the distribution
