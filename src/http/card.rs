@@ -38,7 +38,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 #[utoipa::path(get, path = "/models/{model_id}/card", operation_id = "get_model_card", tag = "models",
     params(("model_id" = String, Path), ("format" = Option<String>, Query)),
     responses(
-        (status = 200, description = "The card", content((String = "text/markdown"), (String = "text/html"), (String = "application/yaml"))),
+        (status = 200, description = "The card", content((String = "text/markdown"), (String = "text/html"), (Object = "application/yaml"))),
         (status = 404, description = "No such model", body = super::problem::Problem, content_type = "application/problem+json"),
         (status = 422, description = "Bad parameters", body = super::problem::Problem, content_type = "application/problem+json")))]
 pub(super) async fn read(
