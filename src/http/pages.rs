@@ -5,6 +5,7 @@ mod activation;
 mod ask;
 mod chart;
 mod compare;
+mod curl;
 mod data;
 mod decisions;
 mod difference;

@@ -1,6 +1,7 @@
 //! Activates and rolls back models, each with a reason. Nothing is changed if another model was activated since the
 //! form was shown.
 
+use super::curl;
 use super::form::Form;
 use super::needs::name_of;
 use super::shell::{Section, Shell};
@@ -49,6 +50,7 @@ struct Side {
 #[template(path = "activation/page.html")]
 struct Page {
     shell: Shell,
+    curl: String,
     heading: String,
     action: String,
     button: &'static str,
@@ -115,7 +117,12 @@ async fn show(
     });
     let mut sides = vec![side("Candidate", &candidate, now)];
     sides.extend(serving.as_ref().map(|record| side("Serves now", record, now)));
+    let curl = match is_rollback {
+        true => curl::command(request, "POST", "/rollback", Some(r#"{"reason":"WHY"}"#)),
+        false => curl::command(request, "POST", &format!("/activate/{id}"), None),
+    };
     Ok(Page {
+        curl,
         shell: Shell::of(request, Section::Models, format!("{} {heading}", Mark::TO_DO.shape)),
         heading,
         action: if is_rollback { "/rollback".to_owned() } else { format!("/models/{id}/activate") },

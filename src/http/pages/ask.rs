@@ -2,6 +2,7 @@
 //! no address contains it.
 
 use super::chart::{Figure, Step, waterfall};
+use super::curl;
 use super::form::{Form, Wrong};
 use super::needs::name_of;
 use super::shell::{Section, Shell};
@@ -128,6 +129,7 @@ struct Answer {
 #[template(path = "ask/page.html")]
 struct Page {
     shell: Shell,
+    curl: String,
     applicant: Vec<Entry>,
     program: Vec<Entry>,
     serves: bool,
@@ -149,8 +151,10 @@ fn entries(specs: &[Spec], form: Option<&Form>, wrong: &[Wrong]) -> Vec<Entry> {
 }
 
 fn show(state: &State, request: &HttpRequest, form: Option<&Form>, wrong: Vec<Wrong>) -> Page {
+    let asked = form.map_or_else(|| document(&Form::of(Vec::new())), document);
     Page {
         shell: Shell::of(request, Section::Predict, "Predict"),
+        curl: curl::command(request, "POST", "/predict", Some(&asked.to_string())),
         applicant: entries(APPLICANT, form, &wrong),
         program: entries(PROGRAM, form, &wrong),
         serves: state.handle.serving().is_some(),

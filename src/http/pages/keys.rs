@@ -1,5 +1,6 @@
 //! `/system/keys`: API keys, created and revoked by forms. A key's text is shown once.
 
+use super::curl;
 use super::form::{Form, Wrong, fault_of};
 use super::shell::{Section, Shell};
 use super::text::{Mark, Moment, shown};
@@ -71,6 +72,7 @@ struct Entered {
 #[template(path = "keys/page.html")]
 struct Page {
     shell: Shell,
+    curl: String,
     rows: Vec<Row>,
     roles: Vec<RoleChoice>,
     name: String,
@@ -106,6 +108,7 @@ async fn show(
     let roles =
         Role::ALL.iter().map(|role| RoleChoice { value: role.as_str(), may: may(*role), is_chosen: *role == chosen });
     Ok(Page {
+        curl: curl::command(request, "POST", "/keys", Some(&json!({"role": chosen, "name": "NAME"}).to_string())),
         shell: Shell::of(request, Section::System, "Keys"),
         rows: keys.iter().rev().map(|key| Row::of(key, now)).collect(),
         roles: roles.collect(),

@@ -210,7 +210,7 @@ fn health(components: &Components) -> Vec<HealthRow> {
         Some((name, found)) => {
             format!("{}: {}", component_title(name), found.last_error.as_deref().map(shown).unwrap_or_default())
         }
-        None => format!("{} run, {} rebuilds", actors.len(), actors.iter().map(|(_, c)| c.restarts).sum::<u64>()),
+        None => format!("{} run, {} restarts", actors.len(), actors.iter().map(|(_, c)| c.restarts).sum::<u64>()),
     };
     let worst = if unwell.iter().any(|(_, c)| c.health == Health::Down) {
         Health::Down

@@ -1,5 +1,6 @@
 //! `/schedule`: when the service trains by itself, as a form.
 
+use super::curl;
 use super::form::{Form, Wrong, fault_of};
 use super::shell::{Section, Shell};
 use super::text::{Mark, shown};
@@ -37,6 +38,7 @@ struct Entry {
 #[template(path = "schedule/page.html")]
 struct Page {
     shell: Shell,
+    curl: String,
     wrong: Vec<Wrong>,
     entries: Vec<Entry>,
     is_enabled: bool,
@@ -78,6 +80,7 @@ fn show(request: &HttpRequest, document: &Value, wrong: Vec<Wrong>) -> Page {
     let emails = document.get("notification_emails").and_then(Value::as_array).into_iter().flatten();
     let mark = if wrong.is_empty() { "" } else { Mark::FAILED.shape };
     Page {
+        curl: curl::command(request, "PUT", "/schedule", Some(&document.to_string())),
         shell: Shell::of(request, Section::System, format!("{mark} Schedule").trim().to_owned()),
         emails_fault: fault_of(&wrong, "notification_emails"),
         entries: vec![

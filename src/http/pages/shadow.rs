@@ -1,5 +1,6 @@
 //! `/shadow`: models that also score every prediction of the serving model, and how far they agree with it.
 
+use super::curl;
 use super::form::Form;
 use super::needs::name_of;
 use super::shell::{Section, Shell};
@@ -12,6 +13,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use provost_actors::ShadowModelReport;
 use provost_domain::limits;
+use serde_json::json;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(
@@ -66,6 +68,7 @@ struct Choice {
 #[template(path = "shadow/page.html")]
 struct Page {
     shell: Shell,
+    curl: String,
     rows: Vec<Row>,
     since: Option<Moment>,
     dropped: u64,
@@ -78,7 +81,9 @@ async fn page(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, 
     let store = state.handle.store();
     let (models, serving) = tokio::try_join!(store.list_models(false, None, CHOICES), store.active_model())?;
     let candidates = models.items.iter().filter(|version| serving.as_ref() != Some(&version.model_id));
+    let chosen = json!({"model_ids": report.model_ids}).to_string();
     html(&Page {
+        curl: curl::command(&request, "PUT", "/shadow", Some(&chosen)),
         shell: Shell::of(&request, Section::Predict, "Shadow models"),
         rows: report.models.iter().map(Row::of).collect(),
         since: report.since.map(|at| Moment::new(at, state.handle.options().clock.now())),

@@ -1,10 +1,10 @@
 //! `/train`: a new training job as a form, with the defaults or with another job's configuration.
 
+use super::curl;
 use super::form::{Form, Wrong, fault_of};
 use super::shell::{Section, Shell};
 use super::text::{algorithm, count, metric, shown, shown_lines};
 use super::{PageError, State, html, render, respond, see};
-use crate::http::BASE;
 use crate::http::auth;
 use crate::http::ids::job_id;
 use crate::http::page::Query;
@@ -149,16 +149,8 @@ async fn show(
 ) -> Result<Page, PageError> {
     let points = state.handle.store().point_totals().await?;
     let document = serde_json::to_string(config).map_err(Problem::unwritable)?;
+    let curl = curl::command(request, "POST", "/train", Some(&document));
     let document = visible::json(&document).into_owned();
-    // The host becomes part of a command that somebody will run.
-    let is_plain = |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-_[]".contains(&b));
-    let host = Some(request.connection_info().host().to_owned()).filter(|host| is_plain(host));
-    let host = host.unwrap_or_else(|| "HOST".to_owned());
-    let scheme = request.connection_info().scheme().to_owned();
-    let quoted = document.replace('\'', "'\\''");
-    let curl = format!(
-        "curl -X POST {scheme}://{host}{BASE}/train -H 'content-type: application/json' -H 'authorization: Bearer KEY' -d '{quoted}'"
-    );
     Ok(Page {
         shell: Shell::of(request, Section::Jobs, "New training"),
         wrong,
@@ -181,7 +173,7 @@ async fn show(
         version_tag: config.version_tag.clone().unwrap_or_default(),
         notes: config.notes.clone().unwrap_or_default(),
         points: count(points.total),
-        curl: shown(&curl),
+        curl,
     })
 }
 

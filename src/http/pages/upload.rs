@@ -2,6 +2,7 @@
 
 mod filled;
 
+use super::curl;
 use super::form::{Form, Wrong};
 use super::shell::{Section, Shell};
 use super::text::{Mark, count, shown, shown_lines, span};
@@ -57,6 +58,7 @@ const CELL: usize = 40;
 #[template(path = "upload/choose.html")]
 struct Choose {
     shell: Shell,
+    curl: String,
     mebibytes: usize,
     wrong: Vec<Wrong>,
 }
@@ -64,7 +66,7 @@ struct Choose {
 impl Choose {
     fn new(request: &HttpRequest, wrong: Vec<Wrong>) -> Self {
         let shell = Shell::of(request, Section::Data, "Upload");
-        Self { shell, mebibytes: limits::UPLOAD_BYTES >> 20, wrong }
+        Self { shell, curl: curl::upload(request, "/points"), mebibytes: limits::UPLOAD_BYTES >> 20, wrong }
     }
 }
 
