@@ -3,7 +3,7 @@
 //   node tests/browser/pages.mjs URL FOLDER PATH…
 //
 // Each page is a PNG in FOLDER. Exits 1 and says why if a page has an error in its console, asks another host, is wider than the
-// window, has a chart with texts below 11 px or beyond its edges, or has a serious fault by axe-core; 3 if Chromium or a package is not there.
+// window (or, at further widths, has a control beyond the edge of its card), has a chart with texts below 11 px or beyond its edges, or has a serious fault by axe-core; 3 if Chromium or a package is not there.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { axe, launch } from "./browser.mjs";
@@ -30,6 +30,19 @@ const open = async (options, path, name, work) => {
   await context.close();
 };
 
+// Nothing makes the page wider than the window, and no control passes the edge of its card.
+const fits = async (page, fault) => {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  if (wide > 0) fault(`${wide} px wider than the window`);
+  const beyond = await page.evaluate(() => Array.from(document.querySelectorAll(".card")).flatMap((card) => {
+    const edge = card.getBoundingClientRect().right;
+    const controls = Array.from(card.querySelectorAll("input, select, textarea, button, .button, img, svg"));
+    return controls.filter((one) => !one.closest(".scroll") && one.getBoundingClientRect().right > edge + 1)
+      .map((one) => `${one.tagName.toLowerCase()} ${one.id || one.name || one.className}`);
+  }));
+  for (const one of beyond.slice(0, 5)) fault(`passes the edge of its card: ${one}`);
+};
+
 for (const [number, path] of paths.entries()) {
   const words = path.replace(/[?].*/, "").split("/").filter((part) => /^[a-z]{1,12}$/.test(part));
   const stem = `${String(number + 1).padStart(2, "0")}_${words.join("_") || "overview"}`;
@@ -38,8 +51,7 @@ for (const [number, path] of paths.entries()) {
       const name = `${stem}_${width}_${colorScheme}`;
       await open({ viewport: { width, height: 900 }, colorScheme }, path, name, async (page, fault) => {
         await page.waitForTimeout(150);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-        if (wide > 0) fault(`${wide} px wider than the window`);
+        await fits(page, fault);
         const texts = await page.evaluate(() => Array.from(document.querySelectorAll("svg.chart")).flatMap((svg) => {
           const box = svg.getBoundingClientRect();
           if (!box.width) return [];
@@ -66,6 +78,9 @@ for (const [number, path] of paths.entries()) {
         for (const violation of found ?? []) fault(`axe ${violation}`);
       });
     }
+  }
+  for (const width of [1280, 800]) {
+    await open({ viewport: { width, height: 900 } }, path, `${stem}_${width}`, fits);
   }
   await open({ viewport: { width: 1440, height: 900 }, javaScriptEnabled: false }, path, `${stem}_without_script`, async (page, fault) => {
     if ((await page.locator("h1").count()) !== 1) fault("has no heading");

@@ -138,7 +138,7 @@ fn a_client_that_reads_slowly_and_steadily_gets_all_answers() {
         std::thread::sleep(Duration::from_millis(40));
     }
     stream.reader = BufReader::with_capacity(1 << 16, socket);
-    (&mut stream.reader).read_to_end(&mut early).unwrap();
+    stream.reader.read_to_end(&mut early).unwrap();
     let answers = early.windows(16).filter(|window| window == b"\"prediction_id\":").count();
     assert!(early.ends_with(b"\r\n0\r\n\r\n"), "it was cut off");
     // A few of the marks lie over the border of two chunks.
