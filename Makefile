@@ -14,7 +14,7 @@ help:
 	@echo 'make build   set up, and leave target/release/provost'
 	@echo 'make latency the facade at 1,000 requests/s while it trains, into docs/LATENCY.md'
 	@echo 'make fuzz    the fuzz targets, into docs/FUZZING.md (ARGS="-s 60 event csv")'
-	@echo 'make images  the plots in docs/images, of the demo (ROWS_SHOWN=5000)'
+	@echo 'make images  the pictures in docs/images, of the demo: plots and pages (ROWS_SHOWN=5000)'
 	@echo 'make deny    licences, sources and known vulnerabilities of the dependencies'
 	@echo 'make bench   against scikit-learn and XGBoost, to docs/BENCHMARKS.md (PAIRS=5 ROWS=1000,25000,500000 REAL=F.csv); takes an hour'
 	@echo 'make quality POINTS="a.jsonl b.jsonl"  AUC against the libraries and of our own models, to docs/QUALITY.md (SEEDS=10 SPLITS=3, four times as many where the page says so)'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the pictures of docs/images: the demo trains on sample data, a service serves what it has trained, and the plots of its
-# ensemble are fetched from their routes.
+# Makes the pictures of docs/images: the demo trains on sample data, a service serves what it has trained, the plots of its
+# ensemble are fetched from their routes, and a browser takes pictures of its pages.
 #   scripts/images.sh PROVOST [ROWS]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -37,3 +37,8 @@ for plot in plots:
     path.with_suffix(".new").replace(path)
     print(f"images: {path} ({len(image)} bytes)")
 PY
+
+# The pages, where there is a browser.
+scripts/setup.sh acceptance
+url=$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["url"])' "$ready")
+node tests/browser/tour.mjs "$url" docs/images
