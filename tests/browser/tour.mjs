@@ -15,6 +15,8 @@ const shot = async (name) => {
 };
 const open = (path) => page.goto(url + path, { waitUntil: "load" });
 
+// The first look of the service settles what the demo has left open.
+await page.waitForTimeout(4000);
 await open("/ask");
 const entered = { gpa: "3.6", gpa_scale: "4", gre_quant: "167", gre_verbal: "158", toefl: "104", publications: "1", acceptance_rate: "0.2", average_gpa: "3.6" };
 for (const [id, value] of Object.entries(entered)) await page.fill(`#${id}`, value);
@@ -25,7 +27,6 @@ await open("/models");
 const models = await page.$$eval("tbody th a", (links) => links.map((link) => link.getAttribute("href")));
 const serving = await page.$eval("tr:has(.tag) th a", (link) => link.getAttribute("href"));
 const other = models.find((path) => path !== serving);
-await shot("models");
 await open(other);
 await page.waitForTimeout(3000);
 await shot("model");
