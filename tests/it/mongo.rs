@@ -94,6 +94,13 @@ fn a_frozen_services_job_is_ended_by_another_and_done_once() {
     assert_eq!(job(&other, &next)["status"], "completed");
 }
 
+/// How many attempts at fits have ended in this process.
+fn ended_fits(server: &Server) -> u64 {
+    let text = ureq::get(&format!("{}/metrics", server.url)).call().unwrap().body_mut().read_to_string().unwrap();
+    let ends = text.lines().filter(|line| line.starts_with("provost_fits_total{algorithm=\"gradient_boosting\""));
+    ends.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
 /// A store that is away is no failed attempt of the work that waits for it.
 #[test]
 fn a_job_outlasts_more_outages_of_its_store_than_a_unit_has_attempts() {
@@ -110,7 +117,6 @@ fn a_job_outlasts_more_outages_of_its_store_than_a_unit_has_attempts() {
     let server = Server::start_with(&place, &environment);
     // Whatever is told of the outages: it names the store.
     server.expects(&["the store is"]);
-    // Trials end sooner than an outage does, so that each outage is met.
     let mut quick = long_job();
     quick["grids"]["gradient_boosting"]["n_estimators"] = json!([300]);
     let id = submit(&server, &quick);
@@ -120,9 +126,12 @@ fn a_job_outlasts_more_outages_of_its_store_than_a_unit_has_attempts() {
             told.set(told.get() + u32::from(name == "trial"));
             told.get() == 2 * outage
         });
+        let before = ended_fits(&server);
         mongo.kill();
         let refused = ask(&server, "GET", "/jobs", None);
         assert_eq!(refused.0, 503, "{}", refused.1);
+        // The next trial cannot be recorded, which ends the attempt.
+        wait_for("the search meets the outage", Duration::from_secs(60), || ended_fits(&server) > before);
         mongo.revive();
         wait_for("answer", Duration::from_secs(20), || ask(&server, "GET", "/jobs", None).0 == 200);
     }

@@ -460,3 +460,27 @@ fn the_schedule_is_changed_by_a_form_that_says_what_is_wrong() {
     let system = page(&client, "/system?done=scheduled");
     assert!(system.contains("The schedule is in force.") && system.contains("0 3 * * 1 (Europe/Berlin)"), "{system}");
 }
+
+#[test]
+fn jobs_at_once_are_acted_on_once_each_and_the_audit_log_names_those_alone() {
+    let place = place_with_points(600);
+    let mut server = Server::start(&place);
+    let client = Client::of(&server);
+    let job = client.train(&small_job());
+    assert_eq!(client.ended(&job)["status"], "completed");
+    let ids = format!("ids={job}&ids={job}&ids=nope%0A%1B[31m&ids={}", "x".repeat(60_000));
+    let again = form(&client, "/jobs", &format!("act=again&{ids}"));
+    assert!(again.status == 200 && text(&again).contains("1 of 3 jobs queued again"), "{again:?}");
+    assert!(!text(&again).contains('\u{1b}') && again.bytes.len() < 60_000, "{again:?}");
+    let cancelled = form(&client, "/jobs", &format!("act=cancel&{ids}"));
+    assert!(text(&cancelled).contains("0 of 3 jobs being cancelled"), "it is completed: {cancelled:?}");
+    let log = client.get("audit").ok(200);
+    let noted = |name: &str| -> Vec<String> {
+        log.as_array().unwrap().iter().filter_map(|entry| entry["details"][name].as_str()).map(str::to_owned).collect()
+    };
+    assert_eq!((noted("run_again"), noted("cancelled")), (vec![job.clone()], vec![String::new()]));
+    let queued = noted("queued");
+    assert!(queued.len() == 1 && queued[0].starts_with("job_") && queued[0] != job, "{log}");
+    client.ended(&queued[0]);
+    assert_eq!(server.terminate(), Some(0));
+}
