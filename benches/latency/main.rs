@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// Requests per second.
 const RATE: u64 = 1000;
 /// Searches that wait while the pages are measured, so that one is always at work.
-const SEARCHES: u64 = 8;
+const SEARCHES: u64 = 40;
 /// A rate at which MLflow's server answers, too.
 const LOW_RATE: u64 = 100;
 const CONNECTIONS: usize = 32;
