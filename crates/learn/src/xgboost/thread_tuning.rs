@@ -49,7 +49,7 @@ impl ThreadTuning {
         if matches!(self.turn, Turn::Single { .. }) { 1 } else { self.most }
     }
 
-    /// Reports how long a round on `threads()` threads took.
+    /// Takes in how long a boosting round took on the number of threads that `threads()` gave.
     pub fn took(&mut self, round: Duration) {
         if self.most == 1 {
             return;
