@@ -161,7 +161,7 @@ fn score(all: &[i32], ones: &[i32], rows: &[i32], way: Way, len: usize, costs: &
 impl Sweep {
     /// Room for so many bins and the missing one.
     pub fn new(bins: usize) -> Self {
-        // The last group of candidates may begin at any place.
+        // A group of `LANES` candidates may begin at the last bin: there is room for a whole group behind it.
         let most = bins + 1 + LANES;
         let zeros = || vec![0; most];
         Self {
