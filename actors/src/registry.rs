@@ -2,6 +2,7 @@
 
 mod comparison;
 mod gate;
+mod recent;
 mod stored;
 
 pub use gate::Decide;
@@ -25,6 +26,7 @@ use provost_domain::gate::GateDecision;
 use provost_domain::model::ModelRecord;
 use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, limits};
 use provost_store::{EvaluationRecord, OutboxMessage, StoreError};
+use recent::RecentComparisons;
 use serde_json::json;
 use std::sync::{Arc, Weak};
 
@@ -86,6 +88,7 @@ struct ModelService {
     resources: Arc<RegistryResources>,
     loader: Slot<Loader>,
     serving: Slot<Serving>,
+    compared: RecentComparisons,
 }
 
 impl ModelService {
@@ -227,6 +230,13 @@ impl ModelService {
             })
             .await;
         }
+        // A comparison with plots also writes their files.
+        if !m.visualizations
+            && let Some(known) = self.compared.get(&m.ids, &m.metrics)
+        {
+            let models = comparison::listed(records.into_iter().map(|record| record.version));
+            return Ok(ModelComparisonResponse { models, ..known });
+        }
         let asked_for = m.asked_for;
         let wanted = move || if asked_for.strong_count() > 0 { Ok(()) } else { Err(RegistryError::Abandoned) };
         // Only one model and its rows are in memory at a time.
@@ -239,9 +249,14 @@ impl ModelService {
             common = blocking(move || common.with(opened).map_err(RegistryError::from)).await?;
         }
         let (artifacts, place, at) = (self.resources.artifacts.clone(), m.place, self.resources.clock.now());
+        let recent = self.compared.clone();
         blocking(move || {
             let _place = place;
-            comparison::compare(&common, &m.metrics, m.visualizations.then_some(&artifacts), at, wanted)
+            let result = comparison::compare(&common, &m.metrics, m.visualizations.then_some(&artifacts), at, wanted)?;
+            if !m.visualizations {
+                recent.keep(m.ids, m.metrics, &result);
+            }
+            Ok(result)
         })
         .await
     }
@@ -266,7 +281,12 @@ pub struct Registry {
 
 impl Registry {
     pub fn new(resources: Arc<RegistryResources>, loader: Slot<Loader>, serving: Slot<Serving>) -> Self {
-        Self { models: ModelService { resources, loader, serving }, activated: 0, registered: 0, decisions: 0 }
+        Self {
+            models: ModelService { resources, loader, serving, compared: RecentComparisons::default() },
+            activated: 0,
+            registered: 0,
+            decisions: 0,
+        }
     }
 }
 

@@ -36,7 +36,7 @@ INSERT INTO models (model_id, created_at, document)
 
 /// One page and how long it took.
 pub struct Page {
-    path: String,
+    name: String,
     bytes: usize,
     latencies: Latencies,
 }
@@ -78,17 +78,36 @@ pub fn measure(service: &Service, job: &str, model: &str) -> Result<Vec<Page>> {
         "/system".to_owned(),
         "/system/settings".to_owned(),
     ];
-    paths.into_iter().map(|path| one(service, path)).collect()
+    let mut pages: Vec<Page> =
+        paths.iter().map(|path| one(service, shown(path), std::slice::from_ref(path))).collect::<Result<_>>()?;
+    // Results of comparisons are kept, so each of these is of other models.
+    let forest = ids.iter().find(|id| id.contains("forest")).context("no forest among the latest models")?;
+    let copy = |i: u64| format!("ids=model_xgboost_01900000{i:024x}");
+    let others: Vec<String> =
+        (0..RATE * SECONDS).map(|i| format!("/compare?ids={forest}&{}&{}", copy(2 * i + 1), copy(2 * i + 2))).collect();
+    pages.push(one(service, "/compare?ids= of other models each time".to_owned(), &others)?);
+    Ok(pages)
 }
 
-fn one(service: &Service, path: String) -> Result<Page> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: text/html\r\n\r\n", service.address).into_bytes();
-    let requests = [request];
+/// The path without ids.
+fn shown(path: &str) -> String {
+    if let Some((page, _)) = path.split_once("/job_").or_else(|| path.split_once("/model_")) {
+        return format!("{page}/{{id}}");
+    }
+    path.split_once("ids=").map_or_else(|| path.to_owned(), |(page, _)| format!("{page}ids= of three models"))
+}
+
+/// The requests of `paths` in turn.
+fn one(service: &Service, name: String, paths: &[String]) -> Result<Page> {
+    let request = |path: &String| {
+        format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: text/html\r\n\r\n", service.address).into_bytes()
+    };
+    let requests: Vec<Vec<u8>> = paths.iter().map(request).collect();
     let load = Load { address: service.address, requests: &requests, rate: RATE, connections: CONNECTIONS };
     let latencies = load.run(Duration::from_secs(SECONDS))?;
-    let bytes = service.page(&path)?.len();
-    eprintln!("{path}: {bytes} bytes, p50 {:.1} ms, p99 {:.1} ms", latencies.quantile(0.5), latencies.quantile(0.99));
-    Ok(Page { path, bytes, latencies })
+    let bytes = service.page(paths.first().context("a path")?)?.len();
+    eprintln!("{name}: {bytes} bytes, p50 {:.1} ms, p99 {:.1} ms", latencies.quantile(0.5), latencies.quantile(0.99));
+    Ok(Page { name, bytes, latencies })
 }
 
 /// Whether each page was answered in time.
@@ -104,16 +123,10 @@ pub fn table(pages: &[Page]) -> Result<String> {
          | --- | ---: | ---: | ---: | ---: | ---: |\n",
         if are_met(pages) { "met" } else { "MISSED" }
     );
-    for Page { path, bytes, latencies: l } in pages {
-        let shown = match path.split_once("/job_").or_else(|| path.split_once("/model_")) {
-            Some((page, _)) => format!("{page}/{{id}}"),
-            None => {
-                path.split_once("ids=").map_or_else(|| path.clone(), |(page, _)| format!("{page}ids= of three models"))
-            }
-        };
+    for Page { name, bytes, latencies: l } in pages {
         writeln!(
             table,
-            "| {shown} | {bytes} | {} | {:.1} | {:.1} | {:.1} |",
+            "| {name} | {bytes} | {} | {:.1} | {:.1} | {:.1} |",
             l.failures,
             l.quantile(0.5),
             l.quantile(0.99),
