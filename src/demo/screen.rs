@@ -242,7 +242,7 @@ impl Screen {
             &format!("Told in {told}. Next, in a browser:"),
             &[
                 (format!("{address}/"), "where all of it can be seen"),
-                (format!("{address}/docs/"), "every route, to try"),
+                (format!("{address}/docs"), "every route, to try"),
             ],
         );
         self.next(
