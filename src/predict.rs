@@ -151,10 +151,10 @@ fn reading(args: &PredictArgs, settings: &Settings) -> Result<import::Options> {
     options.reading.format = args.format.into();
     let given = args.mapping.as_deref().map(crate::cli::data::mapping_document).transpose()?;
     let mut fewest: Option<(usize, Error)> = None;
-    let is_csv = is_csv(args, &options);
-    // An outcome is of no interest, so a column of outcomes is not read where the file is certain to have columns.
+    // An outcome is of no interest, so outcomes are not read where the file is certain to have columns. With a mapping every file has.
+    let has_columns = given.is_some() || is_csv(args, &options);
     let mut ways = [(false, false), (true, false), (false, true), (true, true)];
-    ways.sort_by_key(|(decision, _)| is_csv && !decision);
+    ways.sort_by_key(|(decision, _)| has_columns && !decision);
     for (decision, id) in ways {
         let mut document = given.clone().unwrap_or_else(|| json!({}));
         if decision {

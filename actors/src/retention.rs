@@ -65,6 +65,8 @@ struct Sweeper {
     keep: RetentionOptions,
     report: Arc<Mutex<Report>>,
     role: Role,
+    /// By the monotonic clock.
+    swept_at: Option<Duration>,
 }
 
 fn lock(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
@@ -100,7 +102,7 @@ impl Sweeper {
         }
     }
 
-    /// False if another server has the role: then only this server's own artifacts are swept.
+    /// False if another server has the role: then only this server's folder of artifacts is swept, once per `retention.every`.
     async fn round(&mut self) -> Result<bool, RetentionError> {
         self.resources.failpoints.hit("retention");
         let now = self.resources.clock.now();
@@ -126,8 +128,13 @@ impl Sweeper {
         }
         let mut predictions = 0;
         let done = self.forget_predictions(before(now, self.keep.predictions), &mut predictions).await;
-        // A damaged log keeps no artifact on the disk. Each server has a folder of artifacts of its own.
-        let swept = self.sweep().await?;
+        // A damaged log keeps no artifact on the disk.
+        let time = self.resources.clock.monotonic();
+        let is_due = is_mine || self.swept_at.is_none_or(|at| time.saturating_sub(at) >= self.keep.every);
+        let swept = if is_due { self.sweep(is_mine).await? } else { Swept::default() };
+        if is_due {
+            self.swept_at = Some(time);
+        }
         {
             let mut report = lock(&self.report);
             report.predictions += predictions;
@@ -159,18 +166,20 @@ impl Sweeper {
         Ok(())
     }
 
-    async fn sweep(&self) -> Result<Swept, RetentionError> {
+    /// `everywhere`: also in the remote place, which the servers share.
+    async fn sweep(&self, everywhere: bool) -> Result<Swept, RetentionError> {
         // The age of files comes from the machine, not from the actors' clock.
         let cutoff = SystemTime::now().checked_sub(self.keep.artifacts).unwrap_or(SystemTime::UNIX_EPOCH);
-        let artifacts = self.resources.artifacts.clone();
+        let all = &self.resources.artifacts;
+        let swept = if everywhere { all.clone() } else { all.local() };
+        let artifacts = swept.clone();
         let mut old = blocking(move || artifacts.older_than(cutoff).map_err(RetentionError::from)).await?;
         if old.is_empty() {
             return Ok(Swept::default());
         }
         let named = self.resources.retention.artifacts_in_use().await?;
         old.retain(|name| !named.contains(name));
-        let artifacts = self.resources.artifacts.clone();
-        blocking(move || artifacts.sweep(&old, cutoff).map_err(RetentionError::from)).await
+        blocking(move || swept.sweep(&old, cutoff).map_err(RetentionError::from)).await
     }
 }
 
@@ -208,7 +217,8 @@ impl Actor for Retention {
     fn started(&mut self, context: &mut Context<Self>) {
         if let Some(keep) = self.resources.keep.clone() {
             let role = Role::new(self.resources.leases.clone(), ROLE);
-            let sweeper = Sweeper { resources: self.resources.clone(), keep, report: self.report.clone(), role };
+            let sweeper =
+                Sweeper { resources: self.resources.clone(), keep, report: self.report.clone(), role, swept_at: None };
             context.spawn(WhileReachable::new(sweeper.run()));
         }
     }

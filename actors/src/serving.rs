@@ -19,7 +19,7 @@ mod shadow_report;
 mod similar;
 
 pub use answer::{PredictAnswer, RowAnswer};
-pub use error::{MOST_SHADOWS, PredictionError};
+pub use error::PredictionError;
 pub use logged::NotExplained;
 pub use request::{PredictRequest, RequestBounds, RequestOptions, RowError, application};
 pub use served_model::ServedModel;

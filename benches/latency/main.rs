@@ -209,14 +209,21 @@ fn pages_while_training(service: &Service, data: &Path, model: &str) -> Result<V
     };
     let jobs = (0..SEARCHES).map(search).collect::<Result<Vec<_>>>()?;
     service.wait(&jobs[0], |j| j["progress_percentage"].as_f64().is_some_and(|p| p > 1.0))?;
+    let (began, before) = (Instant::now(), service.cpu_seconds()?);
     let pages = pages::measure(service, &jobs[0], model)?;
+    let cores = (service.cpu_seconds()? - before) / began.elapsed().as_secs_f64();
+    anyhow::ensure!(cores >= 1.0, "{cores:.2} cores were busy while the pages were measured, which is no training");
+    let is_over = |job: &str| Ok::<_, anyhow::Error>(service.get(&format!("/jobs/{job}"))?["status"] == "completed");
+    if let Some(last) = jobs.last() {
+        anyhow::ensure!(!is_over(last)?, "the searches ended before all pages were measured");
+    }
     for job in jobs.iter().rev() {
-        let status = service.get(&format!("/jobs/{job}"))?["status"].clone();
-        if status == "completed" {
-            anyhow::ensure!(Some(job) != jobs.last(), "the searches ended before all pages were measured");
-            continue;
+        // One that completes meanwhile cannot be cancelled.
+        if let Err(error) = service.cancel(job)
+            && !is_over(job)?
+        {
+            return Err(error);
         }
-        service.cancel(job)?;
     }
     Ok(pages)
 }

@@ -1,4 +1,4 @@
-//! The operators' pages over a store with the records of years: 10,000 jobs, 1,000 models and 50,000 trials.
+//! The operators' pages over a store with many records: 10,000 jobs, 1,000 models and 50,000 trials.
 
 use crate::load::{Latencies, Load};
 use crate::service::Service;
@@ -17,7 +17,8 @@ const CONNECTIONS: usize = 6;
 /// Seconds for each page: 200 requests.
 const SECONDS: u64 = 10;
 
-/// Copies of the oldest job, its model and one of its trials, under other ids and an ever earlier time.
+/// Copies of the oldest completed job, of the oldest XGBoost model and of one trial, under other ids; each copy counts as created a
+/// minute before the one before it.
 const COPIES: &str = "
 CREATE TEMP TABLE copies AS
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
@@ -41,7 +42,7 @@ pub struct Page {
     latencies: Latencies,
 }
 
-/// Fills the store of a running service whose oldest job has trained an XGBoost model.
+/// Fills the store of a running service that has a completed job, an XGBoost model and a trial.
 pub fn fill(data: &Path) -> Result<()> {
     let store = Connection::open(data.join("provost.db"))?;
     store.busy_timeout(Duration::from_secs(60))?;

@@ -179,6 +179,13 @@ impl Auth {
         self.tls || address::forwarded_https(peer, request.headers(), self.proxies.as_deref())
     }
 
+    /// The scheme and the host by which the client reaches this service. What was forwarded counts from a trusted proxy only.
+    fn reached(&self, request: &HttpRequest) -> (&'static str, Option<String>) {
+        let scheme = if self.secure(request) { "https" } else { "http" };
+        let proxied = request.peer_addr().is_some_and(|peer| self.trusts(peer.ip().to_canonical()));
+        (scheme, host::named(request.headers(), proxied).map(str::to_owned))
+    }
+
     /// Refuses requests that a page of another site may have sent: under a foreign host name, or from a foreign origin.
     fn is_ours(&self, request: &ServiceRequest) -> Result<(), Problem> {
         let proxied = request.peer_addr().is_some_and(|peer| self.trusts(peer.ip().to_canonical()));
@@ -388,6 +395,14 @@ pub async fn check_request(
         return Ok(response);
     }
     Ok(response.map_body(|_, body| pass.bound(body, &auth)))
+}
+
+/// The scheme and the host by which the client reaches this service.
+pub fn reached(request: &HttpRequest) -> (&'static str, Option<String>) {
+    match request.app_data::<Data<Auth>>() {
+        Some(auth) => auth.reached(request),
+        None => ("http", host::named(request.headers(), false).map(str::to_owned)),
+    }
 }
 
 #[cfg(test)]

@@ -190,9 +190,10 @@ pub(super) async fn discard(state: Data<State>, body: Body) -> Result<HttpRespon
 async fn answer(state: &State, body: &Body, act: Act) -> Result<HttpResponse, Problem> {
     let ParkedRequest { ids, reason } = wanted(body)?;
     let outcome = deal(state, &ids, act).await?;
+    let done = outcome.done.join(" ");
     let mut response = HttpResponse::Ok().json(ParkedOutcome::from(outcome));
     auth::note(&mut response, "reason", &reason);
-    auth::note(&mut response, "messages", &ids.join(" "));
+    auth::note(&mut response, "messages", &done);
     Ok(response)
 }
 

@@ -25,7 +25,7 @@ await shot("ask");
 
 await open("/models");
 const models = await page.$$eval("tbody th a", (links) => links.map((link) => link.getAttribute("href")));
-const serving = await page.$eval("tr:has(.tag) th a", (link) => link.getAttribute("href"));
+const serving = await page.$eval("tr:has(.tag.s-done) th a", (link) => link.getAttribute("href"));
 const other = models.find((path) => path !== serving);
 await open(other);
 await page.waitForTimeout(3000);

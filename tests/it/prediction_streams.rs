@@ -163,6 +163,38 @@ fn a_stream_whose_key_ends_says_so() {
     assert_eq!(server.terminate(), Some(0));
 }
 
+#[test]
+fn answers_that_wait_are_not_sent_once_the_key_has_ended() {
+    const ROWS: usize = 20_000;
+    let place = place_with_points(600);
+    let (mut server, client, _) = serving(&place);
+    key(&place, &["--role", "admin"]);
+    let asking = key(&place, &["--role", "client"]);
+    let before = unnamed_files(&server);
+    let mut stream = RowStream::open_with(&server, &format!("authorization: Bearer {}\r\n", asking.text));
+    // So that the answers wait in the service and not in the socket.
+    socket2::SockRef::from(stream.reader.get_ref()).set_recv_buffer_size(1 << 14).unwrap();
+    let row = application(3.3);
+    for _ in 0..ROWS {
+        stream.send(&row);
+    }
+    stream.end();
+    until("answers wait in a file", || unnamed_files(&server) > before);
+    assert_eq!(place.run(&["keys", "revoke", &asking.id]).code, Some(0));
+    let header = [("authorization", format!("Bearer {}", asking.text))];
+    let header = header.each_ref().map(|(name, value)| (*name, value.as_str()));
+    until("the key is refused", || {
+        client.send("POST", "predict", &header, Some(row.to_string().as_bytes())).status == 401
+    });
+    let mut lines: Vec<Value> = std::iter::from_fn(|| stream.line()).collect();
+    let last = lines.pop().unwrap();
+    assert_eq!(last["broken"]["code"], "key_invalid", "{last}");
+    assert!(lines.len() < ROWS, "all answers were sent");
+    assert_eq!(last["row"], lines.len(), "the first row without an answer");
+    assert!((0..).zip(&lines).all(|(row, line)| line["row"] == row && line["prediction_id"].is_string()));
+    assert_eq!(server.terminate(), Some(0));
+}
+
 /// Files that the process has open and that have no name.
 fn unnamed_files(server: &Server) -> usize {
     let open = std::fs::read_dir(format!("/proc/{}/fd", server.process.id())).unwrap();

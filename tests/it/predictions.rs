@@ -157,12 +157,19 @@ fn all_doors_give_the_same_probability() {
     assert_eq!(probability(&line), expected);
     // JSON in a file that is named CSV, and a mapping that reads a decision, for an import.
     place.file("named.csv", format!("{}\n", application(3.7)));
-    place.file("decided.csv", csv.replace("average_gpa\n", "average_gpa,status\n").replace("3.6\n", "3.6,maybe so\n"));
+    let decided = csv.replace("average_gpa\n", "average_gpa,status\n").replace("3.6\n", "3.6,deferred\n");
+    let (names, cells) = decided.trim_end().split_once('\n').unwrap();
+    let object: serde_json::Map<String, Value> =
+        names.split(',').zip(cells.split(',')).map(|(name, cell)| (name.to_owned(), json!(cell))).collect();
+    place.file("decided.jsonl", format!("{}\n", Value::from(object)));
+    place.file("decided.txt", &decided);
+    place.file("decided.csv", decided);
     place.file(
         "decided.toml",
         "leave_out = [\"deferred\"]\n[columns]\ndecision = \"status\"\n[decisions]\nyes = \"accepted\"\n",
     );
-    for arguments in [&["named.csv"][..], &["decided.csv", "--mapping", "decided.toml"]] {
+    let mapped = ["decided.csv", "decided.txt", "decided.jsonl"].map(|file| [file, "--mapping", "decided.toml"]);
+    for arguments in std::iter::once(&["named.csv"][..]).chain(mapped.iter().map(|all| &all[..])) {
         let ran = place.run(&[&["predict"], arguments, &["--out", "others.jsonl"]].concat());
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let line: Value = serde_json::from_slice(&std::fs::read(place.path("others.jsonl")).unwrap()).unwrap();

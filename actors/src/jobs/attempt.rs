@@ -184,7 +184,12 @@ impl Driver {
             Limit::Hard => resources.hard_limit,
         };
         let seconds = self.writer.running_seconds().await;
-        Some(resources.clock.sleep(limit.saturating_sub(Duration::from_secs_f64(seconds.max(0.0)))))
+        let left = limit.saturating_sub(Duration::from_secs_f64(seconds.max(0.0)));
+        // A limit in the past is the next input. A sleep of zero takes up to a millisecond, in which a fit could begin.
+        if left.is_zero() {
+            return Some(Box::pin(std::future::ready(())));
+        }
+        Some(resources.clock.sleep(left))
     }
 
     async fn warn_of_limit(&self) -> Result<(), StepError> {

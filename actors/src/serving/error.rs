@@ -2,11 +2,8 @@
 
 use crate::error::{RegistryError, Unreachable};
 use crate::pool::Busy;
-use provost_domain::ModelId;
+use provost_domain::{ModelId, limits};
 use provost_store::StoreError;
-
-/// Models that may score in the shadow at a time.
-pub const MOST_SHADOWS: usize = 3;
 
 /// Why a request has no predictions. Each has a stable code.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +18,7 @@ pub enum PredictionError {
     /// The active model is being opened.
     #[error("the active model is being opened; try again in a moment")]
     Opening,
-    #[error("at most {MOST_SHADOWS} models may be in the shadow")]
+    #[error("at most {} models may be in the shadow", limits::SHADOWS)]
     TooManyShadows,
     #[error(transparent)]
     Busy(#[from] Busy),

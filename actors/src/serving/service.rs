@@ -5,7 +5,7 @@ mod answering;
 
 use super::batch::{BatchQueue, MadePrediction, PredictedBatch, PredictedRows};
 use super::current::CurrentModel;
-use super::error::{MOST_SHADOWS, PredictionError};
+use super::error::PredictionError;
 use super::pool::{PredictionPool, Worked};
 use super::served_model::{ModelOpener, ServedModel};
 use super::shadow::Shadow;
@@ -278,7 +278,7 @@ impl PredictionService {
 
     /// Opens all of the models before it changes anything. Other processes take the selection over from the store.
     pub async fn set_shadow(&self, ids: Vec<ModelId>) -> Result<ShadowReport, PredictionError> {
-        if ids.len() > MOST_SHADOWS {
+        if ids.len() > limits::SHADOWS {
             return Err(PredictionError::TooManyShadows);
         }
         let mut models: Vec<Arc<ServedModel>> = Vec::with_capacity(ids.len());

@@ -3,8 +3,6 @@
 //! An entry holds the features that the model got and its answer. It never holds an applicant's name, nationality or
 //! gender: [`LoggedFeatures`] leaves such columns out.
 
-use crate::check::Faults;
-use crate::fields::{Fields, Texts};
 use crate::ids::ModelId;
 use crate::limits;
 use crate::record::Decision;
@@ -186,29 +184,6 @@ pub struct ShadowSelection {
     pub since: DateTime<Utc>,
 }
 
-impl ShadowSelection {
-    /// Reads the body of `PUT /shadow`, `{"model_ids": [...]}`. Whether models with these ids exist is checked by the
-    /// registry.
-    ///
-    /// # Errors
-    /// All faults of the body at once.
-    pub fn from_json(body: &Value, since: DateTime<Utc>) -> Result<Self, Faults> {
-        let mut f = Fields::new(body, "a shadow selection")?;
-        let texts = f.texts("model_ids", Vec::new(), Texts { items: limits::SHADOWS, characters: limits::ID });
-        let mut model_ids: Vec<ModelId> = Vec::with_capacity(texts.len());
-        for (i, text) in texts.iter().enumerate() {
-            match ModelId::parse(text) {
-                Ok(id) if model_ids.contains(&id) => {
-                    f.fault(&format!("model_ids/{i}"), format!("`{id}` is named twice in `model_ids`"));
-                }
-                Ok(id) => model_ids.push(id),
-                Err(e) => f.fault(&format!("model_ids/{i}"), e.to_string()),
-            }
-        }
-        f.finish(Self { model_ids, since })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -260,17 +235,5 @@ mod tests {
         assert!(
             bad(|r| r.features = LoggedFeatures::new((0..201).map(|i| (i.to_string(), None)))).contains("201 features")
         );
-    }
-
-    #[test]
-    fn at_most_three_models_are_in_the_shadow_each_once() {
-        let id = |n| ModelId::new(crate::algorithm::Algorithm::Xgboost, DateTime::UNIX_EPOCH, n).to_string();
-        let read = |ids: Vec<String>| ShadowSelection::from_json(&json!({ "model_ids": ids }), DateTime::UNIX_EPOCH);
-        assert_eq!(read(vec![]).unwrap().model_ids, []);
-        assert_eq!(read((0..3).map(id).collect()).unwrap().model_ids.len(), 3);
-        let pointer = |ids| read(ids).unwrap_err().0[0].pointer.clone();
-        assert_eq!(pointer((0..4).map(id).collect()), "/model_ids");
-        assert_eq!(pointer(vec![id(1), id(1)]), "/model_ids/1");
-        assert_eq!(pointer(vec!["gpt".to_owned()]), "/model_ids/0");
     }
 }

@@ -34,7 +34,7 @@ pub fn is_plain(text: &str) -> bool {
     text.chars().all(is_plain_char)
 }
 
-fn is_plain_char(c: char) -> bool {
+pub fn is_plain_char(c: char) -> bool {
     match c {
         ' '..='~' => true,
         c if c.is_control() => false, // C0, DEL and C1

@@ -79,6 +79,11 @@ fn ready(
         }
         What::Json(layout) => {
             let (names, rows) = sample_objects(&opened, layout, &mapping, limits);
+            if names.is_empty()
+                && let Some(fault) = opened.text.fault()
+            {
+                return Err(ReadError::Unreadable(broken(fault)));
+            }
             mapping.header = Some(true);
             comma(&mut mapping, &rows, false, &mut opened.told);
             let plan = mapping.plan(names.iter().map(String::as_str)).map_err(ReadError::Mapping)?;
@@ -92,6 +97,12 @@ fn ready(
             if rows.is_empty() {
                 let why = || ReadError::Unreadable(no_row(&opened, &mapping));
                 return Err(alone().unwrap_or_else(why));
+            }
+            // Of a header line that broke off the columns are not known.
+            if let Some(fault) = opened.text.fault()
+                && !opened.text.head().contains(&opened.line_end)
+            {
+                return Err(ReadError::Unreadable(broken(fault)));
             }
             let header = mapping.header.unwrap_or(true);
             let first = if header { rows.remove(0) } else { rows[0].clone() };
@@ -332,6 +343,22 @@ mod tests {
             {
                 assert!(error.to_string().contains(part), "{name}: {error}");
             }
+        }
+    }
+
+    #[test]
+    fn a_packed_file_that_breaks_before_its_columns_is_no_fault_of_the_mapping() {
+        let limits = Limits::default();
+        let mapping = Some(Mapping::from_json(&serde_json::json!({"columns": {"decision": "outcome"}})));
+        let options = Options { format: Format::Auto, mapping, verified: false, batch: 1, limits };
+        // What cannot be compressed, so that half of the bytes are about half of the text.
+        let column = |n: u64| format!("c{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let header = (0..2_000).map(column).collect::<Vec<_>>().join(",") + ",outcome\n1\n";
+        let objects = r#"{"outcome":"accepted"}"#.repeat(1_000);
+        for (name, text, kept) in [("a.jsonl.gz", &objects, 12), ("a.csv.gz", &header, 6_000)] {
+            let packed = gzip(text.as_bytes());
+            let error = check(name, std::io::Cursor::new(packed[..kept].to_vec()), &options).unwrap_err();
+            assert!(matches!(&error, ReadError::Unreadable(why) if why.contains("gzip data")), "{name}: {error}");
         }
     }
 }

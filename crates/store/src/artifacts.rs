@@ -89,6 +89,11 @@ impl Artifacts {
         Self { remote: Some(remote), ..self }
     }
 
+    /// The folder without the remote.
+    pub fn local(&self) -> Self {
+        Self { root: self.root.clone(), remote: None }
+    }
+
     /// Stores the bytes and returns their SHA-256 in hexadecimal; they are on the disk (and in the remote place, if there is
     /// one) when this returns. Storing content that is there already verifies it and renews its time; a damaged copy is
     /// replaced.

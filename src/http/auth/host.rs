@@ -75,6 +75,13 @@ impl Hosts {
     }
 }
 
+/// The host that the client named: the first forwarded one where the request comes from a proxy, else `Host`.
+pub fn named(headers: &HeaderMap, proxied: bool) -> Option<&str> {
+    let forwarded = headers.get("x-forwarded-host").filter(|_| proxied);
+    let list = forwarded.or_else(|| headers.get(header::HOST))?.to_str().ok()?;
+    list.split(',').next().map(str::trim)
+}
+
 pub fn refused(why: &str) -> Problem {
     Problem::new(
         Code::HostUnknown,

@@ -1,11 +1,11 @@
 //! Activates and rolls back models, each with a reason. Nothing is changed if another model was activated since the
 //! form was shown.
 
-use super::curl;
+use super::curl::{self, WITH_REASON};
 use super::form::Form;
 use super::needs::name_of;
 use super::shell::{Section, Shell};
-use super::text::{Mark, Moment, Score, activated_by, algorithm, shown, shown_lines};
+use super::text::{Mark, Moment, Score, activated_by, algorithm, shown};
 use super::{PageError, State, again, html, see};
 use crate::http::auth;
 use crate::http::code::Code;
@@ -118,8 +118,8 @@ async fn show(
     let mut sides = vec![side("Candidate", &candidate, now)];
     sides.extend(serving.as_ref().map(|record| side("Serves now", record, now)));
     let curl = match is_rollback {
-        true => curl::command(request, "POST", "/rollback", Some(r#"{"reason":"WHY"}"#)),
-        false => curl::command(request, "POST", &format!("/activate/{id}"), None),
+        true => curl::command(request, "POST", "/rollback", Some(WITH_REASON)),
+        false => curl::command(request, "POST", &format!("/activate/{id}"), Some(WITH_REASON)),
     };
     Ok(Page {
         curl,
@@ -135,7 +135,7 @@ async fn show(
         serving: active.to_owned(),
         conflict,
         lacks_reason: form.is_some_and(|form| form.reason().is_err()),
-        reason: shown_lines(form.and_then(|form| form.get("reason")).unwrap_or_default()),
+        reason: form.and_then(|form| form.get("reason")).unwrap_or_default().to_owned(),
     })
 }
 

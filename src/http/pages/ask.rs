@@ -142,7 +142,7 @@ fn entries(specs: &[Spec], form: Option<&Form>, wrong: &[Wrong]) -> Vec<Entry> {
     let entry = |spec: &Spec| Entry {
         id: spec.id,
         name: words(spec.field),
-        value: shown(value(spec.id)),
+        value: value(spec.id).to_owned(),
         hint: spec.hint,
         fault: wrong.iter().find(|one| one.field == spec.id).map(|one| one.message.clone()),
         unused: None,

@@ -1,7 +1,7 @@
 //! `/decisions`: what the gate decided, with its evidence; a candidate that awaits approval is approved or declined here, with
 //! a reason.
 
-use super::curl;
+use super::curl::{self, WITH_REASON};
 use super::form::Form;
 use super::needs::name_of;
 use super::shell::{Section, Shell};
@@ -159,7 +159,7 @@ async fn show(state: &State, request: &HttpRequest, path: &str, form: Option<&Fo
     let candidate = link(&decision.challenger_id);
     Ok(Page {
         shell: Shell::of(request, Section::Models, format!("{} {} {}", mark.shape, candidate.1, mark.word)),
-        curl: curl::command(request, "POST", &format!("/activate/{}", decision.challenger_id), None),
+        curl: curl::command(request, "POST", &format!("/activate/{}", decision.challenger_id), Some(WITH_REASON)),
         id: decision.job_id.to_string(),
         job: (format!("/jobs/{}", decision.job_id), short(decision.job_id.as_str())),
         candidate,

@@ -145,8 +145,8 @@ async fn create(state: Data<State>, request: HttpRequest, form: Form) -> Result<
         Err(problem) => {
             let entered = Entered {
                 role: form.get("role").and_then(Role::parse),
-                name: shown(form.get("name").unwrap_or_default()),
-                days: shown(form.get("expires_in_days").unwrap_or_default()),
+                name: form.get("name").unwrap_or_default().to_owned(),
+                days: form.get("expires_in_days").unwrap_or_default().to_owned(),
             };
             let wrong = problem.errors.iter().map(Wrong::of).collect();
             let page = show(&state, &request, entered, wrong, None).await?;

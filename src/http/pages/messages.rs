@@ -3,7 +3,7 @@
 
 use super::form::{Form, Wrong};
 use super::shell::{Section, Shell};
-use super::text::{Mark, Moment, count, counted, shown, shown_lines};
+use super::text::{Mark, Moment, count, counted, shown};
 use super::{PageError, State, html, render, respond};
 use crate::http::auth;
 use crate::http::code::Code;
@@ -137,15 +137,16 @@ async fn act(state: Data<State>, request: HttpRequest, form: Form) -> Result<Htt
         wrong.push(Wrong { field: "reason".to_owned(), message });
     }
     let (Ok(reason), true) = (reason, wrong.is_empty()) else {
-        let entered = shown_lines(form.get("reason").unwrap_or_default());
+        let entered = form.get("reason").unwrap_or_default().to_owned();
         let page = show(&state, &request, Vec::new(), wrong, entered).await?;
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?));
     };
     let outcome = deal(&state, &ids, act).await?;
+    let dealt = outcome.done.join(" ");
     let page = show(&state, &request, done(outcome, act), Vec::new(), String::new()).await?;
     let mut response = html(&page)?;
     auth::note(&mut response, "reason", &reason);
-    auth::note(&mut response, "messages", &ids.join(" "));
+    auth::note(&mut response, "messages", &dealt);
     Ok(response)
 }
 

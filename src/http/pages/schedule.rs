@@ -3,7 +3,7 @@
 use super::curl;
 use super::form::{Form, Wrong, fault_of};
 use super::shell::{Section, Shell};
-use super::text::{Mark, shown};
+use super::text::Mark;
 use super::{PageError, State, html, render, respond, see};
 use crate::http::problem::{Problem, only, readable};
 use crate::http::schedule::checked;
@@ -50,7 +50,7 @@ struct Page {
 /// The value of the form's field `name`, from a schedule as JSON.
 fn entered(document: &Value, name: &str) -> String {
     match document.get(name) {
-        Some(Value::String(text)) => shown(text),
+        Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     }

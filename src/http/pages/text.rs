@@ -214,12 +214,6 @@ pub fn shown(text: &str) -> String {
     visible::line(text).into_owned()
 }
 
-/// The text of a field with several lines, with control and invisible characters escaped. Tabs stay; browsers end lines in CR LF.
-pub fn shown_lines(text: &str) -> String {
-    let lines = text.replace("\r\n", "\n");
-    lines.split('\t').map(visible::lines).collect::<Vec<_>>().join("\t")
-}
-
 /// A sentence of the gate or of a comparison, in the words of the pages.
 pub fn said(text: &str) -> String {
     let text = shown(text);

@@ -3,7 +3,7 @@
 use super::curl;
 use super::form::{Form, Wrong, fault_of};
 use super::shell::{Section, Shell};
-use super::text::{algorithm, count, metric, shown, shown_lines};
+use super::text::{algorithm, count, metric, shown};
 use super::{PageError, State, html, render, respond, see};
 use crate::http::auth;
 use crate::http::ids::job_id;
@@ -276,12 +276,12 @@ async fn again(
     let mut page = show(state, request, &config, wrong).await?;
     for number in &mut page.numbers {
         if let Some(text) = form.get(number.id) {
-            number.value = shown(text);
+            number.value = text.to_owned();
         }
         number.fault = fault_of(&page.wrong, number.id);
     }
     for (id, field) in [("version_tag", &mut page.version_tag), ("notes", &mut page.notes)] {
-        *field = shown_lines(form.get(id).unwrap_or_default());
+        form.get(id).unwrap_or_default().clone_into(field);
     }
     page.shell.title = format!("{} to correct · New training", page.wrong.len());
     Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, render(&page)?))

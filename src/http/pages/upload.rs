@@ -5,7 +5,7 @@ mod filled;
 use super::curl;
 use super::form::{Form, Wrong};
 use super::shell::{Section, Shell};
-use super::text::{Mark, count, shown, shown_lines, span};
+use super::text::{Mark, count, shown, span};
 use super::{PageError, State, html, render, respond, see};
 use crate::http::points::{Reading, mapping, rejects_address, run, unread};
 use crate::http::problem::{Problem, only, readable};
@@ -239,7 +239,7 @@ fn show(request: &HttpRequest, upload: &Upload, head: &Head, form: Option<&Form>
         id_prefix: filled.id_prefix(),
         first: FIRST.iter().map(|name| filled.field((*name).to_owned())).collect(),
         others: others.map(|name| filled.field(name)).collect(),
-        toml: shown_lines(form.and_then(|form| form.get("toml")).unwrap_or(&head.preview.mapping)),
+        toml: form.and_then(|form| form.get("toml")).unwrap_or(&head.preview.mapping).to_owned(),
         is_verified: form.is_some_and(|form| form.get("verified").is_some()),
         wrong,
         outcome,

@@ -21,8 +21,7 @@ impl Batch {
     /// Reads lines; the first line that is not empty is row `first`.
     pub fn read(lines: &[u8], first: usize) -> Self {
         let mut batch = Self { applications: Vec::new(), numbers: Vec::new(), faults: Vec::new() };
-        let lines = lines.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-        for (number, line) in (first..).zip(lines) {
+        for (number, line) in (first..).zip(rows(lines)) {
             match application(line) {
                 Ok(application) => {
                     batch.applications.push(application);
@@ -33,6 +32,17 @@ impl Batch {
         }
         batch
     }
+}
+
+/// The lines that are rows: blank lines are not, unless they are longer than a row may be.
+pub fn rows(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    lines.split(|b| *b == b'\n').filter_map(|line| {
+        if line.len() > limits::PREDICT_ROW_BYTES {
+            return Some(line);
+        }
+        let line = line.trim_ascii();
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 /// A line of a streamed answer.

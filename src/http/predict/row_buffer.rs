@@ -28,7 +28,7 @@ impl RowBuffer {
         let all = &mut self.0;
         let whole = if ended { all.len() } else { all.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1) };
         if whole == 0 {
-            // The rest is the beginning of one line. If it is too long, no more is kept than shows that; blanks too are a row then.
+            // The rest is the beginning of one line. If it is too long, no more is kept than shows that.
             if all.len() > limits::PREDICT_ROW_BYTES {
                 all.truncate(limits::PREDICT_ROW_BYTES + 1);
                 all.fill(b'x');

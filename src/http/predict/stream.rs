@@ -11,7 +11,7 @@ use crate::http::connection::{Activity, TwoWay};
 use crate::http::connection_limit::LimitSlot;
 use crate::http::problem::Problem;
 use crate::http::{State, auth, body, idempotency};
-use actix_web::web::{Bytes, Data, Payload};
+use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesOrdered};
@@ -56,12 +56,21 @@ pub async fn answer(
     let spool = Arc::new(Mutex::new(Spool::new(state.spools.clone())));
     let shared = Rc::new(Shared { spool, state: RefCell::new(Progress::Working), moved: Notify::new() });
     let (asked, batch) = (options.for_service(None, key, &caller), if options.is_costly() { EXPLAINED } else { BATCH });
+    let reader_model = model.clone();
     let work = Work { state, model, asked, batch, shared: shared.clone(), next_row: 0, answered: 0 };
     actix_web::rt::spawn(Lane::current().scope(work.run(payload, auth::ended(request))));
     let two_way = request.conn_data::<Activity>().map(Activity::two_way);
-    let reader = Reader { shared, _two_way: two_way, _slot: slot };
+    let reader = Reader {
+        shared,
+        model: reader_model,
+        lines: 0,
+        in_line: false,
+        is_over: false,
+        _two_way: two_way,
+        _slot: slot,
+    };
     let lines =
-        stream::unfold(reader, |reader| async move { Some((Ok::<_, Infallible>(reader.next().await?), reader)) });
+        stream::unfold(reader, |mut reader| async move { Some((Ok::<_, Infallible>(reader.next().await?), reader)) });
     let mut response =
         HttpResponse::Ok().content_type(super::NDJSON).insert_header(("x-accel-buffering", "no")).streaming(lines);
     response.extensions_mut().insert(auth::EndsItself);
@@ -77,11 +86,13 @@ struct Shared {
     moved: Notify,
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Progress {
     Working,
     /// All rows are answered, or the stream broke off.
     Done,
+    /// The caller's key or session has ended: answers that wait are not sent any more.
+    Refused,
     /// The client has left.
     Abandoned,
 }
@@ -108,25 +119,37 @@ impl Shared {
     }
 }
 
+/// The response's body.
 struct Reader {
     shared: Rc<Shared>,
+    model: Arc<ServedModel>,
+    /// Whole lines that were given to the response, and whether a further one was begun.
+    lines: usize,
+    in_line: bool,
+    is_over: bool,
     _two_way: Option<TwoWay>,
     _slot: LimitSlot<String>,
 }
 
 impl Reader {
     /// The next bytes of the answer; None at its end.
-    async fn next(&self) -> Option<Bytes> {
-        loop {
-            let moved = self.shared.moved.notified();
+    async fn next(&mut self) -> Option<Bytes> {
+        let shared = self.shared.clone();
+        while !self.is_over {
+            let moved = shared.moved.notified();
             // Read before the bytes, because the last bytes are added before the state changes.
-            let working = *self.shared.state.borrow() == Progress::Working;
-            match self.shared.pop().await {
+            let progress = *shared.state.borrow();
+            if progress == Progress::Refused {
+                return Some(self.refusal().await);
+            }
+            match shared.pop().await {
                 Ok(Some(bytes)) => {
-                    self.shared.moved.notify_waiters();
+                    shared.moved.notify_waiters();
+                    self.lines += bytes.iter().filter(|b| **b == b'\n').count();
+                    self.in_line = bytes.last().is_some_and(|b| *b != b'\n');
                     return Some(bytes);
                 }
-                Ok(None) if !working => return None,
+                Ok(None) if progress != Progress::Working => return None,
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(%error, "waiting answers of a prediction stream cannot be read");
@@ -135,6 +158,24 @@ impl Reader {
             }
             moved.await;
         }
+        None
+    }
+
+    /// The rest of the line that was begun, and the line that says why no more follow.
+    async fn refusal(&mut self) -> Bytes {
+        self.is_over = true;
+        let mut rest = BytesMut::new();
+        while self.in_line
+            && let Ok(Some(bytes)) = self.shared.pop().await
+        {
+            let end = bytes.iter().position(|b| *b == b'\n');
+            rest.extend_from_slice(&bytes[..end.map_or(bytes.len(), |at| at + 1)]);
+            self.in_line = end.is_none();
+            self.lines += usize::from(end.is_some());
+        }
+        let problem = Problem::new(Code::KeyInvalid, "the key or session is no longer valid");
+        rest.extend_from_slice(&lines::last(&self.model.model_id, self.lines, &problem));
+        rest.freeze()
     }
 }
 
@@ -170,30 +211,36 @@ struct Work {
 }
 
 impl Work {
-    /// `refused` resolves when the caller's key or session ends.
+    /// Ends when the client has left or has read everything. `refused` resolves when the caller's key or session ends.
     async fn run(mut self, payload: Payload, refused: impl Future<Output = ()>) {
         let shared = self.shared.clone();
-        let broken = tokio::select! {
-            broken = self.answer_rows(payload) => broken.err(),
-            () = refused => Some(Problem::new(Code::KeyInvalid, "the key or session is no longer valid")),
-            () = left(&shared) => return,
-        };
-        if let Some(problem) = broken {
-            let line = lines::last(&self.model.model_id, self.answered, &problem);
-            let told = tokio::select! {
-                told = self.push(line) => told,
-                () = left(&shared) => return,
-            };
-            if let Err(error) = told {
-                tracing::debug!(%error, "the end of a prediction stream cannot be told");
+        let end = |progress| {
+            let mut state = shared.state.borrow_mut();
+            if *state != Progress::Abandoned {
+                *state = progress;
             }
+            drop(state);
+            shared.moved.notify_waiters();
+        };
+        let work = async {
+            self.answer(payload).await;
+            end(Progress::Done);
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = work => {}
+            () = refused => end(Progress::Refused),
+            () = left(&shared) => {}
         }
-        let mut state = shared.state.borrow_mut();
-        if *state == Progress::Working {
-            *state = Progress::Done;
+    }
+
+    /// Answers the rows, and says why not all of them are answered.
+    async fn answer(&mut self, payload: Payload) {
+        let Err(problem) = self.answer_rows(payload).await else { return };
+        let line = lines::last(&self.model.model_id, self.answered, &problem);
+        if let Err(error) = self.push(line).await {
+            tracing::debug!(%error, "the end of a prediction stream cannot be told");
         }
-        drop(state);
-        shared.moved.notify_waiters();
     }
 
     /// Answers row after row to the end of the body. Up to [`AT_WORK`] batches are at work while the next rows arrive.
@@ -247,7 +294,7 @@ impl Work {
     /// The number of rows in these lines, and the lines of their answer.
     fn batch(&mut self, lines: Bytes) -> impl Future<Output = Result<(usize, Bytes), Problem>> + use<> {
         let first = self.next_row;
-        let rows = lines.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+        let rows = lines::rows(&lines).count();
         self.next_row += rows;
         let (state, model) = (self.state.clone(), self.model.clone());
         let mut asked = self.asked.clone();

@@ -79,6 +79,7 @@ impl FeatureTables {
         let writing = |t: &crate::record::TestScore| t.analytical_score.filter(|s| *s > 0.0);
         let verbal = program.gre_verbal_avg.map(|s| self.gre_section(s, &self.gre_old_verbal));
         let verbal = r.count(verbal.map_or(Reading::Missing, |p| p.map_or(Reading::Impossible, Reading::Value)));
+        let gpa_scale = self.gpa_scale();
         let [university, named, both, undergraduate, major] = codes(point, category);
         let cells = [
             year,
@@ -86,7 +87,7 @@ impl FeatureTables {
             year.map(|y| y + cycle.unwrap_or(1.0) / 3.0),
             degree,
             program.is_stem.map(|stem| f64::from(u8::from(stem))),
-            r.within(Some(profile.gpa_scale), 1.0, self.scales.gpa_scale_max),
+            r.within(Some(profile.gpa_scale), gpa_scale.low, gpa_scale.high),
             r.test(&profile.test_scores, TestType::Gre, writing, |_, s| (s <= 6.0).then_some(s)),
             r.ranking(profile.undergraduate_university_ranking),
             r.ranking(program.university_ranking),

@@ -124,6 +124,7 @@ fn impossible_values_are_missing_and_counted() {
         ("english_proficiency", test("ielts", "total_score", 9.5), json!({})),
         ("gpa_normalized", json!({"gpa": 4.1, "gpa_scale": 4.0}), json!({})),
         ("gpa_normalized", json!({"gpa": 3.0, "gpa_scale": 0}), json!({})),
+        ("gpa_normalized", json!({"gpa": 0.4, "gpa_scale": 0.5}), json!({})),
         ("gpa_normalized", json!({"gpa": 3.0, "gpa_scale": 1e308}), json!({})),
         ("gpa_normalized", json!({"gpa": 1e308}), json!({})),
     ];

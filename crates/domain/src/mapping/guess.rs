@@ -10,6 +10,7 @@ use super::{FILL_IN, Mapping};
 use crate::check::brief;
 use crate::names::folded;
 use crate::record::Decision;
+use crate::visible;
 use columns::{Column, Field};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -220,21 +221,53 @@ fn comment(column: &Column<'_>, field: &Field) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    visible::line(text).into_owned()
 }
 
 /// A text as TOML writes it.
 fn text(value: &str) -> String {
-    if !value.contains(['\'', '\n', '\r']) && value.contains(['\\', '"']) && !value.chars().any(char::is_control) {
+    if !value.contains('\'') && value.contains(['\\', '"']) && visible::is_plain(value) {
         return format!("'{value}'");
     }
-    // TOML accepts all escapes of JSON. It also requires an escape for U+007F, which JSON does not write.
-    serde_json::Value::from(value).to_string().replace('\u{7f}', "\\u007f")
+    let mut toml = String::with_capacity(value.len() + 2);
+    toml.push('"');
+    for c in value.chars() {
+        let _ = match c {
+            '"' | '\\' => write!(toml, "\\{c}"),
+            '\n' => write!(toml, "\\n"),
+            '\r' => write!(toml, "\\r"),
+            '\t' => write!(toml, "\\t"),
+            c if visible::is_plain_char(c) => write!(toml, "{c}"),
+            c => write!(toml, "\\U{:08X}", u32::from(c)),
+        }; // writing to a string does not fail
+    }
+    toml.push('"');
+    toml
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_text_is_plain_toml_with_the_same_value(value: String) {
+            let written = text(&value);
+            prop_assert!(visible::is_plain(&written), "{written}");
+            let read: toml::Table = toml::from_str(&format!("a = {written}")).unwrap();
+            prop_assert_eq!(read["a"].as_str(), Some(&*value));
+        }
+    }
+
+    #[test]
+    fn a_name_with_invisible_characters_keeps_its_value() {
+        for value in ["\u{200c}می\u{200c}شود", "a\\\u{ad}b", "👩\u{200d}🎓 \"quoted\""] {
+            let read: toml::Table = toml::from_str(&format!("a = {}", text(value))).unwrap();
+            assert_eq!(read["a"].as_str(), Some(value));
+        }
+    }
     use crate::record::shape::{Kind, SPECS};
 
     /// Two values that the field can have.

@@ -26,14 +26,18 @@
   };
   setInterval(tick, 1000);
 
+  // Browsers give the clipboard to pages over https and from this machine only.
+  if (navigator.clipboard) for (const button of all("[data-copy][hidden]")) button.hidden = false;
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button || !navigator.clipboard) return;
-    navigator.clipboard.writeText(button.dataset.copy).then(() => {
-      const before = button.textContent;
-      button.textContent = "copied";
+    const tell = (word) => {
+      const before = button.textContent, said = document.getElementById("said");
+      button.textContent = word;
+      if (said) said.textContent = word;
       setTimeout(() => { button.textContent = before; }, 1200);
-    });
+    };
+    navigator.clipboard.writeText(button.dataset.copy).then(() => tell("copied"), () => tell("not copied"));
   });
 
   document.addEventListener("keydown", (event) => {

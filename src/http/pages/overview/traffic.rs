@@ -40,7 +40,7 @@ impl Traffic {
         let accepted = page.items.iter().filter(|one| one.predicted_outcome == Decision::Accepted).count();
         let mut traffic = Self::of(page.items.len(), accepted, now - oldest);
         if page.next.is_some() && now - oldest < TimeDelta::minutes(1) {
-            traffic.a_minute = format!("more than {}", count(u64::from(LOOKED_AT)));
+            traffic.a_minute = format!("at least {}", count(u64::from(LOOKED_AT)));
         }
         if state.handle.options().predict.log_sample < 1.0 {
             traffic.a_minute.push_str(" logged (only a sample of large batches is)");
