@@ -10,7 +10,6 @@ use chrono::{DateTime, Utc};
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 use std::sync::Arc;
 use utoipa::ToSchema;
 

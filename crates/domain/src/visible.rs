@@ -34,6 +34,7 @@ pub fn is_plain(text: &str) -> bool {
     text.chars().all(is_plain_char)
 }
 
+/// Whether the functions of this module leave this character as it is.
 pub fn is_plain_char(c: char) -> bool {
     match c {
         ' '..='~' => true,
