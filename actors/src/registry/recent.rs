@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Results that are kept.
-const KEPT: usize = 32;
+const MOST: usize = 32;
 /// Results with more models are not kept: each of their pairs takes about a kilobyte.
 const MOST_MODELS: usize = 10;
 
@@ -17,12 +17,15 @@ struct Question {
     metrics: Vec<TargetMetric>,
 }
 
-/// The last comparisons, the latest first. Clones share them.
+/// The latest first.
+type Kept = VecDeque<(Question, Arc<ModelComparisonResponse>)>;
+
+/// The last comparisons. Clones share them.
 #[derive(Clone, Default)]
-pub struct RecentComparisons(Arc<Mutex<VecDeque<(Question, Arc<ModelComparisonResponse>)>>>);
+pub struct RecentComparisons(Arc<Mutex<Kept>>);
 
 impl RecentComparisons {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Question, Arc<ModelComparisonResponse>)>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -46,7 +49,7 @@ impl RecentComparisons {
         let mut recent = self.lock();
         recent.retain(|(known, _)| *known != question);
         recent.push_front((question, Arc::new(kept)));
-        recent.truncate(KEPT);
+        recent.truncate(MOST);
     }
 }
 
@@ -91,7 +94,7 @@ mod tests {
     fn what_was_longest_unused_goes_and_many_models_are_not_kept() {
         let (recent, auc) = (RecentComparisons::default(), vec![TargetMetric::AucRoc]);
         let pair = |n: u128| vec![id(0), id(n)];
-        for n in 0..KEPT as u128 {
+        for n in 0..MOST as u128 {
             recent.keep(pair(n), auc.clone(), &result(1));
         }
         assert!(recent.get(&pair(0), &auc).is_some());

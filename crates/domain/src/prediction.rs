@@ -187,7 +187,6 @@ pub struct ShadowSelection {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
-    use serde_json::json;
 
     fn record() -> PredictionRecord {
         PredictionRecord {
