@@ -4,6 +4,7 @@
 mod load;
 mod mlflow;
 mod pages;
+mod paint;
 mod service;
 
 use anyhow::{Context, Result};
@@ -52,12 +53,34 @@ fn seconds() -> u64 {
     std::env::var("LATENCY_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(30)
 }
 
-/// A search that is at work for longer than it is watched.
-fn long(algorithm: &str) -> Value {
-    json!({
-        "algorithms": [algorithm], "use_verified_only": false, "hyperparameter_tuning": "random_search",
-        "tuning_iterations": 200, "cross_validation_folds": 10, "pruning": "none",
-    })
+/// Submits searches, which are at work one after the other; answers when the first one's fits are at work.
+fn search(service: &Service, algorithm: &str, searches: u64) -> Result<Vec<String>> {
+    let submit = |seed: u64| {
+        service.train(&json!({
+            "algorithms": [algorithm], "use_verified_only": false, "hyperparameter_tuning": "random_search",
+            "tuning_iterations": 200, "cross_validation_folds": 10, "pruning": "none", "random_state": seed,
+        }))
+    };
+    let jobs = (0..searches).map(submit).collect::<Result<Vec<_>>>()?;
+    if let Some(first) = jobs.first() {
+        service.wait(first, |j| j["progress_percentage"].as_f64().is_some_and(|p| p > 1.0))?;
+    }
+    Ok(jobs)
+}
+
+/// Cancels what is left of these jobs, the last first; false if all of them had completed before.
+fn stop(service: &Service, jobs: &[String]) -> Result<bool> {
+    let is_over = |job: &str| Ok::<_, anyhow::Error>(service.get(&format!("/jobs/{job}"))?["status"] == "completed");
+    let was_at_work = jobs.last().map_or(Ok(false), |last| is_over(last).map(|over| !over))?;
+    for job in jobs.iter().rev() {
+        // A job that completes meanwhile cannot be cancelled.
+        if let Err(error) = service.cancel(job)
+            && !is_over(job)?
+        {
+            return Err(error);
+        }
+    }
+    Ok(was_at_work)
 }
 
 /// Two small models, so that there is something to ask for, and one of 300 trees that predicts; answers the requests to send, and
@@ -165,18 +188,16 @@ fn run() -> Result<bool> {
     let (beside, left_out) = beside_mlflow(&service, &boosted, folder.path())?;
     // A logistic search ends before it could be watched.
     for algorithm in ["gradient_boosting", "random_forest", "xgboost", "neural_network"] {
-        let job = service.train(&long(algorithm))?;
-        // The rows are loaded and the first fits are at work.
-        service.wait(&job, |j| j["progress_percentage"].as_f64().is_some_and(|p| p > 2.0))?;
+        let jobs = search(&service, algorithm, 4)?;
         let phase = measure(algorithm, &service, RATE, &requests, seconds())?;
         if predicting.len() == 1 {
             predicting.push(measure(&format!("predictions, {algorithm}"), &service, RATE, &predictions, seconds())?);
         }
-        let still = service.get(&format!("/jobs/{job}"))?["status"] == "running";
-        if still {
-            service.cancel(&job)?;
-        }
-        let name = if still { algorithm.to_owned() } else { format!("{algorithm} (ended before the measurement did)") };
+        let name = if stop(&service, &jobs)? {
+            algorithm.to_owned()
+        } else {
+            format!("{algorithm} (ended before the measurement did)")
+        };
         phases.push(Phase { name, ..phase });
     }
     let pages = pages_while_training(&service, &folder.path().join("data"), &boosted)?;
@@ -202,29 +223,12 @@ fn run() -> Result<bool> {
 /// The pages over many records, while searches are at work, one after the other.
 fn pages_while_training(service: &Service, data: &Path, model: &str) -> Result<Vec<Page>> {
     pages::fill(data)?;
-    let search = |seed: u64| {
-        let mut config = long("random_forest");
-        config["random_state"] = json!(seed);
-        service.train(&config)
-    };
-    let jobs = (0..SEARCHES).map(search).collect::<Result<Vec<_>>>()?;
-    service.wait(&jobs[0], |j| j["progress_percentage"].as_f64().is_some_and(|p| p > 1.0))?;
+    let jobs = search(service, "random_forest", SEARCHES)?;
     let (began, before) = (Instant::now(), service.cpu_seconds()?);
     let pages = pages::measure(service, &jobs[0], model)?;
     let cores = (service.cpu_seconds()? - before) / began.elapsed().as_secs_f64();
     anyhow::ensure!(cores >= 1.0, "{cores:.2} cores were busy while the pages were measured, which is no training");
-    let is_over = |job: &str| Ok::<_, anyhow::Error>(service.get(&format!("/jobs/{job}"))?["status"] == "completed");
-    if let Some(last) = jobs.last() {
-        anyhow::ensure!(!is_over(last)?, "the searches ended before all pages were measured");
-    }
-    for job in jobs.iter().rev() {
-        // One that completes meanwhile cannot be cancelled.
-        if let Err(error) = service.cancel(job)
-            && !is_over(job)?
-        {
-            return Err(error);
-        }
-    }
+    anyhow::ensure!(stop(service, &jobs)?, "the searches ended before all pages were measured");
     Ok(pages)
 }
 
