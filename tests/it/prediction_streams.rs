@@ -168,6 +168,7 @@ fn answers_that_wait_are_not_sent_once_the_key_has_ended() {
     const ROWS: usize = 20_000;
     let place = place_with_points(600);
     let (mut server, client, _) = serving(&place);
+    server.expects_warnings(&["a wrong key"]);
     key(&place, &["--role", "admin"]);
     let asking = key(&place, &["--role", "client"]);
     let before = unnamed_files(&server);
