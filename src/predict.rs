@@ -151,17 +151,22 @@ fn reading(args: &PredictArgs, settings: &Settings) -> Result<import::Options> {
     options.reading.format = args.format.into();
     let given = args.mapping.as_deref().map(crate::cli::data::mapping_document).transpose()?;
     let mut fewest: Option<(usize, Error)> = None;
-    // An outcome is of no interest, so outcomes are not read where the file is certain to have columns. With a mapping every file has.
+    // An outcome is of no interest, so outcomes are not read where the file is certain to have columns. A file that is read with a mapping
+    // always has columns.
     let has_columns = given.is_some() || is_csv(args, &options);
     let mut ways = [(false, false), (true, false), (false, true), (true, true)];
     ways.sort_by_key(|(decision, _)| has_columns && !decision);
     for (decision, id) in ways {
         let mut document = given.clone().unwrap_or_else(|| json!({}));
-        if decision {
-            document["constants"]["decision"] = json!("deferred");
+        if decision && let Some(document) = document.as_object_mut() {
+            // What is no table is told as a fault of the mapping.
+            let constants = document.entry("constants").or_insert_with(|| json!({}));
+            if let Some(constants) = constants.as_object_mut() {
+                constants.insert("decision".to_owned(), json!("deferred"));
+            }
             // What the mapping says of decisions is for an import.
             for rule in ["decisions", "leave_out", "threshold"] {
-                document.as_object_mut().map(|document| document.remove(rule));
+                document.remove(rule);
             }
             if let Some(columns) = document.get_mut("columns").and_then(Value::as_object_mut) {
                 columns.remove("decision");

@@ -1,10 +1,12 @@
 //! The Registry owns the model versions: registration, the active model, comparisons.
 
+mod compare;
 mod comparison;
 mod gate;
 mod recent;
 mod stored;
 
+pub use compare::{Compare, KnownComparison};
 pub use gate::Decide;
 
 use crate::blocking::blocking;
@@ -14,21 +16,18 @@ use crate::loader::Loader;
 use crate::notifier::mail_content::{Switch, about_activation};
 use crate::options::RegistryResources;
 use crate::outbox::announcement_of;
-use crate::pool::Place;
-use crate::scoring::open;
 use crate::serving::{Look, Prepare, Serving};
 use crate::supervise::{Slot, Status};
 use actix::{Actor, Context, Handler, Message, MessageResult, ResponseActFuture, WrapFuture};
 use chrono::{DateTime, Utc};
-use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::event::outbound::{ActivatedAnnouncement, RegisteredAnnouncement, Topic};
 use provost_domain::gate::GateDecision;
 use provost_domain::model::ModelRecord;
-use provost_domain::{JobId, ModelId, ModelVersion, TargetMetric, TrainingConfig, limits};
+use provost_domain::{JobId, ModelId, ModelVersion, TrainingConfig, limits};
 use provost_store::{EvaluationRecord, OutboxMessage, StoreError};
 use recent::RecentComparisons;
 use serde_json::json;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// Stores a fitted model's artifact, and registers its version together with its evaluation. Registering the same id
 /// again returns the existing version.
@@ -66,20 +65,6 @@ pub struct Rollback {
 }
 impl Message for Rollback {
     type Result = Result<ModelVersion, RegistryError>;
-}
-
-/// Scores models on the rows that are in all of their test parts.
-pub struct Compare {
-    pub ids: Vec<ModelId>,
-    pub metrics: Vec<TargetMetric>,
-    pub visualizations: bool,
-    /// Held until the comparison has ended.
-    pub place: Place,
-    /// Dropped when the client disconnects.
-    pub asked_for: Weak<()>,
-}
-impl Message for Compare {
-    type Result = Result<ModelComparisonResponse, RegistryError>;
 }
 
 /// The parts that messages work with, apart from the actor: handlers only start futures.
@@ -215,51 +200,6 @@ impl ModelService {
         let reason = format!("rolled back from {now}{why}").chars().take(limits::REASON).collect();
         self.activate(Activate { id: before, by: m.by, reason: Some(reason) }).await
     }
-
-    async fn compare(&self, m: Compare) -> Result<ModelComparisonResponse, RegistryError> {
-        let mut records = Vec::with_capacity(m.ids.len());
-        for id in &m.ids {
-            records.push(self.record(id).await?);
-        }
-        if records.iter().any(|record| !record.version.has_artifact()) {
-            let (models, metrics, place) = (records.into_iter().map(|r| r.version).collect(), m.metrics, m.place);
-            // A hundred models have 4,950 pairs, so this runs on another thread.
-            return blocking(move || {
-                let _place = place;
-                stored::compare(models, &metrics)
-            })
-            .await;
-        }
-        // A comparison with plots also writes their files.
-        if !m.visualizations
-            && let Some(known) = self.compared.get(&m.ids, &m.metrics)
-        {
-            let models = comparison::listed(records.into_iter().map(|record| record.version));
-            return Ok(ModelComparisonResponse { models, ..known });
-        }
-        let asked_for = m.asked_for;
-        let wanted = move || if asked_for.strong_count() > 0 { Ok(()) } else { Err(RegistryError::Abandoned) };
-        // Only one model and its rows are in memory at a time.
-        let mut common = comparison::Common::default();
-        for record in records {
-            wanted()?;
-            let opened =
-                open::<RegistryError>((&self.resources.artifacts, &*self.resources.installation), &self.loader, record)
-                    .await?;
-            common = blocking(move || common.with(opened).map_err(RegistryError::from)).await?;
-        }
-        let (artifacts, place, at) = (self.resources.artifacts.clone(), m.place, self.resources.clock.now());
-        let recent = self.compared.clone();
-        blocking(move || {
-            let _place = place;
-            let result = comparison::compare(&common, &m.metrics, m.visualizations.then_some(&artifacts), at, wanted)?;
-            if !m.visualizations {
-                recent.keep(m.ids, m.metrics, &result);
-            }
-            Ok(result)
-        })
-        .await
-    }
 }
 
 impl Handler<Decide> for Registry {
@@ -330,13 +270,5 @@ impl Handler<Rollback> for Registry {
         self.activated += 1;
         let models = self.models.clone();
         Box::pin(async move { models.rollback(message).await }.into_actor(self))
-    }
-}
-
-impl Handler<Compare> for Registry {
-    type Result = ResponseActFuture<Self, Result<ModelComparisonResponse, RegistryError>>;
-    fn handle(&mut self, message: Compare, _: &mut Context<Self>) -> Self::Result {
-        let models = self.models.clone();
-        Box::pin(async move { models.compare(message).await }.into_actor(self))
     }
 }

@@ -65,7 +65,7 @@ struct Sweeper {
     keep: RetentionOptions,
     report: Arc<Mutex<Report>>,
     role: Role,
-    /// By the monotonic clock.
+    /// When the folder was last swept, by the monotonic clock.
     swept_at: Option<Duration>,
 }
 

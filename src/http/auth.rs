@@ -173,22 +173,27 @@ impl Auth {
         self.proxies.as_ref().is_some_and(|proxies| proxies.iter().any(|p| p.contains(address)))
     }
 
+    /// Whether the connection is from a trusted proxy.
+    fn is_proxied(&self, peer: Option<SocketAddr>) -> bool {
+        peer.is_some_and(|peer| self.trusts(peer.ip().to_canonical()))
+    }
+
     /// Whether the client connects over https, to this process or to a trusted proxy.
     fn secure(&self, request: &HttpRequest) -> bool {
         let peer = request.peer_addr().map(|a| a.ip());
         self.tls || address::forwarded_https(peer, request.headers(), self.proxies.as_deref())
     }
 
-    /// The scheme and the host by which the client reaches this service. What was forwarded counts from a trusted proxy only.
-    fn reached(&self, request: &HttpRequest) -> (&'static str, Option<String>) {
+    /// The scheme and the host by which the client calls this service. What was forwarded counts from a trusted proxy only.
+    fn called(&self, request: &HttpRequest) -> (&'static str, Option<String>) {
         let scheme = if self.secure(request) { "https" } else { "http" };
-        let proxied = request.peer_addr().is_some_and(|peer| self.trusts(peer.ip().to_canonical()));
+        let proxied = self.is_proxied(request.peer_addr());
         (scheme, host::named(request.headers(), proxied).map(str::to_owned))
     }
 
     /// Refuses requests that a page of another site may have sent: under a foreign host name, or from a foreign origin.
     fn is_ours(&self, request: &ServiceRequest) -> Result<(), Problem> {
-        let proxied = request.peer_addr().is_some_and(|peer| self.trusts(peer.ip().to_canonical()));
+        let proxied = self.is_proxied(request.peer_addr());
         let local = request.request().conn_data::<LocalAddress>().map(|local| local.0);
         self.hosts.check(request.uri(), request.headers(), local, proxied)?;
         self.is_our_page(request, proxied)
@@ -397,10 +402,10 @@ pub async fn check_request(
     Ok(response.map_body(|_, body| pass.bound(body, &auth)))
 }
 
-/// The scheme and the host by which the client reaches this service.
-pub fn reached(request: &HttpRequest) -> (&'static str, Option<String>) {
+/// The scheme and the host by which the client calls this service.
+pub fn called(request: &HttpRequest) -> (&'static str, Option<String>) {
     match request.app_data::<Data<Auth>>() {
-        Some(auth) => auth.reached(request),
+        Some(auth) => auth.called(request),
         None => ("http", host::named(request.headers(), false).map(str::to_owned)),
     }
 }

@@ -34,9 +34,11 @@ impl Compressed {
 
     fn answer(&self, request: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::Ok();
-        response.content_type(self.kind).insert_header((header::CACHE_CONTROL, "max-age=86400"));
-        let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        if accepted.contains("gzip") {
+        response
+            .content_type(self.kind)
+            .insert_header((header::CACHE_CONTROL, "max-age=86400"))
+            .insert_header((header::VARY, "accept-encoding"));
+        if takes_gzip(request) {
             return response.insert_header((header::CONTENT_ENCODING, "gzip")).body(self.gzip);
         }
         match self.plain() {
@@ -46,9 +48,20 @@ impl Compressed {
     }
 }
 
+/// Whether the client takes gzip: the header names it, with a weight above 0.
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    accepted.split(',').any(|one| {
+        let mut parts = one.split(';').map(str::trim);
+        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Ok(1.0), str::parse::<f32>);
+        is_gzip && weight.is_ok_and(|weight| weight > 0.0)
+    })
+}
+
 /// ReDoc 2.5.4 (MIT; see assets/redoc.LICENSE). Its logo, which would be loaded from another host, is removed.
 static REDOC: Compressed = Compressed::new(SCRIPT, include_bytes!("assets/redoc.standalone.js.gz"));
-/// Swagger UI 5.32.6 (Apache-2.0; see assets/swagger-ui.LICENSE).
+/// Swagger UI 5.32.6 (Apache-2.0; see assets/swagger-ui.LICENSE). The style sheet's line that names its source map is removed.
 static SWAGGER: Compressed = Compressed::new(SCRIPT, include_bytes!("assets/swagger-ui-bundle.js.gz"));
 static SWAGGER_STYLE: Compressed =
     Compressed::new("text/css; charset=utf-8", include_bytes!("assets/swagger-ui.css.gz"));
@@ -120,4 +133,34 @@ async fn openapi_document() -> HttpResponse {
 
 async fn asyncapi_document() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(asyncapi::text())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use actix_web::body::to_bytes;
+    use actix_web::test::TestRequest;
+
+    #[actix_web::test]
+    async fn a_file_is_the_same_compressed_and_plain() {
+        for file in [&REDOC, &SWAGGER, &SWAGGER_STYLE] {
+            let plain = file.answer(&TestRequest::default().to_http_request());
+            assert_eq!(plain.headers().get(header::CONTENT_ENCODING), None);
+            let plain = to_bytes(plain.into_body()).await.unwrap();
+            let request =
+                TestRequest::default().insert_header((header::ACCEPT_ENCODING, "br, GZIP;q=0.5")).to_http_request();
+            let packed = file.answer(&request);
+            assert_eq!(packed.headers().get(header::CONTENT_ENCODING).unwrap(), "gzip");
+            assert_eq!(packed.headers().get(header::VARY).unwrap(), "accept-encoding");
+            let packed = to_bytes(packed.into_body()).await.unwrap();
+            let mut unpacked = Vec::new();
+            flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
+            assert!(plain.len() > 100_000 && plain == unpacked);
+        }
+        for refused in ["identity", "gzip;q=0", "gzip; q=0.0, br", "x-gzip-like"] {
+            let request = TestRequest::default().insert_header((header::ACCEPT_ENCODING, refused)).to_http_request();
+            assert!(!takes_gzip(&request), "{refused}");
+        }
+    }
 }

@@ -224,12 +224,15 @@ pub(super) async fn deal(state: &State, ids: &[String], act: Act) -> Result<Outc
             Act::Return => queue.replay(&which).await?,
             Act::Drop => queue.discard(&which).await?,
         };
-        Ok((outcome, queue.list(0).await?.1))
+        // What was done is answered and audited, whatever fails after it.
+        Ok((outcome, queue.list(0).await.map(|(_, left)| left).ok()))
     })
     .await?;
-    if left == 0 {
+    if left == Some(0) {
         let need = Need::id_of(NeedKind::MessagesSetAside, SERVICE);
-        state.handle.store().withdraw_need(&need, state.handle.options().clock.now()).await?;
+        if let Err(error) = state.handle.store().withdraw_need(&need, state.handle.options().clock.now()).await {
+            tracing::warn!(%error, "the need about parked messages stays");
+        }
     }
     Ok(outcome)
 }

@@ -1,7 +1,8 @@
 //! Streams of predictions, row by row: a swap in the middle, a body that never ends, a client that leaves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::auth::{key, until};
+use crate::auth::{Key, key, until};
+use crate::command::Place;
 use crate::http::{BASE, Client, place_with_points, small_job};
 use crate::inference::second_model;
 use crate::predictions::{application, begun, serving, serving_with};
@@ -163,6 +164,13 @@ fn a_stream_whose_key_ends_says_so() {
     assert_eq!(server.terminate(), Some(0));
 }
 
+/// Revokes the key, and waits until the service refuses it.
+fn revoke(place: &Place, client: &Client, key: &Key) {
+    assert_eq!(place.run(&["keys", "revoke", &key.id]).code, Some(0));
+    let header = format!("Bearer {}", key.text);
+    until("the key is refused", || client.send("GET", "models", &[("authorization", &header)], None).status == 401);
+}
+
 #[test]
 fn answers_that_wait_are_not_sent_once_the_key_has_ended() {
     const ROWS: usize = 20_000;
@@ -181,12 +189,7 @@ fn answers_that_wait_are_not_sent_once_the_key_has_ended() {
     }
     stream.end();
     until("answers wait in a file", || unnamed_files(&server) > before);
-    assert_eq!(place.run(&["keys", "revoke", &asking.id]).code, Some(0));
-    let header = [("authorization", format!("Bearer {}", asking.text))];
-    let header = header.each_ref().map(|(name, value)| (*name, value.as_str()));
-    until("the key is refused", || {
-        client.send("POST", "predict", &header, Some(row.to_string().as_bytes())).status == 401
-    });
+    revoke(&place, &client, &asking);
     let mut lines: Vec<Value> = std::iter::from_fn(|| stream.line()).collect();
     let last = lines.pop().unwrap();
     assert_eq!(last["broken"]["code"], "key_invalid", "{last}");

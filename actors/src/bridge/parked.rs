@@ -124,6 +124,22 @@ impl ParkingQueue {
 
     async fn each(&self, which: &Which, replay: Option<&Outlet>) -> Result<Outcome> {
         let mut outcome = Outcome::default();
+        let broken = self.go_through(which, replay, &mut outcome).await.err();
+        let Which::Ids(ids) = which else { return broken.map_or(Ok(outcome), Err) };
+        let known = |id: &&String| outcome.done.contains(id) || outcome.stayed.contains_key(*id);
+        let others: Vec<String> = ids.iter().filter(|id| !known(id)).cloned().collect();
+        match broken {
+            None => outcome.missing = others,
+            // Who asked is told what was done, also where the connection broke off after a part.
+            Some(error) if !outcome.done.is_empty() => {
+                outcome.stayed.extend(others.into_iter().map(|id| (id, error.to_string())));
+            }
+            Some(error) => return Err(error),
+        }
+        Ok(outcome)
+    }
+
+    async fn go_through(&self, which: &Which, replay: Option<&Outlet>, outcome: &mut Outcome) -> Result<()> {
         // Stops after the messages present at the start: a message that is parked again at once would otherwise be
         // processed endlessly.
         let left = self.len().await?;
@@ -149,11 +165,7 @@ impl ParkingQueue {
             }
             reader.put_back().await?;
         }
-        if let Which::Ids(ids) = which {
-            let known = |id: &&String| !outcome.done.contains(id) && !outcome.stayed.contains_key(*id);
-            outcome.missing = ids.iter().filter(known).cloned().collect();
-        }
-        Ok(outcome)
+        Ok(())
     }
 
     /// Why the message could not be replayed; None if the broker has it.

@@ -137,7 +137,7 @@ pub fn compare(
         beyond_chance.extend(first.map(|i| (m.to_string(), id(i))));
     }
     let mut response = ModelComparisonResponse {
-        models: listed(models.iter().map(|m| m.version.clone())),
+        models: listed(models.iter().map(|m| m.version.clone()).collect()),
         metric_comparison: table,
         statistical_significance: pairs,
         best_model_id: best.map(id),
@@ -285,8 +285,7 @@ fn draws(common: &Common, metric: TargetMetric, model: &Scored) -> Draws {
 
 /// The models for the answer. If together they exceed a page of a list, notes and grids are left out; the answer for a
 /// single model has them.
-pub fn listed(models: impl Iterator<Item = ModelVersion>) -> Vec<ModelVersion> {
-    let mut listed: Vec<ModelVersion> = models.collect();
+pub fn listed(mut listed: Vec<ModelVersion>) -> Vec<ModelVersion> {
     let bytes = |version: &ModelVersion| serde_json::to_vec(version).map_or(0, |text| text.len());
     if listed.iter().map(bytes).sum::<usize>() > limits::PAGE_BYTES {
         for version in &mut listed {

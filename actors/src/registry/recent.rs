@@ -3,52 +3,50 @@
 use provost_domain::evaluation::ModelComparisonResponse;
 use provost_domain::{ModelId, TargetMetric};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Results that are kept.
 const MOST: usize = 32;
 /// Results with more models are not kept: each of their pairs takes about a kilobyte.
 const MOST_MODELS: usize = 10;
 
-#[derive(PartialEq)]
-struct Question {
+struct Known {
     /// The order decides between equal scores.
     ids: Vec<ModelId>,
     metrics: Vec<TargetMetric>,
+    /// Without its models.
+    result: ModelComparisonResponse,
 }
 
-/// The latest first.
-type Kept = VecDeque<(Question, Arc<ModelComparisonResponse>)>;
+impl Known {
+    fn is_of(&self, ids: &[ModelId], metrics: &[TargetMetric]) -> bool {
+        self.ids == ids && self.metrics == metrics
+    }
+}
 
-/// The last comparisons. Clones share them.
+/// The last comparisons, the latest first. Clones share them.
 #[derive(Clone, Default)]
-pub struct RecentComparisons(Arc<Mutex<Kept>>);
+pub struct RecentComparisons(Arc<Mutex<VecDeque<Known>>>);
 
 impl RecentComparisons {
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The result without its `models`, whose notes and states may have changed since.
     pub fn get(&self, ids: &[ModelId], metrics: &[TargetMetric]) -> Option<ModelComparisonResponse> {
-        let mut recent = self.lock();
-        let at = recent.iter().position(|(question, _)| question.ids == ids && question.metrics == metrics)?;
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = recent.iter().position(|known| known.is_of(ids, metrics))?;
         let found = recent.remove(at)?;
-        let result = found.1.clone();
+        let result = found.result.clone();
         recent.push_front(found);
-        drop(recent);
-        Some(ModelComparisonResponse::clone(&result))
+        Some(result)
     }
 
     pub fn keep(&self, ids: Vec<ModelId>, metrics: Vec<TargetMetric>, result: &ModelComparisonResponse) {
         if ids.len() > MOST_MODELS {
             return;
         }
-        let kept = ModelComparisonResponse { models: Vec::new(), ..result.clone() };
-        let question = Question { ids, metrics };
-        let mut recent = self.lock();
-        recent.retain(|(known, _)| *known != question);
-        recent.push_front((question, Arc::new(kept)));
+        let result = ModelComparisonResponse { models: Vec::new(), ..result.clone() };
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.retain(|known| !known.is_of(&ids, &metrics));
+        recent.push_front(Known { ids, metrics, result });
         recent.truncate(MOST);
     }
 }

@@ -98,7 +98,7 @@ fn ready(
                 let why = || ReadError::Unreadable(no_row(&opened, &mapping));
                 return Err(alone().unwrap_or_else(why));
             }
-            // Of a header line that broke off the columns are not known.
+            // The columns are not known if the header line broke off.
             if let Some(fault) = opened.text.fault()
                 && !opened.text.head().contains(&opened.line_end)
             {

@@ -24,7 +24,12 @@ pub fn of(peer: Option<IpAddr>, headers: &HeaderMap, proxies: Option<&[Network]>
 /// Whether a trusted proxy says that the client used TLS.
 pub fn forwarded_https(peer: Option<IpAddr>, headers: &HeaderMap, proxies: Option<&[Network]>) -> bool {
     peer.is_some_and(|peer| trusting(peer.to_canonical(), proxies).is_some())
-        && headers.get("x-forwarded-proto").is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"https"))
+        && forwarded(headers, "x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+}
+
+/// The first value of a header to which each proxy may add one: what the proxy that the client reached said.
+pub fn forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim)
 }
 
 fn trusting(peer: IpAddr, proxies: Option<&[Network]>) -> Option<&[Network]> {

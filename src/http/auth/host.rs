@@ -1,6 +1,7 @@
 //! Checks the host name of requests. A foreign page can make its own name resolve to this machine (DNS rebinding) and
 //! then send and read as if it were one of our pages; but its requests still carry its name.
 
+use super::address;
 use crate::http::code::Code;
 use crate::http::problem::Problem;
 use crate::settings::{HostName, HostPort};
@@ -77,9 +78,8 @@ impl Hosts {
 
 /// The host that the client named: the first forwarded one where the request comes from a proxy, else `Host`.
 pub fn named(headers: &HeaderMap, proxied: bool) -> Option<&str> {
-    let forwarded = headers.get("x-forwarded-host").filter(|_| proxied);
-    let list = forwarded.or_else(|| headers.get(header::HOST))?.to_str().ok()?;
-    list.split(',').next().map(str::trim)
+    let forwarded = address::forwarded(headers, "x-forwarded-host").filter(|_| proxied);
+    forwarded.or_else(|| headers.get(header::HOST)?.to_str().ok())
 }
 
 pub fn refused(why: &str) -> Problem {

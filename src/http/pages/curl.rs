@@ -23,7 +23,7 @@ pub fn upload(request: &HttpRequest, path: &str) -> String {
 }
 
 fn with(request: &HttpRequest, method: &str, path: &str, data: &str) -> String {
-    let (scheme, host) = auth::reached(request);
+    let (scheme, host) = auth::called(request);
     // The host becomes part of a command that somebody will run.
     let is_plain = |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-_[]".contains(&b));
     let host = host.filter(|host| !host.is_empty() && is_plain(host)).unwrap_or_else(|| "HOST".to_owned());

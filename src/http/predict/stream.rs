@@ -2,16 +2,17 @@
 //! answers all rows: the model that the request names, or else the one that was active when the stream began. Memory
 //! does not depend on the number of rows.
 
+mod reader;
+
 use super::access;
 use super::lines::{self, Batch};
 use super::row_buffer::RowBuffer;
 use super::spool::Spool;
 use crate::http::code::Code;
-use crate::http::connection::{Activity, TwoWay};
-use crate::http::connection_limit::LimitSlot;
+use crate::http::connection::Activity;
 use crate::http::problem::Problem;
 use crate::http::{State, auth, body, idempotency};
-use actix_web::web::{Bytes, BytesMut, Data, Payload};
+use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
 use futures_util::stream::{self, FuturesOrdered};
@@ -19,9 +20,9 @@ use provost_actors::Lane;
 use provost_actors::retry::{Backoff, never, retry};
 use provost_actors::serving::{PredictOptions, RequestOptions, ServedModel};
 use provost_domain::limits;
-use std::cell::RefCell;
+use reader::{Progress, Reader, Shared, left};
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,147 +55,24 @@ pub async fn answer(
     })?;
     let model = access::model(&state, options.model_id.as_deref()).await?;
     let spool = Arc::new(Mutex::new(Spool::new(state.spools.clone())));
-    let shared = Rc::new(Shared { spool, state: RefCell::new(Progress::Working), moved: Notify::new() });
+    let shared = Rc::new(Shared {
+        spool,
+        state: RefCell::new(Progress::Working),
+        is_whole: Cell::new(false),
+        moved: Notify::new(),
+    });
     let (asked, batch) = (options.for_service(None, key, &caller), if options.is_costly() { EXPLAINED } else { BATCH });
-    let reader_model = model.clone();
+    let model_id = model.model_id.clone();
     let work = Work { state, model, asked, batch, shared: shared.clone(), next_row: 0, answered: 0 };
     actix_web::rt::spawn(Lane::current().scope(work.run(payload, auth::ended(request))));
     let two_way = request.conn_data::<Activity>().map(Activity::two_way);
-    let reader = Reader {
-        shared,
-        model: reader_model,
-        lines: 0,
-        in_line: false,
-        is_over: false,
-        _two_way: two_way,
-        _slot: slot,
-    };
+    let reader = Reader { shared, model_id, lines: 0, in_line: false, is_over: false, _two_way: two_way, _slot: slot };
     let lines =
         stream::unfold(reader, |mut reader| async move { Some((Ok::<_, Infallible>(reader.next().await?), reader)) });
     let mut response =
         HttpResponse::Ok().content_type(super::NDJSON).insert_header(("x-accel-buffering", "no")).streaming(lines);
     response.extensions_mut().insert(auth::EndsItself);
     Ok(response)
-}
-
-/// What the task that answers rows shares with the response that the client reads. Both run on one thread.
-struct Shared {
-    /// Held while a file is read or written, which is done on the threads for blocking calls.
-    spool: Arc<Mutex<Spool>>,
-    state: RefCell<Progress>,
-    /// Notified when bytes were added or taken, and at the end.
-    moved: Notify,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Progress {
-    Working,
-    /// All rows are answered, or the stream broke off.
-    Done,
-    /// The caller's key or session has ended: answers that wait are not sent any more.
-    Refused,
-    /// The client has left.
-    Abandoned,
-}
-
-impl Shared {
-    async fn pop(&self) -> io::Result<Option<Bytes>> {
-        let mut spool = self.spool.clone().lock_owned().await;
-        if !spool.pops_from_file() {
-            return spool.pop();
-        }
-        tokio::task::spawn_blocking(move || spool.pop()).await.map_err(io::Error::other)?
-    }
-
-    /// Adds bytes if there is room; otherwise returns them.
-    async fn push(&self, bytes: Bytes) -> io::Result<Option<Bytes>> {
-        let mut spool = self.spool.clone().lock_owned().await;
-        if !spool.has_room_for(bytes.len()) {
-            return Ok(Some(bytes));
-        }
-        if spool.has_memory_for(bytes.len()) {
-            return spool.push(bytes);
-        }
-        tokio::task::spawn_blocking(move || spool.push(bytes)).await.map_err(io::Error::other)?
-    }
-}
-
-/// The response's body.
-struct Reader {
-    shared: Rc<Shared>,
-    model: Arc<ServedModel>,
-    /// Whole lines that were given to the response, and whether a further one was begun.
-    lines: usize,
-    in_line: bool,
-    is_over: bool,
-    _two_way: Option<TwoWay>,
-    _slot: LimitSlot<String>,
-}
-
-impl Reader {
-    /// The next bytes of the answer; None at its end.
-    async fn next(&mut self) -> Option<Bytes> {
-        let shared = self.shared.clone();
-        while !self.is_over {
-            let moved = shared.moved.notified();
-            // Read before the bytes, because the last bytes are added before the state changes.
-            let progress = *shared.state.borrow();
-            if progress == Progress::Refused {
-                return Some(self.refusal().await);
-            }
-            match shared.pop().await {
-                Ok(Some(bytes)) => {
-                    shared.moved.notify_waiters();
-                    self.lines += bytes.iter().filter(|b| **b == b'\n').count();
-                    self.in_line = bytes.last().is_some_and(|b| *b != b'\n');
-                    return Some(bytes);
-                }
-                Ok(None) if progress != Progress::Working => return None,
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(%error, "waiting answers of a prediction stream cannot be read");
-                    return None;
-                }
-            }
-            moved.await;
-        }
-        None
-    }
-
-    /// The rest of the line that was begun, and the line that says why no more follow.
-    async fn refusal(&mut self) -> Bytes {
-        self.is_over = true;
-        let mut rest = BytesMut::new();
-        while self.in_line
-            && let Ok(Some(bytes)) = self.shared.pop().await
-        {
-            let end = bytes.iter().position(|b| *b == b'\n');
-            rest.extend_from_slice(&bytes[..end.map_or(bytes.len(), |at| at + 1)]);
-            self.in_line = end.is_none();
-            self.lines += usize::from(end.is_some());
-        }
-        let problem = Problem::new(Code::KeyInvalid, "the key or session is no longer valid");
-        rest.extend_from_slice(&lines::last(&self.model.model_id, self.lines, &problem));
-        rest.freeze()
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        *self.shared.state.borrow_mut() = Progress::Abandoned;
-        self.shared.moved.notify_waiters();
-    }
-}
-
-/// Resolves when the client has left.
-async fn left(shared: &Shared) {
-    loop {
-        let moved = shared.moved.notified();
-        if *shared.state.borrow() == Progress::Abandoned {
-            return;
-        }
-        moved.await;
-    }
 }
 
 /// The task that reads rows and answers them.
@@ -211,7 +89,7 @@ struct Work {
 }
 
 impl Work {
-    /// Ends when the client has left or has read everything. `refused` resolves when the caller's key or session ends.
+    /// Ends when the client has left or has read everything, or when `refused` resolves: the caller's key or session has ended.
     async fn run(mut self, payload: Payload, refused: impl Future<Output = ()>) {
         let shared = self.shared.clone();
         let end = |progress| {
@@ -224,6 +102,7 @@ impl Work {
         };
         let work = async {
             self.answer(payload).await;
+            shared.is_whole.set(true);
             end(Progress::Done);
             std::future::pending().await
         };

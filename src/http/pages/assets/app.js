@@ -32,10 +32,11 @@
     const button = event.target.closest("[data-copy]");
     if (!button || !navigator.clipboard) return;
     const tell = (word) => {
-      const before = button.textContent, said = document.getElementById("said");
+      const said = document.getElementById("said");
+      button.dataset.was ??= button.textContent;
       button.textContent = word;
       if (said) said.textContent = word;
-      setTimeout(() => { button.textContent = before; }, 1200);
+      setTimeout(() => { button.textContent = button.dataset.was; }, 1200);
     };
     navigator.clipboard.writeText(button.dataset.copy).then(() => tell("copied"), () => tell("not copied"));
   });
