@@ -1,13 +1,14 @@
 //! Shallow trees for many rows: all tests of a tree are evaluated at once.
 //!
 //! A value is coded as its rank among the model's own thresholds of its feature, in one byte, so that a row fits into
-//! one vector of 16 bytes. For each of a tree's 31 tests, one shuffle places the code that is tested beside the test's
+//! one vector of 16 bytes, or into two. (A feature has two codes where missing values go left in some tests and right in
+//! others.) For each of a tree's 31 tests, one shuffle of each vector places the code that is tested beside the test's
 //! threshold. One comparison answers all tests, and two table look-ups find the leaf from the bits of the answers. This
 //! needs AVX2; on other processors, and for deeper trees or more features, rows walk the trees.
 //!
-//! Each tree takes 23 instructions per row: the 2 million rows per second through 300 trees in docs/BENCHMARKS.md are
-//! 14 · 10^9 instructions per second on one core. Memory is not the bottleneck (a row has 16 bytes, a tree 192): only
-//! fewer instructions would be faster.
+//! With one vector each tree takes 23 instructions per row: 2 million rows per second through 300 trees are 14 · 10^9
+//! instructions per second on one core. Memory is not the bottleneck (a row has 32 bytes, a tree 192): only fewer
+//! instructions would be faster.
 
 use super::{Node, Tree};
 
@@ -16,8 +17,9 @@ const DEPTH: usize = 5;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 const TESTS: usize = (1 << DEPTH) - 1;
 const LEAVES: usize = 1 << DEPTH;
-/// Codes per row.
-const SLOTS: usize = 16;
+/// Codes per row, and those that fit into one vector.
+const SLOTS: usize = 32;
+const NARROW: usize = 16;
 /// The greatest code. A test with this limit always leads left.
 const ALWAYS: i8 = i8::MAX;
 
@@ -155,7 +157,11 @@ impl Quick {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `new` has made sure of AVX2.
         unsafe {
-            add_avx2(&self.trees[from..to], codes, sums);
+            if self.slots.len() <= NARROW {
+                add_avx2::<S, false>(&self.trees[from..to], codes, sums);
+            } else {
+                add_avx2::<S, true>(&self.trees[from..to], codes, sums);
+            }
         }
         #[cfg(not(target_arch = "x86_64"))]
         for (codes, sum) in codes.iter().zip(sums) {
@@ -224,22 +230,31 @@ impl Tests {
     }
 }
 
-/// Adds tree by tree, so that a tree's tests stay in registers for all rows.
+/// Adds tree by tree, so that a tree's tests stay in registers for all rows. `WIDE`: the rows' codes need two vectors.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn add_avx2<S: super::Sum>(trees: &[Tests], codes: &[[i8; SLOTS]], sums: &mut [S]) {
+fn add_avx2<S: super::Sum, const WIDE: bool>(trees: &[Tests], codes: &[[i8; SLOTS]], sums: &mut [S]) {
     use std::arch::x86_64::{
-        _mm_loadu_si128, _mm256_broadcastsi128_si256, _mm256_cmpgt_epi8, _mm256_load_si256, _mm256_movemask_epi8,
-        _mm256_shuffle_epi8,
+        _mm_loadu_si128, _mm256_add_epi8, _mm256_broadcastsi128_si256, _mm256_cmpgt_epi8, _mm256_load_si256,
+        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_shuffle_epi8,
     };
     for tree in trees {
         // SAFETY: the two are the first members of `Tests`, 32 bytes each, and it is aligned to 32.
         let (slots, limits) =
             unsafe { (_mm256_load_si256(tree.slots.as_ptr().cast()), _mm256_load_si256(tree.limits.as_ptr().cast())) };
+        // A shuffle answers 0 for an index with its highest bit set: 16 to 31 become such in `first`, 0 to 15 in `second`.
+        let first = if WIDE { _mm256_add_epi8(slots, _mm256_set1_epi8(0x70)) } else { slots };
+        let second = _mm256_add_epi8(slots, _mm256_set1_epi8(-16));
         for (codes, sum) in codes.iter().zip(sums.iter_mut()) {
+            let (low, high) = codes.split_at(NARROW);
             // SAFETY: 16 bytes.
-            let row = unsafe { _mm_loadu_si128(codes.as_ptr().cast()) };
-            let values = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(row), slots);
+            let row = unsafe { _mm_loadu_si128(low.as_ptr().cast()) };
+            let mut values = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(row), first);
+            if WIDE {
+                // SAFETY: 16 bytes.
+                let row = unsafe { _mm_loadu_si128(high.as_ptr().cast()) };
+                values = _mm256_or_si256(values, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(row), second));
+            }
             let right = _mm256_movemask_epi8(_mm256_cmpgt_epi8(values, limits)) as u32;
             *sum = sum.plus(tree.leaf(right));
         }
@@ -274,7 +289,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_row_ends_in_the_leaf_that_it_walks_to(seed in 0u64..500, depth in 0u32..=5, features in 1u32..=8) {
+        fn every_row_ends_in_the_leaf_that_it_walks_to(seed in 0u64..500, depth in 0u32..=5, features in 1u32..=16) {
             let mut r = SplitMix64::new(seed);
             let trees: Vec<Tree> = (0..7).map(|_| tree(&mut r, depth, features)).collect();
             let width = features as usize;
@@ -285,14 +300,14 @@ mod tests {
                 _ => r.below(19) as f32 / 2.0 - 4.5,
             };
             let rows: Vec<f32> = (0..40 * width).map(|_| value(&mut r)).collect();
-            let quick = Quick::of(&trees, &[true; 8]).unwrap();
+            let quick = Quick::of(&trees, &[true; 16]).unwrap();
             let codes = quick.codes(&rows, width);
             let mut walked = vec![0.0f64; 40];
             trees.iter().for_each(|tree| add(tree, &rows, width, &mut walked));
             let slow: Vec<f64> =
                 codes.iter().map(|c| quick.trees.iter().map(|t| f64::from(t.value(c))).fold(0.0, |a, b| a + b)).collect();
             prop_assert_eq!(&slow, &walked);
-            if let Some(quick) = Quick::new(&trees, &[true; 8]) {
+            if let Some(quick) = Quick::new(&trees, &[true; 16]) {
                 let mut sums = vec![0.0f64; 40];
                 quick.add(&codes, 0, 3, &mut sums);
                 quick.add(&codes, 3, 7, &mut sums);
@@ -307,13 +322,13 @@ mod tests {
         let deep = (0..20).map(|_| tree(&mut r, 9, 3)).collect::<Vec<_>>();
         assert!(Quick::of(&deep, &[true; 3]).is_none());
         let wide: Vec<Tree> =
-            (0..17).map(|f| vec![Node::split(f, 0.5, false, 1), Node::leaf(0.0), Node::leaf(1.0)]).collect();
-        assert!(Quick::of(&wide, &[true; 17]).is_none() && Quick::of(&wide[..16], &[true; 17]).is_some());
+            (0..33).map(|f| vec![Node::split(f, 0.5, false, 1), Node::leaf(0.0), Node::leaf(1.0)]).collect();
+        assert!(Quick::of(&wide, &[true; 33]).is_none() && Quick::of(&wide[..32], &[true; 33]).is_some());
         let both =
             |f: usize| [false, true].map(|left| vec![Node::split(f, 0.5, left, 1), Node::leaf(0.0), Node::leaf(1.0)]);
-        let ways: Vec<Tree> = (0..12).flat_map(both).collect();
-        let few: Vec<bool> = (0..12).map(|f| f < 4).collect();
-        assert!(Quick::of(&ways, &[true; 12]).is_none() && Quick::of(&ways, &few).is_some());
+        let ways: Vec<Tree> = (0..20).flat_map(both).collect();
+        let few: Vec<bool> = (0..20).map(|f| f < 12).collect();
+        assert!(Quick::of(&ways, &[true; 20]).is_none() && Quick::of(&ways, &few).is_some());
         let fine: Vec<Tree> =
             (0..256).map(|t| vec![Node::split(0, t as f32, false, 1), Node::leaf(0.0), Node::leaf(1.0)]).collect();
         assert!(Quick::of(&fine, &[true]).is_none() && Quick::of(&fine[..255], &[true]).is_some());
