@@ -166,7 +166,7 @@ impl Sweeper {
         Ok(())
     }
 
-    /// `everywhere`: also in the remote place, which the servers share.
+    /// Removes old artifacts that no record names. With `everywhere` also from the remote storage that the servers share.
     async fn sweep(&self, everywhere: bool) -> Result<Swept, RetentionError> {
         // The age of files comes from the machine, not from the actors' clock.
         let cutoff = SystemTime::now().checked_sub(self.keep.artifacts).unwrap_or(SystemTime::UNIX_EPOCH);

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-/// Milliseconds to the first contentful paint in an open tab while both cores train.
+/// The bar for the first contentful paint in an open tab while both cores train, in milliseconds.
 pub const PAINT: f64 = 200.0;
 /// Loads of each page, of each kind.
 pub const LOADS: usize = 11;

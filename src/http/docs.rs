@@ -66,7 +66,7 @@ static SWAGGER: Compressed = Compressed::new(SCRIPT, include_bytes!("assets/swag
 static SWAGGER_STYLE: Compressed =
     Compressed::new("text/css; charset=utf-8", include_bytes!("assets/swagger-ui.css.gz"));
 
-/// The default for `validatorUrl` is a validator on another host.
+/// By default Swagger UI sends the document to a validator on another host; `validatorUrl: "none"` turns that off.
 const SWAGGER_START: &str = r##"window.ui = SwaggerUIBundle({
   url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, tryItOutEnabled: true, validatorUrl: "none",
 });

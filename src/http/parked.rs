@@ -224,7 +224,7 @@ pub(super) async fn deal(state: &State, ids: &[String], act: Act) -> Result<Outc
             Act::Return => queue.replay(&which).await?,
             Act::Drop => queue.discard(&which).await?,
         };
-        // What was done is answered and audited, whatever fails after it.
+        // The outcome is answered and audited even if the messages that are left cannot be counted.
         Ok((outcome, queue.list(0).await.map(|(_, left)| left).ok()))
     })
     .await?;

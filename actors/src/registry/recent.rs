@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Results that are kept.
 const MOST: usize = 32;
-/// Results with more models are not kept: each of their pairs takes about a kilobyte.
+/// The result of a comparison of more models is not kept, because each pair of models takes about a kilobyte.
 const MOST_MODELS: usize = 10;
 
 struct Known {

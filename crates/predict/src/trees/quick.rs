@@ -1,7 +1,7 @@
 //! Shallow trees for many rows: all tests of a tree are evaluated at once.
 //!
 //! A value is coded as its rank among the model's own thresholds of its feature, in one byte, so that a row fits into
-//! one vector of 16 bytes, or into two. (A feature has two codes where missing values go left in some tests and right in
+//! one vector of 16 bytes, or into two. (A feature has two codes if missing values go left in some tests and right in
 //! others.) For each of a tree's 31 tests, one shuffle of each vector places the code that is tested beside the test's
 //! threshold. One comparison answers all tests, and two table look-ups find the leaf from the bits of the answers. This
 //! needs AVX2; on other processors, and for deeper trees or more features, rows walk the trees.

@@ -252,8 +252,8 @@ pub async fn forget(db: &Db, before: DateTime<Utc>, keep: u64, limit: u32) -> Re
         return Ok(removed);
     }
     let counts = callers::counts(db).await?;
-    // The server's own size is an estimate, which may be too large after a crash, and the counts may be up to 1 % less than the log has:
-    // what both call too much is removed, so the log may have up to 1 % more than its limit.
+    // After a crash the server's estimate of the size may be too high, and the callers' counts up to 1 % too low. Only what is above the
+    // limit by both is removed, so the log may have up to 1 % more entries than its limit.
     let counted: u64 = counts.iter().map(|(_, entries)| entries).sum();
     let surplus = surplus.min(counted.saturating_sub(keep));
     for (caller, share) in surplus_of(counts, counted.saturating_sub(surplus), surplus) {

@@ -62,9 +62,11 @@ impl Shared {
 pub(super) struct Reader {
     pub shared: Rc<Shared>,
     pub model_id: ModelId,
-    /// Whole lines that were given to the response, and whether a further one was begun.
+    /// The number of whole lines that the response has got.
     pub lines: usize,
+    /// Whether the response has got the beginning of a further line.
     pub in_line: bool,
+    /// Whether the last bytes were given.
     pub is_over: bool,
     pub _two_way: Option<TwoWay>,
     pub _slot: LimitSlot<String>,
